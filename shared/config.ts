@@ -1,0 +1,274 @@
+/**
+ * The environment, read once at start. Every missing or wrong variable is named at once, with what is expected of it and
+ * never with what it holds. Libraries that read the environment by themselves are given everything explicitly.
+ */
+import { z } from "zod"
+import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
+
+export type Environment = "local" | "staging" | "production"
+
+/** One provider: the secrets its webhooks may be signed with, and its API. No secrets or no key: not in use. */
+export interface ProviderConfig {
+  readonly webhookSecrets: readonly string[]
+  readonly apiKey: string | null
+  readonly apiUrl: string
+}
+
+export interface Config {
+  readonly environment: Environment
+  readonly appUrl: string
+  readonly database: { readonly url: string; readonly fetchEndpoint: string | null; readonly timeoutMs: number }
+  readonly redis: { readonly url: string; readonly token: string }
+  readonly qstash: {
+    readonly url: string
+    readonly token: string
+    readonly currentSigningKey: string
+    readonly nextSigningKey: string
+    readonly retriesMax: number
+  }
+  readonly providers: { readonly stripe: ProviderConfig; readonly whop: ProviderConfig }
+  readonly channels: {
+    /** `from` is there whenever `apiKey` is. */
+    readonly sendgrid: {
+      readonly apiKey: string | null
+      readonly apiUrl: string
+      readonly from: string | null
+      readonly replyTo: string | null
+    }
+    /** All three or none of account, token and number. */
+    readonly twilio: {
+      readonly accountSid: string | null
+      readonly authToken: string | null
+      readonly from: string | null
+      readonly apiUrl: string
+    }
+    readonly slack: { readonly webhookUrl: string | null }
+    /** What Whop's push (an experience) and direct messages (a company) are shown within. */
+    readonly whop: { readonly companyId: string | null; readonly experienceId: string | null }
+  }
+  readonly access: { readonly adminApiKey: string; readonly defaultCompanyId: string | null }
+  readonly keys: { readonly encryption: KeyRing; readonly tokenSigning: KeyRing }
+  /** What a switch says while nobody has set it. */
+  readonly switchDefaults: {
+    readonly WEBHOOK_PROCESSING_ENABLED: boolean
+    readonly SCHEDULER_ENABLED: boolean
+    readonly NOTIFICATIONS_ENABLED: boolean
+    readonly ROLLBACK_MODE: boolean
+  }
+  /** Where the local world tells its time; null everywhere else. */
+  readonly clock: { readonly url: string | null }
+}
+
+/** Shorter webhook secrets, signing keys and API keys are guessable, or a slip. */
+const SECRET_CHARS_MIN = 16
+/** Tokens of Upstash are longer; this catches blanks and placeholders. */
+const TOKEN_CHARS_MIN = 8
+/** Present in the documented secrets of `.dev.vars.example`, which everybody knows. */
+const LOCAL_SECRET_MARK = "local_only"
+/** The SDK's development signing keys are public (`@upstash/qstash`, dev server); a deployment that took them would obey anyone. */
+const PUBLIC_SIGNING_KEYS = ["sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r", "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs"]
+
+/** The configuration, or one Error that names every variable that is missing or wrong. */
+export function parseConfig(env: Record<string, unknown>): Config {
+  const parsed = schemaFor(env.ENVIRONMENT === "local").safeParse(env)
+  const faults = [...faultsOf(parsed.error, env), ...halfConfigured(env)]
+  if (!parsed.success || faults.length > 0) {
+    throw new Error(`The environment is not complete:\n${faults.map((fault) => `  ${fault}`).join("\n")}`)
+  }
+  return grouped(parsed.data)
+}
+
+function faultsOf(error: z.ZodError | undefined, env: Record<string, unknown>): string[] {
+  return (error?.issues ?? []).map((issue) => {
+    const name = String(issue.path[0])
+    const state = env[name] === undefined ? "is missing" : env[name] === "" ? "is blank" : "is wrong"
+    return `${name} ${state}: ${issue.message}`
+  })
+}
+
+/** A channel that has a part of its credentials would look configured and fail at every send. */
+function halfConfigured(env: Record<string, unknown>): string[] {
+  const channels = [
+    { names: ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"], isWanted: true },
+    { names: ["SENDGRID_API_KEY", "EMAIL_FROM"], isWanted: env.SENDGRID_API_KEY !== undefined },
+  ]
+  return channels.flatMap(({ names, isWanted }) => {
+    const missing = names.filter((name) => env[name] === undefined)
+    const given = names.filter((name) => env[name] !== undefined)
+    if (!isWanted || given.length === 0) return []
+    return missing.map((name) => `${name} is missing: expected together with ${given.join(", ")}`)
+  })
+}
+
+function schemaFor(isLocal: boolean) {
+  const text = (expected: string, isRight: (value: string) => boolean) =>
+    z.string({ error: `expected ${expected}` }).refine(isRight, { error: `expected ${expected}` })
+  const baseUrl = text(
+    `${isLocal ? "an http(s)" : "an https"} URL without trailing slash, credentials or query`,
+    (value) => isBaseUrl(value, isLocal),
+  )
+  const secret = (charsMin: number) =>
+    text(
+      `at least ${charsMin} characters without spaces${isLocal ? "" : ", and not the value that is documented for local use"}`,
+      (value) => isSecret(value, charsMin) && (isLocal || !isDocumented(value)),
+    )
+  const secrets = text(
+    `secrets of at least ${SECRET_CHARS_MIN} characters, separated by commas, none blank${isLocal ? "" : ", none documented for local use"}`,
+    (value) => splitList(value).every((part) => isSecret(part, SECRET_CHARS_MIN) && (isLocal || !isDocumented(part))),
+  ).transform(splitList)
+  const localOnly = <T extends z.ZodType>(schema: T) =>
+    isLocal ? schema.optional() : z.undefined({ error: "expected to be absent outside ENVIRONMENT=local" }).optional()
+  const onOff = (byDefault: boolean) =>
+    z
+      .enum(["true", "false"], { error: 'expected "true" or "false"' })
+      .default(byDefault ? "true" : "false")
+      .transform((value) => value === "true")
+  const wholeNumber = (min: number, max: number, byDefault: number) =>
+    text(`a whole number from ${min} to ${max}`, (value) => {
+      return /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max
+    })
+      .default(String(byDefault))
+      .transform(Number)
+
+  return z.object({
+    ENVIRONMENT: z.enum(["local", "staging", "production"], { error: "expected local, staging or production" }),
+    APP_URL: baseUrl,
+    DATABASE_URL: text("postgres://user:password@host/database", (value) => isDatabaseUrl(value, isLocal)),
+    DATABASE_FETCH_ENDPOINT: localOnly(baseUrl),
+    DATABASE_TIMEOUT_MS: wholeNumber(100, 30_000, 2_000),
+    UPSTASH_REDIS_REST_URL: baseUrl,
+    UPSTASH_REDIS_REST_TOKEN: secret(TOKEN_CHARS_MIN),
+    QSTASH_URL: baseUrl.default("https://qstash.upstash.io"),
+    QSTASH_TOKEN: secret(TOKEN_CHARS_MIN),
+    QSTASH_CURRENT_SIGNING_KEY: secret(SECRET_CHARS_MIN),
+    QSTASH_NEXT_SIGNING_KEY: secret(SECRET_CHARS_MIN),
+    QSTASH_RETRIES_MAX: wholeNumber(0, 5, 3),
+    // The SDK answers to this variable by replacing the configured keys with public ones.
+    QSTASH_DEV: z.undefined({ error: "expected to be absent everywhere" }).optional(),
+    STRIPE_WEBHOOK_SECRET: secrets.optional(),
+    STRIPE_API_KEY: secret(SECRET_CHARS_MIN).optional(),
+    STRIPE_API_URL: baseUrl.default("https://api.stripe.com"),
+    WHOP_WEBHOOK_SECRET: secrets.optional(),
+    WHOP_API_KEY: secret(SECRET_CHARS_MIN).optional(),
+    WHOP_API_URL: baseUrl.default("https://api.whop.com/api/v1"), // as in @whop/sdk
+    SENDGRID_API_KEY: secret(SECRET_CHARS_MIN).optional(),
+    SENDGRID_API_URL: baseUrl.default("https://api.sendgrid.com"),
+    EMAIL_FROM: text("an e-mail address, or Name <address>", isMailbox).optional(),
+    EMAIL_REPLY_TO: text("an e-mail address, or Name <address>", isMailbox).optional(),
+    TWILIO_ACCOUNT_SID: text("AC and 32 hexadecimal digits", (value) => /^AC[0-9a-f]{32}$/i.test(value)).optional(),
+    TWILIO_AUTH_TOKEN: secret(SECRET_CHARS_MIN).optional(),
+    TWILIO_FROM: text("an E.164 number or a messaging service (MG…)", isTwilioSender).optional(),
+    TWILIO_API_URL: baseUrl.default("https://api.twilio.com"),
+    SLACK_WEBHOOK_URL: baseUrl.optional(),
+    WHOP_COMPANY_ID: text("biz_ and an id", (id) => /^biz_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
+    WHOP_EXPERIENCE_ID: text("exp_ and an id", (id) => /^exp_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
+    ADMIN_API_KEY: secret(SECRET_CHARS_MIN),
+    DEFAULT_COMPANY_ID: text("1 to 64 letters, digits, _ or -", (id) => /^[A-Za-z0-9_-]{1,64}$/.test(id)).optional(),
+    ENCRYPTION_KEYS: keyRing(),
+    TOKEN_SIGNING_KEYS: keyRing(),
+    WEBHOOK_PROCESSING_ENABLED: onOff(true),
+    SCHEDULER_ENABLED: onOff(true),
+    NOTIFICATIONS_ENABLED: onOff(true),
+    ROLLBACK_MODE: onOff(false),
+    CLOCK_URL: localOnly(baseUrl),
+  })
+}
+
+const KEY_RING_EXPECTED = "expected v<version>:<base64 of 32 bytes>, separated by commas, each version once"
+
+const keyRing = () =>
+  z.string({ error: KEY_RING_EXPECTED }).transform((value, context) => {
+    const ring = parseKeyRing(value)
+    if (ring.ok) return ring.value
+    const where = ring.error.entry > 0 ? ` (entry ${ring.error.entry}: ${ring.error.reason})` : ""
+    context.addIssue({ code: "custom", message: `${KEY_RING_EXPECTED}${where}` })
+    return z.NEVER
+  })
+
+function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
+  return {
+    environment: vars.ENVIRONMENT,
+    appUrl: vars.APP_URL,
+    database: {
+      url: vars.DATABASE_URL,
+      fetchEndpoint: vars.DATABASE_FETCH_ENDPOINT ?? null,
+      timeoutMs: vars.DATABASE_TIMEOUT_MS,
+    },
+    redis: { url: vars.UPSTASH_REDIS_REST_URL, token: vars.UPSTASH_REDIS_REST_TOKEN },
+    qstash: {
+      url: vars.QSTASH_URL,
+      token: vars.QSTASH_TOKEN,
+      currentSigningKey: vars.QSTASH_CURRENT_SIGNING_KEY,
+      nextSigningKey: vars.QSTASH_NEXT_SIGNING_KEY,
+      retriesMax: vars.QSTASH_RETRIES_MAX,
+    },
+    providers: {
+      stripe: {
+        webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
+        apiKey: vars.STRIPE_API_KEY ?? null,
+        apiUrl: vars.STRIPE_API_URL,
+      },
+      whop: {
+        webhookSecrets: vars.WHOP_WEBHOOK_SECRET ?? [],
+        apiKey: vars.WHOP_API_KEY ?? null,
+        apiUrl: vars.WHOP_API_URL,
+      },
+    },
+    channels: {
+      sendgrid: {
+        apiKey: vars.SENDGRID_API_KEY ?? null,
+        apiUrl: vars.SENDGRID_API_URL,
+        from: vars.EMAIL_FROM ?? null,
+        replyTo: vars.EMAIL_REPLY_TO ?? null,
+      },
+      twilio: {
+        accountSid: vars.TWILIO_ACCOUNT_SID ?? null,
+        authToken: vars.TWILIO_AUTH_TOKEN ?? null,
+        from: vars.TWILIO_FROM ?? null,
+        apiUrl: vars.TWILIO_API_URL,
+      },
+      slack: { webhookUrl: vars.SLACK_WEBHOOK_URL ?? null },
+      whop: { companyId: vars.WHOP_COMPANY_ID ?? null, experienceId: vars.WHOP_EXPERIENCE_ID ?? null },
+    },
+    access: { adminApiKey: vars.ADMIN_API_KEY, defaultCompanyId: vars.DEFAULT_COMPANY_ID ?? null },
+    keys: { encryption: vars.ENCRYPTION_KEYS, tokenSigning: vars.TOKEN_SIGNING_KEYS },
+    switchDefaults: {
+      WEBHOOK_PROCESSING_ENABLED: vars.WEBHOOK_PROCESSING_ENABLED,
+      SCHEDULER_ENABLED: vars.SCHEDULER_ENABLED,
+      NOTIFICATIONS_ENABLED: vars.NOTIFICATIONS_ENABLED,
+      ROLLBACK_MODE: vars.ROLLBACK_MODE,
+    },
+    clock: { url: vars.CLOCK_URL ?? null },
+  }
+}
+
+const splitList = (value: string): string[] => value.split(",").map((part) => part.trim())
+
+const isSecret = (value: string, charsMin: number): boolean => value.length >= charsMin && !/\s/.test(value)
+
+const isDocumented = (value: string): boolean =>
+  value.includes(LOCAL_SECRET_MARK) || PUBLIC_SIGNING_KEYS.includes(value)
+
+function isBaseUrl(value: string, isHttpAllowed: boolean): boolean {
+  if (!URL.canParse(value) || value.endsWith("/") || /[\s?#]/.test(value)) return false
+  const { protocol, username, password } = new URL(value)
+  return (protocol === "https:" || (isHttpAllowed && protocol === "http:")) && username === "" && password === ""
+}
+
+/** The driver would quote a bad URL, password and all, at the first query. */
+function isDatabaseUrl(value: string, isLocal: boolean): boolean {
+  if (!URL.canParse(value) || /\s/.test(value)) return false
+  const { protocol, username, password, hostname, pathname } = new URL(value)
+  return (
+    (protocol === "postgres:" || protocol === "postgresql:") &&
+    username !== "" &&
+    (password !== "" || isLocal) &&
+    hostname !== "" &&
+    pathname.length > 1
+  )
+}
+
+const isMailbox = (value: string): boolean =>
+  /^(?:[^<>@,\p{Cc}]{1,100}<[^\s<>@,]+@[^\s<>@,]+>|[^\s<>@,]+@[^\s<>@,]+)$/u.test(value)
+
+const isTwilioSender = (value: string): boolean => /^(?:\+[1-9]\d{6,14}|MG[0-9a-f]{32})$/i.test(value)

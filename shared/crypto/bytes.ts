@@ -1,0 +1,70 @@
+/** Bytes that WebCrypto takes as they are; a view of shared memory is none of them. */
+export type Bytes = Uint8Array<ArrayBuffer>
+
+const encoder = new TextEncoder()
+
+/** UTF-8 bytes of a text. */
+export const utf8 = (text: string): Bytes => new Uint8Array(encoder.encode(text))
+
+/** The text of UTF-8 bytes, a byte order mark included; throws TypeError when they are not UTF-8. */
+export const fromUtf8 = (bytes: Uint8Array): string =>
+  new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
+
+/** The parts, one after the other. */
+export function concat(...parts: readonly Uint8Array[]): Bytes {
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    all.set(part, offset)
+    offset += part.length
+  }
+  return all
+}
+
+/** Each text behind its length in bytes, so that no two different lists are written alike. */
+export function encodeList(texts: readonly string[]): Bytes {
+  return concat(
+    ...texts.flatMap((text) => {
+      const bytes = utf8(text)
+      const length = new Uint8Array(4)
+      new DataView(length.buffer).setUint32(0, bytes.length)
+      return [length, bytes]
+    }),
+  )
+}
+
+/** Base64url without padding (RFC 4648, section 5). */
+export function toBase64Url(bytes: Uint8Array): string {
+  let binary = ""
+  for (const byte of bytes) binary += String.fromCharCode(byte)
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")
+}
+
+/** The bytes of base64url without padding; null when the text is not the one spelling that `toBase64Url` writes. */
+export function fromBase64Url(text: string): Bytes | null {
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) return null
+  const bytes = decodeBase64(text.replaceAll("-", "+").replaceAll("_", "/"))
+  return bytes !== null && toBase64Url(bytes) === text ? bytes : null
+}
+
+/** The bytes of base64 with or without padding; null when the text is none. */
+export function decodeBase64(text: string): Bytes | null {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
+  } catch {
+    return null // a length that no bytes have
+  }
+}
+
+/** SHA-256 of the bytes. */
+export const sha256 = async (bytes: Uint8Array): Promise<Bytes> =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)))
+
+/** Whether two lists of bytes are equal, in a time that depends on their lengths only. */
+export function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (const [index, byte] of a.entries()) difference |= byte ^ (b[index] ?? 0)
+  return difference === 0
+}

@@ -1,0 +1,146 @@
+/**
+ * Seals bytes so that they open only where they were meant to lie. AES-256-GCM under a key of the purpose; the place
+ * (table, column, row, company, …) is additional data, so a ciphertext that is moved elsewhere does not open.
+ *
+ * Sealed bytes describe themselves: format (1 byte), key version (2 bytes), IV (12 random bytes), ciphertext with tag.
+ * A random IV is safe for 2^32 messages under one key (NIST SP 800-38D, section 8.3); keys per company and month, and
+ * per customer, stay far below it.
+ */
+import { type Bytes, concat, encodeList, fromUtf8, utf8 } from "./bytes.ts"
+import type { KeyRing } from "./key-ring.ts"
+
+/** What a sealing key is for; each has a key of its own. Payloads have one for each company and month (`yyyy-mm`). */
+export type SealPurpose =
+  | { readonly name: "payload"; readonly companyId: string; readonly month: string }
+  | { readonly name: "customer-key" }
+  | { readonly name: "secret" }
+  /** Deliveries that wait outside Postgres. */
+  | { readonly name: "parked" }
+
+/** Where sealed bytes belong. */
+export interface SealPlace {
+  readonly purpose: SealPurpose
+  /** Table, column, row id, company and whatever else names the place; in the order the reader will give them. */
+  readonly context: readonly string[]
+}
+
+/** Why sealed bytes did not open. `not_authentic`: altered, or not from this place, tenant or key. */
+export type SealErrorReason = "malformed" | "unknown_key_version" | "not_authentic"
+
+/** Sealed bytes did not open. Trying again changes nothing. */
+export class SealError extends Error {
+  readonly reason: SealErrorReason
+  constructor(reason: SealErrorReason) {
+    super(`sealed bytes do not open: ${reason}`)
+    this.name = "SealError"
+    this.reason = reason
+  }
+}
+
+const FORMAT_UNDER_RING = 1
+const FORMAT_UNDER_DATA_KEY = 2
+/** 96 bits, the length that GCM is made for; workerd would take others. */
+export const IV_BYTES = 12
+const TAG_BYTES = 16
+
+/** The purpose of payloads of a company that arrived at `at`. */
+export const payloadPurpose = (companyId: string, at: Date): SealPurpose => ({
+  name: "payload",
+  companyId,
+  month: at.toISOString().slice(0, 7),
+})
+
+/** Seals bytes for one place, under the newest key. */
+export async function seal(keyRing: KeyRing, place: SealPlace, bytes: Uint8Array): Promise<Bytes> {
+  const { version, key } = await keyRing.deriveNewest("seal", purposeParts(place.purpose))
+  return encrypt(key, ringHeader(version), place.context, bytes)
+}
+
+/** The bytes that were sealed for this place. Throws `SealError` when they were not, or were altered. */
+export async function open(keyRing: KeyRing, place: SealPlace, sealed: Uint8Array): Promise<Bytes> {
+  const version = keyVersionOf(sealed)
+  const key = await keyRing.derive(version, "seal", purposeParts(place.purpose))
+  if (!key) throw new SealError("unknown_key_version")
+  return decrypt(key, ringHeader(version), place.context, sealed)
+}
+
+/** Which version of the key ring sealed these bytes. Throws `SealError` when none did. */
+export function keyVersionOf(sealed: Uint8Array): number {
+  const [format, high, low] = sealed
+  if (format !== FORMAT_UNDER_RING || high === undefined || low === undefined) throw new SealError("malformed")
+  return high * 256 + low
+}
+
+/** Seals bytes under a data key of their own (see `data-key.ts`). */
+export const sealWith = (dataKey: CryptoKey, context: readonly string[], bytes: Uint8Array): Promise<Bytes> =>
+  encrypt(dataKey, dataKeyHeader(), context, bytes)
+
+/** The bytes that were sealed under this data key for this place. Throws `SealError` otherwise. */
+export async function openWith(dataKey: CryptoKey, context: readonly string[], sealed: Uint8Array): Promise<Bytes> {
+  if (sealed[0] !== FORMAT_UNDER_DATA_KEY) throw new SealError("malformed")
+  return decrypt(dataKey, dataKeyHeader(), context, sealed)
+}
+
+/** Seals a value as JSON. */
+export const sealJson = async (keyRing: KeyRing, place: SealPlace, value: unknown): Promise<Bytes> =>
+  seal(keyRing, place, jsonBytes(value))
+
+/** The value that was sealed as JSON for this place; the caller proves its shape. Throws `SealError`. */
+export const openJson = async (keyRing: KeyRing, place: SealPlace, sealed: Uint8Array): Promise<unknown> =>
+  parseJson(await open(keyRing, place, sealed))
+
+/** Seals a value as JSON under a data key. */
+export const sealJsonWith = async (dataKey: CryptoKey, context: readonly string[], value: unknown): Promise<Bytes> =>
+  sealWith(dataKey, context, jsonBytes(value))
+
+/** The value that was sealed as JSON under this data key. Throws `SealError`. */
+export const openJsonWith = async (
+  dataKey: CryptoKey,
+  context: readonly string[],
+  sealed: Uint8Array,
+): Promise<unknown> => parseJson(await openWith(dataKey, context, sealed))
+
+async function encrypt(key: CryptoKey, header: Bytes, context: readonly string[], bytes: Uint8Array): Promise<Bytes> {
+  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES))
+  const gcm = { name: "AES-GCM", iv, additionalData: concat(header, encodeList(context)), tagLength: TAG_BYTES * 8 }
+  return concat(header, iv, new Uint8Array(await crypto.subtle.encrypt(gcm, key, new Uint8Array(bytes))))
+}
+
+async function decrypt(key: CryptoKey, header: Bytes, context: readonly string[], sealed: Uint8Array): Promise<Bytes> {
+  const ivEnd = header.length + IV_BYTES
+  if (sealed.length < ivEnd + TAG_BYTES) throw new SealError("malformed")
+  const gcm = {
+    name: "AES-GCM",
+    iv: sealed.slice(header.length, ivEnd),
+    additionalData: concat(header, encodeList(context)),
+    tagLength: TAG_BYTES * 8,
+  }
+  try {
+    return new Uint8Array(await crypto.subtle.decrypt(gcm, key, new Uint8Array(sealed.subarray(ivEnd))))
+  } catch {
+    throw new SealError("not_authentic")
+  }
+}
+
+const ringHeader = (version: number): Bytes => Uint8Array.of(FORMAT_UNDER_RING, version >> 8, version & 0xff)
+const dataKeyHeader = (): Bytes => Uint8Array.of(FORMAT_UNDER_DATA_KEY)
+
+function purposeParts(purpose: SealPurpose): string[] {
+  if (purpose.name !== "payload") return [purpose.name]
+  if (!/^\d{4}-\d{2}$/.test(purpose.month)) throw new RangeError("a payload key needs a month as yyyy-mm")
+  return [purpose.name, purpose.companyId, purpose.month]
+}
+
+function jsonBytes(value: unknown): Bytes {
+  const json: unknown = JSON.stringify(value) // undefined for a function, a symbol or undefined, whatever its type says
+  if (typeof json !== "string") throw new TypeError("a value that JSON cannot write cannot be sealed")
+  return utf8(json)
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(fromUtf8(bytes))
+  } catch {
+    throw new SealError("malformed") // JSON.parse quotes what it read; that must not travel
+  }
+}

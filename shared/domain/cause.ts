@@ -1,0 +1,46 @@
+/** Who or what a closed case is owed to. One label per case, so that recovered revenue is the sum of its causes. */
+import type { CaseState, CustomerState } from "./state.ts"
+
+export type Cause =
+  | "nudge"
+  | "incentive"
+  | "card_updater"
+  | "customer"
+  | "out_of_band"
+  | "provider_retry"
+  | "resumed"
+  | "provider_gave_up"
+  | "voided"
+  | "uncollectible"
+  | "subscription_ended"
+  | "dispute"
+  | "closed_by_operator"
+
+/** A payment counts as ours when it came within so many days of our last message (last touch; see docs/DECISIONS.md). */
+const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000
+
+/**
+ * The cause of a case's end; null while it is open. A recovery is credited to the strongest evidence: money that came
+ * another way, an incentive, a message or click of ours within seven days before, the card updater, a card the member
+ * put in unasked, and only then the provider's own retry.
+ */
+export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | null {
+  const { closeReason, closedAt, openedAt } = recoveryCase
+  if (closeReason === null || closedAt === null) return null
+  if (closeReason !== "paid" && closeReason !== "resumed") return closeReason
+
+  const payment = recoveryCase.invoiceId === null ? undefined : state.payments[recoveryCase.invoiceId]
+  if (payment?.how === "out_of_band") return "out_of_band"
+
+  const since = new Date(Date.parse(closedAt) - ATTRIBUTION_WINDOW_MS).toISOString()
+  const isRecent = (touch: { readonly caseId: string; readonly at: string }): boolean =>
+    touch.caseId === recoveryCase.id && touch.at >= since && touch.at <= closedAt
+  const wasDuringCase = (at: string | null): boolean => at !== null && at >= openedAt && at <= closedAt
+
+  if (state.outreach.incentives.some(isRecent)) return "incentive"
+  if (state.outreach.clicks.some(isRecent) || state.outreach.sent.some(isRecent)) return "nudge"
+  if (closeReason === "resumed") return "resumed"
+  if (wasDuringCase(state.profile.cardUpdatedByProviderAt)) return "card_updater"
+  if (wasDuringCase(state.profile.cardAddedAt)) return "customer"
+  return "provider_retry"
+}

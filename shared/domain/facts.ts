@@ -1,0 +1,258 @@
+/**
+ * Facts: what happened, normalized over providers and free of personal data. The ledger is an append-only list of them.
+ * A fact names things by the provider's ids; names, addresses and numbers of people travel apart, as a `ContactChange`.
+ */
+
+/** ISO 8601 UTC with milliseconds (`Date.toISOString()`), so that text order is time order. */
+export type Instant = string
+
+/** Billing providers whose events become facts. */
+export type ProviderName = "stripe" | "whop"
+
+/** Ways to reach a member, and `slack` to reach the team. */
+export type ChannelName = "email" | "sms" | "push" | "dm" | "slack"
+
+/** Stripe's subscription statuses; Whop's are mapped onto them. `unknown` keeps what a newer API version invents. */
+export type SubscriptionStatus =
+  | "incomplete"
+  | "incomplete_expired"
+  | "trialing"
+  | "active"
+  | "past_due"
+  | "paused"
+  | "unpaid"
+  | "canceled"
+  | "unknown"
+
+/** One price of a subscription. Amounts are minor units of `currency` of the subscription, before discounts and tax. */
+export interface SubscriptionItem {
+  readonly priceId: string | null
+  readonly productId: string | null
+  readonly unitAmountMinor: number | null
+  readonly quantity: number
+  readonly interval: "day" | "week" | "month" | "year" | null
+  readonly intervalCount: number
+  readonly usageType: "licensed" | "metered"
+}
+
+/** What the provider said a subscription looks like at that moment. */
+export interface SubscriptionSnapshot {
+  readonly subscriptionId: string
+  readonly status: SubscriptionStatus
+  readonly currency: string | null
+  readonly items: readonly SubscriptionItem[]
+  readonly startedAt: Instant | null
+  readonly currentPeriodEnd: Instant | null
+  readonly trialEnd: Instant | null
+  /** When the subscription will end because someone asked for it; null while nobody did. */
+  readonly cancelAt: Instant | null
+  readonly endedAt: Instant | null
+  /** `requested`: collection stopped on purpose. `payment_failure`: the provider paused it because it could not collect. */
+  readonly paused: "requested" | "payment_failure" | null
+}
+
+/** An amount asked for or paid: integer minor units with the ISO 4217 currency in lower case. */
+export interface Money {
+  readonly amountMinor: number
+  readonly currency: string
+}
+
+/** The ids by which one payment is known; each is null when the event did not say. */
+export interface PaymentRefs {
+  readonly invoiceId: string | null
+  readonly subscriptionId: string | null
+  readonly chargeId: string | null
+  readonly paymentIntentId: string | null
+}
+
+/** Why a subscription ended. */
+export type EndReason = "requested" | "payment_failed" | "payment_disputed" | "policy" | "unknown"
+
+/** What happened, as providers tell it. */
+export type ProviderFactBody =
+  | {
+      readonly kind: "customer_seen"
+      /** Absent means "not said in this event"; null or false means "said to be none". */
+      readonly hasEmail?: boolean
+      readonly hasPhone?: boolean
+      readonly timeZone?: string | null
+      readonly locale?: string | null
+      readonly deleted?: boolean
+    }
+  | { readonly kind: "subscription_started"; readonly subscription: SubscriptionSnapshot }
+  | { readonly kind: "subscription_changed"; readonly subscription: SubscriptionSnapshot }
+  | { readonly kind: "subscription_paused"; readonly subscription: SubscriptionSnapshot }
+  | { readonly kind: "subscription_resumed"; readonly subscription: SubscriptionSnapshot }
+  | {
+      readonly kind: "cancellation_announced"
+      readonly subscription: SubscriptionSnapshot
+      readonly reason: string | null
+    }
+  | { readonly kind: "subscription_ended"; readonly subscription: SubscriptionSnapshot; readonly reason: EndReason }
+  | { readonly kind: "trial_ending"; readonly subscription: SubscriptionSnapshot }
+  | ({
+      readonly kind: "payment_failed"
+      /** The provider's attempt number of the invoice; null where the event (a charge, say) carries none. */
+      readonly attempt: number | null
+      /** The most specific decline or error code the event carries, in the provider's spelling. */
+      readonly declineCode: string | null
+      /** When the provider tries again; null: no further try is planned; undefined: the event does not say. */
+      readonly nextAttemptAt?: Instant | null
+      /** True for the invoice that starts a subscription: that is a sale that failed, not a customer lost. */
+      readonly isFirstInvoice: boolean
+    } & PaymentRefs &
+      Money)
+  | ({
+      readonly kind: "payment_succeeded"
+      /** `collected` by the provider, or `out_of_band`: marked as paid elsewhere. */
+      readonly how: "collected" | "out_of_band"
+    } & PaymentRefs &
+      Money)
+  | ({ readonly kind: "payment_action_required" } & PaymentRefs & Money)
+  | ({
+      readonly kind: "payment_refunded"
+      /** `amountMinor` is the total refunded so far, so that repeating the fact changes nothing. */
+    } & PaymentRefs &
+      Money)
+  | ({
+      readonly kind: "dispute_opened"
+      readonly disputeId: string
+      readonly reason: string | null
+      /** An inquiry asks before money moves; only a chargeback takes money back. */
+      readonly isInquiry: boolean
+    } & PaymentRefs &
+      Money)
+  | ({
+      readonly kind: "dispute_closed"
+      readonly disputeId: string
+      readonly outcome: "won" | "lost" | "withdrawn"
+    } & PaymentRefs &
+      Money)
+  | { readonly kind: "payment_method_added"; readonly paymentMethodId: string }
+  | { readonly kind: "payment_method_updated_by_provider"; readonly paymentMethodId: string }
+  | ({ readonly kind: "invoice_voided" } & PaymentRefs)
+  | ({ readonly kind: "invoice_uncollectible" } & PaymentRefs)
+  | {
+      readonly kind: "usage_recorded"
+      readonly meter: string
+      readonly quantity: number
+      readonly subscriptionId: string | null
+    }
+
+/** Why a nudge was not sent, or not again. */
+export type SuppressionReason =
+  | "case_closed"
+  | "opted_out"
+  | "silent_decline_code"
+  | "no_address"
+  | "superseded"
+  | "frequency_cap"
+  | "customer_deleted"
+  | "step_removed"
+
+/** What happened because of us, or of a person answering us. */
+export type OwnFactBody =
+  | ({ readonly kind: "nudge_planned"; readonly dueAt: Instant } & NudgeRef)
+  | ({ readonly kind: "nudge_sent"; readonly providerMessageId: string | null } & NudgeRef)
+  | ({ readonly kind: "nudge_failed"; readonly reason: string; readonly isUnknown: boolean } & NudgeRef)
+  | ({ readonly kind: "nudge_suppressed"; readonly reason: SuppressionReason } & NudgeRef)
+  | { readonly kind: "link_clicked"; readonly caseId: string; readonly nudgeId: string | null }
+  | {
+      readonly kind: "opted_out"
+      readonly caseId: string | null
+      readonly via: "one_click" | "page" | "operator" | "channel"
+    }
+  | {
+      readonly kind: "incentive_applied"
+      readonly caseId: string
+      readonly incentive: Incentive
+      readonly providerReceiptId: string | null
+    }
+  | { readonly kind: "case_closed_by_operator"; readonly caseId: string; readonly note: string | null }
+
+/** A discount on the next invoices, or days for free; applied through the provider's API. */
+export type Incentive =
+  | { readonly kind: "discount"; readonly percentOff: number; readonly months: number }
+  | { readonly kind: "free_days"; readonly days: number }
+
+/** Which nudge a fact speaks of. `step` is the day offset of its playbook step, null when a person sent it by hand. */
+export interface NudgeRef {
+  readonly nudgeId: string
+  readonly caseId: string
+  readonly step: number | null
+  readonly channel: ChannelName
+}
+
+export type FactBody = ProviderFactBody | OwnFactBody
+export type FactKind = FactBody["kind"]
+
+/** A fact in the ledger: unique by id, ordered by (occurredAt, rank of its kind, id). */
+export type Fact = FactBody & {
+  readonly id: string
+  readonly occurredAt: Instant
+}
+
+/**
+ * The order of facts that carry the same second (Stripe's `created` has no finer grain): causes before effects, and what
+ * is terminal last, so that a tie never brings back what has ended.
+ */
+const RANK: Readonly<Record<FactKind, number>> = {
+  customer_seen: 0,
+  usage_recorded: 5,
+  payment_method_added: 10,
+  payment_method_updated_by_provider: 11,
+  subscription_started: 20,
+  trial_ending: 21,
+  subscription_changed: 22,
+  subscription_paused: 23,
+  cancellation_announced: 24,
+  subscription_resumed: 25,
+  payment_action_required: 30,
+  payment_failed: 31,
+  payment_succeeded: 40,
+  invoice_uncollectible: 45,
+  invoice_voided: 46,
+  payment_refunded: 50,
+  dispute_opened: 51,
+  dispute_closed: 52,
+  subscription_ended: 60,
+  incentive_applied: 70,
+  nudge_planned: 71,
+  nudge_suppressed: 72,
+  nudge_failed: 73,
+  nudge_sent: 74,
+  link_clicked: 75,
+  opted_out: 76,
+  case_closed_by_operator: 77,
+}
+
+/** Rank of a kind among facts of the same instant; stored beside the fact so that the database sorts alike. */
+export const rankOf = (kind: FactKind): number => RANK[kind]
+
+/** Where a fact stands in the ledger. */
+export interface LedgerPosition {
+  readonly occurredAt: Instant
+  readonly rank: number
+  readonly id: string
+}
+
+/** The position of a fact. */
+export const positionOf = (fact: Fact): LedgerPosition => ({
+  occurredAt: fact.occurredAt,
+  rank: rankOf(fact.kind),
+  id: fact.id,
+})
+
+/** Negative when `a` comes before `b`. Ids are compared by code unit, as Postgres does under the C collation. */
+export function comparePositions(a: LedgerPosition, b: LedgerPosition): number {
+  if (a.occurredAt !== b.occurredAt) return a.occurredAt < b.occurredAt ? -1 : 1
+  if (a.rank !== b.rank) return a.rank - b.rank
+  if (a.id === b.id) return 0
+  return a.id < b.id ? -1 : 1
+}
+
+/** Facts in ledger order, each id once. */
+export function inLedgerOrder(facts: readonly Fact[]): Fact[] {
+  const byId = new Map(facts.map((fact) => [fact.id, fact]))
+  return [...byId.values()].sort((a, b) => comparePositions(positionOf(a), positionOf(b)))
+}

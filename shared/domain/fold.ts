@@ -1,0 +1,102 @@
+/**
+ * fold(facts) → state: pure and total. Facts come in ledger order, so no rule asks which arrived first; what an arrival
+ * order could change is decided once, by the order of the ledger.
+ */
+import { comparePositions, type Fact, type FactKind, inLedgerOrder, type LedgerPosition, positionOf } from "./facts.ts"
+import { closeByOperator } from "./fold/cases.ts"
+import { closeDispute, openDispute } from "./fold/disputes.ts"
+import { applyOutreach } from "./fold/outreach.ts"
+import { fail, markUncollectible, markVoided, refund, requireAction, succeed } from "./fold/payments.ts"
+import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
+import { type CustomerState, EMPTY_STATE, type Profile } from "./state.ts"
+
+/** The customer after one more fact. Facts come in ledger order: occurred at, rank, id. */
+export function apply(state: CustomerState, fact: Fact): CustomerState {
+  const next = step(state, fact)
+  return isOutreach(fact.kind) ? next : { ...next, position: positionOf(fact) }
+}
+
+function step(state: CustomerState, fact: Fact): CustomerState {
+  switch (fact.kind) {
+    case "customer_seen":
+      return withProfile(state, {
+        ...(fact.hasEmail !== undefined && { hasEmail: fact.hasEmail }),
+        ...(fact.hasPhone !== undefined && { hasPhone: fact.hasPhone }),
+        ...(fact.timeZone !== undefined && { timeZone: fact.timeZone }),
+        ...(fact.locale !== undefined && { locale: fact.locale }),
+        ...(fact.deleted !== undefined && { isDeleted: fact.deleted }),
+      })
+    case "payment_method_added":
+      return withProfile(state, { cardAddedAt: fact.occurredAt })
+    case "payment_method_updated_by_provider":
+      return withProfile(state, { cardUpdatedByProviderAt: fact.occurredAt })
+    case "subscription_started":
+    case "subscription_changed":
+    case "subscription_paused":
+    case "subscription_resumed":
+    case "cancellation_announced":
+    case "trial_ending":
+      return changeSubscription(state, fact)
+    case "subscription_ended":
+      return endSubscription(state, fact)
+    case "payment_failed":
+      return fail(state, fact)
+    case "payment_action_required":
+      return requireAction(state, fact)
+    case "payment_succeeded":
+      return succeed(state, fact)
+    case "payment_refunded":
+      return refund(state, fact)
+    case "invoice_voided":
+      return markVoided(state, fact)
+    case "invoice_uncollectible":
+      return markUncollectible(state, fact)
+    case "dispute_opened":
+      return openDispute(state, fact)
+    case "dispute_closed":
+      return closeDispute(state, fact)
+    case "case_closed_by_operator":
+      return closeByOperator(state, fact)
+    case "usage_recorded":
+      return state
+    case "nudge_planned":
+    case "nudge_suppressed":
+    case "nudge_failed":
+    case "nudge_sent":
+    case "link_clicked":
+    case "opted_out":
+    case "incentive_applied":
+      return { ...state, outreach: applyOutreach(state.outreach, fact) }
+    default:
+      return fact satisfies never
+  }
+}
+
+const withProfile = (state: CustomerState, change: Partial<Profile>): CustomerState => ({
+  ...state,
+  profile: { ...state.profile, ...change },
+})
+
+const OUTREACH = new Set<FactKind>([
+  "nudge_planned",
+  "nudge_suppressed",
+  "nudge_failed",
+  "nudge_sent",
+  "link_clicked",
+  "opted_out",
+  "incentive_applied",
+])
+
+/** True for facts that touch only `outreach`: they commute with all others and need no place in the order. */
+export const isOutreach = (kind: FactKind): boolean => OUTREACH.has(kind)
+
+/** State after facts that are already in ledger order. */
+export const fold = (facts: readonly Fact[], from: CustomerState = EMPTY_STATE): CustomerState =>
+  facts.reduce(apply, from)
+
+/** State of a whole ledger, in whatever order it was read. */
+export const rebuild = (ledger: readonly Fact[]): CustomerState => fold(inLedgerOrder(ledger))
+
+/** True when a fact belongs before what the snapshot has folded already, so that the ledger must be folded anew. */
+export const isBefore = (fact: Fact, position: LedgerPosition | null): boolean =>
+  position !== null && !isOutreach(fact.kind) && comparePositions(positionOf(fact), position) <= 0

@@ -1,0 +1,40 @@
+/** Opening and closing recovery cases. A case is found by what it is about, never by when it was told. */
+import type { Fact, Instant } from "../facts.ts"
+import type { CaseState, CaseStatus, CloseReason, CustomerState } from "../state.ts"
+
+/** The payment case of an invoice: an invoice has one at most, for good. */
+export const paymentCaseId = (invoiceId: string): string => `payment_${invoiceId}`
+
+/** The n-th time that leaving was announced for a subscription, counted from one. */
+export const cancellationCaseId = (subscriptionId: string, episode: number): string =>
+  `cancellation_${subscriptionId}_${episode}`
+
+/** State with the case put in the place of the one with its id, or added. */
+export function withCase(state: CustomerState, changed: CaseState): CustomerState {
+  const isKnown = state.cases.some((present) => present.id === changed.id)
+  return {
+    ...state,
+    cases: isKnown
+      ? state.cases.map((present) => (present.id === changed.id ? changed : present))
+      : [...state.cases, changed],
+  }
+}
+
+/** The case, closed; a case that is closed already keeps its first end. */
+export function close(
+  recoveryCase: CaseState,
+  status: Exclude<CaseStatus, "open">,
+  closeReason: CloseReason,
+  closedAt: Instant,
+): CaseState {
+  return recoveryCase.status === "open" ? { ...recoveryCase, status, closeReason, closedAt } : recoveryCase
+}
+
+/** An operator's word is final: a payment that comes later is not credited to a case that was put aside. */
+export function closeByOperator(
+  state: CustomerState,
+  fact: Extract<Fact, { kind: "case_closed_by_operator" }>,
+): CustomerState {
+  const recoveryCase = state.cases.find((candidate) => candidate.id === fact.caseId)
+  return recoveryCase ? withCase(state, close(recoveryCase, "lost", "closed_by_operator", fact.occurredAt)) : state
+}

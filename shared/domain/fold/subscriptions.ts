@@ -1,0 +1,148 @@
+/** Subscriptions, and the `cancellation` case that an announced leaving opens. */
+import type { Fact, SubscriptionItem, SubscriptionSnapshot } from "../facts.ts"
+import type { CaseState, CustomerState, SubscriptionState } from "../state.ts"
+import { cancellationCaseId, close, withCase } from "./cases.ts"
+
+type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
+
+/**
+ * The provider's newest word on a subscription. One that has ended stays ended unless the provider starts or resumes it
+ * again (Whop does; at Stripe `canceled` is terminal).
+ */
+export function changeSubscription(state: CustomerState, fact: SubscriptionFact): CustomerState {
+  const previous = state.subscriptions[fact.subscription.subscriptionId]
+  const revives = fact.kind === "subscription_started" || fact.kind === "subscription_resumed"
+  if (previous?.endedAt && !revives) return state
+
+  const subscription = merge(state, fact.subscription)
+  const changed = withSubscription(state, subscription)
+  if (subscription.status === "unpaid") return closeOpenPaymentCases(changed, fact, "provider_gave_up")
+  return followAnnouncement(changed, subscription, fact)
+}
+
+/** The end: every open case of the subscription is lost with it. */
+export function endSubscription(
+  state: CustomerState,
+  fact: Extract<Fact, { kind: "subscription_ended" }>,
+): CustomerState {
+  const merged = merge(state, fact.subscription)
+  const subscription: SubscriptionState = {
+    ...merged,
+    status: merged.status === "incomplete_expired" ? "incomplete_expired" : "canceled",
+    endedAt: fact.subscription.endedAt ?? fact.occurredAt,
+    endReason: fact.reason,
+  }
+  const ended = withSubscription(state, subscription)
+  const announced = openCancellation(ended, subscription.id)
+  const withoutCancellation = announced
+    ? withCase(ended, close(announced, "lost", "subscription_ended", fact.occurredAt))
+    : ended
+  return closeOpenPaymentCases(withoutCancellation, fact, "subscription_ended")
+}
+
+function merge(state: CustomerState, snapshot: SubscriptionSnapshot): SubscriptionState {
+  const previous = state.subscriptions[snapshot.subscriptionId]
+  return {
+    id: snapshot.subscriptionId,
+    status: snapshot.status,
+    currency: snapshot.currency ?? previous?.currency ?? null,
+    items: mergeItems(previous?.items ?? [], snapshot.items),
+    startedAt: snapshot.startedAt ?? previous?.startedAt ?? null,
+    currentPeriodEnd: snapshot.currentPeriodEnd ?? previous?.currentPeriodEnd ?? null,
+    trialEnd: snapshot.trialEnd ?? previous?.trialEnd ?? null,
+    cancelAt: snapshot.cancelAt,
+    endedAt: null,
+    endReason: null,
+    paused: snapshot.paused,
+    hasPaid: previous?.hasPaid ?? hasPaidFor(state, snapshot.subscriptionId),
+  }
+}
+
+/** Some events name a price without saying what it is (Whop's memberships): then what is known of it stays. */
+function mergeItems(
+  known: readonly SubscriptionItem[],
+  said: readonly SubscriptionItem[],
+): readonly SubscriptionItem[] {
+  if (said.length === 0) return known
+  return said.map((item) => {
+    const before = known.find((entry) => entry.priceId === item.priceId)
+    if (item.unitAmountMinor !== null || !before) return item
+    return {
+      ...item,
+      unitAmountMinor: before.unitAmountMinor,
+      interval: item.interval ?? before.interval,
+      intervalCount: item.interval === null ? before.intervalCount : item.intervalCount,
+    }
+  })
+}
+
+const hasPaidFor = (state: CustomerState, subscriptionId: string): boolean =>
+  Object.values(state.payments).some(
+    (payment) => payment.subscriptionId === subscriptionId && payment.status === "succeeded" && payment.amountMinor > 0,
+  )
+
+const withSubscription = (state: CustomerState, subscription: SubscriptionState): CustomerState => ({
+  ...state,
+  subscriptions: { ...state.subscriptions, [subscription.id]: subscription },
+})
+
+/** Opens a case when an end is announced, and closes it as recovered when the announcement is withdrawn. */
+function followAnnouncement(
+  state: CustomerState,
+  subscription: SubscriptionState,
+  fact: SubscriptionFact,
+): CustomerState {
+  const open = openCancellation(state, subscription.id)
+  if (subscription.cancelAt === null) {
+    return open ? withCase(state, close(open, "recovered", "resumed", fact.occurredAt)) : state
+  }
+  const isTrialThatNeverPaid = subscription.status === "trialing" && !subscription.hasPaid
+  const isSaleNeverMade = subscription.status === "incomplete" || subscription.status === "incomplete_expired"
+  if (open || isTrialThatNeverPaid || isSaleNeverMade) return state
+
+  const episode = state.cases.filter(
+    (candidate) => candidate.kind === "cancellation" && candidate.subscriptionId === subscription.id,
+  ).length
+  return withCase(state, {
+    id: cancellationCaseId(subscription.id, episode + 1),
+    kind: "cancellation",
+    status: "open",
+    subscriptionId: subscription.id,
+    invoiceId: null,
+    amountMinor: recurringAmountMinor(subscription.items),
+    currency: subscription.currency,
+    declineCode: null,
+    needsAuthentication: false,
+    invoiceFailures: [],
+    chargeFailures: [],
+    openedAt: fact.occurredAt,
+    closedAt: null,
+    closeReason: null,
+    recoveredMinor: 0,
+    disputeId: null,
+  })
+}
+
+const openCancellation = (state: CustomerState, subscriptionId: string): CaseState | undefined =>
+  state.cases.find(
+    (candidate) =>
+      candidate.kind === "cancellation" && candidate.status === "open" && candidate.subscriptionId === subscriptionId,
+  )
+
+function closeOpenPaymentCases(
+  state: CustomerState,
+  fact: SubscriptionFact,
+  reason: "provider_gave_up" | "subscription_ended",
+): CustomerState {
+  return state.cases
+    .filter(
+      (candidate) => candidate.kind === "payment" && candidate.subscriptionId === fact.subscription.subscriptionId,
+    )
+    .reduce((result, candidate) => withCase(result, close(candidate, "lost", reason, fact.occurredAt)), state)
+}
+
+/** What one period of the subscription is worth: licensed prices times quantity, before discounts and tax. */
+export const recurringAmountMinor = (items: readonly SubscriptionItem[]): number =>
+  items
+    .filter((item) => item.usageType === "licensed")
+    .reduce((sum, item) => sum + (item.unitAmountMinor ?? 0) * item.quantity, 0)

@@ -1,0 +1,58 @@
+/** What a company may configure about reaching its members, with the defaults it starts from. */
+import type { ChannelName, Incentive } from "./facts.ts"
+import type { CaseKind } from "./state.ts"
+
+/** Channels that reach a member; `slack` reaches the team only. */
+export type MemberChannel = Exclude<ChannelName, "slack">
+
+/** One step of a playbook: so many days after the case became known. */
+export interface PlaybookStep {
+  readonly day: number
+  /** A fixed channel, or null: the first of `channelOrder` that can reach the member. `slack` tells the team. */
+  readonly channel: ChannelName | null
+  readonly incentive: Incentive | null
+}
+
+/** At most `max` messages to one customer within `hours`, over all cases and channels. */
+export interface FrequencyCap {
+  readonly max: number
+  readonly hours: number
+}
+
+export interface CompanySettings {
+  readonly brandName: string
+  readonly supportEmail: string | null
+  /** IANA zone of the company, used where a member's own zone is not known. */
+  readonly timeZone: string
+  readonly playbooks: Readonly<Record<CaseKind, readonly PlaybookStep[]>>
+  readonly channelOrder: readonly MemberChannel[]
+  /** Local hours in which nobody is disturbed; null switches them off. */
+  readonly quietHours: { readonly start: string; readonly end: string } | null
+  readonly frequencyCaps: readonly FrequencyCap[]
+  /** At most one incentive per customer within so many days. */
+  readonly incentivePeriodDays: number
+  /** Tell the team in Slack when a case opens. */
+  readonly alertTeam: boolean
+}
+
+const step = (day: number): PlaybookStep => ({ day, channel: null, incentive: null })
+
+/** Days 0, 2 and 4; 21:00 to 08:00 quiet (US TCPA, 47 CFR 64.1200(c)(1)); two messages a day and five a week at most. */
+export const DEFAULT_SETTINGS: CompanySettings = {
+  brandName: "Your subscription",
+  supportEmail: null,
+  timeZone: "UTC",
+  playbooks: {
+    payment: [step(0), step(2), step(4)],
+    cancellation: [step(0), step(2), step(4)],
+    at_risk: [step(0), step(2), step(4)],
+  },
+  channelOrder: ["email", "push", "dm", "sms"],
+  quietHours: { start: "21:00", end: "08:00" },
+  frequencyCaps: [
+    { max: 2, hours: 24 },
+    { max: 5, hours: 7 * 24 },
+  ],
+  incentivePeriodDays: 180,
+  alertTeam: false,
+}

@@ -1,0 +1,160 @@
+/**
+ * What the ledger of one customer says now. Plain data, the same for the same set of facts whatever order they came in.
+ * `outreach` is what we did ourselves; it never changes the rest, so our own receipts need no refold.
+ */
+import type {
+  ChannelName,
+  EndReason,
+  Incentive,
+  Instant,
+  LedgerPosition,
+  SubscriptionItem,
+  SubscriptionStatus,
+} from "./facts.ts"
+
+export interface Profile {
+  readonly hasEmail: boolean
+  readonly hasPhone: boolean
+  readonly timeZone: string | null
+  readonly locale: string | null
+  readonly isDeleted: boolean
+  readonly cardAddedAt: Instant | null
+  readonly cardUpdatedByProviderAt: Instant | null
+}
+
+export interface SubscriptionState {
+  readonly id: string
+  readonly status: SubscriptionStatus
+  readonly currency: string | null
+  readonly items: readonly SubscriptionItem[]
+  readonly startedAt: Instant | null
+  readonly currentPeriodEnd: Instant | null
+  readonly trialEnd: Instant | null
+  readonly cancelAt: Instant | null
+  readonly endedAt: Instant | null
+  readonly endReason: EndReason | null
+  readonly paused: "requested" | "payment_failure" | null
+  /** A payment of more than nothing has succeeded: from here on, losing it is churn. */
+  readonly hasPaid: boolean
+}
+
+export type PaymentStatus = "failed" | "succeeded" | "voided" | "uncollectible"
+
+/** One bill: an invoice at Stripe, a payment at Whop. */
+export interface PaymentState {
+  readonly invoiceId: string
+  readonly subscriptionId: string | null
+  readonly status: PaymentStatus
+  readonly amountMinor: number
+  readonly currency: string
+  /** Ids of charges and payment intents that were seen for it, sorted. */
+  readonly refs: readonly string[]
+  readonly isFirstInvoice: boolean
+  readonly needsAuthentication: boolean
+  readonly declineCode: string | null
+  readonly failedAt: Instant | null
+  readonly paidAt: Instant | null
+  readonly how: "collected" | "out_of_band" | null
+  readonly refundedMinor: number
+}
+
+export type CaseKind = "payment" | "cancellation" | "at_risk"
+export type CaseStatus = "open" | "recovered" | "lost" | "reversed"
+
+/** Why a case was closed, as far as the provider's facts tell; who gets the credit is `causeOf`'s question. */
+export type CloseReason =
+  | "paid"
+  | "resumed"
+  | "provider_gave_up"
+  | "voided"
+  | "uncollectible"
+  | "subscription_ended"
+  | "dispute"
+  | "closed_by_operator"
+
+export interface CaseState {
+  readonly id: string
+  readonly kind: CaseKind
+  readonly status: CaseStatus
+  readonly subscriptionId: string | null
+  readonly invoiceId: string | null
+  readonly amountMinor: number
+  readonly currency: string | null
+  readonly declineCode: string | null
+  readonly needsAuthentication: boolean
+  /** Failed attempts that invoices told of, and those that charges told of; the same attempt is usually told twice. */
+  readonly invoiceFailures: readonly string[]
+  readonly chargeFailures: readonly string[]
+  readonly openedAt: Instant
+  readonly closedAt: Instant | null
+  readonly closeReason: CloseReason | null
+  readonly recoveredMinor: number
+  readonly disputeId: string | null
+}
+
+/** A charge or payment intent whose invoice is not known yet (since 2025-03-31 Stripe's charges do not name it). */
+export interface LoosePayment {
+  readonly outcome: "failed" | "succeeded"
+  readonly refs: readonly string[]
+  readonly amountMinor: number
+  readonly currency: string
+  readonly declineCode: string | null
+  readonly at: Instant
+}
+
+export interface Touch {
+  readonly id: string
+  readonly caseId: string
+  readonly channel: ChannelName
+  readonly at: Instant
+}
+
+export interface Outreach {
+  readonly sent: readonly Touch[]
+  readonly clicks: readonly { readonly id: string; readonly caseId: string; readonly at: Instant }[]
+  readonly incentives: readonly {
+    readonly id: string
+    readonly caseId: string
+    readonly incentive: Incentive
+    readonly at: Instant
+  }[]
+  readonly optedOutAt: Instant | null
+}
+
+export interface CustomerState {
+  readonly profile: Profile
+  readonly subscriptions: Readonly<Record<string, SubscriptionState>>
+  readonly payments: Readonly<Record<string, PaymentState>>
+  /** In the order in which they were opened. */
+  readonly cases: readonly CaseState[]
+  readonly loose: readonly LoosePayment[]
+  readonly outreach: Outreach
+  /** The last fact, outreach apart, that is folded in; null at the beginning. */
+  readonly position: LedgerPosition | null
+}
+
+export const EMPTY_STATE: CustomerState = {
+  profile: {
+    hasEmail: false,
+    hasPhone: false,
+    timeZone: null,
+    locale: null,
+    isDeleted: false,
+    cardAddedAt: null,
+    cardUpdatedByProviderAt: null,
+  },
+  subscriptions: {},
+  payments: {},
+  cases: [],
+  loose: [],
+  outreach: { sent: [], clicks: [], incentives: [], optedOutAt: null },
+  position: null,
+}
+
+/** How often the provider tried and failed: the larger of what invoices and what charges tell. */
+export const failureCountOf = (recoveryCase: CaseState): number =>
+  Math.max(recoveryCase.invoiceFailures.length, recoveryCase.chargeFailures.length)
+
+/** The case with that id, if the state has it. */
+export const findCase = (state: CustomerState, caseId: string): CaseState | undefined =>
+  state.cases.find((candidate) => candidate.id === caseId)

@@ -1,0 +1,149 @@
+/**
+ * Log lines: one JSON object each, of fields that are allowed by name. They carry ids, reasons, counts and durations, and
+ * never an address, a name, a payload or the message of an error.
+ */
+import { describeError } from "./describe-error.ts"
+
+/** All that a line may hold besides time, level and event. Before adding a name: can a person be found by its value? */
+const FIELDS = [
+  // the request
+  "requestId",
+  "method",
+  "route",
+  "status",
+  "code",
+  "role",
+  "keyId",
+  // who and what, by id
+  "companyId",
+  "customerId",
+  "provider",
+  "providerEventId",
+  "eventId",
+  "eventType",
+  "apiVersion",
+  "stream",
+  "version",
+  "factKind",
+  "caseId",
+  "nudgeId",
+  "step",
+  "channel",
+  "job",
+  "jobRunId",
+  "outboxId",
+  "messageId",
+  "scheduleId",
+  "alertId",
+  "privacyRequestId",
+  "switch",
+  "flag",
+  "metric",
+  "target",
+  "sink",
+  // how it went
+  "reason",
+  "outcome",
+  "source",
+  "scheme",
+  "secretIndex",
+  "keyVersion",
+  "isNew",
+  "isOn",
+  "retry",
+  // how much and how long
+  "attempt",
+  "retried",
+  "count",
+  "due",
+  "sent",
+  "failed",
+  "skipped",
+  "remaining",
+  "bytes",
+  "value",
+  "durationMs",
+  "ageMs",
+  "waitMs",
+  "dueAt",
+] as const
+
+export type LogField = (typeof FIELDS)[number]
+export type LogLevel = "debug" | "info" | "warn" | "error"
+
+/** The fields of a line. `error` may be anything that was thrown; it is described, not quoted. */
+export type LogFields = { readonly [Field in LogField]?: string | number | boolean | null | undefined } & {
+  readonly error?: unknown
+}
+
+/** Writes lines. `event` is a fixed text of ours, in snake_case. */
+export interface Logger {
+  debug(event: string, fields?: LogFields): void
+  info(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  error(event: string, fields?: LogFields): void
+  /** A logger that adds these fields to every line. */
+  with(fields: LogFields): Logger
+}
+
+/** Ids and reasons are shorter; what is longer is no id. */
+const VALUE_CHARS_MAX = 200
+const ALLOWED: ReadonlySet<string> = new Set(FIELDS)
+
+/** A logger that writes to `write`, by default to the console, where the platform collects lines by their level. */
+export function createLogger({
+  now,
+  write = (level, line) => console[level](line),
+  fields: common = {},
+}: {
+  readonly now: () => Date
+  readonly write?: (level: LogLevel, line: string) => void
+  readonly fields?: LogFields
+}): Logger {
+  const log =
+    (level: LogLevel) =>
+    (event: string, fields: LogFields = {}) =>
+      write(level, formatLine({ time: now(), level, event, fields: { ...common, ...fields } }))
+  return {
+    debug: log("debug"),
+    info: log("info"),
+    warn: log("warn"),
+    error: log("error"),
+    with: (fields) => createLogger({ now, write, fields: { ...common, ...fields } }),
+  }
+}
+
+/** One line of JSON. Fields that are not allowed are left out and counted, so that a slip is seen but not what slipped. */
+export function formatLine(entry: {
+  readonly time: Date
+  readonly level: LogLevel
+  readonly event: string
+  readonly fields: LogFields
+}): string {
+  const line: Record<string, unknown> = {
+    time: entry.time.toISOString(),
+    level: entry.level,
+    event: safeText(entry.event),
+  }
+  let droppedFields = 0
+  for (const [name, value] of Object.entries(entry.fields)) {
+    if (value === undefined) continue
+    if (name === "error") line.error = describeError(value)
+    else if (ALLOWED.has(name) && isPlain(value)) line[name] = typeof value === "string" ? safeText(value) : value
+    else droppedFields += 1
+  }
+  if (droppedFields > 0) line.droppedFields = droppedFields
+  return escapeControls(JSON.stringify(line))
+}
+
+const isPlain = (value: unknown): boolean => value === null || ["string", "number", "boolean"].includes(typeof value)
+
+/** The last net below the allow-list: what looks like an address or a URL with credentials does not pass as an id. */
+const safeText = (text: string): string => text.slice(0, VALUE_CHARS_MAX).replaceAll(/[^\s@]*@[^\s@]*/g, "[redacted]")
+
+/** JSON escapes the lower controls; these would still break or reorder a line on somebody's screen. */
+const escapeControls = (json: string): string =>
+  json.replaceAll(
+    /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  )

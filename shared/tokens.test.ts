@@ -1,0 +1,106 @@
+import fc from "fast-check"
+import { expect, test } from "vitest"
+import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
+import { signToken, type TokenClaims, verifyToken } from "./tokens.ts"
+
+function ring(text: string): KeyRing {
+  const parsed = parseKeyRing(text)
+  if (!parsed.ok) throw new Error(parsed.error.reason)
+  return parsed.value
+}
+
+const key = (fill: number): string => Buffer.alloc(32, fill).toString("base64")
+const KEYS = ring(`v1:${key(1)}`)
+const NOW = new Date("2026-03-01T10:00:00Z")
+const NOW_SECONDS = NOW.getTime() / 1_000
+
+const CLAIMS: TokenClaims = {
+  companyId: "demo_company",
+  customerId: "01890a5d-ac96-774b-bcce-b302099a8057",
+  caseId: "01890a5d-ac96-774b-bcce-b302099a8058",
+  nudgeId: "01890a5d-ac96-774b-bcce-b302099a8059",
+  expiresAtSeconds: NOW_SECONDS + 60,
+}
+
+const ids = fc.string({ minLength: 1, maxLength: 30, unit: "grapheme" }).filter((id) => Buffer.byteLength(id) <= 128)
+
+test("a token says what was signed", async () => {
+  const claims = fc.record({
+    companyId: ids,
+    customerId: ids,
+    caseId: ids,
+    nudgeId: fc.option(ids),
+    expiresAtSeconds: fc.integer({ min: NOW_SECONDS + 1, max: 2 ** 40 - 1 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(claims, fc.constantFrom("link", "unsubscribe"), async (value, purpose) => {
+      const token = await signToken(KEYS, { ...value, purpose })
+      expect(await verifyToken(KEYS, purpose, token, NOW)).toEqual({ ok: true, value })
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test("a token with usual ids fits a link", async () => {
+  const token = await signToken(KEYS, { ...CLAIMS, companyId: "c".repeat(64), purpose: "link" })
+  expect(token.length).toBeLessThanOrEqual(512)
+  expect(token).toMatch(/^[A-Za-z0-9_-]+$/)
+})
+
+test("a token in which any character was changed is refused", async () => {
+  const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
+  const alphabet = fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/. ")
+  await fc.assert(
+    fc.asyncProperty(fc.nat(token.length - 1), alphabet, async (index, char) => {
+      fc.pre(token[index] !== char)
+      const changed = token.slice(0, index) + char + token.slice(index + 1)
+      expect((await verifyToken(KEYS, "link", changed, NOW)).ok).toBe(false)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test("a token that was cut or lengthened is refused", async () => {
+  const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
+  for (const changed of [token.slice(1), token.slice(0, -1), `${token}A`, `${token}=`, ` ${token}`, token + token]) {
+    expect((await verifyToken(KEYS, "link", changed, NOW)).ok).toBe(false)
+  }
+})
+
+test("a token for a link unsubscribes nobody, and the other way round", async () => {
+  const link = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
+  const unsubscribe = await signToken(KEYS, { ...CLAIMS, purpose: "unsubscribe" })
+  const refused = { ok: false, error: { reason: "bad_signature" } }
+  expect(await verifyToken(KEYS, "unsubscribe", link, NOW)).toEqual(refused)
+  expect(await verifyToken(KEYS, "link", unsubscribe, NOW)).toEqual(refused)
+})
+
+test("a token is refused from the second on that it names", async () => {
+  const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
+  const at = (ms: number) => verifyToken(KEYS, "link", token, new Date(CLAIMS.expiresAtSeconds * 1_000 + ms))
+  expect((await at(-1)).ok).toBe(true)
+  expect(await at(0)).toEqual({ ok: false, error: { reason: "expired" } })
+})
+
+test("a token outlives a rotation of the keys, until its key is retired", async () => {
+  const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
+  expect((await verifyToken(ring(`v1:${key(1)},v2:${key(2)}`), "link", token, NOW)).ok).toBe(true)
+  const retired = await verifyToken(ring(`v2:${key(2)}`), "link", token, NOW)
+  expect(retired).toEqual({ ok: false, error: { reason: "bad_signature" } })
+})
+
+test("any text at all is answered", async () => {
+  const texts = fc.oneof(fc.string({ unit: "binary", maxLength: 2_000 }), fc.base64String({ maxLength: 900 }))
+  await fc.assert(
+    fc.asyncProperty(texts, async (text) => {
+      expect((await verifyToken(KEYS, "link", text, NOW)).ok).toBe(false)
+    }),
+  )
+})
+
+test("ids that could not be read back are not signed", async () => {
+  for (const customerId of ["", "x".repeat(129), "\ud800"]) {
+    await expect(signToken(KEYS, { ...CLAIMS, customerId, purpose: "link" })).rejects.toThrow(RangeError)
+  }
+  await expect(signToken(KEYS, { ...CLAIMS, expiresAtSeconds: 1.5, purpose: "link" })).rejects.toThrow(RangeError)
+})

@@ -1,0 +1,104 @@
+/**
+ * Tokens in links to members (`/r/:token`, `/unsubscribe/:token`). They say who and what was meant, they are signed, and
+ * they hold nothing personal. The purpose is bound by the key: each purpose signs with a key of its own, so that a link
+ * to a payment page can never unsubscribe anybody.
+ *
+ * base64url of: format (1 byte), key version (2), expiry in Unix seconds (5), four ids each behind its length (1),
+ * HMAC-SHA256 of all that (32). No nudge is an empty id.
+ */
+import { type Bytes, concat, fromBase64Url, fromUtf8, toBase64Url, utf8 } from "./crypto/bytes.ts"
+import type { KeyRing } from "./crypto/key-ring.ts"
+import { err, ok, type Result } from "./result.ts"
+
+export type TokenPurpose = "link" | "unsubscribe"
+
+/** What a token says. Ids are ours, of at most 128 bytes. */
+export interface TokenClaims {
+  readonly companyId: string
+  readonly customerId: string
+  readonly caseId: string
+  readonly nudgeId: string | null
+  /** Unix seconds; from this second on the token is refused. */
+  readonly expiresAtSeconds: number
+}
+
+/** Why a token is refused. `bad_signature` covers another purpose and a key that was retired. */
+export type TokenError = { readonly reason: "malformed" | "bad_signature" | "expired" }
+
+const FORMAT = 1
+const HEADER_BYTES = 8
+const MAC_BYTES = 32
+const ID_BYTES_MAX = 128
+/** Four ids of full length fit; nothing longer is looked at. */
+const TOKEN_CHARS_MAX = 800
+
+/** Signs claims under the newest key. Throws RangeError for ids that are empty, too long or no text. */
+export async function signToken(
+  keys: KeyRing,
+  { purpose, ...claims }: TokenClaims & { readonly purpose: TokenPurpose },
+): Promise<string> {
+  const { version, key } = await keys.deriveNewest("sign", ["member-token", purpose])
+  const content = encodeClaims(version, claims)
+  return toBase64Url(concat(content, new Uint8Array(await crypto.subtle.sign("HMAC", key, content))))
+}
+
+/** The claims of a token that we signed for this purpose and that has not expired. Total over any text. */
+export async function verifyToken(
+  keys: KeyRing,
+  purpose: TokenPurpose,
+  token: string,
+  now: Date,
+): Promise<Result<TokenClaims, TokenError>> {
+  const bytes = token.length <= TOKEN_CHARS_MAX ? fromBase64Url(token) : null
+  if (!bytes || bytes.length < HEADER_BYTES + MAC_BYTES || bytes[0] !== FORMAT) return err({ reason: "malformed" })
+  const content = bytes.slice(0, -MAC_BYTES)
+  const version = new DataView(content.buffer).getUint16(1)
+  const key = await keys.derive(version, "sign", ["member-token", purpose])
+  // `verify` compares in constant time.
+  const isOurs = key !== null && (await crypto.subtle.verify("HMAC", key, bytes.slice(-MAC_BYTES), content))
+  if (!isOurs) return err({ reason: "bad_signature" })
+  const claims = decodeClaims(content)
+  if (!claims) return err({ reason: "malformed" })
+  if (now.getTime() >= claims.expiresAtSeconds * 1_000) return err({ reason: "expired" })
+  return ok(claims)
+}
+
+function encodeClaims(version: number, claims: TokenClaims): Bytes {
+  const { expiresAtSeconds } = claims
+  if (!Number.isInteger(expiresAtSeconds) || expiresAtSeconds < 0 || expiresAtSeconds >= 2 ** 40) {
+    throw new RangeError("a token expires at a whole second")
+  }
+  const header = new Uint8Array(HEADER_BYTES)
+  const view = new DataView(header.buffer)
+  view.setUint8(0, FORMAT)
+  view.setUint16(1, version)
+  view.setUint8(3, Math.floor(expiresAtSeconds / 2 ** 32))
+  view.setUint32(4, expiresAtSeconds % 2 ** 32)
+  const ids = [claims.companyId, claims.customerId, claims.caseId].map(encodeId)
+  return concat(header, ...ids, claims.nudgeId === null ? Uint8Array.of(0) : encodeId(claims.nudgeId))
+}
+
+function encodeId(id: string): Bytes {
+  const bytes = utf8(id)
+  if (bytes.length === 0 || bytes.length > ID_BYTES_MAX || fromUtf8(bytes) !== id) {
+    throw new RangeError(`a token holds ids of 1 to ${ID_BYTES_MAX} bytes`)
+  }
+  return concat(Uint8Array.of(bytes.length), bytes)
+}
+
+/** Null only when a key was used for something else: what we signed ourselves can be read. */
+function decodeClaims(content: Bytes): TokenClaims | null {
+  const view = new DataView(content.buffer)
+  const ids: string[] = []
+  let offset = HEADER_BYTES
+  while (offset < content.length) {
+    const end = offset + 1 + view.getUint8(offset)
+    if (end > content.length) return null
+    ids.push(fromUtf8(content.subarray(offset + 1, end)))
+    offset = end
+  }
+  const [companyId, customerId, caseId, nudgeId] = ids
+  if (!companyId || !customerId || !caseId || nudgeId === undefined || ids.length !== 4) return null
+  const expiresAtSeconds = view.getUint8(3) * 2 ** 32 + view.getUint32(4)
+  return { companyId, customerId, caseId, nudgeId: nudgeId || null, expiresAtSeconds }
+}
