@@ -1,0 +1,60 @@
+/** The connection to Postgres over Neon's HTTP protocol: one fetch is one round trip and, as a batch, one transaction. */
+import { neon, neonConfig } from "@neondatabase/serverless"
+import { sql } from "drizzle-orm"
+import type { BatchItem } from "drizzle-orm/batch"
+import { drizzle, type NeonHttpDatabase } from "drizzle-orm/neon-http"
+
+export type Db = NeonHttpDatabase
+
+export interface DatabaseOptions {
+  readonly url: string
+  /** Only the local world has one; elsewhere the driver derives it from the host of the URL. */
+  readonly fetchEndpoint: string | null
+  /** After this long a statement counts as "outcome unknown": the driver itself would wait for ever. */
+  readonly timeoutMs: number
+}
+
+/** A database client for one request; it opens nothing before it is asked. */
+export function makeDb({ url, fetchEndpoint, timeoutMs }: DatabaseOptions): Db {
+  if (fetchEndpoint !== null) neonConfig.fetchEndpoint = fetchEndpoint
+  neonConfig.fetchFunction = (input: RequestInfo, init?: RequestInit) =>
+    fetch(input, { ...init, signal: AbortSignal.timeout(timeoutMs) })
+  return drizzle(neon(url))
+}
+
+/** The first statement of every tenant's batch: from here on the transaction sees one company only. */
+const enterCompany = (db: Db, companyId: string) =>
+  db.execute(sql`select set_config('app.company_id', ${companyId}, true)`)
+
+/** Runs the statements as one transaction that sees one company only: one round trip, all or nothing. */
+export async function inCompany<const T extends readonly BatchItem<"pg">[]>(
+  db: Db,
+  companyId: string,
+  statements: T,
+): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
+  const [, ...results] = await db.batch([enterCompany(db, companyId), ...statements])
+  // db.batch answers in the order of its statements; its own type cannot express a spread tuple.
+  return results as { [K in keyof T]: Awaited<T[K]> }
+}
+
+/** What a failed statement means for its caller. `outcome_unknown`: it may have been committed; only a keyed retry is safe. */
+export type DatabaseFailure = "stale_version" | "lost_lease" | "conflict" | "rejected" | "outcome_unknown"
+
+/** Classifies what the driver throws: without a code of Postgres's nothing says whether the transaction happened. */
+export function databaseFailure(error: unknown): DatabaseFailure {
+  const code = postgresCode(error)
+  if (code === "CS001") return "stale_version"
+  if (code === "CS002") return "lost_lease"
+  if (code === "40001" || code === "40P01" || code === "23505") return "conflict"
+  if (code === null || code.startsWith("08") || code.startsWith("57") || code.startsWith("53")) return "outcome_unknown"
+  return "rejected"
+}
+
+/** SQLSTATE of an error of the driver or of drizzle (which wraps single statements, but not batches); null without one. */
+export function postgresCode(error: unknown): string | null {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    const code: unknown = "code" in current ? current.code : undefined
+    if (typeof code === "string" && /^[0-9A-Z]{5}$/.test(code)) return code
+  }
+  return null
+}

@@ -1,0 +1,74 @@
+/** Companies, their accounts at providers, their secrets and their settings. */
+import { and, eq, gt, isNull, or, sql } from "drizzle-orm"
+import type { ProviderName } from "../../shared/domain/facts.ts"
+import { type Db, inCompany } from "../client.ts"
+import { companySettings, webhookSecrets } from "../schema.ts"
+
+/** The company named in the path, else the one that owns the provider's account; null when there is none. */
+export async function companyOf(
+  db: Db,
+  {
+    path,
+    provider,
+    account,
+  }: { readonly path: string | null; readonly provider: ProviderName; readonly account: string | null },
+): Promise<string | null> {
+  const result = await db.execute<{ company: string | null }>(
+    sql`select company_of(${path}, ${provider}, ${account}) as company`,
+  )
+  return result.rows[0]?.company ?? null
+}
+
+/** The company's own signing secrets for a provider, sealed, without those that have expired. */
+export async function webhookSecretsOf(
+  db: Db,
+  companyId: string,
+  provider: ProviderName,
+  now: Date,
+): Promise<readonly { readonly id: string; readonly sealed: Uint8Array }[]> {
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .select({ id: webhookSecrets.id, sealed: webhookSecrets.sealed })
+      .from(webhookSecrets)
+      .where(
+        and(
+          eq(webhookSecrets.companyId, companyId),
+          eq(webhookSecrets.provider, provider),
+          or(isNull(webhookSecrets.expiresAt), gt(webhookSecrets.expiresAt, now)),
+        ),
+      ),
+  ])
+  return rows
+}
+
+/** The company's settings as stored; null: it has none of its own. */
+export async function settingsOf(db: Db, companyId: string): Promise<unknown> {
+  const [rows] = await inCompany(db, companyId, [
+    db.select().from(companySettings).where(eq(companySettings.companyId, companyId)),
+  ])
+  return rows[0]?.settings ?? null
+}
+
+/** Replaces the company's settings. */
+export async function saveSettings(db: Db, companyId: string, settings: unknown, now: Date): Promise<void> {
+  const row = { companyId, settings, updatedAt: now }
+  await inCompany(db, companyId, [
+    db
+      .insert(companySettings)
+      .values(row)
+      .onConflictDoUpdate({ target: companySettings.companyId, set: { settings, updatedAt: now } }),
+  ])
+}
+
+/** Whose API key has this SHA-256; null when it is unknown or revoked. */
+export async function findApiKey(
+  db: Db,
+  hash: Uint8Array,
+): Promise<{ readonly companyId: string; readonly id: string; readonly role: string } | null> {
+  const hex = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+  const result = await db.execute<{ company_id: string; id: string; role: string }>(
+    sql`select company_id, id, role from find_api_key(decode(${hex}, 'hex'))`,
+  )
+  const row = result.rows[0]
+  return row ? { companyId: row.company_id, id: row.id, role: row.role } : null
+}

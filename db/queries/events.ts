@@ -1,0 +1,88 @@
+/** Webhook events as people look at them: what came and how far it got, never what was in it. */
+import { and, desc, eq, sql } from "drizzle-orm"
+import type { ProviderName } from "../../shared/domain/facts.ts"
+import { type Db, inCompany } from "../client.ts"
+import { type EventStatus, webhookEventKeys, webhookEvents } from "../schema.ts"
+import { ownedBy } from "./customers.ts"
+import { type Page, type PageRequest, pageOf } from "./page.ts"
+
+/** What a list of events may be narrowed to. */
+export interface EventFilter {
+  readonly status?: EventStatus | undefined
+  readonly provider?: ProviderName | undefined
+  readonly type?: string | undefined
+  /** Our id of the customer, or the provider's. */
+  readonly customerId?: string | undefined
+  readonly providerEventId?: string | undefined
+}
+
+const COLUMNS = {
+  id: webhookEvents.id,
+  companyId: webhookEvents.companyId,
+  provider: webhookEvents.provider,
+  providerEventId: webhookEvents.providerEventId,
+  type: webhookEvents.type,
+  apiVersion: webhookEvents.apiVersion,
+  status: webhookEvents.status,
+  attempts: webhookEvents.attempts,
+  customerId: webhookEvents.customerId,
+  occurredAt: webhookEvents.occurredAt,
+  receivedAt: webhookEvents.receivedAt,
+  processedAt: webhookEvents.processedAt,
+  error: webhookEvents.error,
+} as const
+
+export type EventRow = Pick<typeof webhookEvents.$inferSelect, keyof typeof COLUMNS>
+
+/** A page of a company's events, the latest arrivals first. */
+export async function listEvents(
+  db: Db,
+  companyId: string,
+  filter: EventFilter,
+  page: PageRequest,
+): Promise<Page<EventRow>> {
+  const { after } = page
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .select(COLUMNS)
+      .from(webhookEvents)
+      .where(
+        and(
+          eq(webhookEvents.companyId, companyId),
+          filter.status && eq(webhookEvents.status, filter.status),
+          filter.provider && eq(webhookEvents.provider, filter.provider),
+          filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
+          filter.providerEventId === undefined ? undefined : eq(webhookEvents.providerEventId, filter.providerEventId),
+          filter.customerId === undefined
+            ? undefined
+            : ownedBy(db, webhookEvents.customerId, companyId, filter.customerId),
+          after === null
+            ? undefined
+            : sql`(${webhookEvents.receivedAt}, ${webhookEvents.id})
+                < (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`,
+        ),
+      )
+      .orderBy(desc(webhookEvents.receivedAt), desc(webhookEvents.id))
+      .limit(page.limit + 1),
+  ])
+  return pageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
+}
+
+/** One event of a company; null when it has none of that id. */
+export async function readEvent(db: Db, companyId: string, eventId: string): Promise<EventRow | null> {
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .select(COLUMNS)
+      .from(webhookEvents)
+      .where(
+        and(
+          eq(webhookEvents.companyId, companyId),
+          eq(webhookEvents.id, eventId),
+          // Names the partition.
+          sql`${webhookEvents.receivedAt} = (select ${webhookEventKeys.receivedAt} from ${webhookEventKeys}
+            where ${webhookEventKeys.companyId} = ${companyId} and ${webhookEventKeys.eventId} = ${eventId})`,
+        ),
+      ),
+  ])
+  return rows[0] ?? null
+}

@@ -1,0 +1,69 @@
+/** Claiming nudges: each by one worker at a time, for as long as its lease. */
+import { and, eq, sql } from "drizzle-orm"
+import { type Db, inCompany } from "../client.ts"
+import { nudges } from "../schema.ts"
+import { type Stream, streamFrom } from "./stream.ts"
+
+/** Who holds a claim, and until when. */
+export interface Lease {
+  readonly owner: string
+  readonly until: Date
+}
+
+/** A nudge that was claimed, by company. */
+export interface ClaimedNudge {
+  readonly companyId: string
+  readonly id: string
+}
+
+/** Takes nudges of all companies that were due by `dueBefore`, oldest first, each by one caller at most. */
+export async function claimDueNudges(
+  db: Db,
+  {
+    now,
+    dueBefore,
+    lease,
+    limit,
+  }: { readonly now: Date; readonly dueBefore: Date; readonly lease: Lease; readonly limit: number },
+): Promise<readonly ClaimedNudge[]> {
+  const result = await db.execute<{ company_id: string; id: string }>(
+    sql`select company_id, id from claim_due_nudges(
+      ${now.toISOString()}, ${dueBefore.toISOString()}, ${lease.owner}, ${lease.until.toISOString()}, ${limit}
+    )`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
+}
+
+/**
+ * Takes one due nudge and reads its customer's whole stream. `dispatcher` is the owner that handed it over, or null.
+ * Null: it is not due, done with, or in another worker's hands.
+ */
+export async function claimNudge(
+  db: Db,
+  companyId: string,
+  nudgeId: string,
+  { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
+): Promise<Stream | null> {
+  const [result] = await inCompany(db, companyId, [
+    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+      sql`select claim_nudge(
+        ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
+      ) as stream`,
+    ),
+  ])
+  return streamFrom(companyId, result)
+}
+
+/** Statement: raises unless the nudge is still in this owner's hands and not done with. */
+export const assertLease = (db: Db, nudgeId: string, owner: string) =>
+  db.execute(sql`select assert_lease(${nudgeId}, ${owner})`)
+
+/** Gives back what an owner holds of a company, so that others need not wait for the lease to run out. */
+export async function releaseLeases(db: Db, companyId: string, owner: string): Promise<void> {
+  await inCompany(db, companyId, [
+    db
+      .update(nudges)
+      .set({ leaseOwner: null, leaseUntil: null })
+      .where(and(eq(nudges.companyId, companyId), eq(nudges.leaseOwner, owner))),
+  ])
+}

@@ -1,0 +1,164 @@
+/** A customer's stream: recording a delivery into it and reading it back, one round trip each. */
+import { sql } from "drizzle-orm"
+import type { Fact, FactBody, Instant, ProviderName } from "../../shared/domain/facts.ts"
+import { inLedgerOrder, rankOf } from "../../shared/domain/facts.ts"
+import type { Nudge } from "../../shared/domain/nudges.ts"
+import type { CustomerState } from "../../shared/domain/state.ts"
+import { type Db, inCompany } from "../client.ts"
+
+export interface CustomerRef {
+  readonly id: string
+  readonly provider: ProviderName
+  readonly providerCustomerId: string
+  readonly version: number
+}
+
+/** All that folding, deciding and writing to one customer needs, as one consistent reading. */
+export interface Stream {
+  readonly companyId: string
+  readonly customer: CustomerRef
+  /** The stored snapshot, or null when `facts` is the whole ledger. */
+  readonly snapshot: CustomerState | null
+  /** True when the customer has a stored snapshot, be it used here or not. */
+  readonly hasSnapshot: boolean
+  /** In ledger order. */
+  readonly facts: readonly Fact[]
+  readonly nudges: readonly Nudge[]
+  /** The company's own settings as stored; null: defaults. */
+  readonly settings: unknown
+  readonly sealedContact: Uint8Array | null
+  readonly wrappedDataKey: Uint8Array | null
+}
+
+/** One verified delivery, ready to be written: payload sealed, facts free of personal data. */
+export interface NewEvent {
+  readonly id: string
+  readonly companyId: string
+  readonly provider: ProviderName
+  readonly account: string | null
+  readonly providerEventId: string
+  readonly type: string
+  readonly apiVersion: string | null
+  readonly status: "received" | "held" | "unhandled"
+  readonly error: string | null
+  readonly occurredAt: Instant
+  readonly receivedAt: Instant
+  /** From when on the sweeper may take it for lost. */
+  readonly nextAttemptAt: Instant
+  readonly customer: string | null
+  readonly objects: readonly string[]
+  readonly facts: readonly Fact[]
+  readonly sealedPayload: Uint8Array
+}
+
+/** `stream` is null when there is nothing to fold yet: a duplicate, an unhandled or held event, an unknown customer. */
+export interface RecordedDelivery {
+  readonly isNew: boolean
+  readonly stream: Stream | null
+}
+
+/**
+ * Writes the event with its facts and links, unless it is there already, and reads the customer's stream: one round trip,
+ * one transaction. Calling it again with the same event changes nothing and says `isNew: false`.
+ */
+export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
+  const { sealedPayload, ...rest } = event
+  const result = await db.execute<{ outcome: { isNew: boolean; stream?: StreamJson | null } }>(
+    sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
+  )
+  const outcome = result.rows[0]?.outcome
+  if (!outcome) throw new Error("record_delivery answered nothing")
+  return { isNew: outcome.isNew, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
+}
+
+/** An event that is stored already, as it is read today. */
+export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: "processed" | "unhandled" }
+
+/**
+ * Takes what is read in a stored event today into the ledger, and reads the customer's whole stream. Facts that are there
+ * stay as they are. Null: it names no customer.
+ */
+export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<Stream | null> {
+  const [result] = await inCompany(db, event.companyId, [
+    db.execute<StreamRow>(sql`select replay_delivery(${deliveryJson(event)}::jsonb) as stream`),
+  ])
+  return streamFrom(event.companyId, result)
+}
+
+/** The event as the database's functions take it: with the rank of each fact beside it. */
+const deliveryJson = ({
+  facts,
+  account,
+  ...rest
+}: Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: string }) =>
+  JSON.stringify({
+    ...rest,
+    eventId: rest.id,
+    account: account ?? "",
+    facts: facts.map(({ id, occurredAt, ...body }) => ({ id, occurredAt, rank: rankOf(body.kind), body })),
+  })
+
+/** Reads a customer's stream; null when there is no such customer. `whole` reads the ledger from its beginning. */
+export async function loadStream(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  { whole }: { readonly whole: boolean },
+): Promise<Stream | null> {
+  const [result] = await inCompany(db, companyId, [streamStatement(db, customerId, { whole })])
+  return streamFrom(companyId, result)
+}
+
+/** The statement of `loadStream`, for a batch of which it is a part; `streamFrom` reads its result. */
+export const streamStatement = (db: Db, customerId: string, { whole }: { readonly whole: boolean }) =>
+  db.execute<StreamRow>(sql`select read_stream(${customerId}, ${!whole}) as stream`)
+
+/** The stream that `streamStatement` read; null when there is no such customer. */
+export function streamFrom(companyId: string, result: { readonly rows: readonly StreamRow[] }): Stream | null {
+  const json = result.rows[0]?.stream
+  return json ? readStreamJson(companyId, json) : null
+}
+
+type StreamRow = { readonly stream: StreamJson | null }
+
+type StreamJson = {
+  readonly customer: CustomerRef
+  readonly state: CustomerState | null
+  readonly hasSnapshot: boolean
+  readonly facts: readonly { readonly id: string; readonly occurredAt: string; readonly body: FactBody }[]
+  readonly nudges: readonly Nudge[]
+  readonly settings: unknown
+  readonly contact: string | null
+  readonly dataKey: string | null
+}
+
+const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
+  companyId,
+  customer: json.customer,
+  snapshot: json.state,
+  hasSnapshot: json.hasSnapshot,
+  facts: inLedgerOrder(
+    json.facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })),
+  ),
+  nudges: json.nudges.map((nudge) => ({
+    ...nudge,
+    dueAt: instantOf(nudge.dueAt),
+    sentAt: nudge.sentAt === null ? null : instantOf(nudge.sentAt),
+  })),
+  settings: json.settings,
+  sealedContact: json.contact === null ? null : fromBase64(json.contact),
+  wrappedDataKey: json.dataKey === null ? null : fromBase64(json.dataKey),
+})
+
+/** Postgres writes times in JSON with an offset and as many digits as it needs; the code compares one form only. */
+const instantOf = (text: string): Instant => new Date(text).toISOString()
+
+function toBase64(bytes: Uint8Array): string {
+  let binary = ""
+  for (const byte of bytes) binary += String.fromCharCode(byte)
+  return btoa(binary)
+}
+
+/** Postgres breaks base64 into lines. */
+const fromBase64 = (text: string): Uint8Array =>
+  Uint8Array.from(atob(text.replaceAll("\n", "")), (character) => character.charCodeAt(0))

@@ -1,0 +1,46 @@
+/** The figures of a company at this moment: one round trip, whatever is stored. */
+import { and, count, eq, sql } from "drizzle-orm"
+import type { ChannelName } from "../../shared/domain/facts.ts"
+import type { NudgeStatus } from "../../shared/domain/nudges.ts"
+import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
+import { type Db, inCompany } from "../client.ts"
+import { type EventStatus, nudges, recoveryCases, webhookEvents } from "../schema.ts"
+
+/** Counts as they were grouped; a group that is not there has none. */
+export interface SummaryRows {
+  readonly events: readonly { readonly status: EventStatus; readonly count: number }[]
+  readonly cases: readonly { readonly kind: CaseKind; readonly status: CaseStatus; readonly count: number }[]
+  readonly nudges: readonly { readonly channel: ChannelName; readonly status: NudgeStatus; readonly count: number }[]
+  /** What recovered cases brought back, in minor units. */
+  readonly recovered: readonly { readonly currency: string | null; readonly amountMinor: number }[]
+}
+
+/** Counts a company's events, cases and nudges, and sums what was recovered. */
+export async function readSummary(db: Db, companyId: string): Promise<SummaryRows> {
+  const [events, cases, nudgeCounts, recovered] = await inCompany(db, companyId, [
+    db
+      .select({ status: webhookEvents.status, count: count() })
+      .from(webhookEvents)
+      .where(eq(webhookEvents.companyId, companyId))
+      .groupBy(webhookEvents.status),
+    db
+      .select({ kind: recoveryCases.kind, status: recoveryCases.status, count: count() })
+      .from(recoveryCases)
+      .where(eq(recoveryCases.companyId, companyId))
+      .groupBy(recoveryCases.kind, recoveryCases.status),
+    db
+      .select({ channel: nudges.channel, status: nudges.status, count: count() })
+      .from(nudges)
+      .where(eq(nudges.companyId, companyId))
+      .groupBy(nudges.channel, nudges.status),
+    db
+      .select({
+        currency: recoveryCases.currency,
+        amountMinor: sql`sum(${recoveryCases.recoveredMinor})`.mapWith(Number),
+      })
+      .from(recoveryCases)
+      .where(and(eq(recoveryCases.companyId, companyId), eq(recoveryCases.status, "recovered")))
+      .groupBy(recoveryCases.currency),
+  ])
+  return { events, cases, nudges: nudgeCounts, recovered }
+}

@@ -1,0 +1,82 @@
+/** What is left over, across tenants: ids only. */
+import { and, eq, sql } from "drizzle-orm"
+import type { ProviderName } from "../../shared/domain/facts.ts"
+import { type Db, inCompany } from "../client.ts"
+import { objectLinks } from "../schema.ts"
+import { type Stream, streamFrom } from "./stream.ts"
+
+/** Events that were recorded and not finished, oldest try first. */
+export async function unfinishedEvents(
+  db: Db,
+  now: Date,
+  limit: number,
+): Promise<readonly { readonly companyId: string; readonly id: string }[]> {
+  const result = await db.execute<{ company_id: string; id: string }>(
+    sql`select company_id, id from unfinished_events(${now.toISOString()}, ${limit})`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
+}
+
+export interface WaitingObject {
+  readonly companyId: string
+  readonly provider: ProviderName
+  readonly objectId: string
+}
+
+/** Objects whose customer was not named before `before` and that were not asked about since. */
+export async function waitingObjects(db: Db, before: Date, limit: number): Promise<readonly WaitingObject[]> {
+  const result = await db.execute<{ company_id: string; provider: ProviderName; object_id: string }>(
+    sql`select company_id, provider, object_id from waiting_objects(${before.toISOString()}, ${limit})`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, provider: row.provider, objectId: row.object_id }))
+}
+
+/** Notes that the provider was asked about an object, so that it is not asked again at once. */
+export async function noteAsked(db: Db, { companyId, provider, objectId }: WaitingObject, now: Date): Promise<void> {
+  await inCompany(db, companyId, [
+    db
+      .update(objectLinks)
+      .set({ askedAt: now })
+      .where(
+        and(
+          eq(objectLinks.companyId, companyId),
+          eq(objectLinks.provider, provider),
+          eq(objectLinks.objectId, objectId),
+        ),
+      ),
+  ])
+}
+
+/** Ties objects to the customer the provider named, and reads that customer's whole ledger, now with what had waited. */
+export async function tieToCustomer(
+  db: Db,
+  { companyId, provider, objectId }: WaitingObject,
+  customer: string,
+  objects: readonly string[],
+  now: Date,
+): Promise<Stream | null> {
+  const customerId = `${provider}_${customer}`
+  const all = sql.join(
+    [objectId, ...objects].map((id) => sql`${id}`),
+    sql`, `,
+  )
+  const [, , result] = await inCompany(db, companyId, [
+    db.execute(
+      sql`insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
+        values (app_company(), ${customerId}, ${provider}, ${customer}, ${now.toISOString()}, ${now.toISOString()})
+        on conflict do nothing`,
+    ),
+    db.execute(
+      sql`select root from tie_objects(${provider}, ${customer}, array[${all}]::text[], ${now.toISOString()})`,
+    ),
+    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+      sql`select read_stream(${customerId}, false) as stream`,
+    ),
+  ])
+  return streamFrom(companyId, result)
+}
+
+/** Makes the partitions of this month and of those ahead. */
+export async function ensurePartitions(db: Db, now: Date, monthsAhead: number): Promise<void> {
+  await db.execute(sql`select ensure_partitions(${now.toISOString()}, ${monthsAhead})`)
+}

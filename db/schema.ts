@@ -1,0 +1,281 @@
+/**
+ * The tables as the code sees them. The truth is in `db/migrations` (partitions, row-level security and functions are
+ * beyond drizzle's schema language); a test holds the two together.
+ */
+import {
+  bigint,
+  boolean,
+  customType,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+} from "drizzle-orm/pg-core"
+import type {
+  ChannelName,
+  FactBody,
+  FactKind,
+  Incentive,
+  ProviderName,
+  SubscriptionItem,
+  SubscriptionStatus,
+} from "../shared/domain/facts.ts"
+import type { NudgeStatus } from "../shared/domain/nudges.ts"
+import type { CaseKind, CaseStatus, CustomerState, PaymentStatus } from "../shared/domain/state.ts"
+
+/** Bytes: written as `\\x` and hex digits; the driver reads them back as bytes. */
+const bytea = customType<{ data: Uint8Array; driverData: string | Uint8Array }>({
+  dataType: () => "bytea",
+  toDriver: (value) => `\\x${[...value].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`,
+  fromDriver: (value) => {
+    if (typeof value === "string") throw new TypeError("the driver answers bytea as bytes")
+    return new Uint8Array(value)
+  },
+})
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: "date" })
+const companyId = () => text("company_id").notNull()
+
+export type EventStatus = "received" | "held" | "processed" | "unhandled" | "failed" | "dead"
+
+export const webhookEvents = pgTable(
+  "webhook_events",
+  {
+    companyId: companyId(),
+    id: uuid("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    account: text("account").notNull(),
+    providerEventId: text("provider_event_id").notNull(),
+    type: text("type").notNull(),
+    apiVersion: text("api_version"),
+    status: text("status").$type<EventStatus>().notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    subject: text("subject"),
+    customerId: text("customer_id"),
+    occurredAt: instant("occurred_at").notNull(),
+    receivedAt: instant("received_at").notNull(),
+    processedAt: instant("processed_at"),
+    nextAttemptAt: instant("next_attempt_at"),
+    error: text("error"),
+    payload: bytea("payload"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id, table.receivedAt] })],
+)
+
+export const webhookEventKeys = pgTable(
+  "webhook_event_keys",
+  {
+    companyId: companyId(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    account: text("account").notNull(),
+    providerEventId: text("provider_event_id").notNull(),
+    eventId: uuid("event_id").notNull(),
+    receivedAt: instant("received_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.provider, table.account, table.providerEventId] })],
+)
+
+export const facts = pgTable(
+  "facts",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    subject: text("subject").notNull(),
+    kind: text("kind").$type<FactKind>().notNull(),
+    rank: smallint("rank").notNull(),
+    occurredAt: instant("occurred_at").notNull(),
+    recordedAt: instant("recorded_at").notNull(),
+    eventId: uuid("event_id"),
+    body: jsonb("body").$type<FactBody>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id, table.occurredAt] })],
+)
+
+export const customers = pgTable(
+  "customers",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    providerCustomerId: text("provider_customer_id").notNull(),
+    version: integer("version").notNull().default(0),
+    state: jsonb("state").$type<CustomerState>(),
+    createdAt: instant("created_at").notNull(),
+    updatedAt: instant("updated_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
+export const customerKeys = pgTable(
+  "customer_keys",
+  { companyId: companyId(), customerId: text("customer_id").notNull(), wrapped: bytea("wrapped").notNull() },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId] })],
+)
+
+export const customerPii = pgTable(
+  "customer_pii",
+  {
+    companyId: companyId(),
+    customerId: text("customer_id").notNull(),
+    sealed: bytea("sealed").notNull(),
+    updatedAt: instant("updated_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId] })],
+)
+
+export const subscriptions = pgTable(
+  "subscriptions",
+  {
+    companyId: companyId(),
+    customerId: text("customer_id").notNull(),
+    id: text("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    status: text("status").$type<SubscriptionStatus>().notNull(),
+    currency: text("currency"),
+    items: jsonb("items").$type<readonly SubscriptionItem[]>().notNull(),
+    startedAt: instant("started_at"),
+    currentPeriodEnd: instant("current_period_end"),
+    trialEnd: instant("trial_end"),
+    cancelAt: instant("cancel_at"),
+    endedAt: instant("ended_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId, table.id] })],
+)
+
+export const payments = pgTable(
+  "payments",
+  {
+    companyId: companyId(),
+    customerId: text("customer_id").notNull(),
+    invoiceId: text("invoice_id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    subscriptionId: text("subscription_id"),
+    status: text("status").$type<PaymentStatus>().notNull(),
+    amountMinor: bigint("amount_minor", { mode: "number" }).notNull(),
+    currency: text("currency").notNull(),
+    refundedMinor: bigint("refunded_minor", { mode: "number" }).notNull(),
+    how: text("how").$type<"collected" | "out_of_band">(),
+    failedAt: instant("failed_at"),
+    paidAt: instant("paid_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId, table.invoiceId] })],
+)
+
+export const recoveryCases = pgTable(
+  "recovery_cases",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    customerId: text("customer_id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    kind: text("kind").$type<CaseKind>().notNull(),
+    status: text("status").$type<CaseStatus>().notNull(),
+    subscriptionId: text("subscription_id"),
+    invoiceId: text("invoice_id"),
+    amountMinor: bigint("amount_minor", { mode: "number" }).notNull(),
+    recoveredMinor: bigint("recovered_minor", { mode: "number" }).notNull(),
+    currency: text("currency"),
+    declineCode: text("decline_code"),
+    failureCount: integer("failure_count").notNull(),
+    cause: text("cause"),
+    openedAt: instant("opened_at").notNull(),
+    closedAt: instant("closed_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
+export const nudges = pgTable(
+  "nudges",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    caseId: text("case_id").notNull(),
+    customerId: text("customer_id").notNull(),
+    step: integer("step"),
+    channel: text("channel").$type<ChannelName>().notNull(),
+    status: text("status").$type<NudgeStatus>().notNull(),
+    reason: text("reason"),
+    incentive: jsonb("incentive").$type<Incentive>(),
+    dueAt: instant("due_at").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    sentAt: instant("sent_at"),
+    leaseOwner: text("lease_owner"),
+    leaseUntil: instant("lease_until"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
+export const consents = pgTable(
+  "consents",
+  {
+    companyId: companyId(),
+    customerId: text("customer_id").notNull(),
+    purpose: text("purpose").notNull(),
+    isGranted: boolean("is_granted").notNull(),
+    via: text("via").notNull(),
+    changedAt: instant("changed_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId, table.purpose] })],
+)
+
+export const incentives = pgTable(
+  "incentives",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    caseId: text("case_id").notNull(),
+    customerId: text("customer_id").notNull(),
+    incentive: jsonb("incentive").$type<Incentive>().notNull(),
+    status: text("status").$type<"applying" | "applied" | "refused">().notNull(),
+    receiptId: text("receipt_id"),
+    createdAt: instant("created_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
+export const companySettings = pgTable("company_settings", {
+  companyId: text("company_id").primaryKey(),
+  settings: jsonb("settings").notNull(),
+  updatedAt: instant("updated_at").notNull(),
+})
+
+export const webhookSecrets = pgTable(
+  "webhook_secrets",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    sealed: bytea("sealed").notNull(),
+    expiresAt: instant("expires_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
+export const objectLinks = pgTable(
+  "object_links",
+  {
+    companyId: companyId(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    objectId: text("object_id").notNull(),
+    rootId: text("root_id").notNull(),
+    isCustomer: boolean("is_customer").notNull(),
+    createdAt: instant("created_at").notNull(),
+    askedAt: instant("asked_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.provider, table.objectId] })],
+)
+
+export const jobRuns = pgTable("job_runs", {
+  id: uuid("id").primaryKey().defaultRandom(),
+  job: text("job").notNull(),
+  source: text("source").notNull(),
+  startedAt: instant("started_at").notNull(),
+  finishedAt: instant("finished_at"),
+  outcome: text("outcome"),
+  details: jsonb("details"),
+})
