@@ -1,0 +1,117 @@
+/**
+ * What the suite asks of a billing provider. All knowledge of one provider lives in its folder; nothing else learns its
+ * name but the registry in `services.ts`.
+ */
+import type { Incentive, Instant, ProviderFactBody, ProviderName } from "../../shared/domain/facts.ts"
+import type { Result } from "../../shared/result.ts"
+
+/** Why a delivery is not believed. Every reason is answered 401; the reason itself goes to the log only. */
+export type VerifyError =
+  | { readonly reason: "signature_missing" }
+  | { readonly reason: "signature_malformed"; readonly detail: string }
+  | { readonly reason: "signature_mismatch" }
+  | { readonly reason: "timestamp_out_of_range"; readonly ageMs: number }
+
+/** A delivery as it came: bytes and headers, before anything is believed. */
+export interface RawDelivery {
+  readonly headers: Headers
+  readonly rawBody: Uint8Array
+  readonly now: Date
+  /** All secrets that are valid at this moment; several while one is being rotated. Never empty. */
+  readonly secrets: readonly string[]
+}
+
+/** Which secret verified, by its place in `secrets`, and by which reading of it (for the log; never the secret). */
+export interface Verified {
+  readonly secretIndex: number
+  readonly scheme: string
+}
+
+/** Both sides of now, inclusive, and not a second more (Stripe and Standard Webhooks: five minutes). */
+export const TIMESTAMP_TOLERANCE_SECONDS = 300
+
+/** A fact as an adapter makes it; its id and subject are given when it is recorded. */
+export type NewFact = ProviderFactBody & { readonly occurredAt: Instant }
+
+/**
+ * What an event says about how to reach the customer. Absent: not said; null: said to be none. This is personal data: it
+ * is sealed before it is stored and never becomes part of a fact.
+ */
+export interface ContactChange {
+  readonly name?: string | null
+  readonly email?: string | null
+  readonly phone?: string | null
+  /** A page of the provider where the member can pay or change the card; only https pages of the provider. */
+  readonly paymentPageUrl?: string | null
+  /** True for a copy that another object keeps (an invoice's, say): it fills gaps and never overrides the customer's own word. */
+  readonly isCopy?: boolean
+}
+
+/** One raw event, read. */
+export interface Delivery {
+  readonly provider: ProviderName
+  /** The provider's account or company that the event belongs to (Stripe Connect account, Whop company); null: our own. */
+  readonly account: string | null
+  readonly providerEventId: string
+  readonly type: string
+  readonly apiVersion: string | null
+  readonly occurredAt: Instant
+  /** The provider's id of the customer; null when the event does not name one. */
+  readonly customer: string | null
+  /** Ids of charges, payment intents, invoices and subscriptions that belong to the same customer, most specific first. */
+  readonly objects: readonly string[]
+  readonly facts: readonly NewFact[]
+  readonly contact: ContactChange | null
+  /** Null when facts were read or there was nothing to read; else why the event is kept as `unhandled`. */
+  readonly unhandled: string | null
+}
+
+/** The envelope could not be read at all: answered 400, nothing stored. `detail` is safe to show. */
+export interface MalformedEvent {
+  readonly reason: "malformed"
+  readonly detail: string
+}
+
+/** A call to the provider's API did not work; `retry` says whether the same call may work later. */
+export class ProviderApiError extends Error {
+  readonly retry: boolean
+  readonly status: number | null
+  constructor(message: string, options: { retry: boolean; status: number | null; cause?: unknown }) {
+    super(message, { cause: options.cause })
+    this.name = "ProviderApiError"
+    this.retry = options.retry
+    this.status = options.status
+  }
+}
+
+/** What jobs and member links ask of the provider's API. Each call has a time-out and throws `ProviderApiError`. */
+export interface ProviderApi {
+  /** A page of the provider where this customer can update the card or manage the subscription; null when there is none. */
+  paymentPage(request: {
+    readonly customer: string
+    readonly subscriptionId: string | null
+    readonly returnUrl: string
+  }): Promise<string | null>
+  /** Applies the incentive once per idempotency key; answers the provider's receipt id. */
+  applyIncentive(request: {
+    readonly customer: string
+    readonly subscriptionId: string
+    readonly incentive: Incentive
+    readonly idempotencyKey: string
+  }): Promise<{ readonly receiptId: string | null }>
+  /** The customer that an object (charge, payment intent, invoice, …) belongs to, with further ids of the same payment. */
+  customerOf(objectId: string): Promise<{ readonly customer: string; readonly objects: readonly string[] } | null>
+}
+
+/** One billing provider. `verify` and `normalize` are free of I/O; `normalize` is total over parsed JSON. */
+export interface Provider {
+  readonly name: ProviderName
+  verify(delivery: RawDelivery): Promise<Result<Verified, VerifyError>>
+  normalize(
+    body: unknown,
+    context: { readonly receivedAt: Date; readonly headers: Headers },
+  ): Result<Delivery, MalformedEvent>
+  /** Hosts to which a member may be sent, as exact names or `.suffix`. */
+  readonly redirectHosts: readonly string[]
+  readonly api: ProviderApi
+}

@@ -1,0 +1,79 @@
+/**
+ * What we ask of Stripe's API, with an own idempotency key on every write. Errors of the package carry headers, payloads
+ * and messages with personal data; none of that leaves this file.
+ */
+import Stripe from "stripe"
+import type { Incentive } from "../../../shared/domain/facts.ts"
+import { ProviderApiError } from "../provider.ts"
+
+/** The version whose shapes the package is written for; the account's own version must not decide what we get. */
+export const API_VERSION = "2026-10-28.endive"
+
+/** Twice this, with the one retry, must fit into a job. */
+const TIMEOUT_MS = 8_000
+const NETWORK_RETRIES = 1
+
+/** Where Stripe's API is and who we are there. */
+export interface StripeApiConfig {
+  readonly apiKey: string
+  /** Origin only, such as `https://api.stripe.com` or a stand-in on this machine. */
+  readonly apiUrl: string
+}
+
+/** A client of Stripe for Workers and Node alike. */
+export function stripeClient({ apiKey, apiUrl }: StripeApiConfig): Stripe {
+  const { protocol, hostname, port, pathname } = new URL(apiUrl)
+  if (pathname !== "/") throw new TypeError("Stripe's API URL must be an origin, without a path")
+  const isPlain = protocol === "http:"
+  return new Stripe(apiKey, {
+    apiVersion: API_VERSION,
+    httpClient: Stripe.createFetchHttpClient(),
+    timeout: TIMEOUT_MS,
+    maxNetworkRetries: NETWORK_RETRIES,
+    telemetry: false,
+    protocol: isPlain ? "http" : "https",
+    host: hostname,
+    port: port === "" ? (isPlain ? 80 : 443) : Number(port),
+  })
+}
+
+/** Runs one call; its errors become `ProviderApiError`, with the name of the call, the status and Stripe's code. */
+export async function ask<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw toApiError(what, error)
+  }
+}
+
+/** Whether Stripe answered with this status or this code of its own. */
+export const isAnswer = (error: unknown, answer: number | string): boolean =>
+  error instanceof Stripe.errors.StripeError && (error.statusCode === answer || error.code === answer)
+
+/** A refusal of ours, that no repetition will change. */
+export const refusal = (message: string): ProviderApiError =>
+  new ProviderApiError(`stripe: ${message}`, { retry: false, status: null })
+
+/** Who in Stripe's words: since the v2 accounts a customer may be an account. */
+export const customerParam = (customer: string): { customer: string } | { customer_account: string } =>
+  customer.startsWith("acct_") ? { customer_account: customer } : { customer }
+
+export type DiscountIncentive = Extract<Incentive, { kind: "discount" }>
+export type FreeDaysIncentive = Extract<Incentive, { kind: "free_days" }>
+
+function toApiError(what: string, error: unknown): ProviderApiError {
+  if (error instanceof ProviderApiError) return error
+  if (!(error instanceof Stripe.errors.StripeError)) {
+    const cause = error instanceof Error ? error.name : typeof error
+    return new ProviderApiError(`stripe: ${what} failed`, { retry: false, status: null, cause })
+  }
+  const status = error.statusCode ?? null
+  const code = /^[a-z0-9_]{1,64}$/.test(error.code ?? "") ? error.code : undefined
+  const cause = { type: error.type, code: code ?? null, requestId: error.requestId ?? null }
+  const answer = status === null ? "got no answer" : `was answered ${status}${code === undefined ? "" : ` ${code}`}`
+  return new ProviderApiError(`stripe: ${what} ${answer}`, { retry: isWorthRetrying(status), status, cause })
+}
+
+/** No answer, a conflict of keys or locks, too many requests, or their fault. */
+const isWorthRetrying = (status: number | null): boolean =>
+  status === null || status === 409 || status === 429 || status >= 500

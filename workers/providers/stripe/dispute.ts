@@ -1,0 +1,48 @@
+/** Events about disputes. An inquiry (`warning_*`) asks before money moves; a chargeback has taken it. */
+import { z } from "zod"
+import { codeOf, currency, id, minorUnits, read } from "./fields.ts"
+import { type Reader, type Reading, says, unhandled } from "./reading.ts"
+import { refsOf } from "./ties.ts"
+
+const dispute = z.object({ id, currency, amount: minorUnits, status: z.string() })
+
+type Outcome = "won" | "lost" | "withdrawn"
+
+/** How a status ends a dispute (stripe 23.1.0 Disputes.d.ts; `charge_refunded` until 2020). The others are open. */
+const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
+  ["won", "won"],
+  ["lost", "lost"],
+  ["warning_closed", "withdrawn"],
+  ["prevented", "withdrawn"],
+  ["charge_refunded", "withdrawn"],
+])
+
+/**
+ * All events of a dispute. Where its money went is told by `funds_withdrawn` and `funds_reinstated`, whatever the status
+ * says; else the status decides, so that an update repeats what is so.
+ */
+export const disputeSeen: Reader = ({ type, object }) => {
+  const seen = read(dispute, object)
+  if (!seen.ok) return unhandled(seen.error)
+  const { id: disputeId, amount: amountMinor, currency, status } = seen.value
+  const about = { ...refsOf(object), amountMinor, currency, disputeId }
+  const opened = (isInquiry: boolean): Reading =>
+    says({ kind: "dispute_opened", ...about, reason: codeOf(object.reason), isInquiry })
+  const closed = (outcome: Outcome): Reading => says({ kind: "dispute_closed", ...about, outcome })
+
+  const outcome = OUTCOMES.get(status)
+  switch (type) {
+    case "charge.dispute.created":
+      return opened(isInquiry(status))
+    case "charge.dispute.funds_withdrawn":
+      return opened(false)
+    case "charge.dispute.funds_reinstated":
+      return closed(outcome ?? "won")
+    case "charge.dispute.closed":
+      return outcome === undefined ? unhandled("dispute closed without an outcome") : closed(outcome)
+    default:
+      return outcome === undefined ? opened(isInquiry(status)) : closed(outcome)
+  }
+}
+
+const isInquiry = (status: string): boolean => status.startsWith("warning_")

@@ -1,0 +1,83 @@
+/** The envelope of a Stripe event: what every event of every API version has, whatever it is about. */
+import type { Instant } from "../../../shared/domain/facts.ts"
+import { err, ok, type Result } from "../../../shared/result.ts"
+import type { MalformedEvent } from "../provider.ts"
+import { at, codeOf, idOf, instantOf, isObject, type JsonObject, listOf } from "./fields.ts"
+import { tiesOf } from "./ties.ts"
+
+/** An event whose envelope is sound; of `object` nothing is known yet. */
+export interface StripeEvent {
+  readonly id: string
+  readonly type: string
+  readonly apiVersion: string | null
+  readonly account: string | null
+  readonly occurredAt: Instant
+  /** A thin event (`v2.core.event`) names the object that changed and must be asked for; `object` is that reference. */
+  readonly isThin: boolean
+  readonly object: JsonObject
+  /** The fields that an update changed, as they were before; empty when the event does not say. */
+  readonly previous: JsonObject
+}
+
+const EVENT_ID = /^[A-Za-z0-9_-]{1,255}$/
+
+/** Printable ASCII: types of v2 events have brackets, `v2.core.account[identity].updated`. */
+const EVENT_TYPE = /^[\x21-\x7e]{1,255}$/
+
+/** Reads the envelope; what is malformed here is answered 400 and not stored. */
+export function readEnvelope(body: unknown): Result<StripeEvent, MalformedEvent> {
+  if (!isObject(body)) return malformed("event is not an object")
+
+  const type = body.type
+  if (typeof type !== "string" || !EVENT_TYPE.test(type)) return malformed("event type is not a type")
+  const account = body.account ?? null
+  if (account !== null && (typeof account !== "string" || !EVENT_ID.test(account))) {
+    return malformed("event account is not an id")
+  }
+  const envelope = { type, account, apiVersion: codeOf(body.api_version) }
+  return body.object === "v2.core.event" ? readThin(body, envelope) : readSnapshot(body, envelope)
+}
+
+type Common = Pick<StripeEvent, "type" | "account" | "apiVersion">
+
+function readSnapshot(body: JsonObject, common: Common): Result<StripeEvent, MalformedEvent> {
+  const occurredAt = body.created === 0 ? null : instantOf(body.created)
+  if (occurredAt === null) return malformed("event created is not a time in seconds")
+  const object = at(body, "data", "object")
+  if (!isObject(object)) return malformed("event has no object")
+
+  const id = eventIdOf(body) ?? (common.type === "invoice.upcoming" ? upcomingIdOf(object) : null)
+  if (id === null) return malformed("event id is not an id")
+  const previous = at(body, "data", "previous_attributes")
+  return ok({ ...common, id, occurredAt, isThin: false, object, previous: isObject(previous) ? previous : {} })
+}
+
+/** Thin events carry their time as ISO 8601 and the object as a reference (docs.stripe.com/event-destinations). */
+function readThin(body: JsonObject, common: Common): Result<StripeEvent, MalformedEvent> {
+  const id = eventIdOf(body)
+  if (id === null) return malformed("event id is not an id")
+  const created = body.created
+  const isIso = typeof created === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/.test(created)
+  const occurredAt = isIso ? instantOf(Math.floor(Date.parse(created) / 1000)) : null
+  if (occurredAt === null) return malformed("event created is not a time")
+
+  const related = body.related_object
+  const object = isObject(related) ? { id: related.id, object: related.type } : {}
+  return ok({ ...common, id, occurredAt, isThin: true, object, previous: {} })
+}
+
+function eventIdOf(body: JsonObject): string | null {
+  const id = body.id
+  return typeof id === "string" && EVENT_ID.test(id) ? id : null
+}
+
+/** `invoice.upcoming` may come without an id (supabase/stripe-sync-engine#121): one per customer, subscription and period. */
+function upcomingIdOf(invoice: JsonObject): string | null {
+  const customer = idOf(invoice.customer)
+  const periodEnd = invoice.period_end ?? at(listOf(invoice.lines), 0, "period", "end")
+  if (customer === null || instantOf(periodEnd) === null) return null
+  const id = `upcoming_${customer}_${tiesOf(invoice).subscriptionId ?? "none"}_${periodEnd}`
+  return id.replaceAll(".", "-").slice(0, 255)
+}
+
+const malformed = (detail: string): Result<never, MalformedEvent> => err({ reason: "malformed", detail })

@@ -1,0 +1,31 @@
+/** Stripe as a billing provider. */
+import type { Provider } from "../provider.ts"
+import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
+import { customerOf } from "./customer-of.ts"
+import { applyIncentive } from "./incentive.ts"
+import { normalize } from "./normalize.ts"
+import { paymentPage } from "./payment-page.ts"
+import { verify } from "./verify.ts"
+
+/** Everything the suite knows about Stripe, for one account's key. Nothing is sent before the API is asked something. */
+export function stripeProvider({
+  apiKey,
+  apiUrl,
+}: Omit<StripeApiConfig, "apiKey"> & { readonly apiKey: string | null }): Provider {
+  // Made when it is needed: a webhook never asks the API.
+  const stripe = () => {
+    if (apiKey === null) throw refusal("no API key is configured")
+    return stripeClient({ apiKey, apiUrl })
+  }
+  return {
+    name: "stripe",
+    verify,
+    normalize: (body) => normalize(body),
+    redirectHosts: [".stripe.com"],
+    api: {
+      paymentPage: async (request) => paymentPage(stripe(), request),
+      applyIncentive: async (request) => applyIncentive(stripe(), request),
+      customerOf: async (objectId) => customerOf(stripe(), objectId),
+    },
+  }
+}

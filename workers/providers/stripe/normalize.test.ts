@@ -1,0 +1,142 @@
+import { readFileSync } from "node:fs"
+import { describe, expect, test } from "vitest"
+import { deliveryOf, event, INVOICE, SUBSCRIPTION } from "../../../test/fixtures/stripe/constructed/event.ts"
+import { normalize } from "./normalize.ts"
+
+describe("an envelope", () => {
+  test("gives id, type, version, account and time", () => {
+    expect(deliveryOf(event("product.created", {}, { account: "acct_1" }))).toEqual({
+      provider: "stripe",
+      account: "acct_1",
+      providerEventId: "evt_1",
+      type: "product.created",
+      apiVersion: "2026-10-28.endive",
+      occurredAt: "2026-01-01T00:00:00.000Z",
+      customer: null,
+      objects: [],
+      facts: [],
+      contact: null,
+      unhandled: "not used",
+    })
+  })
+
+  test.each([
+    ["no id", { id: undefined }],
+    ["an id with a dot", { id: "evt.1" }],
+    ["an id that is empty", { id: "" }],
+    ["an id of 256 characters", { id: "e".repeat(256) }],
+    ["an id that is a number", { id: 1 }],
+    ["no type", { type: undefined }],
+    ["a type that is a number", { type: 1 }],
+    ["a type with a line break", { type: "a\nb" }],
+    ["no time", { created: undefined }],
+    ["the time 0", { created: 0 }],
+    ["a time before 1970", { created: -1 }],
+    ["a time in text", { created: "1767225600" }],
+    ["a time with a fraction", { created: 1_767_225_600.5 }],
+    ["a time in milliseconds", { created: 1_767_225_600_000 }],
+    ["the year 9999", { created: 253_370_764_800 }],
+    ["no data", { data: undefined }],
+    ["an object that is a list", { data: { object: [] } }],
+    ["an object that is null", { data: { object: null } }],
+    ["an account that is no id", { account: { id: "acct_1" } }],
+  ])("with %s is malformed", (_, fields) => {
+    expect(normalize(event("invoice.paid", INVOICE, fields))).toEqual({
+      ok: false,
+      error: { reason: "malformed", detail: expect.any(String) },
+    })
+  })
+
+  test.each([null, undefined, 1, "a", [], true])("that is %j is malformed", (body) => {
+    expect(normalize(body).ok).toBe(false)
+  })
+
+  test("of invoice.upcoming needs no id: customer, subscription and period are its key", () => {
+    const object = {
+      object: "invoice",
+      customer: "cus_1",
+      subscription: "sub_1",
+      period_end: 1_767_225_600,
+      currency: "usd",
+    }
+    const body = event("invoice.upcoming", object, { id: undefined })
+    expect(deliveryOf(body).providerEventId).toBe("upcoming_cus_1_sub_1_1767225600")
+    expect(normalize(event("invoice.upcoming", { object: "invoice" }, { id: undefined })).ok).toBe(false)
+    expect(deliveryOf(event("invoice.upcoming", object)).providerEventId).toBe("evt_1")
+  })
+
+  test("of a thin event is kept for later, with the object that it names", () => {
+    const thin = {
+      id: "evt_test_65",
+      object: "v2.core.event",
+      type: "v1.invoice.payment_failed",
+      created: "2026-10-28T09:35:00.123Z",
+      related_object: { id: "in_1", type: "invoice", url: "/v1/invoices/in_1" },
+    }
+    expect(deliveryOf(thin)).toMatchObject({
+      occurredAt: "2026-10-28T09:35:00.000Z",
+      objects: ["in_1"],
+      facts: [],
+      unhandled: "thin event",
+    })
+    for (const created of [undefined, "soon", "2026-13-45T00:00:00Z", 1_767_225_600]) {
+      expect(normalize({ ...thin, created }).ok).toBe(false)
+    }
+  })
+})
+
+describe("an event without facts says why", () => {
+  test.each([
+    ["unknown type", event("invoice.reincarnated", INVOICE)],
+    ["unknown type", event("constructor", {})],
+    ["not used", event("price.updated", { id: "price_1", object: "price" })],
+    [
+      "invoice: amount_due is missing or not as expected",
+      event("invoice.payment_failed", { ...INVOICE, amount_due: "abc" }),
+    ],
+    [
+      "invoice: amount_due is missing or not as expected",
+      event("invoice.payment_failed", { ...INVOICE, amount_due: -1 }),
+    ],
+    [
+      "invoice: amount_due is missing or not as expected",
+      event("invoice.payment_failed", { ...INVOICE, amount_due: 1.5 }),
+    ],
+    ["invoice: currency is missing or not as expected", event("invoice.paid", { ...INVOICE, currency: undefined })],
+    ["invoice: currency is missing or not as expected", event("invoice.paid", { ...INVOICE, currency: "dollars" })],
+    ["invoice: id is missing or not as expected", event("invoice.voided", { object: "invoice" })],
+    [
+      "invoice: next_payment_attempt is missing or not as expected",
+      event("invoice.payment_failed", { ...INVOICE, next_payment_attempt: 1e15 }),
+    ],
+    [
+      "subscription: items.data.0.quantity is missing or not as expected",
+      event("customer.subscription.updated", { ...SUBSCRIPTION, items: { data: [{ quantity: "2" }] } }),
+    ],
+    [
+      "customer: email is missing or not as expected",
+      event("customer.updated", { id: "cus_1", object: "customer", email: 5 }),
+    ],
+    [
+      "charge is not captured",
+      event("charge.succeeded", { id: "ch_1", object: "charge", currency: "usd", amount: 1, captured: false }),
+    ],
+  ])("%s", (reason, body) => {
+    expect(deliveryOf(body)).toMatchObject({ facts: [], unhandled: reason })
+  })
+
+  test("and still whose it is", () => {
+    const delivery = deliveryOf(event("invoice.payment_failed", { ...INVOICE, amount_due: "abc", charge: "ch_1" }))
+    expect(delivery).toMatchObject({ customer: "cus_1", objects: ["ch_1", "in_1"] })
+  })
+})
+
+test("every type that the package stripe knows is known", () => {
+  const declared = readFileSync(
+    new URL(import.meta.resolve("stripe")).pathname.replace(/[^/]*$/, "resources/Events.d.ts"),
+    "utf8",
+  )
+  const types = [...declared.matchAll(/type: '([a-z0-9_.]+)'/g)].map(([, type]) => type)
+  expect(types.length).toBeGreaterThan(200)
+  for (const type of types) expect(deliveryOf(event(type ?? "", {})).unhandled, type).not.toBe("unknown type")
+})

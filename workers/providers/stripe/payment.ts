@@ -1,0 +1,122 @@
+/** Events about charges, payment intents and refunds. Since basil none of them names its invoice. */
+import { z } from "zod"
+import { declineCodeOf } from "./decline-code.ts"
+import { at, currency, id, isObject, minorUnits, orNull, read } from "./fields.ts"
+import { type Reader, says, unhandled } from "./reading.ts"
+import { refsOf } from "./ties.ts"
+
+const charge = z.object({
+  object: z.literal("charge"),
+  id,
+  currency,
+  amount: minorUnits,
+  amount_captured: orNull(minorUnits),
+  captured: orNull(z.boolean()),
+  paid: orNull(z.boolean()),
+})
+
+const refundedCharge = z.object({ object: z.literal("charge"), id, currency, amount_refunded: minorUnits })
+
+const paymentIntent = z.object({
+  object: z.literal("payment_intent"),
+  id,
+  currency,
+  amount: minorUnits,
+  amount_received: orNull(minorUnits),
+})
+
+const refund = z.object({ id, currency, amount: minorUnits, status: orNull(z.string()) })
+
+/** `charge.failed`. */
+export const chargeFailed: Reader = ({ object }) => {
+  const failed = read(charge, object)
+  if (!failed.ok) return unhandled(failed.error)
+  return says({
+    kind: "payment_failed",
+    ...refsOf(object),
+    amountMinor: failed.value.amount,
+    currency: failed.value.currency,
+    attempt: null,
+    declineCode: declineCodeOf(object),
+    isFirstInvoice: isFirstInvoice(object.invoice),
+  })
+}
+
+/** `charge.succeeded` and `charge.captured`: money moved only once the charge is captured. */
+export const chargeSucceeded: Reader = ({ object }) => {
+  const succeeded = read(charge, object)
+  if (!succeeded.ok) return unhandled(succeeded.error)
+  const { amount, amount_captured, captured, paid } = succeeded.value
+  if (captured === false || paid === false) return unhandled("charge is not captured")
+  return says({
+    kind: "payment_succeeded",
+    ...refsOf(object),
+    amountMinor: amount_captured ?? amount,
+    currency: succeeded.value.currency,
+    how: "collected",
+  })
+}
+
+/** `payment_intent.payment_failed`: the error is on the intent, the charge is only named. */
+export const paymentIntentFailed: Reader = ({ object }) => {
+  const failed = read(paymentIntent, object)
+  if (!failed.ok) return unhandled(failed.error)
+  return says({
+    kind: "payment_failed",
+    ...refsOf(object),
+    amountMinor: failed.value.amount,
+    currency: failed.value.currency,
+    attempt: null,
+    declineCode: declineCodeOf(object),
+    isFirstInvoice: isFirstInvoice(object.invoice),
+  })
+}
+
+/** `payment_intent.succeeded`. */
+export const paymentIntentSucceeded: Reader = ({ object }) => {
+  const succeeded = read(paymentIntent, object)
+  if (!succeeded.ok) return unhandled(succeeded.error)
+  return says({
+    kind: "payment_succeeded",
+    ...refsOf(object),
+    amountMinor: succeeded.value.amount_received ?? succeeded.value.amount,
+    currency: succeeded.value.currency,
+    how: "collected",
+  })
+}
+
+/** `charge.refunded`: the charge knows the total. */
+export const chargeRefunded: Reader = ({ object }) => {
+  const refunded = read(refundedCharge, object)
+  if (!refunded.ok) return unhandled(refunded.error)
+  const { amount_refunded: amountMinor, currency } = refunded.value
+  return says({ kind: "payment_refunded", ...refsOf(object), amountMinor, currency })
+}
+
+/** A refund that failed or was canceled gave nothing back. */
+const VOID_REFUNDS = ["failed", "canceled"]
+
+/**
+ * `refund.created`, `refund.updated`, `refund.failed`: a refund knows only itself, so its amount is the least that the
+ * total can be; where the charge was expanded, it is the total.
+ */
+export const refundSeen: Reader = ({ type, object }) => {
+  const seen = read(refund, object)
+  if (!seen.ok) return unhandled(seen.error)
+  const { amount, status, currency } = seen.value
+  if (type === "refund.failed" || (status !== null && VOID_REFUNDS.includes(status)))
+    return unhandled("refund gave nothing back")
+  const refs = refsOf(object)
+  if (refs.chargeId === null && refs.paymentIntentId === null) return unhandled("refund names no payment")
+
+  const total = isObject(object.charge) ? read(refundedCharge, object.charge) : null
+  return says({
+    kind: "payment_refunded",
+    ...refs,
+    amountMinor: total?.ok ? total.value.amount_refunded : amount,
+    currency,
+  })
+}
+
+/** Only an expanded invoice says it. */
+const isFirstInvoice = (invoice: unknown): boolean => at(invoice, "billing_reason") === "subscription_create"

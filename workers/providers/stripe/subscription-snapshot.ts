@@ -1,0 +1,133 @@
+/** A subscription as an event shows it, in all API versions. */
+import { z } from "zod"
+import type { SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../../shared/domain/facts.ts"
+import { err, ok, type Result } from "../../../shared/result.ts"
+import { at, currency, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
+
+/** Since 2020 an item has a `price`; `plan` is the same in older words. */
+const price = z.object({
+  id,
+  currency: orNull(currency),
+  unit_amount: orNull(minorUnits),
+  product: z.unknown().optional(),
+  recurring: orNull(
+    z.object({
+      interval: orNull(z.string()),
+      interval_count: orNull(z.int().positive()),
+      usage_type: orNull(z.string()),
+    }),
+  ),
+})
+
+const plan = z.object({
+  id,
+  currency: orNull(currency),
+  amount: orNull(minorUnits),
+  product: z.unknown().optional(),
+  interval: orNull(z.string()),
+  interval_count: orNull(z.int().positive()),
+  usage_type: orNull(z.string()),
+})
+
+const item = z.object({
+  price: orNull(price),
+  plan: orNull(plan),
+  quantity: orNull(z.int().nonnegative()),
+  current_period_end: orNull(instant),
+})
+
+const subscription = z.object({
+  object: z.literal("subscription"),
+  id,
+  status: z.string(),
+  currency: orNull(currency),
+  items: orNull(z.object({ data: z.array(item) })),
+  plan: orNull(plan),
+  quantity: orNull(z.int().nonnegative()),
+  start_date: orNull(instant),
+  start: orNull(instant),
+  created: orNull(instant),
+  current_period_end: orNull(instant),
+  trial_end: orNull(instant),
+  cancel_at: orNull(instant),
+  cancel_at_period_end: orNull(z.boolean()),
+  ended_at: orNull(instant),
+  pause_collection: orNull(z.object({ behavior: z.string() })),
+})
+
+type Subscription = z.output<typeof subscription>
+type Item = z.output<typeof item>
+
+/** The snapshot, or what is wrong with the object in one plain sentence. */
+export function snapshotOf(object: JsonObject): Result<SubscriptionSnapshot, string> {
+  const result = read(subscription, object)
+  if (!result.ok) return err(result.error)
+  const seen = result.value
+  const items = itemsOf(seen)
+  // Since basil each item has its own period. The first to end is the next renewal, the last is how far it is paid.
+  const periodEnds = seen.current_period_end === null ? items.flatMap(endsOf).sort() : [seen.current_period_end]
+  return ok({
+    subscriptionId: seen.id,
+    status: STATUSES.find((status) => status === seen.status) ?? "unknown",
+    currency: seen.currency ?? items.map(currencyOf).find((code) => code !== null) ?? null,
+    items: items.map(readItem),
+    startedAt: seen.start_date ?? seen.start ?? seen.created,
+    currentPeriodEnd: periodEnds[0] ?? null,
+    trialEnd: seen.trial_end,
+    cancelAt: seen.cancel_at ?? (seen.cancel_at_period_end === true ? (periodEnds.at(-1) ?? null) : null),
+    endedAt: seen.ended_at,
+    paused: pauseOf(seen, object),
+  })
+}
+
+const STATUSES: readonly SubscriptionStatus[] = [
+  "incomplete",
+  "incomplete_expired",
+  "trialing",
+  "active",
+  "past_due",
+  "paused",
+  "unpaid",
+  "canceled",
+]
+
+/** Before items were usual, a subscription was its one plan. */
+function itemsOf(seen: Subscription): readonly Item[] {
+  const items = seen.items?.data ?? []
+  if (items.length > 0 || seen.plan === null) return items
+  return [{ price: null, plan: seen.plan, quantity: seen.quantity, current_period_end: null }]
+}
+
+const currencyOf = ({ price, plan }: Item): string | null => price?.currency ?? plan?.currency ?? null
+const endsOf = ({ current_period_end: end }: Item): string[] => (end === null ? [] : [end])
+
+/** Tiered prices and fractions of a minor unit have no `unit_amount`: then the amount is not known here. */
+function readItem({ price, plan, quantity }: Item): SubscriptionItem {
+  const recurring = price?.recurring ?? plan
+  return {
+    priceId: price?.id ?? plan?.id ?? null,
+    productId: idOf(price?.product) ?? idOf(plan?.product),
+    unitAmountMinor: price === null ? (plan?.amount ?? null) : price.unit_amount,
+    quantity: quantity ?? 1, // metered items have none
+    interval: INTERVALS.find((interval) => interval === recurring?.interval) ?? null,
+    intervalCount: recurring?.interval_count ?? 1,
+    usageType: recurring?.usage_type === "metered" ? "metered" : "licensed",
+  }
+}
+
+const INTERVALS = ["day", "week", "month", "year"] as const
+
+/** Pauses that somebody chose, as `status_details.paused.subscription.type` says it (2026-09-30.endive). */
+const CHOSEN_PAUSES = ["pause_requested", "system"]
+
+/**
+ * A paused status came only from a trial that ended without a payment method before Stripe could pause for failures; both
+ * are pauses because it could not collect.
+ */
+function pauseOf(seen: Subscription, object: JsonObject): SubscriptionSnapshot["paused"] {
+  if (seen.status === "paused") {
+    const type = at(object, "status_details", "paused", "subscription", "type")
+    return typeof type === "string" && CHOSEN_PAUSES.includes(type) ? "requested" : "payment_failure"
+  }
+  return seen.pause_collection === null ? null : "requested"
+}

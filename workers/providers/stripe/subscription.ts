@@ -1,0 +1,93 @@
+/** Events about subscriptions: one fact each, the most specific that the event supports. */
+import type { EndReason, ProviderFactBody, SubscriptionSnapshot } from "../../../shared/domain/facts.ts"
+import type { StripeEvent } from "./envelope.ts"
+import { at, codeOf, isObject, type JsonObject } from "./fields.ts"
+import { type Reader, says, unhandled } from "./reading.ts"
+import { snapshotOf } from "./subscription-snapshot.ts"
+
+/** `customer.subscription.created`. */
+export const subscriptionCreated = subscriptionReader((subscription) => ({
+  kind: "subscription_started",
+  subscription,
+}))
+
+/** `customer.subscription.trial_will_end`: three days before, or at once when the trial was shortened. */
+export const trialWillEnd = subscriptionReader((subscription) => ({ kind: "trial_ending", subscription }))
+
+/** `customer.subscription.paused`. */
+export const subscriptionPaused = subscriptionReader((subscription) => ({ kind: "subscription_paused", subscription }))
+
+/** `customer.subscription.resumed`. */
+export const subscriptionResumed = subscriptionReader((subscription) => ({
+  kind: "subscription_resumed",
+  subscription,
+}))
+
+/** Events after which the subscription is just as they show it. */
+export const subscriptionChanged = subscriptionReader((subscription) => ({
+  kind: "subscription_changed",
+  subscription,
+}))
+
+/** `customer.subscription.deleted`. */
+export const subscriptionDeleted = subscriptionReader((subscription, { object }) => ({
+  kind: "subscription_ended",
+  subscription,
+  reason: endReasonOf(object, subscription),
+}))
+
+/** `customer.subscription.updated`: what it is about is told by what was different before. */
+export const subscriptionUpdated = subscriptionReader((subscription, event) => {
+  const { object, previous } = event
+  const before = { ...object, ...previous }
+  // A subscription that has ended can still be updated (its metadata, say); only the change of status is the end.
+  if (hasEnded(object) && !hasEnded(before)) {
+    return { kind: "subscription_ended", subscription, reason: endReasonOf(object, subscription) }
+  }
+  if (isLeaving(object) && !isLeaving(before)) {
+    return { kind: "cancellation_announced", subscription, reason: leavingReasonOf(object) }
+  }
+  if (isPaused(object) && !isPaused(before)) return { kind: "subscription_paused", subscription }
+  const isBack = (isLeaving(before) && !isLeaving(object)) || (isPaused(before) && !isPaused(object))
+  if (isBack && !hasEnded(object)) return { kind: "subscription_resumed", subscription }
+  return { kind: "subscription_changed", subscription }
+})
+
+function subscriptionReader(
+  factOf: (subscription: SubscriptionSnapshot, event: StripeEvent) => ProviderFactBody,
+): Reader {
+  return (event) => {
+    const snapshot = snapshotOf(event.object)
+    return snapshot.ok ? says(factOf(snapshot.value, event)) : unhandled(snapshot.error)
+  }
+}
+
+const hasEnded = (subscription: JsonObject): boolean =>
+  subscription.status === "canceled" || subscription.status === "incomplete_expired"
+
+const isLeaving = (subscription: JsonObject): boolean =>
+  subscription.cancel_at_period_end === true || typeof subscription.cancel_at === "number"
+
+/** Collection may be paused (the status stays `active`), or the subscription itself. */
+const isPaused = (subscription: JsonObject): boolean =>
+  subscription.status === "paused" || isObject(subscription.pause_collection)
+
+/** What the member picked when leaving, else Stripe's own word. The comment is free text and stays out. */
+const leavingReasonOf = (subscription: JsonObject): string | null =>
+  codeOf(at(subscription, "cancellation_details", "feedback")) ??
+  codeOf(at(subscription, "cancellation_details", "reason"))
+
+const END_REASONS: ReadonlyMap<string, EndReason> = new Map([
+  ["cancellation_requested", "requested"],
+  ["payment_failed", "payment_failed"],
+  ["payment_disputed", "payment_disputed"],
+  ["canceled_by_retention_policy", "policy"],
+])
+
+/** Told by Stripe since 2023; before that, an end that was announced was asked for, and the rest is not known. */
+function endReasonOf(subscription: JsonObject, snapshot: SubscriptionSnapshot): EndReason {
+  const said = codeOf(at(subscription, "cancellation_details", "reason"))
+  if (said !== null) return END_REASONS.get(said) ?? "unknown"
+  if (snapshot.status === "incomplete_expired") return "payment_failed"
+  return isLeaving(subscription) ? "requested" : "unknown"
+}

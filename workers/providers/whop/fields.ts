@@ -1,0 +1,60 @@
+/**
+ * Tolerant readers of single fields. Whop's shapes drift between versions (an id, an object with an id, or `…_id`; ISO
+ * text or unix seconds), so each reader takes all spellings of one thing and answers null for what it cannot read.
+ */
+import type { Instant } from "../../../shared/domain/facts.ts"
+
+/** A JSON object of which nothing is known yet. */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/** Longer names or codes than this are not what they claim to be. */
+const TEXT_LENGTH_MAX = 320
+
+/** 9999-12-31T23:59:59Z: the last second that ISO text of four-digit years can say. */
+const UNIX_SECONDS_MAX = 253_402_300_799
+
+/** The value as an object, null when it is none. */
+export const objectOf = (value: unknown): JsonObject | null =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : null // narrowed by the test
+
+/** Trimmed text that is neither empty nor absurdly long, else null. */
+export function textOf(value: unknown): string | null {
+  if (typeof value !== "string") return null
+  const text = value.trim()
+  return text !== "" && text.length <= TEXT_LENGTH_MAX ? text : null
+}
+
+/** A provider's id as it is used in keys and paths, else null. */
+export const idOf = (value: unknown): string | null =>
+  typeof value === "string" && /^[A-Za-z0-9_-]{1,128}$/.test(value) ? value : null
+
+/** The id of a related object: `name: "id"` (v2), `name: { id }` (v1) or `name_id` (v5 and dated v1). */
+export function relatedId(data: JsonObject, name: string): string | null {
+  const related = data[name]
+  return idOf(objectOf(related)?.id ?? related) ?? idOf(data[`${name}_id`])
+}
+
+/** The related object, when the event carries it and not only its id. */
+export const related = (data: JsonObject, name: string): JsonObject => objectOf(data[name]) ?? {}
+
+/** A moment, from ISO 8601 with a zone or from unix seconds; null for anything else. */
+export function instantOf(value: unknown): Instant | null {
+  if (typeof value === "number") {
+    return value > 0 && value <= UNIX_SECONDS_MAX ? new Date(Math.floor(value * 1000)).toISOString() : null
+  }
+  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}T[\d:.]{5,18}(?:Z|[+-]\d{2}:?\d{2})$/.test(value)) return null
+  const ms = Date.parse(value)
+  return ms > 0 && ms <= UNIX_SECONDS_MAX * 1000 ? new Date(ms).toISOString() : null
+}
+
+/** A count, null when it is not a whole number that could be one. */
+export const countOf = (value: unknown): number | null =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null
+
+/** The first of the fields that is there and not null; undefined when the event has none of them, null when it says null. */
+export function firstOf(data: JsonObject, ...names: readonly string[]): unknown {
+  const present = names.filter((name) => name in data)
+  const name = present.find((candidate) => data[candidate] !== null && data[candidate] !== undefined)
+  if (name !== undefined) return data[name]
+  return present.length > 0 ? null : undefined
+}

@@ -1,0 +1,15 @@
+/** Whop as a billing provider. */
+import type { Provider } from "../provider.ts"
+import { type WhopApiOptions, whopApi } from "./api.ts"
+import { normalize } from "./normalize.ts"
+import { WHOP_HOSTS } from "./reading.ts"
+import { verify } from "./verify.ts"
+
+/** Everything that the suite knows of Whop. */
+export const whopProvider = (options: WhopApiOptions): Provider => ({
+  name: "whop",
+  verify,
+  normalize,
+  redirectHosts: WHOP_HOSTS,
+  api: whopApi(options),
+})
