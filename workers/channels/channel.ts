@@ -1,0 +1,37 @@
+/** One way to reach a member (or the team): what it writes, apart from sending it. */
+import type { ChannelName } from "../../shared/domain/facts.ts"
+
+/** A rendered message, ready to send. */
+export interface Message {
+  /** Address in the channel's own terms: e-mail address, E.164 number, provider's user id, or the team's webhook. */
+  readonly to: string
+  readonly subject: string
+  /** Plain text; never contains markup. */
+  readonly text: string
+  /** HTML for channels that show it; null elsewhere. */
+  readonly html: string | null
+  /** RFC 8058 one-click target; null where the channel has no such header or the message is for the team. */
+  readonly unsubscribeUrl: string | null
+}
+
+/**
+ * How a send ended.
+ * `refused`: no effect, and none later (bad address, blocked): give up on this channel.
+ * `retry`: no effect, the same may work later; `retryAfterMs` when the other side said how long.
+ * `unknown`: it may or may not have been seen (time-out, lost reply): never sent again without a key.
+ */
+export type SendOutcome =
+  | { readonly kind: "sent"; readonly providerMessageId: string | null }
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "retry"; readonly reason: string; readonly retryAfterMs: number | null }
+  | { readonly kind: "unknown"; readonly reason: string }
+
+/** One channel. `send` never throws for what the other side does; it classifies it. */
+export interface Channel {
+  readonly name: ChannelName
+  /** False when the deployment has no credentials for it; such a channel is passed over. */
+  readonly isConfigured: boolean
+  /** True when the other side drops a second message with the same key, so that a lost reply may be tried again. */
+  readonly dedupesByKey: boolean
+  send(message: Message, options: { readonly idempotencyKey: string }): Promise<SendOutcome>
+}

@@ -1,0 +1,46 @@
+/**
+ * Direct messages through Whop, in two calls (@whop/sdk 0.0.42, resources/dm-channels and resources/messages): opening the
+ * channel answers the existing one if there is one and shows nobody anything, so only the second call can be ambiguous.
+ */
+import type { Channel, Message, SendOutcome } from "./channel.ts"
+import { type ChannelTiming, classify, fieldsOf, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
+import { WHOP_USER_ID } from "./push.ts"
+
+/** What the channel needs to know of the Whop app. */
+export interface DmOptions extends ChannelTiming {
+  readonly apiKey: string | null
+  /** `https://api.whop.com/api/v1` in production. */
+  readonly apiUrl: string
+  /** The company within which the conversation is shown; null: outside any. */
+  readonly companyId: string | null
+}
+
+/** A deployment without a key is not configured. The text is sent as Whop's Markdown. */
+export function dmChannel({ apiKey, apiUrl, companyId, timeoutMs = SEND_TIMEOUT_MS }: DmOptions): Channel {
+  const call = (path: string, body: unknown, idempotencyKey: string) =>
+    post({
+      url: join(apiUrl, path),
+      headers: { Authorization: `Bearer ${apiKey}`, "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      idempotencyKey,
+      timeoutMs,
+    })
+
+  async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
+    if (!apiKey) return { kind: "refused", reason: "not_configured" }
+    if (!WHOP_USER_ID.test(message.to)) return { kind: "refused", reason: "invalid_address" }
+
+    const channel = { with_user_ids: [message.to], ...(companyId && { company_id: companyId }) }
+    const opened = await call("/dm_channels", channel, `${idempotencyKey}-channel`)
+    const opening = classify(opened)
+    if (opening.kind === "unknown") return { kind: "retry", reason: opening.reason, retryAfterMs: null }
+    if (opening.kind !== "sent") return opening
+    const channelId = opened.kind === "answered" ? idOf(fieldsOf(opened.body).id) : null
+    if (channelId === null) return { kind: "retry", reason: "no_channel_id", retryAfterMs: null }
+
+    const posted = await call("/messages", { channel_id: channelId, content: message.text }, idempotencyKey)
+    return withId(classify(posted), posted.kind === "answered" ? idOf(fieldsOf(posted.body).id) : null)
+  }
+
+  return { name: "dm", isConfigured: Boolean(apiKey), dedupesByKey: false, send }
+}

@@ -1,0 +1,43 @@
+/**
+ * Push notifications through Whop: `POST /notifications` (@whop/sdk 0.0.42, resources/notifications). A company as target
+ * reaches its team only; members are reached through an experience they have access to, narrowed to one user.
+ */
+import type { Channel, Message, SendOutcome } from "./channel.ts"
+import { type ChannelTiming, classify, fieldsOf, join, post, SEND_TIMEOUT_MS } from "./http.ts"
+
+/** What the channel needs to know of the Whop app. */
+export interface PushOptions extends ChannelTiming {
+  readonly apiKey: string | null
+  /** `https://api.whop.com/api/v1` in production. */
+  readonly apiUrl: string
+  /** The experience through which members are notified (`exp_…`). */
+  readonly experienceId: string | null
+}
+
+/** A Whop user, `user_…`. */
+export const WHOP_USER_ID = /^user_[A-Za-z0-9_]{1,64}$/
+
+/** A deployment without key or experience is not configured. A 2xx means queued by Whop; it names no message. */
+export function pushChannel({ apiKey, apiUrl, experienceId, timeoutMs = SEND_TIMEOUT_MS }: PushOptions): Channel {
+  async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
+    if (!apiKey || !experienceId) return { kind: "refused", reason: "not_configured" }
+    if (!WHOP_USER_ID.test(message.to)) return { kind: "refused", reason: "invalid_address" }
+    const reply = await post({
+      url: join(apiUrl, "/notifications"),
+      headers: { Authorization: `Bearer ${apiKey}`, "Content-Type": "application/json" },
+      body: JSON.stringify({
+        experience_id: experienceId,
+        user_ids: [message.to],
+        title: message.subject,
+        content: message.text,
+      }),
+      idempotencyKey,
+      timeoutMs,
+    })
+    const outcome = classify(reply)
+    const isTurnedDown = reply.kind === "answered" && fieldsOf(reply.body).success === false
+    return outcome.kind === "sent" && isTurnedDown ? { kind: "refused", reason: "not_queued" } : outcome
+  }
+
+  return { name: "push", isConfigured: Boolean(apiKey && experienceId), dedupesByKey: false, send }
+}
