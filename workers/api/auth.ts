@@ -1,0 +1,147 @@
+/**
+ * Who calls the API and what they may do. A route says which permission it needs with `permit`; a route that says nothing
+ * does not exist for anybody (see route.ts).
+ */
+import type { Context, MiddlewareHandler } from "hono"
+import { findApiKey } from "../../db/queries/companies.ts"
+import { isDatabaseAway } from "../../db/queries/health.ts"
+import { areEqual, sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
+import { AppError } from "../errors.ts"
+import type { AppEnv, Principal, Services } from "../services.ts"
+
+export type Role = Principal["role"]
+
+const ALL: readonly Role[] = ["success-analyst", "success-manager", "admin"]
+const MANAGERS: readonly Role[] = ["success-manager", "admin"]
+const ADMINS: readonly Role[] = ["admin"]
+
+/**
+ * Which roles hold which permission. An analyst sees figures, cases and customers, which show that role no name and no
+ * address; a manager reads all and writes interventions; what operates the suite itself is for admins.
+ */
+const HOLDERS = {
+  "summary:read": ALL,
+  "cases:read": ALL,
+  "customers:read": ALL,
+  "contacts:read": MANAGERS,
+  "events:read": MANAGERS,
+  "settings:read": MANAGERS,
+  "cases:write": MANAGERS,
+  "events:replay": ADMINS,
+  "settings:write": ADMINS,
+  "jobs:run": ADMINS,
+} as const satisfies Record<string, readonly Role[]>
+
+export type Permission = keyof typeof HOLDERS
+
+/** Whether a role holds a permission. */
+export const isAllowed = (role: Role, permission: Permission): boolean =>
+  HOLDERS[permission].some((holder) => holder === role)
+
+/** Throws FORBIDDEN unless the caller's role holds the permission. */
+export function requirePermission(principal: Principal, permission: Permission): void {
+  if (isAllowed(principal.role, permission)) return
+  throw new AppError("FORBIDDEN", "This key's role does not allow that.", { reason: "role_lacks_permission" })
+}
+
+const declared = new WeakMap<object, Permission>()
+
+/** The declaration of a route: lets through whoever holds the permission. */
+export function permit(permission: Permission): MiddlewareHandler<AppEnv> {
+  const guard: MiddlewareHandler<AppEnv> = async (c, next) => {
+    requirePermission(c.get("principal"), permission)
+    await next()
+  }
+  declared.set(guard, permission)
+  return guard
+}
+
+/** The permission that a handler declares; null when it is not one of `permit`. */
+export const permissionOf = (handler: object): Permission | null => declared.get(handler) ?? null
+
+/** The key in an `Authorization` header; null when there is none or it is not one Bearer key. */
+export function bearerKey(header: string | null): string | null {
+  const [, key] = /^bearer +([\x21-\x7e]{1,512})$/i.exec(header ?? "") ?? []
+  return key ?? null
+}
+
+const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
+
+/** A revoked or new key is noticed everywhere within this time. */
+const REMEMBERED_MS = 30_000
+/** More keys than this in one isolate are strangers guessing. */
+const ENTRIES_MAX = 1_000
+
+type KeyOwner = Awaited<ReturnType<typeof findApiKey>>
+type Entry = { readonly owner: KeyOwner; readonly atMs: number }
+/** Strangers' keys stand apart, so that guessing does not push out those that are known. */
+const knownKeys = new Map<string, Entry>()
+const strangeKeys = new Map<string, Entry>()
+
+/**
+ * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's,
+ * UNAVAILABLE while keys cannot be looked up.
+ */
+export async function authenticate(services: Services, headers: Headers): Promise<Principal> {
+  const { config } = services
+  const key = bearerKey(headers.get("authorization"))
+  if (key === null) throw new AppError("UNAUTHENTICATED", "A Bearer key is needed.", { reason: "key_missing" })
+  const named = headers.get("x-company-id")
+  if (named !== null && !COMPANY_ID.test(named)) {
+    throw new AppError("MALFORMED", "x-company-id is not the id of a company.")
+  }
+  const digest = await sha256(utf8(key))
+  if (areEqual(digest, await sha256(utf8(config.access.adminApiKey)))) {
+    const companyId = named ?? config.access.defaultCompanyId
+    if (companyId === null) throw new AppError("MALFORMED", "Name the company in the header x-company-id.")
+    return { keyId: "admin", role: "admin", companyId }
+  }
+  const owner = await ownerOf(services, digest)
+  if (owner === null) throw new AppError("UNAUTHENTICATED", "The key is not known.", { reason: "key_unknown" })
+  if (named !== null && named !== owner.companyId) {
+    throw new AppError("FORBIDDEN", "This key belongs to another company.", { reason: "other_company" })
+  }
+  const role = ALL.find((candidate) => candidate === owner.role)
+  if (role === undefined) throw new Error("an API key has a role that nobody knows")
+  return { keyId: owner.id, role, companyId: owner.companyId }
+}
+
+async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOwner> {
+  const name = toBase64Url(digest)
+  const nowMs = now().getTime()
+  const entry = knownKeys.get(name) ?? strangeKeys.get(name)
+  if (entry && nowMs >= entry.atMs && nowMs - entry.atMs < REMEMBERED_MS) return entry.owner
+  try {
+    const owner = await findApiKey(db, digest)
+    knownKeys.delete(name)
+    strangeKeys.delete(name)
+    const keys = owner === null ? strangeKeys : knownKeys
+    if (keys.size >= ENTRIES_MAX) keys.clear()
+    keys.set(name, { owner, atMs: nowMs })
+    return owner
+  } catch (error) {
+    if (isDatabaseAway(error)) throw unavailable(error)
+    throw error
+  }
+}
+
+/** Seconds after which an outage is worth another try. */
+const RETRY_AFTER_SECONDS = 10
+
+/** The refusal while Postgres does not answer. */
+export const unavailable = (cause: unknown): AppError =>
+  new AppError("UNAVAILABLE", "The data cannot be reached now. Please try again.", {
+    reason: "database_away",
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+    cause,
+  })
+
+/** Proves who calls before anything else of the API runs. */
+export async function setPrincipal(c: Context<AppEnv>): Promise<void> {
+  try {
+    c.set("principal", await authenticate(c.get("services"), c.req.raw.headers))
+  } catch (error) {
+    if (error instanceof AppError && error.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer")
+    throw error
+  }
+}

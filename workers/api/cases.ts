@@ -1,0 +1,141 @@
+/** `/api/cases`: who is being lost and why, what was done about it, and what a person may do. */
+import { Hono } from "hono"
+import { z } from "zod"
+import { type CaseRow, listCases, loadStreamOfCase, readCase, type TimelineEntry } from "../../db/queries/cases.ts"
+import type { ChannelName } from "../../shared/domain/facts.ts"
+import type { NudgeStatus } from "../../shared/domain/nudges.ts"
+import type { MemberChannel } from "../../shared/domain/settings.ts"
+import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
+import { AppError } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
+import { permit } from "./auth.ts"
+import { closeCase } from "./close-case.ts"
+import { PROVIDERS } from "./events.ts"
+import { idempotencyKey, nudgeByHand } from "./manual-nudge.ts"
+import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+
+const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
+const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
+const CHANNELS = ["email", "sms", "push", "dm"] as const satisfies MemberChannel[]
+
+/** Enough for a sentence about the case. */
+const NOTE_CHARS_MAX = 500
+
+const query = z.strictObject({
+  ...pageFields,
+  status: z.enum(STATUSES).optional(),
+  kind: z.enum(KINDS).optional(),
+  provider: z.enum(PROVIDERS).optional(),
+  customerId: idText.optional(),
+  subscriptionId: idText.optional(),
+  invoiceId: idText.optional(),
+  declineCode: idText.optional(),
+  currency: z
+    .string()
+    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
+    .transform((code) => code.toLowerCase())
+    .optional(),
+})
+
+export const cases = new Hono<AppEnv>()
+  .get("/", permit("cases:read"), async (c) => {
+    const { page, filter } = splitPage(readQuery(c, query))
+    return c.json(listOf(await listCases(c.get("services").db, c.get("principal").companyId, filter, page), showCase))
+  })
+  .get("/:id", permit("cases:read"), async (c) => {
+    const found = await readCase(c.get("services").db, c.get("principal").companyId, pathId(c))
+    if (found === null) throw noSuchCase()
+    const { row, nudges, timeline } = found
+    return c.json({ ...showCase(row), nudges: nudges.map(showNudge), timeline: timeline.map(showFact) })
+  })
+  .post("/:id/nudge", permit("cases:write"), async (c) => {
+    const services = c.get("services")
+    const id = pathId(c)
+    const { channel } = await readBody(c, z.strictObject({ channel: z.enum(CHANNELS).optional() }), {
+      isOptional: true,
+    })
+    const key = await idempotencyKey(c.req.header("idempotency-key"), services.now())
+    const stream = await loadStreamOfCase(services.db, c.get("principal").companyId, id)
+    if (stream === null) throw noSuchCase()
+    const nudge = await nudgeByHand(services, stream, { caseId: id, channel: channel ?? null, key })
+    services.log.info("nudged_by_hand", {
+      companyId: stream.companyId,
+      nudgeId: nudge.id,
+      keyId: c.get("principal").keyId,
+    })
+    return c.json(
+      { nudge: showNudge({ ...nudge, dueAt: new Date(nudge.dueAt), sentAt: dateOrNull(nudge.sentAt) }) },
+      202,
+    )
+  })
+  .post("/:id/close", permit("cases:write"), async (c) => {
+    const services = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const id = pathId(c)
+    // A note may speak of a person, so it becomes no fact. It is taken, and not kept.
+    await readBody(c, z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() }), { isOptional: true })
+    const stream = await loadStreamOfCase(services.db, companyId, id)
+    if (stream === null) throw noSuchCase()
+    await closeCase(services, stream, id)
+    services.log.info("case_closed_by_hand", { companyId, caseId: id, keyId })
+    const closed = await readCase(services.db, companyId, id)
+    if (closed === null) throw new Error("a case that was closed is gone")
+    return c.json(showCase(closed.row))
+  })
+
+const noSuchCase = () => new AppError("NOT_FOUND", "There is no such case.")
+
+const dateOrNull = (instant: string | null): Date | null => (instant === null ? null : new Date(instant))
+
+/** A case as clients rely on it; `customerId` is ours. */
+const showCase = (row: CaseRow) => ({
+  id: row.id,
+  companyId: row.companyId,
+  kind: row.kind,
+  status: row.status,
+  provider: row.provider,
+  customerId: row.customerId,
+  providerCustomerId: row.providerCustomerId,
+  subscriptionId: row.subscriptionId,
+  invoiceId: row.invoiceId,
+  amountMinor: row.amountMinor,
+  currency: row.currency,
+  recoveredMinor: row.recoveredMinor,
+  declineCode: row.declineCode,
+  failureCount: row.failureCount,
+  openedAt: row.openedAt.toISOString(),
+  closedAt: row.closedAt?.toISOString() ?? null,
+  cause: row.cause,
+})
+
+/** A nudge as clients rely on it. */
+const showNudge = (nudge: {
+  readonly id: string
+  readonly step: number | null
+  readonly channel: ChannelName
+  readonly status: NudgeStatus
+  readonly reason: string | null
+  readonly attempts: number
+  readonly dueAt: Date
+  readonly sentAt: Date | null
+}) => ({
+  id: nudge.id,
+  step: nudge.step,
+  channel: nudge.channel,
+  status: shownStatus(nudge.status),
+  reason: nudge.reason,
+  attempts: nudge.attempts,
+  dueAt: nudge.dueAt.toISOString(),
+  sentAt: nudge.sentAt?.toISOString() ?? null,
+})
+
+/** For the moment that a worker holds a nudge it counts as planned still: clients know no status in between. */
+export const shownStatus = (status: NudgeStatus): Exclude<NudgeStatus, "sending"> =>
+  status === "sending" ? "planned" : status
+
+const showFact = ({ body, id, occurredAt, recordedAt }: TimelineEntry) => ({
+  id,
+  occurredAt,
+  recordedAt,
+  ...body,
+})

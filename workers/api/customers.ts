@@ -1,0 +1,82 @@
+/** `/api/customers`: who they are, as far as the caller's role may see. */
+import { Hono } from "hono"
+import { z } from "zod"
+import { type ConsentRow, type CustomerRow, listCustomers, readCustomer } from "../../db/queries/customers.ts"
+import type { Stream } from "../../db/queries/stream.ts"
+import type { SubscriptionState } from "../../shared/domain/state.ts"
+import { AppError } from "../errors.ts"
+import { stateOf } from "../pipeline/advance.ts"
+import { openContact } from "../pipeline/contact.ts"
+import type { AppEnv, Principal, Services } from "../services.ts"
+import { isAllowed, permit } from "./auth.ts"
+import { PROVIDERS } from "./events.ts"
+import { idText, listOf, pageFields, pathId, readQuery, splitPage } from "./request.ts"
+
+const query = z.strictObject({
+  ...pageFields,
+  provider: z.enum(PROVIDERS).optional(),
+  providerCustomerId: idText.optional(),
+})
+
+export const customers = new Hono<AppEnv>()
+  .get("/", permit("customers:read"), async (c) => {
+    const services = c.get("services")
+    const principal = c.get("principal")
+    const { page, filter } = splitPage(readQuery(c, query))
+    const found = await listCustomers(services.db, principal.companyId, filter, page)
+    const rows = await Promise.all(
+      found.rows.map(async (row) => {
+        const stream = streamOf(principal.companyId, row)
+        return showCustomer(services, principal, stream, { ...row, subscriptions: row.subscriptions ?? {} })
+      }),
+    )
+    return c.json(listOf({ ...found, rows }, (row) => row))
+  })
+  .get("/:id", permit("customers:read"), async (c) => {
+    const services = c.get("services")
+    const principal = c.get("principal")
+    const found = await readCustomer(services.db, principal.companyId, pathId(c))
+    if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
+    const { profile, subscriptions } = stateOf(found.stream)
+    const { timeZone } = profile
+    const shown = { timeZone, subscriptions, consents: found.consents }
+    return c.json(await showCustomer(services, principal, found.stream, shown))
+  })
+
+/** A customer as clients rely on it; name and e-mail are null for roles that may not see them. */
+async function showCustomer(
+  { config }: Services,
+  { role, companyId }: Principal,
+  stream: Stream,
+  known: {
+    readonly timeZone: string | null
+    readonly subscriptions: Readonly<Record<string, SubscriptionState>>
+    readonly consents: readonly ConsentRow[]
+  },
+) {
+  const contact = isAllowed(role, "contacts:read") ? await openContact(config.keys.encryption, stream) : null
+  const { id, provider, providerCustomerId } = stream.customer
+  return {
+    ...{ id, companyId, provider, providerCustomerId },
+    name: contact?.name ?? null,
+    email: contact?.email ?? null,
+    timeZone: known.timeZone,
+    subscriptions: Object.values(known.subscriptions),
+    score: null,
+    health: null,
+    consents: known.consents.map((consent) => ({ ...consent, changedAt: new Date(consent.changedAt).toISOString() })),
+  }
+}
+
+/** What `openContact` reads of a stream, from a row of the list; the rest is not known here and not asked. */
+const streamOf = (companyId: string, row: CustomerRow): Stream => ({
+  companyId,
+  customer: { id: row.id, provider: row.provider, providerCustomerId: row.providerCustomerId, version: 0 },
+  snapshot: null,
+  hasSnapshot: false,
+  facts: [],
+  nudges: [],
+  settings: null,
+  sealedContact: row.sealedContact,
+  wrappedDataKey: row.wrappedDataKey,
+})

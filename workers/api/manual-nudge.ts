@@ -1,0 +1,115 @@
+/** A nudge that a person sends: judged as any other, planned for now, and one message however often the button is pressed. */
+import { commit } from "../../db/queries/commit.ts"
+import type { Stream } from "../../db/queries/stream.ts"
+import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
+import { channelsFor, decideSend } from "../../shared/domain/decide.ts"
+import type { SuppressionReason } from "../../shared/domain/facts.ts"
+import { manualNudgeId, type Nudge } from "../../shared/domain/nudges.ts"
+import type { MemberChannel } from "../../shared/domain/settings.ts"
+import { EMPTY_STATE, findCase } from "../../shared/domain/state.ts"
+import { AppError } from "../errors.ts"
+import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "../pipeline/advance.ts"
+import { enqueueNudges } from "../pipeline/enqueue.ts"
+import type { Services } from "../services.ts"
+
+/** A press of the button: what is repeated under the same key is the same press. */
+export interface NudgeKey {
+  readonly text: string
+  /** False when the minute stands in for a key that was not given. */
+  readonly isGiven: boolean
+}
+
+const MINUTE_MS = 60_000
+/** 96 bits of a digest: keys of one case do not meet, and an id stays short enough for a link. */
+const KEY_BYTES = 12
+
+/** The key of an `Idempotency-Key` header, of whatever form its sender likes; without one, the current minute. */
+export async function idempotencyKey(header: string | undefined, now: Date): Promise<NudgeKey> {
+  if (header === undefined) return { text: String(Math.floor(now.getTime() / MINUTE_MS)), isGiven: false }
+  if (!/^[\x21-\x7e]{1,255}$/.test(header)) {
+    throw new AppError("MALFORMED", "Idempotency-Key must be 1 to 255 visible characters.")
+  }
+  const digest = (await sha256(utf8(header))).slice(0, KEY_BYTES)
+  return { text: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""), isGiven: true }
+}
+
+/** Plans the nudge and hands it over to be sent; throws CONFLICT, with the reason, when nothing may be sent. */
+export async function nudgeByHand(
+  services: Services,
+  first: Stream,
+  request: { readonly caseId: string; readonly channel: MemberChannel | null; readonly key: NudgeKey },
+): Promise<Nudge> {
+  const nudge = await withRetries(services, first, (stream) => planOnce(services, stream, request))
+  services.waitUntil(enqueueNudges(services, first.companyId, [nudge]))
+  return nudge
+}
+
+async function planOnce(
+  services: Services,
+  stream: Stream,
+  { caseId, channel, key }: Parameters<typeof nudgeByHand>[2],
+): Promise<Nudge> {
+  const now = services.now().toISOString()
+  const state = stateOf(stream)
+  const settings = settingsOf(stream)
+  if (!findCase(state, caseId)) throw new AppError("NOT_FOUND", "There is no such case.")
+
+  const earlier = stream.nudges.filter(({ id, channel: by }) => id === manualNudgeId(caseId, key.text, by))
+  const same = channel === null ? earlier.at(0) : earlier.find((nudge) => nudge.channel === channel)
+  if (same) return same
+  if (key.isGiven && earlier.length > 0) {
+    throw new AppError("CONFLICT", "This Idempotency-Key was used for another channel.", { reason: "key_reused" })
+  }
+
+  const [best] = channelsFor(state, settings, reachOf(services, stream), channel)
+  const nudge: Nudge = {
+    id: manualNudgeId(caseId, key.text, channel ?? best ?? "email"),
+    caseId,
+    step: null,
+    channel: channel ?? best ?? "email",
+    status: "planned",
+    reason: null,
+    incentive: null,
+    dueAt: now,
+    attempts: 0,
+    sentAt: null,
+  }
+  const decision = decideSend(state, nudge, stream.nudges, settings, now)
+  if (decision.kind === "suppress") throw refusal(decision.reason)
+  if (best === undefined || best !== nudge.channel) throw refusal("no_address")
+
+  const { id: nudgeId, step, dueAt } = nudge
+  await commit(services.db, {
+    key: keyOf(stream),
+    expectedVersion: stream.customer.version,
+    now,
+    state,
+    projected: stream.snapshot ?? (stream.hasSnapshot ? null : EMPTY_STATE),
+    facts: [
+      {
+        kind: "nudge_planned",
+        id: `nudge_planned:${nudgeId}:${now}`,
+        occurredAt: now,
+        dueAt,
+        ...{ nudgeId, caseId, step, channel: nudge.channel },
+      },
+    ],
+    nudges: [{ kind: "plan", nudge }],
+    contact: null,
+    processedEvents: [],
+  })
+  return nudge
+}
+
+const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
+  case_closed: "The case is closed.",
+  opted_out: "The member asked for no more messages.",
+  silent_decline_code: "Nothing is said about a payment that was declined for this reason.",
+  no_address: "No channel can reach the member.",
+  superseded: "A later message of this case is on its way.",
+  frequency_cap: "The member has had as many messages as the company allows for now.",
+  customer_deleted: "The customer was deleted at the provider.",
+  step_removed: "The playbook has no such step any more.",
+}
+
+const refusal = (reason: SuppressionReason): AppError => new AppError("CONFLICT", REFUSALS[reason], { reason })

@@ -1,0 +1,110 @@
+/** `/api/settings`: how a company reaches its members. */
+import { Hono } from "hono"
+import { z } from "zod"
+import { postgresCode } from "../../db/client.ts"
+import { settingsOf as readSettings, saveSettings } from "../../db/queries/companies.ts"
+import { isTimeZone } from "../../shared/domain/quiet-hours.ts"
+import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
+import { AppError } from "../errors.ts"
+import { settingsOf } from "../pipeline/advance.ts"
+import type { AppEnv } from "../services.ts"
+import { permit } from "./auth.ts"
+import { readBody } from "./request.ts"
+
+/** A playbook that is longer, or goes on for more than a year, is a slip. */
+const STEPS_MAX = 20
+const DAY_MAX = 365
+const CAPS_MAX = 10
+const YEAR_HOURS = 365 * 24
+
+const memberChannel = z.enum(["email", "sms", "push", "dm"])
+
+const incentive = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("discount"),
+    percentOff: z.number().int().min(1).max(100),
+    months: z.number().int().min(1).max(36),
+  }),
+  z.strictObject({ kind: z.literal("free_days"), days: z.number().int().min(1).max(365) }),
+])
+
+const playbook = z
+  .array(
+    z.strictObject({
+      day: z.number().int().min(0).max(DAY_MAX),
+      channel: z
+        .enum([...memberChannel.options, "slack"])
+        .nullable()
+        .default(null),
+      incentive: incentive.nullable().default(null),
+    }),
+  )
+  .max(STEPS_MAX)
+  .refine((steps) => areUnique(steps.map(({ day }) => day)), { error: "expected each day once" })
+
+const timeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "expected a time as HH:MM")
+
+/** A company's settings as they may be saved. What is left out takes its default; what is not known is refused. */
+export const settingsSchema = z.strictObject({
+  brandName: z
+    .string()
+    .trim()
+    .min(1)
+    .max(80)
+    .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
+    .default(DEFAULT_SETTINGS.brandName),
+  supportEmail: z.email().max(254).nullable().default(DEFAULT_SETTINGS.supportEmail),
+  timeZone: z
+    .string()
+    .max(64)
+    .refine(isTimeZone, { error: "expected an IANA time zone" })
+    .default(DEFAULT_SETTINGS.timeZone),
+  playbooks: z
+    .strictObject({ payment: playbook, cancellation: playbook, at_risk: playbook })
+    .default(() => copyOf(DEFAULT_SETTINGS.playbooks)),
+  channelOrder: z
+    .array(memberChannel)
+    .min(1)
+    .refine(areUnique, { error: "expected each channel once" })
+    .default(() => [...DEFAULT_SETTINGS.channelOrder]),
+  quietHours: z
+    .strictObject({ start: timeOfDay, end: timeOfDay })
+    .nullable()
+    .default(() => copyOf(DEFAULT_SETTINGS.quietHours)),
+  frequencyCaps: z
+    .array(z.strictObject({ max: z.number().int().min(1).max(100), hours: z.number().int().min(1).max(YEAR_HOURS) }))
+    .max(CAPS_MAX)
+    .default(() => copyOf(DEFAULT_SETTINGS.frequencyCaps)),
+  incentivePeriodDays: z.number().int().min(1).max(3_650).default(DEFAULT_SETTINGS.incentivePeriodDays),
+  alertTeam: z.boolean().default(DEFAULT_SETTINGS.alertTeam),
+}) satisfies z.ZodType<CompanySettings>
+
+export const settings = new Hono<AppEnv>()
+  .get("/", permit("settings:read"), async (c) => {
+    const stored = await readSettings(c.get("services").db, c.get("principal").companyId)
+    return c.json(settingsOf({ settings: stored }))
+  })
+  .put("/", permit("settings:write"), async (c) => {
+    const { db, now, log } = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const saved = await readBody(c, settingsSchema)
+    try {
+      await saveSettings(db, companyId, saved, now())
+    } catch (error) {
+      // An admin may name any company; settings belong to one that exists.
+      if (postgresCode(error) === FOREIGN_KEY_VIOLATION) throw new AppError("NOT_FOUND", "There is no such company.")
+      throw error
+    }
+    log.info("settings_saved", { companyId, keyId })
+    return c.json(saved)
+  })
+
+const FOREIGN_KEY_VIOLATION = "23503"
+
+function areUnique(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length
+}
+
+/** The defaults are read-only, and what zod hands out is the caller's own. */
+const copyOf = <T>(value: T): Mutable<T> => structuredClone(value) as Mutable<T>
+type Mutable<T> = T extends object ? { -readonly [Key in keyof T]: Mutable<T[Key]> } : T

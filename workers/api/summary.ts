@@ -1,0 +1,36 @@
+/** `/api/summary`: the figures of this moment. */
+import { Hono } from "hono"
+import { z } from "zod"
+import { readSummary, type SummaryRows } from "../../db/queries/summary.ts"
+import type { AppEnv } from "../services.ts"
+import { permit } from "./auth.ts"
+import { shownStatus } from "./cases.ts"
+import { readQuery } from "./request.ts"
+
+export const summary = new Hono<AppEnv>().get("/", permit("summary:read"), async (c) => {
+  readQuery(c, z.strictObject({}))
+  return c.json(summarize(await readSummary(c.get("services").db, c.get("principal").companyId)))
+})
+
+/** The counts with a zero where nothing was counted, so that a client need not know which groups there can be. */
+export function summarize({ events, cases, nudges, recovered }: SummaryRows) {
+  const totals = {
+    events: { received: 0, held: 0, processed: 0, unhandled: 0, failed: 0, dead: 0 },
+    cases: noCases(),
+    casesByKind: { payment: noCases(), cancellation: noCases(), at_risk: noCases() },
+    nudges: { email: noNudges(), sms: noNudges(), push: noNudges(), dm: noNudges(), slack: noNudges() },
+  }
+  for (const { status, count } of events) totals.events[status] += count
+  for (const { kind, status, count } of cases) {
+    totals.cases[status] += count
+    totals.casesByKind[kind][status] += count
+  }
+  for (const { channel, status, count } of nudges) totals.nudges[channel][shownStatus(status)] += count
+  const recoveredMinor = Object.fromEntries(
+    recovered.flatMap(({ currency, amountMinor }) => (currency === null ? [] : [[currency, amountMinor]])),
+  )
+  return { ...totals, recoveredMinor }
+}
+
+const noCases = () => ({ open: 0, recovered: 0, lost: 0, reversed: 0 })
+const noNudges = () => ({ planned: 0, sent: 0, failed: 0, suppressed: 0, unknown: 0 })

@@ -1,0 +1,84 @@
+/** Which company a delivery belongs to, and with which secrets its endpoint is signed; remembered in the isolate. */
+import { companyOf, webhookSecretsOf } from "../db/queries/companies.ts"
+import { fromUtf8 } from "../shared/crypto/bytes.ts"
+import { open } from "../shared/crypto/seal.ts"
+import type { ProviderName } from "../shared/domain/facts.ts"
+import { AppError } from "./errors.ts"
+import type { Services } from "./services.ts"
+
+/** A new company or a rotated secret is noticed everywhere within a minute. */
+const REMEMBERED_MS = 60_000
+
+/** More entries than this are strangers trying names. */
+const ENTRIES_MAX = 1_000
+
+type Entry<T> = { readonly value: T; readonly until: number }
+const companies = new Map<string, Entry<string | null>>()
+const secrets = new Map<string, Entry<readonly string[]>>()
+
+async function remembered<T>(
+  cache: Map<string, Entry<T>>,
+  key: string,
+  nowMs: number,
+  read: () => Promise<T>,
+): Promise<T> {
+  const entry = cache.get(key)
+  if (entry && entry.until > nowMs) return entry.value
+  const value = await read()
+  if (cache.size >= ENTRIES_MAX) cache.clear()
+  cache.set(key, { value, until: nowMs + REMEMBERED_MS })
+  return value
+}
+
+/** Forgets what the isolate remembers, after a change made through this isolate. */
+export function forgetCompanies(): void {
+  companies.clear()
+  secrets.clear()
+}
+
+/**
+ * The company of a delivery: named in the path, else the owner of the provider's account, else the configured default.
+ * Throws NOT_FOUND when there is none.
+ */
+export async function companyOfDelivery(
+  { db, config, now }: Services,
+  delivery: { readonly provider: ProviderName; readonly path: string | null; readonly account: string | null },
+): Promise<string> {
+  const { provider, path, account } = delivery
+  const { defaultCompanyId } = config.access
+  if (path === null && account === null && defaultCompanyId !== null) return defaultCompanyId
+  const found =
+    path === null && account === null
+      ? null
+      : await remembered(companies, `${provider}|${path ?? ""}|${path === null ? account : ""}`, now().getTime(), () =>
+          companyOf(db, { path, provider, account }),
+        )
+  const companyId = found ?? (path === null ? defaultCompanyId : null)
+  if (companyId === null) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
+  return companyId
+}
+
+/**
+ * The secrets that may have signed a delivery: a company's own endpoint has its own, and only those; otherwise the
+ * deployment's. Throws NOT_FOUND for a company that does not exist.
+ */
+export async function signingSecrets(
+  services: Services,
+  provider: ProviderName,
+  path: string | null,
+): Promise<readonly string[]> {
+  const { db, config, now } = services
+  const deployment = config.providers[provider].webhookSecrets
+  if (path === null) return deployment
+  const companyId = await companyOfDelivery(services, { provider, path, account: null })
+  const own = await remembered(secrets, `${provider}|${companyId}`, now().getTime(), async () => {
+    const rows = await webhookSecretsOf(db, companyId, provider, now())
+    return Promise.all(
+      rows.map(async ({ id, sealed }) => {
+        const place = { purpose: { name: "secret" }, context: ["webhook_secrets", "sealed", id, companyId] } as const
+        return fromUtf8(await open(config.keys.encryption, place, sealed))
+      }),
+    )
+  })
+  return own.length > 0 ? own : deployment
+}

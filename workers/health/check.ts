@@ -1,0 +1,108 @@
+/** A health check: bounded in time, remembered in the isolate for a moment, written as draft-inadarei-api-health-check-06 says. */
+import type { Context } from "hono"
+import type { AppEnv } from "../services.ts"
+import { within } from "../within.ts"
+
+export type HealthStatus = "pass" | "warn" | "fail"
+
+/** What one component was found to be. */
+export interface Measurement {
+  readonly status: HealthStatus
+  readonly componentType: "datastore" | "component" | "system"
+  readonly observedValue: number | string | null
+  readonly observedUnit: string
+  /** When it was measured, and how long that took. */
+  readonly time: string
+  readonly responseTime: number
+}
+
+/** What a check found, and what its document says beside that at the top. */
+export interface Finding {
+  readonly measurement: Measurement
+  readonly details: Readonly<Record<string, string | number | null>>
+}
+
+/** What a check measures; it throws when the component does not answer. */
+export interface Check {
+  /** `component:measurement`, as the draft names it. */
+  readonly name: string
+  readonly componentType: Measurement["componentType"]
+  readonly observedUnit: string
+  /** What it means that the component does not answer: `warn` where work only waits. */
+  readonly whenAway: Exclude<HealthStatus, "pass">
+  /** The details of a document while the component does not answer. */
+  readonly detailsWhenAway: Finding["details"]
+  measure(
+    services: AppEnv["Variables"]["services"],
+    now: Date,
+  ): Promise<{
+    readonly status: HealthStatus
+    /** Left out: the time that measuring took. */
+    readonly observedValue?: number | string | null
+    readonly details?: Finding["details"]
+  }>
+}
+
+/** A monitor that waits three seconds must have its answer by then, whatever hangs. */
+const DEADLINE_MS = 1_500
+
+/** However many monitors ask, one isolate asks a component this often at most. */
+const REMEMBERED_MS = 5_000
+
+/** Finished findings only: a promise of one request must not be awaited by another. */
+const remembered = new Map<string, { readonly finding: Finding; readonly atMs: number }>()
+
+/** Runs a check; unless `isFresh`, what it found a moment ago will do. Never throws. */
+async function run(check: Check, services: AppEnv["Variables"]["services"], isFresh: boolean): Promise<Finding> {
+  const start = services.now()
+  const known = remembered.get(check.name)
+  const ageMs = known === undefined ? Number.NaN : start.getTime() - known.atMs
+  if (known && !isFresh && ageMs >= 0 && ageMs < REMEMBERED_MS) return known.finding
+
+  const measured = await within(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
+    services.log.warn("health_check_failed", { target: check.name, error })
+    return { status: check.whenAway, observedValue: null, details: check.detailsWhenAway }
+  })
+  const responseTime = services.now().getTime() - start.getTime()
+  const finding = {
+    measurement: {
+      status: measured.status,
+      componentType: check.componentType,
+      observedValue: measured.observedValue === undefined ? responseTime : measured.observedValue,
+      observedUnit: check.observedUnit,
+      time: start.toISOString(),
+      responseTime,
+    },
+    details: measured.details ?? {},
+  }
+  remembered.set(check.name, { finding, atMs: services.now().getTime() })
+  return finding
+}
+
+/**
+ * Runs checks side by side and answers with one document: 200 for pass and warn, 503 for fail. `isFresh` measures now, for
+ * those who wait for work to end.
+ */
+export async function report(
+  c: Context<AppEnv>,
+  checks: readonly Check[],
+  { isFresh }: { readonly isFresh: boolean } = { isFresh: false },
+): Promise<Response> {
+  const services = c.get("services")
+  const findings = await Promise.all(checks.map(async (check) => ({ check, ...(await run(check, services, isFresh)) })))
+  const status = worstOf(findings.map(({ measurement }) => measurement.status))
+  const details = checks.length === 1 ? findings[0]?.details : {}
+  const entries = findings.map(({ check, measurement }) => [check.name, [measurement]])
+  return document(c, status, { ...details, checks: Object.fromEntries(entries) })
+}
+
+/** A health document. */
+export const document = (c: Context<AppEnv>, status: HealthStatus, content: object): Response =>
+  c.body(JSON.stringify({ status, ...content }), status === "fail" ? 503 : 200, {
+    "content-type": "application/health+json",
+    "cache-control": "no-store",
+  })
+
+/** The worst of several statuses; none at all is a pass. */
+export const worstOf = (statuses: readonly HealthStatus[]): HealthStatus =>
+  statuses.find((status) => status === "fail") ?? statuses.find((status) => status === "warn") ?? "pass"

@@ -1,0 +1,112 @@
+/** What is checked. Postgres is what we cannot do without; while anything else is away, work waits and nothing is lost. */
+import { ping, type WorkInHand, workInHand } from "../../db/queries/health.ts"
+import type { Check, HealthStatus } from "./check.ts"
+
+/** A database that takes longer than this to say nothing is in trouble. */
+const DATABASE_SLOW_MS = 1_000
+
+const MINUTE_MS = 60_000
+/** Events are processed within seconds; five minutes is what is promised at most. */
+const WAITING_WARN_MS = 5 * MINUTE_MS
+const WAITING_FAIL_MS = 15 * MINUTE_MS
+
+/** The job that sends what is due runs this often; missing three runs is no accident. */
+const REMINDERS_EVERY_MS = 5 * MINUTE_MS
+const REMINDERS_LATE_MS = 15 * MINUTE_MS
+
+export const database: Check = {
+  name: "postgres:responseTime",
+  componentType: "datastore",
+  observedUnit: "ms",
+  whenAway: "fail",
+  detailsWhenAway: {},
+  async measure({ db, now }, start) {
+    await ping(db)
+    return { status: now().getTime() - start.getTime() > DATABASE_SLOW_MS ? "warn" : "pass" }
+  },
+}
+
+export const redis: Check = {
+  name: "redis:responseTime",
+  componentType: "datastore",
+  observedUnit: "ms",
+  whenAway: "warn",
+  detailsWhenAway: {},
+  async measure(services) {
+    await services.redis.ping()
+    return { status: "pass" }
+  },
+}
+
+export const qstash: Check = {
+  name: "qstash:responseTime",
+  componentType: "component",
+  observedUnit: "ms",
+  whenAway: "warn",
+  detailsWhenAway: {},
+  async measure(services) {
+    await services.qstash.listDead({ limit: 1 })
+    return { status: "pass" }
+  },
+}
+
+export const webhooks: Check = {
+  name: "webhooks:oldestUnprocessed",
+  componentType: "system",
+  observedUnit: "s",
+  whenAway: "fail",
+  detailsWhenAway: { pending: null, held: null },
+  async measure({ db }, now) {
+    const { pending, held, oldestPendingAt } = await workInHand(db, now, "reminders")
+    const ageMs = oldestPendingAt === null ? 0 : Math.max(0, now.getTime() - oldestPendingAt.getTime())
+    return { status: waitingStatus(ageMs), observedValue: Math.floor(ageMs / 1_000), details: { pending, held } }
+  },
+}
+
+export const reminders: Check = {
+  name: "scheduler:due",
+  componentType: "system",
+  observedUnit: "nudges",
+  whenAway: "fail",
+  detailsWhenAway: {
+    lastRun: null,
+    lastOutcome: null,
+    nextRun: null,
+    due: null,
+    overdue: null,
+    queueDepth: null,
+    nextDueAt: null,
+  },
+  async measure({ db }, now) {
+    const work = await workInHand(db, now, "reminders")
+    return {
+      status: remindersStatus(work, work.lastRun?.startedAt ?? null, now),
+      observedValue: work.due,
+      details: {
+        lastRun: work.lastRun?.startedAt.toISOString() ?? null,
+        lastOutcome: work.lastRun?.outcome ?? null,
+        nextRun: nextReminders(now).toISOString(),
+        due: work.due,
+        overdue: work.overdue,
+        queueDepth: work.leased,
+        nextDueAt: work.nextDueAt?.toISOString() ?? null,
+      },
+    }
+  },
+}
+
+/** How bad it is that an event has waited so long. */
+export function waitingStatus(ageMs: number): HealthStatus {
+  if (ageMs > WAITING_FAIL_MS) return "fail"
+  return ageMs > WAITING_WARN_MS ? "warn" : "pass"
+}
+
+/** A scheduler that does not run matters once there is something that it should have sent. */
+export function remindersStatus({ due }: Pick<WorkInHand, "due">, lastRun: Date | null, now: Date): HealthStatus {
+  const isLate = lastRun === null || now.getTime() - lastRun.getTime() > REMINDERS_LATE_MS
+  return isLate && due > 0 ? "warn" : "pass"
+}
+
+/** When the reminders job runs next: at the next multiple of five minutes after now. */
+export const nextReminders = (now: Date): Date =>
+  new Date((Math.floor(now.getTime() / REMINDERS_EVERY_MS) + 1) * REMINDERS_EVERY_MS)

@@ -1,0 +1,14 @@
+/** `/api/health/*` for monitors, in public: how the suite is, and nothing of anybody's. */
+import { Hono } from "hono"
+import type { AppEnv } from "../services.ts"
+import { document, report } from "./check.ts"
+import { database, qstash, redis, reminders, webhooks } from "./checks.ts"
+
+export const health = new Hono<AppEnv>()
+  .get("/", (c) => report(c, [database, redis, qstash, webhooks]))
+  .get("/live", (c) => document(c, "pass", {}))
+  .get("/db", (c) => report(c, [database]))
+  .get("/redis", (c) => report(c, [redis]))
+  .get("/qstash", (c) => report(c, [qstash]))
+  .get("/webhooks", (c) => report(c, [webhooks], { isFresh: true }))
+  .get("/scheduler", (c) => report(c, [reminders], { isFresh: true }))

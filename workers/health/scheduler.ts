@@ -1,0 +1,7 @@
+/** `/api/scheduler/reminders`: when nudges were last sent out, when the next round is, and what waits for it. */
+import { Hono } from "hono"
+import type { AppEnv } from "../services.ts"
+import { report } from "./check.ts"
+import { reminders } from "./checks.ts"
+
+export const scheduler = new Hono<AppEnv>().get("/reminders", (c) => report(c, [reminders], { isFresh: true }))

@@ -1,0 +1,9 @@
+/** The deployable: HTTP requests, and the cron triggers as a second heartbeat beside QStash's schedules. */
+import { app } from "./app.ts"
+import { runScheduled } from "./jobs/scheduled.ts"
+import type { Env } from "./services.ts"
+
+export default {
+  fetch: app.fetch,
+  scheduled: (controller, env, ctx) => ctx.waitUntil(runScheduled(controller.cron, env, ctx)),
+} satisfies ExportedHandler<Env>

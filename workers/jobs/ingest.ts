@@ -1,0 +1,32 @@
+/** Brings back a delivery that was parked while Postgres was away, through the same path as any other. */
+import { z } from "zod"
+import { SealError } from "../../shared/crypto/seal.ts"
+import { AppError } from "../errors.ts"
+import { readDelivery } from "../pipeline/accept.ts"
+import { ingest as ingestDelivery } from "../pipeline/ingest.ts"
+import { unpark } from "../pipeline/park.ts"
+import { reprocess } from "../pipeline/reprocess.ts"
+import type { Services } from "../services.ts"
+import { defineJob, done, giveUp, type JobResult } from "./job.ts"
+
+export const ingest = defineJob({
+  name: "ingest",
+  payload: z.object({ sealed: z.string() }),
+  run: ({ sealed }, services) => bringBack(services, sealed),
+})
+
+/** Stores one parked copy. Given up only when it is none of ours or names no company; throws while Postgres is away. */
+export async function bringBack(services: Services, sealed: string): Promise<JobResult> {
+  try {
+    const read = await readDelivery(services, await unpark(services, sealed))
+    const { companyId, recorded, follow } = await ingestDelivery(services, read)
+    await follow?.()
+    // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.
+    if (!recorded.isNew) await reprocess(services, companyId, read.eventId)
+    return done(recorded.isNew ? "stored" : "known_already")
+  } catch (error) {
+    if (error instanceof SealError || error instanceof z.ZodError) return giveUp("copy_not_ours")
+    if (error instanceof AppError) return giveUp(error.reason ?? error.code)
+    throw error
+  }
+}

@@ -1,0 +1,59 @@
+/** `POST /jobs/:job`: called by QStash with its signature, or by an operator with a key. */
+import { Hono } from "hono"
+import { fromUtf8 } from "../../shared/crypto/bytes.ts"
+import { authenticate, requirePermission } from "../api/auth.ts"
+import { AppError } from "../errors.ts"
+import { verifyQstashSignature } from "../qstash/verify.ts"
+import type { AppEnv, Services } from "../services.ts"
+import { readBounded } from "../webhooks/body.ts"
+import { JOBS } from "./registry.ts"
+import { type JobSource, runJob } from "./run.ts"
+
+/** A parked delivery is at most 1 MiB, sealed and written in base64 twice. */
+const BODY_BYTES_MAX = 2 * 1024 * 1024
+
+export const jobs = new Hono<AppEnv>().post("/:job", async (c) => {
+  const services = c.get("services")
+  const body = await readBounded(c.req.raw, BODY_BYTES_MAX)
+  const source = await callerOf(services, c.req.param("job"), c.req.raw.headers, body)
+  const job = JOBS.get(c.req.param("job"))
+  if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
+
+  const result = await runJob(job, parseBody(body), services, source)
+  if (result.kind === "give_up") {
+    // QStash takes this status with this header as "do not deliver it again" and keeps the message for a person.
+    const headers = { "content-type": "application/json", "Upstash-NonRetryable-Error": "true" }
+    return new Response(JSON.stringify({ job: job.name, gaveUp: result.reason }), { status: 489, headers })
+  }
+  return c.json({ job: job.name, outcome: result.word, counts: result.counts })
+})
+
+async function callerOf(services: Services, job: string, headers: Headers, body: Uint8Array): Promise<JobSource> {
+  const { config, log } = services
+  if (headers.has("authorization") && !headers.has("upstash-signature")) {
+    requirePermission(await authenticate(services, headers), "jobs:run")
+    return "operator"
+  }
+  const verified = await verifyQstashSignature({
+    signature: headers.get("upstash-signature"),
+    body,
+    url: `${config.appUrl}/jobs/${job}`,
+    currentSigningKey: config.qstash.currentSigningKey,
+    nextSigningKey: config.qstash.nextSigningKey,
+    now: services.now(),
+  })
+  if (!verified.ok)
+    throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", { reason: verified.error.reason })
+  if (verified.value.key === "next") log.warn("qstash_signed_with_next_key", { job })
+  return "qstash"
+}
+
+/** An empty body is an empty payload; what is no JSON is given up by the job's schema. */
+function parseBody(body: Uint8Array): unknown {
+  if (body.byteLength === 0) return {}
+  try {
+    return JSON.parse(fromUtf8(body))
+  } catch {
+    return null
+  }
+}

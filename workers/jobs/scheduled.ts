@@ -1,0 +1,14 @@
+/** The platform's cron triggers: the second heartbeat, which runs the same jobs as QStash's schedules. */
+import { type Env, makeServices } from "../services.ts"
+import { JOBS } from "./registry.ts"
+import { runJob } from "./run.ts"
+import { SCHEDULES } from "./schedules.ts"
+
+/** Runs the jobs of one cron expression; one that fails does not keep the others back. */
+export async function runScheduled(cron: string, env: Env, ctx: ExecutionContext): Promise<void> {
+  const services = await makeServices(env, (work) => ctx.waitUntil(work), crypto.randomUUID())
+  for (const schedule of SCHEDULES.filter((candidate) => candidate.cron === cron)) {
+    const job = JOBS.get(schedule.job)
+    if (job) await runJob(job, {}, services, "cron").catch(() => undefined)
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Every minute: finishes what anything left behind. It relies on nothing but the database's word: parked deliveries,
+ * events that were not folded, nudges that nobody was told of, messages that QStash gave up, objects without a customer.
+ */
+import { z } from "zod"
+import { claimDueNudges } from "../../db/queries/nudges.ts"
+import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
+import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
+import { reprocess } from "../pipeline/reprocess.ts"
+import { resolveObject } from "../pipeline/resolve.ts"
+import type { Services } from "../services.ts"
+import { bringBack } from "./ingest.ts"
+import { defineJob, done } from "./job.ts"
+import { sendAll } from "./nudges.ts"
+
+/** Bounds of one run; the next one is a minute away, and a run must end well before it. */
+const PARKED_MAX = 200
+const EVENTS_MAX = 50
+const NUDGES_MAX = 20
+const DEAD_MAX = 50
+const OBJECTS_MAX = 10
+
+/** QStash has had this long to bring a due nudge; after that the sweeper sends it itself. */
+const OVERDUE_MS = 120_000
+const LEASE_MS = 120_000
+
+/** A link usually follows within seconds; the provider is asked when it has not come after this, and not again sooner. */
+const ASK_AFTER_MS = 10 * 60_000
+
+/** Months for which partitions are made ahead. */
+const MONTHS_AHEAD = 12
+
+export const sweep = defineJob({
+  name: "sweep",
+  payload: z.object({}),
+  async run(_, services) {
+    const switches = await services.switches({ isFreshNeeded: true })
+    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, failed: 0 }
+    // One part that fails (Redis away, say) must not keep the others from their work.
+    const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
+      try {
+        counts[name] += await work()
+      } catch (error) {
+        counts.failed += 1
+        services.log.warn("sweep_part_failed", { job: "sweep", reason: name, error })
+      }
+    }
+    await part("parked", () => drainParked(services))
+    if (switches.WEBHOOK_PROCESSING_ENABLED) await part("events", () => finishEvents(services))
+    await part("redriven", () => redriveDead(services))
+    if (switches.SCHEDULER_ENABLED && switches.NOTIFICATIONS_ENABLED && !switches.ROLLBACK_MODE) {
+      await part("nudges", () => sendOverdue(services))
+    }
+    await part("resolved", () => askForCustomers(services))
+    if (services.now().getUTCMinutes() === 0) await ensurePartitions(services.db, services.now(), MONTHS_AHEAD)
+    return done("swept", counts)
+  },
+})
+
+/** Deliveries that wait in Redis, in the order in which they came. Each is removed only after it is stored. */
+async function drainParked(services: Services): Promise<number> {
+  const waiting = await parkedInRedis(services, PARKED_MAX)
+  for (const entry of waiting) {
+    const result = await bringBack(services, entry.sealed)
+    const refused = result.kind === "give_up" ? result.reason : null
+    if (refused !== null) services.log.error("parked_delivery_refused", { reason: refused })
+    await unparkFromRedis(services, entry, refused)
+  }
+  return waiting.length
+}
+
+/** Events that were recorded and then left: their worker was lost, or beaten too often. */
+async function finishEvents(services: Services): Promise<number> {
+  const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX)
+  let finished = 0
+  for (const { companyId, id } of left) {
+    if ((await reprocess(services, companyId, id)).isFinished) finished += 1
+  }
+  return finished
+}
+
+/** Nudges that are due since longer than QStash should take. */
+async function sendOverdue(services: Services): Promise<number> {
+  const now = services.now()
+  const lease = { owner: services.newId(), until: new Date(now.getTime() + LEASE_MS) }
+  const dueBefore = new Date(now.getTime() - OVERDUE_MS)
+  const claimed = await claimDueNudges(services.db, { now, dueBefore, lease, limit: NUDGES_MAX })
+  await sendAll(services, claimed, lease.owner)
+  return claimed.length
+}
+
+/** QStash gives up after its last retry; an outage that outlasts it must not be the end. */
+async function redriveDead({ config, qstash }: Services): Promise<number> {
+  const ours = new Set([`${config.appUrl}/jobs/ingest`, `${config.appUrl}/jobs/nudges`])
+  const { messages } = await qstash.listDead({ limit: DEAD_MAX })
+  // 489 is our own "never again"; a person may still look at those.
+  const worthwhile = messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
+  if (worthwhile.length > 0) await qstash.redriveDead(worthwhile.map((message) => message.dlqId))
+  return worthwhile.length
+}
+
+/** Asks the provider whose object a waiting fact is about. */
+async function askForCustomers(services: Services): Promise<number> {
+  const before = new Date(services.now().getTime() - ASK_AFTER_MS)
+  const waiting = await waitingObjects(services.db, before, OBJECTS_MAX)
+  let resolved = 0
+  for (const object of waiting) {
+    if (await resolveObject(services, object)) resolved += 1
+  }
+  return resolved
+}

@@ -1,0 +1,152 @@
+/**
+ * What a member may do with a link of ours: open the provider's page, or say stop. The token in it is all that speaks for
+ * the member; a link that does not hold says nothing about why.
+ */
+import { type Context, Hono } from "hono"
+import { loadStream, type Stream } from "../../db/queries/stream.ts"
+import type { Fact } from "../../shared/domain/facts.ts"
+import { findCase } from "../../shared/domain/state.ts"
+import { type TokenClaims, type TokenPurpose, verifyToken } from "../../shared/tokens.ts"
+import { AppError } from "../errors.ts"
+import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
+import { openContact } from "../pipeline/contact.ts"
+import type { AppEnv, Services } from "../services.ts"
+import { readBounded } from "../webhooks/body.ts"
+import { within } from "../within.ts"
+import { memberHeaders, page } from "./page.ts"
+import { safeTarget } from "./target.ts"
+
+/** A member who has clicked waits this long for the provider; after that the stored page has to do. */
+const PROVIDER_WAIT_MS = 3_000
+
+/** A one-click request is one line; a form of ours is empty. */
+const BODY_BYTES_MAX = 4 * 1024
+
+const RETRY_AFTER_SECONDS = 30
+
+export const members = new Hono<AppEnv>()
+  .get("/r/:token", async (c) => {
+    const claims = await claimsOf(c, "link")
+    if (claims instanceof Response) return claims
+    // Link checkers ask by HEAD; they are no member, and no session is opened for them.
+    if (c.req.method === "HEAD") return page(c, { said: (words) => words.thanks, status: 200 })
+
+    const services = c.get("services")
+    const stream = await streamOf(services, claims)
+    if (stream === "away") return away(c)
+    if (stream === null) return notFound(c)
+    services.waitUntil(recordClick(services, stream, claims))
+    const target = await paymentPage(services, stream, claims)
+    if (target !== null) {
+      return new Response(null, { status: 302, headers: { ...memberHeaders(null), location: target } })
+    }
+    const { supportEmail } = settingsOf(stream)
+    return page(c, { said: (words) => words.noPage, status: 200, supportEmail })
+  })
+  .get("/thanks", (c) => page(c, { said: (words) => words.thanks, status: 200 }))
+  .get("/unsubscribe/:token", async (c) => {
+    const claims = await claimsOf(c, "unsubscribe")
+    if (claims instanceof Response) return claims
+    return page(c, { said: (words) => words.confirm, status: 200, button: (words) => words.confirm.button })
+  })
+  .post("/unsubscribe/:token", async (c) => {
+    const claims = await claimsOf(c, "unsubscribe")
+    if (claims instanceof Response) return claims
+    const body = new TextDecoder().decode(await readBounded(c.req.raw, BODY_BYTES_MAX))
+    // RFC 8058 has mail programs say so; our own form says nothing.
+    await optOut(c.get("services"), claims, body.includes("List-Unsubscribe") ? "one_click" : "page")
+    return page(c, { said: (words) => words.done, status: 200 })
+  })
+
+/** What the token says, or the page that says that it does not hold. */
+async function claimsOf(c: Context<AppEnv>, purpose: TokenPurpose): Promise<TokenClaims | Response> {
+  const { config, now } = c.get("services")
+  const verified = await verifyToken(config.keys.tokenSigning, purpose, c.req.param("token") ?? "", now())
+  if (verified.ok) return verified.value
+  return verified.error.reason === "expired" ? page(c, { said: (words) => words.expired, status: 410 }) : notFound(c)
+}
+
+const notFound = (c: Context<AppEnv>) => page(c, { said: (words) => words.notFound, status: 404 })
+
+const away = (c: Context<AppEnv>) =>
+  page(c, { said: (words) => words.away, status: 503, headers: { "retry-after": String(RETRY_AFTER_SECONDS) } })
+
+/** The customer of a link; null when there is none any more, `away` while that cannot be known. */
+async function streamOf(services: Services, claims: TokenClaims): Promise<Stream | "away" | null> {
+  const { companyId, customerId } = claims
+  try {
+    return await loadStream(services.db, companyId, customerId, { whole: false })
+  } catch (error) {
+    services.log.warn("member_not_read", { companyId, customerId, error })
+    return "away"
+  }
+}
+
+/** A click is worth knowing, and nothing that a member waits for: it is lost rather than in the way. */
+async function recordClick(services: Services, stream: Stream, { caseId, nudgeId }: TokenClaims): Promise<void> {
+  const second = wholeSecond(services.now())
+  const id = `link_clicked:${nudgeId ?? caseId}:${second.number}`
+  const click: Fact = { kind: "link_clicked", id, occurredAt: second.at, caseId, nudgeId }
+  try {
+    await advance(services, stream, { events: [], contactWords: [], ownFacts: [click] })
+  } catch (error) {
+    services.log.warn("click_not_recorded", { companyId: stream.companyId, caseId, error })
+  }
+}
+
+/** Where the provider lets this customer pay: a page opened now, else the one it told us of; null when there is neither. */
+async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
+  const { config, log } = services
+  const { companyId, customer } = stream
+  const { api, redirectHosts } = services.providers[customer.provider]
+  const fields = { companyId, caseId, provider: customer.provider }
+  try {
+    const opened = await within(
+      PROVIDER_WAIT_MS,
+      api.paymentPage({
+        customer: customer.providerCustomerId,
+        subscriptionId: findCase(stateOf(stream), caseId)?.subscriptionId ?? null,
+        returnUrl: `${config.appUrl}/thanks`,
+      }),
+    )
+    const target = safeTarget(opened, redirectHosts)
+    if (target !== null) return target
+    if (opened !== null) log.error("payment_page_refused", { ...fields, source: "provider_api" })
+  } catch (error) {
+    log.warn("payment_page_not_opened", { ...fields, error })
+  }
+  try {
+    const { paymentPageUrl } = await openContact(config.keys.encryption, stream)
+    return safeTarget(paymentPageUrl, redirectHosts)
+  } catch (error) {
+    log.error("contact_not_opened", { ...fields, error })
+    return null
+  }
+}
+
+/** Records the wish before it is answered; saying it again changes nothing. Throws UNAVAILABLE when it is not recorded. */
+async function optOut(services: Services, claims: TokenClaims, via: "one_click" | "page"): Promise<void> {
+  const { companyId, customerId, caseId, nudgeId } = claims
+  const second = wholeSecond(services.now())
+  const id = `opted_out:${nudgeId ?? caseId}:${second.number}`
+  try {
+    const stream = await loadStream(services.db, companyId, customerId, { whole: false })
+    // Nobody is left to write to, or the wish is known.
+    if (stream === null || stateOf(stream).outreach.optedOutAt !== null) return
+    const wish: Fact = { kind: "opted_out", id, occurredAt: second.at, caseId, via }
+    await advance(services, stream, { events: [], contactWords: [], ownFacts: [wish] })
+    services.log.info("opted_out", { companyId, customerId, source: via })
+  } catch (cause) {
+    throw new AppError("UNAVAILABLE", "Your wish could not be stored now. Please try again in a minute.", {
+      reason: "opt_out_not_stored",
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+      cause,
+    })
+  }
+}
+
+/** The second in which something happened: twice within it is once, with the same id and the same time. */
+function wholeSecond(now: Date): { readonly number: number; readonly at: string } {
+  const number = Math.floor(now.getTime() / 1_000)
+  return { number, at: new Date(number * 1_000).toISOString() }
+}

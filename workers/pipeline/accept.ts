@@ -1,0 +1,96 @@
+/**
+ * A delivery that we believe: read it, seal it, write it down. The same path for the webhook's route and for copies that
+ * were parked while Postgres was away.
+ */
+import { type RecordedDelivery, recordDelivery } from "../../db/queries/stream.ts"
+import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
+import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
+import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
+import { companyOfDelivery } from "../companies.ts"
+import { AppError } from "../errors.ts"
+import { parseEventBody } from "../providers/json.ts"
+import type { Delivery } from "../providers/provider.ts"
+import type { Services } from "../services.ts"
+
+/** How long after its arrival an event counts as left behind; processing takes well under a second. */
+const LEFT_BEHIND_MS = 60_000
+
+/** A delivery whose signature was verified when it came. */
+export interface BelievedDelivery {
+  readonly provider: ProviderName
+  /** The company in the path, or null. */
+  readonly path: string | null
+  readonly rawBody: Uint8Array
+  readonly headers: Headers
+  readonly receivedAt: Date
+}
+
+export interface ReadDelivery extends BelievedDelivery {
+  readonly delivery: Delivery
+  /** Ours: the same for every copy of the event, so that it is known before anything is stored. */
+  readonly eventId: string
+}
+
+/** Reads a believed delivery. Throws MALFORMED when it is not an event at all. */
+export async function readDelivery({ providers }: Services, believed: BelievedDelivery): Promise<ReadDelivery> {
+  const body = parseEventBody(believed.rawBody)
+  if (!body.ok) throw new AppError("MALFORMED", `The body is not acceptable: ${body.error.detail}.`)
+  const { receivedAt, headers } = believed
+  const delivery = providers[believed.provider].normalize(body.value, { receivedAt, headers })
+  if (!delivery.ok) throw new AppError("MALFORMED", `The event is not acceptable: ${delivery.error.detail}.`)
+  return { ...believed, delivery: delivery.value, eventId: await eventIdOf(delivery.value) }
+}
+
+export interface AcceptedDelivery {
+  readonly companyId: string
+  readonly recorded: RecordedDelivery
+}
+
+/** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company. */
+export async function acceptDelivery(services: Services, read: ReadDelivery): Promise<AcceptedDelivery> {
+  const { config, db, switches } = services
+  const { delivery, eventId, receivedAt, rawBody } = read
+  const companyId = await companyOfDelivery(services, {
+    provider: read.provider,
+    path: read.path,
+    account: delivery.account,
+  })
+  const place = {
+    purpose: payloadPurpose(companyId, receivedAt),
+    context: ["webhook_events", "payload", eventId, companyId],
+  }
+  const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await switches()
+  const recorded = await recordDelivery(db, {
+    id: eventId,
+    companyId,
+    provider: read.provider,
+    account: delivery.account,
+    providerEventId: delivery.providerEventId,
+    type: delivery.type,
+    apiVersion: delivery.apiVersion,
+    status: delivery.facts.length === 0 && !delivery.contact ? "unhandled" : isProcessing ? "received" : "held",
+    error: delivery.unhandled,
+    occurredAt: delivery.occurredAt,
+    receivedAt: receivedAt.toISOString(),
+    nextAttemptAt: new Date(receivedAt.getTime() + LEFT_BEHIND_MS).toISOString(),
+    customer: delivery.customer,
+    objects: delivery.objects,
+    facts: factsOf(read),
+    sealedPayload: await seal(config.keys.encryption, place, rawBody),
+  })
+  return { companyId, recorded }
+}
+
+/** The facts of a delivery, with ids that every copy of it repeats. */
+export const factsOf = ({ delivery, eventId }: Pick<ReadDelivery, "delivery" | "eventId">): Fact[] =>
+  delivery.facts.map((fact, index) => ({ ...fact, id: `${eventId}.${index}` }))
+
+/** A UUID (version 8, RFC 9562) made of what names the event at its provider. */
+async function eventIdOf({ provider, account, providerEventId }: Delivery): Promise<string> {
+  const digest = await sha256(utf8(JSON.stringify([provider, account, providerEventId])))
+  const bytes = digest.slice(0, 16)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
+}

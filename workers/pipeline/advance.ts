@@ -1,0 +1,151 @@
+/**
+ * Fold, decide, commit: brings one customer up to date with the ledger. Writers of the same customer meet in the version
+ * guard; whoever comes second reads again and decides again.
+ */
+
+import { databaseFailure } from "../../db/client.ts"
+import { commit, type EventRef, markProcessed, type NudgeChange } from "../../db/queries/commit.ts"
+import { loadStream, type Stream } from "../../db/queries/stream.ts"
+import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
+import type { Fact, Instant } from "../../shared/domain/facts.ts"
+import { fold } from "../../shared/domain/fold.ts"
+import type { Nudge } from "../../shared/domain/nudges.ts"
+import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
+import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
+import type { Services } from "../services.ts"
+import { type ContactWord, mergeContact } from "./contact.ts"
+import { enqueueNudges } from "./enqueue.ts"
+
+/** Writers of one customer that lose every race this often leave the rest to the sweeper. */
+const ATTEMPTS_MAX = 6
+
+/** Losers wait a little, each a different while, before they read again. */
+const JITTER_MS = 40
+
+/** What brought us here; finished when the customer is up to date. */
+export interface Work {
+  readonly events: readonly EventRef[]
+  readonly contactWords: readonly ContactWord[]
+  /** Our own facts to append, such as a click or an opt-out. */
+  readonly ownFacts: readonly Fact[]
+}
+
+/**
+ * Folds what is new, decides what follows and commits both. `first` is the stream as it was just read; it is read again,
+ * as a whole, when somebody else was quicker. Throws when the races were lost too often: the sweeper finishes.
+ */
+export async function advance(services: Services, first: Stream, work: Work): Promise<void> {
+  await withRetries(services, first, async (stream) => {
+    const planned = await advanceOnce(services, stream, work)
+    await enqueueNudges(services, stream.companyId, planned)
+  })
+}
+
+/** Runs `attempt` on a fresh reading of the stream until it is not beaten by another writer any more. */
+export async function withRetries<T>(
+  { db }: Services,
+  first: Stream,
+  attempt: (stream: Stream) => Promise<T>,
+): Promise<T> {
+  let stream = first
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt(stream)
+    } catch (error) {
+      const failure = databaseFailure(error)
+      if ((failure !== "stale_version" && failure !== "conflict") || tries === ATTEMPTS_MAX) throw error
+    }
+    await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, tries)
+    const again = await loadStream(db, first.companyId, first.customer.id, { whole: true })
+    if (!again) throw new Error("a customer that was there is gone")
+    stream = again
+  }
+}
+
+const pause = (random: number, tries: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, (JITTER_MS * tries * (random + 1)) / 256))
+
+async function advanceOnce(services: Services, stream: Stream, work: Work): Promise<readonly Nudge[]> {
+  const { config, db } = services
+  const now = services.now().toISOString()
+  const state = fold(work.ownFacts, stateOf(stream))
+  const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
+  const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
+
+  const isUnchanged =
+    stream.snapshot !== null &&
+    work.ownFacts.length === 0 &&
+    stream.facts.length === 0 &&
+    actions.length === 0 &&
+    !contact
+  if (isUnchanged) {
+    if (work.events.length > 0) await markProcessed(db, stream.companyId, work.events, now)
+    return []
+  }
+  await commit(db, {
+    key: keyOf(stream),
+    expectedVersion: stream.customer.version,
+    now,
+    state,
+    projected: stream.snapshot ?? (stream.hasSnapshot ? null : EMPTY_STATE),
+    facts: [...work.ownFacts, ...actions.map((action) => factOf(action, stream, now))],
+    nudges: actions.map(changeOf),
+    contact,
+    processedEvents: work.events,
+  })
+  return actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : []))
+}
+
+/** The state of a stream: its snapshot, or nothing, with the facts that come after. */
+export const stateOf = (stream: Stream): CustomerState => fold(stream.facts, stream.snapshot ?? EMPTY_STATE)
+
+/** The company's settings over the defaults. What is stored was checked when it was saved. */
+export const settingsOf = ({ settings }: Pick<Stream, "settings">): CompanySettings => ({
+  ...DEFAULT_SETTINGS,
+  ...(settings as Partial<CompanySettings> | null),
+})
+
+/** What can reach this customer in this deployment. */
+export const reachOf = ({ channels }: Services, { customer }: Stream): Reach => ({
+  provider: customer.provider,
+  configured: Object.values(channels).flatMap((channel) => (channel.isConfigured ? [channel.name] : [])),
+})
+
+/** The customer of a stream, as a commit names it. */
+export const keyOf = ({ companyId, customer }: Stream) => ({
+  companyId,
+  customerId: customer.id,
+  provider: customer.provider,
+  providerCustomerId: customer.providerCustomerId,
+})
+
+function changeOf(action: Action): NudgeChange {
+  switch (action.kind) {
+    case "plan_nudge":
+      return { kind: "plan", nudge: action.nudge }
+    case "suppress_nudge":
+      return {
+        kind: "set",
+        id: action.nudgeId,
+        change: { status: "suppressed", reason: action.reason },
+        releaseLease: true,
+      }
+  }
+}
+
+/** The fact that tells of an action. Its id repeats when the same action is decided again at the same moment. */
+function factOf(action: Action, stream: Stream, now: Instant): Fact {
+  const nudge = action.kind === "plan_nudge" ? action.nudge : stream.nudges.find(({ id }) => id === action.nudgeId)
+  if (!nudge) throw new Error("an action speaks of a nudge that is not there")
+  const ref = { nudgeId: nudge.id, caseId: nudge.caseId, step: nudge.step, channel: nudge.channel }
+  const reason = action.kind === "suppress_nudge" ? action.reason : suppressedAtOnce(nudge)
+  return reason === null
+    ? { kind: "nudge_planned", id: `nudge_planned:${nudge.id}:${now}`, occurredAt: now, dueAt: nudge.dueAt, ...ref }
+    : { kind: "nudge_suppressed", id: `nudge_suppressed:${nudge.id}:${now}`, occurredAt: now, reason, ...ref }
+}
+
+type Suppression = Extract<Fact, { kind: "nudge_suppressed" }>["reason"]
+
+/** A nudge that is planned as suppressed carries decide's own reason. */
+const suppressedAtOnce = (nudge: Nudge): Suppression | null =>
+  nudge.status === "suppressed" ? (nudge.reason as Suppression) : null

@@ -1,0 +1,59 @@
+/** Applies a nudge's incentive through the provider's API: once per customer and period, under one idempotency key. */
+import type { Stream } from "../../db/queries/stream.ts"
+import { mayGiveIncentive } from "../../shared/domain/decide.ts"
+import type { Fact, Incentive } from "../../shared/domain/facts.ts"
+import type { Nudge } from "../../shared/domain/nudges.ts"
+import { findCase } from "../../shared/domain/state.ts"
+import type { SendOutcome } from "../channels/channel.ts"
+import { ProviderApiError } from "../providers/provider.ts"
+import type { Services } from "../services.ts"
+import { settingsOf, stateOf } from "./advance.ts"
+
+type AppliedFact = Extract<Fact, { kind: "incentive_applied" }>
+
+export type IncentiveResult =
+  | { readonly kind: "none" }
+  /** Applied: now (`isNew`), or at an earlier try of the same step. */
+  | {
+      readonly kind: "given"
+      readonly incentive: Incentive
+      readonly isNew: boolean
+      readonly factId: string
+      readonly fact: Omit<AppliedFact, "id" | "occurredAt">
+    }
+  /** The provider's API is away: the whole nudge waits. */
+  | { readonly kind: "later"; readonly outcome: SendOutcome }
+
+/** The incentive that goes with this nudge. What the provider refuses for good is left out, and the message goes without. */
+export async function incentiveFor(services: Services, stream: Stream, nudge: Nudge): Promise<IncentiveResult> {
+  const state = stateOf(stream)
+  const recoveryCase = findCase(state, nudge.caseId)
+  const { incentive } = nudge
+  if (incentive === null || !recoveryCase?.subscriptionId) return { kind: "none" }
+
+  // Named by the step, not by the channel: a fallback to another channel gives nothing twice.
+  const key = `${nudge.caseId}.${nudge.step ?? "manual"}`
+  const factId = `incentive_applied:${key}`
+  const fact = { kind: "incentive_applied", caseId: nudge.caseId, incentive } as const
+  if (state.outreach.incentives.some((given) => given.id === factId)) {
+    return { kind: "given", incentive, isNew: false, factId, fact: { ...fact, providerReceiptId: null } }
+  }
+  const others = stream.nudges.filter((other) => other.id !== nudge.id)
+  if (!mayGiveIncentive(state, others, settingsOf(stream), services.now().toISOString())) return { kind: "none" }
+
+  const { customer, companyId } = stream
+  try {
+    const { receiptId } = await services.providers[customer.provider].api.applyIncentive({
+      customer: customer.providerCustomerId,
+      subscriptionId: recoveryCase.subscriptionId,
+      incentive,
+      idempotencyKey: `${companyId}.${key}`,
+    })
+    return { kind: "given", incentive, isNew: true, factId, fact: { ...fact, providerReceiptId: receiptId } }
+  } catch (error) {
+    services.log.warn("incentive_not_applied", { companyId, caseId: nudge.caseId, provider: customer.provider, error })
+    const isWorthRetrying = error instanceof ProviderApiError ? error.retry : true
+    if (!isWorthRetrying) return { kind: "none" }
+    return { kind: "later", outcome: { kind: "retry", reason: "provider_api", retryAfterMs: null } }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The second sink: where a verified delivery is kept while Postgres does not answer. The copy is sealed and goes to
+ * QStash, which brings it back by itself, else to a Redis stream, which the sweeper drains. It is stored through the same
+ * unique key as any delivery, since the lost reply may have hidden a commit.
+ */
+import { z } from "zod"
+import { fromBase64Url, toBase64Url } from "../../shared/crypto/bytes.ts"
+import { openJson, sealJson } from "../../shared/crypto/seal.ts"
+import type { ProviderName } from "../../shared/domain/facts.ts"
+import type { Services } from "../services.ts"
+import type { BelievedDelivery, ReadDelivery } from "./accept.ts"
+
+/** Deliveries wait here in the order in which they came. */
+const PARKED_STREAM = "parked:deliveries"
+
+/** Where deliveries go that can never be stored. */
+const REFUSED_STREAM = "parked:refused"
+
+/** QStash and Redis together must leave room within the five seconds that a provider waits at most. */
+const QSTASH_TIMEOUT_MS = 1_200
+
+/** Comes back soon after a short outage, and every five minutes in a long one. */
+const RETRY_DELAY = "min(300000, 5000 * (1 + retried))"
+
+/** Headers that normalizing needs again. */
+const KEPT_HEADERS = ["webhook-id", "webhook-timestamp"]
+
+const PLACE = { purpose: { name: "parked" }, context: ["parked", "delivery"] } as const
+
+const parked = z.object({
+  provider: z.enum(["stripe", "whop"] satisfies ProviderName[]),
+  path: z.string().nullable(),
+  rawBody: z.string(),
+  headers: z.array(z.tuple([z.string(), z.string()])),
+  receivedAt: z.iso.datetime(),
+})
+
+export type Sink = "qstash" | "redis"
+
+/** Keeps the delivery durably outside Postgres. Null: no sink took it, so it must not be acknowledged. */
+export async function park(services: Services, read: ReadDelivery): Promise<Sink | null> {
+  const { config, qstash, redis, log } = services
+  const sealed = toBase64Url(
+    await sealJson(config.keys.encryption, PLACE, {
+      provider: read.provider,
+      path: read.path,
+      rawBody: toBase64Url(read.rawBody),
+      headers: KEPT_HEADERS.flatMap((name) => {
+        const value = read.headers.get(name)
+        return value === null ? [] : [[name, value]]
+      }),
+      receivedAt: read.receivedAt.toISOString(),
+    }),
+  )
+  try {
+    await qstash.publish({
+      url: `${config.appUrl}/jobs/ingest`,
+      body: { sealed },
+      deduplicationId: `ingest-${read.eventId}-${read.path ?? ""}`,
+      retryDelay: RETRY_DELAY,
+      timeoutMs: QSTASH_TIMEOUT_MS,
+    })
+    return "qstash"
+  } catch (error) {
+    log.warn("park_failed", { sink: "qstash", eventId: read.eventId, error })
+  }
+  try {
+    await redis.xadd(PARKED_STREAM, "*", { sealed })
+    return "redis"
+  } catch (error) {
+    log.error("park_failed", { sink: "redis", eventId: read.eventId, error })
+    return null
+  }
+}
+
+/** Opens a parked copy. Throws `SealError` when it is not one of ours. */
+export async function unpark({ config }: Services, sealed: string): Promise<BelievedDelivery> {
+  const bytes = fromBase64Url(sealed) ?? new Uint8Array()
+  const copy = parked.parse(await openJson(config.keys.encryption, PLACE, bytes))
+  return {
+    provider: copy.provider,
+    path: copy.path,
+    rawBody: fromBase64Url(copy.rawBody) ?? new Uint8Array(),
+    headers: new Headers(copy.headers),
+    receivedAt: new Date(copy.receivedAt),
+  }
+}
+
+/** Entries of a stream as Redis writes them: the client is told not to interpret anything. */
+const entries = z.array(z.tuple([z.string(), z.array(z.string())]))
+
+/** What waits in Redis, oldest first. */
+export async function parkedInRedis(
+  { redis }: Services,
+  max: number,
+): Promise<readonly { readonly id: string; readonly sealed: string }[]> {
+  const answer: unknown = await redis.xrange(PARKED_STREAM, "-", "+", max)
+  return entries.parse(answer ?? []).map(([id, [, sealed = ""]]) => ({ id, sealed }))
+}
+
+/** Takes a copy out of Redis, once it is stored or, with a reason, because it never can be: then a person may look at it. */
+export async function unparkFromRedis(
+  { redis }: Services,
+  entry: { readonly id: string; readonly sealed: string },
+  refused: string | null,
+) {
+  if (refused !== null) await redis.xadd(REFUSED_STREAM, "*", { sealed: entry.sealed, reason: refused })
+  await redis.xdel(PARKED_STREAM, entry.id)
+}

@@ -1,0 +1,86 @@
+/** An event once more, from its stored payload: by the sweeper when it was left behind, or because an operator asks. */
+import { replayDelivery } from "../../db/queries/stream.ts"
+import { findEvent, noteFailure, type StoredEvent } from "../../db/queries/unfinished.ts"
+import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
+import { AppError } from "../errors.ts"
+import type { Services } from "../services.ts"
+import { factsOf, type ReadDelivery, readDelivery } from "./accept.ts"
+import { advance } from "./advance.ts"
+import { workOf } from "./ingest.ts"
+
+/** Tries before an event is left to a person; with the waits below, a bit more than a day. */
+const ATTEMPTS_MAX = 8
+
+/** Waits between tries double from one minute. */
+const FIRST_WAIT_MS = 60_000
+
+export type Reprocessed =
+  | { readonly kind: "finished"; readonly isFinished: true; readonly status: "processed" | "unhandled" }
+  | { readonly kind: "not_found" | "purged" | "failed"; readonly isFinished: false }
+
+/** Reads, folds and decides an event again. What it says once more changes nothing; what is read anew is added. */
+export async function reprocess(services: Services, companyId: string, eventId: string): Promise<Reprocessed> {
+  const event = await findEvent(services.db, companyId, eventId)
+  if (event === null) return { kind: "not_found", isFinished: false }
+  if (event.payload === null) return { kind: "purged", isFinished: false }
+  try {
+    const read = await readStored(services, event, event.payload)
+    const stream = await replayDelivery(services.db, replayOf(event, read))
+    if (stream !== null) await advance(services, stream, workOf(read))
+    const isUnhandled = read.delivery.facts.length === 0 && read.delivery.contact === null
+    return { kind: "finished", isFinished: true, status: isUnhandled ? "unhandled" : "processed" }
+  } catch (error) {
+    services.log.error("event_failed", { companyId, eventId, attempt: event.attempts + 1, error })
+    await noteFailure(services.db, event, failureOf(event, error, services.now()))
+    return { kind: "failed", isFinished: false }
+  }
+}
+
+async function readStored(services: Services, event: StoredEvent, payload: Uint8Array): Promise<ReadDelivery> {
+  const { companyId, id, receivedAt } = event
+  const place = {
+    purpose: payloadPurpose(companyId, receivedAt),
+    context: ["webhook_events", "payload", id, companyId],
+  }
+  const rawBody = await open(services.config.keys.encryption, place, payload)
+  // Events of Whop's old shape are named and dated by their headers.
+  const headers = new Headers({
+    "webhook-id": event.providerEventId,
+    "webhook-timestamp": String(Math.floor(event.occurredAt.getTime() / 1000)),
+  })
+  return readDelivery(services, { provider: event.provider, path: companyId, rawBody, headers, receivedAt })
+}
+
+function replayOf(event: StoredEvent, read: ReadDelivery) {
+  const { delivery } = read
+  const isUnhandled = delivery.facts.length === 0 && delivery.contact === null
+  return {
+    id: event.id,
+    companyId: event.companyId,
+    provider: event.provider,
+    account: event.account,
+    providerEventId: event.providerEventId,
+    type: event.type,
+    apiVersion: event.apiVersion,
+    status: isUnhandled ? ("unhandled" as const) : ("processed" as const),
+    error: delivery.unhandled,
+    occurredAt: event.occurredAt.toISOString(),
+    receivedAt: event.receivedAt.toISOString(),
+    nextAttemptAt: new Date(Date.parse(event.receivedAt.toISOString()) + FIRST_WAIT_MS).toISOString(),
+    customer: delivery.customer,
+    objects: delivery.objects,
+    facts: factsOf(read),
+  }
+}
+
+/** What can never work is left to a person at once; the rest after so many tries. */
+function failureOf(event: StoredEvent, error: unknown, now: Date) {
+  const isHopeless = error instanceof SealError || error instanceof AppError
+  const attempts = event.attempts + 1
+  const nextAttemptAt =
+    isHopeless || attempts >= ATTEMPTS_MAX ? null : new Date(now.getTime() + FIRST_WAIT_MS * 2 ** attempts)
+  return {
+    reason: isHopeless ? (error.name === "SealError" ? "payload_does_not_open" : "not_readable") : "processing_failed",
+    nextAttemptAt,
+  }
+}

@@ -1,0 +1,254 @@
+/**
+ * One nudge, from due to done: claim, decide again, mark as on its way, send, record. The mark and the version guard make
+ * it visible at most once: whoever finds a nudge marked and its worker lost cannot know whether it was seen, and leaves it
+ * to a person.
+ */
+import { databaseFailure } from "../../db/client.ts"
+import { commit, type NudgeChange } from "../../db/queries/commit.ts"
+import { assertLease, claimNudge } from "../../db/queries/nudges.ts"
+import type { Stream } from "../../db/queries/stream.ts"
+import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
+import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
+import { fold } from "../../shared/domain/fold.ts"
+import type { Nudge } from "../../shared/domain/nudges.ts"
+import type { SendOutcome } from "../channels/channel.ts"
+import type { Services } from "../services.ts"
+import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
+import { type IncentiveResult, incentiveFor } from "./incentive.ts"
+import { composeMessage } from "./message.ts"
+
+/** Longer than a send and its writes can take, short enough that a lost worker does not hold a nudge for long. */
+const LEASE_MS = 120_000
+
+export type NudgeOutcome =
+  | "sent"
+  | "suppressed"
+  | "deferred"
+  | "retry"
+  | "failed"
+  | "unknown"
+  | "switched_off"
+  | "not_due"
+
+/**
+ * Sends one nudge if it may still go out. `dispatcher` is the claim under which it was handed over, or null. Safe to call
+ * any number of times, at once or later.
+ */
+export async function sendNudge(
+  services: Services,
+  companyId: string,
+  nudgeId: string,
+  dispatcher: string | null,
+): Promise<NudgeOutcome> {
+  const { db, log, newId } = services
+  const switches = await services.switches({ isFreshNeeded: true })
+  if (!switches.NOTIFICATIONS_ENABLED || switches.ROLLBACK_MODE) return "switched_off"
+
+  const now = services.now()
+  const lease = { owner: newId(), until: new Date(now.getTime() + LEASE_MS) }
+  const claimed = await claimNudge(db, companyId, nudgeId, { dispatcher, lease, now })
+  if (!claimed) return "not_due"
+  try {
+    const { outcome, fallback } = await act(services, claimed, nudgeId, lease.owner)
+    log.info("nudge_done", { companyId, nudgeId, outcome })
+    if (fallback === null || fallback.dueAt > services.now().toISOString()) return outcome
+    return await sendNudge(services, companyId, fallback.id, null)
+  } catch (error) {
+    if (databaseFailure(error) === "lost_lease") return "not_due"
+    throw error
+  }
+}
+
+interface Done {
+  readonly outcome: NudgeOutcome
+  /** The same step on another channel, planned because this one failed for good. */
+  readonly fallback: Nudge | null
+}
+
+async function act(services: Services, claimed: Stream, nudgeId: string, owner: string): Promise<Done> {
+  const { channels } = services
+  const found = claimed.nudges.find((nudge) => nudge.id === nudgeId)
+  if (found?.status === "sending" && !channels[found.channel].dedupesByKey) {
+    const lost: SendOutcome = { kind: "unknown", reason: "worker_lost" }
+    return withRetries(services, claimed, (stream) => settle(services, stream, nudgeId, lost, null))
+  }
+  const prepared = await withRetries(services, claimed, (stream) => prepare(services, stream, nudgeId, owner))
+  if ("outcome" in prepared) return prepared
+
+  const { stream, nudge } = prepared
+  const incentive = await incentiveFor(services, stream, nudge)
+  const outcome = incentive.kind === "later" ? incentive.outcome : await send(services, stream, nudge, incentive)
+  return withRetries(services, stream, (current) => settle(services, current, nudgeId, outcome, incentive))
+}
+
+/** Decides again on what is known at this moment, and marks the nudge as on its way in the same transaction. */
+async function prepare(
+  services: Services,
+  stream: Stream,
+  nudgeId: string,
+  owner: string,
+): Promise<Done | { readonly stream: Stream; readonly nudge: Nudge }> {
+  const now = services.now().toISOString()
+  const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
+  if (!nudge || (nudge.status !== "planned" && nudge.status !== "sending"))
+    return { outcome: "not_due", fallback: null }
+  const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
+  const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)
+
+  switch (decision.kind) {
+    case "suppress":
+      await write(services, stream, owner, {
+        change: { status: "suppressed", reason: decision.reason },
+        releaseLease: true,
+        facts: [suppressedFact(nudge, decision.reason, now)],
+        nudgeId,
+      })
+      return { outcome: "suppressed", fallback: null }
+    case "defer":
+      await write(services, stream, owner, {
+        change: { dueAt: decision.until, reason: decision.reason },
+        releaseLease: true,
+        facts: [],
+        nudgeId,
+      })
+      return { outcome: "deferred", fallback: null }
+    case "send": {
+      const change = { status: "sending", reason: null, attempts: nudge.attempts + 1 } as const
+      await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })
+      return { stream: afterWrite(stream, nudgeId, change), nudge: { ...nudge, ...change } }
+    }
+  }
+}
+
+async function send(
+  services: Services,
+  stream: Stream,
+  nudge: Nudge,
+  incentive: Extract<IncentiveResult, { kind: "none" | "given" }>,
+): Promise<SendOutcome> {
+  const message = await composeMessage(services, stream, nudge, incentive.kind === "given" ? incentive.incentive : null)
+  if (message === null) return { kind: "refused", reason: "no_address" }
+  return services.channels[nudge.channel].send(message, { idempotencyKey: `${stream.companyId}.${nudge.id}` })
+}
+
+/** Records how it went: the receipt is a fact, and a channel that gave up hands over to the next one. */
+async function settle(
+  services: Services,
+  stream: Stream,
+  nudgeId: string,
+  outcome: SendOutcome,
+  incentive: IncentiveResult | null,
+): Promise<Done> {
+  const now = services.now().toISOString()
+  const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
+  if (nudge?.status !== "sending") return { outcome: "not_due", fallback: null }
+  const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
+  const ref = refOf(nudge)
+  const given: Fact[] =
+    incentive?.kind === "given" && incentive.isNew ? [{ ...incentive.fact, id: incentive.factId, occurredAt: now }] : []
+
+  const again = outcome.kind === "retry" ? retryAt(nudge.attempts, outcome.retryAfterMs, now) : null
+  if (outcome.kind === "sent") {
+    const { providerMessageId } = outcome
+    const sent: Fact = { kind: "nudge_sent", id: `nudge_sent:${nudgeId}`, occurredAt: now, providerMessageId, ...ref }
+    await write(services, stream, null, {
+      change: { status: "sent", reason: null, sentAt: now },
+      releaseLease: true,
+      facts: [...given, sent],
+      nudgeId,
+    })
+    return { outcome: "sent", fallback: null }
+  }
+  if (again !== null) {
+    const change = { status: "planned", reason: outcome.reason, dueAt: again } as const
+    await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
+    return { outcome: "retry", fallback: null }
+  }
+  const isUnknown = outcome.kind === "unknown"
+  const failed: Fact = {
+    kind: "nudge_failed",
+    id: `nudge_failed:${nudgeId}`,
+    occurredAt: now,
+    reason: outcome.reason,
+    isUnknown,
+    ...ref,
+  }
+  const optedOut: Fact[] =
+    outcome.reason === "opted_out"
+      ? [{ kind: "opted_out", id: `opted_out:${nudgeId}`, occurredAt: now, caseId: nudge.caseId, via: "channel" }]
+      : []
+  const facts = [...given, failed, ...optedOut]
+  const fallback =
+    isUnknown || optedOut.length > 0
+      ? null
+      : fallbackFor(fold(facts, stateOf(stream)), nudge, others, settingsOf(stream), reachOf(services, stream), now)
+  await write(services, stream, null, {
+    change: { status: isUnknown ? "unknown" : "failed", reason: outcome.reason },
+    releaseLease: true,
+    facts: fallback === null ? facts : [...facts, plannedFact(fallback, now)],
+    plan: fallback,
+    nudgeId,
+  })
+  return { outcome: isUnknown ? "unknown" : "failed", fallback }
+}
+
+interface Writing {
+  readonly nudgeId: string
+  readonly change: Extract<NudgeChange, { kind: "set" }>["change"]
+  readonly releaseLease: boolean
+  readonly facts: readonly Fact[]
+  readonly plan?: Nudge | null
+}
+
+/** One commit for one nudge; with an owner it holds only while the nudge is still in that worker's hands. */
+async function write(services: Services, stream: Stream, owner: string | null, writing: Writing): Promise<void> {
+  const { nudgeId, change, releaseLease, facts, plan = null } = writing
+  await commit(services.db, {
+    key: keyOf(stream),
+    expectedVersion: stream.customer.version,
+    now: services.now().toISOString(),
+    state: fold(facts, stateOf(stream)),
+    projected: stream.snapshot,
+    facts,
+    nudges: [
+      { kind: "set", id: nudgeId, change, releaseLease },
+      ...(plan === null ? [] : [{ kind: "plan" as const, nudge: plan }]),
+    ],
+    contact: null,
+    processedEvents: [],
+    guards: owner === null ? [] : [assertLease(services.db, nudgeId, owner)],
+  })
+}
+
+/** The stream as it stands after our own write: nobody else can have changed it, or the write had failed. */
+const afterWrite = (stream: Stream, nudgeId: string, change: Partial<Nudge>): Stream => ({
+  ...stream,
+  customer: { ...stream.customer, version: stream.customer.version + 1 },
+  snapshot: stateOf(stream),
+  facts: [],
+  hasSnapshot: true,
+  nudges: stream.nudges.map((nudge) => (nudge.id === nudgeId ? { ...nudge, ...change } : nudge)),
+})
+
+const refOf = (nudge: Nudge): NudgeRef => ({
+  nudgeId: nudge.id,
+  caseId: nudge.caseId,
+  step: nudge.step,
+  channel: nudge.channel,
+})
+
+const suppressedFact = (nudge: Nudge, reason: SuppressionReason, now: string): Fact => ({
+  kind: "nudge_suppressed",
+  id: `nudge_suppressed:${nudge.id}:${now}`,
+  occurredAt: now,
+  reason,
+  ...refOf(nudge),
+})
+
+const plannedFact = (nudge: Nudge, now: string): Fact => ({
+  kind: "nudge_planned",
+  id: `nudge_planned:${nudge.id}:${now}`,
+  occurredAt: now,
+  dueAt: nudge.dueAt,
+  ...refOf(nudge),
+})

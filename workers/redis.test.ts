@@ -1,0 +1,53 @@
+import { createServer, type RequestListener } from "node:http"
+import type { AddressInfo } from "node:net"
+import { afterEach, expect, test } from "vitest"
+import { readSetSwitches } from "../shared/flags.ts"
+import { makeRedis } from "./redis.ts"
+
+const servers: ReturnType<typeof createServer>[] = []
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+/** A client of a server that answers everything as told. */
+async function redisThat(answer: RequestListener) {
+  const server = createServer(answer)
+  servers.push(server)
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
+  const { port } = server.address() as AddressInfo // a TCP server that listens has no other kind
+  return makeRedis({ url: `http://127.0.0.1:${port}`, token: "redis-token" })
+}
+
+const base64 = (text: string): string => Buffer.from(text).toString("base64")
+
+test("values come back as the text that they are", async () => {
+  const values = ["false", "1", "null", "12345678901234567890", '{"a":1}', null]
+  const redis = await redisThat((_, res) =>
+    res.end(JSON.stringify([{ result: values.map((value) => value && base64(value)) }])),
+  )
+  expect(await redis.mget("a", "b", "c", "d", "e", "f")).toEqual(values)
+})
+
+test("switches are read with the real client", async () => {
+  const redis = await redisThat((_, res) =>
+    res.end(JSON.stringify([{ result: [null, base64("false"), base64("true"), null] }])),
+  )
+  expect(await readSetSwitches(redis)).toEqual({ SCHEDULER_ENABLED: false, NOTIFICATIONS_ENABLED: true })
+})
+
+test("a Redis that hangs is an error within a quarter of a second, and never a value", async () => {
+  const redis = await redisThat(() => {})
+  const startedAt = performance.now()
+  await expect(redis.get("switch:ROLLBACK_MODE")).rejects.toThrow()
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
+})
+
+test("a Redis that is gone is an error soon", async () => {
+  const redis = makeRedis({ url: "http://127.0.0.1:1", token: "redis-token" })
+  const startedAt = performance.now()
+  await expect(redis.get("x")).rejects.toThrow()
+  expect(performance.now() - startedAt).toBeLessThan(1_000)
+})

@@ -1,0 +1,85 @@
+/**
+ * `POST /api/webhooks/:provider[/:companyId]`: prove who sent it, write it down, answer. 2xx is said only after the
+ * delivery is durable, in Postgres or in the second sink.
+ */
+import { Hono } from "hono"
+import type { ProviderName } from "../../shared/domain/facts.ts"
+import { signingSecrets } from "../companies.ts"
+import { AppError } from "../errors.ts"
+import { type ReadDelivery, readDelivery } from "../pipeline/accept.ts"
+import { ingest } from "../pipeline/ingest.ts"
+import { park } from "../pipeline/park.ts"
+import type { AppEnv, Services } from "../services.ts"
+import { readBounded } from "./body.ts"
+
+/** Providers' bodies are a few KiB; Stripe's largest stay far below. */
+const BODY_BYTES_MAX = 1024 * 1024
+
+/** A provider that hears 503 tries again; Whop within 10 seconds. */
+const RETRY_AFTER_SECONDS = 10
+
+const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
+
+export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async (c) => {
+  const services = c.get("services")
+  const provider = services.providers[c.req.param("provider") as ProviderName]
+  const path = c.req.param("companyId") ?? null
+  if (!provider || !Object.hasOwn(services.providers, c.req.param("provider"))) {
+    throw new AppError("NOT_FOUND", "There is no such provider.", { reason: "unknown_provider" })
+  }
+  if (path !== null && !COMPANY_ID.test(path)) throw new AppError("NOT_FOUND", "There is no such company.")
+
+  const receivedAt = services.now()
+  const rawBody = await readBounded(c.req.raw, BODY_BYTES_MAX)
+  const headers = c.req.raw.headers
+  const secrets = await secretsFor(services, provider.name, path)
+  const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
+  if (!verified?.ok) {
+    throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
+      reason: verified?.error.reason ?? "no_secret_configured",
+    })
+  }
+
+  const read = await readDelivery(services, { provider: provider.name, path, rawBody, headers, receivedAt })
+  const isDuplicate = await store(services, read)
+  return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
+})
+
+/** Postgres, else the second sink, else 503: answers whether the event was there already. */
+async function store(services: Services, read: ReadDelivery): Promise<boolean> {
+  const { log, waitUntil } = services
+  const fields = { provider: read.provider, eventId: read.eventId, eventType: read.delivery.type }
+  try {
+    const { companyId, recorded, follow } = await ingest(services, read)
+    log.info("webhook_recorded", { ...fields, companyId, isNew: recorded.isNew })
+    if (follow)
+      waitUntil(follow().catch((error) => log.warn("advance_left_to_sweeper", { ...fields, companyId, error })))
+    return !recorded.isNew
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    log.warn("webhook_not_recorded", { ...fields, error })
+  }
+  const sink = await park(services, read)
+  if (sink === null) {
+    throw new AppError("UNAVAILABLE", "The event could not be stored now. Please send it again.", {
+      reason: "no_sink",
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    })
+  }
+  log.info("webhook_parked", { ...fields, sink })
+  return false
+}
+
+/** A company's own secrets cannot be read while Postgres is away; the deployment's may still fit. */
+async function secretsFor(services: Services, provider: ProviderName, path: string | null): Promise<readonly string[]> {
+  try {
+    return await signingSecrets(services, provider, path)
+  } catch (error) {
+    if (error instanceof AppError) throw error
+    services.log.warn("secrets_not_read", { provider, error })
+    throw new AppError("UNAVAILABLE", "The event could not be checked now. Please send it again.", {
+      reason: "secrets_not_read",
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+    })
+  }
+}
