@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from "node:timers/promises"
+import { parseDurationMs, type VirtualClock } from "./clock.ts"
+import type { CronTicker } from "./cron-ticker.ts"
+import type { Qstash } from "./qstash/server.ts"
+
+/** What has to happen while time passes. */
+export type AdvanceParts = {
+  readonly clock: VirtualClock
+  readonly qstash: Pick<Qstash, "nextDueAt" | "slotOf" | "fireDue" | "idle">
+  readonly cron: Pick<CronTicker, "fireDue" | "slotAtOrAfter">
+  readonly workerUrl: () => string | null
+}
+
+/** How an advance ended. */
+export type Advanced = {
+  readonly now: Date
+  /** Webhook events the Worker had not finished when waiting for them ended; null when it does not say. */
+  readonly pending: number | null
+}
+
+/** Time could not be moved within the bounds below. */
+export class NotSettled extends Error {}
+
+/** Long enough for a year of six-hour steps with work in between. */
+const STEPS_MAX = 5_000
+/** Below the five minutes after which common HTTP clients give up waiting for an answer. */
+const ADVANCE_MS_MAX = 280_000
+/** A schedule that should run often must not see days pass in one leap. */
+const STEP_MS_MAX = 6 * 60 * 60 * 1_000
+/** A delivery may take 30 seconds; one that hangs longer is left behind. */
+const IDLE_MS_MAX = 35_000
+const PENDING_MS_MAX = 20_000
+const PENDING_POLL_MS = 100
+const WORKER_ANSWER_MS_MAX = 5_000
+/** Work that stays due although its slot has come several times is stuck; time goes on without it. */
+const TRIES_PER_DUE_MAX = 3
+
+/**
+ * Moves time forward by `duration`, from one thing that falls due to the next, and lets each happen: messages of QStash,
+ * its schedules, cron triggers, and the work that the Worker itself says is due. Resolves when all has settled. Throws
+ * `DurationError` for what is no duration and `NotSettled` when the bounds above do not suffice.
+ */
+export async function advance(parts: AdvanceParts, duration: string): Promise<Advanced> {
+  const { clock } = parts
+  const target = new Date(clock.now().getTime() + parseDurationMs(duration))
+  const deadlineMs = Date.now() + ADVANCE_MS_MAX
+  const work = createWorkWatch(parts)
+
+  for (let steps = 1; ; steps += 1) {
+    const next = await nextStop(parts, work, target)
+    clock.advanceTo(next)
+    await settle(parts, deadlineMs)
+    if (next.getTime() >= target.getTime()) break
+    if (steps >= STEPS_MAX) throw new NotSettled(`stopped at ${clock.now().toISOString()} after ${STEPS_MAX} steps`)
+    if (Date.now() > deadlineMs) {
+      throw new NotSettled(`stopped at ${clock.now().toISOString()} after ${ADVANCE_MS_MAX / 1_000} seconds`)
+    }
+  }
+  const pending = await untilNothingPends(parts)
+  return { now: clock.now(), pending }
+}
+
+/** The next moment at which something happens, never beyond `target`. */
+async function nextStop({ clock, qstash }: AdvanceParts, work: WorkWatch, target: Date): Promise<Date> {
+  const now = clock.now()
+  const stops = [target, new Date(now.getTime() + STEP_MS_MAX), qstash.nextDueAt(), await work.nextSlot(now)]
+  return new Date(Math.min(...stops.filter((stop) => stop !== null).map((stop) => stop.getTime())))
+}
+
+async function settle({ qstash, cron }: AdvanceParts, deadlineMs: number): Promise<void> {
+  await qstash.fireDue()
+  const limit = new AbortController()
+  const waitMs = Math.max(0, Math.min(IDLE_MS_MAX, deadlineMs - Date.now()))
+  const tooLong = sleep(waitMs, undefined, { signal: limit.signal }).catch(() => {})
+  await Promise.race([Promise.all([cron.fireDue(), qstash.idle()]), tooLong])
+  limit.abort()
+}
+
+type WorkWatch = { nextSlot(now: Date): Promise<Date | null> }
+
+/** Watches what the Worker says is due next, and when the reminders job would come round to it. */
+function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
+  const tries = new Map<string, number>()
+  return {
+    async nextSlot(now) {
+      const report = await ask(workerUrl(), "/api/scheduler/reminders")
+      const dueText = report?.nextDueAt
+      if (typeof dueText !== "string") return null
+      const dueMs = Date.parse(dueText)
+      if (Number.isNaN(dueMs)) return null
+      if (dueMs <= now.getTime()) {
+        const tried = (tries.get(dueText) ?? 0) + 1
+        tries.set(dueText, tried)
+        if (tried > TRIES_PER_DUE_MAX) return null
+      }
+      const earliest = new Date(Math.max(dueMs, now.getTime() + 1))
+      return qstash.slotOf("reminders", earliest) ?? cron.slotAtOrAfter(earliest) ?? earliest
+    },
+  }
+}
+
+async function untilNothingPends({ workerUrl }: AdvanceParts): Promise<number | null> {
+  const deadlineMs = Date.now() + PENDING_MS_MAX
+  for (;;) {
+    const health = await ask(workerUrl(), "/api/health/webhooks")
+    const pending = health?.pending
+    if (typeof pending !== "number") return null
+    if (pending === 0 || Date.now() >= deadlineMs) return pending
+    await sleep(PENDING_POLL_MS)
+  }
+}
+
+/** A JSON object that the Worker answers with, whatever the status; null when there is none. */
+async function ask(workerUrl: string | null, path: string): Promise<Record<string, unknown> | null> {
+  if (workerUrl === null) return null
+  try {
+    const response = await fetch(new URL(path, workerUrl), { signal: AbortSignal.timeout(WORKER_ANSWER_MS_MAX) })
+    const value: unknown = await response.json()
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null
+  } catch {
+    return null // a Worker that is down has nothing to wait for
+  }
+}

@@ -1,0 +1,59 @@
+import type { FaultTarget } from "../faults.ts"
+
+/** A message that a channel took, as the member or the team would see it. */
+export type MailboxMessage = {
+  readonly channel: "email" | "sms" | "push" | "dm" | "slack"
+  readonly to: string
+  readonly subject: string
+  /** The plain text part. */
+  readonly body: string
+  /** The `Idempotency-Key` header of the request. No channel here acts on it. */
+  readonly idempotencyKey: string | null
+  readonly at: string
+  readonly html?: string | null
+  readonly from?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly customArgs?: Readonly<Record<string, string>>
+  readonly providerMessageId?: string
+}
+
+/** One request that a provider's API took. */
+export type ProviderCall = {
+  readonly provider: "stripe" | "whop"
+  readonly target: FaultTarget
+  readonly method: string
+  readonly path: string
+  /** Query parameters of a GET, else the parsed body. */
+  readonly body: unknown
+  readonly idempotencyKey: string | null
+  readonly at: string
+  readonly status: number
+  /** The answer was the remembered one of an earlier call with the same key. */
+  readonly isReplay: boolean
+}
+
+/** All that left the Worker for the outside world. */
+export type Mailbox = {
+  readonly messages: readonly MailboxMessage[]
+  readonly calls: readonly ProviderCall[]
+  deliver(message: Omit<MailboxMessage, "at">): void
+  record(call: Omit<ProviderCall, "at">): void
+  clear(): void
+}
+
+/** A mailbox that stamps what it takes with the time of the local world. */
+export function createMailbox(now: () => Date): Mailbox {
+  const messages: MailboxMessage[] = []
+  const calls: ProviderCall[] = []
+  const at = (): string => now().toISOString()
+  return {
+    messages,
+    calls,
+    deliver: (message) => void messages.push({ ...message, at: at() }),
+    record: (call) => void calls.push({ ...call, at: at() }),
+    clear() {
+      messages.length = 0
+      calls.length = 0
+    },
+  }
+}

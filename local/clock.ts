@@ -1,0 +1,104 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+
+/** The time of the local world: real time plus an offset that only grows. It runs; it never stands still. */
+export type VirtualClock = {
+  now(): Date
+  /** How far ahead of real time the world is. */
+  offsetMs(): number
+  /** Moves forward to `instant`; an instant that has passed changes nothing. */
+  advanceTo(instant: Date): void
+  /** Moves forward by an ISO 8601 duration such as `P2D` or `PT5M`. Throws `DurationError` when it is none. */
+  advance(duration: string): void
+  /** Back to real time. */
+  reset(): void
+  /** Calls `listener` after every move, so that timers that were set by the old time can be set again. */
+  onMove(listener: () => void): void
+}
+
+/** The text is not a duration that the clock can be moved by. */
+export class DurationError extends Error {}
+
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** Years and months are refused below: their length depends on the day they start from. */
+const DURATION =
+  /^P(?:(?<weeks>\d+)W)?(?:(?<days>\d+)D)?(?:T(?:(?<hours>\d+)H)?(?:(?<minutes>\d+)M)?(?:(?<seconds>\d+(?:[.,]\d{1,3})?)S)?)?$/
+
+/** Ten years: beyond it a certificate, a cursor or a partition would fail for reasons that no test asks about. */
+const DURATION_DAYS_MAX = 3_660
+
+/**
+ * The milliseconds of an ISO 8601 duration of weeks, days, hours, minutes and seconds. Throws `DurationError` for
+ * anything else: a negative one, one without parts, one with years or months.
+ */
+export function parseDurationMs(text: string): number {
+  const parts = DURATION.exec(text)?.groups
+  if (!parts || text.endsWith("P") || text.endsWith("T")) {
+    throw new DurationError(`"${text}" is not a duration such as P2D, PT5M, P1W or P1DT2H`)
+  }
+  const count = (part: string | undefined): number => Number((part ?? "0").replace(",", "."))
+  const ms =
+    count(parts.weeks) * 7 * DAY_MS +
+    count(parts.days) * DAY_MS +
+    count(parts.hours) * HOUR_MS +
+    count(parts.minutes) * MINUTE_MS +
+    Math.round(count(parts.seconds) * SECOND_MS)
+  if (ms > DURATION_DAYS_MAX * DAY_MS) throw new DurationError(`"${text}" is longer than ${DURATION_DAYS_MAX} days`)
+  return ms
+}
+
+/**
+ * Makes a clock. With `file` the offset is read from there and written back at every move, so that a world that is
+ * started again goes on in its own time. `realNow` is for tests.
+ */
+export function createClock({
+  file,
+  realNow = Date.now,
+}: {
+  readonly file?: string
+  readonly realNow?: () => number
+} = {}): VirtualClock {
+  let offsetMs = file ? readOffset(file) : 0
+  const listeners: (() => void)[] = []
+
+  function moveTo(nextOffsetMs: number): void {
+    offsetMs = nextOffsetMs
+    if (file) writeOffset(file, offsetMs)
+    for (const listener of listeners) listener()
+  }
+
+  const now = (): Date => new Date(realNow() + offsetMs)
+
+  return {
+    now,
+    offsetMs: () => offsetMs,
+    advanceTo(instant) {
+      const aheadMs = instant.getTime() - now().getTime()
+      if (aheadMs > 0) moveTo(offsetMs + aheadMs)
+    },
+    advance(duration) {
+      const ms = parseDurationMs(duration)
+      if (ms > 0) moveTo(offsetMs + ms)
+    },
+    reset: () => moveTo(0),
+    onMove: (listener) => void listeners.push(listener),
+  }
+}
+
+function readOffset(file: string): number {
+  if (!existsSync(file)) return 0
+  const saved: unknown = JSON.parse(readFileSync(file, "utf8"))
+  const offsetMs = typeof saved === "object" && saved !== null && "offsetMs" in saved ? saved.offsetMs : undefined
+  if (typeof offsetMs !== "number" || !Number.isFinite(offsetMs)) throw new Error(`${file} holds no clock offset`)
+  return offsetMs
+}
+
+function writeOffset(file: string, offsetMs: number): void {
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(`${file}.new`, JSON.stringify({ offsetMs }))
+  renameSync(`${file}.new`, file) // whole or not at all
+}

@@ -1,0 +1,205 @@
+import { Client } from "@upstash/qstash"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { advance } from "./advance.ts"
+import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
+import { createClock, type VirtualClock } from "./clock.ts"
+import { startControl } from "./control.ts"
+import { type CronTicker, startCronTicker } from "./cron-ticker.ts"
+import { createFaults, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
+import { type Qstash, startQstash } from "./qstash/server.ts"
+import { createStats, type Stats } from "./stats.ts"
+
+const DAY_MS = 24 * 60 * 60 * 1_000
+
+let clock: VirtualClock
+let faults: Faults
+let mailbox: Mailbox
+let stats: Stats
+let qstash: Qstash
+let cron: CronTicker
+let worker: Listening
+let control: Listening
+let resets: number
+/** What the fake Worker was asked to do, and when by its own clock. */
+let done: { readonly path: string; readonly at: Date }[]
+let dueAt: Date[]
+let pending: number
+
+beforeEach(async () => {
+  clock = createClock()
+  faults = createFaults()
+  mailbox = createMailbox(clock.now)
+  stats = createStats()
+  done = []
+  dueAt = []
+  pending = 0
+  resets = 0
+  worker = await serve(undefined, async (req, res) => {
+    const { status, headers, body } = answerAsWorker(req.url ?? "")
+    res.writeHead(status, headers).end(body)
+  })
+  qstash = await startQstash({ clock, faults, token: "t", currentSigningKey: "current", nextSigningKey: "next" })
+  qstash.release()
+  cron = startCronTicker({ crons: ["*/10 * * * *"], clock, workerUrl: worker.url })
+  control = await startControl({
+    clock,
+    faults,
+    mailbox,
+    stats,
+    port: 0,
+    advance: (duration) => advance({ clock, qstash, cron, workerUrl: () => worker.url }, duration),
+    reset: async () => {
+      resets += 1
+      clock.reset()
+    },
+  })
+})
+
+afterEach(async () => {
+  for (const part of [control, cron, qstash, worker]) await part.stop()
+})
+
+/** A Worker that has work due at times, does it when its reminders job runs, and finishes one pending event per look. */
+function answerAsWorker(url: string): Reply {
+  const path = new URL(url, "http://worker").pathname
+  const at = clock.now()
+  if (path === "/api/scheduler/reminders") return jsonReply({ nextDueAt: dueAt[0]?.toISOString() ?? null })
+  if (path === "/api/health/webhooks") return jsonReply({ status: "pass", pending: pending > 0 ? pending-- : 0 })
+  const isReminders = path === "/jobs/reminders"
+  const work = isReminders ? dueAt.filter((due) => due <= at) : []
+  for (const _ of work) done.push({ path: "work", at })
+  dueAt = dueAt.filter((due) => !work.includes(due))
+  done.push({ path, at })
+  return jsonReply({})
+}
+
+const client = () =>
+  new Client({ baseUrl: qstash.url, token: "t", devMode: false, retry: false, enableTelemetry: false })
+
+async function call(method: string, path: string, body?: unknown) {
+  const response = await fetch(control.url + path, {
+    method,
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+  })
+  return { status: response.status, body: await response.json() }
+}
+
+const timesOf = (path: string): Date[] => done.filter((one) => one.path === path).map(({ at }) => at)
+
+describe("the clock", () => {
+  test("tells the time and moves it", async () => {
+    const before = new Date((await call("GET", "/clock")).body.now)
+    const { status, body } = await call("POST", "/clock", { advance: "P2D" })
+    expect(status).toBe(200)
+    const movedMs = new Date(body.now).getTime() - before.getTime()
+    expect(movedMs).toBeGreaterThanOrEqual(2 * DAY_MS)
+    expect(movedMs).toBeLessThan(2 * DAY_MS + 5_000)
+  })
+
+  test("stops at each delayed message, so that it goes out in its own time", async () => {
+    const start = clock.now().getTime()
+    for (const delay of [3_600, 30 * 3_600]) await client().publish({ url: `${worker.url}/later`, delay })
+    await call("POST", "/clock", { advance: "P2D" })
+    const late = timesOf("/later").map((at, index) => at.getTime() - start - ([3_600_000, 30 * 3_600_000][index] ?? 0))
+    expect(late).toHaveLength(2)
+    for (const ms of late) expect(ms).toBeLessThan(1_000)
+  })
+
+  test("stops at the slot of the reminders job that follows each due work", async () => {
+    await client().schedules.create({
+      destination: `${worker.url}/jobs/reminders`,
+      cron: "*/5 * * * *",
+      scheduleId: "r",
+    })
+    const start = clock.now().getTime()
+    dueAt = [new Date(start + DAY_MS), new Date(start + 1.5 * DAY_MS)]
+    const dues = [...dueAt]
+    await call("POST", "/clock", { advance: "P2D" })
+    const lateMs = timesOf("work").map((at, index) => at.getTime() - (dues[index]?.getTime() ?? 0))
+    expect(lateMs).toHaveLength(2)
+    for (const ms of lateMs) expect(ms).toBeLessThanOrEqual(5 * 60_000 + 1_000)
+  })
+
+  test("fires schedules and crons at least every six hours and not at every slot", async () => {
+    await client().schedules.create({ destination: `${worker.url}/jobs/often`, cron: "* * * * *" })
+    await call("POST", "/clock", { advance: "P1D" })
+    for (const path of ["/jobs/often", "/cdn-cgi/handler/scheduled"]) {
+      expect(timesOf(path).length).toBeGreaterThanOrEqual(4)
+      expect(timesOf(path).length).toBeLessThanOrEqual(6) // a slot of real time may have come meanwhile
+    }
+  })
+
+  test("work that stays due does not hold up time", async () => {
+    dueAt = [new Date(clock.now().getTime() - 1)]
+    expect((await call("POST", "/clock", { advance: "P1D" })).status).toBe(200)
+    expect(done.length).toBeLessThan(20)
+  })
+
+  test("waits until nothing pends", async () => {
+    pending = 3
+    expect((await call("POST", "/clock", { advance: "PT1M" })).body.pending).toBe(0)
+    expect(pending).toBe(0)
+  })
+
+  test("works without a Worker", async () => {
+    await worker.stop()
+    expect((await call("POST", "/clock", { advance: "P1D" })).status).toBe(200)
+  })
+
+  test("two moves at once happen one after the other", async () => {
+    const start = clock.now().getTime()
+    await Promise.all([call("POST", "/clock", { advance: "P1D" }), call("POST", "/clock", { advance: "P1D" })])
+    expect(clock.now().getTime() - start).toBeGreaterThanOrEqual(2 * DAY_MS)
+  })
+})
+
+test("the mailbox shows messages and calls, and can be emptied", async () => {
+  mailbox.deliver({ channel: "sms", to: "+1", subject: "", body: "hi", idempotencyKey: null })
+  const { body } = await call("GET", "/mailbox")
+  expect(body).toEqual({
+    messages: [
+      { channel: "sms", to: "+1", subject: "", body: "hi", idempotencyKey: null, at: expect.stringMatching(/Z$/) },
+    ],
+    calls: [],
+  })
+  await call("DELETE", "/mailbox")
+  expect((await call("GET", "/mailbox")).body.messages).toEqual([])
+})
+
+test("faults are set and shown", async () => {
+  expect((await call("POST", "/faults", { target: "sms", mode: "down" })).status).toBe(200)
+  expect(faults.mode("sms")).toBe("down")
+  expect((await call("GET", "/faults")).body).toMatchObject({ sms: "down", email: "off" })
+})
+
+test("stats are counted and emptied", async () => {
+  stats.count("postgres")
+  expect((await call("GET", "/stats")).body).toEqual({ postgres: 1, redis: 0, qstash: 0 })
+  expect((await call("DELETE", "/stats")).body).toEqual({ postgres: 0, redis: 0, qstash: 0 })
+})
+
+test("a reset is carried out", async () => {
+  clock.advance("P9D")
+  expect((await call("POST", "/reset")).status).toBe(200)
+  expect([resets, clock.offsetMs()]).toEqual([1, 0])
+})
+
+test.each([
+  ["POST", "/clock", "not json", 400],
+  ["POST", "/clock", { advance: "tomorrow" }, 400],
+  ["POST", "/clock", { advance: "-P1D" }, 400],
+  ["POST", "/clock", {}, 400],
+  ["POST", "/clock", { advance: 5 }, 400],
+  ["POST", "/faults", { target: "moon", mode: "down" }, 400],
+  ["POST", "/faults", { target: "sms", mode: "melt" }, 400],
+  ["GET", "/nothing", undefined, 404],
+  ["GET", "/reset", undefined, 404],
+])("%s %s with %j is %s", async (method, path, body, status) => {
+  const response = await call(method, path, body)
+  expect(response).toEqual({ status, body: { error: expect.any(String) } })
+})
+
+test("a page of another site cannot control it", async () => {
+  const response = await fetch(`${control.url}/reset`, { method: "POST", headers: { origin: "https://evil.example" } })
+  expect([response.status, resets]).toEqual([403, 0])
+})

@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from "node:http"
+import { z } from "zod"
+import { type Advanced, NotSettled } from "./advance.ts"
+import type { Mailbox } from "./channels/mailbox.ts"
+import { DurationError, type VirtualClock } from "./clock.ts"
+import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
+import { headerOf, isLoopbackUrl } from "./loopback.ts"
+import type { Stats } from "./stats.ts"
+
+/** What the control server controls. */
+export type ControlParts = {
+  readonly clock: VirtualClock
+  readonly faults: Faults
+  readonly mailbox: Mailbox
+  readonly stats: Stats
+  /** Moves time by an ISO 8601 duration and resolves when the world has settled. */
+  readonly advance: (duration: string) => Promise<Advanced>
+  /** Empties the world. */
+  readonly reset: () => Promise<void>
+  /** 8788 unless said otherwise; 0 for a free one. */
+  readonly port?: number
+}
+
+/** The documented port. */
+export const CONTROL_PORT = 8788
+
+/** The request is not what the interface asks for; answered 400 with this message. */
+class BadInput extends Error {}
+
+const advanceRequest = z.strictObject({ advance: z.string() })
+const faultRequest = z.strictObject({ target: z.enum(FAULT_TARGETS), mode: z.enum(FAULT_MODES) })
+
+/** Control requests are a line of JSON. */
+const BODY_BYTES_MAX = 64 * 1024
+
+/** Starts the control server, on the loopback interface only: mailbox, clock, faults, stats and reset. */
+export function startControl(parts: ControlParts): Promise<Listening> {
+  /** Moves and resets one after the other: two at once would settle against each other. */
+  let turn: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = turn.then(act, act)
+    turn = result.catch(() => {})
+    return result
+  }
+
+  const routes = createRoutes(parts, inTurn)
+
+  async function answer(req: IncomingMessage): Promise<Reply> {
+    if (!isFromHere(req)) return jsonReply({ error: "only pages of this machine may control it" }, 403)
+    const path = (req.url ?? "/").split("?", 1)[0] ?? "/"
+    const known = Object.hasOwn(routes, path) ? routes[path] : undefined
+    if (!known) return jsonReply({ error: `no such path: ${path}` }, 404)
+    const act = Object.hasOwn(known, req.method ?? "") ? known[req.method ?? ""] : undefined
+    if (!act)
+      return jsonReply({ error: `${req.method} is not for ${path}` }, 404, { allow: Object.keys(known).join(", ") })
+    try {
+      return jsonReply(await act(await readBody(req)))
+    } catch (cause) {
+      return refusalOf(cause)
+    }
+  }
+
+  return serve(parts.port ?? CONTROL_PORT, async (req: IncomingMessage, res: ServerResponse) => {
+    const { status, headers, body } = await answer(req)
+    res.writeHead(status, headers).end(body)
+  })
+}
+
+type Act = (body: string) => unknown
+type Routes = Readonly<Record<string, Readonly<Record<string, Act>>>>
+
+function createRoutes(
+  { clock, faults, mailbox, stats, advance, reset }: ControlParts,
+  inTurn: <T>(act: () => Promise<T>) => Promise<T>,
+): Routes {
+  const modes = () => Object.fromEntries(FAULT_TARGETS.map((target) => [target, faults.mode(target)]))
+  return {
+    "/mailbox": {
+      GET: () => ({ messages: mailbox.messages, calls: mailbox.calls }),
+      DELETE() {
+        mailbox.clear()
+        return { messages: [], calls: [] }
+      },
+    },
+    "/clock": {
+      GET: () => ({ now: clock.now().toISOString() }),
+      async POST(body) {
+        const request = read(advanceRequest, body)
+        const { now, pending } = await inTurn(() => advance(request.advance))
+        return { now: now.toISOString(), ...(pending === null ? {} : { pending }) }
+      },
+    },
+    "/faults": {
+      GET: modes,
+      POST(body) {
+        const { target, mode } = read(faultRequest, body)
+        faults.set(target, mode)
+        return modes()
+      },
+    },
+    "/stats": {
+      GET: () => stats.all(),
+      DELETE() {
+        stats.clear()
+        return stats.all()
+      },
+    },
+    "/reset": {
+      async POST() {
+        await inTurn(reset)
+        return { now: clock.now().toISOString() }
+      },
+    },
+  }
+}
+
+function read<T>(schema: z.ZodType<T>, body: string): T {
+  const parsed = schema.safeParse(parseJson(body))
+  if (parsed.success) return parsed.data
+  throw new BadInput(parsed.error.issues.map(({ path, message }) => [...path, message].join(": ")).join("; "))
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw new BadInput("body is not JSON", { cause })
+  }
+}
+
+function refusalOf(cause: unknown): Reply {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  if (cause instanceof BadInput || cause instanceof DurationError) return jsonReply({ error: message }, 400)
+  if (cause instanceof NotSettled) return jsonReply({ error: message }, 504)
+  return jsonReply({ error: message }, 500)
+}
+
+/** A page of another site that is open in a browser can reach this port too; it must not move the clock. */
+function isFromHere(req: IncomingMessage): boolean {
+  const origin = headerOf(req, "origin")
+  return origin === null || (URL.canParse(origin) && isLoopbackUrl(new URL(origin)))
+}
+
+async function readBody(req: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > BODY_BYTES_MAX) throw new BadInput("body is too large")
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString("utf8")
+}

@@ -1,0 +1,61 @@
+/** The database of the local world: the roles that a hosted Postgres would have, the schema, and one company. */
+import pg from "pg"
+import { migrate } from "../db/migrate.ts"
+
+/** Owns the tables; no superuser, so that a migration that needs one fails here as it would elsewhere. */
+const OWNER_ROLE = "churn_owner"
+
+/** The Whop company that local webhooks name; Stripe's name none. */
+export const DEMO_WHOP_COMPANY = "biz_demo"
+
+/** Makes the roles, runs the migrations and adds the company, each unless it is there. */
+export async function prepareDatabase(adminUrl: string, companyId: string): Promise<void> {
+  await asAdmin(adminUrl, async (query) => {
+    await query(`DO $$ BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${OWNER_ROLE}') THEN
+        CREATE ROLE ${OWNER_ROLE} LOGIN CREATEROLE;
+      END IF;
+      EXECUTE format('ALTER DATABASE %I OWNER TO ${OWNER_ROLE}', current_database());
+      ALTER SCHEMA public OWNER TO ${OWNER_ROLE};
+    END $$`)
+  })
+  const ownerUrl = new URL(adminUrl)
+  ownerUrl.username = OWNER_ROLE
+  await migrate(ownerUrl.href)
+  await asAdmin(adminUrl, async (query) => {
+    await query("ALTER ROLE churn_worker LOGIN")
+    await addCompany(query, companyId)
+  })
+}
+
+/** Empties every table and puts the company back. */
+export async function emptyDatabase(adminUrl: string, companyId: string): Promise<void> {
+  await asAdmin(adminUrl, async (query) => {
+    await query(`DO $$ DECLARE names text; BEGIN
+      SELECT string_agg(format('%I', c.relname), ', ') INTO names FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition;
+      EXECUTE 'TRUNCATE ' || names;
+    END $$`)
+    await addCompany(query, companyId)
+  })
+}
+
+type Query = (text: string, values?: readonly unknown[]) => Promise<unknown>
+
+async function addCompany(query: Query, companyId: string): Promise<void> {
+  await query("INSERT INTO companies (id, name) VALUES ($1, 'Demo Company') ON CONFLICT DO NOTHING", [companyId])
+  await query(
+    "INSERT INTO company_accounts (company_id, provider, account_id) VALUES ($1, 'whop', $2) ON CONFLICT DO NOTHING",
+    [companyId, DEMO_WHOP_COMPANY],
+  )
+}
+
+async function asAdmin(adminUrl: string, work: (query: Query) => Promise<void>): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl })
+  await client.connect()
+  try {
+    await work((text, values = []) => client.query(text, [...values]))
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,65 @@
+/** `npm start`: the whole suite on this machine, until Ctrl-C. */
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { startStack } from "./stack.ts"
+
+const HELP = `npm start [-- options]
+  Starts Postgres, Redis, QStash, the providers' and channels' APIs and the Worker on this machine.
+  --fresh          begin with empty data (it is kept between starts otherwise)
+  --port N         port of the Worker (8787)
+  --control-port N port of the control server (8788)
+  --data-dir DIR   where the data lies (.local/world)
+`
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url))
+
+const { values } = parseArgs({
+  options: {
+    fresh: { type: "boolean", default: false },
+    port: { type: "string", default: "8787" },
+    "control-port": { type: "string", default: "8788" },
+    "data-dir": { type: "string", default: join(ROOT, ".local", "world") },
+    help: { type: "boolean", short: "h", default: false },
+  },
+})
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
+
+const startedAt = performance.now()
+const world = await startStack({
+  root: ROOT,
+  env: process.env,
+  dataDir: values["data-dir"],
+  fresh: values.fresh,
+  workerPort: Number(values.port),
+  controlPort: Number(values["control-port"]),
+})
+
+let isStopping = false
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, async () => {
+    if (isStopping) return
+    isStopping = true
+    await world.stop()
+    process.exit(0)
+  })
+}
+
+const { workerUrl, controlUrl, vars } = world
+process.stdout.write(`
+Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
+
+  Worker            ${workerUrl}
+    Stripe webhooks   POST ${workerUrl}/api/webhooks/stripe   signed with ${vars.STRIPE_WEBHOOK_SECRET}
+    Whop webhooks     POST ${workerUrl}/api/webhooks/whop     signed with ${vars.WHOP_WEBHOOK_SECRET}
+    API               ${workerUrl}/api/cases   Authorization: Bearer ${world.adminApiKey}
+    Health            ${workerUrl}/api/health
+  Control server    ${controlUrl}   GET /mailbox · GET|POST /clock · POST /faults · POST /reset
+  Company           ${vars.DEFAULT_COMPANY_ID}
+  Postgres          ${world.postgres.adminUrl}
+
+  npm run demo plays a month of a company against it. Ctrl-C stops everything; the data stays unless --fresh.
+`)

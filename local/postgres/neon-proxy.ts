@@ -1,0 +1,182 @@
+import type { IncomingMessage } from "node:http"
+import type { ClientBase, PoolClient } from "pg"
+import pg from "pg"
+import { z } from "zod"
+import { type Faults, jsonReply, type Reply, serve, textReply } from "../faults.ts"
+import { headerOf } from "../loopback.ts"
+
+/** A running stand-in for Neon's SQL-over-HTTP service. `url` is what `neonConfig.fetchEndpoint` must return. */
+export type NeonProxy = { readonly url: string; stop(): Promise<void> }
+
+export type NeonProxyOptions = {
+  /** Where the connection for a role and a database goes. The password in the client's string is not looked at. */
+  readonly postgres: { url(user: string, database: string): string }
+  /** A free one when left out. */
+  readonly port?: number
+  readonly faults: Faults
+  /** Called once for every request that reaches Postgres, so that a test can count round trips. */
+  readonly onRequest?: (request: { readonly queries: number }) => void
+}
+
+/** Per role and database, so that three roles fit into what Postgres allows. */
+const CONNECTIONS_MAX = 30
+/** Covers a restart of Postgres; after it the client hears of it as a server error. */
+const CONNECT_TIMEOUT_MS = 5_000
+
+/** The fields of Neon's error body, as `pg` names them on its errors. */
+const ERROR_FIELDS = [
+  ...["severity", "code", "detail", "hint", "position", "internalPosition", "internalQuery", "where"],
+  ...["schema", "table", "column", "dataType", "constraint", "file", "line", "routine"],
+] as const
+
+const statement = z.object({ query: z.string(), params: z.array(z.unknown()).default([]) })
+const requestBody = z.union([z.object({ queries: z.array(statement) }), statement])
+type Statement = z.infer<typeof statement>
+
+/**
+ * Serves Neon's HTTP protocol over real connections: one statement per request, or a batch that is one transaction. The
+ * connection is made as the role the client names, so that privileges and row-level security hold. A request goes on to
+ * its end when the client goes away, as it does in production.
+ */
+export async function startNeonProxy({ postgres, port, faults, onRequest }: NeonProxyOptions): Promise<NeonProxy> {
+  const pools = new Map<string, pg.Pool>()
+
+  function poolFor(connectionString: string): pg.Pool {
+    const { username, pathname } = new URL(connectionString)
+    const url = postgres.url(decodeURIComponent(username), decodeURIComponent(pathname.slice(1)))
+    let pool = pools.get(url)
+    if (!pool) {
+      pool = new pg.Pool({
+        connectionString: url,
+        max: CONNECTIONS_MAX,
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        allowExitOnIdle: true,
+      })
+      // A server that stops ends its idle connections; without a listener that would end our process too.
+      pool.on("error", () => {})
+      pools.set(url, pool)
+    }
+    return pool
+  }
+
+  async function answer(req: IncomingMessage, body: Buffer): Promise<Reply> {
+    if (req.method !== "POST" || req.url !== "/sql") return textReply("not found", 404)
+    const connectionString = headerOf(req, "neon-connection-string")
+    if (!connectionString || !URL.canParse(connectionString)) return badRequest("no usable connection string")
+    const parsed = requestBody.safeParse(parseJson(body))
+    if (!parsed.success) return badRequest("not a query or a batch of queries")
+    const request = parsed.data
+    onRequest?.({ queries: "queries" in request ? request.queries.length : 1 })
+
+    let client: PoolClient
+    try {
+      client = await poolFor(connectionString).connect()
+    } catch (error) {
+      return textReply(`cannot connect to Postgres: ${messageOf(error)}`, 500)
+    }
+    const queries = "queries" in request ? request.queries : [request]
+    const arrayMode = headerOf(req, "neon-array-mode") === "true"
+    try {
+      const result =
+        "queries" in request
+          ? { results: await runBatch(client, queries, beginFor(req), arrayMode) }
+          : await run(client, request, arrayMode)
+      void giveBack(client, { asNew: queries.some(({ query }) => CHANGES_SESSION.test(query)) })
+      return jsonReply(result)
+    } catch (error) {
+      void giveBack(client, { asNew: true })
+      return error instanceof pg.DatabaseError
+        ? jsonReply(errorBody(error), 400)
+        : textReply(`connection to Postgres failed: ${messageOf(error)}`, 500)
+    }
+  }
+
+  const server = await serve(port, (req, res) => faults.intercept("postgres", req, res, (body) => answer(req, body)))
+  return {
+    url: `${server.url}/sql`,
+    async stop() {
+      await server.stop()
+      await Promise.all([...pools.values()].map((pool) => pool.end()))
+    },
+  }
+}
+
+/** One statement, values as Postgres writes them in text. */
+async function run(client: ClientBase, { query, params }: Statement, arrayMode: boolean) {
+  const config: pg.QueryArrayConfig & { queryMode: "extended" } = {
+    text: query,
+    values: params,
+    rowMode: "array",
+    types: { getTypeParser: () => (value: unknown) => value },
+    queryMode: "extended", // the simple protocol would accept several statements at once, which Neon does not
+  }
+  const { command, rowCount, fields, rows } = await client.query(config)
+  const asObject = (row: unknown[]) => Object.fromEntries(fields.map((field, index) => [field.name, row[index]]))
+  return { command, rowCount, rowAsArray: arrayMode, fields, rows: arrayMode ? rows : rows.map(asObject) }
+}
+
+async function runBatch(client: ClientBase, queries: readonly Statement[], begin: string, arrayMode: boolean) {
+  await client.query(begin)
+  try {
+    const results = []
+    for (const query of queries) results.push(await run(client, query, arrayMode))
+    await client.query("COMMIT")
+    return results
+  } catch (error) {
+    await client.query("ROLLBACK").catch(() => {}) // the first error is the one to report
+    throw error
+  }
+}
+
+const ISOLATION_LEVELS: Readonly<Record<string, string>> = {
+  ReadUncommitted: "READ UNCOMMITTED",
+  ReadCommitted: "READ COMMITTED",
+  RepeatableRead: "REPEATABLE READ",
+  Serializable: "SERIALIZABLE",
+}
+
+function beginFor(req: IncomingMessage): string {
+  const level = ISOLATION_LEVELS[headerOf(req, "neon-batch-isolation-level") ?? ""]
+  return [
+    "BEGIN",
+    level && `ISOLATION LEVEL ${level}`,
+    headerOf(req, "neon-batch-read-only") === "true" && "READ ONLY",
+    headerOf(req, "neon-batch-deferrable") === "true" && "DEFERRABLE",
+  ]
+    .filter(Boolean)
+    .join(" ")
+}
+
+/** What can change a session for the next one who gets it. */
+const CHANGES_SESSION = /^\s*(set|reset|prepare|listen|declare)\b|set_config|advisory_lock|\btemp(orary)?\b/i
+
+/**
+ * Hands the connection to the next request without anything of this one: code must not come to rely on a setting that
+ * survives by luck, least of all the company that row-level security reads. One that cannot be cleaned, as it is broken
+ * or was left within a transaction, is closed. Never rejects.
+ */
+async function giveBack(client: PoolClient, { asNew }: { asNew: boolean }): Promise<void> {
+  try {
+    if (asNew || client.getTransactionStatus() !== "I") await client.query("DISCARD ALL")
+    client.release()
+  } catch {
+    client.release(true)
+  }
+}
+
+function errorBody(error: pg.DatabaseError): Record<string, unknown> {
+  const fields = ERROR_FIELDS.map((name) => [name, error[name] ?? null])
+  return { message: error.message, ...Object.fromEntries(fields) }
+}
+
+const badRequest = (message: string): Reply => jsonReply({ message }, 400)
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString("utf8"))
+  } catch {
+    return undefined
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

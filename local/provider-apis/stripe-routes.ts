@@ -1,0 +1,184 @@
+import { randomBytes } from "node:crypto"
+import { jsonReply, type Reply } from "../faults.ts"
+import type { Form } from "./form.ts"
+import type { ApiObject, ObjectStore } from "./objects.ts"
+import { missing, noSuch, stripeError } from "./stripe-errors.ts"
+import { shown, update } from "./stripe-update.ts"
+
+/** One authorised request, parameters read. */
+export type StripeCall = {
+  readonly method: string
+  readonly path: string
+  readonly params: Form
+}
+
+/** What the routes work on. */
+export type StripeWorld = {
+  readonly objects: ObjectStore
+  readonly now: () => Date
+  /** Whether a well-formed id of a customer or a subscription that nobody planted is taken to exist when it is written to. */
+  readonly adoptsUnknown: boolean
+}
+
+/** Collection in the path → the word in Stripe's messages and in `object`. */
+const KINDS: Readonly<Record<string, string>> = {
+  customers: "customer",
+  charges: "charge",
+  invoices: "invoice",
+  subscriptions: "subscription",
+  events: "event",
+  coupons: "coupon",
+  invoice_payments: "invoice_payment",
+  payment_intents: "payment_intent",
+  disputes: "dispute",
+  refunds: "refund",
+}
+
+const PREFIXES: Readonly<Record<string, string>> = { customers: "cus_", subscriptions: "sub_" }
+
+/** Answers one call. */
+export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
+  const [, version, collection = "", id, ...rest] = call.path.split("/").map(decodeURIComponent)
+  const kind = Object.hasOwn(KINDS, collection) ? KINDS[collection] : undefined
+  if (version === "v1" && rest.length === 0) {
+    if (call.method === "POST" && collection === "billing_portal" && id === "sessions")
+      return portalSession(call, world)
+    if (call.method === "POST" && collection === "coupons" && id === undefined) return createCoupon(call, world)
+    if (kind && call.method === "GET" && id === undefined) return list(collection, call, world)
+    if (kind && call.method === "GET" && id !== undefined) {
+      const object = world.objects.get(collection, id)
+      return object ? jsonReply(shown(object, call.params)) : noSuch(kind, id)
+    }
+    if (kind && call.method === "POST" && id !== undefined) {
+      if (!exists(collection, id, world)) return noSuch(kind, id)
+      const before = world.objects.get(collection, id) ?? { ...base(kind, "", world), id }
+      return update(collection, before, call.params, world)
+    }
+  }
+  return stripeError(404, {
+    type: "invalid_request_error",
+    message: `Unrecognized request URL (${call.method}: ${call.path}).`,
+  })
+}
+
+function exists(collection: string, id: string, { objects, adoptsUnknown }: StripeWorld): boolean {
+  const prefix = PREFIXES[collection]
+  return objects.get(collection, id) !== undefined || (adoptsUnknown && prefix !== undefined && id.startsWith(prefix))
+}
+
+function portalSession({ params }: StripeCall, world: StripeWorld): Reply {
+  const { customer, customer_account: account = null } = params
+  if (typeof customer !== "string" && typeof account !== "string") return missing("customer")
+  if (typeof customer === "string" && !exists("customers", customer, world))
+    return noSuch("customer", customer, { param: "customer", status: 400 })
+  return jsonReply({
+    ...base("billing_portal.session", "bps_", world),
+    configuration: params.configuration ?? "bpc_local",
+    customer: customer ?? null,
+    customer_account: account,
+    flow: params.flow_data ?? null,
+    locale: params.locale ?? null,
+    on_behalf_of: null,
+    return_url: params.return_url ?? null,
+    url: `https://billing.stripe.com/p/session/test_${randomBytes(24).toString("base64url")}`,
+  })
+}
+
+function createCoupon({ params }: StripeCall, world: StripeWorld): Reply {
+  const { percent_off: percentOff, amount_off: amountOff, currency } = params
+  if (percentOff === undefined && amountOff === undefined) {
+    return stripeError(400, {
+      type: "invalid_request_error",
+      message: "You must pass either percent_off or amount_off.",
+    })
+  }
+  if (amountOff !== undefined && currency === undefined) return missing("currency")
+  if (typeof params.id === "string" && world.objects.get("coupons", params.id)) {
+    return stripeError(400, {
+      type: "invalid_request_error",
+      code: "resource_already_exists",
+      message: "Coupon already exists.",
+      param: "id",
+    })
+  }
+  const coupon = {
+    ...base("coupon", "", world),
+    ...params,
+    ...(typeof params.id === "string" ? { id: params.id } : {}),
+    duration: params.duration ?? "once",
+    duration_in_months: numberOrNull(params.duration_in_months),
+    percent_off: numberOrNull(percentOff),
+    amount_off: numberOrNull(amountOff),
+    max_redemptions: numberOrNull(params.max_redemptions),
+    times_redeemed: 0,
+    valid: true,
+  }
+  return jsonReply(world.objects.put("coupons", coupon))
+}
+
+const LIMIT_DEFAULT = 10
+const LIMIT_MAX = 100
+
+/** A page of a collection, newest first, with Stripe's cursors and filters by field. */
+function list(collection: string, { path, params }: StripeCall, world: StripeWorld): Reply {
+  const limit = Number(params.limit ?? LIMIT_DEFAULT)
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
+    return stripeError(400, {
+      type: "invalid_request_error",
+      message: "Invalid limit: must be 1 to 100",
+      param: "limit",
+    })
+  }
+  const { starting_after: after, ending_before: before, limit: _limit, expand: _expand, ...filters } = params
+  const all = world.objects
+    .list(collection)
+    .toReversed()
+    .toSorted((a, b) => createdOf(b) - createdOf(a))
+    .filter((object) => fits(object, filters))
+  const cursor = after ?? before
+  const position = cursor === undefined ? -1 : all.findIndex(({ id }) => id === cursor)
+  if (cursor !== undefined && position < 0)
+    return noSuch(KINDS[collection] ?? collection, String(cursor), { param: "starting_after", status: 400 })
+  const rest = before === undefined ? all.slice(position + 1) : all.slice(0, position).slice(-limit)
+  const hasMore = before === undefined ? rest.length > limit : position > limit
+  return jsonReply({
+    object: "list",
+    url: path,
+    has_more: hasMore,
+    data: rest.slice(0, limit).map((one) => shown(one, {})),
+  })
+}
+
+const createdOf = (object: ApiObject): number => (typeof object.created === "number" ? object.created : 0)
+
+/** Whether each filter is met: `types` and ranges of `created` by their meaning, every other by equality in depth. */
+function fits(object: ApiObject, filters: Form): boolean {
+  return Object.entries(filters).every(([name, wanted]) => {
+    if (name === "types" && Array.isArray(wanted)) return wanted.includes(String(object.type))
+    if (name === "created" && typeof wanted === "object") return inRange(createdOf(object), wanted as Form)
+    return contains(object[name], wanted)
+  })
+}
+
+function contains(value: unknown, wanted: Form[string]): boolean {
+  if (typeof wanted === "string") return String(value) === wanted
+  if (typeof value !== "object" || value === null) return false
+  return Object.entries(wanted).every(([name, inner]) => contains((value as Record<string, unknown>)[name], inner))
+}
+
+const inRange = (value: number, { gt, gte, lt, lte }: Form): boolean =>
+  (gt === undefined || value > Number(gt)) &&
+  (gte === undefined || value >= Number(gte)) &&
+  (lt === undefined || value < Number(lt)) &&
+  (lte === undefined || value <= Number(lte))
+
+const numberOrNull = (value: Form[string] | undefined): number | null => (value === undefined ? null : Number(value))
+
+function base(object: string, prefix: string, { now }: StripeWorld) {
+  return {
+    id: `${prefix}${randomBytes(12).toString("hex")}`,
+    object,
+    created: Math.floor(now().getTime() / 1_000),
+    livemode: false,
+  }
+}

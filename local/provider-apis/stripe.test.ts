@@ -1,0 +1,141 @@
+import Stripe from "stripe"
+import { afterEach, beforeEach, expect, test } from "vitest"
+import { createMailbox, type Mailbox } from "../channels/mailbox.ts"
+import { createFaults } from "../faults.ts"
+import { type ProviderApiServer, startStripeApi } from "./stripe.ts"
+
+let mailbox: Mailbox
+let server: ProviderApiServer
+let stripe: Stripe
+let now: Date
+const faults = createFaults()
+
+const clientFor = (apiKey: string): Stripe =>
+  new Stripe(apiKey, {
+    host: "127.0.0.1",
+    port: String(server.port),
+    protocol: "http",
+    maxNetworkRetries: 0,
+    telemetry: false,
+  })
+
+async function plant(kind: string, id: string, object: object): Promise<void> {
+  const response = await fetch(`${server.url}/__objects/${kind}/${id}`, { method: "PUT", body: JSON.stringify(object) })
+  expect(response.status).toBe(200)
+}
+
+beforeEach(async () => {
+  now = new Date("2026-05-01T00:00:00Z")
+  mailbox = createMailbox(() => now)
+  server = await startStripeApi({ mailbox, faults, apiKey: "sk_test_1", now: () => now })
+  stripe = clientFor("sk_test_1")
+})
+afterEach(() => server.stop())
+
+test("a portal session leads to Stripe's own host", async () => {
+  const session = await stripe.billingPortal.sessions.create({ customer: "cus_1", return_url: "https://a.example" })
+  expect(session.url).toMatch(/^https:\/\/billing\.stripe\.com\/p\/session\/test_/)
+  expect(mailbox.calls).toMatchObject([
+    {
+      provider: "stripe",
+      target: "stripe-api",
+      method: "POST",
+      path: "/v1/billing_portal/sessions",
+      body: { customer: "cus_1", return_url: "https://a.example" },
+    },
+  ])
+})
+
+test("a discount needs a coupon that exists", async () => {
+  const discount = () => stripe.subscriptions.update("sub_1", { discounts: [{ coupon: "save20" }] })
+  await expect(discount()).rejects.toMatchObject({ statusCode: 400, code: "resource_missing" })
+  await stripe.coupons.create({ id: "save20", percent_off: 20, duration: "once" })
+  expect((await discount()).discounts).toHaveLength(1)
+  await expect(stripe.coupons.create({ id: "save20", percent_off: 20 })).rejects.toMatchObject({
+    code: "resource_already_exists",
+  })
+})
+
+test("one idempotency key, one effect: the same reply, for a day; other parameters are refused", async () => {
+  const create = (percent: number) => stripe.coupons.create({ percent_off: percent }, { idempotencyKey: "k1" })
+  const first = await create(10)
+  expect((await create(10)).id).toBe(first.id)
+  await expect(create(20)).rejects.toBeInstanceOf(Stripe.errors.StripeIdempotencyError)
+  expect(mailbox.calls.map(({ idempotencyKey, isReplay, status }) => [idempotencyKey, isReplay, status])).toEqual([
+    ["k1", false, 200],
+    ["k1", true, 200],
+    ["k1", false, 400],
+  ])
+  now = new Date("2026-05-02T00:00:01Z")
+  expect((await create(10)).id).not.toBe(first.id)
+})
+
+test("planted objects are read, others are 404 in Stripe's words", async () => {
+  await plant("charges", "ch_1", { object: "charge", customer: "cus_1", created: 1 })
+  expect((await stripe.charges.retrieve("ch_1")).customer).toBe("cus_1")
+  await expect(stripe.invoices.retrieve("in_none")).rejects.toMatchObject({
+    statusCode: 404,
+    code: "resource_missing",
+    type: "StripeInvalidRequestError",
+    message: "No such invoice: 'in_none'",
+  })
+})
+
+test("invoice payments are found by payment intent", async () => {
+  await plant("invoice_payments", "inpay_1", {
+    invoice: "in_1",
+    payment: { type: "payment_intent", payment_intent: "pi_1" },
+  })
+  await plant("invoice_payments", "inpay_2", {
+    invoice: "in_2",
+    payment: { type: "payment_intent", payment_intent: "pi_2" },
+  })
+  const { data } = await stripe.invoicePayments.list({ payment: { type: "payment_intent", payment_intent: "pi_2" } })
+  expect(data.map(({ id }) => id)).toEqual(["inpay_2"])
+})
+
+test("events are paged newest first, by type and time", async () => {
+  for (let n = 1; n <= 25; n += 1) {
+    await plant("events", `evt_${n}`, {
+      object: "event",
+      created: n,
+      type: n % 5 === 0 ? "invoice.paid" : "charge.failed",
+    })
+  }
+  const ids: string[] = []
+  for await (const { id } of stripe.events.list({ created: { gte: 3, lt: 25 }, limit: 7 })) ids.push(id)
+  expect(ids).toEqual(Array.from({ length: 22 }, (_, index) => `evt_${24 - index}`))
+  const paid = await stripe.events.list({ types: ["invoice.paid"], limit: 2 })
+  expect([paid.data.map(({ id }) => id), paid.has_more]).toEqual([["evt_25", "evt_20"], true])
+})
+
+test("a wrong key is 401", async () => {
+  await expect(clientFor("sk_test_other").customers.retrieve("cus_1")).rejects.toMatchObject({ statusCode: 401 })
+})
+
+test("a customer can be changed and read again", async () => {
+  await stripe.customers.update("cus_9", { metadata: { a: "b" } })
+  expect(await stripe.customers.retrieve("cus_9")).toMatchObject({ id: "cus_9", metadata: { a: "b" } })
+})
+
+test("a further discount keeps those that are named; they are shown whole only when asked for", async () => {
+  for (const id of ["a", "b"]) await stripe.coupons.create({ id, percent_off: 5 })
+  const first = await stripe.subscriptions.update("sub_1", { discounts: [{ coupon: "a" }] })
+  const [present] = first.discounts
+  expect(present).toMatch(/^di_/)
+  const update = { discounts: [{ discount: String(present) }, { coupon: "b" }], expand: ["discounts"] }
+  const { discounts } = await stripe.subscriptions.update("sub_1", update)
+  expect(discounts).toMatchObject([{ id: present, source: { coupon: "a" } }, { source: { coupon: "b" } }])
+  expect((await stripe.subscriptions.retrieve("sub_1")).discounts).toEqual([present, expect.stringMatching(/^di_/)])
+})
+
+test("the end of a trial is a number, and metadata is merged", async () => {
+  await plant("subscriptions", "sub_2", { status: "active", metadata: { kept: "1", gone: "2" } })
+  const trialEnd = Math.floor(now.getTime() / 1_000) + 86_400
+  await stripe.subscriptions.update("sub_2", { trial_end: trialEnd, metadata: { added: "3", gone: "" } })
+  expect(await stripe.subscriptions.retrieve("sub_2")).toMatchObject({
+    trial_end: trialEnd,
+    status: "trialing",
+    metadata: { kept: "1", added: "3" },
+  })
+})

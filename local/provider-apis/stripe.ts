@@ -1,0 +1,111 @@
+import { createHash, randomBytes } from "node:crypto"
+import type { Mailbox } from "../channels/mailbox.ts"
+import { type Faults, type Listening, type Reply, serve } from "../faults.ts"
+import { headerOf } from "../loopback.ts"
+import { parseForm } from "./form.ts"
+import { answerPlanting, createObjects, type ObjectStore } from "./objects.ts"
+import { stripeError } from "./stripe-errors.ts"
+import { answerStripe } from "./stripe-routes.ts"
+
+/** A running stand-in for a provider's API, with the objects it knows. */
+export type ProviderApiServer = Listening & {
+  readonly objects: ObjectStore
+  /** Forgets objects and idempotency keys. */
+  clear(): void
+}
+
+/** Stripe forgets a key after a day at the earliest; here it is exactly a day. */
+const KEY_TTL_MS = 24 * 60 * 60 * 1_000
+
+type Remembered = { readonly fingerprint: string; readonly reply: Reply; readonly untilMs: number }
+
+/**
+ * Stands in for Stripe's API. A repeated idempotency key is answered with the first reply, with other parameters it is
+ * refused; validation errors and refused keys are not remembered. `adoptsUnknown` (on by default) takes customers and
+ * subscriptions that only a webhook ever named to exist when they are written to; reads of them stay 404.
+ */
+export async function startStripeApi({
+  mailbox,
+  faults,
+  apiKey,
+  now,
+  adoptsUnknown = true,
+  onRequest,
+}: {
+  readonly mailbox: Mailbox
+  readonly faults: Faults
+  readonly apiKey: string
+  readonly now: () => Date
+  readonly adoptsUnknown?: boolean
+  readonly onRequest?: () => void
+}): Promise<ProviderApiServer> {
+  const objects = createObjects()
+  const remembered = new Map<string, Remembered>()
+  const accepted = [`Bearer ${apiKey}`, `Basic ${Buffer.from(`${apiKey}:`).toString("base64")}`]
+
+  function once(
+    key: string,
+    fingerprint: string,
+    perform: () => Reply,
+  ): { readonly reply: Reply; readonly isReplay: boolean } {
+    const known = remembered.get(key)
+    if (known && known.untilMs > now().getTime()) {
+      return known.fingerprint === fingerprint
+        ? {
+            reply: { ...known.reply, headers: { ...known.reply.headers, "idempotent-replayed": "true" } },
+            isReplay: true,
+          }
+        : { reply: keyReused(key), isReplay: false }
+    }
+    const reply = perform()
+    if (reply.status < 400) remembered.set(key, { fingerprint, reply, untilMs: now().getTime() + KEY_TTL_MS })
+    return { reply, isReplay: false }
+  }
+
+  const server = await serve(undefined, async (req, res) => {
+    const [path = "/", query = ""] = (req.url ?? "/").split("?", 2)
+    const method = req.method ?? "GET"
+    await faults.intercept("stripe-api", req, res, (body): Reply => {
+      const planted = answerPlanting(objects, method, path, body)
+      if (planted) return planted
+      onRequest?.()
+      if (!accepted.includes(headerOf(req, "authorization") ?? "")) {
+        return stripeError(401, { type: "invalid_request_error", message: "Invalid API Key provided." })
+      }
+      const text = method === "GET" ? query : body.toString("utf8")
+      const params = parseForm(new URLSearchParams(text))
+      const key = method === "POST" ? headerOf(req, "idempotency-key") : null
+      const account = headerOf(req, "stripe-account") ?? ""
+      const perform = (): Reply => answerStripe({ method, path, params }, { objects, now, adoptsUnknown })
+      const fingerprint = createHash("sha256").update(`${method} ${path} ${text}`).digest("hex")
+      const { reply, isReplay } =
+        key === null ? { reply: perform(), isReplay: false } : once(`${account} ${key}`, fingerprint, perform)
+      mailbox.record({
+        provider: "stripe",
+        target: "stripe-api",
+        method,
+        path,
+        body: params,
+        idempotencyKey: key,
+        status: reply.status,
+        isReplay,
+      })
+      return { ...reply, headers: { ...reply.headers, "request-id": `req_${randomBytes(7).toString("hex")}` } }
+    })
+  })
+
+  return {
+    ...server,
+    objects,
+    clear() {
+      objects.clear()
+      remembered.clear()
+    },
+  }
+}
+
+const keyReused = (key: string): Reply =>
+  stripeError(400, {
+    type: "idempotency_error",
+    message: `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key.trim()}' if you meant to execute a different request.`,
+  })

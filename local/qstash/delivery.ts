@@ -1,0 +1,75 @@
+import type { VirtualClock } from "../clock.ts"
+import type { Message } from "./message.ts"
+import { signDelivery } from "./sign.ts"
+
+/** How one attempt went. `status` 0: there was no answer. */
+export type Attempt = {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Buffer
+  readonly error: string | null
+}
+
+/** Hands one message to its destination, signed, once. Never rejects: no answer is an outcome too. */
+export async function deliver(
+  message: Message,
+  {
+    clock,
+    signingKey,
+    signal,
+  }: { readonly clock: VirtualClock; readonly signingKey: string; readonly signal: AbortSignal },
+): Promise<Attempt> {
+  const body = Buffer.from(message.bodyBase64, "base64")
+  const signature = signDelivery({ url: message.url, body, key: signingKey, now: clock.now() })
+  const hasBody = message.method !== "GET" && message.method !== "HEAD"
+  try {
+    const response = await fetch(message.url, {
+      method: message.method,
+      headers: {
+        ...message.headers,
+        "user-agent": "Upstash-QStash",
+        "upstash-message-id": message.messageId,
+        "upstash-retried": String(message.retried),
+        "upstash-signature": signature,
+        ...(message.scheduleId === null ? {} : { "upstash-schedule-id": message.scheduleId }),
+        ...(message.label === null ? {} : { "upstash-label": message.label }),
+      },
+      ...(hasBody ? { body: new Uint8Array(body) } : {}),
+      redirect: "manual", // a redirect is not a success
+      signal: AbortSignal.any([signal, AbortSignal.timeout(message.timeoutMs)]),
+    })
+    const answer = Buffer.from(await response.arrayBuffer())
+    return { status: response.status, headers: response.headers, body: answer, error: null }
+  } catch (cause) {
+    return { status: 0, headers: new Headers(), body: Buffer.alloc(0), error: String(cause) }
+  }
+}
+
+/** Whether the receiver asks for no further attempt. */
+export const isNonRetryable = ({ status, headers }: Attempt): boolean =>
+  status === 489 && headers.get("upstash-nonretryable-error") === "true"
+
+/** The body that callbacks and failure callbacks are told. `dlqId` is there when the message was given up. */
+export function callbackBody(message: Message, attempt: Attempt, dlqId: string | null): object {
+  return {
+    status: attempt.status,
+    header: headerLists(attempt.headers),
+    body: attempt.body.toString("base64"),
+    retried: message.retried,
+    maxRetries: message.maxRetries,
+    sourceMessageId: message.messageId,
+    url: message.url,
+    method: message.method,
+    sourceHeader: Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name, [value]])),
+    sourceBody: message.bodyBase64,
+    notBefore: message.notBeforeMs ?? message.createdAtMs + message.delayMs,
+    createdAt: message.createdAtMs,
+    ...(message.scheduleId === null ? {} : { scheduleId: message.scheduleId }),
+    ...(dlqId === null ? {} : { dlqId }),
+  }
+}
+
+/** Headers as lists of values, the way QStash shows them. */
+export function headerLists(headers: Headers): Record<string, string[]> {
+  return Object.fromEntries([...headers].map(([name, value]) => [name, [value]]))
+}

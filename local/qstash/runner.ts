@@ -1,0 +1,177 @@
+import type { VirtualClock } from "../clock.ts"
+import type { FaultMode, Faults } from "../faults.ts"
+import type { Message } from "./message.ts"
+import type { Scheduler } from "./scheduler.ts"
+import type { QstashState } from "./state.ts"
+
+/** Decides which message may go out now, and when to look again. */
+export type Runner = {
+  /** Lets deliveries begin. Until then everything waits, so that the receiver can be started first. */
+  release(): void
+  /** Cuts off deliveries and lets none begin until `release`; what was under way goes out again then. */
+  hold(): void
+  /** Looks at the state soon. */
+  wake(): void
+  /** Starts everything that is due, schedules included. */
+  fireDue(): void
+  /** Resolves when nothing is under way and nothing that is due can start. */
+  idle(): Promise<void>
+  /** The first moment after now at which a waiting message falls due; null when none does. */
+  nextDueAt(): Date | null
+  underWay(flowControlKey?: string): number
+  /** Cuts off what is under way. */
+  abort(): void
+  stop(): Promise<void>
+}
+
+/** A queue that cannot be reached does not deliver either. */
+const SILENT_MODES: ReadonlySet<FaultMode> = new Set(["down", "hang", "error"])
+
+/** How soon a silent queue notices that it may speak again. */
+const SILENCE_CHECK_MS = 100
+
+/** Timers overflow beyond 2^31 ms; looking once an hour costs nothing. */
+const SLEEP_MS_MAX = 60 * 60 * 1_000
+
+/** One Worker on one laptop answers these; more would only wait inside it. */
+const UNDER_WAY_MAX = 32
+
+/** Builds the runner. `attempt` does one delivery and never rejects. */
+export function createRunner({
+  state,
+  clock,
+  faults,
+  scheduler,
+  attempt,
+}: {
+  readonly state: QstashState
+  readonly clock: VirtualClock
+  readonly faults: Faults
+  readonly scheduler: Scheduler
+  readonly attempt: (message: Message, signal: AbortSignal) => Promise<void>
+}): Runner {
+  const running = new Map<string, { readonly message: Message; readonly done: Promise<void> }>()
+  let isReleased = false
+  let isStopped = false
+  let cut = new AbortController()
+  let timer: NodeJS.Timeout | null = null
+  let immediate: NodeJS.Immediate | null = null
+
+  const nowMs = (): number => clock.now().getTime()
+  const isSilent = (): boolean => SILENT_MODES.has(faults.mode("qstash"))
+  const waiting = (): Message[] => [...state.messages.values()].filter(({ messageId }) => !running.has(messageId))
+
+  function underWay(key?: string): number {
+    if (key === undefined) return running.size
+    return [...running.values()].filter(({ message }) => message.flowControlKey === key).length
+  }
+
+  /** Queues deliver in the order of acceptance: a message waits until few enough are before it, even while they wait. */
+  function queuePosition(message: Message): number {
+    let before = 0
+    for (const other of state.messages.values()) {
+      if (other.queueName === message.queueName && other.sequence < message.sequence) before += 1
+    }
+    return before
+  }
+
+  function mayStart(message: Message): boolean {
+    if (message.flowControlKey !== null) {
+      if (state.pausedKeys.has(message.flowControlKey)) return false
+      if (message.parallelism !== null && underWay(message.flowControlKey) >= message.parallelism) return false
+    }
+    if (message.queueName !== null) {
+      const queue = state.queues.get(message.queueName)
+      if (queue?.isPaused || queuePosition(message) >= (queue?.parallelism ?? 1)) return false
+    }
+    return true
+  }
+
+  function start(message: Message): void {
+    const done = attempt(message, cut.signal).finally(() => {
+      running.delete(message.messageId)
+      wake()
+    })
+    running.set(message.messageId, { message, done })
+  }
+
+  function fireDue(): void {
+    if (!isReleased || isStopped) return
+    if (!isSilent()) {
+      scheduler.fireDue()
+      const due = waiting().filter(({ dueAtMs }) => dueAtMs <= nowMs())
+      due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence)
+      for (const message of due) {
+        if (running.size >= UNDER_WAY_MAX) break
+        if (mayStart(message)) start(message)
+      }
+    }
+    sleep()
+  }
+
+  function nextDueAtMs(): number | null {
+    const now = nowMs()
+    let next: number | null = null
+    for (const { dueAtMs, messageId } of state.messages.values()) {
+      if (dueAtMs > now && !running.has(messageId) && (next === null || dueAtMs < next)) next = dueAtMs
+    }
+    return next
+  }
+
+  function sleep(): void {
+    if (timer) clearTimeout(timer)
+    const next = Math.min(nextDueAtMs() ?? Infinity, scheduler.nextAtMs() ?? Infinity)
+    const sleepMs = isSilent() ? SILENCE_CHECK_MS : Math.min(SLEEP_MS_MAX, Math.max(0, next - nowMs()))
+    timer = setTimeout(wake, sleepMs)
+    timer.unref()
+  }
+
+  /** Many changes of one turn are looked at once. */
+  function wake(): void {
+    if (immediate || isStopped) return
+    immediate = setImmediate(() => {
+      immediate = null
+      fireDue()
+    })
+  }
+
+  function abort(): void {
+    cut.abort()
+    cut = new AbortController()
+  }
+
+  clock.onMove(wake)
+
+  return {
+    release() {
+      isReleased = true
+      wake()
+    },
+    wake,
+    fireDue,
+    underWay,
+    async idle() {
+      fireDue()
+      while (running.size > 0) {
+        await Promise.race([...running.values()].map(({ done }) => done))
+        fireDue()
+      }
+    },
+    nextDueAt() {
+      const next = nextDueAtMs()
+      return next === null ? null : new Date(next)
+    },
+    hold() {
+      isReleased = false
+      abort()
+    },
+    abort,
+    async stop() {
+      isStopped = true
+      if (timer) clearTimeout(timer)
+      if (immediate) clearImmediate(immediate)
+      cut.abort()
+      await Promise.all([...running.values()].map(({ done }) => done))
+    },
+  }
+}

@@ -1,0 +1,79 @@
+import type { VirtualClock } from "../clock.ts"
+import { parseCron } from "./cron.ts"
+import type { Message, MessageSpec } from "./message.ts"
+import type { QstashState, Schedule } from "./state.ts"
+
+/** Makes a message at every slot of a schedule. */
+export type Scheduler = {
+  /** Adds a schedule, or replaces the one with the same id; a pause survives the replacement. Throws `CronError`. */
+  put(schedule: { readonly scheduleId: string; readonly cron: string; readonly spec: MessageSpec }): void
+  pause(scheduleId: string): boolean
+  resume(scheduleId: string): boolean
+  /** Publishes each schedule whose slot has come; slots that were passed over in one leap count as one. */
+  fireDue(): void
+  /** The first slot of `schedule` at or after `instant`. */
+  slotAtOrAfter(schedule: Schedule, instant: Date): Date
+  /** When the next schedule fires; null when none is active. */
+  nextAtMs(): number | null
+}
+
+/** Builds the scheduler over `state`. */
+export function createScheduler({
+  state,
+  clock,
+  publish,
+}: {
+  readonly state: QstashState
+  readonly clock: VirtualClock
+  readonly publish: (spec: MessageSpec) => Message
+}): Scheduler {
+  const nextAfterNow = (cron: string): number => parseCron(cron).next(clock.now()).getTime()
+
+  /** What was missed while nothing ran is not made up for, as with the real service. */
+  for (const schedule of state.schedules.values()) schedule.nextAtMs = nextAfterNow(schedule.cron)
+
+  clock.onMove(() => {
+    // Only a reset moves time back; a slot of the abandoned future would keep the schedule silent until then.
+    for (const schedule of state.schedules.values()) {
+      schedule.nextAtMs = Math.min(schedule.nextAtMs, nextAfterNow(schedule.cron))
+    }
+  })
+
+  function setPaused(scheduleId: string, isPaused: boolean): boolean {
+    const schedule = state.schedules.get(scheduleId)
+    if (!schedule) return false
+    schedule.isPaused = isPaused
+    schedule.nextAtMs = nextAfterNow(schedule.cron)
+    return true
+  }
+
+  const active = (): Schedule[] => [...state.schedules.values()].filter((schedule) => !schedule.isPaused)
+
+  return {
+    put({ scheduleId, cron, spec }) {
+      const before = state.schedules.get(scheduleId)
+      state.schedules.set(scheduleId, {
+        scheduleId,
+        cron,
+        spec: { ...spec, scheduleId },
+        createdAtMs: before?.createdAtMs ?? clock.now().getTime(),
+        isPaused: before?.isPaused ?? false,
+        lastAtMs: before?.lastAtMs ?? null,
+        nextAtMs: nextAfterNow(cron),
+      })
+    },
+    pause: (scheduleId) => setPaused(scheduleId, true),
+    resume: (scheduleId) => setPaused(scheduleId, false),
+    fireDue() {
+      const nowMs = clock.now().getTime()
+      for (const schedule of active()) {
+        if (schedule.nextAtMs > nowMs) continue
+        schedule.lastAtMs = nowMs
+        schedule.nextAtMs = nextAfterNow(schedule.cron)
+        publish(schedule.spec)
+      }
+    },
+    slotAtOrAfter: ({ cron }, instant) => parseCron(cron).next(new Date(instant.getTime() - 1)),
+    nextAtMs: () => active().reduce<number | null>((next, { nextAtMs }) => Math.min(next ?? nextAtMs, nextAtMs), null),
+  }
+}

@@ -1,0 +1,104 @@
+import type { VirtualClock } from "../clock.ts"
+import { type Faults, jsonReply, type Reply, serve } from "../faults.ts"
+import { headerOf } from "../loopback.ts"
+import { createEngine, type Engine } from "./engine.ts"
+import type { Message } from "./message.ts"
+import { answer, type Call } from "./routes.ts"
+
+/** A running stand-in for Upstash QStash. */
+export type Qstash = {
+  readonly url: string
+  /** Lets deliveries begin; until then messages are accepted and wait. */
+  release(): void
+  /** Stops delivering until `release()`, so that the receiver can be stopped first without failed attempts. */
+  hold(): void
+  /** The first moment after now at which a message falls due. Schedules are not counted. */
+  nextDueAt(): Date | null
+  /** The first slot at or after `instant` of the schedule with this id or whose destination path ends with it. */
+  slotOf(name: string, instant: Date): Date | null
+  /** Starts everything that is due: messages, and each schedule whose slot has come. */
+  fireDue(): Promise<void>
+  /** Resolves when nothing is under way and nothing that is due can start. */
+  idle(): Promise<void>
+  /** Forgets messages, dead letters and deduplication; schedules stay. */
+  clear(): void
+  /** Cuts off deliveries and saves; what was under way goes out again after the next start. */
+  stop(): Promise<void>
+}
+
+/** What the stand-in is given. */
+export type QstashOptions = {
+  readonly clock: VirtualClock
+  readonly faults: Faults
+  readonly token: string
+  readonly currentSigningKey: string
+  readonly nextSigningKey: string
+  readonly port?: number
+  /** Where its state is kept between runs; without it nothing is kept. */
+  readonly stateFile?: string
+  /** Signs with the next key, as after a rotation that the receiver has not heard of. */
+  readonly signWith?: "current" | "next"
+  readonly onRequest?: () => void
+  readonly onDelivery?: () => void
+  /** At-least-once on purpose: how many extra deliveries of this attempt go out at the same moment. */
+  readonly duplicates?: (message: Message) => number
+}
+
+/** Starts the stand-in. It delivers to this machine only, and nothing before `release()`. */
+export async function startQstash(options: QstashOptions): Promise<Qstash> {
+  const { clock, faults } = options
+  const engine = createEngine({
+    clock,
+    faults,
+    signingKey: options.signWith === "next" ? options.nextSigningKey : options.currentSigningKey,
+    stateFile: options.stateFile,
+    duplicates: options.duplicates,
+    onDelivery: options.onDelivery,
+  })
+  const keys = { current: options.currentSigningKey, next: options.nextSigningKey }
+  const server = await serve(options.port, (req, res) => {
+    return faults.intercept("qstash", req, res, (body): Reply => {
+      options.onRequest?.()
+      if (headerOf(req, "authorization") !== `Bearer ${options.token}`) return jsonReply({ error: "unauthorized" }, 401)
+      return answer(callOf(req.method ?? "GET", req.url ?? "/", new Headers(flat(req.headers)), body), {
+        engine,
+        clock,
+        keys,
+      })
+    })
+  })
+  return {
+    url: server.url,
+    release: engine.runner.release,
+    hold: engine.runner.hold,
+    nextDueAt: engine.runner.nextDueAt,
+    slotOf: (name, instant) => slotOf(engine, name, instant),
+    async fireDue() {
+      engine.runner.fireDue()
+    },
+    idle: engine.runner.idle,
+    clear: engine.clear,
+    async stop() {
+      await server.stop()
+      await engine.stop()
+    },
+  }
+}
+
+function slotOf(engine: Engine, name: string, instant: Date): Date | null {
+  for (const schedule of engine.state.schedules.values()) {
+    const isMeant = schedule.scheduleId === name || new URL(schedule.spec.url).pathname.endsWith(`/${name}`)
+    if (isMeant && !schedule.isPaused) return engine.scheduler.slotAtOrAfter(schedule, instant)
+  }
+  return null
+}
+
+/** The URL as it was sent: a destination in its path must not be normalised, its query is part of it. */
+function callOf(method: string, rawUrl: string, headers: Headers, body: Buffer): Call {
+  const [path = "/"] = rawUrl.split("?", 1)
+  return { method, rawUrl, path, query: new URLSearchParams(rawUrl.slice(path.length)), headers, body }
+}
+
+function flat(headers: NodeJS.Dict<string | string[]>): [string, string][] {
+  return Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : (value ?? "")])
+}

@@ -1,0 +1,44 @@
+/** The whole local world with this project's Worker and database: what `npm start`, the demo and the flows run on. */
+import { join } from "node:path"
+import { SCHEDULES } from "../workers/jobs/schedules.ts"
+import { qstashPublisher } from "../workers/qstash/publish.ts"
+import { readCrons } from "./cron-ticker.ts"
+import { emptyDatabase, prepareDatabase } from "./database.ts"
+import { type DevVars, readDevVars } from "./dev-vars.ts"
+import { startWorker, WRANGLER_CONFIG } from "./worker.ts"
+import { startWorld, type World, type WorldOptions } from "./world.ts"
+
+/** Shown within the local Whop company; any well-formed ids do. */
+const WHOP_VARS = { WHOP_COMPANY_ID: "biz_demo", WHOP_EXPERIENCE_ID: "exp_demo" }
+
+export interface StackOptions
+  extends Pick<WorldOptions, "dataDir" | "fresh" | "workerPort" | "controlPort" | "duplicates"> {
+  /** Where `.dev.vars` lies. */
+  readonly root: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly vars?: Readonly<Record<string, string>>
+}
+
+/** Starts everything; resolves when the Worker takes requests and its jobs are scheduled. */
+export async function startStack(options: StackOptions): Promise<World> {
+  const devVars: DevVars = readDevVars(options.root, options.env)
+  const companyId = devVars.DEFAULT_COMPANY_ID ?? "demo_company"
+  const world = await startWorld({
+    ...options,
+    vars: { ...devVars, DEFAULT_COMPANY_ID: companyId, ...WHOP_VARS, ...options.vars },
+    crons: readCrons(WRANGLER_CONFIG),
+    migrate: (adminUrl) => prepareDatabase(adminUrl, companyId),
+    emptyDatabase: (adminUrl) => emptyDatabase(adminUrl, companyId),
+    startWorker: (vars, { port }) => startWorker(vars, { port, stateDir: join(options.dataDir, "worker") }),
+  })
+  await syncSchedules(world)
+  return world
+}
+
+/** The schedules that a deployment has at QStash. */
+async function syncSchedules({ vars, workerUrl }: World): Promise<void> {
+  const qstash = qstashPublisher({ url: vars.QSTASH_URL ?? "", token: vars.QSTASH_TOKEN ?? "", retriesMax: 3 })
+  for (const { job, cron } of SCHEDULES) {
+    await qstash.upsertSchedule({ scheduleId: `churn-saver-${job}`, cron, url: `${workerUrl}/jobs/${job}`, retries: 0 })
+  }
+}

@@ -1,0 +1,228 @@
+import { mkdirSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { advance } from "./advance.ts"
+import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
+import { startSendgrid } from "./channels/sendgrid.ts"
+import { startSlack } from "./channels/slack.ts"
+import { startTwilio } from "./channels/twilio.ts"
+import { createClock, type VirtualClock } from "./clock.ts"
+import { CONTROL_PORT, startControl } from "./control.ts"
+import { startCronTicker } from "./cron-ticker.ts"
+import { createFaults, type Faults } from "./faults.ts"
+import { freePort, LOOPBACK } from "./loopback.ts"
+import { startNeonProxy } from "./postgres/neon-proxy.ts"
+import { type Postgres, startPostgres } from "./postgres/server.ts"
+import { type ProviderApiServer, startStripeApi } from "./provider-apis/stripe.ts"
+import { startWhopApi } from "./provider-apis/whop.ts"
+import { type Qstash, type QstashOptions, startQstash } from "./qstash/server.ts"
+import { startRedis } from "./redis/server.ts"
+import { openSecrets } from "./secrets.ts"
+import { createStats, type Stats } from "./stats.ts"
+import type { RunningWorker } from "./worker.ts"
+import { workerVars, worldSecrets } from "./world-vars.ts"
+
+/** What a world is made of. */
+export type WorldOptions = {
+  /** Everything the world keeps is in here. */
+  readonly dataDir: string
+  /** Begins with an empty data directory. */
+  readonly fresh?: boolean
+  /** A free one when left out. */
+  readonly workerPort?: number
+  /** 8788 unless said otherwise; 0 for a free one. */
+  readonly controlPort?: number
+  readonly startWorker: (vars: Record<string, string>, at: { readonly port: number }) => Promise<RunningWorker>
+  /** Brings the database up to date. */
+  readonly migrate: (adminUrl: string) => Promise<void>
+  /** Empties all tables, for `POST /reset`. */
+  readonly emptyDatabase: (adminUrl: string) => Promise<void>
+  /** The Worker's cron triggers; `readCrons` reads them from wrangler.toml. */
+  readonly crons?: readonly string[]
+  /** Variables that are added to the world's own, or replace them. */
+  readonly vars?: Readonly<Record<string, string>>
+  /** Delivers more than once on purpose; see `QstashOptions`. */
+  readonly duplicates?: QstashOptions["duplicates"]
+}
+
+/** A running world. */
+export type World = {
+  readonly workerUrl: string
+  readonly controlUrl: string
+  readonly adminApiKey: string
+  readonly clock: VirtualClock
+  readonly faults: Faults
+  readonly mailbox: Mailbox
+  readonly stats: Stats
+  readonly postgres: Postgres
+  readonly qstash: Qstash
+  readonly stripe: ProviderApiServer
+  readonly whop: ProviderApiServer
+  /** What the Worker was given. */
+  readonly vars: Readonly<Record<string, string>>
+  /** Stops the Worker, then what it stood on. May be called twice. */
+  stop(): Promise<void>
+}
+
+/** The role the Worker connects as: bound by row-level security. */
+const WORKER_ROLE = "churn_worker"
+
+/**
+ * Starts Postgres, the stand-ins, the control server and the Worker, in the order in which they need each other, and
+ * resolves when the Worker takes requests. What had been started is stopped again when a later part fails.
+ */
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const { dataDir } = options
+  if (options.fresh) rmSync(dataDir, { recursive: true, force: true })
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const file = (name: string): string => join(dataDir, name)
+
+  const parts = createStack()
+  const stats = createStats()
+  const clock = createClock({ file: file("clock.json") })
+  const faults = createFaults()
+  const mailbox = createMailbox(clock.now)
+  const secrets = openSecrets(file("secrets.json"))
+  const known = worldSecrets(secrets)
+  const outside = { mailbox, faults, now: clock.now }
+
+  try {
+    const postgres = await parts.start(startPostgres({ dataDir: file("postgres") }))
+    await options.migrate(postgres.adminUrl)
+    const neon = await parts.start(startNeonProxy({ postgres, faults, onRequest: () => stats.count("postgres") }))
+    const redis = await parts.start(
+      startRedis({
+        token: known.redisToken,
+        faults,
+        now: () => clock.now().getTime(),
+        snapshotFile: file("redis.json"),
+        onRequest: () => stats.count("redis"),
+      }),
+    )
+    const qstash = await parts.start(
+      startQstash({
+        clock,
+        faults,
+        token: known.qstashToken,
+        currentSigningKey: known.currentSigningKey,
+        nextSigningKey: known.nextSigningKey,
+        stateFile: file("qstash.json"),
+        onRequest: () => stats.count("qstash"),
+        onDelivery: () => stats.count("qstash-deliveries"),
+        ...(options.duplicates ? { duplicates: options.duplicates } : {}),
+      }),
+    )
+    const stripe = await parts.start(
+      startStripeApi({ ...outside, apiKey: known.stripeApiKey, onRequest: () => stats.count("stripe-api") }),
+    )
+    const whop = await parts.start(startWhopApi({ ...outside, apiKey: known.whopApiKey, onRequest: stats.count }))
+    const sendgrid = await parts.start(
+      startSendgrid({ ...outside, apiKey: known.sendgridApiKey, onRequest: () => stats.count("email") }),
+    )
+    const twilio = await parts.start(
+      startTwilio({
+        ...outside,
+        accountSid: known.twilioAccountSid,
+        authToken: known.twilioAuthToken,
+        onRequest: () => stats.count("sms"),
+      }),
+    )
+    const slack = await parts.start(
+      startSlack({ ...outside, path: known.slackPath, onRequest: () => stats.count("slack") }),
+    )
+
+    const workerPort = options.workerPort ?? (await freePort())
+    const workerUrl = `http://${LOOPBACK}:${workerPort}`
+    const cron = await parts.start(Promise.resolve(startCronTicker({ crons: options.crons ?? [], clock, workerUrl })))
+
+    async function reset(): Promise<void> {
+      faults.clear()
+      qstash.clear()
+      await qstash.idle()
+      await options.emptyDatabase(postgres.adminUrl)
+      await flushRedis(redis)
+      stripe.clear()
+      whop.clear()
+      clock.reset()
+      mailbox.clear()
+      stats.clear()
+    }
+
+    const control = await parts.start(
+      startControl({
+        ...{ clock, faults, mailbox, stats, reset },
+        port: options.controlPort ?? CONTROL_PORT,
+        advance: (duration) => advance({ clock, qstash, cron, workerUrl: () => workerUrl }, duration),
+      }),
+    )
+
+    const vars = {
+      ...workerVars(
+        {
+          app: workerUrl,
+          control: control.url,
+          databaseUrl: postgres.url(WORKER_ROLE),
+          databaseFetchEndpoint: neon.url,
+          redis: redis.url,
+          qstash: qstash.url,
+          stripe: stripe.url,
+          whop: whop.url,
+          sendgrid: sendgrid.url,
+          twilio: twilio.url,
+          slack: slack.url,
+        },
+        secrets,
+      ),
+      ...options.vars,
+    }
+    const worker = await parts.start(options.startWorker(vars, { port: workerPort }))
+    // Stopped before the Worker: a delivery to a Worker that is gone would count as a failed attempt.
+    await parts.start(Promise.resolve({ stop: async () => qstash.hold() }))
+    qstash.release()
+
+    return {
+      workerUrl: worker.url,
+      controlUrl: control.url,
+      adminApiKey: vars.ADMIN_API_KEY ?? "",
+      ...{ clock, faults, mailbox, stats, postgres, qstash, stripe, whop, vars },
+      stop: parts.stop,
+    }
+  } catch (cause) {
+    await parts.stop()
+    throw cause
+  }
+}
+
+type Stoppable = { stop(): Promise<void> }
+
+/** Keeps what was started, to stop it in reverse order. */
+function createStack() {
+  const started: Stoppable[] = []
+  let stopping: Promise<void> | null = null
+
+  async function stopAll(): Promise<void> {
+    const failures: unknown[] = []
+    for (const part of started.reverse()) await part.stop().catch((cause: unknown) => failures.push(cause))
+    if (failures.length > 0) throw new AggregateError(failures, "not everything of the local world could be stopped")
+  }
+
+  return {
+    async start<T extends Stoppable>(starting: Promise<T>): Promise<T> {
+      const part = await starting
+      started.push(part)
+      return part
+    },
+    stop(): Promise<void> {
+      stopping ??= stopAll()
+      return stopping
+    },
+  }
+}
+
+async function flushRedis({ url, token }: { readonly url: string; readonly token: string }): Promise<void> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify(["FLUSHALL"]),
+  })
+  if (!response.ok) throw new Error(`Redis could not be emptied: ${response.status} ${await response.text()}`)
+}
