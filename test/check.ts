@@ -1,0 +1,5 @@
+/** `npm run check`: everything that takes seconds. */
+import { CHECKS, UNIT_TESTS } from "./checks.ts"
+import { runSteps } from "./steps.ts"
+
+process.exitCode = (await runSteps([...CHECKS, UNIT_TESTS])) ? 0 : 1

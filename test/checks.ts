@@ -1,0 +1,13 @@
+/** What is checked without running the product: form, types, direction of imports, dead code, and that it can be deployed. */
+import type { Step } from "./steps.ts"
+
+export const CHECKS: readonly Step[] = [
+  { name: "format, lint, imports (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
+  { name: "types of the Worker (tsc)", command: ["tsc", "-p", "tsconfig.json"], isQuiet: true },
+  { name: "types of tests and local world (tsc)", command: ["tsc", "-p", "tsconfig.node.json"], isQuiet: true },
+  { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
+  { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
+  { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },
+]
+
+export const UNIT_TESTS: Step = { name: "unit tests", command: ["vitest", "run", "--project", "unit"] }

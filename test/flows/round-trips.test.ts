@@ -1,0 +1,86 @@
+/** The budget of a webhook: what it may ask of the outside, counted at the outside. */
+import { beforeEach, expect, test } from "vitest"
+import { fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
+import { betweenJobs, control, eventually, reset, setFault, settled, stats, worldNow } from "../support/world.ts"
+
+beforeEach(async () => {
+  await reset()
+  await betweenJobs()
+  // A warm isolate: it has read its switches and knows its company.
+  await sendStripe(
+    invoiceEvent({ type: "invoice.paid", at: await worldNow(), customer: fresh("cus"), invoice: fresh("in") }),
+  )
+  await settled()
+})
+
+test("one round trip to Postgres before the answer, two in all, none to Redis or QStash", async () => {
+  const at = await worldNow()
+  const customer = fresh("cus")
+  await control("DELETE", "/stats")
+  const answer = await sendStripe(invoiceEvent({ type: "invoice.paid", at, customer, invoice: fresh("in") }))
+  expect(answer.status).toBe(200)
+  await settled()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const { postgres = 0, redis = 0, qstash = 0 } = await stats()
+  expect({ postgres, redis, qstash }).toEqual({ postgres: 2, redis: 0, qstash: 0 })
+})
+
+test("neither Redis nor QStash can keep an answer waiting", async () => {
+  await control("DELETE", "/stats")
+  await setFault("redis", "hang")
+  await setFault("qstash", "hang")
+  const answer = await sendStripe(
+    invoiceEvent({
+      type: "invoice.payment_failed",
+      at: await worldNow(),
+      customer: fresh("cus"),
+      invoice: fresh("in"),
+    }),
+  )
+  expect(answer.status).toBe(200)
+  await setFault("redis", "off")
+  await setFault("qstash", "off")
+})
+
+test("a duplicate costs one round trip", async () => {
+  const event = invoiceEvent({
+    type: "invoice.paid",
+    at: await worldNow(),
+    customer: fresh("cus"),
+    invoice: fresh("in"),
+  })
+  await sendStripe(event)
+  await settled()
+  await control("DELETE", "/stats")
+  expect((await sendStripe(event)).body.duplicate).toBe(true)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect((await stats()).postgres).toBe(1)
+})
+
+test("a flood of unsigned posts costs no round trip at all", async () => {
+  await control("DELETE", "/stats")
+  const event = invoiceEvent({
+    type: "invoice.paid",
+    at: await worldNow(),
+    customer: fresh("cus"),
+    invoice: fresh("in"),
+  })
+  const answers = await Promise.all(Array.from({ length: 100 }, () => sendStripe(event, { signature: "t=1,v1=00" })))
+  expect(answers.every((answer) => answer.status === 401)).toBe(true)
+  const { postgres = 0, redis = 0, qstash = 0 } = await eventually(stats)
+  expect({ postgres, redis, qstash }).toEqual({ postgres: 0, redis: 0, qstash: 0 })
+})
+
+test("a late fact that needs the whole ledger is still two round trips", async () => {
+  const at = await worldNow()
+  const customer = fresh("cus")
+  const invoice = fresh("in")
+  await sendStripe(invoiceEvent({ type: "invoice.paid", at, customer, invoice }))
+  await settled()
+  await control("DELETE", "/stats")
+  const earlier = new Date(at.getTime() - 60_000)
+  await sendStripe(invoiceEvent({ type: "invoice.payment_failed", at: earlier, customer, invoice }))
+  await settled()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect((await stats()).postgres).toBe(2)
+})

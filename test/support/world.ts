@@ -1,0 +1,113 @@
+/** How a flow speaks to the world: over HTTP as its users do, and to Postgres directly where it counts rows. */
+import pg from "pg"
+import { inject } from "vitest"
+
+export interface WorldAccess {
+  readonly workerUrl: string
+  readonly controlUrl: string
+  readonly postgresUrl: string
+  readonly adminApiKey: string
+  readonly companyId: string
+  readonly vars: Readonly<Record<string, string>>
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    world: WorldAccess
+  }
+}
+
+/** The running world. */
+export const world = (): WorldAccess => inject("world")
+
+export interface MailboxMessage {
+  readonly channel: string
+  readonly to: string
+  readonly subject: string
+  readonly body: string
+  readonly idempotencyKey: string | null
+  readonly at: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Asks the control server; fails the test when it refuses. */
+export async function control<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const response = await fetch(`${world().controlUrl}${path}`, {
+    method,
+    ...(body !== undefined && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
+  return (text === "" ? null : JSON.parse(text)) as T
+}
+
+/** Empties everything, so that a test starts from nothing. */
+export const reset = (): Promise<unknown> => control("POST", "/reset")
+
+/** Moves time for the Worker and QStash; resolves when what fell due is done. */
+export const advanceClock = (duration: string): Promise<unknown> => control("POST", "/clock", { advance: duration })
+
+/** The Worker's time. */
+export const worldNow = async (): Promise<Date> => new Date((await control<{ now: string }>("GET", "/clock")).now)
+
+export const setFault = (target: string, mode: string): Promise<unknown> => control("POST", "/faults", { target, mode })
+
+export const mailbox = async (): Promise<readonly MailboxMessage[]> =>
+  (await control<{ messages: MailboxMessage[] }>("GET", "/mailbox")).messages
+
+export const stats = (): Promise<Readonly<Record<string, number>>> => control("GET", "/stats")
+
+/** Asks the Worker's API as admin. */
+export async function api<T = Record<string, unknown>>(
+  path: string,
+  init: RequestInit & { readonly key?: string } = {},
+): Promise<{ readonly status: number; readonly body: T }> {
+  const { key = world().adminApiKey, ...rest } = init
+  const response = await fetch(`${world().workerUrl}${path}`, {
+    ...rest,
+    headers: { authorization: `Bearer ${key}`, ...rest.headers },
+  })
+  const text = await response.text()
+  return { status: response.status, body: (text === "" ? null : JSON.parse(text)) as T }
+}
+
+/** Waits until no job is about to run by the clock: for tests that count what one delivery costs. */
+export async function betweenJobs(): Promise<void> {
+  const [early, late] = [4, 54]
+  await eventually(async () => {
+    const second = (await worldNow()).getUTCSeconds()
+    return second >= early && second <= late
+  })
+}
+
+/** Rows straight from Postgres, past row-level security: only to count what the product must have written. */
+export async function sql<Row extends pg.QueryResultRow>(
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: world().postgresUrl })
+  await client.connect()
+  try {
+    return (await client.query<Row>(text, [...values])).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** Waits until `check` answers something, looking again a few times a second; fails after `seconds`. */
+export async function eventually<T>(check: () => Promise<T | null | undefined | false>, seconds = 20): Promise<T> {
+  const until = Date.now() + seconds * 1000
+  for (;;) {
+    const result = await check()
+    if (result) return result
+    if (Date.now() > until) throw new Error(`nothing came of it within ${seconds} s`)
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+}
+
+/** Waits until no event is waiting to be folded. */
+export const settled = (): Promise<true> =>
+  eventually(async () => {
+    const [row] = await sql<{ left: string }>("select count(*) as left from webhook_events where status = 'received'")
+    return row?.left === "0"
+  })
