@@ -1,6 +1,6 @@
 /** The connection to Postgres over Neon's HTTP protocol: one fetch is one round trip and, as a batch, one transaction. */
-import { neon, neonConfig } from "@neondatabase/serverless"
-import { sql } from "drizzle-orm"
+import { NeonDbError, neon, neonConfig } from "@neondatabase/serverless"
+import { DrizzleQueryError, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import { drizzle, type NeonHttpDatabase } from "drizzle-orm/neon-http"
 
@@ -58,3 +58,7 @@ export function postgresCode(error: unknown): string | null {
   }
   return null
 }
+
+/** Whether this error says that Postgres did not answer, and not that it refused or that our own code is wrong. */
+export const isDatabaseAway = (error: unknown): boolean =>
+  (error instanceof NeonDbError || error instanceof DrizzleQueryError) && databaseFailure(error) === "outcome_unknown"

@@ -231,7 +231,6 @@ export const incentives = pgTable(
     caseId: text("case_id").notNull(),
     customerId: text("customer_id").notNull(),
     incentive: jsonb("incentive").$type<Incentive>().notNull(),
-    status: text("status").$type<"applying" | "applied" | "refused">().notNull(),
     receiptId: text("receipt_id"),
     createdAt: instant("created_at").notNull(),
   },

@@ -1,5 +1,6 @@
 /** Middleware and routes: the whole surface of the Worker on one page. */
 import { Hono } from "hono"
+import { isDatabaseAway } from "../db/client.ts"
 import { api } from "./api/route.ts"
 import { AppError, problem } from "./errors.ts"
 import { health } from "./health/route.ts"
@@ -31,7 +32,8 @@ export const app = new Hono<AppEnv>()
   .route("/api", api)
   .route("/", members)
   .notFound((c) => withRequestId(c.get("requestId"), problem(c, new AppError("NOT_FOUND", "There is nothing here."))))
-  .onError((error, c) => {
+  .onError((thrown, c) => {
+    const error = isDatabaseAway(thrown) ? databaseAway(thrown) : thrown
     const requestId = c.get("requestId") ?? crypto.randomUUID()
     const log = c.get("services")?.log
     const fields = { method: c.req.method, route: c.req.routePath, error }
@@ -40,6 +42,16 @@ export const app = new Hono<AppEnv>()
     else if (log) log.error("request_failed", fields)
     else console.error(JSON.stringify({ level: "error", event: "services_not_made", reason: startFault(error) }))
     return withRequestId(requestId, problem(c, error))
+  })
+
+/** Seconds after which an outage is worth another try. */
+const RETRY_AFTER_SECONDS = 10
+
+const databaseAway = (cause: unknown): AppError =>
+  new AppError("UNAVAILABLE", "The data cannot be reached now. Please try again.", {
+    reason: "database_away",
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+    cause,
   })
 
 function withRequestId(requestId: string, response: Response): Response {

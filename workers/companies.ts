@@ -30,12 +30,6 @@ async function remembered<T>(
   return value
 }
 
-/** Forgets what the isolate remembers, after a change made through this isolate. */
-export function forgetCompanies(): void {
-  companies.clear()
-  secrets.clear()
-}
-
 /**
  * The company of a delivery: named in the path, else the owner of the provider's account, else the configured default.
  * Throws NOT_FOUND when there is none.

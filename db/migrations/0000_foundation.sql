@@ -84,6 +84,11 @@ CREATE TABLE webhook_events (
 -- The event list, newest first.
 CREATE INDEX webhook_events_by_arrival ON webhook_events (company_id, received_at DESC, id DESC);
 --> statement-breakpoint
+-- The event list of one customer, and the search for one event by the provider's id.
+CREATE INDEX webhook_events_by_customer ON webhook_events (company_id, customer_id, received_at DESC, id DESC);
+--> statement-breakpoint
+CREATE INDEX webhook_events_by_provider_id ON webhook_events (company_id, provider_event_id);
+--> statement-breakpoint
 -- Work left over: what the sweeper looks for. Tiny, because nearly everything is processed.
 CREATE INDEX webhook_events_unfinished ON webhook_events (next_attempt_at) WHERE status IN ('received', 'failed', 'held');
 --> statement-breakpoint
@@ -141,6 +146,9 @@ CREATE TABLE customers (
   updated_at timestamptz NOT NULL,
   PRIMARY KEY (company_id, id)
 );
+--> statement-breakpoint
+-- The customer list, newest first.
+CREATE INDEX customers_by_age ON customers (company_id, created_at DESC, id DESC);
 --> statement-breakpoint
 CREATE INDEX customers_by_provider_id ON customers (company_id, provider_customer_id);
 --> statement-breakpoint
@@ -261,7 +269,6 @@ CREATE TABLE incentives (
   case_id text COLLATE "C" NOT NULL,
   customer_id text COLLATE "C" NOT NULL,
   incentive jsonb NOT NULL,
-  status text NOT NULL CHECK (status IN ('applying', 'applied', 'refused')),
   receipt_id text,
   created_at timestamptz NOT NULL,
   PRIMARY KEY (company_id, id)

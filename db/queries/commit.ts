@@ -1,10 +1,9 @@
 /** Writing what was folded and decided: state, projections, plans and receipts in one transaction, or none of them. */
-import { and, eq, inArray, notInArray, sql } from "drizzle-orm"
+import { and, eq, inArray, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
-import { causeOf } from "../../shared/domain/cause.ts"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
-import { type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
+import type { CustomerState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import {
   consents,
@@ -12,12 +11,11 @@ import {
   customerPii,
   customers,
   facts as factsTable,
+  incentives,
   nudges as nudgesTable,
-  payments,
-  recoveryCases,
-  subscriptions,
   webhookEvents,
 } from "../schema.ts"
+import { fromInserted, projectionStatements } from "./projections.ts"
 
 export interface CustomerKey {
   readonly companyId: string
@@ -72,7 +70,8 @@ export async function commit(db: Db, work: Commit): Promise<void> {
       .update(customers)
       .set({ version: work.expectedVersion + 1, state: work.state, updatedAt: new Date(work.now) })
       .where(and(eq(customers.companyId, companyId), eq(customers.id, customerId))),
-    ...projectionStatements(db, work),
+    ...projectionStatements(db, work.key, work.state, work.projected),
+    ...ownFactStatements(db, work),
     ...nudgeStatements(db, work),
     ...contactStatements(db, work),
   ]
@@ -129,174 +128,30 @@ const factRow = ({ key, now }: Commit, { id, occurredAt, ...body }: Fact) => ({
   body,
 })
 
-/** Rows whose source changed; all of them when it is not known what is projected, and then nothing else may stay. */
-function projectionStatements(db: Db, { key, state, projected }: Commit): BatchItem<"pg">[] {
-  const scope = { companyId: key.companyId, customerId: key.customerId, provider: key.provider }
-  const caseRow = (entry: CustomerState["cases"][number], from: CustomerState) => ({
-    ...scope,
-    id: entry.id,
-    kind: entry.kind,
-    status: entry.status,
-    subscriptionId: entry.subscriptionId,
-    invoiceId: entry.invoiceId,
-    amountMinor: entry.amountMinor,
-    recoveredMinor: entry.recoveredMinor,
-    currency: entry.currency,
-    declineCode: entry.declineCode,
-    failureCount: failureCountOf(entry),
-    cause: causeOf(entry, from),
-    openedAt: new Date(entry.openedAt),
-    closedAt: dateOrNull(entry.closedAt),
+/** Rows that our own facts leave beside the ledger: whether the member may be written to, and what was given away. */
+function ownFactStatements(db: Db, { key, facts }: Commit): BatchItem<"pg">[] {
+  const { companyId, customerId } = key
+  return facts.flatMap((fact): BatchItem<"pg">[] => {
+    const at = new Date(fact.occurredAt)
+    if (fact.kind === "opted_out") {
+      const consent = {
+        companyId,
+        customerId,
+        purpose: "recovery_messages",
+        isGranted: false,
+        via: fact.via,
+        changedAt: at,
+      }
+      return [db.insert(consents).values(consent).onConflictDoNothing()]
+    }
+    if (fact.kind === "incentive_applied") {
+      const { id, caseId, incentive, providerReceiptId: receiptId } = fact
+      const given = { companyId, customerId, id, caseId, incentive, receiptId, createdAt: at }
+      return [db.insert(incentives).values(given).onConflictDoNothing()]
+    }
+    return []
   })
-  const subscriptionRow = (entry: CustomerState["subscriptions"][string]) => ({
-    ...scope,
-    id: entry.id,
-    status: entry.status,
-    currency: entry.currency,
-    items: entry.items,
-    startedAt: dateOrNull(entry.startedAt),
-    currentPeriodEnd: dateOrNull(entry.currentPeriodEnd),
-    trialEnd: dateOrNull(entry.trialEnd),
-    cancelAt: dateOrNull(entry.cancelAt),
-    endedAt: dateOrNull(entry.endedAt),
-  })
-  const paymentRow = (entry: CustomerState["payments"][string]) => ({
-    ...scope,
-    invoiceId: entry.invoiceId,
-    subscriptionId: entry.subscriptionId,
-    status: entry.status,
-    amountMinor: entry.amountMinor,
-    currency: entry.currency,
-    refundedMinor: entry.refundedMinor,
-    how: entry.how,
-    failedAt: dateOrNull(entry.failedAt),
-    paidAt: dateOrNull(entry.paidAt),
-  })
-
-  const cases = changed(
-    state.cases.map((entry) => caseRow(entry, state)),
-    projected?.cases.map((entry) => caseRow(entry, projected)),
-  )
-  const subscriptionRows = changed(
-    Object.values(state.subscriptions).map(subscriptionRow),
-    projected && Object.values(projected.subscriptions).map(subscriptionRow),
-  )
-  const paymentRows = changed(
-    Object.values(state.payments).map(paymentRow),
-    projected && Object.values(projected.payments).map(paymentRow),
-  )
-
-  const statements: BatchItem<"pg">[] = []
-  if (cases.length > 0) {
-    statements.push(
-      db
-        .insert(recoveryCases)
-        .values(cases)
-        .onConflictDoUpdate({
-          target: [recoveryCases.companyId, recoveryCases.id],
-          set: excluded(
-            "subscription_id",
-            "amount_minor",
-            "recovered_minor",
-            "currency",
-            "decline_code",
-            "failure_count",
-            "cause",
-            "opened_at",
-            "closed_at",
-            "status",
-          ),
-          setWhere: eq(recoveryCases.customerId, key.customerId),
-        }),
-    )
-  }
-  if (subscriptionRows.length > 0) {
-    statements.push(
-      db
-        .insert(subscriptions)
-        .values(subscriptionRows)
-        .onConflictDoUpdate({
-          target: [subscriptions.companyId, subscriptions.customerId, subscriptions.id],
-          set: excluded(
-            "status",
-            "currency",
-            "items",
-            "started_at",
-            "current_period_end",
-            "trial_end",
-            "cancel_at",
-            "ended_at",
-          ),
-        }),
-    )
-  }
-  if (paymentRows.length > 0) {
-    statements.push(
-      db
-        .insert(payments)
-        .values(paymentRows)
-        .onConflictDoUpdate({
-          target: [payments.companyId, payments.customerId, payments.invoiceId],
-          set: excluded(
-            "subscription_id",
-            "status",
-            "amount_minor",
-            "currency",
-            "refunded_minor",
-            "how",
-            "failed_at",
-            "paid_at",
-          ),
-        }),
-    )
-  }
-  if (projected === null) {
-    const kept = state.cases.map((entry) => entry.id)
-    statements.push(
-      db
-        .delete(recoveryCases)
-        .where(
-          and(
-            eq(recoveryCases.companyId, key.companyId),
-            eq(recoveryCases.customerId, key.customerId),
-            kept.length > 0 ? notInArray(recoveryCases.id, kept) : undefined,
-          ),
-        ),
-    )
-  }
-  if (state.outreach.optedOutAt !== (projected?.outreach.optedOutAt ?? null) && state.outreach.optedOutAt !== null) {
-    statements.push(
-      db
-        .insert(consents)
-        .values({
-          companyId: key.companyId,
-          customerId: key.customerId,
-          purpose: "recovery_messages",
-          isGranted: false,
-          via: "member",
-          changedAt: new Date(state.outreach.optedOutAt),
-        })
-        .onConflictDoUpdate({
-          target: [consents.companyId, consents.customerId, consents.purpose],
-          set: excluded("is_granted", "via", "changed_at"),
-        }),
-    )
-  }
-  return statements
 }
-
-/** Columns that an upsert takes from the row it was given. The names are column names of ours, never input. */
-const excluded = (...columns: string[]) =>
-  Object.fromEntries(columns.map((column) => [camelCase(column), sql.raw(`excluded.${column}`)]))
-
-const camelCase = (column: string): string => column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-
-function changed<Row>(rows: readonly Row[], projected: readonly Row[] | undefined | null): Row[] {
-  const present = new Set((projected ?? []).map((row) => JSON.stringify(row)))
-  return rows.filter((row) => !present.has(JSON.stringify(row)))
-}
-
-const dateOrNull = (instant: Instant | null): Date | null => (instant === null ? null : new Date(instant))
 
 function nudgeStatements(db: Db, { key, nudges }: Commit): BatchItem<"pg">[] {
   return nudges.map((change) => {
@@ -309,11 +164,11 @@ function nudgeStatements(db: Db, { key, nudges }: Commit): BatchItem<"pg">[] {
           customerId: key.customerId,
           ...nudge,
           dueAt: new Date(nudge.dueAt),
-          sentAt: dateOrNull(nudge.sentAt),
+          sentAt: null,
         })
         .onConflictDoUpdate({
           target: [nudgesTable.companyId, nudgesTable.id],
-          set: excluded("status", "reason", "due_at"),
+          set: { status: sql`excluded.status`, reason: sql`excluded.reason`, dueAt: sql`excluded.due_at` },
           setWhere: eq(nudgesTable.status, "suppressed"),
         })
     }
@@ -323,7 +178,7 @@ function nudgeStatements(db: Db, { key, nudges }: Commit): BatchItem<"pg">[] {
       .set({
         ...rest,
         ...(dueAt !== undefined && { dueAt: new Date(dueAt) }),
-        ...(sentAt !== undefined && { sentAt: dateOrNull(sentAt) }),
+        ...(sentAt !== undefined && { sentAt: sentAt === null ? null : new Date(sentAt) }),
         ...(change.releaseLease && { leaseOwner: null, leaseUntil: null }),
       })
       .where(and(eq(nudgesTable.companyId, key.companyId), eq(nudgesTable.id, change.id)))
@@ -338,7 +193,7 @@ function contactStatements(db: Db, { key, contact, now }: Commit): BatchItem<"pg
     .values({ ...owner, sealed: contact.sealed, updatedAt: new Date(now) })
     .onConflictDoUpdate({
       target: [customerPii.companyId, customerPii.customerId],
-      set: excluded("sealed", "updated_at"),
+      set: fromInserted(customerPii, "companyId", "customerId"),
     })
   return contact.newWrappedKey === null
     ? [write]

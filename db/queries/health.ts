@@ -1,8 +1,6 @@
 /** What monitors ask: times and counts over all tenants, and nothing that belongs to one of them. */
-import { NeonDbError } from "@neondatabase/serverless"
 import { sql } from "drizzle-orm"
-import { DrizzleQueryError } from "drizzle-orm/errors"
-import { type Db, databaseFailure } from "../client.ts"
+import type { Db } from "../client.ts"
 
 /** Asks Postgres for nothing. Throws while it is away. */
 export async function ping(db: Db): Promise<void> {
@@ -56,7 +54,3 @@ type WorkJson = {
   readonly held: number
   readonly oldestPendingAt: string | null
 }
-
-/** Whether this error says that Postgres did not answer, and not that it refused or that our own code is wrong. */
-export const isDatabaseAway = (error: unknown): boolean =>
-  (error instanceof NeonDbError || error instanceof DrizzleQueryError) && databaseFailure(error) === "outcome_unknown"

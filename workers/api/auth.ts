@@ -4,7 +4,6 @@
  */
 import type { Context, MiddlewareHandler } from "hono"
 import { findApiKey } from "../../db/queries/companies.ts"
-import { isDatabaseAway } from "../../db/queries/health.ts"
 import { areEqual, sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
@@ -78,10 +77,7 @@ type Entry = { readonly owner: KeyOwner; readonly atMs: number }
 const knownKeys = new Map<string, Entry>()
 const strangeKeys = new Map<string, Entry>()
 
-/**
- * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's,
- * UNAVAILABLE while keys cannot be looked up.
- */
+/** Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's. */
 export async function authenticate(services: Services, headers: Headers): Promise<Principal> {
   const { config } = services
   const key = bearerKey(headers.get("authorization"))
@@ -111,30 +107,14 @@ async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOw
   const nowMs = now().getTime()
   const entry = knownKeys.get(name) ?? strangeKeys.get(name)
   if (entry && nowMs >= entry.atMs && nowMs - entry.atMs < REMEMBERED_MS) return entry.owner
-  try {
-    const owner = await findApiKey(db, digest)
-    knownKeys.delete(name)
-    strangeKeys.delete(name)
-    const keys = owner === null ? strangeKeys : knownKeys
-    if (keys.size >= ENTRIES_MAX) keys.clear()
-    keys.set(name, { owner, atMs: nowMs })
-    return owner
-  } catch (error) {
-    if (isDatabaseAway(error)) throw unavailable(error)
-    throw error
-  }
+  const owner = await findApiKey(db, digest)
+  knownKeys.delete(name)
+  strangeKeys.delete(name)
+  const keys = owner === null ? strangeKeys : knownKeys
+  if (keys.size >= ENTRIES_MAX) keys.clear()
+  keys.set(name, { owner, atMs: nowMs })
+  return owner
 }
-
-/** Seconds after which an outage is worth another try. */
-const RETRY_AFTER_SECONDS = 10
-
-/** The refusal while Postgres does not answer. */
-export const unavailable = (cause: unknown): AppError =>
-  new AppError("UNAVAILABLE", "The data cannot be reached now. Please try again.", {
-    reason: "database_away",
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-    cause,
-  })
 
 /** Proves who calls before anything else of the API runs. */
 export async function setPrincipal(c: Context<AppEnv>): Promise<void> {

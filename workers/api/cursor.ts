@@ -17,7 +17,9 @@ export function decodeCursor(cursor: string): ListPosition | null {
     const parts: unknown = JSON.parse(fromUtf8(bytes))
     if (!Array.isArray(parts) || parts.length !== 2) return null
     const [time, id]: unknown[] = parts
-    if (typeof time !== "string" || typeof id !== "string" || id === "" || id.includes("\0")) return null
+    if (typeof time !== "string" || typeof id !== "string") return null
+    // What Postgres would refuse as a time or a text must not come so far.
+    if (!/^[12]\d{3}-/.test(time) || id === "" || id.includes("\0") || !id.isWellFormed()) return null
     const at = new Date(time)
     return Number.isNaN(at.getTime()) || at.toISOString() !== time ? null : { at, id }
   } catch {

@@ -2,7 +2,6 @@
 import { Hono } from "hono"
 import { z } from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
-import type { EventStatus } from "../../db/schema.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
@@ -10,7 +9,14 @@ import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
 
-const STATUSES = ["received", "held", "processed", "unhandled", "failed", "dead"] as const satisfies EventStatus[]
+const STATUSES = [
+  "received",
+  "held",
+  "processed",
+  "unhandled",
+  "failed",
+  "dead",
+] as const satisfies EventRow["status"][]
 
 export const PROVIDERS = ["stripe", "whop"] as const satisfies ProviderName[]
 

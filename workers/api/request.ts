@@ -20,7 +20,7 @@ export const idText = z
   .string()
   .min(1)
   .max(400)
-  .regex(/^[^\p{Cc}]+$/u, "expected an id")
+  .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected an id")
 
 /** Parameters that every list takes. */
 export const pageFields = {

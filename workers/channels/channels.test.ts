@@ -121,9 +121,17 @@ describe.each(Object.keys(makers))("%s", (name) => {
     expect(recorded.length).toBe(name === "dm" ? 2 : 1)
   })
 
-  test.each([408, 429, 500, 502, 503, 504, 521, 523, 525, 526, 530])("tries again later after %i", async (status) => {
+  test.each([408, 429, 500, 503, 521, 523, 525, 526, 530])("tries again later after %i", async (status) => {
     answer = reply(status)
     expect(await sendBy(name)).toEqual({ kind: "retry", reason: `http_${status}`, retryAfterMs: null })
+  })
+
+  test.each([502, 504, 520, 522])("cannot know after %i from something in between", async (status) => {
+    answer = (response, request) =>
+      request.path.endsWith("/dm_channels")
+        ? reply(200, { id: "feed_1" })(response, request)
+        : reply(status)(response, request)
+    expect(await sendBy(name)).toEqual({ kind: "unknown", reason: `http_${status}` })
   })
 
   test.each([400, 401, 403, 404, 410, 413, 422])("gives up after %i", async (status) => {

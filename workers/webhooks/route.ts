@@ -32,8 +32,9 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   const receivedAt = services.now()
   const rawBody = await readBounded(c.req.raw, BODY_BYTES_MAX)
   const headers = c.req.raw.headers
-  const secrets = await secretsFor(services, provider.name, path)
+  const { secrets, isCertain } = await secretsFor(services, provider.name, path)
   const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
+  if (!verified?.ok && !isCertain) throw notNow("secrets_not_read")
   if (!verified?.ok) {
     throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
       reason: verified?.error.reason ?? "no_secret_configured",
@@ -44,6 +45,12 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   const isDuplicate = await store(services, read)
   return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
 })
+
+const notNow = (reason: string): AppError =>
+  new AppError("UNAVAILABLE", "The event could not be taken in now. Please send it again.", {
+    reason,
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  })
 
 /** Postgres, else the second sink, else 503: answers whether the event was there already. */
 async function store(services: Services, read: ReadDelivery): Promise<boolean> {
@@ -61,25 +68,26 @@ async function store(services: Services, read: ReadDelivery): Promise<boolean> {
   }
   const sink = await park(services, read)
   if (sink === null) {
-    throw new AppError("UNAVAILABLE", "The event could not be stored now. Please send it again.", {
-      reason: "no_sink",
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-    })
+    throw notNow("no_sink")
   }
   log.info("webhook_parked", { ...fields, sink })
   return false
 }
 
-/** A company's own secrets cannot be read while Postgres is away; the deployment's may still fit. */
-async function secretsFor(services: Services, provider: ProviderName, path: string | null): Promise<readonly string[]> {
+/**
+ * The secrets of the endpoint. While Postgres is away a company's own cannot be read; then the deployment's are tried, and
+ * `isCertain: false` says that a delivery they do not fit may still be genuine.
+ */
+async function secretsFor(
+  services: Services,
+  provider: ProviderName,
+  path: string | null,
+): Promise<{ readonly secrets: readonly string[]; readonly isCertain: boolean }> {
   try {
-    return await signingSecrets(services, provider, path)
+    return { secrets: await signingSecrets(services, provider, path), isCertain: true }
   } catch (error) {
     if (error instanceof AppError) throw error
     services.log.warn("secrets_not_read", { provider, error })
-    throw new AppError("UNAVAILABLE", "The event could not be checked now. Please send it again.", {
-      reason: "secrets_not_read",
-      retryAfterSeconds: RETRY_AFTER_SECONDS,
-    })
+    return { secrets: services.config.providers[provider].webhookSecrets, isCertain: false }
   }
 }

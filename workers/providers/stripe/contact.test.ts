@@ -16,7 +16,11 @@ describe("contact", () => {
 
   test("from an invoice says only what there is", () => {
     const object = { ...INVOICE, customer_email: "ann@example.com", customer_name: "Ann", customer_phone: null }
-    expect(contactOf("invoice.updated", object)).toEqual({ email: "ann@example.com", name: "Ann" })
+    expect(contactOf("invoice.updated", object)).toEqual({
+      email: "ann@example.com",
+      name: "Ann",
+      isCopy: true,
+    })
     expect(deliveryOf(event("invoice.updated", INVOICE)).unhandled).toBe("not used")
   })
 

@@ -99,6 +99,14 @@ describe("an incentive", () => {
     expect(calls).toEqual([])
   })
 
+  test("whose reply was lost is not tried again, since the days may have been added", async () => {
+    const lost: typeof fetch = async () => {
+      throw new TypeError("Network connection lost.")
+    }
+    expect(await failureOf(apiWith(lost).applyIncentive(sevenDays))).toMatchObject({ retry: false, status: null })
+    expect((await failureOf(apiWith(answering({}, 503).fetch).applyIncentive(sevenDays))).retry).toBe(true)
+  })
+
   test("for a membership that Whop does not know is not tried again", async () => {
     const error = await failureOf(apiWith(answering({}, 404).fetch).applyIncentive(sevenDays))
     expect(error).toMatchObject({ retry: false, status: 404 })

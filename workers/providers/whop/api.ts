@@ -3,8 +3,8 @@
  * time: it weighs more than this whole folder and knows no time-out per call.
  *
  * Trade-off: Whop documents `Idempotency-Key` for the calls that change a membership (docs.whop.com/api-reference/
- * memberships/extend-membership); for `add_free_days`, which the SDK calls, the key is sent but not documented. A lost
- * reply may therefore add the days twice; not trying again would lose the promised days in every outage.
+ * memberships/extend-membership); for `add_free_days`, which the SDK calls, the key is sent but not documented. A call whose
+ * reply was lost is therefore not made again: days given twice cost more than a message that does not promise them.
  */
 import { z } from "zod"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
@@ -74,7 +74,10 @@ export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: 
         throw refusal("the idempotency key has a form we do not send")
       }
       const path = `/memberships/${id}/add_free_days`
-      const membership = await call({ path, post: { free_days: days }, idempotencyKey, reply: membershipReply })
+      const request = { path, post: { free_days: days }, idempotencyKey, reply: membershipReply }
+      const membership = await call(request).catch((error: unknown) => {
+        throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error
+      })
       if (membership === null) throw new ProviderApiError("Whop: no such membership", { retry: false, status: 404 })
       return { receiptId: null } // Whop answers with the membership; there is no receipt of the days
     },
@@ -88,6 +91,9 @@ export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: 
     },
   }
 }
+
+const isLostReply = (error: unknown): boolean =>
+  error instanceof ProviderApiError && error.status === null && error.retry
 
 /** A dispute names the user within its payment, everything else itself. */
 function ownerOf(object: JsonObject): { readonly customer: string; readonly objects: readonly string[] } | null {

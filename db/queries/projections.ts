@@ -1,0 +1,141 @@
+/** State as rows that queries can use. Rows are written when what they show has changed, and as a whole when that is not known. */
+import { and, eq, getTableColumns, notInArray, type SQL, sql } from "drizzle-orm"
+import type { BatchItem } from "drizzle-orm/batch"
+import type { PgTable } from "drizzle-orm/pg-core"
+import { causeOf } from "../../shared/domain/cause.ts"
+import type { Instant, ProviderName } from "../../shared/domain/facts.ts"
+import { type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
+import type { Db } from "../client.ts"
+import { payments, recoveryCases, subscriptions } from "../schema.ts"
+
+/** Whose rows. */
+export interface Scope {
+  readonly companyId: string
+  readonly customerId: string
+  readonly provider: ProviderName
+}
+
+/**
+ * Statements that bring the rows of a customer up to `state`. `projected` is the state they show now; null: not known, so
+ * all are written, and cases that are in no ledger any more go.
+ */
+export function projectionStatements(
+  db: Db,
+  scope: Scope,
+  state: CustomerState,
+  projected: CustomerState | null,
+): BatchItem<"pg">[] {
+  const rows = rowsOf(scope, state)
+  const shown = projected && rowsOf(scope, projected)
+  const cases = changed(rows.cases, shown?.cases)
+  const subscriptionRows = changed(rows.subscriptions, shown?.subscriptions)
+  const paymentRows = changed(rows.payments, shown?.payments)
+
+  const statements: BatchItem<"pg">[] = []
+  if (cases.length > 0) {
+    const target = [recoveryCases.companyId, recoveryCases.id]
+    // An id that another customer's case has already is not taken over.
+    const setWhere = eq(recoveryCases.customerId, scope.customerId)
+    statements.push(
+      db
+        .insert(recoveryCases)
+        .values(cases)
+        .onConflictDoUpdate({ target, set: fromInserted(recoveryCases, "companyId", "id", "customerId"), setWhere }),
+    )
+  }
+  if (subscriptionRows.length > 0) {
+    const target = [subscriptions.companyId, subscriptions.customerId, subscriptions.id]
+    statements.push(
+      db
+        .insert(subscriptions)
+        .values(subscriptionRows)
+        .onConflictDoUpdate({ target, set: fromInserted(subscriptions, "companyId", "customerId", "id") }),
+    )
+  }
+  if (paymentRows.length > 0) {
+    const target = [payments.companyId, payments.customerId, payments.invoiceId]
+    statements.push(
+      db
+        .insert(payments)
+        .values(paymentRows)
+        .onConflictDoUpdate({ target, set: fromInserted(payments, "companyId", "customerId", "invoiceId") }),
+    )
+  }
+  if (projected === null) statements.push(forgetCasesBut(db, scope, rows.cases))
+  return statements
+}
+
+/** The columns of an upsert that take what the insert brought: all but those named. */
+export function fromInserted<T extends PgTable>(
+  table: T,
+  ...kept: (keyof T["_"]["columns"] & string)[]
+): Record<string, SQL> {
+  const columns = Object.entries(getTableColumns(table)).filter(([name]) => !kept.includes(name))
+  return Object.fromEntries(columns.map(([name, column]) => [name, sql.raw(`excluded.${column.name}`)]))
+}
+
+const forgetCasesBut = (db: Db, { companyId, customerId }: Scope, cases: readonly { readonly id: string }[]) =>
+  db.delete(recoveryCases).where(
+    and(
+      eq(recoveryCases.companyId, companyId),
+      eq(recoveryCases.customerId, customerId),
+      cases.length === 0
+        ? undefined
+        : notInArray(
+            recoveryCases.id,
+            cases.map((entry) => entry.id),
+          ),
+    ),
+  )
+
+function rowsOf(scope: Scope, state: CustomerState) {
+  return {
+    cases: state.cases.map((entry) => ({
+      ...scope,
+      id: entry.id,
+      kind: entry.kind,
+      status: entry.status,
+      subscriptionId: entry.subscriptionId,
+      invoiceId: entry.invoiceId,
+      amountMinor: entry.amountMinor,
+      recoveredMinor: entry.recoveredMinor,
+      currency: entry.currency,
+      declineCode: entry.declineCode,
+      failureCount: failureCountOf(entry),
+      cause: causeOf(entry, state),
+      openedAt: new Date(entry.openedAt),
+      closedAt: dateOrNull(entry.closedAt),
+    })),
+    subscriptions: Object.values(state.subscriptions).map((entry) => ({
+      ...scope,
+      id: entry.id,
+      status: entry.status,
+      currency: entry.currency,
+      items: entry.items,
+      startedAt: dateOrNull(entry.startedAt),
+      currentPeriodEnd: dateOrNull(entry.currentPeriodEnd),
+      trialEnd: dateOrNull(entry.trialEnd),
+      cancelAt: dateOrNull(entry.cancelAt),
+      endedAt: dateOrNull(entry.endedAt),
+    })),
+    payments: Object.values(state.payments).map((entry) => ({
+      ...scope,
+      invoiceId: entry.invoiceId,
+      subscriptionId: entry.subscriptionId,
+      status: entry.status,
+      amountMinor: entry.amountMinor,
+      currency: entry.currency,
+      refundedMinor: entry.refundedMinor,
+      how: entry.how,
+      failedAt: dateOrNull(entry.failedAt),
+      paidAt: dateOrNull(entry.paidAt),
+    })),
+  }
+}
+
+function changed<Row>(rows: readonly Row[], shown: readonly Row[] | undefined | null): Row[] {
+  const present = new Set((shown ?? []).map((row) => JSON.stringify(row)))
+  return rows.filter((row) => !present.has(JSON.stringify(row)))
+}
+
+const dateOrNull = (instant: Instant | null): Date | null => (instant === null ? null : new Date(instant))
