@@ -28,17 +28,31 @@ export async function prepareDatabase(adminUrl: string, companyId: string): Prom
   })
 }
 
-/** Empties every table and puts the company back. */
+/** Postgres chose this transaction to give way to another. */
+const DEADLOCK = "40P01"
+const ATTEMPTS_MAX = 10
+
+/** Empties every table and puts the company back. Work of the Worker that is under way may be in the way for a moment. */
 export async function emptyDatabase(adminUrl: string, companyId: string): Promise<void> {
-  await asAdmin(adminUrl, async (query) => {
-    await query(`DO $$ DECLARE names text; BEGIN
-      SELECT string_agg(format('%I', c.relname), ', ') INTO names FROM pg_class c
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition;
-      EXECUTE 'TRUNCATE ' || names;
-    END $$`)
-    await addCompany(query, companyId)
-  })
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await asAdmin(adminUrl, async (query) => {
+        await query(TRUNCATE_ALL)
+        await addCompany(query, companyId)
+      })
+      return
+    } catch (error) {
+      const isInTheWay = error instanceof pg.DatabaseError && error.code === DEADLOCK
+      if (!isInTheWay || attempt === ATTEMPTS_MAX) throw error
+    }
+  }
 }
+
+const TRUNCATE_ALL = `DO $$ DECLARE names text; BEGIN
+  SELECT string_agg(format('%I', c.relname), ', ') INTO names FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition;
+  EXECUTE 'TRUNCATE ' || names;
+END $$`
 
 type Query = (text: string, values?: readonly unknown[]) => Promise<unknown>
 

@@ -342,6 +342,8 @@ DECLARE
   v_from date;
   v_made integer := 0;
 BEGIN
+  -- Both heartbeats of the scheduler call this in the same second; the second finds everything made.
+  PERFORM pg_advisory_xact_lock(hashtextextended('ensure_partitions', 0));
   FOREACH v_table IN ARRAY ARRAY['webhook_events', 'facts'] LOOP
     FOR v_offset IN 0..least(p_months_ahead, 24) LOOP
       v_from := (date_trunc('month', p_now AT TIME ZONE 'UTC') + make_interval(months => v_offset))::date;

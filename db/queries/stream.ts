@@ -85,18 +85,22 @@ export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<Stre
   return streamFrom(event.companyId, result)
 }
 
-/** The event as the database's functions take it: with the rank of each fact beside it. */
-const deliveryJson = ({
-  facts,
-  account,
-  ...rest
-}: Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: string }) =>
-  JSON.stringify({
+/**
+ * The event as the database's functions take it: with the rank of each fact beside it. Postgres holds no NUL and no half
+ * of a surrogate pair; both stand as U+FFFD here and unchanged in the sealed payload.
+ */
+function deliveryJson(event: Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: string }): string {
+  const { facts, account, ...rest } = event
+  const delivery = {
     ...rest,
     eventId: rest.id,
     account: account ?? "",
     facts: facts.map(({ id, occurredAt, ...body }) => ({ id, occurredAt, rank: rankOf(body.kind), body })),
-  })
+  }
+  return JSON.stringify(delivery, (_, value: unknown) =>
+    typeof value === "string" ? value.toWellFormed().replaceAll("\u0000", "\ufffd") : value,
+  )
+}
 
 /** Reads a customer's stream; null when there is no such customer. `whole` reads the ledger from its beginning. */
 export async function loadStream(

@@ -169,4 +169,24 @@ describe("what is only strange", () => {
     expect(await sql("select status from recovery_cases")).toEqual([{ status: "open" }])
     await reset()
   })
+
+  test("NUL and half a surrogate pair in what becomes a column or a fact are stored too", async () => {
+    const odd = "a\u0000b\ud800c"
+    const customer = fresh("cus")
+    const charge = {
+      id: fresh("ch"),
+      object: "charge",
+      customer,
+      amount: 1999,
+      currency: "usd",
+      status: "failed",
+      failure_code: odd,
+      payment_intent: fresh("pi"),
+    }
+    const event = envelope("charge.failed", new Date(now * 1000), fresh("evt"), charge)
+    expect((await sendStripe({ ...event, api_version: odd })).status).toBe(200)
+    await settled()
+    expect(await sql("select status, error from webhook_events")).toEqual([{ status: "processed", error: null }])
+    await reset()
+  })
 })

@@ -1,4 +1,6 @@
 /** Record and advance: what happens to every believed delivery, wherever it came from. */
+import type { Stream } from "../../db/queries/stream.ts"
+import { holdEvent } from "../../db/queries/unfinished.ts"
 import type { Services } from "../services.ts"
 import { type AcceptedDelivery, acceptDelivery, type ReadDelivery } from "./accept.ts"
 import { advance } from "./advance.ts"
@@ -10,7 +12,15 @@ export async function ingest(
 ): Promise<AcceptedDelivery & { readonly follow: (() => Promise<void>) | null }> {
   const accepted = await acceptDelivery(services, read)
   const { stream } = accepted.recorded
-  return { ...accepted, follow: stream === null ? null : () => advance(services, stream, workOf(read)) }
+  return { ...accepted, follow: stream === null ? null : () => follow(services, accepted.companyId, stream, read) }
+}
+
+/** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */
+async function follow(services: Services, companyId: string, stream: Stream, read: ReadDelivery): Promise<void> {
+  const work = workOf(read)
+  const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await services.switches({ isFreshNeeded: true })
+  if (isProcessing) return advance(services, stream, work)
+  for (const event of work.events) await holdEvent(services.db, companyId, event)
 }
 
 /** What processing a delivery comes to, beside its facts. */

@@ -42,7 +42,7 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   }
 
   const read = await readDelivery(services, { provider: provider.name, path, rawBody, headers, receivedAt })
-  const isDuplicate = await store(services, read)
+  const isDuplicate = isCertain ? await store(services, read) : await parkOnly(services, read)
   return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
 })
 
@@ -66,11 +66,14 @@ async function store(services: Services, read: ReadDelivery): Promise<boolean> {
     if (error instanceof AppError) throw error
     log.warn("webhook_not_recorded", { ...fields, error })
   }
+  return parkOnly(services, read)
+}
+
+/** The second sink, else 503. Whether the event was there already cannot be known now. */
+async function parkOnly(services: Services, read: ReadDelivery): Promise<false> {
   const sink = await park(services, read)
-  if (sink === null) {
-    throw notNow("no_sink")
-  }
-  log.info("webhook_parked", { ...fields, sink })
+  if (sink === null) throw notNow("no_sink")
+  services.log.info("webhook_parked", { provider: read.provider, eventId: read.eventId, sink })
   return false
 }
 
