@@ -89,8 +89,8 @@ BEGIN
       'id', v_customer.id, 'provider', v_customer.provider, 'providerCustomerId', v_customer.provider_customer_id,
       'version', v_customer.version, 'createdAt', v_customer.created_at
     ),
-    'state', CASE WHEN v_position IS NOT NULL THEN v_customer.state END,
-    'hasSnapshot', v_customer.state IS NOT NULL,
+    'state', v_customer.state,
+    'isWhole', v_position IS NULL,
     'facts', coalesce(v_facts, '[]'::jsonb),
     'nudges', coalesce((
       SELECT jsonb_agg(jsonb_build_object(

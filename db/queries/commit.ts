@@ -31,8 +31,8 @@ export interface Commit {
   readonly expectedVersion: number
   readonly now: Instant
   readonly state: CustomerState
-  /** The state the projections show already; null: unknown, so all of them are written anew. */
-  readonly projected: CustomerState | null
+  /** The state as it was read, which the projections show. */
+  readonly projected: CustomerState
   /** Our own facts: receipts, plans, refusals. */
   readonly facts: readonly Fact[]
   readonly nudges: readonly NudgeChange[]

@@ -1,5 +1,5 @@
-/** State as rows that queries can use. Rows are written when what they show has changed, and as a whole when that is not known. */
-import { and, eq, getTableColumns, notInArray, type SQL, sql } from "drizzle-orm"
+/** State as rows that queries can use; a row is written when what it shows has changed. */
+import { and, eq, getTableColumns, inArray, type SQL, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import type { PgTable } from "drizzle-orm/pg-core"
 import { causeOf } from "../../shared/domain/cause.ts"
@@ -16,20 +16,20 @@ export interface Scope {
 }
 
 /**
- * Statements that bring the rows of a customer up to `state`. `projected` is the state they show now; null: not known, so
- * all are written, and cases that are in no ledger any more go.
+ * Statements that bring the rows of a customer from `projected`, the state they show now, to `state`. A case that is in no
+ * ledger any more, because a late fact told it differently, goes.
  */
 export function projectionStatements(
   db: Db,
   scope: Scope,
   state: CustomerState,
-  projected: CustomerState | null,
+  projected: CustomerState,
 ): BatchItem<"pg">[] {
   const rows = rowsOf(scope, state)
-  const shown = projected && rowsOf(scope, projected)
-  const cases = changed(rows.cases, shown?.cases)
-  const subscriptionRows = changed(rows.subscriptions, shown?.subscriptions)
-  const paymentRows = changed(rows.payments, shown?.payments)
+  const shown = rowsOf(scope, projected)
+  const cases = changed(rows.cases, shown.cases)
+  const subscriptionRows = changed(rows.subscriptions, shown.subscriptions)
+  const paymentRows = changed(rows.payments, shown.payments)
 
   const statements: BatchItem<"pg">[] = []
   if (cases.length > 0) {
@@ -61,7 +61,8 @@ export function projectionStatements(
         .onConflictDoUpdate({ target, set: fromInserted(payments, "companyId", "customerId", "invoiceId") }),
     )
   }
-  if (projected === null) statements.push(forgetCasesBut(db, scope, rows.cases))
+  const gone = shown.cases.filter((before) => !rows.cases.some((entry) => entry.id === before.id))
+  if (gone.length > 0) statements.push(deleteCases(db, scope, gone))
   return statements
 }
 
@@ -74,19 +75,18 @@ export function fromInserted<T extends PgTable>(
   return Object.fromEntries(columns.map(([name, column]) => [name, sql.raw(`excluded.${column.name}`)]))
 }
 
-const forgetCasesBut = (db: Db, { companyId, customerId }: Scope, cases: readonly { readonly id: string }[]) =>
-  db.delete(recoveryCases).where(
-    and(
-      eq(recoveryCases.companyId, companyId),
-      eq(recoveryCases.customerId, customerId),
-      cases.length === 0
-        ? undefined
-        : notInArray(
-            recoveryCases.id,
-            cases.map((entry) => entry.id),
-          ),
-    ),
-  )
+const deleteCases = (db: Db, { companyId, customerId }: Scope, cases: readonly { readonly id: string }[]) => {
+  const ids = cases.map((entry) => entry.id)
+  return db
+    .delete(recoveryCases)
+    .where(
+      and(
+        eq(recoveryCases.companyId, companyId),
+        eq(recoveryCases.customerId, customerId),
+        inArray(recoveryCases.id, ids),
+      ),
+    )
+}
 
 function rowsOf(scope: Scope, state: CustomerState) {
   return {
@@ -133,8 +133,8 @@ function rowsOf(scope: Scope, state: CustomerState) {
   }
 }
 
-function changed<Row>(rows: readonly Row[], shown: readonly Row[] | undefined | null): Row[] {
-  const present = new Set((shown ?? []).map((row) => JSON.stringify(row)))
+function changed<Row>(rows: readonly Row[], shown: readonly Row[]): Row[] {
+  const present = new Set(shown.map((row) => JSON.stringify(row)))
   return rows.filter((row) => !present.has(JSON.stringify(row)))
 }
 

@@ -17,10 +17,10 @@ export interface CustomerRef {
 export interface Stream {
   readonly companyId: string
   readonly customer: CustomerRef
-  /** The stored snapshot, or null when `facts` is the whole ledger. */
+  /** The state as it is stored, which the projections show; null: nothing was folded yet. */
   readonly snapshot: CustomerState | null
-  /** True when the customer has a stored snapshot, be it used here or not. */
-  readonly hasSnapshot: boolean
+  /** True when `facts` is the whole ledger, false when it is what comes after the snapshot. */
+  readonly isWhole: boolean
   /** In ledger order. */
   readonly facts: readonly Fact[]
   readonly nudges: readonly Nudge[]
@@ -128,7 +128,7 @@ type StreamRow = { readonly stream: StreamJson | null }
 type StreamJson = {
   readonly customer: CustomerRef
   readonly state: CustomerState | null
-  readonly hasSnapshot: boolean
+  readonly isWhole: boolean
   readonly facts: readonly { readonly id: string; readonly occurredAt: string; readonly body: FactBody }[]
   readonly nudges: readonly Nudge[]
   readonly settings: unknown
@@ -140,7 +140,7 @@ const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
   companyId,
   customer: json.customer,
   snapshot: json.state,
-  hasSnapshot: json.hasSnapshot,
+  isWhole: json.isWhole,
   facts: inLedgerOrder(
     json.facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })),
   ),

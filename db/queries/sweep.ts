@@ -77,6 +77,9 @@ export async function tieToCustomer(
 }
 
 /** Makes the partitions of this month and of those ahead. */
-export async function ensurePartitions(db: Db, now: Date, monthsAhead: number): Promise<void> {
-  await db.execute(sql`select ensure_partitions(${now.toISOString()}, ${monthsAhead})`)
+export async function ensurePartitions(db: Db, now: Date, monthsAhead: number): Promise<number> {
+  const { rows } = await db.execute<{ made: number }>(
+    sql`select ensure_partitions(${now.toISOString()}, ${monthsAhead}) as made`,
+  )
+  return rows[0]?.made ?? 0
 }

@@ -46,3 +46,24 @@ export async function noteFailure(
       ),
   ])
 }
+
+/** Puts aside an event that was to be processed when processing was switched off; it is drained once that is on again. */
+export async function holdEvent(
+  db: Db,
+  companyId: string,
+  { id, receivedAt }: { readonly id: string; readonly receivedAt: string },
+): Promise<void> {
+  await inCompany(db, companyId, [
+    db
+      .update(webhookEvents)
+      .set({ status: "held", nextAttemptAt: null })
+      .where(
+        and(
+          eq(webhookEvents.companyId, companyId),
+          eq(webhookEvents.id, id),
+          eq(webhookEvents.receivedAt, new Date(receivedAt)),
+          eq(webhookEvents.status, "received"),
+        ),
+      ),
+  ])
+}

@@ -105,9 +105,12 @@ export async function eventually<T>(check: () => Promise<T | null | undefined | 
   }
 }
 
+/** What lost every race is left to the sweeper, which comes once a minute to what is a minute old. */
+const SETTLED_SECONDS = 130
+
 /** Waits until no event is waiting to be folded. */
 export const settled = (): Promise<true> =>
   eventually(async () => {
     const [row] = await sql<{ left: string }>("select count(*) as left from webhook_events where status = 'received'")
     return row?.left === "0"
-  })
+  }, SETTLED_SECONDS)

@@ -73,7 +73,7 @@ const streamOf = (companyId: string, row: CustomerRow): Stream => ({
   companyId,
   customer: { id: row.id, provider: row.provider, providerCustomerId: row.providerCustomerId, version: 0 },
   snapshot: null,
-  hasSnapshot: false,
+  isWhole: false,
   facts: [],
   nudges: [],
   settings: null,

@@ -84,7 +84,7 @@ async function planOnce(
     expectedVersion: stream.customer.version,
     now,
     state,
-    projected: stream.snapshot ?? (stream.hasSnapshot ? null : EMPTY_STATE),
+    projected: stream.snapshot ?? EMPTY_STATE,
     facts: [
       {
         kind: "nudge_planned",

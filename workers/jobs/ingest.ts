@@ -22,7 +22,9 @@ export async function bringBack(services: Services, sealed: string): Promise<Job
     const { companyId, recorded, follow } = await ingestDelivery(services, read)
     await follow?.()
     // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.
-    if (!recorded.isNew) await reprocess(services, companyId, read.eventId)
+    // While processing is switched off it is left to the sweeper, which finishes it once that is on again.
+    const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await services.switches({ isFreshNeeded: true })
+    if (!recorded.isNew && isProcessing) await reprocess(services, companyId, read.eventId)
     return done(recorded.isNew ? "stored" : "known_already")
   } catch (error) {
     if (error instanceof SealError || error instanceof z.ZodError) return giveUp("copy_not_ours")

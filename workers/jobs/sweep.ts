@@ -35,7 +35,7 @@ export const sweep = defineJob({
   payload: z.object({}),
   async run(_, services) {
     const switches = await services.switches({ isFreshNeeded: true })
-    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, failed: 0 }
+    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, failed: 0 }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
       try {
@@ -52,7 +52,9 @@ export const sweep = defineJob({
       await part("nudges", () => sendOverdue(services))
     }
     await part("resolved", () => askForCustomers(services))
-    if (services.now().getUTCMinutes() === 0) await ensurePartitions(services.db, services.now(), MONTHS_AHEAD)
+    if (services.now().getUTCMinutes() === 0) {
+      await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
+    }
     return done("swept", counts)
   },
 })

@@ -17,10 +17,11 @@ import { type ContactWord, mergeContact } from "./contact.ts"
 import { enqueueNudges } from "./enqueue.ts"
 
 /** Writers of one customer that lose every race this often leave the rest to the sweeper. */
-const ATTEMPTS_MAX = 6
+const ATTEMPTS_MAX = 12
 
-/** Losers wait a little, each a different while, before they read again. */
-const JITTER_MS = 40
+/** Losers wait a little, each a different while and longer each time, before they read again. */
+const JITTER_MS = 25
+const JITTER_DOUBLINGS_MAX = 4
 
 /** What brought us here; finished when the customer is up to date. */
 export interface Work {
@@ -63,7 +64,9 @@ export async function withRetries<T>(
 }
 
 const pause = (random: number, tries: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, (JITTER_MS * tries * (random + 1)) / 256))
+  new Promise((resolve) =>
+    setTimeout(resolve, (JITTER_MS * 2 ** Math.min(tries, JITTER_DOUBLINGS_MAX) * (random + 1)) / 256),
+  )
 
 async function advanceOnce(services: Services, stream: Stream, work: Work): Promise<readonly Nudge[]> {
   const { config, db } = services
@@ -72,13 +75,8 @@ async function advanceOnce(services: Services, stream: Stream, work: Work): Prom
   const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
   const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
 
-  const isUnchanged =
-    stream.snapshot !== null &&
-    work.ownFacts.length === 0 &&
-    stream.facts.length === 0 &&
-    actions.length === 0 &&
-    !contact
-  if (isUnchanged) {
+  // Whoever was quicker may have folded our facts with its own: then there is nothing to write, and nobody to race.
+  if (actions.length === 0 && contact === null && isSame(state, stream.snapshot)) {
     if (work.events.length > 0) await markProcessed(db, stream.companyId, work.events, now)
     return []
   }
@@ -87,7 +85,7 @@ async function advanceOnce(services: Services, stream: Stream, work: Work): Prom
     expectedVersion: stream.customer.version,
     now,
     state,
-    projected: stream.snapshot ?? (stream.hasSnapshot ? null : EMPTY_STATE),
+    projected: stream.snapshot ?? EMPTY_STATE,
     facts: [...work.ownFacts, ...actions.map((action) => factOf(action, stream, now))],
     nudges: actions.map(changeOf),
     contact,
@@ -96,8 +94,20 @@ async function advanceOnce(services: Services, stream: Stream, work: Work): Prom
   return actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : []))
 }
 
-/** The state of a stream: its snapshot, or nothing, with the facts that come after. */
-export const stateOf = (stream: Stream): CustomerState => fold(stream.facts, stream.snapshot ?? EMPTY_STATE)
+/** The state of a stream: all of its facts folded, or those that come after the snapshot. */
+export const stateOf = (stream: Stream): CustomerState =>
+  fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE))
+
+/** Whether a state is the one that is stored; the database keeps the fields of an object in an order of its own. */
+const isSame = (state: CustomerState, stored: CustomerState | null): boolean =>
+  stored !== null && canonical(state) === canonical(stored)
+
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) =>
+    part !== null && typeof part === "object" && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
 
 /** The company's settings over the defaults. What is stored was checked when it was saved. */
 export const settingsOf = ({ settings }: Pick<Stream, "settings">): CompanySettings => ({

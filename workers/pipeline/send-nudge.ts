@@ -11,6 +11,7 @@ import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
+import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
 import type { Services } from "../services.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
@@ -208,7 +209,7 @@ async function write(services: Services, stream: Stream, owner: string | null, w
     expectedVersion: stream.customer.version,
     now: services.now().toISOString(),
     state: fold(facts, stateOf(stream)),
-    projected: stream.snapshot,
+    projected: stream.snapshot ?? EMPTY_STATE,
     facts,
     nudges: [
       { kind: "set", id: nudgeId, change, releaseLease },
@@ -226,7 +227,7 @@ const afterWrite = (stream: Stream, nudgeId: string, change: Partial<Nudge>): St
   customer: { ...stream.customer, version: stream.customer.version + 1 },
   snapshot: stateOf(stream),
   facts: [],
-  hasSnapshot: true,
+  isWhole: false,
   nudges: stream.nudges.map((nudge) => (nudge.id === nudgeId ? { ...nudge, ...change } : nudge)),
 })
 
