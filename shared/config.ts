@@ -61,6 +61,8 @@ export interface Config {
 
 /** Shorter webhook secrets, signing keys and API keys are guessable, or a slip. */
 const SECRET_CHARS_MIN = 16
+/** On a laptop a secret guards nothing; it must only be there. */
+const LOCAL_SECRET_CHARS_MIN = 4
 /** Tokens of Upstash are longer; this catches blanks and placeholders. */
 const TOKEN_CHARS_MIN = 8
 /** Present in the documented secrets of `.dev.vars.example`, which everybody knows. */
@@ -101,6 +103,7 @@ function halfConfigured(env: Record<string, unknown>): string[] {
 }
 
 function schemaFor(isLocal: boolean) {
+  const secretCharsMin = isLocal ? LOCAL_SECRET_CHARS_MIN : SECRET_CHARS_MIN
   const text = (expected: string, isRight: (value: string) => boolean) =>
     z.string({ error: `expected ${expected}` }).refine(isRight, { error: `expected ${expected}` })
   const baseUrl = text(
@@ -113,8 +116,8 @@ function schemaFor(isLocal: boolean) {
       (value) => isSecret(value, charsMin) && (isLocal || !isDocumented(value)),
     )
   const secrets = text(
-    `secrets of at least ${SECRET_CHARS_MIN} characters, separated by commas, none blank${isLocal ? "" : ", none documented for local use"}`,
-    (value) => splitList(value).every((part) => isSecret(part, SECRET_CHARS_MIN) && (isLocal || !isDocumented(part))),
+    `secrets of at least ${secretCharsMin} characters, separated by commas, none blank${isLocal ? "" : ", none documented for local use"}`,
+    (value) => splitList(value).every((part) => isSecret(part, secretCharsMin) && (isLocal || !isDocumented(part))),
   ).transform(splitList)
   const localOnly = <T extends z.ZodType>(schema: T) =>
     isLocal ? schema.optional() : z.undefined({ error: "expected to be absent outside ENVIRONMENT=local" }).optional()
@@ -140,29 +143,29 @@ function schemaFor(isLocal: boolean) {
     UPSTASH_REDIS_REST_TOKEN: secret(TOKEN_CHARS_MIN),
     QSTASH_URL: baseUrl.default("https://qstash.upstash.io"),
     QSTASH_TOKEN: secret(TOKEN_CHARS_MIN),
-    QSTASH_CURRENT_SIGNING_KEY: secret(SECRET_CHARS_MIN),
-    QSTASH_NEXT_SIGNING_KEY: secret(SECRET_CHARS_MIN),
+    QSTASH_CURRENT_SIGNING_KEY: secret(secretCharsMin),
+    QSTASH_NEXT_SIGNING_KEY: secret(secretCharsMin),
     QSTASH_RETRIES_MAX: wholeNumber(0, 5, 3),
     // The SDK answers to this variable by replacing the configured keys with public ones.
     QSTASH_DEV: z.undefined({ error: "expected to be absent everywhere" }).optional(),
     STRIPE_WEBHOOK_SECRET: secrets.optional(),
-    STRIPE_API_KEY: secret(SECRET_CHARS_MIN).optional(),
+    STRIPE_API_KEY: secret(secretCharsMin).optional(),
     STRIPE_API_URL: baseUrl.default("https://api.stripe.com"),
     WHOP_WEBHOOK_SECRET: secrets.optional(),
-    WHOP_API_KEY: secret(SECRET_CHARS_MIN).optional(),
+    WHOP_API_KEY: secret(secretCharsMin).optional(),
     WHOP_API_URL: baseUrl.default("https://api.whop.com/api/v1"), // as in @whop/sdk
-    SENDGRID_API_KEY: secret(SECRET_CHARS_MIN).optional(),
+    SENDGRID_API_KEY: secret(secretCharsMin).optional(),
     SENDGRID_API_URL: baseUrl.default("https://api.sendgrid.com"),
     EMAIL_FROM: text("an e-mail address, or Name <address>", isMailbox).optional(),
     EMAIL_REPLY_TO: text("an e-mail address, or Name <address>", isMailbox).optional(),
     TWILIO_ACCOUNT_SID: text("AC and 32 hexadecimal digits", (value) => /^AC[0-9a-f]{32}$/i.test(value)).optional(),
-    TWILIO_AUTH_TOKEN: secret(SECRET_CHARS_MIN).optional(),
+    TWILIO_AUTH_TOKEN: secret(secretCharsMin).optional(),
     TWILIO_FROM: text("an E.164 number or a messaging service (MG…)", isTwilioSender).optional(),
     TWILIO_API_URL: baseUrl.default("https://api.twilio.com"),
     SLACK_WEBHOOK_URL: baseUrl.optional(),
     WHOP_COMPANY_ID: text("biz_ and an id", (id) => /^biz_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
     WHOP_EXPERIENCE_ID: text("exp_ and an id", (id) => /^exp_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
-    ADMIN_API_KEY: secret(SECRET_CHARS_MIN),
+    ADMIN_API_KEY: secret(secretCharsMin),
     DEFAULT_COMPANY_ID: text("1 to 64 letters, digits, _ or -", (id) => /^[A-Za-z0-9_-]{1,64}$/.test(id)).optional(),
     ENCRYPTION_KEYS: keyRing(),
     TOKEN_SIGNING_KEYS: keyRing(),

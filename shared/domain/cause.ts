@@ -1,5 +1,5 @@
 /** Who or what a closed case is owed to. One label per case, so that recovered revenue is the sum of its causes. */
-import type { CaseState, CustomerState } from "./state.ts"
+import { type CaseState, type CustomerState, paymentOf } from "./state.ts"
 
 export type Cause =
   | "nudge"
@@ -25,22 +25,20 @@ const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000
  * put in unasked, and only then the provider's own retry.
  */
 export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | null {
-  const { closeReason, closedAt, openedAt } = recoveryCase
+  const { closeReason, closedAt, newCard } = recoveryCase
   if (closeReason === null || closedAt === null) return null
   if (closeReason !== "paid" && closeReason !== "resumed") return closeReason
 
-  const payment = recoveryCase.invoiceId === null ? undefined : state.payments[recoveryCase.invoiceId]
-  if (payment?.how === "out_of_band") return "out_of_band"
+  if (paymentOf(state, recoveryCase.invoiceId)?.how === "out_of_band") return "out_of_band"
 
   const since = new Date(Date.parse(closedAt) - ATTRIBUTION_WINDOW_MS).toISOString()
   const isRecent = (touch: { readonly caseId: string; readonly at: string }): boolean =>
     touch.caseId === recoveryCase.id && touch.at >= since && touch.at <= closedAt
-  const wasDuringCase = (at: string | null): boolean => at !== null && at >= openedAt && at <= closedAt
 
   if (state.outreach.incentives.some(isRecent)) return "incentive"
   if (state.outreach.clicks.some(isRecent) || state.outreach.sent.some(isRecent)) return "nudge"
   if (closeReason === "resumed") return "resumed"
-  if (wasDuringCase(state.profile.cardUpdatedByProviderAt)) return "card_updater"
-  if (wasDuringCase(state.profile.cardAddedAt)) return "customer"
+  if (newCard === "by_provider") return "card_updater"
+  if (newCard === "by_member") return "customer"
   return "provider_retry"
 }

@@ -4,8 +4,8 @@
  */
 import { declineAdvice } from "./decline-codes.ts"
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
-import { isRevocable, isVisible, type Nudge, nudgeId } from "./nudges.ts"
-import { isQuiet, nextAllowed } from "./quiet-hours.ts"
+import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
+import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
 import type { CaseState, CustomerState } from "./state.ts"
 
@@ -17,6 +17,9 @@ export const SEND_ATTEMPTS_MAX = 4
 
 /** Waits between tries of one nudge: short at first, then long enough for an outage to end. */
 const RETRY_DELAYS_MS: readonly number[] = [5 * 60_000, 15 * 60_000, 60 * 60_000]
+
+/** What `alertTeam` adds to every playbook: the team hears of a case when it opens. */
+const TEAM_ALERT: PlaybookStep = { day: 0, channel: "slack", incentive: null }
 
 export type Action =
   | { readonly kind: "plan_nudge"; readonly nudge: Nudge }
@@ -41,9 +44,13 @@ export function decide(
   function planCase(recoveryCase: CaseState): Action[] {
     if (recoveryCase.status !== "open") return []
     const own = nudges.filter((nudge) => nudge.caseId === recoveryCase.id && nudge.step !== null)
-    if (own.some((nudge) => !isRevocable(nudge.reason))) return []
+    // The team's steps stand apart: that they are planned says nothing about those for the member.
+    const isPlanned = (isForTeam: boolean) =>
+      own.some((nudge) => (nudge.channel === "slack") === isForTeam && !isPutAsideForNow(nudge))
     const anchor = recoveryCase.openedAt > now ? recoveryCase.openedAt : now
-    return settings.playbooks[recoveryCase.kind].flatMap((step) => {
+    const playbook = [...settings.playbooks[recoveryCase.kind], ...(settings.alertTeam ? [TEAM_ALERT] : [])]
+    const steps = playbook.filter((step) => !isPlanned(step.channel === "slack"))
+    return steps.flatMap((step) => {
       const nudge = planStep(recoveryCase, step, anchor)
       const isUnchanged = own.some((present) => present.id === nudge.id && present.reason === nudge.reason)
       return isUnchanged ? [] : [{ kind: "plan_nudge" as const, nudge }]
@@ -106,7 +113,7 @@ export function decideSend(
       nudge.step !== null &&
       other.step > nudge.step &&
       other.channel !== "slack" &&
-      (isVisible(other.status) || (other.status === "planned" && other.dueAt <= now)),
+      (mayHaveBeenSeen(other) || (other.status === "planned" && other.dueAt <= now)),
   )
   if (isSuperseded) return { kind: "suppress", reason: "superseded" }
 
@@ -132,8 +139,7 @@ export function mayGiveIncentive(
   now: Instant,
 ): boolean {
   const since = new Date(Date.parse(now) - settings.incentivePeriodDays * DAY_MS).toISOString()
-  const isOnItsWay = (other: Nudge) =>
-    other.incentive !== null && other.status === "sending" && (other.sentAt ?? other.dueAt) > since
+  const isOnItsWay = (other: Nudge) => other.incentive !== null && other.status === "sending"
   return !state.outreach.incentives.some((given) => given.at > since) && !others.some(isOnItsWay)
 }
 
@@ -149,12 +155,10 @@ export function fallbackFor(
   now: Instant,
 ): Nudge | null {
   if (nudge.channel === "slack") return null
-  const tried = [nudge, ...others]
-    .filter((other) => other.caseId === nudge.caseId && other.step === nudge.step)
-    .map((other) => other.channel)
+  const stem = stemOf(nudge)
+  const tried = [nudge, ...others].filter((other) => stemOf(other) === stem).map((other) => other.channel)
   const channel = channelsFor(state, settings, reach, null).find((candidate) => !tried.includes(candidate))
   if (channel === undefined) return null
-  const stem = nudge.id.slice(0, nudge.id.lastIndexOf("."))
   return {
     ...nudge,
     id: `${stem}.${channel}`,
@@ -166,6 +170,9 @@ export function fallbackFor(
     sentAt: null,
   }
 }
+
+/** What a nudge shares with the same message on other channels: its case and step, or its case and click. */
+const stemOf = ({ id }: Nudge): string => id.slice(0, id.lastIndexOf("."))
 
 /** When a nudge is tried again after so many failed tries; null when it was tried often enough. */
 export function retryAt(attempts: number, retryAfterMs: number | null, now: Instant): Instant | null {
@@ -216,26 +223,29 @@ function stopReason(state: CustomerState, nudge: Nudge): SuppressionReason | nul
 }
 
 /**
- * The first moment from `at` on when this channel may be used. Where the member's zone is not known, the company's zone
- * stands in for channels that make a noise; an e-mail waits quietly in its box.
+ * The first moment from `at` on when this channel may be used. Where the member's zone is not known, or is none that
+ * exists, the company's stands in for channels that make a noise; an e-mail waits quietly in its box.
  */
 function outsideQuietHours(
   at: Instant,
   channel: ChannelName,
-  state: CustomerState,
+  { profile }: CustomerState,
   settings: CompanySettings,
 ): Instant {
-  const isSilentGuess = state.profile.timeZone === null && channel === "email"
+  const own = profile.timeZone !== null && isTimeZone(profile.timeZone) ? profile.timeZone : null
+  const isSilentGuess = own === null && channel === "email"
   if (channel === "slack" || isSilentGuess || settings.quietHours === null) return at
-  const zone = state.profile.timeZone ?? settings.timeZone
+  const zone = own ?? settings.timeZone
   return isQuiet(at, settings.quietHours, zone) ? nextAllowed(at, settings.quietHours, zone) : at
 }
 
 /** When the frequency caps next allow a message; null: now. */
 function capFreeAt(others: readonly Nudge[], settings: CompanySettings, now: Instant): Instant | null {
+  // What is on its way right now may have been due long ago, when an outage held it up.
+  const timeOf = ({ status, sentAt, dueAt }: Nudge): Instant => sentAt ?? (status === "sending" ? now : dueAt)
   const sentTimes = others
-    .filter((other) => other.channel !== "slack" && isVisible(other.status))
-    .map((other) => Date.parse(other.sentAt ?? other.dueAt))
+    .filter((other) => other.channel !== "slack" && mayHaveBeenSeen(other))
+    .map((other) => Date.parse(timeOf(other)))
     .sort((a, b) => b - a)
   const freeTimes = settings.frequencyCaps.map((cap) => {
     const oldestThatCounts = sentTimes[cap.max - 1]

@@ -16,7 +16,7 @@ import type { MemberChannel } from "./settings.ts"
 import type { CaseKind } from "./state.ts"
 
 export { firstNameOf } from "./messages/clean.ts"
-export { renderTeamAlert, type TeamAlertInput } from "./messages/team-alert.ts"
+export { renderTeamAlert } from "./messages/team-alert.ts"
 
 /** All that goes into a nudge. */
 export interface NudgeInput {

@@ -26,10 +26,15 @@ export const manualNudgeId = (caseId: string, key: string, channel: ChannelName)
   `${caseId}.manual-${key}.${channel}`
 
 /** Reasons that may pass: a nudge put aside for one of them is planned anew when the reason is gone. */
-export const isRevocable = (reason: string | null): boolean =>
-  reason === ("no_address" satisfies SuppressionReason) ||
-  reason === ("silent_decline_code" satisfies SuppressionReason)
+const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>(["no_address", "silent_decline_code"])
 
-/** Statuses that count as a message the member has, or may have, received. */
-export const isVisible = (status: NudgeStatus): boolean =>
-  status === "sending" || status === "sent" || status === "unknown"
+/** True for a nudge that was never tried and may be planned anew; once tried, it may have been seen. */
+export const isPutAsideForNow = ({ status, reason, attempts }: Nudge): boolean =>
+  status === "suppressed" && attempts === 0 && REVOCABLE.has(reason)
+
+/**
+ * True for a message the member has, or may have, received. One that was put aside after its worker was lost on the way
+ * still says in `sentAt` that it went out, or may have.
+ */
+export const mayHaveBeenSeen = ({ status, sentAt }: Nudge): boolean =>
+  status === "sending" || status === "sent" || status === "unknown" || (status === "suppressed" && sentAt !== null)

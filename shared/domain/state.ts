@@ -88,7 +88,10 @@ export interface CaseState {
   readonly openedAt: Instant
   readonly closedAt: Instant | null
   readonly closeReason: CloseReason | null
+  /** What was paid, while the case stands as recovered; nothing is counted once a chargeback took it back. */
   readonly recoveredMinor: number
+  /** Who put a new card in between the opening and the payment, if anybody did. */
+  readonly newCard: "by_provider" | "by_member" | null
   readonly disputeId: string | null
 }
 
@@ -154,6 +157,20 @@ export const EMPTY_STATE: CustomerState = {
 /** How often the provider tried and failed: the larger of what invoices and what charges tell. */
 export const failureCountOf = (recoveryCase: CaseState): number =>
   Math.max(recoveryCase.invoiceFailures.length, recoveryCase.chargeFailures.length)
+
+/**
+ * The entry of that id. Ids are the provider's words: one such as `constructor` must not find what every object inherits.
+ */
+const entryOf = <T>(record: Readonly<Record<string, T>>, id: string | null): T | undefined =>
+  id !== null && Object.hasOwn(record, id) ? record[id] : undefined
+
+/** The payment of an invoice, if one is known. */
+export const paymentOf = (state: CustomerState, invoiceId: string | null): PaymentState | undefined =>
+  entryOf(state.payments, invoiceId)
+
+/** The subscription with that id, if one is known. */
+export const subscriptionOf = (state: CustomerState, subscriptionId: string | null): SubscriptionState | undefined =>
+  entryOf(state.subscriptions, subscriptionId)
 
 /** The case with that id, if the state has it. */
 export const findCase = (state: CustomerState, caseId: string): CaseState | undefined =>

@@ -203,6 +203,34 @@ function ownFact(
   }
 }
 
+/** A customer with many subscriptions that fail within days of each other, for several reasons one after the other. */
+export const crowdedLife: fc.Arbitrary<readonly Fact[]> = fc
+  .array(
+    fc.record({
+      day: fc.constantFrom(0, 0, 0, 1, 2),
+      codes: fc.array(fc.constantFrom(null, "insufficient_funds", "stolen_card"), { minLength: 1, maxLength: 3 }),
+      paidAfter: fc.constantFrom(null, null, 3, 5),
+    }),
+    { minLength: 4, maxLength: 8, size: "max" },
+  )
+  .map((bills) => [
+    make.customerSeen({ at: make.on(0), id: "seen", hasEmail: true, hasPhone: true, timeZone: "Europe/Berlin" }),
+    ...bills.flatMap(({ day, codes, paidAfter }, index) => {
+      const refs = { invoiceId: `in_${index}`, subscriptionId: `sub_${index}` }
+      const failures = codes.map((declineCode, turn) =>
+        make.paymentFailed({
+          at: make.on(day + 2 * turn),
+          id: `${index}.${turn}`,
+          ...refs,
+          attempt: turn + 1,
+          declineCode,
+        }),
+      )
+      const paid = make.paymentSucceeded({ at: make.on(day + (paidAfter ?? 0)), id: `${index}.paid`, ...refs })
+      return paidAfter === null ? failures : [...failures, paid]
+    }),
+  ])
+
 /** A life without what we did ourselves. */
 export const providerLife: fc.Arbitrary<readonly Fact[]> = life.map((facts) =>
   facts.filter(({ kind }) => !isOutreach(kind) && kind !== "case_closed_by_operator"),
@@ -249,8 +277,13 @@ const snapshot = fc.record({
   endedAt: maybe(WHEN),
   paused: maybe(fc.constantFrom("requested", "payment_failure")),
 })
-const caseId = fc.oneof(ID, ID.map((id) => `payment_${id}`), ID.map((id) => `cancellation_${id}_1`)) // biome-ignore format: one line per idea
+const caseId = fc.oneof(
+  ID,
+  ID.map((id) => `payment_${id}`),
+  ID.map((id) => `cancellation_${id}_1`),
+)
 
+// biome-ignore format: a table of kinds
 const anyBody = fc.oneof(
   fc.record({ kind: fc.constant("payment_failed" as const), ...refs, ...money, attempt: maybe(fc.nat({ max: 3 })), declineCode: maybe(ID), nextAttemptAt: maybe(WHEN), isFirstInvoice: fc.boolean() }),
   fc.record({ kind: fc.constant("payment_succeeded" as const), ...refs, ...money, how: fc.constantFrom("collected", "out_of_band") }),
@@ -268,11 +301,13 @@ const anyBody = fc.oneof(
   fc.record({ kind: fc.constant("link_clicked" as const), caseId, nudgeId: maybe(ID) }),
   fc.record({ kind: fc.constant("opted_out" as const), caseId: maybe(caseId), via: fc.constantFrom("page", "operator") }),
   fc.record({ kind: fc.constant("case_closed_by_operator" as const), caseId, note: maybe(ID) }),
-) // biome-ignore format: a table of kinds
+)
 
 /** Facts that no provider would tell: any ids, any order, names that every object inherits. */
 export const anyFacts: fc.Arbitrary<readonly Fact[]> = fc
-  .array(fc.tuple(anyBody, WHEN, fc.nat({ max: 999 })), { maxLength: 30 })
+  .array(fc.tuple(anyBody, WHEN, fc.nat({ max: 999 })), { maxLength: 30, size: "max" })
   .map((entries) =>
-    entries.map(([body, occurredAt, salt], index): Fact => ({ ...body, occurredAt, id: `${salt}_${index}` })),
+    entries.map(
+      ([body, occurredAt, salt], index): Fact => ({ ...structuredClone(body), occurredAt, id: `${salt}_${index}` }),
+    ),
   )

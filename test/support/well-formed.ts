@@ -42,7 +42,8 @@ function* caseFaults(entry: CaseState, state: CustomerState): Generator<string> 
   if (entry.kind === "payment" && entry.status === "recovered" && entry.recoveredMinor !== payment?.amountMinor) {
     yield `${entry.id}: recovered ${entry.recoveredMinor} of a payment of ${payment?.amountMinor}`
   }
-  if (isOpen && entry.kind === "payment" && payment?.status !== "failed") yield `${entry.id}: open, ${payment?.status}`
+  if (isOpen && entry.kind === "payment" && (payment?.status !== "failed" || payment.paidAt !== null))
+    yield `${entry.id}: open, ${payment?.status}`
   if (isOpen && (subscriptionOf(state, entry.subscriptionId)?.endedAt ?? null) !== null) {
     yield `${entry.id}: open for a subscription that has ended`
   }

@@ -18,7 +18,8 @@ export interface Message {
  * How a send ended.
  * `refused`: no effect, and none later (bad address, blocked): give up on this channel.
  * `retry`: no effect, the same may work later; `retryAfterMs` when the other side said how long.
- * `unknown`: it may or may not have been seen (time-out, lost reply): never sent again without a key.
+ * `unknown`: it may or may not have been seen (time-out, lost reply): never sent again. None of these channels promises to
+ * drop a second message with the same key.
  */
 export type SendOutcome =
   | { readonly kind: "sent"; readonly providerMessageId: string | null }
@@ -31,7 +32,5 @@ export interface Channel {
   readonly name: ChannelName
   /** False when the deployment has no credentials for it; such a channel is passed over. */
   readonly isConfigured: boolean
-  /** True when the other side drops a second message with the same key, so that a lost reply may be tried again. */
-  readonly dedupesByKey: boolean
   send(message: Message, options: { readonly idempotencyKey: string }): Promise<SendOutcome>
 }

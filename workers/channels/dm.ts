@@ -42,5 +42,5 @@ export function dmChannel({ apiKey, apiUrl, companyId, timeoutMs = SEND_TIMEOUT_
     return withId(classify(posted), posted.kind === "answered" ? idOf(fieldsOf(posted.body).id) : null)
   }
 
-  return { name: "dm", isConfigured: Boolean(apiKey), dedupesByKey: false, send }
+  return { name: "dm", isConfigured: Boolean(apiKey), send }
 }

@@ -64,7 +64,7 @@ export function emailChannel({ apiKey, apiUrl, from, replyTo, timeoutMs = SEND_T
     return withId(classify(reply), reply.kind === "answered" ? idOf(reply.headers.get("x-message-id")) : null)
   }
 
-  return { name: "email", isConfigured: Boolean(apiKey && sender), dedupesByKey: false, send }
+  return { name: "email", isConfigured: Boolean(apiKey && sender), send }
 }
 
 /** RFC 8058, section 3: both headers, and the URL in angle brackets, in the spelling that needs no quoting. */

@@ -39,5 +39,5 @@ export function pushChannel({ apiKey, apiUrl, experienceId, timeoutMs = SEND_TIM
     return outcome.kind === "sent" && isTurnedDown ? { kind: "refused", reason: "not_queued" } : outcome
   }
 
-  return { name: "push", isConfigured: Boolean(apiKey && experienceId), dedupesByKey: false, send }
+  return { name: "push", isConfigured: Boolean(apiKey && experienceId), send }
 }

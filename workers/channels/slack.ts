@@ -38,5 +38,5 @@ export function slackChannel({ webhookUrl, apiUrl, timeoutMs = SEND_TIMEOUT_MS }
     return classify(reply)
   }
 
-  return { name: "slack", isConfigured: usual !== null, dedupesByKey: false, send }
+  return { name: "slack", isConfigured: usual !== null, send }
 }

@@ -45,5 +45,5 @@ export function smsChannel({ accountSid, authToken, apiUrl, from, timeoutMs = SE
     return withId(outcome, idOf(fields.sid))
   }
 
-  return { name: "sms", isConfigured: Boolean(accountSid && authToken && from), dedupesByKey: false, send }
+  return { name: "sms", isConfigured: Boolean(accountSid && authToken && from), send }
 }

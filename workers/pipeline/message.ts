@@ -97,7 +97,7 @@ function teamMessage(appUrl: string, recoveryCase: CaseState): Message {
   const rendered = renderTeamAlert({
     severity: "P3",
     state: "firing",
-    title: `Recovery case still open: ${kind} ${amount}`.trim(),
+    title: `Recovery case open: ${kind} ${amount}`.trim(),
     lines: [`case ${id}`, `failed ${failureCountOf(recoveryCase)} times`, `code ${declineCode ?? "none"}`],
     link: `${appUrl}/dashboard/cases/${encodeURIComponent(id)}`,
   })

@@ -67,9 +67,7 @@ interface Done {
 }
 
 async function act(services: Services, claimed: Stream, nudgeId: string, owner: string): Promise<Done> {
-  const { channels } = services
-  const found = claimed.nudges.find((nudge) => nudge.id === nudgeId)
-  if (found?.status === "sending" && !channels[found.channel].dedupesByKey) {
+  if (claimed.nudges.some((nudge) => nudge.id === nudgeId && nudge.status === "sending")) {
     const lost: SendOutcome = { kind: "unknown", reason: "worker_lost" }
     return withRetries(services, claimed, (stream) => settle(services, stream, nudgeId, lost, null))
   }
@@ -91,8 +89,7 @@ async function prepare(
 ): Promise<Done | { readonly stream: Stream; readonly nudge: Nudge }> {
   const now = services.now().toISOString()
   const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
-  if (!nudge || (nudge.status !== "planned" && nudge.status !== "sending"))
-    return { outcome: "not_due", fallback: null }
+  if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }
   const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
   const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)
 
@@ -114,7 +111,8 @@ async function prepare(
       })
       return { outcome: "deferred", fallback: null }
     case "send": {
-      const change = { status: "sending", reason: null, attempts: nudge.attempts + 1 } as const
+      // From here on it may have been seen, and the frequency caps count it as of now.
+      const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
       await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })
       return { stream: afterWrite(stream, nudgeId, change), nudge: { ...nudge, ...change } }
     }
@@ -161,7 +159,7 @@ async function settle(
     return { outcome: "sent", fallback: null }
   }
   if (again !== null) {
-    const change = { status: "planned", reason: outcome.reason, dueAt: again } as const
+    const change = { status: "planned", reason: outcome.reason, dueAt: again, sentAt: null } as const
     await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
     return { outcome: "retry", fallback: null }
   }
@@ -184,7 +182,9 @@ async function settle(
       ? null
       : fallbackFor(fold(facts, stateOf(stream)), nudge, others, settingsOf(stream), reachOf(services, stream), now)
   await write(services, stream, null, {
-    change: { status: isUnknown ? "unknown" : "failed", reason: outcome.reason },
+    change: isUnknown
+      ? { status: "unknown", reason: outcome.reason }
+      : { status: "failed", reason: outcome.reason, sentAt: null },
     releaseLease: true,
     facts: fallback === null ? facts : [...facts, plannedFact(fallback, now)],
     plan: fallback,

@@ -1,6 +1,9 @@
 /** Opening and closing recovery cases. A case is found by what it is about, never by when it was told. */
 import type { Fact, Instant } from "../facts.ts"
-import type { CaseState, CaseStatus, CloseReason, CustomerState } from "../state.ts"
+import type { CaseState, CaseStatus, CloseReason, CustomerState, SubscriptionState } from "../state.ts"
+
+/** The first invoice after a trial fails within so long of its end, if it fails; a later one is another invoice. */
+const FIRST_INVOICE_WINDOW_MS = 14 * 86_400_000
 
 /** The payment case of an invoice: an invoice has one at most, for good. */
 export const paymentCaseId = (invoiceId: string): string => `payment_${invoiceId}`
@@ -38,3 +41,7 @@ export function closeByOperator(
   const recoveryCase = state.cases.find((candidate) => candidate.id === fact.caseId)
   return recoveryCase ? withCase(state, close(recoveryCase, "lost", "closed_by_operator", fact.occurredAt)) : state
 }
+
+/** Whether the subscription is in its trial or in what directly follows, and nobody has ever paid for it. */
+export const isUnpaidTrial = ({ hasPaid, trialEnd }: SubscriptionState, at: Instant): boolean =>
+  !hasPaid && trialEnd !== null && Date.parse(at) - Date.parse(trialEnd) <= FIRST_INVOICE_WINDOW_MS

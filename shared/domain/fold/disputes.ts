@@ -1,35 +1,44 @@
 /** Disputes: a chargeback takes a recovery back, and gives it back when it is won. */
 import type { Fact } from "../facts.ts"
-import type { CaseState, CustomerState } from "../state.ts"
+import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
 import { withCase } from "./cases.ts"
-import { caseOf, invoiceOf } from "./payments.ts"
+import { caseOf, invoiceOf } from "./pairing.ts"
 
 type Opened = Extract<Fact, { kind: "dispute_opened" }>
 type Closed = Extract<Fact, { kind: "dispute_closed" }>
 
 /** A chargeback reverses the recovery of the payment it is about; an inquiry moves no money and changes nothing. */
-export function openDispute(state: CustomerState, fact: Opened): CustomerState {
-  const recoveryCase = fact.isInquiry ? undefined : disputedCase(state, fact)
+export const openDispute = (state: CustomerState, fact: Opened): CustomerState =>
+  fact.isInquiry ? state : reverse(state, fact)
+
+/**
+ * A dispute that was won or withdrawn leaves the money where it was: the recovery stands again. One that was lost took
+ * the money, also when nobody told of its opening.
+ */
+export function closeDispute(state: CustomerState, fact: Closed): CustomerState {
+  if (fact.outcome === "lost") return reverse(state, fact)
+  const recoveryCase = state.cases.find((candidate) => candidate.disputeId === fact.disputeId)
+  if (recoveryCase?.status !== "reversed") return state
+  const payment = paymentOf(state, recoveryCase.invoiceId)
+  return withCase(state, {
+    ...recoveryCase,
+    status: "recovered",
+    closeReason: "paid",
+    closedAt: payment?.paidAt ?? fact.occurredAt,
+    recoveredMinor: payment?.amountMinor ?? fact.amountMinor,
+  })
+}
+
+function reverse(state: CustomerState, fact: Opened | Closed): CustomerState {
+  const recoveryCase = disputedCase(state, fact)
   if (recoveryCase?.status !== "recovered") return state
   return withCase(state, {
     ...recoveryCase,
     status: "reversed",
     closeReason: "dispute",
     closedAt: fact.occurredAt,
+    recoveredMinor: 0,
     disputeId: fact.disputeId,
-  })
-}
-
-/** A dispute that was won or withdrawn leaves the money where it was: the recovery stands again. */
-export function closeDispute(state: CustomerState, fact: Closed): CustomerState {
-  const recoveryCase = state.cases.find((candidate) => candidate.disputeId === fact.disputeId)
-  if (recoveryCase?.status !== "reversed" || fact.outcome === "lost") return state
-  const paidAt = recoveryCase.invoiceId === null ? null : (state.payments[recoveryCase.invoiceId]?.paidAt ?? null)
-  return withCase(state, {
-    ...recoveryCase,
-    status: "recovered",
-    closeReason: "paid",
-    closedAt: paidAt ?? fact.occurredAt,
   })
 }
 
@@ -37,7 +46,7 @@ export function closeDispute(state: CustomerState, fact: Closed): CustomerState 
  * The case whose payment is disputed: by invoice, charge or payment intent. Where no event ever named them together, the
  * one recovered case of exactly that amount; when two would fit, none is touched.
  */
-function disputedCase(state: CustomerState, fact: Opened): CaseState | undefined {
+function disputedCase(state: CustomerState, fact: Opened | Closed): CaseState | undefined {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
   if (invoiceId !== null) return caseOf(state, invoiceId)
   const candidates = state.cases.filter(
@@ -46,8 +55,7 @@ function disputedCase(state: CustomerState, fact: Opened): CaseState | undefined
       candidate.status === "recovered" &&
       candidate.recoveredMinor === fact.amountMinor &&
       candidate.currency === fact.currency &&
-      candidate.invoiceId !== null &&
-      (state.payments[candidate.invoiceId]?.refs.length ?? 0) === 0,
+      (paymentOf(state, candidate.invoiceId)?.refs.length ?? 0) === 0,
   )
   return candidates.length === 1 ? candidates[0] : undefined
 }

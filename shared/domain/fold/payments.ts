@@ -1,34 +1,37 @@
-/**
- * Payments, and the `payment` case that a failed invoice opens. One attempt is told by up to three events (invoice,
- * charge, payment intent); since Stripe's version 2025-03-31 the latter two do not name the invoice, so they are paired
- * with it by amount and time.
- */
+/** Payments, and the `payment` case that a failed invoice opens. */
 import type { Fact, Instant } from "../facts.ts"
-import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
-import { close, paymentCaseId, withCase } from "./cases.ts"
+import {
+  type CaseState,
+  type CustomerState,
+  type LoosePayment,
+  type PaymentState,
+  paymentOf,
+  subscriptionOf,
+} from "../state.ts"
+import { close, isUnpaidTrial, paymentCaseId, withCase } from "./cases.ts"
+import {
+  addAttempt,
+  caseOf,
+  invoiceOf,
+  looseOf,
+  mergeRefs,
+  PAIRING_WINDOW_MS,
+  pairWithInvoice,
+  refsOf,
+  takeLoose,
+  withPayment,
+} from "./pairing.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
 type PaymentFact = Extract<Fact, { readonly invoiceId: string | null; readonly chargeId: string | null }>
-
-/** A charge and the invoice event that tells of it come seconds apart; ten minutes leave room for a slow capture. */
-const PAIRING_WINDOW_MS = 10 * 60_000
-
-/** Loose charges kept for pairing; a customer has a handful within the window. */
-const LOOSE_MAX = 20
-
-/** Paid invoices without a case that are kept for later disputes and repeats; five years of monthly bills. */
-const SETTLED_PAYMENTS_MAX = 60
-
-/** A first invoice after a trial may be tried for two weeks (Stripe's recommended retry window) before it is given up. */
-const FIRST_INVOICE_WINDOW_MS = 14 * 86_400_000
 
 /** A failed attempt: opens the invoice's case, or is gathered by it. */
 export function fail(state: CustomerState, fact: Failed): CustomerState {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
   if (invoiceId === null) return pairWithInvoice(state, looseOf(fact, "failed"))
 
-  const before = state.payments[invoiceId]
+  const before = paymentOf(state, invoiceId)
   if (before?.status === "succeeded" || before?.status === "voided") return state
 
   const paired = takeLoose(state, "failed", fact)
@@ -41,7 +44,7 @@ export function fail(state: CustomerState, fact: Failed): CustomerState {
     declineCode: fact.declineCode ?? loose?.declineCode ?? before?.declineCode ?? null,
     failedAt: before?.failedAt ?? fact.occurredAt,
   }
-  return gatherFailure(withPayment(paired.state, payment), payment, fact, loose)
+  return gatherFailure(withPayment(paired.state, payment), payment, fact, { before, loose })
 }
 
 /** A payment that arrived, by whatever way: recovers the case, even one that was already counted as lost. */
@@ -49,7 +52,7 @@ export function succeed(state: CustomerState, fact: Succeeded): CustomerState {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
   if (invoiceId === null) return pairWithInvoice(state, looseOf(fact, "succeeded"))
 
-  const before = state.payments[invoiceId]
+  const before = paymentOf(state, invoiceId)
   const isChargeLevel = fact.invoiceId === null
   if (isChargeLevel && before?.status !== "succeeded") {
     return before ? withPayment(state, { ...before, refs: mergeRefs(before.refs, refsOf(fact)) }) : state
@@ -73,7 +76,7 @@ export function requireAction(
 ): CustomerState {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
   if (invoiceId === null) return state
-  const before = state.payments[invoiceId]
+  const before = paymentOf(state, invoiceId)
   if (before?.status === "succeeded") return state
   const payment: PaymentState = {
     ...paymentFrom(before, fact, invoiceId),
@@ -88,7 +91,7 @@ export function requireAction(
 /** Money given back. It is kept with the payment; whether a recovery stands is a matter for disputes only. */
 export function refund(state: CustomerState, fact: Extract<Fact, { kind: "payment_refunded" }>): CustomerState {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
-  const before = invoiceId === null ? undefined : state.payments[invoiceId]
+  const before = paymentOf(state, invoiceId)
   if (!before) return state
   return withPayment(state, { ...before, refundedMinor: Math.max(before.refundedMinor, fact.amountMinor) })
 }
@@ -112,7 +115,7 @@ function writeOff(
   status: "voided" | "uncollectible",
   at: Instant,
 ): CustomerState {
-  const before = invoiceId === null ? undefined : state.payments[invoiceId]
+  const before = paymentOf(state, invoiceId)
   if (!before || before.status === "succeeded") return state
   const changed = withPayment(state, { ...before, status })
   const recoveryCase = caseOf(changed, before.invoiceId)
@@ -123,28 +126,43 @@ function gatherFailure(
   state: CustomerState,
   payment: PaymentState,
   fact: Failed,
-  loose: LoosePayment | undefined,
+  { before, loose }: { readonly before: PaymentState | undefined; readonly loose: LoosePayment | undefined },
 ): CustomerState {
   // A charge tells of an attempt, not of what the invoice is for: only the invoice's own failure opens a case.
   const isChargeLevel = fact.attempt === null && (fact.chargeId ?? fact.paymentIntentId) !== null
   const present = caseOf(state, payment.invoiceId)
-  if (present && present.status !== "open") return state
-  if (!present && (isChargeLevel || isSaleNeverMade(state, payment, fact))) return state
+  const hasEnded = (subscriptionOf(state, payment.subscriptionId)?.endedAt ?? null) !== null
+  const isBeyondSaving = hasEnded || payment.status === "uncollectible" || isSaleNeverMade(state, payment)
+  if (!present && (isChargeLevel || isBeyondSaving)) return state
 
-  const charges = [...(isChargeLevel ? refsOf(fact).slice(0, 1) : []), ...(loose?.refs.slice(0, 1) ?? [])]
+  // An attempt that a charge told of before the invoice did counts from the start.
+  const known = present?.chargeFailures ?? (before?.failedAt ? before.refs.slice(0, 1) : [])
+  // The intent alone adds no attempt to those whose charges are known.
+  const ownRefs = !isChargeLevel || (fact.chargeId === null && known.length > 0) ? [] : refsOf(fact)
+  const attempts = {
+    declineCode: payment.declineCode,
+    chargeFailures: addAttempt(addAttempt(known, ownRefs), loose?.refs ?? []),
+  }
+  if (present && present.status !== "open") {
+    const isLastAttempt = isChargeLevel && present.status === "lost" && isSoonAfter(present.closedAt, fact.occurredAt)
+    return isLastAttempt ? withCase(state, { ...present, ...attempts }) : state
+  }
   const gathered: CaseState = {
     ...(present ?? newPaymentCase(payment, fact.occurredAt)),
+    ...attempts,
     subscriptionId: payment.subscriptionId,
-    declineCode: payment.declineCode,
     needsAuthentication: payment.needsAuthentication,
     invoiceFailures: isChargeLevel
       ? (present?.invoiceFailures ?? [])
       : mergeRefs(present?.invoiceFailures ?? [], [`${fact.attempt ?? ""}@${fact.occurredAt}`]),
-    chargeFailures: mergeRefs(present?.chargeFailures ?? [], charges),
     ...(!isChargeLevel && { amountMinor: fact.amountMinor, currency: fact.currency }),
   }
+  if (hasEnded) return withCase(state, close(gathered, "lost", "subscription_ended", fact.occurredAt))
   return withCase(state, hasGivenUp(fact) ? close(gathered, "lost", "provider_gave_up", fact.occurredAt) : gathered)
 }
+
+const isSoonAfter = (earlier: Instant | null, later: Instant): boolean =>
+  earlier !== null && Date.parse(later) - Date.parse(earlier) <= PAIRING_WINDOW_MS
 
 /**
  * No further attempt after at least two: the provider gave up. Nothing planned after the very first failure only says
@@ -152,12 +170,14 @@ function gatherFailure(
  */
 const hasGivenUp = (fact: Failed): boolean => fact.nextAttemptAt === null && fact.attempt !== null && fact.attempt >= 2
 
-/** The invoice that starts a subscription, or the first one after its trial, never paid: a sale not made, no churn. */
-function isSaleNeverMade(state: CustomerState, payment: PaymentState, fact: Failed): boolean {
+/**
+ * The invoice that starts a subscription, or the first one after its trial, never paid: a sale not made, no churn. It
+ * is the invoice that counts, however long it is retried.
+ */
+function isSaleNeverMade(state: CustomerState, payment: PaymentState): boolean {
   if (payment.isFirstInvoice) return true
-  const subscription = payment.subscriptionId === null ? undefined : state.subscriptions[payment.subscriptionId]
-  if (!subscription || subscription.hasPaid || subscription.trialEnd === null) return false
-  return Date.parse(fact.occurredAt) - Date.parse(subscription.trialEnd) <= FIRST_INVOICE_WINDOW_MS
+  const subscription = subscriptionOf(state, payment.subscriptionId)
+  return subscription !== undefined && payment.failedAt !== null && isUnpaidTrial(subscription, payment.failedAt)
 }
 
 const newPaymentCase = (payment: PaymentState, openedAt: Instant): CaseState => ({
@@ -176,6 +196,7 @@ const newPaymentCase = (payment: PaymentState, openedAt: Instant): CaseState => 
   closedAt: null,
   closeReason: null,
   recoveredMinor: 0,
+  newCard: null,
   disputeId: null,
 })
 
@@ -183,18 +204,27 @@ function recover(state: CustomerState, payment: PaymentState): CustomerState {
   const recoveryCase = caseOf(state, payment.invoiceId)
   const isFinal = recoveryCase?.closeReason === "closed_by_operator" || recoveryCase?.closeReason === "voided"
   if (!recoveryCase || payment.paidAt === null || isFinal) return state
-  if (recoveryCase.status !== "open" && recoveryCase.status !== "lost") return state
+  if (recoveryCase.status === "reversed") return state
+  const newCard =
+    recoveryCase.status === "recovered" ? recoveryCase.newCard : newCardSince(recoveryCase.openedAt, state)
   return withCase(state, {
     ...recoveryCase,
     status: "recovered",
     closeReason: "paid",
     closedAt: payment.paidAt,
     recoveredMinor: payment.amountMinor,
+    newCard,
   })
 }
 
+/** Kept with the case when it is paid: the profile knows only the newest card, and more will come. */
+function newCardSince(openedAt: Instant, { profile }: CustomerState): CaseState["newCard"] {
+  if (profile.cardUpdatedByProviderAt !== null && profile.cardUpdatedByProviderAt >= openedAt) return "by_provider"
+  return profile.cardAddedAt !== null && profile.cardAddedAt >= openedAt ? "by_member" : null
+}
+
 function markPaid(state: CustomerState, payment: PaymentState): CustomerState {
-  const subscription = payment.subscriptionId === null ? undefined : state.subscriptions[payment.subscriptionId]
+  const subscription = subscriptionOf(state, payment.subscriptionId)
   if (!subscription || subscription.hasPaid || payment.amountMinor === 0) return state
   return {
     ...state,
@@ -224,111 +254,4 @@ function paymentFrom(
     how: before?.how ?? null,
     refundedMinor: before?.refundedMinor ?? 0,
   }
-}
-
-/** State with the payment, and without the oldest settled ones beyond the bound. */
-function withPayment(state: CustomerState, payment: PaymentState): CustomerState {
-  const payments = { ...state.payments, [payment.invoiceId]: payment }
-  const settled = Object.values(payments)
-    .filter((entry) => entry.status === "succeeded" && entry.paidAt !== null && !caseOf(state, entry.invoiceId))
-    .sort((a, b) => ((a.paidAt ?? "") + a.invoiceId < (b.paidAt ?? "") + b.invoiceId ? -1 : 1))
-  for (const entry of settled.slice(0, Math.max(0, settled.length - SETTLED_PAYMENTS_MAX)))
-    delete payments[entry.invoiceId]
-  return { ...state, payments }
-}
-
-/** The case of an invoice, if there is one. */
-export const caseOf = (state: CustomerState, invoiceId: string): CaseState | undefined =>
-  state.cases.find((candidate) => candidate.id === paymentCaseId(invoiceId))
-
-/** The invoice that a charge or payment intent is known to have paid (or tried to); null when nothing says. */
-export function invoiceOf(
-  state: CustomerState,
-  refs: { readonly chargeId: string | null; readonly paymentIntentId: string | null },
-): string | null {
-  const wanted = refsOf(refs)
-  const match = Object.values(state.payments).find((payment) => payment.refs.some((ref) => wanted.includes(ref)))
-  return match?.invoiceId ?? null
-}
-
-const refsOf = (fact: { readonly chargeId: string | null; readonly paymentIntentId: string | null }): string[] =>
-  [fact.chargeId, fact.paymentIntentId].filter((ref) => ref !== null)
-
-const mergeRefs = (...lists: readonly (readonly string[])[]): string[] => [...new Set(lists.flat())].sort()
-
-const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome"]): LoosePayment => ({
-  outcome,
-  refs: refsOf(fact),
-  amountMinor: fact.amountMinor,
-  currency: fact.currency,
-  declineCode: fact.kind === "payment_failed" ? fact.declineCode : null,
-  at: fact.occurredAt,
-})
-
-const isSameAttempt = (
-  loose: LoosePayment,
-  other: { readonly amountMinor: number; readonly currency: string; readonly at: Instant },
-): boolean =>
-  loose.amountMinor === other.amountMinor &&
-  loose.currency === other.currency &&
-  Math.abs(Date.parse(loose.at) - Date.parse(other.at)) <= PAIRING_WINDOW_MS
-
-/** Gives a charge that names no invoice to the invoice of the same outcome, amount and time; else keeps it for later. */
-function pairWithInvoice(state: CustomerState, loose: LoosePayment): CustomerState {
-  const match = Object.values(state.payments).find((payment) => {
-    const at = loose.outcome === "failed" ? lastFailureAt(state, payment) : payment.paidAt
-    return payment.status === loose.outcome && at !== null && isSameAttempt(loose, { ...payment, at })
-  })
-  if (!match) return { ...state, loose: mergeLoose(state.loose, loose) }
-
-  const payment: PaymentState = {
-    ...match,
-    refs: mergeRefs(match.refs, loose.refs),
-    declineCode: loose.declineCode ?? match.declineCode,
-  }
-  const changed = withPayment(state, payment)
-  const recoveryCase = caseOf(changed, match.invoiceId)
-  if (recoveryCase?.status !== "open") return changed
-  return withCase(changed, {
-    ...recoveryCase,
-    declineCode: payment.declineCode,
-    chargeFailures: mergeRefs(recoveryCase.chargeFailures, loose.refs.slice(0, 1)),
-  })
-}
-
-/** A charge and its payment intent are one loose payment once either names the other. */
-function mergeLoose(list: readonly LoosePayment[], loose: LoosePayment): readonly LoosePayment[] {
-  const twin = list.find(
-    (entry) => entry.outcome === loose.outcome && entry.refs.some((ref) => loose.refs.includes(ref)),
-  )
-  const merged = twin
-    ? {
-        ...twin,
-        refs: [...new Set([...twin.refs, ...loose.refs])],
-        declineCode: loose.declineCode ?? twin.declineCode,
-      }
-    : loose
-  return [...list.filter((entry) => entry !== twin), merged].slice(-LOOSE_MAX)
-}
-
-function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
-  const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
-  const times = failures.map((failure) => failure.slice(failure.indexOf("@") + 1)).sort()
-  return times.at(-1) ?? payment.failedAt
-}
-
-function takeLoose(
-  state: CustomerState,
-  outcome: LoosePayment["outcome"],
-  fact: Failed | Succeeded,
-): { readonly state: CustomerState; readonly taken: LoosePayment | undefined } {
-  if (fact.invoiceId === null) return { state, taken: undefined }
-  const own = refsOf(fact)
-  const taken =
-    state.loose.find((loose) => loose.outcome === outcome && loose.refs.some((ref) => own.includes(ref))) ??
-    state.loose.find(
-      (loose) =>
-        loose.outcome === outcome && own.length === 0 && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
-    )
-  return { state: taken ? { ...state, loose: state.loose.filter((loose) => loose !== taken) } : state, taken }
 }

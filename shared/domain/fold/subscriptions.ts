@@ -1,7 +1,7 @@
 /** Subscriptions, and the `cancellation` case that an announced leaving opens. */
-import type { Fact, SubscriptionItem, SubscriptionSnapshot } from "../facts.ts"
-import type { CaseState, CustomerState, SubscriptionState } from "../state.ts"
-import { cancellationCaseId, close, withCase } from "./cases.ts"
+import type { Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../facts.ts"
+import { type CaseState, type CustomerState, type SubscriptionState, subscriptionOf } from "../state.ts"
+import { cancellationCaseId, close, isUnpaidTrial, withCase } from "./cases.ts"
 
 type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
 
@@ -10,14 +10,14 @@ type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnaps
  * again (Whop does; at Stripe `canceled` is terminal).
  */
 export function changeSubscription(state: CustomerState, fact: SubscriptionFact): CustomerState {
-  const previous = state.subscriptions[fact.subscription.subscriptionId]
+  const previous = subscriptionOf(state, fact.subscription.subscriptionId)
   const revives = fact.kind === "subscription_started" || fact.kind === "subscription_resumed"
   if (previous?.endedAt && !revives) return state
 
   const subscription = merge(state, fact.subscription)
   const changed = withSubscription(state, subscription)
-  if (subscription.status === "unpaid") return closeOpenPaymentCases(changed, fact, "provider_gave_up")
-  return followAnnouncement(changed, subscription, fact)
+  const followed = followAnnouncement(changed, previous, subscription, fact)
+  return subscription.status === "unpaid" ? closeOpenPaymentCases(followed, fact, "provider_gave_up") : followed
 }
 
 /** The end: every open case of the subscription is lost with it. */
@@ -41,7 +41,7 @@ export function endSubscription(
 }
 
 function merge(state: CustomerState, snapshot: SubscriptionSnapshot): SubscriptionState {
-  const previous = state.subscriptions[snapshot.subscriptionId]
+  const previous = subscriptionOf(state, snapshot.subscriptionId)
   return {
     id: snapshot.subscriptionId,
     status: snapshot.status,
@@ -89,6 +89,7 @@ const withSubscription = (state: CustomerState, subscription: SubscriptionState)
 /** Opens a case when an end is announced, and closes it as recovered when the announcement is withdrawn. */
 function followAnnouncement(
   state: CustomerState,
+  previous: SubscriptionState | undefined,
   subscription: SubscriptionState,
   fact: SubscriptionFact,
 ): CustomerState {
@@ -96,15 +97,17 @@ function followAnnouncement(
   if (subscription.cancelAt === null) {
     return open ? withCase(state, close(open, "recovered", "resumed", fact.occurredAt)) : state
   }
-  const isTrialThatNeverPaid = subscription.status === "trialing" && !subscription.hasPaid
-  const isSaleNeverMade = subscription.status === "incomplete" || subscription.status === "incomplete_expired"
-  if (open || isTrialThatNeverPaid || isSaleNeverMade) return state
-
-  const episode = state.cases.filter(
+  const episodes = state.cases.filter(
     (candidate) => candidate.kind === "cancellation" && candidate.subscriptionId === subscription.id,
-  ).length
+  )
+  // Put aside by an operator, an announcement stays so for as long as it stands; only a new one opens a case again.
+  const isSameAnnouncement = (previous?.cancelAt ?? null) !== null && previous?.endedAt === null
+  const isPutAside = isSameAnnouncement && episodes.at(-1)?.closeReason === "closed_by_operator"
+  const isWithoutLoss = NOTHING_TO_KEEP.has(subscription.status) || isSaleNeverMade(subscription, fact.occurredAt)
+  if (open || isPutAside || isWithoutLoss) return state
+
   return withCase(state, {
-    id: cancellationCaseId(subscription.id, episode + 1),
+    id: cancellationCaseId(subscription.id, episodes.length + 1),
     kind: "cancellation",
     status: "open",
     subscriptionId: subscription.id,
@@ -119,9 +122,18 @@ function followAnnouncement(
     closedAt: null,
     closeReason: null,
     recoveredMinor: 0,
+    newCard: null,
     disputeId: null,
   })
 }
+
+/** A sale that was never made, or a customer whose payments the provider has given up. */
+const NOTHING_TO_KEEP: ReadonlySet<SubscriptionStatus> = new Set(["incomplete", "incomplete_expired", "unpaid"])
+
+/** In its trial, or failing right after it: nobody has ever paid. */
+const isSaleNeverMade = (subscription: SubscriptionState, at: Instant): boolean =>
+  (subscription.status === "trialing" && !subscription.hasPaid) ||
+  (subscription.status === "past_due" && isUnpaidTrial(subscription, at))
 
 const openCancellation = (state: CustomerState, subscriptionId: string): CaseState | undefined =>
   state.cases.find(
@@ -141,8 +153,11 @@ function closeOpenPaymentCases(
     .reduce((result, candidate) => withCase(result, close(candidate, "lost", reason, fact.occurredAt)), state)
 }
 
-/** What one period of the subscription is worth: licensed prices times quantity, before discounts and tax. */
+/**
+ * What one period of the subscription is worth: licensed prices times quantity, before discounts and tax. Beyond what an
+ * integer can say exactly, the largest that can be said.
+ */
 export const recurringAmountMinor = (items: readonly SubscriptionItem[]): number =>
   items
     .filter((item) => item.usageType === "licensed")
-    .reduce((sum, item) => sum + (item.unitAmountMinor ?? 0) * item.quantity, 0)
+    .reduce((sum, item) => Math.min(sum + (item.unitAmountMinor ?? 0) * item.quantity, Number.MAX_SAFE_INTEGER), 0)

@@ -1,0 +1,108 @@
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { anyFacts, arrivalsOf, life, providerLife } from "../../test/support/lives.ts"
+import { asJsonb, asText, canonical, type Storage, StoredStream } from "../../test/support/stored-stream.ts"
+import { faultsOf } from "../../test/support/well-formed.ts"
+import type { Fact } from "./facts.ts"
+import { isOutreach, rebuild } from "./fold.ts"
+import type { CaseStatus, CustomerState } from "./state.ts"
+
+const bytes = (state: CustomerState): string => JSON.stringify(state)
+const arriving = (facts: fc.Arbitrary<readonly Fact[]>) =>
+  facts.chain((all) => fc.tuple(fc.constant(all), arrivalsOf(all)))
+
+/** Facts in batches of those sizes, over and over. */
+function inBatches(facts: readonly Fact[], sizes: readonly number[]): Fact[][] {
+  const batches: Fact[][] = []
+  for (let start = 0, turn = 0; start < facts.length; turn++) {
+    const size = sizes[turn % sizes.length] ?? 1
+    batches.push(facts.slice(start, start + size))
+    start += size
+  }
+  return batches
+}
+
+describe("order and repetition do not matter", () => {
+  test("any permutation and any duplication of a life gives the same bytes", () => {
+    fc.assert(
+      fc.property(arriving(life), ([facts, arrived]) => {
+        expect(bytes(rebuild(arrived))).toBe(bytes(rebuild(facts)))
+      }),
+      { numRuns: 600 },
+    )
+  })
+
+  test("any permutation and any duplication of facts that make no sense gives the same bytes", () => {
+    fc.assert(
+      fc.property(arriving(anyFacts), ([facts, arrived]) => {
+        expect(bytes(rebuild(arrived))).toBe(bytes(rebuild(facts)))
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+describe("a snapshot and what comes after it is worth the whole ledger", () => {
+  const batchSizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 })
+  const storages: [string, fc.Arbitrary<readonly Fact[]>, Storage, (state: CustomerState) => string][] = [
+    ["a life, stored as text, to the byte", life, asText, bytes],
+    ["a life, stored as jsonb", life, asJsonb, canonical],
+    ["facts that make no sense, stored as text, to the byte", anyFacts, asText, bytes],
+    ["facts that make no sense, stored as jsonb", anyFacts, asJsonb, canonical],
+  ]
+
+  test.each(storages)("%s", (_, facts, storage, print) => {
+    fc.assert(
+      fc.property(arriving(facts), batchSizes, ([, arrived], sizes) => {
+        const stream = new StoredStream(storage)
+        for (const batch of inBatches(arrived, sizes)) {
+          const state = stream.append(batch)
+          expect(print(state)).toBe(print(stream.rebuilt()))
+        }
+      }),
+      { numRuns: 120 },
+    )
+  })
+})
+
+test("what we did ourselves changes nothing but the record of it, wherever it falls", () => {
+  const withOwn = fc.tuple(providerLife, life).chain(([told, other]) => {
+    const own = other.filter(({ kind }) => isOutreach(kind)).map((fact) => ({ ...fact, id: `own_${fact.id}` }))
+    return fc.tuple(fc.constant(told), arrivalsOf([...told, ...own]))
+  })
+  fc.assert(
+    fc.property(withOwn, ([told, all]) => {
+      const { outreach: _, ...alone } = rebuild(told)
+      const { outreach: __, ...together } = rebuild(all)
+      expect(JSON.stringify(together)).toBe(JSON.stringify(alone))
+    }),
+    { numRuns: 400 },
+  )
+})
+
+describe("a state is well-formed", () => {
+  test("at every moment of a life", () => {
+    const seen: Record<CaseStatus, number> = { open: 0, recovered: 0, lost: 0, reversed: 0 }
+    fc.assert(
+      fc.property(life, fc.nat({ max: 100 }), (facts, percent) => {
+        for (const known of [facts, facts.slice(0, Math.ceil((facts.length * percent) / 100))]) {
+          const state = rebuild(known)
+          expect(faultsOf(state)).toEqual([])
+          for (const { status } of state.cases) seen[status]++
+        }
+      }),
+      { numRuns: 700 },
+    )
+    // Lives without such cases would prove nothing about them.
+    expect(Math.min(...Object.values(seen))).toBeGreaterThan(20)
+  })
+
+  test("after facts that no provider would tell, with ids that every object inherits", () => {
+    fc.assert(
+      fc.property(anyFacts, (facts) => {
+        expect(faultsOf(rebuild(facts))).toEqual([])
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})

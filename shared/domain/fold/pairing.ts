@@ -1,0 +1,158 @@
+/**
+ * Which payment a fact speaks of. One attempt is told by up to three events (invoice, charge, payment intent); since
+ * Stripe's version 2025-03-31 the latter two do not name the invoice, so they are paired with it by amount and time.
+ * A stored state keeps the keys of its records in no order of ours, so nothing here depends on that order.
+ */
+import type { Fact, Instant } from "../facts.ts"
+import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
+import { paymentCaseId, withCase } from "./cases.ts"
+
+type Failed = Extract<Fact, { kind: "payment_failed" }>
+type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
+
+/** A charge and the invoice event that tells of it come seconds apart; ten minutes leave room for a slow capture. */
+export const PAIRING_WINDOW_MS = 10 * 60_000
+
+/** Loose charges kept for pairing; a customer has a handful within the window. */
+const LOOSE_MAX = 20
+
+/** Paid invoices without a case that are kept for later disputes and repeats; five years of monthly bills. */
+const SETTLED_PAYMENTS_MAX = 60
+
+/** State with the payment, and without the oldest settled ones beyond the bound. */
+export function withPayment(state: CustomerState, payment: PaymentState): CustomerState {
+  const payments = { ...state.payments, [payment.invoiceId]: payment }
+  const settled = Object.values(payments)
+    .filter((entry) => entry.status === "succeeded" && entry.paidAt !== null && !caseOf(state, entry.invoiceId))
+    .sort((a, b) => ((a.paidAt ?? "") + a.invoiceId < (b.paidAt ?? "") + b.invoiceId ? -1 : 1))
+  for (const entry of settled.slice(0, Math.max(0, settled.length - SETTLED_PAYMENTS_MAX)))
+    delete payments[entry.invoiceId]
+  return { ...state, payments }
+}
+
+/** The case of an invoice, if there is one. */
+export const caseOf = (state: CustomerState, invoiceId: string): CaseState | undefined =>
+  state.cases.find((candidate) => candidate.id === paymentCaseId(invoiceId))
+
+/** The invoice that a charge or payment intent is known to have paid (or tried to); null when nothing says. */
+export function invoiceOf(
+  state: CustomerState,
+  refs: { readonly chargeId: string | null; readonly paymentIntentId: string | null },
+): string | null {
+  const wanted = refsOf(refs)
+  const matches = Object.values(state.payments).filter((payment) => payment.refs.some((ref) => wanted.includes(ref)))
+  return matches.map((payment) => payment.invoiceId).sort()[0] ?? null
+}
+
+export const refsOf = (fact: { readonly chargeId: string | null; readonly paymentIntentId: string | null }): string[] =>
+  [fact.chargeId, fact.paymentIntentId].filter((ref) => ref !== null)
+
+export const mergeRefs = (...lists: readonly (readonly string[])[]): string[] => [...new Set(lists.flat())].sort()
+
+export const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome"]): LoosePayment => ({
+  outcome,
+  refs: refsOf(fact),
+  amountMinor: fact.amountMinor,
+  currency: fact.currency,
+  declineCode: fact.kind === "payment_failed" ? fact.declineCode : null,
+  at: fact.occurredAt,
+})
+
+const isSameAttempt = (
+  loose: LoosePayment,
+  other: { readonly amountMinor: number; readonly currency: string; readonly at: Instant },
+): boolean =>
+  loose.amountMinor === other.amountMinor &&
+  loose.currency === other.currency &&
+  Math.abs(Date.parse(loose.at) - Date.parse(other.at)) <= PAIRING_WINDOW_MS
+
+/** Gives a charge that names no invoice to the invoice of the same outcome, amount and time; else keeps it for later. */
+export function pairWithInvoice(state: CustomerState, loose: LoosePayment): CustomerState {
+  const match = bestMatch(state, loose)
+  if (!match) return { ...state, loose: mergeLoose(state.loose, loose) }
+
+  const payment: PaymentState = {
+    ...match,
+    refs: mergeRefs(match.refs, loose.refs),
+    declineCode: loose.declineCode ?? match.declineCode,
+  }
+  const changed = withPayment(state, payment)
+  const recoveryCase = caseOf(changed, match.invoiceId)
+  if (!recoveryCase || loose.outcome === "succeeded") return changed
+  return withCase(changed, {
+    ...recoveryCase,
+    declineCode: payment.declineCode,
+    chargeFailures: addAttempt(recoveryCase.chargeFailures, loose.refs),
+  })
+}
+
+/**
+ * Subscriptions of one price fail together, and each attempt has one charge: an invoice whose attempts have their charges
+ * already takes no more of them. Of those that remain, the nearest in time.
+ */
+function bestMatch(state: CustomerState, loose: LoosePayment): PaymentState | undefined {
+  const candidates = Object.values(state.payments).flatMap((payment) => {
+    const at = loose.outcome === "failed" ? lastFailureAt(state, payment) : payment.paidAt
+    if (payment.status !== loose.outcome || at === null || !isSameAttempt(loose, { ...payment, at })) return []
+    const isOpenForCharge = lacksCharge(state, payment)
+    if (loose.outcome === "failed" && !isOpenForCharge) return []
+    return [{ payment, rank: isOpenForCharge ? 0 : 1, distanceMs: Math.abs(Date.parse(loose.at) - Date.parse(at)) }]
+  })
+  return candidates.sort(
+    (a, b) => a.rank - b.rank || a.distanceMs - b.distanceMs || (a.payment.invoiceId < b.payment.invoiceId ? -1 : 1),
+  )[0]?.payment
+}
+
+function lacksCharge(state: CustomerState, payment: PaymentState): boolean {
+  const recoveryCase = payment.status === "failed" ? caseOf(state, payment.invoiceId) : undefined
+  if (!recoveryCase) return payment.refs.length === 0
+  return recoveryCase.chargeFailures.length < recoveryCase.invoiceFailures.length
+}
+
+/** Attempts with one more, named by the first of its refs (the charge, if there is one); its other names are dropped. */
+export const addAttempt = (attempts: readonly string[], [name, ...aliases]: readonly string[]): readonly string[] =>
+  name === undefined
+    ? attempts
+    : mergeRefs(
+        attempts.filter((attempt) => !aliases.includes(attempt)),
+        [name],
+      )
+
+/** A charge and its payment intent are one loose payment once either names the other. */
+function mergeLoose(list: readonly LoosePayment[], loose: LoosePayment): readonly LoosePayment[] {
+  const twin = list.find(
+    (entry) => entry.outcome === loose.outcome && entry.refs.some((ref) => loose.refs.includes(ref)),
+  )
+  const merged = twin
+    ? { ...loose, refs: joinRefs(twin.refs, loose.refs), declineCode: loose.declineCode ?? twin.declineCode }
+    : loose
+  return [...list.filter((entry) => entry !== twin), merged].slice(-LOOSE_MAX)
+}
+
+/** All names, and first the one that is new: a payment intent that came before its charge names no attempt. */
+function joinRefs(known: readonly string[], said: readonly string[]): readonly string[] {
+  const isRepeated = said[0] !== undefined && known.includes(said[0])
+  return [...new Set(isRepeated ? [...known, ...said] : [...said, ...known])]
+}
+
+function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
+  const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
+  const times = failures.map((failure) => failure.slice(failure.indexOf("@") + 1)).sort()
+  return times.at(-1) ?? payment.failedAt
+}
+
+export function takeLoose(
+  state: CustomerState,
+  outcome: LoosePayment["outcome"],
+  fact: Failed | Succeeded,
+): { readonly state: CustomerState; readonly taken: LoosePayment | undefined } {
+  if (fact.invoiceId === null) return { state, taken: undefined }
+  const own = refsOf(fact)
+  const taken =
+    state.loose.find((loose) => loose.outcome === outcome && loose.refs.some((ref) => own.includes(ref))) ??
+    state.loose.find(
+      (loose) =>
+        loose.outcome === outcome && own.length === 0 && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
+    )
+  return { state: taken ? { ...state, loose: state.loose.filter((loose) => loose !== taken) } : state, taken }
+}

@@ -1,0 +1,361 @@
+import { describe, expect, test } from "vitest"
+import * as make from "../../../test/support/facts.ts"
+import { on } from "../../../test/support/facts.ts"
+import { asJsonb, canonical, StoredStream } from "../../../test/support/stored-stream.ts"
+import type { Fact } from "../facts.ts"
+import { rebuild } from "../fold.ts"
+import { type CaseState, failureCountOf, findCase, paymentOf } from "../state.ts"
+
+const { paymentFailed, paymentSucceeded, chargeFailed, chargeSucceeded, subscription, subscriptionEnded } = make
+
+/** The payment case of `in_1`; fails the test when there is none. */
+function caseAfter(...facts: readonly Fact[]): CaseState {
+  const found = findCase(rebuild(facts), "payment_in_1")
+  if (!found) throw new Error("no case was opened")
+  return found
+}
+
+const casesAfter = (...facts: readonly Fact[]) => rebuild(facts).cases
+
+describe("a payment case opens", () => {
+  test("on the first failure of an invoice, with what is owed", () => {
+    expect(casesAfter(paymentFailed({ at: on(0), declineCode: "expired_card" }))).toEqual([
+      {
+        id: "payment_in_1",
+        kind: "payment",
+        status: "open",
+        subscriptionId: "sub_1",
+        invoiceId: "in_1",
+        amountMinor: 1_999,
+        currency: "usd",
+        declineCode: "expired_card",
+        needsAuthentication: false,
+        invoiceFailures: [`1@${on(0)}`],
+        chargeFailures: [],
+        openedAt: on(0),
+        closedAt: null,
+        closeReason: null,
+        recoveredMinor: 0,
+        newCard: null,
+        disputeId: null,
+      },
+    ])
+  })
+
+  test("and stays open when retries are switched off, for the member can still pay", () => {
+    expect(caseAfter(paymentFailed({ at: on(0), nextAttemptAt: null })).status).toBe("open")
+  })
+
+  test("for a payment without attempt number or charge, as Whop tells it", () => {
+    expect(caseAfter(paymentFailed({ at: on(0), attempt: null })).status).toBe("open")
+  })
+
+  test("not for the invoice that starts a subscription, however often it fails", () => {
+    const first = { isFirstInvoice: true }
+    expect(casesAfter(paymentFailed({ at: on(0), ...first }), paymentFailed({ at: on(3), attempt: 2 }))).toEqual([])
+  })
+
+  test("not for the first invoice after a trial, also when its retries go on beyond two weeks", () => {
+    const trial = subscription("subscription_started", { at: on(-7), status: "trialing", trialEnd: on(0) })
+    const facts = [paymentFailed({ at: on(0, "11:00:00") }), paymentFailed({ at: on(16), attempt: 5 })]
+    expect(casesAfter(trial, ...facts)).toEqual([])
+  })
+
+  test("for a later invoice of a subscription that was paid after its trial", () => {
+    const trial = subscription("subscription_started", { at: on(-7), status: "trialing", trialEnd: on(0) })
+    const paid = paymentSucceeded({ at: on(0), invoiceId: "in_0" })
+    expect(caseAfter(trial, paid, paymentFailed({ at: on(10) })).status).toBe("open")
+  })
+
+  test("for a bill after a trial whose only payment so far was of nothing: not yet", () => {
+    const trial = subscription("subscription_started", { at: on(-7), status: "trialing", trialEnd: on(0) })
+    const free = paymentSucceeded({ at: on(-7), invoiceId: "in_0", amountMinor: 0 })
+    expect(casesAfter(trial, free, paymentFailed({ at: on(1) }))).toEqual([])
+  })
+
+  test("not for a failure that is told after the invoice was paid", () => {
+    expect(casesAfter(paymentSucceeded({ at: on(0) }), paymentFailed({ at: on(1) }))).toEqual([])
+  })
+
+  test("not for a subscription that has ended", () => {
+    expect(casesAfter(subscriptionEnded({ at: on(0) }), paymentFailed({ at: on(1) }))).toEqual([])
+  })
+
+  test("not for an invoice that was written off before it had a case", () => {
+    const facts = [
+      chargeFailed({ at: on(0), chargeId: "ch_1", invoiceId: "in_1" }),
+      make.invoiceUncollectible({ at: on(1) }),
+    ]
+    expect(casesAfter(...facts, paymentFailed({ at: on(2) }))).toEqual([])
+  })
+
+  test("not on a charge alone, which does not say what it was for", () => {
+    const legacy = chargeFailed({ at: on(0), chargeId: "ch_1", invoiceId: "in_1" })
+    expect(casesAfter(legacy, chargeFailed({ at: on(0), chargeId: "ch_2" }))).toEqual([])
+  })
+
+  test("not on a bank's wish to authenticate, which is no decline", () => {
+    expect(casesAfter(make.actionRequired({ at: on(0) }))).toEqual([])
+  })
+})
+
+describe("a payment case closes", () => {
+  const failed = paymentFailed({ at: on(0) })
+
+  test.each<[string, readonly Fact[], Partial<CaseState>]>([
+    [
+      "recovered, when paid",
+      [paymentSucceeded({ at: on(2) })],
+      { status: "recovered", closeReason: "paid", recoveredMinor: 1_999 },
+    ],
+    [
+      "recovered, when paid elsewhere",
+      [paymentSucceeded({ at: on(2), how: "out_of_band" })],
+      { status: "recovered", closeReason: "paid" },
+    ],
+    [
+      "lost, when no further attempt is planned after several",
+      [paymentFailed({ at: on(2), attempt: 4, nextAttemptAt: null })],
+      { status: "lost", closeReason: "provider_gave_up" },
+    ],
+    ["lost, when voided", [make.invoiceVoided({ at: on(2) })], { status: "lost", closeReason: "voided" }],
+    [
+      "lost, when written off",
+      [make.invoiceUncollectible({ at: on(2) })],
+      { status: "lost", closeReason: "uncollectible" },
+    ],
+    [
+      "lost, when the subscription ends",
+      [subscriptionEnded({ at: on(2) })],
+      { status: "lost", closeReason: "subscription_ended" },
+    ],
+    [
+      "lost, when the subscription is unpaid",
+      [subscription("subscription_changed", { at: on(2), status: "unpaid" })],
+      { status: "lost", closeReason: "provider_gave_up" },
+    ],
+    [
+      "lost, when an operator puts it aside",
+      [make.closedByOperator({ at: on(2) })],
+      { status: "lost", closeReason: "closed_by_operator" },
+    ],
+  ])("as %s", (_, facts, expected) => {
+    expect(caseAfter(failed, ...facts)).toMatchObject({ ...expected, openedAt: on(0), closedAt: on(2) })
+  })
+
+  test("once: what comes later does not change the first end", () => {
+    const closed = caseAfter(failed, make.invoiceVoided({ at: on(1) }), subscriptionEnded({ at: on(2) }))
+    expect(closed).toMatchObject({ closeReason: "voided", closedAt: on(1) })
+  })
+
+  test("not while the provider pauses the subscription because it cannot collect", () => {
+    const paused = subscription("subscription_paused", { at: on(1), status: "paused", paused: "payment_failure" })
+    expect(caseAfter(failed, paused).status).toBe("open")
+  })
+
+  test("not for what happens to another subscription", () => {
+    expect(caseAfter(failed, subscriptionEnded({ at: on(1), subscriptionId: "sub_2" })).status).toBe("open")
+  })
+
+  test("as lost, when a later failure says that it belongs to a subscription that has ended", () => {
+    const unnamed = paymentFailed({ at: on(0), subscriptionId: null })
+    const closed = caseAfter(unnamed, subscriptionEnded({ at: on(1) }), paymentFailed({ at: on(2), attempt: 2 }))
+    expect(closed).toMatchObject({ status: "lost", closeReason: "subscription_ended" })
+  })
+
+  test("as recovered, when failure and payment share a second", () => {
+    const facts = [paymentSucceeded({ at: on(0), id: "1" }), paymentFailed({ at: on(0), id: "2" })]
+    expect(caseAfter(...facts)).toMatchObject({ status: "recovered", openedAt: on(0), closedAt: on(0) })
+  })
+
+  test.each<[string, Fact]>([
+    ["given up", paymentFailed({ at: on(1), attempt: 3, nextAttemptAt: null })],
+    ["written off", make.invoiceUncollectible({ at: on(1) })],
+    ["ended with the subscription", subscriptionEnded({ at: on(1) })],
+  ])("as recovered after all, when it is paid after it was %s", (_, end) => {
+    expect(caseAfter(failed, end, paymentSucceeded({ at: on(9) }))).toMatchObject({
+      status: "recovered",
+      closedAt: on(9),
+    })
+  })
+
+  test.each<[string, Fact]>([
+    ["put aside by an operator", make.closedByOperator({ at: on(1) })],
+    ["voided", make.invoiceVoided({ at: on(1) })],
+  ])("for good, when it was %s", (_, end) => {
+    const closed = caseAfter(failed, end, paymentSucceeded({ at: on(9) }), paymentFailed({ at: on(9), attempt: 2 }))
+    expect(closed).toMatchObject({ status: "lost", closedAt: on(1), recoveredMinor: 0 })
+  })
+
+  test("with the sum that its payment says, also when two facts name different ones", () => {
+    const facts = [
+      paymentSucceeded({ at: on(1), amountMinor: 1_000 }),
+      paymentSucceeded({ at: on(2), amountMinor: 1_999 }),
+    ]
+    expect(caseAfter(failed, ...facts)).toMatchObject({ recoveredMinor: 1_999, closedAt: on(1) })
+  })
+})
+
+describe("failures are counted", () => {
+  test("each attempt once", () => {
+    const attempts = [1, 2, 3].map((attempt) => paymentFailed({ at: on(attempt), attempt }))
+    expect(failureCountOf(caseAfter(...attempts))).toBe(3)
+  })
+
+  test("once, when two events of one attempt come from two endpoints", () => {
+    expect(failureCountOf(caseAfter(paymentFailed({ at: on(0) }), paymentFailed({ at: on(0) })))).toBe(1)
+  })
+
+  const names = { chargeId: "ch_1", paymentIntentId: "pi_1" }
+  const intentOnly = { chargeId: null, paymentIntentId: "pi_1" }
+  const legacy = { invoiceId: "in_1", subscriptionId: "sub_1" }
+  test.each<[string, (id: string) => readonly Fact[]]>([
+    [
+      "with the invoice's id",
+      (id) => [paymentFailed({ at: on(0), id: "2", ...names }), chargeFailed({ at: on(0), id, ...legacy, ...names })],
+    ],
+    [
+      "with the invoice's id, and an intent that names no charge",
+      (id) => [
+        paymentFailed({ at: on(0), id: "2" }),
+        chargeFailed({ at: on(0), id: "3", ...legacy, ...intentOnly }),
+        chargeFailed({ at: on(0), id, ...legacy, ...names }),
+      ],
+    ],
+    [
+      "without the invoice's id",
+      (id) => [paymentFailed({ at: on(0), id: "2" }), chargeFailed({ at: on(0), id, ...names })],
+    ],
+    [
+      "without the invoice's id, and an intent that names no charge",
+      (id) => [
+        paymentFailed({ at: on(0), id: "2" }),
+        chargeFailed({ at: on(0), id: "3", ...names }),
+        chargeFailed({ at: on(0), id, ...intentOnly }),
+      ],
+    ],
+  ])("once, when invoice, charge and intent tell of one attempt %s, in either order", (_, facts) => {
+    for (const id of ["1", "4"]) {
+      expect(failureCountOf(caseAfter(...facts(id)))).toBe(1)
+    }
+  })
+
+  test("by their charges where the invoice's own events are missing", () => {
+    const charges = [1, 2, 3].map((day) =>
+      chargeFailed({ at: on(day), chargeId: `ch_${day}`, paymentIntentId: "pi_1" }),
+    )
+    expect(failureCountOf(caseAfter(paymentFailed({ at: on(1) }), ...charges))).toBe(3)
+  })
+
+  test.each(["1", "3"])("alike whether the first charge (%s) is told before or after the invoice", (id) => {
+    const first = [paymentFailed({ at: on(0), id: "2" }), chargeFailed({ at: on(0), id, ...legacy, chargeId: "ch_1" })]
+    expect(failureCountOf(caseAfter(...first, chargeFailed({ at: on(2), ...legacy, chargeId: "ch_2" })))).toBe(2)
+  })
+
+  test("for each of two subscriptions of one price that fail in the same second", () => {
+    const state = rebuild([
+      ...["in_1", "in_2"].map((invoiceId) =>
+        paymentFailed({ at: on(0), invoiceId, subscriptionId: `sub_${invoiceId}` }),
+      ),
+      ...["ch_1", "ch_2"].map((chargeId) => chargeFailed({ at: on(0, "10:00:02"), chargeId })),
+    ])
+    expect(state.cases.map(failureCountOf)).toEqual([1, 1])
+    expect(state.cases.map((entry) => entry.chargeFailures.length)).toEqual([1, 1])
+  })
+})
+
+describe("a charge that names no invoice", () => {
+  test.each(["09:59:58", "10:00:00", "10:00:03", "10:09:00"])("gives the invoice its decline code (at %s)", (time) => {
+    const charge = chargeFailed({ at: on(0, time), chargeId: "ch_1", declineCode: "expired_card" })
+    expect(caseAfter(paymentFailed({ at: on(0) }), charge).declineCode).toBe("expired_card")
+  })
+
+  test("gives it also to a case that this very attempt closed", () => {
+    const last = paymentFailed({ at: on(2), attempt: 2, nextAttemptAt: null })
+    const charge = chargeFailed({ at: on(2, "10:00:02"), chargeId: "ch_2", declineCode: "stolen_card" })
+    expect(caseAfter(paymentFailed({ at: on(0) }), last, charge)).toMatchObject({
+      status: "lost",
+      declineCode: "stolen_card",
+    })
+  })
+
+  test.each([
+    ["of another amount", { amountMinor: 2_000 }, "10:00:00"],
+    ["in another currency", { currency: "eur" }, "10:00:00"],
+    ["an hour later", {}, "11:00:00"],
+  ])("is not taken for the invoice's when it is %s", (_, other, time) => {
+    const charge = chargeFailed({ at: on(0, time), chargeId: "ch_1", declineCode: "expired_card", ...other })
+    expect(caseAfter(paymentFailed({ at: on(0) }), charge).declineCode).toBeNull()
+  })
+
+  test("is kept until its second attempt, when the first had no invoice's word", () => {
+    const names = { paymentIntentId: "pi_1" }
+    const charges = [
+      chargeFailed({ at: on(0), chargeId: "ch_1", ...names, declineCode: "expired_card" }),
+      chargeFailed({ at: on(2), chargeId: "ch_2", ...names, declineCode: "lost_card" }),
+    ]
+    expect(caseAfter(...charges, paymentFailed({ at: on(2, "10:00:01"), attempt: 2 })).declineCode).toBe("lost_card")
+  })
+
+  test("does not settle an invoice that has not said that it is paid", () => {
+    const facts = [
+      paymentFailed({ at: on(0), paymentIntentId: "pi_1" }),
+      chargeSucceeded({ at: on(1), paymentIntentId: "pi_1" }),
+    ]
+    expect(caseAfter(...facts).status).toBe("open")
+  })
+
+  test("is found again by a refund, once paired", () => {
+    const facts = [
+      paymentFailed({ at: on(0) }),
+      paymentSucceeded({ at: on(1) }),
+      chargeSucceeded({ at: on(1), chargeId: "ch_1" }),
+    ]
+    const refund = make.refunded({ at: on(3), invoiceId: null, chargeId: "ch_1", amountMinor: 500 })
+    expect(paymentOf(rebuild([...facts, refund]), "in_1")?.refundedMinor).toBe(500)
+  })
+})
+
+describe("a refund", () => {
+  const paid = [paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1) })]
+
+  test("is kept with the payment as the largest total told, and leaves the recovery", () => {
+    const refunds = [500, 700, 600].map((amountMinor, day) => make.refunded({ at: on(2 + day), amountMinor }))
+    expect(paymentOf(rebuild([...paid, ...refunds]), "in_1")?.refundedMinor).toBe(700)
+    expect(caseAfter(...paid, ...refunds)).toMatchObject({ status: "recovered", recoveredMinor: 1_999 })
+  })
+})
+
+test("a bank's wish to authenticate is kept with the case, before or after it opened", () => {
+  for (const time of ["09:00:00", "10:00:00", "11:00:00"]) {
+    const asked = make.actionRequired({ at: on(0, time) })
+    expect(caseAfter(asked, paymentFailed({ at: on(0) })).needsAuthentication).toBe(true)
+  }
+})
+
+test("paid invoices without a case are kept for five years of months, those with one for good", () => {
+  const paid = Array.from({ length: 80 }, (_, month) =>
+    paymentSucceeded({ at: on(30 * month), invoiceId: `in_paid_${month}` }),
+  )
+  const state = rebuild([paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1) }), ...paid])
+  expect(Object.keys(state.payments)).toHaveLength(61)
+  expect(paymentOf(state, "in_1")).toBeDefined()
+  expect(paymentOf(state, "in_paid_19")).toBeUndefined()
+  expect(paymentOf(state, "in_paid_20")).toBeDefined()
+})
+
+test("which invoice a charge belongs to does not depend on how the state was stored", () => {
+  const twins = ["in_2", "in_1"].map((invoiceId, index) =>
+    paymentFailed({ at: on(0), id: `${index}`, invoiceId, paymentIntentId: "pi_of_both" }),
+  )
+  const equals = ["in_2", "in_1"].map((invoiceId, index) => paymentFailed({ at: on(0), id: `${index}`, invoiceId }))
+  const charge = { at: on(0, "10:00:01"), chargeId: "ch_1", declineCode: "expired_card" }
+  for (const [bills, told] of [
+    [twins, chargeFailed({ ...charge, paymentIntentId: "pi_of_both" })],
+    [equals, chargeFailed(charge)],
+  ] as const) {
+    const stream = new StoredStream(asJsonb)
+    stream.append(bills)
+    expect(canonical(stream.append([told]))).toBe(canonical(stream.rebuilt()))
+  }
+})
