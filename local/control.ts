@@ -17,6 +17,8 @@ export type ControlParts = {
   readonly advance: (duration: string) => Promise<Advanced>
   /** Empties the world. */
   readonly reset: () => Promise<void>
+  /** Where the parts of the world answer, by name. */
+  readonly addresses?: () => Readonly<Record<string, string>>
   /** 8788 unless said otherwise; 0 for a free one. */
   readonly port?: number
 }
@@ -70,11 +72,12 @@ type Act = (body: string) => unknown
 type Routes = Readonly<Record<string, Readonly<Record<string, Act>>>>
 
 function createRoutes(
-  { clock, faults, mailbox, stats, advance, reset }: ControlParts,
+  { clock, faults, mailbox, stats, advance, reset, addresses = () => ({}) }: ControlParts,
   inTurn: <T>(act: () => Promise<T>) => Promise<T>,
 ): Routes {
   const modes = () => Object.fromEntries(FAULT_TARGETS.map((target) => [target, faults.mode(target)]))
   return {
+    "/": { GET: () => ({ addresses: addresses() }) },
     "/mailbox": {
       GET: () => ({ messages: mailbox.messages, calls: mailbox.calls }),
       DELETE() {

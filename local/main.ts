@@ -40,7 +40,8 @@ const world = await startStack({
 
 let isStopping = false
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, async () => {
+  // The Worker's runtime listens too, and would end the process before the world is put away.
+  process.removeAllListeners(signal).on(signal, async () => {
     if (isStopping) return
     isStopping = true
     await world.stop()

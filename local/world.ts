@@ -150,6 +150,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     const control = await parts.start(
       startControl({
         ...{ clock, faults, mailbox, stats, reset },
+        addresses: () => ({
+          worker: workerUrl,
+          stripeApi: stripe.url,
+          whopApi: whop.url,
+          redis: redis.url,
+          qstash: qstash.url,
+        }),
         port: options.controlPort ?? CONTROL_PORT,
         advance: (duration) => advance({ clock, qstash, cron, workerUrl: () => workerUrl }, duration),
       }),

@@ -99,6 +99,7 @@ BEGIN
       ) ORDER BY n.id)
       FROM nudges n WHERE n.company_id = v_company AND n.customer_id = v_customer.id
     ), '[]'::jsonb),
+    'companyName', (SELECT c.name FROM companies c WHERE c.id = v_company),
     'settings', (SELECT s.settings FROM company_settings s WHERE s.company_id = v_company),
     'contact', (
       SELECT encode(p.sealed, 'base64') FROM customer_pii p WHERE p.company_id = v_company AND p.customer_id = v_customer.id

@@ -24,6 +24,7 @@ export interface Stream {
   /** In ledger order. */
   readonly facts: readonly Fact[]
   readonly nudges: readonly Nudge[]
+  readonly companyName: string
   /** The company's own settings as stored; null: defaults. */
   readonly settings: unknown
   readonly sealedContact: Uint8Array | null
@@ -131,6 +132,7 @@ type StreamJson = {
   readonly isWhole: boolean
   readonly facts: readonly { readonly id: string; readonly occurredAt: string; readonly body: FactBody }[]
   readonly nudges: readonly Nudge[]
+  readonly companyName: string | null
   readonly settings: unknown
   readonly contact: string | null
   readonly dataKey: string | null
@@ -149,6 +151,7 @@ const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
     dueAt: instantOf(nudge.dueAt),
     sentAt: nudge.sentAt === null ? null : instantOf(nudge.sentAt),
   })),
+  companyName: json.companyName ?? "",
   settings: json.settings,
   sealedContact: json.contact === null ? null : fromBase64(json.contact),
   wrappedDataKey: json.dataKey === null ? null : fromBase64(json.dataKey),

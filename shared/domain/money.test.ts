@@ -28,6 +28,7 @@ describe("money", () => {
     [0.5, "usd", "en", "USD"],
     [100, "<b>", "en", "1.00 B"],
     [100, "", "en", "1.00"],
+    [100, "__proto__", "en", "1.00 __PROTO__"],
   ])("%s %s in %s reads %s", (amountMinor, currency, locale, expected) => {
     expect(plain(formatMoney({ amountMinor, currency }, locale))).toBe(expected)
   })

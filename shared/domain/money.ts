@@ -50,7 +50,7 @@ function formatterFor(locale: string | null, options: Intl.NumberFormatOptions):
  */
 export function formatMoney(money: Money, locale: string | null): string {
   const asked = money.currency.toLowerCase()
-  const currency = SAME_AS[asked] ?? asked
+  const currency = Object.hasOwn(SAME_AS, asked) ? (SAME_AS[asked] ?? asked) : asked
   const name = currency
     .replaceAll(/[^a-z0-9_]/g, "")
     .slice(0, CURRENCY_NAME_MAX)

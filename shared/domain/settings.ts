@@ -20,7 +20,8 @@ export interface FrequencyCap {
 }
 
 export interface CompanySettings {
-  readonly brandName: string
+  /** What members know the company by; null: its name. */
+  readonly brandName: string | null
   readonly supportEmail: string | null
   /** IANA zone of the company, used where a member's own zone is not known. */
   readonly timeZone: string
@@ -39,7 +40,7 @@ const step = (day: number): PlaybookStep => ({ day, channel: null, incentive: nu
 
 /** Days 0, 2 and 4; 21:00 to 08:00 quiet (US TCPA, 47 CFR 64.1200(c)(1)); two messages a day and five a week at most. */
 export const DEFAULT_SETTINGS: CompanySettings = {
-  brandName: "Your subscription",
+  brandName: null,
   supportEmail: null,
   timeZone: "UTC",
   playbooks: {

@@ -158,6 +158,10 @@ export const EMPTY_STATE: CustomerState = {
 export const failureCountOf = (recoveryCase: CaseState): number =>
   Math.max(recoveryCase.invoiceFailures.length, recoveryCase.chargeFailures.length)
 
+/** True for a failed payment that nobody has told the reason of yet. */
+export const isReasonMissing = ({ kind, declineCode, needsAuthentication }: CaseState): boolean =>
+  kind === "payment" && declineCode === null && !needsAuthentication
+
 /**
  * The entry of that id. Ids are the provider's words: one such as `constructor` must not find what every object inherits.
  */

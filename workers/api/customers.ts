@@ -2,11 +2,10 @@
 import { Hono } from "hono"
 import { z } from "zod"
 import { type ConsentRow, type CustomerRow, listCustomers, readCustomer } from "../../db/queries/customers.ts"
-import type { Stream } from "../../db/queries/stream.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
 import { stateOf } from "../pipeline/advance.ts"
-import { openContact } from "../pipeline/contact.ts"
+import { type ContactHolder, openContact } from "../pipeline/contact.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
 import { PROVIDERS } from "./events.ts"
@@ -26,7 +25,12 @@ export const customers = new Hono<AppEnv>()
     const found = await listCustomers(services.db, principal.companyId, filter, page)
     const rows = await Promise.all(
       found.rows.map(async (row) => {
-        const stream = streamOf(principal.companyId, row)
+        const stream = {
+          companyId: principal.companyId,
+          customer: row,
+          sealedContact: row.sealedContact,
+          wrappedDataKey: row.wrappedDataKey,
+        }
         return showCustomer(services, principal, stream, { ...row, subscriptions: row.subscriptions ?? {} })
       }),
     )
@@ -47,7 +51,7 @@ export const customers = new Hono<AppEnv>()
 async function showCustomer(
   { config }: Services,
   { role, companyId }: Principal,
-  stream: Stream,
+  stream: ContactHolder & { readonly customer: Pick<CustomerRow, "id" | "provider" | "providerCustomerId"> },
   known: {
     readonly timeZone: string | null
     readonly subscriptions: Readonly<Record<string, SubscriptionState>>
@@ -67,16 +71,3 @@ async function showCustomer(
     consents: known.consents.map((consent) => ({ ...consent, changedAt: new Date(consent.changedAt).toISOString() })),
   }
 }
-
-/** What `openContact` reads of a stream, from a row of the list; the rest is not known here and not asked. */
-const streamOf = (companyId: string, row: CustomerRow): Stream => ({
-  companyId,
-  customer: { id: row.id, provider: row.provider, providerCustomerId: row.providerCustomerId, version: 0 },
-  snapshot: null,
-  isWhole: false,
-  facts: [],
-  nudges: [],
-  settings: null,
-  sealedContact: row.sealedContact,
-  wrappedDataKey: row.wrappedDataKey,
-})

@@ -40,7 +40,7 @@ export async function nudgeByHand(
   request: { readonly caseId: string; readonly channel: MemberChannel | null; readonly key: NudgeKey },
 ): Promise<Nudge> {
   const nudge = await withRetries(services, first, (stream) => planOnce(services, stream, request))
-  services.waitUntil(enqueueNudges(services, first.companyId, [nudge]))
+  services.waitUntil(enqueueNudges(services, first.companyId, [nudge], stateOf(first)))
   return nudge
 }
 

@@ -52,6 +52,7 @@ export const settingsSchema = z.strictObject({
     .min(1)
     .max(80)
     .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
+    .nullable()
     .default(DEFAULT_SETTINGS.brandName),
   supportEmail: z.email().max(254).nullable().default(DEFAULT_SETTINGS.supportEmail),
   timeZone: z

@@ -37,8 +37,8 @@ export interface Work {
  */
 export async function advance(services: Services, first: Stream, work: Work): Promise<void> {
   await withRetries(services, first, async (stream) => {
-    const planned = await advanceOnce(services, stream, work)
-    await enqueueNudges(services, stream.companyId, planned)
+    const { planned, state } = await advanceOnce(services, stream, work)
+    await enqueueNudges(services, stream.companyId, planned, state)
   })
 }
 
@@ -68,7 +68,11 @@ const pause = (random: number, tries: number): Promise<void> =>
     setTimeout(resolve, (JITTER_MS * 2 ** Math.min(tries, JITTER_DOUBLINGS_MAX) * (random + 1)) / 256),
   )
 
-async function advanceOnce(services: Services, stream: Stream, work: Work): Promise<readonly Nudge[]> {
+async function advanceOnce(
+  services: Services,
+  stream: Stream,
+  work: Work,
+): Promise<{ readonly planned: readonly Nudge[]; readonly state: CustomerState }> {
   const { config, db } = services
   const now = services.now().toISOString()
   const state = fold(work.ownFacts, stateOf(stream))
@@ -78,7 +82,7 @@ async function advanceOnce(services: Services, stream: Stream, work: Work): Prom
   // Whoever was quicker may have folded our facts with its own: then there is nothing to write, and nobody to race.
   if (actions.length === 0 && contact === null && isSame(state, stream.snapshot)) {
     if (work.events.length > 0) await markProcessed(db, stream.companyId, work.events, now)
-    return []
+    return { planned: [], state }
   }
   await commit(db, {
     key: keyOf(stream),
@@ -91,7 +95,7 @@ async function advanceOnce(services: Services, stream: Stream, work: Work): Prom
     contact,
     processedEvents: work.events,
   })
-  return actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : []))
+  return { planned: actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : [])), state }
 }
 
 /** The state of a stream: all of its facts folded, or those that come after the snapshot. */

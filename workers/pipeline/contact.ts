@@ -24,11 +24,16 @@ export interface Contact {
   readonly paymentPageUrl: string | null
 }
 
-const keyContext = ({ companyId, customer }: Stream) => ["customer_keys", "wrapped", customer.id, companyId]
-const contactContext = ({ companyId, customer }: Stream) => ["customer_pii", "sealed", customer.id, companyId]
+/** The part of a stream that a contact is opened with. */
+export type ContactHolder = Pick<Stream, "companyId" | "sealedContact" | "wrappedDataKey"> & {
+  readonly customer: { readonly id: string }
+}
+
+const keyContext = ({ companyId, customer }: ContactHolder) => ["customer_keys", "wrapped", customer.id, companyId]
+const contactContext = ({ companyId, customer }: ContactHolder) => ["customer_pii", "sealed", customer.id, companyId]
 
 /** Opens the contact of a stream; nothing known is a contact of nulls. */
-export async function openContact(keys: KeyRing, stream: Stream): Promise<Contact> {
+export async function openContact(keys: KeyRing, stream: ContactHolder): Promise<Contact> {
   const { contact } = await openStored(keys, stream)
   return {
     name: contact.name?.value ?? null,
@@ -51,7 +56,7 @@ export interface ContactWord {
  */
 export async function mergeContact(
   keys: KeyRing,
-  stream: Stream,
+  stream: ContactHolder,
   words: readonly ContactWord[],
 ): Promise<{ readonly sealed: Uint8Array; readonly newWrappedKey: Uint8Array | null } | null> {
   if (words.length === 0) return null
@@ -78,7 +83,7 @@ function mergeWord(contact: StoredContact, { change, occurredAt, eventId }: Cont
 
 async function openStored(
   keys: KeyRing,
-  stream: Stream,
+  stream: ContactHolder,
 ): Promise<{ readonly contact: StoredContact; readonly dataKey: CryptoKey | null }> {
   if (stream.wrappedDataKey === null) return { contact: {}, dataKey: null }
   const dataKey = await unwrapDataKey(keys, keyContext(stream), stream.wrappedDataKey)

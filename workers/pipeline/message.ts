@@ -46,7 +46,7 @@ export async function composeMessage(
     firstName: firstNameOf(contact.name),
     money: currency === null || amountMinor === 0 ? null : { amountMinor, currency },
     locale: state.profile.locale,
-    brandName: settings.brandName,
+    brandName: settings.brandName ?? stream.companyName,
     supportEmail: settings.supportEmail,
     link,
     unsubscribeUrl,

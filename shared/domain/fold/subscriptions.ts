@@ -112,8 +112,7 @@ function followAnnouncement(
     status: "open",
     subscriptionId: subscription.id,
     invoiceId: null,
-    amountMinor: recurringAmountMinor(subscription.items),
-    currency: subscription.currency,
+    ...amountAtStake(state, subscription),
     declineCode: null,
     needsAuthentication: false,
     invoiceFailures: [],
@@ -125,6 +124,20 @@ function followAnnouncement(
     newCard: null,
     disputeId: null,
   })
+}
+
+/** What a period is worth by its prices or, where the provider does not tell them, by what was last paid. */
+function amountAtStake(
+  state: CustomerState,
+  subscription: SubscriptionState,
+): { readonly amountMinor: number; readonly currency: string | null } {
+  const amountMinor = recurringAmountMinor(subscription.items)
+  const [last] = Object.values(state.payments)
+    .filter((payment) => payment.subscriptionId === subscription.id && payment.status === "succeeded")
+    .sort((a, b) => ((a.paidAt ?? "") + a.invoiceId < (b.paidAt ?? "") + b.invoiceId ? 1 : -1))
+  return amountMinor > 0 || !last
+    ? { amountMinor, currency: subscription.currency }
+    : { amountMinor: last.amountMinor, currency: last.currency }
 }
 
 /** A sale that was never made, or a customer whose payments the provider has given up. */

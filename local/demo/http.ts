@@ -1,0 +1,84 @@
+/** How the demo asks the Worker and the control server: with a bound on time, and answers that are read, not trusted. */
+import { setTimeout as sleep } from "node:timers/promises"
+import { z } from "zod"
+
+/** A day that is full of due work takes seconds; the control server itself stops after 280. */
+const ADVANCE_MS_MAX = 290_000
+const ANSWER_MS_MAX = 30_000
+
+/** Where the world answers, and the key to its API. */
+export interface World {
+  readonly workerUrl: string
+  readonly controlUrl: string
+  readonly apiKey: string
+  readonly secrets: { readonly stripe: string; readonly whop: string }
+}
+
+/** The world did not answer as it should; the message says so in one sentence. */
+export class DemoError extends Error {}
+
+const clock = z.object({ now: z.iso.datetime() })
+const message = z.object({
+  channel: z.string(),
+  to: z.string(),
+  body: z.string(),
+  at: z.string(),
+  headers: z.record(z.string(), z.string()).optional(),
+})
+const mailbox = z.object({ messages: z.array(message) })
+
+/** A message as the member sees it. */
+export type Message = z.output<typeof message>
+
+async function askControl<T extends z.ZodType>(
+  { controlUrl }: World,
+  path: string,
+  schema: T,
+  body?: unknown,
+): Promise<z.output<T>> {
+  const response = await fetch(new URL(path, controlUrl), {
+    ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(ADVANCE_MS_MAX),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new DemoError(`The control server answered ${response.status} to ${path}: ${text}`)
+  return schema.parse(JSON.parse(text))
+}
+
+/** The Worker's time. */
+export const worldNow = async (world: World): Promise<Date> => new Date((await askControl(world, "/clock", clock)).now)
+
+/** Moves time forward and resolves when what fell due is done. */
+export const advance = async (world: World, duration: string): Promise<Date> =>
+  new Date((await askControl(world, "/clock", clock, { advance: duration })).now)
+
+/** Empties the world. */
+export const reset = (world: World): Promise<unknown> => askControl(world, "/reset", clock, {})
+
+/** All that was sent to members and to the team. */
+export const messagesOf = async (world: World): Promise<readonly Message[]> =>
+  (await askControl(world, "/mailbox", mailbox)).messages
+
+/** An outage that somebody is playing with ends by itself; so many seconds are enough to wait for it. */
+const API_TRIES_MAX = 20
+
+/** Reads from the Worker's API; waits while it answers 503. Throws `DemoError` for every other answer but 200. */
+export async function askApi<T extends z.ZodType>(world: World, path: string, schema: T): Promise<z.output<T>> {
+  for (let tries = 1; ; tries += 1) {
+    const response = await fetch(new URL(path, world.workerUrl), {
+      headers: { authorization: `Bearer ${world.apiKey}` },
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    })
+    const text = await response.text()
+    if (response.ok) return schema.parse(JSON.parse(text))
+    if (response.status === 401) throw new DemoError("The Worker does not know the key; name its admin key with --key.")
+    if (response.status !== 503 || tries === API_TRIES_MAX) {
+      throw new DemoError(`The Worker answered ${response.status} to ${path}: ${text.slice(0, 200)}`)
+    }
+    await sleep(1_000)
+  }
+}
+
+/** One request of a member or a provider. Redirects are not followed: they lead out of this machine. */
+export const request = (url: string, init: RequestInit = {}): Promise<Response> =>
+  fetch(url, { ...init, redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS_MAX) })

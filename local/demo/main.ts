@@ -1,0 +1,125 @@
+/** `npm run demo`: a month of a company in a minute, against a running `npm start` or a world of its own. */
+import { parseArgs } from "node:util"
+import { type FoundWorld, findRunningWorld, startOwnWorld } from "./find-world.ts"
+import { DemoError, reset } from "./http.ts"
+import { play } from "./play.ts"
+import { createProgress } from "./progress.ts"
+import { readSummary, renderReport } from "./report.ts"
+
+const HELP = `npm run demo [-- options]
+  Plays a month of a company with members at Stripe and Whop, through the real webhook endpoints. Uses the world that
+  npm start runs, whose clock it moves; starts one of its own, with data that is thrown away, when none runs.
+  --fresh          empty the running world first
+  --seed N         another seed, another story (1)
+  --days N         how long (30)
+  --customers N    how many members (60)
+  --json           the figures as JSON on standard output
+  --url URL        the Worker (http://127.0.0.1:8787)
+  --control URL    the control server (http://127.0.0.1:8788)
+  --key KEY        the admin key (ADMIN_API_KEY of .dev.vars)
+`
+
+/** The clock moves ten years at most, and a laptop has an end too. */
+const DAYS_MAX = 366
+const CUSTOMERS_MAX = 5_000
+const SEED_MAX = 2 ** 32 - 1
+/** More of the same helps nobody. */
+const UNEXPECTED_SHOWN_MAX = 10
+/** What a shell calls a program that was ended by Ctrl-C. */
+const INTERRUPTED = 130
+
+const OPTIONS = {
+  fresh: { type: "boolean", default: false },
+  seed: { type: "string", default: "1" },
+  days: { type: "string", default: "30" },
+  customers: { type: "string", default: "60" },
+  json: { type: "boolean", default: false },
+  url: { type: "string" },
+  control: { type: "string" },
+  key: { type: "string" },
+  help: { type: "boolean", short: "h", default: false },
+} as const
+
+function readOptions() {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch (error) {
+    throw new DemoError(`${error instanceof Error ? error.message : error}\n\n${HELP}`)
+  }
+}
+
+type Options = ReturnType<typeof readOptions>
+type Output = NodeJS.WriteStream
+
+/** Where the story is played; says so to people. */
+async function openWorld(values: Options, people: Output): Promise<FoundWorld> {
+  const wanted = { url: values.url ?? null, control: values.control ?? null, key: values.key ?? null }
+  const running = await findRunningWorld(wanted)
+  if (running === null) {
+    people.write("No world is running here (npm start); starting one for this demo …\n")
+    return startOwnWorld()
+  }
+  const { workerUrl } = running.world
+  people.write(`Playing in the world that runs at ${workerUrl}; its clock moves on with the story.\n`)
+  if (values.fresh) {
+    people.write("Emptying it first, as --fresh says …\n")
+    await reset(running.world)
+  }
+  const { events } = await readSummary(running.world)
+  if (Object.values(events).some((count) => count > 0)) {
+    people.write("It holds data already, and the figures at the end are of all of it (--fresh begins with none).\n")
+  }
+  return running
+}
+
+/** Plays and reports; answers the exit code. */
+async function main(): Promise<number> {
+  const values = readOptions()
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const options = {
+    seed: wholeNumber("seed", values.seed, 0, SEED_MAX),
+    days: wholeNumber("days", values.days, 1, DAYS_MAX),
+    customers: wholeNumber("customers", values.customers, 1, CUSTOMERS_MAX),
+  }
+  // With --json, standard output is for the figures alone.
+  const people = values.json ? process.stderr : process.stdout
+  const found = await openWorld(values, people)
+  let isInterrupted = false
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    // The Worker's runtime listens too, and would end the process before the world is put away.
+    process.removeAllListeners(signal).on(signal, () => {
+      if (isInterrupted) return
+      isInterrupted = true
+      void found.stop().finally(() => process.exit(INTERRUPTED))
+    })
+  }
+  try {
+    const report = await play(found.world, options, createProgress(people))
+    people.write(`\n${renderReport(report)}`)
+    if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
+    const { unexpected } = report
+    for (const line of unexpected.slice(0, UNEXPECTED_SHOWN_MAX)) process.stderr.write(`unexpected: ${line}\n`)
+    if (unexpected.length > UNEXPECTED_SHOWN_MAX) process.stderr.write(`… ${unexpected.length} in all\n`)
+    return unexpected.length === 0 ? 0 : 1
+  } catch (error) {
+    if (isInterrupted) return INTERRUPTED // the world is gone because we stop it
+    throw error
+  } finally {
+    await found.stop()
+  }
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const number = Number(text)
+  if (/^\d+$/.test(text) && number >= min && number <= max) return number
+  throw new DemoError(`--${name} must be a whole number from ${min} to ${max}.`)
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof DemoError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  return 1
+})

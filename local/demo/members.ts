@@ -1,0 +1,213 @@
+/** The members of the demo's company: who they are, what they pay, and what will become of them. */
+import type { ProviderName } from "../../shared/domain/facts.ts"
+import type { Random } from "./random.ts"
+
+/** What a member pays per period. */
+export interface Price {
+  readonly id: string
+  readonly amountMinor: number
+  readonly currency: string
+  readonly interval: "month" | "year"
+}
+
+/** Why a payment is refused: the code, and the sentence of senders that have no code. */
+export interface Decline {
+  readonly code: string
+  readonly message: string
+}
+
+/** How a renewal that fails goes on. */
+export type Trouble =
+  | "retry_works"
+  | "late_retry_works"
+  | "paid_at_once"
+  | "clicks_and_pays"
+  | "clicks_late_and_pays"
+  | "clicks_only"
+  | "unsubscribes"
+  | "unsubscribes_and_pays"
+  | "paid_elsewhere"
+  | "card_is_updated"
+  | "never_pays"
+
+/** How an announced leaving goes on. */
+export type Leaving = "stays_after_all" | "ends" | "still_there"
+
+export type Part =
+  | { readonly kind: "steady" }
+  | { readonly kind: "fails"; readonly trouble: Trouble; readonly decline: Decline; readonly isDisputed: boolean }
+  | { readonly kind: "leaves"; readonly leaving: Leaving }
+  | { readonly kind: "new" }
+  | { readonly kind: "trial"; readonly converts: boolean; readonly decline: Decline }
+  | { readonly kind: "never_paid"; readonly decline: Decline }
+
+/** Stripe's shapes differ most between these two: before and after 2025-03-31 (basil). */
+export type StripeVersion = "2020-08-27" | "2026-10-28.endive"
+
+export interface Member {
+  readonly number: number
+  readonly provider: ProviderName
+  readonly stripeVersion: StripeVersion
+  readonly customerId: string
+  readonly subscriptionId: string
+  readonly name: string
+  readonly email: string | null
+  readonly phone: string | null
+  readonly locale: string | null
+  readonly timeZone: string | null
+  readonly price: Price
+  /** The day of the demo on which they signed up; negative for those who were members before. */
+  readonly signUpDay: number
+  readonly part: Part
+}
+
+const month = (id: string, amountMinor: number, currency: string): Price => ({
+  ...{ id, amountMinor, currency },
+  interval: "month",
+})
+const year = (id: string, amountMinor: number, currency: string): Price => ({
+  ...month(id, amountMinor, currency),
+  interval: "year",
+})
+
+const STRIPE_PRICES: readonly Price[] = [
+  month("price_basic_usd", 2_900, "usd"),
+  month("price_basic_eur", 1_900, "eur"),
+  month("price_pro_gbp", 4_900, "gbp"),
+  month("price_basic_jpy", 1_980, "jpy"),
+  month("price_team_usd", 11_900, "usd"),
+  year("price_year_usd", 29_000, "usd"),
+  year("price_year_eur", 19_000, "eur"),
+]
+const WHOP_PRICES: readonly Price[] = [
+  month("plan_signals_usd", 1_999, "usd"),
+  month("plan_signals_eur", 2_450, "eur"),
+  month("plan_signals_gbp", 1_795, "gbp"),
+  month("plan_signals_jpy", 1_500, "jpy"),
+]
+
+const FIRST_NAMES =
+  "Ada Bruno Chiara Dmitri Elif Farid Greta Hiro Ines Jonas Keiko Lucia Marek Nadia Oscar Priya Quentin Rosa Sven Tamar Uma Victor Wanda Yusuf Zoe".split(
+    " ",
+  )
+const LAST_NAMES =
+  "Abe Berg Conti Dubois Eriksen Fischer Garcia Haas Ito Jansen Kaya Lindt Moreau Novak Okafor Park Rossi Sato Torres Weiss".split(
+    " ",
+  )
+
+/** Language and time zone go together; most companies know neither of most members. */
+const PLACES: readonly { readonly locale: string | null; readonly timeZone: string | null }[] = [
+  { locale: null, timeZone: null },
+  { locale: "en", timeZone: null },
+  { locale: "de-DE", timeZone: "Europe/Berlin" },
+  { locale: "fr-FR", timeZone: "Europe/Paris" },
+  { locale: "es-ES", timeZone: null },
+  { locale: "en-US", timeZone: "America/Los_Angeles" },
+  { locale: "ja-JP", timeZone: "Asia/Tokyo" },
+]
+
+const DECLINES: readonly Decline[] = [
+  { code: "insufficient_funds", message: "Your card has insufficient funds." },
+  { code: "insufficient_funds", message: "Your card has insufficient funds." },
+  { code: "expired_card", message: "Your card has expired." },
+  { code: "generic_decline", message: "Your card was declined." },
+  { code: "do_not_honor", message: "The bank answered: do not honor." },
+  { code: "incorrect_cvc", message: "Your card's security code is incorrect." },
+  { code: "processing_error", message: "An error occurred while processing your card." },
+  { code: "stolen_card", message: "The card was reported stolen." },
+]
+
+const TROUBLES: readonly Trouble[] = [
+  "clicks_and_pays",
+  "clicks_and_pays",
+  "clicks_late_and_pays",
+  "retry_works",
+  "retry_works",
+  "late_retry_works",
+  "paid_at_once",
+  "never_pays",
+  "never_pays",
+  "clicks_only",
+  "unsubscribes",
+  "unsubscribes_and_pays",
+  "paid_elsewhere",
+  "card_is_updated",
+]
+
+type PartKind = Part["kind"]
+const PARTS: readonly PartKind[] = [
+  ...Array<PartKind>(11).fill("fails"),
+  ...Array<PartKind>(7).fill("steady"),
+  ...Array<PartKind>(4).fill("leaves"),
+  ...Array<PartKind>(4).fill("new"),
+  ...Array<PartKind>(3).fill("trial"),
+  "never_paid",
+]
+
+/** One in three pays by Whop. */
+const PROVIDERS: readonly ProviderName[] = ["stripe", "stripe", "whop"]
+
+/** Makes the members. `stamp` keeps the ids and addresses of one run apart from those of all others. */
+export function makeMembers(random: Random, stamp: string, count: number, days: number): Member[] {
+  const deal = {
+    part: random.deck(PARTS),
+    provider: random.deck(PROVIDERS),
+    version: random.deck<StripeVersion>(["2020-08-27", "2026-10-28.endive"]),
+    stripePrice: random.deck(STRIPE_PRICES),
+    whopPrice: random.deck(WHOP_PRICES),
+    place: random.deck(PLACES),
+    decline: random.deck(DECLINES),
+    trouble: random.deck(TROUBLES),
+    isDisputed: random.deck([true, false, false, false]),
+    leaving: random.deck<Leaving>(["stays_after_all", "ends", "still_there"]),
+    converts: random.deck([true, true, false]),
+    reach: random.deck(["email", "email", "email", "email", "email", "both", "other"] as const),
+  }
+
+  function makePart(kind: PartKind): Part {
+    switch (kind) {
+      case "fails":
+        return { kind, trouble: deal.trouble(), decline: deal.decline(), isDisputed: deal.isDisputed() }
+      case "leaves":
+        return { kind, leaving: deal.leaving() }
+      case "trial":
+        return { kind, converts: deal.converts(), decline: deal.decline() }
+      case "never_paid":
+        return { kind, decline: deal.decline() }
+      default:
+        return { kind }
+    }
+  }
+
+  return Array.from({ length: count }, (_, index) => {
+    const number = index + 1
+    const id = `${stamp}${String(number).padStart(4, "0")}`
+    const part = makePart(deal.part())
+    const provider = deal.provider()
+    const reach = deal.reach()
+    const [first, last] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES)]
+    const price = provider === "stripe" ? deal.stripePrice() : deal.whopPrice()
+    const isOld = part.kind === "steady" || part.kind === "fails" || part.kind === "leaves"
+    return {
+      number,
+      provider,
+      stripeVersion: deal.version(),
+      customerId: provider === "stripe" ? `cus_${id}` : `user_${id}`,
+      subscriptionId: provider === "stripe" ? `sub_${id}` : `mem_${id}`,
+      name: `${first} ${last}`,
+      email: reach === "other" ? null : `${first}.${last}.${id}@example.com`.toLowerCase(),
+      // Numbers of this block are set aside for fiction.
+      phone: reach === "email" ? null : `+1202555${String(100 + (index % 100)).padStart(4, "0")}`,
+      ...deal.place(),
+      price,
+      // Who leaves does so some days before the bill.
+      signUpDay: isOld
+        ? random.int(part.kind === "leaves" ? 11 : 1, 29) - periodDaysOf(price)
+        : random.int(0, Math.max(0, days - 2)),
+      part,
+    }
+  })
+}
+
+/** Days from one bill to the next, as this demo counts them. */
+export const periodDaysOf = ({ interval }: Price): number => (interval === "year" ? 365 : 30)

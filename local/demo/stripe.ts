@@ -1,0 +1,147 @@
+/** The story as Stripe tells it: which events, in which order. */
+import { after, type Bill, type Membership, type Narrator, type NextId, secondsOf, type Told } from "./bill.ts"
+import type { Member } from "./members.ts"
+import * as objects from "./stripe-objects.ts"
+
+type Fields = objects.Fields
+
+/** Tells in the API version that the member's account was created with. */
+export function stripeNarrator(nextId: NextId): Narrator {
+  function tell({ about, version, type, at, object, previous }: Spoken): Told {
+    const id = nextId("evt")
+    const event = {
+      id,
+      object: "event",
+      api_version: version,
+      created: secondsOf(at),
+      data: { object, ...(previous === undefined ? {} : { previous_attributes: previous }) },
+      livemode: false,
+      pending_webhooks: 1,
+      request: { id: null, idempotency_key: null },
+      type,
+    }
+    return { provider: "stripe", id, type, at, about, body: JSON.stringify(event) }
+  }
+
+  const told = (
+    { customerId, stripeVersion }: Member,
+    spoken: { readonly type: string; readonly at: Date; readonly object: Fields; readonly previous?: Fields },
+  ): Told => tell({ about: customerId, version: stripeVersion, ...spoken })
+
+  const ofSubscription = (membership: Membership, type: string, at: Date, more: Fields = {}, previous?: Fields): Told =>
+    told(membership.member, {
+      ...{ type: `customer.subscription.${type}`, at, object: objects.subscription(membership, more) },
+      ...(previous === undefined ? {} : { previous }),
+    })
+
+  /** Moves the subscription's status, and says so when it was another. */
+  function changeStatus(membership: Membership, status: Membership["status"], at: Date): Told[] {
+    const before = membership.status
+    if (before === status) return []
+    membership.status = status
+    return [ofSubscription(membership, "updated", at, {}, { status: before })]
+  }
+
+  const ofCustomer = ({ member, startedAt }: Membership, type: string, at: Date): Told =>
+    told(member, { type: `customer.${type}`, at, object: objects.customer(member, startedAt) })
+
+  function ofBill(bill: Bill, type: string, at: Date, object: Fields): Told {
+    return told(bill.membership.member, { type, at, object })
+  }
+
+  return {
+    joined: (membership, at) => [
+      ofCustomer(membership, "created", at),
+      told(membership.member, {
+        type: "payment_method.attached",
+        at: after(at, 1),
+        object: { id: nextId("pm"), object: "payment_method", type: "card", customer: membership.member.customerId },
+      }),
+      ofSubscription(membership, "created", after(at, 2)),
+    ],
+    known: (membership, at) => [
+      ofCustomer(membership, "updated", at),
+      ofSubscription(membership, "updated", after(at, 1), {}, { metadata: {} }),
+    ],
+    trialEnds: (membership, at) => [ofSubscription(membership, "trial_will_end", at)],
+    // All within one second, as when a member has just paid.
+    paid(bill, at, how) {
+      const { membership } = bill
+      const isBasil = membership.member.stripeVersion >= "2025-03-31"
+      bill.status = "paid"
+      if (how === "out_of_band") {
+        const elsewhere = isBasil
+          ? { amount_paid_off_stripe: bill.amountMinor }
+          : { paid_out_of_band: true, charge: null, payment_intent: null }
+        const paid = objects.invoice(bill, elsewhere)
+        return [ofBill(bill, "invoice.paid", at, paid), ...changeStatus(membership, "active", at)]
+      }
+      bill.attempts += 1
+      const isFree = bill.amountMinor === 0
+      const payment = [
+        ofBill(bill, "charge.succeeded", at, objects.charge(bill, null)),
+        ofBill(bill, "payment_intent.succeeded", at, objects.paymentIntent(bill, null)),
+      ]
+      return [
+        ...(isFree ? [] : payment),
+        ofBill(bill, "invoice.paid", at, objects.invoice(bill)),
+        ofBill(bill, "invoice.payment_succeeded", at, objects.invoice(bill)),
+        ...(isBasil && !isFree ? [ofBill(bill, "invoice_payment.paid", at, objects.invoicePayment(bill))] : []),
+        ...(membership.status === "trialing" ? [] : changeStatus(membership, "active", at)),
+      ]
+    },
+    failed(bill, { at, decline, nextAttemptAt }) {
+      bill.attempts += 1
+      const next = nextAttemptAt === null ? null : secondsOf(nextAttemptAt)
+      return [
+        ofBill(bill, "charge.failed", at, objects.charge(bill, decline)),
+        ofBill(bill, "payment_intent.payment_failed", at, objects.paymentIntent(bill, decline)),
+        ofBill(bill, "invoice.payment_failed", after(at, 1), objects.invoice(bill, { next_payment_attempt: next })),
+        ...(bill.isFirst ? [] : changeStatus(bill.membership, "past_due", after(at, 2))),
+      ]
+    },
+    cardUpdated: ({ member }, at) => [
+      told(member, {
+        type: "payment_method.automatically_updated",
+        at,
+        object: { id: nextId("pm"), object: "payment_method", type: "card", customer: member.customerId },
+      }),
+    ],
+    leaves(membership, at) {
+      const details = { cancellation_details: { reason: "cancellation_requested", feedback: "too_expensive" } }
+      membership.cancelAt = membership.periodEnd
+      const before = { cancel_at: null, cancel_at_period_end: false }
+      return [ofSubscription(membership, "updated", at, { ...details, canceled_at: secondsOf(at) }, before)]
+    },
+    stays(membership, at) {
+      const before = { cancel_at: secondsOf(membership.cancelAt ?? at), cancel_at_period_end: true }
+      membership.cancelAt = null
+      return [ofSubscription(membership, "updated", at, {}, before)]
+    },
+    ended(membership, at, why) {
+      if (why === "never_paid") return changeStatus(membership, "incomplete_expired", at)
+      membership.status = "canceled"
+      const reason = why === "requested" ? "cancellation_requested" : "payment_failed"
+      return [ofSubscription(membership, "deleted", at, { ended_at: secondsOf(at), cancellation_details: { reason } })]
+    },
+    disputed: (bill, at) => [ofBill(bill, "charge.dispute.created", at, objects.dispute(bill, "needs_response"))],
+    disputeWon: (bill, at) => [ofBill(bill, "charge.dispute.closed", at, objects.dispute(bill, "won"))],
+    unrelated(at) {
+      const about = nextId("nobody")
+      const spoken = { about, version: "2026-10-28.endive", at }
+      return [
+        tell({ ...spoken, type: "product.updated", object: { id: "prod_member", object: "product", name: "Member" } }),
+        tell({ ...spoken, type: "loyalty.points_expired", object: { id: nextId("loy"), object: "loyalty.points" } }),
+      ]
+    },
+  }
+}
+
+interface Spoken {
+  readonly about: string
+  readonly version: string
+  readonly type: string
+  readonly at: Date
+  readonly object: Fields
+  readonly previous?: Fields
+}
