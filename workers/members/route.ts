@@ -94,11 +94,11 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
   }
 }
 
-/** Where the provider lets this customer pay: a page opened now, else the one it told us of; null when there is neither. */
+/** Where this customer can pay: a page opened now, else the one we were told of, else the provider's page for any member. */
 async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
   const { config, log } = services
   const { companyId, customer } = stream
-  const { api, redirectHosts } = services.providers[customer.provider]
+  const { api, redirectHosts, memberPage } = services.providers[customer.provider]
   const fields = { companyId, caseId, provider: customer.provider }
   try {
     const opened = await within(
@@ -117,10 +117,10 @@ async function paymentPage(services: Services, stream: Stream, { caseId }: Token
   }
   try {
     const { paymentPageUrl } = await openContact(config.keys.encryption, stream)
-    return safeTarget(paymentPageUrl, redirectHosts)
+    return safeTarget(paymentPageUrl, redirectHosts) ?? memberPage
   } catch (error) {
     log.error("contact_not_opened", { ...fields, error })
-    return null
+    return memberPage
   }
 }
 

@@ -21,6 +21,10 @@ import { composeMessage } from "./message.ts"
 /** Longer than a send and its writes can take, short enough that a lost worker does not hold a nudge for long. */
 const LEASE_MS = 120_000
 
+/** Where nothing else can reach the member an outage is waited out, for two days: a later step says it all by then. */
+const WAIT_OUT_MS = 60 * 60_000
+const WAIT_OUT_ATTEMPTS_MAX = 48
+
 export type NudgeOutcome =
   | "sent"
   | "suppressed"
@@ -158,11 +162,12 @@ async function settle(
     })
     return { outcome: "sent", fallback: null }
   }
-  if (again !== null) {
-    const change = { status: "planned", reason: outcome.reason, dueAt: again, sentAt: null } as const
+  const tryAgain = async (dueAt: string): Promise<Done> => {
+    const change = { status: "planned", reason: outcome.reason, dueAt, sentAt: null } as const
     await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
     return { outcome: "retry", fallback: null }
   }
+  if (again !== null) return tryAgain(again)
   const isUnknown = outcome.kind === "unknown"
   const failed: Fact = {
     kind: "nudge_failed",
@@ -177,10 +182,15 @@ async function settle(
       ? [{ kind: "opted_out", id: `opted_out:${nudgeId}`, occurredAt: now, caseId: nudge.caseId, via: "channel" }]
       : []
   const facts = [...given, failed, ...optedOut]
+  // Another channel would wait for the same provider.
+  const isProviderAway = incentive?.kind === "later"
   const fallback =
-    isUnknown || optedOut.length > 0
+    isUnknown || optedOut.length > 0 || isProviderAway
       ? null
       : fallbackFor(fold(facts, stateOf(stream)), nudge, others, settingsOf(stream), reachOf(services, stream), now)
+  if (outcome.kind === "retry" && fallback === null && nudge.attempts < WAIT_OUT_ATTEMPTS_MAX) {
+    return tryAgain(new Date(Date.parse(now) + WAIT_OUT_MS).toISOString())
+  }
   await write(services, stream, null, {
     change: isUnknown
       ? { status: "unknown", reason: outcome.reason }

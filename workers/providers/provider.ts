@@ -113,5 +113,7 @@ export interface Provider {
   ): Result<Delivery, MalformedEvent>
   /** Hosts to which a member may be sent, as exact names or `.suffix`. */
   readonly redirectHosts: readonly string[]
+  /** Where any member, once logged in, finds what they pay for; null where the provider has no such page. */
+  readonly memberPage: string | null
   readonly api: ProviderApi
 }

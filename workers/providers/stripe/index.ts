@@ -22,6 +22,7 @@ export function stripeProvider({
     verify,
     normalize: (body) => normalize(body),
     redirectHosts: [".stripe.com"],
+    memberPage: null,
     api: {
       paymentPage: async (request) => paymentPage(stripe(), request),
       applyIncentive: async (request) => applyIncentive(stripe(), request),

@@ -11,5 +11,7 @@ export const whopProvider = (options: WhopApiOptions): Provider => ({
   verify,
   normalize,
   redirectHosts: WHOP_HOSTS,
+  // docs.whop.com/payments-and-billing/manage-billing/billing-portal
+  memberPage: "https://whop.com/@me/settings/orders/",
   api: whopApi(options),
 })
