@@ -263,6 +263,7 @@ export const objectLinks = pgTable(
     objectId: text("object_id").notNull(),
     rootId: text("root_id").notNull(),
     isCustomer: boolean("is_customer").notNull(),
+    holdsFacts: boolean("holds_facts").notNull().default(false),
     createdAt: instant("created_at").notNull(),
     askedAt: instant("asked_at"),
   },

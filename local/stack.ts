@@ -17,6 +17,8 @@ export interface StackOptions
   readonly root: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly vars?: Readonly<Record<string, string>>
+  /** What of the Worker's log is shown; `warn` and above unless said otherwise. */
+  readonly logLevel?: "warn" | "error" | "none"
 }
 
 /** Starts everything; resolves when the Worker takes requests and its jobs are scheduled. */
@@ -29,7 +31,8 @@ export async function startStack(options: StackOptions): Promise<World> {
     crons: readCrons(WRANGLER_CONFIG),
     migrate: (adminUrl) => prepareDatabase(adminUrl, companyId),
     emptyDatabase: (adminUrl) => emptyDatabase(adminUrl, companyId),
-    startWorker: (vars, { port }) => startWorker(vars, { port, stateDir: join(options.dataDir, "worker") }),
+    startWorker: (vars, { port }) =>
+      startWorker(vars, { port, stateDir: join(options.dataDir, "worker"), logLevel: options.logLevel ?? "warn" }),
   })
   await syncSchedules(world)
   return world

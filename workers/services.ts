@@ -63,13 +63,20 @@ export async function makeServices(
   const offsetMs = await clockOffsetMs(config)
   const now = () => new Date(Date.now() + offsetMs)
   const log = createLogger({ now, fields: { requestId } })
-  const redis = makeRedis(config.redis)
+  // Most requests never ask Redis, and making the client is a good part of what a refused delivery costs.
+  let client: ReturnType<typeof makeRedis> | null = null
+  const redis = () => {
+    client ??= makeRedis(config.redis)
+    return client
+  }
   return {
     config,
     db: makeDb(config.database),
-    redis,
+    get redis() {
+      return redis()
+    },
     switches: async ({ isFreshNeeded } = { isFreshNeeded: false }) => {
-      const read = () => readSetSwitches(redis)
+      const read = () => readSetSwitches(redis())
       const sources = { memory: switchMemory, defaults: config.switchDefaults, read, now, waitUntil }
       return (await readSwitches(sources, isFreshNeeded)).switches
     },

@@ -122,14 +122,19 @@ CREATE TABLE object_links (
   object_id text COLLATE "C" NOT NULL,
   root_id text COLLATE "C" NOT NULL,
   is_customer boolean NOT NULL,
+  -- Facts stand in the ledger under this object's own id, from before its customer was known.
+  holds_facts boolean NOT NULL DEFAULT false,
   created_at timestamptz NOT NULL,
   -- When the provider's API was last asked whose object this is.
   asked_at timestamptz,
   PRIMARY KEY (company_id, provider, object_id)
 );
 --> statement-breakpoint
--- All objects of a customer, for its whole ledger.
-CREATE INDEX object_links_by_root ON object_links (company_id, provider, root_id);
+-- Objects that are to be moved under another root.
+CREATE INDEX object_links_by_root ON object_links (company_id, provider, root_id) WHERE NOT is_customer;
+--> statement-breakpoint
+-- Objects of a customer under which facts stand, for its whole ledger.
+CREATE INDEX object_links_with_facts ON object_links (company_id, provider, root_id) WHERE holds_facts;
 --> statement-breakpoint
 -- Objects whose customer nobody has named: what the sweeper asks the provider about.
 CREATE INDEX object_links_waiting ON object_links (created_at) WHERE NOT is_customer;

@@ -1,23 +1,26 @@
 -- The one round trip of a webhook, the reading of a customer's ledger, and the guards of a commit.
 
 -- Ties objects to a customer, or to each other while nobody has named the customer. Answers the root they stand under
--- now, whether it is a customer, and whether objects that had been waiting came under it by this call.
+-- now, whether it is a customer, and whether objects that had been waiting came under it by this call. Each object is
+-- looked up by the whole primary key, so that no plan, however fresh the table, reads more than it needs.
 CREATE FUNCTION tie_objects(p_provider text, p_customer text, p_objects text[], p_now timestamptz)
 RETURNS TABLE (root text, is_customer boolean, has_joined boolean) LANGUAGE plpgsql AS $$
 DECLARE
   v_company text := app_company();
+  v_object text;
+  v_link object_links;
   v_known text;
-  v_waiting text[];
+  v_waiting text[] := '{}';
+  v_are_all_known boolean := p_customer IS NOT NULL;
 BEGIN
   has_joined := false;
-  IF p_customer IS NOT NULL AND NOT EXISTS (
-    SELECT FROM unnest(p_objects) AS o (id)
-    WHERE NOT EXISTS (
-      SELECT FROM object_links l
-      WHERE l.company_id = v_company AND l.provider = p_provider AND l.object_id = o.id AND l.is_customer
-    )
-  ) THEN
-    -- The usual case: all of them are known already.
+  FOREACH v_object IN ARRAY p_objects LOOP
+    EXIT WHEN NOT v_are_all_known;
+    SELECT * INTO v_link FROM object_links l
+      WHERE l.company_id = v_company AND l.provider = p_provider AND l.object_id = v_object;
+    v_are_all_known := FOUND AND v_link.is_customer;
+  END LOOP;
+  IF v_are_all_known THEN
     root := p_customer;
     is_customer := true;
     RETURN NEXT;
@@ -25,19 +28,24 @@ BEGIN
   END IF;
 
   -- Two deliveries that share an object take turns; those that share none do not wait for each other.
-  PERFORM pg_advisory_xact_lock(hashtextextended(v_company || '|' || p_provider || '|' || o.id, 0))
-    FROM (SELECT unnest(p_objects) AS id ORDER BY 1) AS o;
+  FOR v_object IN SELECT DISTINCT unnest(p_objects) ORDER BY 1 LOOP
+    PERFORM pg_advisory_xact_lock(hashtextextended(v_company || '|' || p_provider || '|' || v_object, 0));
+  END LOOP;
+  FOR v_object IN SELECT DISTINCT unnest(p_objects) ORDER BY 1 LOOP
+    SELECT * INTO v_link FROM object_links l
+      WHERE l.company_id = v_company AND l.provider = p_provider AND l.object_id = v_object;
+    CONTINUE WHEN NOT FOUND;
+    IF v_link.is_customer THEN
+      v_known := least(v_known, v_link.root_id);
+    ELSE
+      v_waiting := v_waiting || v_link.root_id;
+    END IF;
+  END LOOP;
 
-  SELECT l.root_id INTO v_known FROM object_links l
-    WHERE l.company_id = v_company AND l.provider = p_provider AND l.object_id = ANY (p_objects) AND l.is_customer
-    ORDER BY l.root_id LIMIT 1;
-  SELECT array_agg(DISTINCT l.root_id ORDER BY l.root_id) INTO v_waiting FROM object_links l
-    WHERE l.company_id = v_company AND l.provider = p_provider AND l.object_id = ANY (p_objects) AND NOT l.is_customer;
-
-  root := coalesce(p_customer, v_known, v_waiting[1], p_objects[1]);
+  root := coalesce(p_customer, v_known, (SELECT min(w.id) FROM unnest(v_waiting) AS w (id)), p_objects[1]);
   is_customer := p_customer IS NOT NULL OR v_known IS NOT NULL;
 
-  IF v_waiting IS NOT NULL THEN
+  IF cardinality(v_waiting) > 0 THEN
     UPDATE object_links l SET root_id = root, is_customer = tie_objects.is_customer
       WHERE l.company_id = v_company AND l.provider = p_provider AND l.root_id = ANY (v_waiting) AND NOT l.is_customer;
     has_joined := is_customer;
@@ -68,20 +76,24 @@ BEGIN
       FROM facts f
       WHERE f.company_id = v_company AND f.provider = v_customer.provider
         AND f.subject = v_customer.provider_customer_id
+        -- Names the partitions; the row comparison alone would not.
+        AND f.occurred_at >= (v_position ->> 'occurredAt')::timestamptz
         AND (f.occurred_at, f.rank, f.id COLLATE "C") > (
           (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
         );
   ELSE
     SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body)) INTO v_facts
-      FROM facts f
-      WHERE f.company_id = v_company AND f.provider = v_customer.provider
-        AND f.subject IN (
-          SELECT v_customer.provider_customer_id
-          UNION ALL
-          SELECT l.object_id FROM object_links l
-            WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer
-              AND l.root_id = v_customer.provider_customer_id
-        );
+      FROM (
+        SELECT v_customer.provider_customer_id AS id
+        UNION ALL
+        SELECT l.object_id FROM object_links l
+          WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer AND l.holds_facts
+            AND l.root_id = v_customer.provider_customer_id
+      ) AS subject
+      CROSS JOIN LATERAL (
+        SELECT * FROM facts
+        WHERE facts.company_id = v_company AND facts.provider = v_customer.provider AND facts.subject = subject.id
+      ) AS f;
   END IF;
 
   RETURN jsonb_build_object(
@@ -144,6 +156,10 @@ BEGIN
         (f ->> 'occurredAt')::timestamptz, v_received, (p ->> 'eventId')::uuid, f -> 'body'
       FROM jsonb_array_elements(p -> 'facts') AS f
       ON CONFLICT DO NOTHING;
+  END IF;
+  IF NOT v_is_customer AND subject IS NOT NULL THEN
+    UPDATE object_links l SET holds_facts = true
+      WHERE l.company_id = v_company AND l.provider = v_provider AND l.object_id = place_facts.subject;
   END IF;
   RETURN NEXT;
 END
@@ -376,7 +392,7 @@ ALTER TABLE facts_default ENABLE ROW LEVEL SECURITY;
 --> statement-breakpoint
 ALTER TABLE facts_default FORCE ROW LEVEL SECURITY;
 --> statement-breakpoint
-SELECT ensure_partitions(now(), 12);
+SELECT ensure_partitions(now(), 2);
 --> statement-breakpoint
 DO $$
 BEGIN

@@ -147,8 +147,12 @@ function beginFor(req: IncomingMessage): string {
     .join(" ")
 }
 
-/** What can change a session for the next one who gets it. */
-const CHANGES_SESSION = /^\s*(set|reset|prepare|listen|declare)\b|set_config|advisory_lock|\btemp(orary)?\b/i
+/**
+ * What can change a session for the next one who gets it. A setting or a lock that ends with its transaction does not; and
+ * a session that is kept also keeps the plans of its functions, as a pooled one does elsewhere.
+ */
+const CHANGES_SESSION =
+  /^\s*(set|reset|prepare|listen|declare)\b|set_config(?!\([^()]*,\s*true\s*\))|pg_(try_)?advisory_lock|\btemp(orary)?\b/i
 
 /**
  * Hands the connection to the next request without anything of this one: code must not come to rely on a setting that

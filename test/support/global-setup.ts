@@ -18,7 +18,7 @@ const SECRETS = {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-flows-"))
-  const world = await startStack({ root: ROOT, env: SECRETS, dataDir, controlPort: 0 })
+  const world = await startStack({ root: ROOT, env: SECRETS, dataDir, controlPort: 0, logLevel: "none" })
   const access: WorldAccess = {
     workerUrl: world.workerUrl,
     controlUrl: world.controlUrl,

@@ -94,12 +94,18 @@ export async function caseOf(invoice: string, key?: string): Promise<CaseBody> {
   return (await api<CaseBody>(`/api/cases/${found.id}`, init)).body
 }
 
-/** Waits until so many messages are in the mailbox; answers all that are there. */
-export const messages = (count: number): Promise<readonly MailboxMessage[]> =>
-  eventually(async () => {
+/** A first message waits this long for the reason of the failure, which another event may bring. */
+const REASON_WAIT = "PT6S"
+
+/** Lets what is due go out, and waits until so many messages are in the mailbox; answers all that are there. */
+export async function messages(count: number): Promise<readonly MailboxMessage[]> {
+  await settled()
+  if ((await mailbox()).length < count) await advanceClock(REASON_WAIT)
+  return eventually(async () => {
     const sent = await mailbox()
     return sent.length >= count ? sent : null
   })
+}
 
 /** Moves time to the next moment at which clocks in UTC show this hour. */
 export async function untilHour(hourUtc: number): Promise<void> {

@@ -28,7 +28,7 @@ const LEASE_MS = 120_000
 const ASK_AFTER_MS = 10 * 60_000
 
 /** Months for which partitions are made ahead. */
-const MONTHS_AHEAD = 12
+const MONTHS_AHEAD = 2
 
 export const sweep = defineJob({
   name: "sweep",

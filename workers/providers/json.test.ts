@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { decodeBase64, decodeHex, equalBytes, hmacSha256, joinBytes, parseEventBody } from "./json.ts"
+import { parseEventBody } from "./json.ts"
 
 const parse = (text: string) => parseEventBody(new TextEncoder().encode(text))
 const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`
@@ -96,44 +96,5 @@ describe("a body is refused", () => {
 
   test("without a word of the body in the reason", () => {
     expect(JSON.stringify(parse('{"email":"ann@example.com"'))).not.toContain("ann")
-  })
-})
-
-describe("primitives of signatures", () => {
-  test("hex is decoded only in its one spelling", () => {
-    expect(decodeHex("00ff10")).toEqual(new Uint8Array([0, 255, 16]))
-    for (const text of ["0", "FF", "0x00", "0g", " 00", "00 ", "00\n"]) expect(decodeHex(text)).toBeNull()
-  })
-
-  test("base64 is decoded only in its one spelling", () => {
-    expect(decodeBase64("AP8Q")).toEqual(new Uint8Array([0, 255, 16]))
-    expect(decodeBase64("AA==")).toEqual(new Uint8Array([0]))
-    for (const text of ["AA", "AA=", "AB==", "A===", "AP8Q\n", " AP8Q", "-_==", "AA==AA==", "===="]) {
-      expect(decodeBase64(text)).toBeNull()
-    }
-  })
-
-  test("what is encoded is decoded again", () => {
-    fc.assert(
-      fc.property(fc.uint8Array(), (bytes) => {
-        expect(decodeBase64(Buffer.from(bytes).toString("base64"))).toEqual(new Uint8Array(bytes))
-        expect(decodeHex(Buffer.from(bytes).toString("hex"))).toEqual(new Uint8Array(bytes))
-      }),
-    )
-  })
-
-  test("bytes are equal when all of them are", () => {
-    expect(equalBytes(new Uint8Array([1, 2]), new Uint8Array([1, 2]))).toBe(true)
-    expect(equalBytes(new Uint8Array([1, 2]), new Uint8Array([1, 3]))).toBe(false)
-    expect(equalBytes(new Uint8Array([1, 2]), new Uint8Array([1, 2, 0]))).toBe(false)
-  })
-
-  test("HMAC-SHA256 gives the vectors of RFC 4231, also after many other keys", async () => {
-    const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
-    const jefe = () => hmacSha256(joinBytes("Jefe"), joinBytes("what do ya want for nothing?"))
-    const expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-    expect(hex(await jefe())).toBe(expected)
-    for (let i = 0; i < 200; i++) await hmacSha256(joinBytes(`key ${i}`), joinBytes("a"))
-    expect(hex(await jefe())).toBe(expected)
   })
 })

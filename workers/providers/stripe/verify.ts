@@ -3,9 +3,11 @@
  * `${t}.${body}` under the whole secret, `whsec_` included (docs.stripe.com/webhooks/signature). Stricter than the
  * package `stripe` 23.1.0, which lets timestamps of the future, `t=123abc` and bytes that decode alike pass.
  */
+
+import { areEqual } from "../../../shared/crypto/bytes.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { decodeHex, equalBytes, hmacSha256, joinBytes } from "../json.ts"
 import { type RawDelivery, TIMESTAMP_TOLERANCE_SECONDS, type Verified, type VerifyError } from "../provider.ts"
+import { decodeHex, hmacSha256, joinBytes } from "../signature.ts"
 
 /** Stripe sends one v1 per active secret, and a v0 in test mode; more than this is somebody making us work. */
 const ENTRIES_MAX = 16
@@ -42,7 +44,7 @@ export async function verify(delivery: RawDelivery): Promise<Result<Verified, Ve
     if (secret.trim() === "") continue // a secret that was never set must not become the empty key
     const expected = await hmacSha256(joinBytes(secret), message)
     for (const signature of signatures) {
-      if (equalBytes(expected, signature) && secretIndex === -1) secretIndex = index
+      if (areEqual(expected, signature) && secretIndex === -1) secretIndex = index
     }
   }
   return secretIndex === -1 ? err({ reason: "signature_mismatch" }) : ok({ secretIndex, scheme: "v1" })

@@ -4,8 +4,8 @@
  * Older endpoints may still be sent to this way. Stricter than that package, which accepts `t=123abc` and compares with `!==`.
  */
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { decodeHex } from "../json.ts"
 import type { VerifyError } from "../provider.ts"
+import { decodeHex } from "../signature.ts"
 
 /** What the header says: when it was signed, and the signature. */
 export interface LegacySignature {

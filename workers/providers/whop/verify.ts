@@ -7,9 +7,11 @@
  * Stricter than the package `standardwebhooks` 1.1.1, which reads `1700000000abc` as a time, verifies another split of
  * id, time and body with the same signature (an id may contain a dot there), and accepts `v1,sig,junk`.
  */
+
+import { areEqual } from "../../../shared/crypto/bytes.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { decodeBase64, equalBytes, hmacSha256, joinBytes } from "../json.ts"
 import { type RawDelivery, TIMESTAMP_TOLERANCE_SECONDS, type Verified, type VerifyError } from "../provider.ts"
+import { decodeCanonicalBase64, hmacSha256, joinBytes } from "../signature.ts"
 import { parseLegacySignature } from "./legacy-signature.ts"
 
 /** A sender signs once per active secret; more than this is somebody making us work. */
@@ -57,7 +59,7 @@ export async function verify(delivery: RawDelivery): Promise<Result<Verified, Ve
     for (const { scheme, bytes } of keysOf(secret)) {
       const expected = await hmacSha256(bytes, message)
       for (const signature of signatures) {
-        if (equalBytes(expected, signature)) verified ??= { secretIndex, scheme }
+        if (areEqual(expected, signature)) verified ??= { secretIndex, scheme }
       }
     }
   }
@@ -99,7 +101,7 @@ function parseSignatures(list: string): Result<readonly Uint8Array[], VerifyErro
     if (version === undefined || text === undefined)
       return malformed("webhook-signature is not a list of version,signature")
     if (version !== "v1") continue
-    const signature = decodeBase64(text)
+    const signature = decodeCanonicalBase64(text)
     if (signature?.length !== SIGNATURE_BYTES) return malformed("a v1 signature is not the base64 of 32 bytes")
     signatures.push(signature)
   }
@@ -109,7 +111,7 @@ function parseSignatures(list: string): Result<readonly Uint8Array[], VerifyErro
 function standardKeys(secret: string): readonly Key[] {
   if (secret.trim() === "") return [] // a secret that was never set must not become the empty key
   const keys: Key[] = [{ scheme: "standard-webhooks/utf8", bytes: joinBytes(secret) }]
-  const decoded = secret.startsWith("whsec_") ? decodeBase64(secret.slice("whsec_".length)) : null
+  const decoded = secret.startsWith("whsec_") ? decodeCanonicalBase64(secret.slice("whsec_".length)) : null
   if (decoded !== null && decoded.length >= DECODED_KEY_BYTES_MIN) {
     keys.push({ scheme: "standard-webhooks/base64", bytes: decoded })
   }
