@@ -17,7 +17,8 @@ import { sendAll } from "./nudges.ts"
 const PARKED_MAX = 200
 const EVENTS_MAX = 50
 const NUDGES_MAX = 20
-const DEAD_MAX = 50
+const DEAD_PER_PAGE = 50
+const DEAD_PAGES_MAX = 4
 const OBJECTS_MAX = 10
 
 /** QStash has had this long to bring a due nudge; after that the sweeper sends it itself. */
@@ -94,11 +95,18 @@ async function sendOverdue(services: Services): Promise<number> {
 /** QStash gives up after its last retry; an outage that outlasts it must not be the end. */
 async function redriveDead({ config, qstash }: Services): Promise<number> {
   const ours = new Set([`${config.appUrl}/jobs/ingest`, `${config.appUrl}/jobs/nudges`])
-  const { messages } = await qstash.listDead({ limit: DEAD_MAX })
-  // 489 is our own "never again"; a person may still look at those.
-  const worthwhile = messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
-  if (worthwhile.length > 0) await qstash.redriveDead(worthwhile.map((message) => message.dlqId))
-  return worthwhile.length
+  let redriven = 0
+  let cursor: string | null = null
+  for (let pages = 0; pages < DEAD_PAGES_MAX; pages++) {
+    const page = await qstash.listDead({ limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
+    // 489 is our own "never again"; a person may still look at those.
+    const worthwhile = page.messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
+    if (worthwhile.length > 0) await qstash.redriveDead(worthwhile.map((message) => message.dlqId))
+    redriven += worthwhile.length
+    cursor = page.cursor
+    if (cursor === null) break
+  }
+  return redriven
 }
 
 /** Asks the provider whose object a waiting fact is about. */

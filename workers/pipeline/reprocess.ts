@@ -8,7 +8,7 @@ import { factsOf, type ReadDelivery, readDelivery } from "./accept.ts"
 import { advance } from "./advance.ts"
 import { workOf } from "./ingest.ts"
 
-/** Tries before an event is left to a person; with the waits below, a bit more than a day. */
+/** Tries before an event is left to a person; with the waits below, about four hours. */
 const ATTEMPTS_MAX = 8
 
 /** Waits between tries double from one minute. */
@@ -75,7 +75,9 @@ function replayOf(event: StoredEvent, read: ReadDelivery) {
 
 /** What can never work is left to a person at once; the rest after so many tries. */
 function failureOf(event: StoredEvent, error: unknown, now: Date) {
-  const isHopeless = error instanceof SealError || error instanceof AppError
+  // A key version that is not known yet is being rolled out; another isolate has it already.
+  const isSealed = error instanceof SealError && error.reason !== "unknown_key_version"
+  const isHopeless = isSealed || error instanceof AppError
   const attempts = event.attempts + 1
   const nextAttemptAt =
     isHopeless || attempts >= ATTEMPTS_MAX ? null : new Date(now.getTime() + FIRST_WAIT_MS * 2 ** attempts)

@@ -9,6 +9,7 @@ import { AppError } from "../errors.ts"
 import { type ReadDelivery, readDelivery } from "../pipeline/accept.ts"
 import { ingest } from "../pipeline/ingest.ts"
 import { park } from "../pipeline/park.ts"
+import type { Verified } from "../providers/provider.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { readBounded } from "./body.ts"
 
@@ -42,7 +43,7 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   }
 
   const read = await readDelivery(services, { provider: provider.name, path, rawBody, headers, receivedAt })
-  const isDuplicate = isCertain ? await store(services, read) : await parkOnly(services, read)
+  const isDuplicate = isCertain ? await store(services, read, verified.value) : await parkOnly(services, read)
   return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
 })
 
@@ -53,9 +54,9 @@ const notNow = (reason: string): AppError =>
   })
 
 /** Postgres, else the second sink, else 503: answers whether the event was there already. */
-async function store(services: Services, read: ReadDelivery): Promise<boolean> {
+async function store(services: Services, read: ReadDelivery, { secretIndex, scheme }: Verified): Promise<boolean> {
   const { log, waitUntil } = services
-  const fields = { provider: read.provider, eventId: read.eventId, eventType: read.delivery.type }
+  const fields = { provider: read.provider, eventId: read.eventId, eventType: read.delivery.type, secretIndex, scheme }
   try {
     const { companyId, recorded, follow } = await ingest(services, read)
     log.info("webhook_recorded", { ...fields, companyId, isNew: recorded.isNew })

@@ -1,0 +1,8 @@
+/** The least that can be called a webhook endpoint: it believes everybody and makes one insert. */
+import { Hono } from "hono"
+import { type BareEnv, insertEvent } from "./store.ts"
+
+export default new Hono<{ Bindings: BareEnv }>().post("/api/webhooks/stripe", async (c) => {
+  await insertEvent(c.env, await c.req.text())
+  return c.json({ received: true })
+})

@@ -1,0 +1,95 @@
+/** One measurement: a load, everything that goes on after its answers, and what both cost. */
+import { setTimeout as sleep } from "node:timers/promises"
+import type { World } from "../../local/world.ts"
+import type { CpuClock } from "../support/cpu.ts"
+import { percentile } from "../support/statistics.ts"
+import { type LoadResult, sendLoad } from "./load.ts"
+import type { Scenario, SubjectName } from "./scenarios.ts"
+
+/** A Worker that is measured. */
+export interface Subject {
+  readonly name: SubjectName
+  readonly url: string
+  readonly cpu: CpuClock | null
+}
+
+/** Per event unless said otherwise. CPU is null where the system does not tell. */
+export interface Figures {
+  readonly events: number
+  /** All work done, what follows the answers included. */
+  readonly eventsPerSecond: number
+  readonly p50Ms: number
+  readonly p95Ms: number
+  readonly p99Ms: number
+  readonly workerCpuMs: number | null
+  readonly postgresCpuMs: number | null
+  readonly postgresTrips: number
+  readonly redisTrips: number
+  readonly qstashTrips: number
+}
+
+export interface Measuring {
+  readonly world: World
+  readonly postgresCpu: CpuClock | null
+  readonly connections: number
+  readonly seconds: number
+  readonly secret: string
+}
+
+/** Work after the answers counts as finished when nobody has asked Postgres for this long. */
+const QUIET_MS = 300
+const POLL_MS = 10
+
+/** Measures one Worker. Throws when one answer is not the expected one: such figures would mean nothing. */
+export async function measure(subject: Subject, scenario: Scenario, tag: string, on: Measuring): Promise<Figures> {
+  const { world, postgresCpu, connections, seconds, secret } = on
+  world.stats.clear()
+  const cpuBefore = { worker: subject.cpu?.() ?? 0, postgres: postgresCpu?.() ?? 0 }
+
+  const load = await sendLoad({ url: subject.url, connections, seconds, scenario, secret, tag })
+  const followedMs = await untilQuiet(world)
+
+  const workerCpuMs = (subject.cpu?.() ?? 0) - cpuBefore.worker
+  const postgresCpuMs = (postgresCpu?.() ?? 0) - cpuBefore.postgres
+  const { postgres = 0, redis = 0, qstash = 0 } = world.stats.all()
+  world.qstash.clear()
+
+  expectStatus(subject, scenario, load)
+  if (subject.name === "churn-saver" && !scenario.isSigned && postgres + redis + qstash > 0) {
+    throw new Error("a delivery that nobody signed made a round trip")
+  }
+  const events = load.latenciesMs.length
+  return {
+    events,
+    eventsPerSecond: (events * 1000) / (load.elapsedMs + followedMs),
+    p50Ms: percentile(load.latenciesMs, 50),
+    p95Ms: percentile(load.latenciesMs, 95),
+    p99Ms: percentile(load.latenciesMs, 99),
+    workerCpuMs: subject.cpu && workerCpuMs / events,
+    postgresCpuMs: postgresCpu && postgresCpuMs / events,
+    postgresTrips: postgres / events,
+    redisTrips: redis / events,
+    qstashTrips: qstash / events,
+  }
+}
+
+/** Waits until nobody asks Postgres any more; answers how long the asking went on. */
+async function untilQuiet({ stats }: World): Promise<number> {
+  const startedAt = performance.now()
+  let lastAt = startedAt
+  let asked = stats.all().postgres
+  while (performance.now() - lastAt < QUIET_MS) {
+    await sleep(POLL_MS)
+    const { postgres } = stats.all()
+    if (postgres === asked) continue
+    asked = postgres
+    lastAt = performance.now()
+  }
+  return lastAt - startedAt
+}
+
+function expectStatus({ name }: Subject, scenario: Scenario, { latenciesMs, statuses }: LoadResult): void {
+  const expected = scenario.expectedStatus[name]
+  if (statuses[expected] === latenciesMs.length) return
+  throw new Error(`${name}, ${scenario.name}: expected ${expected} only, answered ${JSON.stringify(statuses)}`)
+}

@@ -1,0 +1,21 @@
+/** `npm run bench -- <name> [options]`: one benchmark, on this machine, from start to clean-up. */
+import { benchIngest } from "./ingest/run.ts"
+
+const BENCHMARKS: Readonly<Record<string, (args: string[]) => Promise<void>>> = { ingest: benchIngest }
+
+const HELP = `npm run bench -- <name> [options]
+  ingest   webhooks: this Worker beside a bare Hono Worker with one insert
+    --seconds N      length of one measurement (5)
+    --rounds N       measurements of each Worker in each scenario, in turns (3)
+    --connections N  requests under way at once (10)
+    --scenario NAME  known, new, failed, duplicate or forged; all of them when left out
+    --json           figures for machines
+`
+
+const [name = "", ...args] = process.argv.slice(2)
+const benchmark = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined
+if (benchmark === undefined || args.includes("--help")) {
+  process.stdout.write(HELP)
+  process.exit(benchmark === undefined && name !== "--help" ? 1 : 0)
+}
+await benchmark(args)

@@ -1,0 +1,28 @@
+/** A Worker as `wrangler deploy` would upload it, without uploading. */
+import { execFile } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import { promisify } from "node:util"
+import { gzipSync } from "node:zlib"
+import { WRANGLER_CONFIG } from "../../local/worker.ts"
+
+export interface Bundle {
+  readonly dir: string
+  /** The one module of the bundle. */
+  readonly module: string
+  readonly bytes: number
+  readonly gzipBytes: number
+}
+
+/** Builds `entry`, or the project's own Worker, minified, by the configuration that is deployed. Rejects with wrangler's words. */
+export async function buildBundle(outdir: string, entry?: string): Promise<Bundle> {
+  const args = ["deploy", ...(entry === undefined ? [] : [entry]), "--dry-run", "--minify", "--env", ""]
+  await promisify(execFile)("wrangler", [...args, "--config", WRANGLER_CONFIG, "--outdir", outdir], {
+    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", WRANGLER_LOG_PATH: outdir },
+  })
+  const modules = readdirSync(outdir).filter((name) => /\.(js|wasm|bin)$/.test(name))
+  const [module] = modules
+  if (module === undefined || modules.length > 1) throw new Error(`expected one module: ${modules.join(", ")}`)
+  const code = readFileSync(join(outdir, module))
+  return { dir: outdir, module: basename(module), bytes: code.byteLength, gzipBytes: gzipSync(code).byteLength }
+}

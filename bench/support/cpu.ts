@@ -1,0 +1,59 @@
+/**
+ * CPU time of whole processes, as the kernel counts it: all threads, user and system. Ticks are 10 ms, which is under one
+ * percent of what a measurement of a few seconds uses.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+
+/** Ticks per second of `/proc/<pid>/stat`; the same on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100
+
+/** Reads the milliseconds that a process has used so far. */
+export type CpuClock = () => number
+
+/** The CPU time of one process; null where there is no `/proc`. */
+export function cpuOf(pid: number): CpuClock | null {
+  if (!existsSync(`/proc/${pid}/stat`)) return null
+  return () => millis(readStat(pid)?.own ?? 0)
+}
+
+/** The CPU time of a process and its children, those that have ended included; null where there is no `/proc`. */
+export function cpuOfFamily(pid: number): CpuClock | null {
+  if (!existsSync(`/proc/${pid}/stat`)) return null
+  return () => {
+    const parent = readStat(pid)
+    let ticks = (parent?.own ?? 0) + (parent?.ofEndedChildren ?? 0)
+    for (const name of readdirSync("/proc")) {
+      if (!/^\d+$/.test(name)) continue
+      const stat = readStat(Number(name))
+      if (stat?.parentPid === pid) ticks += stat.own + stat.ofEndedChildren
+    }
+    return millis(ticks)
+  }
+}
+
+interface Stat {
+  readonly parentPid: number
+  readonly own: number
+  readonly ofEndedChildren: number
+}
+
+/** Undefined for a process that has just ended. */
+function readStat(pid: number): Stat | undefined {
+  let text: string
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, "utf8")
+  } catch {
+    return undefined
+  }
+  // The name in the second field may hold spaces and brackets; fields are counted from behind it (proc(5): 4, 14 to 17).
+  const fields = text
+    .slice(text.lastIndexOf(")") + 2)
+    .split(" ")
+    .map(Number)
+  const [parentPid = 0, user = 0, system = 0, childUser = 0, childSystem = 0] = [1, 11, 12, 13, 14].map(
+    (i) => fields[i],
+  )
+  return { parentPid, own: user + system, ofEndedChildren: childUser + childSystem }
+}
+
+const millis = (ticks: number): number => (ticks * 1000) / TICKS_PER_SECOND

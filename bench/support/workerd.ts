@@ -1,0 +1,109 @@
+/** workerd by itself, without the development server in front, which costs several times what it serves. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { freePort, LOOPBACK } from "../../local/loopback.ts"
+import type { RunningWorker } from "../../local/worker.ts"
+import { WRANGLER_CONFIG } from "../../local/worker.ts"
+import type { Bundle } from "./bundle.ts"
+
+/** A Worker in a workerd of its own. */
+export interface ServedWorker extends RunningWorker {
+  readonly pid: number
+}
+
+const START_TIMEOUT_MS = 30_000
+const STOP_TIMEOUT_MS = 5_000
+const POLL_MS = 20
+
+/** Serves a bundle with `vars` as its bindings; resolves when it takes requests. Its log lines go nowhere, as on a platform that collects them elsewhere. */
+export async function serveBundle(
+  bundle: Bundle,
+  vars: Readonly<Record<string, string>>,
+  givenPort?: number,
+): Promise<ServedWorker> {
+  const port = givenPort ?? (await freePort())
+  const config = join(bundle.dir, "config.capnp")
+  writeFileSync(config, capnpConfig(bundle, vars, port), { mode: 0o600 })
+
+  const errorsFile = join(bundle.dir, "stderr.log")
+  const errors = openSync(errorsFile, "w")
+  const child = spawn(workerdBinary(), ["serve", config], { stdio: ["ignore", "ignore", errors] })
+  closeSync(errors)
+  const endWithUs = (): boolean => child.kill("SIGKILL")
+  process.once("exit", endWithUs)
+  const exited = new Promise<void>((resolve) => {
+    child.once("error", () => resolve())
+    child.once("exit", () => resolve())
+  })
+
+  async function stop(): Promise<void> {
+    const stuck = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS)
+    child.kill("SIGTERM")
+    await exited
+    clearTimeout(stuck)
+    process.off("exit", endWithUs)
+  }
+
+  const url = `http://${LOOPBACK}:${port}`
+  try {
+    await untilServing(child, url)
+  } catch (cause) {
+    await stop()
+    throw new Error(`workerd does not serve ${bundle.module}:\n${readFileSync(errorsFile, "utf8").slice(-2_000)}`, {
+      cause,
+    })
+  }
+  return { url, pid: child.pid ?? 0, stop }
+}
+
+async function untilServing(child: ChildProcess, url: string): Promise<void> {
+  const deadlineMs = Date.now() + START_TIMEOUT_MS
+  for (;;) {
+    if (child.pid === undefined || child.exitCode !== null) throw new Error("workerd ended")
+    try {
+      await (await fetch(url)).arrayBuffer()
+      return
+    } catch (cause) {
+      if (Date.now() > deadlineMs) throw new Error(`no answer after ${START_TIMEOUT_MS} ms`, { cause })
+      await sleep(POLL_MS)
+    }
+  }
+}
+
+/** The binary itself, of the version that wrangler runs: a process in between would hide its CPU time. */
+function workerdBinary(): string {
+  const ofWrangler = createRequire(createRequire(import.meta.url).resolve("wrangler"))
+  const { default: path } = ofWrangler("workerd") as { readonly default: string }
+  return path
+}
+
+function capnpConfig(bundle: Bundle, vars: Readonly<Record<string, string>>, port: number): string {
+  const bindings = Object.entries(vars).map(([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`)
+  const flags = compatibility("compatibility_flags") ?? "[]"
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "worker", worker = .worker),
+    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+  ],
+  sockets = [(name = "http", address = ${quote(`${LOOPBACK}:${port}`)}, http = (), service = "worker")],
+);
+const worker :Workerd.Worker = (
+  modules = [(name = "worker", esModule = embed ${quote(bundle.module)})],
+  compatibilityDate = ${compatibility("compatibility_date")},
+  compatibilityFlags = ${flags},
+  bindings = [${bindings.join(", ")}],
+  globalOutbound = "internet",
+);
+`
+}
+
+/** A setting of wrangler.toml as it is written there, which is how Cap'n Proto writes it too. */
+function compatibility(name: string): string | undefined {
+  return new RegExp(`^${name}\\s*=\\s*(.+?)\\s*$`, "m").exec(readFileSync(WRANGLER_CONFIG, "utf8"))?.[1]
+}
+
+const quote = (text: string): string => JSON.stringify(text)
