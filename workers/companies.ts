@@ -24,7 +24,11 @@ async function remembered<T>(
 ): Promise<T> {
   const entry = cache.get(key)
   if (entry && entry.until > nowMs) return entry.value
-  const value = await read()
+  const value = await read().catch((error: unknown) => {
+    // Postgres is away: what was known last is better than turning everybody away.
+    if (entry) return entry.value
+    throw error
+  })
   if (cache.size >= ENTRIES_MAX) cache.clear()
   cache.set(key, { value, until: nowMs + REMEMBERED_MS })
   return value

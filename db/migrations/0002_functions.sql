@@ -65,6 +65,7 @@ DECLARE
   v_company text := app_company();
   v_customer customers;
   v_position jsonb;
+  v_subject text COLLATE "C";
   v_facts jsonb;
 BEGIN
   SELECT * INTO v_customer FROM customers c WHERE c.company_id = v_company AND c.id = p_customer_id;
@@ -82,18 +83,21 @@ BEGIN
           (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
         );
   ELSE
-    SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body)) INTO v_facts
-      FROM (
-        SELECT v_customer.provider_customer_id AS id
-        UNION ALL
-        SELECT l.object_id FROM object_links l
-          WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer AND l.holds_facts
-            AND l.root_id = v_customer.provider_customer_id
-      ) AS subject
-      CROSS JOIN LATERAL (
-        SELECT * FROM facts
-        WHERE facts.company_id = v_company AND facts.provider = v_customer.provider AND facts.subject = subject.id
-      ) AS f;
+    -- One look-up per subject, so that each uses the whole index, however fresh the table.
+    v_facts := '[]';
+    FOR v_subject IN
+      SELECT v_customer.provider_customer_id
+      UNION ALL
+      SELECT l.object_id FROM object_links l
+        WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer AND l.holds_facts
+          AND l.root_id = v_customer.provider_customer_id
+    LOOP
+      v_facts := v_facts || coalesce((
+        SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body))
+          FROM facts f
+          WHERE f.company_id = v_company AND f.provider = v_customer.provider AND f.subject = v_subject
+      ), '[]');
+    END LOOP;
   END IF;
 
   RETURN jsonb_build_object(
@@ -188,6 +192,10 @@ BEGIN
   END IF;
 
   SELECT * INTO v_placed FROM place_facts(p);
+  IF v_status = 'unhandled' AND v_placed.has_joined THEN
+    -- It says nothing itself, but facts that had waited have found their customer through it.
+    v_status := 'received';
+  END IF;
   IF v_status = 'received' AND v_placed.customer_id IS NULL THEN
     -- Nothing to fold before somebody names the customer; the facts wait in the ledger.
     v_status := 'processed';
@@ -226,7 +234,8 @@ DECLARE
 BEGIN
   SELECT * INTO v_placed FROM place_facts(p);
   UPDATE webhook_events e SET subject = v_placed.subject, customer_id = v_placed.customer_id, error = p ->> 'error',
-      status = CASE WHEN v_placed.customer_id IS NULL THEN p ->> 'status' ELSE 'received' END,
+      status = CASE
+        WHEN v_placed.customer_id IS NULL OR p ->> 'status' = 'unhandled' THEN p ->> 'status' ELSE 'received' END,
       attempts = e.attempts + 1, next_attempt_at = (p ->> 'nextAttemptAt')::timestamptz
     WHERE e.company_id = app_company() AND e.id = (p ->> 'eventId')::uuid
       AND e.received_at = (p ->> 'receivedAt')::timestamptz;
@@ -318,13 +327,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   ORDER BY e.next_attempt_at NULLS FIRST, e.received_at LIMIT p_limit
 $$;
 --> statement-breakpoint
--- Objects that have waited for their customer since before `p_before` and were not asked about since then.
+-- Objects that have waited for their customer since before `p_before`: those never asked about first, the others again after
+-- as long as they had waited then, and none for more than two weeks (a guest's payment has no customer at all).
 CREATE FUNCTION waiting_objects(p_before timestamptz, p_limit integer)
 RETURNS TABLE (company_id text, provider text, object_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
   SELECT l.company_id, l.provider, l.object_id FROM object_links l
-  WHERE NOT l.is_customer AND l.created_at <= p_before AND (l.asked_at IS NULL OR l.asked_at <= p_before)
-  ORDER BY l.created_at LIMIT p_limit
+  WHERE NOT l.is_customer AND l.created_at <= p_before AND l.created_at > p_before - interval '14 days'
+    AND (l.asked_at IS NULL OR l.asked_at + (l.asked_at - l.created_at) <= p_before)
+  ORDER BY l.asked_at NULLS FIRST, l.created_at LIMIT p_limit
 $$;
 --> statement-breakpoint
 -- What monitors ask of the scheduler and of the webhooks; counts stop at 10 000 so that a backlog cannot slow them.

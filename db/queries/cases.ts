@@ -18,6 +18,7 @@ export interface CaseFilter {
   readonly subscriptionId?: string | undefined
   readonly invoiceId?: string | undefined
   readonly declineCode?: string | undefined
+  readonly cause?: string | undefined
   readonly currency?: string | undefined
 }
 
@@ -56,6 +57,7 @@ export async function listCases(
           is(recoveryCases.subscriptionId, filter.subscriptionId),
           is(recoveryCases.invoiceId, filter.invoiceId),
           is(recoveryCases.declineCode, filter.declineCode),
+          is(recoveryCases.cause, filter.cause),
           is(recoveryCases.currency, filter.currency),
           filter.customerId === undefined
             ? undefined

@@ -10,6 +10,7 @@ import { type Page, type PageRequest, pageOf } from "./page.ts"
 export interface EventFilter {
   readonly status?: EventStatus | undefined
   readonly provider?: ProviderName | undefined
+  readonly apiVersion?: string | undefined
   readonly type?: string | undefined
   /** Our id of the customer, or the provider's. */
   readonly customerId?: string | undefined
@@ -52,6 +53,7 @@ export async function listEvents(
           filter.status && eq(webhookEvents.status, filter.status),
           filter.provider && eq(webhookEvents.provider, filter.provider),
           filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
+          filter.apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, filter.apiVersion),
           filter.providerEventId === undefined ? undefined : eq(webhookEvents.providerEventId, filter.providerEventId),
           filter.customerId === undefined
             ? undefined

@@ -3,6 +3,7 @@ import { and, eq, sql } from "drizzle-orm"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../client.ts"
 import { objectLinks } from "../schema.ts"
+import type { EventRef } from "./commit.ts"
 import { type Stream, streamFrom } from "./stream.ts"
 
 /** Events that were recorded and not finished, oldest try first. */
@@ -16,6 +17,9 @@ export async function unfinishedEvents(
   )
   return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
 }
+
+/** The caller folds at once; the sweeper waits this long for it. */
+const TAKEN_OVER_AFTER_MS = 60_000
 
 export interface WaitingObject {
   readonly companyId: string
@@ -47,20 +51,24 @@ export async function noteAsked(db: Db, { companyId, provider, objectId }: Waiti
   ])
 }
 
-/** Ties objects to the customer the provider named, and reads that customer's whole ledger, now with what had waited. */
+/**
+ * Ties objects to the customer the provider named, and reads that customer's whole ledger, now with what had waited. The
+ * events that brought those facts are unfinished again, so that the sweeper takes over should the caller be lost.
+ */
 export async function tieToCustomer(
   db: Db,
   { companyId, provider, objectId }: WaitingObject,
   customer: string,
   objects: readonly string[],
   now: Date,
-): Promise<Stream | null> {
+): Promise<{ readonly stream: Stream | null; readonly events: readonly EventRef[] }> {
   const customerId = `${provider}_${customer}`
+  const later = new Date(now.getTime() + TAKEN_OVER_AFTER_MS)
   const all = sql.join(
     [objectId, ...objects].map((id) => sql`${id}`),
     sql`, `,
   )
-  const [, , result] = await inCompany(db, companyId, [
+  const [, , woken, result] = await inCompany(db, companyId, [
     db.execute(
       sql`insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
         values (app_company(), ${customerId}, ${provider}, ${customer}, ${now.toISOString()}, ${now.toISOString()})
@@ -69,11 +77,21 @@ export async function tieToCustomer(
     db.execute(
       sql`select root from tie_objects(${provider}, ${customer}, array[${all}]::text[], ${now.toISOString()})`,
     ),
+    db.execute<{ id: string; received_at: string }>(sql`
+      update webhook_events e set status = 'received', next_attempt_at = ${later.toISOString()}
+      from webhook_event_keys k
+      where k.company_id = app_company() and k.event_id in (
+          select f.event_id from facts f
+          where f.company_id = app_company() and f.provider = ${provider} and f.subject = any(array[${all}]::text[])
+        )
+        and e.company_id = k.company_id and e.id = k.event_id and e.received_at = k.received_at
+      returning e.id, e.received_at`),
     db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
       sql`select read_stream(${customerId}, false) as stream`,
     ),
   ])
-  return streamFrom(companyId, result)
+  const events = woken.rows.map((row) => ({ id: row.id, receivedAt: new Date(row.received_at).toISOString() }))
+  return { stream: streamFrom(companyId, result), events }
 }
 
 /** Makes the partitions of this month and of those ahead. */

@@ -130,7 +130,7 @@ export function decideSend(
 
 /**
  * Whether this customer may get an incentive now: once per customer and period, over all cases. Another nudge that is on
- * its way with one counts as given.
+ * its way with one, or was lost on the way, counts as given.
  */
 export function mayGiveIncentive(
   state: CustomerState,
@@ -139,8 +139,10 @@ export function mayGiveIncentive(
   now: Instant,
 ): boolean {
   const since = new Date(Date.parse(now) - settings.incentivePeriodDays * DAY_MS).toISOString()
-  const isOnItsWay = (other: Nudge) => other.incentive !== null && other.status === "sending"
-  return !state.outreach.incentives.some((given) => given.at > since) && !others.some(isOnItsWay)
+  const mayHaveBeenGiven = (other: Nudge) =>
+    other.incentive !== null &&
+    (other.status === "sending" || (other.status === "unknown" && (other.sentAt ?? other.dueAt) > since))
+  return !state.outreach.incentives.some((given) => given.at > since) && !others.some(mayHaveBeenGiven)
 }
 
 /**

@@ -30,6 +30,7 @@ const query = z.strictObject({
   subscriptionId: idText.optional(),
   invoiceId: idText.optional(),
   declineCode: idText.optional(),
+  cause: idText.optional(),
   currency: z
     .string()
     .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")

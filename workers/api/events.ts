@@ -29,6 +29,7 @@ const query = z.strictObject({
   status: z.enum(STATUSES).optional(),
   provider: z.enum(PROVIDERS).optional(),
   type: idText.optional(),
+  apiVersion: idText.optional(),
   customerId: idText.optional(),
   providerEventId: idText.optional(),
 })

@@ -27,6 +27,8 @@ export async function bringBack(services: Services, sealed: string): Promise<Job
     if (!recorded.isNew && isProcessing) await reprocess(services, companyId, read.eventId)
     return done(recorded.isNew ? "stored" : "known_already")
   } catch (error) {
+    // A key version that is being rolled out is known to this isolate soon.
+    if (error instanceof SealError && error.reason === "unknown_key_version") throw error
     if (error instanceof SealError || error instanceof z.ZodError) return giveUp("copy_not_ours")
     if (error instanceof AppError) return giveUp(error.reason ?? error.code)
     throw error

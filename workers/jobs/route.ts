@@ -6,8 +6,10 @@ import { AppError } from "../errors.ts"
 import { verifyQstashSignature } from "../qstash/verify.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { readBounded } from "../webhooks/body.ts"
+import { done } from "./job.ts"
 import { JOBS } from "./registry.ts"
 import { type JobSource, runJob } from "./run.ts"
+import { isScheduled } from "./schedules.ts"
 
 /** A parked delivery is at most 1 MiB, sealed and written in base64 twice. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024
@@ -19,7 +21,12 @@ export const jobs = new Hono<AppEnv>().post("/:job", async (c) => {
   const job = JOBS.get(c.req.param("job"))
   if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
 
-  const result = await runJob(job, parseBody(body), services, source)
+  // A run by the clock is repeated by the clock: as a dead letter it would only hide those that matter.
+  const isByTheClock = source === "qstash" && isScheduled(job.name)
+  const result = await runJob(job, parseBody(body), services, source).catch((error: unknown) => {
+    if (isByTheClock) return done("failed")
+    throw error
+  })
   if (result.kind === "give_up") {
     // QStash takes this status with this header as "do not deliver it again" and keeps the message for a person.
     const headers = { "content-type": "application/json", "Upstash-NonRetryable-Error": "true" }

@@ -20,7 +20,9 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
       outcome,
       durationMs: services.now().getTime() - startedAt.getTime(),
     })
-    await note(services, job, source, startedAt, outcome, result.kind === "done" ? result.counts : {})
+    await note(services, job, source, startedAt, outcome, result.kind === "done" ? result.counts : {}).catch((error) =>
+      log.warn("job_run_not_noted", { job: job.name, error }),
+    )
     return result
   } catch (error) {
     log.error("job_failed", { job: job.name, source, error })

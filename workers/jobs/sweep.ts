@@ -15,10 +15,13 @@ import { sendAll } from "./nudges.ts"
 
 /** Bounds of one run; the next one is a minute away, and a run must end well before it. */
 const PARKED_MAX = 200
+const PARKED_FAILURES_MAX = 3
 const EVENTS_MAX = 50
 const NUDGES_MAX = 20
+/** A backlog is worked off for this long in a run. */
+const EVENTS_BUDGET_MS = 25_000
 const DEAD_PER_PAGE = 50
-const DEAD_PAGES_MAX = 4
+const DEAD_PAGES_MAX = 20
 const OBJECTS_MAX = 10
 
 /** QStash has had this long to bring a due nudge; after that the sweeper sends it itself. */
@@ -63,23 +66,37 @@ export const sweep = defineJob({
 /** Deliveries that wait in Redis, in the order in which they came. Each is removed only after it is stored. */
 async function drainParked(services: Services): Promise<number> {
   const waiting = await parkedInRedis(services, PARKED_MAX)
+  let drained = 0
+  let failures = 0
   for (const entry of waiting) {
-    const result = await bringBack(services, entry.sealed)
-    const refused = result.kind === "give_up" ? result.reason : null
-    if (refused !== null) services.log.error("parked_delivery_refused", { reason: refused })
-    await unparkFromRedis(services, entry, refused)
+    try {
+      const result = await bringBack(services, entry.sealed)
+      const refused = result.kind === "give_up" ? result.reason : null
+      if (refused !== null) services.log.error("parked_delivery_refused", { reason: refused })
+      await unparkFromRedis(services, entry, refused)
+      drained += 1
+    } catch (error) {
+      // One that cannot be stored must not keep the others back; when nothing can, the next run is soon enough.
+      failures += 1
+      if (failures === PARKED_FAILURES_MAX) throw error
+    }
   }
-  return waiting.length
+  return drained
 }
 
 /** Events that were recorded and then left: their worker was lost, or beaten too often. */
 async function finishEvents(services: Services): Promise<number> {
-  const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX)
+  const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
-  for (const { companyId, id } of left) {
-    if ((await reprocess(services, companyId, id)).isFinished) finished += 1
+  for (;;) {
+    const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX)
+    let progress = 0
+    for (const { companyId, id } of left) {
+      if ((await reprocess(services, companyId, id)).isFinished) progress += 1
+    }
+    finished += progress
+    if (left.length < EVENTS_MAX || progress === 0 || services.now().getTime() > until) return finished
   }
-  return finished
 }
 
 /** Nudges that are due since longer than QStash should take. */

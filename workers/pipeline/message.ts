@@ -30,7 +30,7 @@ export async function composeMessage(
   const settings = settingsOf(stream)
   const recoveryCase = findCase(state, nudge.caseId)
   if (!recoveryCase) return null
-  if (nudge.channel === "slack") return teamMessage(config.appUrl, recoveryCase)
+  if (nudge.channel === "slack") return teamMessage(recoveryCase)
 
   const contact = await openContact(config.keys.encryption, stream)
   const to = addressOf(contact, stream, nudge.channel)
@@ -91,7 +91,7 @@ const token = (
     expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
   })
 
-function teamMessage(appUrl: string, recoveryCase: CaseState): Message {
+function teamMessage(recoveryCase: CaseState): Message {
   const { id, kind, amountMinor, currency, declineCode } = recoveryCase
   const amount = currency === null ? "" : formatMoney({ amountMinor, currency }, "en")
   const rendered = renderTeamAlert({
@@ -99,7 +99,7 @@ function teamMessage(appUrl: string, recoveryCase: CaseState): Message {
     state: "firing",
     title: `Recovery case open: ${kind} ${amount}`.trim(),
     lines: [`case ${id}`, `failed ${failureCountOf(recoveryCase)} times`, `code ${declineCode ?? "none"}`],
-    link: `${appUrl}/dashboard/cases/${encodeURIComponent(id)}`,
+    link: null,
   })
   return { to: "", ...rendered, unsubscribeUrl: null }
 }

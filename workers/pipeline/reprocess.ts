@@ -22,19 +22,30 @@ export type Reprocessed =
 export async function reprocess(services: Services, companyId: string, eventId: string): Promise<Reprocessed> {
   const event = await findEvent(services.db, companyId, eventId)
   if (event === null) return { kind: "not_found", isFinished: false }
-  if (event.payload === null) return { kind: "purged", isFinished: false }
+  if (event.payload === null) {
+    if (isWaiting(event)) await noteFailure(services.db, event, { reason: "payload_purged", nextAttemptAt: null })
+    return { kind: "purged", isFinished: false }
+  }
+  if (isWaiting(event) && event.attempts >= ATTEMPTS_MAX) {
+    await noteFailure(services.db, event, { reason: "processing_failed", nextAttemptAt: null })
+    return { kind: "failed", isFinished: false }
+  }
   try {
     const read = await readStored(services, event, event.payload)
-    const stream = await replayDelivery(services.db, replayOf(event, read))
-    if (stream !== null) await advance(services, stream, workOf(read))
-    const isUnhandled = read.delivery.facts.length === 0 && read.delivery.contact === null
-    return { kind: "finished", isFinished: true, status: isUnhandled ? "unhandled" : "processed" }
+    const stream = await replayDelivery(services.db, replayOf(event, read, services.now()))
+    const work = workOf(read)
+    // What says nothing today either stays `unhandled`.
+    if (stream !== null) await advance(services, stream, isUnread(read) ? { ...work, events: [] } : work)
+    return { kind: "finished", isFinished: true, status: isUnread(read) ? "unhandled" : "processed" }
   } catch (error) {
     services.log.error("event_failed", { companyId, eventId, attempt: event.attempts + 1, error })
     await noteFailure(services.db, event, failureOf(event, error, services.now()))
     return { kind: "failed", isFinished: false }
   }
 }
+
+/** In line to be processed; what is done with or dead is read again only because an operator asks. */
+const isWaiting = ({ status }: StoredEvent): boolean => status === "received" || status === "failed"
 
 async function readStored(services: Services, event: StoredEvent, payload: Uint8Array): Promise<ReadDelivery> {
   const { companyId, id, receivedAt } = event
@@ -51,9 +62,14 @@ async function readStored(services: Services, event: StoredEvent, payload: Uint8
   return readDelivery(services, { provider: event.provider, path: companyId, rawBody, headers, receivedAt })
 }
 
-function replayOf(event: StoredEvent, read: ReadDelivery) {
+const isUnread = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
+
+/** Until this try has ended the event is not tried again: one that kills its worker must not be the first in line for ever. */
+const nextTryAt = (event: StoredEvent, now: Date): Date =>
+  new Date(now.getTime() + FIRST_WAIT_MS * 2 ** Math.min(event.attempts + 1, ATTEMPTS_MAX))
+
+function replayOf(event: StoredEvent, read: ReadDelivery, now: Date) {
   const { delivery } = read
-  const isUnhandled = delivery.facts.length === 0 && delivery.contact === null
   return {
     id: event.id,
     companyId: event.companyId,
@@ -62,11 +78,11 @@ function replayOf(event: StoredEvent, read: ReadDelivery) {
     providerEventId: event.providerEventId,
     type: event.type,
     apiVersion: event.apiVersion,
-    status: isUnhandled ? ("unhandled" as const) : ("processed" as const),
+    status: isUnread(read) ? ("unhandled" as const) : ("processed" as const),
     error: delivery.unhandled,
     occurredAt: event.occurredAt.toISOString(),
     receivedAt: event.receivedAt.toISOString(),
-    nextAttemptAt: new Date(Date.parse(event.receivedAt.toISOString()) + FIRST_WAIT_MS).toISOString(),
+    nextAttemptAt: nextTryAt(event, now).toISOString(),
     customer: delivery.customer,
     objects: delivery.objects,
     facts: factsOf(read),
@@ -79,8 +95,7 @@ function failureOf(event: StoredEvent, error: unknown, now: Date) {
   const isSealed = error instanceof SealError && error.reason !== "unknown_key_version"
   const isHopeless = isSealed || error instanceof AppError
   const attempts = event.attempts + 1
-  const nextAttemptAt =
-    isHopeless || attempts >= ATTEMPTS_MAX ? null : new Date(now.getTime() + FIRST_WAIT_MS * 2 ** attempts)
+  const nextAttemptAt = isHopeless || attempts >= ATTEMPTS_MAX ? null : nextTryAt(event, now)
   return {
     reason: isHopeless ? (error.name === "SealError" ? "payload_does_not_open" : "not_readable") : "processing_failed",
     nextAttemptAt,

@@ -33,9 +33,8 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   const receivedAt = services.now()
   const rawBody = await readBounded(c.req.raw, BODY_BYTES_MAX)
   const headers = c.req.raw.headers
-  const { secrets, isCertain } = await secretsFor(services, provider.name, path)
+  const secrets = await secretsFor(services, provider.name, path)
   const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
-  if (!verified?.ok && !isCertain) throw notNow("secrets_not_read")
   if (!verified?.ok) {
     throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
       reason: verified?.error.reason ?? "no_secret_configured",
@@ -43,7 +42,7 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   }
 
   const read = await readDelivery(services, { provider: provider.name, path, rawBody, headers, receivedAt })
-  const isDuplicate = isCertain ? await store(services, read, verified.value) : await parkOnly(services, read)
+  const isDuplicate = await store(services, read, verified.value)
   return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
 })
 
@@ -67,31 +66,19 @@ async function store(services: Services, read: ReadDelivery, { secretIndex, sche
     if (error instanceof AppError) throw error
     log.warn("webhook_not_recorded", { ...fields, error })
   }
-  return parkOnly(services, read)
-}
-
-/** The second sink, else 503. Whether the event was there already cannot be known now. */
-async function parkOnly(services: Services, read: ReadDelivery): Promise<false> {
   const sink = await park(services, read)
   if (sink === null) throw notNow("no_sink")
-  services.log.info("webhook_parked", { provider: read.provider, eventId: read.eventId, sink })
+  log.info("webhook_parked", { ...fields, sink })
   return false
 }
 
-/**
- * The secrets of the endpoint. While Postgres is away a company's own cannot be read; then the deployment's are tried, and
- * `isCertain: false` says that a delivery they do not fit may still be genuine.
- */
-async function secretsFor(
-  services: Services,
-  provider: ProviderName,
-  path: string | null,
-): Promise<{ readonly secrets: readonly string[]; readonly isCertain: boolean }> {
+/** The secrets of the endpoint; a company's own cannot be read while Postgres is away and this isolate has never seen them. */
+async function secretsFor(services: Services, provider: ProviderName, path: string | null): Promise<readonly string[]> {
   try {
-    return { secrets: await signingSecrets(services, provider, path), isCertain: true }
+    return await signingSecrets(services, provider, path)
   } catch (error) {
     if (error instanceof AppError) throw error
     services.log.warn("secrets_not_read", { provider, error })
-    return { secrets: services.config.providers[provider].webhookSecrets, isCertain: false }
+    throw notNow("secrets_not_read")
   }
 }
