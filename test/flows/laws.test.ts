@@ -2,7 +2,7 @@
 import fc from "fast-check"
 import { beforeAll, expect, test } from "vitest"
 import { sendStripe } from "../support/providers.ts"
-import { stateInWords, troubledStory } from "../support/story.ts"
+import { stateInWords, strangeChargeStory, troubledStory } from "../support/story.ts"
 import { reset, settled, sql, worldNow } from "../support/world.ts"
 
 const STORY_EVENTS = 7
@@ -65,6 +65,28 @@ test("any order, any repetition and any concurrency of the same webhooks end in 
     { numRuns: 60 },
   )
 }, 180_000)
+
+/** All orders of so many events. */
+const ordersOf = (count: number): number[][] =>
+  count === 0
+    ? [[]]
+    : ordersOf(count - 1).flatMap((order) =>
+        Array.from({ length: count }, (_, place) => [...order.slice(0, place), count - 1, ...order.slice(place)]),
+      )
+
+test("an event that says nothing but whose object it is counts like any other, in all orders", async () => {
+  const states = new Map<string, number[]>()
+  for (const [index, order] of ordersOf(4).entries()) {
+    const tag = `odd${index.toString().padStart(4, "0")}`
+    const { events } = strangeChargeStory(tag, end)
+    for (const place of order) expect((await sendStripe(events[place])).status).toBe(200)
+    await settled()
+    states.set(await stateInWords(tag), order)
+  }
+  expect([...states.values()]).toHaveLength(1)
+  const [words = ""] = states.keys()
+  expect(JSON.parse(words).cases).toMatchObject([{ status: "reversed" }])
+}, 60_000)
 
 test("all at once ends in the same state", async () => {
   for (let round = 0; round < 5; round++) {

@@ -80,6 +80,29 @@ export function troubledStory(tag: string, end: Date): Story {
   return { customer, events }
 }
 
+/**
+ * A chargeback on a charge that no event ever names together with its invoice; only an event that says nothing else
+ * (`charge.updated`) tells whose charge it is.
+ */
+export function strangeChargeStory(tag: string, end: Date): Story {
+  const [customer, invoice, charge] = [`cus_${tag}`, `in_${tag}`, `ch_${tag}`]
+  const at = (minutesBeforeEnd: number) => new Date(end.getTime() - minutesBeforeEnd * MINUTE_MS)
+  const bill = (type: string, minutes: number, n: number) =>
+    invoiceEvent({ type, at: at(minutes), customer, invoice, id: `evt_${tag}_${n}` })
+  const money = { amount: 1999, currency: "usd" }
+  return {
+    customer,
+    events: [
+      bill("invoice.payment_failed", 50, 1),
+      bill("invoice.paid", 40, 2),
+      envelope("charge.dispute.created", at(30), `evt_${tag}_3`, {
+        ...{ id: `dp_${tag}`, object: "dispute", charge, status: "needs_response", reason: "general", ...money },
+      }),
+      envelope("charge.updated", at(20), `evt_${tag}_4`, { id: charge, object: "charge", customer, ...money }),
+    ],
+  }
+}
+
 /** Everything that the database says of a customer because of its events, byte for byte, with the story's tag taken out. */
 export async function stateInWords(tag: string): Promise<string> {
   const customer = `stripe_cus_${tag}`
