@@ -124,15 +124,6 @@ test("a fresh isolate without Redis stores and schedules, and notifies nobody", 
   expect(state.reads).toBe(1)
 })
 
-test("the copy in Postgres stands in when there is one", async () => {
-  const down = { read: () => Promise.reject(new Error("down")) }
-  const copied = await isolate({ ...down, readCopy: async () => ({ SCHEDULER_ENABLED: false }) }).at(0)
-  expect(copied).toEqual({ switches: { ...DEFAULTS, SCHEDULER_ENABLED: false }, source: "copy" })
-  const none = await isolate({ ...down, readCopy: async () => null }).at(0)
-  const broken = await isolate({ ...down, readCopy: () => Promise.reject(new Error("down")) }).at(0)
-  expect([none.source, broken.source]).toEqual(["safe_default", "safe_default"])
-})
-
 test("a Redis that hangs holds nobody for longer than a quarter of a second", async () => {
   const startedAt = performance.now()
   expect((await isolate({ read: () => new Promise(() => {}) }).at(0)).source).toBe("safe_default")

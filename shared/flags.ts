@@ -19,7 +19,7 @@ export type SetSwitches = Readonly<Partial<Record<SwitchName, boolean>>>
 /** The switches, and how we know. `safe_default`: we do not know, and nobody will be notified until we do. */
 export interface SwitchReading {
   readonly switches: Switches
-  readonly source: "redis" | "remembered" | "copy" | "safe_default"
+  readonly source: "redis" | "remembered" | "safe_default"
 }
 
 /** What one isolate remembers. Values only: a promise of one request must not be awaited by another. */
@@ -78,8 +78,6 @@ export interface SwitchSources {
   readonly defaults: Switches
   /** Reads what is set in Redis; may fail or hang. */
   readonly read: () => Promise<SetSwitches>
-  /** Reads the copy in Postgres when Redis is away and nothing is remembered; null when there is none. */
-  readonly readCopy?: () => Promise<SetSwitches | null>
   readonly now: () => Date
   readonly waitUntil: (work: Promise<unknown>) => void
 }
@@ -91,7 +89,7 @@ export async function readSwitches(sources: SwitchSources, isFreshNeeded = false
   if (plan === "read_now") await refresh(sources)
   if (plan === "serve_and_refresh") sources.waitUntil(refresh(sources))
   const reading = remembered(memory, defaults, now().getTime())
-  return reading ?? (await fromCopy(sources)) ?? safeDefault(defaults)
+  return reading ?? safeDefault(defaults)
 }
 
 async function refresh({ memory, read, now }: SwitchSources): Promise<void> {
@@ -104,15 +102,6 @@ async function refresh({ memory, read, now }: SwitchSources): Promise<void> {
     memory.failedAtMs = now().getTime() // the health check tells of Redis; here it only means: go on without
   } finally {
     memory.refreshingSinceMs = null
-  }
-}
-
-async function fromCopy({ readCopy, defaults }: SwitchSources): Promise<SwitchReading | null> {
-  try {
-    const set = (await readCopy?.()) ?? null
-    return set && { switches: { ...defaults, ...set }, source: "copy" }
-  } catch {
-    return null
   }
 }
 

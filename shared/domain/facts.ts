@@ -148,7 +148,6 @@ export type SuppressionReason =
   | "superseded"
   | "frequency_cap"
   | "customer_deleted"
-  | "step_removed"
 
 /** What happened because of us, or of a person answering us. */
 export type OwnFactBody =

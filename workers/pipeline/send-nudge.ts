@@ -46,8 +46,7 @@ export async function sendNudge(
   dispatcher: string | null,
 ): Promise<NudgeOutcome> {
   const { db, log, newId } = services
-  const switches = await services.switches({ isFreshNeeded: true })
-  if (!switches.NOTIFICATIONS_ENABLED || switches.ROLLBACK_MODE) return "switched_off"
+  if (!(await isSwitchedOn(services))) return "switched_off"
 
   const now = services.now()
   const lease = { owner: newId(), until: new Date(now.getTime() + LEASE_MS) }
@@ -62,6 +61,11 @@ export async function sendNudge(
     if (databaseFailure(error) === "lost_lease") return "not_due"
     throw error
   }
+}
+
+async function isSwitchedOn(services: Services): Promise<boolean> {
+  const { NOTIFICATIONS_ENABLED, ROLLBACK_MODE } = await services.switches({ isFreshNeeded: true })
+  return NOTIFICATIONS_ENABLED && !ROLLBACK_MODE
 }
 
 interface Done {
@@ -129,6 +133,8 @@ async function send(
   nudge: Nudge,
   incentive: Extract<IncentiveResult, { kind: "none" | "given" }>,
 ): Promise<SendOutcome> {
+  // The provider's API may have taken its time over an incentive; a switch thrown meanwhile still counts.
+  if (!(await isSwitchedOn(services))) return { kind: "retry", reason: "switched_off", retryAfterMs: null }
   const message = await composeMessage(services, stream, nudge, incentive.kind === "given" ? incentive.incentive : null)
   if (message === null) return { kind: "refused", reason: "no_address" }
   return services.channels[nudge.channel].send(message, { idempotencyKey: `${stream.companyId}.${nudge.id}` })
