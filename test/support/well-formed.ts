@@ -39,7 +39,11 @@ function* caseFaults(entry: CaseState, state: CustomerState): Generator<string> 
   if (!isMoney(entry.amountMinor) || !isMoney(entry.recoveredMinor)) yield `${entry.id}: odd amount`
   if (entry.status !== "recovered" && entry.recoveredMinor !== 0) yield `${entry.id}: ${entry.status} with money`
   if (entry.kind === "payment" && payment === undefined) yield `${entry.id}: its payment is not kept`
-  if (entry.kind === "payment" && entry.status === "recovered" && entry.recoveredMinor !== payment?.amountMinor) {
+  if (
+    entry.kind === "payment" &&
+    entry.status === "recovered" &&
+    entry.recoveredMinor !== Math.min(payment?.amountMinor ?? 0, entry.amountMinor)
+  ) {
     yield `${entry.id}: recovered ${entry.recoveredMinor} of a payment of ${payment?.amountMinor}`
   }
   if (isOpen && entry.kind === "payment" && (payment?.status !== "failed" || payment.paidAt !== null))

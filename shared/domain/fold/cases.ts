@@ -33,6 +33,13 @@ export function close(
   return recoveryCase.status === "open" ? { ...recoveryCase, status, closeReason, closedAt } : recoveryCase
 }
 
+/**
+ * What a payment brought back: what was at stake in the case, or less. The invoice of a case may have been paid in part
+ * before, and says what was paid in all.
+ */
+export const recoveredBy = (recoveryCase: CaseState, paidMinor: number): number =>
+  Math.min(paidMinor, recoveryCase.amountMinor)
+
 /** An operator's word is final: a payment that comes later is not credited to a case that was put aside. */
 export function closeByOperator(
   state: CustomerState,

@@ -1,7 +1,7 @@
 /** Disputes: a chargeback takes a recovery back, and gives it back when it is won. */
 import type { Fact } from "../facts.ts"
 import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
-import { withCase } from "./cases.ts"
+import { recoveredBy, withCase } from "./cases.ts"
 import { caseOf, invoiceOf } from "./pairing.ts"
 
 type Opened = Extract<Fact, { kind: "dispute_opened" }>
@@ -25,7 +25,7 @@ export function closeDispute(state: CustomerState, fact: Closed): CustomerState 
     status: "recovered",
     closeReason: "paid",
     closedAt: payment?.paidAt ?? fact.occurredAt,
-    recoveredMinor: payment?.amountMinor ?? fact.amountMinor,
+    recoveredMinor: recoveredBy(recoveryCase, payment?.amountMinor ?? fact.amountMinor),
   })
 }
 

@@ -109,6 +109,11 @@ describe("a payment case closes", () => {
       { status: "recovered", closeReason: "paid", recoveredMinor: 1_999 },
     ],
     [
+      "recovered by what was still owed, where the invoice had been paid in part before",
+      [paymentSucceeded({ at: on(2), amountMinor: 5_000 })],
+      { status: "recovered", recoveredMinor: 1_999 },
+    ],
+    [
       "recovered, when paid elsewhere",
       [paymentSucceeded({ at: on(2), how: "out_of_band" })],
       { status: "recovered", closeReason: "paid" },

@@ -8,7 +8,7 @@ import {
   paymentOf,
   subscriptionOf,
 } from "../state.ts"
-import { close, isUnpaidTrial, paymentCaseId, withCase } from "./cases.ts"
+import { close, isUnpaidTrial, paymentCaseId, recoveredBy, withCase } from "./cases.ts"
 import {
   addAttempt,
   caseOf,
@@ -212,7 +212,7 @@ function recover(state: CustomerState, payment: PaymentState): CustomerState {
     status: "recovered",
     closeReason: "paid",
     closedAt: payment.paidAt,
-    recoveredMinor: payment.amountMinor,
+    recoveredMinor: recoveredBy(recoveryCase, payment.amountMinor),
     newCard,
   })
 }
