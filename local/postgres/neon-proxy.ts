@@ -54,6 +54,8 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
       })
       // A server that stops ends its idle connections; without a listener that would end our process too.
       pool.on("error", () => {})
+      // Nor must one that is in use, or being given back; whoever uses it hears of it through the query.
+      pool.on("connect", (client) => client.on("error", () => {}))
       pools.set(url, pool)
     }
     return pool
@@ -85,7 +87,7 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
       return jsonReply(result)
     } catch (error) {
       void giveBack(client, { asNew: true })
-      return error instanceof pg.DatabaseError
+      return error instanceof pg.DatabaseError && !isServerGone(error)
         ? jsonReply(errorBody(error), 400)
         : textReply(`connection to Postgres failed: ${messageOf(error)}`, 500)
     }
@@ -167,6 +169,9 @@ async function giveBack(client: PoolClient, { asNew }: { asNew: boolean }): Prom
     client.release(true)
   }
 }
+
+/** Class 57P of SQLSTATE: the server shuts down, crashed or is not up yet; no answer to the statement. */
+const isServerGone = ({ code }: pg.DatabaseError): boolean => code?.startsWith("57P") ?? false
 
 function errorBody(error: pg.DatabaseError): Record<string, unknown> {
   const fields = ERROR_FIELDS.map((name) => [name, error[name] ?? null])
