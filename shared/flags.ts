@@ -4,6 +4,8 @@
  * unless Redis is away. A switch stops effects, never acceptance.
  */
 
+import { within } from "./within.ts"
+
 export const SWITCH_NAMES = [
   "WEBHOOK_PROCESSING_ENABLED",
   "SCHEDULER_ENABLED",
@@ -130,15 +132,3 @@ export async function setSwitch(redis: SwitchRedis, name: SwitchName, value: boo
 
 const isWithin = (thenMs: number, nowMs: number, windowMs: number): boolean =>
   nowMs >= thenMs && nowMs - thenMs <= windowMs
-
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("time is up")), limitMs)
-  })
-  try {
-    return await Promise.race([work, limit])
-  } finally {
-    clearTimeout(timer)
-  }
-}

@@ -1,7 +1,7 @@
 /** A health check: bounded in time, remembered in the isolate for a moment, written as draft-inadarei-api-health-check-06 says. */
 import type { Context } from "hono"
+import { within } from "../../shared/within.ts"
 import type { AppEnv } from "../services.ts"
-import { within } from "../within.ts"
 
 export type HealthStatus = "pass" | "warn" | "fail"
 
