@@ -46,10 +46,10 @@ export interface AppEnv {
   Variables: { services: Services; requestId: string; principal: Principal }
 }
 
-/** Who calls the API: a key with a role, and the company it may see. */
+/** Who calls the API: a key with a role, and the company it may see. The deployment's own key is the operator's. */
 export interface Principal {
   readonly keyId: string
-  readonly role: "success-analyst" | "success-manager" | "admin"
+  readonly role: "success-analyst" | "success-manager" | "admin" | "operator"
   readonly companyId: string
 }
 

@@ -119,11 +119,19 @@ describe("roles", () => {
     ["cases:write", ["success-manager", "admin"]],
     ["events:replay", ["admin"]],
     ["settings:write", ["admin"]],
-    ["jobs:run", ["admin"]],
+    ["flags:read", ["admin"]],
+    ["reconciliation:read", ["success-manager", "admin"]],
+    ["reconciliation:run", ["admin"]],
+    ["secrets:read", ["admin"]],
+    ["secrets:write", ["admin"]],
+    ["flags:write", []],
+    ["figures:read", []],
+    ["jobs:read", []],
+    ["jobs:run", []],
   ]
-  test.each(table)("%s belongs to %j", (permission, holders) => {
-    const roles: readonly Role[] = ["success-analyst", "success-manager", "admin"]
-    expect(roles.filter((role) => isAllowed(role, permission))).toEqual(holders)
+  test.each(table)("%s belongs to %j, and to the operator", (permission, holders) => {
+    const roles: readonly Role[] = ["success-analyst", "success-manager", "admin", "operator"]
+    expect(roles.filter((role) => isAllowed(role, permission))).toEqual([...holders, "operator"])
   })
 
   test("a role that lacks a permission is refused", () => {

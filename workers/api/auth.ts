@@ -13,6 +13,8 @@ export type Role = Principal["role"]
 const ALL: readonly Role[] = ["success-analyst", "success-manager", "admin"]
 const MANAGERS: readonly Role[] = ["success-manager", "admin"]
 const ADMINS: readonly Role[] = ["admin"]
+/** The deployment's own key, not that of one company's admin: what it does is felt by every company. */
+const OPERATORS: readonly Role[] = ["operator"]
 
 /**
  * Which roles hold which permission. An analyst sees figures, cases and customers, which show that role no name and no
@@ -28,14 +30,22 @@ const HOLDERS = {
   "cases:write": MANAGERS,
   "events:replay": ADMINS,
   "settings:write": ADMINS,
-  "jobs:run": ADMINS,
+  "flags:read": ADMINS,
+  "reconciliation:read": MANAGERS,
+  "reconciliation:run": ADMINS,
+  "secrets:read": ADMINS,
+  "secrets:write": ADMINS,
+  "flags:write": OPERATORS,
+  "figures:read": OPERATORS,
+  "jobs:read": OPERATORS,
+  "jobs:run": OPERATORS,
 } as const satisfies Record<string, readonly Role[]>
 
 export type Permission = keyof typeof HOLDERS
 
-/** Whether a role holds a permission. */
+/** Whether a role holds a permission; an operator may do whatever an admin may. */
 export const isAllowed = (role: Role, permission: Permission): boolean =>
-  HOLDERS[permission].some((holder) => holder === role)
+  HOLDERS[permission].some((holder) => holder === role || (holder === "admin" && role === "operator"))
 
 /** Throws FORBIDDEN unless the caller's role holds the permission. */
 export function requirePermission(principal: Principal, permission: Permission): void {
@@ -90,7 +100,7 @@ export async function authenticate(services: Services, headers: Headers): Promis
   if (areEqual(digest, await sha256(utf8(config.access.adminApiKey)))) {
     const companyId = named ?? config.access.defaultCompanyId
     if (companyId === null) throw new AppError("MALFORMED", "Name the company in the header x-company-id.")
-    return { keyId: "admin", role: "admin", companyId }
+    return { keyId: "admin", role: "operator", companyId }
   }
   const owner = await ownerOf(services, digest)
   if (owner === null) throw new AppError("UNAUTHENTICATED", "The key is not known.", { reason: "key_unknown" })

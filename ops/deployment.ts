@@ -1,0 +1,128 @@
+/** How a command line speaks to a deployment: by URL and key, with bounds on time, and answers that are read, not trusted. */
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { z } from "zod"
+import { readDevVars } from "../local/dev-vars.ts"
+
+export const ROOT = fileURLToPath(new URL("..", import.meta.url))
+
+/** Options that every command takes, for `parseArgs`. */
+export const DEPLOYMENT_OPTIONS = {
+  url: { type: "string" },
+  key: { type: "string" },
+  company: { type: "string" },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const
+
+export const DEPLOYMENT_HELP = `  --url URL      the deployment (CHURN_SAVER_URL; else the one that npm start runs, http://127.0.0.1:8787)
+  --key KEY      its ADMIN_API_KEY (CHURN_SAVER_KEY; else the one of npm start)
+  --company ID   another company than the deployment's default
+  --json         output for machines
+`
+
+const LOCAL_URL = "http://127.0.0.1:8787"
+/** Replaying, reconciling and importing answer within a request's own limits; nothing takes longer. */
+const ANSWER_MS_MAX = 60_000
+
+/** A running deployment and who we are there. */
+export interface Deployment {
+  readonly url: string
+  readonly key: string
+  readonly companyId: string | null
+}
+
+/** What went wrong, in one sentence for people; the command ends with exit code 1. */
+export class CommandError extends Error {}
+
+/** The deployment that the options name, or the local one. Throws `CommandError` when one is named without its key. */
+export function deploymentOf(options: {
+  readonly url?: string
+  readonly key?: string
+  readonly company?: string
+}): Deployment {
+  const url = (options.url ?? process.env.CHURN_SAVER_URL ?? LOCAL_URL).replace(/\/+$/, "")
+  const isLocal = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname)
+  const given = options.key ?? process.env.CHURN_SAVER_KEY
+  const key = given ?? (isLocal ? readDevVars(ROOT, process.env).ADMIN_API_KEY : undefined)
+  if (!key) throw new CommandError("Name the deployment's ADMIN_API_KEY with --key or CHURN_SAVER_KEY.")
+  return { url, key, companyId: options.company ?? null }
+}
+
+const problem = z.object({ code: z.string(), detail: z.string() })
+
+/** An answer that is not 2xx, with its problem document's code where it has one. */
+export class Refused extends CommandError {
+  readonly status: number
+  readonly code: string | null
+  readonly retryAfterSeconds: number | null
+  constructor(message: string, options: { status: number; code: string | null; retryAfterSeconds: number | null }) {
+    super(message)
+    this.status = options.status
+    this.code = options.code
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
+/** One call of the deployment's API. Throws `Refused` for another answer than 2xx, `CommandError` when there is none. */
+export async function ask<Schema extends z.ZodType>(
+  { url, key, companyId }: Deployment,
+  method: "GET" | "POST" | "PUT" | "DELETE",
+  path: string,
+  schema: Schema,
+  body?: unknown,
+): Promise<z.output<Schema>> {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${key}`,
+      ...(companyId !== null && { "x-company-id": companyId }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    redirect: "manual",
+    signal: AbortSignal.timeout(ANSWER_MS_MAX),
+  }).catch(() => {
+    throw new CommandError(`Nothing answers at ${url}.`)
+  })
+  const text = await response.text()
+  const answer = parseJson(text)
+  if (!response.ok) {
+    const told = problem.safeParse(answer).data
+    throw new Refused(`${method} ${path} was answered ${response.status}${told ? `: ${told.detail}` : "."}`, {
+      status: response.status,
+      code: told?.code ?? null,
+      retryAfterSeconds: Number(response.headers.get("retry-after")) || null,
+    })
+  }
+  const parsed = schema.safeParse(answer)
+  if (!parsed.success) throw new CommandError(`${method} ${path} was answered with something else than expected.`)
+  return parsed.data
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Runs a command; what goes wrong is said in one line, and the exit code is 1. */
+export async function runCommand(command: () => Promise<void>): Promise<void> {
+  try {
+    await command()
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 1
+  }
+}
+
+/** A line that rewrites itself on a terminal, on stderr, so that stdout stays for the result. */
+export function showProgress(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\r\u001b[2K${text}` : `${text}\n`)
+}
+
+/** Where a command keeps what it must remember between runs. */
+export const localFile = (name: string): string => join(ROOT, ".local", name)
