@@ -53,7 +53,7 @@ describe("the admin key", () => {
   test("opens the default company, or the one that is named", async () => {
     expect(await authenticate(services(), headers(ADMIN_KEY))).toEqual({
       keyId: "admin",
-      role: "admin",
+      role: "operator",
       companyId: "acme",
     })
     expect((await authenticate(services(), headers(ADMIN_KEY, "other"))).companyId).toBe("other")
