@@ -1,6 +1,9 @@
 import { defineConfig } from "vitest/config"
 
-/** `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP. */
+/**
+ * `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP; `accidents` have
+ * worlds of their own, to kill.
+ */
 export default defineConfig({
   test: {
     reporters: ["default"],
@@ -19,6 +22,15 @@ export default defineConfig({
           include: ["local/**/*.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "accidents",
+          include: ["test/accidents/**/*.test.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
         },
       },
       {

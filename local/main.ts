@@ -60,7 +60,7 @@ Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
     Health            ${workerUrl}/api/health
   Control server    ${controlUrl}   GET /mailbox · GET|POST /clock · POST /faults · POST /reset
   Company           ${vars.DEFAULT_COMPANY_ID}
-  Postgres          ${world.postgres.adminUrl}
+  Postgres          ${world.postgres().adminUrl}
 
   npm run demo plays a month of a company against it. Ctrl-C stops everything; the data stays unless --fresh.
 `)

@@ -1,10 +1,19 @@
+import { execFile } from "node:child_process"
 import type { EventEmitter } from "node:events"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
 import { LOOPBACK } from "./loopback.ts"
 
 /** A Worker that takes requests. */
-export type RunningWorker = { readonly url: string; stop(): Promise<void> }
+export type RunningWorker = {
+  readonly url: string
+  /** Its processes, so that a test can kill them as an accident would; empty where they cannot be listed. */
+  readonly pids: readonly number[]
+  /** Resolves when one of its processes has ended: wrangler starts that one again, but not its ways to the others. */
+  readonly exited: Promise<void>
+  stop(): Promise<void>
+}
 
 /** The configuration that is deployed is the one that runs here. */
 export const WRANGLER_CONFIG = fileURLToPath(new URL("../wrangler.toml", import.meta.url))
@@ -35,6 +44,7 @@ export async function startWorker(
 ): Promise<RunningWorker> {
   keepWranglerQuiet(stateDir, logLevel)
   const { unstable_DevEnv: DevEnv } = await import("wrangler") // after its environment is set
+  const others = await runtimesOfOurs()
   const environment = new DevEnv()
   const built = untilBuilt(environment)
   try {
@@ -51,10 +61,53 @@ export async function startWorker(
     })
     await built
     const url = await worker.url
-    return { url: url.origin, stop: () => worker.dispose() }
+    const pids = (await runtimesOfOurs()).filter((pid) => !others.includes(pid))
+    const ended = new AbortController()
+    return {
+      url: url.origin,
+      pids,
+      exited: untilOneEnds(pids, ended.signal),
+      async stop() {
+        await worker.dispose()
+        ended.abort()
+      },
+    }
   } catch (cause) {
     await environment.teardown()
     throw new Error(`the Worker does not start: ${reasonOf(cause)}`, { cause })
+  }
+}
+
+/** The processes of workerd that this process has started, for this Worker or for others. */
+async function runtimesOfOurs(): Promise<number[]> {
+  if (process.platform === "win32") return []
+  const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid=,args="])
+  return stdout.split("\n").flatMap((line) => {
+    const [, pid, parent, command = ""] = /^\s*(\d+)\s+(\d+)\s+(\S+)/.exec(line) ?? []
+    return Number(parent) === process.pid && command.endsWith("workerd") ? [Number(pid)] : []
+  })
+}
+
+const WATCH_EVERY_MS = 100
+
+/** Resolves when one of the processes is gone, or when `signal` says that nobody waits for it any more. */
+function untilOneEnds(pids: readonly number[], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (!signal.aborted && pids.every(isAlive)) return
+      clearInterval(timer)
+      resolve()
+    }, WATCH_EVERY_MS)
+    timer.unref()
+  })
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -9,6 +9,7 @@ import { createClock, type VirtualClock } from "./clock.ts"
 import { CONTROL_PORT, startControl } from "./control.ts"
 import { startCronTicker } from "./cron-ticker.ts"
 import { createFaults, type Faults } from "./faults.ts"
+import { keepRunning } from "./keep-running.ts"
 import { freePort, LOOPBACK } from "./loopback.ts"
 import { startNeonProxy } from "./postgres/neon-proxy.ts"
 import { type Postgres, startPostgres } from "./postgres/server.ts"
@@ -53,7 +54,10 @@ export type World = {
   readonly faults: Faults
   readonly mailbox: Mailbox
   readonly stats: Stats
-  readonly postgres: Postgres
+  /** The server that runs now: one that was killed comes back by itself, on the same port. */
+  readonly postgres: () => Postgres
+  /** The Worker's processes that run now; likewise. */
+  readonly worker: () => RunningWorker
   readonly qstash: Qstash
   readonly stripe: ProviderApiServer
   readonly whop: ProviderApiServer
@@ -86,7 +90,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const outside = { mailbox, faults, now: clock.now }
 
   try {
-    const postgres = await parts.start(startPostgres({ dataDir: file("postgres") }))
+    const server = await parts.start(
+      keepRunning<Postgres>((previous) =>
+        startPostgres({ dataDir: file("postgres"), ...(previous && { port: previous.port }) }),
+      ),
+    )
+    const postgres = server.current()
     await options.migrate(postgres.adminUrl)
     const neon = await parts.start(startNeonProxy({ postgres, faults, onRequest: () => stats.count("postgres") }))
     const redis = await parts.start(
@@ -181,16 +190,23 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       ),
       ...options.vars,
     }
-    const worker = await parts.start(options.startWorker(vars, { port: workerPort }))
+    const worker = await parts.start(
+      keepRunning(() => options.startWorker(vars, { port: workerPort }), {
+        onLost: () => qstash.hold(),
+        onBack: () => qstash.release(),
+      }),
+    )
     // Stopped before the Worker: a delivery to a Worker that is gone would count as a failed attempt.
     await parts.start(Promise.resolve({ stop: async () => qstash.hold() }))
     qstash.release()
 
     return {
-      workerUrl: worker.url,
+      workerUrl: worker.current().url,
       controlUrl: control.url,
       adminApiKey: vars.ADMIN_API_KEY ?? "",
-      ...{ clock, faults, mailbox, stats, postgres, qstash, stripe, whop, vars },
+      ...{ clock, faults, mailbox, stats, qstash, stripe, whop, vars },
+      postgres: server.current,
+      worker: worker.current,
       stop: parts.stop,
     }
   } catch (cause) {

@@ -70,7 +70,7 @@ function readOptions(args: string[]): Options {
 async function runScenarios({ world, subjects }: Contest, options: Options): Promise<ScenarioResult[]> {
   const { connections, seconds, rounds, scenarios } = options
   const secret = world.vars.STRIPE_WEBHOOK_SECRET ?? ""
-  const on: Measuring = { world, postgresCpu: cpuOfFamily(world.postgres.pid), connections, seconds, secret }
+  const on: Measuring = { world, postgresCpu: cpuOfFamily(world.postgres().pid), connections, seconds, secret }
   let serial = 0
   const tag = (): string => `${(serial++).toString(36).padStart(4, "0")}x`
 
@@ -85,7 +85,7 @@ async function runScenarios({ world, subjects }: Contest, options: Options): Pro
       }
     }
     results.push({ scenario, figures })
-    await expectAllDone(world.postgres.adminUrl)
+    await expectAllDone(world.postgres().adminUrl)
   }
   return results
 }

@@ -56,7 +56,8 @@ export async function serveBundle(
       cause,
     })
   }
-  return { url, pid: child.pid ?? 0, stop }
+  const pid = child.pid ?? 0
+  return { url, pid, pids: [pid], exited, stop }
 }
 
 async function untilServing(child: ChildProcess, url: string): Promise<void> {

@@ -50,19 +50,19 @@ test("a first start gives Postgres 18 with an empty churn_saver, on loopback onl
   ).toEqual([{ db: "churn_saver", major: 18, listens: "127.0.0.1", max: 100 }])
 })
 
-test("data survives a stop and a kill, on the same port", async () => {
-  let server = await start({ durable: true })
+test.each([true, false])("data survives a stop and a kill, on the same port (durable: %s)", async (durable) => {
+  let server = await start({ durable })
   const { port } = server
   await query(server, "create table kept as select 1 as n")
   await server.stop()
   await server.stop() // a second stop is harmless
 
-  server = await start({ port, durable: true })
+  server = await start({ port, durable })
   await query(server, "insert into kept values (2)")
   process.kill(server.pid, "SIGKILL")
   await server.exited
 
-  server = await start({ port, durable: true })
+  server = await start({ port, durable })
   expect(server.port).toBe(port)
   expect(await query(server, "select n from kept order by n")).toEqual([{ n: 1 }, { n: 2 }])
 })

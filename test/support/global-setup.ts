@@ -22,7 +22,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const access: WorldAccess = {
     workerUrl: world.workerUrl,
     controlUrl: world.controlUrl,
-    postgresUrl: world.postgres.adminUrl,
+    postgresUrl: world.postgres().adminUrl,
     adminApiKey: world.adminApiKey,
     companyId: SECRETS.DEFAULT_COMPANY_ID,
     vars: { ...world.vars },

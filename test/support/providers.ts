@@ -48,14 +48,21 @@ export async function sendStripe(event: unknown, options: SendOptions = {}): Pro
 /** Posts a Whop event to the Worker, signed as its SDK verifies: the whole secret is the key. */
 export async function sendWhop(event: { readonly id: string } & Record<string, unknown>): Promise<Answer> {
   const body = JSON.stringify(event)
-  const timestamp = String(Math.floor((await worldNow()).getTime() / 1000))
-  const key = world().vars.WHOP_WEBHOOK_SECRET ?? ""
-  const mac = createHmac("sha256", key).update(`${event.id}.${timestamp}.${body}`).digest("base64")
-  return post("/api/webhooks/whop", body, {
-    "webhook-id": event.id,
-    "webhook-timestamp": timestamp,
-    "webhook-signature": `v1,${mac}`,
-  })
+  const timestamp = Math.floor((await worldNow()).getTime() / 1000)
+  const secret = world().vars.WHOP_WEBHOOK_SECRET ?? ""
+  return post("/api/webhooks/whop", body, whopHeaders({ id: event.id, body, timestamp, secret }))
+}
+
+/** The headers with which Whop signs a body, at a time in seconds. */
+export function whopHeaders(delivery: {
+  readonly id: string
+  readonly body: string
+  readonly timestamp: number
+  readonly secret: string
+}): Record<string, string> {
+  const { id, body, timestamp, secret } = delivery
+  const mac = createHmac("sha256", secret).update(`${id}.${timestamp}.${body}`).digest("base64")
+  return { "webhook-id": id, "webhook-timestamp": String(timestamp), "webhook-signature": `v1,${mac}` }
 }
 
 /** Posts any body to the Worker. */
