@@ -134,6 +134,28 @@ describe("a case that nothing may be said in", () => {
     expect(brief(nudges)[0]).toEqual(["payment_in_1.0.email", "suppressed", "opted_out"])
   })
 
+  test("of a cancellation is not told again when an earlier announcement becomes known later", () => {
+    const facts = [mailed, make.cancellationAnnounced({ at: on(5) })]
+    const [first, ...later] = planned(facts, { now: on(5) })
+    if (first === undefined) throw new Error("nothing was planned")
+    const sent: Nudge = { ...first, status: "sent", sentAt: on(5) }
+    const late = [make.cancellationAnnounced({ at: on(1) }), make.subscription("subscription_resumed", { at: on(2) })]
+    const nudges = planned([...facts, ...late], { nudges: [sent, ...later], now: on(5, "12:00:00") })
+    expect(brief(nudges)).toEqual([
+      ["cancellation_sub_1_1.0.email", "sent", null],
+      ["cancellation_sub_1_1.2.email", "suppressed", "case_closed"],
+      ["cancellation_sub_1_1.4.email", "suppressed", "case_closed"],
+    ])
+  })
+
+  test("of a second announcement has a plan of its own", () => {
+    const facts = [mailed, make.cancellationAnnounced({ at: on(1) })]
+    const rows = planned(facts, { now: on(1) }).map((nudge): Nudge => ({ ...nudge, status: "sent", sentAt: on(1) }))
+    const again = [make.subscription("subscription_resumed", { at: on(8) }), make.cancellationAnnounced({ at: on(9) })]
+    const ids = planned([...facts, ...again], { nudges: rows, now: on(9) }).map(({ id }) => id)
+    expect(ids).toContain("cancellation_sub_1_2.0.email")
+  })
+
   test("of a cancellation does not listen to decline codes", () => {
     const nudges = planned([mailed, make.cancellationAnnounced({ at: on(0) })])
     expect(nudges.every(({ status }) => status === "planned")).toBe(true)

@@ -43,7 +43,9 @@ export function decide(
 
   function planCase(recoveryCase: CaseState): Action[] {
     if (recoveryCase.status !== "open") return []
-    const own = nudges.filter((nudge) => nudge.caseId === recoveryCase.id && nudge.step !== null)
+    const own = nudges.filter(
+      (nudge) => nudge.step !== null && (nudge.caseId === recoveryCase.id || isOfRenumbered(nudge, recoveryCase)),
+    )
     // The team's steps stand apart: that they are planned says nothing about those for the member.
     const isPlanned = (isForTeam: boolean) =>
       own.some((nudge) => (nudge.channel === "slack") === isForTeam && !isPutAsideForNow(nudge))
@@ -55,6 +57,16 @@ export function decide(
       const isUnchanged = own.some((present) => present.id === nudge.id && present.reason === nudge.reason)
       return isUnchanged ? [] : [{ kind: "plan_nudge" as const, nudge }]
     })
+  }
+
+  /**
+   * Announcements of leaving are counted, and one that is told late renumbers those after it. What the member heard of
+   * this subscription since the announcement was about it, whatever its number was then.
+   */
+  function isOfRenumbered(nudge: Nudge, { kind, subscriptionId, openedAt }: CaseState): boolean {
+    const other = state.cases.find((candidate) => candidate.id === nudge.caseId)
+    const isSibling = kind === "cancellation" && other?.kind === kind && other.subscriptionId === subscriptionId
+    return isSibling && mayHaveBeenSeen(nudge) && nudge.sentAt !== null && nudge.sentAt >= openedAt
   }
 
   function planStep(recoveryCase: CaseState, step: PlaybookStep, anchor: Instant): Nudge {
