@@ -106,7 +106,9 @@ export async function saveChangeInRedis(redis: FlagRedis, change: FlagChange): P
 
 /** Puts into Redis what it lacks or has older, and marks it as complete. */
 export async function fillRedis(redis: FlagRedis, set: SetFlags): Promise<void> {
-  const present = FLAG_NAMES.flatMap((name) => (set[name] ? [{ key: keyOf(name), text: JSON.stringify(set[name]) }] : []))
+  const present = FLAG_NAMES.flatMap((name) =>
+    set[name] ? [{ key: keyOf(name), text: JSON.stringify(set[name]) }] : [],
+  )
   await redis.eval(FILL, [MARKER, ...present.map(({ key }) => key)], ["1", ...present.map(({ text }) => text)])
 }
 

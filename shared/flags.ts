@@ -75,14 +75,14 @@ export interface Flags {
 }
 
 function flagsOf(base: FlagValues, set: SetFlags, source: FlagSource): Flags {
-  const valueOf = (name: FlagName) => set[name]?.value ?? base[name]
+  const valueNow = (name: FlagName) => set[name]?.value ?? base[name]
   return {
     source,
-    isOn: (name, companyId) => evaluate(name, valueOf(name), companyId).isOn,
-    evaluate: (name, companyId) => evaluate(name, valueOf(name), companyId),
-    isOnForAll: (name) => isOnForAll(valueOf(name)),
-    isOffForAll: (name) => isOffForAll(valueOf(name)),
-    valueOf,
+    isOn: (name, companyId) => evaluate(name, valueNow(name), companyId).isOn,
+    evaluate: (name, companyId) => evaluate(name, valueNow(name), companyId),
+    isOnForAll: (name) => isOnForAll(valueNow(name)),
+    isOffForAll: (name) => isOffForAll(valueNow(name)),
+    valueOf: valueNow,
     setOf: (name) => set[name] ?? null,
   }
 }

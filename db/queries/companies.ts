@@ -27,9 +27,7 @@ export async function companyIds(db: Db): Promise<readonly string[]> {
 
 /** Companies as the database's functions take them: as one parameter, or null for all. */
 export const textArray = (ids: readonly string[] | null) =>
-  ids === null
-    ? sql`null::text[]`
-    : sql`array(select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
+  ids === null ? sql`null::text[]` : sql`array(select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
 
 /** The company's own signing secrets for a provider, sealed, without those that have expired. */
 export async function webhookSecretsOf(
