@@ -100,9 +100,10 @@ export async function changeFlag(
     at: at.toISOString(),
     revision: Math.max(at.getTime(), (before?.revision ?? 0) + 1),
   }
-  // A store that did not say what it holds is not asked to take anything: it would only be waited for a second time.
+  // Redis fails within half a second and is where everybody looks: it is tried in any case. A Postgres that did not say what
+  // it holds is not waited for a second time.
   const [redisTook, postgresTook] = await Promise.allSettled([
-    inRedis.status === "fulfilled" ? saveChangeInRedis(redis, change) : Promise.reject(inRedis.reason),
+    saveChangeInRedis(redis, change),
     inPostgres.status === "fulfilled" ? saveFlagChange(db, change) : Promise.reject(inPostgres.reason),
   ])
   const storedIn: FlagStore[] = []

@@ -6,7 +6,7 @@ import { z } from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
 import { healFlags } from "../flags.ts"
-import { companiesWhere, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
+import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
@@ -52,7 +52,7 @@ export const sweep = defineJob({
       }
     }
     await part("parked", () => drainParked(services))
-    await part("events", async () => finishEvents(services, await companiesWhere(services, flags, PROCESSING)))
+    await part("events", () => finishEvents(services))
     await part("redriven", () => redriveDead(services))
     await part("nudges", async () => sendOverdue(services, await companiesWhere(services, flags, SCHEDULING)))
     await part("resolved", () => askForCustomers(services))
@@ -86,14 +86,17 @@ async function drainParked(services: Services): Promise<number> {
 }
 
 /** Events that were recorded and then left: their worker was lost, or beaten too often. */
-async function finishEvents(services: Services, companies: readonly string[] | null): Promise<number> {
-  if (companies?.length === 0) return 0
+async function finishEvents(services: Services): Promise<number> {
   const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
   for (;;) {
+    const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), PROCESSING)
+    if (companies?.length === 0) return finished
     const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX, companies)
     let progress = 0
     for (const { companyId, id } of left) {
+      // A backlog takes longer than a switch may.
+      if (!mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)) continue
       if ((await reprocess(services, companyId, id)).isFinished) progress += 1
     }
     finished += progress
