@@ -122,8 +122,8 @@ export interface PendingChange {
 export const pendingChanges = async (redis: FlagRedis, max: number): Promise<readonly PendingChange[]> =>
   (await redis.lrange(PENDING, 0, max - 1)).map((text) => ({ text, change: parsed(flagChange, text) }))
 
-/** Forgets an audit entry, now that it is in Postgres. */
-export const forgetPending = (redis: FlagRedis, text: string): Promise<unknown> => redis.lrem(PENDING, 1, text)
+/** Forgets an audit entry, now that it is in Postgres, however often a lost reply had it written. */
+export const forgetPending = (redis: FlagRedis, text: string): Promise<unknown> => redis.lrem(PENDING, 0, text)
 
 /** The text under which the audit entry of a change is pending. */
 export const pendingText = (change: FlagChange): string => JSON.stringify(change)

@@ -112,7 +112,7 @@ export async function changeFlag(
   if (postgresTook.status === "fulfilled") storedIn.push("postgres")
   else log.warn("flag_not_stored", { flag: name, target: "postgres", error: postgresTook.reason })
   if (storedIn.length === 0) {
-    throw new AppError("UNAVAILABLE", "Neither Redis nor Postgres took the change. Please try again.", {
+    throw new AppError("UNAVAILABLE", "Neither Redis nor Postgres said that it took the change. Please try again.", {
       reason: "stores_away",
       retryAfterSeconds: RETRY_AFTER_SECONDS,
     })
