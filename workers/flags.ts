@@ -120,21 +120,19 @@ export async function changeFlag(
   const flag = flagAfter(change)
   rememberSet(memory, name, flag)
   if (storedIn.length === 2) services.waitUntil(forgetPending(redis, pendingText(change)).catch(() => undefined))
-  else if (!storedIn.includes("redis")) services.waitUntil(tellRedisAgain(services, name, flag))
+  else if (!storedIn.includes("redis")) services.waitUntil(tellRedisAgain(services, name))
   return { flag, storedIn }
 }
 
-/** Ends with the first time that Redis takes it; the sweeper goes on after the last. */
-async function tellRedisAgain(services: Services, name: FlagName, flag: SetFlag): Promise<void> {
+/** Ends with the first time that Redis takes what the copy holds by then; the sweeper goes on after the last. */
+async function tellRedisAgain({ db, redis, log }: Services, name: FlagName): Promise<void> {
   for (const waitMs of TELL_AGAIN_AFTER_MS) {
     await new Promise((resolve) => setTimeout(resolve, waitMs))
     try {
-      // A Redis that lost everything is filled as a whole, lest the marker tell that the other flags were never set.
-      const { set, isComplete } = await readFlagsInRedis(services.redis)
-      await fillRedis(services.redis, isComplete ? { [name]: flag } : newest(set, await readFlagCopy(services.db)))
+      await fillRedis(redis, await readFlagCopy(db))
       return
     } catch {
-      services.log.debug("flag_not_stored", { flag: name, target: "redis" })
+      log.debug("flag_not_stored", { flag: name, target: "redis" })
     }
   }
 }

@@ -6,7 +6,10 @@ import { changesAsked, plant, putFlag, redis, setSwitch } from "../support/outsi
 import { fresh } from "../support/providers.ts"
 import { advanceClock, api, betweenJobs, eventually, mailbox, reset, setFault, settled, sql } from "../support/world.ts"
 
-beforeEach(reset)
+beforeEach(async () => {
+  await reset()
+  await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
+})
 afterEach(async () => {
   for (const target of ["redis", "postgres", "qstash", "stripe-api"]) await setFault(target, "off")
 })
@@ -202,7 +205,7 @@ test("with Postgres away a switch is thrown in Redis, and its audit entry follow
 })
 
 test("a Redis that lost everything is not taken for one where nothing was set, and is filled again", async () => {
-  await setSwitch("NOTIFICATIONS_ENABLED", false)
+  expect(await setSwitch("NOTIFICATIONS_ENABLED", false)).toMatchObject({ storedIn: ["redis", "postgres"] })
   await redis("FLUSHALL")
   await advanceClock("PT10S")
   await failPayment(fresh("cus"), fresh("in"))
@@ -221,6 +224,9 @@ test("of changes at once the last wins in both stores alike, and each is audited
     shares.map((percentage) => putFlag("BI_DASHBOARD_V2", { enabled: true, percentage })),
   )
   expect(answers.map(({ status }) => status)).toEqual(shares.map(() => 200))
+  // The audit entry of one for which Postgres was too busy comes by the sweeper.
+  await api("/jobs/sweep", { method: "POST" })
+  expect(await sql("select 1 from flag_changes")).toHaveLength(shares.length)
   // A Redis that was too busy for one of them is told again within ten seconds.
   const { redis: inRedis } = await eventually(async () => {
     const stored = await storedFlag("BI_DASHBOARD_V2")
@@ -228,9 +234,8 @@ test("of changes at once the last wins in both stores alike, and each is audited
   }, 15)
   const [latest] = await sql<{ id: string }>("select id from flag_changes order by revision desc, id desc limit 1")
   expect(inRedis?.changeId).toBe(latest?.id)
-  expect(await sql("select 1 from flag_changes")).toHaveLength(shares.length)
   await eventually(async () => (await redis<number>("LLEN", "flags:pending")) === 0)
-})
+}, 90_000)
 
 test.each(["redis", "postgres"])(
   "stores that disagree are brought to the newer value, when %s is behind",

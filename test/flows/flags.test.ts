@@ -19,7 +19,10 @@ import {
   world,
 } from "../support/world.ts"
 
-beforeEach(reset)
+beforeEach(async () => {
+  await reset()
+  await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
+})
 afterEach(() => setFault("qstash", "off"))
 
 const A = world().companyId
