@@ -24,6 +24,7 @@ import type {
   SubscriptionItem,
   SubscriptionStatus,
 } from "../shared/domain/facts.ts"
+import type { FlagValue } from "../shared/domain/flags.ts"
 import type { NudgeStatus } from "../shared/domain/nudges.ts"
 import type { CaseKind, CaseStatus, CustomerState, PaymentStatus } from "../shared/domain/state.ts"
 
@@ -278,4 +279,25 @@ export const jobRuns = pgTable("job_runs", {
   finishedAt: instant("finished_at"),
   outcome: text("outcome"),
   details: jsonb("details"),
+})
+
+export const flags = pgTable("flags", {
+  name: text("name").primaryKey(),
+  value: jsonb("value").$type<FlagValue>().notNull(),
+  revision: bigint("revision", { mode: "number" }).notNull(),
+  changeId: uuid("change_id").notNull(),
+  updatedAt: instant("updated_at").notNull(),
+  updatedBy: text("updated_by").notNull(),
+  reason: text("reason"),
+})
+
+export const flagChanges = pgTable("flag_changes", {
+  id: uuid("id").primaryKey(),
+  name: text("name").notNull(),
+  before: jsonb("before").$type<FlagValue>(),
+  after: jsonb("after").$type<FlagValue>().notNull(),
+  who: text("who").notNull(),
+  why: text("why"),
+  at: instant("at").notNull(),
+  revision: bigint("revision", { mode: "number" }).notNull(),
 })

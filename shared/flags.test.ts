@@ -1,52 +1,92 @@
 import { describe, expect, test } from "vitest"
+import { type FlagName, type FlagValue, OFF, ON } from "./domain/flags.ts"
 import {
-  newSwitchMemory,
+  type FlagMemory,
+  type FlagNeed,
+  type FlagSources,
+  flagDefaults,
+  newest,
+  newFlagMemory,
   planRead,
-  readSetSwitches,
-  readSwitches,
-  remembered,
-  type SetSwitches,
-  type Switches,
-  type SwitchMemory,
-  type SwitchSources,
-  setSwitch,
+  type RedisFlags,
+  readFlags,
+  rememberSet,
+  type SetFlag,
+  type SetFlags,
 } from "./flags.ts"
 
-const DEFAULTS: Switches = {
+const DEFAULTS = flagDefaults({
   WEBHOOK_PROCESSING_ENABLED: true,
   SCHEDULER_ENABLED: true,
   NOTIFICATIONS_ENABLED: true,
   ROLLBACK_MODE: false,
-}
-const SAFE: Switches = { ...DEFAULTS, NOTIFICATIONS_ENABLED: false }
-const OFF: SetSwitches = { NOTIFICATIONS_ENABLED: false }
+})
 
-/** An isolate at second 1000, with a Redis that can be taken away. */
-function isolate(changes: Partial<SwitchSources> = {}) {
-  const state = { atMs: 1_000_000, set: {} as SetSwitches, isDown: false, reads: 0 }
+/** A flag as it was set by the change of this number. */
+const setTo = (value: FlagValue, change = 1): SetFlag => ({
+  value,
+  revision: change,
+  changeId: `change_${change}`,
+  updatedAt: "2026-11-21T12:00:00.000Z",
+  updatedBy: "admin",
+  reason: null,
+})
+const QUIET: SetFlags = { NOTIFICATIONS_ENABLED: setTo(OFF) }
+const BACK: SetFlags = { NOTIFICATIONS_ENABLED: setTo(ON, 2) }
+
+const START_MS = 1_000_000
+
+/** An isolate with both stores, which can be taken away. */
+function isolate() {
+  const state = {
+    nowMs: START_MS,
+    redis: { set: {}, isComplete: true } as RedisFlags,
+    copy: {} as SetFlags,
+    isRedisDown: false,
+    isCopyDown: false,
+    asked: [] as string[],
+    filled: [] as SetFlags[],
+  }
   const background: Promise<unknown>[] = []
-  const sources: SwitchSources = {
-    memory: newSwitchMemory(),
+  const sources: FlagSources = {
+    memory: newFlagMemory(),
     defaults: DEFAULTS,
-    now: () => new Date(state.atMs),
+    now: () => new Date(state.nowMs),
     waitUntil: (work) => void background.push(work),
-    read: async () => {
-      state.reads += 1
-      if (state.isDown) throw new Error("down")
-      return state.set
+    async readRedis() {
+      state.asked.push("redis")
+      if (state.isRedisDown) throw new Error("down")
+      return state.redis
     },
-    ...changes,
+    async readCopy() {
+      state.asked.push("copy")
+      if (state.isCopyDown) throw new Error("down")
+      return state.copy
+    },
+    fillRedis: async (set) => void state.filled.push(set),
   }
-  const at = (seconds: number, isFreshNeeded = false) => {
-    state.atMs = 1_000_000 + seconds * 1_000
-    return readSwitches(sources, isFreshNeeded)
+  const at = async (seconds: number, need: FlagNeed = {}) => {
+    state.nowMs = START_MS + seconds * 1_000
+    return readFlags(sources, need)
   }
-  return { state, background, sources, at, settled: () => Promise.all(background) }
+  /** Whether members are notified, how we know, and what was asked for it. */
+  const says = async (seconds: number, need: FlagNeed = {}) => {
+    state.asked = []
+    const flags = await at(seconds, need)
+    return [flags.isOn("NOTIFICATIONS_ENABLED", "any"), flags.source, state.asked.join(" ")]
+  }
+  return { state, sources, at, says, settled: () => Promise.all(background.splice(0)) }
 }
 
-const memoryOf = (ageMs: number | null, changes: Partial<SwitchMemory> = {}): SwitchMemory => ({
-  ...newSwitchMemory(),
-  known: ageMs === null ? null : { set: OFF, atMs: 1_000_000 - ageMs },
+const FRESH = { isFreshNeeded: true }
+const IMMEDIATE = { isImmediate: true }
+
+const memoryOf = (ageMs: number | null, changes: Partial<FlagMemory> = {}): FlagMemory => ({
+  ...newFlagMemory(),
+  known:
+    ageMs === null
+      ? null
+      : { set: QUIET, atMs: START_MS - ageMs, source: "redis" as const, isComplete: true as boolean },
   ...changes,
 })
 
@@ -59,90 +99,197 @@ describe("the plan, by the age of what is remembered", () => {
     [60_001, "read_now", "read_now"],
     [-1, "read_now", "read_now"],
     [null, "read_now", "read_now"],
-  ])("%s ms: %s, or %s for what has effects", (ageMs, usual, forEffects) => {
-    expect(planRead(memoryOf(ageMs), 1_000_000)).toBe(usual)
-    expect(planRead(memoryOf(ageMs), 1_000_000, true)).toBe(forEffects)
+  ])("%s ms: %s, or %s for what has effects, and now for the last look before one", (ageMs, usual, forEffects) => {
+    expect(planRead(memoryOf(ageMs), START_MS)).toBe(usual)
+    expect(planRead(memoryOf(ageMs), START_MS, FRESH)).toBe(forEffects)
+    expect(planRead(memoryOf(ageMs), START_MS, IMMEDIATE)).toBe("read_now")
   })
 
-  test("a failure a moment ago is not repeated by every request", () => {
-    expect(planRead(memoryOf(null, { failedAtMs: 998_000 }), 1_000_000, true)).toBe("serve")
-    expect(planRead(memoryOf(null, { failedAtMs: 997_999 }), 1_000_000, true)).toBe("read_now")
+  test("stores that failed a moment ago are not asked by every request", () => {
+    const failed = (agoMs: number) =>
+      memoryOf(null, { redisFailedAtMs: START_MS - agoMs, copyFailedAtMs: START_MS - agoMs })
+    for (const need of [{}, FRESH, IMMEDIATE]) {
+      expect(planRead(failed(2_000), START_MS, need)).toBe("serve")
+      expect(planRead(failed(2_001), START_MS, need)).toBe("read_now")
+    }
   })
 
   test("one refresh at a time, and one that was lost is made again", () => {
-    expect(planRead(memoryOf(9_000, { refreshingSinceMs: 999_500 }), 1_000_000)).toBe("serve")
-    expect(planRead(memoryOf(9_000, { refreshingSinceMs: 998_500 }), 1_000_000)).toBe("serve_and_refresh")
-  })
-
-  test("nothing is remembered for longer than a minute", () => {
-    expect(remembered(memoryOf(60_000), DEFAULTS, 1_000_000)).toEqual({ switches: SAFE, source: "remembered" })
-    expect(remembered(memoryOf(60_001), DEFAULTS, 1_000_000)).toBeNull()
+    expect(planRead(memoryOf(9_000, { refreshingSinceMs: START_MS - 500 }), START_MS)).toBe("serve")
+    expect(planRead(memoryOf(9_000, { refreshingSinceMs: START_MS - 1_500 }), START_MS)).toBe("serve_and_refresh")
   })
 })
 
-test("where nobody has set a switch the configured default holds", async () => {
-  expect(await isolate().at(0)).toEqual({ switches: DEFAULTS, source: "redis" })
+describe("while Redis answers", () => {
+  test("the configured default holds where nobody has set a flag; features are off", async () => {
+    const flags = await isolate().at(0)
+    const on = (["SCHEDULER_ENABLED", "ROLLBACK_MODE", "BI_DASHBOARD_V2"] satisfies FlagName[]).map((name) =>
+      flags.isOn(name, "any"),
+    )
+    expect(on).toEqual([true, false, false])
+    expect([flags.source, flags.setOf("SCHEDULER_ENABLED")]).toEqual(["redis", null])
+  })
+
+  test("a warm isolate asks it once in five seconds, never Postgres, and makes no request wait", async () => {
+    const { says, state, settled } = isolate()
+    expect(await says(0)).toEqual([true, "redis", "redis"])
+    state.redis = { set: QUIET, isComplete: true }
+    for (const second of [1, 3, 5]) expect(await says(second)).toEqual([true, "redis", ""])
+    expect(await says(6)).toEqual([true, "remembered", "redis"])
+    await settled()
+    expect(await says(7)).toEqual([false, "redis", ""])
+  })
+
+  test("what has effects learns of a change within five seconds, however long the isolate slept", async () => {
+    const { says, state } = isolate()
+    await says(0)
+    state.redis = { set: QUIET, isComplete: true }
+    expect(await says(50, FRESH)).toEqual([false, "redis", "redis"])
+  })
+
+  test("the last look before an effect learns of a change at once", async () => {
+    const { says, state } = isolate()
+    await says(0)
+    state.redis = { set: QUIET, isComplete: true }
+    expect(await says(0.001, FRESH)).toEqual([true, "redis", ""])
+    expect(await says(0.001, IMMEDIATE)).toEqual([false, "redis", "redis"])
+  })
+
+  test("what this isolate has set itself holds at once", async () => {
+    const { at, sources } = isolate()
+    await at(0)
+    rememberSet(sources.memory, "NOTIFICATIONS_ENABLED", setTo({ ...ON, deny: ["a"] }))
+    const flags = await at(1)
+    expect([flags.isOn("NOTIFICATIONS_ENABLED", "a"), flags.isOn("NOTIFICATIONS_ENABLED", "b")]).toEqual([false, true])
+    expect(flags.isOnForAll("NOTIFICATIONS_ENABLED")).toBe(false)
+  })
 })
 
-test("a warm isolate asks Redis once in five seconds, and never makes a request wait", async () => {
-  const { at, state, settled } = isolate()
-  await at(0)
-  state.set = OFF
-  for (const second of [1, 3, 5]) expect((await at(second)).switches).toEqual(DEFAULTS)
-  expect(state.reads).toBe(1)
-  expect((await at(6)).switches).toEqual(DEFAULTS)
-  await settled()
-  expect(state.reads).toBe(2)
-  expect(await at(7)).toEqual({ switches: SAFE, source: "redis" })
+describe("without Redis", () => {
+  test("the copy is asked, at most once in five seconds, and a change is seen within ten", async () => {
+    const { says, state } = isolate()
+    await says(0)
+    state.isRedisDown = true
+    state.copy = QUIET
+    expect(await says(4, FRESH)).toEqual([true, "redis", ""])
+    expect(await says(6, FRESH)).toEqual([false, "postgres", "redis copy"])
+    state.copy = BACK
+    expect(await says(7, FRESH)).toEqual([false, "postgres", ""])
+    expect(await says(11, FRESH)).toEqual([false, "postgres", ""])
+    expect(await says(11.5, FRESH)).toEqual([true, "postgres", "redis copy"])
+  })
+
+  test("the last look goes by the copy of at most five seconds ago", async () => {
+    const { says, state } = isolate()
+    state.isRedisDown = true
+    state.copy = QUIET
+    expect(await says(0, IMMEDIATE)).toEqual([false, "postgres", "redis copy"])
+    expect(await says(1, IMMEDIATE)).toEqual([false, "postgres", ""])
+    expect(await says(3, IMMEDIATE)).toEqual([false, "postgres", "redis"])
+  })
+
+  test("a webhook does not wait: it goes by what is remembered, and the copy is asked behind its back", async () => {
+    const { says, state, settled } = isolate()
+    await says(0)
+    state.isRedisDown = true
+    state.copy = QUIET
+    expect(await says(6)).toEqual([true, "remembered", "redis"])
+    await settled()
+    expect(await says(7)).toEqual([false, "postgres", ""])
+  })
+
+  test("and without Postgres the last known value holds for a minute, then nobody is notified", async () => {
+    const { at, says, state, settled } = isolate()
+    state.redis = { set: { SCHEDULER_ENABLED: setTo(OFF) }, isComplete: true }
+    await says(0)
+    Object.assign(state, { isRedisDown: true, isCopyDown: true })
+    expect(await says(30, FRESH)).toEqual([true, "remembered", "redis copy"])
+    expect((await at(59)).isOn("SCHEDULER_ENABLED", "any")).toBe(false)
+    await settled()
+    expect(await says(63)).toEqual([false, "safe_default", "redis copy"])
+    state.isRedisDown = false
+    expect((await at(66)).source).toBe("redis")
+  })
+
+  test("nor Postgres, a fresh isolate accepts and processes, and neither schedules nor notifies", async () => {
+    const { at, says, state } = isolate()
+    Object.assign(state, { isRedisDown: true, isCopyDown: true })
+    expect(await says(0)).toEqual([false, "safe_default", "redis copy"])
+    expect(await says(1)).toEqual([false, "safe_default", ""])
+    const flags = await at(1)
+    expect(flags.isOnForAll("WEBHOOK_PROCESSING_ENABLED")).toBe(true)
+    expect(flags.isOffForAll("SCHEDULER_ENABLED")).toBe(true)
+  })
+
+  test("a copy that is older than what Redis said last does not undo it", async () => {
+    const { says, state } = isolate()
+    state.redis = { set: { NOTIFICATIONS_ENABLED: setTo(OFF, 2) }, isComplete: true }
+    state.copy = { NOTIFICATIONS_ENABLED: setTo(ON, 1) }
+    await says(0)
+    state.isRedisDown = true
+    expect(await says(6, FRESH)).toEqual([false, "postgres", "redis copy"])
+  })
+
+  test("stores that hang hold nobody for longer than three quarters of a second", async () => {
+    const { sources } = isolate()
+    const hang = () => new Promise<never>(() => {})
+    const startedAt = performance.now()
+    const flags = await readFlags({ ...sources, readRedis: hang, readCopy: hang })
+    expect(flags.source).toBe("safe_default")
+    expect(performance.now() - startedAt).toBeLessThan(1_500)
+  })
 })
 
-test("what has effects learns of a switch within five seconds, however long the isolate slept", async () => {
-  const { at, state } = isolate()
-  await at(0)
-  state.set = { ROLLBACK_MODE: true }
-  expect((await at(50, true)).switches.ROLLBACK_MODE).toBe(true)
+describe("a Redis", () => {
+  test("that was away is compared with the copy once, for what was set meanwhile, and told of it", async () => {
+    const { says, state, settled } = isolate()
+    await says(0)
+    state.isRedisDown = true
+    await says(6, FRESH)
+    Object.assign(state, { isRedisDown: false, copy: QUIET })
+    expect(await says(12, FRESH)).toEqual([false, "redis", "redis copy"])
+    await settled()
+    expect(state.filled).toEqual([QUIET])
+    state.redis = { set: QUIET, isComplete: true }
+    expect(await says(18, FRESH)).toEqual([false, "redis", "redis"])
+  })
+
+  test("that was emptied is filled again from the copy, and not taken for one where nothing was set", async () => {
+    const { says, state, settled } = isolate()
+    Object.assign(state, { redis: { set: {}, isComplete: false }, copy: QUIET })
+    expect(await says(0)).toEqual([false, "redis", "redis copy"])
+    await settled()
+    expect(state.filled).toEqual([QUIET])
+  })
+
+  test("that was emptied while Postgres is away leaves the last known value, and then the safe default", async () => {
+    const { says, state } = isolate()
+    await says(0)
+    Object.assign(state, { redis: { set: {}, isComplete: false }, isCopyDown: true })
+    expect(await says(6, FRESH)).toEqual([true, "remembered", "redis copy"])
+    expect(await says(70, FRESH)).toEqual([false, "safe_default", "redis copy"])
+  })
+
+  test("that was emptied still says what was set in it since", async () => {
+    const { at, state } = isolate()
+    const rollback: SetFlags = { ROLLBACK_MODE: setTo(ON) }
+    Object.assign(state, { redis: { set: rollback, isComplete: false }, isCopyDown: true })
+    const flags = await at(0, IMMEDIATE)
+    expect([flags.isOn("ROLLBACK_MODE", "any"), flags.isOn("NOTIFICATIONS_ENABLED", "any")]).toEqual([true, false])
+  })
 })
 
-test("without Redis the last known value holds for a minute, then nobody is notified", async () => {
-  const { at, state, settled } = isolate()
-  state.set = { SCHEDULER_ENABLED: false }
-  await at(0)
-  state.isDown = true
-  expect(await at(30, true)).toEqual({ switches: { ...DEFAULTS, SCHEDULER_ENABLED: false }, source: "remembered" })
-  expect((await at(60)).source).toBe("remembered")
-  await settled()
-  expect(await at(63)).toEqual({ switches: SAFE, source: "safe_default" })
-  state.isDown = false
-  expect((await at(66)).source).toBe("redis")
-})
-
-test("a fresh isolate without Redis stores and schedules, and notifies nobody", async () => {
-  const { at, state } = isolate()
-  state.isDown = true
-  expect(await at(0)).toEqual({ switches: SAFE, source: "safe_default" })
-  expect(await at(1)).toEqual({ switches: SAFE, source: "safe_default" })
-  expect(state.reads).toBe(1)
-})
-
-test("a Redis that hangs holds nobody for longer than a quarter of a second", async () => {
-  const startedAt = performance.now()
-  expect((await isolate({ read: () => new Promise(() => {}) }).at(0)).source).toBe("safe_default")
-  expect(performance.now() - startedAt).toBeLessThan(1_000)
-})
-
-test("switches lie in Redis under their names, as true or false", async () => {
-  const stored = new Map<string, string>()
-  const redis = {
-    mget: async <Values extends unknown[]>(...keys: string[]) => keys.map((key) => stored.get(key) ?? null) as Values,
-    set: async (key: string, value: string) => stored.set(key, value),
+test("of two readings the newest of each flag holds, whichever comes first; the change's id breaks a tie", () => {
+  const older: SetFlags = { ROLLBACK_MODE: setTo(ON, 1), NOTIFICATIONS_ENABLED: setTo(OFF, 3) }
+  const newer: SetFlags = { ROLLBACK_MODE: setTo(OFF, 2), SCHEDULER_ENABLED: setTo(OFF, 1) }
+  const expected = {
+    ROLLBACK_MODE: setTo(OFF, 2),
+    NOTIFICATIONS_ENABLED: setTo(OFF, 3),
+    SCHEDULER_ENABLED: setTo(OFF, 1),
   }
-  expect(await readSetSwitches(redis)).toEqual({})
-  await setSwitch(redis, "NOTIFICATIONS_ENABLED", false)
-  await setSwitch(redis, "ROLLBACK_MODE", true)
-  expect([...stored]).toEqual([
-    ["switch:NOTIFICATIONS_ENABLED", "false"],
-    ["switch:ROLLBACK_MODE", "true"],
-  ])
-  stored.set("switch:SCHEDULER_ENABLED", "maybe")
-  expect(await readSetSwitches(redis)).toEqual({ NOTIFICATIONS_ENABLED: false, ROLLBACK_MODE: true })
+  expect(newest(older, newer)).toEqual(expected)
+  expect(newest(newer, older)).toEqual(expected)
+  const [one, other] = ["change_a", "change_b"].map((changeId) => ({ ROLLBACK_MODE: { ...setTo(ON), changeId } }))
+  expect(newest(one ?? {}, other ?? {})).toEqual(other)
+  expect(newest(other ?? {}, one ?? {})).toEqual(other)
 })

@@ -1,133 +1,272 @@
 /**
- * Switches that work without a deploy. They lie in Redis and are remembered in the isolate: a webhook never waits for
- * them while the isolate remembers, and what has effects (`isFreshNeeded`) never acts on what is older than five seconds
- * unless Redis is away. A switch stops effects, never acceptance.
+ * Switches and flags that work without a deploy. They lie in Redis, with a copy in Postgres, and are remembered in the
+ * isolate: a webhook never waits for them while the isolate remembers; what has effects (`isFreshNeeded`) never acts on
+ * what is older than five seconds while either store answers; and right before an effect (`isImmediate`) Redis is asked
+ * at that moment. When nothing answers the last known value holds for a minute; then nobody is notified.
  */
-
+import {
+  type Evaluation,
+  evaluate,
+  FLAG_NAMES,
+  type FlagName,
+  type FlagValue,
+  type FlagValues,
+  isOffForAll,
+  isOnForAll,
+  OFF,
+  ON,
+  SWITCH_NAMES,
+  type SwitchName,
+} from "./domain/flags.ts"
 import { within } from "./within.ts"
 
-export const SWITCH_NAMES = [
-  "WEBHOOK_PROCESSING_ENABLED",
-  "SCHEDULER_ENABLED",
-  "NOTIFICATIONS_ENABLED",
-  "ROLLBACK_MODE",
-] as const
-export type SwitchName = (typeof SWITCH_NAMES)[number]
-export type Switches = Readonly<Record<SwitchName, boolean>>
-
-/** What somebody has set; a switch that nobody has set is absent. */
-export type SetSwitches = Readonly<Partial<Record<SwitchName, boolean>>>
-
-/** The switches, and how we know. `safe_default`: we do not know, and nobody will be notified until we do. */
-export interface SwitchReading {
-  readonly switches: Switches
-  readonly source: "redis" | "remembered" | "safe_default"
+/** A flag as somebody set it. Of two, the one with the higher revision holds, then the one with the higher change id. */
+export interface SetFlag {
+  readonly value: FlagValue
+  /** Milliseconds of the change, raised above every revision that was known then. */
+  readonly revision: number
+  readonly changeId: string
+  readonly updatedAt: string
+  readonly updatedBy: string
+  readonly reason: string | null
 }
 
+/** What somebody has set; a flag that nobody has set is absent. */
+export type SetFlags = Readonly<Partial<Record<FlagName, SetFlag>>>
+
+/** What lies in Redis. Not `isComplete`: Redis was emptied, or holds what is none of ours, so that an absent flag says nothing. */
+export interface RedisFlags {
+  readonly set: SetFlags
+  readonly isComplete: boolean
+}
+
+/** Whether `flag` was set after `other`. */
+export const isNewer = (flag: SetFlag, other: SetFlag | undefined): boolean =>
+  other === undefined ||
+  flag.revision > other.revision ||
+  (flag.revision === other.revision && flag.changeId > other.changeId)
+
+/** Of each flag the newest of two readings. */
+export function newest(one: SetFlags, other: SetFlags): SetFlags {
+  const result: Partial<Record<FlagName, SetFlag>> = { ...one }
+  for (const name of FLAG_NAMES) {
+    const flag = other[name]
+    if (flag !== undefined && isNewer(flag, result[name])) result[name] = flag
+  }
+  return result
+}
+
+/** How we know. `safe_default`: we do not know, and nobody is notified until we do. */
+export type FlagSource = "redis" | "postgres" | "remembered" | "safe_default"
+
+/** The flags of one moment. */
+export interface Flags {
+  readonly source: FlagSource
+  isOn(name: FlagName, companyId: string): boolean
+  /** Like `isOn`, with the part of the flag's value that settled it. */
+  evaluate(name: FlagName, companyId: string): Evaluation
+  /** On for every company there is or will be. */
+  isOnForAll(name: FlagName): boolean
+  /** On for no company at all. */
+  isOffForAll(name: FlagName): boolean
+  valueOf(name: FlagName): FlagValue
+  /** What somebody set; null: the default holds. */
+  setOf(name: FlagName): SetFlag | null
+}
+
+function flagsOf(base: FlagValues, set: SetFlags, source: FlagSource): Flags {
+  const valueNow = (name: FlagName) => set[name]?.value ?? base[name]
+  return {
+    source,
+    isOn: (name, companyId) => evaluate(name, valueNow(name), companyId).isOn,
+    evaluate: (name, companyId) => evaluate(name, valueNow(name), companyId),
+    isOnForAll: (name) => isOnForAll(valueNow(name)),
+    isOffForAll: (name) => isOffForAll(valueNow(name)),
+    valueOf: valueNow,
+    setOf: (name) => set[name] ?? null,
+  }
+}
+
+/** What holds while nobody has set anything: switches as configured for the environment, features off. */
+export function flagDefaults(switches: Readonly<Record<SwitchName, boolean>>): FlagValues {
+  const features = Object.fromEntries(FLAG_NAMES.map((name) => [name, OFF]))
+  const configured = Object.fromEntries(SWITCH_NAMES.map((name) => [name, switches[name] ? ON : OFF]))
+  return { ...features, ...configured } as FlagValues // every name is in the one list or the other
+}
+
+/** When nothing is known: accepting, storing and folding go on as configured; nothing is scheduled and nobody notified. */
+const safe = (defaults: FlagValues): FlagValues => ({
+  ...defaults,
+  SCHEDULER_ENABLED: OFF,
+  NOTIFICATIONS_ENABLED: OFF,
+})
+
 /** What one isolate remembers. Values only: a promise of one request must not be awaited by another. */
-export interface SwitchMemory {
-  known: { readonly set: SetSwitches; readonly atMs: number } | null
-  failedAtMs: number | null
+export interface FlagMemory {
+  known: {
+    readonly set: SetFlags
+    readonly atMs: number
+    readonly source: "redis" | "postgres"
+    readonly isComplete: boolean
+  } | null
+  redisFailedAtMs: number | null
+  copyFailedAtMs: number | null
   refreshingSinceMs: number | null
 }
 
 /** A memory for an isolate that has just started. */
-export const newSwitchMemory = (): SwitchMemory => ({ known: null, failedAtMs: null, refreshingSinceMs: null })
+export const newFlagMemory = (): FlagMemory => ({
+  known: null,
+  redisFailedAtMs: null,
+  copyFailedAtMs: null,
+  refreshingSinceMs: null,
+})
 
 /** Served as it is; a change is seen everywhere within ten seconds. */
 const FRESH_MS = 5_000
-/** Served while a newer one is fetched, and the longest that we go on without Redis. */
+/** Served while a newer one is fetched, and the longest that we go on while nothing answers. */
 const REMEMBERED_MS = 60_000
-/** After a failure Redis is left alone this long, so that not every request waits for it to fail. */
+/** After a failure a store is left alone this long, so that not every request waits for it to fail. */
 const AFTER_FAILURE_MS = 2_000
 /** A refresh that has not come back by then was lost with its request. */
 const REFRESH_LOST_MS = 1_000
-/** A request waits for Redis this long and no longer. */
-const SWITCH_READ_TIMEOUT_MS = 250
+/** A request waits for Redis this long and no longer, and for the copy this long when Redis is away. */
+const REDIS_TIMEOUT_MS = 250
+const COPY_TIMEOUT_MS = 500
+
+/** How exact a reading has to be. */
+export interface FlagNeed {
+  /** None older than five seconds while either store answers: for what will have effects. */
+  readonly isFreshNeeded?: boolean
+  /** What Redis says at this moment: for the last look before an effect. */
+  readonly isImmediate?: boolean
+}
 
 /** What to do about what is remembered. */
-export type SwitchPlan = "serve" | "serve_and_refresh" | "read_now"
+export type FlagPlan = "serve" | "serve_and_refresh" | "read_now"
 
 /** Pure: whether what is remembered will do at `nowMs`. A clock that went back makes everything old. */
-export function planRead(memory: Readonly<SwitchMemory>, nowMs: number, isFreshNeeded = false): SwitchPlan {
-  const { known, failedAtMs, refreshingSinceMs } = memory
-  if (known && isWithin(known.atMs, nowMs, FRESH_MS)) return "serve"
-  if (failedAtMs !== null && isWithin(failedAtMs, nowMs, AFTER_FAILURE_MS)) return "serve"
+export function planRead(memory: Readonly<FlagMemory>, nowMs: number, need: FlagNeed = {}): FlagPlan {
+  const { known, refreshingSinceMs } = memory
+  const isFresh = known?.isComplete === true && isWithin(known.atMs, nowMs, FRESH_MS)
+  if (need.isImmediate && canAskRedis(memory, nowMs)) return "read_now"
+  if (isFresh) return "serve"
+  if (!canAskRedis(memory, nowMs) && !canAskCopy(memory, nowMs)) return "serve"
   const isRemembered = known !== null && isWithin(known.atMs, nowMs, REMEMBERED_MS)
-  if (isFreshNeeded || !isRemembered) return "read_now"
+  if (need.isFreshNeeded || need.isImmediate || !isRemembered) return "read_now"
   const isRefreshing = refreshingSinceMs !== null && isWithin(refreshingSinceMs, nowMs, REFRESH_LOST_MS)
   return isRefreshing ? "serve" : "serve_and_refresh"
 }
 
-/** Pure: the switches as far as they are remembered; null when that is too long ago. */
-export function remembered(memory: Readonly<SwitchMemory>, defaults: Switches, nowMs: number): SwitchReading | null {
+const canAskRedis = ({ redisFailedAtMs: failed }: Readonly<FlagMemory>, nowMs: number): boolean =>
+  failed === null || !isWithin(failed, nowMs, AFTER_FAILURE_MS)
+
+const canAskCopy = ({ copyFailedAtMs: failed }: Readonly<FlagMemory>, nowMs: number): boolean =>
+  failed === null || !isWithin(failed, nowMs, AFTER_FAILURE_MS)
+
+/** Pure: the flags as far as they are remembered, else the safe default. */
+export function remembered(memory: Readonly<FlagMemory>, defaults: FlagValues, nowMs: number): Flags {
   const { known } = memory
-  if (!known || !isWithin(known.atMs, nowMs, REMEMBERED_MS)) return null
-  const source = isWithin(known.atMs, nowMs, FRESH_MS) ? "redis" : "remembered"
-  return { switches: { ...defaults, ...known.set }, source }
+  if (!known || !isWithin(known.atMs, nowMs, REMEMBERED_MS)) return flagsOf(safe(defaults), {}, "safe_default")
+  if (!known.isComplete) return flagsOf(safe(defaults), known.set, "safe_default")
+  return flagsOf(defaults, known.set, isWithin(known.atMs, nowMs, FRESH_MS) ? known.source : "remembered")
 }
 
-/** Pure: when nothing is known. Accepting, storing and scheduling go on as configured; nobody is notified. */
-export const safeDefault = (defaults: Switches): SwitchReading => ({
-  switches: { ...defaults, NOTIFICATIONS_ENABLED: false },
-  source: "safe_default",
-})
-
-/** What reading the switches needs. */
-export interface SwitchSources {
+/** What reading the flags needs. */
+export interface FlagSources {
   /** One for the life of the isolate. */
-  readonly memory: SwitchMemory
-  readonly defaults: Switches
-  /** Reads what is set in Redis; may fail or hang. */
-  readonly read: () => Promise<SetSwitches>
+  readonly memory: FlagMemory
+  readonly defaults: FlagValues
+  /** Both may fail or hang. */
+  readonly readRedis: () => Promise<RedisFlags>
+  readonly readCopy: () => Promise<SetFlags>
+  /** Puts into Redis what it lacks or has older. */
+  readonly fillRedis: (set: SetFlags) => Promise<unknown>
   readonly now: () => Date
   readonly waitUntil: (work: Promise<unknown>) => void
 }
 
-/** The switches of this moment. Never throws, and waits for Redis 250 ms at most. */
-export async function readSwitches(sources: SwitchSources, isFreshNeeded = false): Promise<SwitchReading> {
+/** The flags of this moment. Never throws, and waits for the stores three quarters of a second at most. */
+export async function readFlags(sources: FlagSources, need: FlagNeed = {}): Promise<Flags> {
   const { memory, defaults, now } = sources
-  const plan = planRead(memory, now().getTime(), isFreshNeeded)
+  const plan = planRead(memory, now().getTime(), need)
   if (plan === "read_now") await refresh(sources)
   if (plan === "serve_and_refresh") sources.waitUntil(refresh(sources))
-  const reading = remembered(memory, defaults, now().getTime())
-  return reading ?? safeDefault(defaults)
+  return remembered(memory, defaults, now().getTime())
 }
 
-async function refresh({ memory, read, now }: SwitchSources): Promise<void> {
+/** What this isolate itself has just set holds in it at once. */
+export function rememberSet(memory: FlagMemory, name: FlagName, flag: SetFlag): void {
+  const { known } = memory
+  if (known && isNewer(flag, known.set[name])) memory.known = { ...known, set: { ...known.set, [name]: flag } }
+}
+
+async function refresh(sources: FlagSources): Promise<void> {
+  const { memory, now } = sources
   memory.refreshingSinceMs = now().getTime()
   try {
-    const set = await within(SWITCH_READ_TIMEOUT_MS, read())
-    memory.known = { set, atMs: now().getTime() }
-    memory.failedAtMs = null
-  } catch {
-    memory.failedAtMs = now().getTime() // the health check tells of Redis; here it only means: go on without
+    await readChain(sources)
   } finally {
     memory.refreshingSinceMs = null
   }
 }
 
-/** The commands of Redis that switches need. */
-export interface SwitchRedis {
-  mget<Values extends unknown[]>(...keys: string[]): Promise<Values>
-  set(key: string, value: string): Promise<unknown>
-}
-
-const keyOf = (name: SwitchName): string => `switch:${name}`
-
-/** What is set in Redis, in one round trip. Anything but `true` and `false` counts as not set. */
-export async function readSetSwitches(redis: SwitchRedis): Promise<SetSwitches> {
-  const values = await redis.mget<unknown[]>(...SWITCH_NAMES.map(keyOf))
-  const set: Partial<Record<SwitchName, boolean>> = {}
-  for (const [index, name] of SWITCH_NAMES.entries()) {
-    if (values[index] === "true" || values[index] === "false") set[name] = values[index] === "true"
+/** Redis; and where it is away, was away, or was emptied, the copy as well. What fails leaves the memory as it is. */
+async function readChain(sources: FlagSources): Promise<void> {
+  const { memory, now, waitUntil } = sources
+  const wasRedisAway = memory.redisFailedAtMs !== null
+  const redis = canAskRedis(memory, now().getTime()) ? await redisAt(sources) : null
+  if (redis?.isComplete && !wasRedisAway) {
+    memory.known = { set: redis.set, atMs: now().getTime(), source: "redis", isComplete: true }
+    return
   }
-  return set
+  // What was set while Redis was away is in the copy alone.
+  const copy = redis !== null || !isCopyFresh(memory, now().getTime()) ? await copyAt(sources) : null
+  const nowMs = now().getTime()
+  const last = memory.known && isWithin(memory.known.atMs, nowMs, REMEMBERED_MS) ? memory.known : null
+  if (copy !== null && redis !== null) {
+    const set = newest(redis.set, copy)
+    memory.known = { set, atMs: nowMs, source: "redis", isComplete: true }
+    if (!redis.isComplete || differ(set, redis.set)) waitUntil(sources.fillRedis(set).catch(() => undefined)) // the sweeper tries again
+  } else if (copy !== null) {
+    memory.known = { set: newest(last?.set ?? {}, copy), atMs: nowMs, source: "postgres", isComplete: true }
+  } else if (redis?.isComplete) {
+    memory.known = { set: redis.set, atMs: nowMs, source: "redis", isComplete: true }
+  } else if (redis !== null) {
+    memory.known = last
+      ? { ...last, set: newest(last.set, redis.set) }
+      : { set: redis.set, atMs: nowMs, source: "redis", isComplete: false }
+  }
 }
 
-/** Sets a switch everywhere. Throws when Redis does not take it: then nothing has changed. */
-export async function setSwitch(redis: SwitchRedis, name: SwitchName, value: boolean): Promise<void> {
-  await redis.set(keyOf(name), String(value))
+const isCopyFresh = ({ known }: Readonly<FlagMemory>, nowMs: number): boolean =>
+  known?.source === "postgres" && isWithin(known.atMs, nowMs, FRESH_MS)
+
+const differ = (one: SetFlags, other: SetFlags): boolean =>
+  FLAG_NAMES.some((name) => one[name]?.changeId !== other[name]?.changeId)
+
+/** Null: Redis does not answer. The health check tells of that; here it only means: go on without. */
+async function redisAt({ memory, readRedis, now }: FlagSources): Promise<RedisFlags | null> {
+  try {
+    const redis = await within(REDIS_TIMEOUT_MS, readRedis())
+    memory.redisFailedAtMs = null
+    return redis
+  } catch {
+    memory.redisFailedAtMs = now().getTime()
+    return null
+  }
+}
+
+async function copyAt({ memory, readCopy, now }: FlagSources): Promise<SetFlags | null> {
+  if (!canAskCopy(memory, now().getTime())) return null
+  try {
+    const copy = await within(COPY_TIMEOUT_MS, readCopy())
+    memory.copyFailedAtMs = null
+    return copy
+  } catch {
+    memory.copyFailedAtMs = now().getTime()
+    return null
+  }
 }
 
 const isWithin = (thenMs: number, nowMs: number, windowMs: number): boolean =>

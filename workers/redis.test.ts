@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, expect, test } from "vitest"
-import { readSetSwitches } from "../shared/flags.ts"
+import { fillRedis, readFlagsInRedis } from "../shared/flag-store.ts"
 import { makeRedis } from "./redis.ts"
 
 const servers: ReturnType<typeof createServer>[] = []
@@ -31,17 +31,37 @@ test("values come back as the text that they are", async () => {
   expect(await redis.mget("a", "b", "c", "d", "e", "f")).toEqual(values)
 })
 
-test("switches are read with the real client", async () => {
+const FLAG = {
+  value: { enabled: false, percentage: 12.5, allow: ["a"], deny: [] },
+  revision: 1_800_000_000_000,
+  changeId: "00000000-0000-4000-8000-000000000001",
+  updatedAt: "2026-11-21T12:00:00.000Z",
+  updatedBy: "admin",
+  reason: null,
+}
+
+test("flags are read with the real client", async () => {
   const redis = await redisThat((_, res) =>
-    res.end(JSON.stringify([{ result: [null, base64("false"), base64("true"), null] }])),
+    res.end(JSON.stringify([{ result: [base64("1"), null, base64(JSON.stringify(FLAG)), ...Array(8).fill(null)] }])),
   )
-  expect(await readSetSwitches(redis)).toEqual({ SCHEDULER_ENABLED: false, NOTIFICATIONS_ENABLED: true })
+  expect(await readFlagsInRedis(redis)).toEqual({ set: { SCHEDULER_ENABLED: FLAG }, isComplete: true })
+})
+
+test("flags are written with the real client, as the JSON that is read again", async () => {
+  const asked: unknown[] = []
+  const redis = await redisThat(async (req, res) => {
+    asked.push(JSON.parse(Buffer.concat(await req.toArray()).toString()))
+    res.end(JSON.stringify([{ result: 1 }]))
+  })
+  await fillRedis(redis, { SCHEDULER_ENABLED: FLAG })
+  const keys = ["flags:filled", "flag:SCHEDULER_ENABLED"]
+  expect(asked).toEqual([[["eval", expect.stringContaining("cjson"), 2, ...keys, "1", JSON.stringify(FLAG)]]])
 })
 
 test("a Redis that hangs is an error within a quarter of a second, and never a value", async () => {
   const redis = await redisThat(() => {})
   const startedAt = performance.now()
-  await expect(redis.get("switch:ROLLBACK_MODE")).rejects.toThrow()
+  await expect(redis.get("flag:ROLLBACK_MODE")).rejects.toThrow()
   expect(performance.now() - startedAt).toBeLessThan(1_000)
 })
 

@@ -5,7 +5,7 @@
 import { type Db, makeDb } from "../db/client.ts"
 import { type Config, parseConfig } from "../shared/config.ts"
 import type { ChannelName, ProviderName } from "../shared/domain/facts.ts"
-import { newSwitchMemory, readSetSwitches, readSwitches, type Switches } from "../shared/flags.ts"
+import type { FlagNeed, Flags } from "../shared/flags.ts"
 import { createLogger, type Logger } from "../shared/log.ts"
 import type { Channel } from "./channels/channel.ts"
 import { dmChannel } from "./channels/dm.ts"
@@ -14,6 +14,7 @@ import { pushChannel } from "./channels/push.ts"
 import { slackChannel } from "./channels/slack.ts"
 import { smsChannel } from "./channels/sms.ts"
 import { clockOffsetMs } from "./clock.ts"
+import { flagsNow } from "./flags.ts"
 import type { Provider } from "./providers/provider.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
@@ -24,8 +25,11 @@ export interface Services {
   readonly config: Config
   readonly db: Db
   readonly redis: ReturnType<typeof makeRedis>
-  /** The switches of this moment; with `isFreshNeeded`, none older than five seconds while Redis answers. */
-  readonly switches: (need?: { readonly isFreshNeeded: boolean }) => Promise<Switches>
+  /**
+   * Switches and feature flags of this moment. With `isFreshNeeded`, none older than five seconds while a store answers;
+   * with `isImmediate`, as Redis has them now, for the last look before an effect.
+   */
+  readonly flags: (need?: FlagNeed) => Promise<Flags>
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
   readonly channels: Readonly<Record<ChannelName, Channel>>
@@ -69,17 +73,13 @@ export async function makeServices(
     client ??= makeRedis(config.redis)
     return client
   }
-  return {
+  const services: Services = {
     config,
     db: makeDb(config.database),
     get redis() {
       return redis()
     },
-    switches: async ({ isFreshNeeded } = { isFreshNeeded: false }) => {
-      const read = () => readSetSwitches(redis())
-      const sources = { memory: switchMemory, defaults: config.switchDefaults, read, now, waitUntil }
-      return (await readSwitches(sources, isFreshNeeded)).switches
-    },
+    flags: (need) => flagsNow(services, need),
     qstash: qstashPublisher(config.qstash),
     providers: {
       stripe: stripeProvider(config.providers.stripe),
@@ -91,6 +91,7 @@ export async function makeServices(
     newId: () => crypto.randomUUID(),
     waitUntil,
   }
+  return services
 }
 
 const makeChannels = ({ channels, providers, environment }: Config): Services["channels"] => ({
@@ -107,9 +108,6 @@ const makeChannels = ({ channels, providers, environment }: Config): Services["c
 
 /** The one host that alerts to the team go to. */
 const SLACK_URL = "https://hooks.slack.com"
-
-/** What the isolate remembers of the switches, so that a webhook need not wait for Redis. */
-const switchMemory = newSwitchMemory()
 
 /** The environment of an isolate never changes, so it is parsed once. */
 const parsed = new WeakMap<Env, Config>()

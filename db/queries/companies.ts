@@ -19,6 +19,16 @@ export async function companyOf(
   return result.rows[0]?.company ?? null
 }
 
+/** The ids of all companies. */
+export async function companyIds(db: Db): Promise<readonly string[]> {
+  const result = await db.execute<{ id: string }>(sql`select id from company_ids()`)
+  return result.rows.map(({ id }) => id)
+}
+
+/** Companies as the database's functions take them: as one parameter, or null for all. */
+export const textArray = (ids: readonly string[] | null) =>
+  ids === null ? sql`null::text[]` : sql`array(select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
+
 /** The company's own signing secrets for a provider, sealed, without those that have expired. */
 export async function webhookSecretsOf(
   db: Db,

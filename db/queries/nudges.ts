@@ -2,6 +2,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
 import { nudges } from "../schema.ts"
+import { textArray } from "./companies.ts"
 import { type Stream, streamFrom } from "./stream.ts"
 
 /** Who holds a claim, and until when. */
@@ -16,7 +17,10 @@ export interface ClaimedNudge {
   readonly id: string
 }
 
-/** Takes nudges of all companies that were due by `dueBefore`, oldest first, each by one caller at most. */
+/**
+ * Takes nudges that were due by `dueBefore`, of these companies or, with null, of all, each by one caller at most: in
+ * turns, each company's oldest first, so that none waits behind another's flood.
+ */
 export async function claimDueNudges(
   db: Db,
   {
@@ -24,11 +28,19 @@ export async function claimDueNudges(
     dueBefore,
     lease,
     limit,
-  }: { readonly now: Date; readonly dueBefore: Date; readonly lease: Lease; readonly limit: number },
+    companies,
+  }: {
+    readonly now: Date
+    readonly dueBefore: Date
+    readonly lease: Lease
+    readonly limit: number
+    readonly companies: readonly string[] | null
+  },
 ): Promise<readonly ClaimedNudge[]> {
   const result = await db.execute<{ company_id: string; id: string }>(
     sql`select company_id, id from claim_due_nudges(
-      ${now.toISOString()}, ${dueBefore.toISOString()}, ${lease.owner}, ${lease.until.toISOString()}, ${limit}
+      ${now.toISOString()}, ${dueBefore.toISOString()}, ${lease.owner}, ${lease.until.toISOString()}, ${limit},
+      ${textArray(companies)}
     )`,
   )
   return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))

@@ -4,16 +4,21 @@ import type { ProviderName } from "../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../client.ts"
 import { objectLinks } from "../schema.ts"
 import type { EventRef } from "./commit.ts"
+import { textArray } from "./companies.ts"
 import { type Stream, streamFrom } from "./stream.ts"
 
-/** Events that were recorded and not finished, oldest try first. */
+/**
+ * Events that were recorded and not finished, of these companies or, with null, of all: in turns, each company's in the
+ * order of their arrival or next try, so that none waits behind another's flood.
+ */
 export async function unfinishedEvents(
   db: Db,
   now: Date,
   limit: number,
+  companies: readonly string[] | null,
 ): Promise<readonly { readonly companyId: string; readonly id: string }[]> {
   const result = await db.execute<{ company_id: string; id: string }>(
-    sql`select company_id, id from unfinished_events(${now.toISOString()}, ${limit})`,
+    sql`select company_id, id from unfinished_events(${now.toISOString()}, ${limit}, ${textArray(companies)})`,
   )
   return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
 }

@@ -3,7 +3,7 @@ import { createHash, createHmac } from "node:crypto"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { newApiKey } from "../support/companies.ts"
 import { caseOf, failPayment } from "../support/members.ts"
-import { qstash, redis } from "../support/outside.ts"
+import { qstash, setSwitch } from "../support/outside.ts"
 import { fresh, post } from "../support/providers.ts"
 import {
   advanceClock,
@@ -240,7 +240,7 @@ describe("one due nudge", () => {
 })
 
 test("a scheduler that is switched off hands nothing out, and catches up when it is on", async () => {
-  await redis("SET", "switch:SCHEDULER_ENABLED", "false")
+  await setSwitch("SCHEDULER_ENABLED", false)
   await advanceClock("PT10S")
   await setFault("qstash", "down")
   await failPayment(fresh("cus"), fresh("in"))
@@ -249,7 +249,7 @@ test("a scheduler that is switched off hands nothing out, and catches up when it
   expect((await api("/jobs/reminders", { method: "POST" })).body).toMatchObject({ outcome: "switched_off" })
   await advanceClock("PT30M")
   expect(await mailbox()).toEqual([])
-  await redis("DEL", "switch:SCHEDULER_ENABLED")
+  await setSwitch("SCHEDULER_ENABLED", true)
   await advanceClock("PT10M")
   expect(await mailbox()).toHaveLength(1)
 })

@@ -1,10 +1,21 @@
 /** The budget of a webhook: what it may ask of the outside, counted at the outside. */
 import { beforeEach, expect, test } from "vitest"
 import { fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
-import { betweenJobs, control, eventually, reset, setFault, settled, stats, worldNow } from "../support/world.ts"
+import {
+  advanceClock,
+  betweenJobs,
+  control,
+  eventually,
+  reset,
+  setFault,
+  settled,
+  stats,
+  worldNow,
+} from "../support/world.ts"
 
 beforeEach(async () => {
   await reset()
+  await advanceClock("PT10S") // what it remembers of the last test's switches is old
   await betweenJobs()
   // A warm isolate: it has read its switches and knows its company.
   await sendStripe(

@@ -1,5 +1,5 @@
 /** The stand-ins for the outside world, asked directly: what lies in Redis and QStash, and what the providers were asked. */
-import { control, world } from "./world.ts"
+import { api, control, world } from "./world.ts"
 
 /** One command to Redis, over Upstash's REST protocol. */
 export async function redis<T>(...command: readonly string[]): Promise<T> {
@@ -13,8 +13,21 @@ export async function redis<T>(...command: readonly string[]): Promise<T> {
   return ((await response.json()) as { result: T }).result
 }
 
-/** Throws a switch as an operator does. */
-export const setSwitch = (name: string, isOn: boolean): Promise<unknown> => redis("SET", `switch:${name}`, String(isOn))
+/** Throws a switch, for every company, as an operator does. */
+export async function setSwitch(name: string, isOn: boolean): Promise<unknown> {
+  const { status, body } = await putFlag(name, { enabled: isOn })
+  if (status !== 200) throw new Error(`setting ${name} was answered ${status}`)
+  return body
+}
+
+/** What is answered to a flag that is set. */
+export const putFlag = (name: string, flag: object, key?: string) =>
+  api(`/api/flags/${name}`, {
+    method: "PUT",
+    body: JSON.stringify(flag),
+    headers: { "content-type": "application/json" },
+    ...(key !== undefined && { key }),
+  })
 
 /** A reading of QStash's API. */
 export async function qstash<T>(path: string): Promise<T> {

@@ -4,6 +4,7 @@ import { z } from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
+import { mayAct, PROCESSING } from "../pipeline/acting.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
@@ -49,7 +50,7 @@ export const events = new Hono<AppEnv>()
     const { companyId, keyId } = c.get("principal")
     const id = pathId(c, z.uuid())
     await readBody(c, z.strictObject({}), { isOptional: true })
-    const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await services.switches({ isFreshNeeded: true })
+    const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
     if (!isProcessing) throw new AppError("CONFLICT", "Processing is switched off.", { reason: "switched_off" })
 
     const result = await reprocess(services, companyId, id)

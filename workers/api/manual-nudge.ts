@@ -8,6 +8,7 @@ import { manualNudgeId, type Nudge } from "../../shared/domain/nudges.ts"
 import type { MemberChannel } from "../../shared/domain/settings.ts"
 import { EMPTY_STATE, findCase } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
+import { mayAct, NOTIFYING } from "../pipeline/acting.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "../pipeline/advance.ts"
 import { enqueueNudges } from "../pipeline/enqueue.ts"
 import type { Services } from "../services.ts"
@@ -61,6 +62,10 @@ async function planOnce(
     throw new AppError("CONFLICT", "This Idempotency-Key was used for another channel.", { reason: "key_reused" })
   }
 
+  const flags = await services.flags({ isFreshNeeded: true })
+  if (!mayAct(flags, NOTIFYING, stream.companyId)) {
+    throw new AppError("CONFLICT", "Messages are switched off.", { reason: "switched_off" })
+  }
   const [best] = channelsFor(state, settings, reachOf(services, stream), channel)
   const nudge: Nudge = {
     id: manualNudgeId(caseId, key.text, channel ?? best ?? "email"),

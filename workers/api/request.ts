@@ -76,9 +76,11 @@ export function pathId(c: Context<AppEnv>, schema: z.ZodType<string> = idText): 
 export async function readBody<Schema extends z.ZodType>(
   c: Context<AppEnv>,
   schema: Schema,
-  { isOptional }: { readonly isOptional: boolean } = { isOptional: false },
+  { isOptional, bytesMax = BODY_BYTES_MAX }: { readonly isOptional: boolean; readonly bytesMax?: number } = {
+    isOptional: false,
+  },
 ): Promise<z.output<Schema>> {
-  const bytes = await readBounded(c.req.raw, BODY_BYTES_MAX)
+  const bytes = await readBounded(c.req.raw, bytesMax)
   if (bytes.byteLength > 0 && !isJson(c.req.header("content-type"))) {
     throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
   }

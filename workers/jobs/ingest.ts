@@ -3,6 +3,7 @@ import { z } from "zod"
 import { SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
 import { readDelivery } from "../pipeline/accept.ts"
+import { mayAct, PROCESSING } from "../pipeline/acting.ts"
 import { ingest as ingestDelivery } from "../pipeline/ingest.ts"
 import { unpark } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
@@ -23,7 +24,7 @@ export async function bringBack(services: Services, sealed: string): Promise<Job
     await follow?.()
     // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.
     // While processing is switched off it is left to the sweeper, which finishes it once that is on again.
-    const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await services.switches({ isFreshNeeded: true })
+    const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
     if (!recorded.isNew && isProcessing) await reprocess(services, companyId, read.eventId)
     return done(recorded.isNew ? "stored" : "known_already")
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { z } from "zod"
 import { type ClaimedNudge, claimDueNudges, releaseLeases } from "../../db/queries/nudges.ts"
+import { companiesWhere, SCHEDULING } from "../pipeline/acting.ts"
 import { DELIVERY_TIMEOUT_SECONDS, PARALLELISM_PER_COMPANY } from "../pipeline/enqueue.ts"
 import type { Services } from "../services.ts"
 import { defineJob, done } from "./job.ts"
@@ -21,15 +22,13 @@ export const reminders = defineJob({
   payload: z.object({}),
   async run(_, services) {
     const { db } = services
-    const switches = await services.switches({ isFreshNeeded: true })
-    if (!switches.SCHEDULER_ENABLED || !switches.NOTIFICATIONS_ENABLED || switches.ROLLBACK_MODE) {
-      return done("switched_off")
-    }
+    const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), SCHEDULING)
+    if (companies?.length === 0) return done("switched_off")
     const counts = { due: 0, chunks: 0, notEnqueued: 0 }
     for (let round = 0; round < CLAIMS_PER_RUN_MAX; round++) {
       const now = services.now()
       const lease = { owner: services.newId(), until: new Date(now.getTime() + DISPATCH_LEASE_MS) }
-      const claimed = await claimDueNudges(db, { now, dueBefore: now, lease, limit: CLAIM_MAX })
+      const claimed = await claimDueNudges(db, { now, dueBefore: now, lease, limit: CLAIM_MAX, companies })
       counts.due += claimed.length
       for (const chunk of chunksByCompany(claimed, NUDGES_PER_CHUNK)) {
         counts.chunks += 1

@@ -5,6 +5,8 @@
 import { z } from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
+import { healFlags } from "../flags.ts"
+import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
@@ -38,8 +40,8 @@ export const sweep = defineJob({
   name: "sweep",
   payload: z.object({}),
   async run(_, services) {
-    const switches = await services.switches({ isFreshNeeded: true })
-    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, failed: 0 }
+    const flags = await services.flags({ isFreshNeeded: true })
+    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0, failed: 0 }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
       try {
@@ -50,12 +52,11 @@ export const sweep = defineJob({
       }
     }
     await part("parked", () => drainParked(services))
-    if (switches.WEBHOOK_PROCESSING_ENABLED) await part("events", () => finishEvents(services))
+    await part("events", () => finishEvents(services))
     await part("redriven", () => redriveDead(services))
-    if (switches.SCHEDULER_ENABLED && switches.NOTIFICATIONS_ENABLED && !switches.ROLLBACK_MODE) {
-      await part("nudges", () => sendOverdue(services))
-    }
+    await part("nudges", async () => sendOverdue(services, await companiesWhere(services, flags, SCHEDULING)))
     await part("resolved", () => askForCustomers(services))
+    await part("flags", () => healFlags(services))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
     }
@@ -89,9 +90,13 @@ async function finishEvents(services: Services): Promise<number> {
   const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
   for (;;) {
-    const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX)
+    const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), PROCESSING)
+    if (companies?.length === 0) return finished
+    const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX, companies)
     let progress = 0
     for (const { companyId, id } of left) {
+      // A backlog takes longer than a switch may.
+      if (!mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)) continue
       if ((await reprocess(services, companyId, id)).isFinished) progress += 1
     }
     finished += progress
@@ -100,11 +105,12 @@ async function finishEvents(services: Services): Promise<number> {
 }
 
 /** Nudges that are due since longer than QStash should take. */
-async function sendOverdue(services: Services): Promise<number> {
+async function sendOverdue(services: Services, companies: readonly string[] | null): Promise<number> {
+  if (companies?.length === 0) return 0
   const now = services.now()
   const lease = { owner: services.newId(), until: new Date(now.getTime() + LEASE_MS) }
   const dueBefore = new Date(now.getTime() - OVERDUE_MS)
-  const claimed = await claimDueNudges(services.db, { now, dueBefore, lease, limit: NUDGES_MAX })
+  const claimed = await claimDueNudges(services.db, { now, dueBefore, lease, limit: NUDGES_MAX, companies })
   await sendAll(services, claimed, lease.owner)
   return claimed.length
 }

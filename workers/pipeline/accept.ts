@@ -11,6 +11,7 @@ import { AppError } from "../errors.ts"
 import { parseEventBody } from "../providers/json.ts"
 import type { Delivery } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
+import { mayAct, PROCESSING } from "./acting.ts"
 
 /** How long after its arrival an event counts as left behind; processing takes well under a second. */
 const LEFT_BEHIND_MS = 60_000
@@ -48,7 +49,7 @@ export interface AcceptedDelivery {
 
 /** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company. */
 export async function acceptDelivery(services: Services, read: ReadDelivery): Promise<AcceptedDelivery> {
-  const { config, db, switches } = services
+  const { config, db } = services
   const { delivery, eventId, receivedAt, rawBody } = read
   const companyId = await companyOfDelivery(services, {
     provider: read.provider,
@@ -59,7 +60,7 @@ export async function acceptDelivery(services: Services, read: ReadDelivery): Pr
     purpose: payloadPurpose(companyId, receivedAt),
     context: ["webhook_events", "payload", eventId, companyId],
   }
-  const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await switches()
+  const isProcessing = mayAct(await services.flags(), PROCESSING, companyId)
   const recorded = await recordDelivery(db, {
     id: eventId,
     companyId,

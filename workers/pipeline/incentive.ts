@@ -7,6 +7,7 @@ import { findCase } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
 import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
+import { mayAct, NOTIFYING } from "./acting.ts"
 import { settingsOf, stateOf } from "./advance.ts"
 
 type AppliedFact = Extract<Fact, { kind: "incentive_applied" }>
@@ -21,8 +22,11 @@ export type IncentiveResult =
       readonly factId: string
       readonly fact: Omit<AppliedFact, "id" | "occurredAt">
     }
-  /** The provider's API is away: the whole nudge waits. */
+  /** The provider's API is away, or effects were switched off: the whole nudge waits. */
   | { readonly kind: "later"; readonly outcome: SendOutcome }
+
+/** Effects were switched off between the claim and the effect. The nudge is planned again, and the try does not count. */
+export const SWITCHED_OFF = { kind: "retry", reason: "switched_off", retryAfterMs: null } as const
 
 /** The incentive that goes with this nudge. What the provider refuses for good is left out, and the message goes without. */
 export async function incentiveFor(services: Services, stream: Stream, nudge: Nudge): Promise<IncentiveResult> {
@@ -42,6 +46,10 @@ export async function incentiveFor(services: Services, stream: Stream, nudge: Nu
   if (!mayGiveIncentive(state, others, settingsOf(stream), services.now().toISOString())) return { kind: "none" }
 
   const { customer, companyId } = stream
+  // Money is about to be given away: a switch that was thrown since the claim still counts.
+  if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, companyId)) {
+    return { kind: "later", outcome: SWITCHED_OFF }
+  }
   try {
     const { receiptId } = await services.providers[customer.provider].api.applyIncentive({
       customer: customer.providerCustomerId,

@@ -3,6 +3,7 @@ import type { Stream } from "../../db/queries/stream.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
 import type { Services } from "../services.ts"
 import { type AcceptedDelivery, acceptDelivery, type ReadDelivery } from "./accept.ts"
+import { mayAct, PROCESSING } from "./acting.ts"
 import { advance } from "./advance.ts"
 
 /** Writes the delivery down; answers how that went, and the rest of the work, which may follow the answer. */
@@ -18,8 +19,8 @@ export async function ingest(
 /** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */
 async function follow(services: Services, companyId: string, stream: Stream, read: ReadDelivery): Promise<void> {
   const work = workOf(read)
-  const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await services.switches({ isFreshNeeded: true })
-  if (isProcessing) return advance(services, stream, work)
+  const flags = await services.flags({ isFreshNeeded: true })
+  if (mayAct(flags, PROCESSING, companyId)) return advance(services, stream, work)
   for (const event of work.events) await holdEvent(services.db, companyId, event)
 }
 

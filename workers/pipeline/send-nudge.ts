@@ -6,7 +6,7 @@
 import { databaseFailure } from "../../db/client.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge } from "../../db/queries/nudges.ts"
-import type { Stream } from "../../db/queries/stream.ts"
+import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
@@ -14,8 +14,9 @@ import type { Nudge } from "../../shared/domain/nudges.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
 import type { Services } from "../services.ts"
+import { mayAct, NOTIFYING } from "./acting.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
-import { type IncentiveResult, incentiveFor } from "./incentive.ts"
+import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
 import { composeMessage } from "./message.ts"
 
 /** Longer than a send and its writes can take, short enough that a lost worker does not hold a nudge for long. */
@@ -46,7 +47,7 @@ export async function sendNudge(
   dispatcher: string | null,
 ): Promise<NudgeOutcome> {
   const { db, log, newId } = services
-  if (!(await isSwitchedOn(services))) return "switched_off"
+  if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) return "switched_off"
 
   const now = services.now()
   const lease = { owner: newId(), until: new Date(now.getTime() + LEASE_MS) }
@@ -63,11 +64,6 @@ export async function sendNudge(
   }
 }
 
-async function isSwitchedOn(services: Services): Promise<boolean> {
-  const { NOTIFICATIONS_ENABLED, ROLLBACK_MODE } = await services.switches({ isFreshNeeded: true })
-  return NOTIFICATIONS_ENABLED && !ROLLBACK_MODE
-}
-
 interface Done {
   readonly outcome: NudgeOutcome
   /** The same step on another channel, planned because this one failed for good. */
@@ -82,11 +78,67 @@ async function act(services: Services, claimed: Stream, nudgeId: string, owner: 
   const prepared = await withRetries(services, claimed, (stream) => prepare(services, stream, nudgeId, owner))
   if ("outcome" in prepared) return prepared
 
-  const { stream, nudge } = prepared
-  const incentive = await incentiveFor(services, stream, nudge)
-  const outcome = incentive.kind === "later" ? incentive.outcome : await send(services, stream, nudge, incentive)
-  return withRetries(services, stream, (current) => settle(services, current, nudgeId, outcome, incentive))
+  const { nudge } = prepared
+  const incentive = await incentiveFor(services, prepared.stream, nudge)
+  const judged = await lookAgain(services, prepared.stream, nudgeId, incentive)
+  if ("outcome" in judged) return judged
+
+  const outcome = incentive.kind === "later" ? incentive.outcome : await send(services, judged, nudge, incentive)
+  return withRetries(services, judged, (current) => settle(services, current, nudgeId, outcome, incentive))
 }
+
+/**
+ * The stream to send from. While the provider was asked for an incentive the member may have paid or opted out, so after
+ * that the stream is read and the nudge decided anew; any other nudge was decided a moment ago.
+ */
+async function lookAgain(
+  services: Services,
+  stream: Stream,
+  nudgeId: string,
+  incentive: IncentiveResult,
+): Promise<Stream | Done> {
+  if (incentive.kind !== "given" || !incentive.isNew) return stream
+  const { companyId, customer } = stream
+  const current = await loadStream(services.db, companyId, customer.id, { whole: true })
+  if (!current) throw new Error("a customer that was there is gone")
+  return withRetries(services, current, (fresh) => judgeAgain(services, fresh, nudgeId, incentive))
+}
+
+async function judgeAgain(
+  services: Services,
+  stream: Stream,
+  nudgeId: string,
+  incentive: IncentiveResult,
+): Promise<Stream | Done> {
+  const now = services.now().toISOString()
+  const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
+  if (nudge?.status !== "sending") return { outcome: "not_due", fallback: null }
+  const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
+  const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)
+  if (decision.kind === "send") return stream
+
+  const given = givenFacts(incentive, now)
+  if (decision.kind === "suppress") {
+    await write(services, stream, null, {
+      change: { status: "suppressed", reason: decision.reason, sentAt: null },
+      releaseLease: true,
+      facts: [...given, suppressedFact(nudge, decision.reason, now)],
+      nudgeId,
+    })
+    return { outcome: "suppressed", fallback: null }
+  }
+  const change = { ...notTried(nudge, decision.reason), dueAt: decision.until }
+  await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
+  return { outcome: "deferred", fallback: null }
+}
+
+/** Back to the plan as if this try had not been: nothing was sent, and nobody is to blame. */
+const notTried = (nudge: Nudge, reason: string) =>
+  ({ status: "planned", reason, attempts: nudge.attempts - 1, sentAt: null }) as const
+
+/** The receipt of an incentive that was applied just now. */
+const givenFacts = (incentive: IncentiveResult | null, now: string): Fact[] =>
+  incentive?.kind === "given" && incentive.isNew ? [{ ...incentive.fact, id: incentive.factId, occurredAt: now }] : []
 
 /** Decides again on what is known at this moment, and marks the nudge as on its way in the same transaction. */
 async function prepare(
@@ -133,10 +185,10 @@ async function send(
   nudge: Nudge,
   incentive: Extract<IncentiveResult, { kind: "none" | "given" }>,
 ): Promise<SendOutcome> {
-  // The provider's API may have taken its time over an incentive; a switch thrown meanwhile still counts.
-  if (!(await isSwitchedOn(services))) return { kind: "retry", reason: "switched_off", retryAfterMs: null }
   const message = await composeMessage(services, stream, nudge, incentive.kind === "given" ? incentive.incentive : null)
   if (message === null) return { kind: "refused", reason: "no_address" }
+  // The last look: a switch that was thrown since the claim still counts.
+  if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF
   return services.channels[nudge.channel].send(message, { idempotencyKey: `${stream.companyId}.${nudge.id}` })
 }
 
@@ -153,8 +205,12 @@ async function settle(
   if (nudge?.status !== "sending") return { outcome: "not_due", fallback: null }
   const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
   const ref = refOf(nudge)
-  const given: Fact[] =
-    incentive?.kind === "given" && incentive.isNew ? [{ ...incentive.fact, id: incentive.factId, occurredAt: now }] : []
+  const given = givenFacts(incentive, now)
+  if (outcome === SWITCHED_OFF) {
+    const change = notTried(nudge, outcome.reason)
+    await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
+    return { outcome: "switched_off", fallback: null }
+  }
 
   const again = outcome.kind === "retry" ? retryAt(nudge.attempts, outcome.retryAfterMs, now) : null
   if (outcome.kind === "sent") {

@@ -1,0 +1,37 @@
+/** What must hold for a company before something is done for it. */
+import { companyIds } from "../../db/queries/companies.ts"
+import type { FlagName } from "../../shared/domain/flags.ts"
+import type { Flags } from "../../shared/flags.ts"
+import type { Services } from "../services.ts"
+
+/** Flags that must be on, and flags that must not. */
+export interface Condition {
+  readonly on: readonly FlagName[]
+  readonly off: readonly FlagName[]
+}
+
+/** Events may be folded, and what follows from them decided. */
+export const PROCESSING: Condition = { on: ["WEBHOOK_PROCESSING_ENABLED"], off: [] }
+/** Members may be written to, and incentives given. */
+export const NOTIFYING: Condition = { on: ["NOTIFICATIONS_ENABLED"], off: ["ROLLBACK_MODE"] }
+/** What is due may be looked for by the clock. */
+export const SCHEDULING: Condition = { on: ["SCHEDULER_ENABLED", ...NOTIFYING.on], off: NOTIFYING.off }
+
+/** Whether it holds for this company. */
+export const mayAct = (flags: Flags, { on, off }: Condition, companyId: string): boolean =>
+  on.every((name) => flags.isOn(name, companyId)) && !off.some((name) => flags.isOn(name, companyId))
+
+/**
+ * The companies for which it holds: none (an empty list), all (null), or some, which are read from the database only when a
+ * flag is on for a part of them.
+ */
+export async function companiesWhere(
+  { db }: Pick<Services, "db">,
+  flags: Flags,
+  condition: Condition,
+): Promise<readonly string[] | null> {
+  const { on, off } = condition
+  if (on.some((name) => flags.isOffForAll(name)) || off.some((name) => flags.isOnForAll(name))) return []
+  if (on.every((name) => flags.isOnForAll(name)) && off.every((name) => flags.isOffForAll(name))) return null
+  return (await companyIds(db)).filter((companyId) => mayAct(flags, condition, companyId))
+}
