@@ -124,13 +124,13 @@ describe("a job is started by", () => {
     }
   })
 
-  test("an operator with an admin's key, and by no lesser role", async () => {
+  test("an operator with the deployment's key, and by no key of a company", async () => {
     const run = async (key: string) => api<{ outcome: string }>("/jobs/reminders", { method: "POST", key })
     expect(await run(world().adminApiKey)).toMatchObject({ status: 200, body: { outcome: "dispatched" } })
-    expect((await run(await newApiKey("admin"))).status).toBe(200)
+    expect((await run(await newApiKey("admin"))).status).toBe(403)
     expect((await run(await newApiKey("success-analyst"))).status).toBe(403)
     expect((await run(await newApiKey("success-manager"))).status).toBe(403)
-    expect(await sql("select source from job_runs where source = 'operator'")).toHaveLength(2)
+    expect(await sql("select source from job_runs where source = 'operator'")).toHaveLength(1)
   })
 })
 
@@ -260,10 +260,11 @@ test("many due nudges are handed out in chunks of one company, each once", async
   await settled()
   await setFault("qstash", "off")
   await control("DELETE", "/stats")
+  // The second may find the first at work, and then has nothing to do.
   const runs = await Promise.all(
-    [1, 2].map(() => api<{ counts: { due: number } }>("/jobs/reminders", { method: "POST" })),
+    [1, 2].map(() => api<{ counts: { due?: number } }>("/jobs/reminders", { method: "POST" })),
   )
-  expect(runs.reduce((sum, { body }) => sum + body.counts.due, 0)).toBe(45)
+  expect(runs.reduce((sum, { body }) => sum + (body.counts.due ?? 0), 0)).toBe(45)
   await eventually(async () => (await mailbox()).length === 45)
   expect((await stats()).qstash).toBeLessThanOrEqual(8)
   await advanceClock("PT10M")

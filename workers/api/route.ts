@@ -6,7 +6,9 @@ import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
+import { deadLetters } from "./dead-letters.ts"
 import { events } from "./events.ts"
+import { jobsApi } from "./jobs.ts"
 import { settings } from "./settings.ts"
 import { summary } from "./summary.ts"
 
@@ -24,3 +26,5 @@ export const api = new Hono<AppEnv>()
   .route("/customers", customers)
   .route("/summary", summary)
   .route("/settings", settings)
+  .route("/jobs", jobsApi)
+  .route("/dead-letters", deadLetters)
