@@ -1,7 +1,7 @@
 /** Who may start a job, and that starting it twice, late or at once changes nothing that anybody sees. */
-import { createHash, createHmac } from "node:crypto"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { newApiKey } from "../support/companies.ts"
+import { signed } from "../support/jobs.ts"
 import { caseOf, failPayment } from "../support/members.ts"
 import { qstash, redis } from "../support/outside.ts"
 import { fresh, post } from "../support/providers.ts"
@@ -24,34 +24,6 @@ beforeEach(reset)
 afterEach(async () => {
   for (const target of ["qstash", "postgres", "email"]) await setFault(target, "off")
 })
-
-interface Signing {
-  readonly key?: string | undefined
-  readonly header?: object
-  readonly claims?: Readonly<Record<string, unknown>>
-  readonly url?: string
-  readonly body?: string
-}
-
-const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url")
-
-/** A signature as QStash makes it, by hand; parts of it replaced. */
-async function signed({ key = world().vars.QSTASH_CURRENT_SIGNING_KEY, header, claims, url, body = "" }: Signing) {
-  const now = Math.floor((await worldNow()).getTime() / 1_000)
-  const usual = {
-    iss: "Upstash",
-    sub: url ?? `${world().vars.APP_URL}/jobs/nudges`,
-    exp: now + 300,
-    nbf: now,
-    iat: now,
-    jti: "jwt_by_hand",
-    body: createHash("sha256").update(body).digest("base64url"),
-  }
-  const content = `${encode(header ?? { alg: "HS256", typ: "JWT" })}.${encode({ ...usual, ...claims })}`
-  return `${content}.${createHmac("sha256", key ?? "")
-    .update(content)
-    .digest("base64url")}`
-}
 
 /** An empty chunk: a job that is let in and has nothing to do. */
 const NOTHING = JSON.stringify({ companyId: "flows_company", nudgeIds: [], owner: null })
