@@ -34,7 +34,9 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
     throw error
   })
   if (taken.refused !== null) {
-    log.info("job_not_begun", { ...fields, reason: taken.refused })
+    // The other heartbeat was quicker: that is every second call, and nothing to tell.
+    const level = taken.refused === "already_run" ? "debug" : "info"
+    log[level]("job_not_begun", { ...fields, reason: taken.refused })
     return { kind: "refused", reason: taken.refused }
   }
   const { lease } = taken
