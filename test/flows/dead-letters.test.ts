@@ -70,7 +70,7 @@ async function refusedCopy(): Promise<{ readonly id: string; readonly customer: 
     ...["XRANGE", "parked:deliveries", "-", "+"],
   )
   await redis("XDEL", "parked:deliveries", entryId)
-  const id = await redis<string>("XADD", "parked:refused", "*", "sealed", sealed ?? "", "reason", "company_unknown")
+  const id = await redis<string>("XADD", "parked:refused", "*", "sealed", sealed ?? "", "reason", "unknown_company")
   return { id, customer }
 }
 
@@ -92,7 +92,7 @@ test("each kind is listed with its reason, and no body is shown", async () => {
         ...{ attempts: null, responseStatus: 489, at: expect.any(String), isRetryable: true },
       },
       {
-        ...{ kind: "parked", id: parkedId, reason: "company_unknown", job: "ingest", eventId: null, attempts: null },
+        ...{ kind: "parked", id: parkedId, reason: "unknown_company", job: "ingest", eventId: null, attempts: null },
         ...{ responseStatus: null, at: expect.any(String), isRetryable: true },
       },
     ],
