@@ -2,6 +2,7 @@
  * The tables as the code sees them. The truth is in `db/migrations` (partitions, row-level security and functions are
  * beyond drizzle's schema language); a test holds the two together.
  */
+import { sql } from "drizzle-orm"
 import {
   bigint,
   boolean,
@@ -63,6 +64,7 @@ export const webhookEvents = pgTable(
     nextAttemptAt: instant("next_attempt_at"),
     error: text("error"),
     payload: bytea("payload"),
+    replayedAt: instant("replayed_at"),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.id, table.receivedAt] })],
 )
@@ -279,6 +281,22 @@ export const jobRuns = pgTable("job_runs", {
   finishedAt: instant("finished_at"),
   outcome: text("outcome"),
   details: jsonb("details"),
+  fence: bigint("fence", { mode: "number" }).notNull().default(sql`nextval('job_runs_fence')`),
+  slot: instant("slot"),
+  owner: text("owner"),
+  heartbeatAt: instant("heartbeat_at"),
+  leaseUntil: instant("lease_until"),
+  error: text("error"),
+})
+
+export const jobStates = pgTable("job_states", {
+  job: text("job").primaryKey(),
+  isPaused: boolean("is_paused").notNull().default(false),
+  reason: text("reason"),
+  changedBy: text("changed_by"),
+  changedAt: instant("changed_at"),
+  lastQstashAt: instant("last_qstash_at"),
+  lastCronAt: instant("last_cron_at"),
 })
 
 export const flags = pgTable("flags", {

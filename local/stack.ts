@@ -1,7 +1,7 @@
 /** The whole local world with this project's Worker and database: what `npm start`, the demo and the flows run on. */
 import { join } from "node:path"
 import { SCHEDULES } from "../workers/jobs/schedules.ts"
-import { qstashPublisher } from "../workers/qstash/publish.ts"
+import { applyChanges, isOf, isOurs, planChanges, qstashSchedules, schedulesOf } from "../workers/qstash/schedules.ts"
 import { readCrons } from "./cron-ticker.ts"
 import { emptyDatabase, prepareDatabase } from "./database.ts"
 import { type DevVars, readDevVars } from "./dev-vars.ts"
@@ -38,10 +38,13 @@ export async function startStack(options: StackOptions): Promise<World> {
   return world
 }
 
-/** The schedules that a deployment has at QStash. */
+/** The schedules that a deployment has at QStash, made by the code that makes them there. */
 async function syncSchedules({ vars, workerUrl }: World): Promise<void> {
-  const qstash = qstashPublisher({ url: vars.QSTASH_URL ?? "", token: vars.QSTASH_TOKEN ?? "", retriesMax: 3 })
-  for (const { job, cron } of SCHEDULES) {
-    await qstash.upsertSchedule({ scheduleId: `churn-saver-${job}`, cron, url: `${workerUrl}/jobs/${job}`, retries: 0 })
+  const schedules = qstashSchedules({ url: vars.QSTASH_URL ?? "", token: vars.QSTASH_TOKEN ?? "" })
+  const present = await schedules.list()
+  // This account is ours alone: what calls a port of an earlier start calls nobody.
+  for (const schedule of present.filter((one) => isOurs(one) && !isOf(workerUrl, one))) {
+    await schedules.remove(schedule.scheduleId)
   }
+  await applyChanges(schedules, planChanges(workerUrl, await schedulesOf(workerUrl, SCHEDULES), present))
 }

@@ -5,5 +5,5 @@ import type { Env } from "./services.ts"
 
 export default {
   fetch: app.fetch,
-  scheduled: (controller, env, ctx) => ctx.waitUntil(runScheduled(controller.cron, env, ctx)),
+  scheduled: (controller, env, ctx) => ctx.waitUntil(runScheduled(controller, env, ctx)),
 } satisfies ExportedHandler<Env>

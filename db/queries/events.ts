@@ -1,5 +1,5 @@
 /** Webhook events as people look at them: what came and how far it got, never what was in it. */
-import { and, desc, eq, sql } from "drizzle-orm"
+import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../client.ts"
 import { type EventStatus, webhookEventKeys, webhookEvents } from "../schema.ts"
@@ -15,6 +15,10 @@ export interface EventFilter {
   /** Our id of the customer, or the provider's. */
   readonly customerId?: string | undefined
   readonly providerEventId?: string | undefined
+  /** Arrived at this moment or later. */
+  readonly since?: Date | undefined
+  /** Arrived before this moment. */
+  readonly until?: Date | undefined
 }
 
 const COLUMNS = {
@@ -31,9 +35,27 @@ const COLUMNS = {
   receivedAt: webhookEvents.receivedAt,
   processedAt: webhookEvents.processedAt,
   error: webhookEvents.error,
+  isPayloadKept: sql<boolean>`${webhookEvents.payload} is not null`,
 } as const
 
-export type EventRow = Pick<typeof webhookEvents.$inferSelect, keyof typeof COLUMNS>
+export type EventRow = Pick<typeof webhookEvents.$inferSelect, Exclude<keyof typeof COLUMNS, "isPayloadKept">> & {
+  /** False once the payload was purged: then the event cannot be read again. */
+  readonly isPayloadKept: boolean
+}
+
+/** Condition: an event of this company that fits the filter. */
+export const eventsLike = (db: Db, companyId: string, filter: EventFilter): SQL | undefined =>
+  and(
+    eq(webhookEvents.companyId, companyId),
+    filter.status && eq(webhookEvents.status, filter.status),
+    filter.provider && eq(webhookEvents.provider, filter.provider),
+    filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
+    filter.apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, filter.apiVersion),
+    filter.providerEventId === undefined ? undefined : eq(webhookEvents.providerEventId, filter.providerEventId),
+    filter.customerId === undefined ? undefined : ownedBy(db, webhookEvents.customerId, companyId, filter.customerId),
+    filter.since && gte(webhookEvents.receivedAt, filter.since),
+    filter.until && lt(webhookEvents.receivedAt, filter.until),
+  )
 
 /** A page of a company's events, the latest arrivals first. */
 export async function listEvents(
@@ -49,15 +71,7 @@ export async function listEvents(
       .from(webhookEvents)
       .where(
         and(
-          eq(webhookEvents.companyId, companyId),
-          filter.status && eq(webhookEvents.status, filter.status),
-          filter.provider && eq(webhookEvents.provider, filter.provider),
-          filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
-          filter.apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, filter.apiVersion),
-          filter.providerEventId === undefined ? undefined : eq(webhookEvents.providerEventId, filter.providerEventId),
-          filter.customerId === undefined
-            ? undefined
-            : ownedBy(db, webhookEvents.customerId, companyId, filter.customerId),
+          eventsLike(db, companyId, filter),
           after === null
             ? undefined
             : sql`(${webhookEvents.receivedAt}, ${webhookEvents.id})
@@ -73,18 +87,25 @@ export async function listEvents(
 /** One event of a company; null when it has none of that id. */
 export async function readEvent(db: Db, companyId: string, eventId: string): Promise<EventRow | null> {
   const [rows] = await inCompany(db, companyId, [
-    db
-      .select(COLUMNS)
-      .from(webhookEvents)
-      .where(
-        and(
-          eq(webhookEvents.companyId, companyId),
-          eq(webhookEvents.id, eventId),
-          // Names the partition.
-          sql`${webhookEvents.receivedAt} = (select ${webhookEventKeys.receivedAt} from ${webhookEventKeys}
-            where ${webhookEventKeys.companyId} = ${companyId} and ${webhookEventKeys.eventId} = ${eventId})`,
-        ),
-      ),
+    db.select(COLUMNS).from(webhookEvents).where(isEvent(companyId, eventId)),
   ])
   return rows[0] ?? null
 }
+
+/** An event as it is stored; `payload` is sealed, and null once it was purged. */
+export type StoredEvent = typeof webhookEvents.$inferSelect
+
+/** The same event with all that is stored of it, for those who read it again. */
+export async function readStoredEvent(db: Db, companyId: string, eventId: string): Promise<StoredEvent | null> {
+  const [rows] = await inCompany(db, companyId, [db.select().from(webhookEvents).where(isEvent(companyId, eventId))])
+  return rows[0] ?? null
+}
+
+/** Condition: the event of this id. Its permanent key names the partition. */
+const isEvent = (companyId: string, eventId: string): SQL | undefined =>
+  and(
+    eq(webhookEvents.companyId, companyId),
+    eq(webhookEvents.id, eventId),
+    sql`${webhookEvents.receivedAt} = (select ${webhookEventKeys.receivedAt} from ${webhookEventKeys}
+      where ${webhookEventKeys.companyId} = ${companyId} and ${webhookEventKeys.eventId} = ${eventId})`,
+  )

@@ -21,7 +21,7 @@ export interface WorkInHand {
   readonly oldestPendingAt: Date | null
 }
 
-/** Counts the work in hand, and says when a job last began. */
+/** Counts the work in hand, and says when the last run of a job began that has ended. */
 export async function workInHand(
   db: Db,
   now: Date,
@@ -31,7 +31,7 @@ export async function workInHand(
     sql`select work_in_hand(${now.toISOString()}) as work, r.started_at, r.outcome
       from (select) as one
       left join lateral (
-        select started_at, outcome from job_runs where job = ${job} order by started_at desc limit 1
+        select started_at, outcome from job_runs where job = ${job} and finished_at is not null order by started_at desc limit 1
       ) as r on true`,
   )
   const row = result.rows[0]

@@ -1,29 +1,8 @@
 /** Events that are to be read once more, and how that went. */
-import { and, eq, sql } from "drizzle-orm"
+import { and, eq } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
-import { webhookEventKeys, webhookEvents } from "../schema.ts"
-
-/** An event as it is stored; `payload` is sealed, and null once it was purged. */
-export type StoredEvent = typeof webhookEvents.$inferSelect
-
-/** The event of that id; null when the company has none. */
-export async function findEvent(db: Db, companyId: string, eventId: string): Promise<StoredEvent | null> {
-  const [rows] = await inCompany(db, companyId, [
-    db
-      .select()
-      .from(webhookEvents)
-      .where(
-        and(
-          eq(webhookEvents.companyId, companyId),
-          eq(webhookEvents.id, eventId),
-          // Names the partition.
-          sql`${webhookEvents.receivedAt} = (select ${webhookEventKeys.receivedAt} from ${webhookEventKeys}
-            where ${webhookEventKeys.companyId} = ${companyId} and ${webhookEventKeys.eventId} = ${eventId})`,
-        ),
-      ),
-  ])
-  return rows[0] ?? null
-}
+import { webhookEvents } from "../schema.ts"
+import type { StoredEvent } from "./events.ts"
 
 /** Notes that processing an event failed: it is tried again at `nextAttemptAt`, or, with null, left to a person. */
 export async function noteFailure(

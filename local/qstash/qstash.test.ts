@@ -261,6 +261,23 @@ describe("retries", () => {
     expect(messages[0]).toMatchObject({ responseStatus: 500, responseBody: "no", url: receiver.url, body: '{"a":1}' })
   })
 
+  test("what was given up comes by the page, the latest first", async () => {
+    answerWith = () => ({ status: 489, headers: { "Upstash-NonRetryable-Error": "true" } })
+    for (let index = 0; index < 5; index++) {
+      await client.publishJSON({ url: receiver.url, body: index })
+      await pass("PT1S")
+    }
+    const bodies: unknown[] = []
+    let cursor: string | undefined
+    do {
+      const page = await client.dlq.listMessages({ count: 2, ...(cursor && { cursor }) })
+      expect(page.messages.length).toBeLessThanOrEqual(2)
+      bodies.push(...page.messages.map(({ body }) => body))
+      cursor = page.cursor
+    } while (cursor)
+    expect(bodies).toEqual(["4", "3", "2", "1", "0"])
+  })
+
   test("the sender's expression sets the pace", async () => {
     answerWith = (_delivery, count) => ({ status: count < 3 ? 500 : 200 })
     await client.publishJSON({ url: receiver.url, body: 1, retryDelay: "max(1000, pow(2, retried) * 60000)" })

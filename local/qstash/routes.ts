@@ -115,7 +115,7 @@ const ROUTES: readonly Route[] = [
   {
     method: "GET",
     pattern: /^\/v2\/dlq\/?$/,
-    answer: ({ engine }, { query }) => jsonReply({ messages: deadOnes(engine, query).map(deadView) }),
+    answer: ({ engine }, { query }) => jsonReply(deadPage(engine, query)),
   },
   {
     method: "GET",
@@ -257,6 +257,16 @@ function cancelMany(engine: Engine, query: URLSearchParams): Reply {
   )
   for (const { messageId } of chosen) engine.cancel(messageId)
   return jsonReply({ cancelled: chosen.length })
+}
+
+/** The latest first; the cursor is the id of the last one of the page before. */
+function deadPage(engine: Engine, query: URLSearchParams) {
+  const all = [...engine.state.dead.values()].filter((dead) => fits(dead, query)).toReversed()
+  const start = all.findIndex(({ dlqId }) => dlqId === query.get("cursor")) + 1
+  const page = all.slice(start, start + Number(query.get("count") ?? 100))
+  const last = page.at(-1)
+  const hasMore = last !== undefined && last !== all.at(-1)
+  return { messages: page.map(deadView), ...(hasMore && { cursor: last.dlqId }) }
 }
 
 function deadOnes(engine: Engine, query: URLSearchParams) {

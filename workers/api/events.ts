@@ -4,10 +4,9 @@ import { z } from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
-import { mayAct, PROCESSING } from "../pipeline/acting.ts"
-import { reprocess } from "../pipeline/reprocess.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
+import { REPLAY_MAX, replayEvent, replayEvents } from "./replay.ts"
 import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
 
 const STATUSES = [
@@ -35,6 +34,24 @@ const query = z.strictObject({
   providerEventId: idText.optional(),
 })
 
+/** A time that Postgres reads as well. */
+const moment = z.iso.datetime().regex(/^[12]\d{3}-/, "expected a time")
+
+/** At least one filter, so that nobody replays everything by accident. */
+const replayBody = z
+  .strictObject({
+    status: z.enum(STATUSES).optional(),
+    provider: z.enum(PROVIDERS).optional(),
+    type: idText.optional(),
+    customerId: idText.optional(),
+    since: moment.optional(),
+    until: moment.optional(),
+    limit: z.int().min(1).max(REPLAY_MAX).default(REPLAY_MAX),
+  })
+  .refine(({ limit: _, ...filter }) => Object.values(filter).some((value) => value !== undefined), {
+    error: "name at least one of status, provider, type, customerId, since and until",
+  })
+
 export const events = new Hono<AppEnv>()
   .get("/", permit("events:read"), async (c) => {
     const { page, filter } = splitPage(readQuery(c, query))
@@ -46,21 +63,19 @@ export const events = new Hono<AppEnv>()
     return c.json(showEvent(event))
   })
   .post("/:id/replay", permit("events:replay"), async (c) => {
-    const services = c.get("services")
-    const { companyId, keyId } = c.get("principal")
     const id = pathId(c, z.uuid())
     await readBody(c, z.strictObject({}), { isOptional: true })
-    const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
-    if (!isProcessing) throw new AppError("CONFLICT", "Processing is switched off.", { reason: "switched_off" })
-
-    const result = await reprocess(services, companyId, id)
-    services.log.info("event_replayed", { companyId, eventId: id, keyId, outcome: result.kind })
-    if (result.kind === "not_found") throw new AppError("NOT_FOUND", "There is no such event.")
-    if (result.kind === "purged") {
-      throw new AppError("CONFLICT", "The payload of this event is no longer kept.", { reason: "payload_purged" })
-    }
-    const event = await readEvent(services.db, companyId, id)
-    return c.json({ id, status: event?.status ?? (result.kind === "finished" ? result.status : "failed") })
+    return c.json({ id, status: await replayEvent(c.get("services"), c.get("principal"), id) })
+  })
+  .post("/replay", permit("events:replay"), async (c) => {
+    const { limit, since, until, ...filter } = await readBody(c, replayBody)
+    const span = { ...(since && { since: new Date(since) }), ...(until && { until: new Date(until) }) }
+    const replay = await replayEvents(c.get("services"), c.get("principal"), { ...filter, ...span }, limit)
+    const { queued, purged, isMore: more, lastReceivedAt } = replay
+    return c.json(
+      { matched: queued + purged, queued, purged, more, lastReceivedAt: lastReceivedAt?.toISOString() ?? null },
+      202,
+    )
   })
 
 /** An event as clients rely on it. */

@@ -6,8 +6,10 @@ import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
+import { deadLetters } from "./dead-letters.ts"
 import { events } from "./events.ts"
 import { flags } from "./flags.ts"
+import { jobsApi } from "./jobs.ts"
 import { settings } from "./settings.ts"
 import { summary } from "./summary.ts"
 
@@ -26,3 +28,5 @@ export const api = new Hono<AppEnv>()
   .route("/summary", summary)
   .route("/settings", settings)
   .route("/flags", flags)
+  .route("/jobs", jobsApi)
+  .route("/dead-letters", deadLetters)

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { worstOf } from "./check.ts"
-import { nextReminders, remindersStatus, waitingStatus } from "./checks.ts"
+import { isLate, isStuck, nextReminders, remindersStatus, waitingStatus } from "./checks.ts"
 
 const now = new Date("2026-03-01T10:07:30Z")
 const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000)
@@ -26,4 +26,35 @@ test("the worst part speaks for the whole", () => {
   expect(worstOf([])).toBe("pass")
   expect(worstOf(["pass", "warn", "pass"])).toBe("warn")
   expect(worstOf(["warn", "fail", "pass"])).toBe("fail")
+})
+
+const run = (startedAt: Date, leaseUntil: Date | null, finishedAt: Date | null) => ({
+  ...{ id: "r", job: "sweep", source: "cron", details: null, fence: 1, slot: null, owner: null, error: null },
+  ...{ startedAt, leaseUntil, finishedAt, heartbeatAt: startedAt, outcome: finishedAt && "swept" },
+})
+const paused = (isPaused: boolean) => ({
+  ...{ job: "sweep", isPaused, reason: null, changedBy: null, changedAt: null, lastQstashAt: null, lastCronAt: null },
+})
+
+test("a run is stuck once its lease has run out", () => {
+  expect(isStuck({ running: null }, now)).toBe(false)
+  expect(isStuck({ running: run(minutesAgo(9), new Date(now.getTime() + 1), null) }, now)).toBe(false)
+  expect(isStuck({ running: run(minutesAgo(9), now, null) }, now)).toBe(true)
+})
+
+test("a job is late after three missed slots, unless it is paused, never ran, or is at work", () => {
+  const sweep = (lastRun: Date | null, isPaused = false, running: Date | null = null) => ({
+    job: "sweep",
+    state: paused(isPaused),
+    lastRun: lastRun && run(lastRun, lastRun, lastRun),
+    running: running && run(running, now, null),
+  })
+  expect(isLate(sweep(minutesAgo(3)), now)).toBe(false)
+  expect(isLate(sweep(minutesAgo(3.1)), now)).toBe(true)
+  expect(isLate(sweep(minutesAgo(3.1), true), now)).toBe(false)
+  expect(isLate(sweep(minutesAgo(9), false, minutesAgo(1)), now)).toBe(false)
+  expect(isLate(sweep(null), now)).toBe(false)
+  expect(isLate({ ...sweep(minutesAgo(15)), job: "reminders" }, now)).toBe(false)
+  expect(isLate({ ...sweep(minutesAgo(16)), job: "reminders" }, now)).toBe(true)
+  expect(isLate({ ...sweep(minutesAgo(600)), job: "nudges" }, now)).toBe(false)
 })

@@ -1,6 +1,8 @@
 /** What is checked. Postgres is what we cannot do without; while anything else is away, work waits and nothing is lost. */
 import { ping, type WorkInHand, workInHand } from "../../db/queries/health.ts"
-import type { Check, HealthStatus } from "./check.ts"
+import { type JobOverview, readJobs } from "../../db/queries/jobs.ts"
+import { intervalMs, SCHEDULES, scheduleOf } from "../jobs/schedules.ts"
+import { type Check, type HealthStatus, worstOf } from "./check.ts"
 
 /** A database that takes longer than this to say nothing is in trouble. */
 const DATABASE_SLOW_MS = 1_000
@@ -76,11 +78,19 @@ export const reminders: Check = {
     overdue: null,
     queueDepth: null,
     nextDueAt: null,
+    stuckJobs: null,
+    lateJobs: null,
   },
   async measure({ db }, now) {
-    const work = await workInHand(db, now, "reminders")
+    const names = SCHEDULES.map(({ job }) => job)
+    const [work, jobs] = await Promise.all([workInHand(db, now, "reminders"), readJobs(db, names)])
+    const stuckJobs = jobs.filter((job) => isStuck(job, now)).length
+    const lateJobs = jobs.filter((job) => isLate(job, now)).length
     return {
-      status: remindersStatus(work, work.lastRun?.startedAt ?? null, now),
+      status: worstOf([
+        remindersStatus(work, work.lastRun?.startedAt ?? null, now),
+        stuckJobs + lateJobs > 0 ? "warn" : "pass",
+      ]),
       observedValue: work.due,
       details: {
         lastRun: work.lastRun?.startedAt.toISOString() ?? null,
@@ -90,6 +100,8 @@ export const reminders: Check = {
         overdue: work.overdue,
         queueDepth: work.leased,
         nextDueAt: work.nextDueAt?.toISOString() ?? null,
+        stuckJobs,
+        lateJobs,
       },
     }
   },
@@ -105,6 +117,21 @@ export function waitingStatus(ageMs: number): HealthStatus {
 export function remindersStatus({ due }: Pick<WorkInHand, "due">, lastRun: Date | null, now: Date): HealthStatus {
   const isLate = lastRun === null || now.getTime() - lastRun.getTime() > REMINDERS_LATE_MS
   return isLate && due > 0 ? "warn" : "pass"
+}
+
+/** A run whose lease has expired and that nobody has ended or taken over. */
+export const isStuck = ({ running }: Pick<JobOverview, "running">, now: Date): boolean =>
+  running !== null && running.leaseUntil !== null && running.leaseUntil <= now
+
+/** Missing three slots in a row is no accident. */
+const MISSED_SLOTS_MAX = 3
+
+/** A job that has missed its slots although nobody paused it. One that never ran is not late: nothing says since when. */
+export function isLate({ job, state, running, lastRun }: JobOverview, now: Date): boolean {
+  const schedule = scheduleOf(job)
+  if (schedule === null || state?.isPaused || lastRun === null) return false
+  const last = running !== null && running.startedAt > lastRun.startedAt ? running : lastRun
+  return now.getTime() - last.startedAt.getTime() > MISSED_SLOTS_MAX * intervalMs(schedule.cron)
 }
 
 /** When the reminders job runs next: at the next multiple of five minutes after now. */

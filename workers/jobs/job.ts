@@ -20,24 +20,41 @@ export const done = (word: string, counts: Readonly<Record<string, number>> = {}
 /** The job can never come to its end. */
 export const giveUp = (reason: string): JobResult => ({ kind: "give_up", reason })
 
+/** How a run shows that it is alive, and learns that it must stop. */
+export interface Progress {
+  /**
+   * To be called between pieces of work: cheap, since it asks the database once in several seconds. Throws `RunLost` when
+   * the run's lease was released or taken over; whatever catches errors on the way must let that one pass.
+   */
+  beat(): Promise<void>
+}
+
+/** The run is somebody else's by now, or nobody's: it must do nothing more. */
+export class RunLost extends Error {
+  constructor() {
+    super("the run has lost its lease")
+    this.name = "RunLost"
+  }
+}
+
 export interface Job<Payload> {
   readonly name: string
   readonly payload: z.ZodType<Payload>
-  run(payload: Payload, services: Services): Promise<JobResult>
+  run(payload: Payload, services: Services, progress: Progress): Promise<JobResult>
 }
 
 /** A job whose payload is known only by its schema, as the registry keeps it. */
 export interface AnyJob {
   readonly name: string
   /** Parses and runs; a payload that does not fit is given up. */
-  start(payload: unknown, services: Services): Promise<JobResult>
+  start(payload: unknown, services: Services, progress: Progress): Promise<JobResult>
 }
 
 /** Makes a job fit for the registry. */
 export const defineJob = <Payload>(job: Job<Payload>): AnyJob => ({
   name: job.name,
-  async start(payload, services) {
+  async start(payload, services, progress) {
     const parsed = job.payload.safeParse(payload)
-    return parsed.success ? job.run(parsed.data, services) : giveUp("payload_not_understood")
+    return parsed.success ? job.run(parsed.data, services, progress) : giveUp("payload_not_understood")
   },
 })

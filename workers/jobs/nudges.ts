@@ -2,7 +2,7 @@
 import { z } from "zod"
 import { sendNudge } from "../pipeline/send-nudge.ts"
 import type { Services } from "../services.ts"
-import { defineJob, done } from "./job.ts"
+import { defineJob, done, type Progress } from "./job.ts"
 
 /** A chunk is done well within QStash's time-out even when every channel is slow. */
 export const NUDGES_PER_CHUNK = 20
@@ -33,10 +33,12 @@ export async function sendAll(
   services: Services,
   wanted: readonly { readonly companyId: string; readonly id: string }[],
   dispatcher: string | null,
+  progress?: Progress,
 ): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   const failures: unknown[] = []
   for (let start = 0; start < wanted.length; start += AT_ONCE) {
+    await progress?.beat()
     const outcomes = await Promise.allSettled(
       wanted.slice(start, start + AT_ONCE).map(({ companyId, id }) => sendNudge(services, companyId, id, dispatcher)),
     )

@@ -20,12 +20,13 @@ const DISPATCH_LEASE_MS = 120_000
 export const reminders = defineJob({
   name: "reminders",
   payload: z.object({}),
-  async run(_, services) {
+  async run(_, services, progress) {
     const { db } = services
     const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), SCHEDULING)
     if (companies?.length === 0) return done("switched_off")
     const counts = { due: 0, chunks: 0, notEnqueued: 0 }
     for (let round = 0; round < CLAIMS_PER_RUN_MAX; round++) {
+      await progress.beat()
       const now = services.now()
       const lease = { owner: services.newId(), until: new Date(now.getTime() + DISPATCH_LEASE_MS) }
       const claimed = await claimDueNudges(db, { now, dueBefore: now, lease, limit: CLAIM_MAX, companies })

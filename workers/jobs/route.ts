@@ -23,10 +23,12 @@ export const jobs = new Hono<AppEnv>().post("/:job", async (c) => {
 
   // A run by the clock is repeated by the clock: as a dead letter it would only hide those that matter.
   const isByTheClock = source === "qstash" && isScheduled(job.name)
-  const result = await runJob(job, parseBody(body), services, source).catch((error: unknown) => {
+  const start = { source, owner: c.get("requestId") }
+  const result = await runJob(job, parseBody(body), services, start).catch((error: unknown) => {
     if (isByTheClock) return done("failed")
     throw error
   })
+  if (result.kind === "refused") return c.json({ job: job.name, outcome: result.reason, counts: {} })
   if (result.kind === "give_up") {
     // QStash takes this status with this header as "do not deliver it again" and keeps the message for a person.
     const headers = { "content-type": "application/json", "Upstash-NonRetryable-Error": "true" }

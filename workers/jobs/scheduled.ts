@@ -5,10 +5,16 @@ import { runJob } from "./run.ts"
 import { SCHEDULES } from "./schedules.ts"
 
 /** Runs the jobs of one cron expression; one that fails does not keep the others back. */
-export async function runScheduled(cron: string, env: Env, ctx: ExecutionContext): Promise<void> {
-  const services = await makeServices(env, (work) => ctx.waitUntil(work), crypto.randomUUID())
+export async function runScheduled(
+  { cron, scheduledTime }: Pick<ScheduledController, "cron" | "scheduledTime">,
+  env: Env,
+  ctx: ExecutionContext,
+): Promise<void> {
+  const owner = crypto.randomUUID()
+  const services = await makeServices(env, (work) => ctx.waitUntil(work), owner)
+  const start = { source: "cron", owner, scheduledAt: new Date(scheduledTime) } as const
   for (const schedule of SCHEDULES.filter((candidate) => candidate.cron === cron)) {
     const job = JOBS.get(schedule.job)
-    if (job) await runJob(job, {}, services, "cron").catch(() => undefined)
+    if (job) await runJob(job, {}, services, start).catch(() => undefined)
   }
 }

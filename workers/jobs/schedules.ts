@@ -1,8 +1,48 @@
 /** When jobs run by themselves. The crons are those of `wrangler.toml`; QStash's schedules are made from this list. */
+
+/** The forms of a cron that are used here, all in UTC: every minute, every n minutes, hourly and daily. */
+export type Cron = "* * * * *" | `*/${number} * * * *` | `${number} * * * *` | `${number} ${number} * * *`
+
+export interface Schedule {
+  readonly job: string
+  readonly cron: Cron
+}
+
 export const SCHEDULES = [
   { job: "sweep", cron: "* * * * *" },
   { job: "reminders", cron: "*/5 * * * *" },
-] as const
+] as const satisfies readonly Schedule[]
 
-/** True for jobs that run by the clock, and whose runs are therefore noted. */
-export const isScheduled = (job: string): boolean => SCHEDULES.some((schedule) => schedule.job === job)
+/** The schedule of a job; null for jobs that run per message. */
+export const scheduleOf = (job: string): Schedule | null => SCHEDULES.find((schedule) => schedule.job === job) ?? null
+
+/** True for jobs that run by the clock: one run at a time, once per slot, and noted. */
+export const isScheduled = (job: string): boolean => scheduleOf(job) !== null
+
+const MINUTE_MS = 60_000
+const HOUR_MINUTES = 60
+const DAY_MINUTES = 24 * HOUR_MINUTES
+
+/** How long there is between two slots of a cron. */
+export const intervalMs = (cron: Cron): number => timesOf(cron).everyMinutes * MINUTE_MS
+
+/** The slot that a moment belongs to: the last one at or before it. */
+export function slotAt(cron: Cron, at: Date): Date {
+  const { everyMinutes, atMinute } = timesOf(cron)
+  const minutes = Math.floor(at.getTime() / MINUTE_MS) - atMinute
+  return new Date((Math.floor(minutes / everyMinutes) * everyMinutes + atMinute) * MINUTE_MS)
+}
+
+/** The first slot after a moment. */
+export const nextSlot = (cron: Cron, after: Date): Date => new Date(slotAt(cron, after).getTime() + intervalMs(cron))
+
+/** Each form has slots of one distance, counted from midnight UTC. Throws for steps that do not divide an hour. */
+function timesOf(cron: Cron): { readonly everyMinutes: number; readonly atMinute: number } {
+  const [minute = "", hour = ""] = cron.split(" ")
+  if (minute === "*") return { everyMinutes: 1, atMinute: 0 }
+  const step = /^\*\/(\d+)$/.exec(minute)?.[1]
+  if (step !== undefined && HOUR_MINUTES % Number(step) === 0) return { everyMinutes: Number(step), atMinute: 0 }
+  if (step !== undefined || !/^\d+$/.test(minute)) throw new Error(`the slots of "${cron}" are not evenly spaced`)
+  if (hour === "*") return { everyMinutes: HOUR_MINUTES, atMinute: Number(minute) }
+  return { everyMinutes: DAY_MINUTES, atMinute: Number(hour) * HOUR_MINUTES + Number(minute) }
+}

@@ -12,7 +12,7 @@ import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
 import type { Services } from "../services.ts"
 import { bringBack } from "./ingest.ts"
-import { defineJob, done } from "./job.ts"
+import { defineJob, done, type Progress, RunLost } from "./job.ts"
 import { sendAll } from "./nudges.ts"
 
 /** Bounds of one run; the next one is a minute away, and a run must end well before it. */
@@ -39,23 +39,25 @@ const MONTHS_AHEAD = 2
 export const sweep = defineJob({
   name: "sweep",
   payload: z.object({}),
-  async run(_, services) {
+  async run(_, services, progress) {
     const flags = await services.flags({ isFreshNeeded: true })
     const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0, failed: 0 }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
+      await progress.beat()
       try {
         counts[name] += await work()
       } catch (error) {
+        if (error instanceof RunLost) throw error
         counts.failed += 1
         services.log.warn("sweep_part_failed", { job: "sweep", reason: name, error })
       }
     }
-    await part("parked", () => drainParked(services))
-    await part("events", () => finishEvents(services))
-    await part("redriven", () => redriveDead(services))
-    await part("nudges", async () => sendOverdue(services, await companiesWhere(services, flags, SCHEDULING)))
-    await part("resolved", () => askForCustomers(services))
+    await part("parked", () => drainParked(services, progress))
+    await part("events", () => finishEvents(services, progress))
+    await part("redriven", () => redriveDead(services, progress))
+    await part("nudges", async () => sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), progress))
+    await part("resolved", () => askForCustomers(services, progress))
     await part("flags", () => healFlags(services))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
@@ -65,11 +67,12 @@ export const sweep = defineJob({
 })
 
 /** Deliveries that wait in Redis, in the order in which they came. Each is removed only after it is stored. */
-async function drainParked(services: Services): Promise<number> {
+async function drainParked(services: Services, progress: Progress): Promise<number> {
   const waiting = await parkedInRedis(services, PARKED_MAX)
   let drained = 0
   let failures = 0
   for (const entry of waiting) {
+    await progress.beat()
     try {
       const result = await bringBack(services, entry.sealed)
       const refused = result.kind === "give_up" ? result.reason : null
@@ -86,41 +89,47 @@ async function drainParked(services: Services): Promise<number> {
 }
 
 /** Events that were recorded and then left: their worker was lost, or beaten too often. */
-async function finishEvents(services: Services): Promise<number> {
+async function finishEvents(services: Services, progress: Progress): Promise<number> {
   const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
   for (;;) {
     const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), PROCESSING)
     if (companies?.length === 0) return finished
     const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX, companies)
-    let progress = 0
+    let finishedNow = 0
     for (const { companyId, id } of left) {
+      await progress.beat()
       // A backlog takes longer than a switch may.
       if (!mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)) continue
-      if ((await reprocess(services, companyId, id)).isFinished) progress += 1
+      if ((await reprocess(services, companyId, id)).isFinished) finishedNow += 1
     }
-    finished += progress
-    if (left.length < EVENTS_MAX || progress === 0 || services.now().getTime() > until) return finished
+    finished += finishedNow
+    if (left.length < EVENTS_MAX || finishedNow === 0 || services.now().getTime() > until) return finished
   }
 }
 
 /** Nudges that are due since longer than QStash should take. */
-async function sendOverdue(services: Services, companies: readonly string[] | null): Promise<number> {
+async function sendOverdue(
+  services: Services,
+  companies: readonly string[] | null,
+  progress: Progress,
+): Promise<number> {
   if (companies?.length === 0) return 0
   const now = services.now()
   const lease = { owner: services.newId(), until: new Date(now.getTime() + LEASE_MS) }
   const dueBefore = new Date(now.getTime() - OVERDUE_MS)
   const claimed = await claimDueNudges(services.db, { now, dueBefore, lease, limit: NUDGES_MAX, companies })
-  await sendAll(services, claimed, lease.owner)
+  await sendAll(services, claimed, lease.owner, progress)
   return claimed.length
 }
 
 /** QStash gives up after its last retry; an outage that outlasts it must not be the end. */
-async function redriveDead({ config, qstash }: Services): Promise<number> {
+async function redriveDead({ config, qstash }: Services, progress: Progress): Promise<number> {
   const ours = new Set([`${config.appUrl}/jobs/ingest`, `${config.appUrl}/jobs/nudges`])
   let redriven = 0
   let cursor: string | null = null
   for (let pages = 0; pages < DEAD_PAGES_MAX; pages++) {
+    await progress.beat()
     const page = await qstash.listDead({ limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
     // 489 is our own "never again"; a person may still look at those.
     const worthwhile = page.messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
@@ -133,11 +142,12 @@ async function redriveDead({ config, qstash }: Services): Promise<number> {
 }
 
 /** Asks the provider whose object a waiting fact is about. */
-async function askForCustomers(services: Services): Promise<number> {
+async function askForCustomers(services: Services, progress: Progress): Promise<number> {
   const before = new Date(services.now().getTime() - ASK_AFTER_MS)
   const waiting = await waitingObjects(services.db, before, OBJECTS_MAX)
   let resolved = 0
   for (const object of waiting) {
+    await progress.beat()
     if (await resolveObject(services, object)) resolved += 1
   }
   return resolved

@@ -107,3 +107,37 @@ export async function unparkFromRedis(
   if (refused !== null) await redis.xadd(REFUSED_STREAM, "*", { sealed: entry.sealed, reason: refused })
   await redis.xdel(PARKED_STREAM, entry.id)
 }
+
+/** A copy that could never be stored, without what is in it. */
+export interface RefusedCopy {
+  /** Its place in the stream, which begins with the time in milliseconds. */
+  readonly id: string
+  readonly reason: string
+}
+
+/** Copies that were refused, the latest first; `before` is the last one of the page before. */
+export async function refusedCopies(
+  { redis }: Services,
+  { limit, before }: { readonly limit: number; readonly before: string | null },
+): Promise<readonly RefusedCopy[]> {
+  const answer: unknown = await redis.xrevrange(REFUSED_STREAM, before === null ? "+" : `(${before}`, "-", limit)
+  return entries.parse(answer ?? []).map(([id, fields]) => ({ id, reason: fieldOf(fields, "reason") ?? "unknown" }))
+}
+
+/** Puts a refused copy back in line for the sweeper. False: there is none of that id. */
+export async function retryRefused({ redis }: Services, id: string): Promise<boolean> {
+  const answer: unknown = await redis.xrange(REFUSED_STREAM, id, id, 1)
+  const sealed = entries.parse(answer ?? [])[0]
+  const copy = sealed && fieldOf(sealed[1], "sealed")
+  if (copy === undefined) return false
+  // In this order: lost between the two it is there twice, and the same event is stored once.
+  await redis.xadd(PARKED_STREAM, "*", { sealed: copy })
+  await redis.xdel(REFUSED_STREAM, id)
+  return true
+}
+
+/** The value of a field of an entry, which is written as names and values in turn. */
+function fieldOf(fields: readonly string[], name: string): string | undefined {
+  const at = fields.findIndex((field, index) => index % 2 === 0 && field === name)
+  return at === -1 ? undefined : fields[at + 1]
+}

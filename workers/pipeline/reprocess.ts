@@ -1,6 +1,7 @@
 /** An event once more, from its stored payload: by the sweeper when it was left behind, or because an operator asks. */
+import { readStoredEvent, type StoredEvent } from "../../db/queries/events.ts"
 import { replayDelivery } from "../../db/queries/stream.ts"
-import { findEvent, noteFailure, type StoredEvent } from "../../db/queries/unfinished.ts"
+import { noteFailure } from "../../db/queries/unfinished.ts"
 import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
 import type { Services } from "../services.ts"
@@ -20,7 +21,7 @@ export type Reprocessed =
 
 /** Reads, folds and decides an event again. What it says once more changes nothing; what is read anew is added. */
 export async function reprocess(services: Services, companyId: string, eventId: string): Promise<Reprocessed> {
-  const event = await findEvent(services.db, companyId, eventId)
+  const event = await readStoredEvent(services.db, companyId, eventId)
   if (event === null) return { kind: "not_found", isFinished: false }
   if (event.payload === null) {
     if (isWaiting(event)) await noteFailure(services.db, event, { reason: "payload_purged", nextAttemptAt: null })

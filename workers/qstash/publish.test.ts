@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { QstashError, qstashPublisher } from "./publish.ts"
+import { QstashError } from "./call.ts"
+import { qstashPublisher } from "./publish.ts"
 
 const TOKEN = "token-of-the-tests"
 
@@ -147,8 +148,8 @@ test("dead messages come by the page, without their bodies", async () => {
   expect(await qstash.listDead({ cursor: "a b", limit: 500 })).toEqual({
     cursor: "next",
     messages: [
-      { ...expected, responseStatus: 500 },
-      { ...expected, responseStatus: null },
+      { ...expected, responseStatus: 500, reason: null },
+      { ...expected, responseStatus: null, reason: null },
     ],
   })
   expect(calls[0]?.url).toBe("https://qstash.example/v2/dlq?count=100&cursor=a+b")
@@ -163,16 +164,21 @@ test("dead messages are redriven by their ids, and none is no call", async () =>
   expect(calls[0]?.url).toMatch(/^https:\/\/qstash\.example\/v2\/dlq\/retry\?dlqIds=d_0&dlqIds=d_1&/)
 })
 
-test("a schedule is made under its own id, so that doing it again overwrites it", async () => {
-  const { qstash, calls } = publisher(() => Response.json({ scheduleId: "reminders" }))
-  await qstash.upsertSchedule({
-    scheduleId: "reminders",
-    cron: "*/5 * * * *",
-    url: "https://churn.example.com/jobs/reminders",
-  })
-  expect(calls[0]).toMatchObject({
-    url: "https://qstash.example/v2/schedules/https://churn.example.com/jobs/reminders",
-    headers: { "upstash-schedule-id": "reminders", "upstash-cron": "*/5 * * * *", "upstash-retries": "3" },
-    body: {},
-  })
+test.each([
+  ['{"job":"ingest","gaveUp":"copy_not_ours"}', "copy_not_ours"],
+  ['{"title":"Temporarily unavailable","code":"UNAVAILABLE"}', "unavailable"],
+  ['{"gaveUp":"<b>ann@example.com</b>"}', null],
+  ["<html>ann@example.com</html>", null],
+  ["null", null],
+])("of the last answer %s a dead message tells our own code only", async (responseBody, reason) => {
+  const message = { dlqId: "d/1", messageId: "msg_1", url: PUBLICATION.url, createdAt: 0, responseStatus: 489 }
+  const { qstash, calls } = publisher(() => Response.json({ ...message, responseBody, body: "secret" }))
+  expect(await qstash.findDead("d/1")).toEqual({ ...message, createdAt: new Date(0), reason })
+  expect(calls[0]?.url).toBe("https://qstash.example/v2/dlq/d%2F1")
+})
+
+test("a dead message that is gone is null; any other refusal is an error", async () => {
+  expect(await publisher(() => new Response("", { status: 404 })).qstash.findDead("d_1")).toBeNull()
+  const { qstash } = publisher(() => new Response("", { status: 500 }))
+  expect(await failureOf(qstash.findDead("d_1"))).toMatchObject({ status: 500, retry: true })
 })

@@ -4,22 +4,7 @@
  * publish a deduplication id, and no error carries a body.
  */
 import { z } from "zod"
-
-/** A call to QStash did not work. `retry`: the same call, with the same deduplication id, may work later. */
-export class QstashError extends Error {
-  readonly code = "QSTASH"
-  readonly retry: boolean
-  /** Null when there was no answer. */
-  readonly status: number | null
-  readonly reason: string
-  constructor(options: { retry: boolean; status: number | null; reason: string }) {
-    super(`QStash call failed: ${options.reason}${options.status === null ? "" : ` (${options.status})`}`)
-    this.name = "QstashError"
-    this.retry = options.retry
-    this.status = options.status
-    this.reason = options.reason
-  }
-}
+import { headerValue, type QstashAccount, QstashError, qstashCaller, understood } from "./call.ts"
 
 /** What a publish asks for. */
 export interface Publication {
@@ -49,6 +34,8 @@ export interface DeadMessage {
   readonly url: string
   /** The last answer; null when there was none. */
   readonly responseStatus: number | null
+  /** The reason that our own last answer gave: why a job gave up, or the code of its problem. Null when it gave none. */
+  readonly reason: string | null
   readonly createdAt: Date
 }
 
@@ -62,69 +49,38 @@ export interface QstashPublisher {
   }>
   /** Delivers dead messages anew; they leave the queue of the dead. */
   redriveDead(dlqIds: readonly string[]): Promise<void>
-  /** Makes the schedule of this id be so; one that exists is overwritten. It may take a minute to become active. */
-  upsertSchedule(schedule: {
-    readonly scheduleId: string
-    readonly cron: string
-    readonly url: string
-    readonly body?: unknown
-    readonly retries?: number
-  }): Promise<void>
+  /** One dead message; null when it is not there any more. */
+  findDead(dlqId: string): Promise<DeadMessage | null>
 }
 
-/** Accepting a message takes QStash tens of milliseconds; a webhook may be waiting behind this. */
-const CALL_TIMEOUT_MS = 2_000
 const DEAD_PAGE_MAX = 100
 /** A URL holds about this many ids. */
 const REDRIVE_MAX = 50
 
 const published = z.object({ messageId: z.string(), deduplicated: z.boolean().optional() })
-const deadPage = z.object({
-  cursor: z.string().optional(),
-  messages: z.array(
-    z.object({
-      dlqId: z.string(),
-      messageId: z.string(),
-      url: z.string(),
-      responseStatus: z.number().optional(),
-      createdAt: z.number(),
-    }),
-  ),
+const dead = z.object({
+  dlqId: z.string(),
+  messageId: z.string(),
+  url: z.string(),
+  responseStatus: z.number().optional(),
+  responseBody: z.string().optional(),
+  createdAt: z.number(),
 })
+const deadPage = z.object({ cursor: z.string().optional(), messages: z.array(dead) })
 
-/** A publisher for one account. `fetch` is for tests. */
+/** Our own answers: that of a job that gave up, and the problem document. Both are codes, and name nobody. */
+const code = z.string().regex(/^[A-Za-z_]{1,64}$/)
+const ourAnswer = z.union([
+  z.object({ gaveUp: code }).transform(({ gaveUp }) => gaveUp),
+  z.object({ code }).transform((problem) => problem.code.toLowerCase()),
+])
+
+/** A publisher for one account. */
 export function qstashPublisher({
-  url,
-  token,
   retriesMax,
-  fetch: send = (input, init) => fetch(input, init),
-}: {
-  readonly url: string
-  readonly token: string
-  readonly retriesMax: number
-  readonly fetch?: (input: string, init: RequestInit) => Promise<Response>
-}): QstashPublisher {
-  async function call(method: string, path: string, options: CallOptions = {}): Promise<unknown> {
-    const { headers = {}, body, timeoutMs = CALL_TIMEOUT_MS } = options
-    try {
-      const response = await send(`${url}${path}`, {
-        method,
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      if (!response.ok) {
-        await response.body?.cancel()
-        throw refusal(response.status)
-      }
-      return readJson(await response.text())
-    } catch (error) {
-      if (error instanceof QstashError) throw error
-      const isTimeout = error instanceof Error && error.name === "TimeoutError"
-      throw new QstashError({ retry: true, status: null, reason: isTimeout ? "timeout" : "unreachable" })
-    }
-  }
-
+  ...account
+}: QstashAccount & { readonly retriesMax: number }): QstashPublisher {
+  const call = qstashCaller(account)
   const retriesHeader = (retries = retriesMax) => ({ "upstash-retries": String(Math.min(retries, retriesMax)) })
 
   return {
@@ -143,11 +99,16 @@ export function qstashPublisher({
       const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`))
       return {
         cursor: page.cursor || null,
-        messages: page.messages.map(({ responseStatus, createdAt, ...message }) => ({
-          ...message,
-          responseStatus: responseStatus || null,
-          createdAt: new Date(createdAt),
-        })),
+        messages: page.messages.map(deadMessage),
+      }
+    },
+
+    async findDead(dlqId) {
+      try {
+        return deadMessage(understood(dead, await call("GET", `/v2/dlq/${encodeURIComponent(dlqId)}`)))
+      } catch (error) {
+        if (error instanceof QstashError && error.status === 404) return null
+        throw error
       }
     },
 
@@ -158,25 +119,24 @@ export function qstashPublisher({
         await call("POST", `/v2/dlq/retry?${new URLSearchParams(batch.map((id) => ["dlqIds", id]))}`)
       }
     },
-
-    async upsertSchedule({ scheduleId, cron, url: destination, body = {}, retries }) {
-      await call("POST", `/v2/schedules/${destination}`, {
-        headers: {
-          "upstash-schedule-id": headerValue(scheduleId),
-          "upstash-cron": headerValue(cron),
-          "upstash-method": "POST",
-          ...retriesHeader(retries),
-        },
-        body,
-      })
-    },
   }
 }
 
-interface CallOptions {
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: unknown
-  readonly timeoutMs?: number
+const deadMessage = ({ dlqId, messageId, url, ...last }: z.output<typeof dead>): DeadMessage => ({
+  dlqId,
+  messageId,
+  url,
+  responseStatus: last.responseStatus || null,
+  reason: reasonIn(last.responseBody),
+  createdAt: new Date(last.createdAt),
+})
+
+function reasonIn(answer: string | undefined): string | null {
+  try {
+    return ourAnswer.safeParse(JSON.parse(answer ?? "null")).data ?? null
+  } catch {
+    return null // not JSON: somebody else's answer
+  }
 }
 
 function publicationHeaders(publication: Publication): Record<string, string> {
@@ -192,31 +152,5 @@ function publicationHeaders(publication: Publication): Record<string, string> {
       "upstash-flow-control-key": headerValue(flowControl.key),
       "upstash-flow-control-value": `parallelism=${flowControl.parallelism}`,
     }),
-  }
-}
-
-/** A header takes printable ASCII; anything else is our mistake, and trying again would repeat it. */
-function headerValue(text: string): string {
-  if (!/^[\x20-\x7e]{1,500}$/.test(text))
-    throw new QstashError({ retry: false, status: null, reason: "header_not_ascii" })
-  return text
-}
-
-/** Too many requests, a conflict in time and the other side's faults pass; every other refusal stays. */
-const refusal = (status: number): QstashError =>
-  new QstashError({ retry: status === 408 || status === 429 || status >= 500, status, reason: "refused" })
-
-/** The message may have been accepted; with the same deduplication id it is safe to ask again. */
-function understood<T>(schema: z.ZodType<T>, answer: unknown): T {
-  const parsed = schema.safeParse(answer)
-  if (!parsed.success) throw new QstashError({ retry: true, status: null, reason: "answer_not_understood" })
-  return parsed.data
-}
-
-function readJson(text: string): unknown {
-  try {
-    return text === "" ? null : JSON.parse(text)
-  } catch {
-    return undefined // `understood` refuses it where an answer is needed
   }
 }
