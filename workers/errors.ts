@@ -37,16 +37,24 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly reason: string | null
   readonly retryAfterSeconds: number | null
+  /** The methods that the path has, for METHOD_NOT_ALLOWED. */
+  readonly allow: readonly string[] | null
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly reason?: string; readonly retryAfterSeconds?: number; readonly cause?: unknown } = {},
+    options: {
+      readonly reason?: string
+      readonly retryAfterSeconds?: number
+      readonly allow?: readonly string[]
+      readonly cause?: unknown
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = "AppError"
     this.code = code
     this.reason = options.reason ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
+    this.allow = options.allow ?? null
   }
 }
 
@@ -55,6 +63,7 @@ export function problem(c: Context, error: unknown): Response {
   const known = error instanceof AppError ? error : new AppError("INTERNAL", "Something went wrong on our side.")
   const status = STATUS[known.code]
   const retryAfter = known.retryAfterSeconds === null ? {} : { "retry-after": String(known.retryAfterSeconds) }
+  const allow = known.allow === null ? {} : { allow: known.allow.join(", ") }
   return c.body(
     JSON.stringify({
       type: `urn:churn-saver:problem:${known.code.toLowerCase().replaceAll("_", "-")}`,
@@ -64,6 +73,6 @@ export function problem(c: Context, error: unknown): Response {
       code: known.code,
     }),
     status,
-    { "content-type": "application/problem+json", "cache-control": "no-store", ...retryAfter },
+    { "content-type": "application/problem+json", "cache-control": "no-store", ...retryAfter, ...allow },
   )
 }

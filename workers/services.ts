@@ -14,6 +14,7 @@ import { pushChannel } from "./channels/push.ts"
 import { slackChannel } from "./channels/slack.ts"
 import { smsChannel } from "./channels/sms.ts"
 import { clockOffsetMs } from "./clock.ts"
+import { type SharedLimiter, sharedLimiter } from "./limits/shared.ts"
 import type { Provider } from "./providers/provider.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
@@ -26,6 +27,8 @@ export interface Services {
   readonly redis: ReturnType<typeof makeRedis>
   /** The switches of this moment; with `isFreshNeeded`, none older than five seconds while Redis answers. */
   readonly switches: (need?: { readonly isFreshNeeded: boolean }) => Promise<Switches>
+  /** Counts against a limit over all isolates; null while Redis does not say. */
+  readonly sharedLimit: SharedLimiter
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
   readonly channels: Readonly<Record<ChannelName, Channel>>
@@ -80,6 +83,7 @@ export async function makeServices(
       const sources = { memory: switchMemory, defaults: config.switchDefaults, read, now, waitUntil }
       return (await readSwitches(sources, isFreshNeeded)).switches
     },
+    sharedLimit: sharedLimiter({ redis, keys: config.keys.tokenSigning, platformNow: () => Date.now() }),
     qstash: qstashPublisher(config.qstash),
     providers: {
       stripe: stripeProvider(config.providers.stripe),

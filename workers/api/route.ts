@@ -2,6 +2,7 @@
 import { Hono } from "hono"
 import { matchedRoutes } from "hono/route"
 import { AppError } from "../errors.ts"
+import { admitCall } from "../limits/companies.ts"
 import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
 import { cases } from "./cases.ts"
@@ -17,6 +18,7 @@ export const api = new Hono<AppEnv>()
     const isDeclared = matchedRoutes(c).some(({ handler }) => permissionOf(handler) !== null)
     if (!isDeclared) throw new AppError("NOT_FOUND", "There is nothing here.")
     await setPrincipal(c)
+    await admitCall(c, c.get("principal").companyId)
     await next()
   })
   .route("/events", events)
