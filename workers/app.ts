@@ -4,6 +4,7 @@ import { matchedRoutes } from "hono/route"
 import { isDatabaseAway } from "../db/client.ts"
 import { api } from "./api/route.ts"
 import { AppError, problem } from "./errors.ts"
+import { countRequest } from "./figures/requests.ts"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { jobs } from "./jobs/route.ts"
@@ -21,7 +22,10 @@ export const app = new Hono<AppEnv>()
     const requestId = REQUEST_ID.test(given) ? given : crypto.randomUUID()
     c.set("requestId", requestId)
     c.set("services", await makeServices(c.env, (work) => c.executionCtx.waitUntil(work), requestId))
+    const services = c.get("services")
+    const startedAt = services.now()
     await next()
+    countRequest(services, { path: c.req.path, status: c.res.status, startedAt })
     c.header("x-request-id", requestId)
     c.header("x-content-type-options", "nosniff")
     c.header("strict-transport-security", "max-age=31536000; includeSubDomains")

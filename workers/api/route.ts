@@ -8,6 +8,7 @@ import { permissionOf, setPrincipal } from "./auth.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
 import { events } from "./events.ts"
+import { figures } from "./figures.ts"
 import { settings } from "./settings.ts"
 import { summary } from "./summary.ts"
 
@@ -25,4 +26,5 @@ export const api = new Hono<AppEnv>()
   .route("/cases", cases)
   .route("/customers", customers)
   .route("/summary", summary)
+  .route("/figures", figures)
   .route("/settings", settings)
