@@ -33,7 +33,9 @@ export const app = new Hono<AppEnv>()
   .use(async (c, next) => {
     const allow = isRouted(c) ? [] : methodsOf(c.req.path)
     if (allow.length > 0) {
-      throw new AppError("METHOD_NOT_ALLOWED", "This path does not have that method.", { allow })
+      throw new AppError("METHOD_NOT_ALLOWED", "This path does not have that method.", {
+        headers: { allow: allow.join(", ") },
+      })
     }
     await next()
   })

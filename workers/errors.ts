@@ -37,15 +37,15 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly reason: string | null
   readonly retryAfterSeconds: number | null
-  /** The methods that the path has, for METHOD_NOT_ALLOWED. */
-  readonly allow: readonly string[] | null
+  /** What the answer says beside the document, such as `allow`. */
+  readonly headers: Readonly<Record<string, string>>
   constructor(
     code: ErrorCode,
     message: string,
     options: {
       readonly reason?: string
       readonly retryAfterSeconds?: number
-      readonly allow?: readonly string[]
+      readonly headers?: Readonly<Record<string, string>>
       readonly cause?: unknown
     } = {},
   ) {
@@ -54,7 +54,7 @@ export class AppError extends Error {
     this.code = code
     this.reason = options.reason ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
-    this.allow = options.allow ?? null
+    this.headers = options.headers ?? {}
   }
 }
 
@@ -63,7 +63,6 @@ export function problem(c: Context, error: unknown): Response {
   const known = error instanceof AppError ? error : new AppError("INTERNAL", "Something went wrong on our side.")
   const status = STATUS[known.code]
   const retryAfter = known.retryAfterSeconds === null ? {} : { "retry-after": String(known.retryAfterSeconds) }
-  const allow = known.allow === null ? {} : { allow: known.allow.join(", ") }
   return c.body(
     JSON.stringify({
       type: `urn:churn-saver:problem:${known.code.toLowerCase().replaceAll("_", "-")}`,
@@ -73,6 +72,6 @@ export function problem(c: Context, error: unknown): Response {
       code: known.code,
     }),
     status,
-    { "content-type": "application/problem+json", "cache-control": "no-store", ...retryAfter, ...allow },
+    { "content-type": "application/problem+json", "cache-control": "no-store", ...retryAfter, ...known.headers },
   )
 }

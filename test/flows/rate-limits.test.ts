@@ -96,6 +96,9 @@ function expectTooMany(answer: Answer): void {
   const retryAfter = Number(answer.headers.get("retry-after"))
   expect(retryAfter).toBeGreaterThanOrEqual(1)
   expect(retryAfter).toBeLessThanOrEqual(600)
+  for (const name of ["limit", "remaining", "reset", "policy"])
+    expect(answer.headers.get(`ratelimit-${name}`)).toBeTruthy()
+  expect(answer.headers.get("ratelimit-remaining")).toBe("0")
 }
 
 describe("a flood of bad posts", () => {

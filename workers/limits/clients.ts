@@ -33,10 +33,7 @@ export const limitBad: MiddlewareHandler<AppEnv> = async (c, next) => {
   const client = clientFrom(c.req.raw.headers)
   const limit = badLimit(config.limits, client)
   const before = buckets.read(limit, client.network, now().getTime())
-  if (before.isOver && !isBelieved(client, now().getTime())) {
-    tell(c, before)
-    throw tooMany(before, "client_sends_bad_requests")
-  }
+  if (before.isOver && !isBelieved(client, now().getTime())) throw tooMany(before, "client_sends_bad_requests")
   await next()
   if (BAD.has(c.res.status)) tell(c, buckets.charge(limit, client.network, now().getTime()))
   else if (c.res.ok && !client.isShared) believed.set(client.network, now().getTime())
@@ -49,10 +46,7 @@ export const limitEach =
     const { config, now } = c.get("services")
     const client = clientFrom(c.req.raw.headers)
     const reading = buckets.take(limitOf(config.limits, client), client.network, now().getTime())
-    if (reading.isOver) {
-      tell(c, reading)
-      throw tooMany(reading, "client_asks_too_often")
-    }
+    if (reading.isOver) throw tooMany(reading, "client_asks_too_often")
     await next()
     tell(c, reading)
   }
@@ -72,5 +66,5 @@ export async function countFailedAuth({ config, now, sharedLimit }: Services, he
   const told = await sharedLimit(limit, client.network, 1)
   if (!told?.isOver) return
   buckets.block(limit, client.network, now().getTime(), told.resetMs)
-  throw tooMany(told, "client_guesses_keys")
+  throw tooMany({ limit, ...told }, "client_guesses_keys")
 }

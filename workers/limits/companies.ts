@@ -18,8 +18,8 @@ export async function admitCall(c: Context<AppEnv>, companyId: string): Promise<
   const reading = told
     ? { limit, isOver, remaining: Math.min(own.remaining, told.remaining), resetMs: told.resetMs }
     : own
-  tell(c, reading)
   if (isOver) throw tooMany(reading, "company_asks_too_often")
+  tell(c, reading)
 }
 
 /** Redis is told of a company's deliveries in shares of its limit: a quiet company costs Redis nothing at all. */
@@ -45,8 +45,8 @@ export function admitDelivery(c: Context<AppEnv>, companyId: string): void {
   const limit = webhooksLimit(services.config.limits)
   const nowMs = services.now().getTime()
   const reading = buckets.take(limit, companyId, nowMs)
-  tell(c, reading)
   if (reading.isOver) throw tooMany(reading, "company_sends_too_often")
+  tell(c, reading)
   const count = countToSync(limit, companyId, nowMs)
   if (count > 0) services.waitUntil(sync(services, limit, companyId, count))
 }

@@ -63,16 +63,21 @@ const perClient = (limit: Limit, { isShared }: Client): Limit =>
 export const clientFrom = (headers: Headers): Client => clientOf(headers.get("cf-connecting-ip"))
 
 /** Says in the answer how the caller stands (draft-ietf-httpapi-ratelimit-headers-07). */
-export function tell(c: Context<AppEnv>, { limit, remaining, resetMs }: Reading): void {
-  c.header("ratelimit-limit", String(limit.max))
-  c.header("ratelimit-remaining", String(remaining))
-  c.header("ratelimit-reset", String(Math.ceil(resetMs / 1_000)))
-  c.header("ratelimit-policy", `${limit.max};w=${limit.windowMs / 1_000}`)
+export function tell(c: Context<AppEnv>, reading: Reading): void {
+  for (const [name, value] of Object.entries(headersOf(reading))) c.header(name, value)
 }
 
-/** The refusal of what is over its limit; it says when to come again. */
-export const tooMany = ({ resetMs }: Pick<Reading, "resetMs">, reason: string): AppError =>
+/** The refusal of what is over its limit; it says so, and when to come again. */
+export const tooMany = (reading: Reading, reason: string): AppError =>
   new AppError("TOO_MANY_REQUESTS", "There were too many requests. Please try again later.", {
     reason,
-    retryAfterSeconds: Math.max(1, Math.ceil(resetMs / 1_000)),
+    retryAfterSeconds: Math.max(1, Math.ceil(reading.resetMs / 1_000)),
+    headers: headersOf(reading),
   })
+
+const headersOf = ({ limit, remaining, resetMs }: Reading): Readonly<Record<string, string>> => ({
+  "ratelimit-limit": String(limit.max),
+  "ratelimit-remaining": String(remaining),
+  "ratelimit-reset": String(Math.ceil(resetMs / 1_000)),
+  "ratelimit-policy": `${limit.max};w=${limit.windowMs / 1_000}`,
+})
