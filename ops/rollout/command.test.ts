@@ -215,7 +215,9 @@ describe("a change that fails in the middle", () => {
     expect(code).toBe(1)
     expect(out).toContain("limited is not complete:")
     expect(out).toMatch(/✔ SCHEDULER_ENABLED on for 20 % and acme: set/)
-    expect(out).toMatch(/✘ NOTIFICATIONS_ENABLED on for 10 % and acme: not set/)
+    expect(out).toMatch(
+      /✘ NOTIFICATIONS_ENABLED on for 10 % and acme: not set \(PUT .* was answered 503: said UNAVAILABLE\)/,
+    )
   })
 
   test("whose reply was lost is looked up", async () => {

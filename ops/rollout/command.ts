@@ -53,6 +53,8 @@ interface Applied {
   readonly name: FlagName
   readonly to: Flag
   readonly state: "set" | "not set" | "unknown"
+  /** What the deployment said to it, if not yes. */
+  readonly why: string | null
 }
 
 /** Runs the command; answers its exit code. Throws `CommandError` for what ends it without a result. */
@@ -183,16 +185,16 @@ async function apply(
   let hasFailed = false
   for (const { name, to } of changes) {
     if (hasFailed && !goesOn) {
-      applied.push({ name, to, state: "not set" })
+      applied.push({ name, to, state: "not set", why: null })
       continue
     }
     try {
       await ask(deployment, "PUT", `/api/flags/${name}`, z.unknown(), { ...to, reason })
-      applied.push({ name, to, state: "set" })
+      applied.push({ name, to, state: "set", why: null })
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
       hasFailed = true
-      applied.push({ name, to, state: "unknown" })
+      applied.push({ name, to, state: "unknown", why: error.message })
     }
   }
   return hasFailed ? settle(deployment, applied) : applied
@@ -220,9 +222,11 @@ function outcome(target: Phase, refused: readonly string[], applied: readonly Ap
   if (applied.length === 0) return `It is ${target} already; nothing is changed.`
   const isDone = applied.every(({ state }) => state === "set")
   const head = isDone ? `It is ${target} now:` : `${target} is not complete:`
-  return [head, ...applied.map(({ name, to, state }) => `  ${MARK[state]} ${name} ${flagText(to)}: ${state}`)].join(
-    "\n",
-  )
+  const lines = applied.map(({ name, to, state, why }) => {
+    const because = why === null || state === "set" ? "" : ` (${why})`
+    return `  ${MARK[state]} ${name} ${flagText(to)}: ${state}${because}`
+  })
+  return [head, ...lines].join("\n")
 }
 
 const MARK = { set: "✔", "not set": "✘", unknown: "?" } as const
