@@ -42,6 +42,13 @@ test("what is not said is as the services have it", () => {
     NOTIFICATIONS_ENABLED: true,
     ROLLBACK_MODE: false,
   })
+  expect(config.limits).toEqual({
+    webhooksPerMinute: 6_000,
+    apiPerMinute: 1_000,
+    badPerMinute: 60,
+    failedAuthPer5Minutes: 10,
+    linksPerMinute: 600,
+  })
   expect(config.keys.tokenSigning.newestVersion).toBe(2)
   expect(config.clock.url).toBeNull()
 })

@@ -48,6 +48,22 @@ export interface Config {
   }
   readonly access: { readonly adminApiKey: string; readonly defaultCompanyId: string | null }
   readonly keys: { readonly encryption: KeyRing; readonly tokenSigning: KeyRing }
+  /** How often something may happen before it is answered 429. */
+  readonly limits: {
+    /**
+     * Believed deliveries of one company. Whop gives up 70 seconds after its first try, so a delivery that is refused must
+     * get through within that time: the default is a thousand times what a busy company sends (300 an hour).
+     */
+    readonly webhooksPerMinute: number
+    /** Calls of the API for one company. */
+    readonly apiPerMinute: number
+    /** Requests of one client to signed endpoints that turn out unsigned, malformed or for nobody. */
+    readonly badPerMinute: number
+    /** Keys of one client that are none. */
+    readonly failedAuthPer5Minutes: number
+    /** Visits to links in messages; mail programs and checkers of links visit for many people from one address. */
+    readonly linksPerMinute: number
+  }
   /** What a switch says while nobody has set it. */
   readonly switchDefaults: {
     readonly WEBHOOK_PROCESSING_ENABLED: boolean
@@ -169,6 +185,11 @@ function schemaFor(isLocal: boolean) {
     DEFAULT_COMPANY_ID: text("1 to 64 letters, digits, _ or -", (id) => /^[A-Za-z0-9_-]{1,64}$/.test(id)).optional(),
     ENCRYPTION_KEYS: keyRing(),
     TOKEN_SIGNING_KEYS: keyRing(),
+    RATE_LIMIT_WEBHOOKS_PER_MINUTE: wholeNumber(1, 1_000_000, 6_000),
+    RATE_LIMIT_API_PER_MINUTE: wholeNumber(1, 1_000_000, 1_000),
+    RATE_LIMIT_BAD_PER_MINUTE: wholeNumber(1, 1_000_000, 60),
+    RATE_LIMIT_FAILED_AUTH_PER_5_MINUTES: wholeNumber(1, 1_000_000, 10),
+    RATE_LIMIT_LINKS_PER_MINUTE: wholeNumber(1, 1_000_000, 600),
     WEBHOOK_PROCESSING_ENABLED: onOff(true),
     SCHEDULER_ENABLED: onOff(true),
     NOTIFICATIONS_ENABLED: onOff(true),
@@ -235,6 +256,13 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
     },
     access: { adminApiKey: vars.ADMIN_API_KEY, defaultCompanyId: vars.DEFAULT_COMPANY_ID ?? null },
     keys: { encryption: vars.ENCRYPTION_KEYS, tokenSigning: vars.TOKEN_SIGNING_KEYS },
+    limits: {
+      webhooksPerMinute: vars.RATE_LIMIT_WEBHOOKS_PER_MINUTE,
+      apiPerMinute: vars.RATE_LIMIT_API_PER_MINUTE,
+      badPerMinute: vars.RATE_LIMIT_BAD_PER_MINUTE,
+      failedAuthPer5Minutes: vars.RATE_LIMIT_FAILED_AUTH_PER_5_MINUTES,
+      linksPerMinute: vars.RATE_LIMIT_LINKS_PER_MINUTE,
+    },
     switchDefaults: {
       WEBHOOK_PROCESSING_ENABLED: vars.WEBHOOK_PROCESSING_ENABLED,
       SCHEDULER_ENABLED: vars.SCHEDULER_ENABLED,

@@ -1,8 +1,10 @@
 /** Middleware and routes: the whole surface of the Worker on one page. */
-import { Hono } from "hono"
+import { type Context, Hono } from "hono"
+import { matchedRoutes } from "hono/route"
 import { isDatabaseAway } from "../db/client.ts"
 import { api } from "./api/route.ts"
 import { AppError, problem } from "./errors.ts"
+import { countRequest } from "./figures/requests.ts"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { jobs } from "./jobs/route.ts"
@@ -20,10 +22,22 @@ export const app = new Hono<AppEnv>()
     const requestId = REQUEST_ID.test(given) ? given : crypto.randomUUID()
     c.set("requestId", requestId)
     c.set("services", await makeServices(c.env, (work) => c.executionCtx.waitUntil(work), requestId))
+    const services = c.get("services")
+    const startedAt = services.now()
     await next()
+    countRequest(services, { path: c.req.path, status: c.res.status, startedAt })
     c.header("x-request-id", requestId)
     c.header("x-content-type-options", "nosniff")
     c.header("strict-transport-security", "max-age=31536000; includeSubDomains")
+  })
+  .use(async (c, next) => {
+    const allow = isRouted(c) ? [] : methodsOf(c.req.path)
+    if (allow.length > 0) {
+      throw new AppError("METHOD_NOT_ALLOWED", "This path does not have that method.", {
+        headers: { allow: allow.join(", ") },
+      })
+    }
+    await next()
   })
   .route("/api/webhooks", webhooks)
   .route("/api/health", health)
@@ -43,6 +57,17 @@ export const app = new Hono<AppEnv>()
     else console.error(JSON.stringify({ level: "error", event: "services_not_made", reason: startFault(error) }))
     return withRequestId(requestId, problem(c, error))
   })
+
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
+
+/** Middleware is there for all methods; a route is there for one. */
+const isRouted = (c: Context<AppEnv>): boolean => matchedRoutes(c).some(({ method }) => method !== "ALL")
+
+/** The methods that a path has; HEAD goes with GET. */
+const methodsOf = (path: string): readonly string[] =>
+  METHODS.filter((name) => app.router.match(name, path)[0].some(([[, { method }]]) => method === name)).flatMap(
+    (name) => (name === "GET" ? ["GET", "HEAD"] : [name]),
+  )
 
 /** Seconds after which an outage is worth another try. */
 const RETRY_AFTER_SECONDS = 10

@@ -3,7 +3,9 @@ import { companyOf, webhookSecretsOf } from "../db/queries/companies.ts"
 import { fromUtf8 } from "../shared/crypto/bytes.ts"
 import { open } from "../shared/crypto/seal.ts"
 import type { ProviderName } from "../shared/domain/facts.ts"
+import { BoundedMap } from "../shared/rate-limit.ts"
 import { AppError } from "./errors.ts"
+import { countStranger, refuseStrangers } from "./limits/strangers.ts"
 import type { Services } from "./services.ts"
 
 /** A new company or a rotated secret is noticed everywhere within a minute. */
@@ -14,6 +16,8 @@ const ENTRIES_MAX = 1_000
 
 type Entry<T> = { readonly value: T; readonly until: number }
 const companies = new Map<string, Entry<string | null>>()
+/** Names that nobody has stand apart, so that trying them does not push out those that are known. */
+const strangers = new BoundedMap<string, Entry<null>>(ENTRIES_MAX)
 const secrets = new Map<string, Entry<readonly string[]>>()
 
 async function remembered<T>(
@@ -45,20 +49,42 @@ export async function companyOfDelivery(
   const { provider, path, account } = delivery
   const { defaultCompanyId } = config.access
   if (path === null && account === null && defaultCompanyId !== null) return defaultCompanyId
+  const name = nameOf(delivery)
+  const isStranger = (strangers.get(name)?.until ?? 0) > now().getTime()
   const found =
-    path === null && account === null
+    isStranger || (path === null && account === null)
       ? null
-      : await remembered(companies, `${provider}|${path ?? ""}|${path === null ? account : ""}`, now().getTime(), () =>
-          companyOf(db, { path, provider, account }),
-        )
+      : await remembered(companies, name, now().getTime(), () => companyOf(db, { path, provider, account }))
+  if (found === null && !isStranger) {
+    companies.delete(name)
+    strangers.set(name, { value: null, until: now().getTime() + REMEMBERED_MS })
+  }
   const companyId = found ?? (path === null ? defaultCompanyId : null)
   if (companyId === null) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
   return companyId
 }
 
+const nameOf = ({ provider, path, account }: Parameters<typeof companyOfDelivery>[1]): string =>
+  `${provider}|${path ?? ""}|${path === null ? account : ""}`
+
+/** The company in a path that anybody may write: looked up while not too many were looked up in vain. */
+async function companyOfPath(services: Services, provider: ProviderName, path: string): Promise<string> {
+  const delivery = { provider, path, account: null }
+  const name = nameOf(delivery)
+  const nowMs = services.now().getTime()
+  const isRemembered = companies.has(name) || (strangers.get(name)?.until ?? 0) > nowMs
+  if (!isRemembered) refuseStrangers("company", nowMs)
+  try {
+    return await companyOfDelivery(services, delivery)
+  } catch (error) {
+    if (!isRemembered && error instanceof AppError) countStranger("company", nowMs)
+    throw error
+  }
+}
+
 /**
  * The secrets that may have signed a delivery: a company's own endpoint has its own, and only those; otherwise the
- * deployment's. Throws NOT_FOUND for a company that does not exist.
+ * deployment's. Throws NOT_FOUND for a company that does not exist, TOO_MANY_REQUESTS while strangers try names.
  */
 export async function signingSecrets(
   services: Services,
@@ -68,7 +94,7 @@ export async function signingSecrets(
   const { db, config, now } = services
   const deployment = config.providers[provider].webhookSecrets
   if (path === null) return deployment
-  const companyId = await companyOfDelivery(services, { provider, path, account: null })
+  const companyId = await companyOfPath(services, provider, path)
   const own = await remembered(secrets, `${provider}|${companyId}`, now().getTime(), async () => {
     const rows = await webhookSecretsOf(db, companyId, provider, now())
     return Promise.all(

@@ -37,16 +37,24 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly reason: string | null
   readonly retryAfterSeconds: number | null
+  /** What the answer says beside the document, such as `allow`. */
+  readonly headers: Readonly<Record<string, string>>
   constructor(
     code: ErrorCode,
     message: string,
-    options: { readonly reason?: string; readonly retryAfterSeconds?: number; readonly cause?: unknown } = {},
+    options: {
+      readonly reason?: string
+      readonly retryAfterSeconds?: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly cause?: unknown
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = "AppError"
     this.code = code
     this.reason = options.reason ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
+    this.headers = options.headers ?? {}
   }
 }
 
@@ -64,6 +72,6 @@ export function problem(c: Context, error: unknown): Response {
       code: known.code,
     }),
     status,
-    { "content-type": "application/problem+json", "cache-control": "no-store", ...retryAfter },
+    { "content-type": "application/problem+json", "cache-control": "no-store", ...retryAfter, ...known.headers },
   )
 }

@@ -15,6 +15,7 @@ import { slackChannel } from "./channels/slack.ts"
 import { smsChannel } from "./channels/sms.ts"
 import { clockOffsetMs } from "./clock.ts"
 import { flagsNow } from "./flags.ts"
+import { type SharedLimiter, sharedLimiter } from "./limits/shared.ts"
 import type { Provider } from "./providers/provider.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
@@ -30,6 +31,8 @@ export interface Services {
    * with `isImmediate`, as Redis has them now, for the last look before an effect.
    */
   readonly flags: (need?: FlagNeed) => Promise<Flags>
+  /** Counts against a limit over all isolates; null while Redis does not say. */
+  readonly sharedLimit: SharedLimiter
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
   readonly channels: Readonly<Record<ChannelName, Channel>>
@@ -80,6 +83,7 @@ export async function makeServices(
       return redis()
     },
     flags: (need) => flagsNow(services, need),
+    sharedLimit: sharedLimiter({ redis, keys: config.keys.tokenSigning, platformNow: () => Date.now() }),
     qstash: qstashPublisher(config.qstash),
     providers: {
       stripe: stripeProvider(config.providers.stripe),

@@ -364,7 +364,21 @@ test("HEAD is answered like GET, without a body", async () => {
 test("methods that a path does not have do nothing", async () => {
   const { id } = await caseOf(invoiceOf("cus_page06"))
   for (const method of ["DELETE", "PATCH", "PUT", "POST"]) {
-    expect([method, (await api(`/api/cases/${id}`, { method })).status]).toEqual([method, 404])
+    const response = await fetch(`${world().workerUrl}/api/cases/${id}`, { method })
+    expect([method, response.status, response.headers.get("allow")]).toEqual([method, 405, "GET, HEAD"])
+    expect(await response.json()).toMatchObject({ status: 405, code: "METHOD_NOT_ALLOWED" })
+    expect(response.headers.get("x-request-id")).toBeTruthy()
+  }
+  for (const [method, path, allow] of [
+    ["GET", "/api/webhooks/stripe", "POST"],
+    ["PUT", "/api/webhooks/stripe/acme", "POST"],
+    ["OPTIONS", "/api/settings", "GET, HEAD, PUT"],
+    ["DELETE", "/unsubscribe/token", "GET, HEAD, POST"],
+    ["POST", "/api/health", "GET, HEAD"],
+    ["GET", "/jobs/sweep", "POST"],
+  ] as const) {
+    const response = await fetch(`${world().workerUrl}${path}`, { method })
+    expect([path, response.status, response.headers.get("allow")]).toEqual([path, 405, allow])
   }
   expect((await caseOf(invoiceOf("cus_page06"))).status).toBe("open")
 })

@@ -82,7 +82,7 @@ describe("a job is refused to", () => {
       expect((await start("nudges", NOTHING, signature)).status).toBe(401)
     }
     expect((await api("/jobs/reminders", { method: "POST", key: "a_key_that_nobody_has" })).status).toBe(401)
-    expect((await fetch(`${world().workerUrl}/jobs/reminders`)).status).toBe(404)
+    expect((await fetch(`${world().workerUrl}/jobs/reminders`)).status).toBe(405)
   })
 })
 

@@ -15,7 +15,10 @@ import {
 
 beforeEach(async () => {
   await reset()
-  await advanceClock("PT10S") // what it remembers of the last test's switches is old
+  // An isolate hands on what it has counted every ten seconds, after an answer, and asks again for its switches. The warm
+  // delivery is that answer, so that what is counted below is what a delivery costs by itself; what all of them cost
+  // together has a test of its own.
+  await advanceClock("PT11S")
   await betweenJobs()
   // A warm isolate: it has read its switches and knows its company.
   await sendStripe(
@@ -94,4 +97,23 @@ test("a late fact that needs the whole ledger is still two round trips", async (
   await settled()
   await new Promise((resolve) => setTimeout(resolve, 300))
   expect((await stats()).postgres).toBe(2)
+})
+
+test("a hundred deliveries cost Redis a round trip every few seconds, however many they are", async () => {
+  await advanceClock("PT11S")
+  await betweenJobs()
+  await control("DELETE", "/stats")
+  const at = await worldNow()
+  for (let sent = 0; sent < 100; sent += 10) {
+    await Promise.all(
+      Array.from({ length: 10 }, () =>
+        sendStripe(invoiceEvent({ type: "invoice.paid", at, customer: fresh("cus"), invoice: fresh("in") })),
+      ),
+    )
+  }
+  await settled()
+  // One for the figures of ten seconds, one for a company's share of its limit; and the switches, which are read again
+  // every five seconds while deliveries come.
+  const seconds = Math.ceil(((await worldNow()).getTime() - at.getTime()) / 1_000)
+  expect((await stats()).redis).toBeLessThanOrEqual(Math.ceil(seconds / 10) + 1 + Math.ceil(seconds / 5) + 1)
 })

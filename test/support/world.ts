@@ -17,8 +17,15 @@ declare module "vitest" {
   }
 }
 
+let own: WorldAccess | null = null
+
 /** The running world. */
-export const world = (): WorldAccess => inject("world")
+export const world = (): WorldAccess => own ?? inject("world")
+
+/** From here on this file speaks to a world of its own (start-world.ts); null: to the one of all flows again. */
+export function enter(access: WorldAccess | null): void {
+  own = access
+}
 
 export interface MailboxMessage {
   readonly channel: string

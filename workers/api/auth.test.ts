@@ -17,7 +17,8 @@ beforeEach(() => {
 const services = (defaultCompanyId: string | null = "acme"): Services =>
   // Only what authentication touches; the rest of the services is never asked.
   ({
-    config: { access: { adminApiKey: ADMIN_KEY, defaultCompanyId } },
+    config: { access: { adminApiKey: ADMIN_KEY, defaultCompanyId }, limits: { failedAuthPer5Minutes: 10 } },
+    sharedLimit: async () => null,
     now: () => new Date(nowMs),
     db: {
       execute: async () => {

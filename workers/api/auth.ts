@@ -6,6 +6,8 @@ import type { Context, MiddlewareHandler } from "hono"
 import { findApiKey } from "../../db/queries/companies.ts"
 import { areEqual, sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
 import { AppError } from "../errors.ts"
+import { countFailedAuth, refuseGuessers } from "../limits/clients.ts"
+import { countStranger, refuseStrangers } from "../limits/strangers.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 
 export type Role = Principal["role"]
@@ -87,8 +89,21 @@ type Entry = { readonly owner: KeyOwner; readonly atMs: number }
 const knownKeys = new Map<string, Entry>()
 const strangeKeys = new Map<string, Entry>()
 
-/** Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's. */
+/**
+ * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's, and
+ * TOO_MANY_REQUESTS for a client that has shown too many keys that are none.
+ */
 export async function authenticate(services: Services, headers: Headers): Promise<Principal> {
+  refuseGuessers(services, headers)
+  try {
+    return await identify(services, headers)
+  } catch (error) {
+    if (error instanceof AppError && error.code === "UNAUTHENTICATED") await countFailedAuth(services, headers)
+    throw error
+  }
+}
+
+async function identify(services: Services, headers: Headers): Promise<Principal> {
   const { config } = services
   const key = bearerKey(headers.get("authorization"))
   if (key === null) throw new AppError("UNAUTHENTICATED", "A Bearer key is needed.", { reason: "key_missing" })
@@ -117,7 +132,9 @@ async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOw
   const nowMs = now().getTime()
   const entry = knownKeys.get(name) ?? strangeKeys.get(name)
   if (entry && nowMs >= entry.atMs && nowMs - entry.atMs < REMEMBERED_MS) return entry.owner
+  if (!knownKeys.has(name)) refuseStrangers("key", nowMs)
   const owner = await findApiKey(db, digest)
+  if (owner === null) countStranger("key", nowMs)
   knownKeys.delete(name)
   strangeKeys.delete(name)
   const keys = owner === null ? strangeKeys : knownKeys

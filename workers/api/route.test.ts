@@ -33,7 +33,11 @@ test("what changes something needs a permission that says so", () => {
 const app = new Hono<AppEnv>()
   .use(async (c, next) => {
     // No database is asked before a key was given.
-    c.set("services", { config: { access: { adminApiKey: "key", defaultCompanyId: null } } } as unknown as Services)
+    c.set("services", {
+      config: { access: { adminApiKey: "key", defaultCompanyId: null }, limits: { failedAuthPer5Minutes: 10 } },
+      sharedLimit: async () => null,
+      now: () => new Date(0),
+    } as unknown as Services)
     await next()
   })
   .route("/api", api)

@@ -2,12 +2,14 @@
 import { Hono } from "hono"
 import { matchedRoutes } from "hono/route"
 import { AppError } from "../errors.ts"
+import { admitCall } from "../limits/companies.ts"
 import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
 import { deadLetters } from "./dead-letters.ts"
 import { events } from "./events.ts"
+import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
 import { jobsApi } from "./jobs.ts"
 import { settings } from "./settings.ts"
@@ -20,12 +22,14 @@ export const api = new Hono<AppEnv>()
     const isDeclared = matchedRoutes(c).some(({ handler }) => permissionOf(handler) !== null)
     if (!isDeclared) throw new AppError("NOT_FOUND", "There is nothing here.")
     await setPrincipal(c)
+    await admitCall(c, c.get("principal").companyId)
     await next()
   })
   .route("/events", events)
   .route("/cases", cases)
   .route("/customers", customers)
   .route("/summary", summary)
+  .route("/figures", figures)
   .route("/settings", settings)
   .route("/flags", flags)
   .route("/jobs", jobsApi)

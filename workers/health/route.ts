@@ -1,10 +1,13 @@
 /** `/api/health/*` for monitors, in public: how the suite is, and nothing of anybody's. */
 import { Hono } from "hono"
+import { limitEach } from "../limits/clients.ts"
+import { healthLimit } from "../limits/limits.ts"
 import type { AppEnv } from "../services.ts"
 import { document, report } from "./check.ts"
 import { database, qstash, redis, reminders, webhooks } from "./checks.ts"
 
 export const health = new Hono<AppEnv>()
+  .use(limitEach(healthLimit))
   .get("/", (c) => report(c, [database, redis, qstash, webhooks]))
   .get("/live", (c) => document(c, "pass", {}))
   .get("/db", (c) => report(c, [database]))

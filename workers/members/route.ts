@@ -9,6 +9,8 @@ import { findCase } from "../../shared/domain/state.ts"
 import { type TokenClaims, type TokenPurpose, verifyToken } from "../../shared/tokens.ts"
 import { within } from "../../shared/within.ts"
 import { AppError } from "../errors.ts"
+import { limitEach } from "../limits/clients.ts"
+import { linksLimit } from "../limits/limits.ts"
 import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
 import { openContact } from "../pipeline/contact.ts"
 import type { AppEnv, Services } from "../services.ts"
@@ -25,6 +27,8 @@ const BODY_BYTES_MAX = 4 * 1024
 const RETRY_AFTER_SECONDS = 30
 
 export const members = new Hono<AppEnv>()
+  .use("/r/:token", limitEach(linksLimit))
+  .use("/unsubscribe/:token", limitEach(linksLimit))
   .get("/r/:token", async (c) => {
     const claims = await claimsOf(c, "link")
     if (claims instanceof Response) return claims

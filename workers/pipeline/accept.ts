@@ -47,8 +47,15 @@ export interface AcceptedDelivery {
   readonly recorded: RecordedDelivery
 }
 
-/** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company. */
-export async function acceptDelivery(services: Services, read: ReadDelivery): Promise<AcceptedDelivery> {
+/** Judges whether this company's delivery is taken in now; throws when it is not. Copies that were parked were judged when they came. */
+export type Admit = (companyId: string) => void
+
+/** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company, and what `admit` throws. */
+export async function acceptDelivery(
+  services: Services,
+  read: ReadDelivery,
+  admit: Admit = () => {},
+): Promise<AcceptedDelivery> {
   const { config, db } = services
   const { delivery, eventId, receivedAt, rawBody } = read
   const companyId = await companyOfDelivery(services, {
@@ -56,6 +63,7 @@ export async function acceptDelivery(services: Services, read: ReadDelivery): Pr
     path: read.path,
     account: delivery.account,
   })
+  admit(companyId)
   const place = {
     purpose: payloadPurpose(companyId, receivedAt),
     context: ["webhook_events", "payload", eventId, companyId],

@@ -2,7 +2,7 @@
 import type { Stream } from "../../db/queries/stream.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
 import type { Services } from "../services.ts"
-import { type AcceptedDelivery, acceptDelivery, type ReadDelivery } from "./accept.ts"
+import { type AcceptedDelivery, type Admit, acceptDelivery, type ReadDelivery } from "./accept.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
 import { advance } from "./advance.ts"
 
@@ -10,8 +10,9 @@ import { advance } from "./advance.ts"
 export async function ingest(
   services: Services,
   read: ReadDelivery,
+  admit?: Admit,
 ): Promise<AcceptedDelivery & { readonly follow: (() => Promise<void>) | null }> {
-  const accepted = await acceptDelivery(services, read)
+  const accepted = await acceptDelivery(services, read, admit)
   const { stream } = accepted.recorded
   return { ...accepted, follow: stream === null ? null : () => follow(services, accepted.companyId, stream, read) }
 }

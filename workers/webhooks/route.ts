@@ -6,7 +6,9 @@ import { Hono } from "hono"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { signingSecrets } from "../companies.ts"
 import { AppError } from "../errors.ts"
-import { type ReadDelivery, readDelivery } from "../pipeline/accept.ts"
+import { limitBad } from "../limits/clients.ts"
+import { admitDelivery } from "../limits/companies.ts"
+import { type Admit, type ReadDelivery, readDelivery } from "../pipeline/accept.ts"
 import { ingest } from "../pipeline/ingest.ts"
 import { park } from "../pipeline/park.ts"
 import type { Verified } from "../providers/provider.ts"
@@ -21,7 +23,7 @@ const RETRY_AFTER_SECONDS = 10
 
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async (c) => {
+export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", limitBad, async (c) => {
   const services = c.get("services")
   const provider = services.providers[c.req.param("provider") as ProviderName]
   const path = c.req.param("companyId") ?? null
@@ -42,7 +44,7 @@ export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", async 
   }
 
   const read = await readDelivery(services, { provider: provider.name, path, rawBody, headers, receivedAt })
-  const isDuplicate = await store(services, read, verified.value)
+  const isDuplicate = await store(services, read, verified.value, (companyId) => admitDelivery(c, companyId))
   return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
 })
 
@@ -53,11 +55,16 @@ const notNow = (reason: string): AppError =>
   })
 
 /** Postgres, else the second sink, else 503: answers whether the event was there already. */
-async function store(services: Services, read: ReadDelivery, { secretIndex, scheme }: Verified): Promise<boolean> {
+async function store(
+  services: Services,
+  read: ReadDelivery,
+  { secretIndex, scheme }: Verified,
+  admit: Admit,
+): Promise<boolean> {
   const { log, waitUntil } = services
   const fields = { provider: read.provider, eventId: read.eventId, eventType: read.delivery.type, secretIndex, scheme }
   try {
-    const { companyId, recorded, follow } = await ingest(services, read)
+    const { companyId, recorded, follow } = await ingest(services, read, admit)
     log.info("webhook_recorded", { ...fields, companyId, isNew: recorded.isNew })
     if (follow)
       waitUntil(follow().catch((error) => log.warn("advance_left_to_sweeper", { ...fields, companyId, error })))

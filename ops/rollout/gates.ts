@@ -1,0 +1,88 @@
+/** The figures that a launch must keep before it goes on. */
+import { z } from "zod"
+
+const share = z.number().min(0).max(1).nullable()
+const count = z.number().min(0)
+
+/** What `GET /api/figures` answers, as far as gates need it. */
+export const figuresSchema = z.object({
+  windowMinutes: count,
+  /** One isolate's count alone: Redis did not answer. */
+  isPartial: z.boolean().default(false),
+  requests: count,
+  errorRate: share,
+  meanResponseMs: count.nullable(),
+  processing: z.object({ received: count, processed: count, failed: count, waiting: count, success: share }),
+  delivery: z.object({ sent: count, failed: count, unknown: count, rate: share }),
+})
+export type Figures = z.output<typeof figuresSchema>
+
+export interface Gate {
+  readonly name: string
+  readonly wanted: string
+  /** As it is shown; null without data. */
+  readonly value: string | null
+  readonly isKept: boolean
+  readonly note: string | null
+}
+
+const ERROR_RATE_BELOW = 0.01
+const RESPONSE_MS_BELOW = 2_000
+const DELIVERY_ABOVE = 0.95
+/** Of fewer requests than this one error is 2 % and more: the share says little, and the table says so. */
+const REQUESTS_MIN = 50
+
+/** The gates by these figures. A figure without data keeps its gate, with a note: there is nothing to judge. */
+export function gatesOf(figures: Figures): readonly Gate[] {
+  const { requests, errorRate, meanResponseMs, processing, delivery } = figures
+  const few = requests < REQUESTS_MIN ? `only ${requests} requests in ${figures.windowMinutes} minutes` : null
+  return [
+    gate("error rate", "< 1 %", errorRate, (rate) => rate < ERROR_RATE_BELOW, percent, few, "no requests yet"),
+    gate(
+      "mean response",
+      `< ${RESPONSE_MS_BELOW} ms`,
+      meanResponseMs,
+      (ms) => ms < RESPONSE_MS_BELOW,
+      (ms) => `${ms} ms`,
+      few,
+      "no requests yet",
+    ),
+    gate(
+      "processing success",
+      "100 %",
+      processing.success,
+      (rate) => rate === 1,
+      percent,
+      failuresOf(processing.failed, "event", "failed or left lying"),
+      "no events yet",
+    ),
+    gate(
+      "delivery",
+      "> 95 %",
+      delivery.rate,
+      (rate) => rate > DELIVERY_ABOVE,
+      percent,
+      failuresOf(delivery.failed + delivery.unknown, "nudge", "failed or unknown"),
+      "no nudges yet",
+    ),
+  ]
+}
+
+function gate(
+  name: string,
+  wanted: string,
+  value: number | null,
+  isKept: (value: number) => boolean,
+  show: (value: number) => string,
+  note: string | null,
+  noteWithout: string,
+): Gate {
+  if (value === null) return { name, wanted, value: null, isKept: true, note: noteWithout }
+  return { name, wanted, value: show(value), isKept: isKept(value), note }
+}
+
+const failuresOf = (failed: number, what: string, how: string): string | null =>
+  failed === 0 ? null : `${failed} ${what}${failed === 1 ? "" : "s"} ${how}`
+
+/** Never rounded up to a share that would keep a gate which this one does not. */
+const percent = (value: number): string => `${Math.floor(value * 10_000) / 100} %`

@@ -1,0 +1,171 @@
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import type { Figures } from "./gates.ts"
+import { FLAG_NAMES, type Flag, type Flags, goalOf, PHASES, type Phase, phaseOf } from "./phases.ts"
+import { inSafeOrder, planStep } from "./plan.ts"
+
+const ON: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
+const OFF: Flag = { enabled: false, percentage: 0, allow: [], deny: [] }
+const FULL: Flags = {
+  WEBHOOK_PROCESSING_ENABLED: ON,
+  SCHEDULER_ENABLED: ON,
+  NOTIFICATIONS_ENABLED: ON,
+  ROLLBACK_MODE: OFF,
+}
+const of = (phase: Phase, companies: readonly string[] = []): Flags => goalOf(phase, FULL, companies)
+const CUSTOM: Flags = { ...FULL, SCHEDULER_ENABLED: { ...ON, percentage: 50 } }
+
+const GOOD: Figures = {
+  windowMinutes: 15,
+  isPartial: false,
+  requests: 1_000,
+  errorRate: 0.001,
+  meanResponseMs: 40,
+  processing: { received: 100, processed: 100, failed: 0, waiting: 0, success: 1 },
+  delivery: { sent: 40, failed: 0, unknown: 0, rate: 1 },
+}
+const BAD: Figures = { ...GOOD, errorRate: 0.02, delivery: { sent: 1, failed: 1, unknown: 0, rate: 0.5 } }
+
+const names = (target: Phase, flags: Flags, companies: readonly string[] = []) =>
+  planStep(target, flags, GOOD, companies).changes.map(({ name }) => name)
+
+describe("which step is allowed", () => {
+  const starts = { ...Object.fromEntries(PHASES.map((phase) => [phase, of(phase)])), custom: CUSTOM }
+  const allowed: Readonly<Record<Phase, readonly string[]>> = {
+    "dark-launch": ["dark-launch", "limited", "full", "rollback", "custom"],
+    limited: ["dark-launch", "limited"],
+    full: ["limited", "full"],
+    rollback: ["dark-launch", "limited", "full", "rollback", "custom"],
+  }
+  test.each(PHASES.flatMap((target) => Object.entries(starts).map(([from, flags]) => [from, target, flags] as const)))(
+    "from %s to %s",
+    (from, target, flags) => {
+      const { refused, changes } = planStep(target, flags, GOOD)
+      const isAllowed = allowed[target].includes(from)
+      expect(refused.length === 0).toBe(isAllowed)
+      expect(changes.length > 0).toBe(isAllowed && from !== target)
+      if (!isAllowed) expect(refused[0]).toContain(from)
+    },
+  )
+})
+
+describe("gates", () => {
+  test("stand before limited and full, and name each figure that fails", () => {
+    for (const [target, from] of [
+      ["limited", "dark-launch"],
+      ["full", "limited"],
+    ] as const) {
+      expect(planStep(target, of(from), BAD)).toMatchObject({
+        changes: [],
+        refused: ["error rate is 2 %, wanted < 1 %", "delivery is 50 %, wanted > 95 %"],
+      })
+    }
+  })
+
+  test("are not passed by figures that nobody has, or of one isolate alone", () => {
+    expect(planStep("full", of("limited"), null).refused).toHaveLength(1)
+    expect(planStep("full", of("limited"), { ...GOOD, isPartial: true }).refused).toHaveLength(1)
+  })
+
+  test("do not stand before what lets less through", () => {
+    for (const figures of [BAD, null]) {
+      expect(planStep("dark-launch", FULL, figures).refused).toEqual([])
+      expect(planStep("rollback", FULL, figures).refused).toEqual([])
+    }
+  })
+})
+
+describe("companies", () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => `company_${index}`)
+
+  test("ten are allowed, in both flags; eleven are refused", () => {
+    const { changes, refused } = planStep("limited", of("dark-launch"), GOOD, many(10))
+    expect(refused).toEqual([])
+    expect(changes.map(({ name, to }) => [name, to.percentage, to.allow])).toEqual([
+      ["SCHEDULER_ENABLED", 20, many(10)],
+      ["NOTIFICATIONS_ENABLED", 10, many(10)],
+    ])
+    expect(planStep("limited", of("dark-launch"), GOOD, many(11))).toMatchObject({
+      changes: [],
+      refused: ["11 companies are named; at most 10 may be"],
+    })
+  })
+
+  test("of other names, or for another phase, are refused", () => {
+    expect(planStep("limited", of("dark-launch"), GOOD, ["a b"]).refused).toEqual(['"a b" is not the id of a company'])
+    expect(planStep("full", of("limited"), GOOD, ["a"]).refused).toHaveLength(1)
+  })
+
+  test("others than those of a limited launch need a new one", () => {
+    expect(planStep("limited", of("limited", ["a"]), GOOD, ["a"])).toMatchObject({ changes: [], refused: [] })
+    expect(planStep("limited", of("limited", ["a"]), GOOD, ["b"]).refused[0]).toContain("limited with other companies")
+  })
+})
+
+describe("the order of changes", () => {
+  test("is brakes first, and the strongest brake first", () => {
+    expect(names("rollback", FULL)).toEqual(["ROLLBACK_MODE", "NOTIFICATIONS_ENABLED", "SCHEDULER_ENABLED"])
+    expect(names("dark-launch", FULL)).toEqual(["NOTIFICATIONS_ENABLED", "SCHEDULER_ENABLED"])
+  })
+
+  test("takes the strongest brake off last", () => {
+    const held = { ...of("rollback"), WEBHOOK_PROCESSING_ENABLED: OFF }
+    expect(names("dark-launch", held)).toEqual(["WEBHOOK_PROCESSING_ENABLED", "ROLLBACK_MODE"])
+    expect(names("full", of("limited", ["a"]))).toEqual(["SCHEDULER_ENABLED", "NOTIFICATIONS_ENABLED"])
+  })
+
+  const COMPANIES = ["a", "b", "c"]
+  const flag = fc.record({
+    enabled: fc.boolean(),
+    percentage: fc.constantFrom(0, 10, 20, 50, 100),
+    allow: fc.subarray(COMPANIES),
+    deny: fc.subarray(COMPANIES),
+  })
+  const flags: fc.Arbitrary<Flags> = fc.record({
+    WEBHOOK_PROCESSING_ENABLED: flag,
+    SCHEDULER_ENABLED: flag,
+    NOTIFICATIONS_ENABLED: flag,
+    ROLLBACK_MODE: flag,
+  })
+  const isOnFor = ({ enabled, percentage, allow, deny }: Flag, company: string, bucket: number): boolean =>
+    enabled && !deny.includes(company) && (allow.includes(company) || bucket < percentage)
+
+  /** Every effect that some company would see. */
+  function effects(now: Flags): ReadonlySet<string> {
+    const seen = new Set<string>()
+    for (const company of [...COMPANIES, "anybody"]) {
+      for (const bucket of [0, 15, 30, 75]) {
+        const is = (name: keyof Flags) => isOnFor(now[name], company, bucket)
+        if (is("WEBHOOK_PROCESSING_ENABLED")) seen.add(`process ${company} ${bucket}`)
+        if (is("ROLLBACK_MODE")) continue
+        if (is("SCHEDULER_ENABLED")) seen.add(`schedule ${company} ${bucket}`)
+        if (is("NOTIFICATIONS_ENABLED")) seen.add(`send ${company} ${bucket}`)
+      }
+    }
+    return seen
+  }
+
+  test("never lets anything through that neither start nor goal lets through, and ends at the goal", () => {
+    fc.assert(
+      fc.property(flags, fc.constantFrom(...PHASES), fc.subarray(COMPANIES), (start, phase, companies) => {
+        // Only steps that the plan allows; to limited and full those lead from the phase before.
+        const from =
+          phase === "limited"
+            ? goalOf("dark-launch", start, [])
+            : phase === "full"
+              ? goalOf("limited", start, companies)
+              : start
+        const goal = goalOf(phase, from, companies)
+        const allowed = new Set([...effects(from), ...effects(goal)])
+        let now = from
+        for (const { name, to } of inSafeOrder(from, goal)) {
+          now = { ...now, [name]: to }
+          expect([...effects(now)].filter((effect) => !allowed.has(effect))).toEqual([])
+        }
+        for (const name of FLAG_NAMES) expect(effects({ ...now, [name]: goal[name] })).toEqual(effects(goal))
+        expect(phaseOf(now)).toEqual({ phase })
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})

@@ -1,0 +1,111 @@
+/** What a step of a launch comes to: changes in an order that is safe at every point, or a refusal with its reasons. */
+
+import { type Figures, type Gate, gatesOf } from "./gates.ts"
+import {
+  COMPANIES_MAX,
+  FLAG_NAMES,
+  type Flag,
+  type FlagName,
+  type Flags,
+  goalOf,
+  isSameSet,
+  type Phase,
+  phaseOf,
+} from "./phases.ts"
+
+export interface Change {
+  readonly name: FlagName
+  readonly to: Flag
+}
+
+export interface Plan {
+  readonly gates: readonly Gate[]
+  /** Empty together with no reasons: it is so already. */
+  readonly changes: readonly Change[]
+  /** Why nothing is changed; empty when nothing stands against it. */
+  readonly refused: readonly string[]
+}
+
+/** A phase with gates may be entered only from the one before it. */
+const COMES_FROM: Readonly<Partial<Record<Phase, Phase>>> = { limited: "dark-launch", full: "limited" }
+
+const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
+
+/** Plans the step to `target`. Without figures (null) no gate can be judged, and none is passed. */
+export function planStep(
+  target: Phase,
+  flags: Flags,
+  figures: Figures | null,
+  companies: readonly string[] = [],
+): Plan {
+  const gates = figures === null ? [] : gatesOf(figures)
+  const goal = goalOf(target, flags, companies)
+  const isThere = phaseOf(flags).phase === target
+  const wrongCompanies = companiesFault(target, companies)
+  if (wrongCompanies.length > 0) return { gates, changes: [], refused: wrongCompanies }
+  if (isThere && (target !== "limited" || isSameSet(flags.NOTIFICATIONS_ENABLED.allow, companies))) {
+    return { gates, changes: [], refused: [] }
+  }
+  const refused = [...skipFault(target, flags), ...(COMES_FROM[target] ? gateFaults(figures, gates) : [])]
+  return { gates, changes: refused.length > 0 ? [] : inSafeOrder(flags, goal), refused }
+}
+
+function companiesFault(target: Phase, companies: readonly string[]): readonly string[] {
+  if (target !== "limited") return companies.length === 0 ? [] : ["companies are named for limited only"]
+  const strange = companies.filter((id) => !COMPANY_ID.test(id))
+  return [
+    ...(companies.length > COMPANIES_MAX
+      ? [`${companies.length} companies are named; at most ${COMPANIES_MAX} may be`]
+      : []),
+    ...strange.map((id) => `${JSON.stringify(id)} is not the id of a company`),
+  ]
+}
+
+function skipFault(target: Phase, flags: Flags): readonly string[] {
+  const before = COMES_FROM[target]
+  const { phase } = phaseOf(flags)
+  if (before === undefined || phase === before) return []
+  const now = phase === target ? `${target} with other companies` : phase
+  return [`${target} follows ${before} only; the deployment is in ${now}`]
+}
+
+function gateFaults(figures: Figures | null, gates: readonly Gate[]): readonly string[] {
+  if (figures === null) return ["the figures cannot be read, so no gate can be judged"]
+  if (figures.isPartial) return ["the figures are of one isolate alone (Redis is away), so no gate can be judged"]
+  return gates.filter(({ isKept }) => !isKept).map(({ name, value, wanted }) => `${name} is ${value}, wanted ${wanted}`)
+}
+
+/** What stops more comes first, what lets more through last; within both, the strongest brake first on and last off. */
+const BRAKES: readonly FlagName[] = [
+  "ROLLBACK_MODE",
+  "NOTIFICATIONS_ENABLED",
+  "SCHEDULER_ENABLED",
+  "WEBHOOK_PROCESSING_ENABLED",
+]
+
+/**
+ * The changes from one set of flags to another, so that at no point more is let through than before or after all of them:
+ * first all that let less through, then all that let more.
+ */
+export function inSafeOrder(from: Flags, to: Flags): readonly Change[] {
+  const changed = FLAG_NAMES.filter((name) => !isSame(from[name], to[name]))
+  const loosens = (name: FlagName): boolean =>
+    name === "ROLLBACK_MODE" ? isWider(from[name], to[name]) : isWider(to[name], from[name])
+  const tight = BRAKES.filter((name) => changed.includes(name) && !loosens(name))
+  const loose = BRAKES.toReversed().filter((name) => changed.includes(name) && loosens(name))
+  return [...tight, ...loose].map((name) => ({ name, to: to[name] }))
+}
+
+/** Whether `a` may be on for somebody for whom `b` is not. */
+function isWider(a: Flag, b: Flag): boolean {
+  if (!a.enabled || (a.percentage === 0 && a.allow.length === 0)) return false
+  if (!b.enabled) return true
+  return (
+    a.percentage > b.percentage ||
+    (b.percentage < 100 && a.allow.some((id) => !b.allow.includes(id))) ||
+    b.deny.some((id) => !a.deny.includes(id))
+  )
+}
+
+const isSame = (a: Flag, b: Flag): boolean =>
+  a.enabled === b.enabled && a.percentage === b.percentage && isSameSet(a.allow, b.allow) && isSameSet(a.deny, b.deny)

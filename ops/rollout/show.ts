@@ -1,0 +1,62 @@
+/** A launch as a person reads it. */
+import type { Figures, Gate } from "./gates.ts"
+import { FLAG_NAMES, type Flag, type Flags, type Found } from "./phases.ts"
+
+/** The phase in words; of a mixture, how it differs from the phase that it is nearest to. */
+export function phaseText(found: Found, flags: Flags): string {
+  if (found.phase !== "custom") return `Phase: ${found.phase}`
+  const lines = found.differences.map(
+    ({ name, expected }) => `  ${name} is ${flagText(flags[name])}; ${found.nearest} has it ${expected}`,
+  )
+  return [`Phase: custom (nearest: ${found.nearest})`, ...lines].join("\n")
+}
+
+/** The flags, one a line. */
+export const flagsText = (flags: Flags): string => table(FLAG_NAMES.map((name) => [`  ${name}`, flagText(flags[name])]))
+
+/** A flag in words. */
+export function flagText({ enabled, percentage, allow, deny }: Flag): string {
+  if (!enabled) return "off"
+  const lists = [allow.length > 0 ? `and ${allow.join(", ")}` : "", deny.length > 0 ? `without ${deny.join(", ")}` : ""]
+  return ["on for", `${percentage} %`, ...lists].filter((part) => part !== "").join(" ")
+}
+
+/** The figures and how they keep the gates. */
+export function gatesText(figures: Figures, gates: readonly Gate[]): string {
+  const { windowMinutes, requests, processing, delivery } = figures
+  const rows = gates.map(({ name, wanted, value, isKept, note }) => [
+    `  ${isKept ? "✔" : "✘"} ${name}`,
+    value ?? "no data",
+    `wanted ${wanted}`,
+    note === null ? "" : `(${note})`,
+  ])
+  return [
+    `Figures of the last ${windowMinutes} minutes${figures.isPartial ? ", of one isolate alone: Redis is away" : ""}`,
+    table([
+      ["  requests", String(requests)],
+      [
+        "  events",
+        `${processing.received} received, ${processing.processed} processed, ${processing.failed} failed, ${processing.waiting} waiting`,
+      ],
+      ["  nudges", `${delivery.sent} sent, ${delivery.failed} failed, ${delivery.unknown} unknown`],
+    ]),
+    table(rows),
+  ].join("\n")
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<number[]>(
+    (all, row) => row.map((cell, index) => Math.max(all[index] ?? 0, [...cell].length)),
+    [],
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, index) => pad(cell, widths[index] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n")
+}
+
+const pad = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - [...text].length))

@@ -1,0 +1,45 @@
+/** `/api/figures`: how the whole deployment does in these minutes, for operators and for the gates of a launch. */
+import { Hono } from "hono"
+import { z } from "zod"
+import { type LiveFigures, liveFigures } from "../../db/queries/figures.ts"
+import { type Counts, shareOf, summarizeRequests } from "../../shared/figures.ts"
+import { readCounts, windowOf } from "../figures/requests.ts"
+import type { AppEnv } from "../services.ts"
+import { permit } from "./auth.ts"
+import { readQuery } from "./request.ts"
+
+const MINUTE_MS = 60_000
+const MINUTES_DEFAULT = 15
+/** Requests are kept for two hours, and Postgres counts the events of a window one by one. */
+const MINUTES_MAX = 60
+
+const query = z.strictObject({
+  minutes: z
+    .string()
+    .regex(/^[1-9]\d?$/, `expected a whole number from 1 to ${MINUTES_MAX}`)
+    .transform(Number)
+    .pipe(z.number().max(MINUTES_MAX, `expected at most ${MINUTES_MAX}`))
+    .default(MINUTES_DEFAULT),
+})
+
+export const figures = new Hono<AppEnv>().get("/", permit("figures:read"), async (c) => {
+  const { minutes } = readQuery(c, query)
+  const services = c.get("services")
+  const now = services.now()
+  const { from, to } = windowOf(now, minutes)
+  const [{ counts, isPartial }, live] = await Promise.all([
+    readCounts(services, from, to),
+    liveFigures(services.db, new Date(from * MINUTE_MS), now),
+  ])
+  return c.json({ windowMinutes: minutes, isPartial, ...summarize(counts, live) })
+})
+
+/** The figures of a window. A share of nothing is null: neither good nor bad. */
+export function summarize(counts: Counts, { processing, delivery }: LiveFigures) {
+  const { processed, failed } = processing
+  return {
+    ...summarizeRequests(counts),
+    processing: { ...processing, success: shareOf(processed, processed + failed) },
+    delivery: { ...delivery, rate: shareOf(delivery.sent, delivery.sent + delivery.failed + delivery.unknown) },
+  }
+}
