@@ -14,6 +14,9 @@ import { pushChannel } from "./channels/push.ts"
 import { slackChannel } from "./channels/slack.ts"
 import { smsChannel } from "./channels/sms.ts"
 import { clockOffsetMs } from "./clock.ts"
+import { type Budget, createBudget } from "./outbound/budget.ts"
+import { type Breakers, makeOutbound, type Outbound } from "./outbound/client.ts"
+import { publishView } from "./outbound/view.ts"
 import type { Provider } from "./providers/provider.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
@@ -29,6 +32,10 @@ export interface Services {
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
   readonly channels: Readonly<Record<ChannelName, Channel>>
+  /** The one way to other sides, and what is known of them. */
+  readonly outbound: Outbound
+  /** How many calls to the outside this invocation may still make. */
+  readonly budget: Budget
   readonly log: Logger
   readonly now: () => Date
   /** A fresh random id, for leases and runs; never for anything that must come out the same twice. */
@@ -60,18 +67,27 @@ export async function makeServices(
   requestId: string,
 ): Promise<Services> {
   const config = configOf(env)
-  const offsetMs = await clockOffsetMs(config)
+  const budget = createBudget(config.subrequestsMax)
+  const { spend } = budget
+  const offsetMs = await clockOffsetMs(config, spend)
   const now = () => new Date(Date.now() + offsetMs)
   const log = createLogger({ now, fields: { requestId } })
   // Most requests never ask Redis, and making the client is a good part of what a refused delivery costs.
   let client: ReturnType<typeof makeRedis> | null = null
   const redis = () => {
-    client ??= makeRedis(config.redis)
+    client ??= makeRedis(config.redis, spend)
     return client
   }
+  const outbound = makeOutbound({
+    ...{ breakers, budget, log, now, waitUntil },
+    random: () => Math.random(),
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    publish: (target, view) => publishView(redis(), target, view),
+    send: (input, init) => fetch(input, init),
+  })
   return {
     config,
-    db: makeDb(config.database),
+    db: makeDb({ ...config.database, spend }),
     get redis() {
       return redis()
     },
@@ -80,12 +96,18 @@ export async function makeServices(
       const sources = { memory: switchMemory, defaults: config.switchDefaults, read, now, waitUntil }
       return (await readSwitches(sources, isFreshNeeded)).switches
     },
-    qstash: qstashPublisher(config.qstash),
+    qstash: qstashPublisher({
+      ...config.qstash,
+      fetch: outbound.fetchFor("qstash"),
+      fetchPastBreaker: outbound.fetchFor("qstash", { isPastBreaker: true }),
+    }),
     providers: {
-      stripe: stripeProvider(config.providers.stripe),
-      whop: whopProvider(config.providers.whop),
+      stripe: stripeProvider({ ...config.providers.stripe, fetch: outbound.fetchFor("stripe-api") }),
+      whop: whopProvider({ ...config.providers.whop, fetch: outbound.fetchFor("whop-api") }),
     },
-    channels: makeChannels(config),
+    channels: makeChannels(config, outbound),
+    outbound,
+    budget,
     log,
     now,
     newId: () => crypto.randomUUID(),
@@ -93,12 +115,13 @@ export async function makeServices(
   }
 }
 
-const makeChannels = ({ channels, providers, environment }: Config): Services["channels"] => ({
-  email: emailChannel(channels.sendgrid),
-  sms: smsChannel(channels.twilio),
-  push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId }),
-  dm: dmChannel({ ...providers.whop, companyId: channels.whop.companyId }),
+const makeChannels = ({ channels, providers, environment }: Config, { fetchFor }: Outbound): Services["channels"] => ({
+  email: emailChannel({ ...channels.sendgrid, fetch: fetchFor("email") }),
+  sms: smsChannel({ ...channels.twilio, fetch: fetchFor("sms") }),
+  push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId, fetch: fetchFor("push") }),
+  dm: dmChannel({ ...providers.whop, companyId: channels.whop.companyId, fetch: fetchFor("dm") }),
   slack: slackChannel({
+    fetch: fetchFor("slack"),
     webhookUrl: channels.slack.webhookUrl,
     apiUrl:
       environment === "local" && channels.slack.webhookUrl ? new URL(channels.slack.webhookUrl).origin : SLACK_URL,
@@ -110,6 +133,9 @@ const SLACK_URL = "https://hooks.slack.com"
 
 /** What the isolate remembers of the switches, so that a webhook need not wait for Redis. */
 const switchMemory = newSwitchMemory()
+
+/** What the isolate remembers of other sides, so that nobody waits for one that is down. */
+const breakers: Breakers = new Map()
 
 /** The environment of an isolate never changes, so it is parsed once. */
 const parsed = new WeakMap<Env, Config>()

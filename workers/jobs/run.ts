@@ -1,5 +1,6 @@
 /** Runs a job and leaves a trace: a log line always, and a row for those that run by the clock. */
 import { recordJobRun } from "../../db/queries/jobs.ts"
+import { RUN_NOTE_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"
 import type { AnyJob, JobResult } from "./job.ts"
 import { isScheduled } from "./schedules.ts"
@@ -11,6 +12,7 @@ export type JobSource = "qstash" | "cron" | "operator"
 export async function runJob(job: AnyJob, payload: unknown, services: Services, source: JobSource): Promise<JobResult> {
   const { log } = services
   const startedAt = services.now()
+  const forNote = isScheduled(job.name) ? services.budget.hold(RUN_NOTE_COST) : null
   try {
     const result = await job.start(payload, services)
     const outcome = result.kind === "done" ? result.word : result.reason
@@ -28,6 +30,8 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
     log.error("job_failed", { job: job.name, source, error })
     await note(services, job, source, startedAt, "failed", {}).catch(() => undefined)
     throw error
+  } finally {
+    forNote?.release()
   }
 }
 

@@ -5,6 +5,7 @@
 import { z } from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
+import { DEAD_PAGE_COST, EVENT_COST, NUDGE_COST, OBJECT_COST, PARKED_COST } from "../outbound/costs.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
@@ -31,6 +32,9 @@ const LEASE_MS = 120_000
 /** A link usually follows within seconds; the provider is asked when it has not come after this, and not again sooner. */
 const ASK_AFTER_MS = 10 * 60_000
 
+/** Room for calls that a backlog leaves to what comes after it: a page of the dead, and claiming and sending a nudge. */
+const LEFT_FOR_OTHERS = DEAD_PAGE_COST + 1 + NUDGE_COST
+
 /** Months for which partitions are made ahead. */
 const MONTHS_AHEAD = 2
 
@@ -39,7 +43,7 @@ export const sweep = defineJob({
   payload: z.object({}),
   async run(_, services) {
     const switches = await services.switches({ isFreshNeeded: true })
-    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, failed: 0 }
+    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, failed: 0, cutShort: 0 }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
       try {
@@ -49,26 +53,41 @@ export const sweep = defineJob({
         services.log.warn("sweep_part_failed", { job: "sweep", reason: name, error })
       }
     }
-    await part("parked", () => drainParked(services))
-    if (switches.WEBHOOK_PROCESSING_ENABLED) await part("events", () => finishEvents(services))
-    await part("redriven", () => redriveDead(services))
-    if (switches.SCHEDULER_ENABLED && switches.NOTIFICATIONS_ENABLED && !switches.ROLLBACK_MODE) {
-      await part("nudges", () => sendOverdue(services))
+    const isEnough: IsEnough = (cost) => {
+      if (services.budget.hasRoomFor(cost)) return true
+      counts.cutShort = 1
+      return false
     }
-    await part("resolved", () => askForCustomers(services))
+    const forOthers = services.budget.hold(LEFT_FOR_OTHERS)
+    await part("parked", () => drainParked(services, isEnough))
+    if (switches.WEBHOOK_PROCESSING_ENABLED) await part("events", () => finishEvents(services, isEnough))
+    forOthers?.release()
+    await part("redriven", () => redriveDead(services, isEnough))
+    if (switches.SCHEDULER_ENABLED && switches.NOTIFICATIONS_ENABLED && !switches.ROLLBACK_MODE) {
+      await part("nudges", () => sendOverdue(services, isEnough))
+    }
+    await part("resolved", () => askForCustomers(services, isEnough))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
+    }
+    // What the others left is for the backlog.
+    if (counts.cutShort === 1 && switches.WEBHOOK_PROCESSING_ENABLED) {
+      await part("events", () => finishEvents(services, isEnough))
     }
     return done("swept", counts)
   },
 })
 
+/** Whether the invocation has room for one more unit of this cost; noted when it has not. */
+type IsEnough = (cost: number) => boolean
+
 /** Deliveries that wait in Redis, in the order in which they came. Each is removed only after it is stored. */
-async function drainParked(services: Services): Promise<number> {
+async function drainParked(services: Services, isEnough: IsEnough): Promise<number> {
   const waiting = await parkedInRedis(services, PARKED_MAX)
   let drained = 0
   let failures = 0
   for (const entry of waiting) {
+    if (!isEnough(PARKED_COST)) break
     try {
       const result = await bringBack(services, entry.sealed)
       const refused = result.kind === "give_up" ? result.reason : null
@@ -85,13 +104,15 @@ async function drainParked(services: Services): Promise<number> {
 }
 
 /** Events that were recorded and then left: their worker was lost, or beaten too often. */
-async function finishEvents(services: Services): Promise<number> {
+async function finishEvents(services: Services, isEnough: IsEnough): Promise<number> {
   const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
   for (;;) {
+    if (!isEnough(1 + EVENT_COST)) return finished
     const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX)
     let progress = 0
     for (const { companyId, id } of left) {
+      if (!isEnough(EVENT_COST)) return finished + progress
       if ((await reprocess(services, companyId, id)).isFinished) progress += 1
     }
     finished += progress
@@ -100,21 +121,23 @@ async function finishEvents(services: Services): Promise<number> {
 }
 
 /** Nudges that are due since longer than QStash should take. */
-async function sendOverdue(services: Services): Promise<number> {
+async function sendOverdue(services: Services, isEnough: IsEnough): Promise<number> {
+  if (!isEnough(1 + NUDGE_COST)) return 0
   const now = services.now()
   const lease = { owner: services.newId(), until: new Date(now.getTime() + LEASE_MS) }
   const dueBefore = new Date(now.getTime() - OVERDUE_MS)
   const claimed = await claimDueNudges(services.db, { now, dueBefore, lease, limit: NUDGES_MAX })
-  await sendAll(services, claimed, lease.owner)
-  return claimed.length
+  const { no_room: unsent = 0 } = await sendAll(services, claimed, lease.owner)
+  return claimed.length - unsent
 }
 
 /** QStash gives up after its last retry; an outage that outlasts it must not be the end. */
-async function redriveDead({ config, qstash }: Services): Promise<number> {
+async function redriveDead({ config, qstash }: Services, isEnough: IsEnough): Promise<number> {
   const ours = new Set([`${config.appUrl}/jobs/ingest`, `${config.appUrl}/jobs/nudges`])
   let redriven = 0
   let cursor: string | null = null
   for (let pages = 0; pages < DEAD_PAGES_MAX; pages++) {
+    if (!isEnough(DEAD_PAGE_COST)) break
     const page = await qstash.listDead({ limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
     // 489 is our own "never again"; a person may still look at those.
     const worthwhile = page.messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
@@ -127,11 +150,13 @@ async function redriveDead({ config, qstash }: Services): Promise<number> {
 }
 
 /** Asks the provider whose object a waiting fact is about. */
-async function askForCustomers(services: Services): Promise<number> {
+async function askForCustomers(services: Services, isEnough: IsEnough): Promise<number> {
+  if (!isEnough(1)) return 0
   const before = new Date(services.now().getTime() - ASK_AFTER_MS)
   const waiting = await waitingObjects(services.db, before, OBJECTS_MAX)
   let resolved = 0
   for (const object of waiting) {
+    if (!isEnough(OBJECT_COST)) break
     if (await resolveObject(services, object)) resolved += 1
   }
   return resolved

@@ -4,6 +4,7 @@
  * publish a deduplication id, and no error carries a body.
  */
 import { z } from "zod"
+import { notSentOf } from "../outbound/not-sent.ts"
 
 /** A call to QStash did not work. `retry`: the same call, with the same deduplication id, may work later. */
 export class QstashError extends Error {
@@ -40,6 +41,8 @@ export interface Publication {
   readonly timeoutMs?: number
   /** How long QStash waits for our answer to a delivery. */
   readonly deliveryTimeoutSeconds?: number
+  /** Nobody else would take it: QStash is asked even while it is being left alone. */
+  readonly isLastResort?: boolean
 }
 
 /** A message that QStash gave up. */
@@ -55,8 +58,11 @@ export interface DeadMessage {
 /** What the suite asks of QStash. All calls throw `QstashError`. */
 export interface QstashPublisher {
   publish(publication: Publication): Promise<{ readonly messageId: string; readonly isDuplicate: boolean }>
-  /** A page of what was given up, newest first; `cursor` of one page is asked for the next. */
-  listDead(page?: { readonly cursor?: string; readonly limit?: number }): Promise<{
+  /**
+   * A page of what was given up, newest first; `cursor` of one page is asked for the next. `isPastBreaker`: QStash is
+   * asked even while it is being left alone.
+   */
+  listDead(page?: { readonly cursor?: string; readonly limit?: number; readonly isPastBreaker?: boolean }): Promise<{
     readonly messages: readonly DeadMessage[]
     readonly cursor: string | null
   }>
@@ -92,22 +98,26 @@ const deadPage = z.object({
   ),
 })
 
-/** A publisher for one account. `fetch` is for tests. */
+type QstashFetch = (input: string, init: RequestInit) => Promise<Response>
+
+/** A publisher for one account. The ways out are the platform's own unless told otherwise. */
 export function qstashPublisher({
   url,
   token,
   retriesMax,
   fetch: send = (input, init) => fetch(input, init),
+  fetchPastBreaker = send,
 }: {
   readonly url: string
   readonly token: string
   readonly retriesMax: number
-  readonly fetch?: (input: string, init: RequestInit) => Promise<Response>
+  readonly fetch?: QstashFetch
+  readonly fetchPastBreaker?: QstashFetch
 }): QstashPublisher {
   async function call(method: string, path: string, options: CallOptions = {}): Promise<unknown> {
-    const { headers = {}, body, timeoutMs = CALL_TIMEOUT_MS } = options
+    const { headers = {}, body, timeoutMs = CALL_TIMEOUT_MS, isPastBreaker = false } = options
     try {
-      const response = await send(`${url}${path}`, {
+      const response = await (isPastBreaker ? fetchPastBreaker : send)(`${url}${path}`, {
         method,
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -120,6 +130,8 @@ export function qstashPublisher({
       return readJson(await response.text())
     } catch (error) {
       if (error instanceof QstashError) throw error
+      const notSent = notSentOf(error)
+      if (notSent !== null) throw new QstashError({ retry: true, status: null, reason: notSent.reason })
       const isTimeout = error instanceof Error && error.name === "TimeoutError"
       throw new QstashError({ retry: true, status: null, reason: isTimeout ? "timeout" : "unreachable" })
     }
@@ -133,14 +145,15 @@ export function qstashPublisher({
         headers: { ...publicationHeaders(publication), ...retriesHeader(publication.retries) },
         body: publication.body,
         ...(publication.timeoutMs === undefined ? {} : { timeoutMs: publication.timeoutMs }),
+        isPastBreaker: publication.isLastResort ?? false,
       })
       const { messageId, deduplicated = false } = understood(published, answer)
       return { messageId, isDuplicate: deduplicated }
     },
 
-    async listDead({ cursor, limit = DEAD_PAGE_MAX } = {}) {
+    async listDead({ cursor, limit = DEAD_PAGE_MAX, isPastBreaker = false } = {}) {
       const query = new URLSearchParams({ count: String(Math.min(limit, DEAD_PAGE_MAX)), ...(cursor && { cursor }) })
-      const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`))
+      const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`, { isPastBreaker }))
       return {
         cursor: page.cursor || null,
         messages: page.messages.map(({ responseStatus, createdAt, ...message }) => ({
@@ -177,6 +190,7 @@ interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
   readonly timeoutMs?: number
+  readonly isPastBreaker?: boolean
 }
 
 function publicationHeaders(publication: Publication): Record<string, string> {
