@@ -19,8 +19,15 @@ export interface Outcome {
   readonly calls: number
 }
 
-/** Runs one request in a process of its own, with everything that goes on after the answer, and kills it if told so. */
-export async function inProcess(request: Request, kill: Kill | null): Promise<Outcome> {
+/**
+ * Runs one request in a process of its own, with everything that goes on after the answer, and kills it if told so. `vars`
+ * stand over those of the world.
+ */
+export async function inProcess(
+  request: Request,
+  kill: Kill | null,
+  vars: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   const real = globalThis.fetch
   let calls = 0
   let isDead = false
@@ -47,7 +54,7 @@ export async function inProcess(request: Request, kill: Kill | null): Promise<Ou
     props: {},
   }
   try {
-    const response = await app.fetch(request, { ...world().vars }, context)
+    const response = await app.fetch(request, { ...world().vars, ...vars }, context)
     for (let done = 0; done < afterwards.length; done++) await afterwards[done]
     return { status: isDead ? "killed" : response.status, calls }
   } finally {

@@ -27,8 +27,8 @@ export type Breakers = Map<Target, BreakerState>
 
 export interface Outbound {
   /**
-   * A `fetch` for this target. `isPastBreaker` neither asks the breaker nor tells it anything: for who must know how the
-   * other side is at this moment, and for a last resort.
+   * A `fetch` for this target. `isPastBreaker` neither asks the breaker nor tells it anything, and tries once: for who must
+   * know how the other side is at this moment, and for a last resort.
    */
   fetchFor(target: Target, options?: { readonly isPastBreaker?: boolean }): OutboundFetch
   /** What this isolate knows of a target. */
@@ -103,7 +103,7 @@ class Call {
 
       const elapsedMs = now().getTime() - startedMs
       const waitMs = waitBeforeRetryMs(this.#policy, asked, outcome, { tries, elapsedMs, random: random() })
-      if (waitMs !== null && !this.#isGivenUp() && budget.hasRoomFor(1)) {
+      if (waitMs !== null && !this.#isPastBreaker && !this.#isGivenUp() && budget.hasRoomFor(1)) {
         await pause(waitMs)
         const again = this.#isGivenUp() ? null : this.#beginAgain()
         if (again !== null) {
