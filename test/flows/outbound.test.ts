@@ -47,11 +47,8 @@ async function integration(target: string) {
   return { all: body.status, ...body.checks[`${target}:breaker`]?.[0] }
 }
 
-/** How often the Worker went to a side in vain, and how often it was answered. */
-const askedOf = async (target: string) => {
-  const counts = await stats()
-  return { inVain: counts[`${target}-turned-away`] ?? 0, answered: counts[target] ?? 0 }
-}
+/** How often the Worker went to a side in vain. */
+const askedInVain = async (target: string): Promise<number> => (await stats())[`${target}-turned-away`] ?? 0
 
 /** What was remembered a moment ago is old, also by a clock that a test before this one had moved. */
 const REMEMBERED = "PT2M"
@@ -71,7 +68,7 @@ test("a storm of errors from the e-mail API: it is left alone, monitors know, an
     return row?.tried === String(MEMBERS)
   })
   // Four chunks of one company go out at a time, so a few more are under way when the fifth failure comes in.
-  const { inVain: asked } = await askedOf("email")
+  const asked = await askedInVain("email")
   expect(asked).toBeGreaterThanOrEqual(STREAK_MAX)
   expect(asked).toBeLessThanOrEqual(STREAK_MAX + 3)
   expect(await sql("select reason, count(*)::int as nudges from nudges where step = 0 group by 1 order by 1")).toEqual([
@@ -88,8 +85,8 @@ test("a storm of errors from the e-mail API: it is left alone, monitors know, an
   // The next round finds it still broken: one call at a time decides, with longer and longer pauses between them.
   await control("DELETE", "/stats")
   await advanceClock("PT6M")
-  expect((await askedOf("email")).inVain).toBeGreaterThanOrEqual(1)
-  expect((await askedOf("email")).inVain).toBeLessThan(MEMBERS / 2)
+  expect(await askedInVain("email")).toBeGreaterThanOrEqual(1)
+  expect(await askedInVain("email")).toBeLessThan(MEMBERS / 2)
   expect(await mailbox()).toEqual([])
 
   await setFault("email", "off")
@@ -152,35 +149,39 @@ describe("QStash hangs", () => {
     const headers = { "stripe-signature": await stripeSignature(body, Math.floor((await worldNow()).getTime() / 1000)) }
     const request = new Request(`${world().vars.APP_URL}/api/webhooks/stripe`, { method: "POST", body, headers })
     const startedAt = performance.now()
-    const { status } = await inProcess(request, null)
-    return { status, ms: performance.now() - startedAt }
+    const { status, callsTo } = await inProcess(request, null)
+    return { status, ms: performance.now() - startedAt, toQstash: callsTo(world().vars.QSTASH_URL ?? "") }
   }
 
   test("what follows a webhook stops waiting for it, a parked delivery goes to Redis at once, and to QStash when nobody else is left", async () => {
     expect((await webhook()).status).toBe(200)
     await setFault("qstash", "hang")
     const before: number[] = []
-    for (let delivery = 0; delivery < STREAK_MAX; delivery++) before.push((await webhook()).ms)
+    for (let delivery = 0; delivery < STREAK_MAX; delivery++) {
+      const { ms, toQstash } = await webhook()
+      expect(toQstash).toBe(1)
+      before.push(ms)
+    }
     expect(Math.min(...before)).toBeGreaterThan(1_900)
-    await control("DELETE", "/stats")
     const then: number[] = []
-    for (let delivery = 0; delivery < STREAK_MAX; delivery++) then.push((await webhook()).ms)
-    expect(await askedOf("qstash")).toEqual({ inVain: 0, answered: 0 })
-    expect(Math.max(...then)).toBeLessThan(1_000)
+    for (let delivery = 0; delivery < STREAK_MAX; delivery++) {
+      const { ms, toQstash } = await webhook()
+      expect(toQstash).toBe(0)
+      then.push(ms)
+    }
+    expect(Math.max(...then)).toBeLessThan(1_500)
     console.info(
       `a webhook with what follows: ${Math.round(Math.max(...before))} ms, then ${Math.round(Math.max(...then))} ms`,
     )
 
     await setFault("postgres", "down")
     const parked = await webhook()
-    expect(parked.status).toBe(200)
-    expect(parked.ms).toBeLessThan(1_000)
-    expect(await askedOf("qstash")).toEqual({ inVain: 0, answered: 0 })
+    expect(parked).toMatchObject({ status: 200, toQstash: 0 })
+    expect(parked.ms).toBeLessThan(1_500)
 
     await setFault("redis", "down")
     await setFault("qstash", "off")
-    expect((await webhook()).status).toBe(200)
-    expect(await askedOf("qstash")).toEqual({ inVain: 0, answered: 1 })
+    expect(await webhook()).toMatchObject({ status: 200, toQstash: 1 })
     for (const target of ["postgres", "redis"]) await setFault(target, "off")
     await advanceClock("PT5M")
     const [row] = await sql<{ cases: number }>(

@@ -17,6 +17,8 @@ class Killed extends Error {}
 export interface Outcome {
   readonly status: number | "killed"
   readonly calls: number
+  /** The same for one address. */
+  readonly callsTo: (url: string) => number
 }
 
 /**
@@ -30,10 +32,12 @@ export async function inProcess(
 ): Promise<Outcome> {
   const real = globalThis.fetch
   let calls = 0
+  const origins: string[] = []
   let isDead = false
   globalThis.fetch = async (...args: Parameters<typeof fetch>) => {
     if (isDead) throw new Killed("dead")
     calls += 1
+    origins.push(new URL(args[0] instanceof Request ? args[0].url : args[0]).origin)
     const isTheOne = kill?.call === calls
     if (isTheOne && kill.when === "before") {
       isDead = true
@@ -56,7 +60,8 @@ export async function inProcess(
   try {
     const response = await app.fetch(request, { ...world().vars, ...vars }, context)
     for (let done = 0; done < afterwards.length; done++) await afterwards[done]
-    return { status: isDead ? "killed" : response.status, calls }
+    const callsTo = (url: string) => origins.filter((origin) => origin === new URL(url).origin).length
+    return { status: isDead ? "killed" : response.status, calls, callsTo }
   } finally {
     globalThis.fetch = real
   }
