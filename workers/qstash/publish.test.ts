@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { NotSent } from "../outbound/not-sent.ts"
 import { QstashError, qstashPublisher } from "./publish.ts"
 
 const TOKEN = "token-of-the-tests"
@@ -175,4 +176,24 @@ test("a schedule is made under its own id, so that doing it again overwrites it"
     headers: { "upstash-schedule-id": "reminders", "upstash-cron": "*/5 * * * *", "upstash-retries": "3" },
     body: {},
   })
+})
+
+test("a call that was not made says why, and may be made later; the last resort goes past the breaker", async () => {
+  const asked: string[] = []
+  const qstash = qstashPublisher({
+    ...{ url: "https://qstash.example", token: TOKEN, retriesMax: 3 },
+    fetch: () => Promise.reject(new NotSent("circuit_open", 5_000)),
+    fetchPastBreaker: async (url) => {
+      asked.push(url)
+      return accepted()
+    },
+  })
+  expect(await failureOf(qstash.publish(PUBLICATION))).toMatchObject({
+    retry: true,
+    status: null,
+    reason: "circuit_open",
+  })
+  expect(asked).toEqual([])
+  expect(await qstash.publish({ ...PUBLICATION, isLastResort: true })).toMatchObject({ messageId: "msg_1" })
+  expect(asked).toHaveLength(1)
 })
