@@ -12,14 +12,27 @@ export interface DatabaseOptions {
   readonly fetchEndpoint: string | null
   /** After this long a statement counts as "outcome unknown": the driver itself would wait for ever. */
   readonly timeoutMs: number
+  /** Called before each round trip; may throw instead of letting it be made. */
+  readonly spend?: () => void
 }
 
 /** A database client for one request; it opens nothing before it is asked. */
-export function makeDb({ url, fetchEndpoint, timeoutMs }: DatabaseOptions): Db {
+export function makeDb({ url, fetchEndpoint, timeoutMs, spend = () => undefined }: DatabaseOptions): Db {
   if (fetchEndpoint !== null) neonConfig.fetchEndpoint = fetchEndpoint
-  neonConfig.fetchFunction = (input: RequestInfo, init?: RequestInit) =>
-    fetch(input, { ...init, signal: AbortSignal.timeout(timeoutMs) })
-  return drizzle(neon(url))
+  neonConfig.fetchFunction = fetchWithBounds
+  const bounds: Bounds = { timeoutMs, spend }
+  return drizzle(neon(url, { fetchOptions: { bounds } }))
+}
+
+interface Bounds {
+  readonly timeoutMs: number
+  readonly spend: () => void
+}
+
+/** The driver knows one `fetch` for all its clients; what belongs to one of them comes with each call's options. */
+function fetchWithBounds(input: RequestInfo, { bounds, ...init }: RequestInit & { readonly bounds: Bounds }) {
+  bounds.spend()
+  return fetch(input, { ...init, signal: AbortSignal.timeout(bounds.timeoutMs) })
 }
 
 /** The first statement of every tenant's batch: from here on the transaction sees one company only. */

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { createFaults, type FaultMode, type FaultTarget, type Listening, serve, textReply } from "./faults.ts"
 
-const faults = createFaults({ slowMs: 100 })
+const faults = createFaults({ slowMs: 100, onTurnedAway: (target) => turnedAway.push(target) })
 let effects: string[]
+let turnedAway: string[]
 let server: Listening
 
 beforeEach(async () => {
   effects = []
+  turnedAway = []
   server = await serve(undefined, (req, res) =>
     faults.intercept(req.url === "/qstash" ? "qstash" : "email", req, res, (body) => {
       effects.push(body.toString())
@@ -41,6 +43,7 @@ test.each<[FaultTarget & ("email" | "qstash"), FaultMode, number | "no answer", 
   faults.set(target, mode)
   expect(await ask(target)).toBe(answer)
   expect(effects).toHaveLength(effectCount)
+  expect(turnedAway).toEqual(effectCount === 0 ? [target] : [])
 })
 
 test("a fault touches its own target only, until it is cleared", async () => {

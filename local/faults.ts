@@ -81,8 +81,17 @@ export function textReply(text: string, status: number): Reply {
   return { status, headers: { "content-type": "text/plain; charset=utf-8" }, body: text }
 }
 
-/** Makes a set of switches, all `off`. `slowMs` shortens the delay of `slow` for tests. */
-export function createFaults({ slowMs = SLOW_MS }: { readonly slowMs?: number } = {}): Faults {
+/**
+ * Makes a set of switches, all `off`. `slowMs` shortens the delay of `slow` for tests. `onTurnedAway` hears of each request
+ * that a fault left without effect.
+ */
+export function createFaults({
+  slowMs = SLOW_MS,
+  onTurnedAway = () => {},
+}: {
+  readonly slowMs?: number
+  readonly onTurnedAway?: (target: FaultTarget) => void
+} = {}): Faults {
   const modes = new Map<FaultTarget, FaultMode>()
   const hanging = new Map<FaultTarget, Set<IncomingMessage>>()
 
@@ -107,6 +116,7 @@ export function createFaults({ slowMs = SLOW_MS }: { readonly slowMs?: number } 
     { target, req, res }: { target: FaultTarget; req: IncomingMessage; res: ServerResponse },
     perform: () => Promise<Reply>,
   ): Promise<void> {
+    if (mode === "down" || mode === "error" || mode === "hang") onTurnedAway(target)
     switch (mode) {
       case "down":
         return RESETS_WHEN_DOWN.has(target) ? cutOff(req) : send(res, textReply(`${target} is unavailable`, 503))
@@ -134,7 +144,10 @@ export function createFaults({ slowMs = SLOW_MS }: { readonly slowMs?: number } 
       for (const target of FAULT_TARGETS) set(target, "off")
     },
     async intercept(target, req, res, perform) {
-      if (modeOf(target) === "down" && RESETS_WHEN_DOWN.has(target)) return cutOff(req)
+      if (modeOf(target) === "down" && RESETS_WHEN_DOWN.has(target)) {
+        onTurnedAway(target)
+        return cutOff(req)
+      }
       const body = await readBody(req)
       if (body === "aborted") return
       if (body === "too_large") return send(res, textReply("request body too large", 413))

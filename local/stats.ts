@@ -1,7 +1,10 @@
 import type { FaultTarget } from "./faults.ts"
 
-/** What is counted: requests to each stand-in, and the deliveries of QStash apart from the requests to it. */
-export type StatsTarget = FaultTarget | "qstash-deliveries"
+/**
+ * What is counted: requests that each stand-in took, those that a fault turned away, and the deliveries of QStash apart
+ * from the requests to it.
+ */
+export type StatsTarget = FaultTarget | `${FaultTarget}-turned-away` | "qstash-deliveries"
 
 /** Counted round trips, so that a test can hold the Worker to its budget. */
 export type Stats = {

@@ -69,6 +69,7 @@ export function workerVars(at: Addresses, secrets: Secrets): Record<string, stri
     ADMIN_API_KEY: secrets.get("admin-api-key", () => `cs_admin_${randomBytes(24).toString("hex")}`),
     ENCRYPTION_KEYS: secrets.get("encryption-keys", keyRing),
     TOKEN_SIGNING_KEYS: secrets.get("token-signing-keys", keyRing),
+    SUBREQUESTS_MAX: "10000", // what Cloudflare's paid plan allows
     CLOCK_URL: `${at.control}/clock`,
   }
 }

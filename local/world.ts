@@ -83,7 +83,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const parts = createStack()
   const stats = createStats()
   const clock = createClock({ file: file("clock.json") })
-  const faults = createFaults()
+  const faults = createFaults({ onTurnedAway: (target) => stats.count(`${target}-turned-away`) })
   const mailbox = createMailbox(clock.now)
   const secrets = openSecrets(file("secrets.json"))
   const known = worldSecrets(secrets)

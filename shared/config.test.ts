@@ -51,6 +51,14 @@ test("what is not said is as the services have it", () => {
   })
   expect(config.keys.tokenSigning.newestVersion).toBe(2)
   expect(config.clock.url).toBeNull()
+  expect(config.subrequestsMax).toBe(50)
+})
+
+test("a budget of subrequests too small for one nudge is refused", () => {
+  expect(parseConfig({ ...DEPLOYED, SUBREQUESTS_MAX: "10000" }).subrequestsMax).toBe(10_000)
+  for (const SUBREQUESTS_MAX of ["39", "0", "-1", "many"]) {
+    expect(faultOf({ ...DEPLOYED, SUBREQUESTS_MAX })).toContain("SUBREQUESTS_MAX is wrong")
+  }
 })
 
 test("several webhook secrets are valid at once", () => {

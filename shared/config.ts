@@ -71,6 +71,8 @@ export interface Config {
     readonly NOTIFICATIONS_ENABLED: boolean
     readonly ROLLBACK_MODE: boolean
   }
+  /** Calls to the outside that one invocation may make. */
+  readonly subrequestsMax: number
   /** Where the local world tells its time; null everywhere else. */
   readonly clock: { readonly url: string | null }
 }
@@ -194,6 +196,8 @@ function schemaFor(isLocal: boolean) {
     SCHEDULER_ENABLED: onOff(true),
     NOTIFICATIONS_ENABLED: onOff(true),
     ROLLBACK_MODE: onOff(false),
+    // 50 is what every plan of Cloudflare's allows; below 40 not even one nudge with its receipt would have room.
+    SUBREQUESTS_MAX: wholeNumber(40, 1_000_000, 50),
     CLOCK_URL: localOnly(baseUrl),
   })
 }
@@ -269,6 +273,7 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
       NOTIFICATIONS_ENABLED: vars.NOTIFICATIONS_ENABLED,
       ROLLBACK_MODE: vars.ROLLBACK_MODE,
     },
+    subrequestsMax: vars.SUBREQUESTS_MAX,
     clock: { url: vars.CLOCK_URL ?? null },
   }
 }

@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, expect, test } from "vitest"
 import { fillRedis, readFlagsInRedis } from "../shared/flag-store.ts"
+import { NotSent } from "./outbound/not-sent.ts"
 import { makeRedis } from "./redis.ts"
 
 const servers: ReturnType<typeof createServer>[] = []
@@ -70,4 +71,18 @@ test("a Redis that is gone is an error soon", async () => {
   const startedAt = performance.now()
   await expect(redis.get("x")).rejects.toThrow()
   expect(performance.now() - startedAt).toBeLessThan(1_000)
+})
+
+test("every request is counted before it is made, a repetition too, and none is made when that is refused", async () => {
+  let spent = 0
+  const away = makeRedis({ url: "http://127.0.0.1:1", token: "redis-token" }, () => {
+    spent += 1
+  })
+  await expect(away.get("x")).rejects.toThrow()
+  expect(spent).toBe(2)
+
+  const spentOut = makeRedis({ url: "http://127.0.0.1:1", token: "redis-token" }, () => {
+    throw new NotSent("budget_spent", null)
+  })
+  await expect(spentOut.get("x")).rejects.toMatchObject({ reason: "budget_spent" })
 })

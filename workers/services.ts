@@ -16,6 +16,9 @@ import { smsChannel } from "./channels/sms.ts"
 import { clockOffsetMs } from "./clock.ts"
 import { flagsNow } from "./flags.ts"
 import { type SharedLimiter, sharedLimiter } from "./limits/shared.ts"
+import { type Budget, createBudget } from "./outbound/budget.ts"
+import { type Breakers, makeOutbound, type Outbound } from "./outbound/client.ts"
+import { publishView } from "./outbound/view.ts"
 import type { Provider } from "./providers/provider.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
@@ -36,6 +39,10 @@ export interface Services {
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
   readonly channels: Readonly<Record<ChannelName, Channel>>
+  /** The one way to other sides, and what is known of them. */
+  readonly outbound: Outbound
+  /** How many calls to the outside this invocation may still make. */
+  readonly budget: Budget
   readonly log: Logger
   readonly now: () => Date
   /** A fresh random id, for leases and runs; never for anything that must come out the same twice. */
@@ -67,29 +74,44 @@ export async function makeServices(
   requestId: string,
 ): Promise<Services> {
   const config = configOf(env)
-  const offsetMs = await clockOffsetMs(config)
+  const budget = createBudget(config.subrequestsMax)
+  const { spend } = budget
+  const offsetMs = await clockOffsetMs(config, spend)
   const now = () => new Date(Date.now() + offsetMs)
   const log = createLogger({ now, fields: { requestId } })
   // Most requests never ask Redis, and making the client is a good part of what a refused delivery costs.
   let client: ReturnType<typeof makeRedis> | null = null
   const redis = () => {
-    client ??= makeRedis(config.redis)
+    client ??= makeRedis(config.redis, spend)
     return client
   }
+  const outbound = makeOutbound({
+    ...{ breakers, budget, log, now, waitUntil },
+    random: () => Math.random(),
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    publish: (target, view) => publishView(redis(), target, view),
+    send: (input, init) => fetch(input, init),
+  })
   const services: Services = {
     config,
-    db: makeDb(config.database),
+    db: makeDb({ ...config.database, spend }),
     get redis() {
       return redis()
     },
     flags: (need) => flagsNow(services, need),
     sharedLimit: sharedLimiter({ redis, keys: config.keys.tokenSigning, platformNow: () => Date.now() }),
-    qstash: qstashPublisher(config.qstash),
+    qstash: qstashPublisher({
+      ...config.qstash,
+      fetch: outbound.fetchFor("qstash"),
+      fetchPastBreaker: outbound.fetchFor("qstash", { isPastBreaker: true }),
+    }),
     providers: {
-      stripe: stripeProvider(config.providers.stripe),
-      whop: whopProvider(config.providers.whop),
+      stripe: stripeProvider({ ...config.providers.stripe, fetch: outbound.fetchFor("stripe-api") }),
+      whop: whopProvider({ ...config.providers.whop, fetch: outbound.fetchFor("whop-api") }),
     },
-    channels: makeChannels(config),
+    channels: makeChannels(config, outbound),
+    outbound,
+    budget,
     log,
     now,
     newId: () => crypto.randomUUID(),
@@ -98,12 +120,13 @@ export async function makeServices(
   return services
 }
 
-const makeChannels = ({ channels, providers, environment }: Config): Services["channels"] => ({
-  email: emailChannel(channels.sendgrid),
-  sms: smsChannel(channels.twilio),
-  push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId }),
-  dm: dmChannel({ ...providers.whop, companyId: channels.whop.companyId }),
+const makeChannels = ({ channels, providers, environment }: Config, { fetchFor }: Outbound): Services["channels"] => ({
+  email: emailChannel({ ...channels.sendgrid, fetch: fetchFor("email") }),
+  sms: smsChannel({ ...channels.twilio, fetch: fetchFor("sms") }),
+  push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId, fetch: fetchFor("push") }),
+  dm: dmChannel({ ...providers.whop, companyId: channels.whop.companyId, fetch: fetchFor("dm") }),
   slack: slackChannel({
+    fetch: fetchFor("slack"),
     webhookUrl: channels.slack.webhookUrl,
     apiUrl:
       environment === "local" && channels.slack.webhookUrl ? new URL(channels.slack.webhookUrl).origin : SLACK_URL,
@@ -112,6 +135,9 @@ const makeChannels = ({ channels, providers, environment }: Config): Services["c
 
 /** The one host that alerts to the team go to. */
 const SLACK_URL = "https://hooks.slack.com"
+
+/** What the isolate remembers of other sides, so that nobody waits for one that is down. */
+const breakers: Breakers = new Map()
 
 /** The environment of an isolate never changes, so it is parsed once. */
 const parsed = new WeakMap<Env, Config>()

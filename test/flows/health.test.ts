@@ -22,7 +22,7 @@ afterEach(async () => {
   for (const target of ["postgres", "redis", "qstash"]) await setFault(target, "off")
 })
 
-const CHECKS = ["db", "redis", "qstash", "webhooks", "scheduler"]
+const CHECKS = ["db", "redis", "qstash", "integrations", "webhooks", "scheduler"]
 const PATHS = [
   "/api/health",
   "/api/health/live",
@@ -78,6 +78,7 @@ test("the whole names every part that it stands on", async () => {
     "redis",
     "qstash",
     "webhooks",
+    "integrations",
   ])
 })
 

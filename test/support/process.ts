@@ -17,16 +17,27 @@ class Killed extends Error {}
 export interface Outcome {
   readonly status: number | "killed"
   readonly calls: number
+  /** The same for one address. */
+  readonly callsTo: (url: string) => number
 }
 
-/** Runs one request in a process of its own, with everything that goes on after the answer, and kills it if told so. */
-export async function inProcess(request: Request, kill: Kill | null): Promise<Outcome> {
+/**
+ * Runs one request in a process of its own, with everything that goes on after the answer, and kills it if told so. `vars`
+ * stand over those of the world.
+ */
+export async function inProcess(
+  request: Request,
+  kill: Kill | null,
+  vars: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
   const real = globalThis.fetch
   let calls = 0
+  const origins: string[] = []
   let isDead = false
   globalThis.fetch = async (...args: Parameters<typeof fetch>) => {
     if (isDead) throw new Killed("dead")
     calls += 1
+    origins.push(new URL(args[0] instanceof Request ? args[0].url : args[0]).origin)
     const isTheOne = kill?.call === calls
     if (isTheOne && kill.when === "before") {
       isDead = true
@@ -47,9 +58,10 @@ export async function inProcess(request: Request, kill: Kill | null): Promise<Ou
     props: {},
   }
   try {
-    const response = await app.fetch(request, { ...world().vars }, context)
+    const response = await app.fetch(request, { ...world().vars, ...vars }, context)
     for (let done = 0; done < afterwards.length; done++) await afterwards[done]
-    return { status: isDead ? "killed" : response.status, calls }
+    const callsTo = (url: string) => origins.filter((origin) => origin === new URL(url).origin).length
+    return { status: isDead ? "killed" : response.status, calls, callsTo }
   } finally {
     globalThis.fetch = real
   }

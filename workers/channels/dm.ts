@@ -3,11 +3,11 @@
  * channel answers the existing one if there is one and shows nobody anything, so only the second call can be ambiguous.
  */
 import type { Channel, Message, SendOutcome } from "./channel.ts"
-import { type ChannelTiming, classify, fieldsOf, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
+import { type ChannelWay, classify, fieldsOf, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 import { WHOP_USER_ID } from "./push.ts"
 
 /** What the channel needs to know of the Whop app. */
-export interface DmOptions extends ChannelTiming {
+export interface DmOptions extends ChannelWay {
   readonly apiKey: string | null
   /** `https://api.whop.com/api/v1` in production. */
   readonly apiUrl: string
@@ -16,7 +16,13 @@ export interface DmOptions extends ChannelTiming {
 }
 
 /** A deployment without a key is not configured. The text is sent as Whop's Markdown. */
-export function dmChannel({ apiKey, apiUrl, companyId, timeoutMs = SEND_TIMEOUT_MS }: DmOptions): Channel {
+export function dmChannel({
+  apiKey,
+  apiUrl,
+  companyId,
+  timeoutMs = SEND_TIMEOUT_MS,
+  fetch = plainFetch,
+}: DmOptions): Channel {
   const call = (path: string, body: unknown, idempotencyKey: string) =>
     post({
       url: join(apiUrl, path),
@@ -24,6 +30,7 @@ export function dmChannel({ apiKey, apiUrl, companyId, timeoutMs = SEND_TIMEOUT_
       body: JSON.stringify(body),
       idempotencyKey,
       timeoutMs,
+      fetch,
     })
 
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {

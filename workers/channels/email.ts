@@ -1,9 +1,9 @@
 /** E-mail by SendGrid's v3 Mail Send (docs.sendgrid.com/api-reference/mail-send/mail-send). It knows no idempotency key. */
 import type { Channel, Message, SendOutcome } from "./channel.ts"
-import { type ChannelTiming, classify, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
+import { type ChannelWay, classify, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
 /** `from` and `replyTo` are an address or `Name <address>`. */
-export interface EmailOptions extends ChannelTiming {
+export interface EmailOptions extends ChannelWay {
   readonly apiKey: string | null
   /** `https://api.sendgrid.com` in production. */
   readonly apiUrl: string
@@ -31,7 +31,14 @@ function mailboxOf(text: string | null): Mailbox | null {
 }
 
 /** A deployment without key or sender address is not configured. A 2xx means accepted by SendGrid, not yet delivered. */
-export function emailChannel({ apiKey, apiUrl, from, replyTo, timeoutMs = SEND_TIMEOUT_MS }: EmailOptions): Channel {
+export function emailChannel({
+  apiKey,
+  apiUrl,
+  from,
+  replyTo,
+  timeoutMs = SEND_TIMEOUT_MS,
+  fetch = plainFetch,
+}: EmailOptions): Channel {
   const sender = mailboxOf(from)
   const answersTo = mailboxOf(replyTo)
 
@@ -60,6 +67,7 @@ export function emailChannel({ apiKey, apiUrl, from, replyTo, timeoutMs = SEND_T
       }),
       idempotencyKey,
       timeoutMs,
+      fetch,
     })
     return withId(classify(reply), reply.kind === "answered" ? idOf(reply.headers.get("x-message-id")) : null)
   }

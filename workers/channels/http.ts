@@ -6,6 +6,9 @@
  * `unknown`: a message is better late than twice. On Cloudflare's network such faults mostly arrive as statuses instead
  * (521, 523, 525, 526, 530), and those do say that nothing was sent.
  */
+import { retryAfterMs } from "../../shared/retry-after.ts"
+import type { OutboundFetch } from "../outbound/client.ts"
+import { type NotSentReason, notSentOf } from "../outbound/not-sent.ts"
 import type { SendOutcome } from "./channel.ts"
 
 /** A slow host must not hold a job past its own limit. */
@@ -36,37 +39,40 @@ export interface Post {
   readonly body: string
   readonly idempotencyKey: string
   readonly timeoutMs: number
+  readonly fetch: OutboundFetch
 }
 
-/** The answer, or why there is none: `unsendable` was never sent, `lost` may have arrived. */
+/** The answer, or why there is none: `unsendable` can never be sent, `not_sent` was not, `lost` may have arrived. */
 export type Reply =
   | { readonly kind: "answered"; readonly status: number; readonly headers: Headers; readonly body: string }
   | { readonly kind: "unsendable" }
+  | { readonly kind: "not_sent"; readonly reason: NotSentReason; readonly retryAfterMs: number | null }
   | { readonly kind: "lost"; readonly reason: "timeout" | "connection_lost" }
 
 /** Options every channel shares. */
-export interface ChannelTiming {
+export interface ChannelWay {
   readonly timeoutMs?: number
+  /** The way out; the platform's own unless told otherwise. */
+  readonly fetch?: OutboundFetch
 }
 
+/** How a channel posts when it is told nothing else. */
+export const plainFetch: OutboundFetch = (input, init) => fetch(input, init)
+
 /** Posts and reads a bounded part of the answer. Never throws, never follows a redirect, leaves no body unread. */
-export async function post({ url, headers, body, idempotencyKey, timeoutMs }: Post): Promise<Reply> {
-  let request: Request
+export async function post({ url, headers, body, idempotencyKey, timeoutMs, fetch: send }: Post): Promise<Reply> {
+  const request = { method: "POST", headers: { ...headers, "Idempotency-Key": idempotencyKey }, body } as const
   try {
-    request = new Request(url, {
-      method: "POST",
-      headers: { ...headers, "Idempotency-Key": idempotencyKey },
-      body,
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-    })
+    new Request(url, request)
   } catch {
     return { kind: "unsendable" } // TypeError: a URL or header value that no request can carry
   }
   try {
-    const response = await fetch(request)
+    const response = await send(url, { ...request, redirect: "manual", signal: AbortSignal.timeout(timeoutMs) })
     return { kind: "answered", status: response.status, headers: response.headers, body: await readSome(response) }
   } catch (error) {
+    const notSent = notSentOf(error)
+    if (notSent !== null) return { kind: "not_sent", reason: notSent.reason, retryAfterMs: notSent.retryAfterMs }
     const isTimeout = error instanceof Error && error.name === "TimeoutError"
     return { kind: "lost", reason: isTimeout ? "timeout" : "connection_lost" }
   }
@@ -96,11 +102,13 @@ async function readSome(response: Response): Promise<string> {
 /** What a reply means. A 2xx is `sent` without an id; a channel that knows its receipts adds one with `withId`. */
 export function classify(reply: Reply): SendOutcome {
   if (reply.kind === "unsendable") return { kind: "refused", reason: "invalid_request" }
+  if (reply.kind === "not_sent") return { ...reply, kind: "retry" }
   if (reply.kind === "lost") return { kind: "unknown", reason: reply.reason }
   const { status } = reply
   const reason = `http_${status}`
   if (status >= 200 && status < 300) return { kind: "sent", providerMessageId: null }
-  if (RETRY_STATUSES.has(status)) return { kind: "retry", reason, retryAfterMs: retryAfterMs(reply.headers) }
+  if (RETRY_STATUSES.has(status))
+    return { kind: "retry", reason, retryAfterMs: retryAfterMs(reply.headers, RETRY_AFTER_MAX_MS) }
   if (NEVER_CONNECTED_STATUSES.has(status)) return { kind: "retry", reason, retryAfterMs: null }
   return status < 500 ? { kind: "refused", reason } : { kind: "unknown", reason }
 }
@@ -108,18 +116,6 @@ export function classify(reply: Reply): SendOutcome {
 /** Adds the receipt's id to a message that was sent. */
 export const withId = (outcome: SendOutcome, providerMessageId: string | null): SendOutcome =>
   outcome.kind === "sent" ? { ...outcome, providerMessageId } : outcome
-
-/** RFC 9110, 5.6.7, as every sender must write it; `Date.parse` alone would read a date into "-5". */
-const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
-
-/** RFC 9110, 10.2.3: seconds or a date. A date is counted from the answer's own `Date`, the clock it was written by. */
-function retryAfterMs(headers: Headers): number | null {
-  const value = headers.get("retry-after")?.trim() ?? ""
-  let waitMs = Number.NaN
-  if (/^\d{1,9}$/.test(value)) waitMs = Number(value) * 1_000
-  else if (HTTP_DATE.test(value)) waitMs = Date.parse(value) - Date.parse(headers.get("date") ?? "")
-  return Number.isFinite(waitMs) ? Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS) : null
-}
 
 /** The fields of a JSON object, or none when the body is something else. */
 export function fieldsOf(body: string): Readonly<Record<string, unknown>> {

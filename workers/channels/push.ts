@@ -3,10 +3,10 @@
  * reaches its team only; members are reached through an experience they have access to, narrowed to one user.
  */
 import type { Channel, Message, SendOutcome } from "./channel.ts"
-import { type ChannelTiming, classify, fieldsOf, join, post, SEND_TIMEOUT_MS } from "./http.ts"
+import { type ChannelWay, classify, fieldsOf, join, plainFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** What the channel needs to know of the Whop app. */
-export interface PushOptions extends ChannelTiming {
+export interface PushOptions extends ChannelWay {
   readonly apiKey: string | null
   /** `https://api.whop.com/api/v1` in production. */
   readonly apiUrl: string
@@ -18,7 +18,13 @@ export interface PushOptions extends ChannelTiming {
 export const WHOP_USER_ID = /^user_[A-Za-z0-9_]{1,64}$/
 
 /** A deployment without key or experience is not configured. A 2xx means queued by Whop; it names no message. */
-export function pushChannel({ apiKey, apiUrl, experienceId, timeoutMs = SEND_TIMEOUT_MS }: PushOptions): Channel {
+export function pushChannel({
+  apiKey,
+  apiUrl,
+  experienceId,
+  timeoutMs = SEND_TIMEOUT_MS,
+  fetch = plainFetch,
+}: PushOptions): Channel {
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
     if (!apiKey || !experienceId) return { kind: "refused", reason: "not_configured" }
     if (!WHOP_USER_ID.test(message.to)) return { kind: "refused", reason: "invalid_address" }
@@ -33,6 +39,7 @@ export function pushChannel({ apiKey, apiUrl, experienceId, timeoutMs = SEND_TIM
       }),
       idempotencyKey,
       timeoutMs,
+      fetch,
     })
     const outcome = classify(reply)
     const isTurnedDown = reply.kind === "answered" && fieldsOf(reply.body).success === false

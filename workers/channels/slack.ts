@@ -3,10 +3,10 @@
  * is a secret and an address in one, so only Slack's own host is ever called, whatever a setting says.
  */
 import type { Channel, Message, SendOutcome } from "./channel.ts"
-import { type ChannelTiming, classify, post, SEND_TIMEOUT_MS } from "./http.ts"
+import { type ChannelWay, classify, plainFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** Where alerts go unless a message names another webhook of the same host. */
-export interface SlackOptions extends ChannelTiming {
+export interface SlackOptions extends ChannelWay {
   readonly webhookUrl: string | null
   /** `https://hooks.slack.com` in production. */
   readonly apiUrl: string
@@ -21,7 +21,12 @@ function webhookOf(text: string, apiUrl: string): string | null {
 }
 
 /** A deployment without a webhook is not configured. `message.to` is a webhook of that host, or empty for the usual one. */
-export function slackChannel({ webhookUrl, apiUrl, timeoutMs = SEND_TIMEOUT_MS }: SlackOptions): Channel {
+export function slackChannel({
+  webhookUrl,
+  apiUrl,
+  timeoutMs = SEND_TIMEOUT_MS,
+  fetch = plainFetch,
+}: SlackOptions): Channel {
   const usual = webhookUrl === null ? null : webhookOf(webhookUrl, apiUrl)
 
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
@@ -34,6 +39,7 @@ export function slackChannel({ webhookUrl, apiUrl, timeoutMs = SEND_TIMEOUT_MS }
       body: JSON.stringify({ text: message.text, unfurl_links: false, unfurl_media: false }),
       idempotencyKey,
       timeoutMs,
+      fetch,
     })
     return classify(reply)
   }

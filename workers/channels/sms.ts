@@ -1,9 +1,9 @@
 /** SMS by Twilio's Messages resource (twilio.com/docs/messaging/api/message-resource). It knows no idempotency key. */
 import type { Channel, Message, SendOutcome } from "./channel.ts"
-import { type ChannelTiming, classify, fieldsOf, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
+import { type ChannelWay, classify, fieldsOf, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
 /** `from` is an E.164 number, an alphanumeric sender or the id of a messaging service (`MG…`). */
-export interface SmsOptions extends ChannelTiming {
+export interface SmsOptions extends ChannelWay {
   readonly accountSid: string | null
   readonly authToken: string | null
   /** `https://api.twilio.com` in production. */
@@ -24,7 +24,14 @@ const REASONS: ReadonlyMap<unknown, string> = new Map([
 ])
 
 /** A deployment without account, token or sender is not configured. A 2xx means queued by Twilio, not yet delivered. */
-export function smsChannel({ accountSid, authToken, apiUrl, from, timeoutMs = SEND_TIMEOUT_MS }: SmsOptions): Channel {
+export function smsChannel({
+  accountSid,
+  authToken,
+  apiUrl,
+  from,
+  timeoutMs = SEND_TIMEOUT_MS,
+  fetch = plainFetch,
+}: SmsOptions): Channel {
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
     if (!accountSid || !authToken || !from) return { kind: "refused", reason: "not_configured" }
     if (!E164.test(message.to)) return { kind: "refused", reason: "invalid_address" }
@@ -38,6 +45,7 @@ export function smsChannel({ accountSid, authToken, apiUrl, from, timeoutMs = SE
       body: new URLSearchParams({ To: message.to, ...sender, Body: message.text }).toString(),
       idempotencyKey,
       timeoutMs,
+      fetch,
     })
     const outcome = classify(reply)
     const fields = reply.kind === "answered" ? fieldsOf(reply.body) : {}

@@ -19,6 +19,8 @@ export interface Measurement {
 /** What a check found, and what its document says beside that at the top. */
 export interface Finding {
   readonly measurement: Measurement
+  /** What is told beside the measurement, also where several are in one document. */
+  readonly beside: Readonly<Record<string, string | number | null>>
   readonly details: Readonly<Record<string, string | number | null>>
 }
 
@@ -40,6 +42,7 @@ export interface Check {
     /** Left out: the time that measuring took. */
     readonly observedValue?: number | string | null
     readonly details?: Finding["details"]
+    readonly beside?: Finding["beside"]
   }>
 }
 
@@ -55,6 +58,8 @@ const remembered = new Map<string, { readonly finding: Finding; readonly atMs: n
 /** What waits changes by the second; the local world's clock, which waits for it, is told the truth of the moment. */
 const REMEMBERED_IF_FRESH_MS = 1_000
 
+type Measured = Awaited<ReturnType<Check["measure"]>>
+
 /** Runs a check; what it found a moment ago will do, a shorter one if `isFresh`. Never throws. */
 async function run(check: Check, services: AppEnv["Variables"]["services"], isFresh: boolean): Promise<Finding> {
   const start = services.now()
@@ -64,7 +69,7 @@ async function run(check: Check, services: AppEnv["Variables"]["services"], isFr
   const goodForMs = !isFresh ? REMEMBERED_MS : isLocal ? 0 : REMEMBERED_IF_FRESH_MS
   if (known && ageMs >= 0 && ageMs < goodForMs) return known.finding
 
-  const measured = await within(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
+  const measured: Measured = await within(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
     services.log.warn("health_check_failed", { target: check.name, error })
     return { status: check.whenAway, observedValue: null, details: check.detailsWhenAway }
   })
@@ -78,6 +83,7 @@ async function run(check: Check, services: AppEnv["Variables"]["services"], isFr
       time: start.toISOString(),
       responseTime,
     },
+    beside: measured.beside ?? {},
     details: measured.details ?? {},
   }
   remembered.set(check.name, { finding, atMs: services.now().getTime() })
@@ -97,7 +103,7 @@ export async function report(
   const findings = await Promise.all(checks.map(async (check) => ({ check, ...(await run(check, services, isFresh)) })))
   const status = worstOf(findings.map(({ measurement }) => measurement.status))
   const details = checks.length === 1 ? findings[0]?.details : {}
-  const entries = findings.map(({ check, measurement }) => [check.name, [measurement]])
+  const entries = findings.map(({ check, measurement, beside }) => [check.name, [{ ...measurement, ...beside }]])
   return document(c, status, { ...details, checks: Object.fromEntries(entries) })
 }
 

@@ -47,7 +47,7 @@ export const qstash: Check = {
   whenAway: "warn",
   detailsWhenAway: {},
   async measure(services) {
-    await services.qstash.listDead({ limit: 1 })
+    await services.qstash.listDead({ limit: 1, isPastBreaker: true })
     return { status: "pass" }
   },
 }

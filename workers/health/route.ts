@@ -5,13 +5,15 @@ import { healthLimit } from "../limits/limits.ts"
 import type { AppEnv } from "../services.ts"
 import { document, report } from "./check.ts"
 import { database, qstash, redis, reminders, webhooks } from "./checks.ts"
+import { brokenIntegrations, integrations } from "./integrations.ts"
 
 export const health = new Hono<AppEnv>()
   .use(limitEach(healthLimit))
-  .get("/", (c) => report(c, [database, redis, qstash, webhooks]))
+  .get("/", (c) => report(c, [database, redis, qstash, webhooks, brokenIntegrations]))
   .get("/live", (c) => document(c, "pass", {}))
   .get("/db", (c) => report(c, [database]))
   .get("/redis", (c) => report(c, [redis]))
   .get("/qstash", (c) => report(c, [qstash]))
+  .get("/integrations", (c) => report(c, integrations))
   .get("/webhooks", (c) => report(c, [webhooks], { isFresh: true }))
   .get("/scheduler", (c) => report(c, [reminders], { isFresh: true }))

@@ -1,5 +1,7 @@
 /** Sends a chunk of one company's nudges; each is judged anew at this moment. */
 import { z } from "zod"
+import { releaseLeases } from "../../db/queries/nudges.ts"
+import { NUDGE_COST } from "../outbound/costs.ts"
 import { sendNudge } from "../pipeline/send-nudge.ts"
 import type { Services } from "../services.ts"
 import { defineJob, done, type Progress } from "./job.ts"
@@ -7,7 +9,10 @@ import { defineJob, done, type Progress } from "./job.ts"
 /** A chunk is done well within QStash's time-out even when every channel is slow. */
 export const NUDGES_PER_CHUNK = 20
 
-/** Of a Worker's six connections, some are for Postgres. */
+/**
+ * A Worker has six connections that wait for an answer at a time, and further calls wait for one of them. A nudge makes one
+ * call after the other, so four leave two: for the switches, and for what is told after the answer.
+ */
 const AT_ONCE = 4
 
 export const nudges = defineJob({
@@ -28,7 +33,10 @@ export const nudges = defineJob({
     ),
 })
 
-/** Sends several nudges, a few at a time, and counts how each ended. One that throws does not keep the others back. */
+/**
+ * Sends several nudges, a few at a time, and counts how each ended. One that throws does not keep the others back. Those
+ * for which the invocation has no room left are given back as they are, still due.
+ */
 export async function sendAll(
   services: Services,
   wanted: readonly { readonly companyId: string; readonly id: string }[],
@@ -37,10 +45,13 @@ export async function sendAll(
 ): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   const failures: unknown[] = []
-  for (let start = 0; start < wanted.length; start += AT_ONCE) {
+  const waiting = [...wanted]
+  while (waiting.length > 0) {
     await progress?.beat()
+    const together = Math.min(AT_ONCE, Math.floor(services.budget.room() / NUDGE_COST))
+    if (together === 0) break
     const outcomes = await Promise.allSettled(
-      wanted.slice(start, start + AT_ONCE).map(({ companyId, id }) => sendNudge(services, companyId, id, dispatcher)),
+      waiting.splice(0, together).map(({ companyId, id }) => sendNudge(services, companyId, id, dispatcher)),
     )
     for (const outcome of outcomes) {
       const word = outcome.status === "fulfilled" ? outcome.value : "thrown"
@@ -48,6 +59,22 @@ export async function sendAll(
       if (outcome.status === "rejected") failures.push(outcome.reason)
     }
   }
+  if (waiting.length > 0) {
+    counts.no_room = (counts.no_room ?? 0) + waiting.length
+    if (dispatcher !== null) await giveBack(services, waiting, dispatcher)
+  }
   if (failures.length > 0) throw failures[0]
   return counts
+}
+
+/** Where there is no room even for this the leases run out by themselves. */
+async function giveBack(
+  { db, budget }: Services,
+  waiting: readonly { readonly companyId: string }[],
+  owner: string,
+): Promise<void> {
+  for (const companyId of new Set(waiting.map((nudge) => nudge.companyId))) {
+    if (!budget.hasRoomFor(1)) return
+    await releaseLeases(db, companyId, owner)
+  }
 }

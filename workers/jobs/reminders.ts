@@ -4,6 +4,7 @@
  */
 import { z } from "zod"
 import { type ClaimedNudge, claimDueNudges, releaseLeases } from "../../db/queries/nudges.ts"
+import { CHUNK_COST } from "../outbound/costs.ts"
 import { companiesWhere, SCHEDULING } from "../pipeline/acting.ts"
 import { DELIVERY_TIMEOUT_SECONDS, PARALLELISM_PER_COMPANY } from "../pipeline/enqueue.ts"
 import type { Services } from "../services.ts"
@@ -21,21 +22,27 @@ export const reminders = defineJob({
   name: "reminders",
   payload: z.object({}),
   async run(_, services, progress) {
-    const { db } = services
+    const { budget, db } = services
     const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), SCHEDULING)
     if (companies?.length === 0) return done("switched_off")
-    const counts = { due: 0, chunks: 0, notEnqueued: 0 }
+    const counts = { due: 0, chunks: 0, notEnqueued: 0, cutShort: 0 }
     for (let round = 0; round < CLAIMS_PER_RUN_MAX; round++) {
       await progress.beat()
+      // Each of them may be of a company of its own, and so a chunk of its own.
+      const limit = Math.min(CLAIM_MAX, Math.floor((budget.room() - 1) / CHUNK_COST))
+      if (limit <= 0) {
+        counts.cutShort = 1
+        break
+      }
       const now = services.now()
       const lease = { owner: services.newId(), until: new Date(now.getTime() + DISPATCH_LEASE_MS) }
-      const claimed = await claimDueNudges(db, { now, dueBefore: now, lease, limit: CLAIM_MAX, companies })
+      const claimed = await claimDueNudges(db, { now, dueBefore: now, lease, limit, companies })
       counts.due += claimed.length
       for (const chunk of chunksByCompany(claimed, NUDGES_PER_CHUNK)) {
         counts.chunks += 1
         if (!(await dispatch(services, chunk, lease.owner))) counts.notEnqueued += chunk.nudgeIds.length
       }
-      if (claimed.length < CLAIM_MAX || counts.notEnqueued > 0) break
+      if (claimed.length < limit || counts.notEnqueued > 0) break
     }
     return done("dispatched", counts)
   },

@@ -1,6 +1,7 @@
 /** Runs a job and leaves a trace: a log line always, and a leased row for those that run by the clock. */
 import { z } from "zod"
 import type { Refusal } from "../../db/queries/jobs.ts"
+import { RUN_NOTE_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"
 import { type AnyJob, done, type JobResult, type Progress, RunLost } from "./job.ts"
 import { type Lease, takeLease } from "./lease.ts"
@@ -40,6 +41,7 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
     return { kind: "refused", reason: taken.refused }
   }
   const { lease } = taken
+  const forNote = services.budget.hold(RUN_NOTE_COST)
   try {
     const result = await perform(job, payload, services, start, lease.progress)
     const { outcome, counts } = endOf(result)
@@ -52,6 +54,8 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
     }
     await note(services, job, lease, { outcome: "failed", error: "thrown", counts: {} })
     throw error
+  } finally {
+    forNote?.release()
   }
 }
 

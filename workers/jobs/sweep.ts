@@ -6,6 +6,7 @@ import { z } from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
 import { healFlags } from "../flags.ts"
+import { DEAD_PAGE_COST, EVENT_COST, NUDGE_COST, OBJECT_COST, PARKED_COST } from "../outbound/costs.ts"
 import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
@@ -33,6 +34,9 @@ const LEASE_MS = 120_000
 /** A link usually follows within seconds; the provider is asked when it has not come after this, and not again sooner. */
 const ASK_AFTER_MS = 10 * 60_000
 
+/** Room for calls that a backlog leaves to what comes after it: a page of the dead, and claiming and sending a nudge. */
+const LEFT_FOR_OTHERS = DEAD_PAGE_COST + 1 + NUDGE_COST
+
 /** Months for which partitions are made ahead. */
 const MONTHS_AHEAD = 2
 
@@ -41,7 +45,10 @@ export const sweep = defineJob({
   payload: z.object({}),
   async run(_, services, progress) {
     const flags = await services.flags({ isFreshNeeded: true })
-    const counts = { parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0, failed: 0 }
+    const counts = {
+      ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0 },
+      ...{ failed: 0, cutShort: 0 },
+    }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
       await progress.beat()
@@ -53,11 +60,21 @@ export const sweep = defineJob({
         services.log.warn("sweep_part_failed", { job: "sweep", reason: name, error })
       }
     }
-    await part("parked", () => drainParked(services, progress))
-    await part("events", () => finishEvents(services, progress))
-    await part("redriven", () => redriveDead(services, progress))
-    await part("nudges", async () => sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), progress))
-    await part("resolved", () => askForCustomers(services, progress))
+    const mayGoOn: MayGoOn = async (cost) => {
+      await progress.beat()
+      if (services.budget.hasRoomFor(cost)) return true
+      counts.cutShort = 1
+      return false
+    }
+    const forOthers = services.budget.hold(LEFT_FOR_OTHERS)
+    await part("parked", () => drainParked(services, mayGoOn))
+    await part("events", () => finishEvents(services, mayGoOn))
+    forOthers?.release()
+    await part("redriven", () => redriveDead(services, mayGoOn))
+    await part("nudges", async () =>
+      sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), { progress, mayGoOn }),
+    )
+    await part("resolved", () => askForCustomers(services, mayGoOn))
     await part("flags", () => healFlags(services))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
@@ -66,13 +83,16 @@ export const sweep = defineJob({
   },
 })
 
+/** Whether the run is still ours and the invocation has room for one more unit of this cost; noted when it has not. */
+type MayGoOn = (cost: number) => Promise<boolean>
+
 /** Deliveries that wait in Redis, in the order in which they came. Each is removed only after it is stored. */
-async function drainParked(services: Services, progress: Progress): Promise<number> {
+async function drainParked(services: Services, mayGoOn: MayGoOn): Promise<number> {
   const waiting = await parkedInRedis(services, PARKED_MAX)
   let drained = 0
   let failures = 0
   for (const entry of waiting) {
-    await progress.beat()
+    if (!(await mayGoOn(PARKED_COST))) break
     try {
       const result = await bringBack(services, entry.sealed)
       const refused = result.kind === "give_up" ? result.reason : null
@@ -89,16 +109,17 @@ async function drainParked(services: Services, progress: Progress): Promise<numb
 }
 
 /** Events that were recorded and then left: their worker was lost, or beaten too often. */
-async function finishEvents(services: Services, progress: Progress): Promise<number> {
+async function finishEvents(services: Services, mayGoOn: MayGoOn): Promise<number> {
   const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
   for (;;) {
+    if (!(await mayGoOn(1 + EVENT_COST))) return finished
     const companies = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), PROCESSING)
     if (companies?.length === 0) return finished
     const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX, companies)
     let finishedNow = 0
     for (const { companyId, id } of left) {
-      await progress.beat()
+      if (!(await mayGoOn(EVENT_COST))) return finished + finishedNow
       // A backlog takes longer than a switch may.
       if (!mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)) continue
       if ((await reprocess(services, companyId, id)).isFinished) finishedNow += 1
@@ -112,24 +133,24 @@ async function finishEvents(services: Services, progress: Progress): Promise<num
 async function sendOverdue(
   services: Services,
   companies: readonly string[] | null,
-  progress: Progress,
+  { progress, mayGoOn }: { readonly progress: Progress; readonly mayGoOn: MayGoOn },
 ): Promise<number> {
-  if (companies?.length === 0) return 0
+  if (companies?.length === 0 || !(await mayGoOn(1 + NUDGE_COST))) return 0
   const now = services.now()
   const lease = { owner: services.newId(), until: new Date(now.getTime() + LEASE_MS) }
   const dueBefore = new Date(now.getTime() - OVERDUE_MS)
   const claimed = await claimDueNudges(services.db, { now, dueBefore, lease, limit: NUDGES_MAX, companies })
-  await sendAll(services, claimed, lease.owner, progress)
-  return claimed.length
+  const { no_room: unsent = 0 } = await sendAll(services, claimed, lease.owner, progress)
+  return claimed.length - unsent
 }
 
 /** QStash gives up after its last retry; an outage that outlasts it must not be the end. */
-async function redriveDead({ config, qstash }: Services, progress: Progress): Promise<number> {
+async function redriveDead({ config, qstash }: Services, mayGoOn: MayGoOn): Promise<number> {
   const ours = new Set([`${config.appUrl}/jobs/ingest`, `${config.appUrl}/jobs/nudges`])
   let redriven = 0
   let cursor: string | null = null
   for (let pages = 0; pages < DEAD_PAGES_MAX; pages++) {
-    await progress.beat()
+    if (!(await mayGoOn(DEAD_PAGE_COST))) break
     const page = await qstash.listDead({ limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
     // 489 is our own "never again"; a person may still look at those.
     const worthwhile = page.messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
@@ -142,12 +163,13 @@ async function redriveDead({ config, qstash }: Services, progress: Progress): Pr
 }
 
 /** Asks the provider whose object a waiting fact is about. */
-async function askForCustomers(services: Services, progress: Progress): Promise<number> {
+async function askForCustomers(services: Services, mayGoOn: MayGoOn): Promise<number> {
+  if (!(await mayGoOn(1))) return 0
   const before = new Date(services.now().getTime() - ASK_AFTER_MS)
   const waiting = await waitingObjects(services.db, before, OBJECTS_MAX)
   let resolved = 0
   for (const object of waiting) {
-    await progress.beat()
+    if (!(await mayGoOn(OBJECT_COST))) break
     if (await resolveObject(services, object)) resolved += 1
   }
   return resolved

@@ -12,6 +12,8 @@ import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
+import type { Hold } from "../outbound/budget.ts"
+import { RACE_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"
 import { type ContactWord, mergeContact } from "./contact.ts"
 import { enqueueNudges } from "./enqueue.ts"
@@ -42,11 +44,15 @@ export async function advance(services: Services, first: Stream, work: Work): Pr
   })
 }
 
-/** Runs `attempt` on a fresh reading of the stream until it is not beaten by another writer any more. */
+/**
+ * Runs `attempt` on a fresh reading of the stream until it is not beaten by another writer any more. Reading again takes
+ * room for calls: what the caller holds for it, else what is free; without room it throws as after the last try.
+ */
 export async function withRetries<T>(
-  { db }: Services,
+  { db, budget }: Services,
   first: Stream,
   attempt: (stream: Stream) => Promise<T>,
+  held: Hold | null = null,
 ): Promise<T> {
   let stream = first
   for (let tries = 1; ; tries++) {
@@ -55,6 +61,7 @@ export async function withRetries<T>(
     } catch (error) {
       const failure = databaseFailure(error)
       if ((failure !== "stale_version" && failure !== "conflict") || tries === ATTEMPTS_MAX) throw error
+      if (!held?.take(RACE_COST) && !budget.hasRoomFor(RACE_COST)) throw error
     }
     await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, tries)
     const again = await loadStream(db, first.companyId, first.customer.id, { whole: true })

@@ -19,8 +19,8 @@ export const PARALLELISM_PER_COMPANY = 4
 export const DELIVERY_TIMEOUT_SECONDS = 60
 
 /**
- * Publishes the nudges that are due now or very soon. When QStash is away nothing is lost: `reminders` and `sweep` find
- * what is due in the database.
+ * Publishes the nudges that are due now or very soon. When QStash is away, or no call is left, nothing is lost:
+ * `reminders` and `sweep` find what is due in the database.
  */
 export async function enqueueNudges(
   services: Services,
@@ -28,11 +28,11 @@ export async function enqueueNudges(
   nudges: readonly Nudge[],
   state: CustomerState,
 ): Promise<void> {
-  const { config, qstash, log } = services
+  const { budget, config, qstash, log } = services
   const now = services.now()
   const soon = new Date(now.getTime() + AT_ONCE_WITHIN_MS).toISOString()
   for (const nudge of nudges) {
-    if (nudge.status !== "planned" || nudge.dueAt > soon) continue
+    if (nudge.status !== "planned" || nudge.dueAt > soon || !budget.hasRoomFor(1)) continue
     const recoveryCase = findCase(state, nudge.caseId)
     const waitMs = nudge.step !== null && recoveryCase && isReasonMissing(recoveryCase) ? REASON_WAIT_MS : 0
     const notBefore = new Date(Date.parse(nudge.dueAt) + waitMs)

@@ -7,6 +7,7 @@ import { z } from "zod"
 import { fromBase64Url, toBase64Url } from "../../shared/crypto/bytes.ts"
 import { openJson, sealJson } from "../../shared/crypto/seal.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
+import { QstashError } from "../qstash/call.ts"
 import type { Services } from "../services.ts"
 import type { BelievedDelivery, ReadDelivery } from "./accept.ts"
 
@@ -52,25 +53,32 @@ export async function park(services: Services, read: ReadDelivery): Promise<Sink
       receivedAt: read.receivedAt.toISOString(),
     }),
   )
-  try {
-    await qstash.publish({
-      url: `${config.appUrl}/jobs/ingest`,
-      body: { sealed },
-      deduplicationId: `ingest-${read.eventId}-${read.path ?? ""}`,
-      retryDelay: RETRY_DELAY,
-      timeoutMs: QSTASH_TIMEOUT_MS,
-    })
-    return "qstash"
-  } catch (error) {
-    log.warn("park_failed", { sink: "qstash", eventId: read.eventId, error })
+  const publication = {
+    url: `${config.appUrl}/jobs/ingest`,
+    body: { sealed },
+    deduplicationId: `ingest-${read.eventId}-${read.path ?? ""}`,
+    retryDelay: RETRY_DELAY,
+    timeoutMs: QSTASH_TIMEOUT_MS,
   }
-  try {
-    await redis.xadd(PARKED_STREAM, "*", { sealed })
-    return "redis"
-  } catch (error) {
-    log.error("park_failed", { sink: "redis", eventId: read.eventId, error })
+  const failed = (sink: Sink, error: unknown): null => {
+    log[sink === "redis" ? "error" : "warn"]("park_failed", { sink, eventId: read.eventId, error })
     return null
   }
+  const toQstash = (isLastResort: boolean) =>
+    qstash.publish({ ...publication, isLastResort }).then((): Sink => "qstash")
+  let isLeftAlone = false
+  const first = await toQstash(false).catch((error: unknown) => {
+    isLeftAlone = error instanceof QstashError && error.reason === "circuit_open"
+    return failed("qstash", error)
+  })
+  if (first !== null) return first
+  const second = await redis
+    .xadd(PARKED_STREAM, "*", { sealed })
+    .then((): Sink => "redis")
+    .catch((error: unknown) => failed("redis", error))
+  if (second !== null || !isLeftAlone) return second
+  // Nobody else is left: QStash may be back, and its breaker has not noticed.
+  return toQstash(true).catch((error: unknown) => failed("qstash", error))
 }
 
 /** Opens a parked copy. Throws `SealError` when it is not one of ours. */

@@ -4,6 +4,8 @@ import { replayDelivery } from "../../db/queries/stream.ts"
 import { noteFailure } from "../../db/queries/unfinished.ts"
 import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
+import { EVENT_COST } from "../outbound/costs.ts"
+import { NotSent, notSentOf } from "../outbound/not-sent.ts"
 import type { Services } from "../services.ts"
 import { factsOf, type ReadDelivery, readDelivery } from "./accept.ts"
 import { advance } from "./advance.ts"
@@ -19,8 +21,21 @@ export type Reprocessed =
   | { readonly kind: "finished"; readonly isFinished: true; readonly status: "processed" | "unhandled" }
   | { readonly kind: "not_found" | "purged" | "failed"; readonly isFinished: false }
 
-/** Reads, folds and decides an event again. What it says once more changes nothing; what is read anew is added. */
+/**
+ * Reads, folds and decides an event again. What it says once more changes nothing; what is read anew is added. Throws when
+ * the invocation has no room for that.
+ */
 export async function reprocess(services: Services, companyId: string, eventId: string): Promise<Reprocessed> {
+  const hold = services.budget.hold(EVENT_COST)
+  if (hold === null) throw new NotSent("budget_spent", null)
+  try {
+    return await reprocessOnce(services, companyId, eventId)
+  } finally {
+    hold.release()
+  }
+}
+
+async function reprocessOnce(services: Services, companyId: string, eventId: string): Promise<Reprocessed> {
   const event = await readStoredEvent(services.db, companyId, eventId)
   if (event === null) return { kind: "not_found", isFinished: false }
   if (event.payload === null) {
@@ -39,6 +54,7 @@ export async function reprocess(services: Services, companyId: string, eventId: 
     if (stream !== null) await advance(services, stream, isUnread(read) ? { ...work, events: [] } : work)
     return { kind: "finished", isFinished: true, status: isUnread(read) ? "unhandled" : "processed" }
   } catch (error) {
+    if (notSentOf(error)?.reason === "budget_spent") throw error // not the event's fault
     services.log.error("event_failed", { companyId, eventId, attempt: event.attempts + 1, error })
     await noteFailure(services.db, event, failureOf(event, error, services.now()))
     return { kind: "failed", isFinished: false }

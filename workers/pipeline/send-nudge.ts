@@ -5,7 +5,7 @@
  */
 import { databaseFailure } from "../../db/client.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
-import { assertLease, claimNudge } from "../../db/queries/nudges.ts"
+import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
@@ -13,6 +13,8 @@ import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
+import type { Hold } from "../outbound/budget.ts"
+import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
@@ -35,10 +37,13 @@ export type NudgeOutcome =
   | "unknown"
   | "switched_off"
   | "not_due"
+  /** The invocation could not have made all of its calls, so it made none of them; the nudge is as due as before. */
+  | "no_room"
 
 /**
  * Sends one nudge if it may still go out. `dispatcher` is the claim under which it was handed over, or null. Safe to call
- * any number of times, at once or later.
+ * any number of times, at once or later. Room for all of its calls is held from the beginning, so that a nudge that is
+ * marked as on its way is always sent and settled.
  */
 export async function sendNudge(
   services: Services,
@@ -46,20 +51,41 @@ export async function sendNudge(
   nudgeId: string,
   dispatcher: string | null,
 ): Promise<NudgeOutcome> {
+  const hold = services.budget.hold(NUDGE_COST)
+  if (hold === null) return "no_room"
+  try {
+    const { outcome, fallback } = await claimAndAct(services, { companyId, nudgeId, dispatcher, hold })
+    if (fallback === null || fallback.dueAt > services.now().toISOString()) return outcome
+    hold.release()
+    return await sendNudge(services, companyId, fallback.id, null)
+  } finally {
+    hold.release()
+  }
+}
+
+interface Task {
+  readonly companyId: string
+  readonly nudgeId: string
+  readonly dispatcher: string | null
+  readonly hold: Hold
+}
+
+async function claimAndAct(services: Services, { companyId, nudgeId, dispatcher, hold }: Task): Promise<Done> {
   const { db, log, newId } = services
-  if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) return "switched_off"
+  if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) {
+    return { outcome: "switched_off", fallback: null }
+  }
 
   const now = services.now()
   const lease = { owner: newId(), until: new Date(now.getTime() + LEASE_MS) }
   const claimed = await claimNudge(db, companyId, nudgeId, { dispatcher, lease, now })
-  if (!claimed) return "not_due"
+  if (!claimed) return { outcome: "not_due", fallback: null }
   try {
-    const { outcome, fallback } = await act(services, claimed, nudgeId, lease.owner)
-    log.info("nudge_done", { companyId, nudgeId, outcome })
-    if (fallback === null || fallback.dueAt > services.now().toISOString()) return outcome
-    return await sendNudge(services, companyId, fallback.id, null)
+    const done = await act(services, claimed, { nudgeId, owner: lease.owner, hold })
+    log.info("nudge_done", { companyId, nudgeId, outcome: done.outcome })
+    return done
   } catch (error) {
-    if (databaseFailure(error) === "lost_lease") return "not_due"
+    if (databaseFailure(error) === "lost_lease") return { outcome: "not_due", fallback: null }
     throw error
   }
 }
@@ -70,13 +96,35 @@ interface Done {
   readonly fallback: Nudge | null
 }
 
-async function act(services: Services, claimed: Stream, nudgeId: string, owner: string): Promise<Done> {
+interface Claim {
+  readonly nudgeId: string
+  readonly owner: string
+  readonly hold: Hold
+}
+
+async function act(services: Services, claimed: Stream, claim: Claim): Promise<Done> {
+  const { nudgeId, owner, hold } = claim
   if (claimed.nudges.some((nudge) => nudge.id === nudgeId && nudge.status === "sending")) {
     const lost: SendOutcome = { kind: "unknown", reason: "worker_lost" }
-    return withRetries(services, claimed, (stream) => settle(services, stream, nudgeId, lost, null))
+    return withRetries(services, claimed, (stream) => settle(services, stream, nudgeId, lost, null), hold)
   }
+  const hasIncentive = claimed.nudges.some((nudge) => nudge.id === nudgeId && nudge.incentive !== null)
+  const forIncentive = hasIncentive ? services.budget.hold(INCENTIVE_COST) : null
+  if (hasIncentive && forIncentive === null) {
+    await releaseLeases(services.db, claimed.companyId, owner)
+    return { outcome: "no_room", fallback: null }
+  }
+  try {
+    return await sendClaimed(services, claimed, claim)
+  } finally {
+    forIncentive?.release()
+  }
+}
+
+async function sendClaimed(services: Services, claimed: Stream, { nudgeId, owner, hold }: Claim): Promise<Done> {
   const prepared = await withRetries(services, claimed, (stream) => prepare(services, stream, nudgeId, owner))
   if ("outcome" in prepared) return prepared
+  hold.keep(MARKED_NUDGE_COST)
 
   const { nudge } = prepared
   const incentive = await incentiveFor(services, prepared.stream, nudge)
@@ -84,7 +132,8 @@ async function act(services: Services, claimed: Stream, nudgeId: string, owner: 
   if ("outcome" in judged) return judged
 
   const outcome = incentive.kind === "later" ? incentive.outcome : await send(services, judged, nudge, incentive)
-  return withRetries(services, judged, (current) => settle(services, current, nudgeId, outcome, incentive))
+  hold.keep(RECEIPT_COST)
+  return withRetries(services, judged, (current) => settle(services, current, nudgeId, outcome, incentive), hold)
 }
 
 /**

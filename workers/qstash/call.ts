@@ -1,5 +1,6 @@
 /** One call to QStash: bounded in time, and no error of it carries a body. */
 import type { z } from "zod"
+import { notSentOf } from "../outbound/not-sent.ts"
 
 /** A call to QStash did not work. `retry`: the same call, with the same deduplication id, may work later. */
 export class QstashError extends Error {
@@ -20,25 +21,35 @@ export class QstashError extends Error {
 /** Accepting a message takes QStash tens of milliseconds; a webhook may be waiting behind this. */
 const CALL_TIMEOUT_MS = 2_000
 
-/** Where an account is reached. `fetch` is for tests. */
+type QstashFetch = (input: string, init: RequestInit) => Promise<Response>
+
+/** Where an account is reached. The ways out are the platform's own unless told otherwise. */
 export interface QstashAccount {
   readonly url: string
   readonly token: string
-  readonly fetch?: (input: string, init: RequestInit) => Promise<Response>
+  readonly fetch?: QstashFetch
+  /** Asks even while QStash is being left alone. */
+  readonly fetchPastBreaker?: QstashFetch
 }
 
 interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
   readonly timeoutMs?: number
+  readonly isPastBreaker?: boolean
 }
 
 /** Makes calls to one account. They answer what was read as JSON, and throw `QstashError`. */
-export function qstashCaller({ url, token, fetch: send = (input, init) => fetch(input, init) }: QstashAccount) {
+export function qstashCaller({
+  url,
+  token,
+  fetch: send = (input, init) => fetch(input, init),
+  fetchPastBreaker = send,
+}: QstashAccount) {
   return async (method: string, path: string, options: CallOptions = {}): Promise<unknown> => {
-    const { headers = {}, body, timeoutMs = CALL_TIMEOUT_MS } = options
+    const { headers = {}, body, timeoutMs = CALL_TIMEOUT_MS, isPastBreaker = false } = options
     try {
-      const response = await send(`${url}${path}`, {
+      const response = await (isPastBreaker ? fetchPastBreaker : send)(`${url}${path}`, {
         method,
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -51,6 +62,8 @@ export function qstashCaller({ url, token, fetch: send = (input, init) => fetch(
       return readJson(await response.text())
     } catch (error) {
       if (error instanceof QstashError) throw error
+      const notSent = notSentOf(error)
+      if (notSent !== null) throw new QstashError({ retry: true, status: null, reason: notSent.reason })
       const isTimeout = error instanceof Error && error.name === "TimeoutError"
       throw new QstashError({ retry: true, status: null, reason: isTimeout ? "timeout" : "unreachable" })
     }

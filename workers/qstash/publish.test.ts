@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { NotSent } from "../outbound/not-sent.ts"
 import { QstashError } from "./call.ts"
 import { qstashPublisher } from "./publish.ts"
 
@@ -181,4 +182,24 @@ test("a dead message that is gone is null; any other refusal is an error", async
   expect(await publisher(() => new Response("", { status: 404 })).qstash.findDead("d_1")).toBeNull()
   const { qstash } = publisher(() => new Response("", { status: 500 }))
   expect(await failureOf(qstash.findDead("d_1"))).toMatchObject({ status: 500, retry: true })
+})
+
+test("a call that was not made says why, and may be made later; the last resort goes past the breaker", async () => {
+  const asked: string[] = []
+  const qstash = qstashPublisher({
+    ...{ url: "https://qstash.example", token: TOKEN, retriesMax: 3 },
+    fetch: () => Promise.reject(new NotSent("circuit_open", 5_000)),
+    fetchPastBreaker: async (url) => {
+      asked.push(url)
+      return accepted()
+    },
+  })
+  expect(await failureOf(qstash.publish(PUBLICATION))).toMatchObject({
+    retry: true,
+    status: null,
+    reason: "circuit_open",
+  })
+  expect(asked).toEqual([])
+  expect(await qstash.publish({ ...PUBLICATION, isLastResort: true })).toMatchObject({ messageId: "msg_1" })
+  expect(asked).toHaveLength(1)
 })

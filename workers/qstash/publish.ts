@@ -25,6 +25,8 @@ export interface Publication {
   readonly timeoutMs?: number
   /** How long QStash waits for our answer to a delivery. */
   readonly deliveryTimeoutSeconds?: number
+  /** Nobody else would take it: QStash is asked even while it is being left alone. */
+  readonly isLastResort?: boolean
 }
 
 /** A message that QStash gave up. */
@@ -42,8 +44,11 @@ export interface DeadMessage {
 /** What the suite asks of QStash. All calls throw `QstashError`. */
 export interface QstashPublisher {
   publish(publication: Publication): Promise<{ readonly messageId: string; readonly isDuplicate: boolean }>
-  /** A page of what was given up, newest first; `cursor` of one page is asked for the next. */
-  listDead(page?: { readonly cursor?: string; readonly limit?: number }): Promise<{
+  /**
+   * A page of what was given up, newest first; `cursor` of one page is asked for the next. `isPastBreaker`: QStash is
+   * asked even while it is being left alone.
+   */
+  listDead(page?: { readonly cursor?: string; readonly limit?: number; readonly isPastBreaker?: boolean }): Promise<{
     readonly messages: readonly DeadMessage[]
     readonly cursor: string | null
   }>
@@ -89,14 +94,15 @@ export function qstashPublisher({
         headers: { ...publicationHeaders(publication), ...retriesHeader(publication.retries) },
         body: publication.body,
         ...(publication.timeoutMs === undefined ? {} : { timeoutMs: publication.timeoutMs }),
+        isPastBreaker: publication.isLastResort ?? false,
       })
       const { messageId, deduplicated = false } = understood(published, answer)
       return { messageId, isDuplicate: deduplicated }
     },
 
-    async listDead({ cursor, limit = DEAD_PAGE_MAX } = {}) {
+    async listDead({ cursor, limit = DEAD_PAGE_MAX, isPastBreaker = false } = {}) {
       const query = new URLSearchParams({ count: String(Math.min(limit, DEAD_PAGE_MAX)), ...(cursor && { cursor }) })
-      const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`))
+      const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`, { isPastBreaker }))
       return {
         cursor: page.cursor || null,
         messages: page.messages.map(deadMessage),

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import Stripe from "stripe"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { NotSent } from "../../outbound/not-sent.ts"
 import { ProviderApiError } from "../provider.ts"
 import { API_VERSION, stripeClient } from "./api.ts"
 import { stripeProvider } from "./index.ts"
@@ -121,6 +122,19 @@ describe("an error of the API", () => {
     const told = error instanceof ProviderApiError ? `${error.message} ${error.stack} ${JSON.stringify(error)}` : ""
     expect(told).toContain("was answered 401")
     expect(told + JSON.stringify(error instanceof Error ? error.cause : "")).not.toMatch(/ann|sk_test/)
+  })
+
+  test("is none of Stripe's where nothing was sent: that may be tried again, and says so", async () => {
+    const fetch = () => Promise.reject(new NotSent("circuit_open", 5_000))
+    const closed = stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }).api
+    const error = await closed.customerOf("sub_1").catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ retry: true, status: null, cause: { reason: "circuit_open" } })
+    expect(calls()).toEqual([])
+  })
+
+  test("is not met with a second call by the package: repeating is the way out's", async () => {
+    await failWith(500, {})
+    expect(calls()).toHaveLength(1)
   })
 
   test("that never came may be tried again", async () => {

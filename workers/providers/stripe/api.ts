@@ -4,32 +4,35 @@
  */
 import Stripe from "stripe"
 import type { Incentive } from "../../../shared/domain/facts.ts"
+import type { OutboundFetch } from "../../outbound/client.ts"
+import { notSentOf } from "../../outbound/not-sent.ts"
 import { ProviderApiError } from "../provider.ts"
 
 /** The version whose shapes the package is written for; the account's own version must not decide what we get. */
 export const API_VERSION = "2026-10-28.endive"
 
-/** Twice this, with the one retry, must fit into a job. */
-const TIMEOUT_MS = 8_000
-const NETWORK_RETRIES = 1
+/** The package's own bound, for a call with its repetition: above that of the way out, which decides. */
+const TIMEOUT_MS = 20_000
 
 /** Where Stripe's API is and who we are there. */
 export interface StripeApiConfig {
   readonly apiKey: string
   /** Origin only, such as `https://api.stripe.com` or a stand-in on this machine. */
   readonly apiUrl: string
+  /** The way out; the platform's own unless told otherwise. It repeats what may be repeated, and the package nothing. */
+  readonly fetch?: OutboundFetch
 }
 
 /** A client of Stripe for Workers and Node alike. */
-export function stripeClient({ apiKey, apiUrl }: StripeApiConfig): Stripe {
+export function stripeClient({ apiKey, apiUrl, fetch: send }: StripeApiConfig): Stripe {
   const { protocol, hostname, port, pathname } = new URL(apiUrl)
   if (pathname !== "/") throw new TypeError("Stripe's API URL must be an origin, without a path")
   const isPlain = protocol === "http:"
   return new Stripe(apiKey, {
     apiVersion: API_VERSION,
-    httpClient: Stripe.createFetchHttpClient(),
+    httpClient: Stripe.createFetchHttpClient(send),
     timeout: TIMEOUT_MS,
-    maxNetworkRetries: NETWORK_RETRIES,
+    maxNetworkRetries: 0,
     telemetry: false,
     protocol: isPlain ? "http" : "https",
     host: hostname,
@@ -66,6 +69,10 @@ function toApiError(what: string, error: unknown): ProviderApiError {
   if (!(error instanceof Stripe.errors.StripeError)) {
     const cause = error instanceof Error ? error.name : typeof error
     return new ProviderApiError(`stripe: ${what} failed`, { retry: false, status: null, cause })
+  }
+  const notSent = notSentOf(error)
+  if (notSent !== null) {
+    return new ProviderApiError(`stripe: ${what} was not asked`, { retry: true, status: null, cause: notSent })
   }
   const status = error.statusCode ?? null
   const code = /^[a-z0-9_]{1,64}$/.test(error.code ?? "") ? error.code : undefined

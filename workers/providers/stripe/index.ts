@@ -11,11 +11,12 @@ import { verify } from "./verify.ts"
 export function stripeProvider({
   apiKey,
   apiUrl,
+  ...way
 }: Omit<StripeApiConfig, "apiKey"> & { readonly apiKey: string | null }): Provider {
   // Made when it is needed: a webhook never asks the API.
   const stripe = () => {
     if (apiKey === null) throw refusal("no API key is configured")
-    return stripeClient({ apiKey, apiUrl })
+    return stripeClient({ apiKey, apiUrl, ...way })
   }
   return {
     name: "stripe",

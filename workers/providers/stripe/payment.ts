@@ -1,7 +1,7 @@
 /** Events about charges, payment intents and refunds. Since basil none of them names its invoice. */
 import { z } from "zod"
 import { declineCodeOf } from "./decline-code.ts"
-import { at, currency, id, isObject, minorUnits, orNull, read } from "./fields.ts"
+import { at, currency, id, isObject, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
 import { type Reader, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"
 
@@ -27,62 +27,47 @@ const paymentIntent = z.object({
 
 const refund = z.object({ id, currency, amount: minorUnits, status: orNull(z.string()) })
 
+/** Charges and payment intents say alike that a payment failed; `declineCodeOf` knows where each keeps its reason. */
+const failedReader =
+  (schema: z.ZodType<{ amount: number; currency: string }>): Reader =>
+  ({ object }) => {
+    const failed = read(schema, object)
+    if (!failed.ok) return unhandled(failed.error)
+    return says({
+      kind: "payment_failed",
+      ...refsOf(object),
+      amountMinor: failed.value.amount,
+      currency: failed.value.currency,
+      attempt: null,
+      declineCode: declineCodeOf(object),
+      isFirstInvoice: isFirstInvoice(object.invoice),
+    })
+  }
+
+const collected = (object: JsonObject, amountMinor: number, currency: string) =>
+  says({ kind: "payment_succeeded", ...refsOf(object), amountMinor, currency, how: "collected" })
+
 /** `charge.failed`. */
-export const chargeFailed: Reader = ({ object }) => {
-  const failed = read(charge, object)
-  if (!failed.ok) return unhandled(failed.error)
-  return says({
-    kind: "payment_failed",
-    ...refsOf(object),
-    amountMinor: failed.value.amount,
-    currency: failed.value.currency,
-    attempt: null,
-    declineCode: declineCodeOf(object),
-    isFirstInvoice: isFirstInvoice(object.invoice),
-  })
-}
+export const chargeFailed: Reader = failedReader(charge)
+
+/** `payment_intent.payment_failed`: the error is on the intent, the charge is only named. */
+export const paymentIntentFailed: Reader = failedReader(paymentIntent)
 
 /** `charge.succeeded` and `charge.captured`: money moved only once the charge is captured. */
 export const chargeSucceeded: Reader = ({ object }) => {
   const succeeded = read(charge, object)
   if (!succeeded.ok) return unhandled(succeeded.error)
-  const { amount, amount_captured, captured, paid } = succeeded.value
+  const { amount, amount_captured, captured, paid, currency } = succeeded.value
   if (captured === false || paid === false) return unhandled("charge is not captured")
-  return says({
-    kind: "payment_succeeded",
-    ...refsOf(object),
-    amountMinor: amount_captured ?? amount,
-    currency: succeeded.value.currency,
-    how: "collected",
-  })
-}
-
-/** `payment_intent.payment_failed`: the error is on the intent, the charge is only named. */
-export const paymentIntentFailed: Reader = ({ object }) => {
-  const failed = read(paymentIntent, object)
-  if (!failed.ok) return unhandled(failed.error)
-  return says({
-    kind: "payment_failed",
-    ...refsOf(object),
-    amountMinor: failed.value.amount,
-    currency: failed.value.currency,
-    attempt: null,
-    declineCode: declineCodeOf(object),
-    isFirstInvoice: isFirstInvoice(object.invoice),
-  })
+  return collected(object, amount_captured ?? amount, currency)
 }
 
 /** `payment_intent.succeeded`. */
 export const paymentIntentSucceeded: Reader = ({ object }) => {
   const succeeded = read(paymentIntent, object)
   if (!succeeded.ok) return unhandled(succeeded.error)
-  return says({
-    kind: "payment_succeeded",
-    ...refsOf(object),
-    amountMinor: succeeded.value.amount_received ?? succeeded.value.amount,
-    currency: succeeded.value.currency,
-    how: "collected",
-  })
+  const { amount, amount_received, currency } = succeeded.value
+  return collected(object, amount_received ?? amount, currency)
 }
 
 /** `charge.refunded`: the charge knows the total. */

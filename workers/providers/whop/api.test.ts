@@ -1,5 +1,6 @@
 import WhopSdk from "@whop/sdk"
 import { describe, expect, test } from "vitest"
+import { NotSent } from "../../outbound/not-sent.ts"
 import { ProviderApiError } from "../provider.ts"
 import { WHOP_API_URL, whopApi } from "./api.ts"
 import { whopProvider } from "./index.ts"
@@ -189,4 +190,12 @@ test("the provider is complete and sends members to Whop only", () => {
   const provider = whopProvider({ apiKey: "key", apiUrl: "https://api.example/" })
   expect(provider.name).toBe("whop")
   expect(provider.redirectHosts).toEqual(["whop.com", ".whop.com"])
+})
+
+test("free days that were surely not asked for may be asked for again; those whose reply was lost may not", async () => {
+  const days = { customer: "user_1", subscriptionId: "mem_1", incentive: { kind: "free_days", days: 7 } } as const
+  const failing = (error: Error) => whopApi({ apiKey: "key", fetch: () => Promise.reject(error) })
+  const ask = (error: Error) => failing(error).applyIncentive({ ...days, idempotencyKey: "case-1" })
+  await expect(ask(new NotSent("circuit_open", 5_000))).rejects.toMatchObject({ retry: true, status: null })
+  await expect(ask(new TypeError("Network connection lost."))).rejects.toMatchObject({ retry: false })
 })

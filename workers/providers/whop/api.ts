@@ -7,6 +7,8 @@
  * reply was lost is therefore not made again: days given twice cost more than a message that does not promise them.
  */
 import { z } from "zod"
+import type { OutboundFetch } from "../../outbound/client.ts"
+import { notSentOf } from "../../outbound/not-sent.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
 import { customerOf, whopPage } from "./reading.ts"
@@ -14,8 +16,8 @@ import { customerOf, whopPage } from "./reading.ts"
 /** The base URL of the SDK; a deployment may name another. */
 export const WHOP_API_URL = "https://api.whop.com/api/v1"
 
-/** A member waits behind the tracked link, and a job has other work. */
-const TIMEOUT_MS = 8_000
+/** For a call with its repetition: a member waits behind the tracked link, and a job has other work. */
+const TIMEOUT_MS = 17_000
 
 /** The largest object we ask for is a payment with its refunds, some tens of kilobytes. */
 const REPLY_LENGTH_MAX = 1_048_576
@@ -30,8 +32,8 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
-  /** A test's stand-in for the network. */
-  readonly fetch?: typeof fetch
+  /** The way out; the platform's own unless told otherwise. */
+  readonly fetch?: OutboundFetch
 }
 
 /** Where each kind of object lives, by the prefix of its id. */
@@ -47,7 +49,11 @@ const objectReply = z.looseObject({ id: z.string() })
 const membershipReply = z.looseObject({ id: z.string(), manage_url: z.string().nullish() })
 
 /** The API under one key. */
-export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: WhopApiOptions): ProviderApi {
+export function whopApi({
+  apiKey,
+  apiUrl = WHOP_API_URL,
+  fetch: send = (input, init) => fetch(input, init),
+}: WhopApiOptions): ProviderApi {
   const call = async <T>(request: Call<T>): Promise<T | null> => {
     if (!apiKey) throw new ProviderApiError("Whop: no API key is configured", { retry: false, status: null })
     return callWhop(request, { apiKey, apiUrl, send })
@@ -93,7 +99,7 @@ export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: 
 }
 
 const isLostReply = (error: unknown): boolean =>
-  error instanceof ProviderApiError && error.status === null && error.retry
+  error instanceof ProviderApiError && error.status === null && error.retry && notSentOf(error) === null
 
 /** A dispute names the user within its payment, everything else itself. */
 function ownerOf(object: JsonObject): { readonly customer: string; readonly objects: readonly string[] } | null {
@@ -119,7 +125,7 @@ interface Call<T> {
 interface Connection {
   readonly apiKey: string
   readonly apiUrl: string
-  readonly send: typeof fetch
+  readonly send: OutboundFetch
 }
 
 /** The parsed reply; null when Whop knows no such object. Throws `ProviderApiError` for everything else. */
@@ -144,7 +150,8 @@ async function callWhop<T>(
     })
     text = await response.text() // always read, so that the connection is free again
   } catch (cause) {
-    throw new ProviderApiError("Whop: no answer", { retry: true, status: null, cause })
+    const what = notSentOf(cause) === null ? "no answer" : "not asked"
+    throw new ProviderApiError(`Whop: ${what}`, { retry: true, status: null, cause })
   }
 
   const { status } = response

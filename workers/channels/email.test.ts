@@ -1,0 +1,54 @@
+import { describe, expect, test } from "vitest"
+import { KEY, listenAsOtherSide, otherSide, reply, sendBy } from "../../test/support/channels.ts"
+
+listenAsOtherSide()
+
+describe("e-mail", () => {
+  test("is what SendGrid's Mail Send expects, with one-click unsubscribe and untouched links", async () => {
+    otherSide.answer = reply(202, "", { "X-Message-Id": "msg-1.abc" })
+    expect(await sendBy("email")).toEqual({ kind: "sent", providerMessageId: "msg-1.abc" })
+    expect(otherSide.recorded[0]?.path).toBe("/v3/mail/send")
+    expect(otherSide.recorded[0]?.headers.authorization).toBe("Bearer SG.key")
+    expect(JSON.parse(otherSide.recorded[0]?.body ?? "")).toEqual({
+      personalizations: [{ to: [{ email: "ada@example.com" }], custom_args: { nudge_key: KEY } }],
+      from: { email: "pay@acme.example", name: "Acme" },
+      reply_to: { email: "help@acme.example" },
+      subject: "Your payment did not go through",
+      content: [
+        { type: "text/plain", value: "Hi Ada, https://pay.example.com/r/abc" },
+        { type: "text/html", value: "<p>Hi Ada</p>" },
+      ],
+      headers: {
+        "List-Unsubscribe": "<https://pay.example.com/unsubscribe/abc>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+      },
+      tracking_settings: {
+        click_tracking: { enable: false, enable_text: false },
+        open_tracking: { enable: false },
+        subscription_tracking: { enable: false },
+      },
+    })
+  })
+
+  test("has neither HTML nor unsubscribe headers when the message has none, and never a line break in its subject", async () => {
+    await sendBy("email", { html: null, unsubscribeUrl: null, subject: "a\r\nBcc: b@example.com" })
+    const body = JSON.parse(otherSide.recorded[0]?.body ?? "")
+    expect(body.content.length).toBe(1)
+    expect(body.headers).toBeUndefined()
+    expect(body.subject).toBe("a Bcc: b@example.com")
+  })
+
+  test.each([
+    "",
+    "ada",
+    "ada@localhost",
+    "a b@example.com",
+    "a@example.com,b@example.com",
+    "a@example.com\r\nBcc:b@c.de",
+    "<a@b.de>",
+    `${"a".repeat(250)}@b.de`,
+  ])("is not sent to %j", async (to) => {
+    expect(await sendBy("email", { to })).toEqual({ kind: "refused", reason: "invalid_address" })
+    expect(otherSide.recorded).toEqual([])
+  })
+})

@@ -1,0 +1,44 @@
+/**
+ * What units of work cost in calls to the outside, at most: work is begun only when its budget has room for so many.
+ * `test/flows/outbound.test.ts` measures each on the real code. Left out is what is optional (handing a nudge to QStash,
+ * repeating a call, reading again after a lost race): it asks for room of its own when it comes to it.
+ */
+
+/** One command to Redis, and its one repetition. */
+const COMMAND = 2
+
+/** Reading a stream again and committing once more, after another writer was first. */
+export const RACE_COST = 2
+
+/** Writing how a send went, with three lost races: from the mark on this must be possible whatever else happens. */
+export const RECEIPT_COST = 1 + 3 * RACE_COST
+
+/** A nudge from its mark on: the switches once more, the two calls of a direct message, the receipt. */
+export const MARKED_NUDGE_COST = COMMAND + 2 + RECEIPT_COST
+
+/** A nudge from its beginning: the switches, the claim, the mark, and what comes after the mark. */
+export const NUDGE_COST = COMMAND + 2 + MARKED_NUDGE_COST
+
+/** What applying an incentive asks of a provider: reading the subscription, making a coupon, putting it in. */
+export const INCENTIVE_COST = 3
+
+/** An event once more: reading it, its facts, one commit, or a note that it failed. */
+export const EVENT_COST = 4
+
+/**
+ * A parked delivery: company, record, switches, folding it or the event that was there already, and taking it out of
+ * Redis, with a copy for a person when it can never be stored.
+ */
+export const PARKED_COST = 2 + COMMAND + EVENT_COST + 2 * COMMAND
+
+/** An object without a customer: noting that it is asked about, the provider's calls, tying, one commit. */
+export const OBJECT_COST = 9
+
+/** A page of dead messages: listing it, delivering it anew. */
+export const DEAD_PAGE_COST = 2
+
+/** A chunk of due nudges: handing it to QStash, or giving its nudges back. */
+export const CHUNK_COST = 2
+
+/** Noting how a run of a job ended. */
+export const RUN_NOTE_COST = 1
