@@ -92,6 +92,8 @@ async function finishEvents(services: Services): Promise<number> {
     const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX)
     let progress = 0
     for (const { companyId, id } of left) {
+      // One that asks a provider who does not answer takes long.
+      if (services.now().getTime() > until) break
       if ((await reprocess(services, companyId, id)).isFinished) progress += 1
     }
     finished += progress

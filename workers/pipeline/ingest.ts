@@ -2,8 +2,9 @@
 import type { Stream } from "../../db/queries/stream.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
 import type { Services } from "../services.ts"
-import { type AcceptedDelivery, acceptDelivery, type ReadDelivery } from "./accept.ts"
+import { type AcceptedDelivery, acceptDelivery, leftBehindAt, type ReadDelivery, workOf } from "./accept.ts"
 import { advance } from "./advance.ts"
+import { replay } from "./replay.ts"
 
 /** Writes the delivery down; answers how that went, and the rest of the work, which may follow the answer. */
 export async function ingest(
@@ -12,21 +13,15 @@ export async function ingest(
 ): Promise<AcceptedDelivery & { readonly follow: (() => Promise<void>) | null }> {
   const accepted = await acceptDelivery(services, read)
   const { stream } = accepted.recorded
-  return { ...accepted, follow: stream === null ? null : () => follow(services, accepted.companyId, stream, read) }
+  const hasWork = stream !== null || accepted.isPending
+  return { ...accepted, follow: hasWork ? () => follow(services, accepted.companyId, stream, read) : null }
 }
 
 /** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */
-async function follow(services: Services, companyId: string, stream: Stream, read: ReadDelivery): Promise<void> {
+async function follow(services: Services, companyId: string, stream: Stream | null, read: ReadDelivery): Promise<void> {
   const work = workOf(read)
   const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await services.switches({ isFreshNeeded: true })
-  if (isProcessing) return advance(services, stream, work)
+  if (isProcessing && stream !== null) return advance(services, stream, work)
+  if (isProcessing) return void (await replay(services, companyId, read, leftBehindAt(services.now())))
   for (const event of work.events) await holdEvent(services.db, companyId, event)
 }
-
-/** What processing a delivery comes to, beside its facts. */
-export const workOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({
-  events: [{ id: eventId, receivedAt: receivedAt.toISOString() }],
-  contactWords:
-    delivery.contact === null ? [] : [{ change: delivery.contact, occurredAt: delivery.occurredAt, eventId }],
-  ownFacts: [],
-})

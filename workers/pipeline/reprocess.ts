@@ -1,12 +1,11 @@
 /** An event once more, from its stored payload: by the sweeper when it was left behind, or because an operator asks. */
-import { replayDelivery } from "../../db/queries/stream.ts"
-import { findEvent, noteFailure, type StoredEvent } from "../../db/queries/unfinished.ts"
+import { findEvent, noteFailure, noteTry, type StoredEvent } from "../../db/queries/unfinished.ts"
 import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
+import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
-import { factsOf, type ReadDelivery, readDelivery } from "./accept.ts"
-import { advance } from "./advance.ts"
-import { workOf } from "./ingest.ts"
+import { type ReadDelivery, readDelivery } from "./accept.ts"
+import { replay } from "./replay.ts"
 
 /** Tries before an event is left to a person; with the waits below, about four hours. */
 const ATTEMPTS_MAX = 8
@@ -27,16 +26,16 @@ export async function reprocess(services: Services, companyId: string, eventId: 
     return { kind: "purged", isFinished: false }
   }
   if (isWaiting(event) && event.attempts >= ATTEMPTS_MAX) {
-    await noteFailure(services.db, event, { reason: "processing_failed", nextAttemptAt: null })
+    await noteFailure(services.db, event, { reason: event.error ?? "processing_failed", nextAttemptAt: null })
     return { kind: "failed", isFinished: false }
   }
   try {
     const read = await readStored(services, event, event.payload)
-    const stream = await replayDelivery(services.db, replayOf(event, read, services.now()))
-    const work = workOf(read)
-    // What says nothing today either stays `unhandled`.
-    if (stream !== null) await advance(services, stream, isUnread(read) ? { ...work, events: [] } : work)
-    return { kind: "finished", isFinished: true, status: isUnread(read) ? "unhandled" : "processed" }
+    const nextAttemptAt = nextTryAt(event, services.now())
+    // The others note it with what they say; a thin one is first asked for, which takes its time.
+    if (read.delivery.needs) await noteTry(services.db, event, nextAttemptAt)
+    const status = await replay(services, companyId, read, nextAttemptAt)
+    return { kind: "finished", isFinished: true, status }
   } catch (error) {
     services.log.error("event_failed", { companyId, eventId, attempt: event.attempts + 1, error })
     await noteFailure(services.db, event, failureOf(event, error, services.now()))
@@ -62,32 +61,9 @@ async function readStored(services: Services, event: StoredEvent, payload: Uint8
   return readDelivery(services, { provider: event.provider, path: companyId, rawBody, headers, receivedAt })
 }
 
-const isUnread = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
-
 /** Until this try has ended the event is not tried again: one that kills its worker must not be the first in line for ever. */
 const nextTryAt = (event: StoredEvent, now: Date): Date =>
   new Date(now.getTime() + FIRST_WAIT_MS * 2 ** Math.min(event.attempts + 1, ATTEMPTS_MAX))
-
-function replayOf(event: StoredEvent, read: ReadDelivery, now: Date) {
-  const { delivery } = read
-  return {
-    id: event.id,
-    companyId: event.companyId,
-    provider: event.provider,
-    account: event.account,
-    providerEventId: event.providerEventId,
-    type: event.type,
-    apiVersion: event.apiVersion,
-    status: isUnread(read) ? ("unhandled" as const) : ("processed" as const),
-    error: delivery.unhandled,
-    occurredAt: event.occurredAt.toISOString(),
-    receivedAt: event.receivedAt.toISOString(),
-    nextAttemptAt: nextTryAt(event, now).toISOString(),
-    customer: delivery.customer,
-    objects: delivery.objects,
-    facts: factsOf(read),
-  }
-}
 
 /** What can never work is left to a person at once; the rest after so many tries. */
 function failureOf(event: StoredEvent, error: unknown, now: Date) {
@@ -96,8 +72,8 @@ function failureOf(event: StoredEvent, error: unknown, now: Date) {
   const isHopeless = isSealed || error instanceof AppError
   const attempts = event.attempts + 1
   const nextAttemptAt = isHopeless || attempts >= ATTEMPTS_MAX ? null : nextTryAt(event, now)
-  return {
-    reason: isHopeless ? (error.name === "SealError" ? "payload_does_not_open" : "not_readable") : "processing_failed",
-    nextAttemptAt,
-  }
+  if (isHopeless) return { reason: isSealed ? "payload_does_not_open" : "not_readable", nextAttemptAt }
+  // A key that is being changed at the provider refuses for a while, too: both are tried again.
+  if (!(error instanceof ProviderApiError)) return { reason: "processing_failed", nextAttemptAt }
+  return { reason: error.retry ? "provider_api_away" : "provider_api_refused", nextAttemptAt }
 }
