@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["shared/**/*.test.ts", "workers/**/*.test.ts", "db/**/*.test.ts"],
+          include: ["shared/**/*.test.ts", "workers/**/*.test.ts", "db/**/*.test.ts", "ops/**/*.test.ts"],
           testTimeout: 30_000,
         },
       },
