@@ -254,6 +254,8 @@ export const webhookSecrets = pgTable(
     provider: text("provider").$type<ProviderName>().notNull(),
     sealed: bytea("sealed").notNull(),
     expiresAt: instant("expires_at"),
+    createdAt: instant("created_at").notNull().defaultNow(),
+    createdBy: text("created_by"),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.id] })],
 )

@@ -47,6 +47,7 @@ const FIELDS = [
   "source",
   "scheme",
   "secretIndex",
+  "secretId",
   "keyVersion",
   "isNew",
   "isOn",

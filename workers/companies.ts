@@ -1,7 +1,7 @@
 /** Which company a delivery belongs to, and with which secrets its endpoint is signed; remembered in the isolate. */
 import { companyOf, webhookSecretsOf } from "../db/queries/companies.ts"
 import { fromUtf8 } from "../shared/crypto/bytes.ts"
-import { open } from "../shared/crypto/seal.ts"
+import { open, type SealPlace } from "../shared/crypto/seal.ts"
 import type { ProviderName } from "../shared/domain/facts.ts"
 import { BoundedMap } from "../shared/rate-limit.ts"
 import { AppError } from "./errors.ts"
@@ -18,7 +18,12 @@ type Entry<T> = { readonly value: T; readonly until: number }
 const companies = new Map<string, Entry<string | null>>()
 /** Names that nobody has stand apart, so that trying them does not push out those that are known. */
 const strangers = new BoundedMap<string, Entry<null>>(ENTRIES_MAX)
-const secrets = new Map<string, Entry<readonly string[]>>()
+const secrets = new Map<string, Entry<readonly OwnSecret[]>>()
+
+interface OwnSecret {
+  readonly secret: string
+  readonly expiresAt: Date | null
+}
 
 async function remembered<T>(
   cache: Map<string, Entry<T>>,
@@ -98,11 +103,23 @@ export async function signingSecrets(
   const own = await remembered(secrets, `${provider}|${companyId}`, now().getTime(), async () => {
     const rows = await webhookSecretsOf(db, companyId, provider, now())
     return Promise.all(
-      rows.map(async ({ id, sealed }) => {
-        const place = { purpose: { name: "secret" }, context: ["webhook_secrets", "sealed", id, companyId] } as const
-        return fromUtf8(await open(config.keys.encryption, place, sealed))
+      rows.map(async ({ id, sealed, expiresAt }) => {
+        return { secret: fromUtf8(await open(config.keys.encryption, secretPlace(id, companyId), sealed)), expiresAt }
       }),
     )
   })
-  return own.length > 0 ? own : deployment
+  if (own.length === 0) return deployment
+  // What is remembered may have expired since.
+  return own.filter(({ expiresAt }) => expiresAt === null || expiresAt > now()).map(({ secret }) => secret)
+}
+
+/** Where a company's own webhook secret lies sealed. */
+export const secretPlace = (id: string, companyId: string): SealPlace => ({
+  purpose: { name: "secret" },
+  context: ["webhook_secrets", "sealed", id, companyId],
+})
+
+/** This isolate reads the company's secrets anew; the others within a minute. */
+export const forgetSecrets = (provider: ProviderName, companyId: string): void => {
+  secrets.delete(`${provider}|${companyId}`)
 }

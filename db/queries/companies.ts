@@ -1,5 +1,5 @@
 /** Companies, their accounts at providers, their secrets and their settings. */
-import { and, eq, gt, isNull, or, sql } from "drizzle-orm"
+import { and, desc, eq, gt, isNull, or, sql } from "drizzle-orm"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../client.ts"
 import { companySettings, webhookSecrets } from "../schema.ts"
@@ -29,16 +29,16 @@ export async function companyIds(db: Db): Promise<readonly string[]> {
 export const textArray = (ids: readonly string[] | null) =>
   ids === null ? sql`null::text[]` : sql`array(select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
 
-/** The company's own signing secrets for a provider, sealed, without those that have expired. */
+/** The company's own signing secrets for a provider, sealed, without those that have expired; the newest first. */
 export async function webhookSecretsOf(
   db: Db,
   companyId: string,
   provider: ProviderName,
   now: Date,
-): Promise<readonly { readonly id: string; readonly sealed: Uint8Array }[]> {
+): Promise<readonly { readonly id: string; readonly sealed: Uint8Array; readonly expiresAt: Date | null }[]> {
   const [rows] = await inCompany(db, companyId, [
     db
-      .select({ id: webhookSecrets.id, sealed: webhookSecrets.sealed })
+      .select({ id: webhookSecrets.id, sealed: webhookSecrets.sealed, expiresAt: webhookSecrets.expiresAt })
       .from(webhookSecrets)
       .where(
         and(
@@ -46,7 +46,8 @@ export async function webhookSecretsOf(
           eq(webhookSecrets.provider, provider),
           or(isNull(webhookSecrets.expiresAt), gt(webhookSecrets.expiresAt, now)),
         ),
-      ),
+      )
+      .orderBy(desc(webhookSecrets.createdAt), desc(webhookSecrets.id)),
   ])
   return rows
 }

@@ -72,6 +72,18 @@ export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedD
   return { isNew: outcome.isNew, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
 }
 
+/**
+ * Writes an event that says nothing before its provider was asked, unless it is there already; its facts come with
+ * `replayDelivery`. True when it is new. One round trip.
+ */
+export async function recordPending(db: Db, event: NewEvent): Promise<boolean> {
+  const { sealedPayload, ...rest } = event
+  const result = await db.execute<{ is_new: boolean }>(
+    sql`select record_pending(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as is_new`,
+  )
+  return result.rows[0]?.is_new === true
+}
+
 /** An event that is stored already, as it is read today. */
 export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: "processed" | "unhandled" }
 

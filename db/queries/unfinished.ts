@@ -26,6 +26,19 @@ export async function noteFailure(
   ])
 }
 
+/** Notes that an event is being tried once more: should that never end, it is not tried again before `nextAttemptAt`. */
+export async function noteTry(db: Db, event: StoredEvent, nextAttemptAt: Date): Promise<void> {
+  const { companyId, id, receivedAt } = event
+  await inCompany(db, companyId, [
+    db
+      .update(webhookEvents)
+      .set({ attempts: event.attempts + 1, nextAttemptAt })
+      .where(
+        and(eq(webhookEvents.companyId, companyId), eq(webhookEvents.id, id), eq(webhookEvents.receivedAt, receivedAt)),
+      ),
+  ])
+}
+
 /** Puts aside an event that was to be processed when processing was switched off; it is drained once that is on again. */
 export async function holdEvent(
   db: Db,

@@ -32,6 +32,7 @@ const KINDS: Readonly<Record<string, string>> = {
   payment_intents: "payment_intent",
   disputes: "dispute",
   refunds: "refund",
+  payment_methods: "payment_method",
 }
 
 const PREFIXES: Readonly<Record<string, string>> = { customers: "cus_", subscriptions: "sub_" }
@@ -54,6 +55,14 @@ export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
       const before = world.objects.get(collection, id) ?? { ...base(kind, "", world), id }
       return update(collection, before, call.params, world)
     }
+  }
+  if (call.method === "GET" && version === "v1" && collection === "checkout" && id === "sessions") {
+    const object = world.objects.get("checkout_sessions", rest[0] ?? "")
+    return object ? jsonReply(shown(object, call.params)) : noSuch("checkout.session", rest[0] ?? "")
+  }
+  if (call.method === "GET" && version === "v2" && collection === "core" && id === "events") {
+    const event = world.objects.get("core_events", rest[0] ?? "")
+    return event ? jsonReply(event) : jsonReply({ error: { code: "not_found", message: "Object not found." } }, 404)
   }
   return stripeError(404, {
     type: "invalid_request_error",

@@ -139,3 +139,16 @@ test("the end of a trial is a number, and metadata is merged", async () => {
     metadata: { kept: "1", added: "3" },
   })
 })
+
+test("a thin event, its twin and what they are about can be read", async () => {
+  await plant("core_events", "evt_thin", { object: "v2.core.event", type: "v1.invoice.paid", snapshot_event: "evt_1" })
+  await plant("events", "evt_1", { object: "event", type: "invoice.paid" })
+  await plant("checkout_sessions", "cs_1", { object: "checkout.session" })
+  await plant("payment_methods", "pm_1", { object: "payment_method" })
+  expect(await stripe.v2.core.events.retrieve("evt_thin")).toMatchObject({ id: "evt_thin", snapshot_event: "evt_1" })
+  expect(await stripe.events.retrieve("evt_1")).toMatchObject({ id: "evt_1" })
+  expect(await stripe.checkout.sessions.retrieve("cs_1")).toMatchObject({ id: "cs_1" })
+  expect(await stripe.paymentMethods.retrieve("pm_1")).toMatchObject({ id: "pm_1" })
+  await expect(stripe.v2.core.events.retrieve("evt_none")).rejects.toMatchObject({ statusCode: 404 })
+  await expect(stripe.checkout.sessions.retrieve("cs_none")).rejects.toMatchObject({ statusCode: 404 })
+})

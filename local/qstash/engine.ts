@@ -40,7 +40,8 @@ export type Engine = {
 export type EngineOptions = {
   readonly clock: VirtualClock
   readonly faults: Faults
-  readonly signingKey: string
+  /** The key that signs at this moment. */
+  readonly signingKey: () => string
   readonly stateFile?: string | undefined
   /** For tests of at-least-once: how many extra deliveries of this attempt go out at the same moment. */
   readonly duplicates?: ((message: Message) => number) | undefined
@@ -130,7 +131,7 @@ export function createEngine(options: EngineOptions): Engine {
   async function attemptOnce(message: Message, signal: AbortSignal): Promise<void> {
     log(message, "ACTIVE")
     options.onDelivery?.()
-    const attempt = await deliver(message, { clock, signingKey: options.signingKey, signal })
+    const attempt = await deliver(message, { clock, signingKey: options.signingKey(), signal })
     if (signal.aborted || !state.messages.has(message.messageId)) return // stopped or canceled: nothing is known of it
     tell(message.callback, message, attempt, null)
     if (attempt.status >= 200 && attempt.status < 300) {
@@ -146,7 +147,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function attemptWithDuplicates(message: Message, signal: AbortSignal): Promise<void> {
     const extra = Array.from({ length: options.duplicates?.(message) ?? 0 }, () =>
-      deliver(message, { clock, signingKey: options.signingKey, signal }),
+      deliver(message, { clock, signingKey: options.signingKey(), signal }),
     )
     await Promise.all([attemptOnce(message, signal), ...extra])
   }

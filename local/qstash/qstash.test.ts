@@ -230,6 +230,28 @@ describe("signatures", () => {
     expect(claims.nbf).toBe(claims.iat)
   })
 
+  test("a rotation makes the next key the current one; a second one leaves a receiver behind that has heard of none", async () => {
+    const rotate = async () => {
+      const response = await fetch(`${qstash.url}/v2/keys/rotate`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${TOKEN}` },
+      })
+      return (await response.json()) as { current: string; next: string }
+    }
+    const deliver = async () => {
+      await client.publishJSON({ url: `${receiver.url}/jobs/a`, body: 1 })
+      await qstash.idle()
+      return verify(deliveries.at(-1))
+    }
+    const once = await rotate()
+    expect(once).toEqual({ current: KEYS.nextSigningKey, next: expect.stringMatching(/^sig_[A-Za-z0-9_-]{28}$/) })
+    expect(await deliver()).toBe(true)
+    expect((await rotate()).current).toBe(once.next)
+    await expect(deliver()).rejects.toThrow()
+    qstash.clear()
+    expect(await deliver()).toBe(true)
+  })
+
   test("a delivery that is signed with the next key is accepted", async () => {
     await qstash.stop()
     await start({ signWith: "next" })

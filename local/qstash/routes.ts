@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import type { VirtualClock } from "../clock.ts"
 import { jsonReply, type Reply } from "../faults.ts"
 import { CronError } from "./cron.ts"
@@ -15,10 +16,13 @@ export type Call = {
   readonly body: Buffer
 }
 
+/** The keys that deliveries are signed with, now and after the next rotation. */
+export type SigningKeys = { current: string; next: string }
+
 type World = {
   readonly engine: Engine
   readonly clock: VirtualClock
-  readonly keys: { readonly current: string; readonly next: string }
+  readonly keys: SigningKeys
 }
 
 type Route = {
@@ -185,7 +189,19 @@ const ROUTES: readonly Route[] = [
     answer: ({ engine }, { query }) => jsonReply({ cursor: "", events: eventsFor(engine, query) }),
   },
   { method: "GET", pattern: /^\/v2\/keys\/?$/, answer: ({ keys }) => jsonReply(keys) },
+  {
+    method: "POST",
+    pattern: /^\/v2\/keys\/rotate\/?$/,
+    answer({ keys }) {
+      keys.current = keys.next
+      keys.next = newSigningKey()
+      return jsonReply(keys)
+    },
+  },
 ]
+
+/** As QStash makes them: 21 random bytes. */
+const newSigningKey = (): string => `sig_${randomBytes(21).toString("base64url")}`
 
 /** Answers one authorised request. */
 export function answer(call: Call, world: World): Reply {

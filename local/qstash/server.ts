@@ -3,7 +3,7 @@ import { type Faults, jsonReply, type Reply, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import { createEngine, type Engine } from "./engine.ts"
 import type { Message } from "./message.ts"
-import { answer, type Call } from "./routes.ts"
+import { answer, type Call, type SigningKeys } from "./routes.ts"
 
 /** A running stand-in for Upstash QStash. */
 export type Qstash = {
@@ -20,7 +20,7 @@ export type Qstash = {
   fireDue(): Promise<void>
   /** Resolves when nothing is under way and nothing that is due can start. */
   idle(): Promise<void>
-  /** Forgets messages, dead letters and deduplication; schedules stay. */
+  /** Forgets messages, dead letters and deduplication, and signs with the keys it began with; schedules stay. */
   clear(): void
   /** Cuts off deliveries and saves; what was under way goes out again after the next start. */
   stop(): Promise<void>
@@ -47,15 +47,15 @@ export type QstashOptions = {
 /** Starts the stand-in. It delivers to this machine only, and nothing before `release()`. */
 export async function startQstash(options: QstashOptions): Promise<Qstash> {
   const { clock, faults } = options
+  const keys: SigningKeys = { current: options.currentSigningKey, next: options.nextSigningKey }
   const engine = createEngine({
     clock,
     faults,
-    signingKey: options.signWith === "next" ? options.nextSigningKey : options.currentSigningKey,
+    signingKey: () => (options.signWith === "next" ? keys.next : keys.current),
     stateFile: options.stateFile,
     duplicates: options.duplicates,
     onDelivery: options.onDelivery,
   })
-  const keys = { current: options.currentSigningKey, next: options.nextSigningKey }
   const server = await serve(options.port, (req, res) => {
     return faults.intercept("qstash", req, res, (body): Reply => {
       options.onRequest?.()
@@ -77,7 +77,11 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
       engine.runner.fireDue()
     },
     idle: engine.runner.idle,
-    clear: engine.clear,
+    clear() {
+      engine.clear()
+      keys.current = options.currentSigningKey
+      keys.next = options.nextSigningKey
+    },
     async stop() {
       await server.stop()
       await engine.stop()

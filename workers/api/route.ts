@@ -12,6 +12,7 @@ import { events } from "./events.ts"
 import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
 import { jobsApi } from "./jobs.ts"
+import { secrets } from "./secrets.ts"
 import { settings } from "./settings.ts"
 import { summary } from "./summary.ts"
 
@@ -34,3 +35,4 @@ export const api = new Hono<AppEnv>()
   .route("/flags", flags)
   .route("/jobs", jobsApi)
   .route("/dead-letters", deadLetters)
+  .route("/secrets", secrets)

@@ -120,6 +120,8 @@ async function finishEvents(services: Services, mayGoOn: MayGoOn): Promise<numbe
     let finishedNow = 0
     for (const { companyId, id } of left) {
       if (!(await mayGoOn(EVENT_COST))) return finished + finishedNow
+      // One that asks a provider who does not answer takes long.
+      if (services.now().getTime() > until) break
       // A backlog takes longer than a switch may.
       if (!mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)) continue
       if ((await reprocess(services, companyId, id)).isFinished) finishedNow += 1

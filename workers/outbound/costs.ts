@@ -25,6 +25,9 @@ export const INCENTIVE_COST = 3
 /** An event once more: reading it, its facts, one commit, or a note that it failed. */
 export const EVENT_COST = 4
 
+/** Asking for what a thin event only names (three calls, each with its repetition), and its twin on the way of every delivery. */
+export const EXPAND_COST = 1 + 3 * 2 + EVENT_COST
+
 /**
  * A parked delivery: company, record, switches, folding it or the event that was there already, and taking it out of
  * Redis, with a copy for a person when it can never be stored.

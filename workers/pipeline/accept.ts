@@ -2,7 +2,7 @@
  * A delivery that we believe: read it, seal it, write it down. The same path for the webhook's route and for copies that
  * were parked while Postgres was away.
  */
-import { type RecordedDelivery, recordDelivery } from "../../db/queries/stream.ts"
+import { type RecordedDelivery, recordDelivery, recordPending } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
 import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
@@ -15,6 +15,9 @@ import { mayAct, PROCESSING } from "./acting.ts"
 
 /** How long after its arrival an event counts as left behind; processing takes well under a second. */
 const LEFT_BEHIND_MS = 60_000
+
+/** When what is being worked on since `since` counts as left behind. */
+export const leftBehindAt = (since: Date): Date => new Date(since.getTime() + LEFT_BEHIND_MS)
 
 /** A delivery whose signature was verified when it came. */
 export interface BelievedDelivery {
@@ -45,6 +48,8 @@ export async function readDelivery({ providers }: Services, believed: BelievedDe
 export interface AcceptedDelivery {
   readonly companyId: string
   readonly recorded: RecordedDelivery
+  /** New, and to be asked for before it says anything. */
+  readonly isPending: boolean
 }
 
 /** Judges whether this company's delivery is taken in now; throws when it is not. Copies that were parked were judged when they came. */
@@ -69,7 +74,7 @@ export async function acceptDelivery(
     context: ["webhook_events", "payload", eventId, companyId],
   }
   const isProcessing = mayAct(await services.flags(), PROCESSING, companyId)
-  const recorded = await recordDelivery(db, {
+  const event = {
     id: eventId,
     companyId,
     provider: read.provider,
@@ -77,22 +82,38 @@ export async function acceptDelivery(
     providerEventId: delivery.providerEventId,
     type: delivery.type,
     apiVersion: delivery.apiVersion,
-    status: delivery.facts.length === 0 && !delivery.contact ? "unhandled" : isProcessing ? "received" : "held",
+    status: isSilent(delivery) ? ("unhandled" as const) : isProcessing ? ("received" as const) : ("held" as const),
     error: delivery.unhandled,
     occurredAt: delivery.occurredAt,
     receivedAt: receivedAt.toISOString(),
-    nextAttemptAt: new Date(receivedAt.getTime() + LEFT_BEHIND_MS).toISOString(),
+    nextAttemptAt: leftBehindAt(receivedAt).toISOString(),
     customer: delivery.customer,
     objects: delivery.objects,
     facts: factsOf(read),
     sealedPayload: await seal(config.keys.encryption, place, rawBody),
-  })
-  return { companyId, recorded }
+  }
+  if (delivery.needs === undefined) {
+    return { companyId, recorded: await recordDelivery(db, event), isPending: false }
+  }
+  const isNew = await recordPending(db, event)
+  return { companyId, recorded: { isNew, stream: null }, isPending: isNew && event.status === "received" }
 }
+
+/** Nothing is said, and there is nobody to ask. */
+const isSilent = ({ facts, contact, needs }: Delivery): boolean =>
+  facts.length === 0 && contact === null && needs === undefined
 
 /** The facts of a delivery, with ids that every copy of it repeats. */
 export const factsOf = ({ delivery, eventId }: Pick<ReadDelivery, "delivery" | "eventId">): Fact[] =>
   delivery.facts.map((fact, index) => ({ ...fact, id: `${eventId}.${index}` }))
+
+/** What processing a delivery comes to, beside its facts. */
+export const workOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({
+  events: [{ id: eventId, receivedAt: receivedAt.toISOString() }],
+  contactWords:
+    delivery.contact === null ? [] : [{ change: delivery.contact, occurredAt: delivery.occurredAt, eventId }],
+  ownFacts: [],
+})
 
 /** A UUID (version 8, RFC 9562) made of what names the event at its provider. */
 async function eventIdOf({ provider, account, providerEventId }: Delivery): Promise<string> {

@@ -1,15 +1,14 @@
 /** An event once more, from its stored payload: by the sweeper when it was left behind, or because an operator asks. */
 import { readStoredEvent, type StoredEvent } from "../../db/queries/events.ts"
-import { replayDelivery } from "../../db/queries/stream.ts"
-import { noteFailure } from "../../db/queries/unfinished.ts"
+import { noteFailure, noteTry } from "../../db/queries/unfinished.ts"
 import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
-import { EVENT_COST } from "../outbound/costs.ts"
+import { EVENT_COST, EXPAND_COST } from "../outbound/costs.ts"
 import { NotSent, notSentOf } from "../outbound/not-sent.ts"
+import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
-import { factsOf, type ReadDelivery, readDelivery } from "./accept.ts"
-import { advance } from "./advance.ts"
-import { workOf } from "./ingest.ts"
+import { type ReadDelivery, readDelivery } from "./accept.ts"
+import { replay } from "./replay.ts"
 
 /** Tries before an event is left to a person; with the waits below, about four hours. */
 const ATTEMPTS_MAX = 8
@@ -43,21 +42,38 @@ async function reprocessOnce(services: Services, companyId: string, eventId: str
     return { kind: "purged", isFinished: false }
   }
   if (isWaiting(event) && event.attempts >= ATTEMPTS_MAX) {
-    await noteFailure(services.db, event, { reason: "processing_failed", nextAttemptAt: null })
+    await noteFailure(services.db, event, { reason: event.error ?? "processing_failed", nextAttemptAt: null })
     return { kind: "failed", isFinished: false }
   }
   try {
     const read = await readStored(services, event, event.payload)
-    const stream = await replayDelivery(services.db, replayOf(event, read, services.now()))
-    const work = workOf(read)
-    // What says nothing today either stays `unhandled`.
-    if (stream !== null) await advance(services, stream, isUnread(read) ? { ...work, events: [] } : work)
-    return { kind: "finished", isFinished: true, status: isUnread(read) ? "unhandled" : "processed" }
+    const nextAttemptAt = nextTryAt(event, services.now())
+    const status = read.delivery.needs
+      ? await expandStored(services, event, read, nextAttemptAt)
+      : await replay(services, companyId, read, nextAttemptAt)
+    return { kind: "finished", isFinished: true, status }
   } catch (error) {
     if (notSentOf(error)?.reason === "budget_spent") throw error // not the event's fault
     services.log.error("event_failed", { companyId, eventId, attempt: event.attempts + 1, error })
     await noteFailure(services.db, event, failureOf(event, error, services.now()))
     return { kind: "failed", isFinished: false }
+  }
+}
+
+/** A thin event is first asked for, which takes its time: the try is noted before it, and has room of its own. */
+async function expandStored(
+  services: Services,
+  event: StoredEvent,
+  read: ReadDelivery,
+  nextAttemptAt: Date,
+): Promise<"processed" | "unhandled"> {
+  const hold = services.budget.hold(EXPAND_COST)
+  if (hold === null) throw new NotSent("budget_spent", null)
+  try {
+    await noteTry(services.db, event, nextAttemptAt)
+    return await replay(services, event.companyId, read, nextAttemptAt)
+  } finally {
+    hold.release()
   }
 }
 
@@ -79,32 +95,9 @@ async function readStored(services: Services, event: StoredEvent, payload: Uint8
   return readDelivery(services, { provider: event.provider, path: companyId, rawBody, headers, receivedAt })
 }
 
-const isUnread = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
-
 /** Until this try has ended the event is not tried again: one that kills its worker must not be the first in line for ever. */
 const nextTryAt = (event: StoredEvent, now: Date): Date =>
   new Date(now.getTime() + FIRST_WAIT_MS * 2 ** Math.min(event.attempts + 1, ATTEMPTS_MAX))
-
-function replayOf(event: StoredEvent, read: ReadDelivery, now: Date) {
-  const { delivery } = read
-  return {
-    id: event.id,
-    companyId: event.companyId,
-    provider: event.provider,
-    account: event.account,
-    providerEventId: event.providerEventId,
-    type: event.type,
-    apiVersion: event.apiVersion,
-    status: isUnread(read) ? ("unhandled" as const) : ("processed" as const),
-    error: delivery.unhandled,
-    occurredAt: event.occurredAt.toISOString(),
-    receivedAt: event.receivedAt.toISOString(),
-    nextAttemptAt: nextTryAt(event, now).toISOString(),
-    customer: delivery.customer,
-    objects: delivery.objects,
-    facts: factsOf(read),
-  }
-}
 
 /** What can never work is left to a person at once; the rest after so many tries. */
 function failureOf(event: StoredEvent, error: unknown, now: Date) {
@@ -113,8 +106,8 @@ function failureOf(event: StoredEvent, error: unknown, now: Date) {
   const isHopeless = isSealed || error instanceof AppError
   const attempts = event.attempts + 1
   const nextAttemptAt = isHopeless || attempts >= ATTEMPTS_MAX ? null : nextTryAt(event, now)
-  return {
-    reason: isHopeless ? (error.name === "SealError" ? "payload_does_not_open" : "not_readable") : "processing_failed",
-    nextAttemptAt,
-  }
+  if (isHopeless) return { reason: isSealed ? "payload_does_not_open" : "not_readable", nextAttemptAt }
+  // A key that is being changed at the provider refuses for a while, too: both are tried again.
+  if (!(error instanceof ProviderApiError)) return { reason: "processing_failed", nextAttemptAt }
+  return { reason: error.retry ? "provider_api_away" : "provider_api_refused", nextAttemptAt }
 }

@@ -64,7 +64,25 @@ export interface Delivery {
   readonly contact: ContactChange | null
   /** Null when facts were read or there was nothing to read; else why the event is kept as `unhandled`. */
   readonly unhandled: string | null
+  /** The event only names what it is about: the provider must be asked, and never before the answer. Absent: it says all. */
+  readonly needs?: Needs
 }
+
+/** What a thin event leaves to be asked. */
+export interface Needs {
+  /** The event that tells the same with its object in it; null: the thin event names none. */
+  readonly snapshotEventId: string | null
+  /** What the event is about, as its provider names it; null: it does not say. */
+  readonly object: { readonly type: string; readonly id: string } | null
+}
+
+/**
+ * What a thin event comes to. `twin`: the event that tells the same, as the provider would have sent it. `delivery`: the
+ * thin event itself, read from its object as that is now; without facts and with a reason where nothing is there any more.
+ */
+export type Expanded =
+  | { readonly kind: "twin"; readonly body: unknown }
+  | { readonly kind: "delivery"; readonly delivery: Delivery }
 
 /** The envelope could not be read at all: answered 400, nothing stored. `detail` is safe to show. */
 export interface MalformedEvent {
@@ -101,6 +119,8 @@ export interface ProviderApi {
   }): Promise<{ readonly receiptId: string | null }>
   /** The customer that an object (charge, payment intent, invoice, …) belongs to, with further ids of the same payment. */
   customerOf(objectId: string): Promise<{ readonly customer: string; readonly objects: readonly string[] } | null>
+  /** Asks for what a thin event needs; only providers that send such events can. */
+  expand?(delivery: Delivery): Promise<Expanded>
 }
 
 /** One billing provider. `verify` and `normalize` are free of I/O; `normalize` is total over parsed JSON. */

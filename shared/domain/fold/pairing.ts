@@ -13,6 +13,12 @@ type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
 /** A charge and the invoice event that tells of it come seconds apart; ten minutes leave room for a slow capture. */
 export const PAIRING_WINDOW_MS = 10 * 60_000
 
+/**
+ * One failure told twice, by an event that numbers the attempt and by one that cannot (it was read from the invoice later),
+ * carries the same second, or the next; the next attempt of an invoice is hours away.
+ */
+const SAME_FAILURE_MS = 5_000
+
 /** Loose charges kept for pairing; a customer has a handful within the window. */
 const LOOSE_MAX = 20
 
@@ -118,6 +124,23 @@ export const addAttempt = (attempts: readonly string[], [name, ...aliases]: read
         [name],
       )
 
+/**
+ * Failures of an invoice with one more, as `<attempt>@<time>`. One without a number is not counted beside a numbered one of
+ * the same moment, whichever is told first.
+ */
+export function addFailure(failures: readonly string[], attempt: number | null, at: Instant): readonly string[] {
+  const isSame = (failure: string): boolean =>
+    failure.startsWith("@") !== (attempt === null) &&
+    Math.abs(Date.parse(timeOf(failure)) - Date.parse(at)) <= SAME_FAILURE_MS
+  if (attempt === null && failures.some(isSame)) return failures
+  return mergeRefs(
+    failures.filter((failure) => !isSame(failure)),
+    [`${attempt ?? ""}@${at}`],
+  )
+}
+
+const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
+
 /** A charge and its payment intent are one loose payment once either names the other. */
 function mergeLoose(list: readonly LoosePayment[], loose: LoosePayment): readonly LoosePayment[] {
   const twin = list.find(
@@ -137,7 +160,7 @@ function joinRefs(known: readonly string[], said: readonly string[]): readonly s
 
 function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
   const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
-  const times = failures.map((failure) => failure.slice(failure.indexOf("@") + 1)).sort()
+  const times = failures.map(timeOf).sort()
   return times.at(-1) ?? payment.failedAt
 }
 

@@ -364,3 +364,27 @@ test("which invoice a charge belongs to does not depend on how the state was sto
     expect(canonical(stream.append([told]))).toBe(canonical(stream.rebuilt()))
   }
 })
+
+describe("one failure that is told by a numbered and by an unnumbered event", () => {
+  const numbered = (time: string, attempt = 1) => paymentFailed({ at: on(0, time), attempt, id: `n${attempt}` })
+  const unnumbered = (time: string, id: string) => paymentFailed({ at: on(0, time), attempt: null, id })
+
+  test.each([
+    ["the same second, unnumbered first", "10:00:00", "a"],
+    ["the same second, numbered first", "10:00:00", "z"],
+    ["a second before", "09:59:59", "a"],
+    ["five seconds after", "10:00:05", "a"],
+  ])("counts once: %s", (_, time, id) => {
+    const counted = caseAfter(numbered("10:00:00"), unnumbered(time, id))
+    expect(counted.invoiceFailures).toEqual([`1@${on(0, "10:00:00")}`])
+  })
+
+  test("counts twice when it cannot be the same", () => {
+    expect(failureCountOf(caseAfter(numbered("10:00:00"), unnumbered("10:00:06", "a")))).toBe(2)
+  })
+
+  test("stands beside a further attempt that comes at once", () => {
+    const both = caseAfter(numbered("10:00:00"), unnumbered("10:00:00", "a"), numbered("10:00:02", 2))
+    expect(failureCountOf(both)).toBe(2)
+  })
+})

@@ -11,6 +11,7 @@ import {
 import { close, isUnpaidTrial, paymentCaseId, recoveredBy, withCase } from "./cases.ts"
 import {
   addAttempt,
+  addFailure,
   caseOf,
   invoiceOf,
   looseOf,
@@ -154,7 +155,7 @@ function gatherFailure(
     needsAuthentication: payment.needsAuthentication,
     invoiceFailures: isChargeLevel
       ? (present?.invoiceFailures ?? [])
-      : mergeRefs(present?.invoiceFailures ?? [], [`${fact.attempt ?? ""}@${fact.occurredAt}`]),
+      : addFailure(present?.invoiceFailures ?? [], fact.attempt, fact.occurredAt),
     ...(!isChargeLevel && { amountMinor: fact.amountMinor, currency: fact.currency }),
   }
   if (hasEnded) return withCase(state, close(gathered, "lost", "subscription_ended", fact.occurredAt))

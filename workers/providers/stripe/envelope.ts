@@ -5,6 +5,13 @@ import type { MalformedEvent } from "../provider.ts"
 import { at, codeOf, idOf, instantOf, isObject, type JsonObject, listOf } from "./fields.ts"
 import { tiesOf } from "./ties.ts"
 
+/** What a thin event (`v2.core.event`) says instead of its object (docs.stripe.com/event-destinations). */
+export interface ThinPart {
+  /** The snapshot event that tells the same; null where the event names none. */
+  readonly snapshotEventId: string | null
+  readonly object: { readonly type: string; readonly id: string } | null
+}
+
 /** An event whose envelope is sound; of `object` nothing is known yet. */
 export interface StripeEvent {
   readonly id: string
@@ -12,8 +19,8 @@ export interface StripeEvent {
   readonly apiVersion: string | null
   readonly account: string | null
   readonly occurredAt: Instant
-  /** A thin event (`v2.core.event`) names the object that changed and must be asked for; `object` is that reference. */
-  readonly isThin: boolean
+  /** Not null: the object is not in the event and must be asked for; then `object` is empty. */
+  readonly thin: ThinPart | null
   readonly object: JsonObject
   /** The fields that an update changed, as they were before; empty when the event does not say. */
   readonly previous: JsonObject
@@ -49,7 +56,7 @@ function readSnapshot(body: JsonObject, common: Common): Result<StripeEvent, Mal
   const id = eventIdOf(body) ?? (common.type === "invoice.upcoming" ? upcomingIdOf(object) : null)
   if (id === null) return malformed("event id is not an id")
   const previous = at(body, "data", "previous_attributes")
-  return ok({ ...common, id, occurredAt, isThin: false, object, previous: isObject(previous) ? previous : {} })
+  return ok({ ...common, id, occurredAt, thin: null, object, previous: isObject(previous) ? previous : {} })
 }
 
 /** Thin events carry their time as ISO 8601 and the object as a reference (docs.stripe.com/event-destinations). */
@@ -62,8 +69,27 @@ function readThin(body: JsonObject, common: Common): Result<StripeEvent, Malform
   if (occurredAt === null) return malformed("event created is not a time")
 
   const related = body.related_object
-  const object = isObject(related) ? { id: related.id, object: related.type } : {}
-  return ok({ ...common, id, occurredAt, isThin: true, object, previous: {} })
+  const [objectType, objectId] = [codeOf(at(related, "type")), idOf(at(related, "id"))]
+  const snapshot = body.snapshot_event
+  const before = at(body, "changes", "before")
+  return ok({
+    ...common,
+    account: accountOf(body.context),
+    id,
+    occurredAt,
+    thin: {
+      snapshotEventId: typeof snapshot === "string" && EVENT_ID.test(snapshot) ? snapshot : null,
+      object: objectType === null || objectId === null ? null : { type: objectType, id: objectId },
+    },
+    object: {},
+    previous: isObject(before) ? before : {},
+  })
+}
+
+/** The connected account in an authentication context, which is one id or several from the outside in (`org_…/acct_…`). */
+function accountOf(context: unknown): string | null {
+  const last = typeof context === "string" ? context.split("/").at(-1) : undefined
+  return last !== undefined && /^acct_[A-Za-z0-9]{1,250}$/.test(last) ? last : null
 }
 
 function eventIdOf(body: JsonObject): string | null {

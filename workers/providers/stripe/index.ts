@@ -2,6 +2,7 @@
 import type { Provider } from "../provider.ts"
 import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
 import { customerOf } from "./customer-of.ts"
+import { expand } from "./expand.ts"
 import { applyIncentive } from "./incentive.ts"
 import { normalize } from "./normalize.ts"
 import { paymentPage } from "./payment-page.ts"
@@ -21,13 +22,14 @@ export function stripeProvider({
   return {
     name: "stripe",
     verify,
-    normalize: (body) => normalize(body),
+    normalize: (body) => normalize(body, { canAsk: apiKey !== null }),
     redirectHosts: [".stripe.com"],
     memberPage: null,
     api: {
       paymentPage: async (request) => paymentPage(stripe(), request),
       applyIncentive: async (request) => applyIncentive(stripe(), request),
       customerOf: async (objectId) => customerOf(stripe(), objectId),
+      expand: async (delivery) => expand(stripe(), delivery),
     },
   }
 }

@@ -65,22 +65,36 @@ describe("an envelope", () => {
     expect(deliveryOf(event("invoice.upcoming", object)).providerEventId).toBe("evt_1")
   })
 
-  test("of a thin event is kept for later, with the object that it names", () => {
+  test("of a thin event says what is to be asked for, and whose it is", () => {
     const thin = {
       id: "evt_test_65",
       object: "v2.core.event",
       type: "v1.invoice.payment_failed",
       created: "2026-10-28T09:35:00.123Z",
+      context: "acct_1",
       related_object: { id: "in_1", type: "invoice", url: "/v1/invoices/in_1" },
+      snapshot_event: "evt_1",
     }
-    expect(deliveryOf(thin)).toMatchObject({
+    expect(deliveryOf(thin)).toEqual({
+      provider: "stripe",
+      account: "acct_1",
+      providerEventId: "evt_test_65",
+      type: "v1.invoice.payment_failed",
+      apiVersion: null,
       occurredAt: "2026-10-28T09:35:00.000Z",
-      objects: ["in_1"],
+      customer: null,
+      objects: [],
       facts: [],
-      unhandled: "thin event",
+      contact: null,
+      unhandled: null,
+      needs: { snapshotEventId: "evt_1", object: { type: "invoice", id: "in_1" } },
     })
     for (const created of [undefined, "soon", "2026-13-45T00:00:00Z", 1_767_225_600]) {
       expect(normalize({ ...thin, created }).ok).toBe(false)
+    }
+    expect(deliveryOf({ ...thin, context: "org_1/acct_2" }).account).toBe("acct_2")
+    for (const context of [undefined, null, "", "org_1", 5, "acct_1/../x", "acct_"]) {
+      expect(deliveryOf({ ...thin, context }).account).toBeNull()
     }
   })
 })

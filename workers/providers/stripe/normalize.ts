@@ -6,12 +6,13 @@ import { ok, type Result } from "../../../shared/result.ts"
 import type { Delivery, MalformedEvent } from "../provider.ts"
 import * as customer from "./customer.ts"
 import { disputeSeen } from "./dispute.ts"
-import { readEnvelope } from "./envelope.ts"
+import { readEnvelope, type StripeEvent, type ThinPart } from "./envelope.ts"
 import { isKnownType } from "./event-types.ts"
 import * as invoice from "./invoice.ts"
 import * as payment from "./payment.ts"
 import { notUsed, type Reader, unhandled } from "./reading.ts"
 import * as subscription from "./subscription.ts"
+import { snapshotTypeOf } from "./thin-types.ts"
 import { objectsOf, tiesOf } from "./ties.ts"
 
 /** Which events we read, and how. Types without a line here are kept as `unhandled`. */
@@ -67,27 +68,48 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["charge.dispute.funds_reinstated", disputeSeen],
 ])
 
-const thin: Reader = () => unhandled("thin event")
 const unknown: Reader = () => unhandled("unknown type")
 
-/** The delivery that the body holds, or why its envelope cannot be read. */
-export function normalize(body: unknown): Result<Delivery, MalformedEvent> {
+/** How events of a type are read. */
+export const readerOf = (type: string): Reader => READERS.get(type) ?? (isKnownType(type) ? notUsed : unknown)
+
+/** The delivery that the body holds, or why its envelope cannot be read. `canAsk`: there is a key for Stripe's API. */
+export function normalize(body: unknown, { canAsk } = { canAsk: true }): Result<Delivery, MalformedEvent> {
   const envelope = readEnvelope(body)
   if (!envelope.ok) return envelope
   const event = envelope.value
-  const read = event.isThin ? thin : (READERS.get(event.type) ?? (isKnownType(event.type) ? notUsed : unknown))
-  const { facts, contact, unhandled: reason } = read(event)
-  return ok({
-    provider: "stripe",
-    account: event.account,
-    providerEventId: event.id,
-    type: event.type,
-    apiVersion: event.apiVersion,
-    occurredAt: event.occurredAt,
+  return ok(event.thin === null ? snapshotDelivery(event) : thinDelivery(event, event.thin, canAsk))
+}
+
+const named = (event: StripeEvent) => ({
+  provider: "stripe" as const,
+  account: event.account,
+  providerEventId: event.id,
+  type: event.type,
+  apiVersion: event.apiVersion,
+  occurredAt: event.occurredAt,
+})
+
+function snapshotDelivery(event: StripeEvent): Delivery {
+  const { facts, contact, unhandled: reason } = readerOf(event.type)(event)
+  return {
+    ...named(event),
     customer: tiesOf(event.object).customer,
     objects: objectsOf(event.object),
     facts: facts.map((fact) => ({ ...fact, occurredAt: event.occurredAt })),
     contact,
     unhandled: reason,
-  })
+  }
+}
+
+/** A thin event says nothing by itself; whether it is worth asking is told by its type alone. */
+function thinDelivery(event: StripeEvent, thin: ThinPart, canAsk: boolean): Delivery {
+  const silent = { ...named(event), customer: null, objects: [], facts: [], contact: null }
+  const type = snapshotTypeOf(event.type)
+  if (type === null || !READERS.has(type)) {
+    return { ...silent, unhandled: type !== null && isKnownType(type) ? "not used" : "unknown type" }
+  }
+  if (thin.snapshotEventId === null && thin.object === null) return { ...silent, unhandled: "thin event names nothing" }
+  if (!canAsk) return { ...silent, unhandled: "thin event, and no API key to ask with" }
+  return { ...silent, unhandled: null, needs: thin }
 }

@@ -1,0 +1,146 @@
+/**
+ * What a rotation makes of the secrets of an environment. Pure: the variables as they lie in the file, what is remembered of
+ * rotations that are under way, and the time go in; both come out anew. What is remembered holds fingerprints, no secrets.
+ */
+import { createHash } from "node:crypto"
+import { z } from "zod"
+import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
+import { CommandError } from "../deployment.ts"
+
+/** The variables of one environment, as `wrangler secret bulk` takes them. */
+export type Variables = Readonly<Record<string, string>>
+
+export const rotationsSchema = z.strictObject({
+  /** Old webhook secrets and until when the provider may still sign with them. */
+  webhooks: z.array(z.strictObject({ variable: z.string(), fingerprint: z.string(), until: z.iso.datetime() })),
+  /** Since when keys that QStash made are in the file and perhaps not in the Worker. */
+  qstashPendingSince: z.iso.datetime().nullable(),
+})
+
+/** Rotations that are not finished. */
+export type Rotations = z.output<typeof rotationsSchema>
+
+export const NO_ROTATIONS: Rotations = { webhooks: [], qstashPendingSince: null }
+
+export interface Changed {
+  readonly variables: Variables
+  readonly rotations: Rotations
+}
+
+export const WEBHOOK_VARIABLES = { stripe: "STRIPE_WEBHOOK_SECRET", whop: "WHOP_WEBHOOK_SECRET" } as const
+export const KEY_RINGS = ["ENCRYPTION_KEYS", "TOKEN_SIGNING_KEYS"] as const
+
+/** As shared/config.ts demands it of a deployment. */
+const SECRET_CHARS_MIN = 16
+/** Every delivery may be tried against each of them. */
+const SECRETS_MAX = 5
+const HOUR_MS = 3_600_000
+
+/** The first digits of the SHA-256, as the API shows them. */
+export const fingerprintOf = (secret: string): string =>
+  createHash("sha256").update(secret, "utf8").digest("hex").slice(0, 8)
+
+/** The secrets of a comma-separated variable. */
+export const secretsIn = (value: string | undefined): readonly string[] =>
+  (value ?? "")
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+
+/** Puts a new webhook secret first and keeps the others, to be removed from `now` plus the overlap on. */
+export function rotateWebhook(
+  { variables, rotations }: Changed,
+  request: { readonly variable: string; readonly secret: string; readonly now: Date; readonly overlapHours: number },
+): Changed {
+  const { variable, secret, now, overlapHours } = request
+  if (secret.length < SECRET_CHARS_MIN || !/^[\x21-\x2b\x2d-\x7e]+$/.test(secret)) {
+    throw new CommandError(
+      `A secret has at least ${SECRET_CHARS_MIN} visible characters, and no spaces and commas among them.`,
+    )
+  }
+  const old = secretsIn(variables[variable])
+  if (old.includes(secret)) throw new CommandError(`${variable} has this secret already.`)
+  if (old.length >= SECRETS_MAX) {
+    throw new CommandError(`${variable} has ${old.length} secrets; finish an earlier rotation first.`)
+  }
+  const until = new Date(now.getTime() + overlapHours * HOUR_MS).toISOString()
+  const known = rotations.webhooks.filter((entry) => entry.variable === variable).map((entry) => entry.fingerprint)
+  const ending = old
+    .map(fingerprintOf)
+    .filter((fingerprint) => !known.includes(fingerprint))
+    .map((fingerprint) => ({ variable, fingerprint, until }))
+  return {
+    variables: { ...variables, [variable]: [secret, ...old].join(",") },
+    rotations: { ...rotations, webhooks: [...rotations.webhooks, ...ending] },
+  }
+}
+
+/** Removes old webhook secrets whose overlap is over. Throws `CommandError`, saying until when, while there is none. */
+export function finishWebhook(
+  { variables, rotations }: Changed,
+  { variable, now }: { readonly variable: string; readonly now: Date },
+): Changed {
+  const entries = rotations.webhooks.filter((entry) => entry.variable === variable)
+  const over = entries.filter(({ until }) => Date.parse(until) <= now.getTime())
+  const [first] = entries.map(({ until }) => until).sort()
+  if (first === undefined) throw new CommandError(`No rotation of ${variable} is under way.`)
+  if (over.length === 0) throw new CommandError(`The old secret of ${variable} may still be used until ${first}.`)
+  const gone = new Set(over.map(({ fingerprint }) => fingerprint))
+  const [newest = "", ...older] = secretsIn(variables[variable])
+  const kept = [newest, ...older.filter((secret) => !gone.has(fingerprintOf(secret)))]
+  return {
+    variables: { ...variables, [variable]: kept.join(",") },
+    rotations: { ...rotations, webhooks: rotations.webhooks.filter((entry) => !over.includes(entry)) },
+  }
+}
+
+/** The signing keys as QStash has them. */
+export interface SigningKeys {
+  readonly current: string
+  readonly next: string
+}
+
+/**
+ * What to do about QStash's keys. The Worker takes (A, B); QStash signs with A. After one rotation it signs with B, which
+ * the Worker takes as its next key, and only then the Worker is given (B, C): at no moment is a key in use that it does not
+ * have. `adopt`: that rotation has happened already, its answer was lost or somebody pressed the button. `replace`: it has
+ * happened more than once, and the Worker may refuse everything until it has the new keys. Throws `CommandError` while the
+ * keys of the last rotation are not known to be in the Worker: another one would shut QStash out.
+ */
+export function planQstash({ variables, rotations }: Changed, keys: SigningKeys): "rotate" | "adopt" | "replace" {
+  const { QSTASH_CURRENT_SIGNING_KEY: current, QSTASH_NEXT_SIGNING_KEY: next } = variables
+  if (keys.current === current && keys.next === next) {
+    if (rotations.qstashPendingSince === null) return "rotate"
+    throw new CommandError(
+      `The keys of ${rotations.qstashPendingSince} must be in the Worker first: upload them, then finish --qstash.`,
+    )
+  }
+  return keys.current === next && rotations.qstashPendingSince === null ? "adopt" : "replace"
+}
+
+/** The file with the keys that QStash has now, which are still to be uploaded. */
+export const takeQstashKeys = ({ variables, rotations }: Changed, keys: SigningKeys, now: Date): Changed => ({
+  variables: { ...variables, QSTASH_CURRENT_SIGNING_KEY: keys.current, QSTASH_NEXT_SIGNING_KEY: keys.next },
+  rotations: { ...rotations, qstashPendingSince: now.toISOString() },
+})
+
+/** The Worker has the keys. */
+export function finishQstash({ variables, rotations }: Changed): Changed {
+  if (rotations.qstashPendingSince === null) throw new CommandError("No rotation of QStash's keys is under way.")
+  return { variables, rotations: { ...rotations, qstashPendingSince: null } }
+}
+
+/** Adds the next version to a key ring; the old ones stay, because they open what they have sealed. */
+export function rotateKeys(
+  { variables, rotations }: Changed,
+  { variable, key }: { readonly variable: string; readonly key: Uint8Array },
+): Changed {
+  const text = variables[variable] ?? ""
+  const ring = parseKeyRing(text)
+  if (!ring.ok)
+    throw new CommandError(`${variable} is not a key ring (entry ${ring.error.entry}: ${ring.error.reason}).`)
+  const entry = `v${ring.value.newestVersion + 1}:${Buffer.from(key).toString("base64")}`
+  const value = `${text.trim()},${entry}`
+  if (!parseKeyRing(value).ok) throw new CommandError(`${variable} takes no further version.`)
+  return { variables: { ...variables, [variable]: value }, rotations }
+}

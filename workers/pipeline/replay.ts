@@ -1,0 +1,83 @@
+/** An event that is stored already, read as it is read today; a thin one is asked for first. */
+import { markProcessed } from "../../db/queries/commit.ts"
+import { replayDelivery } from "../../db/queries/stream.ts"
+import { utf8 } from "../../shared/crypto/bytes.ts"
+import type { Services } from "../services.ts"
+import { acceptDelivery, factsOf, type ReadDelivery, readDelivery, workOf } from "./accept.ts"
+import { advance } from "./advance.ts"
+
+/**
+ * Takes what the event says into the ledger and brings its customer up to date; what it says once more changes nothing.
+ * Should this worker be lost, the event is left behind at `nextAttemptAt`. Answers how the event ends. Throws
+ * `ProviderApiError` when a thin event could not be asked for.
+ */
+export async function replay(
+  services: Services,
+  companyId: string,
+  stored: ReadDelivery,
+  nextAttemptAt: Date,
+): Promise<"processed" | "unhandled"> {
+  const { db, now } = services
+  const read = await whole(services, companyId, stored)
+  const work = workOf(stored)
+  if (read === null) {
+    await markProcessed(db, companyId, work.events, now().toISOString())
+    return "processed"
+  }
+  const status = isUnread(read) ? "unhandled" : "processed"
+  const stream = await replayDelivery(db, replayOf(companyId, read, status, nextAttemptAt))
+  // What says nothing today either stays `unhandled`.
+  const events = status === "unhandled" ? [] : work.events
+  if (stream !== null) await advance(services, stream, { ...workOf(read), events })
+  else if (stored.delivery.needs && events.length > 0) await markProcessed(db, companyId, events, now().toISOString())
+  return status
+}
+
+/** The delivery with all that it says; null for a thin one whose twin says it, which is in the ledger by then. */
+async function whole(services: Services, companyId: string, read: ReadDelivery): Promise<ReadDelivery | null> {
+  if (read.delivery.needs === undefined) return read
+  const { api } = services.providers[read.provider]
+  if (api.expand === undefined) throw new Error("a provider sends thin events and cannot be asked for them")
+  const expanded = await api.expand(read.delivery)
+  if (expanded.kind === "delivery") return { ...read, delivery: expanded.delivery }
+  await takeTwin(services, companyId, read, expanded.body)
+  return null
+}
+
+/** The twin goes the way of every delivery, under its own key: whether it came or comes by itself too does not matter. */
+async function takeTwin(services: Services, companyId: string, thin: ReadDelivery, body: unknown): Promise<void> {
+  const twin = await readDelivery(services, {
+    provider: thin.provider,
+    path: companyId,
+    rawBody: utf8(JSON.stringify(body)),
+    headers: new Headers(),
+    receivedAt: services.now(),
+  })
+  const { recorded } = await acceptDelivery(services, twin)
+  const fields = { companyId, provider: twin.provider, eventId: twin.eventId, eventType: twin.delivery.type }
+  services.log.info("twin_recorded", { ...fields, isNew: recorded.isNew })
+  if (recorded.stream !== null) await advance(services, recorded.stream, workOf(twin))
+}
+
+const isUnread = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
+
+function replayOf(companyId: string, read: ReadDelivery, status: "processed" | "unhandled", nextAttemptAt: Date) {
+  const { delivery } = read
+  return {
+    id: read.eventId,
+    companyId,
+    provider: read.provider,
+    account: delivery.account,
+    providerEventId: delivery.providerEventId,
+    type: delivery.type,
+    apiVersion: delivery.apiVersion,
+    status,
+    error: delivery.unhandled,
+    occurredAt: delivery.occurredAt,
+    receivedAt: read.receivedAt.toISOString(),
+    nextAttemptAt: nextAttemptAt.toISOString(),
+    customer: delivery.customer,
+    objects: delivery.objects,
+    facts: factsOf(read),
+  }
+}
