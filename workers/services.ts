@@ -83,7 +83,7 @@ export async function makeServices(
     qstash: qstashPublisher(config.qstash),
     providers: {
       stripe: stripeProvider(config.providers.stripe),
-      whop: whopProvider(config.providers.whop),
+      whop: whopProvider({ ...config.providers.whop, companyId: config.channels.whop.companyId }),
     },
     channels: makeChannels(config),
     log,

@@ -4,6 +4,7 @@ import { matchedRoutes } from "hono/route"
 import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
+import { backfills } from "./backfills.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
 import { events } from "./events.ts"
@@ -20,6 +21,7 @@ export const api = new Hono<AppEnv>()
     await next()
   })
   .route("/events", events)
+  .route("/backfills", backfills)
   .route("/cases", cases)
   .route("/customers", customers)
   .route("/summary", summary)

@@ -2,14 +2,14 @@
  * A delivery that we believe: read it, seal it, write it down. The same path for the webhook's route and for copies that
  * were parked while Postgres was away.
  */
-import { type RecordedDelivery, recordDelivery } from "../../db/queries/stream.ts"
+import { type NewEvent, type RecordedDelivery, recordDelivery } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
 import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
 import { companyOfDelivery } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import { parseEventBody } from "../providers/json.ts"
-import type { Delivery } from "../providers/provider.ts"
+import { type Delivery, HISTORY_ID_PREFIX } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 
 /** How long after its arrival an event counts as left behind; processing takes well under a second. */
@@ -48,19 +48,32 @@ export interface AcceptedDelivery {
 
 /** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company. */
 export async function acceptDelivery(services: Services, read: ReadDelivery): Promise<AcceptedDelivery> {
-  const { config, db, switches } = services
-  const { delivery, eventId, receivedAt, rawBody } = read
+  const { db, switches } = services
+  const { delivery } = read
   const companyId = await companyOfDelivery(services, {
     provider: read.provider,
     path: read.path,
     account: delivery.account,
   })
+  const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await switches()
+  return {
+    companyId,
+    recorded: await recordDelivery(db, await newEventOf(services, read, { companyId, isProcessing })),
+  }
+}
+
+/** A read delivery as it is written down: facts without names, the payload sealed. */
+export async function newEventOf(
+  { config }: Services,
+  read: ReadDelivery,
+  { companyId, isProcessing }: { readonly companyId: string; readonly isProcessing: boolean },
+): Promise<NewEvent> {
+  const { delivery, eventId, receivedAt, rawBody } = read
   const place = {
     purpose: payloadPurpose(companyId, receivedAt),
     context: ["webhook_events", "payload", eventId, companyId],
   }
-  const { WEBHOOK_PROCESSING_ENABLED: isProcessing } = await switches()
-  const recorded = await recordDelivery(db, {
+  return {
     id: eventId,
     companyId,
     provider: read.provider,
@@ -77,13 +90,16 @@ export async function acceptDelivery(services: Services, read: ReadDelivery): Pr
     objects: delivery.objects,
     facts: factsOf(read),
     sealedPayload: await seal(config.keys.encryption, place, rawBody),
-  })
-  return { companyId, recorded }
+  }
 }
 
-/** The facts of a delivery, with ids that every copy of it repeats. */
+/** The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history. */
 export const factsOf = ({ delivery, eventId }: Pick<ReadDelivery, "delivery" | "eventId">): Fact[] =>
-  delivery.facts.map((fact, index) => ({ ...fact, id: `${eventId}.${index}` }))
+  delivery.facts.map((fact, index) => ({
+    ...fact,
+    id: `${eventId}.${index}`,
+    ...(delivery.providerEventId.startsWith(HISTORY_ID_PREFIX) && { origin: "history" as const }),
+  }))
 
 /** A UUID (version 8, RFC 9562) made of what names the event at its provider. */
 async function eventIdOf({ provider, account, providerEventId }: Delivery): Promise<string> {

@@ -5,7 +5,7 @@
  */
 import type { Fact, Instant } from "../facts.ts"
 import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
-import { paymentCaseId, withCase } from "./cases.ts"
+import { hear, paymentCaseId, withCase } from "./cases.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -56,6 +56,7 @@ export const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome
   currency: fact.currency,
   declineCode: fact.kind === "payment_failed" ? fact.declineCode : null,
   at: fact.occurredAt,
+  ...(fact.origin !== undefined && { origin: fact.origin }),
 })
 
 const isSameAttempt = (
@@ -80,7 +81,7 @@ export function pairWithInvoice(state: CustomerState, loose: LoosePayment): Cust
   const recoveryCase = caseOf(changed, match.invoiceId)
   if (!recoveryCase || loose.outcome === "succeeded") return changed
   return withCase(changed, {
-    ...recoveryCase,
+    ...hear(recoveryCase, loose),
     declineCode: payment.declineCode,
     chargeFailures: addAttempt(recoveryCase.chargeFailures, loose.refs),
   })
@@ -124,9 +125,20 @@ function mergeLoose(list: readonly LoosePayment[], loose: LoosePayment): readonl
     (entry) => entry.outcome === loose.outcome && entry.refs.some((ref) => loose.refs.includes(ref)),
   )
   const merged = twin
-    ? { ...loose, refs: joinRefs(twin.refs, loose.refs), declineCode: loose.declineCode ?? twin.declineCode }
+    ? {
+        ...withoutOrigin(loose, twin),
+        refs: joinRefs(twin.refs, loose.refs),
+        declineCode: loose.declineCode ?? twin.declineCode,
+      }
     : loose
   return [...list.filter((entry) => entry !== twin), merged].slice(-LOOSE_MAX)
+}
+
+/** What was told live by either of its tellings was told live. */
+function withoutOrigin(loose: LoosePayment, twin: LoosePayment): LoosePayment {
+  if (twin.origin !== undefined) return loose
+  const { origin: _, ...live } = loose
+  return live
 }
 
 /** All names, and first the one that is new: a payment intent that came before its charge names no attempt. */
@@ -135,9 +147,33 @@ function joinRefs(known: readonly string[], said: readonly string[]): readonly s
   return [...new Set(isRepeated ? [...known, ...said] : [...said, ...known])]
 }
 
+/** Marks an attempt of an invoice that was imported; the time follows the `@`, as in every other. */
+const IMPORTED = "imported "
+
+/**
+ * The attempts that an invoice's own events told of, with one more. An attempt that was imported and the same one as its
+ * webhook tells it have other ids and are seconds apart: they are one, and stay as the webhook tells it.
+ */
+export function addInvoiceFailure(failures: readonly string[], fact: Failed): readonly string[] {
+  const isTwin = (failure: string) =>
+    Math.abs(Date.parse(timeOf(failure)) - Date.parse(fact.occurredAt)) <= PAIRING_WINDOW_MS
+  const name = `${fact.attempt ?? ""}@${fact.occurredAt}`
+  if (fact.origin !== undefined) {
+    const isKnown = failures.some((failure) => !failure.startsWith(IMPORTED) && isTwin(failure))
+    return isKnown ? failures : mergeRefs(failures, [`${IMPORTED}${name}`])
+  }
+  const twin = failures.find((failure) => failure.startsWith(IMPORTED) && isTwin(failure))
+  return mergeRefs(
+    failures.filter((failure) => failure !== twin),
+    [name],
+  )
+}
+
+const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
+
 function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
   const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
-  const times = failures.map((failure) => failure.slice(failure.indexOf("@") + 1)).sort()
+  const times = failures.map(timeOf).sort()
   return times.at(-1) ?? payment.failedAt
 }
 

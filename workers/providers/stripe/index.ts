@@ -2,6 +2,7 @@
 import type { Provider } from "../provider.ts"
 import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
 import { customerOf } from "./customer-of.ts"
+import { listHistory } from "./history.ts"
 import { applyIncentive } from "./incentive.ts"
 import { normalize } from "./normalize.ts"
 import { paymentPage } from "./payment-page.ts"
@@ -27,6 +28,7 @@ export function stripeProvider({
       paymentPage: async (request) => paymentPage(stripe(), request),
       applyIncentive: async (request) => applyIncentive(stripe(), request),
       customerOf: async (objectId) => customerOf(stripe(), objectId),
+      listHistory: async (request) => listHistory(stripe(), request),
     },
   }
 }

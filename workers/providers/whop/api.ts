@@ -9,6 +9,7 @@
 import { z } from "zod"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
+import { listHistory, listReply } from "./history.ts"
 import { customerOf, whopPage } from "./reading.ts"
 
 /** The base URL of the SDK; a deployment may name another. */
@@ -30,6 +31,8 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
+  /** Whose lists are read where a request names no company. */
+  readonly companyId?: string | null
   /** A test's stand-in for the network. */
   readonly fetch?: typeof fetch
 }
@@ -47,7 +50,12 @@ const objectReply = z.looseObject({ id: z.string() })
 const membershipReply = z.looseObject({ id: z.string(), manage_url: z.string().nullish() })
 
 /** The API under one key. */
-export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: WhopApiOptions): ProviderApi {
+export function whopApi({
+  apiKey,
+  apiUrl = WHOP_API_URL,
+  companyId,
+  fetch: send = fetch,
+}: WhopApiOptions): ProviderApi {
   const call = async <T>(request: Call<T>): Promise<T | null> => {
     if (!apiKey) throw new ProviderApiError("Whop: no API key is configured", { retry: false, status: null })
     return callWhop(request, { apiKey, apiUrl, send })
@@ -88,6 +96,12 @@ export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: 
       if (id === null || collection === undefined) return null
       const object = await call({ path: `/${collection}/${id}`, reply: objectReply })
       return object === null ? null : ownerOf(object)
+    },
+
+    async listHistory(request) {
+      const company = idOf(request.account ?? companyId)
+      if (company === null) throw refusal("no company is configured whose lists could be read")
+      return listHistory(request, company, (path) => call({ path, reply: listReply }))
     },
   }
 }
