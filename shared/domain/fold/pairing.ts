@@ -147,6 +147,13 @@ function joinRefs(known: readonly string[], said: readonly string[]): readonly s
   return [...new Set(isRepeated ? [...known, ...said] : [...said, ...known])]
 }
 
+/** Whether this attempt was told before, by another event, and has its charge: then the next charge is another attempt's. */
+function isRetold(state: CustomerState, invoiceId: string, fact: Failed): boolean {
+  const { invoiceFailures, chargeFailures } = caseOf(state, invoiceId) ?? { invoiceFailures: [], chargeFailures: [] }
+  const isKnown = addInvoiceFailure(invoiceFailures, fact).length === invoiceFailures.length
+  return isKnown && chargeFailures.length >= invoiceFailures.length
+}
+
 /** Marks an attempt of an invoice that was imported; the time follows the `@`, as in every other. */
 const IMPORTED = "imported "
 
@@ -184,11 +191,11 @@ export function takeLoose(
 ): { readonly state: CustomerState; readonly taken: LoosePayment | undefined } {
   if (fact.invoiceId === null) return { state, taken: undefined }
   const own = refsOf(fact)
+  const mayGuess = own.length === 0 && !(fact.kind === "payment_failed" && isRetold(state, fact.invoiceId, fact))
   const taken =
     state.loose.find((loose) => loose.outcome === outcome && loose.refs.some((ref) => own.includes(ref))) ??
     state.loose.find(
-      (loose) =>
-        loose.outcome === outcome && own.length === 0 && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
+      (loose) => loose.outcome === outcome && mayGuess && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
     )
   return { state: taken ? { ...state, loose: state.loose.filter((loose) => loose !== taken) } : state, taken }
 }
