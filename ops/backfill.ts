@@ -25,6 +25,14 @@ run again with the same provider and date.
   --account ID   which of the company's accounts, where it has several
 ${DEPLOYMENT_HELP}`
 
+const OPTIONS = {
+  ...DEPLOYMENT_OPTIONS,
+  provider: { type: "string" },
+  since: { type: "string" },
+  until: { type: "string" },
+  account: { type: "string" },
+} as const
+
 /** One call is tried so often; with the waits below an outage of about four minutes is ridden out. */
 const TRIES_MAX = 8
 const FIRST_WAIT_MS = 1_000
@@ -44,15 +52,7 @@ const record = z.object({
 type Record = z.infer<typeof record>
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      ...DEPLOYMENT_OPTIONS,
-      provider: { type: "string" },
-      since: { type: "string" },
-      until: { type: "string" },
-      account: { type: "string" },
-    },
-  })
+  const values = readOptions()
   if (values.help) {
     process.stdout.write(HELP)
     return
@@ -72,6 +72,14 @@ async function main(): Promise<void> {
   }
   if (process.stderr.isTTY) process.stderr.write("\n")
   process.stdout.write(values.json ? `${JSON.stringify(backfill)}\n` : summaryOf(backfill))
+}
+
+function readOptions() {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch (error) {
+    throw new CommandError(`${error instanceof Error ? error.message : "The options are not known."} --help says more.`)
+  }
 }
 
 const next = (deployment: Deployment, { id }: Record): Promise<Record> =>
