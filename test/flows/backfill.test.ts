@@ -58,9 +58,8 @@ test("a year of sixty customers, by the command: nobody is nudged for it, until 
   const since = await sinceOf()
   const { code, stdout, stderr } = await runBackfill("--provider", "stripe", "--since", since, "--json").ended
   expect([code, stderr.split("\n").findLast((line) => line.includes("events/s"))]).toEqual([0, expect.any(String)])
-  console.info(stderr.split("\n").findLast((line) => line.includes("events/s")))
   const record = JSON.parse(stdout) as BackfillBody
-  expect(record).toMatchObject({ isComplete: true, known: 0, unread: 0 })
+  expect(record).toMatchObject({ isComplete: true, known: 0, unread: 0, reached: expect.stringContaining("T") })
   expect(record.imported).toBe(await count("webhook_events"))
   expect(record.imported).toBeGreaterThan(1_000)
 
@@ -240,8 +239,8 @@ test("a page costs one round trip to record and one to fold, however many custom
 })
 
 test("Whop's lists are imported alike", async () => {
-  const company = "biz_flows"
-  await sql("insert into company_accounts values ($1, 'whop', $2)", [A, company])
+  const [own] = await sql<{ account_id: string }>("select account_id from company_accounts where provider = 'whop'")
+  const company = own?.account_id ?? ""
   const now = (await worldNow()).getTime()
   const ago = (days: number) => new Date(now - days * 86_400_000).toISOString()
   const user = { id: "user_1", name: "Ann", username: "ann", email: "ann@example.com" }
@@ -300,7 +299,7 @@ test("Whop's lists are imported alike", async () => {
   })
 
   const { body } = await begin({ provider: "whop", since: await sinceOf() })
-  expect(await finish(body.id)).toMatchObject({ imported: 46, known: 0, unread: 0 })
+  expect(await finish(body.id)).toMatchObject({ imported: 45, known: 0, unread: 0 })
   expect(await sql("select id, kind, status, failure_count from recovery_cases order by id")).toEqual([
     { id: "cancellation_mem_1_1", kind: "cancellation", status: "open", failure_count: 0 },
     { id: "payment_pay_1", kind: "payment", status: "reversed", failure_count: 1 },
@@ -366,7 +365,7 @@ describe("who may import what", () => {
     const { body } = await begin({ provider: "stripe", since })
     expect((await begin({ provider: "stripe", since, until: "2026-01-31" })).status).toBe(409)
     await setSwitch("WEBHOOK_PROCESSING_ENABLED", false)
-    expect((await step(body.id)).status).toBe(409)
+    expect(await eventually(async () => (await step(body.id)).status === 409)).toBe(true)
     await setSwitch("WEBHOOK_PROCESSING_ENABLED", true)
   })
 

@@ -27,9 +27,15 @@ export async function importPage(services: Services, backfill: BackfillRow): Pro
   const { reads, unreadable } = await readAll(services, backfill, page.events)
   if (reads.length > 0) await record(services, backfill, reads)
 
-  const latest = page.events.reduce((max, { occurredAt }) => (occurredAt > max ? occurredAt : max), "")
-  const reached = new Date(Math.max(Date.parse(latest) || 0, backfill.since.getTime()))
+  const reached = page.cursor === null ? backfill.until : reachedBy(page, backfill)
   return finishPage(services.db, backfill, { cursor: page.cursor, reached, unreadable }, services.now())
+}
+
+/** When the last of the page happened; customers and subscriptions may have come before what was asked for. */
+function reachedBy({ events }: HistoryPage, { since, reached }: BackfillRow): Date {
+  if (events.length === 0) return reached
+  const latestMs = Math.max(...events.map(({ occurredAt }) => Date.parse(occurredAt)))
+  return new Date(Math.max(latestMs, since.getTime()))
 }
 
 async function askForPage({ providers, log }: Services, backfill: BackfillRow): Promise<HistoryPage> {

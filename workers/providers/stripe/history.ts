@@ -5,7 +5,7 @@
 import type Stripe from "stripe"
 import { z } from "zod"
 import type { HistoricalEvent, HistoryPage, HistoryRequest } from "../provider.ts"
-import { ask, refusal } from "./api.ts"
+import { ask, isAnswer, refusal } from "./api.ts"
 import { isObject, type JsonObject } from "./fields.ts"
 import {
   chargeEvents,
@@ -73,9 +73,16 @@ async function readPage(
   const to = Math.min(from + SPAN_SECONDS, range.until + 1)
   const page = { limit: Math.min(limit, LIST_MAX), ...(after !== null && { starting_after: after }) }
   const options = range.account === null ? {} : { stripeAccount: range.account }
-  const list = await ask(`listing ${stage}`, () =>
-    LISTS[stage]({ stripe, page, options, created: { gte: from, lt: to }, until: range.until }),
-  )
+  const list = await ask(`listing ${stage}`, async () => {
+    try {
+      return await LISTS[stage]({ stripe, page, options, created: { gte: from, lt: to }, until: range.until })
+    } catch (error) {
+      if (after !== null && isAnswer(error, "resource_missing")) return null
+      throw error
+    }
+  })
+  // What the list stood at was deleted (a draft, a customer): the list is told again, and is known already.
+  if (list === null) return { events: [], next: { stage, from, after: null } }
   const objects = list.data.filter(isObject)
   const told =
     stage === "invoices" ? await invoicesOf(stripe, objects, range) : objects.map((one) => TELL[stage](one, range))
