@@ -1,7 +1,8 @@
 /** The laws of the ledger for facts of which some were imported, and the one promise about them: no message for the past. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { anyFacts, arrivalsOf, asHistory, life, providerLife, withMixedOrigins } from "../../test/support/lives.ts"
+import { anyFacts, arrivalsOf, life, providerLife } from "../../test/support/lives.ts"
+import { asHistory, withMixedOrigins } from "../../test/support/origins.ts"
 import { Scheduler } from "../../test/support/scheduler.ts"
 import { asText, StoredStream } from "../../test/support/stored-stream.ts"
 import { faultsOf } from "../../test/support/well-formed.ts"

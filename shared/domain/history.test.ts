@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/facts.ts"
 import { on } from "../../test/support/facts.ts"
-import { asHistory } from "../../test/support/lives.ts"
+import { asHistory } from "../../test/support/origins.ts"
 import { decide, decideSend, type Reach } from "./decide.ts"
 import type { Fact } from "./facts.ts"
 import { rebuild } from "./fold.ts"

@@ -311,15 +311,3 @@ export const anyFacts: fc.Arbitrary<readonly Fact[]> = fc
       ([body, occurredAt, salt], index): Fact => ({ ...structuredClone(body), occurredAt, id: `${salt}_${index}` }),
     ),
   )
-
-/** The same facts, each told live or imported; what we did ourselves was never imported. */
-export const withMixedOrigins = (facts: fc.Arbitrary<readonly Fact[]>): fc.Arbitrary<readonly Fact[]> =>
-  facts.chain((all) =>
-    fc
-      .array(fc.boolean(), { minLength: all.length, maxLength: all.length })
-      .map((isImported) => all.map((fact, index) => (isImported[index] ? asHistory(fact) : fact))),
-  )
-
-/** The fact as an import tells it. */
-export const asHistory = (fact: Fact): Fact =>
-  isOutreach(fact.kind) || fact.kind === "case_closed_by_operator" ? fact : { ...fact, origin: "history" }
