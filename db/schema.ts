@@ -275,6 +275,39 @@ export const objectLinks = pgTable(
   (table) => [primaryKey({ columns: [table.companyId, table.provider, table.objectId] })],
 )
 
+export const companyAccounts = pgTable(
+  "company_accounts",
+  {
+    companyId: companyId(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    accountId: text("account_id").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.provider, table.accountId] })],
+)
+
+export const backfills = pgTable(
+  "backfills",
+  {
+    companyId: companyId(),
+    id: text("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    account: text("account").notNull(),
+    since: instant("since").notNull(),
+    until: instant("until").notNull(),
+    cursor: text("cursor"),
+    revision: integer("revision").notNull().default(0),
+    imported: integer("imported").notNull().default(0),
+    known: integer("known").notNull().default(0),
+    unread: integer("unread").notNull().default(0),
+    reached: instant("reached").notNull(),
+    requestedBy: text("requested_by").notNull(),
+    startedAt: instant("started_at").notNull(),
+    updatedAt: instant("updated_at").notNull(),
+    finishedAt: instant("finished_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
 export const jobRuns = pgTable("job_runs", {
   id: uuid("id").primaryKey().defaultRandom(),
   job: text("job").notNull(),

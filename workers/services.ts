@@ -107,7 +107,11 @@ export async function makeServices(
     }),
     providers: {
       stripe: stripeProvider({ ...config.providers.stripe, fetch: outbound.fetchFor("stripe-api") }),
-      whop: whopProvider({ ...config.providers.whop, fetch: outbound.fetchFor("whop-api") }),
+      whop: whopProvider({
+        ...config.providers.whop,
+        companyId: config.channels.whop.companyId,
+        fetch: outbound.fetchFor("whop-api"),
+      }),
     },
     channels: makeChannels(config, outbound),
     outbound,

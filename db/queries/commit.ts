@@ -62,6 +62,22 @@ export type NudgeChange =
  * Commits; throws when another writer was first (`databaseFailure(error) === "stale_version"`): load again, decide again.
  */
 export async function commit(db: Db, work: Commit): Promise<void> {
+  await inCompany(db, work.key.companyId, commitStatements(db, work))
+}
+
+/** Commits for several customers of a company, all or none; throws like `commit` when one of them has moved on. */
+export async function commitAll(
+  db: Db,
+  companyId: string,
+  works: readonly Commit[],
+  processed: { readonly events: readonly EventRef[]; readonly now: Instant },
+): Promise<void> {
+  const statements = works.flatMap((work) => commitStatements(db, work))
+  if (processed.events.length > 0) statements.push(processedStatement(db, companyId, processed.events, processed.now))
+  if (statements.length > 0) await inCompany(db, companyId, statements)
+}
+
+function commitStatements(db: Db, work: Commit): BatchItem<"pg">[] {
   const { companyId, customerId } = work.key
   const statements: BatchItem<"pg">[] = [
     db.execute(sql`select assert_version(${customerId}, ${work.expectedVersion})`),
@@ -85,7 +101,7 @@ export async function commit(db: Db, work: Commit): Promise<void> {
   }
   if (work.processedEvents.length > 0)
     statements.push(processedStatement(db, companyId, work.processedEvents, work.now))
-  await inCompany(db, companyId, statements)
+  return statements
 }
 
 /** Marks events as finished when there is nothing else to write. */

@@ -84,6 +84,46 @@ export async function recordPending(db: Db, event: NewEvent): Promise<boolean> {
   return result.rows[0]?.is_new === true
 }
 
+/** What became of a page of imported events: of each whether it was new, and the streams that have something to fold. */
+export interface RecordedHistory {
+  readonly outcomes: readonly { readonly isNew: boolean; readonly customerId?: string | null }[]
+  readonly streams: readonly Stream[]
+}
+
+/**
+ * Writes a page of imported events, each once for good, counts them in their backfill and reads the streams of the
+ * customers they concern, whole: one round trip, one transaction. Repeating it changes nothing but the count of the known.
+ */
+export async function recordHistory(
+  db: Db,
+  {
+    companyId,
+    backfillId,
+    events,
+    now,
+  }: {
+    readonly companyId: string
+    readonly backfillId: string
+    readonly events: readonly NewEvent[]
+    readonly now: Instant
+  },
+): Promise<RecordedHistory> {
+  const page = events.map(
+    ({ sealedPayload, ...rest }) => `${deliveryJson(rest).slice(0, -1)},"payload":"${toBase64(sealedPayload)}"}`,
+  )
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ recorded: { outcomes: RecordedHistory["outcomes"]; streams: StreamJson[] } }>(
+      sql`select record_history(${backfillId}, ${`[${page.join()}]`}::jsonb, ${now}::timestamptz) as recorded`,
+    ),
+  ])
+  const recorded = result.rows[0]?.recorded
+  if (!recorded) throw new Error("record_history answered nothing")
+  return {
+    outcomes: recorded.outcomes,
+    streams: recorded.streams.map((stream) => readStreamJson(companyId, stream)),
+  }
+}
+
 /** An event that is stored already, as it is read today. */
 export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: "processed" | "unhandled" }
 

@@ -138,12 +138,16 @@ function list(collection: string, { path, params }: StripeCall, world: StripeWor
       param: "limit",
     })
   }
-  const { starting_after: after, ending_before: before, limit: _limit, expand: _expand, ...filters } = params
+  const { starting_after: after, ending_before: before, limit: _limit, expand, ...given } = params
+  const { status, ...others } = given
+  // Every list of subscriptions leaves out the canceled ones, unless it asks for `all` (docs.stripe.com/api/subscriptions/list).
+  const filters = collection === "subscriptions" && status === "all" ? others : given
   const all = world.objects
     .list(collection)
     .toReversed()
     .toSorted((a, b) => createdOf(b) - createdOf(a))
     .filter((object) => fits(object, filters))
+    .filter(({ status: now }) => collection !== "subscriptions" || status !== undefined || now !== "canceled")
   const cursor = after ?? before
   const position = cursor === undefined ? -1 : all.findIndex(({ id }) => id === cursor)
   if (cursor !== undefined && position < 0)
@@ -154,8 +158,18 @@ function list(collection: string, { path, params }: StripeCall, world: StripeWor
     object: "list",
     url: path,
     has_more: hasMore,
-    data: rest.slice(0, limit).map((one) => shown(one, {})),
+    data: rest.slice(0, limit).map((one) => shown(expanded(one, expand, world), {})),
   })
+}
+
+/** The object with what `expand[]=data.<field>` names in the place of its id, where that was planted. */
+function expanded(object: ApiObject, expand: Form[string] | undefined, { objects }: StripeWorld): ApiObject {
+  const fields = (Array.isArray(expand) ? expand : []).map((path) => String(path).replace(/^data\./, ""))
+  const found = fields.flatMap((field) => {
+    const whole = objects.get(`${field}s`, String(object[field]))
+    return whole ? [[field, whole] as const] : []
+  })
+  return { ...object, ...Object.fromEntries(found) }
 }
 
 const createdOf = (object: ApiObject): number => (typeof object.created === "number" ? object.created : 0)

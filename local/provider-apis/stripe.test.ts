@@ -152,3 +152,22 @@ test("a thin event, its twin and what they are about can be read", async () => {
   await expect(stripe.v2.core.events.retrieve("evt_none")).rejects.toMatchObject({ statusCode: 404 })
   await expect(stripe.checkout.sessions.retrieve("cs_none")).rejects.toMatchObject({ statusCode: 404 })
 })
+
+test("lists of subscriptions leave out the canceled ones, unless all are asked for", async () => {
+  await plant("subscriptions", "sub_a", { status: "active", created: 1 })
+  await plant("subscriptions", "sub_c", { status: "canceled", created: 2 })
+  const ids = async (status?: "all" | "canceled") =>
+    (await stripe.subscriptions.list(status === undefined ? {} : { status })).data.map(({ id }) => id)
+  expect([await ids(), await ids("all"), await ids("canceled")]).toEqual([["sub_a"], ["sub_c", "sub_a"], ["sub_c"]])
+})
+
+test("a list shows whole what it is asked to expand", async () => {
+  await plant("charges", "ch_1", { object: "charge", customer: "cus_1", payment_intent: "pi_1", created: 5 })
+  await plant("refunds", "re_1", { charge: "ch_1", created: 6 })
+  await plant("refunds", "re_2", { charge: "ch_unknown", created: 7 })
+  const { data } = await stripe.refunds.list({ expand: ["data.charge"], created: { gte: 6, lt: 8 } })
+  expect(data.map(({ charge }) => charge)).toEqual(["ch_unknown", expect.objectContaining({ customer: "cus_1" })])
+  expect((await stripe.refunds.list()).data.map(({ charge }) => charge)).toEqual(["ch_unknown", "ch_1"])
+  expect((await stripe.charges.list({ payment_intent: "pi_1" })).data).toHaveLength(1)
+  expect((await stripe.charges.list({ payment_intent: "pi_2" })).data).toEqual([])
+})

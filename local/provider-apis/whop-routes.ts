@@ -155,13 +155,14 @@ const adopt = (id: string, now: () => Date): ApiObject => ({
 const PAGE_DEFAULT = 20
 const PAGE_MAX = 100
 
-/** A page, newest first. Cursors are opaque to clients; here they are ids. */
+/** A page, newest first unless `direction=asc`. Cursors are opaque to clients; here they are ids. */
 function list(collection: string, { query }: WhopCall, { objects }: WhopWorld): Reply {
   const first = Math.min(PAGE_MAX, Number(query.get("first") ?? PAGE_DEFAULT))
   const all = objects
     .list(collection)
     .filter((object) => fits(object, query))
     .toSorted((a, b) => String(b.created_at).localeCompare(String(a.created_at)))
+  if (query.get("direction") === "asc") all.reverse()
   const after = query.get("after")
   const start = after === null ? 0 : all.findIndex(({ id }) => id === after) + 1
   const data = all.slice(start, start + first)

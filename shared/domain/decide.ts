@@ -42,7 +42,8 @@ export function decide(
   return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...suppressions()]
 
   function planCase(recoveryCase: CaseState): Action[] {
-    if (recoveryCase.status !== "open") return []
+    // Nothing is planned for the past. Live news of the case makes it a live one, and it is planned for from then on.
+    if (recoveryCase.status !== "open" || recoveryCase.knownFrom === "history") return []
     const own = nudges.filter(
       (nudge) => nudge.step !== null && (nudge.caseId === recoveryCase.id || isOfRenumbered(nudge, recoveryCase)),
     )
@@ -233,7 +234,10 @@ function silence(state: CustomerState, recoveryCase: CaseState): SuppressionReas
 
 function stopReason(state: CustomerState, nudge: Nudge): SuppressionReason | null {
   const recoveryCase = state.cases.find((candidate) => candidate.id === nudge.caseId)
-  return recoveryCase ? silence(state, recoveryCase) : "case_closed"
+  if (recoveryCase === undefined) return "case_closed"
+  // A person may still write by hand.
+  const isPast = recoveryCase.knownFrom === "history" && nudge.step !== null
+  return silence(state, recoveryCase) ?? (isPast ? "history" : null)
 }
 
 /**

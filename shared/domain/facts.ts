@@ -148,6 +148,7 @@ export type SuppressionReason =
   | "superseded"
   | "frequency_cap"
   | "customer_deleted"
+  | "history"
 
 /** What happened because of us, or of a person answering us. */
 export type OwnFactBody =
@@ -185,10 +186,15 @@ export interface NudgeRef {
 export type FactBody = ProviderFactBody | OwnFactBody
 export type FactKind = FactBody["kind"]
 
+/** Where a fact comes from, when not from the live stream: an import of what happened before. */
+export type FactOrigin = "history"
+
 /** A fact in the ledger: unique by id, ordered by (occurredAt, rank of its kind, id). */
 export type Fact = FactBody & {
   readonly id: string
   readonly occurredAt: Instant
+  /** Absent: live. It is kept with the body, so that folding the ledger again gives the same answer. */
+  readonly origin?: FactOrigin
 }
 
 /**

@@ -26,7 +26,11 @@ export const manualNudgeId = (caseId: string, key: string, channel: ChannelName)
   `${caseId}.manual-${key}.${channel}`
 
 /** Reasons that may pass: a nudge put aside for one of them is planned anew when the reason is gone. */
-const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>(["no_address", "silent_decline_code"])
+const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>([
+  "no_address",
+  "silent_decline_code",
+  "history",
+])
 
 /** True for a nudge that was never tried and may be planned anew; once tried, it may have been seen. */
 export const isPutAsideForNow = ({ status, reason, attempts }: Nudge): boolean =>

@@ -5,6 +5,7 @@
 import type {
   ChannelName,
   EndReason,
+  FactOrigin,
   Incentive,
   Instant,
   LedgerPosition,
@@ -93,6 +94,8 @@ export interface CaseState {
   /** Who put a new card in between the opening and the payment, if anybody did. */
   readonly newCard: "by_provider" | "by_member" | null
   readonly disputeId: string | null
+  /** All bad news of it was imported: nobody is nudged for the past. Absent once live news of it came. */
+  readonly knownFrom?: FactOrigin
 }
 
 /** A charge or payment intent whose invoice is not known yet (since 2025-03-31 Stripe's charges do not name it). */
@@ -103,6 +106,7 @@ export interface LoosePayment {
   readonly currency: string
   readonly declineCode: string | null
   readonly at: Instant
+  readonly origin?: FactOrigin
 }
 
 export interface Touch {

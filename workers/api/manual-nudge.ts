@@ -114,6 +114,7 @@ const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   superseded: "A later message of this case is on its way.",
   frequency_cap: "The member has had as many messages as the company allows for now.",
   customer_deleted: "The customer was deleted at the provider.",
+  history: "The case is known from imported history only.",
 }
 
 const refusal = (reason: SuppressionReason): AppError => new AppError("CONFLICT", REFUSALS[reason], { reason })

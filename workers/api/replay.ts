@@ -3,7 +3,7 @@ import { type EventFilter, readEvent } from "../../db/queries/events.ts"
 import { type QueuedReplay, queueReplay } from "../../db/queries/replay.ts"
 import { AppError } from "../errors.ts"
 import { OUT_OF_TURN } from "../jobs/run.ts"
-import { mayAct, PROCESSING } from "../pipeline/acting.ts"
+import { requireProcessing } from "../pipeline/acting.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import type { Principal, Services } from "../services.ts"
 
@@ -35,12 +35,6 @@ export async function replayEvents(
   services.log.info("events_replayed", { companyId, keyId, count: replay.queued, skipped: replay.purged })
   if (replay.queued > 0) await askForSweep(services)
   return replay
-}
-
-/** Replaying while processing is off would do what the switch forbids. */
-async function requireProcessing(services: Services, companyId: string): Promise<void> {
-  const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
-  if (!isProcessing) throw new AppError("CONFLICT", "Processing is switched off.", { reason: "switched_off" })
 }
 
 /** Replays in quick succession need one sweep. */

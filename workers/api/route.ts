@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts"
 import { admitCall } from "../limits/companies.ts"
 import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
+import { backfills } from "./backfills.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
 import { deadLetters } from "./dead-letters.ts"
@@ -27,6 +28,7 @@ export const api = new Hono<AppEnv>()
     await next()
   })
   .route("/events", events)
+  .route("/backfills", backfills)
   .route("/cases", cases)
   .route("/customers", customers)
   .route("/summary", summary)

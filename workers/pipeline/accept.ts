@@ -2,14 +2,14 @@
  * A delivery that we believe: read it, seal it, write it down. The same path for the webhook's route and for copies that
  * were parked while Postgres was away.
  */
-import { type RecordedDelivery, recordDelivery, recordPending } from "../../db/queries/stream.ts"
+import { type NewEvent, type RecordedDelivery, recordDelivery, recordPending } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
 import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
 import { companyOfDelivery } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import { parseEventBody } from "../providers/json.ts"
-import type { Delivery } from "../providers/provider.ts"
+import { type Delivery, HISTORY_ID_PREFIX } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
 
@@ -61,20 +61,35 @@ export async function acceptDelivery(
   read: ReadDelivery,
   admit: Admit = () => {},
 ): Promise<AcceptedDelivery> {
-  const { config, db } = services
-  const { delivery, eventId, receivedAt, rawBody } = read
+  const { db } = services
+  const { delivery } = read
   const companyId = await companyOfDelivery(services, {
     provider: read.provider,
     path: read.path,
     account: delivery.account,
   })
   admit(companyId)
+  const isProcessing = mayAct(await services.flags(), PROCESSING, companyId)
+  const event = await newEventOf(services, read, { companyId, isProcessing })
+  if (delivery.needs === undefined) {
+    return { companyId, recorded: await recordDelivery(db, event), isPending: false }
+  }
+  const isNew = await recordPending(db, event)
+  return { companyId, recorded: { isNew, stream: null }, isPending: isNew && event.status === "received" }
+}
+
+/** A read delivery as it is written down: facts without names, the payload sealed. */
+export async function newEventOf(
+  { config }: Services,
+  read: ReadDelivery,
+  { companyId, isProcessing }: { readonly companyId: string; readonly isProcessing: boolean },
+): Promise<NewEvent> {
+  const { delivery, eventId, receivedAt, rawBody } = read
   const place = {
     purpose: payloadPurpose(companyId, receivedAt),
     context: ["webhook_events", "payload", eventId, companyId],
   }
-  const isProcessing = mayAct(await services.flags(), PROCESSING, companyId)
-  const event = {
+  return {
     id: eventId,
     companyId,
     provider: read.provider,
@@ -92,20 +107,19 @@ export async function acceptDelivery(
     facts: factsOf(read),
     sealedPayload: await seal(config.keys.encryption, place, rawBody),
   }
-  if (delivery.needs === undefined) {
-    return { companyId, recorded: await recordDelivery(db, event), isPending: false }
-  }
-  const isNew = await recordPending(db, event)
-  return { companyId, recorded: { isNew, stream: null }, isPending: isNew && event.status === "received" }
 }
 
 /** Nothing is said, and there is nobody to ask. */
 const isSilent = ({ facts, contact, needs }: Delivery): boolean =>
   facts.length === 0 && contact === null && needs === undefined
 
-/** The facts of a delivery, with ids that every copy of it repeats. */
+/** The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history. */
 export const factsOf = ({ delivery, eventId }: Pick<ReadDelivery, "delivery" | "eventId">): Fact[] =>
-  delivery.facts.map((fact, index) => ({ ...fact, id: `${eventId}.${index}` }))
+  delivery.facts.map((fact, index) => ({
+    ...fact,
+    id: `${eventId}.${index}`,
+    ...(delivery.providerEventId.startsWith(HISTORY_ID_PREFIX) && { origin: "history" as const }),
+  }))
 
 /** What processing a delivery comes to, beside its facts. */
 export const workOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({

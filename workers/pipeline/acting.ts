@@ -2,6 +2,7 @@
 import { companyIds } from "../../db/queries/companies.ts"
 import type { FlagName } from "../../shared/domain/flags.ts"
 import type { Flags } from "../../shared/flags.ts"
+import { AppError } from "../errors.ts"
 import type { Services } from "../services.ts"
 
 /** Flags that must be on, and flags that must not. */
@@ -34,4 +35,10 @@ export async function companiesWhere(
   if (on.some((name) => flags.isOffForAll(name)) || off.some((name) => flags.isOnForAll(name))) return []
   if (on.every((name) => flags.isOnForAll(name)) && off.every((name) => flags.isOffForAll(name))) return null
   return (await companyIds(db)).filter((companyId) => mayAct(flags, condition, companyId))
+}
+
+/** Throws CONFLICT while processing is off for the company: doing it on request would do what the switch forbids. */
+export async function requireProcessing(services: Pick<Services, "flags">, companyId: string): Promise<void> {
+  const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
+  if (!isProcessing) throw new AppError("CONFLICT", "Processing is switched off.", { reason: "switched_off" })
 }

@@ -4,7 +4,14 @@
  */
 
 import { databaseFailure } from "../../db/client.ts"
-import { commit, type EventRef, markProcessed, type NudgeChange } from "../../db/queries/commit.ts"
+import {
+  type Commit,
+  commit,
+  commitAll,
+  type EventRef,
+  markProcessed,
+  type NudgeChange,
+} from "../../db/queries/commit.ts"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
@@ -75,12 +82,46 @@ const pause = (random: number, tries: number): Promise<void> =>
     setTimeout(resolve, (JITTER_MS * 2 ** Math.min(tries, JITTER_DOUBLINGS_MAX) * (random + 1)) / 256),
   )
 
-async function advanceOnce(
+/**
+ * Advances several customers of one company in one transaction: what an import brings concerns many at once. Where one of
+ * them has moved on since it was read, each is advanced by itself.
+ */
+export async function advanceAll(
   services: Services,
-  stream: Stream,
-  work: Work,
-): Promise<{ readonly planned: readonly Nudge[]; readonly state: CustomerState }> {
-  const { config, db } = services
+  companyId: string,
+  works: readonly { readonly stream: Stream; readonly work: Work }[],
+): Promise<void> {
+  const prepared = await Promise.all(works.map(({ stream, work }) => prepare(services, stream, work)))
+  const processed = works.flatMap(({ work }, index) => (prepared[index]?.commit === null ? work.events : []))
+  try {
+    const commits = prepared.flatMap(({ commit: one }) => (one === null ? [] : [one]))
+    await commitAll(services.db, companyId, commits, { events: processed, now: services.now().toISOString() })
+  } catch (error) {
+    const failure = databaseFailure(error)
+    if (failure !== "stale_version" && failure !== "conflict") throw error
+    for (const { stream, work } of works) await advance(services, stream, work)
+    return
+  }
+  for (const { planned, state } of prepared) await enqueueNudges(services, companyId, planned, state)
+}
+
+async function advanceOnce(services: Services, stream: Stream, work: Work): Promise<Prepared> {
+  const prepared = await prepare(services, stream, work)
+  if (prepared.commit !== null) await commit(services.db, prepared.commit)
+  else if (work.events.length > 0)
+    await markProcessed(services.db, stream.companyId, work.events, services.now().toISOString())
+  return prepared
+}
+
+/** What there is to commit; null when all of it is there already. */
+interface Prepared {
+  readonly commit: Commit | null
+  readonly planned: readonly Nudge[]
+  readonly state: CustomerState
+}
+
+async function prepare(services: Services, stream: Stream, work: Work): Promise<Prepared> {
+  const { config } = services
   const now = services.now().toISOString()
   const state = fold(work.ownFacts, stateOf(stream))
   const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
@@ -88,10 +129,9 @@ async function advanceOnce(
 
   // Whoever was quicker may have folded our facts with its own: then there is nothing to write, and nobody to race.
   if (actions.length === 0 && contact === null && isSame(state, stream.snapshot)) {
-    if (work.events.length > 0) await markProcessed(db, stream.companyId, work.events, now)
-    return { planned: [], state }
+    return { commit: null, planned: [], state }
   }
-  await commit(db, {
+  const whole: Commit = {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
     now,
@@ -101,8 +141,12 @@ async function advanceOnce(
     nudges: actions.map(changeOf),
     contact,
     processedEvents: work.events,
-  })
-  return { planned: actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : [])), state }
+  }
+  return {
+    commit: whole,
+    planned: actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : [])),
+    state,
+  }
 }
 
 /** The state of a stream: all of its facts folded, or those that come after the snapshot. */

@@ -102,6 +102,35 @@ export class ProviderApiError extends Error {
   }
 }
 
+/** One thing the provider says happened, written as the webhook it would have been. */
+export interface HistoricalEvent {
+  readonly providerEventId: string
+  readonly occurredAt: Instant
+  readonly type: string
+  readonly rawBody: Uint8Array
+  readonly headers: Headers
+}
+
+export interface HistoryPage {
+  readonly events: readonly HistoricalEvent[]
+  readonly cursor: string | null
+}
+
+/**
+ * Imported events have ids of ours that begin with this, made of the object and what happened to it; no provider's do. By
+ * it an event is known as history wherever it is read again.
+ */
+export const HISTORY_ID_PREFIX = "history_"
+
+/** Which part of the past. `account`: the provider's account to read; absent or null: the key's own. */
+export interface HistoryRequest {
+  readonly since: Date
+  readonly until: Date
+  readonly cursor: string | null
+  readonly limit: number
+  readonly account?: string | null
+}
+
 /** What jobs and member links ask of the provider's API. Each call has a time-out and throws `ProviderApiError`. */
 export interface ProviderApi {
   /** A page of the provider where this customer can update the card or manage the subscription; null when there is none. */
@@ -121,6 +150,12 @@ export interface ProviderApi {
   customerOf(objectId: string): Promise<{ readonly customer: string; readonly objects: readonly string[] } | null>
   /** Asks for what a thin event needs; only providers that send such events can. */
   expand?(delivery: Delivery): Promise<Expanded>
+  /**
+   * A page of what the provider's objects tell of the time between, with ids that repeat however often it is asked for.
+   * Customers and subscriptions come first, whenever they began. `limit` events at most, or one object's; a page may be
+   * empty while `cursor` says that more follows. Less than the webhooks told: an object keeps no record of each change.
+   */
+  listHistory(request: HistoryRequest): Promise<HistoryPage>
 }
 
 /** One billing provider. `verify` and `normalize` are free of I/O; `normalize` is total over parsed JSON. */

@@ -34,6 +34,20 @@ export function close(
 }
 
 /**
+ * The case after more bad news of it. Live news makes it a live case for good, wherever in its story the news falls; what
+ * is imported around a live case changes nothing about that.
+ */
+export function hear(recoveryCase: CaseState, { origin }: Pick<Fact, "origin">): CaseState {
+  if (origin !== undefined || recoveryCase.knownFrom === undefined) return recoveryCase
+  const { knownFrom: _, ...live } = recoveryCase
+  return live
+}
+
+/** What a new case says of where it is known from. */
+export const knownFrom = ({ origin }: Pick<Fact, "origin">): Pick<CaseState, "knownFrom"> =>
+  origin === undefined ? {} : { knownFrom: origin }
+
+/**
  * What a payment brought back: what was at stake in the case, or less. The invoice of a case may have been paid in part
  * before, and says what was paid in all.
  */

@@ -5,7 +5,7 @@
  */
 import type { Fact, Instant } from "../facts.ts"
 import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
-import { paymentCaseId, withCase } from "./cases.ts"
+import { hear, paymentCaseId, withCase } from "./cases.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -62,6 +62,7 @@ export const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome
   currency: fact.currency,
   declineCode: fact.kind === "payment_failed" ? fact.declineCode : null,
   at: fact.occurredAt,
+  ...(fact.origin !== undefined && { origin: fact.origin }),
 })
 
 const isSameAttempt = (
@@ -86,7 +87,7 @@ export function pairWithInvoice(state: CustomerState, loose: LoosePayment): Cust
   const recoveryCase = caseOf(changed, match.invoiceId)
   if (!recoveryCase || loose.outcome === "succeeded") return changed
   return withCase(changed, {
-    ...recoveryCase,
+    ...hear(recoveryCase, loose),
     declineCode: payment.declineCode,
     chargeFailures: addAttempt(recoveryCase.chargeFailures, loose.refs),
   })
@@ -124,32 +125,26 @@ export const addAttempt = (attempts: readonly string[], [name, ...aliases]: read
         [name],
       )
 
-/**
- * Failures of an invoice with one more, as `<attempt>@<time>`. One without a number is not counted beside a numbered one of
- * the same moment, whichever is told first.
- */
-export function addFailure(failures: readonly string[], attempt: number | null, at: Instant): readonly string[] {
-  const isSame = (failure: string): boolean =>
-    failure.startsWith("@") !== (attempt === null) &&
-    Math.abs(Date.parse(timeOf(failure)) - Date.parse(at)) <= SAME_FAILURE_MS
-  if (attempt === null && failures.some(isSame)) return failures
-  return mergeRefs(
-    failures.filter((failure) => !isSame(failure)),
-    [`${attempt ?? ""}@${at}`],
-  )
-}
-
-const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
-
 /** A charge and its payment intent are one loose payment once either names the other. */
 function mergeLoose(list: readonly LoosePayment[], loose: LoosePayment): readonly LoosePayment[] {
   const twin = list.find(
     (entry) => entry.outcome === loose.outcome && entry.refs.some((ref) => loose.refs.includes(ref)),
   )
   const merged = twin
-    ? { ...loose, refs: joinRefs(twin.refs, loose.refs), declineCode: loose.declineCode ?? twin.declineCode }
+    ? {
+        ...withoutOrigin(loose, twin),
+        refs: joinRefs(twin.refs, loose.refs),
+        declineCode: loose.declineCode ?? twin.declineCode,
+      }
     : loose
   return [...list.filter((entry) => entry !== twin), merged].slice(-LOOSE_MAX)
+}
+
+/** What was told live by either of its tellings was told live. */
+function withoutOrigin(loose: LoosePayment, twin: LoosePayment): LoosePayment {
+  if (twin.origin !== undefined) return loose
+  const { origin: _, ...live } = loose
+  return live
 }
 
 /** All names, and first the one that is new: a payment intent that came before its charge names no attempt. */
@@ -157,6 +152,45 @@ function joinRefs(known: readonly string[], said: readonly string[]): readonly s
   const isRepeated = said[0] !== undefined && known.includes(said[0])
   return [...new Set(isRepeated ? [...known, ...said] : [...said, ...known])]
 }
+
+/** Whether this attempt was told before, by another event, and has its charge: then the next charge is another attempt's. */
+function isRetold(state: CustomerState, invoiceId: string, fact: Failed): boolean {
+  const { invoiceFailures, chargeFailures } = caseOf(state, invoiceId) ?? { invoiceFailures: [], chargeFailures: [] }
+  const isKnown = addInvoiceFailure(invoiceFailures, fact).length === invoiceFailures.length
+  return isKnown && chargeFailures.length >= invoiceFailures.length
+}
+
+/** Marks an attempt of an invoice that was imported; the number, where there is one, and the time follow. */
+const IMPORTED = "imported "
+
+/**
+ * The attempts that an invoice's own events told of, with one more, as `<attempt>@<time>`. Two tellings are one attempt where
+ * one was imported and the other is its webhook, which have other ids and are seconds apart: it stays as the webhook tells
+ * it; and where one of the same moment has no number: it stays as the numbered one tells it.
+ */
+export function addInvoiceFailure(failures: readonly string[], fact: Failed): readonly string[] {
+  const isImported = fact.origin !== undefined
+  const isNear = (failure: string, windowMs: number) =>
+    Math.abs(Date.parse(timeOf(failure)) - Date.parse(fact.occurredAt)) <= windowMs
+  const isImportTwin = (failure: string) =>
+    failure.startsWith(IMPORTED) !== isImported && isNear(failure, PAIRING_WINDOW_MS)
+  const isUnnumberedTwin = (failure: string) =>
+    failure.startsWith(IMPORTED) === isImported &&
+    isNumbered(failure) !== (fact.attempt !== null) &&
+    isNear(failure, SAME_FAILURE_MS)
+
+  if (isImported && failures.some(isImportTwin)) return failures
+  if (fact.attempt === null && failures.some(isUnnumberedTwin)) return failures
+  const imported = failures.find(isImportTwin)
+  return mergeRefs(
+    failures.filter((failure) => failure !== imported && !isUnnumberedTwin(failure)),
+    [`${isImported ? IMPORTED : ""}${fact.attempt ?? ""}@${fact.occurredAt}`],
+  )
+}
+
+const isNumbered = (failure: string): boolean => /\d@/.test(failure)
+
+const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
 
 function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
   const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
@@ -171,11 +205,11 @@ export function takeLoose(
 ): { readonly state: CustomerState; readonly taken: LoosePayment | undefined } {
   if (fact.invoiceId === null) return { state, taken: undefined }
   const own = refsOf(fact)
+  const mayGuess = own.length === 0 && !(fact.kind === "payment_failed" && isRetold(state, fact.invoiceId, fact))
   const taken =
     state.loose.find((loose) => loose.outcome === outcome && loose.refs.some((ref) => own.includes(ref))) ??
     state.loose.find(
-      (loose) =>
-        loose.outcome === outcome && own.length === 0 && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
+      (loose) => loose.outcome === outcome && mayGuess && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
     )
   return { state: taken ? { ...state, loose: state.loose.filter((loose) => loose !== taken) } : state, taken }
 }

@@ -8,10 +8,10 @@ import {
   paymentOf,
   subscriptionOf,
 } from "../state.ts"
-import { close, isUnpaidTrial, paymentCaseId, recoveredBy, withCase } from "./cases.ts"
+import { close, hear, isUnpaidTrial, knownFrom, paymentCaseId, recoveredBy, withCase } from "./cases.ts"
 import {
   addAttempt,
-  addFailure,
+  addInvoiceFailure,
   caseOf,
   invoiceOf,
   looseOf,
@@ -148,14 +148,16 @@ function gatherFailure(
     const isLastAttempt = isChargeLevel && present.status === "lost" && isSoonAfter(present.closedAt, fact.occurredAt)
     return isLastAttempt ? withCase(state, { ...present, ...attempts }) : state
   }
+  const heard = present ? hear(present, fact) : { ...newPaymentCase(payment, fact.occurredAt), ...knownFrom(fact) }
   const gathered: CaseState = {
-    ...(present ?? newPaymentCase(payment, fact.occurredAt)),
+    // The charge that was waiting for its invoice may have been told live.
+    ...(loose ? hear(heard, loose) : heard),
     ...attempts,
     subscriptionId: payment.subscriptionId,
     needsAuthentication: payment.needsAuthentication,
     invoiceFailures: isChargeLevel
       ? (present?.invoiceFailures ?? [])
-      : addFailure(present?.invoiceFailures ?? [], fact.attempt, fact.occurredAt),
+      : addInvoiceFailure(present?.invoiceFailures ?? [], fact),
     ...(!isChargeLevel && { amountMinor: fact.amountMinor, currency: fact.currency }),
   }
   if (hasEnded) return withCase(state, close(gathered, "lost", "subscription_ended", fact.occurredAt))

@@ -1,7 +1,7 @@
 /** Subscriptions, and the `cancellation` case that an announced leaving opens. */
 import type { Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../facts.ts"
 import { type CaseState, type CustomerState, type SubscriptionState, subscriptionOf } from "../state.ts"
-import { cancellationCaseId, close, isUnpaidTrial, withCase } from "./cases.ts"
+import { cancellationCaseId, close, hear, isUnpaidTrial, knownFrom, withCase } from "./cases.ts"
 
 type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
 
@@ -104,7 +104,9 @@ function followAnnouncement(
   const isSameAnnouncement = (previous?.cancelAt ?? null) !== null && previous?.endedAt === null
   const isPutAside = isSameAnnouncement && episodes.at(-1)?.closeReason === "closed_by_operator"
   const isWithoutLoss = NOTHING_TO_KEEP.has(subscription.status) || isSaleNeverMade(subscription, fact.occurredAt)
-  if (open || isPutAside || isWithoutLoss) return state
+  // Only an announcement is news of a leaving that is known; other events of the subscription repeat it.
+  if (open) return fact.kind === "cancellation_announced" ? withCase(state, hear(open, fact)) : state
+  if (isPutAside || isWithoutLoss) return state
 
   return withCase(state, {
     id: cancellationCaseId(subscription.id, episodes.length + 1),
@@ -123,6 +125,7 @@ function followAnnouncement(
     recoveredMinor: 0,
     newCard: null,
     disputeId: null,
+    ...knownFrom(fact),
   })
 }
 

@@ -3,6 +3,7 @@ import type { Provider } from "../provider.ts"
 import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
 import { customerOf } from "./customer-of.ts"
 import { expand } from "./expand.ts"
+import { listHistory } from "./history.ts"
 import { applyIncentive } from "./incentive.ts"
 import { normalize } from "./normalize.ts"
 import { paymentPage } from "./payment-page.ts"
@@ -30,6 +31,7 @@ export function stripeProvider({
       applyIncentive: async (request) => applyIncentive(stripe(), request),
       customerOf: async (objectId) => customerOf(stripe(), objectId),
       expand: async (delivery) => expand(stripe(), delivery),
+      listHistory: async (request) => listHistory(stripe(), request),
     },
   }
 }

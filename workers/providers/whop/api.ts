@@ -11,6 +11,7 @@ import type { OutboundFetch } from "../../outbound/client.ts"
 import { notSentOf } from "../../outbound/not-sent.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
+import { listHistory, listReply } from "./history.ts"
 import { customerOf, whopPage } from "./reading.ts"
 
 /** The base URL of the SDK; a deployment may name another. */
@@ -32,6 +33,8 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
+  /** Whose lists are read where a request names no company. */
+  readonly companyId?: string | null
   /** The way out; the platform's own unless told otherwise. */
   readonly fetch?: OutboundFetch
 }
@@ -52,6 +55,7 @@ const membershipReply = z.looseObject({ id: z.string(), manage_url: z.string().n
 export function whopApi({
   apiKey,
   apiUrl = WHOP_API_URL,
+  companyId,
   fetch: send = (input, init) => fetch(input, init),
 }: WhopApiOptions): ProviderApi {
   const call = async <T>(request: Call<T>): Promise<T | null> => {
@@ -94,6 +98,12 @@ export function whopApi({
       if (id === null || collection === undefined) return null
       const object = await call({ path: `/${collection}/${id}`, reply: objectReply })
       return object === null ? null : ownerOf(object)
+    },
+
+    async listHistory(request) {
+      const company = idOf(request.account ?? companyId)
+      if (company === null) throw refusal("no company is configured whose lists could be read")
+      return listHistory(request, company, (path) => call({ path, reply: listReply }))
     },
   }
 }

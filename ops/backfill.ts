@@ -1,0 +1,116 @@
+/** `npm run backfill`: imports a company's past step by step; the deployment remembers how far it came. */
+import { parseArgs } from "node:util"
+import { z } from "zod"
+import {
+  ask,
+  CommandError,
+  DEPLOYMENT_HELP,
+  DEPLOYMENT_OPTIONS,
+  type Deployment,
+  deploymentOf,
+  Refused,
+  runCommand,
+  showProgress,
+} from "./deployment.ts"
+
+const HELP = `npm run backfill -- --provider stripe --since 2026-01-01
+
+Imports what happened before webhooks came: customers, subscriptions, payments, refunds and disputes, from the provider's
+lists, through the same path as webhooks. Nobody is nudged for it. Stopped at any time, it goes on where it was when it is
+run again with the same provider and date.
+
+  --provider P   stripe or whop
+  --since DATE   from when on bills are imported (2026-01-01, or an instant); subscriptions whenever they began
+  --until DATE   up to when (default, and at the latest: an hour ago)
+  --account ID   which of the company's accounts, where it has several
+${DEPLOYMENT_HELP}`
+
+const OPTIONS = {
+  ...DEPLOYMENT_OPTIONS,
+  provider: { type: "string" },
+  since: { type: "string" },
+  until: { type: "string" },
+  account: { type: "string" },
+} as const
+
+/** One call is tried so often; with the waits below an outage of about four minutes is ridden out. */
+const TRIES_MAX = 8
+const FIRST_WAIT_MS = 1_000
+const WAIT_MS_MAX = 60_000
+
+const record = z.object({
+  id: z.string(),
+  provider: z.string(),
+  since: z.string(),
+  until: z.string(),
+  imported: z.number(),
+  known: z.number(),
+  unread: z.number(),
+  reached: z.string(),
+  isComplete: z.boolean(),
+})
+type Record = z.infer<typeof record>
+
+async function main(): Promise<void> {
+  const values = readOptions()
+  if (values.help) {
+    process.stdout.write(HELP)
+    return
+  }
+  const { provider, since, until, account } = values
+  if (provider === undefined || since === undefined)
+    throw new CommandError("Name --provider and --since. --help says more.")
+  const deployment = deploymentOf(values)
+  const body = { provider, since, ...(until !== undefined && { until }), ...(account !== undefined && { account }) }
+  let backfill = await persistently(() => ask(deployment, "POST", "/api/backfills", record, body))
+
+  const startMs = Date.now()
+  const metBefore = backfill.imported + backfill.known
+  while (!backfill.isComplete) {
+    backfill = await next(deployment, backfill)
+    showProgress(progressOf(backfill, metBefore, Date.now() - startMs))
+  }
+  if (process.stderr.isTTY) process.stderr.write("\n")
+  process.stdout.write(values.json ? `${JSON.stringify(backfill)}\n` : summaryOf(backfill))
+}
+
+function readOptions() {
+  try {
+    return parseArgs({ options: OPTIONS }).values
+  } catch (error) {
+    throw new CommandError(`${error instanceof Error ? error.message : "The options are not known."} --help says more.`)
+  }
+}
+
+const next = (deployment: Deployment, { id }: Record): Promise<Record> =>
+  persistently(() => ask(deployment, "POST", `/api/backfills/${encodeURIComponent(id)}/next`, record))
+
+/** Tries again what may work later: no answer, too many requests, or an outage on the other side. */
+async function persistently<T>(call: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call()
+    } catch (error) {
+      const isFinal = error instanceof Refused && error.status !== 429 && error.status < 500
+      if (!(error instanceof CommandError) || isFinal || tries === TRIES_MAX) throw error
+      const askedMs = error instanceof Refused ? (error.retryAfterSeconds ?? 0) * 1_000 : 0
+      const waitMs = Math.min(WAIT_MS_MAX, Math.max(askedMs, FIRST_WAIT_MS * 2 ** (tries - 1)))
+      showProgress(`${error.message} Trying again in ${Math.ceil(waitMs / 1_000)} s.`)
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+    }
+  }
+}
+
+function progressOf({ reached, imported, known, unread }: Record, metBefore: number, ms: number): string {
+  const perSecond = Math.round(((imported + known - metBefore) * 1_000) / Math.max(ms, 1))
+  return `at ${reached.slice(0, 10)}  ${imported} imported, ${known} known, ${unread} unread  ${perSecond} events/s`
+}
+
+const summaryOf = ({ id, provider, since, until, imported, known, unread }: Record): string =>
+  `${provider} from ${since} to ${until} is imported (${id}):
+  imported  ${imported}
+  known     ${known}  were there already
+  unread    ${unread}  say nothing that we use
+`
+
+await runCommand(main)

@@ -1,0 +1,314 @@
+/** A company's past is imported through the same path as webhooks, resumable, and nobody is nudged for it. */
+import { beforeEach, describe, expect, test } from "vitest"
+import {
+  type BackfillBody,
+  begin,
+  figuresOf,
+  finish,
+  pastsOf,
+  plantPasts,
+  runBackfill,
+  sinceOf,
+  step,
+} from "../support/backfills.ts"
+import { addCompany } from "../support/companies.ts"
+import { plant } from "../support/outside.ts"
+import { inProcess } from "../support/process.ts"
+import { envelope, fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
+import type { StripePast } from "../support/stripe-past.ts"
+import {
+  advanceClock,
+  api,
+  eventually,
+  mailbox,
+  reset,
+  setFault,
+  settled,
+  sql,
+  world,
+  worldNow,
+} from "../support/world.ts"
+
+beforeEach(reset)
+
+const A = world().companyId
+const customersOf = (pasts: readonly StripePast[]) => pasts.map(({ customer }) => customer)
+const count = async (text: string, values: readonly unknown[] = []): Promise<number> =>
+  Number((await sql<{ count: string }>(`select count(*) as count from ${text}`, values))[0]?.count)
+
+/** Delivers the webhooks of pasts to a company's own endpoint, in the order in which they were sent. */
+async function deliver(pasts: readonly StripePast[], companyId: string): Promise<void> {
+  await Promise.all(
+    pasts.map(async ({ customer, webhooks }) => {
+      for (const [index, { type, at, object, previous }] of webhooks.entries()) {
+        const event = envelope(type, new Date(at * 1000), `evt_${customer}_${index}`, object, previous)
+        const { status } = await sendStripe(event, { path: `/api/webhooks/stripe/${companyId}` })
+        expect(status).toBe(200)
+      }
+    }),
+  )
+  await settled()
+}
+
+test("a year of sixty customers, by the command: nobody is nudged for it, until something fails live", {
+  timeout: 300_000,
+}, async () => {
+  const pasts = await pastsOf(60)
+  await plantPasts(pasts)
+  const since = await sinceOf()
+  const { code, stdout, stderr } = await runBackfill("--provider", "stripe", "--since", since, "--json").ended
+  expect([code, stderr.split("\n").findLast((line) => line.includes("events/s"))]).toEqual([0, expect.any(String)])
+  const record = JSON.parse(stdout) as BackfillBody
+  expect(record).toMatchObject({ isComplete: true, known: 0, unread: 0, reached: expect.stringContaining("T") })
+  expect(record.imported).toBe(await count("webhook_events"))
+  expect(record.imported).toBeGreaterThan(1_000)
+
+  expect(await count("customers")).toBe(60)
+  expect(await count("webhook_events where status <> 'processed'")).toBe(0)
+  expect(await count("recovery_cases where status = 'open'")).toBeGreaterThan(5)
+  expect(await count("recovery_cases where status = 'recovered' and recovered_minor > 0")).toBeGreaterThan(20)
+  expect(await count("recovery_cases where cause in ('nudge', 'incentive')")).toBe(0)
+  expect(await count("customer_pii")).toBe(60)
+  expect(await count("nudges")).toBe(0)
+  await advanceClock("P10D")
+  expect(await count("nudges")).toBe(0)
+  expect(await mailbox()).toEqual([])
+
+  const again = await runBackfill("--provider", "stripe", "--since", since, "--json").ended
+  expect(JSON.parse(again.stdout)).toMatchObject({ isComplete: true, imported: 0, known: record.imported })
+  expect(await mailbox()).toEqual([])
+
+  const [open] = await sql<{ invoice_id: string; customer_id: string; subscription_id: string }>(
+    "select invoice_id, customer_id, subscription_id from recovery_cases where kind = 'payment' and status = 'open' order by id limit 1",
+  )
+  const customer = open?.customer_id.replace("stripe_", "") ?? ""
+  const live = { customer, invoice: open?.invoice_id ?? "", subscription: open?.subscription_id ?? "", attempt: 5 }
+  await sendStripe(invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), ...live }))
+  const messages = await eventually(async () => {
+    const all = await mailbox()
+    return all.length > 0 && all
+  })
+  expect(messages).toMatchObject([{ to: `${customer.slice(4)}@example.com` }])
+  expect(await sql("select distinct case_id from nudges")).toEqual([{ case_id: `payment_${live.invoice}` }])
+})
+
+test("what is imported has the figures of the same story delivered as webhooks", { timeout: 240_000 }, async () => {
+  const pasts = await pastsOf(8)
+  await plantPasts(pasts)
+  const B = fresh("company")
+  await addCompany(B)
+  await deliver(pasts, B)
+  const { body } = await begin({ provider: "stripe", since: await sinceOf() })
+  await finish(body.id)
+  const [imported, told] = [await figuresOf(A, customersOf(pasts)), await figuresOf(B, customersOf(pasts))]
+  expect(imported).toEqual(told)
+  expect(told.cases.length).toBeGreaterThan(10)
+  expect(await sql("select count(*)::int as nudges from nudges where company_id = $1", [A])).toEqual([{ nudges: 0 }])
+})
+
+describe("an import that is broken off", () => {
+  test("goes on where it was: its process killed, the provider's API and Postgres away", {
+    timeout: 240_000,
+  }, async () => {
+    const pasts = await pastsOf(12)
+    await plantPasts(pasts)
+    const since = await sinceOf()
+    const first = runBackfill("--provider", "stripe", "--since", since)
+    await eventually(async () => /[1-9]\d* imported/.test(first.stderrSoFar()))
+    first.kill()
+    expect((await first.ended).code).toBeNull()
+    const [left] = (await api<{ data: BackfillBody[] }>("/api/backfills")).body.data
+    expect(left).toMatchObject({ isComplete: false })
+
+    await setFault("stripe-api", "down")
+    const { status, body } = await step<{ code: string }>(left?.id ?? "")
+    expect([status, body.code]).toEqual([503, "UNAVAILABLE"])
+    const second = runBackfill("--provider", "stripe", "--since", since, "--json")
+    await eventually(async () => second.stderrSoFar().includes("Trying again"))
+    await setFault("stripe-api", "off")
+    await eventually(async () => (second.stderrSoFar().match(/imported/g)?.length ?? 0) > 1)
+    await setFault("postgres", "down")
+    await eventually(async () => (second.stderrSoFar().match(/Trying again/g)?.length ?? 0) > 1)
+    await setFault("postgres", "off")
+    const { code, stdout } = await second.ended
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      id: left?.id,
+      isComplete: true,
+      imported: await count("webhook_events"),
+    })
+    await settled()
+
+    const B = fresh("company")
+    await addCompany(B)
+    await sql("insert into company_accounts values ($1, 'stripe', 'acct_b')", [B])
+    const { body: whole } = await begin({ provider: "stripe", since }, { headers: { "x-company-id": B } })
+    const unbroken = await finish(whole.id, { headers: { "x-company-id": B } })
+    expect(unbroken.imported).toBe(await count("webhook_events where company_id = $1", [A]))
+    expect(await figuresOf(A, customersOf(pasts))).toEqual(await figuresOf(B, customersOf(pasts)))
+  })
+
+  test("at any call of a step imports each event once, and counts it once", { timeout: 240_000 }, async () => {
+    await plantPasts(await pastsOf(3))
+    const { body } = await begin({ provider: "stripe", since: await sinceOf() })
+    const request = () =>
+      new Request(`${world().workerUrl}/api/backfills/${body.id}/next`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${world().adminApiKey}` },
+      })
+    let killed = 0
+    for (let call = 1; call <= 12; call++) {
+      for (const when of ["before", "after"] as const) {
+        const { status } = await inProcess(request(), { call, when })
+        if (status === "killed") killed += 1
+      }
+    }
+    expect(killed).toBeGreaterThan(8)
+    const end = await finish(body.id)
+    expect(end.imported).toBe(await count("webhook_events"))
+    expect(await count("(select 1 from facts group by id having count(*) > 1) as twice")).toBe(0)
+    await advanceClock("PT15M")
+    await settled()
+    expect(await mailbox()).toEqual([])
+  })
+
+  test("or walked by two at once is one import", { timeout: 240_000 }, async () => {
+    await plantPasts(await pastsOf(6))
+    const since = await sinceOf()
+    const begun = await Promise.all([1, 2, 3].map(() => begin({ provider: "stripe", since })))
+    const ids = new Set(begun.map(({ body }) => body.id))
+    expect([ids.size, begun.map(({ status }) => status).sort()]).toEqual([1, [200, 200, 201]])
+    const [id = ""] = ids
+    await Promise.all([finish(id), finish(id)])
+    const { body: end } = await api<BackfillBody>(`/api/backfills/${id}`)
+    expect(end).toMatchObject({ isComplete: true, imported: await count("webhook_events") })
+    await settled()
+    expect(await mailbox()).toEqual([])
+  })
+})
+
+test.each(["webhook first", "import first"])(
+  "what a webhook tells and an import as well is one attempt of a live case: %s",
+  { timeout: 120_000 },
+  async (order) => {
+    const at = new Date((await worldNow()).getTime() - 3 * 3_600_000)
+    const seconds = Math.floor(at.getTime() / 1000)
+    const [customer, id] = [fresh("cus"), fresh("in")]
+    const invoice = invoiceEvent({ type: "invoice.payment_failed", at, customer, invoice: id })
+    const object = (invoice.data as { object: Record<string, unknown> }).object
+    await plant("stripe", "customers", customer, {
+      object: "customer",
+      created: seconds - 900,
+      email: "ann@example.com",
+    })
+    const transitions = { finalized_at: seconds - 3, paid_at: null, voided_at: null, marked_uncollectible_at: null }
+    await plant("stripe", "invoices", id, { ...object, created: seconds - 60, status_transitions: transitions })
+    const importAll = async () => finish((await begin({ provider: "stripe", since: await sinceOf() })).body.id)
+    const tell = async () => {
+      expect((await sendStripe(invoice)).status).toBe(200)
+      await settled()
+    }
+    for (const act of order === "webhook first" ? [tell, importAll] : [importAll, tell]) await act()
+    expect(await sql("select status, failure_count from recovery_cases")).toEqual([
+      { status: "open", failure_count: 1 },
+    ])
+    expect(await eventually(async () => (await mailbox()).length)).toBe(1)
+    await importAll()
+    expect(await count("nudges where reason = 'history'")).toBe(0)
+    expect(await mailbox()).toHaveLength(1)
+  },
+)
+
+test("a page costs one round trip to record and one to fold, however many customers it holds", async () => {
+  const created = Math.floor((await worldNow()).getTime() / 1000) - 86_400
+  for (let n = 0; n < 40; n++) {
+    const email = `c${n}@example.com`
+    await plant("stripe", "customers", `cus_many${n}`, { object: "customer", created: created - n, email })
+  }
+  const { body } = await begin({ provider: "stripe", since: await sinceOf() })
+  const request = new Request(`${world().workerUrl}/api/backfills/${body.id}/next`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${world().adminApiKey}` },
+  })
+  // The clock, the switches, the backfill, Stripe's list, the recording, the folding, the cursor.
+  expect(await inProcess(request, null)).toEqual({
+    status: 200,
+    calls: expect.toSatisfy((calls) => Number(calls) <= 8),
+  })
+  expect(await count("customer_pii")).toBe(40)
+})
+
+test("Whop's lists are imported alike", async () => {
+  const [own] = await sql<{ account_id: string }>("select account_id from company_accounts where provider = 'whop'")
+  const company = own?.account_id ?? ""
+  const now = (await worldNow()).getTime()
+  const ago = (days: number) => new Date(now - days * 86_400_000).toISOString()
+  const user = { id: "user_1", name: "Ann", username: "ann", email: "ann@example.com" }
+  const common = { company: { id: company, title: "Flows" }, user, plan: { id: "plan_1" }, product: { id: "prod_1" } }
+  await plant("whop", "memberships", "mem_1", {
+    ...{ ...common, status: "canceling", created_at: ago(200), updated_at: ago(5), cancel_at_period_end: true },
+    ...{ canceled_at: ago(5), renewal_period_end: ago(-20), currency: "usd", payment_collection_paused: false },
+  })
+  const bill = {
+    ...common,
+    membership: { id: "mem_1", status: "active" },
+    currency: "usd",
+    total: 19.99,
+    billing_reason: "subscription_cycle",
+  }
+  const unpaid = { paid_at: null, status: "open", retryable: true }
+  await plant("whop", "payments", "pay_1", {
+    ...bill,
+    created_at: ago(100),
+    paid_at: ago(97),
+    status: "paid",
+    payments_failed: 1,
+  })
+  await plant("whop", "payments", "pay_2", {
+    ...bill,
+    ...unpaid,
+    created_at: ago(9),
+    payments_failed: 2,
+    last_payment_attempt: ago(4),
+    next_payment_attempt: ago(-1),
+  })
+  for (let n = 3; n < 40; n++) {
+    await plant("whop", "payments", `pay_${n}`, {
+      ...bill,
+      created_at: ago(90),
+      paid_at: ago(90),
+      status: "paid",
+      payments_failed: 0,
+    })
+  }
+  await plant("whop", "refunds", "rf_1", {
+    amount: 5,
+    currency: "usd",
+    status: "succeeded",
+    payment: { id: "pay_3" },
+    created_at: ago(60),
+  })
+  await plant("whop", "disputes", "dspt_1", {
+    amount: 19.99,
+    currency: "usd",
+    status: "lost",
+    payment: { id: "pay_1" },
+    created_at: ago(50),
+    visa_rdr: false,
+    company: { id: company },
+  })
+
+  const { body } = await begin({ provider: "whop", since: await sinceOf() })
+  expect(await finish(body.id)).toMatchObject({ imported: 45, known: 0, unread: 0 })
+  expect(await sql("select id, kind, status, failure_count from recovery_cases order by id")).toEqual([
+    { id: "cancellation_mem_1_1", kind: "cancellation", status: "open", failure_count: 0 },
+    { id: "payment_pay_1", kind: "payment", status: "reversed", failure_count: 1 },
+    { id: "payment_pay_2", kind: "payment", status: "open", failure_count: 2 },
+  ])
+  expect(await sql("select refunded_minor::int as refunded from payments where invoice_id = 'pay_3'")).toEqual([
+    { refunded: 500 },
+  ])
+  expect(await count("payments where status = 'succeeded'")).toBe(38)
+  await advanceClock("P10D")
+  expect(await mailbox()).toEqual([])
+})
