@@ -83,7 +83,11 @@ export async function makeServices(
     qstash: qstashPublisher(config.qstash),
     providers: {
       stripe: stripeProvider(config.providers.stripe),
-      whop: whopProvider(config.providers.whop),
+      whop: whopProvider({
+        ...config.providers.whop,
+        companyId: config.channels.whop.companyId,
+        webhookUrl: `${config.appUrl}/api/webhooks/whop`,
+      }),
     },
     channels: makeChannels(config),
     log,

@@ -7,6 +7,7 @@ import { permissionOf, setPrincipal } from "./auth.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
 import { events } from "./events.ts"
+import { reconciliations } from "./reconciliations.ts"
 import { settings } from "./settings.ts"
 import { summary } from "./summary.ts"
 
@@ -24,3 +25,4 @@ export const api = new Hono<AppEnv>()
   .route("/customers", customers)
   .route("/summary", summary)
   .route("/settings", settings)
+  .route("/reconciliations", reconciliations)

@@ -2,6 +2,7 @@
 export const SCHEDULES = [
   { job: "sweep", cron: "* * * * *" },
   { job: "reminders", cron: "*/5 * * * *" },
+  { job: "reconcile", cron: "*/15 * * * *" },
 ] as const
 
 /** True for jobs that run by the clock, and whose runs are therefore noted. */

@@ -84,6 +84,36 @@ export class ProviderApiError extends Error {
   }
 }
 
+/** One thing the provider says happened, written as the webhook it would have been. */
+export interface HistoricalEvent {
+  readonly providerEventId: string
+  readonly occurredAt: Instant
+  readonly type: string
+  readonly rawBody: Uint8Array
+  readonly headers: Headers
+  /**
+   * True for a body that we wrote from an object of the provider. The webhook, had it come, bears another id; so whether
+   * such a thing is known is told by the ledger's facts, not by the id.
+   */
+  readonly isConstructed?: boolean
+}
+
+/** A page of history, newest first; `cursor` leads to the next one, null: this was the last. */
+export interface HistoryPage {
+  readonly events: readonly HistoricalEvent[]
+  readonly cursor: string | null
+}
+
+/** A subscription as the provider shows it now. */
+export interface ProviderSubscription {
+  readonly subscriptionId: string
+  /**
+   * The event by which the provider would tell of this state. `isRevived`: we take the subscription for ended, so the
+   * event must say that it lives again.
+   */
+  toEvent(told: { readonly id: string; readonly at: Date; readonly isRevived: boolean }): HistoricalEvent
+}
+
 /** What jobs and member links ask of the provider's API. Each call has a time-out and throws `ProviderApiError`. */
 export interface ProviderApi {
   /** A page of the provider where this customer can update the card or manage the subscription; null when there is none. */
@@ -101,6 +131,28 @@ export interface ProviderApi {
   }): Promise<{ readonly receiptId: string | null }>
   /** The customer that an object (charge, payment intent, invoice, …) belongs to, with further ids of the same payment. */
   customerOf(objectId: string): Promise<{ readonly customer: string; readonly objects: readonly string[] } | null>
+  /**
+   * A page of what the provider says happened in [since, until], newest first. `account`: a connected account of the
+   * deployment's key; null or absent: the key's own.
+   */
+  listEvents(request: {
+    readonly since: Date
+    readonly until: Date
+    readonly cursor: string | null
+    readonly limit: number
+    readonly account?: string | null
+  }): Promise<HistoryPage>
+  /** A page of the subscriptions that have not ended. */
+  listSubscriptions(request: {
+    readonly cursor: string | null
+    readonly limit: number
+    readonly account?: string | null
+  }): Promise<{ readonly subscriptions: readonly ProviderSubscription[]; readonly cursor: string | null }>
+  /** One subscription, ended or not; null: the provider knows none of that id. */
+  findSubscription(request: {
+    readonly subscriptionId: string
+    readonly account?: string | null
+  }): Promise<ProviderSubscription | null>
 }
 
 /** One billing provider. `verify` and `normalize` are free of I/O; `normalize` is total over parsed JSON. */
@@ -115,5 +167,7 @@ export interface Provider {
   readonly redirectHosts: readonly string[]
   /** Where any member, once logged in, finds what they pay for; null where the provider has no such page. */
   readonly memberPage: string | null
+  /** How many days `listEvents` reaches back; null where that has no bound. */
+  readonly eventListDays: number | null
   readonly api: ProviderApi
 }

@@ -2,6 +2,7 @@
 import type { Provider } from "../provider.ts"
 import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
 import { customerOf } from "./customer-of.ts"
+import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./history.ts"
 import { applyIncentive } from "./incentive.ts"
 import { normalize } from "./normalize.ts"
 import { paymentPage } from "./payment-page.ts"
@@ -23,10 +24,14 @@ export function stripeProvider({
     normalize: (body) => normalize(body),
     redirectHosts: [".stripe.com"],
     memberPage: null,
+    eventListDays: EVENT_LIST_DAYS,
     api: {
       paymentPage: async (request) => paymentPage(stripe(), request),
       applyIncentive: async (request) => applyIncentive(stripe(), request),
       customerOf: async (objectId) => customerOf(stripe(), objectId),
+      listEvents: async (request) => listEvents(stripe(), request),
+      listSubscriptions: async (request) => listSubscriptions(stripe(), request),
+      findSubscription: async (request) => findSubscription(stripe(), request),
     },
   }
 }

@@ -9,6 +9,7 @@
 import { z } from "zod"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
+import { whopHistory } from "./history.ts"
 import { customerOf, whopPage } from "./reading.ts"
 
 /** The base URL of the SDK; a deployment may name another. */
@@ -30,6 +31,10 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
+  /** The company whose history is read, unless a call names another. */
+  readonly companyId?: string | null
+  /** Where our own webhook endpoint is, so that its delivery log can be told from others. */
+  readonly webhookUrl?: string | null
   /** A test's stand-in for the network. */
   readonly fetch?: typeof fetch
 }
@@ -47,7 +52,13 @@ const objectReply = z.looseObject({ id: z.string() })
 const membershipReply = z.looseObject({ id: z.string(), manage_url: z.string().nullish() })
 
 /** The API under one key. */
-export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: WhopApiOptions): ProviderApi {
+export function whopApi({
+  apiKey,
+  apiUrl = WHOP_API_URL,
+  companyId = null,
+  webhookUrl = null,
+  fetch: send = fetch,
+}: WhopApiOptions): ProviderApi {
   const call = async <T>(request: Call<T>): Promise<T | null> => {
     if (!apiKey) throw new ProviderApiError("Whop: no API key is configured", { retry: false, status: null })
     return callWhop(request, { apiKey, apiUrl, send })
@@ -89,6 +100,8 @@ export function whopApi({ apiKey, apiUrl = WHOP_API_URL, fetch: send = fetch }: 
       const object = await call({ path: `/${collection}/${id}`, reply: objectReply })
       return object === null ? null : ownerOf(object)
     },
+
+    ...whopHistory(call, { companyId, webhookUrl }),
   }
 }
 
