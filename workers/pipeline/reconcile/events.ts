@@ -37,10 +37,15 @@ export function stepEvents(
       kind === "recent"
         ? recentWindow(completeUntil?.toISOString() ?? null, now, eventListDays)
         : fullWindow(since, now, eventListDays),
-    completeUntil: ({ until }, before) =>
-      kind === "full" ? new Date(until) : new Date(Math.max(Date.parse(until) - SETTLE_MS, before?.getTime() ?? 0)),
+    completeUntil: (pass, before) => completeUntilOf(kind, pass, before),
     work: (pass, save) => compare(services, target, pass, untilMs, save),
   })
+}
+
+/** A pass over a time that somebody named is not the day's whole one. */
+function completeUntilOf(kind: EventsStep["kind"], { until, since }: Pass, before: Date | null): Date | null {
+  if (kind === "full") return since === null ? new Date(until) : before
+  return new Date(Math.max(Date.parse(until) - SETTLE_MS, before?.getTime() ?? 0))
 }
 
 async function compare(

@@ -107,7 +107,7 @@ export interface Step {
   readonly window: (completeUntil: Date | null) => Window
   readonly since: string | null
   /** What a pass that has ended leaves as complete. */
-  readonly completeUntil: (pass: Pass, before: Date | null) => Date
+  readonly completeUntil: (pass: Pass, before: Date | null) => Date | null
   /** Goes on with the pass; true when it has ended. `save` is called after each page. */
   readonly work: (pass: Pass, save: () => Promise<void>) => Promise<boolean>
 }

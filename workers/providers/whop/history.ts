@@ -34,7 +34,9 @@ const pageInfo = z.object({ end_cursor: z.string().nullish(), has_next_page: z.b
 const pageOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item), page_info: pageInfo })
 
 const objects = pageOf(z.looseObject({ id: z.string() }))
-const endpoints = pageOf(z.looseObject({ id: z.string(), api_version: z.string(), url: z.string() }))
+const endpoints = pageOf(
+  z.looseObject({ id: z.string(), api_version: z.string(), url: z.string(), enabled: z.boolean() }),
+)
 const deliveries = pageOf(z.looseObject({ request_body: z.unknown(), sent_at: z.string() }))
 const body = z.looseObject({ id: z.string(), type: z.string(), timestamp: z.string() })
 
@@ -65,21 +67,25 @@ export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistory
   }
 
   /** Our endpoints whose log can be read; none where Whop does not let this key see them. */
-  async function ownEndpoints(account: string | null | undefined): Promise<readonly string[]> {
+  async function ownEndpoints(account: string | null | undefined) {
     if (webhookUrl === null) return []
     try {
       const { data } = await asked(`/webhooks?${scoped(account, ENDPOINTS_MAX, null)}`, endpoints)
-      const own = data.filter(({ api_version: version, url }) => version === "v1" && isWithin(url, webhookUrl))
-      return own.flatMap(({ id }) => (idOf(id) === null ? [] : [id]))
+      return data.filter(
+        ({ id, api_version: version, url }) => idOf(id) !== null && version === "v1" && isWithin(url, webhookUrl),
+      )
     } catch (error) {
       if (error instanceof ProviderApiError && [401, 403, 404].includes(error.status ?? 0)) return []
       throw error
     }
   }
 
+  /** The logs of our endpoints. Without one, or while none of them is sent anything, the objects. */
   async function start(request: EventsRequest): Promise<Position> {
     const own = await ownEndpoints(request.account)
-    return { sources: own.length > 0 ? own.map((id) => `${LOG}${id}`) : Object.keys(OBJECT_SOURCES), after: null }
+    const logs = own.map(({ id }) => `${LOG}${id}`)
+    const isListening = own.some(({ enabled }) => enabled)
+    return { sources: isListening ? logs : [...logs, ...Object.keys(OBJECT_SOURCES)], after: null }
   }
 
   /** Deliveries go back in time, so the first that is too old ends the log. */
