@@ -281,6 +281,7 @@ export const reconciliationPositions = pgTable(
     kind: text("kind").$type<ReconciliationKind>().notNull(),
     completeUntil: instant("complete_until"),
     run: jsonb("run"),
+    isOpen: boolean("is_open").notNull(),
     steppedAt: instant("stepped_at"),
     leaseOwner: text("lease_owner"),
     leaseUntil: instant("lease_until"),

@@ -11,6 +11,7 @@ CREATE TABLE reconciliation_positions (
   -- Everything before this was compared (recent), or when the last whole pass was (full, subscriptions).
   complete_until timestamptz,
   run jsonb,
+  is_open boolean NOT NULL,
   stepped_at timestamptz,
   lease_owner text,
   lease_until timestamptz,
@@ -76,23 +77,27 @@ GRANT DELETE ON reconciliations TO churn_worker;
 --> statement-breakpoint
 CREATE POLICY system ON reconciliation_positions FOR SELECT TO churn_system USING (true);
 --> statement-breakpoint
-GRANT SELECT (company_id, provider, account, stepped_at) ON reconciliation_positions TO churn_system;
+GRANT SELECT (company_id, provider, account, kind, complete_until, is_open, stepped_at) ON reconciliation_positions TO churn_system;
 --> statement-breakpoint
 -- The accounts to be compared, of all companies, those first that have waited longest: the registered ones, and the one of
--- the deployment's own key (empty), which is the default company's.
+-- the deployment's own key (empty), which is the default company's. With each, how far its comparisons are.
 CREATE FUNCTION reconciliation_targets(p_default_company text)
-RETURNS TABLE (company_id text, provider text, account text)
+RETURNS TABLE (company_id text, provider text, account text, positions jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-  SELECT t.company_id, t.provider, t.account
+  SELECT t.company_id, t.provider, t.account, coalesce(p.positions, '[]')
   FROM (
     SELECT a.company_id, a.provider, a.account_id AS account FROM company_accounts a
     UNION ALL
     SELECT c.id, p.name, '' FROM companies c, unnest(ARRAY['stripe', 'whop']) AS p (name) WHERE c.id = p_default_company
   ) AS t
-  ORDER BY (
-    SELECT max(r.stepped_at) FROM reconciliation_positions r
+  CROSS JOIN LATERAL (
+    SELECT max(r.stepped_at) AS stepped_at, jsonb_agg(jsonb_build_object(
+        'kind', r.kind, 'completeUntil', r.complete_until, 'isOpen', r.is_open, 'steppedAt', r.stepped_at
+      )) AS positions
+    FROM reconciliation_positions r
     WHERE r.company_id = t.company_id AND r.provider = t.provider AND r.account = t.account
-  ) NULLS FIRST, t.company_id, t.provider, t.account
+  ) AS p
+  ORDER BY p.stepped_at NULLS FIRST, t.company_id, t.provider, t.account
 $$;
 --> statement-breakpoint
 DO $$

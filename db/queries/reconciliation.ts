@@ -20,12 +20,43 @@ export interface PositionKey extends Target {
 /** Reports are looked at for a month, as long as the providers' own lists. */
 const KEPT_MS = 30 * 86_400_000
 
+/** How far one kind of comparison is. */
+export interface Standing {
+  readonly kind: ReconciliationKind
+  readonly completeUntil: Date | null
+  /** A pass is under way. */
+  readonly isOpen: boolean
+  readonly steppedAt: Date | null
+}
+
 /** What is to be compared, of all companies; what has waited longest comes first. */
-export async function reconciliationTargets(db: Db, defaultCompanyId: string | null): Promise<readonly Target[]> {
-  const result = await db.execute<{ company_id: string; provider: ProviderName; account: string }>(
-    sql`select company_id, provider, account from reconciliation_targets(${defaultCompanyId})`,
-  )
-  return result.rows.map(({ company_id: companyId, provider, account }) => ({ companyId, provider, account }))
+export async function reconciliationTargets(
+  db: Db,
+  defaultCompanyId: string | null,
+): Promise<readonly (Target & { readonly standings: readonly Standing[] })[]> {
+  const result = await db.execute<{
+    company_id: string
+    provider: ProviderName
+    account: string
+    positions: readonly StandingJson[]
+  }>(sql`select company_id, provider, account, positions from reconciliation_targets(${defaultCompanyId})`)
+  return result.rows.map(({ company_id: companyId, provider, account, positions }) => ({
+    companyId,
+    provider,
+    account,
+    standings: positions.map(({ kind, isOpen, completeUntil, steppedAt }) => ({
+      ...{ kind, isOpen },
+      completeUntil: completeUntil === null ? null : new Date(completeUntil),
+      steppedAt: steppedAt === null ? null : new Date(steppedAt),
+    })),
+  }))
+}
+
+type StandingJson = {
+  readonly kind: ReconciliationKind
+  readonly completeUntil: string | null
+  readonly isOpen: boolean
+  readonly steppedAt: string | null
 }
 
 export interface Position {
@@ -44,24 +75,13 @@ export async function claimPosition(
   const [rows] = await inCompany(db, companyId, [
     db
       .insert(table)
-      .values({ companyId, provider, account, kind, leaseOwner: lease.owner, leaseUntil: lease.until })
+      .values({ companyId, provider, account, kind, isOpen: false, leaseOwner: lease.owner, leaseUntil: lease.until })
       .onConflictDoUpdate({
         target: [table.companyId, table.provider, table.account, table.kind],
         set: { leaseOwner: lease.owner, leaseUntil: lease.until },
         setWhere: sql`${table.leaseUntil} is null or ${table.leaseUntil} <= ${lease.now.toISOString()}::timestamptz`,
       })
       .returning({ completeUntil: table.completeUntil, run: table.run }),
-  ])
-  return rows[0] ?? null
-}
-
-/** Whether a pass of this kind is under way, and when the last whole one was; null: never. */
-export async function readPosition(db: Db, key: PositionKey): Promise<Position | null> {
-  const [rows] = await inCompany(db, key.companyId, [
-    db
-      .select({ completeUntil: reconciliationPositions.completeUntil, run: reconciliationPositions.run })
-      .from(reconciliationPositions)
-      .where(isAt(key)),
   ])
   return rows[0] ?? null
 }
@@ -73,6 +93,8 @@ export interface Progress {
   readonly run: unknown
   readonly completeUntil: Date | null
   readonly report: ReconciliationRow
+  /** Whether the step ends here and gives the comparison back. */
+  readonly isLast: boolean
 }
 
 /** Saves how far a pass is, with its report. Throws when the lease was lost: somebody else goes on from an older page. */
@@ -80,14 +102,17 @@ export async function saveProgress(
   db: Db,
   key: PositionKey,
   owner: string,
-  { run, completeUntil, report }: Progress,
+  { run, completeUntil, report, isLast }: Progress,
   now: Date,
 ): Promise<void> {
   const { companyId, id, ...rest } = report
   const [saved] = await inCompany(db, key.companyId, [
     db
       .update(reconciliationPositions)
-      .set({ run: run ?? null, completeUntil, steppedAt: now })
+      .set({
+        ...{ run: run ?? null, isOpen: run !== null, completeUntil, steppedAt: now },
+        ...(isLast && { leaseOwner: null, leaseUntil: null }),
+      })
       .where(and(isAt(key), eq(reconciliationPositions.leaseOwner, owner)))
       .returning({ kind: reconciliationPositions.kind }),
     db
@@ -106,7 +131,7 @@ export async function saveProgress(
   if (saved.length === 0) throw new Error("the lease of a reconciliation was lost")
 }
 
-/** Gives a comparison back. */
+/** Gives a comparison back that ended without a word. */
 export async function releasePosition(db: Db, key: PositionKey, owner: string): Promise<void> {
   await inCompany(db, key.companyId, [
     db

@@ -56,7 +56,7 @@ export const reconciliations = new Hono<AppEnv>()
       )
     }
     const outcome = await reconcile(services, targets, {
-      isWhole: true,
+      isAsked: true,
       withSubscriptions: subscriptions,
       since: since === undefined ? null : new Date(since).toISOString(),
       untilMs: now.getTime() + BUDGET_MS,

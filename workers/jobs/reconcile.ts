@@ -14,7 +14,7 @@ export const reconcile = defineJob({
   payload: z.object({}),
   async run(_, services) {
     const untilMs = services.now().getTime() + BUDGET_MS
-    const wish = { isWhole: false, withSubscriptions: false, since: null, untilMs }
+    const wish = { isAsked: false, withSubscriptions: false, since: null, untilMs }
     const { reports, failed, busy, postponed } = await reconcileTargets(services, await targetsOf(services), wish)
     const counts = {
       checked: 0,

@@ -1,9 +1,8 @@
 /** Which accounts are compared with their providers, in which order, and for how long at a time. */
 import {
-  type PositionKey,
   type ReconciliationRow,
-  readPosition,
   reconciliationTargets,
+  type Standing,
   type Target,
 } from "../../db/queries/reconciliation.ts"
 import type { Services } from "../services.ts"
@@ -13,11 +12,17 @@ import { stepSubscriptions } from "./reconcile/subscriptions.ts"
 /** A whole pass over the list, and one over all subscriptions, are begun once a day. */
 const WHOLE_EVERY_MS = 24 * 60 * 60_000
 
+/** Both heartbeats call in the same minute; the second finds that the first was there. */
+const RECENT_EVERY_MS = 10 * 60_000
+
 /** A pass that ended where it had stood still for long is followed by the next one at once. */
 const STALE_MS = 5 * 60_000
 
+/** An account to be compared, and how far that is. */
+type Comparison = Awaited<ReturnType<typeof reconciliationTargets>>[number]
+
 /** Every account that this deployment has a key for. */
-export async function targetsOf(services: Services): Promise<readonly Target[]> {
+export async function targetsOf(services: Services): Promise<readonly Comparison[]> {
   const { config, db } = services
   const all = await reconciliationTargets(db, config.access.defaultCompanyId)
   const { companyId: whopCompany } = config.channels.whop
@@ -31,8 +36,9 @@ export async function targetsOf(services: Services): Promise<readonly Target[]> 
 }
 
 export interface Wish {
-  /** Whole passes are begun now, and not only when a day has gone by. */
-  readonly isWhole: boolean
+  /** Somebody asks: passes are begun now, and not only when it is time. */
+  readonly isAsked: boolean
+  /** The same for subscriptions. */
   readonly withSubscriptions: boolean
   readonly since: string | null
   readonly untilMs: number
@@ -49,7 +55,7 @@ export interface Outcome {
 }
 
 /** Takes one bounded step of everything that is wished or due. One account that fails does not keep the others back. */
-export async function reconcile(services: Services, targets: readonly Target[], wish: Wish): Promise<Outcome> {
+export async function reconcile(services: Services, comparisons: readonly Comparison[], wish: Wish): Promise<Outcome> {
   const { log } = services
   const reports: ReconciliationRow[] = []
   const counts = { failed: 0, busy: 0, postponed: 0 }
@@ -68,36 +74,47 @@ export async function reconcile(services: Services, targets: readonly Target[], 
       log.error("reconciliation_failed", { companyId: target.companyId, provider: target.provider, error })
     }
   }
+  const now = services.now()
+  const due = (kind: Standing["kind"], everyMs: number, isWished: boolean): Target[] =>
+    comparisons
+      .filter(
+        ({ standings }) =>
+          isWished ||
+          isDue(
+            standings.find((one) => one.kind === kind),
+            everyMs,
+            now,
+          ),
+      )
+      .map(({ companyId, provider, account }) => ({ companyId, provider, account }))
+  const { untilMs, since, isAsked, withSubscriptions } = wish
+
   // What has just happened comes first, everywhere: it is what somebody may still be helped with.
-  for (const target of targets) await attempt(target, () => stepRecent(services, target, wish))
-  for (const target of targets) {
-    await attempt(target, async () =>
-      wish.isWhole || (await isDue(services, { ...target, kind: "full" }))
-        ? [await stepEvents(services, target, { kind: "full", since: wish.since, untilMs: wish.untilMs })]
-        : [],
-    )
+  for (const target of due("recent", RECENT_EVERY_MS, isAsked)) {
+    await attempt(target, () => stepRecent(services, target, untilMs))
   }
-  for (const target of targets) {
-    const others = targets.filter((one) => one.companyId === target.companyId && one.provider === target.provider)
-    const options = { untilMs: wish.untilMs, isOnlyAccount: others.length === 1 }
-    await attempt(target, async () =>
-      wish.withSubscriptions || (!wish.isWhole && (await isDue(services, { ...target, kind: "subscriptions" })))
-        ? [await stepSubscriptions(services, target, options)]
-        : [],
-    )
+  for (const target of due("full", WHOLE_EVERY_MS, isAsked)) {
+    await attempt(target, async () => [await stepEvents(services, target, { kind: "full", since, untilMs })])
+  }
+  const withMembers = withSubscriptions || !isAsked ? due("subscriptions", WHOLE_EVERY_MS, withSubscriptions) : []
+  for (const target of withMembers) {
+    const accounts = comparisons.filter((one) => one.companyId === target.companyId && one.provider === target.provider)
+    const options = { untilMs, isOnlyAccount: accounts.length === 1 }
+    await attempt(target, async () => [await stepSubscriptions(services, target, options)])
   }
   return { reports, ...counts }
 }
 
-async function stepRecent(services: Services, target: Target, { untilMs }: Wish) {
+async function stepRecent(services: Services, target: Target, untilMs: number) {
   const step = () => stepEvents(services, target, { kind: "recent", since: null, untilMs })
   const report = await step()
   const isStale = report?.isComplete === true && services.now().getTime() - report.windowUntil.getTime() > STALE_MS
   return isStale ? [report, await step()] : [report]
 }
 
-async function isDue(services: Services, key: PositionKey): Promise<boolean> {
-  const position = await readPosition(services.db, key)
-  if (position === null || position.completeUntil === null || position.run !== null) return true
-  return services.now().getTime() - position.completeUntil.getTime() >= WHOLE_EVERY_MS
+/** A pass under way is always due; the next one is when it was long ago that the last one ended. */
+function isDue(standing: Standing | undefined, everyMs: number, now: Date): boolean {
+  if (standing === undefined || standing.isOpen || standing.completeUntil === null) return true
+  const last = standing.kind === "recent" ? standing.steppedAt : standing.completeUntil
+  return last === null || now.getTime() - last.getTime() >= everyMs
 }

@@ -14,6 +14,9 @@ const PAGE_MAX = 100
 const PAGES_MAX = 25
 const FETCHED_MAX = 500
 
+/** Pages with nothing new are saved this often only: to see them again is cheap. */
+const SAVED_EVERY = 5
+
 export interface EventsStep {
   readonly kind: "recent" | "full"
   /** How far back somebody wants to look; null: as far as the list goes. Only for `full`. */
@@ -72,7 +75,7 @@ async function compare(
 
       pass.cursor = page.cursor
       if (page.cursor === null) break
-      await save()
+      if (settled.length > 0 || pages % SAVED_EVERY === 0) await save()
       const isEnough = pages >= PAGES_MAX || pass.counts.fetched - fetchedBefore >= FETCHED_MAX
       if (isEnough || services.now().getTime() >= untilMs) break
     }

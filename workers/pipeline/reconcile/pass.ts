@@ -120,29 +120,21 @@ export async function takeStep(services: Services, step: Step): Promise<Reconcil
   const lease = { owner, until: new Date(now.getTime() + LEASE_MS), now }
   const position = await claimPosition(db, step.key, lease)
   if (position === null) return null
+  let isReleased = false
   try {
     const pass =
       passUnderWay(services, position, step) ?? newPass(services, step.window(position.completeUntil), step.since)
     pass.stoppedBy = null
-    const save = async (isComplete: boolean): Promise<ReconciliationRow> => {
+    const save = async (isLast: boolean, isComplete: boolean): Promise<ReconciliationRow> => {
       const at = services.now()
       const report = reportOf(step.key, pass, isComplete ? at : null)
       const completeUntil = isComplete ? step.completeUntil(pass, position.completeUntil) : position.completeUntil
-      await saveProgress(db, step.key, owner, { run: isComplete ? null : pass, completeUntil, report }, at)
+      await saveProgress(db, step.key, owner, { run: isComplete ? null : pass, completeUntil, report, isLast }, at)
       return report
     }
-    let isComplete = false
-    try {
-      isComplete = await step.work(pass, async () => void (await save(false)))
-    } catch (error) {
-      if (!(error instanceof ProviderApiError)) throw error
-      const { companyId, provider } = step.key
-      pass.stoppedBy = reasonOf(error)
-      // A cursor that the provider refuses would be refused for ever; what is known by now costs little to see again.
-      if (!error.retry && pass.phase === "theirs") pass.cursor = null
-      log.warn("reconciliation_stopped", { companyId, provider, reason: pass.stoppedBy, error })
-    }
-    const report = await save(isComplete)
+    const isComplete = await work(services, step, pass, async () => void (await save(false, false)))
+    const report = await save(true, isComplete)
+    isReleased = true
     const { checked, missing, fetched, outOfReach, differences } = pass.counts
     const { companyId, provider, kind } = step.key
     log.info("reconciled", {
@@ -151,7 +143,23 @@ export async function takeStep(services: Services, step: Step): Promise<Reconcil
     })
     return report
   } finally {
-    await releasePosition(db, step.key, owner).catch(() => undefined)
+    if (!isReleased) await releasePosition(db, step.key, owner).catch(() => undefined)
+  }
+}
+
+/** The step's own work; a provider that is away ends it, and the pass remembers why. */
+async function work({ log }: Services, { key, work }: Step, pass: Pass, save: () => Promise<void>): Promise<boolean> {
+  try {
+    return await work(pass, save)
+  } catch (error) {
+    if (!(error instanceof ProviderApiError)) throw error
+    pass.stoppedBy = reasonOf(error)
+    // A cursor that the provider refuses would be refused for ever; what is known by now costs little to see again.
+    if (!error.retry && pass.phase === "theirs") pass.cursor = null
+    log.warn("reconciliation_stopped", {
+      ...{ companyId: key.companyId, provider: key.provider, reason: pass.stoppedBy, error },
+    })
+    return false
   }
 }
 
