@@ -380,7 +380,8 @@ describe("subscriptions", () => {
       { id: ended, status: "canceled" },
       { id: gone, status: "active" },
     ])
-    // What came back to life at the provider does so here.
+    // What came back to life at the provider does so here; within one second the end would win.
+    await advanceClock("PT2S")
     await plant(
       "stripe",
       "subscriptions",

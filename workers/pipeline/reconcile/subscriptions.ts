@@ -137,7 +137,12 @@ async function compare(
   ])
   const repairs: ReadDelivery[] = []
   for (const { subscription, read, customer } of shown) {
-    const repair = await repairOf(services, target, { subscription, read, known: known.get(customer) }, at)
+    const repair = await repairOf(
+      services,
+      target,
+      { subscription, read, known: known.get(customer) },
+      { passId: pass.id, at },
+    )
     addDifferences(pass, repair.differences)
     if (repair.read !== null) repairs.push(repair.read)
   }
@@ -160,7 +165,7 @@ async function repairOf(
   services: Services,
   target: Target,
   { subscription, read, known }: Compared,
-  at: Date,
+  { passId, at }: { readonly passId: string; readonly at: Date },
 ): Promise<{ readonly differences: readonly Difference[]; readonly read: ReadDelivery | null }> {
   const { subscriptionId } = subscription
   const state = known?.state ?? EMPTY_STATE
@@ -172,8 +177,8 @@ async function repairOf(
   if (probe === null) return { differences: [], read: null }
   const differences = subscriptionDifferences(state, subscriptionId, factsOf(probe))
   if (differences.length === 0) return { differences, read: null }
-  // The same difference, found twice at once, is one event; found again later, when the customer has moved on, another.
-  const content = JSON.stringify([differences, known?.version ?? 0])
+  // Found again in the same pass, by whoever takes up a lost step, it is one event; in a later pass it is another.
+  const content = JSON.stringify([passId, differences, known?.version ?? 0])
   const digest = toBase64Url(await sha256(utf8(content))).slice(0, 22)
   const id = `sync_${subscriptionId.replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, ID_CHARS_MAX)}_${digest}`
   return { differences, read: await readEvent(services, target, subscription, { id, at, isRevived }) }
