@@ -2,7 +2,7 @@
 import type { Provider } from "../provider.ts"
 import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
 import { customerOf } from "./customer-of.ts"
-import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./history.ts"
+import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./event-list.ts"
 import { applyIncentive } from "./incentive.ts"
 import { normalize } from "./normalize.ts"
 import { paymentPage } from "./payment-page.ts"

@@ -9,7 +9,7 @@
 import { z } from "zod"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
-import { whopHistory } from "./history.ts"
+import { whopHistory } from "./delivery-log.ts"
 import { customerOf, whopPage } from "./reading.ts"
 
 /** The base URL of the SDK; a deployment may name another. */

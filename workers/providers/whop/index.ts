@@ -1,7 +1,7 @@
 /** Whop as a billing provider. */
 import type { Provider } from "../provider.ts"
 import { type WhopApiOptions, whopApi } from "./api.ts"
-import { EVENT_LIST_DAYS } from "./history.ts"
+import { EVENT_LIST_DAYS } from "./delivery-log.ts"
 import { normalize } from "./normalize.ts"
 import { WHOP_HOSTS } from "./reading.ts"
 import { verify } from "./verify.ts"

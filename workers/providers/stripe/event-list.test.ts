@@ -3,7 +3,7 @@ import { expect, test } from "vitest"
 import { fromUtf8 } from "../../../shared/crypto/bytes.ts"
 import { ProviderApiError } from "../provider.ts"
 import { stripeClient } from "./api.ts"
-import { findSubscription, listEvents, listSubscriptions } from "./history.ts"
+import { findSubscription, listEvents, listSubscriptions } from "./event-list.ts"
 import { normalize } from "./normalize.ts"
 
 type Answer = readonly [status: number, body: unknown]
