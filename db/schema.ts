@@ -308,6 +308,61 @@ export const backfills = pgTable(
   (table) => [primaryKey({ columns: [table.companyId, table.id] })],
 )
 
+export type ReconciliationKind = "recent" | "full" | "subscriptions"
+
+export const reconciliationPositions = pgTable(
+  "reconciliation_positions",
+  {
+    companyId: companyId(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    account: text("account").notNull(),
+    kind: text("kind").$type<ReconciliationKind>().notNull(),
+    completeUntil: instant("complete_until"),
+    run: jsonb("run"),
+    isOpen: boolean("is_open").notNull(),
+    steppedAt: instant("stepped_at"),
+    leaseOwner: text("lease_owner"),
+    leaseUntil: instant("lease_until"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.provider, table.account, table.kind] })],
+)
+
+export const reconciliations = pgTable(
+  "reconciliations",
+  {
+    companyId: companyId(),
+    id: uuid("id").notNull(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    account: text("account").notNull(),
+    kind: text("kind").$type<ReconciliationKind>().notNull(),
+    startedAt: instant("started_at").notNull(),
+    finishedAt: instant("finished_at"),
+    windowFrom: instant("window_from").notNull(),
+    windowUntil: instant("window_until").notNull(),
+    checked: integer("checked").notNull(),
+    missing: integer("missing").notNull(),
+    fetched: integer("fetched").notNull(),
+    outOfReach: integer("out_of_reach").notNull(),
+    differences: integer("differences").notNull(),
+    repaired: integer("repaired").notNull(),
+    isComplete: boolean("is_complete").notNull(),
+    details: jsonb("details").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+)
+
+export const subscriptionChecks = pgTable(
+  "subscription_checks",
+  {
+    companyId: companyId(),
+    provider: text("provider").$type<ProviderName>().notNull(),
+    subscriptionId: text("subscription_id").notNull(),
+    account: text("account").notNull(),
+    checkedAt: instant("checked_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.provider, table.subscriptionId] })],
+)
+
 export const jobRuns = pgTable("job_runs", {
   id: uuid("id").primaryKey().defaultRandom(),
   job: text("job").notNull(),

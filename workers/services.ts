@@ -110,6 +110,7 @@ export async function makeServices(
       whop: whopProvider({
         ...config.providers.whop,
         companyId: config.channels.whop.companyId,
+        webhookUrl: `${config.appUrl}/api/webhooks/whop`,
         fetch: outbound.fetchFor("whop-api"),
       }),
     },

@@ -10,6 +10,8 @@ export type StripeCall = {
   readonly method: string
   readonly path: string
   readonly params: Form
+  /** The connected account that the request speaks for; empty: the key's own. */
+  readonly account: string
 }
 
 /** What the routes work on. */
@@ -48,6 +50,7 @@ export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
     if (kind && call.method === "GET" && id === undefined) return list(collection, call, world)
     if (kind && call.method === "GET" && id !== undefined) {
       const object = world.objects.get(collection, id)
+      if (object && !isVisible(collection, object, call, world)) return noSuch(kind, id)
       return object ? jsonReply(shown(object, call.params)) : noSuch(kind, id)
     }
     if (kind && call.method === "POST" && id !== undefined) {
@@ -128,8 +131,28 @@ function createCoupon({ params }: StripeCall, world: StripeWorld): Reply {
 const LIMIT_DEFAULT = 10
 const LIMIT_MAX = 100
 
+/** Events can be listed and read for this long. */
+const EVENTS_KEPT_SECONDS = 30 * 24 * 60 * 60
+
+/**
+ * Whether the object is there for this request: events are for 30 days; events and subscriptions belong to the account
+ * that was planted with them as `account`, or to the key's own.
+ */
+function isVisible(collection: string, object: ApiObject, { account }: StripeCall, { now }: StripeWorld): boolean {
+  if (collection !== "events" && collection !== "subscriptions") return true
+  if ((typeof object.account === "string" ? object.account : "") !== account) return false
+  return collection !== "events" || createdOf(object) >= Math.floor(now().getTime() / 1_000) - EVENTS_KEPT_SECONDS
+}
+
+/** Canceled subscriptions are listed only when they are asked for by `status`. */
+function hasListedStatus(collection: string, { status }: ApiObject, wanted: Form[string] | undefined): boolean {
+  if (collection !== "subscriptions" || wanted === "all") return true
+  return wanted === undefined ? status !== "canceled" : status === wanted
+}
+
 /** A page of a collection, newest first, with Stripe's cursors and filters by field. */
-function list(collection: string, { path, params }: StripeCall, world: StripeWorld): Reply {
+function list(collection: string, call: StripeCall, world: StripeWorld): Reply {
+  const { path, params } = call
   const limit = Number(params.limit ?? LIMIT_DEFAULT)
   if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
     return stripeError(400, {
@@ -138,12 +161,12 @@ function list(collection: string, { path, params }: StripeCall, world: StripeWor
       param: "limit",
     })
   }
-  const { starting_after: after, ending_before: before, limit: _limit, expand, ...given } = params
-  const { status, ...others } = given
-  // Every list of subscriptions leaves out the canceled ones, unless it asks for `all` (docs.stripe.com/api/subscriptions/list).
-  const filters = collection === "subscriptions" && status === "all" ? others : given
+  const { starting_after: after, ending_before: before, limit: _limit, expand, ...wanted } = params
+  const { status, ...others } = wanted
+  const filters = collection === "subscriptions" || status === undefined ? others : wanted
   const all = world.objects
     .list(collection)
+    .filter((object) => isVisible(collection, object, call, world) && hasListedStatus(collection, object, status))
     .toReversed()
     .toSorted((a, b) => createdOf(b) - createdOf(a))
     .filter((object) => fits(object, filters))

@@ -94,19 +94,62 @@ test("invoice payments are found by payment intent", async () => {
   expect(data.map(({ id }) => id)).toEqual(["inpay_2"])
 })
 
+const secondsAgo = (seconds: number): number => Math.floor(now.getTime() / 1_000) - seconds
+
 test("events are paged newest first, by type and time", async () => {
+  const start = secondsAgo(100)
   for (let n = 1; n <= 25; n += 1) {
     await plant("events", `evt_${n}`, {
       object: "event",
-      created: n,
+      created: start + n,
       type: n % 5 === 0 ? "invoice.paid" : "charge.failed",
     })
   }
   const ids: string[] = []
-  for await (const { id } of stripe.events.list({ created: { gte: 3, lt: 25 }, limit: 7 })) ids.push(id)
+  const created = { gte: start + 3, lt: start + 25 }
+  for await (const { id } of stripe.events.list({ created, limit: 7 })) ids.push(id)
   expect(ids).toEqual(Array.from({ length: 22 }, (_, index) => `evt_${24 - index}`))
   const paid = await stripe.events.list({ types: ["invoice.paid"], limit: 2 })
   expect([paid.data.map(({ id }) => id), paid.has_more]).toEqual([["evt_25", "evt_20"], true])
+  const rest = await stripe.events.list({ limit: 100, starting_after: "evt_2", created: { lte: start + 25 } })
+  expect([rest.data.map(({ id }) => id), rest.has_more]).toEqual([["evt_1"], false])
+})
+
+test("events are there for thirty days, listed and by id", async () => {
+  const days = 86_400
+  await plant("events", "evt_kept", { object: "event", created: secondsAgo(30 * days), type: "invoice.paid" })
+  await plant("events", "evt_gone", { object: "event", created: secondsAgo(30 * days + 1), type: "invoice.paid" })
+  expect((await stripe.events.list({ created: { gte: 1 } })).data.map(({ id }) => id)).toEqual(["evt_kept"])
+  await expect(stripe.events.retrieve("evt_gone")).rejects.toMatchObject({ statusCode: 404 })
+  expect((await stripe.events.retrieve("evt_kept")).id).toBe("evt_kept")
+})
+
+test("a connected account's events and subscriptions are its own", async () => {
+  for (const [id, account] of [
+    ["own", undefined],
+    ["other", "acct_1"],
+  ] as const) {
+    await plant("events", `evt_${id}`, { object: "event", created: secondsAgo(1), type: "invoice.paid", account })
+    await plant("subscriptions", `sub_${id}`, { object: "subscription", status: "active", account })
+  }
+  const listed = async (options: { stripeAccount?: string }) => [
+    ...(await stripe.events.list({}, options)).data.map(({ id }) => id),
+    ...(await stripe.subscriptions.list({}, options)).data.map(({ id }) => id),
+  ]
+  expect(await listed({})).toEqual(["evt_own", "sub_own"])
+  expect(await listed({ stripeAccount: "acct_1" })).toEqual(["evt_other", "sub_other"])
+  await expect(stripe.subscriptions.retrieve("sub_other")).rejects.toMatchObject({ statusCode: 404 })
+})
+
+test("canceled subscriptions are listed only when they are asked for", async () => {
+  for (const status of ["active", "past_due", "canceled"] as const)
+    await plant("subscriptions", `sub_${status}`, { object: "subscription", status })
+  const ids = async (status?: "all" | "canceled") =>
+    (await stripe.subscriptions.list(status === undefined ? {} : { status })).data.map(({ id }) => id).sort()
+  expect(await ids()).toEqual(["sub_active", "sub_past_due"])
+  expect(await ids("canceled")).toEqual(["sub_canceled"])
+  expect(await ids("all")).toEqual(["sub_active", "sub_canceled", "sub_past_due"])
+  expect((await stripe.subscriptions.retrieve("sub_canceled")).status).toBe("canceled")
 })
 
 test("a wrong key is 401", async () => {

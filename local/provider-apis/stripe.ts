@@ -76,7 +76,7 @@ export async function startStripeApi({
       const params = parseForm(new URLSearchParams(text))
       const key = method === "POST" ? headerOf(req, "idempotency-key") : null
       const account = headerOf(req, "stripe-account") ?? ""
-      const perform = (): Reply => answerStripe({ method, path, params }, { objects, now, adoptsUnknown })
+      const perform = (): Reply => answerStripe({ method, path, params, account }, { objects, now, adoptsUnknown })
       const fingerprint = createHash("sha256").update(`${method} ${path} ${text}`).digest("hex")
       const { reply, isReplay } =
         key === null ? { reply: perform(), isReplay: false } : once(`${account} ${key}`, fingerprint, perform)

@@ -45,6 +45,7 @@ const COLLECTIONS: ReadonlySet<string> = new Set([
   "plans",
   "disputes",
   "refunds",
+  "webhooks",
 ])
 
 /** Answers one call. */
@@ -58,6 +59,9 @@ export function answerWhop(call: WhopCall, world: WhopWorld): Reply {
   }
   if (COLLECTIONS.has(collection)) {
     if (call.method === "GET" && id === undefined) return list(collection, call, world)
+    if (call.method === "GET" && collection === "webhooks" && id !== undefined && verb === "deliveries") {
+      return world.objects.get("webhooks", id) ? deliveries(id, call, world) : notFound(collection)
+    }
     if (call.method === "GET" && id !== undefined && verb === undefined) {
       const object = world.objects.get(collection, id)
       return object ? jsonReply(object) : notFound(collection)
@@ -157,12 +161,39 @@ const PAGE_MAX = 100
 
 /** A page, newest first unless `direction=asc`. Cursors are opaque to clients; here they are ids. */
 function list(collection: string, { query }: WhopCall, { objects }: WhopWorld): Reply {
-  const first = Math.min(PAGE_MAX, Number(query.get("first") ?? PAGE_DEFAULT))
   const all = objects
     .list(collection)
     .filter((object) => fits(object, query))
     .toSorted((a, b) => String(b.created_at).localeCompare(String(a.created_at)))
   if (query.get("direction") === "asc") all.reverse()
+  return page(all, query)
+}
+
+/**
+ * The delivery log of an endpoint: attempts of the last 30 days, the latest first. They are planted as `webhook_deliveries`
+ * with `webhook_id`, `sent_at` and the event that was sent as `request_body`.
+ */
+function deliveries(webhook: string, { query }: WhopCall, { objects, now }: WhopWorld): Reply {
+  const oldest = new Date(now().getTime() - DELIVERIES_KEPT_MS).toISOString()
+  const all = objects
+    .list("webhook_deliveries")
+    .filter(({ webhook_id: id, sent_at: sentAt }) => id === webhook && String(sentAt) >= oldest)
+    .toSorted((a, b) => String(b.sent_at).localeCompare(String(a.sent_at)))
+  return page(
+    all.map(({ webhook_id: _, ...delivery }) => ({
+      event: null,
+      replayed_from: null,
+      response_body: null,
+      ...delivery,
+    })),
+    query,
+  )
+}
+
+const DELIVERIES_KEPT_MS = 30 * DAY_MS
+
+function page(all: readonly ApiObject[], query: URLSearchParams): Reply {
+  const first = Math.min(PAGE_MAX, Number(query.get("first") ?? PAGE_DEFAULT))
   const after = query.get("after")
   const start = after === null ? 0 : all.findIndex(({ id }) => id === after) + 1
   const data = all.slice(start, start + first)

@@ -13,6 +13,7 @@ import { events } from "./events.ts"
 import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
 import { jobsApi } from "./jobs.ts"
+import { reconciliations } from "./reconciliations.ts"
 import { secrets } from "./secrets.ts"
 import { settings } from "./settings.ts"
 import { summary } from "./summary.ts"
@@ -38,3 +39,4 @@ export const api = new Hono<AppEnv>()
   .route("/jobs", jobsApi)
   .route("/dead-letters", deadLetters)
   .route("/secrets", secrets)
+  .route("/reconciliations", reconciliations)

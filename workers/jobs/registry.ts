@@ -2,9 +2,10 @@
 import { ingest } from "./ingest.ts"
 import type { AnyJob } from "./job.ts"
 import { nudges } from "./nudges.ts"
+import { reconcile } from "./reconcile.ts"
 import { reminders } from "./reminders.ts"
 import { sweep } from "./sweep.ts"
 
 export const JOBS: ReadonlyMap<string, AnyJob> = new Map(
-  [reminders, nudges, ingest, sweep].map((job) => [job.name, job]),
+  [reminders, nudges, ingest, sweep, reconcile].map((job) => [job.name, job]),
 )

@@ -11,6 +11,7 @@ export interface Schedule {
 export const SCHEDULES = [
   { job: "sweep", cron: "* * * * *" },
   { job: "reminders", cron: "*/5 * * * *" },
+  { job: "reconcile", cron: "*/15 * * * *" },
 ] as const satisfies readonly Schedule[]
 
 /** The schedule of a job; null for jobs that run per message. */

@@ -30,6 +30,8 @@ export interface BelievedDelivery {
 }
 
 export interface ReadDelivery extends BelievedDelivery {
+  /** It tells of a time before we were there to be told: nobody is nudged for it. */
+  readonly isHistory?: boolean
   readonly delivery: Delivery
   /** Ours: the same for every copy of the event, so that it is known before anything is stored. */
   readonly eventId: string
@@ -114,12 +116,14 @@ const isSilent = ({ facts, contact, needs }: Delivery): boolean =>
   facts.length === 0 && contact === null && needs === undefined
 
 /** The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history. */
-export const factsOf = ({ delivery, eventId }: Pick<ReadDelivery, "delivery" | "eventId">): Fact[] =>
-  delivery.facts.map((fact, index) => ({
+export const factsOf = ({ delivery, eventId, isHistory = false }: ReadDelivery): Fact[] => {
+  const isImported = isHistory || delivery.providerEventId.startsWith(HISTORY_ID_PREFIX)
+  return delivery.facts.map((fact, index) => ({
     ...fact,
     id: `${eventId}.${index}`,
-    ...(delivery.providerEventId.startsWith(HISTORY_ID_PREFIX) && { origin: "history" as const }),
+    ...(isImported && { origin: "history" as const }),
   }))
+}
 
 /** What processing a delivery comes to, beside its facts. */
 export const workOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({

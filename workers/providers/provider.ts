@@ -109,8 +109,14 @@ export interface HistoricalEvent {
   readonly type: string
   readonly rawBody: Uint8Array
   readonly headers: Headers
+  /**
+   * True for a body that we wrote from an object of the provider. The webhook, had it come, bears another id; so whether
+   * such a thing is known is told by the ledger's facts, not by the id.
+   */
+  readonly isConstructed?: boolean
 }
 
+/** A page of history; `cursor` leads to the next one, null: this was the last. */
 export interface HistoryPage {
   readonly events: readonly HistoricalEvent[]
   readonly cursor: string | null
@@ -122,13 +128,23 @@ export interface HistoryPage {
  */
 export const HISTORY_ID_PREFIX = "history_"
 
-/** Which part of the past. `account`: the provider's account to read; absent or null: the key's own. */
+/** Which part of the past. `account`: a connected account of the deployment's key; absent or null: the key's own. */
 export interface HistoryRequest {
   readonly since: Date
   readonly until: Date
   readonly cursor: string | null
   readonly limit: number
   readonly account?: string | null
+}
+
+/** A subscription as the provider shows it now. */
+export interface ProviderSubscription {
+  readonly subscriptionId: string
+  /**
+   * The event by which the provider would tell of this state. `isRevived`: we take the subscription for ended, so the
+   * event must say that it lives again.
+   */
+  toEvent(told: { readonly id: string; readonly at: Date; readonly isRevived: boolean }): HistoricalEvent
 }
 
 /** What jobs and member links ask of the provider's API. Each call has a time-out and throws `ProviderApiError`. */
@@ -156,6 +172,19 @@ export interface ProviderApi {
    * empty while `cursor` says that more follows. Less than the webhooks told: an object keeps no record of each change.
    */
   listHistory(request: HistoryRequest): Promise<HistoryPage>
+  /** A page of what the provider says happened in [since, until], newest first. */
+  listEvents(request: HistoryRequest): Promise<HistoryPage>
+  /** A page of the subscriptions that have not ended. */
+  listSubscriptions(request: {
+    readonly cursor: string | null
+    readonly limit: number
+    readonly account?: string | null
+  }): Promise<{ readonly subscriptions: readonly ProviderSubscription[]; readonly cursor: string | null }>
+  /** One subscription, ended or not; null: the provider knows none of that id. */
+  findSubscription(request: {
+    readonly subscriptionId: string
+    readonly account?: string | null
+  }): Promise<ProviderSubscription | null>
 }
 
 /** One billing provider. `verify` and `normalize` are free of I/O; `normalize` is total over parsed JSON. */
@@ -170,5 +199,7 @@ export interface Provider {
   readonly redirectHosts: readonly string[]
   /** Where any member, once logged in, finds what they pay for; null where the provider has no such page. */
   readonly memberPage: string | null
+  /** How many days `listEvents` reaches back; null where that has no bound. */
+  readonly eventListDays: number | null
   readonly api: ProviderApi
 }

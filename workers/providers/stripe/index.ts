@@ -2,6 +2,7 @@
 import type { Provider } from "../provider.ts"
 import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
 import { customerOf } from "./customer-of.ts"
+import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./event-list.ts"
 import { expand } from "./expand.ts"
 import { listHistory } from "./history.ts"
 import { applyIncentive } from "./incentive.ts"
@@ -26,12 +27,16 @@ export function stripeProvider({
     normalize: (body) => normalize(body, { canAsk: apiKey !== null }),
     redirectHosts: [".stripe.com"],
     memberPage: null,
+    eventListDays: EVENT_LIST_DAYS,
     api: {
       paymentPage: async (request) => paymentPage(stripe(), request),
       applyIncentive: async (request) => applyIncentive(stripe(), request),
       customerOf: async (objectId) => customerOf(stripe(), objectId),
       expand: async (delivery) => expand(stripe(), delivery),
       listHistory: async (request) => listHistory(stripe(), request),
+      listEvents: async (request) => listEvents(stripe(), request),
+      listSubscriptions: async (request) => listSubscriptions(stripe(), request),
+      findSubscription: async (request) => findSubscription(stripe(), request),
     },
   }
 }

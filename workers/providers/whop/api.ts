@@ -10,6 +10,7 @@ import { z } from "zod"
 import type { OutboundFetch } from "../../outbound/client.ts"
 import { notSentOf } from "../../outbound/not-sent.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
+import { whopHistory } from "./delivery-log.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
 import { listHistory, listReply } from "./history.ts"
 import { customerOf, whopPage } from "./reading.ts"
@@ -33,8 +34,10 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
-  /** Whose lists are read where a request names no company. */
+  /** The company whose lists and log are read, unless a call names another. */
   readonly companyId?: string | null
+  /** Where our own webhook endpoint is, so that its delivery log can be told from others. */
+  readonly webhookUrl?: string | null
   /** The way out; the platform's own unless told otherwise. */
   readonly fetch?: OutboundFetch
 }
@@ -55,7 +58,8 @@ const membershipReply = z.looseObject({ id: z.string(), manage_url: z.string().n
 export function whopApi({
   apiKey,
   apiUrl = WHOP_API_URL,
-  companyId,
+  companyId = null,
+  webhookUrl = null,
   fetch: send = (input, init) => fetch(input, init),
 }: WhopApiOptions): ProviderApi {
   const call = async <T>(request: Call<T>): Promise<T | null> => {
@@ -105,6 +109,7 @@ export function whopApi({
       if (company === null) throw refusal("no company is configured whose lists could be read")
       return listHistory(request, company, (path) => call({ path, reply: listReply }))
     },
+    ...whopHistory(call, { companyId, webhookUrl }),
   }
 }
 

@@ -18,9 +18,8 @@ export interface Envelope {
   readonly kind: string
   readonly apiVersion: string | null
   readonly account: string | null
+  /** When it was sent; of `{ action, data }`, which does not say, when this attempt was. */
   readonly sentAt: Instant
-  /** True for `{ action, data }`, whose `sentAt` is the time of this attempt and not of the event. */
-  readonly isLegacy: boolean
   readonly data: JsonObject
   readonly previous: JsonObject
 }
@@ -59,7 +58,6 @@ function readCurrent(envelope: JsonObject, data: JsonObject | null): Result<Enve
     apiVersion: typeName(envelope.api_version_date) ?? typeName(envelope.api_version),
     account: idOf(envelope.account_id) ?? idOf(envelope.company_id) ?? accountOf(data),
     sentAt,
-    isLegacy: false,
     data,
     previous: objectOf(envelope.previous_attributes) ?? {},
   })
@@ -82,7 +80,6 @@ function readLegacy(
     apiVersion: typeName(envelope.api_version),
     account: accountOf(data),
     sentAt: signedAt(headers) ?? receivedAt.toISOString(),
-    isLegacy: true,
     data,
     previous: {},
   })

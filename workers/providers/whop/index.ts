@@ -1,6 +1,7 @@
 /** Whop as a billing provider. */
 import type { Provider } from "../provider.ts"
 import { type WhopApiOptions, whopApi } from "./api.ts"
+import { EVENT_LIST_DAYS } from "./delivery-log.ts"
 import { normalize } from "./normalize.ts"
 import { WHOP_HOSTS } from "./reading.ts"
 import { verify } from "./verify.ts"
@@ -13,5 +14,6 @@ export const whopProvider = (options: WhopApiOptions): Provider => ({
   redirectHosts: WHOP_HOSTS,
   // docs.whop.com/payments-and-billing/manage-billing/billing-portal
   memberPage: "https://whop.com/@me/settings/orders/",
+  eventListDays: EVENT_LIST_DAYS,
   api: whopApi(options),
 })

@@ -90,7 +90,7 @@ function deliveryOf(envelope: Envelope): Delivery {
   const objects = [...new Set(reading.value.objects.filter((id) => id !== null))]
   if (facts.length > 0 && customer === null && objects.length === 0) return { ...nothing, unhandled: "names nobody" }
 
-  const occurredAt = envelope.isLegacy ? legacyInstant(reading.value.happenedAt ?? null, sentAt) : sentAt
+  const occurredAt = instantOfEvent(reading.value.happenedAt ?? null, sentAt)
   return {
     ...event,
     occurredAt,
@@ -111,6 +111,9 @@ function readerOf(kind: string): Reader | null {
 /** A clock that runs ahead by no more than this is a clock; what lies further ahead is not when the event happened. */
 const AHEAD_MAX_MS = 300_000
 
-/** Each attempt to send a legacy event has its own time, so the object's own is preferred; it says the same every time. */
-const legacyInstant = (happenedAt: Instant | null, sentAt: Instant): Instant =>
+/**
+ * The object's own time, where it has one, is preferred to that of sending: it says the same in every telling. Each attempt
+ * to send a legacy event has its own time, and what is read from Whop's lists was never sent.
+ */
+const instantOfEvent = (happenedAt: Instant | null, sentAt: Instant): Instant =>
   happenedAt !== null && Date.parse(happenedAt) <= Date.parse(sentAt) + AHEAD_MAX_MS ? happenedAt : sentAt

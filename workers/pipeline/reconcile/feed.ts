@@ -1,0 +1,109 @@
+/**
+ * What was missing, through the same path as a webhook: first everything is written down, then each customer is brought up to
+ * date once. In between nobody decides anything, so that a payment is known before the failure that came before it.
+ */
+import { databaseFailure } from "../../../db/client.ts"
+import type { EventRef } from "../../../db/queries/commit.ts"
+import type { Target } from "../../../db/queries/reconciliation.ts"
+import { loadStream } from "../../../db/queries/stream.ts"
+import { holdEvent } from "../../../db/queries/unfinished.ts"
+import { companyOfDelivery } from "../../companies.ts"
+import { AppError } from "../../errors.ts"
+import type { HistoricalEvent } from "../../providers/provider.ts"
+import type { Services } from "../../services.ts"
+import { acceptDelivery, type ReadDelivery, readDelivery, workOf } from "../accept.ts"
+import { mayAct, PROCESSING } from "../acting.ts"
+import { advance } from "../advance.ts"
+import type { ContactWord } from "../contact.ts"
+
+/** Of a Worker's six connections, some are for the provider. */
+const AT_ONCE = 4
+
+/** Customers who have something new in their ledger, by our id, with what brought it. */
+export type Touched = Map<string, { readonly events: EventRef[]; readonly contactWords: ContactWord[] }>
+
+/** Reads an event of the provider's list as a delivery to this company; null: the body cannot be read. */
+export async function readListed(
+  services: Services,
+  { companyId, provider }: Target,
+  { rawBody, headers }: HistoricalEvent,
+): Promise<ReadDelivery | null> {
+  try {
+    return await readDelivery(services, { provider, path: companyId, rawBody, headers, receivedAt: services.now() })
+  } catch (error) {
+    if (error instanceof AppError) return null
+    throw error
+  }
+}
+
+/** Whether the event's account is the target's company's: an account may be registered for another one. */
+export async function isOwn(services: Services, target: Target, { delivery }: ReadDelivery): Promise<boolean> {
+  try {
+    const { provider, account } = delivery
+    return (await companyOfDelivery(services, { provider, path: null, account })) === target.companyId
+  } catch (error) {
+    if (error instanceof AppError) return false
+    throw error
+  }
+}
+
+/** How many were written down now, and which of them Postgres will never take. The rest had come meanwhile. */
+export interface Fed {
+  readonly isNew: number
+  readonly refused: readonly ReadDelivery[]
+}
+
+/** Writes deliveries down, each once for good, and notes whom they concern. Throws while Postgres is away. */
+export async function recordAll(services: Services, reads: readonly ReadDelivery[], touched: Touched): Promise<Fed> {
+  const refused: ReadDelivery[] = []
+  let isNew = 0
+  await inTurn(reads, async (read) => {
+    try {
+      const { recorded } = await acceptDelivery(services, read)
+      if (recorded.isNew) isNew += 1
+      if (recorded.stream !== null) note(touched, recorded.stream.customer.id, read)
+    } catch (error) {
+      // One that can never be stored must not keep all others back.
+      if (databaseFailure(error) !== "rejected") throw error
+      services.log.error("listed_event_refused", { companyId: read.path, provider: read.provider, error })
+      refused.push(read)
+    }
+  })
+  return { isNew, refused }
+}
+
+function note(touched: Touched, customerId: string, read: ReadDelivery): void {
+  const { events, contactWords } = workOf(read)
+  const present = touched.get(customerId) ?? { events: [], contactWords: [] }
+  present.events.push(...events)
+  present.contactWords.push(...contactWords)
+  touched.set(customerId, present)
+}
+
+/** Folds and decides, each customer once. What fails is left to the sweeper, which finds it in a minute. */
+export async function advanceAll(services: Services, companyId: string, touched: Touched): Promise<void> {
+  if (touched.size === 0) return
+  const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
+  await inTurn([...touched], async ([customerId, work]) => {
+    try {
+      if (!isProcessing) {
+        for (const event of work.events) await holdEvent(services.db, companyId, event)
+        return
+      }
+      const stream = await loadStream(services.db, companyId, customerId, { whole: true })
+      if (stream !== null) await advance(services, stream, { ...work, ownFacts: [] })
+    } catch (error) {
+      services.log.warn("advance_left_to_sweeper", { companyId, customerId, error })
+    }
+  })
+  touched.clear()
+}
+
+/** A few at a time; the first that throws ends it once those under way have ended. */
+async function inTurn<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let start = 0; start < items.length; start += AT_ONCE) {
+    const results = await Promise.allSettled(items.slice(start, start + AT_ONCE).map(work))
+    const failed = results.find((result) => result.status === "rejected")
+    if (failed) throw failed.reason
+  }
+}
