@@ -10,6 +10,7 @@ import {
   murmur3,
   OFF,
   ON,
+  SWITCH_NAMES,
 } from "./flags.ts"
 
 const share = (percentage: number, changes: Partial<FlagValue> = {}): FlagValue => ({ ...ON, percentage, ...changes })
@@ -47,7 +48,7 @@ describe("the hash is MurmurHash3", () => {
     expect(bucketOf("BI_DASHBOARD_V2", "demo_company")).toBe(BUCKETS_OF_DEMO.BI_DASHBOARD_V2)
   })
 })
-const BUCKETS_OF_DEMO = { NOTIFICATIONS_ENABLED: 4_878, BI_DASHBOARD_V2: 9_913 }
+const BUCKETS_OF_DEMO = { NOTIFICATIONS_ENABLED: 7_196, BI_DASHBOARD_V2: 9_913 }
 
 describe("the rule", () => {
   test("not enabled is off for all, also for those on the allow list", () => {
@@ -109,9 +110,15 @@ describe.each(Object.entries(FAMILIES))("companies with ids that are %s", (_, id
     expect(before.size).toBe(COMPANIES)
   })
 
-  test("are drawn anew for each flag: being early with one says nothing about another", () => {
+  test("are drawn once for all switches: a smaller share of one is within a larger share of another", () => {
+    const reached = companies.filter((id) => isOn(share(10), id, "NOTIFICATIONS_ENABLED"))
+    expect(reached.filter((id) => !isOn(share(20), id, "SCHEDULER_ENABLED"))).toEqual([])
+  })
+
+  test("are drawn anew for each feature: being early with one says nothing about another", () => {
     const tenth = (name: FlagName) => companies.map((id) => isOn(share(10), id, name))
-    const [first, ...others] = FLAG_NAMES.map(tenth)
+    const features = FLAG_NAMES.filter((name) => !SWITCH_NAMES.some((switchName) => switchName === name))
+    const [first, ...others] = ["ROLLBACK_MODE" as const, ...features].map(tenth)
     for (const other of others) {
       const inBoth = other.filter((isInOther, index) => isInOther && first?.[index]).length
       // Of 20 000, a tenth of a tenth is 200; five standard deviations are 70.

@@ -64,11 +64,14 @@ export const isOffForAll = ({ enabled, percentage, allow, deny }: FlagValue): bo
 
 /**
  * The bucket of a company for a flag, 0 to 9999: MurmurHash3 (x86, 32 bits, seed 0) of `<flag>:<company id>` in UTF-8,
- * scaled to 10 000. It never changes, so a company stays where it is while a percentage grows, and it differs from flag
- * to flag, so that the same companies are not always the first.
+ * scaled to 10 000. It never changes, so a company stays where it is while a percentage grows. Features are drawn each
+ * anew, so that the same companies are not always the first. The switches are drawn together: a nudge needs scheduler and
+ * notifications, and of a tenth and a fifth drawn apart a fiftieth would have both.
  */
 export const bucketOf = (name: FlagName, companyId: string): number =>
-  Math.floor((murmur3(`${name}:${companyId}`) / 2 ** 32) * BUCKETS)
+  Math.floor((murmur3(`${isSwitch(name) ? "SWITCHES" : name}:${companyId}`) / 2 ** 32) * BUCKETS)
+
+const isSwitch = (name: FlagName): boolean => SWITCH_NAMES.some((switchName) => switchName === name)
 
 /** MurmurHash3_x86_32 by Austin Appleby (public domain), of the UTF-8 bytes of a text, as an unsigned number. */
 export function murmur3(text: string, seed = 0): number {
