@@ -126,6 +126,7 @@ describe("an import that is broken off", () => {
     const second = runBackfill("--provider", "stripe", "--since", since, "--json")
     await eventually(async () => second.stderrSoFar().includes("Trying again"))
     await setFault("stripe-api", "off")
+    await advanceClock("PT3M") // it is left alone for a while after that
     await eventually(async () => (second.stderrSoFar().match(/imported/g)?.length ?? 0) > 1)
     await setFault("postgres", "down")
     await eventually(async () => (second.stderrSoFar().match(/Trying again/g)?.length ?? 0) > 1)
@@ -231,10 +232,9 @@ test("a page costs one round trip to record and one to fold, however many custom
     headers: { authorization: `Bearer ${world().adminApiKey}` },
   })
   // The clock, the switches, the backfill, Stripe's list, the recording, the folding, the cursor.
-  expect(await inProcess(request, null)).toEqual({
-    status: 200,
-    calls: expect.toSatisfy((calls) => Number(calls) <= 8),
-  })
+  const { status, calls } = await inProcess(request, null)
+  expect(status).toBe(200)
+  expect(calls).toBeLessThanOrEqual(8)
   expect(await count("customer_pii")).toBe(40)
 })
 

@@ -198,6 +198,7 @@ describe("a pass that is interrupted", () => {
       expect(body.data.map(({ details }) => details.stoppedBy)).toEqual(body.data.map(() => "provider_unavailable"))
     }
     await setFault("stripe-api", "off")
+    await advanceClock("PT3M") // it is left alone for a while after that
     const reports = await wholeRun()
     expect(reports.reduce((sum, { fetched }) => sum + fetched, 0)).toBe(events.length)
     expect(reports.map(({ details }) => details.stoppedBy)).toEqual(reports.map(() => null))
@@ -228,6 +229,7 @@ describe("a pass that is interrupted", () => {
     await setFault("stripe-api", "error")
     expect(await step()).toMatchObject({ ...half, details: { stoppedBy: "provider_unavailable" } })
     await setFault("stripe-api", "off")
+    await advanceClock("PT20S") // it is left alone for a while after that
     const last = await step()
     expect(last).toMatchObject({ ...half, isComplete: true, checked: 620, missing: 620, fetched: 620 })
     expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())

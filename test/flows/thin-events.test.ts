@@ -142,6 +142,7 @@ test("an API that stays away leaves the event to a person, who can have it read 
   const dead = await eventOf(lost.thin.id)
   expect(dead).toMatchObject({ status: "dead", error: "provider_api_away", attempts: 8 })
   await setFault("stripe-api", "off")
+  await advanceClock("PT3M") // it is left alone for a while after that
   const replayed = await api(`/api/events/${dead?.id}/replay`, { method: "POST" })
   expect(replayed.body).toMatchObject({ status: "processed" })
   await expectOneCaseEach([lost])
