@@ -206,7 +206,8 @@ test("a worker that dies at any call of a run holds up the job for its lease at 
     }
   }
   const lost = (await runsOf("reminders")).filter(({ outcome }) => outcome === "lost")
-  expect(lost.length).toBeGreaterThanOrEqual(calls - 1)
+  // Before the lease the clock is asked, and who is calling how often.
+  expect(lost.length).toBeGreaterThanOrEqual(calls - 2)
 }, 120_000)
 
 test("a run costs two round trips to Postgres beside its work", async () => {

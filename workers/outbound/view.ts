@@ -28,13 +28,23 @@ export function viewOf(state: BreakerState | null, now: Date): BreakerView {
   const since = new Date(state.sinceMs).toISOString()
   if (state.kind === "closed") return { ...UNUSED, since, failures: state.failures }
   const { failures, reason } = state
-  if (state.kind === "half_open") return { state: "half_open", since, until: null, failures, reason }
+  if (state.kind === "half_open") {
+    return now.getTime() >= state.sinceMs + STALE_MS
+      ? UNUSED
+      : { state: "half_open", since, until: null, failures, reason }
+  }
   return current({ state: "open", since, until: new Date(state.untilMs).toISOString(), failures, reason }, now)
 }
 
+/** A side that nobody has called for so long after its cool-down is no longer in trouble as far as anybody knows. */
+const STALE_MS = 5 * 60_000
+
 /** Once the cool-down is over the next call decides. */
-const current = (view: BreakerView, now: Date): BreakerView =>
-  view.until !== null && now.getTime() >= Date.parse(view.until) ? { ...view, state: "half_open", until: null } : view
+function current(view: BreakerView, now: Date): BreakerView {
+  if (view.until === null || now.getTime() < Date.parse(view.until)) return view
+  if (now.getTime() >= Date.parse(view.until) + STALE_MS) return UNUSED
+  return { ...view, state: "half_open", until: null }
+}
 
 /** Of what two isolates know, what is worse: one of them does not call that side. */
 export const worseOf = (one: BreakerView, other: BreakerView): BreakerView =>

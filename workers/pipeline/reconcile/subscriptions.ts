@@ -6,7 +6,7 @@ import { type KnownCustomer, knownCustomers, noteChecked, uncheckedSubscriptions
 import type { ReconciliationRow, Target } from "../../../db/queries/reconciliation.ts"
 import { sha256, toBase64Url, utf8 } from "../../../shared/crypto/bytes.ts"
 import { type Difference, hasEnded, subscriptionDifferences } from "../../../shared/domain/reconcile.ts"
-import { EMPTY_STATE } from "../../../shared/domain/state.ts"
+import { EMPTY_STATE, subscriptionOf } from "../../../shared/domain/state.ts"
 import type { ProviderSubscription } from "../../providers/provider.ts"
 import type { Services } from "../../services.ts"
 import { factsOf, type ReadDelivery } from "../accept.ts"
@@ -14,6 +14,10 @@ import { advanceAll, isOwn, readListed, recordAll, type Touched } from "./feed.t
 import { addDifferences, addOutOfReach, type Pass, takeStep } from "./pass.ts"
 
 const PAGE_MAX = 100
+const PAGE_MIN = 10
+
+/** Calls that a subscription which differs may cost: its repair is recorded, its customer read and brought up to date. */
+const COMPARED_COST = 4
 
 /** Each of ours that the provider did not show costs a call of its own. */
 const ASKED_PER_PAGE = 20
@@ -53,7 +57,8 @@ export function stepSubscriptions(
               : await compareOurs(services, target, pass, touched, isOnlyAccount)
           if (hasEnded) return true
           await save()
-          if (pages >= PAGES_MAX || services.now().getTime() >= untilMs) return false
+          const hasRoom = services.budget.hasRoomFor(PAGE_MIN * COMPARED_COST)
+          if (pages >= PAGES_MAX || services.now().getTime() >= untilMs || !hasRoom) return false
         }
       } finally {
         await advanceAll(services, target.companyId, touched)
@@ -62,6 +67,10 @@ export function stepSubscriptions(
   })
 }
 
+/** As many as the invocation has room for. */
+const pageSize = ({ budget }: Services, max: number): number =>
+  Math.min(max, Math.max(PAGE_MIN, Math.floor(budget.room() / COMPARED_COST)))
+
 const accountOf = ({ account }: Target): string | null => (account === "" ? null : account)
 
 /** A page of what the provider shows. It never ends the pass: what we have besides comes after it. */
@@ -69,7 +78,7 @@ async function compareTheirs(services: Services, target: Target, pass: Pass, tou
   const at = services.now()
   const { subscriptions, cursor } = await services.providers[target.provider].api.listSubscriptions({
     cursor: pass.cursor,
-    limit: PAGE_MAX,
+    limit: pageSize(services, PAGE_MAX),
     account: accountOf(target),
   })
   await compare(services, target, pass, subscriptions, at, touched)
@@ -88,7 +97,8 @@ async function compareOurs(
 ): Promise<boolean> {
   const { db, providers } = services
   const since = new Date(pass.startedAt)
-  const left = await uncheckedSubscriptions(db, target, { since, limit: ASKED_PER_PAGE, isOnlyAccount })
+  const limit = pageSize(services, ASKED_PER_PAGE)
+  const left = await uncheckedSubscriptions(db, target, { since, limit, isOnlyAccount })
   const found: ProviderSubscription[] = []
   const at = services.now()
   for (const subscriptionId of left) {
@@ -106,7 +116,7 @@ async function compareOurs(
   }
   await compare(services, target, pass, found, at, touched)
   await noteChecked(db, target, left, services.now())
-  return left.length < ASKED_PER_PAGE
+  return left.length < limit
 }
 
 interface Compared {
@@ -181,7 +191,10 @@ async function repairOf(
   const content = JSON.stringify([passId, differences, known?.version ?? 0])
   const digest = toBase64Url(await sha256(utf8(content))).slice(0, 22)
   const id = `sync_${subscriptionId.replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, ID_CHARS_MAX)}_${digest}`
-  return { differences, read: await readEvent(services, target, subscription, { id, at, isRevived }) }
+  const repair = await readEvent(services, target, subscription, { id, at, isRevived })
+  // Of a subscription that we never heard of, all is of a time before we were told: nobody is nudged for it.
+  const isHistory = subscriptionOf(state, subscriptionId) === undefined
+  return { differences, read: repair === null ? null : { ...repair, isHistory } }
 }
 
 const readEvent = (
