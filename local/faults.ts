@@ -31,6 +31,9 @@ export type FaultTarget = (typeof FAULT_TARGETS)[number]
 export const FAULT_MODES = ["down", "slow", "error", "hang", "drop", "off"] as const
 export type FaultMode = (typeof FAULT_MODES)[number]
 
+/** What a stand-in looks at in a request, beside its body. `url` is the path with its query. */
+export type StandInRequest = Pick<IncomingMessage, "method" | "url" | "headers">
+
 /** An HTTP answer as a value, so that a fault can keep it back after the effect has happened. */
 export type Reply = {
   readonly status: number

@@ -17,7 +17,7 @@ export function isLoopbackUrl(url: URL): boolean {
 }
 
 /** The value of one request header; several lines of it are joined as HTTP says. */
-export function headerOf(req: IncomingMessage, name: string): string | null {
+export function headerOf(req: Pick<IncomingMessage, "headers">, name: string): string | null {
   const value = req.headers[name]
   if (value === undefined) return null
   return Array.isArray(value) ? value.join(", ") : value

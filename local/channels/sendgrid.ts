@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { z } from "zod"
-import { type Faults, jsonReply, type Listening, type Reply, serve } from "../faults.ts"
+import { type Faults, jsonReply, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import type { Mailbox } from "./mailbox.ts"
 
@@ -32,26 +32,27 @@ const mail = z.object({
  * idempotency key: two equal requests are two messages.
  */
 export function startSendgrid({
-  mailbox,
   faults,
-  apiKey,
   onRequest,
-}: {
-  readonly mailbox: Mailbox
-  readonly faults: Faults
-  readonly apiKey: string
-  readonly onRequest?: () => void
-}): Promise<Listening> {
+  ...parts
+}: SendgridParts & { readonly faults: Faults; readonly onRequest?: () => void }): Promise<Listening> {
   return serve(undefined, (req, res) =>
     faults.intercept("email", req, res, (body) => {
       onRequest?.()
-      if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
-        return refusal(401, "The provided authorization grant is invalid, expired, or revoked")
-      }
-      if (req.method !== "POST" || req.url !== "/v3/mail/send") return refusal(404, "Not Found")
-      return send(body, headerOf(req, "idempotency-key"), mailbox)
+      return answerSendgrid(req, body, parts)
     }),
   )
+}
+
+type SendgridParts = { readonly mailbox: Mailbox; readonly apiKey: string }
+
+/** Answers one request, without a server. */
+export function answerSendgrid(req: StandInRequest, body: Buffer, { mailbox, apiKey }: SendgridParts): Reply {
+  if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
+    return refusal(401, "The provided authorization grant is invalid, expired, or revoked")
+  }
+  if (req.method !== "POST" || req.url !== "/v3/mail/send") return refusal(404, "Not Found")
+  return send(body, headerOf(req, "idempotency-key"), mailbox)
 }
 
 function send(body: Buffer, idempotencyKey: string | null, mailbox: Mailbox): Reply {

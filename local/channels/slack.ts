@@ -1,38 +1,42 @@
-import { type Faults, type Listening, serve, textReply } from "../faults.ts"
+import { type Faults, type Listening, type Reply, type StandInRequest, serve, textReply } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import type { Mailbox } from "./mailbox.ts"
 
 /** Stands in for Slack's incoming webhooks. Two equal posts are two messages; the answer is the word `ok`. */
 export function startSlack({
-  mailbox,
   faults,
-  path,
   onRequest,
-}: {
-  readonly mailbox: Mailbox
-  readonly faults: Faults
-  /** The secret path of the webhook, `/services/T…/B…/…`. */
-  readonly path: string
-  readonly onRequest?: () => void
-}): Promise<Listening> {
+  ...parts
+}: SlackParts & { readonly faults: Faults; readonly onRequest?: () => void }): Promise<Listening> {
   return serve(undefined, (req, res) =>
     faults.intercept("slack", req, res, (body) => {
       onRequest?.()
-      if (req.method !== "POST" || req.url !== path) return textReply("no_service", 404)
-      const payload = parseObject(body)
-      if (!payload) return textReply("invalid_payload", 400)
-      const { text, blocks } = payload
-      if (typeof text !== "string" && !Array.isArray(blocks)) return textReply("no_text", 400)
-      mailbox.deliver({
-        channel: "slack",
-        to: path,
-        subject: "",
-        body: typeof text === "string" ? text : JSON.stringify(blocks),
-        idempotencyKey: headerOf(req, "idempotency-key"),
-      })
-      return textReply("ok", 200)
+      return answerSlack(req, body, parts)
     }),
   )
+}
+
+type SlackParts = {
+  readonly mailbox: Mailbox
+  /** The secret path of the webhook, `/services/T…/B…/…`. */
+  readonly path: string
+}
+
+/** Answers one request, without a server. */
+export function answerSlack(req: StandInRequest, body: Buffer, { mailbox, path }: SlackParts): Reply {
+  if (req.method !== "POST" || req.url !== path) return textReply("no_service", 404)
+  const payload = parseObject(body)
+  if (!payload) return textReply("invalid_payload", 400)
+  const { text, blocks } = payload
+  if (typeof text !== "string" && !Array.isArray(blocks)) return textReply("no_text", 400)
+  mailbox.deliver({
+    channel: "slack",
+    to: path,
+    subject: "",
+    body: typeof text === "string" ? text : JSON.stringify(blocks),
+    idempotencyKey: headerOf(req, "idempotency-key"),
+  })
+  return textReply("ok", 200)
 }
 
 function parseObject(body: Buffer): Record<string, unknown> | null {

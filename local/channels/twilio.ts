@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { type Faults, jsonReply, type Listening, type Reply, serve } from "../faults.ts"
+import { type Faults, jsonReply, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import type { Mailbox } from "./mailbox.ts"
 
@@ -10,29 +10,32 @@ const BODY_CHARS_MAX = 1_600
 
 /** Stands in for Twilio's Messages resource. It knows no idempotency key: two equal requests are two messages. */
 export function startTwilio({
-  mailbox,
   faults,
-  accountSid,
-  authToken,
   onRequest,
-}: {
-  readonly mailbox: Mailbox
-  readonly faults: Faults
-  readonly accountSid: string
-  readonly authToken: string
-  readonly onRequest?: () => void
-}): Promise<Listening> {
-  const authorization = `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString("base64")}`
+  ...parts
+}: TwilioParts & { readonly faults: Faults; readonly onRequest?: () => void }): Promise<Listening> {
   return serve(undefined, (req, res) =>
     faults.intercept("sms", req, res, (body) => {
       onRequest?.()
-      if (headerOf(req, "authorization") !== authorization) return refusal(401, 20003, "Authenticate")
-      if (req.method !== "POST" || req.url !== `/2010-04-01/Accounts/${accountSid}/Messages.json`) {
-        return refusal(404, 20404, `The requested resource ${req.url} was not found`)
-      }
-      return send(new URLSearchParams(body.toString("utf8")), accountSid, headerOf(req, "idempotency-key"), mailbox)
+      return answerTwilio(req, body, parts)
     }),
   )
+}
+
+type TwilioParts = { readonly mailbox: Mailbox; readonly accountSid: string; readonly authToken: string }
+
+/** Answers one request, without a server. */
+export function answerTwilio(
+  req: StandInRequest,
+  body: Buffer,
+  { mailbox, accountSid, authToken }: TwilioParts,
+): Reply {
+  const authorization = `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString("base64")}`
+  if (headerOf(req, "authorization") !== authorization) return refusal(401, 20003, "Authenticate")
+  if (req.method !== "POST" || req.url !== `/2010-04-01/Accounts/${accountSid}/Messages.json`) {
+    return refusal(404, 20404, `The requested resource ${req.url} was not found`)
+  }
+  return send(new URLSearchParams(body.toString("utf8")), accountSid, headerOf(req, "idempotency-key"), mailbox)
 }
 
 function send(form: URLSearchParams, accountSid: string, idempotencyKey: string | null, mailbox: Mailbox): Reply {

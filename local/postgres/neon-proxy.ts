@@ -30,7 +30,8 @@ const ERROR_FIELDS = [
 ] as const
 
 const statement = z.object({ query: z.string(), params: z.array(z.unknown()).default([]) })
-const requestBody = z.union([z.object({ queries: z.array(statement) }), statement])
+/** One statement, or a batch that is one transaction. */
+export const requestBody = z.union([z.object({ queries: z.array(statement) }), statement])
 type Statement = z.infer<typeof statement>
 
 /**
@@ -104,7 +105,7 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
 }
 
 /** One statement, values as Postgres writes them in text. */
-async function run(client: ClientBase, { query, params }: Statement, arrayMode: boolean) {
+export async function run(client: ClientBase, { query, params }: Statement, arrayMode: boolean) {
   const config: pg.QueryArrayConfig & { queryMode: "extended" } = {
     text: query,
     values: params,
@@ -173,7 +174,8 @@ async function giveBack(client: PoolClient, { asNew }: { asNew: boolean }): Prom
 /** Class 57P of SQLSTATE: the server shuts down, crashed or is not up yet; no answer to the statement. */
 const isServerGone = ({ code }: pg.DatabaseError): boolean => code?.startsWith("57P") ?? false
 
-function errorBody(error: pg.DatabaseError): Record<string, unknown> {
+/** The body of an answer to a statement that Postgres refused. */
+export function errorBody(error: pg.DatabaseError): Record<string, unknown> {
   const fields = ERROR_FIELDS.map((name) => [name, error[name] ?? null])
   return { message: error.message, ...Object.fromEntries(fields) }
 }

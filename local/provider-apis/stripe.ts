@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto"
 import type { Mailbox } from "../channels/mailbox.ts"
-import { type Faults, type Listening, type Reply, serve } from "../faults.ts"
+import { type Faults, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import { parseForm } from "./form.ts"
 import { answerPlanting, createObjects, type ObjectStore } from "./objects.ts"
@@ -19,26 +19,48 @@ const KEY_TTL_MS = 24 * 60 * 60 * 1_000
 
 type Remembered = { readonly fingerprint: string; readonly reply: Reply; readonly untilMs: number }
 
+/** A provider's API without a server. */
+export type ProviderApi = {
+  readonly objects: ObjectStore
+  answer(req: StandInRequest, body: Buffer): Reply
+  /** Forgets objects and idempotency keys. */
+  clear(): void
+}
+
+/** What a provider's API is given. */
+export type ProviderApiOptions = {
+  readonly mailbox: Mailbox
+  readonly apiKey: string
+  readonly now: () => Date
+  /** Takes objects that only a webhook ever named to exist when they are written to; on unless said otherwise. */
+  readonly adoptsUnknown?: boolean
+}
+
 /**
  * Stands in for Stripe's API. A repeated idempotency key is answered with the first reply, with other parameters it is
  * refused; validation errors and refused keys are not remembered. `adoptsUnknown` (on by default) takes customers and
  * subscriptions that only a webhook ever named to exist when they are written to; reads of them stay 404.
  */
 export async function startStripeApi({
-  mailbox,
   faults,
+  onRequest,
+  ...options
+}: ProviderApiOptions & { readonly faults: Faults; readonly onRequest?: () => void }): Promise<ProviderApiServer> {
+  const { objects, answer, clear } = createStripeApi({ ...options, ...(onRequest && { onRequest }) })
+  const server = await serve(undefined, (req, res) =>
+    faults.intercept("stripe-api", req, res, (body) => answer(req, body)),
+  )
+  return { ...server, objects, clear }
+}
+
+/** The same without a server. `onRequest` is not called for what a test plants. */
+export function createStripeApi({
+  mailbox,
   apiKey,
   now,
   adoptsUnknown = true,
   onRequest,
-}: {
-  readonly mailbox: Mailbox
-  readonly faults: Faults
-  readonly apiKey: string
-  readonly now: () => Date
-  readonly adoptsUnknown?: boolean
-  readonly onRequest?: () => void
-}): Promise<ProviderApiServer> {
+}: ProviderApiOptions & { readonly onRequest?: () => void }): ProviderApi {
   const objects = createObjects()
   const remembered = new Map<string, Remembered>()
   const accepted = [`Bearer ${apiKey}`, `Basic ${Buffer.from(`${apiKey}:`).toString("base64")}`]
@@ -62,41 +84,39 @@ export async function startStripeApi({
     return { reply, isReplay: false }
   }
 
-  const server = await serve(undefined, async (req, res) => {
+  function answer(req: StandInRequest, body: Buffer): Reply {
     const [path = "/", query = ""] = (req.url ?? "/").split("?", 2)
     const method = req.method ?? "GET"
-    await faults.intercept("stripe-api", req, res, (body): Reply => {
-      const planted = answerPlanting(objects, method, path, body)
-      if (planted) return planted
-      onRequest?.()
-      if (!accepted.includes(headerOf(req, "authorization") ?? "")) {
-        return stripeError(401, { type: "invalid_request_error", message: "Invalid API Key provided." })
-      }
-      const text = method === "GET" ? query : body.toString("utf8")
-      const params = parseForm(new URLSearchParams(text))
-      const key = method === "POST" ? headerOf(req, "idempotency-key") : null
-      const account = headerOf(req, "stripe-account") ?? ""
-      const perform = (): Reply => answerStripe({ method, path, params, account }, { objects, now, adoptsUnknown })
-      const fingerprint = createHash("sha256").update(`${method} ${path} ${text}`).digest("hex")
-      const { reply, isReplay } =
-        key === null ? { reply: perform(), isReplay: false } : once(`${account} ${key}`, fingerprint, perform)
-      mailbox.record({
-        provider: "stripe",
-        target: "stripe-api",
-        method,
-        path,
-        body: params,
-        idempotencyKey: key,
-        status: reply.status,
-        isReplay,
-      })
-      return { ...reply, headers: { ...reply.headers, "request-id": `req_${randomBytes(7).toString("hex")}` } }
+    const planted = answerPlanting(objects, method, path, body)
+    if (planted) return planted
+    onRequest?.()
+    if (!accepted.includes(headerOf(req, "authorization") ?? "")) {
+      return stripeError(401, { type: "invalid_request_error", message: "Invalid API Key provided." })
+    }
+    const text = method === "GET" ? query : body.toString("utf8")
+    const params = parseForm(new URLSearchParams(text))
+    const key = method === "POST" ? headerOf(req, "idempotency-key") : null
+    const account = headerOf(req, "stripe-account") ?? ""
+    const perform = (): Reply => answerStripe({ method, path, params, account }, { objects, now, adoptsUnknown })
+    const fingerprint = createHash("sha256").update(`${method} ${path} ${text}`).digest("hex")
+    const { reply, isReplay } =
+      key === null ? { reply: perform(), isReplay: false } : once(`${account} ${key}`, fingerprint, perform)
+    mailbox.record({
+      provider: "stripe",
+      target: "stripe-api",
+      method,
+      path,
+      body: params,
+      idempotencyKey: key,
+      status: reply.status,
+      isReplay,
     })
-  })
+    return { ...reply, headers: { ...reply.headers, "request-id": `req_${randomBytes(7).toString("hex")}` } }
+  }
 
   return {
-    ...server,
     objects,
+    answer,
     clear() {
       objects.clear()
       remembered.clear()

@@ -1,8 +1,7 @@
-import type { Mailbox } from "../channels/mailbox.ts"
-import { type Faults, type FaultTarget, type Listening, type Reply, serve } from "../faults.ts"
+import { type Faults, type FaultTarget, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import { answerPlanting, createObjects, parseObject } from "./objects.ts"
-import type { ProviderApiServer } from "./stripe.ts"
+import type { ProviderApi, ProviderApiOptions, ProviderApiServer } from "./stripe.ts"
 import { answerWhop, whopError } from "./whop-routes.ts"
 
 /** The SDK's base URL ends with this; paths are accepted with and without it. */
@@ -13,55 +12,69 @@ export const WHOP_BASE_PATH = "/api/v1"
  * mailbox and fail with the switches of their channels. It knows no idempotency key: two equal requests have two effects.
  */
 export async function startWhopApi({
-  mailbox,
   faults,
+  onRequest,
+  ...options
+}: ProviderApiOptions & {
+  readonly faults: Faults
+  readonly onRequest?: (target: FaultTarget) => void
+}): Promise<ProviderApiServer> {
+  const { objects, answer, clear } = createWhopApi({ ...options, ...(onRequest && { onRequest }) })
+  const server: Listening = await serve(undefined, (req, res) =>
+    faults.intercept(whopTarget(req), req, res, (body) => answer(req, body)),
+  )
+  return { ...server, objects, clear }
+}
+
+/** The same without a server. `onRequest` is not called for what a test plants. */
+export function createWhopApi({
+  mailbox,
   apiKey,
   now,
   adoptsUnknown = true,
   onRequest,
-}: {
-  readonly mailbox: Mailbox
-  readonly faults: Faults
-  readonly apiKey: string
-  readonly now: () => Date
-  readonly adoptsUnknown?: boolean
-  readonly onRequest?: (target: FaultTarget) => void
-}): Promise<ProviderApiServer> {
+}: ProviderApiOptions & { readonly onRequest?: (target: FaultTarget) => void }): ProviderApi {
   const objects = createObjects()
-  const server: Listening = await serve(undefined, async (req, res) => {
+
+  function answer(req: StandInRequest, body: Buffer): Reply {
     const [rawPath = "/", query = ""] = (req.url ?? "/").split("?", 2)
-    const path = rawPath.replace(/^(\/api)?\/v\d+(?=\/)/, "")
+    const path = pathOf(req)
     const method = req.method ?? "GET"
     const target = targetOf(path)
-    await faults.intercept(target, req, res, (body): Reply => {
-      const planted = answerPlanting(objects, method, path, body)
-      if (planted) return planted
-      onRequest?.(target)
-      if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
-        return whopError(401, "unauthorized", "The API key is missing or not valid.")
-      }
-      const idempotencyKey = headerOf(req, "idempotency-key")
-      const params = new URLSearchParams(query)
-      const content = parseObject(body) ?? {}
-      const reply = answerWhop(
-        { method, path, query: params, body: content, idempotencyKey },
-        { objects, mailbox, now, adoptsUnknown },
-      )
-      mailbox.record({
-        provider: "whop",
-        target,
-        method,
-        path: rawPath,
-        body: method === "GET" ? Object.fromEntries(params) : content,
-        idempotencyKey,
-        status: reply.status,
-        isReplay: false,
-      })
-      return reply
+    const planted = answerPlanting(objects, method, path, body)
+    if (planted) return planted
+    onRequest?.(target)
+    if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
+      return whopError(401, "unauthorized", "The API key is missing or not valid.")
+    }
+    const idempotencyKey = headerOf(req, "idempotency-key")
+    const params = new URLSearchParams(query)
+    const content = parseObject(body) ?? {}
+    const reply = answerWhop(
+      { method, path, query: params, body: content, idempotencyKey },
+      { objects, mailbox, now, adoptsUnknown },
+    )
+    mailbox.record({
+      provider: "whop",
+      target,
+      method,
+      path: rawPath,
+      body: method === "GET" ? Object.fromEntries(params) : content,
+      idempotencyKey,
+      status: reply.status,
+      isReplay: false,
     })
-  })
-  return { ...server, objects, clear: objects.clear }
+    return reply
+  }
+
+  return { objects, answer, clear: objects.clear }
 }
+
+/** What a request to Whop is for: its API proper, or one of the two channels behind it. */
+export const whopTarget = (req: StandInRequest): FaultTarget => targetOf(pathOf(req))
+
+const pathOf = (req: StandInRequest): string =>
+  ((req.url ?? "/").split("?", 1)[0] ?? "/").replace(/^(\/api)?\/v\d+(?=\/)/, "")
 
 function targetOf(path: string): FaultTarget {
   if (path.startsWith("/notifications")) return "push"

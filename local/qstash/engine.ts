@@ -46,6 +46,9 @@ export type EngineOptions = {
   /** For tests of at-least-once: how many extra deliveries of this attempt go out at the same moment. */
   readonly duplicates?: ((message: Message) => number) | undefined
   readonly onDelivery?: (() => void) | undefined
+  /** How a message is handed over, and what decides when: by `fetch` and by the time of this machine unless given. */
+  readonly deliver?: typeof deliver | undefined
+  readonly makeRunner?: typeof createRunner | undefined
 }
 
 /** The documented window. After it the same id is a new message. */
@@ -54,7 +57,7 @@ const EVENTS_MAX = 1_000
 
 /** Builds the queue. Nothing goes out before `runner.release()`. */
 export function createEngine(options: EngineOptions): Engine {
-  const { clock } = options
+  const { clock, deliver: handOver = deliver, makeRunner = createRunner } = options
   const state = options.stateFile ? readState(options.stateFile) : emptyState()
   const saver = createSaver(options.stateFile, state)
   const events: QstashEvent[] = []
@@ -131,7 +134,7 @@ export function createEngine(options: EngineOptions): Engine {
   async function attemptOnce(message: Message, signal: AbortSignal): Promise<void> {
     log(message, "ACTIVE")
     options.onDelivery?.()
-    const attempt = await deliver(message, { clock, signingKey: options.signingKey(), signal })
+    const attempt = await handOver(message, { clock, signingKey: options.signingKey(), signal })
     if (signal.aborted || !state.messages.has(message.messageId)) return // stopped or canceled: nothing is known of it
     tell(message.callback, message, attempt, null)
     if (attempt.status >= 200 && attempt.status < 300) {
@@ -147,13 +150,13 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function attemptWithDuplicates(message: Message, signal: AbortSignal): Promise<void> {
     const extra = Array.from({ length: options.duplicates?.(message) ?? 0 }, () =>
-      deliver(message, { clock, signingKey: options.signingKey(), signal }),
+      handOver(message, { clock, signingKey: options.signingKey(), signal }),
     )
     await Promise.all([attemptOnce(message, signal), ...extra])
   }
 
   const scheduler = createScheduler({ state, clock, publish: enter })
-  const runner = createRunner({ state, clock, faults: options.faults, scheduler, attempt: attemptWithDuplicates })
+  const runner = makeRunner({ state, clock, faults: options.faults, scheduler, attempt: attemptWithDuplicates })
 
   function changed(): void {
     saver.touch()

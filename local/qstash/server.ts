@@ -1,5 +1,5 @@
 import type { VirtualClock } from "../clock.ts"
-import { type Faults, jsonReply, type Reply, serve } from "../faults.ts"
+import { type Faults, jsonReply, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import { createEngine, type Engine } from "./engine.ts"
 import type { Message } from "./message.ts"
@@ -59,12 +59,7 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
   const server = await serve(options.port, (req, res) => {
     return faults.intercept("qstash", req, res, (body): Reply => {
       options.onRequest?.()
-      if (headerOf(req, "authorization") !== `Bearer ${options.token}`) return jsonReply({ error: "unauthorized" }, 401)
-      return answer(callOf(req.method ?? "GET", req.url ?? "/", new Headers(flat(req.headers)), body), {
-        engine,
-        clock,
-        keys,
-      })
+      return answerQstash(req, body, { engine, clock, keys, token: options.token })
     })
   })
   return {
@@ -87,6 +82,16 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
       await engine.stop()
     },
   }
+}
+
+/** Answers one request, without a server. */
+export function answerQstash(
+  req: StandInRequest,
+  body: Buffer,
+  { token, ...world }: Parameters<typeof answer>[1] & { readonly token: string },
+): Reply {
+  if (headerOf(req, "authorization") !== `Bearer ${token}`) return jsonReply({ error: "unauthorized" }, 401)
+  return answer(callOf(req.method ?? "GET", req.url ?? "/", new Headers(flat(req.headers)), body), world)
 }
 
 function slotOf(engine: Engine, name: string, instant: Date): Date | null {

@@ -1,6 +1,5 @@
-import type { IncomingMessage } from "node:http"
 import { z } from "zod"
-import { type Faults, jsonReply, type Reply, serve } from "../faults.ts"
+import { type Faults, jsonReply, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { createEngine, type Engine } from "./engine.ts"
 import { RedisError, type RedisReply, Status } from "./reply.ts"
 import { keepSnapshots } from "./snapshot.ts"
@@ -24,7 +23,7 @@ export type RedisOptions = {
   /** Where data survives a restart. Without it, nothing does. */
   readonly snapshotFile?: string
   /** Called once for every request that reaches the database, so that a test can count round trips. */
-  readonly onRequest?: (request: { readonly commands: number }) => void
+  readonly onRequest?: ((request: { readonly commands: number }) => void) | undefined
 }
 
 const word = z.union([z.string(), z.number(), z.boolean(), z.null()]).transform(String)
@@ -41,25 +40,15 @@ export async function startRedis(setup: RedisOptions): Promise<Redis> {
   const engine = createEngine(now)
   const snapshots = snapshotFile === undefined ? undefined : keepSnapshots(engine, snapshotFile)
 
-  function answer(req: IncomingMessage, body: Buffer): Reply {
-    if (req.headers.authorization !== `Bearer ${token}`) {
-      return jsonReply({ error: "WRONGPASS invalid or missing auth token" }, 401)
-    }
-    const write = req.headers["upstash-encoding"] === "base64" ? base64 : plain
-    try {
-      const work = workOf(req, body)
-      onRequest?.({ commands: work.commands.length })
-      const result = perform(engine, work, write)
-      return jsonReply(result, 200, { "upstash-sync-token": String(engine.revision) })
-    } catch (error) {
-      if (error instanceof RedisError) return jsonReply({ error: error.message }, 400)
-      throw error
-    } finally {
-      snapshots?.changed()
-    }
-  }
-
-  const server = await serve(port, (req, res) => faults.intercept("redis", req, res, (body) => answer(req, body)))
+  const server = await serve(port, (req, res) =>
+    faults.intercept("redis", req, res, (body) => {
+      try {
+        return answerRedis(req, body, { engine, token, onRequest })
+      } finally {
+        snapshots?.changed()
+      }
+    }),
+  )
   return {
     url: server.url,
     token,
@@ -70,9 +59,30 @@ export async function startRedis(setup: RedisOptions): Promise<Redis> {
   }
 }
 
+/** Answers one request, without a server. */
+export function answerRedis(
+  req: StandInRequest,
+  body: Buffer,
+  { engine, token, onRequest }: { readonly engine: Engine } & Pick<RedisOptions, "token" | "onRequest">,
+): Reply {
+  if (req.headers.authorization !== `Bearer ${token}`) {
+    return jsonReply({ error: "WRONGPASS invalid or missing auth token" }, 401)
+  }
+  const write = req.headers["upstash-encoding"] === "base64" ? base64 : plain
+  try {
+    const work = workOf(req, body)
+    onRequest?.({ commands: work.commands.length })
+    const result = perform(engine, work, write)
+    return jsonReply(result, 200, { "upstash-sync-token": String(engine.revision) })
+  } catch (error) {
+    if (error instanceof RedisError) return jsonReply({ error: error.message }, 400)
+    throw error
+  }
+}
+
 type Work = { readonly kind: "single" | "pipeline" | "transaction"; readonly commands: readonly string[][] }
 
-function workOf(req: IncomingMessage, body: Buffer): Work {
+function workOf(req: StandInRequest, body: Buffer): Work {
   switch (req.url) {
     case "/pipeline":
       return { kind: "pipeline", commands: parse(commandList, body) }
