@@ -33,7 +33,7 @@ const OPTIONS = {
   account: { type: "string" },
 } as const
 
-/** One call is tried so often; with the waits below an outage of about four minutes is ridden out. */
+/** One call is tried so often; with the waits below an outage of about two minutes is ridden out. */
 const TRIES_MAX = 8
 const FIRST_WAIT_MS = 1_000
 const WAIT_MS_MAX = 60_000

@@ -1,7 +1,11 @@
 /** `/api/scheduler/reminders`: when nudges were last sent out, when the next round is, and what waits for it. */
 import { Hono } from "hono"
+import { limitEach } from "../limits/clients.ts"
+import { healthLimit } from "../limits/limits.ts"
 import type { AppEnv } from "../services.ts"
 import { report } from "./check.ts"
 import { reminders } from "./checks.ts"
 
-export const scheduler = new Hono<AppEnv>().get("/reminders", (c) => report(c, [reminders], { isFresh: true }))
+export const scheduler = new Hono<AppEnv>()
+  .use(limitEach(healthLimit))
+  .get("/reminders", (c) => report(c, [reminders], { isFresh: true }))

@@ -29,6 +29,7 @@ const RETRY_AFTER_SECONDS = 30
 export const members = new Hono<AppEnv>()
   .use("/r/:token", limitEach(linksLimit))
   .use("/unsubscribe/:token", limitEach(linksLimit))
+  .use("/thanks", limitEach(linksLimit))
   .get("/r/:token", async (c) => {
     const claims = await claimsOf(c, "link")
     if (claims instanceof Response) return claims
