@@ -170,7 +170,6 @@ function list(collection: string, call: StripeCall, world: StripeWorld): Reply {
     .toReversed()
     .toSorted((a, b) => createdOf(b) - createdOf(a))
     .filter((object) => fits(object, filters))
-    .filter(({ status: now }) => collection !== "subscriptions" || status !== undefined || now !== "canceled")
   const cursor = after ?? before
   const position = cursor === undefined ? -1 : all.findIndex(({ id }) => id === cursor)
   if (cursor !== undefined && position < 0)

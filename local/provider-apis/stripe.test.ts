@@ -185,7 +185,7 @@ test("the end of a trial is a number, and metadata is merged", async () => {
 
 test("a thin event, its twin and what they are about can be read", async () => {
   await plant("core_events", "evt_thin", { object: "v2.core.event", type: "v1.invoice.paid", snapshot_event: "evt_1" })
-  await plant("events", "evt_1", { object: "event", type: "invoice.paid" })
+  await plant("events", "evt_1", { object: "event", type: "invoice.paid", created: Math.floor(now.getTime() / 1_000) })
   await plant("checkout_sessions", "cs_1", { object: "checkout.session" })
   await plant("payment_methods", "pm_1", { object: "payment_method" })
   expect(await stripe.v2.core.events.retrieve("evt_thin")).toMatchObject({ id: "evt_thin", snapshot_event: "evt_1" })

@@ -28,13 +28,17 @@ export async function pastsOf(count: number): Promise<readonly StripePast[]> {
 }
 
 /** Stripe's lists show these pasts from now on. */
-export async function plantPasts(pasts: readonly StripePast[]): Promise<void> {
+export async function plantPasts(pasts: readonly StripePast[], account?: string): Promise<void> {
   const all = pasts.flatMap(({ objects }) =>
     [...objects].flatMap(([collection, list]) => list.map((object) => ({ collection, object }))),
   )
   for (let start = 0; start < all.length; start += PLANTED_AT_ONCE) {
     const some = all.slice(start, start + PLANTED_AT_ONCE)
-    await Promise.all(some.map(({ collection, object }) => plant("stripe", collection, object.id, object)))
+    await Promise.all(
+      some.map(({ collection, object }) =>
+        plant("stripe", collection, object.id, { ...object, ...(account && { account }) }),
+      ),
+    )
   }
 }
 
