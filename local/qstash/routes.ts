@@ -115,7 +115,7 @@ const ROUTES: readonly Route[] = [
   {
     method: "GET",
     pattern: /^\/v2\/dlq\/?$/,
-    answer: ({ engine }, { query }) => jsonReply({ messages: deadOnes(engine, query).map(deadView) }),
+    answer: ({ engine }, { query }) => listDead(engine, query),
   },
   {
     method: "GET",
@@ -259,12 +259,23 @@ function cancelMany(engine: Engine, query: URLSearchParams): Reply {
   return jsonReply({ cancelled: chosen.length })
 }
 
+const DEAD_PER_PAGE = 100
+
 function deadOnes(engine: Engine, query: URLSearchParams) {
   const ids = query.getAll("dlqIds")
-  const count = Number(query.get("count") ?? 100)
+  const count = Number(query.get("count") ?? DEAD_PER_PAGE)
   return [...engine.state.dead.values()]
     .filter((dead) => (ids.length > 0 ? ids.includes(dead.dlqId) : fits(dead, query)))
     .slice(0, count)
+}
+
+/** A page of the dead, newest first, and where the next one begins: what nobody takes away must not hide the rest. */
+function listDead(engine: Engine, query: URLSearchParams): Reply {
+  const all = [...engine.state.dead.values()].filter((dead) => fits(dead, query)).toReversed()
+  const start = Number(query.get("cursor") ?? 0)
+  const end = start + Number(query.get("count") ?? DEAD_PER_PAGE)
+  const messages = all.slice(start, end).map(deadView)
+  return jsonReply({ messages, ...(end < all.length && { cursor: String(end) }) })
 }
 
 function eventsFor(engine: Engine, query: URLSearchParams) {
