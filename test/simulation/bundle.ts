@@ -76,7 +76,9 @@ export async function bundleApp(
   const result = await build({ ...OPTIONS, entryPoints: ["workers/index.ts"], plugins: [plugin] })
   const unused = patches.filter((patch) => !used.has(patch))
   if (unused.length > 0) throw new Error(`not part of the Worker: ${unused.map(({ file }) => file).join(", ")}`)
-  return { app: textOf(result), packages: [...packages].sort() }
+  // Our modules are Node's to esbuild, which then takes a whole package for its default export; ours say what theirs is.
+  const app = textOf(result).replaceAll(/__toESM\(require\(("[^"]+")\), 1\)/g, "__toESM(require($1))")
+  return { app, packages: [...packages].sort() }
 }
 
 async function bundleLibraries(packages: readonly string[]): Promise<string> {

@@ -44,6 +44,8 @@ export interface Inbound {
 
 export interface Chaos {
   readonly faults: readonly Fault[]
+  /** Whether anything was ever away as a whole. */
+  readonly hasOutages: boolean
   course(effect: Effect, target: FaultTarget): Course
   inbound(name: string): Inbound
   /** How far the clock of a new isolate is off. */
@@ -54,27 +56,34 @@ const CALM: Course = { arrivesAfterMs: 1, answersAfterMs: 2, answer: null, crash
 const AT_ONCE: Course = { ...CALM, arrivesAfterMs: 0, answersAfterMs: 0 }
 const ARRIVES: Inbound = { arrivesAfterMs: 1, copiesAfterMs: [], isReplyLost: false }
 
-/** Nothing goes wrong. With `isFrozen` nothing takes time either. */
-export const calm = (isFrozen = false): Chaos => ({
+/** Nothing goes wrong and nothing takes time, but for what is `away`. */
+export const frozen = (away: ReadonlySet<FaultTarget> = new Set()): Chaos => ({
   faults: [],
-  course: () => (isFrozen ? AT_ONCE : CALM),
-  inbound: () => ({ ...ARRIVES, arrivesAfterMs: isFrozen ? 0 : 1 }),
+  hasOutages: away.size > 0,
+  course: (_, target) => (away.has(target) ? { ...AT_ONCE, arrivesAfterMs: null, answer: () => "lost" } : AT_ONCE),
+  inbound: () => ({ ...ARRIVES, arrivesAfterMs: 0 }),
   skew: () => NO_SKEW,
 })
 
-/** Where crashes are put: at the effect with that number counted from `begin`, before it is sent or after it arrived. */
+/**
+ * Where a flow is struck: at the effect with that number counted from `begin`. The isolate dies before it is sent or after
+ * it arrived; or, with `lost`, it lives on and the answer does not come.
+ */
 export interface CrashPoint {
   readonly at: number
-  readonly when: "before" | "after"
+  readonly when: "before" | "after" | "lost"
 }
 
 /** Calm but for crashes. Each point is counted anew after the one before it, so that a pair strikes the retry. */
 export class Crashes implements Chaos {
   readonly faults: Fault[] = []
+  /** What does not answer at all, as long as it is in here. */
+  readonly away = new Set<FaultTarget>()
+  hasOutages = false
+  /** Effects since counting began, or since the last crash. */
+  counted = 0
   readonly #points: CrashPoint[]
   #isCounting = false
-  /** Effects since the beginning, or since the last crash. */
-  counted = 0
 
   constructor(points: readonly CrashPoint[]) {
     this.#points = [...points]
@@ -89,19 +98,28 @@ export class Crashes implements Chaos {
     this.#isCounting = false
   }
 
+  /** Whether every point was reached. */
   get isDone(): boolean {
     return this.#points.length === 0
   }
 
-  course(effect: Effect): Course {
-    if (!this.#isCounting) return CALM
+  course(effect: Effect, target: FaultTarget): Course {
+    if (this.away.has(target)) {
+      this.hasOutages = true
+      return { ...CALM, arrivesAfterMs: null, answer: () => "lost" }
+    }
+    // Not all alike, so that of two tasks that run at once the first to read is not always the first to write.
+    const up = 1 + ((effect.number * 7) % 13)
+    const usual: Course = { ...CALM, arrivesAfterMs: up, answersAfterMs: up + 1 }
+    if (!this.#isCounting) return usual
     this.counted += 1
     const [next] = this.#points
-    if (next?.at !== this.counted) return CALM
+    if (next?.at !== this.counted) return usual
     this.#points.shift()
     this.counted = 0
-    this.faults.push({ index: this.faults.length, kind: `crash_${next.when}`, where: effect.url.port })
-    return { ...CALM, crash: next.when }
+    const kind = next.when === "lost" ? "reply_lost" : (`crash_${next.when}` as const)
+    this.faults.push({ index: this.faults.length, kind, where: effect.url.port })
+    return next.when === "lost" ? { ...usual, answer: () => "lost" } : { ...usual, crash: next.when }
   }
 
   inbound(): Inbound {
@@ -150,8 +168,7 @@ const AT_ARRIVALS = ["duplicate_inbound", "reorder", "drop_inbound", "reply_lost
 /** Chaos by a seed, until it is healed. */
 export class SeededChaos implements Chaos {
   readonly faults: Fault[] = []
-  /** Counts what was in the way of outages. */
-  outages = 0
+  readonly hasOutages: boolean
   readonly #random: Random
   readonly #weather: Weather
   readonly #isLet: (index: number) => boolean
@@ -162,6 +179,7 @@ export class SeededChaos implements Chaos {
   constructor(random: Random, weather: Weather, nowMs: () => number, isLet: (index: number) => boolean = () => true) {
     this.#random = random
     this.#weather = weather
+    this.hasOutages = weather.outages.length > 0
     this.#nowMs = nowMs
     this.#isLet = isLet
   }
@@ -198,7 +216,6 @@ export class SeededChaos implements Chaos {
     if (this.#isHealed) return usual
     const outage = this.outageOf(target)
     if (outage) {
-      this.outages += 1
       return inOutage(outage, target, usual)
     }
     if (!isStruck || !this.#strikes(draw.kind, target)) return usual

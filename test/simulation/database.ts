@@ -19,11 +19,12 @@ export interface Executed {
 }
 
 /** Aborted transactions leave dead rows; after so many schedules the tables are emptied for good. */
-const SCHEDULES_BETWEEN_CLEANINGS = 200
+const SCHEDULES_BETWEEN_CLEANINGS = 50
 
 /** Types as the proxy leaves them: as Postgres writes them. */
 export class Database {
   readonly #client: pg.Client
+  readonly #names = new Map<string, string>()
   #marks = 0
   #schedules = 0
   #isOpen = false
@@ -33,7 +34,9 @@ export class Database {
   }
 
   static async connect(adminUrl: string): Promise<Database> {
-    const client = new pg.Client({ connectionString: adminUrl })
+    // All statements of a request are on their way at once: the package's types do not know the option yet.
+    const options: pg.ClientConfig & { readonly pipeline: true } = { connectionString: adminUrl, pipeline: true }
+    const client = new pg.Client(options)
     await client.connect()
     return new Database(client)
   }
@@ -58,33 +61,45 @@ export class Database {
     if (!parsed.success) return jsonReply({ message: "not a query or a batch of queries" }, 400)
     const arrayMode = req.headers["neon-array-mode"] === "true"
     const queries = "queries" in parsed.data ? parsed.data.queries : [parsed.data]
-    // The savepoint of the request before is let go here, which saves a round trip.
-    await this.#client.query(
+    // The savepoint of the request before is let go here, which saves a round trip; an error leaves the rest undone.
+    const began = this.#client.query(
       `RELEASE SAVEPOINT request;
        SELECT set_config('app.company_id', '', true), set_config('simulation.effect', '${number}', true);
        SAVEPOINT request`,
     )
-    try {
-      const results = []
-      for (const query of queries) results.push(await run(this.#client, query, arrayMode))
-      note({ queries, isDone: true })
+    const outcomes = await Promise.allSettled([
+      began,
+      ...queries.map((query) => run(this.#client, query, arrayMode, this.#nameOf(query.query))),
+    ])
+    const failure = outcomes.find((outcome) => outcome.status === "rejected")
+    note({ queries, isDone: failure === undefined })
+    if (failure === undefined) {
+      const results = outcomes.slice(1).map((outcome) => (outcome.status === "fulfilled" ? outcome.value : null))
       return jsonReply("queries" in parsed.data ? { results } : results[0])
-    } catch (error) {
-      await this.#client.query("ROLLBACK TO SAVEPOINT request")
-      note({ queries, isDone: false })
-      if (error instanceof pg.DatabaseError) return jsonReply(errorBody(error), 400)
-      return textReply("connection to Postgres failed", 500)
     }
+    await this.#client.query("ROLLBACK TO SAVEPOINT request")
+    const error: unknown = failure.reason
+    if (error instanceof pg.DatabaseError) return jsonReply(errorBody(error), 400)
+    return textReply(`connection to Postgres failed: ${String(error)}`, 500)
+  }
+
+  /** Statements are prepared once for all runs: planning each anew is most of what they cost. */
+  #nameOf(query: string): string {
+    const known = this.#names.get(query)
+    if (known !== undefined) return known
+    const name = `statement_${this.#names.size}`
+    this.#names.set(query, name)
+    return name
   }
 
   /** What an onlooker sees, past row-level security. Only for the simulator itself. */
   async see<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    await this.#client.query("RESET ROLE")
-    try {
-      return (await this.#client.query<Row>(text, [...values])).rows
-    } finally {
-      await this.#client.query("SET ROLE churn_worker")
-    }
+    const [, result] = await Promise.all([
+      this.#client.query("RESET ROLE"),
+      this.#client.query<Row>(text, [...values]),
+      this.#client.query("SET ROLE churn_worker"),
+    ])
+    return result.rows
   }
 
   /** One look without parameters, in one round trip. */
@@ -124,9 +139,18 @@ END $$`
  * What the simulator adds to a database, in a schema of its own: partitions for the months it plays in, and a history of
  * rows that change, each with the number of the request that changed it.
  */
-export const PREPARE = `
-  SELECT ensure_partitions('2026-09-01', 6);
-  CREATE SCHEMA simulation;
+export const PREPARE: readonly string[] = [
+  `DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE c.relispartition AND c.relkind = 'r' AND c.relname NOT LIKE '%default' LOOP
+      EXECUTE 'DROP TABLE ' || name;
+    END LOOP;
+    PERFORM ensure_partitions('2026-10-01', 3);
+  END $$`,
+  // What is rolled back is cleaned away here, and statistics of empty tables help nobody.
+  "ALTER SYSTEM SET autovacuum = off",
+  "SELECT pg_reload_conf()",
+  `CREATE SCHEMA simulation;
   CREATE UNLOGGED TABLE simulation.history (
     effect integer NOT NULL, kind text NOT NULL, company_id text, id text, body jsonb NOT NULL
   );
@@ -141,5 +165,5 @@ export const PREPARE = `
   CREATE TRIGGER note AFTER INSERT ON facts FOR EACH ROW EXECUTE FUNCTION simulation.note('fact');
   CREATE TRIGGER note_insert AFTER INSERT ON nudges FOR EACH ROW EXECUTE FUNCTION simulation.note('nudge');
   CREATE TRIGGER note_update AFTER UPDATE ON nudges FOR EACH ROW
-    WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION simulation.note('nudge');
-`
+    WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION simulation.note('nudge');`,
+]

@@ -100,6 +100,8 @@ function* messages(it: Case): Generator<string> {
   for (const [stem, ids] of steps) if (ids.size > 1) yield `I2 ${stem} was visible on ${ids.size} channels`
 
   for (const one of shown) yield* timely(it, one)
+  yield* superseded(shown, seen)
+  yield* unknown(it)
   yield* capped(shown, seen)
   yield* given(world)
 }
@@ -194,6 +196,33 @@ function isQuietFor({ profile }: CustomerState, rules: CompanySettings, channel:
   const own = profile.timeZone !== null && isTimeZone(profile.timeZone) ? profile.timeZone : null
   if (own === null && channel === "email") return false
   return isQuiet(at, rules.quietHours, own ?? rules.timeZone)
+}
+
+/** Of steps that are due together only the latest is sent. */
+function* superseded(shown: readonly Shown[], seen: Seen): Generator<string> {
+  const sent = seen.nudges.filter(
+    ({ company_id, id, step, channel, status }) =>
+      step !== null &&
+      channel !== "slack" &&
+      status === "sent" &&
+      shown.some(({ companyId, nudgeId }) => companyId === company_id && nudgeId === id),
+  )
+  for (const earlier of sent) {
+    const later = sent.find(
+      (one) =>
+        one.company_id === earlier.company_id &&
+        one.case_id === earlier.case_id &&
+        (one.step ?? 0) > (earlier.step ?? 0) &&
+        Date.parse(one.due_at) + CLOCKS_MS < Date.parse(earlier.sent_at ?? one.due_at),
+    )
+    if (later) yield `I3 ${earlier.id} was sent when ${later.id} was due already`
+  }
+}
+
+/** Where nothing went wrong everybody knows what was sent. */
+function* unknown({ world, seen }: Case): Generator<string> {
+  if (world.chaos.faults.length > 0 || world.runtime.crashes > 0 || world.chaos.hasOutages) return
+  for (const { id, status, reason } of seen.nudges) if (status === "unknown") yield `I10 ${id} is unknown (${reason})`
 }
 
 /** The default caps; a nudge of a person's own hand counts like any other. */

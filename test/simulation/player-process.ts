@@ -1,6 +1,10 @@
 /** A player: does the jobs of the pool one after the other, until the pool lets go of it. */
 import { bundle } from "./bundle.ts"
+import { crashEverywhere, FLOWS } from "./crash-points.ts"
 import { Database } from "./database.ts"
+import { MUTANTS } from "./mutant-list.ts"
+import { hunt, RealWorker } from "./mutants.ts"
+import { allOrders, ORDERED } from "./orders.ts"
 import { makePlayer } from "./player.ts"
 import type { Job } from "./pool.ts"
 import { play } from "./run.ts"
@@ -8,8 +12,10 @@ import { count, emptyTally, shrink } from "./schedules.ts"
 
 const [, , url = ""] = process.argv
 const database = await Database.connect(url)
-const player = makePlayer(await bundle())
+const built = await bundle()
+const player = makePlayer(built)
 const parts = { database, player }
+const real = new RealWorker(parts, built.libraries)
 
 /** A promise of the Worker that nobody looks after is a fault of whatever is being played. */
 const unhandled: string[] = []
@@ -32,13 +38,31 @@ async function perform(job: Job): Promise<unknown> {
       const smallest = run.violations.length === 0 ? run : await shrink(run, parts)
       return { run, smallest }
     }
-    default:
-      throw new Error(`no such job: ${job.kind}`)
+    case "orders":
+      return allOrders(itemOf(ORDERED, job.story), job.timing, parts)
+    case "crashes": {
+      const report = await crashEverywhere(itemOf(FLOWS, job.flow), parts)
+      return { ...report, faults: [...report.faults, ...unhandledSoFar()] }
+    }
+    case "mutant": {
+      const kill = await hunt(itemOf(MUTANTS, job.mutant), real)
+      // A broken Worker may well leave promises unhandled.
+      unhandledSoFar()
+      return kill
+    }
   }
 }
 
+function itemOf<T>(list: readonly T[], place: number): T {
+  const item = list[place]
+  if (item === undefined) throw new Error(`there is no item ${place}`)
+  return item
+}
+
+const unhandledSoFar = (): string[] => unhandled.splice(0).map((reason) => `I0 an unhandled rejection: ${reason}`)
+
 function withUnhandled<T extends { readonly violations: readonly string[] }>(run: T): T {
-  const words = unhandled.splice(0).map((reason) => `I0 an unhandled rejection: ${reason}`)
+  const words = unhandledSoFar()
   return words.length === 0 ? run : { ...run, violations: [...run.violations, ...words] }
 }
 

@@ -1,13 +1,14 @@
 /** Players in processes of their own, each with its own Worker and its own database. */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import type { Timing } from "./orders.ts"
 import { openStage } from "./stage.ts"
 
 /** Something to do for a player; what it answers depends on the kind. */
 export type Job =
   | { readonly kind: "schedules"; readonly from: number; readonly to: number }
   | { readonly kind: "seed"; readonly seed: number }
-  | { readonly kind: "orders"; readonly story: number }
+  | { readonly kind: "orders"; readonly story: number; readonly timing: Timing }
   | { readonly kind: "crashes"; readonly flow: number }
   | { readonly kind: "mutant"; readonly mutant: number }
 

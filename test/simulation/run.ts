@@ -1,7 +1,7 @@
 /** One schedule: what a seed makes of it, played to its end, healed, and judged. */
 import { createHash } from "node:crypto"
 import type { CompanySettings, PlaybookStep } from "../../shared/domain/settings.ts"
-import { calm, type EventKind, FAULT_KINDS, type Fault, type Outage, SeededChaos, type Weather } from "./chaos.ts"
+import { type EventKind, FAULT_KINDS, type Fault, frozen, type Outage, SeededChaos, type Weather } from "./chaos.ts"
 import type { Database } from "./database.ts"
 import { Heartbeat } from "./heartbeat.ts"
 import { judge } from "./judge.ts"
@@ -32,6 +32,8 @@ const STEPS_MAX = 60_000
 export interface RunParts {
   readonly database: Database
   readonly player: Player
+  /** Who plays the run without faults to compare with; the same unless given. */
+  readonly reference?: Player
   /** Changes of the schema for this run. */
   readonly patches?: readonly string[]
   /** Which of the drawn faults are let happen; all unless given. */
@@ -192,12 +194,13 @@ async function withoutFaults(
   deliveries: readonly Delivery[],
   settings: Plan["settings"],
   startMs: number,
-  { database, player, patches }: RunParts,
+  { database, player, reference, patches }: RunParts,
 ): Promise<string> {
-  await database.begin(patches)
+  await database.begin(reference ? [] : patches)
   await furnish(database, settings)
   const random = randomOf("without faults")
-  const world = new World({ startMs, random, chaos: calm(true), database, player, isolatesMax: 1 })
+  const chaos = frozen()
+  const world = new World({ startMs, random, chaos, database, player: reference ?? player, isolatesMax: 1 })
   for (const delivery of deliveries) {
     await tellNow(world, { ...delivery, attempts: 0, isAcknowledged: false, isGivenUp: false })
   }

@@ -202,6 +202,10 @@ export class Runtime implements SeamSources {
         if (course.crash === "after") this.crash(task.isolate, `after effect ${effect.number}`)
       }
       const { arrivesAfterMs, answersAfterMs } = course
+      if (arrivesAfterMs === null && answersAfterMs === 0) {
+        this.agenda.put(this.worldMs, "call", hear)
+        return
+      }
       if (arrivesAfterMs === 0 && answersAfterMs === 0) {
         // At once and in one step: what is no part of the outside, such as the clock.
         this.agenda.put(this.worldMs, "call", async () => {

@@ -23,7 +23,7 @@ export async function openStage(players: number): Promise<Stage> {
   }
   try {
     await prepareDatabase(postgres.adminUrl, "unused")
-    await asAdmin(postgres.adminUrl, [PREPARE])
+    await asAdmin(postgres.adminUrl, PREPARE)
     const names = Array.from({ length: players }, (_, place) => `player_${place}`)
     await asAdmin(
       postgres.url("postgres", "postgres"),
