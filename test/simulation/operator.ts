@@ -1,0 +1,73 @@
+/** The person to whom the product leaves what it cannot settle itself: asks the API, as the dashboard does. */
+import type { Seen } from "./sight.ts"
+import { APP_URL, COMPANIES } from "./targets.ts"
+import type { World } from "./world.ts"
+
+type Company = (typeof COMPANIES)[number]
+
+/** A key of each company. */
+export const API_KEYS: Readonly<Record<Company, string>> = {
+  sim_north: "cs_simulated_key_of_the_north_0123456789",
+  sim_south: "cs_simulated_key_of_the_south_0123456789",
+}
+
+export class Operator {
+  /** Dead events that had to be replayed. */
+  replayed = 0
+  readonly #world: World
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Replays every event that was left to a person. */
+  replayDead(): void {
+    for (const company of COMPANIES) void this.#replayDeadOf(company)
+  }
+
+  async #replayDeadOf(company: Company): Promise<void> {
+    const list = await this.#ask(company, "GET", "/api/events?status=dead&limit=200")
+    const events = (list?.data ?? []) as readonly { readonly id: string }[]
+    for (const { id } of events) {
+      this.replayed += 1
+      await this.#ask(company, "POST", `/api/events/${id}/replay`)
+    }
+  }
+
+  /** I10: every nudge of which nobody knows whether it was seen is shown to a person, and so is every case. */
+  async unlisted(seen: Seen): Promise<string[]> {
+    const faults: string[] = []
+    for (const nudge of seen.nudges.filter(({ status }) => status === "unknown")) {
+      const company = COMPANIES.find((id) => id === nudge.company_id) ?? COMPANIES[0]
+      const body = await this.#now(company, `/api/cases/${encodeURIComponent(nudge.case_id)}`)
+      const nudges = (body?.nudges ?? []) as readonly { readonly id: string; readonly status: string }[]
+      if (!nudges.some(({ id, status }) => id === nudge.id && status === "unknown")) {
+        faults.push(`I10 ${nudge.id} is unknown, and its case does not say so`)
+      }
+    }
+    return faults
+  }
+
+  async #now(company: Company, path: string): Promise<Record<string, unknown> | null> {
+    const { runtime } = this.#world
+    let answer: Record<string, unknown> | null | undefined
+    void this.#ask(company, "GET", path).then((body) => {
+      answer = body
+    })
+    while ((answer === undefined || runtime.live.size > 0) && (await runtime.step(Number.POSITIVE_INFINITY)));
+    return answer ?? null
+  }
+
+  async #ask(company: Company, method: string, path: string): Promise<Record<string, unknown> | null> {
+    const answer = await this.#world.send({
+      name: `operator ${method} ${path.split("?")[0]}`,
+      method,
+      url: `${APP_URL}${path}`,
+      headers: { authorization: `Bearer ${API_KEYS[company]}` },
+      body: null,
+      timeoutMs: 30_000,
+    })
+    if (answer === null || answer.status >= 300) return null
+    return JSON.parse(Buffer.from(answer.body).toString("utf8")) as Record<string, unknown>
+  }
+}
