@@ -13,8 +13,8 @@ import { drive, furnish, plant, type RunParts } from "./run.ts"
 import { type Delivery, sendEvent } from "./senders.ts"
 import { inWords, look } from "./sight.ts"
 import { customerOf, STORIES, tell } from "./stories.ts"
-import { APP_URL, COMPANIES, secret } from "./targets.ts"
 import { throwSwitch } from "./switches.ts"
+import { APP_URL, COMPANIES, secret } from "./targets.ts"
 import { World } from "./world.ts"
 
 const SECOND_MS = 1_000

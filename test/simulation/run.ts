@@ -13,9 +13,9 @@ import { NO_SKEW } from "./runtime.ts"
 import { type Delivery, sendEvent } from "./senders.ts"
 import { inWords, look } from "./sight.ts"
 import { customerOf, STORIES, type Story, tell, type Who } from "./stories.ts"
+import { throwSwitch, USUAL } from "./switches.ts"
 import { APP_URL, COMPANIES } from "./targets.ts"
 import { WHOP_ACCOUNT } from "./whop-events.ts"
-import { throwSwitch, USUAL } from "./switches.ts"
 import { World } from "./world.ts"
 
 const SECOND_MS = 1_000
