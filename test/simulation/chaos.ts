@@ -74,6 +74,12 @@ export interface CrashPoint {
   readonly when: "before" | "after" | "lost"
 }
 
+interface Special {
+  readonly isMeant: (effect: Effect) => boolean
+  readonly course: Partial<Course>
+  readonly times: number
+}
+
 /** Calm but for crashes. Each point is counted anew after the one before it, so that a pair strikes the retry. */
 export class Crashes implements Chaos {
   readonly faults: Fault[] = []
@@ -84,6 +90,7 @@ export class Crashes implements Chaos {
   counted = 0
   readonly #points: CrashPoint[]
   #isCounting = false
+  #special: Special | null = null
 
   constructor(points: readonly CrashPoint[]) {
     this.#points = [...points]
@@ -98,6 +105,12 @@ export class Crashes implements Chaos {
     this.#isCounting = false
   }
 
+  /** The next effects of that kind, so many times, go like this. */
+  next(isMeant: (effect: Effect) => boolean, course: Partial<Course>, times = 1): void {
+    this.#special = { isMeant, course, times }
+    this.hasOutages = true
+  }
+
   /** Whether every point was reached. */
   get isDone(): boolean {
     return this.#points.length === 0
@@ -107,6 +120,10 @@ export class Crashes implements Chaos {
     if (this.away.has(target)) {
       this.hasOutages = true
       return { ...CALM, arrivesAfterMs: null, answer: () => "lost" }
+    }
+    if (this.#special !== null && this.#special.times > 0 && this.#special.isMeant(effect)) {
+      this.#special = { ...this.#special, times: this.#special.times - 1 }
+      return { ...CALM, ...this.#special.course }
     }
     // Not all alike, so that of two tasks that run at once the first to read is not always the first to write.
     const up = 1 + ((effect.number * 7) % 13)
@@ -323,7 +340,11 @@ function faultyStatus(amount: number, coin: boolean, target: FaultTarget, usual:
   }
 }
 
-const plain = (status: number, body: string): Answer => ({ status, headers: { "content-type": "text/plain" }, body })
+export const plain = (status: number, body: string): Answer => ({
+  status,
+  headers: { "content-type": "text/plain" },
+  body,
+})
 
 const HTML: Answer = {
   status: 200,

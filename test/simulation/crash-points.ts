@@ -4,12 +4,13 @@
  * strikes whoever takes up the work. Every run must end as the one without crashes did.
  */
 import type { CompanySettings, PlaybookStep } from "../../shared/domain/settings.ts"
-import { Crashes, type CrashPoint } from "./chaos.ts"
+import { Crashes, type CrashPoint, plain } from "./chaos.ts"
 import { Heartbeat } from "./heartbeat.ts"
 import { judge } from "./judge.ts"
 import { API_KEYS } from "./operator.ts"
 import { randomOf } from "./random.ts"
 import { drive, furnish, plant, type RunParts } from "./run.ts"
+import type { Effect } from "./runtime.ts"
 import { type Delivery, sendEvent } from "./senders.ts"
 import { inWords, look } from "./sight.ts"
 import { customerOf, STORIES, tell } from "./stories.ts"
@@ -287,9 +288,11 @@ export const FLOWS: readonly Flow[] = [
       const body = JSON.stringify({ companyId: COMPANIES[0], nudgeIds: [nudge?.id], owner: null })
       const headers = { authorization: `Bearer ${secret("admin-api-key")}`, "content-type": "application/json" }
       await strike(async () => {
-        ask("POST", "/jobs/nudges", body, headers)
-        ask("POST", "/jobs/nudges", body, headers)
-        await pass(10 * SECOND_MS)
+        // At once, and again while the first is on its way.
+        for (const afterMs of [0, 25, 10, 10, 10 * SECOND_MS]) {
+          ask("POST", "/jobs/nudges", body, headers)
+          await pass(afterMs)
+        }
       })
     },
   },
@@ -368,11 +371,42 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
+    name: "a discount of which Stripe's answers are lost",
+    isPlayed: ({ stripe, mailbox }) =>
+      mailbox.messages.length === 1 && discountsOf(stripe.objects.get("subscriptions", "sub_n0x")) === 1,
+    story: PAID,
+    settings: steps({ kind: "discount", percentOff: 20, months: 2 }),
+    async play({ chaos, next, pass }) {
+      // Its own package tries a second time under the same key; both are lost.
+      const isUpdate = ({ method, url }: Effect) => method === "POST" && url.pathname.startsWith("/v1/subscriptions/")
+      chaos.next(isUpdate, { answer: () => "lost" }, 2)
+      next()
+      await pass(2 * HOUR_MS)
+    },
+  },
+  {
+    name: "a channel's gateway errs",
+    isPlayed: one,
+    story: PAID,
+    async play({ chaos, next, pass }) {
+      chaos.next(({ url }) => url.pathname === "/v3/mail/send", { answer: () => plain(502, "bad gateway") })
+      next()
+      await pass(2 * HOUR_MS)
+    },
+  },
+  {
     name: "payments and failures of one customer at once",
     isPlayed: (_, words) => words.includes('"kind":"cancellation"'),
     story: "six: told by charge and invoice, paid, disputed, announced",
-    async play({ next, pass }) {
-      for (let told = 0; told < 6; told++) next()
+    async play({ chaos, next, pass }) {
+      for (let told = 0; told < 6; told++) {
+        // Of the last two, who read first writes last; nothing comes after that could mend it.
+        if (told === 4) {
+          chaos.next(({ body }) => body.includes("assert_version"), { arrivesAfterMs: 500, answersAfterMs: 501 })
+        }
+        next()
+        await pass(30)
+      }
       await pass(10 * MINUTE_MS)
     },
   },

@@ -13,7 +13,7 @@ import type { World } from "./world.ts"
 const MINUTE_MS = 60_000
 /** The sweeper leaves a due nudge to QStash for so long. */
 const OVERDUE_MS = 2 * MINUTE_MS
-/** A provider is asked about an object when nobody has named its customer for so long. */
+/** A provider is asked about an object when nobody has named its customer for so long, and again after twice the time. */
 const ASK_AFTER_MS = 10 * MINUTE_MS
 /** While nothing changes, slots are played at growing distances. */
 const DISTANCE_MS_MAX = 60 * MINUTE_MS
@@ -35,7 +35,7 @@ const WORK = `SELECT
   (SELECT min(next_attempt_at) FROM webhook_events WHERE status IN ('received', 'failed')) AS event,
   (SELECT count(*)::integer FROM webhook_events WHERE status = 'held') AS held,
   (SELECT min(greatest(due_at, lease_until)) FROM nudges WHERE status IN ('planned', 'sending')) AS nudge,
-  (SELECT min(created_at) FROM object_links WHERE NOT is_customer AND asked_at IS NULL) AS object`
+  (SELECT min(coalesce(asked_at + (asked_at - created_at), created_at)) FROM object_links WHERE NOT is_customer) AS object`
 
 export class Heartbeat {
   readonly #world: World

@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     guard: "ties are ranked, not taken as they come",
     code: [at("shared/domain/facts.ts", "if (a.rank !== b.rank) return a.rank - b.rank", "")],
-    first: orders("six: told by charge and invoice, paid, disputed, announced"),
+    first: orders("ends while a bill is open"),
   },
   {
     guard: "facts that waited join their customer's ledger",
@@ -291,7 +291,7 @@ export const MUTANTS: readonly Mutant[] = [
         "{ idempotencyKey: `${key}:${crypto.randomUUID()}` }",
       ),
     ],
-    first: crashes("a nudge with a discount"),
+    first: crashes("a discount of which Stripe's answers are lost"),
   },
   {
     guard: "free days whose answer was lost are not given again",
@@ -324,7 +324,7 @@ export const MUTANTS: readonly Mutant[] = [
         "const RETRY_STATUSES = new Set([408, 429, 500, 502, 503, 504])",
       ),
     ],
-    first: schedules,
+    first: crashes("a channel's gateway errs"),
   },
   {
     guard: "switches are read at the moment of sending",
