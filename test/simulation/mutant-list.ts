@@ -73,7 +73,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "facts that waited join their customer's ledger",
-    functions: [at(FUNCTIONS, "has_joined := is_customer;", "has_joined := false;")],
+    functions: [at("db/migrations/0010_tie_roots.sql", "has_joined := is_customer;", "has_joined := false;")],
     first: orders("a chargeback on a charge that nobody ties to its invoice"),
   },
   {
@@ -92,8 +92,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/webhooks/route.ts",
-        "const isDuplicate = await store(services, read, verified.value)",
-        "const isDuplicate = false; services.waitUntil(store(services, read, verified.value).catch(() => undefined))",
+        "const isDuplicate = await store(services, read, verified.value, (companyId) => admitDelivery(c, companyId))",
+        "const isDuplicate = false; services.waitUntil(store(services, read, verified.value, (id) => admitDelivery(c, id)).catch(() => undefined))",
       ),
     ],
     first: crashes("a webhook opens a case"),
@@ -127,27 +127,33 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "what was parked in Redis is drained",
-    code: [at(SWEEP, `await part("parked", () => drainParked(services))`, "")],
+    code: [at(SWEEP, `await part("parked", () => drainParked(services, mayGoOn))`, "")],
     first: crashes("a delivery parked in Redis comes back"),
   },
   {
     guard: "what QStash gave up is brought back",
-    code: [at(SWEEP, `await part("redriven", () => redriveDead(services))`, "")],
+    code: [at(SWEEP, `await part("redriven", () => redriveDead(services, mayGoOn))`, "")],
     first: crashes("a parked delivery that QStash gives up"),
   },
   {
     guard: "what was left behind is finished",
-    code: [at(SWEEP, `await part("events", () => finishEvents(services))`, "{}")],
+    code: [at(SWEEP, `await part("events", () => finishEvents(services, mayGoOn))`, "{}")],
     first: crashes("the sweeper finishes what was left behind"),
   },
   {
     guard: "what QStash did not bring is sent by the sweeper",
-    code: [at(SWEEP, `await part("nudges", () => sendOverdue(services))`, "")],
+    code: [
+      at(
+        SWEEP,
+        `sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), { progress, mayGoOn }),`,
+        "0,",
+      ),
+    ],
     first: crashes("a nudge that QStash never brings"),
   },
   {
     guard: "a provider is asked whose object it is",
-    code: [at(SWEEP, `await part("resolved", () => askForCustomers(services))`, "")],
+    code: [at(SWEEP, `await part("resolved", () => askForCustomers(services, mayGoOn))`, "")],
     first: crashes("a charge finds its customer through the provider's API"),
   },
   {
@@ -189,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a lease runs out",
     functions: [
       at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR", "AND (n.lease_until IS NULL OR"),
-      at(FUNCTIONS, "AND (d.lease_until IS NULL OR d.lease_until <= p_now)", "AND d.lease_until IS NULL"),
+      at("db/migrations/0003_flags.sql", "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
     ],
     first: crashes(NUDGE),
   },
@@ -217,8 +223,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         SEND,
-        "const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)",
-        `const decision = others && decideSend && settingsOf && { kind: "send" }`,
+        "const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)\n\n  switch",
+        `const decision = others && decideSend && settingsOf && { kind: "send" }\n\n  switch`,
       ),
     ],
     first: crashes("an outage of a channel ends at night"),
@@ -329,10 +335,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     guard: "switches are read at the moment of sending",
     code: [
-      at(SEND, `if (!(await isSwitchedOn(services))) return "switched_off"`, ""),
       at(
         SEND,
-        `if (!(await isSwitchedOn(services))) return { kind: "retry", reason: "switched_off", retryAfterMs: null }`,
+        "if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) {",
+        "if (!NOTIFYING) {",
+      ),
+      at(
+        SEND,
+        "if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF",
         "",
       ),
     ],
