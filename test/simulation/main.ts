@@ -1,107 +1,100 @@
 /**
- * `npm run simulate`: schedules by seed, and with flags the crash points, the orders and the mutants.
+ * `npm run simulate`: schedules by seed and, with flags, the crash points, the orders and the mutants.
  *
- *   --runs N      so many schedules (2 000), from --from (1) on
- *   --seed N      one schedule, with its trace; when it fails, the smallest version of it that still fails
+ *   --runs N      so many schedules (2 000 unless something else is asked for), from --from (1) on
+ *   --seed N      one schedule with its trace; when it fails, the smallest version of it that still fails
+ *   --crashes     every flow at every crash point
+ *   --orders      every order of every story
+ *   --mutants     every guard switched off, and what noticed it
  *   --workers N   so many processes (as many as there are processors)
- *   --json        the summary as JSON on standard output
+ *   --json        the results as JSON on standard output
+ *
+ * Progress goes to standard error. The exit code is 1 when an invariant does not hold or a mutant survives.
  */
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
+import { playCrashes, playMutants, playOrders, playSchedules } from "./campaigns.ts"
 import { openPool, type Pool } from "./pool.ts"
 import { Progress } from "./progress.ts"
+import { crashTable, mutantTable, orderTable, runText, scheduleTable } from "./report.ts"
 import type { Run } from "./run.ts"
-import { emptyTally, merge, type Tally } from "./schedules.ts"
 
-/** Schedules of one job: short enough that progress is seen, long enough that handing it over costs nothing. */
-const SCHEDULES_PER_JOB = 10
-/** More failing seeds than this are not told one by one. */
-const TOLD_MAX = 10
+const RUNS_BY_DEFAULT = "2000"
 
 const { values } = parseArgs({
   options: {
     runs: { type: "string" },
     from: { type: "string", default: "1" },
     seed: { type: "string" },
+    crashes: { type: "boolean", default: false },
+    orders: { type: "boolean", default: false },
+    mutants: { type: "boolean", default: false },
     workers: { type: "string", default: String(availableParallelism()) },
     json: { type: "boolean", default: false },
   },
 })
 
+const isOther = values.crashes || values.orders || values.mutants || values.seed !== undefined
 const pool = await openPool(values.seed === undefined ? wholeNumber("workers", values.workers) : 1)
+const results: Record<string, unknown> = {}
+let isGood = true
 try {
-  const isGood =
-    values.seed === undefined
-      ? await manySchedules(pool, wholeNumber("runs", values.runs ?? "2000"), wholeNumber("from", values.from))
-      : await oneSeed(pool, wholeNumber("seed", values.seed))
-  process.exitCode = isGood ? 0 : 1
+  if (values.seed !== undefined) await oneSeed(pool, wholeNumber("seed", values.seed))
+  if (values.runs !== undefined || !isOther) {
+    const runs = wholeNumber("runs", values.runs ?? RUNS_BY_DEFAULT)
+    const tally = await playSchedules(pool, runs, wholeNumber("from", values.from), progress("schedules"))
+    tell("schedules", tally, scheduleTable(tally), tally.failed.length === 0)
+  }
+  if (values.crashes) {
+    const reports = await playCrashes(pool, progress("flows"))
+    tell(
+      "crashes",
+      reports,
+      crashTable(reports),
+      reports.every(({ faults }) => faults.length === 0),
+    )
+  }
+  if (values.orders) {
+    const reports = await playOrders(pool, progress("stories"))
+    tell(
+      "orders",
+      reports,
+      orderTable(reports),
+      reports.every(({ faults }) => faults.length === 0),
+    )
+  }
+  if (values.mutants) {
+    const kills = await playMutants(pool, progress("mutants"))
+    tell(
+      "mutants",
+      kills,
+      mutantTable(kills),
+      kills.every(({ by }) => by !== null),
+    )
+  }
 } finally {
   await pool.close()
 }
+if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`)
+process.exitCode = isGood ? 0 : 1
 
-async function manySchedules(pool: Pool, runs: number, from: number): Promise<boolean> {
-  const tally = emptyTally()
-  const progress = new Progress("schedules", runs)
-  const last = from + runs - 1
-  const jobs: Promise<void>[] = []
-  for (let start = from; start <= last; start += SCHEDULES_PER_JOB) {
-    const job = { kind: "schedules", from: start, to: Math.min(last, start + SCHEDULES_PER_JOB - 1) } as const
-    jobs.push(
-      pool.do<Tally>(job).then((part) => {
-        merge(tally, part)
-        progress.show(tally.runs, `${tally.failed.length} failed, ${tally.figures.effects ?? 0} effects`)
-      }),
-    )
-  }
-  await Promise.all(jobs)
-  progress.end()
-  tellTally(tally)
-  return tally.failed.length === 0
+async function oneSeed(players: Pool, seed: number): Promise<void> {
+  const found = await players.do<{ readonly run: Run; readonly smallest: Run }>({ kind: "seed", seed })
+  tell("seed", found, runText(found.run, found.smallest), found.run.violations.length === 0)
 }
 
-function tellTally(tally: Tally): void {
-  if (values.json) {
-    process.stdout.write(`${JSON.stringify(tally)}\n`)
-    return
-  }
-  const { simulatedMs = 0, ...figures } = tally.figures
-  const rows: [string, number | string][] = [
-    ["schedules", tally.runs],
-    ...Object.entries(figures),
-    ["simulated years", (simulatedMs / (365 * 86_400_000)).toFixed(1)],
-    ...Object.entries(tally.kinds).sort(([a], [b]) => (a < b ? -1 : 1)),
-  ]
-  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(24)} ${value}\n`)
-  for (const { seed, violations } of tally.failed.slice(0, TOLD_MAX)) {
-    process.stdout.write(
-      `\nseed ${seed} (npm run simulate -- --seed ${seed})\n${violations.map((line) => `  ${line}\n`).join("")}`,
-    )
-  }
+function tell(name: string, result: unknown, text: string, holds: boolean): void {
+  results[name] = result
+  isGood &&= holds
+  if (!values.json) process.stdout.write(`${text}\n`)
 }
 
-async function oneSeed(pool: Pool, seed: number): Promise<boolean> {
-  const { run, smallest } = await pool.do<{ readonly run: Run; readonly smallest: Run }>({ kind: "seed", seed })
-  if (values.json) {
-    process.stdout.write(`${JSON.stringify({ run, smallest })}\n`)
-    return run.violations.length === 0
-  }
-  process.stdout.write(
-    `${smallest.trace.join("\n")}\n\nseed ${seed}, hash ${run.hash}, ${JSON.stringify(run.figures)}\n`,
-  )
-  if (run.violations.length === 0) {
-    process.stdout.write("every invariant holds\n")
-    return true
-  }
-  process.stdout.write(
-    `broken with all ${run.faults.length} faults:\n${run.violations.map((line) => `  ${line}\n`).join("")}`,
-  )
-  process.stdout.write(`broken with these ${smallest.faults.length}:\n`)
-  for (const { kind, where } of smallest.faults) process.stdout.write(`  ${kind} at ${where}\n`)
-  for (const line of smallest.violations) process.stdout.write(`  ${line}\n`)
-  return false
+function progress(what: string) {
+  const line = new Progress(what)
+  return line.show.bind(line)
 }
 
 function wholeNumber(name: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new Error(`--${name} expects a whole number`)
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error(`--${name} expects a whole number from 1 on`)
   return Number(text)
 }
