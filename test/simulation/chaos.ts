@@ -46,11 +46,16 @@ export interface Chaos {
   readonly faults: readonly Fault[]
   /** Whether anything was ever away as a whole. */
   readonly hasOutages: boolean
+  /** How long work may go on after the answer. */
+  readonly cutOffAfterMs: number
   course(effect: Effect, target: FaultTarget): Course
   inbound(name: string): Inbound
   /** How far the clock of a new isolate is off. */
   skew(): Skew
 }
+
+/** What the platform grants (developers.cloudflare.com/workers/runtime-apis/context). */
+const WAIT_UNTIL_MS = 30_000
 
 const CALM: Course = { arrivesAfterMs: 1, answersAfterMs: 2, answer: null, crash: null }
 const AT_ONCE: Course = { ...CALM, arrivesAfterMs: 0, answersAfterMs: 0 }
@@ -60,6 +65,7 @@ const ARRIVES: Inbound = { arrivesAfterMs: 1, copiesAfterMs: [], isReplyLost: fa
 export const frozen = (away: ReadonlySet<FaultTarget> = new Set()): Chaos => ({
   faults: [],
   hasOutages: away.size > 0,
+  cutOffAfterMs: WAIT_UNTIL_MS,
   course: (_, target) => (away.has(target) ? { ...AT_ONCE, arrivesAfterMs: null, answer: () => "lost" } : AT_ONCE),
   inbound: () => ({ ...ARRIVES, arrivesAfterMs: 0 }),
   skew: () => NO_SKEW,
@@ -86,6 +92,7 @@ export class Crashes implements Chaos {
   /** What does not answer at all, as long as it is in here. */
   readonly away = new Set<FaultTarget>()
   hasOutages = false
+  readonly cutOffAfterMs = WAIT_UNTIL_MS
   /** Effects since counting began, or since the last crash. */
   counted = 0
   readonly #points: CrashPoint[]
@@ -169,6 +176,8 @@ export interface Weather {
   readonly storms: readonly Storm[]
   readonly inboundRate: number
   readonly skewRate: number
+  /** The platform's own bound, or less where it takes isolates away early. */
+  readonly cutOffAfterMs: number
   readonly kinds: ReadonlyMap<FaultKind, number>
   readonly outages: readonly Outage[]
 }
@@ -199,6 +208,10 @@ export class SeededChaos implements Chaos {
     this.hasOutages = weather.outages.length > 0
     this.#nowMs = nowMs
     this.#isLet = isLet
+  }
+
+  get cutOffAfterMs(): number {
+    return this.#isHealed ? WAIT_UNTIL_MS : this.#weather.cutOffAfterMs
   }
 
   heal(): void {

@@ -5,26 +5,21 @@ const EVERY_MS = process.stderr.isTTY ? 500 : 15_000
 
 export class Progress {
   readonly #what: string
-  readonly #total: number
   readonly #startedAt = performance.now()
   #shownAt = performance.now()
 
-  constructor(what: string, total: number) {
+  constructor(what: string) {
     this.#what = what
-    this.#total = total
   }
 
   /** Says how far it is, if it has not just been said. */
-  show(done: number, more: string): void {
+  show(done: number, total: number, more: string): void {
     const now = performance.now()
-    if (now - this.#shownAt < EVERY_MS && done < this.#total) return
+    const isLast = done >= total
+    if (now - this.#shownAt < EVERY_MS && !isLast) return
     this.#shownAt = now
     const perSecond = (done / ((now - this.#startedAt) / 1_000)).toFixed(1)
-    const line = `${this.#what} ${done}/${this.#total}, ${perSecond}/s, ${more}`
-    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`)
-  }
-
-  end(): void {
-    if (process.stderr.isTTY) process.stderr.write("\n")
+    const line = `${this.#what} ${done}/${total}, ${perSecond}/s, ${more}`
+    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}${isLast ? "\n" : ""}` : `${line}\n`)
   }
 }

@@ -1,86 +1,81 @@
-/** What was played, as a person reads it. */
+/** Results as people read them. */
 import type { FlowReport } from "./crash-points.ts"
 import type { Kill } from "./mutants.ts"
 import type { OrdersReport } from "./orders.ts"
 import type { Run } from "./run.ts"
 import type { Tally } from "./schedules.ts"
 
-/** More failing seeds than this are not told one by one. */
+/** More failures than this are not told one by one. */
 const TOLD_MAX = 10
+
 const YEAR_MS = 365 * 86_400_000
 
-const lines = (texts: readonly string[]): string => texts.map((text) => `${text}\n`).join("")
-const indented = (texts: readonly string[]): string => lines(texts.map((text) => `  ${text}`))
-
-/** Columns as wide as their widest cell; numbers stand to the right. */
-function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const cells = [head, ...rows.map((row) => row.map(String))]
-  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
-  const isNumber = head.map((_, column) => rows.every((row) => typeof row[column] === "number"))
-  return lines(
-    cells.map((row) =>
-      row
-        .map((cell, column) =>
-          isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-        )
-        .join("  ")
-        .trimEnd(),
-    ),
-  )
-}
-
-/** The schedules together, and each that failed. */
-export function tallyInWords({ runs, figures, kinds, failed }: Tally): string {
-  const { simulatedMs = 0, ...others } = figures
+/** The figures of many schedules, the faults by kind, and the first seeds that failed. */
+export function scheduleTable({ runs, figures, kinds, failed }: Tally): string {
+  const { simulatedMs = 0, ...rest } = figures
   const rows: [string, number | string][] = [
     ["schedules", runs],
-    ...Object.entries(others),
+    ...Object.entries(rest),
     ["simulated years", (simulatedMs / YEAR_MS).toFixed(1)],
     ...Object.entries(kinds).sort(([a], [b]) => (a < b ? -1 : 1)),
   ]
   const failures = failed
+    .toSorted((a, b) => a.seed - b.seed)
     .slice(0, TOLD_MAX)
-    .map(({ seed, violations }) => `\nseed ${seed} (npm run simulate -- --seed ${seed})\n${indented(violations)}`)
-  return lines(rows.map(([name, value]) => `${name.padEnd(24)} ${value}`)) + failures.join("")
+    .map(({ seed, violations }) => `\nseed ${seed}: npm run simulate -- --seed ${seed}\n${indented(violations)}`)
+  return [...rows.map(([name, value]) => `${name.padEnd(24)} ${value}`), ...failures].join("\n")
 }
 
-/** One schedule: its trace, and what broke it. */
-export function scheduleInWords(run: Run, smallest: Run): string {
-  const course = `${lines(smallest.trace)}\nseed ${run.seed}, hash ${run.hash}, ${JSON.stringify(run.figures)}\n`
-  if (run.violations.length === 0) return `${course}every invariant holds\n`
-  const all = `broken with all ${run.faults.length} faults:\n${indented(run.violations)}`
-  const few = `broken with these ${smallest.faults.length}:\n${indented(smallest.faults.map(({ kind, where }) => `${kind} at ${where}`))}`
-  return `${course}${all}${few}${indented(smallest.violations)}`
+/** A schedule step by step; when it failed, its smallest version and the faults that are left in it. */
+export function runText(run: Run, smallest: Run): string {
+  const figures = `seed ${run.seed}, hash ${run.hash}, ${JSON.stringify(run.figures)}`
+  if (run.violations.length === 0) return [...run.trace, "", figures, "every invariant holds"].join("\n")
+  return [
+    ...smallest.trace,
+    "",
+    figures,
+    `broken by ${run.faults.length} faults:`,
+    indented(run.violations),
+    `and still by these ${smallest.faults.length}, as told above:`,
+    indented(smallest.faults.map(({ kind, where }) => `${kind} at ${where}`)),
+    indented(smallest.violations),
+  ].join("\n")
 }
 
-/** The flows with their crash points. */
-export function crashesInWords(reports: readonly FlowReport[]): string {
-  const rows = reports.map(({ name, effects, single, double }) => [name, effects, single, double])
-  const sum = (of: (report: FlowReport) => number): number => reports.reduce((total, report) => total + of(report), 0)
-  const all = ["all", sum(({ effects }) => effects), sum(({ single }) => single), sum(({ double }) => double)]
-  return (
-    table(["flow", "effects", "single", "double"], [...rows, all]) + indented(reports.flatMap(({ faults }) => faults))
-  )
-}
+/** How each flow took its crashes. */
+export const crashTable = (reports: readonly FlowReport[]): string =>
+  [
+    row("flow", "effects", "single", "double", "faults"),
+    ...reports.map(({ name, effects, single, double, faults }) => row(name, effects, single, double, faults.length)),
+    row("in all", "", sum(reports, "single"), sum(reports, "double"), reports.flatMap(({ faults }) => faults).length),
+    ...reports.flatMap(({ faults }) => faults.slice(0, TOLD_MAX)),
+  ].join("\n")
 
-/** The stories with their orders. */
-export function ordersInWords(reports: readonly OrdersReport[]): string {
-  const rows = reports.map(({ name, timing, events, orders, states, deliveries }) => [
-    ...[name, timing],
-    ...[events, orders, states, deliveries],
-  ])
-  const faults = reports.flatMap(({ name, timing, faults: own }) => own.map((fault) => `${name}, ${timing}: ${fault}`))
-  return table(["story", "times", "events", "orders", "states", "deliveries"], rows) + indented(faults)
-}
+/** How many orders of each story end alike. */
+export const orderTable = (reports: readonly OrdersReport[]): string =>
+  [
+    row("story", "events", "orders", "states", "faults"),
+    ...reports.map(({ name, timing, events, orders, states, faults }) =>
+      row(`${name} (${timing})`, events, orders, states, faults.length),
+    ),
+    row("in all", "", sum(reports, "orders"), sum(reports, "states"), reports.flatMap(({ faults }) => faults).length),
+    ...reports.flatMap(({ faults }) => faults.slice(0, TOLD_MAX)),
+  ].join("\n")
 
-/** The guards, and what notices that one is missing. */
-export function killsInWords(kills: readonly Kill[]): string {
-  const rows = kills.map(({ guard, where, by, played }) => [
-    guard,
-    where.slice(0, 48),
-    by ?? "NOTHING NOTICED IT",
-    played,
-  ])
-  const killed = kills.filter(({ by }) => by !== null).length
-  return `${table(["guard switched off", "where", "noticed by", "played"], rows)}${killed} of ${kills.length} noticed\n`
-}
+/** Each guard, where it was switched off, and what noticed. */
+export const mutantTable = (kills: readonly Kill[]): string =>
+  [
+    ...kills.map(
+      ({ guard, where, by, fault, played }) =>
+        `${by === null ? "SURVIVES" : "killed"}  ${guard}\n  in ${where}\n  ${by === null ? "by nothing" : `by ${by}, run ${played}`}: ${fault ?? ""}`,
+    ),
+    `${kills.filter(({ by }) => by !== null).length} of ${kills.length} killed`,
+  ].join("\n")
+
+const indented = (lines: readonly string[]): string => lines.map((line) => `  ${line}`).join("\n")
+
+const row = (name: string, ...cells: readonly (string | number)[]): string =>
+  `${name.padEnd(64)}${cells.map((cell) => String(cell).padStart(9)).join("")}`
+
+const sum = <K extends string>(reports: readonly Readonly<Record<K, number>>[], key: K): number =>
+  reports.reduce((total, report) => total + report[key], 0)

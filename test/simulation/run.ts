@@ -455,6 +455,7 @@ function weatherOf(random: Random, startMs: number, deliveries: readonly { reado
     storms,
     inboundRate: random.pick([0, 0.1, 0.3, 0.5]),
     skewRate: random.pick([0, 0.2]),
+    cutOffAfterMs: random.pick([30_000, 30_000, 2_000, 20]),
     kinds: new Map(FAULT_KINDS.map((kind) => [kind, random.pick([0, 1, 1, 3])])),
     outages,
   }

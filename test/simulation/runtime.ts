@@ -70,14 +70,13 @@ export interface Surroundings {
   readonly random: Random
   readonly makeIsolate: () => WorkerModule
   readonly env: () => object
+  /** When work that goes on after the answer is cut off. */
+  cutOffAfterMs(): number
   courseOf(effect: Effect): Course
   perform(effect: Effect): Promise<Answer>
   trace(line: string): void
   log(line: string): void
 }
-
-/** Work after the answer is cut off after this long (developers.cloudflare.com/workers/runtime-apis/context). */
-const WAIT_UNTIL_MS = 30_000
 
 export class Runtime implements SeamSources {
   readonly agenda = new Agenda()
@@ -289,7 +288,7 @@ export class Runtime implements SeamSources {
       }
       if (task.isDead) return
       task.isAnswered = true
-      this.agenda.put(this.worldMs + WAIT_UNTIL_MS, "eviction", () => {
+      this.agenda.put(this.worldMs + this.#surroundings.cutOffAfterMs(), "eviction", () => {
         if (!this.live.has(task)) return
         this.#surroundings.trace(`task ${task.id} is evicted`)
         this.kill(task)

@@ -87,6 +87,7 @@ export class World {
       random: random.fork("product"),
       makeIsolate: player.makeIsolate,
       env: () => ({ ...VARS }),
+      cutOffAfterMs: () => chaos.cutOffAfterMs,
       courseOf: (effect) => this.#courseOf(effect),
       perform: (effect) => this.#perform(effect),
       trace: (line) => this.note(line),
