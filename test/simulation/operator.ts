@@ -21,8 +21,11 @@ export class Operator {
   }
 
   /** Replays every event that was left to a person. */
-  replayDead(): void {
-    for (const company of COMPANIES) void this.#replayDeadOf(company)
+  async replayDead(): Promise<void> {
+    const { dead } = await this.#world.database.glance<{ dead: Company[] | null }>(
+      "SELECT array_agg(DISTINCT company_id) AS dead FROM webhook_events WHERE status = 'dead'",
+    )
+    for (const company of dead ?? []) void this.#replayDeadOf(company)
   }
 
   async #replayDeadOf(company: Company): Promise<void> {

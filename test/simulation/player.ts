@@ -1,9 +1,12 @@
 /** One process's Worker, ready to be started in as many isolates as a run needs, seeing the world of the run. */
 import { type Bundle, isolateFactory, type WorkerModule } from "./bundle.ts"
 import { makeSeams, type SeamSources } from "./seams.ts"
+import { VARS } from "./targets.ts"
 
 /** Runs follow one another in a process; the seams speak to the one that is being played. */
 export interface Player {
+  /** An isolate that lives on from run to run: for runs in which nothing goes wrong and no time passes. */
+  readonly steady: () => { readonly module: WorkerModule; readonly env: object }
   /** What makes isolates for a run; from now on the seams are those of the given world. */
   readonly makeIsolate: () => WorkerModule
   enter(sources: SeamSources): void
@@ -27,8 +30,14 @@ export function makePlayer(bundle: Bundle): Player {
     cryptoEnds: () => current().cryptoEnds(),
     log: (line) => current().log(line),
   })
+  const makeIsolate = isolateFactory(bundle, seams)
+  let steady: { readonly module: WorkerModule; readonly env: object } | null = null
   return {
-    makeIsolate: isolateFactory(bundle, seams),
+    makeIsolate,
+    steady() {
+      steady ??= { module: makeIsolate(), env: { ...VARS } }
+      return steady
+    },
     enter(next) {
       sources = next
     },

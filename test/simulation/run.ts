@@ -201,7 +201,8 @@ async function withoutFaults(
   await furnish(database, settings)
   const random = randomOf("without faults")
   const chaos = frozen()
-  const world = new World({ startMs, random, chaos, database, player: reference ?? player, isolatesMax: 1 })
+  const options = { startMs, random, chaos, database, player: reference ?? player }
+  const world = new World({ ...options, isolatesMax: 1, isSteady: true })
   for (const delivery of deliveries) {
     await tellNow(world, { ...delivery, attempts: 0, isAcknowledged: false, isGivenUp: false })
   }
@@ -304,7 +305,7 @@ function planOf(random: Random): Plan {
   const settings = settingsOf(random.fork("settings"))
   const deliveries: (Delivery & { atMs: number })[] = []
   const subscriptions: { id: string; customer: string }[] = []
-  const customers = random.pick([1, 1, 1, 2, 2, 3])
+  const customers = random.pick([1, 1, 1, 1, 2, 3])
   for (let place = 0; place < customers; place++) {
     const { told, subscription } = lifeOf(random.fork(`life ${place}`), place, startMs)
     deliveries.push(...told)

@@ -40,6 +40,8 @@ export interface WorldOptions {
   readonly chaos: Chaos
   readonly database: Database
   readonly player: Player
+  /** Plays in the player's steady isolate. */
+  readonly isSteady?: boolean
   /** At most so many isolates at once. */
   readonly isolatesMax?: number
 }
@@ -78,15 +80,15 @@ export class World {
   /** Arrivals in the order in which the world carried them out: what the history of the database is numbered by. */
   applied = 0
 
-  constructor({ startMs, random, chaos, database, player, isolatesMax = 2 }: WorldOptions) {
+  constructor({ startMs, random, chaos, database, player, isolatesMax = 2, isSteady = false }: WorldOptions) {
     this.database = database
     this.chaos = chaos
     this.#random = random
     this.#isolatesMax = isolatesMax
     this.runtime = new Runtime(startMs, {
       random: random.fork("product"),
-      makeIsolate: player.makeIsolate,
-      env: () => ({ ...VARS }),
+      makeIsolate: isSteady ? () => player.steady().module : player.makeIsolate,
+      env: isSteady ? () => player.steady().env : () => ({ ...VARS }),
       cutOffAfterMs: () => chaos.cutOffAfterMs,
       courseOf: (effect) => this.#courseOf(effect),
       perform: (effect) => this.#perform(effect),
