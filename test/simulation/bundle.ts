@@ -24,7 +24,7 @@ const OPTIONS = {
 } satisfies BuildOptions & { write: false }
 
 /** A provider of flags is registered once for the whole module, so each isolate needs a module of its own. */
-const OF_THE_ISOLATE = /^@(openfeature|upstash)\//
+const OF_THE_ISOLATE = /^@(openfeature\/|upstash\/ratelimit)/
 
 /** Modules of Node that workerd offers too. */
 const OF_THE_PLATFORM = /^(node:)?(events|async_hooks)$/
