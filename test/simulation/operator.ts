@@ -37,15 +37,16 @@ export class Operator {
     }
   }
 
-  /** I10: every nudge of which nobody knows whether it was seen is shown to a person, and so is every case. */
+  /** I10: every nudge of which nobody knows whether it was seen is shown to a person. */
   async unlisted(seen: Seen): Promise<string[]> {
     const faults: string[] = []
-    for (const nudge of seen.nudges.filter(({ status }) => status === "unknown")) {
-      const company = COMPANIES.find((id) => id === nudge.company_id) ?? COMPANIES[0]
-      const body = await this.#now(company, `/api/cases/${encodeURIComponent(nudge.case_id)}`)
-      const nudges = (body?.nudges ?? []) as readonly { readonly id: string; readonly status: string }[]
-      if (!nudges.some(({ id, status }) => id === nudge.id && status === "unknown")) {
-        faults.push(`I10 ${nudge.id} is unknown, and its case does not say so`)
+    for (const company of COMPANIES) {
+      const unknown = seen.nudges.filter((nudge) => nudge.status === "unknown" && nudge.company_id === company)
+      if (unknown.length === 0) continue
+      const body = await this.#now(company, "/api/nudges?status=unknown&limit=200")
+      const listed = (body?.data ?? []) as readonly { readonly id: string }[]
+      for (const { id } of unknown) {
+        if (!listed.some((nudge) => nudge.id === id)) faults.push(`I10 ${id} is unknown, and no list says so`)
       }
     }
     return faults
