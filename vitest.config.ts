@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config"
 
 /**
  * `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP; `accidents` have
- * worlds of their own, to kill.
+ * worlds of their own, to kill; `simulation` plays the Worker in a world of its own.
  */
 export default defineConfig({
   test: {
@@ -41,6 +41,16 @@ export default defineConfig({
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "simulation",
+          include: ["test/simulation/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 60_000,
+          // It keeps every processor busy by itself, so it comes after the others.
+          sequence: { groupOrder: 1 },
         },
       },
     ],

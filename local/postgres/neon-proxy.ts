@@ -104,9 +104,10 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
   }
 }
 
-/** One statement, values as Postgres writes them in text. */
-export async function run(client: ClientBase, { query, params }: Statement, arrayMode: boolean) {
+/** One statement, values as Postgres writes them in text. With a name it is prepared once in the session. */
+export async function run(client: ClientBase, { query, params }: Statement, arrayMode: boolean, name?: string) {
   const config: pg.QueryArrayConfig & { queryMode: "extended" } = {
+    ...(name !== undefined && { name }),
     text: query,
     values: params,
     rowMode: "array",

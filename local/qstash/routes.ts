@@ -275,11 +275,13 @@ function cancelMany(engine: Engine, query: URLSearchParams): Reply {
   return jsonReply({ cancelled: chosen.length })
 }
 
+const DEAD_PER_PAGE = 100
+
 /** The latest first; the cursor is the id of the last one of the page before. */
 function deadPage(engine: Engine, query: URLSearchParams) {
   const all = [...engine.state.dead.values()].filter((dead) => fits(dead, query)).toReversed()
   const start = all.findIndex(({ dlqId }) => dlqId === query.get("cursor")) + 1
-  const page = all.slice(start, start + Number(query.get("count") ?? 100))
+  const page = all.slice(start, start + Number(query.get("count") ?? DEAD_PER_PAGE))
   const last = page.at(-1)
   const hasMore = last !== undefined && last !== all.at(-1)
   return { messages: page.map(deadView), ...(hasMore && { cursor: last.dlqId }) }
@@ -287,7 +289,7 @@ function deadPage(engine: Engine, query: URLSearchParams) {
 
 function deadOnes(engine: Engine, query: URLSearchParams) {
   const ids = query.getAll("dlqIds")
-  const count = Number(query.get("count") ?? 100)
+  const count = Number(query.get("count") ?? DEAD_PER_PAGE)
   return [...engine.state.dead.values()]
     .filter((dead) => (ids.length > 0 ? ids.includes(dead.dlqId) : fits(dead, query)))
     .slice(0, count)

@@ -180,6 +180,7 @@ describe("a key of another company", () => {
       (await api<{ data: { id: string }[] }>(path, { key })).body.data.map(({ id }) => id)
     expect(await ids("/api/events")).toEqual([other.eventId])
     expect(await ids("/api/cases")).toEqual([other.caseId])
+    expect((await ids("/api/nudges")).every((id) => id.startsWith(other.caseId))).toBe(true)
     expect(await ids("/api/customers")).toEqual([`stripe_${other.customer}`])
     for (const path of [
       `/api/cases?invoiceId=${own.invoice}`,

@@ -110,7 +110,7 @@ const showCase = (row: CaseRow) => ({
 })
 
 /** A nudge as clients rely on it. */
-const showNudge = (nudge: {
+export const showNudge = (nudge: {
   readonly id: string
   readonly step: number | null
   readonly channel: ChannelName

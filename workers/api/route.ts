@@ -13,6 +13,7 @@ import { events } from "./events.ts"
 import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
 import { jobsApi } from "./jobs.ts"
+import { nudges } from "./nudges.ts"
 import { reconciliations } from "./reconciliations.ts"
 import { secrets } from "./secrets.ts"
 import { settings } from "./settings.ts"
@@ -32,6 +33,7 @@ export const api = new Hono<AppEnv>()
   .route("/backfills", backfills)
   .route("/cases", cases)
   .route("/customers", customers)
+  .route("/nudges", nudges)
   .route("/summary", summary)
   .route("/figures", figures)
   .route("/settings", settings)

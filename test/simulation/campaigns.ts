@@ -1,0 +1,94 @@
+/** What is played as a whole, by however many players: schedules, crash points, orders, mutants. */
+import { FLOWS, type FlowReport } from "./crash-points.ts"
+import { MUTANTS } from "./mutant-list.ts"
+import { checkPlaces, type Kill } from "./mutants.ts"
+import { ORDERED, type OrdersReport } from "./orders.ts"
+import type { Pool } from "./pool.ts"
+import { emptyTally, merge, type Tally } from "./schedules.ts"
+
+/** Hears how far a campaign is. */
+export type Listener = (done: number, total: number, more: string) => void
+
+const silent: Listener = () => undefined
+
+/** Schedules of one job: short enough that progress is seen, long enough that handing it over costs nothing. */
+const SCHEDULES_PER_JOB = 10
+/** Jobs that wait at a player's door; a campaign of a million need not hold a million promises. */
+const JOBS_AT_ONCE = 16
+
+/** Plays the schedules of so many seeds. */
+export async function playSchedules(pool: Pool, runs: number, from: number, tell = silent): Promise<Tally> {
+  const tally = emptyTally()
+  const last = from + runs - 1
+  let next = from
+  const worker = async (): Promise<void> => {
+    while (next <= last) {
+      const start = next
+      next += SCHEDULES_PER_JOB
+      const job = { kind: "schedules", from: start, to: Math.min(last, next - 1) } as const
+      merge(tally, await pool.do<Tally>(job))
+      tell(tally.runs, runs, summary(tally))
+    }
+  }
+  await Promise.all(Array.from({ length: JOBS_AT_ONCE }, worker))
+  return tally
+}
+
+const summary = ({ failed, figures, kinds }: Tally): string => {
+  const faults = Object.values(kinds).reduce((sum, count) => sum + count, 0)
+  return `${failed.length} failed, ${figures.effects ?? 0} effects, ${faults} faults of ${Object.keys(kinds).length} kinds`
+}
+
+/** Plays every flow at every crash point. */
+export const playCrashes = (pool: Pool, tell = silent): Promise<FlowReport[]> =>
+  each(
+    FLOWS.map((_, flow) => () => pool.do<FlowReport>({ kind: "crashes", flow })),
+    tell,
+    ({ name, single, double }) => `${name}: ${single} single, ${double} double`,
+  )
+
+/** Plays every order of every story. The longest stories first, so that no player is left alone with one. */
+export function playOrders(pool: Pool, tell = silent): Promise<OrdersReport[]> {
+  const jobs = ORDERED.flatMap(({ tellers }, story) =>
+    (["apart", "tied"] as const).map((timing) => ({
+      events: tellers.length,
+      job: { kind: "orders", story, timing } as const,
+    })),
+  )
+  jobs.sort((a, b) => b.events - a.events)
+  return each(
+    jobs.map(
+      ({ job }) =>
+        () =>
+          pool.do<OrdersReport>(job),
+    ),
+    tell,
+    ({ name, timing, orders }) => `${name}, ${timing}: ${orders} orders`,
+  )
+}
+
+/** Hunts every mutant. Throws first when a place of the list is not in the code any more. */
+export async function playMutants(pool: Pool, tell = silent): Promise<Kill[]> {
+  for (const mutant of MUTANTS) checkPlaces(mutant)
+  return each(
+    MUTANTS.map((_, mutant) => () => pool.do<Kill>({ kind: "mutant", mutant })),
+    tell,
+    ({ guard, by }) => `${guard}: ${by ?? "survives"}`,
+  )
+}
+
+async function each<T>(
+  jobs: readonly (() => Promise<T>)[],
+  tell: Listener,
+  words: (result: T) => string,
+): Promise<T[]> {
+  let done = 0
+  return Promise.all(
+    jobs.map(async (job) => {
+      const result = await job()
+      done += 1
+      tell(done, jobs.length, words(result))
+      return result
+    }),
+  )
+}

@@ -1,0 +1,371 @@
+/**
+ * What goes wrong. Every effect and every arrival is put to the chaos of the run, which answers with its course. Draws are
+ * made whether or not a fault is let happen, so that a run with some of its faults left out stays as alike as can be.
+ */
+import type { FaultTarget } from "../../local/faults.ts"
+import type { Random } from "./random.ts"
+import { type Answer, type Course, type Effect, NO_SKEW, type Skew } from "./runtime.ts"
+import { PATIENCE_MS } from "./targets.ts"
+
+/** The twelve kinds of fault at the boundary of an effect, and what else happens to a deployment. */
+export const FAULT_KINDS = [
+  "error_before",
+  "reply_lost",
+  "applied_after_timeout",
+  "slow",
+  "duplicate_inbound",
+  "reorder",
+  "drop_inbound",
+  "crash_before",
+  "crash_after",
+  "status",
+  "garbage",
+  "clock_jump",
+] as const
+export const EVENT_KINDS = ["outage", "cron_missed", "cron_double", "evicted", "restart", "switch_thrown"] as const
+export type FaultKind = (typeof FAULT_KINDS)[number]
+export type EventKind = (typeof EVENT_KINDS)[number]
+
+/** A fault that was let happen. */
+export interface Fault {
+  readonly index: number
+  readonly kind: FaultKind
+  readonly where: string
+}
+
+/** How a request to the Worker goes. */
+export interface Inbound {
+  /** Null: it never arrives. */
+  readonly arrivesAfterMs: number | null
+  /** Further copies, each so much later. */
+  readonly copiesAfterMs: readonly number[]
+  readonly isReplyLost: boolean
+}
+
+export interface Chaos {
+  readonly faults: readonly Fault[]
+  /** Whether anything was ever away as a whole. */
+  readonly hasOutages: boolean
+  /** How long work may go on after the answer. */
+  readonly cutOffAfterMs: number
+  course(effect: Effect, target: FaultTarget): Course
+  inbound(name: string): Inbound
+  /** How far the clock of a new isolate is off. */
+  skew(): Skew
+}
+
+/** What the platform grants (developers.cloudflare.com/workers/runtime-apis/context). */
+const WAIT_UNTIL_MS = 30_000
+
+const CALM: Course = { arrivesAfterMs: 1, answersAfterMs: 2, answer: null, crash: null }
+const AT_ONCE: Course = { ...CALM, arrivesAfterMs: 0, answersAfterMs: 0 }
+const ARRIVES: Inbound = { arrivesAfterMs: 1, copiesAfterMs: [], isReplyLost: false }
+
+/** Nothing goes wrong and nothing takes time, but for what is `away`. */
+export const frozen = (away: ReadonlySet<FaultTarget> = new Set()): Chaos => ({
+  faults: [],
+  hasOutages: away.size > 0,
+  cutOffAfterMs: WAIT_UNTIL_MS,
+  course: (_, target) => (away.has(target) ? { ...AT_ONCE, arrivesAfterMs: null, answer: () => "lost" } : AT_ONCE),
+  inbound: () => ({ ...ARRIVES, arrivesAfterMs: 0 }),
+  skew: () => NO_SKEW,
+})
+
+/**
+ * Where a flow is struck: at the effect with that number counted from `begin`. The isolate dies before it is sent or after
+ * it arrived; or, with `lost`, it lives on and the answer does not come.
+ */
+export interface CrashPoint {
+  readonly at: number
+  readonly when: "before" | "after" | "lost"
+}
+
+interface Special {
+  readonly isMeant: (effect: Effect) => boolean
+  readonly course: Partial<Course>
+  readonly times: number
+}
+
+/** Calm but for crashes. Each point is counted anew after the one before it, so that a pair strikes the retry. */
+export class Crashes implements Chaos {
+  readonly faults: Fault[] = []
+  /** What does not answer at all, as long as it is in here. */
+  readonly away = new Set<FaultTarget>()
+  hasOutages = false
+  readonly cutOffAfterMs = WAIT_UNTIL_MS
+  /** Effects since counting began, or since the last crash. */
+  counted = 0
+  readonly #points: CrashPoint[]
+  #isCounting = false
+  #special: Special | null = null
+
+  constructor(points: readonly CrashPoint[]) {
+    this.#points = [...points]
+  }
+
+  begin(): void {
+    this.#isCounting = true
+    this.counted = 0
+  }
+
+  end(): void {
+    this.#isCounting = false
+  }
+
+  /** The next effects of that kind, so many times, go like this. */
+  next(isMeant: (effect: Effect) => boolean, course: Partial<Course>, times = 1): void {
+    this.#special = { isMeant, course, times }
+    this.hasOutages = true
+  }
+
+  /** Whether every point was reached. */
+  get isDone(): boolean {
+    return this.#points.length === 0
+  }
+
+  course(effect: Effect, target: FaultTarget): Course {
+    if (this.away.has(target)) {
+      this.hasOutages = true
+      return { ...CALM, arrivesAfterMs: null, answer: () => "lost" }
+    }
+    if (this.#special !== null && this.#special.times > 0 && this.#special.isMeant(effect)) {
+      this.#special = { ...this.#special, times: this.#special.times - 1 }
+      return { ...CALM, ...this.#special.course }
+    }
+    // Not all alike, so that of two tasks that run at once the first to read is not always the first to write.
+    const up = 1 + ((effect.number * 7) % 13)
+    const usual: Course = { ...CALM, arrivesAfterMs: up, answersAfterMs: up + 1 }
+    if (!this.#isCounting) return usual
+    this.counted += 1
+    const [next] = this.#points
+    if (next?.at !== this.counted) return usual
+    this.#points.shift()
+    this.counted = 0
+    const kind = next.when === "lost" ? "reply_lost" : (`crash_${next.when}` as const)
+    this.faults.push({ index: this.faults.length, kind, where: effect.url.port })
+    return next.when === "lost" ? { ...usual, answer: () => "lost" } : { ...usual, crash: next.when }
+  }
+
+  inbound(): Inbound {
+    return ARRIVES
+  }
+
+  skew(): Skew {
+    return NO_SKEW
+  }
+}
+
+/** A target that cannot be used for a while. */
+export interface Outage {
+  readonly target: FaultTarget
+  readonly fromMs: number
+  readonly untilMs: number
+  readonly mode: "down" | "error" | "hang"
+}
+
+/** A time in which everything is unreliable. */
+export interface Storm {
+  readonly fromMs: number
+  readonly untilMs: number
+  readonly effectRate: number
+}
+
+/** How much goes wrong in a run. */
+export interface Weather {
+  readonly effectRate: number
+  readonly storms: readonly Storm[]
+  readonly inboundRate: number
+  readonly skewRate: number
+  /** The platform's own bound, or less where it takes isolates away early. */
+  readonly cutOffAfterMs: number
+  readonly kinds: ReadonlyMap<FaultKind, number>
+  readonly outages: readonly Outage[]
+}
+
+const MINUTE_MS = 60_000
+const JUMP_MS = 10 * MINUTE_MS
+/** A clock that is off is set right after a while; QStash and the providers refuse to be believed until then. */
+const SKEWED_MS = 45 * MINUTE_MS
+
+/** The kinds that strike an effect; the others strike what comes in. */
+const AT_EFFECTS = FAULT_KINDS.filter((kind) => !["duplicate_inbound", "reorder", "drop_inbound"].includes(kind))
+const AT_ARRIVALS = ["duplicate_inbound", "reorder", "drop_inbound", "reply_lost"] as const
+
+/** Chaos by a seed, until it is healed. */
+export class SeededChaos implements Chaos {
+  readonly faults: Fault[] = []
+  readonly hasOutages: boolean
+  readonly #random: Random
+  readonly #weather: Weather
+  readonly #isLet: (index: number) => boolean
+  readonly #nowMs: () => number
+  #drawn = 0
+  #isHealed = false
+
+  constructor(random: Random, weather: Weather, nowMs: () => number, isLet: (index: number) => boolean = () => true) {
+    this.#random = random
+    this.#weather = weather
+    this.hasOutages = weather.outages.length > 0
+    this.#nowMs = nowMs
+    this.#isLet = isLet
+  }
+
+  get cutOffAfterMs(): number {
+    return this.#isHealed ? WAIT_UNTIL_MS : this.#weather.cutOffAfterMs
+  }
+
+  heal(): void {
+    this.#isHealed = true
+  }
+
+  outageOf(target: FaultTarget): Outage | undefined {
+    const now = this.#nowMs()
+    if (this.#isHealed) return undefined
+    return this.#weather.outages.find((one) => one.target === target && one.fromMs <= now && now < one.untilMs)
+  }
+
+  #effectRate(): number {
+    const now = this.#nowMs()
+    const storm = this.#weather.storms.find(({ fromMs, untilMs }) => fromMs <= now && now < untilMs)
+    return storm?.effectRate ?? this.#weather.effectRate
+  }
+
+  skew(): Skew {
+    const isOff = this.#random.chance(this.#weather.skewRate)
+    const byMs = this.#random.between(-JUMP_MS, JUMP_MS)
+    return isOff && !this.#isHealed ? { byMs, untilMs: this.#nowMs() + SKEWED_MS } : NO_SKEW
+  }
+
+  course(effect: Effect, target: FaultTarget): Course {
+    const random = this.#random
+    const up = random.between(1, 8)
+    const down = random.between(1, 8)
+    const usual: Course = { arrivesAfterMs: up, answersAfterMs: up + down, answer: null, crash: null }
+    const isStruck = random.chance(this.#effectRate())
+    const draw = { kind: this.#kindOf(AT_EFFECTS), amount: random.next(), coin: random.chance(0.5) }
+    if (this.#isHealed) return usual
+    const outage = this.outageOf(target)
+    if (outage) {
+      return inOutage(outage, target, usual)
+    }
+    if (!isStruck || !this.#strikes(draw.kind, target)) return usual
+    if (draw.kind === "clock_jump") {
+      effect.task.isolate.skew = { byMs: (draw.coin ? 1 : -1) * JUMP_MS, untilMs: this.#nowMs() + SKEWED_MS }
+    }
+    return faulty(draw, target, usual)
+  }
+
+  inbound(name: string): Inbound {
+    const random = this.#random
+    const usual: Inbound = { arrivesAfterMs: random.between(1, 20), copiesAfterMs: [], isReplyLost: false }
+    const isStruck = random.chance(this.#weather.inboundRate)
+    const kind = this.#kindOf(AT_ARRIVALS)
+    const [near, far] = [random.between(0, 40), random.between(1, 30) * MINUTE_MS]
+    const isFar = random.chance(0.4)
+    const copies = random.between(1, 3)
+    if (this.#isHealed || !isStruck || !this.#strikes(kind, name)) return usual
+    switch (kind) {
+      case "drop_inbound":
+        return { ...usual, arrivesAfterMs: null }
+      case "reply_lost":
+        return { ...usual, isReplyLost: true }
+      case "reorder":
+        return { ...usual, arrivesAfterMs: random.between(500, 4_000) }
+      default:
+        return { ...usual, copiesAfterMs: Array.from({ length: copies }, (_, n) => (isFar ? far : near) * (n + 1)) }
+    }
+  }
+
+  #kindOf<K extends FaultKind>(among: readonly K[]): K {
+    const weights = among.map((kind) => this.#weather.kinds.get(kind) ?? 0)
+    let left = this.#random.next() * weights.reduce((sum, weight) => sum + weight, 0)
+    for (const [place, kind] of among.entries()) {
+      left -= weights[place] ?? 0
+      if (left <= 0) return kind
+    }
+    // Only rounding leads here; the list is never empty.
+    return among[among.length - 1] as K
+  }
+
+  #strikes(kind: FaultKind, where: string): boolean {
+    const index = this.#drawn++
+    if (!this.#isLet(index)) return false
+    this.faults.push({ index, kind, where })
+    return true
+  }
+}
+
+function inOutage({ mode }: Outage, target: FaultTarget, usual: Course): Course {
+  const never = { ...usual, arrivesAfterMs: null }
+  if (mode === "hang") return { ...never, answersAfterMs: null }
+  if (mode === "error") return { ...never, answer: () => plain(503, `${target} is unavailable`) }
+  return { ...never, answer: () => "lost" }
+}
+
+/** Whose 5xx may hide that it was done: those that take the same call twice. Elsewhere 5xx says that it was not done. */
+const MAY_HAVE_BEEN_DONE: ReadonlySet<FaultTarget> = new Set(["postgres", "redis", "qstash", "stripe-api"])
+/** Channels answer a gateway's error when nobody knows; 429, 500 and 503 say that they took nothing. */
+const CHANNELS: ReadonlySet<FaultTarget> = new Set(["email", "sms", "push", "dm", "slack"])
+
+function faulty(
+  { kind, amount, coin }: { readonly kind: FaultKind; readonly amount: number; readonly coin: boolean },
+  target: FaultTarget,
+  usual: Course,
+): Course {
+  const patienceMs = PATIENCE_MS[target]
+  const never = { ...usual, arrivesAfterMs: null }
+  switch (kind) {
+    case "error_before":
+      return { ...never, answer: () => "lost" }
+    case "reply_lost":
+      return { ...usual, answer: () => "lost" }
+    case "applied_after_timeout":
+      return { ...usual, arrivesAfterMs: patienceMs + 1 + Math.floor(amount ** 3 * MINUTE_MS), answersAfterMs: null }
+    case "slow": {
+      const answersAfterMs = Math.ceil(patienceMs * (0.2 + 1.3 * amount))
+      return { ...usual, arrivesAfterMs: coin ? 1 : answersAfterMs - 1, answersAfterMs }
+    }
+    case "crash_before":
+      return { ...usual, crash: "before" }
+    case "crash_after":
+      return { ...usual, crash: "after" }
+    case "status":
+      return faultyStatus(amount, coin, target, usual)
+    case "garbage": {
+      const isDone = CHANNELS.has(target) || coin
+      const answer = (real: Answer | null): Answer => (amount < 0.5 ? HTML : truncated(real))
+      return { ...(isDone ? usual : never), answer }
+    }
+    default:
+      return usual
+  }
+}
+
+function faultyStatus(amount: number, coin: boolean, target: FaultTarget, usual: Course): Course {
+  const retryAfter = { "retry-after": String(1 + Math.floor(amount * 20)) }
+  if (CHANNELS.has(target) && amount < 0.3) return { ...usual, answer: () => plain(coin ? 502 : 504, "bad gateway") }
+  const isDone = coin && MAY_HAVE_BEEN_DONE.has(target)
+  const status = amount < 0.5 ? 429 : amount < 0.75 ? 500 : 503
+  return {
+    ...usual,
+    arrivesAfterMs: isDone && status !== 429 ? usual.arrivesAfterMs : null,
+    answer: () => ({ ...plain(status, "not now"), headers: { "content-type": "text/plain", ...retryAfter } }),
+  }
+}
+
+export const plain = (status: number, body: string): Answer => ({
+  status,
+  headers: { "content-type": "text/plain" },
+  body,
+})
+
+const HTML: Answer = {
+  status: 200,
+  headers: { "content-type": "text/html" },
+  body: "<!doctype html><title>One moment</title><p>Checking your browser.",
+}
+
+function truncated(real: Answer | null): Answer {
+  const body = Buffer.from(real?.body ?? '{"result')
+  return { status: real?.status ?? 200, headers: real?.headers ?? {}, body: body.subarray(0, body.length >> 1) }
+}

@@ -1,0 +1,100 @@
+/**
+ * `npm run simulate`: schedules by seed and, with flags, the crash points, the orders and the mutants.
+ *
+ *   --runs N      so many schedules (2 000 unless something else is asked for), from --from (1) on
+ *   --seed N      one schedule with its trace; when it fails, the smallest version of it that still fails
+ *   --crashes     every flow at every crash point
+ *   --orders      every order of every story
+ *   --mutants     every guard switched off, and what noticed it
+ *   --workers N   so many processes (as many as there are processors)
+ *   --json        the results as JSON on standard output
+ *
+ * Progress goes to standard error. The exit code is 1 when an invariant does not hold or a mutant survives.
+ */
+import { availableParallelism } from "node:os"
+import { parseArgs } from "node:util"
+import { playCrashes, playMutants, playOrders, playSchedules } from "./campaigns.ts"
+import { openPool, type Pool } from "./pool.ts"
+import { Progress } from "./progress.ts"
+import { crashTable, mutantTable, orderTable, runText, scheduleTable } from "./report.ts"
+import type { Run } from "./run.ts"
+
+const RUNS_BY_DEFAULT = "2000"
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string" },
+    from: { type: "string", default: "1" },
+    seed: { type: "string" },
+    crashes: { type: "boolean", default: false },
+    orders: { type: "boolean", default: false },
+    mutants: { type: "boolean", default: false },
+    workers: { type: "string", default: String(availableParallelism()) },
+    json: { type: "boolean", default: false },
+  },
+})
+
+const isOther = values.crashes || values.orders || values.mutants || values.seed !== undefined
+const pool = await openPool(values.seed === undefined ? wholeNumber("workers", values.workers) : 1)
+const results: Record<string, unknown> = {}
+let isGood = true
+try {
+  if (values.seed !== undefined) await oneSeed(pool, wholeNumber("seed", values.seed))
+  if (values.runs !== undefined || !isOther) {
+    const runs = wholeNumber("runs", values.runs ?? RUNS_BY_DEFAULT)
+    const tally = await playSchedules(pool, runs, wholeNumber("from", values.from), progress("schedules"))
+    tell("schedules", tally, scheduleTable(tally), tally.failed.length === 0)
+  }
+  if (values.crashes) {
+    const reports = await playCrashes(pool, progress("flows"))
+    tell(
+      "crashes",
+      reports,
+      crashTable(reports),
+      reports.every(({ faults }) => faults.length === 0),
+    )
+  }
+  if (values.orders) {
+    const reports = await playOrders(pool, progress("stories"))
+    tell(
+      "orders",
+      reports,
+      orderTable(reports),
+      reports.every(({ faults }) => faults.length === 0),
+    )
+  }
+  if (values.mutants) {
+    const kills = await playMutants(pool, progress("mutants"))
+    tell(
+      "mutants",
+      kills,
+      mutantTable(kills),
+      kills.every(({ by }) => by !== null),
+    )
+  }
+} finally {
+  await pool.close()
+}
+if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`)
+process.exitCode = isGood ? 0 : 1
+
+async function oneSeed(players: Pool, seed: number): Promise<void> {
+  const found = await players.do<{ readonly run: Run; readonly smallest: Run }>({ kind: "seed", seed })
+  tell("seed", found, runText(found.run, found.smallest), found.run.violations.length === 0)
+}
+
+function tell(name: string, result: unknown, text: string, holds: boolean): void {
+  results[name] = result
+  isGood &&= holds
+  if (!values.json) process.stdout.write(`${text}\n`)
+}
+
+function progress(what: string) {
+  const line = new Progress(what)
+  return line.show.bind(line)
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new Error(`--${name} expects a whole number from 1 on`)
+  return Number(text)
+}

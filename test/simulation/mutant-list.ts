@@ -1,0 +1,351 @@
+/**
+ * The guards of the product, each switched off in one place. A place must be found exactly once, so that a guard that has
+ * moved is noticed; and each must be missed by some run, so that a guard that nothing needs is noticed too.
+ */
+import type { Patch } from "./bundle.ts"
+
+/** What is tried first to notice that the guard is missing; all the rest after it. */
+export type Hunt =
+  | { readonly kind: "crashes"; readonly flow: string }
+  | { readonly kind: "orders"; readonly story: string }
+  | { readonly kind: "schedules" }
+
+export interface Mutant {
+  readonly guard: string
+  readonly code?: readonly Patch[]
+  /** Changes of the functions in the migrations, found like code. */
+  readonly functions?: readonly Patch[]
+  /** Changes of the tables. */
+  readonly tables?: readonly string[]
+  readonly first: Hunt
+}
+
+const FUNCTIONS = "db/migrations/0002_functions.sql"
+const SEND = "workers/pipeline/send-nudge.ts"
+const DECIDE = "shared/domain/decide.ts"
+const SWEEP = "workers/jobs/sweep.ts"
+const HTTP = "workers/channels/http.ts"
+
+const at = (file: string, find: string, replace: string): Patch => ({ file, find, replace })
+const crashes = (flow: string): Hunt => ({ kind: "crashes", flow })
+const orders = (story: string): Hunt => ({ kind: "orders", story })
+const schedules: Hunt = { kind: "schedules" }
+
+const NUDGE = "a nudge is sent"
+const TOLD_TWICE = "a renewal fails and is paid"
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    guard: "an event is recorded once, for good",
+    tables: ["ALTER TABLE webhook_event_keys DROP CONSTRAINT webhook_event_keys_pkey"],
+    first: orders(TOLD_TWICE),
+  },
+  {
+    guard: "a fact is in the ledger once",
+    tables: ["ALTER TABLE facts DROP CONSTRAINT facts_pkey"],
+    first: crashes("an operator replays an event"),
+  },
+  {
+    guard: "writers of a customer meet in a version number",
+    functions: [at(FUNCTIONS, "IF v_version IS DISTINCT FROM p_expected THEN", "IF false THEN")],
+    first: crashes("payments and failures of one customer at once"),
+  },
+  {
+    guard: "every commit raises the version",
+    code: [at("db/queries/commit.ts", "version: work.expectedVersion + 1", "version: work.expectedVersion")],
+    first: crashes("payments and failures of one customer at once"),
+  },
+  {
+    guard: "a late fact has the ledger folded anew",
+    functions: [
+      at(
+        FUNCTIONS,
+        "v_is_late := v_placed.has_joined OR v_position IS NULL OR EXISTS (",
+        "v_is_late := v_placed.has_joined OR v_position IS NULL OR false AND EXISTS (",
+      ),
+    ],
+    first: orders(TOLD_TWICE),
+  },
+  {
+    guard: "ties are ranked, not taken as they come",
+    code: [at("shared/domain/facts.ts", "if (a.rank !== b.rank) return a.rank - b.rank", "")],
+    first: orders("ends while a bill is open"),
+  },
+  {
+    guard: "facts that waited join their customer's ledger",
+    functions: [at("db/migrations/0010_tie_roots.sql", "has_joined := is_customer;", "has_joined := false;")],
+    first: orders("a chargeback on a charge that nobody ties to its invoice"),
+  },
+  {
+    guard: "of two words on an address the newer counts",
+    code: [
+      at(
+        "workers/pipeline/contact.ts",
+        `asOf > (contact[name as keyof StoredContact]?.asOf ?? "")`,
+        "name !== undefined && asOf !== null",
+      ),
+    ],
+    first: orders("known before, and without an address at first"),
+  },
+  {
+    guard: "answered only after it is written",
+    code: [
+      at(
+        "workers/webhooks/route.ts",
+        "const isDuplicate = await store(services, read, verified.value, (companyId) => admitDelivery(c, companyId))",
+        "const isDuplicate = false; services.waitUntil(store(services, read, verified.value, (id) => admitDelivery(c, id)).catch(() => undefined))",
+      ),
+    ],
+    first: crashes("a webhook opens a case"),
+  },
+  {
+    guard: "nothing is acknowledged that no sink took",
+    code: [at("workers/webhooks/route.ts", `if (sink === null) throw notNow("no_sink")`, "")],
+    first: crashes("nothing can be stored anywhere"),
+  },
+  {
+    guard: "a delivery belongs to the company of its path",
+    code: [
+      at(
+        "workers/pipeline/accept.ts",
+        "    path: read.path,\n    account: delivery.account,",
+        "    path: null,\n    account: delivery.account,",
+      ),
+    ],
+    first: schedules,
+  },
+  {
+    guard: "a parked copy is deleted only after it is stored",
+    code: [
+      at(
+        SWEEP,
+        "const result = await bringBack(services, entry.sealed)",
+        "await unparkFromRedis(services, entry, null); const result = await bringBack(services, entry.sealed)",
+      ),
+    ],
+    first: crashes("a delivery parked in Redis comes back"),
+  },
+  {
+    guard: "what was parked in Redis is drained",
+    code: [at(SWEEP, `await part("parked", () => drainParked(services, mayGoOn))`, "")],
+    first: crashes("a delivery parked in Redis comes back"),
+  },
+  {
+    guard: "what QStash gave up is brought back",
+    code: [at(SWEEP, `await part("redriven", () => redriveDead(services, mayGoOn))`, "")],
+    first: crashes("a parked delivery that QStash gives up"),
+  },
+  {
+    guard: "what was left behind is finished",
+    code: [at(SWEEP, `await part("events", () => finishEvents(services, mayGoOn))`, "{}")],
+    first: crashes("the sweeper finishes what was left behind"),
+  },
+  {
+    guard: "what QStash did not bring is sent by the sweeper",
+    code: [
+      at(
+        SWEEP,
+        `sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), { progress, mayGoOn }),`,
+        "0,",
+      ),
+    ],
+    first: crashes("a nudge that QStash never brings"),
+  },
+  {
+    guard: "a provider is asked whose object it is",
+    code: [at(SWEEP, `await part("resolved", () => askForCustomers(services, mayGoOn))`, "")],
+    first: crashes("a charge finds its customer through the provider's API"),
+  },
+  {
+    guard: "a nudge is marked before it is sent",
+    code: [
+      at(
+        SEND,
+        "await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })",
+        "void owner",
+      ),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a nudge whose worker was lost is settled",
+    code: [at(SEND, `nudge.id === nudgeId && nudge.status === "sending")) {`, "nudge.id === null)) {")],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a nudge whose worker was lost is not sent again",
+    code: [
+      at(SEND, `nudge.id === nudgeId && nudge.status === "sending")) {`, "nudge.id === null)) {"),
+      at(
+        SEND,
+        `if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }`,
+        "if (!nudge) throw new Error()",
+      ),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a claim holds others off",
+    functions: [
+      at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+    ],
+    first: crashes("a nudge is brought twice at once"),
+  },
+  {
+    guard: "a lease runs out",
+    functions: [
+      at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR", "AND (n.lease_until IS NULL OR"),
+      at("db/migrations/0003_flags.sql", "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "what is claimed and marked already is not marked again (fencing and its second look)",
+    code: [
+      at(
+        SEND,
+        `if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }`,
+        "if (!nudge) throw new Error()",
+      ),
+    ],
+    functions: [
+      at(
+        FUNCTIONS,
+        "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+        "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+      ),
+      at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+    ],
+    first: crashes("a nudge is brought twice at once"),
+  },
+  {
+    guard: "decided again at the moment of sending",
+    code: [
+      at(
+        SEND,
+        "const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)\n\n  switch",
+        `const decision = others && decideSend && settingsOf && { kind: "send" }\n\n  switch`,
+      ),
+    ],
+    first: crashes("an outage of a channel ends at night"),
+  },
+  {
+    guard: "nothing is said once the case is closed",
+    code: [at(DECIDE, `if (recoveryCase.status !== "open") return "case_closed"`, "")],
+    first: crashes("a payment closes the case"),
+  },
+  {
+    guard: "nothing is said to who asked for silence",
+    code: [at(DECIDE, `if (state.outreach.optedOutAt !== null) return "opted_out"`, "")],
+    first: crashes("a member says stop"),
+  },
+  {
+    guard: "nothing is said of a stolen card",
+    code: [
+      at(
+        DECIDE,
+        `ask === "silent") {\n    return "silent_decline_code"`,
+        `ask === "never") {\n    return "silent_decline_code"`,
+      ),
+    ],
+    first: crashes("a stolen card"),
+  },
+  {
+    guard: "nobody is written to at night",
+    code: [
+      at(
+        DECIDE,
+        `if (allowedAt > now) return { kind: "defer", until: allowedAt, reason: "quiet_hours" }`,
+        "void allowedAt",
+      ),
+    ],
+    first: crashes("an outage of a channel ends at night"),
+  },
+  {
+    guard: "nobody is written to more often than allowed",
+    code: [at(DECIDE, `if (freeAt === null) return { kind: "send" }`, `return { kind: "send" }`)],
+    first: crashes("three cases at once"),
+  },
+  {
+    guard: "of steps that are due together the latest says it all",
+    code: [at(DECIDE, `if (isSuperseded) return { kind: "suppress", reason: "superseded" }`, "")],
+    first: crashes("messages are switched off for two days"),
+  },
+  {
+    guard: "an incentive is given once in its period",
+    code: [
+      at(
+        "workers/pipeline/incentive.ts",
+        `if (!mayGiveIncentive(state, others, settingsOf(stream), services.now().toISOString())) return { kind: "none" }`,
+        "void mayGiveIncentive",
+      ),
+    ],
+    first: crashes("three cases at once"),
+  },
+  {
+    guard: "a discount is looked for before it is given, and given under a key",
+    code: [
+      at("workers/providers/stripe/incentive.ts", "if (applied !== null) return { receiptId: applied }", ""),
+      at(
+        "workers/providers/stripe/incentive.ts",
+        "{ idempotencyKey: `${idempotencyKey}:discount` }",
+        "{ idempotencyKey: `${idempotencyKey}:${crypto.randomUUID()}` }",
+      ),
+      at(
+        "workers/providers/stripe/incentive.ts",
+        "{ idempotencyKey: `${key}:coupon` }",
+        "{ idempotencyKey: `${key}:${crypto.randomUUID()}` }",
+      ),
+    ],
+    first: crashes("a discount of which Stripe's answers are lost"),
+  },
+  {
+    guard: "free days whose answer was lost are not given again",
+    code: [
+      at(
+        "workers/providers/whop/api.ts",
+        `throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error`,
+        "throw error",
+      ),
+    ],
+    first: crashes("a nudge with free days at Whop"),
+  },
+  {
+    guard: "a message whose answer was lost is not sent again",
+    code: [
+      at(
+        HTTP,
+        `if (reply.kind === "lost") return { kind: "unknown", reason: reply.reason }`,
+        `if (reply.kind === "lost") return { kind: "retry", reason: reply.reason, retryAfterMs: null }`,
+      ),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a gateway's error is no refusal",
+    code: [
+      at(
+        HTTP,
+        "const RETRY_STATUSES = new Set([408, 429, 500, 503])",
+        "const RETRY_STATUSES = new Set([408, 429, 500, 502, 503, 504])",
+      ),
+    ],
+    first: crashes("a channel's gateway errs"),
+  },
+  {
+    guard: "switches are read at the moment of sending",
+    code: [
+      at(
+        SEND,
+        "if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) {",
+        "if (!NOTIFYING) {",
+      ),
+      at(
+        SEND,
+        "if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF",
+        "",
+      ),
+    ],
+    first: crashes("messages are switched off for two days"),
+  },
+]

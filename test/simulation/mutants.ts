@@ -1,0 +1,123 @@
+/** Hunts mutants: plays runs against a Worker with one guard switched off until one of them shows that it is missing. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { ROOT } from "../steps.ts"
+import { bundleApp, type Patch, patched } from "./bundle.ts"
+import { crashEverywhere, FLOWS, type Flow, type Played, playFlow } from "./crash-points.ts"
+import type { Hunt, Mutant } from "./mutant-list.ts"
+import { allOrders, ORDERED, oneOrder, type Timing } from "./orders.ts"
+import { makePlayer } from "./player.ts"
+import { play, type RunParts } from "./run.ts"
+import type { Story } from "./stories.ts"
+
+/** Schedules in which a missing guard must be noticed; the hunt ends there. */
+const SCHEDULES_MAX = 300
+
+/** The Worker with all its guards: what a mutant is compared with. What it was asked is remembered. */
+export class RealWorker {
+  readonly parts: RunParts
+  readonly libraries: string
+  readonly #flows = new Map<string, Played>()
+  readonly #orders = new Map<string, string>()
+
+  constructor(parts: RunParts, libraries: string) {
+    this.parts = parts
+    this.libraries = libraries
+  }
+
+  /** How a flow goes without crashes. */
+  async flow(flow: Flow): Promise<Played> {
+    const played = this.#flows.get(flow.name) ?? (await playFlow(flow, [], this.parts))
+    this.#flows.set(flow.name, played)
+    return played
+  }
+
+  /** Where a story ends: one order is enough, since all end there. */
+  async orders(story: Story, timing: Timing): Promise<string> {
+    const key = `${story.name} ${timing}`
+    const end = this.#orders.get(key) ?? (await oneOrder(story, timing, this.parts))
+    this.#orders.set(key, end)
+    return end
+  }
+}
+
+export interface Kill {
+  readonly guard: string
+  readonly where: string
+  /** What noticed it, in words; null: nothing did. */
+  readonly by: string | null
+  readonly fault: string | null
+  /** Flows, stories and schedules that were played. */
+  readonly played: number
+}
+
+/** Plays until the mutant is noticed or everything was tried. */
+export async function hunt(mutant: Mutant, real: RealWorker): Promise<Kill> {
+  const { app } = await bundleApp(mutant.code ?? [])
+  const { database, player: reference } = real.parts
+  const player = makePlayer({ libraries: real.libraries, app })
+  const parts: RunParts = { database, player, reference, patches: schemaOf(mutant) }
+  const where = [...(mutant.code ?? []), ...(mutant.functions ?? [])].map(({ file }) => file)
+  const kill = { guard: mutant.guard, where: [...new Set(where)].join(", ") || (mutant.tables ?? []).join("; ") }
+  let played = 0
+  for (const attempt of attempts(mutant.first, real)) {
+    played += 1
+    const fault = await attempt.play(parts).catch((error: unknown) => `the Worker breaks: ${String(error)}`)
+    if (fault !== null) return { ...kill, by: attempt.name, fault, played }
+  }
+  return { ...kill, by: null, fault: null, played }
+}
+
+interface Attempt {
+  readonly name: string
+  play(parts: RunParts): Promise<string | null>
+}
+
+/** What is known to need the guard first, then everything else. */
+function* attempts(first: Hunt, real: RealWorker): Generator<Attempt> {
+  const flows = FLOWS.map((flow): Attempt & { readonly of: Hunt } => ({
+    of: { kind: "crashes", flow: flow.name },
+    name: `crash points of "${flow.name}"`,
+    play: async (parts) => (await crashEverywhere(flow, parts, await real.flow(flow))).faults[0] ?? null,
+  }))
+  const stories = ORDERED.flatMap((story) =>
+    (["tied", "apart"] as const).map((timing): Attempt & { readonly of: Hunt } => ({
+      of: { kind: "orders", story: story.name },
+      name: `orders of "${story.name}", ${timing}`,
+      play: async (parts) => (await allOrders(story, timing, parts)).faults[0] ?? null,
+    })),
+  )
+  const isFirst = (attempt: { readonly of: Hunt }): boolean => JSON.stringify(attempt.of) === JSON.stringify(first)
+  yield* [...flows, ...stories].filter(isFirst)
+  for (let seed = 1; seed <= SCHEDULES_MAX; seed++) {
+    yield { name: `seed ${seed}`, play: async (parts) => (await play(seed, parts)).violations[0] ?? null }
+  }
+  yield* [...flows, ...stories].filter((attempt) => !isFirst(attempt))
+}
+
+/** The statements that switch the guard off in the database, for as long as a run lasts. */
+function schemaOf({ functions = [], tables = [] }: Mutant): string[] {
+  const texts = new Map<string, string>()
+  const changed = new Map<string, Set<number>>()
+  for (const patch of functions) {
+    const before = texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8")
+    const place = before.split(BREAK).findIndex((statement) => statement.includes(patch.find))
+    texts.set(patch.file, patched(before, patch))
+    changed.set(patch.file, (changed.get(patch.file) ?? new Set()).add(place))
+  }
+  const statements = [...changed].flatMap(([file, places]) => {
+    const all = (texts.get(file) ?? "").split(BREAK)
+    return [...places].map((place) => (all[place] ?? "").replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+  })
+  return [...tables, ...statements].map((statement) => statement.trim().replace(/;$/, ""))
+}
+
+const BREAK = "--> statement-breakpoint"
+
+/** Throws when a place of the list is not in the code, or not once: it must be read again. */
+export function checkPlaces({ code = [], functions = [] }: Mutant): void {
+  const texts = new Map<string, string>()
+  for (const patch of [...code, ...functions] satisfies Patch[]) {
+    texts.set(patch.file, patched(texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8"), patch))
+  }
+}

@@ -1,0 +1,81 @@
+/** Results as people read them. */
+import type { FlowReport } from "./crash-points.ts"
+import type { Kill } from "./mutants.ts"
+import type { OrdersReport } from "./orders.ts"
+import type { Run } from "./run.ts"
+import type { Tally } from "./schedules.ts"
+
+/** More failures than this are not told one by one. */
+const TOLD_MAX = 10
+
+const YEAR_MS = 365 * 86_400_000
+
+/** The figures of many schedules, the faults by kind, and the first seeds that failed. */
+export function scheduleTable({ runs, figures, kinds, failed }: Tally): string {
+  const { simulatedMs = 0, ...rest } = figures
+  const rows: [string, number | string][] = [
+    ["schedules", runs],
+    ...Object.entries(rest),
+    ["simulated years", (simulatedMs / YEAR_MS).toFixed(1)],
+    ...Object.entries(kinds).sort(([a], [b]) => (a < b ? -1 : 1)),
+  ]
+  const failures = failed
+    .toSorted((a, b) => a.seed - b.seed)
+    .slice(0, TOLD_MAX)
+    .map(({ seed, violations }) => `\nseed ${seed}: npm run simulate -- --seed ${seed}\n${indented(violations)}`)
+  return [...rows.map(([name, value]) => `${name.padEnd(24)} ${value}`), ...failures].join("\n")
+}
+
+/** A schedule step by step; when it failed, its smallest version and the faults that are left in it. */
+export function runText(run: Run, smallest: Run): string {
+  const figures = `seed ${run.seed}, hash ${run.hash}, ${JSON.stringify(run.figures)}`
+  if (run.violations.length === 0) return [...run.trace, "", figures, "every invariant holds"].join("\n")
+  return [
+    ...smallest.trace,
+    "",
+    figures,
+    `broken by ${run.faults.length} faults:`,
+    indented(run.violations),
+    `and still by these ${smallest.faults.length}, as told above:`,
+    indented(smallest.faults.map(({ kind, where }) => `${kind} at ${where}`)),
+    indented(smallest.violations),
+  ].join("\n")
+}
+
+/** How each flow took its crashes. */
+export const crashTable = (reports: readonly FlowReport[]): string =>
+  [
+    row("flow", "effects", "single", "double", "faults"),
+    ...reports.map(({ name, effects, single, double, faults }) => row(name, effects, single, double, faults.length)),
+    row("in all", "", sum(reports, "single"), sum(reports, "double"), reports.flatMap(({ faults }) => faults).length),
+    ...reports.flatMap(({ faults }) => faults.slice(0, TOLD_MAX)),
+  ].join("\n")
+
+/** How many orders of each story end alike. */
+export const orderTable = (reports: readonly OrdersReport[]): string =>
+  [
+    row("story", "events", "orders", "states", "faults"),
+    ...reports.map(({ name, timing, events, orders, states, faults }) =>
+      row(`${name} (${timing})`, events, orders, states, faults.length),
+    ),
+    row("in all", "", sum(reports, "orders"), sum(reports, "states"), reports.flatMap(({ faults }) => faults).length),
+    ...reports.flatMap(({ faults }) => faults.slice(0, TOLD_MAX)),
+  ].join("\n")
+
+/** Each guard, where it was switched off, and what noticed. */
+export const mutantTable = (kills: readonly Kill[]): string =>
+  [
+    ...kills.map(
+      ({ guard, where, by, fault, played }) =>
+        `${by === null ? "SURVIVES" : "killed"}  ${guard}\n  in ${where}\n  ${by === null ? "by nothing" : `by ${by}, run ${played}`}: ${fault ?? ""}`,
+    ),
+    `${kills.filter(({ by }) => by !== null).length} of ${kills.length} killed`,
+  ].join("\n")
+
+const indented = (lines: readonly string[]): string => lines.map((line) => `  ${line}`).join("\n")
+
+const row = (name: string, ...cells: readonly (string | number)[]): string =>
+  `${name.padEnd(64)}${cells.map((cell) => String(cell).padStart(9)).join("")}`
+
+const sum = <K extends string>(reports: readonly Readonly<Record<K, number>>[], key: K): number =>
+  reports.reduce((total, report) => total + report[key], 0)
