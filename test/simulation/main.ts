@@ -1,16 +1,4 @@
-/**
- * `npm run simulate`: schedules by seed and, with flags, the crash points, the orders and the mutants.
- *
- *   --runs N      so many schedules (2 000 unless something else is asked for), from --from (1) on
- *   --seed N      one schedule with its trace; when it fails, the smallest version of it that still fails
- *   --crashes     every flow at every crash point
- *   --orders      every order of every story
- *   --mutants     every guard switched off, and what noticed it
- *   --workers N   so many processes (as many as there are processors)
- *   --json        the results as JSON on standard output
- *
- * Progress goes to standard error. The exit code is 1 when an invariant does not hold or a mutant survives.
- */
+/** `npm run simulate`: what is played, and how it is told. See HELP. */
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { playCrashes, playMutants, playOrders, playSchedules } from "./campaigns.ts"
@@ -18,6 +6,18 @@ import { openPool, type Pool } from "./pool.ts"
 import { Progress } from "./progress.ts"
 import { crashTable, mutantTable, orderTable, runText, scheduleTable } from "./report.ts"
 import type { Run } from "./run.ts"
+
+const HELP = `npm run simulate -- [options]
+  Plays the deployable in a simulated world: a virtual clock, a real Postgres, stand-ins for everything else, and faults.
+  --runs N      so many schedules (2000 unless something else is asked for), from --from (1) on
+  --seed N      one schedule with its trace; when it fails, the smallest version of it that still fails
+  --crashes     every flow at every crash point
+  --orders      every order of every story
+  --mutants     every guard switched off, and what noticed it
+  --workers N   so many processes (as many as there are processors)
+  --json        the results as JSON on standard output
+  Progress goes to standard error. The exit code is 1 when an invariant does not hold or a mutant survives.
+`
 
 const RUNS_BY_DEFAULT = "2000"
 
@@ -31,8 +31,13 @@ const { values } = parseArgs({
     mutants: { type: "boolean", default: false },
     workers: { type: "string", default: String(availableParallelism()) },
     json: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
   },
 })
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
 
 const isOther = values.crashes || values.orders || values.mutants || values.seed !== undefined
 const pool = await openPool(values.seed === undefined ? wholeNumber("workers", values.workers) : 1)
