@@ -355,6 +355,19 @@ describe("dead letters", () => {
     answerWith = () => ({ status: 200 })
   })
 
+  test("dead messages are listed newest first, a page at a time", async () => {
+    answerWith = () => ({ status: 500 })
+    for (const body of ["first", "second", "third"]) {
+      await client.publish({ url: receiver.url, body, retries: 0 })
+      await qstash.idle()
+    }
+    const page = await client.dlq.listMessages({ count: 2 })
+    expect(page.messages.map(({ body }) => body)).toEqual(["third", "second"])
+    const rest = await client.dlq.listMessages({ count: 3, cursor: page.cursor ?? "" })
+    expect(rest.messages.map(({ body }) => body)).toEqual(["first", "b", "b"])
+    expect(rest.cursor).toBeUndefined()
+  })
+
   test("a retry sends the message again under a new id and takes it out", async () => {
     const { messages } = await client.dlq.listMessages({ filter: { label: "l1" } })
     expect(messages).toHaveLength(1)

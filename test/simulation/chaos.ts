@@ -1,6 +1,7 @@
 /**
- * What goes wrong. Every effect and every arrival is put to the chaos of the run, which answers with its course. Draws are
- * made whether or not a fault is let happen, so that a run with some of its faults left out stays as alike as can be.
+ * What goes wrong. Every effect and every arrival is put to the chaos of the run, which answers with its course. What is
+ * drawn for one hangs on the seed and on which one it is (the third call to Postgres by the webhook of that event), not on
+ * what was drawn before: so a fault can be left out, and the others stay where they are.
  */
 import type { FaultTarget } from "../../local/faults.ts"
 import type { Random } from "./random.ts"
@@ -28,7 +29,8 @@ export type EventKind = (typeof EVENT_KINDS)[number]
 
 /** A fault that was let happen. */
 export interface Fault {
-  readonly index: number
+  /** Which effect or arrival it strikes: the same as long as the seed is. */
+  readonly id: string
   readonly kind: FaultKind
   readonly where: string
 }
@@ -48,6 +50,8 @@ export interface Chaos {
   readonly hasOutages: boolean
   /** How long work may go on after the answer. */
   readonly cutOffAfterMs: number
+  /** Hears of each fault as it strikes. */
+  tell: (line: string) => void
   course(effect: Effect, target: FaultTarget): Course
   inbound(name: string): Inbound
   /** How far the clock of a new isolate is off. */
@@ -61,11 +65,14 @@ const CALM: Course = { arrivesAfterMs: 1, answersAfterMs: 2, answer: null, crash
 const AT_ONCE: Course = { ...CALM, arrivesAfterMs: 0, answersAfterMs: 0 }
 const ARRIVES: Inbound = { arrivesAfterMs: 1, copiesAfterMs: [], isReplyLost: false }
 
+const ignore = (): void => undefined
+
 /** Nothing goes wrong and nothing takes time, but for what is `away`. */
 export const frozen = (away: ReadonlySet<FaultTarget> = new Set()): Chaos => ({
   faults: [],
   hasOutages: away.size > 0,
   cutOffAfterMs: WAIT_UNTIL_MS,
+  tell: ignore,
   course: (_, target) => (away.has(target) ? { ...AT_ONCE, arrivesAfterMs: null, answer: () => "lost" } : AT_ONCE),
   inbound: () => ({ ...ARRIVES, arrivesAfterMs: 0 }),
   skew: () => NO_SKEW,
@@ -93,6 +100,7 @@ export class Crashes implements Chaos {
   readonly away = new Set<FaultTarget>()
   hasOutages = false
   readonly cutOffAfterMs = WAIT_UNTIL_MS
+  tell: (line: string) => void = ignore
   /** Effects since counting began, or since the last crash. */
   counted = 0
   readonly #points: CrashPoint[]
@@ -142,7 +150,8 @@ export class Crashes implements Chaos {
     this.#points.shift()
     this.counted = 0
     const kind = next.when === "lost" ? "reply_lost" : (`crash_${next.when}` as const)
-    this.faults.push({ index: this.faults.length, kind, where: effect.url.port })
+    this.faults.push({ id: `${effect.number}`, kind, where: target })
+    this.tell(`✗ ${kind}`)
     return next.when === "lost" ? { ...usual, answer: () => "lost" } : { ...usual, crash: next.when }
   }
 
@@ -195,19 +204,28 @@ const AT_ARRIVALS = ["duplicate_inbound", "reorder", "drop_inbound", "reply_lost
 export class SeededChaos implements Chaos {
   readonly faults: Fault[] = []
   readonly hasOutages: boolean
+  tell: (line: string) => void = ignore
   readonly #random: Random
   readonly #weather: Weather
-  readonly #isLet: (index: number) => boolean
+  readonly #isLet: (id: string) => boolean
   readonly #nowMs: () => number
-  #drawn = 0
+  readonly #met = new Map<string, number>()
   #isHealed = false
 
-  constructor(random: Random, weather: Weather, nowMs: () => number, isLet: (index: number) => boolean = () => true) {
+  constructor(random: Random, weather: Weather, nowMs: () => number, isLet: (id: string) => boolean = () => true) {
     this.#random = random
     this.#weather = weather
     this.hasOutages = weather.outages.length > 0
     this.#nowMs = nowMs
     this.#isLet = isLet
+  }
+
+  /** The name of this one among those that are called alike, and a source of its own. */
+  #meet(name: string): { readonly id: string; readonly random: Random } {
+    const before = this.#met.get(name) ?? 0
+    this.#met.set(name, before + 1)
+    const id = `${name} ${before + 1}`
+    return { id, random: this.#random.fork(id) }
   }
 
   get cutOffAfterMs(): number {
@@ -231,24 +249,25 @@ export class SeededChaos implements Chaos {
   }
 
   skew(): Skew {
-    const isOff = this.#random.chance(this.#weather.skewRate)
-    const byMs = this.#random.between(-JUMP_MS, JUMP_MS)
+    const { random } = this.#meet("isolate")
+    const isOff = random.chance(this.#weather.skewRate)
+    const byMs = random.between(-JUMP_MS, JUMP_MS)
     return isOff && !this.#isHealed ? { byMs, untilMs: this.#nowMs() + SKEWED_MS } : NO_SKEW
   }
 
   course(effect: Effect, target: FaultTarget): Course {
-    const random = this.#random
+    const { id, random } = this.#meet(`${target} of ${effect.task.name}`)
     const up = random.between(1, 8)
     const down = random.between(1, 8)
     const usual: Course = { arrivesAfterMs: up, answersAfterMs: up + down, answer: null, crash: null }
     const isStruck = random.chance(this.#effectRate())
-    const draw = { kind: this.#kindOf(AT_EFFECTS), amount: random.next(), coin: random.chance(0.5) }
+    const draw = { kind: this.#kindOf(random, AT_EFFECTS), amount: random.next(), coin: random.chance(0.5) }
     if (this.#isHealed) return usual
     const outage = this.outageOf(target)
     if (outage) {
       return inOutage(outage, target, usual)
     }
-    if (!isStruck || !this.#strikes(draw.kind, target)) return usual
+    if (!isStruck || !this.#strikes(draw.kind, id, target)) return usual
     if (draw.kind === "clock_jump") {
       effect.task.isolate.skew = { byMs: (draw.coin ? 1 : -1) * JUMP_MS, untilMs: this.#nowMs() + SKEWED_MS }
     }
@@ -256,14 +275,14 @@ export class SeededChaos implements Chaos {
   }
 
   inbound(name: string): Inbound {
-    const random = this.#random
+    const { id, random } = this.#meet(name)
     const usual: Inbound = { arrivesAfterMs: random.between(1, 20), copiesAfterMs: [], isReplyLost: false }
     const isStruck = random.chance(this.#weather.inboundRate)
-    const kind = this.#kindOf(AT_ARRIVALS)
+    const kind = this.#kindOf(random, AT_ARRIVALS)
     const [near, far] = [random.between(0, 40), random.between(1, 30) * MINUTE_MS]
     const isFar = random.chance(0.4)
     const copies = random.between(1, 3)
-    if (this.#isHealed || !isStruck || !this.#strikes(kind, name)) return usual
+    if (this.#isHealed || !isStruck || !this.#strikes(kind, id, name)) return usual
     switch (kind) {
       case "drop_inbound":
         return { ...usual, arrivesAfterMs: null }
@@ -276,9 +295,9 @@ export class SeededChaos implements Chaos {
     }
   }
 
-  #kindOf<K extends FaultKind>(among: readonly K[]): K {
+  #kindOf<K extends FaultKind>(random: Random, among: readonly K[]): K {
     const weights = among.map((kind) => this.#weather.kinds.get(kind) ?? 0)
-    let left = this.#random.next() * weights.reduce((sum, weight) => sum + weight, 0)
+    let left = random.next() * weights.reduce((sum, weight) => sum + weight, 0)
     for (const [place, kind] of among.entries()) {
       left -= weights[place] ?? 0
       if (left <= 0) return kind
@@ -287,10 +306,10 @@ export class SeededChaos implements Chaos {
     return among[among.length - 1] as K
   }
 
-  #strikes(kind: FaultKind, where: string): boolean {
-    const index = this.#drawn++
-    if (!this.#isLet(index)) return false
-    this.faults.push({ index, kind, where })
+  #strikes(kind: FaultKind, id: string, where: string): boolean {
+    if (!this.#isLet(id)) return false
+    this.faults.push({ id, kind, where })
+    this.tell(`✗ ${kind} at ${id}`)
     return true
   }
 }

@@ -174,7 +174,7 @@ export const FLOWS: readonly Flow[] = [
       next()
       await pass(8 * SECOND_MS)
       chaos.away.clear()
-      await strike(() => pass(5 * MINUTE_MS))
+      await strike(() => pass(70 * SECOND_MS))
     },
   },
   {
@@ -186,7 +186,7 @@ export const FLOWS: readonly Flow[] = [
       // The answer is out and the rest of the work is not done: then the isolate is gone.
       while (world.queries.length === 0) await pass(1)
       for (const isolate of [...world.runtime.isolates]) world.runtime.crash(isolate, "for this flow")
-      await strike(() => pass(5 * MINUTE_MS))
+      await strike(() => pass(150 * SECOND_MS))
     },
   },
   {

@@ -107,17 +107,19 @@ export class Heartbeat {
       ({ job, cron }) => isPlayed(job) && (cron === "* * * * *" || atMs % (5 * MINUTE_MS) === 0),
     )
     const { missRate, doubleRate } = this.#habits()
-    const draws = [this.#times(missRate, doubleRate), this.#times(missRate, doubleRate)]
+    // What becomes of a slot hangs on which one it is.
+    const random = this.#random.fork(String(atMs))
+    const draws = [this.#times(random, missRate, doubleRate), this.#times(random, missRate, doubleRate)]
     // One clock is enough to see that the work gets done; both strike at once often enough to meet.
-    const [byCron = 0, byQstash = 0] = this.#random.chance(0.25) ? draws : this.#random.shuffled([draws[0] ?? 1, 0])
+    const [byCron = 0, byQstash = 0] = random.chance(0.25) ? draws : random.shuffled([draws[0] ?? 1, 0])
     for (const { job, cron } of due) {
       for (let time = 0; time < byQstash; time++) this.#publish(job)
       for (let time = 0; time < byCron; time++) await this.#world.trigger(cron)
     }
   }
 
-  #times(missRate: number, doubleRate: number): number {
-    const [isMissed, isDoubled] = [this.#random.chance(missRate), this.#random.chance(doubleRate)]
+  #times(random: Random, missRate: number, doubleRate: number): number {
+    const [isMissed, isDoubled] = [random.chance(missRate), random.chance(doubleRate)]
     if (isMissed) {
       this.missed += 1
       return 0

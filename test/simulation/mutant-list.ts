@@ -288,13 +288,13 @@ export const MUTANTS: readonly Mutant[] = [
       at("workers/providers/stripe/incentive.ts", "if (applied !== null) return { receiptId: applied }", ""),
       at(
         "workers/providers/stripe/incentive.ts",
-        "{ idempotencyKey: `${idempotencyKey}:discount` }",
-        "{ idempotencyKey: `${idempotencyKey}:${crypto.randomUUID()}` }",
+        `{ idempotencyKey: \`\${idempotencyKey}:discount\` }`,
+        `{ idempotencyKey: \`\${idempotencyKey}:\${crypto.randomUUID()}\` }`,
       ),
       at(
         "workers/providers/stripe/incentive.ts",
-        "{ idempotencyKey: `${key}:coupon` }",
-        "{ idempotencyKey: `${key}:${crypto.randomUUID()}` }",
+        `{ idempotencyKey: \`\${key}:coupon\` }`,
+        `{ idempotencyKey: \`\${key}:\${crypto.randomUUID()}\` }`,
       ),
     ],
     first: crashes("a discount of which Stripe's answers are lost"),

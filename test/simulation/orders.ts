@@ -56,8 +56,10 @@ export async function allOrders(story: Story, timing: Timing, parts: RunParts): 
     for (const place of order) {
       await deliver(place)
       counts.repetitions += 1
+    }
+    if (order.length > 0) {
       if ((await fingerprint(parts)) !== state)
-        faults.push(`after ${order.join(" ")}, event ${place} again changes the state`)
+        faults.push(`after ${order.join(" ")}, the same again changes the state`)
       await database.backTo(mark)
     }
     if (left.length === 0) ends.set(await inWords(await look(database)), order)

@@ -37,7 +37,7 @@ export function runText(run: Run, smallest: Run): string {
     `broken by ${run.faults.length} faults:`,
     indented(run.violations),
     `and still by these ${smallest.faults.length}, as told above:`,
-    indented(smallest.faults.map(({ kind, where }) => `${kind} at ${where}`)),
+    indented(smallest.faults.map(({ kind, id }) => `${kind} at ${id}`)),
     indented(smallest.violations),
   ].join("\n")
 }

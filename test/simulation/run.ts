@@ -38,8 +38,18 @@ export interface RunParts {
   readonly reference?: Player
   /** Changes of the schema for this run. */
   readonly patches?: readonly string[]
+  readonly calmer?: Calmer
   /** Which of the drawn faults are let happen; all unless given. */
-  readonly isLet?: (fault: number) => boolean
+  readonly isLet?: (fault: string) => boolean
+}
+
+/** What of a plan is left out, to see whether it matters. */
+export interface Calmer {
+  readonly hasNoOutages?: boolean
+  readonly hasNoSwitches?: boolean
+  readonly hasNoStorms?: boolean
+  /** Only the customer of that number lives. */
+  readonly onlyCustomer?: number
 }
 
 /** How a run went. */
@@ -51,6 +61,8 @@ export interface Run {
   readonly trace: readonly string[]
   readonly faults: readonly Fault[]
   readonly kinds: Readonly<Record<string, number>>
+  /** How many customers it has. */
+  readonly customers: number
   readonly figures: {
     readonly events: number
     readonly acknowledged: number
@@ -67,7 +79,8 @@ interface Plan {
   readonly startMs: number
   readonly healMs: number
   readonly settings: ReadonlyMap<string, Partial<CompanySettings>>
-  readonly deliveries: readonly (Delivery & { readonly atMs: number })[]
+  readonly deliveries: readonly (Delivery & { readonly atMs: number; readonly customer: number })[]
+  readonly customers: number
   readonly subscriptions: readonly { readonly id: string; readonly customer: string }[]
   readonly weather: Weather
   readonly missRate: number
@@ -85,8 +98,8 @@ interface Plan {
 /** Plays the schedule of a seed. */
 export async function play(seed: number, parts: RunParts): Promise<Run> {
   const random = randomOf(`seed ${seed}`)
-  const plan = planOf(random.fork("plan"))
-  const { database, player, patches, isLet } = parts
+  const { database, player, patches, isLet, calmer = {} } = parts
+  const plan = calmed(planOf(random.fork("plan")), calmer)
   await database.begin(patches)
   await furnish(database, plan.settings)
 
@@ -167,6 +180,7 @@ export async function play(seed: number, parts: RunParts): Promise<Run> {
     trace: made.trace,
     faults: chaos.faults,
     kinds: { ...counts, ...events },
+    customers: plan.customers,
     figures: {
       events: plan.deliveries.length,
       acknowledged: plan.deliveries.filter(({ isAcknowledged }) => isAcknowledged).length,
@@ -175,6 +189,20 @@ export async function play(seed: number, parts: RunParts): Promise<Run> {
       crashes: runtime.crashes,
       leftToPeople: operator.replayed + seen.nudges.filter(({ status }) => status === "unknown").length,
       simulatedMs: runtime.worldMs - plan.startMs,
+    },
+  }
+}
+
+function calmed(plan: Plan, { hasNoOutages, hasNoSwitches, hasNoStorms, onlyCustomer }: Calmer): Plan {
+  const { deliveries, switches, weather } = plan
+  return {
+    ...plan,
+    switches: hasNoSwitches ? [] : switches,
+    deliveries: deliveries.filter(({ customer }) => onlyCustomer === undefined || customer === onlyCustomer),
+    weather: {
+      ...weather,
+      outages: hasNoOutages ? [] : weather.outages,
+      storms: hasNoStorms ? [] : weather.storms,
     },
   }
 }
@@ -265,9 +293,10 @@ class Members {
     const { messages } = this.#world.mailbox
     for (; this.#seen < messages.length; this.#seen++) {
       const message = messages[this.#seen]
-      const isClicked = this.#random.chance(this.#plan.clickRate)
-      const isUnwanted = this.#random.chance(this.#plan.optOutRate)
-      const afterMs = this.#random.between(1, 300) * MINUTE_MS
+      const random = this.#random.fork(message?.idempotencyKey ?? "")
+      const isClicked = random.chance(this.#plan.clickRate)
+      const isUnwanted = random.chance(this.#plan.optOutRate)
+      const afterMs = random.between(1, 300) * MINUTE_MS
       const [link] = /https?:\/\/\S+\/r\/[\w-]+/.exec(message?.body ?? "") ?? []
       const [, unsubscribe] = /<(.+)>/.exec(message?.headers?.["List-Unsubscribe"] ?? "") ?? []
       if (isClicked && link) this.#later(afterMs, () => this.#ask("GET", link, 1))
@@ -303,7 +332,7 @@ function planOf(random: Random): Plan {
   const startMs = FIRST_DAY_MS + random.between(0, 20 * 24 * 60) * MINUTE_MS
   const healMs = startMs + STORY_DAYS * DAY_MS
   const settings = settingsOf(random.fork("settings"))
-  const deliveries: (Delivery & { atMs: number })[] = []
+  const deliveries: (Delivery & { atMs: number; customer: number })[] = []
   const subscriptions: { id: string; customer: string }[] = []
   const customers = random.pick([1, 1, 1, 1, 2, 3])
   for (let place = 0; place < customers; place++) {
@@ -316,6 +345,7 @@ function planOf(random: Random): Plan {
     healMs,
     settings,
     deliveries,
+    customers,
     subscriptions,
     weather: weatherOf(random.fork("weather"), startMs, deliveries),
     missRate: random.pick([0, 0.1, 0.5]),
@@ -349,6 +379,7 @@ function lifeOf(random: Random, place: number, startMs: number) {
       isAcknowledged: false,
       isGivenUp: false,
       atMs: at + (isFirst ? first : late),
+      customer: place,
     }
   })
   const subscription = story.provider === "stripe" ? { id: `sub_${who.tag}`, customer: customerOf(story, who) } : null

@@ -1,5 +1,5 @@
 /** Many schedules by one player, the faults of each counted, and the smallest version of one that fails. */
-import { play, type Run, type RunParts } from "./run.ts"
+import { type Calmer, play, type Run, type RunParts } from "./run.ts"
 
 /** What several runs came to. */
 export interface Tally {
@@ -37,33 +37,38 @@ function add(into: Record<string, number>, more: Readonly<Record<string, number>
 }
 
 /** Plays so many more versions of a failing schedule at most while looking for a smaller one. */
-const SHRINK_RUNS_MAX = 120
+const SHRINK_RUNS_MAX = 200
 
 /**
- * The same schedule with as few of its faults as still break the same invariant: faults are left out in ever smaller
- * groups. What stays is what a person should read.
+ * The same schedule with as little in it as still breaks the same invariant: first whole outages, storms, switches and
+ * customers are left out, then faults in ever smaller groups. What stays is what a person should read.
  */
 export async function shrink(failing: Run, parts: RunParts): Promise<Run> {
   const broken = numberOf(failing)
   let best = failing
-  let kept = failing.faults.map(({ index }) => index)
   let runs = 0
-  for (
-    let size = Math.ceil(kept.length / 2);
-    size >= 1 && runs < SHRINK_RUNS_MAX;
-    size = size === 1 ? 0 : Math.ceil(size / 2)
-  ) {
+  const isStillBroken = async (version: RunParts): Promise<boolean> => {
+    const run = await play(failing.seed, version)
+    runs += 1
+    if (numberOf(run) !== broken) return false
+    best = run
+    return true
+  }
+
+  let calmer: Calmer = {}
+  const lives = Array.from({ length: failing.customers }, (_, onlyCustomer): Calmer => ({ onlyCustomer }))
+  for (const change of [{ hasNoOutages: true }, { hasNoStorms: true }, { hasNoSwitches: true }, ...lives]) {
+    if (await isStillBroken({ ...parts, calmer: { ...calmer, ...change } })) calmer = { ...calmer, ...change }
+  }
+  let kept = best.faults.map(({ id }) => id)
+  let size = Math.ceil(kept.length / 2)
+  while (size >= 1 && runs < SHRINK_RUNS_MAX) {
     for (let start = 0; start < kept.length && runs < SHRINK_RUNS_MAX; ) {
       const fewer = new Set([...kept.slice(0, start), ...kept.slice(start + size)])
-      const run = await play(failing.seed, { ...parts, isLet: (index) => fewer.has(index) })
-      runs += 1
-      if (numberOf(run) === broken) {
-        best = run
-        kept = kept.filter((index) => fewer.has(index))
-      } else {
-        start += size
-      }
+      if (await isStillBroken({ ...parts, calmer, isLet: (id) => fewer.has(id) })) kept = [...fewer]
+      else start += size
     }
+    size = size === 1 ? 0 : Math.ceil(size / 2)
   }
   return best
 }

@@ -77,12 +77,14 @@ export class World {
   readonly chaos: Chaos
   readonly #random: Random
   readonly #isolatesMax: number
+  readonly #called = new Map<string, number>()
   /** Arrivals in the order in which the world carried them out: what the history of the database is numbered by. */
   applied = 0
 
   constructor({ startMs, random, chaos, database, player, isolatesMax = 2, isSteady = false }: WorldOptions) {
     this.database = database
     this.chaos = chaos
+    chaos.tell = (line) => this.note(line)
     this.#random = random
     this.#isolatesMax = isolatesMax
     this.runtime = new Runtime(startMs, {
@@ -208,10 +210,12 @@ export class World {
     return `${service} ${method} ${url.pathname.replace(/(di|coupon|saver)_\w+/, "$1_…").slice(0, 80)}`
   }
 
-  /** An isolate that takes the next call: one that is there, or a new one. */
-  isolate(): Isolate {
+  /** An isolate that takes a call of that name: one that is there, or a new one. */
+  #isolateFor(name: string): Isolate {
     const { isolates } = this.runtime
-    const place = this.#random.between(0, this.#isolatesMax - 1)
+    const before = this.#called.get(name) ?? 0
+    this.#called.set(name, before + 1)
+    const place = this.#random.fork(`${name} ${before}`).between(0, this.#isolatesMax - 1)
     return isolates[place] ?? this.runtime.newIsolate(this.chaos.skew())
   }
 
@@ -228,7 +232,7 @@ export class World {
         resolve(answer)
       }
       const arrive = async (isCopy: boolean): Promise<void> => {
-        const isolate = this.isolate()
+        const isolate = this.#isolateFor(call.name)
         const request = new Request(call.url, { method: call.method, headers: call.headers, body: call.body })
         const work = (module: WorkerModule, env: object, context: object) => module.fetch(request, env, context)
         await runtime.start(`${call.name}${isCopy ? " again" : ""}`, isolate, work, (answer) => {
@@ -260,7 +264,7 @@ export class World {
       await module.scheduled({ cron, scheduledTime: this.runtime.worldMs, noRetry: () => undefined }, env, context)
       return null
     }
-    await this.runtime.start(`cron ${cron}`, this.isolate(), work, () => undefined)
+    await this.runtime.start(`cron ${cron}`, this.#isolateFor(`cron ${cron}`), work, () => undefined)
   }
 }
 
