@@ -1,5 +1,6 @@
 /** What is played as a whole, by however many players: schedules, crash points, orders, mutants. */
-import { FLOWS, type FlowReport } from "./crash-points.ts"
+import type { FlowReport } from "./crash-points.ts"
+import { FLOWS } from "./flows.ts"
 import { MUTANTS } from "./mutant-list.ts"
 import { checkPlaces, type Kill } from "./mutants.ts"
 import { ORDERED, type OrdersReport } from "./orders.ts"

@@ -6,7 +6,7 @@
  * That a repeated event changes nothing is shown in every state for every event that is in it; so orders with repetitions
  * end where the order of their first deliveries ends.
  */
-import { frozen } from "./chaos.ts"
+import { frozen } from "./calm.ts"
 import type { Random } from "./random.ts"
 import { furnish, type RunParts, tellNow } from "./run.ts"
 import { inWords, look } from "./sight.ts"

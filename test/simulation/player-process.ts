@@ -1,7 +1,8 @@
 /** A player: does the jobs of the pool one after the other, until the pool lets go of it. */
 import { bundle } from "./bundle.ts"
-import { crashEverywhere, FLOWS } from "./crash-points.ts"
+import { crashEverywhere } from "./crash-points.ts"
 import { Database } from "./database.ts"
+import { FLOWS } from "./flows.ts"
 import { MUTANTS } from "./mutant-list.ts"
 import { hunt, RealWorker } from "./mutants.ts"
 import { allOrders, ORDERED } from "./orders.ts"

@@ -48,8 +48,8 @@ export async function openPool(players: number): Promise<Pool> {
       if (failure) throw failure
       try {
         return await new Promise<T>((resolve, reject) => {
-          const onExit = (code: number | null): void => {
-            failure = new Error(`a player ended with ${code} over ${JSON.stringify(job)}`)
+          const onExit = (code: number | null, signal: string | null): void => {
+            failure = new Error(`a player ended with ${code ?? signal} over ${JSON.stringify(job)}`)
             reject(failure)
           }
           child.once("exit", onExit)
@@ -69,7 +69,7 @@ export async function openPool(players: number): Promise<Pool> {
         children.map(
           (child) =>
             new Promise<void>((resolve) => {
-              if (child.exitCode !== null) return resolve()
+              if (child.exitCode !== null || child.signalCode !== null) return resolve()
               child.once("exit", () => resolve())
               child.disconnect()
             }),

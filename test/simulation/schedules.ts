@@ -1,5 +1,6 @@
 /** Many schedules by one player, the faults of each counted, and the smallest version of one that fails. */
-import { type Calmer, play, type Run, type RunParts } from "./run.ts"
+import type { Calmer } from "./plan.ts"
+import { play, type Run, type RunParts } from "./run.ts"
 
 /** What several runs came to. */
 export interface Tally {
