@@ -10,8 +10,8 @@ import { openPool, type Pool } from "./pool.ts"
 import type { Run } from "./run.ts"
 
 const PLAYERS = 2
-/** What two cores play in about two minutes; `npm run simulate` plays more. */
-const SCHEDULES = 700
+/** What two cores play in a minute and a half; `npm run simulate` plays more. */
+const SCHEDULES = 400
 
 let pool: Pool
 beforeAll(async () => {
