@@ -16,50 +16,26 @@ export interface Step {
 export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   let isGood = true
   for (const step of steps) {
+    const startedAt = performance.now()
     process.stdout.write(`\n▶ ${step.name}\n`)
-    const { isStepGood, report, output } = await timed(step, step.isQuiet ?? false)
-    process.stdout.write(isStepGood ? report : `${output}${report}`)
-    isGood &&= isStepGood
+    const { code, output } = await run(step)
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+    if (code !== 0 && step.isQuiet) process.stdout.write(output)
+    process.stdout.write(
+      code === 0 ? `✔ ${step.name} (${seconds} s)\n` : `✘ ${step.name} (${seconds} s, exit ${code})\n`,
+    )
+    isGood &&= code === 0
   }
   return isGood
 }
 
-/**
- * Runs lanes of steps side by side, so that steps which mostly wait leave no core idle; within a lane one comes after the
- * other. What a step writes is shown as a whole when it has ended.
- */
-export async function runLanes(lanes: readonly (readonly Step[])[]): Promise<boolean> {
-  const runLane = async (steps: readonly Step[]): Promise<boolean> => {
-    let isGood = true
-    for (const step of steps) {
-      process.stdout.write(`\n▶ ${step.name} …\n`)
-      const { isStepGood, report, output } = await timed(step, true)
-      process.stdout.write(isStepGood && step.isQuiet ? report : `\n${output}${report}`)
-      isGood &&= isStepGood
-    }
-    return isGood
-  }
-  return (await Promise.all(lanes.map(runLane))).every(Boolean)
-}
-
-async function timed(
-  step: Step,
-  isKept: boolean,
-): Promise<{ readonly isStepGood: boolean; readonly report: string; readonly output: string }> {
-  const startedAt = performance.now()
-  const { code, output } = await run(step, isKept)
-  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  const report = code === 0 ? `✔ ${step.name} (${seconds} s)\n` : `✘ ${step.name} (${seconds} s, exit ${code})\n`
-  return { isStepGood: code === 0, report, output }
-}
-
-function run({ command }: Step, isKept: boolean): Promise<{ readonly code: number; readonly output: string }> {
+function run({ command, isQuiet = false }: Step): Promise<{ readonly code: number; readonly output: string }> {
   const [program = "", ...args] = command
   const bin = join(ROOT, "node_modules", ".bin")
   const child = spawn(program, args, {
     cwd: ROOT,
     env: { ...process.env, ...OFFLINE, PATH: `${bin}${delimiter}${process.env.PATH ?? ""}` },
-    stdio: ["ignore", isKept ? "pipe" : "inherit", isKept ? "pipe" : "inherit"],
+    stdio: ["ignore", isQuiet ? "pipe" : "inherit", isQuiet ? "pipe" : "inherit"],
   })
   let output = ""
   child.stdout?.on("data", (chunk) => {
