@@ -186,7 +186,7 @@ test("with Postgres away a switch is thrown in Redis, and its audit entry follow
   await setFault("postgres", "down")
   const first = await putFlag("ROLLBACK_MODE", { enabled: true, reason: "something is wrong" })
   expect(first).toMatchObject({ status: 200, body: { storedIn: ["redis"], isOn: true } })
-  const second = await putFlag("ROLLBACK_MODE", { enabled: true, percentage: 50 })
+  const second = await putFlag("ROLLBACK_MODE", { enabled: true, percentage: 50, allow: [world().companyId] })
   expect(second.body.storedIn).toEqual(["redis"])
   await setFault("postgres", "off")
   await advanceClock("PT2M")
