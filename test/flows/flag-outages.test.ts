@@ -4,7 +4,18 @@ import { setElsewhere, storedFlag } from "../support/flags.ts"
 import { caseOf, failPayment, payInvoice } from "../support/members.ts"
 import { changesAsked, plant, putFlag, redis, setSwitch } from "../support/outside.ts"
 import { fresh } from "../support/providers.ts"
-import { advanceClock, api, betweenJobs, eventually, mailbox, reset, setFault, settled, sql } from "../support/world.ts"
+import {
+  advanceClock,
+  api,
+  betweenJobs,
+  eventually,
+  mailbox,
+  reset,
+  setFault,
+  settled,
+  sql,
+  world,
+} from "../support/world.ts"
 
 beforeEach(async () => {
   await reset()
