@@ -2,6 +2,7 @@
  * The deployable in a simulated world: every seed is one schedule of stories, faults and outages that ends with everything
  * healed and every invariant holding. What `npm run simulate` plays for longer is played here in a fixed measure.
  */
+import { availableParallelism } from "node:os"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { playCrashes, playMutants, playOrders, playSchedules } from "./campaigns.ts"
 import { FAULT_KINDS } from "./chaos.ts"
@@ -9,9 +10,9 @@ import { MUTANTS } from "./mutant-list.ts"
 import { openPool, type Pool } from "./pool.ts"
 import type { Run } from "./run.ts"
 
-const PLAYERS = 2
-/** What two cores play in a minute and a half; `npm run simulate` plays more. */
-const SCHEDULES = 400
+const PLAYERS = availableParallelism()
+/** All of it within five minutes: two processors play five schedules a second. `npm run simulate` plays more. */
+const SCHEDULES = PLAYERS >= 4 ? 2_000 : 400
 
 let pool: Pool
 beforeAll(async () => {
