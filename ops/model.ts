@@ -1,0 +1,1 @@
+/** `npm run model`: trains, evaluates and explains churn models. */
