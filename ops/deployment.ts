@@ -32,8 +32,10 @@ export interface Deployment {
   readonly companyId: string | null
 }
 
-/** What went wrong, in one sentence for people; the command ends with exit code 1. */
-export class CommandError extends Error {}
+/** What went wrong, in one sentence for people; the command ends with the exit code. */
+export class CommandError extends Error {
+  readonly exitCode: number = 1
+}
 
 /** The deployment that the options name, or the local one. Throws `CommandError` when one is named without its key. */
 export function deploymentOf(options: {
@@ -108,14 +110,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Runs a command; what goes wrong is said in one line, and the exit code is 1. */
+/** Runs a command; what goes wrong is said in one line, and the exit code is not 0. */
 export async function runCommand(command: () => Promise<void>): Promise<void> {
   try {
     await command()
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     process.stderr.write(`${error.message}\n`)
-    process.exitCode = 1
+    process.exitCode = error.exitCode
   }
 }
 

@@ -1,0 +1,35 @@
+/** `train`: fits a model. Where its rows come from is a source: a table, an event log, the product's own ledger. */
+import type { Subcommand } from "./subcommand.ts"
+import { InputError, type Output } from "./subcommand.ts"
+
+/** One kind of training data, told apart by the option that names it. A new one is a file, and a line in `SOURCES`. */
+export interface TrainSource {
+  /** The option whose presence chooses this source, without dashes: `data`. */
+  readonly option: string
+  /** Its part of `train --help`. */
+  readonly help: string
+  run(args: readonly string[], output: Output): Promise<void>
+}
+
+const SOURCES: readonly TrainSource[] = []
+
+const HELP = `npm run model -- train (${SOURCES.map(({ option }) => `--${option}`).join(" | ")}) … [options]
+
+${SOURCES.map(({ help }) => help).join("\n")}`
+
+export const train: Subcommand = {
+  name: "train",
+  summary: "fits a model and writes it as one JSON document",
+  help: HELP,
+  async run(args, output) {
+    const source = SOURCES.find(({ option }) =>
+      args.some((arg) => arg === `--${option}` || arg.startsWith(`--${option}=`)),
+    )
+    if (source === undefined) {
+      throw new InputError(
+        `Name the rows: ${SOURCES.map(({ option }) => `--${option}`).join(" or ")}. --help says more.`,
+      )
+    }
+    await source.run(args, output)
+  },
+}
