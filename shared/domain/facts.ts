@@ -134,9 +134,23 @@ export type ProviderFactBody =
   | ({ readonly kind: "invoice_uncollectible" } & PaymentRefs)
   | {
       readonly kind: "usage_recorded"
+      /** What was counted, in the sender's words: `logins`, `api_calls`, `active_days`. */
       readonly meter: string
+      /** How much since the record before it; not negative. */
       readonly quantity: number
       readonly subscriptionId: string | null
+    }
+  | {
+      readonly kind: "ticket_opened"
+      readonly ticketId: string
+      /** The customer complains. Whoever sends the signal judges that; the words of a ticket never come here. */
+      readonly isNegative: boolean
+    }
+  | {
+      readonly kind: "ticket_closed"
+      readonly ticketId: string
+      /** How the customer left it; null: nobody asked. */
+      readonly isNegative: boolean | null
     }
 
 /** Why a nudge was not sent, or not again. */
@@ -204,6 +218,8 @@ export type Fact = FactBody & {
 const RANK: Readonly<Record<FactKind, number>> = {
   customer_seen: 0,
   usage_recorded: 5,
+  ticket_opened: 6,
+  ticket_closed: 7,
   payment_method_added: 10,
   payment_method_updated_by_provider: 11,
   subscription_started: 20,

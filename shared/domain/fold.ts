@@ -8,6 +8,7 @@ import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { applyOutreach } from "./fold/outreach.ts"
 import { fail, markUncollectible, markVoided, refund, requireAction, succeed } from "./fold/payments.ts"
 import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
+import { recordUsage } from "./fold/usage.ts"
 import { type CustomerState, EMPTY_STATE, type Profile } from "./state.ts"
 
 /** The customer after one more fact. Facts come in ledger order: occurred at, rank, id. */
@@ -58,6 +59,10 @@ function step(state: CustomerState, fact: Fact): CustomerState {
     case "case_closed_by_operator":
       return closeByOperator(state, fact)
     case "usage_recorded":
+      return recordUsage(state, fact)
+    case "ticket_opened":
+    case "ticket_closed":
+      // The ledger holds them for the features; nothing else asks for them.
       return state
     case "nudge_planned":
     case "nudge_suppressed":

@@ -128,6 +128,12 @@ export interface Outreach {
   readonly optedOutAt: Instant | null
 }
 
+/** How much of one meter was used in all, and when it was last told of. */
+export interface UsageState {
+  readonly total: number
+  readonly at: Instant
+}
+
 export interface CustomerState {
   readonly profile: Profile
   readonly subscriptions: Readonly<Record<string, SubscriptionState>>
@@ -135,6 +141,8 @@ export interface CustomerState {
   /** In the order in which they were opened. */
   readonly cases: readonly CaseState[]
   readonly loose: readonly LoosePayment[]
+  /** By meter. Absent while nobody told of any use. */
+  readonly usage?: Readonly<Record<string, UsageState>>
   readonly outreach: Outreach
   /** The last fact, outreach apart, that is folded in; null at the beginning. */
   readonly position: LedgerPosition | null

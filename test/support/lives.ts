@@ -297,6 +297,8 @@ const anyBody = fc.oneof(
   fc.record({ kind: fc.constantFrom("payment_method_added", "payment_method_updated_by_provider"), paymentMethodId: ID }),
   fc.record({ kind: fc.constant("customer_seen" as const), hasEmail: fc.boolean(), timeZone: maybe(ID), deleted: fc.boolean() }),
   fc.record({ kind: fc.constant("usage_recorded" as const), meter: ID, quantity: AMOUNT, subscriptionId: maybe(ID) }),
+  fc.record({ kind: fc.constant("ticket_opened" as const), ticketId: ID, isNegative: fc.boolean() }),
+  fc.record({ kind: fc.constant("ticket_closed" as const), ticketId: ID, isNegative: maybe(fc.boolean()) }),
   fc.record({ kind: fc.constant("nudge_sent" as const), nudgeId: ID, caseId, step: fc.constant(0), channel: fc.constantFrom("email", "sms"), providerMessageId: fc.constant(null) }),
   fc.record({ kind: fc.constant("link_clicked" as const), caseId, nudgeId: maybe(ID) }),
   fc.record({ kind: fc.constant("opted_out" as const), caseId: maybe(caseId), via: fc.constantFrom("page", "operator") }),
