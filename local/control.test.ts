@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "@upstash/qstash"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { advance } from "./advance.ts"
@@ -35,6 +36,7 @@ beforeEach(async () => {
   pending = 0
   resets = 0
   worker = await serve(undefined, async (req, res) => {
+    if (req.url === "/slow") await sleep(300)
     const { status, headers, body } = answerAsWorker(req.url ?? "")
     res.writeHead(status, headers).end(body)
   })
@@ -103,6 +105,14 @@ describe("the clock", () => {
     const late = timesOf("/later").map((at, index) => at.getTime() - start - ([3_600_000, 30 * 3_600_000][index] ?? 0))
     expect(late).toHaveLength(2)
     for (const ms of late) expect(ms).toBeLessThan(1_000)
+  })
+
+  test("what is under way ends in the time it began in", async () => {
+    const start = clock.now().getTime()
+    await client().publish({ url: `${worker.url}/slow` })
+    await call("POST", "/clock", { advance: "P1D" })
+    const [endedAt] = timesOf("/slow")
+    expect((endedAt?.getTime() ?? Infinity) - start).toBeLessThan(DAY_MS)
   })
 
   test("stops at the slot of the reminders job that follows each due work", async () => {

@@ -131,7 +131,7 @@ describe("a discount at Stripe", () => {
     const { customer, subscription, invoice } = await newMember()
     await setFault("stripe-api", "down")
     await failPayment(customer, invoice)
-    expect((await caseOf(invoice)).status).toBe("open")
+    await eventually(async () => (await caseOf(invoice)).nudges[0]?.reason === "provider_api")
     await advanceClock("PT6H")
     expect(await mailbox()).toEqual([])
     await setFault("stripe-api", "off")
