@@ -112,7 +112,7 @@ describe("the clock", () => {
     await client().publish({ url: `${worker.url}/slow` })
     await call("POST", "/clock", { advance: "P1D" })
     const [endedAt] = timesOf("/slow")
-    expect((endedAt?.getTime() ?? Infinity) - start).toBeLessThan(DAY_MS)
+    expect((endedAt?.getTime() ?? Number.POSITIVE_INFINITY) - start).toBeLessThan(60_000)
   })
 
   test("stops at the slot of the reminders job that follows each due work", async () => {
