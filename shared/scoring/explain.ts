@@ -1,0 +1,47 @@
+import { calibrate } from "./calibrate.ts"
+import { checkedRow, type Model, offsetOf, type Score, score } from "./model.ts"
+import { explainScorecard } from "./scorecard.ts"
+import { explainForest } from "./tree-shap.ts"
+
+/** What one feature, the company or the bend of the calibration adds, in calibrated log-odds. */
+export type Contribution = {
+  readonly source: "feature" | "company" | "calibration"
+  /** The feature's name; `company` and `calibration` for the other two. */
+  readonly name: string
+  readonly contribution: number
+}
+
+export type Explanation = Score & {
+  /** Calibrated log-odds of the mean training row: what contributions are measured against. */
+  readonly base: number
+  /** In the order of the features, then `company` and `calibration` where they are not nothing. */
+  readonly contributions: readonly Contribution[]
+}
+
+/**
+ * Why a row has its score: contributions that, with the base, sum to its calibrated log-odds. Scorecards give their terms
+ * less their means (a pair's term in halves), trees their exact Shapley values. A slope of the calibration scales them; what
+ * a bent calibration adds beyond the raw sum is an item of its own.
+ */
+export function explain(model: Model, vector: Float64Array, group?: string | null): Explanation {
+  const scored = score(model, vector, group)
+  const row = checkedRow(model, vector)
+  const raw = new Float64Array(row.length)
+  for (const part of model.parts) {
+    if (part.kind === "gam") explainScorecard(part.scorecard, row, part.weight, raw)
+    else explainForest(part.forest, row, part.weight, raw)
+  }
+  const { calibration, features } = model.artefact
+  const slope = calibration.kind === "platt" ? calibration.slope : 1
+  const base = calibrate(calibration, model.expectedRaw)
+  const contributions = features.map(({ name }, input): Contribution => {
+    return { source: "feature", name, contribution: slope * (raw[input] ?? 0) }
+  })
+  const offset = offsetOf(model, group)
+  if (offset !== 0) contributions.push({ source: "company", name: "company", contribution: offset })
+  if (calibration.kind === "isotonic") {
+    const bend = calibrate(calibration, scored.raw) - base - (scored.raw - model.expectedRaw)
+    contributions.push({ source: "calibration", name: "calibration", contribution: bend })
+  }
+  return { ...scored, base, contributions }
+}

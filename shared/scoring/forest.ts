@@ -1,0 +1,182 @@
+/** Boosted trees, decoded once and checked, so that no document makes a walk loop or read beyond its arrays. */
+import type { GbdtModel, ModelFeature } from "./artefact.ts"
+import { numbersOf } from "./binary.ts"
+import { hold } from "./invalid-artefact.ts"
+
+export const LEAF = 65_535
+/** Bits of a node's flags. */
+export const MISSING_LEFT = 1
+export const CATEGORY = 2
+
+/** The explanation of a tree costs the square of its depth; trainers stay far below. */
+const DEPTH_MAX = 64
+/** Far above any log-odds of a real model, far below where sums overflow. */
+export const LOG_ODDS_MAX = 1e6
+
+export type Forest = {
+  readonly base: number
+  readonly roots: Uint32Array
+  readonly inputs: Uint16Array
+  /** A number's threshold, a leaf's value; NaN at a category, so that both comparisons with it fail. */
+  readonly values: Float64Array
+  /** The left child, counted from the start of the arrays. */
+  readonly lefts: Uint32Array
+  readonly flags: Uint8Array
+  /** Share of training rows that went left. */
+  readonly leftShares: Float64Array
+  /** First word of a category's set. */
+  readonly setStarts: Uint32Array
+  readonly sets: Uint32Array
+  /** Number of levels of each input; 0 for a number. */
+  readonly levelCounts: Uint32Array
+  /** Edges from the root to the deepest leaf of any tree. */
+  readonly depth: number
+  /** Mean of base and all trees, weighted by the rows that the leaves have seen. */
+  readonly expected: number
+}
+
+/** The trees ready to be walked; throws InvalidArtefact when they do not hold together. */
+export function prepareForest(model: GbdtModel, features: readonly ModelFeature[]): Forest {
+  const roots = numbersOf(model.roots, Uint32Array, "roots")
+  const inputs = numbersOf(model.inputs, Uint16Array, "inputs")
+  const values = numbersOf(model.values, Float64Array, "values")
+  const children = numbersOf(model.children, Uint16Array, "children")
+  const flags = numbersOf(model.flags, Uint8Array, "flags")
+  const covers = numbersOf(model.covers, Float32Array, "covers")
+  const sets = numbersOf(model.sets, Uint32Array, "sets")
+  const size = inputs.length
+  const sameLength = [values, children, flags, covers].every(({ length }) => length === size)
+  hold(sameLength, "the arrays of the trees differ in length")
+  hold(size === 0 ? roots.length === 0 : roots[0] === 0, "the first tree does not start at the first node")
+  hold(Math.abs(model.base) <= LOG_ODDS_MAX, "the base of the trees is out of range")
+  const levelCounts = Uint32Array.from(features, (feature) => (feature.type === "category" ? feature.levels.length : 0))
+
+  const lefts = new Uint32Array(size)
+  const leftShares = new Float64Array(size)
+  const setStarts = new Uint32Array(size)
+  const depths = new Uint8Array(size)
+  const means = new Float64Array(size)
+  let depth = 0
+  let expected = model.base
+  for (let tree = 0; tree < roots.length; tree++) {
+    const root = roots[tree] ?? 0
+    const end = roots[tree + 1] ?? size
+    hold(root < end && end <= size, "the roots of the trees are not ascending")
+    const parents = new Uint8Array(end - root)
+    for (let node = root; node < end; node++) {
+      const input = inputs[node] ?? LEAF
+      const value = values[node] ?? 0
+      const cover = covers[node] ?? 0
+      hold(Number.isFinite(cover) && cover >= 0, "a node has no count of rows")
+      hold(node === root || parents[node - root] === 1, "a node has not exactly one parent")
+      if (input === LEAF) {
+        hold(Math.abs(value) <= LOG_ODDS_MAX, "a leaf is out of range")
+        continue
+      }
+      hold(input < features.length, "a node asks for an input that is not there")
+      const left = root + (children[node] ?? 0)
+      hold(left > node && left + 1 < end, "a node's children do not come after it in its tree")
+      for (const child of [left, left + 1]) {
+        parents[child - root] = (parents[child - root] ?? 0) + 1
+        depths[child] = (depths[node] ?? 0) + 1
+      }
+      depth = Math.max(depth, (depths[node] ?? 0) + 1)
+      hold(depth <= DEPTH_MAX, "a tree is too deep")
+      lefts[node] = left
+      const [leftRows, rightRows] = [covers[left] ?? 0, covers[left + 1] ?? 0]
+      leftShares[node] = leftRows + rightRows > 0 ? leftRows / (leftRows + rightRows) : 0.5
+      const isCategory = ((flags[node] ?? 0) & CATEGORY) !== 0
+      hold(isCategory === (features[input]?.type === "category"), "a node takes its input for another type")
+      if (isCategory) {
+        const isSet = Number.isInteger(value) && value >= 0 && (value + 1) * model.setWords <= sets.length
+        hold(isSet && (levelCounts[input] ?? 0) <= model.setWords * 32, "a node's set of levels is not there")
+        setStarts[node] = value * model.setWords
+        values[node] = Number.NaN
+      } else {
+        hold(Number.isFinite(value), "a threshold is not a number")
+      }
+    }
+    for (let node = end - 1; node >= root; node--) {
+      const left = lefts[node] ?? 0
+      const share = leftShares[node] ?? 0
+      means[node] = left === 0 ? (values[node] ?? 0) : share * (means[left] ?? 0) + (1 - share) * (means[left + 1] ?? 0)
+    }
+    expected += means[root] ?? 0
+  }
+  return {
+    base: model.base,
+    roots,
+    inputs,
+    values,
+    lefts,
+    flags,
+    leftShares,
+    setStarts,
+    sets,
+    levelCounts,
+    depth,
+    expected,
+  }
+}
+
+/** Whether a row whose value is missing or a category goes left at a node. */
+export function goesLeftSlowly(forest: Forest, node: number, value: number): boolean {
+  const { flags, inputs, levelCounts, setStarts, sets } = forest
+  const bits = flags[node] ?? 0
+  if ((bits & CATEGORY) !== 0 && value >= 0 && value < (levelCounts[inputs[node] ?? 0] ?? 0)) {
+    return (((sets[(setStarts[node] ?? 0) + (value >>> 5)] ?? 0) >>> (value & 31)) & 1) === 1
+  }
+  return (bits & MISSING_LEFT) !== 0
+}
+
+/** The leaf that a row reaches; the row starts at `offset` of `rows` and holds no infinity. */
+export function leafOf(forest: Forest, root: number, rows: Float64Array, offset: number): number {
+  const { inputs, values, lefts } = forest
+  let node = root
+  for (let input = inputs[node] ?? LEAF; input !== LEAF; input = inputs[node] ?? LEAF) {
+    const value = rows[offset + input] ?? 0
+    const threshold = values[node] ?? 0
+    const left = lefts[node] ?? 0
+    if (value <= threshold) node = left
+    else if (value > threshold) node = left + 1
+    else node = goesLeftSlowly(forest, node, value) ? left : left + 1
+  }
+  return node
+}
+
+/** Log-odds of one row. */
+export function rawOfForest(forest: Forest, row: Float64Array): number {
+  let sum = forest.base
+  for (let tree = 0; tree < forest.roots.length; tree++) {
+    sum += forest.values[leafOf(forest, forest.roots[tree] ?? 0, row, 0)] ?? 0
+  }
+  return sum
+}
+
+/** So many rows stay in the processor's cache while all trees pass over them. */
+const BLOCK_ROWS = 256
+
+/** Log-odds of many rows, each the same bits as from `rawOfForest`. */
+export function rawOfForestMany(forest: Forest, columns: readonly Float64Array[], rows: number): Float64Array {
+  const sums = new Float64Array(rows).fill(forest.base)
+  const width = columns.length
+  const block = new Float64Array(BLOCK_ROWS * width)
+  for (let start = 0; start < rows; start += BLOCK_ROWS) {
+    const count = Math.min(BLOCK_ROWS, rows - start)
+    for (let input = 0; input < width; input++) {
+      const column = columns[input] ?? block
+      for (let row = 0; row < count; row++) {
+        const value = column[start + row] ?? Number.NaN
+        block[row * width + input] = value - value === 0 ? value : Number.NaN
+      }
+    }
+    for (let tree = 0; tree < forest.roots.length; tree++) {
+      const root = forest.roots[tree] ?? 0
+      for (let row = 0; row < count; row++) {
+        const leaf = leafOf(forest, root, block, row * width)
+        sums[start + row] = (sums[start + row] ?? 0) + (forest.values[leaf] ?? 0)
+      }
+    }
+  }
+  return sums
+}

@@ -1,0 +1,104 @@
+import { logitOf, probabilityOf } from "./calibrate.ts"
+import type { Model } from "./model.ts"
+
+export type Interval = {
+  readonly low: number
+  readonly high: number
+  readonly confidence: "low" | "medium" | "high"
+  /** Churned rows of like scores that the interval rests on. */
+  readonly events: number
+}
+
+/** The relative error of a rate is about 1/√events: a third and more is low, up to a seventh is high. */
+const EVENTS_MEDIUM = 10
+const EVENTS_HIGH = 50
+
+/**
+ * How sure a probability is, by what became of rows with like scores out of fold: the interval of their rate (Jeffreys:
+ * Beta(events + ½, others + ½), equal tails), moved in log-odds to the score's own place, which it always holds. A model that
+ * brings no such rows gives the whole of (0, 1) at low confidence.
+ */
+export function interval(model: Model, probability: number, level = 0.9): Interval {
+  const bins = model.artefact.confidence
+  const bin = bins.find(({ upTo }) => probability <= upTo) ?? bins.at(-1)
+  const events = Math.min(bin?.events ?? 0, bin?.rows ?? 0)
+  const others = (bin?.rows ?? 0) - events
+  const [alpha, beta] = [events + 0.5, others + 0.5]
+  const shift = bin === undefined ? 0 : logitOf(probability) - logitOf(alpha / (alpha + beta))
+  const tail = (1 - level) / 2
+  const [low, high] = [tail, 1 - tail].map((share) => {
+    return bin === undefined ? Math.round(share) : probabilityOf(logitOf(betaQuantile(share, alpha, beta)) + shift)
+  })
+  return {
+    low: Math.min(low ?? 0, probability),
+    high: Math.max(high ?? 1, probability),
+    confidence: events < EVENTS_MEDIUM ? "low" : events < EVENTS_HIGH ? "medium" : "high",
+    events,
+  }
+}
+
+/** Halving a unit interval so often leaves nothing between two doubles that matters. */
+const STEPS_MAX = 60
+const EXACT_ENOUGH = 1e-12
+
+/** The x with I_x(alpha, beta) = share: Newton's steps, kept within a bracket that only shrinks. */
+export function betaQuantile(share: number, alpha: number, beta: number): number {
+  const logNorm = logGamma(alpha + beta) - logGamma(alpha) - logGamma(beta)
+  let [low, high, x] = [0, 1, alpha / (alpha + beta)]
+  for (let step = 0; step < STEPS_MAX; step++) {
+    const excess = betaShare(x, alpha, beta) - share
+    if (excess > 0) high = x
+    else low = x
+    const density = Math.exp(logNorm + (alpha - 1) * Math.log(x) + (beta - 1) * Math.log1p(-x))
+    const next = x - excess / density
+    const to = next > low && next < high ? next : (low + high) / 2
+    if (Math.abs(to - x) <= EXACT_ENOUGH * x) return to
+    x = to
+  }
+  return x
+}
+
+/** The regularized incomplete beta function I_x(alpha, beta), for x strictly between 0 and 1. */
+export function betaShare(x: number, alpha: number, beta: number): number {
+  const front = Math.exp(
+    logGamma(alpha + beta) - logGamma(alpha) - logGamma(beta) + alpha * Math.log(x) + beta * Math.log1p(-x),
+  )
+  // The fraction converges fast on this side of the mean; the other side is its mirror.
+  return x < (alpha + 1) / (alpha + beta + 2)
+    ? (front * betaFraction(x, alpha, beta)) / alpha
+    : 1 - (front * betaFraction(1 - x, beta, alpha)) / beta
+}
+
+/** It takes about √(alpha + beta) terms; this is enough for a hundred million rows. */
+const TERMS_MAX = 10_000
+const TINY = 1e-300
+
+/** The continued fraction of the incomplete beta function (DLMF 8.17.22), by Lentz's method. */
+function betaFraction(x: number, alpha: number, beta: number): number {
+  const bounded = (value: number): number => (Math.abs(value) < TINY ? TINY : value)
+  let c = 1
+  let d = 1 / bounded(1 - ((alpha + beta) * x) / (alpha + 1))
+  let fraction = d
+  for (let m = 1; m <= TERMS_MAX; m++) {
+    const even = (m * (beta - m) * x) / ((alpha + 2 * m - 1) * (alpha + 2 * m))
+    d = 1 / bounded(1 + even * d)
+    c = bounded(1 + even / c)
+    fraction *= d * c
+    const odd = (-(alpha + m) * (alpha + beta + m) * x) / ((alpha + 2 * m) * (alpha + 2 * m + 1))
+    d = 1 / bounded(1 + odd * d)
+    c = bounded(1 + odd / c)
+    fraction *= d * c
+    if (Math.abs(d * c - 1) < 1e-15) break
+  }
+  return fraction
+}
+
+/** ln Γ(x) for x > 0, by Stirling's series after a shift to where it is exact to 1e-15 (DLMF 5.11.1). */
+function logGamma(x: number): number {
+  let shift = 0
+  let y = x
+  for (; y < 10; y++) shift += Math.log(y)
+  const square = 1 / (y * y)
+  const series = (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square / 1188)))) / y
+  return (y - 0.5) * Math.log(y) - y + 0.5 * Math.log(2 * Math.PI) + series - shift
+}

@@ -1,0 +1,185 @@
+/**
+ * The evaluator: the one reader of artefacts, in the Worker, in training and in tests. A model is prepared once (parsed,
+ * decoded, checked) and scores many times. Raw log-odds are the weighted sum of the parts; calibration makes of them
+ * calibrated ones; the company's offset comes on top.
+ */
+import { type Artefact, artefactSchema, type GamModel, type GbdtModel, type ModelFeature } from "./artefact.ts"
+import { calibrate, checkCalibration, probabilityOf } from "./calibrate.ts"
+import { featureHash } from "./feature-hash.ts"
+import { type Forest, LOG_ODDS_MAX, prepareForest, rawOfForest, rawOfForestMany } from "./forest.ts"
+import { hold, InvalidArtefact } from "./invalid-artefact.ts"
+import { prepareScorecard, rawOfScorecard, rawOfScorecardMany, type Scorecard } from "./scorecard.ts"
+
+type Part =
+  | { readonly kind: "gam"; readonly weight: number; readonly scorecard: Scorecard }
+  | { readonly kind: "gbdt"; readonly weight: number; readonly forest: Forest }
+
+export type Model = {
+  readonly artefact: Artefact
+  readonly parts: readonly Part[]
+  /** Of each category its levels by name; null for a number. */
+  readonly levels: readonly (ReadonlyMap<string, number> | null)[]
+  /** Mean raw log-odds of the training rows. */
+  readonly expectedRaw: number
+}
+
+/** The model of a document from anywhere; throws InvalidArtefact, saying what is wrong, when it is none. */
+export async function prepareModel(document: unknown): Promise<Model> {
+  const parsed = artefactSchema.safeParse(document)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    throw new InvalidArtefact(`not a model of this format: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`)
+  }
+  const artefact = parsed.data
+  const { features } = artefact
+  hold(features.length < INPUTS_MAX, "there are too many features")
+  hold(new Set(features.map(({ name }) => name)).size === features.length, "two features have one name")
+  hold(artefact.featureHash === (await featureHash(features)), "the feature hash is not that of the features")
+  checkCalibration(artefact.calibration)
+  const offsets = Object.values(artefact.offsets)
+  hold(
+    offsets.every((offset) => Math.abs(offset) <= LOG_ODDS_MAX),
+    "an offset is out of range",
+  )
+  const parts = artefact.parts.map(({ weight, model }): Part => {
+    hold(weight <= LOG_ODDS_MAX, "a weight is out of range")
+    return preparePart(features, model, weight)
+  })
+  const kinds = new Set(parts.map(({ kind }) => kind))
+  hold(
+    artefact.kind === "blend" || (kinds.size === 1 && kinds.has(artefact.kind)),
+    "the parts are not of the model's kind",
+  )
+  const levels = features.map((feature) => {
+    if (feature.type === "number") return null
+    const places = new Map(feature.levels.map((level, place) => [level, place]))
+    hold(places.size === feature.levels.length, "two levels of a category have one name")
+    return places
+  })
+  const expectedRaw = parts.reduce((sum, part) => {
+    return sum + part.weight * (part.kind === "gam" ? part.scorecard.expected : part.forest.expected)
+  }, 0)
+  return { artefact, parts, levels, expectedRaw }
+}
+
+/** The last number of 16 bits marks a leaf. */
+const INPUTS_MAX = 65_535
+
+function preparePart(features: readonly ModelFeature[], model: GamModel | GbdtModel, weight: number): Part {
+  return model.kind === "gam"
+    ? { kind: "gam", weight, scorecard: prepareScorecard(model, features) }
+    : { kind: "gbdt", weight, forest: prepareForest(model, features) }
+}
+
+/**
+ * A row for the model: finite numbers, places of levels, NaN for missing. `missing` are features without a value, `unknown`
+ * those whose value could not be used: not of the feature's type, not finite, or a level that training never saw. `coverage`
+ * is the share of features with a usable value.
+ */
+export type Encoded = {
+  readonly vector: Float64Array
+  readonly missing: readonly string[]
+  readonly unknown: readonly string[]
+  readonly coverage: number
+}
+
+/** The row of a record of names and values, whatever they are; names that the model does not know are passed over. */
+export function encode(model: Model, record: Readonly<Record<string, unknown>>): Encoded {
+  const vector = new Float64Array(model.levels.length).fill(Number.NaN)
+  const missing: string[] = []
+  const unknown: string[] = []
+  for (const [input, { name }] of model.artefact.features.entries()) {
+    const value = Object.hasOwn(record, name) ? record[name] : undefined
+    if (value === undefined || value === null || value === "") {
+      missing.push(name)
+      continue
+    }
+    const places = model.levels[input]
+    const usable = places ? (typeof value === "string" ? places.get(value) : undefined) : finiteOf(value)
+    if (usable === undefined) unknown.push(name)
+    else vector[input] = usable
+  }
+  return { vector, missing, unknown, coverage: 1 - (missing.length + unknown.length) / vector.length }
+}
+
+const finiteOf = (value: unknown): number | undefined =>
+  typeof value === "number" && Number.isFinite(value) ? value : undefined
+
+/** Log-odds before calibration, log-odds after it with the group's offset, and the probability of those. */
+export type Score = { readonly raw: number; readonly logit: number; readonly probability: number }
+
+/** The score of a row that `encode` or a trainer's table made; a group without an offset of its own gets none. */
+export function score(model: Model, vector: Float64Array, group?: string | null): Score {
+  const row = checkedRow(model, vector)
+  let raw = 0
+  for (const part of model.parts) {
+    const partly = part.kind === "gam" ? rawOfScorecard(part.scorecard, row) : rawOfForest(part.forest, row)
+    raw += part.weight * partly
+  }
+  const logit = calibrate(model.artefact.calibration, raw) + offsetOf(model, group)
+  return { raw, logit, probability: probabilityOf(logit) }
+}
+
+/** The row with infinities as missing; throws RangeError when it is not as wide as the model. */
+export function checkedRow(model: Model, vector: Float64Array): Float64Array {
+  if (vector.length !== model.levels.length) throw new RangeError("the row is not of this model's features")
+  return vector.map((value) => (Number.isFinite(value) ? value : Number.NaN))
+}
+
+/** What a group (a company) adds to calibrated log-odds. */
+export function offsetOf(model: Model, group: string | null | undefined): number {
+  const { offsets } = model.artefact
+  return typeof group === "string" && Object.hasOwn(offsets, group) ? (offsets[group] ?? 0) : 0
+}
+
+/** Raw log-odds of many rows given as columns, one a feature; the same bits as `score` gives row by row. */
+export function rawMany(model: Model, columns: readonly Float64Array[], rows: number): Float64Array {
+  checkColumns(model.levels.length, columns, rows)
+  const sums = new Float64Array(rows)
+  for (const part of model.parts) addPart(sums, part, columns)
+  return sums
+}
+
+/** Probabilities of many rows; `groups` names the group of each row, where rows have one. */
+export function scoreMany(
+  model: Model,
+  columns: readonly Float64Array[],
+  rows: number,
+  groups?: readonly (string | null)[],
+): Float64Array {
+  const { calibration } = model.artefact
+  const scores = rawMany(model, columns, rows)
+  for (let row = 0; row < rows; row++) {
+    const offset = groups === undefined ? 0 : offsetOf(model, groups[row])
+    scores[row] = probabilityOf(calibrate(calibration, scores[row] ?? 0) + offset)
+  }
+  return scores
+}
+
+/** Raw log-odds of many rows by one part alone, as trainers need before there is an artefact. */
+export function rawOfPart(
+  features: readonly ModelFeature[],
+  part: GamModel | GbdtModel,
+  columns: readonly Float64Array[],
+  rows: number,
+): Float64Array {
+  checkColumns(features.length, columns, rows)
+  const sums = new Float64Array(rows)
+  addPart(sums, preparePart(features, part, 1), columns)
+  return sums
+}
+
+function addPart(sums: Float64Array, part: Part, columns: readonly Float64Array[]): void {
+  const rows = sums.length
+  const partly =
+    part.kind === "gam"
+      ? rawOfScorecardMany(part.scorecard, columns, rows)
+      : rawOfForestMany(part.forest, columns, rows)
+  for (let row = 0; row < rows; row++) sums[row] = (sums[row] ?? 0) + part.weight * (partly[row] ?? 0)
+}
+
+function checkColumns(width: number, columns: readonly Float64Array[], rows: number): void {
+  if (columns.length !== width || columns.some((column) => column.length < rows)) {
+    throw new RangeError("the columns are not of this model's features")
+  }
+}
