@@ -47,6 +47,31 @@ export const ownedBy = (db: Db, column: PgColumn, companyId: string, customerId:
 
 const isNamed = (customerId: string) => or(eq(customers.id, customerId), eq(customers.providerCustomerId, customerId))
 
+/** Who a name means: our id, or the provider's. */
+export interface NamedCustomer {
+  readonly name: string
+  readonly id: string
+  readonly provider: ProviderName
+  readonly providerCustomerId: string
+}
+
+/** The customers that these names mean, by name; who is unknown is left out. Our id comes first, as in `readCustomer`. */
+export async function findCustomers(
+  db: Db,
+  companyId: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, NamedCustomer>> {
+  if (names.length === 0) return new Map()
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ name: string; id: string; provider: ProviderName; providerCustomerId: string }>(sql`
+      select distinct on (n.name) n.name, c.id, c.provider, c.provider_customer_id as "providerCustomerId"
+      from jsonb_array_elements_text(${JSON.stringify([...new Set(names)])}::jsonb) as n (name)
+      join customers c on c.company_id = app_company() and (c.id = n.name or c.provider_customer_id = n.name)
+      order by n.name, c.id = n.name desc, c.id`),
+  ])
+  return new Map(result.rows.map((row) => [row.name, row]))
+}
+
 /** A page of a company's customers, those that we met last first. */
 export async function listCustomers(
   db: Db,

@@ -108,12 +108,9 @@ export async function recordHistory(
     readonly now: Instant
   },
 ): Promise<RecordedHistory> {
-  const page = events.map(
-    ({ sealedPayload, ...rest }) => `${deliveryJson(rest).slice(0, -1)},"payload":"${toBase64(sealedPayload)}"}`,
-  )
   const [result] = await inCompany(db, companyId, [
     db.execute<{ recorded: { outcomes: RecordedHistory["outcomes"]; streams: StreamJson[] } }>(
-      sql`select record_history(${backfillId}, ${`[${page.join()}]`}::jsonb, ${now}::timestamptz) as recorded`,
+      sql`select record_history(${backfillId}, ${pageJson(events)}::jsonb, ${now}::timestamptz) as recorded`,
     ),
   ])
   const recorded = result.rows[0]?.recorded
@@ -122,6 +119,29 @@ export async function recordHistory(
     outcomes: recorded.outcomes,
     streams: recorded.streams.map((stream) => readStreamJson(companyId, stream)),
   }
+}
+
+/** What became of a batch of signals: the ids that were new, and the streams that have something to fold. */
+export interface RecordedSignals {
+  readonly newIds: ReadonlySet<string>
+  readonly streams: readonly Stream[]
+}
+
+/**
+ * Writes what a company tells of its customers, each once for good under its `providerEventId`, and reads the streams of
+ * the customers that have something to fold: one round trip, one transaction. Repeating it changes nothing.
+ */
+export async function recordSignals(db: Db, companyId: string, events: readonly NewEvent[]): Promise<RecordedSignals> {
+  if (events.length === 0) return { newIds: new Set(), streams: [] }
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ recorded: { new: string[]; streams: StreamJson[] } }>(
+      sql`select record_signals(${pageJson(events)}::jsonb) as recorded`,
+    ),
+  ])
+  const recorded = result.rows[0]?.recorded
+  if (!recorded) throw new Error("record_signals answered nothing")
+  const streams = recorded.streams.map((stream) => readStreamJson(companyId, stream))
+  return { newIds: new Set(recorded.new), streams }
 }
 
 /** An event that is stored already, as it is read today. */
@@ -154,6 +174,12 @@ function deliveryJson(event: Omit<NewEvent, "sealedPayload" | "status"> & { read
     typeof value === "string" ? value.toWellFormed().replaceAll("\u0000", "\ufffd") : value,
   )
 }
+
+/** Several events in one parameter, each with its payload in base64. */
+const pageJson = (events: readonly NewEvent[]): string =>
+  `[${events
+    .map(({ sealedPayload, ...rest }) => `${deliveryJson(rest).slice(0, -1)},"payload":"${toBase64(sealedPayload)}"}`)
+    .join()}]`
 
 /** Reads a customer's stream; null when there is no such customer. `whole` reads the ledger from its beginning. */
 export async function loadStream(

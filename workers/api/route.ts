@@ -17,6 +17,7 @@ import { nudges } from "./nudges.ts"
 import { reconciliations } from "./reconciliations.ts"
 import { secrets } from "./secrets.ts"
 import { settings } from "./settings.ts"
+import { signals, usage } from "./signals.ts"
 import { summary } from "./summary.ts"
 
 export const api = new Hono<AppEnv>()
@@ -37,6 +38,8 @@ export const api = new Hono<AppEnv>()
   .route("/summary", summary)
   .route("/figures", figures)
   .route("/settings", settings)
+  .route("/signals", signals)
+  .route("/usage", usage)
   .route("/flags", flags)
   .route("/jobs", jobsApi)
   .route("/dead-letters", deadLetters)

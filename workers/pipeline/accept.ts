@@ -133,9 +133,12 @@ export const workOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({
   ownFacts: [],
 })
 
-/** A UUID (version 8, RFC 9562) made of what names the event at its provider. */
-async function eventIdOf({ provider, account, providerEventId }: Delivery): Promise<string> {
-  const digest = await sha256(utf8(JSON.stringify([provider, account, providerEventId])))
+const eventIdOf = ({ provider, account, providerEventId }: Delivery): Promise<string> =>
+  idOfNames([provider, account, providerEventId])
+
+/** A UUID (version 8, RFC 9562) made of what names an event at its sender. */
+export async function idOfNames(names: readonly (string | null)[]): Promise<string> {
+  const digest = await sha256(utf8(JSON.stringify(names)))
   const bytes = digest.slice(0, 16)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80

@@ -9,6 +9,7 @@ import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { type ReadDelivery, readDelivery } from "./accept.ts"
 import { replay } from "./replay.ts"
+import { isSignal, readStoredSignal } from "./signals.ts"
 
 /** Tries before an event is left to a person; with the waits below, about four hours. */
 const ATTEMPTS_MAX = 8
@@ -87,6 +88,7 @@ async function readStored(services: Services, event: StoredEvent, payload: Uint8
     context: ["webhook_events", "payload", id, companyId],
   }
   const rawBody = await open(services.config.keys.encryption, place, payload)
+  if (isSignal(event.type)) return readStoredSignal(event.provider, rawBody, receivedAt)
   // Events of Whop's old shape are named and dated by their headers.
   const headers = new Headers({
     "webhook-id": event.providerEventId,
