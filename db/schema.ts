@@ -13,7 +13,6 @@ import {
   primaryKey,
   smallint,
   text,
-  timestamp,
   uuid,
 } from "drizzle-orm/pg-core"
 import type {
@@ -28,6 +27,9 @@ import type {
 import type { FlagValue } from "../shared/domain/flags.ts"
 import type { NudgeStatus } from "../shared/domain/nudges.ts"
 import type { CaseKind, CaseStatus, CustomerState, PaymentStatus } from "../shared/domain/state.ts"
+import { companyId, instant } from "./schema/columns.ts"
+
+export * from "./schema/scoring.ts"
 
 /** Bytes: written as `\\x` and hex digits; the driver reads them back as bytes. */
 const bytea = customType<{ data: Uint8Array; driverData: string | Uint8Array }>({
@@ -38,9 +40,6 @@ const bytea = customType<{ data: Uint8Array; driverData: string | Uint8Array }>(
     return new Uint8Array(value)
   },
 })
-
-const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: "date" })
-const companyId = () => text("company_id").notNull()
 
 export type EventStatus = "received" | "held" | "processed" | "unhandled" | "failed" | "dead"
 

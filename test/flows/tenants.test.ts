@@ -156,9 +156,19 @@ describe("the database", () => {
   })
 
   test("makes the partitions of a month once, however many ask for them at once", async () => {
+    const [partitioned] = await sql<{ tables: number }>(
+      "select count(*)::int as tables from pg_class where relnamespace = 'public'::regnamespace and relkind = 'p'",
+    )
     const far = "select ensure_partitions('2031-01-15', 3) as made"
     const made = await Promise.all(Array.from({ length: 6 }, () => asWorker(null, (client) => client.query(far))))
-    expect(made.map(({ rows }) => rows[0]?.made).sort()).toEqual([0, 0, 0, 0, 0, 8])
+    expect(made.map(({ rows }) => Number(rows[0]?.made)).sort((a, b) => a - b)).toEqual([
+      0,
+      0,
+      0,
+      0,
+      0,
+      4 * (partitioned?.tables ?? 0),
+    ])
     const [row] = await sql<{ guarded: boolean }>(
       "select bool_and(relrowsecurity and relforcerowsecurity) as guarded from pg_class where relname like '%\\_2031\\_0_'",
     )
