@@ -1,0 +1,137 @@
+/**
+ * Whether predicted probabilities still mean what they say: a straight line through log-odds (intercept and slope) fitted on
+ * matured labels and compared with none, and the expected calibration error against what chance alone makes of it.
+ */
+
+import type { Matured } from "./cusum.ts"
+import { chiSquareQuantile, normalTails } from "./distributions.ts"
+import { NO_DRIFT_QUANTILE } from "./psi.ts"
+
+/** With fewer churns or fewer stays a line through them is a guess. */
+export const CALIBRATION_EVENTS_MIN = 20
+
+/** Bins of equal count, as in every figure of this project. */
+const BINS = 10
+
+/** A probability of 0 or 1 has no log-odds; these are where they end. */
+const CLIP = 1e-6
+
+/** Newton's steps; a line of two parameters settles in less than ten. */
+const STEPS_MAX = 25
+
+/** A fitted line of |slope| beyond this has run away: the labels are parted by the score. */
+const COEFFICIENT_MAX = 20
+
+export interface CalibrationDrift {
+  readonly rows: number
+  readonly events: number
+  /** Sum of the predicted probabilities. */
+  readonly expected: number
+  /** Observed less expected, in deviations under the predictions. */
+  readonly z: number
+  readonly pValue: number
+  /** Log-odds observed = intercept + slope × log-odds predicted: 0 and 1 are perfect. */
+  readonly intercept: number
+  readonly slope: number
+  /** Twice the gain in log-likelihood of that line; chi-square with two degrees under no drift. */
+  readonly statistic: number
+  readonly limit: number
+  readonly ece: number
+  /** 99th percentile of the calibration error under perfect calibration. */
+  readonly eceLimit: number
+  /** The line is better than chance allows. */
+  readonly isAbove: boolean
+}
+
+/** The drift of calibration; null with fewer than 20 churns or 20 stays, seen or expected. */
+export function calibrationDrift(rows: readonly Matured[]): CalibrationDrift | null {
+  const events = rows.filter(({ isChurned }) => isChurned).length
+  const expected = rows.reduce((sum, { probability }) => sum + probability, 0)
+  const scarce = Math.min(events, rows.length - events, expected, rows.length - expected)
+  if (scarce < CALIBRATION_EVENTS_MIN) return null
+  const variance = rows.reduce((sum, { probability }) => sum + probability * (1 - probability), 0)
+  const z = (events - expected) / Math.sqrt(variance)
+  const line = recalibration(rows)
+  const limit = chiSquareQuantile(NO_DRIFT_QUANTILE, 2)
+  const statistic = 2 * (likelihood(rows, line) - likelihood(rows, { intercept: 0, slope: 1 }))
+  return {
+    ...{ rows: rows.length, events, expected, z, pValue: normalTails(z), ...line, statistic, limit },
+    ...calibrationError(rows),
+    isAbove: statistic > limit,
+  }
+}
+
+export interface Line {
+  readonly intercept: number
+  readonly slope: number
+}
+
+/** Log-odds of a probability, finite at 0 and 1 too. */
+export const logOdds = (probability: number): number => {
+  const clipped = Math.min(1 - CLIP, Math.max(CLIP, probability))
+  return Math.log(clipped / (1 - clipped))
+}
+
+/**
+ * The likeliest line from predicted to observed log-odds, by Newton's method. `priorDeviation` pulls it towards 0 and 1
+ * (a normal prior on both), which small samples need; left out, nothing pulls.
+ */
+export function recalibration(rows: readonly Matured[], priorDeviation = Number.POSITIVE_INFINITY): Line {
+  const weight = 1 / priorDeviation ** 2
+  let [intercept, slope] = [0, 1]
+  for (let step = 0; step < STEPS_MAX; step++) {
+    let [g0, g1, h00, h01, h11] = [-weight * intercept, -weight * (slope - 1), weight, 0, weight]
+    for (const { probability, isChurned } of rows) {
+      const x = logOdds(probability)
+      const p = 1 / (1 + Math.exp(-(intercept + slope * x)))
+      const [error, spread] = [(isChurned ? 1 : 0) - p, p * (1 - p)]
+      g0 += error
+      g1 += error * x
+      h00 += spread
+      h01 += spread * x
+      h11 += spread * x * x
+    }
+    const determinant = h00 * h11 - h01 * h01
+    // All scores alike: only the intercept can be told.
+    if (!(determinant > 1e-9 * h00 * h11)) {
+      const change = h00 > 0 ? g0 / h00 : 0
+      intercept += Math.max(-2, Math.min(2, change))
+      if (Math.abs(change) < 1e-9) break
+      continue
+    }
+    const changes = [(h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant] as const
+    // A full step can overshoot where the line starts far away.
+    const shrink = Math.min(1, 2 / Math.max(Math.abs(changes[0]), Math.abs(changes[1]), 1e-12))
+    intercept += shrink * changes[0]
+    slope += shrink * changes[1]
+    if (Math.max(Math.abs(changes[0]), Math.abs(changes[1])) < 1e-9) break
+    if (Math.abs(slope) > COEFFICIENT_MAX || Math.abs(intercept) > COEFFICIENT_MAX) break
+  }
+  return { intercept, slope }
+}
+
+function likelihood(rows: readonly Matured[], { intercept, slope }: Line): number {
+  return rows.reduce((sum, { probability, isChurned }) => {
+    const x = intercept + slope * logOdds(probability)
+    // log(1 + e^x) without overflow.
+    return sum + (isChurned ? x : 0) - (Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))))
+  }, 0)
+}
+
+/**
+ * Expected calibration error over ten bins of equal count, and its 99th percentile under perfect calibration: each bin's gap
+ * is then half-normal, and their sum close to normal.
+ */
+function calibrationError(rows: readonly Matured[]): { readonly ece: number; readonly eceLimit: number } {
+  const sorted = rows.toSorted((a, b) => a.probability - b.probability)
+  let [gap, mean, variance] = [0, 0, 0]
+  for (let bin = 0; bin < BINS; bin++) {
+    const part = sorted.slice(Math.floor((bin * rows.length) / BINS), Math.floor(((bin + 1) * rows.length) / BINS))
+    const chance = part.reduce((sum, { probability }) => sum + probability * (1 - probability), 0)
+    gap += Math.abs(part.reduce((sum, { probability, isChurned }) => sum + (isChurned ? 1 : 0) - probability, 0))
+    mean += Math.sqrt((2 / Math.PI) * chance)
+    variance += (1 - 2 / Math.PI) * chance
+  }
+  // The sum leans to the right of a normal; 2.5 deviations are its 99th percentile where a normal's are 2.33.
+  return { ece: gap / rows.length, eceLimit: (mean + 2.5 * Math.sqrt(variance)) / rows.length }
+}

@@ -1,0 +1,103 @@
+import { describe, expect, test } from "vitest"
+import { Random } from "../random.ts"
+import { type Batch, batchOf, cusum, RUN_LENGTH_BATCHES, SHIFT } from "./cusum.ts"
+
+const probabilityOf = (logOdds: number): number => 1 / (1 + Math.exp(-logOdds))
+
+/** A week of predictions of a company, about 3 % on average, and what came of them when the truth is `shift` away. */
+function week(random: Random, rows: number, shift: number): Batch {
+  return batchOf(
+    Array.from({ length: rows }, () => {
+      const predicted = -3.9 + 0.9 * random.gaussian()
+      return { probability: probabilityOf(predicted), isChurned: random.next() < probabilityOf(predicted + shift) }
+    }),
+  )
+}
+
+/** A company of 1 600 customers: as many predictions mature in a week. */
+const LARGE = 373
+const year = (random: Random, shiftAfter: number): Batch[] =>
+  Array.from({ length: 52 }, (_, at) => week(random, LARGE, at < 26 ? 0 : shiftAfter))
+
+describe("without drift", () => {
+  test.each([100, LARGE])("each side is wrong as often as designed, with %i predictions a week", (rows) => {
+    const random = new Random(`no drift ${rows}`)
+    // A short run length, so that enough false alarms fall into simulated years to be counted.
+    const designed = 50
+    const weeks = 60 * 52
+    let alarms = 0
+    for (let history = 0; history < 60; history++) {
+      const batches = Array.from({ length: 52 }, () => week(random, rows, 0))
+      for (const { up, down } of cusum(batches, designed)) alarms += Number(up.isAbove) + Number(down.isAbove)
+    }
+    const share = alarms / 2 / weeks
+    // Counts are whole, so that the limit is met a little less often than allowed; four deviations of 125 alarms.
+    expect(share).toBeLessThan(1.3 / designed)
+    expect(share).toBeGreaterThan(0.5 / designed)
+  })
+
+  test("forty companies have fewer than a handful of alarms in a year: both sides are meant to wait ten", () => {
+    const random = new Random("years")
+    const alarmed = Array.from({ length: 40 }, () =>
+      cusum(year(random, 0)).some(({ up, down }) => up.isAbove || down.isAbove),
+    ).filter(Boolean)
+    // Expected: 40 · 52 · 2 / 1 043 = 4.
+    expect(RUN_LENGTH_BATCHES).toBe(1_043)
+    expect(alarmed.length).toBeLessThanOrEqual(9)
+  })
+})
+
+describe("with drift", () => {
+  test("half as many churns again are found within about two months in a large company", () => {
+    const random = new Random("regime change")
+    const weeksUntilFound = Array.from({ length: 60 }, () => {
+      const found = cusum(year(random, SHIFT)).findIndex(({ up }, at) => at >= 26 && up.isAbove)
+      return found === -1 ? 99 : found - 25
+    }).sort((a, b) => a - b)
+    expect(weeksUntilFound[29]).toBeLessThanOrEqual(7)
+    expect(weeksUntilFound[47]).toBeLessThanOrEqual(9)
+  })
+
+  test("fewer churns than predicted are found by the other side", () => {
+    const random = new Random("better times")
+    const points = cusum(year(random, -0.7))
+    expect(points.some(({ down }, at) => at >= 26 && down.isAbove)).toBe(true)
+    expect(points.some(({ up }) => up.isAbove)).toBe(false)
+  })
+
+  test("after an alarm the side begins anew and finds what goes on", () => {
+    const random = new Random("anew")
+    const batches = Array.from({ length: 30 }, () => week(random, LARGE, 1))
+    const alarms = cusum(batches).flatMap(({ up }, at) => (up.isAbove ? [at] : []))
+    expect(alarms.length).toBeGreaterThan(3)
+    for (const [place, at] of alarms.entries()) expect(at).toBeGreaterThan(alarms[place - 1] ?? -1)
+  })
+})
+
+test("rows of a batch in another order are the same batch", () => {
+  const random = new Random(3)
+  const rows = Array.from({ length: 200 }, () => ({ probability: random.next(), isChurned: random.next() < 0.5 }))
+  const [one, other] = [batchOf(rows), batchOf(random.shuffle([...rows]))]
+  for (const name of ["rows", "events", "expected", "squares", "logUp", "logDown"] as const) {
+    expect(other[name]).toBeCloseTo(one[name], 9)
+  }
+})
+
+test("an empty week changes nothing, and what is no probability is refused", () => {
+  const random = new Random(4)
+  const [one, two] = [week(random, 300, 0), week(random, 300, 0)]
+  const empty = batchOf([])
+  const straight = cusum([one, two])
+  const parted = cusum([empty, one, empty, empty, two])
+  expect(parted[1]).toEqual(straight[0])
+  expect(parted[4]).toEqual(straight[1])
+  expect(cusum([])).toEqual([])
+  expect(() => batchOf([{ probability: Number.NaN, isChurned: true }])).toThrow(RangeError)
+  expect(() => batchOf([{ probability: 1.01, isChurned: true }])).toThrow(RangeError)
+})
+
+test("certain predictions that come true are no alarm, and those that do not are", () => {
+  const sure = (isChurned: boolean) => batchOf(Array.from({ length: 50 }, () => ({ probability: 0, isChurned })))
+  expect(cusum([sure(false)])[0]).toMatchObject({ up: { isAbove: false }, down: { isAbove: false } })
+  expect(cusum([sure(true)])[0]).toMatchObject({ up: { isAbove: true } })
+})
