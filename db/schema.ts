@@ -16,6 +16,7 @@ import {
   uuid,
 } from "drizzle-orm/pg-core"
 import type {
+  Arm,
   ChannelName,
   FactBody,
   FactKind,
@@ -185,6 +186,8 @@ export const recoveryCases = pgTable(
     declineCode: text("decline_code"),
     failureCount: integer("failure_count").notNull(),
     cause: text("cause"),
+    arm: text("arm").$type<Arm>(),
+    holdoutPercentage: smallint("holdout_percentage"),
     openedAt: instant("opened_at").notNull(),
     closedAt: instant("closed_at"),
   },

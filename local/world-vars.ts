@@ -69,6 +69,8 @@ export function workerVars(at: Addresses, secrets: Secrets): Record<string, stri
     ADMIN_API_KEY: secrets.get("admin-api-key", () => `cs_admin_${randomBytes(24).toString("hex")}`),
     ENCRYPTION_KEYS: secrets.get("encryption-keys", keyRing),
     TOKEN_SIGNING_KEYS: secrets.get("token-signing-keys", keyRing),
+    // Every case of the local world gets its messages, so that what is tried out can be seen; a company may set its own.
+    HOLDOUT_PERCENTAGE: "0",
     SUBREQUESTS_MAX: "10000", // what Cloudflare's paid plan allows
     CLOCK_URL: `${at.control}/clock`,
   }

@@ -71,6 +71,8 @@ export interface Config {
     readonly NOTIFICATIONS_ENABLED: boolean
     readonly ROLLBACK_MODE: boolean
   }
+  /** Share of new cases, 0 to 50 percent, that is left alone where the company has not said. */
+  readonly holdoutPercentage: number
   /** Calls to the outside that one invocation may make. */
   readonly subrequestsMax: number
   /** Where the local world tells its time; null everywhere else. */
@@ -196,6 +198,7 @@ function schemaFor(isLocal: boolean) {
     SCHEDULER_ENABLED: onOff(true),
     NOTIFICATIONS_ENABLED: onOff(true),
     ROLLBACK_MODE: onOff(false),
+    HOLDOUT_PERCENTAGE: wholeNumber(0, 50, 10),
     // 50 is what every plan of Cloudflare's allows; below 40 not even one nudge with its receipt would have room.
     SUBREQUESTS_MAX: wholeNumber(40, 1_000_000, 50),
     CLOCK_URL: localOnly(baseUrl),
@@ -273,6 +276,7 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
       NOTIFICATIONS_ENABLED: vars.NOTIFICATIONS_ENABLED,
       ROLLBACK_MODE: vars.ROLLBACK_MODE,
     },
+    holdoutPercentage: vars.HOLDOUT_PERCENTAGE,
     subrequestsMax: vars.SUBREQUESTS_MAX,
     clock: { url: vars.CLOCK_URL ?? null },
   }

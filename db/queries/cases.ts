@@ -20,6 +20,8 @@ export interface CaseFilter {
   readonly declineCode?: string | undefined
   readonly cause?: string | undefined
   readonly currency?: string | undefined
+  /** False: treated, or from before there was a hold-out. */
+  readonly heldOut?: boolean | undefined
 }
 
 export type CaseRow = typeof recoveryCases.$inferSelect & { readonly providerCustomerId: string }
@@ -44,7 +46,7 @@ export async function listCases(
   page: PageRequest,
 ): Promise<Page<CaseRow>> {
   const { after } = page
-  const is = (column: (typeof recoveryCases)[keyof CaseFilter], value: string | undefined) =>
+  const is = (column: (typeof recoveryCases)[Exclude<keyof CaseFilter, "heldOut">], value: string | undefined) =>
     value === undefined ? undefined : eq(column, value)
   const [rows] = await inCompany(db, companyId, [
     caseStatement(db)
@@ -59,6 +61,9 @@ export async function listCases(
           is(recoveryCases.declineCode, filter.declineCode),
           is(recoveryCases.cause, filter.cause),
           is(recoveryCases.currency, filter.currency),
+          filter.heldOut === undefined
+            ? undefined
+            : sql`${recoveryCases.arm} is not distinct from 'held_out' = ${filter.heldOut}`,
           filter.customerId === undefined
             ? undefined
             : ownedBy(db, recoveryCases.customerId, companyId, filter.customerId),

@@ -4,7 +4,7 @@ import type { BatchItem } from "drizzle-orm/batch"
 import type { PgTable } from "drizzle-orm/pg-core"
 import { causeOf } from "../../shared/domain/cause.ts"
 import type { Instant, ProviderName } from "../../shared/domain/facts.ts"
-import { type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
+import { assignmentOf, type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
 import type { Db } from "../client.ts"
 import { payments, recoveryCases, subscriptions } from "../schema.ts"
 
@@ -103,6 +103,8 @@ function rowsOf(scope: Scope, state: CustomerState) {
       declineCode: entry.declineCode,
       failureCount: failureCountOf(entry),
       cause: causeOf(entry, state),
+      arm: assignmentOf(state, entry.id)?.arm ?? null,
+      holdoutPercentage: assignmentOf(state, entry.id)?.percentage ?? null,
       openedAt: new Date(entry.openedAt),
       closedAt: dateOrNull(entry.closedAt),
     })),

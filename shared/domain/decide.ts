@@ -7,7 +7,7 @@ import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./fa
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
 import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
-import type { CaseState, CustomerState } from "./state.ts"
+import { type CaseState, type CustomerState, isHeldOut } from "./state.ts"
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -74,7 +74,8 @@ export function decide(
     const usable = channelsFor(state, settings, reach, step.channel)
     const channel = usable[0] ?? step.channel ?? settings.channelOrder[0] ?? "email"
     const wished = new Date(Date.parse(anchor) + step.day * DAY_MS).toISOString()
-    const obstacle = silence(state, recoveryCase) ?? (usable.length > 0 ? null : "no_address")
+    const obstacle =
+      silence(state, recoveryCase) ?? heldOut(state, recoveryCase) ?? (usable.length > 0 ? null : "no_address")
     return {
       id: nudgeId(recoveryCase.id, step.day, channel),
       caseId: recoveryCase.id,
@@ -235,10 +236,14 @@ function silence(state: CustomerState, recoveryCase: CaseState): SuppressionReas
 function stopReason(state: CustomerState, nudge: Nudge): SuppressionReason | null {
   const recoveryCase = state.cases.find((candidate) => candidate.id === nudge.caseId)
   if (recoveryCase === undefined) return "case_closed"
-  // A person may still write by hand.
-  const isPast = recoveryCase.knownFrom === "history" && nudge.step !== null
-  return silence(state, recoveryCase) ?? (isPast ? "history" : null)
+  const silent = silence(state, recoveryCase)
+  // A person may still write by hand; that a held-out case is meant was asked for when the message was planned.
+  if (silent !== null || nudge.step === null) return silent
+  return heldOut(state, recoveryCase) ?? (recoveryCase.knownFrom === "history" ? "history" : null)
 }
+
+const heldOut = (state: CustomerState, { id }: CaseState): SuppressionReason | null =>
+  isHeldOut(state, id) ? "held_out" : null
 
 /**
  * The first moment from `at` on when this channel may be used. Where the member's zone is not known, or is none that

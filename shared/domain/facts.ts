@@ -163,10 +163,26 @@ export type SuppressionReason =
   | "frequency_cap"
   | "customer_deleted"
   | "history"
+  | "held_out"
+
+/** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
+export type Arm = "treated" | "held_out"
 
 /** What happened because of us, or of a person answering us. */
 export type OwnFactBody =
-  | ({ readonly kind: "nudge_planned"; readonly dueAt: Instant } & NudgeRef)
+  | {
+      /** The draw of a case, made when it opened; `percentage` is the share that was held out then. */
+      readonly kind: "case_assigned"
+      readonly caseId: string
+      readonly arm: Arm
+      readonly percentage: number
+    }
+  | ({
+      readonly kind: "nudge_planned"
+      readonly dueAt: Instant
+      /** A person asked for this message although the case is held out. */
+      readonly overridesHoldout?: true
+    } & NudgeRef)
   | ({ readonly kind: "nudge_sent"; readonly providerMessageId: string | null } & NudgeRef)
   | ({ readonly kind: "nudge_failed"; readonly reason: string; readonly isUnknown: boolean } & NudgeRef)
   | ({ readonly kind: "nudge_suppressed"; readonly reason: SuppressionReason } & NudgeRef)
@@ -237,6 +253,7 @@ const RANK: Readonly<Record<FactKind, number>> = {
   dispute_opened: 51,
   dispute_closed: 52,
   subscription_ended: 60,
+  case_assigned: 69,
   incentive_applied: 70,
   nudge_planned: 71,
   nudge_suppressed: 72,

@@ -69,7 +69,10 @@ export const isOffForAll = ({ enabled, percentage, allow, deny }: FlagValue): bo
  * notifications, and of a tenth and a fifth drawn apart a fiftieth would have both.
  */
 export const bucketOf = (name: FlagName, companyId: string): number =>
-  Math.floor((murmur3(`${isSwitch(name) ? "SWITCHES" : name}:${companyId}`) / 2 ** 32) * BUCKETS)
+  bucketOfKey(`${isSwitch(name) ? "SWITCHES" : name}:${companyId}`)
+
+/** The bucket of a text, 0 to 9999: its MurmurHash3 scaled. It never changes. */
+export const bucketOfKey = (key: string): number => Math.floor((murmur3(key) / 2 ** 32) * BUCKETS)
 
 const isSwitch = (name: FlagName): boolean => SWITCH_NAMES.some((switchName) => switchName === name)
 

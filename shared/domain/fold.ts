@@ -64,6 +64,7 @@ function step(state: CustomerState, fact: Fact): CustomerState {
     case "ticket_closed":
       // The ledger holds them for the features; nothing else asks for them.
       return state
+    case "case_assigned":
     case "nudge_planned":
     case "nudge_suppressed":
     case "nudge_failed":
@@ -83,6 +84,7 @@ const withProfile = (state: CustomerState, change: Partial<Profile>): CustomerSt
 })
 
 const OUTREACH = new Set<FactKind>([
+  "case_assigned",
   "nudge_planned",
   "nudge_suppressed",
   "nudge_failed",

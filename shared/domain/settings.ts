@@ -34,6 +34,8 @@ export interface CompanySettings {
   readonly incentivePeriodDays: number
   /** Tell the team in Slack when a case opens. */
   readonly alertTeam: boolean
+  /** Share of new cases that is left alone so that lift can be measured, 0 to 50; null: the deployment's. */
+  readonly holdoutPercentage: number | null
 }
 
 const step = (day: number): PlaybookStep => ({ day, channel: null, incentive: null })
@@ -56,4 +58,5 @@ export const DEFAULT_SETTINGS: CompanySettings = {
   ],
   incentivePeriodDays: 180,
   alertTeam: false,
+  holdoutPercentage: null,
 }

@@ -3,6 +3,7 @@
  * `outreach` is what we did ourselves; it never changes the rest, so our own receipts need no refold.
  */
 import type {
+  Arm,
   ChannelName,
   EndReason,
   FactOrigin,
@@ -116,7 +117,18 @@ export interface Touch {
   readonly at: Instant
 }
 
+/** The draw of a case: the first one counts, so that it stays when the share changes. */
+export interface Assignment {
+  readonly id: string
+  readonly caseId: string
+  readonly arm: Arm
+  readonly percentage: number
+  readonly at: Instant
+}
+
 export interface Outreach {
+  /** Absent while no case was drawn: what is stored from before there was a hold-out stays as it is. */
+  readonly assignments?: readonly Assignment[]
   readonly sent: readonly Touch[]
   readonly clicks: readonly { readonly id: string; readonly caseId: string; readonly at: Instant }[]
   readonly incentives: readonly {
@@ -191,3 +203,11 @@ export const subscriptionOf = (state: CustomerState, subscriptionId: string | nu
 /** The case with that id, if the state has it. */
 export const findCase = (state: CustomerState, caseId: string): CaseState | undefined =>
   state.cases.find((candidate) => candidate.id === caseId)
+
+/** The draw of a case; undefined for one that opened before there was a hold-out, or that nobody saw open: it counts as treated. */
+export const assignmentOf = ({ outreach }: CustomerState, caseId: string): Assignment | undefined =>
+  outreach.assignments?.find((assignment) => assignment.caseId === caseId)
+
+/** True for a case that gets no nudge and no incentive, so that the others can be compared with it. */
+export const isHeldOut = (state: CustomerState, caseId: string): boolean =>
+  assignmentOf(state, caseId)?.arm === "held_out"

@@ -257,6 +257,26 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
+    name: "a case is held out",
+    isPlayed: ({ mailbox }, words) => mailbox.messages.length === 0 && words.includes(OPEN),
+    story: "a payment fails and is made",
+    settings: {
+      ...steps({ kind: "free_days", days: 7 }),
+      channelOrder: ["dm"],
+      alertTeam: true,
+      holdoutPercentage: 50,
+    },
+    async play({ strike, next, pass, ask }) {
+      await strike(async () => {
+        next()
+        await pass(20 * MINUTE_MS)
+      })
+      const headers = { "content-type": "application/json", "idempotency-key": "simulated" }
+      ask("POST", "/api/cases/payment_pay_n0x/nudge", "{}", headers)
+      await pass(2 * DAY_MS)
+    },
+  },
+  {
     name: "a nudge is brought twice at once",
     isPlayed: ({ mailbox }) => mailbox.messages.length === 2,
     story: PAID,

@@ -11,7 +11,7 @@ import type { Fact } from "../../shared/domain/facts.ts"
 import { rebuild } from "../../shared/domain/fold.ts"
 import { isQuiet, isTimeZone } from "../../shared/domain/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
-import { type CustomerState, findCase } from "../../shared/domain/state.ts"
+import { assignmentOf, type CustomerState, findCase } from "../../shared/domain/state.ts"
 import { deadThatMatter } from "./qstash.ts"
 import type { Delivery } from "./senders.ts"
 import { canonical, factOf, instant, ledgerOf, type Seen, type SeenCustomer } from "./sight.ts"
@@ -101,6 +101,7 @@ function* messages(it: Case): Generator<string> {
 
   for (const one of shown) yield* timely(it, one)
   yield* superseded(shown, seen)
+  yield* heldOut(shown, seen)
   yield* unknown(it)
   yield* capped(shown, seen)
   yield* given(world)
@@ -219,6 +220,25 @@ function* superseded(shown: readonly Shown[], seen: Seen): Generator<string> {
   }
 }
 
+/**
+ * A case that is held out is left alone: nobody asks for a message to it here. A case is drawn once, by the share of then,
+ * and before its first message.
+ */
+function* heldOut(shown: readonly Shown[], { facts, nudges }: Seen): Generator<string> {
+  const draws = new Map<string, string>()
+  for (const { company_id, body } of facts) {
+    if (body.kind !== "case_assigned") continue
+    const key = `${company_id} ${body.caseId}`
+    if (draws.has(key)) yield `I3 ${key} was drawn twice`
+    draws.set(key, body.arm)
+  }
+  for (const { companyId, nudgeId } of shown) {
+    const row = nudges.find(({ company_id, id }) => company_id === companyId && id === nudgeId)
+    const arm = draws.get(`${companyId} ${row?.case_id}`)
+    if (row && arm !== "treated") yield `I3 ${nudgeId} was visible and its case is ${arm ?? "not drawn"}`
+  }
+}
+
 /** Where nothing went wrong everybody knows what was sent. */
 function* unknown({ world, seen }: Case): Generator<string> {
   if (world.chaos.faults.length > 0 || world.runtime.crashes > 0 || world.chaos.hasOutages) return
@@ -276,8 +296,9 @@ function* states(it: Case): Generator<string> {
       id: entry.id,
       status: entry.status,
       cause: causeOf(entry, rebuilt),
+      arm: assignmentOf(rebuilt, entry.id)?.arm ?? null,
     }))
-    const shown = rows.map(({ id, status, cause }) => ({ id, status, cause }))
+    const shown = rows.map(({ id, status, cause, arm }) => ({ id, status, cause, arm }))
     const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1)
     if (!isDeepStrictEqual(expected.sort(byId), shown.sort(byId))) {
       yield `I5 the rows of ${customer.id} say ${JSON.stringify(shown)}, its ledger ${JSON.stringify(expected)}`

@@ -251,6 +251,22 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a stolen card"),
   },
   {
+    guard: "a case that is held out is left alone",
+    code: [at(DECIDE, `isHeldOut(state, id) ? "held_out" : null`, `isHeldOut(state, id) ? null : null`)],
+    first: crashes("a case is held out"),
+  },
+  {
+    guard: "a person who writes to a case that is held out must say so",
+    code: [
+      at(
+        "workers/api/manual-nudge.ts",
+        `if (overrides && !overrideHoldout) throw refusal("held_out")`,
+        "void overrideHoldout",
+      ),
+    ],
+    first: crashes("a case is held out"),
+  },
+  {
     guard: "nobody is written to at night",
     code: [
       at(

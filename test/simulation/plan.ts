@@ -67,7 +67,7 @@ const ZONES = [null, "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Austr
 export function planOf(random: Random): Plan {
   const startMs = FIRST_DAY_MS + random.between(0, 20 * 24 * 60) * MINUTE_MS
   const healMs = startMs + STORY_DAYS * DAY_MS
-  const settings = settingsOf(random.fork("settings"))
+  const settings = withHoldouts(random.fork("hold-out"), settingsOf(random.fork("settings")))
   const deliveries: (Delivery & { atMs: number; customer: number })[] = []
   const subscriptions: { id: string; customer: string }[] = []
   const customers = random.pick([1, 1, 1, 1, 2, 3])
@@ -191,6 +191,18 @@ function settingsOf(random: Random): Map<string, Partial<CompanySettings>> {
     })
   }
   return settings
+}
+
+/** Half of the schedules are played with a hold-out, some with the largest. */
+function withHoldouts(
+  random: Random,
+  settings: ReadonlyMap<string, Partial<CompanySettings>>,
+): Map<string, Partial<CompanySettings>> {
+  const shares = COMPANIES.map((company) => [company, random.pick([0, 0, 10, 50])] as const)
+  const held = shares.flatMap(([company, holdoutPercentage]) =>
+    holdoutPercentage === 0 ? [] : [[company, { ...settings.get(company), holdoutPercentage }] as const],
+  )
+  return new Map([...settings, ...held])
 }
 
 /** Postgres twice, as most depends on it. */

@@ -47,6 +47,8 @@ export interface SeenCase {
   readonly customer_id: string
   readonly status: string
   readonly cause: string | null
+  readonly arm: string | null
+  readonly holdout_percentage: number | null
 }
 
 type Row = Readonly<Record<string, unknown>>
@@ -151,7 +153,7 @@ export async function inWords(seen: Seen): Promise<string> {
   }
   return canonical({
     customers,
-    cases: seen.cases.map(({ cause: _cause, ...row }) => row),
+    cases: seen.cases.map(({ cause: _cause, arm: _arm, holdout_percentage: _share, ...row }) => row),
     payments: seen.payments,
     subscriptions: seen.subscriptions,
     facts: seen.facts

@@ -178,6 +178,15 @@ export const nudgeSent = ({ at, id, ...given }: Given<"nudge_sent">): Fact => ({
   ...stamp({ at, id }),
 })
 
+export const caseAssigned = ({ at, id, ...given }: Given<"case_assigned">): Fact => ({
+  kind: "case_assigned",
+  caseId: NUDGE.caseId,
+  arm: "held_out",
+  percentage: 10,
+  ...given,
+  ...stamp({ at, id }),
+})
+
 export const linkClicked = ({ at, id, ...given }: Given<"link_clicked">): Fact => ({
   kind: "link_clicked",
   caseId: NUDGE.caseId,

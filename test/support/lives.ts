@@ -54,7 +54,7 @@ type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never
 type Bill = Plan["bills"][number]
 
 const own = fc.record({
-  kind: fc.constantFrom("sent", "clicked", "incentive", "opted out", "closed", "sent"),
+  kind: fc.constantFrom("sent", "clicked", "incentive", "opted out", "closed", "sent", "drawn"),
   about: fc.nat({ max: 20 }),
   at: fc.constantFrom(0, DAY, 2 * DAY, 4 * DAY, 35 * DAY, 36 * DAY),
 })
@@ -196,6 +196,8 @@ function ownFact(
       return make.incentiveApplied(stamp)
     case "opted out":
       return make.optedOut(stamp)
+    case "drawn":
+      return make.caseAssigned({ ...stamp, arm: moment > DAY ? "held_out" : "treated" })
     case "closed":
       return make.closedByOperator(stamp)
     default:

@@ -109,7 +109,7 @@ export async function stateInWords(tag: string): Promise<string> {
   const [row] = await sql<{ words: string }>(
     `select jsonb_build_object(
       'state', (select state - 'outreach' - 'position' from customers where id = $1),
-      'cases', (select jsonb_agg(to_jsonb(c) - 'cause' order by c.id) from recovery_cases c where customer_id = $1),
+      'cases', (select jsonb_agg(to_jsonb(c) - 'cause' - 'arm' - 'holdout_percentage' order by c.id) from recovery_cases c where customer_id = $1),
       'payments', (select jsonb_agg(to_jsonb(p) order by p.invoice_id) from payments p where customer_id = $1),
       'subscriptions', (select jsonb_agg(to_jsonb(s) order by s.id) from subscriptions s where customer_id = $1),
       'facts', (select jsonb_agg(f.body || jsonb_build_object('at', f.occurred_at) order by f.occurred_at, f.rank, f.body::text)

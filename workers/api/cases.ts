@@ -36,6 +36,15 @@ const query = z.strictObject({
     .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
     .transform((code) => code.toLowerCase())
     .optional(),
+  heldOut: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .optional(),
+})
+
+const nudgeBody = z.strictObject({
+  channel: z.enum(CHANNELS).optional(),
+  overrideHoldout: z.boolean().default(false),
 })
 
 export const cases = new Hono<AppEnv>()
@@ -52,13 +61,11 @@ export const cases = new Hono<AppEnv>()
   .post("/:id/nudge", permit("cases:write"), async (c) => {
     const services = c.get("services")
     const id = pathId(c)
-    const { channel } = await readBody(c, z.strictObject({ channel: z.enum(CHANNELS).optional() }), {
-      isOptional: true,
-    })
+    const { channel, overrideHoldout } = await readBody(c, nudgeBody, { isOptional: true })
     const key = await idempotencyKey(c.req.header("idempotency-key"), services.now())
     const stream = await loadStreamOfCase(services.db, c.get("principal").companyId, id)
     if (stream === null) throw noSuchCase()
-    const nudge = await nudgeByHand(services, stream, { caseId: id, channel: channel ?? null, key })
+    const nudge = await nudgeByHand(services, stream, { caseId: id, channel: channel ?? null, key, overrideHoldout })
     services.log.info("nudged_by_hand", {
       companyId: stream.companyId,
       nudgeId: nudge.id,
@@ -107,6 +114,9 @@ const showCase = (row: CaseRow) => ({
   openedAt: row.openedAt.toISOString(),
   closedAt: row.closedAt?.toISOString() ?? null,
   cause: row.cause,
+  heldOut: row.arm === "held_out",
+  arm: row.arm,
+  holdoutPercentage: row.holdoutPercentage,
 })
 
 /** A nudge as clients rely on it. */

@@ -4,12 +4,13 @@ import type { Stream } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { channelsFor, decideSend } from "../../shared/domain/decide.ts"
 import type { SuppressionReason } from "../../shared/domain/facts.ts"
+import { fold } from "../../shared/domain/fold.ts"
 import { manualNudgeId, type Nudge } from "../../shared/domain/nudges.ts"
 import type { MemberChannel } from "../../shared/domain/settings.ts"
-import { EMPTY_STATE, findCase } from "../../shared/domain/state.ts"
+import { EMPTY_STATE, findCase, isHeldOut } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
 import { mayAct, NOTIFYING } from "../pipeline/acting.ts"
-import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "../pipeline/advance.ts"
+import { drawsOf, keyOf, reachOf, settingsOf, stateOf, withRetries } from "../pipeline/advance.ts"
 import { enqueueNudges } from "../pipeline/enqueue.ts"
 import type { Services } from "../services.ts"
 
@@ -38,7 +39,13 @@ export async function idempotencyKey(header: string | undefined, now: Date): Pro
 export async function nudgeByHand(
   services: Services,
   first: Stream,
-  request: { readonly caseId: string; readonly channel: MemberChannel | null; readonly key: NudgeKey },
+  request: {
+    readonly caseId: string
+    readonly channel: MemberChannel | null
+    readonly key: NudgeKey
+    /** Write although the case is held out: it stays in its arm, and the figures say that it was written to. */
+    readonly overrideHoldout: boolean
+  },
 ): Promise<Nudge> {
   const nudge = await withRetries(services, first, (stream) => planOnce(services, stream, request))
   services.waitUntil(enqueueNudges(services, first.companyId, [nudge], stateOf(first)))
@@ -48,10 +55,11 @@ export async function nudgeByHand(
 async function planOnce(
   services: Services,
   stream: Stream,
-  { caseId, channel, key }: Parameters<typeof nudgeByHand>[2],
+  { caseId, channel, key, overrideHoldout }: Parameters<typeof nudgeByHand>[2],
 ): Promise<Nudge> {
   const now = services.now().toISOString()
-  const state = stateOf(stream)
+  const drawn = drawsOf(services, stream, stateOf(stream))
+  const state = fold(drawn, stateOf(stream))
   const settings = settingsOf(stream)
   if (!findCase(state, caseId)) throw new AppError("NOT_FOUND", "There is no such case.")
 
@@ -81,6 +89,8 @@ async function planOnce(
   }
   const decision = decideSend(state, nudge, stream.nudges, settings, now)
   if (decision.kind === "suppress") throw refusal(decision.reason)
+  const overrides = isHeldOut(state, caseId)
+  if (overrides && !overrideHoldout) throw refusal("held_out")
   if (best === undefined || best !== nudge.channel) throw refusal("no_address")
 
   const { id: nudgeId, step, dueAt } = nudge
@@ -91,12 +101,14 @@ async function planOnce(
     state,
     projected: stream.snapshot ?? EMPTY_STATE,
     facts: [
+      ...drawn,
       {
         kind: "nudge_planned",
         id: `nudge_planned:${nudgeId}:${now}`,
         occurredAt: now,
         dueAt,
         ...{ nudgeId, caseId, step, channel: nudge.channel },
+        ...(overrides && { overridesHoldout: true }),
       },
     ],
     nudges: [{ kind: "plan", nudge }],
@@ -115,6 +127,7 @@ const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   frequency_cap: "The member has had as many messages as the company allows for now.",
   customer_deleted: "The customer was deleted at the provider.",
   history: "The case is known from imported history only.",
+  held_out: "The case is held out, so that lift can be measured. Send overrideHoldout: true to write all the same.",
 }
 
 const refusal = (reason: SuppressionReason): AppError => new AppError("CONFLICT", REFUSALS[reason], { reason })

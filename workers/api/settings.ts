@@ -3,6 +3,8 @@ import { Hono } from "hono"
 import { z } from "zod"
 import { postgresCode } from "../../db/client.ts"
 import { settingsOf as readSettings, saveSettings } from "../../db/queries/companies.ts"
+import type { Config } from "../../shared/config.ts"
+import { HOLDOUT_PERCENTAGE_MAX } from "../../shared/domain/holdout.ts"
 import { isTimeZone } from "../../shared/domain/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { AppError } from "../errors.ts"
@@ -78,15 +80,23 @@ export const settingsSchema = z.strictObject({
     .default(() => copyOf(DEFAULT_SETTINGS.frequencyCaps)),
   incentivePeriodDays: z.number().int().min(1).max(3_650).default(DEFAULT_SETTINGS.incentivePeriodDays),
   alertTeam: z.boolean().default(DEFAULT_SETTINGS.alertTeam),
+  holdoutPercentage: z
+    .number()
+    .int()
+    .min(0)
+    .max(HOLDOUT_PERCENTAGE_MAX)
+    .nullable()
+    .default(DEFAULT_SETTINGS.holdoutPercentage),
 }) satisfies z.ZodType<CompanySettings>
 
 export const settings = new Hono<AppEnv>()
   .get("/", permit("settings:read"), async (c) => {
-    const stored = await readSettings(c.get("services").db, c.get("principal").companyId)
-    return c.json(settingsOf({ settings: stored }))
+    const { db, config } = c.get("services")
+    const stored = await readSettings(db, c.get("principal").companyId)
+    return c.json(inForce(settingsOf({ settings: stored }), config))
   })
   .put("/", permit("settings:write"), async (c) => {
-    const { db, now, log } = c.get("services")
+    const { db, config, now, log } = c.get("services")
     const { companyId, keyId } = c.get("principal")
     const saved = await readBody(c, settingsSchema)
     try {
@@ -97,8 +107,14 @@ export const settings = new Hono<AppEnv>()
       throw error
     }
     log.info("settings_saved", { companyId, keyId })
-    return c.json(saved)
+    return c.json(inForce(saved, config))
   })
+
+/** The settings as they work: with the deployment's hold-out where the company has none of its own. */
+const inForce = (own: CompanySettings, { holdoutPercentage }: Config): CompanySettings => ({
+  ...own,
+  holdoutPercentage: own.holdoutPercentage ?? holdoutPercentage,
+})
 
 const FOREIGN_KEY_VIOLATION = "23503"
 

@@ -16,6 +16,7 @@ import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
+import { assignCases } from "../../shared/domain/holdout.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
@@ -123,7 +124,9 @@ interface Prepared {
 async function prepare(services: Services, stream: Stream, work: Work): Promise<Prepared> {
   const { config } = services
   const now = services.now().toISOString()
-  const state = fold(work.ownFacts, stateOf(stream))
+  const folded = fold(work.ownFacts, stateOf(stream))
+  const drawn = drawsOf(services, stream, folded)
+  const state = fold(drawn, folded)
   const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
   const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
 
@@ -137,7 +140,7 @@ async function prepare(services: Services, stream: Stream, work: Work): Promise<
     now,
     state,
     projected: stream.snapshot ?? EMPTY_STATE,
-    facts: [...work.ownFacts, ...actions.map((action) => factOf(action, stream, now))],
+    facts: [...work.ownFacts, ...drawn, ...actions.map((action) => factOf(action, stream, now))],
     nudges: actions.map(changeOf),
     contact,
     processedEvents: work.events,
@@ -163,6 +166,12 @@ const canonical = (value: unknown): string =>
       ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
       : part,
   )
+
+/** The draws of cases that have just opened: held out or treated, by the company's share or the deployment's. */
+export function drawsOf({ config, now }: Services, stream: Stream, state: CustomerState): Fact[] {
+  const percentage = settingsOf(stream).holdoutPercentage ?? config.holdoutPercentage
+  return assignCases(state, stream.nudges, { companyId: stream.companyId, percentage }, now().toISOString())
+}
 
 /** The company's settings over the defaults. What is stored was checked when it was saved. */
 export const settingsOf = ({ settings }: Pick<Stream, "settings">): CompanySettings => ({

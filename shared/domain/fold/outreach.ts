@@ -6,6 +6,7 @@ type OutreachFact = Extract<
   Fact,
   {
     kind:
+      | "case_assigned"
       | "nudge_planned"
       | "nudge_suppressed"
       | "nudge_failed"
@@ -19,6 +20,10 @@ type OutreachFact = Extract<
 /** Outreach after one more fact of it; plans and refusals leave no trace in the state, they stand in the ledger. */
 export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach {
   switch (fact.kind) {
+    case "case_assigned": {
+      const { id, caseId, arm, percentage, occurredAt: at } = fact
+      return { ...outreach, assignments: insert(outreach.assignments ?? [], { id, caseId, arm, percentage, at }) }
+    }
     case "nudge_planned":
     case "nudge_suppressed":
     case "nudge_failed":
