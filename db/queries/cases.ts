@@ -63,7 +63,7 @@ export async function listCases(
           is(recoveryCases.currency, filter.currency),
           filter.heldOut === undefined
             ? undefined
-            : sql`${recoveryCases.arm} is not distinct from 'held_out' = ${filter.heldOut}`,
+            : sql`(${recoveryCases.arm} is not distinct from 'held_out') = ${filter.heldOut}`,
           filter.customerId === undefined
             ? undefined
             : ownedBy(db, recoveryCases.customerId, companyId, filter.customerId),

@@ -1,6 +1,6 @@
 /** The figures of a company at this moment: one round trip, whatever is stored. */
 import { and, count, eq, sql } from "drizzle-orm"
-import type { ChannelName } from "../../shared/domain/facts.ts"
+import type { Arm, ChannelName } from "../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../shared/domain/nudges.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
@@ -9,10 +9,20 @@ import { type EventStatus, nudges, recoveryCases, webhookEvents } from "../schem
 /** Counts as they were grouped; a group that is not there has none. */
 export interface SummaryRows {
   readonly events: readonly { readonly status: EventStatus; readonly count: number }[]
-  readonly cases: readonly { readonly kind: CaseKind; readonly status: CaseStatus; readonly count: number }[]
+  readonly cases: readonly {
+    readonly kind: CaseKind
+    readonly status: CaseStatus
+    /** Null: never drawn. */
+    readonly arm: Arm | null
+    readonly count: number
+  }[]
   readonly nudges: readonly { readonly channel: ChannelName; readonly status: NudgeStatus; readonly count: number }[]
   /** What recovered cases brought back, in minor units. */
-  readonly recovered: readonly { readonly currency: string | null; readonly amountMinor: number }[]
+  readonly recovered: readonly {
+    readonly currency: string | null
+    readonly arm: Arm | null
+    readonly amountMinor: number
+  }[]
 }
 
 /** Counts a company's events, cases and nudges, and sums what was recovered. */
@@ -24,10 +34,10 @@ export async function readSummary(db: Db, companyId: string): Promise<SummaryRow
       .where(eq(webhookEvents.companyId, companyId))
       .groupBy(webhookEvents.status),
     db
-      .select({ kind: recoveryCases.kind, status: recoveryCases.status, count: count() })
+      .select({ kind: recoveryCases.kind, status: recoveryCases.status, arm: recoveryCases.arm, count: count() })
       .from(recoveryCases)
       .where(eq(recoveryCases.companyId, companyId))
-      .groupBy(recoveryCases.kind, recoveryCases.status),
+      .groupBy(recoveryCases.kind, recoveryCases.status, recoveryCases.arm),
     db
       .select({ channel: nudges.channel, status: nudges.status, count: count() })
       .from(nudges)
@@ -36,11 +46,12 @@ export async function readSummary(db: Db, companyId: string): Promise<SummaryRow
     db
       .select({
         currency: recoveryCases.currency,
+        arm: recoveryCases.arm,
         amountMinor: sql`sum(${recoveryCases.recoveredMinor})`.mapWith(Number),
       })
       .from(recoveryCases)
       .where(and(eq(recoveryCases.companyId, companyId), eq(recoveryCases.status, "recovered")))
-      .groupBy(recoveryCases.currency),
+      .groupBy(recoveryCases.currency, recoveryCases.arm),
   ])
   return { events, cases, nudges: nudgeCounts, recovered }
 }

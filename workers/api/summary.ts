@@ -2,6 +2,7 @@
 import { Hono } from "hono"
 import { z } from "zod"
 import { readSummary, type SummaryRows } from "../../db/queries/summary.ts"
+import type { Arm } from "../../shared/domain/facts.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { shownStatus } from "./cases.ts"
@@ -18,19 +19,30 @@ export function summarize({ events, cases, nudges, recovered }: SummaryRows) {
     events: { received: 0, held: 0, processed: 0, unhandled: 0, failed: 0, dead: 0 },
     cases: noCases(),
     casesByKind: { payment: noCases(), cancellation: noCases(), at_risk: noCases() },
+    casesByArm: { treated: noCases(), held_out: noCases(), not_drawn: noCases() },
     nudges: { email: noNudges(), sms: noNudges(), push: noNudges(), dm: noNudges(), slack: noNudges() },
   }
   for (const { status, count } of events) totals.events[status] += count
-  for (const { kind, status, count } of cases) {
+  for (const { kind, status, arm, count } of cases) {
     totals.cases[status] += count
     totals.casesByKind[kind][status] += count
+    totals.casesByArm[arm ?? NOT_DRAWN][status] += count
   }
   for (const { channel, status, count } of nudges) totals.nudges[channel][shownStatus(status)] += count
-  const recoveredMinor = Object.fromEntries(
-    recovered.flatMap(({ currency, amountMinor }) => (currency === null ? [] : [[currency, amountMinor]])),
-  )
-  return { ...totals, recoveredMinor }
+  const recoveredMinor: Record<string, number> = {}
+  const recoveredMinorByArm: Record<Arm | typeof NOT_DRAWN, Record<string, number>> = {
+    ...{ treated: {}, held_out: {}, not_drawn: {} },
+  }
+  for (const { currency, arm, amountMinor } of recovered) {
+    if (currency === null) continue
+    recoveredMinor[currency] = (recoveredMinor[currency] ?? 0) + amountMinor
+    recoveredMinorByArm[arm ?? NOT_DRAWN][currency] = amountMinor
+  }
+  return { ...totals, recoveredMinor, recoveredMinorByArm }
 }
+
+/** Cases from before there was a hold-out, or that nobody saw open. */
+const NOT_DRAWN = "not_drawn"
 
 const noCases = () => ({ open: 0, recovered: 0, lost: 0, reversed: 0 })
 const noNudges = () => ({ planned: 0, sent: 0, failed: 0, suppressed: 0, unknown: 0 })
