@@ -15,6 +15,9 @@ export type Cause =
   | "subscription_ended"
   | "dispute"
   | "closed_by_operator"
+  | "risk_fell"
+  | "stayed"
+  | "cancellation_announced"
 
 /** A payment counts as ours when it came within so many days of our last message (last touch; see docs/DECISIONS.md). */
 const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000

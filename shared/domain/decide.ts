@@ -230,7 +230,10 @@ function silence(state: CustomerState, recoveryCase: CaseState): SuppressionReas
   if (recoveryCase.kind === "payment" && declineAdvice(recoveryCase.declineCode).ask === "silent") {
     return "silent_decline_code"
   }
-  return null
+  // A bill or a leaving is the nearer thing to speak of, and has a playbook of its own.
+  const isNearer = ({ kind, status, knownFrom }: CaseState): boolean =>
+    kind !== "at_risk" && status === "open" && knownFrom === undefined
+  return recoveryCase.kind === "at_risk" && state.cases.some(isNearer) ? "other_case" : null
 }
 
 function stopReason(state: CustomerState, nudge: Nudge): SuppressionReason | null {

@@ -164,6 +164,7 @@ export type SuppressionReason =
   | "customer_deleted"
   | "history"
   | "held_out"
+  | "other_case"
 
 /** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
 export type Arm = "treated" | "held_out"
@@ -176,6 +177,30 @@ export type OwnFactBody =
       readonly caseId: string
       readonly arm: Arm
       readonly percentage: number
+    }
+  | {
+      /** A score and the policy said that contact is worth its cost; opens the case it names. */
+      readonly kind: "risk_detected"
+      readonly caseId: string
+      readonly subscriptionId: string
+      /** That the member leaves within the model's horizon if nobody does anything. */
+      readonly probability: number
+      /** By how much contact was expected to lower it, in probability; and whether that was learned or assumed. */
+      readonly uplift: number
+      readonly upliftSource: "learned" | "assumed"
+      readonly expectedValueMinor: number
+      readonly predictionId: string
+      readonly modelVersion: string
+      /** What was known at this moment is what the score was made of. */
+      readonly asOf: Instant
+      /** Who is still there by then has stayed. */
+      readonly until: Instant
+    }
+  | {
+      readonly kind: "risk_passed"
+      readonly caseId: string
+      /** `fell`: the score is well below that which opened the case. `stayed`: its time is over. */
+      readonly why: "fell" | "stayed"
     }
   | ({
       readonly kind: "nudge_planned"
@@ -253,6 +278,8 @@ const RANK: Readonly<Record<FactKind, number>> = {
   dispute_opened: 51,
   dispute_closed: 52,
   subscription_ended: 60,
+  risk_detected: 65,
+  risk_passed: 66,
   case_assigned: 69,
   incentive_applied: 70,
   nudge_planned: 71,

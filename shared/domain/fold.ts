@@ -7,6 +7,7 @@ import { closeByOperator } from "./fold/cases.ts"
 import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { applyOutreach } from "./fold/outreach.ts"
 import { fail, markUncollectible, markVoided, refund, requireAction, succeed } from "./fold/payments.ts"
+import { detectRisk, passRisk } from "./fold/risk.ts"
 import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
 import { recordUsage } from "./fold/usage.ts"
 import { type CustomerState, EMPTY_STATE, type Profile } from "./state.ts"
@@ -56,6 +57,10 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       return openDispute(state, fact)
     case "dispute_closed":
       return closeDispute(state, fact)
+    case "risk_detected":
+      return detectRisk(state, fact)
+    case "risk_passed":
+      return passRisk(state, fact)
     case "case_closed_by_operator":
       return closeByOperator(state, fact)
     case "usage_recorded":

@@ -123,6 +123,9 @@ function hasLiveNews(entry: CaseState | undefined, facts: readonly Fact[]): bool
       (fact) => fact.kind === "payment_failed" && (fact.invoiceId ?? entry.invoiceId) === entry.invoiceId,
     )
   }
+  if (entry?.kind === "at_risk") {
+    return live.some((fact) => fact.kind === "risk_detected" && fact.caseId === entry.id)
+  }
   return live.some(
     (fact) =>
       "subscription" in fact &&

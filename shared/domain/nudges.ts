@@ -30,6 +30,7 @@ const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>([
   "no_address",
   "silent_decline_code",
   "history",
+  "other_case",
 ])
 
 /** True for a nudge that was never tried and may be planned anew; once tried, it may have been seen. */

@@ -73,6 +73,9 @@ export type CloseReason =
   | "subscription_ended"
   | "dispute"
   | "closed_by_operator"
+  | "risk_fell"
+  | "stayed"
+  | "cancellation_announced"
 
 export interface CaseState {
   readonly id: string
@@ -97,6 +100,8 @@ export interface CaseState {
   readonly disputeId: string | null
   /** All bad news of it was imported: nobody is nudged for the past. Absent once live news of it came. */
   readonly knownFrom?: FactOrigin
+  /** Of an `at_risk` case: what was feared when it opened, and until when. */
+  readonly risk?: { readonly probability: number; readonly until: Instant }
 }
 
 /** A charge or payment intent whose invoice is not known yet (since 2025-03-31 Stripe's charges do not name it). */

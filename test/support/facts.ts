@@ -178,6 +178,30 @@ export const nudgeSent = ({ at, id, ...given }: Given<"nudge_sent">): Fact => ({
   ...stamp({ at, id }),
 })
 
+export const riskDetected = ({ at, id, ...given }: Given<"risk_detected">): Fact => ({
+  kind: "risk_detected",
+  caseId: "at_risk_sub_1",
+  subscriptionId: "sub_1",
+  probability: 0.3,
+  uplift: 0.03,
+  upliftSource: "assumed",
+  expectedValueMinor: 200,
+  predictionId: "prediction_1",
+  modelVersion: "model_1",
+  asOf: at,
+  until: new Date(Date.parse(at) + 30 * 86_400_000).toISOString(),
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const riskPassed = ({ at, id, ...given }: Given<"risk_passed">): Fact => ({
+  kind: "risk_passed",
+  caseId: "at_risk_sub_1",
+  why: "stayed",
+  ...given,
+  ...stamp({ at, id }),
+})
+
 export const caseAssigned = ({ at, id, ...given }: Given<"case_assigned">): Fact => ({
   kind: "case_assigned",
   caseId: NUDGE.caseId,

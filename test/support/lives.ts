@@ -54,7 +54,7 @@ type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never
 type Bill = Plan["bills"][number]
 
 const own = fc.record({
-  kind: fc.constantFrom("sent", "clicked", "incentive", "opted out", "closed", "sent", "drawn"),
+  kind: fc.constantFrom("sent", "clicked", "incentive", "opted out", "closed", "sent", "drawn", "feared", "passed"),
   about: fc.nat({ max: 20 }),
   at: fc.constantFrom(0, DAY, 2 * DAY, 4 * DAY, 35 * DAY, 36 * DAY),
 })
@@ -196,6 +196,10 @@ function ownFact(
       return make.incentiveApplied(stamp)
     case "opted out":
       return make.optedOut(stamp)
+    case "feared":
+      return make.riskDetected({ at: stamp.at, caseId: "at_risk_sub_0", subscriptionId: "sub_0" })
+    case "passed":
+      return make.riskPassed({ at: stamp.at, caseId: moment > 4 * DAY ? "at_risk_sub_0" : caseId })
     case "drawn":
       return make.caseAssigned({ ...stamp, arm: moment > DAY ? "held_out" : "treated" })
     case "closed":

@@ -17,7 +17,7 @@ export function changeSubscription(state: CustomerState, fact: SubscriptionFact)
   const subscription = merge(state, fact.subscription)
   const changed = withSubscription(state, subscription)
   const followed = followAnnouncement(changed, previous, subscription, fact)
-  return subscription.status === "unpaid" ? closeOpenPaymentCases(followed, fact, "provider_gave_up") : followed
+  return subscription.status === "unpaid" ? loseOpenCases(followed, fact, "provider_gave_up") : followed
 }
 
 /** The end: every open case of the subscription is lost with it. */
@@ -37,7 +37,7 @@ export function endSubscription(
   const withoutCancellation = announced
     ? withCase(ended, close(announced, "lost", "subscription_ended", fact.occurredAt))
     : ended
-  return closeOpenPaymentCases(withoutCancellation, fact, "subscription_ended")
+  return loseOpenCases(withoutCancellation, fact, "subscription_ended")
 }
 
 function merge(state: CustomerState, snapshot: SubscriptionSnapshot): SubscriptionState {
@@ -108,7 +108,10 @@ function followAnnouncement(
   if (open) return fact.kind === "cancellation_announced" ? withCase(state, hear(open, fact)) : state
   if (isPutAside || isWithoutLoss) return state
 
-  return withCase(state, {
+  // What was feared has been said, and the case of the leaving goes on with it.
+  const feared = openRisk(state, subscription.id)
+  const told = feared ? withCase(state, close(feared, "lost", "cancellation_announced", fact.occurredAt)) : state
+  return withCase(told, {
     id: cancellationCaseId(subscription.id, episodes.length + 1),
     kind: "cancellation",
     status: "open",
@@ -130,7 +133,7 @@ function followAnnouncement(
 }
 
 /** What a period is worth by its prices or, where the provider does not tell them, by what was last paid. */
-function amountAtStake(
+export function amountAtStake(
   state: CustomerState,
   subscription: SubscriptionState,
 ): { readonly amountMinor: number; readonly currency: string | null } {
@@ -157,14 +160,21 @@ const openCancellation = (state: CustomerState, subscriptionId: string): CaseSta
       candidate.kind === "cancellation" && candidate.status === "open" && candidate.subscriptionId === subscriptionId,
   )
 
-function closeOpenPaymentCases(
+const openRisk = (state: CustomerState, subscriptionId: string): CaseState | undefined =>
+  state.cases.find(
+    (candidate) =>
+      candidate.kind === "at_risk" && candidate.status === "open" && candidate.subscriptionId === subscriptionId,
+  )
+
+/** Bills that are open, and a leaving that was feared. */
+function loseOpenCases(
   state: CustomerState,
   fact: SubscriptionFact,
   reason: "provider_gave_up" | "subscription_ended",
 ): CustomerState {
   return state.cases
     .filter(
-      (candidate) => candidate.kind === "payment" && candidate.subscriptionId === fact.subscription.subscriptionId,
+      (candidate) => candidate.kind !== "cancellation" && candidate.subscriptionId === fact.subscription.subscriptionId,
     )
     .reduce((result, candidate) => withCase(result, close(candidate, "lost", reason, fact.occurredAt)), state)
 }
