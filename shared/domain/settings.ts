@@ -1,5 +1,6 @@
 /** What a company may configure about reaching its members, with the defaults it starts from. */
 import type { ChannelName, Incentive } from "./facts.ts"
+import { DEFAULT_RISK_POLICY, type RiskPolicy } from "./risk-policy.ts"
 import type { CaseKind } from "./state.ts"
 
 /** Channels that reach a member; `slack` reaches the team only. */
@@ -36,6 +37,8 @@ export interface CompanySettings {
   readonly alertTeam: boolean
   /** Share of new cases that is left alone so that lift can be measured, 0 to 50; null: the deployment's. */
   readonly holdoutPercentage: number | null
+  /** Whom to write to before they leave. */
+  readonly atRisk: RiskPolicy
 }
 
 const step = (day: number): PlaybookStep => ({ day, channel: null, incentive: null })
@@ -59,4 +62,5 @@ export const DEFAULT_SETTINGS: CompanySettings = {
   incentivePeriodDays: 180,
   alertTeam: false,
   holdoutPercentage: null,
+  atRisk: DEFAULT_RISK_POLICY,
 }

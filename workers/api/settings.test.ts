@@ -34,6 +34,9 @@ describe("acceptable", () => {
     ["a step that says its day only", withPayment([{ day: 1 }])],
     ["no caps", { frequencyCaps: [] }],
     ["a name in any script", { brandName: "株式会社 Ünïcode & Söhne" }],
+    ["a hold-out of half, or none of its own", { holdoutPercentage: 50 }],
+    ["the deployment's hold-out", { holdoutPercentage: null }],
+    ["a policy that says one thing only", { atRisk: { contactCostMinor: 0 } }],
     ["an address for support", { supportEmail: "help@acme.example" }],
   ])("%s", (_, change) => {
     expect(accepts(change)).toBe(true)
@@ -67,6 +70,11 @@ describe("refused", () => {
     ["a name that turns the text around", { brandName: "Acme \u202egnp" }],
     ["no name", { brandName: "  " }],
     ["an address that is none", { supportEmail: "help@acme.example\r\nBcc: x@example.com" }],
+    ["a hold-out of most", { holdoutPercentage: 51 }],
+    ["a hold-out of half a percent", { holdoutPercentage: 0.5 }],
+    ["an uplift over all", { atRisk: { assumedUplift: 1.1 } }],
+    ["a contact that pays", { atRisk: { contactCostMinor: -1 } }],
+    ["a policy of unknown words", { atRisk: { budget: 5 } }],
     ["a number as text", { incentivePeriodDays: "180" }],
   ])("%s", (_, change) => {
     expect(accepts(change)).toBe(false)

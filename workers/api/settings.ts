@@ -19,6 +19,13 @@ const DAY_MAX = 365
 const CAPS_MAX = 10
 const YEAR_HOURS = 365 * 24
 
+/** Ten years, a price in the smallest currencies, and more than a day's runs can open. */
+const MONTHS_MAX = 120
+const COST_MINOR_MAX = 1_000_000_000
+const CASES_PER_DAY_MAX = 1_000
+
+const RISK = DEFAULT_SETTINGS.atRisk
+
 const memberChannel = z.enum(["email", "sms", "push", "dm"])
 
 const incentive = z.discriminatedUnion("kind", [
@@ -87,6 +94,17 @@ export const settingsSchema = z.strictObject({
     .max(HOLDOUT_PERCENTAGE_MAX)
     .nullable()
     .default(DEFAULT_SETTINGS.holdoutPercentage),
+  atRisk: z
+    .strictObject({
+      marginPercent: z.number().min(0).max(100).default(RISK.marginPercent),
+      valueMonths: z.number().int().min(1).max(MONTHS_MAX).default(RISK.valueMonths),
+      contactCostMinor: z.number().int().min(0).max(COST_MINOR_MAX).default(RISK.contactCostMinor),
+      assumedUplift: z.number().min(0).max(1).default(RISK.assumedUplift),
+      casesPerDay: z.number().int().min(0).max(CASES_PER_DAY_MAX).default(RISK.casesPerDay),
+      restDays: z.number().int().min(0).max(DAY_MAX).default(RISK.restDays),
+      periodDays: z.number().int().min(1).max(DAY_MAX).default(RISK.periodDays),
+    })
+    .prefault({}),
 }) satisfies z.ZodType<CompanySettings>
 
 export const settings = new Hono<AppEnv>()
