@@ -123,7 +123,7 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
 export function goesLeftSlowly(forest: Forest, node: number, value: number): boolean {
   const { flags, inputs, levelCounts, setStarts, sets } = forest
   const bits = flags[node] ?? 0
-  if ((bits & CATEGORY) !== 0 && value >= 0 && value < (levelCounts[inputs[node] ?? 0] ?? 0)) {
+  if ((bits & CATEGORY) !== 0 && value >>> 0 === value && value < (levelCounts[inputs[node] ?? 0] ?? 0)) {
     return (((sets[(setStarts[node] ?? 0) + (value >>> 5)] ?? 0) >>> (value & 31)) & 1) === 1
   }
   return (bits & MISSING_LEFT) !== 0
