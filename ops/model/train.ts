@@ -1,6 +1,8 @@
 /** `train`: fits a model. Where its rows come from is a source: a table, an event log, the product's own ledger. */
 import type { Subcommand } from "./subcommand.ts"
 import { InputError, type Output } from "./subcommand.ts"
+import { TRAIN_HELP } from "./train-options.ts"
+import { fromTable } from "./train-table.ts"
 
 /** One kind of training data, told apart by the option that names it. A new one is a file, and a line in `SOURCES`. */
 export interface TrainSource {
@@ -11,11 +13,12 @@ export interface TrainSource {
   run(args: readonly string[], output: Output): Promise<void>
 }
 
-const SOURCES: readonly TrainSource[] = []
+const SOURCES: readonly TrainSource[] = [fromTable]
 
 const HELP = `npm run model -- train (${SOURCES.map(({ option }) => `--${option}`).join(" | ")}) … [options]
 
-${SOURCES.map(({ help }) => help).join("\n")}`
+${SOURCES.map(({ help }) => help).join("\n")}
+${TRAIN_HELP}`
 
 export const train: Subcommand = {
   name: "train",

@@ -1,0 +1,101 @@
+/** What every source of training rows has in common on the command line: settings, and what is done with the model. */
+import { writeFile } from "node:fs/promises"
+import type { Monotone } from "../../shared/learning/candidates.ts"
+import { METRIC_NAMES } from "../../shared/learning/metrics.ts"
+import type { TrainedModel } from "../../shared/learning/train-model.ts"
+import type { ModelFeature } from "../../shared/scoring/artefact.ts"
+import { metricLines } from "./show.ts"
+import { InputError, listOf, type Output, pathOf, wholeNumber } from "./subcommand.ts"
+
+export const TRAIN_OPTIONS = {
+  kind: { type: "string" },
+  seed: { type: "string" },
+  monotone: { type: "string" },
+  "trained-at": { type: "string" },
+  out: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const
+
+export const TRAIN_HELP = `  --kind K          gam (scorecard), gbdt (boosted trees) or auto: whichever predicts unseen rows better (auto)
+  --seed N          the same rows and seed give the same model, in whatever order the rows come (1)
+  --monotone A:+,B:-  scores never fall with rising A, never rise with rising B
+  --trained-at T    the time that is written down (now)
+  --out FILE        where the model is written (model.json)
+  --json            figures for machines on stdout
+`
+
+const KINDS = ["gam", "gbdt", "auto"] as const
+const SEED_MAX = 2 ** 31 - 1
+
+interface Given {
+  readonly kind?: string | undefined
+  readonly seed?: string | undefined
+  readonly "trained-at"?: string | undefined
+}
+
+/** Settings of `trainModel` from options. Throws `InputError` for a value that is none. */
+export function readTrainOptions(values: Given) {
+  const kind = KINDS.find((each) => each === (values.kind ?? "auto"))
+  if (kind === undefined) throw new InputError(`--kind is ${KINDS.join(", ")}.`)
+  const seed = wholeNumber(values.seed, "seed", { min: 0, max: SEED_MAX, fallback: 1 })
+  const given = values["trained-at"]
+  const at = given === undefined ? new Date() : new Date(given)
+  if (Number.isNaN(at.getTime())) throw new InputError("--trained-at is a time such as 2026-01-31T12:00:00Z.")
+  return { kind, seed, trainedAt: at.toISOString() }
+}
+
+/** Directions by feature from `A:+,B:-`. Throws `InputError` for a name that is no number among the features. */
+export function monotoneOf(text: string | undefined, features: readonly ModelFeature[]): Monotone {
+  return Object.fromEntries(
+    listOf(text).map((part): [string, 1 | -1] => {
+      const [, name, sign] = /^(.+):([+-])$/.exec(part) ?? []
+      if (name === undefined) throw new InputError(`--monotone is a list such as tenure:-,failures:+, not ${part}.`)
+      if (!features.some((feature) => feature.name === name && feature.type === "number")) {
+        const numbers = features.filter(({ type }) => type === "number").map((feature) => feature.name)
+        throw new InputError(`--monotone: ${name} is no number among the features; these are: ${numbers.join(", ")}.`)
+      }
+      return [name, sign === "+" ? 1 : -1]
+    }),
+  )
+}
+
+/** Writes the artefact and says how good it is. */
+export async function writeModel(
+  { artefact, metrics, intervals, candidates }: TrainedModel,
+  values: { readonly out?: string | undefined; readonly json: boolean },
+  output: Output,
+): Promise<void> {
+  const path = pathOf(values.out ?? "model.json")
+  const text = `${JSON.stringify(artefact)}\n`
+  await writeFile(path, text).catch((error: unknown) => {
+    throw new InputError(
+      `${path} cannot be written (${error instanceof Error && "code" in error ? error.code : error}).`,
+    )
+  })
+  const { kind, training, featureHash } = artefact
+  const { rows, events, notes, dataHash } = training
+  if (values.json) {
+    const figures = Object.fromEntries(
+      METRIC_NAMES.map((name) => [name, { value: metrics[name], interval: intervals[name] ?? null }]),
+    )
+    const document = {
+      model: path,
+      bytes: text.length,
+      kind,
+      rows,
+      events,
+      dataHash,
+      featureHash,
+      metrics: figures,
+      candidates,
+      notes,
+    }
+    output.out(`${JSON.stringify(document)}\n`)
+    return
+  }
+  output.out(`${path}: ${kind}, ${text.length} bytes, from ${rows} rows with ${events} events.
+Chosen: ${notes.chosen} (${notes.because}).
+Out of fold:
+${metricLines(metrics, intervals)}
+`)
+}

@@ -1,0 +1,156 @@
+/** Kinds of models, each with a few settings, judged by rows that they were not trained on. */
+import type { GamModel, GbdtModel } from "../scoring/artefact.ts"
+import { base64Of, numbersOf } from "../scoring/binary.ts"
+import { rawOfPart } from "../scoring/model.ts"
+import type { Fold } from "./folds.ts"
+import { trainGam } from "./gam/train.ts"
+import type { GbdtOptions } from "./gbdt/options.ts"
+import { trainGbdt } from "./gbdt/train.ts"
+import type { CanonicalData } from "./labelled-rows.ts"
+import { type Matrix, takeRows } from "./matrix.ts"
+
+export type Part = GamModel | GbdtModel
+
+/** A way to train: what it is called, and what came of it on rows that it had not seen. */
+export interface Candidate {
+  readonly name: string
+  readonly kind: "gam" | "gbdt"
+  /** Raw log-odds by row; NaN for rows that no fold judges. */
+  readonly outOfFold: Float64Array
+  /** Mean log loss of `outOfFold`. */
+  readonly logLoss: number
+  /** Trains on all rows as the folds were trained. */
+  fit(data: CanonicalData): Part
+}
+
+export type Monotone = Readonly<Record<string, 1 | -1>>
+export type OnProgress = (text: string) => void
+
+/** Scorecards of more rows cost time and change nothing that anybody could see; canonical order makes the first a sample. */
+const GAM_ROWS_MAX = 200_000
+
+/** The scorecard. Its smoothness is chosen within each fold, by the restricted likelihood. */
+export function gamCandidate(
+  data: CanonicalData,
+  folds: readonly Fold[],
+  monotone: Monotone,
+  onProgress: OnProgress,
+): Candidate {
+  const outOfFold = new Float64Array(data.outcomes.length).fill(Number.NaN)
+  folds.forEach(({ train, test }, index) => {
+    onProgress(`gam: fold ${index + 1} of ${folds.length}`)
+    const { model } = trainGam(takeRows(data.matrix, train), outcomesAt(data, train), { monotone })
+    judge(model, data.matrix, test, outOfFold)
+  })
+  return {
+    name: "gam",
+    kind: "gam",
+    outOfFold,
+    logLoss: meanLoss(outOfFold, data.outcomes),
+    fit: (all) => {
+      const rows = all.outcomes.length
+      const sample = rows > GAM_ROWS_MAX ? Uint32Array.from({ length: GAM_ROWS_MAX }, (_, row) => row) : null
+      const matrix = sample === null ? all.matrix : takeRows(all.matrix, sample)
+      return trainGam(matrix, sample === null ? all.outcomes : outcomesAt(all, sample), { monotone }).model
+    },
+  }
+}
+
+/** Settings that suit tables of customers: from few interactions to many. Everything else is the trainer's default. */
+export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
+  "gbdt, 4 leaves": { leavesMax: 4 },
+  "gbdt, 8 leaves": { leavesMax: 8 },
+  "gbdt, 16 leaves": { leavesMax: 16, depthMax: 8 },
+}
+const TREES_MAX = 600
+const PATIENCE = 40
+/** All rows are more than the rows of a fold, and carry so many more trees. */
+const TREES_GROWTH = 1.1
+
+/** Boosted trees with one of the settings. The number of trees is where the mean loss over all folds is least. */
+export function gbdtCandidate(
+  data: CanonicalData,
+  folds: readonly Fold[],
+  settings: { readonly name: string; readonly options: Partial<GbdtOptions> },
+  onProgress: OnProgress,
+): Candidate {
+  const options = { trees: TREES_MAX, patience: PATIENCE, ...settings.options }
+  const fits = folds.map(({ train, test }, index) => {
+    const curve: number[] = []
+    onProgress(`${settings.name}: fold ${index + 1} of ${folds.length}`)
+    const validation = { matrix: takeRows(data.matrix, test), labels: outcomesAt(data, test) }
+    const { model, trees } = trainGbdt(takeRows(data.matrix, train), outcomesAt(data, train), {
+      ...options,
+      validation,
+      onTree: (_, logLoss) => void curve.push(logLoss ?? 0),
+    })
+    return { model, trees, curve, rows: test.length }
+  })
+  const trees = bestTrees(fits)
+  const outOfFold = new Float64Array(data.outcomes.length).fill(Number.NaN)
+  fits.forEach((fit, index) => {
+    judge(
+      fit.trees > trees ? firstTrees(fit.model, trees) : fit.model,
+      data.matrix,
+      folds[index]?.test ?? new Uint32Array(0),
+      outOfFold,
+    )
+  })
+  const final = Math.max(1, Math.round(trees * TREES_GROWTH))
+  return {
+    name: `${settings.name}, ${final} trees`,
+    kind: "gbdt",
+    outOfFold,
+    logLoss: meanLoss(outOfFold, data.outcomes),
+    fit: (all) => trainGbdt(all.matrix, all.outcomes, { ...options, trees: final, validation: null }).model,
+  }
+}
+
+/** Where the loss over the rows of all folds is least, as far as every fold went. */
+function bestTrees(fits: readonly { readonly curve: readonly number[]; readonly rows: number }[]): number {
+  const length = Math.min(...fits.map(({ curve }) => curve.length))
+  let [best, least] = [1, Number.POSITIVE_INFINITY]
+  for (let tree = 0; tree < length; tree++) {
+    const loss = fits.reduce((sum, { curve, rows }) => sum + (curve[tree] ?? 0) * rows, 0)
+    if (loss < least) [best, least] = [tree + 1, loss]
+  }
+  return best
+}
+
+/** The model with its first trees only. */
+function firstTrees(model: GbdtModel, trees: number): GbdtModel {
+  const roots = numbersOf(model.roots, Uint32Array, "roots")
+  const nodes = roots[trees]
+  if (nodes === undefined) return model
+  return {
+    ...model,
+    roots: base64Of(roots.slice(0, trees)),
+    inputs: base64Of(numbersOf(model.inputs, Uint16Array, "inputs").slice(0, nodes)),
+    values: base64Of(numbersOf(model.values, Float64Array, "values").slice(0, nodes)),
+    children: base64Of(numbersOf(model.children, Uint16Array, "children").slice(0, nodes)),
+    flags: base64Of(numbersOf(model.flags, Uint8Array, "flags").slice(0, nodes)),
+    covers: base64Of(numbersOf(model.covers, Float32Array, "covers").slice(0, nodes)),
+  }
+}
+
+/** Writes the raw log-odds of some rows to their places. */
+function judge(model: Part, matrix: Matrix, rows: Uint32Array, into: Float64Array): void {
+  const raw = rawOfPart(matrix.features, model, takeRows(matrix, rows).columns, rows.length)
+  for (const [i, row] of rows.entries()) into[row] = raw[i] ?? Number.NaN
+}
+
+const outcomesAt = ({ outcomes }: CanonicalData, rows: Uint32Array): Uint8Array =>
+  Uint8Array.from(rows, (row) => outcomes[row] ?? 0)
+
+/** Mean log loss of raw log-odds, over the rows that have some. */
+export function meanLoss(raw: Float64Array, outcomes: Uint8Array): number {
+  let [sum, rows] = [0, 0]
+  for (let row = 0; row < raw.length; row++) {
+    const logOdds = raw[row] ?? Number.NaN
+    if (Number.isNaN(logOdds)) continue
+    const signed = outcomes[row] === 1 ? -logOdds : logOdds
+    sum += signed > 0 ? signed + Math.log1p(Math.exp(-signed)) : Math.log1p(Math.exp(signed))
+    rows += 1
+  }
+  return sum / Math.max(1, rows)
+}

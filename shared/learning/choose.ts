@@ -1,0 +1,87 @@
+/**
+ * Which model: the scorecard unless boosted trees, or both together, are better by more than one standard error of the
+ * paired difference. Simpler, exactly additive reasons are worth more than what chance may have given.
+ */
+import { type Candidate, meanLoss } from "./candidates.ts"
+import type { CanonicalData } from "./labelled-rows.ts"
+import { lossesOf } from "./metrics.ts"
+
+/** Parts with their weights, and their out-of-fold log-odds together. */
+export interface Choice {
+  readonly parts: readonly { readonly candidate: Candidate; readonly weight: number }[]
+  readonly outOfFold: Float64Array
+  readonly logLoss: number
+  /** Why, in one sentence with the figures. */
+  readonly because: string
+}
+
+/** Shares of the trees in a blend. Finer steps would only fit the folds. */
+const SHARES = [0.25, 0.5, 0.75]
+
+/** Chooses among candidates that were judged on the same folds. At least one is given. */
+export function choose(candidates: readonly Candidate[], data: CanonicalData): Choice {
+  const best = (kind: "gam" | "gbdt") =>
+    candidates.filter((each) => each.kind === kind).sort((a, b) => a.logLoss - b.logLoss)[0]
+  const [gam, gbdt] = [best("gam"), best("gbdt")]
+  const single = gam ?? gbdt
+  if (single === undefined) throw new RangeError("no candidates to choose from")
+  if (gam === undefined || gbdt === undefined) return alone(single, `${single.name} was asked for`)
+  const blends = SHARES.map((share) => blend(gam, gbdt, share, data.outcomes))
+  const blended = blends.reduce((a, b) => (b.logLoss < a.logLoss ? b : a))
+  const options: readonly Choice[] = [alone(gam, ""), alone(gbdt, ""), blended]
+  let chosen = options[0] ?? blended
+  let because = ""
+  for (const option of options.slice(1)) {
+    const { gain, error } = gainOf(option.outOfFold, chosen.outOfFold, data)
+    const [name, other] = [nameOf(option), nameOf(chosen)]
+    const figures = `lowers log loss by ${gain.toFixed(4)} ± ${error.toFixed(4)}`
+    if (gain > error) [chosen, because] = [option, `${name} ${figures} against ${other}`]
+    else if (because === "") because = `${name} ${gain > 0 ? `only ${figures}` : "is no better"} against ${other}`
+  }
+  return { ...chosen, because }
+}
+
+const alone = (candidate: Candidate, because: string): Choice => ({
+  parts: [{ candidate, weight: 1 }],
+  outOfFold: candidate.outOfFold,
+  logLoss: candidate.logLoss,
+  because,
+})
+
+const nameOf = ({ parts }: Choice): string =>
+  parts.length > 1
+    ? `a blend with ${parts.map(({ candidate, weight }) => `${weight} ${candidate.kind}`).join(" and ")}`
+    : (parts[0]?.candidate.kind ?? "")
+
+function blend(gam: Candidate, gbdt: Candidate, share: number, outcomes: Uint8Array): Choice {
+  const outOfFold = gam.outOfFold.map((raw, row) => (1 - share) * raw + share * (gbdt.outOfFold[row] ?? Number.NaN))
+  return {
+    parts: [
+      { candidate: gam, weight: 1 - share },
+      { candidate: gbdt, weight: share },
+    ],
+    outOfFold,
+    logLoss: meanLoss(outOfFold, outcomes),
+    because: "",
+  }
+}
+
+/** How much lower the loss is, and the standard error of that; rows of one customer count as one. */
+function gainOf(better: Float64Array, worse: Float64Array, { outcomes, customers }: CanonicalData) {
+  const [a, b] = [lossesOf(better, outcomes), lossesOf(worse, outcomes)]
+  const sums = new Map<number, number>()
+  let [rows, total] = [0, 0]
+  for (let row = 0; row < a.length; row++) {
+    const difference = (b[row] ?? 0) - (a[row] ?? 0)
+    if (Number.isNaN(difference)) continue
+    const customer = customers?.[row] ?? row
+    sums.set(customer, (sums.get(customer) ?? 0) + difference)
+    rows += 1
+    total += difference
+  }
+  const gain = total / Math.max(1, rows)
+  const mean = total / Math.max(1, sums.size)
+  let squares = 0
+  for (const sum of sums.values()) squares += (sum - mean) ** 2
+  return { gain, error: Math.sqrt(squares) / Math.max(1, rows) }
+}

@@ -1,0 +1,142 @@
+/** The design of a scorecard for given rows: which columns each row touches and with what weight. */
+import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { Matrix } from "../matrix.ts"
+import { type Block, hatAt, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
+
+/** Column 0 is the intercept. Row by row, `slots` places: the column and its weight. */
+export interface Design {
+  readonly blocks: readonly Block[]
+  readonly columns: number
+  readonly rows: number
+  readonly slots: number
+  readonly places: Int32Array
+  readonly weights: Float64Array
+}
+
+/** Two inputs that act together, with the cuts of each (none for a category). */
+export interface Pair {
+  readonly inputs: readonly [number, number]
+  readonly cuts: readonly [readonly number[], readonly number[]]
+}
+
+/** Places among a pair's cells on one side: those of its cuts or levels, and one for missing. */
+export function cellsOf(feature: ModelFeature | undefined, cuts: readonly number[]): number {
+  return (feature?.type === "category" ? feature.levels.length : cuts.length + 1) + 1
+}
+
+/** The cell of a value on one side of a pair: as many cuts as are below it, or its level; the last is missing. */
+export function cellAt(feature: ModelFeature | undefined, cuts: readonly number[], value: number): number {
+  if (!Number.isFinite(value)) return cellsOf(feature, cuts) - 1
+  if (feature?.type === "category")
+    return Number.isInteger(value) && value >= 0 && value < feature.levels.length ? value : feature.levels.length
+  let cell = 0
+  while (cell < cuts.length && (cuts[cell] ?? 0) < value) cell += 1
+  return cell
+}
+
+/** Which way numbers may move the score, by name. */
+export type Directions = Readonly<Record<string, 1 | -1>>
+
+/** Lays out the terms of all inputs and pairs, with knots from these rows. An input with one value only gets no term. */
+export function layOut(matrix: Matrix, pairs: readonly Pair[], monotone: Directions): Block[] {
+  const blocks: Block[] = []
+  let start = 1
+  const most = knotsMax(matrix.features)
+  const add = (block: Omit<Block, "start">) => {
+    blocks.push({ ...block, start })
+    start += block.size
+  }
+  matrix.features.forEach((feature, input) => {
+    const column = matrix.columns[input] ?? new Float64Array(0)
+    if (feature.type === "category") {
+      const size = feature.levels.length + 1
+      add({
+        shape: "levels",
+        inputs: [input],
+        size,
+        knots: [],
+        penalties: [ridgePenalty(size)],
+        centre: null,
+        direction: 0,
+      })
+      return
+    }
+    const isSomeMissing = column.some((value) => !Number.isFinite(value))
+    const knots = knotsOf(column, most)
+    if (knots === null && !isSomeMissing) return
+    // One value, and missing: that is all a line of one knot can say.
+    const line = knots ?? [column.find(Number.isFinite) ?? 0]
+    const centre = new Float64Array(line.length)
+    for (const value of column) {
+      if (!Number.isFinite(value)) continue
+      const { cell, part } = hatAt(line, value)
+      centre[cell] = (centre[cell] ?? 0) + (1 - part) / matrix.rows
+      if (part > 0) centre[cell + 1] = (centre[cell + 1] ?? 0) + part / matrix.rows
+    }
+    const penalties = line.length > 1 ? linePenalties(line) : []
+    add({
+      shape: "line",
+      inputs: [input],
+      size: line.length + 1,
+      knots: [line],
+      penalties,
+      centre,
+      direction: monotone[feature.name] ?? 0,
+    })
+  })
+  for (const { inputs, cuts } of pairs) {
+    const [first, second] = inputs
+    const size = cellsOf(matrix.features[first], cuts[0]) * cellsOf(matrix.features[second], cuts[1])
+    add({ shape: "grid", inputs, size, knots: cuts, penalties: [ridgePenalty(size)], centre: null, direction: 0 })
+  }
+  return blocks
+}
+
+/** The design of these rows for blocks that were laid out, from these or other rows. */
+export function designOf(matrix: Matrix, blocks: readonly Block[]): Design {
+  const slots = 1 + blocks.reduce((sum, { shape }) => sum + (shape === "line" ? 2 : 1), 0)
+  const places = new Int32Array(matrix.rows * slots)
+  const weights = new Float64Array(matrix.rows * slots)
+  for (let row = 0; row < matrix.rows; row++) weights[row * slots] = 1
+  let slot = 1
+  for (const block of blocks) {
+    fillBlock(matrix, block, slot, slots, places, weights)
+    slot += block.shape === "line" ? 2 : 1
+  }
+  const columns = blocks.reduce((sum, { size }) => sum + size, 1)
+  return { blocks, columns, rows: matrix.rows, slots, places, weights }
+}
+
+function fillBlock(
+  matrix: Matrix,
+  block: Block,
+  slot: number,
+  slots: number,
+  places: Int32Array,
+  weights: Float64Array,
+) {
+  const { shape, inputs, start, size, knots } = block
+  const [first = 0, second = 0] = inputs
+  const column = matrix.columns[first] ?? new Float64Array(0)
+  const other = matrix.columns[second] ?? new Float64Array(0)
+  const [cutsA = [], cutsB = []] = knots
+  const [featureA, featureB] = [matrix.features[first], matrix.features[second]]
+  const width = cellsOf(featureB, cutsB)
+  for (let row = 0; row < matrix.rows; row++) {
+    const at = row * slots + slot
+    const value = column[row] ?? Number.NaN
+    if (shape === "line") {
+      const { cell, part } = Number.isFinite(value) ? hatAt(cutsA, value) : { cell: size - 1, part: 0 }
+      places[at] = start + cell
+      weights[at] = 1 - part
+      // The second hat of a value at the last knot would be "missing": it has no weight, and names the block's own column.
+      places[at + 1] = start + (part > 0 ? cell + 1 : cell)
+      weights[at + 1] = part
+    } else {
+      const cell = cellAt(featureA, cutsA, value)
+      places[at] =
+        start + (shape === "levels" ? cell : cell * width + cellAt(featureB, cutsB, other[row] ?? Number.NaN))
+      weights[at] = 1
+    }
+  }
+}

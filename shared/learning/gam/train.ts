@@ -1,0 +1,59 @@
+/** Trains a scorecard and writes it as the artefact has it. */
+import type { GamModel, GamTerm } from "../../scoring/artefact.ts"
+import type { Matrix } from "../matrix.ts"
+import type { Block } from "./basis.ts"
+import { type Directions, designOf, layOut, type Pair } from "./design.ts"
+import { type Fit, fitDesign } from "./fit.ts"
+
+export interface TrainedGam {
+  readonly model: GamModel
+  /** Weights of the penalties that the data chose: a start for a fit of nearly the same rows. */
+  readonly weights: Float64Array
+}
+
+/**
+ * Fits a logistic scorecard to outcomes (0 or 1; both occur): lines for numbers, values for levels, and a grid for each
+ * pair. Deterministic; rows in another order change nothing beyond rounding.
+ */
+export function trainGam(
+  matrix: Matrix,
+  outcomes: Uint8Array,
+  options: {
+    readonly pairs?: readonly Pair[]
+    readonly start?: Float64Array
+    readonly monotone?: Directions
+  } = {},
+): TrainedGam {
+  const blocks = layOut(matrix, options.pairs ?? [], options.monotone ?? {})
+  const design = designOf(matrix, blocks)
+  const fit = fitDesign(design, outcomes, options.start === undefined ? {} : { start: options.start })
+  const sums = new Float64Array(blocks.length)
+  let slot = 1
+  blocks.forEach((block, index) => {
+    const width = block.shape === "line" ? 2 : 1
+    for (let row = 0; row < design.rows; row++) {
+      for (let at = row * design.slots + slot; at < row * design.slots + slot + width; at++) {
+        sums[index] = (sums[index] ?? 0) + (design.weights[at] ?? 0) * (fit.coefficients[design.places[at] ?? 0] ?? 0)
+      }
+    }
+    slot += width
+  })
+  const model: GamModel = {
+    kind: "gam",
+    intercept: fit.coefficients[0] ?? 0,
+    terms: blocks.map((block) => termOf(block, fit)),
+    means: [...sums].map((sum) => sum / Math.max(1, matrix.rows)),
+  }
+  return { model, weights: fit.weights }
+}
+
+function termOf({ shape, inputs, start, size, knots }: Block, { coefficients }: Fit): GamTerm {
+  const values = [...coefficients.subarray(start, start + size)]
+  const [first = 0, second = 0] = inputs
+  const [cutsA = [], cutsB = []] = knots
+  if (shape === "grid") return { shape, inputs: [first, second], cuts: [[...cutsA], [...cutsB]], values }
+  const missing = values.pop() ?? 0
+  return shape === "levels"
+    ? { shape, input: first, values, missing }
+    : { shape, input: first, knots: [...cutsA], values, missing }
+}

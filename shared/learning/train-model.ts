@@ -1,0 +1,188 @@
+/**
+ * From labelled rows to an artefact: candidates judged out of fold, the choice between them, calibration on the same
+ * out-of-fold scores, a last fit on all rows, and all that is later asked of a model. A function of rows (in any order),
+ * settings and seed.
+ */
+import type { Artefact } from "../scoring/artefact.ts"
+import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
+import { featureHash } from "../scoring/feature-hash.ts"
+import { chooseCalibration } from "./calibration.ts"
+import {
+  type Candidate,
+  GBDT_SETTINGS,
+  gamCandidate,
+  gbdtCandidate,
+  type Monotone,
+  type OnProgress,
+} from "./candidates.ts"
+import { type Choice, choose } from "./choose.ts"
+import { type Fold, foldsOf } from "./folds.ts"
+import { type CanonicalData, canonicalData, dataHash, type LabelledRows } from "./labelled-rows.ts"
+import { type Interval, intervalsOf, type MetricName, type Metrics, metricsOf } from "./metrics.ts"
+import { confidenceOf, referenceOf, scoreReferenceOf } from "./reference.ts"
+
+export interface TrainSettings {
+  readonly kind: "gam" | "gbdt" | "auto"
+  readonly seed: number
+  /** ISO 8601: training itself has no clock. */
+  readonly trainedAt: string
+  readonly label: string
+  /** Features whose rising value must never lower (1) or never raise (−1) the score. */
+  readonly monotone?: Monotone
+  /** How long after a row's time its outcome is known; rows with times only. */
+  readonly horizonMs?: number
+  /** Remarks for the card, beside what training itself notes. */
+  readonly notes?: Readonly<Record<string, string | number>>
+}
+
+export interface TrainedModel {
+  readonly artefact: Artefact
+  /** Rows that were judged by models that had not seen them, by their places among the rows as they came. */
+  readonly outOfFold: {
+    readonly places: Uint32Array
+    readonly raw: Float64Array
+    /** Calibrated. */
+    readonly probabilities: Float64Array
+    readonly outcomes: Uint8Array
+  }
+  readonly metrics: Metrics
+  readonly intervals: Partial<Record<MetricName, Interval>>
+  readonly candidates: readonly { readonly name: string; readonly logLoss: number }[]
+}
+
+/** Trains. Throws `CannotTrain` when rows or settings allow no model. */
+export async function trainModel(
+  rows: LabelledRows,
+  settings: TrainSettings,
+  onProgress: OnProgress = () => {},
+): Promise<TrainedModel> {
+  const data = canonicalData(rows)
+  const folds = foldsOf(data, settings)
+  const candidates = judgeAll(data, folds, settings, onProgress)
+  const choice = choose(candidates, data)
+  onProgress("calibration")
+  const judged = judgedRows(data, choice, folds)
+  const { calibration, losses } = chooseCalibration(judged.raw, judged.outcomes, judged.folds)
+  const probabilities = judged.raw.map((raw) => probabilityOf(calibrate(calibration, raw)))
+  const metrics = metricsOf(probabilities, judged.outcomes)
+  const groups = judged.customers
+  const intervals = intervalsOf(probabilities, judged.outcomes, { seed: settings.seed, groups })
+  const parts = choice.parts.map(({ candidate, weight }) => {
+    onProgress(`${candidate.name}: all rows`)
+    return { weight, model: candidate.fit(data) }
+  })
+  const { features } = data.matrix
+  const artefact: Artefact = {
+    format: "churn-saver-model/1",
+    kind: choice.parts.length > 1 ? "blend" : (choice.parts[0]?.candidate.kind ?? "gam"),
+    features: [...features],
+    featureHash: await featureHash(features),
+    parts,
+    calibration,
+    offsets: {},
+    offsetDeviation: 0,
+    confidence: confidenceOf(probabilities, judged.outcomes),
+    training: {
+      trainedAt: settings.trainedAt,
+      dataHash: await dataHash(data),
+      rows: data.outcomes.length,
+      events: data.events,
+      ...periodOf(data),
+      label: settings.label,
+      seed: settings.seed,
+      metrics: figuresOf(metrics, intervals),
+      notes: { ...settings.notes, ...notesOf(choice, candidates, calibration.kind, losses, folds, data) },
+      reference: referenceOf(data.matrix),
+      scoreReference: scoreReferenceOf(probabilities),
+    },
+  }
+  const places = Uint32Array.from(judged.rows, (row) => data.places[row] ?? 0)
+  return {
+    artefact,
+    outOfFold: { places, raw: judged.raw, probabilities, outcomes: judged.outcomes },
+    metrics,
+    intervals,
+    candidates: candidates.map(({ name, logLoss }) => ({ name, logLoss })),
+  }
+}
+
+function judgeAll(
+  data: CanonicalData,
+  folds: readonly Fold[],
+  settings: TrainSettings,
+  onProgress: OnProgress,
+): Candidate[] {
+  const { kind, seed, monotone = {} } = settings
+  const candidates: Candidate[] = []
+  if (kind !== "gbdt") candidates.push(gamCandidate(data, folds, monotone, onProgress))
+  if (kind !== "gam") {
+    for (const [name, options] of Object.entries(GBDT_SETTINGS)) {
+      candidates.push(gbdtCandidate(data, folds, { name, options: { ...options, seed, monotone } }, onProgress))
+    }
+  }
+  return candidates
+}
+
+/** The rows that some fold judged, in canonical order. */
+function judgedRows(data: CanonicalData, choice: Choice, folds: readonly Fold[]) {
+  const foldOf = new Int32Array(data.outcomes.length).fill(-1)
+  folds.forEach(({ test }, fold) => {
+    for (const row of test) foldOf[row] = fold
+  })
+  const rows = Uint32Array.from(foldOf.keys()).filter((row) => (foldOf[row] ?? -1) >= 0)
+  return {
+    rows,
+    raw: Float64Array.from(rows, (row) => choice.outOfFold[row] ?? 0),
+    outcomes: Uint8Array.from(rows, (row) => data.outcomes[row] ?? 0),
+    folds: Int32Array.from(rows, (row) => foldOf[row] ?? 0),
+    customers: data.customers === null ? null : Int32Array.from(rows, (row) => data.customers?.[row] ?? 0),
+  }
+}
+
+function periodOf({ times }: CanonicalData): { from: string | null; to: string | null } {
+  if (times === null) return { from: null, to: null }
+  let [from, to] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (const time of times) {
+    from = Math.min(from, time)
+    to = Math.max(to, time)
+  }
+  return { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+}
+
+/** Figures by name, with the bounds of their intervals as `aucLow` and `aucHigh`. Those that are not defined are left out. */
+function figuresOf(metrics: Metrics, intervals: TrainedModel["intervals"]): Record<string, number> {
+  const { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift } = metrics
+  const figures = { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift }
+  const bounds = Object.entries(intervals).flatMap(([name, [low, high]]) => [
+    [`${name}Low`, low] as const,
+    [`${name}High`, high] as const,
+  ])
+  return Object.fromEntries(
+    [...Object.entries(figures), ...bounds].flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
+  )
+}
+
+function notesOf(
+  choice: Choice,
+  candidates: readonly Candidate[],
+  calibration: string,
+  losses: Readonly<Record<string, number>>,
+  folds: readonly Fold[],
+  { times, customers }: CanonicalData,
+): Record<string, string | number> {
+  const tried = candidates.map(({ name, logLoss }) => `${name}: ${logLoss.toFixed(4)}`)
+  const calibrated = Object.entries(losses).map(([name, loss]) => `${name}: ${loss.toFixed(4)}`)
+  const by =
+    times !== null
+      ? "later rows, none with the future in training"
+      : customers !== null
+        ? "customers"
+        : "rows, copies together"
+  return {
+    tried: tried.join("; "),
+    chosen: choice.parts.map(({ candidate, weight }) => `${weight} × ${candidate.name}`).join(" + "),
+    because: choice.because,
+    calibration: `${calibration} (${calibrated.join("; ")})`,
+    validation: `${folds.length} folds of ${by}`,
+  }
+}
