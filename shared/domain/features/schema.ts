@@ -75,6 +75,7 @@ export const FEATURES = [
   { name: "usage_life_ratio", label: "usage of 4 weeks against all before", group: "usage", direction: -1 },
   { name: "usage_decline_4w", label: "decline of usage over 4 weeks", group: "usage", direction: 1 },
   { name: "usage_decline_8w", label: "decline of usage against the 8 weeks before", group: "usage", direction: 1 },
+  { name: "usage_drop_8w", label: "habit lost against the 8 weeks before", group: "usage", direction: 1 },
   { name: "zero_usage_4w", label: "no usage in 4 weeks", group: "usage", direction: 1 },
   { name: "zero_usage_weeks", label: "weeks without usage among the last 4", group: "usage", direction: 1 },
   { name: "days_since_usage", label: "days since the last use", group: "usage", direction: 1 },

@@ -18,6 +18,7 @@ type Usage = Pick<
   | "usage_life_ratio"
   | "usage_decline_4w"
   | "usage_decline_8w"
+  | "usage_drop_8w"
   | "zero_usage_4w"
   | "zero_usage_weeks"
   | "days_since_usage"
@@ -30,8 +31,8 @@ type Meter = readonly { readonly age: number; readonly quantity: number }[]
 export function usageFeatures(view: LedgerView): Usage {
   const used = factsOf(view, "usage_recorded")
   const meters = metersOf(view, used)
-  const ratio4 = meanRatio(meters, 28, 56)
-  const ratio8 = meanRatio(meters, 28, 84)
+  const ratio4 = meanRatio(meters, 4, 8)
+  const ratio8 = meanRatio(meters, 4, 12)
   const isKnown = used.length > 0
   const all = meters.flat()
   const lastUse = all.reduce((least, { age, quantity }) => (quantity > 0 && age < least ? age : least), Infinity)
@@ -41,10 +42,11 @@ export function usageFeatures(view: LedgerView): Usage {
     usage_known: Number(isKnown),
     usage_4w_ratio: ratio4,
     usage_8w_ratio: ratio8,
-    usage_2w_ratio: meanRatio(meters, 14, 56),
-    usage_life_ratio: meanRatio(meters, 28, Infinity),
+    usage_2w_ratio: meanRatio(meters, 2, 8),
+    usage_life_ratio: meanRatio(meters, 4, Infinity),
     usage_decline_4w: ratio4 === null ? null : Math.max(0, 1 - ratio4),
     usage_decline_8w: ratio8 === null ? null : Math.max(0, 1 - ratio8),
+    usage_drop_8w: meanDrop(meters, 4, 12),
     zero_usage_4w: isKnown ? Number(isZero(0, 28)) : null,
     zero_usage_weeks: isKnown ? [0, 7, 14, 21].filter((from) => isZero(from, from + 7)).length : null,
     days_since_usage: !isKnown ? null : lastUse === Infinity ? firstRecord : lastUse,
@@ -64,24 +66,39 @@ function metersOf(view: LedgerView, used: readonly Extract<Fact, { kind: "usage_
 }
 
 /**
- * Use per day of the last `recent` days against that of the days from there back to `until`, as far as the meter was there,
- * over all meters that were in use then. Null where none was, or where it is too short a time to compare with.
+ * Use a week in the last `recent` weeks against that in the weeks from there back to `until`, as far as the meter reaches,
+ * as the mean over all meters. Null where none was in use then.
  */
 function meanRatio(meters: readonly Meter[], recent: number, until: number): number | null {
   const ratios = meters.flatMap((meter) => {
-    const covered = Math.min(until, coveredDays(meter)) - recent
-    const before = sum(meter, recent, until)
-    if (before <= 0 || covered < MIN_COVERED_DAYS) return []
-    return [Math.min(RATIO_MAX, sum(meter, 0, recent) / recent / (before / covered))]
+    const { now, before } = weekly(meter, recent, until)
+    return before > 0 ? [Math.min(RATIO_MAX, now / before)] : []
   })
-  return ratios.length === 0 ? null : ratios.reduce((total, ratio) => total + ratio, 0) / ratios.length
+  return meanOf(ratios)
 }
 
-/** Less than a week of the past says nothing of a habit. */
-const MIN_COVERED_DAYS = 7
+/**
+ * The share of the use a week that was lost, where one unit a week is taken for noise: who falls from two uses to one has
+ * lost less of a habit than who falls from twenty to ten.
+ */
+function meanDrop(meters: readonly Meter[], recent: number, until: number): number | null {
+  const drops = meters.flatMap((meter) => {
+    const { now, before, weeks } = weekly(meter, recent, until)
+    return weeks > 0 ? [Math.max(0, 1 - (now + 1) / (before + 1))] : []
+  })
+  return meanOf(drops)
+}
 
-/** Days that a meter reaches back: a record tells of the week up to it. */
-const coveredDays = (meter: Meter): number => meter.reduce((most, { age }) => (age > most ? age : most), 0) + 7
+/** Use a week of a meter in the last `recent` weeks, and in the `weeks` before them that it reaches back, at most to `until`. */
+function weekly(meter: Meter, recent: number, until: number): { now: number; before: number; weeks: number } {
+  const oldest = meter.reduce((most, { age }) => (age > most ? age : most), 0)
+  const weeks = Math.max(0, Math.ceil(Math.min(until * 7, oldest) / 7) - recent)
+  const now = sum(meter, 0, recent * 7) / recent
+  return { now, before: weeks === 0 ? 0 : sum(meter, recent * 7, until * 7) / weeks, weeks }
+}
 
 const sum = (meter: Meter, from: number, to: number): number =>
   meter.reduce((total, { age, quantity }) => (age > from && age <= to ? total + quantity : total), 0)
+
+const meanOf = (values: readonly number[]): number | null =>
+  values.length === 0 ? null : values.reduce((total, value) => total + value, 0) / values.length
