@@ -44,6 +44,8 @@ export interface NewEvent {
   readonly error: string | null
   readonly occurredAt: Instant
   readonly receivedAt: Instant
+  /** When its facts are written down: later than `receivedAt` for a copy that was parked, or is read once more. */
+  readonly knownAt: Instant
   /** From when on the sweeper may take it for lost. */
   readonly nextAttemptAt: Instant
   readonly customer: string | null

@@ -82,7 +82,7 @@ export async function acceptDelivery(
 
 /** A read delivery as it is written down: facts without names, the payload sealed. */
 export async function newEventOf(
-  { config }: Services,
+  { config, now }: Services,
   read: ReadDelivery,
   { companyId, isProcessing }: { readonly companyId: string; readonly isProcessing: boolean },
 ): Promise<NewEvent> {
@@ -103,6 +103,7 @@ export async function newEventOf(
     error: delivery.unhandled,
     occurredAt: delivery.occurredAt,
     receivedAt: receivedAt.toISOString(),
+    knownAt: now().toISOString(),
     nextAttemptAt: leftBehindAt(receivedAt).toISOString(),
     customer: delivery.customer,
     objects: delivery.objects,

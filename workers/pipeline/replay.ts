@@ -25,7 +25,7 @@ export async function replay(
     return "processed"
   }
   const status = isUnread(read) ? "unhandled" : "processed"
-  const stream = await replayDelivery(db, replayOf(companyId, read, status, nextAttemptAt))
+  const stream = await replayDelivery(db, replayOf(companyId, read, { status, knownAt: now(), nextAttemptAt }))
   // What says nothing today either stays `unhandled`.
   const events = status === "unhandled" ? [] : work.events
   if (stream !== null) await advance(services, stream, { ...workOf(read), events })
@@ -61,7 +61,11 @@ async function takeTwin(services: Services, companyId: string, thin: ReadDeliver
 
 const isUnread = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
 
-function replayOf(companyId: string, read: ReadDelivery, status: "processed" | "unhandled", nextAttemptAt: Date) {
+function replayOf(
+  companyId: string,
+  read: ReadDelivery,
+  how: { readonly status: "processed" | "unhandled"; readonly knownAt: Date; readonly nextAttemptAt: Date },
+) {
   const { delivery } = read
   return {
     id: read.eventId,
@@ -71,11 +75,12 @@ function replayOf(companyId: string, read: ReadDelivery, status: "processed" | "
     providerEventId: delivery.providerEventId,
     type: delivery.type,
     apiVersion: delivery.apiVersion,
-    status,
+    status: how.status,
     error: delivery.unhandled,
     occurredAt: delivery.occurredAt,
     receivedAt: read.receivedAt.toISOString(),
-    nextAttemptAt: nextAttemptAt.toISOString(),
+    knownAt: how.knownAt.toISOString(),
+    nextAttemptAt: how.nextAttemptAt.toISOString(),
     customer: delivery.customer,
     objects: delivery.objects,
     facts: factsOf(read),
