@@ -21,17 +21,14 @@ const EVENTS_HIGH = 50
 export function interval(model: Model, probability: number, level = 0.9): Interval {
   const bins = model.artefact.confidence
   const bin = bins.find(({ upTo }) => probability <= upTo) ?? bins.at(-1)
-  const events = Math.min(bin?.events ?? 0, bin?.rows ?? 0)
-  const others = (bin?.rows ?? 0) - events
-  const [alpha, beta] = [events + 0.5, others + 0.5]
-  const shift = bin === undefined ? 0 : logitOf(probability) - logitOf(alpha / (alpha + beta))
+  if (bin === undefined) return { low: 0, high: 1, confidence: "low", events: 0 }
+  const events = Math.min(bin.events, bin.rows)
+  const [alpha, beta] = [events + 0.5, bin.rows - events + 0.5]
+  const shift = logitOf(probability) - logitOf(alpha / (alpha + beta))
   const tail = (1 - level) / 2
-  const [low, high] = [tail, 1 - tail].map((share) => {
-    return bin === undefined ? Math.round(share) : probabilityOf(logitOf(betaQuantile(share, alpha, beta)) + shift)
-  })
   return {
-    low: Math.min(low ?? 0, probability),
-    high: Math.max(high ?? 1, probability),
+    low: Math.min(probability, probabilityOf(logitOf(betaQuantile(tail, alpha, beta)) + shift)),
+    high: Math.max(probability, probabilityOf(logitOf(betaQuantile(1 - tail, alpha, beta)) + shift)),
     confidence: events < EVENTS_MEDIUM ? "low" : events < EVENTS_HIGH ? "medium" : "high",
     events,
   }
