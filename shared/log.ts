@@ -48,6 +48,7 @@ const FIELDS = [
   "scheme",
   "secretIndex",
   "secretId",
+  "segmentId",
   "keyVersion",
   "isNew",
   "isOn",

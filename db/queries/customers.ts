@@ -20,6 +20,8 @@ export interface ConsentRow {
 export interface CustomerFilter {
   readonly provider?: ProviderName | undefined
   readonly providerCustomerId?: string | undefined
+  /** A condition on the customer's row, as `segmentCondition` makes it. */
+  readonly condition?: SQL | undefined
 }
 
 /** A customer of a list, as of the last fold. */
@@ -111,6 +113,7 @@ export async function listCustomers(
         and(
           eq(customers.companyId, companyId),
           filter.provider && eq(customers.provider, filter.provider),
+          filter.condition,
           filter.providerCustomerId === undefined
             ? undefined
             : eq(customers.providerCustomerId, filter.providerCustomerId),

@@ -16,6 +16,7 @@ import { jobsApi } from "./jobs.ts"
 import { nudges } from "./nudges.ts"
 import { reconciliations } from "./reconciliations.ts"
 import { secrets } from "./secrets.ts"
+import { segments } from "./segments.ts"
 import { settings } from "./settings.ts"
 import { signals, usage } from "./signals.ts"
 import { summary } from "./summary.ts"
@@ -37,6 +38,7 @@ export const api = new Hono<AppEnv>()
   .route("/nudges", nudges)
   .route("/summary", summary)
   .route("/figures", figures)
+  .route("/segments", segments)
   .route("/settings", settings)
   .route("/signals", signals)
   .route("/usage", usage)

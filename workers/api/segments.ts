@@ -1,0 +1,168 @@
+/** `/api/segments`: customers who have something in common, behind the flag ADVANCED_SEGMENTATION. */
+import { type Context, Hono } from "hono"
+import { z } from "zod"
+import { postgresCode } from "../../db/client.ts"
+import { type CustomerRow, listCustomers } from "../../db/queries/customers.ts"
+import { segmentCondition } from "../../db/queries/segment-rule.ts"
+import {
+  countCustomers,
+  deleteSegment,
+  insertSegment,
+  listSegments,
+  readSegment,
+  type SegmentRow,
+  updateSegment,
+} from "../../db/queries/segments.ts"
+import { RISK_SEGMENTS } from "../../shared/domain/segments.ts"
+import { AppError } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
+import { permit } from "./auth.ts"
+import { listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { segmentRule } from "./segment-rule.ts"
+
+/** More than anybody looks through; a company with more means something else by them. */
+const SEGMENTS_MAX = 200
+
+/** Counting goes through the customers one by one, so it ends here. */
+const COUNT_MAX = 10_000
+
+const body = z.strictObject({
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(80)
+    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text"),
+  rule: segmentRule,
+})
+
+export const segments = new Hono<AppEnv>()
+  .get("/", permit("segments:read"), async (c) => {
+    const companyId = await companyOf(c)
+    const { page } = splitPage(readQuery(c, z.strictObject(pageFields)))
+    return c.json(listOf(await listSegments(c.get("services").db, companyId, page, builtIn(companyId)), showSegment))
+  })
+  .post("/", permit("segments:write"), async (c) => {
+    const { db, log, newId, now } = c.get("services")
+    const companyId = await companyOf(c)
+    const { keyId } = c.get("principal")
+    const at = now()
+    const row: SegmentRow = {
+      ...{ companyId, id: newId(), ...(await readBody(c, body)) },
+      ...{ createdAt: at, createdBy: keyId, updatedAt: at },
+    }
+    if (!(await named(insertSegment(db, row, SEGMENTS_MAX)))) {
+      throw new AppError("CONFLICT", `A company has at most ${SEGMENTS_MAX} segments.`, { reason: "too_many_segments" })
+    }
+    log.info("segment_added", { companyId, keyId, segmentId: row.id })
+    return c.json(showSegment(row), 201)
+  })
+  .get("/:id", permit("segments:read"), async (c) => c.json(showSegment(await segmentOf(c))))
+  .put("/:id", permit("segments:write"), async (c) => {
+    const { db, log, now } = c.get("services")
+    const { companyId, id } = await ownSegmentOf(c)
+    const changed = await named(
+      updateSegment(db, { companyId, id }, { ...(await readBody(c, body)), updatedAt: now() }),
+    )
+    if (changed === null) throw noSuchSegment()
+    log.info("segment_changed", { companyId, keyId: c.get("principal").keyId, segmentId: id })
+    return c.json(showSegment(changed))
+  })
+  .delete("/:id", permit("segments:write"), async (c) => {
+    const { db, log } = c.get("services")
+    const { companyId, id } = await ownSegmentOf(c)
+    if (!(await deleteSegment(db, companyId, id))) throw noSuchSegment()
+    log.info("segment_deleted", { companyId, keyId: c.get("principal").keyId, segmentId: id })
+    return c.body(null, 204)
+  })
+  .get("/:id/customers", permit("segments:read"), async (c) => {
+    const { db, now } = c.get("services")
+    const { companyId, rule } = await segmentOf(c)
+    const { page } = splitPage(readQuery(c, z.strictObject(pageFields)))
+    const condition = segmentCondition(rule, { companyId, now: now() })
+    const [found, counted] = await Promise.all([
+      listCustomers(db, companyId, { condition }, page),
+      countCustomers(db, companyId, condition, COUNT_MAX + 1),
+    ])
+    const isCountComplete = counted <= COUNT_MAX
+    return c.json({
+      ...listOf(found, (row) => showMember(companyId, row)),
+      count: Math.min(counted, COUNT_MAX),
+      isCountComplete,
+    })
+  })
+
+/** The caller's company. Throws CONFLICT while the feature is off for it. */
+async function companyOf(c: Context<AppEnv>): Promise<string> {
+  const { companyId } = c.get("principal")
+  if ((await c.get("services").flags()).isOn("ADVANCED_SEGMENTATION", companyId)) return companyId
+  throw new AppError("CONFLICT", "Segments are switched off: ADVANCED_SEGMENTATION.", { reason: "switched_off" })
+}
+
+async function segmentOf(c: Context<AppEnv>): Promise<SegmentRow> {
+  const companyId = await companyOf(c)
+  const id = pathId(c)
+  const known = builtIn(companyId).find((segment) => segment.id === id)
+  const segment = known ?? (await readSegment(c.get("services").db, companyId, id))
+  if (segment === null) throw noSuchSegment()
+  return segment
+}
+
+/** The id of a segment that may be changed. */
+async function ownSegmentOf(c: Context<AppEnv>): Promise<{ readonly companyId: string; readonly id: string }> {
+  const companyId = await companyOf(c)
+  const id = pathId(c)
+  if (RISK_SEGMENTS.some((segment) => segment.id === id)) {
+    throw new AppError("CONFLICT", "The segments by risk are the same for everybody.", { reason: "built_in" })
+  }
+  return { companyId, id }
+}
+
+/** The segments by risk, which are older than any that is stored. */
+const builtIn = (companyId: string): SegmentRow[] =>
+  RISK_SEGMENTS.map((segment) => ({
+    ...{ companyId, ...segment },
+    ...{ createdAt: new Date(0), createdBy: "churn-saver", updatedAt: new Date(0) },
+  }))
+
+const noSuchSegment = () => new AppError("NOT_FOUND", "There is no such segment.")
+
+const UNIQUE_VIOLATION = "23505"
+const FOREIGN_KEY_VIOLATION = "23503"
+
+/** What a write answers. Throws CONFLICT for a name that is taken, NOT_FOUND for a company that an operator made up. */
+async function named<T>(write: Promise<T>): Promise<T> {
+  try {
+    return await write
+  } catch (error) {
+    const code = postgresCode(error)
+    if (code === UNIQUE_VIOLATION) {
+      throw new AppError("CONFLICT", "A segment of this name is there already.", { reason: "name_taken" })
+    }
+    if (code === FOREIGN_KEY_VIOLATION) throw new AppError("NOT_FOUND", "There is no such company.")
+    throw error
+  }
+}
+
+const showSegment = (row: SegmentRow) => ({
+  id: row.id,
+  companyId: row.companyId,
+  name: row.name,
+  kind: RISK_SEGMENTS.some(({ id }) => id === row.id) ? "risk" : "rule",
+  rule: row.rule,
+  createdAt: row.createdAt.toISOString(),
+  createdBy: row.createdBy,
+  updatedAt: row.updatedAt.toISOString(),
+})
+
+/** A customer of a segment, without name and address: `/api/customers/:id` shows those to whoever may see them. */
+const showMember = (companyId: string, row: CustomerRow) => ({
+  id: row.id,
+  companyId,
+  provider: row.provider,
+  providerCustomerId: row.providerCustomerId,
+  createdAt: row.createdAt.toISOString(),
+  timeZone: row.timeZone,
+  subscriptions: Object.values(row.subscriptions ?? {}),
+  consents: row.consents,
+})
