@@ -1,5 +1,7 @@
 /** The words that `npm run model` knows. A new one is a file that exports a `Subcommand`, and a line here. */
+import { evaluate } from "./evaluate.ts"
+import { predict } from "./predict.ts"
 import type { Subcommand } from "./subcommand.ts"
 import { train } from "./train.ts"
 
-export const SUBCOMMANDS: readonly Subcommand[] = [train]
+export const SUBCOMMANDS: readonly Subcommand[] = [train, evaluate, predict]

@@ -1,7 +1,6 @@
 /** What every source of training rows has in common on the command line: settings, and what is done with the model. */
 import { writeFile } from "node:fs/promises"
 import type { Monotone } from "../../shared/learning/candidates.ts"
-import { METRIC_NAMES } from "../../shared/learning/metrics.ts"
 import type { TrainedModel } from "../../shared/learning/train-model.ts"
 import type { ModelFeature } from "../../shared/scoring/artefact.ts"
 import { metricLines } from "./show.ts"
@@ -75,21 +74,9 @@ export async function writeModel(
   const { kind, training, featureHash } = artefact
   const { rows, events, notes, dataHash } = training
   if (values.json) {
-    const figures = Object.fromEntries(
-      METRIC_NAMES.map((name) => [name, { value: metrics[name], interval: intervals[name] ?? null }]),
-    )
-    const document = {
-      model: path,
-      bytes: text.length,
-      kind,
-      rows,
-      events,
-      dataHash,
-      featureHash,
-      metrics: figures,
-      candidates,
-      notes,
-    }
+    const { rows: _, events: __, ...figures } = metrics
+    const of = { model: path, bytes: text.length, kind, rows, events, dataHash, featureHash }
+    const document = { ...of, metrics: figures, intervals, candidates, notes }
     output.out(`${JSON.stringify(document)}\n`)
     return
   }

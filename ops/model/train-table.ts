@@ -86,7 +86,7 @@ function labelledRows(
   const rows: LabelledRows = {
     matrix: typed.matrix,
     outcomes: Uint8Array.from(labelled, (row) => label.outcomes[row] ?? 0),
-    customers: found === null ? null : Array.from(labelled, (row) => wordAt(found, row) ?? `row ${row}`),
+    customers: found === null ? null : Array.from(labelled, (row) => wordAt(found, row)),
     times: timeColumn === null ? null : timesOf(timeColumn, labelled),
   }
   const notes: Record<string, string> = {

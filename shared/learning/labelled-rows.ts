@@ -9,7 +9,7 @@ export interface LabelledRows {
   readonly matrix: Matrix
   readonly outcomes: Uint8Array
   /** Whom each row is about; rows of one customer are never on both sides of a split. Null where nobody says. */
-  readonly customers: readonly string[] | null
+  readonly customers: readonly (string | null)[] | null
   /** When each row's prediction is made, in milliseconds; null where rows have no time. */
   readonly times: Float64Array | null
 }
@@ -54,20 +54,22 @@ export function canonicalData({ matrix, outcomes, customers, times }: LabelledRo
 }
 
 /** Numbers in alphabetical order of names: they depend on who is there, and not on the order of rows. */
-function numbersByName(names: readonly string[]): Float64Array {
-  const sorted = [...new Set(names)].sort()
+function numbersByName(names: readonly (string | null)[]): Float64Array {
+  const sorted = [...new Set(names.filter((name) => name !== null))].sort()
   const numberOf = new Map(sorted.map((name, number) => [name, number]))
-  return Float64Array.from(names, (name) => numberOf.get(name) ?? 0)
+  return Float64Array.from(names, (name) => (name === null ? Number.NaN : (numberOf.get(name) ?? 0)))
 }
 
 function firstAppearance(order: Uint32Array, numbers: Float64Array): Int32Array {
   const renumbered = new Map<number, number>()
+  let next = 0
   return Int32Array.from(order, (place) => {
-    const number = numbers[place] ?? 0
+    const number = numbers[place] ?? Number.NaN
     const known = renumbered.get(number)
     if (known !== undefined) return known
-    renumbered.set(number, renumbered.size)
-    return renumbered.size - 1
+    if (!Number.isNaN(number)) renumbered.set(number, next) // a row without a name is a customer of its own
+    next += 1
+    return next - 1
   })
 }
 

@@ -122,7 +122,8 @@ function typeWords({ name, numbers, places, words }: RawColumn, rows: number, kn
   }
 }
 
-const isIdName = (name: string): boolean => ENTITY_ID_NAME.test(name)
+/** Whether a column is called an id: `customerID`, `account_id`, `uuid`; not `paid` or `valid`. */
+export const isIdName = (name: string): boolean => ENTITY_ID_NAME.test(name)
 
 /** Whole numbers without a gap and without a repetition, under a name that says no more. */
 function isRowNumber({ name, numbers }: RawColumn, numeric: number, different: number): boolean {

@@ -1,0 +1,116 @@
+/** `predict`: a probability for every row of a table. */
+import { createWriteStream } from "node:fs"
+import { rename, rm } from "node:fs/promises"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { createGzip } from "node:zlib"
+import { csvField } from "../../shared/learning/csv.ts"
+import { isIdName } from "../../shared/learning/typed-table.ts"
+import type { Model } from "../../shared/scoring/model.ts"
+import { asInputError, checkColumns, readModel, remarksOn, type Strange, scoreTable } from "./model-file.ts"
+import { openTable, type RowStream } from "./read-table.ts"
+import { InputError, listOf, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
+
+const HELP = `npm run model -- predict --model FILE --data FILE [--out FILE] [options]
+
+Writes a CSV with one line for every row, in the order of the table: its number, its ids and the probability of leaving. The
+table needs the model's columns, by name, in any order; it may have others, and needs no label. An empty or unknown value
+counts as missing.
+
+  --model FILE  what train wrote
+  --data FILE   CSV, or CSV in gzip
+  --out FILE    where to write; in gzip where the name ends in .gz (default: stdout)
+  --id A,B      columns to write beside the probability (default: those that name customers)
+  --json        what was written, for machines; needs --out
+`
+
+const OPTIONS = {
+  model: { type: "string" },
+  data: { type: "string" },
+  out: { type: "string" },
+  id: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const
+
+/** Digits of a probability: two predictions that differ are told apart. */
+const DIGITS = 9
+
+export const predict: Subcommand = {
+  name: "predict",
+  summary: "writes a probability for every row of a table",
+  help: HELP,
+  async run(args, output) {
+    const values = readOptions(args, OPTIONS)
+    const dataPath = pathOf(required(values.data, "data"))
+    if (values.json && values.out === undefined) throw new InputError("--json needs --out: stdout cannot be both.")
+    const model = await readModel(pathOf(required(values.model, "model")))
+    const table = await openTable(dataPath, output)
+    checkColumns(model, table.header)
+    const strange: Strange = new Map()
+    const told = { rows: 0, sum: 0 }
+    const lines = Readable.from(linesOf(model, table, idsOf(model, table.header, values.id), strange, told))
+    try {
+      if (values.out === undefined) await pipeline(lines, process.stdout, { end: false })
+      else await writeWhole(lines, pathOf(values.out))
+    } catch (error) {
+      throw asInputError(error, dataPath)
+    }
+    output.err(remarksOn(strange, told.rows))
+    const mean = told.rows === 0 ? null : told.sum / told.rows
+    if (values.json)
+      output.out(
+        `${JSON.stringify({ out: values.out, rows: told.rows, meanProbability: mean, unknown: Object.fromEntries(strange) })}\n`,
+      )
+    else
+      output.err(`${told.rows} rows, ${mean === null ? "none" : `${(100 * mean).toFixed(1)} %`} expected to leave.\n`)
+  },
+}
+
+/** Columns that say whom a row is about: those asked for, else those that training took for ids, else those called so. */
+function idsOf(model: Model, header: readonly string[], asked: string | undefined): readonly string[] {
+  const named = listOf(asked)
+  const unknown = named.find((name) => !header.includes(name))
+  if (unknown !== undefined) throw new InputError(`There is no column ${unknown}; there are ${header.join(", ")}.`)
+  if (named.length > 0) return named
+  const trained = model.artefact.training.notes.id
+  const isFeature = new Set(model.artefact.features.map(({ name }) => name))
+  return header.filter((name) => name === trained || (isIdName(name) && !isFeature.has(name)))
+}
+
+async function* linesOf(
+  model: Model,
+  table: RowStream,
+  ids: readonly string[],
+  strange: Strange,
+  told: { rows: number; sum: number },
+): AsyncGenerator<string> {
+  const places = ids.map((name) => table.header.indexOf(name))
+  yield `${["row", ...ids.map(csvField), "probability"].join(",")}\n`
+  for await (const { rows, probabilities } of scoreTable(model, table, strange)) {
+    let text = ""
+    rows.forEach(({ fields }, i) => {
+      const probability = probabilities[i] ?? Number.NaN
+      told.rows += 1
+      told.sum += probability
+      const names = places.map((place) => csvField(fields[place] ?? ""))
+      text += `${[told.rows, ...names, probability.toPrecision(DIGITS)].join(",")}\n`
+    })
+    yield text
+  }
+}
+
+/** Writes beside the file and puts it in place when it is whole: half a list looks like a list. */
+async function writeWhole(lines: Readable, path: string): Promise<void> {
+  const part = `${path}.part`
+  try {
+    const file = createWriteStream(part)
+    await (path.endsWith(".gz") ? pipeline(lines, createGzip(), file) : pipeline(lines, file))
+    await rename(part, path)
+  } catch (error) {
+    await rm(part, { force: true })
+    const code = error instanceof Error && "code" in error ? error.code : ""
+    if (code === "ENOENT" || code === "EACCES" || code === "EISDIR")
+      throw new InputError(`${path} cannot be written (${code}).`)
+    throw error
+  }
+}
