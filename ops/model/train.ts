@@ -1,6 +1,7 @@
 /** `train`: fits a model. Where its rows come from is a source: a table, an event log, the product's own ledger. */
 import type { Subcommand } from "./subcommand.ts"
 import { InputError, type Output } from "./subcommand.ts"
+import { fromEvents } from "./train-events.ts"
 import { TRAIN_HELP } from "./train-options.ts"
 import { fromTable } from "./train-table.ts"
 
@@ -13,7 +14,7 @@ export interface TrainSource {
   run(args: readonly string[], output: Output): Promise<void>
 }
 
-const SOURCES: readonly TrainSource[] = [fromTable]
+const SOURCES: readonly TrainSource[] = [fromEvents, fromTable]
 
 const HELP = `npm run model -- train (${SOURCES.map(({ option }) => `--${option}`).join(" | ")}) … [options]
 

@@ -23,7 +23,7 @@ import { type LedgerFact, viewOf } from "./features/view.ts"
 export type { Direction, FeatureGroup, FeatureName, Features, FeatureValue, LedgerFact }
 
 /** The features in the order of a model's inputs, each with its label, group and plausible direction. */
-export const featureSchema: readonly FeatureDefinition[] = FEATURES
+export const featureSchema: readonly (FeatureDefinition & { readonly name: FeatureName })[] = FEATURES
 
 /** The features as a model's artefact names them. */
 export const modelFeatures: readonly (

@@ -85,11 +85,7 @@ function fitOffset(rows: readonly Row[], prior: number, start: number): { offset
 }
 
 /** The offset of one group whose pooled model and prior are given: what a company adds when it has seen its own outcomes. */
-export const offsetOfGroup = (
-  logits: ArrayLike<number>,
-  outcomes: ArrayLike<number>,
-  deviation: number,
-): number => {
+export const offsetOfGroup = (logits: ArrayLike<number>, outcomes: ArrayLike<number>, deviation: number): number => {
   const rows = Array.from({ length: logits.length }, (_, i) => ({ logit: logits[i] ?? 0, outcome: outcomes[i] ?? 0 }))
   rows.sort((a, b) => a.logit - b.logit || a.outcome - b.outcome)
   return fitOffset(rows, Math.max(deviation, DEVIATION_MIN) ** 2, 0).offset

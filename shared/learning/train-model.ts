@@ -150,7 +150,7 @@ function periodOf({ times }: CanonicalData): { from: string | null; to: string |
 }
 
 /** Figures by name, with the bounds of their intervals as `aucLow` and `aucHigh`. Those that are not defined are left out. */
-function figuresOf(metrics: Metrics, intervals: TrainedModel["intervals"]): Record<string, number> {
+export function figuresOf(metrics: Metrics, intervals: TrainedModel["intervals"]): Record<string, number> {
   const { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift } = metrics
   const figures = { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift }
   const bounds = Object.entries(intervals).flatMap(([name, [low, high]]) => [

@@ -30,7 +30,14 @@ export function knownFacts(ledger: readonly LedgerFact[], asOf: Instant): Fact[]
     if (fact.knownAt > asOf || fact.occurredAt >= asOf) continue
     byId.set(fact.id, fact)
   }
-  return [...byId.values()].sort((a, b) => comparePositions(positionOf(a), positionOf(b)))
+  return [...byId.values()].sort((a, b) =>
+    // Most facts differ in time, which is cheaper to compare than whole positions.
+    a.occurredAt === b.occurredAt
+      ? comparePositions(positionOf(a), positionOf(b))
+      : a.occurredAt < b.occurredAt
+        ? -1
+        : 1,
+  )
 }
 
 /** The view of a ledger at a moment. */

@@ -1,0 +1,90 @@
+/**
+ * Snapshots: rows that name a customer and a moment, described by what an event log had told by then. They read as a table
+ * with the features as columns, so that whatever takes a table takes them.
+ */
+import { type Features, featureSchema, features } from "../../shared/domain/features.ts"
+import type { CsvRow } from "../../shared/learning/csv.ts"
+import type { ReadLog } from "../../shared/learning/event-log.ts"
+import { readEvents, timeOf } from "./read-events.ts"
+import { openTable, type RowStream } from "./read-table.ts"
+import { InputError, type Output } from "./subcommand.ts"
+
+/** The options that name an event log and the columns of the snapshots. */
+export const EVENT_OPTIONS = {
+  events: { type: "string" },
+  time: { type: "string" },
+  "month-days": { type: "string" },
+} as const
+
+/** Rows between two lines of progress. */
+const PROGRESS_ROWS = 2_000
+
+/** How snapshots name what they are about. */
+export interface SnapshotOptions {
+  readonly events: string
+  readonly id: string
+  readonly time: string
+  readonly monthDays: number
+}
+
+/** One snapshot: the row as it stands, whom and when it is about, and what was known. */
+export interface Snapshot {
+  readonly row: CsvRow
+  readonly customer: string
+  readonly atMs: number
+  readonly values: Features
+}
+
+export interface SnapshotStream {
+  readonly header: readonly string[]
+  readonly log: ReadLog
+  readonly snapshots: AsyncGenerator<Snapshot>
+}
+
+/** The snapshots of a file, in its order. Throws `InputError` for a column that is not there and a time that is none. */
+export async function openSnapshots(path: string, options: SnapshotOptions, output: Output): Promise<SnapshotStream> {
+  const { header, rows } = await openTable(path, output)
+  for (const name of [options.id, options.time]) {
+    if (!header.includes(name)) throw new InputError(`There is no column ${name}; there are ${header.join(", ")}.`)
+  }
+  const log = await readEvents(options.events, options, output)
+  return { header, log, snapshots: described({ header, rows }, log, options, output) }
+}
+
+async function* described(
+  { header, rows }: RowStream,
+  { ledgers }: ReadLog,
+  { id, time }: SnapshotOptions,
+  output: Output,
+): AsyncGenerator<Snapshot> {
+  const [idAt, timeAt] = [header.indexOf(id), header.indexOf(time)]
+  let [count, strangers] = [0, 0]
+  for await (const row of rows) {
+    const customer = (row.fields[idAt] ?? "").trim()
+    const atMs = timeOf(row.fields[timeAt] ?? "")
+    if (atMs === null) throw new InputError(`${time} is no time on line ${row.line}: ${row.fields[timeAt]}.`)
+    const ledger = ledgers.get(customer)
+    if (ledger === undefined) strangers += 1
+    yield { row, customer, atMs, values: features(ledger ?? [], new Date(atMs).toISOString()) }
+    count += 1
+    if (count % PROGRESS_ROWS === 0) output.progress(`${count} snapshots described`)
+  }
+  if (count > 0 && strangers === count) throw new InputError("The log has no event of any customer of the snapshots.")
+  if (strangers > 0) output.err(`${strangers} of ${count} snapshots are of customers without an event.\n`)
+}
+
+/** Snapshots as a table: their own columns, and after them the features. A column of the same name gives way. */
+export async function openDescribed(path: string, options: SnapshotOptions, output: Output): Promise<RowStream> {
+  const { header, snapshots } = await openSnapshots(path, options, output)
+  const isFeature = new Set<string>(featureSchema.map(({ name }) => name))
+  const kept = header.flatMap((name, place) => (isFeature.has(name) ? [] : [place]))
+  const names = [...kept.map((place) => header[place] ?? ""), ...isFeature]
+  async function* rows(): AsyncGenerator<CsvRow> {
+    for await (const { row, values } of snapshots) {
+      const own = kept.map((place) => row.fields[place] ?? "")
+      // A number's text is the shortest that reads as the same number.
+      yield { fields: [...own, ...featureSchema.map(({ name }) => String(values[name] ?? ""))], line: row.line }
+    }
+  }
+  return { header: names, rows: rows() }
+}

@@ -1,0 +1,135 @@
+/** `train --events`: snapshots with a label, described by an event log with the features that live scoring uses. */
+import type { Features } from "../../shared/domain/features.ts"
+import { CannotTrain } from "../../shared/learning/cannot-train.ts"
+import { TableError } from "../../shared/learning/csv.ts"
+import { FeatureMatrix, plausibleDirections } from "../../shared/learning/feature-matrix.ts"
+import { readLabel, UNLABELLED } from "../../shared/learning/label.ts"
+import type { LabelledRows } from "../../shared/learning/labelled-rows.ts"
+import { leakWarnings } from "../../shared/learning/leaks.ts"
+import { withOffsets } from "../../shared/learning/pooled.ts"
+import { TableBuilder } from "../../shared/learning/table.ts"
+import { trainModel } from "../../shared/learning/train-model.ts"
+import { EVENT_OPTIONS, openSnapshots, type SnapshotOptions } from "./snapshots.ts"
+import { InputError, type Output, pathOf, readOptions, required, wholeNumber } from "./subcommand.ts"
+import type { TrainSource } from "./train.ts"
+import { monotoneOf, readTrainOptions, TRAIN_OPTIONS, writeModel } from "./train-options.ts"
+
+const OPTIONS = {
+  ...TRAIN_OPTIONS,
+  ...EVENT_OPTIONS,
+  data: { type: "string" },
+  label: { type: "string" },
+  positive: { type: "string" },
+  id: { type: "string" },
+  group: { type: "string" },
+  "horizon-days": { type: "string" },
+} as const
+
+const HELP = `--events FILE --data SNAPSHOTS --label COL --id COL --time COL
+                    snapshots (a customer at a time, with what became of them) and a log of events
+                    (event_id, customer, type, occurred_at, received_at, plan, interval, amount, …): the features are
+                    those of live scoring, from events that had happened before the time and were received by then;
+                    other columns of the snapshots are not used
+  --group COL       the company of each row: it gets an intercept of its own, shrunk to none where little is known
+  --horizon-days N  how long after its time a snapshot's outcome is known (30)
+  --month-days N    days of a month of billing, where the log does not say when periods end (30)
+`
+
+/** The options of snapshots. Throws `InputError` where one is missing. */
+export function snapshotOptions(values: {
+  readonly events?: string | undefined
+  readonly id?: string | undefined
+  readonly time?: string | undefined
+  readonly "month-days"?: string | undefined
+}): SnapshotOptions {
+  return {
+    events: pathOf(required(values.events, "events")),
+    id: required(values.id, "id"),
+    time: required(values.time, "time"),
+    monthDays: wholeNumber(values["month-days"], "month-days", { min: 1, max: 366, fallback: 30 }),
+  }
+}
+
+const DAY_MS = 86_400_000
+
+export const fromEvents: TrainSource = {
+  option: "events",
+  help: HELP,
+  async run(args, output) {
+    const values = readOptions(args, OPTIONS)
+    const path = pathOf(required(values.data, "data"))
+    const labelName = required(values.label, "label")
+    const options = readTrainOptions(values)
+    const horizonDays = wholeNumber(values["horizon-days"], "horizon-days", { min: 1, max: 3_660, fallback: 30 })
+    const columns = { label: labelName, group: values.group, positive: values.positive }
+    try {
+      const { rows, groups, notes } = await labelledSnapshots(path, columns, snapshotOptions(values), output)
+      const monotone =
+        values.monotone === undefined ? plausibleDirections : monotoneOf(values.monotone, rows.matrix.features)
+      const settings = { ...options, label: labelName, monotone, notes, horizonMs: horizonDays * DAY_MS }
+      const pooled = await trainModel(rows, settings, output.progress)
+      const trained =
+        values.group === undefined
+          ? pooled
+          : withOffsets(pooled, { customers: rows.customers, groups, groupName: values.group }, options.seed)
+      for (const warning of leakWarnings(rows.matrix, rows.outcomes, trained.metrics.auc))
+        output.err(`Leak? ${warning}\n`)
+      await writeModel(trained, values, output)
+    } catch (error) {
+      if (error instanceof TableError || error instanceof CannotTrain) throw new InputError(`${path}: ${error.message}`)
+      throw error
+    }
+  },
+}
+
+/** Described snapshots with their outcomes; those without a label, or already leaving, are left out with a remark. */
+async function labelledSnapshots(
+  path: string,
+  { label: labelName, group, positive }: { label: string; group: string | undefined; positive: string | undefined },
+  options: SnapshotOptions,
+  output: Output,
+) {
+  const { header, snapshots } = await openSnapshots(path, options, output)
+  for (const name of [labelName, ...(group === undefined ? [] : [group])]) {
+    if (!header.includes(name)) throw new InputError(`There is no column ${name}; there are ${header.join(", ")}.`)
+  }
+  const [labelAt, groupAt] = [header.indexOf(labelName), group === undefined ? -1 : header.indexOf(group)]
+  const labels = new TableBuilder([labelName])
+  const described: { readonly customer: string; readonly atMs: number; readonly group: string | null }[] = []
+  const values: Features[] = []
+  for await (const snapshot of snapshots) {
+    labels.add([snapshot.row.fields[labelAt] ?? ""])
+    const own = groupAt < 0 ? "" : (snapshot.row.fields[groupAt] ?? "").trim()
+    described.push({ customer: snapshot.customer, atMs: snapshot.atMs, group: own === "" ? null : own })
+    values.push(snapshot.values)
+  }
+  if (labels.rows === 0) throw new InputError(`${path}: there is a header and no row.`)
+  const [column] = labels.build().columns
+  if (column === undefined) throw new Error("a table of one column has none")
+  const label = readLabel(column, positive === undefined ? {} : { positive })
+  const known = [...described.keys()].filter((row) => label.outcomes[row] !== UNLABELLED)
+  const taken = known.filter((row) => values[row]?.cancel_scheduled !== 1)
+  if (label.unlabelled > 0) output.err(`${label.unlabelled} rows have no ${labelName} and are left out.\n`)
+  if (taken.length < known.length) {
+    output.err(
+      `${known.length - taken.length} rows had announced that they leave, and are left out: there is nothing to foretell.\n`,
+    )
+  }
+  const matrix = new FeatureMatrix()
+  for (const row of taken) matrix.add(values[row] ?? missing())
+  const rows = {
+    matrix: matrix.build(),
+    outcomes: Uint8Array.from(taken, (row) => label.outcomes[row] ?? 0),
+    customers: taken.map((row) => described[row]?.customer ?? ""),
+    times: Float64Array.from(taken, (row) => described[row]?.atMs ?? 0),
+  } satisfies LabelledRows
+  return {
+    rows,
+    groups: taken.map((row) => described[row]?.group ?? null),
+    notes: { positive: label.positive, source: "events", id: options.id },
+  }
+}
+
+function missing(): never {
+  throw new Error("a snapshot has no features")
+}

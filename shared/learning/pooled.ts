@@ -1,0 +1,78 @@
+/** A model of several companies: one for all, with an intercept for each. */
+import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
+import { intervalsOf, metricsOf } from "./metrics.ts"
+import { groupOffsets } from "./offsets.ts"
+import { hashText } from "./random.ts"
+import { figuresOf, type TrainedModel } from "./train-model.ts"
+
+/** Parts of the customers by which offsets are judged. */
+const PARTS = 5
+
+/** Whom and which company each row is about, by the rows' places as they came to training. */
+export interface Whose {
+  readonly customers: readonly string[]
+  readonly groups: readonly (string | null)[]
+  /** What the groups are called in the data: where the rows of a later table say which is theirs. */
+  readonly groupName: string
+}
+
+/**
+ * The model with an offset for each group, from its out-of-fold scores. The figures are measured anew: each row with offsets
+ * that rows of other customers gave.
+ */
+export function withOffsets(
+  trained: TrainedModel,
+  { customers, groups, groupName }: Whose,
+  seed: number,
+): TrainedModel {
+  const { artefact, outOfFold } = trained
+  const { places, outcomes } = outOfFold
+  const logits = outOfFold.raw.map((raw) => calibrate(artefact.calibration, raw))
+  const groupAt = Array.from(places, (place) => groups[place] ?? null)
+  const customerAt = Array.from(places, (place) => customers[place] ?? "")
+  const { offsets, deviation } = groupOffsets(logits, outcomes, groupAt)
+
+  const probabilities = new Float64Array(logits.length)
+  const partOf = customerAt.map((customer) => hashText(customer) % PARTS)
+  for (let part = 0; part < PARTS; part++) {
+    const others = rowsWhere(partOf, (each) => each !== part)
+    const judged = groupOffsets(
+      others.map((row) => logits[row] ?? 0),
+      others.map((row) => outcomes[row] ?? 0),
+      others.map((row) => groupAt[row] ?? null),
+    ).offsets
+    for (const row of rowsWhere(partOf, (each) => each === part)) {
+      const offset = judged[groupAt[row] ?? ""] ?? 0
+      probabilities[row] = probabilityOf((logits[row] ?? 0) + offset)
+    }
+  }
+  const metrics = metricsOf(probabilities, outcomes)
+  const numbers = new Map<string, number>()
+  const customerNumbers = Int32Array.from(customerAt, (customer) => {
+    const known = numbers.get(customer)
+    if (known !== undefined) return known
+    numbers.set(customer, numbers.size)
+    return numbers.size - 1
+  })
+  const intervals = intervalsOf(probabilities, outcomes, { seed, groups: customerNumbers })
+  const { training } = artefact
+  return {
+    ...trained,
+    metrics,
+    intervals,
+    outOfFold: { ...outOfFold, probabilities },
+    artefact: {
+      ...artefact,
+      offsets,
+      offsetDeviation: deviation,
+      training: {
+        ...training,
+        metrics: figuresOf(metrics, intervals),
+        notes: { ...training.notes, group: groupName, groups: Object.keys(offsets).length },
+      },
+    },
+  }
+}
+
+const rowsWhere = (parts: readonly number[], test: (part: number) => boolean): number[] =>
+  parts.flatMap((part, row) => (test(part) ? [row] : []))
