@@ -12,6 +12,7 @@ import { deadLetters } from "./dead-letters.ts"
 import { events } from "./events.ts"
 import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
+import { interventions } from "./interventions.ts"
 import { jobsApi } from "./jobs.ts"
 import { nudges } from "./nudges.ts"
 import { reconciliations } from "./reconciliations.ts"
@@ -39,6 +40,7 @@ export const api = new Hono<AppEnv>()
   .route("/summary", summary)
   .route("/figures", figures)
   .route("/segments", segments)
+  .route("/interventions", interventions)
   .route("/settings", settings)
   .route("/signals", signals)
   .route("/usage", usage)

@@ -15,7 +15,7 @@ import {
 } from "../../db/queries/segments.ts"
 import { RISK_SEGMENTS } from "../../shared/domain/segments.ts"
 import { AppError } from "../errors.ts"
-import type { AppEnv } from "../services.ts"
+import type { AppEnv, Services } from "../services.ts"
 import { permit } from "./auth.ts"
 import { listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
 import { segmentRule } from "./segment-rule.ts"
@@ -95,15 +95,23 @@ export const segments = new Hono<AppEnv>()
 /** The caller's company. Throws CONFLICT while the feature is off for it. */
 async function companyOf(c: Context<AppEnv>): Promise<string> {
   const { companyId } = c.get("principal")
-  if ((await c.get("services").flags()).isOn("ADVANCED_SEGMENTATION", companyId)) return companyId
+  await requireFeature(c.get("services"), companyId)
+  return companyId
+}
+
+async function requireFeature({ flags }: Services, companyId: string): Promise<void> {
+  if ((await flags()).isOn("ADVANCED_SEGMENTATION", companyId)) return
   throw new AppError("CONFLICT", "Segments are switched off: ADVANCED_SEGMENTATION.", { reason: "switched_off" })
 }
 
-async function segmentOf(c: Context<AppEnv>): Promise<SegmentRow> {
-  const companyId = await companyOf(c)
-  const id = pathId(c)
+const segmentOf = (c: Context<AppEnv>): Promise<SegmentRow> =>
+  segmentFor(c.get("services"), c.get("principal").companyId, pathId(c))
+
+/** A segment of a company. Throws CONFLICT while the feature is off for it, NOT_FOUND for a segment that is not there. */
+export async function segmentFor(services: Services, companyId: string, id: string): Promise<SegmentRow> {
+  await requireFeature(services, companyId)
   const known = builtIn(companyId).find((segment) => segment.id === id)
-  const segment = known ?? (await readSegment(c.get("services").db, companyId, id))
+  const segment = known ?? (await readSegment(services.db, companyId, id))
   if (segment === null) throw noSuchSegment()
   return segment
 }

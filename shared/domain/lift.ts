@@ -1,0 +1,108 @@
+/**
+ * What the nudges brought, against cases that were left alone. Every case counts in the arm that it was drawn into, whatever
+ * was sent (intention to treat), and only once its time is over. Shares of several draws (a hold-out of 10, later one of 20
+ * percent) are compared within each and then put together, because the times of the draws differ in more than their share.
+ */
+
+/** The 97.5th percentile of the normal distribution: intervals hold the truth 19 times of 20. */
+const Z = 1.959963984540054
+
+/** With fewer cases in either arm an interval says next to nothing, and a lucky week looks like a success. */
+const ARM_CASES_MIN = 30
+
+export interface Interval {
+  readonly low: number
+  readonly high: number
+}
+
+/** Successes among trials. */
+export interface Share {
+  readonly successes: number
+  readonly cases: number
+}
+
+/** The share with Wilson's score interval (1927); an interval of 0 to 1 and no share where there is no case. */
+export function shareOf({ successes, cases }: Share): { readonly rate: number | null } & Interval {
+  if (cases === 0) return { rate: null, low: 0, high: 1 }
+  const rate = successes / cases
+  const [square, denominator] = [Z * Z, 1 + (Z * Z) / cases]
+  const centre = (rate + square / (2 * cases)) / denominator
+  const half = (Z / denominator) * Math.sqrt((rate * (1 - rate)) / cases + square / (4 * cases * cases))
+  return { rate, low: Math.max(0, centre - half), high: Math.min(1, centre + half) }
+}
+
+/** Both arms of cases that were drawn at one share. */
+export interface Stratum {
+  readonly treated: Share
+  readonly heldOut: Share
+}
+
+/**
+ * How much larger the share of successes is in the treated arm, in points of probability: Newcombe's hybrid score interval
+ * (1998, method 10) within each draw, put together with Mantel and Haenszel's weights by the method of variance estimates
+ * recovery (Zou and Donner, 2008). Null where no draw has cases in both arms.
+ */
+export function liftOf(strata: readonly Stratum[]): ({ readonly difference: number } & Interval) | null {
+  const both = strata.filter(({ treated, heldOut }) => treated.cases > 0 && heldOut.cases > 0)
+  const weights = both.map(({ treated: { cases: n }, heldOut: { cases: m } }) => (n * m) / (n + m))
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  if (total === 0) return null
+  let [difference, below, above] = [0, 0, 0]
+  for (const [place, { treated, heldOut }] of both.entries()) {
+    const weight = (weights[place] ?? 0) / total
+    const [t, h] = [shareOf(treated), shareOf(heldOut)]
+    const [p, q] = [t.rate ?? 0, h.rate ?? 0]
+    difference += weight * (p - q)
+    below += weight * weight * ((p - t.low) ** 2 + (h.high - q) ** 2)
+    above += weight * weight * ((t.high - p) ** 2 + (q - h.low) ** 2)
+  }
+  return { difference, low: difference - Math.sqrt(below), high: difference + Math.sqrt(above) }
+}
+
+export type Verdict = "too_few_to_tell" | "no_difference_shown" | "more" | "less"
+
+/** What may be said of a lift. */
+export function verdictOf(strata: readonly Stratum[]): Verdict {
+  const count = (arm: keyof Stratum): number => strata.reduce((sum, stratum) => sum + stratum[arm].cases, 0)
+  const lift = liftOf(strata)
+  if (lift === null || Math.min(count("treated"), count("heldOut")) < ARM_CASES_MIN) return "too_few_to_tell"
+  if (lift.low > 0) return "more"
+  return lift.high < 0 ? "less" : "no_difference_shown"
+}
+
+/** Amounts of one arm in one currency, in minor units: what was at stake, what was kept of it, and their squares. */
+export interface Amounts {
+  readonly cases: number
+  readonly atStake: number
+  readonly kept: number
+  readonly atStakeSquared: number
+  readonly keptSquared: number
+  readonly product: number
+}
+
+/**
+ * The amount that would not have been kept without the nudges: what was at stake in the treated arm times the difference of
+ * the shares of the amounts that were kept, in minor units. The interval is that of two ratio estimates (Cochran, Sampling
+ * Techniques, 1977, 6.3). Null where no draw has amounts in both arms.
+ */
+export function incrementalOf(
+  strata: readonly { readonly treated: Amounts; readonly heldOut: Amounts }[],
+): ({ readonly amountMinor: number } & Interval) | null {
+  const both = strata.filter(({ treated, heldOut }) => treated.atStake > 0 && heldOut.atStake > 0)
+  if (both.length === 0) return null
+  let [amount, variance] = [0, 0]
+  for (const { treated, heldOut } of both) {
+    amount += treated.kept - (treated.atStake * heldOut.kept) / heldOut.atStake
+    variance += treated.atStake ** 2 * (ratioVariance(treated) + ratioVariance(heldOut))
+  }
+  const half = Z * Math.sqrt(variance)
+  return { amountMinor: Math.round(amount), low: Math.floor(amount - half), high: Math.ceil(amount + half) }
+}
+
+/** Variance of kept over at stake; of a single case nothing is known, so it may be anything from none to all. */
+function ratioVariance({ cases, atStake, kept, atStakeSquared, keptSquared, product }: Amounts): number {
+  if (cases < 2) return 1
+  const ratio = kept / atStake
+  const residual = Math.max(0, keptSquared - 2 * ratio * product + ratio * ratio * atStakeSquared)
+  return ((cases / (cases - 1)) * residual) / (atStake * atStake)
+}
