@@ -31,6 +31,7 @@ import type { CaseKind, CaseStatus, CustomerState, PaymentStatus } from "../shar
 import { companyId, instant } from "./schema/columns.ts"
 
 export * from "./schema/interventions.ts"
+export * from "./schema/milestones.ts"
 export * from "./schema/monitoring.ts"
 export * from "./schema/scoring.ts"
 
@@ -113,6 +114,7 @@ export const customers = pgTable(
     state: jsonb("state").$type<CustomerState>(),
     createdAt: instant("created_at").notNull(),
     updatedAt: instant("updated_at").notNull(),
+    milestoneDueAt: instant("milestone_due_at"),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.id] })],
 )

@@ -58,3 +58,78 @@ $$;
 REVOKE EXECUTE ON FUNCTION record_signals(jsonb) FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION record_signals(jsonb) TO churn_worker;
+--> statement-breakpoint
+-- When the calendar brings a customer's next milestone, as of the last commit; null: it brings none.
+ALTER TABLE customers ADD COLUMN milestone_due_at timestamptz;
+--> statement-breakpoint
+-- Customers whose milestone is due: the only ones that the job touches.
+CREATE INDEX customers_milestone_due ON customers (milestone_due_at) WHERE milestone_due_at IS NOT NULL;
+--> statement-breakpoint
+-- Good news of customers, each once for good.
+CREATE TABLE milestones (
+  company_id text COLLATE "C" NOT NULL,
+  customer_id text COLLATE "C" NOT NULL,
+  key text COLLATE "C" NOT NULL,
+  kind text NOT NULL CHECK (kind IN ('first_payment', 'tenure', 'usage')),
+  detail jsonb NOT NULL,
+  reached_at timestamptz NOT NULL,
+  recorded_at timestamptz NOT NULL,
+  -- none: the company did not ask for it. sending: taken by a worker; one that was lost leaves it so, as nobody can know.
+  announcement text NOT NULL CHECK (announcement IN ('none', 'planned', 'sending', 'sent', 'failed', 'unknown')),
+  announced_at timestamptz,
+  PRIMARY KEY (company_id, customer_id, key),
+  FOREIGN KEY (company_id, customer_id) REFERENCES customers (company_id, id)
+);
+--> statement-breakpoint
+-- What is to be announced: the only rows that the job touches.
+CREATE INDEX milestones_to_announce ON milestones (recorded_at) WHERE announcement = 'planned';
+--> statement-breakpoint
+ALTER TABLE milestones ENABLE ROW LEVEL SECURITY;
+--> statement-breakpoint
+ALTER TABLE milestones FORCE ROW LEVEL SECURITY;
+--> statement-breakpoint
+CREATE POLICY tenant ON milestones TO churn_worker
+  USING (company_id = app_company()) WITH CHECK (company_id = app_company());
+--> statement-breakpoint
+GRANT SELECT, INSERT, UPDATE ON milestones TO churn_worker;
+--> statement-breakpoint
+CREATE POLICY system_milestones ON customers FOR SELECT TO churn_system USING (true);
+--> statement-breakpoint
+CREATE POLICY system ON milestones FOR SELECT TO churn_system USING (true);
+--> statement-breakpoint
+GRANT SELECT (company_id, id, milestone_due_at) ON customers TO churn_system;
+--> statement-breakpoint
+GRANT SELECT (company_id, recorded_at, announcement) ON milestones TO churn_system;
+--> statement-breakpoint
+-- Companies that have customers with a milestone that is due, those that have waited longest first: of `p_companies` only,
+-- unless that is null.
+CREATE FUNCTION milestone_companies(p_now timestamptz, p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT d.company_id FROM (
+    SELECT c.company_id, c.milestone_due_at FROM customers c
+    WHERE c.milestone_due_at <= p_now AND (p_companies IS NULL OR c.company_id = ANY (p_companies)) ORDER BY c.milestone_due_at LIMIT p_limit
+  ) AS d GROUP BY d.company_id ORDER BY min(d.milestone_due_at)
+$$;
+--> statement-breakpoint
+-- Companies that have milestones to announce, those that have waited longest first: of `p_companies` only, unless that is
+-- null.
+CREATE FUNCTION announcing_companies(p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT d.company_id FROM (
+    SELECT m.company_id, m.recorded_at FROM milestones m
+    WHERE m.announcement = 'planned' AND (p_companies IS NULL OR m.company_id = ANY (p_companies)) ORDER BY m.recorded_at LIMIT p_limit
+  ) AS d GROUP BY d.company_id ORDER BY min(d.recorded_at)
+$$;
+--> statement-breakpoint
+DO $$
+BEGIN
+  GRANT CREATE ON SCHEMA public TO churn_system;
+  ALTER FUNCTION milestone_companies(timestamptz, integer, text[]) OWNER TO churn_system;
+  ALTER FUNCTION announcing_companies(integer, text[]) OWNER TO churn_system;
+  REVOKE CREATE ON SCHEMA public FROM churn_system;
+END
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION milestone_companies(timestamptz, integer, text[]), announcing_companies(integer, text[]) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION milestone_companies(timestamptz, integer, text[]), announcing_companies(integer, text[]) TO churn_worker;

@@ -15,6 +15,7 @@ import {
   nudges as nudgesTable,
   webhookEvents,
 } from "../schema.ts"
+import { dueAfter, type MilestoneChange, milestoneStatements } from "./milestones.ts"
 import { fromInserted, projectionStatements } from "./projections.ts"
 
 export interface CustomerKey {
@@ -38,6 +39,7 @@ export interface Commit {
   readonly nudges: readonly NudgeChange[]
   readonly contact: { readonly sealed: Uint8Array; readonly newWrappedKey: Uint8Array | null } | null
   readonly processedEvents: readonly EventRef[]
+  readonly milestones?: MilestoneChange
   /** Statements of the caller that belong to the same transaction; they run right after the version was checked. */
   readonly guards?: readonly BatchItem<"pg">[]
 }
@@ -84,12 +86,16 @@ function commitStatements(db: Db, work: Commit): BatchItem<"pg">[] {
     ...(work.guards ?? []),
     db
       .update(customers)
-      .set({ version: work.expectedVersion + 1, state: work.state, updatedAt: new Date(work.now) })
+      .set({
+        ...{ version: work.expectedVersion + 1, state: work.state, updatedAt: new Date(work.now) },
+        ...(work.milestones && { milestoneDueAt: dueAfter(work.milestones, work.now) }),
+      })
       .where(and(eq(customers.companyId, companyId), eq(customers.id, customerId))),
     ...projectionStatements(db, work.key, work.state, work.projected),
     ...ownFactStatements(db, work),
     ...nudgeStatements(db, work),
     ...contactStatements(db, work),
+    ...(work.milestones ? milestoneStatements(db, work.key, work.milestones, work.now) : []),
   ]
   if (work.facts.length > 0) {
     statements.push(

@@ -1,5 +1,7 @@
 /** What a company may configure about reaching its members, with the defaults it starts from. */
 import type { ChannelName, Incentive } from "./facts.ts"
+import { type ComponentWeights, MODEL_WEIGHTS, RISK_THRESHOLDS, type RiskThresholds } from "./health.ts"
+import { DEFAULT_MILESTONES, type MilestoneSettings } from "./milestones.ts"
 import { DEFAULT_RISK_POLICY, type RiskPolicy } from "./risk-policy.ts"
 import type { CaseKind } from "./state.ts"
 
@@ -39,6 +41,11 @@ export interface CompanySettings {
   readonly holdoutPercentage: number | null
   /** Whom to write to before they leave. */
   readonly atRisk: RiskPolicy
+  /** How much each component of the health counts; 1: as the model says. */
+  readonly healthWeights: ComponentWeights
+  /** From how many times the base rate on a customer is at medium, high and critical risk. */
+  readonly riskThresholds: RiskThresholds
+  readonly milestones: MilestoneSettings
 }
 
 const step = (day: number): PlaybookStep => ({ day, channel: null, incentive: null })
@@ -63,4 +70,7 @@ export const DEFAULT_SETTINGS: CompanySettings = {
   alertTeam: false,
   holdoutPercentage: null,
   atRisk: DEFAULT_RISK_POLICY,
+  healthWeights: MODEL_WEIGHTS,
+  riskThresholds: RISK_THRESHOLDS,
+  milestones: DEFAULT_MILESTONES,
 }

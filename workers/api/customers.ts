@@ -1,7 +1,14 @@
 /** `/api/customers`: who they are, as far as the caller's role may see. */
 import { Hono } from "hono"
 import { z } from "zod"
-import { type ConsentRow, type CustomerRow, listCustomers, readCustomer } from "../../db/queries/customers.ts"
+import {
+  type ConsentRow,
+  type CustomerRow,
+  findCustomers,
+  listCustomers,
+  readCustomer,
+} from "../../db/queries/customers.ts"
+import { type MilestoneRow, milestonesOf } from "../../db/queries/milestones.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
 import { stateOf } from "../pipeline/advance.ts"
@@ -46,6 +53,21 @@ export const customers = new Hono<AppEnv>()
     const shown = { timeZone, subscriptions, consents: found.consents }
     return c.json(await showCustomer(services, principal, found.stream, shown))
   })
+  .get("/:id/milestones", permit("customers:read"), async (c) => {
+    const { db } = c.get("services")
+    const { companyId } = c.get("principal")
+    const name = pathId(c)
+    const customer = (await findCustomers(db, companyId, [name])).get(name)
+    if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    const rows = await milestonesOf(db, companyId, customer.id)
+    // A customer reaches as many as the settings name, and those of settings before: never more than a page.
+    return c.json({ data: rows.map(showMilestone), nextCursor: null })
+  })
+
+const showMilestone = ({ key, kind, detail, reachedAt, recordedAt, announcement }: MilestoneRow) => ({
+  ...{ id: key, kind, detail, reachedAt: reachedAt.toISOString(), recordedAt: recordedAt.toISOString() },
+  announcement,
+})
 
 /** A customer as clients rely on it; name and e-mail are null for roles that may not see them. */
 async function showCustomer(

@@ -9,6 +9,7 @@ import { isTimeZone } from "../../shared/domain/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { AppError } from "../errors.ts"
 import { settingsOf } from "../pipeline/advance.ts"
+import { meterName } from "../pipeline/signals.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { readBody } from "./request.ts"
@@ -53,6 +54,17 @@ const playbook = z
 
 const timeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "expected a time as HH:MM")
 
+/** Three times as much as the model says is a strong opinion; 0 leaves a component out. */
+const weight = z.number().min(0).max(3)
+
+/** A level from less than the base rate on would hold nearly everybody. */
+const timesBaseRate = z.number().min(1).max(100)
+
+/** Milestones of one kind; more would be noise. */
+const MARKS_MAX = 10
+const TENURE_DAYS_MAX = 3_650
+const USAGE_TOTAL_MAX = 1e12
+
 /** A company's settings as they may be saved. What is left out takes its default; what is not known is refused. */
 export const settingsSchema = z.strictObject({
   brandName: z
@@ -87,6 +99,27 @@ export const settingsSchema = z.strictObject({
     .default(() => copyOf(DEFAULT_SETTINGS.frequencyCaps)),
   incentivePeriodDays: z.number().int().min(1).max(3_650).default(DEFAULT_SETTINGS.incentivePeriodDays),
   alertTeam: z.boolean().default(DEFAULT_SETTINGS.alertTeam),
+  healthWeights: z
+    .strictObject({ payment: weight, usage: weight, support: weight, relationship: weight, tenure: weight })
+    .default(DEFAULT_SETTINGS.healthWeights),
+  riskThresholds: z
+    .strictObject({ medium: timesBaseRate, high: timesBaseRate, critical: timesBaseRate })
+    .refine(({ medium, high, critical }) => medium <= high && high <= critical, {
+      error: "expected medium, high and critical to ascend",
+    })
+    .default(DEFAULT_SETTINGS.riskThresholds),
+  milestones: z
+    .strictObject({
+      firstPayment: z.boolean(),
+      tenureDays: z.array(z.number().int().min(1).max(TENURE_DAYS_MAX)).max(MARKS_MAX).refine(areUnique, {
+        error: "expected each number of days once",
+      }),
+      usage: z
+        .array(z.strictObject({ meter: meterName.nullable(), total: z.number().positive().max(USAGE_TOTAL_MAX) }))
+        .max(MARKS_MAX),
+      announce: z.boolean(),
+    })
+    .default(() => copyOf(DEFAULT_SETTINGS.milestones)),
   holdoutPercentage: z
     .number()
     .int()

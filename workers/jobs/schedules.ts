@@ -12,6 +12,7 @@ export const SCHEDULES = [
   { job: "sweep", cron: "* * * * *" },
   { job: "reminders", cron: "*/5 * * * *" },
   { job: "reconcile", cron: "*/15 * * * *" },
+  { job: "milestones", cron: "20 * * * *" },
 ] as const satisfies readonly Schedule[]
 
 /** The schedule of a job; null for jobs that run per message. */

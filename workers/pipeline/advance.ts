@@ -17,6 +17,7 @@ import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
+import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
@@ -144,11 +145,23 @@ async function prepare(services: Services, stream: Stream, work: Work): Promise<
     nudges: actions.map(changeOf),
     contact,
     processedEvents: work.events,
+    milestones: milestonesOf(stream, state, now),
   }
   return {
     commit: whole,
     planned: actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : [])),
     state,
+  }
+}
+
+/** What this step brought, and when the calendar brings the next. */
+function milestonesOf(stream: Stream, state: CustomerState, now: Instant) {
+  const { milestones } = settingsOf(stream)
+  const { facts, isWhole, snapshot } = stream
+  return {
+    reached: reachedByStep({ before: snapshot, state, facts, isWhole }, milestones, now),
+    nextAt: nextMilestoneAt(state, milestones, now),
+    isAnnounced: milestones.announce,
   }
 }
 

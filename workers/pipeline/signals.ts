@@ -39,10 +39,12 @@ const common = {
   occurredAt: z.iso.datetime({ offset: true }).optional(),
 }
 
+/** A word of the sender's for what was counted; never something about a person. */
+export const meterName = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, "expected a name of letters, digits, _ . : or -")
+
 const usageFields = {
   ...common,
-  /** A word of the sender's for what was counted; never something about a person. */
-  meter: z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, "expected a name of letters, digits, _ . : or -"),
+  meter: meterName,
   quantity: z.number().nonnegative().max(QUANTITY_MAX),
   subscriptionId: plainId.nullable().default(null),
 }

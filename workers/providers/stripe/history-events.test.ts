@@ -92,7 +92,8 @@ describe("a customer's past from objects", () => {
           seen.set(name, (seen.get(name) ?? 0) + 1)
         }
       }),
-      { numRuns: 300 },
+      // A fixed seed: the count below must not hang on luck.
+      { numRuns: 300, seed: 20_261_122 },
     )
     // Pasts without such cases would prove nothing about them.
     for (const name of ["payment open", "payment recovered", "payment lost", "cancellation open", "cancellation lost"])
