@@ -73,6 +73,14 @@ export interface Config {
   }
   /** Share of new cases, 0 to 50 percent, that is left alone where the company has not said. */
   readonly holdoutPercentage: number
+  readonly scoring: {
+    /** The model that scores every company, by its version or its sha-256; null: each is scored by its champion. */
+    readonly modelPin: string | null
+    /** Scores below it, from 0 to 1, are shown as not confident. */
+    readonly confidenceThreshold: number
+    /** Customers or vectors of one request, and customers of one step of the nightly pass. */
+    readonly batchMax: number
+  }
   /** Calls to the outside that one invocation may make. */
   readonly subrequestsMax: number
   /** Where the local world tells its time; null everywhere else. */
@@ -152,6 +160,10 @@ function schemaFor(isLocal: boolean) {
     })
       .default(String(byDefault))
       .transform(Number)
+  const share = (byDefault: string) =>
+    text("a number from 0 to 1", (value) => /^(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$/.test(value))
+      .default(byDefault)
+      .transform(Number)
 
   return z.object({
     ENVIRONMENT: z.enum(["local", "staging", "production"], { error: "expected local, staging or production" }),
@@ -199,6 +211,11 @@ function schemaFor(isLocal: boolean) {
     NOTIFICATIONS_ENABLED: onOff(true),
     ROLLBACK_MODE: onOff(false),
     HOLDOUT_PERCENTAGE: wholeNumber(0, 50, 10),
+    CHURN_MODEL_VERSION: text("a model's version (letters, digits, . _ -) or its sha-256", (name) =>
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name),
+    ).optional(),
+    ML_CONFIDENCE_THRESHOLD: share("0.7"),
+    ML_BATCH_SIZE: wholeNumber(1, 100, 100),
     // 50 is what every plan of Cloudflare's allows; below 40 not even one nudge with its receipt would have room.
     SUBREQUESTS_MAX: wholeNumber(40, 1_000_000, 50),
     CLOCK_URL: localOnly(baseUrl),
@@ -277,6 +294,11 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
       ROLLBACK_MODE: vars.ROLLBACK_MODE,
     },
     holdoutPercentage: vars.HOLDOUT_PERCENTAGE,
+    scoring: {
+      modelPin: vars.CHURN_MODEL_VERSION ?? null,
+      confidenceThreshold: vars.ML_CONFIDENCE_THRESHOLD,
+      batchMax: vars.ML_BATCH_SIZE,
+    },
     subrequestsMax: vars.SUBREQUESTS_MAX,
     clock: { url: vars.CLOCK_URL ?? null },
   }

@@ -39,6 +39,8 @@ export class AppError extends Error {
   readonly retryAfterSeconds: number | null
   /** What the answer says beside the document, such as `allow`. */
   readonly headers: Readonly<Record<string, string>>
+  /** Members of the document beside those that every problem has (RFC 9457, section 3.2). */
+  readonly extension: Readonly<Record<string, unknown>>
   constructor(
     code: ErrorCode,
     message: string,
@@ -46,6 +48,7 @@ export class AppError extends Error {
       readonly reason?: string
       readonly retryAfterSeconds?: number
       readonly headers?: Readonly<Record<string, string>>
+      readonly extension?: Readonly<Record<string, unknown>>
       readonly cause?: unknown
     } = {},
   ) {
@@ -55,6 +58,7 @@ export class AppError extends Error {
     this.reason = options.reason ?? null
     this.retryAfterSeconds = options.retryAfterSeconds ?? null
     this.headers = options.headers ?? {}
+    this.extension = options.extension ?? {}
   }
 }
 
@@ -65,6 +69,7 @@ export function problem(c: Context, error: unknown): Response {
   const retryAfter = known.retryAfterSeconds === null ? {} : { "retry-after": String(known.retryAfterSeconds) }
   return c.body(
     JSON.stringify({
+      ...known.extension,
       type: `urn:churn-saver:problem:${known.code.toLowerCase().replaceAll("_", "-")}`,
       title: TITLE[known.code],
       status,

@@ -114,7 +114,7 @@ CREATE TABLE customer_scores (
   high double precision NOT NULL,
   log_odds double precision NOT NULL,
   base_rate double precision NOT NULL,
-  risk_level text NOT NULL CHECK (risk_level IN ('low', 'medium', 'high')),
+  risk_level text NOT NULL CHECK (risk_level IN ('low', 'medium', 'high', 'critical')),
   coverage double precision NOT NULL,
   confidence double precision NOT NULL,
   not_scored text,
@@ -277,22 +277,38 @@ CREATE POLICY system ON subscriptions FOR SELECT TO churn_system USING (true);
 --> statement-breakpoint
 CREATE POLICY system ON models FOR SELECT TO churn_system USING (true);
 --> statement-breakpoint
+CREATE POLICY system ON customer_scores FOR SELECT TO churn_system USING (true);
+--> statement-breakpoint
+GRANT SELECT (company_id, customer_id, not_scored) ON customer_scores TO churn_system;
+--> statement-breakpoint
 GRANT SELECT (company_id, customer_id, status) ON subscriptions TO churn_system;
 --> statement-breakpoint
 GRANT SELECT (company_id, sha256, version, state, refused_at) ON models TO churn_system;
 --> statement-breakpoint
 GRANT SELECT ON rescore_passes TO churn_system;
 --> statement-breakpoint
--- The next customers with a subscription that they could end, in the order of the primary key: of `p_companies` only,
--- unless that is null.
+-- The next customers who have something to leave, or whose last score says that they had, in the order of the primary
+-- keys: of `p_companies` only, unless that is null.
 CREATE FUNCTION customers_to_score(p_after_company text, p_after_customer text, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-  SELECT s.company_id, s.customer_id FROM subscriptions s
-  WHERE (s.company_id, s.customer_id) > (p_after_company COLLATE "C", p_after_customer COLLATE "C")
-    AND s.status IN ('active', 'trialing', 'past_due')
-    AND (p_companies IS NULL OR s.company_id = ANY (p_companies))
-  GROUP BY s.company_id, s.customer_id ORDER BY s.company_id, s.customer_id LIMIT p_limit
+  SELECT n.company_id, n.customer_id FROM (
+    (
+      SELECT s.company_id, s.customer_id FROM subscriptions s
+      WHERE (s.company_id, s.customer_id) > (p_after_company COLLATE "C", p_after_customer COLLATE "C")
+        AND s.status IN ('active', 'past_due')
+        AND (p_companies IS NULL OR s.company_id = ANY (p_companies))
+      GROUP BY s.company_id, s.customer_id ORDER BY s.company_id, s.customer_id LIMIT p_limit
+    )
+    UNION
+    (
+      SELECT s.company_id, s.customer_id FROM customer_scores s
+      WHERE (s.company_id, s.customer_id) > (p_after_company COLLATE "C", p_after_customer COLLATE "C")
+        AND s.not_scored IS DISTINCT FROM 'no_paid_access'
+        AND (p_companies IS NULL OR s.company_id = ANY (p_companies))
+      ORDER BY s.company_id, s.customer_id LIMIT p_limit
+    )
+  ) AS n ORDER BY n.company_id, n.customer_id LIMIT p_limit
 $$;
 --> statement-breakpoint
 -- What monitors ask of scoring, over all companies: champions, those of them that were refused and not put right, the

@@ -4,8 +4,10 @@ import type { PgColumn } from "drizzle-orm/pg-core"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
+import { customerScores } from "../schema/scoring.ts"
 import { consents, customerKeys, customerPii, customers } from "../schema.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
+import type { ScoreRow } from "./scores.ts"
 import { type Stream, streamFrom } from "./stream.ts"
 
 /** A wish of a customer about messages. */
@@ -35,6 +37,8 @@ export interface CustomerRow {
   readonly consents: readonly ConsentRow[]
   readonly sealedContact: Uint8Array | null
   readonly wrappedDataKey: Uint8Array | null
+  /** The latest score, whatever became of the customer since. */
+  readonly score: ScoreRow | null
 }
 
 /** Condition: the column names this customer, who is known by our id or by the provider's. */
@@ -99,6 +103,7 @@ export async function listCustomers(
         ), '[]'::jsonb)`,
         sealedContact: customerPii.sealed,
         wrappedDataKey: customerKeys.wrapped,
+        score: customerScores,
       })
       .from(customers)
       .leftJoin(
@@ -108,6 +113,10 @@ export async function listCustomers(
       .leftJoin(
         customerKeys,
         and(eq(customerKeys.companyId, customers.companyId), eq(customerKeys.customerId, customers.id)),
+      )
+      .leftJoin(
+        customerScores,
+        and(eq(customerScores.companyId, customers.companyId), eq(customerScores.customerId, customers.id)),
       )
       .where(
         and(
@@ -136,22 +145,31 @@ export async function readCustomer(
   db: Db,
   companyId: string,
   customerId: string,
-): Promise<{ readonly stream: Stream; readonly consents: readonly ConsentRow[] } | null> {
+): Promise<{
+  readonly stream: Stream
+  readonly consents: readonly ConsentRow[]
+  readonly score: ScoreRow | null
+} | null> {
   const found = sql`(select ${customers.id} from ${customers}
     where ${and(eq(customers.companyId, companyId), isNamed(customerId))}
     order by ${customers.id} = ${customerId} desc, ${customers.id} limit 1)`
-  const [result, rows] = await inCompany(db, companyId, [
+  const [result, rows, [score]] = await inCompany(db, companyId, [
     db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(sql`select read_stream(${found}, true) as stream`),
     db
       .select()
       .from(consents)
       .where(and(eq(consents.companyId, companyId), sql`${consents.customerId} = ${found}`))
       .orderBy(asc(consents.purpose)),
+    db
+      .select()
+      .from(customerScores)
+      .where(and(eq(customerScores.companyId, companyId), sql`${customerScores.customerId} = ${found}`)),
   ])
   const stream = streamFrom(companyId, result)
   if (stream === null) return null
   return {
     stream,
+    score: score ?? null,
     consents: rows.map(({ purpose, isGranted, via, changedAt }) => ({
       purpose,
       isGranted,

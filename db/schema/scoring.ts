@@ -1,8 +1,8 @@
 /** Models, which of them serves, and what they said of whom. */
 import { boolean, date, doublePrecision, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
+import type { RiskLevel } from "../../shared/domain/health.ts"
 import type { GateReport } from "../../shared/scoring/gates.ts"
 import type { ScoreChange, ScoreParts } from "../../shared/scoring/reasons.ts"
-import type { RiskLevel } from "../../shared/scoring/risk.ts"
 import { companyId, instant } from "./columns.ts"
 
 /** The company that models are under which all companies share; no company can have this id. */
@@ -14,7 +14,7 @@ export type ScoreSource = "model" | "rules"
 export type ScoreTrigger = "event" | "nightly" | "request"
 
 /** Why a score is not to be shown. */
-export type NotScored = "coverage_too_low" | "no_subscription"
+export type NotScored = "coverage_too_low" | "no_paid_access"
 
 /** What an artefact says of its training, without what is large. */
 export interface TrainingSummary {

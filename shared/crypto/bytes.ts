@@ -57,6 +57,10 @@ export function decodeBase64(text: string): Bytes | null {
   }
 }
 
+/** The bytes in lower-case hexadecimal digits. */
+export const toHex = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+
 /** SHA-256 of the bytes. */
 export const sha256 = async (bytes: Uint8Array): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)))

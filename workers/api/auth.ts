@@ -45,6 +45,8 @@ const HOLDERS = {
   "segments:read": ALL,
   "segments:write": MANAGERS,
   "interventions:read": ALL,
+  // What all companies share, and going ahead although a gate is closed.
+  "models:operate": OPERATORS,
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
   "jobs:read": OPERATORS,

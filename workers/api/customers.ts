@@ -9,10 +9,14 @@ import {
   readCustomer,
 } from "../../db/queries/customers.ts"
 import { type MilestoneRow, milestonesOf } from "../../db/queries/milestones.ts"
+import { listPredictions, type ScoreRow } from "../../db/queries/scores.ts"
+import { givesAccess } from "../../shared/domain/features/access.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
 import { stateOf } from "../pipeline/advance.ts"
 import { type ContactHolder, openContact } from "../pipeline/contact.ts"
+import { HOUR_MS, scoreCustomers } from "../scoring/score.ts"
+import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
 import { PROVIDERS } from "./events.ts"
@@ -23,6 +27,15 @@ const query = z.strictObject({
   provider: z.enum(PROVIDERS).optional(),
   providerCustomerId: idText.optional(),
 })
+
+const scoreQuery = z.strictObject({ fresh: z.enum(["true", "false"]).optional() })
+
+const uuidPage = {
+  ...pageFields,
+  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+    error: "expected a nextCursor of this list",
+  }),
+}
 
 export const customers = new Hono<AppEnv>()
   .get("/", permit("customers:read"), async (c) => {
@@ -50,8 +63,26 @@ export const customers = new Hono<AppEnv>()
     if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
     const { profile, subscriptions } = stateOf(found.stream)
     const { timeZone } = profile
-    const shown = { timeZone, subscriptions, consents: found.consents }
+    const shown = { timeZone, subscriptions, consents: found.consents, score: found.score }
     return c.json(await showCustomer(services, principal, found.stream, shown))
+  })
+  .get("/:id/score", permit("scores:read"), async (c) => {
+    const services = c.get("services")
+    const { fresh } = readQuery(c, scoreQuery)
+    const id = pathId(c)
+    const wish = { trigger: "request", ageMsMax: fresh === "true" ? 0 : HOUR_MS } as const
+    const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], wish)).get(id)
+    if (scored === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    return c.json(showScored(services, scored))
+  })
+  .get("/:id/scores", permit("scores:read"), async (c) => {
+    const { db } = c.get("services")
+    const { companyId } = c.get("principal")
+    const { page } = splitPage(readQuery(c, z.strictObject(uuidPage)))
+    const name = pathId(c)
+    const customer = (await findCustomers(db, companyId, [name])).get(name)
+    if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    return c.json(listOf(await listPredictions(db, companyId, customer.id, page), showPrediction))
   })
   .get("/:id/milestones", permit("customers:read"), async (c) => {
     const { db } = c.get("services")
@@ -71,24 +102,27 @@ const showMilestone = ({ key, kind, detail, reachedAt, recordedAt, announcement 
 
 /** A customer as clients rely on it; name and e-mail are null for roles that may not see them. */
 async function showCustomer(
-  { config }: Services,
+  services: Services,
   { role, companyId }: Principal,
   stream: ContactHolder & { readonly customer: Pick<CustomerRow, "id" | "provider" | "providerCustomerId"> },
   known: {
     readonly timeZone: string | null
     readonly subscriptions: Readonly<Record<string, SubscriptionState>>
     readonly consents: readonly ConsentRow[]
+    readonly score: ScoreRow | null
   },
 ) {
-  const contact = isAllowed(role, "contacts:read") ? await openContact(config.keys.encryption, stream) : null
+  const contact = isAllowed(role, "contacts:read") ? await openContact(services.config.keys.encryption, stream) : null
   const { id, provider, providerCustomerId } = stream.customer
+  const subscriptions = Object.values(known.subscriptions)
   return {
     ...{ id, companyId, provider, providerCustomerId },
     name: contact?.name ?? null,
     email: contact?.email ?? null,
     timeZone: known.timeZone,
-    subscriptions: Object.values(known.subscriptions),
-    score: null,
+    subscriptions,
+    // Who has left has no risk of leaving.
+    score: subscriptions.some(givesAccess) ? showSummary(services, known.score) : null,
     health: null,
     consents: known.consents.map((consent) => ({ ...consent, changedAt: new Date(consent.changedAt).toISOString() })),
   }

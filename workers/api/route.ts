@@ -14,8 +14,10 @@ import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
 import { interventions } from "./interventions.ts"
 import { jobsApi } from "./jobs.ts"
+import { models } from "./models.ts"
 import { nudges } from "./nudges.ts"
 import { reconciliations } from "./reconciliations.ts"
+import { scores } from "./scores.ts"
 import { secrets } from "./secrets.ts"
 import { segments } from "./segments.ts"
 import { settings } from "./settings.ts"
@@ -36,6 +38,8 @@ export const api = new Hono<AppEnv>()
   .route("/backfills", backfills)
   .route("/cases", cases)
   .route("/customers", customers)
+  .route("/models", models)
+  .route("/score", scores)
   .route("/nudges", nudges)
   .route("/summary", summary)
   .route("/figures", figures)

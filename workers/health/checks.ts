@@ -1,6 +1,7 @@
 /** What is checked. Postgres is what we cannot do without; while anything else is away, work waits and nothing is lost. */
 import { ping, type WorkInHand, workInHand } from "../../db/queries/health.ts"
 import { type JobOverview, readJobs } from "../../db/queries/jobs.ts"
+import { scoringInHand } from "../../db/queries/models.ts"
 import { intervalMs, SCHEDULES, scheduleOf } from "../jobs/schedules.ts"
 import { type Check, type HealthStatus, worstOf } from "./check.ts"
 
@@ -102,6 +103,39 @@ export const reminders: Check = {
         nextDueAt: work.nextDueAt?.toISOString() ?? null,
         stuckJobs,
         lateJobs,
+      },
+    }
+  },
+}
+
+export const scoring: Check = {
+  name: "scoring:refusedModels",
+  componentType: "component",
+  observedUnit: "models",
+  whenAway: "warn",
+  detailsWhenAway: {
+    champions: null,
+    sharedModel: null,
+    pinned: null,
+    serves: null,
+    lastNight: null,
+    lastNightEndedAt: null,
+  },
+  async measure({ config, db }) {
+    const { modelPin } = config.scoring
+    const { champions, refused, shared, isPinThere, pass } = await scoringInHand(db, modelPin)
+    // Without any model rules answer, and say so: that is how everybody begins.
+    const serves = modelPin !== null && isPinThere ? "pinned" : champions > 0 ? "champions" : "rules"
+    return {
+      status: refused > 0 || !isPinThere ? "warn" : "pass",
+      observedValue: refused,
+      details: {
+        champions,
+        sharedModel: shared,
+        pinned: modelPin,
+        serves,
+        lastNight: pass?.night ?? null,
+        lastNightEndedAt: pass?.finished_at ?? null,
       },
     }
   },

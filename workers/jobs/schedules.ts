@@ -13,6 +13,7 @@ export const SCHEDULES = [
   { job: "reminders", cron: "*/5 * * * *" },
   { job: "reconcile", cron: "*/15 * * * *" },
   { job: "milestones", cron: "20 * * * *" },
+  { job: "rescore", cron: "20 * * * *" },
 ] as const satisfies readonly Schedule[]
 
 /** The schedule of a job; null for jobs that run per message. */

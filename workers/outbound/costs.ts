@@ -45,3 +45,6 @@ export const CHUNK_COST = 2
 
 /** Noting how a run of a job ended. */
 export const RUN_NOTE_COST = 1
+
+/** Scoring some customers: who they are and what serves, a model that is not remembered, the ledgers, the log; and a note. */
+export const SCORE_COST = 5

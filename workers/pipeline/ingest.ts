@@ -1,6 +1,7 @@
 /** Record and advance: what happens to every believed delivery, wherever it came from. */
 import type { Stream } from "../../db/queries/stream.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
+import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
 import { type AcceptedDelivery, type Admit, acceptDelivery, leftBehindAt, type ReadDelivery, workOf } from "./accept.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
@@ -23,7 +24,10 @@ export async function ingest(
 async function follow(services: Services, companyId: string, stream: Stream | null, read: ReadDelivery): Promise<void> {
   const work = workOf(read)
   const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
-  if (isProcessing && stream !== null) return advance(services, stream, work)
+  if (isProcessing && stream !== null) {
+    await advance(services, stream, work)
+    return rescoreAfterEvent(services, companyId, [stream.customer.id])
+  }
   if (isProcessing) return void (await replay(services, companyId, read, leftBehindAt(services.now())))
   for (const event of work.events) await holdEvent(services.db, companyId, event)
 }

@@ -2,6 +2,7 @@
 import { markProcessed } from "../../db/queries/commit.ts"
 import { replayDelivery } from "../../db/queries/stream.ts"
 import { utf8 } from "../../shared/crypto/bytes.ts"
+import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
 import { acceptDelivery, factsOf, type ReadDelivery, readDelivery, workOf } from "./accept.ts"
 import { advance } from "./advance.ts"
@@ -28,8 +29,12 @@ export async function replay(
   const stream = await replayDelivery(db, replayOf(companyId, read, { status, knownAt: now(), nextAttemptAt }))
   // What says nothing today either stays `unhandled`.
   const events = status === "unhandled" ? [] : work.events
-  if (stream !== null) await advance(services, stream, { ...workOf(read), events })
-  else if (stored.delivery.needs && events.length > 0) await markProcessed(db, companyId, events, now().toISOString())
+  if (stream !== null) {
+    await advance(services, stream, { ...workOf(read), events })
+    await rescoreAfterEvent(services, companyId, [stream.customer.id])
+  } else if (stored.delivery.needs && events.length > 0) {
+    await markProcessed(db, companyId, events, now().toISOString())
+  }
   return status
 }
 

@@ -1,0 +1,234 @@
+/** `/api/models`: the registry of models. What serves is changed here, through gates, with who and why written down. */
+import { type Context, Hono } from "hono"
+import { z } from "zod"
+import { databaseFailure } from "../../db/client.ts"
+import {
+  addModel,
+  type ChangeNote,
+  type ChangeResult,
+  findModel,
+  listModels,
+  type ModelChange,
+  type ModelRow,
+  promoteModel,
+  returnChampion,
+  setModelState,
+} from "../../db/queries/models.ts"
+import { EVERY_COMPANY, type ModelState } from "../../db/schema/scoring.ts"
+import { sha256, toHex } from "../../shared/crypto/bytes.ts"
+import type { Artefact } from "../../shared/scoring/artefact.ts"
+import { type GateReport, isForcible } from "../../shared/scoring/gates.ts"
+import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
+import { AppError } from "../errors.ts"
+import { judgeModel } from "../scoring/gates.ts"
+import { artefactText, readArtefact } from "../scoring/serving.ts"
+import type { AppEnv } from "../services.ts"
+import { readBounded } from "../webhooks/body.ts"
+import { permit, requirePermission } from "./auth.ts"
+import { isJson, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+
+/** 200 trees of depth 6 are 0.6 MB; trainers stay below 150 KB. */
+const ARTEFACT_BYTES_MAX = 1024 * 1024
+
+const STATES = ["candidate", "shadow", "champion", "retired"] as const satisfies ModelState[]
+const SCOPES = ["company", "shared"] as const
+
+/** One plain line; it is kept with the change for good. */
+const reason = z
+  .string()
+  .max(500)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "expected one line of plain text")
+  .transform((text) => text.trim())
+  .refine((text) => text !== "", { error: "expected why" })
+
+const listQuery = z.strictObject({ ...pageFields, state: z.enum(STATES).optional() })
+const uploadQuery = z.strictObject({
+  scope: z.enum(SCOPES).default("company"),
+  version: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected up to 64 letters, digits, . _ or -")
+    .optional(),
+})
+const withReason = z.strictObject({ reason })
+const promotion = z.strictObject({
+  reason,
+  /** Goes ahead although a gate is closed. */
+  force: z.boolean().default(false),
+  /** Only says how the gates are. */
+  dryRun: z.boolean().default(false),
+})
+const rollback = z.strictObject({ reason, scope: z.enum(SCOPES).default("company") })
+
+export const models = new Hono<AppEnv>()
+  .get("/", permit("models:read"), async (c) => {
+    const { page, filter } = splitPage(readQuery(c, listQuery))
+    return c.json(listOf(await listModels(c.get("services").db, c.get("principal").companyId, filter, page), showModel))
+  })
+  .get("/:id", permit("models:read"), async (c) => {
+    const { model, changes } = await modelOfPath(c)
+    return c.json({ ...showModel(model), changes: changes.map(showChange) })
+  })
+  .post("/", permit("models:write"), async (c) => {
+    const services = c.get("services")
+    const { scope, version } = readQuery(c, uploadQuery)
+    const companyId = ownerOf(c, scope)
+    if (!isJson(c.req.header("content-type"))) {
+      throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
+    }
+    const bytes = await readBounded(c.req.raw, ARTEFACT_BYTES_MAX)
+    const address = toHex(await sha256(bytes))
+    const { text, artefact } = await readUpload(bytes, address)
+    const { kind, featureHash, training } = artefact
+    const { dataHash, reference: _reference, scoreReference: _scoreReference, ...summary } = training
+    const model = {
+      ...{ companyId, sha256: address, version: version ?? `${kind}-${address.slice(0, 12)}`, kind, featureHash },
+      ...{ dataHash, artefact: text, bytes: bytes.byteLength, training: summary },
+    }
+    const isNew = await addModel(services.db, model, noteOf(c, null)).catch((error: unknown) => {
+      if (databaseFailure(error) !== "conflict") throw error
+      throw new AppError("CONFLICT", "Another model has this version already.", { cause: error })
+    })
+    services.log.info("model_uploaded", { companyId, version: model.version, isNew, bytes: model.bytes })
+    const found = await findModel(services.db, c.get("principal").companyId, address)
+    if (found === null) throw new Error("a model that was kept is gone")
+    return c.json(showModel(found.model), isNew ? 201 : 200)
+  })
+  .post("/rollback", permit("models:write"), async (c) => {
+    const { reason: why, scope } = await readBody(c, rollback)
+    const companyId = ownerOf(c, scope)
+    const back = { expected: null, action: "rolled_back" } as const
+    return changed(c, companyId, await returnChampion(c.get("services").db, companyId, back, noteOf(c, why)))
+  })
+  .post("/:id/promote", permit("models:write"), async (c) => {
+    const services = c.get("services")
+    const { reason: why, force, dryRun } = await readBody(c, promotion)
+    const { model } = await ownModelOfPath(c)
+    const { companyId, sha256: address } = model
+    const prepared = await readArtefact(model.artefact, address).catch(refuseArtefact)
+    const judged = await judgeModel(services, companyId, { sha256: address, model: prepared })
+    const gates: GateReport = { ...judged, isForced: force && !judged.isPassed }
+    if (dryRun) return c.json({ champion: null, previous: null, isPromoted: false, gates })
+    if (gates.isForced) requireForce(c, gates)
+    else if (!gates.isPassed) {
+      throw new AppError("CONFLICT", "A quality gate is closed.", { reason: "gates_closed", extension: { gates } })
+    }
+    const result = await promoteModel(services.db, companyId, address, gates, noteOf(c, why))
+    if (gates.isForced) services.log.warn("model_forced", { companyId, version: model.version })
+    return changed(c, companyId, result, { isPromoted: true, gates })
+  })
+  .post("/:id/shadow", permit("models:write"), async (c) => {
+    const { reason: why } = await readBody(c, withReason)
+    const { model } = await ownModelOfPath(c)
+    const prepared = await readArtefact(model.artefact, model.sha256).catch(refuseArtefact)
+    const { gates } = await judgeModel(c.get("services"), model.companyId, { sha256: model.sha256, model: prepared })
+    if (gates.some(({ name, status }) => name === "schema" && status !== "pass")) {
+      throw new AppError("CONFLICT", "The model asks for features that customers are not described by.")
+    }
+    const { db } = c.get("services")
+    return changed(c, model.companyId, await setModelState(db, model.companyId, model.sha256, "shadow", noteOf(c, why)))
+  })
+  .post("/:id/retire", permit("models:write"), async (c) => {
+    const { reason: why } = await readBody(c, withReason)
+    const { model } = await ownModelOfPath(c)
+    const { db } = c.get("services")
+    return changed(
+      c,
+      model.companyId,
+      await setModelState(db, model.companyId, model.sha256, "retired", noteOf(c, why)),
+    )
+  })
+
+/** Whose models are meant; what all companies share is the operator's. */
+function ownerOf(c: Context<AppEnv>, scope: (typeof SCOPES)[number]): string {
+  if (scope === "company") return c.get("principal").companyId
+  requirePermission(c.get("principal"), "models:operate")
+  return EVERY_COMPANY
+}
+
+async function modelOfPath(c: Context<AppEnv>) {
+  const found = await findModel(c.get("services").db, c.get("principal").companyId, pathId(c))
+  if (found === null) throw new AppError("NOT_FOUND", "There is no such model.")
+  return found
+}
+
+/** The model of the path, when the caller may change it. */
+async function ownModelOfPath(c: Context<AppEnv>) {
+  const found = await modelOfPath(c)
+  if (found.model.companyId === EVERY_COMPANY) requirePermission(c.get("principal"), "models:operate")
+  return found
+}
+
+async function readUpload(bytes: Uint8Array, address: string) {
+  try {
+    const text = artefactText(bytes)
+    return { text, artefact: (await readArtefact(text, address)).artefact satisfies Artefact }
+  } catch (error) {
+    if (!(error instanceof InvalidArtefact)) throw error
+    throw new AppError("MALFORMED", `The artefact is not acceptable: ${error.message}.`, { cause: error })
+  }
+}
+
+function refuseArtefact(error: unknown): never {
+  if (!(error instanceof InvalidArtefact)) throw error
+  throw new AppError("CONFLICT", `The artefact is not acceptable any more: ${error.message}.`, {
+    reason: "artefact_refused",
+    cause: error,
+  })
+}
+
+/** A closed gate may be passed by an operator who says why, while gates are not strict; one of fact never. */
+function requireForce(c: Context<AppEnv>, gates: GateReport): void {
+  requirePermission(c.get("principal"), "models:operate")
+  if (gates.isStrict) {
+    throw new AppError("CONFLICT", "Gates are strict: none may be forced.", { extension: { gates } })
+  }
+  if (!isForcible(gates)) {
+    throw new AppError("CONFLICT", "The model does not fit: that cannot be forced.", { extension: { gates } })
+  }
+}
+
+const noteOf = (c: Context<AppEnv>, why: string | null): ChangeNote => {
+  const { newId, now } = c.get("services")
+  return { id: newId(), who: c.get("principal").keyId, why, now: now() }
+}
+
+const REFUSALS = {
+  not_found: ["NOT_FOUND", "There is no such model."],
+  nothing_before: ["CONFLICT", "There is no champion to go back to."],
+  moved_on: ["CONFLICT", "Another champion serves by now."],
+  is_champion: ["CONFLICT", "The champion cannot be its own shadow: retire it or promote another one."],
+  too_many_shadows: ["CONFLICT", "There are as many shadows as there may be: retire one."],
+} as const
+
+function changed(c: Context<AppEnv>, companyId: string, result: ChangeResult, more: object = {}) {
+  if (result.outcome !== "changed" && result.outcome !== "unchanged") {
+    const [code, message] = REFUSALS[result.outcome]
+    throw new AppError(code, message, { reason: result.outcome })
+  }
+  const { outcome, before, after } = result
+  const { keyId } = c.get("principal")
+  c.get("services").log.info("model_changed", { companyId, outcome, keyId })
+  return c.json({ ...more, outcome, champion: after, before })
+}
+
+const showModel = (model: ModelRow) => ({
+  id: model.sha256,
+  version: model.version,
+  scope: model.companyId === EVERY_COMPANY ? "shared" : "company",
+  companyId: model.companyId === EVERY_COMPANY ? null : model.companyId,
+  kind: model.kind,
+  state: model.state,
+  stateChangedAt: model.stateChangedAt.toISOString(),
+  featureHash: model.featureHash,
+  dataHash: model.dataHash,
+  bytes: model.bytes,
+  training: model.training,
+  refused: model.refusedAt && { at: model.refusedAt.toISOString(), reason: model.refusedReason },
+  createdAt: model.createdAt.toISOString(),
+  createdBy: model.createdBy,
+})
+
+const showChange = ({ id, action, championBefore, championAfter, gates, who, why, at }: ModelChange) => ({
+  ...{ id, action, championBefore, championAfter, gates, who, why },
+  at: at.toISOString(),
+})

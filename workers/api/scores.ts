@@ -1,0 +1,110 @@
+/** `POST /api/score`: scores of customers, or of features that the caller brings, one or a batch. */
+import { type Context, Hono } from "hono"
+import { z } from "zod"
+import { readServing } from "../../db/queries/models.ts"
+import { AppError } from "../errors.ts"
+import { HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
+import { sayWhy, unusedOf } from "../scoring/score-row.ts"
+import { chooseServing, findServing, type ServingModel } from "../scoring/serving.ts"
+import { showSaid, showScored } from "../scoring/show.ts"
+import type { AppEnv } from "../services.ts"
+import { permit, requirePermission } from "./auth.ts"
+import { idText, readBody } from "./request.ts"
+
+/** A batch of the largest records that are taken. */
+const BODY_BYTES_MAX = 1024 * 1024
+
+/** Models ask for fewer; what a record holds beside that is passed over. */
+const NAMES_MAX = 1_000
+
+const record = z
+  .record(z.string(), z.unknown())
+  .refine((given) => Object.keys(given).length <= NAMES_MAX, { error: `expected at most ${NAMES_MAX} features` })
+
+const item = z.union([z.strictObject({ customerId: idText }), z.strictObject({ features: record })], {
+  error: "expected an object with customerId, or with features",
+})
+type Item = z.infer<typeof item>
+
+const choices = {
+  /** Another model than the champion, by its sha-256 or version, for features only. */
+  model: idText.optional(),
+  /** True: scored anew, whatever was said within the hour. */
+  fresh: z.boolean().default(false),
+}
+
+const one = z.union([
+  z.strictObject({ ...choices, customerId: idText }),
+  z.strictObject({ ...choices, features: record }),
+])
+
+export const scores = new Hono<AppEnv>().post("/", permit("scores:read"), async (c) => {
+  const { batchMax } = c.get("services").config.scoring
+  const batch = z.strictObject({
+    ...choices,
+    items: z.array(item).min(1).max(batchMax, `expected at most ${batchMax} items`),
+  })
+  const body = await readBody(
+    c,
+    z.union([batch, one], { error: `expected customerId, features, or a list of at most ${batchMax} items of these` }),
+    { isOptional: false, bytesMax: BODY_BYTES_MAX },
+  )
+  const { model = null, fresh } = body
+  if ("items" in body) return c.json({ data: await scoreAll(c, body.items, { model, fresh }) })
+  const single: Item = "customerId" in body ? { customerId: body.customerId } : { features: body.features }
+  const [answer] = await scoreAll(c, [single], { model, fresh })
+  if (answer === undefined || answer.error !== null) {
+    const error = answer?.error ?? UNKNOWN
+    throw new AppError(error.code, error.detail)
+  }
+  return c.json(answer)
+})
+
+const UNKNOWN = { code: "NOT_FOUND", detail: "There is no such customer." } as const
+const FAILED = { code: "INTERNAL", detail: "Something went wrong on our side." } as const
+
+interface Choice {
+  readonly model: string | null
+  readonly fresh: boolean
+}
+
+async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fresh }: Choice) {
+  const services = c.get("services")
+  const { companyId } = c.get("principal")
+  const names = items.flatMap((each) => ("customerId" in each ? [each.customerId] : []))
+  if (model !== null) {
+    requirePermission(c.get("principal"), "models:read")
+    if (names.length > 0)
+      throw new AppError("MALFORMED", "Customers are scored by the champion: model is for features only.")
+  }
+  const scored =
+    names.length === 0
+      ? new Map<string, Scored>()
+      : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? 0 : HOUR_MS })
+  const hasRecords = names.length < items.length
+  const serving = hasRecords ? await servingOf(c, model) : null
+  return items.map((each) => {
+    if ("features" in each) {
+      const said = sayWhy(serving, each.features, companyId)
+      return { ...showSaid(services, said), ...unusedOf(serving, each.features), error: null }
+    }
+    const found = scored.get(each.customerId)
+    if (found === undefined) return { customerId: each.customerId, status: "failed", error: UNKNOWN } as const
+    const isFailed = found.score === null && found.because === "failed"
+    if (isFailed) return { customerId: each.customerId, status: "failed", error: FAILED } as const
+    return { ...showScored(services, found), error: null }
+  })
+}
+
+/** The model that features are scored by: the one that was named, or the champion; null: rules. */
+async function servingOf(c: Context<AppEnv>, name: string | null): Promise<ServingModel | null> {
+  const services = c.get("services")
+  const { companyId } = c.get("principal")
+  if (name !== null) {
+    const named = await findServing(services, companyId, name)
+    if (named === null) throw new AppError("NOT_FOUND", "There is no such model.")
+    return named
+  }
+  const rows = await readServing(services.db, companyId, services.config.scoring.modelPin)
+  return (await chooseServing(services, companyId, rows)).champion
+}

@@ -1,0 +1,112 @@
+/** One score: what a model, or rules, say of features, with why and how far it can be relied on. */
+import type { NotScored, ScoreSource } from "../../db/schema/scoring.ts"
+import { BASE_RATE_UNKNOWN, RULE_FEATURES, scoreByRules } from "../../shared/domain/health/rules.ts"
+import { COVERAGE_MIN, type RiskLevel, riskLevelOf } from "../../shared/domain/health.ts"
+import { explain } from "../../shared/scoring/explain.ts"
+import { interval } from "../../shared/scoring/interval.ts"
+import { type Encoded, encode, type Model, score } from "../../shared/scoring/model.ts"
+import { exactParts, type ScoreParts } from "../../shared/scoring/reasons.ts"
+import { confidenceOf, coverageOf } from "../../shared/scoring/reliance.ts"
+import type { ServingModel } from "./serving.ts"
+
+/** What was said of somebody. */
+export interface Said {
+  readonly source: ScoreSource
+  readonly modelSha256: string | null
+  readonly modelVersion: string
+  readonly probability: number
+  readonly low: number
+  readonly high: number
+  readonly logOdds: number
+  readonly coverage: number
+  readonly confidence: number
+  readonly notScored: NotScored | null
+}
+
+/** The same with its reasons, as a champion or rules say it. */
+export interface SaidWithReasons extends Said {
+  readonly baseRate: number
+  readonly riskLevel: RiskLevel
+  readonly parts: ScoreParts
+}
+
+/** Values by the names of features, whatever they are: what cannot be used counts as not known. */
+export type FeatureRecord = Readonly<Record<string, unknown>>
+
+/** What the champion says, or rules while there is none. `group` is the company, whose offset counts. */
+export function sayWhy(champion: ServingModel | null, record: FeatureRecord, group: string | null): SaidWithReasons {
+  if (champion === null) return byRules(record)
+  const { model } = champion
+  const encoded = encode(model, record)
+  const { contributions, ...scored } = explain(model, encoded.vector, group)
+  const { logOdds, parts } = exactParts(scored.logit, contributions, (name) => plainValue(record, name))
+  const said = bySaid(champion, encoded, scored.probability)
+  const baseRate = baseRateOf(model)
+  return { ...said, logOdds, baseRate, riskLevel: riskLevelOf(said.probability, baseRate), parts }
+}
+
+/** What a model says, without reasons: for shadows, whose word nobody is shown. */
+export function say(serving: ServingModel, record: FeatureRecord, group: string | null): Said {
+  const encoded = encode(serving.model, record)
+  const { logit, probability } = score(serving.model, encoded.vector, group)
+  return { ...bySaid(serving, encoded, probability), logOdds: logit }
+}
+
+function bySaid({ model, sha256, version }: ServingModel, { vector }: Encoded, probability: number) {
+  const { low, high } = interval(model, probability)
+  const missing = model.artefact.training.reference.map((reference) => reference.missing)
+  const coverage = coverageOf(
+    Array.from(vector, (value) => !Number.isNaN(value)),
+    missing,
+  )
+  return {
+    ...{ source: "model" as const, modelSha256: sha256, modelVersion: version, probability, low, high, coverage },
+    confidence: confidenceOf(coverage, { low, high }),
+    notScored: notScoredOf(coverage),
+  }
+}
+
+/** Rules are not calibrated, so their interval is everything and their confidence nothing. */
+function byRules(record: FeatureRecord): SaidWithReasons {
+  const input = Object.fromEntries(Object.keys(record).map((name) => [name, plainValue(record, name)]))
+  const { version, probability, logOdds, base, reasons, coverage } = scoreByRules(input)
+  return {
+    ...{ source: "rules", modelSha256: null, modelVersion: version, probability, low: 0, high: 1, logOdds, coverage },
+    confidence: 0,
+    notScored: notScoredOf(coverage),
+    baseRate: BASE_RATE_UNKNOWN,
+    riskLevel: riskLevelOf(probability, BASE_RATE_UNKNOWN),
+    parts: { base, reasons },
+  }
+}
+
+const notScoredOf = (coverage: number): NotScored | null => (coverage >= COVERAGE_MIN ? null : "coverage_too_low")
+
+/** The share of the training rows that left; unknown where a model does not say how many rows it has seen. */
+function baseRateOf({ artefact: { training } }: Model): number {
+  const { rows, events } = training
+  return rows > 0 && events > 0 && events < rows ? events / rows : BASE_RATE_UNKNOWN
+}
+
+function plainValue(record: FeatureRecord, name: string): number | string | null {
+  const value = Object.hasOwn(record, name) ? record[name] : null
+  return typeof value === "string" || (typeof value === "number" && Number.isFinite(value)) ? value : null
+}
+
+/** Names that are told back to whoever sent them, and how much of each. */
+const NAMES_SHOWN = 20
+const NAME_CHARS_SHOWN = 64
+
+/** What of a record did not count: names that are not asked for, and values that are none of their feature's. */
+export function unusedOf(champion: ServingModel | null, record: FeatureRecord) {
+  const asked: ReadonlySet<string> = new Set(
+    champion === null ? RULE_FEATURES : champion.model.artefact.features.map(({ name }) => name),
+  )
+  const names = Object.keys(record)
+  const unusable =
+    champion === null
+      ? names.filter((name) => asked.has(name) && record[name] !== null && typeof record[name] !== "number")
+      : encode(champion.model, record).unknown
+  const shown = (some: readonly string[]) => some.slice(0, NAMES_SHOWN).map((name) => name.slice(0, NAME_CHARS_SHOWN))
+  return { ignored: shown(names.filter((name) => !asked.has(name))), unusable: shown(unusable) }
+}

@@ -1,0 +1,162 @@
+/**
+ * Scores customers: who they are and what serves, their ledgers, the word, the log; three round trips to Postgres, one when
+ * what was said within the hour still holds. The hour's cache is the stored score itself: the pointer to the champion, the
+ * score and the time of the last fact are read together, so that it is never another model's, and a second copy elsewhere
+ * would only have to be kept from lying.
+ */
+import { readLedgers } from "../../db/queries/ledgers.ts"
+import {
+  endScores,
+  type NamedForScore,
+  type NewPrediction,
+  readForScoring,
+  type ScoreRow,
+  saveScores,
+} from "../../db/queries/scores.ts"
+import type { ScoreTrigger } from "../../db/schema/scoring.ts"
+import { sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
+import { givesAccess } from "../../shared/domain/features/access.ts"
+import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
+import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
+import type { Services } from "../services.ts"
+import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
+import { chooseServing, type Serving } from "./serving.ts"
+
+/** What is said of a customer holds for so long, unless a fact or another champion comes sooner. */
+export const HOUR_MS = 3_600_000
+
+/** Ledgers that are read at once: a long one is a megabyte. */
+const LEDGERS_AT_ONCE = 25
+
+/** The score of a customer, or why there is none. */
+export type Scored =
+  | { readonly customerId: string; readonly score: ScoreRow; readonly isStored: boolean }
+  | { readonly customerId: string; readonly score: null; readonly because: "no_paid_access" | "failed" }
+
+export interface ScoreWish {
+  readonly trigger: ScoreTrigger
+  /** How old a stored score may be; 0: everybody is scored anew. */
+  readonly ageMsMax: number
+}
+
+/** The scores of the customers that these names mean, by name; who is unknown is left out. */
+export async function scoreCustomers(
+  services: Services,
+  companyId: string,
+  names: readonly string[],
+  { trigger, ageMsMax }: ScoreWish,
+): Promise<ReadonlyMap<string, Scored>> {
+  const { config, db } = services
+  const startedMs = services.now().getTime()
+  const { customers, serving: rows } = await readForScoring(db, companyId, names, config.scoring.modelPin)
+  const serving = await chooseServing(services, companyId, rows)
+  const isRealTime = (await services.flags()).isOn("REAL_TIME_PREDICTIONS", companyId)
+
+  const result = new Map<string, Scored>()
+  const toScore = new Map<string, NamedForScore>()
+  const left: string[] = []
+  for (const [name, customer] of customers) {
+    const { customerId, last } = customer
+    if (!customer.subscriptions.some(givesAccess)) {
+      if (last !== null && last.notScored !== "no_paid_access") left.push(customerId)
+      result.set(name, { customerId, score: null, because: "no_paid_access" })
+    } else if (last !== null && holds(last, customer, serving, { sinceMs: startedMs - ageMsMax, isRealTime })) {
+      result.set(name, { customerId, score: last, isStored: true })
+    } else toScore.set(customerId, customer)
+  }
+  await endScores(db, companyId, left)
+
+  const scores = new Map<string, ScoreRow>()
+  const wanted = [...toScore.keys()]
+  for (let start = 0; start < wanted.length; start += LEDGERS_AT_ONCE) {
+    const some = wanted.slice(start, start + LEDGERS_AT_ONCE)
+    const ledgers = await readLedgers(db, companyId, some)
+    const asOf = services.now()
+    const made = []
+    for (const customerId of some) {
+      const customer = toScore.get(customerId)
+      const ledger = ledgers.get(customerId)
+      if (customer === undefined || ledger === undefined) continue
+      // One ledger that cannot be read must not keep the others of a batch, or of a night, from their scores.
+      try {
+        made.push(await make(services, companyId, { customer, ledger, serving, asOf, trigger }))
+      } catch (error) {
+        services.log.error("customer_not_scored", { companyId, customerId, error })
+      }
+    }
+    const tookMs = Math.ceil((services.now().getTime() - startedMs) / Math.max(1, wanted.length))
+    await saveScores(
+      db,
+      companyId,
+      made.flatMap(({ said }) => said.map((row) => ({ ...row, tookMs }))),
+      made.map(({ score }) => score),
+    )
+    for (const { score } of made) scores.set(score.customerId, score)
+  }
+  for (const [name, { customerId }] of customers) {
+    if (result.has(name)) continue
+    const score = scores.get(customerId)
+    result.set(name, score ? { customerId, score, isStored: false } : { customerId, score: null, because: "failed" })
+  }
+  return result
+}
+
+/** Whether a stored score still says what would be said now, as far as an hour's grace goes. */
+function holds(
+  last: ScoreRow,
+  { updatedAt }: NamedForScore,
+  { champion }: Serving,
+  { sinceMs, isRealTime }: { readonly sinceMs: number; readonly isRealTime: boolean },
+): boolean {
+  if (last.notScored === "no_paid_access" || last.asOf.getTime() <= sinceMs) return false
+  if (last.modelSha256 !== (champion?.sha256 ?? null)) return false
+  return !isRealTime || updatedAt <= last.asOf
+}
+
+async function make(
+  services: Services,
+  companyId: string,
+  {
+    customer: { customerId, last },
+    ledger,
+    serving,
+    asOf,
+    trigger,
+  }: {
+    readonly customer: NamedForScore
+    readonly ledger: readonly LedgerFact[]
+    readonly serving: Serving
+    readonly asOf: Date
+    readonly trigger: ScoreTrigger
+  },
+): Promise<{ readonly score: ScoreRow; readonly said: readonly Omit<NewPrediction, "tookMs">[] }> {
+  const vector = features(ledger, asOf.toISOString())
+  const vectorHash = await hashOf(vector)
+  const row = (said: Said, isShadow: boolean, parts: SaidWithReasons["parts"] | null) => {
+    return { ...said, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
+  }
+  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, companyId)
+  const champion = row(said, false, said.parts)
+  const shadows = serving.shadows.map((shadow) => row(say(shadow, vector, companyId), true, null))
+  const score = {
+    ...{ ...said, companyId, customerId, predictionId: champion.id, asOf, baseRate, riskLevel },
+    change: last === null ? null : changeBetween(comparedOf(last), comparedOf({ ...said, asOf })),
+  }
+  return { score, said: [champion, ...shadows] }
+}
+
+const comparedOf = ({
+  asOf,
+  modelSha256,
+  modelVersion,
+  probability,
+  logOdds,
+  parts,
+}: Pick<ScoreRow, "asOf" | "modelSha256" | "modelVersion" | "probability" | "logOdds" | "parts">): Compared => ({
+  asOf: asOf.toISOString(),
+  model: modelSha256 ?? modelVersion,
+  ...{ probability, logOdds, parts },
+})
+
+/** Sha-256 in hex of the values in the order of the schema, as JSON. */
+const hashOf = async (vector: Features): Promise<string> => toHex(await sha256(utf8(JSON.stringify(vectorOf(vector)))))

@@ -1,0 +1,151 @@
+/**
+ * Which model scores a company: the pinned one, its champion, the one before it, the champion of all, the one before that,
+ * and rules when there is none. A model that is not what its address says, or that asks for what nobody is described by, is
+ * refused with an alarm, and the next one serves.
+ */
+import { findModel, noteRefusal, readArtefacts, type ServingPlace, type ServingRow } from "../../db/queries/models.ts"
+import { fromUtf8, sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
+import { modelFeatures } from "../../shared/domain/features.ts"
+import type { Artefact } from "../../shared/scoring/artefact.ts"
+import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
+import { type Model, prepareModel } from "../../shared/scoring/model.ts"
+import type { Services } from "../services.ts"
+
+/** A model that was checked and may score. */
+export interface ServingModel {
+  readonly place: ServingPlace
+  readonly sha256: string
+  readonly version: string
+  readonly model: Model
+}
+
+/** What a company is scored by; without a champion, by rules. */
+export interface Serving {
+  readonly champion: ServingModel | null
+  readonly shadows: readonly ServingModel[]
+}
+
+/** Decoded models are up to a megabyte each; an isolate has 128. */
+const REMEMBERED_MAX = 8
+
+/** Models by the sha-256 of their bytes: what is in here was checked, and cannot have changed. */
+const remembered = new Map<string, Model>()
+
+/** Models that were refused, and until when they are not fetched again: a row that was put right is taken a minute later. */
+const refused = new Map<string, number>()
+const REFUSED_MS = 60_000
+const REFUSED_MAX = 1_000
+
+/** The models that serve, in the order of the rows. Loads what the isolate does not remember: one round trip, or none. */
+export async function chooseServing(
+  services: Services,
+  companyId: string,
+  rows: readonly ServingRow[],
+): Promise<Serving> {
+  const nowMs = services.now().getTime()
+  const usable = rows.filter((row) => (refused.get(keyOf(row)) ?? 0) <= nowMs)
+  const champions = usable.filter(({ place }) => place !== "shadow")
+  const shadowRows = usable.filter(({ place }) => place === "shadow")
+  // The one before the champion is fetched only when the champion was refused.
+  const first = champions[0]
+  const wanted = [...(first ? [first] : []), ...shadowRows]
+  const loaded = await load(services, companyId, wanted)
+  let champion = first && (loaded.get(first.sha256) ?? null)
+  for (const row of champions.slice(1)) {
+    if (champion) break
+    champion = (await load(services, companyId, [row])).get(row.sha256) ?? null
+  }
+  const shadows = shadowRows.flatMap((row) => loaded.get(row.sha256) ?? [])
+  return { champion: champion ?? null, shadows }
+}
+
+/**
+ * A model by its sha-256 or version, whatever its state and whatever features it asks for; null: the company has no such
+ * model. Throws InvalidArtefact when it is there and is not what its address says.
+ */
+export async function findServing({ db }: Services, companyId: string, name: string): Promise<ServingModel | null> {
+  const found = await findModel(db, companyId, name)
+  if (found === null) return null
+  const { sha256: address, version, artefact } = found.model
+  const model = remembered.get(address) ?? (await readArtefact(artefact, address))
+  return { place: "champion", sha256: address, version, model }
+}
+
+const keyOf = ({ companyId, sha256: address }: ServingRow): string => `${companyId} ${address}`
+
+/** The checked models of these rows by sha-256; those that are refused are left out. */
+async function load(
+  services: Services,
+  companyId: string,
+  rows: readonly ServingRow[],
+): Promise<ReadonlyMap<string, ServingModel>> {
+  const missing = rows.filter((row) => !remembered.has(row.sha256))
+  const artefacts =
+    missing.length === 0 ? new Map<string, string>() : await readArtefacts(services.db, companyId, missing)
+  const found = new Map<string, ServingModel>()
+  for (const row of rows) {
+    const model = remembered.get(row.sha256) ?? (await check(services, row, artefacts.get(row.sha256) ?? null))
+    if (model === null) continue
+    remember(row.sha256, model)
+    found.set(row.sha256, { place: row.place, sha256: row.sha256, version: row.version, model })
+  }
+  return found
+}
+
+function remember(address: string, model: Model): void {
+  remembered.delete(address)
+  remembered.set(address, model)
+  for (const oldest of remembered.keys()) {
+    if (remembered.size <= REMEMBERED_MAX) return
+    remembered.delete(oldest)
+  }
+}
+
+async function check(services: Services, row: ServingRow, artefact: string | null): Promise<Model | null> {
+  try {
+    if (artefact === null) throw new InvalidArtefact("the artefact is gone")
+    const model = await readArtefact(artefact, row.sha256)
+    const [stranger] = strangersOf(model.artefact)
+    if (stranger !== undefined) throw new InvalidArtefact("it asks for features that customers are not described by")
+    return model
+  } catch (error) {
+    if (!(error instanceof InvalidArtefact)) throw error
+    const now = services.now()
+    if (refused.size >= REFUSED_MAX) refused.clear()
+    refused.set(keyOf(row), now.getTime() + REFUSED_MS)
+    services.log.error("model_refused", { companyId: row.companyId, version: row.version, reason: error.message })
+    const note = () => noteRefusal(services.db, row, error.message, now)
+    if (row.refusedAt === null) services.waitUntil(note().catch(() => undefined))
+    return null
+  }
+}
+
+/** The model of an artefact's text; throws InvalidArtefact unless the text has this sha-256 and is a model. */
+export async function readArtefact(text: string, address: string): Promise<Model> {
+  const found = toHex(await sha256(utf8(text)))
+  if (found !== address) throw new InvalidArtefact("the artefact's sha-256 is not its address")
+  return prepareModel(parse(text))
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new InvalidArtefact("the artefact is not JSON")
+  }
+}
+
+const KNOWN_FEATURES = new Map(modelFeatures.map(({ name, type }) => [name, type]))
+
+/** The names of features that a model asks for and that no customer is described by, or by another type. */
+export const strangersOf = ({ features }: Pick<Artefact, "features">): readonly string[] =>
+  features.filter(({ name, type }) => KNOWN_FEATURES.get(name) !== type).map(({ name }) => name)
+
+/** The text of an uploaded artefact; throws InvalidArtefact when the bytes are not UTF-8, so that they could not be kept. */
+export function artefactText(bytes: Uint8Array): string {
+  try {
+    return fromUtf8(bytes)
+  } catch {
+    throw new InvalidArtefact("the artefact is not UTF-8")
+  }
+}
