@@ -12,8 +12,8 @@ import {
 import { type RawColumn, TableBuilder } from "../../shared/learning/table.ts"
 import type { Model } from "../../shared/scoring/model.ts"
 import { asInputError, readModel, remarksOn, type Strange, scoreTable } from "./model-file.ts"
-import { openTable } from "./read-table.ts"
 import { metricLines } from "./show.ts"
+import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./snapshots.ts"
 import { InputError, type Output, pathOf, readOptions, required, type Subcommand, wholeNumber } from "./subcommand.ts"
 
 const HELP = `npm run model -- evaluate --model FILE --data FILE [--label COL] [options]
@@ -27,7 +27,7 @@ interval (bootstrap). Columns are found by name; others than the model's are pas
   --positive VALUE  the label's value that means "left" (as in training)
   --id COL          names the customer: intervals draw customers instead of rows
   --against FILE    another model: how much better the first is on the same rows (paired bootstrap)
-  --seed N          of the bootstrap (1)
+${EVENT_HELP}  --seed N          of the bootstrap (1)
   --json            output for machines
 `
 
@@ -37,6 +37,7 @@ const OPTIONS = {
   label: { type: "string" },
   positive: { type: "string" },
   id: { type: "string" },
+  ...EVENT_OPTIONS,
   against: { type: "string" },
   seed: { type: "string" },
   json: { type: "boolean", default: false },
@@ -60,13 +61,17 @@ export async function evaluateTable(
     readonly label?: string | undefined
     readonly positive?: string | undefined
     readonly id?: string | undefined
+    readonly events?: string | undefined
+    readonly time?: string | undefined
+    readonly group?: string | undefined
+    readonly "month-days"?: string | undefined
     readonly seed: number
   },
   output: Output,
 ): Promise<Evaluation> {
   const name = options.label ?? model.artefact.training.label
   try {
-    const table = await openTable(path, output)
+    const table = await openRows(path, options, model, output)
     const [labelAt, idAt] = [
       placeOf(table.header, name),
       options.id === undefined ? -1 : placeOf(table.header, options.id),
@@ -76,7 +81,7 @@ export async function evaluateTable(
     const customers: number[] = []
     const scores: Float64Array[] = []
     const strange: Strange = new Map()
-    for await (const { rows, probabilities } of scoreTable(model, table, strange)) {
+    for await (const { rows, probabilities } of scoreTable(model, table, strange, options.group)) {
       scores.push(probabilities)
       for (const { fields } of rows) {
         known.add([fields[labelAt] ?? ""])

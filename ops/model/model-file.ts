@@ -44,13 +44,16 @@ export function checkColumns(model: Model, header: readonly string[]): void {
 
 /**
  * Scores a table block by block; columns are found by name, in any order, others are passed over. Throws `InputError` with
- * the names when the model asks for columns that are not there.
+ * the names when the model asks for columns that are not there. `group` names the column of companies, whose intercepts
+ * count; the one of training where it is there.
  */
 export async function* scoreTable(
   model: Model,
   { header, rows }: RowStream,
   strange: Strange,
+  group = String(model.artefact.training.notes.group ?? ""),
 ): AsyncGenerator<ScoredBlock> {
+  const groupAt = header.indexOf(group)
   const encoders = model.artefact.features.map(({ name }, input) => {
     const places = model.levels[input] ?? null
     return { name, place: header.indexOf(name), read: (text: string) => fieldValue(places, text) }
@@ -67,7 +70,8 @@ export async function* scoreTable(
         return Number.NaN
       }),
     )
-    return { rows: taken, probabilities: scoreMany(model, columns, taken.length) }
+    const groups = groupAt < 0 ? undefined : taken.map(({ fields }) => (fields[groupAt] ?? "").trim())
+    return { rows: taken, probabilities: scoreMany(model, columns, taken.length, groups) }
   }
   for await (const row of rows) {
     block.push(row)

@@ -8,7 +8,8 @@ import { csvField } from "../../shared/learning/csv.ts"
 import { isIdName } from "../../shared/learning/typed-table.ts"
 import type { Model } from "../../shared/scoring/model.ts"
 import { asInputError, checkColumns, readModel, remarksOn, type Strange, scoreTable } from "./model-file.ts"
-import { openTable, type RowStream } from "./read-table.ts"
+import type { RowStream } from "./read-table.ts"
+import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./snapshots.ts"
 import { InputError, listOf, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
 
 const HELP = `npm run model -- predict --model FILE --data FILE [--out FILE] [options]
@@ -22,13 +23,14 @@ counts as missing.
   --out FILE    where to write; in gzip where the name ends in .gz (default: stdout)
   --id A,B      columns to write beside the probability (default: those that name customers)
   --json        what was written, for machines; needs --out
-`
+${EVENT_HELP}`
 
 const OPTIONS = {
   model: { type: "string" },
   data: { type: "string" },
   out: { type: "string" },
   id: { type: "string" },
+  ...EVENT_OPTIONS,
   json: { type: "boolean", default: false },
 } as const
 
@@ -44,11 +46,13 @@ export const predict: Subcommand = {
     const dataPath = pathOf(required(values.data, "data"))
     if (values.json && values.out === undefined) throw new InputError("--json needs --out: stdout cannot be both.")
     const model = await readModel(pathOf(required(values.model, "model")))
-    const table = await openTable(dataPath, output)
+    const table = await openRows(dataPath, { ...values, id: listOf(values.id)[0] }, model, output)
     checkColumns(model, table.header)
     const strange: Strange = new Map()
     const told = { rows: 0, sum: 0 }
-    const lines = Readable.from(linesOf(model, table, idsOf(model, table.header, values.id), strange, told))
+    const lines = Readable.from(
+      linesOf(model, table, idsOf(model, table.header, values.id), strange, told, values.group),
+    )
     try {
       if (values.out === undefined) await pipeline(lines, process.stdout, { end: false })
       else await writeWhole(lines, pathOf(values.out))
@@ -72,9 +76,9 @@ function idsOf(model: Model, header: readonly string[], asked: string | undefine
   const unknown = named.find((name) => !header.includes(name))
   if (unknown !== undefined) throw new InputError(`There is no column ${unknown}; there are ${header.join(", ")}.`)
   if (named.length > 0) return named
-  const trained = model.artefact.training.notes.id
+  const { id: trained, time } = model.artefact.training.notes
   const isFeature = new Set(model.artefact.features.map(({ name }) => name))
-  return header.filter((name) => name === trained || (isIdName(name) && !isFeature.has(name)))
+  return header.filter((name) => name === trained || name === time || (isIdName(name) && !isFeature.has(name)))
 }
 
 async function* linesOf(
@@ -83,10 +87,11 @@ async function* linesOf(
   ids: readonly string[],
   strange: Strange,
   told: { rows: number; sum: number },
+  group: string | undefined,
 ): AsyncGenerator<string> {
   const places = ids.map((name) => table.header.indexOf(name))
   yield `${["row", ...ids.map(csvField), "probability"].join(",")}\n`
-  for await (const { rows, probabilities } of scoreTable(model, table, strange)) {
+  for await (const { rows, probabilities } of scoreTable(model, table, strange, group)) {
     let text = ""
     rows.forEach(({ fields }, i) => {
       const probability = probabilities[i] ?? Number.NaN

@@ -5,16 +5,25 @@
 import { type Features, featureSchema, features } from "../../shared/domain/features.ts"
 import type { CsvRow } from "../../shared/learning/csv.ts"
 import type { ReadLog } from "../../shared/learning/event-log.ts"
+import type { Model } from "../../shared/scoring/model.ts"
 import { readEvents, timeOf } from "./read-events.ts"
 import { openTable, type RowStream } from "./read-table.ts"
-import { InputError, type Output } from "./subcommand.ts"
+import { InputError, type Output, pathOf, required, wholeNumber } from "./subcommand.ts"
 
 /** The options that name an event log and the columns of the snapshots. */
 export const EVENT_OPTIONS = {
   events: { type: "string" },
   time: { type: "string" },
+  group: { type: "string" },
   "month-days": { type: "string" },
 } as const
+
+/** The help of those options, for what scores snapshots. */
+export const EVENT_HELP = `  --events FILE     the rows are snapshots of customers: they are described by this log of events, as in train --events
+  --time COL        with --events: the time of a snapshot (as in training)
+  --group COL       the company of each row, whose own intercept counts (as in training)
+  --month-days N    with --events: days of a month of billing (30)
+`
 
 /** Rows between two lines of progress. */
 const PROGRESS_ROWS = 2_000
@@ -73,8 +82,33 @@ async function* described(
   if (strangers > 0) output.err(`${strangers} of ${count} snapshots are of customers without an event.\n`)
 }
 
+/** What was said on the command line of a table that may be one of snapshots. */
+interface Given {
+  readonly events?: string | undefined
+  readonly id?: string | undefined
+  readonly time?: string | undefined
+  readonly "month-days"?: string | undefined
+}
+
+/** The options of snapshots; what is not said is as it was in training, where a model is given. Throws `InputError`. */
+export function snapshotOptions(given: Given, notes: Readonly<Record<string, string | number>> = {}): SnapshotOptions {
+  const noted = (name: string) => (notes[name] === undefined ? undefined : String(notes[name]))
+  return {
+    events: pathOf(required(given.events, "events")),
+    id: required(given.id ?? noted("id"), "id"),
+    time: required(given.time ?? noted("time"), "time"),
+    monthDays: wholeNumber(given["month-days"] ?? noted("monthDays"), "month-days", { min: 1, max: 366, fallback: 30 }),
+  }
+}
+
+/** The rows of a table, described by an event log where one is named. */
+export const openRows = (path: string, given: Given, model: Model, output: Output): Promise<RowStream> =>
+  given.events === undefined
+    ? openTable(path, output)
+    : openDescribed(path, snapshotOptions(given, model.artefact.training.notes), output)
+
 /** Snapshots as a table: their own columns, and after them the features. A column of the same name gives way. */
-export async function openDescribed(path: string, options: SnapshotOptions, output: Output): Promise<RowStream> {
+async function openDescribed(path: string, options: SnapshotOptions, output: Output): Promise<RowStream> {
   const { header, snapshots } = await openSnapshots(path, options, output)
   const isFeature = new Set<string>(featureSchema.map(({ name }) => name))
   const kept = header.flatMap((name, place) => (isFeature.has(name) ? [] : [place]))

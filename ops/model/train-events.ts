@@ -9,7 +9,7 @@ import { leakWarnings } from "../../shared/learning/leaks.ts"
 import { withOffsets } from "../../shared/learning/pooled.ts"
 import { TableBuilder } from "../../shared/learning/table.ts"
 import { trainModel } from "../../shared/learning/train-model.ts"
-import { EVENT_OPTIONS, openSnapshots, type SnapshotOptions } from "./snapshots.ts"
+import { EVENT_OPTIONS, openSnapshots, type SnapshotOptions, snapshotOptions } from "./snapshots.ts"
 import { InputError, type Output, pathOf, readOptions, required, wholeNumber } from "./subcommand.ts"
 import type { TrainSource } from "./train.ts"
 import { monotoneOf, readTrainOptions, TRAIN_OPTIONS, writeModel } from "./train-options.ts"
@@ -21,7 +21,6 @@ const OPTIONS = {
   label: { type: "string" },
   positive: { type: "string" },
   id: { type: "string" },
-  group: { type: "string" },
   "horizon-days": { type: "string" },
 } as const
 
@@ -31,26 +30,14 @@ const HELP = `--events FILE --data SNAPSHOTS --label COL --id COL --time COL
                     those of live scoring, from events that had happened before the time and were received by then;
                     other columns of the snapshots are not used
   --group COL       the company of each row: it gets an intercept of its own, shrunk to none where little is known
+                    (a column called tenant or company, where there is one)
   --horizon-days N  how long after its time a snapshot's outcome is known (30)
   --month-days N    days of a month of billing, where the log does not say when periods end (30)
 `
 
-/** The options of snapshots. Throws `InputError` where one is missing. */
-export function snapshotOptions(values: {
-  readonly events?: string | undefined
-  readonly id?: string | undefined
-  readonly time?: string | undefined
-  readonly "month-days"?: string | undefined
-}): SnapshotOptions {
-  return {
-    events: pathOf(required(values.events, "events")),
-    id: required(values.id, "id"),
-    time: required(values.time, "time"),
-    monthDays: wholeNumber(values["month-days"], "month-days", { min: 1, max: 366, fallback: 30 }),
-  }
-}
-
 const DAY_MS = 86_400_000
+/** What the column of companies is usually called. */
+const GROUP_NAMES = new Set(["tenant", "tenant_id", "company", "company_id", "companyid", "tenantid"])
 
 export const fromEvents: TrainSource = {
   option: "events",
@@ -63,15 +50,15 @@ export const fromEvents: TrainSource = {
     const horizonDays = wholeNumber(values["horizon-days"], "horizon-days", { min: 1, max: 3_660, fallback: 30 })
     const columns = { label: labelName, group: values.group, positive: values.positive }
     try {
-      const { rows, groups, notes } = await labelledSnapshots(path, columns, snapshotOptions(values), output)
+      const { rows, groups, group, notes } = await labelledSnapshots(path, columns, snapshotOptions(values), output)
       const monotone =
         values.monotone === undefined ? plausibleDirections : monotoneOf(values.monotone, rows.matrix.features)
       const settings = { ...options, label: labelName, monotone, notes, horizonMs: horizonDays * DAY_MS }
       const pooled = await trainModel(rows, settings, output.progress)
       const trained =
-        values.group === undefined
+        group === undefined
           ? pooled
-          : withOffsets(pooled, { customers: rows.customers, groups, groupName: values.group }, options.seed)
+          : withOffsets(pooled, { customers: rows.customers, groups, groupName: group }, options.seed)
       for (const warning of leakWarnings(rows.matrix, rows.outcomes, trained.metrics.auc))
         output.err(`Leak? ${warning}\n`)
       await writeModel(trained, values, output)
@@ -85,11 +72,14 @@ export const fromEvents: TrainSource = {
 /** Described snapshots with their outcomes; those without a label, or already leaving, are left out with a remark. */
 async function labelledSnapshots(
   path: string,
-  { label: labelName, group, positive }: { label: string; group: string | undefined; positive: string | undefined },
+  asked: { readonly label: string; readonly group: string | undefined; readonly positive: string | undefined },
   options: SnapshotOptions,
   output: Output,
 ) {
   const { header, snapshots } = await openSnapshots(path, options, output)
+  const { label: labelName, positive } = asked
+  const group = asked.group ?? header.find((name) => GROUP_NAMES.has(name.toLowerCase()))
+  if (asked.group === undefined && group !== undefined) output.err(`${group} is taken for the company of a row.\n`)
   for (const name of [labelName, ...(group === undefined ? [] : [group])]) {
     if (!header.includes(name)) throw new InputError(`There is no column ${name}; there are ${header.join(", ")}.`)
   }
@@ -126,7 +116,14 @@ async function labelledSnapshots(
   return {
     rows,
     groups: taken.map((row) => described[row]?.group ?? null),
-    notes: { positive: label.positive, source: "events", id: options.id },
+    group,
+    notes: {
+      positive: label.positive,
+      source: "events",
+      id: options.id,
+      time: options.time,
+      monthDays: options.monthDays,
+    },
   }
 }
 
