@@ -131,7 +131,7 @@ describe("a delivery is not believed", () => {
 
   test("with the v1 in another spelling", async () => {
     const right = await v1()
-    for (const wrong of [right?.toUpperCase(), right?.slice(0, 63), `${right}0`, `0x${right}`, `${right}=`, ""]) {
+    for (const wrong of [right?.toUpperCase(), right?.slice(0, 63), `${right}0`, `0x${right}`, `${right}=`]) {
       expect(await check(`t=${NOW},v1=${wrong}`)).toEqual(refused("signature_mismatch"))
     }
   })
@@ -185,6 +185,7 @@ describe("a delivery is not believed", () => {
     "t=1767225600,",
     ",t=1767225600",
     "t=1767225600,v1",
+    "t=1767225600,v1=",
     "t=1767225600, v1=a",
     "t=1767225600;v1=a",
   ])("with the header %j", async (header) => {

@@ -59,7 +59,7 @@ function parseHeader(value: string): Result<SignatureHeader, VerifyError> {
   const signatures: Uint8Array[] = []
   for (const entry of entries) {
     // A header that was sent twice arrives joined by ", ": its second half starts with a space and is refused here.
-    const [, scheme, text] = /^([A-Za-z0-9_]{1,32})=([\x21-\x7e]*)$/.exec(entry) ?? []
+    const [, scheme, text] = /^([A-Za-z0-9_]{1,32})=([\x21-\x7e]+)$/.exec(entry) ?? []
     if (scheme === undefined || text === undefined) return malformed("entry is not scheme=value")
     if (scheme === "t") timestamps.push(text)
     if (scheme === "v1") {
