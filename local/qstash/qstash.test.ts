@@ -283,7 +283,7 @@ describe("retries", () => {
     expect(messages[0]).toMatchObject({ responseStatus: 500, responseBody: "no", url: receiver.url, body: '{"a":1}' })
   })
 
-  test("what was given up comes by the page, the latest first", async () => {
+  test("what was given up comes by the page, the earliest first", async () => {
     answerWith = () => ({ status: 489, headers: { "Upstash-NonRetryable-Error": "true" } })
     for (let index = 0; index < 5; index++) {
       await client.publishJSON({ url: receiver.url, body: index })
@@ -297,7 +297,7 @@ describe("retries", () => {
       bodies.push(...page.messages.map(({ body }) => body))
       cursor = page.cursor
     } while (cursor)
-    expect(bodies).toEqual(["4", "3", "2", "1", "0"])
+    expect(bodies).toEqual(["0", "1", "2", "3", "4"])
   })
 
   test("the sender's expression sets the pace", async () => {
@@ -355,17 +355,27 @@ describe("dead letters", () => {
     answerWith = () => ({ status: 200 })
   })
 
-  test("dead messages are listed newest first, a page at a time", async () => {
+  test("dead messages are listed oldest first, a page at a time, or newest first where that is asked for", async () => {
     answerWith = () => ({ status: 500 })
     for (const body of ["first", "second", "third"]) {
       await client.publish({ url: receiver.url, body, retries: 0 })
       await qstash.idle()
     }
-    const page = await client.dlq.listMessages({ count: 2 })
-    expect(page.messages.map(({ body }) => body)).toEqual(["third", "second"])
+    const page = await client.dlq.listMessages({ count: 3 })
+    expect(page.messages.map(({ body }) => body)).toEqual(["b", "b", "first"])
     const rest = await client.dlq.listMessages({ count: 3, cursor: page.cursor ?? "" })
-    expect(rest.messages.map(({ body }) => body)).toEqual(["first", "b", "b"])
+    expect(rest.messages.map(({ body }) => body)).toEqual(["second", "third"])
     expect(rest.cursor).toBeUndefined()
+    const newest = await fetch(`${qstash.url}/v2/dlq?count=2&order=latestFirst`, {
+      headers: { authorization: `Bearer ${TOKEN}` },
+    })
+    expect(await newest.json()).toMatchObject({ messages: [{ body: "third" }, { body: "second" }] })
+  })
+
+  test("dead messages of one destination are listed apart", async () => {
+    const filter = { url: `${receiver.url}/2` }
+    const { messages, cursor } = await client.dlq.listMessages({ filter, count: 1 })
+    expect([messages.map(({ url }) => url), cursor]).toEqual([[filter.url], undefined])
   })
 
   test("a retry sends the message again under a new id and takes it out", async () => {

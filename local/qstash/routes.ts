@@ -277,9 +277,10 @@ function cancelMany(engine: Engine, query: URLSearchParams): Reply {
 
 const DEAD_PER_PAGE = 100
 
-/** The latest first; the cursor is the id of the last one of the page before. */
+/** In the order that is asked for; the cursor is the id of the last one of the page before. */
 function deadPage(engine: Engine, query: URLSearchParams) {
-  const all = [...engine.state.dead.values()].filter((dead) => fits(dead, query)).toReversed()
+  const earliestFirst = [...engine.state.dead.values()].filter((dead) => fits(dead, query))
+  const all = query.get("order") === "latestFirst" ? earliestFirst.toReversed() : earliestFirst
   const start = all.findIndex(({ dlqId }) => dlqId === query.get("cursor")) + 1
   const page = all.slice(start, start + Number(query.get("count") ?? DEAD_PER_PAGE))
   const last = page.at(-1)

@@ -34,8 +34,8 @@ const LEASE_MS = 120_000
 /** A link usually follows within seconds; the provider is asked when it has not come after this, and not again sooner. */
 const ASK_AFTER_MS = 10 * 60_000
 
-/** Room for calls that a backlog leaves to what comes after it: a page of the dead, and claiming and sending a nudge. */
-const LEFT_FOR_OTHERS = DEAD_PAGE_COST + 1 + NUDGE_COST
+/** Room for calls that a backlog leaves to what comes after it: two pages of the dead, and claiming and sending a nudge. */
+const LEFT_FOR_OTHERS = 2 * DEAD_PAGE_COST + 1 + NUDGE_COST
 
 /** Months for which partitions are made ahead. */
 const MONTHS_AHEAD = 2
@@ -146,16 +146,23 @@ async function sendOverdue(
   return claimed.length - unsent
 }
 
-/** QStash gives up after its last retry; an outage that outlasts it must not be the end. */
-async function redriveDead({ config, qstash }: Services, mayGoOn: MayGoOn): Promise<number> {
-  const ours = new Set([`${config.appUrl}/jobs/ingest`, `${config.appUrl}/jobs/nudges`])
+/**
+ * QStash gives up after its last retry; an outage that outlasts it must not be the end. Each job's messages are asked for by
+ * themselves, so that none hides behind another's: first the deliveries of which there may be no other copy.
+ */
+async function redriveDead(services: Services, mayGoOn: MayGoOn): Promise<number> {
+  return (await redriveDeadOf(services, "ingest", mayGoOn)) + (await redriveDeadOf(services, "nudges", mayGoOn))
+}
+
+async function redriveDeadOf({ config, qstash }: Services, job: string, mayGoOn: MayGoOn): Promise<number> {
   let redriven = 0
   let cursor: string | null = null
   for (let pages = 0; pages < DEAD_PAGES_MAX; pages++) {
     if (!(await mayGoOn(DEAD_PAGE_COST))) break
-    const page = await qstash.listDead({ limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
+    const url = `${config.appUrl}/jobs/${job}`
+    const page = await qstash.listDead({ url, limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
     // 489 is our own "never again"; a person may still look at those.
-    const worthwhile = page.messages.filter((message) => ours.has(message.url) && message.responseStatus !== 489)
+    const worthwhile = page.messages.filter((message) => message.url === url && message.responseStatus !== 489)
     if (worthwhile.length > 0) await qstash.redriveDead(worthwhile.map((message) => message.dlqId))
     redriven += worthwhile.length
     cursor = page.cursor

@@ -153,7 +153,10 @@ test("dead messages come by the page, without their bodies", async () => {
       { ...expected, responseStatus: null, reason: null },
     ],
   })
-  expect(calls[0]?.url).toBe("https://qstash.example/v2/dlq?count=100&cursor=a+b")
+  expect(calls[0]?.url).toBe("https://qstash.example/v2/dlq?count=100&order=latestFirst&cursor=a+b")
+  await qstash.listDead({ url: PUBLICATION.url, limit: 5 })
+  const { searchParams } = new URL(calls[1]?.url ?? "")
+  expect(Object.fromEntries(searchParams)).toEqual({ count: "5", order: "latestFirst", url: PUBLICATION.url })
 })
 
 test("dead messages are redriven by their ids, and none is no call", async () => {

@@ -41,17 +41,22 @@ export interface DeadMessage {
   readonly createdAt: Date
 }
 
+/** Which of the dead messages are asked for. */
+export interface DeadPage {
+  readonly url?: string
+  readonly cursor?: string
+  readonly limit?: number
+  readonly isPastBreaker?: boolean
+}
+
 /** What the suite asks of QStash. All calls throw `QstashError`. */
 export interface QstashPublisher {
   publish(publication: Publication): Promise<{ readonly messageId: string; readonly isDuplicate: boolean }>
   /**
-   * A page of what was given up, newest first; `cursor` of one page is asked for the next. `isPastBreaker`: QStash is
-   * asked even while it is being left alone.
+   * A page of what was given up, newest first, of all or of what was meant for `url`; `cursor` of one page is asked for the
+   * next. `isPastBreaker`: QStash is asked even while it is being left alone.
    */
-  listDead(page?: { readonly cursor?: string; readonly limit?: number; readonly isPastBreaker?: boolean }): Promise<{
-    readonly messages: readonly DeadMessage[]
-    readonly cursor: string | null
-  }>
+  listDead(page?: DeadPage): Promise<{ readonly messages: readonly DeadMessage[]; readonly cursor: string | null }>
   /** Delivers dead messages anew; they leave the queue of the dead. */
   redriveDead(dlqIds: readonly string[]): Promise<void>
   /** One dead message; null when it is not there any more. */
@@ -100,8 +105,13 @@ export function qstashPublisher({
       return { messageId, isDuplicate: deduplicated }
     },
 
-    async listDead({ cursor, limit = DEAD_PAGE_MAX, isPastBreaker = false } = {}) {
-      const query = new URLSearchParams({ count: String(Math.min(limit, DEAD_PAGE_MAX)), ...(cursor && { cursor }) })
+    async listDead({ url, cursor, limit = DEAD_PAGE_MAX, isPastBreaker = false } = {}) {
+      const query = new URLSearchParams({
+        count: String(Math.min(limit, DEAD_PAGE_MAX)),
+        order: "latestFirst", // QStash's own default is the other one
+        ...(url && { url }),
+        ...(cursor && { cursor }),
+      })
       const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`, { isPastBreaker }))
       return {
         cursor: page.cursor || null,
