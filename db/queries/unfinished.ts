@@ -4,11 +4,20 @@ import { type Db, inCompany } from "../client.ts"
 import { webhookEvents } from "../schema.ts"
 import type { StoredEvent } from "./events.ts"
 
-/** Notes that processing an event failed: it is tried again at `nextAttemptAt`, or, with null, left to a person. */
+/** How a try of an event ended. */
+export interface EventFailure {
+  readonly reason: string
+  /** How many tries count so far. */
+  readonly attempts: number
+  /** When it is tried again; null: it is left to a person. */
+  readonly nextAttemptAt: Date | null
+}
+
+/** Notes that processing an event failed. */
 export async function noteFailure(
   db: Db,
   event: StoredEvent,
-  { reason, nextAttemptAt }: { readonly reason: string; readonly nextAttemptAt: Date | null },
+  { reason, attempts, nextAttemptAt }: EventFailure,
 ): Promise<void> {
   const { companyId, id, receivedAt } = event
   await inCompany(db, companyId, [
@@ -16,7 +25,7 @@ export async function noteFailure(
       .update(webhookEvents)
       .set({
         status: nextAttemptAt === null ? "dead" : "failed",
-        attempts: event.attempts + 1,
+        attempts,
         error: reason,
         nextAttemptAt,
       })

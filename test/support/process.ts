@@ -9,6 +9,8 @@ export interface Kill {
   /** Which call, counted from one. */
   readonly call: number
   readonly when: "before" | "after"
+  /** That call alone is lost, and the process lives on. */
+  readonly isSurvived?: boolean
 }
 
 class Killed extends Error {}
@@ -40,13 +42,13 @@ export async function inProcess(
     origins.push(new URL(args[0] instanceof Request ? args[0].url : args[0]).origin)
     const isTheOne = kill?.call === calls
     if (isTheOne && kill.when === "before") {
-      isDead = true
+      isDead = !kill.isSurvived
       throw new Killed("killed before the call")
     }
     const response = await real(...args)
     if (isTheOne) {
       await response.arrayBuffer()
-      isDead = true
+      isDead = !kill.isSurvived
       throw new Killed("killed after the call")
     }
     return response

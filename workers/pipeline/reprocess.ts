@@ -1,6 +1,7 @@
 /** An event once more, from its stored payload: by the sweeper when it was left behind, or because an operator asks. */
+import { databaseFailure, isDatabaseAway } from "../../db/client.ts"
 import { readStoredEvent, type StoredEvent } from "../../db/queries/events.ts"
-import { noteFailure, noteTry } from "../../db/queries/unfinished.ts"
+import { type EventFailure, noteFailure, noteTry } from "../../db/queries/unfinished.ts"
 import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
 import { EVENT_COST, EXPAND_COST } from "../outbound/costs.ts"
@@ -16,6 +17,10 @@ const ATTEMPTS_MAX = 8
 
 /** Waits between tries double from one minute. */
 const FIRST_WAIT_MS = 60_000
+
+/** A try that the database was not up to is made again after a quarter of the event's age, within these bounds. */
+const DATABASE_WAIT_SHARE = 4
+const DATABASE_WAIT_MS_MAX = 15 * 60_000
 
 export type Reprocessed =
   | { readonly kind: "finished"; readonly isFinished: true; readonly status: "processed" | "unhandled" }
@@ -39,11 +44,11 @@ async function reprocessOnce(services: Services, companyId: string, eventId: str
   const event = await readStoredEvent(services.db, companyId, eventId)
   if (event === null) return { kind: "not_found", isFinished: false }
   if (event.payload === null) {
-    if (isWaiting(event)) await noteFailure(services.db, event, { reason: "payload_purged", nextAttemptAt: null })
+    if (isWaiting(event)) await noteFailure(services.db, event, lost(event, "payload_purged"))
     return { kind: "purged", isFinished: false }
   }
   if (isWaiting(event) && event.attempts >= ATTEMPTS_MAX) {
-    await noteFailure(services.db, event, { reason: event.error ?? "processing_failed", nextAttemptAt: null })
+    await noteFailure(services.db, event, lost(event, event.error ?? "processing_failed"))
     return { kind: "failed", isFinished: false }
   }
   try {
@@ -101,15 +106,33 @@ async function readStored(services: Services, event: StoredEvent, payload: Uint8
 const nextTryAt = (event: StoredEvent, now: Date): Date =>
   new Date(now.getTime() + FIRST_WAIT_MS * 2 ** Math.min(event.attempts + 1, ATTEMPTS_MAX))
 
-/** What can never work is left to a person at once; the rest after so many tries. */
-function failureOf(event: StoredEvent, error: unknown, now: Date) {
+/** Nobody tries it again. */
+const lost = ({ attempts }: StoredEvent, reason: string): EventFailure => ({
+  reason,
+  attempts: attempts + 1,
+  nextAttemptAt: null,
+})
+
+/** What can never work is left to a person at once, the rest after so many tries of its own. */
+function failureOf(event: StoredEvent, error: unknown, now: Date): EventFailure {
+  if (isDatabasesFault(error)) {
+    const nextAttemptAt = new Date(now.getTime() + databaseWaitMs(event, now))
+    return { reason: "database_away", attempts: event.attempts, nextAttemptAt }
+  }
   // A key version that is not known yet is being rolled out; another isolate has it already.
   const isSealed = error instanceof SealError && error.reason !== "unknown_key_version"
-  const isHopeless = isSealed || error instanceof AppError
+  if (isSealed) return lost(event, "payload_does_not_open")
+  if (error instanceof AppError) return lost(event, "not_readable")
   const attempts = event.attempts + 1
-  const nextAttemptAt = isHopeless || attempts >= ATTEMPTS_MAX ? null : nextTryAt(event, now)
-  if (isHopeless) return { reason: isSealed ? "payload_does_not_open" : "not_readable", nextAttemptAt }
+  const nextAttemptAt = attempts >= ATTEMPTS_MAX ? null : nextTryAt(event, now)
   // A key that is being changed at the provider refuses for a while, too: both are tried again.
-  if (!(error instanceof ProviderApiError)) return { reason: "processing_failed", nextAttemptAt }
-  return { reason: error.retry ? "provider_api_away" : "provider_api_refused", nextAttemptAt }
+  if (!(error instanceof ProviderApiError)) return { reason: "processing_failed", attempts, nextAttemptAt }
+  return { reason: error.retry ? "provider_api_away" : "provider_api_refused", attempts, nextAttemptAt }
 }
+
+/** The event has no part in it, and is not to end as dead for it: no answer, or every race lost to other writers. */
+const isDatabasesFault = (error: unknown): boolean =>
+  isDatabaseAway(error) || databaseFailure(error) === "stale_version"
+
+const databaseWaitMs = ({ receivedAt }: StoredEvent, now: Date): number =>
+  Math.min(DATABASE_WAIT_MS_MAX, Math.max(FIRST_WAIT_MS, (now.getTime() - receivedAt.getTime()) / DATABASE_WAIT_SHARE))
