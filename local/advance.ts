@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDurationMs, type VirtualClock } from "./clock.ts"
 import type { CronTicker } from "./cron-ticker.ts"
+import type { Faults } from "./faults.ts"
 import type { Qstash } from "./qstash/server.ts"
 
 /** What has to happen while time passes. */
@@ -8,6 +9,7 @@ export type AdvanceParts = {
   readonly clock: VirtualClock
   readonly qstash: Pick<Qstash, "nextDueAt" | "slotOf" | "fireDue" | "idle">
   readonly cron: Pick<CronTicker, "fireDue" | "slotAtOrAfter">
+  readonly faults: Pick<Faults, "activity">
   readonly workerUrl: () => string | null
 }
 
@@ -21,16 +23,21 @@ export type Advanced = {
 /** Time could not be moved within the bounds below. */
 export class NotSettled extends Error {}
 
-/** Long enough for a year of six-hour steps with work in between. */
+/** Long enough for a year of half-day steps with work in between. */
 const STEPS_MAX = 5_000
 /** Below the five minutes after which common HTTP clients give up waiting for an answer. */
 const ADVANCE_MS_MAX = 280_000
 /** A schedule that should run often must not see days pass in one leap. */
-const STEP_MS_MAX = 6 * 60 * 60 * 1_000
+const STEP_MS_MAX = 12 * 60 * 60 * 1_000
 /** A delivery may take 30 seconds; one that hangs longer is left behind. */
 const IDLE_MS_MAX = 35_000
 const PENDING_MS_MAX = 20_000
 const PENDING_POLL_MS = 100
+/** So often in a row the same number pends while nobody is asked for anything: then it is left as it is. */
+const SAME_LOOKS = 10
+/** What the Worker does after its answers takes a moment; what takes longer than this is not waited for. */
+const QUIET_MS_MAX = 20_000
+const QUIET_POLL_MS = 20
 const WORKER_ANSWER_MS_MAX = 5_000
 /** Work that stays due although its slot has come several times is stuck; time goes on without it. */
 const TRIES_PER_DUE_MAX = 3
@@ -38,8 +45,8 @@ const TRIES_PER_DUE_MAX = 3
 /**
  * Lets what is due now end, then moves time forward by `duration`, from one thing that falls due to the next, and lets
  * each happen: messages of QStash, its schedules, cron triggers, and the work that the Worker itself says is due. Resolves
- * when all has settled. Throws `DurationError` for what is no duration and `NotSettled` when the bounds above do not
- * suffice.
+ * when all has settled and the Worker asks nothing of anybody any more. Throws `DurationError` for what is no duration and
+ * `NotSettled` when the bounds above do not suffice.
  */
 export async function advance(parts: AdvanceParts, duration: string): Promise<Advanced> {
   const { clock } = parts
@@ -48,7 +55,7 @@ export async function advance(parts: AdvanceParts, duration: string): Promise<Ad
   const work = createWorkWatch(parts)
 
   // What is under way ends in the time it began in: a send in the middle of which hours pass looks like one that was lost.
-  await settle(parts, deadlineMs)
+  await untilAllIsDone(parts)
   for (let steps = 1; ; steps += 1) {
     const next = await nextStop(parts, work, target)
     clock.advanceTo(next)
@@ -60,6 +67,7 @@ export async function advance(parts: AdvanceParts, duration: string): Promise<Ad
     }
   }
   const pending = await untilNothingPends(parts)
+  await untilAllIsDone(parts)
   return { now: clock.now(), pending }
 }
 
@@ -102,14 +110,46 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
   }
 }
 
-async function untilNothingPends({ workerUrl }: AdvanceParts): Promise<number | null> {
+/** Events that wait for a later try pend as well: nobody works on them, and their number stays. */
+async function untilNothingPends({ faults, workerUrl }: AdvanceParts): Promise<number | null> {
   const deadlineMs = Date.now() + PENDING_MS_MAX
+  let last: number | null = null
+  let looks = 0
   for (;;) {
     const health = await ask(workerUrl(), "/api/health/webhooks")
     const pending = health?.pending
     if (typeof pending !== "number") return null
-    if (pending === 0 || Date.now() >= deadlineMs) return pending
+    looks = pending === last && faults.activity().underWay === 0 ? looks + 1 : 0
+    last = pending
+    if (pending === 0 || looks >= SAME_LOOKS || Date.now() >= deadlineMs) return pending
     await sleep(PENDING_POLL_MS)
+  }
+}
+
+/** What the Worker did at last may have made a message that is due at once, and that is work again. */
+async function untilAllIsDone(parts: AdvanceParts): Promise<void> {
+  const deadlineMs = Date.now() + QUIET_MS_MAX
+  let before: number
+  do {
+    before = parts.faults.activity().begun
+    await settle(parts, deadlineMs)
+    await untilQuiet(parts)
+  } while (parts.faults.activity().begun !== before && Date.now() < deadlineMs)
+}
+
+/**
+ * Waits until the Worker has nothing in hand: it works on after its answers, and nobody is told when that ends. Whatever it
+ * does it asks somebody for, and a question that goes through it takes longer than the pause between two of those.
+ */
+export async function untilQuiet({ faults, workerUrl }: Pick<AdvanceParts, "faults" | "workerUrl">): Promise<void> {
+  const deadlineMs = Date.now() + QUIET_MS_MAX
+  for (;;) {
+    const before = faults.activity()
+    const isAlive = (await ask(workerUrl(), "/api/health/live")) !== null
+    const after = faults.activity()
+    const isQuiet = after.underWay === 0 && after.begun === before.begun
+    if (isQuiet || !isAlive || Date.now() >= deadlineMs) return
+    if (after.underWay > 0) await sleep(QUIET_POLL_MS)
   }
 }
 

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "@upstash/qstash"
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { advance } from "./advance.ts"
 import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
 import { createClock, type VirtualClock } from "./clock.ts"
 import { startControl } from "./control.ts"
 import { type CronTicker, startCronTicker } from "./cron-ticker.ts"
-import { createFaults, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
+import { createFaults, type Faults, jsonReply, type Listening, type Reply, serve, textReply } from "./faults.ts"
 import { type Qstash, startQstash } from "./qstash/server.ts"
 import { createStats, type Stats } from "./stats.ts"
 
@@ -49,7 +49,7 @@ beforeEach(async () => {
     mailbox,
     stats,
     port: 0,
-    advance: (duration) => advance({ clock, qstash, cron, workerUrl: () => worker.url }, duration),
+    advance: (duration) => advance({ clock, qstash, cron, faults, workerUrl: () => worker.url }, duration),
     reset: async () => {
       resets += 1
       clock.reset()
@@ -130,9 +130,9 @@ describe("the clock", () => {
     for (const ms of lateMs) expect(ms).toBeLessThanOrEqual(5 * 60_000 + 1_000)
   })
 
-  test("fires schedules and crons at least every six hours and not at every slot", async () => {
+  test("fires schedules and crons at least every twelve hours and not at every slot", async () => {
     await client().schedules.create({ destination: `${worker.url}/jobs/often`, cron: "* * * * *" })
-    await call("POST", "/clock", { advance: "P1D" })
+    await call("POST", "/clock", { advance: "P2D" })
     for (const path of ["/jobs/often", "/cdn-cgi/handler/scheduled"]) {
       expect(timesOf(path).length).toBeGreaterThanOrEqual(4)
       expect(timesOf(path).length).toBeLessThanOrEqual(6) // a slot of real time may have come meanwhile
@@ -149,6 +149,23 @@ describe("the clock", () => {
     pending = 3
     expect((await call("POST", "/clock", { advance: "PT1M" })).body.pending).toBe(0)
     expect(pending).toBe(0)
+  })
+
+  test("waits for what the Worker still asks of others", async () => {
+    const asked = await serve(undefined, (req, res) =>
+      faults.intercept("email", req, res, async () => {
+        await sleep(300)
+        isDone = true
+        return textReply("", 200)
+      }),
+    )
+    let isDone = false
+    const asking = fetch(asked.url)
+    await vi.waitUntil(() => faults.activity().underWay === 1)
+    await call("POST", "/clock", { advance: "PT1M" })
+    expect(isDone).toBe(true)
+    await (await asking).arrayBuffer()
+    await asked.stop()
   })
 
   test("works without a Worker", async () => {

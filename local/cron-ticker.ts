@@ -4,7 +4,10 @@ import { type Cron, parseCron } from "./qstash/cron.ts"
 
 /** Cloudflare's Cron Triggers for a Worker on this machine: workerd fires none by itself. */
 export type CronTicker = {
-  /** Calls the Worker for each cron whose slot has come, once per cron however many slots have passed. */
+  /**
+   * Calls the Worker for each cron whose slot has come, once per cron however many slots have passed. Resolves when these
+   * runs have ended, and those that were under way.
+   */
   fireDue(): Promise<void>
   /** The first slot of any cron at or after `instant`; null when there are no crons. */
   slotAtOrAfter(instant: Date): Date | null
@@ -51,15 +54,14 @@ export function startCronTicker({
   async function fireDue(): Promise<void> {
     const now = clock.now()
     const due = entries.filter(({ nextAt }) => nextAt <= now)
-    const runs = due.map((entry) => {
+    for (const entry of due) {
       const slot = lastSlot(entry.cron, entry.nextAt, now)
       entry.nextAt = entry.cron.next(now)
       const run = call(entry.expression, slot).finally(() => running.delete(run))
       running.add(run)
-      return run
-    })
+    }
     sleep()
-    await Promise.all(runs)
+    await Promise.all(running)
   }
 
   function sleep(): void {

@@ -49,6 +49,8 @@ export type Faults = {
   mode(target: FaultTarget): FaultMode
   /** Sets every target to `off`. */
   clear(): void
+  /** Requests that have been begun so far, and how many of them are being answered; those that hang are not. */
+  activity(): { readonly begun: number; readonly underWay: number }
   /**
    * Answers one request as the mode of `target` says. `perform` gets the whole body, does the effect and returns the
    * answer; it is not called when the mode allows no effect. The mode is read once, after the body has arrived (for
@@ -97,6 +99,8 @@ export function createFaults({
 } = {}): Faults {
   const modes = new Map<FaultTarget, FaultMode>()
   const hanging = new Map<FaultTarget, Set<IncomingMessage>>()
+  let begun = 0
+  let underWay = 0
 
   const modeOf = (target: FaultTarget): FaultMode => modes.get(target) ?? "off"
 
@@ -140,27 +144,38 @@ export function createFaults({
     }
   }
 
+  const intercept: Faults["intercept"] = async (target, req, res, perform) => {
+    if (modeOf(target) === "down" && RESETS_WHEN_DOWN.has(target)) {
+      onTurnedAway(target)
+      return cutOff(req)
+    }
+    const body = await readBody(req)
+    if (body === "aborted") return
+    if (body === "too_large") return send(res, textReply("request body too large", 413))
+    await answerUnder(modeOf(target), { target, req, res }, async () => {
+      try {
+        return await perform(body)
+      } catch (cause) {
+        return textReply(cause instanceof Error ? cause.message : String(cause), 500)
+      }
+    })
+  }
+
   return {
     set,
     mode: modeOf,
     clear() {
       for (const target of FAULT_TARGETS) set(target, "off")
     },
+    activity: () => ({ begun, underWay }),
     async intercept(target, req, res, perform) {
-      if (modeOf(target) === "down" && RESETS_WHEN_DOWN.has(target)) {
-        onTurnedAway(target)
-        return cutOff(req)
+      begun += 1
+      underWay += 1
+      try {
+        await intercept(target, req, res, perform)
+      } finally {
+        underWay -= 1
       }
-      const body = await readBody(req)
-      if (body === "aborted") return
-      if (body === "too_large") return send(res, textReply("request body too large", 413))
-      await answerUnder(modeOf(target), { target, req, res }, async () => {
-        try {
-          return await perform(body)
-        } catch (cause) {
-          return textReply(cause instanceof Error ? cause.message : String(cause), 500)
-        }
-      })
     },
   }
 }

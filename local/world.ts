@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { advance } from "./advance.ts"
+import { advance, untilQuiet } from "./advance.ts"
 import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
 import { startSendgrid } from "./channels/sendgrid.ts"
 import { startSlack } from "./channels/slack.ts"
@@ -147,6 +147,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       faults.clear()
       qstash.clear()
       await qstash.idle()
+      // What is still under way would write into the emptied world.
+      await untilQuiet({ faults, workerUrl: () => workerUrl })
       await options.emptyDatabase(postgres.adminUrl)
       await flushRedis(redis)
       stripe.clear()
@@ -167,7 +169,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           qstash: qstash.url,
         }),
         port: options.controlPort ?? CONTROL_PORT,
-        advance: (duration) => advance({ clock, qstash, cron, workerUrl: () => workerUrl }, duration),
+        advance: (duration) => advance({ clock, qstash, cron, faults, workerUrl: () => workerUrl }, duration),
       }),
     )
 
