@@ -20,16 +20,17 @@ export default defineConfig({
         test: {
           name: "local",
           include: ["local/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
         test: {
           name: "accidents",
           include: ["test/accidents/**/*.test.ts"],
-          testTimeout: 240_000,
-          hookTimeout: 60_000,
+          // It may have to make way for the flows.
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },
@@ -38,8 +39,9 @@ export default defineConfig({
           name: "flows",
           include: ["test/flows/**/*.test.ts"],
           globalSetup: ["test/support/global-setup.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          // Days pass in seconds on an idle machine; a busy one takes many times as long, and is no fault.
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
           fileParallelism: false,
         },
       },
@@ -47,9 +49,9 @@ export default defineConfig({
         test: {
           name: "simulation",
           include: ["test/simulation/**/*.test.ts"],
-          testTimeout: 600_000,
-          hookTimeout: 60_000,
-          // It keeps every processor busy by itself, so it comes after the others.
+          testTimeout: 1_200_000,
+          hookTimeout: 120_000,
+          // It keeps every processor busy by itself: it comes after the others, or gives way to them (test/run.ts).
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,8 +1,22 @@
 /**
- * `npm test`: the checks, then everything that runs the product, one file after the other: flows have bounds in time, and
- * the simulator, which comes last, keeps every processor busy.
+ * `npm test`: the checks, then everything that runs the product, in two lanes side by side. What has bounds in time comes
+ * one after the other in the first; it waits a good deal of its time. The simulator keeps every processor busy, knows no
+ * time but its own, and takes what the first lane leaves; accidents wait for as long as it takes.
  */
-import { CHECKS } from "./checks.ts"
-import { runSteps } from "./steps.ts"
+import { CHECKS, UNIT_TESTS } from "./checks.ts"
+import { runLanes, runSteps, type Step } from "./steps.ts"
 
-process.exitCode = (await runSteps([...CHECKS, { name: "tests", command: ["vitest", "run"] }])) ? 0 : 1
+const project = (name: string, what: string): Step => ({ name: what, command: ["vitest", "run", "--project", name] })
+
+const isChecked = await runSteps(CHECKS)
+const isTested = await runLanes([
+  {
+    steps: [
+      UNIT_TESTS,
+      project("flows", "flows against the real Worker"),
+      project("local", "the local world's own tests"),
+    ],
+  },
+  { isBehind: true, steps: [project("simulation", "the simulator"), project("accidents", "kills and a long outage")] },
+])
+process.exitCode = isChecked && isTested ? 0 : 1

@@ -20,7 +20,7 @@ beforeAll(async () => {
   await setFault("qstash", "down")
   end = await worldNow()
   calm = await run("calm0000", null)
-}, 60_000)
+})
 afterAll(() => setFault("qstash", "off"))
 
 async function webhook(body: string, kill: Kill | null): Promise<Outcome> {

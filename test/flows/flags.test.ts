@@ -287,4 +287,4 @@ test("a share of the companies is notified, the same ones always; a larger share
   await putFlag("ROLLBACK_MODE", { enabled: false })
   await advanceClock("PT10M")
   expect(await mailbox()).toHaveLength(7)
-}, 120_000)
+})

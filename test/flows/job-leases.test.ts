@@ -152,7 +152,7 @@ describe("a run that is at work", () => {
     const [first] = await runsOf("sweep")
     expect(first).toMatchObject({ id: running?.id, outcome: "released", error: "released" })
     expect(await asked()).toBeLessThan(8)
-  }, 90_000)
+  })
 
   test("stops at its next beat once another has taken it over, and does not end in its place", async () => {
     const { answer, asked } = await busySweep(8)
@@ -166,7 +166,7 @@ describe("a run that is at work", () => {
     const [old, next] = await runsOf("sweep")
     expect(old).toMatchObject({ outcome: "lost", error: "lease_expired", source: "operator" })
     expect(next).toMatchObject({ outcome: "swept", source: "qstash" })
-  }, 90_000)
+  })
 
   test("extends its lease while it works", async () => {
     const { answer } = await busySweep(3)
@@ -175,7 +175,7 @@ describe("a run that is at work", () => {
       "select heartbeat_at > started_at as beaten, lease_until > started_at + interval '90 s' as extended from job_runs",
     )
     expect(run).toEqual({ beaten: true, extended: true })
-  }, 90_000)
+  })
 
   test("comes to its end although that cannot be noted", async () => {
     const { answer } = await busySweep(1)
@@ -185,7 +185,7 @@ describe("a run that is at work", () => {
     expect(await runsOf("sweep")).toMatchObject([{ outcome: null, finished_at: null }])
     await advanceClock("PT3M")
     expect(await runsOf("sweep")).toMatchObject([{ outcome: "lost" }, { outcome: "swept" }])
-  }, 90_000)
+  })
 })
 
 test("a worker that dies at any call of a run holds up the job for its lease at most", async () => {
@@ -208,7 +208,7 @@ test("a worker that dies at any call of a run holds up the job for its lease at 
   const lost = (await runsOf("reminders")).filter(({ outcome }) => outcome === "lost")
   // Before the lease the clock is asked, and who is calling how often.
   expect(lost.length).toBeGreaterThanOrEqual(calls - 2)
-}, 120_000)
+})
 
 test("a run costs two round trips to Postgres beside its work", async () => {
   await quietMinute()

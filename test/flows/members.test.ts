@@ -150,7 +150,7 @@ describe("the link to the payment page", () => {
     const response = await visit(link)
     expect(response.status).toBe(410)
     expectGuarded(response)
-  }, 60_000)
+  })
 })
 
 describe("a token that does not hold", () => {

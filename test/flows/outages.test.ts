@@ -44,7 +44,7 @@ describe.each(["down", "hang", "slow", "drop", "error"])("Postgres in mode %s du
     expect(sent.map((message) => message.to).sort()).toEqual(
       all.map(({ event }) => `${(event.data as { object: { customer: string } }).object.customer}@example.com`).sort(),
     )
-  }, 120_000)
+  })
 })
 
 test("Postgres and QStash away: Redis keeps the delivery, and the sweeper brings it back", async () => {
@@ -84,7 +84,7 @@ test("QStash away: the nudge goes out by the sweeper, once", async () => {
   await setFault("qstash", "off")
   await advanceClock("PT30M")
   expect(await mailbox()).toHaveLength(1)
-}, 90_000)
+})
 
 test("a channel that is away: the nudge goes out when it is back, once", async () => {
   await setFault("email", "down")

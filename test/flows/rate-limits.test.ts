@@ -31,7 +31,7 @@ beforeAll(async () => {
     RATE_LIMIT_API_PER_MINUTE: String(API_PER_MINUTE),
   })
   enter(own.access)
-}, 120_000)
+})
 afterAll(async () => {
   enter(null)
   await own.stop()

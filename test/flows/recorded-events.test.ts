@@ -30,11 +30,11 @@ test("every recorded event is accepted, and stored once when it comes five times
   expect(row).toEqual({ events: String(events.length), ids: String(events.length) })
   const statuses = await sql<{ status: string }>("select distinct status from webhook_events order by 1")
   expect(statuses.map((entry) => entry.status)).toEqual(["processed", "unhandled"])
-}, 120_000)
+})
 
 test("recorded events with the ids they were recorded with are accepted too", async () => {
   for (const { body, name } of recordedEvents()) {
     const answer = await sendStripe(JSON.stringify(body))
     expect(answer.status, name).toBe(200)
   }
-}, 60_000)
+})

@@ -4,7 +4,19 @@ import { addCompany, newApiKey } from "../support/companies.ts"
 import { failPayment, failWhopPayment, payInvoice } from "../support/members.ts"
 import { setSwitch } from "../support/outside.ts"
 import { fresh } from "../support/providers.ts"
-import { advanceClock, api, control, mailbox, reset, setFault, settled, sql, stats, world } from "../support/world.ts"
+import {
+  advanceClock,
+  api,
+  control,
+  eventually,
+  mailbox,
+  reset,
+  setFault,
+  settled,
+  sql,
+  stats,
+  world,
+} from "../support/world.ts"
 
 beforeEach(reset)
 afterEach(async () => {
@@ -137,7 +149,10 @@ test("a sweep is asked for at once", async () => {
   await sql("update job_states set is_paused = false")
   expect((await replay({ status: "dead" })).body.queued).toBe(ids.length)
   await settled()
-  const asked = await sql("select outcome from job_runs where job = 'sweep' and source = 'qstash' and slot is null")
+  const asked = await eventually(async () => {
+    const runs = await sql("select outcome from job_runs where job = 'sweep' and source = 'qstash' and slot is null")
+    return runs.every(({ outcome }) => outcome !== null) && runs
+  })
   expect(asked).toMatchObject([{ outcome: "swept" }])
 })
 

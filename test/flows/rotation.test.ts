@@ -117,7 +117,7 @@ describe("a company's own webhook secret", () => {
     expect(await send(OLD)).toBe(401)
     expect(await send(NEW)).toBe(200)
     expect(await send(stripeSecrets()[0])).toBe(401)
-  }, 120_000)
+  })
 
   test("is taken by every other isolate within a minute", async () => {
     await add(OLD)
@@ -276,7 +276,7 @@ describe("npm run secrets", () => {
     const leaked = await secrets(["rotate", ...of, NEWER ?? ""])
     expect(leaked).toMatchObject({ code: 1 })
     expect(`${rotated.all}${listed.all}${leaked.all}`).not.toContain("whsec")
-  }, 60_000)
+  })
 
   test("rotates QStash's keys in the file and at QStash, once, until the Worker has them", async () => {
     const file = join(directory, "secrets.staging.json")
@@ -333,5 +333,5 @@ describe("npm run secrets", () => {
     })
     expect(await secrets(["finish", "--webhook", "stripe", ...of])).toMatchObject({ code: 1 })
     expect(`${dry.all}${rotated.all}${webhook.all}`).not.toMatch(/whsec|sig_/)
-  }, 60_000)
+  })
 })

@@ -137,7 +137,7 @@ test("with the calls of the paid plan the same backlog is one run", async () => 
   const calls = await run("sweep", {}, { max: 10_000 })
   expect(await left()).toBe(0)
   expect(calls).toBeGreaterThan(FREE)
-}, 60_000)
+})
 
 test("a backlog of nudges: each run sends what it can finish, gives the rest back, and leaves none on its way", async () => {
   const members = 36
@@ -164,7 +164,7 @@ test("a backlog of nudges: each run sends what it can finish, gives the rest bac
   const sent = await mailbox()
   expect(sent).toHaveLength(members)
   expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(ids.length)
-}, 120_000)
+})
 
 test("reminders claim no more than they can hand out, and what is left stays free", async () => {
   await leaveNudges(60)

@@ -125,7 +125,7 @@ test("while the API is away the answer is 200 all the same, and the case comes w
   const opened = await sql<{ opened_at: Date }>("select opened_at from recovery_cases")
   // The case is as old as the failure, not as the answer of the API.
   for (const { opened_at } of opened) expect(Math.abs(opened_at.getTime() - at.getTime())).toBeLessThan(60_000)
-}, 120_000)
+})
 
 test("an API that stays away leaves the event to a person, who can have it read again", async () => {
   const lost = await failure("nowhere")
@@ -146,7 +146,7 @@ test("an API that stays away leaves the event to a person, who can have it read 
   const replayed = await api(`/api/events/${dead?.id}/replay`, { method: "POST" })
   expect(replayed.body).toMatchObject({ status: "processed" })
   await expectOneCaseEach([lost])
-}, 120_000)
+})
 
 test("what we do not read is not asked for", async () => {
   const { thin } = await failure("in the event")

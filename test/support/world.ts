@@ -87,28 +87,39 @@ export async function betweenJobs(): Promise<void> {
   })
 }
 
+/** A connection costs more than most that is asked through it. */
+const pools = new Map<string, pg.Pool>()
+
 /** Rows straight from Postgres, past row-level security: only to count what the product must have written. */
 export async function sql<Row extends pg.QueryResultRow>(
   text: string,
   values: readonly unknown[] = [],
 ): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: world().postgresUrl })
-  await client.connect()
-  try {
-    return (await client.query<Row>(text, [...values])).rows
-  } finally {
-    await client.end()
+  const { postgresUrl } = world()
+  let pool = pools.get(postgresUrl)
+  if (!pool) {
+    pool = new pg.Pool({ connectionString: postgresUrl, allowExitOnIdle: true })
+    pool.on("error", () => {}) // the world ends before we do
+    pools.set(postgresUrl, pool)
   }
+  return (await pool.query<Row>(text, [...values])).rows
 }
 
+/** What is waited for comes within moments; a machine that is busy with other things takes many times as long. */
+const PATIENCE_SECONDS = 60
+const LOOK_EVERY_MS = 50
+
 /** Waits until `check` answers something, looking again a few times a second; fails after `seconds`. */
-export async function eventually<T>(check: () => Promise<T | null | undefined | false>, seconds = 20): Promise<T> {
+export async function eventually<T>(
+  check: () => Promise<T | null | undefined | false>,
+  seconds = PATIENCE_SECONDS,
+): Promise<T> {
   const until = Date.now() + seconds * 1000
   for (;;) {
     const result = await check()
     if (result) return result
     if (Date.now() > until) throw new Error(`nothing came of it within ${seconds} s`)
-    await new Promise((resolve) => setTimeout(resolve, 150))
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
   }
 }
 
