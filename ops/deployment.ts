@@ -58,11 +58,25 @@ export class Refused extends CommandError {
   readonly status: number
   readonly code: string | null
   readonly retryAfterSeconds: number | null
-  constructor(message: string, options: { status: number; code: string | null; retryAfterSeconds: number | null }) {
+  /** The whole answer, for who knows more of it than its detail. */
+  readonly answer: unknown
+  constructor(
+    message: string,
+    options: { status: number; code: string | null; retryAfterSeconds: number | null; answer?: unknown },
+  ) {
     super(message)
+    this.answer = options.answer
     this.status = options.status
     this.code = options.code
     this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
+/** JSON that is sent as it is, byte by byte. */
+export class JsonText {
+  readonly text: string
+  constructor(text: string) {
+    this.text = text
   }
 }
 
@@ -81,7 +95,7 @@ export async function ask<Schema extends z.ZodType>(
       ...(companyId !== null && { "x-company-id": companyId }),
       ...(body !== undefined && { "content-type": "application/json" }),
     },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+    ...(body !== undefined && { body: body instanceof JsonText ? body.text : JSON.stringify(body) }),
     redirect: "manual",
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   }).catch(() => {
@@ -95,6 +109,7 @@ export async function ask<Schema extends z.ZodType>(
       status: response.status,
       code: told?.code ?? null,
       retryAfterSeconds: Number(response.headers.get("retry-after")) || null,
+      answer,
     })
   }
   const parsed = schema.safeParse(answer)

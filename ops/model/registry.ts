@@ -1,7 +1,18 @@
 /** The words that `npm run model` knows. A new one is a file that exports a `Subcommand`, and a line here. */
 import { evaluate } from "./evaluate.ts"
 import { predict } from "./predict.ts"
+import { models, promote, push, retire, rollback, shadow } from "./serve.ts"
 import type { Subcommand } from "./subcommand.ts"
 import { train } from "./train.ts"
 
-export const SUBCOMMANDS: readonly Subcommand[] = [train, evaluate, predict]
+export const SUBCOMMANDS: readonly Subcommand[] = [
+  train,
+  evaluate,
+  predict,
+  models,
+  push,
+  promote,
+  shadow,
+  retire,
+  rollback,
+]

@@ -8,6 +8,7 @@ import { recordSignals, type Stream } from "../../db/queries/stream.ts"
 import { fromUtf8, utf8 } from "../../shared/crypto/bytes.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { NewFact } from "../providers/provider.ts"
+import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
 import { idOfNames, newEventOf, type ReadDelivery, workOf } from "./accept.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
@@ -111,9 +112,9 @@ export async function recordAll(
   if (streams.length > 0) {
     const fresh = [...reads].flatMap(([key, read]) => (newIds.has(key) ? [read] : []))
     waitUntil(
-      advanceAll(services, companyId, worksOf(streams, fresh)).catch((error) =>
-        log.warn("advance_left_to_sweeper", { companyId, count: fresh.length, error }),
-      ),
+      advanceAll(services, companyId, worksOf(streams, fresh))
+        .then(() => rescoreAfterEvent(services, companyId, idsOf(streams)))
+        .catch((error) => log.warn("advance_left_to_sweeper", { companyId, count: fresh.length, error })),
     )
   }
   return judged.map((item) => {
@@ -140,6 +141,8 @@ function isTimely({ occurredAt }: Signal, now: Date): boolean {
   const ageMs = occurredAt === undefined ? 0 : now.getTime() - Date.parse(occurredAt)
   return ageMs >= -AHEAD_MS && ageMs <= AGE_MS_MAX
 }
+
+const idsOf = (streams: readonly Stream[]) => streams.map(({ customer }) => customer.id)
 
 /** What there is to do for each customer, once. */
 const worksOf = (streams: readonly Stream[], reads: readonly ReadDelivery[]) =>
