@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const target of ["postgres", "redis", "qstash"]) await setFault(target, "off")
 })
 
-const CHECKS = ["db", "redis", "qstash", "integrations", "webhooks", "scheduler"]
+const CHECKS = ["db", "redis", "qstash", "integrations", "webhooks", "scheduler", "scoring", "interventions"]
 const PATHS = [
   "/api/health",
   "/api/health/live",
@@ -174,6 +174,7 @@ describe("figures", () => {
     expect(Date.parse(String(body.nextRun))).toBeGreaterThan(now - 1_000)
     expect(Date.parse(String(body.nextRun))).toBeLessThanOrEqual(now + 5 * 60_000)
     expect((await ask("/api/health/scheduler")).body).toMatchObject({ due: 2, overdue: 2 })
+    expect((await ask("/api/health/interventions")).body).toMatchObject({ status: "warn", due: 2, overdue: 2 })
 
     await setSwitch("NOTIFICATIONS_ENABLED", true)
     await advanceClock("PT10M")

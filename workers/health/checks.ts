@@ -108,6 +108,23 @@ export const reminders: Check = {
   },
 }
 
+/** What was decided and has not gone out: messages an hour late mean that a switch, a channel or the scheduler keeps them. */
+export const interventions: Check = {
+  name: "interventions:overdue",
+  componentType: "component",
+  observedUnit: "nudges",
+  whenAway: "warn",
+  detailsWhenAway: { due: null, overdue: null, queueDepth: null, nextDueAt: null },
+  async measure({ db }, now) {
+    const { due, overdue, leased, nextDueAt } = await workInHand(db, now, "reminders")
+    return {
+      status: overdue > 0 ? "warn" : "pass",
+      observedValue: overdue,
+      details: { due, overdue, queueDepth: leased, nextDueAt: nextDueAt?.toISOString() ?? null },
+    }
+  },
+}
+
 export const scoring: Check = {
   name: "scoring:refusedModels",
   componentType: "component",
@@ -135,7 +152,7 @@ export const scoring: Check = {
         pinned: modelPin,
         serves,
         lastNight: pass?.night ?? null,
-        lastNightEndedAt: pass?.finished_at ?? null,
+        lastNightEndedAt: pass?.finished_at ? new Date(pass.finished_at).toISOString() : null,
       },
     }
   },

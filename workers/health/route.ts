@@ -4,7 +4,7 @@ import { limitEach } from "../limits/clients.ts"
 import { healthLimit } from "../limits/limits.ts"
 import type { AppEnv } from "../services.ts"
 import { document, report } from "./check.ts"
-import { database, qstash, redis, reminders, scoring, webhooks } from "./checks.ts"
+import { database, interventions, qstash, redis, reminders, scoring, webhooks } from "./checks.ts"
 import { brokenIntegrations, integrations } from "./integrations.ts"
 
 export const health = new Hono<AppEnv>()
@@ -16,5 +16,6 @@ export const health = new Hono<AppEnv>()
   .get("/qstash", (c) => report(c, [qstash]))
   .get("/integrations", (c) => report(c, integrations))
   .get("/scoring", (c) => report(c, [scoring]))
+  .get("/interventions", (c) => report(c, [interventions]))
   .get("/webhooks", (c) => report(c, [webhooks], { isFresh: true }))
   .get("/scheduler", (c) => report(c, [reminders], { isFresh: true }))
