@@ -12,6 +12,9 @@ const COLUMNS_MAX = 900
 /** Outermost knots: beyond them the line is flat, so that an outlier pulls nothing. */
 const TAIL = 0.005
 
+/** A knot beyond this has no distance to others that could be squared. */
+const VALUE_MAX = 1e100
+
 /** A quadratic penalty on some of a term's values: `matrix` is square over them, of the given rank. */
 export interface Penalty {
   readonly matrix: Float64Array
@@ -35,7 +38,7 @@ export interface Block {
 
 /** Knots of a number at its quantiles, ascending and different; null where it has fewer than two values. */
 export function knotsOf(column: Float64Array, most: number): number[] | null {
-  const sorted = column.filter(Number.isFinite).sort()
+  const sorted = column.filter((value) => Math.abs(value) <= VALUE_MAX).sort()
   const knots: number[] = []
   const least = sorted[0]
   if (least === undefined || least === sorted[sorted.length - 1]) return null
