@@ -1,4 +1,5 @@
 /** The words that `npm run model` knows. A new one is a file that exports a `Subcommand`, and a line here. */
+import { card } from "./card.ts"
 import { evaluate } from "./evaluate.ts"
 import { predict } from "./predict.ts"
 import { models, promote, push, retire, rollback, shadow } from "./serve.ts"
@@ -9,6 +10,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   train,
   evaluate,
   predict,
+  card,
   models,
   push,
   promote,

@@ -4,7 +4,7 @@ import { base64Of, numbersOf } from "../scoring/binary.ts"
 import { rawOfPart } from "../scoring/model.ts"
 import type { Fold } from "./folds.ts"
 import { trainGam } from "./gam/train.ts"
-import type { GbdtOptions } from "./gbdt/options.ts"
+import { GBDT_DEFAULTS, type GbdtOptions } from "./gbdt/options.ts"
 import { trainGbdt } from "./gbdt/train.ts"
 import type { CanonicalData } from "./labelled-rows.ts"
 import { type Matrix, takeRows } from "./matrix.ts"
@@ -58,11 +58,21 @@ export function gamCandidate(
 
 /** Settings that suit tables of customers: from few interactions to many. Everything else is the trainer's default. */
 export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
-  "gbdt, 4 leaves": { leavesMax: 4 },
-  "gbdt, 8 leaves": { leavesMax: 8 },
-  "gbdt, 16 leaves": { leavesMax: 16, depthMax: 8 },
+  "gbdt, 4 leaves": { leavesMax: 4, columnShare: 1, splitColumnShare: 0.5 },
+  "gbdt, 16 leaves": { leavesMax: 16, depthMax: 8, columnShare: 1, splitColumnShare: 0.6 },
+  "gbdt, 32 leaves": {
+    leavesMax: 32,
+    depthMax: 10,
+    columnShare: 1,
+    splitColumnShare: 0.5,
+    childRowsMin: 3,
+    childWeightMin: 0.1,
+    learningRate: 0.12,
+  },
 }
 const TREES_MAX = 600
+/** A node is 23 bytes of the artefact, which is to stay below 150 KB with all that is in it. */
+const NODES_MAX = 5_500
 const PATIENCE = 40
 /** All rows are more than the rows of a fold, and carry so many more trees. */
 const TREES_GROWTH = 1.1
@@ -74,7 +84,9 @@ export function gbdtCandidate(
   settings: { readonly name: string; readonly options: Partial<GbdtOptions> },
   onProgress: OnProgress,
 ): Candidate {
-  const options = { trees: TREES_MAX, patience: PATIENCE, ...settings.options }
+  const nodes = 2 * (settings.options.leavesMax ?? GBDT_DEFAULTS.leavesMax) - 1
+  const most = Math.min(TREES_MAX, Math.floor(NODES_MAX / nodes))
+  const options = { trees: most, patience: PATIENCE, ...settings.options }
   const fits = folds.map(({ train, test }, index) => {
     const curve: number[] = []
     onProgress(`${settings.name}: fold ${index + 1} of ${folds.length}`)
@@ -96,7 +108,7 @@ export function gbdtCandidate(
       outOfFold,
     )
   })
-  const final = Math.max(1, Math.round(trees * TREES_GROWTH))
+  const final = Math.min(most, Math.max(1, Math.round(trees * TREES_GROWTH)))
   return {
     name: `${settings.name}, ${final} trees`,
     kind: "gbdt",
