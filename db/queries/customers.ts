@@ -1,7 +1,8 @@
 /** Customers as people look at them. Name and addresses come sealed; who may open them is the caller's affair. */
-import { and, asc, desc, eq, inArray, or, type SQL, sql } from "drizzle-orm"
+import { and, asc, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm"
 import type { PgColumn } from "drizzle-orm/pg-core"
 import type { ProviderName } from "../../shared/domain/facts.ts"
+import type { RiskLevel } from "../../shared/domain/health.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { customerScores } from "../schema/scoring.ts"
@@ -24,6 +25,8 @@ export interface CustomerFilter {
   readonly providerCustomerId?: string | undefined
   /** A condition on the customer's row, as `segmentCondition` makes it. */
   readonly condition?: SQL | undefined
+  /** The level of the latest score, as it was when that was made. */
+  readonly riskLevel?: RiskLevel | undefined
 }
 
 /** A customer of a list, as of the last fold. */
@@ -126,6 +129,7 @@ export async function listCustomers(
           filter.providerCustomerId === undefined
             ? undefined
             : eq(customers.providerCustomerId, filter.providerCustomerId),
+          filter.riskLevel && and(eq(customerScores.riskLevel, filter.riskLevel), isNull(customerScores.notScored)),
           after === null
             ? undefined
             : sql`(${customers.createdAt}, ${customers.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,

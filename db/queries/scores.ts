@@ -3,6 +3,7 @@ import { and, desc, eq, inArray, sql } from "drizzle-orm"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { customerScores, predictions, rescorePasses } from "../schema/scoring.ts"
+import { companySettings } from "../schema.ts"
 import { textArray } from "./companies.ts"
 import { type ServingRow, servingStatement } from "./models.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
@@ -32,8 +33,13 @@ export async function readForScoring(
   companyId: string,
   names: readonly string[],
   pin: string | null,
-): Promise<{ readonly customers: ReadonlyMap<string, NamedForScore>; readonly serving: readonly ServingRow[] }> {
-  const [serving, found] = await inCompany(db, companyId, [
+): Promise<{
+  readonly customers: ReadonlyMap<string, NamedForScore>
+  readonly serving: readonly ServingRow[]
+  /** The company's settings as stored. */
+  readonly settings: unknown
+}> {
+  const [serving, found, [stored]] = await inCompany(db, companyId, [
     servingStatement(db, companyId, pin),
     db.execute<FoundRow>(sql`
       select distinct on (n.name) n.name, c.id, c.updated_at, c.state -> 'subscriptions' as subscriptions, case when s.customer_id is not null then to_jsonb(s) end as last
@@ -41,6 +47,7 @@ export async function readForScoring(
       join customers c on c.company_id = app_company() and (c.id = n.name or c.provider_customer_id = n.name)
       left join customer_scores s on s.company_id = c.company_id and s.customer_id = c.id
       order by n.name, c.id = n.name desc, c.id`),
+    db.select().from(companySettings).where(eq(companySettings.companyId, companyId)),
   ])
   const customers = new Map(
     found.rows.map((row): [string, NamedForScore] => [
@@ -54,7 +61,7 @@ export async function readForScoring(
       },
     ]),
   )
-  return { customers, serving: serving.rows }
+  return { customers, serving: serving.rows, settings: stored?.settings ?? null }
 }
 
 type FoundRow = {

@@ -19,7 +19,9 @@ export type ComponentWeights = Readonly<Record<Component, number>>
 
 export const MODEL_WEIGHTS: ComponentWeights = { payment: 1, usage: 1, support: 1, relationship: 1, tenure: 1 }
 
-export type RiskLevel = "low" | "medium" | "high" | "critical"
+export const RISK_LEVELS = ["low", "medium", "high", "critical"] as const
+
+export type RiskLevel = (typeof RISK_LEVELS)[number]
 
 /** From how many times the base rate on a level begins. */
 export type RiskThresholds = Readonly<Record<Exclude<RiskLevel, "low">, number>>

@@ -1,6 +1,7 @@
 /** `/api/customers`: who they are, as far as the caller's role may see. */
 import { Hono } from "hono"
 import { z } from "zod"
+import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import {
   type ConsentRow,
   type CustomerRow,
@@ -11,10 +12,13 @@ import {
 import { type MilestoneRow, milestonesOf } from "../../db/queries/milestones.ts"
 import { listPredictions, type ScoreRow } from "../../db/queries/scores.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
+import { RISK_LEVELS } from "../../shared/domain/health.ts"
+import type { CompanySettings } from "../../shared/domain/settings.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
-import { stateOf } from "../pipeline/advance.ts"
+import { settingsOf, stateOf } from "../pipeline/advance.ts"
 import { type ContactHolder, openContact } from "../pipeline/contact.ts"
+import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
 import { HOUR_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
@@ -26,6 +30,7 @@ const query = z.strictObject({
   ...pageFields,
   provider: z.enum(PROVIDERS).optional(),
   providerCustomerId: idText.optional(),
+  riskLevel: z.enum(RISK_LEVELS).optional(),
 })
 
 const scoreQuery = z.strictObject({ fresh: z.enum(["true", "false"]).optional() })
@@ -42,7 +47,11 @@ export const customers = new Hono<AppEnv>()
     const services = c.get("services")
     const principal = c.get("principal")
     const { page, filter } = splitPage(readQuery(c, query))
-    const found = await listCustomers(services.db, principal.companyId, filter, page)
+    const [found, stored] = await Promise.all([
+      listCustomers(services.db, principal.companyId, filter, page),
+      readSettings(services.db, principal.companyId),
+    ])
+    const settings = settingsOf({ settings: stored })
     const rows = await Promise.all(
       found.rows.map(async (row) => {
         const stream = {
@@ -51,7 +60,9 @@ export const customers = new Hono<AppEnv>()
           sealedContact: row.sealedContact,
           wrappedDataKey: row.wrappedDataKey,
         }
-        return showCustomer(services, principal, stream, { ...row, subscriptions: row.subscriptions ?? {} })
+        return showCustomer(services, principal, stream, {
+          ...{ ...row, subscriptions: row.subscriptions ?? {}, settings },
+        })
       }),
     )
     return c.json(listOf({ ...found, rows }, (row) => row))
@@ -63,7 +74,13 @@ export const customers = new Hono<AppEnv>()
     if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
     const { profile, subscriptions } = stateOf(found.stream)
     const { timeZone } = profile
-    const shown = { timeZone, subscriptions, consents: found.consents, score: found.score }
+    const shown = {
+      timeZone,
+      subscriptions,
+      consents: found.consents,
+      score: found.score,
+      settings: settingsOf(found.stream),
+    }
     return c.json(await showCustomer(services, principal, found.stream, shown))
   })
   .get("/:id/score", permit("scores:read"), async (c) => {
@@ -110,20 +127,25 @@ async function showCustomer(
     readonly subscriptions: Readonly<Record<string, SubscriptionState>>
     readonly consents: readonly ConsentRow[]
     readonly score: ScoreRow | null
+    readonly settings: CompanySettings
   },
 ) {
   const contact = isAllowed(role, "contacts:read") ? await openContact(services.config.keys.encryption, stream) : null
   const { id, provider, providerCustomerId } = stream.customer
   const subscriptions = Object.values(known.subscriptions)
+  // Who has left has no risk of leaving.
+  const score = subscriptions.some(givesAccess) ? known.score : null
+  const health = healthFrom(score, known.settings)
+  const [summary, atRisk] = [showSummary(services, score), showAtRisk(health)]
   return {
     ...{ id, companyId, provider, providerCustomerId },
     name: contact?.name ?? null,
     email: contact?.email ?? null,
     timeZone: known.timeZone,
     subscriptions,
-    // Who has left has no risk of leaving.
-    score: subscriptions.some(givesAccess) ? showSummary(services, known.score) : null,
-    health: null,
+    score: summary && { ...summary, ...(atRisk && { riskLevel: atRisk.level }) },
+    health: showHealth(score, health),
+    atRisk,
     consents: known.consents.map((consent) => ({ ...consent, changedAt: new Date(consent.changedAt).toISOString() })),
   }
 }

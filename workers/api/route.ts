@@ -12,6 +12,7 @@ import { deadLetters } from "./dead-letters.ts"
 import { events } from "./events.ts"
 import { figures } from "./figures.ts"
 import { flags } from "./flags.ts"
+import { healthWeights } from "./health-weights.ts"
 import { interventions } from "./interventions.ts"
 import { jobsApi } from "./jobs.ts"
 import { models } from "./models.ts"
@@ -45,6 +46,7 @@ export const api = new Hono<AppEnv>()
   .route("/figures", figures)
   .route("/segments", segments)
   .route("/interventions", interventions)
+  .route("/settings/health-weights", healthWeights)
   .route("/settings", settings)
   .route("/signals", signals)
   .route("/usage", usage)

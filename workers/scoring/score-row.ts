@@ -1,7 +1,13 @@
 /** One score: what a model, or rules, say of features, with why and how far it can be relied on. */
 import type { NotScored, ScoreSource } from "../../db/schema/scoring.ts"
 import { BASE_RATE_UNKNOWN, RULE_FEATURES, scoreByRules } from "../../shared/domain/health/rules.ts"
-import { COVERAGE_MIN, type RiskLevel, riskLevelOf } from "../../shared/domain/health.ts"
+import {
+  COVERAGE_MIN,
+  RISK_THRESHOLDS,
+  type RiskLevel,
+  type RiskThresholds,
+  riskLevelOf,
+} from "../../shared/domain/health.ts"
 import { explain } from "../../shared/scoring/explain.ts"
 import { interval } from "../../shared/scoring/interval.ts"
 import { type Encoded, encode, type Model, score } from "../../shared/scoring/model.ts"
@@ -33,16 +39,24 @@ export interface SaidWithReasons extends Said {
 /** Values by the names of features, whatever they are: what cannot be used counts as not known. */
 export type FeatureRecord = Readonly<Record<string, unknown>>
 
-/** What the champion says, or rules while there is none. `group` is the company, whose offset counts. */
-export function sayWhy(champion: ServingModel | null, record: FeatureRecord, group: string | null): SaidWithReasons {
-  if (champion === null) return byRules(record)
+/**
+ * What the champion says, or rules while there is none. `group` is the company, whose offset counts; `thresholds` are its
+ * levels of risk.
+ */
+export function sayWhy(
+  champion: ServingModel | null,
+  record: FeatureRecord,
+  group: string | null,
+  thresholds: RiskThresholds = RISK_THRESHOLDS,
+): SaidWithReasons {
+  if (champion === null) return byRules(record, thresholds)
   const { model } = champion
   const encoded = encode(model, record)
   const { contributions, ...scored } = explain(model, encoded.vector, group)
   const { logOdds, parts } = exactParts(scored.logit, contributions, (name) => plainValue(record, name))
   const said = bySaid(champion, encoded, scored.probability)
   const baseRate = baseRateOf(model)
-  return { ...said, logOdds, baseRate, riskLevel: riskLevelOf(said.probability, baseRate), parts }
+  return { ...said, logOdds, baseRate, riskLevel: riskLevelOf(said.probability, baseRate, thresholds), parts }
 }
 
 /** What a model says, without reasons: for shadows, whose word nobody is shown. */
@@ -67,7 +81,7 @@ function bySaid({ model, sha256, version }: ServingModel, { vector }: Encoded, p
 }
 
 /** Rules are not calibrated, so their interval is everything and their confidence nothing. */
-function byRules(record: FeatureRecord): SaidWithReasons {
+function byRules(record: FeatureRecord, thresholds: RiskThresholds): SaidWithReasons {
   const input = Object.fromEntries(Object.keys(record).map((name) => [name, plainValue(record, name)]))
   const { version, probability, logOdds, base, reasons, coverage } = scoreByRules(input)
   return {
@@ -75,7 +89,7 @@ function byRules(record: FeatureRecord): SaidWithReasons {
     confidence: 0,
     notScored: notScoredOf(coverage),
     baseRate: BASE_RATE_UNKNOWN,
-    riskLevel: riskLevelOf(probability, BASE_RATE_UNKNOWN),
+    riskLevel: riskLevelOf(probability, BASE_RATE_UNKNOWN, thresholds),
     parts: { base, reasons },
   }
 }

@@ -17,7 +17,9 @@ import type { ScoreTrigger } from "../../db/schema/scoring.ts"
 import { sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
 import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
+import type { RiskThresholds } from "../../shared/domain/health.ts"
 import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
+import { settingsOf } from "../pipeline/advance.ts"
 import type { Services } from "../services.ts"
 import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
 import { chooseServing, type Serving } from "./serving.ts"
@@ -48,7 +50,9 @@ export async function scoreCustomers(
 ): Promise<ReadonlyMap<string, Scored>> {
   const { config, db } = services
   const startedMs = services.now().getTime()
-  const { customers, serving: rows } = await readForScoring(db, companyId, names, config.scoring.modelPin)
+  const read = await readForScoring(db, companyId, names, config.scoring.modelPin)
+  const { customers, serving: rows } = read
+  const { riskThresholds: thresholds } = settingsOf(read)
   const serving = await chooseServing(services, companyId, rows)
   const isRealTime = (await services.flags()).isOn("REAL_TIME_PREDICTIONS", companyId)
 
@@ -79,7 +83,7 @@ export async function scoreCustomers(
       if (customer === undefined || ledger === undefined) continue
       // One ledger that cannot be read must not keep the others of a batch, or of a night, from their scores.
       try {
-        made.push(await make(services, companyId, { customer, ledger, serving, asOf, trigger }))
+        made.push(await make(services, companyId, { customer, ledger, serving, asOf, trigger, thresholds }))
       } catch (error) {
         services.log.error("customer_not_scored", { companyId, customerId, error })
       }
@@ -122,12 +126,14 @@ async function make(
     serving,
     asOf,
     trigger,
+    thresholds,
   }: {
     readonly customer: NamedForScore
     readonly ledger: readonly LedgerFact[]
     readonly serving: Serving
     readonly asOf: Date
     readonly trigger: ScoreTrigger
+    readonly thresholds: RiskThresholds
   },
 ): Promise<{ readonly score: ScoreRow; readonly said: readonly Omit<NewPrediction, "tookMs">[] }> {
   const vector = features(ledger, asOf.toISOString())
@@ -135,7 +141,7 @@ async function make(
   const row = (said: Said, isShadow: boolean, parts: SaidWithReasons["parts"] | null) => {
     return { ...said, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
   }
-  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, companyId)
+  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, companyId, thresholds)
   const champion = row(said, false, said.parts)
   const shadows = serving.shadows.map((shadow) => row(say(shadow, vector, companyId), true, null))
   const score = {

@@ -1,0 +1,40 @@
+/** The health of a customer as clients see it: made of the latest score and of what the company says of weights and levels. */
+import type { ScoreRow } from "../../db/queries/scores.ts"
+import { featureSchema } from "../../shared/domain/features.ts"
+import { type Component, type Health, healthOf } from "../../shared/domain/health.ts"
+import type { CompanySettings } from "../../shared/domain/settings.ts"
+
+/** The component of each feature; what is not a feature is the whole company's. */
+export const COMPONENT_OF: Readonly<Record<string, Component>> = Object.fromEntries(
+  featureSchema.map(({ name, group }) => [name, group]),
+)
+
+const componentOf = (code: string): Component | null =>
+  Object.hasOwn(COMPONENT_OF, code) ? (COMPONENT_OF[code] ?? null) : null
+
+type HealthSettings = Pick<CompanySettings, "healthWeights" | "riskThresholds">
+
+/** The health that a score means; null for whom nobody has scored, or who has nothing to leave. */
+export function healthFrom(score: ScoreRow | null, settings: HealthSettings): Health | null {
+  if (score === null || score.notScored === "no_paid_access") return null
+  const { probability, logOdds, coverage, baseRate, parts } = score
+  return healthOf(
+    { probability, logOdds, coverage, base: parts.base, reasons: parts.reasons },
+    { baseRate, componentOf, weights: settings.healthWeights, thresholds: settings.riskThresholds },
+  )
+}
+
+/** `health` of a customer: 0 to 100 in components that sum to it, or why there is none. */
+export function showHealth(score: ScoreRow | null, health: Health | null) {
+  if (score === null || health === null) return null
+  const about = { source: score.source, modelVersion: score.modelVersion, asOf: score.asOf.toISOString() }
+  if (health.status === "not_scored") {
+    return { status: health.status, because: health.because, score: null, components: [], ...about }
+  }
+  const { score: points, components, isReweighted } = health
+  return { status: health.status, because: null, score: points, components, isReweighted, ...about }
+}
+
+/** `atRisk` of a customer: the other side of the health, by the model's own weights; null where there is no score. */
+export const showAtRisk = (health: Health | null) =>
+  health?.status === "scored" ? { score: health.atRiskScore, level: health.riskLevel } : null
