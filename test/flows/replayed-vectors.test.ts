@@ -1,0 +1,73 @@
+/** What a model saw live is what the ledger gives again: the same inputs, bit for bit, at the same moment. */
+import { createHash } from "node:crypto"
+import { beforeEach, expect, test } from "vitest"
+import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
+import { fresh, sendStripe } from "../support/providers.ts"
+import { champion, scoreOf, send, subscriber, withoutNights } from "../support/scoring.ts"
+import { troubledStory } from "../support/story.ts"
+import { advanceClock, reset, settled, sql, world, worldNow } from "../support/world.ts"
+
+beforeEach(async () => {
+  await reset()
+  await withoutNights()
+})
+
+interface Stored {
+  readonly as_of: Date
+  readonly vector: Features
+  readonly vector_hash: string
+}
+
+/** Everything that is known of a customer today, with the times from which on it was. */
+async function ledgerOf(customerId: string): Promise<readonly LedgerFact[]> {
+  const [row] = await sql<{ facts: { id: string; occurredAt: string; knownAt: string; body: LedgerFact }[] }>(
+    `select facts from (select set_config('app.company_id', $1, false)) as entered,
+       lateral read_ledgers(array[$2 || left(entered.set_config, 0)])`,
+    [world().companyId, customerId],
+  )
+  return (row?.facts ?? []).map(({ id, occurredAt, knownAt, body }) => ({
+    ...body,
+    ...{ id, occurredAt: new Date(occurredAt).toISOString(), knownAt: new Date(knownAt).toISOString() },
+  }))
+}
+
+test("whatever comes, late, twice or out of order, later facts change nothing of what was known then", async () => {
+  await champion()
+  const [tag, usage] = [fresh("r"), { meter: "logins", quantity: 3 }]
+  const customer = await subscriber(`cus_${tag}`)
+  // One after the other: what is still on its way while a score is made is known by nobody.
+  const tell = async (work: () => Promise<unknown>) => {
+    await work()
+    await settled()
+    expect(await scoreOf(customer, "?fresh=true")).toMatchObject({ isStored: false })
+  }
+  const { events } = troubledStory(tag, new Date((await worldNow()).getTime() - 60_000))
+  // The last thing is heard of first, and everything else after it.
+  for (const event of [...events].reverse()) await tell(() => sendStripe(event))
+  for (const [id, days] of [
+    ["u1", 0],
+    ["u2", 40],
+    ["u3", 9],
+  ] as const) {
+    await advanceClock("PT1M")
+    const occurredAt = new Date((await worldNow()).getTime() - days * 86_400_000).toISOString()
+    await tell(() =>
+      send("/api/usage", { records: [{ id: `${tag}${id}`, customerId: customer, occurredAt, ...usage }] }),
+    )
+  }
+  for (const event of events) await sendStripe(event)
+  await settled()
+
+  const stored = await sql<Stored>("select as_of, vector, vector_hash from predictions order by as_of")
+  expect(stored).toHaveLength(events.length + 3)
+  expect(new Set(stored.map(({ vector_hash }) => vector_hash)).size).toBeGreaterThan(5)
+  const ledger = await ledgerOf(customer)
+  for (const { as_of, vector, vector_hash } of stored) {
+    const again = features(ledger, as_of.toISOString())
+    expect(vector).toEqual(again)
+    const hash = createHash("sha256")
+      .update(JSON.stringify(vectorOf(again)))
+      .digest("hex")
+    expect(hash).toBe(vector_hash)
+  }
+})
