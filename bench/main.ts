@@ -1,7 +1,11 @@
 /** `npm run bench -- <name> [options]`: one benchmark, on this machine, from start to clean-up. */
 import { benchIngest } from "./ingest/run.ts"
+import { benchScoring } from "./scoring/run.ts"
 
-const BENCHMARKS: Readonly<Record<string, (args: string[]) => Promise<void>>> = { ingest: benchIngest }
+const BENCHMARKS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
+  ingest: benchIngest,
+  scoring: benchScoring,
+}
 
 const HELP = `npm run bench -- <name> [options]
   ingest   webhooks: this Worker beside a bare Hono Worker with one insert
@@ -9,6 +13,9 @@ const HELP = `npm run bench -- <name> [options]
     --rounds N       measurements of each Worker in each scenario, in turns (3)
     --connections N  requests under way at once (10)
     --scenario NAME  known, new, failed, duplicate or forged; all of them when left out
+    --json           figures for machines
+  scoring  scores and explanations, rows per second, in Node and in workerd
+    --rounds N       measurements (5)
     --json           figures for machines
 `
 

@@ -1,0 +1,151 @@
+/**
+ * `npm run bench -- scoring`: how fast the evaluator is, in Node and in workerd, beside a loop that multiplies and adds the
+ * same numbers. Times are CPU times, so that a busy machine changes them little; ratios are made round by round.
+ */
+import { availableParallelism, cpus } from "node:os"
+import { parseArgs } from "node:util"
+import { explain } from "../../shared/scoring/explain.ts"
+import { type Model, prepareModel, scoreMany } from "../../shared/scoring/model.ts"
+import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/scoring-in-workerd.ts"
+import { cpuOf } from "../support/cpu.ts"
+import { spreadOf } from "../support/statistics.ts"
+import { makeSubjects, type Subject, someRows } from "./models.ts"
+
+/** Enough rows that a round is no shorter than some hundredths of a second. */
+const ROWS_MANY = 100_000
+const ROWS_EXPLAINED = 500
+/** What a request of the largest batch brings, and how often it is asked for: the kernel counts in hundredths. */
+const ROWS_IN_WORKERD = 100
+const REPEATS = { single: 400, explain: 40 }
+
+type Figures = {
+  readonly rowsPerSecond: number
+  /** Rows per second ÷ those of the bare loop in the same round. */
+  readonly ofBare: number
+  readonly explainMs: number
+  readonly workerdScoreMs: number | null
+  readonly workerdExplainMs: number | null
+  readonly prepareMs: number
+}
+type Result = Pick<Subject, "name" | "trainingMs"> & { readonly artefactBytes: number; readonly rounds: Figures[] }
+
+export async function benchScoring(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: { rounds: { type: "string", default: "5" }, json: { type: "boolean", default: false } },
+  })
+  const rounds = Number(values.rounds)
+  if (!(rounds >= 1)) throw new Error("--rounds takes a positive number")
+  process.stderr.write("training the models to be timed\n")
+  const subjects = await makeSubjects()
+  const rows = someRows(ROWS_MANY)
+  const workerd = await startScoringInWorkerd()
+  try {
+    const results: Result[] = []
+    for (const { name, artefact, trainingMs } of subjects) {
+      const text = JSON.stringify(artefact)
+      const model = await prepareModel(artefact)
+      const measured: Figures[] = []
+      // The first round warms the compiler up and is thrown away.
+      for (let round = 0; round <= rounds; round++) {
+        process.stderr.write(`${name}, round ${round} of ${rounds}\n`)
+        const figures = await measure(model, text, rows.columns, workerd)
+        if (round > 0) measured.push(figures)
+      }
+      results.push({ name, trainingMs, artefactBytes: text.length, rounds: measured })
+    }
+    process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : asText(results))
+  } finally {
+    await workerd.stop()
+  }
+}
+
+async function measure(
+  model: Model,
+  text: string,
+  columns: readonly Float64Array[],
+  workerd: ScoringInWorkerd,
+): Promise<Figures> {
+  const bareMs = cpuMs(() => bare(columns))
+  const manyMs = cpuMs(() => scoreMany(model, columns, ROWS_MANY))
+  const vectors = Array.from({ length: ROWS_EXPLAINED }, (_, row) => {
+    return Float64Array.from(columns, (column) => column[row] ?? Number.NaN)
+  })
+  const explainMs = cpuMs(() => {
+    for (const vector of vectors) explain(model, vector)
+  })
+  const start = process.cpuUsage()
+  await prepareModel(JSON.parse(text))
+  const prepared = process.cpuUsage(start)
+
+  const few = columns.map((column) => column.slice(0, ROWS_IN_WORKERD))
+  const artefact: unknown = JSON.parse(text)
+  const clock = cpuOf(workerd.worker.pid)
+  const inWorkerd = async (task: "single" | "explain"): Promise<number | null> => {
+    if (clock === null) return null
+    const ask = { task, columns: few, rows: ROWS_IN_WORKERD }
+    await workerd.run({ ...ask, artefact })
+    const before = clock()
+    await workerd.run({ ...ask, repeat: REPEATS[task] })
+    return (clock() - before) / (ROWS_IN_WORKERD * REPEATS[task])
+  }
+  return {
+    rowsPerSecond: (1_000 * ROWS_MANY) / manyMs,
+    ofBare: bareMs / manyMs,
+    explainMs: explainMs / ROWS_EXPLAINED,
+    workerdScoreMs: await inWorkerd("single"),
+    workerdExplainMs: await inWorkerd("explain"),
+    prepareMs: (prepared.user + prepared.system) / 1_000,
+  }
+}
+
+function cpuMs(run: () => unknown): number {
+  const start = process.cpuUsage()
+  run()
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1_000
+}
+
+/** The least that could be done: a product for each value, a sum for each row, a probability of it. */
+function bare(columns: readonly Float64Array[]): Float64Array {
+  const sums = new Float64Array(ROWS_MANY)
+  for (const [input, column] of columns.entries()) {
+    const slope = input / 100
+    for (let row = 0; row < ROWS_MANY; row++) sums[row] = (sums[row] ?? 0) + slope * (column[row] ?? 0)
+  }
+  return sums.map((sum) => 1 / (1 + Math.exp(-sum)))
+}
+
+const COLUMNS: readonly { readonly title: string; readonly of: (figures: Figures) => number | null; digits: number }[] =
+  [
+    { title: "rows/s", of: ({ rowsPerSecond }) => rowsPerSecond, digits: 0 },
+    { title: "÷ bare loop", of: ({ ofBare }) => ofBare, digits: 3 },
+    { title: "explanation ms", of: ({ explainMs }) => explainMs, digits: 4 },
+    { title: "score in workerd ms", of: ({ workerdScoreMs }) => workerdScoreMs, digits: 4 },
+    { title: "with explanation ms", of: ({ workerdExplainMs }) => workerdExplainMs, digits: 4 },
+    { title: "prepare ms", of: ({ prepareMs }) => prepareMs, digits: 2 },
+  ]
+
+function asText(results: readonly Result[]): string {
+  const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`
+  const today = new Date().toISOString().slice(0, 10)
+  const header = ["", ...COLUMNS.map(({ title }) => title), "artefact KB", "training s"]
+  const body = results.map(({ name, trainingMs, artefactBytes, rounds }) => [
+    name,
+    ...COLUMNS.map(({ of, digits }) => {
+      const values = rounds.map(of).filter((value) => value !== null)
+      return values.length === 0 ? "n/a" : spreadOf(values).median.toFixed(digits)
+    }),
+    (artefactBytes / 1_000).toFixed(0),
+    trainingMs === null ? "" : (trainingMs / 1_000).toFixed(1),
+  ])
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`
+  return [
+    `Scoring: medians of ${results[0]?.rounds.length ?? 0} rounds, CPU time, ${machine}, ${today}`,
+    "",
+    line(header),
+    `|---${"|---:".repeat(header.length - 1)}|`,
+    ...body.map(line),
+    "",
+  ].join("\n")
+}
