@@ -82,12 +82,28 @@ export class JsonText {
 
 /** One call of the deployment's API. Throws `Refused` for another answer than 2xx, `CommandError` when there is none. */
 export async function ask<Schema extends z.ZodType>(
-  { url, key, companyId }: Deployment,
-  method: "GET" | "POST" | "PUT" | "DELETE",
+  deployment: Deployment,
+  method: Method,
   path: string,
   schema: Schema,
   body?: unknown,
 ): Promise<z.output<Schema>> {
+  const parsed = schema.safeParse(parseJson(await call(deployment, method, path, body)))
+  if (!parsed.success) throw new CommandError(`${method} ${path} was answered with something else than expected.`)
+  return parsed.data
+}
+
+/** The text of an answer that is no JSON; throws as `ask` does. */
+export const askText = (deployment: Deployment, path: string): Promise<string> => call(deployment, "GET", path)
+
+type Method = "GET" | "POST" | "PUT" | "DELETE"
+
+async function call(
+  { url, key, companyId }: Deployment,
+  method: Method,
+  path: string,
+  body?: unknown,
+): Promise<string> {
   const response = await fetch(`${url}${path}`, {
     method,
     headers: {
@@ -102,19 +118,15 @@ export async function ask<Schema extends z.ZodType>(
     throw new CommandError(`Nothing answers at ${url}.`)
   })
   const text = await response.text()
+  if (response.ok) return text
   const answer = parseJson(text)
-  if (!response.ok) {
-    const told = problem.safeParse(answer).data
-    throw new Refused(`${method} ${path} was answered ${response.status}${told ? `: ${told.detail}` : "."}`, {
-      status: response.status,
-      code: told?.code ?? null,
-      retryAfterSeconds: Number(response.headers.get("retry-after")) || null,
-      answer,
-    })
-  }
-  const parsed = schema.safeParse(answer)
-  if (!parsed.success) throw new CommandError(`${method} ${path} was answered with something else than expected.`)
-  return parsed.data
+  const told = problem.safeParse(answer).data
+  throw new Refused(`${method} ${path} was answered ${response.status}${told ? `: ${told.detail}` : "."}`, {
+    status: response.status,
+    code: told?.code ?? null,
+    retryAfterSeconds: Number(response.headers.get("retry-after")) || null,
+    answer,
+  })
 }
 
 function parseJson(text: string): unknown {

@@ -251,7 +251,7 @@ export async function noteAlarm(
   db: Db,
   companyId: string,
   id: string,
-  note: { readonly action?: AlarmAction; readonly announcedAt?: Date },
+  note: { readonly action?: AlarmAction; readonly announcedAt?: Date | null },
 ): Promise<void> {
   await inCompany(db, companyId, [
     db

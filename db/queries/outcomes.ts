@@ -180,14 +180,16 @@ export interface LabelledVector {
   readonly vector: Readonly<Record<string, number | string | null>>
 }
 
-/** A model's latest labels with the inputs of their predictions, newest first, at most `limit`. */
+/**
+ * The latest labels of what served, with the inputs of its predictions, newest first: of one model, or (null) of whichever
+ * served. At most `limit`, after `offset` others.
+ */
 export async function labelledVectors(
   db: Db,
   companyId: string,
-  sha256s: readonly string[],
-  { from, limit }: { readonly from: Date; readonly limit: number },
+  sha256: string | null,
+  { from, limit, offset = 0 }: { readonly from: Date; readonly limit: number; readonly offset?: number },
 ): Promise<readonly LabelledVector[]> {
-  if (sha256s.length === 0) return []
   const [rows] = await inCompany(db, companyId, [
     db
       .select({
@@ -209,13 +211,14 @@ export async function labelledVectors(
       .where(
         and(
           eq(modelOutcomes.companyId, companyId),
-          inArray(modelOutcomes.modelSha256, [...sha256s]),
+          sha256 === null ? eq(modelOutcomes.isShadow, false) : eq(modelOutcomes.modelSha256, sha256),
           isNotNull(modelOutcomes.isChurned),
           gte(modelOutcomes.asOf, from),
         ),
       )
-      .orderBy(desc(modelOutcomes.asOf), asc(modelOutcomes.customerId))
-      .limit(limit),
+      .orderBy(desc(modelOutcomes.asOf), asc(modelOutcomes.customerId), asc(modelOutcomes.modelSha256))
+      .limit(limit)
+      .offset(offset),
   ])
   return rows
 }

@@ -1,16 +1,20 @@
 /** The words that `npm run model` knows. A new one is a file that exports a `Subcommand`, and a line here. */
 import { card } from "./card.ts"
 import { evaluate } from "./evaluate.ts"
+import { exportLabels } from "./export.ts"
 import { predict } from "./predict.ts"
 import { models, promote, push, retire, rollback, shadow } from "./serve.ts"
 import type { Subcommand } from "./subcommand.ts"
 import { train } from "./train.ts"
+import { validate } from "./validate.ts"
 
 export const SUBCOMMANDS: readonly Subcommand[] = [
   train,
   evaluate,
   predict,
   card,
+  validate,
+  exportLabels,
   models,
   push,
   promote,

@@ -51,14 +51,37 @@ export interface TrainedModel {
 }
 
 /** Trains. Throws `CannotTrain` when rows or settings allow no model. */
-export async function trainModel(
+export const trainModel = (
   rows: LabelledRows,
   settings: TrainSettings,
   onProgress: OnProgress = () => {},
+): Promise<TrainedModel> => trainJudged(rows, settings, judgeAll, onProgress)
+
+/** The same for a scorecard: whoever can do without trees does not carry their trainer. */
+export const trainScorecard = (rows: LabelledRows, settings: Omit<TrainSettings, "kind">): Promise<TrainedModel> =>
+  trainJudged(
+    rows,
+    settings,
+    (data, folds, { monotone = {} }, onProgress) => [gamCandidate(data, folds, monotone, onProgress)],
+    () => {},
+  )
+
+type Judge<Settings> = (
+  data: CanonicalData,
+  folds: readonly Fold[],
+  settings: Settings,
+  onProgress: OnProgress,
+) => Candidate[]
+
+async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
+  rows: LabelledRows,
+  settings: Settings,
+  judge: Judge<Settings>,
+  onProgress: OnProgress,
 ): Promise<TrainedModel> {
   const data = canonicalData(rows)
   const folds = foldsOf(data, settings)
-  const candidates = judgeAll(data, folds, settings, onProgress)
+  const candidates = judge(data, folds, settings, onProgress)
   const choice = choose(candidates, data)
   onProgress("calibration")
   const judged = judgedRows(data, choice, folds)

@@ -16,6 +16,7 @@ import { healthWeights } from "./health-weights.ts"
 import { interventions } from "./interventions.ts"
 import { jobsApi } from "./jobs.ts"
 import { models } from "./models.ts"
+import { monitoring, retrainings, training } from "./monitoring.ts"
 import { nudges } from "./nudges.ts"
 import { reconciliations } from "./reconciliations.ts"
 import { scores } from "./scores.ts"
@@ -55,3 +56,6 @@ export const api = new Hono<AppEnv>()
   .route("/dead-letters", deadLetters)
   .route("/secrets", secrets)
   .route("/reconciliations", reconciliations)
+  .route("/models", monitoring)
+  .route("/retrainings", retrainings)
+  .route("/training", training)

@@ -2,6 +2,7 @@
 import { ping, type WorkInHand, workInHand } from "../../db/queries/health.ts"
 import { type JobOverview, readJobs } from "../../db/queries/jobs.ts"
 import { scoringInHand } from "../../db/queries/models.ts"
+import { monitoringInHand } from "../../db/queries/monitoring.ts"
 import { intervalMs, SCHEDULES, scheduleOf } from "../jobs/schedules.ts"
 import { type Check, type HealthStatus, worstOf } from "./check.ts"
 
@@ -137,14 +138,20 @@ export const scoring: Check = {
     serves: null,
     lastNight: null,
     lastNightEndedAt: null,
+    openAlarms: null,
+    mainAlarms: null,
+    proposals: null,
+    lastCheckAt: null,
   },
   async measure({ config, db }) {
     const { modelPin } = config.scoring
-    const { champions, refused, shared, isPinThere, pass } = await scoringInHand(db, modelPin)
+    const [scoring, monitoring] = await Promise.all([scoringInHand(db, modelPin), monitoringInHand(db)])
+    const { champions, refused, shared, isPinThere, pass } = scoring
+    const { openAlarms, mainAlarms, proposals, lastCheckAt } = monitoring
     // Without any model rules answer, and say so: that is how everybody begins.
     const serves = modelPin !== null && isPinThere ? "pinned" : champions > 0 ? "champions" : "rules"
     return {
-      status: refused > 0 || !isPinThere ? "warn" : "pass",
+      status: refused > 0 || !isPinThere || mainAlarms > 0 ? "warn" : "pass",
       observedValue: refused,
       details: {
         champions,
@@ -152,11 +159,15 @@ export const scoring: Check = {
         pinned: modelPin,
         serves,
         lastNight: pass?.night ?? null,
-        lastNightEndedAt: pass?.finished_at ? new Date(pass.finished_at).toISOString() : null,
+        lastNightEndedAt: isoOf(pass?.finished_at ?? null),
+        ...{ openAlarms, mainAlarms, proposals, lastCheckAt: isoOf(lastCheckAt) },
       },
     }
   },
 }
+
+/** Postgres writes times in JSON in its own form. */
+const isoOf = (time: string | null): string | null => (time === null ? null : new Date(time).toISOString())
 
 /** How bad it is that an event has waited so long. */
 export function waitingStatus(ageMs: number): HealthStatus {

@@ -3,7 +3,7 @@
  * artefact brings. Counts only: a profile names nobody.
  */
 import type { Artefact, ModelFeature } from "../../scoring/artefact.ts"
-import { binOf, PSI_ROWS_MIN, stability } from "./psi.ts"
+import { binOf, NO_DRIFT_QUANTILE, PSI_ROWS_MIN, stability } from "./psi.ts"
 import { rateAgainst } from "./rates.ts"
 
 export interface Profile {
@@ -64,19 +64,26 @@ export interface FeatureDrift {
   /** Whether it is above the one limit or the other. */
   readonly isSpreadAbove: boolean
   readonly isMissingAbove: boolean
+  /** Whether it is so far above that chance would put any one of all features there once in a hundred. */
+  readonly isFar: { readonly spread: boolean; readonly missing: boolean }
 }
 
 /** Each feature now against the reference. Features that the reference does not know are passed over. */
 export function driftOf(reference: Profile, now: Profile): FeatureDrift[] {
-  return Object.entries(now.features).flatMap(([name, bins]) => {
+  const features = Object.entries(now.features)
+  // Bonferroni: shared among so many, the chance of one false alarm stays one in a hundred.
+  const each = (1 - NO_DRIFT_QUANTILE) / Math.max(1, features.length)
+  const isEnough = Math.min(now.rows, reference.rows) >= PSI_ROWS_MIN
+  return features.flatMap(([name, bins]) => {
     const was = reference.features[name]
     if (was === undefined || was.length !== bins.length) return []
     const spread = stability(was, bins)
     const [missing, missingReference] = [bins.at(-1) ?? 0, was.at(-1) ?? 0]
-    const rate =
-      Math.min(now.rows, reference.rows) < PSI_ROWS_MIN
-        ? null
-        : rateAgainst({ count: missing, rows: now.rows }, { count: missingReference, rows: reference.rows })
+    const counts = [
+      { count: missing, rows: now.rows },
+      { count: missingReference, rows: reference.rows },
+    ] as const
+    const rate = isEnough ? rateAgainst(...counts) : null
     return [
       {
         name,
@@ -87,6 +94,10 @@ export function driftOf(reference: Profile, now: Profile): FeatureDrift[] {
         missingLimit: rate?.limit ?? null,
         isSpreadAbove: spread?.isAbove === true,
         isMissingAbove: rate?.isAbove === true,
+        isFar: {
+          spread: spread?.isAbove === true && stability(was, bins, 1 - each)?.isAbove === true,
+          missing: rate?.isAbove === true && rateAgainst(...counts, each)?.isAbove === true,
+        },
       },
     ]
   })

@@ -17,26 +17,27 @@ export interface Rate {
 
 /**
  * `count` of `rows` against `referenceCount` of `referenceRows`: above its limit when an unchanged rate would reach that
- * count in less than one sample of a hundred. What the reference itself leaves open is averaged over (a beta of Jeffreys's prior, as
+ * count in less than one sample of a hundred (`falseAlarm`). What the reference itself leaves open is averaged over (a beta of Jeffreys's prior, as
  * a normal in log-odds cut into twenty equal parts). Null when either side has no rows.
  */
 export function rateAgainst(
   { count, rows }: { readonly count: number; readonly rows: number },
   reference: { readonly count: number; readonly rows: number },
+  falseAlarm = FALSE_ALARM,
 ): Rate | null {
   if (rows === 0 || reference.rows === 0) return null
-  const limit = limitOf(rows, possibleRates(reference.count, reference.rows))
+  const limit = limitOf(rows, possibleRates(reference.count, reference.rows), falseAlarm)
   const share = reference.count / reference.rows
   return { rate: count / rows, reference: share, limit: limit / rows, isAbove: count > limit }
 }
 
-/** The lowest count that is exceeded with a chance of one in a hundred at most. */
-function limitOf(rows: number, rates: readonly number[]): number {
+/** The lowest count that is exceeded with this chance at most. */
+function limitOf(rows: number, rates: readonly number[], falseAlarm: number): number {
   const parts = rates.map((rate) => binomialPart(rows, rate))
   let [above, limit] = [0, rows]
   while (limit > 0) {
     const reached = parts.reduce((sum, { first, chances }) => sum + (chances[limit - first] ?? 0), 0) / rates.length
-    if (above + reached > FALSE_ALARM) break
+    if (above + reached > falseAlarm) break
     above += reached
     limit -= 1
   }

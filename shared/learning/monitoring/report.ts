@@ -66,16 +66,8 @@ export function reportOf(evidence: Evidence): Report {
     ...churn(evidence.weeks),
     calibration(evidence.recent),
     scoreSpread(evidence),
-    manyAbove(
-      "features_psi",
-      features.map(({ isSpreadAbove }) => isSpreadAbove),
-      evidence,
-    ),
-    manyAbove(
-      "missing_features",
-      features.map(({ isMissingAbove }) => isMissingAbove),
-      evidence,
-    ),
+    manyAbove("features_psi", features, evidence),
+    manyAbove("missing_features", features, evidence),
     lateShare("staleness", evidence.scores.stale, evidence.scores.customers),
     lateShare("label_delay", evidence.labels.late, evidence.labels.due),
     qualityMeasure(quality),
@@ -130,18 +122,35 @@ function scoreSpread({ reference, now }: Evidence): Measure {
   return { name: "score_psi", status, value: spread?.psi ?? null, limit: spread?.limit ?? null, details }
 }
 
-/** Each feature is above its own limit once in a hundred: so many of them at once are drift that are so by chance once in a hundred. */
-function manyAbove(name: "features_psi" | "missing_features", above: readonly boolean[], evidence: Evidence): Measure {
-  const count = above.filter(Boolean).length
-  const details = { features: above.length, rows: evidence.now.rows, referenceRows: evidence.reference?.rows ?? 0 }
-  if (above.length === 0) return { name, status: "too_few", value: null, limit: null, details }
-  const { chances } = binomialPart(above.length, 0.01)
+/**
+ * Each feature is above its own limit once in a hundred: so many of them at once as are by chance once in a hundred, or one
+ * that is far above, are drift.
+ */
+function manyAbove(
+  name: "features_psi" | "missing_features",
+  features: readonly FeatureDrift[],
+  evidence: Evidence,
+): Measure {
+  const isSpread = name === "features_psi"
+  const count = features.filter(({ isSpreadAbove, isMissingAbove }) =>
+    isSpread ? isSpreadAbove : isMissingAbove,
+  ).length
+  const far = features.filter(({ isFar }) => (isSpread ? isFar.spread : isFar.missing)).length
+  const details = {
+    features: features.length,
+    far,
+    rows: evidence.now.rows,
+    referenceRows: evidence.reference?.rows ?? 0,
+  }
+  const isKnown = features.some(({ psi, missingLimit }) => (isSpread ? psi : missingLimit) !== null)
+  if (!isKnown) return { name, status: "too_few", value: null, limit: null, details }
+  const { chances } = binomialPart(features.length, 0.01)
   let [limit, reached] = [0, chances[0] ?? 1]
   while (reached < 0.99) {
     limit += 1
     reached += chances[limit] ?? 1
   }
-  return { name, status: count > limit ? "warn" : "pass", value: count, limit, details }
+  return { name, status: count > limit || far > 0 ? "warn" : "pass", value: count, limit, details }
 }
 
 function lateShare(name: "staleness" | "label_delay", late: number, all: number): Measure {

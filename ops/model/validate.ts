@@ -1,0 +1,212 @@
+/** `validate`: whether a model may serve, judged by rows that it has not seen: quality gates, and the champion beside it. */
+
+import { modelFeatures } from "../../shared/domain/features.ts"
+import { type Comparison, compareModels } from "../../shared/learning/metrics.ts"
+import { calibrationDrift } from "../../shared/learning/monitoring/calibration-drift.ts"
+import { completenessOf } from "../../shared/learning/monitoring/quality.ts"
+import { explain } from "../../shared/scoring/explain.ts"
+import { type Gate, judgeGates } from "../../shared/scoring/gates.ts"
+import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
+import { type Model, prepareModel } from "../../shared/scoring/model.ts"
+import { CommandError, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, type Deployment, deploymentOf } from "../deployment.ts"
+import { type Evaluation, evaluateTable } from "./evaluate.ts"
+import { given } from "./export.ts"
+import { championOf, EXPORT_GROUP, EXPORT_LABEL, withExport } from "./from-ledger.ts"
+import { readModel } from "./model-file.ts"
+import { readTable } from "./read-table.ts"
+import { InputError, type Output, pathOf, readOptions, required, type Subcommand, wholeNumber } from "./subcommand.ts"
+
+const HELP = `npm run model -- validate --model FILE (--data FILE [--label COL] | --from-ledger) [options]
+
+Judges a model by rows that it has not seen, as the registry's gates judge it: ROC AUC, calibration, accuracy against the
+base rate, how complete the data are beside those of the training, and the time of one prediction; and by the champion on
+the same rows (paired bootstrap).
+
+  --model FILE      what train wrote
+  --data FILE       CSV, or CSV in gzip
+  --label COL       the outcome (the one that the model was trained on)
+  --positive VALUE  the label's value that means "left" (as in training)
+  --id COL          names the customer: the bootstrap draws customers instead of rows
+  --from-ledger     the matured labels of a deployment instead of --data, anonymised; with its champion beside
+  --against FILE    another model as the champion
+  --seed N          of the bootstrap (1)
+${DEPLOYMENT_HELP}
+Exit code 0: every gate is open and the champion is not better by more than chance; 3: not so.
+`
+
+const { help: _help, ...COMMON } = DEPLOYMENT_OPTIONS
+const OPTIONS = {
+  ...COMMON,
+  model: { type: "string" },
+  data: { type: "string" },
+  label: { type: "string" },
+  positive: { type: "string" },
+  id: { type: "string" },
+  "from-ledger": { type: "boolean", default: false },
+  against: { type: "string" },
+  seed: { type: "string" },
+} as const
+
+/** The model may not serve. Exit code 3: that is an answer, and no failure of the command. */
+class NotValid extends CommandError {
+  override readonly exitCode = 3
+}
+
+/** What a model came to. */
+export interface Validation {
+  readonly isValid: boolean
+  readonly rows: number
+  readonly events: number
+  readonly gates: readonly Gate[]
+  /** The champion's name, and how much lower its log loss is made by the model; null without a champion. */
+  readonly champion: string | null
+  readonly comparison: Comparison | null
+  readonly verdict: "better" | "no_worse" | "worse" | "no_champion"
+}
+
+/** Which rows, and how they name what matters. */
+interface Rows {
+  readonly path: string
+  readonly label?: string | undefined
+  readonly positive?: string | undefined
+  readonly id?: string | undefined
+  readonly seed: number
+  /** The rows describe customers of a deployment: the model must ask for nothing else. */
+  readonly isFromLedger: boolean
+}
+
+/** Judges a model, and the champion beside it, by rows. */
+export async function validateModel(
+  model: Model,
+  champion: { readonly name: string; readonly model: Model } | null,
+  rows: Rows,
+  output: Output,
+): Promise<Validation> {
+  const evaluation = await evaluateTable(model, rows.path, rows, output)
+  const { metrics, probabilities, outcomes, customers } = evaluation
+  const known = new Map(modelFeatures.map(({ name, type }) => [name, type]))
+  const { features } = model.artefact
+  const { gates, isPassed } = judgeGates({
+    metrics: numbersOf(evaluation),
+    strangers: rows.isFromLedger ? features.flatMap(({ name, type }) => (known.get(name) === type ? [] : [name])) : [],
+    dataQuality: await completenessIn(model, rows.path, output),
+    p95Ms: latencyOf(model),
+    isStrict: true,
+  })
+  let comparison: Comparison | null = null
+  if (champion !== null) {
+    const other = await evaluateTable(champion.model, rows.path, rows, output)
+    comparison = compareModels(probabilities, other.probabilities, outcomes, { seed: rows.seed, groups: customers })
+  }
+  const verdict = verdictOf(comparison)
+  const { rows: count, events } = metrics
+  const isValid = isPassed && verdict !== "worse"
+  return { isValid, rows: count, events, gates, champion: champion?.name ?? null, comparison, verdict }
+}
+
+function verdictOf(comparison: Comparison | null): Validation["verdict"] {
+  if (comparison === null) return "no_champion"
+  const [low, high] = comparison.logLoss.interval
+  return low > 0 ? "better" : high < 0 ? "worse" : "no_worse"
+}
+
+/** An error of calibration that chance alone makes of so many rows is none of the model's. */
+const ECE_MAX = 0.03
+
+function numbersOf({ metrics, probabilities, outcomes }: Evaluation): Record<string, number> {
+  const rows = Array.from(probabilities, (probability, row) => ({ probability, isChurned: outcomes[row] === 1 }))
+  const drift = calibrationDrift(rows)
+  const isByChance = drift !== null && drift.ece <= drift.eceLimit
+  const ece = isByChance ? Math.min(metrics.ece, ECE_MAX) : metrics.ece
+  const { auc, accuracy, baseRate } = metrics
+  return { ece, accuracy, baseRate, ...(auc !== null && { auc }) }
+}
+
+/** Of the features that the model asks for, how much more is missing in the rows than in its training. */
+async function completenessIn({ artefact }: Model, path: string, output: Output): Promise<number> {
+  const { columns, rows } = await readTable(path, output)
+  return completenessOf(
+    artefact.features.map(({ name }, input) => {
+      const column = columns.find((one) => one.name === name)
+      const missing = column
+        ? column.numbers.reduce((sum, value, row) => {
+            return sum + Number(Number.isNaN(value) && (column.places?.[row] ?? -1) < 0)
+          }, 0)
+        : rows
+      return [missing / rows, artefact.training.reference[input]?.missing ?? 0] as const
+    }),
+  )
+}
+
+/** Predictions that are timed, each with its explanation. */
+const TIMED = 200
+
+/** 95th percentile in milliseconds of a prediction with its explanation, on this machine. */
+function latencyOf(model: Model): number {
+  const times = Float64Array.from({ length: TIMED }, (_, row) => {
+    const vector = Float64Array.from(model.artefact.features, (feature, input) => {
+      const cuts = model.artefact.training.reference[input]?.cuts ?? []
+      if (feature.type === "category") return feature.levels.length === 0 ? Number.NaN : row % feature.levels.length
+      return cuts[(row + input) % Math.max(1, cuts.length)] ?? row
+    })
+    const start = performance.now()
+    explain(model, vector)
+    return performance.now() - start
+  }).sort()
+  return times[Math.floor(0.95 * TIMED)] ?? 0
+}
+
+export const validate: Subcommand = {
+  name: "validate",
+  summary: "judges a model by the quality gates and by the champion; the exit code says it",
+  help: HELP,
+  async run(args, output) {
+    const values = readOptions(args, OPTIONS)
+    const model = await readModel(pathOf(required(values.model, "model")))
+    const seed = wholeNumber(values.seed, "seed", { min: 0, max: 2 ** 31 - 1, fallback: 1 })
+    const against = values.against === undefined ? null : { name: values.against, path: pathOf(values.against) }
+    const chosen = against && { name: against.name, model: await readModel(against.path) }
+    if (values["from-ledger"] === (values.data !== undefined)) {
+      throw new InputError("Name the rows: --data FILE or --from-ledger, and not both. --help says more.")
+    }
+    let validation: Validation
+    if (values["from-ledger"]) {
+      const deployment = deploymentOf(given(values))
+      const champion = chosen ?? (await servingModel(deployment))
+      validation = await withExport(deployment, (path) => {
+        const rows = { path, label: EXPORT_LABEL, positive: "1", id: EXPORT_GROUP, seed, isFromLedger: true }
+        return validateModel(model, champion, rows, output)
+      })
+    } else {
+      const path = pathOf(required(values.data, "data"))
+      validation = await validateModel(model, chosen, { ...values, path, seed, isFromLedger: false }, output)
+    }
+    output.out(values.json ? `${JSON.stringify(validation)}\n` : linesOf(validation))
+    if (!validation.isValid) throw new NotValid("The model may not serve.")
+  },
+}
+
+async function servingModel(deployment: Deployment): Promise<{ readonly name: string; readonly model: Model } | null> {
+  const champion = await championOf(deployment)
+  if (champion === null) return null
+  try {
+    return { name: champion.version, model: await prepareModel(champion.artefact) }
+  } catch (error) {
+    if (error instanceof InvalidArtefact) throw new CommandError(`The champion is no model: ${error.message}.`)
+    throw error
+  }
+}
+
+function linesOf({ rows, events, gates, champion, comparison, verdict, isValid }: Validation): string {
+  const words = gates.map(({ name, status, value, because }) => {
+    const shown = value === null ? "" : ` ${Number(value.toPrecision(4))}`
+    return `  ${status.padEnd(8)}${name}${shown}: ${because}`
+  })
+  const against =
+    comparison === null
+      ? []
+      : [
+          `  ${verdict.replace("_", " ")} than ${champion}: log loss lower by ${comparison.logLoss.gain.toFixed(4)} [${comparison.logLoss.interval.map((bound) => bound.toFixed(4)).join(", ")}]`,
+        ]
+  return `${[`${rows} rows, ${events} of them left`, ...words, ...against, isValid ? "valid" : "not valid"].join("\n")}\n`
+}

@@ -1,0 +1,94 @@
+import { describe, expect, test } from "vitest"
+import { artefactOf, randomScorecard } from "../../../test/support/models.ts"
+import type { ModelFeature } from "../../scoring/artefact.ts"
+import { prepareModel, score } from "../../scoring/model.ts"
+import { Random } from "../random.ts"
+import { methodFor, recalibrated } from "./challenger.ts"
+import { COOL_DOWN_DAYS, isEarlierBetter, type Rescored, refuseGoBack } from "./go-back.ts"
+
+const FEATURES: ModelFeature[] = [
+  { name: "n", type: "number" },
+  { name: "c", type: "category", levels: ["a", "b"] },
+]
+const champion = () => artefactOf(FEATURES, [{ weight: 1, model: randomScorecard(new Random(1), FEATURES) }])
+
+/** Predictions around 5 %, and what came of them when the truth is `shift` away. */
+function labels(seed: string, rows: number, shift: number) {
+  const random = new Random(seed)
+  return Array.from({ length: rows }, () => {
+    const x = -3 + random.gaussian()
+    return { probability: 1 / (1 + Math.exp(-x)), isChurned: random.next() < 1 / (1 + Math.exp(-x - shift)) }
+  })
+}
+
+describe("a challenger", () => {
+  test("is a model of its own from 200 churns on, the champion put straight from 20 on, and none before", () => {
+    expect([
+      methodFor(5_000, 200),
+      methodFor(5_000, 199),
+      methodFor(500, 20),
+      methodFor(500, 19),
+      methodFor(0, 0),
+    ]).toEqual(["trained", "recalibrated", "recalibrated", null, null])
+    expect(methodFor(1_000, 990)).toBeNull()
+  })
+
+  test("that is put straight differs from the champion by this company's offset and nothing else", async () => {
+    const before = await champion()
+    const after = await recalibrated(before, "acme", labels("shifted", 3_000, 0.5), "2026-03-01T00:00:00.000Z")
+    expect(after?.offsets.acme).toBeCloseTo(0.5, 0)
+    expect(after?.parts).toEqual(before.parts)
+    const [was, is] = [await prepareModel(before), await prepareModel(after)]
+    const row = Float64Array.of(0.3, 1)
+    expect(score(is, row, "acme").logit - score(was, row, "acme").logit).toBeCloseTo(after?.offsets.acme ?? 0, 12)
+    expect(score(is, row, "other").logit).toBe(score(was, row, "other").logit)
+  })
+
+  test("starts from the offset that the company has, and is held back where labels are few", async () => {
+    const before = { ...(await champion()), offsets: { acme: 0.3 }, offsetDeviation: 0.2 }
+    const many = recalibrated(before, "acme", labels("many", 4_000, 0.6), "2026-03-01T00:00:00.000Z")
+    const few = recalibrated(before, "acme", labels("few", 60, 3), "2026-03-01T00:00:00.000Z")
+    expect(many?.offsets.acme).toBeCloseTo(0.9, 0)
+    expect((few?.offsets.acme ?? 9) - 0.3).toBeLessThan(1.5)
+  })
+
+  test("is none where labels say what the champion says", async () => {
+    expect(recalibrated(await champion(), "acme", labels("alike", 2_000, 0), "2026-03-01T00:00:00.000Z")).toBeNull()
+  })
+})
+
+describe("the way back", () => {
+  const own = { place: "own", hasEarlier: true, daysSinceReturn: null } as const
+
+  test("is closed for what is pinned or shared, without an earlier champion, and for four months after a return", () => {
+    expect(refuseGoBack(own)).toBeNull()
+    expect(refuseGoBack({ ...own, place: "pinned" })).toBe("pinned")
+    expect(refuseGoBack({ ...own, place: "shared" })).toBe("shared_model")
+    expect(refuseGoBack({ ...own, hasEarlier: false })).toBe("nothing_before")
+    expect(refuseGoBack({ ...own, daysSinceReturn: COOL_DOWN_DAYS - 1 })).toBe("cooling_down")
+    expect(refuseGoBack({ ...own, daysSinceReturn: COOL_DOWN_DAYS })).toBeNull()
+  })
+
+  /** Weeks in which the truth is `shift` above the champion; the earlier one is right, or as wrong. */
+  const rescored = (shift: number, earlierShift: number): Rescored[] => {
+    const random = new Random(`back ${shift} ${earlierShift}`)
+    const chance = (x: number) => 1 / (1 + Math.exp(-x))
+    return Array.from({ length: 1_500 }, (_, at) => {
+      const x = -3 + random.gaussian()
+      return {
+        ...{ customer: `c${at}`, week: Math.floor(at / 150), isChurned: random.next() < chance(x + shift) },
+        ...{ champion: chance(x), challenger: chance(x + earlierShift) },
+      }
+    })
+  }
+
+  test("leads to a champion that predicts better what went wrong", () => {
+    expect(isEarlierBetter(rescored(1, 1), 1)).toBe(true)
+  })
+
+  test("leads not to one that drifts as much, is worse, or of which nothing is known", () => {
+    expect(isEarlierBetter(rescored(1.2, 0.1), 1)).toBe(false)
+    expect(isEarlierBetter(rescored(0, -0.8), 1)).toBe(false)
+    expect(isEarlierBetter([], 1)).toBe(false)
+  })
+})

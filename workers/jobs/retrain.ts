@@ -1,0 +1,30 @@
+/**
+ * Every hour one company that has not had its turn for a week: its challengers are judged by matured labels, and a new one is
+ * made when none waits; see `workers/monitoring/retrain.ts`.
+ */
+import { z } from "zod"
+import { noteTurn, whoseTurn } from "../../db/queries/monitoring.ts"
+import { RETRAIN_COST, retrainFor } from "../monitoring/retrain.ts"
+import { companiesWhere } from "../pipeline/acting.ts"
+import { defineJob, done } from "./job.ts"
+
+const WEEK_MS = 7 * 86_400_000
+
+export const retrain = defineJob({
+  name: "retrain",
+  payload: z.object({}),
+  async run(_, services) {
+    const { budget, db, now } = services
+    const flags = await services.flags({ isFreshNeeded: true })
+    const companies = await companiesWhere(services, flags, { on: ["MODEL_DRIFT_DETECTION"], off: [] })
+    if (companies?.length === 0) return done("switched_off")
+    if (!budget.hasRoomFor(RETRAIN_COST + 2)) return done("no_room")
+    // One company a run: training takes a second or two of processor time, and an invocation has only so much.
+    const [companyId] = await whoseTurn(db, "retraining", new Date(now().getTime() - WEEK_MS), 1, companies)
+    if (companyId === undefined) return done("nobody_due")
+    // Noted first: a training that ends its invocation must not come again every hour.
+    await noteTurn(db, companyId, "retraining", now())
+    const { outcome, ...counts } = await retrainFor(services, companyId)
+    return done(outcome, counts)
+  },
+})

@@ -1,0 +1,91 @@
+/** Tells the team of alarms about models, once each. */
+import { type AlarmRow, MAIN_MEASURES, type NewAlarm, noteAlarm } from "../../db/queries/monitoring.ts"
+import type { AlarmAction } from "../../db/schema/monitoring.ts"
+import { renderTeamAlert } from "../../shared/domain/messages.ts"
+import type { MeasureName, Report } from "../../shared/learning/monitoring/report.ts"
+import type { Verdict } from "../../shared/learning/monitoring/verdict.ts"
+import { mayAct, NOTIFYING } from "../pipeline/acting.ts"
+import type { Services } from "../services.ts"
+
+/** What is to be told. */
+export interface Announcement {
+  readonly version: string
+  readonly report: Report
+  readonly action: AlarmAction | null
+  /** Alarms of all kinds; those that were told are passed over. */
+  readonly alarms: readonly (AlarmRow | NewAlarm)[]
+}
+
+const WORDS: Readonly<Record<MeasureName, string>> = {
+  churn_above: "more customers leave than predicted",
+  churn_below: "fewer customers leave than predicted",
+  calibration: "probabilities are off",
+  score_psi: "scores are spread otherwise than when the model began",
+  features_psi: "inputs are spread otherwise than when the model began",
+  missing_features: "more inputs are missing than when the model began",
+  staleness: "scores are too old",
+  label_delay: "labels are late",
+  data_quality: "the quality of the data is below its bound",
+}
+
+/** One message for what is new. While nobody may be written to, or the message was refused for now, the next check tells it. */
+export async function announce(services: Services, companyId: string, found: Announcement): Promise<void> {
+  const { channels, db, log, now } = services
+  const { version, report, action } = found
+  const news = found.alarms.filter(({ announcedAt, closedAt }) => !announcedAt && !closedAt)
+  if (news.length === 0 || !channels.slack.isConfigured) return
+  if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) return
+  const isMain = news.some(({ measure }) => MAIN_MEASURES.includes(measure))
+  const measureOf = (name: MeasureName) => report.measures.find((measure) => measure.name === name)
+  const message = renderTeamAlert({
+    severity: isMain ? "P1" : "P2",
+    state: "firing",
+    title: `Model ${version} of ${companyId}: ${isMain ? "drift" : "a warning"}`,
+    lines: [
+      ...news.map(({ measure }) => {
+        const { value = null, limit = null } = measureOf(measure) ?? {}
+        return `${WORDS[measure]} (${plain(value)}, limit ${plain(limit)})`
+      }),
+      ...(action === null ? [] : [`what was done: ${action.replaceAll("_", " ")}`]),
+    ],
+    link: null,
+  })
+  // Marked first: a message that may have been seen is not sent again.
+  for (const { id } of news) await noteAlarm(db, companyId, id, { announcedAt: now() })
+  const [first] = news
+  const outcome = await channels.slack.send(
+    { ...message, to: "", unsubscribeUrl: null },
+    { idempotencyKey: `model-alarm-${first?.id}` },
+  )
+  if (outcome.kind === "retry") for (const { id } of news) await noteAlarm(db, companyId, id, { announcedAt: null })
+  if (outcome.kind !== "sent") log.warn("model_alarm_not_told", { companyId, reason: outcome.reason })
+}
+
+/** One message for a challenger that is proposed. The list of trainings shows it whether or not it could be sent. */
+export async function announceProposal(
+  services: Services,
+  companyId: string,
+  { id, verdict }: { readonly id: string; readonly verdict: Verdict },
+): Promise<void> {
+  const { channels, log } = services
+  if (!channels.slack.isConfigured) return
+  if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) return
+  const { rows = 0, events = 0, championLogLoss = 0, challengerLogLoss = 0 } = verdict.comparison ?? {}
+  const message = renderTeamAlert({
+    severity: "P3",
+    state: "firing",
+    title: `A better model for ${companyId} waits to be promoted`,
+    lines: [
+      `log loss ${challengerLogLoss.toFixed(4)} against ${championLogLoss.toFixed(4)}, on ${rows} labels with ${events} churns`,
+      "see /api/retrainings?verdict=propose; nothing is promoted by itself",
+    ],
+    link: null,
+  })
+  const outcome = await channels.slack.send(
+    { ...message, to: "", unsubscribeUrl: null },
+    { idempotencyKey: `challenger-${id}` },
+  )
+  if (outcome.kind !== "sent") log.warn("proposal_not_told", { companyId, reason: outcome.reason })
+}
+
+const plain = (value: number | null): string => (value === null ? "unknown" : String(Number(value.toPrecision(3))))
