@@ -114,11 +114,14 @@ test("predictions get the label that the ledger tells, once, and none of a custo
   const model = await champion(TENTH)
   const [stays, leaves] = [await subscriber(), await subscriber()]
   await leave(leaves)
-  // They came a hundred days ago, and one of them left after seventy-five.
+  // They came a hundred days ago, and one of them left after twenty-five.
+  const moved = (column: string) => `${column} = ${column} - interval '100 days'`
+  await sql(`update facts set ${["occurred_at", "recorded_at", "known_at"].map(moved).join(", ")}`)
+  await sql(`update object_links set ${["created_at", "linked_at"].map(moved).join(", ")}`)
   await sql(
-    "update facts set occurred_at = occurred_at - interval '100 days', recorded_at = recorded_at - interval '100 days'",
+    `update facts set occurred_at = occurred_at + interval '25 days', recorded_at = recorded_at + interval '25 days',
+      known_at = known_at + interval '25 days' where kind = 'subscription_ended'`,
   )
-  await sql("update facts set occurred_at = occurred_at + interval '25 days' where kind = 'subscription_ended'")
   const now = await worldNow()
   const said = (customer: string, days: number) =>
     sql(
