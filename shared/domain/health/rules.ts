@@ -1,7 +1,8 @@
 /**
  * What is said of a customer while no model has been trained: odds added up by hand, from what is known to come before
- * leaving. It is better than a guess and worse than any model (SaaS teams' hand-made scores reach an AUC of about .64 where
- * a fitted one has .79), it is not calibrated, and it is marked as `rules` wherever it is shown.
+ * leaving. It is better than a guess and worse than a model (on the simulated subscriptions of simsub, 39 766 customer-months,
+ * an AUC of .731 where fitted models reach .79), nobody has calibrated it for the company, and it is marked as `rules`
+ * wherever it is shown.
  */
 
 /** A customer as the features describe it; null or absent: not known. */
