@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../support/companies.ts"
 import { failWhopPayment, meet } from "../support/members.ts"
+import { setSwitch } from "../support/outside.ts"
 import { advanceClock, api, eventually, reset, settled, sql, worldNow } from "../support/world.ts"
 
 beforeEach(reset)
@@ -100,6 +101,18 @@ describe("use", () => {
     expect(await usedBy("stripe_cus_sig3")).toEqual(before)
     expect(await ledger()).toHaveLength(1)
   })
+})
+
+test("while processing is switched off signals are held, and folded when it is on again", async () => {
+  await meet("cus_sig7", {})
+  await settled()
+  await setSwitch("WEBHOOK_PROCESSING_ENABLED", false)
+  expect((await post("/api/usage", { records: [use("h1", "cus_sig7")] })).body.recorded).toBe(1)
+  expect(await sql("select status from webhook_events where type like 'signal.%'")).toEqual([{ status: "held" }])
+  expect(await usedBy("stripe_cus_sig7")).toBeNull()
+  await setSwitch("WEBHOOK_PROCESSING_ENABLED", true)
+  await advanceClock("PT3M")
+  await eventually(async () => (await usedBy("stripe_cus_sig7"))?.logins?.total === 2)
 })
 
 test("tickets stand in the ledger with how the customer sounded, and nothing else", async () => {

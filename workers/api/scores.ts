@@ -1,8 +1,10 @@
 /** `POST /api/score`: scores of customers, or of features that the caller brings, one or a batch. */
 import { type Context, Hono } from "hono"
 import { z } from "zod"
+import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { readServing } from "../../db/queries/models.ts"
 import { AppError } from "../errors.ts"
+import { settingsOf } from "../pipeline/advance.ts"
 import { HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
 import { sayWhy, unusedOf } from "../scoring/score-row.ts"
 import { chooseServing, findServing, type ServingModel } from "../scoring/serving.ts"
@@ -83,9 +85,11 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
       : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? 0 : HOUR_MS })
   const hasRecords = names.length < items.length
   const serving = hasRecords ? await servingOf(c, model) : null
+  const stored = hasRecords ? await readSettings(services.db, companyId) : null
+  const { riskThresholds } = settingsOf({ settings: stored })
   return items.map((each) => {
     if ("features" in each) {
-      const said = sayWhy(serving, each.features, companyId)
+      const said = sayWhy(serving, each.features, companyId, riskThresholds)
       return { ...showSaid(services, said), ...unusedOf(serving, each.features), error: null }
     }
     const found = scored.get(each.customerId)
