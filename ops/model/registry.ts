@@ -1,4 +1,5 @@
 /** The words that `npm run model` knows. A new one is a file that exports a `Subcommand`, and a line here. */
+import { backtestCommand } from "./backtest.ts"
 import { card } from "./card.ts"
 import { evaluate } from "./evaluate.ts"
 import { exportLabels } from "./export.ts"
@@ -21,4 +22,5 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   shadow,
   retire,
   rollback,
+  backtestCommand,
 ]

@@ -70,7 +70,7 @@ export const fromEvents: TrainSource = {
 }
 
 /** Described snapshots with their outcomes; those without a label, or already leaving, are left out with a remark. */
-async function labelledSnapshots(
+export async function labelledSnapshots(
   path: string,
   asked: { readonly label: string; readonly group: string | undefined; readonly positive: string | undefined },
   options: SnapshotOptions,

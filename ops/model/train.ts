@@ -2,6 +2,7 @@
 import type { Subcommand } from "./subcommand.ts"
 import { InputError, type Output } from "./subcommand.ts"
 import { fromEvents } from "./train-events.ts"
+import { fromLedger } from "./train-ledger.ts"
 import { TRAIN_HELP } from "./train-options.ts"
 import { fromTable } from "./train-table.ts"
 
@@ -14,7 +15,7 @@ export interface TrainSource {
   run(args: readonly string[], output: Output): Promise<void>
 }
 
-const SOURCES: readonly TrainSource[] = [fromEvents, fromTable]
+const SOURCES: readonly TrainSource[] = [fromEvents, fromLedger, fromTable]
 
 const HELP = `npm run model -- train (${SOURCES.map(({ option }) => `--${option}`).join(" | ")}) … [options]
 

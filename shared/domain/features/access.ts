@@ -4,7 +4,7 @@
  */
 import type { Fact, Instant } from "../facts.ts"
 import { apply } from "../fold.ts"
-import { type CustomerState, EMPTY_STATE, type SubscriptionState } from "../state.ts"
+import { type CustomerState, EMPTY_STATE, type SubscriptionState, subscriptionOf } from "../state.ts"
 
 /** Why paid access ended. `other`: the company or a policy ended it. */
 export type EndOfAccess = "voluntary" | "payment_failure" | "other"
@@ -80,7 +80,8 @@ function beginningOf(
 
 /** The provider's own word on when it ended, where that is within the spell and not in the future. */
 function endingOf(state: CustomerState, fact: Fact, spell: AccessSpell): Instant {
-  const said = "subscription" in fact ? (state.subscriptions[fact.subscription.subscriptionId]?.endedAt ?? null) : null
+  const said =
+    "subscription" in fact ? (subscriptionOf(state, fact.subscription.subscriptionId)?.endedAt ?? null) : null
   return said !== null && said > spell.from && said < fact.occurredAt ? said : fact.occurredAt
 }
 

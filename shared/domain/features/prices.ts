@@ -42,7 +42,7 @@ type Priced = Pick<SubscriptionSnapshot, "currency" | "items">
 /** How many months one bill covers, by the longest item; null where nobody said. */
 export function monthsBilled({ items }: Priced): number | null {
   const months = items.flatMap(({ interval, intervalCount }) =>
-    interval === null ? [] : [MONTHS[interval] * intervalCount],
+    interval === null || intervalCount <= 0 ? [] : [MONTHS[interval] * intervalCount],
   )
   return months.length === 0 ? null : Math.max(...months)
 }

@@ -45,7 +45,7 @@ export function relationshipFeatures(view: LedgerView): Relationship {
     downgrades_30d: countWithin(view, down, 30),
     downgrades_90d: countWithin(view, down, 90),
     downgrades_365d: countWithin(view, down, 365),
-    price_change_365d: yearly.reduce((product, { ratio }) => product * ratio, 1),
+    price_change_365d: bounded(yearly.reduce((product, { ratio }) => product * ratio, 1)),
     nudges_30d: countWithin(view, nudges, 30),
     nudges_90d: countWithin(view, nudges, 90),
     clicks_90d: countWithin(view, clicks, 90),
@@ -69,6 +69,10 @@ interface PlanChange {
   readonly ratio: number
 }
 
+/** A hundred times the price, or a hundredth of it, is another thing that is sold. */
+const RATIO_MAX = 100
+const bounded = (ratio: number): number => Math.min(RATIO_MAX, Math.max(1 / RATIO_MAX, ratio))
+
 /** Each change of the monthly price of a subscription, as its facts tell it one after the other. */
 function planChanges(view: LedgerView): PlanChange[] {
   const told: (Fact & { readonly subscription: SubscriptionSnapshot })[] = [
@@ -91,7 +95,7 @@ function planChanges(view: LedgerView): PlanChange[] {
     const isShorter = (monthsBilled(subscription) ?? 0) < (monthsBilled(before) ?? 0)
     const low = isLonger ? 1 - INTERVAL_DISCOUNT_MAX : 1 - CHANGE_MIN
     const high = isShorter ? 1 / (1 - INTERVAL_DISCOUNT_MAX) : 1 + CHANGE_MIN
-    if (ratio < low || ratio > high) changes.push({ occurredAt, ratio })
+    if (ratio < low || ratio > high) changes.push({ occurredAt, ratio: bounded(ratio) })
   }
   return changes
 }

@@ -1,0 +1,52 @@
+/** `train --from-ledger`: the product's own ledger, with the features and the label of live scoring. */
+import { HORIZON_DAYS } from "../../shared/domain/churn-label.ts"
+import { CannotTrain } from "../../shared/learning/cannot-train.ts"
+import { plausibleDirections } from "../../shared/learning/feature-matrix.ts"
+import { leakWarnings } from "../../shared/learning/leaks.ts"
+import { withOffsets } from "../../shared/learning/pooled.ts"
+import { trainModel } from "../../shared/learning/train-model.ts"
+import { LEDGER_HELP, LEDGER_OPTIONS, readLedger } from "./read-ledger.ts"
+import { InputError, readOptions } from "./subcommand.ts"
+import type { TrainSource } from "./train.ts"
+import { monotoneOf, readTrainOptions, TRAIN_OPTIONS, writeModel } from "./train-options.ts"
+
+const OPTIONS = { ...TRAIN_OPTIONS, ...LEDGER_OPTIONS, anonymous: { type: "boolean", default: false } } as const
+
+const HELP = `${LEDGER_HELP}  --anonymous       write no company's intercept into the model, so that it may leave the house
+`
+
+const DAY_MS = 86_400_000
+
+/** What the label of a ledger is called. */
+export const LEDGER_LABEL = "access_lost"
+
+export const fromLedger: TrainSource = {
+  option: "from-ledger",
+  help: HELP,
+  async run(args, output) {
+    const values = readOptions(args, OPTIONS)
+    const options = readTrainOptions(values)
+    const { rows, companies, ends } = await readLedger(values, output)
+    const monotone =
+      values.monotone === undefined ? plausibleDirections : monotoneOf(values.monotone, rows.matrix.features)
+    const notes = {
+      source: "ledger",
+      positive: "1",
+      ...Object.fromEntries(Object.entries(ends).map(([end, count]) => [`left: ${end}`, count])),
+    }
+    const settings = { ...options, label: LEDGER_LABEL, monotone, notes, horizonMs: HORIZON_DAYS * DAY_MS }
+    try {
+      const pooled = await trainModel(rows, settings, output.progress)
+      const { customers, groups } = rows
+      const trained =
+        companies.length > 1 ? withOffsets(pooled, { customers, groups, groupName: "company" }, options.seed) : pooled
+      for (const warning of leakWarnings(rows.matrix, rows.outcomes, trained.metrics.auc))
+        output.err(`Leak? ${warning}\n`)
+      const artefact = values.anonymous ? { ...trained.artefact, offsets: {} } : trained.artefact
+      await writeModel({ ...trained, artefact }, values, output)
+    } catch (error) {
+      if (error instanceof CannotTrain) throw new InputError(`Too little to learn from: ${error.message}.`)
+      throw error
+    }
+  },
+}
