@@ -15,8 +15,9 @@ export interface Offsets {
  */
 const USUAL_DEVIATION = 0.4
 const USUAL_GROUPS = 2
-/** A deviation below this is none. */
+/** A deviation below this is none; companies that differ by more than the upper bound are not served by one model. */
 const DEVIATION_MIN = 0.02
+const DEVIATION_MAX = 1
 const ROUNDS = 100
 const TOLERANCE = 1e-9
 const NEWTON_ROUNDS = 50
@@ -49,10 +50,8 @@ export function groupOffsets(
   for (let round = 0; round < ROUNDS; round++) {
     fits = sorted.map((rows, i) => fitOffset(rows, variance, fits[i]?.offset ?? 0))
     const sum = fits.reduce((total, fit) => total + fit.offset ** 2 + fit.variance, 0)
-    const next = Math.max(
-      DEVIATION_MIN ** 2,
-      (sum + USUAL_GROUPS * USUAL_DEVIATION ** 2) / (names.length + USUAL_GROUPS),
-    )
+    const estimate = (sum + USUAL_GROUPS * USUAL_DEVIATION ** 2) / (names.length + USUAL_GROUPS)
+    const next = Math.min(DEVIATION_MAX ** 2, Math.max(DEVIATION_MIN ** 2, estimate))
     const change = Math.abs(next - variance)
     variance = next
     if (change < TOLERANCE) break
@@ -82,11 +81,4 @@ function fitOffset(rows: readonly Row[], prior: number, start: number): { offset
     if (Math.abs(step) < TOLERANCE) break
   }
   return { offset, variance: 1 / curvature }
-}
-
-/** The offset of one group whose pooled model and prior are given: what a company adds when it has seen its own outcomes. */
-export const offsetOfGroup = (logits: ArrayLike<number>, outcomes: ArrayLike<number>, deviation: number): number => {
-  const rows = Array.from({ length: logits.length }, (_, i) => ({ logit: logits[i] ?? 0, outcome: outcomes[i] ?? 0 }))
-  rows.sort((a, b) => a.logit - b.logit || a.outcome - b.outcome)
-  return fitOffset(rows, Math.max(deviation, DEVIATION_MIN) ** 2, 0).offset
 }
