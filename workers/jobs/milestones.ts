@@ -28,6 +28,9 @@ const CUSTOMERS_PER_BATCH = 50
 /** Milestones that one message tells of: as many lines as an alert shows. */
 const NEWS_MAX = 10
 
+/** As many as one run looks at; the next run takes the rest of a company's. */
+const BATCHES_MAX = DUE_MAX / CUSTOMERS_PER_BATCH
+
 /** Reading a batch, and writing what it brought. */
 const BATCH_COST = 2
 /** Taking news, one message with its repetition, and noting how it ended. */
@@ -51,7 +54,7 @@ async function recordDue(services: Services, progress: Progress, counts: Counts)
   const allowed = await companiesWhere(services, await services.flags({ isFreshNeeded: true }), PROCESSING)
   if (allowed?.length === 0) return
   for (const companyId of await companiesWithMilestonesDue(db, services.now(), DUE_MAX, allowed)) {
-    for (let isMore = true; isMore; ) {
+    for (let batch = 0, isMore = true; isMore && batch < BATCHES_MAX; batch++) {
       await progress.beat()
       if (!budget.hasRoomFor(BATCH_COST)) {
         counts.postponed += 1
