@@ -105,6 +105,8 @@ function rowsOf(scope: Scope, state: CustomerState) {
       cause: causeOf(entry, state),
       arm: assignmentOf(state, entry.id)?.arm ?? null,
       holdoutPercentage: assignmentOf(state, entry.id)?.percentage ?? null,
+      riskProbability: entry.risk?.probability ?? null,
+      riskUntil: dateOrNull(entry.risk?.until ?? null),
       openedAt: new Date(entry.openedAt),
       closedAt: dateOrNull(entry.closedAt),
     })),

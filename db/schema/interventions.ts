@@ -3,6 +3,11 @@ import { jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core"
 import type { SegmentRule } from "../../shared/domain/segments.ts"
 import { companyId, instant } from "./columns.ts"
 
+export const riskPasses = pgTable("risk_passes", {
+  companyId: text("company_id").primaryKey(),
+  passedAt: instant("passed_at").notNull(),
+})
+
 export const segments = pgTable(
   "segments",
   {

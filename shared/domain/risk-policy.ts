@@ -11,7 +11,7 @@ import type { CaseState, CustomerState, SubscriptionState } from "./state.ts"
 const DAY_MS = 86_400_000
 
 /** A score of half of what opened the case says that the fear has passed; a smaller step is the noise of scores. */
-const FALLEN_SHARE = 0.5
+export const FALLEN_SHARE = 0.5
 
 export interface RiskPolicy {
   /** What is left of a payment after what serving the member costs, in percent. */
@@ -143,7 +143,7 @@ export function riskPassed(
 }
 
 /** The subscription that is worth most a month; the id decides a tie. */
-const dearestOf = (subscriptions: readonly SubscriptionState[]): SubscriptionState | undefined =>
+export const dearestOf = (subscriptions: readonly SubscriptionState[]): SubscriptionState | undefined =>
   subscriptions.reduce<SubscriptionState | undefined>((best, each) => {
     if (best === undefined) return each
     const more = (monthlyMinor(each) ?? -1) - (monthlyMinor(best) ?? -1)

@@ -139,7 +139,14 @@ export class Heartbeat {
  * The provider's lists of this world know nothing, so comparing with them would only tell of the past anew. Milestones and
  * scores are said to nobody by the clock, so an hour's run of them only costs time.
  */
-const NOT_PLAYED: ReadonlySet<string> = new Set(["reconcile", "milestones", "rescore", "drift", "retrain"])
+const NOT_PLAYED: ReadonlySet<string> = new Set([
+  "reconcile",
+  "milestones",
+  "rescore",
+  "interventions",
+  "drift",
+  "retrain",
+])
 const isPlayed = (job: string): boolean => !NOT_PLAYED.has(job)
 
 const after = (at: string | Date | null, ms: number): number | null =>

@@ -117,6 +117,10 @@ const showCase = (row: CaseRow) => ({
   heldOut: row.arm === "held_out",
   arm: row.arm,
   holdoutPercentage: row.holdoutPercentage,
+  risk:
+    row.riskProbability === null
+      ? null
+      : { probability: row.riskProbability, until: row.riskUntil?.toISOString() ?? null },
 })
 
 /** A nudge as clients rely on it. */

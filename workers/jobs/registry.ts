@@ -1,6 +1,7 @@
 /** All jobs by name. */
 import { drift } from "./drift.ts"
 import { ingest } from "./ingest.ts"
+import { interventions } from "./interventions.ts"
 import type { AnyJob } from "./job.ts"
 import { milestones } from "./milestones.ts"
 import { nudges } from "./nudges.ts"
@@ -11,5 +12,8 @@ import { retrain } from "./retrain.ts"
 import { sweep } from "./sweep.ts"
 
 export const JOBS: ReadonlyMap<string, AnyJob> = new Map(
-  [reminders, nudges, ingest, sweep, reconcile, milestones, rescore, drift, retrain].map((job) => [job.name, job]),
+  [reminders, nudges, ingest, sweep, reconcile, milestones, rescore, interventions, drift, retrain].map((job) => [
+    job.name,
+    job,
+  ]),
 )

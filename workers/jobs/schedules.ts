@@ -14,6 +14,7 @@ export const SCHEDULES = [
   { job: "reconcile", cron: "*/15 * * * *" },
   { job: "milestones", cron: "20 * * * *" },
   { job: "rescore", cron: "20 * * * *" },
+  { job: "interventions", cron: "20 * * * *" },
   { job: "drift", cron: "20 * * * *" },
   { job: "retrain", cron: "20 * * * *" },
 ] as const satisfies readonly Schedule[]

@@ -43,6 +43,12 @@ export const DEAD_PAGE_COST = 2
 /** A chunk of due nudges: handing it to QStash, or giving its nudges back. */
 export const CHUNK_COST = 2
 
+/** A company looked through for members at risk: its settings, its scores. */
+export const RISK_COMPANY_COST = 2
+
+/** A case of a feared leaving, opened or ended: the stream, one commit, a lost race, handing its first message over. */
+export const RISK_CASE_COST = 2 + RACE_COST + 1
+
 /** Noting how a run of a job ended. */
 export const RUN_NOTE_COST = 1
 

@@ -1,0 +1,168 @@
+/**
+ * Every hour: ends cases whose fear has passed, and looks through each company's newest scores for members to whom contact
+ * is worth its cost. Cost follows the number of companies and what is opened; how many customers there are only an index
+ * knows. A company that was looked through is not looked through again within the hour, so that both heartbeats, a lost run
+ * and a spent budget only move its turn.
+ */
+import { z } from "zod"
+import { companiesToPass, passCompany, passedRisks, type RiskCandidate } from "../../db/queries/at-risk.ts"
+import { settingsOf as readSettings } from "../../db/queries/companies.ts"
+import { loadStream } from "../../db/queries/stream.ts"
+import { givesAccess } from "../../shared/domain/features/access.ts"
+import { monthlyMinor } from "../../shared/domain/features/prices.ts"
+import {
+  dearestOf,
+  decideRisk,
+  expectedValueMinor,
+  FALLEN_SHARE,
+  type LeftAlone,
+  type RiskPolicy,
+  type RiskScore,
+  riskPassed,
+  upliftOf,
+} from "../../shared/domain/risk-policy.ts"
+import { findCase } from "../../shared/domain/state.ts"
+import { RISK_CASE_COST, RISK_COMPANY_COST } from "../outbound/costs.ts"
+import { type Condition, companiesWhere, PROCESSING } from "../pipeline/acting.ts"
+import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
+import type { Services } from "../services.ts"
+import { defineJob, done, type Progress } from "./job.ts"
+
+const HOUR_MS = 3_600_000
+
+/** Both heartbeats of an hour come within minutes; a little less than the hour lets the next one find the company due. */
+const PASS_EVERY_MS = 50 * 60_000
+
+/** Every night scores everybody; what is older than two of them says nothing of now. */
+const FRESH_MS = 48 * HOUR_MS
+
+/** Bounds of one run: cases that end, companies, and customers of one company that are looked at. */
+const ENDED_MAX = 200
+const COMPANIES_MAX = 200
+const CANDIDATES_MAX = 500
+
+/** Cases end whether or not new ones are wanted. */
+const ENDING: Condition = { on: [...PROCESSING.on, "SCHEDULER_ENABLED"], off: PROCESSING.off }
+/** New ones are an effect, and wanted. */
+const OPENING: Condition = {
+  on: [...ENDING.on, "AUTO_RETENTION_CAMPAIGNS"],
+  off: [...ENDING.off, "ROLLBACK_MODE"],
+}
+
+export const interventions = defineJob({
+  name: "interventions",
+  payload: z.object({}),
+  async run(_, services, progress) {
+    const flags = await services.flags({ isFreshNeeded: true })
+    const counts = { ended: 0, companies: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
+    const ending = await companiesWhere(services, flags, ENDING)
+    if (ending?.length !== 0) await endCases(services, progress, ending, counts)
+    const opening = await companiesWhere(services, flags, OPENING)
+    if (opening?.length !== 0) await openCases(services, progress, opening, counts)
+    return done("looked_through", counts)
+  },
+})
+
+type Counts = Record<"ended" | "companies" | "opened" | "leftAlone" | "failed" | "cutShort", number>
+
+async function endCases(
+  services: Services,
+  progress: Progress,
+  companies: readonly string[] | null,
+  counts: Counts,
+): Promise<void> {
+  const { budget, db, log } = services
+  const due = await passedRisks(db, { now: services.now(), fallen: FALLEN_SHARE, limit: ENDED_MAX, companies })
+  for (const { companyId, customerId, caseId, score } of due) {
+    await progress.beat()
+    if (!budget.hasRoomFor(RISK_CASE_COST)) {
+      counts.cutShort = 1
+      return
+    }
+    try {
+      const stream = await loadStream(db, companyId, customerId, { whole: true })
+      const state = stream && stateOf(stream)
+      const recoveryCase = state && findCase(state, caseId)
+      if (!stream || !recoveryCase) continue
+      const fact = riskPassed(state, recoveryCase, score, services.now().toISOString())
+      if (fact === null) continue
+      await advance(services, stream, { events: [], contactWords: [], ownFacts: [fact] })
+      counts.ended += 1
+    } catch (error) {
+      counts.failed += 1
+      log.warn("risk_case_not_ended", { companyId, caseId, error })
+    }
+  }
+}
+
+async function openCases(
+  services: Services,
+  progress: Progress,
+  companies: readonly string[] | null,
+  counts: Counts,
+): Promise<void> {
+  const { budget, db, log } = services
+  const before = new Date(services.now().getTime() - PASS_EVERY_MS)
+  for (const companyId of await companiesToPass(db, { before, limit: COMPANIES_MAX, companies })) {
+    await progress.beat()
+    if (!budget.hasRoomFor(RISK_COMPANY_COST + RISK_CASE_COST)) {
+      counts.cutShort = 1
+      return
+    }
+    try {
+      await openFor(services, progress, companyId, counts)
+      counts.companies += 1
+    } catch (error) {
+      counts.failed += 1
+      log.warn("company_not_looked_through", { companyId, error })
+    }
+  }
+}
+
+async function openFor(services: Services, progress: Progress, companyId: string, counts: Counts): Promise<void> {
+  const { budget, db, log } = services
+  const { atRisk: policy } = settingsOf({ settings: await readSettings(db, companyId) })
+  const { candidates, openedToday } = await passCompany(db, companyId, {
+    ...{ now: services.now(), policy, freshMs: FRESH_MS, limit: CANDIDATES_MAX },
+    confidenceMin: services.config.scoring.confidenceThreshold,
+  })
+  const reasons = new Map<LeftAlone, number>()
+  let left = Math.max(0, policy.casesPerDay - openedToday)
+  for (const { candidate, score } of worthMost(candidates, policy)) {
+    if (left === 0) break
+    await progress.beat()
+    if (!budget.hasRoomFor(RISK_CASE_COST)) {
+      counts.cutShort = 1
+      break
+    }
+    const stream = await loadStream(db, companyId, candidate.customerId, { whole: true })
+    if (!stream) continue
+    const decision = decideRisk(stateOf(stream), stream.nudges, score, policy, services.now().toISOString())
+    if (decision.kind === "leave_alone") {
+      counts.leftAlone += 1
+      reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1)
+      continue
+    }
+    await advance(services, stream, { events: [], contactWords: [], ownFacts: [decision.fact] })
+    counts.opened += 1
+    left -= 1
+  }
+  for (const [reason, count] of reasons) log.info("at_risk_left_alone", { companyId, reason, count })
+}
+
+/** Those to whom contact is worth more than it costs, the most valuable first: the day has room for some of them. */
+function worthMost(
+  candidates: readonly RiskCandidate[],
+  policy: RiskPolicy,
+): { readonly candidate: RiskCandidate; readonly score: RiskScore }[] {
+  return candidates
+    .map((candidate) => {
+      const { predictionId, modelVersion, probability, asOf, learnedUplift } = candidate
+      const score: RiskScore = { predictionId, modelVersion, asOf: asOf.toISOString(), probability, learnedUplift }
+      const dearest = dearestOf(Object.values(candidate.subscriptions).filter(givesAccess))
+      const monthly = dearest ? (monthlyMinor(dearest) ?? 0) : 0
+      return { candidate, score, value: expectedValueMinor(upliftOf(score, policy), monthly, policy) }
+    })
+    .filter(({ value }) => value > 0)
+    .sort((a, b) => b.value - a.value || (a.candidate.customerId < b.candidate.customerId ? -1 : 1))
+}
