@@ -27,6 +27,8 @@ export async function readModel(path: string): Promise<Model> {
 /** Rows with their probabilities, in the order of the file. */
 export interface ScoredBlock {
   readonly rows: readonly { readonly fields: readonly string[]; readonly line: number }[]
+  /** By feature: what the model saw. */
+  readonly columns: readonly Float64Array[]
   readonly probabilities: Float64Array
 }
 
@@ -71,7 +73,7 @@ export async function* scoreTable(
       }),
     )
     const groups = groupAt < 0 ? undefined : taken.map(({ fields }) => (fields[groupAt] ?? "").trim())
-    return { rows: taken, probabilities: scoreMany(model, columns, taken.length, groups) }
+    return { rows: taken, columns, probabilities: scoreMany(model, columns, taken.length, groups) }
   }
   for await (const row of rows) {
     block.push(row)

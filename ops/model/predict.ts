@@ -54,8 +54,8 @@ export const predict: Subcommand = {
       linesOf(model, table, idsOf(model, table.header, values.id), strange, told, values.group),
     )
     try {
-      if (values.out === undefined) await pipeline(lines, process.stdout, { end: false })
-      else await writeWhole(lines, pathOf(values.out))
+      if (values.out !== undefined) await writeWhole(lines, pathOf(values.out))
+      else for await (const text of lines) output.out(String(text))
     } catch (error) {
       throw asInputError(error, dataPath)
     }

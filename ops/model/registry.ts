@@ -3,6 +3,7 @@ import { backtestCommand } from "./backtest.ts"
 import { card } from "./card.ts"
 import { evaluate } from "./evaluate.ts"
 import { exportLabels } from "./export.ts"
+import { importModel } from "./import.ts"
 import { predict } from "./predict.ts"
 import { models, promote, push, retire, rollback, shadow } from "./serve.ts"
 import type { Subcommand } from "./subcommand.ts"
@@ -16,6 +17,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   card,
   validate,
   exportLabels,
+  importModel,
   models,
   push,
   promote,

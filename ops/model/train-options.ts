@@ -37,10 +37,14 @@ export function readTrainOptions(values: Given) {
   const kind = KINDS.find((each) => each === (values.kind ?? "auto"))
   if (kind === undefined) throw new InputError(`--kind is ${KINDS.join(", ")}.`)
   const seed = wholeNumber(values.seed, "seed", { min: 0, max: SEED_MAX, fallback: 1 })
-  const given = values["trained-at"]
-  const at = given === undefined ? new Date() : new Date(given)
-  if (Number.isNaN(at.getTime())) throw new InputError("--trained-at is a time such as 2026-01-31T12:00:00Z.")
-  return { kind, seed, trainedAt: at.toISOString() }
+  return { kind, seed, trainedAt: instantOf(values["trained-at"], "trained-at") }
+}
+
+/** The instant that an option names in ISO 8601, or now. Throws `InputError` for what is no time. */
+export function instantOf(text: string | undefined, option: string): string {
+  const at = text === undefined ? new Date() : new Date(text)
+  if (Number.isNaN(at.getTime())) throw new InputError(`--${option} is a time such as 2026-01-31T12:00:00Z.`)
+  return at.toISOString()
 }
 
 /** Directions by feature from `A:+,B:-`. Throws `InputError` for a name that is no number among the features. */

@@ -92,6 +92,7 @@ function labelledRows(
   const notes: Record<string, string> = {
     positive: label.positive,
     columns: typed.remarks.join(" ") || "all are features",
+    ...(found !== null && { id: found.name }),
   }
   return { rows, typed, notes }
 }
@@ -123,10 +124,16 @@ function timesOf(column: RawColumn, rows: Uint32Array): Float64Array {
   return Float64Array.from(rows, (row) => {
     const word = wordAt(column, row)
     const number = column.numbers[row] ?? Number.NaN
-    const time = Number.isNaN(number) ? Date.parse(word ?? "") : inMilliseconds(number)
+    const time = Number.isNaN(number) ? instantOf(word ?? "") : inMilliseconds(number)
     if (Number.isFinite(time) && Math.abs(time) < 8.64e15) return time
     throw new InputError(`${column.name} is no time in row ${row + 1}: ${word ?? "it is empty"}.`)
   })
+}
+
+/** A date without a zone is in UTC, wherever the command runs. */
+function instantOf(word: string): number {
+  const inUtc = Date.parse(/^\d{4}-\d\d-\d\d[ T]\d/.test(word) ? `${word.replace(" ", "T")}Z` : `${word} UTC`)
+  return Number.isNaN(inUtc) ? Date.parse(word) : inUtc
 }
 
 const DAY_MS = 86_400_000

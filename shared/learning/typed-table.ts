@@ -27,7 +27,7 @@ const ROW_NAME = /^(?:row[ _.]?(?:number|num|id|no)|index|unnamed: ?\d+|column \
 /** Features with their values, and what became of the other columns. */
 export interface TypedTable {
   readonly matrix: Matrix
-  /** The first column that names the row's customer: the place among all columns; null where none does. */
+  /** The column that names the row's customer, preferably by its own name: the place among all columns; null where none does. */
   readonly idColumn: number | null
   /** What was left out and why, one sentence each, in the order of the columns. */
   readonly remarks: readonly string[]
@@ -39,12 +39,15 @@ export function typeTable(table: Table, not: ReadonlySet<string>): TypedTable {
   const columns: Float64Array[] = []
   const remarks: string[] = []
   let idColumn: number | null = null
+  let isIdNamed = false
   table.columns.forEach((column, place) => {
     if (not.has(column.name)) return
     const typed = typeColumn(column, table.rows)
     if ("dropped" in typed) {
       remarks.push(`${column.name} is left out: ${typed.dropped}.`)
-      if (typed.isId === true) idColumn ??= place
+      const isNamed = isIdName(column.name)
+      if (typed.isId === true && (idColumn === null || (isNamed && !isIdNamed)))
+        [idColumn, isIdNamed] = [place, isNamed]
       return
     }
     features.push(typed.feature)

@@ -1,0 +1,97 @@
+/** The command on a real table: train as anybody would, then evaluate and predict on rows that it has not seen. */
+import { execFile } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { gunzipSync } from "node:zlib"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { z } from "zod"
+import { hashText } from "../../shared/learning/random.ts"
+import { artefactSchema } from "../../shared/scoring/artefact.ts"
+import { ROOT } from "../deployment.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "model-"))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const file = (name: string) => join(folder, name)
+
+/** Runs `npm run model` as npm does; throws with its output where it ends with another code than 0. */
+async function model(...args: readonly string[]): Promise<string> {
+  const node = join(ROOT, "node_modules", ".bin", "node")
+  const { INIT_CWD: _, ...env } = process.env
+  const { stdout } = await promisify(execFile)(node, [join(ROOT, "ops/model.ts"), ...args], {
+    cwd: folder,
+    env,
+    maxBuffer: 1 << 26,
+  })
+  return stdout
+}
+
+const [header = "", ...lines] = gunzipSync(readFileSync(join(ROOT, "test/fixtures/learning/telco.csv.gz")))
+  .toString()
+  .trim()
+  .split("\n")
+/** A fifth of the customers, by their ids. */
+const isHeldOut = (line: string) => hashText(line.slice(0, 10)) % 5 === 0
+const heldOut = lines.filter(isHeldOut)
+
+/** The held-out rows without their outcome, the columns backwards, and one that the model never heard of. */
+const shuffledHeldOut = [header, ...heldOut].map((line, i) => {
+  const fields = line.split(",").slice(0, -1)
+  return [...fields.reverse(), i === 0 ? "note" : '"a, b"'].join(",")
+})
+
+const evaluation = z.object({
+  rows: z.number(),
+  metrics: z.record(z.string(), z.number()),
+  intervals: z.record(z.string(), z.tuple([z.number(), z.number()])),
+})
+
+/** Training tries every kind of model; on a busy machine that takes a while. */
+const TRAINING_MS = 280_000
+
+describe("telco", { timeout: TRAINING_MS }, () => {
+  beforeAll(async () => {
+    writeFileSync(file("train.csv"), [header, ...lines.filter((line) => !isHeldOut(line))].join("\n"))
+    writeFileSync(file("test.csv"), [header, ...heldOut].join("\n"))
+    writeFileSync(file("new.csv"), `\ufeff${shuffledHeldOut.join("\r\n")}\r\n`)
+    await model("train", "--data", "train.csv", "--label", "Churn", "--out", "m.json")
+  }, TRAINING_MS)
+
+  test("unseen rows are predicted as well as the best published models do", async () => {
+    const { rows, metrics, intervals } = evaluation.parse(
+      JSON.parse(await model("evaluate", "--model", "m.json", "--data", "test.csv", "--label", "Churn", "--json")),
+    )
+    expect(rows).toBe(heldOut.length)
+    expect(metrics.auc).toBeGreaterThan(0.84)
+    expect(metrics.logLoss).toBeLessThan(0.43)
+    expect(metrics.ece).toBeLessThan(0.045) // a thousand rows alone bring about .02
+    const [low = 1, high = 0] = intervals.auc ?? []
+    expect(high - low).toBeLessThan(0.06)
+    expect(high - low).toBeGreaterThan(0.02)
+  })
+
+  test("a table without the outcome, with other columns in another order, gives the same probabilities", async () => {
+    const predict = (data: string) => model("predict", "--model", "m.json", "--data", data)
+    const [first, second] = [await predict("test.csv"), await predict("new.csv")]
+    expect(second).toBe(first)
+    const [head, ...rows] = first.trim().split("\n")
+    expect(head).toBe("row,customerID,probability")
+    expect(rows).toHaveLength(heldOut.length)
+    rows.forEach((row, i) => {
+      const [number, id, probability] = row.split(",")
+      expect([Number(number), id]).toEqual([i + 1, heldOut[i]?.slice(0, 10)])
+      expect(Number(probability) > 0 && Number(probability) < 1).toBe(true)
+    })
+  })
+
+  test("the artefact is small, whole, and says what was left out", () => {
+    const text = readFileSync(file("m.json"), "utf8")
+    expect(text.length).toBeLessThan(150_000)
+    const { features, training } = artefactSchema.parse(JSON.parse(text))
+    expect(features).toHaveLength(19)
+    expect(features.find(({ name }) => name === "TotalCharges")?.type).toBe("number")
+    expect(training.notes.id).toBe("customerID")
+    expect(text).not.toContain("7590-VHVEG") // nobody's id
+  })
+})
