@@ -85,6 +85,33 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+-- What writers of a customer's facts hold in common, and whoever writes down what was known of the customer alone.
+CREATE FUNCTION knowledge_lock(p_customer_id text) RETURNS bigint LANGUAGE sql STABLE
+  RETURN hashtextextended('knowledge|' || app_company() || '|' || p_customer_id, 0);
+--> statement-breakpoint
+-- The first moment at which a fact that is written down now can have been known of a customer: not before `p_at`, and after
+-- the last moment of which it was written down what was known. The caller holds the lock.
+CREATE FUNCTION known_from(p_customer_id text, p_at timestamptz) RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
+  SELECT greatest(p_at, (
+    SELECT s.as_of + interval '1 millisecond' FROM customer_scores s
+    WHERE s.company_id = app_company() AND s.customer_id = p_customer_id
+  ))
+$$;
+--> statement-breakpoint
+-- As before, and holds the lock of whoever is about to write own facts. It is taken before the row's, as everywhere.
+CREATE OR REPLACE FUNCTION assert_version(p_customer_id text, p_expected integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  v_version integer;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(knowledge_lock(p_customer_id));
+  SELECT c.version INTO v_version FROM customers c
+    WHERE c.company_id = app_company() AND c.id = p_customer_id FOR UPDATE;
+  IF v_version IS DISTINCT FROM p_expected THEN
+    RAISE EXCEPTION 'customer has moved on' USING ERRCODE = 'CS001';
+  END IF;
+END
+$$;
+--> statement-breakpoint
 -- As before, and notes when the facts were written down.
 CREATE OR REPLACE FUNCTION place_facts(p jsonb) RETURNS TABLE (subject text, customer_id text, has_joined boolean)
 LANGUAGE plpgsql AS $$
@@ -93,6 +120,7 @@ DECLARE
   v_provider text := p ->> 'provider';
   v_received timestamptz := (p ->> 'receivedAt')::timestamptz;
   v_known timestamptz := coalesce((p ->> 'knownAt')::timestamptz, v_received);
+  v_after timestamptz;
   v_objects text[] := ARRAY(SELECT jsonb_array_elements_text(p -> 'objects'));
   v_is_customer boolean := (p ->> 'customer') IS NOT NULL;
   v_link record;
@@ -112,6 +140,14 @@ BEGIN
     INSERT INTO customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
       VALUES (v_company, customer_id, v_provider, subject, v_received, v_received)
       ON CONFLICT DO NOTHING;
+    PERFORM pg_advisory_xact_lock_shared(knowledge_lock(customer_id));
+    v_after := known_from(customer_id, v_known);
+    IF v_after > v_known THEN
+      UPDATE object_links l SET linked_at = v_after
+        WHERE l.company_id = v_company AND l.provider = v_provider AND l.object_id = ANY (v_objects) AND l.is_customer
+          AND l.linked_at = v_known;
+      v_known := v_after;
+    END IF;
   END IF;
   IF subject IS NOT NULL THEN
     INSERT INTO facts (
@@ -165,6 +201,48 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-REVOKE EXECUTE ON FUNCTION read_ledgers(text[]) FROM PUBLIC;
+-- Raises CS001 unless of each customer exactly so many facts were known at `p_as_of`, and keeps it so: until the end of the
+-- transaction nobody writes facts of them, and what is written after it is known later. It waits for nobody, so that it
+-- can be in no circle: a customer of whom facts are being written has moved on.
+CREATE FUNCTION assert_knowledge(p_customers text[], p_counts integer[], p_as_of timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_company text := app_company();
+  v_place integer;
+  v_customer customers;
+  v_subject record;
+  v_count integer;
+BEGIN
+  FOR v_place IN 1..cardinality(p_customers) LOOP
+    v_count := NULL;
+    IF pg_try_advisory_xact_lock(knowledge_lock(p_customers[v_place])) THEN
+      SELECT * INTO v_customer FROM customers c WHERE c.company_id = v_company AND c.id = p_customers[v_place];
+      v_count := 0;
+      FOR v_subject IN
+        SELECT v_customer.provider_customer_id AS id, NULL::timestamptz AS linked_at
+        UNION ALL
+        SELECT l.object_id, coalesce(l.linked_at, l.created_at) FROM object_links l
+          WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer AND l.holds_facts
+            AND l.root_id = v_customer.provider_customer_id
+      LOOP
+        v_count := v_count + (
+          SELECT count(*) FROM facts f
+          WHERE f.company_id = v_company AND f.provider = v_customer.provider AND f.subject = v_subject.id
+            AND greatest(coalesce(f.known_at, f.recorded_at), v_subject.linked_at) <= p_as_of
+        );
+      END LOOP;
+    END IF;
+    IF v_count IS DISTINCT FROM p_counts[v_place] THEN
+      RAISE EXCEPTION 'more is known of a customer by now' USING ERRCODE = 'CS001';
+    END IF;
+  END LOOP;
+END
+$$;
 --> statement-breakpoint
-GRANT EXECUTE ON FUNCTION read_ledgers(text[]) TO churn_worker;
+REVOKE EXECUTE ON FUNCTION
+  read_ledgers(text[]), knowledge_lock(text), known_from(text, timestamptz), assert_knowledge(text[], integer[], timestamptz)
+FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION
+  read_ledgers(text[]), knowledge_lock(text), known_from(text, timestamptz), assert_knowledge(text[], integer[], timestamptz)
+TO churn_worker;

@@ -147,6 +147,7 @@ const factRow = ({ key, now }: Commit, { id, occurredAt, ...body }: Fact) => ({
   rank: rankOf(body.kind),
   occurredAt: new Date(occurredAt),
   recordedAt: new Date(now),
+  knownAt: sql`known_from(${key.customerId}, ${now}::timestamptz)`,
   body,
 })
 

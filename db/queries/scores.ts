@@ -116,18 +116,30 @@ export const scoreFrom = (json: ScoreJson): ScoreRow => ({
   change: json.change,
 })
 
+/** How many facts of a customer were known at the moment of a score. */
+export interface KnownCount {
+  readonly customerId: string
+  readonly count: number
+}
+
 /**
- * Writes what was said into the log and, where it is the latest, beside the customer: one round trip, all or nothing. A
- * score that is older than the one that is there stays in the log only.
+ * Writes what was said at one moment into the log and, where it is the latest, beside the customers: one round trip, all or
+ * nothing. A score that is older than the one that is there stays in the log only. Throws (`databaseFailure(error) ===
+ * "stale_version"`) when more was known at that moment than was read: then the ledgers are to be read again.
  */
 export async function saveScores(
   db: Db,
   companyId: string,
+  known: { readonly asOf: Date; readonly counts: readonly KnownCount[] },
   said: readonly NewPrediction[],
   scores: readonly ScoreRow[],
 ): Promise<void> {
   if (said.length === 0) return
   await inCompany(db, companyId, [
+    db.execute(sql`select assert_knowledge(
+      ${textArray(known.counts.map(({ customerId }) => customerId))},
+      array(select n::integer from jsonb_array_elements_text(${JSON.stringify(known.counts.map(({ count }) => count))}::jsonb) as n),
+      ${known.asOf.toISOString()}::timestamptz)`),
     db.insert(predictions).values([...said]),
     ...(scores.length === 0
       ? []

@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto"
 import { beforeEach, expect, test } from "vitest"
 import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
+import { setSwitch } from "../support/outside.ts"
 import { fresh, sendStripe } from "../support/providers.ts"
 import { champion, scoreOf, send, subscriber, withoutNights } from "../support/scoring.ts"
 import { troubledStory } from "../support/story.ts"
-import { advanceClock, reset, settled, sql, world, worldNow } from "../support/world.ts"
+import { advanceClock, api, reset, settled, sql, world, worldNow } from "../support/world.ts"
 
 beforeEach(async () => {
   await reset()
@@ -58,9 +59,37 @@ test("whatever comes, late, twice or out of order, later facts change nothing of
   for (const event of events) await sendStripe(event)
   await settled()
 
-  const stored = await sql<Stored>("select as_of, vector, vector_hash from predictions order by as_of")
+  const stored = await replayed(customer)
   expect(stored).toHaveLength(events.length + 3)
   expect(new Set(stored.map(({ vector_hash }) => vector_hash)).size).toBeGreaterThan(5)
+})
+
+test("what was on its way while a score was made was not known to it, and is not known to it later either", async () => {
+  await champion()
+  await setSwitch("REAL_TIME_PREDICTIONS", true)
+  const tags = Array.from({ length: 4 }, () => fresh("r"))
+  const customers = await Promise.all(tags.map((tag) => subscriber(`cus_${tag}`)))
+  const end = new Date((await worldNow()).getTime() - 60_000)
+  const ask = async (customer: string) => {
+    for (let times = 0; times < 6; times++) {
+      const { status } = await api(`/api/customers/${customer}/score?fresh=true`)
+      expect([200, 503]).toContain(status)
+    }
+  }
+  await Promise.all([
+    ...tags.flatMap((tag) => troubledStory(tag, end).events.map((event) => sendStripe(event))),
+    ...customers.map(ask),
+  ])
+  await settled()
+  for (const customer of customers) expect((await replayed(customer)).length).toBeGreaterThan(0)
+})
+
+/** What was said of a customer, each from inputs that the ledger of today gives again. */
+async function replayed(customer: string): Promise<readonly Stored[]> {
+  const stored = await sql<Stored>(
+    "select as_of, vector, vector_hash from predictions where customer_id = $1 order by as_of",
+    [customer],
+  )
   const ledger = await ledgerOf(customer)
   for (const { as_of, vector, vector_hash } of stored) {
     const again = features(ledger, as_of.toISOString())
@@ -70,4 +99,5 @@ test("whatever comes, late, twice or out of order, later facts change nothing of
       .digest("hex")
     expect(hash).toBe(vector_hash)
   }
-})
+  return stored
+}

@@ -8,7 +8,7 @@ import { settingsOf } from "../pipeline/advance.ts"
 import { HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
 import { sayWhy, unusedOf } from "../scoring/score-row.ts"
 import { chooseServing, findServing, type ServingModel } from "../scoring/serving.ts"
-import { showSaid, showScored } from "../scoring/show.ts"
+import { BUSY, showSaid, showScored } from "../scoring/show.ts"
 import type { AppEnv } from "../services.ts"
 import { permit, requirePermission } from "./auth.ts"
 import { idText, readBody } from "./request.ts"
@@ -63,6 +63,7 @@ export const scores = new Hono<AppEnv>().post("/", permit("scores:read"), async 
 })
 
 const UNKNOWN = { code: "NOT_FOUND", detail: "There is no such customer." } as const
+const LATER = { code: "UNAVAILABLE", detail: BUSY } as const
 const FAILED = { code: "INTERNAL", detail: "Something went wrong on our side." } as const
 
 interface Choice {
@@ -94,8 +95,9 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
     }
     const found = scored.get(each.customerId)
     if (found === undefined) return { customerId: each.customerId, status: "failed", error: UNKNOWN } as const
-    const isFailed = found.score === null && found.because === "failed"
-    if (isFailed) return { customerId: each.customerId, status: "failed", error: FAILED } as const
+    const because = found.score === null ? found.because : null
+    if (because === "failed") return { customerId: each.customerId, status: "failed", error: FAILED } as const
+    if (because === "busy") return { customerId: each.customerId, status: "failed", error: LATER } as const
     return { ...showScored(services, found), error: null }
   })
 }

@@ -95,8 +95,8 @@ async function scoreStep(services: Services, found: readonly ToScore[], begunAt:
     try {
       const scored = await scoreCustomers(services, companyId, names, { trigger: "nightly", ageMsMax })
       for (const each of scored.values()) {
-        if (each.score === null && each.because === "failed") counts.failed += 1
-        else counts[each.score === null || each.score.notScored !== null ? "notScored" : "scored"] += 1
+        if (each.score !== null) counts[each.score.notScored === null ? "scored" : "notScored"] += 1
+        else counts[each.because === "no_paid_access" ? "notScored" : "failed"] += 1
       }
     } catch (error) {
       if (isDatabaseAway(error)) throw error

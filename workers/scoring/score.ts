@@ -4,6 +4,7 @@
  * score and the time of the last fact are read together, so that it is never another model's, and a second copy elsewhere
  * would only have to be kept from lying.
  */
+import { databaseFailure } from "../../db/client.ts"
 import { readLedgers } from "../../db/queries/ledgers.ts"
 import {
   endScores,
@@ -33,7 +34,7 @@ const LEDGERS_AT_ONCE = 25
 /** The score of a customer, or why there is none. */
 export type Scored =
   | { readonly customerId: string; readonly score: ScoreRow; readonly isStored: boolean }
-  | { readonly customerId: string; readonly score: null; readonly because: "no_paid_access" | "failed" }
+  | { readonly customerId: string; readonly score: null; readonly because: "no_paid_access" | "busy" | "failed" }
 
 export interface ScoreWish {
   readonly trigger: ScoreTrigger
@@ -71,38 +72,101 @@ export async function scoreCustomers(
   await endScores(db, companyId, left)
 
   const scores = new Map<string, ScoreRow>()
-  const wanted = [...toScore.keys()]
+  const wanted = [...toScore.values()]
+  const busy = new Set<string>()
+  const work = { companyId, serving, trigger, thresholds, startedMs, among: Math.max(1, wanted.length), busy }
   for (let start = 0; start < wanted.length; start += LEDGERS_AT_ONCE) {
-    const some = wanted.slice(start, start + LEDGERS_AT_ONCE)
-    const ledgers = await readLedgers(db, companyId, some)
-    const asOf = services.now()
-    const made = []
-    for (const customerId of some) {
-      const customer = toScore.get(customerId)
-      const ledger = ledgers.get(customerId)
-      if (customer === undefined || ledger === undefined) continue
-      // One ledger that cannot be read must not keep the others of a batch, or of a night, from their scores.
-      try {
-        made.push(await make(services, companyId, { customer, ledger, serving, asOf, trigger, thresholds }))
-      } catch (error) {
-        services.log.error("customer_not_scored", { companyId, customerId, error })
-      }
-    }
-    const tookMs = Math.ceil((services.now().getTime() - startedMs) / Math.max(1, wanted.length))
-    await saveScores(
-      db,
-      companyId,
-      made.flatMap(({ said }) => said.map((row) => ({ ...row, tookMs }))),
-      made.map(({ score }) => score),
-    )
-    for (const { score } of made) scores.set(score.customerId, score)
+    const made = await scoreSome(services, work, wanted.slice(start, start + LEDGERS_AT_ONCE))
+    for (const score of made) scores.set(score.customerId, score)
   }
   for (const [name, { customerId }] of customers) {
     if (result.has(name)) continue
     const score = scores.get(customerId)
-    result.set(name, score ? { customerId, score, isStored: false } : { customerId, score: null, because: "failed" })
+    const because = busy.has(customerId) ? "busy" : "failed"
+    result.set(name, score ? { customerId, score, isStored: false } : { customerId, score: null, because })
   }
   return result
+}
+
+/** What customers are scored with, and for whom. */
+interface Work {
+  readonly companyId: string
+  readonly serving: Serving
+  readonly trigger: ScoreTrigger
+  readonly thresholds: RiskThresholds
+  readonly startedMs: number
+  /** Customers that share the time since then. */
+  readonly among: number
+  /** Takes those who could not be scored because facts of them kept coming. */
+  readonly busy: Set<string>
+}
+
+/** Writers of the customers' facts that are always quicker leave a score to the next request or the night. */
+const TRIES_MAX = 6
+const JITTER_MS = 25
+/** Reading ledgers once more, and writing once more. */
+const TRY_COST = 2
+
+/**
+ * Scores customers by their ledgers as they were known at one moment, and writes that down; who cannot be scored is left
+ * out. Where a fact came to be known meanwhile the ledgers are read again, by halves, so that few wait for a busy one.
+ */
+async function scoreSome(
+  services: Services,
+  work: Work,
+  customers: readonly NamedForScore[],
+): Promise<readonly ScoreRow[]> {
+  for (let tries = 1; ; tries++) {
+    try {
+      if (services.budget.hasRoomFor(TRY_COST)) return await scoreOnce(services, work, customers)
+      tries = TRIES_MAX
+    } catch (error) {
+      if (databaseFailure(error) !== "stale_version") throw error
+    }
+    if (tries === TRIES_MAX) {
+      services.log.warn("customers_too_busy_to_score", { companyId: work.companyId, count: customers.length })
+      for (const { customerId } of customers) work.busy.add(customerId)
+      return []
+    }
+    if (customers.length > 1) {
+      const half = Math.ceil(customers.length / 2)
+      const first = await scoreSome(services, work, customers.slice(0, half))
+      return [...first, ...(await scoreSome(services, work, customers.slice(half)))]
+    }
+    await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, tries)
+  }
+}
+
+const pause = (random: number, tries: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, (JITTER_MS * 2 ** tries * (random + 1)) / 256))
+
+async function scoreOnce(
+  services: Services,
+  { companyId, serving, trigger, thresholds, startedMs, among }: Work,
+  customers: readonly NamedForScore[],
+): Promise<readonly ScoreRow[]> {
+  const asOf = services.now()
+  const ids = customers.map(({ customerId }) => customerId)
+  const ledgers = await readLedgers(services.db, companyId, ids)
+  const made = []
+  const counts = []
+  for (const customer of customers) {
+    const { customerId } = customer
+    const ledger = ledgers.get(customerId) ?? []
+    // One ledger that cannot be read must not keep the others of a batch, or of a night, from their scores.
+    try {
+      made.push(await make(services, companyId, { customer, ledger, serving, asOf, trigger, thresholds }))
+      const known = ledger.filter(({ knownAt }) => knownAt <= asOf.toISOString())
+      counts.push({ customerId, count: known.length })
+    } catch (error) {
+      services.log.error("customer_not_scored", { companyId, customerId, error })
+    }
+  }
+  const tookMs = Math.ceil((services.now().getTime() - startedMs) / among)
+  const said = made.flatMap((one) => one.said.map((row) => ({ ...row, tookMs })))
+  const rows = made.map(({ score }) => score)
+  await saveScores(services.db, companyId, { asOf, counts }, said, rows)
+  return rows
 }
 
 /** Whether a stored score still says what would be said now, as far as an hour's grace goes. */

@@ -4,11 +4,15 @@ import type { NotScored } from "../../db/schema/scoring.ts"
 import { featureSchema } from "../../shared/domain/features.ts"
 import { COVERAGE_MIN } from "../../shared/domain/health.ts"
 import { BASE, type Reason, type ScoreChange } from "../../shared/scoring/reasons.ts"
+import { AppError } from "../errors.ts"
 import type { Services } from "../services.ts"
 import type { Scored } from "./score.ts"
 import type { SaidWithReasons } from "./score-row.ts"
 
 const LEVEL = 0.9
+
+/** What is said when facts of a customer kept coming while a score was made. */
+export const BUSY = "So much is being told of the customer that a score would be old at once. Please try again."
 
 /** What is no feature's own word. */
 const OTHER_LABELS: ReadonlyMap<string, string> = new Map([
@@ -86,6 +90,9 @@ const NOTHING = {
 export function showScored(services: Pick<Services, "config">, scored: Scored) {
   const { customerId } = scored
   if (scored.score === null && scored.because === "failed") throw new Error("a customer could not be scored")
+  if (scored.score === null && scored.because === "busy") {
+    throw new AppError("UNAVAILABLE", BUSY, { reason: "customer_busy", retryAfterSeconds: 1 })
+  }
   if (scored.score === null || scored.score.notScored === "no_paid_access") {
     const nobody = { source: null, model: null, modelVersion: null, coverage: null, change: null, asOf: null }
     const notScored = showNotScored("no_paid_access", null)
