@@ -171,11 +171,11 @@ describe("a delivery is not believed", () => {
     expect(await check(`t=${NOW},v0=${"0".repeat(4096)},v1=${right}`)).toEqual(refused("signature_malformed"))
   })
 
-  test("with 20 000 entries, at once", async () => {
-    const header = `t=${NOW}${`,v1=${await v1()}`.repeat(20_000)}`
+  test("with 200 000 entries, at once", async () => {
+    const header = `t=${NOW}${`,v1=${await v1()}`.repeat(200_000)}`
     const started = performance.now()
     expect(await check(header)).toEqual(refused("signature_malformed"))
-    expect(performance.now() - started).toBeLessThan(50)
+    expect(performance.now() - started).toBeLessThan(200) // looking at all of them takes longer
   })
 
   test.each([
