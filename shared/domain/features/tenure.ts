@@ -69,7 +69,8 @@ function daysToRenewal(
 ): number | null {
   const anchor = currentPeriodEnd ?? startedAt
   if (anchor === null) return null
-  const days = -daysSince(view, anchor)
+  // Not the negative of the days since: that would make -0 of 0, and JSON knows none.
+  const days = 0 - daysSince(view, anchor)
   if (days >= 0) return days
   if (currentPeriodEnd !== null && days >= -RENEWAL_LATE_DAYS) return 0
   if (months === null) return null
