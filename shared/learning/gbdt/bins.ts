@@ -29,12 +29,13 @@ function binNumber(column: Float64Array, rows: number, binsMax: number): Binning
   present.sort()
   const values: number[] = []
   const counts: number[] = []
-  for (const value of present) {
-    if (value === values.at(-1)) counts[counts.length - 1] = (counts.at(-1) ?? 0) + 1
-    else {
+  for (let place = 0; place < present.length; place++) {
+    const value = present[place] ?? 0
+    if (place === 0 || value !== present[place - 1]) {
       values.push(value)
-      counts.push(1)
+      counts.push(0)
     }
+    counts[counts.length - 1] = (counts[counts.length - 1] ?? 0) + 1
   }
   const cuts: number[] = []
   let [rowsLeft, binsLeft, filled] = [present.length, binsMax, 0]
