@@ -9,6 +9,9 @@ type Line = {
   readonly knots: Float64Array
   readonly values: Float64Array
   readonly slopes: Float64Array
+  /** Where to start looking for a value's piece: by its cell, `scale` cells to a unit above the first knot. */
+  readonly cells: Uint32Array
+  readonly scale: number
   readonly missing: number
 }
 type Levels = {
@@ -71,7 +74,7 @@ function prepareTerm(term: GamTerm, features: readonly ModelFeature[]): Term {
     return ((values[place + 1] ?? 0) - (values[place] ?? 0)) / (knot - (knots[place] ?? 0))
   })
   hold(slopes.every(Number.isFinite), "a line is too steep")
-  return { shape: "line", input: term.input, knots, values, slopes, missing }
+  return { shape: "line", input: term.input, knots, values, slopes, ...cellsOf(knots), missing }
 }
 
 function prepareAxis(input: number, cuts: readonly number[], features: readonly ModelFeature[]): Axis {
@@ -105,17 +108,32 @@ export function countBelow(ascending: Float64Array, value: number): number {
   return low
 }
 
-function lineAt({ knots, values, slopes, missing }: Line, value: number): number {
+function lineAt({ knots, values, slopes, cells, scale, missing }: Line, value: number): number {
   if (value - value !== 0) return missing
-  const last = knots.length - 1
   const low = knots[0] ?? 0
-  const high = knots[last] ?? 0
+  const high = knots[knots.length - 1] ?? 0
   const at = value < low ? low : value > high ? high : value
-  const place = Math.max(1, countBelow(knots, at)) - 1
+  // Whatever the rounding of the cell: the piece is where the value is above its first knot and not above its second.
+  let place = cells[((at - low) * scale) | 0] ?? 0
+  while (at > (knots[place + 1] ?? high)) place++
+  while (place > 0 && at <= (knots[place] ?? low)) place--
   return (values[place] ?? 0) + (at - (knots[place] ?? 0)) * (slopes[place] ?? 0)
 }
 
-const isLevel = (value: number, levels: number): boolean => Number.isInteger(value) && value >= 0 && value < levels
+/** A line has some twenty knots, so most cells lie between two and need no search. */
+const CELLS = 128
+
+/** The piece of a line at the start of each of the equal cells between its first and last knot. */
+function cellsOf(knots: Float64Array): { cells: Uint32Array; scale: number } {
+  const low = knots[0] ?? 0
+  const width = ((knots[knots.length - 1] ?? 0) - low) / CELLS
+  const cells = Uint32Array.from({ length: CELLS + 1 }, (_, cell) => {
+    return Math.max(1, countBelow(knots, low + cell * width)) - 1
+  })
+  return { cells, scale: width > 0 ? 1 / width : 0 }
+}
+
+const isLevel = (value: number, levels: number): boolean => value >>> 0 === value && value < levels
 
 function cellOf({ cuts, cells }: Axis, value: number): number {
   if (cuts === null) return isLevel(value, cells) ? value : cells

@@ -39,9 +39,10 @@ const MODELS: readonly [Artefact["kind"], Artefact["parts"], Float64Array][] = [
 
 describe("the evaluator in workerd predicts what the trainer predicted", () => {
   let workerd: ScoringInWorkerd
+  // A bundle and a process: some seconds where all processors are busy.
   beforeAll(async () => {
     workerd = await startScoringInWorkerd()
-  })
+  }, 60_000)
   afterAll(() => workerd.stop())
 
   test.each(MODELS)("a %s", async (_, parts, expected) => {
