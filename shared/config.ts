@@ -2,7 +2,7 @@
  * The environment, read once at start. Every missing or wrong variable is named at once, with what is expected of it and
  * never with what it holds. Libraries that read the environment by themselves are given everything explicitly.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
 
 export type Environment = "local" | "staging" | "production"

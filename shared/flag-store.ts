@@ -2,7 +2,7 @@
  * How flags lie in Redis: one key each, as JSON, beside a marker that says that what is absent was never set. A change
  * also leaves its audit entry in a list, until that entry is known to be in Postgres.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "./domain/flags.ts"
 import type { RedisFlags, SetFlag, SetFlags } from "./flags.ts"
 

@@ -3,7 +3,7 @@ import { errors as upstash } from "@upstash/redis/cloudflare"
 import { DrizzleQueryError } from "drizzle-orm"
 import Stripe from "stripe"
 import { describe, expect, test } from "vitest"
-import { z } from "zod"
+import * as z from "zod"
 import { describeError } from "./describe-error.ts"
 import { createLogger, type LogFields, type LogLevel } from "./log.ts"
 

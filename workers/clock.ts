@@ -1,5 +1,5 @@
 /** The local world moves time for the Worker; everywhere else the clock is the platform's. */
-import { z } from "zod"
+import * as z from "zod"
 import type { Config } from "../shared/config.ts"
 
 const told = z.object({ now: z.iso.datetime() })

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
-import { z } from "zod"
+import * as z from "zod"
 import { artefactOf } from "../../test/support/models.ts"
 import type { ModelFeature } from "../scoring/artefact.ts"
 import { explain } from "../scoring/explain.ts"

@@ -3,7 +3,7 @@
  * `dump_model("x.json", with_stats=True, dump_format="json")`. Margins agree to the rounding of 32-bit floats, which XGBoost
  * sums in; the rule which rows go left is taken over exactly, the rounding of values to 32 bits included.
  */
-import { z } from "zod"
+import * as z from "zod"
 import type { GbdtModel, ModelFeature } from "../scoring/artefact.ts"
 import { LEAF, prepareForest } from "../scoring/forest.ts"
 import { InvalidArtefact } from "../scoring/invalid-artefact.ts"

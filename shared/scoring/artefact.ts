@@ -3,7 +3,7 @@
  * that scoring needs and nothing of the people it was trained on. Numbers are finite; a value that is missing, not a number
  * or of an unknown category is "missing" everywhere.
  */
-import { z } from "zod"
+import * as z from "zod"
 
 const finite = z.number()
 

@@ -1,6 +1,6 @@
 /** `/api/backfills`: a company's past, imported from its provider's lists page by page. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { accountsOf, type BackfillRow, beginBackfill, listBackfills, readBackfill } from "../../db/queries/backfills.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"

@@ -1,6 +1,6 @@
 /** `/api/cases`: who is being lost and why, what was done about it, and what a person may do. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { type CaseRow, listCases, loadStreamOfCase, readCase, type TimelineEntry } from "../../db/queries/cases.ts"
 import type { ChannelName } from "../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../shared/domain/nudges.ts"

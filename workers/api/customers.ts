@@ -1,6 +1,6 @@
 /** `/api/customers`: who they are, as far as the caller's role may see. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import {
   type ConsentRow,

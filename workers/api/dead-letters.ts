@@ -4,7 +4,7 @@
  * could not be stored). No body is ever shown. Messages and copies belong to no company yet, so operators alone see them.
  */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
 import type { ListPosition, PageRequest } from "../../db/queries/page.ts"
 import { AppError } from "../errors.ts"

@@ -1,6 +1,6 @@
 /** `/api/events`: what providers sent, how far it got, and once more from the stored payload. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"

@@ -1,6 +1,6 @@
 /** `/api/figures`: how the whole deployment does in these minutes, for operators and for the gates of a launch. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { type LiveFigures, liveFigures } from "../../db/queries/figures.ts"
 import { type Counts, shareOf, summarizeRequests } from "../../shared/figures.ts"
 import { readCounts, windowOf } from "../figures/requests.ts"

@@ -1,6 +1,6 @@
 /** `/api/flags`: switches and feature flags. A company's admin sees what they are for that company; an operator sets them. */
 import { type Context, Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { listFlagChanges } from "../../db/queries/flags.ts"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../../shared/domain/flags.ts"
 import type { Flags, SetFlag } from "../../shared/flags.ts"

@@ -1,6 +1,6 @@
 /** `GET /api/settings/health-weights`: what weights of the components cost, before they are saved or after. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { labelledScores } from "../../db/queries/labelled-scores.ts"
 import { COMPONENTS, MODEL_WEIGHTS } from "../../shared/domain/health.ts"

@@ -1,6 +1,6 @@
 /** `/api/interventions`: what the nudges brought, against the cases that were held out. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { type InterventionFilter, type OutcomeRow, readOutcomes } from "../../db/queries/interventions.ts"
 import { segmentCondition } from "../../db/queries/segment-rule.ts"
 import type { Arm } from "../../shared/domain/facts.ts"

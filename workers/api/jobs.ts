@@ -1,6 +1,6 @@
 /** `/api/jobs`: how the jobs by the clock are, and what an operator does about them. */
 import { type Context, Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import {
   type JobOverview,
   type JobRunRow,

@@ -1,6 +1,6 @@
 /** `/api/models`: the registry of models. What serves is changed here, through gates, with who and why written down. */
 import { type Context, Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { databaseFailure } from "../../db/client.ts"
 import {
   addModel,

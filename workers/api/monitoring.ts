@@ -1,6 +1,6 @@
 /** How models do: `/api/models/:id/monitoring`, `/api/retrainings` and `/api/training/export`. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { findModel } from "../../db/queries/models.ts"
 import { type AlarmRow, type CheckRow, readMonitoring } from "../../db/queries/monitoring.ts"
 import { labelledVectors } from "../../db/queries/outcomes.ts"

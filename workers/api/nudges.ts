@@ -1,6 +1,6 @@
 /** `/api/nudges`: what was planned, sent or left to a person, also where the case is none any more. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { listNudges } from "../../db/queries/nudge-list.ts"
 import type { ChannelName } from "../../shared/domain/facts.ts"
 import type { AppEnv } from "../services.ts"

@@ -1,6 +1,6 @@
 /** `/api/reconciliations`: what was missing at each comparison with the provider, and a comparison now. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { listReconciliations, type ReconciliationRow } from "../../db/queries/reconciliation.ts"
 import { AppError } from "../errors.ts"
 import { reconcile, targetsOf } from "../pipeline/reconcile.ts"

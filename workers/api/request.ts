@@ -1,6 +1,6 @@
 /** What callers of the API say, read strictly: what is not known is refused by name, never ignored. */
 import type { Context } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import type { Page, PageRequest } from "../../db/queries/page.ts"
 import { fromUtf8 } from "../../shared/crypto/bytes.ts"
 import { AppError } from "../errors.ts"

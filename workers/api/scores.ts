@@ -1,6 +1,6 @@
 /** `POST /api/score`: scores of customers, or of features that the caller brings, one or a batch. */
 import { type Context, Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { readServing } from "../../db/queries/models.ts"
 import { AppError } from "../errors.ts"

@@ -4,7 +4,7 @@
  * and no log line holds a secret; a fingerprint tells one from another.
  */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
 import { addSecret, endSecret, listSecrets, type SecretRow } from "../../db/queries/secrets.ts"
 import { fromUtf8, sha256, utf8 } from "../../shared/crypto/bytes.ts"

@@ -1,5 +1,5 @@
 /** A segment's rule as a caller writes it: bounded in depth and length, and made of known fields only. */
-import { z } from "zod"
+import * as z from "zod"
 import {
   CHOICE_FIELDS,
   CHOICES_MAX,

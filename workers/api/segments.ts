@@ -1,6 +1,6 @@
 /** `/api/segments`: customers who have something in common, behind the flag ADVANCED_SEGMENTATION. */
 import { type Context, Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
 import { type CustomerRow, listCustomers } from "../../db/queries/customers.ts"
 import { segmentCondition } from "../../db/queries/segment-rule.ts"

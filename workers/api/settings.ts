@@ -1,6 +1,6 @@
 /** `/api/settings`: how a company reaches its members. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
 import { settingsOf as readSettings, saveSettings } from "../../db/queries/companies.ts"
 import type { Config } from "../../shared/config.ts"

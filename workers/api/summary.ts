@@ -1,6 +1,6 @@
 /** `/api/summary`: the figures of this moment. */
 import { Hono } from "hono"
-import { z } from "zod"
+import * as z from "zod"
 import { readSummary, type SummaryRows } from "../../db/queries/summary.ts"
 import type { Arm } from "../../shared/domain/facts.ts"
 import type { AppEnv } from "../services.ts"

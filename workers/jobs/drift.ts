@@ -2,7 +2,7 @@
  * Every hour: the companies whose models were not checked today. Labels that have matured are written, the champion is
  * measured, alarms are raised; see `workers/monitoring/check.ts`.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { noteTurn, whoseTurn } from "../../db/queries/monitoring.ts"
 import { CHECK_COST, checkChampion } from "../monitoring/check.ts"
 import { matureLabels } from "../monitoring/labels.ts"

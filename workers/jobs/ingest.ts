@@ -1,5 +1,5 @@
 /** Brings back a delivery that was parked while Postgres was away, through the same path as any other. */
-import { z } from "zod"
+import * as z from "zod"
 import { SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
 import { readDelivery } from "../pipeline/accept.ts"

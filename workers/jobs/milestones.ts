@@ -2,7 +2,7 @@
  * Every hour: records the milestones that the calendar brought, and tells the teams that want to hear of
  * theirs. Cost follows what is due, never what is stored. Members hear nothing of it.
  */
-import { z } from "zod"
+import * as z from "zod"
 import {
   claimAnnouncements,
   companiesToAnnounceTo,

@@ -1,5 +1,5 @@
 /** Sends a chunk of one company's nudges; each is judged anew at this moment. */
-import { z } from "zod"
+import * as z from "zod"
 import { releaseLeases } from "../../db/queries/nudges.ts"
 import { NUDGE_COST } from "../outbound/costs.ts"
 import { sendNudge } from "../pipeline/send-nudge.ts"

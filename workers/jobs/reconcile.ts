@@ -2,7 +2,7 @@
  * Every quarter of an hour: compares what providers say happened with what we recorded, and fetches what is missing. Reading
  * is no effect, so no switch stops it; what it brings follows the switches as any webhook does.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { reconcile as reconcileTargets, targetsOf } from "../pipeline/reconcile.ts"
 import { defineJob, done } from "./job.ts"
 

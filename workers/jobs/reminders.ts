@@ -2,7 +2,7 @@
  * Every five minutes: takes what is due, of all companies, and hands it to QStash in chunks of one company each. Cost
  * follows what is due, never what is stored.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { type ClaimedNudge, claimDueNudges, releaseLeases } from "../../db/queries/nudges.ts"
 import { CHUNK_COST } from "../outbound/costs.ts"
 import { companiesWhere, SCHEDULING } from "../pipeline/acting.ts"

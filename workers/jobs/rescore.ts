@@ -3,7 +3,7 @@
  * is written down after each step, so that a lost run, an outage or a spent budget only delays it. A run that does not come
  * to the end asks QStash for the next one; the heartbeats of every hour go on where that fails.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { isDatabaseAway } from "../../db/client.ts"
 import { customersToScore, movePass, passOf, type RescorePass, type ToScore } from "../../db/queries/scores.ts"
 import { SCORE_COST } from "../outbound/costs.ts"

@@ -2,7 +2,7 @@
  * Every hour one company that has not had its turn for a week: its challengers are judged by matured labels, and a new one is
  * made when none waits; see `workers/monitoring/retrain.ts`.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { noteTurn, whoseTurn } from "../../db/queries/monitoring.ts"
 import { RETRAIN_COST, retrainFor } from "../monitoring/retrain.ts"
 import { companiesWhere } from "../pipeline/acting.ts"

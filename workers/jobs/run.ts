@@ -1,5 +1,5 @@
 /** Runs a job and leaves a trace: a log line always, and a leased row for those that run by the clock. */
-import { z } from "zod"
+import * as z from "zod"
 import type { Refusal } from "../../db/queries/jobs.ts"
 import { RUN_NOTE_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"

@@ -2,7 +2,7 @@
  * Every minute: finishes what anything left behind. It relies on nothing but the database's word: parked deliveries,
  * events that were not folded, nudges that nobody was told of, messages that QStash gave up, objects without a customer.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
 import { healFlags } from "../flags.ts"

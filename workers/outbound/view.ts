@@ -1,5 +1,5 @@
 /** What is told of a breaker: to monitors, and through Redis to other isolates. It names no address and no tenant. */
-import { z } from "zod"
+import * as z from "zod"
 import type { BreakerState } from "./breaker.ts"
 import type { Target } from "./policy.ts"
 

@@ -1,5 +1,5 @@
 /** A member's name and addresses: opened and sealed here and nowhere else, each field as of the event that said it. */
-import { z } from "zod"
+import * as z from "zod"
 import type { Stream } from "../../db/queries/stream.ts"
 import { newDataKey, unwrapDataKey } from "../../shared/crypto/data-key.ts"
 import type { KeyRing } from "../../shared/crypto/key-ring.ts"

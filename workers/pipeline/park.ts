@@ -3,7 +3,7 @@
  * QStash, which brings it back by itself, else to a Redis stream, which the sweeper drains. It is stored through the same
  * unique key as any delivery, since the lost reply may have hidden a commit.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { fromBase64Url, toBase64Url } from "../../shared/crypto/bytes.ts"
 import { openJson, sealJson } from "../../shared/crypto/seal.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"

@@ -2,7 +2,7 @@
  * What a company itself tells of its customers: use, and support tickets. A signal goes the way of every event: written
  * down first, once under the sender's own id, then folded; one that was left behind is read again from its payload.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { findCustomers, type NamedCustomer } from "../../db/queries/customers.ts"
 import { recordSignals, type Stream } from "../../db/queries/stream.ts"
 import { fromUtf8, utf8 } from "../../shared/crypto/bytes.ts"

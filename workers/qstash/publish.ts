@@ -3,7 +3,7 @@
  * six times by itself, reads its settings from the environment and weighs 18 KiB. Every call here has a bound, every
  * publish a deduplication id, and no error carries a body.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { headerValue, type QstashAccount, QstashError, qstashCaller, understood } from "./call.ts"
 
 /** What a publish asks for. */

@@ -2,7 +2,7 @@
  * The schedules of a deployment at QStash, kept in step with the list in the code. Several deployments may share one
  * account, so an id names the host, and nothing is touched that is not named by us and delivered to that host.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { headerValue, type QstashAccount, qstashCaller, understood } from "./call.ts"
 

@@ -2,7 +2,7 @@
  * One pass over one account, in steps: each takes the pass from Postgres, goes on for a bounded while and saves how far it
  * came after every page. A step that is lost costs the page it was at.
  */
-import { z } from "zod"
+import * as z from "zod"
 import {
   beginningOf,
   claimPosition,

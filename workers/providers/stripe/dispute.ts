@@ -1,5 +1,5 @@
 /** Events about disputes. An inquiry (`warning_*`) asks before money moves; a chargeback has taken it. */
-import { z } from "zod"
+import * as z from "zod"
 import { codeOf, currency, id, minorUnits, read } from "./fields.ts"
 import { type Reader, type Reading, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"

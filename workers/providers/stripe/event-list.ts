@@ -4,7 +4,7 @@
  * Asked without the package's types: those would turn decimals into objects that are not what a webhook carries.
  */
 import type Stripe from "stripe"
-import { z } from "zod"
+import * as z from "zod"
 import { utf8 } from "../../../shared/crypto/bytes.ts"
 import {
   type HistoricalEvent,

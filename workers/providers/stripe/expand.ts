@@ -3,7 +3,7 @@
  * are made by id to the collections named here; the URL in the event is not followed.
  */
 import type Stripe from "stripe"
-import { z } from "zod"
+import * as z from "zod"
 import type { Delivery, Expanded } from "../provider.ts"
 import { ask, isAnswer } from "./api.ts"
 import { isObject, type JsonObject, orNull } from "./fields.ts"

@@ -2,7 +2,7 @@
  * The building blocks of what we read from Stripe's objects. Two ways of reading: `read` with a schema, where a fault
  * means that the event gives no facts; and the plain readers, where anything odd counts as "not said".
  */
-import { z } from "zod"
+import * as z from "zod"
 import type { Instant } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 

@@ -3,7 +3,7 @@
  * refunded and disputed. The lists reach as far back as the account; the list of events only thirty days.
  */
 import type Stripe from "stripe"
-import { z } from "zod"
+import * as z from "zod"
 import type { HistoricalEvent, HistoryPage, HistoryRequest } from "../provider.ts"
 import { ask, isAnswer, refusal } from "./api.ts"
 import { isObject, type JsonObject } from "./fields.ts"

@@ -1,5 +1,5 @@
 /** Events about invoices and their payments, in all API versions. */
-import { z } from "zod"
+import * as z from "zod"
 import type { Money } from "../../../shared/domain/facts.ts"
 import type { Result } from "../../../shared/result.ts"
 import { contactOfCopy, paymentPageOf, seenBy } from "./contact.ts"

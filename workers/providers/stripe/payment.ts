@@ -1,5 +1,5 @@
 /** Events about charges, payment intents and refunds. Since basil none of them names its invoice. */
-import { z } from "zod"
+import * as z from "zod"
 import { declineCodeOf } from "./decline-code.ts"
 import { at, currency, id, isObject, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
 import { type Reader, says, unhandled } from "./reading.ts"

@@ -1,5 +1,5 @@
 /** A subscription as an event shows it, in all API versions. */
-import { z } from "zod"
+import * as z from "zod"
 import type { SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 import { at, currency, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"

@@ -6,7 +6,7 @@
  * memberships/extend-membership); for `add_free_days`, which the SDK calls, the key is sent but not documented. A call whose
  * reply was lost is therefore not made again: days given twice cost more than a message that does not promise them.
  */
-import { z } from "zod"
+import * as z from "zod"
 import type { OutboundFetch } from "../../outbound/client.ts"
 import { notSentOf } from "../../outbound/not-sent.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"

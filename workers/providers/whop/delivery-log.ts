@@ -5,7 +5,7 @@
  * payments, refunds and disputes, written as the webhooks they would have been. All of it is built from published types and
  * documents; none of it was tried against an account.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { utf8 } from "../../../shared/crypto/bytes.ts"
 import { type HistoricalEvent, type HistoryPage, type ProviderApi, ProviderApiError } from "../provider.ts"
 import { asSubscription, disputeEvents, paymentEvents, refundEvents, type WhopObject } from "./constructed.ts"

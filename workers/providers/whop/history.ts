@@ -2,7 +2,7 @@
  * A company's past from Whop's lists (@whop/sdk 0.0.42: `created_after`, `created_before`, `first`, `after`; pages end where
  * `page_info` has no `end_cursor`): memberships whenever they began, then payments, refunds and disputes of the range.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { type HistoricalEvent, type HistoryPage, type HistoryRequest, ProviderApiError } from "../provider.ts"
 import type { JsonObject } from "./fields.ts"
 import { disputeEvents, type HistoryRange, membershipEvents, paymentEvents, refundEvents } from "./history-events.ts"
