@@ -2,7 +2,6 @@
  * Features of how much the product is used, against the customer's own past, so that logins and gigabytes can be compared.
  * Of several meters each is measured against itself; the mean of them counts.
  */
-import type { Fact } from "../facts.ts"
 import type { Features } from "./schema.ts"
 import { daysSince, factsOf, type LedgerView } from "./view.ts"
 
@@ -24,20 +23,23 @@ type Usage = Pick<
   | "days_since_usage"
 >
 
-/** Quantities of one meter by the age in days at which they were used. */
-type Meter = readonly { readonly age: number; readonly quantity: number }[]
+/** One meter: what was used in each week back from now, the first place for the last seven days; and the ages in days of its records. */
+interface Meter {
+  readonly weeks: readonly number[]
+  readonly oldest: number
+  /** Of the last record of more than nothing; null where there is none. */
+  readonly lastUse: number | null
+}
 
 /** The usage of a customer; everything but `usage_known` is null for one of whom no usage was ever told. */
 export function usageFeatures(view: LedgerView): Usage {
-  const used = factsOf(view, "usage_recorded")
-  const meters = metersOf(view, used)
+  const meters = metersOf(view)
   const ratio4 = meanRatio(meters, 4, 8)
   const ratio8 = meanRatio(meters, 4, 12)
-  const isKnown = used.length > 0
-  const all = meters.flat()
-  const lastUse = all.reduce((least, { age, quantity }) => (quantity > 0 && age < least ? age : least), Infinity)
-  const firstRecord = all.reduce((most, { age }) => (age > most ? age : most), 0)
-  const isZero = (from: number, to: number) => !all.some(({ age, quantity }) => quantity > 0 && age > from && age <= to)
+  const isKnown = meters.length > 0
+  const uses = meters.flatMap(({ lastUse }) => (lastUse === null ? [] : [lastUse]))
+  const isZero = (week: number) => meters.every(({ weeks }) => (weeks[week] ?? 0) === 0)
+  const zeroWeeks = [0, 1, 2, 3].filter(isZero).length
   return {
     usage_known: Number(isKnown),
     usage_4w_ratio: ratio4,
@@ -47,22 +49,33 @@ export function usageFeatures(view: LedgerView): Usage {
     usage_decline_4w: ratio4 === null ? null : Math.max(0, 1 - ratio4),
     usage_decline_8w: ratio8 === null ? null : Math.max(0, 1 - ratio8),
     usage_drop_8w: meanDrop(meters, 4, 12),
-    zero_usage_4w: isKnown ? Number(isZero(0, 28)) : null,
-    zero_usage_weeks: isKnown ? [0, 7, 14, 21].filter((from) => isZero(from, from + 7)).length : null,
-    days_since_usage: !isKnown ? null : lastUse === Infinity ? firstRecord : lastUse,
+    zero_usage_4w: isKnown ? Number(zeroWeeks === 4) : null,
+    zero_usage_weeks: isKnown ? zeroWeeks : null,
+    days_since_usage: !isKnown
+      ? null
+      : uses.length > 0
+        ? Math.min(...uses)
+        : Math.max(...meters.map(({ oldest }) => oldest)),
   }
 }
 
-function metersOf(view: LedgerView, used: readonly Extract<Fact, { kind: "usage_recorded" }>[]): Meter[] {
-  const byMeter = new Map<string, { age: number; quantity: number }[]>()
-  for (const { meter, quantity, occurredAt } of used) {
-    const entry = { age: daysSince(view, occurredAt), quantity: Math.max(0, quantity) }
-    const same = byMeter.get(meter)
-    if (same) same.push(entry)
-    else byMeter.set(meter, [entry])
+/** The meters in order of their names: adding numbers is not associative, and the order decides the last bit. */
+function metersOf(view: LedgerView): Meter[] {
+  const byName = new Map<string, { weeks: number[]; oldest: number; lastUse: number | null }>()
+  for (const fact of factsOf(view, "usage_recorded")) {
+    let meter = byName.get(fact.meter)
+    if (meter === undefined) {
+      meter = { weeks: [], oldest: 0, lastUse: null }
+      byName.set(fact.meter, meter)
+    }
+    const age = daysSince(view, fact.occurredAt)
+    const quantity = Math.max(0, fact.quantity)
+    const week = Math.ceil(age / 7) - 1
+    meter.weeks[week] = (meter.weeks[week] ?? 0) + quantity
+    meter.oldest = Math.max(meter.oldest, age)
+    if (quantity > 0) meter.lastUse = Math.min(meter.lastUse ?? age, age)
   }
-  // Adding numbers is not associative: the order of meters decides the last bit.
-  return [...byMeter].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, meter]) => meter)
+  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, meter]) => meter)
 }
 
 /**
@@ -91,14 +104,16 @@ function meanDrop(meters: readonly Meter[], recent: number, until: number): numb
 
 /** Use a week of a meter in the last `recent` weeks, and in the `weeks` before them that it reaches back, at most to `until`. */
 function weekly(meter: Meter, recent: number, until: number): { now: number; before: number; weeks: number } {
-  const oldest = meter.reduce((most, { age }) => (age > most ? age : most), 0)
-  const weeks = Math.max(0, Math.ceil(Math.min(until * 7, oldest) / 7) - recent)
-  const now = sum(meter, 0, recent * 7) / recent
-  return { now, before: weeks === 0 ? 0 : sum(meter, recent * 7, until * 7) / weeks, weeks }
+  const weeks = Math.max(0, Math.ceil(Math.min(until * 7, meter.oldest) / 7) - recent)
+  const now = sum(meter, 0, recent) / recent
+  return { now, before: weeks === 0 ? 0 : sum(meter, recent, until) / weeks, weeks }
 }
 
-const sum = (meter: Meter, from: number, to: number): number =>
-  meter.reduce((total, { age, quantity }) => (age > from && age <= to ? total + quantity : total), 0)
+function sum({ weeks }: Meter, from: number, to: number): number {
+  let total = 0
+  for (let week = from; week < Math.min(to, weeks.length); week++) total += weeks[week] ?? 0
+  return total
+}
 
 const meanOf = (values: readonly number[]): number | null =>
   values.length === 0 ? null : values.reduce((total, value) => total + value, 0) / values.length
