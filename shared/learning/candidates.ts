@@ -19,8 +19,15 @@ export interface Candidate {
   readonly outOfFold: Float64Array
   /** Mean log loss of `outOfFold`. */
   readonly logLoss: number
+  /** Nodes of its trees at most: what it takes of the artefact's size. */
+  readonly nodes: number
   /** Trains on all rows as the folds were trained. */
-  fit(data: CanonicalData): Part
+  fit(data: CanonicalData): readonly WeightedPart[]
+}
+
+export interface WeightedPart {
+  readonly weight: number
+  readonly model: Part
 }
 
 export type Monotone = Readonly<Record<string, 1 | -1>>
@@ -47,19 +54,20 @@ export function gamCandidate(
     kind: "gam",
     outOfFold,
     logLoss: meanLoss(outOfFold, data.outcomes),
+    nodes: 0,
     fit: (all) => {
       const rows = all.outcomes.length
       const sample = rows > GAM_ROWS_MAX ? Uint32Array.from({ length: GAM_ROWS_MAX }, (_, row) => row) : null
       const matrix = sample === null ? all.matrix : takeRows(all.matrix, sample)
-      return trainGam(matrix, sample === null ? all.outcomes : outcomesAt(all, sample), { monotone }).model
+      const { model } = trainGam(matrix, sample === null ? all.outcomes : outcomesAt(all, sample), { monotone })
+      return [{ weight: 1, model }]
     },
   }
 }
 
-/** Settings that suit tables of customers: from few interactions to many. Everything else is the trainer's default. */
+/** Settings that suit tables of customers: few interactions, and many. Everything else is the trainer's default. */
 export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
-  "gbdt, 4 leaves": { leavesMax: 4, columnShare: 1, splitColumnShare: 0.5 },
-  "gbdt, 16 leaves": { leavesMax: 16, depthMax: 8, columnShare: 1, splitColumnShare: 0.6 },
+  "gbdt, 4 leaves": { leavesMax: 4, columnShare: 1, splitColumnShare: 0.5, learningRate: 0.08, trees: 240 },
   "gbdt, 32 leaves": {
     leavesMax: 32,
     depthMax: 10,
@@ -72,7 +80,7 @@ export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
 }
 const TREES_MAX = 600
 /** A node is 23 bytes of the artefact, which is to stay below 150 KB with all that is in it. */
-const NODES_MAX = 5_500
+export const NODES_MAX = 5_500
 const PATIENCE = 40
 /** All rows are more than the rows of a fold, and carry so many more trees. */
 const TREES_GROWTH = 1.1
@@ -85,8 +93,8 @@ export function gbdtCandidate(
   onProgress: OnProgress,
 ): Candidate {
   const nodes = 2 * (settings.options.leavesMax ?? GBDT_DEFAULTS.leavesMax) - 1
-  const most = Math.min(TREES_MAX, Math.floor(NODES_MAX / nodes))
-  const options = { trees: most, patience: PATIENCE, ...settings.options }
+  const most = Math.min(settings.options.trees ?? TREES_MAX, Math.floor(NODES_MAX / nodes))
+  const options = { ...settings.options, trees: most, patience: PATIENCE }
   const fits = folds.map(({ train, test }, index) => {
     const curve: number[] = []
     onProgress(`${settings.name}: fold ${index + 1} of ${folds.length}`)
@@ -114,7 +122,30 @@ export function gbdtCandidate(
     kind: "gbdt",
     outOfFold,
     logLoss: meanLoss(outOfFold, data.outcomes),
-    fit: (all) => trainGbdt(all.matrix, all.outcomes, { ...options, trees: final, validation: null }).model,
+    nodes: final * nodes,
+    fit: (all) => {
+      const { model } = trainGbdt(all.matrix, all.outcomes, { ...options, trees: final, validation: null })
+      return [{ weight: 1, model }]
+    },
+  }
+}
+
+/** Several candidates of trees, averaged in log-odds: as one candidate. */
+export function average(candidates: readonly Candidate[], outcomes: Uint8Array): Candidate {
+  const share = 1 / candidates.length
+  const outOfFold = Float64Array.from(outcomes, (_, row) => {
+    return candidates.reduce((sum, candidate) => sum + share * (candidate.outOfFold[row] ?? Number.NaN), 0)
+  })
+  return {
+    name: `the mean of ${candidates.map(({ name }) => name).join(" and ")}`,
+    kind: "gbdt",
+    outOfFold,
+    logLoss: meanLoss(outOfFold, outcomes),
+    nodes: candidates.reduce((sum, { nodes }) => sum + nodes, 0),
+    fit: (all) =>
+      candidates.flatMap((candidate) =>
+        candidate.fit(all).map(({ weight, model }) => ({ weight: weight * share, model })),
+      ),
   }
 }
 

@@ -2,9 +2,11 @@
  * Which model: the scorecard unless boosted trees, or both together, are better by more than one standard error of the
  * paired difference. Simpler, exactly additive reasons are worth more than what chance may have given.
  */
-import { type Candidate, meanLoss } from "./candidates.ts"
+
+import { probabilityOf } from "../scoring/calibrate.ts"
+import { average, type Candidate, meanLoss, NODES_MAX } from "./candidates.ts"
 import type { CanonicalData } from "./labelled-rows.ts"
-import { lossesOf } from "./metrics.ts"
+import { lossesOf, metricsOf } from "./metrics.ts"
 
 /** Parts with their weights, and their out-of-fold log-odds together. */
 export interface Choice {
@@ -20,9 +22,11 @@ const SHARES = [0.25, 0.5, 0.75]
 
 /** Chooses among candidates that were judged on the same folds. At least one is given. */
 export function choose(candidates: readonly Candidate[], data: CanonicalData): Choice {
-  const best = (kind: "gam" | "gbdt") =>
-    candidates.filter((each) => each.kind === kind).sort((a, b) => a.logLoss - b.logLoss)[0]
-  const [gam, gbdt] = [best("gam"), best("gbdt")]
+  const gam = candidates.find(({ kind }) => kind === "gam")
+  const gbdt = bestTrees(
+    candidates.filter(({ kind }) => kind === "gbdt"),
+    data,
+  )
   const single = gam ?? gbdt
   if (single === undefined) throw new RangeError("no candidates to choose from")
   if (gam === undefined || gbdt === undefined) return alone(single, `${single.name} was asked for`)
@@ -39,6 +43,28 @@ export function choose(candidates: readonly Candidate[], data: CanonicalData): C
     else if (because === "") because = `${name} ${gain > 0 ? `only ${figures}` : "is no better"} against ${other}`
   }
   return { ...chosen, because }
+}
+
+/**
+ * The trees with the least loss; or the mean of all, if it ranks better and its loss is within one standard error of that:
+ * shallow and deep trees err in different places, and an average is steadier than a choice.
+ */
+function bestTrees(candidates: readonly Candidate[], data: CanonicalData): Candidate | undefined {
+  const [best, ...others] = [...candidates].sort((a, b) => a.logLoss - b.logLoss)
+  if (best === undefined || others.length === 0) return best
+  const mean = average(candidates, data.outcomes)
+  const { gain, error } = gainOf(mean.outOfFold, best.outOfFold, data)
+  const isSteadier = gain >= -error && aucOf(mean, data) > aucOf(best, data)
+  return isSteadier && mean.nodes <= NODES_MAX ? mean : best
+}
+
+function aucOf({ outOfFold }: Candidate, { outcomes }: CanonicalData): number {
+  const rows = Uint32Array.from(outOfFold.keys()).filter((row) => !Number.isNaN(outOfFold[row]))
+  const { auc } = metricsOf(
+    Float64Array.from(rows, (row) => probabilityOf(outOfFold[row] ?? 0)),
+    Uint8Array.from(rows, (row) => outcomes[row] ?? 0),
+  )
+  return auc ?? 0.5
 }
 
 const alone = (candidate: Candidate, because: string): Choice => ({

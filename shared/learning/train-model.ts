@@ -90,9 +90,9 @@ async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
   const metrics = metricsOf(probabilities, judged.outcomes)
   const groups = judged.customers
   const intervals = intervalsOf(probabilities, judged.outcomes, { seed: settings.seed, groups })
-  const parts = choice.parts.map(({ candidate, weight }) => {
+  const parts = choice.parts.flatMap(({ candidate, weight }) => {
     onProgress(`${candidate.name}: all rows`)
-    return { weight, model: candidate.fit(data) }
+    return candidate.fit(data).map((part) => ({ weight: weight * part.weight, model: part.model }))
   })
   const { features } = data.matrix
   const artefact: Artefact = {
