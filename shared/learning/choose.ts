@@ -32,17 +32,12 @@ export function choose(candidates: readonly Candidate[], data: CanonicalData): C
   if (gam === undefined || gbdt === undefined) return alone(single, `${single.name} was asked for`)
   const blends = SHARES.map((share) => blend(gam, gbdt, share, data.outcomes))
   const blended = blends.reduce((a, b) => (b.logLoss < a.logLoss ? b : a))
-  const options: readonly Choice[] = [alone(gam, ""), alone(gbdt, ""), blended]
-  let chosen = options[0] ?? blended
-  let because = ""
-  for (const option of options.slice(1)) {
-    const { gain, error } = gainOf(option.outOfFold, chosen.outOfFold, data)
-    const [name, other] = [nameOf(option), nameOf(chosen)]
-    const figures = `lowers log loss by ${gain.toFixed(4)} ± ${error.toFixed(4)}`
-    if (gain > error) [chosen, because] = [option, `${name} ${figures} against ${other}`]
-    else if (because === "") because = `${name} ${gain > 0 ? `only ${figures}` : "is no better"} against ${other}`
-  }
-  return { ...chosen, because }
+  // A blend that is no worse than the trees alone is the steadier of the two: its parts err in different places.
+  const other = blended.logLoss <= gbdt.logLoss ? blended : alone(gbdt, "")
+  const { gain, error } = gainOf(other.outOfFold, gam.outOfFold, data)
+  const figures = `lowers log loss by ${gain.toFixed(4)} ± ${error.toFixed(4)} against gam`
+  if (gain > error) return { ...other, because: `${nameOf(other)} ${figures}` }
+  return alone(gam, gain > 0 ? `${nameOf(other)} only ${figures}` : `${nameOf(other)} is no better than gam`)
 }
 
 /**
