@@ -4,7 +4,7 @@
  * knows. A company that was looked through is not looked through again within the hour, so that both heartbeats, a lost run
  * and a spent budget only move its turn.
  */
-import { z } from "zod"
+import * as z from "zod"
 import { companiesToPass, passCompany, passedRisks, type RiskCandidate } from "../../db/queries/at-risk.ts"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { loadStream } from "../../db/queries/stream.ts"
