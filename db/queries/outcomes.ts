@@ -1,6 +1,6 @@
 /** What came of predictions: labels that have matured, and what is read of them. */
 import { and, asc, desc, eq, gt, gte, inArray, isNotNull, lte, or, sql } from "drizzle-orm"
-import { type Batch, SHIFT } from "../../shared/learning/monitoring/cusum.ts"
+import { SHIFT } from "../../shared/learning/monitoring/cusum.ts"
 import { type Db, inCompany } from "../client.ts"
 import { EVERY_COMPANY, modelLabelPositions, modelOutcomes, models, predictions } from "../schema.ts"
 
@@ -130,12 +130,7 @@ export async function writeOutcomes(
   await inCompany(db, companyId, [db.insert(modelOutcomes).values(rows).onConflictDoNothing(), moved])
 }
 
-/** A week of labels, by the time of the predictions. Weeks are counted from 1970-01-01, seven days each. */
-export interface Week extends Batch {
-  readonly week: number
-}
-
-/** The statement that sums up a model's labels by week, oldest first; unsent. */
+/** The statement that sums up a model's labels by week (seven days each, counted from 1970-01-01), oldest first; unsent. */
 export const selectWeeks = (db: Db, companyId: string, sha256: string, from: Date, until: Date) =>
   db
     .select({

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../support/companies.ts"
 import { operate } from "../support/jobs.ts"
-import { anotherTurn, plantLabels } from "../support/labels.ts"
+import { anotherTurn, pastHourlySlot, plantLabels } from "../support/labels.ts"
 import { putFlag } from "../support/outside.ts"
 import { champion, leave, modelText, send, subscriber, upload, withoutNights } from "../support/scoring.ts"
 import { api, mailbox, reset, sql, world, worldNow } from "../support/world.ts"
@@ -10,6 +10,7 @@ import { api, mailbox, reset, sql, world, worldNow } from "../support/world.ts"
 beforeEach(async () => {
   await reset()
   await withoutNights()
+  await pastHourlySlot()
   await putFlag("MODEL_DRIFT_DETECTION", { enabled: true })
 })
 

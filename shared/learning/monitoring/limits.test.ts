@@ -31,7 +31,7 @@ describe("PSI", () => {
     { n: 300, m: 1_000, shares: [0.7, 0.15, 0.08, 0.04, 0.03] },
   ])("is above its limit in about one sample of a hundred without drift: %j", ({ n, m, shares }) => {
     const random = new Random(`psi ${n} ${m}`)
-    const draws = 1_500
+    const draws = 1_200
     let above = 0
     for (let draw = 0; draw < draws; draw++) {
       above += Number(stability(counts(random, m, shares), counts(random, n, shares))?.isAbove)
@@ -78,7 +78,7 @@ describe("calibration", () => {
 
   test("is above its limits in about one sample of a hundred without drift", () => {
     const random = new Random("calibrated")
-    const found = Array.from({ length: 800 }, () => calibrationDrift(sample(random, 600)))
+    const found = Array.from({ length: 500 }, () => calibrationDrift(sample(random, 600)))
     const share = (isSo: (one: NonNullable<(typeof found)[number]>) => boolean) =>
       found.filter((one) => one !== null && isSo(one)).length / found.length
     expect(found.every((one) => one !== null)).toBe(true)
@@ -124,7 +124,7 @@ describe("a rate", () => {
     const random = new Random(`rate ${n}`)
     const count = (rows: number) => counts(random, rows, [rate, 1 - rate])[0] ?? 0
     const known = new Map<string, boolean>()
-    const draws = 2_000
+    const draws = 1_200
     let above = 0
     for (let draw = 0; draw < draws; draw++) {
       const [now, was] = [count(n), count(m)]
