@@ -7,10 +7,8 @@ import type { Instant } from "./facts.ts"
 import { paymentFeatures } from "./features/payment.ts"
 import { relationshipFeatures } from "./features/relationship.ts"
 import {
-  type Direction,
   FEATURES,
   type FeatureDefinition,
-  type FeatureGroup,
   type FeatureName,
   type Features,
   type FeatureValue,
@@ -20,7 +18,7 @@ import { tenureFeatures } from "./features/tenure.ts"
 import { usageFeatures } from "./features/usage.ts"
 import { type LedgerFact, viewOf } from "./features/view.ts"
 
-export type { Direction, FeatureGroup, FeatureName, Features, FeatureValue, LedgerFact }
+export type { FeatureName, Features, FeatureValue, LedgerFact }
 
 /** The features in the order of a model's inputs, each with its label, group and plausible direction. */
 export const featureSchema: readonly (FeatureDefinition & { readonly name: FeatureName })[] = FEATURES
