@@ -218,3 +218,31 @@ describe("a company's key", () => {
     expect((await retry("event", eventId, await newApiKey("admin"))).body).toMatchObject({ status: "processed" })
   })
 })
+
+/** More than a sweep looks through. */
+const OTHERS = 1_001
+
+test("a delivery of which QStash has the only copy comes back from behind a thousand letters of others", async () => {
+  const customer = fresh("cus")
+  await setFault("postgres", "down")
+  expect((await failPayment(customer, fresh("in"))).status).toBe(200)
+  const dead = async () => (await qstash<{ messages: { url: string }[] }>("/v2/dlq?count=2000")).messages
+  await advanceClock("PT2M")
+  expect((await dead()).map(({ url }) => url)).toEqual([`${world().vars.APP_URL}/jobs/ingest`])
+
+  const { QSTASH_URL: url = "", QSTASH_TOKEN: token = "" } = world().vars
+  const other = { destination: `${world().controlUrl}/somebody-else`, headers: { "upstash-retries": "0" }, body: "{}" }
+  const published = await fetch(`${url}/v2/batch`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify(Array.from({ length: OTHERS }, () => other)),
+  })
+  expect(published.ok).toBe(true)
+  await eventually(async () => (await dead()).length === 1 + OTHERS)
+
+  await setFault("postgres", "off")
+  await advanceClock("PT5M")
+  expect(await sql("select provider_customer_id as id from customers")).toEqual([{ id: customer }])
+  expect((await dead()).every(({ url: target }) => target === other.destination)).toBe(true)
+  expect(await dead()).toHaveLength(OTHERS)
+})
