@@ -1,4 +1,14 @@
-import { defineConfig } from "vitest/config"
+import { fileURLToPath } from "node:url"
+import { defineConfig, type Plugin } from "vitest/config"
+
+const FAST_CHECK = fileURLToPath(new URL("test/support/fast-check.ts", import.meta.url))
+
+/** Tests that ask for fast-check get it with a seed. */
+const seeded: Plugin = {
+  name: "seeded-properties",
+  enforce: "pre",
+  resolveId: (source, importer) => (source === "fast-check" && importer !== FAST_CHECK ? FAST_CHECK : undefined),
+}
 
 /**
  * `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP; `accidents` have
@@ -10,6 +20,7 @@ export default defineConfig({
     silent: "passed-only",
     projects: [
       {
+        plugins: [seeded],
         test: {
           name: "unit",
           include: ["shared/**/*.test.ts", "workers/**/*.test.ts", "db/**/*.test.ts", "ops/**/*.test.ts"],
@@ -17,6 +28,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [seeded],
         test: {
           name: "local",
           include: ["local/**/*.test.ts"],
@@ -35,6 +47,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [seeded],
         test: {
           name: "flows",
           include: ["test/flows/**/*.test.ts"],

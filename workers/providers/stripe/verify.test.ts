@@ -173,9 +173,10 @@ describe("a delivery is not believed", () => {
 
   test("with 200 000 entries, at once", async () => {
     const header = `t=${NOW}${`,v1=${await v1()}`.repeat(200_000)}`
-    const started = performance.now()
+    const before = process.cpuUsage()
     expect(await check(header)).toEqual(refused("signature_malformed"))
-    expect(performance.now() - started).toBeLessThan(200) // looking at all of them takes longer
+    // Looking at all of them takes longer. Counted is our own work, and not what a busy machine does meanwhile.
+    expect(process.cpuUsage(before).user).toBeLessThan(200_000)
   })
 
   test.each([
