@@ -38,10 +38,11 @@ beforeEach(async () => {
   await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
 })
 
-/** A night that begins in the middle of a test would be another pass. */
+/** A night that begins in the middle of a test would be another pass, and an hour's heartbeat another run. */
 async function awayFromNight(): Promise<void> {
-  const hour = (await worldNow()).getUTCHours()
-  if (hour === 2 || hour === 3) await advanceClock("PT2H")
+  const now = await worldNow()
+  if ([2, 3].includes(now.getUTCHours())) await advanceClock("PT2H")
+  if ([19, 20].includes(now.getUTCMinutes())) await advanceClock("PT3M")
 }
 
 const sum = (parts: readonly { readonly logOdds: number }[], from = 0) =>
@@ -264,7 +265,6 @@ describe("scoring by itself", () => {
     const night = () =>
       sql("select scored, not_scored, failed from rescore_passes where finished_at is not null order by night")
     await withNights()
-    // The clock may be quicker than this test; then it has done the same.
     expect((await run("2", "50")).status).toBe(200)
     await eventually(async () => (await night()).length === 1)
     const logged = () => sql("select customer_id as id, trigger from predictions order by customer_id")
@@ -278,5 +278,26 @@ describe("scoring by itself", () => {
     expect(await sql("select not_scored from customer_scores where customer_id = $1", [customers[0]])).toEqual([
       { not_scored: "no_paid_access" },
     ])
+  })
+
+  test("goes on where an invocation had no room for all of a night", async () => {
+    await champion()
+    await awayFromNight()
+    await Promise.all(Array.from({ length: 9 }, () => subscriber()))
+    const request = new Request(`${world().vars.APP_URL}/jobs/rescore`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${world().adminApiKey}` },
+      body: "{}",
+    })
+    await withNights()
+    expect((await inProcess(request, null, { ML_BATCH_SIZE: "1", SUBREQUESTS_MAX: "40" })).status).toBe(200)
+    const [early] = await sql<{ scored: number }>("select count(*)::int as scored from predictions")
+    expect(early?.scored).toBeGreaterThan(0)
+    expect(early?.scored).toBeLessThan(9)
+    await advanceClock("PT10S")
+    await eventually(async () => (await sql("select 1 from rescore_passes where finished_at is not null")).length === 1)
+    expect(
+      await sql("select count(*)::int as said, count(distinct customer_id)::int as customers from predictions"),
+    ).toEqual([{ said: 9, customers: 9 }])
   })
 })
