@@ -104,3 +104,21 @@ FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
   risk_companies(timestamptz, integer, text[]), passed_risks(timestamptz, double precision, integer, text[])
 TO churn_worker;
+--> statement-breakpoint
+-- What was learned of whom contact keeps, one row a company: replaced by each training. `model` is null while what was
+-- learned is not in force, and `report` says why. No customer is in it.
+CREATE TABLE uplift_models (
+  company_id text COLLATE "C" PRIMARY KEY REFERENCES companies (id),
+  trained_at timestamptz NOT NULL,
+  model jsonb,
+  report jsonb NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE uplift_models ENABLE ROW LEVEL SECURITY;
+--> statement-breakpoint
+ALTER TABLE uplift_models FORCE ROW LEVEL SECURITY;
+--> statement-breakpoint
+CREATE POLICY tenant ON uplift_models TO churn_worker
+  USING (company_id = app_company()) WITH CHECK (company_id = app_company());
+--> statement-breakpoint
+GRANT SELECT, INSERT, UPDATE ON uplift_models TO churn_worker;

@@ -14,7 +14,8 @@ export interface RiskCandidate {
   readonly modelVersion: string
   readonly asOf: Date
   readonly probability: number
-  readonly learnedUplift: number | null
+  /** The inputs of that score; null unless they are asked for. */
+  readonly vector: Readonly<Record<string, unknown>> | null
   readonly subscriptions: Readonly<Record<string, SubscriptionState>>
 }
 
@@ -87,6 +88,7 @@ export async function passCompany(
     freshMs,
     confidenceMin,
     limit,
+    withVectors,
   }: {
     readonly now: Date
     readonly policy: Pick<RiskPolicy, "restDays">
@@ -94,6 +96,8 @@ export async function passCompany(
     readonly freshMs: number
     readonly confidenceMin: number
     readonly limit: number
+    /** Also the inputs of each score. */
+    readonly withVectors: boolean
   },
 ): Promise<{ readonly candidates: readonly RiskCandidate[]; readonly openedToday: number }> {
   const at = sql`${now.toISOString()}::timestamptz`
@@ -114,9 +118,12 @@ export async function passCompany(
       model_version: string
       as_of: string
       probability: number
+      vector: RiskCandidate["vector"]
       subscriptions: RiskCandidate["subscriptions"] | null
     }>(
-      sql`select s.customer_id, s.prediction_id, s.model_version, s.as_of, s.probability, c.state -> 'subscriptions' as subscriptions
+      sql`select s.customer_id, s.prediction_id, s.model_version, s.as_of, s.probability, c.state -> 'subscriptions' as subscriptions,
+          case when ${withVectors} then (select p.vector from predictions p where p.company_id = ${companyId}
+            and p.id = s.prediction_id and p.as_of = s.as_of) end as vector
         from customer_scores s join customers c on c.company_id = s.company_id and c.id = s.customer_id
         where s.company_id = ${companyId} and s.not_scored is null and s.as_of >= ${since}::timestamptz
           and s.confidence >= ${confidenceMin} and c.state #>> '{outreach,optedOutAt}' is null
@@ -135,7 +142,7 @@ export async function passCompany(
       modelVersion: row.model_version,
       asOf: new Date(row.as_of),
       probability: row.probability,
-      learnedUplift: null,
+      vector: row.vector,
       subscriptions: row.subscriptions ?? {},
     })),
   }

@@ -120,6 +120,10 @@ export const artefactSchema = z.strictObject({
   }),
 })
 
+/** Parts of an artefact, for documents that hold no more than that. */
+export const featureListSchema = z.array(feature).min(1)
+export const gamSchema = gam
+
 export type Artefact = z.infer<typeof artefactSchema>
 export type ModelFeature = z.infer<typeof feature>
 export type GamModel = z.infer<typeof gam>

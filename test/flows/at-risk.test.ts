@@ -242,3 +242,88 @@ describe("the fear ends", () => {
     expect(await casesOf(going)).toMatchObject([{ status: "lost", cause: "cancellation_announced" }])
   }, 60_000)
 })
+
+describe("once enough cases have ended", () => {
+  const CASES = 1_600
+
+  /**
+   * Cases of the past: of members with a failed invoice contact keeps most; the others, likelier to leave, it drives away. Which
+   * of them leaves is spread evenly, and was not written to by anybody but chance.
+   */
+  async function past(effect: { readonly kept: number; readonly drivenAway: number }): Promise<void> {
+    const at = (await worldNow()).toISOString()
+    const made = `select i, i % 2 = 0 as is_treated, (i / 2) % 2 as failed, 'cus_past' || i as customer,
+        $2::timestamptz - interval '40 days' as opened, ('x' || md5(i::text))::bit(31)::int / 2147483648.0 as luck from generate_series(1, ${CASES}) i`
+    const risk = `case when failed = 1 then case when is_treated then 0.3 - ${effect.kept} else 0.3 end
+      else case when is_treated then 0.5 + ${effect.drivenAway} else 0.5 end end`
+    const company = world().companyId
+    await sql(
+      `insert into customers (company_id, id, provider, provider_customer_id, version, created_at, updated_at)
+       select $1, 'stripe_' || customer, 'stripe', customer, 1, opened, opened from (${made}) m`,
+      [company, at],
+    )
+    await sql(
+      `insert into recovery_cases (company_id, id, customer_id, provider, kind, status, amount_minor, recovered_minor,
+         failure_count, arm, holdout_percentage, risk_probability, risk_until, opened_at, closed_at)
+       select $1, 'at_risk_' || customer, 'stripe_' || customer, 'stripe', 'at_risk',
+         case when luck < ${risk} then 'lost' else 'recovered' end, 1999, 0, 0,
+         case when is_treated then 'treated' else 'held_out' end, 50, 0.3, opened + interval '30 days', opened,
+         opened + interval '9 days' from (${made}) m`,
+      [company, at],
+    )
+    await sql(
+      `insert into predictions (company_id, id, customer_id, as_of, source, model_version, is_shadow, trigger, probability, low,
+         high, log_odds, coverage, confidence, vector, vector_hash, took_ms)
+       select $1, md5(customer)::uuid, 'stripe_' || customer, opened, 'model', 'm', false, 'nightly', 0.3, 0, 1, 0, 1, 1,
+         jsonb_build_object('failed_invoices_30d', failed, 'tenure_days', i % 97), 'h', 1 from (${made}) m`,
+      [company, at],
+    )
+    await sql(
+      `insert into facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, body)
+       select $1, 'risk_detected:at_risk_' || customer, 'stripe', customer, 'risk_detected', 65, opened, opened,
+         jsonb_build_object('kind', 'risk_detected', 'predictionId', md5(customer)::uuid, 'asOf', opened) from (${made}) m`,
+      [company, at],
+    )
+  }
+
+  /** What the newest score of a member was made of. */
+  async function knownOf(customer: string, failed: number): Promise<void> {
+    await sql(
+      `insert into predictions (company_id, id, customer_id, as_of, source, model_version, is_shadow, trigger, probability, low,
+         high, log_odds, coverage, confidence, vector, vector_hash, took_ms)
+       select company_id, prediction_id, customer_id, as_of, 'model', 'm', false, 'nightly', 0.3, 0, 1, 0, 1, 1, $2, 'h', 1
+       from customer_scores where customer_id = $1`,
+      [`stripe_${customer}`, JSON.stringify({ failed_invoices_30d: failed, tenure_days: 50 })],
+    )
+  }
+
+  const learned = async () =>
+    (await api<{ uplift: Record<string, number | string> | null }>("/api/interventions")).body.uplift
+
+  test("who is driven away by contact is left alone, and who is kept is written to for what was learned", async () => {
+    await past({ kept: 0.25, drivenAway: 0.3 })
+    const [kept, drivenAway] = [await member(0.3), await member(0.9, { amount: 9_000 })]
+    await knownOf(kept, 1)
+    await knownOf(drivenAway, 0)
+    expect(await lookThrough()).toMatchObject({ learned: 1, opened: 1, failed: 0 })
+    const report = await learned()
+    expect(report).toMatchObject({ status: "in_force", rows: CASES })
+    expect(Number(report?.areaByUplift)).toBeGreaterThan(Number(report?.areaByRisk))
+    expect(await casesOf(drivenAway)).toEqual([])
+    const [found] = await casesOf(kept)
+    const detected = found?.timeline.find(({ kind }) => kind === "risk_detected")
+    expect(detected).toMatchObject({ upliftSource: "learned" })
+    expect(Math.abs(Number(detected?.uplift) - 0.25)).toBeLessThan(0.1)
+    // A week later it is tried again, and not sooner.
+    expect(await lookThrough()).toMatchObject({ learned: 0 })
+  }, 120_000)
+
+  test("what is assumed holds while there are too few to learn from", async () => {
+    await past({ kept: 0.3, drivenAway: -0.5 })
+    const customer = await member(0.4)
+    expect(await lookThrough()).toMatchObject({ learned: 1, opened: 1 })
+    expect(await learned()).toMatchObject({ status: "too_few", treatedLost: 0, keptByUplift: null })
+    const [found] = await casesOf(customer)
+    expect(found?.timeline.find(({ kind }) => kind === "risk_detected")).toMatchObject({ upliftSource: "assumed" })
+  }, 60_000)
+})

@@ -122,6 +122,7 @@ beforeAll(async () => {
 
 describe("the report", () => {
   test("compares cases whose time is over, in the arm that they were drawn into", async () => {
+    expect((await api("/api/interventions")).body).toMatchObject({ horizonDays: 30, segmentId: null, uplift: null })
     const { payment } = await report()
     expect(payment).toMatchObject({
       ...{ cases: 90 + 50 + 20 + 40 + 9 + 5 + 30 + 7, open: 25, randomized: 214, matured: 200 },

@@ -3,6 +3,7 @@ import { Hono } from "hono"
 import * as z from "zod"
 import { type InterventionFilter, type OutcomeRow, readOutcomes } from "../../db/queries/interventions.ts"
 import { segmentCondition } from "../../db/queries/segment-rule.ts"
+import { readUplift } from "../../db/queries/uplift.ts"
 import type { Arm } from "../../shared/domain/facts.ts"
 import { type Amounts, incrementalOf, liftOf, type Share, shareOf, verdictOf } from "../../shared/domain/lift.ts"
 import type { CaseKind } from "../../shared/domain/state.ts"
@@ -45,7 +46,10 @@ export const interventions = new Hono<AppEnv>().get("/", permit("interventions:r
   const segment = segmentId === undefined ? null : await segmentFor(c.get("services"), companyId, segmentId)
   const condition = segment === null ? undefined : segmentCondition(segment.rule, { companyId, now: at })
   const filter: InterventionFilter = { kind, currency, from, to, condition }
-  const rows = await readOutcomes(db, companyId, filter, { now: at, horizonDays })
+  const [rows, learned] = await Promise.all([
+    readOutcomes(db, companyId, filter, { now: at, horizonDays }),
+    readUplift(db, companyId),
+  ])
   return c.json({
     asOf: at.toISOString(),
     horizonDays,
@@ -55,6 +59,8 @@ export const interventions = new Hono<AppEnv>().get("/", permit("interventions:r
       ...compare(rows.filter((row) => row.kind === each)),
     })),
     nextCursor: null,
+    /** What was learned of whom contact keeps, and whether at_risk cases are chosen by it; null: nothing was tried yet. */
+    uplift: learned === null ? null : { trainedAt: learned.trainedAt.toISOString(), ...learned.report },
   })
 })
 

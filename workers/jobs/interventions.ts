@@ -8,6 +8,7 @@ import * as z from "zod"
 import { companiesToPass, passCompany, passedRisks, type RiskCandidate } from "../../db/queries/at-risk.ts"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { loadStream } from "../../db/queries/stream.ts"
+import { readUplift } from "../../db/queries/uplift.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
 import { monthlyMinor } from "../../shared/domain/features/prices.ts"
 import {
@@ -22,9 +23,11 @@ import {
   upliftOf,
 } from "../../shared/domain/risk-policy.ts"
 import { findCase } from "../../shared/domain/state.ts"
-import { RISK_CASE_COST, RISK_COMPANY_COST } from "../outbound/costs.ts"
+import type { UpliftModel } from "../../shared/learning/uplift.ts"
+import { RISK_CASE_COST, RISK_COMPANY_COST, UPLIFT_COST } from "../outbound/costs.ts"
 import { type Condition, companiesWhere, PROCESSING } from "../pipeline/acting.ts"
 import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
+import { learnUplift, upliftModelOf, upliftOfVector } from "../pipeline/uplift.ts"
 import type { Services } from "../services.ts"
 import { defineJob, done, type Progress } from "./job.ts"
 
@@ -35,6 +38,9 @@ const PASS_EVERY_MS = 50 * 60_000
 
 /** Every night scores everybody; what is older than two of them says nothing of now. */
 const FRESH_MS = 48 * HOUR_MS
+
+/** New cases end every day, and a week of them may change what is known. */
+const LEARN_EVERY_MS = 7 * 24 * HOUR_MS
 
 /** Bounds of one run: cases that end, companies, and customers of one company that are looked at. */
 const ENDED_MAX = 200
@@ -54,7 +60,7 @@ export const interventions = defineJob({
   payload: z.object({}),
   async run(_, services, progress) {
     const flags = await services.flags({ isFreshNeeded: true })
-    const counts = { ended: 0, companies: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
+    const counts = { ended: 0, companies: 0, learned: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
     const ending = await companiesWhere(services, flags, ENDING)
     if (ending?.length !== 0) await endCases(services, progress, ending, counts)
     const opening = await companiesWhere(services, flags, OPENING)
@@ -63,7 +69,7 @@ export const interventions = defineJob({
   },
 })
 
-type Counts = Record<"ended" | "companies" | "opened" | "leftAlone" | "failed" | "cutShort", number>
+type Counts = Record<"ended" | "companies" | "learned" | "opened" | "leftAlone" | "failed" | "cutShort", number>
 
 async function endCases(
   services: Services,
@@ -122,13 +128,22 @@ async function openCases(
 async function openFor(services: Services, progress: Progress, companyId: string, counts: Counts): Promise<void> {
   const { budget, db, log } = services
   const { atRisk: policy } = settingsOf({ settings: await readSettings(db, companyId) })
+  let learned = await readUplift(db, companyId)
+  const isDue = learned === null || services.now().getTime() - learned.trainedAt.getTime() > LEARN_EVERY_MS
+  // One company a run: learning takes seconds of processor time, and an invocation has only so much.
+  if (isDue && counts.learned === 0 && budget.hasRoomFor(UPLIFT_COST + RISK_COMPANY_COST + RISK_CASE_COST)) {
+    counts.learned = 1
+    learned = await learnUplift(services, companyId)
+  }
+  const model = upliftModelOf(learned)
   const { candidates, openedToday } = await passCompany(db, companyId, {
     ...{ now: services.now(), policy, freshMs: FRESH_MS, limit: CANDIDATES_MAX },
     confidenceMin: services.config.scoring.confidenceThreshold,
+    withVectors: model !== null,
   })
   const reasons = new Map<LeftAlone, number>()
   let left = Math.max(0, policy.casesPerDay - openedToday)
-  for (const { candidate, score } of worthMost(candidates, policy)) {
+  for (const { candidate, score } of worthMost(candidates, policy, model)) {
     if (left === 0) break
     await progress.beat()
     if (!budget.hasRoomFor(RISK_CASE_COST)) {
@@ -154,10 +169,12 @@ async function openFor(services: Services, progress: Progress, companyId: string
 function worthMost(
   candidates: readonly RiskCandidate[],
   policy: RiskPolicy,
+  model: UpliftModel | null,
 ): { readonly candidate: RiskCandidate; readonly score: RiskScore }[] {
   return candidates
     .map((candidate) => {
-      const { predictionId, modelVersion, probability, asOf, learnedUplift } = candidate
+      const { predictionId, modelVersion, probability, asOf, vector } = candidate
+      const learnedUplift = model === null || vector === null ? null : upliftOfVector(model, vector)
       const score: RiskScore = { predictionId, modelVersion, asOf: asOf.toISOString(), probability, learnedUplift }
       const dearest = dearestOf(Object.values(candidate.subscriptions).filter(givesAccess))
       const monthly = dearest ? (monthlyMinor(dearest) ?? 0) : 0

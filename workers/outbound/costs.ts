@@ -44,7 +44,10 @@ export const DEAD_PAGE_COST = 2
 export const CHUNK_COST = 2
 
 /** A company looked through for members at risk: its settings, its scores. */
-export const RISK_COMPANY_COST = 2
+export const RISK_COMPANY_COST = 3
+
+/** Learning whom contact keeps: how many cases there are, four pages of them, and what was learned. */
+export const UPLIFT_COST = 1 + 4 + 1
 
 /** A case of a feared leaving, opened or ended: the stream, one commit, a lost race, handing its first message over. */
 export const RISK_CASE_COST = 2 + RACE_COST + 1
