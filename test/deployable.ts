@@ -21,7 +21,10 @@ try {
   process.stdout.write(
     `  ${environment}: ${(bytes / 1024).toFixed(1)} KiB gzip (budget ${GZIP_BYTES_MAX / 1024} KiB)\n`,
   )
-  if (bytes > GZIP_BYTES_MAX) throw new Error("the bundle is over its budget")
+  if (bytes > GZIP_BYTES_MAX)
+    throw new Error(
+      "the bundle is over its budget; `import { z }` anywhere in the Worker costs 64 KiB, `import * as z` does not",
+    )
 } finally {
   rmSync(outdir, { recursive: true, force: true })
 }
