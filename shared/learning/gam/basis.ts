@@ -8,7 +8,7 @@ import type { ModelFeature } from "../../scoring/artefact.ts"
 /** Knots at most for one number: finer than what a few thousand customers can show. */
 const KNOTS_MAX = 20
 /** Columns at most: the fit's time grows with their third power. */
-const COLUMNS_MAX = 900
+export const COLUMNS_MAX = 900
 /** Outermost knots: beyond them the line is flat, so that an outlier pulls nothing. */
 const TAIL = 0.005
 
@@ -32,6 +32,8 @@ export interface Block {
   readonly penalties: readonly Penalty[]
   /** Added with a large weight: keeps a line's mean at 0, which the intercept carries. */
   readonly centre: Float64Array | null
+  /** Of a category its levels' places among the values; the rarest share one where there are too many. */
+  readonly levelPlaces: Int32Array | null
   /** 1: a line never falls; -1: it never rises. */
   readonly direction: 0 | 1 | -1
 }

@@ -1,7 +1,7 @@
 /** The design of a scorecard for given rows: which columns each row touches and with what weight. */
 import type { ModelFeature } from "../../scoring/artefact.ts"
 import type { Matrix } from "../matrix.ts"
-import { type Block, hatAt, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
+import { type Block, COLUMNS_MAX, hatAt, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
 
 /** Column 0 is the intercept. Row by row, `slots` places: the column and its weight. */
 export interface Design {
@@ -37,28 +37,46 @@ export function cellAt(feature: ModelFeature | undefined, cuts: readonly number[
 /** Which way numbers may move the score, by name. */
 export type Directions = Readonly<Record<string, 1 | -1>>
 
-/** Lays out the terms of all inputs and pairs, with knots from these rows. An input with one value only gets no term. */
-export function layOut(matrix: Matrix, pairs: readonly Pair[], monotone: Directions): Block[] {
+/** What most blocks have nothing of. */
+const PLAIN = { knots: [], centre: null, direction: 0, levelPlaces: null } as const
+
+/** Each level's own place, or, where there are more than `most`, one place for all but the most frequent. */
+function levelPlacesOf(column: Float64Array, levels: number, most: number): Int32Array {
+  const counts = new Float64Array(levels)
+  for (const level of column) if (level < levels) counts[level] = (counts[level] ?? 0) + 1
+  if (levels <= most) return Int32Array.from(counts.keys())
+  const order = [...counts.keys()].sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0) || a - b)
+  const places = new Int32Array(levels).fill(most - 1)
+  order.slice(0, most - 1).forEach((level, place) => {
+    places[level] = place
+  })
+  return places
+}
+
+/** Lays out the terms of the used inputs and of pairs, with knots from these rows. An input with one value only gets no term. */
+export function layOut(
+  matrix: Matrix,
+  pairs: readonly Pair[],
+  monotone: Directions,
+  used: ReadonlySet<number>,
+): Block[] {
   const blocks: Block[] = []
   let start = 1
-  const most = knotsMax(matrix.features)
+  const features = matrix.features.filter((_, input) => used.has(input))
+  const most = knotsMax(features)
+  const categories = features.filter(({ type }) => type === "category").length
+  const levelsMax = Math.max(2, Math.floor(COLUMNS_MAX / 2 / Math.max(1, categories)))
   const add = (block: Omit<Block, "start">) => {
     blocks.push({ ...block, start })
     start += block.size
   }
   matrix.features.forEach((feature, input) => {
+    if (!used.has(input)) return
     const column = matrix.columns[input] ?? new Float64Array(0)
     if (feature.type === "category") {
-      const size = feature.levels.length + 1
-      add({
-        shape: "levels",
-        inputs: [input],
-        size,
-        knots: [],
-        penalties: [ridgePenalty(size)],
-        centre: null,
-        direction: 0,
-      })
+      const levelPlaces = levelPlacesOf(column, feature.levels.length, levelsMax)
+      const size = Math.max(-1, ...levelPlaces) + 2
+      add({ ...PLAIN, shape: "levels", inputs: [input], size, penalties: [ridgePenalty(size)], levelPlaces })
       return
     }
     const isSomeMissing = column.some((value) => !Number.isFinite(value))
@@ -75,6 +93,7 @@ export function layOut(matrix: Matrix, pairs: readonly Pair[], monotone: Directi
     }
     const penalties = line.length > 1 ? linePenalties(line) : []
     add({
+      ...PLAIN,
       shape: "line",
       inputs: [input],
       size: line.length + 1,
@@ -87,7 +106,7 @@ export function layOut(matrix: Matrix, pairs: readonly Pair[], monotone: Directi
   for (const { inputs, cuts } of pairs) {
     const [first, second] = inputs
     const size = cellsOf(matrix.features[first], cuts[0]) * cellsOf(matrix.features[second], cuts[1])
-    add({ shape: "grid", inputs, size, knots: cuts, penalties: [ridgePenalty(size)], centre: null, direction: 0 })
+    add({ ...PLAIN, shape: "grid", inputs, size, knots: cuts, penalties: [ridgePenalty(size)] })
   }
   return blocks
 }
@@ -115,7 +134,7 @@ function fillBlock(
   places: Int32Array,
   weights: Float64Array,
 ) {
-  const { shape, inputs, start, size, knots } = block
+  const { shape, inputs, start, size, knots, levelPlaces } = block
   const [first = 0, second = 0] = inputs
   const column = matrix.columns[first] ?? new Float64Array(0)
   const other = matrix.columns[second] ?? new Float64Array(0)
@@ -134,8 +153,9 @@ function fillBlock(
       weights[at + 1] = part
     } else {
       const cell = cellAt(featureA, cutsA, value)
+      const level = levelPlaces?.[cell] ?? size - 1
       places[at] =
-        start + (shape === "levels" ? cell : cell * width + cellAt(featureB, cutsB, other[row] ?? Number.NaN))
+        start + (shape === "levels" ? level : cell * width + cellAt(featureB, cutsB, other[row] ?? Number.NaN))
       weights[at] = 1
     }
   }

@@ -4,6 +4,7 @@ import { rawOfPart } from "../../scoring/model.ts"
 import { type Matrix, takeRows } from "../matrix.ts"
 import { Random } from "../random.ts"
 import { factor, inverseBlock, invertLower, solve } from "./cholesky.ts"
+import { strongestInputs } from "./strongest.ts"
 import { trainGam } from "./train.ts"
 
 /** Rows with a curved number, a straight one, noise, a category, and a number that is missing at times. */
@@ -127,6 +128,47 @@ test("columns that are all missing, have one value, or repeat each other do no h
   const { model } = trainGam({ features, columns: [none, one, curved, curved, huge], rows: 300 }, outcomes)
   const raw = rawOfPart(features, model, [none, one, curved, curved, huge], 300)
   expect(raw.every(Number.isFinite)).toBe(true)
+})
+
+test("of very many levels the frequent have their own values, and the others one together", () => {
+  const rows = 2_500
+  const random = new Random(8)
+  const columns = [0, 1, 2].map(() => Float64Array.from({ length: rows }, () => Math.floor(400 * random.next() ** 3)))
+  const levels = Array.from({ length: 400 }, (_, level) => `l${level}`)
+  const features = ["a", "b", "c"].map((name) => ({ name, type: "category", levels }) as const)
+  const outcomes = Uint8Array.from(columns[0] ?? [], (level) => Number(random.next() < (level === 0 ? 0.8 : 0.2)))
+  const { model } = trainGam({ features, columns, rows }, outcomes)
+  const [first] = model.terms
+  if (first?.shape !== "levels") throw new Error("no levels")
+  expect(first.values).toHaveLength(400)
+  expect((first.values[0] ?? 0) - (first.values[1] ?? 0)).toBeGreaterThan(1.5)
+  expect(new Set(first.values).size).toBeLessThanOrEqual(150)
+})
+
+test("of very many inputs those with something to say get a term", () => {
+  const { matrix, outcomes } = drawn(600, 11)
+  const random = new Random(12)
+  const noise = Array.from({ length: 500 }, (_, i) => ({ name: `noise ${i}`, type: "number" }) as const)
+  const columns = [...noise.map(() => Float64Array.from({ length: 600 }, () => random.gaussian())), ...matrix.columns]
+  const features = [...noise, ...matrix.features]
+  const used = strongestInputs({ features, columns, rows: 600 }, outcomes, 20)
+  expect(used.size).toBe(20)
+  for (const name of ["curved", "straight", "plan"])
+    expect(used).toContain(features.findIndex((each) => each.name === name))
+})
+
+test("a pair that is given is fitted", () => {
+  const rows = 1_500
+  const random = new Random(10)
+  const columns = [0, 1].map(() => Float64Array.from({ length: rows }, () => random.gaussian()))
+  const [x = new Float64Array(0), y = x] = columns
+  const outcomes = Uint8Array.from(x, (value, row) => Number(random.next() < (value * (y[row] ?? 0) > 0 ? 0.85 : 0.15)))
+  const features = ["x", "y"].map((name) => ({ name, type: "number" }) as const)
+  const { model } = trainGam({ features, columns, rows }, outcomes, { pairs: [{ inputs: [0, 1], cuts: [[0], [0]] }] })
+  const raw = rawOfPart(features, model, [Float64Array.of(1, 1, -1), Float64Array.of(1, -1, Number.NaN)], 3)
+  expect(raw[0]).toBeGreaterThan(1.3)
+  expect(raw[1]).toBeLessThan(-1.3)
+  expect(Math.abs(raw[2] ?? 9)).toBeLessThan(0.5)
 })
 
 test("the linear algebra solves and inverts", () => {

@@ -4,6 +4,10 @@ import type { Matrix } from "../matrix.ts"
 import type { Block } from "./basis.ts"
 import { type Directions, designOf, layOut, type Pair } from "./design.ts"
 import { type Fit, fitDesign } from "./fit.ts"
+import { strongestInputs } from "./strongest.ts"
+
+/** Inputs with a term: with more, three columns each, a fit would take minutes. */
+const INPUTS_MAX = 250
 
 export interface TrainedGam {
   readonly model: GamModel
@@ -24,7 +28,12 @@ export function trainGam(
     readonly monotone?: Directions
   } = {},
 ): TrainedGam {
-  const blocks = layOut(matrix, options.pairs ?? [], options.monotone ?? {})
+  const blocks = layOut(
+    matrix,
+    options.pairs ?? [],
+    options.monotone ?? {},
+    strongestInputs(matrix, outcomes, INPUTS_MAX),
+  )
   const design = designOf(matrix, blocks)
   const fit = fitDesign(design, outcomes, options.start === undefined ? {} : { start: options.start })
   const sums = new Float64Array(blocks.length)
@@ -47,13 +56,12 @@ export function trainGam(
   return { model, weights: fit.weights }
 }
 
-function termOf({ shape, inputs, start, size, knots }: Block, { coefficients }: Fit): GamTerm {
+function termOf({ shape, inputs, start, size, knots, levelPlaces }: Block, { coefficients }: Fit): GamTerm {
   const values = [...coefficients.subarray(start, start + size)]
   const [first = 0, second = 0] = inputs
   const [cutsA = [], cutsB = []] = knots
   if (shape === "grid") return { shape, inputs: [first, second], cuts: [[...cutsA], [...cutsB]], values }
   const missing = values.pop() ?? 0
-  return shape === "levels"
-    ? { shape, input: first, values, missing }
-    : { shape, input: first, knots: [...cutsA], values, missing }
+  if (shape === "line") return { shape, input: first, knots: [...cutsA], values, missing }
+  return { shape, input: first, values: Array.from(levelPlaces ?? [], (place) => values[place] ?? 0), missing }
 }
