@@ -1,5 +1,5 @@
 /** Learns whom contact keeps from a company's own cases, and says it of a member. */
-import { z } from "zod"
+import * as z from "zod"
 import { countUpliftCases, saveUplift, type UpliftCase, type UpliftRow, upliftCases } from "../../db/queries/uplift.ts"
 import { modelFeatures } from "../../shared/domain/features.ts"
 import type { Matrix } from "../../shared/learning/matrix.ts"
