@@ -42,11 +42,12 @@ export function gamCandidate(
   folds: readonly Fold[],
   monotone: Monotone,
   onProgress: OnProgress,
+  columnsMax?: number,
 ): Candidate {
   const outOfFold = new Float64Array(data.outcomes.length).fill(Number.NaN)
   folds.forEach(({ train, test }, index) => {
     onProgress(`gam: fold ${index + 1} of ${folds.length}`)
-    const { model } = trainGam(takeRows(data.matrix, train), outcomesAt(data, train), { monotone })
+    const { model } = trainGam(takeRows(data.matrix, train), outcomesAt(data, train), { monotone, columnsMax })
     judge(model, data.matrix, test, outOfFold)
   })
   return {
@@ -59,7 +60,10 @@ export function gamCandidate(
       const rows = all.outcomes.length
       const sample = rows > GAM_ROWS_MAX ? Uint32Array.from({ length: GAM_ROWS_MAX }, (_, row) => row) : null
       const matrix = sample === null ? all.matrix : takeRows(all.matrix, sample)
-      const { model } = trainGam(matrix, sample === null ? all.outcomes : outcomesAt(all, sample), { monotone })
+      const { model } = trainGam(matrix, sample === null ? all.outcomes : outcomesAt(all, sample), {
+        monotone,
+        columnsMax,
+      })
       return [{ weight: 1, model }]
     },
   }

@@ -57,12 +57,19 @@ export const trainModel = (
   onProgress: OnProgress = () => {},
 ): Promise<TrainedModel> => trainJudged(rows, settings, judgeAll, onProgress)
 
-/** The same for a scorecard: whoever can do without trees does not carry their trainer. */
-export const trainScorecard = (rows: LabelledRows, settings: Omit<TrainSettings, "kind">): Promise<TrainedModel> =>
+/**
+ * The same for a scorecard: whoever can do without trees does not carry their trainer. `columnsMax` bounds its time, which
+ * grows with the third power of them.
+ */
+export const trainScorecard = (
+  rows: LabelledRows,
+  settings: Omit<TrainSettings, "kind">,
+  columnsMax?: number,
+): Promise<TrainedModel> =>
   trainJudged(
     rows,
     settings,
-    (data, folds, { monotone = {} }, onProgress) => [gamCandidate(data, folds, monotone, onProgress)],
+    (data, folds, { monotone = {} }, onProgress) => [gamCandidate(data, folds, monotone, onProgress, columnsMax)],
     () => {},
   )
 

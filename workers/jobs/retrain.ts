@@ -19,7 +19,7 @@ export const retrain = defineJob({
     const companies = await companiesWhere(services, flags, { on: ["MODEL_DRIFT_DETECTION"], off: [] })
     if (companies?.length === 0) return done("switched_off")
     if (!budget.hasRoomFor(RETRAIN_COST + 2)) return done("no_room")
-    // One company a run: training takes a second or two of processor time, and an invocation has only so much.
+    // One company a run: training takes some seconds of processor time, and an invocation has only so much.
     const [companyId] = await whoseTurn(db, "retraining", new Date(now().getTime() - WEEK_MS), 1, companies)
     if (companyId === undefined) return done("nobody_due")
     // Noted first: a training that ends its invocation must not come again every hour.

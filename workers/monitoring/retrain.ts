@@ -21,9 +21,11 @@ import { HORIZON_MS } from "./times.ts"
 
 const DAY_MS = 86_400_000
 
-/** Rows that a challenger is trained on, and those that are read at once; a second or two of processor time. */
+/** Rows that a challenger is trained on, and those that are read at once. */
 const ROWS_MAX = 6_000
 const PAGE = 1_500
+/** Columns of its scorecard: so many, with all rows, take about ten seconds of processor time at worst; a paid plan has thirty. */
+const COLUMNS_MAX = 200
 /** Labels of three years: older ones speak of another business. */
 const ROWS_MS = 3 * 365 * DAY_MS
 
@@ -160,6 +162,7 @@ async function make(
         monotone: plausibleDirections,
         horizonMs: 2 * HORIZON_MS,
       },
+      COLUMNS_MAX,
     )
     return artefact
   } catch (error) {

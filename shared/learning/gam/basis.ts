@@ -54,13 +54,13 @@ export function knotsOf(column: Float64Array, most: number): number[] | null {
 }
 
 /** How many knots each number may have, so that all columns together stay within bounds. */
-export function knotsMax(features: readonly ModelFeature[]): number {
+export function knotsMax(features: readonly ModelFeature[], columnsMax = COLUMNS_MAX): number {
   const levels = features.reduce(
     (sum, feature) => sum + (feature.type === "category" ? feature.levels.length + 1 : 0),
     1,
   )
   const numbers = Math.max(1, features.filter(({ type }) => type === "number").length)
-  return Math.max(2, Math.min(KNOTS_MAX, Math.floor((COLUMNS_MAX - Math.min(levels, COLUMNS_MAX / 2)) / numbers) - 1))
+  return Math.max(2, Math.min(KNOTS_MAX, Math.floor((columnsMax - Math.min(levels, columnsMax / 2)) / numbers) - 1))
 }
 
 /** The place among hats left of a value, and how far it is to the next: hat `cell` has 1 − `part`, hat `cell` + 1 has `part`. */

@@ -59,13 +59,14 @@ export function layOut(
   pairs: readonly Pair[],
   monotone: Directions,
   used: ReadonlySet<number>,
+  columnsMax = COLUMNS_MAX,
 ): Block[] {
   const blocks: Block[] = []
   let start = 1
   const features = matrix.features.filter((_, input) => used.has(input))
-  const most = knotsMax(features)
+  const most = knotsMax(features, columnsMax)
   const categories = features.filter(({ type }) => type === "category").length
-  const levelsMax = Math.max(2, Math.floor(COLUMNS_MAX / 2 / Math.max(1, categories)))
+  const levelsMax = Math.max(2, Math.floor(columnsMax / 2 / Math.max(1, categories)))
   const add = (block: Omit<Block, "start">) => {
     blocks.push({ ...block, start })
     start += block.size

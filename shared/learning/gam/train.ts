@@ -26,6 +26,8 @@ export function trainGam(
     readonly pairs?: readonly Pair[]
     readonly start?: Float64Array
     readonly monotone?: Directions
+    /** Fewer columns, fewer knots: the time grows with their third power. */
+    readonly columnsMax?: number | undefined
   } = {},
 ): TrainedGam {
   const blocks = layOut(
@@ -33,6 +35,7 @@ export function trainGam(
     options.pairs ?? [],
     options.monotone ?? {},
     strongestInputs(matrix, outcomes, INPUTS_MAX),
+    options.columnsMax,
   )
   const design = designOf(matrix, blocks)
   const fit = fitDesign(design, outcomes, options.start === undefined ? {} : { start: options.start })
