@@ -1,12 +1,16 @@
 /** Whop gives up after 70 seconds; what it dropped is read from its delivery log or, without one, from its objects. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { operate } from "../support/jobs.ts"
 import { caseOf, messages } from "../support/members.ts"
 import { plant } from "../support/outside.ts"
 import { fresh, sendWhop } from "../support/providers.ts"
 import { DAY_MS, MINUTE_MS, reconcile, recordedIds } from "../support/reconcile.ts"
 import { advanceClock, api, mailbox, reset, setFault, settled, sql, world, worldNow } from "../support/world.ts"
 
-beforeEach(reset)
+beforeEach(async () => {
+  await reset()
+  await operate("reconcile", "pause", { reason: "the test compares by itself" })
+})
 afterEach(() => setFault("whop-api", "off"))
 
 const WHOP = { provider: "whop" }

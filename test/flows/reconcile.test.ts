@@ -1,6 +1,7 @@
 /** What the provider dropped is found, fetched and counted; what is out of its reach is named. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../support/companies.ts"
+import { operate } from "../support/jobs.ts"
 import { caseOf, messages, payInvoice } from "../support/members.ts"
 import { plant, setSwitch } from "../support/outside.ts"
 import { envelope, fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
@@ -16,7 +17,10 @@ import {
 } from "../support/reconcile.ts"
 import { advanceClock, api, mailbox, reset, setFault, settled, sql, world, worldNow } from "../support/world.ts"
 
-beforeEach(reset)
+beforeEach(async () => {
+  await reset()
+  await operate("reconcile", "pause", { reason: "the test compares by itself" })
+})
 afterEach(async () => {
   for (const target of ["stripe-api", "postgres", "qstash"]) await setFault(target, "off")
 })
@@ -117,6 +121,7 @@ describe("events that Stripe dropped", () => {
   })
 
   test("the scheduled job finds them by itself within a quarter of an hour, and tells so", async () => {
+    await operate("reconcile", "resume")
     await advanceClock("PT16M")
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await plantEvents([invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })])
