@@ -134,9 +134,10 @@ describe("an import that is broken off", () => {
     await eventually(async () => second.stderrSoFar().includes("Trying again"))
     await setFault("stripe-api", "off")
     await advanceClock("PT3M") // it is left alone for a while after that
-    await eventually(async () => (second.stderrSoFar().match(/imported/g)?.length ?? 0) > 1)
+    // The command waits for as long as it was told to, a minute at most.
+    await eventually(async () => (second.stderrSoFar().match(/imported/g)?.length ?? 0) > 1, 120)
     await setFault("postgres", "down")
-    await eventually(async () => (second.stderrSoFar().match(/Trying again/g)?.length ?? 0) > 1)
+    await eventually(async () => (second.stderrSoFar().match(/Trying again/g)?.length ?? 0) > 1, 120)
     await setFault("postgres", "off")
     const { code, stdout } = await second.ended
     expect(code).toBe(0)
