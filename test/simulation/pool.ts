@@ -12,11 +12,8 @@ export type Job =
   | { readonly kind: "crashes"; readonly flow: number }
   | { readonly kind: "mutant"; readonly mutant: number }
 
-/**
- * The young generation of a player's heap: an isolate that crashes is garbage of megabytes at once. Code of an isolate runs
- * too seldom to be found worth compiling, and isolates share what is compiled: all of it is, which takes a sixth off.
- */
-const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=1024", "--always-sparkplug"]
+/** The young generation of a player's heap: an isolate that crashes is garbage of megabytes at once. */
+const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=1024"]
 
 const PLAYER = fileURLToPath(new URL("./player-process.ts", import.meta.url))
 
@@ -33,41 +30,54 @@ export async function openPool(players: number): Promise<Pool> {
     fork(PLAYER, [url], { execArgv: PLAYER_FLAGS, stdio: ["ignore", "inherit", "inherit", "ipc"] }),
   )
   const free = [...children]
-  const waiting: ((child: ChildProcess) => void)[] = []
+  const waiting: { readonly take: (child: ChildProcess) => void; readonly fail: (error: Error) => void }[] = []
   let failure: Error | null = null
+  let isClosing = false
+  /** Breaks the job of each player that is at work. */
+  const atWork = new Map<ChildProcess, (error: Error) => void>()
+
+  // A player that is gone would leave its job, and all that waits for it, waiting for ever.
+  const giveUp = (error: Error): void => {
+    failure ??= error
+    for (const fail of atWork.values()) fail(failure)
+    for (const { fail } of waiting.splice(0)) fail(failure)
+  }
+  for (const child of children) {
+    child.on("error", giveUp)
+    child.on("exit", (code, signal) => {
+      if (!isClosing) giveUp(new Error(`a player ended with ${code ?? signal}`))
+    })
+  }
 
   const take = (): Promise<ChildProcess> => {
+    if (failure) return Promise.reject(failure)
     const child = free.shift()
-    return child ? Promise.resolve(child) : new Promise((resolve) => waiting.push(resolve))
+    return child ? Promise.resolve(child) : new Promise((resolve, fail) => waiting.push({ take: resolve, fail }))
   }
   const giveBack = (child: ChildProcess): void => {
     const next = waiting.shift()
-    if (next) next(child)
+    if (next) next.take(child)
     else free.push(child)
   }
   return {
     async do<T>(job: Job): Promise<T> {
       const child = await take()
-      if (failure) throw failure
       try {
         return await new Promise<T>((resolve, reject) => {
-          const onExit = (code: number | null, signal: string | null): void => {
-            failure = new Error(`a player ended with ${code ?? signal} over ${JSON.stringify(job)}`)
-            reject(failure)
-          }
-          child.once("exit", onExit)
+          atWork.set(child, (cause) => reject(new Error(`${cause.message}, over ${JSON.stringify(job)}`, { cause })))
           child.once("message", (reply: { readonly result?: T; readonly error?: string }) => {
-            child.off("exit", onExit)
             if (reply.error === undefined) resolve(reply.result as T)
             else reject(new Error(reply.error))
           })
           child.send(job)
         })
       } finally {
+        atWork.delete(child)
         giveBack(child)
       }
     },
     async close() {
+      isClosing = true
       await Promise.all(
         children.map(
           (child) =>
