@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs"
+import { bounded } from "./bounded.ts"
 import type { VirtualClock } from "./clock.ts"
 import { type Cron, parseCron } from "./qstash/cron.ts"
 
@@ -44,8 +45,10 @@ export function startCronTicker({
     url.searchParams.set("cron", expression)
     url.searchParams.set("time", String(slot.getTime()))
     try {
-      const response = await fetch(url, { signal: AbortSignal.any([cut.signal, AbortSignal.timeout(RUN_TIMEOUT_MS)]) })
-      await response.arrayBuffer()
+      await bounded({ ms: RUN_TIMEOUT_MS, signal: cut.signal }, async (signal) => {
+        const response = await fetch(url, { signal })
+        await response.arrayBuffer()
+      })
     } catch (error) {
       if (!cut.signal.aborted) onError(error)
     }

@@ -1,3 +1,4 @@
+import { bounded } from "../bounded.ts"
 import type { VirtualClock } from "../clock.ts"
 import type { Message } from "./message.ts"
 import { signDelivery } from "./sign.ts"
@@ -23,23 +24,25 @@ export async function deliver(
   const signature = signDelivery({ url: message.url, body, key: signingKey, now: clock.now() })
   const hasBody = message.method !== "GET" && message.method !== "HEAD"
   try {
-    const response = await fetch(message.url, {
-      method: message.method,
-      headers: {
-        ...message.headers,
-        "user-agent": "Upstash-QStash",
-        "upstash-message-id": message.messageId,
-        "upstash-retried": String(message.retried),
-        "upstash-signature": signature,
-        ...(message.scheduleId === null ? {} : { "upstash-schedule-id": message.scheduleId }),
-        ...(message.label === null ? {} : { "upstash-label": message.label }),
-      },
-      ...(hasBody ? { body: new Uint8Array(body) } : {}),
-      redirect: "manual", // a redirect is not a success
-      signal: AbortSignal.any([signal, AbortSignal.timeout(message.timeoutMs)]),
+    return await bounded({ ms: message.timeoutMs, signal }, async (limit) => {
+      const response = await fetch(message.url, {
+        method: message.method,
+        headers: {
+          ...message.headers,
+          "user-agent": "Upstash-QStash",
+          "upstash-message-id": message.messageId,
+          "upstash-retried": String(message.retried),
+          "upstash-signature": signature,
+          ...(message.scheduleId === null ? {} : { "upstash-schedule-id": message.scheduleId }),
+          ...(message.label === null ? {} : { "upstash-label": message.label }),
+        },
+        ...(hasBody ? { body: new Uint8Array(body) } : {}),
+        redirect: "manual", // a redirect is not a success
+        signal: limit,
+      })
+      const answer = Buffer.from(await response.arrayBuffer())
+      return { status: response.status, headers: response.headers, body: answer, error: null }
     })
-    const answer = Buffer.from(await response.arrayBuffer())
-    return { status: response.status, headers: response.headers, body: answer, error: null }
   } catch (cause) {
     return { status: 0, headers: new Headers(), body: Buffer.alloc(0), error: String(cause) }
   }

@@ -39,6 +39,7 @@ export function makePlayer(bundle: Bundle): Player {
       return steady
     },
     enter(next) {
+      sources?.end()
       sources = next
     },
   }

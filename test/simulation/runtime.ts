@@ -90,6 +90,7 @@ export class Runtime implements SeamSources {
   readonly live = new Set<Task>()
   readonly #surroundings: Surroundings
   readonly #timers = new Map<number, () => void>()
+  readonly #listening = new Set<() => void>()
   #made = { isolates: 0, tasks: 0, timers: 0 }
   #operations = 0
   #activity = 0
@@ -148,6 +149,11 @@ export class Runtime implements SeamSources {
     this.#timers.delete(id)
   }
 
+  /** Node keeps a signal that somebody listens to, and with it the whole run, for as long as it is not given. */
+  end(): void {
+    for (const forget of [...this.#listening]) forget()
+  }
+
   async fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const task = this.current
     if (task === null) throw new Error("a call to the outside that belongs to no task")
@@ -183,9 +189,18 @@ export class Runtime implements SeamSources {
       const settle = (outcome: () => void): void => {
         if (isSettled) return
         isSettled = true
+        forget()
         outcome()
       }
-      signal?.addEventListener("abort", () => settle(() => reject(signal.reason)), { once: true })
+      const abort = (): void => settle(() => reject(signal?.reason))
+      const forget = (): void => {
+        signal?.removeEventListener("abort", abort)
+        this.#listening.delete(forget)
+      }
+      if (signal !== null) {
+        signal.addEventListener("abort", abort, { once: true })
+        this.#listening.add(forget)
+      }
 
       let real: Answer | null = null
       const hear = (): Promise<void> =>

@@ -20,13 +20,15 @@ export interface SeamSources {
   cryptoBegins(): void
   cryptoEnds(): void
   log(line: string): void
+  /** The run is over: nothing is to be kept for it. */
+  end(): void
 }
 
 /** The name of each global and what stands in its place. */
 export type Seams = Readonly<Record<string, unknown>>
 
 /** Builds the seams. */
-export function makeSeams(sources: SeamSources): Seams {
+export function makeSeams(sources: Omit<SeamSources, "end">): Seams {
   const RealDate = Date
   class WorldDate extends RealDate {
     constructor(...parts: [] | [number | string | Date] | [number, number, ...number[]]) {
@@ -79,7 +81,7 @@ const unavailable = (name: string) => () => {
   throw new Error(`the simulator has no ${name}; give it one before the Worker uses it`)
 }
 
-function worldCrypto({ fill, cryptoBegins, cryptoEnds }: SeamSources) {
+function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end">) {
   const getRandomValues = <T extends ArrayBufferView>(view: T): T => {
     fill(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     return view
