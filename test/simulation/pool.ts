@@ -13,7 +13,7 @@ export type Job =
   | { readonly kind: "mutant"; readonly mutant: number }
 
 /** The young generation of a player's heap: an isolate that crashes is garbage of megabytes at once. */
-const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=1024"]
+const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=2048"]
 
 const PLAYER = fileURLToPath(new URL("./player-process.ts", import.meta.url))
 
