@@ -34,6 +34,7 @@ export default defineConfig({
           include: ["local/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          retry: 1,
         },
       },
       {
@@ -55,6 +56,8 @@ export default defineConfig({
           // Days pass in seconds on an idle machine; a busy one takes many times as long, and is no fault.
           testTimeout: 240_000,
           hookTimeout: 120_000,
+          // The world's heartbeats run in real time, and one may come between two looks of a test. What fails twice is broken.
+          retry: 1,
           fileParallelism: false,
         },
       },

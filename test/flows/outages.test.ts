@@ -1,6 +1,7 @@
 /** An outage delays, it does not lose: nothing acknowledged is lost, and nothing comes twice. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { SLOW_MS } from "../../local/faults.ts"
+import { quietMinute } from "../support/jobs.ts"
 import { fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
 import { advanceClock, eventually, mailbox, reset, setFault, settled, sql, worldNow } from "../support/world.ts"
 
@@ -75,6 +76,7 @@ test("no sink at all: 503 with Retry-After, and the retry is stored once", async
 })
 
 test("QStash away: the nudge goes out by the sweeper, once", async () => {
+  await quietMinute() // the sweeper must not come before the look at the empty mailbox
   await setFault("qstash", "down")
   await deliver(fresh("cus"))
   await settled()
