@@ -41,6 +41,8 @@ const QUIET_POLL_MS = 20
 const WORKER_ANSWER_MS_MAX = 5_000
 /** Work that stays due although its slot has come several times is stuck; time goes on without it. */
 const TRIES_PER_DUE_MAX = 3
+/** Where two jobs meet at a slot, one may hold what the other seeks: so often the minute after such a slot is played too. */
+const MINUTES_AFTER_MAX = 2
 
 /**
  * Lets what is due now end, then moves time forward by `duration`, from one thing that falls due to the next, and lets
@@ -92,6 +94,8 @@ type WorkWatch = { nextSlot(now: Date): Promise<Date | null> }
 /** Watches what the Worker says is due next, and when the reminders job would come round to it. */
 function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
   const tries = new Map<string, number>()
+  let slotMs: number | null = null
+  let minutesAfter = 0
   return {
     async nextSlot(now) {
       const report = await ask(workerUrl(), "/api/scheduler/reminders")
@@ -105,7 +109,16 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
         if (tried > TRIES_PER_DUE_MAX) return null
       }
       const earliest = new Date(Math.max(dueMs, now.getTime() + 1))
-      return qstash.slotOf("reminders", earliest) ?? cron.slotAtOrAfter(earliest) ?? earliest
+      const minute = cron.slotAtOrAfter(earliest)
+      const isLeftAfterSlot = slotMs !== null && now.getTime() >= slotMs && Number(report?.due) > 0
+      slotMs = null
+      if (isLeftAfterSlot && minute !== null && minutesAfter < MINUTES_AFTER_MAX) {
+        minutesAfter += 1
+        return minute
+      }
+      const slot = qstash.slotOf("reminders", earliest) ?? minute ?? earliest
+      slotMs = slot.getTime()
+      return slot
     },
   }
 }
