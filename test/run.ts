@@ -1,7 +1,7 @@
 /**
- * `npm test`: the checks, then everything that runs the product, in two lanes side by side. Flows come one after the other
- * and wait a good deal of their time. Beside them, first, runs what keeps every processor busy and knows no bound in time;
- * it gives way to the flows. Then what needs one processor and has bounds.
+ * `npm test`: the checks, then everything that runs the product, in two lanes side by side. What has bounds in time comes
+ * one after the other in the first; it waits a good deal of its time. The simulator keeps every processor busy, knows no
+ * time but its own, and takes what the first lane leaves; accidents wait for as long as it takes.
  */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
 import { runLanes, runSteps, type Step } from "./steps.ts"
@@ -10,12 +10,13 @@ const project = (name: string, what: string): Step => ({ name: what, command: ["
 
 const isChecked = await runSteps(CHECKS)
 const isTested = await runLanes([
-  [project("flows", "flows against the real Worker")],
-  [
-    { ...project("simulation", "the simulator"), isBehind: true },
-    { ...project("accidents", "kills and a long outage"), isBehind: true },
-    UNIT_TESTS,
-    project("local", "the local world's own tests"),
-  ],
+  {
+    steps: [
+      UNIT_TESTS,
+      project("flows", "flows against the real Worker"),
+      project("local", "the local world's own tests"),
+    ],
+  },
+  { isBehind: true, steps: [project("simulation", "the simulator"), project("accidents", "kills and a long outage")] },
 ])
 process.exitCode = isChecked && isTested ? 0 : 1

@@ -11,7 +11,12 @@ export interface Step {
   readonly command: readonly string[]
   /** Only what goes wrong is worth reading. */
   readonly isQuiet?: boolean
-  /** Takes what time of the processors others leave: theirs is measured, this one's is not. */
+}
+
+/** Steps that run one after the other, beside those of other lanes. */
+export interface Lane {
+  readonly steps: readonly Step[]
+  /** Gets what time of the processors the other lanes leave: theirs is measured, this one's is not. */
   readonly isBehind?: boolean
 }
 
@@ -31,7 +36,7 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   let isGood = true
   for (const step of steps) {
     process.stdout.write(`\n▶ ${step.name}\n`)
-    const ended = await run(step, !step.isQuiet)
+    const ended = await run(step, { isShown: !step.isQuiet, isBehind: false })
     if (!ended.isGood && step.isQuiet) process.stdout.write(ended.output)
     process.stdout.write(lineOf(ended))
     isGood &&= ended.isGood
@@ -40,16 +45,16 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
 }
 
 /**
- * Runs lanes side by side; within a lane one step comes after the other. The first one's output is shown as it comes, a step's of the others when it has ended; failures
+ * Runs lanes side by side. The first one's output is shown as it comes, a step's of the others when it has ended; failures
  * once more at the end. Answers whether all went well.
  */
-export async function runLanes(lanes: readonly (readonly Step[])[]): Promise<boolean> {
+export async function runLanes(lanes: readonly Lane[]): Promise<boolean> {
   const ended: Ended[] = []
   await Promise.all(
-    lanes.map(async (steps, lane) => {
+    lanes.map(async ({ steps, isBehind = false }, lane) => {
       for (const step of steps) {
         process.stdout.write(`\n▶ ${step.name} …\n`)
-        const end = await run(step, lane === 0)
+        const end = await run(step, { isShown: lane === 0, isBehind })
         process.stdout.write(lane === 0 ? lineOf(end) : `\n${end.output}${lineOf(end)}`)
         ended.push(end)
       }
@@ -65,7 +70,7 @@ export async function runLanes(lanes: readonly (readonly Step[])[]): Promise<boo
 
 const lineOf = ({ step, isGood, seconds }: Ended): string => `${isGood ? "✔" : "✘"} ${step.name} (${seconds} s)\n`
 
-async function run(step: Step, isShown: boolean): Promise<Ended> {
+async function run(step: Step, { isShown, isBehind }: { isShown: boolean; isBehind: boolean }): Promise<Ended> {
   const startedAt = performance.now()
   const [program = "", ...args] = step.command
   const bin = join(ROOT, "node_modules", ".bin")
@@ -79,7 +84,7 @@ async function run(step: Step, isShown: boolean): Promise<Ended> {
     },
     stdio: ["ignore", "pipe", "pipe"],
   })
-  if (step.isBehind) giveWay(child)
+  if (isBehind) giveWay(child)
   let output = ""
   const hear = (chunk: string): void => {
     output += chunk
