@@ -1,9 +1,11 @@
 /** The tables as the code sees them are the tables as they are: the migrations are written by hand, so a test holds the two together. */
 import { is } from "drizzle-orm"
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core"
+import pg from "pg"
 import { expect, test } from "vitest"
+import { currentFunctions } from "../../db/functions.ts"
 import * as schema from "../../db/schema.ts"
-import { sql } from "../support/world.ts"
+import { sql, world } from "../support/world.ts"
 
 const tables = Object.values(schema)
   .filter((value) => is(value, PgTable))
@@ -53,5 +55,34 @@ test("columns with a default in one place have it in the other", async () => {
     )
     const expected = table.columns.filter((column) => column.hasDefault).map((column) => column.name)
     expect([table.name, expected.sort()]).toEqual([table.name, actual.map(({ name }) => name).sort()])
+  }
+})
+
+test("the functions are what db/functions says, owned and callable as its files say", async () => {
+  const client = new pg.Client({ connectionString: world().postgresUrl })
+  await client.connect()
+  try {
+    await client.query("begin")
+    for (const { signature, statement, owner, callers } of currentFunctions().values()) {
+      const look = async () =>
+        (
+          await client.query(
+            `select pg_get_functiondef(p.oid) as body, r.rolname as owner,
+               (select coalesce(string_agg(g.rolname, ', ' order by g.rolname desc), '')
+                 from aclexplode(p.proacl) a join pg_roles g on g.oid = a.grantee
+                 where a.privilege_type = 'EXECUTE' and g.rolname like 'churn\\_%' and g.oid <> p.proowner) as callers
+             from pg_proc p join pg_roles r on r.oid = p.proowner where p.oid = $1::regprocedure`,
+            [signature],
+          )
+        ).rows[0]
+      const present = await look()
+      await client.query(statement)
+      expect([signature, present.body]).toEqual([signature, (await look()).body])
+      if (owner !== null) expect([signature, present.owner]).toEqual([signature, owner])
+      const others = callers.split(", ").filter((role) => role !== owner)
+      expect([signature, present.callers]).toEqual([signature, others.join(", ")])
+    }
+  } finally {
+    await client.end()
   }
 })

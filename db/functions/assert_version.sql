@@ -1,0 +1,14 @@
+-- Callers: churn_worker
+-- As before, and holds the lock of whoever is about to write own facts. It is taken before the row's, as everywhere.
+CREATE OR REPLACE FUNCTION assert_version(p_customer_id text, p_expected integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  v_version integer;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(knowledge_lock(p_customer_id));
+  SELECT c.version INTO v_version FROM customers c
+    WHERE c.company_id = app_company() AND c.id = p_customer_id FOR UPDATE;
+  IF v_version IS DISTINCT FROM p_expected THEN
+    RAISE EXCEPTION 'customer has moved on' USING ERRCODE = 'CS001';
+  END IF;
+END
+$$;

@@ -1,0 +1,12 @@
+-- Owner: churn_system
+-- Callers: churn_worker
+-- The functions below look across tenants. They show ids and counts, and belong to a role that can see no more.
+
+-- The company that a delivery belongs to: named in the path, else by the provider's account. Null: unknown.
+CREATE OR REPLACE FUNCTION company_of(p_path text, p_provider text, p_account text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT CASE WHEN p_path IS NOT NULL
+    THEN (SELECT c.id FROM companies c WHERE c.id = p_path)
+    ELSE (SELECT a.company_id FROM company_accounts a WHERE a.provider = p_provider AND a.account_id = p_account)
+  END
+$$;

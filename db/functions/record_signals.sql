@@ -1,0 +1,57 @@
+-- Callers: churn_worker
+-- Records a batch of what a company itself tells of its customers: use, and support tickets. Each is an event like a
+-- webhook, written once for good under the sender's own id, whoever the customer is; an id that is there already changes
+-- nothing. Answers which were new, and the streams of the customers that have something to fold: one round trip, one
+-- transaction. Each element of `p_events` is a delivery with its sealed payload in base64; the company is set by the caller.
+CREATE OR REPLACE FUNCTION record_signals(p_events jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_company text := app_company();
+  p jsonb;
+  v_placed record;
+  v_received timestamptz;
+  v_position jsonb;
+  v_is_late boolean;
+  -- Customers to fold, each with whether its whole ledger is needed.
+  v_customers jsonb := '{}';
+  v_new jsonb := '[]';
+BEGIN
+  -- In one order, so that batches that share ids wait for each other and never in a circle.
+  FOR p IN SELECT e FROM jsonb_array_elements(p_events) AS e ORDER BY e ->> 'providerEventId' COLLATE "C" LOOP
+    v_received := (p ->> 'receivedAt')::timestamptz;
+    -- Not the customer's provider: the sender's ids are the company's, over all providers.
+    INSERT INTO webhook_event_keys (company_id, provider, account, provider_event_id, event_id, received_at)
+      VALUES (v_company, 'signal', '', p ->> 'providerEventId', (p ->> 'eventId')::uuid, v_received)
+      ON CONFLICT DO NOTHING;
+    CONTINUE WHEN NOT FOUND;
+    v_new := v_new || to_jsonb(p ->> 'providerEventId');
+
+    SELECT * INTO v_placed FROM place_facts(p);
+    INSERT INTO webhook_events (
+        company_id, id, provider, account, provider_event_id, type, api_version, status, subject, customer_id, occurred_at,
+        received_at, next_attempt_at, payload
+      ) VALUES (
+        v_company, (p ->> 'eventId')::uuid, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', p ->> 'type',
+        p ->> 'apiVersion', p ->> 'status', v_placed.subject, v_placed.customer_id, (p ->> 'occurredAt')::timestamptz,
+        v_received, CASE WHEN p ->> 'status' = 'received' THEN (p ->> 'nextAttemptAt')::timestamptz END,
+        decode(p ->> 'payload', 'base64')
+      );
+    CONTINUE WHEN p ->> 'status' <> 'received';
+
+    SELECT nullif(c.state -> 'position', 'null'::jsonb) INTO v_position
+      FROM customers c WHERE c.company_id = v_company AND c.id = v_placed.customer_id;
+    v_is_late := v_position IS NULL OR EXISTS (
+      SELECT FROM jsonb_array_elements(p -> 'facts') AS f
+      WHERE ((f ->> 'occurredAt')::timestamptz, (f ->> 'rank')::smallint, f ->> 'id' COLLATE "C") <= (
+        (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
+      )
+    );
+    v_customers := v_customers || jsonb_build_object(
+      v_placed.customer_id, v_is_late OR coalesce((v_customers -> v_placed.customer_id)::boolean, false)
+    );
+  END LOOP;
+
+  RETURN jsonb_build_object('new', v_new, 'streams', coalesce((
+    SELECT jsonb_agg(read_stream(c.key, NOT c.value::boolean)) FROM jsonb_each(v_customers) AS c
+  ), '[]'::jsonb));
+END
+$$;

@@ -1,0 +1,38 @@
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Events that were recorded but not finished: of `p_companies` only, unless that is null, and in turns, each company's
+-- in the order of their arrival or, once a try has failed, of their next try. Only companies with unfinished events are
+-- walked, one probe of an index each, and of each no more is read than could be answered. Should more than 10 000 have
+-- some at once, the others follow as these are finished.
+CREATE OR REPLACE FUNCTION unfinished_events(p_now timestamptz, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text, id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+  WITH RECURSIVE walked (company_id, take_at, n) AS (
+    (
+      SELECT e.company_id, coalesce(e.next_attempt_at, e.received_at), 1 FROM webhook_events e
+      WHERE e.status IN ('received', 'failed', 'held')
+      ORDER BY e.company_id, coalesce(e.next_attempt_at, e.received_at) LIMIT 1
+    )
+    UNION ALL
+    SELECT f.company_id, f.take_at, w.n + 1 FROM walked w CROSS JOIN LATERAL (
+      SELECT e.company_id, coalesce(e.next_attempt_at, e.received_at) AS take_at FROM webhook_events e
+      WHERE e.status IN ('received', 'failed', 'held') AND e.company_id > w.company_id
+      ORDER BY e.company_id, coalesce(e.next_attempt_at, e.received_at) LIMIT 1
+    ) AS f
+    WHERE w.n < 10000
+  ),
+  waiting AS MATERIALIZED (
+    SELECT w.company_id FROM walked w
+    WHERE w.take_at <= p_now AND (p_companies IS NULL OR w.company_id = ANY (p_companies))
+  ),
+  share AS MATERIALIZED (SELECT ceil(20.0 * p_limit / greatest(count(*), 1))::integer AS size FROM waiting)
+  SELECT p.company_id, p.id FROM waiting w CROSS JOIN LATERAL (
+    SELECT e.company_id, e.id, coalesce(e.next_attempt_at, e.received_at) AS take_at, e.received_at FROM webhook_events e
+    WHERE e.status IN ('received', 'failed', 'held') AND e.company_id = w.company_id
+      AND coalesce(e.next_attempt_at, e.received_at) <= p_now
+    ORDER BY coalesce(e.next_attempt_at, e.received_at), e.received_at, e.id LIMIT (SELECT s.size FROM share s)
+  ) AS p
+  ORDER BY row_number() OVER (PARTITION BY p.company_id ORDER BY p.take_at, p.received_at, p.id), p.take_at, p.id
+  LIMIT p_limit
+$$;
