@@ -7,21 +7,21 @@ CREATE OR REPLACE FUNCTION claim_due_nudges(
   p_now timestamptz, p_due_before timestamptz, p_owner text, p_until timestamptz, p_limit integer, p_companies text[]
 )
 RETURNS TABLE (company_id text, id text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   v_taken integer := 0;
   v_next record;
   v_now record;
 BEGIN
-  FOR v_next IN SELECT d.company_id, d.id FROM due_nudges(p_now, p_due_before, p_limit, p_companies) AS d LOOP
+  FOR v_next IN SELECT d.company_id, d.id FROM public.due_nudges(p_now, p_due_before, p_limit, p_companies) AS d LOOP
     EXIT WHEN v_taken = p_limit;
     -- By the key alone: with more to go by, a plan could prefer an index that holds the whole flood.
-    SELECT n.status, n.due_at, n.lease_until INTO v_now FROM nudges n
+    SELECT n.status, n.due_at, n.lease_until INTO v_now FROM public.nudges n
       WHERE n.company_id = v_next.company_id AND n.id = v_next.id
       FOR UPDATE SKIP LOCKED;
     CONTINUE WHEN NOT FOUND OR v_now.status NOT IN ('planned', 'sending') OR v_now.due_at > p_due_before
       OR v_now.lease_until > p_now;
-    UPDATE nudges n SET lease_owner = p_owner, lease_until = p_until
+    UPDATE public.nudges n SET lease_owner = p_owner, lease_until = p_until
       WHERE n.company_id = v_next.company_id AND n.id = v_next.id;
     v_taken := v_taken + 1;
     company_id := v_next.company_id;

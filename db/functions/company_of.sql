@@ -4,9 +4,9 @@
 
 -- The company that a delivery belongs to: named in the path, else by the provider's account. Null: unknown.
 CREATE OR REPLACE FUNCTION company_of(p_path text, p_provider text, p_account text) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT CASE WHEN p_path IS NOT NULL
-    THEN (SELECT c.id FROM companies c WHERE c.id = p_path)
-    ELSE (SELECT a.company_id FROM company_accounts a WHERE a.provider = p_provider AND a.account_id = p_account)
+    THEN (SELECT c.id FROM public.companies c WHERE c.id = p_path)
+    ELSE (SELECT a.company_id FROM public.company_accounts a WHERE a.provider = p_provider AND a.account_id = p_account)
   END
 $$;

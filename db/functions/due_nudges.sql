@@ -8,18 +8,18 @@
 -- off hides anybody. Of more than 10 000 companies a different 10 000 are probed each time.
 CREATE OR REPLACE FUNCTION due_nudges(p_now timestamptz, p_due_before timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, id text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 -- A flood is younger than the statistics; whatever they say, rows are read in the order of an index and no more than asked.
 SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
   WITH oldest AS MATERIALIZED (
-    SELECT d.company_id, d.id, d.due_at FROM nudges d
+    SELECT d.company_id, d.id, d.due_at FROM public.nudges d
     WHERE d.status IN ('planned', 'sending') AND d.due_at <= p_due_before
       AND (d.lease_until IS NULL OR d.lease_until <= p_now)
     ORDER BY d.due_at LIMIT greatest(2000, 4 * p_limit)
   ),
   looked_up AS MATERIALIZED (
     SELECT k.id FROM (
-      SELECT c.id FROM companies c WHERE p_companies IS NULL
+      SELECT c.id FROM public.companies c WHERE p_companies IS NULL
       UNION ALL
       SELECT w.id FROM unnest(p_companies) AS w (id)
     ) AS k
@@ -28,7 +28,7 @@ SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmaps
   ),
   waiting AS MATERIALIZED (
     SELECT l.id AS company_id FROM looked_up l CROSS JOIN LATERAL (
-      SELECT FROM nudges d
+      SELECT FROM public.nudges d
       WHERE d.status IN ('planned', 'sending') AND d.company_id = l.id AND d.due_at <= p_due_before
         AND (d.lease_until IS NULL OR d.lease_until <= p_now)
       ORDER BY d.due_at, d.id LIMIT 1
@@ -40,7 +40,7 @@ SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmaps
     WHERE p_companies IS NULL OR o.company_id = ANY (p_companies)
     UNION
     SELECT p.company_id, p.id, p.due_at FROM waiting w CROSS JOIN LATERAL (
-      SELECT d.company_id, d.id, d.due_at FROM nudges d
+      SELECT d.company_id, d.id, d.due_at FROM public.nudges d
       WHERE d.status IN ('planned', 'sending') AND d.company_id = w.company_id AND d.due_at <= p_due_before
         AND (d.lease_until IS NULL OR d.lease_until <= p_now)
       ORDER BY d.due_at, d.id LIMIT (SELECT s.size FROM share s)

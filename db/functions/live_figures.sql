@@ -3,12 +3,12 @@
 -- The live figures: how events were processed and nudges delivered since `p_from`, over all companies. An event that is
 -- still `received` has failed once it is older than `p_waiting_since`; until then it waits, as one that is held does.
 CREATE OR REPLACE FUNCTION live_figures(p_from timestamptz, p_waiting_since timestamptz) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH events AS (
     SELECT
       coalesce(sum(e.total), 0) AS total, coalesce(sum(e.processed), 0) AS processed,
       coalesce(sum(e.failed), 0) AS failed, coalesce(sum(e.waiting), 0) AS waiting
-    FROM companies c
+    FROM public.companies c
     -- Company by company, as the index by arrival is ordered; one over all of them would cost every webhook a write.
     CROSS JOIN LATERAL (
       SELECT
@@ -20,14 +20,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
         count(*) FILTER (
           WHERE status = 'held' OR (status = 'received' AND received_at >= p_waiting_since)
         ) AS waiting
-      FROM webhook_events WHERE company_id = c.id AND received_at >= p_from
+      FROM public.webhook_events WHERE company_id = c.id AND received_at >= p_from
     ) AS e
   ), sent AS (
     SELECT
       count(*) FILTER (WHERE status = 'sent') AS sent,
       count(*) FILTER (WHERE status = 'failed') AS failed,
       count(*) FILTER (WHERE status = 'unknown') AS unknown
-    FROM nudges
+    FROM public.nudges
     WHERE status IN ('sent', 'failed', 'unknown') AND coalesce(sent_at, due_at) >= p_from
   )
   SELECT jsonb_build_object(

@@ -2,12 +2,12 @@
 -- Callers: churn_worker
 -- What monitors ask of the models, over all companies.
 CREATE OR REPLACE FUNCTION monitoring_in_hand() RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT jsonb_build_object(
-    'openAlarms', (SELECT count(*) FROM model_alarms WHERE closed_at IS NULL),
-    'mainAlarms', (SELECT count(*) FROM model_alarms WHERE closed_at IS NULL AND measure IN ('churn_above', 'churn_below')),
-    'proposals', (SELECT count(*) FROM model_retrainings WHERE verdict = 'propose'),
-    'lastCheckAt', (SELECT max(checked_at) FROM monitoring_positions),
-    'lastRetrainingAt', (SELECT max(started_at) FROM model_retrainings)
+    'openAlarms', (SELECT count(*) FROM public.model_alarms WHERE closed_at IS NULL),
+    'mainAlarms', (SELECT count(*) FROM public.model_alarms WHERE closed_at IS NULL AND measure IN ('churn_above', 'churn_below')),
+    'proposals', (SELECT count(*) FROM public.model_retrainings WHERE verdict = 'propose'),
+    'lastCheckAt', (SELECT max(checked_at) FROM public.monitoring_positions),
+    'lastRetrainingAt', (SELECT max(started_at) FROM public.model_retrainings)
   )
 $$;

@@ -4,18 +4,18 @@
 -- the deployment's own key (empty), which is the default company's. With each, how far its comparisons are.
 CREATE OR REPLACE FUNCTION reconciliation_targets(p_default_company text)
 RETURNS TABLE (company_id text, provider text, account text, positions jsonb)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT t.company_id, t.provider, t.account, coalesce(p.positions, '[]')
   FROM (
-    SELECT a.company_id, a.provider, a.account_id AS account FROM company_accounts a
+    SELECT a.company_id, a.provider, a.account_id AS account FROM public.company_accounts a
     UNION ALL
-    SELECT c.id, p.name, '' FROM companies c, unnest(ARRAY['stripe', 'whop']) AS p (name) WHERE c.id = p_default_company
+    SELECT c.id, p.name, '' FROM public.companies c, unnest(ARRAY['stripe', 'whop']) AS p (name) WHERE c.id = p_default_company
   ) AS t
   CROSS JOIN LATERAL (
     SELECT max(r.stepped_at) AS stepped_at, jsonb_agg(jsonb_build_object(
         'kind', r.kind, 'completeUntil', r.complete_until, 'isOpen', r.is_open, 'steppedAt', r.stepped_at
       )) AS positions
-    FROM reconciliation_positions r
+    FROM public.reconciliation_positions r
     WHERE r.company_id = t.company_id AND r.provider = t.provider AND r.account = t.account
   ) AS p
   ORDER BY p.stepped_at NULLS FIRST, t.company_id, t.provider, t.account

@@ -2,8 +2,8 @@
 -- Callers: churn_worker
 -- Companies whose customers were not looked through since `p_before`, of `p_companies` only unless that is null.
 CREATE OR REPLACE FUNCTION risk_companies(p_before timestamptz, p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-  SELECT c.id FROM companies c LEFT JOIN risk_passes p ON p.company_id = c.id
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT c.id FROM public.companies c LEFT JOIN public.risk_passes p ON p.company_id = c.id
   WHERE (p.passed_at IS NULL OR p.passed_at < p_before) AND (p_companies IS NULL OR c.id = ANY (p_companies))
   ORDER BY p.passed_at NULLS FIRST, c.id LIMIT p_limit
 $$;

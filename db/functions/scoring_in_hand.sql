@@ -3,12 +3,12 @@
 -- What monitors ask of scoring, over all companies: champions, those of them that were refused and not put right, the
 -- version that is shared by all, and the last night's pass.
 CREATE OR REPLACE FUNCTION scoring_in_hand(p_pin text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT jsonb_build_object(
-    'champions', (SELECT count(*) FROM models WHERE state = 'champion'),
-    'refused', (SELECT count(*) FROM models WHERE state = 'champion' AND refused_at IS NOT NULL),
-    'shared', (SELECT max(version) FROM models WHERE state = 'champion' AND company_id = '*'),
-    'isPinThere', p_pin IS NULL OR EXISTS (SELECT FROM models WHERE p_pin IN (version, sha256)),
-    'pass', (SELECT to_jsonb(r) - 'after_company' - 'after_customer' FROM rescore_passes r ORDER BY night DESC LIMIT 1)
+    'champions', (SELECT count(*) FROM public.models WHERE state = 'champion'),
+    'refused', (SELECT count(*) FROM public.models WHERE state = 'champion' AND refused_at IS NOT NULL),
+    'shared', (SELECT max(version) FROM public.models WHERE state = 'champion' AND company_id = '*'),
+    'isPinThere', p_pin IS NULL OR EXISTS (SELECT FROM public.models WHERE p_pin IN (version, sha256)),
+    'pass', (SELECT to_jsonb(r) - 'after_company' - 'after_customer' FROM public.rescore_passes r ORDER BY night DESC LIMIT 1)
   )
 $$;

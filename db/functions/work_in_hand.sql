@@ -2,23 +2,23 @@
 -- Callers: churn_worker
 -- As before, but an event that was replayed waits since then.
 CREATE OR REPLACE FUNCTION work_in_hand(p_now timestamptz) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT jsonb_build_object(
     'due', (SELECT count(*) FROM (
-      SELECT FROM nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now LIMIT 10000) AS d),
+      SELECT FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now LIMIT 10000) AS d),
     'overdue', (SELECT count(*) FROM (
-      SELECT FROM nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now - interval '1 hour' LIMIT 10000) AS o),
+      SELECT FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now - interval '1 hour' LIMIT 10000) AS o),
     'leased', (SELECT count(*) FROM (
-      SELECT FROM nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now AND lease_until > p_now LIMIT 10000) AS l),
+      SELECT FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now AND lease_until > p_now LIMIT 10000) AS l),
     'nextDueAt', least(
-      (SELECT min(due_at) FROM nudges WHERE status IN ('planned', 'sending') AND due_at > p_now),
+      (SELECT min(due_at) FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at > p_now),
       (SELECT min(greatest(due_at, lease_until, p_now)) FROM (
-        SELECT due_at, lease_until FROM nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now LIMIT 10000) AS n)
+        SELECT due_at, lease_until FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now LIMIT 10000) AS n)
     ),
     'pending', (SELECT count(*) FROM (
-      SELECT FROM webhook_events WHERE status IN ('received', 'failed') LIMIT 10000) AS r),
-    'held', (SELECT count(*) FROM (SELECT FROM webhook_events WHERE status = 'held' LIMIT 10000) AS h),
+      SELECT FROM public.webhook_events WHERE status IN ('received', 'failed') LIMIT 10000) AS r),
+    'held', (SELECT count(*) FROM (SELECT FROM public.webhook_events WHERE status = 'held' LIMIT 10000) AS h),
     'oldestPendingAt', (
-      SELECT min(coalesce(replayed_at, received_at)) FROM webhook_events WHERE status IN ('received', 'failed'))
+      SELECT min(coalesce(replayed_at, received_at)) FROM public.webhook_events WHERE status IN ('received', 'failed'))
   )
 $$;

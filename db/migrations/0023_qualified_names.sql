@@ -1,0 +1,369 @@
+-- Companies that have milestones to announce, those that have waited longest first: of `p_companies` only, unless that is
+-- null.
+CREATE OR REPLACE FUNCTION announcing_companies(p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT d.company_id FROM (
+    SELECT m.company_id, m.recorded_at FROM public.milestones m
+    WHERE m.announcement = 'planned' AND (p_companies IS NULL OR m.company_id = ANY (p_companies)) ORDER BY m.recorded_at LIMIT p_limit
+  ) AS d GROUP BY d.company_id ORDER BY min(d.recorded_at)
+$$;
+--> statement-breakpoint
+-- Takes due nudges for `p_owner` until `p_until`, each by one worker at most, in the order of `due_nudges`. A nudge in
+-- `sending` whose lease has run out is taken too: its worker was lost on the way. Rows are locked one by one by their key,
+-- and judged again under the lock.
+CREATE OR REPLACE FUNCTION claim_due_nudges(
+  p_now timestamptz, p_due_before timestamptz, p_owner text, p_until timestamptz, p_limit integer, p_companies text[]
+)
+RETURNS TABLE (company_id text, id text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_taken integer := 0;
+  v_next record;
+  v_now record;
+BEGIN
+  FOR v_next IN SELECT d.company_id, d.id FROM public.due_nudges(p_now, p_due_before, p_limit, p_companies) AS d LOOP
+    EXIT WHEN v_taken = p_limit;
+    -- By the key alone: with more to go by, a plan could prefer an index that holds the whole flood.
+    SELECT n.status, n.due_at, n.lease_until INTO v_now FROM public.nudges n
+      WHERE n.company_id = v_next.company_id AND n.id = v_next.id
+      FOR UPDATE SKIP LOCKED;
+    CONTINUE WHEN NOT FOUND OR v_now.status NOT IN ('planned', 'sending') OR v_now.due_at > p_due_before
+      OR v_now.lease_until > p_now;
+    UPDATE public.nudges n SET lease_owner = p_owner, lease_until = p_until
+      WHERE n.company_id = v_next.company_id AND n.id = v_next.id;
+    v_taken := v_taken + 1;
+    company_id := v_next.company_id;
+    id := v_next.id;
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+--> statement-breakpoint
+-- All companies, for those who must say which of them a switch is on for.
+CREATE OR REPLACE FUNCTION company_ids() RETURNS TABLE (id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT c.id FROM public.companies c
+$$;
+--> statement-breakpoint
+-- The functions below look across tenants. They show ids and counts, and belong to a role that can see no more.
+
+-- The company that a delivery belongs to: named in the path, else by the provider's account. Null: unknown.
+CREATE OR REPLACE FUNCTION company_of(p_path text, p_provider text, p_account text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT CASE WHEN p_path IS NOT NULL
+    THEN (SELECT c.id FROM public.companies c WHERE c.id = p_path)
+    ELSE (SELECT a.company_id FROM public.company_accounts a WHERE a.provider = p_provider AND a.account_id = p_account)
+  END
+$$;
+--> statement-breakpoint
+-- The next customers who have something to leave, or whose last score says that they had, in the order of the primary
+-- keys: of `p_companies` only, unless that is null.
+CREATE OR REPLACE FUNCTION customers_to_score(p_after_company text, p_after_customer text, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text, customer_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT n.company_id, n.customer_id FROM (
+    (
+      SELECT s.company_id, s.customer_id FROM public.subscriptions s
+      WHERE (s.company_id, s.customer_id) > (p_after_company COLLATE "C", p_after_customer COLLATE "C")
+        AND s.status IN ('active', 'past_due')
+        AND (p_companies IS NULL OR s.company_id = ANY (p_companies))
+      GROUP BY s.company_id, s.customer_id ORDER BY s.company_id, s.customer_id LIMIT p_limit
+    )
+    UNION
+    (
+      SELECT s.company_id, s.customer_id FROM public.customer_scores s
+      WHERE (s.company_id, s.customer_id) > (p_after_company COLLATE "C", p_after_customer COLLATE "C")
+        AND s.not_scored IS DISTINCT FROM 'no_paid_access'
+        AND (p_companies IS NULL OR s.company_id = ANY (p_companies))
+      ORDER BY s.company_id, s.customer_id LIMIT p_limit
+    )
+  ) AS n ORDER BY n.company_id, n.customer_id LIMIT p_limit
+$$;
+--> statement-breakpoint
+-- Due nudges that nobody holds: of `p_companies` only, unless that is null, and in turns, each company's oldest first, so
+-- that no company waits behind another's flood. More than `p_limit` may be answered; the first are the ones to take.
+--
+-- The oldest few thousand are looked at first, and usually that is all there is. Only when there are more, each company's
+-- own oldest are looked up by one probe of an index, so that neither a flood nor what waits for a company that is switched
+-- off hides anybody. Of more than 10 000 companies a different 10 000 are probed each time.
+CREATE OR REPLACE FUNCTION due_nudges(p_now timestamptz, p_due_before timestamptz, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text, id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+-- A flood is younger than the statistics; whatever they say, rows are read in the order of an index and no more than asked.
+SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+  WITH oldest AS MATERIALIZED (
+    SELECT d.company_id, d.id, d.due_at FROM public.nudges d
+    WHERE d.status IN ('planned', 'sending') AND d.due_at <= p_due_before
+      AND (d.lease_until IS NULL OR d.lease_until <= p_now)
+    ORDER BY d.due_at LIMIT greatest(2000, 4 * p_limit)
+  ),
+  looked_up AS MATERIALIZED (
+    SELECT k.id FROM (
+      SELECT c.id FROM public.companies c WHERE p_companies IS NULL
+      UNION ALL
+      SELECT w.id FROM unnest(p_companies) AS w (id)
+    ) AS k
+    WHERE (SELECT count(*) FROM oldest) = greatest(2000, 4 * p_limit)
+    ORDER BY random() LIMIT 10000
+  ),
+  waiting AS MATERIALIZED (
+    SELECT l.id AS company_id FROM looked_up l CROSS JOIN LATERAL (
+      SELECT FROM public.nudges d
+      WHERE d.status IN ('planned', 'sending') AND d.company_id = l.id AND d.due_at <= p_due_before
+        AND (d.lease_until IS NULL OR d.lease_until <= p_now)
+      ORDER BY d.due_at, d.id LIMIT 1
+    ) AS any_due
+  ),
+  share AS MATERIALIZED (SELECT ceil(20.0 * p_limit / greatest(count(*), 1))::integer AS size FROM waiting),
+  candidates AS (
+    SELECT o.company_id, o.id, o.due_at FROM oldest o
+    WHERE p_companies IS NULL OR o.company_id = ANY (p_companies)
+    UNION
+    SELECT p.company_id, p.id, p.due_at FROM waiting w CROSS JOIN LATERAL (
+      SELECT d.company_id, d.id, d.due_at FROM public.nudges d
+      WHERE d.status IN ('planned', 'sending') AND d.company_id = w.company_id AND d.due_at <= p_due_before
+        AND (d.lease_until IS NULL OR d.lease_until <= p_now)
+      ORDER BY d.due_at, d.id LIMIT (SELECT s.size FROM share s)
+    ) AS p
+  )
+  SELECT c.company_id, c.id FROM candidates c
+  ORDER BY row_number() OVER (PARTITION BY c.company_id ORDER BY c.due_at, c.id), c.due_at, c.id
+$$;
+--> statement-breakpoint
+-- As before, for every table that is partitioned by time.
+CREATE OR REPLACE FUNCTION ensure_partitions(p_now timestamptz, p_months_ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  v_table text;
+  v_name text;
+  v_from date;
+  v_made integer := 0;
+BEGIN
+  -- Both heartbeats of the scheduler call this in the same second; the second finds everything made.
+  PERFORM pg_advisory_xact_lock(hashtextextended('ensure_partitions', 0));
+  FOR v_table IN
+    SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'p' ORDER BY 1
+  LOOP
+    FOR v_offset IN 0..least(p_months_ahead, 24) LOOP
+      v_from := (date_trunc('month', p_now AT TIME ZONE 'UTC') + make_interval(months => v_offset))::date;
+      v_name := v_table || to_char(v_from, '_YYYY_MM');
+      CONTINUE WHEN to_regclass(format('public.%I', v_name)) IS NOT NULL;
+      BEGIN
+        EXECUTE format(
+          'CREATE TABLE public.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)',
+          v_name, v_table, v_from::text || ' 00:00+00', (v_from + interval '1 month')::date::text || ' 00:00+00'
+        );
+        EXECUTE format('ALTER TABLE public.%I ENABLE ROW LEVEL SECURITY', v_name);
+        EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', v_name);
+        v_made := v_made + 1;
+      EXCEPTION WHEN check_violation THEN
+        -- The default partition holds rows of that month already; they stay where they are.
+        NULL;
+      END;
+    END LOOP;
+  END LOOP;
+  RETURN v_made;
+END
+$$;
+--> statement-breakpoint
+-- Whose key this is; nothing when it is unknown or revoked.
+CREATE OR REPLACE FUNCTION find_api_key(p_hash bytea) RETURNS TABLE (company_id text, id text, role text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT k.company_id, k.id, k.role FROM public.api_keys k WHERE k.hash = p_hash AND k.revoked_at IS NULL
+$$;
+--> statement-breakpoint
+-- The live figures: how events were processed and nudges delivered since `p_from`, over all companies. An event that is
+-- still `received` has failed once it is older than `p_waiting_since`; until then it waits, as one that is held does.
+CREATE OR REPLACE FUNCTION live_figures(p_from timestamptz, p_waiting_since timestamptz) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  WITH events AS (
+    SELECT
+      coalesce(sum(e.total), 0) AS total, coalesce(sum(e.processed), 0) AS processed,
+      coalesce(sum(e.failed), 0) AS failed, coalesce(sum(e.waiting), 0) AS waiting
+    FROM public.companies c
+    -- Company by company, as the index by arrival is ordered; one over all of them would cost every webhook a write.
+    CROSS JOIN LATERAL (
+      SELECT
+        count(*) AS total,
+        count(*) FILTER (WHERE status IN ('processed', 'unhandled')) AS processed,
+        count(*) FILTER (
+          WHERE status IN ('failed', 'dead') OR (status = 'received' AND received_at < p_waiting_since)
+        ) AS failed,
+        count(*) FILTER (
+          WHERE status = 'held' OR (status = 'received' AND received_at >= p_waiting_since)
+        ) AS waiting
+      FROM public.webhook_events WHERE company_id = c.id AND received_at >= p_from
+    ) AS e
+  ), sent AS (
+    SELECT
+      count(*) FILTER (WHERE status = 'sent') AS sent,
+      count(*) FILTER (WHERE status = 'failed') AS failed,
+      count(*) FILTER (WHERE status = 'unknown') AS unknown
+    FROM public.nudges
+    WHERE status IN ('sent', 'failed', 'unknown') AND coalesce(sent_at, due_at) >= p_from
+  )
+  SELECT jsonb_build_object(
+    'processing', jsonb_build_object(
+      'received', e.total, 'processed', e.processed, 'failed', e.failed, 'waiting', e.waiting),
+    'delivery', jsonb_build_object('sent', s.sent, 'failed', s.failed, 'unknown', s.unknown)
+  ) FROM events e, sent s
+$$;
+--> statement-breakpoint
+-- Companies that have customers with a milestone that is due, those that have waited longest first: of `p_companies` only,
+-- unless that is null.
+CREATE OR REPLACE FUNCTION milestone_companies(p_now timestamptz, p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT d.company_id FROM (
+    SELECT c.company_id, c.milestone_due_at FROM public.customers c
+    WHERE c.milestone_due_at <= p_now AND (p_companies IS NULL OR c.company_id = ANY (p_companies)) ORDER BY c.milestone_due_at LIMIT p_limit
+  ) AS d GROUP BY d.company_id ORDER BY min(d.milestone_due_at)
+$$;
+--> statement-breakpoint
+-- Companies of `p_companies` (all: null) whose turn it is, those that have waited longest first: not checked, or not
+-- retrained for, since `p_before`.
+CREATE OR REPLACE FUNCTION monitoring_due(p_what text, p_before timestamptz, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT c.id FROM public.companies c
+  LEFT JOIN public.monitoring_positions p ON p.company_id = c.id
+  CROSS JOIN LATERAL (SELECT CASE p_what WHEN 'check' THEN p.checked_at ELSE p.retrained_at END AS at) AS last
+  WHERE (p_companies IS NULL OR c.id = ANY (p_companies)) AND (last.at IS NULL OR last.at < p_before)
+  ORDER BY last.at NULLS FIRST, c.id LIMIT p_limit
+$$;
+--> statement-breakpoint
+-- What monitors ask of the models, over all companies.
+CREATE OR REPLACE FUNCTION monitoring_in_hand() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT jsonb_build_object(
+    'openAlarms', (SELECT count(*) FROM public.model_alarms WHERE closed_at IS NULL),
+    'mainAlarms', (SELECT count(*) FROM public.model_alarms WHERE closed_at IS NULL AND measure IN ('churn_above', 'churn_below')),
+    'proposals', (SELECT count(*) FROM public.model_retrainings WHERE verdict = 'propose'),
+    'lastCheckAt', (SELECT max(checked_at) FROM public.monitoring_positions),
+    'lastRetrainingAt', (SELECT max(started_at) FROM public.model_retrainings)
+  )
+$$;
+--> statement-breakpoint
+-- Cases of feared leavings whose time is over, or whose customer's newest score is at most `p_fallen` of what opened them.
+CREATE OR REPLACE FUNCTION passed_risks(p_now timestamptz, p_fallen double precision, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text, customer_id text, id text, probability double precision, as_of timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT r.company_id, r.customer_id, r.id, s.probability, s.as_of
+  FROM public.recovery_cases r
+    LEFT JOIN public.customer_scores s ON s.company_id = r.company_id AND s.customer_id = r.customer_id AND s.not_scored IS NULL
+  WHERE r.kind = 'at_risk' AND r.status = 'open' AND (p_companies IS NULL OR r.company_id = ANY (p_companies))
+    AND (r.risk_until <= p_now OR s.as_of > r.opened_at AND s.probability <= r.risk_probability * p_fallen)
+  ORDER BY r.risk_until LIMIT p_limit
+$$;
+--> statement-breakpoint
+-- The accounts to be compared, of all companies, those first that have waited longest: the registered ones, and the one of
+-- the deployment's own key (empty), which is the default company's. With each, how far its comparisons are.
+CREATE OR REPLACE FUNCTION reconciliation_targets(p_default_company text)
+RETURNS TABLE (company_id text, provider text, account text, positions jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT t.company_id, t.provider, t.account, coalesce(p.positions, '[]')
+  FROM (
+    SELECT a.company_id, a.provider, a.account_id AS account FROM public.company_accounts a
+    UNION ALL
+    SELECT c.id, p.name, '' FROM public.companies c, unnest(ARRAY['stripe', 'whop']) AS p (name) WHERE c.id = p_default_company
+  ) AS t
+  CROSS JOIN LATERAL (
+    SELECT max(r.stepped_at) AS stepped_at, jsonb_agg(jsonb_build_object(
+        'kind', r.kind, 'completeUntil', r.complete_until, 'isOpen', r.is_open, 'steppedAt', r.stepped_at
+      )) AS positions
+    FROM public.reconciliation_positions r
+    WHERE r.company_id = t.company_id AND r.provider = t.provider AND r.account = t.account
+  ) AS p
+  ORDER BY p.stepped_at NULLS FIRST, t.company_id, t.provider, t.account
+$$;
+--> statement-breakpoint
+-- Companies whose customers were not looked through since `p_before`, of `p_companies` only unless that is null.
+CREATE OR REPLACE FUNCTION risk_companies(p_before timestamptz, p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT c.id FROM public.companies c LEFT JOIN public.risk_passes p ON p.company_id = c.id
+  WHERE (p.passed_at IS NULL OR p.passed_at < p_before) AND (p_companies IS NULL OR c.id = ANY (p_companies))
+  ORDER BY p.passed_at NULLS FIRST, c.id LIMIT p_limit
+$$;
+--> statement-breakpoint
+-- What monitors ask of scoring, over all companies: champions, those of them that were refused and not put right, the
+-- version that is shared by all, and the last night's pass.
+CREATE OR REPLACE FUNCTION scoring_in_hand(p_pin text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT jsonb_build_object(
+    'champions', (SELECT count(*) FROM public.models WHERE state = 'champion'),
+    'refused', (SELECT count(*) FROM public.models WHERE state = 'champion' AND refused_at IS NOT NULL),
+    'shared', (SELECT max(version) FROM public.models WHERE state = 'champion' AND company_id = '*'),
+    'isPinThere', p_pin IS NULL OR EXISTS (SELECT FROM public.models WHERE p_pin IN (version, sha256)),
+    'pass', (SELECT to_jsonb(r) - 'after_company' - 'after_customer' FROM public.rescore_passes r ORDER BY night DESC LIMIT 1)
+  )
+$$;
+--> statement-breakpoint
+-- Events that were recorded but not finished: of `p_companies` only, unless that is null, and in turns, each company's
+-- in the order of their arrival or, once a try has failed, of their next try. Only companies with unfinished events are
+-- walked, one probe of an index each, and of each no more is read than could be answered. Should more than 10 000 have
+-- some at once, the others follow as these are finished.
+CREATE OR REPLACE FUNCTION unfinished_events(p_now timestamptz, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text, id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
+  WITH RECURSIVE walked (company_id, take_at, n) AS (
+    (
+      SELECT e.company_id, coalesce(e.next_attempt_at, e.received_at), 1 FROM public.webhook_events e
+      WHERE e.status IN ('received', 'failed', 'held')
+      ORDER BY e.company_id, coalesce(e.next_attempt_at, e.received_at) LIMIT 1
+    )
+    UNION ALL
+    SELECT f.company_id, f.take_at, w.n + 1 FROM walked w CROSS JOIN LATERAL (
+      SELECT e.company_id, coalesce(e.next_attempt_at, e.received_at) AS take_at FROM public.webhook_events e
+      WHERE e.status IN ('received', 'failed', 'held') AND e.company_id > w.company_id
+      ORDER BY e.company_id, coalesce(e.next_attempt_at, e.received_at) LIMIT 1
+    ) AS f
+    WHERE w.n < 10000
+  ),
+  waiting AS MATERIALIZED (
+    SELECT w.company_id FROM walked w
+    WHERE w.take_at <= p_now AND (p_companies IS NULL OR w.company_id = ANY (p_companies))
+  ),
+  share AS MATERIALIZED (SELECT ceil(20.0 * p_limit / greatest(count(*), 1))::integer AS size FROM waiting)
+  SELECT p.company_id, p.id FROM waiting w CROSS JOIN LATERAL (
+    SELECT e.company_id, e.id, coalesce(e.next_attempt_at, e.received_at) AS take_at, e.received_at FROM public.webhook_events e
+    WHERE e.status IN ('received', 'failed', 'held') AND e.company_id = w.company_id
+      AND coalesce(e.next_attempt_at, e.received_at) <= p_now
+    ORDER BY coalesce(e.next_attempt_at, e.received_at), e.received_at, e.id LIMIT (SELECT s.size FROM share s)
+  ) AS p
+  ORDER BY row_number() OVER (PARTITION BY p.company_id ORDER BY p.take_at, p.received_at, p.id), p.take_at, p.id
+  LIMIT p_limit
+$$;
+--> statement-breakpoint
+-- Objects that have waited for their customer since before `p_before`: those never asked about first, the others again after
+-- as long as they had waited then, and none for more than two weeks (a guest's payment has no customer at all).
+CREATE OR REPLACE FUNCTION waiting_objects(p_before timestamptz, p_limit integer)
+RETURNS TABLE (company_id text, provider text, object_id text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT l.company_id, l.provider, l.object_id FROM public.object_links l
+  WHERE NOT l.is_customer AND l.created_at <= p_before AND l.created_at > p_before - interval '14 days'
+    AND (l.asked_at IS NULL OR l.asked_at + (l.asked_at - l.created_at) <= p_before)
+  ORDER BY l.asked_at NULLS FIRST, l.created_at LIMIT p_limit
+$$;
+--> statement-breakpoint
+-- As before, but an event that was replayed waits since then.
+CREATE OR REPLACE FUNCTION work_in_hand(p_now timestamptz) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT jsonb_build_object(
+    'due', (SELECT count(*) FROM (
+      SELECT FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now LIMIT 10000) AS d),
+    'overdue', (SELECT count(*) FROM (
+      SELECT FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now - interval '1 hour' LIMIT 10000) AS o),
+    'leased', (SELECT count(*) FROM (
+      SELECT FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now AND lease_until > p_now LIMIT 10000) AS l),
+    'nextDueAt', least(
+      (SELECT min(due_at) FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at > p_now),
+      (SELECT min(greatest(due_at, lease_until, p_now)) FROM (
+        SELECT due_at, lease_until FROM public.nudges WHERE status IN ('planned', 'sending') AND due_at <= p_now LIMIT 10000) AS n)
+    ),
+    'pending', (SELECT count(*) FROM (
+      SELECT FROM public.webhook_events WHERE status IN ('received', 'failed') LIMIT 10000) AS r),
+    'held', (SELECT count(*) FROM (SELECT FROM public.webhook_events WHERE status = 'held' LIMIT 10000) AS h),
+    'oldestPendingAt', (
+      SELECT min(coalesce(replayed_at, received_at)) FROM public.webhook_events WHERE status IN ('received', 'failed'))
+  )
+$$;
