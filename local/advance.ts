@@ -11,6 +11,8 @@ export type AdvanceParts = {
   readonly cron: Pick<CronTicker, "fireDue" | "slotAtOrAfter">
   readonly faults: Pick<Faults, "activity">
   readonly workerUrl: () => string | null
+  /** The operator's key: health tells figures to whoever holds one only. */
+  readonly apiKey: () => string | null
 }
 
 /** How an advance ended. */
@@ -124,12 +126,12 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
 }
 
 /** Events that wait for a later try pend as well: nobody works on them, and their number stays. */
-async function untilNothingPends({ faults, workerUrl }: AdvanceParts): Promise<number | null> {
+async function untilNothingPends({ faults, workerUrl, apiKey }: AdvanceParts): Promise<number | null> {
   const deadlineMs = Date.now() + PENDING_MS_MAX
   let last: number | null = null
   let looks = 0
   for (;;) {
-    const health = await ask(workerUrl(), "/api/health/webhooks")
+    const health = await ask(workerUrl(), "/api/health/webhooks", apiKey())
     const pending = health?.pending
     if (typeof pending !== "number") return null
     looks = pending === last && faults.activity().underWay === 0 ? looks + 1 : 0
@@ -167,10 +169,17 @@ export async function untilQuiet({ faults, workerUrl }: Pick<AdvanceParts, "faul
 }
 
 /** A JSON object that the Worker answers with, whatever the status; null when there is none. */
-async function ask(workerUrl: string | null, path: string): Promise<Record<string, unknown> | null> {
+async function ask(
+  workerUrl: string | null,
+  path: string,
+  apiKey: string | null = null,
+): Promise<Record<string, unknown> | null> {
   if (workerUrl === null) return null
   try {
-    const response = await fetch(new URL(path, workerUrl), { signal: AbortSignal.timeout(WORKER_ANSWER_MS_MAX) })
+    const response = await fetch(new URL(path, workerUrl), {
+      headers: apiKey === null ? {} : { authorization: `Bearer ${apiKey}` },
+      signal: AbortSignal.timeout(WORKER_ANSWER_MS_MAX),
+    })
     const value: unknown = await response.json()
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null
   } catch {

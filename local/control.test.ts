@@ -49,7 +49,8 @@ beforeEach(async () => {
     mailbox,
     stats,
     port: 0,
-    advance: (duration) => advance({ clock, qstash, cron, faults, workerUrl: () => worker.url }, duration),
+    advance: (duration) =>
+      advance({ clock, qstash, cron, faults, workerUrl: () => worker.url, apiKey: () => null }, duration),
     reset: async () => {
       resets += 1
       clock.reset()

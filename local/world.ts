@@ -169,11 +169,13 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           qstash: qstash.url,
         }),
         port: options.controlPort ?? CONTROL_PORT,
-        advance: (duration) => advance({ clock, qstash, cron, faults, workerUrl: () => workerUrl }, duration),
+        advance: (duration) =>
+          advance({ clock, qstash, cron, faults, workerUrl: () => workerUrl, apiKey: () => adminApiKey() }, duration),
       }),
     )
 
-    const vars = {
+    const adminApiKey = (): string | null => vars.ADMIN_API_KEY ?? null
+    const vars: Record<string, string> = {
       ...workerVars(
         {
           app: workerUrl,

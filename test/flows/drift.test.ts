@@ -78,7 +78,7 @@ describe("more customers leave than predicted", () => {
     expect((await monitoringOf(drifted)).body.alarms.data).toContainEqual(
       expect.objectContaining({ measure: "churn_above", action: "earlier_no_better" }),
     )
-    const health = await (await fetch(`${world().workerUrl}/api/health/scoring`)).json()
+    const health = (await api("/api/health/scoring")).body
     expect(health).toMatchObject({ status: "warn", mainAlarms: 1 })
   })
 

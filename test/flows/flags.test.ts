@@ -140,6 +140,7 @@ describe("the API", () => {
     const { data } = await changesOf("BI_DASHBOARD_V2", "", admin)
     expect(data).toMatchObject([{ before: null, after: seen, who: null, why: null }])
     expect(JSON.stringify(data)).not.toMatch(/another_company|a_third/)
+    await addCompany("a_third")
     const elsewhere = await api<FlagBody>("/api/flags/BI_DASHBOARD_V2", { headers: { "x-company-id": "a_third" } })
     expect(elsewhere.body.isOn).toBe(false)
   })

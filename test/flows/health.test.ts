@@ -1,10 +1,12 @@
 /** What monitors are told: the truth, soon, in public, and without loading what they watch. */
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { newApiKey } from "../support/companies.ts"
 import { failPayment } from "../support/members.ts"
 import { setSwitch } from "../support/outside.ts"
 import { fresh } from "../support/providers.ts"
 import {
   advanceClock,
+  api,
   betweenJobs,
   control,
   mailbox,
@@ -41,9 +43,11 @@ interface Document {
   readonly [detail: string]: unknown
 }
 
+/** As the operator, who is told the measurements. */
 async function ask(path: string, method = "GET") {
   const startedAt = performance.now()
-  const response = await fetch(`${world().workerUrl}${path}`, { method })
+  const headers = { authorization: `Bearer ${world().adminApiKey}` }
+  const response = await fetch(`${world().workerUrl}${path}`, { method, headers })
   const text = await response.text()
   const ms = performance.now() - startedAt
   return {
@@ -58,7 +62,7 @@ async function ask(path: string, method = "GET") {
 /** What was remembered a moment ago is old. */
 const later = () => advanceClock("PT6S")
 
-test.each(PATHS)("%s passes, by GET and by HEAD, without a key", async (path) => {
+test.each(PATHS)("%s passes, by GET and by HEAD", async (path) => {
   const { status, headers, body } = await ask(path)
   expect([status, body.status]).toEqual([200, "pass"])
   expect(headers.get("content-type")).toMatch(/^application\/health\+json/)
@@ -72,6 +76,18 @@ test.each(PATHS)("%s passes, by GET and by HEAD, without a key", async (path) =>
   const head = await ask(path, "HEAD")
   expect([head.status, head.text]).toEqual([200, ""])
   expect(head.headers.get("content-type")).toMatch(/^application\/health\+json/)
+})
+
+test.each(PATHS.slice(0, -1))("%s tells the status and nothing else without a key", async (path) => {
+  const response = await fetch(`${world().workerUrl}${path}`)
+  expect([response.status, await response.json()]).toEqual([200, { status: "pass" }])
+})
+
+test("measurements are told to the operator's key only, and a key that is none is refused", async () => {
+  const withKey = (key: string) => api("/api/health/webhooks", { key })
+  expect((await withKey(world().adminApiKey)).body).toHaveProperty("checks")
+  expect((await withKey(await newApiKey("admin"))).body).toEqual({ status: "pass" })
+  expect((await withKey("no key of anybody")).status).toBe(401)
 })
 
 test("the whole names every part that it stands on", async () => {

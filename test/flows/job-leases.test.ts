@@ -100,8 +100,7 @@ describe("a run that is under way", () => {
     await quietMinute()
     const id = await otherRun("sweep", -1)
     expect((await jobOf("sweep")).running).toMatchObject({ id, isStuck: true })
-    const health = await fetch(`${world().workerUrl}/api/health/scheduler`)
-    expect([health.status, await health.json()]).toMatchObject([200, { status: "warn", stuckJobs: 1 }])
+    expect(await api("/api/health/scheduler")).toMatchObject({ status: 200, body: { status: "warn", stuckJobs: 1 } })
 
     const takers = await Promise.all([byQstash("sweep"), byQstash("sweep"), byQstash("sweep")])
     expect(takers.map(({ body }) => body.outcome).sort()).toEqual(["already_run", "already_run", "swept"])
@@ -110,7 +109,7 @@ describe("a run that is under way", () => {
     expect(lost).toMatchObject({ id, outcome: "lost", error: "lease_expired" })
     expect(successor).toMatchObject({ outcome: "swept", error: null })
     expect(Number(successor?.fence)).toBeGreaterThan(Number(lost?.fence))
-    expect(await (await fetch(`${world().workerUrl}/api/health/scheduler`)).json()).toMatchObject({ status: "pass" })
+    expect((await api("/api/health/scheduler")).body).toMatchObject({ status: "pass" })
   })
 
   test("cannot be doubled, even past the function that begins runs", async () => {

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { newApiKey } from "../support/companies.ts"
 import { byCron, byQstash, jobOf, operate, quietMinute, runsOf } from "../support/jobs.ts"
-import { advanceClock, api, reset, sql, world, worldNow } from "../support/world.ts"
+import { advanceClock, api, reset, sql, worldNow } from "../support/world.ts"
 
 beforeEach(reset)
 
@@ -24,7 +24,7 @@ describe("an operator", () => {
     await advanceClock("PT10M")
     expect(await runsOf("sweep")).toEqual([])
     expect((await runsOf("reminders")).length).toBeGreaterThan(0)
-    const health = await (await fetch(`${world().workerUrl}/api/health/scheduler`)).json()
+    const health = (await api("/api/health/scheduler")).body
     expect(health).toMatchObject({ status: "pass", lateJobs: 0 })
 
     expect((await operate("sweep", "resume")).body).toMatchObject({ isPaused: false, reason: null })

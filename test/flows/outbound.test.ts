@@ -6,6 +6,7 @@ import { inProcess } from "../support/process.ts"
 import { fresh, invoiceEvent, stripeSignature } from "../support/providers.ts"
 import {
   advanceClock,
+  api,
   betweenJobs,
   control,
   eventually,
@@ -33,14 +34,9 @@ interface Entry {
   readonly reason: string | null
 }
 
-async function health<T>(path: string): Promise<{ readonly status: number; readonly body: T }> {
-  const response = await fetch(`${world().workerUrl}${path}`)
-  return { status: response.status, body: (await response.json()) as T }
-}
-
 /** What monitors are told of one side, once what was remembered is old. */
 async function integration(target: string) {
-  const { status, body } = await health<{ status: string; checks: Record<string, readonly Entry[]> }>(
+  const { status, body } = await api<{ status: string; checks: Record<string, readonly Entry[]> }>(
     "/api/health/integrations",
   )
   expect(status).toBe(200)
@@ -80,7 +76,7 @@ test("a storm of errors from the e-mail API: it is left alone, monitors know, an
   expect(told).toMatchObject({ all: "warn", status: "warn", observedValue: "open", reason: "http_500" })
   expect(told.failures).toBeGreaterThanOrEqual(STREAK_MAX)
   expect(Date.parse(told.until ?? "")).toBeGreaterThan((await worldNow()).getTime())
-  expect(await health("/api/health")).toMatchObject({ status: 200, body: { status: "warn" } })
+  expect(await api("/api/health")).toMatchObject({ status: 200, body: { status: "warn" } })
 
   // The next round finds it still broken: one call at a time decides, with longer and longer pauses between them.
   await control("DELETE", "/stats")
@@ -101,7 +97,7 @@ test("what is not configured is no fault, and nobody is called to find out", asy
   await advanceClock(REMEMBERED)
   await betweenJobs()
   await control("DELETE", "/stats")
-  const { body } = await health<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
+  const { body } = await api<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
   expect(Object.keys(body.checks)).toEqual(
     ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash"].map((target) => `${target}:breaker`),
   )

@@ -240,6 +240,10 @@ describe("a key of another company", () => {
     const other = await live(B)
     const key = await newApiKey("admin", B)
     expect((await api("/api/cases", { key, headers: { "x-company-id": A } })).status).toBe(403)
+    expect(await api("/api/cases", { headers: { "x-company-id": "nobody" } })).toMatchObject({
+      status: 404,
+      body: { code: "NOT_FOUND" },
+    })
     const named = await api<{ data: { id: string }[] }>("/api/cases", { headers: { "x-company-id": B } })
     expect(named.body.data.map(({ id }) => id)).toEqual([other.caseId])
   })

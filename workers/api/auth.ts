@@ -3,7 +3,7 @@
  * does not exist for anybody (see route.ts).
  */
 import type { Context, MiddlewareHandler } from "hono"
-import { findApiKey } from "../../db/queries/companies.ts"
+import { companyOf, findApiKey } from "../../db/queries/companies.ts"
 import { areEqual, sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
 import { AppError } from "../errors.ts"
 import { countFailedAuth, refuseGuessers } from "../limits/clients.ts"
@@ -49,6 +49,7 @@ const HOLDERS = {
   "models:operate": OPERATORS,
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
+  "health:read": OPERATORS,
   "jobs:read": OPERATORS,
   "jobs:run": OPERATORS,
 } as const satisfies Record<string, readonly Role[]>
@@ -100,8 +101,8 @@ const knownKeys = new Map<string, Entry>()
 const strangeKeys = new Map<string, Entry>()
 
 /**
- * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's, and
- * TOO_MANY_REQUESTS for a client that has shown too many keys that are none.
+ * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's,
+ * NOT_FOUND when the operator names a company that does not exist, and TOO_MANY_REQUESTS for a client that has shown too many keys that are none.
  */
 export async function authenticate(services: Services, headers: Headers): Promise<Principal> {
   refuseGuessers(services, headers)
@@ -125,6 +126,7 @@ async function identify(services: Services, headers: Headers): Promise<Principal
   if (areEqual(digest, await sha256(utf8(config.access.adminApiKey)))) {
     const companyId = named ?? config.access.defaultCompanyId
     if (companyId === null) throw new AppError("MALFORMED", "Name the company in the header x-company-id.")
+    if (named !== null) await requireCompany(services, named)
     return { keyId: "admin", role: "operator", companyId }
   }
   const owner = await ownerOf(services, digest)
@@ -135,6 +137,22 @@ async function identify(services: Services, headers: Headers): Promise<Principal
   const role = ALL.find((candidate) => candidate === owner.role)
   if (role === undefined) throw new Error("an API key has a role that nobody knows")
   return { keyId: owner.id, role, companyId: owner.companyId }
+}
+
+/** When each company that an operator named was last found. */
+const knownCompanies = new Map<string, number>()
+
+/** Throws NOT_FOUND for a company that does not exist: it would look like one in which nothing happens. */
+async function requireCompany({ db, now }: Services, companyId: string): Promise<void> {
+  const nowMs = now().getTime()
+  const foundMs = knownCompanies.get(companyId)
+  if (foundMs !== undefined && nowMs >= foundMs && nowMs - foundMs < REMEMBERED_MS) return
+  if ((await companyOf(db, { path: companyId, provider: "stripe", account: null })) === null) {
+    knownCompanies.delete(companyId)
+    throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
+  }
+  if (knownCompanies.size >= ENTRIES_MAX) knownCompanies.clear()
+  knownCompanies.set(companyId, nowMs)
 }
 
 async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOwner> {

@@ -1,6 +1,11 @@
-/** A health check: bounded in time, remembered in the isolate for a moment, written as draft-inadarei-api-health-check-06 says. */
+/**
+ * A health check: bounded in time, remembered in the isolate for a moment, written as draft-inadarei-api-health-check-06
+ * says. Without a key the document is the status alone (ASVS 13.4.5): figures of the inside are for those who operate it.
+ */
 import type { Context } from "hono"
+import { isDatabaseAway } from "../../db/client.ts"
 import { within } from "../../shared/within.ts"
+import { authenticate, isAllowed } from "../api/auth.ts"
 import type { AppEnv } from "../services.ts"
 
 export type HealthStatus = "pass" | "warn" | "fail"
@@ -92,19 +97,34 @@ async function run(check: Check, services: AppEnv["Variables"]["services"], isFr
 
 /**
  * Runs checks side by side and answers with one document: 200 for pass and warn, 503 for fail. `isFresh` measures now, for
- * those who wait for work to end.
+ * those who wait for work to end. `isPublic` shows the details to everybody. Throws UNAUTHENTICATED for a key that is none.
  */
 export async function report(
   c: Context<AppEnv>,
   checks: readonly Check[],
-  { isFresh }: { readonly isFresh: boolean } = { isFresh: false },
+  { isFresh = false, isPublic = false }: { readonly isFresh?: boolean; readonly isPublic?: boolean } = {},
 ): Promise<Response> {
   const services = c.get("services")
+  const mayRead = isPublic || (await mayReadDetails(c))
   const findings = await Promise.all(checks.map(async (check) => ({ check, ...(await run(check, services, isFresh)) })))
   const status = worstOf(findings.map(({ measurement }) => measurement.status))
+  if (!mayRead) return document(c, status, {})
   const details = checks.length === 1 ? findings[0]?.details : {}
   const entries = findings.map(({ check, measurement, beside }) => [check.name, [{ ...measurement, ...beside }]])
   return document(c, status, { ...details, checks: Object.fromEntries(entries) })
+}
+
+/** Whose key it is cannot be told while Postgres is away: then the status is told, as without a key. */
+async function mayReadDetails(c: Context<AppEnv>): Promise<boolean> {
+  const { headers } = c.req.raw
+  if (headers.get("authorization") === null) return false
+  try {
+    const { role } = await authenticate(c.get("services"), headers)
+    return isAllowed(role, "health:read")
+  } catch (error) {
+    if (error instanceof Error && isDatabaseAway(error)) return false
+    throw error
+  }
 }
 
 /** A health document. */

@@ -1,4 +1,4 @@
-/** `/api/health/*` for monitors, in public: how the suite is, and nothing of anybody's. */
+/** `/api/health/*` for monitors: the status in public, the measurements to the operator's key. */
 import { Hono } from "hono"
 import { limitEach } from "../limits/clients.ts"
 import { healthLimit } from "../limits/limits.ts"
