@@ -4,8 +4,7 @@
  */
 import * as z from "zod"
 import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
-
-export type Environment = "local" | "staging" | "production"
+import type { Environment, SwitchName } from "./domain/flags.ts"
 
 /** One provider: the secrets its webhooks may be signed with, and its API. No secrets or no key: not in use. */
 export interface ProviderConfig {
@@ -64,13 +63,8 @@ export interface Config {
     /** Visits to links in messages; mail programs and checkers of links visit for many people from one address. */
     readonly linksPerMinute: number
   }
-  /** What a switch says while nobody has set it. */
-  readonly switchDefaults: {
-    readonly WEBHOOK_PROCESSING_ENABLED: boolean
-    readonly SCHEDULER_ENABLED: boolean
-    readonly NOTIFICATIONS_ENABLED: boolean
-    readonly ROLLBACK_MODE: boolean
-  }
+  /** What a switch says while nobody has set it; undefined: what the environment's defaults say. */
+  readonly switchDefaults: Readonly<Record<SwitchName, boolean | undefined>>
   /** Share of new cases, 0 to 50 percent, that is left alone where the company has not said. */
   readonly holdoutPercentage: number
   readonly scoring: {
@@ -149,11 +143,10 @@ function schemaFor(isLocal: boolean) {
   ).transform(splitList)
   const localOnly = <T extends z.ZodType>(schema: T) =>
     isLocal ? schema.optional() : z.undefined({ error: "expected to be absent outside ENVIRONMENT=local" }).optional()
-  const onOff = (byDefault: boolean) =>
-    z
-      .enum(["true", "false"], { error: 'expected "true" or "false"' })
-      .default(byDefault ? "true" : "false")
-      .transform((value) => value === "true")
+  const onOff = z
+    .enum(["true", "false"], { error: 'expected "true" or "false"' })
+    .transform((value) => value === "true")
+    .optional()
   const wholeNumber = (min: number, max: number, byDefault: number) =>
     text(`a whole number from ${min} to ${max}`, (value) => {
       return /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max
@@ -206,10 +199,10 @@ function schemaFor(isLocal: boolean) {
     RATE_LIMIT_BAD_PER_MINUTE: wholeNumber(1, 1_000_000, 60),
     RATE_LIMIT_FAILED_AUTH_PER_5_MINUTES: wholeNumber(1, 1_000_000, 10),
     RATE_LIMIT_LINKS_PER_MINUTE: wholeNumber(1, 1_000_000, 600),
-    WEBHOOK_PROCESSING_ENABLED: onOff(true),
-    SCHEDULER_ENABLED: onOff(true),
-    NOTIFICATIONS_ENABLED: onOff(true),
-    ROLLBACK_MODE: onOff(false),
+    WEBHOOK_PROCESSING_ENABLED: onOff,
+    SCHEDULER_ENABLED: onOff,
+    NOTIFICATIONS_ENABLED: onOff,
+    ROLLBACK_MODE: onOff,
     HOLDOUT_PERCENTAGE: wholeNumber(0, 50, 10),
     CHURN_MODEL_VERSION: text("a model's version (letters, digits, . _ -) or its sha-256", (name) =>
       /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name),

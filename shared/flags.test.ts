@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { type FlagName, type FlagValue, OFF, ON } from "./domain/flags.ts"
+import { FLAG_NAMES, type FlagName, type FlagValue, isOffForAll, isOnForAll, OFF, ON } from "./domain/flags.ts"
 import {
   type FlagMemory,
   type FlagNeed,
@@ -15,12 +15,7 @@ import {
   type SetFlags,
 } from "./flags.ts"
 
-const DEFAULTS = flagDefaults({
-  WEBHOOK_PROCESSING_ENABLED: true,
-  SCHEDULER_ENABLED: true,
-  NOTIFICATIONS_ENABLED: true,
-  ROLLBACK_MODE: false,
-})
+const DEFAULTS = flagDefaults("local", {})
 
 /** A flag as it was set by the change of this number. */
 const setTo = (value: FlagValue, change = 1): SetFlag => ({
@@ -292,4 +287,22 @@ test("of two readings the newest of each flag holds, whichever comes first; the 
   const [one, other] = ["change_a", "change_b"].map((changeId) => ({ ROLLBACK_MODE: { ...setTo(ON), changeId } }))
   expect(newest(one ?? {}, other ?? {})).toEqual(other)
   expect(newest(other ?? {}, one ?? {})).toEqual(other)
+})
+
+describe("while nobody has set anything", () => {
+  test.each(["staging", "production"] as const)("nothing acts in %s before it is launched", (environment) => {
+    const defaults = flagDefaults(environment, {})
+    for (const name of FLAG_NAMES) expect([name, isOffForAll(defaults[name])]).toEqual([name, true])
+  })
+
+  test("a laptop processes, schedules and notifies", () => {
+    const on = FLAG_NAMES.filter((name) => isOnForAll(flagDefaults("local", {})[name]))
+    expect(on).toEqual(["WEBHOOK_PROCESSING_ENABLED", "SCHEDULER_ENABLED", "NOTIFICATIONS_ENABLED"])
+  })
+
+  test("a variable of the environment says more than its default, and of that switch alone", () => {
+    const defaults = flagDefaults("production", { WEBHOOK_PROCESSING_ENABLED: true, ROLLBACK_MODE: true })
+    const on = FLAG_NAMES.filter((name) => isOnForAll(defaults[name]))
+    expect(on).toEqual(["WEBHOOK_PROCESSING_ENABLED", "ROLLBACK_MODE"])
+  })
 })

@@ -5,8 +5,10 @@
  * at that moment. When nothing answers the last known value holds for a minute; then nobody is notified.
  */
 import {
+  type Environment,
   type Evaluation,
   evaluate,
+  FLAG_DEFAULTS,
   FLAG_NAMES,
   type FlagName,
   type FlagValue,
@@ -87,11 +89,16 @@ function flagsOf(base: FlagValues, set: SetFlags, source: FlagSource): Flags {
   }
 }
 
-/** What holds while nobody has set anything: switches as configured for the environment, features off. */
-export function flagDefaults(switches: Readonly<Record<SwitchName, boolean>>): FlagValues {
-  const features = Object.fromEntries(FLAG_NAMES.map((name) => [name, OFF]))
-  const configured = Object.fromEntries(SWITCH_NAMES.map((name) => [name, switches[name] ? ON : OFF]))
-  return { ...features, ...configured } as FlagValues // every name is in the one list or the other
+/** What holds while nobody has set anything: the environment's defaults, under what its variables say of the switches. */
+export function flagDefaults(
+  environment: Environment,
+  switches: Readonly<Partial<Record<SwitchName, boolean | undefined>>>,
+): FlagValues {
+  const configured = SWITCH_NAMES.flatMap((name) => {
+    const isOn = switches[name]
+    return isOn === undefined ? [] : [[name, isOn ? ON : OFF] as const]
+  })
+  return { ...FLAG_DEFAULTS[environment], ...Object.fromEntries(configured) }
 }
 
 /** When nothing is known: accepting, storing and folding go on as configured; nothing is scheduled and nobody notified. */

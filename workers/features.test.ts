@@ -4,17 +4,10 @@ import { ON } from "../shared/domain/flags.ts"
 import { flagDefaults, newFlagMemory, readFlags, type SetFlags } from "../shared/flags.ts"
 import { flagProvider } from "./features.ts"
 
-const SWITCHES = {
-  WEBHOOK_PROCESSING_ENABLED: true,
-  SCHEDULER_ENABLED: true,
-  NOTIFICATIONS_ENABLED: true,
-  ROLLBACK_MODE: false,
-}
-
 const reading = (set: SetFlags, isAway = false) =>
   readFlags({
     memory: newFlagMemory(),
-    defaults: flagDefaults(SWITCHES),
+    defaults: flagDefaults("local", {}),
     readRedis: async () => {
       if (isAway) throw new Error("down")
       return { set, isComplete: true }

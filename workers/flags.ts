@@ -42,7 +42,7 @@ export async function flagsNow(
   latest = await readFlags(
     {
       memory,
-      defaults: flagDefaults(config.switchDefaults),
+      defaults: flagDefaults(config.environment, config.switchDefaults),
       // Redis is touched only when it is asked: making its client is a good part of what a request costs.
       readRedis: async () => readFlagsInRedis(services.redis),
       readCopy: () => readFlagCopy(services.db),

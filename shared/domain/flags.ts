@@ -38,6 +38,35 @@ const BUCKETS = 10_000
 export const ON: FlagValue = { enabled: true, percentage: 100, allow: [], deny: [] }
 export const OFF: FlagValue = { enabled: false, percentage: 100, allow: [], deny: [] }
 
+/** Where a deployment runs. */
+export type Environment = "local" | "staging" | "production"
+
+/** Nothing acts before somebody has launched it (`npm run rollout -- dark-launch`): events are stored and held. */
+const NOT_LAUNCHED: FlagValues = {
+  WEBHOOK_PROCESSING_ENABLED: OFF,
+  SCHEDULER_ENABLED: OFF,
+  NOTIFICATIONS_ENABLED: OFF,
+  ROLLBACK_MODE: OFF,
+  REAL_TIME_PREDICTIONS: OFF,
+  ADVANCED_SEGMENTATION: OFF,
+  AUTO_RETENTION_CAMPAIGNS: OFF,
+  STRICT_QUALITY_GATES: OFF,
+  MODEL_DRIFT_DETECTION: OFF,
+  BI_DASHBOARD_V2: OFF,
+}
+
+/** What each flag says in each environment while nobody has set it. A laptop does at once what it is started for. */
+export const FLAG_DEFAULTS: Readonly<Record<Environment, FlagValues>> = {
+  local: {
+    ...NOT_LAUNCHED,
+    WEBHOOK_PROCESSING_ENABLED: ON,
+    SCHEDULER_ENABLED: ON,
+    NOTIFICATIONS_ENABLED: ON,
+  },
+  staging: NOT_LAUNCHED,
+  production: NOT_LAUNCHED,
+}
+
 /** Whether a flag is on for a company, and by which part of its value. */
 export interface Evaluation {
   readonly isOn: boolean

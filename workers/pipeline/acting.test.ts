@@ -4,13 +4,6 @@ import { OFF, ON } from "../../shared/domain/flags.ts"
 import { type Flags, flagDefaults, newFlagMemory, readFlags, type SetFlags } from "../../shared/flags.ts"
 import { companiesWhere, mayAct, NOTIFYING, SCHEDULING } from "./acting.ts"
 
-const SWITCHES = {
-  WEBHOOK_PROCESSING_ENABLED: true,
-  SCHEDULER_ENABLED: true,
-  NOTIFICATIONS_ENABLED: true,
-  ROLLBACK_MODE: false,
-}
-
 const setTo = (value: object) => ({
   value: { ...ON, ...value },
   ...{ revision: 1, changeId: "c", updatedAt: "", updatedBy: "admin", reason: null },
@@ -19,7 +12,7 @@ const setTo = (value: object) => ({
 const flagsWith = (set: SetFlags): Promise<Flags> =>
   readFlags({
     memory: newFlagMemory(),
-    defaults: flagDefaults(SWITCHES),
+    defaults: flagDefaults("local", {}),
     readRedis: async () => ({ set, isComplete: true }),
     readCopy: async () => ({}),
     fillRedis: async () => {},
