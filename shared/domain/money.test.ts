@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { exponentOf, formatMoney } from "./money.ts"
+import { currencyCodeOf, exponentOf, formatMoney, minorUnitsOf } from "./money.ts"
 
 /** Intl separates with no-break spaces; a plain one reads better in a table. */
 const plain = (text: string) => text.replaceAll(/[\u00a0\u202f]/g, " ")
@@ -19,7 +19,14 @@ describe("money", () => {
     [5, "usd", "en", "$0.05"],
     [1_500, "whop_usd", "en", "$15.00"],
     [150_000, "btc", "en", "0.0015 BTC"],
-    [1_234, "usdt", "de", "12,34 USDT"],
+    [12_340_000, "usdt", "de", "12,34 USDT"],
+    [29_000_000, "usdt", "en", "29.00 USDT"],
+    [1_000_000, "eth", "en", "0.01 ETH"],
+    [150_000_000, "ape", "en", "1.50 APE"],
+    [50_000, "mga", "en", "MGA 50,000"],
+    [50_000, "ugx", "en", "UGX 500"],
+    [1_250, "ttd", "en", "TTD 12.50"],
+    [9_500, "kwd", "en", "KWD 9.500"],
     [9_007_199_254_740_991, "usd", "en", "$90,071,992,547,409.91"],
     [1_999, "usd", "no such locale!", "$19.99"],
     [1_999, "eur", "de_AT", "€ 19,99"],
@@ -46,7 +53,94 @@ describe("money", () => {
     )
   })
 
-  test("has as many decimals as its provider counts", () => {
-    expect(["usd", "jpy", "kwd", "isk", "btc", "whop_usd"].map(exponentOf)).toEqual([2, 0, 3, 2, 8, 2])
+  test("has as many decimals as it is counted in", () => {
+    const decimals = { usd: 2, jpy: 0, mga: 0, isk: 2, ugx: 2, ttd: 2, kwd: 3, clf: 4, usdt: 6, btc: 8, eth: 8, ape: 8 }
+    expect(Object.fromEntries(Object.keys(decimals).map((code) => [code, exponentOf(code)]))).toEqual(decimals)
+    expect(["whop_usd", "USD", "xyz", "__proto__", "constructor"].map(exponentOf)).toEqual([2, 2, 2, 2, 2])
+  })
+
+  test("a currency is in lower case, as ISO and Whop spell it", () => {
+    expect(["USD", "whop_usd", "usdt"].map(currencyCodeOf)).toEqual(["usd", "whop_usd", "usdt"])
+    expect([null, 5, "", "us", "dollar", "u s"].map(currencyCodeOf)).toEqual([null, null, null, null, null, null])
+  })
+})
+
+describe("an amount in major units becomes minor units", () => {
+  test.each([
+    [29, "usd", 2900],
+    ["29.0", "usd", 2900],
+    ["29.00", "usd", 2900],
+    [19.99, "usd", 1999],
+    [8.2, "usd", 820],
+    [1e3, "usd", 100_000],
+    ["1E3", "usd", 100_000],
+    [0.1 + 0.2, "usd", 30],
+    [20.993, "usd", 2099],
+    [4.35, "usd", 435],
+    ["0.005", "usd", 0],
+    ["0.015", "usd", 2],
+    ["0.0151", "usd", 2],
+    [1_500, "jpy", 1_500],
+    [1_980.5, "jpy", 1_980],
+    [9.5, "kwd", 9_500],
+    [50_000, "mga", 50_000],
+    [500, "isk", 50_000],
+    [500, "ugx", 50_000],
+    [29, "usdt", 29_000_000],
+    [0.01, "eth", 1_000_000],
+    [1e-9, "eth", 0],
+    ["1.000000000000000001", "ape", 100_000_000],
+    [12.5, "USD", 1_250],
+    ["9007199254740991", "jpy", 9_007_199_254_740_991],
+    ["00000000000000000029.00", "usd", 2900],
+    [0, "usd", 0],
+    ["1e-400", "usd", 0],
+  ])("%j %s is %j", (amount, currency, minor) => {
+    expect(minorUnitsOf(amount, currency)).toBe(minor)
+  })
+
+  test.each([
+    [-1, "usd"],
+    ["-1", "usd"],
+    ["19,99", "usd"],
+    ["$19.99", "usd"],
+    ["", "usd"],
+    [".5", "usd"],
+    ["NaN", "usd"],
+    [Number.NaN, "usd"],
+    [Number.POSITIVE_INFINITY, "usd"],
+    [1e21, "usd"],
+    ["1e999", "usd"],
+    ["9007199254740992", "jpy"],
+    [90_071_992_547_409.92, "usd"],
+    [100_000_000, "eth"],
+    [null, "usd"],
+    [true, "usd"],
+    [[19.99], "usd"],
+  ])("but not %j %s", (amount, currency) => {
+    expect(minorUnitsOf(amount, currency)).toBeNull()
+  })
+
+  test("and is written again as the same amount, in every currency of the table", () => {
+    const codes = ["usd", "jpy", "kwd", "isk", "ugx", "mga", "clf", "usdt", "usdc", "btc", "eth", "ape", "ttd", "whop_usd"]
+    fc.assert(
+      fc.property(fc.constantFrom(...codes), fc.nat({ max: 2 ** 31 - 1 }), (currency, minor) => {
+        const major = (BigInt(minor) * 10n ** 10n) / 10n ** BigInt(exponentOf(currency))
+        const text = `${major / 10n ** 10n}.${String(major % 10n ** 10n).padStart(10, "0")}`
+        expect(minorUnitsOf(text, currency)).toBe(minor)
+        expect(minorUnitsOf(Number(text), currency)).toBe(minor)
+        expect(Number(formatMoney({ amountMinor: minor, currency }, "en").replaceAll(/[^\d.]/g, ""))).toBe(Number(text))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test("to a safe integer or not at all, whatever comes in", () => {
+    fc.assert(
+      fc.property(fc.anything(), fc.string(), (amount, currency) => {
+        const minor = minorUnitsOf(amount, currency)
+        expect(minor === null || (Number.isSafeInteger(minor) && minor >= 0)).toBe(true)
+      }),
+    )
   })
 })

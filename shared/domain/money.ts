@@ -1,29 +1,86 @@
 /**
- * Money as people read it. `Intl` knows symbols and separators but not the providers' minor units: its table (CLDR) gives
- * COP, HUF and IDR no decimals because nobody prints them, while an amount of 1000 in those is ten. So the exponent has a
- * table of its own.
+ * Money: one table of currencies for reading, storing and writing amounts. Amounts are stored as integers in minor units,
+ * in the counting of this table, whichever provider named them.
+ *
+ * Sources: ISO 4217 (2026) for the exponents; docs.stripe.com/currencies for Stripe's exceptions, whose integers are stored
+ * as they come; the currency list of @whop/sdk for Whop's own codes. `Intl` knows symbols and separators but not minor
+ * units: its table (CLDR) gives COP, HUF, IDR and MGA the decimals that are printed, while 1000 in HUF is ten.
  */
 import type { Money } from "./facts.ts"
 
-/** docs.stripe.com/currencies, zero-decimal. ISK and UGX are left out: Stripe charges them with two decimals, both zero. */
-const ZERO_DECIMAL = new Set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(" "))
-/** docs.stripe.com/currencies, three-decimal, and those ISO 4217 adds. */
-const THREE_DECIMAL = new Set("bhd iqd jod kwd lyd omr tnd".split(" "))
-/** One bitcoin is 100 000 000 satoshi. */
-const BITCOIN_DECIMALS = 8
-/** Currencies that are charged in hundredths but never written so. */
-const WRITTEN_WHOLE = new Set(["isk", "ugx"])
-/** Whop's balance, which is counted in dollars (currency list of @whop/sdk). */
-const SAME_AS: Readonly<Record<string, string>> = { whop_usd: "usd" }
-/** Longer than any currency name a provider uses; the rest is cut. */
-const CURRENCY_NAME_MAX = 12
+/** How a currency is counted and written. */
+interface Currency {
+  /** Decimals of the minor unit in which amounts are stored. */
+  readonly exponent: number
+  /** Charged in hundredths that are always zero, and never written so. */
+  readonly isWrittenWhole?: true
+  /** Not money of a state: written as a number and its code, with at least two decimals. */
+  readonly isCrypto?: true
+  /** Written as this currency. */
+  readonly writtenAs?: string
+}
 
-/** How many decimals the minor unit of a currency has, in the providers' counting; 2 for a currency nobody lists. */
-export function exponentOf(currency: string): number {
-  const code = currency.toLowerCase()
-  if (ZERO_DECIMAL.has(code)) return 0
-  if (THREE_DECIMAL.has(code)) return 3
-  return code === "btc" ? BITCOIN_DECIMALS : 2
+/** ISO 4217 has most currencies at two decimals, and so has a code that nobody lists. */
+const USUAL: Currency = { exponent: 2 }
+
+const of = (codes: string, currency: Currency): readonly (readonly [string, Currency])[] =>
+  codes.split(" ").map((code) => [code, currency])
+
+const CURRENCIES: ReadonlyMap<string, Currency> = new Map([
+  // No minor unit in ISO 4217. MGA has one there (a fifth), which Stripe does not count; nor does anybody print it.
+  ...of("bif clp djf gnf jpy kmf krw mga pyg rwf uyi vnd vuv xaf xof xpf", { exponent: 0 }),
+  // No minor unit in ISO 4217, but Stripe counts them in hundredths, for the sake of what was written before.
+  ...of("isk ugx", { exponent: 2, isWrittenWhole: true }),
+  ...of("bhd iqd jod kwd lyd omr tnd", { exponent: 3 }),
+  ...of("clf uyw", { exponent: 4 }),
+  // Whop's crypto codes. One bitcoin is 10^8 satoshi, USDT and USDC have six decimals. ETH and APE have 18, of which an
+  // integer of 2^53 holds too few coins: they are stored with eight decimals, which is 90 million coins and a fraction of a
+  // cent.
+  ...of("btc eth ape", { exponent: 8, isCrypto: true }),
+  ...of("usdt usdc", { exponent: 6, isCrypto: true }),
+  // Whop's balance, which is counted in dollars. It stays its own currency: it is not money at a bank.
+  ["whop_usd", { exponent: 2, writtenAs: "usd" }],
+])
+
+const currencyOf = (code: string): Currency => CURRENCIES.get(code.toLowerCase()) ?? USUAL
+
+/** ISO codes, the longer codes of crypto currencies, and Whop's balance. */
+const CODE = /^(?:[a-z]{3,5}|whop_usd)$/
+
+/** The code in lower case, as providers write it; null for what does not look like one. */
+export function currencyCodeOf(value: unknown): string | null {
+  if (typeof value !== "string") return null
+  const code = value.toLowerCase()
+  return CODE.test(code) ? code : null
+}
+
+/** How many decimals the stored minor unit of a currency has; 2 for a currency nobody lists. */
+export const exponentOf = (currency: string): number => currencyOf(currency).exponent
+
+/** Digits of a decimal numeral, and of the exponent that JavaScript writes for very large and very small numbers. */
+const DECIMAL = /^(\d{1,30})(?:\.(\d{1,40}))?(?:e([+-]?\d{1,3}))?$/i
+
+/**
+ * An amount in major units (29, "29.00", 8.2) in minor units of the currency, exactly: digit by digit, never by floating
+ * point. What is finer than the minor unit is rounded, half to even, so that 0.1 + 0.2 (a number with a binary tail) is 30
+ * cents. Null for what is no decimal, negative, or beyond what an integer holds.
+ */
+export function minorUnitsOf(value: unknown, currency: string): number | null {
+  const text = typeof value === "number" ? String(value) : typeof value === "string" ? value.trim() : ""
+  const [, whole, fraction = "", power = "0"] = DECIMAL.exec(text) ?? []
+  if (whole === undefined) return null
+
+  const digits = BigInt(whole + fraction)
+  const cut = fraction.length - Number(power) - exponentOf(currency)
+  const minor = Number(cut <= 0 ? digits * 10n ** BigInt(-cut) : divideToEven(digits, 10n ** BigInt(cut)))
+  return Number.isSafeInteger(minor) ? minor : null
+}
+
+function divideToEven(dividend: bigint, divisor: bigint): bigint {
+  const quotient = dividend / divisor
+  const twice = (dividend % divisor) * 2n
+  const isUp = twice > divisor || (twice === divisor && quotient % 2n === 1n)
+  return isUp ? quotient + 1n : quotient
 }
 
 /** The major amount as an exact decimal numeral; division would round large amounts. */
@@ -44,26 +101,28 @@ function formatterFor(locale: string | null, options: Intl.NumberFormatOptions):
   }
 }
 
+/** Longer than any currency name a provider uses; the rest is cut. */
+const CURRENCY_NAME_MAX = 12
+
 /**
- * The amount in the words of that locale, English for a locale nobody knows. Never throws: a currency that is not ISO is
- * written after the number by its own name, and an amount that is no whole number yields the currency alone.
+ * The amount in the words of that locale, English for a locale nobody knows. Never throws: a currency that `Intl` does not
+ * take is written after the number by its own name, and an amount that is no whole number yields the currency alone.
  */
 export function formatMoney(money: Money, locale: string | null): string {
-  const asked = money.currency.toLowerCase()
-  const currency = Object.hasOwn(SAME_AS, asked) ? (SAME_AS[asked] ?? asked) : asked
-  const name = currency
+  const { exponent, isWrittenWhole, isCrypto, writtenAs } = currencyOf(money.currency)
+  const name = (writtenAs ?? money.currency)
+    .toLowerCase()
     .replaceAll(/[^a-z0-9_]/g, "")
     .slice(0, CURRENCY_NAME_MAX)
     .toUpperCase()
   if (!Number.isSafeInteger(money.amountMinor)) return name
 
-  const exponent = exponentOf(currency)
   const major = toMajor(money.amountMinor, exponent)
-  const shown = WRITTEN_WHOLE.has(currency) && money.amountMinor % 100 === 0 ? 0 : exponent
+  const shown = isWrittenWhole && money.amountMinor % 100 === 0 ? 0 : exponent
   const digits = { minimumFractionDigits: shown, maximumFractionDigits: shown }
-  if (/^[A-Z]{3}$/.test(name) && currency !== "btc") {
+  if (/^[A-Z]{3}$/.test(name) && !isCrypto) {
     return formatterFor(locale, { style: "currency", currency: name, ...digits }).format(major)
   }
-  const fewest = currency === "btc" ? { ...digits, minimumFractionDigits: 2 } : digits
+  const fewest = isCrypto ? { ...digits, minimumFractionDigits: 2 } : digits
   return `${formatterFor(locale, fewest).format(major)} ${name}`.trim()
 }

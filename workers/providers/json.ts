@@ -1,14 +1,27 @@
 /**
- * What both providers do with the bytes of a delivery before they read it: one strict way to parse JSON, and the
- * primitives of signatures. JSON.parse alone builds 200 000 nested arrays and rounds large numbers without a word; the
- * text is measured before it is parsed and the values are judged afterwards, each in one pass.
+ * How the bytes of a delivery become a JSON object. Only what is no JSON object at all is refused: a field that nobody
+ * reads may hold anything, and must not cost the event. The parser of V8 needs no stack for nesting, and the size of a body
+ * is bounded before it comes here; what is built is then cut back to the bounds below, so that nothing behind this file
+ * meets a value that is nested too deeply to be written as text again, or a map of too many keys.
  */
 import { err, ok, type Result } from "../../shared/result.ts"
 
-/** Providers nest about ten levels; what parses deeper can still overflow the stack of whoever serializes it. */
+/** Providers nest about ten levels. What lies deeper reads as null. */
 const DEPTH_MAX = 64
 
-/** The largest recorded event has under a thousand keys. */
+/**
+ * The levels in which the fields lie that are read: the event, `data`, and the object itself. All keys of these stay,
+ * however many there are, because the ones that matter may be among them.
+ */
+const NAMED_DEPTH = 3
+
+/** Below them, an object of more keys than this is a free map, and reads as null: the largest that is read has under 100. */
+const MAP_KEYS_MAX = 2_000
+
+/** A list of more items than this is cut: nothing of which so much is told is read item by item. */
+const LIST_ITEMS_MAX = 5_000
+
+/** Keys of a whole body. The largest recorded event has under a thousand; what comes after so many reads as null. */
 const KEYS_MAX = 20_000
 
 /** A body that is not the JSON object we can keep. `detail` is safe to show: it never quotes the body. */
@@ -23,8 +36,8 @@ const malformed = (detail: string): Result<never, MalformedBody> => err({ reason
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
- * The JSON object that the bytes hold. Refused: invalid UTF-8, a byte order mark, nesting or keys beyond the bounds,
- * `__proto__` as a key, and numbers that JavaScript cannot hold exactly. NUL and lone surrogates stay in strings.
+ * The JSON object that the bytes hold, within the bounds. Refused: invalid UTF-8, a byte order mark, and what is no JSON
+ * object. NUL and lone surrogates stay in strings; a number is what JavaScript reads, so whoever needs an exact one checks.
  */
 export function parseEventBody(rawBody: Uint8Array): Result<unknown, MalformedBody> {
   let text: string
@@ -35,66 +48,55 @@ export function parseEventBody(rawBody: Uint8Array): Result<unknown, MalformedBo
   }
   if (text.startsWith("\uFEFF")) return malformed("body starts with a byte order mark")
 
-  const excess = findExcess(text)
-  if (excess !== null) return malformed(excess)
-
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch {
     return malformed("body is not JSON")
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return malformed("body is not a JSON object")
-
-  const fault = findFault(value)
-  return fault === null ? ok(value) : malformed(fault)
+  if (!isContainer(value) || Array.isArray(value)) return malformed("body is not a JSON object")
+  return ok(withinBounds(value))
 }
 
-/** Measures depth and keys without building anything. A colon outside a string is a key, or a syntax error later on. */
-function findExcess(text: string): string | null {
-  let depth = 0
+type Container = Record<string, unknown> | unknown[]
+
+const isContainer = (value: unknown): value is Container => typeof value === "object" && value !== null
+
+/**
+ * The parsed value cut back, in place: without keys `__proto__`, without what is nested too deeply, without maps and lists
+ * beyond their bounds. Level by level, so that of a body with too many keys the upper ones stay.
+ */
+export function withinBounds<T>(value: T): T {
+  if (!isContainer(value)) return value
+  let level: Container[] = [value]
   let keys = 0
-  let inString = false
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (inString) {
-      if (unit === BACKSLASH) i++
-      else if (unit === QUOTE) inString = false
-    } else if (unit === QUOTE) inString = true
-    else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
-      if (++depth > DEPTH_MAX) return `body nests deeper than ${DEPTH_MAX}`
-    } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--
-    else if (unit === COLON && ++keys > KEYS_MAX) return `body has more than ${KEYS_MAX} keys`
+  for (let depth = 1; level.length > 0; depth++) {
+    const next: Container[] = []
+    for (const container of level) {
+      if (Array.isArray(container)) {
+        if (container.length > LIST_ITEMS_MAX) container.length = LIST_ITEMS_MAX
+        for (let i = 0; i < container.length; i++) {
+          const item = container[i]
+          if (isContainer(item)) container[i] = keep(item, depth, next)
+        }
+        continue
+      }
+      // JSON.parse makes `__proto__` an own key, however it was written; whoever assigns it would set a prototype.
+      if (Object.hasOwn(container, "__proto__")) delete container["__proto__"]
+      for (const [key, item] of Object.entries(container)) {
+        keys += 1
+        if (isContainer(item)) container[key] = keys > KEYS_MAX && depth > NAMED_DEPTH ? null : keep(item, depth, next)
+      }
+    }
+    level = next
   }
-  return null
+  return value
 }
 
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const COLON = 0x3a
-const OPEN_BRACE = 0x7b
-const CLOSE_BRACE = 0x7d
-const OPEN_BRACKET = 0x5b
-const CLOSE_BRACKET = 0x5d
-
-/** Recursion is safe here: the depth has been measured. */
-function findFault(value: unknown): string | null {
-  if (typeof value === "number") {
-    return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? null : "body has a number that cannot be held exactly"
-  }
-  if (typeof value !== "object" || value === null) return null
-  if (Array.isArray(value)) {
-    for (const item of value) {
-      const fault = findFault(item)
-      if (fault !== null) return fault
-    }
-    return null
-  }
-  // JSON.parse makes `__proto__` an own key, however it was written; whoever copies the object would set its prototype.
-  for (const [key, item] of Object.entries(value)) {
-    if (key === "__proto__") return "body has a forbidden key"
-    const fault = findFault(item)
-    if (fault !== null) return fault
-  }
-  return null
+/** The container, to be looked at in the next level; null for one that has no place there. */
+function keep(container: Container, depth: number, next: Container[]): Container | null {
+  if (depth >= DEPTH_MAX) return null
+  if (!Array.isArray(container) && depth >= NAMED_DEPTH && Object.keys(container).length > MAP_KEYS_MAX) return null
+  next.push(container)
+  return container
 }

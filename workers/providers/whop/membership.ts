@@ -9,7 +9,8 @@ import type {
 } from "../../../shared/domain/facts.ts"
 import { ok } from "../../../shared/result.ts"
 import { countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
-import { currencyOf, firstMoney } from "./money.ts"
+import { currencyCodeOf } from "../../../shared/domain/money.ts"
+import { firstMoney } from "./money.ts"
 import { customerSeen, notUsed, ownId, type Reader, statedInstant } from "./reading.ts"
 
 /** Whop's statuses (@whop/sdk, MembershipStatus) as Stripe's. */
@@ -137,7 +138,7 @@ function snapshotOf(id: string, data: JsonObject, at: Instant): SubscriptionSnap
   return {
     subscriptionId: id,
     status,
-    currency: currencyOf(firstOf(data, "currency")) ?? currencyOf(related(data, "plan").base_currency),
+    currency: currencyCodeOf(firstOf(data, "currency")) ?? currencyCodeOf(related(data, "plan").base_currency),
     items: itemsOf(data),
     startedAt: statedInstant(data, "created_at", "joined_at") ?? null,
     currentPeriodEnd,
