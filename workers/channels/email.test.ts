@@ -38,6 +38,12 @@ describe("e-mail", () => {
     expect(body.subject).toBe("a Bcc: b@example.com")
   })
 
+  test("is sent to the domain as DNS knows it, whatever its letters", async () => {
+    await sendBy("email", { to: "Ada@Bücher.example" })
+    const body = JSON.parse(otherSide.recorded[0]?.body ?? "")
+    expect(body.personalizations[0].to).toEqual([{ email: "Ada@xn--bcher-kva.example" }])
+  })
+
   test.each([
     "",
     "ada",

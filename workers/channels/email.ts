@@ -1,4 +1,5 @@
 /** E-mail by SendGrid's v3 Mail Send (docs.sendgrid.com/api-reference/mail-send/mail-send). It knows no idempotency key. */
+import { normalizeEmail } from "../../shared/address.ts"
 import type { Channel, Message, SendOutcome } from "./channel.ts"
 import { type ChannelWay, classify, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
@@ -16,17 +17,10 @@ interface Mailbox {
   readonly name?: string
 }
 
-/** RFC 5321, 4.5.3.1.3. */
-const ADDRESS_MAX = 254
-/** One address and nothing that could add a header or a second recipient. */
-const ADDRESS = /^[^\s@<>(),;:"\\[\]\p{C}]+@[^\s@<>(),;:"\\[\]\p{C}]+\.[^\s@<>(),;:"\\[\]\p{C}.]+$/u
-
-const isAddress = (text: string): boolean => text.length <= ADDRESS_MAX && ADDRESS.test(text)
-
 function mailboxOf(text: string | null): Mailbox | null {
   const match = /^\s*(?:"?([^"<>]*?)"?\s*<([^<>]+)>|([^<>]+?))\s*$/.exec(text ?? "")
-  const email = match?.[2] ?? match?.[3] ?? ""
-  if (!isAddress(email)) return null
+  const email = normalizeEmail(match?.[2] ?? match?.[3] ?? "")
+  if (email === null) return null
   return match?.[1] ? { email, name: match[1] } : { email }
 }
 
@@ -44,12 +38,13 @@ export function emailChannel({
 
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
     if (!apiKey || !sender) return { kind: "refused", reason: "not_configured" }
-    if (!isAddress(message.to)) return { kind: "refused", reason: "invalid_address" }
+    const to = normalizeEmail(message.to)
+    if (to === null) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
       url: join(apiUrl, "/v3/mail/send"),
       headers: { Authorization: `Bearer ${apiKey}`, "Content-Type": "application/json" },
       body: JSON.stringify({
-        personalizations: [{ to: [{ email: message.to }], custom_args: { nudge_key: idempotencyKey } }],
+        personalizations: [{ to: [{ email: to }], custom_args: { nudge_key: idempotencyKey } }],
         from: sender,
         ...(answersTo && { reply_to: answersTo }),
         subject: message.subject.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " "),

@@ -1,4 +1,5 @@
 /** SMS by Twilio's Messages resource (twilio.com/docs/messaging/api/message-resource). It knows no idempotency key. */
+import { E164 } from "../../shared/address.ts"
 import type { Channel, Message, SendOutcome } from "./channel.ts"
 import { type ChannelWay, classify, fieldsOf, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
@@ -10,9 +11,6 @@ export interface SmsOptions extends ChannelWay {
   readonly apiUrl: string
   readonly from: string | null
 }
-
-/** ITU E.164: a plus sign and at most 15 digits, the first of which is not zero. */
-const E164 = /^\+[1-9]\d{6,14}$/
 
 /** twilio.com/docs/api/errors: codes that say more than their status. */
 const REASONS: ReadonlyMap<unknown, string> = new Map([
