@@ -32,8 +32,11 @@ test("what is not said is as the services have it", () => {
   expect(config.database).toEqual({ url: DEPLOYED.DATABASE_URL, fetchEndpoint: null, timeoutMs: 2_000 })
   expect(config.qstash).toMatchObject({ url: "https://qstash.upstash.io", retriesMax: 3 })
   expect(config.providers).toEqual({
-    stripe: { webhookSecrets: [], apiKey: null, apiUrl: "https://api.stripe.com" },
-    whop: { webhookSecrets: [], apiKey: null, apiUrl: "https://api.whop.com/api/v1" },
+    stripe: { webhookSecrets: [], apiKey: null, apiUrl: "https://api.stripe.com", mode: "live" },
+    whop: {
+      ...{ webhookSecrets: [], apiKey: null, apiUrl: "https://api.whop.com/api/v1", mode: "live" },
+      accounts: "registered",
+    },
   })
   expect(config.channels.sendgrid).toMatchObject({ apiKey: null, apiUrl: "https://api.sendgrid.com" })
   expect(Object.values(config.switchDefaults)).toEqual([undefined, undefined, undefined, undefined])
@@ -47,6 +50,19 @@ test("what is not said is as the services have it", () => {
   expect(config.keys.tokenSigning.newestVersion).toBe(2)
   expect(config.clock.url).toBeNull()
   expect(config.subrequestsMax).toBe(50)
+})
+
+test.each([
+  ["production", "live", "registered"],
+  ["staging", "test", "registered"],
+  ["local", "any", "any"],
+])("in %s events of mode %s count, and of accounts that are %s", (ENVIRONMENT, mode, accounts) => {
+  const { stripe, whop } = parseConfig({ ...DEPLOYED, ENVIRONMENT }).providers
+  expect([stripe.mode, whop.mode, whop.accounts]).toEqual([mode, mode, accounts])
+  const other = { STRIPE_MODE: "any", WHOP_MODE: "test", WHOP_ACCOUNTS: "any" }
+  const set = parseConfig({ ...DEPLOYED, ENVIRONMENT, ...other }).providers
+  expect([set.stripe.mode, set.whop.mode, set.whop.accounts]).toEqual(["any", "test", "any"])
+  expect(faultOf({ ...DEPLOYED, ENVIRONMENT, STRIPE_MODE: "sandbox" })).toContain("STRIPE_MODE is wrong")
 })
 
 test("a budget of subrequests too small for one nudge is refused", () => {

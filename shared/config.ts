@@ -6,12 +6,22 @@ import * as z from "zod"
 import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
 import type { Environment, SwitchName } from "./domain/flags.ts"
 
+/** Which of a provider's events count: those of live mode, those of test mode (Whop: its sandbox), or both. */
+export type ProviderMode = "live" | "test" | "any"
+
 /** One provider: the secrets its webhooks may be signed with, and its API. No secrets or no key: not in use. */
 export interface ProviderConfig {
   readonly webhookSecrets: readonly string[]
   readonly apiKey: string | null
   readonly apiUrl: string
+  readonly mode: ProviderMode
 }
+
+/**
+ * Whose events the deployment's own Whop endpoint takes: `registered` accounts and its own only, or `any`, where its secret is
+ * that of a webhook of one company, so that whatever account an event names, it is that company's.
+ */
+export type WhopAccounts = "registered" | "any"
 
 export interface Config {
   readonly environment: Environment
@@ -25,7 +35,10 @@ export interface Config {
     readonly nextSigningKey: string
     readonly retriesMax: number
   }
-  readonly providers: { readonly stripe: ProviderConfig; readonly whop: ProviderConfig }
+  readonly providers: {
+    readonly stripe: ProviderConfig
+    readonly whop: ProviderConfig & { readonly accounts: WhopAccounts }
+  }
   readonly channels: {
     /** `from` is there whenever `apiKey` is. */
     readonly sendgrid: {
@@ -94,7 +107,7 @@ const PUBLIC_SIGNING_KEYS = ["sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r", "sig_5ZB6DVzB1w
 
 /** The configuration, or one Error that names every variable that is missing or wrong. */
 export function parseConfig(env: Record<string, unknown>): Config {
-  const parsed = schemaFor(env.ENVIRONMENT === "local").safeParse(env)
+  const parsed = schemaFor(env.ENVIRONMENT).safeParse(env)
   const faults = [...faultsOf(parsed.error, env), ...halfConfigured(env)]
   if (!parsed.success || faults.length > 0) {
     throw new Error(`The environment is not complete:\n${faults.map((fault) => `  ${fault}`).join("\n")}`)
@@ -124,7 +137,14 @@ function halfConfigured(env: Record<string, unknown>): string[] {
   })
 }
 
-function schemaFor(isLocal: boolean) {
+/** Which events count where nobody has said: real money in production only, and anything on a laptop. */
+const MODE_BY_ENVIRONMENT = { local: "any", staging: "test", production: "live" } as const satisfies Record<
+  Environment,
+  ProviderMode
+>
+
+function schemaFor(environment: unknown) {
+  const isLocal = environment === "local"
   const secretCharsMin = isLocal ? LOCAL_SECRET_CHARS_MIN : SECRET_CHARS_MIN
   const text = (expected: string, isRight: (value: string) => boolean) =>
     z.string({ error: `expected ${expected}` }).refine(isRight, { error: `expected ${expected}` })
@@ -153,6 +173,9 @@ function schemaFor(isLocal: boolean) {
     })
       .default(String(byDefault))
       .transform(Number)
+  const mode = z
+    .enum(["live", "test", "any"], { error: "expected live, test or any" })
+    .default(MODE_BY_ENVIRONMENT[environment as Environment] ?? "live")
   const share = (byDefault: string) =>
     text("a number from 0 to 1", (value) => /^(?:0(?:\.\d{1,6})?|1(?:\.0{1,6})?)$/.test(value))
       .default(byDefault)
@@ -176,9 +199,14 @@ function schemaFor(isLocal: boolean) {
     STRIPE_WEBHOOK_SECRET: secrets.optional(),
     STRIPE_API_KEY: secret(secretCharsMin).optional(),
     STRIPE_API_URL: baseUrl.default("https://api.stripe.com"),
+    STRIPE_MODE: mode,
     WHOP_WEBHOOK_SECRET: secrets.optional(),
     WHOP_API_KEY: secret(secretCharsMin).optional(),
     WHOP_API_URL: baseUrl.default("https://api.whop.com/api/v1"), // as in @whop/sdk
+    WHOP_MODE: mode,
+    WHOP_ACCOUNTS: z
+      .enum(["registered", "any"], { error: "expected registered or any" })
+      .default(isLocal ? "any" : "registered"),
     SENDGRID_API_KEY: secret(secretCharsMin).optional(),
     SENDGRID_API_URL: baseUrl.default("https://api.sendgrid.com"),
     EMAIL_FROM: text("an e-mail address, or Name <address>", isMailbox).optional(),
@@ -248,11 +276,14 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
         webhookSecrets: vars.STRIPE_WEBHOOK_SECRET ?? [],
         apiKey: vars.STRIPE_API_KEY ?? null,
         apiUrl: vars.STRIPE_API_URL,
+        mode: vars.STRIPE_MODE,
       },
       whop: {
         webhookSecrets: vars.WHOP_WEBHOOK_SECRET ?? [],
         apiKey: vars.WHOP_API_KEY ?? null,
         apiUrl: vars.WHOP_API_URL,
+        mode: vars.WHOP_MODE,
+        accounts: vars.WHOP_ACCOUNTS,
       },
     },
     channels: {
