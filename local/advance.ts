@@ -43,6 +43,8 @@ const QUIET_POLL_MS = 20
 const WORKER_ANSWER_MS_MAX = 5_000
 /** Work that stays due although its slot has come several times is stuck; time goes on without it. */
 const TRIES_PER_DUE_MAX = 3
+/** The reminders job hands to QStash what falls due within this time; what it did not see is found at the slot after. */
+const HANDOVER_MS = 6 * 60_000
 /** Where two jobs meet at a slot, one may hold what the other seeks: so often the minute after such a slot is played too. */
 const MINUTES_AFTER_MAX = 2
 
@@ -118,6 +120,8 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
         minutesAfter += 1
         return minute
       }
+      const ahead = qstash.slotOf("reminders", new Date(Math.max(dueMs - HANDOVER_MS, now.getTime() + 1)))
+      if (ahead !== null && ahead.getTime() <= dueMs) return ahead
       const slot = qstash.slotOf("reminders", earliest) ?? minute ?? earliest
       slotMs = slot.getTime()
       return slot

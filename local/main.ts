@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { DataDirInUse } from "./data-dir.ts"
 import { startStack } from "./stack.ts"
 
 const HELP = `npm start [-- options]
@@ -36,6 +37,10 @@ const world = await startStack({
   fresh: values.fresh,
   workerPort: Number(values.port),
   controlPort: Number(values["control-port"]),
+}).catch((error: unknown) => {
+  if (!(error instanceof DataDirInUse)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exit(1)
 })
 
 let isStopping = false

@@ -40,8 +40,9 @@ beforeAll(async () => {
 
 afterAll(() => world.stop())
 
-async function start(): Promise<World> {
+async function start(options: { readonly fresh?: boolean } = {}): Promise<World> {
   return startWorld({
+    ...options,
     dataDir,
     controlPort: 0,
     migrate: (url) =>
@@ -75,6 +76,15 @@ test.each([
   const starting = startWorker({}, { port: 0, stateDir: join(dataDir, "worker"), config, logLevel: "none" })
   await expect(starting).rejects.toThrow(/none\.js|nowhere\.js/)
 })
+
+test.each([true, false])(
+  "a second world on the same data directory is refused (fresh: %s), and the first goes on",
+  async (fresh) => {
+    await expect(start({ fresh })).rejects.toThrow(`process ${process.pid}`)
+    await query(world.postgres().adminUrl, "select count(*) from notes")
+    expect(statSync(join(dataDir, "secrets.json")).isFile()).toBe(true)
+  },
+)
 
 const json = async (url: string, init?: RequestInit) => (await fetch(url, init)).json()
 const qstash = () =>

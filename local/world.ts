@@ -1,4 +1,3 @@
-import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { advance, untilQuiet } from "./advance.ts"
 import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
@@ -8,9 +7,11 @@ import { startTwilio } from "./channels/twilio.ts"
 import { createClock, type VirtualClock } from "./clock.ts"
 import { CONTROL_PORT, startControl } from "./control.ts"
 import { startCronTicker } from "./cron-ticker.ts"
+import { emptyDataDir, lockDataDir } from "./data-dir.ts"
 import { createFaults, type Faults } from "./faults.ts"
 import { keepRunning } from "./keep-running.ts"
 import { freePort, LOOPBACK } from "./loopback.ts"
+import { letPredecessorFinish } from "./postgres/launch.ts"
 import { startNeonProxy } from "./postgres/neon-proxy.ts"
 import { type Postgres, startPostgres } from "./postgres/server.ts"
 import { type ProviderApiServer, startStripeApi } from "./provider-apis/stripe.ts"
@@ -26,7 +27,7 @@ import { workerVars, worldSecrets } from "./world-vars.ts"
 export type WorldOptions = {
   /** Everything the world keeps is in here. */
   readonly dataDir: string
-  /** Begins with an empty data directory. */
+  /** Begins with an empty data directory. One that another world uses is refused and left as it is. */
   readonly fresh?: boolean
   /** A free one when left out. */
   readonly workerPort?: number
@@ -72,24 +73,28 @@ const WORKER_ROLE = "churn_worker"
 
 /**
  * Starts Postgres, the stand-ins, the control server and the Worker, in the order in which they need each other, and
- * resolves when the Worker takes requests. What had been started is stopped again when a later part fails.
+ * resolves when the Worker takes requests. What had been started is stopped again when a later part fails. Rejects with
+ * `DataDirInUse` when another world uses the data directory.
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
   const { dataDir } = options
-  if (options.fresh) rmSync(dataDir, { recursive: true, force: true })
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  const file = (name: string): string => join(dataDir, name)
-
   const parts = createStack()
-  const stats = createStats()
-  const clock = createClock({ file: file("clock.json") })
-  const faults = createFaults({ onTurnedAway: (target) => stats.count(`${target}-turned-away`) })
-  const mailbox = createMailbox(clock.now)
-  const secrets = openSecrets(file("secrets.json"))
-  const known = worldSecrets(secrets)
-  const outside = { mailbox, faults, now: clock.now }
-
   try {
+    await parts.start(Promise.resolve(lockDataDir(dataDir)))
+    if (options.fresh) {
+      // The server of a world that was killed is on its way out.
+      await letPredecessorFinish(join(dataDir, "postgres"))
+      emptyDataDir(dataDir)
+    }
+    const file = (name: string): string => join(dataDir, name)
+    const stats = createStats()
+    const clock = createClock({ file: file("clock.json") })
+    const faults = createFaults({ onTurnedAway: (target) => stats.count(`${target}-turned-away`) })
+    const mailbox = createMailbox(clock.now)
+    const secrets = openSecrets(file("secrets.json"))
+    const known = worldSecrets(secrets)
+    const outside = { mailbox, faults, now: clock.now }
+
     const server = await parts.start(
       keepRunning<Postgres>((previous) =>
         startPostgres({ dataDir: file("postgres"), ...(previous && { port: previous.port }) }),

@@ -46,6 +46,34 @@ export async function claimDueNudges(
   return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
 }
 
+/** A nudge that falls due soon. */
+export interface UpcomingNudge extends ClaimedNudge {
+  readonly dueAt: Date
+}
+
+/** Free nudges that fall due after `now` and by `until`, in turns by company, each company's earliest first. */
+export async function upcomingNudges(
+  db: Db,
+  {
+    now,
+    until,
+    limit,
+    companies,
+  }: {
+    readonly now: Date
+    readonly until: Date
+    readonly limit: number
+    readonly companies: readonly string[] | null
+  },
+): Promise<readonly UpcomingNudge[]> {
+  const result = await db.execute<{ company_id: string; id: string; due_at: string | Date }>(
+    sql`select company_id, id, due_at from upcoming_nudges(
+      ${now.toISOString()}, ${until.toISOString()}, ${limit}, ${textArray(companies)}
+    )`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, id: row.id, dueAt: new Date(row.due_at) }))
+}
+
 /**
  * Takes one due nudge and reads its customer's whole stream. `dispatcher` is the owner that handed it over, or null.
  * Null: it is not due, done with, or in another worker's hands.

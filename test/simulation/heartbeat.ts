@@ -13,6 +13,8 @@ import type { World } from "./world.ts"
 const MINUTE_MS = 60_000
 /** The sweeper leaves a due nudge to QStash for so long. */
 const OVERDUE_MS = 2 * MINUTE_MS
+/** `reminders` hands over what falls due within so long. */
+const HANDOVER_MS = 6 * MINUTE_MS
 /** A provider is asked about an object when nobody has named its customer for so long, and again after twice the time. */
 const ASK_AFTER_MS = 10 * MINUTE_MS
 /** While nothing changes, slots are played at growing distances. */
@@ -65,7 +67,9 @@ export class Heartbeat {
     const work = await database.glance<Work>(WORK)
     const parked = this.#world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
     const now = runtime.worldMs
+    const ahead = slot(after(work.nudge, -HANDOVER_MS), 5)
     const candidates = [
+      ahead !== null && ahead > now ? ahead : null,
       parked + dead + work.held > 0 ? 0 : null,
       after(work.event, 0),
       slot(after(work.nudge, 0), 5),

@@ -18,6 +18,7 @@ import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
+import { enqueueNudge } from "./enqueue.ts"
 import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
 import { composeMessage } from "./message.ts"
 
@@ -54,10 +55,14 @@ export async function sendNudge(
   const hold = services.budget.hold(NUDGE_COST)
   if (hold === null) return "no_room"
   try {
-    const { outcome, fallback } = await claimAndAct(services, { companyId, nudgeId, dispatcher, hold })
-    if (fallback === null || fallback.dueAt > services.now().toISOString()) return outcome
+    const { outcome, fallback, postponed } = await claimAndAct(services, { companyId, nudgeId, dispatcher, hold })
     hold.release()
-    return await sendNudge(services, companyId, fallback.id, null)
+    if (fallback !== null && fallback.dueAt <= services.now().toISOString()) {
+      return await sendNudge(services, companyId, fallback.id, null)
+    }
+    const later = fallback ?? postponed
+    if (later) await enqueueNudge(services, companyId, later)
+    return outcome
   } finally {
     hold.release()
   }
@@ -94,6 +99,8 @@ interface Done {
   readonly outcome: NudgeOutcome
   /** The same step on another channel, planned because this one failed for good. */
   readonly fallback: Nudge | null
+  /** This nudge as it stands now, when it is to be sent later. */
+  readonly postponed?: Nudge
 }
 
 interface Claim {
@@ -178,7 +185,7 @@ async function judgeAgain(
   }
   const change = { ...notTried(nudge, decision.reason), dueAt: decision.until }
   await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
-  return { outcome: "deferred", fallback: null }
+  return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
 }
 
 /** Back to the plan as if this try had not been: nothing was sent, and nobody is to blame. */
@@ -211,14 +218,11 @@ async function prepare(
         nudgeId,
       })
       return { outcome: "suppressed", fallback: null }
-    case "defer":
-      await write(services, stream, owner, {
-        change: { dueAt: decision.until, reason: decision.reason },
-        releaseLease: true,
-        facts: [],
-        nudgeId,
-      })
-      return { outcome: "deferred", fallback: null }
+    case "defer": {
+      const change = { dueAt: decision.until, reason: decision.reason }
+      await write(services, stream, owner, { change, releaseLease: true, facts: [], nudgeId })
+      return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
+    }
     case "send": {
       // From here on it may have been seen, and the frequency caps count it as of now.
       const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
@@ -276,7 +280,7 @@ async function settle(
   const tryAgain = async (dueAt: string): Promise<Done> => {
     const change = { status: "planned", reason: outcome.reason, dueAt, sentAt: null } as const
     await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
-    return { outcome: "retry", fallback: null }
+    return { outcome: "retry", fallback: null, postponed: { ...nudge, ...change } }
   }
   if (again !== null) return tryAgain(again)
   const isUnknown = outcome.kind === "unknown"

@@ -39,6 +39,19 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
+DO $$
+BEGIN
+  EXECUTE format('GRANT churn_system TO %I', current_user);
+  GRANT CREATE ON SCHEMA public TO churn_system;
+  ALTER FUNCTION claim_due_nudges(timestamptz, timestamptz, text, timestamptz, integer, text[]) OWNER TO churn_system;
+  REVOKE CREATE ON SCHEMA public FROM churn_system;
+END
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION claim_due_nudges(timestamptz, timestamptz, text, timestamptz, integer, text[]) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION claim_due_nudges(timestamptz, timestamptz, text, timestamptz, integer, text[]) TO churn_worker;
+--> statement-breakpoint
 -- All companies, for those who must say which of them a switch is on for.
 CREATE OR REPLACE FUNCTION company_ids() RETURNS TABLE (id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -333,6 +346,44 @@ SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmaps
   ORDER BY row_number() OVER (PARTITION BY p.company_id ORDER BY p.take_at, p.received_at, p.id), p.take_at, p.id
   LIMIT p_limit
 $$;
+--> statement-breakpoint
+DO $$
+BEGIN
+  EXECUTE format('GRANT churn_system TO %I', current_user);
+  GRANT CREATE ON SCHEMA public TO churn_system;
+  ALTER FUNCTION unfinished_events(timestamptz, integer, text[]) OWNER TO churn_system;
+  REVOKE CREATE ON SCHEMA public FROM churn_system;
+END
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION unfinished_events(timestamptz, integer, text[]) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION unfinished_events(timestamptz, integer, text[]) TO churn_worker;
+--> statement-breakpoint
+-- Planned nudges that nobody holds and that fall due after `p_now` and by `p_until`, in the order of `due_nudges`. They are
+-- read and not taken: who hands them over ahead of time claims nothing.
+CREATE OR REPLACE FUNCTION upcoming_nudges(p_now timestamptz, p_until timestamptz, p_limit integer, p_companies text[])
+RETURNS TABLE (company_id text, id text, due_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+  SELECT n.company_id, n.id, n.due_at
+  FROM due_nudges(p_now, p_until, p_limit, p_companies) WITH ORDINALITY AS d (company_id, id, turn)
+  JOIN nudges n ON n.company_id = d.company_id AND n.id = d.id
+  WHERE n.status = 'planned' AND n.due_at > p_now
+  ORDER BY d.turn LIMIT p_limit
+$$;
+--> statement-breakpoint
+DO $$
+BEGIN
+  EXECUTE format('GRANT churn_system TO %I', current_user);
+  GRANT CREATE ON SCHEMA public TO churn_system;
+  ALTER FUNCTION upcoming_nudges(timestamptz, timestamptz, integer, text[]) OWNER TO churn_system;
+  REVOKE CREATE ON SCHEMA public FROM churn_system;
+END
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION upcoming_nudges(timestamptz, timestamptz, integer, text[]) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION upcoming_nudges(timestamptz, timestamptz, integer, text[]) TO churn_worker;
 --> statement-breakpoint
 -- Objects that have waited for their customer since before `p_before`: those never asked about first, the others again after
 -- as long as they had waited then, and none for more than two weeks (a guest's payment has no customer at all).

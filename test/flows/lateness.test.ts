@@ -1,0 +1,76 @@
+/** Every nudge is sent within a minute of the time it is due, wherever that lies between two runs of the scheduler. */
+import { afterEach, beforeEach, expect, test } from "vitest"
+import { failPayment, messages } from "../support/members.ts"
+import { fresh } from "../support/providers.ts"
+import { advanceClock, api, mailbox, reset, setFault, settled, sql } from "../support/world.ts"
+
+const PROMISED_SECONDS = 60
+
+beforeEach(reset)
+afterEach(() => setFault("email", "off"))
+
+const putSettings = async (settings: object) => {
+  const answer = await api("/api/settings", {
+    method: "PUT",
+    body: JSON.stringify(settings),
+    headers: { "content-type": "application/json" },
+  })
+  expect(answer.status).toBe(200)
+}
+
+const playbook = (...steps: readonly object[]) => ({
+  quietHours: null,
+  playbooks: { payment: steps, cancellation: [], at_risk: [] },
+})
+
+/** How many seconds after its due time each message went out. */
+const lateness = async (): Promise<number[]> =>
+  (
+    await sql<{ seconds: string }>(
+      "select extract(epoch from sent_at - due_at) as seconds from nudges where status = 'sent' order by due_at",
+    )
+  ).map(({ seconds }) => Number(seconds))
+
+const expectOnTime = async (count: number): Promise<void> => {
+  const seconds = await lateness()
+  expect(seconds).toHaveLength(count)
+  expect(seconds.filter((late) => late < 0 || late > PROMISED_SECONDS)).toEqual([])
+}
+
+test("planned days before, at offsets all over the interval of the scheduler", async () => {
+  await putSettings(playbook({ day: 0 }, { day: 1 }))
+  for (let member = 0; member < 6; member++) {
+    await failPayment(fresh("cus"), fresh("in"))
+    await messages(member + 1)
+    await advanceClock("PT53S")
+  }
+  await advanceClock("P1DT10M")
+  expect(await mailbox()).toHaveLength(12)
+  await expectOnTime(12)
+})
+
+test("postponed by the frequency cap", async () => {
+  await putSettings({ ...playbook({ day: 0 }), frequencyCaps: [{ max: 1, hours: 1 }] })
+  const customer = fresh("cus")
+  await failPayment(customer, fresh("in"))
+  await messages(1)
+  await advanceClock("PT57M43S")
+  await failPayment(customer, fresh("in"))
+  await settled()
+  await advanceClock("PT10M")
+  expect(await mailbox()).toHaveLength(2)
+  await expectOnTime(2)
+})
+
+test("tried again after the channel was away", async () => {
+  await putSettings(playbook({ day: 0 }))
+  await setFault("email", "down")
+  await failPayment(fresh("cus"), fresh("in"))
+  await settled()
+  await advanceClock("PT2S")
+  expect(await mailbox()).toEqual([])
+  await setFault("email", "off")
+  await advanceClock("PT2H")
+  expect(await mailbox()).toHaveLength(1)
+  await expectOnTime(1)
+})
