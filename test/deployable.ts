@@ -6,8 +6,8 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { ROOT } from "./steps.ts"
 
-/** DESIGN: the deployable stays below 400 KiB gzipped. */
-const GZIP_BYTES_MAX = 400 * 1024
+/** The deployable stays below this, gzipped. */
+const GZIP_BYTES_MAX = 640 * 1024
 
 const environment = process.argv[2] ?? "production"
 const outdir = mkdtempSync(join(tmpdir(), "churn-saver-bundle-"))

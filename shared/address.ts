@@ -1,0 +1,76 @@
+/**
+ * Addresses of members in the form in which they are sent to and compared: e-mail with its domain in ASCII, phone numbers
+ * in E.164. What cannot be brought into that form is no address.
+ */
+import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/core"
+import metadata from "libphonenumber-js/min/metadata"
+
+/** RFC 5321, 4.5.3.1.3. */
+const EMAIL_MAX = 254
+/** RFC 5321, 4.5.3.1.1. */
+const LOCAL_PART_BYTES_MAX = 64
+/** RFC 1035, 2.3.4: no label is longer. */
+const LABEL_MAX = 63
+const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/
+/** ITU E.164: a plus sign and at most 15 digits, the first of which is not zero. */
+export const E164 = /^\+[1-9]\d{6,14}$/
+/** Longer than any way of writing a number; E.164 itself has 15 digits. */
+const PHONE_TEXT_MAX = 50
+
+/** One local part, with nothing that could add a header or a second recipient. */
+const LOCAL_PART = /^[^\s@<>(),;:"\\[\]\p{C}]+$/u
+
+/**
+ * The address with its domain in ASCII (punycode, lower case) and its local part as it is, or null when it is none.
+ * SendGrid, as most mail software, takes no domain in other letters.
+ */
+export function normalizeEmail(address: string): string | null {
+  const text = address.trim()
+  const at = text.lastIndexOf("@")
+  const local = text.slice(0, Math.max(at, 0))
+  if (!LOCAL_PART.test(local) || new TextEncoder().encode(local).length > LOCAL_PART_BYTES_MAX) return null
+  const domain = asciiDomain(text.slice(at + 1))
+  if (domain === null || local.length + 1 + domain.length > EMAIL_MAX) return null
+  return `${local}@${domain}`
+}
+
+/**
+ * What two spellings of one mailbox have in common, for comparing only: no mail host in use tells local parts apart by
+ * case. Null when the address is none.
+ */
+export function emailIdentity(address: string): string | null {
+  return normalizeEmail(address)?.normalize("NFC").toLowerCase() ?? null
+}
+
+/** The domain as DNS knows it, by the URL standard's rules for hosts (UTS 46); null for what is no name of a mail domain. */
+function asciiDomain(domain: string): string | null {
+  // The host parser also decodes percent signs and cuts ports and paths off, which a domain does not have.
+  if (domain === "" || /[\s\p{C}%:/?#@\\[\]<>(),;"^|`{}]/u.test(domain.replaceAll(/[\u200c\u200d]/g, ""))) return null
+  const url = URL.parse(`https://${domain}`)
+  if (url === null) return null
+  const labels = url.hostname.split(".")
+  const isName = labels.length > 1 && labels.every((label) => LABEL.test(label) && label.length <= LABEL_MAX)
+  // A host that ends in a number is an IPv4 address to the URL standard.
+  return isName && !/^\d+$/.test(labels.at(-1) ?? "") ? url.hostname : null
+}
+
+/**
+ * The number in E.164, or null when it is none that a message can be sent to. `countries` (ISO 3166-1 alpha-2, best first;
+ * what is no country is passed over) say where a number without its country code is from; with none it stays unknown,
+ * since a guess would write to somebody else.
+ */
+export function normalizePhone(phone: string, countries: readonly (string | null | undefined)[]): string | null {
+  if (phone.length > PHONE_TEXT_MAX) return null
+  const country = countries
+    .map((code) => code?.trim().toUpperCase() ?? "")
+    .find((code): code is CountryCode => isSupportedCountry(code as CountryCode, metadata))
+  // `isPossible` looks at the length alone: whether a number is in use is for the network to say.
+  const parsed = parsePhoneNumberFromString(
+    phone.trim().replace(/^tel:/i, ""),
+    { ...(country !== undefined && { defaultCountry: country }), extract: false },
+    metadata,
+  )
+  if (parsed?.isPossible() !== true || parsed.ext !== undefined) return null
+  // "0000000000" and the like stand in forms for "none".
+  return /^(\d)\1*$/.test(parsed.nationalNumber) || !E164.test(parsed.number) ? null : parsed.number
+}
