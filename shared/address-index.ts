@@ -32,8 +32,12 @@ export interface Addresses {
 export function normalizedAddress(kind: AddressKind, address: string): string | null {
   if (kind === "email") return emailIdentity(address)
   const digits = address.replaceAll(/\D/g, "")
-  return normalizePhone(address, []) ?? (digits.length >= 6 ? digits : null)
+  return normalizePhone(address, []) ?? (isPlaceholder(digits) ? null : digits)
 }
+
+/** What stands in forms for "none" must not make one person of many. */
+const isPlaceholder = (digits: string): boolean =>
+  digits.length < 8 || /^(\d)\1*$/.test(digits) || "012345678901234567890".includes(digits)
 
 /** The indexes of a customer's addresses in this company, in a fixed order. */
 export async function addressIndexes(
