@@ -133,8 +133,20 @@ export const customerPii = pgTable(
     customerId: text("customer_id").notNull(),
     sealed: bytea("sealed").notNull(),
     updatedAt: instant("updated_at").notNull(),
+    indexedVersion: integer("indexed_version"),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.customerId] })],
+)
+
+export const customerAddresses = pgTable(
+  "customer_addresses",
+  {
+    companyId: companyId(),
+    customerId: text("customer_id").notNull(),
+    kind: text("kind").$type<"email" | "phone">().notNull(),
+    address: bytea("address").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId, table.kind, table.address] })],
 )
 
 export const subscriptions = pgTable(

@@ -15,6 +15,7 @@ import {
   nudges as nudgesTable,
   webhookEvents,
 } from "../schema.ts"
+import { type IndexedAddresses, setAddresses } from "./addresses.ts"
 import { dueAfter, type MilestoneChange, milestoneStatements } from "./milestones.ts"
 import { fromInserted, projectionStatements } from "./projections.ts"
 
@@ -37,11 +38,18 @@ export interface Commit {
   /** Our own facts: receipts, plans, refusals. */
   readonly facts: readonly Fact[]
   readonly nudges: readonly NudgeChange[]
-  readonly contact: { readonly sealed: Uint8Array; readonly newWrappedKey: Uint8Array | null } | null
+  readonly contact: ContactChange | null
   readonly processedEvents: readonly EventRef[]
   readonly milestones?: MilestoneChange
   /** Statements of the caller that belong to the same transaction; they run right after the version was checked. */
   readonly guards?: readonly BatchItem<"pg">[]
+}
+
+/** A contact that was sealed anew, with the blind indexes of its addresses. */
+export interface ContactChange {
+  readonly sealed: Uint8Array
+  readonly newWrappedKey: Uint8Array | null
+  readonly addresses: IndexedAddresses
 }
 
 export interface EventRef {
@@ -212,9 +220,10 @@ function contactStatements(db: Db, { key, contact, now }: Commit): BatchItem<"pg
     .values({ ...owner, sealed: contact.sealed, updatedAt: new Date(now) })
     .onConflictDoUpdate({
       target: [customerPii.companyId, customerPii.customerId],
-      set: fromInserted(customerPii, "companyId", "customerId"),
+      set: fromInserted(customerPii, "companyId", "customerId", "indexedVersion"),
     })
+  const written = [write, setAddresses(db, key.customerId, contact.addresses)]
   return contact.newWrappedKey === null
-    ? [write]
-    : [db.insert(customerKeys).values({ ...owner, wrapped: contact.newWrappedKey }), write]
+    ? written
+    : [db.insert(customerKeys).values({ ...owner, wrapped: contact.newWrappedKey }), ...written]
 }

@@ -2,8 +2,9 @@
 import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
 import { nudges } from "../schema.ts"
+import { type PersonStream, personFrom, personStatement } from "./addresses.ts"
 import { textArray } from "./companies.ts"
-import { type Stream, streamFrom } from "./stream.ts"
+import { streamFrom } from "./stream.ts"
 
 /** Who holds a claim, and until when. */
 export interface Lease {
@@ -75,7 +76,7 @@ export async function upcomingNudges(
 }
 
 /**
- * Takes one due nudge and reads its customer's whole stream. `dispatcher` is the owner that handed it over, or null.
+ * Takes one due nudge and reads its customer's stream and the person behind it. `dispatcher` is the owner that handed it over, or null.
  * Null: it is not due, done with, or in another worker's hands.
  */
 export async function claimNudge(
@@ -83,15 +84,21 @@ export async function claimNudge(
   companyId: string,
   nudgeId: string,
   { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
-): Promise<Stream | null> {
-  const [result] = await inCompany(db, companyId, [
+): Promise<PersonStream | null> {
+  const [result, person] = await inCompany(db, companyId, [
     db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
       sql`select claim_nudge(
         ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
       ) as stream`,
     ),
+    personStatement(
+      db,
+      sql`(select customer_id from nudges where company_id = app_company() and id = ${nudgeId})`,
+      now,
+    ),
   ])
-  return streamFrom(companyId, result)
+  const stream = streamFrom(companyId, result)
+  return stream === null ? null : { ...stream, person: personFrom(person) }
 }
 
 /** Statement: raises unless the nudge is still in this owner's hands and not done with. */

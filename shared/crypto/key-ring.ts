@@ -39,6 +39,11 @@ export class KeyRing {
     this.newestVersion = Math.max(...masters.keys())
   }
 
+  /** All versions, the oldest first. */
+  get versions(): readonly number[] {
+    return [...this.#masters.keys()].sort((a, b) => a - b)
+  }
+
   /** The key of one purpose under one version; null when the ring has no such version. */
   async derive(version: number, use: KeyUse, purpose: readonly string[]): Promise<CryptoKey | null> {
     const master = this.#masters.get(version)

@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
+import * as make from "../../test/support/facts.ts"
 import { on } from "../../test/support/facts.ts"
 import { arrivalsOf, crowdedLife, life, providerLife } from "../../test/support/lives.ts"
 import { FATES, Scheduler, type VisibleMessage } from "../../test/support/scheduler.ts"
@@ -57,13 +58,22 @@ function* broken(messages: readonly VisibleMessage[]): Generator<string> {
   }
 }
 
-/** Runs a life: facts arrive late by up to two days, the clock goes on in uneven steps, and outages happen between. */
-function run(facts: readonly Fact[], lateHours: readonly number[], stepHours: readonly number[], scheduler: Scheduler) {
-  const arrivals = facts
-    .map((fact, index) => ({
-      fact,
-      at: Date.parse(fact.occurredAt) + (lateHours[index % lateHours.length] ?? 0) * HOUR_MS,
-    }))
+/**
+ * Runs lives, each by its own scheduler: facts arrive late by up to two days, the clock goes on in uneven steps, and
+ * outages happen between.
+ */
+function run(
+  lives: readonly (readonly [Scheduler, readonly Fact[]])[],
+  lateHours: readonly number[],
+  stepHours: readonly number[],
+) {
+  const arrivals = lives
+    .flatMap(([scheduler, facts]) =>
+      facts.map((fact, index) => ({
+        ...{ scheduler, fact },
+        at: Date.parse(fact.occurredAt) + (lateHours[index % lateHours.length] ?? 0) * HOUR_MS,
+      })),
+    )
     .sort((a, b) => a.at - b.at)
   const endMs = (arrivals.at(-1)?.at ?? 0) + 14 * 24 * HOUR_MS
   const queue = arrivals.values()
@@ -76,11 +86,11 @@ function run(facts: readonly Fact[], lateHours: readonly number[], stepHours: re
   ) {
     const now = new Date(nowMs).toISOString()
     while (next && next.at <= nowMs) {
-      scheduler.arrive(next.fact)
+      next.scheduler.arrive(next.fact)
       next = queue.next().value
     }
-    scheduler.advance(now)
-    scheduler.sendDue(now)
+    for (const [scheduler] of lives) scheduler.advance(now)
+    for (const [scheduler] of lives) scheduler.sendDue(now)
   }
 }
 
@@ -100,7 +110,7 @@ test.each([
         (facts, lateHours, stepHours, fates) => {
           let turn = 0
           const scheduler = new Scheduler(settings, reach, () => fates[turn++ % fates.length] ?? "well")
-          run(facts, lateHours, stepHours, scheduler)
+          run([[scheduler, facts]], lateHours, stepHours)
           expect([...broken(scheduler.visible)]).toEqual([])
           seen += scheduler.visible.length
         },
@@ -110,6 +120,68 @@ test.each([
     expect(seen).toBeGreaterThan(100)
   },
 )
+
+/** Every promise to a person that was broken, whichever of their customers a message was for. */
+function* brokenToPerson(parties: readonly Scheduler[]): Generator<string> {
+  const messages = parties.flatMap((party) => party.visible).sort((a, b) => (a.at < b.at ? -1 : 1))
+  const optOuts = parties.map((party) => party.asShared().state.outreach.optedOutAt)
+  for (const [place, { nudge, at, knownThen, personThen }] of messages.entries()) {
+    if (personThen.isOptedOut) yield `${nudge.id} came after another customer of the person opted out (${optOuts})`
+    for (const { max, hours } of settings.frequencyCaps) {
+      const count = countWithin(messages.slice(0, place + 1), at, hours)
+      if (count > max) yield `${count} messages to one person within ${hours} hours at ${at}`
+    }
+    const open = [knownThen, ...personThen.others.map(({ state }) => state)].flatMap(({ cases }) =>
+      cases.filter(({ status }) => status === "open").map(({ id }) => id),
+    )
+    const sameDay = messages
+      .slice(0, place)
+      .find((earlier) => earlier.nudge.caseId !== nudge.caseId && countWithin([earlier], at, 24) > 0)
+    if (sameDay && open.includes(sameDay.nudge.caseId)) {
+      yield `${sameDay.nudge.id} and ${nudge.id} came on one day, and both cases are open`
+    }
+  }
+}
+
+test("two customers of one person are written to as one, whatever happens between any two steps", () => {
+  const seen = { first: 0, second: 0 }
+  // The second customer's ids are others, as they are at a provider.
+  const renamed = crowdedLife.map((facts) =>
+    JSON.parse(JSON.stringify(facts).replaceAll(/"(in|sub|pi|ch)_/g, '"$1_b')),
+  ) as fc.Arbitrary<readonly Fact[]>
+  fc.assert(
+    fc.property(
+      crowdedLife,
+      renamed,
+      fc.constantFrom(null, null, 1, 3),
+      fc.array(fc.constantFrom(0, 0, 0.1, 6, 48), { minLength: 1, maxLength: 6 }),
+      fc.array(fc.constantFrom(0.25, 1, 5, 9, 100), { minLength: 1, maxLength: 6 }),
+      fc.array(fc.constantFrom("well", "well", ...FATES), { minLength: 1, maxLength: 30, size: "max" }),
+      (one, other, stopDay, lateHours, stepHours, fates) => {
+        let turn = 0
+        const fate = () => fates[turn++ % fates.length] ?? "well"
+        const [first, second] = [new Scheduler(settings, reach, fate), new Scheduler(settings, reach, fate)]
+        first.sharing.push(second)
+        second.sharing.push(first)
+        run(
+          [
+            [first, one],
+            [second, stopDay === null ? other : [...other, make.optedOut({ at: on(stopDay), id: "stop" })]],
+          ],
+          lateHours,
+          stepHours,
+        )
+        expect([...brokenToPerson([first, second])]).toEqual([])
+        for (const party of [first, second]) expect([...broken(party.visible)]).toEqual([])
+        seen.first += first.visible.length
+        seen.second += second.visible.length
+      },
+    ),
+    { numRuns: 120 },
+  )
+  expect(seen.first).toBeGreaterThan(50)
+  expect(seen.second).toBeGreaterThan(20)
+})
 
 test("deciding again after its own actions gives none, in whatever order the ledger came", () => {
   let planned = 0

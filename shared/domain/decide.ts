@@ -2,12 +2,11 @@
  * decide(state, nudges, settings, now) → actions: what should happen, as values. Deciding twice gives the same actions,
  * and deciding after they are carried out gives none.
  */
-import { declineAdvice } from "./decline-codes.ts"
+import { ALONE, applyRules, type ContactReason, outsideQuietHours, type Person } from "./contact-policy.ts"
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
-import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
-import { type CaseState, type CustomerState, isHeldOut } from "./state.ts"
+import { type CaseState, type CustomerState, findCase } from "./state.ts"
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -74,39 +73,47 @@ export function decide(
     const usable = channelsFor(state, settings, reach, step.channel)
     const channel = usable[0] ?? step.channel ?? settings.channelOrder[0] ?? "email"
     const wished = new Date(Date.parse(anchor) + step.day * DAY_MS).toISOString()
-    const obstacle =
-      silence(state, recoveryCase) ?? heldOut(state, recoveryCase) ?? (usable.length > 0 ? null : "no_address")
-    return {
+    const nudge: Nudge = {
       id: nudgeId(recoveryCase.id, step.day, channel),
       caseId: recoveryCase.id,
       step: step.day,
       channel,
-      status: obstacle === null ? "planned" : "suppressed",
-      reason: obstacle,
+      status: "planned",
+      reason: null,
       incentive: step.incentive,
       dueAt: outsideQuietHours(wished, channel, state, settings),
       attempts: 0,
       sentAt: null,
     }
+    const obstacle = stopReason(nudge) ?? (usable.length > 0 ? null : "no_address")
+    return obstacle === null ? nudge : { ...nudge, status: "suppressed", reason: obstacle }
   }
 
   function suppressions(): Action[] {
     return nudges.flatMap((nudge) => {
       if (nudge.status !== "planned") return []
-      const reason = stopReason(state, nudge)
+      const reason = stopReason(nudge)
       return reason === null ? [] : [{ kind: "suppress_nudge" as const, nudgeId: nudge.id, reason }]
     })
+  }
+
+  function stopReason(nudge: Nudge): SuppressionReason | null {
+    const recoveryCase = findCase(state, nudge.caseId)
+    if (recoveryCase === undefined) return "case_closed"
+    const others = nudges.filter((other) => other.id !== nudge.id)
+    const found = applyRules("plan", { state, recoveryCase, nudge, nudges: others, person: ALONE, settings, now })
+    return found === null ? null : suppressionOf(found.rule.reason)
   }
 }
 
 export type SendDecision =
   | { readonly kind: "send" }
   | { readonly kind: "suppress"; readonly reason: SuppressionReason }
-  | { readonly kind: "defer"; readonly until: Instant; readonly reason: "quiet_hours" | "frequency_cap" }
+  | { readonly kind: "defer"; readonly until: Instant; readonly reason: ContactReason }
 
 /**
- * Whether a nudge may go out at this moment, judged by what is known now. `others` are all other nudges of the customer.
- * A person's click passes by the quiet hours, never by consent, the case's end or the frequency cap.
+ * Whether a nudge may go out at this moment, judged by what is known now. `others` are all other nudges of the customer,
+ * `person` the other customers with the same address. The rules are those of `contact-policy.ts`, in their order.
  */
 export function decideSend(
   state: CustomerState,
@@ -114,36 +121,27 @@ export function decideSend(
   others: readonly Nudge[],
   settings: CompanySettings,
   now: Instant,
+  person: Person = ALONE,
 ): SendDecision {
-  const stop = stopReason(state, nudge)
-  if (stop !== null) return { kind: "suppress", reason: stop }
-  if (nudge.channel === "slack") return { kind: "send" }
-
-  // After an outage several steps of a case are due together: the latest says it all.
-  const isSuperseded = others.some(
-    (other) =>
-      other.caseId === nudge.caseId &&
-      other.step !== null &&
-      nudge.step !== null &&
-      other.step > nudge.step &&
-      other.channel !== "slack" &&
-      (mayHaveBeenSeen(other) || (other.status === "planned" && other.dueAt <= now)),
-  )
-  if (isSuperseded) return { kind: "suppress", reason: "superseded" }
-
-  if (nudge.step !== null) {
-    const allowedAt = outsideQuietHours(now, nudge.channel, state, settings)
-    if (allowedAt > now) return { kind: "defer", until: allowedAt, reason: "quiet_hours" }
+  const recoveryCase = findCase(state, nudge.caseId)
+  if (recoveryCase === undefined) return { kind: "suppress", reason: "case_closed" }
+  const found = applyRules("send", { state, recoveryCase, nudge, nudges: others, person, settings, now })
+  if (found === null) return { kind: "send" }
+  const { reason, outcome } = found.rule
+  if (outcome === "suppress" || found.until === null || nudge.step === null) {
+    return { kind: "suppress", reason: suppressionOf(reason) }
   }
-  const freeAt = capFreeAt(others, settings, now)
-  if (freeAt === null) return { kind: "send" }
-  return nudge.step === null
-    ? { kind: "suppress", reason: "frequency_cap" }
-    : { kind: "defer", until: outsideQuietHours(freeAt, nudge.channel, state, settings), reason: "frequency_cap" }
+  return { kind: "defer", until: outsideQuietHours(found.until, nudge.channel, state, settings, person), reason }
+}
+
+/** Quiet hours put a message off and never stop one for good. */
+function suppressionOf(reason: ContactReason): SuppressionReason {
+  if (reason === "quiet_hours") throw new Error("quiet hours only defer")
+  return reason
 }
 
 /**
- * Whether this customer may get an incentive now: once per customer and period, over all cases. Another nudge that is on
+ * Whether this customer may get an incentive now: once per person and period, over all customers and cases. Another nudge that is on
  * its way with one, or was lost on the way, counts as given.
  */
 export function mayGiveIncentive(
@@ -151,12 +149,15 @@ export function mayGiveIncentive(
   others: readonly Nudge[],
   settings: CompanySettings,
   now: Instant,
+  person: Person = ALONE,
 ): boolean {
   const since = new Date(Date.parse(now) - settings.incentivePeriodDays * DAY_MS).toISOString()
   const mayHaveBeenGiven = (other: Nudge) =>
     other.incentive !== null &&
     (other.status === "sending" || (other.status === "unknown" && (other.sentAt ?? other.dueAt) > since))
-  return !state.outreach.incentives.some((given) => given.at > since) && !others.some(mayHaveBeenGiven)
+  const given = [state, ...person.others.map((other) => other.state)].flatMap((one) => one.outreach.incentives)
+  const nudges = [...others, ...person.others.flatMap((other) => other.nudges)]
+  return !given.some(({ at }) => at > since) && !nudges.some(mayHaveBeenGiven)
 }
 
 /**
@@ -241,63 +242,4 @@ function hasAddress(state: CustomerState, provider: ProviderName, channel: Membe
     case "dm":
       return provider === "whop"
   }
-}
-
-/** Why nothing at all is to be said in this case, or null. */
-function silence(state: CustomerState, recoveryCase: CaseState): SuppressionReason | null {
-  if (recoveryCase.status !== "open") return "case_closed"
-  if (state.outreach.optedOutAt !== null) return "opted_out"
-  if (state.profile.isDeleted) return "customer_deleted"
-  if (recoveryCase.kind === "payment" && declineAdvice(recoveryCase.declineCode).ask === "silent") {
-    return "silent_decline_code"
-  }
-  // A bill or a leaving is the nearer thing to speak of, and has a playbook of its own.
-  const isNearer = ({ kind, status, knownFrom }: CaseState): boolean =>
-    kind !== "at_risk" && status === "open" && knownFrom === undefined
-  return recoveryCase.kind === "at_risk" && state.cases.some(isNearer) ? "other_case" : null
-}
-
-function stopReason(state: CustomerState, nudge: Nudge): SuppressionReason | null {
-  const recoveryCase = state.cases.find((candidate) => candidate.id === nudge.caseId)
-  if (recoveryCase === undefined) return "case_closed"
-  const silent = silence(state, recoveryCase)
-  // A person may still write by hand; that a held-out case is meant was asked for when the message was planned.
-  if (silent !== null || nudge.step === null) return silent
-  return heldOut(state, recoveryCase) ?? (recoveryCase.knownFrom === "history" ? "history" : null)
-}
-
-const heldOut = (state: CustomerState, { id }: CaseState): SuppressionReason | null =>
-  isHeldOut(state, id) ? "held_out" : null
-
-/**
- * The first moment from `at` on when this channel may be used. Where the member's zone is not known, or is none that
- * exists, the company's stands in for channels that make a noise; an e-mail waits quietly in its box.
- */
-function outsideQuietHours(
-  at: Instant,
-  channel: ChannelName,
-  { profile }: CustomerState,
-  settings: CompanySettings,
-): Instant {
-  const own = profile.timeZone !== null && isTimeZone(profile.timeZone) ? profile.timeZone : null
-  const isSilentGuess = own === null && channel === "email"
-  if (channel === "slack" || isSilentGuess || settings.quietHours === null) return at
-  const zone = own ?? settings.timeZone
-  return isQuiet(at, settings.quietHours, zone) ? nextAllowed(at, settings.quietHours, zone) : at
-}
-
-/** When the frequency caps next allow a message; null: now. */
-function capFreeAt(others: readonly Nudge[], settings: CompanySettings, now: Instant): Instant | null {
-  // What is on its way right now may have been due long ago, when an outage held it up.
-  const timeOf = ({ status, sentAt, dueAt }: Nudge): Instant => sentAt ?? (status === "sending" ? now : dueAt)
-  const sentTimes = others
-    .filter((other) => other.channel !== "slack" && mayHaveBeenSeen(other))
-    .map((other) => Date.parse(timeOf(other)))
-    .sort((a, b) => b - a)
-  const freeTimes = settings.frequencyCaps.map((cap) => {
-    const oldestThatCounts = sentTimes[cap.max - 1]
-    return oldestThatCounts === undefined ? 0 : oldestThatCounts + cap.hours * HOUR_MS
-  })
-  const freeAt = Math.max(0, ...freeTimes)
-  return freeAt > Date.parse(now) ? new Date(freeAt).toISOString() : null
 }

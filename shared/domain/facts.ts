@@ -165,6 +165,8 @@ export type SuppressionReason =
   | "history"
   | "held_out"
   | "other_case"
+  | "same_conversation"
+  | "bought_again"
 
 /** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
 export type Arm = "treated" | "held_out"
@@ -215,7 +217,8 @@ export type OwnFactBody =
   | {
       readonly kind: "opted_out"
       readonly caseId: string | null
-      readonly via: "one_click" | "page" | "operator" | "channel"
+      /** `address`: another customer with the same address asked for it. */
+      readonly via: "one_click" | "page" | "operator" | "channel" | "address"
     }
   | {
       readonly kind: "incentive_applied"

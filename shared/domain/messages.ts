@@ -28,6 +28,10 @@ export interface NudgeInput {
   readonly ask: MemberAsk | null
   readonly firstName: string | null
   readonly money: Money | null
+  /** All open bills of the person, where there are several: how many, and what they come to in each currency. */
+  readonly bills?: { readonly invoiceCount: number; readonly totals: readonly Total[] }
+  /** Whether a subscription that was canceled ends within days; null where that is not known. */
+  readonly endsSoon?: boolean | null
   readonly locale: string | null
   readonly brandName: string
   readonly supportEmail: string | null
@@ -35,6 +39,12 @@ export interface NudgeInput {
   readonly link: string
   readonly unsubscribeUrl: string | null
   readonly incentive: Incentive | null
+}
+
+/** What some bills come to in one currency. */
+export interface Total {
+  readonly totalMinor: number
+  readonly currency: string
 }
 
 /** A message without its address. `html` is null on every channel but e-mail. */
@@ -60,6 +70,12 @@ interface Wording {
   readonly outcome: string
   readonly button: string
   readonly short: (brand: string, amount: string | null) => string
+}
+
+/** The last reminder of a cancellation says that the end is near: months before it, it reads as the one before. */
+const stageFor = ({ step, caseKind, endsSoon }: NudgeInput): Stage => {
+  const stage = stageOf(step)
+  return stage === "last" && caseKind === "cancellation" && endsSoon === false ? "reminder" : stage
 }
 
 function wordingOf(phrases: Phrases, input: NudgeInput, stage: Stage, brand: string, amount: string | null): Wording {
@@ -92,15 +108,27 @@ function renderShort(
   const link = webLink(input.link)
   const stop = input.channel === "sms" ? [phrases.stop] : []
   const offer = input.incentive ? [phrases.incentive(input.incentive)] : []
+  const total = totalSentence(phrases, input)
   const shortBrand = cut(brand, SHORT_BRAND_MAX)
-  const sentence = phrases.mark[stageOf(input.step)] + wording.short(shortBrand, amount)
+  const sentence = phrases.mark[stageFor(input)] + wording.short(shortBrand, amount)
   const text = firstThatFits([
-    [sentence, link, ...offer, ...stop].join(" "),
+    [sentence, link, ...total, ...offer, ...stop].join(" "),
+    [sentence, link, ...total, ...stop].join(" "),
     [sentence, link, ...stop].join(" "),
     [`${shortBrand}:`, link, ...stop].join(" "),
     [link, ...stop].join(" "),
   ])
   return { subject: wording.subject, text, html: null }
+}
+
+/** One sentence about all open bills, where there are several. */
+function totalSentence(phrases: Phrases, { bills, locale }: NudgeInput): readonly string[] {
+  if (bills === undefined || bills.invoiceCount < 2) return []
+  const language = locale?.slice(0, 2).toLowerCase()
+  const amounts = bills.totals.map(({ totalMinor, currency }) =>
+    formatMoney({ amountMinor: totalMinor, currency }, phrases.language === language ? locale : "en"),
+  )
+  return [phrases.total(bills.invoiceCount, amounts.length === 0 ? null : amounts.join(" + "))]
 }
 
 function renderLong(wording: Wording, phrases: Phrases, input: NudgeInput, brand: string): Rendered {
@@ -109,7 +137,7 @@ function renderLong(wording: Wording, phrases: Phrases, input: NudgeInput, brand
   const greeting = phrases.greeting(firstNameOf(input.firstName))
   const offer = input.incentive ? [phrases.incentive(input.incentive)] : []
   const help = supportEmail === null ? [] : [phrases.help(supportEmail)]
-  const body = [wording.opening, wording.ask]
+  const body = [wording.opening, ...totalSentence(phrases, input), wording.ask]
   const after = [...offer, wording.outcome]
   if (input.channel === "dm") {
     return { subject: wording.subject, text: [greeting, ...body, link, ...after, ...help].join("\n\n"), html: null }
@@ -150,7 +178,7 @@ export function renderNudge(input: NudgeInput): Rendered {
   const brand = brandOf(input.brandName) || phrases.unnamed
   const amount =
     input.money === null ? null : formatMoney(input.money, phrases.language === language ? input.locale : "en")
-  const wording = wordingOf(phrases, input, stageOf(input.step), brand, amount)
+  const wording = wordingOf(phrases, input, stageFor(input), brand, amount)
   const isShort = input.channel === "sms" || input.channel === "push"
   return isShort ? renderShort(wording, phrases, input, brand, amount) : renderLong(wording, phrases, input, brand)
 }

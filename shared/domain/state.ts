@@ -210,8 +210,10 @@ export const findCase = (state: CustomerState, caseId: string): CaseState | unde
   state.cases.find((candidate) => candidate.id === caseId)
 
 /** The draw of a case; undefined for one that opened before there was a hold-out, or that nobody saw open: it counts as treated. */
-export const assignmentOf = ({ outreach }: CustomerState, caseId: string): Assignment | undefined =>
-  outreach.assignments?.find((assignment) => assignment.caseId === caseId)
+export const assignmentOf = (
+  { outreach }: { readonly outreach: Pick<Outreach, "assignments"> },
+  caseId: string,
+): Assignment | undefined => outreach.assignments?.find((assignment) => assignment.caseId === caseId)
 
 /** True for a case that gets no nudge and no incentive, so that the others can be compared with it. */
 export const isHeldOut = (state: CustomerState, caseId: string): boolean =>

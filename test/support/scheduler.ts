@@ -3,6 +3,7 @@
  * marked, sent and recorded. Between any two steps the worker may be lost; a step that was lost is taken up again later.
  * It keeps the promises of the database (a commit is whole or not at all) and of channels (`email` knows keys).
  */
+import { ALONE, type Person, type SharedCustomer } from "../../shared/domain/contact-policy.ts"
 import { type Action, decide, decideSend, fallbackFor, type Reach, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
 import { rebuild } from "../../shared/domain/fold.ts"
@@ -15,6 +16,7 @@ export interface VisibleMessage {
   readonly nudge: Nudge
   readonly at: Instant
   readonly knownThen: CustomerState
+  readonly personThen: Person
 }
 
 /** How the next step goes: well, or lost before or after it took effect, or what the channel answers. */
@@ -35,6 +37,8 @@ export class Scheduler {
   readonly #settings: CompanySettings
   readonly #reach: Reach
   readonly #nextFate: () => Fate
+  /** Other customers with the same address. */
+  readonly sharing: Scheduler[] = []
   #state: CustomerState | null = null
 
   constructor(settings: CompanySettings, reach: Reach, nextFate: () => Fate) {
@@ -47,6 +51,17 @@ export class Scheduler {
   arrive(fact: Fact): void {
     this.#ledger.set(fact.id, fact)
     this.#state = null
+  }
+
+  /** What the other customers of the person see of this one. */
+  asShared(): SharedCustomer {
+    return { customerId: "another", state: this.#known(), nudges: [...this.nudges.values()] }
+  }
+
+  #person(): Person {
+    if (this.sharing.length === 0) return ALONE
+    const others = this.sharing.map((other) => other.asShared())
+    return { others, isOptedOut: others.some(({ state }) => state.outreach.optedOutAt !== null) }
   }
 
   #known(): CustomerState {
@@ -79,7 +94,7 @@ export class Scheduler {
       return false
     }
     const others = [...this.nudges.values()].filter((other) => other.id !== id)
-    const decision = decideSend(this.#known(), nudge, others, this.#settings, now)
+    const decision = decideSend(this.#known(), nudge, others, this.#settings, now, this.#person())
     if (decision.kind === "suppress") this.#set(id, { status: "suppressed", reason: decision.reason })
     if (decision.kind === "defer") this.#set(id, { dueAt: decision.until, reason: decision.reason })
     if (decision.kind !== "send") return false
@@ -95,7 +110,8 @@ export class Scheduler {
     const isRefused = fate === "refused" || fate === "retry"
     const isKeyKnown =
       nudge.channel === "email" && this.visible.some(({ nudge: seen, at }) => seen.id === id && isWithinWindow(at, now))
-    if (!isRefused && !isKeyKnown) this.visible.push({ nudge, at: now, knownThen: this.#known() })
+    if (!isRefused && !isKeyKnown)
+      this.visible.push({ nudge, at: now, knownThen: this.#known(), personThen: this.#person() })
     if (fate === "lost after") return
     if (isRefused && !isKeyKnown) this.#settleRefusal(nudge, fate, now)
     else if (fate === "unknown") this.#set(id, { status: "unknown", reason: "time_out" })

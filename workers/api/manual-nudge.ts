@@ -128,6 +128,8 @@ const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   customer_deleted: "The customer was deleted at the provider.",
   history: "The case is known from imported history only.",
   other_case: "Another case of the member is open, and has its own messages.",
+  same_conversation: "Another open case of the member was written about already.",
+  bought_again: "The member has bought another subscription.",
   held_out: "The case is held out, so that lift can be measured. Send overrideHoldout: true to write all the same.",
 }
 

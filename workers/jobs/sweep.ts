@@ -8,6 +8,7 @@ import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/que
 import { healFlags } from "../flags.ts"
 import { DEAD_PAGE_COST, EVENT_COST, NUDGE_COST, OBJECT_COST, PARKED_COST } from "../outbound/costs.ts"
 import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
+import { indexAddresses } from "../pipeline/index-addresses.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
@@ -47,7 +48,7 @@ export const sweep = defineJob({
     const flags = await services.flags({ isFreshNeeded: true })
     const counts = {
       ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0 },
-      ...{ failed: 0, cutShort: 0 },
+      ...{ indexed: 0, failed: 0, cutShort: 0 },
     }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
@@ -76,6 +77,7 @@ export const sweep = defineJob({
     )
     await part("resolved", () => askForCustomers(services, mayGoOn))
     await part("flags", () => healFlags(services))
+    await part("indexed", () => indexAddresses(services, mayGoOn))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
     }

@@ -85,11 +85,23 @@ async function complete({ db, log }: Services, stream: Stream, { factIds }: Work
  * Runs `attempt` on a fresh reading of the stream until it is not beaten by another writer any more. Reading again takes
  * room for calls: what the caller holds for it, else what is free; without room it throws as after the last try.
  */
-export async function withRetries<T>(
-  { db, budget }: Services,
+export const withRetries = <T>(
+  services: Services,
   first: Stream,
   attempt: (stream: Stream) => Promise<T>,
   held: Hold | null = null,
+): Promise<T> =>
+  withReloads(services, first, attempt, {
+    held,
+    reload: () => loadStream(services.db, first.companyId, first.customer.id, { whole: true }),
+  })
+
+/** `withRetries` for a stream that is read with more than itself; `reload` reads both again. */
+export async function withReloads<T, S extends Stream>(
+  { budget }: Services,
+  first: S,
+  attempt: (stream: S) => Promise<T>,
+  { held, reload }: { readonly held: Hold | null; readonly reload: () => Promise<S | null> },
 ): Promise<T> {
   let stream = first
   for (let tries = 1; ; tries++) {
@@ -101,7 +113,7 @@ export async function withRetries<T>(
       if (!held?.take(RACE_COST) && !budget.hasRoomFor(RACE_COST)) throw error
     }
     await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, tries)
-    const again = await loadStream(db, first.companyId, first.customer.id, { whole: true })
+    const again = await reload()
     if (!again) throw new Error("a customer that was there is gone")
     stream = again
   }

@@ -1,6 +1,9 @@
 /** A member's name and addresses: opened and sealed here and nowhere else, each field as of the event that said it. */
 import * as z from "zod"
+import type { IndexedAddresses } from "../../db/queries/addresses.ts"
+import type { ContactChange as SealedContact } from "../../db/queries/commit.ts"
 import type { Stream } from "../../db/queries/stream.ts"
+import { addressIndexes } from "../../shared/address-index.ts"
 import { newDataKey, unwrapDataKey } from "../../shared/crypto/data-key.ts"
 import type { KeyRing } from "../../shared/crypto/key-ring.ts"
 import { openJsonWith, sealJsonWith } from "../../shared/crypto/seal.ts"
@@ -58,13 +61,25 @@ export async function mergeContact(
   keys: KeyRing,
   stream: ContactHolder,
   words: readonly ContactWord[],
-): Promise<{ readonly sealed: Uint8Array; readonly newWrappedKey: Uint8Array | null } | null> {
+): Promise<SealedContact | null> {
   if (words.length === 0) return null
   const { contact, dataKey } = await openStored(keys, stream)
   const merged = words.reduce(mergeWord, contact)
   if (JSON.stringify(merged) === JSON.stringify(contact)) return null
   const key = dataKey === null ? await newDataKey(keys, keyContext(stream)) : { key: dataKey, wrapped: null }
-  return { sealed: await sealJsonWith(key.key, contactContext(stream), merged), newWrappedKey: key.wrapped }
+  const sealed = await sealJsonWith(key.key, contactContext(stream), merged)
+  return { sealed, newWrappedKey: key.wrapped, addresses: await indexed(keys, stream.companyId, merged) }
+}
+
+/** The blind indexes of the addresses of a stored contact. */
+export async function indexContact(keys: KeyRing, stream: ContactHolder): Promise<IndexedAddresses> {
+  const { contact } = await openStored(keys, stream)
+  return indexed(keys, stream.companyId, contact)
+}
+
+async function indexed(keys: KeyRing, companyId: string, { email, phone }: StoredContact): Promise<IndexedAddresses> {
+  const addresses = { email: email?.value ?? null, phone: phone?.value ?? null }
+  return { indexes: await addressIndexes(keys, companyId, addresses), version: keys.newestVersion }
 }
 
 function mergeWord(contact: StoredContact, { change, occurredAt, eventId }: ContactWord): StoredContact {

@@ -1,5 +1,5 @@
-/** Applies a nudge's incentive through the provider's API: once per customer and period, under one idempotency key. */
-import type { Stream } from "../../db/queries/stream.ts"
+/** Applies a nudge's incentive through the provider's API: once per person and period, under one idempotency key. */
+import type { PersonStream } from "../../db/queries/addresses.ts"
 import { mayGiveIncentive } from "../../shared/domain/decide.ts"
 import type { Fact, Incentive } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
@@ -29,7 +29,7 @@ export type IncentiveResult =
 export const SWITCHED_OFF = { kind: "retry", reason: "switched_off", retryAfterMs: null } as const
 
 /** The incentive that goes with this nudge. What the provider refuses for good is left out, and the message goes without. */
-export async function incentiveFor(services: Services, stream: Stream, nudge: Nudge): Promise<IncentiveResult> {
+export async function incentiveFor(services: Services, stream: PersonStream, nudge: Nudge): Promise<IncentiveResult> {
   const state = stateOf(stream)
   const recoveryCase = findCase(state, nudge.caseId)
   const { incentive } = nudge
@@ -43,7 +43,8 @@ export async function incentiveFor(services: Services, stream: Stream, nudge: Nu
     return { kind: "given", incentive, isNew: false, factId, fact: { ...fact, providerReceiptId: null } }
   }
   const others = stream.nudges.filter((other) => other.id !== nudge.id)
-  if (!mayGiveIncentive(state, others, settingsOf(stream), services.now().toISOString())) return { kind: "none" }
+  const now = services.now().toISOString()
+  if (!mayGiveIncentive(state, others, settingsOf(stream), now, stream.person)) return { kind: "none" }
 
   const { customer, companyId } = stream
   // Money is about to be given away: a switch that was thrown since the claim still counts.

@@ -1,11 +1,19 @@
 /** Puts a nudge into words: who it is for, what is owed, and the signed links that lead back to us. */
+import type { PersonStream } from "../../db/queries/addresses.ts"
 import type { Stream } from "../../db/queries/stream.ts"
+import { billsOf, totalOf } from "../../shared/domain/contact-policy.ts"
 import { declineAdvice } from "../../shared/domain/decline-codes.ts"
 import type { Incentive } from "../../shared/domain/facts.ts"
 import { firstNameOf, renderNudge, renderTeamAlert } from "../../shared/domain/messages.ts"
 import { formatMoney } from "../../shared/domain/money.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
-import { type CaseState, failureCountOf, findCase } from "../../shared/domain/state.ts"
+import {
+  type CaseState,
+  type CustomerState,
+  failureCountOf,
+  findCase,
+  subscriptionOf,
+} from "../../shared/domain/state.ts"
 import { signToken } from "../../shared/tokens.ts"
 import type { Message } from "../channels/channel.ts"
 import type { Services } from "../services.ts"
@@ -15,13 +23,16 @@ import { type Contact, openContact } from "./contact.ts"
 /** A card link outlives the playbook and the provider's own tries, and not much more. */
 const LINK_DAYS = 30
 
+/** An end within so long may be said to be near. */
+const SOON_MS = 7 * 86_400_000
+
 /** A wish to be left alone must work for as long as somebody may still have the message. */
 const UNSUBSCRIBE_DAYS = 400
 
 /** The message of a nudge with its address; null when the customer has no address on this channel. */
 export async function composeMessage(
   services: Services,
-  stream: Stream,
+  stream: PersonStream,
   nudge: Nudge,
   incentive: Incentive | null,
 ): Promise<Message | null> {
@@ -45,6 +56,8 @@ export async function composeMessage(
     ask: askOf(recoveryCase),
     firstName: firstNameOf(contact.name),
     money: currency === null || amountMinor === 0 ? null : { amountMinor, currency },
+    bills: totalOf(billsOf({ state, recoveryCase, person: stream.person })),
+    endsSoon: endsSoon(state, recoveryCase, services.now()),
     locale: state.profile.locale,
     brandName: settings.brandName ?? stream.companyName,
     supportEmail: settings.supportEmail,
@@ -55,10 +68,17 @@ export async function composeMessage(
   return { to, ...rendered, unsubscribeUrl }
 }
 
+<<<<<<< HEAD
 /** Whether the contact has no address on this channel. */
 export async function lacksAddress({ config }: Services, stream: Stream, channel: Nudge["channel"]): Promise<boolean> {
   if (channel !== "email" && channel !== "sms") return false
   return addressOf(await openContact(config.keys.encryption, stream), stream, channel) === null
+=======
+/** Whether the canceled subscription ends within days; null where its end is not known. */
+function endsSoon(state: CustomerState, { kind, subscriptionId }: CaseState, now: Date): boolean | null {
+  const cancelAt = kind === "cancellation" ? (subscriptionOf(state, subscriptionId)?.cancelAt ?? null) : null
+  return cancelAt === null ? null : Date.parse(cancelAt) - now.getTime() <= SOON_MS
+>>>>>>> contact
 }
 
 /** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */

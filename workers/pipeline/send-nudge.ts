@@ -4,10 +4,16 @@
  * to a person.
  */
 import { databaseFailure } from "../../db/client.ts"
+import { assertPerson, loadPersonStream, type PersonStream } from "../../db/queries/addresses.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
+<<<<<<< HEAD
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
+=======
+import type { Stream } from "../../db/queries/stream.ts"
+import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
+>>>>>>> contact
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
@@ -17,12 +23,16 @@ import type { Hold } from "../outbound/budget.ts"
 import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
+<<<<<<< HEAD
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
 <<<<<<< HEAD
 import { enqueueNudge } from "./enqueue.ts"
 =======
 import { enqueueNudges } from "./enqueue.ts"
 >>>>>>> races
+=======
+import { keyOf, reachOf, settingsOf, stateOf, withReloads, withRetries } from "./advance.ts"
+>>>>>>> contact
 import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
 import { composeMessage, lacksAddress } from "./message.ts"
 
@@ -113,7 +123,7 @@ interface Claim {
   readonly hold: Hold
 }
 
-async function act(services: Services, claimed: Stream, claim: Claim): Promise<Done> {
+async function act(services: Services, claimed: PersonStream, claim: Claim): Promise<Done> {
   const { nudgeId, owner, hold } = claim
   if (claimed.nudges.some((nudge) => nudge.id === nudgeId && nudge.status === "sending")) {
     const lost: SendOutcome = { kind: "unknown", reason: "worker_lost" }
@@ -132,8 +142,8 @@ async function act(services: Services, claimed: Stream, claim: Claim): Promise<D
   }
 }
 
-async function sendClaimed(services: Services, claimed: Stream, { nudgeId, owner, hold }: Claim): Promise<Done> {
-  const prepared = await withRetries(services, claimed, (stream) => prepare(services, stream, nudgeId, owner))
+async function sendClaimed(services: Services, claimed: PersonStream, { nudgeId, owner, hold }: Claim): Promise<Done> {
+  const prepared = await withPersonRetries(services, claimed, (stream) => prepare(services, stream, nudgeId, owner))
   if ("outcome" in prepared) return prepared
   hold.keep(MARKED_NUDGE_COST)
 
@@ -147,34 +157,45 @@ async function sendClaimed(services: Services, claimed: Stream, { nudgeId, owner
   return withRetries(services, judged, (current) => settle(services, current, nudgeId, outcome, incentive), hold)
 }
 
+/** Reads the person again too, whenever one of their customers was quicker. */
+const withPersonRetries = <T>(
+  services: Services,
+  first: PersonStream,
+  attempt: (stream: PersonStream) => Promise<T>,
+): Promise<T> =>
+  withReloads(services, first, attempt, {
+    held: null,
+    reload: () => loadPersonStream(services.db, first.companyId, first.customer.id, services.now()),
+  })
+
 /**
  * The stream to send from. While the provider was asked for an incentive the member may have paid or opted out, so after
  * that the stream is read and the nudge decided anew; any other nudge was decided a moment ago.
  */
 async function lookAgain(
   services: Services,
-  stream: Stream,
+  stream: PersonStream,
   nudgeId: string,
   incentive: IncentiveResult,
-): Promise<Stream | Done> {
+): Promise<PersonStream | Done> {
   if (incentive.kind !== "given" || !incentive.isNew) return stream
   const { companyId, customer } = stream
-  const current = await loadStream(services.db, companyId, customer.id, { whole: true })
+  const current = await loadPersonStream(services.db, companyId, customer.id, services.now())
   if (!current) throw new Error("a customer that was there is gone")
-  return withRetries(services, current, (fresh) => judgeAgain(services, fresh, nudgeId, incentive))
+  return withPersonRetries(services, current, (fresh) => judgeAgain(services, fresh, nudgeId, incentive))
 }
 
 async function judgeAgain(
   services: Services,
-  stream: Stream,
+  stream: PersonStream,
   nudgeId: string,
   incentive: IncentiveResult,
-): Promise<Stream | Done> {
+): Promise<PersonStream | Done> {
   const now = services.now().toISOString()
   const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
   if (nudge?.status !== "sending") return { outcome: "not_due", fallback: null }
   const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
-  const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)
+  const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now, stream.person)
   if (decision.kind === "send") return stream
 
   const given = givenFacts(incentive, now)
@@ -182,7 +203,7 @@ async function judgeAgain(
     await write(services, stream, null, {
       change: { status: "suppressed", reason: decision.reason, sentAt: null },
       releaseLease: true,
-      facts: [...given, suppressedFact(nudge, decision.reason, now)],
+      facts: [...given, ...suppressionFacts(stream, nudge, decision.reason, now)],
       nudgeId,
     })
     return { outcome: "suppressed", fallback: null }
@@ -203,22 +224,22 @@ const givenFacts = (incentive: IncentiveResult | null, now: string): Fact[] =>
 /** Decides again on what is known at this moment, and marks the nudge as on its way in the same transaction. */
 async function prepare(
   services: Services,
-  stream: Stream,
+  stream: PersonStream,
   nudgeId: string,
   owner: string,
-): Promise<Done | { readonly stream: Stream; readonly nudge: Nudge }> {
+): Promise<Done | { readonly stream: PersonStream; readonly nudge: Nudge }> {
   const now = services.now().toISOString()
   const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
   if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }
   const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
-  const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)
+  const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now, stream.person)
 
   switch (decision.kind) {
     case "suppress":
       await write(services, stream, owner, {
         change: { status: "suppressed", reason: decision.reason },
         releaseLease: true,
-        facts: [suppressedFact(nudge, decision.reason, now)],
+        facts: suppressionFacts(stream, nudge, decision.reason, now),
         nudgeId,
       })
       return { outcome: "suppressed", fallback: null }
@@ -240,7 +261,7 @@ async function prepare(
       }
       // From here on it may have been seen, and the frequency caps count it as of now.
       const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
-      await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })
+      await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId, isForPerson: true })
       return { stream: afterWrite(stream, nudgeId, change), nudge: { ...nudge, ...change } }
     }
   }
@@ -248,7 +269,7 @@ async function prepare(
 
 async function send(
   services: Services,
-  stream: Stream,
+  stream: PersonStream,
   nudge: Nudge,
   incentive: Extract<IncentiveResult, { kind: "none" | "given" }>,
 ): Promise<SendOutcome> {
@@ -338,11 +359,19 @@ interface Writing {
   readonly releaseLease: boolean
   readonly facts: readonly Fact[]
   readonly plan?: Nudge | null
+  /** Holds only while all customers of the person are as they were read. */
+  readonly isForPerson?: boolean
 }
 
 /** One commit for one nudge; with an owner it holds only while the nudge is still in that worker's hands. */
-async function write(services: Services, stream: Stream, owner: string | null, writing: Writing): Promise<void> {
-  const { nudgeId, change, releaseLease, facts, plan = null } = writing
+async function write(
+  services: Services,
+  stream: Stream & Partial<PersonStream>,
+  owner: string | null,
+  writing: Writing,
+): Promise<void> {
+  const { nudgeId, change, releaseLease, facts, plan = null, isForPerson = false } = writing
+  const { person } = stream
   await commit(services.db, {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
@@ -356,12 +385,15 @@ async function write(services: Services, stream: Stream, owner: string | null, w
     ],
     contact: null,
     processedEvents: [],
-    guards: owner === null ? [] : [assertLease(services.db, nudgeId, owner)],
+    guards: [
+      ...(owner === null ? [] : [assertLease(services.db, nudgeId, owner)]),
+      ...(isForPerson && person ? [assertPerson(services.db, stream.customer.id, person.mark)] : []),
+    ],
   })
 }
 
 /** The stream as it stands after our own write: nobody else can have changed it, or the write had failed. */
-const afterWrite = (stream: Stream, nudgeId: string, change: Partial<Nudge>): Stream => ({
+const afterWrite = (stream: PersonStream, nudgeId: string, change: Partial<Nudge>): PersonStream => ({
   ...stream,
   customer: { ...stream.customer, version: stream.customer.version + 1 },
   snapshot: stateOf(stream),
@@ -384,6 +416,18 @@ const suppressedFact = (nudge: Nudge, reason: SuppressionReason, now: string): F
   reason,
   ...refOf(nudge),
 })
+
+/**
+ * What is written down of a refusal. A member who said stop as another customer has said it as this one too, and stays
+ * opted out whatever becomes of the address.
+ */
+function suppressionFacts(stream: PersonStream, nudge: Nudge, reason: SuppressionReason, now: string): Fact[] {
+  const suppressed = suppressedFact(nudge, reason, now)
+  if (reason !== "opted_out" || stateOf(stream).outreach.optedOutAt !== null) return [suppressed]
+  const { caseId } = nudge
+  const id = `opted_out:${nudge.id}:address`
+  return [{ kind: "opted_out", id, occurredAt: now, caseId, via: "address" }, suppressed]
+}
 
 const plannedFact = (nudge: Nudge, now: string): Fact => ({
   kind: "nudge_planned",

@@ -106,4 +106,5 @@ export const de: Phrases = {
   stop: "Abmelden: STOP antworten.",
   mark: { first: "", reminder: "Erinnerung: ", last: "Letzte Erinnerung: " },
   unnamed: "unserem Dienst",
+  total: (count, amounts) => `Insgesamt sind ${count} Zahlungen offen${amounts === null ? "" : `: ${amounts}`}.`,
 }

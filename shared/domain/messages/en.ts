@@ -103,4 +103,5 @@ export const en: Phrases = {
   stop: "Reply STOP to opt out.",
   mark: { first: "", reminder: "Reminder: ", last: "Last reminder: " },
   unnamed: "our service",
+  total: (count, amounts) => `In all, ${count} payments are open${amounts === null ? "" : `: ${amounts}`}.`,
 }

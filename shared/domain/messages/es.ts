@@ -102,4 +102,5 @@ export const es: Phrases = {
   stop: "Responda STOP para no recibir más.",
   mark: { first: "", reminder: "Recordatorio: ", last: "Último recordatorio: " },
   unnamed: "nuestro servicio",
+  total: (count, amounts) => `En total hay ${count} pagos pendientes${amounts === null ? "" : `: ${amounts}`}.`,
 }

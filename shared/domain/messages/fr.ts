@@ -105,4 +105,5 @@ export const fr: Phrases = {
   stop: "STOP pour ne plus recevoir.",
   mark: { first: "", reminder: "Rappel : ", last: "Dernier rappel : " },
   unnamed: "notre service",
+  total: (count, amounts) => `Au total, ${count} paiements sont en attente${amounts === null ? "" : ` : ${amounts}`}.`,
 }

@@ -48,6 +48,8 @@ export interface Phrases {
   readonly mark: Readonly<Record<Stage, string>>
   /** For a brand of whose name nothing is left. */
   readonly unnamed: string
+  /** Several open bills: how many, and what they come to where that is known. */
+  readonly total: (count: number, amounts: string | null) => string
 }
 
 /** The stage of a playbook step by its day; a message a person sends by hand (null) reads like the first. */
