@@ -2,11 +2,7 @@
  * Addresses of members in the form in which they are sent to and compared: e-mail with its domain in ASCII, phone numbers
  * in E.164. What cannot be brought into that form is no address.
  */
-<<<<<<< HEAD
-import { isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/core"
-=======
 import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/core"
->>>>>>> contact
 import metadata from "libphonenumber-js/min/metadata"
 
 /** RFC 5321, 4.5.3.1.3. */
@@ -67,11 +63,7 @@ export function normalizePhone(phone: string, countries: readonly (string | null
   if (phone.length > PHONE_TEXT_MAX) return null
   const country = countries
     .map((code) => code?.trim().toUpperCase() ?? "")
-<<<<<<< HEAD
-    .find((code) => isSupportedCountry(code, metadata))
-=======
     .find((code): code is CountryCode => isSupportedCountry(code as CountryCode, metadata))
->>>>>>> contact
   // `isPossible` looks at the length alone: whether a number is in use is for the network to say.
   const parsed = parsePhoneNumberFromString(
     phone.trim().replace(/^tel:/i, ""),

@@ -68,17 +68,16 @@ export async function composeMessage(
   return { to, ...rendered, unsubscribeUrl }
 }
 
-<<<<<<< HEAD
 /** Whether the contact has no address on this channel. */
 export async function lacksAddress({ config }: Services, stream: Stream, channel: Nudge["channel"]): Promise<boolean> {
   if (channel !== "email" && channel !== "sms") return false
   return addressOf(await openContact(config.keys.encryption, stream), stream, channel) === null
-=======
+}
+
 /** Whether the canceled subscription ends within days; null where its end is not known. */
 function endsSoon(state: CustomerState, { kind, subscriptionId }: CaseState, now: Date): boolean | null {
   const cancelAt = kind === "cancellation" ? (subscriptionOf(state, subscriptionId)?.cancelAt ?? null) : null
   return cancelAt === null ? null : Date.parse(cancelAt) - now.getTime() <= SOON_MS
->>>>>>> contact
 }
 
 /** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */

@@ -7,13 +7,8 @@ import { databaseFailure } from "../../db/client.ts"
 import { assertPerson, loadPersonStream, type PersonStream } from "../../db/queries/addresses.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
-<<<<<<< HEAD
-import { loadStream, type Stream } from "../../db/queries/stream.ts"
-import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
-=======
 import type { Stream } from "../../db/queries/stream.ts"
-import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
->>>>>>> contact
+import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
@@ -23,16 +18,8 @@ import type { Hold } from "../outbound/budget.ts"
 import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../outbound/costs.ts"
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
-<<<<<<< HEAD
-import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
-<<<<<<< HEAD
-import { enqueueNudge } from "./enqueue.ts"
-=======
-import { enqueueNudges } from "./enqueue.ts"
->>>>>>> races
-=======
 import { keyOf, reachOf, settingsOf, stateOf, withReloads, withRetries } from "./advance.ts"
->>>>>>> contact
+import { enqueueNudge } from "./enqueue.ts"
 import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
 import { composeMessage, lacksAddress } from "./message.ts"
 
@@ -256,8 +243,7 @@ async function prepare(
         // The facts of an event are read as soon as they are recorded, its address when it was processed.
         const change = { dueAt: retry, reason: "address_pending", attempts: nudge.attempts + 1 } as const
         await write(services, stream, owner, { change, releaseLease: true, facts: [], nudgeId })
-        await enqueueNudges(services, stream.companyId, [{ ...nudge, ...change }], stateOf(stream))
-        return { outcome: "deferred", fallback: null }
+        return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
       }
       // From here on it may have been seen, and the frequency caps count it as of now.
       const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
