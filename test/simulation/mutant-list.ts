@@ -24,7 +24,6 @@ const ASSERT_VERSION = "db/functions/assert_version.sql"
 const ASSERT_LEASE = "db/functions/assert_lease.sql"
 const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
 const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
-const RECORD = "db/functions/record_delivery.sql"
 const TIE = "db/functions/tie_objects.sql"
 const SEND = "workers/pipeline/send-nudge.ts"
 const DECIDE = "shared/domain/decide.ts"
@@ -64,11 +63,13 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a late fact has the ledger folded anew",
     functions: [
       at(
-        RECORD,
-        "v_is_late := v_placed.has_joined OR v_position IS NULL OR EXISTS (",
-        "v_is_late := v_placed.has_joined OR v_position IS NULL OR false AND EXISTS (",
+        "db/functions/has_late_facts.sql",
+        "RETURN v_position IS NULL OR EXISTS (",
+        "RETURN v_position IS NULL OR false AND EXISTS (",
       ),
     ],
+    // What the reading left out would be noticed there, and read again.
+    code: [at("workers/pipeline/advance.ts", "if (missing.length === 0) return stream", "return stream")],
     first: orders(TOLD_TWICE),
   },
   {

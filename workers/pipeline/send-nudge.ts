@@ -7,7 +7,7 @@ import { databaseFailure } from "../../db/client.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
-import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
+import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
@@ -20,7 +20,7 @@ import { mayAct, NOTIFYING } from "./acting.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
 import { enqueueNudge } from "./enqueue.ts"
 import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
-import { composeMessage } from "./message.ts"
+import { composeMessage, lacksAddress } from "./message.ts"
 
 /** Longer than a send and its writes can take, short enough that a lost worker does not hold a nudge for long. */
 const LEASE_MS = 120_000
@@ -224,6 +224,15 @@ async function prepare(
       return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
     }
     case "send": {
+      const retry = (await lacksAddress(services, stream, nudge.channel))
+        ? addressRetryAt(stateOf(stream), stream.customer.provider, nudge, now)
+        : null
+      if (retry !== null) {
+        // The facts of an event are read as soon as they are recorded, its address when it was processed.
+        const change = { dueAt: retry, reason: "address_pending", attempts: nudge.attempts + 1 } as const
+        await write(services, stream, owner, { change, releaseLease: true, facts: [], nudgeId })
+        return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
+      }
       // From here on it may have been seen, and the frequency caps count it as of now.
       const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
       await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })
