@@ -13,14 +13,18 @@ export type Hunt =
 export interface Mutant {
   readonly guard: string
   readonly code?: readonly Patch[]
-  /** Changes of the functions in the migrations, found like code. */
+  /** Changes of functions of the database, in `db/functions/<name>.sql`, found like code. */
   readonly functions?: readonly Patch[]
   /** Changes of the tables. */
   readonly tables?: readonly string[]
   readonly first: Hunt
 }
 
-const FUNCTIONS = "db/migrations/0002_functions.sql"
+const ASSERT_VERSION = "db/functions/assert_version.sql"
+const ASSERT_LEASE = "db/functions/assert_lease.sql"
+const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
+const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
+const TIE = "db/functions/tie_objects.sql"
 const SEND = "workers/pipeline/send-nudge.ts"
 const DECIDE = "shared/domain/decide.ts"
 const SWEEP = "workers/jobs/sweep.ts"
@@ -47,7 +51,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "writers of a customer meet in a version number",
-    functions: [at(FUNCTIONS, "IF v_version IS DISTINCT FROM p_expected THEN", "IF false THEN")],
+    functions: [at(ASSERT_VERSION, "IF v_version IS DISTINCT FROM p_expected THEN", "IF false THEN")],
     first: crashes("payments and failures of one customer at once"),
   },
   {
@@ -75,7 +79,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "facts that waited join their customer's ledger",
-    functions: [at("db/migrations/0010_tie_roots.sql", "has_joined := is_customer;", "has_joined := false;")],
+    functions: [at(TIE, "has_joined := is_customer;", "has_joined := false;")],
     first: orders("a chargeback on a charge that nobody ties to its invoice"),
   },
   {
@@ -189,15 +193,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     guard: "a claim holds others off",
     functions: [
-      at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
     ],
     first: crashes("a nudge is brought twice at once"),
   },
   {
     guard: "a lease runs out",
     functions: [
-      at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR", "AND (n.lease_until IS NULL OR"),
-      at("db/migrations/0003_flags.sql", "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
+      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR", "AND (n.lease_until IS NULL OR"),
+      at(CLAIM_DUE, "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
     ],
     first: crashes(NUDGE),
   },
@@ -212,11 +216,11 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     functions: [
       at(
-        FUNCTIONS,
+        ASSERT_LEASE,
         "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
         "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
       ),
-      at(FUNCTIONS, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
     ],
     first: crashes("a nudge is brought twice at once"),
   },

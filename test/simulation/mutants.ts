@@ -1,6 +1,7 @@
 /** Hunts mutants: plays runs against a Worker with one guard switched off until one of them shows that it is missing. */
 import { readFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, dirname, join } from "node:path"
+import { currentFunctions } from "../../db/functions.ts"
 import { ROOT } from "../steps.ts"
 import { bundleApp, type Patch, patched } from "./bundle.ts"
 import { crashEverywhere, type Played, playFlow } from "./crash-points.ts"
@@ -97,28 +98,28 @@ function* attempts(first: Hunt, real: RealWorker): Generator<Attempt> {
 }
 
 /** The statements that switch the guard off in the database, for as long as a run lasts. */
-function schemaOf({ functions = [], tables = [] }: Mutant): string[] {
-  const texts = new Map<string, string>()
-  const changed = new Map<string, Set<number>>()
-  for (const patch of functions) {
-    const before = texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8")
-    const place = before.split(BREAK).findIndex((statement) => statement.includes(patch.find))
-    texts.set(patch.file, patched(before, patch))
-    changed.set(patch.file, (changed.get(patch.file) ?? new Set()).add(place))
-  }
-  const statements = [...changed].flatMap(([file, places]) => {
-    const all = (texts.get(file) ?? "").split(BREAK)
-    return [...places].map((place) => (all[place] ?? "").replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
-  })
-  return [...tables, ...statements].map((statement) => statement.trim().replace(/;$/, ""))
-}
+const schemaOf = ({ functions = [], tables = [] }: Mutant): string[] => [
+  ...tables,
+  ...patchedFunctions(functions).map((text) => text.trim().replace(/;$/, "")),
+]
 
-const BREAK = "--> statement-breakpoint"
+/** The files of functions with the changes made, each one statement. Throws for a function that the database does not have. */
+export function patchedFunctions(patches: readonly Patch[]): string[] {
+  const texts = new Map<string, string>()
+  for (const patch of patches) {
+    if (!currentFunctions().has(basename(patch.file, ".sql")) || dirname(patch.file) !== "db/functions") {
+      throw new Error(`${patch.file} is no function of the database`)
+    }
+    texts.set(patch.file, patched(texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8"), patch))
+  }
+  return [...texts.values()]
+}
 
 /** Throws when a place of the list is not in the code, or not once: it must be read again. */
 export function checkPlaces({ code = [], functions = [] }: Mutant): void {
+  patchedFunctions(functions)
   const texts = new Map<string, string>()
-  for (const patch of [...code, ...functions] satisfies Patch[]) {
+  for (const patch of code) {
     texts.set(patch.file, patched(texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8"), patch))
   }
 }

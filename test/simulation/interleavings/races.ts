@@ -1,0 +1,289 @@
+/** What meets at one customer: pairs and triples of writers, each with what was there before. */
+
+import { type Db, makeDb } from "../../../db/client.ts"
+import type { BackfillRow } from "../../../db/queries/backfills.ts"
+import { loadStream, recordDelivery } from "../../../db/queries/stream.ts"
+import { parseConfig } from "../../../shared/config.ts"
+import type { Fact } from "../../../shared/domain/facts.ts"
+import { ON } from "../../../shared/domain/flags.ts"
+import type { Flags } from "../../../shared/flags.ts"
+import { createBudget } from "../../../workers/outbound/budget.ts"
+import { factsOf, newEventOf, type ReadDelivery, readDelivery, workOf } from "../../../workers/pipeline/accept.ts"
+import { advance } from "../../../workers/pipeline/advance.ts"
+import { importPage } from "../../../workers/pipeline/import-history.ts"
+import { reprocess } from "../../../workers/pipeline/reprocess.ts"
+import { sendNudge } from "../../../workers/pipeline/send-nudge.ts"
+import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
+import type { Services } from "../../../workers/services.ts"
+import { envelope, invoiceEvent } from "../../support/events.ts"
+import { VARS } from "../targets.ts"
+
+/** When everything happens: no quiet hours, and within the partitions of the stage. */
+export const NOW = new Date("2026-11-10T12:00:00Z")
+
+const config = parseConfig(VARS)
+const CUSTOMER = "cus_a"
+export const CUSTOMER_ID = `stripe_${CUSTOMER}`
+
+/** What one schedule leaves behind beside the database. */
+export interface Outside {
+  /** Nudges that a member saw, by id. */
+  readonly seen: string[]
+}
+
+/** The parts of the Worker that the races use, for one company and one session. */
+export function servicesFor(database: string, outside: Outside): Services {
+  const isOn = (name: string): boolean => name !== "ROLLBACK_MODE"
+  const flags: Partial<Flags> = { isOn, isOnForAll: isOn, isOffForAll: (name) => !isOn(name), valueOf: () => ON }
+  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore, with: () => log }
+  let ids = 0
+  const services: Partial<Services> = {
+    config,
+    db: databaseOf(database),
+    flags: async () => flags as Flags,
+    qstash: { publish: async () => ({ messageId: "", isDuplicate: false }) } as unknown as Services["qstash"],
+    providers: { stripe: stripe() } as unknown as Services["providers"],
+    channels: {
+      email: {
+        name: "email",
+        isConfigured: true,
+        async send(_message: unknown, { idempotencyKey }: { readonly idempotencyKey: string }) {
+          outside.seen.push(idempotencyKey)
+          return { kind: "sent", providerMessageId: null }
+        },
+      },
+    } as unknown as Services["channels"],
+    budget: createBudget(1_000_000),
+    log,
+    now: () => NOW,
+    newId: () => `${database}_${ids++}`,
+    waitUntil: ignore,
+  }
+  // Only what the races use is there.
+  return services as Services
+}
+
+const ignore = (): void => undefined
+
+const stripe = () =>
+  stripeProvider({ ...config.providers.stripe, fetch: () => Promise.reject(new Error("no provider is asked")) })
+
+/** The sessions are told apart by the user of their connection string. */
+const databaseOf = (user: string): Db =>
+  makeDb({
+    url: `postgres://${user}:unused@interleavings.local/churn_saver`,
+    fetchEndpoint: "http://interleavings.local/sql",
+    timeoutMs: 60_000,
+  })
+
+/** One thing that a session does. */
+export type Act =
+  | { readonly kind: "deliver"; readonly event: object }
+  | { readonly kind: "send" }
+  | { readonly kind: "import"; readonly events: readonly object[] }
+  | { readonly kind: "own"; readonly fact: "opted_out" | "clicked" }
+  | { readonly kind: "replay"; readonly event: object }
+
+export interface Race {
+  readonly name: string
+  readonly before: readonly object[]
+  readonly sessions: readonly Act[]
+}
+
+const at = (minutes: number): Date => new Date(NOW.getTime() + minutes * 60_000)
+
+const invoice = (type: string, n: number, minutes: number, more: Record<string, unknown> = {}): object =>
+  invoiceEvent({
+    type: `invoice.${type}`,
+    at: at(minutes),
+    id: `evt_${type}_${n}_${-minutes * 10}`,
+    customer: CUSTOMER,
+    invoice: `in_${n}`,
+    subscription: "sub_a",
+    more,
+  })
+
+/** A charge that names neither customer nor invoice. */
+const charge = (type: string, n: number, minutes: number): object =>
+  envelope(`charge.${type}`, at(minutes), `evt_charge_${type}_${n}`, {
+    id: `ch_${n}`,
+    object: "charge",
+    amount: 1_999,
+    amount_refunded: 0,
+    currency: "usd",
+    status: type,
+    paid: type === "succeeded",
+    failure_code: "card_declined",
+    outcome: { reason: "insufficient_funds", type: "issuer_declined" },
+  })
+
+const dispute = (n: number, minutes: number): object =>
+  envelope("charge.dispute.created", at(minutes), `evt_dispute_${n}`, {
+    ...{ id: `dp_${n}`, object: "dispute", charge: `ch_${n}`, status: "needs_response", reason: "general" },
+    ...{ amount: 1_999, currency: "usd" },
+  })
+
+const deliver = (event: object): Act => ({ kind: "deliver", event })
+const PAID_BEFORE = invoice("paid", 0, -120)
+const FAILED = invoice("payment_failed", 1, -1)
+
+export const RACES: readonly Race[] = [
+  {
+    name: "two deliveries of one customer",
+    before: [PAID_BEFORE],
+    sessions: [deliver(invoice("payment_failed", 1, -9)), deliver(invoice("payment_failed", 2, -8))],
+  },
+  {
+    name: "two deliveries of a customer whom nobody knew",
+    before: [],
+    sessions: [deliver(invoice("payment_failed", 1, -9)), deliver(invoice("paid", 1, -8))],
+  },
+  {
+    name: "three deliveries of one customer",
+    before: [PAID_BEFORE],
+    sessions: [
+      deliver(invoice("payment_failed", 1, -9)),
+      deliver(invoice("paid", 1, -8)),
+      deliver(invoice("payment_failed", 2, -7)),
+    ],
+  },
+  {
+    name: "one delivery, brought twice at once",
+    before: [PAID_BEFORE],
+    sessions: [deliver(FAILED), deliver(FAILED)],
+  },
+  {
+    name: "a charge, and the invoice that ties it to its customer",
+    before: [PAID_BEFORE],
+    sessions: [deliver(charge("failed", 1, -9)), deliver(invoice("payment_failed", 1, -8, { charge: "ch_1" }))],
+  },
+  {
+    name: "a dispute, its charge and the invoice of both",
+    before: [],
+    sessions: [
+      deliver(dispute(1, -7)),
+      deliver(charge("succeeded", 1, -9)),
+      deliver(invoice("paid", 1, -8, { charge: "ch_1" })),
+    ],
+  },
+  {
+    name: "a delivery, and a nudge that is sent",
+    before: [PAID_BEFORE, FAILED],
+    sessions: [deliver(invoice("payment_failed", 2, -0.5)), { kind: "send" }],
+  },
+  {
+    name: "a payment, and the nudge about it",
+    before: [PAID_BEFORE, FAILED],
+    sessions: [deliver(invoice("paid", 1, -0.5)), { kind: "send" }],
+  },
+  { name: "a nudge that is sent by two", before: [FAILED], sessions: [{ kind: "send" }, { kind: "send" }] },
+  {
+    name: "a delivery, and a page of an import",
+    before: [PAID_BEFORE],
+    sessions: [
+      deliver(invoice("payment_failed", 1, -9)),
+      { kind: "import", events: [invoice("paid", 7, -50), invoice("payment_failed", 8, -8)] },
+    ],
+  },
+  {
+    name: "an import that ties what a delivery tells",
+    before: [],
+    sessions: [
+      deliver(charge("failed", 1, -9)),
+      { kind: "import", events: [invoice("payment_failed", 1, -50, { charge: "ch_1" })] },
+    ],
+  },
+  {
+    name: "two commits of our own facts",
+    before: [FAILED],
+    sessions: [
+      { kind: "own", fact: "opted_out" },
+      { kind: "own", fact: "clicked" },
+    ],
+  },
+  {
+    name: "a delivery, an opt-out and a nudge that is sent",
+    before: [FAILED],
+    sessions: [deliver(invoice("payment_failed", 2, -0.5)), { kind: "own", fact: "opted_out" }, { kind: "send" }],
+  },
+  {
+    name: "a delivery, and an event that is replayed",
+    before: [PAID_BEFORE, FAILED],
+    sessions: [deliver(invoice("paid", 1, -0.5)), { kind: "replay", event: FAILED }],
+  },
+]
+
+const encode = (event: object): Uint8Array => new TextEncoder().encode(JSON.stringify(event))
+
+/** The event as our endpoint reads it. */
+export const readOf = (services: Services, event: object): Promise<ReadDelivery> =>
+  readDelivery(services, {
+    ...{ provider: "stripe", path: null, rawBody: encode(event), headers: new Headers(), receivedAt: NOW },
+  })
+
+/** Records a delivery and goes on with it, as the route does. */
+export async function deliverEvent(services: Services, companyId: string, event: object): Promise<void> {
+  const read = await readOf(services, event)
+  const written = await newEventOf(services, read, { companyId, isProcessing: true })
+  const { stream } = await recordDelivery(services.db, written)
+  if (stream !== null) await advance(services, stream, workOf(read))
+}
+
+/** Facts that a race must leave in the ledger, once its acts have ended well. */
+export async function factIdsOf(services: Services, { before, sessions }: Race): Promise<string[]> {
+  const delivered = [
+    ...before,
+    ...sessions.flatMap((act) => (act.kind === "deliver" ? [act.event] : act.kind === "import" ? act.events : [])),
+  ]
+  const own = sessions.flatMap((act) => (act.kind === "own" ? [ownFact(act.fact).id] : []))
+  const reads = await Promise.all(delivered.map((event) => readOf(services, event)))
+  return [...new Set([...reads.flatMap((read) => factsOf(read).map(({ id }) => id)), ...own])]
+}
+
+const ownFact = (kind: "opted_out" | "clicked"): Fact =>
+  kind === "opted_out"
+    ? { kind: "opted_out", id: "own_opted_out", occurredAt: NOW.toISOString(), caseId: "payment_in_1", via: "page" }
+    : {
+        kind: "link_clicked",
+        ...{ id: "own_clicked", occurredAt: NOW.toISOString(), caseId: "payment_in_1" },
+        ...{ nudgeId: "payment_in_1.0.email", step: 0, channel: "email" },
+      }
+
+/** Does an act once; whatever it throws, whoever asked would ask again. */
+export async function perform(services: Services, companyId: string, act: Act): Promise<void> {
+  switch (act.kind) {
+    case "deliver":
+      return deliverEvent(services, companyId, act.event)
+    case "send":
+      await sendNudge(services, companyId, "payment_in_1.0.email", null)
+      return
+    case "own": {
+      const stream = await loadStream(services.db, companyId, CUSTOMER_ID, { whole: false })
+      if (stream === null) throw new Error("there is no customer")
+      return advance(services, stream, { events: [], contactWords: [], ownFacts: [ownFact(act.fact)] })
+    }
+    case "replay": {
+      const { eventId } = await readOf(services, act.event)
+      await reprocess(services, companyId, eventId)
+      return
+    }
+    case "import": {
+      const { events } = act
+      const listed = events.map((event) => ({
+        rawBody: encode(event),
+        headers: new Headers(),
+        providerEventId: (event as { readonly id: string }).id,
+        occurredAt: NOW.toISOString(),
+      }))
+      const api = { listHistory: async () => ({ events: listed, cursor: null }) }
+      const importing = { ...services, providers: { stripe: { ...stripe(), api } } } as unknown as Services
+      await importPage(importing, backfillOf(companyId))
+    }
+  }
+}
+
+const backfillOf = (companyId: string): BackfillRow => ({
+  ...{ companyId, id: "backfill", provider: "stripe", account: "", cursor: null, revision: 0 },
+  ...{ imported: 0, known: 0, unread: 0, requestedBy: "operator", finishedAt: null },
+  ...{ since: at(-10_000), until: NOW, reached: at(-10_000), startedAt: NOW, updatedAt: NOW },
+})
