@@ -127,6 +127,7 @@ const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   frequency_cap: "The member has had as many messages as the company allows for now.",
   customer_deleted: "The customer was deleted at the provider.",
   history: "The case is known from imported history only.",
+  found_late: "The case was found too late for its playbook.",
   other_case: "Another case of the member is open, and has its own messages.",
   held_out: "The case is held out, so that lift can be measured. Send overrideHoldout: true to write all the same.",
 }
