@@ -8,7 +8,7 @@ import {
   DEPLOYMENT_OPTIONS,
   type Deployment,
   deploymentOf,
-  Refused,
+  persistently,
   runCommand,
   showProgress,
 } from "./deployment.ts"
@@ -32,11 +32,6 @@ const OPTIONS = {
   until: { type: "string" },
   account: { type: "string" },
 } as const
-
-/** One call is tried so often; with the waits below an outage of about two minutes is ridden out. */
-const TRIES_MAX = 8
-const FIRST_WAIT_MS = 1_000
-const WAIT_MS_MAX = 60_000
 
 const record = z.object({
   id: z.string(),
@@ -84,22 +79,6 @@ function readOptions() {
 
 const next = (deployment: Deployment, { id }: Record): Promise<Record> =>
   persistently(() => ask(deployment, "POST", `/api/backfills/${encodeURIComponent(id)}/next`, record))
-
-/** Tries again what may work later: no answer, too many requests, or an outage on the other side. */
-async function persistently<T>(call: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await call()
-    } catch (error) {
-      const isFinal = error instanceof Refused && error.status !== 429 && error.status < 500
-      if (!(error instanceof CommandError) || isFinal || tries === TRIES_MAX) throw error
-      const askedMs = error instanceof Refused ? (error.retryAfterSeconds ?? 0) * 1_000 : 0
-      const waitMs = Math.min(WAIT_MS_MAX, Math.max(askedMs, FIRST_WAIT_MS * 2 ** (tries - 1)))
-      showProgress(`${error.message} Trying again in ${Math.ceil(waitMs / 1_000)} s.`)
-      await new Promise((resolve) => setTimeout(resolve, waitMs))
-    }
-  }
-}
 
 function progressOf({ reached, imported, known, unread }: Record, metBefore: number, ms: number): string {
   const perSecond = Math.round(((imported + known - metBefore) * 1_000) / Math.max(ms, 1))

@@ -148,6 +148,27 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
   }
 }
 
+/** One call is tried so often; with the waits below an outage of about two minutes is ridden out. */
+const TRIES_MAX = 8
+const FIRST_WAIT_MS = 1_000
+const WAIT_MS_MAX = 60_000
+
+/** Tries again what may work later: no answer, too many requests, or an outage on the other side. */
+export async function persistently<T>(call: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await call()
+    } catch (error) {
+      const isFinal = error instanceof Refused && error.status !== 429 && error.status < 500
+      if (!(error instanceof CommandError) || isFinal || tries === TRIES_MAX) throw error
+      const askedMs = error instanceof Refused ? (error.retryAfterSeconds ?? 0) * 1_000 : 0
+      const waitMs = Math.min(WAIT_MS_MAX, Math.max(askedMs, FIRST_WAIT_MS * 2 ** (tries - 1)))
+      showProgress(`${error.message} Trying again in ${Math.ceil(waitMs / 1_000)} s.`)
+      await new Promise((resolve) => setTimeout(resolve, waitMs))
+    }
+  }
+}
+
 /** A line that rewrites itself on a terminal, on stderr, so that stdout stays for the result. */
 export function showProgress(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\u001b[2K${text}` : `${text}\n`)

@@ -167,6 +167,8 @@ export type SuppressionReason =
   | "other_case"
   | "same_conversation"
   | "bought_again"
+  /** The case was found by `npm run rebuild` too long after it opened. */
+  | "found_late"
 
 /** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
 export type Arm = "treated" | "held_out"

@@ -88,7 +88,7 @@ test("a delivery, while another one with a later fact is committed", async () =>
 test("a delivery, while a nudge is sent from a ledger with a later fact", async () => {
   const at = await worldNow()
   await failPayment("cus_b", "in_b1")
-  const [{ id: nudgeId }] = (await caseOf("in_b1")).nudges.filter(({ step }) => step === 0) as [{ id: string }]
+  const nudgeId = (await caseOf("in_b1")).nudges.find(({ step }) => step === 0)?.id
   // Recorded, and its worker lost.
   await sql(
     `insert into facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body)

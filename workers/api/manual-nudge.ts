@@ -127,6 +127,7 @@ const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   frequency_cap: "The member has had as many messages as the company allows for now.",
   customer_deleted: "The customer was deleted at the provider.",
   history: "The case is known from imported history only.",
+  found_late: "The case was found too late for its playbook.",
   other_case: "Another case of the member is open, and has its own messages.",
   same_conversation: "Another open case of the member was written about already.",
   bought_again: "The member has bought another subscription.",

@@ -18,6 +18,7 @@ import { jobsApi } from "./jobs.ts"
 import { models } from "./models.ts"
 import { monitoring, retrainings, training } from "./monitoring.ts"
 import { nudges } from "./nudges.ts"
+import { rebuild } from "./rebuild.ts"
 import { reconciliations } from "./reconciliations.ts"
 import { scores } from "./scores.ts"
 import { secrets } from "./secrets.ts"
@@ -56,6 +57,7 @@ export const api = new Hono<AppEnv>()
   .route("/dead-letters", deadLetters)
   .route("/secrets", secrets)
   .route("/reconciliations", reconciliations)
+  .route("/rebuild", rebuild)
   .route("/models", monitoring)
   .route("/retrainings", retrainings)
   .route("/training", training)

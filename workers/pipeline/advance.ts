@@ -13,6 +13,7 @@ import {
   type NudgeChange,
 } from "../../db/queries/commit.ts"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
+import { foundLate, isSameState, withoutNudges } from "../../shared/domain/compare-states.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
 import { fold, missingFacts } from "../../shared/domain/fold.ts"
@@ -42,6 +43,8 @@ export interface Work {
   readonly contactWords: readonly ContactWord[]
   /** Our own facts to append, such as a click or an opt-out. */
   readonly ownFacts: readonly Fact[]
+  /** Of a rebuild: open cases that it finds and that opened before this moment get no nudges. */
+  readonly quietBefore?: Instant
 }
 
 /**
@@ -172,9 +175,12 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
   const { config } = services
   const now = services.now().toISOString()
   const folded = fold(work.ownFacts, stateOf(stream))
-  const drawn = drawsOf(services, stream, folded)
+  const late = foundLate(stream.snapshot, folded, work.quietBefore ?? "")
+  // What gets no nudges is not compared with what gets none either.
+  const drawn = drawsOf(services, stream, folded).filter((draw) => !late.has(draw.caseId))
   const state = fold(drawn, folded)
-  const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
+  const decided = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
+  const actions = withoutNudges(decided, late)
   const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
 
   // Whoever was quicker may have folded our facts with its own: then there is nothing to write, and nobody to race.
@@ -216,19 +222,8 @@ function milestonesOf(stream: Stream, state: CustomerState, now: Instant) {
 export const stateOf = (stream: Stream): CustomerState =>
   fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE))
 
-/** Whether a state is the one that is stored; the database keeps the fields of an object in an order of its own. */
-export const isSameState = (state: CustomerState, stored: CustomerState | null): boolean =>
-  stored !== null && canonical(state) === canonical(stored)
-
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) =>
-    part !== null && typeof part === "object" && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  )
-
 /** The draws of cases that have just opened: held out or treated, by the company's share or the deployment's. */
-export function drawsOf({ config, now }: Services, stream: Stream, state: CustomerState): Fact[] {
+export function drawsOf({ config, now }: Services, stream: Stream, state: CustomerState) {
   const percentage = settingsOf(stream).holdoutPercentage ?? config.holdoutPercentage
   return assignCases(state, stream.nudges, { companyId: stream.companyId, percentage }, now().toISOString())
 }
