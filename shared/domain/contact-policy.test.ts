@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/facts.ts"
 import { on } from "../../test/support/facts.ts"
@@ -347,6 +348,15 @@ describe.each(CONTACT_RULES.map((rule) => [rule.rule, rule] as const))("%s", (na
     expect(rule.source.length).toBeGreaterThan(5)
     expect(rule.at === "plan" && rule.outcome === "defer").toBe(false)
   })
+})
+
+test("the reference lists the rules in their order, with their reasons", () => {
+  const reference = readFileSync(new URL("../../docs/API.md", import.meta.url), "utf8")
+  const [, section = ""] = reference.split("## When a nudge is sent")
+  const listed = [...(section.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \| (\w+) \| .*?`(\w+)`.*? \| (.+) \|$/gm)]
+  expect(listed.map(([, rule, at, reason, why]) => ({ rule, at, reason, why }))).toEqual(
+    CONTACT_RULES.map(({ rule, at, reason, why }) => ({ rule, at, reason, why })),
+  )
 })
 
 test("a message to the team stops for nothing that is about the member's peace", () => {

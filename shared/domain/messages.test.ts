@@ -22,6 +22,49 @@ const input = (change: Partial<NudgeInput> = {}): NudgeInput => ({
   ...change,
 })
 
+describe("several open bills", () => {
+  const bills = { invoiceCount: 2, totals: [{ totalMinor: 4_899, currency: "usd" }] }
+
+  test.each([
+    ["en-US", "In all, 2 payments are open: $48.99."],
+    ["de-DE", "Insgesamt sind 2 Zahlungen offen: 48,99\u00a0$."],
+    ["fr-FR", "Au total, 2 paiements sont en attente"],
+    ["es-ES", "En total hay 2 pagos pendientes: 48,99"],
+  ])("are named with their total, in %s and on every channel", (locale, sentence) => {
+    for (const channel of ["email", "sms", "push", "dm"] as const) {
+      const { text } = renderNudge(input({ channel, locale, bills }))
+      expect(text.replaceAll(/\s/g, " ")).toContain(sentence.replaceAll(/\s/g, " "))
+    }
+  })
+
+  test("are not spoken of where there is one", () => {
+    expect(renderNudge(input({ bills: { ...bills, invoiceCount: 1 } })).text).toBe(renderNudge(input()).text)
+  })
+
+  test("are counted where no amount is known, and summed by currency", () => {
+    const none = { invoiceCount: 3, totals: [] }
+    expect(renderNudge(input({ bills: none })).text).toContain("In all, 3 payments are open.")
+    const two = { invoiceCount: 2, totals: [{ totalMinor: 500, currency: "eur" }, ...bills.totals] }
+    expect(renderNudge(input({ bills: two })).text).toContain("In all, 2 payments are open: €5.00 + $48.99.")
+  })
+})
+
+describe("the last reminder", () => {
+  const last = (change: Partial<NudgeInput>) => renderNudge(input({ step: 4, ...change }))
+
+  test("of a cancellation says that the end is near only when it is", () => {
+    const words = /shortly|is ending/i
+    expect(last({ caseKind: "cancellation", endsSoon: true }).text).toMatch(words)
+    const far = last({ caseKind: "cancellation", endsSoon: false })
+    expect(`${far.subject} ${far.text}`).not.toMatch(words)
+  })
+
+  test("of a payment does not ask a member to keep what they have canceled", () => {
+    expect(last({}).subject).toContain("keep your")
+    expect(last({ isLeaving: true }).subject).not.toContain("keep your")
+  })
+})
+
 const ASKS: readonly MemberAsk[] = ["update_card", "authenticate", "wait_for_funds", "call_bank", "try_again"]
 const LOCALES = ["en", "de", "fr", "es"]
 const CHANNELS = ["email", "sms", "push", "dm"] as const

@@ -32,6 +32,8 @@ export interface NudgeInput {
   readonly bills?: { readonly invoiceCount: number; readonly totals: readonly Total[] }
   /** Whether a subscription that was canceled ends within days; null where that is not known. */
   readonly endsSoon?: boolean | null
+  /** The member has canceled the subscription of a failed payment: nothing is said about keeping it. */
+  readonly isLeaving?: boolean
   readonly locale: string | null
   readonly brandName: string
   readonly supportEmail: string | null
@@ -72,10 +74,14 @@ interface Wording {
   readonly short: (brand: string, amount: string | null) => string
 }
 
-/** The last reminder of a cancellation says that the end is near: months before it, it reads as the one before. */
-const stageFor = ({ step, caseKind, endsSoon }: NudgeInput): Stage => {
+/**
+ * The last reminder of a cancellation says that the end is near, and that of a payment that the subscription can be kept:
+ * months before the end, and to who has canceled, it reads as the one before.
+ */
+function stageFor({ step, caseKind, endsSoon, isLeaving = false }: NudgeInput): Stage {
   const stage = stageOf(step)
-  return stage === "last" && caseKind === "cancellation" && endsSoon === false ? "reminder" : stage
+  const isUntrue = (caseKind === "cancellation" && endsSoon === false) || (caseKind === "payment" && isLeaving)
+  return stage === "last" && isUntrue ? "reminder" : stage
 }
 
 function wordingOf(phrases: Phrases, input: NudgeInput, stage: Stage, brand: string, amount: string | null): Wording {

@@ -365,13 +365,47 @@ export const FLOWS: readonly Flow[] = [
   },
   {
     name: "three cases at once",
+    // One conversation: the message of the older bill speaks for all three.
     isPlayed: ({ mailbox, stripe }) =>
-      mailbox.messages.length === 2 && discountsOf(stripe.objects.get("subscriptions", "sub_n0x")) === 1,
+      mailbox.messages.length === 1 && discountsOf(stripe.objects.get("subscriptions", "sub_n0x")) === 1,
     story: "six: two bills and a leaving",
     settings: steps({ kind: "discount", percentOff: 20, months: 2 }),
     async play({ next, pass }) {
       for (let told = 0; told < 3; told++) next()
       await pass(20 * HOUR_MS)
+    },
+  },
+  {
+    name: "a discount at two steps",
+    isPlayed: ({ mailbox, stripe }) =>
+      mailbox.messages.length === 2 && discountsOf(stripe.objects.get("subscriptions", "sub_n0x")) === 1,
+    story: PAID,
+    settings: {
+      playbooks: {
+        payment: [0, 2].map((day) => ({
+          ...{ day, channel: null },
+          incentive: { kind: "discount", percentOff: 20, months: 2 },
+        })),
+        ...{ cancellation: [], at_risk: [] },
+      },
+    },
+    async play({ next, pass }) {
+      next()
+      await pass(3 * DAY_MS)
+    },
+  },
+  {
+    name: "a person sends one nudge after the other",
+    isPlayed: ({ mailbox }) => mailbox.messages.length === 2,
+    story: PAID,
+    async play({ next, pass, ask }) {
+      next()
+      await pass(HOUR_MS)
+      for (const key of ["first", "second", "third"]) {
+        const headers = { "content-type": "application/json", "idempotency-key": key }
+        ask("POST", "/api/cases/payment_in_n0x_1/nudge", "{}", headers)
+        await pass(5 * MINUTE_MS)
+      }
     },
   },
   {

@@ -32,6 +32,7 @@ export interface Case {
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
 
 /** An isolate acts on a reading of the switches that is a minute old at most; then a message may be on its way. */
 const SWITCH_DELAY_MS = 2 * MINUTE_MS
@@ -104,6 +105,7 @@ function* messages(it: Case): Generator<string> {
   yield* heldOut(shown, seen)
   yield* unknown(it)
   yield* capped(shown, seen)
+  yield* oneVoice(shown, seen)
   yield* given(world)
 }
 
@@ -260,6 +262,28 @@ function* capped(shown: readonly Shown[], seen: Seen): Generator<string> {
       const windowMs = hours * HOUR_MS - CLOCKS_MS
       const isOver = times.some((at, place) => (times[place + max] ?? Number.POSITIVE_INFINITY) - at < windowMs)
       if (isOver) yield `I3 ${key} had more than ${max} messages within ${hours} hours`
+    }
+  }
+}
+
+/** Of bills of one customer that are open together one is spoken of on a day; the message of the older says it for both. */
+function* oneVoice(shown: readonly Shown[], seen: Seen): Generator<string> {
+  const sent = shown.flatMap(({ message, companyId, nudgeId }) => {
+    const row = seen.nudges.find(({ company_id, id }) => company_id === companyId && id === nudgeId)
+    const about = seen.cases.find(({ company_id, id }) => company_id === companyId && id === row?.case_id)
+    if (!row || !about || row.step === null || message.channel === "slack" || !about.id.startsWith("payment_"))
+      return []
+    return [{ row, about, at: Date.parse(String(row.sent_at ?? message.at)) }]
+  })
+  for (const [place, one] of sent.entries()) {
+    for (const other of sent.slice(place + 1)) {
+      const isTogether =
+        one.row.company_id === other.row.company_id &&
+        one.row.customer_id === other.row.customer_id &&
+        one.row.case_id !== other.row.case_id &&
+        Math.abs(one.at - other.at) < DAY_MS - CLOCKS_MS
+      const areOpen = [one, other].every(({ about }) => about.status === "open")
+      if (isTogether && areOpen) yield `I3 ${one.row.id} and ${other.row.id} were visible on one day`
     }
   }
 }

@@ -26,7 +26,7 @@ const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
 const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
 const TIE = "db/functions/tie_objects.sql"
 const SEND = "workers/pipeline/send-nudge.ts"
-const DECIDE = "shared/domain/decide.ts"
+const POLICY = "shared/domain/contact-policy.ts"
 const SWEEP = "workers/jobs/sweep.ts"
 const HTTP = "workers/channels/http.ts"
 
@@ -229,7 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         SEND,
-        "const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now)\n\n  switch",
+        "const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now, stream.person)\n\n  switch",
         `const decision = others && decideSend && settingsOf && { kind: "send" }\n\n  switch`,
       ),
     ],
@@ -237,28 +237,24 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "nothing is said once the case is closed",
-    code: [at(DECIDE, `if (recoveryCase.status !== "open") return "case_closed"`, "")],
+    code: [at(POLICY, `when(recoveryCase.status !== "open")`, "when(recoveryCase.status === null)")],
     first: crashes("a payment closes the case"),
   },
   {
     guard: "nothing is said to who asked for silence",
-    code: [at(DECIDE, `if (state.outreach.optedOutAt !== null) return "opted_out"`, "")],
+    code: [at(POLICY, "state.outreach.optedOutAt !== null ||", "")],
     first: crashes("a member says stop"),
   },
   {
     guard: "nothing is said of a stolen card",
     code: [
-      at(
-        DECIDE,
-        `ask === "silent") {\n    return "silent_decline_code"`,
-        `ask === "never") {\n    return "silent_decline_code"`,
-      ),
+      at(POLICY, `declineAdvice(declineCode).ask === "silent"`, `String(declineAdvice(declineCode).ask) === "never"`),
     ],
     first: crashes("a stolen card"),
   },
   {
     guard: "a case that is held out is left alone",
-    code: [at(DECIDE, `isHeldOut(state, id) ? "held_out" : null`, `isHeldOut(state, id) ? null : null`)],
+    code: [at(POLICY, `?.arm === "held_out"`, `?.arm === undefined && false`)],
     first: crashes("a case is held out"),
   },
   {
@@ -274,23 +270,35 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "nobody is written to at night",
-    code: [
-      at(
-        DECIDE,
-        `if (allowedAt > now) return { kind: "defer", until: allowedAt, reason: "quiet_hours" }`,
-        "void allowedAt",
-      ),
-    ],
+    code: [at(POLICY, "until(outsideQuietHours(now, nudge.channel, state, settings, person), now)", "null")],
     first: crashes("an outage of a channel ends at night"),
   },
   {
     guard: "nobody is written to more often than allowed",
-    code: [at(DECIDE, `if (freeAt === null) return { kind: "send" }`, `return { kind: "send" }`)],
+    code: [
+      at(
+        POLICY,
+        "return freeAt > Date.parse(now) ? new Date(freeAt).toISOString() : null",
+        "return freeAt ? null : null",
+      ),
+    ],
+    first: crashes("a person sends one nudge after the other"),
+  },
+  {
+    guard: "cases that are open together are one conversation",
+    code: [
+      at(POLICY, "when(isCovered(situation))", "when(isCovered(situation) && false)"),
+      at(
+        POLICY,
+        "until(saidTodayUntil(situation), situation.now)",
+        "until(saidTodayUntil(situation) && null, situation.now)",
+      ),
+    ],
     first: crashes("three cases at once"),
   },
   {
     guard: "of steps that are due together the latest says it all",
-    code: [at(DECIDE, `if (isSuperseded) return { kind: "suppress", reason: "superseded" }`, "")],
+    code: [at(POLICY, "when(isSuperseded(situation))", "when(isSuperseded(situation) && false)")],
     first: crashes("messages are switched off for two days"),
   },
   {
@@ -298,11 +306,11 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/pipeline/incentive.ts",
-        `if (!mayGiveIncentive(state, others, settingsOf(stream), services.now().toISOString())) return { kind: "none" }`,
+        `if (!mayGiveIncentive(state, others, settingsOf(stream), now, stream.person)) return { kind: "none" }`,
         "void mayGiveIncentive",
       ),
     ],
-    first: crashes("three cases at once"),
+    first: crashes("a discount at two steps"),
   },
   {
     guard: "a discount is looked for before it is given, and given under a key",

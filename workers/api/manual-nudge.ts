@@ -1,4 +1,5 @@
 /** A nudge that a person sends: judged as any other, planned for now, and one message however often the button is pressed. */
+import { loadPersonStream, type PersonStream } from "../../db/queries/addresses.ts"
 import { commit } from "../../db/queries/commit.ts"
 import type { Stream } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
@@ -10,7 +11,7 @@ import type { MemberChannel } from "../../shared/domain/settings.ts"
 import { EMPTY_STATE, findCase, isHeldOut } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
 import { mayAct, NOTIFYING } from "../pipeline/acting.ts"
-import { drawsOf, keyOf, reachOf, settingsOf, stateOf, withRetries } from "../pipeline/advance.ts"
+import { drawsOf, keyOf, reachOf, settingsOf, stateOf, withReloads } from "../pipeline/advance.ts"
 import { enqueueNudges } from "../pipeline/enqueue.ts"
 import type { Services } from "../services.ts"
 
@@ -47,14 +48,20 @@ export async function nudgeByHand(
     readonly overrideHoldout: boolean
   },
 ): Promise<Nudge> {
-  const nudge = await withRetries(services, first, (stream) => planOnce(services, stream, request))
+  const reload = () => loadPersonStream(services.db, first.companyId, first.customer.id, services.now())
+  const read = await reload()
+  if (!read) throw new AppError("NOT_FOUND", "There is no such case.")
+  const nudge = await withReloads(services, read, (stream) => planOnce(services, stream, request), {
+    held: null,
+    reload,
+  })
   services.waitUntil(enqueueNudges(services, first.companyId, [nudge], stateOf(first)))
   return nudge
 }
 
 async function planOnce(
   services: Services,
-  stream: Stream,
+  stream: PersonStream,
   { caseId, channel, key, overrideHoldout }: Parameters<typeof nudgeByHand>[2],
 ): Promise<Nudge> {
   const now = services.now().toISOString()
@@ -87,7 +94,7 @@ async function planOnce(
     attempts: 0,
     sentAt: null,
   }
-  const decision = decideSend(state, nudge, stream.nudges, settings, now)
+  const decision = decideSend(state, nudge, stream.nudges, settings, now, stream.person)
   if (decision.kind === "suppress") throw refusal(decision.reason)
   const overrides = isHeldOut(state, caseId)
   if (overrides && !overrideHoldout) throw refusal("held_out")

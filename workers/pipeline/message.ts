@@ -49,6 +49,7 @@ export async function composeMessage(
   const link = `${config.appUrl}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
   const unsubscribeUrl = `${config.appUrl}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
   const { amountMinor, currency } = recoveryCase
+  const endsAtMs = endOf(state, recoveryCase)
   const rendered = renderNudge({
     channel: nudge.channel,
     caseKind: recoveryCase.kind,
@@ -57,7 +58,8 @@ export async function composeMessage(
     firstName: firstNameOf(contact.name),
     money: currency === null || amountMinor === 0 ? null : { amountMinor, currency },
     bills: totalOf(billsOf({ state, recoveryCase, person: stream.person })),
-    endsSoon: endsSoon(state, recoveryCase, services.now()),
+    endsSoon: endsAtMs === null ? null : endsAtMs - services.now().getTime() <= SOON_MS,
+    isLeaving: endsAtMs !== null,
     locale: state.profile.locale,
     brandName: settings.brandName ?? stream.companyName,
     supportEmail: settings.supportEmail,
@@ -74,10 +76,10 @@ export async function lacksAddress({ config }: Services, stream: Stream, channel
   return addressOf(await openContact(config.keys.encryption, stream), stream, channel) === null
 }
 
-/** Whether the canceled subscription ends within days; null where its end is not known. */
-function endsSoon(state: CustomerState, { kind, subscriptionId }: CaseState, now: Date): boolean | null {
-  const cancelAt = kind === "cancellation" ? (subscriptionOf(state, subscriptionId)?.cancelAt ?? null) : null
-  return cancelAt === null ? null : Date.parse(cancelAt) - now.getTime() <= SOON_MS
+/** When the subscription of the case ends as announced; null where no end was announced. */
+const endOf = (state: CustomerState, { subscriptionId }: CaseState): number | null => {
+  const cancelAt = subscriptionOf(state, subscriptionId)?.cancelAt ?? null
+  return cancelAt === null ? null : Date.parse(cancelAt)
 }
 
 /** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */
