@@ -122,7 +122,22 @@ describe("an amount in major units becomes minor units", () => {
   })
 
   test("and is written again as the same amount, in every currency of the table", () => {
-    const codes = ["usd", "jpy", "kwd", "isk", "ugx", "mga", "clf", "usdt", "usdc", "btc", "eth", "ape", "ttd", "whop_usd"]
+    const codes = [
+      "usd",
+      "jpy",
+      "kwd",
+      "isk",
+      "ugx",
+      "mga",
+      "clf",
+      "usdt",
+      "usdc",
+      "btc",
+      "eth",
+      "ape",
+      "ttd",
+      "whop_usd",
+    ]
     fc.assert(
       fc.property(fc.constantFrom(...codes), fc.nat({ max: 2 ** 31 - 1 }), (currency, minor) => {
         const major = (BigInt(minor) * 10n ** 10n) / 10n ** BigInt(exponentOf(currency))

@@ -7,9 +7,9 @@ import type {
   SubscriptionSnapshot,
   SubscriptionStatus,
 } from "../../../shared/domain/facts.ts"
+import { currencyCodeOf } from "../../../shared/domain/money.ts"
 import { ok } from "../../../shared/result.ts"
 import { countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
-import { currencyCodeOf } from "../../../shared/domain/money.ts"
 import { firstMoney } from "./money.ts"
 import { customerSeen, notUsed, ownId, type Reader, statedInstant } from "./reading.ts"
 

@@ -6,7 +6,11 @@ describe("an amount as Whop states it", () => {
     [19.99, "usd", { amountMinor: 1999, currency: "usd" }],
     ["19.99", "USD", { amountMinor: 1999, currency: "usd" }],
     [19.99, "whop_usd", { amountMinor: 1999, currency: "whop_usd" }],
-    [{ amount: "50.00", currency: "eur", decimals: 2, display_decimals: 2 }, "usd", { amountMinor: 5000, currency: "eur" }],
+    [
+      { amount: "50.00", currency: "eur", decimals: 2, display_decimals: 2 },
+      "usd",
+      { amountMinor: 5000, currency: "eur" },
+    ],
     [{ amount: "1980" }, "jpy", { amountMinor: 1980, currency: "jpy" }],
   ])("%j %s", (amount, currency, money) => {
     expect(moneyOf(amount, currency)).toEqual({ ok: true, value: money })
