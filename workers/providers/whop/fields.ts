@@ -25,6 +25,12 @@ export function textOf(value: unknown): string | null {
   return text !== "" && text.length <= TEXT_LENGTH_MAX ? text : null
 }
 
+/** A code or a few plain words (`Product Not Received`), else null. They end up in facts, so free text stays out. */
+export const wordsOf = (value: unknown): string | null => {
+  const text = textOf(value)
+  return text !== null && /^[A-Za-z0-9_.,'() -]{1,100}$/.test(text) ? text : null
+}
+
 /** A provider's id, else null. */
 export const idOf = (value: unknown): string | null => (isId(value) ? value : null)
 

@@ -1,7 +1,7 @@
 /** Money that goes back: refunds and disputes. Both name the payment they reverse, whole (v1, v5) or by id. */
 import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { firstOf, type JsonObject, objectOf, relatedId, textOf } from "./fields.ts"
+import { firstOf, type JsonObject, objectOf, relatedId, textOf, wordsOf } from "./fields.ts"
 import { firstMoney, moneyOf, stated } from "./money.ts"
 import { paymentObjects } from "./payment.ts"
 import { customerSeen, notUsed, ownId, type Reader } from "./reading.ts"
@@ -61,7 +61,7 @@ function disputeFacts(
   const facts: ProviderFactBody[] = []
   if (isOpening) {
     const isInquiry = status.startsWith("warning_")
-    facts.push({ kind: "dispute_opened", disputeId, reason: textOf(data.reason), isInquiry, ...refsAndMoney })
+    facts.push({ kind: "dispute_opened", disputeId, reason: wordsOf(data.reason), isInquiry, ...refsAndMoney })
   }
   if (outcome !== null) facts.push({ kind: "dispute_closed", disputeId, outcome, ...refsAndMoney })
   return facts
