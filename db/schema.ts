@@ -178,7 +178,7 @@ export const payments = pgTable(
     subscriptionId: text("subscription_id"),
     status: text("status").$type<PaymentStatus>().notNull(),
     amountMinor: bigint("amount_minor", { mode: "number" }).notNull(),
-    currency: text("currency").notNull(),
+    currency: text("currency"),
     refundedMinor: bigint("refunded_minor", { mode: "number" }).notNull(),
     how: text("how").$type<"collected" | "out_of_band">(),
     failedAt: instant("failed_at"),

@@ -3,8 +3,9 @@
  * they hold nothing personal. The purpose is bound by the key: each purpose signs with a key of its own, so that a link
  * to a payment page can never unsubscribe anybody.
  *
- * base64url of: format (1 byte), key version (2), expiry in Unix seconds (5), four ids each behind its length (1),
- * HMAC-SHA256 of all that (32). No nudge is an empty id.
+ * base64url of: format (1 byte), key version (2), expiry in Unix seconds (5), four ids each behind its length (1 byte in
+ * format 1, 2 bytes in format 2, which is written only where an id is long), HMAC-SHA256 of all that (32). No nudge is an
+ * empty id.
  */
 import { type Bytes, concat, fromBase64Url, fromUtf8, toBase64Url, utf8 } from "./crypto/bytes.ts"
 import type { KeyRing } from "./crypto/key-ring.ts"
@@ -12,7 +13,7 @@ import { err, ok, type Result } from "./result.ts"
 
 export type TokenPurpose = "link" | "unsubscribe"
 
-/** What a token says. Ids are ours, of at most 128 bytes. */
+/** What a token says. Ids are ours, of at most 900 bytes. */
 export interface TokenClaims {
   readonly companyId: string
   readonly customerId: string
@@ -25,12 +26,18 @@ export interface TokenClaims {
 /** Why a token is refused. `bad_signature` covers another purpose and a key that was retired. */
 export type TokenError = { readonly reason: "malformed" | "bad_signature" | "expired" }
 
-const FORMAT = 1
+/** How many bytes tell the length of an id, by format. */
+const LENGTH_BYTES: ReadonlyMap<number, number> = new Map([
+  [1, 1],
+  [2, 2],
+])
+const SHORT_BYTES_MAX = 255
 const HEADER_BYTES = 8
 const MAC_BYTES = 32
-const ID_BYTES_MAX = 128
+/** Ids of providers have up to 255 characters of three bytes, and ours put a few words around them. */
+const ID_BYTES_MAX = 900
 /** Four ids of full length fit; nothing longer is looked at. */
-const TOKEN_CHARS_MAX = 800
+const TOKEN_CHARS_MAX = 4_900
 
 /** Signs claims under the newest key. Throws RangeError for ids that are empty, too long or no text. */
 export async function signToken(
@@ -50,7 +57,8 @@ export async function verifyToken(
   now: Date,
 ): Promise<Result<TokenClaims, TokenError>> {
   const bytes = token.length <= TOKEN_CHARS_MAX ? fromBase64Url(token) : null
-  if (!bytes || bytes.length < HEADER_BYTES + MAC_BYTES || bytes[0] !== FORMAT) return err({ reason: "malformed" })
+  if (!bytes || bytes.length < HEADER_BYTES + MAC_BYTES || !LENGTH_BYTES.has(bytes[0] ?? 0))
+    return err({ reason: "malformed" })
   const content = bytes.slice(0, -MAC_BYTES)
   const version = new DataView(content.buffer).getUint16(1)
   const key = await keys.derive(version, "sign", ["member-token", purpose])
@@ -68,33 +76,40 @@ function encodeClaims(version: number, claims: TokenClaims): Bytes {
   if (!Number.isInteger(expiresAtSeconds) || expiresAtSeconds < 0 || expiresAtSeconds >= 2 ** 40) {
     throw new RangeError("a token expires at a whole second")
   }
+  const ids = [claims.companyId, claims.customerId, claims.caseId].map(bytesOfId)
+  ids.push(claims.nudgeId === null ? new Uint8Array(0) : bytesOfId(claims.nudgeId))
+  const format = ids.some((id) => id.length > SHORT_BYTES_MAX) ? 2 : 1
   const header = new Uint8Array(HEADER_BYTES)
   const view = new DataView(header.buffer)
-  view.setUint8(0, FORMAT)
+  view.setUint8(0, format)
   view.setUint16(1, version)
   view.setUint8(3, Math.floor(expiresAtSeconds / 2 ** 32))
   view.setUint32(4, expiresAtSeconds % 2 ** 32)
-  const ids = [claims.companyId, claims.customerId, claims.caseId].map(encodeId)
-  return concat(header, ...ids, claims.nudgeId === null ? Uint8Array.of(0) : encodeId(claims.nudgeId))
+  const lengthOf = ({ length }: Bytes) =>
+    format === 1 ? Uint8Array.of(length) : Uint8Array.of(Math.floor(length / 256), length % 256)
+  return concat(header, ...ids.flatMap((id) => [lengthOf(id), id]))
 }
 
-function encodeId(id: string): Bytes {
+function bytesOfId(id: string): Bytes {
   const bytes = utf8(id)
   if (bytes.length === 0 || bytes.length > ID_BYTES_MAX || fromUtf8(bytes) !== id) {
     throw new RangeError(`a token holds ids of 1 to ${ID_BYTES_MAX} bytes`)
   }
-  return concat(Uint8Array.of(bytes.length), bytes)
+  return bytes
 }
 
 /** Null only when a key was used for something else: what we signed ourselves can be read. */
 function decodeClaims(content: Bytes): TokenClaims | null {
   const view = new DataView(content.buffer)
+  const lengthBytes = LENGTH_BYTES.get(view.getUint8(0)) ?? 1
   const ids: string[] = []
   let offset = HEADER_BYTES
   while (offset < content.length) {
-    const end = offset + 1 + view.getUint8(offset)
+    const start = offset + lengthBytes
+    if (start > content.length) return null
+    const end = start + (lengthBytes === 1 ? view.getUint8(offset) : view.getUint16(offset))
     if (end > content.length) return null
-    ids.push(fromUtf8(content.subarray(offset + 1, end)))
+    ids.push(fromUtf8(content.subarray(start, end)))
     offset = end
   }
   const [companyId, customerId, caseId, nudgeId] = ids

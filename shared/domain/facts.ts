@@ -57,6 +57,14 @@ export interface Money {
   readonly currency: string
 }
 
+/** An amount that an event may leave out, or state in a way that cannot be read: then both are null, else neither. */
+export interface StatedMoney {
+  readonly amountMinor: number | null
+  readonly currency: string | null
+}
+
+export const UNKNOWN_MONEY: StatedMoney = { amountMinor: null, currency: null }
+
 /** The ids by which one payment is known; each is null when the event did not say. */
 export interface PaymentRefs {
   readonly invoiceId: string | null
@@ -101,14 +109,14 @@ export type ProviderFactBody =
       /** True for the invoice that starts a subscription: that is a sale that failed, not a customer lost. */
       readonly isFirstInvoice: boolean
     } & PaymentRefs &
-      Money)
+      StatedMoney)
   | ({
       readonly kind: "payment_succeeded"
       /** `collected` by the provider, or `out_of_band`: marked as paid elsewhere. */
       readonly how: "collected" | "out_of_band"
     } & PaymentRefs &
-      Money)
-  | ({ readonly kind: "payment_action_required" } & PaymentRefs & Money)
+      StatedMoney)
+  | ({ readonly kind: "payment_action_required" } & PaymentRefs & StatedMoney)
   | ({
       readonly kind: "payment_refunded"
       /** `amountMinor` is the total refunded so far, so that repeating the fact changes nothing. */
@@ -121,13 +129,13 @@ export type ProviderFactBody =
       /** An inquiry asks before money moves; only a chargeback takes money back. */
       readonly isInquiry: boolean
     } & PaymentRefs &
-      Money)
+      StatedMoney)
   | ({
       readonly kind: "dispute_closed"
       readonly disputeId: string
       readonly outcome: "won" | "lost" | "withdrawn"
     } & PaymentRefs &
-      Money)
+      StatedMoney)
   | { readonly kind: "payment_method_added"; readonly paymentMethodId: string }
   | { readonly kind: "payment_method_updated_by_provider"; readonly paymentMethodId: string }
   | ({ readonly kind: "invoice_voided" } & PaymentRefs)

@@ -47,8 +47,10 @@ export interface PaymentState {
   readonly invoiceId: string
   readonly subscriptionId: string | null
   readonly status: PaymentStatus
+  /** Zero while the amount is not known; see `currency`. */
   readonly amountMinor: number
-  readonly currency: string
+  /** Null: no event stated an amount that could be read. */
+  readonly currency: string | null
   /** Ids of charges and payment intents that were seen for it, sorted. */
   readonly refs: readonly string[]
   readonly isFirstInvoice: boolean
@@ -83,7 +85,9 @@ export interface CaseState {
   readonly status: CaseStatus
   readonly subscriptionId: string | null
   readonly invoiceId: string | null
+  /** Zero while the amount is not known; see `currency`. */
   readonly amountMinor: number
+  /** Null: the amount at stake is not known. */
   readonly currency: string | null
   readonly declineCode: string | null
   readonly needsAuthentication: boolean
@@ -108,8 +112,9 @@ export interface CaseState {
 export interface LoosePayment {
   readonly outcome: "failed" | "succeeded"
   readonly refs: readonly string[]
-  readonly amountMinor: number
-  readonly currency: string
+  /** Null where the event states no amount; then only ids pair it with an invoice. */
+  readonly amountMinor: number | null
+  readonly currency: string | null
   readonly declineCode: string | null
   readonly at: Instant
   readonly origin?: FactOrigin

@@ -106,7 +106,8 @@ const showCase = (row: CaseRow) => ({
   providerCustomerId: row.providerCustomerId,
   subscriptionId: row.subscriptionId,
   invoiceId: row.invoiceId,
-  amountMinor: row.amountMinor,
+  // Without a currency nothing is known of the amount.
+  amountMinor: row.currency === null ? null : row.amountMinor,
   currency: row.currency,
   recoveredMinor: row.recoveredMinor,
   declineCode: row.declineCode,

@@ -2,8 +2,8 @@
 import type { ListPosition } from "../../db/queries/page.ts"
 import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
 
-/** A time and an id of 400 characters fit; nothing longer is looked at. */
-const CURSOR_CHARS_MAX = 800
+/** A time and an id of 400 characters of three bytes fit; nothing longer is looked at. */
+const CURSOR_CHARS_MAX = 1_700
 
 /** The cursor of the row at which a page ended. */
 export const encodeCursor = ({ at, id }: ListPosition): string =>

@@ -2,6 +2,7 @@
  * Every hour: records the milestones that the calendar brought, and tells the teams that want to hear of
  * theirs. Cost follows what is due, never what is stored. Members hear nothing of it.
  */
+
 import * as z from "zod"
 import {
   claimAnnouncements,
@@ -12,6 +13,7 @@ import {
   recordDueMilestones,
   settleAnnouncements,
 } from "../../db/queries/milestones.ts"
+import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { nextMilestoneAt, reachedByTime } from "../../shared/domain/milestones.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
@@ -97,7 +99,7 @@ async function announce(services: Services, progress: Progress, counts: Counts):
     const rows = await claimAnnouncements(db, companyId, services.now(), NEWS_MAX)
     const [first] = rows
     if (first === undefined) continue
-    const idempotencyKey = `${companyId}.milestone.${first.customerId}.${first.key}`
+    const idempotencyKey = await plainKey(`${companyId}.milestone.${first.customerId}.${first.key}`)
     const outcome = await channels.slack.send(announcementOf(rows), { idempotencyKey })
     const ended = endOf(outcome, rows, services.now())
     await settleAnnouncements(db, companyId, rows, ended)

@@ -4,6 +4,7 @@
  */
 import { type NewEvent, type RecordedDelivery, recordDelivery, recordPending } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
+import { withoutAddress } from "../../shared/crypto/plain-key.ts"
 import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
 import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
 import { companyOfDelivery } from "../companies.ts"
@@ -44,7 +45,17 @@ export async function readDelivery({ providers }: Services, believed: BelievedDe
   const { receivedAt, headers } = believed
   const delivery = providers[believed.provider].normalize(body.value, { receivedAt, headers })
   if (!delivery.ok) throw new AppError("MALFORMED", `The event is not acceptable: ${delivery.error.detail}.`)
-  return { ...believed, delivery: delivery.value, eventId: await eventIdOf(delivery.value) }
+  const { type, providerEventId } = delivery.value
+  return {
+    ...believed,
+    delivery: {
+      ...delivery.value,
+      // What a sender writes as a type or an id is stored and logged as it is, so it must not be an address.
+      type: await withoutAddress(type),
+      providerEventId: await withoutAddress(providerEventId),
+    },
+    eventId: await eventIdOf(delivery.value),
+  }
 }
 
 export interface AcceptedDelivery {

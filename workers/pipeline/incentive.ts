@@ -1,5 +1,6 @@
 /** Applies a nudge's incentive through the provider's API: once per person and period, under one idempotency key. */
 import type { PersonStream } from "../../db/queries/addresses.ts"
+import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { mayGiveIncentive } from "../../shared/domain/decide.ts"
 import type { Fact, Incentive } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
@@ -56,7 +57,7 @@ export async function incentiveFor(services: Services, stream: PersonStream, nud
       customer: customer.providerCustomerId,
       subscriptionId: recoveryCase.subscriptionId,
       incentive,
-      idempotencyKey: `${companyId}.${key}`,
+      idempotencyKey: await plainKey(`${companyId}.${key}`),
     })
     return { kind: "given", incentive, isNew: true, factId, fact: { ...fact, providerReceiptId: receiptId } }
   } catch (error) {

@@ -3,11 +3,13 @@
  * it visible at most once: whoever finds a nudge marked and its worker lost cannot know whether it was seen, and leaves it
  * to a person.
  */
+
 import { databaseFailure } from "../../db/client.ts"
 import { assertPerson, loadPersonStream, type PersonStream } from "../../db/queries/addresses.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
 import type { Stream } from "../../db/queries/stream.ts"
+import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
@@ -263,7 +265,8 @@ async function send(
   if (message === null) return { kind: "refused", reason: "no_address" }
   // The last look: a switch that was thrown since the claim still counts.
   if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF
-  return services.channels[nudge.channel].send(message, { idempotencyKey: `${stream.companyId}.${nudge.id}` })
+  const idempotencyKey = await plainKey(`${stream.companyId}.${nudge.id}`)
+  return services.channels[nudge.channel].send(message, { idempotencyKey })
 }
 
 /** Records how it went: the receipt is a fact, and a channel that gave up hands over to the next one. */

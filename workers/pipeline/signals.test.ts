@@ -35,6 +35,21 @@ test.each([
   expect(eventId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
+test("the sender's ids of a signal and of a ticket are kept as hashes where they are addresses", async () => {
+  const occurredAt = "2026-02-28T00:00:00.000Z"
+  const stored = {
+    kind: "ticket_closed",
+    id: "ann@example.com",
+    ticketId: "bob@example.com/7",
+    customerId: "c",
+    occurredAt,
+  }
+  const { delivery } = await readStoredSignal("stripe", utf8(JSON.stringify(stored)), RECEIVED)
+  expect(delivery.providerEventId).toMatch(/^signal_hashed_[0-9a-f]{40}$/)
+  expect(delivery.facts).toMatchObject([{ ticketId: expect.stringMatching(/^hashed_[0-9a-f]{40}$/) }])
+  expect(JSON.stringify(delivery)).not.toContain("@")
+})
+
 test.each([
   ["no id", { customerId: "c", meter: "m", quantity: 1 }],
   ["a quantity below nothing", { id: "1", customerId: "c", meter: "m", quantity: -1 }],

@@ -6,6 +6,7 @@ import * as z from "zod"
 import { findCustomers, type NamedCustomer } from "../../db/queries/customers.ts"
 import { recordSignals, type Stream } from "../../db/queries/stream.ts"
 import { fromUtf8, utf8 } from "../../shared/crypto/bytes.ts"
+import { withoutAddress } from "../../shared/crypto/plain-key.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { NewFact } from "../providers/provider.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
@@ -178,7 +179,8 @@ async function asDelivery(
   receivedAt: Date,
 ): Promise<ReadDelivery> {
   const { kind, id, customerId: customer, occurredAt } = stored
-  const providerEventId = `signal_${id}`
+  // The sender's own names for a signal and a ticket: kept for good, so neither may be an address.
+  const providerEventId = `signal_${await withoutAddress(id)}`
   return {
     provider,
     path: null,
@@ -188,22 +190,24 @@ async function asDelivery(
     eventId: await idOfNames(["signal", id]),
     delivery: {
       ...{ provider, account: null, providerEventId, type: `${TYPE_PREFIX}${kind}`, apiVersion: null, occurredAt },
-      ...{ customer, objects: [], facts: [factOf(stored, occurredAt)], contact: null, unhandled: null },
+      ...{ customer, objects: [], facts: [await factOf(stored, occurredAt)], contact: null, unhandled: null },
     },
   }
 }
 
-function factOf(signal: Signal, occurredAt: string): NewFact {
+async function factOf(signal: Signal, occurredAt: string): Promise<NewFact> {
   switch (signal.kind) {
     case "usage_recorded": {
       const { kind, meter, quantity, subscriptionId } = signal
       return { kind, meter, quantity, subscriptionId, occurredAt }
     }
-    case "ticket_opened":
-      return { kind: signal.kind, ticketId: signal.ticketId, isNegative: signal.sentiment === "negative", occurredAt }
+    case "ticket_opened": {
+      const ticketId = await withoutAddress(signal.ticketId)
+      return { kind: signal.kind, ticketId, isNegative: signal.sentiment === "negative", occurredAt }
+    }
     case "ticket_closed": {
       const isNegative = signal.sentiment === null ? null : signal.sentiment === "negative"
-      return { kind: signal.kind, ticketId: signal.ticketId, isNegative, occurredAt }
+      return { kind: signal.kind, ticketId: await withoutAddress(signal.ticketId), isNegative, occurredAt }
     }
   }
 }

@@ -8,15 +8,11 @@ const detailOf = (result: ReturnType<typeof parseEventBody>) => (result.ok ? nul
 
 describe("a body is parsed as JSON.parse would", () => {
   test("for every JSON object within the bounds", () => {
-    const isExact = (value: unknown): boolean =>
-      typeof value === "number"
-        ? Math.abs(value) <= Number.MAX_SAFE_INTEGER
-        : typeof value !== "object" || value === null || Object.values(value).every(isExact)
     const objects = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 }), { noNullPrototype: true })
     fc.assert(
       fc.property(objects, (object) => {
         const text = JSON.stringify(object)
-        fc.pre(isExact(object) && !text.includes("__proto__"))
+        fc.pre(!text.includes("__proto__"))
         expect(parse(text)).toEqual({ ok: true, value: JSON.parse(text) })
       }),
     )
@@ -30,6 +26,13 @@ describe("a body is parsed as JSON.parse would", () => {
     const text = JSON.stringify({ a: '[{":"\\'.repeat(30_000) })
     expect(parse(text)).toEqual({ ok: true, value: JSON.parse(text) })
   })
+
+  test.each(["9007199254740992", "-9007199254740993", "805978396974514206", "1.5e300", "1e999", "0.1", "-0"])(
+    "with a number such as %s, that nobody may ever read",
+    (number) => {
+      expect(parse(`{"id":"evt_1","a":[${number}]}`)).toEqual({ ok: true, value: { id: "evt_1", a: [Number(number)] } })
+    },
+  )
 })
 
 describe("a body is refused", () => {
@@ -42,6 +45,7 @@ describe("a body is refused", () => {
     ["two objects", "{}{}"],
     ["a comment", "{}//"],
     ["NaN", '{"a":NaN}'],
+    ["an object that closes a list too many", `{"a":${"[".repeat(100)}${"]".repeat(101)}}`],
   ])("that is %s", (_, text) => {
     expect(parse(text).ok).toBe(false)
   })
@@ -56,45 +60,66 @@ describe("a body is refused", () => {
     expect(detailOf(parseEventBody(new Uint8Array(bytes)))).toContain(detail)
   })
 
-  test("that nests deeper than 64, and not at 64", () => {
-    expect(parse(nested(64)).ok).toBe(true)
-    expect(detailOf(parse(nested(65)))).toContain("nests deeper")
+  test("without a word of the body in the reason", () => {
+    expect(JSON.stringify(parse('{"email":"ann@example.com"'))).not.toContain("ann")
+  })
+})
+
+describe("what is out of bounds is cut out, and the rest stays", () => {
+  const depthOf = (value: unknown): number =>
+    typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
+  const contentOf = (text: string) => {
+    const parsed = parse(text)
+    if (!parsed.ok) throw new Error(parsed.error.detail)
+    // biome-ignore lint/suspicious/noExplicitAny: parsed JSON of which each test knows the shape
+    return parsed.value as any
+  }
+  const keys = (count: number, value = "0") =>
+    Array.from({ length: count }, (_, i) => `"k${i}":${value}`).join() || '"k":0'
+
+  test("nesting deeper than 64, and not at 64", () => {
+    expect(parse(nested(64))).toEqual({ ok: true, value: JSON.parse(nested(64)) })
+    expect(depthOf(contentOf(nested(65)))).toBe(64)
   })
 
-  test("with 200 000 nested arrays or objects, at once", () => {
+  test.each([
+    ["arrays", `{"a":${"[".repeat(200_000)}${"]".repeat(200_000)},"id":"evt_1"}`],
+    ["objects", `{"a":${'{"a":'.repeat(150_000)}0${"}".repeat(150_000)},"id":"evt_1"}`],
+  ])("200 000 nested %s, at once and without a deep stack", (_, text) => {
     const started = performance.now()
-    expect(detailOf(parse(`{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`))).toContain("nests deeper")
-    expect(detailOf(parse('{"a":'.repeat(200_000)))).toContain("nests deeper")
-    expect(performance.now() - started).toBeLessThan(500)
+    const value = contentOf(text)
+    expect(performance.now() - started).toBeLessThan(3_000)
+    expect(value.id).toBe("evt_1")
+    expect(depthOf(value)).toBe(64)
+    expect(JSON.stringify(value).length).toBeLessThan(1_000)
   })
 
-  test("with more than 20 000 keys, and not at 20 000", () => {
-    const withKeys = (count: number) => `{${Array.from({ length: count }, (_, i) => `"k${i}":0`).join()}}`
-    expect(parse(withKeys(20_000)).ok).toBe(true)
-    expect(detailOf(parse(withKeys(20_001)))).toContain("more than 20000 keys")
+  test("a map of more than 2 000 keys below the object, wherever it stands", () => {
+    const event = contentOf(`{"data":{"object":{"metadata":{${keys(2_001)}},"few":{${keys(2_000)}},"id":"in_1"}}}`)
+    expect(event).toMatchObject({ data: { object: { metadata: null, few: { k1999: 0 }, id: "in_1" } } })
+  })
+
+  test("but no key of the event, of `data` and of the object", () => {
+    const event = contentOf(`{${keys(30_000)},"data":{${keys(30_000)},"object":{${keys(30_000)},"id":"in_1"}}}`)
+    expect(event).toMatchObject({ k29999: 0, data: { k29999: 0, object: { k29999: 0, id: "in_1" } } })
+  })
+
+  test("what lies behind 20 000 keys", () => {
+    const wide = Array.from({ length: 30 }, (_, i) => `"m${i}":{${keys(1_000, "{}")}}`).join()
+    const { m0, m29, id } = contentOf(`{"data":{"object":{${wide},"id":"in_1"}}}`).data.object
+    expect([id, m0.k0, m29.k999]).toEqual(["in_1", {}, null])
+  })
+
+  test("what a list holds beyond 5 000 items", () => {
+    expect(contentOf(`{"a":[${"0,".repeat(9_000)}0]}`)).toMatchObject({ a: { length: 5_000 } })
   })
 
   test.each([
     '{"__proto__":{"isAdmin":true}}',
     '{"a":[{"\\u005f_proto__":1}]}',
     '{"a":{"_\\u005Fproto\\u005f_":null}}',
-  ])("with a key __proto__: %s", (text) => {
-    expect(detailOf(parse(text))).toContain("forbidden key")
+  ])("a key __proto__: %s", (text) => {
+    expect(JSON.stringify(contentOf(text))).not.toContain("__proto__")
     expect(({} as { isAdmin?: boolean }).isAdmin).toBeUndefined() // reads what would be on every object
-  })
-
-  test.each(["9007199254740992", "-9007199254740993", "1e999", "-1e999", "1e16", "9".repeat(400)])(
-    "with a number that cannot be held exactly: %s",
-    (number) => {
-      expect(detailOf(parse(`{"a":[${number}]}`))).toContain("number")
-    },
-  )
-
-  test.each(["9007199254740991", "-9007199254740991", "0.1", "1e15", "-0"])("but not with %s", (number) => {
-    expect(parse(`{"a":${number}}`).ok).toBe(true)
-  })
-
-  test("without a word of the body in the reason", () => {
-    expect(JSON.stringify(parse('{"email":"ann@example.com"'))).not.toContain("ann")
   })
 })

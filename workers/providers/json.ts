@@ -82,7 +82,7 @@ export function withinBounds<T>(value: T): T {
         continue
       }
       // JSON.parse makes `__proto__` an own key, however it was written; whoever assigns it would set a prototype.
-      if (Object.hasOwn(container, "__proto__")) delete container["__proto__"]
+      Reflect.deleteProperty(container, "__proto__")
       for (const [key, item] of Object.entries(container)) {
         keys += 1
         if (isContainer(item)) container[key] = keys > KEYS_MAX && depth > NAMED_DEPTH ? null : keep(item, depth, next)

@@ -119,10 +119,10 @@ describe("a failure says whether to try again, and repeats no body", () => {
     expect(await failureOf(qstash.publish(PUBLICATION))).toMatchObject({ retry: true, reason: "answer_not_understood" })
   })
 
-  test("an id that no header can carry", async () => {
+  test("a key of flow control that no header can carry", async () => {
     const { qstash, calls } = publisher(accepted)
-    for (const deduplicationId of ["", "a\r\nUpstash-Retries: 9", "Zoë"]) {
-      const error = await failureOf(qstash.publish({ ...PUBLICATION, deduplicationId }))
+    for (const key of ["", "a\r\nUpstash-Retries: 9", "Zoë"]) {
+      const error = await failureOf(qstash.publish({ ...PUBLICATION, flowControl: { key, parallelism: 1 } }))
       expect(error).toMatchObject({ retry: false, reason: "header_not_ascii" })
     }
     expect(calls).toEqual([])

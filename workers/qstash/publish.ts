@@ -4,6 +4,7 @@
  * publish a deduplication id, and no error carries a body.
  */
 import * as z from "zod"
+import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { headerValue, type QstashAccount, QstashError, qstashCaller, understood } from "./call.ts"
 
 /** What a publish asks for. */
@@ -96,7 +97,11 @@ export function qstashPublisher({
   return {
     async publish(publication) {
       const answer = await call("POST", `/v2/publish/${publication.url}`, {
-        headers: { ...publicationHeaders(publication), ...retriesHeader(publication.retries) },
+        headers: {
+          ...publicationHeaders(publication),
+          "upstash-deduplication-id": await plainKey(publication.deduplicationId),
+          ...retriesHeader(publication.retries),
+        },
         body: publication.body,
         ...(publication.timeoutMs === undefined ? {} : { timeoutMs: publication.timeoutMs }),
         isPastBreaker: publication.isLastResort ?? false,
@@ -159,7 +164,6 @@ function publicationHeaders(publication: Publication): Record<string, string> {
   const { delaySeconds, notBefore, retryDelay, flowControl, deliveryTimeoutSeconds } = publication
   return {
     "upstash-method": "POST",
-    "upstash-deduplication-id": headerValue(publication.deduplicationId),
     ...(delaySeconds !== undefined && { "upstash-delay": `${Math.ceil(delaySeconds)}s` }),
     ...(notBefore !== undefined && { "upstash-not-before": String(Math.ceil(notBefore.getTime() / 1_000)) }),
     ...(retryDelay !== undefined && { "upstash-retry-delay": headerValue(retryDelay) }),

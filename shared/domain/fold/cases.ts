@@ -49,10 +49,10 @@ export const knownFrom = ({ origin }: Pick<Fact, "origin">): Pick<CaseState, "kn
 
 /**
  * What a payment brought back: what was at stake in the case, or less. The invoice of a case may have been paid in part
- * before, and says what was paid in all.
+ * before, and says what was paid in all. Where no failure stated an amount, what was paid was at stake.
  */
 export const recoveredBy = (recoveryCase: CaseState, paidMinor: number): number =>
-  Math.min(paidMinor, recoveryCase.amountMinor)
+  recoveryCase.currency === null ? paidMinor : Math.min(paidMinor, recoveryCase.amountMinor)
 
 /** An operator's word is final: a payment that comes later is not credited to a case that was put aside. */
 export function closeByOperator(

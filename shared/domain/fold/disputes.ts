@@ -25,7 +25,7 @@ export function closeDispute(state: CustomerState, fact: Closed): CustomerState 
     status: "recovered",
     closeReason: "paid",
     closedAt: payment?.paidAt ?? fact.occurredAt,
-    recoveredMinor: recoveredBy(recoveryCase, payment?.amountMinor ?? fact.amountMinor),
+    recoveredMinor: recoveredBy(recoveryCase, payment?.amountMinor ?? fact.amountMinor ?? 0),
   })
 }
 

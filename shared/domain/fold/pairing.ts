@@ -67,8 +67,9 @@ export const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome
 
 const isSameAttempt = (
   loose: LoosePayment,
-  other: { readonly amountMinor: number; readonly currency: string; readonly at: Instant },
+  other: { readonly amountMinor: number | null; readonly currency: string | null; readonly at: Instant },
 ): boolean =>
+  loose.currency !== null &&
   loose.amountMinor === other.amountMinor &&
   loose.currency === other.currency &&
   Math.abs(Date.parse(loose.at) - Date.parse(other.at)) <= PAIRING_WINDOW_MS

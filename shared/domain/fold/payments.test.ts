@@ -17,6 +17,8 @@ function caseAfter(...facts: readonly Fact[]): CaseState {
 
 const casesAfter = (...facts: readonly Fact[]) => rebuild(facts).cases
 
+const MONEY = { amountMinor: 1_999, currency: "usd" }
+
 describe("a payment case opens", () => {
   test("on the first failure of an invoice, with what is owed", () => {
     expect(casesAfter(paymentFailed({ at: on(0), declineCode: "expired_card" }))).toEqual([
@@ -40,6 +42,32 @@ describe("a payment case opens", () => {
         disputeId: null,
       },
     ])
+  })
+
+  test("without an amount where the event states none, and with the one that is known from elsewhere", () => {
+    const unknown = { amountMinor: null, currency: null }
+    const failure = paymentFailed({ at: on(0), ...unknown })
+    expect(caseAfter(failure)).toMatchObject({ status: "open", amountMinor: 0, currency: null })
+    expect(caseAfter(failure, paymentFailed({ at: on(3), attempt: 2 }))).toMatchObject(MONEY)
+    expect(caseAfter(paymentFailed({ at: on(0) }), paymentFailed({ at: on(3), attempt: 2, ...unknown }))).toMatchObject(
+      MONEY,
+    )
+  })
+
+  test("without an amount, and is recovered for what was paid", () => {
+    const unknown = { amountMinor: null, currency: null }
+    const [failure, payment] = [paymentFailed({ at: on(0), ...unknown }), paymentSucceeded({ at: on(1) })]
+    expect(caseAfter(failure, payment)).toMatchObject({ ...MONEY, status: "recovered", recoveredMinor: 1_999 })
+    const paid = paymentSucceeded({ at: on(1), ...unknown })
+    expect(caseAfter(paymentFailed({ at: on(0) }), paid)).toMatchObject({ ...MONEY, recoveredMinor: 1_999 })
+    expect(caseAfter(failure, paid)).toMatchObject({ status: "recovered", currency: null, recoveredMinor: 0 })
+  })
+
+  test("and charges without an amount are paired by their ids only", () => {
+    const unknown = { amountMinor: null, currency: null }
+    const charge = chargeFailed({ at: on(0), chargeId: "ch_1", declineCode: "expired_card", ...unknown })
+    expect(caseAfter(charge, paymentFailed({ at: on(0), ...unknown })).declineCode).toBeNull()
+    expect(caseAfter(charge, paymentFailed({ at: on(0), chargeId: "ch_1" })).declineCode).toBe("expired_card")
   })
 
   test("and stays open when retries are switched off, for the member can still pay", () => {

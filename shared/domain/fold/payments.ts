@@ -1,5 +1,5 @@
 /** Payments, and the `payment` case that a failed invoice opens. */
-import type { Fact, Instant } from "../facts.ts"
+import type { Fact, Instant, Money, StatedMoney } from "../facts.ts"
 import {
   type CaseState,
   type CustomerState,
@@ -158,7 +158,7 @@ function gatherFailure(
     invoiceFailures: isChargeLevel
       ? (present?.invoiceFailures ?? [])
       : addInvoiceFailure(present?.invoiceFailures ?? [], fact),
-    ...(!isChargeLevel && { amountMinor: fact.amountMinor, currency: fact.currency }),
+    ...(!isChargeLevel && isStated(fact) && { amountMinor: fact.amountMinor, currency: fact.currency }),
   }
   if (hasEnded) return withCase(state, close(gathered, "lost", "subscription_ended", fact.occurredAt))
   return withCase(state, hasGivenUp(fact) ? close(gathered, "lost", "provider_gave_up", fact.occurredAt) : gathered)
@@ -216,6 +216,7 @@ function recover(state: CustomerState, payment: PaymentState): CustomerState {
     closeReason: "paid",
     closedAt: payment.paidAt,
     recoveredMinor: recoveredBy(recoveryCase, payment.amountMinor),
+    ...(recoveryCase.currency === null && { amountMinor: payment.amountMinor, currency: payment.currency }),
     newCard,
   })
 }
@@ -228,26 +229,39 @@ function newCardSince(openedAt: Instant, { profile }: CustomerState): CaseState[
 
 function markPaid(state: CustomerState, payment: PaymentState): CustomerState {
   const subscription = subscriptionOf(state, payment.subscriptionId)
-  if (!subscription || subscription.hasPaid || payment.amountMinor === 0) return state
+  if (!subscription || subscription.hasPaid || isFree(payment)) return state
   return {
     ...state,
     subscriptions: { ...state.subscriptions, [subscription.id]: { ...subscription, hasPaid: true } },
   }
 }
 
-/** What all facts of one invoice agree on; a charge-level fact never overrides the invoice's own amount. */
+/** The event says how much it is about. */
+const isStated = <T extends StatedMoney>(fact: T): fact is T & Money =>
+  fact.amountMinor !== null && fact.currency !== null
+
+/** Nothing was to be paid. An amount that is not known is not nothing. */
+const isFree = ({ amountMinor, currency }: PaymentState): boolean => currency !== null && amountMinor === 0
+
+/**
+ * What all facts of one invoice agree on; a charge-level fact never overrides the invoice's own amount, and an event that
+ * states none leaves what an earlier one stated.
+ */
 function paymentFrom(
   before: PaymentState | undefined,
-  fact: PaymentFact & { amountMinor: number; currency: string },
+  fact: PaymentFact & StatedMoney,
   invoiceId: string,
 ): PaymentState {
-  const speaksForInvoice = fact.invoiceId !== null || before === undefined
+  const { amountMinor, currency } = before ?? { amountMinor: 0, currency: null }
+  const speaksForInvoice = fact.invoiceId !== null || currency === null
+  const money: Pick<PaymentState, "amountMinor" | "currency"> =
+    speaksForInvoice && isStated(fact) ? fact : { amountMinor, currency }
   return {
     invoiceId,
     subscriptionId: fact.subscriptionId ?? before?.subscriptionId ?? null,
     status: before?.status ?? "failed",
-    amountMinor: speaksForInvoice ? fact.amountMinor : before.amountMinor,
-    currency: speaksForInvoice ? fact.currency : before.currency,
+    amountMinor: money.amountMinor,
+    currency: money.currency,
     refs: before?.refs ?? [],
     isFirstInvoice: before?.isFirstInvoice ?? false,
     needsAuthentication: before?.needsAuthentication ?? false,

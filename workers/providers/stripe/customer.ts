@@ -8,9 +8,6 @@ import { type Reader, says, unhandled } from "./reading.ts"
 export const customerSaved: Reader = ({ object }) => {
   if (idOf(object.id) === null) return unhandled("customer: id is missing or not as expected")
   if (object.deleted === true) return says({ kind: "customer_seen", deleted: true })
-
-  const wrong = ["name", "email", "phone"].find((field) => !isTextOrNone(object[field]))
-  if (wrong !== undefined) return unhandled(`customer: ${wrong} is missing or not as expected`)
   const { name, email, phone } = object
   const contact = contactOfCustomer({ name, email, phone })
   const timeZone = timeZoneOf(object)
@@ -55,8 +52,6 @@ export const paymentMethodUpdatedByProvider: Reader = ({ object }) => {
   if (paymentMethodId === null) return unhandled("payment method: id is missing or not as expected")
   return says({ kind: "payment_method_updated_by_provider", paymentMethodId })
 }
-
-const isTextOrNone = (value: unknown): boolean => value === undefined || value === null || typeof value === "string"
 
 /** Stripe has no field for it; these are the names under which companies keep it in the metadata. */
 const TIME_ZONE_KEYS = ["time_zone", "timezone", "timeZone", "tz"]

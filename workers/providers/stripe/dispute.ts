@@ -1,10 +1,10 @@
 /** Events about disputes. An inquiry (`warning_*`) asks before money moves; a chargeback has taken it. */
 import * as z from "zod"
-import { codeOf, currency, id, minorUnits, read } from "./fields.ts"
+import { codeOf, currency, detail, id, minorUnits, moneyOf, read } from "./fields.ts"
 import { type Reader, type Reading, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"
 
-const dispute = z.object({ id, currency, amount: minorUnits, status: z.string() })
+const dispute = z.object({ id, currency: detail(currency), amount: detail(minorUnits), status: detail(z.string()) })
 
 type Outcome = "won" | "lost" | "withdrawn"
 
@@ -24,16 +24,16 @@ const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
 export const disputeSeen: Reader = ({ type, object }) => {
   const seen = read(dispute, object)
   if (!seen.ok) return unhandled(seen.error)
-  const { id: disputeId, amount: amountMinor, currency, status } = seen.value
-  const about = { ...refsOf(object), amountMinor, currency, disputeId }
+  const { id: disputeId, amount, currency, status } = seen.value
+  const about = { ...refsOf(object), ...moneyOf(amount, currency), disputeId }
   const opened = (isInquiry: boolean): Reading =>
     says({ kind: "dispute_opened", ...about, reason: codeOf(object.reason), isInquiry })
   const closed = (outcome: Outcome): Reading => says({ kind: "dispute_closed", ...about, outcome })
 
-  const outcome = OUTCOMES.get(status)
+  const outcome = OUTCOMES.get(status ?? "")
   switch (type) {
     case "charge.dispute.created":
-      return opened(isInquiry(status))
+      return status === null ? unhandled("dispute: status is missing or not as expected") : opened(isInquiry(status))
     case "charge.dispute.funds_withdrawn":
       return opened(false)
     case "charge.dispute.funds_reinstated":
@@ -41,6 +41,7 @@ export const disputeSeen: Reader = ({ type, object }) => {
     case "charge.dispute.closed":
       return outcome === undefined ? unhandled("dispute closed without an outcome") : closed(outcome)
     default:
+      if (status === null) return unhandled("dispute: status is missing or not as expected")
       return outcome === undefined ? opened(isInquiry(status)) : closed(outcome)
   }
 }

@@ -1,6 +1,7 @@
 /** The envelope of a Stripe event: what every event of every API version has, whatever it is about. */
 import type { Instant } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
+import { isId, isTypeName } from "../ids.ts"
 import type { MalformedEvent } from "../provider.ts"
 import { at, codeOf, idOf, instantOf, isObject, type JsonObject, listOf } from "./fields.ts"
 import { tiesOf } from "./ties.ts"
@@ -19,6 +20,8 @@ export interface StripeEvent {
   readonly apiVersion: string | null
   readonly account: string | null
   readonly occurredAt: Instant
+  /** Why nothing can be read of it although it is an event; null for all others. */
+  readonly fault: string | null
   /** Not null: the object is not in the event and must be asked for; then `object` is empty. */
   readonly thin: ThinPart | null
   readonly object: JsonObject
@@ -26,47 +29,54 @@ export interface StripeEvent {
   readonly previous: JsonObject
 }
 
-const EVENT_ID = /^[A-Za-z0-9_-]{1,255}$/
-
-/** Printable ASCII: types of v2 events have brackets, `v2.core.account[identity].updated`. */
-const EVENT_TYPE = /^[\x21-\x7e]{1,255}$/
-
-/** Reads the envelope; what is malformed here is answered 400 and not stored. */
-export function readEnvelope(body: unknown): Result<StripeEvent, MalformedEvent> {
+/**
+ * Reads the envelope; what is malformed here is answered 400 and not stored: a body without an id or a type, which is no
+ * event, and one of an account that cannot be read, which could be anybody's. `receivedAt` stands in for a time of the event
+ * that cannot be read; nothing is read of such an event.
+ */
+export function readEnvelope(body: unknown, receivedAt: Date): Result<StripeEvent, MalformedEvent> {
   if (!isObject(body)) return malformed("event is not an object")
 
   const type = body.type
-  if (typeof type !== "string" || !EVENT_TYPE.test(type)) return malformed("event type is not a type")
+  if (!isTypeName(type)) return malformed("event type is not a type")
   const account = body.account ?? null
-  if (account !== null && (typeof account !== "string" || !EVENT_ID.test(account))) {
-    return malformed("event account is not an id")
-  }
+  if (account !== null && !isId(account)) return malformed("event account is not an id")
   const envelope = { type, account, apiVersion: codeOf(body.api_version) }
-  return body.object === "v2.core.event" ? readThin(body, envelope) : readSnapshot(body, envelope)
+  return body.object === "v2.core.event"
+    ? readThin(body, envelope, receivedAt)
+    : readSnapshot(body, envelope, receivedAt)
 }
 
 type Common = Pick<StripeEvent, "type" | "account" | "apiVersion">
 
-function readSnapshot(body: JsonObject, common: Common): Result<StripeEvent, MalformedEvent> {
+function readSnapshot(body: JsonObject, common: Common, receivedAt: Date): Result<StripeEvent, MalformedEvent> {
   const occurredAt = body.created === 0 ? null : instantOf(body.created)
-  if (occurredAt === null) return malformed("event created is not a time in seconds")
-  const object = at(body, "data", "object")
-  if (!isObject(object)) return malformed("event has no object")
-
+  const data = at(body, "data", "object")
+  const object = isObject(data) ? data : {}
   const id = eventIdOf(body) ?? (common.type === "invoice.upcoming" ? upcomingIdOf(object) : null)
   if (id === null) return malformed("event id is not an id")
+
+  const fault =
+    occurredAt === null ? "event created is not a time in seconds" : isObject(data) ? null : "event has no object"
   const previous = at(body, "data", "previous_attributes")
-  return ok({ ...common, id, occurredAt, thin: null, object, previous: isObject(previous) ? previous : {} })
+  return ok({
+    ...common,
+    id,
+    occurredAt: occurredAt ?? receivedAt.toISOString(),
+    fault,
+    thin: null,
+    object,
+    previous: isObject(previous) ? previous : {},
+  })
 }
 
 /** Thin events carry their time as ISO 8601 and the object as a reference (docs.stripe.com/event-destinations). */
-function readThin(body: JsonObject, common: Common): Result<StripeEvent, MalformedEvent> {
+function readThin(body: JsonObject, common: Common, receivedAt: Date): Result<StripeEvent, MalformedEvent> {
   const id = eventIdOf(body)
   if (id === null) return malformed("event id is not an id")
   const created = body.created
   const isIso = typeof created === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/.test(created)
   const occurredAt = isIso ? instantOf(Math.floor(Date.parse(created) / 1000)) : null
-  if (occurredAt === null) return malformed("event created is not a time")
 
   const related = body.related_object
   const [objectType, objectId] = [codeOf(at(related, "type")), idOf(at(related, "id"))]
@@ -76,9 +86,10 @@ function readThin(body: JsonObject, common: Common): Result<StripeEvent, Malform
     ...common,
     account: accountOf(body.context),
     id,
-    occurredAt,
+    occurredAt: occurredAt ?? receivedAt.toISOString(),
+    fault: occurredAt === null ? "event created is not a time" : null,
     thin: {
-      snapshotEventId: typeof snapshot === "string" && EVENT_ID.test(snapshot) ? snapshot : null,
+      snapshotEventId: isId(snapshot) ? snapshot : null,
       object: objectType === null || objectId === null ? null : { type: objectType, id: objectId },
     },
     object: {},
@@ -92,18 +103,17 @@ function accountOf(context: unknown): string | null {
   return last !== undefined && /^acct_[A-Za-z0-9]{1,250}$/.test(last) ? last : null
 }
 
-function eventIdOf(body: JsonObject): string | null {
-  const id = body.id
-  return typeof id === "string" && EVENT_ID.test(id) ? id : null
-}
+const eventIdOf = ({ id }: JsonObject): string | null => (isId(id) ? id : null)
 
 /** `invoice.upcoming` may come without an id (supabase/stripe-sync-engine#121): one per customer, subscription and period. */
 function upcomingIdOf(invoice: JsonObject): string | null {
   const customer = idOf(invoice.customer)
   const periodEnd = invoice.period_end ?? at(listOf(invoice.lines), 0, "period", "end")
   if (customer === null || instantOf(periodEnd) === null) return null
-  const id = `upcoming_${customer}_${tiesOf(invoice).subscriptionId ?? "none"}_${periodEnd}`
-  return id.replaceAll(".", "-").slice(0, 255)
+  const subscription = tiesOf(invoice).subscriptionId ?? "none"
+  const id = `upcoming_${customer}_${subscription}_${periodEnd}`.replaceAll(".", "-")
+  // Of ids that are long, the parts that tell two periods of one customer apart come first.
+  return id.length <= 255 ? id : `upcoming_${periodEnd}_${subscription.slice(-100)}_${customer}`.slice(0, 255)
 }
 
 const malformed = (detail: string): Result<never, MalformedEvent> => err({ reason: "malformed", detail })

@@ -6,6 +6,7 @@
 import type Stripe from "stripe"
 import * as z from "zod"
 import { utf8 } from "../../../shared/crypto/bytes.ts"
+import { withinBounds } from "../json.ts"
 import {
   type HistoricalEvent,
   type HistoryPage,
@@ -98,13 +99,13 @@ function readable<T>(schema: z.ZodType<T>, reply: unknown): T {
 }
 
 function toHistorical(event: { readonly id: string } & Readonly<Record<string, unknown>>): HistoricalEvent {
-  const envelope = readEnvelope(event)
+  const envelope = readEnvelope(event, new Date(0))
   return {
     providerEventId: event.id,
     // What has no envelope that can be read is told by the reader of the body; its time matters to nobody then.
     occurredAt: envelope.ok ? envelope.value.occurredAt : new Date(0).toISOString(),
     type: envelope.ok ? envelope.value.type : "unreadable",
-    rawBody: utf8(JSON.stringify(event)),
+    rawBody: utf8(JSON.stringify(withinBounds(event))),
     headers: new Headers(),
   }
 }

@@ -4,6 +4,7 @@
  */
 import type Stripe from "stripe"
 import * as z from "zod"
+import { isId } from "../ids.ts"
 import type { Delivery, Expanded } from "../provider.ts"
 import { ask, isAnswer } from "./api.ts"
 import { isObject, type JsonObject, orNull } from "./fields.ts"
@@ -34,7 +35,7 @@ interface Told {
 const SILENT: Told = { twin: null, previous: {} }
 
 const full = z.object({
-  snapshot_event: orNull(z.string().regex(/^[A-Za-z0-9_-]{1,255}$/)),
+  snapshot_event: orNull(z.string().refine(isId)),
   changes: orNull(z.object({ before: orNull(z.record(z.string(), z.unknown())) })),
 })
 
@@ -72,7 +73,7 @@ async function currentObject(
   { type, id }: { readonly type: string; readonly id: string },
 ): Promise<JsonObject | null> {
   const retrieve = RETRIEVERS.get(type)
-  if (retrieve === undefined || /^\.+$/.test(id)) return null
+  if (retrieve === undefined) return null
   const object: unknown = await orNone(`reading ${type}`, () => retrieve(stripe, id, inAccount(thin)))
   return isObject(object) && object.object === type && object.id === id ? object : null
 }

@@ -3,8 +3,10 @@
  * means that the event gives no facts; and the plain readers, where anything odd counts as "not said".
  */
 import * as z from "zod"
-import type { Instant } from "../../../shared/domain/facts.ts"
+import { type Instant, type StatedMoney, UNKNOWN_MONEY } from "../../../shared/domain/facts.ts"
+import { currencyCodeOf } from "../../../shared/domain/money.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
+import { isId } from "../ids.ts"
 
 /** A parsed JSON object of which nothing is known yet. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -13,16 +15,10 @@ export type JsonObject = Readonly<Record<string, unknown>>
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/**
- * Ids of Stripe's objects. Wider than what Stripe makes today: customers imported long ago kept ids of their own. No
- * character that could end one id and begin another where ids are joined.
- */
-const OBJECT_ID = /^[A-Za-z0-9_.-]{1,255}$/
-
 /** The id in a reference, which is the id itself or, when it was expanded, the object; null when there is none. */
 export function idOf(reference: unknown): string | null {
   const id = isObject(reference) ? reference.id : reference
-  return typeof id === "string" && OBJECT_ID.test(id) ? id : null
+  return isId(id) ? id : null
 }
 
 /** Walks into nested objects and lists; undefined as soon as the way ends. */
@@ -54,12 +50,14 @@ export function instantOf(seconds: unknown): Instant | null {
   return new Date(seconds * 1000).toISOString()
 }
 
-export const id = z.string().regex(OBJECT_ID)
+export const id = z.string().refine(isId)
 export const minorUnits = z.int().nonnegative()
-export const currency = z
-  .string()
-  .regex(/^[A-Za-z]{3}$/)
-  .transform((code) => code.toLowerCase())
+export const currency = z.unknown().transform((value, context) => {
+  const code = currencyCodeOf(value)
+  if (code !== null) return code
+  context.addIssue({ code: "custom", message: "expected a currency" })
+  return z.NEVER
+})
 export const instant = z
   .int()
   .min(0)
@@ -68,6 +66,13 @@ export const instant = z
 
 /** Absent and null read alike. */
 export const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? null)
+
+/** A detail: null where it is absent, null, or nothing that the schema can read; the rest of the object stands. */
+export const detail = <T extends z.ZodType>(schema: T) => orNull(schema).catch(null)
+
+/** The amount with its currency, or that it is not known: one without the other says nothing. */
+export const moneyOf = (amountMinor: number | null, currency: string | null): StatedMoney =>
+  amountMinor === null || currency === null ? UNKNOWN_MONEY : { amountMinor, currency }
 
 /** The object as the schema reads it, or one plain sentence that names the first field at fault, never its value. */
 export function read<T extends z.ZodType>(schema: T, object: JsonObject): Result<z.output<T>, string> {

@@ -24,7 +24,7 @@ export function stripeProvider({
   return {
     name: "stripe",
     verify,
-    normalize: (body) => normalize(body, { canAsk: apiKey !== null }),
+    normalize: (body, { receivedAt }) => normalize(body, { receivedAt, canAsk: apiKey !== null }),
     redirectHosts: [".stripe.com"],
     memberPage: null,
     eventListDays: EVENT_LIST_DAYS,

@@ -1,35 +1,35 @@
 /** Events about invoices and their payments, in all API versions. */
 import * as z from "zod"
-import type { Money } from "../../../shared/domain/facts.ts"
+import type { StatedMoney } from "../../../shared/domain/facts.ts"
 import type { Result } from "../../../shared/result.ts"
 import { contactOfCopy, paymentPageOf, seenBy } from "./contact.ts"
 import { declineCodeOf } from "./decline-code.ts"
-import { at, currency, id, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
+import { at, currency, detail, id, instant, type JsonObject, minorUnits, moneyOf, read } from "./fields.ts"
 import { type Reader, type Reading, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"
 
 const due = z.object({
   object: z.literal("invoice"),
   id,
-  currency,
-  amount_due: minorUnits,
-  amount_remaining: orNull(minorUnits),
+  currency: detail(currency),
+  amount_due: detail(minorUnits),
+  amount_remaining: detail(minorUnits),
 })
 
 const failed = due.extend({
-  attempt_count: orNull(z.int().nonnegative()),
-  next_payment_attempt: instant.nullish(),
-  billing_reason: orNull(z.string()),
-  collection_method: orNull(z.string()),
+  attempt_count: detail(z.int().nonnegative()),
+  next_payment_attempt: instant.nullish().catch(undefined),
+  billing_reason: detail(z.string()),
+  collection_method: detail(z.string()),
 })
 
 const paid = z.object({
   object: z.literal("invoice"),
   id,
-  currency,
-  amount_paid: minorUnits,
-  paid_out_of_band: orNull(z.boolean()),
-  amount_paid_off_stripe: orNull(minorUnits),
+  currency: detail(currency),
+  amount_paid: detail(minorUnits),
+  paid_out_of_band: detail(z.boolean()),
+  amount_paid_off_stripe: detail(minorUnits),
 })
 
 const known = z.object({ object: z.literal("invoice"), id })
@@ -59,8 +59,7 @@ export const invoiceActionRequired = invoiceReader(due, (invoice, object) => ({
 export const invoicePaid = invoiceReader(paid, (invoice, object) => ({
   kind: "payment_succeeded",
   ...refsOf(object),
-  amountMinor: invoice.amount_paid,
-  currency: invoice.currency,
+  ...moneyOf(invoice.amount_paid, invoice.currency),
   how: isOutOfBand(invoice) ? "out_of_band" : "collected",
 }))
 
@@ -79,7 +78,12 @@ export const invoiceSeen: Reader = ({ object }) => {
   return reading.facts.length > 0 || reading.contact !== null ? reading : unhandled("not used")
 }
 
-const invoicePayment = z.object({ id, currency, amount_paid: minorUnits, is_default: orNull(z.boolean()) })
+const invoicePayment = z.object({
+  id,
+  currency: detail(currency),
+  amount_paid: detail(minorUnits),
+  is_default: detail(z.boolean()),
+})
 
 /**
  * `invoice_payment.paid`: the one event since basil that ties a payment to its invoice. One that is not the default may
@@ -95,8 +99,7 @@ export const invoicePaymentPaid: Reader = ({ object }) => {
   return says({
     kind: "payment_succeeded",
     ...refs,
-    amountMinor: payment.value.amount_paid,
-    currency: payment.value.currency,
+    ...moneyOf(payment.value.amount_paid, payment.value.currency),
     how: isRecorded ? "out_of_band" : "collected",
   })
 }
@@ -124,14 +127,12 @@ function withCustomer(invoice: JsonObject, reading: Reading): Reading {
 }
 
 /** What is still to be paid: an invoice may have been paid in part. */
-const owed = (invoice: z.output<typeof due>): Money => ({
-  amountMinor: invoice.amount_remaining ?? invoice.amount_due,
-  currency: invoice.currency,
-})
+const owed = (invoice: z.output<typeof due>): StatedMoney =>
+  moneyOf(invoice.amount_remaining ?? invoice.amount_due, invoice.currency)
 
 /** Since basil the amount paid elsewhere is told; before, only whether it was. A part paid elsewhere is still collected. */
 const isOutOfBand = (invoice: z.output<typeof paid>): boolean =>
   invoice.paid_out_of_band === true ||
   (invoice.amount_paid_off_stripe !== null &&
     invoice.amount_paid_off_stripe > 0 &&
-    invoice.amount_paid_off_stripe >= invoice.amount_paid)
+    invoice.amount_paid_off_stripe >= (invoice.amount_paid ?? 0))

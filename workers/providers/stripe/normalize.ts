@@ -73,11 +73,20 @@ const unknown: Reader = () => unhandled("unknown type")
 /** How events of a type are read. */
 export const readerOf = (type: string): Reader => READERS.get(type) ?? (isKnownType(type) ? notUsed : unknown)
 
-/** The delivery that the body holds, or why its envelope cannot be read. `canAsk`: there is a key for Stripe's API. */
-export function normalize(body: unknown, { canAsk } = { canAsk: true }): Result<Delivery, MalformedEvent> {
-  const envelope = readEnvelope(body)
+/**
+ * The delivery that the body holds, or why its envelope cannot be read. `canAsk`: there is a key for Stripe's API.
+ * `receivedAt` stands in where the time of the event cannot be read.
+ */
+export function normalize(
+  body: unknown,
+  { receivedAt = new Date(0), canAsk = true }: { readonly receivedAt?: Date; readonly canAsk?: boolean } = {},
+): Result<Delivery, MalformedEvent> {
+  const envelope = readEnvelope(body, receivedAt)
   if (!envelope.ok) return envelope
   const event = envelope.value
+  if (event.fault !== null) {
+    return ok({ ...named(event), customer: null, objects: [], facts: [], contact: null, unhandled: event.fault })
+  }
   return ok(event.thin === null ? snapshotDelivery(event) : thinDelivery(event, event.thin, canAsk))
 }
 

@@ -1,18 +1,19 @@
 /** Events about charges, payment intents and refunds. Since basil none of them names its invoice. */
 import * as z from "zod"
+import type { StatedMoney } from "../../../shared/domain/facts.ts"
 import { declineCodeOf } from "./decline-code.ts"
-import { at, currency, id, isObject, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
+import { at, currency, detail, id, isObject, type JsonObject, minorUnits, moneyOf, orNull, read } from "./fields.ts"
 import { type Reader, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"
 
 const charge = z.object({
   object: z.literal("charge"),
   id,
-  currency,
-  amount: minorUnits,
-  amount_captured: orNull(minorUnits),
-  captured: orNull(z.boolean()),
-  paid: orNull(z.boolean()),
+  currency: detail(currency),
+  amount: detail(minorUnits),
+  amount_captured: detail(minorUnits),
+  captured: detail(z.boolean()),
+  paid: detail(z.boolean()),
 })
 
 const refundedCharge = z.object({ object: z.literal("charge"), id, currency, amount_refunded: minorUnits })
@@ -20,32 +21,31 @@ const refundedCharge = z.object({ object: z.literal("charge"), id, currency, amo
 const paymentIntent = z.object({
   object: z.literal("payment_intent"),
   id,
-  currency,
-  amount: minorUnits,
-  amount_received: orNull(minorUnits),
+  currency: detail(currency),
+  amount: detail(minorUnits),
+  amount_received: detail(minorUnits),
 })
 
 const refund = z.object({ id, currency, amount: minorUnits, status: orNull(z.string()) })
 
 /** Charges and payment intents say alike that a payment failed; `declineCodeOf` knows where each keeps its reason. */
 const failedReader =
-  (schema: z.ZodType<{ amount: number; currency: string }>): Reader =>
+  (schema: z.ZodType<{ amount: number | null; currency: string | null }>): Reader =>
   ({ object }) => {
     const failed = read(schema, object)
     if (!failed.ok) return unhandled(failed.error)
     return says({
       kind: "payment_failed",
       ...refsOf(object),
-      amountMinor: failed.value.amount,
-      currency: failed.value.currency,
+      ...moneyOf(failed.value.amount, failed.value.currency),
       attempt: null,
       declineCode: declineCodeOf(object),
       isFirstInvoice: isFirstInvoice(object.invoice),
     })
   }
 
-const collected = (object: JsonObject, amountMinor: number, currency: string) =>
-  says({ kind: "payment_succeeded", ...refsOf(object), amountMinor, currency, how: "collected" })
+const collected = (object: JsonObject, money: StatedMoney) =>
+  says({ kind: "payment_succeeded", ...refsOf(object), ...money, how: "collected" })
 
 /** `charge.failed`. */
 export const chargeFailed: Reader = failedReader(charge)
@@ -59,7 +59,7 @@ export const chargeSucceeded: Reader = ({ object }) => {
   if (!succeeded.ok) return unhandled(succeeded.error)
   const { amount, amount_captured, captured, paid, currency } = succeeded.value
   if (captured === false || paid === false) return unhandled("charge is not captured")
-  return collected(object, amount_captured ?? amount, currency)
+  return collected(object, moneyOf(amount_captured ?? amount, currency))
 }
 
 /** `payment_intent.succeeded`. */
@@ -67,7 +67,7 @@ export const paymentIntentSucceeded: Reader = ({ object }) => {
   const succeeded = read(paymentIntent, object)
   if (!succeeded.ok) return unhandled(succeeded.error)
   const { amount, amount_received, currency } = succeeded.value
-  return collected(object, amount_received ?? amount, currency)
+  return collected(object, moneyOf(amount_received ?? amount, currency))
 }
 
 /** `charge.refunded`: the charge knows the total. */

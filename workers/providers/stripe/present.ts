@@ -22,6 +22,7 @@ export function presentDelivery(thin: Delivery, object: JsonObject, previous: Js
     apiVersion: thin.apiVersion,
     account: thin.account,
     occurredAt: thin.occurredAt,
+    fault: null,
     thin: null,
     object,
     previous,

@@ -2,57 +2,73 @@
 import * as z from "zod"
 import type { SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { at, currency, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
+import { at, currency, detail, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
 
 /** Since 2020 an item has a `price`; `plan` is the same in older words. */
 const price = z.object({
-  id,
-  currency: orNull(currency),
-  unit_amount: orNull(minorUnits),
+  id: detail(id),
+  currency: detail(currency),
+  unit_amount: detail(minorUnits),
   product: z.unknown().optional(),
-  recurring: orNull(
+  recurring: detail(
     z.object({
-      interval: orNull(z.string()),
-      interval_count: orNull(z.int().positive()),
-      usage_type: orNull(z.string()),
+      interval: detail(z.string()),
+      interval_count: detail(z.int().positive()),
+      usage_type: detail(z.string()),
     }),
   ),
 })
 
 const plan = z.object({
-  id,
-  currency: orNull(currency),
-  amount: orNull(minorUnits),
+  id: detail(id),
+  currency: detail(currency),
+  amount: detail(minorUnits),
   product: z.unknown().optional(),
-  interval: orNull(z.string()),
-  interval_count: orNull(z.int().positive()),
-  usage_type: orNull(z.string()),
+  interval: detail(z.string()),
+  interval_count: detail(z.int().positive()),
+  usage_type: detail(z.string()),
 })
 
+/** None for metered prices; with one that cannot be read, the worth of the item is not known. */
+const quantity = orNull(z.union([z.int().nonnegative(), z.unknown().transform(() => "unreadable" as const)]))
+
 const item = z.object({
-  price: orNull(price),
-  plan: orNull(plan),
-  quantity: orNull(z.int().nonnegative()),
-  current_period_end: orNull(instant),
+  price: detail(price),
+  plan: detail(plan),
+  quantity,
+  current_period_end: detail(instant),
+})
+
+/** Stripe allows 20 items. */
+const ITEMS_MAX = 100
+
+/** What is no item is left out. */
+const items = z.object({
+  data: z.array(z.unknown()).transform((data) =>
+    data.slice(0, ITEMS_MAX).flatMap((entry) => {
+      const read = item.safeParse(entry)
+      return read.success ? [read.data] : []
+    }),
+  ),
 })
 
 const subscription = z.object({
   object: z.literal("subscription"),
   id,
-  status: z.string(),
-  currency: orNull(currency),
-  items: orNull(z.object({ data: z.array(item) })),
-  plan: orNull(plan),
-  quantity: orNull(z.int().nonnegative()),
-  start_date: orNull(instant),
-  start: orNull(instant),
-  created: orNull(instant),
-  current_period_end: orNull(instant),
-  trial_end: orNull(instant),
-  cancel_at: orNull(instant),
-  cancel_at_period_end: orNull(z.boolean()),
-  ended_at: orNull(instant),
-  pause_collection: orNull(z.object({ behavior: z.string() })),
+  status: detail(z.string()),
+  currency: detail(currency),
+  items: detail(items),
+  plan: detail(plan),
+  quantity,
+  start_date: detail(instant),
+  start: detail(instant),
+  created: detail(instant),
+  current_period_end: detail(instant),
+  trial_end: detail(instant),
+  cancel_at: detail(instant),
+  cancel_at_period_end: detail(z.boolean()),
+  ended_at: detail(instant),
+  pause_collection: detail(z.looseObject({})),
 })
 
 type Subscription = z.output<typeof subscription>
@@ -107,8 +123,8 @@ function readItem({ price, plan, quantity }: Item): SubscriptionItem {
   return {
     priceId: price?.id ?? plan?.id ?? null,
     productId: idOf(price?.product) ?? idOf(plan?.product),
-    unitAmountMinor: price === null ? (plan?.amount ?? null) : price.unit_amount,
-    quantity: quantity ?? 1, // metered items have none
+    unitAmountMinor: quantity === "unreadable" ? null : price === null ? (plan?.amount ?? null) : price.unit_amount,
+    quantity: typeof quantity === "number" ? quantity : 1, // metered items have none
     interval: INTERVALS.find((interval) => interval === recurring?.interval) ?? null,
     intervalCount: recurring?.interval_count ?? 1,
     usageType: recurring?.usage_type === "metered" ? "metered" : "licensed",

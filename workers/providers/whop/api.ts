@@ -9,6 +9,7 @@
 import * as z from "zod"
 import type { OutboundFetch } from "../../outbound/client.ts"
 import { notSentOf } from "../../outbound/not-sent.ts"
+import { withinBounds } from "../json.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { whopHistory } from "./delivery-log.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
@@ -71,7 +72,7 @@ export function whopApi({
     async paymentPage({ subscriptionId }) {
       const id = idOf(subscriptionId)
       if (id === null) return null
-      const membership = await call({ path: `/memberships/${id}`, reply: membershipReply })
+      const membership = await call({ path: `/memberships/${encodeURIComponent(id)}`, reply: membershipReply })
       return whopPage(membership?.manage_url)
     },
 
@@ -87,7 +88,7 @@ export function whopApi({
       if (!/^[\x21-\x7e]+$/.test(idempotencyKey) || idempotencyKey.length > IDEMPOTENCY_KEY_LENGTH_MAX) {
         throw refusal("the idempotency key has a form we do not send")
       }
-      const path = `/memberships/${id}/add_free_days`
+      const path = `/memberships/${encodeURIComponent(id)}/add_free_days`
       const request = { path, post: { free_days: days }, idempotencyKey, reply: membershipReply }
       const membership = await call(request).catch((error: unknown) => {
         throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error
@@ -100,7 +101,7 @@ export function whopApi({
       const id = idOf(objectId)
       const collection = COLLECTIONS.get(/^[a-z]+(?=_)/.exec(id ?? "")?.[0] ?? "")
       if (id === null || collection === undefined) return null
-      const object = await call({ path: `/${collection}/${id}`, reply: objectReply })
+      const object = await call({ path: `/${collection}/${encodeURIComponent(id)}`, reply: objectReply })
       return object === null ? null : ownerOf(object)
     },
 
@@ -183,7 +184,7 @@ async function callWhop<T>(
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return withinBounds(JSON.parse(text))
   } catch {
     return undefined
   }

@@ -9,7 +9,7 @@
 import { utf8 } from "../../../shared/crypto/bytes.ts"
 import type { Instant } from "../../../shared/domain/facts.ts"
 import type { HistoricalEvent, ProviderSubscription } from "../provider.ts"
-import { countOf, idOf, type JsonObject, relatedId, textOf } from "./fields.ts"
+import { countOf, type JsonObject, relatedId, textOf } from "./fields.ts"
 import { statedInstant } from "./reading.ts"
 
 /** An object as a list shows it. */
@@ -67,7 +67,7 @@ function constructed(
   account: string | null,
 ): HistoricalEvent {
   const id = `made_${object.id}_${happening}_${Math.floor(Date.parse(at) / 1000)}`
-  return { ...eventOf(object, type, at, idOf(id) ?? id.slice(0, 128), account), isConstructed: true }
+  return { ...eventOf(object, type, at, id.slice(0, 255), account), isConstructed: true }
 }
 
 function eventOf(object: WhopObject, type: string, at: Instant, id: string, account: string | null): HistoricalEvent {

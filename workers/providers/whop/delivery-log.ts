@@ -91,7 +91,10 @@ export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistory
   /** Deliveries go back in time, so the first that is too old ends the log. */
   async function readLog(endpoint: string, { since, until, limit }: EventsRequest, after: string | null) {
     const query = new URLSearchParams({ first: String(Math.min(limit, LIMIT_MAX)), ...(after !== null && { after }) })
-    const { data, page_info: info } = await asked(`/webhooks/${endpoint}/deliveries?${query}`, deliveries)
+    const { data, page_info: info } = await asked(
+      `/webhooks/${encodeURIComponent(endpoint)}/deliveries?${query}`,
+      deliveries,
+    )
     const sentAt = (entry: (typeof data)[number]) => Date.parse(instantOf(entry.sent_at) ?? "")
     const within = data.filter((entry) => sentAt(entry) >= since.getTime() && sentAt(entry) <= until.getTime())
     const isAtEnd = data.some((entry) => sentAt(entry) < since.getTime())
@@ -138,7 +141,10 @@ export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistory
     async findSubscription({ subscriptionId, account }) {
       const id = idOf(subscriptionId)
       if (id === null) return null
-      const object = await ask<WhopObject>({ path: `/memberships/${id}`, reply: z.looseObject({ id: z.string() }) })
+      const object = await ask<WhopObject>({
+        path: `/memberships/${encodeURIComponent(id)}`,
+        reply: z.looseObject({ id: z.string() }),
+      })
       return object === null ? null : asSubscription(object, account ?? companyId)
     },
   }

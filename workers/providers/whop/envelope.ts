@@ -1,10 +1,11 @@
 /**
  * What surrounds the object of an event. Today's envelope is `{ id, api_version, type, timestamp, data }` with
  * `company_id`, or `account_id` on endpoints pinned to 2026-08-14 or later (docs.whop.com/developer/guides/webhooks);
- * the former v2 and v5 sent `{ action, data }` without an id or a time (whop.readme.io; package `@whop/api` 0.0.51).
+ * the former v2 and v5 sent `{ action, data }`, or `{ action, body }`, without an id or a time (whop.readme.io; package `@whop/api` 0.0.51).
  */
 import type { Instant } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
+import { isId, isTypeName } from "../ids.ts"
 import type { MalformedEvent } from "../provider.ts"
 import { idOf, instantOf, type JsonObject, objectOf, relatedId } from "./fields.ts"
 import { fingerprint } from "./fingerprint.ts"
@@ -18,7 +19,7 @@ export interface Envelope {
   readonly kind: string
   readonly apiVersion: string | null
   readonly account: string | null
-  /** When it was sent; of `{ action, data }`, which does not say, when this attempt was. */
+  /** When it was sent; where the event does not say, when this attempt was. */
   readonly sentAt: Instant
   readonly data: JsonObject
   readonly previous: JsonObject
@@ -34,68 +35,70 @@ export interface EnvelopeContext {
 export function readEnvelope(body: unknown, context: EnvelopeContext): Result<Envelope, MalformedEvent> {
   const envelope = objectOf(body)
   if (envelope === null) return malformed("the event is not an object")
-  const data = objectOf(envelope.data)
-  if ("type" in envelope) return readCurrent(envelope, data)
-  if ("action" in envelope) return readLegacy(envelope, data, context)
+  if (isTypeName(envelope.type)) return readCurrent(envelope, context)
+  if (isTypeName(envelope.action)) return readLegacy(envelope, context)
   return malformed("the event has neither type nor action")
 }
 
-function readCurrent(envelope: JsonObject, data: JsonObject | null): Result<Envelope, MalformedEvent> {
+function readCurrent(envelope: JsonObject, context: EnvelopeContext): Result<Envelope, MalformedEvent> {
   const eventId = idOf(envelope.id)
   if (eventId === null) return malformed("id is not an event id")
-  const type = typeName(envelope.type)
-  if (type === null) return malformed("type is not the name of an event")
-  const sentAt = instantOf(envelope.timestamp)
-  if (sentAt === null) return malformed("timestamp is not a time")
-  if (!isTextOrAbsent(envelope.api_version)) return malformed("api_version is not text")
-  if (!isTextOrAbsent(envelope.company_id)) return malformed("company_id is not text")
-  if (!isTextOrAbsent(envelope.account_id)) return malformed("account_id is not text")
-  if (data === null) return malformed("data is not an object")
+  const type = String(envelope.type)
+  // An event of a company that cannot be read could be anybody's.
+  if (!isIdOrAbsent(envelope.company_id)) return malformed("company_id is not an id")
+  if (!isIdOrAbsent(envelope.account_id)) return malformed("account_id is not an id")
+  const data = dataOf(envelope)
   return ok({
     eventId,
     type,
-    kind: type,
+    kind: currentName(type),
     apiVersion: typeName(envelope.api_version_date) ?? typeName(envelope.api_version),
     account: idOf(envelope.account_id) ?? idOf(envelope.company_id) ?? accountOf(data),
-    sentAt,
+    sentAt: instantOf(envelope.timestamp) ?? arrivalOf(context),
     data,
     previous: objectOf(envelope.previous_attributes) ?? {},
   })
 }
 
-function readLegacy(
-  envelope: JsonObject,
-  data: JsonObject | null,
-  { headers, receivedAt }: EnvelopeContext,
-): Result<Envelope, MalformedEvent> {
-  const action = typeName(envelope.action)
-  if (action === null) return malformed("action is not the name of an event")
-  if (!isTextOrAbsent(envelope.api_version)) return malformed("api_version is not text")
-  if (data === null) return malformed("data is not an object")
+function readLegacy(envelope: JsonObject, context: EnvelopeContext): Result<Envelope, MalformedEvent> {
+  const action = String(envelope.action)
+  const data = dataOf(envelope)
   return ok({
     // Without the header the same event is known by its content: an attempt is repeated with the same body.
-    eventId: idOf(headers.get("webhook-id")) ?? `legacy_${fingerprint(JSON.stringify(envelope))}`,
+    eventId: idOf(context.headers.get("webhook-id")) ?? `legacy_${fingerprint(JSON.stringify(envelope))}`,
     type: action,
     kind: currentName(action),
     apiVersion: typeName(envelope.api_version),
     account: accountOf(data),
-    sentAt: signedAt(headers) ?? receivedAt.toISOString(),
+    sentAt: arrivalOf(context),
     data,
     previous: {},
   })
 }
 
-/** `app_` marks the copy for an app's own endpoint; some senders write `payment_failed` for `payment.failed`. */
-function currentName(action: string): string {
-  const name = action.replace(/^app_/, "")
-  const dotted = name.includes(".") ? name : name.replace("_", ".")
+/** The object, under the name of today or of before; one that is not there reads as an object without fields. */
+const dataOf = (envelope: JsonObject): JsonObject => objectOf(envelope.data) ?? objectOf(envelope.body) ?? {}
+
+/**
+ * `app_` or `app.` marks the copy for an app's own endpoint; some senders write `payment_failed` for `payment.failed`.
+ */
+function currentName(given: string): string {
+  const name = given.replace(/^app[_.]/, "")
+  const family = FAMILIES.find((candidate) => name.startsWith(`${candidate}_`))
+  const dotted = name.includes(".") || family === undefined ? name : `${family}.${name.slice(family.length + 1)}`
   return LEGACY_NAMES.get(dotted) ?? dotted
 }
+
+/** What the objects of events that are read are called. */
+const FAMILIES = ["payment", "membership", "invoice", "refund", "dispute", "setup_intent"]
 
 const LEGACY_NAMES: ReadonlyMap<string, string> = new Map([
   ["membership.went_valid", "membership.activated"],
   ["membership.went_invalid", "membership.deactivated"],
 ])
+
+/** When this attempt to send it was signed, else when it came. */
+const arrivalOf = ({ headers, receivedAt }: EnvelopeContext): Instant => signedAt(headers) ?? receivedAt.toISOString()
 
 function signedAt(headers: Headers): Instant | null {
   const seconds =
@@ -110,6 +113,6 @@ const accountOf = (data: JsonObject): string | null =>
 const typeName = (value: unknown): string | null =>
   typeof value === "string" && /^[A-Za-z0-9_.-]{1,100}$/.test(value) ? value : null
 
-const isTextOrAbsent = (value: unknown): boolean => value === undefined || value === null || typeof value === "string"
+const isIdOrAbsent = (value: unknown): boolean => value === undefined || value === null || value === "" || isId(value)
 
 const malformed = (detail: string): Result<never, MalformedEvent> => err({ reason: "malformed", detail })

@@ -3,6 +3,7 @@
  * text or unix seconds), so each reader takes all spellings of one thing and answers null for what it cannot read.
  */
 import type { Instant } from "../../../shared/domain/facts.ts"
+import { isId } from "../ids.ts"
 
 /** A JSON object of which nothing is known yet. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -24,9 +25,14 @@ export function textOf(value: unknown): string | null {
   return text !== "" && text.length <= TEXT_LENGTH_MAX ? text : null
 }
 
-/** A provider's id as it is used in keys and paths, else null. */
-export const idOf = (value: unknown): string | null =>
-  typeof value === "string" && /^[A-Za-z0-9_-]{1,128}$/.test(value) ? value : null
+/** A code or a few plain words (`Product Not Received`), else null. They end up in facts, so free text stays out. */
+export const wordsOf = (value: unknown): string | null => {
+  const text = textOf(value)
+  return text !== null && /^[A-Za-z0-9_.,'() -]{1,100}$/.test(text) ? text : null
+}
+
+/** A provider's id, else null. */
+export const idOf = (value: unknown): string | null => (isId(value) ? value : null)
 
 /** The id of a related object: `name: "id"` (v2), `name: { id }` (v1) or `name_id` (v5 and dated v1). */
 export function relatedId(data: JsonObject, name: string): string | null {
@@ -37,23 +43,35 @@ export function relatedId(data: JsonObject, name: string): string | null {
 /** The related object, when the event carries it and not only its id. */
 export const related = (data: JsonObject, name: string): JsonObject => objectOf(data[name]) ?? {}
 
-/** A moment, from ISO 8601 with a zone or from unix seconds; null for anything else. */
+/**
+ * ISO 8601 with a zone, and how Postgres and Ruby write it: a space for the T, an offset of hours or of hours and minutes,
+ * or the word UTC.
+ */
+const DATE_TIME =
+  /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?) ?(?:(Z|UTC)|([+-]\d{2})(?::?(\d{2}))?)$/i
+
+/** A moment, from a date with a time and a zone, or from unix seconds as a number or as text; null for anything else. */
 export function instantOf(value: unknown): Instant | null {
-  if (typeof value === "number") {
-    return value > 0 && value <= UNIX_SECONDS_MAX ? new Date(Math.floor(value * 1000)).toISOString() : null
-  }
-  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}T[\d:.]{5,18}(?:Z|[+-]\d{2}:?\d{2})$/.test(value)) return null
-  const ms = Date.parse(value)
-  return ms > 0 && ms <= UNIX_SECONDS_MAX * 1000 ? new Date(ms).toISOString() : null
+  if (typeof value === "number") return instantOfMs(Math.floor(value * 1000))
+  if (typeof value !== "string") return null
+  if (/^\d{1,12}(?:\.\d{1,9})?$/.test(value)) return instantOfMs(Math.floor(Number(value) * 1000))
+  const [, date, time, utc, hours, minutes = "00"] = DATE_TIME.exec(value) ?? []
+  if (date === undefined || time === undefined) return null
+  return instantOfMs(Date.parse(`${date}T${time.replace(",", ".")}${utc === undefined ? `${hours}:${minutes}` : "Z"}`))
 }
 
-/** A count, null when it is not a whole number that could be one. */
-export const countOf = (value: unknown): number | null =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : null
+const instantOfMs = (ms: number): Instant | null =>
+  ms > 0 && ms <= UNIX_SECONDS_MAX * 1000 ? new Date(ms).toISOString() : null
+
+/** A count, as a number or as digits; null when it is not a whole number that could be one. */
+export function countOf(value: unknown): number | null {
+  const count = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value
+  return typeof count === "number" && Number.isSafeInteger(count) && count >= 0 ? count : null
+}
 
 /** The first of the fields that is there and not null; undefined when the event has none of them, null when it says null. */
 export function firstOf(data: JsonObject, ...names: readonly string[]): unknown {
-  const present = names.filter((name) => name in data)
+  const present = names.filter((name) => Object.hasOwn(data, name))
   const name = present.find((candidate) => data[candidate] !== null && data[candidate] !== undefined)
   if (name !== undefined) return data[name]
   return present.length > 0 ? null : undefined

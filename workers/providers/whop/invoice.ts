@@ -6,7 +6,7 @@
 import type { Money, PaymentRefs, ProviderFactBody } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 import { firstOf, type JsonObject, objectOf, related, relatedId } from "./fields.ts"
-import { firstMoney, moneyOf } from "./money.ts"
+import { firstMoney, moneyOf, stated } from "./money.ts"
 import { customerSeen, notUsed, ownId, type Reader } from "./reading.ts"
 
 /** Reads `invoice.*`. */
@@ -20,44 +20,33 @@ export const readInvoice: Reader = ({ kind, data }) => {
     paymentIntentId: null,
   }
   const fact = invoiceFact(kind, data, refs)
-  if (!fact.ok) return fact
-  if (fact.value === null) return notUsed(data)
+  if (fact === null) return notUsed(data)
   // The invoice carries the address beside the user, not within.
   const subject = { ...data, email: data.email_address }
   return ok({
-    facts: [customerSeen(subject), fact.value],
+    facts: [customerSeen(subject), fact],
     subject,
     objects: [refs.invoiceId, id.value, refs.subscriptionId],
   })
 }
 
-function invoiceFact(kind: string, data: JsonObject, refs: PaymentRefs): Result<ProviderFactBody | null, string> {
-  if (kind === "invoice.voided") return ok({ kind: "invoice_voided", ...refs })
-  if (kind === "invoice.marked_uncollectible") return ok({ kind: "invoice_uncollectible", ...refs })
-  if (kind !== "invoice.paid" && kind !== "invoice.past_due") return ok(null)
+function invoiceFact(kind: string, data: JsonObject, refs: PaymentRefs): ProviderFactBody | null {
+  if (kind === "invoice.voided") return { kind: "invoice_voided", ...refs }
+  if (kind === "invoice.marked_uncollectible") return { kind: "invoice_uncollectible", ...refs }
+  if (kind !== "invoice.paid" && kind !== "invoice.past_due") return null
 
-  const money = invoiceMoney(data)
-  if (!money.ok) return err(`invoice: ${money.error}`)
-  if (kind === "invoice.paid") {
-    return ok({ kind: "payment_succeeded", ...refs, ...money.value, how: "collected" })
-  }
+  const money = stated(invoiceMoney(data))
+  if (kind === "invoice.paid") return { kind: "payment_succeeded", ...refs, ...money, how: "collected" }
   // Overdue is not a declined card: there is no attempt, no code, and nothing that will be tried again.
-  return ok({
-    kind: "payment_failed",
-    ...refs,
-    ...money.value,
-    attempt: null,
-    declineCode: null,
-    isFirstInvoice: false,
-  })
+  return { kind: "payment_failed", ...refs, ...money, attempt: null, declineCode: null, isFirstInvoice: false }
 }
 
 /** The stated total, else the sum of the lines. `formatted_price` is for people and not read. */
 function invoiceMoney(data: JsonObject): Result<Money, string> {
   const currency = firstOf(data, "currency") ?? related(data, "current_plan").currency
-  const stated = firstMoney(data, ["total", "amount_due"], currency)
+  const whole = firstMoney(data, ["total", "amount_due"], currency)
   const lines = Array.isArray(data.line_items) ? data.line_items : []
-  if (stated.ok || lines.length === 0) return stated
+  if (whole.ok || lines.length === 0) return whole
 
   const amounts = lines.map((line) => moneyOf(objectOf(line)?.total, currency))
   let amountMinor = 0

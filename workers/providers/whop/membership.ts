@@ -9,7 +9,7 @@ import type {
 } from "../../../shared/domain/facts.ts"
 import { currencyCodeOf } from "../../../shared/domain/money.ts"
 import { ok } from "../../../shared/result.ts"
-import { countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
+import { countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf, wordsOf } from "./fields.ts"
 import { firstMoney } from "./money.ts"
 import { customerSeen, notUsed, ownId, type Reader, statedInstant } from "./reading.ts"
 
@@ -84,7 +84,7 @@ function announcement(data: JsonObject, subscription: SubscriptionSnapshot, at: 
   return {
     kind: "cancellation_announced",
     subscription: { ...subscription, cancelAt },
-    reason: textOf(data.cancel_option),
+    reason: wordsOf(data.cancel_option),
   }
 }
 

@@ -3,7 +3,7 @@
  * `{ amount: "50.00", currency, … }` (docs.whop.com/api-reference/payments/payment-failed). What an amount is in minor units
  * is the business of `shared/domain/money.ts`.
  */
-import type { Money } from "../../../shared/domain/facts.ts"
+import { type Money, type StatedMoney, UNKNOWN_MONEY } from "../../../shared/domain/facts.ts"
 import { currencyCodeOf, minorUnitsOf } from "../../../shared/domain/money.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 import { type JsonObject, objectOf } from "./fields.ts"
@@ -16,6 +16,9 @@ export function moneyOf(amount: unknown, currency: unknown): Result<Money, strin
   const minor = minorUnitsOf(stated ? stated.amount : amount, code)
   return minor === null ? err("amount not readable") : ok({ amountMinor: minor, currency: code })
 }
+
+/** The amount as far as it is stated: an event counts without one. */
+export const stated = (money: Result<Money, string>): StatedMoney => (money.ok ? money.value : UNKNOWN_MONEY)
 
 /** The first of the fields that holds an amount, positive ones before zero; an error when none can be read. */
 export function firstMoney(data: JsonObject, names: readonly string[], currency: unknown): Result<Money, string> {

@@ -3,11 +3,11 @@
  * `next_payment_attempt` change and its status goes from open to paid (@whop/sdk, Payment). So the payment id is our
  * invoice id: all attempts, the success, refunds and disputes of one bill meet under it. There are no ids below it.
  */
-import type { Money, PaymentRefs, ProviderFactBody } from "../../../shared/domain/facts.ts"
-import { err, ok, type Result } from "../../../shared/result.ts"
+import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../shared/domain/facts.ts"
+import { ok } from "../../../shared/result.ts"
 import { declineCodeOf } from "./decline.ts"
 import { countOf, firstOf, idOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
-import { firstMoney } from "./money.ts"
+import { firstMoney, stated } from "./money.ts"
 import { customerSeen, notUsed, ownId, type Reader, statedInstant } from "./reading.ts"
 
 /** What was asked for, by preference: v1's total, v5's final amount, what newer versions call it; the subtotal last. */
@@ -18,10 +18,8 @@ export const readPayment: Reader = ({ kind, data }) => {
   if (kind === "payment.created" || kind === "payment.pending") return notUsed(data)
   const id = ownId(data, "payment")
   if (!id.ok) return id
-  const money = paymentMoney(data)
-  if (!money.ok) return money
-
-  const fact = paymentFact(kind, data, { ...paymentRefs(data), ...money.value })
+  const money = firstMoney(data, AMOUNTS, firstOf(data, "currency"))
+  const fact = paymentFact(kind, data, { ...paymentRefs(data), ...stated(money) })
   if (fact === null) return notUsed(data, "unknown type")
   return ok({
     facts: [customerSeen(data), fact],
@@ -42,7 +40,7 @@ const HAPPENED_AT: Readonly<Record<PaymentFact["kind"], readonly string[]>> = {
   payment_action_required: [],
 }
 
-function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs & Money): PaymentFact | null {
+function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs & StatedMoney): PaymentFact | null {
   switch (kind) {
     case "payment.failed": {
       const nextAttemptAt = statedInstant(data, "next_payment_attempt", "next_payment_attempt_at")
@@ -90,8 +88,3 @@ export const paymentObjects = (data: JsonObject): readonly (string | null)[] => 
   relatedId(data, "membership"),
   relatedId(data, "member"),
 ]
-
-function paymentMoney(data: JsonObject): Result<Money, string> {
-  const money = firstMoney(data, AMOUNTS, firstOf(data, "currency"))
-  return money.ok ? money : err(`payment: ${money.error}`)
-}

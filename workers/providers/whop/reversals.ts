@@ -1,8 +1,8 @@
 /** Money that goes back: refunds and disputes. Both name the payment they reverse, whole (v1, v5) or by id. */
-import type { Money, PaymentRefs, ProviderFactBody } from "../../../shared/domain/facts.ts"
+import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { firstOf, type JsonObject, objectOf, relatedId, textOf } from "./fields.ts"
-import { firstMoney, moneyOf } from "./money.ts"
+import { firstOf, type JsonObject, objectOf, relatedId, textOf, wordsOf } from "./fields.ts"
+import { firstMoney, moneyOf, stated } from "./money.ts"
 import { paymentObjects } from "./payment.ts"
 import { customerSeen, notUsed, ownId, type Reader } from "./reading.ts"
 
@@ -33,11 +33,10 @@ export const readDispute: Reader = ({ kind, data }) => {
   if (!id.ok) return id
   const refs = refsWithin(data)
   if (!refs.ok) return err("dispute names no payment")
-  const money = moneyOf(data.amount, firstOf(data, "currency"))
-  if (!money.ok) return err(`dispute: ${money.error}`)
+  const money = stated(moneyOf(data.amount, firstOf(data, "currency")))
 
   const payment = paymentWithin(data)
-  const facts = disputeFacts(kind, data, id.value, { ...refs.value, ...money.value })
+  const facts = disputeFacts(kind, data, id.value, { ...refs.value, ...money })
   if (facts.length === 0) return notUsed(payment, "dispute status not used")
   return ok({
     facts: [customerSeen(payment), ...facts],
@@ -54,7 +53,7 @@ function disputeFacts(
   kind: string,
   data: JsonObject,
   disputeId: string,
-  refsAndMoney: PaymentRefs & Money,
+  refsAndMoney: PaymentRefs & StatedMoney,
 ): ProviderFactBody[] {
   const status = textOf(data.status) ?? "other"
   const outcome = outcomeOf(status, data)
@@ -62,7 +61,7 @@ function disputeFacts(
   const facts: ProviderFactBody[] = []
   if (isOpening) {
     const isInquiry = status.startsWith("warning_")
-    facts.push({ kind: "dispute_opened", disputeId, reason: textOf(data.reason), isInquiry, ...refsAndMoney })
+    facts.push({ kind: "dispute_opened", disputeId, reason: wordsOf(data.reason), isInquiry, ...refsAndMoney })
   }
   if (outcome !== null) facts.push({ kind: "dispute_closed", disputeId, outcome, ...refsAndMoney })
   return facts

@@ -81,7 +81,38 @@ describe("a legacy event", () => {
     )
   })
 
-  test.each(["app_membership.went_valid", "membership_went_valid"])("may be spelt %s", (action) => {
-    expect(factOf(read({ ...event, action }))?.kind).toBe("subscription_resumed")
+  test.each(["app_membership.went_valid", "app.membership_went_valid", "membership_went_valid"])(
+    "may be spelt %s",
+    (action) => {
+      expect(factOf(read({ ...event, action }))?.kind).toBe("subscription_resumed")
+    },
+  )
+
+  test.each(["app.payment_failed", "app_payment.failed", "payment_failed", "app_payment_failed"])(
+    "of a failure may be spelt %s",
+    (action) => {
+      const failed = fixture("v5", "payment-failed.second-attempt")
+      expect(factOf(read({ ...failed, action }))).toEqual(factOf(read(failed)))
+    },
+  )
+
+  test("may hold its object under body", () => {
+    const { data, ...rest } = event
+    expect(read({ ...rest, body: data }).facts).toEqual(read(event).facts)
+  })
+
+  test.each([
+    ["2026-09-23T14:13:20Z", "2026-09-23T14:13:20.000Z"],
+    ["2026-09-23 14:13:20 +0000", "2026-09-23T14:13:20.000Z"],
+    ["2026-09-23 16:13:20+02", "2026-09-23T14:13:20.000Z"],
+    ["2026-09-23 14:13:20.123+00", "2026-09-23T14:13:20.123Z"],
+    ["2026-09-23 14:13:20 UTC", "2026-09-23T14:13:20.000Z"],
+    ["1790172800", "2026-09-23T14:13:20.000Z"],
+    [1_790_172_800, "2026-09-23T14:13:20.000Z"],
+    ["1790172800.5", "2026-09-23T14:13:20.500Z"],
+  ])("may write a time as %j", (written, at) => {
+    const failed = fixture("v5", "payment-failed.second-attempt")
+    const data = { ...(failed.data as object), next_payment_attempt: written } // an object in the fixture
+    expect(factOf(read({ ...failed, data }))).toMatchObject({ nextAttemptAt: at })
   })
 })
