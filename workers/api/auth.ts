@@ -49,6 +49,7 @@ const HOLDERS = {
   "models:operate": OPERATORS,
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
+  "unmapped:read": OPERATORS,
   "jobs:read": OPERATORS,
   "jobs:run": OPERATORS,
 } as const satisfies Record<string, readonly Role[]>

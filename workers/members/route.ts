@@ -13,6 +13,7 @@ import { limitEach } from "../limits/clients.ts"
 import { linksLimit } from "../limits/limits.ts"
 import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
 import { openContact } from "../pipeline/contact.ts"
+import { apiForSubject } from "../provider-accounts.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { readBounded } from "../webhooks/body.ts"
 import { memberHeaders, page } from "./page.ts"
@@ -103,17 +104,17 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
 async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
   const { config, log } = services
   const { companyId, customer } = stream
-  const { api, redirectHosts, memberPage } = services.providers[customer.provider]
-  const fields = { companyId, caseId, provider: customer.provider }
+  const { provider, providerCustomerId: subject } = customer
+  const { redirectHosts, memberPage } = services.providers[provider]
+  const fields = { companyId, caseId, provider }
   try {
-    const opened = await within(
-      PROVIDER_WAIT_MS,
-      api.paymentPage({
-        customer: customer.providerCustomerId,
-        subscriptionId: findCase(stateOf(stream), caseId)?.subscriptionId ?? null,
-        returnUrl: `${config.appUrl}/thanks`,
-      }),
-    )
+    const open = async (): Promise<string | null> => {
+      const api = await apiForSubject(services, { companyId, provider, subject })
+      const subscriptionId = findCase(stateOf(stream), caseId)?.subscriptionId ?? null
+      const returnUrl = `${config.appUrl}/thanks`
+      return api === null ? null : api.paymentPage({ customer: subject, subscriptionId, returnUrl })
+    }
+    const opened = await within(PROVIDER_WAIT_MS, open())
     const target = safeTarget(opened, redirectHosts)
     if (target !== null) return target
     if (opened !== null) log.error("payment_page_refused", { ...fields, source: "provider_api" })

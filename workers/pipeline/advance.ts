@@ -14,7 +14,7 @@ import {
 } from "../../db/queries/commit.ts"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
-import type { Fact, Instant } from "../../shared/domain/facts.ts"
+import type { ChannelName, Fact, Instant } from "../../shared/domain/facts.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
 import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
@@ -23,6 +23,7 @@ import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/sett
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Hold } from "../outbound/budget.ts"
 import { RACE_COST } from "../outbound/costs.ts"
+import { grantFor } from "../provider-accounts.ts"
 import type { Services } from "../services.ts"
 import { type ContactWord, mergeContact } from "./contact.ts"
 import { enqueueNudges } from "./enqueue.ts"
@@ -128,7 +129,7 @@ async function prepare(services: Services, stream: Stream, work: Work): Promise<
   const folded = fold(work.ownFacts, stateOf(stream))
   const drawn = drawsOf(services, stream, folded)
   const state = fold(drawn, folded)
-  const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
+  const actions = decide(state, stream.nudges, settingsOf(stream), await reachOf(services, stream), now)
   const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
 
   // Whoever was quicker may have folded our facts with its own: then there is nothing to write, and nobody to race.
@@ -192,11 +193,17 @@ export const settingsOf = ({ settings }: Pick<Stream, "settings">): CompanySetti
   ...(settings as Partial<CompanySettings> | null),
 })
 
-/** What can reach this customer in this deployment. */
-export const reachOf = ({ channels }: Services, { customer }: Stream): Reach => ({
-  provider: customer.provider,
-  configured: Object.values(channels).flatMap((channel) => (channel.isConfigured ? [channel.name] : [])),
-})
+/** What can reach this customer in this deployment; channels of a provider only where the company may call it. */
+export async function reachOf(services: Services, { companyId, customer }: Stream): Promise<Reach> {
+  const { provider } = customer
+  const channels = Object.values(services.channels).filter(({ isConfigured }) => isConfigured)
+  const isByProvider = provider === "whop" && channels.some(({ name }) => isOfWhop(name))
+  const mayCall = isByProvider && (await grantFor(services, { provider, companyId, named: null })) !== null
+  return { provider, configured: channels.map(({ name }) => name).filter((name) => mayCall || !isOfWhop(name)) }
+}
+
+/** Whether a channel speaks through Whop's API. */
+export const isOfWhop = (channel: ChannelName): boolean => channel === "push" || channel === "dm"
 
 /** The customer of a stream, as a commit names it. */
 export const keyOf = ({ companyId, customer }: Stream) => ({

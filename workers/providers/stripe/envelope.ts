@@ -19,6 +19,8 @@ export interface StripeEvent {
   readonly apiVersion: string | null
   readonly account: string | null
   readonly occurredAt: Instant
+  /** What `livemode` says of the event, else of its object; null where neither has it. */
+  readonly isLive: boolean | null
   /** Not null: the object is not in the event and must be asked for; then `object` is empty. */
   readonly thin: ThinPart | null
   readonly object: JsonObject
@@ -41,11 +43,14 @@ export function readEnvelope(body: unknown): Result<StripeEvent, MalformedEvent>
   if (account !== null && (typeof account !== "string" || !EVENT_ID.test(account))) {
     return malformed("event account is not an id")
   }
-  const envelope = { type, account, apiVersion: codeOf(body.api_version) }
+  const isLive = livemodeOf(body.livemode) ?? livemodeOf(at(body, "data", "object", "livemode"))
+  const envelope = { type, account, apiVersion: codeOf(body.api_version), isLive }
   return body.object === "v2.core.event" ? readThin(body, envelope) : readSnapshot(body, envelope)
 }
 
-type Common = Pick<StripeEvent, "type" | "account" | "apiVersion">
+const livemodeOf = (value: unknown): boolean | null => (typeof value === "boolean" ? value : null)
+
+type Common = Pick<StripeEvent, "type" | "account" | "apiVersion" | "isLive">
 
 function readSnapshot(body: JsonObject, common: Common): Result<StripeEvent, MalformedEvent> {
   const occurredAt = body.created === 0 ? null : instantOf(body.created)

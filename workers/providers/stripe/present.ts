@@ -22,6 +22,7 @@ export function presentDelivery(thin: Delivery, object: JsonObject, previous: Js
     apiVersion: thin.apiVersion,
     account: thin.account,
     occurredAt: thin.occurredAt,
+    isLive: thin.isLive,
     thin: null,
     object,
     previous,
