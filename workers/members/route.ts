@@ -41,6 +41,9 @@ export const members = new Hono<AppEnv>()
     const stream = await streamOf(services, claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
+    // Nothing is left to do there, and a portal of a case that is over is of no use but to whoever found the link.
+    const isOpen = findCase(stateOf(stream), claims.caseId)?.status === "open"
+    if (!isOpen) return page(c, { said: (words) => words.thanks, status: 200 })
     services.waitUntil(recordClick(services, stream, claims))
     const target = await paymentPage(services, stream, claims)
     if (target !== null) {
