@@ -86,6 +86,25 @@ export const webhookEventKeys = pgTable(
   (table) => [primaryKey({ columns: [table.companyId, table.provider, table.account, table.providerEventId] })],
 )
 
+/** Belongs to no company. */
+export const unmappedEvents = pgTable(
+  "unmapped_events",
+  {
+    provider: text("provider").$type<ProviderName>().notNull(),
+    account: text("account").notNull(),
+    providerEventId: text("provider_event_id").notNull(),
+    path: text("path").notNull(),
+    id: uuid("id").notNull(),
+    type: text("type").notNull(),
+    apiVersion: text("api_version"),
+    isOwnSecret: boolean("is_own_secret").notNull(),
+    occurredAt: instant("occurred_at").notNull(),
+    receivedAt: instant("received_at").notNull(),
+    payload: bytea("payload").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.provider, table.account, table.providerEventId, table.path] })],
+)
+
 export const facts = pgTable(
   "facts",
   {

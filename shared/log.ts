@@ -18,6 +18,7 @@ const FIELDS = [
   "companyId",
   "customerId",
   "provider",
+  "account",
   "providerEventId",
   "eventId",
   "eventType",

@@ -1,4 +1,5 @@
-/** Which company a delivery belongs to, and with which secrets its endpoint is signed; remembered in the isolate. */
+/** Which company a delivery or an account belongs to, and with which secrets its endpoint is signed; remembered in the isolate. */
+import { accountsOf } from "../db/queries/backfills.ts"
 import { companyOf, webhookSecretsOf } from "../db/queries/companies.ts"
 import { fromUtf8 } from "../shared/crypto/bytes.ts"
 import { open, type SealPlace } from "../shared/crypto/seal.ts"
@@ -19,6 +20,7 @@ const companies = new Map<string, Entry<string | null>>()
 /** Names that nobody has stand apart, so that trying them does not push out those that are known. */
 const strangers = new BoundedMap<string, Entry<null>>(ENTRIES_MAX)
 const secrets = new Map<string, Entry<readonly OwnSecret[]>>()
+const accounts = new Map<string, Entry<readonly string[]>>()
 
 interface OwnSecret {
   readonly secret: string
@@ -43,74 +45,134 @@ async function remembered<T>(
   return value
 }
 
-/**
- * The company of a delivery: named in the path, else the owner of the provider's account, else the configured default.
- * Throws NOT_FOUND when there is none.
- */
-export async function companyOfDelivery(
-  { db, config, now }: Services,
-  delivery: { readonly provider: ProviderName; readonly path: string | null; readonly account: string | null },
-): Promise<string> {
-  const { provider, path, account } = delivery
-  const { defaultCompanyId } = config.access
-  if (path === null && account === null && defaultCompanyId !== null) return defaultCompanyId
-  const name = nameOf(delivery)
-  const isStranger = (strangers.get(name)?.until ?? 0) > now().getTime()
-  const found =
-    isStranger || (path === null && account === null)
-      ? null
-      : await remembered(companies, name, now().getTime(), () => companyOf(db, { path, provider, account }))
-  if (found === null && !isStranger) {
-    companies.delete(name)
-    strangers.set(name, { value: null, until: now().getTime() + REMEMBERED_MS })
-  }
-  const companyId = found ?? (path === null ? defaultCompanyId : null)
-  if (companyId === null) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
-  return companyId
+/** Whose a delivery is. `unmapped`: it names an account that is not the company's, or no company's; it is kept apart. */
+export type Owner = { readonly kind: "company"; readonly companyId: string } | { readonly kind: "unmapped" }
+
+/** What tells whose a delivery is. */
+export interface Addressed {
+  readonly provider: ProviderName
+  /** The company in the path, or null. */
+  readonly path: string | null
+  /** The account that the event names, or null: the one that its endpoint belongs to. */
+  readonly account: string | null
+  /** Whether a secret of the company's own verified it, and not the deployment's. */
+  readonly isOwnSecret: boolean
 }
 
-const nameOf = ({ provider, path, account }: Parameters<typeof companyOfDelivery>[1]): string =>
-  `${provider}|${path ?? ""}|${path === null ? account : ""}`
+/**
+ * Whose a delivery is. An event that names no account belongs to the company in the path, else to the default company. One that
+ * names an account belongs to the company that it is registered for; the deployment's own account (`WHOP_COMPANY_ID`) is the
+ * default company's unless it is registered. A company may speak of an account that nobody registered under a secret of its
+ * own; anybody else's is `unmapped`. Throws NOT_FOUND when the path names no company, or nothing does.
+ */
+export async function ownerOfDelivery(services: Services, delivery: Addressed): Promise<Owner> {
+  const { config } = services
+  const { provider, path, account, isOwnSecret } = delivery
+  const { defaultCompanyId } = config.access
+  const endpoint = path === null ? defaultCompanyId : await companyNamed(services, path)
+  if (account === null) {
+    if (endpoint === null) throw noSuchCompany()
+    return { kind: "company", companyId: endpoint }
+  }
+  const owner = await companyOfAccount(services, provider, account)
+  if (owner !== null && (path === null || owner === endpoint)) return { kind: "company", companyId: owner }
+  const mayVouch = isOwnSecret ? endpoint !== defaultCompanyId : isAnyAccountOwn(services, provider)
+  return owner === null && endpoint !== null && mayVouch
+    ? { kind: "company", companyId: endpoint }
+    : { kind: "unmapped" }
+}
 
-/** The company in a path that anybody may write: looked up while not too many were looked up in vain. */
-async function companyOfPath(services: Services, provider: ProviderName, path: string): Promise<string> {
-  const delivery = { provider, path, account: null }
-  const name = nameOf(delivery)
+/** Whether the deployment's own endpoint at this provider belongs to one company, whatever account its events name. */
+export const isAnyAccountOwn = ({ config }: Pick<Services, "config">, provider: ProviderName): boolean =>
+  provider === "whop" && config.providers.whop.accounts === "any"
+
+/** The company that an account belongs to; null: it is registered for none. */
+export async function companyOfAccount(
+  services: Services,
+  provider: ProviderName,
+  account: string,
+): Promise<string | null> {
+  const { config } = services
+  const registered = await lookedUp(services, `${provider}||${account}`, { path: null, provider, account })
+  const isKeyAccount = provider === "whop" && account === config.channels.whop.companyId
+  return registered ?? (isKeyAccount ? config.access.defaultCompanyId : null)
+}
+
+/** The company of this id. Throws NOT_FOUND when there is none. */
+async function companyNamed(services: Services, path: string): Promise<string> {
+  const found = await lookedUp(services, `|${path}|`, { path, provider: "stripe", account: null })
+  if (found === null) throw noSuchCompany()
+  return found
+}
+
+const noSuchCompany = () => new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
+
+/** A look-up that is remembered, found or not. */
+async function lookedUp(
+  { db, now }: Services,
+  name: string,
+  question: Parameters<typeof companyOf>[1],
+): Promise<string | null> {
+  const nowMs = now().getTime()
+  if ((strangers.get(name)?.until ?? 0) > nowMs) return null
+  const found = await remembered(companies, name, nowMs, () => companyOf(db, question))
+  if (found !== null) return found
+  companies.delete(name)
+  strangers.set(name, { value: null, until: nowMs + REMEMBERED_MS })
+  return null
+}
+
+/** The accounts at a provider that are registered for a company. */
+export const registeredAccounts = (
+  { db, now }: Services,
+  provider: ProviderName,
+  companyId: string,
+): Promise<readonly string[]> =>
+  remembered(accounts, `${provider}|${companyId}`, now().getTime(), () => accountsOf(db, companyId, provider))
+
+/** Whether a company is there, in a path that anybody may write: looked up while not too many were looked up in vain. */
+async function isCompany(services: Services, path: string): Promise<boolean> {
+  const name = `|${path}|`
   const nowMs = services.now().getTime()
   const isRemembered = companies.has(name) || (strangers.get(name)?.until ?? 0) > nowMs
   if (!isRemembered) refuseStrangers("company", nowMs)
-  try {
-    return await companyOfDelivery(services, delivery)
-  } catch (error) {
-    if (!isRemembered && error instanceof AppError) countStranger("company", nowMs)
-    throw error
-  }
+  const found = await lookedUp(services, name, { path, provider: "stripe", account: null })
+  if (found === null && !isRemembered) countStranger("company", nowMs)
+  return found !== null
+}
+
+/** Secrets that a delivery may have been signed with. */
+export interface SigningSecrets {
+  readonly secrets: readonly string[]
+  /** They are the company's own, and not the deployment's. */
+  readonly isOwn: boolean
 }
 
 /**
  * The secrets that may have signed a delivery: a company's own endpoint has its own, and only those; otherwise the
- * deployment's. Throws NOT_FOUND for a company that does not exist, TOO_MANY_REQUESTS while strangers try names.
+ * deployment's, also for a company that does not exist, so that an unsigned request does not learn whether it does. Throws
+ * TOO_MANY_REQUESTS while strangers try names.
  */
 export async function signingSecrets(
   services: Services,
   provider: ProviderName,
   path: string | null,
-): Promise<readonly string[]> {
+): Promise<SigningSecrets> {
   const { db, config, now } = services
-  const deployment = config.providers[provider].webhookSecrets
-  if (path === null) return deployment
-  const companyId = await companyOfPath(services, provider, path)
-  const own = await remembered(secrets, `${provider}|${companyId}`, now().getTime(), async () => {
-    const rows = await webhookSecretsOf(db, companyId, provider, now())
+  const deployment = { secrets: config.providers[provider].webhookSecrets, isOwn: false }
+  if (path === null || !(await isCompany(services, path))) return deployment
+  const own = await remembered(secrets, `${provider}|${path}`, now().getTime(), async () => {
+    const rows = await webhookSecretsOf(db, path, provider, now())
     return Promise.all(
       rows.map(async ({ id, sealed, expiresAt }) => {
-        return { secret: fromUtf8(await open(config.keys.encryption, secretPlace(id, companyId), sealed)), expiresAt }
+        return { secret: fromUtf8(await open(config.keys.encryption, secretPlace(id, path), sealed)), expiresAt }
       }),
     )
   })
   if (own.length === 0) return deployment
   // What is remembered may have expired since.
-  return own.filter(({ expiresAt }) => expiresAt === null || expiresAt > now()).map(({ secret }) => secret)
+  const valid = own.filter(({ expiresAt }) => expiresAt === null || expiresAt > now())
+  return { secrets: valid.map(({ secret }) => secret), isOwn: true }
 }
 
 /** Where a company's own webhook secret lies sealed. */

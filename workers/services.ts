@@ -109,7 +109,6 @@ export async function makeServices(
       stripe: stripeProvider({ ...config.providers.stripe, fetch: outbound.fetchFor("stripe-api") }),
       whop: whopProvider({
         ...config.providers.whop,
-        companyId: config.channels.whop.companyId,
         webhookUrl: `${config.appUrl}/api/webhooks/whop`,
         fetch: outbound.fetchFor("whop-api"),
       }),
@@ -129,7 +128,7 @@ const makeChannels = ({ channels, providers, environment }: Config, { fetchFor }
   email: emailChannel({ ...channels.sendgrid, fetch: fetchFor("email") }),
   sms: smsChannel({ ...channels.twilio, fetch: fetchFor("sms") }),
   push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId, fetch: fetchFor("push") }),
-  dm: dmChannel({ ...providers.whop, companyId: channels.whop.companyId, fetch: fetchFor("dm") }),
+  dm: dmChannel({ ...providers.whop, fetch: fetchFor("dm") }),
   slack: slackChannel({
     fetch: fetchFor("slack"),
     webhookUrl: channels.slack.webhookUrl,

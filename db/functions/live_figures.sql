@@ -2,6 +2,7 @@
 -- Callers: churn_worker
 -- The live figures: how events were processed and nudges delivered since `p_from`, over all companies. An event that is
 -- still `received` has failed once it is older than `p_waiting_since`; until then it waits, as one that is held does.
+-- Events of the mode that this deployment does not take are in no figure.
 CREATE OR REPLACE FUNCTION live_figures(p_from timestamptz, p_waiting_since timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH events AS (
@@ -21,6 +22,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
           WHERE status = 'held' OR (status = 'received' AND received_at >= p_waiting_since)
         ) AS waiting
       FROM public.webhook_events WHERE company_id = c.id AND received_at >= p_from
+        AND (status <> 'unhandled' OR error IS NULL OR error NOT IN ('test_mode', 'live_mode'))
     ) AS e
   ), sent AS (
     SELECT

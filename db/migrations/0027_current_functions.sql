@@ -291,6 +291,7 @@ GRANT EXECUTE ON FUNCTION index_contact(text, text, text[], text[], integer) TO 
 --> statement-breakpoint
 -- The live figures: how events were processed and nudges delivered since `p_from`, over all companies. An event that is
 -- still `received` has failed once it is older than `p_waiting_since`; until then it waits, as one that is held does.
+-- Events of the mode that this deployment does not take are in no figure.
 CREATE OR REPLACE FUNCTION live_figures(p_from timestamptz, p_waiting_since timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH events AS (
@@ -310,6 +311,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
           WHERE status = 'held' OR (status = 'received' AND received_at >= p_waiting_since)
         ) AS waiting
       FROM public.webhook_events WHERE company_id = c.id AND received_at >= p_from
+        AND (status <> 'unhandled' OR error IS NULL OR error NOT IN ('test_mode', 'live_mode'))
     ) AS e
   ), sent AS (
     SELECT
@@ -325,6 +327,33 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     'delivery', jsonb_build_object('sent', s.sent, 'failed', s.failed, 'unknown', s.unknown)
   ) FROM events e, sent s
 $$;
+--> statement-breakpoint
+-- Unmapped events whose account has found its company by now, oldest first: registered for the one in the path, or for any
+-- where the path names none; or the deployment's own account at Whop (`p_key_account`, or all with `p_is_any`), which is the
+-- default company's. Ids only; the caller reads each again and decides whose it is.
+CREATE OR REPLACE FUNCTION mappable_events(p_key_account text, p_is_any boolean, p_default_company text, p_limit integer)
+RETURNS TABLE (id uuid, path text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT u.id, u.path FROM public.unmapped_events u
+  LEFT JOIN public.company_accounts a ON a.provider = u.provider AND a.account_id = u.account
+  WHERE CASE WHEN a.company_id IS NOT NULL THEN u.path IN ('', a.company_id)
+    ELSE u.provider = 'whop' AND NOT u.is_own_secret AND u.path IN ('', p_default_company)
+      AND (p_is_any OR u.account = p_key_account) END
+  ORDER BY u.received_at, u.id LIMIT p_limit
+$$;
+--> statement-breakpoint
+DO $$
+BEGIN
+  EXECUTE format('GRANT churn_system TO %I', current_user);
+  GRANT CREATE ON SCHEMA public TO churn_system;
+  ALTER FUNCTION mappable_events(text, boolean, text, integer) OWNER TO churn_system;
+  REVOKE CREATE ON SCHEMA public FROM churn_system;
+END
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION mappable_events(text, boolean, text, integer) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION mappable_events(text, boolean, text, integer) TO churn_worker;
 --> statement-breakpoint
 -- Companies that have customers with a milestone that is due, those that have waited longest first: of `p_companies` only,
 -- unless that is null.
@@ -674,10 +703,10 @@ GRANT EXECUTE ON FUNCTION unfinished_events(timestamptz, integer, text[]) TO chu
 -- read and not taken: who hands them over ahead of time claims nothing.
 CREATE OR REPLACE FUNCTION upcoming_nudges(p_now timestamptz, p_until timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, id text, due_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT n.company_id, n.id, n.due_at
   FROM due_nudges(p_now, p_until, p_limit, p_companies) WITH ORDINALITY AS d (company_id, id, turn)
-  JOIN nudges n ON n.company_id = d.company_id AND n.id = d.id
+  JOIN public.nudges n ON n.company_id = d.company_id AND n.id = d.id
   WHERE n.status = 'planned' AND n.due_at > p_now
   ORDER BY d.turn LIMIT p_limit
 $$;
@@ -724,6 +753,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     'pending', (SELECT count(*) FROM (
       SELECT FROM public.webhook_events WHERE status IN ('received', 'failed') LIMIT 10000) AS r),
     'held', (SELECT count(*) FROM (SELECT FROM public.webhook_events WHERE status = 'held' LIMIT 10000) AS h),
+    'unmapped', (SELECT count(*) FROM (SELECT FROM public.unmapped_events LIMIT 10000) AS u),
     'oldestPendingAt', (
       SELECT min(coalesce(replayed_at, received_at)) FROM public.webhook_events WHERE status IN ('received', 'failed'))
   )

@@ -19,6 +19,24 @@ export async function companyOf(
   return result.rows[0]?.company ?? null
 }
 
+/** The account that the latest event about a customer or an object named; null: none did. */
+export async function accountOfSubject(
+  db: Db,
+  companyId: string,
+  provider: ProviderName,
+  subject: string,
+): Promise<string | null> {
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ account: string }>(sql`
+      select k.account from facts f
+      join webhook_event_keys k on k.company_id = f.company_id and k.event_id = f.event_id and k.provider = f.provider
+      where f.company_id = ${companyId} and f.provider = ${provider} and f.subject = ${subject}
+      order by f.recorded_at desc, f.id desc limit 1`),
+  ])
+  const account = result.rows[0]?.account ?? ""
+  return account === "" ? null : account
+}
+
 /** The ids of all companies. */
 export async function companyIds(db: Db): Promise<readonly string[]> {
   const result = await db.execute<{ id: string }>(sql`select id from company_ids()`)

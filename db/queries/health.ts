@@ -18,6 +18,8 @@ export interface WorkInHand {
   /** Events that were recorded and are not finished; `held` ones wait for a switch and are not among them. */
   readonly pending: number
   readonly held: number
+  /** Events that name an account of no company. */
+  readonly unmapped: number
   readonly oldestPendingAt: Date | null
 }
 
@@ -52,5 +54,6 @@ type WorkJson = {
   readonly nextDueAt: string | null
   readonly pending: number
   readonly held: number
+  readonly unmapped: number
   readonly oldestPendingAt: string | null
 }

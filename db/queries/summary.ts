@@ -25,13 +25,16 @@ export interface SummaryRows {
   }[]
 }
 
+/** Condition: not an event of the mode that the deployment does not take, which is in no figure. */
+const isOfMode = sql`(${webhookEvents.status} <> 'unhandled' or coalesce(${webhookEvents.error}, '') not in ('test_mode', 'live_mode'))`
+
 /** Counts a company's events, cases and nudges, and sums what was recovered. */
 export async function readSummary(db: Db, companyId: string): Promise<SummaryRows> {
   const [events, cases, nudgeCounts, recovered] = await inCompany(db, companyId, [
     db
       .select({ status: webhookEvents.status, count: count() })
       .from(webhookEvents)
-      .where(eq(webhookEvents.companyId, companyId))
+      .where(and(eq(webhookEvents.companyId, companyId), isOfMode))
       .groupBy(webhookEvents.status),
     db
       .select({ kind: recoveryCases.kind, status: recoveryCases.status, arm: recoveryCases.arm, count: count() })

@@ -23,6 +23,8 @@ export type ProviderCall = {
   readonly target: FaultTarget
   readonly method: string
   readonly path: string
+  /** The connected account that it was made for (`Stripe-Account`); absent or null: the key's own. */
+  readonly account?: string | null
   /** Query parameters of a GET, else the parsed body. */
   readonly body: unknown
   readonly idempotencyKey: string | null

@@ -54,7 +54,7 @@ export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
       return object ? jsonReply(shown(object, call.params)) : noSuch(kind, id)
     }
     if (kind && call.method === "POST" && id !== undefined) {
-      if (!exists(collection, id, world)) return noSuch(kind, id)
+      if (!exists(collection, id, call, world)) return noSuch(kind, id)
       const before = world.objects.get(collection, id) ?? { ...base(kind, "", world), id }
       return update(collection, before, call.params, world)
     }
@@ -73,15 +73,24 @@ export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
   })
 }
 
-function exists(collection: string, id: string, { objects, adoptsUnknown }: StripeWorld): boolean {
+/** Whether it is there to be written to for this request: planted for its account, or taken to exist. */
+function exists(
+  collection: string,
+  id: string,
+  { account }: StripeCall,
+  { objects, adoptsUnknown }: StripeWorld,
+): boolean {
   const prefix = PREFIXES[collection]
-  return objects.get(collection, id) !== undefined || (adoptsUnknown && prefix !== undefined && id.startsWith(prefix))
+  const object = objects.get(collection, id)
+  if (object !== undefined) return (object.account ?? "") === account
+  return adoptsUnknown && prefix !== undefined && id.startsWith(prefix)
 }
 
-function portalSession({ params }: StripeCall, world: StripeWorld): Reply {
+function portalSession(call: StripeCall, world: StripeWorld): Reply {
+  const { params } = call
   const { customer, customer_account: account = null } = params
   if (typeof customer !== "string" && typeof account !== "string") return missing("customer")
-  if (typeof customer === "string" && !exists("customers", customer, world))
+  if (typeof customer === "string" && !exists("customers", customer, call, world))
     return noSuch("customer", customer, { param: "customer", status: 400 })
   return jsonReply({
     ...base("billing_portal.session", "bps_", world),
@@ -135,11 +144,10 @@ const LIMIT_MAX = 100
 const EVENTS_KEPT_SECONDS = 30 * 24 * 60 * 60
 
 /**
- * Whether the object is there for this request: events are for 30 days; events and subscriptions belong to the account
- * that was planted with them as `account`, or to the key's own.
+ * Whether the object is there for this request: events are for 30 days; every object belongs to the account that was planted
+ * with it as `account`, or to the key's own.
  */
 function isVisible(collection: string, object: ApiObject, { account }: StripeCall, { now }: StripeWorld): boolean {
-  if (collection !== "events" && collection !== "subscriptions") return true
   if ((typeof object.account === "string" ? object.account : "") !== account) return false
   return collection !== "events" || createdOf(object) >= Math.floor(now().getTime() / 1_000) - EVENTS_KEPT_SECONDS
 }

@@ -106,6 +106,7 @@ export function createStripeApi({
       target: "stripe-api",
       method,
       path,
+      account: account === "" ? null : account,
       body: params,
       idempotencyKey: key,
       status: reply.status,

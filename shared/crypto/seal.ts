@@ -16,6 +16,8 @@ export type SealPurpose =
   | { readonly name: "secret" }
   /** Deliveries that wait outside Postgres. */
   | { readonly name: "parked" }
+  /** Events that belong to no company yet. */
+  | { readonly name: "unmapped" }
 
 /** Where sealed bytes belong. */
 export interface SealPlace {

@@ -10,6 +10,7 @@ import { pushChannel } from "../../workers/channels/push.ts"
 import { slackChannel } from "../../workers/channels/slack.ts"
 import { smsChannel } from "../../workers/channels/sms.ts"
 import type { OutboundFetch } from "../../workers/outbound/client.ts"
+import { grantOf } from "./grants.ts"
 
 export interface Recorded {
   readonly method: string
@@ -79,6 +80,8 @@ export const message = (to: string, change: Partial<Message> = {}): Message => (
 })
 
 export const KEY = "nudge_01:email"
+/** How a message is sent: in the name of the deployment's own account at Whop. */
+export const OPTIONS = { idempotencyKey: KEY, grant: grantOf({ provider: "whop", keyAccount: "biz_1" }) }
 /** Long enough that a busy machine never meets it; the test of silence sets its own. */
 export const TIMEOUT_MS = 5_000
 
@@ -111,7 +114,7 @@ export const makers: Record<
   },
   dm: {
     make: (url, timeoutMs, fetch = plainFetch) =>
-      dmChannel({ apiKey: "whop_key", apiUrl: `${url}/api/v1/`, companyId: "biz_1", timeoutMs, fetch }),
+      dmChannel({ apiKey: "whop_key", apiUrl: `${url}/api/v1/`, timeoutMs, fetch }),
     to: () => "user_abc123",
   },
   slack: {
@@ -125,5 +128,5 @@ export const makers: Record<
 export const sendBy = (name: string, change: Partial<Message> = {}, timeoutMs = TIMEOUT_MS) => {
   const maker = makers[name]
   if (!maker) throw new Error(`no channel ${name}`)
-  return maker.make(otherSide.url, timeoutMs).send(message(maker.to(), change), { idempotencyKey: KEY })
+  return maker.make(otherSide.url, timeoutMs).send(message(maker.to(), change), OPTIONS)
 }

@@ -41,15 +41,20 @@ export interface ProviderCall {
   readonly provider: "stripe" | "whop"
   readonly method: string
   readonly path: string
+  readonly account?: string | null
   readonly body: unknown
   readonly idempotencyKey: string | null
   readonly status: number
   readonly isReplay: boolean
 }
 
+/** What the providers' APIs were asked. */
+export const callsAsked = async (): Promise<readonly ProviderCall[]> =>
+  (await control<{ calls: ProviderCall[] }>("GET", "/mailbox")).calls
+
 /** What the providers' APIs were asked to change. */
 export const changesAsked = async (): Promise<readonly ProviderCall[]> =>
-  (await control<{ calls: ProviderCall[] }>("GET", "/mailbox")).calls.filter(({ method }) => method === "POST")
+  (await callsAsked()).filter(({ method }) => method === "POST")
 
 /** An object as the provider's API shows it from now on. */
 export async function plant(provider: "stripe" | "whop", kind: string, id: string, object: object): Promise<void> {

@@ -50,6 +50,7 @@ const HOLDERS = {
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
   "health:read": OPERATORS,
+  "unmapped:read": OPERATORS,
   "jobs:read": OPERATORS,
   "jobs:run": OPERATORS,
 } as const satisfies Record<string, readonly Role[]>

@@ -2,10 +2,11 @@
 import { Hono } from "hono"
 import * as z from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
+import { listUnmapped, readUnmapped, type UnmappedRow } from "../../db/queries/unmapped.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
-import { permit } from "./auth.ts"
+import { isAllowed, permit, requirePermission } from "./auth.ts"
 import { REPLAY_MAX, replayEvent, replayEvents } from "./replay.ts"
 import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
 
@@ -18,6 +19,9 @@ const STATUSES = [
   "dead",
 ] as const satisfies EventRow["status"][]
 
+/** Of events that belong to no company, which operators see and nobody else. */
+const UNMAPPED = "unmapped_account"
+
 export const PROVIDERS = ["stripe", "whop"] as const satisfies ProviderName[]
 
 const query = z.strictObject({
@@ -26,7 +30,7 @@ const query = z.strictObject({
   cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
     error: "expected a nextCursor of this list",
   }),
-  status: z.enum(STATUSES).optional(),
+  status: z.enum([...STATUSES, UNMAPPED]).optional(),
   provider: z.enum(PROVIDERS).optional(),
   type: idText.optional(),
   apiVersion: idText.optional(),
@@ -55,12 +59,23 @@ const replayBody = z
 export const events = new Hono<AppEnv>()
   .get("/", permit("events:read"), async (c) => {
     const { page, filter } = splitPage(readQuery(c, query))
-    return c.json(listOf(await listEvents(c.get("services").db, c.get("principal").companyId, filter, page), showEvent))
+    const { status, ...rest } = filter
+    const { db } = c.get("services")
+    if (status === UNMAPPED) {
+      requirePermission(c.get("principal"), "unmapped:read")
+      return c.json(listOf(await listUnmapped(db, rest, page), showUnmapped))
+    }
+    return c.json(listOf(await listEvents(db, c.get("principal").companyId, { ...rest, status }, page), showEvent))
   })
   .get("/:id", permit("events:read"), async (c) => {
-    const event = await readEvent(c.get("services").db, c.get("principal").companyId, pathId(c, z.uuid()))
-    if (event === null) throw new AppError("NOT_FOUND", "There is no such event.")
-    return c.json(showEvent(event))
+    const { db } = c.get("services")
+    const { companyId, role } = c.get("principal")
+    const id = pathId(c, z.uuid())
+    const event = await readEvent(db, companyId, id)
+    if (event !== null) return c.json(showEvent(event))
+    const unmapped = isAllowed(role, "unmapped:read") ? await readUnmapped(db, id) : null
+    if (unmapped === null) throw new AppError("NOT_FOUND", "There is no such event.")
+    return c.json(showUnmapped(unmapped))
   })
   .post("/:id/replay", permit("events:replay"), async (c) => {
     const id = pathId(c, z.uuid())
@@ -93,4 +108,23 @@ const showEvent = (event: EventRow) => ({
   receivedAt: event.receivedAt.toISOString(),
   processedAt: event.processedAt?.toISOString() ?? null,
   error: event.error,
+})
+
+/** An event of an account that is registered for no company; `endpoint` is the company in the path that it was sent to. */
+const showUnmapped = (event: UnmappedRow) => ({
+  id: event.id,
+  companyId: null,
+  provider: event.provider,
+  account: event.account,
+  endpoint: event.path === "" ? null : event.path,
+  providerEventId: event.providerEventId,
+  type: event.type,
+  apiVersion: event.apiVersion,
+  status: UNMAPPED,
+  attempts: 0,
+  customerId: null,
+  occurredAt: event.occurredAt.toISOString(),
+  receivedAt: event.receivedAt.toISOString(),
+  processedAt: null,
+  error: UNMAPPED,
 })

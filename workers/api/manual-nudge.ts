@@ -81,7 +81,7 @@ async function planOnce(
   if (!mayAct(flags, NOTIFYING, stream.companyId)) {
     throw new AppError("CONFLICT", "Messages are switched off.", { reason: "switched_off" })
   }
-  const [best] = channelsFor(state, settings, reachOf(services, stream), channel)
+  const [best] = channelsFor(state, settings, await reachOf(services, stream), channel)
   const nudge: Nudge = {
     id: manualNudgeId(caseId, key.text, channel ?? best ?? "email"),
     caseId,

@@ -1,5 +1,6 @@
 /** One way to reach a member (or the team): what it writes, apart from sending it. */
 import type { ChannelName } from "../../shared/domain/facts.ts"
+import type { AccountGrant } from "../../shared/provider-account.ts"
 
 /** A rendered message, ready to send. */
 export interface Message {
@@ -27,10 +28,16 @@ export type SendOutcome =
   | { readonly kind: "retry"; readonly reason: string; readonly retryAfterMs: number | null }
   | { readonly kind: "unknown"; readonly reason: string }
 
+export interface SendOptions {
+  readonly idempotencyKey: string
+  /** For channels of a billing provider, which send nothing without it: in whose account the member is written to. */
+  readonly grant?: AccountGrant | null
+}
+
 /** One channel. `send` never throws for what the other side does; it classifies it. */
 export interface Channel {
   readonly name: ChannelName
   /** False when the deployment has no credentials for it; such a channel is passed over. */
   readonly isConfigured: boolean
-  send(message: Message, options: { readonly idempotencyKey: string }): Promise<SendOutcome>
+  send(message: Message, options: SendOptions): Promise<SendOutcome>
 }

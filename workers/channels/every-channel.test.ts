@@ -1,10 +1,10 @@
 /** What every channel promises, whatever it sends by. */
 import { describe, expect, test } from "vitest"
 import {
-  KEY,
   listenAsOtherSide,
   makers,
   message,
+  OPTIONS,
   otherSide,
   reply,
   sendBy,
@@ -27,7 +27,7 @@ describe.each(Object.keys(makers))("%s", (name) => {
     expect((await sendBy(name)).kind).toBe("sent")
     const last = otherSide.recorded.at(-1)
     expect(last?.method).toBe("POST")
-    expect(last?.headers["idempotency-key"]).toBe(KEY)
+    expect(last?.headers["idempotency-key"]).toBe(OPTIONS.idempotencyKey)
     expect(otherSide.recorded.length).toBe(name === "dm" ? 2 : 1)
   })
 
@@ -82,11 +82,11 @@ describe.each(Object.keys(makers))("%s", (name) => {
       email: emailChannel({ apiKey: "", apiUrl: otherSide.url, from: "pay@acme.example", replyTo: null }),
       sms: smsChannel({ accountSid: "AC1", authToken: null, apiUrl: otherSide.url, from: "+15005550006" }),
       push: pushChannel({ apiKey: "k", apiUrl: otherSide.url, experienceId: null }),
-      dm: dmChannel({ apiKey: null, apiUrl: otherSide.url, companyId: null }),
+      dm: dmChannel({ apiKey: null, apiUrl: otherSide.url }),
       slack: slackChannel({ webhookUrl: null, apiUrl: otherSide.url }),
     }[name]
     expect(bare?.isConfigured).toBe(false)
-    expect(await bare?.send(message("x"), { idempotencyKey: KEY })).toEqual({
+    expect(await bare?.send(message("x"), OPTIONS)).toEqual({
       kind: "refused",
       reason: "not_configured",
     })
@@ -96,7 +96,7 @@ describe.each(Object.keys(makers))("%s", (name) => {
   test("refuses a key that no header can carry instead of throwing", async () => {
     const channel = makers[name]?.make(otherSide.url, TIMEOUT_MS)
     const to = makers[name]?.to() ?? ""
-    expect(await channel?.send(message(to), { idempotencyKey: "a\r\nb" })).toEqual({
+    expect(await channel?.send(message(to), { ...OPTIONS, idempotencyKey: "a\r\nb" })).toEqual({
       kind: "refused",
       reason: "invalid_request",
     })
@@ -155,7 +155,7 @@ describe.each(Object.keys(makers))("%s, where the way out is closed", (name) => 
       throw new NotSent(reason, retryAfterMs)
     }
     const maker = makers[name]
-    const sent = await maker?.make(otherSide.url, TIMEOUT_MS, closed).send(message(maker.to()), { idempotencyKey: KEY })
+    const sent = await maker?.make(otherSide.url, TIMEOUT_MS, closed).send(message(maker.to()), OPTIONS)
     expect(sent).toEqual({ kind: "retry", reason, retryAfterMs })
     expect(otherSide.recorded).toEqual([])
   })

@@ -2,7 +2,7 @@
  * Push notifications through Whop: `POST /notifications` (@whop/sdk 0.0.42, resources/notifications). A company as target
  * reaches its team only; members are reached through an experience they have access to, narrowed to one user.
  */
-import type { Channel, Message, SendOutcome } from "./channel.ts"
+import type { Channel, Message, SendOptions, SendOutcome } from "./channel.ts"
 import { type ChannelWay, classify, fieldsOf, join, plainFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** What the channel needs to know of the Whop app. */
@@ -25,8 +25,10 @@ export function pushChannel({
   timeoutMs = SEND_TIMEOUT_MS,
   fetch = plainFetch,
 }: PushOptions): Channel {
-  async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
+  async function send(message: Message, { idempotencyKey, grant }: SendOptions): Promise<SendOutcome> {
     if (!apiKey || !experienceId) return { kind: "refused", reason: "not_configured" }
+    // The experience is the deployment's, so it reaches members of the account that its key belongs to, and no others.
+    if (!grant?.isFor("whop") || grant.account.kind === "own") return { kind: "refused", reason: "no_account" }
     if (!WHOP_USER_ID.test(message.to)) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
       url: join(apiUrl, "/notifications"),

@@ -59,11 +59,15 @@ export const webhooks: Check = {
   componentType: "system",
   observedUnit: "s",
   whenAway: "fail",
-  detailsWhenAway: { pending: null, held: null },
+  detailsWhenAway: { pending: null, held: null, unmapped: null },
   async measure({ db }, now) {
-    const { pending, held, oldestPendingAt } = await workInHand(db, now, "reminders")
+    const { pending, held, unmapped, oldestPendingAt } = await workInHand(db, now, "reminders")
     const ageMs = oldestPendingAt === null ? 0 : Math.max(0, now.getTime() - oldestPendingAt.getTime())
-    return { status: waitingStatus(ageMs), observedValue: Math.floor(ageMs / 1_000), details: { pending, held } }
+    return {
+      status: waitingStatus(ageMs),
+      observedValue: Math.floor(ageMs / 1_000),
+      details: { pending, held, unmapped },
+    }
   },
 }
 

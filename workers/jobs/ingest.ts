@@ -22,6 +22,7 @@ export async function bringBack(services: Services, sealed: string): Promise<Job
     const read = await readDelivery(services, await unpark(services, sealed))
     const { companyId, recorded, follow } = await ingestDelivery(services, read)
     await follow?.()
+    if (companyId === null) return done("unmapped_account")
     // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.
     // While processing is switched off it is left to the sweeper, which finishes it once that is on again.
     const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)

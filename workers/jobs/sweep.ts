@@ -6,12 +6,13 @@ import * as z from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
 import { healFlags } from "../flags.ts"
-import { DEAD_PAGE_COST, EVENT_COST, NUDGE_COST, OBJECT_COST, PARKED_COST } from "../outbound/costs.ts"
+import { DEAD_PAGE_COST, EVENT_COST, NUDGE_COST, OBJECT_COST, PARKED_COST, UNMAPPED_COST } from "../outbound/costs.ts"
 import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
 import { indexAddresses } from "../pipeline/index-addresses.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
+import { forgetUnmapped, takeInMapped } from "../pipeline/unmapped.ts"
 import type { Services } from "../services.ts"
 import { bringBack } from "./ingest.ts"
 import { defineJob, done, type Progress, RunLost } from "./job.ts"
@@ -48,7 +49,7 @@ export const sweep = defineJob({
     const flags = await services.flags({ isFreshNeeded: true })
     const counts = {
       ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0 },
-      ...{ indexed: 0, failed: 0, cutShort: 0 },
+      ...{ mapped: 0, forgotten: 0, indexed: 0, failed: 0, cutShort: 0 },
     }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
@@ -76,10 +77,12 @@ export const sweep = defineJob({
       sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), { progress, mayGoOn }),
     )
     await part("resolved", () => askForCustomers(services, mayGoOn))
+    await part("mapped", () => takeInMapped(services, () => mayGoOn(UNMAPPED_COST)))
     await part("flags", () => healFlags(services))
     await part("indexed", () => indexAddresses(services, mayGoOn))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
+      await part("forgotten", () => forgetUnmapped(services))
     }
     return done("swept", counts)
   },

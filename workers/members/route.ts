@@ -13,6 +13,7 @@ import { limitEach } from "../limits/clients.ts"
 import { linksLimit } from "../limits/limits.ts"
 import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
 import { openContact } from "../pipeline/contact.ts"
+import { apiForSubject } from "../provider-accounts.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { readBounded } from "../webhooks/body.ts"
 import { memberHeaders, page } from "./page.ts"
@@ -40,6 +41,9 @@ export const members = new Hono<AppEnv>()
     const stream = await streamOf(services, claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
+    // Nothing is left to do there, and a portal of a case that is over is of no use but to whoever found the link.
+    const isOpen = findCase(stateOf(stream), claims.caseId)?.status === "open"
+    if (!isOpen) return page(c, { said: (words) => words.thanks, status: 200 })
     services.waitUntil(recordClick(services, stream, claims))
     const target = await paymentPage(services, stream, claims)
     if (target !== null) {
@@ -103,17 +107,17 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
 async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
   const { config, log } = services
   const { companyId, customer } = stream
-  const { api, redirectHosts, memberPage } = services.providers[customer.provider]
-  const fields = { companyId, caseId, provider: customer.provider }
+  const { provider, providerCustomerId: subject } = customer
+  const { redirectHosts, memberPage } = services.providers[provider]
+  const fields = { companyId, caseId, provider }
   try {
-    const opened = await within(
-      PROVIDER_WAIT_MS,
-      api.paymentPage({
-        customer: customer.providerCustomerId,
-        subscriptionId: findCase(stateOf(stream), caseId)?.subscriptionId ?? null,
-        returnUrl: `${config.appUrl}/thanks`,
-      }),
-    )
+    const open = async (): Promise<string | null> => {
+      const api = await apiForSubject(services, { companyId, provider, subject })
+      const subscriptionId = findCase(stateOf(stream), caseId)?.subscriptionId ?? null
+      const returnUrl = `${config.appUrl}/thanks`
+      return api === null ? null : api.paymentPage({ customer: subject, subscriptionId, returnUrl })
+    }
+    const opened = await within(PROVIDER_WAIT_MS, open())
     const target = safeTarget(opened, redirectHosts)
     if (target !== null) return target
     if (opened !== null) log.error("payment_page_refused", { ...fields, source: "provider_api" })

@@ -13,20 +13,23 @@ export const RACE_COST = 2
 /** Writing how a send went, with three lost races: from the mark on this must be possible whatever else happens. */
 export const RECEIPT_COST = 1 + 3 * RACE_COST
 
-/** A nudge from its mark on: the switches once more, the two calls of a direct message, the receipt. */
-export const MARKED_NUDGE_COST = COMMAND + 2 + RECEIPT_COST
+/** Finding out in which account's name a provider may be called: the company's accounts, whose the key's is, and the event. */
+export const GRANT_COST = 3
+
+/** A nudge from its mark on: the switches once more, the grant and the two calls of a direct message, the receipt. */
+export const MARKED_NUDGE_COST = COMMAND + GRANT_COST + 2 + RECEIPT_COST
 
 /** A nudge from its beginning: the switches, the claim, the mark, and what comes after the mark. */
 export const NUDGE_COST = COMMAND + 2 + MARKED_NUDGE_COST
 
 /** What applying an incentive asks of a provider: reading the subscription, making a coupon, putting it in. */
-export const INCENTIVE_COST = 3
+export const INCENTIVE_COST = GRANT_COST + 3
 
 /** An event once more: reading it, its facts, one commit, or a note that it failed. */
 export const EVENT_COST = 4
 
 /** Asking for what a thin event only names (three calls, each with its repetition), and its twin on the way of every delivery. */
-export const EXPAND_COST = 1 + 3 * 2 + EVENT_COST
+export const EXPAND_COST = GRANT_COST + 1 + 3 * 2 + EVENT_COST
 
 /**
  * A parked delivery: company, record, switches, folding it or the event that was there already, and taking it out of
@@ -34,8 +37,11 @@ export const EXPAND_COST = 1 + 3 * 2 + EVENT_COST
  */
 export const PARKED_COST = 2 + COMMAND + EVENT_COST + 2 * COMMAND
 
+/** An event whose account was registered since: reading it, all that a parked delivery costs, and taking it out. */
+export const UNMAPPED_COST = 1 + PARKED_COST + 1
+
 /** An object without a customer: noting that it is asked about, the provider's calls, tying, one commit. */
-export const OBJECT_COST = 9
+export const OBJECT_COST = GRANT_COST + 9
 
 /** A page of dead messages: listing it, delivering it anew. */
 export const DEAD_PAGE_COST = 2

@@ -3,16 +3,19 @@
  * were parked while Postgres was away.
  */
 import { type NewEvent, type RecordedDelivery, recordDelivery, recordPending } from "../../db/queries/stream.ts"
+import type { ProviderMode } from "../../shared/config.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { withoutAddress } from "../../shared/crypto/plain-key.ts"
 import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
 import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
-import { companyOfDelivery } from "../companies.ts"
+import { ownerOfDelivery } from "../companies.ts"
 import { AppError } from "../errors.ts"
+import { grantFor } from "../provider-accounts.ts"
 import { parseEventBody } from "../providers/json.ts"
 import { type Delivery, HISTORY_ID_PREFIX } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
+import { keepUnmapped } from "./keep-unmapped.ts"
 
 /** How long after its arrival an event counts as left behind; processing takes well under a second. */
 const LEFT_BEHIND_MS = 60_000
@@ -28,6 +31,8 @@ export interface BelievedDelivery {
   readonly rawBody: Uint8Array
   readonly headers: Headers
   readonly receivedAt: Date
+  /** Verified by a secret of the company's own; absent: by the deployment's, or it was asked for by us. */
+  readonly isOwnSecret?: boolean
 }
 
 export interface ReadDelivery extends BelievedDelivery {
@@ -38,28 +43,41 @@ export interface ReadDelivery extends BelievedDelivery {
   readonly eventId: string
 }
 
-/** Reads a believed delivery. Throws MALFORMED when it is not an event at all. */
-export async function readDelivery({ providers }: Services, believed: BelievedDelivery): Promise<ReadDelivery> {
+/** Reads a believed delivery; one of another mode says nothing. Throws MALFORMED when it is not an event at all. */
+export async function readDelivery({ providers, config }: Services, believed: BelievedDelivery): Promise<ReadDelivery> {
   const body = parseEventBody(believed.rawBody)
   if (!body.ok) throw new AppError("MALFORMED", `The body is not acceptable: ${body.error.detail}.`)
   const { receivedAt, headers } = believed
   const delivery = providers[believed.provider].normalize(body.value, { receivedAt, headers })
   if (!delivery.ok) throw new AppError("MALFORMED", `The event is not acceptable: ${delivery.error.detail}.`)
-  const { type, providerEventId } = delivery.value
+  const inMode = ofMode(delivery.value, config.providers[believed.provider].mode)
   return {
     ...believed,
     delivery: {
-      ...delivery.value,
+      ...inMode,
       // What a sender writes as a type or an id is stored and logged as it is, so it must not be an address.
-      type: await withoutAddress(type),
-      providerEventId: await withoutAddress(providerEventId),
+      type: await withoutAddress(inMode.type),
+      providerEventId: await withoutAddress(inMode.providerEventId),
     },
-    eventId: await eventIdOf(delivery.value),
+    eventId: await eventIdOf(inMode),
   }
 }
 
+/** A delivery as this deployment takes it: what is not of its mode is kept, and has no effect. */
+export function ofMode(delivery: Delivery, mode: ProviderMode): Delivery {
+  const { isLive } = delivery
+  if (mode === "any" || isLive === null || isLive === (mode === "live")) return delivery
+  return silenced(delivery, isLive ? "live_mode" : "test_mode")
+}
+
+/** The delivery without anything that it says, for this reason. */
+function silenced({ needs: _, ...delivery }: Delivery, reason: string): Delivery {
+  return { ...delivery, customer: null, objects: [], facts: [], contact: null, unhandled: reason }
+}
+
 export interface AcceptedDelivery {
-  readonly companyId: string
+  /** Null: it belongs to no company, and is kept apart until its account is registered. */
+  readonly companyId: string | null
   readonly recorded: RecordedDelivery
   /** New, and to be asked for before it says anything. */
   readonly isPending: boolean
@@ -68,6 +86,9 @@ export interface AcceptedDelivery {
 /** Judges whether this company's delivery is taken in now; throws when it is not. Copies that were parked were judged when they came. */
 export type Admit = (companyId: string) => void
 
+/** Stands for the company where a delivery has none; no company has such an id. */
+const NOBODY = "(unmapped)"
+
 /** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company, and what `admit` throws. */
 export async function acceptDelivery(
   services: Services,
@@ -75,20 +96,35 @@ export async function acceptDelivery(
   admit: Admit = () => {},
 ): Promise<AcceptedDelivery> {
   const { db } = services
-  const { delivery } = read
-  const companyId = await companyOfDelivery(services, {
-    provider: read.provider,
-    path: read.path,
-    account: delivery.account,
-  })
+  const { provider, path, delivery, isOwnSecret = false } = read
+  const owner = await ownerOfDelivery(services, { provider, path, account: delivery.account, isOwnSecret })
+  if (owner.kind === "unmapped") {
+    admit(NOBODY)
+    const isNew = await keepUnmapped(services, read)
+    return { companyId: null, recorded: { isNew, stream: null }, isPending: false }
+  }
+  const { companyId } = owner
   admit(companyId)
   const isProcessing = mayAct(await services.flags(), PROCESSING, companyId)
-  const event = await newEventOf(services, read, { companyId, isProcessing })
-  if (delivery.needs === undefined) {
+  const askable = await withoutForeignNeeds(services, companyId, read)
+  const event = await newEventOf(services, askable, { companyId, isProcessing })
+  if (askable.delivery.needs === undefined) {
     return { companyId, recorded: await recordDelivery(db, event), isPending: false }
   }
   const isNew = await recordPending(db, event)
   return { companyId, recorded: { isNew, stream: null }, isPending: isNew && event.status === "received" }
+}
+
+/** A thin event that may not be asked for in this company's name is kept and not expanded. */
+export async function withoutForeignNeeds(
+  services: Services,
+  companyId: string,
+  read: ReadDelivery,
+): Promise<ReadDelivery> {
+  const { provider, delivery } = read
+  if (delivery.needs === undefined) return read
+  if ((await grantFor(services, { provider, companyId, named: delivery.account })) !== null) return read
+  return { ...read, delivery: silenced(delivery, "thin event, and not of the company's account") }
 }
 
 /** A read delivery as it is written down: facts without names, the payload sealed. */

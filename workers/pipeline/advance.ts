@@ -15,7 +15,7 @@ import {
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { foundLate, isSameState, withoutNudges } from "../../shared/domain/compare-states.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
-import type { Fact, Instant } from "../../shared/domain/facts.ts"
+import type { ChannelName, Fact, Instant } from "../../shared/domain/facts.ts"
 import { fold, missingFacts } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
 import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
@@ -24,6 +24,7 @@ import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/sett
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Hold } from "../outbound/budget.ts"
 import { RACE_COST } from "../outbound/costs.ts"
+import { grantFor } from "../provider-accounts.ts"
 import type { Services } from "../services.ts"
 import { type ContactWord, mergeContact } from "./contact.ts"
 import { enqueueNudges } from "./enqueue.ts"
@@ -179,7 +180,7 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
   // What gets no nudges is not compared with what gets none either.
   const drawn = drawsOf(services, stream, folded).filter((draw) => !late.has(draw.caseId))
   const state = fold(drawn, folded)
-  const decided = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
+  const decided = decide(state, stream.nudges, settingsOf(stream), await reachOf(services, stream), now)
   const actions = withoutNudges(decided, late)
   const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
 
@@ -234,11 +235,17 @@ export const settingsOf = ({ settings }: Pick<Stream, "settings">): CompanySetti
   ...(settings as Partial<CompanySettings> | null),
 })
 
-/** What can reach this customer in this deployment. */
-export const reachOf = ({ channels }: Services, { customer }: Stream): Reach => ({
-  provider: customer.provider,
-  configured: Object.values(channels).flatMap((channel) => (channel.isConfigured ? [channel.name] : [])),
-})
+/** What can reach this customer in this deployment; channels of a provider only where the company may call it. */
+export async function reachOf(services: Services, { companyId, customer }: Stream): Promise<Reach> {
+  const { provider } = customer
+  const channels = Object.values(services.channels).filter(({ isConfigured }) => isConfigured)
+  const isByProvider = provider === "whop" && channels.some(({ name }) => isOfWhop(name))
+  const mayCall = isByProvider && (await grantFor(services, { provider, companyId, named: null })) !== null
+  return { provider, configured: channels.map(({ name }) => name).filter((name) => mayCall || !isOfWhop(name)) }
+}
+
+/** Whether a channel speaks through Whop's API. */
+export const isOfWhop = (channel: ChannelName): boolean => channel === "push" || channel === "dm"
 
 /** The customer of a stream, as a commit names it. */
 export const keyOf = ({ companyId, customer }: Stream) => ({

@@ -6,6 +6,7 @@
 import { type BackfillRow, finishPage } from "../../db/queries/backfills.ts"
 import { type RecordedHistory, recordHistory } from "../../db/queries/stream.ts"
 import { AppError } from "../errors.ts"
+import { apiFor } from "../provider-accounts.ts"
 import { type HistoricalEvent, type HistoryPage, ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { newEventOf, type ReadDelivery, readDelivery, workOf } from "./accept.ts"
@@ -37,14 +38,18 @@ function reachedBy({ events }: HistoryPage, { since, reached }: BackfillRow): Da
   return new Date(Math.max(latestMs, since.getTime()))
 }
 
-async function askForPage({ providers, log }: Services, backfill: BackfillRow): Promise<HistoryPage> {
-  const { provider, since, until, cursor, account } = backfill
-  const request = { since, until, cursor, limit: PAGE_EVENTS_MAX, account: account === "" ? null : account }
+async function askForPage(services: Services, backfill: BackfillRow): Promise<HistoryPage> {
+  const { log } = services
+  const { companyId, provider, since, until, cursor, account } = backfill
+  const api = await apiFor(services, { companyId, provider, named: account === "" ? null : account })
+  if (api === null) {
+    throw new AppError("CONFLICT", "This account cannot be read for the company.", { reason: "foreign_account" })
+  }
   try {
-    return await providers[provider].api.listHistory(request)
+    return await api.listHistory({ since, until, cursor, limit: PAGE_EVENTS_MAX })
   } catch (error) {
     if (!(error instanceof ProviderApiError)) throw error
-    log.warn("history_not_listed", { companyId: backfill.companyId, provider, error })
+    log.warn("history_not_listed", { companyId, provider, error })
     throw error.retry
       ? new AppError("UNAVAILABLE", "The provider's API does not answer now. Please try again.", {
           reason: "provider_away",

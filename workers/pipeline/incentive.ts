@@ -6,6 +6,7 @@ import type { Fact, Incentive } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
+import { apiForSubject } from "../provider-accounts.ts"
 import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
@@ -53,7 +54,10 @@ export async function incentiveFor(services: Services, stream: PersonStream, nud
     return { kind: "later", outcome: SWITCHED_OFF }
   }
   try {
-    const { receiptId } = await services.providers[customer.provider].api.applyIncentive({
+    const { provider, providerCustomerId: subject } = customer
+    const api = await apiForSubject(services, { companyId, provider, subject })
+    if (api === null) throw new ProviderApiError("no account of the company's", { retry: false, status: null })
+    const { receiptId } = await api.applyIncentive({
       customer: customer.providerCustomerId,
       subscriptionId: recoveryCase.subscriptionId,
       incentive,

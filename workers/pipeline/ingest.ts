@@ -15,9 +15,10 @@ export async function ingest(
   admit?: Admit,
 ): Promise<AcceptedDelivery & { readonly follow: (() => Promise<void>) | null }> {
   const accepted = await acceptDelivery(services, read, admit)
+  const { companyId } = accepted
   const { stream } = accepted.recorded
-  const hasWork = stream !== null || accepted.isPending
-  return { ...accepted, follow: hasWork ? () => follow(services, accepted.companyId, stream, read) : null }
+  const hasWork = companyId !== null && (stream !== null || accepted.isPending)
+  return { ...accepted, follow: hasWork ? () => follow(services, companyId, stream, read) : null }
 }
 
 /** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */

@@ -34,6 +34,8 @@ const parked = z.object({
   rawBody: z.string(),
   headers: z.array(z.tuple([z.string(), z.string()])),
   receivedAt: z.iso.datetime(),
+  // Copies of the version before do not say.
+  isOwnSecret: z.boolean().default(false),
 })
 
 export type Sink = "qstash" | "redis"
@@ -51,6 +53,7 @@ export async function park(services: Services, read: ReadDelivery): Promise<Sink
         return value === null ? [] : [[name, value]]
       }),
       receivedAt: read.receivedAt.toISOString(),
+      isOwnSecret: read.isOwnSecret ?? false,
     }),
   )
   const publication = {
@@ -91,6 +94,7 @@ export async function unpark({ config }: Services, sealed: string): Promise<Beli
     rawBody: fromBase64Url(copy.rawBody) ?? new Uint8Array(),
     headers: new Headers(copy.headers),
     receivedAt: new Date(copy.receivedAt),
+    isOwnSecret: copy.isOwnSecret,
   }
 }
 

@@ -5,6 +5,7 @@ import {
   type Standing,
   type Target,
 } from "../../db/queries/reconciliation.ts"
+import { askable } from "../provider-accounts.ts"
 import type { Services } from "../services.ts"
 import { stepEvents } from "./reconcile/events.ts"
 import { stepSubscriptions } from "./reconcile/subscriptions.ts"
@@ -21,13 +22,13 @@ const STALE_MS = 5 * 60_000
 /** An account to be compared, and how far that is. */
 type Comparison = Awaited<ReturnType<typeof reconciliationTargets>>[number]
 
-/** Every account that this deployment has a key for. */
+/** Every account that this deployment has a key for and may ask. */
 export async function targetsOf(services: Services): Promise<readonly Comparison[]> {
   const { config, db } = services
   const all = await reconciliationTargets(db, config.access.defaultCompanyId)
   const { companyId: whopCompany } = config.channels.whop
   const isOwnRegistered = all.some(({ provider, account }) => provider === "whop" && account === whopCompany)
-  return all.filter(
+  return askable(services, all).filter(
     ({ provider, account }) =>
       config.providers[provider].apiKey !== null &&
       // Whop's lists name their company, so the key's own account may be one that is registered.

@@ -2,9 +2,10 @@
 import { markProcessed } from "../../db/queries/commit.ts"
 import { replayDelivery } from "../../db/queries/stream.ts"
 import { utf8 } from "../../shared/crypto/bytes.ts"
+import { apiFor } from "../provider-accounts.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
-import { acceptDelivery, factsOf, type ReadDelivery, readDelivery, workOf } from "./accept.ts"
+import { acceptDelivery, factsOf, type ReadDelivery, readDelivery, withoutForeignNeeds, workOf } from "./accept.ts"
 import { advance } from "./advance.ts"
 
 /**
@@ -15,10 +16,11 @@ import { advance } from "./advance.ts"
 export async function replay(
   services: Services,
   companyId: string,
-  stored: ReadDelivery,
+  event: ReadDelivery,
   nextAttemptAt: Date,
 ): Promise<"processed" | "unhandled"> {
   const { db, now } = services
+  const stored = await withoutForeignNeeds(services, companyId, event)
   const read = await whole(services, companyId, stored)
   const work = workOf(stored)
   if (read === null) {
@@ -40,10 +42,11 @@ export async function replay(
 
 /** The delivery with all that it says; null for a thin one whose twin says it, which is in the ledger by then. */
 async function whole(services: Services, companyId: string, read: ReadDelivery): Promise<ReadDelivery | null> {
-  if (read.delivery.needs === undefined) return read
-  const { api } = services.providers[read.provider]
-  if (api.expand === undefined) throw new Error("a provider sends thin events and cannot be asked for them")
-  const expanded = await api.expand(read.delivery)
+  const { provider, delivery } = read
+  if (delivery.needs === undefined) return read
+  const api = await apiFor(services, { provider, companyId, named: delivery.account })
+  if (api?.expand === undefined) throw new Error("a thin event that nobody can be asked about")
+  const expanded = await api.expand(delivery)
   if (expanded.kind === "delivery") return { ...read, delivery: expanded.delivery }
   await takeTwin(services, companyId, read, expanded.body)
   return null

@@ -18,9 +18,10 @@ import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
 import type { Hold } from "../outbound/budget.ts"
 import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../outbound/costs.ts"
+import { grantFor } from "../provider-accounts.ts"
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
-import { keyOf, reachOf, settingsOf, stateOf, withReloads, withRetries } from "./advance.ts"
+import { isOfWhop, keyOf, reachOf, settingsOf, stateOf, withReloads, withRetries } from "./advance.ts"
 import { enqueueNudge } from "./enqueue.ts"
 import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
 import { composeMessage, lacksAddress } from "./message.ts"
@@ -265,8 +266,10 @@ async function send(
   if (message === null) return { kind: "refused", reason: "no_address" }
   // The last look: a switch that was thrown since the claim still counts.
   if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF
-  const idempotencyKey = await plainKey(`${stream.companyId}.${nudge.id}`)
-  return services.channels[nudge.channel].send(message, { idempotencyKey })
+  const { companyId } = stream
+  const grant = isOfWhop(nudge.channel) ? await grantFor(services, { provider: "whop", companyId, named: null }) : null
+  const idempotencyKey = await plainKey(`${companyId}.${nudge.id}`)
+  return services.channels[nudge.channel].send(message, { idempotencyKey, grant })
 }
 
 /** Records how it went: the receipt is a fact, and a channel that gave up hands over to the next one. */
@@ -326,7 +329,14 @@ async function settle(
   const fallback =
     isUnknown || optedOut.length > 0 || isProviderAway
       ? null
-      : fallbackFor(fold(facts, stateOf(stream)), nudge, others, settingsOf(stream), reachOf(services, stream), now)
+      : fallbackFor(
+          fold(facts, stateOf(stream)),
+          nudge,
+          others,
+          settingsOf(stream),
+          await reachOf(services, stream),
+          now,
+        )
   if (outcome.kind === "retry" && fallback === null && nudge.attempts < WAIT_OUT_ATTEMPTS_MAX) {
     return tryAgain(new Date(Date.parse(now) + WAIT_OUT_MS).toISOString())
   }

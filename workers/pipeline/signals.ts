@@ -190,6 +190,7 @@ async function asDelivery(
     eventId: await idOfNames(["signal", id]),
     delivery: {
       ...{ provider, account: null, providerEventId, type: `${TYPE_PREFIX}${kind}`, apiVersion: null, occurredAt },
+      isLive: null,
       ...{ customer, objects: [], facts: [await factOf(stored, occurredAt)], contact: null, unhandled: null },
     },
   }

@@ -3,6 +3,7 @@
  * name but the registry in `services.ts`.
  */
 import type { Incentive, Instant, ProviderFactBody, ProviderName } from "../../shared/domain/facts.ts"
+import type { AccountGrant } from "../../shared/provider-account.ts"
 import type { Result } from "../../shared/result.ts"
 
 /** Why a delivery is not believed. Every reason is answered 401; the reason itself goes to the log only. */
@@ -56,6 +57,8 @@ export interface Delivery {
   readonly type: string
   readonly apiVersion: string | null
   readonly occurredAt: Instant
+  /** False: it happened in the provider's test mode (Whop: its sandbox). Null: the event does not say. */
+  readonly isLive: boolean | null
   /** The provider's id of the customer; null when the event does not name one. */
   readonly customer: string | null
   /** Ids of charges, payment intents, invoices and subscriptions that belong to the same customer, most specific first. */
@@ -128,13 +131,12 @@ export interface HistoryPage {
  */
 export const HISTORY_ID_PREFIX = "history_"
 
-/** Which part of the past. `account`: a connected account of the deployment's key; absent or null: the key's own. */
+/** Which part of the past. */
 export interface HistoryRequest {
   readonly since: Date
   readonly until: Date
   readonly cursor: string | null
   readonly limit: number
-  readonly account?: string | null
 }
 
 /** A subscription as the provider shows it now. */
@@ -147,7 +149,10 @@ export interface ProviderSubscription {
   toEvent(told: { readonly id: string; readonly at: Date; readonly isRevived: boolean }): HistoricalEvent
 }
 
-/** What jobs and member links ask of the provider's API. Each call has a time-out and throws `ProviderApiError`. */
+/**
+ * What jobs and member links ask of the provider's API, in one account's name. Each call has a time-out and throws
+ * `ProviderApiError`, also when the answer is about another account or another customer than was asked for.
+ */
 export interface ProviderApi {
   /** A page of the provider where this customer can update the card or manage the subscription; null when there is none. */
   paymentPage(request: {
@@ -178,13 +183,9 @@ export interface ProviderApi {
   listSubscriptions(request: {
     readonly cursor: string | null
     readonly limit: number
-    readonly account?: string | null
   }): Promise<{ readonly subscriptions: readonly ProviderSubscription[]; readonly cursor: string | null }>
   /** One subscription, ended or not; null: the provider knows none of that id. */
-  findSubscription(request: {
-    readonly subscriptionId: string
-    readonly account?: string | null
-  }): Promise<ProviderSubscription | null>
+  findSubscription(request: { readonly subscriptionId: string }): Promise<ProviderSubscription | null>
 }
 
 /** One billing provider. `verify` and `normalize` are free of I/O; `normalize` is total over parsed JSON. */
@@ -201,5 +202,6 @@ export interface Provider {
   readonly memberPage: string | null
   /** How many days `listEvents` reaches back; null where that has no bound. */
   readonly eventListDays: number | null
-  readonly api: ProviderApi
+  /** The API in the name of the granted account; there is no other way to it. */
+  apiFor(grant: AccountGrant): ProviderApi
 }

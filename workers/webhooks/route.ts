@@ -4,7 +4,7 @@
  */
 import { Hono } from "hono"
 import type { ProviderName } from "../../shared/domain/facts.ts"
-import { signingSecrets } from "../companies.ts"
+import { type SigningSecrets, signingSecrets } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import { limitBad } from "../limits/clients.ts"
 import { admitDelivery } from "../limits/companies.ts"
@@ -23,27 +23,34 @@ const RETRY_AFTER_SECONDS = 10
 
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-export const webhooks = new Hono<AppEnv>().post("/:provider/:companyId?", limitBad, async (c) => {
+/** With a trailing slash as well: people write addresses so, and a provider does not say that they are wrong. */
+const PATHS = ["/:provider", "/:provider/", "/:provider/:companyId", "/:provider/:companyId/"]
+
+export const webhooks = new Hono<AppEnv>().on("POST", PATHS, limitBad, async (c) => {
   const services = c.get("services")
-  const provider = services.providers[c.req.param("provider") as ProviderName]
+  const name = c.req.param("provider") ?? ""
+  const provider = services.providers[name as ProviderName]
   const path = c.req.param("companyId") ?? null
-  if (!provider || !Object.hasOwn(services.providers, c.req.param("provider"))) {
+  if (!provider || !Object.hasOwn(services.providers, name)) {
     throw new AppError("NOT_FOUND", "There is no such provider.", { reason: "unknown_provider" })
   }
-  if (path !== null && !COMPANY_ID.test(path)) throw new AppError("NOT_FOUND", "There is no such company.")
+  const isPossible = path === null || COMPANY_ID.test(path)
 
   const receivedAt = services.now()
   const rawBody = await readBounded(c.req.raw, BODY_BYTES_MAX)
   const headers = c.req.raw.headers
-  const secrets = await secretsFor(services, provider.name, path)
+  // A company that there cannot be is answered as one that there is not: only to who signs.
+  const { secrets, isOwn } = await secretsFor(services, provider.name, isPossible ? path : null)
   const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
   if (!verified?.ok) {
     throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
       reason: verified?.error.reason ?? "no_secret_configured",
     })
   }
+  if (!isPossible) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
-  const read = await readDelivery(services, { provider: provider.name, path, rawBody, headers, receivedAt })
+  const believed = { provider: provider.name, path, rawBody, headers, receivedAt, isOwnSecret: isOwn }
+  const read = await readDelivery(services, believed)
   const isDuplicate = await store(services, read, verified.value, (companyId) => admitDelivery(c, companyId))
   return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
 })
@@ -80,7 +87,7 @@ async function store(
 }
 
 /** The secrets of the endpoint; a company's own cannot be read while Postgres is away and this isolate has never seen them. */
-async function secretsFor(services: Services, provider: ProviderName, path: string | null): Promise<readonly string[]> {
+async function secretsFor(services: Services, provider: ProviderName, path: string | null): Promise<SigningSecrets> {
   try {
     return await signingSecrets(services, provider, path)
   } catch (error) {

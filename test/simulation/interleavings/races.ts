@@ -260,7 +260,7 @@ export async function perform(services: Services, companyId: string, act: Act): 
     case "own": {
       const stream = await loadStream(services.db, companyId, CUSTOMER_ID, { whole: false })
       if (stream === null) throw new Error("there is no customer")
-      return advance(services, stream, { events: [], contactWords: [], ownFacts: [ownFact(act.fact)] })
+      return advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [ownFact(act.fact)] })
     }
     case "replay": {
       const { eventId } = await readOf(services, act.event)

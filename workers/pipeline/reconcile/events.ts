@@ -4,7 +4,7 @@ import type { ReconciliationRow, Target } from "../../../db/queries/reconciliati
 import { fullWindow, happeningOf, recentWindow, SETTLE_MS } from "../../../shared/domain/reconcile.ts"
 import type { Services } from "../../services.ts"
 import type { ReadDelivery } from "../accept.ts"
-import { advanceAll, isOwn, readListed, recordAll, type Touched } from "./feed.ts"
+import { advanceAll, apiOfTarget, isOwn, readListed, recordAll, type Touched } from "./feed.ts"
 import { addOutOfReach, type Pass, takeStep } from "./pass.ts"
 
 /** Stripe's largest page, and the smallest that is worth asking for. */
@@ -100,12 +100,12 @@ async function compare(
 type ListedDelivery = ReadDelivery & { readonly isConstructed: boolean }
 
 async function readPage(services: Services, target: Target, pass: Pass) {
-  const { cursor, events: listed } = await services.providers[target.provider].api.listEvents({
+  const api = await apiOfTarget(services, target)
+  const { cursor, events: listed } = await api.listEvents({
     since: new Date(pass.from),
     until: new Date(pass.until),
     cursor: pass.cursor,
     limit: Math.max(PAGE_MIN, Math.min(PAGE_MAX, Math.floor(services.budget.room() / LISTED_COST))),
-    account: target.account === "" ? null : target.account,
   })
   const unreadable: string[] = []
   const events: ListedDelivery[] = []

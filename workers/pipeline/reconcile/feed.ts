@@ -7,9 +7,10 @@ import type { EventRef } from "../../../db/queries/commit.ts"
 import type { Target } from "../../../db/queries/reconciliation.ts"
 import { loadStream } from "../../../db/queries/stream.ts"
 import { holdEvent } from "../../../db/queries/unfinished.ts"
-import { companyOfDelivery } from "../../companies.ts"
+import { ownerOfDelivery } from "../../companies.ts"
 import { AppError } from "../../errors.ts"
-import type { HistoricalEvent } from "../../providers/provider.ts"
+import { apiFor } from "../../provider-accounts.ts"
+import { type HistoricalEvent, type ProviderApi, ProviderApiError } from "../../providers/provider.ts"
 import type { Services } from "../../services.ts"
 import { acceptDelivery, type ReadDelivery, readDelivery, workOf } from "../accept.ts"
 import { mayAct, PROCESSING } from "../acting.ts"
@@ -41,13 +42,16 @@ export async function readListed(
 
 /** Whether the event's account is the target's company's: an account may be registered for another one. */
 export async function isOwn(services: Services, target: Target, { delivery }: ReadDelivery): Promise<boolean> {
-  try {
-    const { provider, account } = delivery
-    return (await companyOfDelivery(services, { provider, path: null, account })) === target.companyId
-  } catch (error) {
-    if (error instanceof AppError) return false
-    throw error
-  }
+  const { provider, account } = delivery
+  const owner = await ownerOfDelivery(services, { provider, path: target.companyId, account, isOwnSecret: false })
+  return owner.kind === "company"
+}
+
+/** The API for what is compared. Throws `ProviderApiError` when the account is not the company's any more. */
+export async function apiOfTarget(services: Services, { companyId, provider, account }: Target): Promise<ProviderApi> {
+  const api = await apiFor(services, { companyId, provider, named: account === "" ? null : account })
+  if (api === null) throw new ProviderApiError("the account is not the company's", { retry: false, status: null })
+  return api
 }
 
 /** How many were written down now, and which of them Postgres will never take. The rest had come meanwhile. */

@@ -10,7 +10,7 @@ import { EMPTY_STATE, subscriptionOf } from "../../../shared/domain/state.ts"
 import type { ProviderSubscription } from "../../providers/provider.ts"
 import type { Services } from "../../services.ts"
 import { factsOf, type ReadDelivery } from "../accept.ts"
-import { advanceAll, isOwn, readListed, recordAll, type Touched } from "./feed.ts"
+import { advanceAll, apiOfTarget, isOwn, readListed, recordAll, type Touched } from "./feed.ts"
 import { addDifferences, addOutOfReach, type Pass, takeStep } from "./pass.ts"
 
 const PAGE_MAX = 100
@@ -71,15 +71,13 @@ export function stepSubscriptions(
 const pageSize = ({ budget }: Services, max: number): number =>
   Math.min(max, Math.max(PAGE_MIN, Math.floor(budget.room() / COMPARED_COST)))
 
-const accountOf = ({ account }: Target): string | null => (account === "" ? null : account)
-
 /** A page of what the provider shows. It never ends the pass: what we have besides comes after it. */
 async function compareTheirs(services: Services, target: Target, pass: Pass, touched: Touched): Promise<false> {
   const at = services.now()
-  const { subscriptions, cursor } = await services.providers[target.provider].api.listSubscriptions({
+  const api = await apiOfTarget(services, target)
+  const { subscriptions, cursor } = await api.listSubscriptions({
     cursor: pass.cursor,
     limit: pageSize(services, PAGE_MAX),
-    account: accountOf(target),
   })
   await compare(services, target, pass, subscriptions, at, touched)
   pass.cursor = cursor
@@ -95,17 +93,15 @@ async function compareOurs(
   touched: Touched,
   isOnlyAccount: boolean,
 ): Promise<boolean> {
-  const { db, providers } = services
+  const { db } = services
   const since = new Date(pass.startedAt)
   const limit = pageSize(services, ASKED_PER_PAGE)
   const left = await uncheckedSubscriptions(db, target, { since, limit, isOnlyAccount })
   const found: ProviderSubscription[] = []
+  const api = await apiOfTarget(services, target)
   const at = services.now()
   for (const subscriptionId of left) {
-    const subscription = await providers[target.provider].api.findSubscription({
-      subscriptionId,
-      account: accountOf(target),
-    })
+    const subscription = await api.findSubscription({ subscriptionId })
     if (subscription !== null) found.push(subscription)
     else {
       const difference = { subscriptionId, field: "subscription", ours: "living", theirs: null }

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import Stripe from "stripe"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { apiOf } from "../../../test/support/grants.ts"
 import { NotSent } from "../../outbound/not-sent.ts"
 import { ProviderApiError } from "../provider.ts"
 import { API_VERSION, stripeClient } from "./api.ts"
@@ -43,7 +44,7 @@ beforeEach(() => {
   answers = {}
 })
 
-const api = () => stripeProvider({ apiKey: "sk_test_1", apiUrl }).api
+const api = () => apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl }))
 const calls = () => sent.map(({ call }) => call)
 const refused = (status: number, error: object): Answer => [status, { error }]
 
@@ -52,8 +53,10 @@ test("the version asked for is the one that the package is written for", () => {
 })
 
 test("the address of the API is an origin", () => {
-  expect(() => stripeClient({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com/v1" })).toThrow(TypeError)
-  expect(() => stripeClient({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com" })).not.toThrow()
+  expect(() => stripeClient({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com/v1", account: null })).toThrow(
+    TypeError,
+  )
+  expect(() => stripeClient({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com", account: null })).not.toThrow()
 })
 
 describe("the payment page", () => {
@@ -62,7 +65,7 @@ describe("the payment page", () => {
     api().paymentPage({ customer, subscriptionId: "sub_1", returnUrl: "https://example.com/back" })
 
   test("starts at the change of the payment method", async () => {
-    answers = { [PORTAL]: () => [200, { url: "https://billing.stripe.com/p/session/1" }] }
+    answers = { [PORTAL]: () => [200, { customer: "cus_1", url: "https://billing.stripe.com/p/session/1" }] }
     expect(await page()).toBe("https://billing.stripe.com/p/session/1")
     expect(sent).toMatchObject([
       {
@@ -75,7 +78,7 @@ describe("the payment page", () => {
   test("is the plain portal where that is switched off, and none where there is no portal", async () => {
     answers = {
       [PORTAL]: ({ form }) =>
-        form["flow_data[type]"] ? refused(400, {}) : [200, { url: "https://billing.stripe.com/p" }],
+        form["flow_data[type]"] ? refused(400, {}) : [200, { customer: "cus_1", url: "https://billing.stripe.com/p" }],
     }
     expect(await page()).toBe("https://billing.stripe.com/p")
     answers = { [PORTAL]: () => refused(400, { code: "resource_missing" }) }
@@ -83,7 +86,9 @@ describe("the payment page", () => {
   })
 
   test("of a customer that is an account is asked for as one", async () => {
-    answers = { [PORTAL]: () => [200, { url: "https://billing.stripe.com/p" }] }
+    answers = {
+      [PORTAL]: () => [200, { customer: null, customer_account: "acct_1", url: "https://billing.stripe.com/p" }],
+    }
     await page("acct_1")
     expect(sent[0]?.form).toMatchObject({ customer_account: "acct_1" })
     expect(sent[0]?.form).not.toHaveProperty("customer")
@@ -126,7 +131,7 @@ describe("an error of the API", () => {
 
   test("is none of Stripe's where nothing was sent: that may be tried again, and says so", async () => {
     const fetch = () => Promise.reject(new NotSent("circuit_open", 5_000))
-    const closed = stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }).api
+    const closed = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }))
     const error = await closed.customerOf("sub_1").catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ retry: true, status: null, cause: { reason: "circuit_open" } })
     expect(calls()).toEqual([])
@@ -138,7 +143,7 @@ describe("an error of the API", () => {
   })
 
   test("that never came may be tried again", async () => {
-    const away = stripeProvider({ apiKey: "sk_test_1", apiUrl: "http://127.0.0.1:1" }).api
+    const away = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "http://127.0.0.1:1" }))
     await expect(away.customerOf("sub_1")).rejects.toMatchObject({ status: null, retry: true })
   })
 })

@@ -19,18 +19,20 @@ export interface StripeApiConfig {
   readonly apiKey: string
   /** Origin only, such as `https://api.stripe.com` or a stand-in on this machine. */
   readonly apiUrl: string
+  /** The connected account in whose name everything is asked; null: the key's own. */
+  readonly account: string | null
   /** The way out; the platform's own unless told otherwise. It repeats what may be repeated, and the package nothing. */
   readonly fetch?: OutboundFetch
 }
 
 /** A client of Stripe for Workers and Node alike. */
-export function stripeClient({ apiKey, apiUrl, fetch: send }: StripeApiConfig): Stripe {
+export function stripeClient({ apiKey, apiUrl, account, fetch: send }: StripeApiConfig): Stripe {
   const { protocol, hostname, port, pathname } = new URL(apiUrl)
   if (pathname !== "/") throw new TypeError("Stripe's API URL must be an origin, without a path")
   const isPlain = protocol === "http:"
   return new Stripe(apiKey, {
     apiVersion: API_VERSION,
-    httpClient: Stripe.createFetchHttpClient(send),
+    httpClient: Stripe.createFetchHttpClient(inNameOf(account, send ?? ((input, init) => fetch(input, init)))),
     timeout: TIMEOUT_MS,
     maxNetworkRetries: 0,
     telemetry: false,
@@ -39,6 +41,23 @@ export function stripeClient({ apiKey, apiUrl, fetch: send }: StripeApiConfig): 
     port: port === "" ? (isPlain ? 80 : 443) : Number(port),
   })
 }
+
+/**
+ * Every request leaves in the account's name and no other's, so that no call can forget to say it. v2 calls name the account
+ * by `Stripe-Context`, all others by `Stripe-Account`.
+ */
+const inNameOf =
+  (account: string | null, send: OutboundFetch): OutboundFetch =>
+  (input, init) => {
+    const headers = new Headers(init?.headers)
+    headers.delete("stripe-account")
+    headers.delete("stripe-context")
+    if (account !== null) {
+      const { pathname } = new URL(input instanceof Request ? input.url : input)
+      headers.set(pathname.startsWith("/v2/") ? "stripe-context" : "stripe-account", account)
+    }
+    return send(input, { ...init, headers })
+  }
 
 /** Runs one call; its errors become `ProviderApiError`, with the name of the call, the status and Stripe's code. */
 export async function ask<T>(what: string, call: () => Promise<T>): Promise<T> {

@@ -20,7 +20,7 @@ export async function customerOf(stripe: Stripe, objectId: string): Promise<Answ
   let id: string | null = objectId
   for (let step = 0; id !== null && step < STEPS_MAX; step++) {
     const object = await retrieve(stripe, id)
-    if (!isObject(object)) break
+    if (!isObject(object) || object.id !== id) break
     customer ??= tiesOf(object).customer
     for (const other of objectsOf(object)) met.add(other)
     id = await nextOf(stripe, object)

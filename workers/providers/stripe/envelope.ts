@@ -22,6 +22,8 @@ export interface StripeEvent {
   readonly occurredAt: Instant
   /** Why nothing can be read of it although it is an event; null for all others. */
   readonly fault: string | null
+  /** What `livemode` says of the event, else of its object; null where neither has it. */
+  readonly isLive: boolean | null
   /** Not null: the object is not in the event and must be asked for; then `object` is empty. */
   readonly thin: ThinPart | null
   readonly object: JsonObject
@@ -41,13 +43,16 @@ export function readEnvelope(body: unknown, receivedAt: Date): Result<StripeEven
   if (!isTypeName(type)) return malformed("event type is not a type")
   const account = body.account ?? null
   if (account !== null && !isId(account)) return malformed("event account is not an id")
-  const envelope = { type, account, apiVersion: codeOf(body.api_version) }
+  const isLive = livemodeOf(body.livemode) ?? livemodeOf(at(body, "data", "object", "livemode"))
+  const envelope = { type, account, apiVersion: codeOf(body.api_version), isLive }
   return body.object === "v2.core.event"
     ? readThin(body, envelope, receivedAt)
     : readSnapshot(body, envelope, receivedAt)
 }
 
-type Common = Pick<StripeEvent, "type" | "account" | "apiVersion">
+const livemodeOf = (value: unknown): boolean | null => (typeof value === "boolean" ? value : null)
+
+type Common = Pick<StripeEvent, "type" | "account" | "apiVersion" | "isLive">
 
 function readSnapshot(body: JsonObject, common: Common, receivedAt: Date): Result<StripeEvent, MalformedEvent> {
   const occurredAt = body.created === 0 ? null : instantOf(body.created)

@@ -1,9 +1,9 @@
 /** Stripe's own list of what happened, as the webhooks that told of it. */
 import { expect, test } from "vitest"
 import { fromUtf8 } from "../../../shared/crypto/bytes.ts"
+import { apiOf } from "../../../test/support/grants.ts"
 import { ProviderApiError } from "../provider.ts"
-import { stripeClient } from "./api.ts"
-import { findSubscription, listEvents, listSubscriptions } from "./event-list.ts"
+import { stripeProvider } from "./index.ts"
 import { normalize } from "./normalize.ts"
 
 type Answer = readonly [status: number, body: unknown]
@@ -11,7 +11,8 @@ type Answer = readonly [status: number, body: unknown]
 /** A client whose network is a function, and what it asked. */
 function clientWith(answer: (path: string) => Answer) {
   const asked: { readonly path: string; readonly account: string | null }[] = []
-  const stripe = stripeClient({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com" })
+  const stripe = (account: string | null = null) =>
+    apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com" }), account)
   const send: typeof fetch = async (input, init) => {
     const request = new Request(input, init)
     const url = new URL(request.url)
@@ -70,7 +71,7 @@ test("a page is asked for by time and cursor, and carries each event as it was w
   await withFetch(
     () => [200, { object: "list", data: [EVENT], has_more: true }],
     async ({ stripe, asked }) => {
-      const page = await listEvents(stripe, { ...WINDOW, cursor: "evt_0" })
+      const page = await stripe().listEvents({ ...WINDOW, cursor: "evt_0" })
       expect(asked).toEqual([
         {
           path: "/v1/events?created[gte]=1788220800&created[lte]=1789862400&limit=100&starting_after=evt_0",
@@ -93,7 +94,7 @@ test("the last page has no cursor, an empty one neither", async () => {
   for (const data of [[EVENT], []]) {
     await withFetch(
       () => [200, { data, has_more: false }],
-      async ({ stripe }) => expect((await listEvents(stripe, { ...WINDOW, cursor: null })).cursor).toBeNull(),
+      async ({ stripe }) => expect((await stripe().listEvents({ ...WINDOW, cursor: null })).cursor).toBeNull(),
     )
   }
 })
@@ -102,7 +103,7 @@ test("a connected account is asked in its name, and its events say whose they ar
   await withFetch(
     () => [200, { data: [EVENT], has_more: false }],
     async ({ stripe, asked }) => {
-      const { events } = await listEvents(stripe, { ...WINDOW, cursor: null, account: "acct_1" })
+      const { events } = await stripe("acct_1").listEvents({ ...WINDOW, cursor: null })
       expect(asked[0]?.account).toBe("acct_1")
       const delivery = normalize(JSON.parse(fromUtf8(events[0]?.rawBody ?? new Uint8Array())))
       expect(delivery).toMatchObject({ ok: true, value: { account: "acct_1", providerEventId: "evt_1" } })
@@ -120,7 +121,9 @@ test.each([
   await withFetch(
     () => [status, body],
     async ({ stripe }) => {
-      const error: unknown = await listEvents(stripe, { ...WINDOW, cursor: null }).catch((reason: unknown) => reason)
+      const error: unknown = await stripe()
+        .listEvents({ ...WINDOW, cursor: null })
+        .catch((reason: unknown) => reason)
       expect(error).toBeInstanceOf(ProviderApiError)
       expect(error).toMatchObject({ retry, status })
     },
@@ -132,7 +135,7 @@ test("a subscription tells of itself as an update, an end or a return, at the mo
     withFetch(
       () => [200, { data: [object], has_more: false }],
       async ({ stripe }) => {
-        const { subscriptions } = await listSubscriptions(stripe, { cursor: null, limit: 10 })
+        const { subscriptions } = await stripe().listSubscriptions({ cursor: null, limit: 10 })
         const event = subscriptions[0]?.toEvent({ id: "sync_1", at: AT, isRevived })
         const delivery = normalize(JSON.parse(fromUtf8(event?.rawBody ?? new Uint8Array())))
         if (!delivery.ok) throw new Error("not readable")
@@ -153,11 +156,11 @@ test("one subscription is found by its id, or is not there", async () => {
     (path) =>
       path === "/v1/subscriptions/sub_1" ? [200, SUBSCRIPTION] : [404, { error: { type: "invalid_request_error" } }],
     async ({ stripe, asked }) => {
-      expect((await findSubscription(stripe, { subscriptionId: "sub_1" }))?.subscriptionId).toBe("sub_1")
-      expect(await findSubscription(stripe, { subscriptionId: "sub_2" })).toBeNull()
-      expect(await findSubscription(stripe, { subscriptionId: ".." })).toBeNull()
+      expect((await stripe().findSubscription({ subscriptionId: "sub_1" }))?.subscriptionId).toBe("sub_1")
+      expect(await stripe().findSubscription({ subscriptionId: "sub_2" })).toBeNull()
+      expect(await stripe().findSubscription({ subscriptionId: ".." })).toBeNull()
       expect(asked).toHaveLength(2)
-      expect(await findSubscription(stripe, { subscriptionId: "../customers" })).toBeNull()
+      expect(await stripe().findSubscription({ subscriptionId: "../customers" })).toBeNull()
       expect(asked).toHaveLength(3)
     },
   )

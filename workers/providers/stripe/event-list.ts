@@ -14,7 +14,7 @@ import {
   ProviderApiError,
   type ProviderSubscription,
 } from "../provider.ts"
-import { API_VERSION, ask, isAnswer } from "./api.ts"
+import { API_VERSION, ask, isAnswer, refusal } from "./api.ts"
 import { readEnvelope } from "./envelope.ts"
 import { idOf } from "./fields.ts"
 
@@ -27,69 +27,72 @@ export const EVENT_LIST_DAYS = 30
 const listReply = z.object({ data: z.array(z.looseObject({ id: z.string() })), has_more: z.boolean() })
 const subscriptionReply = z.looseObject({ id: z.string(), object: z.literal("subscription") })
 
-type Request<Name extends "listEvents" | "listSubscriptions" | "findSubscription"> = Parameters<ProviderApi[Name]>[0]
+/** A request with the account that it is made for; null: the key's own. */
+type Request<Name extends "listEvents" | "listSubscriptions" | "findSubscription"> = Parameters<
+  ProviderApi[Name]
+>[0] & { readonly account: string | null }
 
 /** A page of `GET /v1/events`, newest first. */
 export async function listEvents(stripe: Stripe, request: Request<"listEvents">): Promise<HistoryPage> {
-  const { since, until, cursor, limit, account = null } = request
+  const { since, until, cursor, limit, account } = request
   const query = new URLSearchParams({
     "created[gte]": String(Math.floor(since.getTime() / 1000)),
     "created[lte]": String(Math.floor(until.getTime() / 1000)),
   })
-  const page = await readPage(stripe, "events", query, { cursor, limit, account })
+  const page = await readPage(stripe, "events", query, { cursor, limit })
   return {
-    events: page.data.map((event) =>
-      toHistorical(account === null ? event : { ...event, account: event.account ?? account }),
-    ),
+    events: page.data
+      .filter((event) => isOf(account, event.account))
+      .map((event) => toHistorical(account === null ? event : { ...event, account })),
     cursor: page.cursor,
   }
 }
 
 /** A page of `GET /v1/subscriptions`, which leaves out those that are canceled. */
 export async function listSubscriptions(stripe: Stripe, request: Request<"listSubscriptions">) {
-  const { cursor, limit, account = null } = request
-  const page = await readPage(stripe, "subscriptions", new URLSearchParams(), { cursor, limit, account })
+  const { cursor, limit, account } = request
+  const page = await readPage(stripe, "subscriptions", new URLSearchParams(), { cursor, limit })
   return { subscriptions: page.data.map((object) => asSubscription(object, account)), cursor: page.cursor }
 }
 
 /** One subscription, canceled or not; null: Stripe knows none of that id. */
 export async function findSubscription(
   stripe: Stripe,
-  { subscriptionId, account = null }: Request<"findSubscription">,
+  { subscriptionId, account }: Request<"findSubscription">,
 ): Promise<ProviderSubscription | null> {
   if (idOf(subscriptionId) === null) return null
   const object = await ask("reading subscription", async () => {
     try {
-      return await get(stripe, `/v1/subscriptions/${encodeURIComponent(subscriptionId)}`, account)
+      return await get(stripe, `/v1/subscriptions/${encodeURIComponent(subscriptionId)}`)
     } catch (error) {
       if (isAnswer(error, 404)) return null
       throw error
     }
   })
-  return object === null ? null : asSubscription(readable(subscriptionReply, object), account)
+  if (object === null) return null
+  const subscription = readable(subscriptionReply, object)
+  if (subscription.id !== subscriptionId) throw refusal("the answer is about another subscription")
+  return asSubscription(subscription, account)
 }
+
+/** Whether an event names this account, or none: asked for in an account's name it may not say whose it is. */
+const isOf = (account: string | null, named: unknown): boolean =>
+  named === undefined || named === null || named === account
 
 interface Paging {
   readonly cursor: string | null
   readonly limit: number
-  readonly account: string | null
 }
 
-async function readPage(
-  stripe: Stripe,
-  collection: string,
-  query: URLSearchParams,
-  { cursor, limit, account }: Paging,
-) {
+async function readPage(stripe: Stripe, collection: string, query: URLSearchParams, { cursor, limit }: Paging) {
   query.set("limit", String(Math.min(limit, LIMIT_MAX)))
   if (cursor !== null) query.set("starting_after", cursor)
-  const reply = await ask(`listing ${collection}`, () => get(stripe, `/v1/${collection}?${query}`, account))
+  const reply = await ask(`listing ${collection}`, () => get(stripe, `/v1/${collection}?${query}`))
   const { data, has_more: hasMore } = readable(listReply, reply)
   return { data, cursor: hasMore ? (data.at(-1)?.id ?? null) : null }
 }
 
-const get = (stripe: Stripe, path: string, account: string | null): Promise<unknown> =>
-  stripe.rawRequest("GET", path, undefined, account === null ? {} : { stripeAccount: account })
+const get = (stripe: Stripe, path: string): Promise<unknown> => stripe.rawRequest("GET", path)
 
 /** 200 with something else than was asked for: as if there had been no answer. */
 function readable<T>(schema: z.ZodType<T>, reply: unknown): T {

@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { deliveryOf, event, INVOICE, thinOf } from "../../../test/fixtures/stripe/constructed/event.ts"
+import { apiOf } from "../../../test/support/grants.ts"
 import type { Delivery, Expanded } from "../provider.ts"
 import { stripeProvider } from "./index.ts"
 
@@ -39,7 +40,7 @@ const TWIN = "GET /v1/events/evt_1"
 const INVOICE_1 = "GET /v1/invoices/in_1"
 
 async function expand(delivery: Delivery): Promise<Expanded> {
-  const { api } = stripeProvider({ apiKey: "sk_test_1", apiUrl })
+  const api = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl }), delivery.account)
   if (!api.expand) throw new Error("Stripe's thin events can be asked for")
   return api.expand(delivery)
 }

@@ -2,6 +2,7 @@
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { apiOf } from "../../../test/support/grants.ts"
 import { stripePast } from "../../../test/support/stripe-past.ts"
 import { ProviderApiError } from "../provider.ts"
 import { stripeProvider } from "./index.ts"
@@ -65,9 +66,9 @@ beforeEach(() => {
 const since = new Date("2025-01-01T00:00:00Z")
 const until = new Date("2026-01-01T00:00:00Z")
 const [start, end] = [since.getTime() / 1000, until.getTime() / 1000]
-const api = () => stripeProvider({ apiKey: "sk_test_1", apiUrl }).api
+const api = (account: string | null = null) => apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl }), account)
 const page = (cursor: string | null, limit = 50, account: string | null = null) =>
-  api().listHistory({ since, until, cursor, limit, account })
+  api(account).listHistory({ since, until, cursor, limit })
 
 /** All pages, from the first on. */
 async function walk(limit: number) {
@@ -188,6 +189,6 @@ test("a cursor of another list is refused for good, an outage is not", async () 
   expect(asked).toEqual([])
   status = 503
   await expect(page(null)).rejects.toMatchObject({ retry: true, status: 503 })
-  const none = stripeProvider({ apiKey: null, apiUrl }).api
+  const none = apiOf(stripeProvider({ apiKey: null, apiUrl }))
   await expect(none.listHistory({ since, until, cursor: null, limit: 50 })).rejects.toBeInstanceOf(ProviderApiError)
 })

@@ -39,11 +39,14 @@ const position = z.object({ stage: z.enum(STAGES), from: z.int(), after: z.strin
 type Position = z.infer<typeof position>
 
 /** See `ProviderApi.listHistory`. */
-export async function listHistory(stripe: Stripe, request: HistoryRequest): Promise<HistoryPage> {
+export async function listHistory(
+  stripe: Stripe,
+  request: HistoryRequest & { readonly account: string | null },
+): Promise<HistoryPage> {
   const range: HistoryRange = {
     since: Math.floor(request.since.getTime() / 1000),
     until: Math.floor(request.until.getTime() / 1000),
-    account: request.account ?? null,
+    account: request.account,
   }
   let current: Position | null = readCursor(request.cursor, range)
   const events: HistoricalEvent[] = []
@@ -72,10 +75,9 @@ async function readPage(
 ): Promise<{ readonly events: readonly HistoricalEvent[]; readonly next: Position | null }> {
   const to = Math.min(from + SPAN_SECONDS, range.until + 1)
   const page = { limit: Math.min(limit, LIST_MAX), ...(after !== null && { starting_after: after }) }
-  const options = range.account === null ? {} : { stripeAccount: range.account }
   const list = await ask(`listing ${stage}`, async () => {
     try {
-      return await LISTS[stage]({ stripe, page, options, created: { gte: from, lt: to }, until: range.until })
+      return await LISTS[stage]({ stripe, page, created: { gte: from, lt: to }, until: range.until })
     } catch (error) {
       if (after !== null && isAnswer(error, "resource_missing")) return null
       throw error
@@ -109,7 +111,6 @@ function nextStage(stage: Stage, from: number, to: number, { until }: HistoryRan
 interface Listing {
   readonly stripe: Stripe
   readonly page: { readonly limit: number; readonly starting_after?: string }
-  readonly options: Stripe.RequestOptions
   readonly created: { readonly gte: number; readonly lt: number }
   readonly until: number
 }
@@ -118,16 +119,13 @@ type List = Promise<{ readonly data: readonly unknown[]; readonly has_more: bool
 
 /** Customers and subscriptions are asked for whenever they began: their bills fall into the range. */
 const LISTS: Readonly<Record<Stage, (listing: Listing) => List>> = {
-  customers: ({ stripe, page, options, until }) => stripe.customers.list({ ...page, created: { lte: until } }, options),
-  subscriptions: ({ stripe, page, options, until }) =>
-    stripe.subscriptions.list({ ...page, status: "all", created: { lte: until } }, options),
-  invoices: ({ stripe, page, options, created }) =>
-    stripe.invoices.list({ ...page, created, expand: ["data.payments"] }, options),
-  charges: ({ stripe, page, options, created }) => stripe.charges.list({ ...page, created }, options),
-  refunds: ({ stripe, page, options, created }) =>
-    stripe.refunds.list({ ...page, created, expand: ["data.charge"] }, options),
-  disputes: ({ stripe, page, options, created }) =>
-    stripe.disputes.list({ ...page, created, expand: ["data.charge"] }, options),
+  customers: ({ stripe, page, until }) => stripe.customers.list({ ...page, created: { lte: until } }),
+  subscriptions: ({ stripe, page, until }) =>
+    stripe.subscriptions.list({ ...page, status: "all", created: { lte: until } }),
+  invoices: ({ stripe, page, created }) => stripe.invoices.list({ ...page, created, expand: ["data.payments"] }),
+  charges: ({ stripe, page, created }) => stripe.charges.list({ ...page, created }),
+  refunds: ({ stripe, page, created }) => stripe.refunds.list({ ...page, created, expand: ["data.charge"] }),
+  disputes: ({ stripe, page, created }) => stripe.disputes.list({ ...page, created, expand: ["data.charge"] }),
 }
 
 type Teller = (object: JsonObject, range: HistoryRange) => HistoricalEvent[]
@@ -147,19 +145,18 @@ async function invoicesOf(stripe: Stripe, invoices: readonly JsonObject[], range
   const taken = beyond === undefined ? invoices : invoices.slice(0, invoices.indexOf(beyond))
   return Promise.all(
     taken.map(async (invoice) => {
-      const charges = hasFailedAttempts(invoice) ? await chargesOf(stripe, invoice, range) : []
+      const charges = hasFailedAttempts(invoice) ? await chargesOf(stripe, invoice) : []
       return invoiceEvents(invoice, charges, range)
     }),
   )
 }
 
 /** Since 2025 only the payment intent ties an invoice to its attempts. None where nothing was ever charged. */
-async function chargesOf(stripe: Stripe, invoice: JsonObject, { account }: HistoryRange): Promise<JsonObject[]> {
+async function chargesOf(stripe: Stripe, invoice: JsonObject): Promise<JsonObject[]> {
   const { paymentIntentId } = tiesOf(invoice)
   if (paymentIntentId === null) return []
-  const options = account === null ? {} : { stripeAccount: account }
   const list = await ask("listing charges of an invoice", () =>
-    stripe.charges.list({ payment_intent: paymentIntentId, limit: LIST_MAX }, options),
+    stripe.charges.list({ payment_intent: paymentIntentId, limit: LIST_MAX }),
   )
   return list.data.flatMap((charge) => (isObject(charge) ? [{ ...charge }] : []))
 }

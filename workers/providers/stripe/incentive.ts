@@ -18,7 +18,8 @@ export async function applyIncentive(stripe: Stripe, request: Request): Promise<
   const subscription = await ask("reading the subscription", () =>
     stripe.subscriptions.retrieve(request.subscriptionId, { expand: ["discounts"] }),
   )
-  if (customerOf(subscription) !== request.customer) throw refusal("the subscription belongs to another customer")
+  const isTheirs = subscription.id === request.subscriptionId && customerOf(subscription) === request.customer
+  if (!isTheirs) throw refusal("the subscription belongs to another customer")
   return request.incentive.kind === "discount"
     ? applyDiscount(stripe, { ...request, incentive: request.incentive, mark, subscription })
     : applyFreeDays(stripe, { ...request, incentive: request.incentive, mark, subscription })

@@ -10,17 +10,12 @@ import { normalize } from "./normalize.ts"
 import { paymentPage } from "./payment-page.ts"
 import { verify } from "./verify.ts"
 
-/** Everything the suite knows about Stripe, for one account's key. Nothing is sent before the API is asked something. */
+/** Everything the suite knows about Stripe. Nothing is sent before the API is asked something. */
 export function stripeProvider({
   apiKey,
   apiUrl,
-  ...way
-}: Omit<StripeApiConfig, "apiKey"> & { readonly apiKey: string | null }): Provider {
-  // Made when it is needed: a webhook never asks the API.
-  const stripe = () => {
-    if (apiKey === null) throw refusal("no API key is configured")
-    return stripeClient({ apiKey, apiUrl, ...way })
-  }
+  fetch: send,
+}: Omit<StripeApiConfig, "apiKey" | "account"> & { readonly apiKey: string | null }): Provider {
   return {
     name: "stripe",
     verify,
@@ -28,15 +23,25 @@ export function stripeProvider({
     redirectHosts: [".stripe.com"],
     memberPage: null,
     eventListDays: EVENT_LIST_DAYS,
-    api: {
-      paymentPage: async (request) => paymentPage(stripe(), request),
-      applyIncentive: async (request) => applyIncentive(stripe(), request),
-      customerOf: async (objectId) => customerOf(stripe(), objectId),
-      expand: async (delivery) => expand(stripe(), delivery),
-      listHistory: async (request) => listHistory(stripe(), request),
-      listEvents: async (request) => listEvents(stripe(), request),
-      listSubscriptions: async (request) => listSubscriptions(stripe(), request),
-      findSubscription: async (request) => findSubscription(stripe(), request),
+    apiFor(grant) {
+      if (!grant.isFor("stripe")) throw new TypeError("a grant for another provider")
+      const { account } = grant.account
+      const key = grant.account.kind === "own" ? grant.account.apiKey : apiKey
+      // Made when it is needed: a webhook never asks the API.
+      const stripe = () => {
+        if (key === null) throw refusal("no API key is configured")
+        return stripeClient({ apiKey: key, apiUrl, account, ...(send && { fetch: send }) })
+      }
+      return {
+        paymentPage: async (request) => paymentPage(stripe(), request),
+        applyIncentive: async (request) => applyIncentive(stripe(), request),
+        customerOf: async (objectId) => customerOf(stripe(), objectId),
+        expand: async (delivery) => expand(stripe(), delivery, account),
+        listHistory: async (request) => listHistory(stripe(), { ...request, account }),
+        listEvents: async (request) => listEvents(stripe(), { ...request, account }),
+        listSubscriptions: async (request) => listSubscriptions(stripe(), { ...request, account }),
+        findSubscription: async (request) => findSubscription(stripe(), { ...request, account }),
+      }
     },
   }
 }

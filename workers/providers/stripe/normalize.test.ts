@@ -12,12 +12,22 @@ describe("an envelope", () => {
       type: "product.created",
       apiVersion: "2026-10-28.endive",
       occurredAt: "2026-01-01T00:00:00.000Z",
+      isLive: null,
       customer: null,
       objects: [],
       facts: [],
       contact: null,
       unhandled: "not used",
     })
+  })
+
+  test("says its mode, else that of its object, else nothing", () => {
+    const isLiveOf = (object: object, more: object) => deliveryOf(event("invoice.paid", object, more)).isLive
+    expect(isLiveOf(INVOICE, { livemode: false })).toBe(false)
+    expect(isLiveOf(INVOICE, { livemode: true })).toBe(true)
+    expect(isLiveOf({ ...INVOICE, livemode: false }, {})).toBe(false)
+    expect(isLiveOf({ ...INVOICE, livemode: false }, { livemode: true })).toBe(true)
+    expect(isLiveOf({ ...INVOICE, livemode: "false" }, { livemode: 0 })).toBeNull()
   })
 
   test.each([
@@ -90,6 +100,7 @@ describe("an envelope", () => {
       type: "v1.invoice.payment_failed",
       apiVersion: null,
       occurredAt: "2026-10-28T09:35:00.000Z",
+      isLive: null,
       customer: null,
       objects: [],
       facts: [],

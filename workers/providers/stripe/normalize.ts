@@ -97,6 +97,7 @@ const named = (event: StripeEvent) => ({
   type: event.type,
   apiVersion: event.apiVersion,
   occurredAt: event.occurredAt,
+  isLive: event.isLive,
 })
 
 function snapshotDelivery(event: StripeEvent): Delivery {

@@ -1,9 +1,10 @@
 /** The page of Stripe's customer portal where a member can change the card. */
 import type Stripe from "stripe"
 import type { ProviderApi } from "../provider.ts"
-import { ask, customerParam, isAnswer } from "./api.ts"
+import { ask, customerParam, isAnswer, refusal } from "./api.ts"
 
 type Request = Parameters<ProviderApi["paymentPage"]>[0]
+type Params = Stripe.BillingPortal.SessionCreateParams
 
 /**
  * A portal session that starts at the change of the payment method; the plain portal where the company has that switched
@@ -11,18 +12,18 @@ type Request = Parameters<ProviderApi["paymentPage"]>[0]
  */
 export async function paymentPage(stripe: Stripe, { customer, returnUrl }: Request): Promise<string | null> {
   const session = { ...customerParam(customer), return_url: returnUrl }
-  return (
-    (await openPortal(stripe, { ...session, flow_data: { type: "payment_method_update" } })) ??
-    (await openPortal(stripe, session))
-  )
+  const open = (params: Params) => openPortal(stripe, params, customer)
+  return (await open({ ...session, flow_data: { type: "payment_method_update" } })) ?? (await open(session))
 }
 
 /** The address of the session; null when Stripe will not open one like this. */
-function openPortal(stripe: Stripe, params: Stripe.BillingPortal.SessionCreateParams): Promise<string | null> {
+function openPortal(stripe: Stripe, params: Params, customer: string): Promise<string | null> {
   return ask("opening the portal", async () => {
     try {
-      const { url } = await stripe.billingPortal.sessions.create(params)
-      return url
+      const opened = await stripe.billingPortal.sessions.create(params)
+      const owners = [opened.customer, opened.customer_account]
+      if (!owners.includes(customer)) throw refusal("the portal session belongs to another customer")
+      return opened.url
     } catch (error) {
       if (isAnswer(error, 400) || isAnswer(error, 404)) return null
       throw error

@@ -23,6 +23,7 @@ export function presentDelivery(thin: Delivery, object: JsonObject, previous: Js
     account: thin.account,
     occurredAt: thin.occurredAt,
     fault: null,
+    isLive: thin.isLive,
     thin: null,
     object,
     previous,

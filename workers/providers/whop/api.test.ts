@@ -32,6 +32,12 @@ function standIn(reply: () => Response | Promise<Response>): { readonly calls: C
   return { calls, fetch: send }
 }
 
+/** Answers what is only read with the membership, and everything else so. */
+const readable = (send: () => Response | Promise<Response>): typeof fetch => {
+  const [reading, writing] = [standIn(() => Response.json(MEMBERSHIP)), standIn(send)]
+  return (input, init) => (init?.method === "POST" ? writing : reading).fetch(input, init)
+}
+
 const answering = (body: unknown, status = 200) => standIn(() => Response.json(body, { status }))
 const apiWith = (send: typeof fetch, apiKey: string | null = "key") => whopApi({ apiKey, fetch: send })
 const page = { customer: "user_1", subscriptionId: "mem_1", returnUrl: "https://app.example/" }
@@ -79,7 +85,7 @@ describe("an incentive", () => {
     const theirs = answering(MEMBERSHIP)
     await new WhopSdk({ apiKey: "key", fetch: theirs.fetch }).memberships.addFreeDays("mem_1", { free_days: 7 })
 
-    const [our, their] = [ours.calls[0], theirs.calls[0]]
+    const [our, their] = [ours.calls[1], theirs.calls[0]]
     expect(our).toMatchObject({ method: their?.method, url: their?.url, body: their?.body })
     expect(our?.headers.get("authorization")).toBe(their?.headers.get("authorization"))
     expect(our?.headers.get("idempotency-key")).toBe("incentive-1")
@@ -100,10 +106,20 @@ describe("an incentive", () => {
     expect(calls).toEqual([])
   })
 
+  test.each([
+    ["another user's", { user: { id: "user_2" } }],
+    ["another company's", { company: { id: "biz_2" } }],
+    ["another membership", { id: "mem_2" }],
+  ])("is not given, and no page is shown, where the answer is %s", async (_, over) => {
+    const { calls, fetch: send } = answering({ ...MEMBERSHIP, ...over })
+    const api = whopApi({ apiKey: "key", companyId: "biz_1", fetch: send })
+    expect((await failureOf(api.applyIncentive(sevenDays))).retry).toBe(false)
+    expect((await failureOf(api.paymentPage(page))).retry).toBe(false)
+    expect(calls.map(({ method }) => method)).toEqual(["GET", "GET"])
+  })
+
   test("whose reply was lost is not tried again, since the days may have been added", async () => {
-    const lost: typeof fetch = async () => {
-      throw new TypeError("Network connection lost.")
-    }
+    const lost = readable(() => Promise.reject(new TypeError("Network connection lost.")))
     expect(await failureOf(apiWith(lost).applyIncentive(sevenDays))).toMatchObject({ retry: false, status: null })
     expect((await failureOf(apiWith(answering({}, 503).fetch).applyIncentive(sevenDays))).retry).toBe(true)
   })
@@ -194,7 +210,7 @@ test("the provider is complete and sends members to Whop only", () => {
 
 test("free days that were surely not asked for may be asked for again; those whose reply was lost may not", async () => {
   const days = { customer: "user_1", subscriptionId: "mem_1", incentive: { kind: "free_days", days: 7 } } as const
-  const failing = (error: Error) => whopApi({ apiKey: "key", fetch: () => Promise.reject(error) })
+  const failing = (error: Error) => whopApi({ apiKey: "key", fetch: readable(() => Promise.reject(error)) })
   const ask = (error: Error) => failing(error).applyIncentive({ ...days, idempotencyKey: "case-1" })
   await expect(ask(new NotSent("circuit_open", 5_000))).rejects.toMatchObject({ retry: true, status: null })
   await expect(ask(new TypeError("Network connection lost."))).rejects.toMatchObject({ retry: false })

@@ -12,6 +12,7 @@ import { notSentOf } from "../../outbound/not-sent.ts"
 import { withinBounds } from "../json.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { whopHistory } from "./delivery-log.ts"
+import { isOfCompany } from "./envelope.ts"
 import { idOf, type JsonObject, relatedId } from "./fields.ts"
 import { listHistory, listReply } from "./history.ts"
 import { customerOf, whopPage } from "./reading.ts"
@@ -35,7 +36,7 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
-  /** The company whose lists and log are read, unless a call names another. */
+  /** The company that is asked about, and that answers are compared with; null: whichever the key belongs to. */
   readonly companyId?: string | null
   /** Where our own webhook endpoint is, so that its delivery log can be told from others. */
   readonly webhookUrl?: string | null
@@ -54,6 +55,7 @@ const COLLECTIONS: ReadonlyMap<string, string> = new Map([
 
 const objectReply = z.looseObject({ id: z.string() })
 const membershipReply = z.looseObject({ id: z.string(), manage_url: z.string().nullish() })
+type Membership = z.output<typeof membershipReply>
 
 /** The API under one key. */
 export function whopApi({
@@ -67,16 +69,30 @@ export function whopApi({
     if (!apiKey) throw new ProviderApiError("Whop: no API key is configured", { retry: false, status: null })
     return callWhop(request, { apiKey, apiUrl, send })
   }
+  /** One object; null: there is none. Throws when it belongs to another company than the one that is asked about. */
+  const callObject = async <T extends JsonObject>(request: Call<T>): Promise<T | null> => {
+    const object = await call(request)
+    if (object !== null && !isOfCompany(object, companyId)) throw refusal("the answer belongs to another company")
+    return object
+  }
+  /** The membership, if it is this user's. */
+  const membershipOf = async (id: string, user: string): Promise<Membership | null> => {
+    const membership = await callObject({ path: `/memberships/${encodeURIComponent(id)}`, reply: membershipReply })
+    if (membership === null) return null
+    const owner = customerOf(membership)
+    if (membership.id !== id || (owner !== null && owner !== user)) {
+      throw refusal("the membership belongs to another user")
+    }
+    return membership
+  }
 
   return {
-    async paymentPage({ subscriptionId }) {
+    async paymentPage({ customer, subscriptionId }) {
       const id = idOf(subscriptionId)
-      if (id === null) return null
-      const membership = await call({ path: `/memberships/${encodeURIComponent(id)}`, reply: membershipReply })
-      return whopPage(membership?.manage_url)
+      return id === null ? null : whopPage((await membershipOf(id, customer))?.manage_url)
     },
 
-    async applyIncentive({ subscriptionId, incentive, idempotencyKey }) {
+    async applyIncentive({ customer, subscriptionId, incentive, idempotencyKey }) {
       if (incentive.kind !== "free_days")
         throw refusal("Whop can give free days, not a discount on a running membership")
       const { days } = incentive
@@ -88,9 +104,11 @@ export function whopApi({
       if (!/^[\x21-\x7e]+$/.test(idempotencyKey) || idempotencyKey.length > IDEMPOTENCY_KEY_LENGTH_MAX) {
         throw refusal("the idempotency key has a form we do not send")
       }
+      // Read first, for its owner. One that cannot be found is left to the call itself, which says so or knows better.
+      await membershipOf(id, customer)
       const path = `/memberships/${encodeURIComponent(id)}/add_free_days`
       const request = { path, post: { free_days: days }, idempotencyKey, reply: membershipReply }
-      const membership = await call(request).catch((error: unknown) => {
+      const membership = await callObject(request).catch((error: unknown) => {
         throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error
       })
       if (membership === null) throw new ProviderApiError("Whop: no such membership", { retry: false, status: 404 })
@@ -101,16 +119,19 @@ export function whopApi({
       const id = idOf(objectId)
       const collection = COLLECTIONS.get(/^[a-z]+(?=_)/.exec(id ?? "")?.[0] ?? "")
       if (id === null || collection === undefined) return null
-      const object = await call({ path: `/${collection}/${encodeURIComponent(id)}`, reply: objectReply })
-      return object === null ? null : ownerOf(object)
+      const object = await callObject({ path: `/${collection}/${encodeURIComponent(id)}`, reply: objectReply })
+      return object === null || object.id !== id ? null : ownerOf(object)
     },
 
     async listHistory(request) {
-      const company = idOf(request.account ?? companyId)
+      const company = idOf(companyId)
       if (company === null) throw refusal("no company is configured whose lists could be read")
-      return listHistory(request, company, (path) => call({ path, reply: listReply }))
+      return listHistory(request, company, async (path) => {
+        const page = await call({ path, reply: listReply })
+        return page === null ? null : { ...page, data: page.data.filter((object) => isOfCompany(object, company)) }
+      })
     },
-    ...whopHistory(call, { companyId, webhookUrl }),
+    ...whopHistory({ ask: call, askObject: callObject }, { companyId, webhookUrl }),
   }
 }
 

@@ -9,7 +9,8 @@ import * as z from "zod"
 import { utf8 } from "../../../shared/crypto/bytes.ts"
 import { type HistoricalEvent, type HistoryPage, type ProviderApi, ProviderApiError } from "../provider.ts"
 import { asSubscription, disputeEvents, paymentEvents, refundEvents, type WhopObject } from "./constructed.ts"
-import { idOf, instantOf } from "./fields.ts"
+import { isOfCompany } from "./envelope.ts"
+import { idOf, instantOf, type JsonObject } from "./fields.ts"
 
 /** Days that deliveries are kept. */
 export const EVENT_LIST_DAYS = 30
@@ -23,8 +24,14 @@ const ENDPOINTS_MAX = 50
 /** Asks Whop; null: it knows no such thing. Throws `ProviderApiError`. */
 export type AskWhop = <T>(request: { readonly path: string; readonly reply: z.ZodType<T> }) => Promise<T | null>
 
+/** The same for one object, which must be the company's. */
+export type AskWhopObject = <T extends JsonObject>(request: {
+  readonly path: string
+  readonly reply: z.ZodType<T>
+}) => Promise<T | null>
+
 export interface WhopHistoryOptions {
-  /** The company whose history is asked for when no account is named. */
+  /** The company whose history is asked for; null: whichever the key belongs to. */
   readonly companyId: string | null
   /** Where our own endpoint is: deliveries to any other are none of ours. */
   readonly webhookUrl: string | null
@@ -52,25 +59,27 @@ type HistoryApi = Pick<ProviderApi, "listEvents" | "listSubscriptions" | "findSu
 type EventsRequest = Parameters<HistoryApi["listEvents"]>[0]
 
 /** The part of the API that reads history. */
-export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistoryOptions): HistoryApi {
+export function whopHistory(
+  { ask, askObject }: { readonly ask: AskWhop; readonly askObject: AskWhopObject },
+  { companyId, webhookUrl }: WhopHistoryOptions,
+): HistoryApi {
   const asked = async <T>(path: string, reply: z.ZodType<T>): Promise<T> => {
     const answer = await ask({ path, reply })
     if (answer === null) throw new ProviderApiError("Whop: no such list", { retry: false, status: 404 })
     return answer
   }
-  const scoped = (account: string | null | undefined, limit: number, after: string | null): URLSearchParams => {
+  const scoped = (limit: number, after: string | null): URLSearchParams => {
     const query = new URLSearchParams({ first: String(Math.min(limit, LIMIT_MAX)) })
-    const company = account ?? companyId
-    if (company !== null) query.set("company_id", company)
+    if (companyId !== null) query.set("company_id", companyId)
     if (after !== null) query.set("after", after)
     return query
   }
 
   /** Our endpoints whose log can be read; none where Whop does not let this key see them. */
-  async function ownEndpoints(account: string | null | undefined) {
+  async function ownEndpoints() {
     if (webhookUrl === null) return []
     try {
-      const { data } = await asked(`/webhooks?${scoped(account, ENDPOINTS_MAX, null)}`, endpoints)
+      const { data } = await asked(`/webhooks?${scoped(ENDPOINTS_MAX, null)}`, endpoints)
       return data.filter(
         ({ id, api_version: version, url }) => idOf(id) !== null && version === "v1" && isWithin(url, webhookUrl),
       )
@@ -81,8 +90,8 @@ export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistory
   }
 
   /** The logs of our endpoints. Without one, or while none of them is sent anything, the objects. */
-  async function start(request: EventsRequest): Promise<Position> {
-    const own = await ownEndpoints(request.account)
+  async function start(): Promise<Position> {
+    const own = await ownEndpoints()
     const logs = own.map(({ id }) => `${LOG}${id}`)
     const isListening = own.some(({ enabled }) => enabled)
     return { sources: isListening ? logs : [...logs, ...Object.keys(OBJECT_SOURCES)], after: null }
@@ -99,26 +108,29 @@ export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistory
     const within = data.filter((entry) => sentAt(entry) >= since.getTime() && sentAt(entry) <= until.getTime())
     const isAtEnd = data.some((entry) => sentAt(entry) < since.getTime())
     const events = new Map(
-      within.flatMap(({ request_body: sent }) => deliveredEvent(sent)).map((one) => [one.providerEventId, one]),
+      within
+        .flatMap(({ request_body: sent }) => deliveredEvent(sent, companyId))
+        .map((one) => [one.providerEventId, one]),
     )
     return { events: [...events.values()], after: isAtEnd ? null : nextOf(info) }
   }
 
   async function readObjects(source: ObjectSource, request: EventsRequest, after: string | null) {
-    const { since, until, limit, account } = request
-    const query = scoped(account, limit, after)
+    const { since, until, limit } = request
+    const query = scoped(limit, after)
     const by = source === "payments" ? "updated" : "created"
     query.set(`${by}_after`, since.toISOString())
     query.set(`${by}_before`, until.toISOString())
     query.set("direction", "desc")
     const { data, page_info: info } = await asked(`/${source}?${query}`, objects)
-    const events = data.flatMap((object) => OBJECT_SOURCES[source](object, account ?? companyId))
+    const own = data.filter((object) => isOfCompany(object, companyId))
+    const events = own.flatMap((object) => OBJECT_SOURCES[source](object, companyId))
     return { events: events.filter((event) => isBetween(event, since, until)), after: nextOf(info) }
   }
 
   return {
     async listEvents(request): Promise<HistoryPage> {
-      const { sources, after } = request.cursor === null ? await start(request) : readPosition(request.cursor)
+      const { sources, after } = request.cursor === null ? await start() : readPosition(request.cursor)
       const [source = "", ...rest] = sources
       const page = source.startsWith(LOG)
         ? await readLog(source.slice(LOG.length), request, after)
@@ -128,24 +140,25 @@ export function whopHistory(ask: AskWhop, { companyId, webhookUrl }: WhopHistory
       return { events: page.events, cursor: next === null ? null : JSON.stringify(next) }
     },
 
-    async listSubscriptions({ cursor, limit, account }) {
-      const query = scoped(account, limit, cursor)
+    async listSubscriptions({ cursor, limit }) {
+      const query = scoped(limit, cursor)
       const { data, page_info: info } = await asked(`/memberships?${query}`, objects)
-      const living = data.filter(({ status }) => status !== "canceled" && status !== "expired")
+      const own = data.filter((object) => isOfCompany(object, companyId))
+      const living = own.filter(({ status }) => status !== "canceled" && status !== "expired")
       return {
-        subscriptions: living.map((object) => asSubscription(object, account ?? companyId)),
+        subscriptions: living.map((object) => asSubscription(object, companyId)),
         cursor: nextOf(info),
       }
     },
 
-    async findSubscription({ subscriptionId, account }) {
+    async findSubscription({ subscriptionId }) {
       const id = idOf(subscriptionId)
       if (id === null) return null
-      const object = await ask<WhopObject>({
+      const object = await askObject<WhopObject>({
         path: `/memberships/${encodeURIComponent(id)}`,
-        reply: z.looseObject({ id: z.string() }),
+        reply: z.looseObject({ id: z.literal(id) }),
       })
-      return object === null ? null : asSubscription(object, account ?? companyId)
+      return object === null ? null : asSubscription(object, companyId)
     },
   }
 }
@@ -162,10 +175,10 @@ function isWithin(url: string, webhookUrl: string): boolean {
 }
 
 /** The event of a delivery, under the id by which it was delivered; nothing for a body of the former versions. */
-function deliveredEvent(sent: unknown): HistoricalEvent[] {
+function deliveredEvent(sent: unknown, companyId: string | null): HistoricalEvent[] {
   const parsed = body.safeParse(sent)
   const occurredAt = parsed.success ? instantOf(parsed.data.timestamp) : null
-  if (!parsed.success || occurredAt === null) return []
+  if (!parsed.success || occurredAt === null || !isOfCompany(parsed.data, companyId)) return []
   const { id, type } = parsed.data
   return [
     {

@@ -19,6 +19,11 @@ export interface Envelope {
   readonly kind: string
   readonly apiVersion: string | null
   readonly account: string | null
+  /**
+   * False where the event marks itself as one of the sandbox. Nothing in it is documented to do so; its pages do, which lie
+   * on `sandbox.whop.com` (docs.whop.com/developer/guides/sandbox). Null: it does not say.
+   */
+  readonly isLive: boolean | null
   /** When it was sent; where the event does not say, when this attempt was. */
   readonly sentAt: Instant
   readonly data: JsonObject
@@ -54,6 +59,7 @@ function readCurrent(envelope: JsonObject, context: EnvelopeContext): Result<Env
     kind: currentName(type),
     apiVersion: typeName(envelope.api_version_date) ?? typeName(envelope.api_version),
     account: idOf(envelope.account_id) ?? idOf(envelope.company_id) ?? accountOf(data),
+    isLive: isLiveOf(envelope, data),
     sentAt: instantOf(envelope.timestamp) ?? arrivalOf(context),
     data,
     previous: objectOf(envelope.previous_attributes) ?? {},
@@ -70,6 +76,7 @@ function readLegacy(envelope: JsonObject, context: EnvelopeContext): Result<Enve
     kind: currentName(action),
     apiVersion: typeName(envelope.api_version),
     account: accountOf(data),
+    isLive: isLiveOf(envelope, data),
     sentAt: arrivalOf(context),
     data,
     previous: {},
@@ -109,6 +116,27 @@ function signedAt(headers: Headers): Instant | null {
 /** v5 memberships name the company `page_id`. */
 const accountOf = (data: JsonObject): string | null =>
   relatedId(data, "account") ?? relatedId(data, "company") ?? idOf(data.page_id)
+
+/** Whether an object names this company, or none. Without a company to compare with, any. */
+export function isOfCompany(object: JsonObject, companyId: string | null): boolean {
+  const named = accountOf(object)
+  return companyId === null || named === null || named === companyId
+}
+
+/** Where Whop's sandbox shows its pages. */
+const SANDBOX_HOST = "sandbox.whop.com"
+
+const PAGES = ["manage_url", "recovery_url", "direct_link", "purchase_url"] as const
+
+function isLiveOf(envelope: JsonObject, data: JsonObject): boolean | null {
+  for (const { livemode } of [envelope, data]) if (typeof livemode === "boolean") return livemode
+  const holders = [data, objectOf(data.membership) ?? {}, objectOf(data.plan) ?? {}]
+  const hosts = holders.flatMap((holder) => PAGES.map((name) => hostOf(holder[name])))
+  return hosts.includes(SANDBOX_HOST) ? false : null
+}
+
+const hostOf = (value: unknown): string | null =>
+  typeof value === "string" ? (URL.parse(value)?.hostname ?? null) : null
 
 const typeName = (value: unknown): string | null =>
   typeof value === "string" && /^[A-Za-z0-9_.-]{1,100}$/.test(value) ? value : null

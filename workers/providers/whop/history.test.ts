@@ -1,5 +1,6 @@
 /** What Whop's lists tell of the past, page by page. */
 import { describe, expect, test } from "vitest"
+import { apiOf } from "../../../test/support/grants.ts"
 import type { JsonObject } from "./fields.ts"
 import { membershipEvents, paymentEvents } from "./history-events.ts"
 import { whopProvider } from "./index.ts"
@@ -24,7 +25,7 @@ function lists(objects: Lists) {
     const end_cursor = isLast ? null : String(from + 2)
     return Response.json({ data: all.slice(from, from + 2), page_info: { end_cursor, has_next_page: !isLast } })
   }
-  return { asked, api: whopProvider({ apiKey: "key", companyId: "biz_1", fetch: send }).api }
+  return { asked, api: apiOf(whopProvider({ apiKey: "key", fetch: send }), "biz_1") }
 }
 
 const factsOf = (events: ReturnType<typeof paymentEvents>) =>
@@ -71,7 +72,7 @@ test("every page of every list is walked once, from the given range, memberships
 test("without a company nothing is asked, and a cursor of another list is refused", async () => {
   const { asked, api } = lists({})
   await expect(api.listHistory({ since, until, cursor: "x", limit: 50 })).rejects.toMatchObject({ retry: false })
-  const nobody = whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("asked")) }).api
+  const nobody = apiOf(whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("asked")) }))
   await expect(nobody.listHistory({ since, until, cursor: null, limit: 50 })).rejects.toMatchObject({ retry: false })
   expect(asked).toEqual([])
 })

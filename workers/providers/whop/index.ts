@@ -6,14 +6,25 @@ import { normalize } from "./normalize.ts"
 import { WHOP_HOSTS } from "./reading.ts"
 import { verify } from "./verify.ts"
 
+/** Whop's sandbox is another installation, with keys and webhooks of its own (docs.whop.com/developer/guides/sandbox). */
+const SANDBOX_API_HOST = "sandbox-api.whop.com"
+
 /** Everything that the suite knows of Whop. */
-export const whopProvider = (options: WhopApiOptions): Provider => ({
+export const whopProvider = (options: Omit<WhopApiOptions, "companyId">): Provider => ({
   name: "whop",
   verify,
-  normalize,
+  normalize: (body, context) => normalize(body, context, { isSandbox: isSandbox(options.apiUrl) }),
   redirectHosts: WHOP_HOSTS,
   // docs.whop.com/payments-and-billing/manage-billing/billing-portal
   memberPage: "https://whop.com/@me/settings/orders/",
   eventListDays: EVENT_LIST_DAYS,
-  api: whopApi(options),
+  apiFor(grant) {
+    if (!grant.isFor("whop")) throw new TypeError("a grant for another provider")
+    const { account } = grant
+    const apiKey = account.kind === "own" ? account.apiKey : options.apiKey
+    return whopApi({ ...options, apiKey, companyId: account.account })
+  },
 })
+
+const isSandbox = (apiUrl: string | undefined): boolean =>
+  apiUrl !== undefined && URL.parse(apiUrl)?.hostname === SANDBOX_API_HOST

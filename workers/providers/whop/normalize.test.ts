@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { AT, BILL, factOf, fixture, namesOf, read, readV1, versions } from "../../../test/fixtures/whop/fixtures.ts"
+import { normalize } from "./normalize.ts"
 
 describe("payments", () => {
   test("a failed attempt says which it was, why, and when the next one is", () => {
@@ -10,6 +11,7 @@ describe("payments", () => {
       type: "payment.failed",
       apiVersion: "v1",
       occurredAt: AT,
+      isLive: true,
       customer: "user_T1h3xycVulUVN",
       objects: ["pay_cJ5C52xzGQftKH", "mem_vi6Xw8ZDO8rjjR", "mber_2kExampleMember"],
       facts: [
@@ -271,5 +273,23 @@ describe("the person", () => {
         expect(facts).not.toMatch(/member@example\.com|Ada|https:/)
       }
     }
+  })
+})
+
+describe("the mode", () => {
+  const BODY = { id: "msg_1", api_version: "v1", type: "payment.failed", timestamp: AT, company_id: "biz_1" }
+  const context = { receivedAt: new Date(AT), headers: new Headers() }
+  const isLiveOf = (data: object, how?: { readonly isSandbox: boolean }) => {
+    const delivery = normalize({ ...BODY, data: { id: "pay_1", ...data } }, context, how)
+    return delivery.ok ? delivery.value.isLive : null
+  }
+
+  test("of an event is the sandbox's where its pages are, and else that of the deployment's Whop", () => {
+    expect(isLiveOf({})).toBe(true)
+    expect(isLiveOf({}, { isSandbox: true })).toBe(false)
+    expect(isLiveOf({ recovery_url: "https://sandbox.whop.com/pay/1" })).toBe(false)
+    expect(isLiveOf({ membership: { id: "mem_1", manage_url: "https://sandbox.whop.com/m/1" } })).toBe(false)
+    expect(isLiveOf({ manage_url: "https://sandbox.whop.com.evil.example/" })).toBe(true)
+    expect(isLiveOf({ livemode: false })).toBe(false)
   })
 })

@@ -69,15 +69,21 @@ const USED_KINDS: ReadonlySet<string> = new Set([
   "setup_intent.canceled",
 ])
 
-/** Reads an event of any version. */
-export function normalize(body: unknown, context: EnvelopeContext): Result<Delivery, MalformedEvent> {
+/** Reads an event of any version. `isSandbox`: the deployment's Whop is the sandbox, and so is what does not say. */
+export function normalize(
+  body: unknown,
+  context: EnvelopeContext,
+  { isSandbox } = { isSandbox: false },
+): Result<Delivery, MalformedEvent> {
   const envelope = readEnvelope(body, context)
-  return envelope.ok ? ok(deliveryOf(envelope.value)) : envelope
+  if (!envelope.ok) return envelope
+  const delivery = deliveryOf(envelope.value)
+  return ok(delivery.isLive === null ? { ...delivery, isLive: !isSandbox } : delivery)
 }
 
 function deliveryOf(envelope: Envelope): Delivery {
-  const { eventId, type, kind, apiVersion, account, sentAt, data, previous } = envelope
-  const event = { provider: "whop", account, providerEventId: eventId, type, apiVersion } as const
+  const { eventId, type, kind, apiVersion, account, isLive, sentAt, data, previous } = envelope
+  const event = { provider: "whop", account, isLive, providerEventId: eventId, type, apiVersion } as const
   const nothing = { ...event, occurredAt: sentAt, customer: null, objects: [], facts: [], contact: null }
 
   const read = readerOf(kind)

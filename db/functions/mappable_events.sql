@@ -1,0 +1,15 @@
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Unmapped events whose account has found its company by now, oldest first: registered for the one in the path, or for any
+-- where the path names none; or the deployment's own account at Whop (`p_key_account`, or all with `p_is_any`), which is the
+-- default company's. Ids only; the caller reads each again and decides whose it is.
+CREATE OR REPLACE FUNCTION mappable_events(p_key_account text, p_is_any boolean, p_default_company text, p_limit integer)
+RETURNS TABLE (id uuid, path text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT u.id, u.path FROM public.unmapped_events u
+  LEFT JOIN public.company_accounts a ON a.provider = u.provider AND a.account_id = u.account
+  WHERE CASE WHEN a.company_id IS NOT NULL THEN u.path IN ('', a.company_id)
+    ELSE u.provider = 'whop' AND NOT u.is_own_secret AND u.path IN ('', p_default_company)
+      AND (p_is_any OR u.account = p_key_account) END
+  ORDER BY u.received_at, u.id LIMIT p_limit
+$$;

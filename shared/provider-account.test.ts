@@ -1,0 +1,62 @@
+/** In whose name every call of every provider is made, for every kind of company; a call without a row does not compile. */
+import { describe, expect, test } from "vitest"
+import { grantOf } from "../test/support/grants.ts"
+import type { ProviderApi } from "../workers/providers/provider.ts"
+
+/** All that is asked of a provider, beside the channels that speak through it, and at which of them. */
+const CALLS = {
+  paymentPage: ["stripe", "whop"],
+  applyIncentive: ["stripe", "whop"],
+  customerOf: ["stripe", "whop"],
+  expand: ["stripe"],
+  listHistory: ["stripe", "whop"],
+  listEvents: ["stripe", "whop"],
+  listSubscriptions: ["stripe", "whop"],
+  findSubscription: ["stripe", "whop"],
+  dm: ["whop"],
+  push: ["whop"],
+} as const satisfies Record<keyof ProviderApi | "dm" | "push", readonly ("stripe" | "whop")[]>
+
+const KEY_ACCOUNT = { stripe: null, whop: "biz_key" } as const
+const B = { companyId: "company_b" }
+
+const ROWS = Object.entries(CALLS).flatMap(([call, providers]) =>
+  providers.map((provider) => [call, provider] as const),
+)
+
+describe.each(ROWS)("%s at %s", (_, provider) => {
+  const keyAccount = KEY_ACCOUNT[provider]
+  const accountOf = (question: Parameters<typeof grantOf>[0]) =>
+    grantOf({ provider, keyAccount, ...question })?.account ?? null
+
+  test("is the deployment's own for the default company, unless another's account is named", () => {
+    expect(accountOf({})).toEqual({ kind: "deployment", account: keyAccount })
+    expect(accountOf({ named: "foreign" })).toBeNull()
+    expect(accountOf({ named: "foreign", registered: ["other"] })).toBeNull()
+  })
+
+  test("is not made for a company without an account, whatever is named", () => {
+    for (const named of [null, "foreign", keyAccount]) expect(accountOf({ ...B, named })).toBeNull()
+    expect(accountOf({ ...B, isAnyAccountOwn: true })).toBeNull()
+    expect(accountOf({ ...B, defaultCompanyId: null })).toBeNull()
+  })
+
+  test("is made in the account that is registered for a company, and in no other", () => {
+    // At Whop a key cannot be narrowed to an account: it must be the key's own.
+    const own = keyAccount ?? "acct_b"
+    const connected = { kind: "connected", account: own }
+    expect(accountOf({ ...B, registered: [own] })).toEqual(connected)
+    expect(accountOf({ ...B, registered: [own], named: own })).toEqual(connected)
+    expect(accountOf({ ...B, registered: [own], named: "foreign" })).toBeNull()
+    const elsewhere = accountOf({ ...B, registered: ["elsewhere"] })
+    expect(elsewhere).toEqual(provider === "stripe" ? { kind: "connected", account: "elsewhere" } : null)
+  })
+})
+
+test("of several accounts none is guessed, and the account of Whop's key is not the default company's once it is another's", () => {
+  expect(grantOf({ ...B, registered: ["acct_1", "acct_2"] })).toBeNull()
+  expect(grantOf({ ...B, registered: ["acct_1", "acct_2"], named: "acct_2" })?.account.account).toBe("acct_2")
+  expect(grantOf({ provider: "whop", keyAccount: "biz_key", isKeyAccountForeign: true })).toBeNull()
+  const any = grantOf({ provider: "whop", keyAccount: "biz_key", isAnyAccountOwn: true, named: "biz_else" })
+  expect(any?.account).toEqual({ kind: "deployment", account: "biz_key" })
+})
