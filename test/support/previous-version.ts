@@ -11,19 +11,23 @@ import { migrate as runMigrations } from "drizzle-orm/node-postgres/migrator"
 import pg from "pg"
 import { migrate } from "../../db/migrate.ts"
 import { ROOT } from "../steps.ts"
-import { sql, world } from "./world.ts"
+import { advanceClock, sql, world, worldNow } from "./world.ts"
 
 const LAST_MIGRATION = 16
 
 type Row = Readonly<Record<string, unknown>>
 type Query = (text: string, values?: readonly unknown[]) => Promise<{ readonly rows: readonly Row[] }>
 
+const recorded = (): { readonly now: string; readonly tables: Readonly<Record<string, readonly Row[]>> } =>
+  JSON.parse(gunzipSync(readFileSync(join(ROOT, "test/fixtures/previous-version/rows.json.gz"))).toString())
+
 /** The rows as they were written, by table; parents before children. */
-export const previousRows = (): Readonly<Record<string, readonly Row[]>> =>
-  JSON.parse(gunzipSync(readFileSync(join(ROOT, "test/fixtures/previous-version/rows.json.gz"))).toString()).tables
+export const previousRows = () => recorded().tables
 
 /** Puts the rows through the migrations in a database of their own, and then into the world's. */
 export async function bringPreviousRows(): Promise<void> {
+  const aheadMs = Date.parse(recorded().now) - (await worldNow()).getTime()
+  if (aheadMs > 0) await advanceClock(`PT${Math.ceil(aheadMs / 1000) + 60}S`)
   const name = `previous_${Date.now()}`
   const url = new URL(world().postgresUrl)
   url.pathname = `/${name}`
