@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/facts.ts"
 import { on } from "../../test/support/facts.ts"
-import { decideSend, fallbackFor, type Reach } from "./decide.ts"
+import { addressRetryAt, decideSend, fallbackFor, type Reach } from "./decide.ts"
 import type { Fact, Instant } from "./facts.ts"
 import { rebuild } from "./fold.ts"
 import { manualNudgeId, type Nudge, nudgeId } from "./nudges.ts"
@@ -179,5 +179,25 @@ describe("a channel that gave up hands over", () => {
 
   test("never from the team to the member", () => {
     expect(next(nudge({ channel: "slack" }))).toBeNull()
+  })
+})
+
+describe("an address that is not there yet", () => {
+  const known = rebuild([mailed, failed])
+
+  test("is waited for while the state knows of one, about four hours in all", () => {
+    const times = [on(0)]
+    for (let attempts = 0; attempts < 20; attempts++) {
+      const next = addressRetryAt(known, "stripe", nudge({ attempts }), times.at(-1) ?? "")
+      if (next === null) break
+      times.push(next)
+    }
+    expect(times.slice(0, 3)).toEqual([on(0), on(0, "10:00:15"), on(0, "10:01:15")])
+    expect(times.at(-1)).toBe(on(0, "14:21:15"))
+  })
+
+  test("is not waited for where the state knows of none", () => {
+    expect(addressRetryAt(rebuild([failed]), "stripe", nudge(), on(0))).toBeNull()
+    expect(addressRetryAt(known, "stripe", nudge({ channel: "slack" }), on(0))).toBeNull()
   })
 })

@@ -202,7 +202,11 @@ export function retryAt(attempts: number, retryAfterMs: number | null, now: Inst
  * Waits for an address that the facts tell of and the contact does not hold yet: the event that brought it is about to be
  * processed, or waits for its next try, which is made for about four hours.
  */
-const ADDRESS_WAITS_MS: readonly number[] = [15_000, 60_000, ...[5, 15, 60, 60, 60].map((minutes) => minutes * 60_000)]
+const ADDRESS_WAITS_MS: readonly number[] = [
+  15_000,
+  60_000,
+  ...[5, 15, 60, 60, 60, 60].map((minutes) => minutes * 60_000),
+]
 
 /**
  * When a nudge is tried again whose address is not there yet, after so many tries; null: when the state knows of no such

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/facts.ts"
 import { on } from "../../test/support/facts.ts"
-import { isBefore, rebuild } from "./fold.ts"
+import { isBefore, missingFacts, rebuild } from "./fold.ts"
 import { EMPTY_STATE, paymentOf } from "./state.ts"
 
 test("no facts, no state", () => {
@@ -74,4 +74,11 @@ test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])("an invoic
   expect(paymentOf(state, invoiceId)).toMatchObject({ invoiceId, status: "succeeded", amountMinor: 1_999 })
   expect(state.subscriptions).toEqual({})
   expect(paymentOf(rebuild([]), invoiceId)).toBeUndefined()
+})
+
+test("a reading that lacks a fact is told by the fact's id", () => {
+  const facts = ["a", "b"].map((id) => make.paymentFailed({ at: on(1), id }))
+  expect(missingFacts(["a", "b"], facts)).toEqual([])
+  expect(missingFacts(["b", "c"], facts)).toEqual(["c"])
+  expect(missingFacts([], [])).toEqual([])
 })
