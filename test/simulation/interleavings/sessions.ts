@@ -264,7 +264,13 @@ export class Sessions {
   }
 
   /** The points of a segment at which another session could have gone on. */
-  #pointsOf({ session, from, to, isContinued, others }: Segment): { readonly point: Point; readonly others: readonly number[] }[] {
+  #pointsOf({
+    session,
+    from,
+    to,
+    isContinued,
+    others,
+  }: Segment): { readonly point: Point; readonly others: readonly number[] }[] {
     if (others.length === 0) return []
     const { pauses, request: last } = this.#of(session)
     const points = []
