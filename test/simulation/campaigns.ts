@@ -1,6 +1,9 @@
 /** What is played as a whole, by however many players: schedules, crash points, orders, mutants. */
 import type { FlowReport } from "./crash-points.ts"
 import { FLOWS } from "./flows.ts"
+import type { RaceReport } from "./interleavings/explore.ts"
+import { RACE_MUTANTS, type RaceKill } from "./interleavings/hunt.ts"
+import { RACES } from "./interleavings/races.ts"
 import { MUTANTS } from "./mutant-list.ts"
 import { checkPlaces, type Kill } from "./mutants.ts"
 import { ORDERED, type OrdersReport } from "./orders.ts"
@@ -93,3 +96,67 @@ async function each<T>(
     }),
   )
 }
+
+/** Random interleavings of one job. */
+const INTERLEAVINGS_PER_JOB = 50
+
+/**
+ * Plays every race with each of its schedules of up to so many preemptions, and so many random schedules over all races.
+ * One report for each race.
+ */
+export async function playInterleavings(
+  pool: Pool,
+  { preemptions, random }: { readonly preemptions: number; readonly random: number },
+  tell = silent,
+): Promise<RaceReport[]> {
+  const reports = new Map<string, RaceReport>()
+  const perRace = Math.ceil(random / RACES.length)
+  const jobs = RACES.flatMap((_, race) => [
+    ...(preemptions === 0
+      ? []
+      : Array.from({ length: PARTS }, (_part, part) => ({
+          ...({ kind: "interleavings", race, part, parts: PARTS, preemptions } as const),
+        }))),
+    ...Array.from({ length: Math.ceil(perRace / INTERLEAVINGS_PER_JOB) }, (_job, job) => {
+      const from = 1 + job * INTERLEAVINGS_PER_JOB
+      return {
+        kind: "random_interleavings",
+        race,
+        from,
+        to: Math.min(perRace, from + INTERLEAVINGS_PER_JOB - 1),
+      } as const
+    }),
+  ])
+  let schedules = 0
+  let failed = 0
+  await each(
+    jobs.map((job) => async () => {
+      const report = await pool.do<RaceReport>(job)
+      const known = reports.get(report.race)
+      if (known === undefined) reports.set(report.race, report)
+      else {
+        known.schedules += report.schedules
+        known.blocked += report.blocked
+        known.stops += report.stops
+        known.failed.push(...report.failed)
+      }
+      schedules += report.schedules
+      failed += report.failed.length
+      return report
+    }),
+    tell,
+    ({ race }) => `${schedules} interleavings, ${failed} failed, ${race}`,
+  )
+  return [...reports.values()]
+}
+
+/** Pieces of the schedules of one race, for players to share. */
+const PARTS = 8
+
+/** Hunts the guards that only meet in Postgres. */
+export const playRaceMutants = (pool: Pool, tell = silent): Promise<RaceKill[]> =>
+  each(
+    RACE_MUTANTS.map((_, mutant) => () => pool.do<RaceKill>({ kind: "race_mutant", mutant })),
+    tell,
+    ({ guard, by }) => `${guard}: ${by ?? "survived"}`,
+  )

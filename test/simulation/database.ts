@@ -1,7 +1,7 @@
 /**
  * A real Postgres on one connection. A schedule is one transaction that is rolled back at its end, and every request of
  * the Worker a savepoint in it, so that an empty database costs nothing. Requests are therefore carried out one after
- * another: what happens when transactions meet inside Postgres is the subject of `test/flows/laws.test.ts`.
+ * another: what happens when transactions meet inside Postgres is the subject of `interleavings`.
  */
 import pg from "pg"
 import { jsonReply, type Reply, type StandInRequest, textReply } from "../../local/faults.ts"

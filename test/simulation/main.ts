@@ -1,10 +1,20 @@
 /** `npm run simulate`: what is played, and how it is told. See HELP. */
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { playCrashes, playMutants, playOrders, playSchedules } from "./campaigns.ts"
+import { playCrashes, playInterleavings, playMutants, playOrders, playRaceMutants, playSchedules } from "./campaigns.ts"
+import type { Played } from "./interleavings/explore.ts"
+import { RACES } from "./interleavings/races.ts"
 import { openPool, type Pool } from "./pool.ts"
 import { Progress } from "./progress.ts"
-import { crashTable, mutantTable, orderTable, runText, scheduleTable } from "./report.ts"
+import {
+  crashTable,
+  interleavingTable,
+  mutantTable,
+  orderTable,
+  raceMutantTable,
+  runText,
+  scheduleTable,
+} from "./report.ts"
 import type { Run } from "./run.ts"
 
 const HELP = `npm run simulate -- [options]
@@ -14,6 +24,10 @@ const HELP = `npm run simulate -- [options]
   --crashes     every flow at every crash point
   --orders      every order of every story
   --mutants     every guard switched off, and what noticed it
+  --interleavings N   sessions that meet within the functions of the database: every race (see test/simulation/interleavings)
+                in all schedules with one preemption, and in N random schedules over all races
+  --preemptions N     all schedules with up to so many preemptions instead of one; 0 for none
+  --interleaving "RACE: SCHEDULE"   one of them, as a failure names it
   --workers N   so many processes (as many as there are processors)
   --json        the results as JSON on standard output
   Progress goes to standard error. The exit code is 1 when an invariant does not hold or a mutant survives.
@@ -29,6 +43,9 @@ const { values } = parseArgs({
     crashes: { type: "boolean", default: false },
     orders: { type: "boolean", default: false },
     mutants: { type: "boolean", default: false },
+    interleavings: { type: "string" },
+    preemptions: { type: "string", default: "1" },
+    interleaving: { type: "string" },
     workers: { type: "string", default: String(availableParallelism()) },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -39,8 +56,11 @@ if (values.help) {
   process.exit(0)
 }
 
-const isOther = values.crashes || values.orders || values.mutants || values.seed !== undefined
-const pool = await openPool(values.seed === undefined ? wholeNumber("workers", values.workers) : 1)
+const isCampaign = values.crashes || values.orders || values.mutants || values.seed !== undefined
+const isOther = isCampaign || values.interleavings !== undefined || values.interleaving !== undefined
+const pool = await openPool(
+  values.seed === undefined && values.interleaving === undefined ? wholeNumber("workers", values.workers) : 1,
+)
 const results: Record<string, unknown> = {}
 let isGood = true
 try {
@@ -68,7 +88,32 @@ try {
       reports.every(({ faults }) => faults.length === 0),
     )
   }
+  if (values.interleavings !== undefined) {
+    const preemptions = Number(values.preemptions)
+    const random = wholeNumber("interleavings", values.interleavings)
+    const reports = await playInterleavings(pool, { preemptions, random }, progress("interleavings"))
+    tell(
+      "interleavings",
+      reports,
+      interleavingTable(reports),
+      reports.every(({ failed }) => failed.length === 0),
+    )
+  }
+  if (values.interleaving !== undefined) {
+    const [name = "", schedule = ""] = values.interleaving.split(/: (?=[^:]*$)/)
+    const race = RACES.findIndex((one) => one.name === name)
+    if (race < 0) throw new Error(`there is no race "${name}"`)
+    const played = await pool.do<Played>({ kind: "interleaving", race, schedule })
+    tell("interleaving", played, JSON.stringify(played, null, 2), played.violations.length === 0)
+  }
   if (values.mutants) {
+    const races = await playRaceMutants(pool, progress("races without a guard"))
+    tell(
+      "raceMutants",
+      races,
+      raceMutantTable(races),
+      races.every(({ by }) => by !== null),
+    )
     const kills = await playMutants(pool, progress("mutants"))
     tell(
       "mutants",

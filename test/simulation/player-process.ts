@@ -3,6 +3,9 @@ import { bundle } from "./bundle.ts"
 import { crashEverywhere } from "./crash-points.ts"
 import { Database } from "./database.ts"
 import { FLOWS } from "./flows.ts"
+import { Arena, exhaust, scheduleOf, wander } from "./interleavings/explore.ts"
+import { huntRace, RACE_MUTANTS } from "./interleavings/hunt.ts"
+import { RACES } from "./interleavings/races.ts"
 import { MUTANTS } from "./mutant-list.ts"
 import { hunt, RealWorker } from "./mutants.ts"
 import { allOrders, ORDERED } from "./orders.ts"
@@ -11,12 +14,24 @@ import type { Job } from "./pool.ts"
 import { play } from "./run.ts"
 import { count, emptyTally, shrink } from "./schedules.ts"
 
-const [, , url = ""] = process.argv
+const [, , url = "", arenaUrl = ""] = process.argv
 const database = await Database.connect(url)
 const built = await bundle()
 const player = makePlayer(built)
 const parts = { database, player }
 const real = new RealWorker(parts, built.libraries)
+
+/** Opened when the first interleaving is played, and anew after a mutant has changed the functions. */
+let arena: Arena | null = null
+async function currentArena(): Promise<Arena> {
+  arena ??= await Arena.open(arenaUrl)
+  return arena
+}
+
+async function closeArena(): Promise<void> {
+  await arena?.close()
+  arena = null
+}
 
 /** A promise of the Worker that nobody looks after is a fault of whatever is being played. */
 const unhandled: string[] = []
@@ -44,6 +59,21 @@ async function perform(job: Job): Promise<unknown> {
     case "crashes": {
       const report = await crashEverywhere(itemOf(FLOWS, job.flow), parts)
       return { ...report, faults: [...report.faults, ...unhandledSoFar()] }
+    }
+    case "interleavings": {
+      const { preemptions, part, parts } = job
+      const limits = { preemptions, part, parts, isEnough: () => false }
+      return exhaust(await currentArena(), itemOf(RACES, job.race), limits)
+    }
+    case "random_interleavings": {
+      const seeds = Array.from({ length: job.to - job.from + 1 }, (_, place) => job.from + place)
+      return wander(await currentArena(), itemOf(RACES, job.race), seeds)
+    }
+    case "interleaving":
+      return (await currentArena()).play(itemOf(RACES, job.race), scheduleOf(job.schedule))
+    case "race_mutant": {
+      await closeArena()
+      return huntRace(arenaUrl, itemOf(RACE_MUTANTS, job.mutant))
     }
     case "mutant": {
       const kill = await hunt(itemOf(MUTANTS, job.mutant), real)
@@ -75,5 +105,5 @@ process.on("message", (job: Job) => {
   )
 })
 process.on("disconnect", () => {
-  void database.close().finally(() => process.exit(0))
+  void Promise.all([database.close(), closeArena()]).finally(() => process.exit(0))
 })

@@ -11,6 +11,16 @@ export type Job =
   | { readonly kind: "orders"; readonly story: number; readonly timing: Timing }
   | { readonly kind: "crashes"; readonly flow: number }
   | { readonly kind: "mutant"; readonly mutant: number }
+  | {
+      readonly kind: "interleavings"
+      readonly race: number
+      readonly part: number
+      readonly parts: number
+      readonly preemptions: number
+    }
+  | { readonly kind: "random_interleavings"; readonly race: number; readonly from: number; readonly to: number }
+  | { readonly kind: "interleaving"; readonly race: number; readonly schedule: string }
+  | { readonly kind: "race_mutant"; readonly mutant: number }
 
 /** The young generation of a player's heap: an isolate that crashes is garbage of megabytes at once. */
 const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=2048"]
@@ -26,8 +36,11 @@ export interface Pool {
 /** Starts Postgres and so many players. */
 export async function openPool(players: number): Promise<Pool> {
   const stage = await openStage(players)
-  const children = stage.urls.map((url) =>
-    fork(PLAYER, [url], { execArgv: PLAYER_FLAGS, stdio: ["ignore", "inherit", "inherit", "ipc"] }),
+  const children = stage.urls.map((url, place) =>
+    fork(PLAYER, [url, stage.arenaUrls[place] ?? ""], {
+      execArgv: PLAYER_FLAGS,
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    }),
   )
   const free = [...children]
   const waiting: { readonly take: (child: ChildProcess) => void; readonly fail: (error: Error) => void }[] = []

@@ -1,5 +1,7 @@
 /** Results as people read them. */
 import type { FlowReport } from "./crash-points.ts"
+import type { RaceReport } from "./interleavings/explore.ts"
+import type { RaceKill } from "./interleavings/hunt.ts"
 import type { Kill } from "./mutants.ts"
 import type { OrdersReport } from "./orders.ts"
 import type { Run } from "./run.ts"
@@ -71,6 +73,34 @@ export const mutantTable = (kills: readonly Kill[]): string =>
     ),
     `${kills.filter(({ by }) => by !== null).length} of ${kills.length} killed`,
   ].join("\n")
+
+/** How many schedules of each race end well; the failures can be played again by their names. */
+export const interleavingTable = (reports: readonly RaceReport[]): string =>
+  [
+    row("race", "schedules", "stops", "waits", "failed"),
+    ...reports.map(({ race, schedules, stops, blocked, failed }) =>
+      row(race, schedules, stops, blocked, failed.length),
+    ),
+    row(
+      "in all",
+      ...[sum(reports, "schedules"), sum(reports, "stops"), sum(reports, "blocked")],
+      reports.flatMap(({ failed }) => failed).length,
+    ),
+    ...reports
+      .flatMap(({ failed }) => failed)
+      .slice(0, TOLD_MAX)
+      .map(({ schedule, violations }) => `${schedule}\n${indented(violations)}`),
+  ].join("\n")
+
+/** Each guard of the races, and the schedule that noticed its absence. */
+export const raceMutantTable = (kills: readonly RaceKill[]): string =>
+  kills
+    .map(({ guard, by, violations, schedules }) =>
+      by === null
+        ? `SURVIVES  ${guard}\n  ${schedules} schedules`
+        : `killed  ${guard}\n  by "${by}", schedule ${schedules}: ${violations[0] ?? ""}`,
+    )
+    .join("\n")
 
 const indented = (lines: readonly string[]): string => lines.map((line) => `  ${line}`).join("\n")
 

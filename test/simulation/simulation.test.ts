@@ -4,8 +4,10 @@
  */
 import { availableParallelism } from "node:os"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { playCrashes, playMutants, playOrders, playSchedules } from "./campaigns.ts"
+import { playCrashes, playInterleavings, playMutants, playOrders, playRaceMutants, playSchedules } from "./campaigns.ts"
 import { FAULT_KINDS } from "./chaos.ts"
+import type { Played } from "./interleavings/explore.ts"
+import { RACES } from "./interleavings/races.ts"
 import { MUTANTS } from "./mutant-list.ts"
 import { openPool, type Pool } from "./pool.ts"
 import type { Run } from "./run.ts"
@@ -13,6 +15,8 @@ import type { Run } from "./run.ts"
 const PLAYERS = availableParallelism()
 /** All of it within five minutes: two processors play five schedules a second. `npm run simulate` plays more. */
 const SCHEDULES = PLAYERS >= 4 ? 2_000 : 400
+/** They and what is missing without a guard take less than a minute of two idle processors. */
+const INTERLEAVINGS = 1_200
 
 let pool: Pool
 beforeAll(async () => {
@@ -62,7 +66,31 @@ test("all orders of every story, with and without ties, end in one state, and a 
   expect(reports.filter(({ events, timing }) => events === 6 && timing === "tied").length).toBeGreaterThanOrEqual(6)
 })
 
+test("sessions that meet within the functions of the database lose nothing, wherever they are stopped", async () => {
+  const reports = await playInterleavings(pool, { preemptions: 0, random: INTERLEAVINGS })
+  expect(reports.flatMap(({ failed }) => failed)).toEqual([])
+  expect(reports.map(({ race }) => race).sort()).toEqual(RACES.map(({ name }) => name).sort())
+  // Otherwise they are not stopped, or never wait for each other.
+  for (const { race, stops, schedules } of reports) expect(stops, race).toBeGreaterThan(schedules / 4)
+  expect(reports.reduce((sum, { blocked }) => sum + blocked, 0)).toBeGreaterThan(INTERLEAVINGS / 10)
+})
+
+test("an interleaving is played the same way every time", async () => {
+  const race = 0
+  const schedule = "0 0.1.20>1 1.1.15>0"
+  const play = () => pool.do<Played>({ kind: "interleaving", race, schedule })
+  const [first, second, third] = [await play(), await play(), await play()]
+  expect(first.trace.stopped).toBe(2)
+  expect(second.trace).toEqual(first.trace)
+  expect(third.trace).toEqual(first.trace)
+})
+
 describe("without one of its guards", () => {
+  test("the database is found out, whichever it is", async () => {
+    const kills = await playRaceMutants(pool)
+    expect(kills.filter(({ by }) => by === null)).toEqual([])
+  })
+
   test("the Worker is found out, whichever it is", async () => {
     const kills = await playMutants(pool)
     expect(kills.filter(({ by }) => by === null)).toEqual([])

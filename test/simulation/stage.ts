@@ -6,10 +6,13 @@ import pg from "pg"
 import { prepareDatabase } from "../../local/database.ts"
 import { startPostgres } from "../../local/postgres/server.ts"
 import { PREPARE } from "./database.ts"
+import { PREPARE_PAUSES } from "./interleavings/instrument.ts"
 
 export interface Stage {
   /** A connection string for the database of each player. */
   readonly urls: readonly string[]
+  /** One more for each, for interleavings: its functions can be stopped, and what is written there stays. */
+  readonly arenaUrls: readonly string[]
   stop(): Promise<void>
 }
 
@@ -25,11 +28,14 @@ export async function openStage(players: number): Promise<Stage> {
     await prepareDatabase(postgres.adminUrl, "unused")
     await asAdmin(postgres.adminUrl, PREPARE)
     const names = Array.from({ length: players }, (_, place) => `player_${place}`)
+    const arenas = names.map((name) => `${name}_arena`)
     await asAdmin(
       postgres.url("postgres", "postgres"),
-      names.map((name) => `CREATE DATABASE ${name} TEMPLATE churn_saver`),
+      [...names, ...arenas].map((name) => `CREATE DATABASE ${name} TEMPLATE churn_saver`),
     )
-    return { urls: names.map((name) => postgres.url("postgres", name)), stop }
+    const [urls = [], arenaUrls = []] = [names, arenas].map((all) => all.map((name) => postgres.url("postgres", name)))
+    for (const url of arenaUrls) await asAdmin(url, PREPARE_PAUSES)
+    return { urls, arenaUrls, stop }
   } catch (cause) {
     await stop()
     throw cause

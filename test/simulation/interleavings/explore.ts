@@ -10,7 +10,8 @@ import type { Services } from "../../../workers/services.ts"
 import { canonical } from "../../support/stored-stream.ts"
 import { type Random, randomOf } from "../random.ts"
 import { instrumented } from "./instrument.ts"
-import { CUSTOMER_ID, deliverEvent, factIdsOf, NOW, type Outside, perform, type Race, servicesFor } from "./races.ts"
+import * as current from "./races.ts"
+import { CUSTOMER_ID, NOW, type Outside, type Race } from "./races.ts"
 import { type Point, type Schedule, Sessions, type Trace } from "./sessions.ts"
 
 /** Sessions of a race at most. */
@@ -18,6 +19,9 @@ const SESSIONS = 3
 /** Rows of old schedules are other companies'; after so many the tables are emptied. */
 const SCHEDULES_BETWEEN_CLEANINGS = 2_000
 const RANDOM_STOPS_MAX = 4
+
+/** What the Worker does in a race: the module, or the same with a guard switched off. */
+export type Acts = Pick<typeof current, "servicesFor" | "deliverEvent" | "perform" | "factIdsOf">
 
 /** How a schedule ended. */
 export interface Played {
@@ -39,25 +43,31 @@ export interface RaceReport {
 /** One database in which schedules are played one after the other. */
 export class Arena {
   readonly #sessions: Sessions
+  readonly #acts: Acts
   readonly #services: { readonly setup: Services; readonly sessions: readonly Services[] }
   readonly #outside: Outside = { seen: [] }
   readonly #expected = new Map<string, readonly string[]>()
   #company = 0
 
-  private constructor(sessions: Sessions) {
+  private constructor(sessions: Sessions, acts: Acts) {
+    const { servicesFor } = acts
     this.#sessions = sessions
+    this.#acts = acts
     this.#services = {
       setup: servicesFor("setup", this.#outside),
       sessions: Array.from({ length: SESSIONS }, (_, place) => servicesFor(`session_${place}`, this.#outside)),
     }
   }
 
-  /** Opens an arena in which the functions of the database are those given, each the text of its file, or the current ones. */
-  static async open(url: string, functions: readonly string[] = []): Promise<Arena> {
+  /**
+   * Opens an arena. `functions` are statements that replace functions of the database, `acts` the Worker's part; without
+   * them both are the current ones.
+   */
+  static async open(url: string, functions: readonly string[] = [], acts: Acts = current): Promise<Arena> {
     const sessions = await Sessions.open(url, SESSIONS)
     const statements = [...[...currentFunctions().values()].map(({ statement }) => statement), ...functions]
     for (const statement of statements) await sessions.admin(instrumented(statement))
-    return new Arena(sessions)
+    return new Arena(sessions, acts)
   }
 
   close(): Promise<void> {
@@ -73,9 +83,9 @@ export class Arena {
       const { setup, sessions } = this.#services
       await this.#sessions.admin("INSERT INTO companies (id, name, created_at) VALUES ($1, $1, now())", [companyId])
       if (race.sessions.some(({ kind }) => kind === "import")) await this.#sessions.admin(BACKFILL, [companyId, NOW])
-      for (const event of race.before) await deliverEvent(setup, companyId, event)
+      for (const event of race.before) await this.#acts.deliverEvent(setup, companyId, event)
       const work = race.sessions.map((act) => async (place: number) => {
-        await perform(sessions[place] as Services, companyId, act)
+        await this.#acts.perform(sessions[place] as Services, companyId, act)
       })
       const trace = await this.#sessions.play(work, schedule)
       const violations = await this.#finish(race, companyId, trace).then(
@@ -89,7 +99,8 @@ export class Arena {
   /** What failed is done once more by whoever asked, and what was left behind by the sweeper. */
   async #finish(race: Race, companyId: string, { errors }: Trace): Promise<void> {
     const { setup } = this.#services
-    for (const [place, act] of race.sessions.entries()) if (errors[place]) await perform(setup, companyId, act)
+    for (const [place, act] of race.sessions.entries())
+      if (errors[place]) await this.#acts.perform(setup, companyId, act)
     const left = await this.#sessions.admin<{ id: string }>(
       "SELECT id FROM webhook_events WHERE company_id = $1 AND status IN ('received', 'failed')",
       [companyId],
@@ -108,7 +119,7 @@ export class Arena {
     if (found === undefined) throw new Error("nothing was found")
     const violations: string[] = []
     const ledger = new Set(found.facts)
-    const wanted = this.#expected.get(race.name) ?? (await factIdsOf(setup, race))
+    const wanted = this.#expected.get(race.name) ?? (await this.#acts.factIdsOf(setup, race))
     this.#expected.set(race.name, wanted)
     for (const id of wanted) if (!ledger.has(id)) violations.push(`a fact is not in the ledger: ${id}`)
     if (found.customers.length !== 1 || found.customers[0] !== CUSTOMER_ID)

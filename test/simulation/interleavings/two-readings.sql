@@ -1,0 +1,57 @@
+-- Callers: churn_worker
+-- Records one delivery and reads the customer's stream, in one round trip. Of any number of the same delivery, one is
+-- new; the others change nothing. The event, its facts and its links are written together or not at all.
+CREATE OR REPLACE FUNCTION record_delivery(p jsonb, p_payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  v_company text := p ->> 'companyId';
+  v_received timestamptz := (p ->> 'receivedAt')::timestamptz;
+  v_status text := p ->> 'status';
+  v_placed record;
+  v_position jsonb;
+  v_is_late boolean;
+BEGIN
+  PERFORM set_config('app.company_id', v_company, true);
+
+  INSERT INTO webhook_event_keys (company_id, provider, account, provider_event_id, event_id, received_at)
+    VALUES (
+      v_company, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', (p ->> 'eventId')::uuid, v_received
+    )
+    ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN jsonb_build_object('isNew', false);
+  END IF;
+
+  SELECT * INTO v_placed FROM place_facts(p);
+  IF v_status = 'unhandled' AND v_placed.has_joined THEN
+    -- It says nothing itself, but facts that had waited have found their customer through it.
+    v_status := 'received';
+  END IF;
+  IF v_status = 'received' AND v_placed.customer_id IS NULL THEN
+    -- Nothing to fold before somebody names the customer; the facts wait in the ledger.
+    v_status := 'processed';
+  END IF;
+  INSERT INTO webhook_events (
+      company_id, id, provider, account, provider_event_id, type, api_version, status, subject, customer_id, occurred_at,
+      received_at, processed_at, next_attempt_at, error, payload
+    ) VALUES (
+      v_company, (p ->> 'eventId')::uuid, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', p ->> 'type',
+      p ->> 'apiVersion', v_status, v_placed.subject, v_placed.customer_id, (p ->> 'occurredAt')::timestamptz, v_received,
+      CASE WHEN v_status IN ('processed', 'unhandled') THEN v_received END,
+      CASE WHEN v_status = 'received' THEN (p ->> 'nextAttemptAt')::timestamptz END,
+      p ->> 'error', p_payload
+    );
+  IF v_status <> 'received' THEN
+    RETURN jsonb_build_object('isNew', true);
+  END IF;
+
+  SELECT nullif(c.state -> 'position', 'null'::jsonb) INTO v_position
+    FROM customers c WHERE c.company_id = v_company AND c.id = v_placed.customer_id;
+  v_is_late := v_placed.has_joined OR v_position IS NULL OR EXISTS (
+    SELECT FROM jsonb_array_elements(p -> 'facts') AS f
+    WHERE ((f ->> 'occurredAt')::timestamptz, (f ->> 'rank')::smallint, f ->> 'id' COLLATE "C") <= (
+      (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
+    )
+  );
+  RETURN jsonb_build_object('isNew', true, 'stream', read_stream(v_placed.customer_id, NOT v_is_late));
+END
+$$;
