@@ -10,8 +10,8 @@ const CONTACTS_PER_RUN_MAX = 500
 const CONTACTS_PER_BATCH = 100
 
 /** One look for what is left, and two calls for each batch of a company. */
-export const INDEX_FIRST_COST = 1
-export const INDEX_BATCH_COST = 2
+const INDEX_FIRST_COST = 1
+const INDEX_BATCH_COST = 2
 
 /** Indexes some contacts; how many. A contact that cannot be opened is logged and passed over, and tried again. */
 export async function indexAddresses(services: Services, mayGoOn: (cost: number) => Promise<boolean>): Promise<number> {
