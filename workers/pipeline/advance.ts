@@ -15,6 +15,7 @@ import {
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
+import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
 import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
@@ -125,7 +126,8 @@ interface Prepared {
 async function prepare(services: Services, stream: Stream, work: Work): Promise<Prepared> {
   const { config } = services
   const now = services.now().toISOString()
-  const folded = fold(work.ownFacts, stateOf(stream))
+  const dropped: DroppedCase[] = []
+  const folded = fold(work.ownFacts, stateOf(stream, dropped), dropped)
   const drawn = drawsOf(services, stream, folded)
   const state = fold(drawn, folded)
   const actions = decide(state, stream.nudges, settingsOf(stream), reachOf(services, stream), now)
@@ -141,6 +143,7 @@ async function prepare(services: Services, stream: Stream, work: Work): Promise<
     now,
     state,
     projected: stream.snapshot ?? EMPTY_STATE,
+    dropped,
     facts: [...work.ownFacts, ...drawn, ...actions.map((action) => factOf(action, stream, now))],
     nudges: actions.map(changeOf),
     contact,
@@ -165,9 +168,12 @@ function milestonesOf(stream: Stream, state: CustomerState, now: Instant) {
   }
 }
 
-/** The state of a stream: all of its facts folded, or those that come after the snapshot. */
-export const stateOf = (stream: Stream): CustomerState =>
-  fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE))
+/**
+ * The state of a stream: all of its facts folded, or those that come after the snapshot. Cases that it drops are added to
+ * `dropped`.
+ */
+export const stateOf = (stream: Stream, dropped: DroppedCase[] = []): CustomerState =>
+  fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE), dropped)
 
 /** Whether a state is the one that is stored; the database keeps the fields of an object in an order of its own. */
 const isSame = (state: CustomerState, stored: CustomerState | null): boolean =>

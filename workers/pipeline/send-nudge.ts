@@ -9,6 +9,7 @@ import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
+import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
@@ -325,12 +326,14 @@ interface Writing {
 /** One commit for one nudge; with an owner it holds only while the nudge is still in that worker's hands. */
 async function write(services: Services, stream: Stream, owner: string | null, writing: Writing): Promise<void> {
   const { nudgeId, change, releaseLease, facts, plan = null } = writing
+  const dropped: DroppedCase[] = []
   await commit(services.db, {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
     now: services.now().toISOString(),
-    state: fold(facts, stateOf(stream)),
+    state: fold(facts, stateOf(stream, dropped), dropped),
     projected: stream.snapshot ?? EMPTY_STATE,
+    dropped,
     facts,
     nudges: [
       { kind: "set", id: nudgeId, change, releaseLease },

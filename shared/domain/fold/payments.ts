@@ -22,6 +22,7 @@ import {
   takeLoose,
   withPayment,
 } from "./pairing.ts"
+import { withEntry } from "./records.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -231,7 +232,7 @@ function markPaid(state: CustomerState, payment: PaymentState): CustomerState {
   if (!subscription || subscription.hasPaid || payment.amountMinor === 0) return state
   return {
     ...state,
-    subscriptions: { ...state.subscriptions, [subscription.id]: { ...subscription, hasPaid: true } },
+    subscriptions: withEntry(state.subscriptions, subscription.id, { ...subscription, hasPaid: true }),
   }
 }
 
