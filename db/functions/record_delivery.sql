@@ -7,8 +7,6 @@ DECLARE
   v_received timestamptz := (p ->> 'receivedAt')::timestamptz;
   v_status text := p ->> 'status';
   v_placed record;
-  v_position jsonb;
-  v_is_late boolean;
 BEGIN
   PERFORM set_config('app.company_id', v_company, true);
 
@@ -44,14 +42,9 @@ BEGIN
     RETURN jsonb_build_object('isNew', true);
   END IF;
 
-  SELECT nullif(c.state -> 'position', 'null'::jsonb) INTO v_position
-    FROM customers c WHERE c.company_id = v_company AND c.id = v_placed.customer_id;
-  v_is_late := v_placed.has_joined OR v_position IS NULL OR EXISTS (
-    SELECT FROM jsonb_array_elements(p -> 'facts') AS f
-    WHERE ((f ->> 'occurredAt')::timestamptz, (f ->> 'rank')::smallint, f ->> 'id' COLLATE "C") <= (
-      (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
-    )
-  );
-  RETURN jsonb_build_object('isNew', true, 'stream', read_stream(v_placed.customer_id, NOT v_is_late));
+  -- One statement: where the snapshot is and what comes after it are read under the same snapshot of the database.
+  RETURN jsonb_build_object('isNew', true, 'stream', read_stream(
+    v_placed.customer_id, NOT (v_placed.has_joined OR has_late_facts(v_placed.customer_id, p -> 'facts'))
+  ));
 END
 $$;

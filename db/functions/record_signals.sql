@@ -9,9 +9,7 @@ DECLARE
   p jsonb;
   v_placed record;
   v_received timestamptz;
-  v_position jsonb;
-  v_is_late boolean;
-  -- Customers to fold, each with whether its whole ledger is needed.
+  -- Customers to fold, each with its new facts.
   v_customers jsonb := '{}';
   v_new jsonb := '[]';
 BEGIN
@@ -37,21 +35,15 @@ BEGIN
       );
     CONTINUE WHEN p ->> 'status' <> 'received';
 
-    SELECT nullif(c.state -> 'position', 'null'::jsonb) INTO v_position
-      FROM customers c WHERE c.company_id = v_company AND c.id = v_placed.customer_id;
-    v_is_late := v_position IS NULL OR EXISTS (
-      SELECT FROM jsonb_array_elements(p -> 'facts') AS f
-      WHERE ((f ->> 'occurredAt')::timestamptz, (f ->> 'rank')::smallint, f ->> 'id' COLLATE "C") <= (
-        (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
-      )
-    );
-    v_customers := v_customers || jsonb_build_object(
-      v_placed.customer_id, v_is_late OR coalesce((v_customers -> v_placed.customer_id)::boolean, false)
+    v_customers := jsonb_set(
+      v_customers, ARRAY[v_placed.customer_id],
+      coalesce(v_customers -> v_placed.customer_id, '[]') || (p -> 'facts')
     );
   END LOOP;
 
+  -- One statement, as in record_delivery.
   RETURN jsonb_build_object('new', v_new, 'streams', coalesce((
-    SELECT jsonb_agg(read_stream(c.key, NOT c.value::boolean)) FROM jsonb_each(v_customers) AS c
+    SELECT jsonb_agg(read_stream(c.key, NOT has_late_facts(c.key, c.value))) FROM jsonb_each(v_customers) AS c
   ), '[]'::jsonb));
 END
 $$;

@@ -71,14 +71,10 @@ export async function commit(db: Db, work: Commit): Promise<void> {
 }
 
 /** Commits for several customers of a company, all or none; throws like `commit` when one of them has moved on. */
-export async function commitAll(
-  db: Db,
-  companyId: string,
-  works: readonly Commit[],
-  processed: { readonly events: readonly EventRef[]; readonly now: Instant },
-): Promise<void> {
-  const statements = works.flatMap((work) => commitStatements(db, work))
-  if (processed.events.length > 0) statements.push(processedStatement(db, companyId, processed.events, processed.now))
+export async function commitAll(db: Db, companyId: string, works: readonly Commit[]): Promise<void> {
+  // In one order, so that commits that share customers wait for each other and never in a circle.
+  const inOrder = [...works].sort((a, b) => (a.key.customerId < b.key.customerId ? -1 : 1))
+  const statements = inOrder.flatMap((work) => commitStatements(db, work))
   if (statements.length > 0) await inCompany(db, companyId, statements)
 }
 

@@ -73,14 +73,18 @@ export async function tieToCustomer(
     [objectId, ...objects].map((id) => sql`${id}`),
     sql`, `,
   )
-  const [, , woken, result] = await inCompany(db, companyId, [
+  const [, , , woken, result] = await inCompany(db, companyId, [
     db.execute(
       sql`insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
         values (app_company(), ${customerId}, ${provider}, ${customer}, ${now.toISOString()}, ${now.toISOString()})
         on conflict do nothing`,
     ),
+    // As place_facts does: what joins the ledger now is known later than what a score that is being written knew.
+    db.execute(sql`select pg_advisory_xact_lock_shared(knowledge_lock(${customerId}))`),
     db.execute(
-      sql`select root from tie_objects(${provider}, ${customer}, array[${all}]::text[], ${now.toISOString()})`,
+      sql`select root from tie_objects(
+        ${provider}, ${customer}, array[${all}]::text[], known_from(${customerId}, ${now.toISOString()}::timestamptz)
+      )`,
     ),
     db.execute<{ id: string; received_at: string }>(sql`
       update webhook_events e set status = 'received', next_attempt_at = ${later.toISOString()}

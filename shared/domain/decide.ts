@@ -198,6 +198,27 @@ export function retryAt(attempts: number, retryAfterMs: number | null, now: Inst
   return new Date(Date.parse(now) + delayMs).toISOString()
 }
 
+/**
+ * Waits for an address that the facts tell of and the contact does not hold yet: the event that brought it is about to be
+ * processed, or waits for its next try, which is made for about four hours.
+ */
+const ADDRESS_WAITS_MS: readonly number[] = [15_000, 60_000, ...[5, 15, 60, 60, 60].map((minutes) => minutes * 60_000)]
+
+/**
+ * When a nudge is tried again whose address is not there yet, after so many tries; null: when the state knows of no such
+ * address, or it was waited for long enough.
+ */
+export function addressRetryAt(
+  state: CustomerState,
+  provider: ProviderName,
+  { channel, attempts }: Pick<Nudge, "channel" | "attempts">,
+  now: Instant,
+): Instant | null {
+  const waitMs = ADDRESS_WAITS_MS[attempts]
+  if (waitMs === undefined || channel === "slack" || !hasAddress(state, provider, channel)) return null
+  return new Date(Date.parse(now) + waitMs).toISOString()
+}
+
 /** Channels that can reach the member now, best first; a fixed channel of the playbook comes before the order. */
 export function channelsFor(
   state: CustomerState,

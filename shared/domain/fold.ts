@@ -122,6 +122,17 @@ export function fold(
 /** State of a whole ledger, in whatever order it was read. */
 export const rebuild = (ledger: readonly Fact[]): CustomerState => fold(inLedgerOrder(ledger))
 
+/**
+ * Ids of facts that a reading of a customer's stream does not hold. What such a reading is folded to would lack them, while
+ * their event would count as processed: the ledger must be read again, as a whole.
+ */
+export function missingFacts(expected: readonly string[], facts: readonly Fact[]): string[] {
+  if (expected.length === 0) return []
+  const missing = new Set(expected)
+  for (const { id } of facts) missing.delete(id)
+  return [...missing]
+}
+
 /** True when a fact belongs before what the snapshot has folded already, so that the ledger must be folded anew. */
 export const isBefore = (fact: Fact, position: LedgerPosition | null): boolean =>
   position !== null && !isOutreach(fact.kind) && comparePositions(positionOf(fact), position) <= 0

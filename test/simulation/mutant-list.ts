@@ -59,11 +59,13 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a late fact has the ledger folded anew",
     functions: [
       at(
-        FUNCTIONS,
-        "v_is_late := v_placed.has_joined OR v_position IS NULL OR EXISTS (",
-        "v_is_late := v_placed.has_joined OR v_position IS NULL OR false AND EXISTS (",
+        "db/functions/has_late_facts.sql",
+        "RETURN v_position IS NULL OR EXISTS (",
+        "RETURN v_position IS NULL OR false AND EXISTS (",
       ),
     ],
+    // What the reading left out would be noticed there, and read again.
+    code: [at("workers/pipeline/advance.ts", "if (missing.length === 0) return stream", "return stream")],
     first: orders(TOLD_TWICE),
   },
   {

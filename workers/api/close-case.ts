@@ -21,6 +21,7 @@ export async function closeCase(services: Services, stream: Stream, caseId: stri
   const id = `case_closed_by_operator:${caseId}:${occurredAt}`
   await advance(services, stream, {
     events: [],
+    factIds: [],
     contactWords: [],
     ownFacts: [{ kind: "case_closed_by_operator", id, occurredAt, caseId, note: null }],
   })

@@ -92,7 +92,7 @@ async function endCases(
       if (!stream || !recoveryCase) continue
       const fact = riskPassed(state, recoveryCase, score, services.now().toISOString())
       if (fact === null) continue
-      await advance(services, stream, { events: [], contactWords: [], ownFacts: [fact] })
+      await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [fact] })
       counts.ended += 1
     } catch (error) {
       counts.failed += 1
@@ -158,7 +158,7 @@ async function openFor(services: Services, progress: Progress, companyId: string
       reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1)
       continue
     }
-    await advance(services, stream, { events: [], contactWords: [], ownFacts: [decision.fact] })
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [decision.fact] })
     counts.opened += 1
     left -= 1
   }

@@ -93,7 +93,7 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
   const id = `link_clicked:${nudgeId ?? caseId}:${second.number}`
   const click: Fact = { kind: "link_clicked", id, occurredAt: second.at, caseId, nudgeId }
   try {
-    await advance(services, stream, { events: [], contactWords: [], ownFacts: [click] })
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [click] })
   } catch (error) {
     services.log.warn("click_not_recorded", { companyId: stream.companyId, caseId, error })
   }
@@ -139,7 +139,7 @@ async function optOut(services: Services, claims: TokenClaims, via: "one_click" 
     // Nobody is left to write to, or the wish is known.
     if (stream === null || stateOf(stream).outreach.optedOutAt !== null) return
     const wish: Fact = { kind: "opted_out", id, occurredAt: second.at, caseId, via }
-    await advance(services, stream, { events: [], contactWords: [], ownFacts: [wish] })
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [wish] })
     services.log.info("opted_out", { companyId, customerId, source: via })
   } catch (cause) {
     throw new AppError("UNAVAILABLE", "Your wish could not be stored now. Please try again in a minute.", {

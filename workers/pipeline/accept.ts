@@ -121,14 +121,17 @@ export const factsOf = ({ delivery, eventId, isHistory = false }: ReadDelivery):
   const isImported = isHistory || delivery.providerEventId.startsWith(HISTORY_ID_PREFIX)
   return delivery.facts.map((fact, index) => ({
     ...fact,
-    id: `${eventId}.${index}`,
+    id: factIdOf(eventId, index),
     ...(isImported && { origin: "history" as const }),
   }))
 }
 
+const factIdOf = (eventId: string, index: number): string => `${eventId}.${index}`
+
 /** What processing a delivery comes to, beside its facts. */
 export const workOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({
   events: [{ id: eventId, receivedAt: receivedAt.toISOString() }],
+  factIds: delivery.facts.map((_, index) => factIdOf(eventId, index)),
   contactWords:
     delivery.contact === null ? [] : [{ change: delivery.contact, occurredAt: delivery.occurredAt, eventId }],
   ownFacts: [],

@@ -16,7 +16,7 @@ import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
-import { fold } from "../../shared/domain/fold.ts"
+import { fold, missingFacts } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
 import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
@@ -38,6 +38,8 @@ const JITTER_DOUBLINGS_MAX = 4
 /** What brought us here; finished when the customer is up to date. */
 export interface Work {
   readonly events: readonly EventRef[]
+  /** Ids of the facts that these events told: whatever is committed for them must hold all of these. */
+  readonly factIds: readonly string[]
   readonly contactWords: readonly ContactWord[]
   /** Our own facts to append, such as a click or an opt-out. */
   readonly ownFacts: readonly Fact[]
@@ -48,10 +50,36 @@ export interface Work {
  * as a whole, when somebody else was quicker. Throws when the races were lost too often: the sweeper finishes.
  */
 export async function advance(services: Services, first: Stream, work: Work): Promise<void> {
-  await withRetries(services, first, async (stream) => {
-    const { planned, state } = await advanceOnce(services, stream, work)
+  let reread: number | null = null
+  await withRetries(services, first, async (read) => {
+    const stream = await complete(services, read, work)
+    const isFolded = reread !== null && stream.customer.version > reread
+    if (stream !== first) reread ??= stream.customer.version
+    const { planned, state } = await advanceOnce(services, stream, work, isFolded)
     await enqueueNudges(services, stream.companyId, planned, state)
   })
+}
+
+/**
+ * The stream with all facts of the work: read again, as a whole, when it lacks one. The reading functions of the database
+ * leave none out; this is the check of it, and every case is in the log.
+ */
+async function complete({ db, log }: Services, stream: Stream, { factIds }: Work): Promise<Stream> {
+  const missing = missingFacts(factIds, stream.facts)
+  if (missing.length === 0) return stream
+  const { companyId, customer, isWhole } = stream
+  log.warn("facts_not_read", {
+    companyId,
+    customerId: customer.id,
+    count: missing.length,
+    reason: isWhole ? "whole" : "after_snapshot",
+  })
+  const whole = await loadStream(db, companyId, customer.id, { whole: true })
+  if (!whole) throw new Error("a customer that was there is gone")
+  const lost = missingFacts(factIds, whole.facts).length
+  // An event that is read anew may name another customer than the one who has its facts; an operator looks at it.
+  if (lost > 0) log.error("facts_not_in_ledger", { companyId, customerId: customer.id, count: lost })
+  return whole
 }
 
 /**
@@ -94,11 +122,12 @@ export async function advanceAll(
   companyId: string,
   works: readonly { readonly stream: Stream; readonly work: Work }[],
 ): Promise<void> {
-  const prepared = await Promise.all(works.map(({ stream, work }) => prepare(services, stream, work)))
-  const processed = works.flatMap(({ work }, index) => (prepared[index]?.commit === null ? work.events : []))
+  const prepared = await Promise.all(
+    works.map(async ({ stream, work }) => prepare(services, await complete(services, stream, work), work, false)),
+  )
   try {
     const commits = prepared.flatMap(({ commit: one }) => (one === null ? [] : [one]))
-    await commitAll(services.db, companyId, commits, { events: processed, now: services.now().toISOString() })
+    await commitAll(services.db, companyId, commits)
   } catch (error) {
     const failure = databaseFailure(error)
     if (failure !== "stale_version" && failure !== "conflict") throw error
@@ -108,8 +137,8 @@ export async function advanceAll(
   for (const { planned, state } of prepared) await enqueueNudges(services, companyId, planned, state)
 }
 
-async function advanceOnce(services: Services, stream: Stream, work: Work): Promise<Prepared> {
-  const prepared = await prepare(services, stream, work)
+async function advanceOnce(services: Services, stream: Stream, work: Work, isFolded: boolean): Promise<Prepared> {
+  const prepared = await prepare(services, stream, work, isFolded)
   if (prepared.commit !== null) await commit(services.db, prepared.commit)
   else if (work.events.length > 0)
     await markProcessed(services.db, stream.companyId, work.events, services.now().toISOString())
@@ -123,7 +152,12 @@ interface Prepared {
   readonly state: CustomerState
 }
 
-async function prepare(services: Services, stream: Stream, work: Work): Promise<Prepared> {
+/**
+ * `isFolded`: somebody committed after a reading that came after our facts were committed, so that whoever commits next has
+ * read them. Only then may a step that changes nothing go without a commit of its own: before, a writer that read without
+ * our facts could still commit over the version that we read, and their event would be processed and their effect gone.
+ */
+async function prepare(services: Services, stream: Stream, work: Work, isFolded: boolean): Promise<Prepared> {
   const { config } = services
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
@@ -134,7 +168,8 @@ async function prepare(services: Services, stream: Stream, work: Work): Promise<
   const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
 
   // Whoever was quicker may have folded our facts with its own: then there is nothing to write, and nobody to race.
-  if (actions.length === 0 && contact === null && isSame(state, stream.snapshot)) {
+  const isNeeded = work.events.length > 0 && !isFolded
+  if (!isNeeded && actions.length === 0 && contact === null && isSameState(state, stream.snapshot)) {
     return { commit: null, planned: [], state }
   }
   const whole: Commit = {
@@ -176,7 +211,7 @@ export const stateOf = (stream: Stream, dropped: DroppedCase[] = []): CustomerSt
   fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE), dropped)
 
 /** Whether a state is the one that is stored; the database keeps the fields of an object in an order of its own. */
-const isSame = (state: CustomerState, stored: CustomerState | null): boolean =>
+export const isSameState = (state: CustomerState, stored: CustomerState | null): boolean =>
   stored !== null && canonical(state) === canonical(stored)
 
 const canonical = (value: unknown): string =>

@@ -91,6 +91,7 @@ function worksOf({ streams, outcomes }: RecordedHistory, reads: readonly ReadDel
     const own = reads.filter((_, index) => outcomes[index]?.customerId === stream.customer.id).map(workOf)
     const work = {
       events: own.flatMap(({ events }) => events),
+      factIds: own.flatMap(({ factIds }) => factIds),
       contactWords: own.flatMap(({ contactWords }) => contactWords),
       ownFacts: [],
     }

@@ -55,6 +55,12 @@ export async function composeMessage(
   return { to, ...rendered, unsubscribeUrl }
 }
 
+/** Whether the contact has no address on this channel. */
+export async function lacksAddress({ config }: Services, stream: Stream, channel: Nudge["channel"]): Promise<boolean> {
+  if (channel !== "email" && channel !== "sms") return false
+  return addressOf(await openContact(config.keys.encryption, stream), stream, channel) === null
+}
+
 /** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */
 function askOf(recoveryCase: CaseState) {
   if (recoveryCase.kind !== "payment") return null

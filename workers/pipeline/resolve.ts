@@ -11,7 +11,7 @@ export async function resolveObject(services: Services, object: WaitingObject): 
     const owner = await providers[object.provider].api.customerOf(object.objectId)
     if (owner === null) return false
     const { stream, events } = await tieToCustomer(db, object, owner.customer, owner.objects, now())
-    if (stream !== null) await advance(services, stream, { events, contactWords: [], ownFacts: [] })
+    if (stream !== null) await advance(services, stream, { events, factIds: [], contactWords: [], ownFacts: [] })
     return stream !== null
   } catch (error) {
     log.warn("object_not_resolved", { companyId: object.companyId, provider: object.provider, error })

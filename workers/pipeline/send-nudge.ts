@@ -7,7 +7,7 @@ import { databaseFailure } from "../../db/client.ts"
 import { commit, type NudgeChange } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
-import { decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
+import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
@@ -19,8 +19,9 @@ import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
 import { keyOf, reachOf, settingsOf, stateOf, withRetries } from "./advance.ts"
+import { enqueueNudges } from "./enqueue.ts"
 import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
-import { composeMessage } from "./message.ts"
+import { composeMessage, lacksAddress } from "./message.ts"
 
 /** Longer than a send and its writes can take, short enough that a lost worker does not hold a nudge for long. */
 const LEASE_MS = 120_000
@@ -221,6 +222,16 @@ async function prepare(
       })
       return { outcome: "deferred", fallback: null }
     case "send": {
+      const retry = (await lacksAddress(services, stream, nudge.channel))
+        ? addressRetryAt(stateOf(stream), stream.customer.provider, nudge, now)
+        : null
+      if (retry !== null) {
+        // The facts of an event are read as soon as they are recorded, its address when it was processed.
+        const change = { dueAt: retry, reason: "address_pending", attempts: nudge.attempts + 1 } as const
+        await write(services, stream, owner, { change, releaseLease: true, facts: [], nudgeId })
+        await enqueueNudges(services, stream.companyId, [{ ...nudge, ...change }], stateOf(stream))
+        return { outcome: "deferred", fallback: null }
+      }
       // From here on it may have been seen, and the frequency caps count it as of now.
       const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
       await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })

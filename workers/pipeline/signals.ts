@@ -148,8 +148,12 @@ const idsOf = (streams: readonly Stream[]) => streams.map(({ customer }) => cust
 const worksOf = (streams: readonly Stream[], reads: readonly ReadDelivery[]) =>
   streams.map((stream) => {
     const { provider, providerCustomerId } = stream.customer
-    const own = reads.filter((read) => read.provider === provider && read.delivery.customer === providerCustomerId)
-    return { stream, work: { events: own.flatMap((read) => workOf(read).events), contactWords: [], ownFacts: [] } }
+    const own = reads
+      .filter((read) => read.provider === provider && read.delivery.customer === providerCustomerId)
+      .map(workOf)
+    const events = own.flatMap((work) => work.events)
+    const factIds = own.flatMap((work) => work.factIds)
+    return { stream, work: { events, factIds, contactWords: [], ownFacts: [] } }
   })
 
 function readNew(signal: Signal, customer: NamedCustomer, receivedAt: Date): Promise<ReadDelivery> {

@@ -20,7 +20,10 @@ import type { ContactWord } from "../contact.ts"
 const AT_ONCE = 4
 
 /** Customers who have something new in their ledger, by our id, with what brought it. */
-export type Touched = Map<string, { readonly events: EventRef[]; readonly contactWords: ContactWord[] }>
+export type Touched = Map<
+  string,
+  { readonly events: EventRef[]; readonly factIds: string[]; readonly contactWords: ContactWord[] }
+>
 
 /** Reads an event of the provider's list as a delivery to this company; null: the body cannot be read. */
 export async function readListed(
@@ -73,9 +76,10 @@ export async function recordAll(services: Services, reads: readonly ReadDelivery
 }
 
 function note(touched: Touched, customerId: string, read: ReadDelivery): void {
-  const { events, contactWords } = workOf(read)
-  const present = touched.get(customerId) ?? { events: [], contactWords: [] }
+  const { events, factIds, contactWords } = workOf(read)
+  const present = touched.get(customerId) ?? { events: [], factIds: [], contactWords: [] }
   present.events.push(...events)
+  present.factIds.push(...factIds)
   present.contactWords.push(...contactWords)
   touched.set(customerId, present)
 }
