@@ -72,7 +72,7 @@ export const customers = new Hono<AppEnv>()
     const principal = c.get("principal")
     const found = await readCustomer(services.db, principal.companyId, pathId(c))
     if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
-    const { profile, subscriptions } = stateOf(found.stream)
+    const { profile, subscriptions, refused } = stateOf(found.stream)
     const { timeZone } = profile
     const shown = {
       timeZone,
@@ -81,7 +81,8 @@ export const customers = new Hono<AppEnv>()
       score: found.score,
       settings: settingsOf(found.stream),
     }
-    return c.json(await showCustomer(services, principal, found.stream, shown))
+    const customer = await showCustomer(services, principal, found.stream, shown)
+    return c.json({ ...customer, refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 } })
   })
   .get("/:id/score", permit("scores:read"), async (c) => {
     const services = c.get("services")

@@ -142,7 +142,18 @@ async function advanceOnce(services: Services, stream: Stream, work: Work, isFol
   if (prepared.commit !== null) await commit(services.db, prepared.commit)
   else if (work.events.length > 0)
     await markProcessed(services.db, stream.companyId, work.events, services.now().toISOString())
+  tellOfRefusals(services, stream, prepared.state)
   return prepared
+}
+
+/** Once, when the state first had no room for a case or subscription: an operator looks at the customer. */
+function tellOfRefusals(
+  { log }: Services,
+  { companyId, customer, snapshot }: Stream,
+  { refused }: CustomerState,
+): void {
+  if (refused === undefined || snapshot?.refused !== undefined) return
+  log.error("customer_quarantined", { companyId, customerId: customer.id, reason: "state_is_full" })
 }
 
 /** What there is to commit; null when all of it is there already. */

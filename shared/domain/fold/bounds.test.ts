@@ -136,7 +136,7 @@ describe("the size of a state", () => {
       fc.property(flood, (facts) => {
         expect(JSON.stringify(rebuild(facts)).length).toBeLessThan(BYTES_MAX)
       }),
-      { numRuns: 20 },
+      { numRuns: 6 },
     )
   })
 
