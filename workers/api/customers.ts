@@ -19,7 +19,7 @@ import { AppError } from "../errors.ts"
 import { settingsOf, stateOf } from "../pipeline/advance.ts"
 import { type ContactHolder, openContact } from "../pipeline/contact.ts"
 import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
-import { HOUR_MS, scoreCustomers } from "../scoring/score.ts"
+import { FRESH_MS, HOUR_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
@@ -88,7 +88,7 @@ export const customers = new Hono<AppEnv>()
     const services = c.get("services")
     const { fresh } = readQuery(c, scoreQuery)
     const id = pathId(c)
-    const wish = { trigger: "request", ageMsMax: fresh === "true" ? 0 : HOUR_MS } as const
+    const wish = { trigger: "request", ageMsMax: fresh === "true" ? FRESH_MS : HOUR_MS } as const
     const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], wish)).get(id)
     if (scored === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     return c.json(showScored(services, scored))

@@ -6,7 +6,7 @@ import { readServing } from "../../db/queries/models.ts"
 import { workOf } from "../../shared/scoring/model.ts"
 import { AppError } from "../errors.ts"
 import { settingsOf } from "../pipeline/advance.ts"
-import { HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
+import { FRESH_MS, HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
 import { sayWhy, unusedOf } from "../scoring/score-row.ts"
 import { chooseServing, findServing, type ServingModel } from "../scoring/serving.ts"
 import { BUSY, showSaid, showScored } from "../scoring/show.ts"
@@ -99,7 +99,7 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
   const scored =
     names.length === 0
       ? new Map<string, Scored>()
-      : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? 0 : HOUR_MS })
+      : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? FRESH_MS : HOUR_MS })
   const hasRecords = names.length < items.length
   const serving = hasRecords ? await servingOf(c, model) : null
   requireBoundedWork(serving, items.length - names.length)
