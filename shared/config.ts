@@ -75,6 +75,8 @@ export interface Config {
     readonly failedAuthPer5Minutes: number
     /** Visits to links in messages; mail programs and checkers of links visit for many people from one address. */
     readonly linksPerMinute: number
+    /** Events of one customer that are processed in an hour. */
+    readonly customerEventsPerHour: number
   }
   /** What a switch says while nobody has set it; undefined: what the environment's defaults say. */
   readonly switchDefaults: Readonly<Record<SwitchName, boolean | undefined>>
@@ -227,6 +229,7 @@ function schemaFor(environment: unknown) {
     RATE_LIMIT_BAD_PER_MINUTE: wholeNumber(1, 1_000_000, 60),
     RATE_LIMIT_FAILED_AUTH_PER_5_MINUTES: wholeNumber(1, 1_000_000, 10),
     RATE_LIMIT_LINKS_PER_MINUTE: wholeNumber(1, 1_000_000, 600),
+    CUSTOMER_EVENTS_PER_HOUR: wholeNumber(10, 100_000, 1_000),
     WEBHOOK_PROCESSING_ENABLED: onOff,
     SCHEDULER_ENABLED: onOff,
     NOTIFICATIONS_ENABLED: onOff,
@@ -310,6 +313,7 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
       badPerMinute: vars.RATE_LIMIT_BAD_PER_MINUTE,
       failedAuthPer5Minutes: vars.RATE_LIMIT_FAILED_AUTH_PER_5_MINUTES,
       linksPerMinute: vars.RATE_LIMIT_LINKS_PER_MINUTE,
+      customerEventsPerHour: vars.CUSTOMER_EVENTS_PER_HOUR,
     },
     switchDefaults: {
       WEBHOOK_PROCESSING_ENABLED: vars.WEBHOOK_PROCESSING_ENABLED,

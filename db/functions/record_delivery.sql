@@ -19,6 +19,19 @@ BEGIN
     RETURN jsonb_build_object('isNew', false);
   END IF;
 
+  IF v_status = 'received' AND is_flooded(p) THEN
+    -- Kept, and left to a person: no facts, so that the customer costs nothing until somebody replays it.
+    INSERT INTO webhook_events (
+        company_id, id, provider, account, provider_event_id, type, api_version, status, customer_id, occurred_at,
+        received_at, error, payload
+      ) VALUES (
+        v_company, (p ->> 'eventId')::uuid, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', p ->> 'type',
+        p ->> 'apiVersion', 'dead', (p ->> 'provider') || '_' || (p ->> 'customer'), (p ->> 'occurredAt')::timestamptz,
+        v_received, 'customer_flood', p_payload
+      );
+    RETURN jsonb_build_object('isNew', true, 'isFlood', true);
+  END IF;
+
   SELECT * INTO v_placed FROM place_facts(p);
   IF v_status = 'unhandled' AND v_placed.has_joined THEN
     -- It says nothing itself, but facts that had waited have found their customer through it.

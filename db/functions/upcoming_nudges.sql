@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION upcoming_nudges(p_now timestamptz, p_until timestampt
 RETURNS TABLE (company_id text, id text, due_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT n.company_id, n.id, n.due_at
-  FROM due_nudges(p_now, p_until, p_limit, p_companies) WITH ORDINALITY AS d (company_id, id, turn)
+  FROM public.due_nudges(p_now, p_until, p_limit, p_companies) WITH ORDINALITY AS d (company_id, id, turn)
   JOIN public.nudges n ON n.company_id = d.company_id AND n.id = d.id
   WHERE n.status = 'planned' AND n.due_at > p_now
   ORDER BY d.turn LIMIT p_limit

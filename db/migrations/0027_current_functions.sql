@@ -289,6 +289,27 @@ REVOKE EXECUTE ON FUNCTION index_contact(text, text, text[], text[], integer) FR
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION index_contact(text, text, text[], text[], integer) TO churn_worker;
 --> statement-breakpoint
+-- Whether the customer of a delivery had at least `customerEventsMax` events in the hour before it; imported events and
+-- those that were put aside do not count. A delivery whose customer is not known yet is never one too many.
+CREATE OR REPLACE FUNCTION is_flooded(p jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT count(*) >= (p ->> 'customerEventsMax')::integer FROM (
+    SELECT FROM webhook_events e
+    WHERE e.company_id = app_company() AND e.status <> 'dead' AND e.provider_event_id NOT LIKE 'history\_%'
+      AND e.received_at > (p ->> 'receivedAt')::timestamptz - interval '1 hour'
+      AND e.customer_id = (p ->> 'provider') || '_' || coalesce(p ->> 'customer', (
+        SELECT l.root_id FROM object_links l
+        WHERE l.company_id = app_company() AND l.provider = p ->> 'provider' AND l.is_customer
+          AND l.object_id IN (SELECT jsonb_array_elements_text(p -> 'objects'))
+        ORDER BY l.root_id LIMIT 1
+      ))
+    LIMIT (p ->> 'customerEventsMax')::integer
+  ) AS recent
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION is_flooded(jsonb) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION is_flooded(jsonb) TO churn_worker;
+--> statement-breakpoint
 -- The live figures: how events were processed and nudges delivered since `p_from`, over all companies. An event that is
 -- still `received` has failed once it is older than `p_waiting_since`; until then it waits, as one that is held does.
 -- Events of the mode that this deployment does not take are in no figure.
@@ -464,6 +485,80 @@ REVOKE EXECUTE ON FUNCTION read_person(text, timestamptz) FROM PUBLIC;
 --> statement-breakpoint
 GRANT EXECUTE ON FUNCTION read_person(text, timestamptz) TO churn_worker;
 --> statement-breakpoint
+-- Everything that folding and deciding needs of one customer. `p_after_snapshot`: only the facts that the snapshot does
+-- not have yet; otherwise the whole ledger, with the facts of all objects that came to belong to the customer.
+CREATE OR REPLACE FUNCTION read_stream(p_customer_id text, p_after_snapshot boolean) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  v_company text := app_company();
+  v_customer customers;
+  v_position jsonb;
+  v_subject text COLLATE "C";
+  v_facts jsonb;
+BEGIN
+  SELECT * INTO v_customer FROM customers c WHERE c.company_id = v_company AND c.id = p_customer_id;
+  IF NOT FOUND THEN RETURN NULL; END IF;
+  v_position := CASE WHEN p_after_snapshot THEN nullif(v_customer.state -> 'position', 'null'::jsonb) END;
+
+  IF v_position IS NOT NULL THEN
+    SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body)) INTO v_facts
+      FROM facts f
+      WHERE f.company_id = v_company AND f.provider = v_customer.provider
+        AND f.subject = v_customer.provider_customer_id
+        -- Names the partitions; the row comparison alone would not.
+        AND f.occurred_at >= (v_position ->> 'occurredAt')::timestamptz
+        AND (f.occurred_at, f.rank, f.id COLLATE "C") > (
+          (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
+        )
+        -- What we did ourselves is written in one transaction with the state that has it, and moves no position.
+        AND f.rank NOT BETWEEN 69 AND 76;
+  ELSE
+    -- One look-up per subject, so that each uses the whole index, however fresh the table.
+    v_facts := '[]';
+    FOR v_subject IN
+      SELECT v_customer.provider_customer_id
+      UNION ALL
+      SELECT l.object_id FROM object_links l
+        WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer AND l.holds_facts
+          AND l.root_id = v_customer.provider_customer_id
+    LOOP
+      v_facts := v_facts || coalesce((
+        SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body))
+          FROM facts f
+          WHERE f.company_id = v_company AND f.provider = v_customer.provider AND f.subject = v_subject
+      ), '[]');
+    END LOOP;
+  END IF;
+
+  RETURN jsonb_build_object(
+    'customer', jsonb_build_object(
+      'id', v_customer.id, 'provider', v_customer.provider, 'providerCustomerId', v_customer.provider_customer_id,
+      'version', v_customer.version, 'createdAt', v_customer.created_at
+    ),
+    'state', v_customer.state,
+    'isWhole', v_position IS NULL,
+    'facts', coalesce(v_facts, '[]'::jsonb),
+    'nudges', coalesce((
+      SELECT jsonb_agg(jsonb_build_object(
+        'id', n.id, 'caseId', n.case_id, 'step', n.step, 'channel', n.channel, 'status', n.status, 'reason', n.reason,
+        'incentive', n.incentive, 'dueAt', n.due_at, 'attempts', n.attempts, 'sentAt', n.sent_at
+      ) ORDER BY n.id)
+      FROM (
+        SELECT * FROM nudges m WHERE m.company_id = v_company AND m.customer_id = v_customer.id
+        ORDER BY m.due_at DESC, m.id LIMIT 2000
+      ) AS n
+    ), '[]'::jsonb),
+    'companyName', (SELECT c.name FROM companies c WHERE c.id = v_company),
+    'settings', (SELECT s.settings FROM company_settings s WHERE s.company_id = v_company),
+    'contact', (
+      SELECT encode(p.sealed, 'base64') FROM customer_pii p WHERE p.company_id = v_company AND p.customer_id = v_customer.id
+    ),
+    'dataKey', (
+      SELECT encode(k.wrapped, 'base64') FROM customer_keys k WHERE k.company_id = v_company AND k.customer_id = v_customer.id
+    )
+  );
+END
+$$;
+--> statement-breakpoint
 -- The accounts to be compared, of all companies, those first that have waited longest: the registered ones, and the one of
 -- the deployment's own key (empty), which is the default company's. With each, how far its comparisons are.
 CREATE OR REPLACE FUNCTION reconciliation_targets(p_default_company text)
@@ -503,6 +598,19 @@ BEGIN
     ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     RETURN jsonb_build_object('isNew', false);
+  END IF;
+
+  IF v_status = 'received' AND is_flooded(p) THEN
+    -- Kept, and left to a person: no facts, so that the customer costs nothing until somebody replays it.
+    INSERT INTO webhook_events (
+        company_id, id, provider, account, provider_event_id, type, api_version, status, customer_id, occurred_at,
+        received_at, error, payload
+      ) VALUES (
+        v_company, (p ->> 'eventId')::uuid, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', p ->> 'type',
+        p ->> 'apiVersion', 'dead', (p ->> 'provider') || '_' || (p ->> 'customer'), (p ->> 'occurredAt')::timestamptz,
+        v_received, 'customer_flood', p_payload
+      );
+    RETURN jsonb_build_object('isNew', true, 'isFlood', true);
   END IF;
 
   SELECT * INTO v_placed FROM place_facts(p);
@@ -705,7 +813,7 @@ CREATE OR REPLACE FUNCTION upcoming_nudges(p_now timestamptz, p_until timestampt
 RETURNS TABLE (company_id text, id text, due_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT n.company_id, n.id, n.due_at
-  FROM due_nudges(p_now, p_until, p_limit, p_companies) WITH ORDINALITY AS d (company_id, id, turn)
+  FROM public.due_nudges(p_now, p_until, p_limit, p_companies) WITH ORDINALITY AS d (company_id, id, turn)
   JOIN public.nudges n ON n.company_id = d.company_id AND n.id = d.id
   WHERE n.status = 'planned' AND n.due_at > p_now
   ORDER BY d.turn LIMIT p_limit

@@ -2,6 +2,7 @@
 import { and, eq, inArray, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../shared/domain/facts.ts"
+import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
@@ -35,6 +36,8 @@ export interface Commit {
   readonly state: CustomerState
   /** The state as it was read, which the projections show. */
   readonly projected: CustomerState
+  /** Cases that the fold of `state` dropped: their rows stay. */
+  readonly dropped: readonly DroppedCase[]
   /** Our own facts: receipts, plans, refusals. */
   readonly facts: readonly Fact[]
   readonly nudges: readonly NudgeChange[]
@@ -95,7 +98,7 @@ function commitStatements(db: Db, work: Commit): BatchItem<"pg">[] {
         ...(work.milestones && { milestoneDueAt: dueAfter(work.milestones, work.now) }),
       })
       .where(and(eq(customers.companyId, companyId), eq(customers.id, customerId))),
-    ...projectionStatements(db, work.key, work.state, work.projected),
+    ...projectionStatements(db, work.key, work.state, work.projected, work.dropped),
     ...ownFactStatements(db, work),
     ...nudgeStatements(db, work),
     ...contactStatements(db, work),

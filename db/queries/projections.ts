@@ -4,6 +4,7 @@ import type { BatchItem } from "drizzle-orm/batch"
 import type { PgTable } from "drizzle-orm/pg-core"
 import { causeOf } from "../../shared/domain/cause.ts"
 import type { Instant, ProviderName } from "../../shared/domain/facts.ts"
+import { BOUNDS, type DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { assignmentOf, type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
 import type { Db } from "../client.ts"
 import { payments, recoveryCases, subscriptions } from "../schema.ts"
@@ -17,17 +18,20 @@ export interface Scope {
 
 /**
  * Statements that bring the rows of a customer from `projected`, the state they show now, to `state`. A case that is in no
- * ledger any more, because a late fact told it differently, goes.
+ * ledger any more, because a late fact told it differently, goes. A case that the state dropped (`dropped`) keeps its row, as
+ * it was when it was dropped.
  */
 export function projectionStatements(
   db: Db,
   scope: Scope,
   state: CustomerState,
   projected: CustomerState,
+  dropped: readonly DroppedCase[] = [],
 ): BatchItem<"pg">[] {
   const rows = rowsOf(scope, state)
   const shown = rowsOf(scope, projected)
-  const cases = changed(rows.cases, shown.cases)
+  const last = rowsOf(scope, stateOfDropped(state, projected, dropped))
+  const cases = changed([...rows.cases, ...last.cases], shown.cases)
   const subscriptionRows = changed(rows.subscriptions, shown.subscriptions)
   const paymentRows = changed(rows.payments, shown.payments)
 
@@ -61,9 +65,34 @@ export function projectionStatements(
         .onConflictDoUpdate({ target, set: fromInserted(payments, "companyId", "customerId", "invoiceId") }),
     )
   }
-  const gone = shown.cases.filter((before) => !rows.cases.some((entry) => entry.id === before.id))
+  const kept = new Set([...rows.cases.map(({ id }) => id), ...dropped.map(({ entry }) => entry.id)])
+  const gone = shown.cases.filter(({ id }) => !kept.has(id))
   if (gone.length > 0) statements.push(deleteCases(db, scope, gone))
   return statements
+}
+
+/**
+ * The closed cases that were dropped, as a state of their own. Those that `projected` had dropped already have their rows:
+ * they closed before all that it still holds.
+ */
+function stateOfDropped(
+  state: CustomerState,
+  projected: CustomerState,
+  dropped: readonly DroppedCase[],
+): CustomerState {
+  const present = new Set(state.cases.map(({ id }) => id))
+  const closings = projected.cases.flatMap(({ closedAt }) => closedAt ?? []).sort()
+  const since = closings.length >= BOUNDS.closedCases ? (closings[0] ?? "") : ""
+  const byId = new Map(dropped.map((one) => [one.entry.id, one]))
+  const last = [...byId.values()].filter(
+    ({ entry }) => entry.closedAt !== null && entry.closedAt >= since && !present.has(entry.id),
+  )
+  return {
+    ...state,
+    cases: last.map(({ entry }) => entry),
+    subscriptions: {},
+    payments: Object.fromEntries(last.flatMap(({ payment }) => (payment ? [[payment.invoiceId, payment]] : []))),
+  }
 }
 
 /** The columns of an upsert that take what the insert brought: all but those named. */

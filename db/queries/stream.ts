@@ -51,12 +51,16 @@ export interface NewEvent {
   readonly customer: string | null
   readonly objects: readonly string[]
   readonly facts: readonly Fact[]
+  /** How many events of one customer are processed in an hour; one more is kept, and left to a person. */
+  readonly customerEventsMax: number
   readonly sealedPayload: Uint8Array
 }
 
 /** `stream` is null when there is nothing to fold yet: a duplicate, an unhandled or held event, an unknown customer. */
 export interface RecordedDelivery {
   readonly isNew: boolean
+  /** Kept as dead, because its customer had too many events within the hour. */
+  readonly isFlood?: boolean
   readonly stream: Stream | null
 }
 
@@ -66,12 +70,13 @@ export interface RecordedDelivery {
  */
 export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
   const { sealedPayload, ...rest } = event
-  const result = await db.execute<{ outcome: { isNew: boolean; stream?: StreamJson | null } }>(
+  const result = await db.execute<{ outcome: { isNew: boolean; isFlood?: boolean; stream?: StreamJson | null } }>(
     sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
   )
   const outcome = result.rows[0]?.outcome
   if (!outcome) throw new Error("record_delivery answered nothing")
-  return { isNew: outcome.isNew, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
+  const { isNew, isFlood = false } = outcome
+  return { isNew, isFlood, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
 }
 
 /**
@@ -147,7 +152,9 @@ export async function recordSignals(db: Db, companyId: string, events: readonly 
 }
 
 /** An event that is stored already, as it is read today. */
-export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: "processed" | "unhandled" }
+export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status" | "customerEventsMax"> & {
+  readonly status: "processed" | "unhandled"
+}
 
 /**
  * Takes what is read in a stored event today into the ledger, and reads the customer's whole stream. Facts that are there
@@ -164,7 +171,7 @@ export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<Stre
  * The event as the database's functions take it: with the rank of each fact beside it. Postgres holds no NUL and no half
  * of a surrogate pair; both stand as U+FFFD here and unchanged in the sealed payload.
  */
-function deliveryJson(event: Omit<NewEvent, "sealedPayload" | "status"> & { readonly status: string }): string {
+function deliveryJson(event: Omit<ReplayedEvent, "status"> & { readonly status: string }): string {
   const { facts, account, ...rest } = event
   const delivery = {
     ...rest,

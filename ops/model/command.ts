@@ -11,7 +11,14 @@ export async function model(args: readonly string[], output: Output): Promise<vo
     throw new InputError(`There is no ${name}; there is ${SUBCOMMANDS.map((each) => each.name).join(", ")}.`)
   }
   if (rest.includes("--help") || rest.includes("-h")) return output.out(subcommand.help)
-  await subcommand.run(rest, output)
+  await subcommand.run(withDatabaseUrl(rest), output)
+}
+
+/** `--from-ledger postgres://…` names the database as `--database-url` does. */
+function withDatabaseUrl(args: readonly string[]): readonly string[] {
+  const place = args.indexOf("--from-ledger") + 1
+  const isUrl = place > 0 && /^postgres(ql)?:\/\//.test(args[place] ?? "")
+  return isUrl ? args.toSpliced(place, 0, "--database-url") : args
 }
 
 const overview = (): string => {

@@ -3,6 +3,8 @@ import { z } from "zod"
 import { type Db, makeDb } from "../../db/client.ts"
 import { companyIds } from "../../db/queries/companies.ts"
 import { readLedgerPage } from "../../db/queries/ledgers.ts"
+import { createFaults } from "../../local/faults.ts"
+import { type NeonProxy, startNeonProxy } from "../../local/postgres/neon-proxy.ts"
 import type { LedgerFact } from "../../shared/domain/features.ts"
 import type { DatedRows } from "../../shared/learning/backtest.ts"
 import { FeatureMatrix } from "../../shared/learning/feature-matrix.ts"
@@ -18,9 +20,10 @@ export const LEDGER_OPTIONS = {
   "no-history": { type: "boolean", default: false },
 } as const
 
-export const LEDGER_HELP = `--from-ledger --company ID | --all   what the product itself has seen: a row for each customer at each first of a month
+export const LEDGER_HELP = `--from-ledger [URL] [--company ID | --all]   what the product itself has seen: a row for each customer at each first of a month
   --company ID      one company's ledger; --all: those of all companies, pooled, each with an intercept of its own
-  --database-url U  the database, as the deployment has it (DATABASE_URL)
+  --database-url U  the database, as the deployment has it (DATABASE_URL), or the one that npm start prints; the URL after
+                    --from-ledger is the same
   --no-history      leave out what was imported; else it counts from when it happened
   --now T           rows count whose outcome was final by then (now)
 `
@@ -47,11 +50,23 @@ export interface LedgerTable {
 
 /** The rows of one company or of all. Throws `InputError` for options that do not go together or a database that is away. */
 export async function readLedger(given: Given, output: Output): Promise<LedgerTable> {
-  if (given.all === (given.company !== undefined)) throw new InputError("Name a company with --company, or take --all.")
+  if (given.all && given.company !== undefined) throw new InputError("Name a company with --company, or take --all.")
   const nowMs = given.now === undefined ? Date.now() : Date.parse(given.now)
   if (Number.isNaN(nowMs)) throw new InputError("--now is a time such as 2026-01-31T12:00:00Z.")
-  const db = databaseOf(given["database-url"])
+  const { db, stop } = await databaseOf(given["database-url"])
+  try {
+    return await readAll(db, { ...given, nowMs }, output)
+  } finally {
+    await stop()
+  }
+}
+
+async function readAll(db: Db, given: Given & { readonly nowMs: number }, output: Output): Promise<LedgerTable> {
+  const { nowMs } = given
   const companies = given.company === undefined ? await companyIds(db) : [given.company]
+  if (!given.all && companies.length > 1) {
+    throw new InputError(`Name a company with --company, or take --all: there are ${companies.length}.`)
+  }
   const asKnown = given["no-history"] ? withoutHistory : withHistoryAsTold
 
   const matrix = new FeatureMatrix()
@@ -104,11 +119,25 @@ async function* ledgersOf(db: Db, company: string): AsyncGenerator<readonly [str
 
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ })
 
-/** The database that the options or the environment name. */
-function databaseOf(given: string | undefined): Db {
+/** Hosts of a database on this machine, which speaks Postgres's own protocol and not Neon's over HTTP. */
+const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"])
+
+/** The database that the options or the environment name, and how to let go of it. */
+async function databaseOf(given: string | undefined): Promise<{ readonly db: Db; stop(): Promise<void> }> {
   const url = databaseUrl.safeParse(given ?? process.env.DATABASE_URL)
-  if (!url.success) throw new InputError("Name the database with --database-url or DATABASE_URL: postgres://….")
-  // Only the local world's database is reached over an address of its own.
-  const fetchEndpoint = process.env.DATABASE_FETCH_ENDPOINT ?? null
-  return makeDb({ url: url.data, fetchEndpoint, timeoutMs: TIMEOUT_MS })
+  if (!url.success)
+    throw new InputError("Name the database after --from-ledger, with --database-url or DATABASE_URL: postgres://….")
+  const endpoint = process.env.DATABASE_FETCH_ENDPOINT
+  const isLocal = endpoint === undefined && LOOPBACK.has(new URL(url.data).hostname)
+  const proxy = isLocal ? await proxyTo(url.data) : null
+  const fetchEndpoint = proxy?.url ?? endpoint ?? null
+  // The client wants a password, which a database on this machine does not ask for.
+  const whole = new URL(url.data)
+  if (isLocal && whole.password === "") whole.password = "none"
+  const db = makeDb({ url: whole.href, fetchEndpoint, timeoutMs: TIMEOUT_MS })
+  return { db, stop: async () => proxy?.stop() }
 }
+
+/** Neon's protocol in front of the database that `npm start` prints. */
+const proxyTo = (url: string): Promise<NeonProxy> =>
+  startNeonProxy({ postgres: { url: () => url }, faults: createFaults() })

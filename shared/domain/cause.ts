@@ -35,8 +35,9 @@ export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | 
   if (paymentOf(state, recoveryCase.invoiceId)?.how === "out_of_band") return "out_of_band"
 
   const since = new Date(Date.parse(closedAt) - ATTRIBUTION_WINDOW_MS).toISOString()
-  const isRecent = (touch: { readonly caseId: string; readonly at: string }): boolean =>
-    touch.caseId === recoveryCase.id && touch.at >= since && touch.at <= closedAt
+  const isWithin = (at: string): boolean => at >= since && at <= closedAt
+  const isRecent = (touch: { readonly caseId: string; readonly at: string; readonly firstAt?: string }): boolean =>
+    touch.caseId === recoveryCase.id && (isWithin(touch.at) || isWithin(touch.firstAt ?? touch.at))
 
   if (state.outreach.incentives.some(isRecent)) return "incentive"
   if (state.outreach.clicks.some(isRecent) || state.outreach.sent.some(isRecent)) return "nudge"

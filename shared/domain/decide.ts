@@ -64,8 +64,9 @@ export function decide(
    * this subscription since the announcement was about it, whatever its number was then.
    */
   function isOfRenumbered(nudge: Nudge, { kind, subscriptionId, openedAt }: CaseState): boolean {
+    if (kind !== "cancellation") return false
     const other = state.cases.find((candidate) => candidate.id === nudge.caseId)
-    const isSibling = kind === "cancellation" && other?.kind === kind && other.subscriptionId === subscriptionId
+    const isSibling = other?.kind === kind && other.subscriptionId === subscriptionId
     return isSibling && mayHaveBeenSeen(nudge) && nudge.sentAt !== null && nudge.sentAt >= openedAt
   }
 

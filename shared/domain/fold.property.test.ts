@@ -1,11 +1,11 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { anyFacts, arrivalsOf, life, providerLife } from "../../test/support/lives.ts"
+import { anyFacts, arrivalsOf, flood, life, providerLife } from "../../test/support/lives.ts"
 import { asJsonb, asText, canonical, type Storage, StoredStream } from "../../test/support/stored-stream.ts"
 import { faultsOf } from "../../test/support/well-formed.ts"
-import type { Fact } from "./facts.ts"
-import { isOutreach, rebuild } from "./fold.ts"
-import type { CaseStatus, CustomerState } from "./state.ts"
+import { type Fact, inLedgerOrder } from "./facts.ts"
+import { apply, fold, isOutreach, rebuild } from "./fold.ts"
+import { type CaseStatus, type CustomerState, EMPTY_STATE } from "./state.ts"
 
 const bytes = (state: CustomerState): string => JSON.stringify(state)
 const arriving = (facts: fc.Arbitrary<readonly Fact[]>) =>
@@ -61,6 +61,63 @@ describe("a snapshot and what comes after it is worth the whole ledger", () => {
         }
       }),
       { numRuns: 120 },
+    )
+  })
+})
+
+describe("a customer with more facts than the state keeps", () => {
+  test("has the same state in any order, with any repetition and in any batches", () => {
+    fc.assert(
+      fc.property(
+        arriving(flood),
+        fc.array(fc.integer({ min: 50, max: 300 }), { minLength: 1 }),
+        ([facts, arrived], sizes) => {
+          const expected = canonical(rebuild(facts))
+          expect(canonical(rebuild(arrived))).toBe(expected)
+          const stream = new StoredStream(asJsonb)
+          for (const batch of inBatches(arrived, sizes)) stream.append(batch)
+          expect(canonical(stream.rebuilt())).toBe(expected)
+          expect(canonical(stream.append([]))).toBe(expected)
+        },
+      ),
+      { numRuns: 6 },
+    )
+  })
+
+  test("has the same state when it is told in order, in batches that are folded onto the stored state", () => {
+    fc.assert(
+      fc.property(flood, fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 }), (facts, sizes) => {
+        const stream = new StoredStream(asJsonb)
+        for (const batch of inBatches(inLedgerOrder(facts), sizes)) stream.append(batch)
+        expect(canonical(stream.append([]))).toBe(canonical(rebuild(facts)))
+      }),
+      { numRuns: 6 },
+    )
+  })
+
+  test("has a well-formed state", () => {
+    fc.assert(
+      fc.property(flood, (facts) => {
+        expect(faultsOf(rebuild(facts))).toEqual([])
+      }),
+      { numRuns: 6 },
+    )
+  })
+})
+
+describe("a fold that changes its records in place gives what folding by copies gives", () => {
+  test.each([
+    ["a life", life, 200],
+    ["facts that make no sense", anyFacts, 300],
+    ["a flood", flood, 6],
+  ])("%s", (_, facts, numRuns) => {
+    fc.assert(
+      fc.property(facts, (all) => {
+        const ledger = inLedgerOrder(all)
+        const copied = ledger.reduce((state, fact) => apply(state, fact), EMPTY_STATE)
+        expect(bytes(fold(ledger))).toBe(bytes(copied))
+      }),
+      { numRuns },
     )
   })
 })

@@ -3,19 +3,24 @@
  * order could change is decided once, by the order of the ledger.
  */
 import { comparePositions, type Fact, type FactKind, inLedgerOrder, type LedgerPosition, positionOf } from "./facts.ts"
+import { bounded, type DroppedCase } from "./fold/bounds.ts"
 import { closeByOperator } from "./fold/cases.ts"
 import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { applyOutreach } from "./fold/outreach.ts"
 import { fail, markUncollectible, markVoided, refund, requireAction, succeed } from "./fold/payments.ts"
+import { own, release } from "./fold/records.ts"
 import { detectRisk, passRisk } from "./fold/risk.ts"
 import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
 import { recordUsage } from "./fold/usage.ts"
 import { type CustomerState, EMPTY_STATE, type Profile } from "./state.ts"
 
-/** The customer after one more fact. Facts come in ledger order: occurred at, rank, id. */
-export function apply(state: CustomerState, fact: Fact): CustomerState {
+/**
+ * The customer after one more fact, within the bounds of a state; cases that it drops are added to `dropped`. Facts come in
+ * ledger order: occurred at, rank, id.
+ */
+export function apply(state: CustomerState, fact: Fact, dropped: DroppedCase[] = []): CustomerState {
   const next = step(state, fact)
-  return isOutreach(fact.kind) ? next : { ...next, position: positionOf(fact) }
+  return isOutreach(fact.kind) ? next : { ...bounded(state, next, fact, dropped), position: positionOf(fact) }
 }
 
 function step(state: CustomerState, fact: Fact): CustomerState {
@@ -102,9 +107,17 @@ const OUTREACH = new Set<FactKind>([
 /** True for facts that touch only `outreach`: they commute with all others and need no place in the order. */
 export const isOutreach = (kind: FactKind): boolean => OUTREACH.has(kind)
 
-/** State after facts that are already in ledger order. */
-export const fold = (facts: readonly Fact[], from: CustomerState = EMPTY_STATE): CustomerState =>
-  facts.reduce(apply, from)
+/** State after facts that are already in ledger order; cases that it drops are added to `dropped`. */
+export function fold(
+  facts: readonly Fact[],
+  from: CustomerState = EMPTY_STATE,
+  dropped: DroppedCase[] = [],
+): CustomerState {
+  if (facts.length === 0) return from
+  const working = { ...from, subscriptions: own(from.subscriptions), payments: own(from.payments) }
+  const state = facts.reduce((before, fact) => apply(before, fact, dropped), working)
+  return { ...state, subscriptions: release(state.subscriptions), payments: release(state.payments) }
+}
 
 /** State of a whole ledger, in whatever order it was read. */
 export const rebuild = (ledger: readonly Fact[]): CustomerState => fold(inLedgerOrder(ledger))

@@ -38,6 +38,8 @@ export interface SubscriptionState {
   readonly paused: "requested" | "payment_failure" | null
   /** A payment of more than nothing has succeeded: from here on, losing it is churn. */
   readonly hasPaid: boolean
+  /** How many closed cancellation cases of it were dropped (see `fold/bounds.ts`); absent while none was. */
+  readonly droppedEpisodes?: number
 }
 
 export type PaymentStatus = "failed" | "succeeded" | "voided" | "uncollectible"
@@ -136,11 +138,21 @@ export interface Assignment {
   readonly at: Instant
 }
 
+/** The clicks of one case on one day (UTC), of which the last and, where there were more, the first is kept. */
+export interface Click {
+  /** Of the last one. */
+  readonly id: string
+  readonly caseId: string
+  readonly at: Instant
+  readonly firstAt?: Instant
+}
+
+/** What was sent, clicked, given and drawn: the newest of each, within `OUTREACH_BOUNDS`. */
 export interface Outreach {
   /** Absent while no case was drawn: what is stored from before there was a hold-out stays as it is. */
   readonly assignments?: readonly Assignment[]
   readonly sent: readonly Touch[]
-  readonly clicks: readonly { readonly id: string; readonly caseId: string; readonly at: Instant }[]
+  readonly clicks: readonly Click[]
   readonly incentives: readonly {
     readonly id: string
     readonly caseId: string
@@ -166,6 +178,11 @@ export interface CustomerState {
   /** By meter. Absent while nobody told of any use. */
   readonly usage?: Readonly<Record<string, UsageState>>
   readonly outreach: Outreach
+  /**
+   * How often something was not taken into the state because it holds as many as it may; absent while nothing was. The
+   * customer needs a person's attention then.
+   */
+  readonly refused?: { readonly cases?: number; readonly subscriptions?: number }
   /** The last fact, outreach apart, that is folded in; null at the beginning. */
   readonly position: LedgerPosition | null
 }

@@ -8,8 +8,14 @@ export const LEAF = 65_535
 export const MISSING_LEFT = 1
 export const CATEGORY = 2
 
-/** The explanation of a tree costs the square of its depth; trainers stay far below. */
-const DEPTH_MAX = 64
+/** Bounds of one forest; trainers stay far below. 200 trees of depth 6 are 12 800 leaves and a work of 630 000. */
+export const FOREST_BOUNDS = {
+  depth: 64,
+  trees: 2_000,
+  leaves: 65_536,
+  /** Of explaining one row: the sum over the leaves of (depth + 1)². A million takes a few milliseconds. */
+  work: 2_000_000,
+} as const
 /** Far above any log-odds of a real model, far below where sums overflow. */
 export const LOG_ODDS_MAX = 1e6
 
@@ -37,6 +43,8 @@ export type Forest = {
   readonly steps: Steps
   /** Edges from the root to the deepest leaf of any tree. */
   readonly depth: number
+  /** What explaining one row costs: the sum over the leaves of (depth + 1)². */
+  readonly work: number
   /** Mean of base and all trees, weighted by the rows that the leaves have seen. */
   readonly expected: number
 }
@@ -65,6 +73,9 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
   const covers = numbersOf(model.covers, Float32Array, "covers")
   const sets = numbersOf(model.sets, Uint32Array, "sets")
   const size = inputs.length
+  const leaves = inputs.reduce((count, input) => count + Number(input === LEAF), 0)
+  holdWithin("trees", roots.length, FOREST_BOUNDS.trees)
+  holdWithin("leaves", leaves, FOREST_BOUNDS.leaves)
   const sameLength = [values, children, flags, covers].every(({ length }) => length === size)
   hold(sameLength, "the arrays of the trees differ in length")
   hold(size === 0 ? roots.length === 0 : roots[0] === 0, "the first tree does not start at the first node")
@@ -79,6 +90,7 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
   const treeDepths = new Uint8Array(roots.length)
   const hasCategories = new Uint8Array(roots.length)
   let expected = model.base
+  let work = 0
   for (let tree = 0; tree < roots.length; tree++) {
     const root = roots[tree] ?? 0
     const end = roots[tree + 1] ?? size
@@ -92,6 +104,7 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
       hold(node === root || parents[node - root] === 1, "a node has not exactly one parent")
       if (input === LEAF) {
         hold(Math.abs(value) <= LOG_ODDS_MAX, "a leaf is out of range")
+        work += ((depths[node] ?? 0) + 1) ** 2
         continue
       }
       hold(input < features.length, "a node asks for an input that is not there")
@@ -102,7 +115,7 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
         depths[child] = (depths[node] ?? 0) + 1
       }
       const level = (depths[node] ?? 0) + 1
-      hold(level <= DEPTH_MAX, "a tree is too deep")
+      holdWithin("levels in a tree", level, FOREST_BOUNDS.depth)
       treeDepths[tree] = Math.max(treeDepths[tree] ?? 0, level)
       lefts[node] = left
       const [leftRows, rightRows] = [covers[left] ?? 0, covers[left + 1] ?? 0]
@@ -126,6 +139,7 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
     }
     expected += means[root] ?? 0
   }
+  holdWithin("steps to explain one row (leaves × depth²)", work, FOREST_BOUNDS.work)
   return {
     base: model.base,
     roots,
@@ -141,9 +155,13 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
     hasCategories,
     steps: stepsOf(inputs, values, lefts, flags),
     depth: treeDepths.reduce((deepest, depth) => Math.max(deepest, depth), 0),
+    work,
     expected,
   }
 }
+
+const holdWithin = (what: string, count: number, max: number): void =>
+  hold(count <= max, `the trees have ${count} ${what}, and may have ${max}`)
 
 function stepsOf(inputs: Uint16Array, values: Float64Array, lefts: Uint32Array, flags: Uint8Array): Steps {
   const isLeaf = (node: number): boolean => inputs[node] === LEAF

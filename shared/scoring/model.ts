@@ -6,7 +6,7 @@
 import { type Artefact, artefactSchema, type GamModel, type GbdtModel, type ModelFeature } from "./artefact.ts"
 import { calibrate, checkCalibration, probabilityOf } from "./calibrate.ts"
 import { featureHash } from "./feature-hash.ts"
-import { type Forest, LOG_ODDS_MAX, prepareForest, rawOfForest, rawOfForestMany } from "./forest.ts"
+import { FOREST_BOUNDS, type Forest, LOG_ODDS_MAX, prepareForest, rawOfForest, rawOfForestMany } from "./forest.ts"
 import { hold, InvalidArtefact } from "./invalid-artefact.ts"
 import { prepareScorecard, rawOfScorecard, rawOfScorecardMany, type Scorecard } from "./scorecard.ts"
 
@@ -45,6 +45,11 @@ export async function prepareModel(document: unknown): Promise<Model> {
     hold(weight <= LOG_ODDS_MAX, "a weight is out of range")
     return preparePart(features, model, weight)
   })
+  const work = workOf({ parts })
+  hold(
+    work <= FOREST_BOUNDS.work,
+    `explaining one row takes ${work} steps (leaves × depth²) over all parts, and may take ${FOREST_BOUNDS.work}`,
+  )
   const kinds = new Set(parts.map(({ kind }) => kind))
   hold(
     artefact.kind === "blend" || (kinds.size === 1 && kinds.has(artefact.kind)),
@@ -61,6 +66,10 @@ export async function prepareModel(document: unknown): Promise<Model> {
   }, 0)
   return { artefact, parts, levels, expectedRaw }
 }
+
+/** What explaining one row costs: see `FOREST_BOUNDS`; scorecards cost next to nothing. */
+export const workOf = ({ parts }: Pick<Model, "parts">): number =>
+  parts.reduce((sum, part) => sum + (part.kind === "gbdt" ? part.forest.work : 0), 0)
 
 /** The last number of 16 bits marks a leaf. */
 const INPUTS_MAX = 65_535

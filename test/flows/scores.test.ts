@@ -69,6 +69,7 @@ describe("a score", () => {
     expect(first.reasons.find(({ code }) => code === "tenure_days")?.label).toBe("days as a paying customer")
 
     await fail(customer)
+    await advanceClock("PT61S")
     const second = await scoreOf(customer, "?fresh=true")
     expect(second.probability).toBeGreaterThan(first.probability)
     expect(second.change).toMatchObject({ since: first.asOf, isOtherModel: false })
@@ -90,6 +91,10 @@ describe("a score", () => {
     await control("DELETE", "/stats")
     expect(await scoreOf(customer)).toEqual({ ...first, isStored: true })
     expect((await stats()).postgres).toBe(1)
+    // A fresh score is made once a minute at most.
+    expect((await scoreOf(customer, "?fresh=true")).isStored).toBe(true)
+    await advanceClock("PT61S")
+    await betweenJobs()
     await control("DELETE", "/stats")
     expect((await scoreOf(customer, "?fresh=true")).isStored).toBe(false)
     expect((await stats()).postgres).toBe(3)
@@ -110,6 +115,7 @@ describe("a score", () => {
     expect((await customers())[0]?.score).toMatchObject({ probability, riskLevel, source: "model" })
     const one = await api<{ score: { probability: number } }>(`/api/customers/${customer}`)
     expect(one.body.score.probability).toBe(probability)
+    await advanceClock("PT61S")
     await scoreOf(customer, "?fresh=true")
     type History = { data: { probability: number; asOf: string }[]; nextCursor: string | null }
     const page = (await api<History>(`/api/customers/${customer}/scores?limit=1`)).body

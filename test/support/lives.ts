@@ -237,6 +237,62 @@ export const crowdedLife: fc.Arbitrary<readonly Fact[]> = fc
     }),
   ])
 
+const FLOOD_TIMES = fc.nat({ max: 400 }).map((hours) => new Date(Date.parse(make.on(0)) + hours * HOUR).toISOString())
+
+/** More of everything than the state of a customer keeps: more invoices, cases, subscriptions, clicks, draws. */
+export const flood: fc.Arbitrary<readonly Fact[]> = fc
+  .array(
+    fc.record({
+      kind: fc.constantFrom(
+        ...Array(9).fill("failed"),
+        ...Array(4).fill("paid"),
+        "charge",
+        "voided",
+        "disputed",
+        "refunded",
+      ),
+      own: fc.constantFrom(null, null, null, null, "clicked", "sent", "drawn", "announced", "resumed", "ended"),
+      invoice: fc.nat({ max: 330 }),
+      subscription: fc.nat({ max: 12 }),
+      at: FLOOD_TIMES,
+    }),
+    { minLength: 900, maxLength: 1_100, size: "max" },
+  )
+  .map((entries) =>
+    entries.map(({ kind, own: ownKind, invoice, subscription, at }, index) => {
+      const refs = { invoiceId: `in_${invoice}`, subscriptionId: `sub_${subscription}` }
+      const given = { at, id: `${(index * 7_919) % 9_973}_${index}`, ...refs }
+      const { subscriptionId } = refs
+      const caseId = `payment_in_${invoice}`
+      switch (ownKind ?? kind) {
+        case "clicked":
+          return make.linkClicked({ at, id: given.id, caseId })
+        case "sent":
+          return make.nudgeSent({ at, id: given.id, caseId })
+        case "drawn":
+          return make.caseAssigned({ at, id: given.id, caseId })
+        case "announced":
+          return make.cancellationAnnounced({ at, id: given.id, subscriptionId })
+        case "resumed":
+          return make.subscription("subscription_resumed", { at, id: given.id, subscriptionId })
+        case "ended":
+          return make.subscriptionEnded({ at, id: given.id, subscriptionId: `sub_${invoice}` })
+        case "paid":
+          return make.paymentSucceeded(given)
+        case "charge":
+          return make.chargeFailed({ at, id: given.id, chargeId: `ch_${index}` })
+        case "voided":
+          return make.invoiceVoided(given)
+        case "disputed":
+          return make.disputeOpened({ ...given, disputeId: `dp_${invoice}` })
+        case "refunded":
+          return make.refunded(given)
+        default:
+          return make.paymentFailed({ ...given, attempt: 1 + (index % 3), isFirstInvoice: invoice % 4 === 0 })
+      }
+    }),
+  )
+
 /** A life without what we did ourselves. */
 export const providerLife: fc.Arbitrary<readonly Fact[]> = life.map((facts) =>
   facts.filter(({ kind }) => !isOutreach(kind) && kind !== "case_closed_by_operator"),

@@ -19,7 +19,7 @@ import { AppError } from "../errors.ts"
 import { settingsOf, stateOf } from "../pipeline/advance.ts"
 import { type ContactHolder, openContact } from "../pipeline/contact.ts"
 import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
-import { HOUR_MS, scoreCustomers } from "../scoring/score.ts"
+import { FRESH_MS, HOUR_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
@@ -72,7 +72,7 @@ export const customers = new Hono<AppEnv>()
     const principal = c.get("principal")
     const found = await readCustomer(services.db, principal.companyId, pathId(c))
     if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
-    const { profile, subscriptions } = stateOf(found.stream)
+    const { profile, subscriptions, refused } = stateOf(found.stream)
     const { timeZone } = profile
     const shown = {
       timeZone,
@@ -81,13 +81,14 @@ export const customers = new Hono<AppEnv>()
       score: found.score,
       settings: settingsOf(found.stream),
     }
-    return c.json(await showCustomer(services, principal, found.stream, shown))
+    const customer = await showCustomer(services, principal, found.stream, shown)
+    return c.json({ ...customer, refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 } })
   })
   .get("/:id/score", permit("scores:read"), async (c) => {
     const services = c.get("services")
     const { fresh } = readQuery(c, scoreQuery)
     const id = pathId(c)
-    const wish = { trigger: "request", ageMsMax: fresh === "true" ? 0 : HOUR_MS } as const
+    const wish = { trigger: "request", ageMsMax: fresh === "true" ? FRESH_MS : HOUR_MS } as const
     const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], wish)).get(id)
     if (scored === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     return c.json(showScored(services, scored))

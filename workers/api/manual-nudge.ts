@@ -5,6 +5,7 @@ import type { Stream } from "../../db/queries/stream.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { channelsFor, decideSend } from "../../shared/domain/decide.ts"
 import type { SuppressionReason } from "../../shared/domain/facts.ts"
+import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import { manualNudgeId, type Nudge } from "../../shared/domain/nudges.ts"
 import type { MemberChannel } from "../../shared/domain/settings.ts"
@@ -65,8 +66,9 @@ async function planOnce(
   { caseId, channel, key, overrideHoldout }: Parameters<typeof nudgeByHand>[2],
 ): Promise<Nudge> {
   const now = services.now().toISOString()
+  const dropped: DroppedCase[] = []
   const drawn = drawsOf(services, stream, stateOf(stream))
-  const state = fold(drawn, stateOf(stream))
+  const state = fold(drawn, stateOf(stream, dropped), dropped)
   const settings = settingsOf(stream)
   if (!findCase(state, caseId)) throw new AppError("NOT_FOUND", "There is no such case.")
 
@@ -107,6 +109,7 @@ async function planOnce(
     now,
     state,
     projected: stream.snapshot ?? EMPTY_STATE,
+    dropped,
     facts: [
       ...drawn,
       {

@@ -3,9 +3,10 @@ import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { readServing } from "../../db/queries/models.ts"
+import { workOf } from "../../shared/scoring/model.ts"
 import { AppError } from "../errors.ts"
 import { settingsOf } from "../pipeline/advance.ts"
-import { HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
+import { FRESH_MS, HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
 import { sayWhy, unusedOf } from "../scoring/score-row.ts"
 import { chooseServing, findServing, type ServingModel } from "../scoring/serving.ts"
 import { BUSY, showSaid, showScored } from "../scoring/show.ts"
@@ -62,6 +63,21 @@ export const scores = new Hono<AppEnv>().post("/", permit("scores:read"), async 
   return c.json(answer)
 })
 
+/** Of one request: records × the model's steps for one (leaves × depth²). It is well below a second. */
+const REQUEST_WORK_MAX = 100_000_000
+
+/** Throws MALFORMED, with the figures, when scoring so many records would keep the isolate from other requests. */
+function requireBoundedWork(serving: ServingModel | null, records: number): void {
+  const work = serving === null ? 0 : workOf(serving.model) * records
+  if (work <= REQUEST_WORK_MAX) return
+  const most = Math.floor((REQUEST_WORK_MAX * records) / work)
+  throw new AppError(
+    "MALFORMED",
+    `Scoring ${records} records by this model takes ${work} steps, and a request may take ${REQUEST_WORK_MAX}: send at most ${most}.`,
+    { reason: "too_much_work", extension: { work, workMax: REQUEST_WORK_MAX, itemsMax: most } },
+  )
+}
+
 const UNKNOWN = { code: "NOT_FOUND", detail: "There is no such customer." } as const
 const LATER = { code: "UNAVAILABLE", detail: BUSY } as const
 const FAILED = { code: "INTERNAL", detail: "Something went wrong on our side." } as const
@@ -83,9 +99,10 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
   const scored =
     names.length === 0
       ? new Map<string, Scored>()
-      : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? 0 : HOUR_MS })
+      : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? FRESH_MS : HOUR_MS })
   const hasRecords = names.length < items.length
   const serving = hasRecords ? await servingOf(c, model) : null
+  requireBoundedWork(serving, items.length - names.length)
   const stored = hasRecords ? await readSettings(services.db, companyId) : null
   const { riskThresholds } = settingsOf({ settings: stored })
   return items.map((each) => {

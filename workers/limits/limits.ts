@@ -52,6 +52,9 @@ export const failedAuthLimit = ({ failedAuthPer5Minutes }: Limits, client: Clien
 export const linksLimit = ({ linksPerMinute }: Limits, client: Client): Limit =>
   perClient({ name: "links", max: linksPerMinute, windowMs: MINUTE_MS }, client)
 
+/** Clicks of one customer that become facts; the limit of one isolate, which is where a flood of them arrives. */
+export const clicksLimit: Limit = { name: "clicks", max: 100, windowMs: 60 * MINUTE_MS }
+
 /** Looks of one client at how the suite is. */
 export const healthLimit = (_: Limits, client: Client): Limit =>
   perClient({ name: "health", max: HEALTH_PER_MINUTE, windowMs: MINUTE_MS }, client)

@@ -10,7 +10,7 @@ import { type TokenClaims, type TokenPurpose, verifyToken } from "../../shared/t
 import { within } from "../../shared/within.ts"
 import { AppError } from "../errors.ts"
 import { limitEach } from "../limits/clients.ts"
-import { linksLimit } from "../limits/limits.ts"
+import { buckets, clicksLimit, linksLimit } from "../limits/limits.ts"
 import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
 import { openContact } from "../pipeline/contact.ts"
 import { apiForSubject } from "../provider-accounts.ts"
@@ -91,8 +91,16 @@ async function streamOf(services: Services, claims: TokenClaims): Promise<Stream
   }
 }
 
-/** A click is worth knowing, and nothing that a member waits for: it is lost rather than in the way. */
+/**
+ * A click is worth knowing, and nothing that a member waits for: it is lost rather than in the way. Beyond so many of one
+ * customer in an hour it is counted and not written down.
+ */
 async function recordClick(services: Services, stream: Stream, { caseId, nudgeId }: TokenClaims): Promise<void> {
+  const customer = `${stream.companyId}|${stream.customer.id}`
+  if (buckets.take(clicksLimit, customer, services.now().getTime()).isOver) {
+    services.log.warn("click_not_recorded", { companyId: stream.companyId, caseId, reason: "too_many" })
+    return
+  }
   const second = wholeSecond(services.now())
   const id = `link_clicked:${nudgeId ?? caseId}:${second.number}`
   const click: Fact = { kind: "link_clicked", id, occurredAt: second.at, caseId, nudgeId }

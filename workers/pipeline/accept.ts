@@ -155,6 +155,7 @@ export async function newEventOf(
     customer: delivery.customer,
     objects: delivery.objects,
     facts: factsOf(read),
+    customerEventsMax: config.limits.customerEventsPerHour,
     sealedPayload: await seal(config.keys.encryption, place, rawBody),
   }
 }

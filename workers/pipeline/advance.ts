@@ -16,6 +16,7 @@ import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import { foundLate, isSameState, withoutNudges } from "../../shared/domain/compare-states.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { ChannelName, Fact, Instant } from "../../shared/domain/facts.ts"
+import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold, missingFacts } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
 import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
@@ -157,7 +158,18 @@ async function advanceOnce(services: Services, stream: Stream, work: Work, isFol
   if (prepared.commit !== null) await commit(services.db, prepared.commit)
   else if (work.events.length > 0)
     await markProcessed(services.db, stream.companyId, work.events, services.now().toISOString())
+  tellOfRefusals(services, stream, prepared.state)
   return prepared
+}
+
+/** Once, when the state first had no room for a case or subscription: an operator looks at the customer. */
+function tellOfRefusals(
+  { log }: Services,
+  { companyId, customer, snapshot }: Stream,
+  { refused }: CustomerState,
+): void {
+  if (refused === undefined || snapshot?.refused !== undefined) return
+  log.error("customer_quarantined", { companyId, customerId: customer.id, reason: "state_is_full" })
 }
 
 /** What there is to commit; null when all of it is there already. */
@@ -175,7 +187,8 @@ interface Prepared {
 async function prepare(services: Services, stream: Stream, work: Work, isFolded: boolean): Promise<Prepared> {
   const { config } = services
   const now = services.now().toISOString()
-  const folded = fold(work.ownFacts, stateOf(stream))
+  const dropped: DroppedCase[] = []
+  const folded = fold(work.ownFacts, stateOf(stream, dropped), dropped)
   const late = foundLate(stream.snapshot, folded, work.quietBefore ?? "")
   // What gets no nudges is not compared with what gets none either.
   const drawn = drawsOf(services, stream, folded).filter((draw) => !late.has(draw.caseId))
@@ -195,6 +208,7 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
     now,
     state,
     projected: stream.snapshot ?? EMPTY_STATE,
+    dropped,
     facts: [...work.ownFacts, ...drawn, ...actions.map((action) => factOf(action, stream, now))],
     nudges: actions.map(changeOf),
     contact,
@@ -219,9 +233,12 @@ function milestonesOf(stream: Stream, state: CustomerState, now: Instant) {
   }
 }
 
-/** The state of a stream: all of its facts folded, or those that come after the snapshot. */
-export const stateOf = (stream: Stream): CustomerState =>
-  fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE))
+/**
+ * The state of a stream: all of its facts folded, or those that come after the snapshot. Cases that it drops are added to
+ * `dropped`.
+ */
+export const stateOf = (stream: Stream, dropped: DroppedCase[] = []): CustomerState =>
+  fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE), dropped)
 
 /** The draws of cases that have just opened: held out or treated, by the company's share or the deployment's. */
 export function drawsOf({ config, now }: Services, stream: Stream, state: CustomerState) {

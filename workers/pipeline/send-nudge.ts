@@ -12,6 +12,7 @@ import type { Stream } from "../../db/queries/stream.ts"
 import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
 import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
+import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
@@ -371,12 +372,14 @@ async function write(
 ): Promise<void> {
   const { nudgeId, change, releaseLease, facts, plan = null, isForPerson = false } = writing
   const { person } = stream
+  const dropped: DroppedCase[] = []
   await commit(services.db, {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
     now: services.now().toISOString(),
-    state: fold(facts, stateOf(stream)),
+    state: fold(facts, stateOf(stream, dropped), dropped),
     projected: stream.snapshot ?? EMPTY_STATE,
+    dropped,
     facts,
     nudges: [
       { kind: "set", id: nudgeId, change, releaseLease },

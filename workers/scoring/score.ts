@@ -28,6 +28,9 @@ import { chooseServing, type Serving } from "./serving.ts"
 /** What is said of a customer holds for so long, unless a fact or another champion comes sooner. */
 export const HOUR_MS = 3_600_000
 
+/** What a caller who wants a fresh score is told again: asking all the time must not write all the time. */
+export const FRESH_MS = 60_000
+
 /** Ledgers that are read at once: a long one is a megabyte. */
 const LEDGERS_AT_ONCE = 25
 

@@ -14,13 +14,8 @@ export const cancellationCaseId = (subscriptionId: string, episode: number): str
 
 /** State with the case put in the place of the one with its id, or added. */
 export function withCase(state: CustomerState, changed: CaseState): CustomerState {
-  const isKnown = state.cases.some((present) => present.id === changed.id)
-  return {
-    ...state,
-    cases: isKnown
-      ? state.cases.map((present) => (present.id === changed.id ? changed : present))
-      : [...state.cases, changed],
-  }
+  const place = state.cases.findIndex((present) => present.id === changed.id)
+  return { ...state, cases: place < 0 ? [...state.cases, changed] : state.cases.with(place, changed) }
 }
 
 /** The case, closed; a case that is closed already keeps its first end. */

@@ -4,8 +4,9 @@
  * A stored state keeps the keys of its records in no order of ours, so nothing here depends on that order.
  */
 import type { Fact, Instant } from "../facts.ts"
-import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
+import { type CaseState, type CustomerState, findCase, type LoosePayment, type PaymentState } from "../state.ts"
 import { hear, paymentCaseId, withCase } from "./cases.ts"
+import { withEntry } from "./records.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -22,23 +23,18 @@ const SAME_FAILURE_MS = 5_000
 /** Loose charges kept for pairing; a customer has a handful within the window. */
 const LOOSE_MAX = 20
 
-/** Paid invoices without a case that are kept for later disputes and repeats; five years of monthly bills. */
-const SETTLED_PAYMENTS_MAX = 60
+/** Names of one payment, and attempts of one kind of one invoice; a provider makes a handful. */
+export const REFS_MAX = 40
 
-/** State with the payment, and without the oldest settled ones beyond the bound. */
-export function withPayment(state: CustomerState, payment: PaymentState): CustomerState {
-  const payments = { ...state.payments, [payment.invoiceId]: payment }
-  const settled = Object.values(payments)
-    .filter((entry) => entry.status === "succeeded" && entry.paidAt !== null && !caseOf(state, entry.invoiceId))
-    .sort((a, b) => ((a.paidAt ?? "") + a.invoiceId < (b.paidAt ?? "") + b.invoiceId ? -1 : 1))
-  for (const entry of settled.slice(0, Math.max(0, settled.length - SETTLED_PAYMENTS_MAX)))
-    delete payments[entry.invoiceId]
-  return { ...state, payments }
-}
+/** State with the payment. */
+export const withPayment = (state: CustomerState, payment: PaymentState): CustomerState => ({
+  ...state,
+  payments: withEntry(state.payments, payment.invoiceId, payment),
+})
 
 /** The case of an invoice, if there is one. */
 export const caseOf = (state: CustomerState, invoiceId: string): CaseState | undefined =>
-  state.cases.find((candidate) => candidate.id === paymentCaseId(invoiceId))
+  findCase(state, paymentCaseId(invoiceId))
 
 /** The invoice that a charge or payment intent is known to have paid (or tried to); null when nothing says. */
 export function invoiceOf(
@@ -46,6 +42,7 @@ export function invoiceOf(
   refs: { readonly chargeId: string | null; readonly paymentIntentId: string | null },
 ): string | null {
   const wanted = refsOf(refs)
+  if (wanted.length === 0) return null
   const matches = Object.values(state.payments).filter((payment) => payment.refs.some((ref) => wanted.includes(ref)))
   return matches.map((payment) => payment.invoiceId).sort()[0] ?? null
 }
@@ -53,7 +50,9 @@ export function invoiceOf(
 export const refsOf = (fact: { readonly chargeId: string | null; readonly paymentIntentId: string | null }): string[] =>
   [fact.chargeId, fact.paymentIntentId].filter((ref) => ref !== null)
 
-export const mergeRefs = (...lists: readonly (readonly string[])[]): string[] => [...new Set(lists.flat())].sort()
+/** All of them, sorted; where there are too many, the first that the order has. */
+export const mergeRefs = (...lists: readonly (readonly string[])[]): string[] =>
+  [...new Set(lists.flat())].sort().slice(0, REFS_MAX)
 
 export const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome"]): LoosePayment => ({
   outcome,
@@ -99,10 +98,13 @@ export function pairWithInvoice(state: CustomerState, loose: LoosePayment): Cust
  * already takes no more of them. Of those that remain, the nearest in time.
  */
 function bestMatch(state: CustomerState, loose: LoosePayment): PaymentState | undefined {
+  const cases = new Map(state.cases.map((entry) => [entry.id, entry]))
   const candidates = Object.values(state.payments).flatMap((payment) => {
-    const at = loose.outcome === "failed" ? lastFailureAt(state, payment) : payment.paidAt
-    if (payment.status !== loose.outcome || at === null || !isSameAttempt(loose, { ...payment, at })) return []
-    const isOpenForCharge = lacksCharge(state, payment)
+    if (payment.status !== loose.outcome || payment.amountMinor !== loose.amountMinor) return []
+    const recoveryCase = cases.get(paymentCaseId(payment.invoiceId))
+    const at = loose.outcome === "failed" ? lastFailureAt(recoveryCase, payment) : payment.paidAt
+    if (at === null || !isSameAttempt(loose, { ...payment, at })) return []
+    const isOpenForCharge = lacksCharge(recoveryCase, payment)
     if (loose.outcome === "failed" && !isOpenForCharge) return []
     return [{ payment, rank: isOpenForCharge ? 0 : 1, distanceMs: Math.abs(Date.parse(loose.at) - Date.parse(at)) }]
   })
@@ -111,9 +113,8 @@ function bestMatch(state: CustomerState, loose: LoosePayment): PaymentState | un
   )[0]?.payment
 }
 
-function lacksCharge(state: CustomerState, payment: PaymentState): boolean {
-  const recoveryCase = payment.status === "failed" ? caseOf(state, payment.invoiceId) : undefined
-  if (!recoveryCase) return payment.refs.length === 0
+function lacksCharge(recoveryCase: CaseState | undefined, payment: PaymentState): boolean {
+  if (!recoveryCase || payment.status !== "failed") return payment.refs.length === 0
   return recoveryCase.chargeFailures.length < recoveryCase.invoiceFailures.length
 }
 
@@ -193,10 +194,9 @@ const isNumbered = (failure: string): boolean => /\d@/.test(failure)
 
 const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
 
-function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
-  const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
-  const times = failures.map(timeOf).sort()
-  return times.at(-1) ?? payment.failedAt
+function lastFailureAt(recoveryCase: CaseState | undefined, payment: PaymentState): Instant | null {
+  const times = (recoveryCase?.invoiceFailures ?? []).map(timeOf)
+  return times.length === 0 ? payment.failedAt : times.reduce((last, time) => (time > last ? time : last))
 }
 
 export function takeLoose(

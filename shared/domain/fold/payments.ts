@@ -22,6 +22,7 @@ import {
   takeLoose,
   withPayment,
 } from "./pairing.ts"
+import { withEntry } from "./records.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -232,7 +233,7 @@ function markPaid(state: CustomerState, payment: PaymentState): CustomerState {
   if (!subscription || subscription.hasPaid || isFree(payment)) return state
   return {
     ...state,
-    subscriptions: { ...state.subscriptions, [subscription.id]: { ...subscription, hasPaid: true } },
+    subscriptions: withEntry(state.subscriptions, subscription.id, { ...subscription, hasPaid: true }),
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../facts.ts"
 import { type CaseState, type CustomerState, type SubscriptionState, subscriptionOf } from "../state.ts"
 import { cancellationCaseId, close, hear, isUnpaidTrial, knownFrom, withCase } from "./cases.ts"
+import { withEntry } from "./records.ts"
 
 type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
 
@@ -55,6 +56,7 @@ function merge(state: CustomerState, snapshot: SubscriptionSnapshot): Subscripti
     endReason: null,
     paused: snapshot.paused,
     hasPaid: previous?.hasPaid ?? hasPaidFor(state, snapshot.subscriptionId),
+    ...(previous?.droppedEpisodes !== undefined && { droppedEpisodes: previous.droppedEpisodes }),
   }
 }
 
@@ -83,7 +85,7 @@ const hasPaidFor = (state: CustomerState, subscriptionId: string): boolean =>
 
 const withSubscription = (state: CustomerState, subscription: SubscriptionState): CustomerState => ({
   ...state,
-  subscriptions: { ...state.subscriptions, [subscription.id]: subscription },
+  subscriptions: withEntry(state.subscriptions, subscription.id, subscription),
 })
 
 /** Opens a case when an end is announced, and closes it as recovered when the announcement is withdrawn. */
@@ -112,7 +114,7 @@ function followAnnouncement(
   const feared = openRisk(state, subscription.id)
   const told = feared ? withCase(state, close(feared, "lost", "cancellation_announced", fact.occurredAt)) : state
   return withCase(told, {
-    id: cancellationCaseId(subscription.id, episodes.length + 1),
+    id: cancellationCaseId(subscription.id, (subscription.droppedEpisodes ?? 0) + episodes.length + 1),
     kind: "cancellation",
     status: "open",
     subscriptionId: subscription.id,

@@ -1,0 +1,74 @@
+import { describe, expect, test } from "vitest"
+import { artefactOf, randomForest, someFeatures } from "../../test/support/models.ts"
+import { Random } from "../learning/random.ts"
+import type { GbdtModel } from "./artefact.ts"
+import { base64Of } from "./binary.ts"
+import { FOREST_BOUNDS, LEAF, prepareForest } from "./forest.ts"
+import { prepareModel, workOf } from "./model.ts"
+
+/** Trees that go on at one side only, so deep: each leaf costs the explanation the square of its depth. */
+function chains(trees: number, depth: number): GbdtModel {
+  const inputs: number[] = []
+  const children: number[] = []
+  const roots: number[] = []
+  for (let tree = 0; tree < trees; tree++) {
+    roots.push(inputs.length)
+    // Node 2k asks and goes on at its right child; node 2k + 1 is a leaf.
+    for (let node = 0; node <= 2 * depth; node++) {
+      const asks = node % 2 === 0 && node < 2 * depth
+      inputs.push(asks ? (node / 2) % 64 : LEAF)
+      children.push(asks ? node + 1 : 0)
+    }
+  }
+  const size = inputs.length
+  return {
+    kind: "gbdt",
+    base: 0,
+    roots: base64Of(Uint32Array.from(roots)),
+    inputs: base64Of(Uint16Array.from(inputs)),
+    values: base64Of(new Float64Array(size)),
+    children: base64Of(Uint16Array.from(children)),
+    flags: base64Of(new Uint8Array(size)),
+    covers: base64Of(new Float32Array(size).fill(1)),
+    sets: base64Of(new Uint32Array(0)),
+    setWords: 0,
+  }
+}
+
+const features = someFeatures(64, 0)
+
+describe("a model whose work is bounded", () => {
+  test("is taken, and says what one row costs", async () => {
+    const forest = randomForest(new Random(1), features, { trees: 200, depth: 6 })
+    const model = await prepareModel(await artefactOf(features, [{ weight: 1, model: forest }]))
+    expect(workOf(model)).toBeGreaterThan(10_000)
+    expect(workOf(model)).toBeLessThan(FOREST_BOUNDS.work)
+  })
+
+  test("costs the sum over the leaves of the square of what is on the way to them", () => {
+    // Leaves at depth 1, 2 and twice 3.
+    expect(prepareForest(chains(1, 3), features).work).toBe(2 ** 2 + 3 ** 2 + 2 * 4 ** 2)
+  })
+})
+
+describe("a model that would keep an isolate busy is refused with the figures", () => {
+  test("deep trees", () => {
+    expect(() => prepareForest(chains(300, 64), features)).toThrow(
+      /the trees have \d+ steps to explain one row .*, and may have 2000000/,
+    )
+    expect(() => prepareForest(chains(1, 65), features)).toThrow("have 65 levels in a tree, and may have 64")
+  })
+
+  test("too many trees", () => {
+    expect(() => prepareForest(chains(FOREST_BOUNDS.trees + 1, 1), features)).toThrow(
+      "the trees have 2001 trees, and may have 2000",
+    )
+  })
+
+  test("parts that are too much together", async () => {
+    const part = { weight: 1, model: chains(8, 64) }
+    const artefact = await artefactOf(features, [part, part])
+    expect(workOf(await prepareModel(artefact))).toBeGreaterThan(FOREST_BOUNDS.work / 2)
+    await expect(prepareModel({ ...artefact, parts: [part, part, part, part] })).rejects.toThrow(/over all parts/)
+  })
+})
