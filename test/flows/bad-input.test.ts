@@ -109,19 +109,28 @@ describe("bodies that are signed all the same", () => {
     await reset()
   })
 
-  test.each<[string, string, number | null]>([
-    ["nested 200 000 deep", `"metadata":${deep},"amount_due":1999`, 1999],
-    ["a __proto__ key", '"metadata":{"__proto__":{"admin":true}},"amount_due":1999', 1999],
-    ["an integer beyond 2^53", '"metadata":{"discord_id":805978396974514206},"amount_due":1999', 1999],
-    ["an amount beyond 2^53", '"amount_due":9007199254740993', null],
-    ["an amount beyond any number", '"amount_due":1e400', null],
-  ])("a failure with %s opens its case", async (_, fields, amount) => {
-    expect((await sendStripe(body.replace('"amount_due":1999', fields))).status).toBe(200)
+  test.each<[string, string]>([
+    ["nested 200 000 deep", deep],
+    ["with a __proto__ key", '{"__proto__":{"admin":true}}'],
+    ["with an integer beyond 2^53", '{"discord_id":805978396974514206}'],
+  ])("a failure whose metadata are %s opens its case", async (_, metadata) => {
+    expect((await sendStripe(body.replace('"amount_due"', `"metadata":${metadata},"amount_due"`))).status).toBe(200)
     await settled()
     const { data } = (await api<{ data: unknown[] }>("/api/cases")).body
-    expect(data).toMatchObject([{ status: "open", amountMinor: amount, currency: amount === null ? null : "usd" }])
     await reset()
+    expect(data).toMatchObject([{ status: "open", amountMinor: 1999, currency: "usd" }])
   })
+
+  test.each(["9007199254740993", "1e400", "null"])(
+    "a failure of %s opens its case without an amount",
+    async (amount) => {
+      expect((await sendStripe(body.replaceAll(":1999", `:${amount}`))).status).toBe(200)
+      await settled()
+      const { data } = (await api<{ data: unknown[] }>("/api/cases")).body
+      await reset()
+      expect(data).toMatchObject([{ status: "open", amountMinor: null, currency: null }])
+    },
+  )
 
   test("bytes that are no UTF-8 are malformed", async () => {
     const bytes = new Uint8Array([...new TextEncoder().encode(body.slice(0, -1)), 0xff, 0x7d])
