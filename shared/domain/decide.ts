@@ -5,9 +5,10 @@
 import { declineAdvice } from "./decline-codes.ts"
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
+import { movedByPause, type Pause, pauseOf } from "./pause.ts"
 import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
-import { type CaseState, type CustomerState, isHeldOut } from "./state.ts"
+import { type CaseState, type CustomerState, findCase, isHeldOut } from "./state.ts"
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -24,6 +25,8 @@ const TEAM_ALERT: PlaybookStep = { day: 0, channel: "slack", incentive: null }
 export type Action =
   | { readonly kind: "plan_nudge"; readonly nudge: Nudge }
   | { readonly kind: "suppress_nudge"; readonly nudgeId: string; readonly reason: SuppressionReason }
+  /** A planned nudge waits longer, or no longer. */
+  | { readonly kind: "move_nudge"; readonly nudge: Nudge }
 
 /** What reaching this customer depends on, beyond the state: who they are with, and what the deployment can send. */
 export interface Reach {
@@ -39,7 +42,7 @@ export function decide(
   reach: Reach,
   now: Instant,
 ): Action[] {
-  return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...suppressions()]
+  return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...suppressions(), ...moves()]
 
   function planCase(recoveryCase: CaseState): Action[] {
     // Nothing is planned for the past. Live news of the case makes it a live one, and it is planned for from then on.
@@ -50,11 +53,12 @@ export function decide(
     // The team's steps stand apart: that they are planned says nothing about those for the member.
     const isPlanned = (isForTeam: boolean) =>
       own.some((nudge) => (nudge.channel === "slack") === isForTeam && !isPutAsideForNow(nudge))
-    const anchor = recoveryCase.openedAt > now ? recoveryCase.openedAt : now
+    const anchor = latest(recoveryCase.openedAt, now)
+    const pausedUntil = pauseOf(state, recoveryCase, now)?.until ?? now
     const playbook = [...settings.playbooks[recoveryCase.kind], ...(settings.alertTeam ? [TEAM_ALERT] : [])]
     const steps = playbook.filter((step) => !isPlanned(step.channel === "slack"))
     return steps.flatMap((step) => {
-      const nudge = planStep(recoveryCase, step, anchor)
+      const nudge = planStep(recoveryCase, step, step.channel === "slack" ? anchor : latest(anchor, pausedUntil))
       const isUnchanged = own.some((present) => present.id === nudge.id && present.reason === nudge.reason)
       return isUnchanged ? [] : [{ kind: "plan_nudge" as const, nudge }]
     })
@@ -90,6 +94,22 @@ export function decide(
     }
   }
 
+  /** Messages of open cases whose reminders wait, or wait no longer. */
+  function moves(): Action[] {
+    return state.cases.flatMap((recoveryCase) => {
+      if (recoveryCase.kind !== "payment" || recoveryCase.status !== "open") return []
+      const own = nudges.filter((nudge) => nudge.caseId === recoveryCase.id && !isStopped(nudge))
+      return movedByPause(own, pauseOf(state, recoveryCase, now), now).map(({ nudge, dueAt, reason }) => {
+        const moved = { ...nudge, reason, dueAt: outsideQuietHours(dueAt, nudge.channel, state, settings) }
+        return { kind: "move_nudge" as const, nudge: moved }
+      })
+    })
+  }
+
+  function isStopped(nudge: Nudge): boolean {
+    return nudge.status === "planned" && stopReason(state, nudge) !== null
+  }
+
   function suppressions(): Action[] {
     return nudges.flatMap((nudge) => {
       if (nudge.status !== "planned") return []
@@ -102,7 +122,11 @@ export function decide(
 export type SendDecision =
   | { readonly kind: "send" }
   | { readonly kind: "suppress"; readonly reason: SuppressionReason }
-  | { readonly kind: "defer"; readonly until: Instant; readonly reason: "quiet_hours" | "frequency_cap" }
+  | {
+      readonly kind: "defer"
+      readonly until: Instant
+      readonly reason: "quiet_hours" | "frequency_cap" | Pause["reason"]
+    }
 
 /**
  * Whether a nudge may go out at this moment, judged by what is known now. `others` are all other nudges of the customer.
@@ -132,6 +156,12 @@ export function decideSend(
   if (isSuperseded) return { kind: "suppress", reason: "superseded" }
 
   if (nudge.step !== null) {
+    const recoveryCase = findCase(state, nudge.caseId)
+    const pause = recoveryCase ? pauseOf(state, recoveryCase, now) : null
+    if (pause !== null) {
+      const until = outsideQuietHours(pause.until, nudge.channel, state, settings)
+      return { kind: "defer", until, reason: pause.reason }
+    }
     const allowedAt = outsideQuietHours(now, nudge.channel, state, settings)
     if (allowedAt > now) return { kind: "defer", until: allowedAt, reason: "quiet_hours" }
   }
@@ -264,6 +294,8 @@ function outsideQuietHours(
   const zone = own ?? settings.timeZone
   return isQuiet(at, settings.quietHours, zone) ? nextAllowed(at, settings.quietHours, zone) : at
 }
+
+const latest = (a: Instant, b: Instant): Instant => (a > b ? a : b)
 
 /** When the frequency caps next allow a message; null: now. */
 function capFreeAt(others: readonly Nudge[], settings: CompanySettings, now: Instant): Instant | null {

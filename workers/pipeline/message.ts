@@ -5,7 +5,7 @@ import type { Incentive } from "../../shared/domain/facts.ts"
 import { firstNameOf, renderNudge, renderTeamAlert } from "../../shared/domain/messages.ts"
 import { formatMoney } from "../../shared/domain/money.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
-import { type CaseState, failureCountOf, findCase } from "../../shared/domain/state.ts"
+import { type CaseState, failureCountOf, findCase, owedMinorOf } from "../../shared/domain/state.ts"
 import { signToken } from "../../shared/tokens.ts"
 import type { Message } from "../channels/channel.ts"
 import type { Services } from "../services.ts"
@@ -37,7 +37,8 @@ export async function composeMessage(
   if (to === null) return null
   const link = `${config.appUrl}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
   const unsubscribeUrl = `${config.appUrl}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
-  const { amountMinor, currency } = recoveryCase
+  const { currency } = recoveryCase
+  const amountMinor = owedMinorOf(recoveryCase)
   const rendered = renderNudge({
     channel: nudge.channel,
     caseKind: recoveryCase.kind,

@@ -5,7 +5,7 @@
  */
 import type { Fact, Instant } from "../facts.ts"
 import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
-import { hear, paymentCaseId, withCase } from "./cases.ts"
+import { hear, withCase } from "./cases.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -38,7 +38,7 @@ export function withPayment(state: CustomerState, payment: PaymentState): Custom
 
 /** The case of an invoice, if there is one. */
 export const caseOf = (state: CustomerState, invoiceId: string): CaseState | undefined =>
-  state.cases.find((candidate) => candidate.id === paymentCaseId(invoiceId))
+  state.cases.find((candidate) => candidate.kind === "payment" && candidate.invoiceId === invoiceId)
 
 /** The invoice that a charge or payment intent is known to have paid (or tried to); null when nothing says. */
 export function invoiceOf(
@@ -190,11 +190,14 @@ export function addInvoiceFailure(failures: readonly string[], fact: Failed): re
 
 const isNumbered = (failure: string): boolean => /\d@/.test(failure)
 
+/** When the attempts were that an invoice's own events told of. */
+export const timesOfFailures = (failures: readonly string[]): Instant[] => failures.map(timeOf)
+
 const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
 
 function lastFailureAt(state: CustomerState, payment: PaymentState): Instant | null {
   const failures = caseOf(state, payment.invoiceId)?.invoiceFailures ?? []
-  const times = failures.map(timeOf).sort()
+  const times = timesOfFailures(failures).sort()
   return times.at(-1) ?? payment.failedAt
 }
 

@@ -49,6 +49,8 @@ function invoiceFact(kind: string, data: JsonObject, refs: PaymentRefs): Result<
     attempt: null,
     declineCode: null,
     isFirstInvoice: false,
+    collection: "manual",
+    ...(refs.subscriptionId === null && { billing: "one_off" }),
   })
 }
 
