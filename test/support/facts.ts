@@ -1,5 +1,12 @@
 /** Facts as short as a test wants to write them: only what matters is said, the rest is one plain monthly customer. */
-import type { Fact, FactKind, Instant, Replaced, SubscriptionItem, SubscriptionSnapshot } from "../../shared/domain/facts.ts"
+import type {
+  Fact,
+  FactKind,
+  Instant,
+  Replaced,
+  SubscriptionItem,
+  SubscriptionSnapshot,
+} from "../../shared/domain/facts.ts"
 
 type Body<K extends FactKind> = Omit<Extract<Fact, { kind: K }>, "kind" | "id" | "occurredAt">
 type Given<K extends FactKind> = Partial<Body<K>> & Stamp

@@ -332,7 +332,11 @@ describe("a refund", () => {
       ...{ status: "reversed", closeReason: "refunded", recoveredMinor: 0, closedAt: on(2) },
     })
     const failed = make.refundFailed({ at: on(3), refundId: "re_1" })
-    expect(caseAfter(...paid, whole, failed)).toMatchObject({ status: "recovered", recoveredMinor: 1_999, closedAt: on(1) })
+    expect(caseAfter(...paid, whole, failed)).toMatchObject({
+      status: "recovered",
+      recoveredMinor: 1_999,
+      closedAt: on(1),
+    })
   })
 })
 
@@ -433,7 +437,9 @@ test("the first bill after a free plan is a sale not made", () => {
   const free = subscription("subscription_started", { at: on(-30), items: [{ ...make.MONTHLY, unitAmountMinor: 0 }] })
   const upgraded = subscription("subscription_changed", { at: on(0) })
   expect(casesAfter(free, upgraded, paymentFailed({ at: on(0) }))).toEqual([])
-  expect(casesAfter(free, upgraded, paymentSucceeded({ at: on(0), invoiceId: "in_0" }), paymentFailed({ at: on(30) }))).toHaveLength(1)
+  expect(
+    casesAfter(free, upgraded, paymentSucceeded({ at: on(0), invoiceId: "in_0" }), paymentFailed({ at: on(30) })),
+  ).toHaveLength(1)
 })
 
 test("a one-off invoice says so, and its payment is no subscription revenue", () => {

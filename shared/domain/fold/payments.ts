@@ -217,8 +217,11 @@ function gatherFailure(
     chargeFailures: addAttempt(addAttempt(charges, ownRefs), loose?.refs ?? []),
   }
   if (present && present.status !== "open") {
-    const isLastAttempt = isChargeLevel && present.status === "lost" && isSoonAfter(present.closedAt, fact.occurredAt)
-    return isLastAttempt ? withCase(state, { ...present, ...attempts }) : state
+    // The attempt after which the provider gave up may be told after that.
+    const isLastAttempt = present.status === "lost" && isSoonAfter(present.closedAt, fact.occurredAt)
+    const { invoiceFailures: told } = present
+    const invoiceFailures = isChargeLevel ? told : addInvoiceFailure(told, fact)
+    return isLastAttempt ? withCase(state, { ...present, ...attempts, invoiceFailures }) : state
   }
   const heard = present ? hear(present, fact) : { ...newPaymentCase(payment, fact.occurredAt), ...knownFrom(fact) }
   const gathered: CaseState = {

@@ -29,7 +29,12 @@ describe("two snapshots of one second", () => {
   ])("end where they began when one takes the other back (%s, %s)", (first, next) => {
     const facts = [
       make.subscription("subscription_started", { at: on(0) }),
-      make.subscription("subscription_changed", { at: on(1), id: first, status: "past_due", replaced: { status: "active" } }),
+      make.subscription("subscription_changed", {
+        at: on(1),
+        id: first,
+        status: "past_due",
+        replaced: { status: "active" },
+      }),
       make.subscription("subscription_changed", { at: on(1), id: next, replaced: { status: "past_due" } }),
     ]
     expect(rebuild(facts).subscriptions).toMatchObject({ sub_1: { status: "active" } })
