@@ -8,9 +8,8 @@ import { closeByOperator } from "./fold/cases.ts"
 import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { lapse } from "./fold/lapse.ts"
 import { applyOutreach } from "./fold/outreach.ts"
-import { fail, markUncollectible, markVoided, refund, requireAction, succeed } from "./fold/payments.ts"
+import { fail, markUncollectible, markVoided, refund, reissue, requireAction, succeed } from "./fold/payments.ts"
 import { notePending } from "./fold/pending.ts"
-import { noteReissue } from "./fold/reissue.ts"
 import { detectRisk, passRisk } from "./fold/risk.ts"
 import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
 import { recordUsage } from "./fold/usage.ts"
@@ -63,7 +62,7 @@ function step(state: CustomerState, fact: Fact): CustomerState {
     case "invoice_part_paid":
       return payPart(state, fact)
     case "invoice_reissued":
-      return noteReissue(state, fact)
+      return reissue(state, fact)
     case "invoice_voided":
       return markVoided(state, fact)
     case "invoice_uncollectible":

@@ -396,14 +396,14 @@ describe("what is owed changes", () => {
 })
 
 describe("a bill that is voided and issued again", () => {
-  const link = (day: number) => make.invoiceReissued({ at: on(day), invoiceId: "in_2", replaces: "in_1" })
+  const link = (day: number) => make.invoiceReissued({ at: on(day, "11:00:00"), invoiceId: "in_2", replaces: "in_1" })
   const voided = make.invoiceVoided({ at: on(1) })
   const paid = paymentSucceeded({ at: on(2), invoiceId: "in_2" })
 
   test.each<[string, readonly Fact[]]>([
     ["linked before", [link(0), voided, paid]],
     ["linked after", [voided, link(2), paid]],
-    ["linked last", [voided, link(2), paymentSucceeded({ at: on(2), invoiceId: "in_2", id: "0" })]],
+    ["linked last", [voided, paid, link(2)]],
   ])("is one case, and no loss: %s", (_, facts) => {
     const cases = casesAfter(paymentFailed({ at: on(0) }), ...facts)
     expect(cases).toMatchObject([{ id: "payment_in_1", invoiceId: "in_2", status: "recovered", recoveredMinor: 1_999 }])

@@ -25,7 +25,7 @@ import {
   withPayment,
 } from "./pairing.ts"
 import { endPending } from "./pending.ts"
-import { continueVoided, moveCase, replacementOf } from "./reissue.ts"
+import { continueVoided, moveCase, noteReissue, replacementOf } from "./reissue.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -170,6 +170,13 @@ export function markVoided(before: CustomerState, fact: Extract<Fact, { kind: "i
   if (next === null) return withCase(voided, close(recoveryCase, "lost", "voided", fact.occurredAt))
   const moved = moveCase(voided, payment.invoiceId, next)
   const replacement = paymentOf(moved, next)
+  return replacement?.status === "succeeded" ? recover(moved, replacement) : moved
+}
+
+/** An invoice took the place of another: the case of a voided one goes on with it, paid where it is paid already. */
+export function reissue(state: CustomerState, fact: Extract<Fact, { kind: "invoice_reissued" }>): CustomerState {
+  const moved = noteReissue(state, fact)
+  const replacement = moved === state ? undefined : paymentOf(moved, fact.invoiceId)
   return replacement?.status === "succeeded" ? recover(moved, replacement) : moved
 }
 

@@ -18,6 +18,7 @@ export const PARTS = [
 ] as const satisfies readonly (readonly (keyof Replaced)[])[]
 
 type Part = (typeof PARTS)[number]
+type Change = ChangesOfSecond["changes"][number]
 
 /** More changes of one subscription within a second are not followed. */
 const CHANGES_MAX = 20
@@ -40,7 +41,9 @@ export function settleSecond(
   const known: ChangesOfSecond =
     isSameSecond && previous.second ? previous.second : { at, base: partsOf(previous), changes: [] }
   const own = replaced === undefined ? [] : changesOf(replaced, snapshot)
-  const changes = [...known.changes, ...own].slice(-CHANGES_MAX)
+  // The same change told by another event is the same change.
+  const news = own.filter((change) => !known.changes.some((told) => isSameChange(told, change)))
+  const changes = [...known.changes, ...news].slice(-CHANGES_MAX)
   let isUnsettled = false
   let settled: SubscriptionSnapshot = snapshot
   for (const part of PARTS) {
@@ -76,6 +79,10 @@ function changesOf(replaced: Replaced, snapshot: SubscriptionSnapshot): ChangesO
     to: pick(snapshot, part),
   }))
 }
+
+const isSameChange = (a: Change, b: Change): boolean =>
+  PARTS.some((part) => part[0] in a.from && part[0] in b.from) &&
+  PARTS.every((part) => keyOf(part, a.from) === keyOf(part, b.from) && keyOf(part, a.to) === keyOf(part, b.to))
 
 /** Where the walk ends; null when the changes form no walk. */
 function endOf(part: Part, edges: ChangesOfSecond["changes"], base: Replaced): Replaced | null {

@@ -211,7 +211,8 @@ const OF_SUBSCRIPTION = /^(subscription|upcoming|automatic_pending_invoice_item_
 function billingOf(object: JsonObject): Pick<BillDetails, "billing"> {
   const reason = typeof object.billing_reason === "string" ? object.billing_reason : ""
   if (reason === "subscription_update") return { billing: "change" }
-  return refsOf(object).subscriptionId === null && !OF_SUBSCRIPTION.test(reason) ? { billing: "one_off" } : {}
+  const isOneOff = reason !== "" && !OF_SUBSCRIPTION.test(reason) && refsOf(object).subscriptionId === null
+  return isOneOff ? { billing: "one_off" } : {}
 }
 
 /** The time that the invoice's lines are for: the longest of them, as prorations are for the rest of a period. */

@@ -106,8 +106,8 @@ function statedEndOf(object: JsonObject, isCreated: boolean): StatedEnd {
     hasReasonOfMember:
       typeof at(object, "cancellation_details", "feedback") === "string" ||
       typeof at(object, "cancellation_details", "comment") === "string",
-    // Before 2023 there were no details: then the time of a later request is all that states it.
-    isRequested: reason === "cancellation_requested" || (object.cancellation_details === undefined && isLater),
+    // Before 2023 there were no details: then an end that did not come with the creation was asked for later.
+    isRequested: reason === "cancellation_requested" || object.cancellation_details === undefined,
     byProvider: PROVIDER_REASONS.includes(reason),
     bySchedule: idOf(object.schedule) !== null && !atPeriodEnd,
     sinceCreation: isCreated || cameWithCreation,
