@@ -14,8 +14,12 @@ describe("a change of a subscription is the most specific it can be", () => {
     )
 
   test.each([
-    // A date alone states nobody's wish (docs/INTENT.md).
-    ["subscription_changed", changed({ cancel_at: 1_767_225_600 }, { cancel_at: null })],
+    ["cancellation_announced", changed({ cancel_at: 1_767_225_600 }, { cancel_at: null })],
+    // A date without a reason states nobody's wish, where there are reasons (docs/INTENT.md).
+    [
+      "subscription_changed",
+      changed({ cancel_at: 1_767_225_600, cancellation_details: { reason: null } }, { cancel_at: null }),
+    ],
     [
       "cancellation_announced",
       changed(

@@ -44,22 +44,23 @@ export const subscriptionUpdated = subscriptionReader((subscription, event) => {
   const earlier = snapshotOf(before)
   const replaced: { replaced?: Replaced } =
     earlier.ok && Object.keys(previous).length > 0 ? { replaced: replacedBy(earlier.value, subscription) } : {}
-  const wasLeaving = earlier.ok ? isWish(earlier.value) : isLeaving(before)
+  const wasLeaving = earlier.ok ? isWish(before, earlier.value) : isLeaving(before)
   // A subscription that has ended can still be updated (its metadata, say); only the change of status is the end.
   if (hasEnded(object) && !hasEnded(before)) {
     return { kind: "subscription_ended", subscription, reason: endReasonOf(object, subscription) }
   }
-  if (isWish(subscription) && !wasLeaving) {
+  if (isWish(object, subscription) && !wasLeaving) {
     return { kind: "cancellation_announced", subscription, reason: leavingReasonOf(object), ...replaced }
   }
   if (isPaused(object) && !isPaused(before)) return { kind: "subscription_paused", subscription, ...replaced }
-  const isBack = (wasLeaving && !isWish(subscription)) || (isPaused(before) && !isPaused(object))
+  const isBack = (wasLeaving && !isWish(object, subscription)) || (isPaused(before) && !isPaused(object))
   if (isBack && !hasEnded(object)) return { kind: "subscription_resumed", subscription, ...replaced }
   return { kind: "subscription_changed", subscription, ...replaced }
 })
 
 /** Whether the member asked for the end. */
-const isWish = ({ cancelAt, endBy }: SubscriptionSnapshot): boolean => cancelAt !== null && endBy === "member"
+const isWish = (object: JsonObject, { endBy = "member" }: SubscriptionSnapshot): boolean =>
+  isLeaving(object) && endBy === "member"
 
 function subscriptionReader(
   factOf: (subscription: SubscriptionSnapshot, event: StripeEvent) => ProviderFactBody,
