@@ -163,6 +163,7 @@ const timelineStatement = (db: Db, companyId: string, caseId: string) =>
       where c.company_id = ${companyId} and c.id = ${caseId} and (
         f.body ->> 'caseId' = c.id
         or f.body ->> 'invoiceId' = c.invoice_id
+        or 'payment_' || (f.body ->> 'invoiceId') = c.id
         or cu.state #> array['payments', c.invoice_id, 'refs'] ? (f.body ->> 'chargeId')
         or cu.state #> array['payments', c.invoice_id, 'refs'] ? (f.body ->> 'paymentIntentId')
         or f.body -> 'subscription' ->> 'subscriptionId' = c.subscription_id

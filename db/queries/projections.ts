@@ -5,6 +5,7 @@ import type { PgTable } from "drizzle-orm/pg-core"
 import { causeOf } from "../../shared/domain/cause.ts"
 import type { Instant, ProviderName } from "../../shared/domain/facts.ts"
 import { BOUNDS, type DroppedCase } from "../../shared/domain/fold/bounds.ts"
+import { pendingOf } from "../../shared/domain/pause.ts"
 import { assignmentOf, type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
 import type { Db } from "../client.ts"
 import { payments, recoveryCases, subscriptions } from "../schema.ts"
@@ -129,6 +130,11 @@ function rowsOf(scope: Scope, state: CustomerState) {
       amountMinor: entry.amountMinor,
       recoveredMinor: entry.recoveredMinor,
       currency: entry.currency,
+      remainingMinor: entry.remainingMinor ?? null,
+      billing: entry.billing ?? null,
+      collection: entry.collection ?? null,
+      paymentPendingSince: dateOrNull(pendingOf(state, entry)?.since ?? null),
+      paymentPendingUntil: dateOrNull(pendingOf(state, entry)?.until ?? null),
       declineCode: entry.declineCode,
       failureCount: failureCountOf(entry),
       cause: causeOf(entry, state),

@@ -84,7 +84,7 @@ describe("a withdrawn cancellation is owed to", () => {
 })
 
 test.each<[Cause, Fact]>([
-  ["provider_gave_up", make.paymentFailed({ at: on(2), attempt: 2, nextAttemptAt: null })],
+  ["provider_gave_up", make.subscription("subscription_changed", { at: on(2), status: "unpaid" })],
   ["voided", make.invoiceVoided({ at: on(2) })],
   ["uncollectible", make.invoiceUncollectible({ at: on(2) })],
   ["subscription_ended", make.subscriptionEnded({ at: on(2) })],

@@ -18,6 +18,10 @@ export type Cause =
   | "risk_fell"
   | "stayed"
   | "cancellation_announced"
+  | "waived"
+  | "refunded"
+  | "switched"
+  | "lapsed"
 
 /** A payment counts as ours when it came within so many days of our last message (last touch; see docs/DECISIONS.md). */
 const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000

@@ -26,9 +26,10 @@ const decided = (facts: readonly Fact[], { nudges = [], settings, reach = STRIPE
 function rowsAfter(actions: readonly Action[], before: readonly Nudge[] = []): Nudge[] {
   const rows = new Map(before.map((nudge) => [nudge.id, nudge]))
   for (const action of actions) {
-    const id = action.kind === "plan_nudge" ? action.nudge.id : action.nudgeId
+    const id = action.kind === "suppress_nudge" ? action.nudgeId : action.nudge.id
     const present = rows.get(id)
     if (action.kind === "plan_nudge") rows.set(id, { ...action.nudge, attempts: present?.attempts ?? 0 })
+    else if (action.kind === "move_nudge") rows.set(id, action.nudge)
     else if (present) rows.set(id, { ...present, status: "suppressed", reason: action.reason })
   }
   return [...rows.values()]

@@ -5,6 +5,7 @@
 import { ALONE, applyRules, type ContactReason, outsideQuietHours, type Person } from "./contact-policy.ts"
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
+import { movedByPause, pauseOf } from "./pause.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
 import { type CaseState, type CustomerState, findCase } from "./state.ts"
 
@@ -23,6 +24,8 @@ const TEAM_ALERT: PlaybookStep = { day: 0, channel: "slack", incentive: null }
 export type Action =
   | { readonly kind: "plan_nudge"; readonly nudge: Nudge }
   | { readonly kind: "suppress_nudge"; readonly nudgeId: string; readonly reason: SuppressionReason }
+  /** A planned nudge waits longer, or no longer. */
+  | { readonly kind: "move_nudge"; readonly nudge: Nudge }
 
 /** What reaching this customer depends on, beyond the state: who they are with, and what the deployment can send. */
 export interface Reach {
@@ -38,7 +41,7 @@ export function decide(
   reach: Reach,
   now: Instant,
 ): Action[] {
-  return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...suppressions()]
+  return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...suppressions(), ...moves()]
 
   function planCase(recoveryCase: CaseState): Action[] {
     // Nothing is planned for the past. Live news of the case makes it a live one, and it is planned for from then on.
@@ -49,11 +52,12 @@ export function decide(
     // The team's steps stand apart: that they are planned says nothing about those for the member.
     const isPlanned = (isForTeam: boolean) =>
       own.some((nudge) => (nudge.channel === "slack") === isForTeam && !isPutAsideForNow(nudge))
-    const anchor = recoveryCase.openedAt > now ? recoveryCase.openedAt : now
+    const anchor = latest(recoveryCase.openedAt, now)
+    const pausedUntil = pauseOf(state, recoveryCase, now)?.until ?? now
     const playbook = [...settings.playbooks[recoveryCase.kind], ...(settings.alertTeam ? [TEAM_ALERT] : [])]
     const steps = playbook.filter((step) => !isPlanned(step.channel === "slack"))
     return steps.flatMap((step) => {
-      const nudge = planStep(recoveryCase, step, anchor)
+      const nudge = planStep(recoveryCase, step, step.channel === "slack" ? anchor : latest(anchor, pausedUntil))
       const isUnchanged = own.some((present) => present.id === nudge.id && present.reason === nudge.reason)
       return isUnchanged ? [] : [{ kind: "plan_nudge" as const, nudge }]
     })
@@ -88,6 +92,22 @@ export function decide(
     }
     const obstacle = stopReason(nudge) ?? (usable.length > 0 ? null : "no_address")
     return obstacle === null ? nudge : { ...nudge, status: "suppressed", reason: obstacle }
+  }
+
+  /** Messages of open cases whose reminders wait, or wait no longer. */
+  function moves(): Action[] {
+    return state.cases.flatMap((recoveryCase) => {
+      if (recoveryCase.kind !== "payment" || recoveryCase.status !== "open") return []
+      const own = nudges.filter((nudge) => nudge.caseId === recoveryCase.id && !isStopped(nudge))
+      return movedByPause(own, pauseOf(state, recoveryCase, now), now).map(({ nudge, dueAt, reason }) => {
+        const moved = { ...nudge, reason, dueAt: outsideQuietHours(dueAt, nudge.channel, state, settings) }
+        return { kind: "move_nudge" as const, nudge: moved }
+      })
+    })
+  }
+
+  function isStopped(nudge: Nudge): boolean {
+    return nudge.status === "planned" && stopReason(nudge) !== null
   }
 
   function suppressions(): Action[] {
@@ -248,3 +268,5 @@ function hasAddress(state: CustomerState, provider: ProviderName, channel: Membe
       return provider === "whop"
   }
 }
+
+const latest = (a: Instant, b: Instant): Instant => (a > b ? a : b)

@@ -44,11 +44,48 @@ export interface SubscriptionSnapshot {
   readonly startedAt: Instant | null
   readonly currentPeriodEnd: Instant | null
   readonly trialEnd: Instant | null
-  /** When the subscription will end because someone asked for it; null while nobody did. */
+  /** When the subscription will end; null while no end is set. `endBy` says whose wish that is. */
   readonly cancelAt: Instant | null
+  /** Who set the end, as far as the event states it (`intent.ts`). Absent: no end is set, or the event was read before this was noted. */
+  readonly endBy?: EndBy
   readonly endedAt: Instant | null
   /** `requested`: collection stopped on purpose. `payment_failure`: the provider paused it because it could not collect. */
   readonly paused: "requested" | "payment_failure" | null
+  /** When a requested pause ends by itself; absent where the event names no date. */
+  readonly pauseEndsAt?: Instant
+}
+
+/** `member`: the member asked to leave. `other`: a fixed term, a schedule, the operator or the provider. */
+export type EndBy = "member" | "other"
+
+/**
+ * What a subscription looked like before the change an event tells of (Stripe's `previous_attributes`): only the parts that
+ * changed. It orders two snapshots of the same second. Absent: the event does not say.
+ */
+export type Replaced = Partial<
+  Pick<
+    SubscriptionSnapshot,
+    "status" | "items" | "currentPeriodEnd" | "trialEnd" | "cancelAt" | "endBy" | "paused" | "pauseEndsAt"
+  >
+>
+
+/** The time that a bill is for. */
+export interface ServicePeriod {
+  readonly start: Instant
+  readonly end: Instant
+}
+
+/** What an invoice says about itself besides its amount. All absent where the event does not say. */
+export interface BillDetails {
+  /** Paid of the invoice so far. */
+  readonly paidMinor?: number
+  /** Taken off the invoice by credit notes so far. */
+  readonly creditedMinor?: number
+  /** `one_off`: the invoice belongs to no subscription. `change`: it is for a change of plan. */
+  readonly billing?: "one_off" | "change"
+  /** The invoice is sent to the member to be paid by hand; nothing is charged automatically. */
+  readonly collection?: "manual"
+  readonly period?: ServicePeriod
 }
 
 /** An amount asked for or paid: integer minor units with the ISO 4217 currency in lower case. */
@@ -88,13 +125,16 @@ export type ProviderFactBody =
       readonly deleted?: boolean
     }
   | { readonly kind: "subscription_started"; readonly subscription: SubscriptionSnapshot }
-  | { readonly kind: "subscription_changed"; readonly subscription: SubscriptionSnapshot }
-  | { readonly kind: "subscription_paused"; readonly subscription: SubscriptionSnapshot }
-  | { readonly kind: "subscription_resumed"; readonly subscription: SubscriptionSnapshot }
+  | {
+      readonly kind: "subscription_changed" | "subscription_paused" | "subscription_resumed"
+      readonly subscription: SubscriptionSnapshot
+      readonly replaced?: Replaced
+    }
   | {
       readonly kind: "cancellation_announced"
       readonly subscription: SubscriptionSnapshot
       readonly reason: string | null
+      readonly replaced?: Replaced
     }
   | { readonly kind: "subscription_ended"; readonly subscription: SubscriptionSnapshot; readonly reason: EndReason }
   | { readonly kind: "trial_ending"; readonly subscription: SubscriptionSnapshot }
@@ -108,18 +148,64 @@ export type ProviderFactBody =
       readonly nextAttemptAt?: Instant | null
       /** True for the invoice that starts a subscription: that is a sale that failed, not a customer lost. */
       readonly isFirstInvoice: boolean
+    } & BillDetails &
+      PaymentRefs &
+      StatedMoney)
+  | ({
+      /** A payment was started and its result takes days: a bank debit, or a voucher that is waiting to be paid. */
+      readonly kind: "payment_pending"
+      /** The provider's name of the payment method; null when the event does not say. */
+      readonly method: string | null
+      /** Until when a voucher can be paid; null when the event names no date. */
+      readonly expiresAt: Instant | null
     } & PaymentRefs &
       StatedMoney)
+  | ({
+      /** What an open invoice asks for now: `amountMinor` is what remains to be paid. */
+      readonly kind: "invoice_changed"
+    } & BillDetails &
+      PaymentRefs &
+      Money)
+  | ({
+      /** A credit note on an invoice that is not paid: it lowers what is owed. Voided: it does no longer. */
+      readonly kind: "invoice_credited"
+      readonly creditNoteId: string
+      readonly isVoided: boolean
+    } & PaymentRefs &
+      Money)
+  | ({
+      /** A part of an invoice was paid, and the rest is still owed. */
+      readonly kind: "invoice_part_paid"
+      readonly partId: string
+    } & PaymentRefs &
+      Money)
+  | ({
+      /** `invoiceId` is the new version of the invoice `replaces`. */
+      readonly kind: "invoice_reissued"
+      readonly replaces: string
+    } & PaymentRefs)
   | ({
       readonly kind: "payment_succeeded"
       /** `collected` by the provider, or `out_of_band`: marked as paid elsewhere. */
       readonly how: "collected" | "out_of_band"
-    } & PaymentRefs &
+    } & Pick<BillDetails, "billing" | "period"> &
+      PaymentRefs &
       StatedMoney)
   | ({ readonly kind: "payment_action_required" } & PaymentRefs & StatedMoney)
   | ({
       readonly kind: "payment_refunded"
       /** `amountMinor` is the total refunded so far, so that repeating the fact changes nothing. */
+      /** The refund that the event is about, and its own amount. */
+      readonly refundId?: string
+      readonly refundMinor?: number
+      /** What the refunded charge had collected: finds the invoice where nothing else names it. */
+      readonly chargeMinor?: number
+    } & PaymentRefs &
+      Money)
+  | ({
+      /** A refund that gave nothing back after all. */
+      readonly kind: "refund_failed"
+      readonly refundId: string
     } & PaymentRefs &
       Money)
   | ({
@@ -237,6 +323,8 @@ export type OwnFactBody =
       readonly providerReceiptId: string | null
     }
   | { readonly kind: "case_closed_by_operator"; readonly caseId: string; readonly note: string | null }
+  /** A payment case of which nothing was heard for `LAPSE_DAYS`. */
+  | { readonly kind: "case_lapsed"; readonly caseId: string }
 
 /** A discount on the next invoices, or days for free; applied through the provider's API. */
 export type Incentive =
@@ -282,17 +370,24 @@ const RANK: Readonly<Record<FactKind, number>> = {
   subscription_paused: 23,
   cancellation_announced: 24,
   subscription_resumed: 25,
+  invoice_reissued: 28,
+  payment_pending: 29,
   payment_action_required: 30,
   payment_failed: 31,
+  invoice_part_paid: 35,
+  invoice_credited: 36,
+  invoice_changed: 37,
   payment_succeeded: 40,
   invoice_uncollectible: 45,
   invoice_voided: 46,
   payment_refunded: 50,
   dispute_opened: 51,
   dispute_closed: 52,
+  refund_failed: 53,
   subscription_ended: 60,
   risk_detected: 65,
   risk_passed: 66,
+  case_lapsed: 67,
   case_assigned: 69,
   incentive_applied: 70,
   nudge_planned: 71,

@@ -3,11 +3,14 @@
  * order could change is decided once, by the order of the ledger.
  */
 import { comparePositions, type Fact, type FactKind, inLedgerOrder, type LedgerPosition, positionOf } from "./facts.ts"
+import { changeInvoice, creditInvoice, payPart } from "./fold/amounts.ts"
 import { bounded, type DroppedCase } from "./fold/bounds.ts"
 import { closeByOperator } from "./fold/cases.ts"
 import { closeDispute, openDispute } from "./fold/disputes.ts"
+import { lapse } from "./fold/lapse.ts"
 import { applyOutreach } from "./fold/outreach.ts"
-import { fail, markUncollectible, markVoided, refund, requireAction, succeed } from "./fold/payments.ts"
+import { fail, markUncollectible, markVoided, refund, reissue, requireAction, succeed } from "./fold/payments.ts"
+import { notePending } from "./fold/pending.ts"
 import { own, release } from "./fold/records.ts"
 import { detectRisk, passRisk } from "./fold/risk.ts"
 import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
@@ -53,7 +56,18 @@ function step(state: CustomerState, fact: Fact): CustomerState {
     case "payment_succeeded":
       return succeed(state, fact)
     case "payment_refunded":
+    case "refund_failed":
       return refund(state, fact)
+    case "payment_pending":
+      return notePending(state, fact)
+    case "invoice_changed":
+      return changeInvoice(state, fact)
+    case "invoice_credited":
+      return creditInvoice(state, fact)
+    case "invoice_part_paid":
+      return payPart(state, fact)
+    case "invoice_reissued":
+      return reissue(state, fact)
     case "invoice_voided":
       return markVoided(state, fact)
     case "invoice_uncollectible":
@@ -68,6 +82,8 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       return passRisk(state, fact)
     case "case_closed_by_operator":
       return closeByOperator(state, fact)
+    case "case_lapsed":
+      return lapse(state, fact)
     case "usage_recorded":
       return recordUsage(state, fact)
     case "ticket_opened":

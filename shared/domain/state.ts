@@ -5,11 +5,14 @@
 import type {
   Arm,
   ChannelName,
+  EndBy,
   EndReason,
   FactOrigin,
   Incentive,
   Instant,
   LedgerPosition,
+  Replaced,
+  ServicePeriod,
   SubscriptionItem,
   SubscriptionStatus,
 } from "./facts.ts"
@@ -36,10 +39,28 @@ export interface SubscriptionState {
   readonly endedAt: Instant | null
   readonly endReason: EndReason | null
   readonly paused: "requested" | "payment_failure" | null
+  /** Whose wish the end at `cancelAt` is, and when a requested pause ends; absent where nobody said. */
+  readonly endBy?: EndBy
+  readonly pauseEndsAt?: Instant
+  /** The end that is announced belongs to a change of plan: another subscription had just been started. */
+  readonly isSwitch?: true
+  /** The plan cost nothing when it was last free, and nothing was ever paid: the first real bill is a sale. */
+  readonly wasFree?: true
+  /** The changes of the latest second, to order its snapshots; absent where no event said what it replaced. */
+  readonly second?: ChangesOfSecond
+  /** Two snapshots of this second contradict each other, and nothing says which is the later: the provider has to be asked. */
+  readonly unsettledAt?: Instant
   /** A payment of more than nothing has succeeded: from here on, losing it is churn. */
   readonly hasPaid: boolean
   /** How many closed cancellation cases of it were dropped (see `fold/bounds.ts`); absent while none was. */
   readonly droppedEpisodes?: number
+}
+
+/** What the events of one second changed, each as before and after; `base` is what was so before that second. */
+export interface ChangesOfSecond {
+  readonly at: Instant
+  readonly base: Replaced
+  readonly changes: readonly { readonly from: Replaced; readonly to: Replaced }[]
 }
 
 export type PaymentStatus = "failed" | "succeeded" | "voided" | "uncollectible"
@@ -62,6 +83,34 @@ export interface PaymentState {
   readonly paidAt: Instant | null
   readonly how: "collected" | "out_of_band" | null
   readonly refundedMinor: number
+  /** The largest total of refunds that a charge told of, and the refunds that told of themselves, by id. */
+  readonly refundTotalMinor?: number
+  readonly refunds?: Readonly<Record<string, { readonly amountMinor: number; readonly hasFailed: boolean }>>
+  /** What was paid and credited of the invoice when it last stated its amount; absent: nothing. */
+  readonly paidPartMinor?: number
+  readonly creditedMinor?: number
+  /** Credit notes and part payments that told of themselves, by id. */
+  readonly credits?: Readonly<Record<string, number>>
+  readonly parts?: Readonly<Record<string, number>>
+  readonly billing?: "one_off" | "change"
+  readonly collection?: "manual"
+  readonly period?: ServicePeriod
+  readonly voidedAt?: Instant
+  /** The invoice that took this one's place. */
+  readonly reissuedAs?: string
+}
+
+/** A payment whose result is days away: a bank debit under way, or a voucher that can still be paid. */
+export interface PendingPayment {
+  /** Null: no event has tied it to an invoice. */
+  readonly invoiceId: string | null
+  readonly refs: readonly string[]
+  /** Null: no event says how much. */
+  readonly amountMinor: number | null
+  readonly currency: string | null
+  readonly since: Instant
+  /** From then on it counts as timed out. */
+  readonly until: Instant
 }
 
 export type CaseKind = "payment" | "cancellation" | "at_risk"
@@ -80,6 +129,10 @@ export type CloseReason =
   | "risk_fell"
   | "stayed"
   | "cancellation_announced"
+  | "waived"
+  | "refunded"
+  | "switched"
+  | "lapsed"
 
 export interface CaseState {
   readonly id: string
@@ -91,6 +144,14 @@ export interface CaseState {
   readonly amountMinor: number
   /** Null: the amount at stake is not known. */
   readonly currency: string | null
+  /** What is still to be paid, where a part was paid since the case opened; absent: all of `amountMinor`. */
+  readonly remainingMinor?: number
+  /** What had been paid of the invoice before the case opened; absent: nothing. */
+  readonly paidBeforeMinor?: number
+  /** The invoice belongs to no subscription. Absent: it does. */
+  readonly billing?: "one_off"
+  /** The member pays it by hand. Absent: it is charged automatically. */
+  readonly collection?: "manual"
   readonly declineCode: string | null
   readonly needsAuthentication: boolean
   /** Failed attempts that invoices told of, and those that charges told of; the same attempt is usually told twice. */
@@ -175,6 +236,8 @@ export interface CustomerState {
   /** In the order in which they were opened. */
   readonly cases: readonly CaseState[]
   readonly loose: readonly LoosePayment[]
+  /** Payments in progress. Absent while there are none. */
+  readonly pending?: readonly PendingPayment[]
   /** By meter. Absent while nobody told of any use. */
   readonly usage?: Readonly<Record<string, UsageState>>
   readonly outreach: Outreach
@@ -208,6 +271,9 @@ export const EMPTY_STATE: CustomerState = {
 /** How often the provider tried and failed: the larger of what invoices and what charges tell. */
 export const failureCountOf = (recoveryCase: CaseState): number =>
   Math.max(recoveryCase.invoiceFailures.length, recoveryCase.chargeFailures.length)
+
+/** What the member is asked to pay in this case. */
+export const owedMinorOf = ({ remainingMinor, amountMinor }: CaseState): number => remainingMinor ?? amountMinor
 
 /** True for a failed payment that nobody has told the reason of yet. */
 export const isReasonMissing = ({ kind, declineCode, needsAuthentication }: CaseState): boolean =>

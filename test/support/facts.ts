@@ -1,5 +1,12 @@
 /** Facts as short as a test wants to write them: only what matters is said, the rest is one plain monthly customer. */
-import type { Fact, FactKind, Instant, SubscriptionItem, SubscriptionSnapshot } from "../../shared/domain/facts.ts"
+import type {
+  Fact,
+  FactKind,
+  Instant,
+  Replaced,
+  SubscriptionItem,
+  SubscriptionSnapshot,
+} from "../../shared/domain/facts.ts"
 
 type Body<K extends FactKind> = Omit<Extract<Fact, { kind: K }>, "kind" | "id" | "occurredAt">
 type Given<K extends FactKind> = Partial<Body<K>> & Stamp
@@ -70,6 +77,62 @@ export const refunded = ({ at, id, ...given }: Given<"payment_refunded">): Fact 
   ...stamp({ at, id }),
 })
 
+export const refundFailed = ({ at, id, ...given }: Given<"refund_failed">): Fact => ({
+  kind: "refund_failed",
+  ...BILL,
+  refundId: "re_1",
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const paymentPending = ({ at, id, ...given }: Given<"payment_pending">): Fact => ({
+  kind: "payment_pending",
+  ...BILL,
+  method: null,
+  expiresAt: null,
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const invoiceChanged = ({ at, id, ...given }: Given<"invoice_changed">): Fact => ({
+  kind: "invoice_changed",
+  ...BILL,
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const invoiceCredited = ({ at, id, ...given }: Given<"invoice_credited">): Fact => ({
+  kind: "invoice_credited",
+  ...BILL,
+  creditNoteId: "cn_1",
+  isVoided: false,
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const invoicePartPaid = ({ at, id, ...given }: Given<"invoice_part_paid">): Fact => ({
+  kind: "invoice_part_paid",
+  ...BILL,
+  partId: "inpay_1",
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const invoiceReissued = ({ at, id, ...given }: Given<"invoice_reissued">): Fact => ({
+  kind: "invoice_reissued",
+  ...REFS,
+  replaces: "in_1",
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const caseLapsed = ({ at, id, ...given }: Given<"case_lapsed">): Fact => ({
+  kind: "case_lapsed",
+  caseId: NUDGE.caseId,
+  ...given,
+  ...stamp({ at, id }),
+})
+
 export const invoiceVoided = ({ at, id, ...given }: Given<"invoice_voided">): Fact => ({
   kind: "invoice_voided",
   ...REFS,
@@ -114,16 +177,17 @@ export const MONTHLY: SubscriptionItem = {
 }
 
 type SubscriptionKind = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>["kind"]
-type SubscriptionGiven = Partial<SubscriptionSnapshot> & Stamp
+type SubscriptionGiven = Partial<SubscriptionSnapshot> & Stamp & { readonly replaced?: Replaced }
 
 /** A word on a subscription of that kind; the end and the announcement have builders of their own. */
 export const subscription = (
   kind: Exclude<SubscriptionKind, "subscription_ended" | "cancellation_announced">,
-  { at, id, ...given }: SubscriptionGiven,
-): Fact => ({ kind, subscription: snapshot(given), ...stamp({ at, id }) })
+  { at, id, replaced, ...given }: SubscriptionGiven,
+): Fact => ({ kind, subscription: snapshot(given), ...(replaced && { replaced }), ...stamp({ at, id }) })
 
-export const cancellationAnnounced = ({ at, id, ...given }: SubscriptionGiven): Fact => ({
+export const cancellationAnnounced = ({ at, id, replaced, ...given }: SubscriptionGiven): Fact => ({
   kind: "cancellation_announced",
+  ...(replaced && { replaced }),
   subscription: snapshot({ cancelAt: on(30), ...given }),
   reason: null,
   ...stamp({ at, id }),

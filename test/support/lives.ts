@@ -33,6 +33,11 @@ const bill = fc.record({
   lateFailureAfter: fc.constantFrom(null, null, 0, DAY),
   dispute: fc.constantFrom(null, null, "open", "won", "lost", "withdrawn", "inquiry"),
   refund: fc.constantFrom(null, null, 500, 1_999),
+  hasRefundFailed: fc.constantFrom(false, false, true),
+  pending: fc.constantFrom(null, null, null, "tied", "loose"),
+  credit: fc.constantFrom(null, null, null, 500, 1_999),
+  part: fc.constantFrom(null, null, null, 300),
+  isIssuedAgain: fc.constantFrom(false, false, true),
 })
 
 const plan = fc.record({
@@ -166,6 +171,23 @@ function liveBill(
   if (paper.isAuthenticationAsked) tell(make.actionRequired({ at: at(moment), ...refs, ...money }))
 
   const endAt = moment + paper.endAfter
+  if (paper.pending !== null) {
+    const names = paper.pending === "tied" ? refs : { invoiceId: null, subscriptionId: null }
+    tell(make.paymentPending({ at: at(moment), ...names, ...money, paymentIntentId, method: "sepa_debit" }))
+  }
+  const credited = Math.min(paper.credit ?? 0, paper.amount)
+  const paidPart = Math.min(paper.part ?? 0, paper.amount - credited)
+  if (paper.credit !== null)
+    tell(make.invoiceCredited({ at: at(moment + SECOND), ...refs, ...money, amountMinor: credited }))
+  if (paper.part !== null) {
+    const amountMinor = paper.amount - credited - paidPart
+    tell(make.invoiceChanged({ at: at(moment + SECOND), ...refs, ...money, amountMinor, paidMinor: paidPart }))
+  }
+  if (paper.isIssuedAgain) {
+    const again = { ...refs, invoiceId: `${refs.invoiceId}_again` }
+    tell(make.invoiceReissued({ at: at(moment), ...again, replaces: refs.invoiceId }))
+    if (paper.end === "voided") tell(make.paymentSucceeded({ at: at(endAt + SECOND), ...again, ...money }))
+  }
   if (paper.end === "voided") tell(make.invoiceVoided({ at: at(endAt), ...refs }))
   if (paper.end === "uncollectible") tell(make.invoiceUncollectible({ at: at(endAt), ...refs }))
   if (paper.end !== "paid" && paper.end !== "paid elsewhere") return
@@ -176,6 +198,8 @@ function liveBill(
     tell(make.paymentFailed({ at: at(endAt + paper.lateFailureAfter), ...refs, ...money, attempt: 9 }))
   if (paper.refund !== null)
     tell(make.refunded({ at: at(endAt + DAY), ...refs, ...money, amountMinor: Math.min(paper.refund, paper.amount) }))
+  if (paper.refund !== null && paper.hasRefundFailed)
+    tell(make.refundFailed({ at: at(endAt + DAY + HOUR), ...refs, ...money, amountMinor: paper.refund }))
   if (paper.dispute === null) return
   const dispute = { ...refs, ...money, disputeId: `dp_${refs.invoiceId}` }
   tell(make.disputeOpened({ at: at(endAt + 2 * DAY), ...dispute, isInquiry: paper.dispute === "inquiry" }))
@@ -354,6 +378,15 @@ const anyBody = fc.oneof(
   fc.record({ kind: fc.constant("payment_action_required" as const), ...refs, ...stated }),
   fc.record({ kind: fc.constant("payment_refunded" as const), ...refs, ...money }),
   fc.record({ kind: fc.constantFrom("invoice_voided", "invoice_uncollectible"), ...refs }),
+  fc.record({ kind: fc.constant("payment_pending" as const), ...refs, ...money, method: maybe(fc.constantFrom("card", "sepa_debit")), expiresAt: maybe(WHEN) }),
+  fc.record({ kind: fc.constant("invoice_changed" as const), ...refs, ...money, paidMinor: AMOUNT, creditedMinor: AMOUNT }),
+  fc.record({ kind: fc.constant("invoice_credited" as const), ...refs, ...money, creditNoteId: ID, isVoided: fc.boolean() }),
+  fc.record({ kind: fc.constant("invoice_part_paid" as const), ...refs, ...money, partId: ID }),
+  fc.record({ kind: fc.constant("invoice_reissued" as const), ...refs, replaces: ID }),
+  fc.record({ kind: fc.constant("payment_refunded" as const), ...refs, ...money, refundId: ID, refundMinor: AMOUNT }),
+  fc.record({ kind: fc.constant("refund_failed" as const), ...refs, ...money, refundId: ID }),
+  fc.record({ kind: fc.constant("subscription_changed" as const), subscription: snapshot, replaced: fc.record({ status: fc.constantFrom("active", "past_due"), cancelAt: maybe(WHEN) }) }),
+  fc.record({ kind: fc.constant("case_lapsed" as const), caseId }),
   fc.record({ kind: fc.constant("dispute_opened" as const), ...refs, ...stated, disputeId: ID, reason: maybe(ID), isInquiry: fc.boolean() }),
   fc.record({ kind: fc.constant("dispute_closed" as const), ...refs, ...stated, disputeId: ID, outcome: fc.constantFrom("won", "lost", "withdrawn") }),
   fc.record({ kind: fc.constantFrom("subscription_started", "subscription_changed", "subscription_paused", "subscription_resumed", "trial_ending"), subscription: snapshot }),

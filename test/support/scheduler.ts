@@ -138,7 +138,10 @@ export class Scheduler {
 
   #carryOut(action: Action): void {
     if (action.kind === "plan_nudge") this.#plan(action.nudge)
-    else this.#set(action.nudgeId, { status: "suppressed", reason: action.reason })
+    else if (action.kind === "move_nudge") {
+      const { id, dueAt, reason } = action.nudge
+      this.#set(id, { dueAt, reason })
+    } else this.#set(action.nudgeId, { status: "suppressed", reason: action.reason })
   }
 
   /** As the database does it: a row that is there changes only when it was put aside. */

@@ -39,13 +39,14 @@ function* caseFaults(entry: CaseState, state: CustomerState): Generator<string> 
   if (!isMoney(entry.amountMinor) || !isMoney(entry.recoveredMinor)) yield `${entry.id}: odd amount`
   if (entry.status !== "recovered" && entry.recoveredMinor !== 0) yield `${entry.id}: ${entry.status} with money`
   if (entry.kind === "payment" && payment === undefined) yield `${entry.id}: its payment is not kept`
-  if (
-    entry.kind === "payment" &&
-    entry.status === "recovered" &&
-    entry.recoveredMinor !== Math.min(payment?.amountMinor ?? 0, entry.amountMinor)
-  ) {
-    yield `${entry.id}: recovered ${entry.recoveredMinor} of a payment of ${payment?.amountMinor}`
+  if (entry.kind === "payment" && entry.status === "recovered" && entry.billing !== "one_off") {
+    const paidMinor = (payment?.amountMinor ?? 0) - (entry.paidBeforeMinor ?? 0)
+    const keptMinor = Math.max(0, Math.min(paidMinor, entry.amountMinor) - (payment?.refundedMinor ?? 0))
+    if (entry.recoveredMinor !== keptMinor)
+      yield `${entry.id}: recovered ${entry.recoveredMinor} of ${paidMinor} paid, less ${payment?.refundedMinor}`
   }
+  if (entry.remainingMinor !== undefined && !(entry.remainingMinor < entry.amountMinor))
+    yield `${entry.id}: ${entry.remainingMinor} remain of ${entry.amountMinor}`
   if (isOpen && entry.kind === "payment" && (payment?.status !== "failed" || payment.paidAt !== null))
     yield `${entry.id}: open, ${payment?.status}`
   if (isOpen && (subscriptionOf(state, entry.subscriptionId)?.endedAt ?? null) !== null) {

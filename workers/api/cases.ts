@@ -50,13 +50,19 @@ const nudgeBody = z.strictObject({
 export const cases = new Hono<AppEnv>()
   .get("/", permit("cases:read"), async (c) => {
     const { page, filter } = splitPage(readQuery(c, query))
-    return c.json(listOf(await listCases(c.get("services").db, c.get("principal").companyId, filter, page), showCase))
+    const { db, now } = c.get("services")
+    const found = await listCases(db, c.get("principal").companyId, filter, page)
+    return c.json(listOf(found, (row) => showCase(row, now())))
   })
   .get("/:id", permit("cases:read"), async (c) => {
     const found = await readCase(c.get("services").db, c.get("principal").companyId, pathId(c))
     if (found === null) throw noSuchCase()
     const { row, nudges, timeline } = found
-    return c.json({ ...showCase(row), nudges: nudges.map(showNudge), timeline: timeline.map(showFact) })
+    return c.json({
+      ...showCase(row, c.get("services").now()),
+      nudges: nudges.map(showNudge),
+      timeline: timeline.map(showFact),
+    })
   })
   .post("/:id/nudge", permit("cases:write"), async (c) => {
     const services = c.get("services")
@@ -88,7 +94,7 @@ export const cases = new Hono<AppEnv>()
     services.log.info("case_closed_by_hand", { companyId, caseId: id, keyId })
     const closed = await readCase(services.db, companyId, id)
     if (closed === null) throw new Error("a case that was closed is gone")
-    return c.json(showCase(closed.row))
+    return c.json(showCase(closed.row, services.now()))
   })
 
 const noSuchCase = () => new AppError("NOT_FOUND", "There is no such case.")
@@ -96,7 +102,7 @@ const noSuchCase = () => new AppError("NOT_FOUND", "There is no such case.")
 const dateOrNull = (instant: string | null): Date | null => (instant === null ? null : new Date(instant))
 
 /** A case as clients rely on it; `customerId` is ours. */
-const showCase = (row: CaseRow) => ({
+const showCase = (row: CaseRow, now: Date) => ({
   id: row.id,
   companyId: row.companyId,
   kind: row.kind,
@@ -109,7 +115,11 @@ const showCase = (row: CaseRow) => ({
   // Without a currency nothing is known of the amount.
   amountMinor: row.currency === null ? null : row.amountMinor,
   currency: row.currency,
+  remainingMinor: row.status === "open" ? (row.remainingMinor ?? row.amountMinor) : null,
   recoveredMinor: row.recoveredMinor,
+  billing: row.billing ?? "subscription",
+  collection: row.collection ?? "automatic",
+  paymentInProgress: showPending(row, now),
   declineCode: row.declineCode,
   failureCount: row.failureCount,
   openedAt: row.openedAt.toISOString(),
@@ -123,6 +133,10 @@ const showCase = (row: CaseRow) => ({
       ? null
       : { probability: row.riskProbability, until: row.riskUntil?.toISOString() ?? null },
 })
+
+/** A payment in progress, until it is known to have succeeded or failed, or counts as timed out. */
+const showPending = ({ paymentPendingSince: since, paymentPendingUntil: until }: CaseRow, now: Date) =>
+  since === null || until === null || until <= now ? null : { since: since.toISOString(), until: until.toISOString() }
 
 /** A nudge as clients rely on it. */
 export const showNudge = (nudge: {

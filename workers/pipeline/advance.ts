@@ -217,7 +217,7 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
   }
   return {
     commit: whole,
-    planned: actions.flatMap((action) => (action.kind === "plan_nudge" ? [action.nudge] : [])),
+    planned: actions.flatMap((action) => (action.kind === "suppress_nudge" ? [] : [action.nudge])),
     state,
   }
 }
@@ -276,6 +276,10 @@ function changeOf(action: Action): NudgeChange {
   switch (action.kind) {
     case "plan_nudge":
       return { kind: "plan", nudge: action.nudge }
+    case "move_nudge": {
+      const { id, dueAt, reason } = action.nudge
+      return { kind: "set", id, change: { dueAt, reason }, releaseLease: true }
+    }
     case "suppress_nudge":
       return {
         kind: "set",
@@ -288,7 +292,7 @@ function changeOf(action: Action): NudgeChange {
 
 /** The fact that tells of an action. Its id repeats when the same action is decided again at the same moment. */
 function factOf(action: Action, stream: Stream, now: Instant): Fact {
-  const nudge = action.kind === "plan_nudge" ? action.nudge : stream.nudges.find(({ id }) => id === action.nudgeId)
+  const nudge = action.kind !== "suppress_nudge" ? action.nudge : stream.nudges.find(({ id }) => id === action.nudgeId)
   if (!nudge) throw new Error("an action speaks of a nudge that is not there")
   const ref = { nudgeId: nudge.id, caseId: nudge.caseId, step: nudge.step, channel: nudge.channel }
   const reason = action.kind === "suppress_nudge" ? action.reason : suppressedAtOnce(nudge)

@@ -12,6 +12,7 @@ import {
   type CustomerState,
   failureCountOf,
   findCase,
+  owedMinorOf,
   subscriptionOf,
 } from "../../shared/domain/state.ts"
 import { signToken } from "../../shared/tokens.ts"
@@ -48,7 +49,8 @@ export async function composeMessage(
   if (to === null) return null
   const link = `${config.appUrl}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
   const unsubscribeUrl = `${config.appUrl}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
-  const { amountMinor, currency } = recoveryCase
+  const { currency } = recoveryCase
+  const amountMinor = owedMinorOf(recoveryCase)
   const endsAtMs = endOf(state, recoveryCase)
   const rendered = renderNudge({
     channel: nudge.channel,

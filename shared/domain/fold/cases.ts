@@ -1,6 +1,6 @@
 /** Opening and closing recovery cases. A case is found by what it is about, never by when it was told. */
 import type { Fact, Instant } from "../facts.ts"
-import type { CaseState, CaseStatus, CloseReason, CustomerState, SubscriptionState } from "../state.ts"
+import type { CaseState, CaseStatus, CloseReason, CustomerState, PaymentState, SubscriptionState } from "../state.ts"
 
 /** The first invoice after a trial fails within so long of its end, if it fails; a later one is another invoice. */
 const FIRST_INVOICE_WINDOW_MS = 14 * 86_400_000
@@ -43,11 +43,41 @@ export const knownFrom = ({ origin }: Pick<Fact, "origin">): Pick<CaseState, "kn
   origin === undefined ? {} : { knownFrom: origin }
 
 /**
- * What a payment brought back: what was at stake in the case, or less. The invoice of a case may have been paid in part
- * before, and says what was paid in all. Where no failure stated an amount, what was paid was at stake.
+ * What a payment brought back: what was paid since the case opened, at most what was at stake in it. The invoice says what
+ * was paid in all, and may have been paid in part before. Where no failure stated an amount, what was paid was at stake.
  */
-export const recoveredBy = (recoveryCase: CaseState, paidMinor: number): number =>
-  recoveryCase.currency === null ? paidMinor : Math.min(paidMinor, recoveryCase.amountMinor)
+function broughtBackBy(recoveryCase: CaseState, { amountMinor: paidMinor }: PaymentState): number {
+  const sinceMinor = Math.max(0, paidMinor - (recoveryCase.paidBeforeMinor ?? 0))
+  return recoveryCase.currency === null ? sinceMinor : Math.min(sinceMinor, recoveryCase.amountMinor)
+}
+
+/**
+ * The case of a paid invoice as it stands: recovered by what was paid and not refunded since. Refunded as a whole, the
+ * recovery is reversed. A one-off invoice is no subscription revenue, so nothing of it counts. `at` is when this became so.
+ */
+export function settled(recoveryCase: CaseState, payment: PaymentState, at: Instant): CaseState {
+  const broughtBackMinor = broughtBackBy(recoveryCase, payment)
+  const keptMinor = Math.max(0, broughtBackMinor - payment.refundedMinor)
+  const { remainingMinor: _, ...rest } = recoveryCase
+  const { amountMinor, currency } = recoveryCase.currency === null ? payment : recoveryCase
+  const paid = { ...rest, amountMinor, currency }
+  if (payment.refundedMinor > 0 && keptMinor === 0) {
+    const isSo = recoveryCase.closeReason === "refunded" && recoveryCase.closedAt !== null
+    const closedAt = isSo ? recoveryCase.closedAt : at
+    return { ...paid, status: "reversed", closeReason: "refunded", closedAt, recoveredMinor: 0 }
+  }
+  return {
+    ...paid,
+    status: "recovered",
+    closeReason: "paid",
+    closedAt: payment.paidAt ?? at,
+    recoveredMinor: recoveryCase.billing === "one_off" ? 0 : keptMinor,
+  }
+}
+
+/** Nothing was paid since the case opened, though the invoice counts as paid: credit notes or a balance settled it. */
+export const isWaivedBy = (recoveryCase: CaseState, payment: PaymentState): boolean =>
+  payment.currency !== null && payment.amountMinor - (recoveryCase.paidBeforeMinor ?? 0) <= 0
 
 /** An operator's word is final: a payment that comes later is not credited to a case that was put aside. */
 export function closeByOperator(

@@ -1,7 +1,7 @@
 /** Disputes: a chargeback takes a recovery back, and gives it back when it is won. */
 import type { Fact } from "../facts.ts"
 import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
-import { recoveredBy, withCase } from "./cases.ts"
+import { settled, withCase } from "./cases.ts"
 import { caseOf, invoiceOf } from "./pairing.ts"
 
 type Opened = Extract<Fact, { kind: "dispute_opened" }>
@@ -18,20 +18,14 @@ export const openDispute = (state: CustomerState, fact: Opened): CustomerState =
 export function closeDispute(state: CustomerState, fact: Closed): CustomerState {
   if (fact.outcome === "lost") return reverse(state, fact)
   const recoveryCase = state.cases.find((candidate) => candidate.disputeId === fact.disputeId)
-  if (recoveryCase?.status !== "reversed") return state
+  if (recoveryCase?.closeReason !== "dispute") return state
   const payment = paymentOf(state, recoveryCase.invoiceId)
-  return withCase(state, {
-    ...recoveryCase,
-    status: "recovered",
-    closeReason: "paid",
-    closedAt: payment?.paidAt ?? fact.occurredAt,
-    recoveredMinor: recoveredBy(recoveryCase, payment?.amountMinor ?? fact.amountMinor ?? 0),
-  })
+  return payment ? withCase(state, settled(recoveryCase, payment, fact.occurredAt)) : state
 }
 
 function reverse(state: CustomerState, fact: Opened | Closed): CustomerState {
   const recoveryCase = disputedCase(state, fact)
-  if (recoveryCase?.status !== "recovered") return state
+  if (recoveryCase?.status !== "recovered" && recoveryCase?.closeReason !== "refunded") return state
   return withCase(state, {
     ...recoveryCase,
     status: "reversed",

@@ -4,8 +4,8 @@
  * A stored state keeps the keys of its records in no order of ours, so nothing here depends on that order.
  */
 import type { Fact, Instant } from "../facts.ts"
-import { type CaseState, type CustomerState, findCase, type LoosePayment, type PaymentState } from "../state.ts"
-import { hear, paymentCaseId, withCase } from "./cases.ts"
+import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
+import { hear, withCase } from "./cases.ts"
 import { withEntry } from "./records.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
@@ -34,7 +34,7 @@ export const withPayment = (state: CustomerState, payment: PaymentState): Custom
 
 /** The case of an invoice, if there is one. */
 export const caseOf = (state: CustomerState, invoiceId: string): CaseState | undefined =>
-  findCase(state, paymentCaseId(invoiceId))
+  state.cases.find((candidate) => candidate.kind === "payment" && candidate.invoiceId === invoiceId)
 
 /** The invoice that a charge or payment intent is known to have paid (or tried to); null when nothing says. */
 export function invoiceOf(
@@ -98,10 +98,10 @@ export function pairWithInvoice(state: CustomerState, loose: LoosePayment): Cust
  * already takes no more of them. Of those that remain, the nearest in time.
  */
 function bestMatch(state: CustomerState, loose: LoosePayment): PaymentState | undefined {
-  const cases = new Map(state.cases.map((entry) => [entry.id, entry]))
+  const cases = new Map(state.cases.map((entry) => [entry.kind === "payment" ? entry.invoiceId : null, entry]))
   const candidates = Object.values(state.payments).flatMap((payment) => {
     if (payment.status !== loose.outcome || payment.amountMinor !== loose.amountMinor) return []
-    const recoveryCase = cases.get(paymentCaseId(payment.invoiceId))
+    const recoveryCase = cases.get(payment.invoiceId)
     const at = loose.outcome === "failed" ? lastFailureAt(recoveryCase, payment) : payment.paidAt
     if (at === null || !isSameAttempt(loose, { ...payment, at })) return []
     const isOpenForCharge = lacksCharge(recoveryCase, payment)
@@ -192,10 +192,13 @@ export function addInvoiceFailure(failures: readonly string[], fact: Failed): re
 
 const isNumbered = (failure: string): boolean => /\d@/.test(failure)
 
+/** When the attempts were that an invoice's own events told of. */
+export const timesOfFailures = (failures: readonly string[]): Instant[] => failures.map(timeOf)
+
 const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
 
 function lastFailureAt(recoveryCase: CaseState | undefined, payment: PaymentState): Instant | null {
-  const times = (recoveryCase?.invoiceFailures ?? []).map(timeOf)
+  const times = timesOfFailures(recoveryCase?.invoiceFailures ?? [])
   return times.length === 0 ? payment.failedAt : times.reduce((last, time) => (time > last ? time : last))
 }
 

@@ -146,11 +146,6 @@ describe("a payment case closes", () => {
       [paymentSucceeded({ at: on(2), how: "out_of_band" })],
       { status: "recovered", closeReason: "paid" },
     ],
-    [
-      "lost, when no further attempt is planned after several",
-      [paymentFailed({ at: on(2), attempt: 4, nextAttemptAt: null })],
-      { status: "lost", closeReason: "provider_gave_up" },
-    ],
     ["lost, when voided", [make.invoiceVoided({ at: on(2) })], { status: "lost", closeReason: "voided" }],
     [
       "lost, when written off",
@@ -202,7 +197,7 @@ describe("a payment case closes", () => {
   })
 
   test.each<[string, Fact]>([
-    ["given up", paymentFailed({ at: on(1), attempt: 3, nextAttemptAt: null })],
+    ["given up", subscription("subscription_changed", { at: on(1), status: "unpaid" })],
     ["written off", make.invoiceUncollectible({ at: on(1) })],
     ["ended with the subscription", subscriptionEnded({ at: on(1) })],
   ])("as recovered after all, when it is paid after it was %s", (_, end) => {
@@ -304,9 +299,10 @@ describe("a charge that names no invoice", () => {
   })
 
   test("gives it also to a case that this very attempt closed", () => {
-    const last = paymentFailed({ at: on(2), attempt: 2, nextAttemptAt: null })
+    const ended = subscription("subscription_changed", { at: on(2), status: "unpaid" })
     const charge = chargeFailed({ at: on(2, "10:00:02"), chargeId: "ch_2", declineCode: "stolen_card" })
-    expect(caseAfter(paymentFailed({ at: on(0) }), last, charge)).toMatchObject({
+    const last = paymentFailed({ at: on(2), attempt: 2, nextAttemptAt: null })
+    expect(caseAfter(paymentFailed({ at: on(0) }), ended, last, charge)).toMatchObject({
       status: "lost",
       declineCode: "stolen_card",
     })
@@ -352,10 +348,150 @@ describe("a charge that names no invoice", () => {
 describe("a refund", () => {
   const paid = [paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1) })]
 
-  test("is kept with the payment as the largest total told, and leaves the recovery", () => {
+  test("is kept with the payment as the largest total told, and lowers what was recovered", () => {
     const refunds = [500, 700, 600].map((amountMinor, day) => make.refunded({ at: on(2 + day), amountMinor }))
     expect(paymentOf(rebuild([...paid, ...refunds]), "in_1")?.refundedMinor).toBe(700)
-    expect(caseAfter(...paid, ...refunds)).toMatchObject({ status: "recovered", recoveredMinor: 1_999 })
+    expect(caseAfter(...paid, ...refunds)).toMatchObject({ status: "recovered", recoveredMinor: 1_299 })
+  })
+
+  test("of all of it reverses the recovery, and one that failed gives it back", () => {
+    const whole = make.refunded({ at: on(2), refundId: "re_1", refundMinor: 1_999 })
+    expect(caseAfter(...paid, whole)).toMatchObject({
+      ...{ status: "reversed", closeReason: "refunded", recoveredMinor: 0, closedAt: on(2) },
+    })
+    const failed = make.refundFailed({ at: on(3), refundId: "re_1" })
+    expect(caseAfter(...paid, whole, failed)).toMatchObject({
+      status: "recovered",
+      recoveredMinor: 1_999,
+      closedAt: on(1),
+    })
+  })
+})
+
+describe("the end of dunning", () => {
+  const last = paymentFailed({ at: on(1), attempt: 2, nextAttemptAt: null })
+
+  test("is not an attempt without a next one: the bill can still be paid", () => {
+    expect(caseAfter(paymentFailed({ at: on(0) }), last)).toMatchObject({ status: "open", closeReason: null })
+  })
+
+  test("is sixty days without news", () => {
+    const lapsed = (day: number) => make.caseLapsed({ at: on(day) })
+    expect(caseAfter(paymentFailed({ at: on(0) }), last, lapsed(60)).status).toBe("open")
+    expect(caseAfter(paymentFailed({ at: on(0) }), last, lapsed(61))).toMatchObject({
+      ...{ status: "lost", closeReason: "lapsed" },
+    })
+  })
+})
+
+describe("what is owed changes", () => {
+  const failed = paymentFailed({ at: on(0), amountMinor: 2_900, paidMinor: 0, creditedMinor: 0 })
+  const note = make.invoiceCredited({ at: on(1), amountMinor: 2_000 })
+  const changed = (given: object) => make.invoiceChanged({ at: on(1), paidMinor: 0, creditedMinor: 0, ...given })
+
+  test.each<[string, readonly Fact[]]>([
+    ["a credit note alone", [note]],
+    ["the invoice alone", [changed({ amountMinor: 900, creditedMinor: 2_000 })]],
+    ["both, once", [note, changed({ amountMinor: 900, creditedMinor: 2_000 })]],
+  ])("by a credit note, told by %s", (_, facts) => {
+    expect(caseAfter(failed, ...facts)).toMatchObject({ status: "open", amountMinor: 900 })
+  })
+
+  test("back, when the credit note is voided", () => {
+    const voided = make.invoiceCredited({ at: on(2), amountMinor: 2_000, isVoided: true })
+    expect(caseAfter(failed, note, voided).amountMinor).toBe(2_900)
+  })
+
+  test("by a part that was paid: the rest is asked for, and all of it was at stake", () => {
+    const part = changed({ amountMinor: 1_900, paidMinor: 1_000 })
+    expect(caseAfter(failed, part)).toMatchObject({ amountMinor: 2_900, remainingMinor: 1_900 })
+    const paid = caseAfter(failed, part, paymentSucceeded({ at: on(2), amountMinor: 2_900 }))
+    expect(paid).toMatchObject({ status: "recovered", recoveredMinor: 2_900 })
+    expect(paid).not.toHaveProperty("remainingMinor")
+  })
+
+  test("to nothing: waived is neither recovered nor open", () => {
+    const waived = { status: "lost", closeReason: "waived", recoveredMinor: 0 }
+    expect(caseAfter(failed, changed({ amountMinor: 0, creditedMinor: 2_900 }))).toMatchObject(waived)
+    expect(caseAfter(failed, make.invoiceCredited({ at: on(1), amountMinor: 2_900 }))).toMatchObject(waived)
+    expect(caseAfter(failed, paymentSucceeded({ at: on(1), amountMinor: 0 }))).toMatchObject(waived)
+  })
+
+  test("nothing was ever owed: a bill of zero opens no case", () => {
+    expect(casesAfter(paymentFailed({ at: on(0), amountMinor: 0 }))).toEqual([])
+    expect(casesAfter(paymentFailed({ at: on(0), amountMinor: null, currency: null }))).toHaveLength(1)
+  })
+})
+
+describe("a bill that is voided and issued again", () => {
+  const link = (day: number) => make.invoiceReissued({ at: on(day, "11:00:00"), invoiceId: "in_2", replaces: "in_1" })
+  const voided = make.invoiceVoided({ at: on(1) })
+  const paid = paymentSucceeded({ at: on(2), invoiceId: "in_2" })
+
+  test.each<[string, readonly Fact[]]>([
+    ["linked before", [link(0), voided, paid]],
+    ["linked after", [voided, link(2), paid]],
+    ["linked last", [voided, paid, link(2)]],
+  ])("is one case, and no loss: %s", (_, facts) => {
+    const cases = casesAfter(paymentFailed({ at: on(0) }), ...facts)
+    expect(cases).toMatchObject([{ id: "payment_in_1", invoiceId: "in_2", status: "recovered", recoveredMinor: 1_999 }])
+  })
+
+  test("goes on when the new invoice fails too", () => {
+    const again = paymentFailed({ at: on(2), invoiceId: "in_2" })
+    expect(casesAfter(paymentFailed({ at: on(0) }), link(0), voided, again)).toMatchObject([
+      { id: "payment_in_1", invoiceId: "in_2", status: "open" },
+    ])
+  })
+
+  test("is known by its subscription and time where nothing links the two", () => {
+    const period = { start: on(0), end: on(30) }
+    const later = { start: on(30), end: on(60) }
+    const again = (time: typeof period) => paymentSucceeded({ at: on(2), invoiceId: "in_2", period: time })
+    const first = paymentFailed({ at: on(0), period })
+    expect(casesAfter(first, voided, again({ start: on(1), end: on(31) }))).toMatchObject([{ status: "recovered" }])
+    expect(casesAfter(first, voided, again(later))).toMatchObject([{ status: "lost", closeReason: "voided" }])
+  })
+})
+
+test("a change of plan that is voided while the plan before goes on is no case", () => {
+  const change = paymentFailed({ at: on(0), billing: "change" })
+  const running = subscription("subscription_started", { at: on(-30) })
+  expect(casesAfter(running, change, make.invoiceVoided({ at: on(1) }))).toEqual([])
+  expect(casesAfter(running, change)).toMatchObject([{ status: "open" }])
+})
+
+test("the first bill after a free plan is a sale not made", () => {
+  const free = subscription("subscription_started", { at: on(-30), items: [{ ...make.MONTHLY, unitAmountMinor: 0 }] })
+  const upgraded = subscription("subscription_changed", { at: on(0) })
+  expect(casesAfter(free, upgraded, paymentFailed({ at: on(0) }))).toEqual([])
+  expect(
+    casesAfter(free, upgraded, paymentSucceeded({ at: on(0), invoiceId: "in_0" }), paymentFailed({ at: on(30) })),
+  ).toHaveLength(1)
+})
+
+test("a one-off invoice says so, and its payment is no subscription revenue", () => {
+  const oneOff = paymentFailed({ at: on(0), subscriptionId: null, billing: "one_off", collection: "manual" })
+  expect(caseAfter(oneOff)).toMatchObject({ billing: "one_off", collection: "manual" })
+  const paid = paymentSucceeded({ at: on(1), subscriptionId: null, billing: "one_off" })
+  expect(caseAfter(oneOff, paid)).toMatchObject({ status: "recovered", recoveredMinor: 0 })
+})
+
+describe("a payment in progress", () => {
+  const pending = make.paymentPending({ at: on(1), invoiceId: null, paymentIntentId: "pi_1" })
+  const pendingAfter = (...facts: readonly Fact[]) => rebuild([paymentFailed({ at: on(0) }), ...facts]).pending
+
+  test("is kept once, whoever tells of it, until its method's time is up", () => {
+    const charge = make.paymentPending({ at: on(1), invoiceId: null, chargeId: "py_1", paymentIntentId: "pi_1" })
+    expect(pendingAfter(pending, charge)).toMatchObject([{ refs: ["pi_1", "py_1"], since: on(1), until: on(15) }])
+  })
+
+  test.each<[string, Fact]>([
+    ["succeeds", paymentSucceeded({ at: on(5) })],
+    ["fails by its intent", chargeFailed({ at: on(5), paymentIntentId: "pi_1" })],
+    ["fails by its invoice", paymentFailed({ at: on(5), attempt: 2 })],
+  ])("ends when it %s", (_, end) => {
+    expect(pendingAfter(pending, end)).toBeUndefined()
   })
 })
 

@@ -1,14 +1,16 @@
 /** Payments, and the `payment` case that a failed invoice opens. */
-import type { Fact, Instant, Money, StatedMoney } from "../facts.ts"
+import type { BillDetails, Fact, Instant, Money, StatedMoney } from "../facts.ts"
 import {
   type CaseState,
   type CustomerState,
   type LoosePayment,
   type PaymentState,
   paymentOf,
+  type SubscriptionState,
   subscriptionOf,
 } from "../state.ts"
-import { close, hear, isUnpaidTrial, knownFrom, paymentCaseId, recoveredBy, withCase } from "./cases.ts"
+import { amountsOf, paidPartOf, withAmounts, withStatement } from "./amounts.ts"
+import { close, hear, isUnpaidTrial, isWaivedBy, knownFrom, paymentCaseId, settled, withCase } from "./cases.ts"
 import {
   addAttempt,
   addInvoiceFailure,
@@ -22,14 +24,20 @@ import {
   takeLoose,
   withPayment,
 } from "./pairing.ts"
+import { endPending } from "./pending.ts"
 import { withEntry } from "./records.ts"
+import { continueVoided, moveCase, noteReissue, replacementOf } from "./reissue.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
 type PaymentFact = Extract<Fact, { readonly invoiceId: string | null; readonly chargeId: string | null }>
 
-/** A failed attempt: opens the invoice's case, or is gathered by it. */
-export function fail(state: CustomerState, fact: Failed): CustomerState {
+/** A failed attempt: opens the invoice's case, or is gathered by it. A payment that was in progress has failed with it. */
+export function fail(before: CustomerState, fact: Failed): CustomerState {
+  return failOf(endPending(before, fact), fact)
+}
+
+function failOf(state: CustomerState, fact: Failed): CustomerState {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
   if (invoiceId === null) return pairWithInvoice(state, looseOf(fact, "failed"))
 
@@ -39,7 +47,7 @@ export function fail(state: CustomerState, fact: Failed): CustomerState {
   const paired = takeLoose(state, "failed", fact)
   const loose = paired.taken
   const payment: PaymentState = {
-    ...paymentFrom(before, fact, invoiceId),
+    ...detailed(stated(paymentFrom(before, fact, invoiceId), fact), fact),
     status: before?.status === "uncollectible" ? "uncollectible" : "failed",
     isFirstInvoice: (before?.isFirstInvoice ?? false) || fact.isFirstInvoice,
     refs: mergeRefs(before?.refs ?? [], refsOf(fact), loose?.refs ?? []),
@@ -50,7 +58,11 @@ export function fail(state: CustomerState, fact: Failed): CustomerState {
 }
 
 /** A payment that arrived, by whatever way: recovers the case, even one that was already counted as lost. */
-export function succeed(state: CustomerState, fact: Succeeded): CustomerState {
+export function succeed(before: CustomerState, fact: Succeeded): CustomerState {
+  return succeedOf(endPending(before, fact), fact)
+}
+
+function succeedOf(state: CustomerState, fact: Succeeded): CustomerState {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
   if (invoiceId === null) return pairWithInvoice(state, looseOf(fact, "succeeded"))
 
@@ -61,14 +73,14 @@ export function succeed(state: CustomerState, fact: Succeeded): CustomerState {
   }
   const paired = takeLoose(state, "succeeded", fact)
   const payment: PaymentState = {
-    ...paymentFrom(before, fact, invoiceId),
+    ...detailed(paymentFrom(before, fact, invoiceId), fact),
     status: "succeeded",
     refs: mergeRefs(before?.refs ?? [], refsOf(fact), paired.taken?.refs ?? []),
     paidAt: before?.paidAt ?? fact.occurredAt,
     how: before?.how === "out_of_band" ? "out_of_band" : isChargeLevel ? (before?.how ?? fact.how) : fact.how,
   }
   const paid = markPaid(withPayment(paired.state, payment), payment)
-  return recover(paid, payment)
+  return recover(continueVoided(paid, payment, fact.occurredAt), payment)
 }
 
 /** The member must authenticate (3-D Secure): not a decline, so it opens nothing, but it changes what we ask for. */
@@ -90,17 +102,88 @@ export function requireAction(
   return recoveryCase ? withCase(changed, { ...recoveryCase, needsAuthentication: true }) : changed
 }
 
-/** Money given back. It is kept with the payment; whether a recovery stands is a matter for disputes only. */
-export function refund(state: CustomerState, fact: Extract<Fact, { kind: "payment_refunded" }>): CustomerState {
-  const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
-  const before = paymentOf(state, invoiceId)
+type Refund = Extract<Fact, { kind: "payment_refunded" | "refund_failed" }>
+
+/** Money given back: the recovery is worth so much less. A refund that failed gave nothing back. */
+export function refund(state: CustomerState, fact: Refund): CustomerState {
+  const before = refundedPayment(state, fact)
   if (!before) return state
-  return withPayment(state, { ...before, refundedMinor: Math.max(before.refundedMinor, fact.amountMinor) })
+  const told = withRefund(before, fact)
+  const totalMinor = told.refundTotalMinor ?? 0
+  const entries = Object.values(told.refunds ?? {})
+  const sum = (hasFailed: boolean) =>
+    entries.filter((entry) => entry.hasFailed === hasFailed).reduce((all, { amountMinor }) => all + amountMinor, 0)
+  const refundedMinor = Math.min(Math.max(0, totalMinor - sum(true), sum(false)), Number.MAX_SAFE_INTEGER)
+  const payment = { ...told, refundedMinor }
+  const changed = withPayment(state, payment)
+  const recoveryCase = caseOf(changed, payment.invoiceId)
+  const stands = recoveryCase?.closeReason === "paid" || recoveryCase?.closeReason === "refunded"
+  return recoveryCase && stands ? withCase(changed, settled(recoveryCase, payment, fact.occurredAt)) : changed
 }
 
-/** The invoice is no longer owed: its case cannot be recovered. */
-export function markVoided(state: CustomerState, fact: Extract<Fact, { kind: "invoice_voided" }>): CustomerState {
-  return writeOff(state, fact.invoiceId, "voided", fact.occurredAt)
+/** A charge tells the total of its refunds, a refund tells of itself; one that failed stays failed. */
+function withRefund(payment: PaymentState, fact: Refund): PaymentState {
+  const totalMinor = payment.refundTotalMinor ?? (payment.refunds === undefined ? payment.refundedMinor : 0)
+  if (fact.kind === "payment_refunded") {
+    const refundTotalMinor = Math.max(totalMinor, fact.amountMinor)
+    if (fact.refundId === undefined) return { ...payment, refundTotalMinor }
+    const known = Object.hasOwn(payment.refunds ?? {}, fact.refundId) ? payment.refunds?.[fact.refundId] : undefined
+    const entry = { amountMinor: fact.refundMinor ?? fact.amountMinor, hasFailed: known?.hasFailed ?? false }
+    return { ...payment, refundTotalMinor, refunds: { ...payment.refunds, [fact.refundId]: entry } }
+  }
+  const failed = { amountMinor: fact.amountMinor, hasFailed: true }
+  return { ...payment, refundTotalMinor: totalMinor, refunds: { ...payment.refunds, [fact.refundId]: failed } }
+}
+
+/** The payment that was refunded: by invoice, charge or intent, else the one recovered case of just that charge's amount. */
+function refundedPayment(state: CustomerState, fact: Refund): PaymentState | undefined {
+  const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)
+  if (invoiceId !== null) return paymentOf(state, invoiceId)
+  const chargeMinor = fact.kind === "payment_refunded" ? fact.chargeMinor : undefined
+  const candidates = state.cases.flatMap((candidate) => {
+    const payment = paymentOf(state, candidate.invoiceId)
+    const isIt =
+      candidate.kind === "payment" &&
+      candidate.status === "recovered" &&
+      payment?.amountMinor === chargeMinor &&
+      payment?.currency === fact.currency &&
+      payment?.refs.length === 0
+    return isIt && payment ? [payment] : []
+  })
+  return candidates.length === 1 ? candidates[0] : undefined
+}
+
+/**
+ * The invoice is no longer owed: its case cannot be recovered, unless another invoice takes its place. A change of plan
+ * that is voided while the plan before goes on was not made, and nobody is lost by it.
+ */
+export function markVoided(before: CustomerState, fact: Extract<Fact, { kind: "invoice_voided" }>): CustomerState {
+  const state = endPending(before, fact)
+  const payment = paymentOf(state, fact.invoiceId)
+  if (!payment || payment.status === "succeeded") return state
+  const voided = withPayment(state, { ...payment, status: "voided", voidedAt: payment.voidedAt ?? fact.occurredAt })
+  const recoveryCase = caseOf(voided, payment.invoiceId)
+  if (recoveryCase?.status !== "open") return voided
+  if (payment.billing === "change" && isServing(voided, payment.subscriptionId)) {
+    return { ...voided, cases: voided.cases.filter(({ id }) => id !== recoveryCase.id) }
+  }
+  const next = replacementOf(voided, payment)
+  if (next === null) return withCase(voided, close(recoveryCase, "lost", "voided", fact.occurredAt))
+  const moved = moveCase(voided, payment.invoiceId, next)
+  const replacement = paymentOf(moved, next)
+  return replacement?.status === "succeeded" ? recover(moved, replacement) : moved
+}
+
+/** An invoice took the place of another: the case of a voided one goes on with it, paid where it is paid already. */
+export function reissue(state: CustomerState, fact: Extract<Fact, { kind: "invoice_reissued" }>): CustomerState {
+  const moved = noteReissue(state, fact)
+  const replacement = moved === state ? undefined : paymentOf(moved, fact.invoiceId)
+  return replacement?.status === "succeeded" ? recover(moved, replacement) : moved
+}
+
+const isServing = (state: CustomerState, subscriptionId: string | null): boolean => {
+  const subscription = subscriptionOf(state, subscriptionId)
+  return subscription?.endedAt === null && (subscription.status === "active" || subscription.status === "trialing")
 }
 
 /** The provider wrote the invoice off; it may still be paid, and then counts as recovered. */
@@ -108,46 +191,45 @@ export function markUncollectible(
   state: CustomerState,
   fact: Extract<Fact, { kind: "invoice_uncollectible" }>,
 ): CustomerState {
-  return writeOff(state, fact.invoiceId, "uncollectible", fact.occurredAt)
-}
-
-function writeOff(
-  state: CustomerState,
-  invoiceId: string | null,
-  status: "voided" | "uncollectible",
-  at: Instant,
-): CustomerState {
-  const before = paymentOf(state, invoiceId)
-  if (!before || before.status === "succeeded") return state
-  const changed = withPayment(state, { ...before, status })
+  const before = paymentOf(state, fact.invoiceId)
+  if (!before || before.status === "succeeded" || before.status === "voided") return state
+  const changed = withPayment(state, { ...before, status: "uncollectible" })
   const recoveryCase = caseOf(changed, before.invoiceId)
-  return recoveryCase ? withCase(changed, close(recoveryCase, "lost", status, at)) : changed
+  return recoveryCase ? withCase(changed, close(recoveryCase, "lost", "uncollectible", fact.occurredAt)) : changed
 }
 
 function gatherFailure(
-  state: CustomerState,
+  before: CustomerState,
   payment: PaymentState,
   fact: Failed,
-  { before, loose }: { readonly before: PaymentState | undefined; readonly loose: LoosePayment | undefined },
+  known: { readonly before: PaymentState | undefined; readonly loose: LoosePayment | undefined },
 ): CustomerState {
+  const { loose } = known
   // A charge tells of an attempt, not of what the invoice is for: only the invoice's own failure opens a case.
   const isChargeLevel = fact.attempt === null && (fact.chargeId ?? fact.paymentIntentId) !== null
+  const state = isChargeLevel ? before : continueVoided(before, payment, fact.occurredAt)
   const present = caseOf(state, payment.invoiceId)
   const hasEnded = (subscriptionOf(state, payment.subscriptionId)?.endedAt ?? null) !== null
-  const isBeyondSaving = hasEnded || payment.status === "uncollectible" || isSaleNeverMade(state, payment)
+  // Where nothing is owed there is nothing to recover.
+  const isOfNothing = payment.currency !== null && amountsOf(payment, {}).remainingMinor === 0
+  const isBeyondSaving =
+    hasEnded || isOfNothing || payment.status === "uncollectible" || isSaleNeverMade(state, payment)
   if (!present && (isChargeLevel || isBeyondSaving)) return state
 
   // An attempt that a charge told of before the invoice did counts from the start.
-  const known = present?.chargeFailures ?? (before?.failedAt ? before.refs.slice(0, 1) : [])
+  const charges = present?.chargeFailures ?? (known.before?.failedAt ? known.before.refs.slice(0, 1) : [])
   // The intent alone adds no attempt to those whose charges are known.
-  const ownRefs = !isChargeLevel || (fact.chargeId === null && known.length > 0) ? [] : refsOf(fact)
+  const ownRefs = !isChargeLevel || (fact.chargeId === null && charges.length > 0) ? [] : refsOf(fact)
   const attempts = {
     declineCode: payment.declineCode,
-    chargeFailures: addAttempt(addAttempt(known, ownRefs), loose?.refs ?? []),
+    chargeFailures: addAttempt(addAttempt(charges, ownRefs), loose?.refs ?? []),
   }
   if (present && present.status !== "open") {
-    const isLastAttempt = isChargeLevel && present.status === "lost" && isSoonAfter(present.closedAt, fact.occurredAt)
-    return isLastAttempt ? withCase(state, { ...present, ...attempts }) : state
+    // The attempt after which the provider gave up may be told after that.
+    const isLastAttempt = present.status === "lost" && isSoonAfter(present.closedAt, fact.occurredAt)
+    const { invoiceFailures: told } = present
+    const invoiceFailures = isChargeLevel ? told : addInvoiceFailure(told, fact)
+    return isLastAttempt ? withCase(state, { ...present, ...attempts, invoiceFailures }) : state
   }
   const heard = present ? hear(present, fact) : { ...newPaymentCase(payment, fact.occurredAt), ...knownFrom(fact) }
   const gathered: CaseState = {
@@ -159,30 +241,32 @@ function gatherFailure(
     invoiceFailures: isChargeLevel
       ? (present?.invoiceFailures ?? [])
       : addInvoiceFailure(present?.invoiceFailures ?? [], fact),
-    ...(!isChargeLevel && isStated(fact) && { amountMinor: fact.amountMinor, currency: fact.currency }),
   }
-  if (hasEnded) return withCase(state, close(gathered, "lost", "subscription_ended", fact.occurredAt))
-  return withCase(state, hasGivenUp(fact) ? close(gathered, "lost", "provider_gave_up", fact.occurredAt) : gathered)
+  const told = isChargeLevel || !isStated(fact) ? gathered : withAmounts(gathered, payment)
+  return withCase(state, hasEnded ? close(told, "lost", "subscription_ended", fact.occurredAt) : told)
 }
 
 const isSoonAfter = (earlier: Instant | null, later: Instant): boolean =>
   earlier !== null && Date.parse(later) - Date.parse(earlier) <= PAIRING_WINDOW_MS
 
 /**
- * No further attempt after at least two: the provider gave up. Nothing planned after the very first failure only says
- * that retries are switched off: the bill stays open and the member can still pay it.
- */
-const hasGivenUp = (fact: Failed): boolean => fact.nextAttemptAt === null && fact.attempt !== null && fact.attempt >= 2
-
-/**
- * The invoice that starts a subscription, or the first one after its trial, never paid: a sale not made, no churn. It
- * is the invoice that counts, however long it is retried.
+ * The invoice that starts a subscription, or the first one after its trial or its free plan, never paid: a sale not made,
+ * no churn. It is the invoice that counts, however long it is retried.
  */
 function isSaleNeverMade(state: CustomerState, payment: PaymentState): boolean {
   if (payment.isFirstInvoice) return true
   const subscription = subscriptionOf(state, payment.subscriptionId)
-  return subscription !== undefined && payment.failedAt !== null && isUnpaidTrial(subscription, payment.failedAt)
+  if (subscription === undefined || payment.failedAt === null) return false
+  return isUnpaidTrial(subscription, payment.failedAt) || (!subscription.hasPaid && wasFree(state, subscription))
 }
+
+/** By its prices, or by a bill of nothing that was settled. */
+const wasFree = (state: CustomerState, { id, wasFree: isFreePlan, trialEnd }: SubscriptionState): boolean =>
+  isFreePlan === true ||
+  (trialEnd === null &&
+    Object.values(state.payments).some(
+      (payment) => payment.subscriptionId === id && payment.status === "succeeded" && isFree(payment),
+    ))
 
 const newPaymentCase = (payment: PaymentState, openedAt: Instant): CaseState => ({
   id: paymentCaseId(payment.invoiceId),
@@ -192,6 +276,9 @@ const newPaymentCase = (payment: PaymentState, openedAt: Instant): CaseState => 
   invoiceId: payment.invoiceId,
   amountMinor: payment.amountMinor,
   currency: payment.currency,
+  ...(paidPartOf(payment) > 0 && { paidBeforeMinor: paidPartOf(payment) }),
+  ...(payment.billing === "one_off" && { billing: payment.billing }),
+  ...(payment.collection !== undefined && { collection: payment.collection }),
   declineCode: payment.declineCode,
   needsAuthentication: payment.needsAuthentication,
   invoiceFailures: [],
@@ -209,17 +296,12 @@ function recover(state: CustomerState, payment: PaymentState): CustomerState {
   const isFinal = recoveryCase?.closeReason === "closed_by_operator" || recoveryCase?.closeReason === "voided"
   if (!recoveryCase || payment.paidAt === null || isFinal) return state
   if (recoveryCase.status === "reversed") return state
+  const isPaid = recoveryCase.status === "recovered" || payment.how === "out_of_band"
+  if (!isPaid && isWaivedBy(recoveryCase, payment))
+    return withCase(state, close(recoveryCase, "lost", "waived", payment.paidAt))
   const newCard =
     recoveryCase.status === "recovered" ? recoveryCase.newCard : newCardSince(recoveryCase.openedAt, state)
-  return withCase(state, {
-    ...recoveryCase,
-    status: "recovered",
-    closeReason: "paid",
-    closedAt: payment.paidAt,
-    recoveredMinor: recoveredBy(recoveryCase, payment.amountMinor),
-    ...(recoveryCase.currency === null && { amountMinor: payment.amountMinor, currency: payment.currency }),
-    newCard,
-  })
+  return withCase(state, settled({ ...recoveryCase, newCard }, payment, payment.paidAt))
 }
 
 /** Kept with the case when it is paid: the profile knows only the newest card, and more will come. */
@@ -236,6 +318,20 @@ function markPaid(state: CustomerState, payment: PaymentState): CustomerState {
     subscriptions: withEntry(state.subscriptions, subscription.id, { ...subscription, hasPaid: true }),
   }
 }
+
+/** With what the invoice's own failure says of the invoice. */
+function stated(payment: PaymentState, fact: Failed): PaymentState {
+  const isOfInvoice =
+    fact.invoiceId !== null && (fact.attempt !== null || (fact.chargeId ?? fact.paymentIntentId) === null)
+  return isOfInvoice ? withStatement(payment, fact) : payment
+}
+
+const detailed = (payment: PaymentState, { billing, collection, period }: BillDetails): PaymentState => ({
+  ...payment,
+  ...(billing !== undefined && { billing }),
+  ...(collection !== undefined && { collection }),
+  ...(period !== undefined && { period }),
+})
 
 /** The event says how much it is about. */
 const isStated = <T extends StatedMoney>(fact: T): fact is T & Money =>
@@ -258,6 +354,7 @@ function paymentFrom(
   const money: Pick<PaymentState, "amountMinor" | "currency"> =
     speaksForInvoice && isStated(fact) ? fact : { amountMinor, currency }
   return {
+    ...before,
     invoiceId,
     subscriptionId: fact.subscriptionId ?? before?.subscriptionId ?? null,
     status: before?.status ?? "failed",

@@ -10,6 +10,58 @@ const casesAfter = (...facts: readonly Fact[]) => rebuild(facts).cases
 const resumed = (day: number) => subscription("subscription_resumed", { at: on(day) })
 const started = subscription("subscription_started", { at: on(0) })
 
+describe("two snapshots of one second", () => {
+  const second = (first: string, next: string) => [
+    make.subscription("subscription_started", { at: on(0), status: "past_due" }),
+    make.subscription("subscription_changed", { at: on(1), id: first, status: "past_due", replaced: {} }),
+    make.subscription("subscription_changed", { at: on(1), id: next, replaced: { status: "past_due" } }),
+  ]
+  test.each([
+    ["1", "2"],
+    ["2", "1"],
+  ])("are ordered by what they replaced, whatever their ids (%s, %s)", (first, next) => {
+    expect(rebuild(second(first, next)).subscriptions).toMatchObject({ sub_1: { status: "active" } })
+  })
+
+  test.each([
+    ["1", "2"],
+    ["2", "1"],
+  ])("end where they began when one takes the other back (%s, %s)", (first, next) => {
+    const facts = [
+      make.subscription("subscription_started", { at: on(0) }),
+      make.subscription("subscription_changed", {
+        at: on(1),
+        id: first,
+        status: "past_due",
+        replaced: { status: "active" },
+      }),
+      make.subscription("subscription_changed", { at: on(1), id: next, replaced: { status: "past_due" } }),
+    ]
+    expect(rebuild(facts).subscriptions).toMatchObject({ sub_1: { status: "active" } })
+  })
+})
+
+describe("whose wish an end is", () => {
+  const announced = (given: object = {}) => make.cancellationAnnounced({ at: on(1), endBy: "member", ...given })
+
+  test("a term that was agreed at the start is nobody's, also when it is repeated", () => {
+    const term = { cancelAt: on(120) }
+    const started = make.subscription("subscription_started", { at: on(0), ...term })
+    const repeated = make.subscription("subscription_changed", { at: on(1), ...term, endBy: "member" })
+    expect(rebuild([started, repeated]).cases).toEqual([])
+  })
+
+  test("another subscription that was just started, or is started next, makes it a change of plan", () => {
+    const bought = (day: number) =>
+      make.subscription("subscription_started", { at: on(day), subscriptionId: "sub_2", startedAt: on(day) })
+    expect(rebuild([bought(0), announced()]).cases).toEqual([])
+    expect(rebuild([announced(), bought(2)]).cases).toMatchObject([{ status: "recovered", closeReason: "switched" }])
+    const ended = make.subscriptionEnded({ at: on(20) })
+    expect(rebuild([announced(), bought(2), ended]).cases.map(({ status }) => status)).toEqual(["recovered"])
+    expect(rebuild([bought(-60), announced(), ended]).cases).toMatchObject([{ status: "lost" }])
+  })
+})
+
 describe("a cancellation case", () => {
   test("opens when an end is announced, worth one period", () => {
     const items = [

@@ -1,8 +1,9 @@
 /** Subscriptions, and the `cancellation` case that an announced leaving opens. */
-import type { Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../facts.ts"
+import type { EndBy, Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../facts.ts"
 import { type CaseState, type CustomerState, type SubscriptionState, subscriptionOf } from "../state.ts"
 import { cancellationCaseId, close, hear, isUnpaidTrial, knownFrom, withCase } from "./cases.ts"
 import { withEntry } from "./records.ts"
+import { settleSecond } from "./same-second.ts"
 
 type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
 
@@ -15,9 +16,9 @@ export function changeSubscription(state: CustomerState, fact: SubscriptionFact)
   const revives = fact.kind === "subscription_started" || fact.kind === "subscription_resumed"
   if (previous?.endedAt && !revives) return state
 
-  const subscription = merge(state, fact.subscription)
+  const subscription = merge(state, fact)
   const changed = withSubscription(state, subscription)
-  const followed = followAnnouncement(changed, previous, subscription, fact)
+  const followed = followSwitch(followAnnouncement(changed, previous, subscription, fact), subscription, fact)
   return subscription.status === "unpaid" ? loseOpenCases(followed, fact, "provider_gave_up") : followed
 }
 
@@ -26,7 +27,7 @@ export function endSubscription(
   state: CustomerState,
   fact: Extract<Fact, { kind: "subscription_ended" }>,
 ): CustomerState {
-  const merged = merge(state, fact.subscription)
+  const merged = merge(state, fact)
   const subscription: SubscriptionState = {
     ...merged,
     status: merged.status === "incomplete_expired" ? "incomplete_expired" : "canceled",
@@ -41,8 +42,12 @@ export function endSubscription(
   return loseOpenCases(withoutCancellation, fact, "subscription_ended")
 }
 
-function merge(state: CustomerState, snapshot: SubscriptionSnapshot): SubscriptionState {
-  const previous = subscriptionOf(state, snapshot.subscriptionId)
+function merge(state: CustomerState, fact: SubscriptionFact): SubscriptionState {
+  const previous = subscriptionOf(state, fact.subscription.subscriptionId)
+  const replaced = "replaced" in fact ? fact.replaced : undefined
+  const { snapshot, second, isUnsettled } = settleSecond(previous, fact.subscription, replaced, fact.occurredAt)
+  const endBy = endByIn(snapshot, previous, fact)
+  const hasPaid = previous?.hasPaid ?? hasPaidFor(state, snapshot.subscriptionId)
   return {
     id: snapshot.subscriptionId,
     status: snapshot.status,
@@ -55,10 +60,33 @@ function merge(state: CustomerState, snapshot: SubscriptionSnapshot): Subscripti
     endedAt: null,
     endReason: null,
     paused: snapshot.paused,
-    hasPaid: previous?.hasPaid ?? hasPaidFor(state, snapshot.subscriptionId),
     ...(previous?.droppedEpisodes !== undefined && { droppedEpisodes: previous.droppedEpisodes }),
+    ...(endBy !== undefined && { endBy }),
+    ...(snapshot.pauseEndsAt !== undefined && { pauseEndsAt: snapshot.pauseEndsAt }),
+    ...(!hasPaid && (previous?.wasFree || isFree(snapshot.items)) && { wasFree: true }),
+    ...(second !== undefined && { second }),
+    ...(isUnsettled && { unsettledAt: fact.occurredAt }),
+    hasPaid,
   }
 }
+
+/**
+ * Whose wish the end is. A subscription that starts with an end was sold for a term, and that term stays nobody's wish while
+ * later events only repeat it.
+ */
+function endByIn(
+  { cancelAt, endBy }: SubscriptionSnapshot,
+  previous: SubscriptionState | undefined,
+  { kind }: SubscriptionFact,
+): EndBy | undefined {
+  if (cancelAt === null) return undefined
+  if (kind === "subscription_started" && endBy === undefined) return "other"
+  const repeatsTerm = kind !== "cancellation_announced" && previous?.endBy === "other" && previous.cancelAt === cancelAt
+  return repeatsTerm ? "other" : endBy
+}
+
+const isFree = (items: readonly SubscriptionItem[]): boolean =>
+  items.length > 0 && items.every((item) => item.usageType === "licensed" && item.unitAmountMinor === 0)
 
 /** Some events name a price without saying what it is (Whop's memberships): then what is known of it stays. */
 function mergeItems(
@@ -96,7 +124,9 @@ function followAnnouncement(
   fact: SubscriptionFact,
 ): CustomerState {
   const open = openCancellation(state, subscription.id)
-  if (subscription.cancelAt === null) {
+  // The member's wish is withdrawn, also where a term that was agreed before still stands.
+  const isWithdrawn = subscription.endBy === "other" && fact.kind === "subscription_resumed"
+  if (subscription.cancelAt === null || isWithdrawn) {
     return open ? withCase(state, close(open, "recovered", "resumed", fact.occurredAt)) : state
   }
   const episodes = state.cases.filter(
@@ -108,7 +138,9 @@ function followAnnouncement(
   const isWithoutLoss = NOTHING_TO_KEEP.has(subscription.status) || isSaleNeverMade(subscription, fact.occurredAt)
   // Only an announcement is news of a leaving that is known; other events of the subscription repeat it.
   if (open) return fact.kind === "cancellation_announced" ? withCase(state, hear(open, fact)) : state
-  if (isPutAside || isWithoutLoss) return state
+  if (isPutAside || isWithoutLoss || subscription.endBy === "other") return state
+  const isSwitch = isSameAnnouncement ? previous?.isSwitch : hasStartedAnother(state, subscription.id, fact.occurredAt)
+  if (isSwitch) return withSubscription(state, { ...subscription, isSwitch })
 
   // What was feared has been said, and the case of the leaving goes on with it.
   const feared = openRisk(state, subscription.id)
@@ -132,6 +164,46 @@ function followAnnouncement(
     disputeId: null,
     ...knownFrom(fact),
   })
+}
+
+/**
+ * A member who starts another subscription within so many days before or after announcing the end of one, or of that end,
+ * changes plans.
+ */
+const SWITCH_WINDOW_MS = 7 * 86_400_000
+
+const isLive = ({ status, endedAt }: SubscriptionState): boolean =>
+  endedAt === null && (status === "active" || status === "trialing")
+
+/** Whether another subscription of the customer that goes on was started shortly before. */
+const hasStartedAnother = (state: CustomerState, subscriptionId: string, at: Instant): boolean =>
+  Object.values(state.subscriptions).some(
+    (other) =>
+      other.id !== subscriptionId &&
+      isLive(other) &&
+      other.cancelAt === null &&
+      other.startedAt !== null &&
+      other.startedAt <= at &&
+      Date.parse(at) - Date.parse(other.startedAt) <= SWITCH_WINDOW_MS,
+  )
+
+/** Closes the announced leavings of a member who has started another subscription since: it was a change of plan. */
+function followSwitch(state: CustomerState, subscription: SubscriptionState, fact: SubscriptionFact): CustomerState {
+  const startedAt = subscription.startedAt ?? (fact.kind === "subscription_started" ? fact.occurredAt : null)
+  if (startedAt === null || !isLive(subscription) || subscription.cancelAt !== null) return state
+  const isSwitched = ({ kind, subscriptionId, status, closeReason, closedAt, openedAt }: CaseState): boolean => {
+    if (kind !== "cancellation" || subscriptionId === subscription.id || startedAt < openedAt) return false
+    const hasEnded = status === "lost" && closeReason === "subscription_ended" && closedAt !== null
+    return status === "open" || (hasEnded && Date.parse(startedAt) - Date.parse(closedAt) <= SWITCH_WINDOW_MS)
+  }
+  return state.cases.filter(isSwitched).reduce(
+    (result, candidate) =>
+      withCase(result, {
+        ...{ ...candidate, status: "recovered", closeReason: "switched" },
+        closedAt: fact.occurredAt,
+      }),
+    state,
+  )
 }
 
 /** What a period is worth by its prices or, where the provider does not tell them, by what was last paid. */

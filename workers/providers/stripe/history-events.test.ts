@@ -74,7 +74,8 @@ const figures = (state: CustomerState) => ({
       ...{ invoiceId, status, amountMinor, paidAt, failedAt, how, refundedMinor },
     }))
     .sort((a, b) => (a.invoiceId < b.invoiceId ? -1 : 1)),
-  subscriptions: state.subscriptions,
+  // What a second's events replaced is kept to order them, and is no figure.
+  subscriptions: Object.values(state.subscriptions).map(({ second: _, ...subscription }) => subscription),
 })
 
 const seeds = fc.integer({ min: 1, max: 2_000_000 })

@@ -81,7 +81,10 @@ describe("a payment that was made", () => {
       objects: ["pi_1", "in_1"],
       facts: [{ kind: "payment_succeeded", invoiceId: "in_1", paymentIntentId: "pi_1", how: "collected" }],
     })
-    expect(paid({ is_default: false, payment })).toMatchObject({ objects: ["pi_1", "in_1"], facts: [] })
+    expect(paid({ is_default: false, payment })).toMatchObject({
+      objects: ["pi_1", "in_1"],
+      facts: [{ kind: "invoice_part_paid", invoiceId: "in_1", partId: "inpay_1", amountMinor: 5 }],
+    })
     expect(paid({ payment: { type: "payment_record" } }).facts).toMatchObject([{ how: "out_of_band" }])
   })
 })

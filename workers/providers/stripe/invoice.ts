@@ -1,10 +1,30 @@
 /** Events about invoices and their payments, in all API versions. */
 import * as z from "zod"
-import type { StatedMoney } from "../../../shared/domain/facts.ts"
+import {
+  type BillDetails,
+  type Money,
+  type ServicePeriod,
+  type StatedMoney,
+  UNKNOWN_MONEY,
+} from "../../../shared/domain/facts.ts"
 import type { Result } from "../../../shared/result.ts"
 import { contactOfCopy, paymentPageOf, seenBy } from "./contact.ts"
 import { declineCodeOf } from "./decline-code.ts"
-import { at, currency, detail, id, instant, type JsonObject, minorUnits, moneyOf, read } from "./fields.ts"
+import {
+  at,
+  currency,
+  detail,
+  id,
+  idOf,
+  instant,
+  instantOf,
+  type JsonObject,
+  listOf,
+  minorUnits,
+  moneyOf,
+  orNull,
+  read,
+} from "./fields.ts"
 import { type Reader, type Reading, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"
 
@@ -14,6 +34,14 @@ const due = z.object({
   currency: detail(currency),
   amount_due: detail(minorUnits),
   amount_remaining: detail(minorUnits),
+})
+
+/** What an invoice says of itself; anything odd counts as not said. */
+const details = z.object({
+  amount_paid: minorUnits.nullish().catch(null),
+  pre_payment_credit_notes_amount: minorUnits.nullish().catch(null),
+  billing_reason: z.string().nullish().catch(null),
+  collection_method: z.string().nullish().catch(null),
 })
 
 const failed = due.extend({
@@ -46,6 +74,27 @@ export const invoicePaymentFailed = invoiceReader(failed, (invoice, object) => (
     ? {}
     : { nextAttemptAt: invoice.next_payment_attempt }),
   isFirstInvoice: invoice.billing_reason === "subscription_create",
+  ...detailsOf(object),
+}))
+
+/**
+ * `invoice.overdue`: of an invoice that the member pays by hand. Nothing was charged, so there is no attempt and no code; of
+ * one that is charged automatically the failed attempts have told already.
+ */
+export const invoiceOverdue: Reader = (event) => {
+  const { object } = event
+  if (object.collection_method !== "send_invoice" || object.status !== "open") return invoiceSeen(event)
+  return overdue(event)
+}
+
+const overdue = invoiceReader(failed, (invoice, object) => ({
+  kind: "payment_failed",
+  ...refsOf(object),
+  ...owed(invoice),
+  attempt: null,
+  declineCode: null,
+  isFirstInvoice: invoice.billing_reason === "subscription_create",
+  ...detailsOf(object),
 }))
 
 /** `invoice.payment_action_required`: the bank asks the member to confirm. It is not a decline. */
@@ -61,10 +110,38 @@ export const invoicePaid = invoiceReader(paid, (invoice, object) => ({
   ...refsOf(object),
   ...moneyOf(invoice.amount_paid, invoice.currency),
   how: isOutOfBand(invoice) ? "out_of_band" : "collected",
+  ...periodOf(object),
+  ...billingOf(object),
 }))
 
 /** `invoice.voided`. */
 export const invoiceVoided = invoiceReader(known, (_, object) => ({ kind: "invoice_voided", ...refsOf(object) }))
+
+/** Fields of an invoice whose change says that it asks for something else now. */
+const AMOUNT_FIELDS = ["amount_due", "amount_remaining", "amount_paid", "pre_payment_credit_notes_amount", "status"]
+
+/**
+ * `invoice.updated`: told where its amounts changed. That it was paid the invoice's own event says; one that is `paid`
+ * without any payment was settled by credit notes, and nobody else may say so.
+ */
+export const invoiceUpdated: Reader = (event) => {
+  const { object, previous } = event
+  const isChange = Object.keys(previous).length === 0 || AMOUNT_FIELDS.some((field) => field in previous)
+  if (!isChange) return invoiceSeen(event)
+  if (object.status === "void") return invoiceVoided(event)
+  if (object.status === "uncollectible") return invoiceUncollectible(event)
+  const isSettledUnpaid = object.status === "paid" && object.amount_paid === 0 && object.total !== 0
+  return object.status === "open" || isSettledUnpaid ? invoiceChanged(event) : invoiceSeen(event)
+}
+
+/** An invoice that states no amount says nothing of how it changed. */
+const invoiceChanged: Reader = (event) => {
+  const { object } = event
+  const invoice = read(due, object)
+  const money = invoice.ok ? owed(invoice.value) : UNKNOWN_MONEY
+  if (!isStated(money)) return invoiceSeen(event)
+  return withCustomer(object, says({ kind: "invoice_changed", ...refsOf(object), ...money, ...detailsOf(object) }))
+}
 
 /** `invoice.marked_uncollectible`. */
 export const invoiceUncollectible = invoiceReader(known, (_, object) => ({
@@ -94,14 +171,94 @@ export const invoicePaymentPaid: Reader = ({ object }) => {
   if (!payment.ok) return unhandled(payment.error)
   const refs = refsOf(object)
   if (refs.invoiceId === null) return unhandled("invoice_payment: invoice is missing or not as expected")
-  if (payment.value.is_default === false) return unhandled("may be a part of an invoice")
+  const { id: partId, is_default: isDefault } = payment.value
+  const money = moneyOf(payment.value.amount_paid, payment.value.currency)
+  if (isDefault === false) {
+    return isStated(money)
+      ? says({ kind: "invoice_part_paid", ...refs, partId, ...money })
+      : unhandled("invoice_payment: amount_paid is missing or not as expected")
+  }
   const isRecorded = at(object, "payment", "type") === "payment_record"
   return says({
     kind: "payment_succeeded",
     ...refs,
-    ...moneyOf(payment.value.amount_paid, payment.value.currency),
+    ...money,
     how: isRecorded ? "out_of_band" : "collected",
   })
+}
+
+const creditNote = z.object({
+  id,
+  currency,
+  amount: minorUnits,
+  type: orNull(z.string()),
+  pre_payment_amount: orNull(minorUnits),
+})
+
+/** `credit_note.*`: one on an invoice that was paid already gives money back, which the refund tells of. */
+export const creditNoteSeen: Reader = ({ type, object }) => {
+  const note = read(creditNote, object)
+  if (!note.ok) return unhandled(note.error)
+  const refs = refsOf(object)
+  if (refs.invoiceId === null) return unhandled("credit note names no invoice")
+  if (note.value.type === "post_payment") return unhandled("credit note on a paid invoice")
+  const { id: creditNoteId, amount, pre_payment_amount: unpaidMinor, currency } = note.value
+  const isVoided = type === "credit_note.voided" || object.status === "void"
+  // Older versions say no type, and a credit note is of one kind only; of both kinds since 2024.
+  const amountMinor = note.value.type === "mixed" ? (unpaidMinor ?? amount) : amount
+  return says({ kind: "invoice_credited", ...refs, creditNoteId, isVoided, amountMinor, currency })
+}
+
+/** The optional details of an invoice, absent where it does not say. */
+function detailsOf(object: JsonObject): BillDetails {
+  const said = details.safeParse(object)
+  if (!said.success) return {}
+  const { amount_paid: paidMinor, pre_payment_credit_notes_amount: creditedMinor, collection_method } = said.data
+  return {
+    ...(typeof paidMinor === "number" && { paidMinor }),
+    ...(typeof creditedMinor === "number" && { creditedMinor }),
+    ...(collection_method === "send_invoice" && { collection: "manual" }),
+    ...billingOf(object),
+    ...periodOf(object),
+  }
+}
+
+/** Reasons of bills that are a subscription's, even where the invoice does not name it. */
+const OF_SUBSCRIPTION = /^(subscription|upcoming|automatic_pending_invoice_item_invoice)/
+
+function billingOf(object: JsonObject): Pick<BillDetails, "billing"> {
+  const reason = typeof object.billing_reason === "string" ? object.billing_reason : ""
+  if (reason === "subscription_update") return { billing: "change" }
+  const isOneOff = reason !== "" && !OF_SUBSCRIPTION.test(reason) && refsOf(object).subscriptionId === null
+  return isOneOff ? { billing: "one_off" } : {}
+}
+
+/** The time that the invoice's lines are for: the longest of them, as prorations are for the rest of a period. */
+function periodOf(object: JsonObject): Pick<BillDetails, "period"> {
+  const periods = listOf(object.lines).flatMap((line): ServicePeriod[] => {
+    const start = instantOf(at(line, "period", "start"))
+    const end = instantOf(at(line, "period", "end"))
+    return start !== null && end !== null && start < end ? [{ start, end }] : []
+  })
+  const [longest] = periods.sort((a, b) => lengthOf(b) - lengthOf(a))
+  return longest === undefined ? {} : { period: longest }
+}
+
+const lengthOf = ({ start, end }: ServicePeriod): number => Date.parse(end) - Date.parse(start)
+
+/** That the invoice is a new version of another, or that another is the new version of it. */
+function reissueOf(object: JsonObject): readonly Fact[] {
+  const refs = refsOf(object)
+  if (refs.invoiceId === null) return []
+  const isRevision = at(object, "from_invoice", "action") === "revision"
+  const older = isRevision ? idOf(at(object, "from_invoice", "invoice")) : null
+  const newer = idOf(object.latest_revision)
+  return [
+    ...(older === null ? [] : [{ kind: "invoice_reissued" as const, ...refs, replaces: older }]),
+    ...(newer === null || newer === refs.invoiceId
+      ? []
+      : [{ kind: "invoice_reissued" as const, ...refs, invoiceId: newer, replaces: refs.invoiceId }]),
+  ]
 }
 
 type Fact = Reading["facts"][number]
@@ -123,8 +280,11 @@ function withCustomer(invoice: JsonObject, reading: Reading): Reading {
   const seen = seenBy(copied)
   const paymentPageUrl = paymentPageOf(invoice)
   const contact = paymentPageUrl === undefined ? copied : { ...copied, paymentPageUrl }
-  return { ...reading, facts: seen === null ? reading.facts : [seen, ...reading.facts], contact }
+  const about = [...(seen === null ? [] : [seen]), ...reissueOf(invoice)]
+  return { ...reading, facts: [...about, ...reading.facts], contact }
 }
+
+const isStated = (money: StatedMoney): money is Money => money.amountMinor !== null && money.currency !== null
 
 /** What is still to be paid: an invoice may have been paid in part. */
 const owed = (invoice: z.output<typeof due>): StatedMoney =>

@@ -71,6 +71,6 @@ describe("disputes and refunds", () => {
     expect(seen({})).toMatchObject({ kind: "payment_refunded", amountMinor: 100, chargeId: "ch_1" })
     const charge = { id: "ch_1", object: "charge", amount_refunded: 300, currency: "usd" }
     expect(seen({ charge })).toMatchObject({ amountMinor: 300 })
-    expect(seen({ status: "failed" })).toBeUndefined()
+    expect(seen({ status: "failed" })).toMatchObject({ kind: "refund_failed", refundId: "re_1", amountMinor: 100 })
   })
 })

@@ -2,7 +2,20 @@
 import * as z from "zod"
 import type { StatedMoney } from "../../../shared/domain/facts.ts"
 import { declineCodeOf } from "./decline-code.ts"
-import { at, currency, detail, id, isObject, type JsonObject, minorUnits, moneyOf, orNull, read } from "./fields.ts"
+import {
+  at,
+  codeOf,
+  currency,
+  detail,
+  id,
+  instantOf,
+  isObject,
+  type JsonObject,
+  minorUnits,
+  moneyOf,
+  orNull,
+  read,
+} from "./fields.ts"
 import { type Reader, says, unhandled } from "./reading.ts"
 import { refsOf } from "./ties.ts"
 
@@ -16,7 +29,14 @@ const charge = z.object({
   paid: detail(z.boolean()),
 })
 
-const refundedCharge = z.object({ object: z.literal("charge"), id, currency, amount_refunded: minorUnits })
+const refundedCharge = z.object({
+  object: z.literal("charge"),
+  id,
+  currency,
+  amount_refunded: minorUnits,
+  amount: minorUnits.nullish().catch(null),
+  amount_captured: minorUnits.nullish().catch(null),
+})
 
 const paymentIntent = z.object({
   object: z.literal("payment_intent"),
@@ -70,12 +90,67 @@ export const paymentIntentSucceeded: Reader = ({ object }) => {
   return collected(object, moneyOf(amount_received ?? amount, currency))
 }
 
+/** Next actions that give the member something to pay by later: a voucher, a transfer, or small deposits to confirm. */
+const VOUCHERS: Readonly<Record<string, string>> = {
+  boleto_display_details: "boleto",
+  oxxo_display_details: "oxxo",
+  konbini_display_details: "konbini",
+  multibanco_display_details: "multibanco",
+  display_bank_transfer_instructions: "customer_balance",
+  verify_with_microdeposits: "us_bank_account",
+}
+
+/** `charge.pending`: a bank debit that is under way. */
+export const chargePending: Reader = ({ object }) => {
+  const pending = read(charge, object)
+  if (!pending.ok) return unhandled(pending.error)
+  if (object.status !== "pending") return unhandled("charge is not pending")
+  const method = codeOf(at(object, "payment_method_details", "type"))
+  const { amount, currency } = pending.value
+  return says({ kind: "payment_pending", ...refsOf(object), ...moneyOf(amount, currency), method, expiresAt: null })
+}
+
+/** `payment_intent.processing`: the same of its intent. */
+export const paymentIntentProcessing: Reader = ({ object }) => {
+  const intent = read(paymentIntent, object)
+  if (!intent.ok) return unhandled(intent.error)
+  if (object.status !== "processing") return unhandled("payment intent is not processing")
+  const types: readonly unknown[] = Array.isArray(object.payment_method_types) ? object.payment_method_types : []
+  const method =
+    codeOf(at(object, "latest_charge", "payment_method_details", "type")) ??
+    codeOf(at(object, "payment_method", "type")) ??
+    (types.length === 1 ? codeOf(types[0]) : null)
+  const { amount, currency } = intent.value
+  return says({ kind: "payment_pending", ...refsOf(object), ...moneyOf(amount, currency), method, expiresAt: null })
+}
+
+/** `payment_intent.requires_action`: a voucher was shown to the member. Anything else to do is asked for by the invoice. */
+export const paymentIntentRequiresAction: Reader = ({ object }) => {
+  const intent = read(paymentIntent, object)
+  if (!intent.ok) return unhandled(intent.error)
+  const action = codeOf(at(object, "next_action", "type"))
+  const method = action !== null && Object.hasOwn(VOUCHERS, action) ? VOUCHERS[action] : undefined
+  if (object.status !== "requires_action" || action === null || method === undefined)
+    return unhandled("payment intent shows no voucher")
+  const shown = at(object, "next_action", action)
+  const expiresAt = instantOf(at(shown, "expires_at")) ?? instantOf(at(shown, "expires_after"))
+  const { amount, currency } = intent.value
+  return says({ kind: "payment_pending", ...refsOf(object), ...moneyOf(amount, currency), method, expiresAt })
+}
+
 /** `charge.refunded`: the charge knows the total. */
 export const chargeRefunded: Reader = ({ object }) => {
   const refunded = read(refundedCharge, object)
   if (!refunded.ok) return unhandled(refunded.error)
-  const { amount_refunded: amountMinor, currency } = refunded.value
-  return says({ kind: "payment_refunded", ...refsOf(object), amountMinor, currency })
+  const { amount_refunded: amountMinor, currency, amount, amount_captured: captured } = refunded.value
+  const chargeMinor = captured ?? amount
+  return says({
+    kind: "payment_refunded",
+    ...refsOf(object),
+    amountMinor,
+    currency,
+    ...(typeof chargeMinor === "number" && { chargeMinor }),
+  })
 }
 
 /** A refund that failed or was canceled gave nothing back. */
@@ -88,11 +163,11 @@ const VOID_REFUNDS = ["failed", "canceled"]
 export const refundSeen: Reader = ({ type, object }) => {
   const seen = read(refund, object)
   if (!seen.ok) return unhandled(seen.error)
-  const { amount, status, currency } = seen.value
-  if (type === "refund.failed" || (status !== null && VOID_REFUNDS.includes(status)))
-    return unhandled("refund gave nothing back")
+  const { id: refundId, amount, status, currency } = seen.value
   const refs = refsOf(object)
   if (refs.chargeId === null && refs.paymentIntentId === null) return unhandled("refund names no payment")
+  if (type === "refund.failed" || (status !== null && VOID_REFUNDS.includes(status)))
+    return says({ kind: "refund_failed", ...refs, refundId, amountMinor: amount, currency })
 
   const total = isObject(object.charge) ? read(refundedCharge, object.charge) : null
   return says({
@@ -100,6 +175,8 @@ export const refundSeen: Reader = ({ type, object }) => {
     ...refs,
     amountMinor: total?.ok ? total.value.amount_refunded : amount,
     currency,
+    refundId,
+    refundMinor: amount,
   })
 }
 

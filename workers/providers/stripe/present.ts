@@ -67,7 +67,7 @@ const endOf = (event: StripeEvent): Present =>
 function owedThen(event: StripeEvent): Present {
   const { object } = event
   // Once it is settled nothing remains of it; what was asked for then is the whole.
-  const then = object.status === "open" ? object : { ...object, amount_remaining: object.amount_due }
+  const then = object.status === "open" ? object : { ...object, amount_remaining: object.amount_due, amount_paid: 0 }
   const reading = readAt({ ...event, object: then }, event.type, event.occurredAt)
   if (reading.unhandled !== null) return reading
   const outcome = OUTCOMES[String(object.status)]

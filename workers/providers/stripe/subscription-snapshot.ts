@@ -1,6 +1,7 @@
 /** A subscription as an event shows it, in all API versions. */
 import * as z from "zod"
 import type { SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../../shared/domain/facts.ts"
+import { endByOf, type StatedEnd } from "../../../shared/domain/intent.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 import { at, currency, detail, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
 
@@ -68,20 +69,25 @@ const subscription = z.object({
   cancel_at: detail(instant),
   cancel_at_period_end: detail(z.boolean()),
   ended_at: detail(instant),
-  pause_collection: detail(z.looseObject({})),
+  pause_collection: detail(z.looseObject({ resumes_at: detail(instant) })),
 })
 
 type Subscription = z.output<typeof subscription>
 type Item = z.output<typeof item>
 
 /** The snapshot, or what is wrong with the object in one plain sentence. */
-export function snapshotOf(object: JsonObject): Result<SubscriptionSnapshot, string> {
+export function snapshotOf(
+  object: JsonObject,
+  { isCreated }: { readonly isCreated: boolean } = { isCreated: false },
+): Result<SubscriptionSnapshot, string> {
   const result = read(subscription, object)
   if (!result.ok) return err(result.error)
   const seen = result.value
   const items = itemsOf(seen)
   // Since basil each item has its own period. The first to end is the next renewal, the last is how far it is paid.
   const periodEnds = seen.current_period_end === null ? items.flatMap(endsOf).sort() : [seen.current_period_end]
+  const cancelAt = seen.cancel_at ?? (seen.cancel_at_period_end === true ? (periodEnds.at(-1) ?? null) : null)
+  const resumesAt = seen.pause_collection?.resumes_at
   return ok({
     subscriptionId: seen.id,
     status: STATUSES.find((status) => status === seen.status) ?? "unknown",
@@ -90,10 +96,40 @@ export function snapshotOf(object: JsonObject): Result<SubscriptionSnapshot, str
     startedAt: seen.start_date ?? seen.start ?? seen.created,
     currentPeriodEnd: periodEnds[0] ?? null,
     trialEnd: seen.trial_end,
-    cancelAt: seen.cancel_at ?? (seen.cancel_at_period_end === true ? (periodEnds.at(-1) ?? null) : null),
+    cancelAt,
+    ...(cancelAt !== null && { endBy: endByOf(statedEndOf(object, isCreated)) }),
     endedAt: seen.ended_at,
     paused: pauseOf(seen, object),
+    ...(resumesAt && { pauseEndsAt: resumesAt }),
   })
+}
+
+/** An end that is set so soon after the creation came with it. */
+const CREATION_SECONDS = 60
+
+const PROVIDER_REASONS: readonly unknown[] = ["payment_failed", "payment_disputed", "canceled_by_retention_policy"]
+
+/** What the subscription states of its end (docs/INTENT.md). */
+function statedEndOf(object: JsonObject, isCreated: boolean): StatedEnd {
+  const reason = at(object, "cancellation_details", "reason")
+  const { created, canceled_at: requestedAt } = object
+  const atPeriodEnd = object.cancel_at_period_end === true
+  const isLater =
+    typeof requestedAt === "number" && typeof created === "number" && requestedAt - created > CREATION_SECONDS
+  const cameWithCreation = typeof requestedAt === "number" && typeof created === "number" && !isLater && !atPeriodEnd
+  return {
+    atPeriodEnd,
+    hasReasonOfMember:
+      typeof at(object, "cancellation_details", "feedback") === "string" ||
+      typeof at(object, "cancellation_details", "comment") === "string",
+    // Before 2023 there were no details: then an end that did not come with the creation was asked for later.
+    isRequested: reason === "cancellation_requested" || object.cancellation_details === undefined,
+    byProvider: PROVIDER_REASONS.includes(reason),
+    bySchedule: idOf(object.schedule) !== null && !atPeriodEnd,
+    sinceCreation: isCreated || cameWithCreation,
+    isSwitch: false,
+    isUnrequested: false,
+  }
 }
 
 const STATUSES: readonly SubscriptionStatus[] = [

@@ -15,6 +15,18 @@ describe("a change of a subscription is the most specific it can be", () => {
 
   test.each([
     ["cancellation_announced", changed({ cancel_at: 1_767_225_600 }, { cancel_at: null })],
+    // A date without a reason states nobody's wish, where there are reasons (docs/INTENT.md).
+    [
+      "subscription_changed",
+      changed({ cancel_at: 1_767_225_600, cancellation_details: { reason: null } }, { cancel_at: null }),
+    ],
+    [
+      "cancellation_announced",
+      changed(
+        { cancel_at: 1_767_225_600, cancellation_details: { reason: "cancellation_requested" } },
+        { cancel_at: null },
+      ),
+    ],
     ["cancellation_announced", changed({ cancel_at_period_end: true }, { cancel_at_period_end: false })],
     ["subscription_changed", changed({ cancel_at_period_end: true }, { metadata: {} })],
     ["subscription_changed", changed({ cancel_at: 2 }, { cancel_at: 1 })],

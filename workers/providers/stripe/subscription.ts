@@ -1,15 +1,16 @@
 /** Events about subscriptions: one fact each, the most specific that the event supports. */
-import type { EndReason, ProviderFactBody, SubscriptionSnapshot } from "../../../shared/domain/facts.ts"
+import type { EndReason, ProviderFactBody, Replaced, SubscriptionSnapshot } from "../../../shared/domain/facts.ts"
+import { replacedBy } from "../../../shared/domain/fold/same-second.ts"
 import type { StripeEvent } from "./envelope.ts"
 import { at, codeOf, isObject, type JsonObject } from "./fields.ts"
 import { type Reader, says, unhandled } from "./reading.ts"
 import { snapshotOf } from "./subscription-snapshot.ts"
 
 /** `customer.subscription.created`. */
-export const subscriptionCreated = subscriptionReader((subscription) => ({
-  kind: "subscription_started",
-  subscription,
-}))
+export const subscriptionCreated: Reader = ({ object }) => {
+  const snapshot = snapshotOf(object, { isCreated: true })
+  return snapshot.ok ? says({ kind: "subscription_started", subscription: snapshot.value }) : unhandled(snapshot.error)
+}
 
 /** `customer.subscription.trial_will_end`: three days before, or at once when the trial was shortened. */
 export const trialWillEnd = subscriptionReader((subscription) => ({ kind: "trial_ending", subscription }))
@@ -40,18 +41,26 @@ export const subscriptionDeleted = subscriptionReader((subscription, { object })
 export const subscriptionUpdated = subscriptionReader((subscription, event) => {
   const { object, previous } = event
   const before = { ...object, ...previous }
+  const earlier = snapshotOf(before)
+  const replaced: { replaced?: Replaced } =
+    earlier.ok && Object.keys(previous).length > 0 ? { replaced: replacedBy(earlier.value, subscription) } : {}
+  const wasLeaving = earlier.ok ? isWish(before, earlier.value) : isLeaving(before)
   // A subscription that has ended can still be updated (its metadata, say); only the change of status is the end.
   if (hasEnded(object) && !hasEnded(before)) {
     return { kind: "subscription_ended", subscription, reason: endReasonOf(object, subscription) }
   }
-  if (isLeaving(object) && !isLeaving(before)) {
-    return { kind: "cancellation_announced", subscription, reason: leavingReasonOf(object) }
+  if (isWish(object, subscription) && !wasLeaving) {
+    return { kind: "cancellation_announced", subscription, reason: leavingReasonOf(object), ...replaced }
   }
-  if (isPaused(object) && !isPaused(before)) return { kind: "subscription_paused", subscription }
-  const isBack = (isLeaving(before) && !isLeaving(object)) || (isPaused(before) && !isPaused(object))
-  if (isBack && !hasEnded(object)) return { kind: "subscription_resumed", subscription }
-  return { kind: "subscription_changed", subscription }
+  if (isPaused(object) && !isPaused(before)) return { kind: "subscription_paused", subscription, ...replaced }
+  const isBack = (wasLeaving && !isWish(object, subscription)) || (isPaused(before) && !isPaused(object))
+  if (isBack && !hasEnded(object)) return { kind: "subscription_resumed", subscription, ...replaced }
+  return { kind: "subscription_changed", subscription, ...replaced }
 })
+
+/** Whether the member asked for the end. */
+const isWish = (object: JsonObject, { endBy = "member" }: SubscriptionSnapshot): boolean =>
+  isLeaving(object) && endBy === "member"
 
 function subscriptionReader(
   factOf: (subscription: SubscriptionSnapshot, event: StripeEvent) => ProviderFactBody,
@@ -87,6 +96,7 @@ const END_REASONS: ReadonlyMap<string, EndReason> = new Map([
 /** Told by Stripe since 2023; before that, an end that was announced was asked for, and the rest is not known. */
 function endReasonOf(subscription: JsonObject, snapshot: SubscriptionSnapshot): EndReason {
   const said = codeOf(at(subscription, "cancellation_details", "reason"))
+  if (said === "cancellation_requested" && snapshot.cancelAt !== null && snapshot.endBy === "other") return "policy"
   if (said !== null) return END_REASONS.get(said) ?? "unknown"
   if (snapshot.status === "incomplete_expired") return "payment_failed"
   return isLeaving(subscription) ? "requested" : "unknown"

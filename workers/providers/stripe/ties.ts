@@ -20,7 +20,7 @@ export function tiesOf(object: JsonObject): Ties {
     customer: own("customer") ?? idOf(object.customer) ?? idOf(object.customer_account),
     chargeId: own("charge") ?? idOf(object.charge) ?? latestChargeOf(object) ?? payment.chargeId,
     paymentIntentId: own("payment_intent") ?? idOf(object.payment_intent) ?? payment.paymentIntentId,
-    invoiceId: own("invoice") ?? idOf(object.invoice) ?? idOf(object.latest_invoice),
+    invoiceId: own("invoice") ?? idOf(object.invoice) ?? idOf(object.latest_invoice) ?? orderedInvoiceOf(object),
     subscriptionId: own("subscription") ?? subscriptionOf(object),
   }
 }
@@ -67,6 +67,12 @@ const latestChargeOf = (object: JsonObject): string | null =>
   idOf(at(object, "last_payment_error", "charge")) ??
   idOf(at(listOf(object.charges), 0)) ??
   idOf(at(object, "payment_intent", "latest_charge"))
+
+/** The payment of an invoice names it as its order; an order of a shop has a number of its own. */
+function orderedInvoiceOf(object: JsonObject): string | null {
+  const order = idOf(at(object, "payment_details", "order_reference"))
+  return order?.startsWith("in_") ? order : null
+}
 
 type PaymentIds = Pick<PaymentRefs, "chargeId" | "paymentIntentId">
 

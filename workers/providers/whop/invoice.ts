@@ -38,7 +38,16 @@ function invoiceFact(kind: string, data: JsonObject, refs: PaymentRefs): Provide
   const money = stated(invoiceMoney(data))
   if (kind === "invoice.paid") return { kind: "payment_succeeded", ...refs, ...money, how: "collected" }
   // Overdue is not a declined card: there is no attempt, no code, and nothing that will be tried again.
-  return { kind: "payment_failed", ...refs, ...money, attempt: null, declineCode: null, isFirstInvoice: false }
+  return {
+    kind: "payment_failed",
+    ...refs,
+    ...money,
+    attempt: null,
+    declineCode: null,
+    isFirstInvoice: false,
+    collection: "manual",
+    ...(refs.subscriptionId === null && { billing: "one_off" }),
+  }
 }
 
 /** The stated total, else the sum of the lines. `formatted_price` is for people and not read. */

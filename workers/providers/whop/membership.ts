@@ -7,6 +7,7 @@ import type {
   SubscriptionSnapshot,
   SubscriptionStatus,
 } from "../../../shared/domain/facts.ts"
+import { endByOf, type StatedEnd } from "../../../shared/domain/intent.ts"
 import { currencyCodeOf } from "../../../shared/domain/money.ts"
 import { ok } from "../../../shared/result.ts"
 import { countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf, wordsOf } from "./fields.ts"
@@ -81,9 +82,11 @@ function announcement(data: JsonObject, subscription: SubscriptionSnapshot, at: 
   if (data.cancel_at_period_end === false) return { kind: "subscription_resumed", subscription }
   if (data.cancel_at_period_end !== true) return null
   const cancelAt = subscription.cancelAt ?? subscription.currentPeriodEnd ?? at
+  const endBy = endByOf(statedEndOf(data))
+  if (endBy === "other") return { kind: "subscription_changed", subscription: { ...subscription, cancelAt, endBy } }
   return {
     kind: "cancellation_announced",
-    subscription: { ...subscription, cancelAt },
+    subscription: { ...subscription, cancelAt, endBy },
     reason: wordsOf(data.cancel_option),
   }
 }
@@ -144,8 +147,25 @@ function snapshotOf(id: string, data: JsonObject, at: Instant): SubscriptionSnap
     currentPeriodEnd,
     trialEnd: status === "trialing" ? currentPeriodEnd : null,
     cancelAt: isLeaving && status !== "canceled" ? (currentPeriodEnd ?? expiresAt ?? at) : null,
+    ...(isLeaving && status !== "canceled" && { endBy: endByOf(statedEndOf(data)) }),
     endedAt: status === "canceled" ? expiresAt : null,
     paused: isPaused ? "requested" : null,
+  }
+}
+
+/** What the membership states of its end (docs/INTENT.md). */
+function statedEndOf(data: JsonObject): StatedEnd {
+  const option = textOf(data.cancel_option)
+  const isRequested = instantOf(data.canceled_at) !== null
+  const hasReasonOfMember = option !== null || textOf(data.cancellation_reason) !== null
+  return {
+    atPeriodEnd: data.cancel_at_period_end === true || data.status === "canceling",
+    hasReasonOfMember,
+    isRequested,
+    isSwitch: option === "switching",
+    // Whop states when the customer asked, and why: null in both says that somebody else did.
+    isUnrequested: !isRequested && !hasReasonOfMember && data.canceled_at === null && data.cancel_option === null,
+    ...{ byProvider: false, bySchedule: false, sinceCreation: false },
   }
 }
 

@@ -64,10 +64,11 @@ describe("payments", () => {
     expect(delivery.contact).toHaveProperty("paymentPageUrl")
   })
 
-  test("a pending payment tells nothing yet, but whose it is", () => {
+  test("a pending payment is in progress", () => {
     const delivery = read(fixture("v1", "payment-pending"))
-    expect(delivery).toMatchObject({ facts: [], unhandled: "not used", customer: "user_T1h3xycVulUVN" })
-    expect(delivery.objects).toEqual(["pay_cJ5C52xzGQftKH", "mem_vi6Xw8ZDO8rjjR"])
+    expect(delivery).toMatchObject({ unhandled: null, customer: "user_T1h3xycVulUVN" })
+    expect(factOf(delivery)).toMatchObject({ kind: "payment_pending", invoiceId: "pay_cJ5C52xzGQftKH" })
+    expect(delivery.objects).toEqual(["pay_cJ5C52xzGQftKH", "mem_vi6Xw8ZDO8rjjR", "mber_2kExampleMember"])
   })
 
   test.each([
@@ -128,6 +129,7 @@ describe("memberships", () => {
         currentPeriodEnd: "2026-10-20T14:13:20.000Z",
         trialEnd: null,
         cancelAt: "2026-10-20T14:13:20.000Z",
+        endBy: "member",
         endedAt: null,
         paused: null,
       },
@@ -177,7 +179,7 @@ describe("memberships", () => {
 
 describe("reversals, invoices and the rest", () => {
   test("a refund that succeeded counts, one that is pending does not", () => {
-    expect(factOf(read(fixture("v1", "refund-created")))).toEqual({ kind: "payment_refunded", ...BILL })
+    expect(factOf(read(fixture("v1", "refund-created")))).toMatchObject({ kind: "payment_refunded", ...BILL })
     const pending = readV1("refund-created", { status: "pending" })
     expect(pending).toMatchObject({ facts: [], unhandled: "refund has not succeeded" })
   })
@@ -210,6 +212,8 @@ describe("reversals, invoices and the rest", () => {
       attempt: null,
       declineCode: null,
       isFirstInvoice: false,
+      collection: "manual",
+      billing: "one_off",
       occurredAt: AT,
     })
     expect(overdue.contact?.email).toBe("member@example.com")

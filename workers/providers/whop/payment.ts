@@ -15,7 +15,7 @@ const AMOUNTS = ["total", "final_amount", "amount_charged", "subtotal"] as const
 
 /** Reads `payment.*`. */
 export const readPayment: Reader = ({ kind, data }) => {
-  if (kind === "payment.created" || kind === "payment.pending") return notUsed(data)
+  if (kind === "payment.created") return notUsed(data)
   const id = ownId(data, "payment")
   if (!id.ok) return id
   const money = firstMoney(data, AMOUNTS, firstOf(data, "currency"))
@@ -31,13 +31,14 @@ export const readPayment: Reader = ({ kind, data }) => {
 
 type PaymentFact = Extract<
   ProviderFactBody,
-  { kind: "payment_failed" | "payment_succeeded" | "payment_action_required" }
+  { kind: "payment_failed" | "payment_succeeded" | "payment_action_required" | "payment_pending" }
 >
 
 const HAPPENED_AT: Readonly<Record<PaymentFact["kind"], readonly string[]>> = {
   payment_failed: ["last_payment_attempt", "last_payment_attempt_at"],
   payment_succeeded: ["paid_at"],
   payment_action_required: [],
+  payment_pending: [],
 }
 
 function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs & StatedMoney): PaymentFact | null {
@@ -57,6 +58,8 @@ function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs &
     }
     case "payment.succeeded":
       return { kind: "payment_succeeded", ...refsAndMoney, how: "collected" }
+    case "payment.pending":
+      return { kind: "payment_pending", ...refsAndMoney, method: textOf(data.payment_method_type), expiresAt: null }
     case "payment.requires_action":
       return { kind: "payment_action_required", ...refsAndMoney }
     default:

@@ -1,7 +1,7 @@
 /** Money that goes back: refunds and disputes. Both name the payment they reverse, whole (v1, v5) or by id. */
 import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { firstOf, type JsonObject, objectOf, relatedId, textOf, wordsOf } from "./fields.ts"
+import { firstOf, idOf, type JsonObject, objectOf, relatedId, textOf, wordsOf } from "./fields.ts"
 import { firstMoney, moneyOf, stated } from "./money.ts"
 import { paymentObjects } from "./payment.ts"
 import { customerSeen, notUsed, ownId, type Reader } from "./reading.ts"
@@ -11,7 +11,8 @@ import { customerSeen, notUsed, ownId, type Reader } from "./reading.ts"
  * far in some versions only; the larger of the two is the best we know of the total.
  */
 export const readRefund: Reader = ({ data }) => {
-  if (data.status !== "succeeded") return notUsed(data, "refund has not succeeded")
+  const hasFailed = data.status === "failed" || data.status === "canceled"
+  if (data.status !== "succeeded" && !hasFailed) return notUsed(data, "refund has not succeeded")
   const payment = paymentWithin(data)
   const refs = refsWithin(data)
   if (!refs.ok) return err("refund names no payment")
@@ -20,8 +21,19 @@ export const readRefund: Reader = ({ data }) => {
   const total = firstMoney(payment, ["refunded_amount"], payment.currency)
   const isSameCurrency = total.ok && total.value.currency === money.value.currency
   const amountMinor = Math.max(money.value.amountMinor, isSameCurrency ? total.value.amountMinor : 0)
+  const refundId = idOf(data.id)
+  if (hasFailed && refundId === null) return notUsed(data, "refund has not succeeded")
+  const about = { ...refs.value, ...money.value }
+  const fact: ProviderFactBody =
+    hasFailed && refundId !== null
+      ? { kind: "refund_failed", ...about, refundId }
+      : {
+          kind: "payment_refunded",
+          ...{ ...about, amountMinor },
+          ...(refundId !== null && { refundId, refundMinor: money.value.amountMinor }),
+        }
   return ok({
-    facts: [customerSeen(payment), { kind: "payment_refunded", ...refs.value, ...money.value, amountMinor }],
+    facts: [customerSeen(payment), fact],
     subject: payment,
     objects: [refs.value.invoiceId, ...paymentObjects(payment)],
   })
