@@ -4,6 +4,7 @@
  */
 import { declineAdvice } from "./decline-codes.ts"
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
+import { isInvoiceTooOld } from "./invoice-age.ts"
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
 import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
@@ -75,7 +76,10 @@ export function decide(
     const channel = usable[0] ?? step.channel ?? settings.channelOrder[0] ?? "email"
     const wished = new Date(Date.parse(anchor) + step.day * DAY_MS).toISOString()
     const obstacle =
-      silence(state, recoveryCase) ?? heldOut(state, recoveryCase) ?? (usable.length > 0 ? null : "no_address")
+      silence(state, recoveryCase) ??
+      heldOut(state, recoveryCase) ??
+      (step.channel === "slack" ? null : tooOld(state, recoveryCase, settings)) ??
+      (usable.length > 0 ? null : "no_address")
     return {
       id: nudgeId(recoveryCase.id, step.day, channel),
       caseId: recoveryCase.id,
@@ -93,7 +97,7 @@ export function decide(
   function suppressions(): Action[] {
     return nudges.flatMap((nudge) => {
       if (nudge.status !== "planned") return []
-      const reason = stopReason(state, nudge)
+      const reason = stopReason(state, nudge, settings)
       return reason === null ? [] : [{ kind: "suppress_nudge" as const, nudgeId: nudge.id, reason }]
     })
   }
@@ -115,7 +119,7 @@ export function decideSend(
   settings: CompanySettings,
   now: Instant,
 ): SendDecision {
-  const stop = stopReason(state, nudge)
+  const stop = stopReason(state, nudge, settings)
   if (stop !== null) return { kind: "suppress", reason: stop }
   if (nudge.channel === "slack") return { kind: "send" }
 
@@ -236,14 +240,18 @@ function silence(state: CustomerState, recoveryCase: CaseState): SuppressionReas
   return recoveryCase.kind === "at_risk" && state.cases.some(isNearer) ? "other_case" : null
 }
 
-function stopReason(state: CustomerState, nudge: Nudge): SuppressionReason | null {
+function stopReason(state: CustomerState, nudge: Nudge, settings: CompanySettings): SuppressionReason | null {
   const recoveryCase = state.cases.find((candidate) => candidate.id === nudge.caseId)
   if (recoveryCase === undefined) return "case_closed"
   const silent = silence(state, recoveryCase)
   // A person may still write by hand; that a held-out case is meant was asked for when the message was planned.
   if (silent !== null || nudge.step === null) return silent
-  return heldOut(state, recoveryCase) ?? (recoveryCase.knownFrom === "history" ? "history" : null)
+  const old = nudge.channel === "slack" ? null : tooOld(state, recoveryCase, settings)
+  return heldOut(state, recoveryCase) ?? old ?? (recoveryCase.knownFrom === "history" ? "history" : null)
 }
+
+const tooOld = (state: CustomerState, recoveryCase: CaseState, settings: CompanySettings): SuppressionReason | null =>
+  isInvoiceTooOld(state, recoveryCase, settings) ? "invoice_too_old" : null
 
 const heldOut = (state: CustomerState, { id }: CaseState): SuppressionReason | null =>
   isHeldOut(state, id) ? "held_out" : null

@@ -58,6 +58,9 @@ export interface PaymentState {
   readonly paidAt: Instant | null
   readonly how: "collected" | "out_of_band" | null
   readonly refundedMinor: number
+  /** When the invoice was made, and when the provider tries again; absent where nobody said, null: never. */
+  readonly issuedAt?: Instant
+  readonly nextAttemptAt?: Instant | null
 }
 
 export type CaseKind = "payment" | "cancellation" | "at_risk"
@@ -85,6 +88,10 @@ export interface CaseState {
   readonly invoiceId: string | null
   readonly amountMinor: number
   readonly currency: string | null
+  /** The invoice belongs to no subscription. Absent: it does. */
+  readonly billing?: "one_off"
+  /** The member pays it by hand. Absent: it is charged automatically. */
+  readonly collection?: "manual"
   readonly declineCode: string | null
   readonly needsAuthentication: boolean
   /** Failed attempts that invoices told of, and those that charges told of; the same attempt is usually told twice. */
@@ -198,7 +205,7 @@ const entryOf = <T>(record: Readonly<Record<string, T>>, id: string | null): T |
   id !== null && Object.hasOwn(record, id) ? record[id] : undefined
 
 /** The payment of an invoice, if one is known. */
-export const paymentOf = (state: CustomerState, invoiceId: string | null): PaymentState | undefined =>
+export const paymentOf = (state: Pick<CustomerState, "payments">, invoiceId: string | null): PaymentState | undefined =>
   entryOf(state.payments, invoiceId)
 
 /** The subscription with that id, if one is known. */

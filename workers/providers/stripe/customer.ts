@@ -12,7 +12,7 @@ export const customerSaved: Reader = ({ object }) => {
   const wrong = ["name", "email", "phone"].find((field) => !isTextOrNone(object[field]))
   if (wrong !== undefined) return unhandled(`customer: ${wrong} is missing or not as expected`)
   const { name, email, phone } = object
-  const contact = contactOfCustomer({ name, email, phone })
+  const contact = contactOfCustomer({ name, email, phone, addresses: [object.address, at(object.shipping, "address")] })
   const timeZone = timeZoneOf(object)
   const locale = localeOf(object)
   const seen: ProviderFactBody = {
@@ -37,6 +37,7 @@ export const checkoutCompleted: Reader = ({ object }) => {
     name: at(details, "name"),
     email: at(details, "email") ?? object.customer_email,
     phone: at(details, "phone"),
+    addresses: [at(details, "address")],
   })
   const seen = seenBy(contact)
   return { facts: seen === null ? [] : [seen], contact, unhandled: seen === null ? "not used" : null }

@@ -21,6 +21,7 @@ const failed = due.extend({
   next_payment_attempt: instant.nullish(),
   billing_reason: orNull(z.string()),
   collection_method: orNull(z.string()),
+  created: instant.nullish().catch(null),
 })
 
 const paid = z.object({
@@ -46,6 +47,7 @@ export const invoicePaymentFailed = invoiceReader(failed, (invoice, object) => (
     ? {}
     : { nextAttemptAt: invoice.next_payment_attempt }),
   isFirstInvoice: invoice.billing_reason === "subscription_create",
+  ...(typeof invoice.created === "string" && { issuedAt: invoice.created }),
 }))
 
 /** `invoice.payment_action_required`: the bank asks the member to confirm. It is not a decline. */
@@ -116,7 +118,10 @@ function invoiceReader<T extends z.ZodType>(
 /** Adds what the invoice says about the customer. */
 function withCustomer(invoice: JsonObject, reading: Reading): Reading {
   const { customer_name: name, customer_email: email, customer_phone: phone } = invoice
-  const copied = contactOfCopy({ name, email, phone })
+  const copied = contactOfCopy({
+    ...{ name, email, phone },
+    addresses: [invoice.customer_address, at(invoice.customer_shipping, "address")],
+  })
   const seen = seenBy(copied)
   const paymentPageUrl = paymentPageOf(invoice)
   const contact = paymentPageUrl === undefined ? copied : { ...copied, paymentPageUrl }
