@@ -47,6 +47,14 @@ test("a token with usual ids fits a link", async () => {
   expect(token).toMatch(/^[A-Za-z0-9_-]+$/)
 })
 
+test("a token does not say the case twice", async () => {
+  const claims = { ...CLAIMS, caseId: "payment_in_1MtHbELkdIwHu7ixl4OzzPMv", customerId: "stripe_cus_NffrFeUfNV2Hib" }
+  const nudgeId = `${claims.caseId}.0.sms`
+  const token = await signToken(KEYS, { ...claims, nudgeId, purpose: "link" })
+  expect(await verifyToken(KEYS, "link", token, NOW)).toEqual({ ok: true, value: { ...claims, nudgeId } })
+  expect(token.length).toBeLessThanOrEqual(170)
+})
+
 test("a token in which any character was changed is refused", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   const alphabet = fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/. ")

@@ -28,6 +28,8 @@ export type TokenError = { readonly reason: "malformed" | "bad_signature" | "exp
 const FORMAT = 1
 const HEADER_BYTES = 8
 const MAC_BYTES = 32
+/** Stands for the id of the case at the beginning of a nudge's. No id of ours has a control character. */
+const OF_CASE = "\u0001"
 const ID_BYTES_MAX = 128
 /** Four ids of full length fit; nothing longer is looked at. */
 const TOKEN_CHARS_MAX = 800
@@ -75,8 +77,12 @@ function encodeClaims(version: number, claims: TokenClaims): Bytes {
   view.setUint8(3, Math.floor(expiresAtSeconds / 2 ** 32))
   view.setUint32(4, expiresAtSeconds % 2 ** 32)
   const ids = [claims.companyId, claims.customerId, claims.caseId].map(encodeId)
-  return concat(header, ...ids, claims.nudgeId === null ? Uint8Array.of(0) : encodeId(claims.nudgeId))
+  return concat(header, ...ids, claims.nudgeId === null ? Uint8Array.of(0) : encodeId(shortNudgeId(claims)))
 }
+
+/** A nudge's id begins with that of its case, which need not stand in a link twice: a text message has little room. */
+const shortNudgeId = ({ caseId, nudgeId }: TokenClaims): string =>
+  nudgeId?.startsWith(`${caseId}.`) ? `${OF_CASE}${nudgeId.slice(caseId.length)}` : (nudgeId ?? "")
 
 function encodeId(id: string): Bytes {
   const bytes = utf8(id)
@@ -97,7 +103,8 @@ function decodeClaims(content: Bytes): TokenClaims | null {
     ids.push(fromUtf8(content.subarray(offset + 1, end)))
     offset = end
   }
-  const [companyId, customerId, caseId, nudgeId] = ids
+  const [companyId, customerId, caseId, shortId] = ids
+  const nudgeId = shortId?.startsWith(OF_CASE) ? `${caseId}${shortId.slice(1)}` : shortId
   if (!companyId || !customerId || !caseId || nudgeId === undefined || ids.length !== 4) return null
   const expiresAtSeconds = view.getUint8(3) * 2 ** 32 + view.getUint32(4)
   return { companyId, customerId, caseId, nudgeId: nudgeId || null, expiresAtSeconds }

@@ -245,6 +245,8 @@ function paymentFrom(
 ): PaymentState {
   const speaksForInvoice = fact.invoiceId !== null || before === undefined
   return {
+    ...(before?.issuedAt !== undefined && { issuedAt: before.issuedAt }),
+    ...(before?.nextAttemptAt !== undefined && { nextAttemptAt: before.nextAttemptAt }),
     invoiceId,
     subscriptionId: fact.subscriptionId ?? before?.subscriptionId ?? null,
     status: before?.status ?? "failed",
