@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
 import { signToken, type TokenClaims, type TokenPurpose } from "../../shared/tokens.ts"
 import { caseOf, failPayment, failWhopPayment, linksIn, messages, WITHOUT_ADDRESS } from "../support/members.ts"
-import { plant } from "../support/outside.ts"
+import { changesAsked, plant } from "../support/outside.ts"
 import { fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
 import {
   advanceClock,
@@ -111,7 +111,7 @@ describe("the link to the payment page", () => {
 
   test("opened by a program within seconds shows a button, and only the button is a click", async () => {
     const { link, invoice } = await nudged()
-    const asked = async () => (await outside()).calls.filter(({ path }) => path.includes("portal")).length
+    const asked = async () => (await changesAsked()).filter(({ path }) => path.includes("portal")).length
     const before = await asked()
     const scanners = [
       {}, // a library that says nothing of itself
