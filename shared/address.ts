@@ -2,7 +2,7 @@
  * Addresses of members in the form in which they are sent to and compared: e-mail with its domain in ASCII, phone numbers
  * in E.164. What cannot be brought into that form is no address.
  */
-import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from "libphonenumber-js/core"
+import { getCountries, parsePhoneNumberFromString } from "libphonenumber-js/core"
 import metadata from "libphonenumber-js/min/metadata"
 
 /** RFC 5321, 4.5.3.1.3. */
@@ -61,9 +61,10 @@ function asciiDomain(domain: string): string | null {
  */
 export function normalizePhone(phone: string, countries: readonly (string | null | undefined)[]): string | null {
   if (phone.length > PHONE_TEXT_MAX) return null
+  const codes = getCountries(metadata)
   const country = countries
-    .map((code) => code?.trim().toUpperCase() ?? "")
-    .find((code): code is CountryCode => isSupportedCountry(code as CountryCode, metadata))
+    .map((code) => codes.find((known) => known === code?.trim().toUpperCase()))
+    .find((code) => code !== undefined)
   // `isPossible` looks at the length alone: whether a number is in use is for the network to say.
   const parsed = parsePhoneNumberFromString(
     phone.trim().replace(/^tel:/i, ""),

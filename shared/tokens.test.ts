@@ -62,6 +62,14 @@ test("a token that was written before ids could be long still holds", async () =
   expect(await verifyToken(KEYS, "link", long, NOW)).toMatchObject({ ok: true, value: { customerId } })
 })
 
+test("a token does not say the case twice", async () => {
+  const claims = { ...CLAIMS, caseId: "payment_in_1MtHbELkdIwHu7ixl4OzzPMv", customerId: "stripe_cus_NffrFeUfNV2Hib" }
+  const nudgeId = `${claims.caseId}.0.sms`
+  const token = await signToken(KEYS, { ...claims, nudgeId, purpose: "link" })
+  expect(await verifyToken(KEYS, "link", token, NOW)).toEqual({ ok: true, value: { ...claims, nudgeId } })
+  expect(token.length).toBeLessThanOrEqual(170)
+})
+
 test("a token in which any character was changed is refused", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   const alphabet = fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/. ")

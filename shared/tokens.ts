@@ -36,6 +36,9 @@ const HEADER_BYTES = 8
 const MAC_BYTES = 32
 /** Ids of providers have up to 255 characters of three bytes, and ours put a few words around them. */
 const ID_BYTES_MAX = 900
+
+/** Stands for the id of the case at the beginning of a nudge's. No id of ours has a control character. */
+const OF_CASE = "\u0001"
 /** Four ids of full length fit; nothing longer is looked at. */
 const TOKEN_CHARS_MAX = 4_900
 
@@ -77,7 +80,7 @@ function encodeClaims(version: number, claims: TokenClaims): Bytes {
     throw new RangeError("a token expires at a whole second")
   }
   const ids = [claims.companyId, claims.customerId, claims.caseId].map(bytesOfId)
-  ids.push(claims.nudgeId === null ? new Uint8Array(0) : bytesOfId(claims.nudgeId))
+  ids.push(claims.nudgeId === null ? new Uint8Array(0) : bytesOfId(shortNudgeId(claims)))
   const format = ids.some((id) => id.length > SHORT_BYTES_MAX) ? 2 : 1
   const header = new Uint8Array(HEADER_BYTES)
   const view = new DataView(header.buffer)
@@ -89,6 +92,10 @@ function encodeClaims(version: number, claims: TokenClaims): Bytes {
     format === 1 ? Uint8Array.of(length) : Uint8Array.of(Math.floor(length / 256), length % 256)
   return concat(header, ...ids.flatMap((id) => [lengthOf(id), id]))
 }
+
+/** A nudge's id begins with that of its case, which need not stand in a link twice: a text message has little room. */
+const shortNudgeId = ({ caseId, nudgeId }: TokenClaims): string =>
+  nudgeId?.startsWith(`${caseId}.`) ? `${OF_CASE}${nudgeId.slice(caseId.length)}` : (nudgeId ?? "")
 
 function bytesOfId(id: string): Bytes {
   const bytes = utf8(id)
@@ -112,7 +119,8 @@ function decodeClaims(content: Bytes): TokenClaims | null {
     ids.push(fromUtf8(content.subarray(start, end)))
     offset = end
   }
-  const [companyId, customerId, caseId, nudgeId] = ids
+  const [companyId, customerId, caseId, shortId] = ids
+  const nudgeId = shortId?.startsWith(OF_CASE) ? `${caseId}${shortId.slice(1)}` : shortId
   if (!companyId || !customerId || !caseId || nudgeId === undefined || ids.length !== 4) return null
   const expiresAtSeconds = view.getUint8(3) * 2 ** 32 + view.getUint32(4)
   return { companyId, customerId, caseId, nudgeId: nudgeId || null, expiresAtSeconds }

@@ -39,7 +39,9 @@ const unsubscribeUrlOf = ({ headers }: Message): string | null =>
   /^<([^>]+)>/.exec(headers?.["List-Unsubscribe"] ?? "")?.[1] ?? null
 
 const click = (url: string): Promise<Response> =>
-  request(url, { headers: { "user-agent": "Mozilla/5.0 (demo member)" } })
+  request(url, {
+    headers: { "user-agent": "Mozilla/5.0 (demo member)", accept: "text/html,*/*;q=0.8", "accept-language": "en" },
+  })
 
 /** RFC 8058. */
 const unsubscribe = (url: string): Promise<Response> =>

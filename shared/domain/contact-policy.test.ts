@@ -2,16 +2,7 @@ import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/facts.ts"
 import { on } from "../../test/support/facts.ts"
-import {
-  ALONE,
-  applyRules,
-  billsOf,
-  CONTACT_RULES,
-  type ContactState,
-  type Person,
-  type Situation,
-  totalOf,
-} from "./contact-policy.ts"
+import { ALONE, applyRules, billsOf, CONTACT_RULES, type Person, type Situation, totalOf } from "./contact-policy.ts"
 import type { Fact, Instant } from "./facts.ts"
 import { rebuild } from "./fold.ts"
 import { manualNudgeId, type Nudge, nudgeId } from "./nudges.ts"
@@ -52,7 +43,7 @@ interface Row {
 
 function situation({ facts = [failed], of = {}, nudges = [], person = ALONE, settings, now = on(0) }: Row): Situation {
   const subject = nudge(of)
-  const state: ContactState = rebuild([mailed, ...facts])
+  const state = rebuild([mailed, ...facts])
   const recoveryCase = state.cases.find(({ id }) => id === subject.caseId)
   if (!recoveryCase) throw new Error(`the facts open no ${subject.caseId}`)
   return { state, recoveryCase, nudge: subject, nudges, person, settings: { ...DEFAULT_SETTINGS, ...settings }, now }
@@ -193,6 +184,46 @@ const ROWS: Readonly<
   history: {
     applies: { "the case was imported": { facts: [{ ...failed, origin: "history" }] } },
     passes: { "the case is live": {} },
+  },
+  invoice_too_old: {
+    applies: {
+      "the invoice was written two years ago": { facts: [make.paymentFailed({ at: on(0), issuedAt: on(-730) })] },
+    },
+    passes: {
+      "the invoice is a month old": { facts: [make.paymentFailed({ at: on(0), issuedAt: on(-30) })] },
+      "a person writes by hand": {
+        facts: [make.paymentFailed({ at: on(0), issuedAt: on(-730) })],
+        of: { step: null },
+      },
+    },
+  },
+  payment_in_progress: {
+    applies: {
+      "a bank debit is under way": {
+        facts: [failed, make.paymentPending({ at: on(1), method: "sepa_debit" })],
+        now: on(1),
+      },
+    },
+    passes: {
+      "its result is overdue": {
+        facts: [failed, make.paymentPending({ at: on(1), method: "sepa_debit" })],
+        now: on(60),
+      },
+    },
+  },
+  collection_paused: {
+    applies: {
+      "the member asked for a pause": {
+        facts: [failed, make.subscription("subscription_paused", { at: on(1), paused: "requested" })],
+        now: on(1),
+      },
+    },
+    passes: {
+      "a failed payment caused the pause": {
+        facts: [failed, make.subscription("subscription_paused", { at: on(1), paused: "payment_failure" })],
+        now: on(1),
+      },
+    },
   },
   superseded: {
     applies: { "a later step is due too": { nudges: [nudge({ step: 2 })], now: on(2) } },

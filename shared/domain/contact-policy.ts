@@ -4,10 +4,19 @@
  */
 import { declineAdvice } from "./decline-codes.ts"
 import type { Instant, SuppressionReason } from "./facts.ts"
+import { isInvoiceTooOld } from "./invoice-age.ts"
 import { mayHaveBeenSeen, type Nudge } from "./nudges.ts"
+import { type Pause, pauseOf } from "./pause.ts"
 import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 import type { CompanySettings } from "./settings.ts"
-import { assignmentOf, type CaseKind, type CaseState, type CustomerState, type SubscriptionState } from "./state.ts"
+import {
+  assignmentOf,
+  type CaseKind,
+  type CaseState,
+  type CustomerState,
+  owedMinorOf,
+  type SubscriptionState,
+} from "./state.ts"
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -46,7 +55,7 @@ export const ALONE: Person = { others: [], isOptedOut: false }
 
 /** All that a rule may look at. */
 export interface Situation {
-  readonly state: ContactState
+  readonly state: ContactState & Pick<CustomerState, "payments" | "pending">
   readonly recoveryCase: CaseState
   readonly nudge: Nudge
   /** All other nudges of the customer. */
@@ -63,7 +72,7 @@ const APPLIES: Finding = { until: null }
 const when = (isSo: boolean): Finding => (isSo ? APPLIES : null)
 const until = (at: Instant | null, now: Instant): Finding => (at !== null && at > now ? { until: at } : null)
 
-export type ContactReason = SuppressionReason | "quiet_hours"
+export type ContactReason = SuppressionReason | "quiet_hours" | Pause["reason"]
 
 /** One row of the table. */
 export interface ContactRule {
@@ -146,6 +155,27 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     find: ({ recoveryCase }) => when(recoveryCase.knownFrom === "history"),
   },
   {
+    rule: "invoice_too_old",
+    ...{ at: "plan", nudges: "step", isForTeam: false, outcome: "suppress", reason: "invoice_too_old" },
+    why: "The invoice was older than the company's limit when its case opened: that is a matter for a person.",
+    source: "company settings, invoiceAgeDaysMax",
+    find: ({ state, recoveryCase, settings }) => when(isInvoiceTooOld(state, recoveryCase, settings)),
+  },
+  {
+    rule: "payment_in_progress",
+    ...{ at: "send", nudges: "step", isForTeam: false, outcome: "defer", reason: "payment_in_progress" },
+    why: "A bank debit or a voucher is under way: its result is awaited.",
+    source: "docs.stripe.com/payments/payment-intents/verifying-status",
+    find: (situation) => pausedBy("payment_in_progress", situation),
+  },
+  {
+    rule: "collection_paused",
+    ...{ at: "send", nudges: "step", isForTeam: false, outcome: "defer", reason: "collection_paused" },
+    why: "Somebody asked for a pause of the subscription, and nothing is collected until it ends.",
+    source: "docs.stripe.com/billing/subscriptions/pause-payment",
+    find: (situation) => pausedBy("collection_paused", situation),
+  },
+  {
     rule: "superseded",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "superseded" },
     why: "After an outage several steps of a case are due together: only the latest is sent.",
@@ -213,6 +243,11 @@ export function applyRules(
     if (found !== null) return { rule, until: found.until }
   }
   return null
+}
+
+function pausedBy(reason: Pause["reason"], { state, recoveryCase, now }: Situation): Finding {
+  const pause = pauseOf(state, recoveryCase, now)
+  return pause?.reason === reason ? until(pause.until, now) : null
 }
 
 interface OwnedCase {
@@ -414,11 +449,11 @@ export function totalOf(bills: readonly CaseState[]): {
   readonly totals: readonly { readonly totalMinor: number; readonly currency: string }[]
 } {
   const byCurrency = Map.groupBy(
-    bills.filter((bill) => bill.currency !== null && bill.amountMinor > 0),
+    bills.filter((bill) => bill.currency !== null && owedMinorOf(bill) > 0),
     (bill) => bill.currency ?? "",
   )
   const totals = [...byCurrency].map(([currency, ofOne]) => ({
-    totalMinor: ofOne.reduce((sum, bill) => sum + bill.amountMinor, 0),
+    totalMinor: ofOne.reduce((sum, bill) => sum + owedMinorOf(bill), 0),
     currency,
   }))
   return { invoiceCount: bills.length, totals: totals.sort((a, b) => (a.currency < b.currency ? -1 : 1)) }

@@ -155,9 +155,11 @@ export function decideSend(
   return { kind: "defer", until: outsideQuietHours(found.until, nudge.channel, state, settings, person), reason }
 }
 
-/** Quiet hours put a message off and never stop one for good. */
+/** Quiet hours and pauses put a message off and never stop one for good. */
 function suppressionOf(reason: ContactReason): SuppressionReason {
-  if (reason === "quiet_hours") throw new Error("quiet hours only defer")
+  if (reason === "quiet_hours" || reason === "payment_in_progress" || reason === "collection_paused") {
+    throw new Error(`${reason} only defers`)
+  }
   return reason
 }
 

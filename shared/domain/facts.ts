@@ -148,6 +148,8 @@ export type ProviderFactBody =
       readonly nextAttemptAt?: Instant | null
       /** True for the invoice that starts a subscription: that is a sale that failed, not a customer lost. */
       readonly isFirstInvoice: boolean
+      /** When the invoice was made; absent where the event does not say. */
+      readonly issuedAt?: Instant
     } & BillDetails &
       PaymentRefs &
       StatedMoney)
@@ -263,6 +265,7 @@ export type SuppressionReason =
   | "bought_again"
   /** The case was found by `npm run rebuild` too long after it opened. */
   | "found_late"
+  | "invoice_too_old"
 
 /** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
 export type Arm = "treated" | "held_out"

@@ -31,6 +31,7 @@ const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>([
   "silent_decline_code",
   "history",
   "other_case",
+  "invoice_too_old",
 ])
 
 /** True for a nudge that was never tried and may be planned anew; once tried, it may have been seen. */

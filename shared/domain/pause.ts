@@ -12,13 +12,16 @@ const DAY_MS = 86_400_000
 /** A pause without an end is looked at again after so many days. */
 const OPEN_PAUSE_MS = 30 * DAY_MS
 
+/** The part of a state that tells of a pause. */
+type BillState = Pick<CustomerState, "cases" | "pending" | "subscriptions">
+
 export interface Pause {
   readonly until: Instant
   readonly reason: "payment_in_progress" | "collection_paused"
 }
 
 /** Why reminders of this case wait at this moment, and until when; null: they do not. */
-export function pauseOf(state: CustomerState, recoveryCase: CaseState, now: Instant): Pause | null {
+export function pauseOf(state: BillState, recoveryCase: CaseState, now: Instant): Pause | null {
   if (recoveryCase.kind !== "payment" || recoveryCase.status !== "open") return null
   const isOfOpenBill = ({ invoiceId }: PendingPayment): boolean =>
     invoiceId === null || state.cases.some((other) => other.status === "open" && other.invoiceId === invoiceId)
@@ -38,7 +41,7 @@ export function pendingOf(state: CustomerState, recoveryCase: CaseState): Pendin
   return own.at(-1) ?? pending.filter(({ invoiceId }) => invoiceId === null).at(-1) ?? null
 }
 
-function requestedPause(state: CustomerState, { subscriptionId, openedAt }: CaseState, now: Instant): Pause | null {
+function requestedPause(state: BillState, { subscriptionId, openedAt }: CaseState, now: Instant): Pause | null {
   const subscription = subscriptionOf(state, subscriptionId)
   if (subscription?.paused !== "requested" || subscription.endedAt !== null) return null
   const { pauseEndsAt } = subscription

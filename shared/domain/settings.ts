@@ -26,6 +26,10 @@ export interface CompanySettings {
   /** What members know the company by; null: its name. */
   readonly brandName: string | null
   readonly supportEmail: string | null
+  /** Where members are from who do not say (ISO 3166-1 alpha-2): it completes phone numbers. Null: nothing is assumed. */
+  readonly country: string | null
+  /** Members are not reminded of an invoice that was older than this when its case opened. */
+  readonly invoiceAgeDaysMax: number
   /** IANA zone of the company, used where a member's own zone is not known. */
   readonly timeZone: string
   readonly playbooks: Readonly<Record<CaseKind, readonly PlaybookStep[]>>
@@ -54,6 +58,8 @@ const step = (day: number): PlaybookStep => ({ day, channel: null, incentive: nu
 export const DEFAULT_SETTINGS: CompanySettings = {
   brandName: null,
   supportEmail: null,
+  country: null,
+  invoiceAgeDaysMax: 60,
   timeZone: "UTC",
   playbooks: {
     payment: [step(0), step(2), step(4)],

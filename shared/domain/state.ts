@@ -95,6 +95,9 @@ export interface PaymentState {
   readonly billing?: "one_off" | "change"
   readonly collection?: "manual"
   readonly period?: ServicePeriod
+  /** When the invoice was made, and when the provider tries again; absent where nobody said, null: never. */
+  readonly issuedAt?: Instant
+  readonly nextAttemptAt?: Instant | null
   readonly voidedAt?: Instant
   /** The invoice that took this one's place. */
   readonly reissuedAs?: string
@@ -286,12 +289,14 @@ const entryOf = <T>(record: Readonly<Record<string, T>>, id: string | null): T |
   id !== null && Object.hasOwn(record, id) ? record[id] : undefined
 
 /** The payment of an invoice, if one is known. */
-export const paymentOf = (state: CustomerState, invoiceId: string | null): PaymentState | undefined =>
+export const paymentOf = (state: Pick<CustomerState, "payments">, invoiceId: string | null): PaymentState | undefined =>
   entryOf(state.payments, invoiceId)
 
 /** The subscription with that id, if one is known. */
-export const subscriptionOf = (state: CustomerState, subscriptionId: string | null): SubscriptionState | undefined =>
-  entryOf(state.subscriptions, subscriptionId)
+export const subscriptionOf = (
+  state: Pick<CustomerState, "subscriptions">,
+  subscriptionId: string | null,
+): SubscriptionState | undefined => entryOf(state.subscriptions, subscriptionId)
 
 /** The case with that id, if the state has it. */
 export const findCase = (state: CustomerState, caseId: string): CaseState | undefined =>

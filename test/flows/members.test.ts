@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
 import { signToken, type TokenClaims, type TokenPurpose } from "../../shared/tokens.ts"
 import { caseOf, failPayment, failWhopPayment, linksIn, messages, WITHOUT_ADDRESS } from "../support/members.ts"
-import { plant } from "../support/outside.ts"
+import { changesAsked, plant } from "../support/outside.ts"
 import { fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
 import {
   advanceClock,
@@ -23,7 +23,14 @@ afterEach(async () => {
   for (const target of ["stripe-api", "postgres"]) await setFault(target, "off")
 })
 
-const visit = (url: string, init: RequestInit = {}) => fetch(url, { redirect: "manual", ...init })
+/** What a browser sends when a person opens a link. */
+const BROWSER = {
+  "user-agent":
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Version/19.1 Mobile Safari/604.1",
+  accept: "text/html,application/xhtml+xml,*/*;q=0.8",
+  "accept-language": "en-GB",
+}
+const visit = (url: string, init: RequestInit = {}) => fetch(url, { redirect: "manual", headers: BROWSER, ...init })
 
 /** A member with an open case and the links of the message they got. */
 async function nudged() {
@@ -100,6 +107,40 @@ describe("the link to the payment page", () => {
     expectGuarded(response)
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(await clicksOf(invoice)).toEqual([])
+  })
+
+  test("opened by a program within seconds shows a button, and only the button is a click", async () => {
+    const { link, invoice } = await nudged()
+    const asked = async () => (await changesAsked()).filter(({ path }) => path.includes("portal")).length
+    const before = await asked()
+    const scanners = [
+      {}, // a library that says nothing of itself
+      { "user-agent": "curl/8.5.0" },
+      { ...BROWSER, "sec-purpose": "prefetch" },
+      { ...BROWSER, "user-agent": `${BROWSER["user-agent"]} SafeLinks` },
+      { "user-agent": BROWSER["user-agent"] }, // a gateway that calls itself a browser
+    ]
+    for (const headers of scanners) {
+      const response = await visit(link, { headers })
+      expect([headers, response.status]).toEqual([headers, 200])
+      expect(await response.text()).toContain('<form method="post">')
+      expectGuarded(response)
+    }
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(await clicksOf(invoice)).toEqual([])
+    expect(await asked()).toBe(before)
+
+    const response = await visit(link, { method: "POST" })
+    expect(response.status).toBe(303)
+    expect(new URL(response.headers.get("location") ?? "").hostname).toMatch(/\.stripe\.com$/)
+    await eventually(async () => (await clicksOf(invoice)).length === 1)
+  })
+
+  test("opened an hour later by a program that nobody knows leads on", async () => {
+    const { link } = await nudged()
+    await advanceClock("PT1H")
+    expect((await visit(link, { headers: {} })).status).toBe(302)
+    expect((await visit(link, { headers: { "user-agent": "python-requests/2.32" } })).status).toBe(200)
   })
 
   test("clicked twice within a second is one click", async () => {

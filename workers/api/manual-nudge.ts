@@ -131,6 +131,7 @@ async function planOnce(
 const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   case_closed: "The case is closed.",
   opted_out: "The member asked for no more messages.",
+  invoice_too_old: "The invoice is older than the company's limit.",
   silent_decline_code: "Nothing is said about a payment that was declined for this reason.",
   no_address: "No channel can reach the member.",
   superseded: "A later message of this case is on its way.",

@@ -18,6 +18,7 @@ import { readBody } from "./request.ts"
 const STEPS_MAX = 20
 const DAY_MAX = 365
 const CAPS_MAX = 10
+const INVOICE_AGE_DAYS_MAX = 3_650
 const YEAR_HOURS = 365 * 24
 
 /** Ten years, a price in the smallest currencies, and more than a day's runs can open. */
@@ -76,6 +77,12 @@ export const settingsSchema = z.strictObject({
     .nullable()
     .default(DEFAULT_SETTINGS.brandName),
   supportEmail: z.email().max(254).nullable().default(DEFAULT_SETTINGS.supportEmail),
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/, "expected a country as two capital letters (ISO 3166-1)")
+    .nullable()
+    .default(DEFAULT_SETTINGS.country),
+  invoiceAgeDaysMax: z.number().int().min(1).max(INVOICE_AGE_DAYS_MAX).default(DEFAULT_SETTINGS.invoiceAgeDaysMax),
   timeZone: z
     .string()
     .max(64)

@@ -18,13 +18,15 @@ export interface PageContent {
   readonly button?: (words: Words) => string
   /** How to reach support: the company's address, or null when it has given none. Left out: not said. */
   readonly supportEmail?: string | null
+  /** Hosts to which the answer to the button may redirect: browsers hold a form to its policy beyond the redirect. */
+  readonly formHosts?: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
 }
 
 /** The page in the reader's language. */
 export function page(
   c: Context<AppEnv>,
-  { said, status, button, supportEmail, headers }: PageContent,
+  { said, status, button, supportEmail, formHosts = [], headers }: PageContent,
 ): Response | Promise<Response> {
   const words = wordsFor(c.req.header("accept-language"))
   const { title, text } = said(words)
@@ -48,16 +50,17 @@ ${button === undefined ? "" : html`<form method="post"><button type="submit">${b
 </main>
 </body>
 </html>`
-  return c.html(body, status, { ...memberHeaders(nonce), ...headers })
+  return c.html(body, status, { ...memberHeaders(nonce, formHosts), ...headers })
 }
 
 /** What every answer to a member carries; a style is let in by its nonce. */
-export const memberHeaders = (nonce: string | null): Record<string, string> => ({
+export const memberHeaders = (nonce: string | null, formHosts: readonly string[] = []): Record<string, string> => ({
   "cache-control": "no-store",
   "content-security-policy": [
     "default-src 'none'",
     nonce === null ? "style-src 'none'" : `style-src 'nonce-${nonce}'`,
-    "form-action 'self'",
+    // `.stripe.com` in our lists is `*.stripe.com` in a policy.
+    ["form-action 'self'", ...formHosts.map((host) => `https://${host.startsWith(".") ? "*" : ""}${host}`)].join(" "),
     "frame-ancestors 'none'",
     "base-uri 'none'",
   ].join("; "),

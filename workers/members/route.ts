@@ -5,6 +5,7 @@
 import { type Context, Hono } from "hono"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import type { Fact } from "../../shared/domain/facts.ts"
+import { type LinkVisit, visitorOf } from "../../shared/domain/link-visit.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import { type TokenClaims, type TokenPurpose, verifyToken } from "../../shared/tokens.ts"
 import { within } from "../../shared/within.ts"
@@ -34,23 +35,25 @@ export const members = new Hono<AppEnv>()
   .get("/r/:token", async (c) => {
     const claims = await claimsOf(c, "link")
     if (claims instanceof Response) return claims
-    // Link checkers ask by HEAD; they are no member, and no session is opened for them.
-    if (c.req.method === "HEAD") return page(c, { said: (words) => words.thanks, status: 200 })
+    // What says that it is a program needs nothing that is stored.
+    if (visitorOf(visitOf(c, null)) === "scanner") return proceedPage(c)
 
-    const services = c.get("services")
-    const stream = await streamOf(services, claims)
+    const stream = await streamOf(c.get("services"), claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
-    // Nothing is left to do there, and a portal of a case that is over is of no use but to whoever found the link.
-    const isOpen = findCase(stateOf(stream), claims.caseId)?.status === "open"
-    if (!isOpen) return page(c, { said: (words) => words.thanks, status: 200 })
-    services.waitUntil(recordClick(services, stream, claims))
-    const target = await paymentPage(services, stream, claims)
-    if (target !== null) {
-      return new Response(null, { status: 302, headers: { ...memberHeaders(null), location: target } })
-    }
-    const { supportEmail } = settingsOf(stream)
-    return page(c, { said: (words) => words.noPage, status: 200, supportEmail })
+    if (isOver(stream, claims)) return page(c, { said: (words) => words.thanks, status: 200 })
+    const visitor = visitorOf(visitOf(c, secondsSinceSent(c.get("services"), stream, claims)))
+    return visitor === "person" ? follow(c, stream, claims, 302) : proceedPage(c)
+  })
+  // The button of the page before: programs that check links send no forms.
+  .post("/r/:token", async (c) => {
+    const claims = await claimsOf(c, "link")
+    if (claims instanceof Response) return claims
+    const stream = await streamOf(c.get("services"), claims)
+    if (stream === "away") return away(c)
+    if (stream === null) return notFound(c)
+    if (isOver(stream, claims)) return page(c, { said: (words) => words.thanks, status: 200 })
+    return follow(c, stream, claims, 303)
   })
   .get("/thanks", (c) => page(c, { said: (words) => words.thanks, status: 200 }))
   .get("/unsubscribe/:token", async (c) => {
@@ -66,6 +69,47 @@ export const members = new Hono<AppEnv>()
     await optOut(c.get("services"), claims, body.includes("List-Unsubscribe") ? "one_click" : "page")
     return page(c, { said: (words) => words.done, status: 200 })
   })
+
+/** Nothing is left to do, and a portal of a case that is over is of use only to whoever found the link. */
+const isOver = (stream: Stream, { caseId }: TokenClaims): boolean =>
+  findCase(stateOf(stream), caseId)?.status !== "open"
+
+/** A click: recorded, and led to the page where the member can pay. */
+async function follow(c: Context<AppEnv>, stream: Stream, claims: TokenClaims, status: 302 | 303): Promise<Response> {
+  const services = c.get("services")
+  services.waitUntil(recordClick(services, stream, claims))
+  const target = await paymentPage(services, stream, claims)
+  if (target !== null) return new Response(null, { status, headers: { ...memberHeaders(null), location: target } })
+  const { supportEmail } = settingsOf(stream)
+  return page(c, { said: (words) => words.noPage, status: 200, supportEmail })
+}
+
+/** One button that leads on. Nothing is recorded, and the provider is not asked. */
+function proceedPage(c: Context<AppEnv>): Response | Promise<Response> {
+  const { stripe, whop } = c.get("services").providers
+  const formHosts = [...stripe.redirectHosts, ...whop.redirectHosts]
+  return page(c, { said: (words) => words.proceed, status: 200, button: (words) => words.proceed.button, formHosts })
+}
+
+function visitOf(c: Context<AppEnv>, secondsSinceSent: number | null): LinkVisit {
+  const header = (name: string) => c.req.header(name) ?? null
+  return {
+    method: c.req.method,
+    userAgent: header("user-agent"),
+    purpose: header("sec-purpose") ?? header("purpose") ?? header("x-moz"),
+    secFetchMode: header("sec-fetch-mode"),
+    secFetchDest: header("sec-fetch-dest"),
+    accept: header("accept"),
+    acceptLanguage: header("accept-language"),
+    secondsSinceSent,
+  }
+}
+
+/** How long ago the message of this link went out; null where that is not known. */
+function secondsSinceSent({ now }: Services, { nudges }: Stream, { nudgeId }: TokenClaims): number | null {
+  const sentAt = nudges.find(({ id }) => id === nudgeId)?.sentAt ?? null
+  return sentAt === null ? null : (now().getTime() - Date.parse(sentAt)) / 1_000
+}
 
 /** What the token says, or the page that says that it does not hold. */
 async function claimsOf(c: Context<AppEnv>, purpose: TokenPurpose): Promise<TokenClaims | Response> {

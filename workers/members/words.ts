@@ -7,6 +7,8 @@ export interface Words {
   readonly noPage: Said
   readonly away: Said
   readonly thanks: Said
+  /** Before the payment page, where a program may have opened the link. */
+  readonly proceed: Said & { readonly button: string }
   readonly confirm: Said & { readonly button: string }
   readonly done: Said
   readonly support: (email: string) => string
@@ -29,6 +31,11 @@ const en: Words = {
   },
   away: { title: "Please try again in a few minutes", text: "We cannot open this page at the moment." },
   thanks: { title: "Thank you", text: "You can close this page." },
+  proceed: {
+    title: "One more click",
+    text: "The next page is the one of the payment provider, where you can see and change how you pay.",
+    button: "Continue",
+  },
   confirm: {
     title: "Stop these messages?",
     text: "You will get no more reminders about your payment or subscription. Your subscription itself does not change.",
@@ -58,6 +65,11 @@ const de: Words = {
     text: "Diese Seite lässt sich gerade nicht öffnen.",
   },
   thanks: { title: "Vielen Dank", text: "Sie können diese Seite schließen." },
+  proceed: {
+    title: "Noch ein Klick",
+    text: "Die nächste Seite ist die des Zahlungsdienstes. Dort sehen und ändern Sie, wie Sie bezahlen.",
+    button: "Weiter",
+  },
   confirm: {
     title: "Diese Nachrichten abbestellen?",
     text: "Sie erhalten keine Erinnerungen zu Ihrer Zahlung oder Ihrem Abonnement mehr. Am Abonnement selbst ändert sich nichts.",
@@ -87,6 +99,11 @@ const fr: Words = {
     text: "Cette page ne peut pas s’ouvrir pour le moment.",
   },
   thanks: { title: "Merci", text: "Vous pouvez fermer cette page." },
+  proceed: {
+    title: "Encore un clic",
+    text: "La page suivante est celle du service de paiement, où vous pouvez voir et modifier votre moyen de paiement.",
+    button: "Continuer",
+  },
   confirm: {
     title: "Ne plus recevoir ces messages ?",
     text: "Vous ne recevrez plus de rappels au sujet de votre paiement ou de votre abonnement. L’abonnement lui-même ne change pas.",
@@ -110,6 +127,11 @@ const es: Words = {
   },
   away: { title: "Inténtelo de nuevo en unos minutos", text: "Ahora mismo no se puede abrir esta página." },
   thanks: { title: "Gracias", text: "Puede cerrar esta página." },
+  proceed: {
+    title: "Un clic más",
+    text: "La página siguiente es la del servicio de pago, donde puede ver y cambiar su forma de pago.",
+    button: "Continuar",
+  },
   confirm: {
     title: "¿Dejar de recibir estos mensajes?",
     text: "No recibirá más recordatorios sobre su pago o su suscripción. La suscripción en sí no cambia.",

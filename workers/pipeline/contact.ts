@@ -16,6 +16,7 @@ const stored = z.object({
   email: field.optional(),
   phone: field.optional(),
   paymentPageUrl: field.optional(),
+  country: field.optional(),
 })
 type StoredContact = z.infer<typeof stored>
 
@@ -25,6 +26,7 @@ export interface Contact {
   readonly email: string | null
   readonly phone: string | null
   readonly paymentPageUrl: string | null
+  readonly country: string | null
 }
 
 /** The part of a stream that a contact is opened with. */
@@ -43,6 +45,7 @@ export async function openContact(keys: KeyRing, stream: ContactHolder): Promise
     email: contact.email?.value ?? null,
     phone: contact.phone?.value ?? null,
     paymentPageUrl: contact.paymentPageUrl?.value ?? null,
+    country: contact.country?.value ?? null,
   }
 }
 
@@ -89,11 +92,11 @@ function mergeWord(contact: StoredContact, { change, occurredAt, eventId }: Cont
   const asOf = `${isCopy ? "copy" : "own"} ${occurredAt} ${eventId}`
   const newer = said.filter(([name]) => asOf > (contact[name as keyof StoredContact]?.asOf ?? ""))
   // Named in a fixed order, so that the same words always make the same text.
-  const { name, email, phone, paymentPageUrl } = {
+  const { name, email, phone, paymentPageUrl, country } = {
     ...contact,
     ...Object.fromEntries(newer.map(([fieldName, value]) => [fieldName, { value, asOf }])),
   }
-  return { name, email, phone, paymentPageUrl }
+  return { name, email, phone, paymentPageUrl, country }
 }
 
 async function openStored(

@@ -1,18 +1,21 @@
 /** Puts a nudge into words: who it is for, what is owed, and the signed links that lead back to us. */
 import type { PersonStream } from "../../db/queries/addresses.ts"
 import type { Stream } from "../../db/queries/stream.ts"
+import { normalizePhone } from "../../shared/address.ts"
 import { billsOf, totalOf } from "../../shared/domain/contact-policy.ts"
 import { declineAdvice } from "../../shared/domain/decline-codes.ts"
-import type { Incentive } from "../../shared/domain/facts.ts"
-import { firstNameOf, renderNudge, renderTeamAlert } from "../../shared/domain/messages.ts"
+import type { Incentive, Instant } from "../../shared/domain/facts.ts"
+import { renderNudge, renderTeamAlert } from "../../shared/domain/messages.ts"
 import { formatMoney } from "../../shared/domain/money.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
+import type { CompanySettings } from "../../shared/domain/settings.ts"
 import {
   type CaseState,
   type CustomerState,
   failureCountOf,
   findCase,
   owedMinorOf,
+  paymentOf,
   subscriptionOf,
 } from "../../shared/domain/state.ts"
 import { signToken } from "../../shared/tokens.ts"
@@ -24,13 +27,13 @@ import { type Contact, openContact } from "./contact.ts"
 /** A card link outlives the playbook and the provider's own tries, and not much more. */
 const LINK_DAYS = 30
 
-/** An end within so long may be said to be near. */
-const SOON_MS = 7 * 86_400_000
-
 /** A wish to be left alone must work for as long as somebody may still have the message. */
 const UNSUBSCRIBE_DAYS = 400
 
-/** The message of a nudge with its address; null when the customer has no address on this channel. */
+/**
+ * The message of a nudge with its address; null when the customer has no address on this channel, or none that can be used:
+ * a phone number of an unknown country, or a text message that cannot hold its link.
+ */
 export async function composeMessage(
   services: Services,
   stream: PersonStream,
@@ -42,47 +45,54 @@ export async function composeMessage(
   const settings = settingsOf(stream)
   const recoveryCase = findCase(state, nudge.caseId)
   if (!recoveryCase) return null
-  if (nudge.channel === "slack") return teamMessage(recoveryCase)
+  if (nudge.channel === "slack") return teamMessage(services, stream, recoveryCase)
 
   const contact = await openContact(config.keys.encryption, stream)
-  const to = addressOf(contact, stream, nudge.channel)
+  const to = addressOf(contact, stream, nudge.channel, settings)
   if (to === null) return null
   const link = `${config.appUrl}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
   const unsubscribeUrl = `${config.appUrl}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
   const { currency } = recoveryCase
   const amountMinor = owedMinorOf(recoveryCase)
-  const endsAtMs = endOf(state, recoveryCase)
   const rendered = renderNudge({
     channel: nudge.channel,
     caseKind: recoveryCase.kind,
+    billing: billingOf(recoveryCase),
+    collection: recoveryCase.collection ?? "automatic",
     step: nudge.step,
     ask: askOf(recoveryCase),
-    firstName: firstNameOf(contact.name),
+    name: contact.name,
     money: currency === null || amountMinor === 0 ? null : { amountMinor, currency },
     bills: totalOf(billsOf({ state, recoveryCase, person: stream.person })),
-    endsSoon: endsAtMs === null ? null : endsAtMs - services.now().getTime() <= SOON_MS,
-    isLeaving: endsAtMs !== null,
+    nextAttemptAt: paymentOf(state, recoveryCase.invoiceId)?.nextAttemptAt ?? null,
+    endsAt: endOf(state, recoveryCase),
+    isLeaving: (subscriptionOf(state, recoveryCase.subscriptionId)?.cancelAt ?? null) !== null,
+    now: services.now().toISOString(),
     locale: state.profile.locale,
+    timeZone: state.profile.timeZone,
     brandName: settings.brandName ?? stream.companyName,
     supportEmail: settings.supportEmail,
     link,
     unsubscribeUrl,
     incentive,
   })
-  return { to, ...rendered, unsubscribeUrl }
+  return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
 }
 
-/** Whether the contact has no address on this channel. */
+/** Whether the contact has no address on this channel. One that cannot be used is there, and will not get better. */
 export async function lacksAddress({ config }: Services, stream: Stream, channel: Nudge["channel"]): Promise<boolean> {
   if (channel !== "email" && channel !== "sms") return false
-  return addressOf(await openContact(config.keys.encryption, stream), stream, channel) === null
+  const contact = await openContact(config.keys.encryption, stream)
+  return (channel === "email" ? contact.email : contact.phone) === null
 }
 
-/** When the subscription of the case ends as announced; null where no end was announced. */
-const endOf = (state: CustomerState, { subscriptionId }: CaseState): number | null => {
-  const cancelAt = subscriptionOf(state, subscriptionId)?.cancelAt ?? null
-  return cancelAt === null ? null : Date.parse(cancelAt)
-}
+/** Whether the invoice belongs to a subscription: what the provider said, else whether one is named. */
+const billingOf = ({ billing, kind, subscriptionId }: CaseState) =>
+  billing ?? (kind === "payment" && subscriptionId === null ? "one_off" : "subscription")
+
+/** When a canceled subscription ends; null where that is not known. */
+const endOf = (state: CustomerState, { kind, subscriptionId }: CaseState): Instant | null =>
+  kind === "cancellation" ? (subscriptionOf(state, subscriptionId)?.cancelAt ?? null) : null
 
 /** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */
 function askOf(recoveryCase: CaseState) {
@@ -92,12 +102,17 @@ function askOf(recoveryCase: CaseState) {
   return ask === "silent" ? null : ask
 }
 
-function addressOf(contact: Contact, stream: Stream, channel: Exclude<Nudge["channel"], "slack">): string | null {
+function addressOf(
+  contact: Contact,
+  stream: Stream,
+  channel: Exclude<Nudge["channel"], "slack">,
+  { country }: CompanySettings,
+): string | null {
   switch (channel) {
     case "email":
       return contact.email
     case "sms":
-      return contact.phone
+      return contact.phone === null ? null : normalizePhone(contact.phone, [contact.country, country])
     case "push":
     case "dm":
       return stream.customer.providerCustomerId
@@ -120,15 +135,21 @@ const token = (
     expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
   })
 
-function teamMessage(recoveryCase: CaseState): Message {
+/** What the team reads of a case. There is no dashboard to link to: the address of the case in the API opens with a key. */
+function teamMessage({ config }: Services, { companyId, companyName }: Stream, recoveryCase: CaseState): Message {
   const { id, kind, amountMinor, currency, declineCode } = recoveryCase
   const amount = currency === null ? "" : formatMoney({ amountMinor, currency }, "en")
   const rendered = renderTeamAlert({
     severity: "P3",
     state: "firing",
-    title: `Recovery case open: ${kind} ${amount}`.trim(),
-    lines: [`case ${id}`, `failed ${failureCountOf(recoveryCase)} times`, `code ${declineCode ?? "none"}`],
-    link: null,
+    title: `${companyName}: recovery case open: ${kind} ${amount}`.trim(),
+    lines: [
+      `company ${companyName} (${companyId})`,
+      `case ${id}`,
+      `failed ${failureCountOf(recoveryCase)} times`,
+      `code ${declineCode ?? "none"}`,
+    ],
+    link: `${config.appUrl}/api/cases/${encodeURIComponent(id)}`,
   })
   return { to: "", ...rendered, unsubscribeUrl: null }
 }

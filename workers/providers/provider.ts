@@ -42,6 +42,8 @@ export interface ContactChange {
   readonly name?: string | null
   readonly email?: string | null
   readonly phone?: string | null
+  /** ISO 3166-1 alpha-2, where the person lives or is billed: it completes a phone number without its country code. */
+  readonly country?: string
   /** A page of the provider where the member can pay or change the card; only https pages of the provider. */
   readonly paymentPageUrl?: string | null
   /** True for a copy that another object keeps (an invoice's, say): it fills gaps and never overrides the customer's own word. */

@@ -53,6 +53,8 @@ function failOf(state: CustomerState, fact: Failed): CustomerState {
     refs: mergeRefs(before?.refs ?? [], refsOf(fact), loose?.refs ?? []),
     declineCode: fact.declineCode ?? loose?.declineCode ?? before?.declineCode ?? null,
     failedAt: before?.failedAt ?? fact.occurredAt,
+    ...(fact.issuedAt !== undefined && { issuedAt: fact.issuedAt }),
+    ...(fact.nextAttemptAt !== undefined && { nextAttemptAt: fact.nextAttemptAt }),
   }
   return gatherFailure(withPayment(paired.state, payment), payment, fact, { before, loose })
 }

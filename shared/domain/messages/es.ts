@@ -8,17 +8,17 @@ const days = (count: number) => (count === 1 ? "un día más" : `${count} días 
 export const es: Phrases = {
   language: "es",
   greeting: (firstName) => (firstName === null ? "Hola:" : `Hola, ${firstName}:`),
-  payment: {
+  failed: {
     subject: {
-      first: (brand) => `Su pago a ${brand} no se ha completado`,
-      reminder: (brand) => `Recordatorio: su pago a ${brand} sigue pendiente`,
-      last: (brand) => `Último recordatorio: conserve su suscripción a ${brand}`,
+      first: ({ brand }) => `Su pago a ${brand} no se ha completado`,
+      reminder: ({ brand }) => `Recordatorio: su pago a ${brand} sigue pendiente`,
+      last: ({ brand }) => `Último recordatorio: su pago a ${brand} sigue pendiente`,
     },
     opening: {
-      first: (brand, amount) =>
-        `Su último pago${of(amount)} a ${brand} no se ha completado. Suele pasar y se resuelve enseguida.`,
-      reminder: (brand, amount) => `Su pago${of(amount)} a ${brand} sigue pendiente.`,
-      last: (brand, amount) => `Su pago${of(amount)} a ${brand} lleva varios días pendiente.`,
+      first: ({ brand, amount }) =>
+        `Su pago${of(amount)} a ${brand} no se ha completado. Suele pasar y se resuelve enseguida.`,
+      reminder: ({ brand, amount }) => `Su pago${of(amount)} a ${brand} sigue pendiente.`,
+      last: ({ brand, amount }) => `Su pago${of(amount)} a ${brand} lleva varios días pendiente.`,
     },
     ask: {
       update_card: "Revise sus datos de pago o elija otra forma de pago. Solo lleva un minuto.",
@@ -29,11 +29,6 @@ export const es: Phrases = {
         "Su banco lo ha rechazado. Una breve llamada al banco puede resolverlo; también puede elegir otra forma de pago.",
       try_again: "La causa parece pasajera. Puede volver a intentarlo ahora con el enlace de abajo.",
     },
-    outcome: {
-      first: "En cuanto se complete, nada cambiará para usted.",
-      reminder: "En cuanto se complete el pago, todo seguirá como antes.",
-      last: "Sin el pago, su suscripción podría terminar pronto. En cuanto se complete, todo seguirá como antes.",
-    },
     button: {
       update_card: "Revisar datos de pago",
       authenticate: "Confirmar el pago",
@@ -42,54 +37,78 @@ export const es: Phrases = {
       try_again: "Volver a intentarlo",
     },
     short: {
-      update_card: (brand, amount) => `${brand}: su pago${of(amount)} no se ha completado. Revise sus datos de pago:`,
-      authenticate: (brand, amount) => `${brand}: confirme su pago${of(amount)} con su banco:`,
-      wait_for_funds: (brand, amount) =>
-        `${brand}: su pago${of(amount)} está pendiente. Revise su saldo o pague de otra forma:`,
-      call_bank: (brand, amount) =>
-        `${brand}: su banco rechazó el pago${of(amount)}. Llame al banco o pague de otra forma:`,
-      try_again: (brand, amount) => `${brand}: su pago${of(amount)} no se ha completado. Vuelva a intentarlo:`,
+      update_card: ({ amount }) => `Su pago${of(amount)} no se ha completado. Revise sus datos de pago:`,
+      authenticate: ({ amount }) => `Confirme su pago${of(amount)} con su banco:`,
+      wait_for_funds: ({ amount }) => `Su pago${of(amount)} está pendiente. Revise su saldo o pague de otra forma:`,
+      call_bank: ({ amount }) => `Su banco rechazó el pago${of(amount)}. Llame al banco o pague de otra forma:`,
+      try_again: ({ amount }) => `Su pago${of(amount)} no se ha completado. Vuelva a intentarlo:`,
     },
+  },
+  overdue: {
+    subject: {
+      first: ({ brand }) => `Su factura de ${brand} está vencida`,
+      reminder: ({ brand }) => `Recordatorio: su factura de ${brand} está vencida`,
+      last: ({ brand }) => `Último recordatorio: su factura de ${brand} está vencida`,
+    },
+    opening: {
+      first: ({ brand, amount }) => `Su factura${of(amount)} de ${brand} está vencida.`,
+      reminder: ({ brand, amount }) => `Su factura${of(amount)} de ${brand} sigue sin pagar.`,
+      last: ({ brand, amount }) => `Su factura${of(amount)} de ${brand} lleva varios días vencida.`,
+    },
+    ask: "Puede pagarla con el enlace de abajo. Si ya la ha pagado, no tiene que hacer nada.",
+    button: "Ver y pagar la factura",
+    short: ({ amount }) => `Su factura${of(amount)} está vencida. Puede pagarla aquí:`,
+  },
+  paid: {
+    subscription: {
+      first: "En cuanto se complete, nada cambiará para usted.",
+      reminder: "En cuanto se complete el pago, todo seguirá como antes.",
+      last: "Sin el pago, su suscripción podría terminar. En cuanto se complete, todo seguirá como antes.",
+    },
+    one_off: {
+      first: "En cuanto se complete, no tendrá que hacer nada más.",
+      reminder: "En cuanto se complete el pago, no tendrá que hacer nada más.",
+      last: "En cuanto se complete el pago, el asunto quedará resuelto.",
+    },
+  },
+  nextAttempt: (date) => `Si no, el pago se volverá a intentar el ${date}.`,
+  total: (count, amount) => {
+    const open = count === 1 ? "En total hay una factura pendiente" : `En total hay ${count} facturas pendientes`
+    return amount === null ? `${open}.` : `${open}, por ${amount}.`
   },
   cancellation: {
     subject: {
-      first: (brand) => `Su suscripción a ${brand} va a terminar`,
-      reminder: (brand) => `Antes de que termine su suscripción a ${brand}`,
-      last: (brand) => `Último recordatorio: su suscripción a ${brand} termina`,
+      first: ({ brand }) => `Su suscripción a ${brand} va a terminar`,
+      reminder: ({ brand }) => `Antes de que termine su suscripción a ${brand}`,
+      last: ({ brand }) => `Último recordatorio: conserve su suscripción a ${brand}`,
     },
     opening: {
-      first: (brand) => `Ha pedido terminar su suscripción a ${brand}. Lamentamos que se vaya.`,
-      reminder: (brand) => `Su suscripción a ${brand} terminará como pidió.`,
-      last: (brand) => `Su suscripción a ${brand} terminará en breve, como pidió.`,
+      first: ({ brand }) => `Ha pedido terminar su suscripción a ${brand}. Lamentamos que se vaya.`,
+      reminder: ({ brand }) => `Su suscripción a ${brand} terminará como pidió.`,
+      last: ({ brand, endDate }) =>
+        `Su suscripción a ${brand} terminará${endDate === null ? " como pidió" : ` el ${endDate}, como pidió`}.`,
     },
     ask: "Si ha cambiado de opinión, puede conservarla con un clic. Si algo no fue bien, díganoslo.",
-    outcome: {
-      first: "Si no hace nada, terminará en la fecha indicada.",
-      reminder: "Si no hace nada, terminará en la fecha indicada.",
-      last: "Si no hace nada, terminará en la fecha indicada.",
-    },
+    outcome: ({ endDate }) =>
+      `Si no hace nada, terminará ${endDate === null ? "en la fecha indicada" : `el ${endDate}`}.`,
     button: "Conservar mi suscripción",
-    short: (brand) => `${brand}: su suscripción va a terminar. ¿Ha cambiado de opinión? Consérvela aquí:`,
+    short: () => "Su suscripción va a terminar. ¿Ha cambiado de opinión? Consérvela aquí:",
   },
   at_risk: {
     subject: {
-      first: (brand) => `¿Le da ${brand} lo que necesita?`,
-      reminder: (brand) => `¿Podemos ayudarle con ${brand}?`,
-      last: (brand) => `Una oferta de ayuda más de ${brand}`,
+      first: ({ brand }) => `¿Le da ${brand} lo que necesita?`,
+      reminder: ({ brand }) => `¿Cómo puede ${brand} ayudarle?`,
+      last: ({ brand }) => `Una oferta de ayuda más de ${brand}`,
     },
     opening: {
-      first: (brand) => `Nos gustaría saber si ${brand} le da lo que necesita.`,
-      reminder: (brand) => `Si ${brand} no es del todo lo que esperaba, nos gustaría ayudarle.`,
-      last: (brand) => `Con gusto le ayudamos a sacar más provecho de ${brand}.`,
+      first: ({ brand }) => `Nos gustaría saber si ${brand} le da lo que necesita.`,
+      reminder: ({ brand }) => `Si ${brand} no es del todo lo que esperaba, nos gustaría ayudarle.`,
+      last: ({ brand }) => `Con gusto le ayudamos a sacar más provecho de ${brand}.`,
     },
     ask: "El enlace muestra su suscripción y cómo cambiarla. También puede decirnos simplemente qué le falta.",
-    outcome: {
-      first: "Si todo va bien, no tiene que hacer nada.",
-      reminder: "Si todo va bien, no tiene que hacer nada.",
-      last: "Si todo va bien, no tiene que hacer nada.",
-    },
+    outcome: () => "Si todo va bien, no tiene que hacer nada.",
     button: "Ver mi suscripción",
-    short: (brand) => `${brand}: ¿su suscripción es lo que necesita? Vea sus opciones:`,
+    short: () => "¿Su suscripción es lo que necesita? Vea sus opciones:",
   },
   incentive: (incentive) =>
     incentive.kind === "discount"
@@ -97,10 +116,13 @@ export const es: Phrases = {
       : `Para agradecerle que se quede, le regalamos ${days(incentive.days)}.`,
   help: (supportEmail) => `¿Preguntas? Escríbanos a ${supportEmail}.`,
   linkHint: "Si el botón no funciona, abra esta dirección:",
-  reason: (brand) => `Recibe este mensaje porque tiene una suscripción con ${brand}.`,
+  reason: {
+    subscription: (brand) => `Recibe este mensaje porque tiene una suscripción con ${brand}.`,
+    one_off: (brand) => `Recibe este mensaje porque tiene una factura pendiente de ${brand}.`,
+  },
   unsubscribe: "No recibir más estos recordatorios",
   stop: "Responda STOP para no recibir más.",
+  from: (brand) => `${brand}:`,
   mark: { first: "", reminder: "Recordatorio: ", last: "Último recordatorio: " },
   unnamed: "nuestro servicio",
-  total: (count, amounts) => `En total hay ${count} pagos pendientes${amounts === null ? "" : `: ${amounts}`}.`,
 }

@@ -5,20 +5,29 @@ import type { Incentive } from "../facts.ts"
 /** Where in the sequence a message stands. */
 export type Stage = "first" | "reminder" | "last"
 
-/** A sentence about a brand and, when known, an amount. */
-export type Sentence = (brand: string, amount: string | null) => string
+/** What an invoice is for. */
+export type Billing = "subscription" | "one_off"
 
-/** What is said about a failed payment. */
-export interface PaymentPhrases {
+/** What a sentence may name; null where it is not known, and then the sentence goes without it. */
+export interface Said {
+  readonly brand: string
+  /** What is still to be paid. */
+  readonly amount: string | null
+  /** When the subscription ends. */
+  readonly endDate: string | null
+}
+
+export type Sentence = (said: Said) => string
+
+/** What is said about an open invoice. Nothing here speaks of a subscription: an invoice may have none. */
+export interface InvoicePhrases<Ask> {
   readonly subject: Readonly<Record<Stage, Sentence>>
   readonly opening: Readonly<Record<Stage, Sentence>>
   /** What to do, and why it helps. */
-  readonly ask: Readonly<Record<MemberAsk, string>>
-  /** What happens next. */
-  readonly outcome: Readonly<Record<Stage, string>>
-  readonly button: Readonly<Record<MemberAsk, string>>
-  /** The whole of a short message, without the link. */
-  readonly short: Readonly<Record<MemberAsk, Sentence>>
+  readonly ask: Ask
+  readonly button: Ask
+  /** A short message without brand and link. */
+  readonly short: Ask extends string ? Sentence : Readonly<Record<MemberAsk, Sentence>>
 }
 
 /** What is said to someone who is leaving or may leave. */
@@ -26,7 +35,8 @@ export interface StayPhrases {
   readonly subject: Readonly<Record<Stage, Sentence>>
   readonly opening: Readonly<Record<Stage, Sentence>>
   readonly ask: string
-  readonly outcome: Readonly<Record<Stage, string>>
+  /** What happens next. */
+  readonly outcome: Sentence
   readonly button: string
   readonly short: Sentence
 }
@@ -35,21 +45,31 @@ export interface StayPhrases {
 export interface Phrases {
   readonly language: string
   readonly greeting: (firstName: string | null) => string
-  readonly payment: PaymentPhrases
+  /** An automatic payment that failed. */
+  readonly failed: InvoicePhrases<Readonly<Record<MemberAsk, string>>>
+  /** An invoice that the member pays by hand, and has not. */
+  readonly overdue: InvoicePhrases<string>
+  /** What happens once an invoice is paid. */
+  readonly paid: Readonly<Record<Billing, Readonly<Record<Stage, string>>>>
+  /** When the provider tries again by itself. */
+  readonly nextAttempt: (date: string) => string
+  /** How many invoices are open in all, and what they come to. */
+  readonly total: (count: number, amount: string | null) => string
   readonly cancellation: StayPhrases
   readonly at_risk: StayPhrases
   readonly incentive: (incentive: Incentive) => string
   readonly help: (supportEmail: string) => string
   readonly linkHint: string
-  readonly reason: (brand: string) => string
+  /** Why this person gets the message. */
+  readonly reason: Readonly<Record<Billing, (brand: string) => string>>
   readonly unsubscribe: string
   readonly stop: string
-  /** What stands before a short message, so that the second does not read like the first. */
+  /** What stands before a short message: whom it is from. */
+  readonly from: (brand: string) => string
+  /** What stands before the sentence of a short message, so that the second does not read like the first. */
   readonly mark: Readonly<Record<Stage, string>>
   /** For a brand of whose name nothing is left. */
   readonly unnamed: string
-  /** Several open bills: how many, and what they come to where that is known. */
-  readonly total: (count: number, amounts: string | null) => string
 }
 
 /** The stage of a playbook step by its day; a message a person sends by hand (null) reads like the first. */

@@ -4,34 +4,41 @@
  */
 import type { ProviderFactBody } from "../../../shared/domain/facts.ts"
 import type { ContactChange } from "../provider.ts"
-import type { JsonObject } from "./fields.ts"
+import { at, type JsonObject } from "./fields.ts"
 
 /** Longer than any address or name that Stripe accepts. */
 const CONTACT_LENGTH_MAX = 512
 const URL_LENGTH_MAX = 2048
 
+/** ISO 3166-1 alpha-2, as Stripe writes countries. */
+const COUNTRY = /^[A-Z]{2}$/
+
 interface Said {
   readonly name: unknown
   readonly email: unknown
   readonly phone: unknown
+  /** Addresses that may name a country, the most telling first. */
+  readonly addresses?: readonly unknown[]
 }
 
 type CustomerSeen = Extract<ProviderFactBody, { kind: "customer_seen" }>
 
 /** What the customer's own object says: null or empty there means that there is none. */
-export const contactOfCustomer = ({ name, email, phone }: Said): ContactChange =>
+export const contactOfCustomer = ({ name, email, phone, addresses }: Said): ContactChange =>
   dropUnsaid({
     name: textOf(name),
     email: textOf(email),
     phone: textOf(phone),
+    country: countryOf(addresses),
   })
 
 /** What a copy of the customer's details says; none where it says nothing at all. */
-export function contactOfCopy({ name, email, phone }: Said): ContactChange | null {
+export function contactOfCopy({ name, email, phone, addresses }: Said): ContactChange | null {
   const contact = dropUnsaid({
     name: textOf(name) ?? undefined,
     email: textOf(email) ?? undefined,
     phone: textOf(phone) ?? undefined,
+    country: countryOf(addresses),
   })
   return Object.keys(contact).length === 0 ? null : { ...contact, isCopy: true }
 }
@@ -70,13 +77,20 @@ function textOf(value: unknown): string | null | undefined {
   return text === "" ? null : text
 }
 
+/** The first country that one of the addresses names. */
+const countryOf = (addresses: readonly unknown[] = []): string | undefined =>
+  addresses.map((address) => at(address, "country")).find((code) => typeof code === "string" && COUNTRY.test(code)) as
+    | string
+    | undefined
+
 type Unsure<T> = { readonly [K in keyof T]: T[K] | undefined }
 
 /** Leaves out what is undefined: absent is how a contact says "not said". */
-function dropUnsaid({ name, email, phone }: Unsure<ContactChange>): ContactChange {
+function dropUnsaid({ name, email, phone, country }: Unsure<ContactChange>): ContactChange {
   return {
     ...(name === undefined ? {} : { name }),
     ...(email === undefined ? {} : { email }),
     ...(phone === undefined ? {} : { phone }),
+    ...(country === undefined ? {} : { country }),
   }
 }

@@ -9,7 +9,7 @@ export const customerSaved: Reader = ({ object }) => {
   if (idOf(object.id) === null) return unhandled("customer: id is missing or not as expected")
   if (object.deleted === true) return says({ kind: "customer_seen", deleted: true })
   const { name, email, phone } = object
-  const contact = contactOfCustomer({ name, email, phone })
+  const contact = contactOfCustomer({ name, email, phone, addresses: [object.address, at(object.shipping, "address")] })
   const timeZone = timeZoneOf(object)
   const locale = localeOf(object)
   const seen: ProviderFactBody = {
@@ -34,6 +34,7 @@ export const checkoutCompleted: Reader = ({ object }) => {
     name: at(details, "name"),
     email: at(details, "email") ?? object.customer_email,
     phone: at(details, "phone"),
+    addresses: [at(details, "address")],
   })
   const seen = seenBy(contact)
   return { facts: seen === null ? [] : [seen], contact, unhandled: seen === null ? "not used" : null }

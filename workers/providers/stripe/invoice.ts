@@ -49,6 +49,7 @@ const failed = due.extend({
   next_payment_attempt: instant.nullish().catch(undefined),
   billing_reason: detail(z.string()),
   collection_method: detail(z.string()),
+  created: detail(instant),
 })
 
 const paid = z.object({
@@ -75,6 +76,7 @@ export const invoicePaymentFailed = invoiceReader(failed, (invoice, object) => (
     : { nextAttemptAt: invoice.next_payment_attempt }),
   isFirstInvoice: invoice.billing_reason === "subscription_create",
   ...detailsOf(object),
+  ...(invoice.created !== null && { issuedAt: invoice.created }),
 }))
 
 /**
@@ -95,6 +97,7 @@ const overdue = invoiceReader(failed, (invoice, object) => ({
   declineCode: null,
   isFirstInvoice: invoice.billing_reason === "subscription_create",
   ...detailsOf(object),
+  ...(invoice.created !== null && { issuedAt: invoice.created }),
 }))
 
 /** `invoice.payment_action_required`: the bank asks the member to confirm. It is not a decline. */
@@ -276,7 +279,10 @@ function invoiceReader<T extends z.ZodType>(
 /** Adds what the invoice says about the customer. */
 function withCustomer(invoice: JsonObject, reading: Reading): Reading {
   const { customer_name: name, customer_email: email, customer_phone: phone } = invoice
-  const copied = contactOfCopy({ name, email, phone })
+  const copied = contactOfCopy({
+    ...{ name, email, phone },
+    addresses: [invoice.customer_address, at(invoice.customer_shipping, "address")],
+  })
   const seen = seenBy(copied)
   const paymentPageUrl = paymentPageOf(invoice)
   const contact = paymentPageUrl === undefined ? copied : { ...copied, paymentPageUrl }

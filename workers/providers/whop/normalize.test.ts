@@ -23,6 +23,7 @@ describe("payments", () => {
           declineCode: "insufficient_funds",
           nextAttemptAt: "2026-09-23T14:13:20.000Z",
           isFirstInvoice: false,
+          issuedAt: "2026-09-21T13:13:20.000Z",
         },
       ],
       contact: { name: "Ada Example", email: "member@example.com" },

@@ -45,6 +45,7 @@ function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs &
   switch (kind) {
     case "payment.failed": {
       const nextAttemptAt = statedInstant(data, "next_payment_attempt", "next_payment_attempt_at")
+      const issuedAt = statedInstant(data, "created_at")
       const failures = countOf(data.payments_failed)
       return {
         kind: "payment_failed",
@@ -54,6 +55,7 @@ function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs &
         declineCode: declineCodeOf(data),
         ...(nextAttemptAt !== undefined && { nextAttemptAt }),
         isFirstInvoice: isFirstBill(data),
+        ...(typeof issuedAt === "string" && { issuedAt }),
       }
     }
     case "payment.succeeded":

@@ -53,11 +53,13 @@ export function contactOf(subject: JsonObject): ContactChange | null {
     textOf(related(subject, "member").phone) ??
     textOf(related(subject, "membership").phone_number) ??
     textOf(subject.customer_phone)
+  const country = textOf(related(subject, "billing_address").country)
   const paymentPageUrl = whopPage(subject.recovery_url) ?? whopPage(subject.manage_url)
   const contact: ContactChange = {
     ...(name !== null && { name }),
     ...(email !== null && { email }),
     ...(phone !== null && { phone }),
+    ...(country !== null && /^[A-Z]{2}$/.test(country) && { country }),
     ...(paymentPageUrl !== null && { paymentPageUrl }),
   }
   return Object.keys(contact).length > 0 ? contact : null
