@@ -45,6 +45,7 @@ test("what is not said is as the services have it", () => {
     apiPerMinute: 1_000,
     badPerMinute: 60,
     failedAuthPer5Minutes: 10,
+    customerEventsPerHour: 1_000,
     linksPerMinute: 600,
   })
   expect(config.keys.tokenSigning.newestVersion).toBe(2)

@@ -226,13 +226,13 @@ function detailsOf(object: JsonObject): BillDetails {
   }
 }
 
-/** Reasons of bills that are a subscription's, even where the invoice does not name it. */
-const OF_SUBSCRIPTION = /^(subscription|upcoming|automatic_pending_invoice_item_invoice)/
+/** Reasons of bills that nobody subscribed to, where the invoice names no subscription either. */
+const ONE_OFF_REASONS = ["manual", "quote_accept"]
 
 function billingOf(object: JsonObject): Pick<BillDetails, "billing"> {
-  const reason = typeof object.billing_reason === "string" ? object.billing_reason : ""
+  const { billing_reason: reason } = object
   if (reason === "subscription_update") return { billing: "change" }
-  const isOneOff = reason !== "" && !OF_SUBSCRIPTION.test(reason) && refsOf(object).subscriptionId === null
+  const isOneOff = ONE_OFF_REASONS.some((one) => one === reason) && refsOf(object).subscriptionId === null
   return isOneOff ? { billing: "one_off" } : {}
 }
 
