@@ -49,7 +49,7 @@ describe("two customers with one address", () => {
     await advanceClock("PT10M")
     const [message, ...more] = await toTwins()
     expect(more).toEqual([])
-    expect(message?.body).toContain("In all, 2 payments are open: $39.98.")
+    expect(message?.body).toContain("In all, 2 invoices are open, together $39.98.")
     await advanceClock("P2D")
     await advanceClock("P2DT1H")
     expect((await toTwins()).filter(({ subject }) => subject?.startsWith("Last reminder"))).toHaveLength(1)
@@ -181,7 +181,7 @@ describe("several open bills of one member", () => {
     }
     await advanceClock("P5D")
     const sent = await mailbox()
-    expect(sent.map(({ body }) => /In all, (\d) payments/.exec(body)?.[1] ?? "1")).toEqual(["1", "3", "3"])
+    expect(sent.map(({ body }) => /In all, (\d) invoices/.exec(body)?.[1] ?? "1")).toEqual(["1", "3", "3"])
     expect(sent.filter(({ subject }) => subject?.startsWith("Last reminder"))).toHaveLength(1)
   })
 
