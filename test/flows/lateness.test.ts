@@ -49,15 +49,15 @@ test("planned days before, at offsets all over the interval of the scheduler", a
   await expectOnTime(12)
 })
 
-test("postponed by the frequency cap", async () => {
-  await putSettings({ ...playbook({ day: 0 }), frequencyCaps: [{ max: 1, hours: 1 }] })
+test("postponed because a member gets one message a day", async () => {
+  await putSettings(playbook({ day: 0 }))
   const customer = fresh("cus")
   await failPayment(customer, fresh("in"))
   await messages(1)
   await advanceClock("PT57M43S")
   await failPayment(customer, fresh("in"))
   await settled()
-  await advanceClock("PT10M")
+  await advanceClock("P1DT10M")
   expect(await mailbox()).toHaveLength(2)
   await expectOnTime(2)
 })

@@ -2,7 +2,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
 import { signToken, type TokenClaims, type TokenPurpose } from "../../shared/tokens.ts"
-import { caseOf, failPayment, failWhopPayment, linksIn, messages, WITHOUT_ADDRESS } from "../support/members.ts"
+import {
+  BROWSER,
+  caseOf,
+  failPayment,
+  failWhopPayment,
+  linksIn,
+  messages,
+  visit,
+  WITHOUT_ADDRESS,
+} from "../support/members.ts"
 import { changesAsked, plant } from "../support/outside.ts"
 import { fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
 import {
@@ -22,15 +31,6 @@ beforeEach(reset)
 afterEach(async () => {
   for (const target of ["stripe-api", "postgres"]) await setFault(target, "off")
 })
-
-/** What a browser sends when a person opens a link. */
-const BROWSER = {
-  "user-agent":
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Version/19.1 Mobile Safari/604.1",
-  accept: "text/html,application/xhtml+xml,*/*;q=0.8",
-  "accept-language": "en-GB",
-}
-const visit = (url: string, init: RequestInit = {}) => fetch(url, { redirect: "manual", headers: BROWSER, ...init })
 
 /** A member with an open case and the links of the message they got. */
 async function nudged() {

@@ -1,6 +1,6 @@
 /** Ids of long ago: any printable text. They go the whole way, from the webhook to the message and its link. */
 import { beforeEach, expect, test } from "vitest"
-import { failPayment, linksIn, messages } from "../support/members.ts"
+import { failPayment, linksIn, messages, visit } from "../support/members.ts"
 import { fresh } from "../support/providers.ts"
 import { api, reset, settled } from "../support/world.ts"
 
@@ -19,7 +19,7 @@ test.each([
   const [message] = await messages(1)
   if (message === undefined) throw new Error("no message")
   expect(message.idempotencyKey).toMatch(/^key-[0-9a-f]{64}$/)
-  expect((await fetch(linksIn(message).link, { redirect: "manual" })).status).toBe(302)
+  expect((await visit(linksIn(message).link)).status).toBe(302)
 
   const shown = await api<{ customerId: string; nudges: unknown[] }>(
     `/api/cases/${encodeURIComponent(`payment_${invoice}`)}`,

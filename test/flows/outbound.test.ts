@@ -1,7 +1,7 @@
 /** Other sides that fail again and again are left alone, work waits, and comes out once when they are back. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { STREAK_MAX } from "../../workers/outbound/breaker.ts"
-import { failPayment, linksIn, messages } from "../support/members.ts"
+import { failPayment, linksIn, messages, visit } from "../support/members.ts"
 import { inProcess } from "../support/process.ts"
 import { fresh, invoiceEvent, stripeSignature } from "../support/providers.ts"
 import {
@@ -111,20 +111,20 @@ test("Stripe's API hangs: a member is sent on within the bound, and soon at once
   const [message] = await messages(1)
   if (message === undefined) throw new Error("no message")
   const { link } = linksIn(message)
-  const visit = async () => {
+  const follow = async () => {
     const startedAt = performance.now()
-    const response = await fetch(link, { redirect: "manual" })
+    const response = await visit(link)
     return { status: response.status, target: response.headers.get("location"), ms: performance.now() - startedAt }
   }
   await setFault("stripe-api", "hang")
-  const waited = await Promise.all(Array.from({ length: STREAK_MAX }, visit))
+  const waited = await Promise.all(Array.from({ length: STREAK_MAX }, follow))
   for (const { status, target, ms } of waited) {
     expect([status, target]).toEqual([302, "https://invoice.stripe.com/i/acct_1/test"])
     expect(ms).toBeLessThan(4_500)
   }
   // The calls that nobody waited for come to their own end.
   await eventually(async () => (await integration("stripe-api")).observedValue === "open", 30)
-  const after = await visit()
+  const after = await follow()
   expect(after.target).toBe("https://invoice.stripe.com/i/acct_1/test")
   expect(after.ms).toBeLessThan(1_000)
   console.info(

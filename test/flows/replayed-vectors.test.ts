@@ -40,6 +40,7 @@ test("whatever comes, late, twice or out of order, later facts change nothing of
   const tell = async (work: () => Promise<unknown>) => {
     await work()
     await settled()
+    await advanceClock("PT61S") // a fresh score is made once a minute
     expect(await scoreOf(customer, "?fresh=true")).toMatchObject({ isStored: false })
   }
   const { events } = troubledStory(tag, new Date((await worldNow()).getTime() - 60_000))
@@ -81,6 +82,7 @@ test("what was on its way while a score was made was not known to it, and is not
     ...customers.map(ask),
   ])
   await settled()
+  await setSwitch("REAL_TIME_PREDICTIONS", false)
   for (const customer of customers) expect((await replayed(customer)).length).toBeGreaterThan(0)
 })
 

@@ -110,14 +110,6 @@ export const invoiceCredited = ({ at, id, ...given }: Given<"invoice_credited">)
   ...stamp({ at, id }),
 })
 
-export const invoicePartPaid = ({ at, id, ...given }: Given<"invoice_part_paid">): Fact => ({
-  kind: "invoice_part_paid",
-  ...BILL,
-  partId: "inpay_1",
-  ...given,
-  ...stamp({ at, id }),
-})
-
 export const invoiceReissued = ({ at, id, ...given }: Given<"invoice_reissued">): Fact => ({
   kind: "invoice_reissued",
   ...REFS,

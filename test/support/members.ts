@@ -123,3 +123,14 @@ export function linksIn({ body, headers }: MailboxMessage): { readonly link: str
   if (link === undefined || unsubscribe === undefined) throw new Error("a message without its links")
   return { link, unsubscribe }
 }
+
+/** What a browser sends when a person opens a link. */
+export const BROWSER = {
+  "user-agent":
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Version/19.1 Mobile Safari/604.1",
+  accept: "text/html,application/xhtml+xml,*/*;q=0.8",
+  "accept-language": "en-GB",
+}
+/** Opens a link as a member does. */
+export const visit = (url: string, init: RequestInit = {}) =>
+  fetch(url, { redirect: "manual", headers: BROWSER, ...init })
