@@ -114,8 +114,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/pipeline/accept.ts",
-        "    path: read.path,\n    account: delivery.account,",
-        "    path: null,\n    account: delivery.account,",
+        "{ provider, path, account: delivery.account, isOwnSecret }",
+        "{ provider, path: null, account: delivery.account, isOwnSecret }",
       ),
     ],
     first: schedules,
@@ -167,7 +167,7 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         SEND,
-        "await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId })",
+        "await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId, isForPerson: true })",
         "void owner",
       ),
     ],
