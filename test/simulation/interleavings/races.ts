@@ -282,7 +282,10 @@ export async function perform(services: Services, companyId: string, act: Act): 
         occurredAt: NOW.toISOString(),
       }))
       const api = { listHistory: async () => ({ events: listed, cursor: null }) }
-      const importing = { ...services, providers: { stripe: { ...stripe(), api } } } as unknown as Services
+      // The deployment's own account is the default company's, so the import is one of that.
+      const access = { ...config.access, defaultCompanyId: companyId }
+      const providers = { stripe: { ...stripe(), apiFor: () => api } }
+      const importing = { ...services, config: { ...config, access }, providers } as unknown as Services
       await importPage(importing, backfillOf(companyId))
     }
   }
