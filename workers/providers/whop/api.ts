@@ -135,8 +135,12 @@ export function whopApi({
   }
 }
 
+/** No answer, or a success that cannot be read: either way the call may have had its effect. */
 const isLostReply = (error: unknown): boolean =>
-  error instanceof ProviderApiError && error.status === null && error.retry && notSentOf(error) === null
+  error instanceof ProviderApiError &&
+  (error.status === null || error.status < 300) &&
+  error.retry &&
+  notSentOf(error) === null
 
 /** A dispute names the user within its payment, everything else itself. */
 function ownerOf(object: JsonObject): { readonly customer: string; readonly objects: readonly string[] } | null {
