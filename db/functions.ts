@@ -3,7 +3,7 @@
  * from there. A file is one CREATE OR REPLACE FUNCTION with its comment, below a header:
  *
  *     -- Owner: churn_system            absent: the owner of the tables
- *     -- Callers: churn_worker          the roles that may execute it; nobody else may
+ *     -- Callers: churn_worker          the only roles that may execute it
  */
 import { readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"

@@ -1,5 +1,6 @@
 -- Callers: churn_worker
--- As before, and holds the lock of whoever is about to write own facts. It is taken before the row's, as everywhere.
+-- Raises CS001 unless the customer still has the expected version. Takes the shared knowledge lock first, then the row:
+-- every writer takes them in this order.
 CREATE OR REPLACE FUNCTION assert_version(p_customer_id text, p_expected integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   v_version integer;

@@ -1,6 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_system
--- Due nudges that nobody holds: of `p_companies` only, unless that is null, and in turns, each company's oldest first, so
+-- Due nudges without a lease: of `p_companies` only, unless that is null, and in turns, each company's oldest first, so
 -- that no company waits behind another's flood. More than `p_limit` may be answered; the first are the ones to take.
 --
 -- The oldest few thousand are looked at first, and usually that is all there is. Only when there are more, each company's

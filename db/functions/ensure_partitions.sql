@@ -1,5 +1,5 @@
 -- Callers: churn_worker
--- As before, for every table that is partitioned by time.
+-- Creates the partitions of the current and the next months for every table that is partitioned by time.
 CREATE OR REPLACE FUNCTION ensure_partitions(p_now timestamptz, p_months_ahead integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE

@@ -1,5 +1,6 @@
 -- Callers: churn_worker
--- As before, and notes when the facts were written down.
+-- Inserts a delivery's facts and links once each, under the customer or, while the customer is unknown, under the object.
+-- Also records when the facts were written.
 CREATE OR REPLACE FUNCTION place_facts(p jsonb) RETURNS TABLE (subject text, customer_id text, has_joined boolean)
 LANGUAGE plpgsql AS $$
 DECLARE

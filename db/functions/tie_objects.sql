@@ -1,5 +1,6 @@
 -- Callers: churn_worker
--- As before, and notes when an object came to its customer. `p_now` is when the tie is written down.
+-- Links objects to a customer, or to each other while the customer is unknown. Returns the root they are linked to, whether
+-- it is a customer, and whether waiting objects were linked to a customer by this call. `p_now` is the time of the link.
 CREATE OR REPLACE FUNCTION tie_objects(p_provider text, p_customer text, p_objects text[], p_now timestamptz)
 RETURNS TABLE (root text, is_customer boolean, has_joined boolean) LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,7 @@
 /**
  * Who may be written to, and when: one table of rules. Customers of a company who share an address are one person, and
  * what a person has open is one conversation. Pure; `decide.ts` applies the table when it plans and when it sends.
+ * Over 300 lines because the table and the conditions that its rows name are read together.
  */
 import { declineAdvice } from "./decline-codes.ts"
 import type { Instant, SuppressionReason } from "./facts.ts"
