@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto"
 import { jsonReply, type Reply } from "../faults.ts"
 import type { Form } from "./form.ts"
-import type { ApiObject, ObjectStore } from "./objects.ts"
+import type { ApiObject } from "./objects.ts"
 import { missing, noSuch, stripeError } from "./stripe-errors.ts"
 import { shown, update } from "./stripe-update.ts"
+import type { StripeWorld } from "./stripe-world.ts"
 
 /** One authorised request, parameters read. */
 export type StripeCall = {
@@ -12,14 +13,6 @@ export type StripeCall = {
   readonly params: Form
   /** The connected account that the request speaks for; empty: the key's own. */
   readonly account: string
-}
-
-/** What the routes work on. */
-export type StripeWorld = {
-  readonly objects: ObjectStore
-  readonly now: () => Date
-  /** Whether a well-formed id of a customer or a subscription that nobody planted is taken to exist when it is written to. */
-  readonly adoptsUnknown: boolean
 }
 
 /** Collection in the path → the word in Stripe's messages and in `object`. */

@@ -3,7 +3,7 @@ import { jsonReply, type Reply } from "../faults.ts"
 import type { Form, FormValue } from "./form.ts"
 import type { ApiObject } from "./objects.ts"
 import { missing, noSuch } from "./stripe-errors.ts"
-import type { StripeWorld } from "./stripe-routes.ts"
+import type { StripeWorld } from "./stripe-world.ts"
 
 /** Fields that Stripe shows as numbers and takes as text. */
 const NUMBERS: ReadonlySet<string> = new Set(["trial_end", "cancel_at", "days_until_due", "quantity"])

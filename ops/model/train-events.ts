@@ -11,8 +11,8 @@ import { TableBuilder } from "../../shared/learning/table.ts"
 import { trainModel } from "../../shared/learning/train-model.ts"
 import { EVENT_OPTIONS, openSnapshots, type SnapshotOptions, snapshotOptions } from "./snapshots.ts"
 import { InputError, type Output, pathOf, readOptions, required, wholeNumber } from "./subcommand.ts"
-import type { TrainSource } from "./train.ts"
 import { monotoneOf, readTrainOptions, TRAIN_OPTIONS, writeModel } from "./train-options.ts"
+import type { TrainSource } from "./train-source.ts"
 
 const OPTIONS = {
   ...TRAIN_OPTIONS,

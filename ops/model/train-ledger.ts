@@ -7,8 +7,8 @@ import { withOffsets } from "../../shared/learning/pooled.ts"
 import { trainModel } from "../../shared/learning/train-model.ts"
 import { LEDGER_HELP, LEDGER_OPTIONS, readLedger } from "./read-ledger.ts"
 import { InputError, readOptions } from "./subcommand.ts"
-import type { TrainSource } from "./train.ts"
 import { monotoneOf, readTrainOptions, TRAIN_OPTIONS, writeModel } from "./train-options.ts"
+import type { TrainSource } from "./train-source.ts"
 
 const OPTIONS = { ...TRAIN_OPTIONS, ...LEDGER_OPTIONS, anonymous: { type: "boolean", default: false } } as const
 

@@ -9,8 +9,8 @@ import { trainModel } from "../../shared/learning/train-model.ts"
 import { typeTable } from "../../shared/learning/typed-table.ts"
 import { readTable } from "./read-table.ts"
 import { InputError, listOf, type Output, pathOf, readOptions, required } from "./subcommand.ts"
-import type { TrainSource } from "./train.ts"
 import { monotoneOf, readTrainOptions, TRAIN_OPTIONS, writeModel } from "./train-options.ts"
+import type { TrainSource } from "./train-source.ts"
 
 const OPTIONS = {
   ...TRAIN_OPTIONS,

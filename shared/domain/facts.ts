@@ -7,7 +7,8 @@
 export type Instant = string
 
 /** Billing providers whose events become facts. */
-export type ProviderName = "stripe" | "whop"
+export const PROVIDERS = ["stripe", "whop"] as const
+export type ProviderName = (typeof PROVIDERS)[number]
 
 /** Ways to reach a member, and `slack` to reach the team. */
 export type ChannelName = "email" | "sms" | "push" | "dm" | "slack"

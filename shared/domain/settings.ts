@@ -80,3 +80,9 @@ export const DEFAULT_SETTINGS: CompanySettings = {
   riskThresholds: RISK_THRESHOLDS,
   milestones: DEFAULT_MILESTONES,
 }
+
+/** The company's settings over the defaults. What is stored was checked when it was saved. */
+export const settingsOf = ({ settings }: { readonly settings: unknown }): CompanySettings => ({
+  ...DEFAULT_SETTINGS,
+  ...(settings as Partial<CompanySettings> | null),
+})

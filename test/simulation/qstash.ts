@@ -4,8 +4,8 @@ import type { Message } from "../../local/qstash/message.ts"
 import type { createRunner, Runner } from "../../local/qstash/runner.ts"
 import { signDelivery } from "../../local/qstash/sign.ts"
 import type { QstashState } from "../../local/qstash/state.ts"
+import type { Call } from "./call.ts"
 import type { Answer, Runtime } from "./runtime.ts"
-import type { Call } from "./world.ts"
 
 /** Hands messages over by `send`. */
 export const deliverer =

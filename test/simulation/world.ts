@@ -15,6 +15,7 @@ import { answerQstash } from "../../local/qstash/server.ts"
 import { createEngine as createRedis, type Engine as Redis } from "../../local/redis/engine.ts"
 import { answerRedis } from "../../local/redis/server.ts"
 import type { WorkerModule } from "./bundle.ts"
+import type { Call } from "./call.ts"
 import type { Chaos } from "./chaos.ts"
 import type { Database, Executed } from "./database.ts"
 import type { Player } from "./player.ts"
@@ -22,17 +23,6 @@ import { deliverer, virtualRunner } from "./qstash.ts"
 import type { Random } from "./random.ts"
 import { type Answer, type Effect, type Isolate, Runtime, type Task, turn } from "./runtime.ts"
 import { secret, serviceOf, VARS } from "./targets.ts"
-
-/** A request to the Worker. */
-export interface Call {
-  readonly name: string
-  readonly method: string
-  readonly url: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string | Uint8Array<ArrayBuffer> | null
-  /** How long the caller waits. */
-  readonly timeoutMs: number
-}
 
 export interface WorldOptions {
   readonly startMs: number

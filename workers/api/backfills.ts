@@ -2,13 +2,12 @@
 import { Hono } from "hono"
 import * as z from "zod"
 import { accountsOf, type BackfillRow, beginBackfill, listBackfills, readBackfill } from "../../db/queries/backfills.ts"
-import type { ProviderName } from "../../shared/domain/facts.ts"
+import { PROVIDERS, type ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
 import { requireProcessing } from "../pipeline/acting.ts"
 import { importPage } from "../pipeline/import-history.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { permit } from "./auth.ts"
-import { PROVIDERS } from "./events.ts"
 import { idText, listOf, pageFields, pathId, readBody, readQuery } from "./request.ts"
 
 /**

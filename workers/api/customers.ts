@@ -1,4 +1,5 @@
 /** `/api/customers`: who they are, as far as the caller's role may see. */
+
 import { Hono } from "hono"
 import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
@@ -11,19 +12,19 @@ import {
 } from "../../db/queries/customers.ts"
 import { type MilestoneRow, milestonesOf } from "../../db/queries/milestones.ts"
 import { listPredictions, type ScoreRow } from "../../db/queries/scores.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
 import { RISK_LEVELS } from "../../shared/domain/health.ts"
-import type { CompanySettings } from "../../shared/domain/settings.ts"
+import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
 import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
-import { settingsOf, stateOf } from "../pipeline/advance.ts"
+import { stateOf } from "../pipeline/advance.ts"
 import { type ContactHolder, openContact } from "../pipeline/contact.ts"
 import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
 import { FRESH_MS, HOUR_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
-import { PROVIDERS } from "./events.ts"
 import { idText, listOf, pageFields, pathId, readQuery, splitPage } from "./request.ts"
 
 const query = z.strictObject({

@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import * as z from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/events.ts"
 import { listUnmapped, readUnmapped, type UnmappedRow } from "../../db/queries/unmapped.ts"
-import type { ProviderName } from "../../shared/domain/facts.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
 import { isAllowed, permit, requirePermission } from "./auth.ts"
@@ -21,8 +21,6 @@ const STATUSES = [
 
 /** Of events that belong to no company, which operators see and nobody else. */
 const UNMAPPED = "unmapped_account"
-
-export const PROVIDERS = ["stripe", "whop"] as const satisfies ProviderName[]
 
 const query = z.strictObject({
   ...pageFields,

@@ -1,11 +1,12 @@
 /** `GET /api/settings/health-weights`: what weights of the components cost, before they are saved or after. */
+
 import { Hono } from "hono"
 import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { labelledScores } from "../../db/queries/labelled-scores.ts"
 import { COMPONENTS, MODEL_WEIGHTS } from "../../shared/domain/health.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { weightEffect } from "../../shared/scoring/weight-effect.ts"
-import { settingsOf } from "../pipeline/advance.ts"
 import { COMPONENT_OF } from "../scoring/health-view.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"

@@ -1,12 +1,13 @@
 /** `/api/reconciliations`: what was missing at each comparison with the provider, and a comparison now. */
+
 import { Hono } from "hono"
 import * as z from "zod"
 import { listReconciliations, type ReconciliationRow } from "../../db/queries/reconciliation.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
 import { reconcile, targetsOf } from "../pipeline/reconcile.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { PROVIDERS } from "./events.ts"
 import { listOf, pageFields, readBody, readQuery, splitPage } from "./request.ts"
 
 const KINDS = ["recent", "full", "subscriptions"] as const satisfies ReconciliationRow["kind"][]

@@ -1,11 +1,12 @@
 /** `POST /api/score`: scores of customers, or of features that the caller brings, one or a batch. */
+
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
 import { readServing } from "../../db/queries/models.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { workOf } from "../../shared/scoring/model.ts"
 import { AppError } from "../errors.ts"
-import { settingsOf } from "../pipeline/advance.ts"
 import { FRESH_MS, HOUR_MS, type Scored, scoreCustomers } from "../scoring/score.ts"
 import { sayWhy, unusedOf } from "../scoring/score-row.ts"
 import { chooseServing, findServing, type ServingModel } from "../scoring/serving.ts"

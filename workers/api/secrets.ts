@@ -3,17 +3,18 @@
  * provider is told, and the ones before it stay valid for an overlap, so that no delivery is refused on the way. No answer
  * and no log line holds a secret; a fingerprint tells one from another.
  */
+
 import { Hono } from "hono"
 import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
 import { addSecret, endSecret, listSecrets, type SecretRow } from "../../db/queries/secrets.ts"
 import { fromUtf8, sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { open, SealError, seal } from "../../shared/crypto/seal.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { forgetSecrets, secretPlace } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { permit } from "./auth.ts"
-import { PROVIDERS } from "./events.ts"
 import { pathId, readBody } from "./request.ts"
 
 /** As for the deployment's own; Stripe's have 38, Whop's 67. */

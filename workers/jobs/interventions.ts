@@ -4,6 +4,7 @@
  * knows. A company that was looked through is not looked through again within the hour, so that both heartbeats, a lost run
  * and a spent budget only move its turn.
  */
+
 import * as z from "zod"
 import { companiesToPass, passCompany, passedRisks, type RiskCandidate } from "../../db/queries/at-risk.ts"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
@@ -22,11 +23,12 @@ import {
   riskPassed,
   upliftOf,
 } from "../../shared/domain/risk-policy.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import type { UpliftModel } from "../../shared/learning/uplift.ts"
 import { RISK_CASE_COST, RISK_COMPANY_COST, UPLIFT_COST } from "../outbound/costs.ts"
 import { type Condition, companiesWhere, PROCESSING } from "../pipeline/acting.ts"
-import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
+import { advance, stateOf } from "../pipeline/advance.ts"
 import { learnUplift, upliftModelOf, upliftOfVector } from "../pipeline/uplift.ts"
 import type { Services } from "../services.ts"
 import { defineJob, done, type Progress } from "./job.ts"

@@ -2,17 +2,19 @@
  * What a member may do with a link of ours: open the provider's page, or say stop. The token in it is all that speaks for
  * the member; a link that does not hold says nothing about why.
  */
+
 import { type Context, Hono } from "hono"
 import { loadStream, type Stream } from "../../db/queries/stream.ts"
 import type { Fact } from "../../shared/domain/facts.ts"
 import { type LinkVisit, visitorOf } from "../../shared/domain/link-visit.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import { type TokenClaims, type TokenPurpose, verifyToken } from "../../shared/tokens.ts"
 import { within } from "../../shared/within.ts"
 import { AppError } from "../errors.ts"
 import { limitEach } from "../limits/clients.ts"
 import { buckets, clicksLimit, linksLimit } from "../limits/limits.ts"
-import { advance, settingsOf, stateOf } from "../pipeline/advance.ts"
+import { advance, stateOf } from "../pipeline/advance.ts"
 import { openContact } from "../pipeline/contact.ts"
 import { apiForSubject } from "../provider-accounts.ts"
 import type { AppEnv, Services } from "../services.ts"

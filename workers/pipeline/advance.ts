@@ -21,7 +21,7 @@ import { fold, missingFacts } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
 import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
-import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Hold } from "../outbound/budget.ts"
 import { RACE_COST } from "../outbound/costs.ts"
@@ -245,12 +245,6 @@ export function drawsOf({ config, now }: Services, stream: Stream, state: Custom
   const percentage = settingsOf(stream).holdoutPercentage ?? config.holdoutPercentage
   return assignCases(state, stream.nudges, { companyId: stream.companyId, percentage }, now().toISOString())
 }
-
-/** The company's settings over the defaults. What is stored was checked when it was saved. */
-export const settingsOf = ({ settings }: Pick<Stream, "settings">): CompanySettings => ({
-  ...DEFAULT_SETTINGS,
-  ...(settings as Partial<CompanySettings> | null),
-})
 
 /** What can reach this customer in this deployment; channels of a provider only where the company may call it. */
 export async function reachOf(services: Services, { companyId, customer }: Stream): Promise<Reach> {

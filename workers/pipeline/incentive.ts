@@ -1,16 +1,18 @@
 /** Applies a nudge's incentive through the provider's API: once per person and period, under one idempotency key. */
+
 import type { PersonStream } from "../../db/queries/addresses.ts"
 import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { mayGiveIncentive } from "../../shared/domain/decide.ts"
 import type { Fact, Incentive } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import type { SendOutcome } from "../channels/channel.ts"
 import { apiForSubject } from "../provider-accounts.ts"
 import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
-import { settingsOf, stateOf } from "./advance.ts"
+import { stateOf } from "./advance.ts"
 
 type AppliedFact = Extract<Fact, { kind: "incentive_applied" }>
 

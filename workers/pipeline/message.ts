@@ -8,7 +8,7 @@ import type { Incentive, Instant } from "../../shared/domain/facts.ts"
 import { renderNudge, renderTeamAlert } from "../../shared/domain/messages.ts"
 import { formatMoney } from "../../shared/domain/money.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
-import type { CompanySettings } from "../../shared/domain/settings.ts"
+import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
 import {
   type CaseState,
   type CustomerState,
@@ -21,7 +21,7 @@ import {
 import { signToken } from "../../shared/tokens.ts"
 import type { Message } from "../channels/channel.ts"
 import type { Services } from "../services.ts"
-import { settingsOf, stateOf } from "./advance.ts"
+import { stateOf } from "./advance.ts"
 import { type Contact, openContact } from "./contact.ts"
 
 /** A card link outlives the playbook and the provider's own tries, and not much more. */

@@ -4,6 +4,7 @@
  * score and the time of the last fact are read together, so that it is never another model's, and a second copy elsewhere
  * would only have to be kept from lying.
  */
+
 import { databaseFailure } from "../../db/client.ts"
 import { readLedgers } from "../../db/queries/ledgers.ts"
 import {
@@ -19,8 +20,8 @@ import { sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
 import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
 import type { RiskThresholds } from "../../shared/domain/health.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
 import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
-import { settingsOf } from "../pipeline/advance.ts"
 import type { Services } from "../services.ts"
 import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
 import { chooseServing, type Serving } from "./serving.ts"
