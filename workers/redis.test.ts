@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, expect, test } from "vitest"
 import { fillRedis, readFlagsInRedis } from "../shared/flag-store.ts"
-import { NotSent } from "./outbound/not-sent.ts"
+import { NotSent } from "./outbound/outbound-fetch.ts"
 import { makeRedis } from "./redis.ts"
 
 const servers: ReturnType<typeof createServer>[] = []

@@ -1,15 +1,9 @@
 /** The registry of models: what there is, which of it serves, and who changed that. */
 import { and, desc, eq, inArray, sql } from "drizzle-orm"
 import type { GateReport } from "../../shared/scoring/gates.ts"
+import { EVERY_COMPANY, type ModelState } from "../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../client.ts"
-import {
-  EVERY_COMPANY,
-  type ModelState,
-  modelChampions,
-  modelChanges,
-  models,
-  type TrainingSummary,
-} from "../schema/scoring.ts"
+import { modelChampions, modelChanges, models, type TrainingSummary } from "../schema/scoring.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 
 /** All columns but the artefact, which is large. */

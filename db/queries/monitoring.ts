@@ -3,9 +3,9 @@ import { and, asc, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm"
 import type { Batch, Matured } from "../../shared/learning/monitoring/cusum.ts"
 import type { Profile, ProfiledRow } from "../../shared/learning/monitoring/profile.ts"
 import type { Evidence, MeasureName, Report } from "../../shared/learning/monitoring/report.ts"
+import type { AlarmAction } from "../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../client.ts"
 import {
-  type AlarmAction,
   customerScores,
   modelAlarms,
   modelChanges,

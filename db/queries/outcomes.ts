@@ -1,8 +1,9 @@
 /** What came of predictions: labels that have matured, and what is read of them. */
 import { and, asc, desc, eq, gt, gte, inArray, isNotNull, lte, or, sql } from "drizzle-orm"
 import { SHIFT } from "../../shared/learning/monitoring/cusum.ts"
+import { EVERY_COMPANY } from "../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../client.ts"
-import { EVERY_COMPANY, modelLabelPositions, modelOutcomes, models, predictions } from "../schema.ts"
+import { modelLabelPositions, modelOutcomes, models, predictions } from "../schema.ts"
 
 /** A model whose predictions are given labels, and how far that is. */
 export interface LabelledModel {

@@ -3,18 +3,8 @@ import { boolean, date, doublePrecision, integer, jsonb, pgTable, primaryKey, te
 import type { Profile } from "../../shared/learning/monitoring/profile.ts"
 import type { MeasureName, Report } from "../../shared/learning/monitoring/report.ts"
 import type { Verdict } from "../../shared/learning/monitoring/verdict.ts"
+import type { AlarmAction } from "../../shared/scoring/stored-values.ts"
 import { companyId, instant } from "./columns.ts"
-
-/** What was done about an alarm, or why nothing was. */
-export type AlarmAction =
-  | "none"
-  | "returned"
-  | "cooling_down"
-  | "nothing_before"
-  | "shared_model"
-  | "pinned"
-  | "earlier_no_better"
-  | "earlier_not_usable"
 
 export const modelOutcomes = pgTable(
   "model_outcomes",

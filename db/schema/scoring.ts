@@ -3,18 +3,14 @@ import { boolean, date, doublePrecision, integer, jsonb, pgTable, primaryKey, te
 import type { RiskLevel } from "../../shared/domain/health.ts"
 import type { GateReport } from "../../shared/scoring/gates.ts"
 import type { ScoreChange, ScoreParts } from "../../shared/scoring/reasons.ts"
+import type {
+  ModelAction,
+  ModelState,
+  NotScored,
+  ScoreSource,
+  ScoreTrigger,
+} from "../../shared/scoring/stored-values.ts"
 import { companyId, instant } from "./columns.ts"
-
-/** The company that models are under which all companies share; no company can have this id. */
-export const EVERY_COMPANY = "*"
-
-export type ModelState = "candidate" | "shadow" | "champion" | "retired"
-export type ModelAction = "uploaded" | "shadowed" | "promoted" | "retired" | "rolled_back" | "returned"
-export type ScoreSource = "model" | "rules"
-export type ScoreTrigger = "event" | "nightly" | "request"
-
-/** Why a score is not to be shown. */
-export type NotScored = "coverage_too_low" | "no_paid_access"
 
 /** What an artefact says of its training, without what is large. */
 export interface TrainingSummary {

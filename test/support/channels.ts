@@ -9,7 +9,7 @@ import { plainFetch } from "../../workers/channels/http.ts"
 import { pushChannel } from "../../workers/channels/push.ts"
 import { slackChannel } from "../../workers/channels/slack.ts"
 import { smsChannel } from "../../workers/channels/sms.ts"
-import type { OutboundFetch } from "../../workers/outbound/client.ts"
+import type { OutboundFetch } from "../../workers/outbound/outbound-fetch.ts"
 import { grantOf } from "./grants.ts"
 
 export interface Recorded {

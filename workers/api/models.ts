@@ -14,11 +14,11 @@ import {
   returnChampion,
   setModelState,
 } from "../../db/queries/models.ts"
-import { EVERY_COMPANY, type ModelState } from "../../db/schema/scoring.ts"
 import { sha256, toHex } from "../../shared/crypto/bytes.ts"
 import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { type GateReport, isForcible } from "../../shared/scoring/gates.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
+import { EVERY_COMPANY, type ModelState } from "../../shared/scoring/stored-values.ts"
 import { AppError } from "../errors.ts"
 import { judgeModel } from "../scoring/gates.ts"
 import { artefactText, readArtefact } from "../scoring/serving.ts"

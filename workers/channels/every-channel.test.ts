@@ -10,7 +10,7 @@ import {
   sendBy,
   TIMEOUT_MS,
 } from "../../test/support/channels.ts"
-import { NotSent } from "../outbound/not-sent.ts"
+import { NotSent } from "../outbound/outbound-fetch.ts"
 import { dmChannel } from "./dm.ts"
 import { emailChannel } from "./email.ts"
 import { pushChannel } from "./push.ts"

@@ -7,8 +7,7 @@
  * (521, 523, 525, 526, 530), and those do say that nothing was sent.
  */
 import { retryAfterMs } from "../../shared/retry-after.ts"
-import type { OutboundFetch } from "../outbound/client.ts"
-import { type NotSentReason, notSentOf } from "../outbound/not-sent.ts"
+import { type NotSentReason, notSentOf, type OutboundFetch } from "../outbound/outbound-fetch.ts"
 import type { SendOutcome } from "./channel.ts"
 
 /** A slow host must not hold a job past its own limit. */

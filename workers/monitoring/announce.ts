@@ -1,9 +1,9 @@
 /** Tells the team of alarms about models, once each. */
 import { type AlarmRow, MAIN_MEASURES, type NewAlarm, noteAlarm } from "../../db/queries/monitoring.ts"
-import type { AlarmAction } from "../../db/schema/monitoring.ts"
 import { renderTeamAlert } from "../../shared/domain/messages.ts"
 import type { MeasureName, Report } from "../../shared/learning/monitoring/report.ts"
 import type { Verdict } from "../../shared/learning/monitoring/verdict.ts"
+import type { AlarmAction } from "../../shared/scoring/stored-values.ts"
 import { mayAct, NOTIFYING } from "../pipeline/acting.ts"
 import type { Services } from "../services.ts"
 

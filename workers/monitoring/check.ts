@@ -14,12 +14,12 @@ import {
   writeCheck,
 } from "../../db/queries/monitoring.ts"
 import { labelledVectors } from "../../db/queries/outcomes.ts"
-import type { AlarmAction } from "../../db/schema/monitoring.ts"
 import { isEarlierBetter, refuseGoBack } from "../../shared/learning/monitoring/go-back.ts"
 import { profileOf } from "../../shared/learning/monitoring/profile.ts"
 import { PSI_ROWS_MIN } from "../../shared/learning/monitoring/psi.ts"
 import { type Report, reportOf } from "../../shared/learning/monitoring/report.ts"
 import { encode, score } from "../../shared/scoring/model.ts"
+import type { AlarmAction } from "../../shared/scoring/stored-values.ts"
 import { chooseServing, type ServingModel } from "../scoring/serving.ts"
 import type { Services } from "../services.ts"
 import { announce } from "./announce.ts"

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { createBudget } from "./budget.ts"
-import { NotSent, notSentOf } from "./not-sent.ts"
+import { NotSent, notSentOf } from "./outbound-fetch.ts"
 
 test("so many calls are counted, and the next is refused before it is made", () => {
   const budget = createBudget(3)

@@ -7,7 +7,7 @@
  * held: a held call is no room for anybody else, and its holder makes it without asking again. Holding too much only ends
  * a run sooner; the limit itself is kept whatever is held.
  */
-import { NotSent } from "./not-sent.ts"
+import { NotSent } from "./outbound-fetch.ts"
 
 /** Room that is kept for somebody. */
 export interface Hold {

@@ -4,7 +4,7 @@ import { createLogger } from "../../shared/log.ts"
 import { COOL_DOWN_MS, STREAK_MAX } from "./breaker.ts"
 import { createBudget } from "./budget.ts"
 import { type Breakers, makeOutbound } from "./client.ts"
-import { NotSent } from "./not-sent.ts"
+import { NotSent } from "./outbound-fetch.ts"
 import type { BreakerView } from "./view.ts"
 
 type Answer = (call: { readonly url: string; readonly init: RequestInit }) => Response | Promise<Response>

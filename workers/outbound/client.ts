@@ -6,7 +6,7 @@
 import type { Logger } from "../../shared/log.ts"
 import { admit, type BreakerState, newBreaker, record } from "./breaker.ts"
 import type { Budget } from "./budget.ts"
-import { NotSent } from "./not-sent.ts"
+import { NotSent, type OutboundFetch } from "./outbound-fetch.ts"
 import {
   askedOf,
   askedToWaitMs,
@@ -18,9 +18,6 @@ import {
   waitBeforeRetryMs,
 } from "./policy.ts"
 import { type BreakerView, viewOf } from "./view.ts"
-
-/** What clients of other sides take for `fetch`. Redirects are never followed. */
-export type OutboundFetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
 /** The breakers of an isolate: values only, since a promise of one request must not be awaited by another. */
 export type Breakers = Map<Target, BreakerState>

@@ -5,7 +5,7 @@ import { type EventFailure, noteFailure, noteTry } from "../../db/queries/unfini
 import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../errors.ts"
 import { EVENT_COST, EXPAND_COST } from "../outbound/costs.ts"
-import { NotSent, notSentOf } from "../outbound/not-sent.ts"
+import { NotSent, notSentOf } from "../outbound/outbound-fetch.ts"
 import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { type ReadDelivery, readDelivery } from "./accept.ts"

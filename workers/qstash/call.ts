@@ -1,6 +1,6 @@
 /** One call to QStash: bounded in time, and no error of it carries a body. */
 import type { z } from "zod"
-import { notSentOf } from "../outbound/not-sent.ts"
+import { notSentOf } from "../outbound/outbound-fetch.ts"
 
 /** A call to QStash did not work. `retry`: the same call, with the same deduplication id, may work later. */
 export class QstashError extends Error {

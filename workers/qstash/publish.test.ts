@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { NotSent } from "../outbound/not-sent.ts"
+import { NotSent } from "../outbound/outbound-fetch.ts"
 import { QstashError } from "./call.ts"
 import { qstashPublisher } from "./publish.ts"
 

@@ -1,5 +1,5 @@
 /** One score: what a model, or rules, say of features, with why and how far it can be relied on. */
-import type { NotScored, ScoreSource } from "../../db/schema/scoring.ts"
+
 import { BASE_RATE_UNKNOWN, RULE_FEATURES, scoreByRules } from "../../shared/domain/health/rules.ts"
 import {
   COVERAGE_MIN,
@@ -13,6 +13,7 @@ import { interval } from "../../shared/scoring/interval.ts"
 import { type Encoded, encode, type Model, score } from "../../shared/scoring/model.ts"
 import { exactParts, type ScoreParts } from "../../shared/scoring/reasons.ts"
 import { confidenceOf, coverageOf } from "../../shared/scoring/reliance.ts"
+import type { NotScored, ScoreSource } from "../../shared/scoring/stored-values.ts"
 import type { ServingModel } from "./serving.ts"
 
 /** What was said of somebody. */

@@ -15,13 +15,13 @@ import {
   type ScoreRow,
   saveScores,
 } from "../../db/queries/scores.ts"
-import type { ScoreTrigger } from "../../db/schema/scoring.ts"
 import { sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
 import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
 import type { RiskThresholds } from "../../shared/domain/health.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
+import type { ScoreTrigger } from "../../shared/scoring/stored-values.ts"
 import type { Services } from "../services.ts"
 import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
 import { chooseServing, type Serving } from "./serving.ts"

@@ -1,9 +1,9 @@
 /** Scores as clients of the API see them. */
 import type { PredictionRow, ScoreRow } from "../../db/queries/scores.ts"
-import type { NotScored } from "../../db/schema/scoring.ts"
 import { featureSchema } from "../../shared/domain/features.ts"
 import { COVERAGE_MIN } from "../../shared/domain/health.ts"
 import { BASE, type Reason, type ScoreChange } from "../../shared/scoring/reasons.ts"
+import type { NotScored } from "../../shared/scoring/stored-values.ts"
 import { AppError } from "../errors.ts"
 import type { Services } from "../services.ts"
 import type { Scored } from "./score.ts"

@@ -4,8 +4,7 @@
  */
 import Stripe from "stripe"
 import type { Incentive } from "../../../shared/domain/facts.ts"
-import type { OutboundFetch } from "../../outbound/client.ts"
-import { notSentOf } from "../../outbound/not-sent.ts"
+import { notSentOf, type OutboundFetch } from "../../outbound/outbound-fetch.ts"
 import { ProviderApiError } from "../provider.ts"
 
 /** The version whose shapes the package is written for; the account's own version must not decide what we get. */

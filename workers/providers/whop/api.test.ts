@@ -1,6 +1,6 @@
 import WhopSdk from "@whop/sdk"
 import { describe, expect, test } from "vitest"
-import { NotSent } from "../../outbound/not-sent.ts"
+import { NotSent } from "../../outbound/outbound-fetch.ts"
 import { ProviderApiError } from "../provider.ts"
 import { WHOP_API_URL, whopApi } from "./api.ts"
 import { whopProvider } from "./index.ts"

@@ -7,8 +7,7 @@
  * reply was lost is therefore not made again: days given twice cost more than a message that does not promise them.
  */
 import * as z from "zod"
-import type { OutboundFetch } from "../../outbound/client.ts"
-import { notSentOf } from "../../outbound/not-sent.ts"
+import { notSentOf, type OutboundFetch } from "../../outbound/outbound-fetch.ts"
 import { withinBounds } from "../json.ts"
 import { type ProviderApi, ProviderApiError } from "../provider.ts"
 import { whopHistory } from "./delivery-log.ts"

@@ -1,9 +1,15 @@
-/** A call that was not made: nothing left this Worker, so making it later cannot do anything twice. */
+/** What clients of other services call instead of `fetch`, and how a call that was not made is told. */
+
+/** What clients of other sides take for `fetch`. Redirects are never followed. */
+export type OutboundFetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
 /** Why a call was not made. `circuit_open`: the other side failed too often just now. `budget_spent`: no subrequest is left. */
 export type NotSentReason = "circuit_open" | "budget_spent"
 
-/** Thrown instead of calling. `retryAfterMs` says when a call may be made again; null: in another invocation. */
+/**
+ * Thrown instead of calling: nothing left this Worker, so making the call later cannot do anything twice. `retryAfterMs` says when a call may be made again; null: in another
+ * invocation.
+ */
 export class NotSent extends Error {
   readonly code = "NOT_SENT"
   readonly reason: NotSentReason
