@@ -8,8 +8,9 @@ import { countRequest } from "./figures/requests.ts"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { jobs } from "./jobs/route.ts"
+import { makeServices } from "./make-services.ts"
 import { members } from "./members/route.ts"
-import { type AppEnv, makeServices } from "./services.ts"
+import type { AppEnv } from "./services.ts"
 import { webhooks } from "./webhooks/route.ts"
 
 /** Ids of callers are kept when they are plain; anything else gets one of ours. */

@@ -1,29 +1,16 @@
-/**
- * Everything that comes from outside, in one object: the only place that builds clients. Clients live as long as the
- * request; configuration and small caches live as long as the isolate.
- */
-import { type Db, makeDb } from "../db/client.ts"
-import { type Config, parseConfig } from "../shared/config.ts"
+/** What code of the Worker is given with each request: everything that comes from outside, in one object. */
+import type { Db } from "../db/client.ts"
+import type { Config } from "../shared/config.ts"
 import type { ChannelName, ProviderName } from "../shared/domain/facts.ts"
 import type { FlagNeed, Flags } from "../shared/flags.ts"
-import { createLogger, type Logger } from "../shared/log.ts"
+import type { Logger } from "../shared/log.ts"
 import type { Channel } from "./channels/channel.ts"
-import { dmChannel } from "./channels/dm.ts"
-import { emailChannel } from "./channels/email.ts"
-import { pushChannel } from "./channels/push.ts"
-import { slackChannel } from "./channels/slack.ts"
-import { smsChannel } from "./channels/sms.ts"
-import { clockOffsetMs } from "./clock.ts"
-import { flagsNow } from "./flags.ts"
-import { type SharedLimiter, sharedLimiter } from "./limits/shared.ts"
-import { type Budget, createBudget } from "./outbound/budget.ts"
-import { type Breakers, makeOutbound, type Outbound } from "./outbound/client.ts"
-import { publishView } from "./outbound/view.ts"
+import type { SharedLimiter } from "./limits/shared.ts"
+import type { Budget } from "./outbound/budget.ts"
+import type { Outbound } from "./outbound/client.ts"
 import type { Provider } from "./providers/provider.ts"
-import { stripeProvider } from "./providers/stripe/index.ts"
-import { whopProvider } from "./providers/whop/index.ts"
-import { type QstashPublisher, qstashPublisher } from "./qstash/publish.ts"
-import { makeRedis } from "./redis.ts"
+import type { QstashPublisher } from "./qstash/publish.ts"
+import type { makeRedis } from "./redis.ts"
 
 export interface Services {
   readonly config: Config
@@ -65,89 +52,4 @@ export interface Principal {
   readonly keyId: string
   readonly role: "success-analyst" | "success-manager" | "admin" | "operator"
   readonly companyId: string
-}
-
-/** Builds the services of one request. Throws, naming every fault, when the environment is not complete. */
-export async function makeServices(
-  env: Env,
-  waitUntil: (work: Promise<unknown>) => void,
-  requestId: string,
-): Promise<Services> {
-  const config = configOf(env)
-  const budget = createBudget(config.subrequestsMax)
-  const { spend } = budget
-  const offsetMs = await clockOffsetMs(config, spend)
-  const now = () => new Date(Date.now() + offsetMs)
-  const log = createLogger({ now, fields: { requestId } })
-  // Most requests never ask Redis, and making the client is a good part of what a refused delivery costs.
-  let client: ReturnType<typeof makeRedis> | null = null
-  const redis = () => {
-    client ??= makeRedis(config.redis, spend)
-    return client
-  }
-  const outbound = makeOutbound({
-    ...{ breakers, budget, log, now, waitUntil },
-    random: () => Math.random(),
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    publish: (target, view) => publishView(redis(), target, view),
-    send: (input, init) => fetch(input, init),
-  })
-  const services: Services = {
-    config,
-    db: makeDb({ ...config.database, spend }),
-    get redis() {
-      return redis()
-    },
-    flags: (need) => flagsNow(services, need),
-    sharedLimit: sharedLimiter({ redis, keys: config.keys.tokenSigning, platformNow: () => Date.now() }),
-    qstash: qstashPublisher({
-      ...config.qstash,
-      fetch: outbound.fetchFor("qstash"),
-      fetchPastBreaker: outbound.fetchFor("qstash", { isPastBreaker: true }),
-    }),
-    providers: {
-      stripe: stripeProvider({ ...config.providers.stripe, fetch: outbound.fetchFor("stripe-api") }),
-      whop: whopProvider({
-        ...config.providers.whop,
-        webhookUrl: `${config.appUrl}/api/webhooks/whop`,
-        fetch: outbound.fetchFor("whop-api"),
-      }),
-    },
-    channels: makeChannels(config, outbound),
-    outbound,
-    budget,
-    log,
-    now,
-    newId: () => crypto.randomUUID(),
-    waitUntil,
-  }
-  return services
-}
-
-const makeChannels = ({ channels, providers, environment }: Config, { fetchFor }: Outbound): Services["channels"] => ({
-  email: emailChannel({ ...channels.sendgrid, fetch: fetchFor("email") }),
-  sms: smsChannel({ ...channels.twilio, fetch: fetchFor("sms") }),
-  push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId, fetch: fetchFor("push") }),
-  dm: dmChannel({ ...providers.whop, fetch: fetchFor("dm") }),
-  slack: slackChannel({
-    fetch: fetchFor("slack"),
-    webhookUrl: channels.slack.webhookUrl,
-    apiUrl:
-      environment === "local" && channels.slack.webhookUrl ? new URL(channels.slack.webhookUrl).origin : SLACK_URL,
-  }),
-})
-
-/** The one host that alerts to the team go to. */
-const SLACK_URL = "https://hooks.slack.com"
-
-/** What the isolate remembers of other sides, so that nobody waits for one that is down. */
-const breakers: Breakers = new Map()
-
-/** The environment of an isolate never changes, so it is parsed once. */
-const parsed = new WeakMap<Env, Config>()
-
-function configOf(env: Env): Config {
-  const config = parsed.get(env) ?? parseConfig(env)
-  parsed.set(env, config)
-  return config
 }

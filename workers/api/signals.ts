@@ -1,7 +1,8 @@
 /** `POST /api/usage` and `POST /api/signals`: what a company tells of its customers' use and of its support. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
-import { recordAll, type Signal, type SignalOutcome, signalSchema, usageSchema } from "../pipeline/signals.ts"
+import { type Signal, signalSchema, usageSchema } from "../pipeline/signal.ts"
+import { recordAll, type SignalOutcome } from "../pipeline/signals.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { faultOf, readBody } from "./request.ts"

@@ -1,5 +1,6 @@
 /** The platform's cron triggers: the second heartbeat, which runs the same jobs as QStash's schedules. */
-import { type Env, makeServices } from "../services.ts"
+import { makeServices } from "../make-services.ts"
+import type { Env } from "../services.ts"
 import { JOBS } from "./registry.ts"
 import { runJob } from "./run.ts"
 import { SCHEDULES } from "./schedules.ts"

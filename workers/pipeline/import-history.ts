@@ -9,8 +9,9 @@ import { AppError } from "../errors.ts"
 import { apiFor } from "../provider-accounts.ts"
 import { type HistoricalEvent, type HistoryPage, ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
-import { newEventOf, type ReadDelivery, readDelivery, workOf } from "./accept.ts"
+import { newEventOf } from "./accept.ts"
 import { advanceAll } from "./advance.ts"
+import { type ReadDelivery, readDelivery, workOf } from "./read-delivery.ts"
 
 /** Events of one page: what is read, sealed, written and folded for them fits a request with room to spare. */
 const PAGE_EVENTS_MAX = 50

@@ -3,9 +3,10 @@ import type { Stream } from "../../db/queries/stream.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
-import { type AcceptedDelivery, type Admit, acceptDelivery, leftBehindAt, type ReadDelivery, workOf } from "./accept.ts"
+import { type AcceptedDelivery, type Admit, acceptDelivery, leftBehindAt } from "./accept.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
 import { advance } from "./advance.ts"
+import { type ReadDelivery, workOf } from "./read-delivery.ts"
 import { replay } from "./replay.ts"
 
 /** Writes the delivery down; answers how that went, and the rest of the work, which may follow the answer. */

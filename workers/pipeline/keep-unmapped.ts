@@ -5,7 +5,7 @@
 import { recordUnmapped } from "../../db/queries/unmapped.ts"
 import { type SealPlace, seal } from "../../shared/crypto/seal.ts"
 import type { Services } from "../services.ts"
-import type { ReadDelivery } from "./accept.ts"
+import type { ReadDelivery } from "./read-delivery.ts"
 
 /** Where the payload of such an event lies sealed. */
 export const unmappedPlace = (id: string, path: string): SealPlace => ({

@@ -9,7 +9,7 @@ import { openJson, sealJson } from "../../shared/crypto/seal.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { QstashError } from "../qstash/call.ts"
 import type { Services } from "../services.ts"
-import type { BelievedDelivery, ReadDelivery } from "./accept.ts"
+import type { BelievedDelivery, ReadDelivery } from "./read-delivery.ts"
 
 /** Deliveries wait here in the order in which they came. */
 const PARKED_STREAM = "parked:deliveries"

@@ -5,8 +5,9 @@ import { utf8 } from "../../shared/crypto/bytes.ts"
 import { apiFor } from "../provider-accounts.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
-import { acceptDelivery, factsOf, type ReadDelivery, readDelivery, withoutForeignNeeds, workOf } from "./accept.ts"
+import { acceptDelivery, withoutForeignNeeds } from "./accept.ts"
 import { advance } from "./advance.ts"
+import { factsOf, type ReadDelivery, readDelivery, workOf } from "./read-delivery.ts"
 
 /**
  * Takes what the event says into the ledger and brings its customer up to date; what it says once more changes nothing.

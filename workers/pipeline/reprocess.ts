@@ -8,9 +8,9 @@ import { EVENT_COST, EXPAND_COST } from "../outbound/costs.ts"
 import { NotSent, notSentOf } from "../outbound/outbound-fetch.ts"
 import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
-import { type ReadDelivery, readDelivery } from "./accept.ts"
+import { type ReadDelivery, readDelivery } from "./read-delivery.ts"
 import { replay } from "./replay.ts"
-import { isSignal, readStoredSignal } from "./signals.ts"
+import { isSignal, readStoredSignal } from "./signal.ts"
 
 /** Tries before an event is left to a person; with the waits below, about four hours. */
 const ATTEMPTS_MAX = 8

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { utf8 } from "../../shared/crypto/bytes.ts"
-import { isSignal, readStoredSignal, signalSchema, usageSchema } from "./signals.ts"
+import { isSignal, readStoredSignal, signalSchema, usageSchema } from "./signal.ts"
 
 const RECEIVED = new Date("2026-03-01T10:00:00.000Z")
 

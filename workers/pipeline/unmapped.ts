@@ -9,9 +9,9 @@ import {
 import { open } from "../../shared/crypto/seal.ts"
 import { isAnyAccountOwn } from "../companies.ts"
 import type { Services } from "../services.ts"
-import { type BelievedDelivery, readDelivery } from "./accept.ts"
 import { ingest } from "./ingest.ts"
 import { unmappedPlace } from "./keep-unmapped.ts"
+import { type BelievedDelivery, readDelivery } from "./read-delivery.ts"
 
 /** As long as raw payloads are kept. */
 const KEPT_MS = 30 * 24 * 60 * 60_000

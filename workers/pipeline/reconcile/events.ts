@@ -3,7 +3,7 @@ import { type EventName, eventKey, knownEvents, knownFacts, type WantedFact } fr
 import type { ReconciliationRow, Target } from "../../../db/queries/reconciliation.ts"
 import { fullWindow, happeningOf, recentWindow, SETTLE_MS } from "../../../shared/domain/reconcile.ts"
 import type { Services } from "../../services.ts"
-import type { ReadDelivery } from "../accept.ts"
+import type { ReadDelivery } from "../read-delivery.ts"
 import { advanceAll, apiOfTarget, isOwn, readListed, recordAll, type Touched } from "./feed.ts"
 import { addOutOfReach, type Pass, takeStep } from "./pass.ts"
 

@@ -12,10 +12,11 @@ import { AppError } from "../../errors.ts"
 import { apiFor } from "../../provider-accounts.ts"
 import { type HistoricalEvent, type ProviderApi, ProviderApiError } from "../../providers/provider.ts"
 import type { Services } from "../../services.ts"
-import { acceptDelivery, type ReadDelivery, readDelivery, workOf } from "../accept.ts"
+import { acceptDelivery } from "../accept.ts"
 import { mayAct, PROCESSING } from "../acting.ts"
 import { advance } from "../advance.ts"
 import type { ContactWord } from "../contact.ts"
+import { type ReadDelivery, readDelivery, workOf } from "../read-delivery.ts"
 
 /** Of a Worker's six connections, some are for the provider. */
 const AT_ONCE = 4

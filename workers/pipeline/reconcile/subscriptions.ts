@@ -9,7 +9,7 @@ import { type Difference, hasEnded, subscriptionDifferences } from "../../../sha
 import { EMPTY_STATE, subscriptionOf } from "../../../shared/domain/state.ts"
 import type { ProviderSubscription } from "../../providers/provider.ts"
 import type { Services } from "../../services.ts"
-import { factsOf, type ReadDelivery } from "../accept.ts"
+import { factsOf, type ReadDelivery } from "../read-delivery.ts"
 import { advanceAll, apiOfTarget, isOwn, readListed, recordAll, type Touched } from "./feed.ts"
 import { addDifferences, addOutOfReach, type Pass, takeStep } from "./pass.ts"
 
