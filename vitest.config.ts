@@ -3,6 +3,9 @@ import { defineConfig, type Plugin } from "vitest/config"
 
 const FAST_CHECK = fileURLToPath(new URL("test/support/fast-check.ts", import.meta.url))
 
+/** Worlds that flows run in side by side; each takes half a processor and a good deal of waiting. */
+const FLOW_WORLDS = 2
+
 /** Tests that ask for fast-check get it with a seed. */
 const seeded: Plugin = {
   name: "seeded-properties",
@@ -58,7 +61,8 @@ export default defineConfig({
           hookTimeout: 120_000,
           // The world's heartbeats run in real time, and one may come between two looks of a test. What fails twice is broken.
           retry: 1,
-          fileParallelism: false,
+          // Each process has a world of its own (global-setup.ts).
+          maxWorkers: FLOW_WORLDS,
         },
       },
       {

@@ -1,9 +1,14 @@
-/** One local world for all flows. */
+/** The local worlds that flows run in: each process of tests has one to itself. */
 import type { TestProject } from "vitest/node"
 import { startFlowsWorld } from "./start-world.ts"
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { access, stop } = await startFlowsWorld()
-  project.provide("world", access)
-  return stop
+  const worlds = await Promise.all(Array.from({ length: project.config.maxWorkers }, () => startFlowsWorld()))
+  project.provide(
+    "worlds",
+    worlds.map(({ access }) => access),
+  )
+  return async () => {
+    await Promise.all(worlds.map(({ stop }) => stop()))
+  }
 }

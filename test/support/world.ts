@@ -13,14 +13,20 @@ export interface WorldAccess {
 
 declare module "vitest" {
   interface ProvidedContext {
-    world: WorldAccess
+    worlds: readonly WorldAccess[]
   }
 }
 
 let own: WorldAccess | null = null
 
-/** The running world. */
-export const world = (): WorldAccess => own ?? inject("world")
+/** The running world: of this process of tests, and of no other. */
+export function world(): WorldAccess {
+  const worlds = inject("worlds")
+  const poolId = Number(process.env.VITEST_POOL_ID ?? "1")
+  const running = own ?? worlds[(poolId - 1) % worlds.length]
+  if (!running) throw new Error("no world was started for this process of tests")
+  return running
+}
 
 /** From here on this file speaks to a world of its own (start-world.ts); null: to the one of all flows again. */
 export function enter(access: WorldAccess | null): void {
