@@ -372,7 +372,7 @@ export const MUTANTS: readonly Mutant[] = [
       ),
       at(
         SEND,
-        "if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF",
+        'if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return { kind: "switched_off" }',
         "",
       ),
     ],

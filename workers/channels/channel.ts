@@ -1,5 +1,6 @@
 /** One way to reach a member (or the team): what it writes, apart from sending it. */
 import type { ChannelName } from "../../shared/domain/facts.ts"
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
 import type { AccountGrant } from "../../shared/provider-account.ts"
 
 /** A rendered message, ready to send. */
@@ -14,19 +15,6 @@ export interface Message {
   /** RFC 8058 one-click target; null where the channel has no such header or the message is for the team. */
   readonly unsubscribeUrl: string | null
 }
-
-/**
- * How a send ended.
- * `refused`: no effect, and none later (bad address, blocked): give up on this channel.
- * `retry`: no effect, the same may work later; `retryAfterMs` when the other side said how long.
- * `unknown`: it may or may not have been seen (time-out, lost reply): never sent again. None of these channels promises to
- * drop a second message with the same key.
- */
-export type SendOutcome =
-  | { readonly kind: "sent"; readonly providerMessageId: string | null }
-  | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "retry"; readonly reason: string; readonly retryAfterMs: number | null }
-  | { readonly kind: "unknown"; readonly reason: string }
 
 export interface SendOptions {
   readonly idempotencyKey: string

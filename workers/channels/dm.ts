@@ -2,7 +2,8 @@
  * Direct messages through Whop, in two calls (@whop/sdk 0.0.42, resources/dm-channels and resources/messages): opening the
  * channel answers the existing one if there is one and shows nobody anything, so only the second call can be ambiguous.
  */
-import type { Channel, Message, SendOptions, SendOutcome } from "./channel.ts"
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
+import type { Channel, Message, SendOptions } from "./channel.ts"
 import { type ChannelWay, classify, fieldsOf, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 import { WHOP_USER_ID } from "./push.ts"
 

@@ -1,6 +1,7 @@
 /** E-mail by SendGrid's v3 Mail Send (docs.sendgrid.com/api-reference/mail-send/mail-send). It knows no idempotency key. */
 import { normalizeEmail } from "../../shared/address.ts"
-import type { Channel, Message, SendOutcome } from "./channel.ts"
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
+import type { Channel, Message } from "./channel.ts"
 import { type ChannelWay, classify, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
 /** `from` and `replyTo` are an address or `Name <address>`. */

@@ -6,9 +6,10 @@
  * `unknown`: a message is better late than twice. On Cloudflare's network such faults mostly arrive as statuses instead
  * (521, 523, 525, 526, 530), and those do say that nothing was sent.
  */
+
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
 import { retryAfterMs } from "../../shared/retry-after.ts"
 import { type NotSentReason, notSentOf, type OutboundFetch } from "../outbound/outbound-fetch.ts"
-import type { SendOutcome } from "./channel.ts"
 
 /** A slow host must not hold a job past its own limit. */
 export const SEND_TIMEOUT_MS = 10_000

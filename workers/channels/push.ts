@@ -2,7 +2,8 @@
  * Push notifications through Whop: `POST /notifications` (@whop/sdk 0.0.42, resources/notifications). A company as target
  * reaches its team only; members are reached through an experience they have access to, narrowed to one user.
  */
-import type { Channel, Message, SendOptions, SendOutcome } from "./channel.ts"
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
+import type { Channel, Message, SendOptions } from "./channel.ts"
 import { type ChannelWay, classify, fieldsOf, join, plainFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** What the channel needs to know of the Whop app. */

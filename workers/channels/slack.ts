@@ -2,7 +2,8 @@
  * The team's Slack, by an incoming webhook (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). The webhook
  * is a secret and an address in one, so only Slack's own host is ever called, whatever a setting says.
  */
-import type { Channel, Message, SendOutcome } from "./channel.ts"
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
+import type { Channel, Message } from "./channel.ts"
 import { type ChannelWay, classify, plainFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** Where alerts go unless a message names another webhook of the same host. */

@@ -1,6 +1,7 @@
 /** SMS by Twilio's Messages resource (twilio.com/docs/messaging/api/message-resource). It knows no idempotency key. */
 import { E164 } from "../../shared/address.ts"
-import type { Channel, Message, SendOutcome } from "./channel.ts"
+import type { SendOutcome } from "../../shared/domain/nudge-plan.ts"
+import type { Channel, Message } from "./channel.ts"
 import { type ChannelWay, classify, fieldsOf, idOf, join, plainFetch, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
 /** `from` is an E.164 number, an alphanumeric sender or the id of a messaging service (`MG…`). */

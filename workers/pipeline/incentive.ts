@@ -4,10 +4,10 @@ import type { PersonStream } from "../../db/queries/addresses.ts"
 import { plainKey } from "../../shared/crypto/plain-key.ts"
 import { mayGiveIncentive } from "../../shared/domain/decide.ts"
 import type { Fact, Incentive } from "../../shared/domain/facts.ts"
+import type { Attempt } from "../../shared/domain/nudge-plan.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { findCase } from "../../shared/domain/state.ts"
-import type { SendOutcome } from "../channels/channel.ts"
 import { apiForSubject } from "../provider-accounts.ts"
 import { ProviderApiError } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
@@ -27,10 +27,7 @@ export type IncentiveResult =
       readonly fact: Omit<AppliedFact, "id" | "occurredAt">
     }
   /** The provider's API is away, or effects were switched off: the whole nudge waits. */
-  | { readonly kind: "later"; readonly outcome: SendOutcome }
-
-/** Effects were switched off between the claim and the effect. The nudge is planned again, and the try does not count. */
-export const SWITCHED_OFF = { kind: "retry", reason: "switched_off", retryAfterMs: null } as const
+  | { readonly kind: "later"; readonly attempt: Attempt }
 
 /** The incentive that goes with this nudge. What the provider refuses for good is left out, and the message goes without. */
 export async function incentiveFor(services: Services, stream: PersonStream, nudge: Nudge): Promise<IncentiveResult> {
@@ -53,7 +50,7 @@ export async function incentiveFor(services: Services, stream: PersonStream, nud
   const { customer, companyId } = stream
   // Money is about to be given away: a switch that was thrown since the claim still counts.
   if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, companyId)) {
-    return { kind: "later", outcome: SWITCHED_OFF }
+    return { kind: "later", attempt: { kind: "switched_off" } }
   }
   try {
     const { provider, providerCustomerId: subject } = customer
@@ -70,6 +67,6 @@ export async function incentiveFor(services: Services, stream: PersonStream, nud
     services.log.warn("incentive_not_applied", { companyId, caseId: nudge.caseId, provider: customer.provider, error })
     const isWorthRetrying = error instanceof ProviderApiError ? error.retry : true
     if (!isWorthRetrying) return { kind: "none" }
-    return { kind: "later", outcome: { kind: "retry", reason: "provider_api", retryAfterMs: null } }
+    return { kind: "later", attempt: { kind: "retry", reason: "provider_api", retryAfterMs: null } }
   }
 }

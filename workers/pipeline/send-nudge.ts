@@ -6,18 +6,27 @@
 
 import { databaseFailure } from "../../db/client.ts"
 import { assertPerson, loadPersonStream, type PersonStream } from "../../db/queries/addresses.ts"
-import { commit, type NudgeChange } from "../../db/queries/commit.ts"
+import { commit } from "../../db/queries/commit.ts"
 import { assertLease, claimNudge, releaseLeases } from "../../db/queries/nudges.ts"
 import type { Stream } from "../../db/queries/stream.ts"
 import { plainKey } from "../../shared/crypto/plain-key.ts"
-import { addressRetryAt, decideSend, fallbackFor, retryAt } from "../../shared/domain/decide.ts"
-import type { Fact, NudgeRef, SuppressionReason } from "../../shared/domain/facts.ts"
+import { addressRetryAt, decideSend } from "../../shared/domain/decide.ts"
+import type { Fact } from "../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
+import {
+  type Attempt,
+  type NudgeOutcome,
+  type NudgePlan,
+  planAddressWait,
+  planDeferral,
+  planSettle,
+  planSuppression,
+  type SendOutcome,
+} from "../../shared/domain/nudge-plan.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
-import type { SendOutcome } from "../channels/channel.ts"
 import type { Hold } from "../outbound/budget.ts"
 import { INCENTIVE_COST, MARKED_NUDGE_COST, NUDGE_COST, RECEIPT_COST } from "../outbound/costs.ts"
 import { grantFor } from "../provider-accounts.ts"
@@ -25,27 +34,17 @@ import type { Services } from "../services.ts"
 import { mayAct, NOTIFYING } from "./acting.ts"
 import { isOfWhop, keyOf, reachOf, stateOf, withReloads, withRetries } from "./advance.ts"
 import { enqueueNudge } from "./enqueue.ts"
-import { type IncentiveResult, incentiveFor, SWITCHED_OFF } from "./incentive.ts"
+import { type IncentiveResult, incentiveFor } from "./incentive.ts"
 import { composeMessage, lacksAddress } from "./message.ts"
 
 /** Longer than a send and its writes can take, short enough that a lost worker does not hold a nudge for long. */
 const LEASE_MS = 120_000
 
-/** Where nothing else can reach the member an outage is waited out, for two days: a later step says it all by then. */
-const WAIT_OUT_MS = 60 * 60_000
-const WAIT_OUT_ATTEMPTS_MAX = 48
-
-export type NudgeOutcome =
-  | "sent"
-  | "suppressed"
-  | "deferred"
-  | "retry"
-  | "failed"
-  | "unknown"
-  | "switched_off"
-  | "not_due"
-  /** The invocation could not have made all of its calls, so it made none of them; the nudge is as due as before. */
-  | "no_room"
+/**
+ * How a call of `sendNudge` ended. `no_room`: the invocation could not have made all of its calls, so it made none of them;
+ * the nudge is as due as before.
+ */
+export type SendNudgeResult = NudgeOutcome | "not_due" | "no_room"
 
 /**
  * Sends one nudge if it may still go out. `dispatcher` is the claim under which it was handed over, or null. Safe to call
@@ -57,7 +56,7 @@ export async function sendNudge(
   companyId: string,
   nudgeId: string,
   dispatcher: string | null,
-): Promise<NudgeOutcome> {
+): Promise<SendNudgeResult> {
   const hold = services.budget.hold(NUDGE_COST)
   if (hold === null) return "no_room"
   try {
@@ -84,30 +83,31 @@ interface Task {
 async function claimAndAct(services: Services, { companyId, nudgeId, dispatcher, hold }: Task): Promise<Done> {
   const { db, log, newId } = services
   if (!mayAct(await services.flags({ isFreshNeeded: true }), NOTIFYING, companyId)) {
-    return { outcome: "switched_off", fallback: null }
+    return nothing("switched_off")
   }
 
   const now = services.now()
   const lease = { owner: newId(), until: new Date(now.getTime() + LEASE_MS) }
   const claimed = await claimNudge(db, companyId, nudgeId, { dispatcher, lease, now })
-  if (!claimed) return { outcome: "not_due", fallback: null }
+  if (!claimed) return nothing("not_due")
   try {
     const done = await act(services, claimed, { nudgeId, owner: lease.owner, hold })
     log.info("nudge_done", { companyId, nudgeId, outcome: done.outcome })
     return done
   } catch (error) {
-    if (databaseFailure(error) === "lost_lease") return { outcome: "not_due", fallback: null }
+    if (databaseFailure(error) === "lost_lease") return nothing("not_due")
     throw error
   }
 }
 
 interface Done {
-  readonly outcome: NudgeOutcome
-  /** The same step on another channel, planned because this one failed for good. */
+  readonly outcome: SendNudgeResult
   readonly fallback: Nudge | null
-  /** This nudge as it stands now, when it is to be sent later. */
-  readonly postponed?: Nudge
+  readonly postponed: Nudge | null
 }
+
+/** Nothing was done, and nothing is to follow. */
+const nothing = (outcome: SendNudgeResult): Done => ({ outcome, fallback: null, postponed: null })
 
 interface Claim {
   readonly nudgeId: string
@@ -125,7 +125,7 @@ async function act(services: Services, claimed: PersonStream, claim: Claim): Pro
   const forIncentive = hasIncentive ? services.budget.hold(INCENTIVE_COST) : null
   if (hasIncentive && forIncentive === null) {
     await releaseLeases(services.db, claimed.companyId, owner)
-    return { outcome: "no_room", fallback: null }
+    return nothing("no_room")
   }
   try {
     return await sendClaimed(services, claimed, claim)
@@ -144,9 +144,9 @@ async function sendClaimed(services: Services, claimed: PersonStream, { nudgeId,
   const judged = await lookAgain(services, prepared.stream, nudgeId, incentive)
   if ("outcome" in judged) return judged
 
-  const outcome = incentive.kind === "later" ? incentive.outcome : await send(services, judged, nudge, incentive)
+  const attempt = incentive.kind === "later" ? incentive.attempt : await send(services, judged, nudge, incentive)
   hold.keep(RECEIPT_COST)
-  return withRetries(services, judged, (current) => settle(services, current, nudgeId, outcome, incentive), hold)
+  return withRetries(services, judged, (current) => settle(services, current, nudgeId, attempt, incentive), hold)
 }
 
 /** Reads the person again too, whenever one of their customers was quicker. */
@@ -185,32 +185,21 @@ async function judgeAgain(
 ): Promise<PersonStream | Done> {
   const now = services.now().toISOString()
   const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
-  if (nudge?.status !== "sending") return { outcome: "not_due", fallback: null }
+  if (nudge?.status !== "sending") return nothing("not_due")
   const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
   const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now, stream.person)
   if (decision.kind === "send") return stream
 
-  const given = givenFacts(incentive, now)
-  if (decision.kind === "suppress") {
-    await write(services, stream, null, {
-      change: { status: "suppressed", reason: decision.reason, sentAt: null },
-      releaseLease: true,
-      facts: [...given, ...suppressionFacts(stream, nudge, decision.reason, now)],
-      nudgeId,
-    })
-    return { outcome: "suppressed", fallback: null }
-  }
-  const change = { ...notTried(nudge, decision.reason), dueAt: decision.until }
-  await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
-  return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
+  const applied = appliedFacts(incentive, now)
+  const plan =
+    decision.kind === "suppress"
+      ? planSuppression(stateOf(stream), nudge, decision.reason, now, applied)
+      : planDeferral(nudge, decision, applied)
+  return write(services, stream, nudgeId, plan)
 }
 
-/** Back to the plan as if this try had not been: nothing was sent, and nobody is to blame. */
-const notTried = (nudge: Nudge, reason: string) =>
-  ({ status: "planned", reason, attempts: nudge.attempts - 1, sentAt: null }) as const
-
 /** The receipt of an incentive that was applied just now. */
-const givenFacts = (incentive: IncentiveResult | null, now: string): Fact[] =>
+const appliedFacts = (incentive: IncentiveResult | null, now: string): Fact[] =>
   incentive?.kind === "given" && incentive.isNew ? [{ ...incentive.fact, id: incentive.factId, occurredAt: now }] : []
 
 /** Decides again on what is known at this moment, and marks the nudge as on its way in the same transaction. */
@@ -222,37 +211,24 @@ async function prepare(
 ): Promise<Done | { readonly stream: PersonStream; readonly nudge: Nudge }> {
   const now = services.now().toISOString()
   const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
-  if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }
+  if (nudge?.status !== "planned") return nothing("not_due")
   const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
   const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now, stream.person)
 
   switch (decision.kind) {
     case "suppress":
-      await write(services, stream, owner, {
-        change: { status: "suppressed", reason: decision.reason },
-        releaseLease: true,
-        facts: suppressionFacts(stream, nudge, decision.reason, now),
-        nudgeId,
-      })
-      return { outcome: "suppressed", fallback: null }
-    case "defer": {
-      const change = { dueAt: decision.until, reason: decision.reason }
-      await write(services, stream, owner, { change, releaseLease: true, facts: [], nudgeId })
-      return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
-    }
+      return write(services, stream, nudgeId, planSuppression(stateOf(stream), nudge, decision.reason, now), { owner })
+    case "defer":
+      return write(services, stream, nudgeId, planDeferral(nudge, decision), { owner })
     case "send": {
       const retry = (await lacksAddress(services, stream, nudge.channel))
         ? addressRetryAt(stateOf(stream), stream.customer.provider, nudge, now)
         : null
-      if (retry !== null) {
-        // The facts of an event are read as soon as they are recorded, its address when it was processed.
-        const change = { dueAt: retry, reason: "address_pending", attempts: nudge.attempts + 1 } as const
-        await write(services, stream, owner, { change, releaseLease: true, facts: [], nudgeId })
-        return { outcome: "deferred", fallback: null, postponed: { ...nudge, ...change } }
-      }
+      // The facts of an event are read as soon as they are recorded, its address when it was processed.
+      if (retry !== null) return write(services, stream, nudgeId, planAddressWait(nudge, retry), { owner })
       // From here on it may have been seen, and the frequency caps count it as of now.
       const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
-      await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId, isForPerson: true })
+      await commitNudge(services, stream, { nudgeId, change, facts: [], owner, isForPerson: true, isLeaseKept: true })
       return { stream: afterWrite(stream, nudgeId, change), nudge: { ...nudge, ...change } }
     }
   }
@@ -263,115 +239,71 @@ async function send(
   stream: PersonStream,
   nudge: Nudge,
   incentive: Extract<IncentiveResult, { kind: "none" | "given" }>,
-): Promise<SendOutcome> {
+): Promise<Attempt> {
   const message = await composeMessage(services, stream, nudge, incentive.kind === "given" ? incentive.incentive : null)
   if (message === null) return { kind: "refused", reason: "no_address" }
   // The last look: a switch that was thrown since the claim still counts.
-  if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return SWITCHED_OFF
+  if (!mayAct(await services.flags({ isImmediate: true }), NOTIFYING, stream.companyId)) return { kind: "switched_off" }
   const { companyId } = stream
   const grant = isOfWhop(nudge.channel) ? await grantFor(services, { provider: "whop", companyId, named: null }) : null
   const idempotencyKey = await plainKey(`${companyId}.${nudge.id}`)
   return services.channels[nudge.channel].send(message, { idempotencyKey, grant })
 }
 
-/** Records how it went: the receipt is a fact, and a channel that gave up hands over to the next one. */
+/** Records how the attempt ended. */
 async function settle(
   services: Services,
   stream: Stream,
   nudgeId: string,
-  outcome: SendOutcome,
+  attempt: Attempt,
   incentive: IncentiveResult | null,
 ): Promise<Done> {
   const now = services.now().toISOString()
   const nudge = stream.nudges.find((candidate) => candidate.id === nudgeId)
-  if (nudge?.status !== "sending") return { outcome: "not_due", fallback: null }
-  const others = stream.nudges.filter((candidate) => candidate.id !== nudgeId)
-  const ref = refOf(nudge)
-  const given = givenFacts(incentive, now)
-  if (outcome === SWITCHED_OFF) {
-    const change = notTried(nudge, outcome.reason)
-    await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
-    return { outcome: "switched_off", fallback: null }
-  }
-
-  const again = outcome.kind === "retry" ? retryAt(nudge.attempts, outcome.retryAfterMs, now) : null
-  if (outcome.kind === "sent") {
-    const { providerMessageId } = outcome
-    const sent: Fact = { kind: "nudge_sent", id: `nudge_sent:${nudgeId}`, occurredAt: now, providerMessageId, ...ref }
-    await write(services, stream, null, {
-      change: { status: "sent", reason: null, sentAt: now },
-      releaseLease: true,
-      facts: [...given, sent],
-      nudgeId,
-    })
-    return { outcome: "sent", fallback: null }
-  }
-  const tryAgain = async (dueAt: string): Promise<Done> => {
-    const change = { status: "planned", reason: outcome.reason, dueAt, sentAt: null } as const
-    await write(services, stream, null, { change, releaseLease: true, facts: given, nudgeId })
-    return { outcome: "retry", fallback: null, postponed: { ...nudge, ...change } }
-  }
-  if (again !== null) return tryAgain(again)
-  const isUnknown = outcome.kind === "unknown"
-  const failed: Fact = {
-    kind: "nudge_failed",
-    id: `nudge_failed:${nudgeId}`,
-    occurredAt: now,
-    reason: outcome.reason,
-    isUnknown,
-    ...ref,
-  }
-  const optedOut: Fact[] =
-    outcome.reason === "opted_out"
-      ? [{ kind: "opted_out", id: `opted_out:${nudgeId}`, occurredAt: now, caseId: nudge.caseId, via: "channel" }]
-      : []
-  const facts = [...given, failed, ...optedOut]
-  // Another channel would wait for the same provider.
-  const isProviderAway = incentive?.kind === "later"
-  const fallback =
-    isUnknown || optedOut.length > 0 || isProviderAway
-      ? null
-      : fallbackFor(
-          fold(facts, stateOf(stream)),
-          nudge,
-          others,
-          settingsOf(stream),
-          await reachOf(services, stream),
-          now,
-        )
-  if (outcome.kind === "retry" && fallback === null && nudge.attempts < WAIT_OUT_ATTEMPTS_MAX) {
-    return tryAgain(new Date(Date.parse(now) + WAIT_OUT_MS).toISOString())
-  }
-  await write(services, stream, null, {
-    change: isUnknown
-      ? { status: "unknown", reason: outcome.reason }
-      : { status: "failed", reason: outcome.reason, sentAt: null },
-    releaseLease: true,
-    facts: fallback === null ? facts : [...facts, plannedFact(fallback, now)],
-    plan: fallback,
-    nudgeId,
+  if (nudge?.status !== "sending") return nothing("not_due")
+  const plan = planSettle({
+    attempt,
+    nudge,
+    others: stream.nudges.filter((candidate) => candidate.id !== nudgeId),
+    state: stateOf(stream),
+    settings: settingsOf(stream),
+    reach: await reachOf(services, stream),
+    applied: appliedFacts(incentive, now),
+    isProviderAway: incentive?.kind === "later",
+    now,
   })
-  return { outcome: isUnknown ? "unknown" : "failed", fallback }
+  return write(services, stream, nudgeId, plan)
 }
 
-interface Writing {
-  readonly nudgeId: string
-  readonly change: Extract<NudgeChange, { kind: "set" }>["change"]
-  readonly releaseLease: boolean
-  readonly facts: readonly Fact[]
-  readonly plan?: Nudge | null
-  /** Holds only while all customers of the person are as they were read. */
-  readonly isForPerson?: boolean
-}
-
-/** One commit for one nudge; with an owner it holds only while the nudge is still in that worker's hands. */
+/** Writes a plan and lets go of the nudge; with an owner only while the nudge is still in that worker's hands. */
 async function write(
   services: Services,
+  stream: Stream,
+  nudgeId: string,
+  plan: NudgePlan,
+  { owner = null }: { readonly owner?: string | null } = {},
+): Promise<Done> {
+  await commitNudge(services, stream, { nudgeId, ...plan, owner })
+  return plan
+}
+
+interface Writing extends Pick<NudgePlan, "change" | "facts"> {
+  readonly nudgeId: string
+  readonly fallback?: Nudge | null
+  readonly owner: string | null
+  /** Holds only while all customers of the person are as they were read. */
+  readonly isForPerson?: boolean
+  /** The nudge stays in the worker's hands. */
+  readonly isLeaseKept?: boolean
+}
+
+/** One commit for one nudge. */
+async function commitNudge(
+  services: Services,
   stream: Stream & Partial<PersonStream>,
-  owner: string | null,
   writing: Writing,
 ): Promise<void> {
-  const { nudgeId, change, releaseLease, facts, plan = null, isForPerson = false } = writing
+  const { nudgeId, change, facts, fallback = null, owner, isForPerson = false, isLeaseKept = false } = writing
   const { person } = stream
   const dropped: DroppedCase[] = []
   await commit(services.db, {
@@ -383,8 +315,8 @@ async function write(
     dropped,
     facts,
     nudges: [
-      { kind: "set", id: nudgeId, change, releaseLease },
-      ...(plan === null ? [] : [{ kind: "plan" as const, nudge: plan }]),
+      { kind: "set", id: nudgeId, change, releaseLease: !isLeaseKept },
+      ...(fallback === null ? [] : [{ kind: "plan" as const, nudge: fallback }]),
     ],
     contact: null,
     processedEvents: [],
@@ -403,39 +335,4 @@ const afterWrite = (stream: PersonStream, nudgeId: string, change: Partial<Nudge
   facts: [],
   isWhole: false,
   nudges: stream.nudges.map((nudge) => (nudge.id === nudgeId ? { ...nudge, ...change } : nudge)),
-})
-
-const refOf = (nudge: Nudge): NudgeRef => ({
-  nudgeId: nudge.id,
-  caseId: nudge.caseId,
-  step: nudge.step,
-  channel: nudge.channel,
-})
-
-const suppressedFact = (nudge: Nudge, reason: SuppressionReason, now: string): Fact => ({
-  kind: "nudge_suppressed",
-  id: `nudge_suppressed:${nudge.id}:${now}`,
-  occurredAt: now,
-  reason,
-  ...refOf(nudge),
-})
-
-/**
- * What is written down of a refusal. A member who said stop as another customer has said it as this one too, and stays
- * opted out whatever becomes of the address.
- */
-function suppressionFacts(stream: PersonStream, nudge: Nudge, reason: SuppressionReason, now: string): Fact[] {
-  const suppressed = suppressedFact(nudge, reason, now)
-  if (reason !== "opted_out" || stateOf(stream).outreach.optedOutAt !== null) return [suppressed]
-  const { caseId } = nudge
-  const id = `opted_out:${nudge.id}:address`
-  return [{ kind: "opted_out", id, occurredAt: now, caseId, via: "address" }, suppressed]
-}
-
-const plannedFact = (nudge: Nudge, now: string): Fact => ({
-  kind: "nudge_planned",
-  id: `nudge_planned:${nudge.id}:${now}`,
-  occurredAt: now,
-  dueAt: nudge.dueAt,
-  ...refOf(nudge),
 })
