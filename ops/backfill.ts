@@ -15,14 +15,14 @@ import {
 
 const HELP = `npm run backfill -- --provider stripe --since 2026-01-01
 
-Imports what happened before webhooks came: customers, subscriptions, payments, refunds and disputes, from the provider's
-lists, through the same path as webhooks. Nobody is nudged for it. Stopped at any time, it goes on where it was when it is
-run again with the same provider and date.
+Imports the past from the provider's lists: customers, subscriptions, payments, refunds and disputes, through the same path
+as webhooks. Nobody is nudged for it. It can be stopped at any time; run it again with the same provider and date to
+continue.
 
   --provider P   stripe or whop
-  --since DATE   from when on bills are imported (2026-01-01, or an instant); subscriptions whenever they began
-  --until DATE   up to when (default, and at the latest: an hour ago)
-  --account ID   which of the company's accounts, where it has several
+  --since DATE   import invoices from this date on (2026-01-01, or an instant); subscriptions of any age
+  --until DATE   import up to this time (default and maximum: an hour ago)
+  --account ID   the account, if the company has several
 ${DEPLOYMENT_HELP}`
 
 const OPTIONS = {

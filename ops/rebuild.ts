@@ -15,14 +15,14 @@ import {
 const HELP = `npm run rebuild -- --check
 npm run rebuild -- --apply
 
-Folds the ledger of each customer of a company from the beginning and compares the result with what is stored. --check
-reports what differs and changes nothing; --apply stores what the ledgers say: cases that were lost are opened, and their
-nudges planned. Events that wait to be processed are left to themselves. Safe to stop and to repeat.
+Folds the ledger of each customer of a company from the beginning and compares the result with the stored state. --check
+reports differences and changes nothing; --apply stores the result: missed cases are opened, and their nudges planned.
+Unprocessed events are not touched. Safe to stop and to repeat.
 
   --check               report only; exit code 3 when something differs
-  --apply               report, and store what the ledgers say
+  --apply               report, and store the result
   --nudge-age-hours N   with --apply: a case that opened longer ago is opened without nudges (default 48)
-  --after ID            go on after this customer
+  --after ID            continue after this customer
 ${DEPLOYMENT_HELP}`
 
 const OPTIONS = {

@@ -16,15 +16,15 @@ import { CommandError, runCommand } from "./deployment.ts"
 
 const HELP = `npm run schedules -- sync|list|remove [options]
 
-  sync    creates the schedules that are missing, corrects those that differ and removes ours that are no longer wanted;
-          those of other deployments and of anybody else are left alone
-  list    the schedules of this deployment, and how far they are in step; exit code 2 when they are not
+  sync    creates missing schedules, corrects those that differ and removes our obsolete ones; schedules of other
+          deployments and of anybody else are not touched
+  list    the schedules of this deployment, compared with the code; exit code 2 when they differ
   remove  all schedules of this deployment
 
-  --app-url URL       where the Worker is reached, as in its APP_URL (APP_URL)
+  --app-url URL       the Worker's address, as in its APP_URL (APP_URL)
   --qstash-token T    (QSTASH_TOKEN)
-  --qstash-url URL    that of your QStash region (QSTASH_URL; else https://qstash.upstash.io)
-  --dry-run           says what would be done, and does nothing
+  --qstash-url URL    the URL of your QStash region (QSTASH_URL; else https://qstash.upstash.io)
+  --dry-run           shows what would be done, changes nothing
   --json              output for machines
 
 A schedule that was paused at QStash is resumed: pause the job instead (POST /api/jobs/:job/pause).

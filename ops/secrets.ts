@@ -24,12 +24,12 @@ const HELP = `npm run secrets -- <list|rotate|finish> …
           --webhook stripe|whop --env ENV        the deployment's, in .local/secrets.ENV.json
           --qstash --env ENV                     QStash's signing keys
           --keys ${KEY_RINGS.join("|")} --env ENV
-  finish  the same, without --keys: ends what the overlap is over for; says that QStash's keys are uploaded
+  finish  the same, without --keys: removes secrets after their overlap; confirms that QStash's keys are uploaded
 
 A new webhook secret is read from stdin, or asked for; never from the command line.
 
-  --overlap HOURS  how long the old webhook secret is still taken (24)
-  --upload         gives the Worker the file at once (wrangler secret bulk)
+  --overlap HOURS  how long the old webhook secret is still accepted (24)
+  --upload         uploads the file to the Worker at once (wrangler secret bulk)
   --file FILE      another file than .local/secrets.ENV.json
   --dry-run        changes nothing
 ${DEPLOYMENT_HELP}`

@@ -36,8 +36,8 @@ const OPTIONS = {
 
 const HELP = `npm run model -- backtest (--events FILE --data SNAPSHOTS --label COL --id COL --time COL [--group COL] | --from-ledger …)
 
-Walks forward through the months: each is foretold by a model that was trained on rows whose outcomes were known when the
-month began. Figures by month, by company and pooled, the last two with 95 % intervals (bootstrap over customers).
+Goes through the months: each is predicted by a model trained on rows whose outcomes were known when the month began.
+Metrics by month, by company and pooled, the last two with 95 % intervals (bootstrap over customers).
 
   --events …        as in train --events
 ${LEDGER_HELP}  --gap-days N      from a row's time until its outcome is known (30 for snapshots, ${LABEL_DAYS} for the ledger)

@@ -13,16 +13,16 @@ import { InputError, pathOf, readOptions, required, type Subcommand, wholeNumber
 
 const HELP = `npm run model -- card --model FILE --out DIR [--data FILE [--label COL]] [options]
 
-Writes model-card.md with its charts as SVG files, and model-card.html, which needs nothing else: what the model is, its
-figures with intervals, calibration, gain and lift, what it looks at and which way. Without --data the figures are those of
-training, out of fold.
+Writes model-card.md with its charts as SVG files, and model-card.html, which is self-contained: what the model is, its
+metrics with intervals, calibration, gain and lift, its features and their effects. Without --data the metrics are the
+out-of-fold ones of training.
 
-  --model FILE  what train wrote
-  --out DIR     a folder; made where there is none
-  --data FILE   rows whose outcomes are known: figures on them instead
+  --model FILE  the output of train
+  --out DIR     a folder; created if missing
+  --data FILE   rows with known outcomes: metrics on them instead
   --label COL   their outcome (the one that the model was trained on)
   --positive V  the label's value that means "left" (as in training)
-  --id COL      names the customer: intervals draw customers instead of rows
+  --id COL      the customer: intervals resample customers instead of rows
 ${EVENT_HELP}  --seed N      of the bootstrap (1)
   --json        what was written, for machines
 `

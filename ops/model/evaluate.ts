@@ -19,14 +19,14 @@ import { InputError, type Output, pathOf, readOptions, required, type Subcommand
 const HELP = `npm run model -- evaluate --model FILE --data FILE [--label COL] [options]
 
 ROC AUC, PR AUC, log loss, Brier score, calibration error, accuracy and the lift of the top tenth, each with its 95 %
-interval (bootstrap). Columns are found by name; others than the model's are passed over. Rows without a label do not count.
+interval (bootstrap). Columns are found by name; others are ignored. Rows without a label do not count.
 
-  --model FILE      what train wrote
+  --model FILE      the output of train
   --data FILE       CSV, or CSV in gzip
   --label COL       the outcome (the one that the model was trained on)
   --positive VALUE  the label's value that means "left" (as in training)
-  --id COL          names the customer: intervals draw customers instead of rows
-  --against FILE    another model: how much better the first is on the same rows (paired bootstrap)
+  --id COL          the customer: intervals resample customers instead of rows
+  --against FILE    another model to compare with on the same rows (paired bootstrap)
 ${EVENT_HELP}  --seed N          of the bootstrap (1)
   --json            output for machines
 `

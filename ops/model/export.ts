@@ -6,13 +6,13 @@ import { InputError, pathOf, readOptions, required, type Subcommand } from "./su
 
 const HELP = `npm run model -- export --from-ledger --out FILE [options]
 
-Writes what predictions were made of and what came of them, for training elsewhere: features and the label, and nothing that
-names or singles out a person. No id and no moment finer than a month; months, levels and extremes that fewer than ten
-customers share are grouped or left out; numbers have three digits. "group" holds a customer's rows together by a mark that
-is made anew for each export. The key needs the permission training:read (an admin's or the operator's).
+Writes the inputs of predictions and their outcomes, for training elsewhere: features and the label, and nothing that
+identifies a person. No id and no time finer than a month; months, levels and extremes that fewer than ten
+customers share are grouped or left out; numbers have three digits. "group" identifies a customer's rows by a key that
+is made for each export. The key needs the permission training:read (an admin's or the operator's).
 
   --from-ledger  from the labels of a deployment (the only source so far)
-  --out FILE     where the CSV goes
+  --out FILE     the CSV file to write
 ${DEPLOYMENT_HELP}`
 
 const { help: _help, ...COMMON } = DEPLOYMENT_OPTIONS

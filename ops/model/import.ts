@@ -25,21 +25,21 @@ import { instantOf } from "./train-options.ts"
 
 const HELP = `npm run model -- import --xgboost FILE --out FILE --label NAME [options]
 
-Makes an artefact of XGBoost's JSON: of Booster.save_model("x.json"), or of a dump with statistics
-(dump_model("x.json", with_stats=True, dump_format="json")). Predictions are XGBoost's own. With rows whose outcomes are
-known, the artefact also gets figures, intervals and what drift is measured against; without them it says nothing of its
-quality, and no gate will let it serve.
+Converts XGBoost's JSON to an artefact: the output of Booster.save_model("x.json"), or of a dump with statistics
+(dump_model("x.json", with_stats=True, dump_format="json")). Predictions equal XGBoost's. With rows of known
+outcome, the artefact also gets metrics, intervals and the reference for drift; without them its quality is unknown, and no
+gate lets it serve.
 
   --xgboost FILE    the model
   --label NAME      what it predicts; with --data also the column of the outcomes
   --out FILE        where the artefact is written
   --features FILE   JSON of the features in order, [{ "name", "type": "number" | "category", "levels" }]: needed for
                     categories, whose codes are places in "levels"
-  --base-score P    a probability; for dumps, which do not say it
+  --base-score P    a probability; for dumps, which do not contain it
   --all-trees       trees beyond the best iteration too
   --data FILE       rows that it was not trained on, CSV or CSV in gzip
   --positive VALUE  the label's value that means "left"
-  --calibrate       fits a calibration to these rows where it helps; predictions are then no longer XGBoost's own
+  --calibrate       fits a calibration to these rows where it helps; predictions then differ from XGBoost's
   --trained-at T    the time that is written down (now)
   --json            what was written, for machines
 `

@@ -18,7 +18,7 @@ Writes a CSV with one line for every row, in the order of the table: its number,
 table needs the model's columns, by name, in any order; it may have others, and needs no label. An empty or unknown value
 counts as missing.
 
-  --model FILE  what train wrote
+  --model FILE  the output of train
   --data FILE   CSV, or CSV in gzip
   --out FILE    where to write; in gzip where the name ends in .gz (default: stdout)
   --id A,B      columns to write beside the probability (default: those that name customers)

@@ -21,11 +21,11 @@ export const LEDGER_OPTIONS = {
 } as const
 
 export const LEDGER_HELP = `--from-ledger [URL] [--company ID | --all]   what the product itself has seen: a row for each customer at each first of a month
-  --company ID      one company's ledger; --all: those of all companies, pooled, each with an intercept of its own
+  --company ID      one company's ledger; --all: all companies pooled, each with its own intercept
   --database-url U  the database, as the deployment has it (DATABASE_URL), or the one that npm start prints; the URL after
                     --from-ledger is the same
-  --no-history      leave out what was imported; else it counts from when it happened
-  --now T           rows count whose outcome was final by then (now)
+  --no-history      leave out imported facts; otherwise they count from when they happened
+  --now T           use rows whose outcome was final by then (now)
 `
 
 /** Customers that are read at once: a few megabytes, whatever their ledgers hold. */

@@ -48,7 +48,7 @@ export const models: Subcommand = {
   summary: "the models of a deployment, newest first",
   help: `npm run model -- models [options]
 
-The models that a company may be scored by: its own, and those that all companies share. A star marks what serves.
+The models a company can be scored by: its own and the shared ones. A star marks the one that serves.
 
 ${DEPLOYMENT_HELP}`,
   async run(args, output) {
@@ -93,8 +93,8 @@ export const push: Subcommand = {
 
 The file is kept byte by byte under its sha-256. Pushing it again changes nothing.
 
-  --model FILE   what train wrote
-  --version NAME a name for people (letters, digits, . _ -), once for good; else one of kind and sha-256
+  --model FILE   the output of train
+  --version NAME a readable name (letters, digits, . _ -), permanent; default: kind and sha-256
 ${SHARED_HELP}${DEPLOYMENT_HELP}`,
   async run(args, output) {
     const options = {
@@ -120,10 +120,10 @@ export const promote: Subcommand = {
   summary: "lets a model serve, if its quality gates are open",
   help: `npm run model -- promote --model NAME --reason TEXT [options]
 
-What served before is kept, for rollback. Exit code 1 when a gate is closed; then nothing has changed.
+The previous champion is kept for rollback. Exit code 1 when a gate fails; then nothing has changed.
 
-  --dry-run      only says how the gates are
-  --force        goes ahead although a gate is closed: for operators, while gates are not strict
+  --dry-run      shows the gates only
+  --force        promotes although a gate fails: for operators, while gates are not strict
 ${CHANGE_HELP}`,
   async run(args, output) {
     const flags = {
@@ -177,7 +177,7 @@ const stateCommand = (name: "shadow" | "retire", summary: string, help: string, 
 export const shadow = stateCommand(
   "shadow",
   "lets a model score beside the champion, to be compared",
-  "It scores whatever the champion scores; its word is logged and shown to nobody.",
+  "It scores whatever the champion scores; its scores are logged and not shown.",
   "scores in the champion's shadow.",
 )
 

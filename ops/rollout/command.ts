@@ -8,20 +8,20 @@ import { type Change, planStep } from "./plan.ts"
 import { flagsText, flagText, gatesText, phaseText } from "./show.ts"
 
 const HELP = `npm run rollout -- status|dark-launch|limited|full|rollback [options]
-  Walks a deployment through a careful launch, one phase at a time, and back.
+  Launches a deployment one phase at a time, or rolls it back.
 
-  status         the phase, the flags, and how the figures keep the gates
+  status         the phase, the flags, and the metrics beside the gates
   dark-launch    webhooks are processed; no scheduler, no notifications
   limited        scheduler for 20 %, notifications for 10 %, and at most 10 named companies; from dark-launch only
   full           everything for everybody; from limited only
-  rollback       ROLLBACK_MODE on, then notifications and scheduler off; from anywhere, without asking any figure
+  rollback       ROLLBACK_MODE on, then notifications and scheduler off; from any phase, without checking metrics
 
-  limited and full are entered only while the gates are kept: error rate < 1 %, mean response < 2 s, processing success
-  100 %, delivery > 95 %. A figure without data keeps its gate. Exit code 1: refused, or something went wrong.
+  limited and full need the gates to pass: error rate < 1 %, mean response < 2 s, processing success
+  100 %, delivery > 95 %. A gate without data passes. Exit code 1: refused, or an error.
 
-  --companies A,B  for limited: who gets everything, beside the shares
-  --reason TEXT    why; it is kept with every change
-  --minutes N      the window of the figures (15; 60 at most)
+  --companies A,B  for limited: companies that get everything, beside the percentages
+  --reason TEXT    why; recorded with every change
+  --minutes N      the window of the metrics (15; 60 at most)
 ${DEPLOYMENT_HELP}`
 
 const OPTIONS = {

@@ -24,7 +24,7 @@ const rotationsFile = (file: string): string => `${file.replace(/\.json$/, "")}.
 
 /** What lies in the file. Throws `CommandError`, which quotes nothing of it, when it is not there or not as expected. */
 export function readSecrets(file: string): Changed {
-  if (!existsSync(file)) throw new CommandError(`There is no ${file}; the README says how it is made ("Deploy").`)
+  if (!existsSync(file)) throw new CommandError(`There is no ${file}; docs/DEPLOYMENT.md says how it is made.`)
   const variables = variablesSchema.safeParse(parsed(file))
   if (!variables.success) throw new CommandError(`${file} is not a JSON object of variables and their texts.`)
   const beside = rotationsFile(file)

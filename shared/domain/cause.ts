@@ -23,7 +23,7 @@ export type Cause =
   | "switched"
   | "lapsed"
 
-/** A payment counts as ours when it came within so many days of our last message (last touch; see docs/DECISIONS.md). */
+/** A payment counts as ours when it came within so many days of our last message (last touch; see docs/decisions/0029-last-touch-attribution.md). */
 const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000
 
 /**

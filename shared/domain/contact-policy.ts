@@ -187,7 +187,7 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     rule: "held_out_conversation",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "held_out" },
     why: "An older open case of the same kind is in the control group; a younger one must not contact it.",
-    source: "docs/DECISIONS.md, hold-out",
+    source: "docs/decisions/0069-holdout-and-persons.md",
     find: (situation) =>
       when(olderOfKind(situation).some(({ state, case: older }) => isOut(state, older) && isLive(older))),
   },
