@@ -167,7 +167,7 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         SEND,
-        "await write(services, stream, owner, { change, releaseLease: false, facts: [], nudgeId, isForPerson: true })",
+        "await commitNudge(services, stream, { nudgeId, change, facts: [], owner, isForPerson: true, isLeaseKept: true })",
         "void owner",
       ),
     ],
@@ -182,11 +182,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a nudge whose worker was lost is not sent again",
     code: [
       at(SEND, `nudge.id === nudgeId && nudge.status === "sending")) {`, "nudge.id === null)) {"),
-      at(
-        SEND,
-        `if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }`,
-        "if (!nudge) throw new Error()",
-      ),
+      at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()"),
     ],
     first: crashes(NUDGE),
   },
@@ -207,13 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "what is claimed and marked already is not marked again (fencing and its second look)",
-    code: [
-      at(
-        SEND,
-        `if (nudge?.status !== "planned") return { outcome: "not_due", fallback: null }`,
-        "if (!nudge) throw new Error()",
-      ),
-    ],
+    code: [at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()")],
     functions: [
       at(
         ASSERT_LEASE,
