@@ -66,7 +66,10 @@ describe("how an attempt ended", () => {
   })
 
   test("refused on the last channel: nothing follows", () => {
-    const plan = settle({ kind: "refused", reason: "bounced" }, { others: [nudge({ id: "s", channel: "sms" })] })
+    const plan = settle(
+      { kind: "refused", reason: "bounced" },
+      { others: [nudge({ id: "case.0.sms", channel: "sms" })] },
+    )
     expect(plan).toMatchObject({ outcome: "failed", fallback: null, postponed: null })
   })
 
