@@ -19,7 +19,6 @@ export async function artefactOf(
     featureHash: await featureHash(features),
     parts,
     calibration: { kind: "none" },
-    offsets: {},
     offsetDeviation: 0,
     confidence: [],
     training: {

@@ -107,7 +107,7 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
   const { riskThresholds } = settingsOf({ settings: stored })
   return items.map((each) => {
     if ("features" in each) {
-      const said = sayWhy(serving, each.features, companyId, riskThresholds)
+      const said = sayWhy(serving, each.features, riskThresholds)
       return { ...showSaid(services, said), ...unusedOf(serving, each.features), error: null }
     }
     const found = scored.get(each.customerId)

@@ -181,6 +181,8 @@ function holds(
 ): boolean {
   if (last.notScored === "no_paid_access" || last.asOf.getTime() <= sinceMs) return false
   if (last.modelSha256 !== (champion?.sha256 ?? null)) return false
+  const since = champion?.offsetSince ?? null
+  if (since !== null && last.asOf <= since) return false
   return !isRealTime || updatedAt <= last.asOf
 }
 
@@ -208,9 +210,9 @@ async function make(
   const row = (said: Said, isShadow: boolean, parts: SaidWithReasons["parts"] | null) => {
     return { ...said, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
   }
-  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, companyId, thresholds)
+  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, thresholds)
   const champion = row(said, false, said.parts)
-  const shadows = serving.shadows.map((shadow) => row(say(shadow, vector, companyId), true, null))
+  const shadows = serving.shadows.map((shadow) => row(say(shadow, vector), true, null))
   const score = {
     ...{ ...said, companyId, customerId, predictionId: champion.id, asOf, baseRate, riskLevel },
     change: last === null ? null : changeBetween(comparedOf(last), comparedOf({ ...said, asOf })),
