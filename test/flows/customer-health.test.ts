@@ -4,7 +4,7 @@ import { addCompany, newApiKey } from "../support/companies.ts"
 import { failPayment } from "../support/members.ts"
 import { fresh } from "../support/providers.ts"
 import { champion, leave, scoreOf, subscriber, withoutNights } from "../support/scoring.ts"
-import { advanceClock, api, eventually, reset, settled, sql, world } from "../support/world.ts"
+import { advanceClock, api, eventually, reset, settled, sql } from "../support/world.ts"
 
 beforeEach(async () => {
   await reset()

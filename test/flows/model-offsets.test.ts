@@ -71,11 +71,15 @@ async function storeOlder(offsets: Record<string, number>) {
 
 async function run(...args: readonly string[]) {
   const written = { out: "", failure: null as string | null }
-  const output = { out: (text: string) => void (written.out += text), err: () => undefined, progress: () => undefined }
+  const out = (text: string) => {
+    written.out += text
+  }
   const { workerUrl, adminApiKey } = world()
-  await model([...args, "--url", workerUrl, "--key", adminApiKey], output).catch((error: unknown) => {
-    written.failure = error instanceof Error ? error.message : String(error)
-  })
+  await model([...args, "--url", workerUrl, "--key", adminApiKey], { out, err: () => {}, progress: () => {} }).catch(
+    (error: unknown) => {
+      written.failure = error instanceof Error ? error.message : String(error)
+    },
+  )
   return written
 }
 

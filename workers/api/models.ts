@@ -28,21 +28,13 @@ import { artefactText, readArtefact } from "../scoring/serving.ts"
 import type { AppEnv } from "../services.ts"
 import { readBounded } from "../webhooks/body.ts"
 import { permit, requirePermission } from "./auth.ts"
-import { isJson, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { isJson, listOf, pageFields, pathId, readBody, readQuery, reasonText, splitPage } from "./request.ts"
 
 /** 200 trees of depth 6 are 0.6 MB; trainers stay below 150 KB. */
 const ARTEFACT_BYTES_MAX = 1024 * 1024
 
 const STATES = ["candidate", "shadow", "champion", "retired"] as const satisfies ModelState[]
 const SCOPES = ["company", "shared"] as const
-
-/** One plain line; it is kept with the change for good. */
-const reason = z
-  .string()
-  .max(500)
-  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "expected one line of plain text")
-  .transform((text) => text.trim())
-  .refine((text) => text !== "", { error: "expected why" })
 
 const listQuery = z.strictObject({ ...pageFields, state: z.enum(STATES).optional() })
 const uploadQuery = z.strictObject({
@@ -52,9 +44,9 @@ const uploadQuery = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected up to 64 letters, digits, . _ or -")
     .optional(),
 })
-const withReason = z.strictObject({ reason })
+const withReason = z.strictObject({ reason: reasonText })
 const promotion = z.strictObject({
-  reason,
+  reason: reasonText,
   /** Goes ahead although a gate is closed. */
   force: z.boolean().default(false),
   /** Only says how the gates are. */
@@ -67,7 +59,7 @@ const offset = z.strictObject({
   rows: z.int().min(0).max(ROWS_MAX).nullable(),
   madeAt: z.iso.datetime().transform((at) => new Date(at)),
 })
-const rollback = z.strictObject({ reason, scope: z.enum(SCOPES).default("company") })
+const rollback = z.strictObject({ reason: reasonText, scope: z.enum(SCOPES).default("company") })
 
 export const models = new Hono<AppEnv>()
   .get("/", permit("models:read"), async (c) => {
@@ -99,7 +91,8 @@ export const models = new Hono<AppEnv>()
       throw new AppError("CONFLICT", "Another model has this version already.", { cause: error })
     })
     services.log.info("model_uploaded", { companyId, version: model.version, isNew, bytes: model.bytes })
-    const found = await findModel(services.db, c.get("principal").companyId, address)
+    // Of this owner: a company may have a copy of its own of what all share.
+    const found = await findModel(services.db, companyId, address)
     if (found === null) throw new Error("a model that was kept is gone")
     return c.json(showModel(found.model), isNew ? 201 : 200)
   })

@@ -66,16 +66,17 @@ const MARKS_MAX = 10
 const TENURE_DAYS_MAX = 3_650
 const USAGE_TOTAL_MAX = 1e12
 
+/** What members may know a company by. */
+export const brandName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(80)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
+
 /** A company's settings as they may be saved. What is left out takes its default; what is not known is refused. */
 export const settingsSchema = z.strictObject({
-  brandName: z
-    .string()
-    .trim()
-    .min(1)
-    .max(80)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
-    .nullable()
-    .default(DEFAULT_SETTINGS.brandName),
+  brandName: brandName.nullable().default(DEFAULT_SETTINGS.brandName),
   supportEmail: z.email().max(254).nullable().default(DEFAULT_SETTINGS.supportEmail),
   country: z
     .string()
