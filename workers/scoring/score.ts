@@ -23,7 +23,7 @@ import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
 import { settingsOf } from "../pipeline/advance.ts"
 import type { Services } from "../services.ts"
 import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
-import { chooseServing, type Serving } from "./serving.ts"
+import { chooseServing, type Serving, type ServingModel } from "./serving.ts"
 
 /** What is said of a customer holds for so long, unless a fact or another champion comes sooner. */
 export const HOUR_MS = 3_600_000
@@ -43,6 +43,8 @@ export interface ScoreWish {
   readonly trigger: ScoreTrigger
   /** How old a stored score may be; 0: everybody is scored anew. */
   readonly ageMsMax: number
+  /** Called before customers are scored with what serves and how many they are; may throw instead. */
+  readonly admit?: (champion: ServingModel | null, customers: number) => void
 }
 
 /** The scores of the customers that these names mean, by name; who is unknown is left out. */
@@ -50,7 +52,7 @@ export async function scoreCustomers(
   services: Services,
   companyId: string,
   names: readonly string[],
-  { trigger, ageMsMax }: ScoreWish,
+  { trigger, ageMsMax, admit }: ScoreWish,
 ): Promise<ReadonlyMap<string, Scored>> {
   const { config, db } = services
   const startedMs = services.now().getTime()
@@ -76,6 +78,7 @@ export async function scoreCustomers(
 
   const scores = new Map<string, ScoreRow>()
   const wanted = [...toScore.values()]
+  admit?.(serving.champion, wanted.length)
   const busy = new Set<string>()
   const work = { companyId, serving, trigger, thresholds, startedMs, among: Math.max(1, wanted.length), busy }
   for (let start = 0; start < wanted.length; start += LEDGERS_AT_ONCE) {
