@@ -1,5 +1,5 @@
 /** What companies add to a model that they share: each scores with its own, and none learns which others there are. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeEach, describe, expect, test } from "vitest"
@@ -183,6 +183,9 @@ describe("an artefact with offsets inside", () => {
     const B = await another()
     const path = join(folder, "older.json")
     writeFileSync(path, (await modelText({ offsets: { [A]: OFFSET, [B.id]: -1, nobody: 3, "no id": 4 } })).text)
+    const card = join(folder, "card")
+    await model(["card", "--model", path, "--out", card], { out: () => {}, err: () => {}, progress: () => {} })
+    for (const name of readdirSync(card)) expect(readFileSync(join(card, name), "utf8")).not.toMatch(A)
     const { out, failure } = await run("push", "--model", path, "--shared", "--version", "split")
     expect(failure).toBeNull()
     expect(out).toContain("2 offsets of companies are stored.")

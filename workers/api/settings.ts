@@ -2,8 +2,10 @@
 import { Hono } from "hono"
 import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
+import { readBrand } from "../../db/queries/brands.ts"
 import { settingsOf as readSettings, saveSettings } from "../../db/queries/companies.ts"
 import type { Config } from "../../shared/config.ts"
+import { awaitsApproval } from "../../shared/domain/brand.ts"
 import { HOLDOUT_PERCENTAGE_MAX } from "../../shared/domain/holdout.ts"
 import { isTimeZone } from "../../shared/domain/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
@@ -166,6 +168,11 @@ export const settings = new Hono<AppEnv>()
       throw error
     }
     log.info("settings_saved", { companyId, keyId })
+    const brand = saved.brandName === null ? null : await readBrand(db, companyId)
+    const isDefaultCompany = companyId === config.access.defaultCompanyId
+    if (brand !== null && awaitsApproval({ ...brand, brandName: saved.brandName, isDefaultCompany })) {
+      log.warn("brand_awaits_approval", { companyId, keyId })
+    }
     return c.json(inForce(saved, config))
   })
 
