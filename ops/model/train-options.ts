@@ -21,7 +21,8 @@ export const TRAIN_HELP = `  --kind K          gam (scorecard), gbdt (boosted tr
   --seed N          the same rows and seed give the same model, in whatever order the rows come (1)
   --monotone A:+,B:-  scores never fall with rising A, never rise with rising B
   --trained-at T    the time that is written down (now)
-  --out FILE        where the model is written (model.json)
+  --out FILE        where the model is written (model.json); what each of several companies adds to it goes beside it
+                    (model.offsets.json), for push
   --json            figures for machines on stdout
 `
 
