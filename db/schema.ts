@@ -31,6 +31,7 @@ import type { NudgeStatus } from "../shared/domain/nudges.ts"
 import type { CaseKind, CaseStatus, CustomerState, PaymentStatus } from "../shared/domain/state.ts"
 import { companyId, instant } from "./schema/columns.ts"
 
+export * from "./schema/brands.ts"
 export * from "./schema/interventions.ts"
 export * from "./schema/milestones.ts"
 export * from "./schema/monitoring.ts"

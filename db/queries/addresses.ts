@@ -5,6 +5,7 @@ import { decodeBase64 } from "../../shared/crypto/bytes.ts"
 import type { Person, SharedCustomer } from "../../shared/domain/contact-policy.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
+import { approvedFrom, approvedStatement } from "./brands.ts"
 import { textArray } from "./companies.ts"
 import { type Stream, streamFrom, streamStatement } from "./stream.ts"
 
@@ -29,6 +30,8 @@ export interface ReadPerson extends Person {
 /** A customer's stream with what is known of the person behind it. */
 export interface PersonStream extends Stream {
   readonly person: ReadPerson
+  /** Names that an operator has approved for the company, the latest first. */
+  readonly approvedBrands: readonly string[]
 }
 
 interface PersonRow extends Record<string, unknown> {
@@ -71,12 +74,13 @@ export async function loadPersonStream(
   customerId: string,
   now: Date,
 ): Promise<PersonStream | null> {
-  const [stream, person] = await inCompany(db, companyId, [
+  const [stream, person, approved] = await inCompany(db, companyId, [
     streamStatement(db, customerId, { whole: true }),
     personStatement(db, customerId, now),
+    approvedStatement(db),
   ])
   const read = streamFrom(companyId, stream)
-  return read === null ? null : { ...read, person: personFrom(person) }
+  return read === null ? null : { ...read, person: personFrom(person), approvedBrands: approvedFrom(approved) }
 }
 
 /** Statement: raises `stale_version` unless the person is as they were read, and makes other senders to them wait. */

@@ -3,7 +3,7 @@ import { and, desc, eq, inArray, sql } from "drizzle-orm"
 import type { GateReport } from "../../shared/scoring/gates.ts"
 import { EVERY_COMPANY, type ModelState } from "../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../client.ts"
-import { modelChampions, modelChanges, models, type TrainingSummary } from "../schema/scoring.ts"
+import { modelChampions, modelChanges, modelOffsets, models, type TrainingSummary } from "../schema/scoring.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 
 /** All columns but the artefact, which is large. */
@@ -60,7 +60,13 @@ export async function listModels(
 /** Whether a model is called so: by its sha-256 or by its version. */
 const isNamed = (name: string) => sql`${name} in (${models.sha256}, ${models.version})`
 
-/** A model with its artefact and its latest changes, by sha-256 or version; the company's own comes first. Null: there is none. */
+/** A company's offset for a model, as it is stored. */
+export type ModelOffset = typeof modelOffsets.$inferSelect
+
+/**
+ * A model with its artefact, its latest changes and the company's own offset, by sha-256 or version; the company's own model
+ * comes first. Null: there is none.
+ */
 export async function findModel(
   db: Db,
   companyId: string,
@@ -68,10 +74,11 @@ export async function findModel(
 ): Promise<{
   readonly model: ModelRow & { readonly artefact: string }
   readonly changes: readonly ModelChange[]
+  readonly offset: ModelOffset | null
 } | null> {
   const which = and(visibleTo(companyId), isNamed(name))
   const ownFirst = sql`${models.companyId} = ${EVERY_COMPANY}, ${models.sha256} <> ${name}`
-  const [[model], changes] = await inCompany(db, companyId, [
+  const [[model], changes, [offset]] = await inCompany(db, companyId, [
     db
       .select({ ...META, artefact: models.artefact })
       .from(models)
@@ -87,8 +94,17 @@ export async function findModel(
       )
       .orderBy(desc(modelChanges.at), desc(modelChanges.id))
       .limit(CHANGES_SHOWN),
+    db
+      .select()
+      .from(modelOffsets)
+      .where(
+        and(
+          eq(modelOffsets.companyId, companyId),
+          sql`${modelOffsets.sha256} = (select ${models.sha256} from ${models} where ${which} order by ${ownFirst} limit 1)`,
+        ),
+      ),
   ])
-  return model === undefined ? null : { model, changes }
+  return model === undefined ? null : { model, changes, offset: offset ?? null }
 }
 
 /** A model is promoted and set aside a few times in its life. */
@@ -117,8 +133,31 @@ export interface ChangeNote {
   readonly now: Date
 }
 
-/** Keeps a model as a candidate, with the note of it; false when it is there already, and then nothing changes. */
-export async function addModel(db: Db, model: NewModel, note: ChangeNote): Promise<boolean> {
+/** The company's offset for a model, for a batch of the company; it replaces the one before. */
+const offsetStatement = (db: Db, offset: ModelOffset) => {
+  const { companyId: _, sha256: __, ...set } = offset
+  return db
+    .insert(modelOffsets)
+    .values(offset)
+    .onConflictDoUpdate({ target: [modelOffsets.companyId, modelOffsets.sha256], set })
+}
+
+/** Stores what a company adds to a model, in place of what it added before. */
+export async function saveOffset(db: Db, offset: ModelOffset): Promise<void> {
+  await inCompany(db, offset.companyId, [offsetStatement(db, offset)])
+}
+
+/**
+ * Keeps a model as a candidate, with the note of it and the owner's offset for it where there is one; false when the model
+ * is there already, and then only the offset changes.
+ */
+export async function addModel(
+  db: Db,
+  model: NewModel,
+  note: ChangeNote,
+  offset: Pick<ModelOffset, "logOdds" | "rows" | "madeAt"> | null = null,
+): Promise<boolean> {
+  const { companyId, sha256 } = model
   const at = note.now.toISOString()
   const [result] = await inCompany(db, model.companyId, [
     db.execute(sql`
@@ -132,6 +171,9 @@ export async function addModel(db: Db, model: NewModel, note: ChangeNote): Promi
       insert into model_changes (company_id, id, sha256, action, who, why, at)
       select company_id, ${note.id}::uuid, sha256, 'uploaded', ${note.who}, ${note.why}, ${at}::timestamptz from added
       returning 1`),
+    ...(offset === null
+      ? []
+      : [offsetStatement(db, { ...offset, companyId, sha256, storedAt: note.now, storedBy: note.who })]),
   ])
   return result.rows.length > 0
 }
@@ -220,6 +262,9 @@ export interface ServingRow {
   readonly sha256: string
   readonly version: string
   readonly refusedAt: string | null
+  /** What the company adds to it in log-odds, and since when; null: nothing is stored. */
+  readonly offset: number | null
+  readonly offsetAt: string | null
 }
 
 /**
@@ -228,7 +273,8 @@ export interface ServingRow {
  */
 export const servingStatement = (db: Db, companyId: string, pin: string | null) =>
   db.execute<ServingRow & Record<string, unknown>>(sql`
-    select w.place, m.company_id as "companyId", m.sha256, m.version, m.refused_at as "refusedAt"
+    select w.place, m.company_id as "companyId", m.sha256, m.version, m.refused_at as "refusedAt",
+      o.log_odds as "offset", o.stored_at as "offsetAt"
     from (
       (select 0 as n, 'pinned' as place, p.company_id, p.sha256 from models p
         where ${pin}::text in (p.sha256, p.version) and p.company_id in (${companyId}, ${EVERY_COMPANY})
@@ -245,6 +291,7 @@ export const servingStatement = (db: Db, companyId: string, pin: string | null) 
       select 5, 'shadow', s.company_id, s.sha256 from models s
         where s.state = 'shadow' and s.company_id in (${companyId}, ${EVERY_COMPANY})
     ) as w join models m on m.company_id = w.company_id and m.sha256 = w.sha256
+    left join ${modelOffsets} o on o.company_id = ${companyId} and o.sha256 = m.sha256
     order by w.n, m.sha256`)
 
 /** What a company is scored by; see `servingStatement`. */

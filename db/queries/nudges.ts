@@ -3,6 +3,7 @@ import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
 import { nudges } from "../schema.ts"
 import { type PersonStream, personFrom, personStatement } from "./addresses.ts"
+import { approvedFrom, approvedStatement } from "./brands.ts"
 import { textArray } from "./companies.ts"
 import { streamFrom } from "./stream.ts"
 
@@ -85,7 +86,7 @@ export async function claimNudge(
   nudgeId: string,
   { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
 ): Promise<PersonStream | null> {
-  const [result, person] = await inCompany(db, companyId, [
+  const [result, person, approved] = await inCompany(db, companyId, [
     db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
       sql`select claim_nudge(
         ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
@@ -96,9 +97,10 @@ export async function claimNudge(
       sql`(select customer_id from nudges where company_id = app_company() and id = ${nudgeId})`,
       now,
     ),
+    approvedStatement(db),
   ])
   const stream = streamFrom(companyId, result)
-  return stream === null ? null : { ...stream, person: personFrom(person) }
+  return stream === null ? null : { ...stream, person: personFrom(person), approvedBrands: approvedFrom(approved) }
 }
 
 /** Statement: raises unless the nudge is still in this owner's hands and not done with. */

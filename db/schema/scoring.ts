@@ -71,6 +71,21 @@ export const modelChanges = pgTable(
   (table) => [primaryKey({ columns: [table.companyId, table.id] })],
 )
 
+/** What a company adds to a model that several share. */
+export const modelOffsets = pgTable(
+  "model_offsets",
+  {
+    companyId: companyId(),
+    sha256: text("sha256").notNull(),
+    logOdds: doublePrecision("log_odds").notNull(),
+    rows: integer("rows"),
+    madeAt: instant("made_at").notNull(),
+    storedAt: instant("stored_at").notNull(),
+    storedBy: text("stored_by").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.sha256] })],
+)
+
 export const predictions = pgTable(
   "predictions",
   {

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { gunzipSync, gzipSync } from "node:zlib"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { model } from "./command.ts"
+import { readOffsets } from "./offsets-file.ts"
 import { InputError, type Output } from "./subcommand.ts"
 
 const fixture = (name: string): string =>
@@ -74,11 +75,15 @@ describe("a model of an event log", () => {
       expect(remarks).toContain("tenant is taken for the company of a row")
       expect(remarks).not.toContain("Leak?")
       expect(JSON.parse(out)).toMatchObject({ kind: "gam", notes: { group: "tenant", groups: 2 } })
-      const written: unknown = JSON.parse(await readFile(artefact, "utf8"))
-      expect(written).toMatchObject({ offsets: { t05: expect.any(Number), t06: expect.any(Number) } })
+      const text = await readFile(artefact, "utf8")
+      expect(text).not.toMatch(/t0[56]|"offsets"/)
+      const beside = await readOffsets(artefact, text)
+      expect(beside?.madeAt).toBe("2026-06-01T00:00:00.000Z")
+      const [t05, t06] = beside?.offsets ?? []
+      expect([t05?.company, t06?.company]).toEqual(["t05", "t06"])
+      expect(Math.min(t05?.rows ?? 0, t06?.rows ?? 0)).toBeGreaterThan(100)
       // The second company loses twice as many.
-      const { t05, t06 } = (written as { offsets: { t05: number; t06: number } }).offsets
-      expect(t06).toBeGreaterThan(t05)
+      expect(t06?.logOdds).toBeGreaterThan(t05?.logOdds ?? 0)
     },
     PATIENCE_MS,
   )

@@ -143,7 +143,6 @@ async function bareArtefact({ features, model }: XgboostImport, label: string, t
     featureHash: await featureHash(features),
     parts: [{ weight: 1, model }],
     calibration: { kind: "none" },
-    offsets: {},
     offsetDeviation: 0,
     confidence: [],
     training: {

@@ -4,16 +4,21 @@ import { TableError } from "../../shared/learning/csv.ts"
 import { levelOf, readField } from "../../shared/learning/table.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { type Model, prepareModel, scoreMany } from "../../shared/scoring/model.ts"
+import { readOffsets } from "./offsets-file.ts"
 import type { RowStream } from "./read-table.ts"
 import { InputError } from "./subcommand.ts"
 
 /** Rows that are scored at once: large enough to be fast, small enough for any file. */
 const BLOCK_ROWS = 8_192
 
-/** The model of a file. Throws `InputError` when there is none, saying what is wrong. */
+/** The model of a file, with the offsets beside it. Throws `InputError` when there is none, saying what is wrong. */
 export async function readModel(path: string): Promise<Model> {
   try {
-    return await prepareModel(JSON.parse(await readFile(path, "utf8")))
+    const text = await readFile(path, "utf8")
+    const model = await prepareModel(JSON.parse(text))
+    const beside = await readOffsets(path, text)
+    if (beside === null) return model
+    return { ...model, offsets: new Map(beside.offsets.map(({ company, logOdds }) => [company, logOdds])) }
   } catch (error) {
     if (error instanceof InvalidArtefact) throw new InputError(`${path} is no model: ${error.message}.`)
     if (error instanceof SyntaxError) throw new InputError(`${path} is no model: it is not JSON.`)
@@ -72,8 +77,8 @@ export async function* scoreTable(
         return Number.NaN
       }),
     )
-    const groups = groupAt < 0 ? undefined : taken.map(({ fields }) => (fields[groupAt] ?? "").trim())
-    return { rows: taken, columns, probabilities: scoreMany(model, columns, taken.length, groups) }
+    const offsets = taken.map(({ fields }) => model.offsets.get((fields[groupAt] ?? "").trim()) ?? 0)
+    return { rows: taken, columns, probabilities: scoreMany(model, columns, taken.length, offsets) }
   }
   for await (const row of rows) {
     block.push(row)

@@ -1,8 +1,7 @@
-/** `models`, `push`, `promote`, `shadow`, `retire`, `rollback`: the registry of a running deployment. */
-import { readFile } from "node:fs/promises"
+/** `models`, `promote`, `shadow`, `retire`, `rollback`: the registry of a running deployment. */
 import { z } from "zod"
-import { ask, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, deploymentOf, JsonText, Refused } from "../deployment.ts"
-import { InputError, type Output, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
+import { ask, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, deploymentOf, Refused } from "../deployment.ts"
+import { type Output, readOptions, required, type Subcommand } from "./subcommand.ts"
 
 const gate = z.object({
   name: z.string(),
@@ -13,14 +12,21 @@ const gate = z.object({
 })
 const gateReport = z.object({ isPassed: z.boolean(), isForced: z.boolean(), gates: z.array(gate) })
 
-const modelSchema = z.object({
+/** A model as the registry shows it. */
+export const modelSchema = z.object({
   id: z.string(),
   version: z.string(),
   scope: z.enum(["company", "shared"]),
+  companyId: z.string().nullable(),
   kind: z.string(),
   state: z.string(),
   bytes: z.number(),
-  training: z.object({ rows: z.number(), events: z.number(), metrics: z.record(z.string(), z.number()) }),
+  training: z.object({
+    trainedAt: z.string(),
+    rows: z.number(),
+    events: z.number(),
+    metrics: z.record(z.string(), z.number()),
+  }),
   refused: z.object({ at: z.string(), reason: z.string().nullable() }).nullable(),
   createdAt: z.string(),
 })
@@ -35,11 +41,11 @@ const CHANGE_HELP = `  --model NAME   its version or its sha-256
   --reason TEXT  why, for the record
 ${DEPLOYMENT_HELP}`
 
-const SHARED_OPTION = { shared: { type: "boolean", default: false } } as const
-const SHARED_HELP = "  --shared       the model that all companies share, for operators\n"
+export const SHARED_OPTION = { shared: { type: "boolean", default: false } } as const
+export const SHARED_HELP = "  --shared       the model that all companies share, for operators\n"
 
 /** Results are one document for machines, or lines for people. */
-function tell(output: Output, isJson: boolean | undefined, result: unknown, lines: () => string): void {
+export function tell(output: Output, isJson: boolean | undefined, result: unknown, lines: () => string): void {
   output.out(isJson ? `${JSON.stringify(result)}\n` : lines())
 }
 
@@ -85,35 +91,6 @@ const listOf = (found: readonly ModelBody[]): string =>
     .join("")
 
 const figure = (value: number | undefined): string => (value === undefined ? "-" : value.toFixed(4))
-
-export const push: Subcommand = {
-  name: "push",
-  summary: "gives a deployment a model that train wrote, as a candidate",
-  help: `npm run model -- push --model FILE [options]
-
-The file is kept byte by byte under its sha-256. Pushing it again changes nothing.
-
-  --model FILE   the output of train
-  --version NAME a readable name (letters, digits, . _ -), permanent; default: kind and sha-256
-${SHARED_HELP}${DEPLOYMENT_HELP}`,
-  async run(args, output) {
-    const options = {
-      ...DEPLOYMENT_OPTIONS,
-      ...SHARED_OPTION,
-      model: { type: "string" },
-      version: { type: "string" },
-    } as const
-    const values = readOptions(args, options)
-    const path = pathOf(required(values.model, "model"))
-    const text = await readFile(path, "utf8").catch(() => {
-      throw new InputError(`${path} cannot be read.`)
-    })
-    const query = new URLSearchParams({ scope: values.shared ? "shared" : "company" })
-    if (values.version !== undefined) query.set("version", values.version)
-    const pushed = await ask(deploymentOf(values), "POST", `/api/models?${query}`, modelSchema, new JsonText(text))
-    tell(output, values.json, pushed, () => `${pushed.version} is there as ${pushed.state}: ${pushed.id}\n`)
-  },
-}
 
 export const promote: Subcommand = {
   name: "promote",

@@ -55,13 +55,14 @@ export const fromEvents: TrainSource = {
         values.monotone === undefined ? plausibleDirections : monotoneOf(values.monotone, rows.matrix.features)
       const settings = { ...options, label: labelName, monotone, notes, horizonMs: horizonDays * DAY_MS }
       const pooled = await trainModel(rows, settings, output.progress)
-      const trained =
+      const shared =
         group === undefined
-          ? pooled
+          ? null
           : withOffsets(pooled, { customers: rows.customers, groups, groupName: group }, options.seed)
+      const trained = shared ?? pooled
       for (const warning of leakWarnings(rows.matrix, rows.outcomes, trained.metrics.auc))
         output.err(`Leak? ${warning}\n`)
-      await writeModel(trained, values, output)
+      await writeModel(trained, values, output, shared?.offsets)
     } catch (error) {
       if (error instanceof TableError || error instanceof CannotTrain) throw new InputError(`${path}: ${error.message}`)
       throw error

@@ -12,7 +12,7 @@ import type { TrainSource } from "./train-source.ts"
 
 const OPTIONS = { ...TRAIN_OPTIONS, ...LEDGER_OPTIONS, anonymous: { type: "boolean", default: false } } as const
 
-const HELP = `${LEDGER_HELP}  --anonymous       write no company's intercept into the model, so that it may leave the house
+const HELP = `${LEDGER_HELP}  --anonymous       write no file of the companies' intercepts beside the model, which itself names nobody
 `
 
 const DAY_MS = 86_400_000
@@ -38,12 +38,12 @@ export const fromLedger: TrainSource = {
     try {
       const pooled = await trainModel(rows, settings, output.progress)
       const { customers, groups } = rows
-      const trained =
-        companies.length > 1 ? withOffsets(pooled, { customers, groups, groupName: "company" }, options.seed) : pooled
+      const shared =
+        companies.length > 1 ? withOffsets(pooled, { customers, groups, groupName: "company" }, options.seed) : null
+      const trained = shared ?? pooled
       for (const warning of leakWarnings(rows.matrix, rows.outcomes, trained.metrics.auc))
         output.err(`Leak? ${warning}\n`)
-      const artefact = values.anonymous ? { ...trained.artefact, offsets: {} } : trained.artefact
-      await writeModel({ ...trained, artefact }, values, output)
+      await writeModel(trained, values, output, values.anonymous ? undefined : shared?.offsets)
     } catch (error) {
       if (error instanceof CannotTrain) throw new InputError(`Too little to learn from: ${error.message}.`)
       throw error

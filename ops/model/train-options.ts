@@ -1,8 +1,10 @@
 /** What every source of training rows has in common on the command line: settings, and what is done with the model. */
 import { writeFile } from "node:fs/promises"
 import type { Monotone } from "../../shared/learning/candidates.ts"
+import type { CompanyOffset } from "../../shared/learning/pooled.ts"
 import type { TrainedModel } from "../../shared/learning/train-model.ts"
 import type { ModelFeature } from "../../shared/scoring/artefact.ts"
+import { writeOffsets } from "./offsets-file.ts"
 import { metricLines } from "./show.ts"
 import { InputError, listOf, type Output, pathOf, wholeNumber } from "./subcommand.ts"
 
@@ -19,7 +21,8 @@ export const TRAIN_HELP = `  --kind K          gam (scorecard), gbdt (boosted tr
   --seed N          the same rows and seed give the same model, in whatever order the rows come (1)
   --monotone A:+,B:-  scores never fall with rising A, never rise with rising B
   --trained-at T    the time that is written down (now)
-  --out FILE        where the model is written (model.json)
+  --out FILE        where the model is written (model.json); what each of several companies adds to it goes beside it
+                    (model.offsets.json), for push
   --json            figures for machines on stdout
 `
 
@@ -62,30 +65,33 @@ export function monotoneOf(text: string | undefined, features: readonly ModelFea
   )
 }
 
-/** Writes the artefact and says how good it is. */
+/** Writes the artefact, beside it what each company adds to it, and says how good it is. */
 export async function writeModel(
   { artefact, metrics, intervals, candidates }: TrainedModel,
   values: { readonly out?: string | undefined; readonly json: boolean },
   output: Output,
+  offsets: ReadonlyMap<string, CompanyOffset> = new Map(),
 ): Promise<void> {
   const path = pathOf(values.out ?? "model.json")
   const text = `${JSON.stringify(artefact)}\n`
-  await writeFile(path, text).catch((error: unknown) => {
-    throw new InputError(
-      `${path} cannot be written (${error instanceof Error && "code" in error ? error.code : error}).`,
-    )
-  })
+  const cannotWrite = (error: unknown): never => {
+    const why = error instanceof Error && "code" in error ? error.code : error
+    throw new InputError(`${path} cannot be written (${why}).`)
+  }
+  await writeFile(path, text).catch(cannotWrite)
+  const beside = await writeOffsets(path, text, artefact.training.trainedAt, offsets).catch(cannotWrite)
   const { kind, training, featureHash } = artefact
   const { rows, events, notes, dataHash } = training
   if (values.json) {
     const { rows: _, events: __, ...figures } = metrics
-    const of = { model: path, bytes: text.length, kind, rows, events, dataHash, featureHash }
+    const of = { model: path, offsets: beside, bytes: text.length, kind, rows, events, dataHash, featureHash }
     const document = { ...of, metrics: figures, intervals, candidates, notes }
     output.out(`${JSON.stringify(document)}\n`)
     return
   }
+  const also = beside === null ? "" : `${beside}: what each of ${offsets.size} companies adds; push sends it too.\n`
   output.out(`${path}: ${kind}, ${text.length} bytes, from ${rows} rows with ${events} events.
-Chosen: ${notes.chosen} (${notes.because}).
+${also}Chosen: ${notes.chosen} (${notes.because}).
 Out of fold:
 ${metricLines(metrics, intervals)}
 `)

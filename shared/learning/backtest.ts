@@ -9,7 +9,7 @@ import type { LabelledRows } from "./labelled-rows.ts"
 import { firstsOfMonths } from "./ledger-rows.ts"
 import { takeRows } from "./matrix.ts"
 import { type Interval, intervalsOf, type MetricName, type Metrics, metricsOf } from "./metrics.ts"
-import { withOffsets } from "./pooled.ts"
+import { type CompanyOffset, withOffsets } from "./pooled.ts"
 import { type TrainSettings, trainModel } from "./train-model.ts"
 
 /** Rows with times and customers, and the company of each where there are several. */
@@ -137,9 +137,9 @@ async function train(
   }
   const pooled = await trainModel(part, settings, onProgress)
   const groups = known.map((row) => rows.groups[row] ?? null)
-  const { artefact } =
+  const { artefact, offsets } =
     settings.groupName === null
-      ? pooled
+      ? { ...pooled, offsets: new Map<string, CompanyOffset>() }
       : withOffsets(pooled, { customers, groups, groupName: settings.groupName }, settings.seed)
   const model = await prepareModel(artefact)
   return {
@@ -147,7 +147,7 @@ async function train(
     events: artefact.training.events,
     score: (test) => {
       const { columns } = takeRows(rows.matrix, test)
-      const own = test.map((row) => rows.groups[row] ?? null)
+      const own = test.map((row) => offsets.get(rows.groups[row] ?? "")?.offset ?? 0)
       return {
         with: scoreMany(model, columns, test.length, own),
         without: scoreMany(model, columns, test.length),

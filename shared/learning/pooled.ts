@@ -16,15 +16,22 @@ export interface Whose {
   readonly groupName: string
 }
 
+/** A model that several companies share, and what each of them adds to it. */
+export interface PooledModel extends TrainedModel {
+  readonly offsets: ReadonlyMap<string, CompanyOffset>
+}
+
+/** In log-odds, and the rows that it was estimated from. */
+export interface CompanyOffset {
+  readonly offset: number
+  readonly rows: number
+}
+
 /**
- * The model with an offset for each group, from its out-of-fold scores. The figures are measured anew: each row with offsets
+ * The model and an offset for each group beside it, from its out-of-fold scores. The figures are measured anew: each row with offsets
  * that rows of other customers gave.
  */
-export function withOffsets(
-  trained: TrainedModel,
-  { customers, groups, groupName }: Whose,
-  seed: number,
-): TrainedModel {
+export function withOffsets(trained: TrainedModel, { customers, groups, groupName }: Whose, seed: number): PooledModel {
   const { artefact, outOfFold } = trained
   const { places, outcomes } = outOfFold
   const logits = outOfFold.raw.map((raw) => calibrate(artefact.calibration, raw))
@@ -56,14 +63,17 @@ export function withOffsets(
   })
   const intervals = intervalsOf(probabilities, outcomes, { seed, groups: customerNumbers })
   const { training } = artefact
+  const rowsOf = Map.groupBy(groupAt, (group) => group ?? "")
   return {
     ...trained,
     metrics,
     intervals,
     outOfFold: { ...outOfFold, probabilities },
+    offsets: new Map(
+      Object.entries(offsets).map(([group, offset]) => [group, { offset, rows: rowsOf.get(group)?.length ?? 0 }]),
+    ),
     artefact: {
       ...artefact,
-      offsets,
       offsetDeviation: deviation,
       training: {
         ...training,

@@ -109,7 +109,6 @@ async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
     featureHash: await featureHash(features),
     parts,
     calibration,
-    offsets: {},
     offsetDeviation: 0,
     confidence: confidenceOf(probabilities, judged.outcomes),
     training: {

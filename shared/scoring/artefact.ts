@@ -1,6 +1,6 @@
 /**
  * The artefact: one trained model as one JSON document, the same from every trainer, read by one evaluator. It carries all
- * that scoring needs and nothing of the people it was trained on. Numbers are finite; a value that is missing, not a number
+ * that scoring needs, no id of a company, and nothing of the people it was trained on. Numbers are finite; a value that is missing, not a number
  * or of an unknown category is "missing" everywhere.
  */
 import * as z from "zod"
@@ -93,9 +93,10 @@ export const artefactSchema = z.strictObject({
     .array(z.strictObject({ weight: finite.positive(), model: z.discriminatedUnion("kind", [gam, gbdt]) }))
     .min(1),
   calibration,
-  /** Log-odds added for a group of rows (a company); a group that is not here gets none. Empty in a pooled model that leaves the house. */
-  offsets: z.record(z.string(), finite),
-  /** Standard deviation of those offsets over groups: the prior for a group that is new. */
+  /**
+   * Standard deviation over companies of the log-odds that each adds to a pooled model: the prior for a new one. The offsets
+   * themselves name companies and are kept apart (offsets.ts).
+   */
   offsetDeviation: finite.nonnegative(),
   confidence: z.array(confidenceBin),
   training: z.strictObject({

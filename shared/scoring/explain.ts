@@ -1,5 +1,5 @@
 import { calibrate } from "./calibrate.ts"
-import { checkedRow, type Model, offsetOf, type Score, score } from "./model.ts"
+import { checkedRow, type Model, type Score, score } from "./model.ts"
 import { explainScorecard } from "./scorecard.ts"
 import { explainForest } from "./tree-shap.ts"
 
@@ -23,8 +23,8 @@ export type Explanation = Score & {
  * less their means (a pair's term in halves), trees their exact Shapley values. A slope of the calibration scales them; what
  * a bent calibration adds beyond the raw sum is an item of its own.
  */
-export function explain(model: Model, vector: Float64Array, group?: string | null): Explanation {
-  const scored = score(model, vector, group)
+export function explain(model: Model, vector: Float64Array, offset = 0): Explanation {
+  const scored = score(model, vector, offset)
   const row = checkedRow(model, vector)
   const raw = new Float64Array(row.length)
   for (const part of model.parts) {
@@ -37,7 +37,6 @@ export function explain(model: Model, vector: Float64Array, group?: string | nul
   const contributions = features.map(({ name }, input): Contribution => {
     return { source: "feature", name, contribution: slope * (raw[input] ?? 0) }
   })
-  const offset = offsetOf(model, group)
   if (offset !== 0) contributions.push({ source: "company", name: "company", contribution: offset })
   if (calibration.kind === "isotonic") {
     const bend = calibrate(calibration, scored.raw) - base - (scored.raw - model.expectedRaw)

@@ -1,39 +1,8 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, randomForest, someFeatures } from "../../test/support/models.ts"
+import { artefactOf, chains, randomForest, someFeatures } from "../../test/support/models.ts"
 import { Random } from "../learning/random.ts"
-import type { GbdtModel } from "./artefact.ts"
-import { base64Of } from "./binary.ts"
-import { FOREST_BOUNDS, LEAF, prepareForest } from "./forest.ts"
+import { FOREST_BOUNDS, prepareForest } from "./forest.ts"
 import { prepareModel, workOf } from "./model.ts"
-
-/** Trees that go on at one side only, so deep: each leaf costs the explanation the square of its depth. */
-function chains(trees: number, depth: number): GbdtModel {
-  const inputs: number[] = []
-  const children: number[] = []
-  const roots: number[] = []
-  for (let tree = 0; tree < trees; tree++) {
-    roots.push(inputs.length)
-    // Node 2k asks and goes on at its right child; node 2k + 1 is a leaf.
-    for (let node = 0; node <= 2 * depth; node++) {
-      const asks = node % 2 === 0 && node < 2 * depth
-      inputs.push(asks ? (node / 2) % 64 : LEAF)
-      children.push(asks ? node + 1 : 0)
-    }
-  }
-  const size = inputs.length
-  return {
-    kind: "gbdt",
-    base: 0,
-    roots: base64Of(Uint32Array.from(roots)),
-    inputs: base64Of(Uint16Array.from(inputs)),
-    values: base64Of(new Float64Array(size)),
-    children: base64Of(Uint16Array.from(children)),
-    flags: base64Of(new Uint8Array(size)),
-    covers: base64Of(new Float32Array(size).fill(1)),
-    sets: base64Of(new Uint32Array(0)),
-    setWords: 0,
-  }
-}
 
 const features = someFeatures(64, 0)
 

@@ -27,7 +27,7 @@ async function blend(seed: number, calibration: Calibration): Promise<Artefact> 
     { weight: 0.4, model: randomScorecard(random, features) },
     { weight: 0.6, model: randomForest(random, features, { trees: 20, depth: 5 }) },
   ]
-  return artefactOf(features, parts, { calibration, offsets: { acme: 0.25 } })
+  return artefactOf(features, parts, { calibration })
 }
 
 describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
@@ -35,11 +35,11 @@ describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
     const model = await prepareModel(await blend(1, calibration))
     const random = new Random(2)
     for (let round = 0; round < 200; round++) {
-      const group = round % 2 === 0 ? "acme" : null
-      const why = explain(model, randomRow(random, model.artefact.features), group)
+      const offset = round % 2 === 0 ? 0.25 : 0
+      const why = explain(model, randomRow(random, model.artefact.features), offset)
       const sum = why.contributions.reduce((total, { contribution }) => total + contribution, why.base)
       expect(Math.abs(sum - why.logit)).toBeLessThan(1e-12)
-      expect(why.contributions.some(({ source }) => source === "company")).toBe(group !== null)
+      expect(why.contributions.some(({ source }) => source === "company")).toBe(offset !== 0)
       expect(why.contributions.some(({ source }) => source === "calibration")).toBe(calibration.kind === "isotonic")
     }
   })
@@ -53,10 +53,10 @@ describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
       return random.int(3) === 0 ? row.map((value) => hostile[random.int(20)] ?? value) : row
     })
     const raw = rawMany(model, columnsOf(rows), rows.length)
-    const groups = rows.map((_, place) => (place % 2 === 0 ? "acme" : null))
-    const probabilities = scoreMany(model, columnsOf(rows), rows.length, groups)
+    const offsets = rows.map((_, place) => (place % 2 === 0 ? 0.1 + 0.2 : 0))
+    const probabilities = scoreMany(model, columnsOf(rows), rows.length, offsets)
     for (const [place, row] of rows.entries()) {
-      const one = score(model, row, groups[place] ?? null)
+      const one = score(model, row, offsets[place])
       expect(raw[place]).toBe(one.raw)
       expect(probabilities[place]).toBe(one.probability)
       expect(one.probability).toBeGreaterThan(0)
@@ -196,4 +196,17 @@ describe("a document that does not hold together is refused", () => {
   test.each([null, undefined, 1, "", [], {}])("%j", async (document) => {
     await expect(prepareModel(document)).rejects.toThrow(InvalidArtefact)
   })
+})
+
+test("an artefact of the older form is read without the companies in it, and adds what it added", async () => {
+  const artefact = await blend(5, { kind: "none" })
+  const model = await prepareModel({ ...artefact, offsets: { acme: 0.1 + 0.2, other: -1 } })
+  expect(JSON.stringify(model.artefact)).toBe(JSON.stringify(artefact))
+  expect([...model.offsets]).toEqual([
+    ["acme", 0.1 + 0.2],
+    ["other", -1],
+  ])
+  const row = randomRow(new Random(6), artefact.features)
+  const { logit } = score(await prepareModel(artefact), row)
+  expect(score(model, row, model.offsets.get("acme")).logit).toBe(logit + (0.1 + 0.2))
 })

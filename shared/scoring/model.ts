@@ -1,13 +1,14 @@
 /**
  * The evaluator: the one reader of artefacts, in the Worker, in training and in tests. A model is prepared once (parsed,
  * decoded, checked) and scores many times. Raw log-odds are the weighted sum of the parts; calibration makes of them
- * calibrated ones; the company's offset comes on top.
+ * calibrated ones; the company's offset, which the caller brings, comes on top.
  */
 import { type Artefact, artefactSchema, type GamModel, type GbdtModel, type ModelFeature } from "./artefact.ts"
 import { calibrate, checkCalibration, probabilityOf } from "./calibrate.ts"
 import { featureHash } from "./feature-hash.ts"
 import { FOREST_BOUNDS, type Forest, LOG_ODDS_MAX, prepareForest, rawOfForest, rawOfForestMany } from "./forest.ts"
 import { hold, InvalidArtefact } from "./invalid-artefact.ts"
+import { type Offsets, splitOffsets } from "./offsets.ts"
 import { prepareScorecard, rawOfScorecard, rawOfScorecardMany, type Scorecard } from "./scorecard.ts"
 
 type Part =
@@ -16,6 +17,8 @@ type Part =
 
 export type Model = {
   readonly artefact: Artefact
+  /** By company: those that an artefact of the older form holds, or in the tools the file beside it. */
+  readonly offsets: Offsets
   readonly parts: readonly Part[]
   /** Of each category its levels by name; null for a number. */
   readonly levels: readonly (ReadonlyMap<string, number> | null)[]
@@ -25,7 +28,8 @@ export type Model = {
 
 /** The model of a document from anywhere; throws InvalidArtefact, saying what is wrong, when it is none. */
 export async function prepareModel(document: unknown): Promise<Model> {
-  const parsed = artefactSchema.safeParse(document)
+  const { rest, offsets } = splitOffsets(document)
+  const parsed = artefactSchema.safeParse(rest)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     throw new InvalidArtefact(`not a model of this format: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`)
@@ -36,11 +40,6 @@ export async function prepareModel(document: unknown): Promise<Model> {
   hold(new Set(features.map(({ name }) => name)).size === features.length, "two features have one name")
   hold(artefact.featureHash === (await featureHash(features)), "the feature hash is not that of the features")
   checkCalibration(artefact.calibration)
-  const offsets = Object.values(artefact.offsets)
-  hold(
-    offsets.every((offset) => Math.abs(offset) <= LOG_ODDS_MAX),
-    "an offset is out of range",
-  )
   const parts = artefact.parts.map(({ weight, model }): Part => {
     hold(weight <= LOG_ODDS_MAX, "a weight is out of range")
     return preparePart(features, model, weight)
@@ -64,7 +63,7 @@ export async function prepareModel(document: unknown): Promise<Model> {
   const expectedRaw = parts.reduce((sum, part) => {
     return sum + part.weight * (part.kind === "gam" ? part.scorecard.expected : part.forest.expected)
   }, 0)
-  return { artefact, parts, levels, expectedRaw }
+  return { artefact, offsets, parts, levels, expectedRaw }
 }
 
 /** What explaining one row costs: see `FOREST_BOUNDS`; scorecards cost next to nothing. */
@@ -114,18 +113,18 @@ export function encode(model: Model, record: Readonly<Record<string, unknown>>):
 const finiteOf = (value: unknown): number | undefined =>
   typeof value === "number" && Number.isFinite(value) ? value : undefined
 
-/** Log-odds before calibration, log-odds after it with the group's offset, and the probability of those. */
+/** Log-odds before calibration, log-odds after it with the company's offset, and the probability of those. */
 export type Score = { readonly raw: number; readonly logit: number; readonly probability: number }
 
-/** The score of a row that `encode` or a trainer's table made; a group without an offset of its own gets none. */
-export function score(model: Model, vector: Float64Array, group?: string | null): Score {
+/** The score of a row that `encode` or a trainer's table made; `offset` is what its company adds in log-odds. */
+export function score(model: Model, vector: Float64Array, offset = 0): Score {
   const row = checkedRow(model, vector)
   let raw = 0
   for (const part of model.parts) {
     const partly = part.kind === "gam" ? rawOfScorecard(part.scorecard, row) : rawOfForest(part.forest, row)
     raw += part.weight * partly
   }
-  const logit = calibrate(model.artefact.calibration, raw) + offsetOf(model, group)
+  const logit = calibrate(model.artefact.calibration, raw) + offset
   return { raw, logit, probability: probabilityOf(logit) }
 }
 
@@ -133,12 +132,6 @@ export function score(model: Model, vector: Float64Array, group?: string | null)
 export function checkedRow(model: Model, vector: Float64Array): Float64Array {
   if (vector.length !== model.levels.length) throw new RangeError("the row is not of this model's features")
   return vector.map((value) => (Number.isFinite(value) ? value : Number.NaN))
-}
-
-/** What a group (a company) adds to calibrated log-odds. */
-export function offsetOf(model: Model, group: string | null | undefined): number {
-  const { offsets } = model.artefact
-  return typeof group === "string" && Object.hasOwn(offsets, group) ? (offsets[group] ?? 0) : 0
 }
 
 /** Raw log-odds of many rows given as columns, one a feature; the same bits as `score` gives row by row. */
@@ -149,18 +142,17 @@ export function rawMany(model: Model, columns: readonly Float64Array[], rows: nu
   return sums
 }
 
-/** Probabilities of many rows; `groups` names the group of each row, where rows have one. */
+/** Probabilities of many rows; `offsets` is what the company of each row adds in log-odds. */
 export function scoreMany(
   model: Model,
   columns: readonly Float64Array[],
   rows: number,
-  groups?: readonly (string | null)[],
+  offsets?: ArrayLike<number>,
 ): Float64Array {
   const { calibration } = model.artefact
   const scores = rawMany(model, columns, rows)
   for (let row = 0; row < rows; row++) {
-    const offset = groups === undefined ? 0 : offsetOf(model, groups[row])
-    scores[row] = probabilityOf(calibrate(calibration, scores[row] ?? 0) + offset)
+    scores[row] = probabilityOf(calibrate(calibration, scores[row] ?? 0) + (offsets?.[row] ?? 0))
   }
   return scores
 }

@@ -4,7 +4,7 @@ import { addCompany, newApiKey } from "../support/companies.ts"
 import { failPayment } from "../support/members.ts"
 import { fresh } from "../support/providers.ts"
 import { champion, leave, scoreOf, subscriber, withoutNights } from "../support/scoring.ts"
-import { advanceClock, api, eventually, reset, settled, sql, world } from "../support/world.ts"
+import { advanceClock, api, eventually, reset, settled, sql } from "../support/world.ts"
 
 beforeEach(async () => {
   await reset()
@@ -38,7 +38,7 @@ const putSettings = async (settings: object) =>
 const WEIGHTS = { payment: 1, usage: 1, support: 1, relationship: 1, tenure: 1 }
 
 test("a customer has a health once scored: of components that sum to it, told by list and detail alike", async () => {
-  await champion({ offsets: { [world().companyId]: 0.25 } })
+  await champion({ offset: 0.25 })
   const id = await subscriber()
   expect(await customer(id)).toMatchObject({ score: null, health: null, atRisk: null })
 

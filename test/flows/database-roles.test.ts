@@ -119,4 +119,20 @@ describe("as the Worker's role", () => {
     )
     await expect(write).rejects.toThrow(/row-level security/)
   })
+
+  test.each([
+    ["model_offsets", "sha256, log_odds, made_at, stored_at, stored_by", "repeat('a', 64), 1, now(), now(), 'x'"],
+    ["brand_decisions", "id, name, is_approved, who, why, at", "gen_random_uuid(), 'Megabank', true, 'x', 'x', now()"],
+  ])("%s of one company are not seen or written from inside another", async (table, columns, values) => {
+    const enter = (company: string) => client.query("select set_config('app.company_id', $1, true)", [company])
+    const write = (company: string) =>
+      client.query(`insert into public.${table} (company_id, ${columns}) values ('${company}', ${values})`)
+    const seen = async () => (await client.query(`select count(*)::int as seen from public.${table}`)).rows
+    await enter("flows_company")
+    await write("flows_company")
+    expect(await seen()).toEqual([{ seen: 1 }])
+    await enter("other")
+    expect(await seen()).toEqual([{ seen: 0 }])
+    await expect(write("flows_company")).rejects.toThrow(/row-level security/)
+  })
 })

@@ -155,6 +155,14 @@ describe("a challenger", () => {
     )
     if (!shadow) throw new Error("there is no shadow")
     expect(shadow.version).toMatch(/^recalibrated-\d{4}-\d\d-\d\d-/)
+    // What the company adds lies apart from the artefact, which names nobody.
+    const [offset] = await sql<{ log_odds: number; rows: number; company_id: string }>(
+      "select company_id, log_odds, rows from model_offsets where sha256 = $1",
+      [shadow.sha256],
+    )
+    expect(offset).toMatchObject({ company_id: A, rows: 600 })
+    expect(offset?.log_odds).toBeGreaterThan(0.5)
+    expect(JSON.stringify((await api(`/api/models/${shadow.sha256}/artefact`)).body)).not.toContain(A)
     type List = { data: { verdict: string | null; challenger: { id: string; state: string }; outcome: string }[] }
     const trainings = async (query = "") => (await api<List>(`/api/retrainings${query}`)).body.data
     expect(await trainings()).toMatchObject([

@@ -2,7 +2,7 @@
  * What was known when: every vector that was scored comes out of the ledger again bit for bit, however late the ledger
  * learned things; and models are trained on that ledger.
  */
-import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -11,10 +11,12 @@ import { afterAll, beforeEach, expect, test } from "vitest"
 import { makeDb } from "../../db/client.ts"
 import { readLedgers } from "../../db/queries/ledgers.ts"
 import { model } from "../../ops/model/command.ts"
+import { readOffsets } from "../../ops/model/offsets-file.ts"
 import { rankOf } from "../../shared/domain/facts.ts"
 import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
 import { type LoggedEvent, ledgersOf } from "../../shared/learning/event-log.ts"
 import { ledgerRows } from "../../shared/learning/ledger-rows.ts"
+import { addCompany } from "../support/companies.ts"
 import { failPayment, payInvoice } from "../support/members.ts"
 import { envelope, fresh, sendStripe } from "../support/providers.ts"
 import { scoreOf, send, subscriber, withNights, withoutNights } from "../support/scoring.ts"
@@ -181,7 +183,35 @@ test("a model is trained on the product's own ledger, read in pages, with the la
     expect(trained.notes["left: payment_failure"] + trained.notes["left: voluntary"]).toBe(trained.events)
     expect(remarks).not.toContain("Leak?")
     expect(trained.metrics.auc).toBeGreaterThan(0.55)
-    expect(JSON.parse(await readFile(join(folder, "model.json"), "utf8"))).toMatchObject({ offsets: {} })
+    expect(await readFile(join(folder, "model.json"), "utf8")).not.toContain(world().companyId)
+    expect(await readdir(folder)).toEqual(["model.json"])
+
+    // Of several companies: one model that names none, and beside it what each adds.
+    await addCompany("twin")
+    for (const statement of [
+      `insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
+       select 'twin', id, provider, provider_customer_id, created_at, updated_at from customers where company_id = $1`,
+      `insert into facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body)
+       select 'twin', id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body from facts where company_id = $1`,
+    ]) {
+      await sql(statement, [world().companyId])
+    }
+    const path = join(folder, "shared.json")
+    const quiet = { out: () => {}, err: () => {}, progress: () => {} }
+    await model(
+      [
+        ...["train", "--from-ledger", world().vars.DATABASE_URL ?? "", "--all", "--now", new Date(now).toISOString()],
+        ...["--kind", "gam", "--out", path],
+      ],
+      quiet,
+    )
+    const text = await readFile(path, "utf8")
+    expect(text).not.toMatch(new RegExp(`twin|${world().companyId}`))
+    const { offsets = [] } = (await readOffsets(path, text)) ?? {}
+    expect(offsets.map(({ company }) => company)).toEqual([world().companyId, "twin"].sort())
+    // Twins have the same customers, so the same offset.
+    expect(offsets[0]?.logOdds).toBeCloseTo(offsets[1]?.logOdds ?? Number.NaN, 6)
+    expect(offsets[0]?.rows).toBe(offsets[1]?.rows)
   } finally {
     if (before === undefined) delete process.env.DATABASE_FETCH_ENDPOINT
     else process.env.DATABASE_FETCH_ENDPOINT = before

@@ -56,7 +56,7 @@ async function fail(customerId: string): Promise<void> {
 
 describe("a score", () => {
   test("is made of reasons that sum to it, and to how it changed, to the last bit", async () => {
-    const id = await champion({ offsets: { [world().companyId]: 0.25 } })
+    const id = await champion({ offset: 0.25 })
     const customer = await subscriber()
     const first = await scoreOf(customer)
     expect(first).toMatchObject({ status: "scored", source: "model", model: { id }, change: null, isStored: false })

@@ -19,7 +19,6 @@ export async function artefactOf(
     featureHash: await featureHash(features),
     parts,
     calibration: { kind: "none" },
-    offsets: {},
     offsetDeviation: 0,
     confidence: [],
     training: {
@@ -109,6 +108,35 @@ export function randomForest(
     covers: base64Of(Float32Array.from(nodes, ({ cover }) => cover)),
     sets: base64Of(Uint32Array.from(sets)),
     setWords: 1,
+  }
+}
+
+/** Trees that go on at one side only, so deep: each leaf costs the explanation the square of its depth. */
+export function chains(trees: number, depth: number, inputCount = 64): GbdtModel {
+  const inputs: number[] = []
+  const children: number[] = []
+  const roots: number[] = []
+  for (let tree = 0; tree < trees; tree++) {
+    roots.push(inputs.length)
+    // Node 2k asks and goes on at its right child; node 2k + 1 is a leaf.
+    for (let node = 0; node <= 2 * depth; node++) {
+      const asks = node % 2 === 0 && node < 2 * depth
+      inputs.push(asks ? (node / 2) % inputCount : LEAF)
+      children.push(asks ? node + 1 : 0)
+    }
+  }
+  const size = inputs.length
+  return {
+    kind: "gbdt",
+    base: 0,
+    roots: base64Of(Uint32Array.from(roots)),
+    inputs: base64Of(Uint16Array.from(inputs)),
+    values: base64Of(new Float64Array(size)),
+    children: base64Of(Uint16Array.from(children)),
+    flags: base64Of(new Uint8Array(size)),
+    covers: base64Of(new Float32Array(size).fill(1)),
+    sets: base64Of(new Uint32Array(0)),
+    setWords: 0,
   }
 }
 

@@ -19,6 +19,7 @@ export interface ModelWish {
   readonly weights?: Readonly<Record<string, number>>
   readonly metrics?: Partial<typeof GOOD>
   readonly features?: ModelFeature[]
+  /** By company, inside the artefact: the older form. */
   readonly offsets?: Record<string, number>
 }
 
@@ -43,7 +44,8 @@ export async function modelText(wish: ModelWish = {}): Promise<{ readonly text: 
     reference: features.map(() => ({ missing: 0, cuts: [1, 2, 3], shares: [0.25, 0.25, 0.25, 0.25] })),
   }
   const confidence = [{ upTo: 1, rows: ROWS, events: EVENTS }]
-  const text = JSON.stringify({ ...artefact, training, confidence, offsets: wish.offsets ?? {} })
+  const older = wish.offsets && { offsets: wish.offsets }
+  const text = JSON.stringify({ ...artefact, training, confidence, ...older })
   return { text, sha256: createHash("sha256").update(text).digest("hex") }
 }
 
@@ -60,11 +62,24 @@ export const upload = (text: string, query = "", key?: string) =>
     { method: "POST", headers: JSON_TYPE, body: text, ...(key !== undefined && { key }) },
   )
 
-/** A model that serves from here on. */
-export async function champion(wish: ModelWish = {}, scope: "company" | "shared" = "company"): Promise<string> {
+/** Stores what a company adds to a model. */
+export const putOffset = (id: string, logOdds: number, { company, key }: { company?: string; key?: string } = {}) =>
+  api(`/api/models/${id}/offset`, {
+    method: "PUT",
+    headers: { ...JSON_TYPE, ...(company !== undefined && { "x-company-id": company }) },
+    body: JSON.stringify({ logOdds, rows: ROWS, madeAt: "2026-01-01T00:00:00.000Z" }),
+    ...(key !== undefined && { key }),
+  })
+
+/** A model that serves from here on; `offset` is what the company adds to it. */
+export async function champion(
+  { offset, ...wish }: ModelWish & { readonly offset?: number } = {},
+  scope: "company" | "shared" = "company",
+): Promise<string> {
   const { text, sha256 } = await modelText(wish)
   const { status } = await upload(text, `?scope=${scope}`)
   if (status !== 201) throw new Error(`the upload was answered ${status}`)
+  if (offset !== undefined) await putOffset(sha256, offset)
   const promoted = await send(`/api/models/${sha256}/promote`, { reason: "for this test" })
   if (promoted.status !== 200) throw new Error(`the promotion was answered ${JSON.stringify(promoted.body)}`)
   return sha256

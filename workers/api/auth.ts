@@ -47,6 +47,8 @@ const HOLDERS = {
   "interventions:read": ALL,
   // What all companies share, and going ahead although a gate is closed.
   "models:operate": OPERATORS,
+  // A company whose messages leave from the deployment's sender must not name itself as another one.
+  "brands:write": OPERATORS,
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
   "health:read": OPERATORS,

@@ -9,15 +9,18 @@ import {
   findModel,
   listModels,
   type ModelChange,
+  type ModelOffset,
   type ModelRow,
   promoteModel,
   returnChampion,
+  saveOffset,
   setModelState,
 } from "../../db/queries/models.ts"
 import { sha256, toHex } from "../../shared/crypto/bytes.ts"
 import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { type GateReport, isForcible } from "../../shared/scoring/gates.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
+import { offsetSchema } from "../../shared/scoring/offsets.ts"
 import { EVERY_COMPANY, type ModelState } from "../../shared/scoring/stored-values.ts"
 import { AppError } from "../errors.ts"
 import { judgeModel } from "../scoring/gates.ts"
@@ -25,21 +28,13 @@ import { artefactText, readArtefact } from "../scoring/serving.ts"
 import type { AppEnv } from "../services.ts"
 import { readBounded } from "../webhooks/body.ts"
 import { permit, requirePermission } from "./auth.ts"
-import { isJson, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { isJson, listOf, pageFields, pathId, readBody, readQuery, reasonText, splitPage } from "./request.ts"
 
 /** 200 trees of depth 6 are 0.6 MB; trainers stay below 150 KB. */
 const ARTEFACT_BYTES_MAX = 1024 * 1024
 
 const STATES = ["candidate", "shadow", "champion", "retired"] as const satisfies ModelState[]
 const SCOPES = ["company", "shared"] as const
-
-/** One plain line; it is kept with the change for good. */
-const reason = z
-  .string()
-  .max(500)
-  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "expected one line of plain text")
-  .transform((text) => text.trim())
-  .refine((text) => text !== "", { error: "expected why" })
 
 const listQuery = z.strictObject({ ...pageFields, state: z.enum(STATES).optional() })
 const uploadQuery = z.strictObject({
@@ -49,15 +44,22 @@ const uploadQuery = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected up to 64 letters, digits, . _ or -")
     .optional(),
 })
-const withReason = z.strictObject({ reason })
+const withReason = z.strictObject({ reason: reasonText })
 const promotion = z.strictObject({
-  reason,
+  reason: reasonText,
   /** Goes ahead although a gate is closed. */
   force: z.boolean().default(false),
   /** Only says how the gates are. */
   dryRun: z.boolean().default(false),
 })
-const rollback = z.strictObject({ reason, scope: z.enum(SCOPES).default("company") })
+/** More rows than any training takes. */
+const ROWS_MAX = 1_000_000_000
+const offset = z.strictObject({
+  logOdds: offsetSchema,
+  rows: z.int().min(0).max(ROWS_MAX).nullable(),
+  madeAt: z.iso.datetime().transform((at) => new Date(at)),
+})
+const rollback = z.strictObject({ reason: reasonText, scope: z.enum(SCOPES).default("company") })
 
 export const models = new Hono<AppEnv>()
   .get("/", permit("models:read"), async (c) => {
@@ -65,8 +67,8 @@ export const models = new Hono<AppEnv>()
     return c.json(listOf(await listModels(c.get("services").db, c.get("principal").companyId, filter, page), showModel))
   })
   .get("/:id", permit("models:read"), async (c) => {
-    const { model, changes } = await modelOfPath(c)
-    return c.json({ ...showModel(model), changes: changes.map(showChange) })
+    const { model, changes, offset: own } = await modelOfPath(c)
+    return c.json({ ...showModel(model), offset: own && showOffset(own), changes: changes.map(showChange) })
   })
   .post("/", permit("models:write"), async (c) => {
     const services = c.get("services")
@@ -89,7 +91,8 @@ export const models = new Hono<AppEnv>()
       throw new AppError("CONFLICT", "Another model has this version already.", { cause: error })
     })
     services.log.info("model_uploaded", { companyId, version: model.version, isNew, bytes: model.bytes })
-    const found = await findModel(services.db, c.get("principal").companyId, address)
+    // Of this owner: a company may have a copy of its own of what all share.
+    const found = await findModel(services.db, companyId, address)
     if (found === null) throw new Error("a model that was kept is gone")
     return c.json(showModel(found.model), isNew ? 201 : 200)
   })
@@ -127,6 +130,16 @@ export const models = new Hono<AppEnv>()
     const { db } = c.get("services")
     return changed(c, model.companyId, await setModelState(db, model.companyId, model.sha256, "shadow", noteOf(c, why)))
   })
+  .put("/:id/offset", permit("models:write"), async (c) => {
+    const { db, log, now } = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const given = await readBody(c, offset)
+    const { model } = await ownModelOfPath(c)
+    const stored = { ...given, companyId, sha256: model.sha256, storedAt: now(), storedBy: keyId }
+    await saveOffset(db, stored)
+    log.info("model_offset_stored", { companyId, keyId, version: model.version })
+    return c.json(showOffset(stored))
+  })
   .post("/:id/retire", permit("models:write"), async (c) => {
     const { reason: why } = await readBody(c, withReason)
     const { model } = await ownModelOfPath(c)
@@ -158,17 +171,24 @@ async function ownModelOfPath(c: Context<AppEnv>) {
   return found
 }
 
+/** Whoever reads a model that all companies share would read which companies there are. */
+const OFFSETS_INSIDE =
+  "it holds offsets of companies by their ids, which are stored apart now: npm run model -- push takes them out and stores each for its company"
+
 async function readUpload(bytes: Uint8Array, address: string) {
   try {
     const text = artefactText(bytes)
-    return { text, artefact: (await readArtefact(text, address)).artefact satisfies Artefact }
+    const { artefact, offsets } = await readArtefact(text, address)
+    if (offsets.size > 0) throw new InvalidArtefact(OFFSETS_INSIDE)
+    return { text, artefact: artefact satisfies Artefact }
   } catch (error) {
     if (!(error instanceof InvalidArtefact)) throw error
     throw new AppError("MALFORMED", `The artefact is not acceptable: ${error.message}.`, { cause: error })
   }
 }
 
-function refuseArtefact(error: unknown): never {
+/** Throws CONFLICT for a stored artefact that cannot be read any more. */
+export function refuseArtefact(error: unknown): never {
   if (!(error instanceof InvalidArtefact)) throw error
   throw new AppError("CONFLICT", `The artefact is not acceptable any more: ${error.message}.`, {
     reason: "artefact_refused",
@@ -226,6 +246,12 @@ const showModel = (model: ModelRow) => ({
   refused: model.refusedAt && { at: model.refusedAt.toISOString(), reason: model.refusedReason },
   createdAt: model.createdAt.toISOString(),
   createdBy: model.createdBy,
+})
+
+const showOffset = ({ logOdds, rows, madeAt, storedAt, storedBy }: ModelOffset) => ({
+  ...{ logOdds, rows, storedBy },
+  madeAt: madeAt.toISOString(),
+  storedAt: storedAt.toISOString(),
 })
 
 const showChange = ({ id, action, championBefore, championAfter, gates, who, why, at }: ModelChange) => ({

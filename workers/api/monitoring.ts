@@ -9,8 +9,10 @@ import { modelFeatures } from "../../shared/domain/features.ts"
 import type { Verdict } from "../../shared/learning/monitoring/verdict.ts"
 import { anonymize, csvOf } from "../../shared/learning/training-export.ts"
 import { AppError } from "../errors.ts"
+import { shareableText } from "../scoring/serving.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
+import { refuseArtefact } from "./models.ts"
 import { listOf, pageFields, pathId, readQuery, splitPage } from "./request.ts"
 
 const uuidCursor = pageFields.cursor.refine(
@@ -20,12 +22,16 @@ const uuidCursor = pageFields.cursor.refine(
 
 const monitoringQuery = z.strictObject({ ...pageFields, cursor: uuidCursor })
 
-/** `/:id/monitoring`: the latest check of a model, those of the month before, and its alarms. `/:id/artefact`: as it came. */
+/** `/:id/monitoring`: the latest check of a model, those of the month before, and its alarms. `/:id/artefact`: the artefact. */
 export const monitoring = new Hono<AppEnv>()
   .get("/:id/artefact", permit("models:read"), async (c) => {
     const found = await findModel(c.get("services").db, c.get("principal").companyId, pathId(c))
     if (found === null) throw new AppError("NOT_FOUND", "There is no such model.")
-    return c.body(found.model.artefact, 200, { "content-type": "application/json" })
+    try {
+      return c.body(shareableText(found.model.artefact), 200, { "content-type": "application/json" })
+    } catch (error) {
+      return refuseArtefact(error)
+    }
   })
   .get("/:id/monitoring", permit("models:read"), async (c) => {
     const { page } = splitPage(readQuery(c, monitoringQuery))

@@ -23,6 +23,14 @@ export const idText = z
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected an id")
 
 /** Parameters that every list takes. */
+/** Why something is changed: one plain line, which is kept with the change for good. */
+export const reasonText = z
+  .string()
+  .max(500)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "expected one line of plain text")
+  .transform((text) => text.trim())
+  .refine((text) => text !== "", { error: "expected why" })
+
 export const pageFields = {
   limit: z
     .string()

@@ -6,6 +6,7 @@ import { admitCall } from "../limits/companies.ts"
 import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
 import { backfills } from "./backfills.ts"
+import { brand } from "./brand.ts"
 import { cases } from "./cases.ts"
 import { customers } from "./customers.ts"
 import { deadLetters } from "./dead-letters.ts"
@@ -48,6 +49,7 @@ export const api = new Hono<AppEnv>()
   .route("/figures", figures)
   .route("/segments", segments)
   .route("/interventions", interventions)
+  .route("/settings/brand", brand)
   .route("/settings/health-weights", healthWeights)
   .route("/settings", settings)
   .route("/signals", signals)

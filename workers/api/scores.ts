@@ -64,17 +64,17 @@ export const scores = new Hono<AppEnv>().post("/", permit("scores:read"), async 
   return c.json(answer)
 })
 
-/** Of one request: records × the model's steps for one (leaves × depth²). It is well below a second. */
+/** Of one request: records and customers × the model's steps for one (leaves × depth²). It is well below a second. */
 const REQUEST_WORK_MAX = 100_000_000
 
-/** Throws MALFORMED, with the figures, when scoring so many records would keep the isolate from other requests. */
+/** Throws MALFORMED, with the figures, when scoring so many records and customers would keep the isolate from other requests. */
 function requireBoundedWork(serving: ServingModel | null, records: number): void {
   const work = serving === null ? 0 : workOf(serving.model) * records
   if (work <= REQUEST_WORK_MAX) return
   const most = Math.floor((REQUEST_WORK_MAX * records) / work)
   throw new AppError(
     "MALFORMED",
-    `Scoring ${records} records by this model takes ${work} steps, and a request may take ${REQUEST_WORK_MAX}: send at most ${most}.`,
+    `Scoring ${records} items by this model takes ${work} steps, and a request may take ${REQUEST_WORK_MAX}: send at most ${most}.`,
     { reason: "too_much_work", extension: { work, workMax: REQUEST_WORK_MAX, itemsMax: most } },
   )
 }
@@ -97,18 +97,22 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
     if (names.length > 0)
       throw new AppError("MALFORMED", "Customers are scored by the champion: model is for features only.")
   }
+  const records = items.length - names.length
+  const hasRecords = records > 0
+  const serving = hasRecords ? await servingOf(c, model) : null
+  requireBoundedWork(serving, records)
   const scored =
     names.length === 0
       ? new Map<string, Scored>()
-      : await scoreCustomers(services, companyId, names, { trigger: "request", ageMsMax: fresh ? FRESH_MS : HOUR_MS })
-  const hasRecords = names.length < items.length
-  const serving = hasRecords ? await servingOf(c, model) : null
-  requireBoundedWork(serving, items.length - names.length)
+      : await scoreCustomers(services, companyId, names, {
+          ...{ trigger: "request", ageMsMax: fresh ? FRESH_MS : HOUR_MS },
+          admit: (champion, customers) => requireBoundedWork(champion, customers + records),
+        })
   const stored = hasRecords ? await readSettings(services.db, companyId) : null
   const { riskThresholds } = settingsOf({ settings: stored })
   return items.map((each) => {
     if ("features" in each) {
-      const said = sayWhy(serving, each.features, companyId, riskThresholds)
+      const said = sayWhy(serving, each.features, riskThresholds)
       return { ...showSaid(services, said), ...unusedOf(serving, each.features), error: null }
     }
     const found = scored.get(each.customerId)

@@ -2,8 +2,10 @@
 import { Hono } from "hono"
 import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
+import { readBrand } from "../../db/queries/brands.ts"
 import { settingsOf as readSettings, saveSettings } from "../../db/queries/companies.ts"
 import type { Config } from "../../shared/config.ts"
+import { awaitsApproval } from "../../shared/domain/brand.ts"
 import { HOLDOUT_PERCENTAGE_MAX } from "../../shared/domain/holdout.ts"
 import { isTimeZone } from "../../shared/domain/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS, settingsOf } from "../../shared/domain/settings.ts"
@@ -65,16 +67,17 @@ const MARKS_MAX = 10
 const TENURE_DAYS_MAX = 3_650
 const USAGE_TOTAL_MAX = 1e12
 
+/** What members may know a company by. */
+export const brandName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(80)
+  .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
+
 /** A company's settings as they may be saved. What is left out takes its default; what is not known is refused. */
 export const settingsSchema = z.strictObject({
-  brandName: z
-    .string()
-    .trim()
-    .min(1)
-    .max(80)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
-    .nullable()
-    .default(DEFAULT_SETTINGS.brandName),
+  brandName: brandName.nullable().default(DEFAULT_SETTINGS.brandName),
   supportEmail: z.email().max(254).nullable().default(DEFAULT_SETTINGS.supportEmail),
   country: z
     .string()
@@ -164,6 +167,11 @@ export const settings = new Hono<AppEnv>()
       throw error
     }
     log.info("settings_saved", { companyId, keyId })
+    const brand = saved.brandName === null ? null : await readBrand(db, companyId)
+    const isDefaultCompany = companyId === config.access.defaultCompanyId
+    if (brand !== null && awaitsApproval({ ...brand, brandName: saved.brandName, isDefaultCompany })) {
+      log.warn("brand_awaits_approval", { companyId, keyId })
+    }
     return c.json(inForce(saved, config))
   })
 

@@ -130,7 +130,7 @@ async function goBack(
   const rescored = labelled.map(({ customerId, asOf, isChurned, probability, vector }) => ({
     ...{ customer: customerId, isChurned, champion: probability },
     week: Math.floor(asOf.getTime() / (7 * DAY_MS)),
-    challenger: score(earlier.model, encode(earlier.model, vector).vector, companyId).probability,
+    challenger: score(earlier.model, encode(earlier.model, vector).vector, earlier.offset).probability,
   }))
   if (!isEarlierBetter(rescored, SEED)) return "earlier_no_better"
   const note = { id: newId(), who: "drift", why: WHY, now: at }

@@ -9,10 +9,14 @@ import { sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
 import type { Features } from "../../shared/domain/features.ts"
 import { CannotTrain } from "../../shared/learning/cannot-train.ts"
 import { FeatureMatrix, plausibleDirections } from "../../shared/learning/feature-matrix.ts"
-import { type ChallengerMethod, methodFor, recalibrated } from "../../shared/learning/monitoring/challenger.ts"
+import {
+  type ChallengerMethod,
+  methodFor,
+  type Recalibrated,
+  recalibrated,
+} from "../../shared/learning/monitoring/challenger.ts"
 import { judgeChallenger } from "../../shared/learning/monitoring/verdict.ts"
 import { trainScorecard } from "../../shared/learning/train-model.ts"
-import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { encode, score } from "../../shared/scoring/model.ts"
 import { chooseServing, type ServingModel } from "../scoring/serving.ts"
 import type { Services } from "../services.ts"
@@ -103,9 +107,9 @@ async function challenge(services: Services, companyId: string): Promise<Retrain
   const seen = { ...nothing, rows: rows.length, events }
   if (method === null) return { ...seen, outcome: "too_few_labels" }
   const trainedAt = now().toISOString()
-  const artefact = await make(method, champion, companyId, rows, trainedAt)
-  if (artefact === null) return { ...seen, method, outcome: "nothing_to_change" }
-  const challengerSha256 = await keep(services, companyId, method, artefact, trainedAt)
+  const made = await make(method, champion, rows, trainedAt)
+  if (made === null) return { ...seen, method, outcome: "nothing_to_change" }
+  const challengerSha256 = await keep(services, companyId, method, made, { trainedAt, rows: rows.length })
   const shadowed = await setModelState(
     db,
     companyId,
@@ -128,21 +132,23 @@ async function labelsOf({ db, now }: Services, companyId: string): Promise<Label
   return rows
 }
 
+/** A model, and what the company adds to it; null: it is the company's own. */
+type Challenger = Pick<Recalibrated, "artefact"> & { readonly offset: number | null }
+
 /** Null: the labels ask for no other model, or allow none. */
 async function make(
   method: ChallengerMethod,
   champion: ServingModel,
-  companyId: string,
   rows: readonly LabelledVector[],
   trainedAt: string,
-): Promise<Artefact | null> {
+): Promise<Challenger | null> {
   if (method === "recalibrated") {
     // What this champion says of them: some were predicted by the one before.
     const said = rows.map(({ vector, isChurned }) => ({
-      probability: score(champion.model, encode(champion.model, vector).vector, companyId).probability,
+      probability: score(champion.model, encode(champion.model, vector).vector, champion.offset).probability,
       isChurned,
     }))
-    return recalibrated(champion.model.artefact, companyId, said, trainedAt)
+    return recalibrated(champion.model.artefact, champion.offset, said, trainedAt)
   }
   const matrix = new FeatureMatrix()
   // What lies in the log was written by `features`; a name that is gone is missing.
@@ -164,7 +170,7 @@ async function make(
       },
       COLUMNS_MAX,
     )
-    return artefact
+    return { artefact, offset: null }
   } catch (error) {
     if (error instanceof CannotTrain) return null
     throw error
@@ -175,8 +181,8 @@ async function keep(
   services: Services,
   companyId: string,
   method: ChallengerMethod,
-  artefact: Artefact,
-  trainedAt: string,
+  { artefact, offset }: Challenger,
+  { trainedAt, rows }: { readonly trainedAt: string; readonly rows: number },
 ): Promise<string> {
   const text = JSON.stringify(artefact)
   const bytes = utf8(text)
@@ -190,6 +196,7 @@ async function keep(
       ...{ bytes: bytes.byteLength, training: summary },
     },
     noteOf(services, "made of matured labels"),
+    offset === null ? null : { logOdds: offset, rows, madeAt: new Date(trainedAt) },
   )
   return address
 }

@@ -2,6 +2,7 @@
 import type { PersonStream } from "../../db/queries/addresses.ts"
 import type { Stream } from "../../db/queries/stream.ts"
 import { normalizePhone } from "../../shared/address.ts"
+import { shownBrand } from "../../shared/domain/brand.ts"
 import { billsOf, totalOf } from "../../shared/domain/contact-policy.ts"
 import { declineAdvice } from "../../shared/domain/decline-codes.ts"
 import type { Incentive, Instant } from "../../shared/domain/facts.ts"
@@ -70,7 +71,12 @@ export async function composeMessage(
     now: services.now().toISOString(),
     locale: state.profile.locale,
     timeZone: state.profile.timeZone,
-    brandName: settings.brandName ?? stream.companyName,
+    brandName: shownBrand({
+      brandName: settings.brandName,
+      companyName: stream.companyName,
+      isDefaultCompany: stream.companyId === config.access.defaultCompanyId,
+      approved: stream.approvedBrands,
+    }),
     supportEmail: settings.supportEmail,
     link,
     unsubscribeUrl,

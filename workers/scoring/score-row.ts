@@ -41,19 +41,18 @@ export interface SaidWithReasons extends Said {
 export type FeatureRecord = Readonly<Record<string, unknown>>
 
 /**
- * What the champion says, or rules while there is none. `group` is the company, whose offset counts; `thresholds` are its
- * levels of risk.
+ * What the champion says, with the company's offset, or rules while there is none. `thresholds` are the company's levels of
+ * risk.
  */
 export function sayWhy(
   champion: ServingModel | null,
   record: FeatureRecord,
-  group: string | null,
   thresholds: RiskThresholds = RISK_THRESHOLDS,
 ): SaidWithReasons {
   if (champion === null) return byRules(record, thresholds)
-  const { model } = champion
+  const { model, offset } = champion
   const encoded = encode(model, record)
-  const { contributions, ...scored } = explain(model, encoded.vector, group)
+  const { contributions, ...scored } = explain(model, encoded.vector, offset)
   const { logOdds, parts } = exactParts(scored.logit, contributions, (name) => plainValue(record, name))
   const said = bySaid(champion, encoded, scored.probability)
   const baseRate = baseRateOf(model)
@@ -61,9 +60,9 @@ export function sayWhy(
 }
 
 /** What a model says, without reasons: for shadows, whose word nobody is shown. */
-export function say(serving: ServingModel, record: FeatureRecord, group: string | null): Said {
+export function say(serving: ServingModel, record: FeatureRecord): Said {
   const encoded = encode(serving.model, record)
-  const { logit, probability } = score(serving.model, encoded.vector, group)
+  const { logit, probability } = score(serving.model, encoded.vector, serving.offset)
   return { ...bySaid(serving, encoded, probability), logOdds: logit }
 }
 

@@ -24,7 +24,7 @@ import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
 import type { ScoreTrigger } from "../../shared/scoring/stored-values.ts"
 import type { Services } from "../services.ts"
 import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
-import { chooseServing, type Serving } from "./serving.ts"
+import { chooseServing, type Serving, type ServingModel } from "./serving.ts"
 
 /** What is said of a customer holds for so long, unless a fact or another champion comes sooner. */
 export const HOUR_MS = 3_600_000
@@ -44,6 +44,8 @@ export interface ScoreWish {
   readonly trigger: ScoreTrigger
   /** How old a stored score may be; 0: everybody is scored anew. */
   readonly ageMsMax: number
+  /** Called before customers are scored with what serves and how many they are; may throw instead. */
+  readonly admit?: (champion: ServingModel | null, customers: number) => void
 }
 
 /** The scores of the customers that these names mean, by name; who is unknown is left out. */
@@ -51,7 +53,7 @@ export async function scoreCustomers(
   services: Services,
   companyId: string,
   names: readonly string[],
-  { trigger, ageMsMax }: ScoreWish,
+  { trigger, ageMsMax, admit }: ScoreWish,
 ): Promise<ReadonlyMap<string, Scored>> {
   const { config, db } = services
   const startedMs = services.now().getTime()
@@ -77,6 +79,7 @@ export async function scoreCustomers(
 
   const scores = new Map<string, ScoreRow>()
   const wanted = [...toScore.values()]
+  admit?.(serving.champion, wanted.length)
   const busy = new Set<string>()
   const work = { companyId, serving, trigger, thresholds, startedMs, among: Math.max(1, wanted.length), busy }
   for (let start = 0; start < wanted.length; start += LEDGERS_AT_ONCE) {
@@ -182,6 +185,8 @@ function holds(
 ): boolean {
   if (last.notScored === "no_paid_access" || last.asOf.getTime() <= sinceMs) return false
   if (last.modelSha256 !== (champion?.sha256 ?? null)) return false
+  const since = champion?.offsetSince ?? null
+  if (since !== null && last.asOf <= since) return false
   return !isRealTime || updatedAt <= last.asOf
 }
 
@@ -209,9 +214,9 @@ async function make(
   const row = (said: Said, isShadow: boolean, parts: SaidWithReasons["parts"] | null) => {
     return { ...said, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
   }
-  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, companyId, thresholds)
+  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, thresholds)
   const champion = row(said, false, said.parts)
-  const shadows = serving.shadows.map((shadow) => row(say(shadow, vector, companyId), true, null))
+  const shadows = serving.shadows.map((shadow) => row(say(shadow, vector), true, null))
   const score = {
     ...{ ...said, companyId, customerId, predictionId: champion.id, asOf, baseRate, riskLevel },
     change: last === null ? null : changeBetween(comparedOf(last), comparedOf({ ...said, asOf })),

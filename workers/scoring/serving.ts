@@ -9,6 +9,7 @@ import { modelFeatures } from "../../shared/domain/features.ts"
 import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { type Model, prepareModel } from "../../shared/scoring/model.ts"
+import { splitOffsets } from "../../shared/scoring/offsets.ts"
 import type { Services } from "../services.ts"
 
 /** A model that was checked and may score. */
@@ -17,6 +18,10 @@ export interface ServingModel {
   readonly sha256: string
   readonly version: string
   readonly model: Model
+  /** What the company adds to the model, in log-odds. */
+  readonly offset: number
+  /** Since when it adds that; null: for as long as the model is there. */
+  readonly offsetSince: Date | null
 }
 
 /** What a company is scored by; without a champion, by rules. */
@@ -68,8 +73,15 @@ export async function findServing({ db }: Services, companyId: string, name: str
   if (found === null) return null
   const { sha256: address, version, artefact } = found.model
   const model = remembered.get(address) ?? (await readArtefact(artefact, address))
-  return { place: "champion", sha256: address, version, model }
+  const { logOdds = null, storedAt = null } = found.offset ?? {}
+  return { place: "champion", sha256: address, version, model, ...offsetFor(companyId, model, logOdds, storedAt) }
 }
+
+/** What a company adds to a model: what is stored, else what an artefact of the older form says of it, else nothing. */
+const offsetFor = (companyId: string, model: Model, stored: number | null, since: Date | null) => ({
+  offset: stored ?? model.offsets.get(companyId) ?? 0,
+  offsetSince: since,
+})
 
 const keyOf = ({ companyId, sha256: address }: ServingRow): string => `${companyId} ${address}`
 
@@ -87,7 +99,9 @@ async function load(
     const model = remembered.get(row.sha256) ?? (await check(services, row, artefacts.get(row.sha256) ?? null))
     if (model === null) continue
     remember(row.sha256, model)
-    found.set(row.sha256, { place: row.place, sha256: row.sha256, version: row.version, model })
+    const { place, version, sha256: address, offsetAt } = row
+    const since = offsetAt === null ? null : new Date(offsetAt)
+    found.set(address, { place, version, sha256: address, model, ...offsetFor(companyId, model, row.offset, since) })
   }
   return found
 }
@@ -125,6 +139,12 @@ export async function readArtefact(text: string, address: string): Promise<Model
   const found = toHex(await sha256(utf8(text)))
   if (found !== address) throw new InvalidArtefact("the artefact's sha-256 is not its address")
   return prepareModel(parse(text))
+}
+
+/** An artefact's text as it came or, where it is of the older form, without the offsets inside, which name companies. */
+export function shareableText(text: string): string {
+  const { rest, offsets } = splitOffsets(parse(text))
+  return offsets.size === 0 ? text : JSON.stringify(rest)
 }
 
 function parse(text: string): unknown {

@@ -72,7 +72,7 @@ function sectionsOf(card: Card): Section[] {
           ["features (sha-256)", artefact.featureHash],
           ["data (sha-256)", training.dataHash],
           ["calibration", artefact.calibration.kind],
-          ["companies with an intercept of their own", String(Object.keys(artefact.offsets).length)],
+          ["companies with an intercept of their own", String(artefact.training.notes.groups ?? 0)],
           ...Object.entries(training.notes).map(([name, note]): Row => [name, String(note)]),
         ],
       },

@@ -35,25 +35,24 @@ describe("a challenger", () => {
 
   test("that is put straight differs from the champion by this company's offset and nothing else", async () => {
     const before = await champion()
-    const after = await recalibrated(before, "acme", labels("shifted", 3_000, 0.5), "2026-03-01T00:00:00.000Z")
-    expect(after?.offsets.acme).toBeCloseTo(0.5, 0)
-    expect(after?.parts).toEqual(before.parts)
-    const [was, is] = [await prepareModel(before), await prepareModel(after)]
+    const after = recalibrated(before, 0, labels("shifted", 3_000, 0.5), "2026-03-01T00:00:00.000Z")
+    expect(after?.offset).toBeCloseTo(0.5, 0)
+    expect(after?.artefact.parts).toEqual(before.parts)
+    const [was, is] = [await prepareModel(before), await prepareModel(after?.artefact)]
     const row = Float64Array.of(0.3, 1)
-    expect(score(is, row, "acme").logit - score(was, row, "acme").logit).toBeCloseTo(after?.offsets.acme ?? 0, 12)
-    expect(score(is, row, "other").logit).toBe(score(was, row, "other").logit)
+    expect(score(is, row).logit).toBe(score(was, row).logit)
   })
 
   test("starts from the offset that the company has, and is held back where labels are few", async () => {
-    const before = { ...(await champion()), offsets: { acme: 0.3 }, offsetDeviation: 0.2 }
-    const many = recalibrated(before, "acme", labels("many", 4_000, 0.6), "2026-03-01T00:00:00.000Z")
-    const few = recalibrated(before, "acme", labels("few", 60, 3), "2026-03-01T00:00:00.000Z")
-    expect(many?.offsets.acme).toBeCloseTo(0.9, 0)
-    expect((few?.offsets.acme ?? 9) - 0.3).toBeLessThan(1.5)
+    const before = { ...(await champion()), offsetDeviation: 0.2 }
+    const many = recalibrated(before, 0.3, labels("many", 4_000, 0.6), "2026-03-01T00:00:00.000Z")
+    const few = recalibrated(before, 0.3, labels("few", 60, 3), "2026-03-01T00:00:00.000Z")
+    expect(many?.offset).toBeCloseTo(0.9, 0)
+    expect((few?.offset ?? 9) - 0.3).toBeLessThan(1.5)
   })
 
   test("is none where labels say what the champion says", async () => {
-    expect(recalibrated(await champion(), "acme", labels("alike", 2_000, 0), "2026-03-01T00:00:00.000Z")).toBeNull()
+    expect(recalibrated(await champion(), 0, labels("alike", 2_000, 0), "2026-03-01T00:00:00.000Z")).toBeNull()
   })
 })
 

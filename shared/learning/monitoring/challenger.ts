@@ -22,16 +22,22 @@ export function methodFor(rows: number, events: number): ChallengerMethod | null
 const OFFSET_DEVIATION = 0.4
 const STEPS_MAX = 50
 
+/** The champion under a note of its own, and what the company adds to it in log-odds. */
+export interface Recalibrated {
+  readonly artefact: Artefact
+  readonly offset: number
+}
+
 /**
- * The champion with the company's offset moved by what its labels say, held back by how far companies usually lie apart.
+ * The champion with the company's offset (`known`) moved by what its labels say, held back by how far companies usually lie apart.
  * Null when chance alone would move it as far once in twenty: then there is nothing to challenge with.
  */
 export function recalibrated(
   champion: Artefact,
-  companyId: string,
+  known: number,
   rows: readonly Matured[],
   trainedAt: string,
-): Artefact | null {
+): Recalibrated | null {
   const prior = 1 / (champion.offsetDeviation > 0 ? champion.offsetDeviation : OFFSET_DEVIATION) ** 2
   let [shift, precision] = [0, prior]
   for (let step = 0; step < STEPS_MAX; step++) {
@@ -48,19 +54,10 @@ export function recalibrated(
   }
   if (Math.abs(shift) * Math.sqrt(precision) < 1.96) return null
   const events = rows.filter(({ isChurned }) => isChurned).length
-  const known = Object.hasOwn(champion.offsets, companyId) ? (champion.offsets[companyId] ?? 0) : 0
+  const notes = { recalibratedBy: shift, recalibratedRows: rows.length, recalibratedEvents: events }
+  const { training } = champion
   return {
-    ...champion,
-    offsets: { ...champion.offsets, [companyId]: known + shift },
-    training: {
-      ...champion.training,
-      trainedAt,
-      notes: {
-        ...champion.training.notes,
-        recalibratedBy: shift,
-        recalibratedRows: rows.length,
-        recalibratedEvents: events,
-      },
-    },
+    artefact: { ...champion, training: { ...training, trainedAt, notes: { ...training.notes, ...notes } } },
+    offset: known + shift,
   }
 }

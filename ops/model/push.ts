@@ -1,0 +1,111 @@
+/** `push`: gives a deployment a model and, company by company, what each adds to it. */
+import { readFile } from "node:fs/promises"
+import { z } from "zod"
+import { splitOffsets } from "../../shared/scoring/offsets.ts"
+import {
+  ask,
+  DEPLOYMENT_HELP,
+  DEPLOYMENT_OPTIONS,
+  type Deployment,
+  deploymentOf,
+  JsonText,
+  Refused,
+} from "../deployment.ts"
+import { type OffsetsFile, readOffsets } from "./offsets-file.ts"
+import { modelSchema, SHARED_HELP, SHARED_OPTION, tell } from "./serve.ts"
+import { InputError, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
+
+const HELP = `npm run model -- push --model FILE [options]
+
+The file is kept byte by byte under its sha-256. Pushing it again changes nothing. Offsets of companies, which train wrote
+beside it (model.offsets.json), are stored each for its company, where no other can read them. A file of the older form, with
+offsets inside, is sent without them, so under another sha-256 than the file's.
+
+  --model FILE   what train wrote
+  --version NAME a name for people (letters, digits, . _ -), once for good; else one of kind and sha-256
+${SHARED_HELP}${DEPLOYMENT_HELP}`
+
+const OPTIONS = {
+  ...DEPLOYMENT_OPTIONS,
+  ...SHARED_OPTION,
+  model: { type: "string" },
+  version: { type: "string" },
+} as const
+
+export const push: Subcommand = {
+  name: "push",
+  summary: "gives a deployment a model that train wrote, as a candidate",
+  help: HELP,
+  async run(args, output) {
+    const values = readOptions(args, OPTIONS)
+    const path = pathOf(required(values.model, "model"))
+    const file = await readFile(path, "utf8").catch(() => {
+      throw new InputError(`${path} cannot be read.`)
+    })
+    const { text, offsets } = withoutOffsets(file)
+    const beside = (await readOffsets(path, file))?.offsets ?? null
+    const deployment = deploymentOf(values)
+    const query = new URLSearchParams({ scope: values.shared ? "shared" : "company" })
+    if (values.version !== undefined) query.set("version", values.version)
+    const pushed = await ask(deployment, "POST", `/api/models?${query}`, modelSchema, new JsonText(text))
+    // A company's own model is scored with its own offset only.
+    const wanted = (beside ?? offsets).filter(
+      ({ company }) => pushed.companyId === null || company === pushed.companyId,
+    )
+    const madeAt = pushed.training.trainedAt
+    const { stored, unknown } = await storeOffsets(deployment, pushed.id, madeAt, wanted)
+    tell(output, values.json, { ...pushed, offsets: { stored, unknown } }, () =>
+      [
+        `${pushed.version} is there as ${pushed.state}: ${pushed.id}\n`,
+        stored > 0 ? `${stored} offsets of companies are stored.\n` : "",
+        unknown.length > 0 ? `These are no companies of this deployment: ${unknown.join(", ")}.\n` : "",
+      ].join(""),
+    )
+  },
+}
+
+type Entry = OffsetsFile["offsets"][number]
+
+/** The text of an artefact to send, and the offsets that were inside one of the older form; any other text as it is. */
+function withoutOffsets(text: string): { readonly text: string; readonly offsets: readonly Entry[] } {
+  let document: unknown
+  try {
+    document = JSON.parse(text)
+  } catch {
+    return { text, offsets: [] }
+  }
+  const { rest, offsets } = splitOffsets(document)
+  if (offsets.size === 0) return { text, offsets: [] }
+  const entries = [...offsets].map(([company, logOdds]) => ({ company, logOdds, rows: null }))
+  return { text: `${JSON.stringify(rest)}\n`, offsets: entries }
+}
+
+const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
+
+/** Stores each offset as its company; `unknown` are names that the deployment has no company of. */
+async function storeOffsets(
+  deployment: Deployment,
+  model: string,
+  madeAt: string,
+  entries: readonly Entry[],
+): Promise<{ readonly stored: number; readonly unknown: readonly string[] }> {
+  const unknown: string[] = []
+  for (const { company, logOdds, rows } of entries) {
+    const isThere =
+      COMPANY_ID.test(company) &&
+      (await storeOne({ ...deployment, companyId: company }, model, { logOdds, rows, madeAt }))
+    if (!isThere) unknown.push(company)
+  }
+  return { stored: entries.length - unknown.length, unknown }
+}
+
+async function storeOne(deployment: Deployment, model: string, body: object): Promise<boolean> {
+  try {
+    await ask(deployment, "PUT", `/api/models/${model}/offset`, z.object({ logOdds: z.number() }), body)
+    return true
+  } catch (error) {
+    // The model was put there a moment ago: what is not found is the company.
+    if (error instanceof Refused && error.status === 404) return false
+    throw error
+  }
+}

@@ -1,0 +1,46 @@
+import { describe, expect, test } from "vitest"
+import { awaitsApproval, type BrandInput, normalizeBrand, shownBrand } from "./brand.ts"
+
+const input = (change: Partial<BrandInput> = {}): BrandInput => ({
+  brandName: "Ada Fitness",
+  companyName: "Ada Ltd",
+  isDefaultCompany: false,
+  approved: [],
+  ...change,
+})
+
+describe("the name that members read", () => {
+  test.each<[string, Partial<BrandInput>, string]>([
+    ["is the operator's where the company has chosen none", { brandName: null, approved: ["Old"] }, "Ada Ltd"],
+    ["is the operator's while the chosen one waits", {}, "Ada Ltd"],
+    ["is the one approved last while the chosen one waits", { approved: ["Newer", "Old"] }, "Newer"],
+    ["is the chosen one once it is approved", { approved: ["Old", "Ada Fitness"] }, "Ada Fitness"],
+    ["is the default company's own without an approval", { isDefaultCompany: true }, "Ada Fitness"],
+    ["is the chosen one where the operator calls the company so", { companyName: "Ada Fitness" }, "Ada Fitness"],
+    [
+      "is compared without regard to spaces",
+      { brandName: " Ada \u00a0 Fitness", approved: ["Ada Fitness"] },
+      "Ada Fitness",
+    ],
+    ["is compared composed", { brandName: "Cafe\u0301", approved: ["Caf\u00e9"] }, "Caf\u00e9"],
+  ])("%s", (_, change, expected) => {
+    expect(shownBrand(input(change))).toBe(expected)
+  })
+
+  test.each([
+    ["another case", "ada fitness"],
+    ["a letter that looks alike", "\u0410da Fitness"],
+    ["another width", "\uff21da Fitness"],
+    ["a word more", "Ada Fitness Club"],
+  ])("is no approved one with %s", (_, brandName) => {
+    const other = input({ brandName, approved: ["Ada Fitness"] })
+    expect(awaitsApproval(other)).toBe(true)
+    expect(shownBrand(other)).toBe("Ada Fitness")
+  })
+})
+
+test("a normalised name stays as it is", () => {
+  const once = normalizeBrand(" Cafe\u0301 \t #1 ")
+  expect(once).toBe("Caf\u00e9 #1")
+  expect(normalizeBrand(once)).toBe(once)
+})
