@@ -12,7 +12,7 @@ import { ownerOfDelivery } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import { grantFor } from "../provider-accounts.ts"
 import { parseEventBody } from "../providers/json.ts"
-import { type Delivery, HISTORY_ID_PREFIX } from "../providers/provider.ts"
+import { type Delivery, FETCHED_ID_PREFIX, HISTORY_ID_PREFIX } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
 import { keepUnmapped } from "./keep-unmapped.ts"
@@ -164,13 +164,18 @@ export async function newEventOf(
 const isSilent = ({ facts, contact, needs }: Delivery): boolean =>
   facts.length === 0 && contact === null && needs === undefined
 
-/** The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history. */
+/**
+ * The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history, and
+ * snapshots that we asked for that they were fetched.
+ */
 export const factsOf = ({ delivery, eventId, isHistory = false }: ReadDelivery): Fact[] => {
   const isImported = isHistory || delivery.providerEventId.startsWith(HISTORY_ID_PREFIX)
+  const isFetched = delivery.providerEventId.startsWith(FETCHED_ID_PREFIX)
   return delivery.facts.map((fact, index) => ({
     ...fact,
     id: factIdOf(eventId, index),
     ...(isImported && { origin: "history" as const }),
+    ...(isFetched && "subscription" in fact && { fetched: true as const }),
   }))
 }
 
