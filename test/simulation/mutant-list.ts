@@ -88,8 +88,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/pipeline/contact.ts",
-        `asOf > (contact[name as keyof StoredContact]?.asOf ?? "")`,
-        "name !== undefined && asOf !== null",
+        `value !== undefined && asOf > (known[name as keyof Fields]?.asOf ?? "")`,
+        "value !== undefined && name !== undefined",
       ),
     ],
     first: orders("known before, and without an address at first"),
