@@ -43,14 +43,14 @@ const summary = ({ failed, figures, kinds }: Tally): string => {
   return `${failed.length} failed, ${figures.effects ?? 0} effects, ${faults} faults of ${Object.keys(kinds).length} kinds`
 }
 
-/** Those with the text in their names, by their places. */
+/** Those whose names match the pattern, by their places. */
 const placesOf = (names: readonly string[], only: string): number[] =>
-  names.flatMap((name, place) => (name.includes(only) ? [place] : []))
+  names.flatMap((name, place) => (new RegExp(only).test(name) ? [place] : []))
 
 const guardOf = ({ guard }: { readonly guard: string }): string => guard
 const nameOf = ({ name }: { readonly name: string }): string => name
 
-/** Plays every flow with `only` in its name at every crash point. */
+/** Plays every flow whose name matches `only` at every crash point. */
 export const playCrashes = (pool: Pool, only = "", tell = silent): Promise<FlowReport[]> =>
   each(
     placesOf(FLOWS.map(nameOf), only).map((flow) => () => pool.do<FlowReport>({ kind: "crashes", flow })),
@@ -58,7 +58,7 @@ export const playCrashes = (pool: Pool, only = "", tell = silent): Promise<FlowR
     ({ name, single, double }) => `${name}: ${single} single, ${double} double`,
   )
 
-/** Plays every order of every story with `only` in its name. The longest stories first, so that no player is left alone with one. */
+/** Plays every order of every story whose name matches `only`. The longest stories first, so that no player is left alone with one. */
 export function playOrders(pool: Pool, only = "", tell = silent): Promise<OrdersReport[]> {
   const jobs = placesOf(ORDERED.map(nameOf), only).flatMap((story) =>
     (["apart", "tied"] as const).map((timing) => ({
@@ -78,7 +78,7 @@ export function playOrders(pool: Pool, only = "", tell = silent): Promise<Orders
   )
 }
 
-/** Hunts every mutant with `only` in the name of its guard. Throws first when a place of the list is not in the code any more. */
+/** Hunts every mutant whose name matches `only`. Throws first when a place of the list is not in the code any more. */
 export async function playMutants(pool: Pool, only = "", tell = silent): Promise<Kill[]> {
   for (const mutant of MUTANTS) checkPlaces(mutant)
   return each(
@@ -161,7 +161,7 @@ export async function playInterleavings(
 /** Pieces of the schedules of one race, for players to share. */
 const PARTS = 8
 
-/** Hunts the guards that only meet in Postgres, those with `only` in their name. */
+/** Hunts the guards that only meet in Postgres, those whose name matches `only`. */
 export const playRaceMutants = (pool: Pool, only = "", tell = silent): Promise<RaceKill[]> =>
   each(
     placesOf(RACE_MUTANTS.map(guardOf), only).map((mutant) => () => pool.do<RaceKill>({ kind: "race_mutant", mutant })),

@@ -24,7 +24,7 @@ const HELP = `npm run simulate -- [options]
   --crashes     every flow at every crash point
   --orders      every order of every story
   --mutants     every guard switched off, and what noticed it
-  --only TEXT   of flows, stories, mutants and races only those with this text in their name
+  --only PATTERN   of flows, stories, mutants and races only those whose name matches it
   --interleavings N   sessions that meet within the functions of the database: every race (see test/simulation/interleavings)
                 in all schedules with one preemption, and in N random schedules over all races
   --preemptions N     all schedules with up to so many preemptions instead of one; 0 for none
