@@ -184,6 +184,8 @@ export const subscriptions = pgTable(
     trialEnd: instant("trial_end"),
     cancelAt: instant("cancel_at"),
     endedAt: instant("ended_at"),
+    unsettledAt: instant("unsettled_at"),
+    askedAt: instant("asked_at"),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.customerId, table.id] })],
 )
@@ -233,6 +235,7 @@ export const recoveryCases = pgTable(
     holdoutPercentage: smallint("holdout_percentage"),
     riskProbability: doublePrecision("risk_probability"),
     riskUntil: instant("risk_until"),
+    lastNewsAt: instant("last_news_at"),
     openedAt: instant("opened_at").notNull(),
     closedAt: instant("closed_at"),
   },

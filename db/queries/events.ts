@@ -21,6 +21,9 @@ export interface EventFilter {
   readonly until?: Date | undefined
 }
 
+/** Condition: not an event of the mode that the deployment does not take, which is in no figure. */
+export const isOfMode = sql`(${webhookEvents.status} <> 'unhandled' or coalesce(${webhookEvents.error}, '') not in ('test_mode', 'live_mode'))`
+
 const COLUMNS = {
   id: webhookEvents.id,
   companyId: webhookEvents.companyId,

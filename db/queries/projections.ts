@@ -5,6 +5,7 @@ import type { PgTable } from "drizzle-orm/pg-core"
 import { causeOf } from "../../shared/domain/cause.ts"
 import type { Instant, ProviderName } from "../../shared/domain/facts.ts"
 import { BOUNDS, type DroppedCase } from "../../shared/domain/fold/bounds.ts"
+import { lastNewsAt } from "../../shared/domain/fold/lapse.ts"
 import { pendingOf } from "../../shared/domain/pause.ts"
 import { assignmentOf, type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
 import type { Db } from "../client.ts"
@@ -54,7 +55,7 @@ export function projectionStatements(
       db
         .insert(subscriptions)
         .values(subscriptionRows)
-        .onConflictDoUpdate({ target, set: fromInserted(subscriptions, "companyId", "customerId", "id") }),
+        .onConflictDoUpdate({ target, set: fromInserted(subscriptions, "companyId", "customerId", "id", "askedAt") }),
     )
   }
   if (paymentRows.length > 0) {
@@ -142,6 +143,7 @@ function rowsOf(scope: Scope, state: CustomerState) {
       holdoutPercentage: assignmentOf(state, entry.id)?.percentage ?? null,
       riskProbability: entry.risk?.probability ?? null,
       riskUntil: dateOrNull(entry.risk?.until ?? null),
+      lastNewsAt: dateOrNull(lastNewsAt(state, entry)),
       openedAt: new Date(entry.openedAt),
       closedAt: dateOrNull(entry.closedAt),
     })),
@@ -156,6 +158,7 @@ function rowsOf(scope: Scope, state: CustomerState) {
       trialEnd: dateOrNull(entry.trialEnd),
       cancelAt: dateOrNull(entry.cancelAt),
       endedAt: dateOrNull(entry.endedAt),
+      unsettledAt: dateOrNull(entry.unsettledAt ?? null),
     })),
     payments: Object.values(state.payments).map((entry) => ({
       ...scope,

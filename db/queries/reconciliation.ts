@@ -9,6 +9,7 @@ import {
   reconciliations,
   webhookEvents,
 } from "../schema.ts"
+import { isOfMode } from "./events.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 
 /** One account of one company at one provider; an empty account is the one of the deployment's own key. */
@@ -26,7 +27,10 @@ export interface PositionKey extends Target {
 /** Reports are looked at for a month, as long as the providers' own lists. */
 const KEPT_MS = 30 * 86_400_000
 
-/** Since when the company is listened to, and until when its past at this provider was imported; null: not at all. */
+/**
+ * Since when the company is listened to, and until when its past at this provider was imported; null: not at all. What came
+ * from a mode that is not the deployment's has no effect, and nobody was listened to by it.
+ */
 export async function beginningOf(
   db: Db,
   { companyId, provider }: Target,
@@ -35,7 +39,7 @@ export async function beginningOf(
     db
       .select({ receivedAt: webhookEvents.receivedAt })
       .from(webhookEvents)
-      .where(eq(webhookEvents.companyId, companyId))
+      .where(and(eq(webhookEvents.companyId, companyId), isOfMode))
       .orderBy(asc(webhookEvents.receivedAt), asc(webhookEvents.id))
       .limit(1),
     db

@@ -5,6 +5,7 @@ import type { NudgeStatus } from "../../shared/domain/nudges.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { type EventStatus, nudges, recoveryCases, webhookEvents } from "../schema.ts"
+import { isOfMode } from "./events.ts"
 
 /** Counts as they were grouped; a group that is not there has none. */
 export interface SummaryRows {
@@ -24,9 +25,6 @@ export interface SummaryRows {
     readonly amountMinor: number
   }[]
 }
-
-/** Condition: not an event of the mode that the deployment does not take, which is in no figure. */
-const isOfMode = sql`(${webhookEvents.status} <> 'unhandled' or coalesce(${webhookEvents.error}, '') not in ('test_mode', 'live_mode'))`
 
 /** Counts a company's events, cases and nudges, and sums what was recovered. */
 export async function readSummary(db: Db, companyId: string): Promise<SummaryRows> {

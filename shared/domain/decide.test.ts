@@ -81,6 +81,18 @@ describe("a case that opens", () => {
   })
 })
 
+describe("a payment that is in progress when the case opens", () => {
+  test("moves the messages behind it, and back when it is given up", () => {
+    const facts = [mailed, failed, make.paymentPending({ at: on(0, "10:00:01"), invoiceId: null, chargeId: "py_1" })]
+    const nudges = planned(facts, { now: on(0, "10:00:02") })
+    expect(nudges.map(({ reason }) => reason)).toEqual(Array(3).fill("payment_in_progress"))
+    expect(nudges.map(({ dueAt }) => dueAt)).toEqual([14, 16, 18].map((day) => on(day, "10:00:01")))
+    const given = make.paymentCanceled({ at: on(1), invoiceId: null, chargeId: "py_1" })
+    const after = planned([...facts, given], { nudges, now: on(1) })
+    expect(after.map(({ dueAt, reason }) => [dueAt, reason])).toEqual([1, 3, 5].map((day) => [on(day), null]))
+  })
+})
+
 describe("what is planned is put aside", () => {
   const nudges = planned([mailed, failed])
 

@@ -5,7 +5,7 @@
 import { ALONE, applyRules, type ContactReason, outsideQuietHours, type Person } from "./contact-policy.ts"
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
-import { movedByPause, pauseOf } from "./pause.ts"
+import { movedByPause, type Pause, pauseOf } from "./pause.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
 import { type CaseState, type CustomerState, findCase } from "./state.ts"
 
@@ -53,11 +53,11 @@ export function decide(
     const isPlanned = (isForTeam: boolean) =>
       own.some((nudge) => (nudge.channel === "slack") === isForTeam && !isPutAsideForNow(nudge))
     const anchor = latest(recoveryCase.openedAt, now)
-    const pausedUntil = pauseOf(state, recoveryCase, now)?.until ?? now
+    const pause = pauseOf(state, recoveryCase, now)
     const playbook = [...settings.playbooks[recoveryCase.kind], ...(settings.alertTeam ? [TEAM_ALERT] : [])]
     const steps = playbook.filter((step) => !isPlanned(step.channel === "slack"))
     return steps.flatMap((step) => {
-      const nudge = planStep(recoveryCase, step, step.channel === "slack" ? anchor : latest(anchor, pausedUntil))
+      const nudge = planStep(recoveryCase, step, anchor, step.channel === "slack" ? null : pause)
       const isUnchanged = own.some((present) => present.id === nudge.id && present.reason === nudge.reason)
       return isUnchanged ? [] : [{ kind: "plan_nudge" as const, nudge }]
     })
@@ -74,7 +74,9 @@ export function decide(
     return isSibling && mayHaveBeenSeen(nudge) && nudge.sentAt !== null && nudge.sentAt >= openedAt
   }
 
-  function planStep(recoveryCase: CaseState, step: PlaybookStep, anchor: Instant): Nudge {
+  /** What is planned behind a pause says so: when the pause ends early, it is moved back. */
+  function planStep(recoveryCase: CaseState, step: PlaybookStep, opened: Instant, pause: Pause | null): Nudge {
+    const anchor = pause === null ? opened : latest(opened, pause.until)
     const usable = channelsFor(state, settings, reach, step.channel)
     const channel = usable[0] ?? step.channel ?? settings.channelOrder[0] ?? "email"
     const wished = new Date(Date.parse(anchor) + step.day * DAY_MS).toISOString()
@@ -84,7 +86,7 @@ export function decide(
       step: step.day,
       channel,
       status: "planned",
-      reason: null,
+      reason: pause?.reason ?? null,
       incentive: step.incentive,
       dueAt: outsideQuietHours(wished, channel, state, settings),
       attempts: 0,

@@ -130,6 +130,8 @@ export type ProviderFactBody =
       readonly kind: "subscription_changed" | "subscription_paused" | "subscription_resumed"
       readonly subscription: SubscriptionSnapshot
       readonly replaced?: Replaced
+      /** The provider was asked for it, because two snapshots of one second contradicted each other. */
+      readonly fetched?: true
     }
   | {
       readonly kind: "cancellation_announced"
@@ -137,7 +139,12 @@ export type ProviderFactBody =
       readonly reason: string | null
       readonly replaced?: Replaced
     }
-  | { readonly kind: "subscription_ended"; readonly subscription: SubscriptionSnapshot; readonly reason: EndReason }
+  | {
+      readonly kind: "subscription_ended"
+      readonly subscription: SubscriptionSnapshot
+      readonly reason: EndReason
+      readonly fetched?: true
+    }
   | { readonly kind: "trial_ending"; readonly subscription: SubscriptionSnapshot }
   | ({
       readonly kind: "payment_failed"
@@ -163,6 +170,10 @@ export type ProviderFactBody =
       readonly expiresAt: Instant | null
     } & PaymentRefs &
       StatedMoney)
+  | ({
+      /** A payment was given up before it had a result; no attempt has failed. */
+      readonly kind: "payment_canceled"
+    } & PaymentRefs)
   | ({
       /** What an open invoice asks for now: `amountMinor` is what remains to be paid. */
       readonly kind: "invoice_changed"
@@ -329,6 +340,8 @@ export type OwnFactBody =
   | { readonly kind: "case_closed_by_operator"; readonly caseId: string; readonly note: string | null }
   /** A payment case of which nothing was heard for `LAPSE_DAYS`. */
   | { readonly kind: "case_lapsed"; readonly caseId: string }
+  /** The provider was asked for a subscription whose snapshots contradict each other, and knows none of that id. */
+  | { readonly kind: "subscription_not_found"; readonly subscriptionId: string }
 
 /** A discount on the next invoices, or days for free; applied through the provider's API. */
 export type Incentive =
@@ -374,10 +387,12 @@ const RANK: Readonly<Record<FactKind, number>> = {
   subscription_paused: 23,
   cancellation_announced: 24,
   subscription_resumed: 25,
+  subscription_not_found: 26,
   invoice_reissued: 28,
   payment_pending: 29,
   payment_action_required: 30,
   payment_failed: 31,
+  payment_canceled: 32,
   invoice_part_paid: 35,
   invoice_credited: 36,
   invoice_changed: 37,

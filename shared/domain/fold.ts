@@ -10,10 +10,10 @@ import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { lapse } from "./fold/lapse.ts"
 import { applyOutreach } from "./fold/outreach.ts"
 import { fail, markUncollectible, markVoided, refund, reissue, requireAction, succeed } from "./fold/payments.ts"
-import { notePending } from "./fold/pending.ts"
+import { endPending, notePending } from "./fold/pending.ts"
 import { own, release } from "./fold/records.ts"
 import { detectRisk, passRisk } from "./fold/risk.ts"
-import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
+import { changeSubscription, endSubscription, keepAsKnown } from "./fold/subscriptions.ts"
 import { recordUsage } from "./fold/usage.ts"
 import { type CustomerState, EMPTY_STATE, type Profile } from "./state.ts"
 
@@ -49,6 +49,8 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       return changeSubscription(state, fact)
     case "subscription_ended":
       return endSubscription(state, fact)
+    case "subscription_not_found":
+      return keepAsKnown(state, fact)
     case "payment_failed":
       return fail(state, fact)
     case "payment_action_required":
@@ -60,6 +62,8 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       return refund(state, fact)
     case "payment_pending":
       return notePending(state, fact)
+    case "payment_canceled":
+      return endPending(state, fact)
     case "invoice_changed":
       return changeInvoice(state, fact)
     case "invoice_credited":

@@ -168,6 +168,8 @@ export interface CaseState {
   /** Who put a new card in between the opening and the payment, if anybody did. */
   readonly newCard: "by_provider" | "by_member" | null
   readonly disputeId: string | null
+  /** When it was last heard of in another way than by a failure: its amounts changed, or it waits for authentication. */
+  readonly heardAt?: Instant
   /** All bad news of it was imported: nobody is nudged for the past. Absent once live news of it came. */
   readonly knownFrom?: FactOrigin
   /** Of an `at_risk` case: what was feared when it opened, and until when. */

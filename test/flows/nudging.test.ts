@@ -12,8 +12,8 @@ import {
   WITHOUT_ADDRESS,
 } from "../support/members.ts"
 import { setSwitch } from "../support/outside.ts"
-import { fresh } from "../support/providers.ts"
-import { advanceClock, api, eventually, mailbox, reset, setFault, settled, sql } from "../support/world.ts"
+import { envelope, fresh, sendStripe } from "../support/providers.ts"
+import { advanceClock, api, eventually, mailbox, reset, setFault, settled, sql, worldNow } from "../support/world.ts"
 
 beforeEach(reset)
 afterEach(async () => {
@@ -200,6 +200,27 @@ describe("channels", () => {
     expect(await messages(1)).toMatchObject([{ to: "late@example.com" }])
     await advanceClock("P5D")
     expect(await mailbox()).toHaveLength(3)
+  })
+
+  test("and so does one that a later invoice names, though the customer was said to have none", async () => {
+    const [customer, invoice] = [fresh("cus"), fresh("in")]
+    await meet(customer, {})
+    await failPayment(customer, invoice, WITHOUT_ADDRESS)
+    await settled()
+    await advanceClock("PT1H")
+    const reasons = async () => new Set((await caseOf(invoice)).nudges.map(({ reason }) => reason))
+    expect(await reasons()).toEqual(new Set(["no_address"]))
+    await failPayment(customer, invoice, { attempt: 2 })
+    expect(await messages(1)).toMatchObject([{ to: `${customer}@example.com` }])
+    // Said to be gone after that, it is used no more.
+    await sendStripe(
+      envelope("customer.updated", new Date((await worldNow()).getTime() + 1_000), fresh("evt"), {
+        ...{ id: customer, object: "customer", name: "Ann Example", email: null, phone: null },
+      }),
+    )
+    await settled()
+    await advanceClock("P5D")
+    expect(await mailbox()).toHaveLength(1)
   })
 })
 

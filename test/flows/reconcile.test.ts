@@ -4,7 +4,8 @@ import { addCompany, newApiKey } from "../support/companies.ts"
 import { operate } from "../support/jobs.ts"
 import { caseOf, messages, payInvoice } from "../support/members.ts"
 import { plant, setSwitch } from "../support/outside.ts"
-import { envelope, fresh, invoiceEvent, sendStripe } from "../support/providers.ts"
+import { inProcess } from "../support/process.ts"
+import { envelope, fresh, invoiceEvent, sendStripe, stripeSignature } from "../support/providers.ts"
 import {
   DAY_MS,
   type Event,
@@ -98,6 +99,26 @@ describe("events that Stripe dropped", () => {
     expect(await mailbox()).toHaveLength(1)
     expect(await caseOf(closed)).toMatchObject({ status: "recovered", nudges: [] })
   })
+
+  test("what came in test mode is not the time since which we are told: what failed since is history", async () => {
+    const began = await worldNow()
+    const event = invoiceEvent({ type: "invoice.paid", at: began, customer: fresh("cus"), invoice: fresh("in") })
+    const body = JSON.stringify(event)
+    const signature = await stripeSignature(body, Math.floor(began.getTime() / 1000))
+    const url = `${world().vars.APP_URL}/api/webhooks/stripe`
+    const request = new Request(url, { method: "POST", body, headers: { "stripe-signature": signature } })
+    expect((await inProcess(request, null, { STRIPE_MODE: "live" })).status).toBe(200)
+    expect(await sql("select status, error from webhook_events")).toEqual([{ status: "unhandled", error: "test_mode" }])
+
+    await advanceClock("P5D")
+    const invoice = fresh("in")
+    const at = new Date((await worldNow()).getTime() - 4 * DAY_MS)
+    await plantEvents([invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice })])
+    expect((await wholeRun()).reduce((sum, { fetched }) => sum + fetched, 0)).toBe(1)
+    await advanceClock("PT1H")
+    expect(await caseOf(invoice)).toMatchObject({ status: "open", nudges: [] })
+    expect(await mailbox()).toEqual([])
+  }, 60_000)
 
   test("a payment of the last minute is fetched with the failure that it settles", async () => {
     const now = await worldNow()

@@ -12,6 +12,7 @@ import {
   OBJECT_COST,
   PARKED_COST,
   RUN_NOTE_COST,
+  SETTLE_COST,
 } from "../../workers/outbound/costs.ts"
 import { clockAhead } from "../support/ahead.ts"
 import { failPayment } from "../support/members.ts"
@@ -237,6 +238,25 @@ describe("what a unit of work costs at most is what it is begun with", () => {
     expect(await sql("select 1 from customers where provider_customer_id = $1", [customer])).toHaveLength(1)
     expect(cost).toBeGreaterThanOrEqual(4)
     expect(cost).toBeLessThanOrEqual(OBJECT_COST)
+  })
+
+  test("a subscription that is not clear", async () => {
+    await idle()
+    const before = await idle()
+    const [customer, id] = [fresh("cus"), fresh("sub")]
+    const object = (status: string) => ({ id, object: "subscription", customer, status, items: { data: [] } })
+    const at = await worldNow()
+    for (const status of ["past_due", "unpaid"]) {
+      const event = envelope("customer.subscription.updated", at, fresh("evt"), object(status), { status: "active" })
+      await sendStripe(event)
+    }
+    await plant("stripe", "subscriptions", id, object("trialing"))
+    await settled()
+    await betweenJobs()
+    const cost = (await idle()) - before
+    expect(await sql("select status from subscriptions where id = $1", [id])).toEqual([{ status: "trialing" }])
+    expect(cost).toBeGreaterThanOrEqual(5)
+    expect(cost).toBeLessThanOrEqual(SETTLE_COST)
   })
 
   test("a nudge, without an incentive and with one", async () => {

@@ -43,19 +43,26 @@ const summary = ({ failed, figures, kinds }: Tally): string => {
   return `${failed.length} failed, ${figures.effects ?? 0} effects, ${faults} faults of ${Object.keys(kinds).length} kinds`
 }
 
-/** Plays every flow at every crash point. */
-export const playCrashes = (pool: Pool, tell = silent): Promise<FlowReport[]> =>
+/** Those whose names match the pattern, by their places. */
+const placesOf = (names: readonly string[], only: string): number[] =>
+  names.flatMap((name, place) => (new RegExp(only).test(name) ? [place] : []))
+
+const guardOf = ({ guard }: { readonly guard: string }): string => guard
+const nameOf = ({ name }: { readonly name: string }): string => name
+
+/** Plays every flow whose name matches `only` at every crash point. */
+export const playCrashes = (pool: Pool, only = "", tell = silent): Promise<FlowReport[]> =>
   each(
-    FLOWS.map((_, flow) => () => pool.do<FlowReport>({ kind: "crashes", flow })),
+    placesOf(FLOWS.map(nameOf), only).map((flow) => () => pool.do<FlowReport>({ kind: "crashes", flow })),
     tell,
     ({ name, single, double }) => `${name}: ${single} single, ${double} double`,
   )
 
-/** Plays every order of every story. The longest stories first, so that no player is left alone with one. */
-export function playOrders(pool: Pool, tell = silent): Promise<OrdersReport[]> {
-  const jobs = ORDERED.flatMap(({ tellers }, story) =>
+/** Plays every order of every story whose name matches `only`. The longest stories first, so that no player is left alone with one. */
+export function playOrders(pool: Pool, only = "", tell = silent): Promise<OrdersReport[]> {
+  const jobs = placesOf(ORDERED.map(nameOf), only).flatMap((story) =>
     (["apart", "tied"] as const).map((timing) => ({
-      events: tellers.length,
+      events: ORDERED[story]?.tellers.length ?? 0,
       job: { kind: "orders", story, timing } as const,
     })),
   )
@@ -71,11 +78,11 @@ export function playOrders(pool: Pool, tell = silent): Promise<OrdersReport[]> {
   )
 }
 
-/** Hunts every mutant. Throws first when a place of the list is not in the code any more. */
-export async function playMutants(pool: Pool, tell = silent): Promise<Kill[]> {
+/** Hunts every mutant whose name matches `only`. Throws first when a place of the list is not in the code any more. */
+export async function playMutants(pool: Pool, only = "", tell = silent): Promise<Kill[]> {
   for (const mutant of MUTANTS) checkPlaces(mutant)
   return each(
-    MUTANTS.map((_, mutant) => () => pool.do<Kill>({ kind: "mutant", mutant })),
+    placesOf(MUTANTS.map(guardOf), only).map((mutant) => () => pool.do<Kill>({ kind: "mutant", mutant })),
     tell,
     ({ guard, by }) => `${guard}: ${by ?? "survives"}`,
   )
@@ -106,12 +113,13 @@ const INTERLEAVINGS_PER_JOB = 50
  */
 export async function playInterleavings(
   pool: Pool,
-  { preemptions, random }: { readonly preemptions: number; readonly random: number },
+  { preemptions, random, only = "" }: { readonly preemptions: number; readonly random: number; readonly only?: string },
   tell = silent,
 ): Promise<RaceReport[]> {
   const reports = new Map<string, RaceReport>()
-  const perRace = Math.ceil(random / RACES.length)
-  const jobs = RACES.flatMap((_, race) => [
+  const races = placesOf(RACES.map(nameOf), only)
+  const perRace = Math.ceil(random / races.length)
+  const jobs = races.flatMap((race) => [
     ...(preemptions === 0
       ? []
       : Array.from({ length: PARTS }, (_part, part) => ({
@@ -153,10 +161,10 @@ export async function playInterleavings(
 /** Pieces of the schedules of one race, for players to share. */
 const PARTS = 8
 
-/** Hunts the guards that only meet in Postgres. */
-export const playRaceMutants = (pool: Pool, tell = silent): Promise<RaceKill[]> =>
+/** Hunts the guards that only meet in Postgres, those whose name matches `only`. */
+export const playRaceMutants = (pool: Pool, only = "", tell = silent): Promise<RaceKill[]> =>
   each(
-    RACE_MUTANTS.map((_, mutant) => () => pool.do<RaceKill>({ kind: "race_mutant", mutant })),
+    placesOf(RACE_MUTANTS.map(guardOf), only).map((mutant) => () => pool.do<RaceKill>({ kind: "race_mutant", mutant })),
     tell,
     ({ guard, by }) => `${guard}: ${by ?? "survived"}`,
   )

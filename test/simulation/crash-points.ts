@@ -12,7 +12,7 @@ import { randomOf } from "./random.ts"
 import { drive, furnish, plant, type RunParts } from "./run.ts"
 import { type Delivery, sendEvent } from "./senders.ts"
 import { inWords, look } from "./sight.ts"
-import { customerOf, STORIES, tell } from "./stories.ts"
+import { ASKED_STORIES, customerOf, STORIES, tell } from "./stories.ts"
 import { throwSwitch } from "./switches.ts"
 import { APP_URL, COMPANIES } from "./targets.ts"
 import { World } from "./world.ts"
@@ -105,7 +105,7 @@ export async function playFlow(flow: Flow, points: readonly CrashPoint[], parts:
   const random = randomOf(`flow ${flow.name}`)
   const world = new World({ startMs: START_MS, random: random.fork("world"), chaos, database, player, isolatesMax: 1 })
   const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0 }))
-  const story = STORIES.find(({ name }) => name === flow.story)
+  const story = [...STORIES, ...ASKED_STORIES].find(({ name }) => name === flow.story)
   if (!story) throw new Error(`no story is called ${flow.story}`)
   const who = { tag: "n0x", company }
   plant(world, `sub_${who.tag}`, customerOf(story, who))

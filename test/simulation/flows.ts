@@ -52,6 +52,9 @@ const discountsOf = (subscription: Readonly<Record<string, unknown>> | undefined
 
 const PAID = "a renewal fails and is paid"
 
+/** As an operator starts a job. */
+const JOB = { authorization: `Bearer ${secret("admin-api-key")}`, "content-type": "application/json" }
+
 export const FLOWS: readonly Flow[] = [
   {
     name: "a webhook opens a case",
@@ -290,11 +293,10 @@ export const FLOWS: readonly Flow[] = [
       )
       await pass(new Date(nudge?.due ?? 0).getTime() - world.runtime.worldMs)
       const body = JSON.stringify({ companyId: COMPANIES[0], nudgeIds: [nudge?.id], owner: null })
-      const headers = { authorization: `Bearer ${secret("admin-api-key")}`, "content-type": "application/json" }
       await strike(async () => {
         // At once, and again while the first is on its way.
         for (const afterMs of [0, 25, 10, 10, 10 * SECOND_MS]) {
-          ask("POST", "/jobs/nudges", body, headers)
+          ask("POST", "/jobs/nudges", body, JOB)
           await pass(afterMs)
         }
       })
@@ -430,6 +432,108 @@ export const FLOWS: readonly Flow[] = [
       chaos.next(({ url }) => url.pathname === "/v3/mail/send", { answer: () => plain(502, "bad gateway") })
       next()
       await pass(2 * HOUR_MS)
+    },
+  },
+  {
+    name: "a bank debit is under way",
+    isPlayed: ({ mailbox }, words) => mailbox.messages.length === 0 && words.includes('"pending":['),
+    story: "a bank debit is under way and fails",
+    settings: steps(null),
+    async play({ strike, next, pass }) {
+      next()
+      next()
+      await strike(() => pass(20 * MINUTE_MS))
+      await pass(3 * DAY_MS)
+    },
+  },
+  {
+    name: "a bank debit is given up",
+    isPlayed: (world, words) => one(world) && !words.includes('"pending":['),
+    story: "a bank debit is given up",
+    async play({ strike, next, pass }) {
+      next()
+      next()
+      await pass(HOUR_MS)
+      await strike(async () => {
+        next()
+        await pass(20 * MINUTE_MS)
+      })
+    },
+  },
+  {
+    name: "what a bill asks for changes",
+    // What remains of it is what the message names.
+    isPlayed: (world, words) =>
+      one(world) && words.includes('"remaining_minor":1199') && !!world.mailbox.messages[0]?.body.includes("11.99"),
+    story: "what a bill asks for changes",
+    async play({ strike, next, pass }) {
+      await strike(async () => {
+        for (let told = 0; told < 3; told++) next()
+        await pass(20 * MINUTE_MS)
+      })
+    },
+  },
+  {
+    name: "a case of which nothing is heard",
+    isPlayed: ({ mailbox }, words) => mailbox.messages.length === 2 && words.includes('"closeReason":"lapsed"'),
+    story: PAID,
+    settings: steps(null),
+    async play({ strike, next, pass, ask }) {
+      const lapse = () => ask("POST", "/jobs/interventions", "{}", JOB)
+      next()
+      await pass(DAY_MS)
+      // The job comes every hour, and finds nothing to end before its time.
+      lapse()
+      await pass(59 * DAY_MS + HOUR_MS)
+      await strike(async () => {
+        lapse()
+        await pass(HOUR_MS)
+      })
+      lapse()
+    },
+  },
+  {
+    name: "late word of a case of which nothing was heard",
+    isPlayed: (_, words) => words.includes(OPEN) && !words.includes('"lapsed"'),
+    story: "a renewal fails twice and is paid late",
+    settings: steps(null),
+    async play({ strike, next, pass, ask }) {
+      next()
+      await pass(60 * DAY_MS + 10 * MINUTE_MS)
+      ask("POST", "/jobs/interventions", "{}", JOB)
+      await pass(10 * MINUTE_MS)
+      // The second failure, of an hour after the first.
+      await strike(async () => {
+        next()
+        await pass(2 * SECOND_MS)
+      })
+    },
+  },
+  {
+    name: "a payment after nothing was heard for long",
+    isPlayed: (_, words) => words.includes(RECOVERED),
+    story: PAID,
+    settings: steps(null),
+    async play({ strike, next, pass, ask }) {
+      next()
+      await pass(61 * DAY_MS)
+      ask("POST", "/jobs/interventions", "{}", JOB)
+      await pass(HOUR_MS)
+      await strike(async () => {
+        next()
+        await pass(2 * SECOND_MS)
+      })
+    },
+  },
+  {
+    name: "a subscription that is told twice in one second",
+    isPlayed: ({ mailbox }, words) =>
+      words.includes('"fetched":true') && mailbox.calls.some(({ path }) => path === "/v1/subscriptions/sub_n0x"),
+    story: "two words on a subscription in one second",
+    async play({ strike, next, pass }) {
+      next()
+      next()
+      await strike(() => pass(20 * MINUTE_MS))
     },
   },
   {

@@ -31,13 +31,16 @@ interface Work {
   readonly held: number
   readonly nudge: string | null
   readonly object: string | null
+  readonly unclear: string | null
 }
 
 const WORK = `SELECT
   (SELECT min(next_attempt_at) FROM webhook_events WHERE status IN ('received', 'failed')) AS event,
   (SELECT count(*)::integer FROM webhook_events WHERE status = 'held') AS held,
   (SELECT min(greatest(due_at, lease_until)) FROM nudges WHERE status IN ('planned', 'sending')) AS nudge,
-  (SELECT min(coalesce(asked_at + (asked_at - created_at), created_at)) FROM object_links WHERE NOT is_customer) AS object`
+  (SELECT min(coalesce(asked_at + (asked_at - created_at), created_at)) FROM object_links WHERE NOT is_customer) AS object,
+  (SELECT min(coalesce(asked_at + greatest(asked_at - unsettled_at, interval '5 minutes'), unsettled_at + interval '2 minutes'))
+    FROM subscriptions WHERE unsettled_at IS NOT NULL) AS unclear`
 
 export class Heartbeat {
   readonly #world: World
@@ -75,6 +78,7 @@ export class Heartbeat {
       slot(after(work.nudge, 0), 5),
       after(work.nudge, OVERDUE_MS),
       after(work.object, ASK_AFTER_MS),
+      after(work.unclear, 0),
     ].filter((at) => at !== null)
     if (candidates.length === 0) return
     const wanted = slot(Math.min(...candidates), 1) ?? now

@@ -12,6 +12,7 @@ import { rebuild } from "../../shared/domain/fold.ts"
 import { isQuiet, isTimeZone } from "../../shared/domain/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { assignmentOf, type CustomerState, findCase } from "../../shared/domain/state.ts"
+import { FETCHED_ID_PREFIX } from "../../workers/providers/provider.ts"
 import { deadThatMatter } from "./qstash.ts"
 import type { Delivery } from "./senders.ts"
 import { canonical, factOf, instant, ledgerOf, type Seen, type SeenCustomer } from "./sight.ts"
@@ -62,7 +63,9 @@ function* acknowledged({ seen, deliveries }: Case): Generator<string> {
     }
   }
   const sent = new Set(deliveries.map(({ told, company }) => `${company} ${told.id}`))
-  for (const key of events.keys()) if (!sent.has(key)) yield `I1 ${key} was never sent`
+  for (const [key, { provider_event_id: id }] of events) {
+    if (!sent.has(key) && !id.startsWith(FETCHED_ID_PREFIX)) yield `I1 ${key} was never sent`
+  }
   if (new Set(seen.keys.map((key) => `${key.company_id} ${key.provider_event_id}`)).size !== seen.keys.length) {
     yield "I1 an event is recorded twice"
   }

@@ -24,6 +24,7 @@ const HELP = `npm run simulate -- [options]
   --crashes     every flow at every crash point
   --orders      every order of every story
   --mutants     every guard switched off, and what noticed it
+  --only PATTERN   of flows, stories, mutants and races only those whose name matches it
   --interleavings N   sessions that meet within the functions of the database: every race (see test/simulation/interleavings)
                 in all schedules with one preemption, and in N random schedules over all races
   --preemptions N     all schedules with up to so many preemptions instead of one; 0 for none
@@ -43,6 +44,7 @@ const { values } = parseArgs({
     crashes: { type: "boolean", default: false },
     orders: { type: "boolean", default: false },
     mutants: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
     interleavings: { type: "string" },
     preemptions: { type: "string", default: "1" },
     interleaving: { type: "string" },
@@ -71,7 +73,7 @@ try {
     tell("schedules", tally, scheduleTable(tally), tally.failed.length === 0)
   }
   if (values.crashes) {
-    const reports = await playCrashes(pool, progress("flows"))
+    const reports = await playCrashes(pool, values.only, progress("flows"))
     tell(
       "crashes",
       reports,
@@ -80,7 +82,7 @@ try {
     )
   }
   if (values.orders) {
-    const reports = await playOrders(pool, progress("stories"))
+    const reports = await playOrders(pool, values.only, progress("stories"))
     tell(
       "orders",
       reports,
@@ -91,7 +93,7 @@ try {
   if (values.interleavings !== undefined) {
     const preemptions = Number(values.preemptions)
     const random = wholeNumber("interleavings", values.interleavings)
-    const reports = await playInterleavings(pool, { preemptions, random }, progress("interleavings"))
+    const reports = await playInterleavings(pool, { preemptions, random, only: values.only }, progress("interleavings"))
     tell(
       "interleavings",
       reports,
@@ -107,14 +109,14 @@ try {
     tell("interleaving", played, JSON.stringify(played, null, 2), played.violations.length === 0)
   }
   if (values.mutants) {
-    const races = await playRaceMutants(pool, progress("races without a guard"))
+    const races = await playRaceMutants(pool, values.only, progress("races without a guard"))
     tell(
       "raceMutants",
       races,
       raceMutantTable(races),
       races.every(({ by }) => by !== null),
     )
-    const kills = await playMutants(pool, progress("mutants"))
+    const kills = await playMutants(pool, values.only, progress("mutants"))
     tell(
       "mutants",
       kills,

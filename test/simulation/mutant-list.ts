@@ -29,6 +29,7 @@ const SEND = "workers/pipeline/send-nudge.ts"
 const POLICY = "shared/domain/contact-policy.ts"
 const SWEEP = "workers/jobs/sweep.ts"
 const HTTP = "workers/channels/http.ts"
+const LAPSE = "shared/domain/fold/lapse.ts"
 
 const at = (file: string, find: string, replace: string): Patch => ({ file, find, replace })
 const crashes = (flow: string): Hunt => ({ kind: "crashes", flow })
@@ -87,8 +88,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/pipeline/contact.ts",
-        `asOf > (contact[name as keyof StoredContact]?.asOf ?? "")`,
-        "name !== undefined && asOf !== null",
+        `value !== undefined && asOf > (known[name as keyof Fields]?.asOf ?? "")`,
+        "value !== undefined && name !== undefined",
       ),
     ],
     first: orders("known before, and without an address at first"),
@@ -367,5 +368,91 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
     first: crashes("messages are switched off for two days"),
+  },
+  {
+    guard: "reminders wait while a payment is in progress",
+    code: [
+      at("shared/domain/pause.ts", "const inProgress = results.map(", "const inProgress = results.slice(0, 0).map("),
+    ],
+    first: crashes("a bank debit is under way"),
+  },
+  {
+    guard: "a payment that is given up is not in progress any more",
+    code: [
+      at(
+        "shared/domain/fold.ts",
+        `case "payment_canceled":\n      return endPending(state, fact)`,
+        `case "payment_canceled":\n      return state`,
+      ),
+    ],
+    first: crashes("a bank debit is given up"),
+  },
+  {
+    guard: "what was credited or paid in part is not asked for",
+    code: [
+      at(
+        "shared/domain/fold/amounts.ts",
+        "Math.max(0, payment.amountMinor - creditedSince - paidSince)",
+        "Math.max(0, payment.amountMinor + 0 * (creditedSince + paidSince))",
+      ),
+    ],
+    first: crashes("what a bill asks for changes"),
+  },
+  {
+    guard: "a case of which nothing is heard lapses",
+    code: [at(LAPSE, "if (due === null || due > now) return null", "if (due === null || now !== null) return null")],
+    first: crashes("a case of which nothing is heard"),
+  },
+  {
+    guard: "a case does not lapse before its time",
+    functions: [
+      at(
+        "db/functions/lapsing_cases.sql",
+        "coalesce(r.last_news_at, r.opened_at) <= p_since",
+        "coalesce(r.last_news_at, r.opened_at) <= p_since + interval '60 days'",
+      ),
+    ],
+    code: [at(LAPSE, "if (due === null || due > now) return null", "if (due === null || now === null) return null")],
+    first: crashes("a case of which nothing is heard"),
+  },
+  {
+    guard: "late word of a case takes its lapse back",
+    code: [
+      at(
+        LAPSE,
+        "if (!recoveryCase || due === null || due > fact.occurredAt) return state",
+        "if (!recoveryCase || due === null) return state",
+      ),
+    ],
+    first: crashes("late word of a case of which nothing was heard"),
+  },
+  {
+    guard: "a payment recovers a case that has lapsed",
+    code: [
+      at(
+        "shared/domain/fold/payments.ts",
+        `const isFinal = recoveryCase?.closeReason`,
+        `const isFinal = recoveryCase?.closeReason === "lapsed" || recoveryCase?.closeReason`,
+      ),
+    ],
+    first: crashes("a payment after nothing was heard for long"),
+  },
+  {
+    guard: "a provider that tells two things in one second is asked",
+    code: [
+      at(SWEEP, "if (await settleSubscription(services, found)) settled += 1", "void [settleSubscription, found]"),
+    ],
+    first: crashes("a subscription that is told twice in one second"),
+  },
+  {
+    guard: "what was fetched says so",
+    code: [
+      at(
+        "workers/pipeline/accept.ts",
+        `...(isFetched && "subscription" in fact && { fetched: true as const }),`,
+        "...(isFetched && {}),",
+      ),
+    ],
+    first: crashes("a subscription that is told twice in one second"),
   },
 ]

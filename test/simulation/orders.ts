@@ -10,7 +10,7 @@ import { frozen } from "./calm.ts"
 import type { Random } from "./random.ts"
 import { furnish, type RunParts, tellNow } from "./run.ts"
 import { inWords, look } from "./sight.ts"
-import { STORIES, type Story, tell } from "./stories.ts"
+import { ASKED_STORIES, STORIES, type Story, tell } from "./stories.ts"
 import { COMPANIES } from "./targets.ts"
 import { World } from "./world.ts"
 
@@ -35,7 +35,7 @@ const MINUTE_MS = 60_000
 const NOW_MS = Date.UTC(2026, 9, 27, 12)
 
 /** Stories with more than one event; one has no order. */
-export const ORDERED: readonly Story[] = STORIES.filter(({ tellers }) => tellers.length > 1)
+export const ORDERED: readonly Story[] = [...STORIES, ...ASKED_STORIES].filter(({ tellers }) => tellers.length > 1)
 
 /** Explores all orders of a story. */
 export async function allOrders(story: Story, timing: Timing, parts: RunParts): Promise<OrdersReport> {

@@ -4,8 +4,9 @@ import type { CompanySettings, PlaybookStep } from "../../shared/domain/settings
 import { FAULT_KINDS, type Outage, type Weather } from "./chaos.ts"
 import type { Random } from "./random.ts"
 import type { Delivery } from "./senders.ts"
-import { customerOf, STORIES, type Story, tell, type Who } from "./stories.ts"
+import { customerOf, STORIES, type Story, tell } from "./stories.ts"
 import { COMPANIES } from "./targets.ts"
+import type { Who } from "./tellers.ts"
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS

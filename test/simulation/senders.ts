@@ -1,7 +1,7 @@
 /** Providers as senders of webhooks: signed, tried again by each one's own schedule, and then never again. */
 import { createHmac } from "node:crypto"
-import type { Told } from "./stories.ts"
 import { APP_URL, secret } from "./targets.ts"
+import type { Told } from "./tellers.ts"
 import type { World } from "./world.ts"
 
 const SECOND_MS = 1_000

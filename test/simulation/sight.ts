@@ -155,10 +155,14 @@ export async function inWords(seen: Seen): Promise<string> {
     customers,
     cases: seen.cases.map(({ cause: _cause, arm: _arm, holdout_percentage: _share, ...row }) => row),
     payments: seen.payments,
-    subscriptions: seen.subscriptions,
+    subscriptions: seen.subscriptions.map(({ asked_at: _asked, ...row }) => row),
     facts: seen.facts
       .filter(({ event_id }) => event_id !== null)
-      .map(({ company_id, id, occurred_at, body }) => ({ company_id, id, occurred_at, body })),
+      // When something was fetched hangs on when somebody came to ask.
+      .map(({ company_id, id, occurred_at, body }) => ({
+        ...{ company_id, id, body },
+        occurred_at: "fetched" in body ? null : occurred_at,
+      })),
   })
 }
 

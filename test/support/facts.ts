@@ -94,6 +94,20 @@ export const paymentPending = ({ at, id, ...given }: Given<"payment_pending">): 
   ...stamp({ at, id }),
 })
 
+export const paymentCanceled = ({ at, id, ...given }: Given<"payment_canceled">): Fact => ({
+  kind: "payment_canceled",
+  ...REFS,
+  ...given,
+  ...stamp({ at, id }),
+})
+
+export const subscriptionNotFound = ({ at, id, ...given }: Given<"subscription_not_found">): Fact => ({
+  kind: "subscription_not_found",
+  subscriptionId: "sub_1",
+  ...given,
+  ...stamp({ at, id }),
+})
+
 export const invoiceChanged = ({ at, id, ...given }: Given<"invoice_changed">): Fact => ({
   kind: "invoice_changed",
   ...BILL,

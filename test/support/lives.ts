@@ -387,6 +387,8 @@ const anyBody = fc.oneof(
   fc.record({ kind: fc.constant("refund_failed" as const), ...refs, ...money, refundId: ID }),
   fc.record({ kind: fc.constant("subscription_changed" as const), subscription: snapshot, replaced: fc.record({ status: fc.constantFrom("active", "past_due"), cancelAt: maybe(WHEN) }) }),
   fc.record({ kind: fc.constant("case_lapsed" as const), caseId }),
+  fc.record({ kind: fc.constant("payment_canceled" as const), ...refs }),
+  fc.record({ kind: fc.constant("subscription_not_found" as const), subscriptionId: ID }),
   fc.record({ kind: fc.constant("dispute_opened" as const), ...refs, ...stated, disputeId: ID, reason: maybe(ID), isInquiry: fc.boolean() }),
   fc.record({ kind: fc.constant("dispute_closed" as const), ...refs, ...stated, disputeId: ID, outcome: fc.constantFrom("won", "lost", "withdrawn") }),
   fc.record({ kind: fc.constantFrom("subscription_started", "subscription_changed", "subscription_paused", "subscription_resumed", "trial_ending"), subscription: snapshot }),

@@ -1,5 +1,5 @@
 /**
- * Every hour: ends cases whose fear has passed, and looks through each company's newest scores for members to whom contact
+ * Every hour: ends cases whose fear has passed and cases of which nothing was heard for sixty days, and looks through each company's newest scores for members to whom contact
  * is worth its cost. Cost follows the number of companies and what is opened; how many customers there are only an index
  * knows. A company that was looked through is not looked through again within the hour, so that both heartbeats, a lost run
  * and a spent budget only move its turn.
@@ -8,10 +8,12 @@
 import * as z from "zod"
 import { companiesToPass, passCompany, passedRisks, type RiskCandidate } from "../../db/queries/at-risk.ts"
 import { settingsOf as readSettings } from "../../db/queries/companies.ts"
+import { lapsingCases } from "../../db/queries/lapsing.ts"
 import { loadStream } from "../../db/queries/stream.ts"
 import { readUplift } from "../../db/queries/uplift.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
 import { monthlyMinor } from "../../shared/domain/features/prices.ts"
+import { lapsingSince } from "../../shared/domain/fold/lapse.ts"
 import {
   dearestOf,
   decideRisk,
@@ -29,6 +31,7 @@ import type { UpliftModel } from "../../shared/learning/uplift.ts"
 import { RISK_CASE_COST, RISK_COMPANY_COST, UPLIFT_COST } from "../outbound/costs.ts"
 import { type Condition, companiesWhere, PROCESSING } from "../pipeline/acting.ts"
 import { advance, stateOf } from "../pipeline/advance.ts"
+import { lapseCase } from "../pipeline/lapse.ts"
 import { learnUplift, upliftModelOf, upliftOfVector } from "../pipeline/uplift.ts"
 import type { Services } from "../services.ts"
 import { defineJob, done, type Progress } from "./job.ts"
@@ -44,7 +47,7 @@ const FRESH_MS = 48 * HOUR_MS
 /** New cases end every day, and a week of them may change what is known. */
 const LEARN_EVERY_MS = 7 * 24 * HOUR_MS
 
-/** Bounds of one run: cases that end, companies, and customers of one company that are looked at. */
+/** Bounds of one run: cases of each kind that end, companies, and customers of one company that are looked at. */
 const ENDED_MAX = 200
 const COMPANIES_MAX = 200
 const CANDIDATES_MAX = 500
@@ -62,18 +65,24 @@ export const interventions = defineJob({
   payload: z.object({}),
   async run(_, services, progress) {
     const flags = await services.flags({ isFreshNeeded: true })
-    const counts = { ended: 0, companies: 0, learned: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
+    const counts = { ended: 0, lapsed: 0, companies: 0, learned: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
     const ending = await companiesWhere(services, flags, ENDING)
-    if (ending?.length !== 0) await endCases(services, progress, ending, counts)
+    if (ending?.length !== 0) {
+      await endRisks(services, progress, ending, counts)
+      await lapseCases(services, progress, ending, counts)
+    }
     const opening = await companiesWhere(services, flags, OPENING)
     if (opening?.length !== 0) await openCases(services, progress, opening, counts)
     return done("looked_through", counts)
   },
 })
 
-type Counts = Record<"ended" | "companies" | "learned" | "opened" | "leftAlone" | "failed" | "cutShort", number>
+type Counts = Record<
+  "ended" | "lapsed" | "companies" | "learned" | "opened" | "leftAlone" | "failed" | "cutShort",
+  number
+>
 
-async function endCases(
+async function endRisks(
   services: Services,
   progress: Progress,
   companies: readonly string[] | null,
@@ -99,6 +108,29 @@ async function endCases(
     } catch (error) {
       counts.failed += 1
       log.warn("risk_case_not_ended", { companyId, caseId, error })
+    }
+  }
+}
+
+async function lapseCases(
+  services: Services,
+  progress: Progress,
+  companies: readonly string[] | null,
+  counts: Counts,
+): Promise<void> {
+  const { budget, db, log } = services
+  const since = lapsingSince(services.now())
+  for (const candidate of await lapsingCases(db, { since, limit: ENDED_MAX, companies })) {
+    await progress.beat()
+    if (!budget.hasRoomFor(RISK_CASE_COST)) {
+      counts.cutShort = 1
+      return
+    }
+    try {
+      if (await lapseCase(services, candidate)) counts.lapsed += 1
+    } catch (error) {
+      counts.failed += 1
+      log.warn("case_not_lapsed", { companyId: candidate.companyId, caseId: candidate.caseId, error })
     }
   }
 }

@@ -1,15 +1,26 @@
 /**
  * Every minute: finishes what anything left behind. It relies on nothing but the database's word: parked deliveries,
- * events that were not folded, nudges that nobody was told of, messages that QStash gave up, objects without a customer.
+ * events that were not folded, nudges that nobody was told of, messages that QStash gave up, objects without a customer,
+ * subscriptions whose snapshots contradict each other.
  */
 import * as z from "zod"
 import { claimDueNudges } from "../../db/queries/nudges.ts"
 import { ensurePartitions, unfinishedEvents, waitingObjects } from "../../db/queries/sweep.ts"
+import { unsettledSubscriptions } from "../../db/queries/unsettled.ts"
 import { healFlags } from "../flags.ts"
-import { DEAD_PAGE_COST, EVENT_COST, NUDGE_COST, OBJECT_COST, PARKED_COST, UNMAPPED_COST } from "../outbound/costs.ts"
+import {
+  DEAD_PAGE_COST,
+  EVENT_COST,
+  NUDGE_COST,
+  OBJECT_COST,
+  PARKED_COST,
+  SETTLE_COST,
+  UNMAPPED_COST,
+} from "../outbound/costs.ts"
 import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
 import { indexAddresses } from "../pipeline/index-addresses.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
+import { settleSubscription } from "../pipeline/reconcile/settle.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
 import { forgetUnmapped, takeInMapped } from "../pipeline/unmapped.ts"
@@ -28,6 +39,7 @@ const EVENTS_BUDGET_MS = 25_000
 const DEAD_PER_PAGE = 50
 const DEAD_PAGES_MAX = 20
 const OBJECTS_MAX = 10
+const UNSETTLED_MAX = 10
 
 /** QStash has had this long to bring a due nudge; after that the sweeper sends it itself. */
 const OVERDUE_MS = 120_000
@@ -48,7 +60,7 @@ export const sweep = defineJob({
   async run(_, services, progress) {
     const flags = await services.flags({ isFreshNeeded: true })
     const counts = {
-      ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, partitions: 0, flags: 0 },
+      ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, settled: 0, partitions: 0, flags: 0 },
       ...{ mapped: 0, forgotten: 0, indexed: 0, failed: 0, cutShort: 0 },
     }
     // One part that fails (Redis away, say) must not keep the others from their work.
@@ -77,6 +89,9 @@ export const sweep = defineJob({
       sendOverdue(services, await companiesWhere(services, flags, SCHEDULING), { progress, mayGoOn }),
     )
     await part("resolved", () => askForCustomers(services, mayGoOn))
+    await part("settled", async () =>
+      settleSubscriptions(services, await companiesWhere(services, flags, PROCESSING), mayGoOn),
+    )
     await part("mapped", () => takeInMapped(services, () => mayGoOn(UNMAPPED_COST)))
     await part("flags", () => healFlags(services))
     await part("indexed", () => indexAddresses(services, mayGoOn))
@@ -187,4 +202,21 @@ async function askForCustomers(services: Services, mayGoOn: MayGoOn): Promise<nu
     if (await resolveObject(services, object)) resolved += 1
   }
   return resolved
+}
+
+/** Asks the provider for subscriptions of which it told two things in one second. */
+async function settleSubscriptions(
+  services: Services,
+  companies: readonly string[] | null,
+  mayGoOn: MayGoOn,
+): Promise<number> {
+  if (companies?.length === 0 || !(await mayGoOn(1))) return 0
+  const now = services.now()
+  const unsettled = await unsettledSubscriptions(services.db, { now, limit: UNSETTLED_MAX, companies })
+  let settled = 0
+  for (const found of unsettled) {
+    if (!(await mayGoOn(SETTLE_COST))) break
+    if (await settleSubscription(services, found)) settled += 1
+  }
+  return settled
 }

@@ -43,6 +43,12 @@ export const UNMAPPED_COST = 1 + PARKED_COST + 1
 /** An object without a customer: noting that it is asked about, the provider's calls, tying, one commit. */
 export const OBJECT_COST = GRANT_COST + 9
 
+/**
+ * A subscription that is not clear: noting that it is asked about, its customer, the provider's call, whose the account is,
+ * recording what it shows, the switches twice, its customer once more, one commit.
+ */
+export const SETTLE_COST = 2 + GRANT_COST + 2 + 2 + 2 * COMMAND + 2
+
 /** A page of dead messages: listing it, delivering it anew. */
 export const DEAD_PAGE_COST = 2
 

@@ -45,6 +45,8 @@ export interface Work {
   readonly contactWords: readonly ContactWord[]
   /** Our own facts to append, such as a click or an opt-out. */
   readonly ownFacts: readonly Fact[]
+  /** Our own facts that depend on what the ledger says: made anew each time it is read. */
+  readonly factsFrom?: (state: CustomerState) => readonly Fact[]
   /** Of a rebuild: open cases that it finds and that opened before this moment get no nudges. */
   readonly quietBefore?: Instant
 }
@@ -188,7 +190,9 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
   const { config } = services
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
-  const folded = fold(work.ownFacts, stateOf(stream, dropped), dropped)
+  const read = stateOf(stream, dropped)
+  const own = [...work.ownFacts, ...(work.factsFrom?.(read) ?? [])]
+  const folded = fold(own, read, dropped)
   const late = foundLate(stream.snapshot, folded, work.quietBefore ?? "")
   // What gets no nudges is not compared with what gets none either.
   const drawn = drawsOf(services, stream, folded).filter((draw) => !late.has(draw.caseId))
@@ -209,7 +213,7 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
     state,
     projected: stream.snapshot ?? EMPTY_STATE,
     dropped,
-    facts: [...work.ownFacts, ...drawn, ...actions.map((action) => factOf(action, stream, now))],
+    facts: [...own, ...drawn, ...actions.map((action) => factOf(action, stream, now))],
     nudges: actions.map(changeOf),
     contact,
     processedEvents: work.events,

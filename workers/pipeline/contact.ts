@@ -11,14 +11,20 @@ import type { Instant } from "../../shared/domain/facts.ts"
 import type { ContactChange } from "../providers/provider.ts"
 
 const field = z.object({ value: z.string().nullable(), asOf: z.string() })
-const stored = z.object({
+const fields = {
   name: field.optional(),
   email: field.optional(),
   phone: field.optional(),
   paymentPageUrl: field.optional(),
   country: field.optional(),
+}
+const stored = z.object({
+  ...fields,
+  /** The newest copy of each: it counts where the customer's own word is that there is none, and the copy is newer. */
+  copies: z.object(fields).optional(),
 })
 type StoredContact = z.infer<typeof stored>
+type Fields = Omit<StoredContact, "copies">
 
 /** What is known now; null where nobody said it or it was said to be none. */
 export interface Contact {
@@ -41,13 +47,27 @@ const contactContext = ({ companyId, customer }: ContactHolder) => ["customer_pi
 export async function openContact(keys: KeyRing, stream: ContactHolder): Promise<Contact> {
   const { contact } = await openStored(keys, stream)
   return {
-    name: contact.name?.value ?? null,
-    email: contact.email?.value ?? null,
-    phone: contact.phone?.value ?? null,
-    paymentPageUrl: contact.paymentPageUrl?.value ?? null,
-    country: contact.country?.value ?? null,
+    name: knownOf(contact, "name"),
+    email: knownOf(contact, "email"),
+    phone: knownOf(contact, "phone"),
+    paymentPageUrl: knownOf(contact, "paymentPageUrl"),
+    country: knownOf(contact, "country"),
   }
 }
+
+/**
+ * The customer's own word; where that is "none", a copy of a later event. In the same way the newest fact says whether there
+ * is an address, so that what is planned has one: invoices show an address that a webhook of the customer never told.
+ */
+function knownOf({ copies, ...own }: StoredContact, name: keyof Fields): string | null {
+  const copy = copies?.[name]
+  const said = own[name]
+  const isNewer = said !== undefined && copy !== undefined && momentOf(copy) > momentOf(said)
+  return said?.value ?? (isNewer ? copy.value : null)
+}
+
+/** The time and the event of a word, without whose it is. */
+const momentOf = ({ asOf }: z.infer<typeof field>): string => asOf.slice(asOf.indexOf(" ") + 1)
 
 /** One event's word on the contact, and when it was said (time and event id, so that ties are settled alike). */
 export interface ContactWord {
@@ -80,20 +100,29 @@ export async function indexContact(keys: KeyRing, stream: ContactHolder): Promis
   return indexed(keys, stream.companyId, contact)
 }
 
-async function indexed(keys: KeyRing, companyId: string, { email, phone }: StoredContact): Promise<IndexedAddresses> {
-  const addresses = { email: email?.value ?? null, phone: phone?.value ?? null }
+async function indexed(keys: KeyRing, companyId: string, contact: StoredContact): Promise<IndexedAddresses> {
+  const addresses = { email: knownOf(contact, "email"), phone: knownOf(contact, "phone") }
   return { indexes: await addressIndexes(keys, companyId, addresses), version: keys.newestVersion }
 }
 
 function mergeWord(contact: StoredContact, { change, occurredAt, eventId }: ContactWord): StoredContact {
-  const { isCopy = false, ...fields } = change
-  const said = Object.entries(fields).filter(([, value]) => value !== undefined)
+  const { isCopy = false, ...said } = change
+  const { copies = {}, ...own } = contact
   // The customer's own word sorts after every copy; among equals the newest counts.
   const asOf = `${isCopy ? "copy" : "own"} ${occurredAt} ${eventId}`
-  const newer = said.filter(([name]) => asOf > (contact[name as keyof StoredContact]?.asOf ?? ""))
+  const merged = withNewer(own, said, asOf)
+  if (!isCopy) return { ...merged, ...(contact.copies && { copies }) }
+  return { ...merged, copies: withNewer(copies, said, asOf) }
+}
+
+/** The fields with those that are said, where this word is the newest. */
+function withNewer(known: Fields, said: Omit<ContactChange, "isCopy">, asOf: string): Fields {
+  const newer = Object.entries(said).filter(
+    ([name, value]) => value !== undefined && asOf > (known[name as keyof Fields]?.asOf ?? ""),
+  )
   // Named in a fixed order, so that the same words always make the same text.
   const { name, email, phone, paymentPageUrl, country } = {
-    ...contact,
+    ...known,
     ...Object.fromEntries(newer.map(([fieldName, value]) => [fieldName, { value, asOf }])),
   }
   return { name, email, phone, paymentPageUrl, country }

@@ -5,7 +5,7 @@ import { withoutAddress } from "../../shared/crypto/plain-key.ts"
 import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../errors.ts"
 import { parseEventBody } from "../providers/json.ts"
-import { type Delivery, HISTORY_ID_PREFIX } from "../providers/provider.ts"
+import { type Delivery, FETCHED_ID_PREFIX, HISTORY_ID_PREFIX } from "../providers/provider.ts"
 import type { Services } from "../services.ts"
 
 /** A delivery whose signature was verified when it came. */
@@ -60,13 +60,18 @@ export function silenced({ needs: _, ...delivery }: Delivery, reason: string): D
   return { ...delivery, customer: null, objects: [], facts: [], contact: null, unhandled: reason }
 }
 
-/** The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history. */
+/**
+ * The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history, and
+ * snapshots that we asked for that they were fetched.
+ */
 export const factsOf = ({ delivery, eventId, isHistory = false }: ReadDelivery): Fact[] => {
   const isImported = isHistory || delivery.providerEventId.startsWith(HISTORY_ID_PREFIX)
+  const isFetched = delivery.providerEventId.startsWith(FETCHED_ID_PREFIX)
   return delivery.facts.map((fact, index) => ({
     ...fact,
     id: factIdOf(eventId, index),
     ...(isImported && { origin: "history" as const }),
+    ...(isFetched && "subscription" in fact && { fetched: true as const }),
   }))
 }
 

@@ -133,6 +133,12 @@ export interface HistoryPage {
  */
 export const HISTORY_ID_PREFIX = "history_"
 
+/**
+ * Events that we made of an object of the provider, because what was told of it was not clear, have ids of ours that begin
+ * with this: by it their facts are known as fetched wherever they are read again.
+ */
+export const FETCHED_ID_PREFIX = "fetched_"
+
 /** Which part of the past. */
 export interface HistoryRequest {
   readonly since: Date

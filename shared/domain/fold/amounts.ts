@@ -90,7 +90,7 @@ function owe(state: CustomerState, payment: PaymentState, at: Instant): Customer
   const recoveryCase = caseOf(state, payment.invoiceId)
   if (recoveryCase?.status !== "open") return state
   const { amountMinor } = amountsOf(payment, recoveryCase)
-  if (amountMinor > 0) return withCase(state, withAmounts(recoveryCase, payment))
+  if (amountMinor > 0) return withCase(state, { ...withAmounts(recoveryCase, payment), heardAt: at })
   return withCase(withPayment(state, { ...payment, status: "voided" }), close(recoveryCase, "lost", "waived", at))
 }
 

@@ -490,8 +490,17 @@ describe("a payment in progress", () => {
     ["succeeds", paymentSucceeded({ at: on(5) })],
     ["fails by its intent", chargeFailed({ at: on(5), paymentIntentId: "pi_1" })],
     ["fails by its invoice", paymentFailed({ at: on(5), attempt: 2 })],
+    ["is canceled", make.paymentCanceled({ at: on(5), invoiceId: null, paymentIntentId: "pi_1" })],
   ])("ends when it %s", (_, end) => {
     expect(pendingAfter(pending, end)).toBeUndefined()
+  })
+
+  test("that is canceled has not failed, and one that is canceled is not another", () => {
+    const canceled = make.paymentCanceled({ at: on(5), invoiceId: null, paymentIntentId: "pi_1" })
+    const open = caseAfter(paymentFailed({ at: on(0) }), pending, canceled)
+    expect(open).toMatchObject({ status: "open", invoiceFailures: [`1@${on(0)}`], chargeFailures: [] })
+    const another = make.paymentCanceled({ at: on(5), invoiceId: null, paymentIntentId: "pi_2" })
+    expect(pendingAfter(pending, another)).toHaveLength(1)
   })
 })
 

@@ -101,7 +101,11 @@ export function requireAction(
   }
   const changed = withPayment(state, payment)
   const recoveryCase = caseOf(changed, invoiceId)
-  return recoveryCase ? withCase(changed, { ...recoveryCase, needsAuthentication: true }) : changed
+  if (!recoveryCase) return changed
+  return withCase(changed, {
+    ...{ ...recoveryCase, needsAuthentication: true },
+    ...(recoveryCase.status === "open" && { heardAt: fact.occurredAt }),
+  })
 }
 
 type Refund = Extract<Fact, { kind: "payment_refunded" | "refund_failed" }>
@@ -171,7 +175,7 @@ export function markVoided(before: CustomerState, fact: Extract<Fact, { kind: "i
   }
   const next = replacementOf(voided, payment)
   if (next === null) return withCase(voided, close(recoveryCase, "lost", "voided", fact.occurredAt))
-  const moved = moveCase(voided, payment.invoiceId, next)
+  const moved = moveCase(voided, payment.invoiceId, next, fact.occurredAt)
   const replacement = paymentOf(moved, next)
   return replacement?.status === "succeeded" ? recover(moved, replacement) : moved
 }

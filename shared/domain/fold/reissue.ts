@@ -15,7 +15,7 @@ export function noteReissue(state: CustomerState, fact: Extract<Fact, { kind: "i
   const old = paymentOf(state, fact.replaces)
   if (!old || fact.invoiceId === null || fact.invoiceId === old.invoiceId) return state
   const noted = withPayment(state, { ...old, reissuedAs: fact.invoiceId })
-  return old.status === "voided" ? moveCase(noted, old.invoiceId, fact.invoiceId) : noted
+  return old.status === "voided" ? moveCase(noted, old.invoiceId, fact.invoiceId, fact.occurredAt) : noted
 }
 
 /** The invoice that took the place of one that has just been voided, if one is known. */
@@ -36,11 +36,11 @@ export function continueVoided(state: CustomerState, payment: PaymentState, at: 
     if (old.reissuedAs === payment.invoiceId) return true
     return old.reissuedAs === undefined && isAnew(old, payment) && isWithin(old.voidedAt, at)
   })
-  return voided?.invoiceId ? moveCase(state, voided.invoiceId, payment.invoiceId) : state
+  return voided?.invoiceId ? moveCase(state, voided.invoiceId, payment.invoiceId, at) : state
 }
 
 /** The case of the old invoice becomes that of the new one, open; where the new one has a case already, that one remains. */
-export function moveCase(state: CustomerState, oldId: string, newId: string): CustomerState {
+export function moveCase(state: CustomerState, oldId: string, newId: string, at: Instant): CustomerState {
   const recoveryCase = caseOf(state, oldId)
   const old = paymentOf(state, oldId)
   if (!recoveryCase || !old || !isMovable(recoveryCase)) return state
@@ -49,7 +49,10 @@ export function moveCase(state: CustomerState, oldId: string, newId: string): Cu
     return { ...noted, cases: noted.cases.filter((candidate) => candidate.id !== recoveryCase.id) }
   }
   const { remainingMinor: _, paidBeforeMinor: __, ...rest } = recoveryCase
-  return withCase(noted, { ...rest, invoiceId: newId, status: "open", closeReason: null, closedAt: null })
+  return withCase(noted, {
+    ...{ ...rest, invoiceId: newId, status: "open", closeReason: null, closedAt: null },
+    heardAt: at,
+  })
 }
 
 const isMovable = ({ status, closeReason }: CaseState): boolean => status === "open" || closeReason === "voided"

@@ -41,6 +41,38 @@ describe("two snapshots of one second", () => {
   })
 })
 
+describe("two snapshots of one second that contradict each other", () => {
+  const twice = (["past_due", "unpaid"] as const).map((status) =>
+    make.subscription("subscription_changed", { at: on(1), id: status, status, replaced: { status: "active" } }),
+  )
+  const unsettledAfter = (...facts: readonly Fact[]) =>
+    subscriptionOf(rebuild([make.subscription("subscription_started", { at: on(0) }), ...twice, ...facts]), "sub_1")
+
+  test("mark the subscription, in either order", () => {
+    expect(unsettledAfter()).toMatchObject({ unsettledAt: on(1) })
+    expect(unsettledAfter(...twice.toReversed())).toEqual(unsettledAfter())
+  })
+
+  test("are settled by a later snapshot, fetched or told", () => {
+    const later = make.subscription("subscription_changed", { at: on(2) })
+    expect(unsettledAfter(later)).toMatchObject({ status: "active" })
+    expect(unsettledAfter(later)).not.toHaveProperty("unsettledAt")
+  })
+
+  test("stay as they are where the provider knows nothing of it", () => {
+    const { unsettledAt: _, ...known } = unsettledAfter() ?? {}
+    expect(unsettledAfter(make.subscriptionNotFound({ at: on(2) }))).toEqual(known)
+    expect(unsettledAfter(make.subscriptionNotFound({ at: on(2), subscriptionId: "sub_2" }))).toEqual(unsettledAfter())
+  })
+
+  test("are nobody's concern once it has ended, in that second or later", () => {
+    const ended = make.subscriptionEnded({ at: on(1), status: "past_due" })
+    expect(unsettledAfter(ended)).toMatchObject({ endedAt: on(1) })
+    expect(unsettledAfter(ended)).not.toHaveProperty("unsettledAt")
+    expect(unsettledAfter(make.subscriptionEnded({ at: on(2) }))).not.toHaveProperty("unsettledAt")
+  })
+})
+
 describe("whose wish an end is", () => {
   const announced = (given: object = {}) => make.cancellationAnnounced({ at: on(1), endBy: "member", ...given })
 

@@ -27,7 +27,8 @@ export function endSubscription(
   state: CustomerState,
   fact: Extract<Fact, { kind: "subscription_ended" }>,
 ): CustomerState {
-  const merged = merge(state, fact)
+  // After the end nothing depends on what a second left open.
+  const { unsettledAt: _, ...merged } = merge(state, fact)
   const subscription: SubscriptionState = {
     ...merged,
     status: merged.status === "incomplete_expired" ? "incomplete_expired" : "canceled",
@@ -40,6 +41,17 @@ export function endSubscription(
     ? withCase(ended, close(announced, "lost", "subscription_ended", fact.occurredAt))
     : ended
   return loseOpenCases(withoutCancellation, fact, "subscription_ended")
+}
+
+/** Nobody can say which of two snapshots is the later: the one that was taken stays. */
+export function keepAsKnown(
+  state: CustomerState,
+  fact: Extract<Fact, { kind: "subscription_not_found" }>,
+): CustomerState {
+  const subscription = subscriptionOf(state, fact.subscriptionId)
+  if (subscription?.unsettledAt === undefined) return state
+  const { unsettledAt: _, ...settled } = subscription
+  return withSubscription(state, settled)
 }
 
 function merge(state: CustomerState, fact: SubscriptionFact): SubscriptionState {

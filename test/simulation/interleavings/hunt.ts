@@ -66,6 +66,29 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     ],
     race: "a nudge that is sent by two",
   },
+  {
+    guard: "signals read where each snapshot is and the snapshot in one statement (and check what they read)",
+    functions: [
+      {
+        file: "db/functions/record_signals.sql",
+        find: "  v_new jsonb := '[]';",
+        replace: "  v_new jsonb := '[]';\n  v_late jsonb;",
+      },
+      {
+        file: "db/functions/record_signals.sql",
+        find: "  RETURN jsonb_build_object('new', v_new,",
+        replace: `  SELECT jsonb_object_agg(c.key, has_late_facts(c.key, c.value)) INTO v_late FROM jsonb_each(v_customers) AS c;
+  RETURN jsonb_build_object('new', v_new,`,
+      },
+      {
+        file: "db/functions/record_signals.sql",
+        find: "NOT has_late_facts(c.key, c.value))",
+        replace: "NOT (v_late ->> c.key)::boolean)",
+      },
+    ],
+    code: [CHECKED],
+    race: "a signal of the company, and a delivery",
+  },
 ]
 
 export interface RaceKill {

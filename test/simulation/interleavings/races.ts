@@ -11,9 +11,11 @@ import { createBudget } from "../../../workers/outbound/budget.ts"
 import { newEventOf } from "../../../workers/pipeline/accept.ts"
 import { advance } from "../../../workers/pipeline/advance.ts"
 import { importPage } from "../../../workers/pipeline/import-history.ts"
-import { factsOf, type ReadDelivery, readDelivery, workOf } from "../../../workers/pipeline/read-delivery.ts"
+import { factsOf, idOfNames, type ReadDelivery, readDelivery, workOf } from "../../../workers/pipeline/read-delivery.ts"
 import { reprocess } from "../../../workers/pipeline/reprocess.ts"
 import { sendNudge } from "../../../workers/pipeline/send-nudge.ts"
+import type { Signal } from "../../../workers/pipeline/signal.ts"
+import { recordAll as recordSignals } from "../../../workers/pipeline/signals.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
 import type { Services } from "../../../workers/services.ts"
 import { envelope, invoiceEvent } from "../../support/events.ts"
@@ -34,7 +36,8 @@ export interface Outside {
 
 /** The parts of the Worker that the races use, for one company and one session. */
 export function servicesFor(database: string, outside: Outside): Services {
-  const isOn = (name: string): boolean => name !== "ROLLBACK_MODE"
+  // Nobody is scored anew: that is read from models, and writes nothing of a customer.
+  const isOn = (name: string): boolean => name !== "ROLLBACK_MODE" && name !== "REAL_TIME_PREDICTIONS"
   const flags: Partial<Flags> = { isOn, isOnForAll: isOn, isOffForAll: (name) => !isOn(name), valueOf: () => ON }
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore, with: () => log }
   let ids = 0
@@ -84,6 +87,8 @@ export type Act =
   | { readonly kind: "import"; readonly events: readonly object[] }
   | { readonly kind: "own"; readonly fact: "opted_out" | "clicked" }
   | { readonly kind: "replay"; readonly event: object }
+  /** What the company itself tells of its customer's use. */
+  | { readonly kind: "signal"; readonly signal: Signal }
 
 export interface Race {
   readonly name: string
@@ -123,6 +128,14 @@ const dispute = (n: number, minutes: number): object =>
     ...{ id: `dp_${n}`, object: "dispute", charge: `ch_${n}`, status: "needs_response", reason: "general" },
     ...{ amount: 1_999, currency: "usd" },
   })
+
+const used = (id: string, minutes: number): Act => ({
+  kind: "signal",
+  signal: {
+    ...{ kind: "usage_recorded", id, customerId: CUSTOMER, occurredAt: at(minutes).toISOString() },
+    ...{ meter: "logins", quantity: 1, subscriptionId: null },
+  },
+})
 
 const deliver = (event: object): Act => ({ kind: "deliver", event })
 const PAID_BEFORE = invoice("paid", 0, -120)
@@ -214,6 +227,16 @@ export const RACES: readonly Race[] = [
     sessions: [deliver(invoice("payment_failed", 2, -0.5)), { kind: "own", fact: "opted_out" }, { kind: "send" }],
   },
   {
+    name: "a signal of the company, and a delivery",
+    before: [PAID_BEFORE],
+    sessions: [used("use_1", -9), deliver(invoice("payment_failed", 1, -8))],
+  },
+  {
+    name: "two signals of the company, and a delivery",
+    before: [PAID_BEFORE],
+    sessions: [used("use_1", -9), used("use_2", -7), deliver(invoice("paid", 1, -8))],
+  },
+  {
     name: "a delivery, and an event that is replayed",
     before: [PAID_BEFORE, FAILED],
     sessions: [deliver(invoice("paid", 1, -0.5)), { kind: "replay", event: FAILED }],
@@ -243,8 +266,10 @@ export async function factIdsOf(services: Services, { before, sessions }: Race):
     ...sessions.flatMap((act) => (act.kind === "deliver" ? [act.event] : act.kind === "import" ? act.events : [])),
   ]
   const own = sessions.flatMap((act) => (act.kind === "own" ? [ownFact(act.fact).id] : []))
+  const told = sessions.flatMap((act) => (act.kind === "signal" ? [idOfNames(["signal", act.signal.id])] : []))
+  const signals = (await Promise.all(told)).map((id) => `${id}.0`)
   const reads = await Promise.all(delivered.map((event) => readOf(services, event)))
-  return [...new Set([...reads.flatMap((read) => factsOf(read).map(({ id }) => id)), ...own])]
+  return [...new Set([...reads.flatMap((read) => factsOf(read).map(({ id }) => id)), ...own, ...signals])]
 }
 
 const ownFact = (kind: "opted_out" | "clicked"): Fact =>
@@ -268,6 +293,13 @@ export async function perform(services: Services, companyId: string, act: Act): 
       const stream = await loadStream(services.db, companyId, CUSTOMER_ID, { whole: false })
       if (stream === null) throw new Error("there is no customer")
       return advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [ownFact(act.fact)] })
+    }
+    case "signal": {
+      const afterwards: Promise<unknown>[] = []
+      const waitUntil = (work: Promise<unknown>) => void afterwards.push(work)
+      await recordSignals({ ...services, waitUntil }, companyId, [act.signal])
+      await Promise.all(afterwards)
+      return
     }
     case "replay": {
       const { eventId } = await readOf(services, act.event)

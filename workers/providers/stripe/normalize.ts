@@ -4,6 +4,7 @@
  */
 import { ok, type Result } from "../../../shared/result.ts"
 import type { Delivery, MalformedEvent } from "../provider.ts"
+import { checkoutPaymentFailed, checkoutPaymentSucceeded } from "./checkout.ts"
 import * as customer from "./customer.ts"
 import { disputeSeen } from "./dispute.ts"
 import { readEnvelope, type StripeEvent, type ThinPart } from "./envelope.ts"
@@ -21,6 +22,8 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["customer.updated", customer.customerSaved],
   ["customer.deleted", customer.customerDeleted],
   ["checkout.session.completed", customer.checkoutCompleted],
+  ["checkout.session.async_payment_failed", checkoutPaymentFailed],
+  ["checkout.session.async_payment_succeeded", checkoutPaymentSucceeded],
   ["customer.source.created", customer.paymentMethodAdded],
   ["payment_method.attached", customer.paymentMethodAdded],
   ["payment_method.automatically_updated", customer.paymentMethodUpdatedByProvider],
@@ -59,6 +62,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["charge.succeeded", payment.chargeSucceeded],
   ["charge.captured", payment.chargeSucceeded],
   ["charge.refunded", payment.chargeRefunded],
+  ["payment_intent.canceled", payment.paymentIntentCanceled],
   ["payment_intent.payment_failed", payment.paymentIntentFailed],
   ["payment_intent.processing", payment.paymentIntentProcessing],
   ["payment_intent.requires_action", payment.paymentIntentRequiresAction],

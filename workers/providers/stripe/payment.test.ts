@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { event, factOf } from "../../../test/fixtures/stripe/constructed/event.ts"
+import { deliveryOf, event, factOf } from "../../../test/fixtures/stripe/constructed/event.ts"
 
 describe("a decline code is the most specific that is there", () => {
   const charge = (fields: object) =>
@@ -37,6 +37,25 @@ test("a charge moved money once it is paid and captured", () => {
   expect(succeeded({ amount_captured: 300 })).toMatchObject({ amountMinor: 300 })
   expect(succeeded({ captured: false })).toBeUndefined()
   expect(succeeded({ paid: false })).toBeUndefined()
+})
+
+describe("a payment intent that is canceled", () => {
+  const intent = { id: "pi_1", object: "payment_intent", customer: "cus_1", currency: "usd", amount: 500 }
+
+  test.each(["requested_by_customer", "abandoned", "failed_invoice", "void_invoice", "automatic", "expired", null])(
+    "is given up, and has not failed (%s)",
+    (reason) => {
+      const canceled = { ...intent, status: "canceled", cancellation_reason: reason, latest_charge: "ch_1" }
+      expect(deliveryOf(event("payment_intent.canceled", canceled))).toMatchObject({
+        facts: [{ kind: "payment_canceled", paymentIntentId: "pi_1", chargeId: "ch_1", invoiceId: null }],
+        unhandled: null,
+      })
+    },
+  )
+
+  test("is not one that goes on", () => {
+    expect(factOf(event("payment_intent.canceled", { ...intent, status: "processing" }))).toBeUndefined()
+  })
 })
 
 describe("disputes and refunds", () => {

@@ -124,6 +124,19 @@ export const paymentIntentProcessing: Reader = ({ object }) => {
   return says({ kind: "payment_pending", ...refsOf(object), ...moneyOf(amount, currency), method, expiresAt: null })
 }
 
+/**
+ * `payment_intent.canceled`: nothing will come of it any more, so a debit or voucher that was in progress is not. It is no
+ * failed attempt: an intent is canceled on request, as abandoned, or with its invoice (`cancellation_reason`), in rare cases
+ * while it is `processing` (docs.stripe.com/api/payment_intents/object#payment_intent_object-status and
+ * -cancellation_reason; docs.stripe.com/api/payment_intents/cancel).
+ */
+export const paymentIntentCanceled: Reader = ({ object }) => {
+  const intent = read(paymentIntent, object)
+  if (!intent.ok) return unhandled(intent.error)
+  if (object.status !== "canceled") return unhandled("payment intent is not canceled")
+  return says({ kind: "payment_canceled", ...refsOf(object) })
+}
+
 /** `payment_intent.requires_action`: a voucher was shown to the member. Anything else to do is asked for by the invoice. */
 export const paymentIntentRequiresAction: Reader = ({ object }) => {
   const intent = read(paymentIntent, object)
