@@ -163,6 +163,10 @@ export type ProviderFactBody =
     } & PaymentRefs &
       StatedMoney)
   | ({
+      /** A payment in progress was called off: its result will not come. */
+      readonly kind: "payment_canceled"
+    } & PaymentRefs)
+  | ({
       /** What an open invoice asks for now: `amountMinor` is what remains to be paid. */
       readonly kind: "invoice_changed"
     } & BillDetails &
@@ -377,6 +381,7 @@ const RANK: Readonly<Record<FactKind, number>> = {
   payment_pending: 29,
   payment_action_required: 30,
   payment_failed: 31,
+  payment_canceled: 32,
   invoice_part_paid: 35,
   invoice_credited: 36,
   invoice_changed: 37,

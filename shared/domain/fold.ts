@@ -10,7 +10,7 @@ import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { lapse } from "./fold/lapse.ts"
 import { applyOutreach } from "./fold/outreach.ts"
 import { fail, markUncollectible, markVoided, refund, reissue, requireAction, succeed } from "./fold/payments.ts"
-import { notePending } from "./fold/pending.ts"
+import { endPending, notePending } from "./fold/pending.ts"
 import { own, release } from "./fold/records.ts"
 import { detectRisk, passRisk } from "./fold/risk.ts"
 import { changeSubscription, endSubscription } from "./fold/subscriptions.ts"
@@ -60,6 +60,8 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       return refund(state, fact)
     case "payment_pending":
       return notePending(state, fact)
+    case "payment_canceled":
+      return endPending(state, fact)
     case "invoice_changed":
       return changeInvoice(state, fact)
     case "invoice_credited":

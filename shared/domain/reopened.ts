@@ -21,7 +21,8 @@ export function resumedAfterEnd(ofCase: readonly Nudge[], now: Instant): readonl
     .at(-1)
   return stopped.flatMap((nudge) => {
     const step = nudge.step ?? 0
-    if (nudge.channel === "slack") return [{ ...nudge, status: "planned", reason: null, dueAt: latest(nudge.dueAt, now) }]
+    if (nudge.channel === "slack")
+      return [{ ...nudge, status: "planned", reason: null, dueAt: latest(nudge.dueAt, now) }]
     // A later step was seen already: this one would come after it.
     if (before !== undefined && before.step > step) return []
     const spaced = before === undefined ? now : daysAfter(before.at, step - before.step)

@@ -94,6 +94,13 @@ export const paymentPending = ({ at, id, ...given }: Given<"payment_pending">): 
   ...stamp({ at, id }),
 })
 
+export const paymentCanceled = ({ at, id, ...given }: Given<"payment_canceled">): Fact => ({
+  kind: "payment_canceled",
+  ...REFS,
+  ...given,
+  ...stamp({ at, id }),
+})
+
 export const invoiceChanged = ({ at, id, ...given }: Given<"invoice_changed">): Fact => ({
   kind: "invoice_changed",
   ...BILL,

@@ -379,6 +379,7 @@ const anyBody = fc.oneof(
   fc.record({ kind: fc.constant("payment_refunded" as const), ...refs, ...money }),
   fc.record({ kind: fc.constantFrom("invoice_voided", "invoice_uncollectible"), ...refs }),
   fc.record({ kind: fc.constant("payment_pending" as const), ...refs, ...money, method: maybe(fc.constantFrom("card", "sepa_debit")), expiresAt: maybe(WHEN) }),
+  fc.record({ kind: fc.constant("payment_canceled" as const), ...refs }),
   fc.record({ kind: fc.constant("invoice_changed" as const), ...refs, ...money, paidMinor: AMOUNT, creditedMinor: AMOUNT }),
   fc.record({ kind: fc.constant("invoice_credited" as const), ...refs, ...money, creditNoteId: ID, isVoided: fc.boolean() }),
   fc.record({ kind: fc.constant("invoice_part_paid" as const), ...refs, ...money, partId: ID }),

@@ -490,6 +490,7 @@ describe("a payment in progress", () => {
     ["succeeds", paymentSucceeded({ at: on(5) })],
     ["fails by its intent", chargeFailed({ at: on(5), paymentIntentId: "pi_1" })],
     ["fails by its invoice", paymentFailed({ at: on(5), attempt: 2 })],
+    ["is called off", make.paymentCanceled({ at: on(5), invoiceId: null, paymentIntentId: "pi_1" })],
   ])("ends when it %s", (_, end) => {
     expect(pendingAfter(pending, end)).toBeUndefined()
   })

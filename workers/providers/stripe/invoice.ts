@@ -123,7 +123,14 @@ export const invoicePaid = invoiceReader(paid, (invoice, object) => ({
 export const invoiceVoided = invoiceReader(known, (_, object) => ({ kind: "invoice_voided", ...refsOf(object) }))
 
 /** Fields of an invoice whose change says that it asks for something else now. */
-const AMOUNT_FIELDS = ["amount_due", "amount_remaining", "amount_paid", "pre_payment_credit_notes_amount", "status", "forgiven"]
+const AMOUNT_FIELDS = [
+  "amount_due",
+  "amount_remaining",
+  "amount_paid",
+  "pre_payment_credit_notes_amount",
+  "status",
+  "forgiven",
+]
 
 /**
  * `invoice.updated`: told where its amounts changed. That it was paid the invoice's own event says; one that is `paid`
@@ -156,7 +163,10 @@ const invoiceChanged: Reader = (event) => {
   const invoice = read(due, object)
   const money = invoice.ok ? owed(invoice.value) : UNKNOWN_MONEY
   if (!isStated(money)) return invoiceSeen(event)
-  return withCustomer(object, says({ kind: "invoice_changed", ...refsOf(object), ...money, ...detailsOf(object, occurredAt) }))
+  return withCustomer(
+    object,
+    says({ kind: "invoice_changed", ...refsOf(object), ...money, ...detailsOf(object, occurredAt) }),
+  )
 }
 
 /** `invoice.marked_uncollectible`. */

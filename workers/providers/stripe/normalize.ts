@@ -59,6 +59,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["charge.succeeded", payment.chargeSucceeded],
   ["charge.captured", payment.chargeSucceeded],
   ["charge.refunded", payment.chargeRefunded],
+  ["payment_intent.canceled", payment.paymentIntentCanceled],
   ["payment_intent.payment_failed", payment.paymentIntentFailed],
   ["payment_intent.processing", payment.paymentIntentProcessing],
   ["payment_intent.requires_action", payment.paymentIntentRequiresAction],

@@ -90,6 +90,12 @@ export const paymentIntentSucceeded: Reader = ({ object }) => {
   return collected(object, moneyOf(amount_received ?? amount, currency))
 }
 
+/** `payment_intent.canceled`: a debit or a voucher of it is not under way any more. */
+export const paymentIntentCanceled: Reader = ({ object }) => {
+  const intent = read(paymentIntent, object)
+  return intent.ok ? says({ kind: "payment_canceled", ...refsOf(object) }) : unhandled(intent.error)
+}
+
 /** Next actions that give the member something to pay by later: a voucher, a transfer, or small deposits to confirm. */
 const VOUCHERS: Readonly<Record<string, string>> = {
   boleto_display_details: "boleto",
