@@ -1,5 +1,6 @@
 /** Events of the other mode have no effect, at Stripe and at Whop, and are in no figure. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { plant } from "../support/outside.ts"
 import { envelope, fresh, invoiceEvent, sendStripe, sendWhop } from "../support/providers.ts"
 import { type StartedWorld, startFlowsWorld } from "../support/start-world.ts"
 import { advanceClock, api, enter, mailbox, reset, settled, sql, world, worldNow } from "../support/world.ts"
@@ -18,7 +19,12 @@ async function stripeLife(livemode: boolean): Promise<string[]> {
       "customer.subscription.updated",
       at,
       fresh("evt"),
-      { ...leaving, currency: "usd", items: { data: [item] }, current_period_end: at.getTime() / 1000 + 900_000 },
+      {
+        ...leaving,
+        currency: "usd",
+        items: { data: [item] },
+        current_period_end: Math.floor(at.getTime() / 1000) + 900_000,
+      },
       { cancel_at_period_end: false },
     ),
   ]
@@ -56,7 +62,7 @@ async function traces() {
   const [rows] = await sql(
     `select (select count(*) from facts)::int as facts, (select count(*) from customers)::int as customers,
       (select count(*) from recovery_cases)::int as cases, (select count(*) from nudges)::int as nudges,
-      (select count(*) from customer_pii)::int as contacts, (select count(*) from churn_predictions)::int as scores`,
+      (select count(*) from customer_pii)::int as contacts, (select count(*) from predictions)::int as scores`,
   )
   return { summary: summary.body, rows, messages: (await mailbox()).length }
 }
@@ -105,6 +111,31 @@ describe.each([
     await api(`/api/events/${id}/replay`, { method: "POST" })
     expect(await traces()).toMatchObject(NOTHING)
     expect((await api(`/api/events/${id}`)).body).toMatchObject({ status: "unhandled", error: reason })
+  })
+
+  test("does not learn of them by thin events, which may leave out their mode", async () => {
+    const [customer, invoice, twin] = [fresh("cus"), fresh("in"), fresh("evt")]
+    const at = await worldNow()
+    const event = {
+      ...invoiceEvent({ type: "invoice.payment_failed", at, customer, invoice }),
+      livemode: foreign,
+      id: twin,
+    }
+    const { data } = event as unknown as { data: { object: object } }
+    await plant("stripe", "invoices", invoice, { ...data.object, livemode: foreign })
+    await plant("stripe", "events", twin, event)
+    const thin = (more: object) => ({
+      ...{
+        id: fresh("evt_thin"),
+        object: "v2.core.event",
+        type: "v1.invoice.payment_failed",
+        created: at.toISOString(),
+      },
+      related_object: { id: invoice, type: "invoice", url: `/v1/invoices/${invoice}` },
+      ...more,
+    })
+    for (const more of [{}, { snapshot_event: twin }]) expect((await sendStripe(thin(more))).status).toBe(200)
+    expect(await traces()).toMatchObject(NOTHING)
   })
 
   test("works on events of its own mode", async () => {

@@ -5,7 +5,15 @@ import { utf8 } from "../../shared/crypto/bytes.ts"
 import { apiFor } from "../provider-accounts.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
-import { acceptDelivery, factsOf, type ReadDelivery, readDelivery, withoutForeignNeeds, workOf } from "./accept.ts"
+import {
+  acceptDelivery,
+  factsOf,
+  ofMode,
+  type ReadDelivery,
+  readDelivery,
+  withoutForeignNeeds,
+  workOf,
+} from "./accept.ts"
 import { advance } from "./advance.ts"
 
 /**
@@ -47,7 +55,10 @@ async function whole(services: Services, companyId: string, read: ReadDelivery):
   const api = await apiFor(services, { provider, companyId, named: delivery.account })
   if (api?.expand === undefined) throw new Error("a thin event that nobody can be asked about")
   const expanded = await api.expand(delivery)
-  if (expanded.kind === "delivery") return { ...read, delivery: expanded.delivery }
+  // The mode of a thin event may be known only from what it stands for.
+  if (expanded.kind === "delivery") {
+    return { ...read, delivery: ofMode(expanded.delivery, services.config.providers[provider].mode) }
+  }
   await takeTwin(services, companyId, read, expanded.body)
   return null
 }
