@@ -220,6 +220,13 @@ const ROWS: Readonly<
       },
     },
     passes: {
+      "the pause has reached its date, whether or not its end was told": {
+        facts: [
+          failed,
+          make.subscription("subscription_paused", { at: on(1), paused: "requested", pauseEndsAt: on(5) }),
+        ],
+        now: on(5),
+      },
       "a failed payment caused the pause": {
         facts: [failed, make.subscription("subscription_paused", { at: on(1), paused: "payment_failure" })],
         now: on(1),
