@@ -48,10 +48,14 @@ export async function readSummary(db: Db, companyId: string): Promise<SummaryRow
       .select({
         currency: recoveryCases.currency,
         arm: recoveryCases.arm,
-        amountMinor: sql`sum(${recoveryCases.recoveredMinor})`.mapWith(Number),
+        // A currency in which everything was given back, or nothing has been recovered yet, is there with a zero.
+        amountMinor:
+          sql`coalesce(sum(${recoveryCases.recoveredMinor}) filter (where ${recoveryCases.status} = 'recovered'), 0)`.mapWith(
+            Number,
+          ),
       })
       .from(recoveryCases)
-      .where(and(eq(recoveryCases.companyId, companyId), eq(recoveryCases.status, "recovered")))
+      .where(eq(recoveryCases.companyId, companyId))
       .groupBy(recoveryCases.currency, recoveryCases.arm),
   ])
   return { events, cases, nudges: nudgeCounts, recovered }

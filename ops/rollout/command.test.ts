@@ -148,6 +148,16 @@ describe("status", () => {
     expect(puts).toEqual([])
   })
 
+  test("names the state before the first launch, from which only a dark launch leads on", async () => {
+    const { run, flags, phase } = await deployment()
+    for (const name of FLAG_NAMES) flags.set(name, { ...ON, enabled: false })
+    expect((await run("status")).out).toContain("Phase: off (initial)")
+    expect((await run("status", "--json")).json()).toMatchObject({ phase: "initial" })
+    expect((await run("limited", "--companies", "acme")).out).toContain("limited follows dark-launch only")
+    expect((await run("dark-launch")).code).toBe(0)
+    expect(phase()).toBe("dark-launch")
+  })
+
   test("of a mixture says which flag differs", async () => {
     const { run, flags } = await deployment()
     flags.set("SCHEDULER_ENABLED", { ...ON, percentage: 50 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { FLAG_DEFAULTS } from "../../shared/domain/flags.ts"
 import { type Flag, type Flags, goalOf, PHASES, phaseOf } from "./phases.ts"
 
 const ON: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
@@ -23,6 +24,13 @@ const LIMITED: Flags = {
   NOTIFICATIONS_ENABLED: share(10, ["b", "a"]),
 }
 const ROLLBACK: Flags = { ...DARK, ROLLBACK_MODE: ON }
+
+test("all switches off, as they are before anybody has set them, is the initial state of staging and production", () => {
+  const { staging, production } = FLAG_DEFAULTS
+  for (const defaults of [staging, production]) expect(phaseOf(defaults)).toEqual({ phase: "initial" })
+  expect(phaseOf({ ...DARK, WEBHOOK_PROCESSING_ENABLED: OFF })).toEqual({ phase: "initial" })
+  expect(phaseOf(FLAG_DEFAULTS.local)).toEqual({ phase: "full" })
+})
 
 test.each([
   ["full", FULL],
@@ -54,7 +62,7 @@ describe("a mixture", () => {
     [{ ...FULL, ROLLBACK_MODE: ON }, "full", ["ROLLBACK_MODE"]],
     [{ ...ROLLBACK, NOTIFICATIONS_ENABLED: ON }, "rollback", ["NOTIFICATIONS_ENABLED"]],
     [{ ...ROLLBACK, ROLLBACK_MODE: { ...ON, deny: ["x"] } }, "dark-launch", ["ROLLBACK_MODE"]],
-    [{ ...DARK, WEBHOOK_PROCESSING_ENABLED: OFF }, "dark-launch", ["WEBHOOK_PROCESSING_ENABLED"]],
+    [{ ...DARK, WEBHOOK_PROCESSING_ENABLED: share(50) }, "dark-launch", ["WEBHOOK_PROCESSING_ENABLED"]],
     [{ ...LIMITED, NOTIFICATIONS_ENABLED: share(10, ["a"]) }, "limited", ["NOTIFICATIONS_ENABLED"]],
     [
       { ...LIMITED, SCHEDULER_ENABLED: share(20, eleven), NOTIFICATIONS_ENABLED: share(10, eleven) },

@@ -106,13 +106,14 @@ export const differences = (flags: Flags, phase: Phase): readonly Difference[] =
     return rule === undefined || rule.isSo(flags[name], flags) ? [] : [{ name, expected: rule.said }]
   })
 
-/** The phase that flags are; `custom` for any other mixture, with how it differs from the phase that it is nearest to. */
+/** The phase that flags are; `initial` before the first one, where nothing has been launched; `custom` for any other mixture, with how it differs from the phase that it is nearest to. */
 export type Found =
-  | { readonly phase: Phase }
+  | { readonly phase: Phase | "initial" }
   | { readonly phase: "custom"; readonly nearest: Phase; readonly differences: readonly Difference[] }
 
 /** The phase, by the flags alone. */
 export function phaseOf(flags: Flags): Found {
+  if (FLAG_NAMES.every((name) => isOff(flags[name]))) return { phase: "initial" }
   const all = PHASES.map((phase) => ({ phase, differences: differences(flags, phase) }))
   const [nearest] = all.toSorted((a, b) => a.differences.length - b.differences.length)
   if (nearest === undefined) throw new Error("there are phases")

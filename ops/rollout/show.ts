@@ -4,6 +4,7 @@ import { FLAG_NAMES, type Flag, type Flags, type Found } from "./phases.ts"
 
 /** The phase in words; of a mixture, how it differs from the phase that it is nearest to. */
 export function phaseText(found: Found, flags: Flags): string {
+  if (found.phase === "initial") return "Phase: off (initial): nothing has been launched, events are stored and held"
   if (found.phase !== "custom") return `Phase: ${found.phase}`
   const lines = found.differences.map(
     ({ name, expected }) => `  ${name} is ${flagText(flags[name])}; ${found.nearest} has it ${expected}`,

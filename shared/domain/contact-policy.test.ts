@@ -60,6 +60,12 @@ const BOUGHT = [
   make.subscription("subscription_started", { at: on(2), subscriptionId: "sub_2", startedAt: on(2) }),
   make.paymentSucceeded({ at: on(2), invoiceId: "in_9", subscriptionId: "sub_2" }),
 ]
+/** Announced, taken back and announced again. */
+const AGAIN = [
+  announced,
+  make.subscription("subscription_resumed", { at: on(2) }),
+  make.cancellationAnnounced({ at: on(3) }),
+]
 const heldOut = make.caseAssigned({ at: on(0), caseId: PAYMENT })
 const inKolkata = make.customerSeen({ at: on(0), timeZone: "Asia/Kolkata" })
 const MONEY = { amountMinor: 2_900, currency: "usd" }
@@ -214,6 +220,13 @@ const ROWS: Readonly<
       },
     },
     passes: {
+      "the pause has reached its date, whether or not its end was told": {
+        facts: [
+          failed,
+          make.subscription("subscription_paused", { at: on(1), paused: "requested", pauseEndsAt: on(5) }),
+        ],
+        now: on(5),
+      },
       "a failed payment caused the pause": {
         facts: [failed, make.subscription("subscription_paused", { at: on(1), paused: "payment_failure" })],
         now: on(1),
@@ -307,6 +320,30 @@ const ROWS: Readonly<
         of: { caseId: "payment_in_2", step: 4 },
         nudges: [sent(PAYMENT, 4, on(4))],
         now: on(13),
+      },
+    },
+  },
+  said_before: {
+    applies: {
+      "a cancellation is taken back and announced again": {
+        facts: AGAIN,
+        of: { caseId: "cancellation_sub_1_2" },
+        nudges: [sent(LEAVING, 0, on(1))],
+        now: on(3),
+      },
+    },
+    passes: {
+      "a week later": {
+        facts: AGAIN,
+        of: { caseId: "cancellation_sub_1_2" },
+        nudges: [sent(LEAVING, 0, on(1))],
+        now: on(8),
+      },
+      "a step that was not sent before": {
+        facts: AGAIN,
+        of: { caseId: "cancellation_sub_1_2", step: 2 },
+        nudges: [sent(LEAVING, 0, on(1))],
+        now: on(5),
       },
     },
   },

@@ -206,6 +206,13 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     find: (situation) => when(isAlreadySaid(situation)),
   },
   {
+    rule: "said_before",
+    ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "same_conversation" },
+    why: "Who takes a cancellation back and announces it again within a week was told the same a few days ago.",
+    source: "DESIGN.md, promise 12",
+    find: (situation) => when(wasSaidOfSubscription(situation)),
+  },
+  {
     rule: "one_a_day",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "defer", reason: "same_conversation" },
     why: "Cases that are open together get one message a day.",
@@ -387,6 +394,23 @@ function isAlreadySaid(situation: Situation): boolean {
     } else if (overlaps(other, recoveryCase) && (other.kind === recoveryCase.kind || at >= since)) return true
   }
   return false
+}
+
+/** Whether this step of an earlier case of the same kind and subscription went out within a week. */
+function wasSaidOfSubscription({ nudge, nudges, state, recoveryCase, now }: Situation): boolean {
+  const { kind, subscriptionId, id } = recoveryCase
+  if (kind !== "cancellation") return false
+  const since = new Date(Date.parse(now) - OTHER_KIND_WITHIN_MS).toISOString()
+  const episodes = state.cases.filter((one) => one.kind === kind && one.subscriptionId === subscriptionId)
+  return nudges.some(
+    (other) =>
+      other.caseId !== id &&
+      other.step === nudge.step &&
+      isToMember(other) &&
+      mayHaveBeenSeen(other) &&
+      timeOf(other, now) > since &&
+      episodes.some((episode) => episode.id === other.caseId),
+  )
 }
 
 function saidTodayUntil(situation: Situation): Instant | null {

@@ -40,6 +40,26 @@ const planned = (facts: readonly Fact[], situation: Situation = {}): Nudge[] =>
 
 const brief = (nudges: readonly Nudge[]) => nudges.map(({ id, status, reason }) => [id, status, reason])
 
+describe("a case that is open again", () => {
+  test("has the reminders that its end had put aside, once", () => {
+    const first = planned([mailed, failed])
+    const sent = first.map((nudge) => (nudge.step === 0 ? { ...nudge, status: "sent" as const, sentAt: on(0) } : nudge))
+    const voided = [mailed, failed, make.invoiceVoided({ at: on(1) })]
+    const aside = planned(voided, { nudges: sent, now: on(1) })
+    expect(brief(aside).map(([, status]) => status)).toEqual(["sent", "suppressed", "suppressed"])
+    const again = make.paymentFailed({ at: on(1, "12:00:00"), invoiceId: "in_2" })
+    const reissued = make.invoiceReissued({ at: on(1, "11:00:00"), invoiceId: "in_2", replaces: "in_1" })
+    const facts = [...voided, reissued, again]
+    const after = planned(facts, { nudges: aside, now: on(1, "12:00:00") })
+    expect(after.map(({ status, dueAt }) => [status, dueAt])).toEqual([
+      ["sent", on(0)],
+      ["planned", on(2)],
+      ["planned", on(4)],
+    ])
+    expect(decided(facts, { nudges: after, now: on(1, "12:00:00") })).toEqual([])
+  })
+})
+
 describe("a case that opens", () => {
   test("gets a nudge at once, after two days and after four", () => {
     expect(planned([mailed, failed]).map(({ id, status, dueAt }) => [id, status, dueAt])).toEqual([

@@ -6,6 +6,7 @@ import { ALONE, applyRules, type ContactReason, outsideQuietHours, type Person }
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "./facts.ts"
 import { isPutAsideForNow, mayHaveBeenSeen, type Nudge, nudgeId } from "./nudges.ts"
 import { movedByPause, type Pause, pauseOf } from "./pause.ts"
+import { resumedAfterEnd } from "./reopened.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "./settings.ts"
 import { type CaseState, type CustomerState, findCase } from "./state.ts"
 
@@ -41,7 +42,7 @@ export function decide(
   reach: Reach,
   now: Instant,
 ): Action[] {
-  return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...suppressions(), ...moves()]
+  return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...resumed(), ...suppressions(), ...moves()]
 
   function planCase(recoveryCase: CaseState): Action[] {
     // Nothing is planned for the past. Live news of the case makes it a live one, and it is planned for from then on.
@@ -94,6 +95,19 @@ export function decide(
     }
     const obstacle = stopReason(nudge) ?? (usable.length > 0 ? null : "no_address")
     return obstacle === null ? nudge : { ...nudge, status: "suppressed", reason: obstacle }
+  }
+
+  /** Messages that were put aside when their case closed, and the case is open again. */
+  function resumed(): Action[] {
+    return state.cases.flatMap((recoveryCase) => {
+      if (recoveryCase.status !== "open" || recoveryCase.knownFrom === "history") return []
+      const own = nudges.filter((nudge) => nudge.caseId === recoveryCase.id)
+      return resumedAfterEnd(own, now).flatMap((nudge) => {
+        if (stopReason(nudge) !== null) return []
+        const dueAt = outsideQuietHours(nudge.dueAt, nudge.channel, state, settings)
+        return [{ kind: "plan_nudge" as const, nudge: { ...nudge, dueAt } }]
+      })
+    })
   }
 
   /** Messages of open cases whose reminders wait, or wait no longer. */

@@ -18,6 +18,8 @@ export interface StatedEnd {
   readonly bySchedule: boolean
   /** The end was set when the subscription was created: a fixed term. */
   readonly sinceCreation: boolean
+  /** A term that was agreed ends later than before: it was extended. */
+  readonly isExtension: boolean
   /** The member moves to another plan of the same company. */
   readonly isSwitch: boolean
   /** The event has the fields in which a member's cancellation shows, and they are empty. */
@@ -30,6 +32,7 @@ const ROWS: readonly { readonly when: keyof StatedEnd; readonly endBy: EndBy }[]
   { when: "byProvider", endBy: "other" },
   { when: "hasReasonOfMember", endBy: "member" },
   { when: "sinceCreation", endBy: "other" },
+  { when: "isExtension", endBy: "other" },
   { when: "bySchedule", endBy: "other" },
   { when: "isRequested", endBy: "member" },
   { when: "isUnrequested", endBy: "other" },

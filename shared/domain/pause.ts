@@ -45,7 +45,8 @@ function requestedPause(state: BillState, { subscriptionId, openedAt }: CaseStat
   const subscription = subscriptionOf(state, subscriptionId)
   if (subscription?.paused !== "requested" || subscription.endedAt !== null) return null
   const { pauseEndsAt } = subscription
-  if (pauseEndsAt !== undefined && pauseEndsAt > now) return { until: pauseEndsAt, reason: "collection_paused" }
+  // The date is the provider's promise to collect again: once it has come, nothing is paused, whether or not it was told.
+  if (pauseEndsAt !== undefined) return pauseEndsAt > now ? { until: pauseEndsAt, reason: "collection_paused" } : null
   // Whole periods since the case opened, so that deciding again at another moment gives the same date.
   const periods = Math.floor(Math.max(0, Date.parse(now) - Date.parse(openedAt)) / OPEN_PAUSE_MS) + 1
   const until = new Date(Date.parse(openedAt) + periods * OPEN_PAUSE_MS).toISOString()

@@ -7,7 +7,7 @@ import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
 import { acceptDelivery, withoutForeignNeeds } from "./accept.ts"
 import { advance } from "./advance.ts"
-import { factsOf, type ReadDelivery, readDelivery, workOf } from "./read-delivery.ts"
+import { factsOf, ofMode, type ReadDelivery, readDelivery, workOf } from "./read-delivery.ts"
 
 /**
  * Takes what the event says into the ledger and brings its customer up to date; what it says once more changes nothing.
@@ -48,7 +48,10 @@ async function whole(services: Services, companyId: string, read: ReadDelivery):
   const api = await apiFor(services, { provider, companyId, named: delivery.account })
   if (api?.expand === undefined) throw new Error("a thin event that nobody can be asked about")
   const expanded = await api.expand(delivery)
-  if (expanded.kind === "delivery") return { ...read, delivery: expanded.delivery }
+  // The mode of a thin event may be known only from what it stands for.
+  if (expanded.kind === "delivery") {
+    return { ...read, delivery: ofMode(expanded.delivery, services.config.providers[provider].mode) }
+  }
   await takeTwin(services, companyId, read, expanded.body)
   return null
 }

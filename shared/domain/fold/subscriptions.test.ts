@@ -83,6 +83,14 @@ describe("whose wish an end is", () => {
     expect(rebuild([started, repeated]).cases).toEqual([])
   })
 
+  test("a term that is extended stays nobody's; an earlier end is the member's", () => {
+    const started = make.subscription("subscription_started", { at: on(0), cancelAt: on(120) })
+    const moved = (day: number) =>
+      make.subscription("subscription_changed", { at: on(1), cancelAt: on(day), endBy: "member" })
+    expect(rebuild([started, moved(180)]).cases).toEqual([])
+    expect(rebuild([started, moved(30)]).cases).toMatchObject([{ kind: "cancellation", status: "open" }])
+  })
+
   test("another subscription that was just started, or is started next, makes it a change of plan", () => {
     const bought = (day: number) =>
       make.subscription("subscription_started", { at: on(day), subscriptionId: "sub_2", startedAt: on(day) })

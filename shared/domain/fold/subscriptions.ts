@@ -84,7 +84,7 @@ function merge(state: CustomerState, fact: SubscriptionFact): SubscriptionState 
 
 /**
  * Whose wish the end is. A subscription that starts with an end was sold for a term, and that term stays nobody's wish while
- * later events only repeat it.
+ * later events only repeat it or extend it.
  */
 function endByIn(
   { cancelAt, endBy }: SubscriptionSnapshot,
@@ -93,7 +93,8 @@ function endByIn(
 ): EndBy | undefined {
   if (cancelAt === null) return undefined
   if (kind === "subscription_started" && endBy === undefined) return "other"
-  const repeatsTerm = kind !== "cancellation_announced" && previous?.endBy === "other" && previous.cancelAt === cancelAt
+  const term = previous?.endBy === "other" ? previous.cancelAt : null
+  const repeatsTerm = kind !== "cancellation_announced" && term !== null && term <= cancelAt
   return repeatsTerm ? "other" : endBy
 }
 

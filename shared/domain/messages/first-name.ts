@@ -13,6 +13,7 @@ const PLACEHOLDERS = setOf(
   "test tester testing test-user testuser demo example sample foo foobar asdf asd qwerty qwertz abc abcd xxx xx xyz lorem",
   "user username customer member client guest visitor subscriber buyer cardholder person contact account owner admin",
   "administrator root webmaster info support billing sales accounting accounts finance office team staff hello mail email",
+  "unnamed not no-name n.a n.n card cardholder visa mastercard stripe dear the family familie famille familia",
   "name first firstname first-name last lastname fullname your full",
   "unbekannt kunde kundin gast mitglied vorname nachname firma desconocido desconocida cliente invitado usuario nombre",
   "anonimo anónimo prueba inconnu inconnue utilisateur invité anonyme nom prénom prenom société societe",
@@ -53,9 +54,16 @@ function beginsFamilyName([first = "", second]: readonly string[]): boolean {
   return PARTICLES.has(plain(first)) && (second === undefined || PARTICLES.has(second))
 }
 
-/** "Nan" is a name, and "NaN" is none. */
-const isPlaceholder = (word: string): boolean =>
-  PLACEHOLDERS.has(plain(word)) || /^(?:nan|N[aA]N)$/.test(word) || /^([a-z])\1+$/i.test(plain(word))
+/** "Nan", "Na" and "No" are names; "NaN", "na" and "No Name" are none. */
+const isPlaceholder = (word: string, next = ""): boolean =>
+  PLACEHOLDERS.has(plain(word)) ||
+  /^(?:nan|N[aA]N|na|NA)$/.test(word) ||
+  /^[a-z]$/i.test(word) ||
+  /^([a-z])\1+$/i.test(plain(word)) ||
+  (plain(word) === "no" && PLACEHOLDERS.has(plain(next)))
+
+/** "Mr. and Mrs. Smith" are two. */
+const CONJUNCTIONS = setOf("and und et y e o og och en & +")
 
 const isCompany = (words: readonly string[]): boolean => {
   const last = (words.at(-1) ?? "").replaceAll(".", "")
@@ -82,10 +90,10 @@ export function firstNameOf(name: string | null): string | null {
   const titles = words.findIndex((word) => !isTitle(word))
   const rest = titles === -1 ? [] : words.slice(titles)
   const [first = ""] = rest
-  if (isCompany(rest) || (titles > 0 && rest.length === 1)) return null
+  if (isCompany(rest) || (titles > 0 && (rest.length === 1 || CONJUNCTIONS.has(plain(first))))) return null
 
   const isName = NAME.test(first) && [...first].length <= FIRST_NAME_MAX
   // One word in capitals is the name of a company more often than that of a person.
   const isAcronym = words.length === 1 && /^\p{Lu}{2,}$/u.test(first)
-  return isName && !isPlaceholder(first) && !beginsFamilyName(rest) && !isAcronym ? first : null
+  return isName && !isPlaceholder(first, rest[1]) && !beginsFamilyName(rest) && !isAcronym ? first : null
 }

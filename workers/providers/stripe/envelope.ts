@@ -50,7 +50,8 @@ export function readEnvelope(body: unknown, receivedAt: Date): Result<StripeEven
     : readSnapshot(body, envelope, receivedAt)
 }
 
-const livemodeOf = (value: unknown): boolean | null => (typeof value === "boolean" ? value : null)
+/** Whether something is of the live mode; null: it does not say. */
+export const livemodeOf = (value: unknown): boolean | null => (typeof value === "boolean" ? value : null)
 
 type Common = Pick<StripeEvent, "type" | "account" | "apiVersion" | "isLive">
 

@@ -19,6 +19,17 @@ describe("a failed invoice", () => {
     expect(failed({ amount_due: 500, amount_remaining: 200 })).toMatchObject({ amountMinor: 200 })
   })
 
+  test("is overdue only from its due date on, where it is sent to be paid by hand", () => {
+    const at = 1_767_225_600
+    const sent = (fields: object) =>
+      factOf(
+        event("invoice.payment_failed", { ...INVOICE, collection_method: "send_invoice", ...fields }, { created: at }),
+      )
+    expect(sent({ due_date: at + 86_400 })).not.toHaveProperty("collection")
+    expect(sent({ due_date: at - 1 })).toMatchObject({ collection: "manual" })
+    expect(sent({})).toMatchObject({ collection: "manual" })
+  })
+
   test("takes references as ids and as expanded objects", () => {
     const ids = { customer: "cus_1", subscription: "sub_1", charge: "ch_1", payment_intent: "pi_1" }
     const expanded = Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, { id, object: name }]))
@@ -86,5 +97,28 @@ describe("a payment that was made", () => {
       facts: [{ kind: "invoice_part_paid", invoiceId: "in_1", partId: "inpay_1", amountMinor: 5 }],
     })
     expect(paid({ payment: { type: "payment_record" } }).facts).toMatchObject([{ how: "out_of_band" }])
+  })
+})
+
+describe("an invoice from before there was a status (2018-11-08)", () => {
+  const { status: _, ...old } = INVOICE as typeof INVOICE & { status?: string }
+  const updated = (now: object, before: object) =>
+    factOf(
+      event(
+        "invoice.updated",
+        { ...old, ...now },
+        { data: { object: { ...old, ...now }, previous_attributes: before } },
+      ),
+    )
+
+  test("is written off when it is forgiven, and not when nothing is tried any more", () => {
+    const forgiven = { closed: true, forgiven: true, paid: false, amount_due: 2900, currency: "usd" }
+    expect(updated(forgiven, { forgiven: false, closed: false })).toMatchObject({ kind: "invoice_uncollectible" })
+    expect(updated({ ...forgiven, forgiven: false }, { closed: false })?.kind).not.toBe("invoice_uncollectible")
+  })
+
+  test("tells another amount while it is open", () => {
+    const open = { closed: false, forgiven: false, paid: false, amount_due: 900, currency: "usd" }
+    expect(updated(open, { amount_due: 2900 })).toMatchObject({ kind: "invoice_changed", amountMinor: 900 })
   })
 })

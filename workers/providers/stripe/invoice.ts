@@ -2,6 +2,7 @@
 import * as z from "zod"
 import {
   type BillDetails,
+  type Instant,
   type Money,
   type ServicePeriod,
   type StatedMoney,
@@ -10,6 +11,7 @@ import {
 import type { Result } from "../../../shared/result.ts"
 import { contactOfCopy, paymentPageOf, seenBy } from "./contact.ts"
 import { declineCodeOf } from "./decline-code.ts"
+import type { StripeEvent } from "./envelope.ts"
 import {
   at,
   currency,
@@ -64,7 +66,7 @@ const paid = z.object({
 const known = z.object({ object: z.literal("invoice"), id })
 
 /** `invoice.payment_failed`: also sent when there is no payment method (docs.stripe.com/billing/subscriptions/webhooks). */
-export const invoicePaymentFailed = invoiceReader(failed, (invoice, object) => ({
+export const invoicePaymentFailed = invoiceReader(failed, (invoice, object, { occurredAt }) => ({
   kind: "payment_failed",
   ...refsOf(object),
   ...owed(invoice),
@@ -75,7 +77,7 @@ export const invoicePaymentFailed = invoiceReader(failed, (invoice, object) => (
     ? {}
     : { nextAttemptAt: invoice.next_payment_attempt }),
   isFirstInvoice: invoice.billing_reason === "subscription_create",
-  ...detailsOf(object),
+  ...detailsOf(object, occurredAt),
   ...(invoice.created !== null && { issuedAt: invoice.created }),
 }))
 
@@ -89,14 +91,14 @@ export const invoiceOverdue: Reader = (event) => {
   return overdue(event)
 }
 
-const overdue = invoiceReader(failed, (invoice, object) => ({
+const overdue = invoiceReader(failed, (invoice, object, { occurredAt }) => ({
   kind: "payment_failed",
   ...refsOf(object),
   ...owed(invoice),
   attempt: null,
   declineCode: null,
   isFirstInvoice: invoice.billing_reason === "subscription_create",
-  ...detailsOf(object),
+  ...detailsOf(object, occurredAt),
   ...(invoice.created !== null && { issuedAt: invoice.created }),
 }))
 
@@ -121,7 +123,14 @@ export const invoicePaid = invoiceReader(paid, (invoice, object) => ({
 export const invoiceVoided = invoiceReader(known, (_, object) => ({ kind: "invoice_voided", ...refsOf(object) }))
 
 /** Fields of an invoice whose change says that it asks for something else now. */
-const AMOUNT_FIELDS = ["amount_due", "amount_remaining", "amount_paid", "pre_payment_credit_notes_amount", "status"]
+const AMOUNT_FIELDS = [
+  "amount_due",
+  "amount_remaining",
+  "amount_paid",
+  "pre_payment_credit_notes_amount",
+  "status",
+  "forgiven",
+]
 
 /**
  * `invoice.updated`: told where its amounts changed. That it was paid the invoice's own event says; one that is `paid`
@@ -131,19 +140,33 @@ export const invoiceUpdated: Reader = (event) => {
   const { object, previous } = event
   const isChange = Object.keys(previous).length === 0 || AMOUNT_FIELDS.some((field) => field in previous)
   if (!isChange) return invoiceSeen(event)
-  if (object.status === "void") return invoiceVoided(event)
-  if (object.status === "uncollectible") return invoiceUncollectible(event)
-  const isSettledUnpaid = object.status === "paid" && object.amount_paid === 0 && object.total !== 0
-  return object.status === "open" || isSettledUnpaid ? invoiceChanged(event) : invoiceSeen(event)
+  const status = statusOf(object)
+  if (status === "void") return invoiceVoided(event)
+  if (status === "uncollectible") return invoiceUncollectible(event)
+  const isSettledUnpaid = status === "paid" && object.amount_paid === 0 && object.total !== 0
+  return status === "open" || isSettledUnpaid ? invoiceChanged(event) : invoiceSeen(event)
+}
+
+/**
+ * Before 2018-11-08 an invoice had no `status`: one that was written off was `forgiven`. That it was `closed` says only that
+ * nothing is tried any more (docs.stripe.com/upgrades, 2018-11-08).
+ */
+function statusOf({ status, forgiven, closed, paid: isPaid }: JsonObject): unknown {
+  if (status !== undefined || isPaid === true) return status
+  if (forgiven === true) return "uncollectible"
+  return closed === false && isPaid === false ? "open" : undefined
 }
 
 /** An invoice that states no amount says nothing of how it changed. */
 const invoiceChanged: Reader = (event) => {
-  const { object } = event
+  const { object, occurredAt } = event
   const invoice = read(due, object)
   const money = invoice.ok ? owed(invoice.value) : UNKNOWN_MONEY
   if (!isStated(money)) return invoiceSeen(event)
-  return withCustomer(object, says({ kind: "invoice_changed", ...refsOf(object), ...money, ...detailsOf(object) }))
+  return withCustomer(
+    object,
+    says({ kind: "invoice_changed", ...refsOf(object), ...money, ...detailsOf(object, occurredAt) }),
+  )
 }
 
 /** `invoice.marked_uncollectible`. */
@@ -212,15 +235,19 @@ export const creditNoteSeen: Reader = ({ type, object }) => {
   return says({ kind: "invoice_credited", ...refs, creditNoteId, isVoided, amountMinor, currency })
 }
 
-/** The optional details of an invoice, absent where it does not say. */
-function detailsOf(object: JsonObject): BillDetails {
+/**
+ * The optional details of an invoice, absent where it does not say. One that is sent to be paid by hand is spoken of as overdue:
+ * before its due date, a card that was declined on its page is a payment that failed.
+ */
+function detailsOf(object: JsonObject, now: Instant): BillDetails {
   const said = details.safeParse(object)
   if (!said.success) return {}
   const { amount_paid: paidMinor, pre_payment_credit_notes_amount: creditedMinor, collection_method } = said.data
+  const dueAt = instantOf(object.due_date)
   return {
     ...(typeof paidMinor === "number" && { paidMinor }),
     ...(typeof creditedMinor === "number" && { creditedMinor }),
-    ...(collection_method === "send_invoice" && { collection: "manual" }),
+    ...(collection_method === "send_invoice" && (dueAt ?? now) <= now && { collection: "manual" }),
     ...billingOf(object),
     ...periodOf(object),
   }
@@ -268,11 +295,12 @@ type Fact = Reading["facts"][number]
 
 function invoiceReader<T extends z.ZodType>(
   schema: T,
-  factOf: (invoice: z.output<T>, object: JsonObject) => Fact,
+  factOf: (invoice: z.output<T>, object: JsonObject, event: StripeEvent) => Fact,
 ): Reader {
-  return ({ object }) => {
+  return (event) => {
+    const { object } = event
     const invoice: Result<z.output<T>, string> = read(schema, object)
-    return invoice.ok ? withCustomer(object, says(factOf(invoice.value, object))) : unhandled(invoice.error)
+    return invoice.ok ? withCustomer(object, says(factOf(invoice.value, object, event))) : unhandled(invoice.error)
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Instant } from "../../../shared/domain/facts.ts"
 import type { Delivery, NewFact } from "../provider.ts"
-import type { StripeEvent } from "./envelope.ts"
+import { livemodeOf, type StripeEvent } from "./envelope.ts"
 import { at, instantOf, type JsonObject } from "./fields.ts"
 import { readerOf } from "./normalize.ts"
 import { type Reading, unhandled } from "./reading.ts"
@@ -15,7 +15,8 @@ import { objectsOf, tiesOf } from "./ties.ts"
 
 /** The delivery of a thin event whose object is this now; `previous` is what the change had replaced, where it is told. */
 export function presentDelivery(thin: Delivery, object: JsonObject, previous: JsonObject): Delivery {
-  const { needs: _, ...rest } = thin
+  const { needs: _, ...told } = thin
+  const rest = { ...told, isLive: thin.isLive ?? livemodeOf(object.livemode) }
   const event: StripeEvent = {
     id: thin.providerEventId,
     type: snapshotTypeOf(thin.type) ?? thin.type,
@@ -23,7 +24,7 @@ export function presentDelivery(thin: Delivery, object: JsonObject, previous: Js
     account: thin.account,
     occurredAt: thin.occurredAt,
     fault: null,
-    isLive: thin.isLive,
+    isLive: rest.isLive,
     thin: null,
     object,
     previous,

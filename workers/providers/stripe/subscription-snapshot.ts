@@ -78,7 +78,7 @@ type Item = z.output<typeof item>
 /** The snapshot, or what is wrong with the object in one plain sentence. */
 export function snapshotOf(
   object: JsonObject,
-  { isCreated }: { readonly isCreated: boolean } = { isCreated: false },
+  { isCreated = false, previous = {} }: { readonly isCreated?: boolean; readonly previous?: JsonObject } = {},
 ): Result<SubscriptionSnapshot, string> {
   const result = read(subscription, object)
   if (!result.ok) return err(result.error)
@@ -97,7 +97,7 @@ export function snapshotOf(
     currentPeriodEnd: periodEnds[0] ?? null,
     trialEnd: seen.trial_end,
     cancelAt,
-    ...(cancelAt !== null && { endBy: endByOf(statedEndOf(object, isCreated)) }),
+    ...(cancelAt !== null && { endBy: endByOf(statedEndOf(object, { isCreated, previous })) }),
     endedAt: seen.ended_at,
     paused: pauseOf(seen, object),
     ...(resumesAt && { pauseEndsAt: resumesAt }),
@@ -110,7 +110,10 @@ const CREATION_SECONDS = 60
 const PROVIDER_REASONS: readonly unknown[] = ["payment_failed", "payment_disputed", "canceled_by_retention_policy"]
 
 /** What the subscription states of its end (docs/INTENT.md). */
-function statedEndOf(object: JsonObject, isCreated: boolean): StatedEnd {
+function statedEndOf(
+  object: JsonObject,
+  { isCreated, previous }: { readonly isCreated: boolean; readonly previous: JsonObject },
+): StatedEnd {
   const reason = at(object, "cancellation_details", "reason")
   const { created, canceled_at: requestedAt } = object
   const atPeriodEnd = object.cancel_at_period_end === true
@@ -127,9 +130,21 @@ function statedEndOf(object: JsonObject, isCreated: boolean): StatedEnd {
     byProvider: PROVIDER_REASONS.includes(reason),
     bySchedule: idOf(object.schedule) !== null && !atPeriodEnd,
     sinceCreation: isCreated || cameWithCreation,
+    isExtension: extendsTerm(object, previous),
     isSwitch: false,
     isUnrequested: false,
   }
+}
+
+/** Whether the event moves the end of an agreed term to a later day. */
+function extendsTerm(object: JsonObject, previous: JsonObject): boolean {
+  const isLater =
+    typeof previous.cancel_at === "number" &&
+    typeof object.cancel_at === "number" &&
+    previous.cancel_at < object.cancel_at
+  if (!isLater || object.cancel_at_period_end === true || previous.cancel_at_period_end === true) return false
+  const before = { ...object, ...previous }
+  return endByOf(statedEndOf(before, { isCreated: false, previous: {} })) === "other"
 }
 
 const STATUSES: readonly SubscriptionStatus[] = [

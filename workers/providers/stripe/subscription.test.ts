@@ -31,6 +31,17 @@ describe("a change of a subscription is the most specific it can be", () => {
     ["subscription_changed", changed({ cancel_at_period_end: true }, { metadata: {} })],
     ["subscription_changed", changed({ cancel_at: 2 }, { cancel_at: 1 })],
     ["subscription_resumed", changed({ cancel_at: null }, { cancel_at: 1 })],
+    // A term that was agreed at the start and is extended, by whoever asked for it.
+    [
+      "subscription_changed",
+      changed(
+        {
+          ...{ created: 1_760_000_000, cancel_at: 1_767_225_600, canceled_at: 1_762_000_000 },
+          cancellation_details: { reason: "cancellation_requested" },
+        },
+        { cancel_at: 1_765_000_000, canceled_at: 1_760_000_000 },
+      ),
+    ],
     ["subscription_paused", changed({ pause_collection: { behavior: "void" } }, { pause_collection: null })],
     [
       "subscription_changed",

@@ -66,7 +66,7 @@ function subscriptionReader(
   factOf: (subscription: SubscriptionSnapshot, event: StripeEvent) => ProviderFactBody,
 ): Reader {
   return (event) => {
-    const snapshot = snapshotOf(event.object)
+    const snapshot = snapshotOf(event.object, { previous: event.previous })
     return snapshot.ok ? says(factOf(snapshot.value, event)) : unhandled(snapshot.error)
   }
 }

@@ -165,7 +165,7 @@ function statedEndOf(data: JsonObject): StatedEnd {
     isSwitch: option === "switching",
     // Whop states when the customer asked, and why: null in both says that somebody else did.
     isUnrequested: !isRequested && !hasReasonOfMember && data.canceled_at === null && data.cancel_option === null,
-    ...{ byProvider: false, bySchedule: false, sinceCreation: false },
+    ...{ byProvider: false, bySchedule: false, sinceCreation: false, isExtension: false },
   }
 }
 
