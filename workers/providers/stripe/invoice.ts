@@ -1,4 +1,7 @@
-/** Events about invoices and their payments, in all API versions. */
+/**
+ * Events about invoices and their payments, in all API versions. Over 300 lines because the readers share their schemas and
+ * the details of an invoice, and are read together.
+ */
 import * as z from "zod"
 import {
   type BillDetails,
