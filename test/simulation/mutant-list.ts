@@ -404,29 +404,6 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a case of which nothing is heard"),
   },
   {
-    guard: "a case does not lapse before its time",
-    functions: [
-      at(
-        "db/functions/lapsing_cases.sql",
-        "coalesce(r.last_news_at, r.opened_at) <= p_since",
-        "coalesce(r.last_news_at, r.opened_at) <= p_since + interval '60 days'",
-      ),
-    ],
-    code: [at(LAPSE, "if (due === null || due > now) return null", "if (due === null || now === null) return null")],
-    first: crashes("a case of which nothing is heard"),
-  },
-  {
-    guard: "late word of a case takes its lapse back",
-    code: [
-      at(
-        LAPSE,
-        "if (!recoveryCase || due === null || due > fact.occurredAt) return state",
-        "if (!recoveryCase || due === null) return state",
-      ),
-    ],
-    first: crashes("late word of a case of which nothing was heard"),
-  },
-  {
     guard: "a payment recovers a case that has lapsed",
     code: [
       at(
