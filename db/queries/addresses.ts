@@ -6,7 +6,8 @@ import type { Person, SharedCustomer } from "../../shared/domain/contact-policy.
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { textArray } from "./companies.ts"
-import { type Stream, streamFrom, streamStatement } from "./stream.ts"
+import { readWhole } from "./ledger-pages.ts"
+import { type Stream, type StreamReading, streamFrom, streamStatement } from "./stream.ts"
 
 /** The addresses of a contact, and the newest version of the key under which they are indexed. */
 export interface IndexedAddresses {
@@ -25,6 +26,9 @@ const valuesOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ 
 export interface ReadPerson extends Person {
   readonly mark: string
 }
+
+/** The first reading of a customer's stream, with what is known of the person behind it. */
+export type PersonReading = StreamReading & { readonly person: ReadPerson }
 
 /** A customer's stream with what is known of the person behind it. */
 export interface PersonStream extends Stream {
@@ -64,13 +68,21 @@ export function personFrom(result: { readonly rows: readonly PersonRow[] }): Rea
   return { mark: person.mark, isOptedOut: person.isOptedOut, others }
 }
 
-/** The stream of a customer and the person behind it, in one round trip; null when there is no such customer. */
-export async function loadPersonStream(
+/** The stream of a customer, all pages of it, and the person behind it; null when there is no such customer. */
+export const loadPersonStream = (
   db: Db,
   companyId: string,
   customerId: string,
   now: Date,
-): Promise<PersonStream | null> {
+): Promise<PersonStream | null> => readWhole(db, () => startPersonStream(db, companyId, customerId, now))
+
+/** The first reading of a customer's stream and the person behind it, in one round trip. */
+export async function startPersonStream(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  now: Date,
+): Promise<PersonReading | null> {
   const [stream, person] = await inCompany(db, companyId, [
     streamStatement(db, customerId, { whole: true }),
     personStatement(db, customerId, now),

@@ -1,10 +1,13 @@
 /** A customer's stream: recording a delivery into it and reading it back, one round trip each. */
 import { sql } from "drizzle-orm"
-import type { Fact, FactBody, Instant, ProviderName } from "../../shared/domain/facts.ts"
-import { inLedgerOrder, rankOf } from "../../shared/domain/facts.ts"
+import type { Fact, Instant, LedgerPosition, ProviderName } from "../../shared/domain/facts.ts"
+import { rankOf } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
+import { type FactJson, factsFrom, instantOf, readWhole, type Stream } from "./ledger-pages.ts"
+
+export type { Stream } from "./ledger-pages.ts"
 
 export interface CustomerRef {
   readonly id: string
@@ -13,16 +16,18 @@ export interface CustomerRef {
   readonly version: number
 }
 
-/** All that folding, deciding and writing to one customer needs, as one consistent reading. */
-export interface Stream {
+/** What one statement reads of a customer: all that folding, deciding and writing needs, and the first page of the facts. */
+export interface StreamReading {
   readonly companyId: string
   readonly customer: CustomerRef
   /** The state as it is stored, which the projections show; null: nothing was folded yet. */
   readonly snapshot: CustomerState | null
-  /** True when `facts` is the whole ledger, false when it is what comes after the snapshot. */
+  /** True when `facts` begin with the ledger, false when they begin after the snapshot. */
   readonly isWhole: boolean
   /** In ledger order. */
   readonly facts: readonly Fact[]
+  /** Where the next page of facts begins; null: these are all. `readRest` reads on. */
+  readonly next: LedgerPosition | null
   readonly nudges: readonly Nudge[]
   readonly companyName: string
   /** The company's own settings as stored; null: defaults. */
@@ -61,7 +66,7 @@ export interface RecordedDelivery {
   readonly isNew: boolean
   /** Kept as dead, because its customer had too many events within the hour. */
   readonly isFlood?: boolean
-  readonly stream: Stream | null
+  readonly stream: StreamReading | null
 }
 
 /**
@@ -94,7 +99,7 @@ export async function recordPending(db: Db, event: NewEvent): Promise<boolean> {
 /** What became of a page of imported events: of each whether it was new, and the streams that have something to fold. */
 export interface RecordedHistory {
   readonly outcomes: readonly { readonly isNew: boolean; readonly customerId?: string | null }[]
-  readonly streams: readonly Stream[]
+  readonly streams: readonly StreamReading[]
 }
 
 /**
@@ -131,7 +136,7 @@ export async function recordHistory(
 /** What became of a batch of signals: the ids that were new, and the streams that have something to fold. */
 export interface RecordedSignals {
   readonly newIds: ReadonlySet<string>
-  readonly streams: readonly Stream[]
+  readonly streams: readonly StreamReading[]
 }
 
 /**
@@ -160,7 +165,7 @@ export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status" | "custome
  * Takes what is read in a stored event today into the ledger, and reads the customer's whole stream. Facts that are there
  * stay as they are. Null: it names no customer.
  */
-export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<Stream | null> {
+export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<StreamReading | null> {
   const [result] = await inCompany(db, event.companyId, [
     db.execute<StreamRow>(sql`select replay_delivery(${deliveryJson(event)}::jsonb) as stream`),
   ])
@@ -190,34 +195,43 @@ const pageJson = (events: readonly NewEvent[]): string =>
     .map(({ sealedPayload, ...rest }) => `${deliveryJson(rest).slice(0, -1)},"payload":"${toBase64(sealedPayload)}"}`)
     .join()}]`
 
-/** Reads a customer's stream; null when there is no such customer. `whole` reads the ledger from its beginning. */
-export async function loadStream(
+/** Reads a customer's stream, all pages of it; null when there is no such customer. `whole` reads the ledger from its beginning. */
+export const loadStream = (
   db: Db,
   companyId: string,
   customerId: string,
   { whole }: { readonly whole: boolean },
-): Promise<Stream | null> {
+): Promise<Stream | null> => readWhole(db, () => startStream(db, companyId, customerId, { whole }))
+
+/** The first reading of a customer's stream, in one round trip; null when there is no such customer. */
+export async function startStream(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  { whole }: { readonly whole: boolean },
+): Promise<StreamReading | null> {
   const [result] = await inCompany(db, companyId, [streamStatement(db, customerId, { whole })])
   return streamFrom(companyId, result)
 }
 
-/** The statement of `loadStream`, for a batch of which it is a part; `streamFrom` reads its result. */
+/** The statement of `startStream`, for a batch of which it is a part; `streamFrom` reads its result. */
 export const streamStatement = (db: Db, customerId: string, { whole }: { readonly whole: boolean }) =>
   db.execute<StreamRow>(sql`select read_stream(${customerId}, ${!whole}) as stream`)
 
 /** The stream that `streamStatement` read; null when there is no such customer. */
-export function streamFrom(companyId: string, result: { readonly rows: readonly StreamRow[] }): Stream | null {
+export function streamFrom(companyId: string, result: { readonly rows: readonly StreamRow[] }): StreamReading | null {
   const json = result.rows[0]?.stream
   return json ? readStreamJson(companyId, json) : null
 }
 
-type StreamRow = { readonly stream: StreamJson | null }
+export type StreamRow = { readonly stream: StreamJson | null }
 
 type StreamJson = {
   readonly customer: CustomerRef
   readonly state: CustomerState | null
   readonly isWhole: boolean
-  readonly facts: readonly { readonly id: string; readonly occurredAt: string; readonly body: FactBody }[]
+  readonly facts: readonly FactJson[]
+  readonly next: LedgerPosition | null
   readonly nudges: readonly Nudge[]
   readonly companyName: string | null
   readonly settings: unknown
@@ -225,14 +239,13 @@ type StreamJson = {
   readonly dataKey: string | null
 }
 
-const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
+const readStreamJson = (companyId: string, json: StreamJson): StreamReading => ({
   companyId,
   customer: json.customer,
   snapshot: json.state,
   isWhole: json.isWhole,
-  facts: inLedgerOrder(
-    json.facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })),
-  ),
+  facts: factsFrom(json.facts),
+  next: json.next,
   nudges: json.nudges.map((nudge) => ({
     ...nudge,
     dueAt: instantOf(nudge.dueAt),
@@ -243,9 +256,6 @@ const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
   sealedContact: json.contact === null ? null : fromBase64(json.contact),
   wrappedDataKey: json.dataKey === null ? null : fromBase64(json.dataKey),
 })
-
-/** Postgres writes times in JSON with an offset and as many digits as it needs; the code compares one form only. */
-const instantOf = (text: string): Instant => new Date(text).toISOString()
 
 function toBase64(bytes: Uint8Array): string {
   let binary = ""

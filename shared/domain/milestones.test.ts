@@ -3,6 +3,7 @@ import type { Fact, SubscriptionSnapshot } from "./facts.ts"
 import { inLedgerOrder } from "./facts.ts"
 import { fold, rebuild } from "./fold.ts"
 import { DEFAULT_MILESTONES, nextMilestoneAt, reachedByStep, reachedByTime } from "./milestones.ts"
+import { EMPTY_STATE } from "./state.ts"
 
 const at = (day: number) => new Date(Date.UTC(2026, 0, 1) + day * 86_400_000).toISOString()
 
@@ -38,7 +39,11 @@ function keysOf(earlier: readonly Fact[], later: readonly Fact[], day: number, i
   const before = earlier.length === 0 ? null : rebuild(earlier)
   const facts = inLedgerOrder(isWhole ? [...earlier, ...later] : later)
   const state = isWhole ? rebuild(facts) : fold(facts, before ?? undefined)
-  const reached = reachedByStep({ before, state, facts, isWhole }, DEFAULT_MILESTONES, at(day))
+  const reached = reachedByStep(
+    { before, from: isWhole ? EMPTY_STATE : (before ?? EMPTY_STATE), state, facts },
+    DEFAULT_MILESTONES,
+    at(day),
+  )
   return reached.map(({ key, reachedAt }) => `${key}@${(Date.parse(reachedAt) - Date.parse(at(0))) / 86_400_000}`)
 }
 
@@ -90,7 +95,7 @@ describe("a mark of use", () => {
   test("of one meter does not count for another", () => {
     const settings = { ...DEFAULT_MILESTONES, usage: [{ meter: "exports", total: 10 }] }
     const facts = [used(0, 500), used(1, 10, "exports")]
-    const reached = reachedByStep({ before: null, state: rebuild(facts), facts, isWhole: true }, settings, at(1))
+    const reached = reachedByStep({ before: null, from: EMPTY_STATE, state: rebuild(facts), facts }, settings, at(1))
     expect(reached.map(({ key }) => key)).toEqual(["usage_exports_10"])
   })
 })

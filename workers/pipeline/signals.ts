@@ -4,7 +4,7 @@
  */
 import * as z from "zod"
 import { findCustomers, type NamedCustomer } from "../../db/queries/customers.ts"
-import { recordSignals, type Stream } from "../../db/queries/stream.ts"
+import { recordSignals, type StreamReading } from "../../db/queries/stream.ts"
 import { fromUtf8, utf8 } from "../../shared/crypto/bytes.ts"
 import { withoutAddress } from "../../shared/crypto/plain-key.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
@@ -143,10 +143,10 @@ function isTimely({ occurredAt }: Signal, now: Date): boolean {
   return ageMs >= -AHEAD_MS && ageMs <= AGE_MS_MAX
 }
 
-const idsOf = (streams: readonly Stream[]) => streams.map(({ customer }) => customer.id)
+const idsOf = (streams: readonly StreamReading[]) => streams.map(({ customer }) => customer.id)
 
 /** What there is to do for each customer, once. */
-const worksOf = (streams: readonly Stream[], reads: readonly ReadDelivery[]) =>
+const worksOf = (streams: readonly StreamReading[], reads: readonly ReadDelivery[]) =>
   streams.map((stream) => {
     const { provider, providerCustomerId } = stream.customer
     const own = reads

@@ -34,6 +34,20 @@ export interface DroppedCase {
   readonly payment: PaymentState | undefined
 }
 
+/**
+ * Of the cases that a fold dropped, those that a state stored before (`projected`) does not speak for: one that it had
+ * dropped as well closed before all that it still holds. The last word on each.
+ */
+export function newlyDropped(projected: CustomerState, dropped: readonly DroppedCase[]): readonly DroppedCase[] {
+  const present = new Set(projected.cases.map(({ id }) => id))
+  const closings = projected.cases.flatMap(({ closedAt }) => closedAt ?? []).sort()
+  const since = closings.length >= BOUNDS.closedCases ? (closings[0] ?? "") : ""
+  const byId = new Map(dropped.map((one) => [one.entry.id, one]))
+  return [...byId.values()].filter(({ entry }) =>
+    entry.closedAt === null ? present.has(entry.id) : entry.closedAt >= since || present.has(entry.id),
+  )
+}
+
 /** The state after `fact`, within the bounds. Cases that it loses are added to `dropped`. */
 export function bounded(
   before: CustomerState,
