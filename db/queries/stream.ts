@@ -61,11 +61,13 @@ export interface NewEvent {
   readonly sealedPayload: Uint8Array
 }
 
+/** Why an event is kept as dead and not processed: its customer has too many events within the hour, or too many links. */
+export type SetAsideReason = "customer_flood" | "too_many_links"
+
 /** `stream` is null when there is nothing to fold yet: a duplicate, an unhandled or held event, an unknown customer. */
 export interface RecordedDelivery {
   readonly isNew: boolean
-  /** Kept as dead, because its customer had too many events within the hour. */
-  readonly isFlood?: boolean
+  readonly setAside: SetAsideReason | null
   readonly stream: StreamReading | null
 }
 
@@ -75,25 +77,29 @@ export interface RecordedDelivery {
  */
 export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
   const { sealedPayload, ...rest } = event
-  const result = await db.execute<{ outcome: { isNew: boolean; isFlood?: boolean; stream?: StreamJson | null } }>(
+  const result = await db.execute<{
+    outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null }
+  }>(
     sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
   )
   const outcome = result.rows[0]?.outcome
   if (!outcome) throw new Error("record_delivery answered nothing")
-  const { isNew, isFlood = false } = outcome
-  return { isNew, isFlood, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
+  const { isNew, setAside = null } = outcome
+  return { isNew, setAside, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
 }
 
 /**
  * Writes an event that says nothing before its provider was asked, unless it is there already; its facts come with
- * `replayDelivery`. True when it is new. One round trip.
+ * `replayDelivery`. One round trip.
  */
-export async function recordPending(db: Db, event: NewEvent): Promise<boolean> {
+export async function recordPending(db: Db, event: NewEvent): Promise<RecordedDelivery> {
   const { sealedPayload, ...rest } = event
-  const result = await db.execute<{ is_new: boolean }>(
-    sql`select record_pending(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as is_new`,
+  const result = await db.execute<{ outcome: { isNew: boolean; setAside?: SetAsideReason | null } }>(
+    sql`select record_pending(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
   )
-  return result.rows[0]?.is_new === true
+  const outcome = result.rows[0]?.outcome
+  if (!outcome) throw new Error("record_pending answered nothing")
+  return { isNew: outcome.isNew, setAside: outcome.setAside ?? null, stream: null }
 }
 
 /** What became of a page of imported events: of each whether it was new, and the streams that have something to fold. */
@@ -133,9 +139,13 @@ export async function recordHistory(
   }
 }
 
-/** What became of a batch of signals: the ids that were new, and the streams that have something to fold. */
+/**
+ * What became of a batch of signals: the ids that were new, the customers of whom new ones were set aside, and the streams
+ * that have something to fold.
+ */
 export interface RecordedSignals {
   readonly newIds: ReadonlySet<string>
+  readonly setAside: Readonly<Record<string, SetAsideReason>>
   readonly streams: readonly StreamReading[]
 }
 
@@ -144,32 +154,41 @@ export interface RecordedSignals {
  * the customers that have something to fold: one round trip, one transaction. Repeating it changes nothing.
  */
 export async function recordSignals(db: Db, companyId: string, events: readonly NewEvent[]): Promise<RecordedSignals> {
-  if (events.length === 0) return { newIds: new Set(), streams: [] }
+  if (events.length === 0) return { newIds: new Set(), setAside: {}, streams: [] }
   const [result] = await inCompany(db, companyId, [
-    db.execute<{ recorded: { new: string[]; streams: StreamJson[] } }>(
+    db.execute<{ recorded: { new: string[]; setAside: RecordedSignals["setAside"]; streams: StreamJson[] } }>(
       sql`select record_signals(${pageJson(events)}::jsonb) as recorded`,
     ),
   ])
   const recorded = result.rows[0]?.recorded
   if (!recorded) throw new Error("record_signals answered nothing")
   const streams = recorded.streams.map((stream) => readStreamJson(companyId, stream))
-  return { newIds: new Set(recorded.new), streams }
+  return { newIds: new Set(recorded.new), setAside: recorded.setAside, streams }
 }
 
 /** An event that is stored already, as it is read today. */
 export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status" | "customerEventsMax"> & {
   readonly status: "processed" | "unhandled"
+  /** Of a thin event, whose customer is known only now. */
+  readonly customerEventsMax?: number
 }
 
 /**
  * Takes what is read in a stored event today into the ledger, and reads the customer's whole stream. Facts that are there
- * stay as they are. Null: it names no customer.
+ * stay as they are. `stream` is null where it names no customer, or was set aside.
  */
-export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<StreamReading | null> {
+export async function replayDelivery(
+  db: Db,
+  event: ReplayedEvent,
+): Promise<{ readonly setAside: SetAsideReason | null; readonly stream: StreamReading | null }> {
   const [result] = await inCompany(db, event.companyId, [
-    db.execute<StreamRow>(sql`select replay_delivery(${deliveryJson(event)}::jsonb) as stream`),
+    db.execute<{ outcome: StreamJson | { readonly setAside: SetAsideReason } | null }>(
+      sql`select replay_delivery(${deliveryJson(event)}::jsonb) as outcome`,
+    ),
   ])
-  return streamFrom(event.companyId, result)
+  const outcome = result.rows[0]?.outcome ?? null
+  if (outcome !== null && "setAside" in outcome) return { setAside: outcome.setAside, stream: null }
+  return { setAside: null, stream: outcome === null ? null : readStreamJson(event.companyId, outcome) }
 }
 
 /**

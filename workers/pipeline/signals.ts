@@ -107,8 +107,11 @@ export async function recordAll(
   for (const item of judged) if (item.status === "read" && !reads.has(item.key)) reads.set(item.key, item.read)
   const written = { companyId, isProcessing }
   const events = await Promise.all([...reads.values()].map((read) => newEventOf(services, read, written)))
-  const { newIds, streams } = await recordSignals(db, companyId, events)
+  const { newIds, setAside, streams } = await recordSignals(db, companyId, events)
   log.info("signals_recorded", { companyId, count: signals.length, isNew: newIds.size })
+  for (const [customerId, reason] of Object.entries(setAside)) {
+    log.error("customer_quarantined", { companyId, customerId, reason })
+  }
 
   if (streams.length > 0) {
     const fresh = [...reads].flatMap(([key, read]) => (newIds.has(key) ? [read] : []))
