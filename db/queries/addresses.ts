@@ -6,7 +6,7 @@ import type { Person, SharedCustomer } from "../../shared/domain/contact-policy.
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { textArray } from "./companies.ts"
-import { readWhole } from "./ledger-pages.ts"
+import { instantOf, readWhole } from "./ledger-pages.ts"
 import { type Stream, type StreamReading, streamFrom, streamStatement } from "./stream.ts"
 
 /** The addresses of a contact, and the newest version of the key under which they are indexed. */
@@ -39,6 +39,7 @@ interface PersonRow extends Record<string, unknown> {
   readonly person: {
     readonly mark: string
     readonly isOptedOut: boolean
+    readonly quarantinedUntil: string | null
     readonly others: readonly (Omit<SharedCustomer, "state"> & { readonly state: SharedCustomer["state"] | null })[]
   } | null
 }
@@ -65,7 +66,8 @@ export function personFrom(result: { readonly rows: readonly PersonRow[] }): Rea
       sentAt: nudge.sentAt === null ? null : new Date(nudge.sentAt).toISOString(),
     })),
   }))
-  return { mark: person.mark, isOptedOut: person.isOptedOut, others }
+  const { mark, isOptedOut, quarantinedUntil: until } = person
+  return { mark, isOptedOut, quarantinedUntil: until === null ? null : instantOf(until), others }
 }
 
 /** The stream of a customer, all pages of it, and the person behind it; null when there is no such customer. */

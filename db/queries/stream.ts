@@ -79,9 +79,7 @@ export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedD
   const { sealedPayload, ...rest } = event
   const result = await db.execute<{
     outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null }
-  }>(
-    sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
-  )
+  }>(sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`)
   const outcome = result.rows[0]?.outcome
   if (!outcome) throw new Error("record_delivery answered nothing")
   const { isNew, setAside = null } = outcome

@@ -13,6 +13,7 @@ import {
   type NudgeChange,
 } from "../../db/queries/commit.ts"
 import { baseOf, type FoldedPage, readRest } from "../../db/queries/ledger-pages.ts"
+import { quarantine } from "../../db/queries/quarantines.ts"
 import { loadStream, type Stream, type StreamReading, startStream } from "../../db/queries/stream.ts"
 import { foundLate, isSameState, withoutNudges } from "../../shared/domain/compare-states.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
@@ -188,18 +189,25 @@ async function advanceOnce(services: Services, complete: Complete, work: Work, i
   if (prepared.commit !== null) await commit(services.db, prepared.commit)
   else if (work.events.length > 0)
     await markProcessed(services.db, stream.companyId, work.events, services.now().toISOString())
-  tellOfRefusals(services, stream, prepared.state)
+  await quarantineRefused(services, stream, prepared.state)
   return prepared
 }
 
 /** Once, when the state first had no room for a case or subscription: an operator looks at the customer. */
-function tellOfRefusals(
-  { log }: Services,
+async function quarantineRefused(
+  { db, log, now }: Services,
   { companyId, customer, snapshot }: Stream,
   { refused }: CustomerState,
-): void {
+): Promise<void> {
   if (refused === undefined || snapshot?.refused !== undefined) return
-  log.error("customer_quarantined", { companyId, customerId: customer.id, reason: "state_is_full" })
+  const fields = { companyId, customerId: customer.id, reason: "state_is_full" } as const
+  log.error("customer_quarantined", fields)
+  try {
+    await quarantine(db, companyId, customer.id, fields.reason, now())
+  } catch (error) {
+    // The events are processed; the state says for good that it is full.
+    log.warn("quarantine_not_noted", { ...fields, error })
+  }
 }
 
 /** What there is to commit; null when all of it is there already. */
