@@ -60,7 +60,7 @@ CREATE OR REPLACE FUNCTION has_too_many_links(p jsonb) RETURNS boolean LANGUAGE 
         WHERE l.company_id = app_company() AND l.provider = p ->> 'provider' AND l.root_id = r.root_id
           AND l.is_customer = r.is_customer
         LIMIT 10000
-      ) AS some
+      ) AS counted
     ) AS n) >= 10000
 $$;
 --> statement-breakpoint
