@@ -87,6 +87,18 @@ describe("a mark of use", () => {
     expect(keysOf(earlier, later, 4, true)).toEqual(keysOf(earlier, later, 4))
   })
 
+  test("is found once when a ledger is read in pages", () => {
+    const pages = [[used(0, 60), paid(0), started(0)], [used(1, 50)], [used(2, 5), used(3, 920)]]
+    let from = EMPTY_STATE
+    const reached = pages.flatMap((page) => {
+      const facts = inLedgerOrder(page)
+      const step = { before: null, from, state: fold(facts, from), facts }
+      from = step.state
+      return reachedByStep(step, DEFAULT_MILESTONES, at(4)).map(({ key, reachedAt }) => `${key} ${reachedAt}`)
+    })
+    expect(reached).toEqual([`first_payment ${at(0)}`, `usage_logins_100 ${at(1)}`, `usage_logins_1000 ${at(3)}`])
+  })
+
   test("that was passed long ago, or by an import, is none", () => {
     expect(keysOf([], [used(0, 500), used(20, 1)], 20)).toEqual([])
     expect(keysOf([], [used(0, 500, "logins", "history")], 0)).toEqual([])
