@@ -1,7 +1,7 @@
 -- Callers: churn_worker
 -- Records a batch of what a company itself tells of its customers: use, and support tickets. Each is an event like a
 -- webhook, written once for good under the sender's own id, whoever the customer is; an id that is there already changes
--- nothing. Answers which were new, the customers with too many events (whose further ones are kept and not processed), and the streams of the customers that have something to fold: one round trip, one
+-- nothing. Answers which were new, those of them that are kept and not processed, with the reason, and the streams of the customers that have something to fold: one round trip, one
 -- transaction. Each element of `p_events` is a delivery with its sealed payload in base64; the company is set by the caller.
 CREATE OR REPLACE FUNCTION record_signals(p_events jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -49,7 +49,7 @@ BEGIN
           p ->> 'apiVersion', 'dead', v_customer_id, (p ->> 'occurredAt')::timestamptz, v_received, v_reason,
           decode(p ->> 'payload', 'base64')
         );
-      v_set_aside := v_set_aside || jsonb_build_object(v_customer_id, v_reason);
+      v_set_aside := v_set_aside || jsonb_build_object(p ->> 'providerEventId', v_reason);
       CONTINUE;
     END IF;
     IF v_left ? v_customer_id THEN

@@ -138,8 +138,8 @@ export async function recordHistory(
 }
 
 /**
- * What became of a batch of signals: the ids that were new, the customers of whom new ones were set aside, and the streams
- * that have something to fold.
+ * What became of a batch of signals: the ids that were new, those of them that were set aside, and the streams that have
+ * something to fold.
  */
 export interface RecordedSignals {
   readonly newIds: ReadonlySet<string>

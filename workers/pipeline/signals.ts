@@ -109,12 +109,14 @@ export async function recordAll(
   const events = await Promise.all([...reads.values()].map((read) => newEventOf(services, read, written)))
   const { newIds, setAside, streams } = await recordSignals(db, companyId, events)
   log.info("signals_recorded", { companyId, count: signals.length, isNew: newIds.size })
-  for (const [customerId, reason] of Object.entries(setAside)) {
-    log.error("customer_quarantined", { companyId, customerId, reason })
+  for (const [key, reason] of Object.entries(setAside)) {
+    log.error("customer_quarantined", { companyId, eventId: reads.get(key)?.eventId, reason })
   }
 
   if (streams.length > 0) {
-    const fresh = [...reads].flatMap(([key, read]) => (newIds.has(key) ? [read] : []))
+    // What was set aside is not processed, whatever else of the customer is.
+    const isToFold = (key: string) => newIds.has(key) && !Object.hasOwn(setAside, key)
+    const fresh = [...reads].flatMap(([key, read]) => (isToFold(key) ? [read] : []))
     waitUntil(
       advanceAll(services, companyId, worksOf(streams, fresh))
         .then(() => rescoreAfterEvent(services, companyId, idsOf(streams)))
