@@ -385,8 +385,9 @@ GRANT EXECUTE ON FUNCTION record_pending(jsonb, bytea) TO churn_worker;
 --> statement-breakpoint
 -- Records a batch of what a company itself tells of its customers: use, and support tickets. Each is an event like a
 -- webhook, written once for good under the sender's own id, whoever the customer is; an id that is there already changes
--- nothing. Answers which were new, those of them that are kept and not processed, with the reason, and the streams of the customers that have something to fold: one round trip, one
--- transaction. Each element of `p_events` is a delivery with its sealed payload in base64; the company is set by the caller.
+-- nothing. Answers which were new, which of those are kept and not processed, with the reason, and the streams of the
+-- customers that have something to fold: one round trip, one transaction. Each element of `p_events` is a delivery with its
+-- sealed payload in base64; the company is set by the caller.
 CREATE OR REPLACE FUNCTION record_signals(p_events jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_company text := app_company();
