@@ -1,6 +1,7 @@
 /**
  * Fold, decide, commit: brings one customer up to date with the ledger. Writers of the same customer meet in the version
- * guard; whoever comes second reads again and decides again.
+ * guard; whoever comes second reads again and decides again. Over 300 lines because reading on, deciding and committing
+ * keep one promise, and are read together.
  */
 
 import { databaseFailure } from "../../db/client.ts"
