@@ -87,6 +87,19 @@ export const webhookEventKeys = pgTable(
   (table) => [primaryKey({ columns: [table.companyId, table.provider, table.account, table.providerEventId] })],
 )
 
+export const customerQuarantines = pgTable(
+  "customer_quarantines",
+  {
+    companyId: companyId(),
+    customerId: text("customer_id").notNull(),
+    reason: text("reason").$type<"customer_flood" | "too_many_links" | "state_is_full">().notNull(),
+    since: instant("since").notNull(),
+    endsAt: instant("ends_at").notNull(),
+    announcedAt: instant("announced_at"),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.customerId] })],
+)
+
 /** Belongs to no company. */
 export const unmappedEvents = pgTable(
   "unmapped_events",

@@ -18,6 +18,9 @@ LANGUAGE sql STABLE AS $$
   )
   SELECT jsonb_build_object(
     'mark', person_mark(p_customer_id),
+    'quarantinedUntil', (
+      SELECT q.ends_at FROM customer_quarantines q WHERE q.company_id = app_company() AND q.customer_id = p_customer_id
+    ),
     'isOptedOut', EXISTS (
       SELECT FROM consents o
       WHERE o.company_id = app_company() AND o.customer_id IN (SELECT s.customer_id FROM shared s)

@@ -1,47 +1,19 @@
 -- Callers: churn_worker
 -- Everything that folding and deciding needs of one customer. `p_after_snapshot`: only the facts that the snapshot does
--- not have yet; otherwise the whole ledger, with the facts of all objects that came to belong to the customer.
+-- not have yet; otherwise the whole ledger, with the facts of all objects that came to belong to the customer. Of many facts
+-- these are the first page; `next`, which is null where there is no other, says where `read_facts` goes on.
 CREATE OR REPLACE FUNCTION read_stream(p_customer_id text, p_after_snapshot boolean) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_company text := app_company();
   v_customer customers;
   v_position jsonb;
-  v_subject text COLLATE "C";
-  v_facts jsonb;
+  v_page jsonb;
 BEGIN
   SELECT * INTO v_customer FROM customers c WHERE c.company_id = v_company AND c.id = p_customer_id;
   IF NOT FOUND THEN RETURN NULL; END IF;
   v_position := CASE WHEN p_after_snapshot THEN nullif(v_customer.state -> 'position', 'null'::jsonb) END;
 
-  IF v_position IS NOT NULL THEN
-    SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body)) INTO v_facts
-      FROM facts f
-      WHERE f.company_id = v_company AND f.provider = v_customer.provider
-        AND f.subject = v_customer.provider_customer_id
-        -- Names the partitions; the row comparison alone would not.
-        AND f.occurred_at >= (v_position ->> 'occurredAt')::timestamptz
-        AND (f.occurred_at, f.rank, f.id COLLATE "C") > (
-          (v_position ->> 'occurredAt')::timestamptz, (v_position ->> 'rank')::smallint, v_position ->> 'id' COLLATE "C"
-        )
-        -- What we did ourselves is written in one transaction with the state that has it, and moves no position.
-        AND f.rank NOT BETWEEN 69 AND 76;
-  ELSE
-    -- One look-up per subject, so that each uses the whole index, however fresh the table.
-    v_facts := '[]';
-    FOR v_subject IN
-      SELECT v_customer.provider_customer_id
-      UNION ALL
-      SELECT l.object_id FROM object_links l
-        WHERE l.company_id = v_company AND l.provider = v_customer.provider AND l.is_customer AND l.holds_facts
-          AND l.root_id = v_customer.provider_customer_id
-    LOOP
-      v_facts := v_facts || coalesce((
-        SELECT jsonb_agg(jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body))
-          FROM facts f
-          WHERE f.company_id = v_company AND f.provider = v_customer.provider AND f.subject = v_subject
-      ), '[]');
-    END LOOP;
-  END IF;
+  v_page := ledger_page(v_customer, v_position IS NULL, v_position, NULL);
 
   RETURN jsonb_build_object(
     'customer', jsonb_build_object(
@@ -50,7 +22,8 @@ BEGIN
     ),
     'state', v_customer.state,
     'isWhole', v_position IS NULL,
-    'facts', coalesce(v_facts, '[]'::jsonb),
+    'facts', v_page -> 'facts',
+    'next', v_page -> 'next',
     'nudges', coalesce((
       SELECT jsonb_agg(jsonb_build_object(
         'id', n.id, 'caseId', n.case_id, 'step', n.step, 'channel', n.channel, 'status', n.status, 'reason', n.reason,

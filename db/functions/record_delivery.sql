@@ -7,6 +7,8 @@ DECLARE
   v_received timestamptz := (p ->> 'receivedAt')::timestamptz;
   v_status text := p ->> 'status';
   v_placed record;
+  v_customer_id text;
+  v_reason text;
 BEGIN
   PERFORM set_config('app.company_id', v_company, true);
 
@@ -19,17 +21,21 @@ BEGIN
     RETURN jsonb_build_object('isNew', false);
   END IF;
 
-  IF v_status = 'received' AND is_flooded(p) THEN
-    -- Kept, and left to a person: no facts, so that the customer costs nothing until somebody replays it.
+  v_customer_id := customer_named_by(p);
+  v_reason := reason_to_set_aside(p, CASE WHEN v_status = 'received' AND v_customer_id IS NOT NULL THEN
+    events_left(v_customer_id, (p ->> 'customerEventsMax')::integer, v_received)
+  END);
+  IF v_reason IS NOT NULL THEN
+    -- Kept, and left to a person: no facts and no links, so that the customer costs nothing until somebody replays it.
     INSERT INTO webhook_events (
         company_id, id, provider, account, provider_event_id, type, api_version, status, customer_id, occurred_at,
         received_at, error, payload
       ) VALUES (
         v_company, (p ->> 'eventId')::uuid, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', p ->> 'type',
-        p ->> 'apiVersion', 'dead', (p ->> 'provider') || '_' || (p ->> 'customer'), (p ->> 'occurredAt')::timestamptz,
-        v_received, 'customer_flood', p_payload
+        p ->> 'apiVersion', CASE WHEN v_status = 'unhandled' THEN v_status ELSE 'dead' END, v_customer_id,
+        (p ->> 'occurredAt')::timestamptz, v_received, v_reason, p_payload
       );
-    RETURN jsonb_build_object('isNew', true, 'isFlood', true);
+    RETURN jsonb_build_object('isNew', true, 'setAside', v_reason);
   END IF;
 
   SELECT * INTO v_placed FROM place_facts(p);

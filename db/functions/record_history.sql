@@ -10,6 +10,7 @@ DECLARE
   v_object text;
   v_placed record;
   v_status text;
+  v_reason text;
   v_received timestamptz;
   v_imported integer := 0;
   v_unread integer := 0;
@@ -36,9 +37,24 @@ BEGIN
       CONTINUE;
     END IF;
 
+    v_imported := v_imported + 1;
+    -- A past may be long, so there is no limit in time; links are bounded all the same.
+    v_reason := reason_to_set_aside(p, NULL);
+    IF v_reason IS NOT NULL THEN
+      INSERT INTO webhook_events (
+          company_id, id, provider, account, provider_event_id, type, api_version, status, customer_id, occurred_at,
+          received_at, error, payload
+        ) VALUES (
+          v_company, (p ->> 'eventId')::uuid, p ->> 'provider', p ->> 'account', p ->> 'providerEventId', p ->> 'type',
+          p ->> 'apiVersion', 'dead', customer_named_by(p), (p ->> 'occurredAt')::timestamptz, v_received, v_reason,
+          decode(p ->> 'payload', 'base64')
+        );
+      v_outcomes := v_outcomes || jsonb_build_object('isNew', true);
+      CONTINUE;
+    END IF;
+
     SELECT * INTO v_placed FROM place_facts(p);
     v_status := p ->> 'status';
-    v_imported := v_imported + 1;
     IF v_status = 'unhandled' THEN
       v_unread := v_unread + 1;
       -- It says nothing itself, but facts that had waited have found their customer through it.

@@ -1,10 +1,32 @@
 -- Callers: churn_worker
 -- Reads an event that is there already once more: facts that a newer reading finds in it are added, and the customer's
--- whole stream is answered; null when it still names nobody.
+-- whole stream is answered; null when it still names nobody. A thin event has its customer here for the first time, and is
+-- set aside where that customer has too many events; so is any event that brings too many links.
 CREATE OR REPLACE FUNCTION replay_delivery(p jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_placed record;
+  v_customer_id text;
+  v_reason text;
 BEGIN
+  -- `customerEventsMax` comes with thin events. One that has a customer was counted before.
+  IF p ? 'customerEventsMax' AND EXISTS (
+    SELECT FROM webhook_events e
+    WHERE e.company_id = app_company() AND e.id = (p ->> 'eventId')::uuid
+      AND e.received_at = (p ->> 'receivedAt')::timestamptz AND e.customer_id IS NULL
+  ) THEN
+    v_customer_id := customer_named_by(p);
+  END IF;
+  v_reason := reason_to_set_aside(p, CASE WHEN v_customer_id IS NOT NULL THEN
+    events_left(v_customer_id, (p ->> 'customerEventsMax')::integer, (p ->> 'receivedAt')::timestamptz)
+  END);
+  IF v_reason IS NOT NULL THEN
+    UPDATE webhook_events e SET status = 'dead', error = v_reason, next_attempt_at = NULL, attempts = e.attempts + 1,
+        customer_id = coalesce(e.customer_id, customer_named_by(p))
+      WHERE e.company_id = app_company() AND e.id = (p ->> 'eventId')::uuid
+        AND e.received_at = (p ->> 'receivedAt')::timestamptz;
+    RETURN jsonb_build_object('setAside', v_reason);
+  END IF;
+
   SELECT * INTO v_placed FROM place_facts(p);
   UPDATE webhook_events e SET subject = v_placed.subject, customer_id = v_placed.customer_id, error = p ->> 'error',
       -- One that says nothing itself is not finished either while facts that found their customer through it are not folded.

@@ -17,6 +17,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     ),
     'pending', (SELECT count(*) FROM (
       SELECT FROM public.webhook_events WHERE status IN ('received', 'failed') LIMIT 10000) AS r),
+    'quarantined', (SELECT count(*) FROM (
+      SELECT FROM public.customer_quarantines WHERE ends_at > p_now LIMIT 10000) AS q),
     'held', (SELECT count(*) FROM (SELECT FROM public.webhook_events WHERE status = 'held' LIMIT 10000) AS h),
     'unmapped', (SELECT count(*) FROM (SELECT FROM public.unmapped_events LIMIT 10000) AS u),
     'oldestPendingAt', (

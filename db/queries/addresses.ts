@@ -7,7 +7,8 @@ import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { approvedFrom, approvedStatement } from "./brands.ts"
 import { textArray } from "./companies.ts"
-import { type Stream, streamFrom, streamStatement } from "./stream.ts"
+import { instantOf, readWhole } from "./ledger-pages.ts"
+import { type Stream, type StreamReading, streamFrom, streamStatement } from "./stream.ts"
 
 /** The addresses of a contact, and the newest version of the key under which they are indexed. */
 export interface IndexedAddresses {
@@ -27,17 +28,24 @@ export interface ReadPerson extends Person {
   readonly mark: string
 }
 
-/** A customer's stream with what is known of the person behind it. */
-export interface PersonStream extends Stream {
+/** What is known of the person behind a customer, and the names that their company may use. */
+interface WithPerson {
   readonly person: ReadPerson
   /** Names that an operator has approved for the company, the latest first. */
   readonly approvedBrands: readonly string[]
 }
 
+/** The first reading of a customer's stream, with what is known of the person behind it. */
+export type PersonReading = StreamReading & WithPerson
+
+/** A customer's stream with what is known of the person behind it. */
+export type PersonStream = Stream & WithPerson
+
 interface PersonRow extends Record<string, unknown> {
   readonly person: {
     readonly mark: string
     readonly isOptedOut: boolean
+    readonly quarantinedUntil: string | null
     readonly others: readonly (Omit<SharedCustomer, "state"> & { readonly state: SharedCustomer["state"] | null })[]
   } | null
 }
@@ -64,16 +72,25 @@ export function personFrom(result: { readonly rows: readonly PersonRow[] }): Rea
       sentAt: nudge.sentAt === null ? null : new Date(nudge.sentAt).toISOString(),
     })),
   }))
-  return { mark: person.mark, isOptedOut: person.isOptedOut, others }
+  const { mark, isOptedOut, quarantinedUntil: until } = person
+  return { mark, isOptedOut, quarantinedUntil: until === null ? null : instantOf(until), others }
 }
 
-/** The stream of a customer and the person behind it, in one round trip; null when there is no such customer. */
-export async function loadPersonStream(
+/** The stream of a customer, all pages of it, and the person behind it; null when there is no such customer. */
+export const loadPersonStream = (
   db: Db,
   companyId: string,
   customerId: string,
   now: Date,
-): Promise<PersonStream | null> {
+): Promise<PersonStream | null> => readWhole(db, () => startPersonStream(db, companyId, customerId, now))
+
+/** The first reading of a customer's stream and the person behind it, in one round trip. */
+export async function startPersonStream(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  now: Date,
+): Promise<PersonReading | null> {
   const [stream, person, approved] = await inCompany(db, companyId, [
     streamStatement(db, customerId, { whole: true }),
     personStatement(db, customerId, now),

@@ -5,6 +5,7 @@ import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { customers, nudges, recoveryCases } from "../schema.ts"
 import { ownedBy } from "./customers.ts"
+import { readWhole } from "./ledger-pages.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 import { type Stream, streamFrom } from "./stream.ts"
 
@@ -117,15 +118,16 @@ export async function readCase(
 }
 
 /** The whole stream of the customer to whom a case belongs; null when the company has no such case. */
-export async function loadStreamOfCase(db: Db, companyId: string, caseId: string): Promise<Stream | null> {
-  const [result] = await inCompany(db, companyId, [
-    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
-      sql`select read_stream(customer_id, false) as stream from recovery_cases
-        where company_id = ${companyId} and id = ${caseId}`,
-    ),
-  ])
-  return streamFrom(companyId, result)
-}
+export const loadStreamOfCase = (db: Db, companyId: string, caseId: string): Promise<Stream | null> =>
+  readWhole(db, async () => {
+    const [result] = await inCompany(db, companyId, [
+      db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+        sql`select read_stream(customer_id, false) as stream from recovery_cases
+          where company_id = ${companyId} and id = ${caseId}`,
+      ),
+    ])
+    return streamFrom(companyId, result)
+  })
 
 const caseStatement = (db: Db) =>
   db

@@ -7,9 +7,10 @@ import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { customerScores } from "../schema/scoring.ts"
 import { consents, customerKeys, customerPii, customers } from "../schema.ts"
+import { readWhole } from "./ledger-pages.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 import type { ScoreRow } from "./scores.ts"
-import { type Stream, streamFrom } from "./stream.ts"
+import { type Stream, startStream, streamFrom } from "./stream.ts"
 
 /** A wish of a customer about messages. */
 export interface ConsentRow {
@@ -169,7 +170,9 @@ export async function readCustomer(
       .from(customerScores)
       .where(and(eq(customerScores.companyId, companyId), sql`${customerScores.customerId} = ${found}`)),
   ])
-  const stream = streamFrom(companyId, result)
+  const first = streamFrom(companyId, result)
+  if (first === null) return null
+  const stream = await readWhole(db, () => startStream(db, companyId, first.customer.id, { whole: false }), first)
   if (stream === null) return null
   return {
     stream,

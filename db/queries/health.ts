@@ -20,6 +20,8 @@ export interface WorkInHand {
   readonly held: number
   /** Events that name an account of no company. */
   readonly unmapped: number
+  /** Customers with more than a limit allows. */
+  readonly quarantined: number
   readonly oldestPendingAt: Date | null
 }
 
@@ -55,5 +57,6 @@ type WorkJson = {
   readonly pending: number
   readonly held: number
   readonly unmapped: number
+  readonly quarantined: number
   readonly oldestPendingAt: string | null
 }

@@ -2,9 +2,10 @@
 import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
 import { nudges } from "../schema.ts"
-import { type PersonStream, personFrom, personStatement } from "./addresses.ts"
+import { type PersonReading, type PersonStream, personFrom, personStatement, startPersonStream } from "./addresses.ts"
 import { approvedFrom, approvedStatement } from "./brands.ts"
 import { textArray } from "./companies.ts"
+import { readWhole } from "./ledger-pages.ts"
 import { streamFrom } from "./stream.ts"
 
 /** Who holds a claim, and until when. */
@@ -99,8 +100,10 @@ export async function claimNudge(
     ),
     approvedStatement(db),
   ])
-  const stream = streamFrom(companyId, result)
-  return stream === null ? null : { ...stream, person: personFrom(person), approvedBrands: approvedFrom(approved) }
+  const reading = streamFrom(companyId, result)
+  if (reading === null) return null
+  const claimed = { ...reading, person: personFrom(person), approvedBrands: approvedFrom(approved) }
+  return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
 }
 
 /** Statement: raises unless the nudge is still in this owner's hands and not done with. */

@@ -4,12 +4,15 @@ import type { BatchItem } from "drizzle-orm/batch"
 import type { PgTable } from "drizzle-orm/pg-core"
 import { causeOf } from "../../shared/domain/cause.ts"
 import type { Instant, ProviderName } from "../../shared/domain/facts.ts"
-import { BOUNDS, type DroppedCase } from "../../shared/domain/fold/bounds.ts"
+import { type DroppedCase, newlyDropped } from "../../shared/domain/fold/bounds.ts"
 import { lastNewsAt } from "../../shared/domain/fold/lapse.ts"
 import { pendingOf } from "../../shared/domain/pause.ts"
 import { assignmentOf, type CustomerState, failureCountOf } from "../../shared/domain/state.ts"
 import type { Db } from "../client.ts"
 import { payments, recoveryCases, subscriptions } from "../schema.ts"
+
+/** A statement has 65 535 parameters at most. A first fold of a long ledger drops thousands of cases. */
+const ROWS_AT_ONCE = 1_000
 
 /** Whose rows. */
 export interface Scope {
@@ -38,14 +41,14 @@ export function projectionStatements(
   const paymentRows = changed(rows.payments, shown.payments)
 
   const statements: BatchItem<"pg">[] = []
-  if (cases.length > 0) {
+  for (let start = 0; start < cases.length; start += ROWS_AT_ONCE) {
     const target = [recoveryCases.companyId, recoveryCases.id]
     // An id that another customer's case has already is not taken over.
     const setWhere = eq(recoveryCases.customerId, scope.customerId)
     statements.push(
       db
         .insert(recoveryCases)
-        .values(cases)
+        .values(cases.slice(start, start + ROWS_AT_ONCE))
         .onConflictDoUpdate({ target, set: fromInserted(recoveryCases, "companyId", "id", "customerId"), setWhere }),
     )
   }
@@ -73,22 +76,14 @@ export function projectionStatements(
   return statements
 }
 
-/**
- * The closed cases that were dropped, as a state of their own. Those that `projected` had dropped already have their rows:
- * they closed before all that it still holds.
- */
+/** The closed cases that were dropped, as a state of their own. Those that `projected` had dropped have their rows. */
 function stateOfDropped(
   state: CustomerState,
   projected: CustomerState,
   dropped: readonly DroppedCase[],
 ): CustomerState {
   const present = new Set(state.cases.map(({ id }) => id))
-  const closings = projected.cases.flatMap(({ closedAt }) => closedAt ?? []).sort()
-  const since = closings.length >= BOUNDS.closedCases ? (closings[0] ?? "") : ""
-  const byId = new Map(dropped.map((one) => [one.entry.id, one]))
-  const last = [...byId.values()].filter(
-    ({ entry }) => entry.closedAt !== null && entry.closedAt >= since && !present.has(entry.id),
-  )
+  const last = newlyDropped(projected, dropped).filter(({ entry }) => entry.closedAt !== null && !present.has(entry.id))
   return {
     ...state,
     cases: last.map(({ entry }) => entry),

@@ -1,11 +1,11 @@
 /** All customers of a company with their whole ledgers, page by page: for comparing what is stored with what it was folded from. */
 import { sql } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
-import { type Stream, streamFrom } from "./stream.ts"
+import { type StreamReading, streamFrom } from "./stream.ts"
 
-/** A customer as stored, with the whole ledger. */
+/** A customer as stored, with the first page of the whole ledger. */
 export interface WholeStream {
-  readonly stream: Stream
+  readonly stream: StreamReading
   /** Events of theirs are recorded and not finished: what these told may be in the ledger only. */
   readonly isPending: boolean
 }

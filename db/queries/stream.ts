@@ -1,10 +1,12 @@
 /** A customer's stream: recording a delivery into it and reading it back, one round trip each. */
 import { sql } from "drizzle-orm"
-import type { Fact, FactBody, Instant, ProviderName } from "../../shared/domain/facts.ts"
-import { inLedgerOrder, rankOf } from "../../shared/domain/facts.ts"
+import { type Fact, type Instant, type LedgerPosition, type ProviderName, rankOf } from "../../shared/domain/facts.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
+import { type FactJson, factsFrom, instantOf, readWhole, type Stream } from "./ledger-pages.ts"
+
+export type { Stream } from "./ledger-pages.ts"
 
 export interface CustomerRef {
   readonly id: string
@@ -13,16 +15,18 @@ export interface CustomerRef {
   readonly version: number
 }
 
-/** All that folding, deciding and writing to one customer needs, as one consistent reading. */
-export interface Stream {
+/** What one statement reads of a customer: all that folding, deciding and writing needs, and the first page of the facts. */
+export interface StreamReading {
   readonly companyId: string
   readonly customer: CustomerRef
   /** The state as it is stored, which the projections show; null: nothing was folded yet. */
   readonly snapshot: CustomerState | null
-  /** True when `facts` is the whole ledger, false when it is what comes after the snapshot. */
+  /** True when `facts` begin with the ledger, false when they begin after the snapshot. */
   readonly isWhole: boolean
   /** In ledger order. */
   readonly facts: readonly Fact[]
+  /** Where the next page of facts begins; null: these are all. `readRest` reads on. */
+  readonly next: LedgerPosition | null
   readonly nudges: readonly Nudge[]
   readonly companyName: string
   /** The company's own settings as stored; null: defaults. */
@@ -56,12 +60,14 @@ export interface NewEvent {
   readonly sealedPayload: Uint8Array
 }
 
+/** Why an event is kept as dead and not processed: its customer has too many events within the hour, or too many links. */
+export type SetAsideReason = "customer_flood" | "too_many_links"
+
 /** `stream` is null when there is nothing to fold yet: a duplicate, an unhandled or held event, an unknown customer. */
 export interface RecordedDelivery {
   readonly isNew: boolean
-  /** Kept as dead, because its customer had too many events within the hour. */
-  readonly isFlood?: boolean
-  readonly stream: Stream | null
+  readonly setAside: SetAsideReason | null
+  readonly stream: StreamReading | null
 }
 
 /**
@@ -70,31 +76,33 @@ export interface RecordedDelivery {
  */
 export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
   const { sealedPayload, ...rest } = event
-  const result = await db.execute<{ outcome: { isNew: boolean; isFlood?: boolean; stream?: StreamJson | null } }>(
-    sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
-  )
+  const result = await db.execute<{
+    outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null }
+  }>(sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`)
   const outcome = result.rows[0]?.outcome
   if (!outcome) throw new Error("record_delivery answered nothing")
-  const { isNew, isFlood = false } = outcome
-  return { isNew, isFlood, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
+  const { isNew, setAside = null } = outcome
+  return { isNew, setAside, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
 }
 
 /**
  * Writes an event that says nothing before its provider was asked, unless it is there already; its facts come with
- * `replayDelivery`. True when it is new. One round trip.
+ * `replayDelivery`. One round trip.
  */
-export async function recordPending(db: Db, event: NewEvent): Promise<boolean> {
+export async function recordPending(db: Db, event: NewEvent): Promise<RecordedDelivery> {
   const { sealedPayload, ...rest } = event
-  const result = await db.execute<{ is_new: boolean }>(
-    sql`select record_pending(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as is_new`,
+  const result = await db.execute<{ outcome: { isNew: boolean; setAside?: SetAsideReason | null } }>(
+    sql`select record_pending(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
   )
-  return result.rows[0]?.is_new === true
+  const outcome = result.rows[0]?.outcome
+  if (!outcome) throw new Error("record_pending answered nothing")
+  return { isNew: outcome.isNew, setAside: outcome.setAside ?? null, stream: null }
 }
 
 /** What became of a page of imported events: of each whether it was new, and the streams that have something to fold. */
 export interface RecordedHistory {
   readonly outcomes: readonly { readonly isNew: boolean; readonly customerId?: string | null }[]
-  readonly streams: readonly Stream[]
+  readonly streams: readonly StreamReading[]
 }
 
 /**
@@ -128,10 +136,14 @@ export async function recordHistory(
   }
 }
 
-/** What became of a batch of signals: the ids that were new, and the streams that have something to fold. */
+/**
+ * What became of a batch of signals: the ids that were new, those of them that were set aside, and the streams that have
+ * something to fold.
+ */
 export interface RecordedSignals {
   readonly newIds: ReadonlySet<string>
-  readonly streams: readonly Stream[]
+  readonly setAside: Readonly<Record<string, SetAsideReason>>
+  readonly streams: readonly StreamReading[]
 }
 
 /**
@@ -139,32 +151,41 @@ export interface RecordedSignals {
  * the customers that have something to fold: one round trip, one transaction. Repeating it changes nothing.
  */
 export async function recordSignals(db: Db, companyId: string, events: readonly NewEvent[]): Promise<RecordedSignals> {
-  if (events.length === 0) return { newIds: new Set(), streams: [] }
+  if (events.length === 0) return { newIds: new Set(), setAside: {}, streams: [] }
   const [result] = await inCompany(db, companyId, [
-    db.execute<{ recorded: { new: string[]; streams: StreamJson[] } }>(
+    db.execute<{ recorded: { new: string[]; setAside: RecordedSignals["setAside"]; streams: StreamJson[] } }>(
       sql`select record_signals(${pageJson(events)}::jsonb) as recorded`,
     ),
   ])
   const recorded = result.rows[0]?.recorded
   if (!recorded) throw new Error("record_signals answered nothing")
   const streams = recorded.streams.map((stream) => readStreamJson(companyId, stream))
-  return { newIds: new Set(recorded.new), streams }
+  return { newIds: new Set(recorded.new), setAside: recorded.setAside, streams }
 }
 
 /** An event that is stored already, as it is read today. */
 export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status" | "customerEventsMax"> & {
   readonly status: "processed" | "unhandled"
+  /** Of a thin event, whose customer is known only now. */
+  readonly customerEventsMax?: number
 }
 
 /**
  * Takes what is read in a stored event today into the ledger, and reads the customer's whole stream. Facts that are there
- * stay as they are. Null: it names no customer.
+ * stay as they are. `stream` is null where it names no customer, or was set aside.
  */
-export async function replayDelivery(db: Db, event: ReplayedEvent): Promise<Stream | null> {
+export async function replayDelivery(
+  db: Db,
+  event: ReplayedEvent,
+): Promise<{ readonly setAside: SetAsideReason | null; readonly stream: StreamReading | null }> {
   const [result] = await inCompany(db, event.companyId, [
-    db.execute<StreamRow>(sql`select replay_delivery(${deliveryJson(event)}::jsonb) as stream`),
+    db.execute<{ outcome: StreamJson | { readonly setAside: SetAsideReason } | null }>(
+      sql`select replay_delivery(${deliveryJson(event)}::jsonb) as outcome`,
+    ),
   ])
-  return streamFrom(event.companyId, result)
+  const outcome = result.rows[0]?.outcome ?? null
+  if (outcome !== null && "setAside" in outcome) return { setAside: outcome.setAside, stream: null }
+  return { setAside: null, stream: outcome === null ? null : readStreamJson(event.companyId, outcome) }
 }
 
 /**
@@ -190,34 +211,43 @@ const pageJson = (events: readonly NewEvent[]): string =>
     .map(({ sealedPayload, ...rest }) => `${deliveryJson(rest).slice(0, -1)},"payload":"${toBase64(sealedPayload)}"}`)
     .join()}]`
 
-/** Reads a customer's stream; null when there is no such customer. `whole` reads the ledger from its beginning. */
-export async function loadStream(
+/** Reads a customer's stream, all pages of it; null when there is no such customer. `whole` reads the ledger from its beginning. */
+export const loadStream = (
   db: Db,
   companyId: string,
   customerId: string,
   { whole }: { readonly whole: boolean },
-): Promise<Stream | null> {
+): Promise<Stream | null> => readWhole(db, () => startStream(db, companyId, customerId, { whole }))
+
+/** The first reading of a customer's stream, in one round trip; null when there is no such customer. */
+export async function startStream(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  { whole }: { readonly whole: boolean },
+): Promise<StreamReading | null> {
   const [result] = await inCompany(db, companyId, [streamStatement(db, customerId, { whole })])
   return streamFrom(companyId, result)
 }
 
-/** The statement of `loadStream`, for a batch of which it is a part; `streamFrom` reads its result. */
+/** The statement of `startStream`, for a batch of which it is a part; `streamFrom` reads its result. */
 export const streamStatement = (db: Db, customerId: string, { whole }: { readonly whole: boolean }) =>
   db.execute<StreamRow>(sql`select read_stream(${customerId}, ${!whole}) as stream`)
 
 /** The stream that `streamStatement` read; null when there is no such customer. */
-export function streamFrom(companyId: string, result: { readonly rows: readonly StreamRow[] }): Stream | null {
+export function streamFrom(companyId: string, result: { readonly rows: readonly StreamRow[] }): StreamReading | null {
   const json = result.rows[0]?.stream
   return json ? readStreamJson(companyId, json) : null
 }
 
-type StreamRow = { readonly stream: StreamJson | null }
+export type StreamRow = { readonly stream: StreamJson | null }
 
 type StreamJson = {
   readonly customer: CustomerRef
   readonly state: CustomerState | null
   readonly isWhole: boolean
-  readonly facts: readonly { readonly id: string; readonly occurredAt: string; readonly body: FactBody }[]
+  readonly facts: readonly FactJson[]
+  readonly next: LedgerPosition | null
   readonly nudges: readonly Nudge[]
   readonly companyName: string | null
   readonly settings: unknown
@@ -225,14 +255,13 @@ type StreamJson = {
   readonly dataKey: string | null
 }
 
-const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
+const readStreamJson = (companyId: string, json: StreamJson): StreamReading => ({
   companyId,
   customer: json.customer,
   snapshot: json.state,
   isWhole: json.isWhole,
-  facts: inLedgerOrder(
-    json.facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })),
-  ),
+  facts: factsFrom(json.facts),
+  next: json.next,
   nudges: json.nudges.map((nudge) => ({
     ...nudge,
     dueAt: instantOf(nudge.dueAt),
@@ -243,9 +272,6 @@ const readStreamJson = (companyId: string, json: StreamJson): Stream => ({
   sealedContact: json.contact === null ? null : fromBase64(json.contact),
   wrappedDataKey: json.dataKey === null ? null : fromBase64(json.dataKey),
 })
-
-/** Postgres writes times in JSON with an offset and as many digits as it needs; the code compares one form only. */
-const instantOf = (text: string): Instant => new Date(text).toISOString()
 
 function toBase64(bytes: Uint8Array): string {
   let binary = ""

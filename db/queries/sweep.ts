@@ -5,7 +5,7 @@ import { type Db, inCompany } from "../client.ts"
 import { objectLinks } from "../schema.ts"
 import type { EventRef } from "./commit.ts"
 import { textArray } from "./companies.ts"
-import { type Stream, streamFrom } from "./stream.ts"
+import { type StreamReading, streamFrom } from "./stream.ts"
 
 /**
  * Events that were recorded and not finished, of these companies or, with null, of all: in turns, each company's in the
@@ -66,7 +66,7 @@ export async function tieToCustomer(
   customer: string,
   objects: readonly string[],
   now: Date,
-): Promise<{ readonly stream: Stream | null; readonly events: readonly EventRef[] }> {
+): Promise<{ readonly stream: StreamReading | null; readonly events: readonly EventRef[] }> {
   const customerId = `${provider}_${customer}`
   const later = new Date(now.getTime() + TAKEN_OVER_AFTER_MS)
   const all = sql.join(

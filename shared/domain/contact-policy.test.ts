@@ -376,6 +376,18 @@ const ROWS: Readonly<
     },
     passes: { "a person writes by hand": { facts: [failed, inKolkata], of: { step: null }, now: on(0, "18:00:00") } },
   },
+  quarantined: {
+    applies: {
+      "the customer is in quarantine": { person: { others: [], isOptedOut: false, quarantinedUntil: on(1) } },
+      "a person writes by hand": {
+        of: { step: null },
+        person: { others: [], isOptedOut: false, quarantinedUntil: on(1) },
+      },
+    },
+    passes: {
+      "the quarantine has ended": { person: { others: [], isOptedOut: false, quarantinedUntil: on(-1) } },
+    },
+  },
   frequency_cap: {
     applies: {
       "two messages today": { nudges: [sent("x", 0, on(0)), sent("y", 0, on(0))] },

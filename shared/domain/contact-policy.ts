@@ -49,6 +49,8 @@ export interface Person {
   readonly others: readonly SharedCustomer[]
   /** One of the customers who share an address, whether listed or not, asked for no more messages. */
   readonly isOptedOut: boolean
+  /** Until when the customer in hand is in quarantine; absent or past: in none. */
+  readonly quarantinedUntil?: Instant | null
 }
 
 /** A customer whose addresses nobody else has. */
@@ -161,6 +163,13 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     why: "The invoice was older than the company's limit when its case opened: that is a matter for a person.",
     source: "company settings, invoiceAgeDaysMax",
     find: ({ state, recoveryCase, settings }) => when(isInvoiceTooOld(state, recoveryCase, settings)),
+  },
+  {
+    rule: "quarantined",
+    ...{ at: "send", nudges: "any", isForTeam: true, outcome: "defer", reason: "quarantined" },
+    why: "The customer has more than a limit allows (a test, an attack): an operator looks at it before anybody is written to.",
+    source: "docs/OPERATIONS.md, one customer with too many events",
+    find: ({ person, now }) => until(person.quarantinedUntil ?? null, now),
   },
   {
     rule: "payment_in_progress",

@@ -278,6 +278,8 @@ export type SuppressionReason =
   /** The case was found by `npm run rebuild` too long after it opened. */
   | "found_late"
   | "invoice_too_old"
+  /** The customer has more than a limit allows, and is looked at by an operator first. */
+  | "quarantined"
 
 /** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
 export type Arm = "treated" | "held_out"

@@ -4,7 +4,7 @@
  */
 import { comparePositions, type Fact, type FactKind, inLedgerOrder, type LedgerPosition, positionOf } from "./facts.ts"
 import { changeInvoice, creditInvoice, payPart } from "./fold/amounts.ts"
-import { bounded, type DroppedCase } from "./fold/bounds.ts"
+import { bounded, type DroppedCase, hasEnded } from "./fold/bounds.ts"
 import { closeByOperator } from "./fold/cases.ts"
 import { closeDispute, openDispute } from "./fold/disputes.ts"
 import { lapse } from "./fold/lapse.ts"
@@ -134,7 +134,7 @@ export function fold(
   dropped: DroppedCase[] = [],
 ): CustomerState {
   if (facts.length === 0) return from
-  const working = { ...from, subscriptions: own(from.subscriptions), payments: own(from.payments) }
+  const working = { ...from, subscriptions: own(from.subscriptions, hasEnded), payments: own(from.payments) }
   const state = facts.reduce((before, fact) => apply(before, fact, dropped), working)
   return { ...state, subscriptions: release(state.subscriptions), payments: release(state.payments) }
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import type { Fact, SubscriptionSnapshot } from "./facts.ts"
-import { inLedgerOrder } from "./facts.ts"
+import { type Fact, inLedgerOrder, type SubscriptionSnapshot } from "./facts.ts"
 import { fold, rebuild } from "./fold.ts"
 import { DEFAULT_MILESTONES, nextMilestoneAt, reachedByStep, reachedByTime } from "./milestones.ts"
+import { EMPTY_STATE } from "./state.ts"
 
 const at = (day: number) => new Date(Date.UTC(2026, 0, 1) + day * 86_400_000).toISOString()
 
@@ -38,7 +38,11 @@ function keysOf(earlier: readonly Fact[], later: readonly Fact[], day: number, i
   const before = earlier.length === 0 ? null : rebuild(earlier)
   const facts = inLedgerOrder(isWhole ? [...earlier, ...later] : later)
   const state = isWhole ? rebuild(facts) : fold(facts, before ?? undefined)
-  const reached = reachedByStep({ before, state, facts, isWhole }, DEFAULT_MILESTONES, at(day))
+  const reached = reachedByStep(
+    { before, from: isWhole ? EMPTY_STATE : (before ?? EMPTY_STATE), state, facts },
+    DEFAULT_MILESTONES,
+    at(day),
+  )
   return reached.map(({ key, reachedAt }) => `${key}@${(Date.parse(reachedAt) - Date.parse(at(0))) / 86_400_000}`)
 }
 
@@ -82,6 +86,18 @@ describe("a mark of use", () => {
     expect(keysOf(earlier, later, 4, true)).toEqual(keysOf(earlier, later, 4))
   })
 
+  test("is found once when a ledger is read in pages", () => {
+    const pages = [[used(0, 60), paid(0), started(0)], [used(1, 50)], [used(2, 5), used(3, 920)]]
+    let from = EMPTY_STATE
+    const reached = pages.flatMap((page) => {
+      const facts = inLedgerOrder(page)
+      const step = { before: null, from, state: fold(facts, from), facts }
+      from = step.state
+      return reachedByStep(step, DEFAULT_MILESTONES, at(4)).map(({ key, reachedAt }) => `${key} ${reachedAt}`)
+    })
+    expect(reached).toEqual([`first_payment ${at(0)}`, `usage_logins_100 ${at(1)}`, `usage_logins_1000 ${at(3)}`])
+  })
+
   test("that was passed long ago, or by an import, is none", () => {
     expect(keysOf([], [used(0, 500), used(20, 1)], 20)).toEqual([])
     expect(keysOf([], [used(0, 500, "logins", "history")], 0)).toEqual([])
@@ -90,7 +106,7 @@ describe("a mark of use", () => {
   test("of one meter does not count for another", () => {
     const settings = { ...DEFAULT_MILESTONES, usage: [{ meter: "exports", total: 10 }] }
     const facts = [used(0, 500), used(1, 10, "exports")]
-    const reached = reachedByStep({ before: null, state: rebuild(facts), facts, isWhole: true }, settings, at(1))
+    const reached = reachedByStep({ before: null, from: EMPTY_STATE, state: rebuild(facts), facts }, settings, at(1))
     expect(reached.map(({ key }) => key)).toEqual(["usage_exports_10"])
   })
 })

@@ -53,9 +53,10 @@ export type MilestoneKind = Milestone["kind"]
 export interface Step {
   readonly before: CustomerState | null
   readonly state: CustomerState
-  /** In ledger order: the whole ledger, or what came after `before`. */
+  /** The state that `facts` were folded onto: that before, or where the ledger was read anew one of its beginning. */
+  readonly from: CustomerState
+  /** In ledger order. */
   readonly facts: readonly Fact[]
-  readonly isWhole: boolean
 }
 
 /** What a step brought: the first payment, and marks of use that were passed. */
@@ -81,9 +82,9 @@ export function nextMilestoneAt(state: CustomerState, settings: MilestoneSetting
   return times.filter((at) => at > now).sort()[0] ?? null
 }
 
-function firstPayment({ before, state, facts }: Step): Milestone[] {
+function firstPayment({ before, from, state, facts }: Step): Milestone[] {
   const at = firstPaidAt(state)
-  if (at === null || firstPaidAt(before ?? EMPTY_STATE) !== null) return []
+  if (at === null || [before ?? EMPTY_STATE, from].some((earlier) => firstPaidAt(earlier) !== null)) return []
   const isImported = facts.some(
     (fact) => fact.kind === "payment_succeeded" && fact.occurredAt === at && fact.origin === "history",
   )
@@ -99,10 +100,10 @@ const firstPaidAt = ({ payments }: CustomerState): Instant | null =>
 
 function usageMarks(step: Step, settings: MilestoneSettings): Milestone[] {
   return Object.entries(step.state.usage ?? {}).flatMap(([meter, { total }]) => {
-    const earlier = usedBefore(step, meter)
+    const earlier = usedIn(step.before ?? EMPTY_STATE, meter)
     return settings.usage.flatMap((mark): Milestone[] => {
       if ((mark.meter !== null && mark.meter !== meter) || total < mark.total || earlier >= mark.total) return []
-      const reachedAt = passedAt(step, meter, mark.total, step.isWhole ? 0 : earlier)
+      const reachedAt = passedAt(step.facts, meter, mark.total, usedIn(step.from, meter))
       if (reachedAt === null) return []
       const detail = { meter, total: mark.total }
       return [{ key: `usage_${meter}_${mark.total}`, kind: "usage", reachedAt, detail }]
@@ -110,14 +111,13 @@ function usageMarks(step: Step, settings: MilestoneSettings): Milestone[] {
   })
 }
 
-function usedBefore({ before }: Step, meter: string): number {
-  const usage = before?.usage ?? {}
-  return (Object.hasOwn(usage, meter) ? usage[meter]?.total : undefined) ?? 0
-}
+const usedIn = ({ usage = {} }: CustomerState, meter: string): number =>
+  (Object.hasOwn(usage, meter) ? usage[meter]?.total : undefined) ?? 0
 
-/** When the sum passed the mark; null where an import brought it there. */
-function passedAt({ facts }: Step, meter: string, mark: number, from: number): Instant | null {
+/** When the sum passed the mark; null where it did not, or where an import brought it there. */
+function passedAt(facts: readonly Fact[], meter: string, mark: number, from: number): Instant | null {
   let total = from
+  if (total >= mark) return null
   for (const fact of facts) {
     if (fact.kind !== "usage_recorded" || fact.meter !== meter) continue
     total += fact.quantity

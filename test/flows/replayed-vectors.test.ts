@@ -23,7 +23,7 @@ interface Stored {
 async function ledgerOf(customerId: string): Promise<readonly LedgerFact[]> {
   const [row] = await sql<{ facts: { id: string; occurredAt: string; knownAt: string; body: LedgerFact }[] }>(
     `select facts from (select set_config('app.company_id', $1, false)) as entered,
-       lateral read_ledgers(array[$2 || left(entered.set_config, 0)])`,
+       lateral read_ledgers(array[$2 || left(entered.set_config, 0)], null, 100000)`,
     [world().companyId, customerId],
   )
   return (row?.facts ?? []).map(({ id, occurredAt, knownAt, body }) => ({

@@ -70,7 +70,13 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
     // What the reading left out would be noticed there, and read again.
-    code: [at("workers/pipeline/advance.ts", "if (missing.length === 0) return stream", "return stream")],
+    code: [
+      at(
+        "workers/pipeline/advance.ts",
+        "if (missing.length === 0) return { ...complete, isReread: false }",
+        "return { ...complete, isReread: false }",
+      ),
+    ],
     first: orders(TOLD_TWICE),
   },
   {

@@ -11,6 +11,7 @@ import {
   readCustomer,
 } from "../../db/queries/customers.ts"
 import { type MilestoneRow, milestonesOf } from "../../db/queries/milestones.ts"
+import { readQuarantine, releaseQuarantine } from "../../db/queries/quarantines.ts"
 import { listPredictions, type ScoreRow } from "../../db/queries/scores.ts"
 import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { givesAccess } from "../../shared/domain/features/access.ts"
@@ -25,7 +26,7 @@ import { FRESH_MS, HOUR_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
-import { idText, listOf, pageFields, pathId, readQuery, splitPage } from "./request.ts"
+import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
 
 const query = z.strictObject({
   ...pageFields,
@@ -83,7 +84,23 @@ export const customers = new Hono<AppEnv>()
       settings: settingsOf(found.stream),
     }
     const customer = await showCustomer(services, principal, found.stream, shown)
-    return c.json({ ...customer, refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 } })
+    const quarantine = await readQuarantine(services.db, principal.companyId, found.stream.customer.id)
+    return c.json({
+      ...customer,
+      quarantine: showQuarantine(quarantine, services.now()),
+      refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 },
+    })
+  })
+  .post("/:id/release", permit("events:replay"), async (c) => {
+    const { db, log, now } = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const name = pathId(c)
+    await readBody(c, z.strictObject({}), { isOptional: true })
+    const customer = (await findCustomers(db, companyId, [name])).get(name)
+    if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    const isReleased = await releaseQuarantine(db, companyId, customer.id, now())
+    if (isReleased) log.info("quarantine_released", { companyId, customerId: customer.id, keyId })
+    return c.json({ id: customer.id, isReleased })
   })
   .get("/:id/score", permit("scores:read"), async (c) => {
     const services = c.get("services")
@@ -113,6 +130,13 @@ export const customers = new Hono<AppEnv>()
     // A customer reaches as many as the settings name, and those of settings before: never more than a page.
     return c.json({ data: rows.map(showMilestone), nextCursor: null })
   })
+
+/** A quarantine while it lasts; null afterwards. */
+function showQuarantine(quarantine: Awaited<ReturnType<typeof readQuarantine>>, now: Date) {
+  if (quarantine === null || quarantine.endsAt <= now) return null
+  const { reason, since, endsAt } = quarantine
+  return { reason, since: since.toISOString(), endsAt: endsAt.toISOString() }
+}
 
 const showMilestone = ({ key, kind, detail, reachedAt, recordedAt, announcement }: MilestoneRow) => ({
   ...{ id: key, kind, detail, reachedAt: reachedAt.toISOString(), recordedAt: recordedAt.toISOString() },

@@ -142,6 +142,7 @@ const REFUSALS: Readonly<Record<SuppressionReason, string>> = {
   other_case: "Another case of the member is open, and has its own messages.",
   same_conversation: "Another open case of the member was written about already.",
   bought_again: "The member has bought another subscription.",
+  quarantined: "The customer is in quarantine. Release it first.",
   held_out: "The case is held out, so that lift can be measured. Send overrideHoldout: true to write all the same.",
 }
 

@@ -59,14 +59,14 @@ export const webhooks: Check = {
   componentType: "system",
   observedUnit: "s",
   whenAway: "fail",
-  detailsWhenAway: { pending: null, held: null, unmapped: null },
+  detailsWhenAway: { pending: null, held: null, unmapped: null, quarantined: null },
   async measure({ db }, now) {
-    const { pending, held, unmapped, oldestPendingAt } = await workInHand(db, now, "reminders")
+    const { pending, held, unmapped, quarantined, oldestPendingAt } = await workInHand(db, now, "reminders")
     const ageMs = oldestPendingAt === null ? 0 : Math.max(0, now.getTime() - oldestPendingAt.getTime())
     return {
       status: waitingStatus(ageMs),
       observedValue: Math.floor(ageMs / 1_000),
-      details: { pending, held, unmapped },
+      details: { pending, held, unmapped, quarantined },
     }
   },
 }

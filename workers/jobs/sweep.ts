@@ -20,6 +20,7 @@ import {
 import { companiesWhere, mayAct, PROCESSING, SCHEDULING } from "../pipeline/acting.ts"
 import { indexAddresses } from "../pipeline/index-addresses.ts"
 import { parkedInRedis, unparkFromRedis } from "../pipeline/park.ts"
+import { announceQuarantines } from "../pipeline/quarantine.ts"
 import { settleSubscription } from "../pipeline/reconcile/settle.ts"
 import { reprocess } from "../pipeline/reprocess.ts"
 import { resolveObject } from "../pipeline/resolve.ts"
@@ -61,7 +62,7 @@ export const sweep = defineJob({
     const flags = await services.flags({ isFreshNeeded: true })
     const counts = {
       ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, settled: 0, partitions: 0, flags: 0 },
-      ...{ mapped: 0, forgotten: 0, indexed: 0, failed: 0, cutShort: 0 },
+      ...{ mapped: 0, forgotten: 0, indexed: 0, quarantines: 0, failed: 0, cutShort: 0 },
     }
     // One part that fails (Redis away, say) must not keep the others from their work.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
@@ -95,6 +96,7 @@ export const sweep = defineJob({
     await part("mapped", () => takeInMapped(services, () => mayGoOn(UNMAPPED_COST)))
     await part("flags", () => healFlags(services))
     await part("indexed", () => indexAddresses(services, mayGoOn))
+    await part("quarantines", () => announceQuarantines(services, mayGoOn))
     if (services.now().getUTCMinutes() === 0) {
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
       await part("forgotten", () => forgetUnmapped(services))

@@ -44,7 +44,7 @@ export async function acceptDelivery(
   if (owner.kind === "unmapped") {
     admit(NOBODY)
     const isNew = await keepUnmapped(services, read)
-    return { companyId: null, recorded: { isNew, stream: null }, isPending: false }
+    return { companyId: null, recorded: { isNew, setAside: null, stream: null }, isPending: false }
   }
   const { companyId } = owner
   admit(companyId)
@@ -54,8 +54,9 @@ export async function acceptDelivery(
   if (askable.delivery.needs === undefined) {
     return { companyId, recorded: await recordDelivery(db, event), isPending: false }
   }
-  const isNew = await recordPending(db, event)
-  return { companyId, recorded: { isNew, stream: null }, isPending: isNew && event.status === "received" }
+  const recorded = await recordPending(db, event)
+  const { isNew, setAside } = recorded
+  return { companyId, recorded, isPending: isNew && setAside === null && event.status === "received" }
 }
 
 /** A thin event that may not be asked for in this company's name is kept and not expanded. */

@@ -1,6 +1,7 @@
 /**
  * Fold, decide, commit: brings one customer up to date with the ledger. Writers of the same customer meet in the version
- * guard; whoever comes second reads again and decides again.
+ * guard; whoever comes second reads again and decides again. Over 300 lines because reading on, deciding and committing
+ * keep one promise, and are read together.
  */
 
 import { databaseFailure } from "../../db/client.ts"
@@ -12,14 +13,16 @@ import {
   markProcessed,
   type NudgeChange,
 } from "../../db/queries/commit.ts"
-import { loadStream, type Stream } from "../../db/queries/stream.ts"
+import { baseOf, type FoldedPage, readRest } from "../../db/queries/ledger-pages.ts"
+import { quarantine } from "../../db/queries/quarantines.ts"
+import { loadStream, type Stream, type StreamReading, startStream } from "../../db/queries/stream.ts"
 import { foundLate, isSameState, withoutNudges } from "../../shared/domain/compare-states.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { ChannelName, Fact, Instant } from "../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../shared/domain/fold/bounds.ts"
 import { fold, missingFacts } from "../../shared/domain/fold.ts"
 import { assignCases } from "../../shared/domain/holdout.ts"
-import { nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
+import { type Milestone, nextMilestoneAt, reachedByStep } from "../../shared/domain/milestones.ts"
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
@@ -55,37 +58,64 @@ export interface Work {
  * Folds what is new, decides what follows and commits both. `first` is the stream as it was just read; it is read again,
  * as a whole, when somebody else was quicker. Throws when the races were lost too often: the sweeper finishes.
  */
-export async function advance(services: Services, first: Stream, work: Work): Promise<void> {
+export async function advance(services: Services, first: StreamReading, work: Work): Promise<void> {
   let reread: number | null = null
-  await withRetries(services, first, async (read) => {
-    const stream = await complete(services, read, work)
-    const isFolded = reread !== null && stream.customer.version > reread
-    if (stream !== first) reread ??= stream.customer.version
-    const { planned, state } = await advanceOnce(services, stream, work, isFolded)
-    await enqueueNudges(services, stream.companyId, planned, state)
-  })
+  const attempt = async (read: StreamReading) => {
+    const complete = await completed(services, read, work)
+    const { customer, companyId } = complete.stream
+    const isFolded = reread !== null && customer.version > reread
+    if (read !== first || complete.isReread) reread ??= customer.version
+    const { planned, state } = await advanceOnce(services, complete, work, isFolded)
+    await enqueueNudges(services, companyId, planned, state)
+  }
+  const reload = () => startStream(services.db, first.companyId, first.customer.id, { whole: true })
+  await withReloads(services, first, attempt, { held: null, reload })
+}
+
+/** A stream with all pages of its facts, and what was found on those before the last. */
+interface Complete {
+  readonly stream: Stream
+  readonly reached: readonly Milestone[]
+  readonly isReread: boolean
 }
 
 /**
  * The stream with all facts of the work: read again, as a whole, when it lacks one. The reading functions of the database
- * leave none out; this is the check of it, and every case is in the log.
+ * leave none out; this is the check of it, and every case is in the log. Throws as `readRest` does.
  */
-async function complete({ db, log }: Services, stream: Stream, { factIds }: Work): Promise<Stream> {
-  const missing = missingFacts(factIds, stream.facts)
-  if (missing.length === 0) return stream
-  const { companyId, customer, isWhole } = stream
+async function completed(services: Services, reading: StreamReading, work: Work): Promise<Complete> {
+  const { db, log } = services
+  const { missing, ...complete } = await readOn(services, reading, work)
+  if (missing.length === 0) return { ...complete, isReread: false }
+  const { companyId, customer, isWhole } = reading
   log.warn("facts_not_read", {
     companyId,
     customerId: customer.id,
     count: missing.length,
     reason: isWhole ? "whole" : "after_snapshot",
   })
-  const whole = await loadStream(db, companyId, customer.id, { whole: true })
-  if (!whole) throw new Error("a customer that was there is gone")
-  const lost = missingFacts(factIds, whole.facts).length
+  const again = await startStream(db, companyId, customer.id, { whole: true })
+  if (!again) throw new Error("a customer that was there is gone")
+  const { missing: lost, ...whole } = await readOn(services, again, work)
   // An event that is read anew may name another customer than the one who has its facts; an operator looks at it.
-  if (lost > 0) log.error("facts_not_in_ledger", { companyId, customerId: customer.id, count: lost })
-  return whole
+  if (lost.length > 0) {
+    log.error("facts_not_in_ledger", { companyId, customerId: customer.id, count: lost.length })
+  }
+  return { ...whole, isReread: true }
+}
+
+/** Reads the further pages, and looks through each for the facts of the work and for milestones. */
+async function readOn(services: Services, reading: StreamReading, { factIds }: Work) {
+  let missing: readonly string[] = factIds
+  const reached: Milestone[] = []
+  const { milestones } = settingsOf(reading)
+  const visit = ({ before: from, facts, state }: FoldedPage) => {
+    missing = missingFacts(missing, facts)
+    const step = { before: reading.snapshot, from, state, facts }
+    reached.push(...reachedByStep(step, milestones, services.now().toISOString()))
+  }
+  const stream = await readRest(services.db, reading, visit)
+  return { stream, reached, missing: missingFacts(missing, stream.facts) }
 }
 
 /**
@@ -104,15 +134,17 @@ export const withRetries = <T>(
   })
 
 /** `withRetries` for a stream that is read with more than itself; `reload` reads both again. */
-export async function withReloads<T, S extends Stream>(
+export async function withReloads<T, S extends StreamReading>(
   { budget }: Services,
   first: S,
   attempt: (stream: S) => Promise<T>,
   { held, reload }: { readonly held: Hold | null; readonly reload: () => Promise<S | null> },
 ): Promise<T> {
-  let stream = first
+  let stream: S | null = first
   for (let tries = 1; ; tries++) {
     try {
+      stream ??= await reload()
+      if (!stream) throw new Error("a customer that was there is gone")
       return await attempt(stream)
     } catch (error) {
       const failure = databaseFailure(error)
@@ -120,9 +152,7 @@ export async function withReloads<T, S extends Stream>(
       if (!held?.take(RACE_COST) && !budget.hasRoomFor(RACE_COST)) throw error
     }
     await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, tries)
-    const again = await reload()
-    if (!again) throw new Error("a customer that was there is gone")
-    stream = again
+    stream = null
   }
 }
 
@@ -138,12 +168,13 @@ const pause = (random: number, tries: number): Promise<void> =>
 export async function advanceAll(
   services: Services,
   companyId: string,
-  works: readonly { readonly stream: Stream; readonly work: Work }[],
+  works: readonly { readonly stream: StreamReading; readonly work: Work }[],
 ): Promise<void> {
-  const prepared = await Promise.all(
-    works.map(async ({ stream, work }) => prepare(services, await complete(services, stream, work), work, false)),
-  )
+  let prepared: readonly Prepared[]
   try {
+    prepared = await Promise.all(
+      works.map(async ({ stream, work }) => prepare(services, await completed(services, stream, work), work, false)),
+    )
     const commits = prepared.flatMap(({ commit: one }) => (one === null ? [] : [one]))
     await commitAll(services.db, companyId, commits)
   } catch (error) {
@@ -155,23 +186,31 @@ export async function advanceAll(
   for (const { planned, state } of prepared) await enqueueNudges(services, companyId, planned, state)
 }
 
-async function advanceOnce(services: Services, stream: Stream, work: Work, isFolded: boolean): Promise<Prepared> {
-  const prepared = await prepare(services, stream, work, isFolded)
+async function advanceOnce(services: Services, complete: Complete, work: Work, isFolded: boolean): Promise<Prepared> {
+  const { stream } = complete
+  const prepared = await prepare(services, complete, work, isFolded)
   if (prepared.commit !== null) await commit(services.db, prepared.commit)
   else if (work.events.length > 0)
     await markProcessed(services.db, stream.companyId, work.events, services.now().toISOString())
-  tellOfRefusals(services, stream, prepared.state)
+  await quarantineRefused(services, stream, prepared.state)
   return prepared
 }
 
 /** Once, when the state first had no room for a case or subscription: an operator looks at the customer. */
-function tellOfRefusals(
-  { log }: Services,
+async function quarantineRefused(
+  { db, log, now }: Services,
   { companyId, customer, snapshot }: Stream,
   { refused }: CustomerState,
-): void {
+): Promise<void> {
   if (refused === undefined || snapshot?.refused !== undefined) return
-  log.error("customer_quarantined", { companyId, customerId: customer.id, reason: "state_is_full" })
+  const fields = { companyId, customerId: customer.id, reason: "state_is_full" } as const
+  log.error("customer_quarantined", fields)
+  try {
+    await quarantine(db, companyId, customer.id, fields.reason, now())
+  } catch (error) {
+    // The events are processed; the state says for good that it is full.
+    log.warn("quarantine_not_noted", { ...fields, error })
+  }
 }
 
 /** What there is to commit; null when all of it is there already. */
@@ -186,7 +225,12 @@ interface Prepared {
  * read them. Only then may a step that changes nothing go without a commit of its own: before, a writer that read without
  * our facts could still commit over the version that we read, and their event would be processed and their effect gone.
  */
-async function prepare(services: Services, stream: Stream, work: Work, isFolded: boolean): Promise<Prepared> {
+async function prepare(
+  services: Services,
+  { stream, reached }: Complete,
+  work: Work,
+  isFolded: boolean,
+): Promise<Prepared> {
   const { config } = services
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
@@ -217,7 +261,7 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
     nudges: actions.map(changeOf),
     contact,
     processedEvents: work.events,
-    milestones: milestonesOf(stream, state, now),
+    milestones: milestonesOf(stream, reached, state, now),
   }
   return {
     commit: whole,
@@ -226,12 +270,14 @@ async function prepare(services: Services, stream: Stream, work: Work, isFolded:
   }
 }
 
-/** What this step brought, and when the calendar brings the next. */
-function milestonesOf(stream: Stream, state: CustomerState, now: Instant) {
+/** What this step brought, on earlier pages and on the last, and when the calendar brings the next. */
+function milestonesOf(stream: Stream, earlier: readonly Milestone[], state: CustomerState, now: Instant) {
   const { milestones } = settingsOf(stream)
-  const { facts, isWhole, snapshot } = stream
+  const { facts, snapshot } = stream
+  const last = reachedByStep({ before: snapshot, from: baseOf(stream), state, facts }, milestones, now)
+  const byKey = new Map([...last, ...earlier.toReversed()].map((one) => [one.key, one]))
   return {
-    reached: reachedByStep({ before: snapshot, state, facts, isWhole }, milestones, now),
+    reached: [...byKey.values()],
     nextAt: nextMilestoneAt(state, milestones, now),
     isAnnounced: milestones.announce,
   }
@@ -241,8 +287,10 @@ function milestonesOf(stream: Stream, state: CustomerState, now: Instant) {
  * The state of a stream: all of its facts folded, or those that come after the snapshot. Cases that it drops are added to
  * `dropped`.
  */
-export const stateOf = (stream: Stream, dropped: DroppedCase[] = []): CustomerState =>
-  fold(stream.facts, stream.isWhole ? EMPTY_STATE : (stream.snapshot ?? EMPTY_STATE), dropped)
+export function stateOf(stream: Stream, dropped: DroppedCase[] = []): CustomerState {
+  for (const one of stream.earlier?.dropped ?? []) dropped.push(one)
+  return fold(stream.facts, baseOf(stream), dropped)
+}
 
 /** The draws of cases that have just opened: held out or treated, by the company's share or the deployment's. */
 export function drawsOf({ config, now }: Services, stream: Stream, state: CustomerState) {

@@ -1,5 +1,5 @@
 /** Record and advance: what happens to every believed delivery, wherever it came from. */
-import type { Stream } from "../../db/queries/stream.ts"
+import type { StreamReading } from "../../db/queries/stream.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
@@ -23,7 +23,12 @@ export async function ingest(
 }
 
 /** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */
-async function follow(services: Services, companyId: string, stream: Stream | null, read: ReadDelivery): Promise<void> {
+async function follow(
+  services: Services,
+  companyId: string,
+  stream: StreamReading | null,
+  read: ReadDelivery,
+): Promise<void> {
   const work = workOf(read)
   const isProcessing = mayAct(await services.flags({ isFreshNeeded: true }), PROCESSING, companyId)
   if (isProcessing && stream !== null) {

@@ -2,8 +2,10 @@
  * Compares what is stored of customers with what their ledgers say, folded from the beginning, and brings it up to date. A
  * case that is found this way and opened too long ago is opened without nudges: nobody is written to as if it were news.
  */
+
+import { readWhole } from "../../db/queries/ledger-pages.ts"
 import { readWholeStreams } from "../../db/queries/rebuild.ts"
-import type { Stream } from "../../db/queries/stream.ts"
+import { type StreamReading, startStream } from "../../db/queries/stream.ts"
 import { type Difference, differencesOf } from "../../shared/domain/compare-states.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { RACE_COST } from "../outbound/costs.ts"
@@ -49,7 +51,8 @@ export async function rebuildPage(
   let checked = 0
   for (const { stream, isPending } of read) {
     const customerId = stream.customer.id
-    const differences = differencesOf(stream.snapshot ?? EMPTY_STATE, stateOf(stream))
+    const whole = await readWhole(db, () => startStream(db, companyId, customerId, { whole: true }), stream)
+    const differences = whole ? differencesOf(whole.snapshot ?? EMPTY_STATE, stateOf(whole)) : []
     const isApplied = apply && !isPending && differences.length > 0
     if (isApplied) {
       // The rest of the page waits for the next request.
@@ -73,4 +76,5 @@ const workOf = (quietBefore: Date) => ({
   quietBefore: quietBefore.toISOString(),
 })
 
-const lastOf = (read: readonly { readonly stream: Stream }[]): string | null => read.at(-1)?.stream.customer.id ?? null
+const lastOf = (read: readonly { readonly stream: StreamReading }[]): string | null =>
+  read.at(-1)?.stream.customer.id ?? null

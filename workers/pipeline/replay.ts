@@ -11,7 +11,8 @@ import { factsOf, ofMode, type ReadDelivery, readDelivery, workOf } from "./read
 
 /**
  * Takes what the event says into the ledger and brings its customer up to date; what it says once more changes nothing.
- * Should this worker be lost, the event is left behind at `nextAttemptAt`. Answers how the event ends. Throws
+ * Should this worker be lost, the event is left behind at `nextAttemptAt`. Answers how the event ends: `dead` when its
+ * customer has more than a limit allows. Throws
  * `ProviderApiError` when a thin event could not be asked for.
  */
 export async function replay(
@@ -19,8 +20,8 @@ export async function replay(
   companyId: string,
   event: ReadDelivery,
   nextAttemptAt: Date,
-): Promise<"processed" | "unhandled"> {
-  const { db, now } = services
+): Promise<"processed" | "unhandled" | "dead"> {
+  const { config, db, log, now } = services
   const stored = await withoutForeignNeeds(services, companyId, event)
   const read = await whole(services, companyId, stored)
   const work = workOf(stored)
@@ -29,13 +30,21 @@ export async function replay(
     return "processed"
   }
   const status = isUnread(read) ? "unhandled" : "processed"
-  const stream = await replayDelivery(db, replayOf(companyId, read, { status, knownAt: now(), nextAttemptAt }))
+  const replayed = replayOf(companyId, read, { status, knownAt: now(), nextAttemptAt })
+  const isThin = stored.delivery.needs !== undefined
+  const limit = isThin ? { customerEventsMax: config.limits.customerEventsPerHour } : {}
+  const { setAside, stream } = await replayDelivery(db, { ...replayed, ...limit })
+  if (setAside !== null) {
+    const { provider, eventId } = stored
+    log.error("customer_quarantined", { companyId, provider, eventId, reason: setAside })
+    return "dead"
+  }
   // What says nothing today either stays `unhandled`.
   const events = status === "unhandled" ? [] : work.events
   if (stream !== null) {
     await advance(services, stream, { ...workOf(read), events })
     await rescoreAfterEvent(services, companyId, [stream.customer.id])
-  } else if (stored.delivery.needs && events.length > 0) {
+  } else if (isThin && events.length > 0) {
     await markProcessed(db, companyId, events, now().toISOString())
   }
   return status

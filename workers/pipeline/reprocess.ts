@@ -23,7 +23,7 @@ const DATABASE_WAIT_SHARE = 4
 const DATABASE_WAIT_MS_MAX = 15 * 60_000
 
 export type Reprocessed =
-  | { readonly kind: "finished"; readonly isFinished: true; readonly status: "processed" | "unhandled" }
+  | { readonly kind: "finished"; readonly isFinished: true; readonly status: "processed" | "unhandled" | "dead" }
   | { readonly kind: "not_found" | "purged" | "failed"; readonly isFinished: false }
 
 /**
@@ -72,7 +72,7 @@ async function expandStored(
   event: StoredEvent,
   read: ReadDelivery,
   nextAttemptAt: Date,
-): Promise<"processed" | "unhandled"> {
+): Promise<"processed" | "unhandled" | "dead"> {
   const hold = services.budget.hold(EXPAND_COST)
   if (hold === null) throw new NotSent("budget_spent", null)
   try {

@@ -333,6 +333,7 @@ const afterWrite = (stream: PersonStream, nudgeId: string, change: Partial<Nudge
   customer: { ...stream.customer, version: stream.customer.version + 1 },
   snapshot: stateOf(stream),
   facts: [],
+  earlier: null,
   isWhole: false,
   nudges: stream.nudges.map((nudge) => (nudge.id === nudgeId ? { ...nudge, ...change } : nudge)),
 })

@@ -1,5 +1,5 @@
 import { findCustomers, type NamedCustomer } from "../../db/queries/customers.ts"
-import { recordSignals, type Stream } from "../../db/queries/stream.ts"
+import { recordSignals, type StreamReading } from "../../db/queries/stream.ts"
 import { utf8 } from "../../shared/crypto/bytes.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
@@ -38,11 +38,16 @@ export async function recordAll(
   for (const item of judged) if (item.status === "read" && !reads.has(item.key)) reads.set(item.key, item.read)
   const written = { companyId, isProcessing }
   const events = await Promise.all([...reads.values()].map((read) => newEventOf(services, read, written)))
-  const { newIds, streams } = await recordSignals(db, companyId, events)
+  const { newIds, setAside, streams } = await recordSignals(db, companyId, events)
   log.info("signals_recorded", { companyId, count: signals.length, isNew: newIds.size })
+  for (const [key, reason] of Object.entries(setAside)) {
+    log.error("customer_quarantined", { companyId, eventId: reads.get(key)?.eventId, reason })
+  }
 
   if (streams.length > 0) {
-    const fresh = [...reads].flatMap(([key, read]) => (newIds.has(key) ? [read] : []))
+    // What was set aside is not processed, whatever else of the customer is.
+    const isToFold = (key: string) => newIds.has(key) && !Object.hasOwn(setAside, key)
+    const fresh = [...reads].flatMap(([key, read]) => (isToFold(key) ? [read] : []))
     waitUntil(
       advanceAll(services, companyId, worksOf(streams, fresh))
         .then(() => rescoreAfterEvent(services, companyId, idsOf(streams)))
@@ -74,10 +79,10 @@ function isTimely({ occurredAt }: Signal, now: Date): boolean {
   return ageMs >= -AHEAD_MS && ageMs <= AGE_MS_MAX
 }
 
-const idsOf = (streams: readonly Stream[]) => streams.map(({ customer }) => customer.id)
+const idsOf = (streams: readonly StreamReading[]) => streams.map(({ customer }) => customer.id)
 
 /** What there is to do for each customer, once. */
-const worksOf = (streams: readonly Stream[], reads: readonly ReadDelivery[]) =>
+const worksOf = (streams: readonly StreamReading[], reads: readonly ReadDelivery[]) =>
   streams.map((stream) => {
     const { provider, providerCustomerId } = stream.customer
     const own = reads

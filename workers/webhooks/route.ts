@@ -74,7 +74,7 @@ async function store(
   try {
     const { companyId, recorded, follow } = await ingest(services, read, admit)
     log.info("webhook_recorded", { ...fields, companyId, isNew: recorded.isNew })
-    if (recorded.isFlood) log.error("customer_quarantined", { ...fields, companyId, reason: "customer_flood" })
+    if (recorded.setAside) log.error("customer_quarantined", { ...fields, companyId, reason: recorded.setAside })
     if (follow)
       waitUntil(follow().catch((error) => log.warn("advance_left_to_sweeper", { ...fields, companyId, error })))
     return !recorded.isNew

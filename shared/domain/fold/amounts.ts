@@ -4,8 +4,10 @@
  */
 import type { BillDetails, Fact, Instant } from "../facts.ts"
 import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../state.ts"
+import { BOUNDS } from "./bounds.ts"
 import { close, withCase } from "./cases.ts"
 import { caseOf, withPayment } from "./pairing.ts"
+import { withFew } from "./records.ts"
 
 /** The invoice says what it asks for now. */
 export function changeInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_changed" }>): CustomerState {
@@ -31,7 +33,7 @@ export function creditInvoice(state: CustomerState, fact: Extract<Fact, { kind: 
   const before = paymentOf(state, fact.invoiceId)
   if (!before || before.status === "succeeded" || before.status === "voided") return state
   const amountMinor = fact.isVoided ? 0 : fact.amountMinor
-  const payment = { ...before, credits: { ...before.credits, [fact.creditNoteId]: amountMinor } }
+  const payment = { ...before, credits: withFew(before.credits, fact.creditNoteId, amountMinor, BOUNDS.partsOfInvoice) }
   return owe(withPayment(state, payment), payment, fact.occurredAt)
 }
 
@@ -39,7 +41,7 @@ export function creditInvoice(state: CustomerState, fact: Extract<Fact, { kind: 
 export function payPart(state: CustomerState, fact: Extract<Fact, { kind: "invoice_part_paid" }>): CustomerState {
   const before = paymentOf(state, fact.invoiceId)
   if (!before || before.status === "succeeded" || before.status === "voided") return state
-  const payment = { ...before, parts: { ...before.parts, [fact.partId]: fact.amountMinor } }
+  const payment = { ...before, parts: withFew(before.parts, fact.partId, fact.amountMinor, BOUNDS.partsOfInvoice) }
   return owe(withPayment(state, payment), payment, fact.occurredAt)
 }
 

@@ -4,8 +4,15 @@
  * cut into batches: it is dropped fact by fact.
  */
 import type { Fact, Instant } from "../facts.ts"
-import { type CaseState, type CustomerState, type PaymentState, paymentOf, subscriptionOf } from "../state.ts"
-import { sizeOf, withEntry, withoutEntries } from "./records.ts"
+import {
+  type CaseState,
+  type CustomerState,
+  type PaymentState,
+  paymentOf,
+  type SubscriptionState,
+  subscriptionOf,
+} from "../state.ts"
+import { entriesWhere, markedIn, sizeOf, withEntry, withoutEntries } from "./records.ts"
 
 /** The bounds, of one customer each. `docs/OPERATIONS.md` says what happens beyond them. */
 export const BOUNDS = {
@@ -24,6 +31,11 @@ export const BOUNDS = {
   subscriptions: 200,
   /** Ended subscriptions that are dropped together. */
   subscriptionsSlack: 30,
+  /**
+   * Credit notes, part payments and refunds of one invoice, of each: more that tell of themselves are not taken in. What the
+   * invoice and its charge state of their totals counts all the same.
+   */
+  partsOfInvoice: 100,
   /** Prices of one subscription; Stripe allows twenty. */
   items: 20,
 } as const
@@ -32,6 +44,20 @@ export const BOUNDS = {
 export interface DroppedCase {
   readonly entry: CaseState
   readonly payment: PaymentState | undefined
+}
+
+/**
+ * Of the cases that a fold dropped, those that a state stored before (`projected`) does not speak for: one that it had
+ * dropped as well closed before all that it still holds. The last word on each.
+ */
+export function newlyDropped(projected: CustomerState, dropped: readonly DroppedCase[]): readonly DroppedCase[] {
+  const present = new Set(projected.cases.map(({ id }) => id))
+  const closings = projected.cases.flatMap(({ closedAt }) => closedAt ?? []).sort()
+  const since = closings.length >= BOUNDS.closedCases ? (closings[0] ?? "") : ""
+  const byId = new Map(dropped.map((one) => [one.entry.id, one]))
+  return [...byId.values()].filter(({ entry }) =>
+    entry.closedAt === null ? present.has(entry.id) : entry.closedAt >= since || present.has(entry.id),
+  )
 }
 
 /** The state after `fact`, within the bounds. Cases that it loses are added to `dropped`. */
@@ -88,7 +114,7 @@ function boundPayments(state: CustomerState): CustomerState {
   const most = state.cases.length + BOUNDS.barePayments + BOUNDS.barePaymentsSlack
   if (sizeOf(state.payments) <= most) return state
   const kept = new Set(state.cases.map(({ invoiceId }) => invoiceId))
-  const bare = Object.values(state.payments).filter(({ invoiceId }) => !kept.has(invoiceId))
+  const bare = entriesWhere(state.payments, ({ invoiceId }) => !kept.has(invoiceId))
   const out = oldest(bare, BOUNDS.barePayments, ({ paidAt, failedAt, invoiceId }) => [paidAt ?? failedAt, invoiceId])
   return {
     ...state,
@@ -111,19 +137,25 @@ function boundSubscriptions(state: CustomerState, changedId: string): CustomerSt
   }
   if (sizeOf(state.subscriptions) <= BOUNDS.subscriptions) return state
 
-  const ended = Object.values(state.subscriptions).filter(({ endedAt }) => endedAt !== null)
-  const kept = Math.max(0, ended.length - BOUNDS.subscriptionsSlack)
-  const out = oldest(ended, kept, ({ endedAt, id }) => [endedAt, id]).map(({ id }) => id)
-  if (out.length > 0) return { ...state, subscriptions: withoutEntries(state.subscriptions, out) }
+  if (markedIn(state.subscriptions, hasEnded) > 0) {
+    const ended = entriesWhere(state.subscriptions, hasEnded)
+    const kept = Math.max(0, ended.length - BOUNDS.subscriptionsSlack)
+    const out = oldest(ended, kept, ({ endedAt, id }) => [endedAt, id]).map(({ id }) => id)
+    return { ...state, subscriptions: withoutEntries(state.subscriptions, out) }
+  }
   const refused = { ...state.refused, subscriptions: (state.refused?.subscriptions ?? 0) + 1 }
   return { ...state, refused, subscriptions: withoutEntries(state.subscriptions, [changedId]) }
 }
 
+/** Ended subscriptions are what the state drops first. */
+export const hasEnded = ({ endedAt }: SubscriptionState): boolean => endedAt !== null
+
 /** All but the newest `count`, by a time and then an id. */
 function oldest<T>(entries: readonly T[], count: number, keyOf: (entry: T) => [Instant | null, string]): readonly T[] {
-  const key = (entry: T): string =>
-    keyOf(entry)
-      .map((part) => part ?? "")
-      .join("|")
-  return [...entries].sort((a, b) => (key(a) < key(b) ? -1 : 1)).slice(0, Math.max(0, entries.length - count))
+  const keyed = entries.map((entry) => {
+    const [at, id] = keyOf(entry)
+    return { key: `${at ?? ""}|${id}`, entry }
+  })
+  keyed.sort((a, b) => (a.key < b.key ? -1 : 1))
+  return keyed.slice(0, Math.max(0, entries.length - count)).map(({ entry }) => entry)
 }

@@ -6,7 +6,7 @@
 import type { Fact, Instant } from "../facts.ts"
 import type { CaseState, CustomerState, LoosePayment, PaymentState } from "../state.ts"
 import { hear, withCase } from "./cases.ts"
-import { withEntry } from "./records.ts"
+import { entriesOf, entriesWhere, withEntry } from "./records.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
@@ -43,16 +43,26 @@ export function invoiceOf(
 ): string | null {
   const wanted = refsOf(refs)
   if (wanted.length === 0) return null
-  const matches = Object.values(state.payments).filter((payment) => payment.refs.some((ref) => wanted.includes(ref)))
-  return matches.map((payment) => payment.invoiceId).sort()[0] ?? null
+  let first: string | null = null
+  for (const { invoiceId, refs: known } of entriesOf(state.payments)) {
+    if ((first === null || invoiceId < first) && known.some((ref) => wanted.includes(ref))) first = invoiceId
+  }
+  return first
 }
 
 export const refsOf = (fact: { readonly chargeId: string | null; readonly paymentIntentId: string | null }): string[] =>
   [fact.chargeId, fact.paymentIntentId].filter((ref) => ref !== null)
 
 /** All of them, sorted; where there are too many, the first that the order has. */
-export const mergeRefs = (...lists: readonly (readonly string[])[]): string[] =>
-  [...new Set(lists.flat())].sort().slice(0, REFS_MAX)
+export function mergeRefs(...lists: readonly (readonly string[])[]): readonly string[] {
+  const [known = [], ...others] = lists
+  const news = others.flat().filter((ref) => !known.includes(ref))
+  if (news.length === 0 && known.length <= REFS_MAX && isSorted(known)) return known
+  return [...new Set([...known, ...news])].sort().slice(0, REFS_MAX)
+}
+
+const isSorted = (refs: readonly string[]): boolean =>
+  refs.every((ref, place) => place === 0 || (refs[place - 1] ?? "") < ref)
 
 export const looseOf = (fact: Failed | Succeeded, outcome: LoosePayment["outcome"]): LoosePayment => ({
   outcome,
@@ -98,9 +108,12 @@ export function pairWithInvoice(state: CustomerState, loose: LoosePayment): Cust
  * already takes no more of them. Of those that remain, the nearest in time.
  */
 function bestMatch(state: CustomerState, loose: LoosePayment): PaymentState | undefined {
+  const isAlike = ({ status, amountMinor }: PaymentState) =>
+    status === loose.outcome && amountMinor === loose.amountMinor
+  const alike = entriesWhere(state.payments, isAlike)
+  if (alike.length === 0) return undefined
   const cases = new Map(state.cases.map((entry) => [entry.kind === "payment" ? entry.invoiceId : null, entry]))
-  const candidates = Object.values(state.payments).flatMap((payment) => {
-    if (payment.status !== loose.outcome || payment.amountMinor !== loose.amountMinor) return []
+  const candidates = alike.flatMap((payment) => {
     const recoveryCase = cases.get(payment.invoiceId)
     const at = loose.outcome === "failed" ? lastFailureAt(recoveryCase, payment) : payment.paidAt
     if (at === null || !isSameAttempt(loose, { ...payment, at })) return []
@@ -190,7 +203,11 @@ export function addInvoiceFailure(failures: readonly string[], fact: Failed): re
   )
 }
 
-const isNumbered = (failure: string): boolean => /\d@/.test(failure)
+/** The number stands before the first `@`. */
+function isNumbered(failure: string): boolean {
+  const last = failure.charAt(failure.indexOf("@") - 1)
+  return last >= "0" && last <= "9"
+}
 
 /** When the attempts were that an invoice's own events told of. */
 export const timesOfFailures = (failures: readonly string[]): Instant[] => failures.map(timeOf)
@@ -207,7 +224,7 @@ export function takeLoose(
   outcome: LoosePayment["outcome"],
   fact: Failed | Succeeded,
 ): { readonly state: CustomerState; readonly taken: LoosePayment | undefined } {
-  if (fact.invoiceId === null) return { state, taken: undefined }
+  if (fact.invoiceId === null || state.loose.length === 0) return { state, taken: undefined }
   const own = refsOf(fact)
   const mayGuess = own.length === 0 && !(fact.kind === "payment_failed" && isRetold(state, fact.invoiceId, fact))
   const taken =

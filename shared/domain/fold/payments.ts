@@ -10,6 +10,7 @@ import {
   subscriptionOf,
 } from "../state.ts"
 import { amountsOf, paidPartOf, withAmounts, withStatement } from "./amounts.ts"
+import { BOUNDS } from "./bounds.ts"
 import { close, hear, isUnpaidTrial, isWaivedBy, knownFrom, paymentCaseId, settled, withCase } from "./cases.ts"
 import {
   addAttempt,
@@ -25,7 +26,7 @@ import {
   withPayment,
 } from "./pairing.ts"
 import { endPending } from "./pending.ts"
-import { withEntry } from "./records.ts"
+import { hasEntry, withEntry, withFew } from "./records.ts"
 import { continueVoided, moveCase, noteReissue, replacementOf } from "./reissue.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
@@ -135,11 +136,16 @@ function withRefund(payment: PaymentState, fact: Refund): PaymentState {
     if (fact.refundId === undefined) return { ...payment, refundTotalMinor }
     const known = Object.hasOwn(payment.refunds ?? {}, fact.refundId) ? payment.refunds?.[fact.refundId] : undefined
     const entry = { amountMinor: fact.refundMinor ?? fact.amountMinor, hasFailed: known?.hasFailed ?? false }
-    return { ...payment, refundTotalMinor, refunds: { ...payment.refunds, [fact.refundId]: entry } }
+    return { ...payment, refundTotalMinor, refunds: withRefundEntry(payment, fact.refundId, entry) }
   }
   const failed = { amountMinor: fact.amountMinor, hasFailed: true }
-  return { ...payment, refundTotalMinor: totalMinor, refunds: { ...payment.refunds, [fact.refundId]: failed } }
+  return { ...payment, refundTotalMinor: totalMinor, refunds: withRefundEntry(payment, fact.refundId, failed) }
 }
+
+type RefundEntry = NonNullable<PaymentState["refunds"]>[string]
+
+const withRefundEntry = ({ refunds }: PaymentState, refundId: string, entry: RefundEntry) =>
+  withFew(refunds, refundId, entry, BOUNDS.partsOfInvoice)
 
 /** The payment that was refunded: by invoice, charge or intent, else the one recovered case of just that charge's amount. */
 function refundedPayment(state: CustomerState, fact: Refund): PaymentState | undefined {
@@ -270,7 +276,8 @@ function isSaleNeverMade(state: CustomerState, payment: PaymentState): boolean {
 const wasFree = (state: CustomerState, { id, wasFree: isFreePlan, trialEnd }: SubscriptionState): boolean =>
   isFreePlan === true ||
   (trialEnd === null &&
-    Object.values(state.payments).some(
+    hasEntry(
+      state.payments,
       (payment) => payment.subscriptionId === id && payment.status === "succeeded" && isFree(payment),
     ))
 

@@ -6,6 +6,7 @@ import type { Fact, Instant, ServicePeriod } from "../facts.ts"
 import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../state.ts"
 import { withCase } from "./cases.ts"
 import { caseOf, withPayment } from "./pairing.ts"
+import { entriesWhere } from "./records.ts"
 
 /** A bill that is written anew is written within so many days of the old one's end. */
 const REISSUE_WINDOW_MS = 14 * 86_400_000
@@ -21,22 +22,24 @@ export function noteReissue(state: CustomerState, fact: Extract<Fact, { kind: "i
 /** The invoice that took the place of one that has just been voided, if one is known. */
 export function replacementOf(state: CustomerState, old: PaymentState): string | null {
   if (old.reissuedAs !== undefined) return old.reissuedAs
-  const news = Object.values(state.payments)
-    .filter((payment) => isAnew(old, payment) && newsAt(payment) >= (old.failedAt ?? ""))
-    .sort((a, b) => (newsAt(a) + a.invoiceId < newsAt(b) + b.invoiceId ? -1 : 1))
+  const isNewer = (payment: PaymentState) => isAnew(old, payment) && newsAt(payment) >= (old.failedAt ?? "")
+  const news = entriesWhere(state.payments, isNewer).sort((a, b) =>
+    newsAt(a) + a.invoiceId < newsAt(b) + b.invoiceId ? -1 : 1,
+  )
   return news[0]?.invoiceId ?? null
 }
 
 /** State in which the case of a voided invoice goes on with this one, where this one is the same bill issued anew. */
 export function continueVoided(state: CustomerState, payment: PaymentState, at: Instant): CustomerState {
-  if (caseOf(state, payment.invoiceId)) return state
   const voided = state.cases.find((candidate) => {
+    if (candidate.closeReason !== "voided") return false
     const old = paymentOf(state, candidate.invoiceId)
-    if (candidate.closeReason !== "voided" || old?.voidedAt === undefined) return false
+    if (old?.voidedAt === undefined) return false
     if (old.reissuedAs === payment.invoiceId) return true
     return old.reissuedAs === undefined && isAnew(old, payment) && isWithin(old.voidedAt, at)
   })
-  return voided?.invoiceId ? moveCase(state, voided.invoiceId, payment.invoiceId, at) : state
+  if (!voided?.invoiceId || caseOf(state, payment.invoiceId)) return state
+  return moveCase(state, voided.invoiceId, payment.invoiceId, at)
 }
 
 /** The case of the old invoice becomes that of the new one, open; where the new one has a case already, that one remains. */

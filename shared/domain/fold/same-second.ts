@@ -38,6 +38,7 @@ export function settleSecond(
   at: Instant,
 ): Settled {
   const isSameSecond = previous?.second?.at === at
+  if (replaced === undefined && !isSameSecond) return { snapshot, second: undefined, isUnsettled: false }
   const known: ChangesOfSecond =
     isSameSecond && previous.second ? previous.second : { at, base: partsOf(previous), changes: [] }
   const own = replaced === undefined ? [] : changesOf(replaced, snapshot)

@@ -1,8 +1,14 @@
 /** Subscriptions, and the `cancellation` case that an announced leaving opens. */
 import type { EndBy, Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../facts.ts"
-import { type CaseState, type CustomerState, type SubscriptionState, subscriptionOf } from "../state.ts"
+import {
+  type CaseState,
+  type CustomerState,
+  type PaymentState,
+  type SubscriptionState,
+  subscriptionOf,
+} from "../state.ts"
 import { cancellationCaseId, close, hear, isUnpaidTrial, knownFrom, withCase } from "./cases.ts"
-import { withEntry } from "./records.ts"
+import { entriesWhere, hasEntry, withEntry } from "./records.ts"
 import { settleSecond } from "./same-second.ts"
 
 type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
@@ -120,7 +126,8 @@ function mergeItems(
 }
 
 const hasPaidFor = (state: CustomerState, subscriptionId: string): boolean =>
-  Object.values(state.payments).some(
+  hasEntry(
+    state.payments,
     (payment) => payment.subscriptionId === subscriptionId && payment.status === "succeeded" && payment.amountMinor > 0,
   )
 
@@ -190,7 +197,8 @@ const isLive = ({ status, endedAt }: SubscriptionState): boolean =>
 
 /** Whether another subscription of the customer that goes on was started shortly before. */
 const hasStartedAnother = (state: CustomerState, subscriptionId: string, at: Instant): boolean =>
-  Object.values(state.subscriptions).some(
+  hasEntry(
+    state.subscriptions,
     (other) =>
       other.id !== subscriptionId &&
       isLive(other) &&
@@ -225,10 +233,13 @@ export function amountAtStake(
   subscription: SubscriptionState,
 ): { readonly amountMinor: number; readonly currency: string | null } {
   const amountMinor = recurringAmountMinor(subscription.items)
-  const [last] = Object.values(state.payments)
-    .filter((payment) => payment.subscriptionId === subscription.id && payment.status === "succeeded")
-    .sort((a, b) => ((a.paidAt ?? "") + a.invoiceId < (b.paidAt ?? "") + b.invoiceId ? 1 : -1))
-  return amountMinor > 0 || !last
+  if (amountMinor > 0) return { amountMinor, currency: subscription.currency }
+  const isPaidForIt = (payment: PaymentState) =>
+    payment.subscriptionId === subscription.id && payment.status === "succeeded"
+  const [last] = entriesWhere(state.payments, isPaidForIt).sort((a, b) =>
+    (a.paidAt ?? "") + a.invoiceId < (b.paidAt ?? "") + b.invoiceId ? 1 : -1,
+  )
+  return !last
     ? { amountMinor, currency: subscription.currency }
     : { amountMinor: last.amountMinor, currency: last.currency }
 }

@@ -1,0 +1,23 @@
+-- Callers: churn_worker
+-- How many more events of a customer are processed in the hour before `p_now`, of `p_max`; imported events and those that were
+-- set aside do not count. Near the limit, recorders of one customer take turns until their transactions end, so that each
+-- sees the events of those before it. Before that they do not: where more than 50 events of one customer are recorded at
+-- one moment, the limit is passed by at most as many as are beyond these 50.
+CREATE OR REPLACE FUNCTION events_left(p_customer_id text, p_max integer, p_now timestamptz) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_left integer;
+BEGIN
+  FOR v_look IN 1..2 LOOP
+    SELECT p_max - count(*) INTO v_left FROM (
+      SELECT FROM webhook_events e
+      WHERE e.company_id = app_company() AND e.customer_id = p_customer_id AND e.status <> 'dead'
+        AND e.provider_event_id NOT LIKE 'history\_%' AND e.received_at > p_now - interval '1 hour'
+      LIMIT p_max
+    ) AS recent;
+    EXIT WHEN v_look = 2 OR v_left <= 0 OR v_left > 50;
+    PERFORM pg_advisory_xact_lock(hashtextextended('events|' || app_company() || '|' || p_customer_id, 0));
+  END LOOP;
+  RETURN v_left;
+END
+$$;

@@ -1,0 +1,120 @@
+/**
+ * Facts of a customer, page by page. A ledger of any length is read in answers of bounded size and folded as it is read, so
+ * that what is held in memory is one page and a state.
+ *
+ * Facts may be committed between two pages. One that belongs after the last page read is in a later one; one that belongs
+ * before it is in none, and its writer, who has recorded it with an unfinished event, reads the ledger as a whole and
+ * commits over whatever was committed meanwhile. See docs/CONCURRENCY.md.
+ */
+import { sql } from "drizzle-orm"
+import {
+  type Fact,
+  type FactBody,
+  type Instant,
+  inLedgerOrder,
+  type LedgerPosition,
+} from "../../shared/domain/facts.ts"
+import { type DroppedCase, newlyDropped } from "../../shared/domain/fold/bounds.ts"
+import { fold } from "../../shared/domain/fold.ts"
+import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
+import { type Db, databaseFailure, inCompany } from "../client.ts"
+import type { StreamReading } from "./stream.ts"
+
+/** A stream with all of its facts: those of the last page as they are, those of the pages before folded. */
+export interface Stream extends StreamReading {
+  readonly next: null
+  /** Null: there was one page. */
+  readonly earlier: Folded | null
+}
+
+/** What pages of facts came to. */
+export interface Folded {
+  readonly state: CustomerState
+  readonly dropped: readonly DroppedCase[]
+}
+
+/** A page with the states before and after it. */
+export interface FoldedPage {
+  readonly before: CustomerState
+  readonly facts: readonly Fact[]
+  readonly state: CustomerState
+}
+
+/** Readers that meet a writer on the way begin anew; so often, and then they give up. */
+const READINGS_MAX = 4
+
+/** The state that the facts of a reading are folded onto. */
+export const baseOf = ({ isWhole, snapshot, earlier }: StreamReading & { readonly earlier: Folded | null }) =>
+  earlier?.state ?? (isWhole ? EMPTY_STATE : (snapshot ?? EMPTY_STATE))
+
+/**
+ * The reading with its further pages, one round trip each; where there are none, nothing is asked. `visit` sees each page
+ * but the last. Throws (`databaseFailure(error) === "stale_version"`) when the customer has moved on since the reading:
+ * read again.
+ */
+export async function readRest(
+  db: Db,
+  reading: StreamReading,
+  visit: (page: FoldedPage) => void = () => {},
+): Promise<Stream> {
+  const { companyId, customer, isWhole, snapshot } = reading
+  let { facts, next } = reading
+  let earlier: Folded | null = null
+  while (next !== null) {
+    const before = baseOf({ ...reading, earlier })
+    const dropped: DroppedCase[] = [...(earlier?.dropped ?? [])]
+    const state = fold(facts, before, dropped)
+    earlier = { state, dropped: newlyDropped(snapshot ?? EMPTY_STATE, dropped) }
+    visit({ before, facts, state })
+    const [result] = await inCompany(db, companyId, [
+      db.execute<{ page: FactPageJson }>(
+        sql`select read_facts(${customer.id}, ${customer.version}, ${isWhole}, ${JSON.stringify(next)}::jsonb) as page`,
+      ),
+    ])
+    const page = result.rows[0]?.page
+    if (!page) throw new Error("read_facts answered nothing")
+    facts = factsFrom(page.facts)
+    next = page.next
+  }
+  return { ...reading, facts, next: null, earlier }
+}
+
+/**
+ * What `read` reads, with its further pages; begins anew where the customer has moved on meanwhile. `first` was read
+ * already.
+ */
+export async function readWhole<T extends StreamReading>(
+  db: Db,
+  read: () => Promise<T | null>,
+  first?: T,
+): Promise<(T & Stream) | null> {
+  for (let readings = 1; ; readings++) {
+    const reading = readings === 1 && first ? first : await read()
+    if (reading === null) return null
+    try {
+      return { ...reading, ...(await readRest(db, reading)) }
+    } catch (error) {
+      if (databaseFailure(error) !== "stale_version" || readings === READINGS_MAX) throw error
+    }
+  }
+}
+
+/** A fact as the functions of the database answer it. */
+export interface FactJson {
+  readonly id: string
+  readonly occurredAt: string
+  readonly knownAt: string
+  readonly body: FactBody
+}
+
+interface FactPageJson {
+  readonly facts: readonly FactJson[]
+  readonly next: LedgerPosition | null
+}
+
+/** The facts of an answer, in ledger order. */
+export const factsFrom = (facts: readonly FactJson[]): readonly Fact[] =>
+  inLedgerOrder(facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })))
+
+/** Postgres writes times in JSON with an offset and as many digits as it needs; the code compares one form only. */
+export const instantOf = (text: string): Instant => new Date(text).toISOString()
