@@ -12,7 +12,7 @@ import { settingsOf } from "../pipeline/advance.ts"
 import { meterName } from "../pipeline/signals.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { readBody } from "./request.ts"
+import { validJson } from "./request.ts"
 
 /** A playbook that is longer, or goes on for more than a year, is a slip. */
 const STEPS_MAX = 20
@@ -153,10 +153,10 @@ export const settings = new Hono<AppEnv>()
     const stored = await readSettings(db, c.get("principal").companyId)
     return c.json(inForce(settingsOf({ settings: stored }), config))
   })
-  .put("/", permit("settings:write"), async (c) => {
+  .put("/", permit("settings:write"), validJson(settingsSchema), async (c) => {
     const { db, config, now, log } = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const saved = await readBody(c, settingsSchema)
+    const saved = c.req.valid("json")
     try {
       await saveSettings(db, companyId, saved, now())
     } catch (error) {

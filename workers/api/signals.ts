@@ -4,7 +4,7 @@ import * as z from "zod"
 import { recordAll, type Signal, type SignalOutcome, signalSchema, usageSchema } from "../pipeline/signals.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { faultOf, readBody } from "./request.ts"
+import { faultOf, validJson } from "./request.ts"
 
 /** One request's signals are one transaction, and their customers one commit: as many as an import's page, twice. */
 const BATCH_MAX = 100
@@ -13,27 +13,36 @@ const BATCH_MAX = 100
 const BODY_BYTES_MAX = 128 * 1024
 
 /** A batch is judged item by item, so that one that is wrong does not keep the others back. */
-const batchOf = (name: "records" | "signals") =>
-  z.strictObject({ [name]: z.array(z.unknown()).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`) })
+const batch = z.array(z.unknown()).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`)
 
-const usageBatch = batchOf("records")
-const signalBatch = batchOf("signals")
+const usageBatch = z.strictObject({ records: batch })
+const signalBatch = z.strictObject({ signals: batch })
 
-export const usage = new Hono<AppEnv>().post("/", permit("signals:write"), async (c) => {
-  const { records = [] } = await readBody(c, usageBatch, { isOptional: false, bytesMax: BODY_BYTES_MAX })
-  return answer(
-    c,
-    records.map((item) => read(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
-  )
-})
+export const usage = new Hono<AppEnv>().post(
+  "/",
+  permit("signals:write"),
+  validJson(usageBatch, { bytesMax: BODY_BYTES_MAX }),
+  async (c) => {
+    const { records } = c.req.valid("json")
+    return answer(
+      c,
+      records.map((item) => read(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
+    )
+  },
+)
 
-export const signals = new Hono<AppEnv>().post("/", permit("signals:write"), async (c) => {
-  const { signals: items = [] } = await readBody(c, signalBatch, { isOptional: false, bytesMax: BODY_BYTES_MAX })
-  return answer(
-    c,
-    items.map((item) => read(signalSchema, item, (signal) => signal)),
-  )
-})
+export const signals = new Hono<AppEnv>().post(
+  "/",
+  permit("signals:write"),
+  validJson(signalBatch, { bytesMax: BODY_BYTES_MAX }),
+  async (c) => {
+    const { signals: items } = c.req.valid("json")
+    return answer(
+      c,
+      items.map((item) => read(signalSchema, item, (signal) => signal)),
+    )
+  },
+)
 
 /** An item that could be read, or what is wrong with it. */
 type Read = { readonly id: string | null } & (
