@@ -10,6 +10,7 @@ import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { jobs } from "./jobs/route.ts"
 import { members } from "./members/route.ts"
+import { reference } from "./reference/route.ts"
 import { type AppEnv, makeServices } from "./services.ts"
 import { webhooks } from "./webhooks/route.ts"
 
@@ -56,6 +57,7 @@ export const app = new Hono<AppEnv>()
   .route("/api/health", health)
   .route("/api/scheduler", scheduler)
   .route("/jobs", jobs)
+  .route("/api", reference)
   .route("/api", api)
   .route("/", members)
   .notFound((c) => withRequestId(c.get("requestId"), problem(c, new AppError("NOT_FOUND", "There is nothing here."))))

@@ -94,10 +94,17 @@ export function validParam<Schema extends z.ZodType>(
 /** The id in a path. */
 export const validId = (schema: z.ZodType<string> = idText) => validParam(z.object({ id: schema }))
 
+interface JsonOptions {
+  readonly isOptional?: boolean
+  readonly bytesMax?: number
+  /** What the body should be, where the handler itself judges a part of it. */
+  readonly describedBy?: z.ZodType
+}
+
 /** The JSON body of a request; where it is optional, none reads like an empty object. Refuses what does not fit. */
 export function validJson<Schema extends z.ZodType>(
   schema: Schema,
-  { isOptional = false, bytesMax = BODY_BYTES_MAX }: { readonly isOptional?: boolean; readonly bytesMax?: number } = {},
+  { isOptional = false, bytesMax = BODY_BYTES_MAX, describedBy = schema }: JsonOptions = {},
 ): Validator<"json", Schema> {
   const limit = limitBody(bytesMax)
   const parse = asValidator<"json", Schema>(
@@ -116,7 +123,7 @@ export function validJson<Schema extends z.ZodType>(
       requireJson(bytes)
       await parse(c, next)
     })
-  taken.set(validator, { target: "json", schema, isOptional })
+  taken.set(validator, { target: "json", schema: describedBy, isOptional })
   return validator
 }
 

@@ -13,36 +13,35 @@ const BATCH_MAX = 100
 const BODY_BYTES_MAX = 128 * 1024
 
 /** A batch is judged item by item, so that one that is wrong does not keep the others back. */
-const batch = z.array(z.unknown()).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`)
+const batchOf = (item: z.ZodType) => z.array(item).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`)
 
-const usageBatch = z.strictObject({ records: batch })
-const signalBatch = z.strictObject({ signals: batch })
+const usageBatch = z.strictObject({ records: batchOf(z.unknown()) })
+const signalBatch = z.strictObject({ signals: batchOf(z.unknown()) })
 
-export const usage = new Hono<AppEnv>().post(
-  "/",
-  permit("signals:write"),
-  validJson(usageBatch, { bytesMax: BODY_BYTES_MAX }),
-  async (c) => {
-    const { records } = c.req.valid("json")
-    return answer(
-      c,
-      records.map((item) => read(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
-    )
-  },
-)
+const takeUsage = validJson(usageBatch, {
+  bytesMax: BODY_BYTES_MAX,
+  describedBy: z.strictObject({ records: batchOf(usageSchema) }),
+})
+const takeSignals = validJson(signalBatch, {
+  bytesMax: BODY_BYTES_MAX,
+  describedBy: z.strictObject({ signals: batchOf(signalSchema) }),
+})
 
-export const signals = new Hono<AppEnv>().post(
-  "/",
-  permit("signals:write"),
-  validJson(signalBatch, { bytesMax: BODY_BYTES_MAX }),
-  async (c) => {
-    const { signals: items } = c.req.valid("json")
-    return answer(
-      c,
-      items.map((item) => read(signalSchema, item, (signal) => signal)),
-    )
-  },
-)
+export const usage = new Hono<AppEnv>().post("/", permit("signals:write"), takeUsage, async (c) => {
+  const { records } = c.req.valid("json")
+  return answer(
+    c,
+    records.map((item) => read(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
+  )
+})
+
+export const signals = new Hono<AppEnv>().post("/", permit("signals:write"), takeSignals, async (c) => {
+  const { signals: items } = c.req.valid("json")
+  return answer(
+    c,
+    items.map((item) => read(signalSchema, item, (signal) => signal)),
+  )
+})
 
 /** An item that could be read, or what is wrong with it. */
 type Read = { readonly id: string | null } & (

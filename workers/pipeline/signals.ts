@@ -14,6 +14,7 @@ import type { Services } from "../services.ts"
 import { idOfNames, newEventOf, type ReadDelivery, workOf } from "./accept.ts"
 import { mayAct, PROCESSING } from "./acting.ts"
 import { advanceAll } from "./advance.ts"
+import { meterName } from "./meter-name.ts"
 
 /** Ids of senders are shorter; they become part of keys. */
 const NAME_MAX = 200
@@ -40,9 +41,6 @@ const common = {
   customerId: plainId,
   occurredAt: z.iso.datetime({ offset: true }).optional(),
 }
-
-/** A word of the sender's for what was counted; never something about a person. */
-export const meterName = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, "expected a name of letters, digits, _ . : or -")
 
 const usageFields = {
   ...common,
