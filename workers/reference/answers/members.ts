@@ -1,4 +1,7 @@
-/** Answers about members: cases, nudges, customers, segments, and what was done for them. */
+/**
+ * Answers about members: cases, nudges, customers, segments, and what was done for them.
+ * Longer than 300 lines, since every field that a client reads is written out.
+ */
 import * as z from "zod"
 import { segmentRule } from "../../api/segment-rule.ts"
 import { settingsSchema } from "../../api/settings-schema.ts"

@@ -1,4 +1,7 @@
-/** Answers about how the suite is operated: events, imports, jobs, switches, health. */
+/**
+ * Answers about how the suite is operated: events, imports, jobs, switches, health.
+ * Longer than 300 lines, since every field that a client reads is written out.
+ */
 import * as z from "zod"
 import { FLAG_NAMES } from "../../../shared/domain/flags.ts"
 import { anyObject, count, type Described, instant, listOf, ok, provider } from "./common.ts"
