@@ -50,8 +50,14 @@ export async function inCompany<const T extends readonly BatchItem<"pg">[]>(
   return results as { [K in keyof T]: Awaited<T[K]> }
 }
 
-/** What a failed statement means for its caller. `outcome_unknown`: it may have been committed; only a keyed retry is safe. */
-export type DatabaseFailure = "stale_version" | "lost_lease" | "conflict" | "rejected" | "outcome_unknown"
+/**
+ * What a failed statement means for its caller. `outcome_unknown`: it may have been committed; only a keyed retry is safe.
+ * `canceled`: a time limit of the Worker's role ended it; nothing of it was committed, and it may work later.
+ */
+export type DatabaseFailure = "stale_version" | "lost_lease" | "conflict" | "canceled" | "rejected" | "outcome_unknown"
+
+/** statement_timeout, lock_timeout and idle_in_transaction_session_timeout (migration 0050). */
+const CANCELED: ReadonlySet<string | null> = new Set(["57014", "55P03", "25P03"])
 
 /** Classifies what the driver throws: without a code of Postgres's nothing says whether the transaction happened. */
 export function databaseFailure(error: unknown): DatabaseFailure {
@@ -59,6 +65,7 @@ export function databaseFailure(error: unknown): DatabaseFailure {
   if (code === "CS001") return "stale_version"
   if (code === "CS002") return "lost_lease"
   if (code === "40001" || code === "40P01" || code === "23505") return "conflict"
+  if (CANCELED.has(code)) return "canceled"
   if (code === null || code.startsWith("08") || code.startsWith("57") || code.startsWith("53")) return "outcome_unknown"
   return "rejected"
 }
@@ -72,6 +79,9 @@ export function postgresCode(error: unknown): string | null {
   return null
 }
 
-/** Whether this error says that Postgres did not answer, and not that it refused or that our own code is wrong. */
-export const isDatabaseAway = (error: unknown): boolean =>
-  (error instanceof NeonDbError || error instanceof DrizzleQueryError) && databaseFailure(error) === "outcome_unknown"
+/** Whether this error says that Postgres did not answer in time, and not that it refused or that our own code is wrong. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof NeonDbError || error instanceof DrizzleQueryError)) return false
+  const failure = databaseFailure(error)
+  return failure === "outcome_unknown" || failure === "canceled"
+}

@@ -1,6 +1,7 @@
 /** Middleware and routes: the whole surface of the Worker on one page. */
 import { type Context, Hono } from "hono"
 import { matchedRoutes } from "hono/route"
+import { secureHeaders } from "hono/secure-headers"
 import { isDatabaseAway } from "../db/client.ts"
 import { api } from "./api/route.ts"
 import { AppError, problem } from "./errors.ts"
@@ -10,14 +11,29 @@ import { scheduler } from "./health/scheduler.ts"
 import { jobs } from "./jobs/route.ts"
 import { makeServices } from "./make-services.ts"
 import { members } from "./members/route.ts"
+import { reference } from "./reference/route.ts"
 import type { AppEnv } from "./services.ts"
 import { webhooks } from "./webhooks/route.ts"
 
 /** Ids of callers are kept when they are plain; anything else gets one of ours. */
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,64}$/
 
+/** Nothing that we answer is to be run, framed or guessed at; a page that needs more says so itself and is not overruled. */
+const headersOfAll = secureHeaders({
+  strictTransportSecurity: "max-age=31536000; includeSubDomains",
+  xFrameOptions: "DENY",
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+    baseUri: ["'none'"],
+  },
+  overwrite: false,
+})
+
 /** The Worker's routes. */
 export const app = new Hono<AppEnv>()
+  .use(headersOfAll)
   .use(async (c, next) => {
     const given = c.req.header("x-request-id") ?? ""
     const requestId = REQUEST_ID.test(given) ? given : crypto.randomUUID()
@@ -28,8 +44,6 @@ export const app = new Hono<AppEnv>()
     await next()
     countRequest(services, { path: c.req.path, status: c.res.status, startedAt })
     c.header("x-request-id", requestId)
-    c.header("x-content-type-options", "nosniff")
-    c.header("strict-transport-security", "max-age=31536000; includeSubDomains")
   })
   .use(async (c, next) => {
     const allow = isRouted(c) ? [] : methodsOf(c.req.path)
@@ -44,6 +58,7 @@ export const app = new Hono<AppEnv>()
   .route("/api/health", health)
   .route("/api/scheduler", scheduler)
   .route("/jobs", jobs)
+  .route("/api", reference)
   .route("/api", api)
   .route("/", members)
   .notFound((c) => withRequestId(c.get("requestId"), problem(c, new AppError("NOT_FOUND", "There is nothing here."))))

@@ -4,7 +4,7 @@ import { companyOf, webhookSecretsOf } from "../db/queries/companies.ts"
 import { fromUtf8 } from "../shared/crypto/bytes.ts"
 import { open, type SealPlace } from "../shared/crypto/seal.ts"
 import type { ProviderName } from "../shared/domain/facts.ts"
-import { BoundedMap } from "../shared/rate-limit.ts"
+import { TtlCache } from "../shared/ttl-cache.ts"
 import { AppError } from "./errors.ts"
 import { countStranger, refuseStrangers } from "./limits/strangers.ts"
 import type { Services } from "./services.ts"
@@ -15,34 +15,19 @@ const REMEMBERED_MS = 60_000
 /** More entries than this are strangers trying names. */
 const ENTRIES_MAX = 1_000
 
-type Entry<T> = { readonly value: T; readonly until: number }
-const companies = new Map<string, Entry<string | null>>()
+const bounds = { ttlMs: REMEMBERED_MS, entriesMax: ENTRIES_MAX }
+const companies = new TtlCache<string | null>(bounds)
 /** Names that nobody has stand apart, so that trying them does not push out those that are known. */
-const strangers = new BoundedMap<string, Entry<null>>(ENTRIES_MAX)
-const secrets = new Map<string, Entry<readonly OwnSecret[]>>()
-const accounts = new Map<string, Entry<readonly string[]>>()
+const strangers = new TtlCache<true>(bounds)
+const secrets = new TtlCache<readonly OwnSecret[]>(bounds)
+const accounts = new TtlCache<readonly string[]>(bounds)
+
+/** Postgres is away: what was known last is better than turning everybody away. */
+const WHILE_AWAY = { isStaleEnough: true }
 
 interface OwnSecret {
   readonly secret: string
   readonly expiresAt: Date | null
-}
-
-async function remembered<T>(
-  cache: Map<string, Entry<T>>,
-  key: string,
-  nowMs: number,
-  read: () => Promise<T>,
-): Promise<T> {
-  const entry = cache.get(key)
-  if (entry && entry.until > nowMs) return entry.value
-  const value = await read().catch((error: unknown) => {
-    // Postgres is away: what was known last is better than turning everybody away.
-    if (entry) return entry.value
-    throw error
-  })
-  if (cache.size >= ENTRIES_MAX) cache.clear()
-  cache.set(key, { value, until: nowMs + REMEMBERED_MS })
-  return value
 }
 
 /** Whose a delivery is. `unmapped`: it names an account that is not the company's, or no company's; it is kept apart. */
@@ -114,11 +99,11 @@ async function lookedUp(
   question: Parameters<typeof companyOf>[1],
 ): Promise<string | null> {
   const nowMs = now().getTime()
-  if ((strangers.get(name)?.until ?? 0) > nowMs) return null
-  const found = await remembered(companies, name, nowMs, () => companyOf(db, question))
+  if (strangers.get(name, nowMs)) return null
+  const found = await companies.load(name, nowMs, () => companyOf(db, question), WHILE_AWAY)
   if (found !== null) return found
   companies.delete(name)
-  strangers.set(name, { value: null, until: nowMs + REMEMBERED_MS })
+  strangers.set(name, true, nowMs)
   return null
 }
 
@@ -128,13 +113,13 @@ export const registeredAccounts = (
   provider: ProviderName,
   companyId: string,
 ): Promise<readonly string[]> =>
-  remembered(accounts, `${provider}|${companyId}`, now().getTime(), () => accountsOf(db, companyId, provider))
+  accounts.load(`${provider}|${companyId}`, now().getTime(), () => accountsOf(db, companyId, provider), WHILE_AWAY)
 
 /** Whether a company is there, in a path that anybody may write: looked up while not too many were looked up in vain. */
 async function isCompany(services: Services, path: string): Promise<boolean> {
   const name = `|${path}|`
   const nowMs = services.now().getTime()
-  const isRemembered = companies.has(name) || (strangers.get(name)?.until ?? 0) > nowMs
+  const isRemembered = companies.has(name) || strangers.get(name, nowMs) === true
   if (!isRemembered) refuseStrangers("company", nowMs)
   const found = await lookedUp(services, name, { path, provider: "stripe", account: null })
   if (found === null && !isRemembered) countStranger("company", nowMs)
@@ -161,14 +146,15 @@ export async function signingSecrets(
   const { db, config, now } = services
   const deployment = { secrets: config.providers[provider].webhookSecrets, isOwn: false }
   if (path === null || !(await isCompany(services, path))) return deployment
-  const own = await remembered(secrets, `${provider}|${path}`, now().getTime(), async () => {
+  const read = async () => {
     const rows = await webhookSecretsOf(db, path, provider, now())
     return Promise.all(
       rows.map(async ({ id, sealed, expiresAt }) => {
         return { secret: fromUtf8(await open(config.keys.encryption, secretPlace(id, path), sealed)), expiresAt }
       }),
     )
-  })
+  }
+  const own = await secrets.load(`${provider}|${path}`, now().getTime(), read, WHILE_AWAY)
   if (own.length === 0) return deployment
   // What is remembered may have expired since.
   const valid = own.filter(({ expiresAt }) => expiresAt === null || expiresAt > now())

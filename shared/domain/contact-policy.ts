@@ -167,7 +167,7 @@ export const CONTACT_RULES: readonly ContactRule[] = [
   {
     rule: "quarantined",
     ...{ at: "send", nudges: "any", isForTeam: true, outcome: "defer", reason: "quarantined" },
-    why: "The customer has more than a limit allows (a test, an attack): an operator looks at it before anybody is written to.",
+    why: "The customer has more than a limit allows (a test, an attack): an operator looks at it before anybody gets a message.",
     source: "docs/OPERATIONS.md, one customer with too many events",
     find: ({ person, now }) => until(person.quarantinedUntil ?? null, now),
   },

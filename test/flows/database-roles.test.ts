@@ -26,6 +26,26 @@ test("nobody but its owner makes temporary objects in the database", async () =>
   expect(row?.worker).toBe(false)
 })
 
+test("the Worker's sessions end what nobody waits for any more", async () => {
+  const url = new URL(world().postgresUrl)
+  url.username = WORKER
+  const client = new pg.Client({ connectionString: url.href })
+  await client.connect()
+  try {
+    const { rows } = await client.query(
+      `select name, setting::int as ms, source from pg_settings where name in
+       ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') order by name`,
+    )
+    expect(rows).toEqual([
+      { name: "idle_in_transaction_session_timeout", ms: 10_000, source: "user" },
+      { name: "lock_timeout", ms: 5_000, source: "user" },
+      { name: "statement_timeout", ms: 30_000, source: "user" },
+    ])
+  } finally {
+    await client.end()
+  }
+})
+
 test("every table has row-level security that binds its owner too", async () => {
   const open = await sql<{ name: string }>(
     `select c.relname as name from pg_class c

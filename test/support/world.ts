@@ -1,6 +1,7 @@
 /** How a flow speaks to the world: over HTTP as its users do, and to Postgres directly where it counts rows. */
 import pg from "pg"
 import { inject } from "vitest"
+import { requireDescribed } from "./described.ts"
 
 export interface WorldAccess {
   readonly workerUrl: string
@@ -81,7 +82,9 @@ export async function api<T = Record<string, unknown>>(
     headers: { authorization: `Bearer ${key}`, ...rest.headers },
   })
   const text = await response.text()
-  return { status: response.status, body: (text === "" ? null : JSON.parse(text)) as T }
+  const body = text === "" ? null : JSON.parse(text)
+  if (text !== "") requireDescribed(init.method ?? "GET", path, response, body)
+  return { status: response.status, body: body as T }
 }
 
 /** Waits until no job is about to run by the clock: for tests that count what one delivery costs. */

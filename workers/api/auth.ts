@@ -5,6 +5,7 @@
 import type { Context, MiddlewareHandler } from "hono"
 import { companyOf, findApiKey } from "../../db/queries/companies.ts"
 import { areEqual, sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
+import { TtlCache } from "../../shared/ttl-cache.ts"
 import { AppError } from "../errors.ts"
 import { countFailedAuth, refuseGuessers } from "../limits/clients.ts"
 import { countStranger, refuseStrangers } from "../limits/strangers.ts"
@@ -98,10 +99,10 @@ const REMEMBERED_MS = 30_000
 const ENTRIES_MAX = 1_000
 
 type KeyOwner = Awaited<ReturnType<typeof findApiKey>>
-type Entry = { readonly owner: KeyOwner; readonly atMs: number }
-/** Strangers' keys stand apart, so that guessing does not push out those that are known. */
-const knownKeys = new Map<string, Entry>()
-const strangeKeys = new Map<string, Entry>()
+const bounds = { ttlMs: REMEMBERED_MS, entriesMax: ENTRIES_MAX }
+const knownKeys = new TtlCache<NonNullable<KeyOwner>>(bounds)
+/** Keys that nobody has stand apart, so that guessing does not push out those that are known. */
+const unknownKeys = new TtlCache<true>(bounds)
 
 /**
  * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's,
@@ -142,35 +143,33 @@ async function identify(services: Services, headers: Headers): Promise<Principal
   return { keyId: owner.id, role, companyId: owner.companyId }
 }
 
-/** When each company that an operator named was last found. */
-const knownCompanies = new Map<string, number>()
+/** Companies that an operator named, and that were found. */
+const knownCompanies = new TtlCache<true>(bounds)
 
 /** Throws NOT_FOUND for a company that does not exist: it would look like one in which nothing happens. */
 async function requireCompany({ db, now }: Services, companyId: string): Promise<void> {
   const nowMs = now().getTime()
-  const foundMs = knownCompanies.get(companyId)
-  if (foundMs !== undefined && nowMs >= foundMs && nowMs - foundMs < REMEMBERED_MS) return
+  if (knownCompanies.get(companyId, nowMs)) return
   if ((await companyOf(db, { path: companyId, provider: "stripe", account: null })) === null) {
     knownCompanies.delete(companyId)
     throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
   }
-  if (knownCompanies.size >= ENTRIES_MAX) knownCompanies.clear()
-  knownCompanies.set(companyId, nowMs)
+  knownCompanies.set(companyId, true, nowMs)
 }
 
 async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOwner> {
   const name = toBase64Url(digest)
   const nowMs = now().getTime()
-  const entry = knownKeys.get(name) ?? strangeKeys.get(name)
-  if (entry && nowMs >= entry.atMs && nowMs - entry.atMs < REMEMBERED_MS) return entry.owner
+  const known = knownKeys.get(name, nowMs)
+  if (known) return known
+  if (unknownKeys.get(name, nowMs)) return null
   if (!knownKeys.has(name)) refuseStrangers("key", nowMs)
   const owner = await findApiKey(db, digest)
-  if (owner === null) countStranger("key", nowMs)
-  knownKeys.delete(name)
-  strangeKeys.delete(name)
-  const keys = owner === null ? strangeKeys : knownKeys
-  if (keys.size >= ENTRIES_MAX) keys.clear()
-  keys.set(name, { owner, atMs: nowMs })
+  if (owner === null) {
+    countStranger("key", nowMs)
+    knownKeys.delete(name)
+    unknownKeys.set(name, true, nowMs)
+  } else knownKeys.set(name, owner, nowMs)
   return owner
 }
 

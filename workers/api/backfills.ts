@@ -8,7 +8,7 @@ import { requireProcessing } from "../pipeline/acting.ts"
 import { importPage } from "../pipeline/import-history.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { permit } from "./auth.ts"
-import { idText, listOf, pageFields, pathId, readBody, readQuery } from "./request.ts"
+import { idText, listOf, pageFields, validId, validJson, validQuery } from "./request.ts"
 
 /**
  * What happened within the last hour is left to the webhooks, which may still be on their way: it would be imported as
@@ -32,19 +32,19 @@ const request = z.strictObject({
 })
 
 export const backfills = new Hono<AppEnv>()
-  .get("/", permit("reconciliation:read"), async (c) => {
-    const { limit, cursor } = readQuery(c, z.strictObject(pageFields))
+  .get("/", permit("reconciliation:read"), validQuery(z.strictObject(pageFields)), async (c) => {
+    const { limit, cursor } = c.req.valid("query")
     const page = { limit, after: cursor ?? null }
     return c.json(listOf(await listBackfills(c.get("services").db, c.get("principal").companyId, page), showBackfill))
   })
-  .get("/:id", permit("reconciliation:read"), async (c) => {
+  .get("/:id", permit("reconciliation:read"), validId(), async (c) => {
     const { companyId } = c.get("principal")
-    return c.json(showBackfill(await backfillOf(c.get("services"), companyId, pathId(c))))
+    return c.json(showBackfill(await backfillOf(c.get("services"), companyId, c.req.valid("param").id)))
   })
-  .post("/", permit("reconciliation:run"), async (c) => {
+  .post("/", permit("reconciliation:run"), validJson(request), async (c) => {
     const services = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const { provider, since, until, account: named } = await readBody(c, request)
+    const { provider, since, until, account: named } = c.req.valid("json")
     const now = services.now()
     const end = new Date(Math.min(until?.getTime() ?? Number.POSITIVE_INFINITY, now.getTime() - LIVE_MS))
     if (since >= end) throw new AppError("MALFORMED", "since must be before until, and more than an hour ago.")
@@ -60,16 +60,21 @@ export const backfills = new Hono<AppEnv>()
     services.log.info("backfill_asked_for", { companyId, provider, keyId, isNew })
     return c.json(showBackfill(backfill), isNew ? 201 : 200)
   })
-  .post("/:id/next", permit("reconciliation:run"), async (c) => {
-    const services = c.get("services")
-    const { companyId } = c.get("principal")
-    const id = pathId(c)
-    await readBody(c, z.strictObject({}), { isOptional: true })
-    await requireProcessing(services, companyId)
+  .post(
+    "/:id/next",
+    permit("reconciliation:run"),
+    validId(),
+    validJson(z.strictObject({}), { isOptional: true }),
+    async (c) => {
+      const services = c.get("services")
+      const { companyId } = c.get("principal")
+      const { id } = c.req.valid("param")
+      await requireProcessing(services, companyId)
 
-    const backfill = await backfillOf(services, companyId, id)
-    return c.json(showBackfill(backfill.finishedAt === null ? await importPage(services, backfill) : backfill))
-  })
+      const backfill = await backfillOf(services, companyId, id)
+      return c.json(showBackfill(backfill.finishedAt === null ? await importPage(services, backfill) : backfill))
+    },
+  )
 
 async function backfillOf({ db }: Services, companyId: string, id: string): Promise<BackfillRow> {
   const backfill = await readBackfill(db, companyId, id)

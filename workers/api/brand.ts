@@ -8,8 +8,8 @@ import { settingsOf } from "../../shared/domain/settings.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { readBody, reasonText } from "./request.ts"
-import { brandName } from "./settings.ts"
+import { reasonText, validJson } from "./request.ts"
+import { brandName } from "./settings-schema.ts"
 
 const decision = z.strictObject({
   /** Exactly the name that is meant, so that a company cannot change it while an operator reads. */
@@ -21,10 +21,10 @@ const decision = z.strictObject({
 
 export const brand = new Hono<AppEnv>()
   .get("/", permit("settings:read"), async (c) => c.json(await brandOf(c)))
-  .put("/approval", permit("brands:write"), async (c) => {
+  .put("/approval", permit("brands:write"), validJson(decision), async (c) => {
     const { db, log, newId, now } = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const { name, isApproved, reason } = await readBody(c, decision, { isOptional: false })
+    const { name, isApproved, reason } = c.req.valid("json")
     await requireCompany(c)
     await decideBrand(db, {
       ...{ companyId, id: newId(), name: normalizeBrand(name), isApproved },

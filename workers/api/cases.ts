@@ -11,7 +11,7 @@ import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { closeCase } from "./close-case.ts"
 import { idempotencyKey, nudgeByHand } from "./manual-nudge.ts"
-import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "./request.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
@@ -46,15 +46,18 @@ const nudgeBody = z.strictObject({
   overrideHoldout: z.boolean().default(false),
 })
 
+/** A note may speak of a person, so it becomes no fact. It is taken, and not kept. */
+const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() })
+
 export const cases = new Hono<AppEnv>()
-  .get("/", permit("cases:read"), async (c) => {
-    const { page, filter } = splitPage(readQuery(c, query))
+  .get("/", permit("cases:read"), validQuery(query), async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
     const { db, now } = c.get("services")
     const found = await listCases(db, c.get("principal").companyId, filter, page)
     return c.json(listOf(found, (row) => showCase(row, now())))
   })
-  .get("/:id", permit("cases:read"), async (c) => {
-    const found = await readCase(c.get("services").db, c.get("principal").companyId, pathId(c))
+  .get("/:id", permit("cases:read"), validId(), async (c) => {
+    const found = await readCase(c.get("services").db, c.get("principal").companyId, c.req.valid("param").id)
     if (found === null) throw noSuchCase()
     const { row, nudges, timeline } = found
     return c.json({
@@ -63,10 +66,10 @@ export const cases = new Hono<AppEnv>()
       timeline: timeline.map(showFact),
     })
   })
-  .post("/:id/nudge", permit("cases:write"), async (c) => {
+  .post("/:id/nudge", permit("cases:write"), validId(), validJson(nudgeBody, { isOptional: true }), async (c) => {
     const services = c.get("services")
-    const id = pathId(c)
-    const { channel, overrideHoldout } = await readBody(c, nudgeBody, { isOptional: true })
+    const { id } = c.req.valid("param")
+    const { channel, overrideHoldout } = c.req.valid("json")
     const key = await idempotencyKey(c.req.header("idempotency-key"), services.now())
     const stream = await loadStreamOfCase(services.db, c.get("principal").companyId, id)
     if (stream === null) throw noSuchCase()
@@ -81,12 +84,10 @@ export const cases = new Hono<AppEnv>()
       202,
     )
   })
-  .post("/:id/close", permit("cases:write"), async (c) => {
+  .post("/:id/close", permit("cases:write"), validId(), validJson(closeBody, { isOptional: true }), async (c) => {
     const services = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const id = pathId(c)
-    // A note may speak of a person, so it becomes no fact. It is taken, and not kept.
-    await readBody(c, z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() }), { isOptional: true })
+    const { id } = c.req.valid("param")
     const stream = await loadStreamOfCase(services.db, companyId, id)
     if (stream === null) throw noSuchCase()
     await closeCase(services, stream, id)

@@ -26,7 +26,7 @@ import { FRESH_MS, HOUR_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScored, showSummary } from "../scoring/show.ts"
 import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit } from "./auth.ts"
-import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "./request.ts"
 
 const query = z.strictObject({
   ...pageFields,
@@ -44,11 +44,14 @@ const uuidPage = {
   }),
 }
 
+/** A body that says nothing. */
+const nothing = z.strictObject({})
+
 export const customers = new Hono<AppEnv>()
-  .get("/", permit("customers:read"), async (c) => {
+  .get("/", permit("customers:read"), validQuery(query), async (c) => {
     const services = c.get("services")
     const principal = c.get("principal")
-    const { page, filter } = splitPage(readQuery(c, query))
+    const { page, filter } = splitPage(c.req.valid("query"))
     const [found, stored] = await Promise.all([
       listCustomers(services.db, principal.companyId, filter, page),
       readSettings(services.db, principal.companyId),
@@ -69,10 +72,10 @@ export const customers = new Hono<AppEnv>()
     )
     return c.json(listOf({ ...found, rows }, (row) => row))
   })
-  .get("/:id", permit("customers:read"), async (c) => {
+  .get("/:id", permit("customers:read"), validId(), async (c) => {
     const services = c.get("services")
     const principal = c.get("principal")
-    const found = await readCustomer(services.db, principal.companyId, pathId(c))
+    const found = await readCustomer(services.db, principal.companyId, c.req.valid("param").id)
     if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
     const { profile, subscriptions, refused } = stateOf(found.stream)
     const { timeZone } = profile
@@ -91,39 +94,38 @@ export const customers = new Hono<AppEnv>()
       refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 },
     })
   })
-  .post("/:id/release", permit("events:replay"), async (c) => {
+  .post("/:id/release", permit("events:replay"), validId(), validJson(nothing, { isOptional: true }), async (c) => {
     const { db, log, now } = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const name = pathId(c)
-    await readBody(c, z.strictObject({}), { isOptional: true })
+    const name = c.req.valid("param").id
     const customer = (await findCustomers(db, companyId, [name])).get(name)
     if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     const isReleased = await releaseQuarantine(db, companyId, customer.id, now())
     if (isReleased) log.info("quarantine_released", { companyId, customerId: customer.id, keyId })
     return c.json({ id: customer.id, isReleased })
   })
-  .get("/:id/score", permit("scores:read"), async (c) => {
+  .get("/:id/score", permit("scores:read"), validId(), validQuery(scoreQuery), async (c) => {
     const services = c.get("services")
-    const { fresh } = readQuery(c, scoreQuery)
-    const id = pathId(c)
+    const { fresh } = c.req.valid("query")
+    const { id } = c.req.valid("param")
     const wish = { trigger: "request", ageMsMax: fresh === "true" ? FRESH_MS : HOUR_MS } as const
     const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], wish)).get(id)
     if (scored === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     return c.json(showScored(services, scored))
   })
-  .get("/:id/scores", permit("scores:read"), async (c) => {
+  .get("/:id/scores", permit("scores:read"), validId(), validQuery(z.strictObject(uuidPage)), async (c) => {
     const { db } = c.get("services")
     const { companyId } = c.get("principal")
-    const { page } = splitPage(readQuery(c, z.strictObject(uuidPage)))
-    const name = pathId(c)
+    const { page } = splitPage(c.req.valid("query"))
+    const name = c.req.valid("param").id
     const customer = (await findCustomers(db, companyId, [name])).get(name)
     if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     return c.json(listOf(await listPredictions(db, companyId, customer.id, page), showPrediction))
   })
-  .get("/:id/milestones", permit("customers:read"), async (c) => {
+  .get("/:id/milestones", permit("customers:read"), validId(), async (c) => {
     const { db } = c.get("services")
     const { companyId } = c.get("principal")
-    const name = pathId(c)
+    const name = c.req.valid("param").id
     const customer = (await findCustomers(db, companyId, [name])).get(name)
     if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     const rows = await milestonesOf(db, companyId, customer.id)

@@ -15,7 +15,7 @@ import type { AppEnv, Principal, Services } from "../services.ts"
 import { isAllowed, permit, requirePermission } from "./auth.ts"
 import { encodeCursor } from "./cursor.ts"
 import { replayEvent } from "./replay.ts"
-import { pageFields, pathId, readBody, readQuery } from "./request.ts"
+import { pageFields, validJson, validParam, validQuery } from "./request.ts"
 
 const KINDS = ["event", "message", "parked"] as const
 type Kind = (typeof KINDS)[number]
@@ -51,28 +51,40 @@ interface Part {
   readonly next: string | null
 }
 
+const parkedId = z.string().regex(/^\d{1,15}-\d{1,15}$/)
+
+/** Each kind has ids of its own form. */
+const letter = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("event"), id: z.uuid() }),
+  z.object({ kind: z.literal("message"), id: z.string().regex(/^[\x21-\x7e]{1,200}$/) }),
+  z.object({ kind: z.literal("parked"), id: parkedId }),
+])
+
 export const deadLetters = new Hono<AppEnv>()
-  .get("/", permit("events:read"), async (c) => {
-    const { limit, cursor, kind } = readQuery(c, query)
+  .get("/", permit("events:read"), validQuery(query), async (c) => {
+    const { limit, cursor, kind } = c.req.valid("query")
     const principal = c.get("principal")
     if (kind !== undefined && kind !== "event") requirePermission(principal, "jobs:read")
     const seen = isAllowed(principal.role, "jobs:read") ? KINDS : (["event"] as const)
     const kinds = kind === undefined ? seen : [kind]
     return c.json(await pageOfKinds(c.get("services"), principal, kinds, limit, cursor ?? null))
   })
-  .post("/:kind/:id/retry", permit("events:replay"), async (c) => {
-    const kind = KINDS.find((candidate) => candidate === c.req.param("kind"))
-    if (kind === undefined) throw new AppError("NOT_FOUND", "There is no such kind of dead letter.")
-    const principal = c.get("principal")
-    if (kind !== "event") requirePermission(principal, "jobs:run")
-    const id = pathId(c, IDS[kind])
-    await readBody(c, z.strictObject({}), { isOptional: true })
-    const services = c.get("services")
-    const status = await RETRY[kind](services, principal, id)
-    const fields = { keyId: principal.keyId, source: kind, outcome: status }
-    services.log.info("dead_letter_retried", kind === "event" ? { ...fields, eventId: id } : fields)
-    return c.json({ kind, id, status })
-  })
+  .post(
+    "/:kind/:id/retry",
+    permit("events:replay"),
+    validParam(letter),
+    validJson(z.strictObject({}), { isOptional: true }),
+    async (c) => {
+      const { kind, id } = c.req.valid("param")
+      const principal = c.get("principal")
+      if (kind !== "event") requirePermission(principal, "jobs:run")
+      const services = c.get("services")
+      const status = await RETRY[kind](services, principal, id)
+      const fields = { keyId: principal.keyId, source: kind, outcome: status }
+      services.log.info("dead_letter_retried", kind === "event" ? { ...fields, eventId: id } : fields)
+      return c.json({ kind, id, status })
+    },
+  )
 
 async function pageOfKinds(
   services: Services,
@@ -159,12 +171,6 @@ const RETRY: Readonly<Record<Kind, (services: Services, principal: Principal, id
   },
 }
 
-const IDS: Readonly<Record<Kind, z.ZodType<string>>> = {
-  event: z.uuid(),
-  message: z.string().regex(/^[\x21-\x7e]{1,200}$/),
-  parked: z.string().regex(/^\d{1,15}-\d{1,15}$/),
-}
-
 const gone = (): AppError => new AppError("NOT_FOUND", "There is no such dead letter.")
 
 const away = (cause: unknown): AppError =>
@@ -224,7 +230,7 @@ function placeOf({ id }: ListPosition): { readonly kind: Kind; readonly inner: s
   if (kind === undefined || inner === undefined) return null
   if (inner === "") return { kind, inner: null }
   const fits =
-    kind === "event" ? eventPosition(inner) !== null : kind === "message" || IDS.parked.safeParse(inner).success
+    kind === "event" ? eventPosition(inner) !== null : kind === "message" || parkedId.safeParse(inner).success
   return fits ? { kind, inner } : null
 }
 

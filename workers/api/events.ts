@@ -8,7 +8,7 @@ import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
 import { isAllowed, permit, requirePermission } from "./auth.ts"
 import { REPLAY_MAX, replayEvent, replayEvents } from "./replay.ts"
-import { idText, listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "./request.ts"
 
 const STATUSES = [
   "received",
@@ -55,8 +55,8 @@ const replayBody = z
   })
 
 export const events = new Hono<AppEnv>()
-  .get("/", permit("events:read"), async (c) => {
-    const { page, filter } = splitPage(readQuery(c, query))
+  .get("/", permit("events:read"), validQuery(query), async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
     const { status, ...rest } = filter
     const { db } = c.get("services")
     if (status === UNMAPPED) {
@@ -65,23 +65,28 @@ export const events = new Hono<AppEnv>()
     }
     return c.json(listOf(await listEvents(db, c.get("principal").companyId, { ...rest, status }, page), showEvent))
   })
-  .get("/:id", permit("events:read"), async (c) => {
+  .get("/:id", permit("events:read"), validId(z.uuid()), async (c) => {
     const { db } = c.get("services")
     const { companyId, role } = c.get("principal")
-    const id = pathId(c, z.uuid())
+    const { id } = c.req.valid("param")
     const event = await readEvent(db, companyId, id)
     if (event !== null) return c.json(showEvent(event))
     const unmapped = isAllowed(role, "unmapped:read") ? await readUnmapped(db, id) : null
     if (unmapped === null) throw new AppError("NOT_FOUND", "There is no such event.")
     return c.json(showUnmapped(unmapped))
   })
-  .post("/:id/replay", permit("events:replay"), async (c) => {
-    const id = pathId(c, z.uuid())
-    await readBody(c, z.strictObject({}), { isOptional: true })
-    return c.json({ id, status: await replayEvent(c.get("services"), c.get("principal"), id) })
-  })
-  .post("/replay", permit("events:replay"), async (c) => {
-    const { limit, since, until, ...filter } = await readBody(c, replayBody)
+  .post(
+    "/:id/replay",
+    permit("events:replay"),
+    validId(z.uuid()),
+    validJson(z.strictObject({}), { isOptional: true }),
+    async (c) => {
+      const { id } = c.req.valid("param")
+      return c.json({ id, status: await replayEvent(c.get("services"), c.get("principal"), id) })
+    },
+  )
+  .post("/replay", permit("events:replay"), validJson(replayBody), async (c) => {
+    const { limit, since, until, ...filter } = c.req.valid("json")
     const span = { ...(since && { since: new Date(since) }), ...(until && { until: new Date(until) }) }
     const replay = await replayEvents(c.get("services"), c.get("principal"), { ...filter, ...span }, limit)
     const { queued, purged, isMore: more, lastReceivedAt } = replay

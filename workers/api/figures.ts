@@ -6,7 +6,7 @@ import { type Counts, shareOf, summarizeRequests } from "../../shared/figures.ts
 import { readCounts, windowOf } from "../figures/requests.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { readQuery } from "./request.ts"
+import { validQuery } from "./request.ts"
 
 const MINUTE_MS = 60_000
 const MINUTES_DEFAULT = 15
@@ -22,8 +22,8 @@ const query = z.strictObject({
     .default(MINUTES_DEFAULT),
 })
 
-export const figures = new Hono<AppEnv>().get("/", permit("figures:read"), async (c) => {
-  const { minutes } = readQuery(c, query)
+export const figures = new Hono<AppEnv>().get("/", permit("figures:read"), validQuery(query), async (c) => {
+  const { minutes } = c.req.valid("query")
   const services = c.get("services")
   const now = services.now()
   const { from, to } = windowOf(now, minutes)

@@ -4,12 +4,11 @@ import * as z from "zod"
 import { listFlagChanges } from "../../db/queries/flags.ts"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../../shared/domain/flags.ts"
 import type { Flags, SetFlag } from "../../shared/flags.ts"
-import { AppError } from "../errors.ts"
 import { features } from "../features.ts"
 import { changeFlag } from "../flags.ts"
 import type { AppEnv, Principal } from "../services.ts"
 import { permit } from "./auth.ts"
-import { listOf, pageFields, readBody, readQuery, splitPage } from "./request.ts"
+import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "./request.ts"
 
 /** Companies named one by one; who means more of them means a percentage. */
 const COMPANIES_MAX = 1_000
@@ -57,28 +56,30 @@ const changesQuery = z.strictObject({
   }),
 })
 
+const validName = validParam(z.object({ name: z.enum(FLAG_NAMES) }), "There is no such flag.")
+
 export const flags = new Hono<AppEnv>()
   .get("/", permit("flags:read"), async (c) => {
     const reading = await c.get("services").flags({ isImmediate: true })
     const data = await Promise.all(FLAG_NAMES.map((name) => showFlag(c, reading, name)))
     return c.json({ data, nextCursor: null })
   })
-  .get("/:name", permit("flags:read"), async (c) => {
-    const name = flagName(c)
+  .get("/:name", permit("flags:read"), validName, async (c) => {
+    const { name } = c.req.valid("param")
     return c.json(await showFlag(c, await c.get("services").flags({ isImmediate: true }), name))
   })
-  .put("/:name", permit("flags:write"), async (c) => {
+  .put("/:name", permit("flags:write"), validName, validJson(flagSchema, { bytesMax: BODY_BYTES_MAX }), async (c) => {
     const services = c.get("services")
     const { keyId } = c.get("principal")
-    const name = flagName(c)
-    const { reason, ...value } = await readBody(c, flagSchema, { isOptional: false, bytesMax: BODY_BYTES_MAX })
+    const { name } = c.req.valid("param")
+    const { reason, ...value } = c.req.valid("json")
     const { storedIn } = await changeFlag(services, name, value, { who: keyId, why: reason })
     services.log.warn("flag_changed", { flag: name, isOn: value.enabled, value: value.percentage, keyId })
     return c.json({ ...(await showFlag(c, await services.flags(), name)), storedIn })
   })
-  .get("/:name/changes", permit("flags:read"), async (c) => {
-    const name = flagName(c)
-    const { page } = splitPage(readQuery(c, changesQuery))
+  .get("/:name/changes", permit("flags:read"), validName, validQuery(changesQuery), async (c) => {
+    const { name } = c.req.valid("param")
+    const { page } = splitPage(c.req.valid("query"))
     const principal = c.get("principal")
     const changes = await listFlagChanges(c.get("services").db, name, page)
     return c.json(
@@ -91,12 +92,6 @@ export const flags = new Hono<AppEnv>()
       })),
     )
   })
-
-function flagName(c: Context<AppEnv>): FlagName {
-  const name = FLAG_NAMES.find((candidate) => candidate === c.req.param("name"))
-  if (name === undefined) throw new AppError("NOT_FOUND", "There is no such flag.")
-  return name
-}
 
 /** A flag as it is now, and whether it is on for the caller's company. */
 async function showFlag(c: Context<AppEnv>, reading: Flags, name: FlagName) {

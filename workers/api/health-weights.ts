@@ -10,7 +10,7 @@ import { weightEffect } from "../../shared/scoring/weight-effect.ts"
 import { COMPONENT_OF } from "../scoring/health-view.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { readQuery } from "./request.ts"
+import { validQuery } from "./request.ts"
 
 const weight = z
   .string()
@@ -24,10 +24,10 @@ const query = z.strictObject({ payment: weight, usage: weight, support: weight, 
 /** With fewer of those who left an AUC is a guess: its standard error is beyond a twentieth. */
 const EVENTS_MIN = 30
 
-export const healthWeights = new Hono<AppEnv>().get("/", permit("settings:read"), async (c) => {
+export const healthWeights = new Hono<AppEnv>().get("/", permit("settings:read"), validQuery(query), async (c) => {
   const { db } = c.get("services")
   const { companyId } = c.get("principal")
-  const asked = readQuery(c, query)
+  const asked = c.req.valid("query")
   const [stored, labelled] = await Promise.all([
     readSettings(db, companyId),
     labelledScores(db, companyId, COMPONENT_OF),

@@ -9,7 +9,7 @@ import { type Amounts, incrementalOf, liftOf, type Share, shareOf, verdictOf } f
 import type { CaseKind } from "../../shared/domain/state.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { idText, readQuery } from "./request.ts"
+import { idText, validQuery } from "./request.ts"
 import { segmentFor } from "./segments.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
@@ -38,10 +38,10 @@ const query = z.strictObject({
     .default(HORIZON_DAYS_DEFAULT),
 })
 
-export const interventions = new Hono<AppEnv>().get("/", permit("interventions:read"), async (c) => {
+export const interventions = new Hono<AppEnv>().get("/", permit("interventions:read"), validQuery(query), async (c) => {
   const { db, now } = c.get("services")
   const { companyId } = c.get("principal")
-  const { segmentId, horizonDays, kind, currency, from, to } = readQuery(c, query)
+  const { segmentId, horizonDays, kind, currency, from, to } = c.req.valid("query")
   const at = now()
   const segment = segmentId === undefined ? null : await segmentFor(c.get("services"), companyId, segmentId)
   const condition = segment === null ? undefined : segmentCondition(segment.rule, { companyId, now: at })

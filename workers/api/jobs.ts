@@ -17,7 +17,7 @@ import { runJob } from "../jobs/run.ts"
 import { isScheduled, nextSlot, scheduleOf } from "../jobs/schedules.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { listOf, pageFields, readBody, readQuery, splitPage } from "./request.ts"
+import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "./request.ts"
 
 /** Why a job is paused, for the next engineer; not a place for anybody's data. */
 const REASON_CHARS_MAX = 200
@@ -43,21 +43,22 @@ const runsQuery = z.strictObject({
   source: z.enum(["qstash", "cron", "operator"]).optional(),
 })
 
+const validName = validParam(z.object({ name: z.enum([...JOBS.keys()]) }), "There is no such job.")
+
 export const jobsApi = new Hono<AppEnv>()
   .get("/", permit("jobs:read"), async (c) => {
     const { db, now } = c.get("services")
     const jobs = await readJobs(db, [...JOBS.keys()])
     return c.json({ data: jobs.map((job) => showJob(job, now())), nextCursor: null })
   })
-  .get("/:name", permit("jobs:read"), async (c) => c.json(await readShown(c, jobOf(c).name)))
-  .get("/:name/runs", permit("jobs:read"), async (c) => {
-    const { name } = jobOf(c)
-    const { page, filter } = splitPage(readQuery(c, runsQuery))
+  .get("/:name", permit("jobs:read"), validName, async (c) => c.json(await readShown(c, c.req.valid("param").name)))
+  .get("/:name/runs", permit("jobs:read"), validName, validQuery(runsQuery), async (c) => {
+    const { name } = c.req.valid("param")
+    const { page, filter } = splitPage(c.req.valid("query"))
     return c.json(listOf(await listJobRuns(c.get("services").db, name, filter, page), showRun))
   })
-  .post("/:name/run", permit("jobs:run"), async (c) => {
-    const job = scheduledJobOf(c)
-    await readBody(c, nothing, { isOptional: true })
+  .post("/:name/run", permit("jobs:run"), validName, validJson(nothing, { isOptional: true }), async (c) => {
+    const job = scheduledJob(c.req.valid("param").name)
     note(c, "job_run_asked", job)
     const result = await runJob(job, {}, c.get("services"), { source: "operator", owner: c.get("requestId") })
     if (result.kind === "refused") {
@@ -73,21 +74,19 @@ export const jobsApi = new Hono<AppEnv>()
       result.kind === "done" ? { outcome: result.word, counts: result.counts } : { outcome: result.reason, counts: {} }
     return c.json({ job: job.name, outcome, counts })
   })
-  .post("/:name/pause", permit("jobs:run"), async (c) => {
-    const job = scheduledJobOf(c)
-    const { reason } = await readBody(c, pause)
+  .post("/:name/pause", permit("jobs:run"), validName, validJson(pause), async (c) => {
+    const job = scheduledJob(c.req.valid("param").name)
+    const { reason } = c.req.valid("json")
     await decide(c, job, { isPaused: true, reason })
     return c.json(await readShown(c, job.name))
   })
-  .post("/:name/resume", permit("jobs:run"), async (c) => {
-    const job = scheduledJobOf(c)
-    await readBody(c, nothing, { isOptional: true })
+  .post("/:name/resume", permit("jobs:run"), validName, validJson(nothing, { isOptional: true }), async (c) => {
+    const job = scheduledJob(c.req.valid("param").name)
     await decide(c, job, { isPaused: false, reason: null })
     return c.json(await readShown(c, job.name))
   })
-  .post("/:name/release", permit("jobs:run"), async (c) => {
-    const job = scheduledJobOf(c)
-    await readBody(c, nothing, { isOptional: true })
+  .post("/:name/release", permit("jobs:run"), validName, validJson(nothing, { isOptional: true }), async (c) => {
+    const job = scheduledJob(c.req.valid("param").name)
     const { db, now } = c.get("services")
     const jobRunId = await releaseJobRun(db, job.name, now())
     note(c, "job_released", job, jobRunId)
@@ -97,16 +96,10 @@ export const jobsApi = new Hono<AppEnv>()
     return c.json(await readShown(c, job.name))
   })
 
-/** The job that a path names. Throws NOT_FOUND. */
-function jobOf(c: Context<AppEnv>): AnyJob {
-  const job = JOBS.get(c.req.param("name") ?? "")
-  if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
-  return job
-}
-
 /** Jobs per message are started by their messages, and have no run that could be paused or released. */
-function scheduledJobOf(c: Context<AppEnv>): AnyJob {
-  const job = jobOf(c)
+function scheduledJob(name: string): AnyJob {
+  const job = JOBS.get(name)
+  if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
   if (isScheduled(job.name)) return job
   throw new AppError("CONFLICT", "This job runs per message, not by the clock.", { reason: "not_scheduled" })
 }

@@ -22,13 +22,22 @@ import { type GateReport, isForcible } from "../../shared/scoring/gates.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { offsetSchema } from "../../shared/scoring/offsets.ts"
 import { EVERY_COMPANY, type ModelState } from "../../shared/scoring/stored-values.ts"
+import { limitBody } from "../body.ts"
 import { AppError } from "../errors.ts"
 import { judgeModel } from "../scoring/gates.ts"
 import { artefactText, readArtefact } from "../scoring/serving.ts"
 import type { AppEnv } from "../services.ts"
-import { readBounded } from "../webhooks/body.ts"
 import { permit, requirePermission } from "./auth.ts"
-import { isJson, listOf, pageFields, pathId, readBody, readQuery, reasonText, splitPage } from "./request.ts"
+import {
+  listOf,
+  pageFields,
+  reasonText,
+  requireJsonType,
+  splitPage,
+  validId,
+  validJson,
+  validQuery,
+} from "./request.ts"
 
 /** 200 trees of depth 6 are 0.6 MB; trainers stay below 150 KB. */
 const ARTEFACT_BYTES_MAX = 1024 * 1024
@@ -62,22 +71,20 @@ const offset = z.strictObject({
 const rollback = z.strictObject({ reason: reasonText, scope: z.enum(SCOPES).default("company") })
 
 export const models = new Hono<AppEnv>()
-  .get("/", permit("models:read"), async (c) => {
-    const { page, filter } = splitPage(readQuery(c, listQuery))
+  .get("/", permit("models:read"), validQuery(listQuery), async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
     return c.json(listOf(await listModels(c.get("services").db, c.get("principal").companyId, filter, page), showModel))
   })
-  .get("/:id", permit("models:read"), async (c) => {
-    const { model, changes, offset: own } = await modelOfPath(c)
+  .get("/:id", permit("models:read"), validId(), async (c) => {
+    const { model, changes, offset: own } = await modelNamed(c, c.req.valid("param").id)
     return c.json({ ...showModel(model), offset: own && showOffset(own), changes: changes.map(showChange) })
   })
-  .post("/", permit("models:write"), async (c) => {
+  .post("/", permit("models:write"), validQuery(uploadQuery), limitBody(ARTEFACT_BYTES_MAX), async (c) => {
     const services = c.get("services")
-    const { scope, version } = readQuery(c, uploadQuery)
+    const { scope, version } = c.req.valid("query")
     const companyId = ownerOf(c, scope)
-    if (!isJson(c.req.header("content-type"))) {
-      throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
-    }
-    const bytes = await readBounded(c.req.raw, ARTEFACT_BYTES_MAX)
+    requireJsonType(c)
+    const bytes = new Uint8Array(await c.req.arrayBuffer())
     const address = toHex(await sha256(bytes))
     const { text, artefact } = await readUpload(bytes, address)
     const { kind, featureHash, training } = artefact
@@ -96,16 +103,16 @@ export const models = new Hono<AppEnv>()
     if (found === null) throw new Error("a model that was kept is gone")
     return c.json(showModel(found.model), isNew ? 201 : 200)
   })
-  .post("/rollback", permit("models:write"), async (c) => {
-    const { reason: why, scope } = await readBody(c, rollback)
+  .post("/rollback", permit("models:write"), validJson(rollback), async (c) => {
+    const { reason: why, scope } = c.req.valid("json")
     const companyId = ownerOf(c, scope)
     const back = { expected: null, action: "rolled_back" } as const
     return changed(c, companyId, await returnChampion(c.get("services").db, companyId, back, noteOf(c, why)))
   })
-  .post("/:id/promote", permit("models:write"), async (c) => {
+  .post("/:id/promote", permit("models:write"), validId(), validJson(promotion), async (c) => {
     const services = c.get("services")
-    const { reason: why, force, dryRun } = await readBody(c, promotion)
-    const { model } = await ownModelOfPath(c)
+    const { reason: why, force, dryRun } = c.req.valid("json")
+    const { model } = await ownModel(c, c.req.valid("param").id)
     const { companyId, sha256: address } = model
     const prepared = await readArtefact(model.artefact, address).catch(refuseArtefact)
     const judged = await judgeModel(services, companyId, { sha256: address, model: prepared })
@@ -119,9 +126,9 @@ export const models = new Hono<AppEnv>()
     if (gates.isForced) services.log.warn("model_forced", { companyId, version: model.version })
     return changed(c, companyId, result, { isPromoted: true, gates })
   })
-  .post("/:id/shadow", permit("models:write"), async (c) => {
-    const { reason: why } = await readBody(c, withReason)
-    const { model } = await ownModelOfPath(c)
+  .post("/:id/shadow", permit("models:write"), validId(), validJson(withReason), async (c) => {
+    const { reason: why } = c.req.valid("json")
+    const { model } = await ownModel(c, c.req.valid("param").id)
     const prepared = await readArtefact(model.artefact, model.sha256).catch(refuseArtefact)
     const { gates } = await judgeModel(c.get("services"), model.companyId, { sha256: model.sha256, model: prepared })
     if (gates.some(({ name, status }) => name === "schema" && status !== "pass")) {
@@ -130,19 +137,18 @@ export const models = new Hono<AppEnv>()
     const { db } = c.get("services")
     return changed(c, model.companyId, await setModelState(db, model.companyId, model.sha256, "shadow", noteOf(c, why)))
   })
-  .put("/:id/offset", permit("models:write"), async (c) => {
+  .put("/:id/offset", permit("models:write"), validId(), validJson(offset), async (c) => {
     const { db, log, now } = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const given = await readBody(c, offset)
-    const { model } = await ownModelOfPath(c)
-    const stored = { ...given, companyId, sha256: model.sha256, storedAt: now(), storedBy: keyId }
+    const { model } = await ownModel(c, c.req.valid("param").id)
+    const stored = { ...c.req.valid("json"), companyId, sha256: model.sha256, storedAt: now(), storedBy: keyId }
     await saveOffset(db, stored)
     log.info("model_offset_stored", { companyId, keyId, version: model.version })
     return c.json(showOffset(stored))
   })
-  .post("/:id/retire", permit("models:write"), async (c) => {
-    const { reason: why } = await readBody(c, withReason)
-    const { model } = await ownModelOfPath(c)
+  .post("/:id/retire", permit("models:write"), validId(), validJson(withReason), async (c) => {
+    const { reason: why } = c.req.valid("json")
+    const { model } = await ownModel(c, c.req.valid("param").id)
     const { db } = c.get("services")
     return changed(
       c,
@@ -158,15 +164,15 @@ function ownerOf(c: Context<AppEnv>, scope: (typeof SCOPES)[number]): string {
   return EVERY_COMPANY
 }
 
-async function modelOfPath(c: Context<AppEnv>) {
-  const found = await findModel(c.get("services").db, c.get("principal").companyId, pathId(c))
+async function modelNamed(c: Context<AppEnv>, id: string) {
+  const found = await findModel(c.get("services").db, c.get("principal").companyId, id)
   if (found === null) throw new AppError("NOT_FOUND", "There is no such model.")
   return found
 }
 
-/** The model of the path, when the caller may change it. */
-async function ownModelOfPath(c: Context<AppEnv>) {
-  const found = await modelOfPath(c)
+/** The model, when the caller may change it. */
+async function ownModel(c: Context<AppEnv>, id: string) {
+  const found = await modelNamed(c, id)
   if (found.model.companyId === EVERY_COMPANY) requirePermission(c.get("principal"), "models:operate")
   return found
 }

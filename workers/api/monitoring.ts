@@ -13,7 +13,7 @@ import { shareableText } from "../scoring/serving.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { refuseArtefact } from "./models.ts"
-import { listOf, pageFields, pathId, readQuery, splitPage } from "./request.ts"
+import { listOf, pageFields, splitPage, validId, validQuery } from "./request.ts"
 
 const uuidCursor = pageFields.cursor.refine(
   (position) => position === undefined || z.uuid().safeParse(position.id).success,
@@ -24,8 +24,8 @@ const monitoringQuery = z.strictObject({ ...pageFields, cursor: uuidCursor })
 
 /** `/:id/monitoring`: the latest check of a model, those of the month before, and its alarms. `/:id/artefact`: the artefact. */
 export const monitoring = new Hono<AppEnv>()
-  .get("/:id/artefact", permit("models:read"), async (c) => {
-    const found = await findModel(c.get("services").db, c.get("principal").companyId, pathId(c))
+  .get("/:id/artefact", permit("models:read"), validId(), async (c) => {
+    const found = await findModel(c.get("services").db, c.get("principal").companyId, c.req.valid("param").id)
     if (found === null) throw new AppError("NOT_FOUND", "There is no such model.")
     try {
       return c.body(shareableText(found.model.artefact), 200, { "content-type": "application/json" })
@@ -33,11 +33,11 @@ export const monitoring = new Hono<AppEnv>()
       return refuseArtefact(error)
     }
   })
-  .get("/:id/monitoring", permit("models:read"), async (c) => {
-    const { page } = splitPage(readQuery(c, monitoringQuery))
+  .get("/:id/monitoring", permit("models:read"), validId(), validQuery(monitoringQuery), async (c) => {
+    const { page } = splitPage(c.req.valid("query"))
     const { db } = c.get("services")
     const { companyId } = c.get("principal")
-    const found = await findModel(db, companyId, pathId(c))
+    const found = await findModel(db, companyId, c.req.valid("param").id)
     if (found === null) throw new AppError("NOT_FOUND", "There is no such model.")
     const { sha256, version, state } = found.model
     const [{ checks, alarms }, retrainings] = await Promise.all([
@@ -78,11 +78,16 @@ const VERDICTS = ["wait", "propose", "reject"] as const satisfies Verdict["word"
 const retrainingsQuery = z.strictObject({ ...pageFields, cursor: uuidCursor, verdict: z.enum(VERDICTS).optional() })
 
 /** Trainings of challengers. `verdict=propose` lists those that are proposed; to promote one is left to people. */
-export const retrainings = new Hono<AppEnv>().get("/", permit("models:read"), async (c) => {
-  const { page, filter } = splitPage(readQuery(c, retrainingsQuery))
-  const { db } = c.get("services")
-  return c.json(listOf(await listRetrainings(db, c.get("principal").companyId, filter, page), showRetraining))
-})
+export const retrainings = new Hono<AppEnv>().get(
+  "/",
+  permit("models:read"),
+  validQuery(retrainingsQuery),
+  async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
+    const { db } = c.get("services")
+    return c.json(listOf(await listRetrainings(db, c.get("principal").companyId, filter, page), showRetraining))
+  },
+)
 
 type Listed = Awaited<ReturnType<typeof listRetrainings>>["rows"][number]
 
@@ -112,24 +117,28 @@ const EXPORT_MS = 731 * 86_400_000
 const SALT_BYTES = 32
 
 /** Labels with the inputs that were scored, as CSV that names nobody. */
-export const training = new Hono<AppEnv>().get("/export", permit("training:read"), async (c) => {
-  readQuery(c, z.strictObject({}))
-  const { db, log, now } = c.get("services")
-  const { companyId, keyId } = c.get("principal")
-  const from = new Date(now().getTime() - EXPORT_MS)
-  const rows = []
-  for (let offset = 0; offset < EXPORT_ROWS_MAX; offset += EXPORT_PAGE) {
-    const page = await labelledVectors(db, companyId, null, { from, limit: EXPORT_PAGE, offset })
-    rows.push(...page)
-    if (page.length < EXPORT_PAGE) break
-  }
-  // Made here and kept nowhere: no two exports can be joined by their marks.
-  const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES)).join(".")
-  const exported = await anonymize(rows, modelFeatures, { salt })
-  log.info("training_exported", { companyId, keyId, count: exported.rows.length })
-  return c.body(csvOf(exported), 200, {
-    "content-type": "text/csv; charset=utf-8",
-    "content-disposition": 'attachment; filename="training.csv"',
-    "x-rows-left-out": String(exported.rowsLeftOut),
-  })
-})
+export const training = new Hono<AppEnv>().get(
+  "/export",
+  permit("training:read"),
+  validQuery(z.strictObject({})),
+  async (c) => {
+    const { db, log, now } = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const from = new Date(now().getTime() - EXPORT_MS)
+    const rows = []
+    for (let offset = 0; offset < EXPORT_ROWS_MAX; offset += EXPORT_PAGE) {
+      const page = await labelledVectors(db, companyId, null, { from, limit: EXPORT_PAGE, offset })
+      rows.push(...page)
+      if (page.length < EXPORT_PAGE) break
+    }
+    // Made here and kept nowhere: no two exports can be joined by their marks.
+    const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES)).join(".")
+    const exported = await anonymize(rows, modelFeatures, { salt })
+    log.info("training_exported", { companyId, keyId, count: exported.rows.length })
+    return c.body(csvOf(exported), 200, {
+      "content-type": "text/csv; charset=utf-8",
+      "content-disposition": 'attachment; filename="training.csv"',
+      "x-rows-left-out": String(exported.rowsLeftOut),
+    })
+  },
+)

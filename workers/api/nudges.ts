@@ -6,7 +6,7 @@ import type { ChannelName } from "../../shared/domain/facts.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { showNudge, type shownStatus } from "./cases.ts"
-import { idText, listOf, pageFields, readQuery, splitPage } from "./request.ts"
+import { idText, listOf, pageFields, splitPage, validQuery } from "./request.ts"
 
 const STATUSES = ["planned", "sent", "failed", "suppressed", "unknown"] as const satisfies ReturnType<
   typeof shownStatus
@@ -21,8 +21,8 @@ const query = z.strictObject({
   customerId: idText.optional(),
 })
 
-export const nudges = new Hono<AppEnv>().get("/", permit("cases:read"), async (c) => {
-  const { page, filter } = splitPage(readQuery(c, query))
+export const nudges = new Hono<AppEnv>().get("/", permit("cases:read"), validQuery(query), async (c) => {
+  const { page, filter } = splitPage(c.req.valid("query"))
   const found = await listNudges(c.get("services").db, c.get("principal").companyId, filter, page)
   return c.json(
     listOf(found, (nudge) => ({

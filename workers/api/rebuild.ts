@@ -5,7 +5,7 @@ import { requireProcessing } from "../pipeline/acting.ts"
 import { rebuildPage } from "../pipeline/rebuild.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { idText, readBody } from "./request.ts"
+import { idText, validJson } from "./request.ts"
 
 /** Whole ledgers are read for it. */
 const CUSTOMERS_MAX = 50
@@ -23,13 +23,18 @@ const request = z.strictObject({
   nudgeAgeHours: z.int().min(0).max(NUDGE_AGE_HOURS_MAX).default(NUDGE_AGE_HOURS_DEFAULT),
 })
 
-export const rebuild = new Hono<AppEnv>().post("/", permit("events:replay"), async (c) => {
-  const services = c.get("services")
-  const { companyId, keyId } = c.get("principal")
-  const { nudgeAgeHours, ...wanted } = await readBody(c, request, { isOptional: true })
-  if (wanted.apply) await requireProcessing(services, companyId)
-  const quietBefore = new Date(services.now().getTime() - nudgeAgeHours * HOUR_MS)
-  const page = await rebuildPage(services, companyId, { ...wanted, quietBefore })
-  if (wanted.apply) services.log.info("rebuild_asked_for", { companyId, keyId, count: page.differing.length })
-  return c.json(page)
-})
+export const rebuild = new Hono<AppEnv>().post(
+  "/",
+  permit("events:replay"),
+  validJson(request, { isOptional: true }),
+  async (c) => {
+    const services = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const { nudgeAgeHours, ...wanted } = c.req.valid("json")
+    if (wanted.apply) await requireProcessing(services, companyId)
+    const quietBefore = new Date(services.now().getTime() - nudgeAgeHours * HOUR_MS)
+    const page = await rebuildPage(services, companyId, { ...wanted, quietBefore })
+    if (wanted.apply) services.log.info("rebuild_asked_for", { companyId, keyId, count: page.differing.length })
+    return c.json(page)
+  },
+)

@@ -8,7 +8,7 @@ import { AppError } from "../errors.ts"
 import { reconcile, targetsOf } from "../pipeline/reconcile.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { listOf, pageFields, readBody, readQuery, splitPage } from "./request.ts"
+import { listOf, pageFields, splitPage, validJson, validQuery } from "./request.ts"
 
 const KINDS = ["recent", "full", "subscriptions"] as const satisfies ReconciliationRow["kind"][]
 
@@ -31,15 +31,15 @@ const wish = z.strictObject({
 })
 
 export const reconciliations = new Hono<AppEnv>()
-  .get("/", permit("reconciliation:read"), async (c) => {
-    const { page, filter } = splitPage(readQuery(c, query))
+  .get("/", permit("reconciliation:read"), validQuery(query), async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
     const rows = await listReconciliations(c.get("services").db, c.get("principal").companyId, filter, page)
     return c.json(listOf(rows, show))
   })
-  .post("/", permit("reconciliation:run"), async (c) => {
+  .post("/", permit("reconciliation:run"), validJson(wish, { isOptional: true }), async (c) => {
     const services = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const { provider, since, subscriptions } = await readBody(c, wish, { isOptional: true })
+    const { provider, since, subscriptions } = c.req.valid("json")
     const now = services.now()
     if (since !== undefined && Date.parse(since) >= now.getTime()) {
       throw new AppError("MALFORMED", "The body is not acceptable: since: expected a time that has passed.")

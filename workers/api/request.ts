@@ -1,11 +1,12 @@
 /** What callers of the API say, read strictly: what is not known is refused by name, never ignored. */
-import type { Context } from "hono"
+import { zValidator } from "@hono/zod-validator"
+import type { Context, MiddlewareHandler } from "hono"
 import * as z from "zod"
 import type { Page, PageRequest } from "../../db/queries/page.ts"
 import { fromUtf8 } from "../../shared/crypto/bytes.ts"
+import { limitBody } from "../body.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
-import { readBounded } from "../webhooks/body.ts"
 import { decodeCursor, encodeCursor } from "./cursor.ts"
 
 /** A page holds this many rows unless asked otherwise, and never more than the larger number. */
@@ -49,14 +50,95 @@ export const pageFields = {
     .optional(),
 }
 
-/** The query of a request. Throws MALFORMED, naming the parameter, for what is unknown, doubled or no value of it. */
-export function readQuery<Schema extends z.ZodType>(c: Context<AppEnv>, schema: Schema): z.output<Schema> {
-  const given = c.req.queries()
-  const doubled = Object.entries(given).find(([, values]) => values.length > 1)
-  if (doubled) throw new AppError("MALFORMED", `The query parameter ${named(doubled[0])} is given more than once.`)
-  const parsed = schema.safeParse(Object.fromEntries(Object.entries(given).map(([name, [value]]) => [name, value])))
-  if (parsed.success) return parsed.data
-  throw new AppError("MALFORMED", `The query is not acceptable: ${faultOf(parsed.error)}.`)
+type Target = "json" | "query" | "param"
+
+/** Puts what it has read into `c.req.valid(target)`. */
+type Validator<T extends Target, Schema extends z.ZodType> = MiddlewareHandler<
+  AppEnv,
+  string,
+  { in: Record<T, z.input<Schema>>; out: Record<T, z.output<Schema>> }
+>
+
+/** The package's own type says how Hono's client would write the input, which nothing can tell of a schema that is not known yet. */
+const asValidator = <T extends Target, Schema extends z.ZodType>(handler: MiddlewareHandler) =>
+  handler as Validator<T, Schema>
+
+/** What the routes take, for the description of the API (openapi/generate.ts). */
+const taken = new WeakMap<
+  object,
+  { readonly target: Target; readonly schema: z.ZodType; readonly isOptional: boolean }
+>()
+
+/** What a handler takes; null when it is none of the validators here. */
+export const takenBy = (handler: object) => taken.get(handler) ?? null
+
+/** The query of a request. Refuses, naming the parameter, what is unknown, doubled or no value of it. */
+export function validQuery<Schema extends z.ZodType>(schema: Schema): Validator<"query", Schema> {
+  const validator = asValidator<"query", Schema>(
+    zValidator("query", schema, (result, c) => {
+      const doubled = Object.entries(c.req.queries()).find(([, values]) => values.length > 1)
+      if (doubled) throw new AppError("MALFORMED", `The query parameter ${named(doubled[0])} is given more than once.`)
+      if (!result.success) throw new AppError("MALFORMED", `The query is not acceptable: ${faultOf(result.error)}.`)
+    }),
+  )
+  taken.set(validator, { target: "query", schema, isOptional: true })
+  return validator
+}
+
+/** The names in a path. What cannot be one is not there: NOT_FOUND. */
+export function validParam<Schema extends z.ZodType>(
+  schema: Schema,
+  detail = "There is nothing under this id.",
+): Validator<"param", Schema> {
+  const validator = asValidator<"param", Schema>(
+    zValidator("param", schema, (result) => {
+      if (!result.success) throw new AppError("NOT_FOUND", detail)
+    }),
+  )
+  taken.set(validator, { target: "param", schema, isOptional: false })
+  return validator
+}
+
+/** The id in a path. */
+export const validId = (schema: z.ZodType<string> = idText) => validParam(z.object({ id: schema }))
+
+interface JsonOptions {
+  readonly isOptional?: boolean
+  readonly bytesMax?: number
+  /** What the body should be, where the handler itself judges a part of it. */
+  readonly describedBy?: z.ZodType
+}
+
+/** The JSON body of a request; where it is optional, none reads like an empty object. Refuses what does not fit. */
+export function validJson<Schema extends z.ZodType>(
+  schema: Schema,
+  { isOptional = false, bytesMax = BODY_BYTES_MAX, describedBy = schema }: JsonOptions = {},
+): Validator<"json", Schema> {
+  const limit = limitBody(bytesMax)
+  const parse = asValidator<"json", Schema>(
+    zValidator("json", schema, (result) => {
+      if (!result.success) throw new AppError("MALFORMED", `The body is not acceptable: ${faultOf(result.error)}.`)
+    }),
+  )
+  const validator: Validator<"json", Schema> = (c, next) =>
+    limit(c, async () => {
+      const bytes = new Uint8Array(await c.req.arrayBuffer())
+      if (bytes.byteLength === 0 && isOptional) {
+        c.req.addValidatedData("json", schema.parse({}) as object)
+        return next()
+      }
+      if (bytes.byteLength > 0) requireJsonType(c)
+      requireJson(bytes)
+      await parse(c, next)
+    })
+  taken.set(validator, { target: "json", schema: describedBy, isOptional })
+  return validator
+}
+
+/** Throws UNSUPPORTED_MEDIA_TYPE for a body that is not said to be JSON. */
+export function requireJsonType(c: Context<AppEnv>): void {
+  if (isJson(c.req.header("content-type"))) return
+  throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
 }
 
 /** The page that a parsed query asks for, and the filters that are left of it. */
@@ -73,44 +155,21 @@ export const listOf = <Row, Shown>({ rows, end }: Page<Row>, show: (row: Row) =>
   nextCursor: end === null ? null : encodeCursor(end),
 })
 
-/** An id in a path. Throws NOT_FOUND for what cannot be one: there is nothing under it. */
-export function pathId(c: Context<AppEnv>, schema: z.ZodType<string> = idText): string {
-  const id = schema.safeParse(c.req.param("id"))
-  if (!id.success) throw new AppError("NOT_FOUND", "There is nothing under this id.")
-  return id.data
-}
-
-/** The JSON body of a request; where it is optional, none reads like an empty object. Throws for what does not fit. */
-export async function readBody<Schema extends z.ZodType>(
-  c: Context<AppEnv>,
-  schema: Schema,
-  { isOptional, bytesMax = BODY_BYTES_MAX }: { readonly isOptional: boolean; readonly bytesMax?: number } = {
-    isOptional: false,
-  },
-): Promise<z.output<Schema>> {
-  const bytes = await readBounded(c.req.raw, bytesMax)
-  if (bytes.byteLength > 0 && !isJson(c.req.header("content-type"))) {
-    throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
-  }
-  const parsed = schema.safeParse(bytes.byteLength === 0 && isOptional ? {} : parseJson(bytes))
-  if (parsed.success) return parsed.data
-  throw new AppError("MALFORMED", `The body is not acceptable: ${faultOf(parsed.error)}.`)
-}
-
 /** Whether a `Content-Type` says JSON. */
 export const isJson = (contentType: string | undefined): boolean =>
   /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(contentType ?? "")
 
-function parseJson(bytes: Uint8Array): unknown {
+/** Hono takes what is not UTF-8 for text with replacements in it, and answers for itself what is no JSON. */
+function requireJson(bytes: Uint8Array): void {
   try {
-    return JSON.parse(fromUtf8(bytes))
+    JSON.parse(fromUtf8(bytes))
   } catch {
     throw new AppError("MALFORMED", "The body is not JSON.")
   }
 }
 
 /** The first fault of what was given: where, and what was expected; a name of the caller's only when it is plain. */
-export function faultOf({ issues }: z.ZodError): string {
+export function faultOf({ issues }: z.core.$ZodError): string {
   const [issue] = issues
   if (issue === undefined) return "it does not fit"
   const place = issue.path.map((part) => named(String(part))).join(".")

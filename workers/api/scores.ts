@@ -13,7 +13,7 @@ import { chooseServing, findServing, type ServingModel } from "../scoring/servin
 import { BUSY, showSaid, showScored } from "../scoring/show.ts"
 import type { AppEnv } from "../services.ts"
 import { permit, requirePermission } from "./auth.ts"
-import { idText, readBody } from "./request.ts"
+import { idText, validJson } from "./request.ts"
 
 /** A batch of the largest records that are taken. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -37,23 +37,30 @@ const choices = {
   fresh: z.boolean().default(false),
 }
 
-const one = z.union([
-  z.strictObject({ ...choices, customerId: idText }),
-  z.strictObject({ ...choices, features: record }),
-])
+/** The largest ML_BATCH_SIZE; a deployment may allow fewer. */
+const ITEMS_MAX = 100
 
-export const scores = new Hono<AppEnv>().post("/", permit("scores:read"), async (c) => {
+const wanted = z.union(
+  [
+    z.strictObject({
+      ...choices,
+      items: z.array(item).min(1).max(ITEMS_MAX, `expected at most ${ITEMS_MAX} items`),
+    }),
+    z.strictObject({ ...choices, customerId: idText }),
+    z.strictObject({ ...choices, features: record }),
+  ],
+  { error: `expected customerId, features, or a list of at most ${ITEMS_MAX} items of these` },
+)
+
+const bounded = validJson(wanted, { bytesMax: BODY_BYTES_MAX })
+
+export const scores = new Hono<AppEnv>().post("/", permit("scores:read"), bounded, async (c) => {
   const { batchMax } = c.get("services").config.scoring
-  const batch = z.strictObject({
-    ...choices,
-    items: z.array(item).min(1).max(batchMax, `expected at most ${batchMax} items`),
-  })
-  const body = await readBody(
-    c,
-    z.union([batch, one], { error: `expected customerId, features, or a list of at most ${batchMax} items of these` }),
-    { isOptional: false, bytesMax: BODY_BYTES_MAX },
-  )
+  const body = c.req.valid("json")
   const { model = null, fresh } = body
+  if ("items" in body && body.items.length > batchMax) {
+    throw new AppError("MALFORMED", `The body is not acceptable: items: expected at most ${batchMax} items.`)
+  }
   if ("items" in body) return c.json({ data: await scoreAll(c, body.items, { model, fresh }) })
   const single: Item = "customerId" in body ? { customerId: body.customerId } : { features: body.features }
   const [answer] = await scoreAll(c, [single], { model, fresh })

@@ -15,7 +15,7 @@ import { forgetSecrets, secretPlace } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { permit } from "./auth.ts"
-import { pathId, readBody } from "./request.ts"
+import { validId, validJson } from "./request.ts"
 
 /** As for the deployment's own; Stripe's have 38, Whop's 67. */
 const SECRET_CHARS_MIN = 16
@@ -40,16 +40,18 @@ const newSecret = z.strictObject({
   overlapHours: z.number().int().min(0).max(OVERLAP_HOURS_MAX).default(OVERLAP_HOURS_DEFAULT),
 })
 
+const ending = z.strictObject({ force: z.boolean().default(false) })
+
 export const secrets = new Hono<AppEnv>()
   .get("/webhooks", permit("secrets:read"), async (c) => {
     const services = c.get("services")
     const rows = await listSecrets(services.db, c.get("principal").companyId)
     return c.json({ data: await Promise.all(rows.map((row) => showSecret(services, row))), nextCursor: null })
   })
-  .post("/webhooks", permit("secrets:write"), async (c) => {
+  .post("/webhooks", permit("secrets:write"), validJson(newSecret), async (c) => {
     const services = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const { provider, secret, overlapHours } = await readBody(c, newSecret)
+    const { provider, secret, overlapHours } = c.req.valid("json")
     const { config, db, log, newId, now } = services
     const at = now()
 
@@ -85,11 +87,11 @@ export const secrets = new Hono<AppEnv>()
       201,
     )
   })
-  .delete("/webhooks/:id", permit("secrets:write"), async (c) => {
+  .delete("/webhooks/:id", permit("secrets:write"), validId(), validJson(ending, { isOptional: true }), async (c) => {
     const services = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const id = pathId(c)
-    const { force } = await readBody(c, z.strictObject({ force: z.boolean().default(false) }), { isOptional: true })
+    const { id } = c.req.valid("param")
+    const { force } = c.req.valid("json")
     const at = services.now()
 
     const rows = await listSecrets(services.db, companyId)

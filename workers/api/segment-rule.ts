@@ -19,11 +19,13 @@ const choice = z
   .max(CHOICE_CHARS_MAX)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected plain text")
 
-const condition: z.ZodType<SegmentRule> = z.union([
-  z.strictObject({ field: z.enum(CHOICE_FIELDS), in: z.array(choice).min(1).max(CHOICES_MAX) }),
-  z.strictObject({ field: z.enum(NUMBER_FIELDS), op: z.enum(["lt", "lte", "gt", "gte"]), value: z.number() }),
-  z.strictObject({ field: z.enum(FLAG_FIELDS), is: z.boolean() }),
-])
+const condition: z.ZodType<SegmentRule> = z
+  .union([
+    z.strictObject({ field: z.enum(CHOICE_FIELDS), in: z.array(choice).min(1).max(CHOICES_MAX) }),
+    z.strictObject({ field: z.enum(NUMBER_FIELDS), op: z.enum(["lt", "lte", "gt", "gte"]), value: z.number() }),
+    z.strictObject({ field: z.enum(FLAG_FIELDS), is: z.boolean() }),
+  ])
+  .meta({ id: "SegmentCondition" })
 
 const EXPECTED = "expected a condition, or all, any or not of rules"
 
@@ -32,10 +34,12 @@ function ruleOf(depth: number): z.ZodType<SegmentRule> {
   if (depth === 1) return condition
   const inner = ruleOf(depth - 1)
   const parts = z.array(inner).min(1).max(RULE_CONDITIONS_MAX)
-  return z.union(
-    [condition, z.strictObject({ all: parts }), z.strictObject({ any: parts }), z.strictObject({ not: inner })],
-    { error: EXPECTED },
-  )
+  return z
+    .union(
+      [condition, z.strictObject({ all: parts }), z.strictObject({ any: parts }), z.strictObject({ not: inner })],
+      { error: EXPECTED },
+    )
+    .meta({ id: `SegmentRule${depth}` })
 }
 
 export const segmentRule = ruleOf(RULE_DEPTH_MAX).refine((rule) => sizeOf(rule).conditions <= RULE_CONDITIONS_MAX, {

@@ -17,7 +17,7 @@ import { RISK_SEGMENTS } from "../../shared/domain/segments.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { permit } from "./auth.ts"
-import { listOf, pageFields, pathId, readBody, readQuery, splitPage } from "./request.ts"
+import { listOf, pageFields, splitPage, validId, validJson, validQuery } from "./request.ts"
 import { segmentRule } from "./segment-rule.ts"
 
 /** More than anybody looks through; a company with more means something else by them. */
@@ -37,18 +37,18 @@ const body = z.strictObject({
 })
 
 export const segments = new Hono<AppEnv>()
-  .get("/", permit("segments:read"), async (c) => {
+  .get("/", permit("segments:read"), validQuery(z.strictObject(pageFields)), async (c) => {
     const companyId = await companyOf(c)
-    const { page } = splitPage(readQuery(c, z.strictObject(pageFields)))
+    const { page } = splitPage(c.req.valid("query"))
     return c.json(listOf(await listSegments(c.get("services").db, companyId, page, builtIn(companyId)), showSegment))
   })
-  .post("/", permit("segments:write"), async (c) => {
+  .post("/", permit("segments:write"), validJson(body), async (c) => {
     const { db, log, newId, now } = c.get("services")
     const companyId = await companyOf(c)
     const { keyId } = c.get("principal")
     const at = now()
     const row: SegmentRow = {
-      ...{ companyId, id: newId(), ...(await readBody(c, body)) },
+      ...{ companyId, id: newId(), ...c.req.valid("json") },
       ...{ createdAt: at, createdBy: keyId, updatedAt: at },
     }
     if (!(await named(insertSegment(db, row, SEGMENTS_MAX)))) {
@@ -57,28 +57,28 @@ export const segments = new Hono<AppEnv>()
     log.info("segment_added", { companyId, keyId, segmentId: row.id })
     return c.json(showSegment(row), 201)
   })
-  .get("/:id", permit("segments:read"), async (c) => c.json(showSegment(await segmentOf(c))))
-  .put("/:id", permit("segments:write"), async (c) => {
+  .get("/:id", permit("segments:read"), validId(), async (c) =>
+    c.json(showSegment(await segmentOf(c, c.req.valid("param").id))),
+  )
+  .put("/:id", permit("segments:write"), validId(), validJson(body), async (c) => {
     const { db, log, now } = c.get("services")
-    const { companyId, id } = await ownSegmentOf(c)
-    const changed = await named(
-      updateSegment(db, { companyId, id }, { ...(await readBody(c, body)), updatedAt: now() }),
-    )
+    const { companyId, id } = await ownSegmentOf(c, c.req.valid("param").id)
+    const changed = await named(updateSegment(db, { companyId, id }, { ...c.req.valid("json"), updatedAt: now() }))
     if (changed === null) throw noSuchSegment()
     log.info("segment_changed", { companyId, keyId: c.get("principal").keyId, segmentId: id })
     return c.json(showSegment(changed))
   })
-  .delete("/:id", permit("segments:write"), async (c) => {
+  .delete("/:id", permit("segments:write"), validId(), async (c) => {
     const { db, log } = c.get("services")
-    const { companyId, id } = await ownSegmentOf(c)
+    const { companyId, id } = await ownSegmentOf(c, c.req.valid("param").id)
     if (!(await deleteSegment(db, companyId, id))) throw noSuchSegment()
     log.info("segment_deleted", { companyId, keyId: c.get("principal").keyId, segmentId: id })
     return c.body(null, 204)
   })
-  .get("/:id/customers", permit("segments:read"), async (c) => {
+  .get("/:id/customers", permit("segments:read"), validId(), validQuery(z.strictObject(pageFields)), async (c) => {
     const { db, now } = c.get("services")
-    const { companyId, rule } = await segmentOf(c)
-    const { page } = splitPage(readQuery(c, z.strictObject(pageFields)))
+    const { companyId, rule } = await segmentOf(c, c.req.valid("param").id)
+    const { page } = splitPage(c.req.valid("query"))
     const condition = segmentCondition(rule, { companyId, now: now() })
     const [found, counted] = await Promise.all([
       listCustomers(db, companyId, { condition }, page),
@@ -104,8 +104,8 @@ async function requireFeature({ flags }: Services, companyId: string): Promise<v
   throw new AppError("CONFLICT", "Segments are switched off: ADVANCED_SEGMENTATION.", { reason: "switched_off" })
 }
 
-const segmentOf = (c: Context<AppEnv>): Promise<SegmentRow> =>
-  segmentFor(c.get("services"), c.get("principal").companyId, pathId(c))
+const segmentOf = (c: Context<AppEnv>, id: string): Promise<SegmentRow> =>
+  segmentFor(c.get("services"), c.get("principal").companyId, id)
 
 /** A segment of a company. Throws CONFLICT while the feature is off for it, NOT_FOUND for a segment that is not there. */
 export async function segmentFor(services: Services, companyId: string, id: string): Promise<SegmentRow> {
@@ -116,10 +116,12 @@ export async function segmentFor(services: Services, companyId: string, id: stri
   return segment
 }
 
-/** The id of a segment that may be changed. */
-async function ownSegmentOf(c: Context<AppEnv>): Promise<{ readonly companyId: string; readonly id: string }> {
+/** A segment that may be changed. */
+async function ownSegmentOf(
+  c: Context<AppEnv>,
+  id: string,
+): Promise<{ readonly companyId: string; readonly id: string }> {
   const companyId = await companyOf(c)
-  const id = pathId(c)
   if (RISK_SEGMENTS.some((segment) => segment.id === id)) {
     throw new AppError("CONFLICT", "The segments by risk are the same for everybody.", { reason: "built_in" })
   }

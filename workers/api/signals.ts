@@ -5,7 +5,7 @@ import { type Signal, signalSchema, usageSchema } from "../pipeline/signal.ts"
 import { recordAll, type SignalOutcome } from "../pipeline/signals.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
-import { faultOf, readBody } from "./request.ts"
+import { faultOf, validJson } from "./request.ts"
 
 /** One request's signals are one transaction, and their customers one commit: as many as an import's page, twice. */
 const BATCH_MAX = 100
@@ -14,22 +14,30 @@ const BATCH_MAX = 100
 const BODY_BYTES_MAX = 128 * 1024
 
 /** A batch is judged item by item, so that one that is wrong does not keep the others back. */
-const batchOf = (name: "records" | "signals") =>
-  z.strictObject({ [name]: z.array(z.unknown()).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`) })
+const batchOf = (item: z.ZodType) => z.array(item).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`)
 
-const usageBatch = batchOf("records")
-const signalBatch = batchOf("signals")
+const usageBatch = z.strictObject({ records: batchOf(z.unknown()) })
+const signalBatch = z.strictObject({ signals: batchOf(z.unknown()) })
 
-export const usage = new Hono<AppEnv>().post("/", permit("signals:write"), async (c) => {
-  const { records = [] } = await readBody(c, usageBatch, { isOptional: false, bytesMax: BODY_BYTES_MAX })
+const takeUsage = validJson(usageBatch, {
+  bytesMax: BODY_BYTES_MAX,
+  describedBy: z.strictObject({ records: batchOf(usageSchema) }),
+})
+const takeSignals = validJson(signalBatch, {
+  bytesMax: BODY_BYTES_MAX,
+  describedBy: z.strictObject({ signals: batchOf(signalSchema) }),
+})
+
+export const usage = new Hono<AppEnv>().post("/", permit("signals:write"), takeUsage, async (c) => {
+  const { records } = c.req.valid("json")
   return answer(
     c,
     records.map((item) => read(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
   )
 })
 
-export const signals = new Hono<AppEnv>().post("/", permit("signals:write"), async (c) => {
-  const { signals: items = [] } = await readBody(c, signalBatch, { isOptional: false, bytesMax: BODY_BYTES_MAX })
+export const signals = new Hono<AppEnv>().post("/", permit("signals:write"), takeSignals, async (c) => {
+  const { signals: items } = c.req.valid("json")
   return answer(
     c,
     items.map((item) => read(signalSchema, item, (signal) => signal)),

@@ -6,12 +6,16 @@ import type { Arm } from "../../shared/domain/facts.ts"
 import type { AppEnv } from "../services.ts"
 import { permit } from "./auth.ts"
 import { shownStatus } from "./cases.ts"
-import { readQuery } from "./request.ts"
+import { validQuery } from "./request.ts"
 
-export const summary = new Hono<AppEnv>().get("/", permit("summary:read"), async (c) => {
-  readQuery(c, z.strictObject({}))
-  return c.json(summarize(await readSummary(c.get("services").db, c.get("principal").companyId)))
-})
+export const summary = new Hono<AppEnv>().get(
+  "/",
+  permit("summary:read"),
+  validQuery(z.strictObject({})),
+  async (c) => {
+    return c.json(summarize(await readSummary(c.get("services").db, c.get("principal").companyId)))
+  },
+)
 
 /** The counts with a zero where nothing was counted, so that a client need not know which groups there can be. */
 export function summarize({ events, cases, nudges, recovered }: SummaryRows) {

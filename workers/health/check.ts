@@ -4,6 +4,7 @@
  */
 import type { Context } from "hono"
 import { isDatabaseAway } from "../../db/client.ts"
+import { TtlCache } from "../../shared/ttl-cache.ts"
 import { within } from "../../shared/within.ts"
 import { authenticate, isAllowed } from "../api/auth.ts"
 import type { AppEnv } from "../services.ts"
@@ -57,8 +58,8 @@ const DEADLINE_MS = 1_500
 /** However many monitors ask, one isolate asks a component this often at most. */
 const REMEMBERED_MS = 5_000
 
-/** Finished findings only: a promise of one request must not be awaited by another. */
-const remembered = new Map<string, { readonly finding: Finding; readonly atMs: number }>()
+/** More than there are checks. */
+const remembered = new TtlCache<Finding>({ ttlMs: REMEMBERED_MS, entriesMax: 100 })
 
 /** What waits changes by the second; the local world's clock, which waits for it, is told the truth of the moment. */
 const REMEMBERED_IF_FRESH_MS = 1_000
@@ -68,11 +69,10 @@ type Measured = Awaited<ReturnType<Check["measure"]>>
 /** Runs a check; what it found a moment ago will do, a shorter one if `isFresh`. Never throws. */
 async function run(check: Check, services: AppEnv["Variables"]["services"], isFresh: boolean): Promise<Finding> {
   const start = services.now()
-  const known = remembered.get(check.name)
-  const ageMs = known === undefined ? Number.NaN : start.getTime() - known.atMs
   const isLocal = services.config.environment === "local"
   const goodForMs = !isFresh ? REMEMBERED_MS : isLocal ? 0 : REMEMBERED_IF_FRESH_MS
-  if (known && ageMs >= 0 && ageMs < goodForMs) return known.finding
+  const known = remembered.get(check.name, start.getTime(), goodForMs)
+  if (known) return known
 
   const measured: Measured = await within(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
     services.log.warn("health_check_failed", { target: check.name, error })
@@ -91,7 +91,7 @@ async function run(check: Check, services: AppEnv["Variables"]["services"], isFr
     beside: measured.beside ?? {},
     details: measured.details ?? {},
   }
-  remembered.set(check.name, { finding, atMs: services.now().getTime() })
+  remembered.set(check.name, finding, services.now().getTime())
   return finding
 }
 

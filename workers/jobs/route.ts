@@ -2,11 +2,11 @@
 import { Hono } from "hono"
 import { fromUtf8 } from "../../shared/crypto/bytes.ts"
 import { authenticate, requirePermission } from "../api/auth.ts"
+import { limitBody } from "../body.ts"
 import { AppError } from "../errors.ts"
 import { limitBad } from "../limits/clients.ts"
 import { verifyQstashSignature } from "../qstash/verify.ts"
 import type { AppEnv, Services } from "../services.ts"
-import { readBounded } from "../webhooks/body.ts"
 import { done } from "./job.ts"
 import { JOBS } from "./registry.ts"
 import { type JobSource, runJob } from "./run.ts"
@@ -15,9 +15,9 @@ import { isScheduled } from "./schedules.ts"
 /** A parked delivery is at most 1 MiB, sealed and written in base64 twice. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 
-export const jobs = new Hono<AppEnv>().post("/:job", limitBad, async (c) => {
+export const jobs = new Hono<AppEnv>().post("/:job", limitBad, limitBody(BODY_BYTES_MAX), async (c) => {
   const services = c.get("services")
-  const body = await readBounded(c.req.raw, BODY_BYTES_MAX)
+  const body = new Uint8Array(await c.req.arrayBuffer())
   const source = await callerOf(services, c.req.param("job"), c.req.raw.headers, body)
   const job = JOBS.get(c.req.param("job"))
   if (!job) throw new AppError("NOT_FOUND", "There is no such job.")

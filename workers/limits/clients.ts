@@ -2,7 +2,8 @@
 import type { MiddlewareHandler } from "hono"
 import type { Client } from "../../shared/client-network.ts"
 import type { Config } from "../../shared/config.ts"
-import { BoundedMap, type Limit } from "../../shared/rate-limit.ts"
+import type { Limit } from "../../shared/rate-limit.ts"
+import { TtlCache } from "../../shared/ttl-cache.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { badLimit, buckets, clientFrom, failedAuthLimit, tell, tooMany } from "./limits.ts"
 
@@ -14,12 +15,9 @@ import { badLimit, buckets, clientFrom, failedAuthLimit, tell, tooMany } from ".
 const BELIEVED_MS = 3_600_000
 /** Providers send from dozens of addresses. */
 const BELIEVED_MAX = 1_000
-const believed = new BoundedMap<string, number>(BELIEVED_MAX)
+const believed = new TtlCache<true>({ ttlMs: BELIEVED_MS, entriesMax: BELIEVED_MAX })
 
-function isBelieved({ network }: Client, nowMs: number): boolean {
-  const sinceMs = nowMs - (believed.get(network) ?? Number.POSITIVE_INFINITY)
-  return sinceMs >= 0 && sinceMs < BELIEVED_MS
-}
+const isBelieved = ({ network }: Client, nowMs: number): boolean => believed.get(network, nowMs) === true
 
 /** Answers that are the caller's fault; over a limit is none of them, or one would lead to the other. */
 const BAD: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 413, 415])
@@ -36,7 +34,7 @@ export const limitBad: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (before.isOver && !isBelieved(client, now().getTime())) throw tooMany(before, "client_sends_bad_requests")
   await next()
   if (BAD.has(c.res.status)) tell(c, buckets.charge(limit, client.network, now().getTime()))
-  else if (c.res.ok && !client.isShared) believed.set(client.network, now().getTime())
+  else if (c.res.ok && !client.isShared) believed.set(client.network, true, now().getTime())
 }
 
 /** For what anybody may ask: counts every request of a client. */

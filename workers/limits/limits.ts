@@ -12,6 +12,9 @@ const FAILED_AUTH_WINDOW_MS = 5 * MINUTE_MS
 /** Monitors ask a few times a minute, and what they ask is remembered; more is no monitor. */
 const HEALTH_PER_MINUTE = 300
 
+/** People look at it, and programs read it once. */
+const REFERENCE_PER_MINUTE = 60
+
 /**
  * Where nothing tells clients apart (no `cf-connecting-ip`: there is no Cloudflare in front, as on a laptop) one client
  * stands for all of them, so it may do more; it is not unlimited.
@@ -58,6 +61,10 @@ export const clicksLimit: Limit = { name: "clicks", max: 100, windowMs: 60 * MIN
 /** Looks of one client at how the suite is. */
 export const healthLimit = (_: Limits, client: Client): Limit =>
   perClient({ name: "health", max: HEALTH_PER_MINUTE, windowMs: MINUTE_MS }, client)
+
+/** Reads of one client of what the API is; the page is made anew for each. */
+export const referenceLimit = (_: Limits, client: Client): Limit =>
+  perClient({ name: "reference", max: REFERENCE_PER_MINUTE, windowMs: MINUTE_MS }, client)
 
 const perClient = (limit: Limit, { isShared }: Client): Limit =>
   isShared ? { ...limit, name: `${limit.name}-shared`, max: limit.max * SHARED_CLIENT_TIMES } : limit

@@ -11,6 +11,7 @@ import { settingsOf } from "../../shared/domain/settings.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import { type TokenClaims, type TokenPurpose, verifyToken } from "../../shared/tokens.ts"
 import { within } from "../../shared/within.ts"
+import { limitBody } from "../body.ts"
 import { AppError } from "../errors.ts"
 import { limitEach } from "../limits/clients.ts"
 import { buckets, clicksLimit, linksLimit } from "../limits/limits.ts"
@@ -18,7 +19,6 @@ import { advance, stateOf } from "../pipeline/advance.ts"
 import { openContact } from "../pipeline/contact.ts"
 import { apiForSubject } from "../provider-accounts.ts"
 import type { AppEnv, Services } from "../services.ts"
-import { readBounded } from "../webhooks/body.ts"
 import { memberHeaders, page } from "./page.ts"
 import { safeTarget } from "./target.ts"
 
@@ -63,10 +63,10 @@ export const members = new Hono<AppEnv>()
     if (claims instanceof Response) return claims
     return page(c, { said: (words) => words.confirm, status: 200, button: (words) => words.confirm.button })
   })
-  .post("/unsubscribe/:token", async (c) => {
+  .post("/unsubscribe/:token", limitBody(BODY_BYTES_MAX), async (c) => {
     const claims = await claimsOf(c, "unsubscribe")
     if (claims instanceof Response) return claims
-    const body = new TextDecoder().decode(await readBounded(c.req.raw, BODY_BYTES_MAX))
+    const body = await c.req.text()
     // RFC 8058 has mail programs say so; our own form says nothing.
     await optOut(c.get("services"), claims, body.includes("List-Unsubscribe") ? "one_click" : "page")
     return page(c, { said: (words) => words.done, status: 200 })

@@ -7,6 +7,7 @@ import { fromUtf8 } from "../../shared/crypto/bytes.ts"
 import { withoutAddress } from "../../shared/crypto/plain-key.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { NewFact } from "../providers/provider.ts"
+import { meterName } from "./meter-name.ts"
 import { idOfNames, type ReadDelivery } from "./read-delivery.ts"
 
 /** Ids of senders are shorter; they become part of keys. */
@@ -28,9 +29,6 @@ const common = {
   customerId: plainId,
   occurredAt: z.iso.datetime({ offset: true }).optional(),
 }
-
-/** A word of the sender's for what was counted; never something about a person. */
-export const meterName = z.string().regex(/^[A-Za-z0-9_.:-]{1,64}$/, "expected a name of letters, digits, _ . : or -")
 
 const usageFields = {
   ...common,

@@ -1,5 +1,6 @@
 /** What the providers' signature schemes are made of. One value has one spelling, so that no signature can be respelt. */
 import { type Bytes, concat, decodeBase64, utf8 } from "../../shared/crypto/bytes.ts"
+import { BoundedMap } from "../../shared/rate-limit.ts"
 
 /** The bytes of lower-case hex, two digits each; null for anything else. */
 export function decodeHex(text: string): Bytes | null {
@@ -21,7 +22,7 @@ export const joinBytes = (...parts: readonly (string | Uint8Array)[]): Bytes =>
 const IMPORTED_KEYS_MAX = 64
 
 /** Finished keys only: a promise of one request must not be awaited by another in workerd. */
-const importedKeys = new Map<string, CryptoKey>()
+const importedKeys = new BoundedMap<string, CryptoKey>(IMPORTED_KEYS_MAX)
 
 /** HMAC-SHA256 of the message. The key must not be empty (workerd refuses such a key). */
 export async function hmacSha256(key: Uint8Array, message: Bytes): Promise<Bytes> {
@@ -33,8 +34,6 @@ async function importKey(key: Uint8Array): Promise<CryptoKey> {
   const known = importedKeys.get(name)
   if (known) return known
   const imported = await crypto.subtle.importKey("raw", concat(key), { name: "HMAC", hash: "SHA-256" }, false, ["sign"])
-  const [oldest] = importedKeys.keys()
-  if (importedKeys.size >= IMPORTED_KEYS_MAX && oldest !== undefined) importedKeys.delete(oldest)
   importedKeys.set(name, imported)
   return imported
 }

@@ -1,4 +1,9 @@
-/** One call to QStash: bounded in time, and no error of it carries a body. */
+/**
+ * QStash's own client over our way out. By itself it offers no way to end a call that hangs, tries six times, and quotes
+ * bodies in errors and on the console; so it writes the requests, and what sends them is ours: one attempt, bounded in time,
+ * through the circuit breaker and the invocation's budget, and no error carries a body.
+ */
+import { Client } from "@upstash/qstash"
 import type { z } from "zod"
 import { notSentOf } from "../outbound/outbound-fetch.ts"
 
@@ -33,41 +38,89 @@ export interface QstashAccount {
 }
 
 interface CallOptions {
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: unknown
-  readonly timeoutMs?: number
-  readonly isPastBreaker?: boolean
+  readonly timeoutMs?: number | undefined
+  readonly isPastBreaker?: boolean | undefined
 }
 
-/** Makes calls to one account. They answer what was read as JSON, and throw `QstashError`. */
-export function qstashCaller({
-  url,
-  token,
-  fetch: send = (input, init) => fetch(input, init),
-  fetchPastBreaker = send,
-}: QstashAccount) {
-  return async (method: string, path: string, options: CallOptions = {}): Promise<unknown> => {
-    const { headers = {}, body, timeoutMs = CALL_TIMEOUT_MS, isPastBreaker = false } = options
-    try {
-      const response = await (isPastBreaker ? fetchPastBreaker : send)(`${url}${path}`, {
-        method,
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(timeoutMs),
-      })
-      if (!response.ok) {
-        await response.body?.cancel()
-        throw refusal(response.status)
-      }
-      return readJson(await response.text())
-    } catch (error) {
-      if (error instanceof QstashError) throw error
-      const notSent = notSentOf(error)
-      if (notSent !== null) throw new QstashError({ retry: true, status: null, reason: notSent.reason })
-      const isTimeout = error instanceof Error && error.name === "TimeoutError"
-      throw new QstashError({ retry: true, status: null, reason: isTimeout ? "timeout" : "unreachable" })
+type Requester = Client["http"]
+type QstashRequest = Parameters<Requester["request"]>[0]
+
+class OutboundClient extends Client {
+  constructor(
+    { url, token, fetch: send = (input, init) => fetch(input, init), ...account }: QstashAccount,
+    options: CallOptions,
+  ) {
+    super({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false })
+    const { timeoutMs = CALL_TIMEOUT_MS, isPastBreaker = false } = options
+    const way = isPastBreaker ? (account.fetchPastBreaker ?? send) : send
+    const request = (asked: QstashRequest): Promise<unknown> => callOnce(way, { url, token, timeoutMs }, asked)
+    this.http = {
+      // What comes is parsed by whoever asked (`understood`); the package's type for it is a promise that nobody checks.
+      request: request as Requester["request"],
+      requestStream: () => {
+        throw new Error("nothing of ours is streamed from QStash")
+      },
     }
   }
+}
+
+/**
+ * Asks QStash by its client. Throws `QstashError` only: what the client itself throws at an answer is one that says nothing
+ * that we know.
+ */
+export async function askQstash<T>(
+  account: QstashAccount,
+  ask: (client: Client) => Promise<T>,
+  options: CallOptions = {},
+): Promise<T> {
+  try {
+    return await ask(new OutboundClient(account, options))
+  } catch (error) {
+    if (error instanceof QstashError) throw error
+    throw new QstashError({ retry: true, status: null, reason: "answer_not_understood" })
+  }
+}
+
+interface Way {
+  readonly url: string
+  readonly token: string
+  readonly timeoutMs: number
+}
+
+async function callOnce(send: QstashFetch, { url, token, timeoutMs }: Way, request: QstashRequest): Promise<unknown> {
+  // The package writes `Headers`; its type for them is that of Node's own fetch.
+  const headers = new Headers(request.headers as Headers)
+  headers.set("authorization", `Bearer ${token}`)
+  if (!headers.has("content-type")) headers.set("content-type", "application/json")
+  try {
+    const response = await send(`${url}/${request.path.join("/")}${queryOf(request)}`, {
+      method: request.method ?? "GET",
+      headers,
+      ...(request.body !== undefined && { body: request.body }),
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    if (!response.ok) {
+      await response.body?.cancel()
+      throw refusal(response.status)
+    }
+    const text = await response.text()
+    return request.parseResponseAsJson === false ? undefined : readJson(text)
+  } catch (error) {
+    if (error instanceof QstashError) throw error
+    const notSent = notSentOf(error)
+    if (notSent !== null) throw new QstashError({ retry: true, status: null, reason: notSent.reason })
+    const isTimeout = error instanceof Error && error.name === "TimeoutError"
+    throw new QstashError({ retry: true, status: null, reason: isTimeout ? "timeout" : "unreachable" })
+  }
+}
+
+function queryOf({ query = {} }: QstashRequest): string {
+  const parameters = new URLSearchParams(
+    Object.entries(query).flatMap(([name, value]) =>
+      value === undefined ? [] : [value].flat().map((one) => [name, String(one)]),
+    ),
+  )
+  return parameters.size === 0 ? "" : `?${parameters}`
 }
 
 /** A header takes printable ASCII; anything else is our mistake, and trying again would repeat it. */

@@ -1,11 +1,8 @@
-/**
- * Hands work to QStash. Our own fetch rather than the SDK's client: that one offers no way to end a call that hangs, tries
- * six times by itself, reads its settings from the environment and weighs 18 KiB. Every call here has a bound, every
- * publish a deduplication id, and no error carries a body.
- */
+/** Hands work to QStash. Every call has a bound (call.ts), every publish a deduplication id, and no error carries a body. */
+import type { Client } from "@upstash/qstash"
 import * as z from "zod"
 import { plainKey } from "../../shared/crypto/plain-key.ts"
-import { headerValue, type QstashAccount, QstashError, qstashCaller, understood } from "./call.ts"
+import { askQstash, headerValue, type QstashAccount, QstashError, understood } from "./call.ts"
 
 /** What a publish asks for. */
 export interface Publication {
@@ -91,33 +88,29 @@ export function qstashPublisher({
   retriesMax,
   ...account
 }: QstashAccount & { readonly retriesMax: number }): QstashPublisher {
-  const call = qstashCaller(account)
-  const retriesHeader = (retries = retriesMax) => ({ "upstash-retries": String(Math.min(retries, retriesMax)) })
-
   return {
     async publish(publication) {
-      const answer = await call("POST", `/v2/publish/${publication.url}`, {
-        headers: {
-          ...publicationHeaders(publication),
-          "upstash-deduplication-id": await plainKey(publication.deduplicationId),
-          ...retriesHeader(publication.retries),
-        },
-        body: publication.body,
-        ...(publication.timeoutMs === undefined ? {} : { timeoutMs: publication.timeoutMs }),
-        isPastBreaker: publication.isLastResort ?? false,
-      })
+      const { url, body, retries = retriesMax, timeoutMs, isLastResort } = publication
+      const request = {
+        ...{ url, body, method: "POST" as const, ...optionsOf(publication) },
+        deduplicationId: await plainKey(publication.deduplicationId),
+        retries: Math.min(retries, retriesMax),
+      }
+      const bounds = { timeoutMs, isPastBreaker: isLastResort }
+      const answer: unknown = await askQstash(account, (client) => client.publishJSON(request), bounds)
       const { messageId, deduplicated = false } = understood(published, answer)
       return { messageId, isDuplicate: deduplicated }
     },
 
     async listDead({ url, cursor, limit = DEAD_PAGE_MAX, isPastBreaker = false } = {}) {
-      const query = new URLSearchParams({
-        count: String(Math.min(limit, DEAD_PAGE_MAX)),
-        order: "latestFirst", // QStash's own default is the other one
+      const query = {
+        count: Math.min(limit, DEAD_PAGE_MAX),
+        order: "latestFirst", // QStash's own default is the other one, and its client's `listMessages` knows no order
         ...(url && { url }),
         ...(cursor && { cursor }),
-      })
-      const page = understood(deadPage, await call("GET", `/v2/dlq?${query}`, { isPastBreaker }))
+      }
+      const ask = (client: Client) => client.http.request({ path: ["v2", "dlq"], query })
+      const page = understood(deadPage, await askQstash(account, ask, { isPastBreaker }))
       return {
         cursor: page.cursor || null,
         messages: page.messages.map(deadMessage),
@@ -126,7 +119,8 @@ export function qstashPublisher({
 
     async findDead(dlqId) {
       try {
-        return deadMessage(understood(dead, await call("GET", `/v2/dlq/${encodeURIComponent(dlqId)}`)))
+        const path = ["v2", "dlq", encodeURIComponent(dlqId)]
+        return deadMessage(understood(dead, await askQstash(account, (client) => client.http.request({ path }))))
       } catch (error) {
         if (error instanceof QstashError && error.status === 404) return null
         throw error
@@ -137,7 +131,7 @@ export function qstashPublisher({
       for (let start = 0; start < dlqIds.length; start += REDRIVE_MAX) {
         const batch = dlqIds.slice(start, start + REDRIVE_MAX)
         // Without ids the same call would redrive everything; the loop never makes it so.
-        await call("POST", `/v2/dlq/retry?${new URLSearchParams(batch.map((id) => ["dlqIds", id]))}`)
+        await askQstash(account, (client) => client.dlq.retry({ dlqIds: batch }))
       }
     },
   }
@@ -160,17 +154,15 @@ function reasonIn(answer: string | undefined): string | null {
   }
 }
 
-function publicationHeaders(publication: Publication): Record<string, string> {
-  const { delaySeconds, notBefore, retryDelay, flowControl, deliveryTimeoutSeconds } = publication
+/** What a publication asks for beside its body, as QStash's client takes it. */
+function optionsOf({ delaySeconds, notBefore, retryDelay, flowControl, deliveryTimeoutSeconds }: Publication) {
   return {
-    "upstash-method": "POST",
-    ...(delaySeconds !== undefined && { "upstash-delay": `${Math.ceil(delaySeconds)}s` }),
-    ...(notBefore !== undefined && { "upstash-not-before": String(Math.ceil(notBefore.getTime() / 1_000)) }),
-    ...(retryDelay !== undefined && { "upstash-retry-delay": headerValue(retryDelay) }),
-    ...(deliveryTimeoutSeconds !== undefined && { "upstash-timeout": `${Math.ceil(deliveryTimeoutSeconds)}s` }),
+    ...(delaySeconds !== undefined && { delay: Math.ceil(delaySeconds) }),
+    ...(notBefore !== undefined && { notBefore: Math.ceil(notBefore.getTime() / 1_000) }),
+    ...(retryDelay !== undefined && { retryDelay: headerValue(retryDelay) }),
+    ...(deliveryTimeoutSeconds !== undefined && { timeout: Math.ceil(deliveryTimeoutSeconds) }),
     ...(flowControl !== undefined && {
-      "upstash-flow-control-key": headerValue(flowControl.key),
-      "upstash-flow-control-value": `parallelism=${flowControl.parallelism}`,
+      flowControl: { key: headerValue(flowControl.key), parallelism: flowControl.parallelism },
     }),
   }
 }

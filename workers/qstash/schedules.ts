@@ -4,7 +4,7 @@
  */
 import * as z from "zod"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
-import { headerValue, type QstashAccount, qstashCaller, understood } from "./call.ts"
+import { askQstash, headerValue, type QstashAccount, understood } from "./call.ts"
 
 /** All schedules of ours begin so. */
 const PREFIX = "churn-saver-"
@@ -48,28 +48,21 @@ export interface QstashSchedules {
 
 /** The schedules of one account. */
 export function qstashSchedules(account: QstashAccount): QstashSchedules {
-  const call = qstashCaller(account)
-  const path = (id: string) => `/v2/schedules/${encodeURIComponent(id)}`
   return {
     async list() {
-      return understood(listed, await call("GET", "/v2/schedules"))
+      const answer: unknown = await askQstash(account, (client) => client.schedules.list())
+      return understood(listed, answer)
     },
-    async put({ scheduleId, cron, destination, method, retries }) {
-      await call("POST", `/v2/schedules/${destination}`, {
-        headers: {
-          "upstash-schedule-id": headerValue(scheduleId),
-          "upstash-cron": headerValue(cron),
-          "upstash-method": headerValue(method),
-          "upstash-retries": String(retries),
-        },
-        body: {},
-      })
+    async put({ scheduleId, cron, destination, retries }) {
+      const schedule = { scheduleId: headerValue(scheduleId), cron: headerValue(cron), destination, retries }
+      await askQstash(account, (client) => client.schedules.create({ ...schedule, method: "POST", body: "{}" }))
     },
+    // The client puts ids into paths as they are.
     async resume(scheduleId) {
-      await call("PATCH", `${path(scheduleId)}/resume`)
+      await askQstash(account, (client) => client.schedules.resume({ schedule: encodeURIComponent(scheduleId) }))
     },
     async remove(scheduleId) {
-      await call("DELETE", path(scheduleId))
+      await askQstash(account, (client) => client.schedules.delete(encodeURIComponent(scheduleId)))
     },
   }
 }

@@ -6,10 +6,12 @@
 import { findModel, noteRefusal, readArtefacts, type ServingPlace, type ServingRow } from "../../db/queries/models.ts"
 import { fromUtf8, sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
 import { modelFeatures } from "../../shared/domain/features.ts"
+import { BoundedMap } from "../../shared/rate-limit.ts"
 import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { type Model, prepareModel } from "../../shared/scoring/model.ts"
 import { splitOffsets } from "../../shared/scoring/offsets.ts"
+import { TtlCache } from "../../shared/ttl-cache.ts"
 import type { Services } from "../services.ts"
 
 /** A model that was checked and may score. */
@@ -34,12 +36,10 @@ export interface Serving {
 const REMEMBERED_MAX = 8
 
 /** Models by the sha-256 of their bytes: what is in here was checked, and cannot have changed. */
-const remembered = new Map<string, Model>()
+const remembered = new BoundedMap<string, Model>(REMEMBERED_MAX)
 
-/** Models that were refused, and until when they are not fetched again: a row that was put right is taken a minute later. */
-const refused = new Map<string, number>()
-const REFUSED_MS = 60_000
-const REFUSED_MAX = 1_000
+/** Models that were refused are not fetched again for so long: a row that was put right is taken a minute later. */
+const refused = new TtlCache<true>({ ttlMs: 60_000, entriesMax: 1_000 })
 
 /** The models that serve, in the order of the rows. Loads what the isolate does not remember: one round trip, or none. */
 export async function chooseServing(
@@ -48,7 +48,7 @@ export async function chooseServing(
   rows: readonly ServingRow[],
 ): Promise<Serving> {
   const nowMs = services.now().getTime()
-  const usable = rows.filter((row) => (refused.get(keyOf(row)) ?? 0) <= nowMs)
+  const usable = rows.filter((row) => !refused.get(keyOf(row), nowMs))
   const champions = usable.filter(({ place }) => place !== "shadow")
   const shadowRows = usable.filter(({ place }) => place === "shadow")
   // The one before the champion is fetched only when the champion was refused.
@@ -98,21 +98,12 @@ async function load(
   for (const row of rows) {
     const model = remembered.get(row.sha256) ?? (await check(services, row, artefacts.get(row.sha256) ?? null))
     if (model === null) continue
-    remember(row.sha256, model)
+    remembered.set(row.sha256, model)
     const { place, version, sha256: address, offsetAt } = row
     const since = offsetAt === null ? null : new Date(offsetAt)
     found.set(address, { place, version, sha256: address, model, ...offsetFor(companyId, model, row.offset, since) })
   }
   return found
-}
-
-function remember(address: string, model: Model): void {
-  remembered.delete(address)
-  remembered.set(address, model)
-  for (const oldest of remembered.keys()) {
-    if (remembered.size <= REMEMBERED_MAX) return
-    remembered.delete(oldest)
-  }
 }
 
 async function check(services: Services, row: ServingRow, artefact: string | null): Promise<Model | null> {
@@ -125,8 +116,7 @@ async function check(services: Services, row: ServingRow, artefact: string | nul
   } catch (error) {
     if (!(error instanceof InvalidArtefact)) throw error
     const now = services.now()
-    if (refused.size >= REFUSED_MAX) refused.clear()
-    refused.set(keyOf(row), now.getTime() + REFUSED_MS)
+    refused.set(keyOf(row), true, now.getTime())
     services.log.error("model_refused", { companyId: row.companyId, version: row.version, reason: error.message })
     const note = () => noteRefusal(services.db, row, error.message, now)
     if (row.refusedAt === null) services.waitUntil(note().catch(() => undefined))

@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono"
 import type { ProviderName } from "../../shared/domain/facts.ts"
+import { limitBody } from "../body.ts"
 import { type SigningSecrets, signingSecrets } from "../companies.ts"
 import { AppError } from "../errors.ts"
 import { limitBad } from "../limits/clients.ts"
@@ -14,7 +15,6 @@ import { park } from "../pipeline/park.ts"
 import { type ReadDelivery, readDelivery } from "../pipeline/read-delivery.ts"
 import type { Verified } from "../providers/provider.ts"
 import type { AppEnv, Services } from "../services.ts"
-import { readBounded } from "./body.ts"
 
 /** Providers' bodies are a few KiB; Stripe's largest stay far below. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -27,7 +27,7 @@ const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 /** With a trailing slash as well: people write addresses so, and a provider does not say that they are wrong. */
 const PATHS = ["/:provider", "/:provider/", "/:provider/:companyId", "/:provider/:companyId/"]
 
-export const webhooks = new Hono<AppEnv>().on("POST", PATHS, limitBad, async (c) => {
+export const webhooks = new Hono<AppEnv>().on("POST", PATHS, limitBad, limitBody(BODY_BYTES_MAX), async (c) => {
   const services = c.get("services")
   const name = c.req.param("provider") ?? ""
   const provider = services.providers[name as ProviderName]
@@ -38,7 +38,7 @@ export const webhooks = new Hono<AppEnv>().on("POST", PATHS, limitBad, async (c)
   const isPossible = path === null || COMPANY_ID.test(path)
 
   const receivedAt = services.now()
-  const rawBody = await readBounded(c.req.raw, BODY_BYTES_MAX)
+  const rawBody = new Uint8Array(await c.req.arrayBuffer())
   const headers = c.req.raw.headers
   // A company that there cannot be is answered as one that there is not: only to who signs.
   const { secrets, isOwn } = await secretsFor(services, provider.name, isPossible ? path : null)

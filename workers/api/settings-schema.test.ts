@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
-import { settingsSchema } from "./settings.ts"
+import { settingsSchema } from "./settings-schema.ts"
 
 const accepts = (change: object): boolean => settingsSchema.safeParse({ ...DEFAULT_SETTINGS, ...change }).success
 

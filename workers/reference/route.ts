@@ -1,0 +1,17 @@
+/** `GET /api/openapi.json` and `GET /api/docs`: what the API takes and answers, for programs and for people, without a key. */
+import { Hono } from "hono"
+import { limitEach } from "../limits/clients.ts"
+import { referenceLimit } from "../limits/limits.ts"
+import type { AppEnv } from "../services.ts"
+import description from "./openapi.json" with { type: "json" }
+import { referencePage } from "./page.ts"
+
+/** It changes with a deployment only. */
+const CACHE = "public, max-age=300"
+
+export const reference = new Hono<AppEnv>()
+  .get("/openapi.json", limitEach(referenceLimit), (c) => {
+    c.header("cache-control", CACHE)
+    return c.json(description)
+  })
+  .get("/docs", limitEach(referenceLimit), (c) => referencePage(c, description, { "cache-control": CACHE }))
