@@ -7,8 +7,9 @@ import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { approvedFrom, approvedStatement } from "./brands.ts"
 import { textArray } from "./companies.ts"
-import { instantOf, readWhole } from "./ledger-pages.ts"
-import { type Stream, type StreamReading, streamFrom, streamStatement } from "./stream.ts"
+import { instantOf } from "./fact-json.ts"
+import { readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
+import { streamFrom, streamStatement } from "./stream.ts"
 
 /** The addresses of a contact, and the newest version of the key under which they are indexed. */
 export interface IndexedAddresses {

@@ -5,9 +5,9 @@ import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { customers, nudges, recoveryCases } from "../schema.ts"
 import { ownedBy } from "./customers.ts"
-import { readWhole } from "./ledger-pages.ts"
+import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
-import { type Stream, streamFrom } from "./stream.ts"
+import { streamFrom } from "./stream.ts"
 
 /** What a list of cases may be narrowed to. */
 export interface CaseFilter {

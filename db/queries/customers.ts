@@ -7,10 +7,10 @@ import type { SubscriptionState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
 import { customerScores } from "../schema/scoring.ts"
 import { consents, customerKeys, customerPii, customers } from "../schema.ts"
-import { readWhole } from "./ledger-pages.ts"
+import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 import type { ScoreRow } from "./scores.ts"
-import { type Stream, startStream, streamFrom } from "./stream.ts"
+import { startStream, streamFrom } from "./stream.ts"
 
 /** A wish of a customer about messages. */
 export interface ConsentRow {

@@ -7,18 +7,40 @@
  * commits over whatever was committed meanwhile. See docs/CONCURRENCY.md.
  */
 import { sql } from "drizzle-orm"
-import {
-  type Fact,
-  type FactBody,
-  type Instant,
-  inLedgerOrder,
-  type LedgerPosition,
-} from "../../shared/domain/facts.ts"
+import type { Fact, LedgerPosition, ProviderName } from "../../shared/domain/facts.ts"
 import { type DroppedCase, newlyDropped } from "../../shared/domain/fold/bounds.ts"
 import { fold } from "../../shared/domain/fold.ts"
+import type { Nudge } from "../../shared/domain/nudges.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import { type Db, databaseFailure, inCompany } from "../client.ts"
-import type { StreamReading } from "./stream.ts"
+import { type FactJson, factsFrom } from "./fact-json.ts"
+
+export interface CustomerRef {
+  readonly id: string
+  readonly provider: ProviderName
+  readonly providerCustomerId: string
+  readonly version: number
+}
+
+/** What one statement reads of a customer: all that folding, deciding and writing needs, and the first page of the facts. */
+export interface StreamReading {
+  readonly companyId: string
+  readonly customer: CustomerRef
+  /** The state as it is stored, which the projections show; null: nothing was folded yet. */
+  readonly snapshot: CustomerState | null
+  /** True when `facts` begin with the ledger, false when they begin after the snapshot. */
+  readonly isWhole: boolean
+  /** In ledger order. */
+  readonly facts: readonly Fact[]
+  /** Where the next page of facts begins; null: these are all. `readRest` reads on. */
+  readonly next: LedgerPosition | null
+  readonly nudges: readonly Nudge[]
+  readonly companyName: string
+  /** The company's own settings as stored; null: defaults. */
+  readonly settings: unknown
+  readonly sealedContact: Uint8Array | null
+  readonly wrappedDataKey: Uint8Array | null
+}
 
 /** A stream with all of its facts: those of the last page as they are, those of the pages before folded. */
 export interface Stream extends StreamReading {
@@ -99,22 +121,7 @@ export async function readWhole<T extends StreamReading>(
   }
 }
 
-/** A fact as the functions of the database answer it. */
-export interface FactJson {
-  readonly id: string
-  readonly occurredAt: string
-  readonly knownAt: string
-  readonly body: FactBody
-}
-
 interface FactPageJson {
   readonly facts: readonly FactJson[]
   readonly next: LedgerPosition | null
 }
-
-/** The facts of an answer, in ledger order. */
-export const factsFrom = (facts: readonly FactJson[]): readonly Fact[] =>
-  inLedgerOrder(facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })))
-
-/** Postgres writes times in JSON with an offset and as many digits as it needs; the code compares one form only. */
-export const instantOf = (text: string): Instant => new Date(text).toISOString()

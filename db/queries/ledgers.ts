@@ -3,7 +3,7 @@ import { type SQL, sql } from "drizzle-orm"
 import type { LedgerPosition } from "../../shared/domain/facts.ts"
 import type { LedgerFact } from "../../shared/domain/features.ts"
 import { type Db, inCompany } from "../client.ts"
-import { type FactJson, instantOf } from "./ledger-pages.ts"
+import { type FactJson, instantOf } from "./fact-json.ts"
 
 /** Facts of one answer; a ledger that is longer takes several. */
 const FACTS_AT_ONCE = 2_000

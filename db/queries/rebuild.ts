@@ -1,7 +1,8 @@
 /** All customers of a company with their whole ledgers, page by page: for comparing what is stored with what it was folded from. */
 import { sql } from "drizzle-orm"
 import { type Db, inCompany } from "../client.ts"
-import { type StreamReading, streamFrom } from "./stream.ts"
+import type { StreamReading } from "./ledger-pages.ts"
+import { streamFrom } from "./stream.ts"
 
 /** A customer as stored, with the first page of the whole ledger. */
 export interface WholeStream {

@@ -4,36 +4,8 @@ import { type Fact, type Instant, type LedgerPosition, type ProviderName, rankOf
 import type { Nudge } from "../../shared/domain/nudges.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
 import { type Db, inCompany } from "../client.ts"
-import { type FactJson, factsFrom, instantOf, readWhole, type Stream } from "./ledger-pages.ts"
-
-export type { Stream } from "./ledger-pages.ts"
-
-export interface CustomerRef {
-  readonly id: string
-  readonly provider: ProviderName
-  readonly providerCustomerId: string
-  readonly version: number
-}
-
-/** What one statement reads of a customer: all that folding, deciding and writing needs, and the first page of the facts. */
-export interface StreamReading {
-  readonly companyId: string
-  readonly customer: CustomerRef
-  /** The state as it is stored, which the projections show; null: nothing was folded yet. */
-  readonly snapshot: CustomerState | null
-  /** True when `facts` begin with the ledger, false when they begin after the snapshot. */
-  readonly isWhole: boolean
-  /** In ledger order. */
-  readonly facts: readonly Fact[]
-  /** Where the next page of facts begins; null: these are all. `readRest` reads on. */
-  readonly next: LedgerPosition | null
-  readonly nudges: readonly Nudge[]
-  readonly companyName: string
-  /** The company's own settings as stored; null: defaults. */
-  readonly settings: unknown
-  readonly sealedContact: Uint8Array | null
-  readonly wrappedDataKey: Uint8Array | null
-}
+import { type FactJson, factsFrom, instantOf } from "./fact-json.ts"
+import { type CustomerRef, readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
 
 /** One verified delivery, ready to be written: payload sealed, facts free of personal data. */
 export interface NewEvent {

@@ -5,7 +5,8 @@ import { type Db, inCompany } from "../client.ts"
 import { objectLinks } from "../schema.ts"
 import type { EventRef } from "./commit.ts"
 import { textArray } from "./companies.ts"
-import { type StreamReading, streamFrom } from "./stream.ts"
+import type { StreamReading } from "./ledger-pages.ts"
+import { streamFrom } from "./stream.ts"
 
 /**
  * Events that were recorded and not finished, of these companies or, with null, of all: in turns, each company's in the

@@ -1,5 +1,5 @@
 /** A case that a person puts aside: it counts as lost, and a payment that comes later is not credited to it. */
-import type { Stream } from "../../db/queries/stream.ts"
+import type { Stream } from "../../db/queries/ledger-pages.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import { AppError } from "../errors.ts"
 import { advance, stateOf } from "../pipeline/advance.ts"

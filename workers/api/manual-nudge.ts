@@ -1,7 +1,7 @@
 /** A nudge that a person sends: judged as any other, planned for now, and one message however often the button is pressed. */
 import { loadPersonStream, type PersonStream } from "../../db/queries/addresses.ts"
 import { commit } from "../../db/queries/commit.ts"
-import type { Stream } from "../../db/queries/stream.ts"
+import type { Stream } from "../../db/queries/ledger-pages.ts"
 import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { channelsFor, decideSend } from "../../shared/domain/decide.ts"
 import type { SuppressionReason } from "../../shared/domain/facts.ts"

@@ -4,7 +4,8 @@
  */
 
 import { type Context, Hono } from "hono"
-import { loadStream, type Stream } from "../../db/queries/stream.ts"
+import type { Stream } from "../../db/queries/ledger-pages.ts"
+import { loadStream } from "../../db/queries/stream.ts"
 import type { Fact } from "../../shared/domain/facts.ts"
 import { type LinkVisit, visitorOf } from "../../shared/domain/link-visit.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"

@@ -13,9 +13,9 @@ import {
   markProcessed,
   type NudgeChange,
 } from "../../db/queries/commit.ts"
-import { baseOf, type FoldedPage, readRest } from "../../db/queries/ledger-pages.ts"
+import { baseOf, type FoldedPage, readRest, type Stream, type StreamReading } from "../../db/queries/ledger-pages.ts"
 import { quarantine } from "../../db/queries/quarantines.ts"
-import { loadStream, type Stream, type StreamReading, startStream } from "../../db/queries/stream.ts"
+import { loadStream, startStream } from "../../db/queries/stream.ts"
 import { foundLate, isSameState, withoutNudges } from "../../shared/domain/compare-states.ts"
 import { type Action, decide, type Reach } from "../../shared/domain/decide.ts"
 import type { ChannelName, Fact, Instant } from "../../shared/domain/facts.ts"

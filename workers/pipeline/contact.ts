@@ -2,7 +2,7 @@
 import * as z from "zod"
 import type { IndexedAddresses } from "../../db/queries/addresses.ts"
 import type { ContactChange as SealedContact } from "../../db/queries/commit.ts"
-import type { Stream } from "../../db/queries/stream.ts"
+import type { Stream } from "../../db/queries/ledger-pages.ts"
 import { addressIndexes } from "../../shared/address-index.ts"
 import { newDataKey, unwrapDataKey } from "../../shared/crypto/data-key.ts"
 import type { KeyRing } from "../../shared/crypto/key-ring.ts"

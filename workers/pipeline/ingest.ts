@@ -1,5 +1,5 @@
 /** Record and advance: what happens to every believed delivery, wherever it came from. */
-import type { StreamReading } from "../../db/queries/stream.ts"
+import type { StreamReading } from "../../db/queries/ledger-pages.ts"
 import { holdEvent } from "../../db/queries/unfinished.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"

@@ -1,6 +1,6 @@
 /** Puts a nudge into words: who it is for, what is owed, and the signed links that lead back to us. */
 import type { PersonStream } from "../../db/queries/addresses.ts"
-import type { Stream } from "../../db/queries/stream.ts"
+import type { Stream } from "../../db/queries/ledger-pages.ts"
 import { normalizePhone } from "../../shared/address.ts"
 import { shownBrand } from "../../shared/domain/brand.ts"
 import { billsOf, totalOf } from "../../shared/domain/contact-policy.ts"

@@ -3,9 +3,9 @@
  * case that is found this way and opened too long ago is opened without nudges: nobody is written to as if it were news.
  */
 
-import { readWhole } from "../../db/queries/ledger-pages.ts"
+import { readWhole, type StreamReading } from "../../db/queries/ledger-pages.ts"
 import { readWholeStreams } from "../../db/queries/rebuild.ts"
-import { type StreamReading, startStream } from "../../db/queries/stream.ts"
+import { startStream } from "../../db/queries/stream.ts"
 import { type Difference, differencesOf } from "../../shared/domain/compare-states.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { RACE_COST } from "../outbound/costs.ts"

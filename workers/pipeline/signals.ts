@@ -1,5 +1,6 @@
 import { findCustomers, type NamedCustomer } from "../../db/queries/customers.ts"
-import { recordSignals, type StreamReading } from "../../db/queries/stream.ts"
+import type { StreamReading } from "../../db/queries/ledger-pages.ts"
+import { recordSignals } from "../../db/queries/stream.ts"
 import { utf8 } from "../../shared/crypto/bytes.ts"
 import { rescoreAfterEvent } from "../scoring/soon.ts"
 import type { Services } from "../services.ts"
