@@ -14,7 +14,7 @@ const seeded: Plugin = {
 }
 
 /**
- * `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP; `accidents` have
+ * `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP; `process-failures` have
  * worlds of their own, to kill; `simulation` plays the Worker in a world of its own.
  */
 export default defineConfig({
@@ -26,7 +26,7 @@ export default defineConfig({
         plugins: [seeded],
         test: {
           name: "unit",
-          include: ["shared/**/*.test.ts", "workers/**/*.test.ts", "db/**/*.test.ts", "ops/**/*.test.ts"],
+          include: ["{shared,workers,db,ops,test/rules}/**/*.test.ts"],
           testTimeout: 30_000,
         },
       },
@@ -42,8 +42,8 @@ export default defineConfig({
       },
       {
         test: {
-          name: "accidents",
-          include: ["test/accidents/**/*.test.ts"],
+          name: "process-failures",
+          include: ["test/process-failures/**/*.test.ts"],
           // It may have to make way for the flows.
           testTimeout: 600_000,
           hookTimeout: 120_000,
@@ -55,7 +55,7 @@ export default defineConfig({
         test: {
           name: "flows",
           include: ["test/flows/**/*.test.ts"],
-          globalSetup: ["test/support/global-setup.ts"],
+          globalSetup: ["test/support/world/global-setup.ts"],
           // Days pass in seconds on an idle machine; a busy one takes many times as long, and is no fault.
           testTimeout: 240_000,
           hookTimeout: 120_000,

@@ -1,7 +1,7 @@
 import { NeonDbError } from "@neondatabase/serverless"
 import { DrizzleQueryError } from "drizzle-orm"
 import { expect, test } from "vitest"
-import { databaseFailure, isDatabaseAway } from "./client.ts"
+import { databaseFailure, isDatabaseUnavailable } from "./client.ts"
 
 const failed = (code: string): NeonDbError => Object.assign(new NeonDbError("refused"), { code })
 
@@ -19,13 +19,13 @@ test.each([
   ["42501", "rejected", false],
 ])("SQLSTATE %s means %s", (code, failure, isAway) => {
   expect(databaseFailure(failed(code))).toBe(failure)
-  expect(isDatabaseAway(failed(code))).toBe(isAway)
+  expect(isDatabaseUnavailable(failed(code))).toBe(isAway)
   const wrapped = new DrizzleQueryError("select 1", [], failed(code))
   expect(databaseFailure(wrapped)).toBe(failure)
-  expect(isDatabaseAway(wrapped)).toBe(isAway)
+  expect(isDatabaseUnavailable(wrapped)).toBe(isAway)
 })
 
 test("an error without a code of Postgres leaves the outcome unknown", () => {
   expect(databaseFailure(new NeonDbError("no answer"))).toBe("outcome_unknown")
-  expect(isDatabaseAway(new TypeError("a bug of ours"))).toBe(false)
+  expect(isDatabaseUnavailable(new TypeError("a bug of ours"))).toBe(false)
 })

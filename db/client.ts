@@ -80,7 +80,7 @@ export function postgresCode(error: unknown): string | null {
 }
 
 /** Whether this error says that Postgres did not answer in time, and not that it refused or that our own code is wrong. */
-export function isDatabaseAway(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof NeonDbError || error instanceof DrizzleQueryError)) return false
   const failure = databaseFailure(error)
   return failure === "outcome_unknown" || failure === "canceled"

@@ -27,7 +27,7 @@ import type {
   SubscriptionStatus,
 } from "../shared/domain/facts.ts"
 import type { FlagValue } from "../shared/domain/flags.ts"
-import type { NudgeStatus } from "../shared/domain/nudges.ts"
+import type { NudgeStatus } from "../shared/domain/recovery/nudges.ts"
 import type { CaseKind, CaseStatus, CustomerState, PaymentStatus } from "../shared/domain/state.ts"
 import { companyId, instant } from "./schema/columns.ts"
 

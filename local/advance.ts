@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDurationMs, type VirtualClock } from "./clock.ts"
-import type { CronTicker } from "./cron-ticker.ts"
 import type { Faults } from "./faults.ts"
+import type { CronTicker } from "./processes/cron-ticker.ts"
 import type { Qstash } from "./qstash/server.ts"
 
 /** What has to happen while time passes. */
@@ -16,14 +16,14 @@ export type AdvanceParts = {
 }
 
 /** How an advance ended. */
-export type Advanced = {
+export type AdvanceResult = {
   readonly now: Date
   /** Webhook events the Worker had not finished when waiting for them ended; null when it does not say. */
   readonly pending: number | null
 }
 
 /** Time could not be moved within the bounds below. */
-export class NotSettled extends Error {}
+export class AdvanceTimeout extends Error {}
 
 /** Long enough for a year of half-day steps with work in between. */
 const STEPS_MAX = 5_000
@@ -34,17 +34,17 @@ const STEP_MS_MAX = 12 * 60 * 60 * 1_000
 /** A delivery may take 30 seconds; one that hangs longer is left behind. */
 const IDLE_MS_MAX = 35_000
 const PENDING_MS_MAX = 20_000
-const PENDING_POLL_MS = 100
+const SETTLE_POLL_MS = 100
 /** So often in a row the same number pends while nobody is asked for anything: then it is left as it is. */
-const SAME_LOOKS = 10
+const STABLE_POLLS = 10
 /** What the Worker does after its answers takes a moment; what takes longer than this is not waited for. */
-const QUIET_MS_MAX = 20_000
-const QUIET_POLL_MS = 20
+const IDLE_TIMEOUT_MS = 20_000
+const IDLE_CHECK_MS = 20
 const WORKER_ANSWER_MS_MAX = 5_000
 /** Work that stays due although its slot has come several times is stuck; time goes on without it. */
 const TRIES_PER_DUE_MAX = 3
 /** The reminders job hands to QStash what falls due within this time; what it did not see is found at the slot after. */
-const HANDOVER_MS = 6 * 60_000
+const PUBLISH_AHEAD_MS = 6 * 60_000
 /** Where two jobs meet at a slot, one may hold what the other seeks: so often the minute after such a slot is played too. */
 const MINUTES_AFTER_MAX = 2
 
@@ -54,26 +54,26 @@ const MINUTES_AFTER_MAX = 2
  * when all has settled and the Worker asks nothing of anybody any more. Throws `DurationError` for what is no duration and
  * `NotSettled` when the bounds above do not suffice.
  */
-export async function advance(parts: AdvanceParts, duration: string): Promise<Advanced> {
+export async function advance(parts: AdvanceParts, duration: string): Promise<AdvanceResult> {
   const { clock } = parts
   const target = new Date(clock.now().getTime() + parseDurationMs(duration))
   const deadlineMs = Date.now() + ADVANCE_MS_MAX
   const work = createWorkWatch(parts)
 
   // What is under way ends in the time it began in: a send in the middle of which hours pass looks like one that was lost.
-  await untilAllIsDone(parts)
+  await waitUntilDone(parts)
   for (let steps = 1; ; steps += 1) {
     const next = await nextStop(parts, work, target)
     clock.advanceTo(next)
     await settle(parts, deadlineMs)
     if (next.getTime() >= target.getTime()) break
-    if (steps >= STEPS_MAX) throw new NotSettled(`stopped at ${clock.now().toISOString()} after ${STEPS_MAX} steps`)
+    if (steps >= STEPS_MAX) throw new AdvanceTimeout(`stopped at ${clock.now().toISOString()} after ${STEPS_MAX} steps`)
     if (Date.now() > deadlineMs) {
-      throw new NotSettled(`stopped at ${clock.now().toISOString()} after ${ADVANCE_MS_MAX / 1_000} seconds`)
+      throw new AdvanceTimeout(`stopped at ${clock.now().toISOString()} after ${ADVANCE_MS_MAX / 1_000} seconds`)
     }
   }
-  const pending = await untilNothingPends(parts)
-  await untilAllIsDone(parts)
+  const pending = await waitUntilIdle(parts)
+  await waitUntilDone(parts)
   return { now: clock.now(), pending }
 }
 
@@ -120,7 +120,7 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
         minutesAfter += 1
         return minute
       }
-      const ahead = qstash.slotOf("reminders", new Date(Math.max(dueMs - HANDOVER_MS, now.getTime() + 1)))
+      const ahead = qstash.slotOf("reminders", new Date(Math.max(dueMs - PUBLISH_AHEAD_MS, now.getTime() + 1)))
       if (ahead !== null && ahead.getTime() <= dueMs) return ahead
       const slot = qstash.slotOf("reminders", earliest) ?? minute ?? earliest
       slotMs = slot.getTime()
@@ -130,7 +130,7 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
 }
 
 /** Events that wait for a later try pend as well: nobody works on them, and their number stays. */
-async function untilNothingPends({ faults, workerUrl, apiKey }: AdvanceParts): Promise<number | null> {
+async function waitUntilIdle({ faults, workerUrl, apiKey }: AdvanceParts): Promise<number | null> {
   const deadlineMs = Date.now() + PENDING_MS_MAX
   let last: number | null = null
   let looks = 0
@@ -140,19 +140,19 @@ async function untilNothingPends({ faults, workerUrl, apiKey }: AdvanceParts): P
     if (typeof pending !== "number") return null
     looks = pending === last && faults.activity().underWay === 0 ? looks + 1 : 0
     last = pending
-    if (pending === 0 || looks >= SAME_LOOKS || Date.now() >= deadlineMs) return pending
-    await sleep(PENDING_POLL_MS)
+    if (pending === 0 || looks >= STABLE_POLLS || Date.now() >= deadlineMs) return pending
+    await sleep(SETTLE_POLL_MS)
   }
 }
 
 /** What the Worker did at last may have made a message that is due at once, and that is work again. */
-async function untilAllIsDone(parts: AdvanceParts): Promise<void> {
-  const deadlineMs = Date.now() + QUIET_MS_MAX
+async function waitUntilDone(parts: AdvanceParts): Promise<void> {
+  const deadlineMs = Date.now() + IDLE_TIMEOUT_MS
   let before: number
   do {
     before = parts.faults.activity().begun
     await settle(parts, deadlineMs)
-    await untilQuiet(parts)
+    await waitUntilRequestsDone(parts)
   } while (parts.faults.activity().begun !== before && Date.now() < deadlineMs)
 }
 
@@ -160,15 +160,18 @@ async function untilAllIsDone(parts: AdvanceParts): Promise<void> {
  * Waits until the Worker has nothing in hand: it works on after its answers, and nobody is told when that ends. Whatever it
  * does it asks somebody for, and a question that goes through it takes longer than the pause between two of those.
  */
-export async function untilQuiet({ faults, workerUrl }: Pick<AdvanceParts, "faults" | "workerUrl">): Promise<void> {
-  const deadlineMs = Date.now() + QUIET_MS_MAX
+export async function waitUntilRequestsDone({
+  faults,
+  workerUrl,
+}: Pick<AdvanceParts, "faults" | "workerUrl">): Promise<void> {
+  const deadlineMs = Date.now() + IDLE_TIMEOUT_MS
   for (;;) {
     const before = faults.activity()
     const isAlive = (await ask(workerUrl(), "/api/health/live")) !== null
     const after = faults.activity()
     const isQuiet = after.underWay === 0 && after.begun === before.begun
     if (isQuiet || !isAlive || Date.now() >= deadlineMs) return
-    if (after.underWay > 0) await sleep(QUIET_POLL_MS)
+    if (after.underWay > 0) await sleep(IDLE_CHECK_MS)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { z } from "zod"
-import { type Advanced, NotSettled } from "./advance.ts"
+import { type AdvanceResult, AdvanceTimeout } from "./advance.ts"
 import type { Mailbox } from "./channels/mailbox.ts"
 import { DurationError, type VirtualClock } from "./clock.ts"
 import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
@@ -14,7 +14,7 @@ export type ControlParts = {
   readonly mailbox: Mailbox
   readonly stats: Stats
   /** Moves time by an ISO 8601 duration and resolves when the world has settled. */
-  readonly advance: (duration: string) => Promise<Advanced>
+  readonly advance: (duration: string) => Promise<AdvanceResult>
   /** Empties the world. */
   readonly reset: () => Promise<void>
   /** Where the parts of the world answer, by name. */
@@ -39,16 +39,16 @@ const BODY_BYTES_MAX = 64 * 1024
 export function startControl(parts: ControlParts): Promise<Listening> {
   /** Moves and resets one after the other: two at once would settle against each other. */
   let turn: Promise<unknown> = Promise.resolve()
-  function inTurn<T>(act: () => Promise<T>): Promise<T> {
+  function serialize<T>(act: () => Promise<T>): Promise<T> {
     const result = turn.then(act, act)
     turn = result.catch(() => {})
     return result
   }
 
-  const routes = createRoutes(parts, inTurn)
+  const routes = createRoutes(parts, serialize)
 
   async function answer(req: IncomingMessage): Promise<Reply> {
-    if (!isFromHere(req)) return jsonReply({ error: "only pages of this machine may control it" }, 403)
+    if (!isLocalRequest(req)) return jsonReply({ error: "only pages of this machine may control it" }, 403)
     const path = (req.url ?? "/").split("?", 1)[0] ?? "/"
     const known = Object.hasOwn(routes, path) ? routes[path] : undefined
     if (!known) return jsonReply({ error: `no such path: ${path}` }, 404)
@@ -73,7 +73,7 @@ type Routes = Readonly<Record<string, Readonly<Record<string, Act>>>>
 
 function createRoutes(
   { clock, faults, mailbox, stats, advance, reset, addresses = () => ({}) }: ControlParts,
-  inTurn: <T>(act: () => Promise<T>) => Promise<T>,
+  serialize: <T>(act: () => Promise<T>) => Promise<T>,
 ): Routes {
   const modes = () => Object.fromEntries(FAULT_TARGETS.map((target) => [target, faults.mode(target)]))
   return {
@@ -89,7 +89,7 @@ function createRoutes(
       GET: () => ({ now: clock.now().toISOString() }),
       async POST(body) {
         const request = read(advanceRequest, body)
-        const { now, pending } = await inTurn(() => advance(request.advance))
+        const { now, pending } = await serialize(() => advance(request.advance))
         return { now: now.toISOString(), ...(pending === null ? {} : { pending }) }
       },
     },
@@ -110,7 +110,7 @@ function createRoutes(
     },
     "/reset": {
       async POST() {
-        await inTurn(reset)
+        await serialize(reset)
         return { now: clock.now().toISOString() }
       },
     },
@@ -134,12 +134,12 @@ function parseJson(body: string): unknown {
 function refusalOf(cause: unknown): Reply {
   const message = cause instanceof Error ? cause.message : String(cause)
   if (cause instanceof BadInput || cause instanceof DurationError) return jsonReply({ error: message }, 400)
-  if (cause instanceof NotSettled) return jsonReply({ error: message }, 504)
+  if (cause instanceof AdvanceTimeout) return jsonReply({ error: message }, 504)
   return jsonReply({ error: message }, 500)
 }
 
 /** A page of another site that is open in a browser can reach this port too; it must not move the clock. */
-function isFromHere(req: IncomingMessage): boolean {
+function isLocalRequest(req: IncomingMessage): boolean {
   const origin = headerOf(req, "origin")
   return origin === null || (URL.canParse(origin) && isLoopbackUrl(new URL(origin)))
 }

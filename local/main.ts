@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { DataDirInUse } from "./data-dir.ts"
+import { DataDirInUse } from "./processes/data-dir.ts"
 import { startStack } from "./stack.ts"
 
 const HELP = `npm start [-- options]

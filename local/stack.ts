@@ -1,11 +1,18 @@
 /** The whole local world with this project's Worker and database: what `npm start`, the demo and the flows run on. */
 import { join } from "node:path"
-import { SCHEDULES } from "../workers/jobs/schedules.ts"
-import { applyChanges, isOf, isOurs, planChanges, qstashSchedules, schedulesOf } from "../workers/qstash/schedules.ts"
-import { readCrons } from "./cron-ticker.ts"
+import { SCHEDULES } from "../workers/platform/jobs/schedules.ts"
+import {
+  applyChanges,
+  isChurnSaverSchedule,
+  isDeploymentSchedule,
+  planChanges,
+  qstashSchedules,
+  schedulesOf,
+} from "../workers/platform/qstash/schedules.ts"
 import { emptyDatabase, prepareDatabase } from "./database.ts"
 import { type DevVars, readDevVars } from "./dev-vars.ts"
-import { startWorker, WRANGLER_CONFIG } from "./worker.ts"
+import { readCrons } from "./processes/cron-ticker.ts"
+import { startWorker, WRANGLER_CONFIG } from "./processes/worker.ts"
 import { startWorld, type World, type WorldOptions } from "./world.ts"
 
 /** Shown within the local Whop company; any well-formed ids do. */
@@ -43,7 +50,7 @@ async function syncSchedules({ vars, workerUrl }: World): Promise<void> {
   const schedules = qstashSchedules({ url: vars.QSTASH_URL ?? "", token: vars.QSTASH_TOKEN ?? "" })
   const present = await schedules.list()
   // This account is ours alone: what calls a port of an earlier start calls nobody.
-  for (const schedule of present.filter((one) => isOurs(one) && !isOf(workerUrl, one))) {
+  for (const schedule of present.filter((one) => isChurnSaverSchedule(one) && !isDeploymentSchedule(workerUrl, one))) {
     await schedules.remove(schedule.scheduleId)
   }
   await applyChanges(schedules, planChanges(workerUrl, await schedulesOf(workerUrl, SCHEDULES), present))

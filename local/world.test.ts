@@ -5,7 +5,7 @@ import { Client } from "@upstash/qstash"
 import { Redis } from "@upstash/redis"
 import pg from "pg"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { startWorker } from "./worker.ts"
+import { startWorker } from "./processes/worker.ts"
 import { startWorld, type World } from "./world.ts"
 
 /** A Worker that writes down each delivery under the time that the control server tells. */

@@ -1,26 +1,26 @@
 import { join } from "node:path"
-import { advance, untilQuiet } from "./advance.ts"
+import { advance, waitUntilRequestsDone } from "./advance.ts"
 import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
 import { startSendgrid } from "./channels/sendgrid.ts"
 import { startSlack } from "./channels/slack.ts"
 import { startTwilio } from "./channels/twilio.ts"
 import { createClock, type VirtualClock } from "./clock.ts"
 import { CONTROL_PORT, startControl } from "./control.ts"
-import { startCronTicker } from "./cron-ticker.ts"
-import { emptyDataDir, lockDataDir } from "./data-dir.ts"
 import { createFaults, type Faults } from "./faults.ts"
-import { keepRunning } from "./keep-running.ts"
 import { freePort, LOOPBACK } from "./loopback.ts"
-import { letPredecessorFinish } from "./postgres/launch.ts"
+import { waitForPreviousServer } from "./postgres/launch.ts"
 import { startNeonProxy } from "./postgres/neon-proxy.ts"
 import { type Postgres, startPostgres } from "./postgres/server.ts"
+import { startCronTicker } from "./processes/cron-ticker.ts"
+import { emptyDataDir, lockDataDir } from "./processes/data-dir.ts"
+import { superviseProcess } from "./processes/supervise.ts"
+import type { RunningWorker } from "./processes/worker.ts"
 import { type ProviderApiServer, startStripeApi } from "./provider-apis/stripe.ts"
 import { startWhopApi } from "./provider-apis/whop.ts"
 import { type Qstash, type QstashOptions, startQstash } from "./qstash/server.ts"
 import { startRedis } from "./redis/server.ts"
 import { openSecrets } from "./secrets.ts"
 import { createStats, type Stats } from "./stats.ts"
-import type { RunningWorker } from "./worker.ts"
 import { workerVars, worldSecrets } from "./world-vars.ts"
 
 /** What a world is made of. */
@@ -83,7 +83,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     await parts.start(Promise.resolve(lockDataDir(dataDir)))
     if (options.fresh) {
       // The server of a world that was killed is on its way out.
-      await letPredecessorFinish(join(dataDir, "postgres"))
+      await waitForPreviousServer(join(dataDir, "postgres"))
       emptyDataDir(dataDir)
     }
     const file = (name: string): string => join(dataDir, name)
@@ -96,7 +96,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     const outside = { mailbox, faults, now: clock.now }
 
     const server = await parts.start(
-      keepRunning<Postgres>((previous) =>
+      superviseProcess<Postgres>((previous) =>
         startPostgres({ dataDir: file("postgres"), ...(previous && { port: previous.port }) }),
       ),
     )
@@ -153,7 +153,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       qstash.clear()
       await qstash.idle()
       // What is still under way would write into the emptied world.
-      await untilQuiet({ faults, workerUrl: () => workerUrl })
+      await waitUntilRequestsDone({ faults, workerUrl: () => workerUrl })
       await options.emptyDatabase(postgres.adminUrl)
       await flushRedis(redis)
       stripe.clear()
@@ -200,7 +200,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       ...options.vars,
     }
     const worker = await parts.start(
-      keepRunning(() => options.startWorker(vars, { port: workerPort }), {
+      superviseProcess(() => options.startWorker(vars, { port: workerPort }), {
         onLost: () => qstash.hold(),
         onBack: () => qstash.release(),
       }),

@@ -2,15 +2,15 @@
 import { parseArgs } from "node:util"
 import { z } from "zod"
 import {
-  ask,
   CommandError,
+  callApi,
   DEPLOYMENT_HELP,
   DEPLOYMENT_OPTIONS,
   type Deployment,
   deploymentOf,
-  persistently,
   runCommand,
-  showProgress,
+  showProgressLine,
+  withApiRetries,
 } from "./deployment.ts"
 
 const HELP = `npm run backfill -- --provider stripe --since 2026-01-01
@@ -57,13 +57,13 @@ async function main(): Promise<void> {
     throw new CommandError("Name --provider and --since. --help says more.")
   const deployment = deploymentOf(values)
   const body = { provider, since, ...(until !== undefined && { until }), ...(account !== undefined && { account }) }
-  let backfill = await persistently(() => ask(deployment, "POST", "/api/backfills", record, body))
+  let backfill = await withApiRetries(() => callApi(deployment, "POST", "/api/backfills", record, body))
 
   const startMs = Date.now()
   const metBefore = backfill.imported + backfill.known
   while (!backfill.isComplete) {
     backfill = await next(deployment, backfill)
-    showProgress(progressOf(backfill, metBefore, Date.now() - startMs))
+    showProgressLine(progressOf(backfill, metBefore, Date.now() - startMs))
   }
   if (process.stderr.isTTY) process.stderr.write("\n")
   process.stdout.write(values.json ? `${JSON.stringify(backfill)}\n` : summaryOf(backfill))
@@ -78,7 +78,7 @@ function readOptions() {
 }
 
 const next = (deployment: Deployment, { id }: Record): Promise<Record> =>
-  persistently(() => ask(deployment, "POST", `/api/backfills/${encodeURIComponent(id)}/next`, record))
+  withApiRetries(() => callApi(deployment, "POST", `/api/backfills/${encodeURIComponent(id)}/next`, record))
 
 function progressOf({ reached, imported, known, unread }: Record, metBefore: number, ms: number): string {
   const perSecond = Math.round(((imported + known - metBefore) * 1_000) / Math.max(ms, 1))

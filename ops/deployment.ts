@@ -54,7 +54,7 @@ export function deploymentOf(options: {
 const problem = z.object({ code: z.string(), detail: z.string() })
 
 /** An answer that is not 2xx, with its problem document's code where it has one. */
-export class Refused extends CommandError {
+export class ApiError extends CommandError {
   readonly status: number
   readonly code: string | null
   readonly retryAfterSeconds: number | null
@@ -81,7 +81,7 @@ export class JsonText {
 }
 
 /** One call of the deployment's API. Throws `Refused` for another answer than 2xx, `CommandError` when there is none. */
-export async function ask<Schema extends z.ZodType>(
+export async function callApi<Schema extends z.ZodType>(
   deployment: Deployment,
   method: Method,
   path: string,
@@ -94,7 +94,7 @@ export async function ask<Schema extends z.ZodType>(
 }
 
 /** The text of an answer that is no JSON; throws as `ask` does. */
-export const askText = (deployment: Deployment, path: string): Promise<string> => call(deployment, "GET", path)
+export const callApiText = (deployment: Deployment, path: string): Promise<string> => call(deployment, "GET", path)
 
 type Method = "GET" | "POST" | "PUT" | "DELETE"
 
@@ -121,7 +121,7 @@ async function call(
   if (response.ok) return text
   const answer = parseJson(text)
   const told = problem.safeParse(answer).data
-  throw new Refused(`${method} ${path} was answered ${response.status}${told ? `: ${told.detail}` : "."}`, {
+  throw new ApiError(`${method} ${path} was answered ${response.status}${told ? `: ${told.detail}` : "."}`, {
     status: response.status,
     code: told?.code ?? null,
     retryAfterSeconds: Number(response.headers.get("retry-after")) || null,
@@ -154,23 +154,23 @@ const FIRST_WAIT_MS = 1_000
 const WAIT_MS_MAX = 60_000
 
 /** Tries again what may work later: no answer, too many requests, or an outage on the other side. */
-export async function persistently<T>(call: () => Promise<T>): Promise<T> {
+export async function withApiRetries<T>(call: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await call()
     } catch (error) {
-      const isFinal = error instanceof Refused && error.status !== 429 && error.status < 500
+      const isFinal = error instanceof ApiError && error.status !== 429 && error.status < 500
       if (!(error instanceof CommandError) || isFinal || tries === TRIES_MAX) throw error
-      const askedMs = error instanceof Refused ? (error.retryAfterSeconds ?? 0) * 1_000 : 0
+      const askedMs = error instanceof ApiError ? (error.retryAfterSeconds ?? 0) * 1_000 : 0
       const waitMs = Math.min(WAIT_MS_MAX, Math.max(askedMs, FIRST_WAIT_MS * 2 ** (tries - 1)))
-      showProgress(`${error.message} Trying again in ${Math.ceil(waitMs / 1_000)} s.`)
+      showProgressLine(`${error.message} Trying again in ${Math.ceil(waitMs / 1_000)} s.`)
       await new Promise((resolve) => setTimeout(resolve, waitMs))
     }
   }
 }
 
 /** A line that rewrites itself on a terminal, on stderr, so that stdout stays for the result. */
-export function showProgress(text: string): void {
+export function showProgressLine(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\u001b[2K${text}` : `${text}\n`)
 }
 

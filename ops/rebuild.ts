@@ -2,14 +2,14 @@
 import { parseArgs } from "node:util"
 import { z } from "zod"
 import {
-  ask,
   CommandError,
+  callApi,
   DEPLOYMENT_HELP,
   DEPLOYMENT_OPTIONS,
   deploymentOf,
-  persistently,
   runCommand,
-  showProgress,
+  showProgressLine,
+  withApiRetries,
 } from "./deployment.ts"
 
 const HELP = `npm run rebuild -- --check
@@ -71,12 +71,16 @@ async function main(): Promise<void> {
   let after = values.after ?? null
   do {
     const body = { ...wish, after }
-    const { differing, next, ...read } = await persistently(() => ask(deployment, "POST", "/api/rebuild", page, body))
+    const { differing, next, ...read } = await withApiRetries(() =>
+      callApi(deployment, "POST", "/api/rebuild", page, body),
+    )
     checked += read.checked
     found.push(...differing)
     after = next
     if (!values.json) for (const each of differing) process.stdout.write(lineOf(each))
-    showProgress(`${checked} customers compared, ${found.length} differ${after === null ? "" : `; --after ${after}`}`)
+    showProgressLine(
+      `${checked} customers compared, ${found.length} differ${after === null ? "" : `; --after ${after}`}`,
+    )
   } while (after !== null)
   if (process.stderr.isTTY) process.stderr.write("\n")
 

@@ -1,17 +1,17 @@
 /** `npm run schedules -- sync|list|remove`: keeps a deployment's schedules at QStash in step with the list in the code. */
 import { parseArgs } from "node:util"
 import { z } from "zod"
-import { SCHEDULES } from "../workers/jobs/schedules.ts"
-import { QstashError } from "../workers/qstash/call.ts"
+import { SCHEDULES } from "../workers/platform/jobs/schedules.ts"
+import { QstashError } from "../workers/platform/qstash/call.ts"
 import {
   applyChanges,
-  isOf,
+  isDeploymentSchedule,
   planChanges,
   type QstashSchedule,
   qstashSchedules,
   type ScheduleChange,
   schedulesOf,
-} from "../workers/qstash/schedules.ts"
+} from "../workers/platform/qstash/schedules.ts"
 import { CommandError, runCommand } from "./deployment.ts"
 
 const HELP = `npm run schedules -- sync|list|remove [options]
@@ -40,7 +40,7 @@ const OPTIONS = {
 } as const
 
 /** Set, but not in step: for scripts that check. */
-const EXIT_NOT_IN_STEP = 2
+const EXIT_SCHEDULES_DIFFER = 2
 
 const address = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ""))
 
@@ -70,11 +70,11 @@ async function main(): Promise<void> {
   const changes = planChanges(appUrl, wanted, present)
   if (verb === "list") {
     showList(
-      present.filter((schedule) => isOf(appUrl, schedule)),
+      present.filter((schedule) => isDeploymentSchedule(appUrl, schedule)),
       changes,
       values.json,
     )
-    if (changes.length > 0) process.exitCode = EXIT_NOT_IN_STEP
+    if (changes.length > 0) process.exitCode = EXIT_SCHEDULES_DIFFER
     return
   }
   if (!values["dry-run"]) await applyChanges(schedules, changes)

@@ -1,7 +1,7 @@
 /** In whose name every call of every provider is made, for every kind of company; a call without a row does not compile. */
 import { describe, expect, test } from "vitest"
 import { grantOf } from "../test/support/grants.ts"
-import type { ProviderApi } from "../workers/providers/provider.ts"
+import type { ProviderApi } from "./provider.ts"
 
 /** All that is asked of a provider, beside the channels that speak through it, and at which of them. */
 const CALLS = {

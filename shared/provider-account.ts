@@ -15,7 +15,7 @@ export type ProviderAccount =
   | { readonly kind: "own"; readonly account: string | null; readonly apiKey: string }
 
 /** What the rule asks about a call. */
-export interface AccountQuestion {
+export interface GrantRequest {
   readonly provider: ProviderName
   readonly companyId: string
   readonly defaultCompanyId: string | null
@@ -39,14 +39,14 @@ export class AccountGrant {
   /** A private field makes the type nominal: an object of the same shape is no grant. */
   readonly #isGranted = true
 
-  private constructor({ provider, companyId }: AccountQuestion, account: ProviderAccount) {
+  private constructor({ provider, companyId }: GrantRequest, account: ProviderAccount) {
     this.provider = provider
     this.companyId = companyId
     this.account = account
   }
 
   /** The grant; null: no call may be made for this company about this account. */
-  static for(question: AccountQuestion): AccountGrant | null {
+  static for(question: GrantRequest): AccountGrant | null {
     const account = question.provider === "stripe" ? stripeAccount(question) : whopAccount(question)
     return account === null ? null : new AccountGrant(question, account)
   }
@@ -57,7 +57,7 @@ export class AccountGrant {
   }
 }
 
-function stripeAccount({ companyId, defaultCompanyId, named, registered }: AccountQuestion): ProviderAccount | null {
+function stripeAccount({ companyId, defaultCompanyId, named, registered }: GrantRequest): ProviderAccount | null {
   if (named !== null) return registered.includes(named) ? { kind: "connected", account: named } : null
   if (companyId === defaultCompanyId) return { kind: "deployment", account: null }
   const [only] = registered
@@ -65,7 +65,7 @@ function stripeAccount({ companyId, defaultCompanyId, named, registered }: Accou
 }
 
 /** Whop has no header that narrows a key to one account, so the deployment's key serves only the account it belongs to. */
-function whopAccount(question: AccountQuestion): ProviderAccount | null {
+function whopAccount(question: GrantRequest): ProviderAccount | null {
   const { companyId, defaultCompanyId, named, registered, keyAccount } = question
   if (companyId !== defaultCompanyId) {
     const isCovered = keyAccount !== null && registered.includes(keyAccount)

@@ -3,7 +3,7 @@
  * it, and another request that awaits it hangs or fails, so callers at the same time each read for themselves. Time is a
  * parameter. A clock that goes back makes everything unknown rather than fresh for longer.
  */
-import { BoundedMap } from "./rate-limit.ts"
+import { BoundedMap } from "./network/rate-limit.ts"
 
 interface Entry<Value> {
   readonly value: Value

@@ -2,9 +2,10 @@
 import type { Step } from "./steps.ts"
 
 export const CHECKS: readonly Step[] = [
-  { name: "format, lint, imports (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
+  { name: "format, lint (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
   { name: "types of the Worker (tsc)", command: ["tsc", "-p", "tsconfig.json"], isQuiet: true },
   { name: "types of tests and local world (tsc)", command: ["tsc", "-p", "tsconfig.node.json"], isQuiet: true },
+  { name: "what may import what (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
   { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
   { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
   { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },

@@ -1,7 +1,7 @@
 /**
  * `npm test`: the checks, then everything that runs the product, in two lanes side by side. What has bounds in time comes
  * one after the other in the first; it waits a good deal of its time. The simulator keeps every processor busy, knows no
- * time but its own, and takes what the first lane leaves; accidents wait for as long as it takes.
+ * time but its own, and takes what the first lane leaves; process failures wait for as long as it takes.
  */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
 import { runLanes, runSteps, type Step } from "./steps.ts"
@@ -17,6 +17,9 @@ const isTested = await runLanes([
       project("local", "the local world's own tests"),
     ],
   },
-  { isBehind: true, steps: [project("simulation", "the simulator"), project("accidents", "kills and a long outage")] },
+  {
+    isBehind: true,
+    steps: [project("simulation", "the simulator"), project("process-failures", "kills and a long outage")],
+  },
 ])
 process.exitCode = isChecked && isTested ? 0 : 1

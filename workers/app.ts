@@ -2,17 +2,17 @@
 import { type Context, Hono } from "hono"
 import { matchedRoutes } from "hono/route"
 import { secureHeaders } from "hono/secure-headers"
-import { isDatabaseAway } from "../db/client.ts"
+import { isDatabaseUnavailable } from "../db/client.ts"
 import { api } from "./api/route.ts"
-import { AppError, problem } from "./errors.ts"
-import { countRequest } from "./figures/requests.ts"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { jobs } from "./jobs/route.ts"
 import { makeServices } from "./make-services.ts"
-import { members } from "./members/route.ts"
+import { AppError, problem } from "./platform/errors.ts"
+import { countRequest } from "./platform/request-metrics.ts"
+import type { AppEnv } from "./platform/services.ts"
+import { members } from "./recovery/members/route.ts"
 import { reference } from "./reference/route.ts"
-import type { AppEnv } from "./services.ts"
 import { webhooks } from "./webhooks/route.ts"
 
 /** Ids of callers are kept when they are plain; anything else gets one of ours. */
@@ -63,14 +63,14 @@ export const app = new Hono<AppEnv>()
   .route("/", members)
   .notFound((c) => withRequestId(c.get("requestId"), problem(c, new AppError("NOT_FOUND", "There is nothing here."))))
   .onError((thrown, c) => {
-    const error = isDatabaseAway(thrown) ? databaseAway(thrown) : thrown
+    const error = isDatabaseUnavailable(thrown) ? databaseUnavailable(thrown) : thrown
     const requestId = c.get("requestId") ?? crypto.randomUUID()
     const log = c.get("services")?.log
     const fields = { method: c.req.method, route: c.req.routePath, error }
     if (error instanceof AppError && error.code !== "INTERNAL")
       log?.info("request_refused", { ...fields, code: error.code, reason: error.reason })
     else if (log) log.error("request_failed", fields)
-    else console.error(JSON.stringify({ level: "error", event: "services_not_made", reason: startFault(error) }))
+    else console.error(JSON.stringify({ level: "error", event: "services_init_failed", reason: startFault(error) }))
     return withRequestId(requestId, problem(c, error))
   })
 
@@ -88,7 +88,7 @@ const methodsOf = (path: string): readonly string[] =>
 /** Seconds after which an outage is worth another try. */
 const RETRY_AFTER_SECONDS = 10
 
-const databaseAway = (cause: unknown): AppError =>
+const databaseUnavailable = (cause: unknown): AppError =>
   new AppError("UNAVAILABLE", "The data cannot be reached now. Please try again.", {
     reason: "database_away",
     retryAfterSeconds: RETRY_AFTER_SECONDS,

@@ -4,23 +4,23 @@
  */
 import { makeDb } from "../db/client.ts"
 import { type Config, parseConfig } from "../shared/config.ts"
-import { createLogger } from "../shared/log.ts"
-import { dmChannel } from "./channels/dm.ts"
-import { emailChannel } from "./channels/email.ts"
-import { pushChannel } from "./channels/push.ts"
-import { slackChannel } from "./channels/slack.ts"
-import { smsChannel } from "./channels/sms.ts"
-import { clockOffsetMs } from "./clock.ts"
-import { flagsNow } from "./flags.ts"
-import { sharedLimiter } from "./limits/shared.ts"
-import { createBudget } from "./outbound/budget.ts"
-import { type Breakers, makeOutbound, type Outbound } from "./outbound/client.ts"
-import { publishView } from "./outbound/view.ts"
+import { createLogger } from "../shared/observability/log.ts"
+import { dmChannel } from "./messaging/dm.ts"
+import { emailChannel } from "./messaging/email.ts"
+import { pushChannel } from "./messaging/push.ts"
+import { slackChannel } from "./messaging/slack.ts"
+import { smsChannel } from "./messaging/sms.ts"
+import { clockOffsetMs } from "./platform/clock.ts"
+import { readCurrentFlags } from "./platform/flags.ts"
+import { sharedLimiter } from "./platform/limits/shared.ts"
+import { publishView } from "./platform/outbound/breaker-view.ts"
+import { createBudget } from "./platform/outbound/budget.ts"
+import { type Breakers, makeOutbound, type Outbound } from "./platform/outbound/client.ts"
+import { qstashPublisher } from "./platform/qstash/publish.ts"
+import { makeRedis } from "./platform/redis.ts"
+import type { Env, Services } from "./platform/services.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
-import { qstashPublisher } from "./qstash/publish.ts"
-import { makeRedis } from "./redis.ts"
-import type { Env, Services } from "./services.ts"
 
 /** Builds the services of one request. Throws, naming every fault, when the environment is not complete. */
 export async function makeServices(
@@ -53,7 +53,7 @@ export async function makeServices(
     get redis() {
       return redis()
     },
-    flags: (need) => flagsNow(services, need),
+    flags: (need) => readCurrentFlags(services, need),
     sharedLimit: sharedLimiter({ redis, keys: config.keys.tokenSigning, platformNow: () => Date.now() }),
     qstash: qstashPublisher({
       ...config.qstash,

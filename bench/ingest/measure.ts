@@ -7,14 +7,14 @@ import { type LoadResult, sendLoad } from "./load.ts"
 import type { Scenario, SubjectName } from "./scenarios.ts"
 
 /** A Worker that is measured. */
-export interface Subject {
+export interface BenchmarkTarget {
   readonly name: SubjectName
   readonly url: string
   readonly cpu: CpuClock | null
 }
 
 /** Per event unless said otherwise. CPU is null where the system does not tell. */
-export interface Figures {
+export interface IngestMeasurement {
   readonly events: number
   /** All work done, what follows the answers included. */
   readonly eventsPerSecond: number
@@ -28,7 +28,7 @@ export interface Figures {
   readonly qstashTrips: number
 }
 
-export interface Measuring {
+export interface MeasureOptions {
   readonly world: World
   readonly postgresCpu: CpuClock | null
   readonly connections: number
@@ -41,7 +41,12 @@ const QUIET_MS = 300
 const POLL_MS = 10
 
 /** Measures one Worker. Throws when one answer is not the expected one: such figures would mean nothing. */
-export async function measure(subject: Subject, scenario: Scenario, tag: string, on: Measuring): Promise<Figures> {
+export async function measure(
+  subject: BenchmarkTarget,
+  scenario: Scenario,
+  tag: string,
+  on: MeasureOptions,
+): Promise<IngestMeasurement> {
   const { world, postgresCpu, connections, seconds, secret } = on
   world.stats.clear()
   const cpuBefore = { worker: subject.cpu?.() ?? 0, postgres: postgresCpu?.() ?? 0 }
@@ -88,7 +93,7 @@ async function untilQuiet({ stats }: World): Promise<number> {
   return lastAt - startedAt
 }
 
-function expectStatus({ name }: Subject, scenario: Scenario, { latenciesMs, statuses }: LoadResult): void {
+function expectStatus({ name }: BenchmarkTarget, scenario: Scenario, { latenciesMs, statuses }: LoadResult): void {
   const expected = scenario.expectedStatus[name]
   if (statuses[expected] === latenciesMs.length) return
   throw new Error(`${name}, ${scenario.name}: expected ${expected} only, answered ${JSON.stringify(statuses)}`)

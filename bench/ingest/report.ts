@@ -1,14 +1,14 @@
 /** The figures as a table for people, ratios first, or as JSON. */
 import { availableParallelism, cpus } from "node:os"
 import type { Bundle } from "../support/bundle.ts"
-import { type Spread, spreadOf } from "../support/statistics.ts"
-import type { Figures } from "./measure.ts"
+import { type MedianSpread, medianSpread } from "../support/statistics.ts"
+import type { IngestMeasurement } from "./measure.ts"
 import type { Scenario, SubjectName } from "./scenarios.ts"
 
 export interface ScenarioResult {
   readonly scenario: Scenario
   /** One entry for each round, in order. */
-  readonly figures: Readonly<Record<SubjectName, readonly Figures[]>>
+  readonly figures: Readonly<Record<SubjectName, readonly IngestMeasurement[]>>
 }
 
 export interface Report {
@@ -20,7 +20,7 @@ export interface Report {
   readonly bundles: Readonly<Record<SubjectName, Bundle>>
 }
 
-type Measure = Exclude<keyof Figures, "events">
+type Measure = Exclude<keyof IngestMeasurement, "events">
 
 const OURS: SubjectName = "churn-saver"
 const OTHERS: readonly SubjectName[] = ["bare", "bare-signed"]
@@ -81,20 +81,20 @@ function alignedRows(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** Null where it was not measured. */
-function spreadOver(figures: readonly Figures[], measure: Measure): Spread | null {
+function spreadOver(figures: readonly IngestMeasurement[], measure: Measure): MedianSpread | null {
   const values = figures.map((round) => round[measure]).filter((value) => value !== null)
-  return values.length === 0 ? null : spreadOf(values)
+  return values.length === 0 ? null : medianSpread(values)
 }
 
-function ratioOf({ figures }: ScenarioResult, other: SubjectName, measure: Measure): Spread | null {
+function ratioOf({ figures }: ScenarioResult, other: SubjectName, measure: Measure): MedianSpread | null {
   const ratios = figures[OURS].flatMap((ours, round) => {
     const [a, b] = [ours[measure], figures[other][round]?.[measure]]
     return a === null || !b ? [] : [a / b]
   })
-  return ratios.length === 0 ? null : spreadOf(ratios)
+  return ratios.length === 0 ? null : medianSpread(ratios)
 }
 
-function withRange(spread: Spread | null, digits: number): string {
+function withRange(spread: MedianSpread | null, digits: number): string {
   if (spread === null) return "n/a"
   const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => value.toFixed(digits))
   return min === max ? `${median}` : `${median} (${min}–${max})`

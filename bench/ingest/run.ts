@@ -6,18 +6,18 @@ import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { cpuOfFamily } from "../support/cpu.ts"
-import { type Figures, type Measuring, measure } from "./measure.ts"
+import { cpuOfProcessTree } from "../support/cpu.ts"
+import { type IngestMeasurement, type MeasureOptions, measure } from "./measure.ts"
 import { printReport, type ScenarioResult } from "./report.ts"
 import { SCENARIOS, type Scenario, type SubjectName } from "./scenarios.ts"
-import { type Contest, runSql, startContest } from "./subjects.ts"
+import { type BenchmarkRun, runSql, startBenchmark } from "./targets.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 
 export async function benchIngest(args: string[]): Promise<void> {
   const options = readOptions(args)
   const dataDir = join(ROOT, ".local", `bench-${process.pid}`)
-  const starting = startContest(dataDir)
+  const starting = startBenchmark(dataDir)
   const cleanUp = async (): Promise<void> => {
     await starting.then(({ stop }) => stop()).catch(() => {}) // what did not start has stopped itself
     rmSync(dataDir, { recursive: true, force: true })
@@ -67,17 +67,23 @@ function readOptions(args: string[]): Options {
   }
 }
 
-async function runScenarios({ world, subjects }: Contest, options: Options): Promise<ScenarioResult[]> {
+async function runScenarios({ world, subjects }: BenchmarkRun, options: Options): Promise<ScenarioResult[]> {
   const { connections, seconds, rounds, scenarios } = options
   const secret = world.vars.STRIPE_WEBHOOK_SECRET ?? ""
-  const on: Measuring = { world, postgresCpu: cpuOfFamily(world.postgres().pid), connections, seconds, secret }
+  const on: MeasureOptions = {
+    world,
+    postgresCpu: cpuOfProcessTree(world.postgres().pid),
+    connections,
+    seconds,
+    secret,
+  }
   let serial = 0
   const tag = (): string => `${(serial++).toString(36).padStart(4, "0")}x`
 
   const results: ScenarioResult[] = []
   for (const scenario of scenarios) {
     for (const subject of subjects) await measure(subject, scenario, tag(), { ...on, seconds: scenario.warmUpSeconds })
-    const figures: Record<SubjectName, Figures[]> = { bare: [], "bare-signed": [], "churn-saver": [] }
+    const figures: Record<SubjectName, IngestMeasurement[]> = { bare: [], "bare-signed": [], "churn-saver": [] }
     for (let round = 1; round <= rounds; round++) {
       for (const subject of subjects) {
         process.stderr.write(`${scenario.name}, round ${round} of ${rounds}, ${subject.name}\n`)

@@ -1,11 +1,12 @@
 /** Models and rows to time the evaluator with: made by a seed, of the sizes that training gives. */
+
+import type { Matrix } from "../../shared/learning/data/matrix.ts"
 import { type PackedNode, packNodes } from "../../shared/learning/gbdt/pack.ts"
 import { trainGbdt } from "../../shared/learning/gbdt/train.ts"
-import type { Matrix } from "../../shared/learning/matrix.ts"
 import { Random } from "../../shared/learning/random.ts"
 import type { Artefact, GamModel, GbdtModel, ModelFeature } from "../../shared/scoring/artefact.ts"
 import { LEAF } from "../../shared/scoring/forest.ts"
-import { artefactOf } from "../../test/support/models.ts"
+import { artefactOf } from "../../test/support/models/models.ts"
 
 const FEATURES = 40
 const TRAINING_ROWS = 6_000
@@ -14,7 +15,7 @@ const random = new Random("bench")
 const features = Array.from({ length: FEATURES }, (_, place): ModelFeature => ({ name: `n${place}`, type: "number" }))
 
 /** Rows of 40 normal numbers, one in twenty missing. */
-export function someRows(rows: number): Matrix {
+export function sampleRows(rows: number): Matrix {
   const draw = (): number => (random.int(20) === 0 ? Number.NaN : random.gaussian())
   return { features, columns: features.map(() => Float64Array.from({ length: rows }, draw)), rows }
 }
@@ -44,7 +45,7 @@ function fullTrees(trees: number, depth: number): GbdtModel {
 
 /** Trees as the trainer grows them. */
 function trainedTrees(trees: number, leavesMax: number): { model: GbdtModel; cpuMs: number } {
-  const matrix = someRows(TRAINING_ROWS)
+  const matrix = sampleRows(TRAINING_ROWS)
   const labels = Uint8Array.from({ length: TRAINING_ROWS }, (_, row) => {
     const [a = 0, b = 0, c = 0, d = 0] = matrix.columns.map((column) => column[row] || 0)
     return random.next() < 1 / (1 + Math.exp(1 - a * b - c + Math.sin(3 * d))) ? 1 : 0
@@ -66,11 +67,15 @@ function lines(knots: number): GamModel {
   return { kind: "gam", intercept: 0, terms, means: terms.map(() => 0) }
 }
 
-export type Subject = { readonly name: string; readonly artefact: Artefact; readonly trainingMs: number | null }
+export type ModelUnderTest = { readonly name: string; readonly artefact: Artefact; readonly trainingMs: number | null }
 
 /** What is timed. */
-export async function makeSubjects(): Promise<Subject[]> {
-  const subject = async (name: string, model: GamModel | GbdtModel, trainingMs: number | null): Promise<Subject> => {
+export async function makeModels(): Promise<ModelUnderTest[]> {
+  const subject = async (
+    name: string,
+    model: GamModel | GbdtModel,
+    trainingMs: number | null,
+  ): Promise<ModelUnderTest> => {
     return { name, artefact: await artefactOf(features, [{ weight: 1, model }]), trainingMs }
   }
   const small = trainedTrees(340, 6)

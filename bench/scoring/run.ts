@@ -6,10 +6,10 @@ import { availableParallelism, cpus } from "node:os"
 import { parseArgs } from "node:util"
 import { explain } from "../../shared/scoring/explain.ts"
 import { type Model, prepareModel, scoreMany } from "../../shared/scoring/model.ts"
-import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/scoring-in-workerd.ts"
+import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/models/scoring-in-workerd.ts"
 import { cpuOf } from "../support/cpu.ts"
-import { spreadOf } from "../support/statistics.ts"
-import { makeSubjects, type Subject, someRows } from "./models.ts"
+import { medianSpread } from "../support/statistics.ts"
+import { type ModelUnderTest, makeModels, sampleRows } from "./models.ts"
 
 /** Enough rows that a round is no shorter than some hundredths of a second. */
 const ROWS_MANY = 100_000
@@ -27,7 +27,10 @@ type Figures = {
   readonly workerdExplainMs: number | null
   readonly prepareMs: number
 }
-type Result = Pick<Subject, "name" | "trainingMs"> & { readonly artefactBytes: number; readonly rounds: Figures[] }
+type Result = Pick<ModelUnderTest, "name" | "trainingMs"> & {
+  readonly artefactBytes: number
+  readonly rounds: Figures[]
+}
 
 export async function benchScoring(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -37,8 +40,8 @@ export async function benchScoring(args: string[]): Promise<void> {
   const rounds = Number(values.rounds)
   if (!(rounds >= 1)) throw new Error("--rounds takes a positive number")
   process.stderr.write("training the models to be timed\n")
-  const subjects = await makeSubjects()
-  const rows = someRows(ROWS_MANY)
+  const subjects = await makeModels()
+  const rows = sampleRows(ROWS_MANY)
   const workerd = await startScoringInWorkerd()
   try {
     const results: Result[] = []
@@ -134,7 +137,7 @@ function asText(results: readonly Result[]): string {
     name,
     ...COLUMNS.map(({ of, digits }) => {
       const values = rounds.map(of).filter((value) => value !== null)
-      return values.length === 0 ? "n/a" : spreadOf(values).median.toFixed(digits)
+      return values.length === 0 ? "n/a" : medianSpread(values).median.toFixed(digits)
     }),
     (artefactBytes / 1_000).toFixed(0),
     trainingMs === null ? "" : (trainingMs / 1_000).toFixed(1),

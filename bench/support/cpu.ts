@@ -17,7 +17,7 @@ export function cpuOf(pid: number): CpuClock | null {
 }
 
 /** The CPU time of a process and its children, those that have ended included; null where there is no `/proc`. */
-export function cpuOfFamily(pid: number): CpuClock | null {
+export function cpuOfProcessTree(pid: number): CpuClock | null {
   if (!existsSync(`/proc/${pid}/stat`)) return null
   return () => {
     const parent = readStat(pid)

@@ -1,12 +1,12 @@
 /** The middle of several measurements, and how far apart they lie. */
-export interface Spread {
+export interface MedianSpread {
   readonly median: number
   readonly min: number
   readonly max: number
 }
 
 /** Throws for an empty list: a figure that was never measured has no middle. */
-export function spreadOf(values: readonly number[]): Spread {
+export function medianSpread(values: readonly number[]): MedianSpread {
   return { median: percentile(values, 50), min: Math.min(...values), max: Math.max(...values) }
 }
 

@@ -5,8 +5,8 @@ import { createRequire } from "node:module"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { freePort, LOOPBACK } from "../../local/loopback.ts"
-import type { RunningWorker } from "../../local/worker.ts"
-import { WRANGLER_CONFIG } from "../../local/worker.ts"
+import type { RunningWorker } from "../../local/processes/worker.ts"
+import { WRANGLER_CONFIG } from "../../local/processes/worker.ts"
 import type { Bundle } from "./bundle.ts"
 
 /** A Worker in a workerd of its own. */

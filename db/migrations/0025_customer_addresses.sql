@@ -1,4 +1,4 @@
--- Which customers of a company share an address: one blind index (HMAC, shared/address-index.ts) for each address and
+-- Which customers of a company share an address: one blind index (HMAC, shared/contact/address-index.ts) for each address and
 -- version of the key, and no address. A row goes when the customer's address changes, unless the customer has opted out:
 -- who said stop is known by every address they had since. Erasing a customer erases the rows.
 CREATE TABLE customer_addresses (

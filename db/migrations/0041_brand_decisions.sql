@@ -3,7 +3,7 @@
 CREATE TABLE brand_decisions (
   company_id text COLLATE "C" NOT NULL REFERENCES companies (id),
   id uuid NOT NULL,
-  -- As shared/domain/brand.ts normalises it.
+  -- As shared/domain/messaging/brand.ts normalises it.
   name text COLLATE "C" NOT NULL CHECK (name <> ''),
   is_approved boolean NOT NULL,
   who text NOT NULL,

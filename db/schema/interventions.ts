@@ -1,6 +1,6 @@
 /** Segments, and what is learned of whom contact keeps. */
 import { jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core"
-import type { SegmentRule } from "../../shared/domain/segments.ts"
+import type { SegmentRule } from "../../shared/domain/interventions/segments.ts"
 import { companyId, instant } from "./columns.ts"
 
 export const riskPasses = pgTable("risk_passes", {

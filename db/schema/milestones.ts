@@ -1,6 +1,6 @@
 /** Good news of customers, each once for good. */
 import { jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core"
-import type { Milestone, MilestoneKind } from "../../shared/domain/milestones.ts"
+import type { Milestone, MilestoneKind } from "../../shared/domain/interventions/milestones.ts"
 import { companyId, instant } from "./columns.ts"
 
 /** How far telling the team of it came; `none`: the company did not ask for it. */

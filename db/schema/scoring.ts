@@ -1,6 +1,6 @@
 /** Models, which of them serves, and what they said of whom. */
 import { boolean, date, doublePrecision, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
-import type { RiskLevel } from "../../shared/domain/health.ts"
+import type { RiskLevel } from "../../shared/domain/scoring/health.ts"
 import type { GateReport } from "../../shared/scoring/gates.ts"
 import type { ScoreChange, ScoreParts } from "../../shared/scoring/reasons.ts"
 import type {

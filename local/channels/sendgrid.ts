@@ -39,7 +39,7 @@ export function startSendgrid({
   return serve(undefined, (req, res) =>
     faults.intercept("email", req, res, (body) => {
       onRequest?.()
-      return answerSendgrid(req, body, parts)
+      return handleSendgrid(req, body, parts)
     }),
   )
 }
@@ -47,7 +47,7 @@ export function startSendgrid({
 type SendgridParts = { readonly mailbox: Mailbox; readonly apiKey: string }
 
 /** Answers one request, without a server. */
-export function answerSendgrid(req: StandInRequest, body: Buffer, { mailbox, apiKey }: SendgridParts): Reply {
+export function handleSendgrid(req: StandInRequest, body: Buffer, { mailbox, apiKey }: SendgridParts): Reply {
   if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
     return refusal(401, "The provided authorization grant is invalid, expired, or revoked")
   }

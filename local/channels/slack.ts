@@ -11,7 +11,7 @@ export function startSlack({
   return serve(undefined, (req, res) =>
     faults.intercept("slack", req, res, (body) => {
       onRequest?.()
-      return answerSlack(req, body, parts)
+      return handleSlack(req, body, parts)
     }),
   )
 }
@@ -23,7 +23,7 @@ type SlackParts = {
 }
 
 /** Answers one request, without a server. */
-export function answerSlack(req: StandInRequest, body: Buffer, { mailbox, path }: SlackParts): Reply {
+export function handleSlack(req: StandInRequest, body: Buffer, { mailbox, path }: SlackParts): Reply {
   if (req.method !== "POST" || req.url !== path) return textReply("no_service", 404)
   const payload = parseObject(body)
   if (!payload) return textReply("invalid_payload", 400)

@@ -17,7 +17,7 @@ export function startTwilio({
   return serve(undefined, (req, res) =>
     faults.intercept("sms", req, res, (body) => {
       onRequest?.()
-      return answerTwilio(req, body, parts)
+      return handleTwilio(req, body, parts)
     }),
   )
 }
@@ -25,7 +25,7 @@ export function startTwilio({
 type TwilioParts = { readonly mailbox: Mailbox; readonly accountSid: string; readonly authToken: string }
 
 /** Answers one request, without a server. */
-export function answerTwilio(
+export function handleTwilio(
   req: StandInRequest,
   body: Buffer,
   { mailbox, accountSid, authToken }: TwilioParts,

@@ -16,7 +16,7 @@ const DEFAULT_URL = "http://127.0.0.1:8787"
 const DEFAULT_CONTROL_URL = "http://127.0.0.1:8788"
 
 /** What the command line said; null where it said nothing. */
-export interface Wanted {
+export interface RequestedWorld {
   readonly url: string | null
   readonly control: string | null
   readonly key: string | null
@@ -30,7 +30,7 @@ export interface FoundWorld {
 }
 
 /** The running world; null when nothing answers. Throws `DemoError` when only a part of it does, or none that was named. */
-export async function findRunningWorld({ url, control, key }: Wanted): Promise<FoundWorld | null> {
+export async function findRunningWorld({ url, control, key }: RequestedWorld): Promise<FoundWorld | null> {
   const workerUrl = url ?? DEFAULT_URL
   const controlUrl = control ?? DEFAULT_CONTROL_URL
   const [hasWorker, hasControl] = await Promise.all([

@@ -2,9 +2,9 @@
 import { parseArgs } from "node:util"
 import { type FoundWorld, findRunningWorld, startOwnWorld } from "./find-world.ts"
 import { DemoError, reset } from "./http.ts"
-import { play } from "./play.ts"
 import { createProgress } from "./progress.ts"
 import { readSummary, renderReport } from "./report.ts"
+import { runDemo } from "./run.ts"
 
 const HELP = `npm run demo [-- options]
   Plays a month of a company with members at Stripe and Whop, through the real webhook endpoints. Uses the world that
@@ -97,7 +97,7 @@ async function main(): Promise<number> {
     })
   }
   try {
-    const report = await play(found.world, options, createProgress(people))
+    const report = await runDemo(found.world, options, createProgress(people))
     people.write(`\n${renderReport(report)}`)
     if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
     const { unexpected } = report

@@ -17,7 +17,7 @@ export interface Decline {
 }
 
 /** How a renewal that fails goes on. */
-export type Trouble =
+export type PaymentFailurePlan =
   | "retry_works"
   | "late_retry_works"
   | "paid_at_once"
@@ -31,12 +31,17 @@ export type Trouble =
   | "never_pays"
 
 /** How an announced leaving goes on. */
-export type Leaving = "stays_after_all" | "ends" | "still_there"
+export type CancellationPlan = "stays_after_all" | "ends" | "still_there"
 
-export type Part =
+export type MemberRole =
   | { readonly kind: "steady" }
-  | { readonly kind: "fails"; readonly trouble: Trouble; readonly decline: Decline; readonly isDisputed: boolean }
-  | { readonly kind: "leaves"; readonly leaving: Leaving }
+  | {
+      readonly kind: "fails"
+      readonly trouble: PaymentFailurePlan
+      readonly decline: Decline
+      readonly isDisputed: boolean
+    }
+  | { readonly kind: "leaves"; readonly leaving: CancellationPlan }
   | { readonly kind: "new" }
   | { readonly kind: "trial"; readonly converts: boolean; readonly decline: Decline }
   | { readonly kind: "never_paid"; readonly decline: Decline }
@@ -58,7 +63,7 @@ export interface Member {
   readonly price: Price
   /** The day of the demo on which they signed up; negative for those who were members before. */
   readonly signUpDay: number
-  readonly part: Part
+  readonly part: MemberRole
 }
 
 const month = (id: string, amountMinor: number, currency: string): Price => ({
@@ -117,7 +122,7 @@ const DECLINES: readonly Decline[] = [
   { code: "stolen_card", message: "The card was reported stolen." },
 ]
 
-const TROUBLES: readonly Trouble[] = [
+const PAYMENT_FAILURE_PLANS: readonly PaymentFailurePlan[] = [
   "clicks_and_pays",
   "clicks_and_pays",
   "clicks_late_and_pays",
@@ -134,7 +139,7 @@ const TROUBLES: readonly Trouble[] = [
   "card_is_updated",
 ]
 
-type PartKind = Part["kind"]
+type PartKind = MemberRole["kind"]
 const PARTS: readonly PartKind[] = [
   ...Array<PartKind>(11).fill("fails"),
   ...Array<PartKind>(7).fill("steady"),
@@ -157,14 +162,14 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
     whopPrice: random.deck(WHOP_PRICES),
     place: random.deck(PLACES),
     decline: random.deck(DECLINES),
-    trouble: random.deck(TROUBLES),
+    trouble: random.deck(PAYMENT_FAILURE_PLANS),
     isDisputed: random.deck([true, false, false, false]),
-    leaving: random.deck<Leaving>(["stays_after_all", "ends", "still_there"]),
+    leaving: random.deck<CancellationPlan>(["stays_after_all", "ends", "still_there"]),
     converts: random.deck([true, true, false]),
     reach: random.deck(["email", "email", "email", "email", "email", "both", "other"] as const),
   }
 
-  function makePart(kind: PartKind): Part {
+  function makePart(kind: PartKind): MemberRole {
     switch (kind) {
       case "fails":
         return { kind, trouble: deal.trouble(), decline: deal.decline(), isDisputed: deal.isDisputed() }

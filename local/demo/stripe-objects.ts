@@ -3,7 +3,7 @@
  * invoices lost `subscription`, `charge` and `payment_intent`, payments lost `invoice`, subscriptions lost their period to
  * their items.
  */
-import { type Bill, type Membership, secondsOf } from "./bill.ts"
+import { type Bill, type Membership, secondsOf } from "./event-builder.ts"
 import type { Decline, Member } from "./members.ts"
 
 export type Fields = Readonly<Record<string, unknown>>

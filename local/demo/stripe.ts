@@ -1,13 +1,21 @@
 /** The story as Stripe tells it: which events, in which order. */
-import { after, type Bill, type Membership, type Narrator, type NextId, secondsOf, type Told } from "./bill.ts"
+import {
+  after,
+  type Bill,
+  type EventBuilder,
+  type Membership,
+  type NextId,
+  type ScheduledEvent,
+  secondsOf,
+} from "./event-builder.ts"
 import type { Member } from "./members.ts"
 import * as objects from "./stripe-objects.ts"
 
 type Fields = objects.Fields
 
 /** Tells in the API version that the member's account was created with. */
-export function stripeNarrator(nextId: NextId): Narrator {
-  function tell({ about, version, type, at, object, previous }: Spoken): Told {
+export function stripeEventBuilder(nextId: NextId): EventBuilder {
+  function buildEvent({ about, version, type, at, object, previous }: EventSpec): ScheduledEvent {
     const id = nextId("evt")
     const event = {
       id,
@@ -26,26 +34,32 @@ export function stripeNarrator(nextId: NextId): Narrator {
   const told = (
     { customerId, stripeVersion }: Member,
     spoken: { readonly type: string; readonly at: Date; readonly object: Fields; readonly previous?: Fields },
-  ): Told => tell({ about: customerId, version: stripeVersion, ...spoken })
+  ): ScheduledEvent => buildEvent({ about: customerId, version: stripeVersion, ...spoken })
 
-  const ofSubscription = (membership: Membership, type: string, at: Date, more: Fields = {}, previous?: Fields): Told =>
+  const ofSubscription = (
+    membership: Membership,
+    type: string,
+    at: Date,
+    more: Fields = {},
+    previous?: Fields,
+  ): ScheduledEvent =>
     told(membership.member, {
       ...{ type: `customer.subscription.${type}`, at, object: objects.subscription(membership, more) },
       ...(previous === undefined ? {} : { previous }),
     })
 
   /** Moves the subscription's status, and says so when it was another. */
-  function changeStatus(membership: Membership, status: Membership["status"], at: Date): Told[] {
+  function changeStatus(membership: Membership, status: Membership["status"], at: Date): ScheduledEvent[] {
     const before = membership.status
     if (before === status) return []
     membership.status = status
     return [ofSubscription(membership, "updated", at, {}, { status: before })]
   }
 
-  const ofCustomer = ({ member, startedAt }: Membership, type: string, at: Date): Told =>
+  const ofCustomer = ({ member, startedAt }: Membership, type: string, at: Date): ScheduledEvent =>
     told(member, { type: `customer.${type}`, at, object: objects.customer(member, startedAt) })
 
-  function ofBill(bill: Bill, type: string, at: Date, object: Fields): Told {
+  function ofBill(bill: Bill, type: string, at: Date, object: Fields): ScheduledEvent {
     return told(bill.membership.member, { type, at, object })
   }
 
@@ -130,14 +144,22 @@ export function stripeNarrator(nextId: NextId): Narrator {
       const about = nextId("nobody")
       const spoken = { about, version: "2026-10-28.endive", at }
       return [
-        tell({ ...spoken, type: "product.updated", object: { id: "prod_member", object: "product", name: "Member" } }),
-        tell({ ...spoken, type: "loyalty.points_expired", object: { id: nextId("loy"), object: "loyalty.points" } }),
+        buildEvent({
+          ...spoken,
+          type: "product.updated",
+          object: { id: "prod_member", object: "product", name: "Member" },
+        }),
+        buildEvent({
+          ...spoken,
+          type: "loyalty.points_expired",
+          object: { id: nextId("loy"), object: "loyalty.points" },
+        }),
       ]
     },
   }
 }
 
-interface Spoken {
+interface EventSpec {
   readonly about: string
   readonly version: string
   readonly type: string

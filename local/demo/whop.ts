@@ -1,6 +1,6 @@
 /** The story as Whop tells it: v1 envelopes, amounts as decimals in major units, one payment id for all attempts. */
 import { exponentOf } from "../../shared/domain/money.ts"
-import type { Bill, Membership, Narrator, NextId, Told } from "./bill.ts"
+import type { Bill, EventBuilder, Membership, NextId, ScheduledEvent } from "./event-builder.ts"
 import type { Member } from "./members.ts"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -15,8 +15,8 @@ const STATUS: Readonly<Record<string, string>> = {
   incomplete_expired: "expired",
 }
 
-export function whopNarrator(nextId: NextId): Narrator {
-  function tell(about: string, type: string, at: Date, data: Fields, previous?: Fields): Told {
+export function whopEventBuilder(nextId: NextId): EventBuilder {
+  function buildEvent(about: string, type: string, at: Date, data: Fields, previous?: Fields): ScheduledEvent {
     const id = nextId("msg")
     const event = {
       ...{ id, api_version: "v1", type, timestamp: at.toISOString(), company_id: COMPANY, data },
@@ -25,15 +25,21 @@ export function whopNarrator(nextId: NextId): Narrator {
     return { provider: "whop", id, type, at, about, body: JSON.stringify(event) }
   }
 
-  const ofMembership = (membership: Membership, type: string, at: Date, more: Fields = {}, previous?: Fields): Told =>
-    tell(membership.member.customerId, `membership.${type}`, at, membershipOf(membership, at, more), previous)
+  const ofMembership = (
+    membership: Membership,
+    type: string,
+    at: Date,
+    more: Fields = {},
+    previous?: Fields,
+  ): ScheduledEvent =>
+    buildEvent(membership.member.customerId, `membership.${type}`, at, membershipOf(membership, at, more), previous)
 
-  const ofPayment = (bill: Bill, type: string, at: Date, more: Fields = {}): Told =>
-    tell(bill.membership.member.customerId, `payment.${type}`, at, paymentOf(bill, more))
+  const ofPayment = (bill: Bill, type: string, at: Date, more: Fields = {}): ScheduledEvent =>
+    buildEvent(bill.membership.member.customerId, `payment.${type}`, at, paymentOf(bill, more))
 
-  const ofDispute = (bill: Bill, type: string, at: Date, status: string): Told => {
+  const ofDispute = (bill: Bill, type: string, at: Date, status: string): ScheduledEvent => {
     const { member } = bill.membership
-    return tell(member.customerId, `dispute.${type}`, at, {
+    return buildEvent(member.customerId, `dispute.${type}`, at, {
       id: bill.id.replace("pay_", "dspt_"),
       amount: decimal(bill),
       company: { id: COMPANY },
@@ -82,7 +88,7 @@ export function whopNarrator(nextId: NextId): Narrator {
       ]
     },
     cardUpdated: ({ member }, at) => [
-      tell(member.customerId, "setup_intent.succeeded", at, {
+      buildEvent(member.customerId, "setup_intent.succeeded", at, {
         id: nextId("sint"),
         company: { id: COMPANY },
         member: { id: memberId(member), user: userOf(member) },
@@ -110,8 +116,8 @@ export function whopNarrator(nextId: NextId): Narrator {
       const nobody = nextId("nobody")
       const company = { id: COMPANY }
       return [
-        tell(nobody, "entry.created", at, { id: nextId("entry"), company, status: "pending" }),
-        tell(nobody, "forum_post.pinned", at, { id: nextId("post"), company }),
+        buildEvent(nobody, "entry.created", at, { id: nextId("entry"), company, status: "pending" }),
+        buildEvent(nobody, "forum_post.pinned", at, { id: nextId("post"), company }),
       ]
     },
   }
@@ -129,11 +135,11 @@ const decimal = ({ amountMinor, membership }: Bill): number =>
   Number((amountMinor / 10 ** exponentOf(membership.member.price.currency)).toFixed(2))
 
 function membershipOf({ member, ...membership }: Membership, at: Date, more: Fields): Fields {
-  const isLeaving = membership.cancelAt !== null
+  const isCanceling = membership.cancelAt !== null
   return {
     id: member.subscriptionId,
-    cancel_at_period_end: isLeaving,
-    cancel_option: isLeaving ? "too_expensive" : null,
+    cancel_at_period_end: isCanceling,
+    cancel_option: isCanceling ? "too_expensive" : null,
     canceled_at: null,
     cancellation_reason: null,
     company: { id: COMPANY, title: "Demo Company" },
@@ -147,7 +153,7 @@ function membershipOf({ member, ...membership }: Membership, at: Date, more: Fie
     product: { id: "prod_signals", title: "Signals" },
     renewal_period_start: membership.periodStart.toISOString(),
     renewal_period_end: membership.periodEnd.toISOString(),
-    status: isLeaving ? "canceling" : (STATUS[membership.status] ?? membership.status),
+    status: isCanceling ? "canceling" : (STATUS[membership.status] ?? membership.status),
     updated_at: at.toISOString(),
     user: userOf(member),
     ...more,

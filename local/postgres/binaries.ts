@@ -58,7 +58,7 @@ const NOBODY = 65_534
  * Postgres refuses to run as root, which is who we are in many containers. A user namespace makes it see another user
  * id while files stay ours; where namespaces are forbidden, it runs as `nobody` and must be given its data directory.
  */
-export function dropRoot(): Unprivileged {
+export function asUnprivilegedUser(): Unprivileged {
   if (process.getuid?.() !== 0) return { prefix: [] }
   const prefix = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
   try {

@@ -31,17 +31,17 @@ export async function initialize({ dir, binaries, unprivileged: { prefix, owner 
     await mkdir(dirname(dir), { recursive: true })
     await rm(draft, { recursive: true, force: true })
     await mkdir(draft, { mode: 0o700 })
-    if (owner) await giveTo(owner, draft)
+    if (owner) await assignTo(owner, draft)
     const flags = ["-U", ADMIN, "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
     const [command = "", ...args] = [...prefix, binaries.initdb, "-D", draft, ...flags]
     await promisify(execFile)(command, args, { cwd: draft, ...owner })
     await rename(draft, dir)
   }
   await chmod(dir, 0o700) // Postgres refuses a directory that others can read
-  if (owner) await giveTo(owner, dir)
+  if (owner) await assignTo(owner, dir)
 }
 
-async function giveTo({ uid, gid }: { uid: number; gid: number }, dir: string): Promise<void> {
+async function assignTo({ uid, gid }: { uid: number; gid: number }, dir: string): Promise<void> {
   await promisify(execFile)("chown", ["-R", `${uid}:${gid}`, dir])
 }
 
@@ -49,7 +49,7 @@ async function giveTo({ uid, gid }: { uid: number; gid: number }, dir: string): 
  * Waits for a server that still holds `dir` to end, and throws when it does not. A lock file whose process id now
  * belongs to some other program is removed, as Postgres would take that program for itself and refuse to start.
  */
-export async function letPredecessorFinish(dir: string): Promise<void> {
+export async function waitForPreviousServer(dir: string): Promise<void> {
   const deadlineMs = Date.now() + PREDECESSOR_TIMEOUT_MS
   for (;;) {
     const pid = postmasterPid(dir)
@@ -137,7 +137,7 @@ export function launch(
 }
 
 /** Ends a launched server, cutting open connections, and resolves when it is gone. */
-export async function end(child: ChildProcess, dir: string): Promise<void> {
+export async function stopServer(child: ChildProcess, dir: string): Promise<void> {
   if (hasExited(child)) return
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
   const stuck = setTimeout(() => {

@@ -84,10 +84,10 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
         "queries" in request
           ? { results: await runBatch(client, queries, beginFor(req), arrayMode) }
           : await run(client, request, arrayMode)
-      void giveBack(client, { asNew: queries.some(({ query }) => CHANGES_SESSION.test(query)) })
+      void releaseClient(client, { asNew: queries.some(({ query }) => CHANGES_SESSION.test(query)) })
       return jsonReply(result)
     } catch (error) {
-      void giveBack(client, { asNew: true })
+      void releaseClient(client, { asNew: true })
       return error instanceof pg.DatabaseError && !isServerGone(error)
         ? jsonReply(errorBody(error), 400)
         : textReply(`connection to Postgres failed: ${messageOf(error)}`, 500)
@@ -163,7 +163,7 @@ const CHANGES_SESSION =
  * survives by luck, least of all the company that row-level security reads. One that cannot be cleaned, as it is broken
  * or was left within a transaction, is closed. Never rejects.
  */
-async function giveBack(client: PoolClient, { asNew }: { asNew: boolean }): Promise<void> {
+async function releaseClient(client: PoolClient, { asNew }: { asNew: boolean }): Promise<void> {
   try {
     if (asNew || client.getTransactionStatus() !== "I") await client.query("DISCARD ALL")
     client.release()

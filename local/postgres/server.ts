@@ -3,8 +3,17 @@ import { resolve } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import pg from "pg"
 import { freePort } from "../loopback.ts"
-import { dropRoot, findPostgresBinaries } from "./binaries.ts"
-import { ADMIN, end, hasExited, initialize, launch, letPredecessorFinish, postmasterPid, readLog } from "./launch.ts"
+import { asUnprivilegedUser, findPostgresBinaries } from "./binaries.ts"
+import {
+  ADMIN,
+  hasExited,
+  initialize,
+  launch,
+  postmasterPid,
+  readLog,
+  stopServer,
+  waitForPreviousServer,
+} from "./launch.ts"
 
 /** A running Postgres 18. */
 export type Postgres = {
@@ -44,20 +53,20 @@ const RETRY_MS = 100
  */
 export async function startPostgres({ dataDir, port, durable = false }: PostgresOptions): Promise<Postgres> {
   const dir = resolve(dataDir)
-  const context = { dir, binaries: findPostgresBinaries(), unprivileged: dropRoot() }
+  const context = { dir, binaries: findPostgresBinaries(), unprivileged: asUnprivilegedUser() }
   await initialize(context)
-  await letPredecessorFinish(dir)
+  await waitForPreviousServer(dir)
 
   const deadlineMs = Date.now() + START_TIMEOUT_MS
   for (;;) {
     const chosenPort = port ?? (await freePort())
     const child = launch(context, { port: chosenPort, durable })
     try {
-      await untilReady(child, dir, deadlineMs)
+      await waitUntilReady(child, dir, deadlineMs)
       await createDatabase(chosenPort)
       return handle(child, dir, chosenPort)
     } catch (cause) {
-      await end(child, dir)
+      await stopServer(child, dir)
       const log = readLog(dir)
       if (Date.now() > deadlineMs || !passesByItself(log, port)) {
         throw new Error(`Postgres did not start:\n${log.slice(-2_000)}`, { cause })
@@ -74,7 +83,7 @@ function passesByItself(log: string, fixedPort: number | undefined): boolean {
 }
 
 /** Judged by its own log, as whoever answers on the port may be a stranger. */
-async function untilReady(child: ChildProcess, dir: string, deadlineMs: number): Promise<void> {
+async function waitUntilReady(child: ChildProcess, dir: string, deadlineMs: number): Promise<void> {
   let spawnError: Error | undefined
   child.once("error", (error) => {
     spawnError = error
@@ -107,7 +116,7 @@ function handle(child: ChildProcess, dir: string, port: number): Postgres {
     pid,
     exited: new Promise((done) => (hasExited(child) ? done() : child.once("exit", () => done()))),
     url: (user, database = DATABASE) => urlFor(port, user, database),
-    stop: () => end(child, dir),
+    stop: () => stopServer(child, dir),
   }
 }
 

@@ -33,7 +33,7 @@ const PLANT = /^\/__objects\/([a-z_]+)\/([^/?]+)$/
  * Answers `PUT /__objects/:kind/:id`, by which a demo or a test plants an object, and `GET` of the same; null for every
  * other request. `kind` is the name of the collection in the provider's paths: `customers`, `charges`, `memberships`.
  */
-export function answerPlanting(objects: ObjectStore, method: string, path: string, body: Buffer): Reply | null {
+export function answerObjectSetup(objects: ObjectStore, method: string, path: string, body: Buffer): Reply | null {
   if (!path.startsWith("/__objects/")) return null
   const [, kind, id] = PLANT.exec(path) ?? []
   if (kind === undefined || id === undefined) return jsonReply({ error: "PUT or GET /__objects/:kind/:id" }, 404)

@@ -15,7 +15,7 @@ export function stripeError(
 }
 
 /** 404 for the object that a path names, 400 for one that a parameter names. */
-export function noSuch(kind: string, id: string, { param = "id", status = 404 } = {}): Reply {
+export function resourceMissing(kind: string, id: string, { param = "id", status = 404 } = {}): Reply {
   return stripeError(status, {
     type: "invalid_request_error",
     code: "resource_missing",
@@ -25,7 +25,7 @@ export function noSuch(kind: string, id: string, { param = "id", status = 404 } 
 }
 
 /** A parameter that must be there and is not. */
-export function missing(param: string): Reply {
+export function parameterMissing(param: string): Reply {
   return stripeError(400, {
     type: "invalid_request_error",
     code: "parameter_missing",

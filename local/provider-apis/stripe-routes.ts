@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto"
 import { jsonReply, type Reply } from "../faults.ts"
 import type { Form } from "./form.ts"
 import type { ApiObject } from "./objects.ts"
-import { missing, noSuch, stripeError } from "./stripe-errors.ts"
-import { shown, update } from "./stripe-update.ts"
+import { parameterMissing, resourceMissing, stripeError } from "./stripe-errors.ts"
+import { asResponse, update } from "./stripe-update.ts"
 import type { StripeWorld } from "./stripe-world.ts"
 
 /** One authorised request, parameters read. */
@@ -33,7 +33,7 @@ const KINDS: Readonly<Record<string, string>> = {
 const PREFIXES: Readonly<Record<string, string>> = { customers: "cus_", subscriptions: "sub_" }
 
 /** Answers one call. */
-export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
+export function handleStripe(call: StripeCall, world: StripeWorld): Reply {
   const [, version, collection = "", id, ...rest] = call.path.split("/").map(decodeURIComponent)
   const kind = Object.hasOwn(KINDS, collection) ? KINDS[collection] : undefined
   if (version === "v1" && rest.length === 0) {
@@ -43,18 +43,18 @@ export function answerStripe(call: StripeCall, world: StripeWorld): Reply {
     if (kind && call.method === "GET" && id === undefined) return list(collection, call, world)
     if (kind && call.method === "GET" && id !== undefined) {
       const object = world.objects.get(collection, id)
-      if (object && !isVisible(collection, object, call, world)) return noSuch(kind, id)
-      return object ? jsonReply(shown(object, call.params)) : noSuch(kind, id)
+      if (object && !isVisible(collection, object, call, world)) return resourceMissing(kind, id)
+      return object ? jsonReply(asResponse(object, call.params)) : resourceMissing(kind, id)
     }
     if (kind && call.method === "POST" && id !== undefined) {
-      if (!exists(collection, id, call, world)) return noSuch(kind, id)
+      if (!exists(collection, id, call, world)) return resourceMissing(kind, id)
       const before = world.objects.get(collection, id) ?? { ...base(kind, "", world), id }
       return update(collection, before, call.params, world)
     }
   }
   if (call.method === "GET" && version === "v1" && collection === "checkout" && id === "sessions") {
     const object = world.objects.get("checkout_sessions", rest[0] ?? "")
-    return object ? jsonReply(shown(object, call.params)) : noSuch("checkout.session", rest[0] ?? "")
+    return object ? jsonReply(asResponse(object, call.params)) : resourceMissing("checkout.session", rest[0] ?? "")
   }
   if (call.method === "GET" && version === "v2" && collection === "core" && id === "events") {
     const event = world.objects.get("core_events", rest[0] ?? "")
@@ -82,9 +82,9 @@ function exists(
 function portalSession(call: StripeCall, world: StripeWorld): Reply {
   const { params } = call
   const { customer, customer_account: account = null } = params
-  if (typeof customer !== "string" && typeof account !== "string") return missing("customer")
+  if (typeof customer !== "string" && typeof account !== "string") return parameterMissing("customer")
   if (typeof customer === "string" && !exists("customers", customer, call, world))
-    return noSuch("customer", customer, { param: "customer", status: 400 })
+    return resourceMissing("customer", customer, { param: "customer", status: 400 })
   return jsonReply({
     ...base("billing_portal.session", "bps_", world),
     configuration: params.configuration ?? "bpc_local",
@@ -106,7 +106,7 @@ function createCoupon({ params }: StripeCall, world: StripeWorld): Reply {
       message: "You must pass either percent_off or amount_off.",
     })
   }
-  if (amountOff !== undefined && currency === undefined) return missing("currency")
+  if (amountOff !== undefined && currency === undefined) return parameterMissing("currency")
   if (typeof params.id === "string" && world.objects.get("coupons", params.id)) {
     return stripeError(400, {
       type: "invalid_request_error",
@@ -134,7 +134,7 @@ const LIMIT_DEFAULT = 10
 const LIMIT_MAX = 100
 
 /** Events can be listed and read for this long. */
-const EVENTS_KEPT_SECONDS = 30 * 24 * 60 * 60
+const EVENT_RETENTION_SECONDS = 30 * 24 * 60 * 60
 
 /**
  * Whether the object is there for this request: events are for 30 days; every object belongs to the account that was planted
@@ -142,7 +142,9 @@ const EVENTS_KEPT_SECONDS = 30 * 24 * 60 * 60
  */
 function isVisible(collection: string, object: ApiObject, { account }: StripeCall, { now }: StripeWorld): boolean {
   if ((typeof object.account === "string" ? object.account : "") !== account) return false
-  return collection !== "events" || createdOf(object) >= Math.floor(now().getTime() / 1_000) - EVENTS_KEPT_SECONDS
+  return (
+    collection !== "events" || creationTimeOf(object) >= Math.floor(now().getTime() / 1_000) - EVENT_RETENTION_SECONDS
+  )
 }
 
 /** Canceled subscriptions are listed only when they are asked for by `status`. */
@@ -169,19 +171,19 @@ function list(collection: string, call: StripeCall, world: StripeWorld): Reply {
     .list(collection)
     .filter((object) => isVisible(collection, object, call, world) && hasListedStatus(collection, object, status))
     .toReversed()
-    .toSorted((a, b) => createdOf(b) - createdOf(a))
+    .toSorted((a, b) => creationTimeOf(b) - creationTimeOf(a))
     .filter((object) => fits(object, filters))
   const cursor = after ?? before
   const position = cursor === undefined ? -1 : all.findIndex(({ id }) => id === cursor)
   if (cursor !== undefined && position < 0)
-    return noSuch(KINDS[collection] ?? collection, String(cursor), { param: "starting_after", status: 400 })
+    return resourceMissing(KINDS[collection] ?? collection, String(cursor), { param: "starting_after", status: 400 })
   const rest = before === undefined ? all.slice(position + 1) : all.slice(0, position).slice(-limit)
   const hasMore = before === undefined ? rest.length > limit : position > limit
   return jsonReply({
     object: "list",
     url: path,
     has_more: hasMore,
-    data: rest.slice(0, limit).map((one) => shown(expanded(one, expand, world), {})),
+    data: rest.slice(0, limit).map((one) => asResponse(expanded(one, expand, world), {})),
   })
 }
 
@@ -195,13 +197,13 @@ function expanded(object: ApiObject, expand: Form[string] | undefined, { objects
   return { ...object, ...Object.fromEntries(found) }
 }
 
-const createdOf = (object: ApiObject): number => (typeof object.created === "number" ? object.created : 0)
+const creationTimeOf = (object: ApiObject): number => (typeof object.created === "number" ? object.created : 0)
 
 /** Whether each filter is met: `types` and ranges of `created` by their meaning, every other by equality in depth. */
 function fits(object: ApiObject, filters: Form): boolean {
   return Object.entries(filters).every(([name, wanted]) => {
     if (name === "types" && Array.isArray(wanted)) return wanted.includes(String(object.type))
-    if (name === "created" && typeof wanted === "object") return inRange(createdOf(object), wanted as Form)
+    if (name === "created" && typeof wanted === "object") return inRange(creationTimeOf(object), wanted as Form)
     return contains(object[name], wanted)
   })
 }

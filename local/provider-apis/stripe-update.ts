@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { jsonReply, type Reply } from "../faults.ts"
 import type { Form, FormValue } from "./form.ts"
 import type { ApiObject } from "./objects.ts"
-import { missing, noSuch } from "./stripe-errors.ts"
+import { parameterMissing, resourceMissing } from "./stripe-errors.ts"
 import type { StripeWorld } from "./stripe-world.ts"
 
 /** Fields that Stripe shows as numbers and takes as text. */
@@ -25,11 +25,11 @@ export function update(collection: string, before: ApiObject, params: Form, worl
     changes.discounts = applied
   }
   const after = world.objects.put(collection, { ...before, ...changes, id: before.id })
-  return jsonReply(shown(after, params))
+  return jsonReply(asResponse(after, params))
 }
 
 /** The object as an answer shows it: discounts are ids unless the request asks to expand them. */
-export function shown(object: ApiObject, params: Form): ApiObject {
+export function asResponse(object: ApiObject, params: Form): ApiObject {
   const expands = Object.values(params.expand ?? []).includes("discounts")
   if (expands || !Array.isArray(object.discounts)) return object
   return { ...object, discounts: object.discounts.map(idOf) }
@@ -54,11 +54,11 @@ function applyDiscounts(before: ApiObject, wanted: FormValue, { objects, now }: 
     if (typeof discount === "string") {
       const kept = present.find((candidate) => idOf(candidate) === discount)
       if (kept === undefined)
-        return noSuch("discount", discount, { param: `discounts[${index}][discount]`, status: 400 })
+        return resourceMissing("discount", discount, { param: `discounts[${index}][discount]`, status: 400 })
       applied.push(kept)
     } else if (typeof coupon === "string") {
       if (!objects.get("coupons", coupon)) {
-        return noSuch("coupon", coupon, { param: `discounts[${index}][coupon]`, status: 400 })
+        return resourceMissing("coupon", coupon, { param: `discounts[${index}][coupon]`, status: 400 })
       }
       applied.push({
         id: `di_${randomBytes(12).toString("hex")}`,
@@ -69,7 +69,7 @@ function applyDiscounts(before: ApiObject, wanted: FormValue, { objects, now }: 
         subscription: before.id,
       })
     } else {
-      return missing(`discounts[${index}][coupon]`)
+      return parameterMissing(`discounts[${index}][coupon]`)
     }
   }
   return applied

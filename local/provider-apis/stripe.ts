@@ -3,9 +3,9 @@ import type { Mailbox } from "../channels/mailbox.ts"
 import { type Faults, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 import { parseForm } from "./form.ts"
-import { answerPlanting, createObjects, type ObjectStore } from "./objects.ts"
+import { answerObjectSetup, createObjects, type ObjectStore } from "./objects.ts"
 import { stripeError } from "./stripe-errors.ts"
-import { answerStripe } from "./stripe-routes.ts"
+import { handleStripe } from "./stripe-routes.ts"
 
 /** A running stand-in for a provider's API, with the objects it knows. */
 export type ProviderApiServer = Listening & {
@@ -87,7 +87,7 @@ export function createStripeApi({
   function answer(req: StandInRequest, body: Buffer): Reply {
     const [path = "/", query = ""] = (req.url ?? "/").split("?", 2)
     const method = req.method ?? "GET"
-    const planted = answerPlanting(objects, method, path, body)
+    const planted = answerObjectSetup(objects, method, path, body)
     if (planted) return planted
     onRequest?.()
     if (!accepted.includes(headerOf(req, "authorization") ?? "")) {
@@ -97,7 +97,7 @@ export function createStripeApi({
     const params = parseForm(new URLSearchParams(text))
     const key = method === "POST" ? headerOf(req, "idempotency-key") : null
     const account = headerOf(req, "stripe-account") ?? ""
-    const perform = (): Reply => answerStripe({ method, path, params, account }, { objects, now, adoptsUnknown })
+    const perform = (): Reply => handleStripe({ method, path, params, account }, { objects, now, adoptsUnknown })
     const fingerprint = createHash("sha256").update(`${method} ${path} ${text}`).digest("hex")
     const { reply, isReplay } =
       key === null ? { reply: perform(), isReplay: false } : once(`${account} ${key}`, fingerprint, perform)

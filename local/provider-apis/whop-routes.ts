@@ -49,7 +49,7 @@ const COLLECTIONS: ReadonlySet<string> = new Set([
 ])
 
 /** Answers one call. */
-export function answerWhop(call: WhopCall, world: WhopWorld): Reply {
+export function handleWhop(call: WhopCall, world: WhopWorld): Reply {
   const [, collection = "", id, verb] = call.path.split("/").map(decodeURIComponent)
   const isPost = call.method === "POST"
   if (isPost && id === undefined) {
@@ -174,7 +174,7 @@ function list(collection: string, { query }: WhopCall, { objects }: WhopWorld): 
  * with `webhook_id`, `sent_at` and the event that was sent as `request_body`.
  */
 function deliveries(webhook: string, { query }: WhopCall, { objects, now }: WhopWorld): Reply {
-  const oldest = new Date(now().getTime() - DELIVERIES_KEPT_MS).toISOString()
+  const oldest = new Date(now().getTime() - DELIVERY_RETENTION_MS).toISOString()
   const all = objects
     .list("webhook_deliveries")
     .filter(({ webhook_id: id, sent_at: sentAt }) => id === webhook && String(sentAt) >= oldest)
@@ -190,7 +190,7 @@ function deliveries(webhook: string, { query }: WhopCall, { objects, now }: Whop
   )
 }
 
-const DELIVERIES_KEPT_MS = 30 * DAY_MS
+const DELIVERY_RETENTION_MS = 30 * DAY_MS
 
 function page(all: readonly ApiObject[], query: URLSearchParams): Reply {
   const first = Math.min(PAGE_MAX, Number(query.get("first") ?? PAGE_DEFAULT))

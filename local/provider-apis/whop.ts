@@ -1,8 +1,8 @@
 import { type Faults, type FaultTarget, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
-import { answerPlanting, createObjects, parseObject } from "./objects.ts"
+import { answerObjectSetup, createObjects, parseObject } from "./objects.ts"
 import type { ProviderApi, ProviderApiOptions, ProviderApiServer } from "./stripe.ts"
-import { answerWhop, whopError } from "./whop-routes.ts"
+import { handleWhop, whopError } from "./whop-routes.ts"
 
 /** The SDK's base URL ends with this; paths are accepted with and without it. */
 export const WHOP_BASE_PATH = "/api/v1"
@@ -41,7 +41,7 @@ export function createWhopApi({
     const path = pathOf(req)
     const method = req.method ?? "GET"
     const target = targetOf(path)
-    const planted = answerPlanting(objects, method, path, body)
+    const planted = answerObjectSetup(objects, method, path, body)
     if (planted) return planted
     onRequest?.(target)
     if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
@@ -50,7 +50,7 @@ export function createWhopApi({
     const idempotencyKey = headerOf(req, "idempotency-key")
     const params = new URLSearchParams(query)
     const content = parseObject(body) ?? {}
-    const reply = answerWhop(
+    const reply = handleWhop(
       { method, path, query: params, body: content, idempotencyKey },
       { objects, mailbox, now, adoptsUnknown },
     )

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { parseCron } from "./cron.ts"
-import { defaultRetryDelayMs, evaluateRetryDelayMs, wishedRetryDelayMs } from "./retry-delay.ts"
+import { defaultRetryDelayMs, evaluateRetryDelayMs, requestedRetryDelayMs } from "./retry-delay.ts"
 
 test.each([
   ["*/5 * * * *", "2026-03-01T10:02:30Z", "2026-03-01T10:05:00.000Z"],
@@ -62,5 +62,5 @@ test.each([
   ["retry-after", "999999999", 86_400_000],
   ["retry-after", "soon", null],
 ])("a receiver that says %s: %s is asked again after %s ms", (name, value, ms) => {
-  expect(wishedRetryDelayMs(new Headers({ [name]: value }), new Date("2026-01-01T00:00:00Z"))).toBe(ms)
+  expect(requestedRetryDelayMs(new Headers({ [name]: value }), new Date("2026-01-01T00:00:00Z"))).toBe(ms)
 })

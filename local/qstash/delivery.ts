@@ -1,5 +1,5 @@
-import { bounded } from "../bounded.ts"
 import type { VirtualClock } from "../clock.ts"
+import { withDeadline } from "../with-deadline.ts"
 import type { Message } from "./message.ts"
 import { signDelivery } from "./sign.ts"
 
@@ -24,7 +24,7 @@ export async function deliver(
   const signature = signDelivery({ url: message.url, body, key: signingKey, now: clock.now() })
   const hasBody = message.method !== "GET" && message.method !== "HEAD"
   try {
-    return await bounded({ ms: message.timeoutMs, signal }, async (limit) => {
+    return await withDeadline({ ms: message.timeoutMs, signal }, async (limit) => {
       const response = await fetch(message.url, {
         method: message.method,
         headers: {

@@ -3,7 +3,7 @@ import type { VirtualClock } from "../clock.ts"
 import type { Faults } from "../faults.ts"
 import { type Attempt, callbackBody, deliver, headerLists, isNonRetryable } from "./delivery.ts"
 import type { CallbackSpec, DeadMessage, Message, MessageSpec } from "./message.ts"
-import { defaultRetryDelayMs, evaluateRetryDelayMs, wishedRetryDelayMs } from "./retry-delay.ts"
+import { defaultRetryDelayMs, evaluateRetryDelayMs, requestedRetryDelayMs } from "./retry-delay.ts"
 import { createRunner, type Runner } from "./runner.ts"
 import { createScheduler, type Scheduler } from "./scheduler.ts"
 import { createSaver, emptyState, type QstashState, readState } from "./state.ts"
@@ -90,7 +90,7 @@ export function createEngine(options: EngineOptions): Engine {
     return message
   }
 
-  function tell(callback: CallbackSpec | null, message: Message, attempt: Attempt, dlqId: string | null): void {
+  function sendCallback(callback: CallbackSpec | null, message: Message, attempt: Attempt, dlqId: string | null): void {
     if (!callback) return
     enter({
       ...callback,
@@ -118,12 +118,12 @@ export function createEngine(options: EngineOptions): Engine {
     state.messages.delete(message.messageId)
     state.dead.set(dead.dlqId, dead)
     log(message, "FAILED", attempt.error ?? `status ${attempt.status}`)
-    tell(message.failureCallback, message, attempt, dead.dlqId)
+    sendCallback(message.failureCallback, message, attempt, dead.dlqId)
   }
 
   function tryLater(message: Message, attempt: Attempt): void {
     const delayMs =
-      wishedRetryDelayMs(attempt.headers, clock.now()) ??
+      requestedRetryDelayMs(attempt.headers, clock.now()) ??
       (message.retryDelayExpression === null
         ? defaultRetryDelayMs(message.retried + 1)
         : evaluateRetryDelayMs(message.retryDelayExpression, message.retried))
@@ -136,7 +136,7 @@ export function createEngine(options: EngineOptions): Engine {
     options.onDelivery?.()
     const attempt = await handOver(message, { clock, signingKey: options.signingKey(), signal })
     if (signal.aborted || !state.messages.has(message.messageId)) return // stopped or canceled: nothing is known of it
-    tell(message.callback, message, attempt, null)
+    sendCallback(message.callback, message, attempt, null)
     if (attempt.status >= 200 && attempt.status < 300) {
       state.messages.delete(message.messageId)
       log(message, "DELIVERED")

@@ -113,19 +113,19 @@ function evaluate(tokens: readonly string[], retried: number): number {
 }
 
 /** Headers in which a receiver says when it wants to be asked again, the first that is there counts. */
-const WISH_HEADERS = ["retry-after", "x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"]
+const RETRY_HEADERS = ["retry-after", "x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"]
 
 /** How long the receiver asked us to wait, at most a day; null when it said nothing that can be read. */
-export function wishedRetryDelayMs(headers: Headers, now: Date): number | null {
-  for (const name of WISH_HEADERS) {
+export function requestedRetryDelayMs(headers: Headers, now: Date): number | null {
+  for (const name of RETRY_HEADERS) {
     const value = headers.get(name)
-    const delayMs = value === null ? null : readWishMs(value.trim(), now)
+    const delayMs = value === null ? null : readRequestedDelayMs(value.trim(), now)
     if (delayMs !== null) return Math.min(DAY_MS, Math.max(0, delayMs))
   }
   return null
 }
 
-function readWishMs(value: string, now: Date): number | null {
+function readRequestedDelayMs(value: string, now: Date): number | null {
   if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1_000
   const parts = parseGoDurationMs(value)
   if (parts !== null) return parts

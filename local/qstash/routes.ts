@@ -4,10 +4,10 @@ import { jsonReply, type Reply } from "../faults.ts"
 import { CronError } from "./cron.ts"
 import { contentId, type Engine, newId } from "./engine.ts"
 import { BadRequest, type MessageSpec, readSpec } from "./message.ts"
-import { deadView, fits, messageView, scheduleView } from "./views.ts"
+import { deadView, matchesFilter, messageView, scheduleView } from "./views.ts"
 
 /** One request to the API. */
-export type Call = {
+export type ApiRequest = {
   readonly method: string
   readonly rawUrl: string
   readonly path: string
@@ -28,7 +28,7 @@ type World = {
 type Route = {
   readonly method: string
   readonly pattern: RegExp
-  answer(world: World, call: Call, ...parts: string[]): Reply
+  answer(world: World, call: ApiRequest, ...parts: string[]): Reply
 }
 
 const notFound = (what: string): Reply => jsonReply({ error: `${what} not found` }, 404)
@@ -96,7 +96,9 @@ const ROUTES: readonly Route[] = [
     method: "GET",
     pattern: /^\/v2\/messages\/?$/,
     answer: ({ engine }, { query }) =>
-      jsonReply({ messages: [...engine.state.messages.values()].filter((one) => fits(one, query)).map(messageView) }),
+      jsonReply({
+        messages: [...engine.state.messages.values()].filter((one) => matchesFilter(one, query)).map(messageView),
+      }),
   },
   {
     method: "GET",
@@ -204,7 +206,7 @@ const ROUTES: readonly Route[] = [
 const newSigningKey = (): string => `sig_${randomBytes(21).toString("base64url")}`
 
 /** Answers one authorised request. */
-export function answer(call: Call, world: World): Reply {
+export function handleRequest(call: ApiRequest, world: World): Reply {
   try {
     for (const route of ROUTES) {
       if (route.method !== call.method) continue
@@ -269,7 +271,7 @@ function putSchedule(engine: Engine, destination: string, headers: Headers, body
 function cancelMany(engine: Engine, query: URLSearchParams): Reply {
   const ids = query.getAll("messageIds")
   const chosen = [...engine.state.messages.values()].filter((message) =>
-    ids.length > 0 ? ids.includes(message.messageId) : fits(message, query),
+    ids.length > 0 ? ids.includes(message.messageId) : matchesFilter(message, query),
   )
   for (const { messageId } of chosen) engine.cancel(messageId)
   return jsonReply({ cancelled: chosen.length })
@@ -279,7 +281,7 @@ const DEAD_PER_PAGE = 100
 
 /** In the order that is asked for; the cursor is the id of the last one of the page before. */
 function deadPage(engine: Engine, query: URLSearchParams) {
-  const earliestFirst = [...engine.state.dead.values()].filter((dead) => fits(dead, query))
+  const earliestFirst = [...engine.state.dead.values()].filter((dead) => matchesFilter(dead, query))
   const all = query.get("order") === "latestFirst" ? earliestFirst.toReversed() : earliestFirst
   const start = all.findIndex(({ dlqId }) => dlqId === query.get("cursor")) + 1
   const page = all.slice(start, start + Number(query.get("count") ?? DEAD_PER_PAGE))
@@ -292,7 +294,7 @@ function deadOnes(engine: Engine, query: URLSearchParams) {
   const ids = query.getAll("dlqIds")
   const count = Number(query.get("count") ?? DEAD_PER_PAGE)
   return [...engine.state.dead.values()]
-    .filter((dead) => (ids.length > 0 ? ids.includes(dead.dlqId) : fits(dead, query)))
+    .filter((dead) => (ids.length > 0 ? ids.includes(dead.dlqId) : matchesFilter(dead, query)))
     .slice(0, count)
 }
 

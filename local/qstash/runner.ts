@@ -28,7 +28,7 @@ export type Runner = {
 const SILENT_MODES: ReadonlySet<FaultMode> = new Set(["down", "hang", "error"])
 
 /** How soon a silent queue notices that it may speak again. */
-const SILENCE_CHECK_MS = 100
+const IDLE_CHECK_MS = 100
 
 /** Timers overflow beyond 2^31 ms; looking once an hour costs nothing. */
 const SLEEP_MS_MAX = 60 * 60 * 1_000
@@ -121,7 +121,7 @@ export function createRunner({
   function sleep(): void {
     if (timer) clearTimeout(timer)
     const next = Math.min(nextDueAtMs() ?? Infinity, scheduler.nextAtMs() ?? Infinity)
-    const sleepMs = isSilent() ? SILENCE_CHECK_MS : Math.min(SLEEP_MS_MAX, Math.max(0, next - nowMs()))
+    const sleepMs = isSilent() ? IDLE_CHECK_MS : Math.min(SLEEP_MS_MAX, Math.max(0, next - nowMs()))
     timer = setTimeout(wake, sleepMs)
     timer.unref()
   }

@@ -3,7 +3,7 @@ import { type Faults, jsonReply, type Reply, type StandInRequest, serve } from "
 import { headerOf } from "../loopback.ts"
 import { createEngine, type Engine } from "./engine.ts"
 import type { Message } from "./message.ts"
-import { answer, type Call, type SigningKeys } from "./routes.ts"
+import { type ApiRequest, handleRequest, type SigningKeys } from "./routes.ts"
 
 /** A running stand-in for Upstash QStash. */
 export type Qstash = {
@@ -59,7 +59,7 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
   const server = await serve(options.port, (req, res) => {
     return faults.intercept("qstash", req, res, (body): Reply => {
       options.onRequest?.()
-      return answerQstash(req, body, { engine, clock, keys, token: options.token })
+      return handleQstash(req, body, { engine, clock, keys, token: options.token })
     })
   })
   return {
@@ -85,13 +85,13 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
 }
 
 /** Answers one request, without a server. */
-export function answerQstash(
+export function handleQstash(
   req: StandInRequest,
   body: Buffer,
-  { token, ...world }: Parameters<typeof answer>[1] & { readonly token: string },
+  { token, ...world }: Parameters<typeof handleRequest>[1] & { readonly token: string },
 ): Reply {
   if (headerOf(req, "authorization") !== `Bearer ${token}`) return jsonReply({ error: "unauthorized" }, 401)
-  return answer(callOf(req.method ?? "GET", req.url ?? "/", new Headers(flat(req.headers)), body), world)
+  return handleRequest(callOf(req.method ?? "GET", req.url ?? "/", new Headers(flat(req.headers)), body), world)
 }
 
 function slotOf(engine: Engine, name: string, instant: Date): Date | null {
@@ -103,7 +103,7 @@ function slotOf(engine: Engine, name: string, instant: Date): Date | null {
 }
 
 /** The URL as it was sent: a destination in its path must not be normalised, its query is part of it. */
-function callOf(method: string, rawUrl: string, headers: Headers, body: Buffer): Call {
+function callOf(method: string, rawUrl: string, headers: Headers, body: Buffer): ApiRequest {
   const [path = "/"] = rawUrl.split("?", 1)
   return { method, rawUrl, path, query: new URLSearchParams(rawUrl.slice(path.length)), headers, body }
 }

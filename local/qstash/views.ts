@@ -69,7 +69,7 @@ function textOrBase64(name: string, base64: string): Record<string, string> {
 }
 
 /** Whether a message fits the filters of a bulk request: values of one filter are alternatives, filters add up. */
-export function fits(message: Message | DeadMessage, query: URLSearchParams): boolean {
+export function matchesFilter(message: Message | DeadMessage, query: URLSearchParams): boolean {
   const fields: Record<string, string | number | null> = {
     messageId: message.messageId,
     url: message.url,

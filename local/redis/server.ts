@@ -43,7 +43,7 @@ export async function startRedis(setup: RedisOptions): Promise<Redis> {
   const server = await serve(port, (req, res) =>
     faults.intercept("redis", req, res, (body) => {
       try {
-        return answerRedis(req, body, { engine, token, onRequest })
+        return handleRedis(req, body, { engine, token, onRequest })
       } finally {
         snapshots?.changed()
       }
@@ -60,7 +60,7 @@ export async function startRedis(setup: RedisOptions): Promise<Redis> {
 }
 
 /** Answers one request, without a server. */
-export function answerRedis(
+export function handleRedis(
   req: StandInRequest,
   body: Buffer,
   { engine, token, onRequest }: { readonly engine: Engine } & Pick<RedisOptions, "token" | "onRequest">,

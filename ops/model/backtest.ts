@@ -1,22 +1,22 @@
 /** `backtest`: how models would have done month by month, each trained on what was known by then. */
-import { LABEL_DAYS } from "../../shared/domain/churn-label.ts"
+import { LABEL_DAYS } from "../../shared/domain/scoring/churn-label.ts"
+import { TableError } from "../../shared/learning/data/csv.ts"
+import { plausibleDirections } from "../../shared/learning/data/feature-matrix.ts"
 import {
   type Backtest,
   type BacktestMonth,
   backtest,
   type DatedRows,
-  type Figures,
-} from "../../shared/learning/backtest.ts"
-import { CannotTrain } from "../../shared/learning/cannot-train.ts"
-import { TableError } from "../../shared/learning/csv.ts"
-import { plausibleDirections } from "../../shared/learning/feature-matrix.ts"
-import { LEDGER_HELP, LEDGER_OPTIONS, readLedger } from "./read-ledger.ts"
+  type EvaluationMetrics,
+} from "../../shared/learning/evaluation/backtest.ts"
+import { CannotTrain } from "../../shared/learning/training-error.ts"
+import { LEDGER_HELP, LEDGER_OPTIONS, readLedger } from "./data/read-ledger.ts"
+import { EVENT_OPTIONS, snapshotOptions } from "./data/snapshots.ts"
 import { metricLines } from "./show.ts"
-import { EVENT_OPTIONS, snapshotOptions } from "./snapshots.ts"
 import { InputError, type Output, pathOf, readOptions, required, type Subcommand, wholeNumber } from "./subcommand.ts"
-import { labelledSnapshots } from "./train-events.ts"
-import { LEDGER_LABEL } from "./train-ledger.ts"
-import { readTrainOptions } from "./train-options.ts"
+import { labelledSnapshots } from "./train/events.ts"
+import { LEDGER_LABEL } from "./train/ledger.ts"
+import { readTrainOptions } from "./train/options.ts"
 
 const OPTIONS = {
   ...EVENT_OPTIONS,
@@ -140,7 +140,7 @@ const line = (texts: readonly string[]): string =>
     .join(" ")
     .trimEnd()
 
-const cells = ({ metrics, capture }: Figures | BacktestMonth): string[] => [
+const cells = ({ metrics, capture }: EvaluationMetrics | BacktestMonth): string[] => [
   String(metrics.rows),
   String(metrics.events),
   metrics.auc?.toFixed(3) ?? "—",
@@ -152,5 +152,5 @@ const cells = ({ metrics, capture }: Figures | BacktestMonth): string[] => [
 ]
 
 const percent = (share: number | null): string => (share === null ? "—" : `${(100 * share).toFixed(1)} %`)
-const bounds = ({ intervals: { auc } }: Figures): string =>
+const bounds = ({ intervals: { auc } }: EvaluationMetrics): string =>
   auc === undefined ? "—" : `${auc[0].toFixed(3)} to ${auc[1].toFixed(3)}`

@@ -2,13 +2,13 @@
 import { createHash } from "node:crypto"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
-import { confidenceOf } from "../../shared/learning/reference.ts"
-import { importanceOf, shapeOf } from "./card/anatomy.ts"
+import { confidenceOf } from "../../shared/learning/evaluation/reference.ts"
 import { calibrationChart, gainChart, importanceChart, shapeChart } from "./card/charts.ts"
 import { type Card, htmlOf, markdownOf } from "./card/document.ts"
+import { importanceOf, partialDependenceOf } from "./card/feature-effects.ts"
+import { readModel } from "./data/model-file.ts"
+import { EVENT_HELP, EVENT_OPTIONS } from "./data/snapshots.ts"
 import { evaluateTable } from "./evaluate.ts"
-import { readModel } from "./model-file.ts"
-import { EVENT_HELP, EVENT_OPTIONS } from "./snapshots.ts"
 import { InputError, pathOf, readOptions, required, type Subcommand, wholeNumber } from "./subcommand.ts"
 
 const HELP = `npm run model -- card --model FILE --out DIR [--data FILE [--label COL]] [options]
@@ -72,7 +72,11 @@ export const card: Subcommand = {
             ]),
         { name: "importance", title: "Importance", svg: importanceChart(importance) },
         ...main.map(({ name }, i) => {
-          return { name: `shape-${i + 1}`, title: name, svg: shapeChart(shapeOf(model, inputOf.get(name) ?? 0)) }
+          return {
+            name: `shape-${i + 1}`,
+            title: name,
+            svg: shapeChart(partialDependenceOf(model, inputOf.get(name) ?? 0)),
+          }
         }),
       ],
       bins,

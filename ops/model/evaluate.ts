@@ -1,5 +1,6 @@
 /** `evaluate`: how good a model is on rows whose outcomes are known. */
-import { type Label, readLabel, UNLABELLED } from "../../shared/learning/label.ts"
+import { type Label, readLabel, UNLABELLED } from "../../shared/learning/data/label.ts"
+import { type RawColumn, TableBuilder } from "../../shared/learning/data/table.ts"
 import {
   type Comparison,
   compareModels,
@@ -8,12 +9,11 @@ import {
   type MetricName,
   type Metrics,
   metricsOf,
-} from "../../shared/learning/metrics.ts"
-import { type RawColumn, TableBuilder } from "../../shared/learning/table.ts"
+} from "../../shared/learning/evaluation/metrics.ts"
 import type { Model } from "../../shared/scoring/model.ts"
-import { asInputError, readModel, remarksOn, type Strange, scoreTable } from "./model-file.ts"
+import { asInputError, readModel, scoreTable, type UnusableValues, unusableValueWarnings } from "./data/model-file.ts"
+import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./data/snapshots.ts"
 import { metricLines } from "./show.ts"
-import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./snapshots.ts"
 import { InputError, type Output, pathOf, readOptions, required, type Subcommand, wholeNumber } from "./subcommand.ts"
 
 const HELP = `npm run model -- evaluate --model FILE --data FILE [--label COL] [options]
@@ -80,7 +80,7 @@ export async function evaluateTable(
     const numbers = new Map<string, number>()
     const customers: number[] = []
     const scores: Float64Array[] = []
-    const strange: Strange = new Map()
+    const strange: UnusableValues = new Map()
     for await (const { rows, probabilities } of scoreTable(model, table, strange, options.group)) {
       scores.push(probabilities)
       for (const { fields } of rows) {
@@ -92,7 +92,7 @@ export async function evaluateTable(
       }
     }
     if (known.rows === 0) throw new InputError(`${path}: there is a header and no row.`)
-    output.err(remarksOn(strange, known.rows))
+    output.err(unusableValueWarnings(strange, known.rows))
     const [column] = known.build().columns
     if (column === undefined) throw new Error("a table of one column has none")
     const label = labelOf(model, { ...column, name }, options.positive)

@@ -1,7 +1,7 @@
 /** `export`: labels with the inputs that were scored, as a table that names nobody. */
 import { writeFile } from "node:fs/promises"
 import { DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, deploymentOf } from "../deployment.ts"
-import { exportOf } from "./from-ledger.ts"
+import { exportOf } from "./data/from-ledger.ts"
 import { InputError, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
 
 const HELP = `npm run model -- export --from-ledger --out FILE [options]
@@ -19,7 +19,11 @@ const { help: _help, ...COMMON } = DEPLOYMENT_OPTIONS
 const OPTIONS = { ...COMMON, "from-ledger": { type: "boolean", default: false }, out: { type: "string" } } as const
 
 /** The options of a deployment as they were given. */
-export const given = (values: { readonly url?: string; readonly key?: string; readonly company?: string }) => ({
+export const deploymentOptionsOf = (values: {
+  readonly url?: string
+  readonly key?: string
+  readonly company?: string
+}) => ({
   ...(values.url !== undefined && { url: values.url }),
   ...(values.key !== undefined && { key: values.key }),
   ...(values.company !== undefined && { company: values.company }),
@@ -33,7 +37,7 @@ export const exportLabels: Subcommand = {
     const values = readOptions(args, OPTIONS)
     if (!values["from-ledger"]) throw new InputError("Name the source: --from-ledger. --help says more.")
     const path = pathOf(required(values.out, "out"))
-    const { csv, rows } = await exportOf(deploymentOf(given(values)))
+    const { csv, rows } = await exportOf(deploymentOf(deploymentOptionsOf(values)))
     await writeFile(path, csv, { mode: 0o600 })
     output.out(values.json ? `${JSON.stringify({ out: path, rows })}\n` : `${rows} rows written to ${path}\n`)
   },

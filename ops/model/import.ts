@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
 import { z } from "zod"
-import { chooseCalibration } from "../../shared/learning/calibration.ts"
-import type { Matrix } from "../../shared/learning/matrix.ts"
-import { METRIC_NAMES, metricsOf } from "../../shared/learning/metrics.ts"
-import { confidenceOf, referenceOf, scoreReferenceOf } from "../../shared/learning/reference.ts"
+import type { Matrix } from "../../shared/learning/data/matrix.ts"
+import { chooseCalibration } from "../../shared/learning/evaluation/calibration.ts"
+import { METRIC_NAMES, metricsOf } from "../../shared/learning/evaluation/metrics.ts"
+import { confidenceOf, referenceOf, scoreReferenceOf } from "../../shared/learning/evaluation/reference.ts"
 import {
   CannotImport,
   importXgboost,
@@ -17,11 +17,11 @@ import { calibrate, logitOf, probabilityOf } from "../../shared/scoring/calibrat
 import { featureHash } from "../../shared/scoring/feature-hash.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { type Model, prepareModel } from "../../shared/scoring/model.ts"
+import { scoreTable } from "./data/model-file.ts"
+import { openTable } from "./data/read-table.ts"
 import { type Evaluation, evaluateTable } from "./evaluate.ts"
-import { scoreTable } from "./model-file.ts"
-import { openTable } from "./read-table.ts"
 import { InputError, type Output, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
-import { instantOf } from "./train-options.ts"
+import { instantOf } from "./train/options.ts"
 
 const HELP = `npm run model -- import --xgboost FILE --out FILE --label NAME [options]
 

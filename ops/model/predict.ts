@@ -4,12 +4,19 @@ import { rename, rm } from "node:fs/promises"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGzip } from "node:zlib"
-import { csvField } from "../../shared/learning/csv.ts"
-import { isIdName } from "../../shared/learning/typed-table.ts"
+import { csvField } from "../../shared/learning/data/csv.ts"
+import { isIdName } from "../../shared/learning/data/typed-table.ts"
 import type { Model } from "../../shared/scoring/model.ts"
-import { asInputError, checkColumns, readModel, remarksOn, type Strange, scoreTable } from "./model-file.ts"
-import type { RowStream } from "./read-table.ts"
-import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./snapshots.ts"
+import {
+  asInputError,
+  checkColumns,
+  readModel,
+  scoreTable,
+  type UnusableValues,
+  unusableValueWarnings,
+} from "./data/model-file.ts"
+import type { RowStream } from "./data/read-table.ts"
+import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./data/snapshots.ts"
 import { InputError, listOf, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
 
 const HELP = `npm run model -- predict --model FILE --data FILE [--out FILE] [options]
@@ -48,7 +55,7 @@ export const predict: Subcommand = {
     const model = await readModel(pathOf(required(values.model, "model")))
     const table = await openRows(dataPath, { ...values, id: listOf(values.id)[0] }, model, output)
     checkColumns(model, table.header)
-    const strange: Strange = new Map()
+    const strange: UnusableValues = new Map()
     const told = { rows: 0, sum: 0 }
     const lines = Readable.from(
       linesOf(model, table, idsOf(model, table.header, values.id), strange, told, values.group),
@@ -59,7 +66,7 @@ export const predict: Subcommand = {
     } catch (error) {
       throw asInputError(error, dataPath)
     }
-    output.err(remarksOn(strange, told.rows))
+    output.err(unusableValueWarnings(strange, told.rows))
     const mean = told.rows === 0 ? null : told.sum / told.rows
     if (values.json)
       output.out(
@@ -85,7 +92,7 @@ async function* linesOf(
   model: Model,
   table: RowStream,
   ids: readonly string[],
-  strange: Strange,
+  strange: UnusableValues,
   told: { rows: number; sum: number },
   group: string | undefined,
 ): AsyncGenerator<string> {

@@ -3,16 +3,16 @@ import { readFile } from "node:fs/promises"
 import { z } from "zod"
 import { splitOffsets } from "../../shared/scoring/offsets.ts"
 import {
-  ask,
+  ApiError,
+  callApi,
   DEPLOYMENT_HELP,
   DEPLOYMENT_OPTIONS,
   type Deployment,
   deploymentOf,
   JsonText,
-  Refused,
 } from "../deployment.ts"
+import { modelSchema, printResult, SHARED_HELP, SHARED_OPTION } from "./deploy.ts"
 import { type OffsetsFile, readOffsets } from "./offsets-file.ts"
-import { modelSchema, SHARED_HELP, SHARED_OPTION, tell } from "./serve.ts"
 import { InputError, pathOf, readOptions, required, type Subcommand } from "./subcommand.ts"
 
 const HELP = `npm run model -- push --model FILE [options]
@@ -47,14 +47,14 @@ export const push: Subcommand = {
     const deployment = deploymentOf(values)
     const query = new URLSearchParams({ scope: values.shared ? "shared" : "company" })
     if (values.version !== undefined) query.set("version", values.version)
-    const pushed = await ask(deployment, "POST", `/api/models?${query}`, modelSchema, new JsonText(text))
+    const pushed = await callApi(deployment, "POST", `/api/models?${query}`, modelSchema, new JsonText(text))
     // A company's own model is scored with its own offset only.
     const wanted = (beside ?? offsets).filter(
       ({ company }) => pushed.companyId === null || company === pushed.companyId,
     )
     const madeAt = pushed.training.trainedAt
     const { stored, unknown } = await storeOffsets(deployment, pushed.id, madeAt, wanted)
-    tell(output, values.json, { ...pushed, offsets: { stored, unknown } }, () =>
+    printResult(output, values.json, { ...pushed, offsets: { stored, unknown } }, () =>
       [
         `${pushed.version} is there as ${pushed.state}: ${pushed.id}\n`,
         stored > 0 ? `${stored} offsets of companies are stored.\n` : "",
@@ -101,11 +101,11 @@ async function storeOffsets(
 
 async function storeOne(deployment: Deployment, model: string, body: object): Promise<boolean> {
   try {
-    await ask(deployment, "PUT", `/api/models/${model}/offset`, z.object({ logOdds: z.number() }), body)
+    await callApi(deployment, "PUT", `/api/models/${model}/offset`, z.object({ logOdds: z.number() }), body)
     return true
   } catch (error) {
     // The model was put there a moment ago: what is not found is the company.
-    if (error instanceof Refused && error.status === 404) return false
+    if (error instanceof ApiError && error.status === 404) return false
     throw error
   }
 }

@@ -1,5 +1,5 @@
 /** Figures as lines for people. */
-import type { Interval, MetricName, Metrics } from "../../shared/learning/metrics.ts"
+import type { Interval, MetricName, Metrics } from "../../shared/learning/evaluation/metrics.ts"
 
 export const METRIC_TITLES: Readonly<Record<MetricName, string>> = {
   auc: "ROC AUC",

@@ -1,7 +1,7 @@
 /** What a subcommand of `npm run model` is, and what they share: options, errors, where they write. */
 import { resolve } from "node:path"
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
-import { CommandError, showProgress } from "../deployment.ts"
+import { CommandError, showProgressLine } from "../deployment.ts"
 
 /** Where a command writes: results on stdout, progress and remarks on stderr. */
 export interface Output {
@@ -15,7 +15,7 @@ export interface Output {
 export const PROCESS_OUTPUT: Output = {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
-  progress: showProgress,
+  progress: showProgressLine,
 }
 
 /** One word after `npm run model --`. */

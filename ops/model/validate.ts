@@ -1,19 +1,19 @@
 /** `validate`: whether a model may serve, judged by rows that it has not seen: quality gates, and the champion beside it. */
 
-import { modelFeatures } from "../../shared/domain/features.ts"
-import { type Comparison, compareModels } from "../../shared/learning/metrics.ts"
+import { modelFeatures } from "../../shared/domain/scoring/features.ts"
+import { type Comparison, compareModels } from "../../shared/learning/evaluation/metrics.ts"
 import { calibrationDrift } from "../../shared/learning/monitoring/calibration-drift.ts"
 import { completenessOf } from "../../shared/learning/monitoring/quality.ts"
 import { explain } from "../../shared/scoring/explain.ts"
-import { type Gate, judgeGates } from "../../shared/scoring/gates.ts"
+import { evaluateGates, type Gate } from "../../shared/scoring/gates.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { type Model, prepareModel } from "../../shared/scoring/model.ts"
 import { CommandError, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, type Deployment, deploymentOf } from "../deployment.ts"
+import { championOf, EXPORT_GROUP, EXPORT_LABEL, withExport } from "./data/from-ledger.ts"
+import { readModel } from "./data/model-file.ts"
+import { readTable } from "./data/read-table.ts"
 import { type Evaluation, evaluateTable } from "./evaluate.ts"
-import { given } from "./export.ts"
-import { championOf, EXPORT_GROUP, EXPORT_LABEL, withExport } from "./from-ledger.ts"
-import { readModel } from "./model-file.ts"
-import { readTable } from "./read-table.ts"
+import { deploymentOptionsOf } from "./export.ts"
 import { InputError, type Output, pathOf, readOptions, required, type Subcommand, wholeNumber } from "./subcommand.ts"
 
 const HELP = `npm run model -- validate --model FILE (--data FILE [--label COL] | --from-ledger) [options]
@@ -86,7 +86,7 @@ export async function validateModel(
   const { metrics, probabilities, outcomes, customers } = evaluation
   const known = new Map(modelFeatures.map(({ name, type }) => [name, type]))
   const { features } = model.artefact
-  const { gates, isPassed } = judgeGates({
+  const { gates, isPassed } = evaluateGates({
     metrics: numbersOf(evaluation),
     strangers: rows.isFromLedger ? features.flatMap(({ name, type }) => (known.get(name) === type ? [] : [name])) : [],
     dataQuality: await completenessIn(model, rows.path, output),
@@ -171,7 +171,7 @@ export const validate: Subcommand = {
     }
     let validation: Validation
     if (values["from-ledger"]) {
-      const deployment = deploymentOf(given(values))
+      const deployment = deploymentOf(deploymentOptionsOf(values))
       const champion = chosen ?? (await servingModel(deployment))
       validation = await withExport(deployment, (path) => {
         const rows = { path, label: EXPORT_LABEL, positive: "1", id: EXPORT_GROUP, seed, isFromLedger: true }

@@ -1,9 +1,16 @@
 /** The command behind `npm run rollout`: reads flags and figures of a deployment, says what stands, and takes one step. */
 import { parseArgs } from "node:util"
 import { z } from "zod"
-import { ask, CommandError, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, type Deployment, deploymentOf } from "../deployment.ts"
-import { type Figures, figuresSchema, type Gate, gatesOf } from "./gates.ts"
-import { type Flag, type FlagName, type Flags, type Found, PHASES, type Phase, phaseOf } from "./phases.ts"
+import {
+  CommandError,
+  callApi,
+  DEPLOYMENT_HELP,
+  DEPLOYMENT_OPTIONS,
+  type Deployment,
+  deploymentOf,
+} from "../deployment.ts"
+import { type DeploymentMetrics, type Gate, gatesOf, metricsSchema } from "./gates.ts"
+import { type CurrentPhase, type Flag, type FlagName, type Flags, PHASES, type Phase, phaseOf } from "./phases.ts"
 import { type Change, planStep } from "./plan.ts"
 import { flagsText, flagText, gatesText, phaseText } from "./show.ts"
 
@@ -70,7 +77,7 @@ export async function rollout(args: readonly string[], output: Output): Promise<
   if (command === "rollback") return rollBack(deployment, reason, values.json, output)
 
   const flags = await readFlags(deployment)
-  const read = await readFigures(deployment, values.minutes)
+  const read = await readMetrics(deployment, values.minutes)
   const figures = "figures" in read ? read.figures : null
   if (command === "status") {
     const gates = figures === null ? [] : gatesOf(figures)
@@ -148,7 +155,7 @@ const given = ({ url, key, company }: { url?: string; key?: string; company?: st
 })
 
 async function readFlags(deployment: Deployment): Promise<Flags> {
-  const { data } = await ask(deployment, "GET", "/api/flags", flagsSchema)
+  const { data } = await callApi(deployment, "GET", "/api/flags", flagsSchema)
   const flagOf = (name: FlagName): Flag => {
     const found = data.find((flag) => flag.name === name)
     if (!found) throw new CommandError(`The deployment does not know the flag ${name}.`)
@@ -163,11 +170,11 @@ async function readFlags(deployment: Deployment): Promise<Flags> {
   }
 }
 
-type Read = { readonly figures: Figures } | { readonly why: string }
+type Read = { readonly figures: DeploymentMetrics } | { readonly why: string }
 
-async function readFigures(deployment: Deployment, minutes: string): Promise<Read> {
+async function readMetrics(deployment: Deployment, minutes: string): Promise<Read> {
   try {
-    return { figures: await ask(deployment, "GET", `/api/figures?minutes=${minutes}`, figuresSchema) }
+    return { figures: await callApi(deployment, "GET", `/api/figures?minutes=${minutes}`, metricsSchema) }
   } catch (error) {
     if (error instanceof CommandError) return { why: error.message }
     throw error
@@ -189,7 +196,7 @@ async function apply(
       continue
     }
     try {
-      await ask(deployment, "PUT", `/api/flags/${name}`, z.unknown(), { ...to, reason })
+      await callApi(deployment, "PUT", `/api/flags/${name}`, z.unknown(), { ...to, reason })
       applied.push({ name, to, state: "set", why: null })
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
@@ -212,7 +219,7 @@ async function settle(deployment: Deployment, applied: readonly Applied[]): Prom
 }
 
 function* standing(flags: Flags, read: Read, gates: readonly Gate[]): Generator<string> {
-  const found: Found = phaseOf(flags)
+  const found: CurrentPhase = phaseOf(flags)
   yield `${phaseText(found, flags)}\n${flagsText(flags)}`
   yield "figures" in read ? gatesText(read.figures, gates) : `No figures: ${read.why}`
 }

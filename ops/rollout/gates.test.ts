@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
-import { type Figures, figuresSchema, gatesOf } from "./gates.ts"
+import { type DeploymentMetrics, gatesOf, metricsSchema } from "./gates.ts"
 
-const GOOD: Figures = {
+const GOOD: DeploymentMetrics = {
   windowMinutes: 15,
   isPartial: false,
   requests: 1_000,
@@ -11,7 +11,7 @@ const GOOD: Figures = {
   delivery: { sent: 40, failed: 0, unknown: 0, rate: 1 },
 }
 
-const failing = (figures: Figures): readonly string[] =>
+const failing = (figures: DeploymentMetrics): readonly string[] =>
   gatesOf(figures)
     .filter(({ isKept }) => !isKept)
     .map(({ name }) => name)
@@ -74,6 +74,6 @@ test("failures are counted in the note", () => {
 })
 
 test("what the API answers is read with whatever else it holds", () => {
-  expect(figuresSchema.parse({ ...GOOD, areas: {}, isPartial: undefined })).toEqual(GOOD)
-  expect(figuresSchema.safeParse({ ...GOOD, errorRate: 2 }).success).toBe(false)
+  expect(metricsSchema.parse({ ...GOOD, areas: {}, isPartial: undefined })).toEqual(GOOD)
+  expect(metricsSchema.safeParse({ ...GOOD, errorRate: 2 }).success).toBe(false)
 })

@@ -5,7 +5,7 @@ const share = z.number().min(0).max(1).nullable()
 const count = z.number().min(0)
 
 /** What `GET /api/figures` answers, as far as gates need it. */
-export const figuresSchema = z.object({
+export const metricsSchema = z.object({
   windowMinutes: count,
   /** One isolate's count alone: Redis did not answer. */
   isPartial: z.boolean().default(false),
@@ -15,7 +15,7 @@ export const figuresSchema = z.object({
   processing: z.object({ received: count, processed: count, failed: count, waiting: count, success: share }),
   delivery: z.object({ sent: count, failed: count, unknown: count, rate: share }),
 })
-export type Figures = z.output<typeof figuresSchema>
+export type DeploymentMetrics = z.output<typeof metricsSchema>
 
 export interface Gate {
   readonly name: string
@@ -33,7 +33,7 @@ const DELIVERY_ABOVE = 0.95
 const REQUESTS_MIN = 50
 
 /** The gates by these figures. A figure without data keeps its gate, with a note: there is nothing to judge. */
-export function gatesOf(figures: Figures): readonly Gate[] {
+export function gatesOf(figures: DeploymentMetrics): readonly Gate[] {
   const { requests, errorRate, meanResponseMs, processing, delivery } = figures
   const few = requests < REQUESTS_MIN ? `only ${requests} requests in ${figures.windowMinutes} minutes` : null
   return [

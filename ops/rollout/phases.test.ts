@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { FLAG_DEFAULTS } from "../../shared/domain/flags.ts"
-import { type Flag, type Flags, goalOf, PHASES, phaseOf } from "./phases.ts"
+import { type Flag, type Flags, PHASES, phaseOf, targetFlags } from "./phases.ts"
 
 const ON: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
 const OFF: Flag = { enabled: false, percentage: 0, allow: [], deny: [] }
@@ -80,15 +80,15 @@ test("the goal of every phase is that phase, from everywhere, and again changes 
   const starts = [FULL, DARK, LIMITED, ROLLBACK, { ...FULL, SCHEDULER_ENABLED: share(50), ROLLBACK_MODE: ON }]
   for (const start of starts) {
     for (const phase of PHASES) {
-      const goal = goalOf(phase, start, ["a"])
+      const goal = targetFlags(phase, start, ["a"])
       expect(phaseOf(goal)).toEqual({ phase })
-      expect(goalOf(phase, goal, ["a"])).toEqual(goal)
+      expect(targetFlags(phase, goal, ["a"])).toEqual(goal)
     }
   }
 })
 
 test("a rollback leaves nobody out; other goals keep who is denied", () => {
   const denied = { ...FULL, SCHEDULER_ENABLED: { ...ON, deny: ["x"] }, ROLLBACK_MODE: { ...OFF, deny: ["x"] } }
-  expect(goalOf("rollback", denied, []).ROLLBACK_MODE).toEqual(ON)
-  expect(goalOf("limited", denied, ["a"]).SCHEDULER_ENABLED).toEqual({ ...share(20, ["a"]), deny: ["x"] })
+  expect(targetFlags("rollback", denied, []).ROLLBACK_MODE).toEqual(ON)
+  expect(targetFlags("limited", denied, ["a"]).SCHEDULER_ENABLED).toEqual({ ...share(20, ["a"]), deny: ["x"] })
 })

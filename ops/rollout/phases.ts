@@ -107,12 +107,12 @@ export const differences = (flags: Flags, phase: Phase): readonly Difference[] =
   })
 
 /** The phase that flags are; `initial` before the first one, where nothing has been launched; `custom` for any other mixture, with how it differs from the phase that it is nearest to. */
-export type Found =
+export type CurrentPhase =
   | { readonly phase: Phase | "initial" }
   | { readonly phase: "custom"; readonly nearest: Phase; readonly differences: readonly Difference[] }
 
 /** The phase, by the flags alone. */
-export function phaseOf(flags: Flags): Found {
+export function phaseOf(flags: Flags): CurrentPhase {
   if (FLAG_NAMES.every((name) => isOff(flags[name]))) return { phase: "initial" }
   const all = PHASES.map((phase) => ({ phase, differences: differences(flags, phase) }))
   const [nearest] = all.toSorted((a, b) => a.differences.length - b.differences.length)
@@ -122,7 +122,7 @@ export function phaseOf(flags: Flags): Found {
 }
 
 /** The flags of a phase; what is so already stays as it is. */
-export function goalOf(phase: Phase, flags: Flags, companies: readonly string[]): Flags {
+export function targetFlags(phase: Phase, flags: Flags, companies: readonly string[]): Flags {
   const goal = { ...flags }
   for (const name of FLAG_NAMES) {
     const rule = RULES[phase][name]

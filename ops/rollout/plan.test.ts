@@ -1,8 +1,8 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import type { Figures } from "./gates.ts"
-import { FLAG_NAMES, type Flag, type Flags, goalOf, PHASES, type Phase, phaseOf } from "./phases.ts"
-import { inSafeOrder, planStep } from "./plan.ts"
+import type { DeploymentMetrics } from "./gates.ts"
+import { FLAG_NAMES, type Flag, type Flags, PHASES, type Phase, phaseOf, targetFlags } from "./phases.ts"
+import { orderSafely, planStep } from "./plan.ts"
 
 const ON: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
 const OFF: Flag = { enabled: false, percentage: 0, allow: [], deny: [] }
@@ -12,10 +12,10 @@ const FULL: Flags = {
   NOTIFICATIONS_ENABLED: ON,
   ROLLBACK_MODE: OFF,
 }
-const of = (phase: Phase, companies: readonly string[] = []): Flags => goalOf(phase, FULL, companies)
+const of = (phase: Phase, companies: readonly string[] = []): Flags => targetFlags(phase, FULL, companies)
 const CUSTOM: Flags = { ...FULL, SCHEDULER_ENABLED: { ...ON, percentage: 50 } }
 
-const GOOD: Figures = {
+const GOOD: DeploymentMetrics = {
   windowMinutes: 15,
   isPartial: false,
   requests: 1_000,
@@ -24,7 +24,7 @@ const GOOD: Figures = {
   processing: { received: 100, processed: 100, failed: 0, waiting: 0, success: 1 },
   delivery: { sent: 40, failed: 0, unknown: 0, rate: 1 },
 }
-const BAD: Figures = { ...GOOD, errorRate: 0.02, delivery: { sent: 1, failed: 1, unknown: 0, rate: 0.5 } }
+const BAD: DeploymentMetrics = { ...GOOD, errorRate: 0.02, delivery: { sent: 1, failed: 1, unknown: 0, rate: 0.5 } }
 
 const names = (target: Phase, flags: Flags, companies: readonly string[] = []) =>
   planStep(target, flags, GOOD, companies).changes.map(({ name }) => name)
@@ -151,14 +151,14 @@ describe("the order of changes", () => {
         // Only steps that the plan allows; to limited and full those lead from the phase before.
         const from =
           phase === "limited"
-            ? goalOf("dark-launch", start, [])
+            ? targetFlags("dark-launch", start, [])
             : phase === "full"
-              ? goalOf("limited", start, companies)
+              ? targetFlags("limited", start, companies)
               : start
-        const goal = goalOf(phase, from, companies)
+        const goal = targetFlags(phase, from, companies)
         const allowed = new Set([...effects(from), ...effects(goal)])
         let now = from
-        for (const { name, to } of inSafeOrder(from, goal)) {
+        for (const { name, to } of orderSafely(from, goal)) {
           now = { ...now, [name]: to }
           expect([...effects(now)].filter((effect) => !allowed.has(effect))).toEqual([])
         }

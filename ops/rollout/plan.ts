@@ -1,16 +1,16 @@
 /** What a step of a launch comes to: changes in an order that is safe at every point, or a refusal with its reasons. */
 
-import { type Figures, type Gate, gatesOf } from "./gates.ts"
+import { type DeploymentMetrics, type Gate, gatesOf } from "./gates.ts"
 import {
   COMPANIES_MAX,
   FLAG_NAMES,
   type Flag,
   type FlagName,
   type Flags,
-  goalOf,
   isSameSet,
   type Phase,
   phaseOf,
+  targetFlags,
 } from "./phases.ts"
 
 export interface Change {
@@ -35,19 +35,19 @@ const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 export function planStep(
   target: Phase,
   flags: Flags,
-  figures: Figures | null,
+  figures: DeploymentMetrics | null,
   companies: readonly string[] = [],
 ): Plan {
   const gates = figures === null ? [] : gatesOf(figures)
-  const goal = goalOf(target, flags, companies)
+  const goal = targetFlags(target, flags, companies)
   const isThere = phaseOf(flags).phase === target
   const wrongCompanies = companiesFault(target, companies)
   if (wrongCompanies.length > 0) return { gates, changes: [], refused: wrongCompanies }
   if (isThere && (target !== "limited" || isSameSet(flags.NOTIFICATIONS_ENABLED.allow, companies))) {
     return { gates, changes: [], refused: [] }
   }
-  const refused = [...skipFault(target, flags), ...(COMES_FROM[target] ? gateFaults(figures, gates) : [])]
-  return { gates, changes: refused.length > 0 ? [] : inSafeOrder(flags, goal), refused }
+  const refused = [...phaseOrderErrors(target, flags), ...(COMES_FROM[target] ? gateFaults(figures, gates) : [])]
+  return { gates, changes: refused.length > 0 ? [] : orderSafely(flags, goal), refused }
 }
 
 function companiesFault(target: Phase, companies: readonly string[]): readonly string[] {
@@ -61,7 +61,7 @@ function companiesFault(target: Phase, companies: readonly string[]): readonly s
   ]
 }
 
-function skipFault(target: Phase, flags: Flags): readonly string[] {
+function phaseOrderErrors(target: Phase, flags: Flags): readonly string[] {
   const before = COMES_FROM[target]
   const { phase } = phaseOf(flags)
   if (before === undefined || phase === before) return []
@@ -69,14 +69,14 @@ function skipFault(target: Phase, flags: Flags): readonly string[] {
   return [`${target} follows ${before} only; the deployment is in ${now}`]
 }
 
-function gateFaults(figures: Figures | null, gates: readonly Gate[]): readonly string[] {
+function gateFaults(figures: DeploymentMetrics | null, gates: readonly Gate[]): readonly string[] {
   if (figures === null) return ["the figures cannot be read, so no gate can be judged"]
   if (figures.isPartial) return ["the figures are of one isolate alone (Redis is away), so no gate can be judged"]
   return gates.filter(({ isKept }) => !isKept).map(({ name, value, wanted }) => `${name} is ${value}, wanted ${wanted}`)
 }
 
 /** What stops more comes first, what lets more through last; within both, the strongest brake first on and last off. */
-const BRAKES: readonly FlagName[] = [
+const RESTRICTING_FLAGS: readonly FlagName[] = [
   "ROLLBACK_MODE",
   "NOTIFICATIONS_ENABLED",
   "SCHEDULER_ENABLED",
@@ -87,12 +87,12 @@ const BRAKES: readonly FlagName[] = [
  * The changes from one set of flags to another, so that at no point more is let through than before or after all of them:
  * first all that let less through, then all that let more.
  */
-export function inSafeOrder(from: Flags, to: Flags): readonly Change[] {
+export function orderSafely(from: Flags, to: Flags): readonly Change[] {
   const changed = FLAG_NAMES.filter((name) => !isSame(from[name], to[name]))
   const loosens = (name: FlagName): boolean =>
     name === "ROLLBACK_MODE" ? isWider(from[name], to[name]) : isWider(to[name], from[name])
-  const tight = BRAKES.filter((name) => changed.includes(name) && !loosens(name))
-  const loose = BRAKES.toReversed().filter((name) => changed.includes(name) && loosens(name))
+  const tight = RESTRICTING_FLAGS.filter((name) => changed.includes(name) && !loosens(name))
+  const loose = RESTRICTING_FLAGS.toReversed().filter((name) => changed.includes(name) && loosens(name))
   return [...tight, ...loose].map((name) => ({ name, to: to[name] }))
 }
 

@@ -1,9 +1,9 @@
 /** A launch as a person reads it. */
-import type { Figures, Gate } from "./gates.ts"
-import { FLAG_NAMES, type Flag, type Flags, type Found } from "./phases.ts"
+import type { DeploymentMetrics, Gate } from "./gates.ts"
+import { type CurrentPhase, FLAG_NAMES, type Flag, type Flags } from "./phases.ts"
 
 /** The phase in words; of a mixture, how it differs from the phase that it is nearest to. */
-export function phaseText(found: Found, flags: Flags): string {
+export function phaseText(found: CurrentPhase, flags: Flags): string {
   if (found.phase === "initial") return "Phase: off (initial): nothing has been launched, events are stored and held"
   if (found.phase !== "custom") return `Phase: ${found.phase}`
   const lines = found.differences.map(
@@ -23,7 +23,7 @@ export function flagText({ enabled, percentage, allow, deny }: Flag): string {
 }
 
 /** The figures and how they keep the gates. */
-export function gatesText(figures: Figures, gates: readonly Gate[]): string {
+export function gatesText(figures: DeploymentMetrics, gates: readonly Gate[]): string {
   const { windowMinutes, requests, processing, delivery } = figures
   const rows = gates.map(({ name, wanted, value, isKept, note }) => [
     `  ${isKept ? "✔" : "✘"} ${name}`,

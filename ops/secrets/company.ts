@@ -1,6 +1,6 @@
 /** Rotations of a company's own webhook secrets, through the API of a deployment. */
 import { z } from "zod"
-import { ask, CommandError, type Deployment } from "../deployment.ts"
+import { CommandError, callApi, type Deployment } from "../deployment.ts"
 import type { Outcome, WebhookProvider } from "./environment.ts"
 import { readSecret } from "./read-secret.ts"
 
@@ -19,7 +19,7 @@ const list = z.object({ data: z.array(secret) })
 const added = secret.extend({ othersAcceptedUntil: z.string().nullable() })
 
 /** The company's secrets, without what they are. */
-export const listCompany = async (deployment: Deployment) => (await ask(deployment, "GET", PATH, list)).data
+export const listCompany = async (deployment: Deployment) => (await callApi(deployment, "GET", PATH, list)).data
 
 /** Adds the new secret, read from stdin; those before it are taken for an overlap. */
 export async function rotateCompanyWebhook(
@@ -32,7 +32,7 @@ export async function rotateCompanyWebhook(
   const text = await readSecret(`The new ${provider} webhook secret of ${deployment.companyId}: `)
   if (dryRun) return { variables: [], lines: ["Nothing was changed (--dry-run)."] }
   const body = { provider, secret: text, overlapHours }
-  const { fingerprint, othersAcceptedUntil } = await ask(deployment, "POST", PATH, added, body)
+  const { fingerprint, othersAcceptedUntil } = await callApi(deployment, "POST", PATH, added, body)
   const lines = isFirst
     ? [
         `The endpoint …/api/webhooks/${provider}/${deployment.companyId} has a secret of its own now: ${fingerprint}.`,
@@ -56,6 +56,6 @@ export async function finishCompanyWebhook(
   const old = active.filter(({ expiresAt }) => expiresAt !== null)
   if (old.length === 0) throw new CommandError("No rotation is under way.")
   if (dryRun) return { variables: [], lines: [`${old.length} would end.`, "Nothing was changed (--dry-run)."] }
-  for (const { id } of old) await ask(deployment, "DELETE", `${PATH}/${id}`, secret, {})
+  for (const { id } of old) await callApi(deployment, "DELETE", `${PATH}/${id}`, secret, {})
   return { variables: [], lines: [`${old.length} old ended; they are refused everywhere within a minute.`] }
 }

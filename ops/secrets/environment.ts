@@ -5,7 +5,8 @@ import { readSecrets, writeSecrets } from "./file.ts"
 import { currentKeys, rotatedKeys } from "./qstash-keys.ts"
 import { readSecret } from "./read-secret.ts"
 import {
-  type Changed,
+  applyQstashKeys,
+  type FileChange,
   fingerprintOf,
   finishQstash,
   finishWebhook,
@@ -14,7 +15,6 @@ import {
   rotateKeys,
   rotateWebhook,
   secretsIn,
-  takeQstashKeys,
   WEBHOOK_VARIABLES,
 } from "./rotation.ts"
 import { upload, uploadCommand } from "./upload.ts"
@@ -83,7 +83,7 @@ export async function rotateQstash(options: EnvironmentOptions): Promise<Outcome
   const variables = ["QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"]
   if (options.dryRun) return { variables, lines: [WHAT[plan], ...uploadLines(options)] }
 
-  const taken = takeQstashKeys(before, plan === "rotate" ? await rotatedKeys(before.variables) : keys, new Date())
+  const taken = applyQstashKeys(before, plan === "rotate" ? await rotatedKeys(before.variables) : keys, new Date())
   writeSecrets(options.file, taken, "begin")
   if (options.upload) {
     await upload(options.file, options.env)
@@ -152,7 +152,7 @@ export function listEnvironment(options: EnvironmentOptions) {
 }
 
 async function save(
-  changed: Changed,
+  changed: FileChange,
   { file, env, dryRun, upload: isUpload }: EnvironmentOptions,
   step: "begin" | "end",
 ): Promise<void> {

@@ -16,14 +16,14 @@ import {
 } from "node:fs"
 import { z } from "zod"
 import { CommandError } from "../deployment.ts"
-import { type Changed, NO_ROTATIONS, rotationsSchema } from "./rotation.ts"
+import { type FileChange, NO_ROTATIONS, rotationsSchema } from "./rotation.ts"
 
 const variablesSchema = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string())
 
 const rotationsFile = (file: string): string => `${file.replace(/\.json$/, "")}.rotations.json`
 
 /** What lies in the file. Throws `CommandError`, which quotes nothing of it, when it is not there or not as expected. */
-export function readSecrets(file: string): Changed {
+export function readSecrets(file: string): FileChange {
   if (!existsSync(file)) throw new CommandError(`There is no ${file}; docs/DEPLOYMENT.md says how it is made.`)
   const variables = variablesSchema.safeParse(parsed(file))
   if (!variables.success) throw new CommandError(`${file} is not a JSON object of variables and their texts.`)
@@ -38,7 +38,7 @@ export function readSecrets(file: string): Changed {
  * Writes both files. What is remembered goes first when a rotation begins and last when one ends: should this stop in
  * between, a `finish` too many is asked for, and no old secret is forgotten.
  */
-export function writeSecrets(file: string, { variables, rotations }: Changed, step: "begin" | "end"): void {
+export function writeSecrets(file: string, { variables, rotations }: FileChange, step: "begin" | "end"): void {
   if (step === "begin") writeWhole(rotationsFile(file), rotations)
   writeWhole(file, variables)
   if (step === "end") writeWhole(rotationsFile(file), rotations)

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest"
 import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
 import { CommandError } from "../deployment.ts"
 import {
-  type Changed,
+  applyQstashKeys,
+  type FileChange,
   fingerprintOf,
   finishQstash,
   finishWebhook,
@@ -13,13 +14,12 @@ import {
   rotateKeys,
   rotateWebhook,
   secretsIn,
-  takeQstashKeys,
 } from "./rotation.ts"
 
 const START = new Date("2026-06-01T12:00:00.000Z")
 const hoursOn = (hours: number) => new Date(START.getTime() + hours * 3_600_000)
 const VARIABLE = "STRIPE_WEBHOOK_SECRET"
-const fileOf = (variables: Changed["variables"]): Changed => ({ variables, rotations: NO_ROTATIONS })
+const fileOf = (variables: FileChange["variables"]): FileChange => ({ variables, rotations: NO_ROTATIONS })
 const refusalOf = (act: () => unknown): string => {
   try {
     act()
@@ -32,7 +32,7 @@ const refusalOf = (act: () => unknown): string => {
 
 describe("a webhook secret", () => {
   const before = fileOf({ [VARIABLE]: "whsec_the_old_secret_01", OTHER: "pa$word" })
-  const rotate = (from: Changed, secret: string, hours = 0, overlapHours = 24) =>
+  const rotate = (from: FileChange, secret: string, hours = 0, overlapHours = 24) =>
     rotateWebhook(from, { variable: VARIABLE, secret, now: hoursOn(hours), overlapHours })
 
   test("is put first, beside the old one, which goes when the overlap is over", () => {
@@ -119,7 +119,7 @@ describe("QStash's keys", () => {
 
   test("are rotated at QStash, taken into the file, uploaded, and only then rotated again", () => {
     expect(planQstash(before, { current: A, next: B })).toBe("rotate")
-    const pending = takeQstashKeys(before, { current: B, next: C }, START)
+    const pending = applyQstashKeys(before, { current: B, next: C }, START)
     expect(pending.variables).toEqual({ QSTASH_CURRENT_SIGNING_KEY: B, QSTASH_NEXT_SIGNING_KEY: C })
     expect(refusalOf(() => planQstash(pending, { current: B, next: C }))).toContain("upload")
     expect(planQstash(finishQstash(pending), { current: B, next: C })).toBe("rotate")
@@ -159,7 +159,7 @@ describe("QStash's keys", () => {
                 qstash = { current: qstash.next, next: `key${made}` }
               }
               if (verb === "rotate") {
-                file = takeQstashKeys(file, qstash, START)
+                file = applyQstashKeys(file, qstash, START)
                 isUploaded = false
               }
             }

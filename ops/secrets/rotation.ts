@@ -22,7 +22,7 @@ export type Rotations = z.output<typeof rotationsSchema>
 
 export const NO_ROTATIONS: Rotations = { webhooks: [], qstashPendingSince: null }
 
-export interface Changed {
+export interface FileChange {
   readonly variables: Variables
   readonly rotations: Rotations
 }
@@ -49,9 +49,9 @@ export const secretsIn = (value: string | undefined): readonly string[] =>
 
 /** Puts a new webhook secret first and keeps the others, to be removed from `now` plus the overlap on. */
 export function rotateWebhook(
-  { variables, rotations }: Changed,
+  { variables, rotations }: FileChange,
   request: { readonly variable: string; readonly secret: string; readonly now: Date; readonly overlapHours: number },
-): Changed {
+): FileChange {
   const { variable, secret, now, overlapHours } = request
   if (secret.length < SECRET_CHARS_MIN || !/^[\x21-\x2b\x2d-\x7e]+$/.test(secret)) {
     throw new CommandError(
@@ -77,9 +77,9 @@ export function rotateWebhook(
 
 /** Removes old webhook secrets whose overlap is over. Throws `CommandError`, saying until when, while there is none. */
 export function finishWebhook(
-  { variables, rotations }: Changed,
+  { variables, rotations }: FileChange,
   { variable, now }: { readonly variable: string; readonly now: Date },
-): Changed {
+): FileChange {
   const entries = rotations.webhooks.filter((entry) => entry.variable === variable)
   const over = entries.filter(({ until }) => Date.parse(until) <= now.getTime())
   const [first] = entries.map(({ until }) => until).sort()
@@ -107,7 +107,7 @@ export interface SigningKeys {
  * happened more than once, and the Worker may refuse everything until it has the new keys. Throws `CommandError` while the
  * keys of the last rotation are not known to be in the Worker: another one would shut QStash out.
  */
-export function planQstash({ variables, rotations }: Changed, keys: SigningKeys): "rotate" | "adopt" | "replace" {
+export function planQstash({ variables, rotations }: FileChange, keys: SigningKeys): "rotate" | "adopt" | "replace" {
   const { QSTASH_CURRENT_SIGNING_KEY: current, QSTASH_NEXT_SIGNING_KEY: next } = variables
   if (keys.current === current && keys.next === next) {
     if (rotations.qstashPendingSince === null) return "rotate"
@@ -119,22 +119,22 @@ export function planQstash({ variables, rotations }: Changed, keys: SigningKeys)
 }
 
 /** The file with the keys that QStash has now, which are still to be uploaded. */
-export const takeQstashKeys = ({ variables, rotations }: Changed, keys: SigningKeys, now: Date): Changed => ({
+export const applyQstashKeys = ({ variables, rotations }: FileChange, keys: SigningKeys, now: Date): FileChange => ({
   variables: { ...variables, QSTASH_CURRENT_SIGNING_KEY: keys.current, QSTASH_NEXT_SIGNING_KEY: keys.next },
   rotations: { ...rotations, qstashPendingSince: now.toISOString() },
 })
 
 /** The Worker has the keys. */
-export function finishQstash({ variables, rotations }: Changed): Changed {
+export function finishQstash({ variables, rotations }: FileChange): FileChange {
   if (rotations.qstashPendingSince === null) throw new CommandError("No rotation of QStash's keys is under way.")
   return { variables, rotations: { ...rotations, qstashPendingSince: null } }
 }
 
 /** Adds the next version to a key ring; the old ones stay, because they open what they have sealed. */
 export function rotateKeys(
-  { variables, rotations }: Changed,
+  { variables, rotations }: FileChange,
   { variable, key }: { readonly variable: string; readonly key: Uint8Array },
-): Changed {
+): FileChange {
   const text = variables[variable] ?? ""
   const ring = parseKeyRing(text)
   if (!ring.ok)

@@ -4,14 +4,14 @@
  */
 import type { Bytes } from "./bytes.ts"
 import type { KeyRing } from "./key-ring.ts"
-import { keyVersionOf, open, type SealPlace, seal } from "./seal.ts"
+import { keyVersionOf, open, type SealContext, seal } from "./seal.ts"
 
 /** Where a wrapped key belongs: table, column, row id, company. */
 export type DataKeyContext = readonly string[]
 
 const DATA_KEY_BYTES = 32
 
-const placeOf = (context: DataKeyContext): SealPlace => ({ purpose: { name: "customer-key" }, context })
+const placeOf = (context: DataKeyContext): SealContext => ({ purpose: { name: "customer-key" }, context })
 
 /** A new random key, and the wrapped bytes to store. The key itself cannot be exported. */
 export async function newDataKey(

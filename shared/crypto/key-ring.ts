@@ -7,7 +7,7 @@ import { err, ok, type Result } from "../result.ts"
 import { type Bytes, decodeBase64, encodeList } from "./bytes.ts"
 
 /** Written as `v<version>:<base64 of 32 bytes>`, separated by commas. The fault names the entry, never its text. */
-export type KeyRingFault = {
+export type KeyRingError = {
   readonly reason: "empty" | "malformed_entry" | "duplicate_version"
   readonly entry: number
 }
@@ -76,7 +76,7 @@ async function deriveKey(master: Bytes, use: KeyUse, purpose: readonly string[])
 }
 
 /** Reads a key ring as it is configured. */
-export function parseKeyRing(text: string): Result<KeyRing, KeyRingFault> {
+export function parseKeyRing(text: string): Result<KeyRing, KeyRingError> {
   if (text.trim() === "") return err({ reason: "empty", entry: 0 })
   const masters = new Map<number, Bytes>()
   for (const [index, part] of text.split(",").entries()) {

@@ -11,7 +11,7 @@ import {
   openJsonWith,
   openWith,
   payloadPurpose,
-  type SealPlace,
+  type SealContext,
   seal,
   sealJson,
   sealJsonWith,
@@ -30,7 +30,7 @@ const OLD = ring(`v1:${key(1)}`)
 const BOTH = ring(`v1:${key(1)},v2:${key(2)}`)
 const NEW = ring(`v2:${key(2)}`)
 
-const PLACE: SealPlace = {
+const PLACE: SealContext = {
   purpose: { name: "payload", companyId: "acme", month: "2026-03" },
   context: ["webhook_events", "payload", "evt_1", "acme"],
 }
@@ -52,7 +52,7 @@ test("what is sealed opens in its place, byte for byte", async () => {
 })
 
 describe("sealed bytes do not open", () => {
-  test.each<[string, SealPlace]>([
+  test.each<[string, SealContext]>([
     ["in another row", { ...PLACE, context: ["webhook_events", "payload", "evt_2", "acme"] }],
     ["in another table", { ...PLACE, context: ["outbox", "payload", "evt_1", "acme"] }],
     [

@@ -20,7 +20,7 @@ export type SealPurpose =
   | { readonly name: "unmapped" }
 
 /** Where sealed bytes belong. */
-export interface SealPlace {
+export interface SealContext {
   readonly purpose: SealPurpose
   /** Table, column, row id, company and whatever else names the place; in the order the reader will give them. */
   readonly context: readonly string[]
@@ -53,13 +53,13 @@ export const payloadPurpose = (companyId: string, at: Date): SealPurpose => ({
 })
 
 /** Seals bytes for one place, under the newest key. */
-export async function seal(keyRing: KeyRing, place: SealPlace, bytes: Uint8Array): Promise<Bytes> {
+export async function seal(keyRing: KeyRing, place: SealContext, bytes: Uint8Array): Promise<Bytes> {
   const { version, key } = await keyRing.deriveNewest("seal", purposeParts(place.purpose))
   return encrypt(key, ringHeader(version), place.context, bytes)
 }
 
 /** The bytes that were sealed for this place. Throws `SealError` when they were not, or were altered. */
-export async function open(keyRing: KeyRing, place: SealPlace, sealed: Uint8Array): Promise<Bytes> {
+export async function open(keyRing: KeyRing, place: SealContext, sealed: Uint8Array): Promise<Bytes> {
   const version = keyVersionOf(sealed)
   const key = await keyRing.derive(version, "seal", purposeParts(place.purpose))
   if (!key) throw new SealError("unknown_key_version")
@@ -84,11 +84,11 @@ export async function openWith(dataKey: CryptoKey, context: readonly string[], s
 }
 
 /** Seals a value as JSON. */
-export const sealJson = async (keyRing: KeyRing, place: SealPlace, value: unknown): Promise<Bytes> =>
+export const sealJson = async (keyRing: KeyRing, place: SealContext, value: unknown): Promise<Bytes> =>
   seal(keyRing, place, jsonBytes(value))
 
 /** The value that was sealed as JSON for this place; the caller proves its shape. Throws `SealError`. */
-export const openJson = async (keyRing: KeyRing, place: SealPlace, sealed: Uint8Array): Promise<unknown> =>
+export const openJson = async (keyRing: KeyRing, place: SealContext, sealed: Uint8Array): Promise<unknown> =>
   parseJson(await open(keyRing, place, sealed))
 
 /** Seals a value as JSON under a data key. */

@@ -63,7 +63,7 @@ export type EndBy = "member" | "other"
  * What a subscription looked like before the change an event tells of (Stripe's `previous_attributes`): only the parts that
  * changed. It orders two snapshots of the same second. Absent: the event does not say.
  */
-export type Replaced = Partial<
+export type PreviousAttributes = Partial<
   Pick<
     SubscriptionSnapshot,
     "status" | "items" | "currentPeriodEnd" | "trialEnd" | "cancelAt" | "endBy" | "paused" | "pauseEndsAt"
@@ -129,7 +129,7 @@ export type ProviderFactBody =
   | {
       readonly kind: "subscription_changed" | "subscription_paused" | "subscription_resumed"
       readonly subscription: SubscriptionSnapshot
-      readonly replaced?: Replaced
+      readonly replaced?: PreviousAttributes
       /** The provider was asked for it, because two snapshots of one second contradicted each other. */
       readonly fetched?: true
     }
@@ -137,7 +137,7 @@ export type ProviderFactBody =
       readonly kind: "cancellation_announced"
       readonly subscription: SubscriptionSnapshot
       readonly reason: string | null
-      readonly replaced?: Replaced
+      readonly replaced?: PreviousAttributes
     }
   | {
       readonly kind: "subscription_ended"
@@ -285,7 +285,7 @@ export type SuppressionReason =
 export type Arm = "treated" | "held_out"
 
 /** What happened because of us, or of a person answering us. */
-export type OwnFactBody =
+export type InternalFactBody =
   | {
       /** The draw of a case, made when it opened; `percentage` is the share that was held out then. */
       readonly kind: "case_assigned"
@@ -358,7 +358,7 @@ export interface NudgeRef {
   readonly channel: ChannelName
 }
 
-export type FactBody = ProviderFactBody | OwnFactBody
+export type FactBody = ProviderFactBody | InternalFactBody
 export type FactKind = FactBody["kind"]
 
 /** Where a fact comes from, when not from the live stream: an import of what happened before. */

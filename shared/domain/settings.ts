@@ -1,8 +1,8 @@
 /** What a company may configure about reaching its members, with the defaults it starts from. */
 import type { ChannelName, Incentive } from "./facts.ts"
-import { type ComponentWeights, MODEL_WEIGHTS, RISK_THRESHOLDS, type RiskThresholds } from "./health.ts"
-import { DEFAULT_MILESTONES, type MilestoneSettings } from "./milestones.ts"
-import { DEFAULT_RISK_POLICY, type RiskPolicy } from "./risk-policy.ts"
+import { DEFAULT_MILESTONES, type MilestoneSettings } from "./interventions/milestones.ts"
+import { DEFAULT_RISK_POLICY, type RiskPolicy } from "./interventions/risk-policy.ts"
+import { type ComponentWeights, MODEL_WEIGHTS, RISK_THRESHOLDS, type RiskThresholds } from "./scoring/health.ts"
 import type { CaseKind } from "./state.ts"
 
 /** Channels that reach a member; `slack` reaches the team only. */

@@ -11,7 +11,7 @@ import type {
   Incentive,
   Instant,
   LedgerPosition,
-  Replaced,
+  PreviousAttributes,
   ServicePeriod,
   SubscriptionItem,
   SubscriptionStatus,
@@ -47,7 +47,7 @@ export interface SubscriptionState {
   /** The plan cost nothing when it was last free, and nothing was ever paid: the first real bill is a sale. */
   readonly wasFree?: true
   /** The changes of the latest second, to order its snapshots; absent where no event said what it replaced. */
-  readonly second?: ChangesOfSecond
+  readonly second?: SameSecondChanges
   /** Two snapshots of this second contradict each other, and nothing says which is the later: the provider has to be asked. */
   readonly unsettledAt?: Instant
   /** A payment of more than nothing has succeeded: from here on, losing it is churn. */
@@ -57,10 +57,10 @@ export interface SubscriptionState {
 }
 
 /** What the events of one second changed, each as before and after; `base` is what was so before that second. */
-export interface ChangesOfSecond {
+export interface SameSecondChanges {
   readonly at: Instant
-  readonly base: Replaced
-  readonly changes: readonly { readonly from: Replaced; readonly to: Replaced }[]
+  readonly base: PreviousAttributes
+  readonly changes: readonly { readonly from: PreviousAttributes; readonly to: PreviousAttributes }[]
 }
 
 export type PaymentStatus = "failed" | "succeeded" | "voided" | "uncollectible"
@@ -177,7 +177,7 @@ export interface CaseState {
 }
 
 /** A charge or payment intent whose invoice is not known yet (since 2025-03-31 Stripe's charges do not name it). */
-export interface LoosePayment {
+export interface UnmatchedPayment {
   readonly outcome: "failed" | "succeeded"
   readonly refs: readonly string[]
   /** Null where the event states no amount; then only ids pair it with an invoice. */
@@ -188,7 +188,7 @@ export interface LoosePayment {
   readonly origin?: FactOrigin
 }
 
-export interface Touch {
+export interface OutreachContact {
   readonly id: string
   readonly caseId: string
   readonly channel: ChannelName
@@ -217,7 +217,7 @@ export interface Click {
 export interface Outreach {
   /** Absent while no case was drawn: what is stored from before there was a hold-out stays as it is. */
   readonly assignments?: readonly Assignment[]
-  readonly sent: readonly Touch[]
+  readonly sent: readonly OutreachContact[]
   readonly clicks: readonly Click[]
   readonly incentives: readonly {
     readonly id: string
@@ -240,7 +240,7 @@ export interface CustomerState {
   readonly payments: Readonly<Record<string, PaymentState>>
   /** In the order in which they were opened. */
   readonly cases: readonly CaseState[]
-  readonly loose: readonly LoosePayment[]
+  readonly loose: readonly UnmatchedPayment[]
   /** Payments in progress. Absent while there are none. */
   readonly pending?: readonly PendingPayment[]
   /** By meter. Absent while nobody told of any use. */
@@ -281,7 +281,7 @@ export const failureCountOf = (recoveryCase: CaseState): number =>
 export const owedMinorOf = ({ remainingMinor, amountMinor }: CaseState): number => remainingMinor ?? amountMinor
 
 /** True for a failed payment that nobody has told the reason of yet. */
-export const isReasonMissing = ({ kind, declineCode, needsAuthentication }: CaseState): boolean =>
+export const isDeclineReasonMissing = ({ kind, declineCode, needsAuthentication }: CaseState): boolean =>
   kind === "payment" && declineCode === null && !needsAuthentication
 
 /**

@@ -1,13 +1,13 @@
 /** Kinds of models, each with a few settings, judged by rows that they were not trained on. */
 import type { GamModel, GbdtModel } from "../scoring/artefact.ts"
 import { base64Of, numbersOf } from "../scoring/binary.ts"
-import { rawOfPart } from "../scoring/model.ts"
-import type { Fold } from "./folds.ts"
+import { rawScoresOfPart } from "../scoring/model.ts"
+import type { CanonicalData } from "./data/labelled-rows.ts"
+import { type Matrix, selectRows } from "./data/matrix.ts"
+import type { Fold } from "./evaluation/folds.ts"
 import { trainGam } from "./gam/train.ts"
 import { GBDT_DEFAULTS, type GbdtOptions } from "./gbdt/options.ts"
 import { trainGbdt } from "./gbdt/train.ts"
-import type { CanonicalData } from "./labelled-rows.ts"
-import { type Matrix, takeRows } from "./matrix.ts"
 
 export type Part = GamModel | GbdtModel
 
@@ -47,7 +47,7 @@ export function gamCandidate(
   const outOfFold = new Float64Array(data.outcomes.length).fill(Number.NaN)
   folds.forEach(({ train, test }, index) => {
     onProgress(`gam: fold ${index + 1} of ${folds.length}`)
-    const { model } = trainGam(takeRows(data.matrix, train), outcomesAt(data, train), { monotone, columnsMax })
+    const { model } = trainGam(selectRows(data.matrix, train), outcomesAt(data, train), { monotone, columnsMax })
     judge(model, data.matrix, test, outOfFold)
   })
   return {
@@ -59,7 +59,7 @@ export function gamCandidate(
     fit: (all) => {
       const rows = all.outcomes.length
       const sample = rows > GAM_ROWS_MAX ? Uint32Array.from({ length: GAM_ROWS_MAX }, (_, row) => row) : null
-      const matrix = sample === null ? all.matrix : takeRows(all.matrix, sample)
+      const matrix = sample === null ? all.matrix : selectRows(all.matrix, sample)
       const { model } = trainGam(matrix, sample === null ? all.outcomes : outcomesAt(all, sample), {
         monotone,
         columnsMax,
@@ -85,7 +85,7 @@ export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
 const TREES_MAX = 600
 /** A node is 23 bytes of the artefact, which is to stay below 150 KB with all that is in it. */
 export const NODES_MAX = 5_500
-const PATIENCE = 40
+const EARLY_STOPPING_ROUNDS = 40
 /** All rows are more than the rows of a fold, and carry so many more trees. */
 const TREES_GROWTH = 1.1
 
@@ -98,12 +98,12 @@ export function gbdtCandidate(
 ): Candidate {
   const nodes = 2 * (settings.options.leavesMax ?? GBDT_DEFAULTS.leavesMax) - 1
   const most = Math.min(settings.options.trees ?? TREES_MAX, Math.floor(NODES_MAX / nodes))
-  const options = { ...settings.options, trees: most, patience: PATIENCE }
+  const options = { ...settings.options, trees: most, patience: EARLY_STOPPING_ROUNDS }
   const fits = folds.map(({ train, test }, index) => {
     const curve: number[] = []
     onProgress(`${settings.name}: fold ${index + 1} of ${folds.length}`)
-    const validation = { matrix: takeRows(data.matrix, test), labels: outcomesAt(data, test) }
-    const { model, trees } = trainGbdt(takeRows(data.matrix, train), outcomesAt(data, train), {
+    const validation = { matrix: selectRows(data.matrix, test), labels: outcomesAt(data, test) }
+    const { model, trees } = trainGbdt(selectRows(data.matrix, train), outcomesAt(data, train), {
       ...options,
       validation,
       onTree: (_, logLoss) => void curve.push(logLoss ?? 0),
@@ -182,7 +182,7 @@ function firstTrees(model: GbdtModel, trees: number): GbdtModel {
 
 /** Writes the raw log-odds of some rows to their places. */
 function judge(model: Part, matrix: Matrix, rows: Uint32Array, into: Float64Array): void {
-  const raw = rawOfPart(matrix.features, model, takeRows(matrix, rows).columns, rows.length)
+  const raw = rawScoresOfPart(matrix.features, model, selectRows(matrix, rows).columns, rows.length)
   for (const [i, row] of rows.entries()) into[row] = raw[i] ?? Number.NaN
 }
 

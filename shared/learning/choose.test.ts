@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { probabilityOf } from "../scoring/calibrate.ts"
 import { type Candidate, meanLoss, NODES_MAX } from "./candidates.ts"
 import { choose } from "./choose.ts"
-import type { CanonicalData } from "./labelled-rows.ts"
+import type { CanonicalData } from "./data/labelled-rows.ts"
 import { Random } from "./random.ts"
 
 const ROWS = 2_000

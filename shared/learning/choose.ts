@@ -5,8 +5,8 @@
 
 import { probabilityOf } from "../scoring/calibrate.ts"
 import { average, type Candidate, meanLoss, NODES_MAX } from "./candidates.ts"
-import type { CanonicalData } from "./labelled-rows.ts"
-import { lossesOf, metricsOf } from "./metrics.ts"
+import type { CanonicalData } from "./data/labelled-rows.ts"
+import { lossesOf, metricsOf } from "./evaluation/metrics.ts"
 
 /** Parts with their weights, and their out-of-fold log-odds together. */
 export interface Choice {

@@ -1,15 +1,15 @@
 /** A model of several companies: one for all, with an intercept for each. */
 import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
-import { intervalsOf, metricsOf } from "./metrics.ts"
+import { intervalsOf, metricsOf } from "./evaluation/metrics.ts"
 import { groupOffsets } from "./offsets.ts"
 import { hashText } from "./random.ts"
-import { figuresOf, type TrainedModel } from "./train-model.ts"
+import { evaluationMetrics, type TrainedModel } from "./train-model.ts"
 
 /** Parts of the customers by which offsets are judged. */
 const PARTS = 5
 
 /** Whom and which company each row is about, by the rows' places as they came to training. */
-export interface Whose {
+export interface RowOwners {
   readonly customers: readonly string[]
   readonly groups: readonly (string | null)[]
   /** What the groups are called in the data: where the rows of a later table say which is theirs. */
@@ -31,7 +31,11 @@ export interface CompanyOffset {
  * The model and an offset for each group beside it, from its out-of-fold scores. The figures are measured anew: each row with offsets
  * that rows of other customers gave.
  */
-export function withOffsets(trained: TrainedModel, { customers, groups, groupName }: Whose, seed: number): PooledModel {
+export function withOffsets(
+  trained: TrainedModel,
+  { customers, groups, groupName }: RowOwners,
+  seed: number,
+): PooledModel {
   const { artefact, outOfFold } = trained
   const { places, outcomes } = outOfFold
   const logits = outOfFold.raw.map((raw) => calibrate(artefact.calibration, raw))
@@ -77,7 +81,7 @@ export function withOffsets(trained: TrainedModel, { customers, groups, groupNam
       offsetDeviation: deviation,
       training: {
         ...training,
-        metrics: figuresOf(metrics, intervals),
+        metrics: evaluationMetrics(metrics, intervals),
         notes: { ...training.notes, group: groupName, groups: Object.keys(offsets).length },
       },
     },

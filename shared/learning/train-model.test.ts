@@ -2,13 +2,13 @@ import { describe, expect, test } from "vitest"
 import { artefactSchema } from "../scoring/artefact.ts"
 import { probabilityOf } from "../scoring/calibrate.ts"
 import { prepareModel, scoreMany } from "../scoring/model.ts"
-import { CannotTrain } from "./cannot-train.ts"
-import { FOLDS, foldsOf } from "./folds.ts"
-import { canonicalData, type LabelledRows } from "./labelled-rows.ts"
-import { type Matrix, takeRows } from "./matrix.ts"
-import { metricsOf } from "./metrics.ts"
+import { canonicalData, type LabelledRows } from "./data/labelled-rows.ts"
+import { type Matrix, selectRows } from "./data/matrix.ts"
+import { assignFolds, FOLDS } from "./evaluation/folds.ts"
+import { metricsOf } from "./evaluation/metrics.ts"
 import { Random } from "./random.ts"
 import { type TrainSettings, trainModel } from "./train-model.ts"
+import { CannotTrain } from "./training-error.ts"
 
 const SETTINGS: TrainSettings = { kind: "auto", seed: 1, trainedAt: "2026-01-01T00:00:00.000Z", label: "churn" }
 
@@ -44,7 +44,7 @@ function drawn(rows: number, seed: number, { joint = false } = {}): LabelledRows
 const shuffled = (rows: LabelledRows, seed: number): LabelledRows => {
   const order = new Random(seed).shuffle(Uint32Array.from({ length: rows.matrix.rows }, (_, row) => row))
   return {
-    matrix: takeRows(rows.matrix, order),
+    matrix: selectRows(rows.matrix, order),
     outcomes: Uint8Array.from(order, (row) => rows.outcomes[row] ?? 0),
     customers: rows.customers === null ? null : Array.from(order, (row) => rows.customers?.[row] ?? null),
     times: rows.times === null ? null : Float64Array.from(order, (row) => rows.times?.[row] ?? 0),
@@ -128,7 +128,7 @@ describe("folds", () => {
 
   test("every row is judged once, by a model without it, and every fold has its share of events", () => {
     const data = canonicalData(rows)
-    const folds = foldsOf(data, { seed: 1 })
+    const folds = assignFolds(data, { seed: 1 })
     expect(folds).toHaveLength(FOLDS)
     expect(folds.flatMap(({ test: each }) => [...each]).sort((a, b) => a - b)).toEqual([...data.outcomes.keys()])
     const events = folds.map(({ test: each }) => each.reduce((sum, row) => sum + (data.outcomes[row] ?? 0), 0))
@@ -139,12 +139,12 @@ describe("folds", () => {
 
   test("copies of a row, and rows of one customer, are on one side", () => {
     const half = Array.from({ length: 600 }, (_, row) => Math.floor(row / 2))
-    const twice = takeRows(rows.matrix, half)
+    const twice = selectRows(rows.matrix, half)
     const outcomes = Uint8Array.from(half, (row) => rows.outcomes[row] ?? 0)
     const customers = half.map((row) => (row < 200 ? `c${row % 40}` : null))
     const data = canonicalData({ matrix: twice, outcomes, customers, times: null })
     const foldOf = new Map<number, number>()
-    foldsOf(data, { seed: 1 }).forEach(({ test: each }, fold) => {
+    assignFolds(data, { seed: 1 }).forEach(({ test: each }, fold) => {
       for (const row of each) foldOf.set(row, fold)
     })
     const sides = new Map<string, Set<number>>()
@@ -162,7 +162,7 @@ describe("folds", () => {
       ...rows.matrix,
       columns: rows.matrix.columns.map((column) => column.map((value) => (value > 0 ? 1 : 0))),
     }
-    const folds = foldsOf(canonicalData({ ...rows, matrix }), { seed: 1 })
+    const folds = assignFolds(canonicalData({ ...rows, matrix }), { seed: 1 })
     expect(folds.every(({ test: each }) => Math.abs(each.length - 120) < 10)).toBe(true)
   })
 
@@ -170,7 +170,7 @@ describe("folds", () => {
     const times = Float64Array.from({ length: 600 }, (_, row) => 1e12 + (row % 50) * 86_400_000)
     const data = canonicalData({ ...rows, times })
     const horizonMs = 3 * 86_400_000
-    const folds = foldsOf(data, { seed: 1, horizonMs })
+    const folds = assignFolds(data, { seed: 1, horizonMs })
     expect(folds.length).toBe(FOLDS)
     for (const { train, test: judged } of folds) {
       const latest = Math.max(...Array.from(train, (row) => data.times?.[row] ?? 0))

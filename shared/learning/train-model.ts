@@ -6,7 +6,6 @@
 import type { Artefact } from "../scoring/artefact.ts"
 import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
 import { featureHash } from "../scoring/feature-hash.ts"
-import { chooseCalibration } from "./calibration.ts"
 import {
   type Candidate,
   GBDT_SETTINGS,
@@ -16,10 +15,11 @@ import {
   type OnProgress,
 } from "./candidates.ts"
 import { type Choice, choose } from "./choose.ts"
-import { type Fold, foldsOf } from "./folds.ts"
-import { type CanonicalData, canonicalData, dataHash, type LabelledRows } from "./labelled-rows.ts"
-import { type Interval, intervalsOf, type MetricName, type Metrics, metricsOf } from "./metrics.ts"
-import { confidenceOf, referenceOf, scoreReferenceOf } from "./reference.ts"
+import { type CanonicalData, canonicalData, dataHash, type LabelledRows } from "./data/labelled-rows.ts"
+import { chooseCalibration } from "./evaluation/calibration.ts"
+import { assignFolds, type Fold } from "./evaluation/folds.ts"
+import { type Interval, intervalsOf, type MetricName, type Metrics, metricsOf } from "./evaluation/metrics.ts"
+import { confidenceOf, referenceOf, scoreReferenceOf } from "./evaluation/reference.ts"
 
 export interface TrainSettings {
   readonly kind: "gam" | "gbdt" | "auto"
@@ -87,7 +87,7 @@ async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
   onProgress: OnProgress,
 ): Promise<TrainedModel> {
   const data = canonicalData(rows)
-  const folds = foldsOf(data, settings)
+  const folds = assignFolds(data, settings)
   const candidates = judge(data, folds, settings, onProgress)
   const choice = choose(candidates, data)
   onProgress("calibration")
@@ -119,7 +119,7 @@ async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
       ...periodOf(data),
       label: settings.label,
       seed: settings.seed,
-      metrics: figuresOf(metrics, intervals),
+      metrics: evaluationMetrics(metrics, intervals),
       notes: { ...settings.notes, ...notesOf(choice, candidates, calibration.kind, losses, folds, data) },
       reference: referenceOf(data.matrix),
       scoreReference: scoreReferenceOf(probabilities),
@@ -179,7 +179,7 @@ function periodOf({ times }: CanonicalData): { from: string | null; to: string |
 }
 
 /** Figures by name, with the bounds of their intervals as `aucLow` and `aucHigh`. Those that are not defined are left out. */
-export function figuresOf(metrics: Metrics, intervals: TrainedModel["intervals"]): Record<string, number> {
+export function evaluationMetrics(metrics: Metrics, intervals: TrainedModel["intervals"]): Record<string, number> {
   const { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift } = metrics
   const figures = { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift }
   const bounds = Object.entries(intervals).flatMap(([name, [low, high]]) => [

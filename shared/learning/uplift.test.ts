@@ -1,19 +1,19 @@
 import { readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { beforeAll, describe, expect, test } from "vitest"
-import { modelFeatures } from "../domain/features.ts"
+import { modelFeatures } from "../domain/scoring/features.ts"
 import type { ModelFeature } from "../scoring/artefact.ts"
 import { Random } from "./random.ts"
 import {
+  evaluateUplift,
   eventsOf,
+  hasEnoughEvents,
   isBetter,
-  isEnough,
-  judgeUplift,
+  predictUplift,
   trainUplift,
   type UpliftReport,
   type UpliftRows,
   upliftCurve,
-  upliftsOf,
 } from "./uplift.ts"
 
 /** Snapshots of the simulated log, a part of which was nudged by chance; see the fixture's README. */
@@ -62,12 +62,12 @@ describe("on the nudges that were drawn by chance in the simulated log", () => {
   let report: UpliftReport
   beforeAll(() => {
     rows = simsub()
-    report = judgeUplift(rows, 1)
+    report = evaluateUplift(rows, 1)
   }, 120_000)
 
   test("there is just enough to learn from", () => {
     expect(eventsOf(rows)).toEqual({ treated: 162, control: 231 })
-    expect(isEnough(report.events)).toBe(true)
+    expect(hasEnoughEvents(report.events)).toBe(true)
   })
 
   test("the order by uplift keeps more members than the order by risk, and than chance, whom it has not seen", () => {
@@ -80,7 +80,7 @@ describe("on the nudges that were drawn by chance in the simulated log", () => {
 
 describe("where the truth is known", () => {
   const [seen, unseen] = [population(6_000, "seen"), population(20_000, "unseen")]
-  const said = upliftsOf(trainUplift(seen), unseen.matrix)
+  const said = predictUplift(trainUplift(seen), unseen.matrix)
   /** What writing to the first fifth of an order keeps, truly. */
   const keptBy = (scores: ArrayLike<number>): number =>
     [...unseen.truth.keys()]
@@ -109,7 +109,7 @@ describe("where the truth is known", () => {
   })
 
   test("learning is the same every time", () => {
-    expect(upliftsOf(trainUplift(seen), unseen.matrix).uplifts).toEqual(said.uplifts)
+    expect(predictUplift(trainUplift(seen), unseen.matrix).uplifts).toEqual(said.uplifts)
   })
 })
 
@@ -118,5 +118,5 @@ test.each([
   [{ treated: 149, control: 300 }, false],
   [{ treated: 900, control: 29 }, false],
 ])("of %j is enough: %s", (events, expected) => {
-  expect(isEnough(events)).toBe(expected)
+  expect(hasEnoughEvents(events)).toBe(expected)
 })

@@ -5,9 +5,9 @@
  */
 import type { GamModel, ModelFeature } from "../scoring/artefact.ts"
 import { probabilityOf } from "../scoring/calibrate.ts"
-import { rawOfPart } from "../scoring/model.ts"
+import { rawScoresOfPart } from "../scoring/model.ts"
+import { type Matrix, selectRows } from "./data/matrix.ts"
 import { trainGam } from "./gam/train.ts"
-import { type Matrix, takeRows } from "./matrix.ts"
 import { Random } from "./random.ts"
 
 /** Cases whose time is over. Which of them were written to was drawn. */
@@ -48,7 +48,7 @@ export function eventsOf({ outcomes, treated }: Pick<UpliftRows, "outcomes" | "t
 }
 
 /** Whether there is enough to learn from. */
-export const isEnough = ({ treated, control }: UpliftEvents): boolean =>
+export const hasEnoughEvents = ({ treated, control }: UpliftEvents): boolean =>
   treated >= TREATED_EVENTS_MIN && control >= CONTROL_EVENTS_MIN
 
 /** Fits both scorecards. Each arm needs a row that left and one that stayed. */
@@ -56,14 +56,17 @@ export function trainUplift({ matrix, outcomes, treated }: UpliftRows): UpliftMo
   const scorecardOf = (arm: number): GamModel => {
     const rows = Uint32Array.from(treated.keys()).filter((row) => treated[row] === arm)
     const ends = Uint8Array.from(rows, (row) => outcomes[row] ?? 0)
-    return trainGam(takeRows(matrix, rows), ends).model
+    return trainGam(selectRows(matrix, rows), ends).model
   }
   return { features: matrix.features, treated: scorecardOf(1), control: scorecardOf(0) }
 }
 
 /** By how much contact lowers each row's probability of leaving; negative where it drives away. */
-export function upliftsOf({ features, treated, control }: UpliftModel, { columns, rows }: Omit<Matrix, "features">) {
-  const [withContact, without] = [treated, control].map((model) => rawOfPart(features, model, columns, rows))
+export function predictUplift(
+  { features, treated, control }: UpliftModel,
+  { columns, rows }: Omit<Matrix, "features">,
+) {
+  const [withContact, without] = [treated, control].map((model) => rawScoresOfPart(features, model, columns, rows))
   const risks = Float64Array.from(without ?? [], probabilityOf)
   return { risks, uplifts: risks.map((risk, row) => risk - probabilityOf(withContact?.[row] ?? 0)) }
 }
@@ -119,7 +122,7 @@ export interface UpliftReport {
 const FOLDS = 5
 
 /** Judges the T-learner out of fold, customers drawn apart by the seed. */
-export function judgeUplift(rows: UpliftRows, seed: number): UpliftReport {
+export function evaluateUplift(rows: UpliftRows, seed: number): UpliftReport {
   const { matrix, outcomes, treated, customers } = rows
   const names = [...new Set(customers)].sort()
   const foldOf = new Map(new Random(`uplift ${seed}`).shuffle(names).map((name, place) => [name, place % FOLDS]))
@@ -129,7 +132,7 @@ export function judgeUplift(rows: UpliftRows, seed: number): UpliftReport {
     const all = Uint32Array.from(treated.keys())
     const [train, test] = [all.filter((row) => !isOut(row)), all.filter(isOut)]
     const model = trainUplift(partOf(rows, train))
-    const said = upliftsOf(model, takeRows(matrix, test))
+    const said = predictUplift(model, selectRows(matrix, test))
     for (const [place, row] of test.entries()) {
       uplifts[row] = said.uplifts[place] ?? 0
       risks[row] = said.risks[place] ?? 0
@@ -148,7 +151,7 @@ export const isBetter = ({ learned, byRisk, chance }: UpliftReport): boolean =>
   learned.area > chance && learned.area > byRisk.area
 
 const partOf = ({ matrix, outcomes, treated, customers }: UpliftRows, rows: Uint32Array): UpliftRows => ({
-  matrix: takeRows(matrix, rows),
+  matrix: selectRows(matrix, rows),
   outcomes: Uint8Array.from(rows, (row) => outcomes[row] ?? 0),
   treated: Uint8Array.from(rows, (row) => treated[row] ?? 0),
   customers: Array.from(rows, (row) => customers[row] ?? ""),

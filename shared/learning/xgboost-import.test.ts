@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import * as z from "zod"
-import { artefactOf } from "../../test/support/models.ts"
+import { artefactOf } from "../../test/support/models/models.ts"
 import type { ModelFeature } from "../scoring/artefact.ts"
 import { explain } from "../scoring/explain.ts"
-import { encode, prepareModel, rawOfPart, score } from "../scoring/model.ts"
+import { encode, prepareModel, rawScoresOfPart, score } from "../scoring/model.ts"
 import { CannotImport, importXgboost, type XgboostImport, type XgboostOptions } from "./xgboost-import.ts"
 
 const fixture = (name: string): string => {
@@ -128,7 +128,7 @@ test.each([0.1, 3e38, 1, -1, 16_777_216, 1e-40, 0, -0.3, 123.456])(
     ]
     for (let step = -40; step <= 40; step++) around.push(threshold * (1 + step * 2 ** -26))
     const values = Float64Array.from(around)
-    const scores = rawOfPart(features, model, [values], values.length)
+    const scores = rawScoresOfPart(features, model, [values], values.length)
     for (const [place, one] of values.entries()) {
       expect(scores[place]).toBe(Math.fround(one) < threshold ? -1 : 1)
     }
@@ -143,7 +143,7 @@ test("an infinite threshold leaves one side to missing values", () => {
     const text = stump({ tree: { split_conditions: [777, -1, 1], default_left: [side === -1 ? 0 : 1, 0, 0] } })
     const { features, model } = importXgboost(text.replace("777", token))
     const values = Float64Array.of(-1e300, 0, 1e300, Number.NaN)
-    expect([...rawOfPart(features, model, [values], 4)]).toEqual([side, side, side, -side])
+    expect([...rawScoresOfPart(features, model, [values], 4)]).toEqual([side, side, side, -side])
   }
 })
 

@@ -1,23 +1,26 @@
 import type { Calibration } from "./artefact.ts"
 import { LOG_ODDS_MAX } from "./forest.ts"
-import { hold } from "./invalid-artefact.ts"
+import { assertArtefact } from "./invalid-artefact.ts"
 
 /** Throws InvalidArtefact unless the calibration is finite and never ranks a higher raw score lower. */
 export function checkCalibration(calibration: Calibration): void {
   if (calibration.kind === "platt") {
     const isInRange = calibration.slope <= LOG_ODDS_MAX && Math.abs(calibration.intercept) <= LOG_ODDS_MAX
-    hold(isInRange, "the calibration is out of range")
+    assertArtefact(isInRange, "the calibration is out of range")
   }
   if (calibration.kind === "isotonic") {
     const { raw, calibrated } = calibration
-    hold(raw.length === calibrated.length, "the calibration has not one value for each step")
-    hold(
+    assertArtefact(raw.length === calibrated.length, "the calibration has not one value for each step")
+    assertArtefact(
       [...raw, ...calibrated].every((number) => Math.abs(number) <= LOG_ODDS_MAX),
       "the calibration is out of range",
     )
     for (let place = 1; place < raw.length; place++) {
       const isAscending = (raw[place] ?? 0) > (raw[place - 1] ?? 0)
-      hold(isAscending && (calibrated[place] ?? 0) >= (calibrated[place - 1] ?? 0), "the calibration is not ascending")
+      assertArtefact(
+        isAscending && (calibrated[place] ?? 0) >= (calibrated[place - 1] ?? 0),
+        "the calibration is not ascending",
+      )
     }
   }
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, chains, randomForest, someFeatures } from "../../test/support/models.ts"
+import { artefactOf, chains, randomForest, someFeatures } from "../../test/support/models/models.ts"
 import { Random } from "../learning/random.ts"
 import { FOREST_BOUNDS, prepareForest } from "./forest.ts"
-import { prepareModel, workOf } from "./model.ts"
+import { explanationCost, prepareModel } from "./model.ts"
 
 const features = someFeatures(64, 0)
 
@@ -10,8 +10,8 @@ describe("a model whose work is bounded", () => {
   test("is taken, and says what one row costs", async () => {
     const forest = randomForest(new Random(1), features, { trees: 200, depth: 6 })
     const model = await prepareModel(await artefactOf(features, [{ weight: 1, model: forest }]))
-    expect(workOf(model)).toBeGreaterThan(10_000)
-    expect(workOf(model)).toBeLessThan(FOREST_BOUNDS.work)
+    expect(explanationCost(model)).toBeGreaterThan(10_000)
+    expect(explanationCost(model)).toBeLessThan(FOREST_BOUNDS.work)
   })
 
   test("costs the sum over the leaves of the square of what is on the way to them", () => {
@@ -37,7 +37,7 @@ describe("a model that would keep an isolate busy is refused with the figures", 
   test("parts that are too much together", async () => {
     const part = { weight: 1, model: chains(8, 64) }
     const artefact = await artefactOf(features, [part, part])
-    expect(workOf(await prepareModel(artefact))).toBeGreaterThan(FOREST_BOUNDS.work / 2)
+    expect(explanationCost(await prepareModel(artefact))).toBeGreaterThan(FOREST_BOUNDS.work / 2)
     await expect(prepareModel({ ...artefact, parts: [part, part, part, part] })).rejects.toThrow(/over all parts/)
   })
 })

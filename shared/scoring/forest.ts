@@ -1,7 +1,7 @@
 /** Boosted trees, decoded once and checked, so that no document makes a walk loop or read beyond its arrays. */
 import type { GbdtModel, ModelFeature } from "./artefact.ts"
 import { numbersOf } from "./binary.ts"
-import { hold } from "./invalid-artefact.ts"
+import { assertArtefact } from "./invalid-artefact.ts"
 
 export const LEAF = 65_535
 /** Bits of a node's flags. */
@@ -74,12 +74,12 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
   const sets = numbersOf(model.sets, Uint32Array, "sets")
   const size = inputs.length
   const leaves = inputs.reduce((count, input) => count + Number(input === LEAF), 0)
-  holdWithin("trees", roots.length, FOREST_BOUNDS.trees)
-  holdWithin("leaves", leaves, FOREST_BOUNDS.leaves)
+  reserveWithin("trees", roots.length, FOREST_BOUNDS.trees)
+  reserveWithin("leaves", leaves, FOREST_BOUNDS.leaves)
   const sameLength = [values, children, flags, covers].every(({ length }) => length === size)
-  hold(sameLength, "the arrays of the trees differ in length")
-  hold(size === 0 ? roots.length === 0 : roots[0] === 0, "the first tree does not start at the first node")
-  hold(Math.abs(model.base) <= LOG_ODDS_MAX, "the base of the trees is out of range")
+  assertArtefact(sameLength, "the arrays of the trees differ in length")
+  assertArtefact(size === 0 ? roots.length === 0 : roots[0] === 0, "the first tree does not start at the first node")
+  assertArtefact(Math.abs(model.base) <= LOG_ODDS_MAX, "the base of the trees is out of range")
   const levelCounts = Uint32Array.from(features, (feature) => (feature.type === "category" ? feature.levels.length : 0))
 
   const lefts = new Uint32Array(size)
@@ -94,42 +94,42 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
   for (let tree = 0; tree < roots.length; tree++) {
     const root = roots[tree] ?? 0
     const end = roots[tree + 1] ?? size
-    hold(root < end && end <= size, "the roots of the trees are not ascending")
+    assertArtefact(root < end && end <= size, "the roots of the trees are not ascending")
     const parents = new Uint8Array(end - root)
     for (let node = root; node < end; node++) {
       const input = inputs[node] ?? LEAF
       const value = values[node] ?? 0
       const cover = covers[node] ?? 0
-      hold(Number.isFinite(cover) && cover >= 0, "a node has no count of rows")
-      hold(node === root || parents[node - root] === 1, "a node has not exactly one parent")
+      assertArtefact(Number.isFinite(cover) && cover >= 0, "a node has no count of rows")
+      assertArtefact(node === root || parents[node - root] === 1, "a node has not exactly one parent")
       if (input === LEAF) {
-        hold(Math.abs(value) <= LOG_ODDS_MAX, "a leaf is out of range")
+        assertArtefact(Math.abs(value) <= LOG_ODDS_MAX, "a leaf is out of range")
         work += ((depths[node] ?? 0) + 1) ** 2
         continue
       }
-      hold(input < features.length, "a node asks for an input that is not there")
+      assertArtefact(input < features.length, "a node asks for an input that is not there")
       const left = root + (children[node] ?? 0)
-      hold(left > node && left + 1 < end, "a node's children do not come after it in its tree")
+      assertArtefact(left > node && left + 1 < end, "a node's children do not come after it in its tree")
       for (const child of [left, left + 1]) {
         parents[child - root] = (parents[child - root] ?? 0) + 1
         depths[child] = (depths[node] ?? 0) + 1
       }
       const level = (depths[node] ?? 0) + 1
-      holdWithin("levels in a tree", level, FOREST_BOUNDS.depth)
+      reserveWithin("levels in a tree", level, FOREST_BOUNDS.depth)
       treeDepths[tree] = Math.max(treeDepths[tree] ?? 0, level)
       lefts[node] = left
       const [leftRows, rightRows] = [covers[left] ?? 0, covers[left + 1] ?? 0]
       leftShares[node] = leftRows + rightRows > 0 ? leftRows / (leftRows + rightRows) : 0.5
       const isCategory = ((flags[node] ?? 0) & CATEGORY) !== 0
-      hold(isCategory === (features[input]?.type === "category"), "a node takes its input for another type")
+      assertArtefact(isCategory === (features[input]?.type === "category"), "a node takes its input for another type")
       if (isCategory) {
         const isSet = Number.isInteger(value) && value >= 0 && (value + 1) * model.setWords <= sets.length
-        hold(isSet && (levelCounts[input] ?? 0) <= model.setWords * 32, "a node's set of levels is not there")
+        assertArtefact(isSet && (levelCounts[input] ?? 0) <= model.setWords * 32, "a node's set of levels is not there")
         setStarts[node] = value * model.setWords
         values[node] = Number.NaN
         hasCategories[tree] = 1
       } else {
-        hold(Number.isFinite(value), "a threshold is not a number")
+        assertArtefact(Number.isFinite(value), "a threshold is not a number")
       }
     }
     for (let node = end - 1; node >= root; node--) {
@@ -139,7 +139,7 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
     }
     expected += means[root] ?? 0
   }
-  holdWithin("steps to explain one row (leaves × depth²)", work, FOREST_BOUNDS.work)
+  reserveWithin("steps to explain one row (leaves × depth²)", work, FOREST_BOUNDS.work)
   return {
     base: model.base,
     roots,
@@ -160,8 +160,8 @@ export function prepareForest(model: GbdtModel, features: readonly ModelFeature[
   }
 }
 
-const holdWithin = (what: string, count: number, max: number): void =>
-  hold(count <= max, `the trees have ${count} ${what}, and may have ${max}`)
+const reserveWithin = (what: string, count: number, max: number): void =>
+  assertArtefact(count <= max, `the trees have ${count} ${what}, and may have ${max}`)
 
 function stepsOf(inputs: Uint16Array, values: Float64Array, lefts: Uint32Array, flags: Uint8Array): Steps {
   const isLeaf = (node: number): boolean => inputs[node] === LEAF
@@ -174,7 +174,7 @@ function stepsOf(inputs: Uint16Array, values: Float64Array, lefts: Uint32Array, 
 }
 
 /** Whether a row whose value is missing or a category goes left at a node. */
-export function goesLeftSlowly(forest: Forest, node: number, value: number): boolean {
+export function goesLeftSpecial(forest: Forest, node: number, value: number): boolean {
   const { flags, inputs, levelCounts, setStarts, sets } = forest
   const bits = flags[node] ?? 0
   if ((bits & CATEGORY) !== 0 && value >>> 0 === value && value < (levelCounts[inputs[node] ?? 0] ?? 0)) {
@@ -193,13 +193,13 @@ export function leafOf(forest: Forest, root: number, rows: Float64Array, offset:
     const left = lefts[node] ?? 0
     if (value <= threshold) node = left
     else if (value > threshold) node = left + 1
-    else node = goesLeftSlowly(forest, node, value) ? left : left + 1
+    else node = goesLeftSpecial(forest, node, value) ? left : left + 1
   }
   return node
 }
 
 /** Log-odds of one row. */
-export function rawOfForest(forest: Forest, row: Float64Array): number {
+export function rawForestScore(forest: Forest, row: Float64Array): number {
   let sum = forest.base
   for (let tree = 0; tree < forest.roots.length; tree++) {
     sum += forest.values[leafOf(forest, forest.roots[tree] ?? 0, row, 0)] ?? 0
@@ -211,7 +211,7 @@ export function rawOfForest(forest: Forest, row: Float64Array): number {
 const BLOCK_ROWS = 256
 
 /** Log-odds of many rows, each the same bits as from `rawOfForest`. */
-export function rawOfForestMany(forest: Forest, columns: readonly Float64Array[], rows: number): Float64Array {
+export function rawForestScores(forest: Forest, columns: readonly Float64Array[], rows: number): Float64Array {
   const sums = new Float64Array(rows)
   const width = columns.length
   const block = new Float64Array(BLOCK_ROWS * width)

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { type GateEvidence, isForcible, judgeGates } from "./gates.ts"
+import { canBeForced, evaluateGates, type GateEvidence } from "./gates.ts"
 
 const GOOD: GateEvidence = {
   metrics: { auc: 0.79, ece: 0.01, accuracy: 0.9, baseRate: 0.2 },
@@ -8,7 +8,7 @@ const GOOD: GateEvidence = {
   p95Ms: 40,
   isStrict: false,
 }
-const judge = (change: Partial<GateEvidence>) => judgeGates({ ...GOOD, ...change })
+const judge = (change: Partial<GateEvidence>) => evaluateGates({ ...GOOD, ...change })
 const statusOf = (name: string, change: Partial<GateEvidence>) =>
   judge(change).gates.find((gate) => gate.name === name)?.status
 
@@ -63,8 +63,8 @@ test("accuracy says honestly what it is worth", () => {
 })
 
 test("whoever forces cannot force a model that asks for other features", () => {
-  expect(isForcible(judge({ metrics: { ...GOOD.metrics, auc: 0.1 } }))).toBe(true)
-  expect(isForcible(judge({ strangers: ["a", "b", "c", "d", "e", "f"] }))).toBe(false)
+  expect(canBeForced(judge({ metrics: { ...GOOD.metrics, auc: 0.1 } }))).toBe(true)
+  expect(canBeForced(judge({ strangers: ["a", "b", "c", "d", "e", "f"] }))).toBe(false)
   const schema = judge({ strangers: ["a", "b", "c", "d", "e", "f"] }).gates[0]
   expect(schema?.because).toBe("customers are not described by a, b, c, d, e and 1 more")
 })

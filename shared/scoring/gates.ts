@@ -50,7 +50,7 @@ const P95_MS_MAX = 199
 const NAMED_MAX = 5
 
 /** Judges a model. The gate `schema` is a matter of fact and can be forced by nobody. */
-export function judgeGates({ metrics, strangers, dataQuality, p95Ms, isStrict }: GateEvidence): GateReport {
+export function evaluateGates({ metrics, strangers, dataQuality, p95Ms, isStrict }: GateEvidence): GateReport {
   const gates: Gate[] = [
     schemaGate(strangers),
     atLeast("auc", metrics.auc, AUC_MIN, "ROC AUC, out of fold, as the artefact states it"),
@@ -69,7 +69,7 @@ export function judgeGates({ metrics, strangers, dataQuality, p95Ms, isStrict }:
 }
 
 /** Whether a report leaves nothing closed that may not be forced. */
-export const isForcible = ({ gates }: GateReport): boolean =>
+export const canBeForced = ({ gates }: GateReport): boolean =>
   gates.every(({ name, status }) => name !== "schema" || status === "pass")
 
 function schemaGate(strangers: readonly string[]): Gate {

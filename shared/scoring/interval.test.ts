@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, someFeatures } from "../../test/support/models.ts"
+import { artefactOf, someFeatures } from "../../test/support/models/models.ts"
 import type { Artefact } from "./artefact.ts"
 import { betaQuantile, betaShare, interval } from "./interval.ts"
 import { type Model, prepareModel } from "./model.ts"

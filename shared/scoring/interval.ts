@@ -36,7 +36,7 @@ export function interval(model: Model, probability: number, level = 0.9): Interv
 
 /** Halving a unit interval so often leaves nothing between two doubles that matters. */
 const STEPS_MAX = 60
-const EXACT_ENOUGH = 1e-12
+const MIN_PRECISION = 1e-12
 
 /** The x with I_x(alpha, beta) = share: Newton's steps, kept within a bracket that only shrinks. */
 export function betaQuantile(share: number, alpha: number, beta: number): number {
@@ -49,7 +49,7 @@ export function betaQuantile(share: number, alpha: number, beta: number): number
     const density = Math.exp(logNorm + (alpha - 1) * Math.log(x) + (beta - 1) * Math.log1p(-x))
     const next = x - excess / density
     const to = next > low && next < high ? next : (low + high) / 2
-    if (Math.abs(to - x) <= EXACT_ENOUGH * x) return to
+    if (Math.abs(to - x) <= MIN_PRECISION * x) return to
     x = to
   }
   return x

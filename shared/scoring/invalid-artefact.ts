@@ -4,6 +4,6 @@ export class InvalidArtefact extends Error {
 }
 
 /** Throws InvalidArtefact unless the condition holds. */
-export function hold(condition: boolean, message: string): asserts condition {
+export function assertArtefact(condition: boolean, message: string): asserts condition {
   if (!condition) throw new InvalidArtefact(message)
 }

@@ -6,13 +6,13 @@ import {
   randomRow,
   randomScorecard,
   someFeatures,
-} from "../../test/support/models.ts"
+} from "../../test/support/models/models.ts"
 import { Random } from "../learning/random.ts"
 import type { Artefact, Calibration, GbdtModel } from "./artefact.ts"
 import { base64Of } from "./binary.ts"
 import { explain } from "./explain.ts"
 import { InvalidArtefact } from "./invalid-artefact.ts"
-import { encode, prepareModel, rawMany, rawOfPart, score, scoreMany } from "./model.ts"
+import { encode, prepareModel, rawScores, rawScoresOfPart, score, scoreMany } from "./model.ts"
 
 const CALIBRATIONS: readonly Calibration[] = [
   { kind: "none" },
@@ -52,7 +52,7 @@ describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
       const row = randomRow(random, model.artefact.features)
       return random.int(3) === 0 ? row.map((value) => hostile[random.int(20)] ?? value) : row
     })
-    const raw = rawMany(model, columnsOf(rows), rows.length)
+    const raw = rawScores(model, columnsOf(rows), rows.length)
     const offsets = rows.map((_, place) => (place % 2 === 0 ? 0.1 + 0.2 : 0))
     const probabilities = scoreMany(model, columnsOf(rows), rows.length, offsets)
     for (const [place, row] of rows.entries()) {
@@ -84,8 +84,8 @@ test("the weighted parts are the whole", async () => {
   const random = new Random(6)
   const rows = Array.from({ length: 50 }, () => randomRow(random, artefact.features))
   const columns = columnsOf(rows)
-  const parts = artefact.parts.map(({ model: part }) => rawOfPart(artefact.features, part, columns, rows.length))
-  const whole = rawMany(model, columns, rows.length)
+  const parts = artefact.parts.map(({ model: part }) => rawScoresOfPart(artefact.features, part, columns, rows.length))
+  const whole = rawScores(model, columns, rows.length)
   for (const place of rows.keys()) {
     expect(whole[place]).toBe(0.4 * (parts[0]?.[place] ?? 0) + 0.6 * (parts[1]?.[place] ?? 0))
   }

@@ -6,10 +6,10 @@
 import { type Artefact, artefactSchema, type GamModel, type GbdtModel, type ModelFeature } from "./artefact.ts"
 import { calibrate, checkCalibration, probabilityOf } from "./calibrate.ts"
 import { featureHash } from "./feature-hash.ts"
-import { FOREST_BOUNDS, type Forest, LOG_ODDS_MAX, prepareForest, rawOfForest, rawOfForestMany } from "./forest.ts"
-import { hold, InvalidArtefact } from "./invalid-artefact.ts"
+import { FOREST_BOUNDS, type Forest, LOG_ODDS_MAX, prepareForest, rawForestScore, rawForestScores } from "./forest.ts"
+import { assertArtefact, InvalidArtefact } from "./invalid-artefact.ts"
 import { type Offsets, splitOffsets } from "./offsets.ts"
-import { prepareScorecard, rawOfScorecard, rawOfScorecardMany, type Scorecard } from "./scorecard.ts"
+import { prepareScorecard, rawScorecardScore, rawScorecardScores, type Scorecard } from "./scorecard.ts"
 
 type Part =
   | { readonly kind: "gam"; readonly weight: number; readonly scorecard: Scorecard }
@@ -36,28 +36,28 @@ export async function prepareModel(document: unknown): Promise<Model> {
   }
   const artefact = parsed.data
   const { features } = artefact
-  hold(features.length < INPUTS_MAX, "there are too many features")
-  hold(new Set(features.map(({ name }) => name)).size === features.length, "two features have one name")
-  hold(artefact.featureHash === (await featureHash(features)), "the feature hash is not that of the features")
+  assertArtefact(features.length < INPUTS_MAX, "there are too many features")
+  assertArtefact(new Set(features.map(({ name }) => name)).size === features.length, "two features have one name")
+  assertArtefact(artefact.featureHash === (await featureHash(features)), "the feature hash is not that of the features")
   checkCalibration(artefact.calibration)
   const parts = artefact.parts.map(({ weight, model }): Part => {
-    hold(weight <= LOG_ODDS_MAX, "a weight is out of range")
+    assertArtefact(weight <= LOG_ODDS_MAX, "a weight is out of range")
     return preparePart(features, model, weight)
   })
-  const work = workOf({ parts })
-  hold(
+  const work = explanationCost({ parts })
+  assertArtefact(
     work <= FOREST_BOUNDS.work,
     `explaining one row takes ${work} steps (leaves × depth²) over all parts, and may take ${FOREST_BOUNDS.work}`,
   )
   const kinds = new Set(parts.map(({ kind }) => kind))
-  hold(
+  assertArtefact(
     artefact.kind === "blend" || (kinds.size === 1 && kinds.has(artefact.kind)),
     "the parts are not of the model's kind",
   )
   const levels = features.map((feature) => {
     if (feature.type === "number") return null
     const places = new Map(feature.levels.map((level, place) => [level, place]))
-    hold(places.size === feature.levels.length, "two levels of a category have one name")
+    assertArtefact(places.size === feature.levels.length, "two levels of a category have one name")
     return places
   })
   const expectedRaw = parts.reduce((sum, part) => {
@@ -67,7 +67,7 @@ export async function prepareModel(document: unknown): Promise<Model> {
 }
 
 /** What explaining one row costs: see `FOREST_BOUNDS`; scorecards cost next to nothing. */
-export const workOf = ({ parts }: Pick<Model, "parts">): number =>
+export const explanationCost = ({ parts }: Pick<Model, "parts">): number =>
   parts.reduce((sum, part) => sum + (part.kind === "gbdt" ? part.forest.work : 0), 0)
 
 /** The last number of 16 bits marks a leaf. */
@@ -121,7 +121,7 @@ export function score(model: Model, vector: Float64Array, offset = 0): Score {
   const row = checkedRow(model, vector)
   let raw = 0
   for (const part of model.parts) {
-    const partly = part.kind === "gam" ? rawOfScorecard(part.scorecard, row) : rawOfForest(part.forest, row)
+    const partly = part.kind === "gam" ? rawScorecardScore(part.scorecard, row) : rawForestScore(part.forest, row)
     raw += part.weight * partly
   }
   const logit = calibrate(model.artefact.calibration, raw) + offset
@@ -135,7 +135,7 @@ export function checkedRow(model: Model, vector: Float64Array): Float64Array {
 }
 
 /** Raw log-odds of many rows given as columns, one a feature; the same bits as `score` gives row by row. */
-export function rawMany(model: Model, columns: readonly Float64Array[], rows: number): Float64Array {
+export function rawScores(model: Model, columns: readonly Float64Array[], rows: number): Float64Array {
   checkColumns(model.levels.length, columns, rows)
   const sums = new Float64Array(rows)
   for (const part of model.parts) addPart(sums, part, columns)
@@ -150,7 +150,7 @@ export function scoreMany(
   offsets?: ArrayLike<number>,
 ): Float64Array {
   const { calibration } = model.artefact
-  const scores = rawMany(model, columns, rows)
+  const scores = rawScores(model, columns, rows)
   for (let row = 0; row < rows; row++) {
     scores[row] = probabilityOf(calibrate(calibration, scores[row] ?? 0) + (offsets?.[row] ?? 0))
   }
@@ -158,7 +158,7 @@ export function scoreMany(
 }
 
 /** Raw log-odds of many rows by one part alone, as trainers need before there is an artefact. */
-export function rawOfPart(
+export function rawScoresOfPart(
   features: readonly ModelFeature[],
   part: GamModel | GbdtModel,
   columns: readonly Float64Array[],
@@ -174,8 +174,8 @@ function addPart(sums: Float64Array, part: Part, columns: readonly Float64Array[
   const rows = sums.length
   const partly =
     part.kind === "gam"
-      ? rawOfScorecardMany(part.scorecard, columns, rows)
-      : rawOfForestMany(part.forest, columns, rows)
+      ? rawScorecardScores(part.scorecard, columns, rows)
+      : rawForestScores(part.forest, columns, rows)
   for (let row = 0; row < rows; row++) sums[row] = (sums[row] ?? 0) + part.weight * (partly[row] ?? 0)
 }
 

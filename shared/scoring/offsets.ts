@@ -4,7 +4,7 @@
  */
 import * as z from "zod"
 import { LOG_ODDS_MAX } from "./forest.ts"
-import { hold } from "./invalid-artefact.ts"
+import { assertArtefact } from "./invalid-artefact.ts"
 
 /** Log-odds by company. */
 export type Offsets = ReadonlyMap<string, number>
@@ -23,7 +23,7 @@ export function splitOffsets(document: unknown): { readonly rest: unknown; reado
   if (!parsed.success) return { rest: document, offsets: new Map() }
   const { offsets, ...rest } = parsed.data
   const entries = Object.entries(offsets)
-  hold(
+  assertArtefact(
     entries.every(([, offset]) => offsetSchema.safeParse(offset).success),
     "an offset is out of range",
   )

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { Random } from "../learning/random.ts"
-import { changeBetween, exactParts } from "./reasons.ts"
+import { exactContributions, scoreChange } from "./reasons.ts"
 
 const random = new Random("reasons")
 
@@ -26,7 +26,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, numbe
 test("parts sum to the score without any remainder, in whatever order, and are what they were", () => {
   for (let round = 0; round < 300; round++) {
     const { logit, contributions } = someScore(1 + random.int(60))
-    const { logOdds, parts } = exactParts(logit, contributions, () => null)
+    const { logOdds, parts } = exactContributions(logit, contributions, () => null)
     expect(Math.abs(logOdds - logit)).toBeLessThan(1e-12)
     expect(sum(shuffled([parts.base, ...parts.reasons.map((reason) => reason.logOdds)]))).toBe(logOdds)
     for (const { code, logOdds: part } of parts.reasons) {
@@ -44,10 +44,15 @@ test("a change is the sum of its reasons without any remainder, also between two
       const { logit, contributions } = someScore(1 + random.int(40))
       const probability = 1 / (1 + Math.exp(-logit))
       const model = place === 0 || random.int(2) === 0 ? "a" : "b"
-      return { asOf: "2026-03-02T10:00:00.000Z", model, probability, ...exactParts(logit, contributions, () => null) }
+      return {
+        asOf: "2026-03-02T10:00:00.000Z",
+        model,
+        probability,
+        ...exactContributions(logit, contributions, () => null),
+      }
     })
     if (before === undefined || after === undefined) throw new Error("two scores were made")
-    const change = changeBetween(before, after)
+    const change = scoreChange(before, after)
     expect(change.logOdds).toBe(after.logOdds - before.logOdds)
     expect(sum(shuffled(change.reasons.map((reason) => reason.logOdds)))).toBe(change.logOdds)
     expect(change.isOtherModel).toBe(before.model !== after.model)
@@ -56,6 +61,6 @@ test("a change is the sum of its reasons without any remainder, also between two
 
 test("nothing has changed between two scores that are the same", () => {
   const { logit, contributions } = someScore(20)
-  const score = { asOf: "x", model: "a", probability: 0.5, ...exactParts(logit, contributions, () => 1) }
-  expect(changeBetween(score, score)).toMatchObject({ logOdds: 0, reasons: [] })
+  const score = { asOf: "x", model: "a", probability: 0.5, ...exactContributions(logit, contributions, () => 1) }
+  expect(scoreChange(score, score)).toMatchObject({ logOdds: 0, reasons: [] })
 })

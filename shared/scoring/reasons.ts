@@ -46,7 +46,7 @@ const onGrid = (logOdds: number): number => Math.round(logOdds * GRID) / GRID
  * The parts of a score whose log-odds are `logit`, the largest first; parts that are nothing are left out. What the rounding
  * of the others leaves goes to the base.
  */
-export function exactParts(
+export function exactContributions(
   logit: number,
   contributions: readonly Part[],
   inputOf: (name: string) => number | string | null,
@@ -69,7 +69,7 @@ export interface Compared {
 }
 
 /** What has changed between two scores of one customer, the largest difference first. */
-export function changeBetween(before: Compared, after: Compared): ScoreChange {
+export function scoreChange(before: Compared, after: Compared): ScoreChange {
   const byCode = new Map<string, number>([[BASE, after.parts.base - before.parts.base]])
   const add = (code: string, logOdds: number) => byCode.set(code, (byCode.get(code) ?? 0) + logOdds)
   for (const { code, logOdds } of after.parts.reasons) add(code, logOdds)

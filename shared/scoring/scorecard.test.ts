@@ -1,16 +1,16 @@
 import { describe, expect, test } from "vitest"
-import { someFeatures } from "../../test/support/models.ts"
+import { someFeatures } from "../../test/support/models/models.ts"
 import { Random } from "../learning/random.ts"
 import type { GamTerm } from "./artefact.ts"
-import { prepareScorecard, rawOfScorecard, rawOfScorecardMany } from "./scorecard.ts"
+import { prepareScorecard, rawScorecardScore, rawScorecardScores } from "./scorecard.ts"
 
 const features = someFeatures(2, 2)
 
 /** The value of a single term for values of the features. */
 function at(term: GamTerm, ...row: number[]): number {
   const scorecard = prepareScorecard({ kind: "gam", intercept: 0, terms: [term], means: [0] }, features)
-  const one = rawOfScorecard(scorecard, Float64Array.from(row))
-  const [many] = rawOfScorecardMany(
+  const one = rawScorecardScore(scorecard, Float64Array.from(row))
+  const [many] = rawScorecardScores(
     scorecard,
     row.map((value) => Float64Array.of(value)),
     1,

@@ -1,7 +1,7 @@
 /** The scorecard: a sum of terms, each a function of one input or of a pair. */
 import type { GamModel, GamTerm, ModelFeature } from "./artefact.ts"
 import { LOG_ODDS_MAX } from "./forest.ts"
-import { hold } from "./invalid-artefact.ts"
+import { assertArtefact } from "./invalid-artefact.ts"
 
 type Line = {
   readonly shape: "line"
@@ -35,9 +35,9 @@ export type Scorecard = {
 
 /** The scorecard ready to be read; throws InvalidArtefact when it does not hold together. */
 export function prepareScorecard(model: GamModel, features: readonly ModelFeature[]): Scorecard {
-  hold(model.means.length === model.terms.length, "a scorecard has not one mean for each term")
+  assertArtefact(model.means.length === model.terms.length, "a scorecard has not one mean for each term")
   const numbers = [model.intercept, ...model.means]
-  hold(
+  assertArtefact(
     numbers.every((number) => Math.abs(number) <= LOG_ODDS_MAX),
     "a mean is out of range",
   )
@@ -49,42 +49,45 @@ export function prepareScorecard(model: GamModel, features: readonly ModelFeatur
 function prepareTerm(term: GamTerm, features: readonly ModelFeature[]): Term {
   const values = Float64Array.from(term.values)
   const missing = "missing" in term ? term.missing : 0
-  hold(
+  assertArtefact(
     Math.abs(missing) <= LOG_ODDS_MAX && term.values.every((v) => Math.abs(v) <= LOG_ODDS_MAX),
     "a term is out of range",
   )
   if (term.shape === "grid") {
     const [first, second] = [0, 1].map((side) => prepareAxis(term.inputs[side] ?? 0, term.cuts[side] ?? [], features))
-    hold(first !== undefined && second !== undefined, "a grid has not two inputs")
-    hold(values.length === (first.cells + 1) * (second.cells + 1), "a grid has not a value for each cell")
+    assertArtefact(first !== undefined && second !== undefined, "a grid has not two inputs")
+    assertArtefact(values.length === (first.cells + 1) * (second.cells + 1), "a grid has not a value for each cell")
     return { shape: "grid", axes: [first, second], values }
   }
   const feature = features[term.input]
-  hold(feature !== undefined, "a term asks for an input that is not there")
+  assertArtefact(feature !== undefined, "a term asks for an input that is not there")
   if (term.shape === "levels") {
-    hold(
+    assertArtefact(
       feature.type === "category" && values.length === feature.levels.length,
       "a term has not a value for each level",
     )
     return { shape: "levels", input: term.input, values, missing }
   }
   const knots = Float64Array.from(term.knots)
-  hold(feature.type === "number" && knots.length === values.length && isAscending(knots), "a line's knots do not fit")
+  assertArtefact(
+    feature.type === "number" && knots.length === values.length && isAscending(knots),
+    "a line's knots do not fit",
+  )
   const slopes = Float64Array.from(knots.subarray(1), (knot, place) => {
     return ((values[place + 1] ?? 0) - (values[place] ?? 0)) / (knot - (knots[place] ?? 0))
   })
-  hold(slopes.every(Number.isFinite), "a line is too steep")
+  assertArtefact(slopes.every(Number.isFinite), "a line is too steep")
   return { shape: "line", input: term.input, knots, values, slopes, ...cellsOf(knots), missing }
 }
 
 function prepareAxis(input: number, cuts: readonly number[], features: readonly ModelFeature[]): Axis {
   const feature = features[input]
-  hold(feature !== undefined, "a grid asks for an input that is not there")
+  assertArtefact(feature !== undefined, "a grid asks for an input that is not there")
   if (feature.type === "number") {
-    hold(isAscending(cuts), "a grid's cuts are not ascending")
+    assertArtefact(isAscending(cuts), "a grid's cuts are not ascending")
     return { input, cuts: Float64Array.from(cuts), cells: cuts.length + 1 }
   }
-  hold(cuts.length === 0, "a grid cuts a category")
+  assertArtefact(cuts.length === 0, "a grid cuts a category")
   return { input, cuts: null, cells: feature.levels.length }
 }
 
@@ -159,7 +162,7 @@ function termAt(term: Term, row: Float64Array): number {
 }
 
 /** Log-odds of one row. */
-export function rawOfScorecard(scorecard: Scorecard, row: Float64Array): number {
+export function rawScorecardScore(scorecard: Scorecard, row: Float64Array): number {
   let sum = scorecard.intercept
   for (const term of scorecard.terms) sum += termAt(term, row)
   return sum
@@ -178,7 +181,7 @@ export function explainScorecard(scorecard: Scorecard, row: Float64Array, weight
 const BLOCK_ROWS = 1_024
 
 /** Log-odds of many rows, each the same bits as from `rawOfScorecard`: term by term, as columns lie in memory. */
-export function rawOfScorecardMany(scorecard: Scorecard, columns: readonly Float64Array[], rows: number): Float64Array {
+export function rawScorecardScores(scorecard: Scorecard, columns: readonly Float64Array[], rows: number): Float64Array {
   const sums = new Float64Array(rows).fill(scorecard.intercept)
   const { terms } = scorecard
   for (let start = 0; start < rows; start += BLOCK_ROWS) {

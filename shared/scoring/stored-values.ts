@@ -1,7 +1,7 @@
 /** Values that are stored with models, scores and alarms. They never change their meaning; new ones are added. */
 
 /** The company that models are under which all companies share; no company can have this id. */
-export const EVERY_COMPANY = "*"
+export const SHARED_COMPANY = "*"
 
 export type ModelState = "candidate" | "shadow" | "champion" | "retired"
 export type ModelAction = "uploaded" | "shadowed" | "promoted" | "retired" | "rolled_back" | "returned"

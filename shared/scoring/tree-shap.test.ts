@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
-import { randomForest, randomRow, someFeatures } from "../../test/support/models.ts"
+import { randomForest, randomRow, someFeatures } from "../../test/support/models/models.ts"
 import { Random } from "../learning/random.ts"
-import { type Forest, goesLeftSlowly, LEAF, prepareForest, rawOfForest } from "./forest.ts"
+import { type Forest, goesLeftSpecial, LEAF, prepareForest, rawForestScore } from "./forest.ts"
 import { explainForest } from "./tree-shap.ts"
 
 /** The mean of the trees when only the features of `known` (a bit each) are known: each other one in the rows' shares. */
@@ -14,7 +14,7 @@ function expectation(forest: Forest, row: Float64Array, known: number): number {
     const share = forest.leftShares[node] ?? 0
     if (((known >>> input) & 1) === 0) return share * at(left) + (1 - share) * at(left + 1)
     const own = row[input] ?? Number.NaN
-    const isLeft = Number.isNaN(value) || Number.isNaN(own) ? goesLeftSlowly(forest, node, own) : own <= value
+    const isLeft = Number.isNaN(value) || Number.isNaN(own) ? goesLeftSpecial(forest, node, own) : own <= value
     return at(isLeft ? left : left + 1)
   }
   return forest.roots.reduce((sum, root) => sum + at(root), forest.base)
@@ -60,7 +60,7 @@ describe.each([1, 2, 3, 4, 5, 6])("trees of seed %i", (seed) => {
       const contributions = new Float64Array(row.length)
       explainForest(forest, row, 1, contributions)
       const sum = contributions.reduce((total, part) => total + part, forest.expected)
-      expect(Math.abs(sum - rawOfForest(forest, row))).toBeLessThan(1e-12)
+      expect(Math.abs(sum - rawForestScore(forest, row))).toBeLessThan(1e-12)
     }
   })
 })

@@ -7,7 +7,7 @@
  * the set, and nothing when the row itself goes elsewhere by one of the set. So only sets of features that the row goes on
  * by count, and of those the sums over all sets of one size are the elementary symmetric polynomials of their shares.
  */
-import { type Forest, goesLeftSlowly, LEAF } from "./forest.ts"
+import { type Forest, goesLeftSpecial, LEAF } from "./forest.ts"
 
 /** Adds `weight` × the Shapley value of each input to `into`; the row holds no infinity. */
 export function explainForest(forest: Forest, row: Float64Array, weight: number, into: Float64Array): void {
@@ -74,7 +74,7 @@ function walk(walker: Walker, node: number, count: number): void {
 
   const value = walker.row[asked] ?? Number.NaN
   const threshold = forest.values[node] ?? 0
-  const isLeft = value <= threshold || (!(value > threshold) && goesLeftSlowly(forest, node, value))
+  const isLeft = value <= threshold || (!(value > threshold) && goesLeftSpecial(forest, node, value))
   const left = forest.lefts[node] ?? 0
   const share = forest.leftShares[node] ?? 0
   for (let side = 0; side < 2; side++) {

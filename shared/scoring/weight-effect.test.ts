@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { COMPONENTS, type ComponentWeights, MODEL_WEIGHTS } from "../domain/health.ts"
-import { metricsOf } from "../learning/metrics.ts"
+import { COMPONENTS, type ComponentWeights, MODEL_WEIGHTS } from "../domain/scoring/health.ts"
+import { metricsOf } from "../learning/evaluation/metrics.ts"
 import { Random } from "../learning/random.ts"
 import { type LabelledScore, weightEffect } from "./weight-effect.ts"
 

@@ -3,7 +3,7 @@
  * who stayed, and how probable they held what happened, with the model's weights and with others, on scores whose outcome
  * is known.
  */
-import { COMPONENTS, type Component, type ComponentWeights } from "../domain/health.ts"
+import { COMPONENTS, type Component, type ComponentWeights } from "../domain/scoring/health.ts"
 
 /** A score that was said, and what became of it. Components in log-odds; the rest of the log-odds is nobody's own. */
 export interface LabelledScore {

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { artefactOf, columnsOf, randomRow, someFeatures } from "../../test/support/models.ts"
-import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/scoring-in-workerd.ts"
+import { artefactOf, columnsOf, randomRow, someFeatures } from "../../test/support/models/models.ts"
+import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/models/scoring-in-workerd.ts"
 import { trainGam } from "../learning/gam/train.ts"
 import { trainGbdt } from "../learning/gbdt/train.ts"
 import { Random } from "../learning/random.ts"
 import type { Artefact } from "./artefact.ts"
 import { calibrate, probabilityOf } from "./calibrate.ts"
 import { explain } from "./explain.ts"
-import { prepareModel, rawOfPart } from "./model.ts"
+import { prepareModel, rawScoresOfPart } from "./model.ts"
 
 const ROWS = 500
 
@@ -22,7 +22,7 @@ const gam = trainGam(matrix, outcomes).model
 const gbdt = trainGbdt(matrix, outcomes, { trees: 60 })
 
 /** What the trainers predicted themselves, before there was an artefact. */
-const predicted = { gam: rawOfPart(features, gam, matrix.columns, ROWS), gbdt: gbdt.scores }
+const predicted = { gam: rawScoresOfPart(features, gam, matrix.columns, ROWS), gbdt: gbdt.scores }
 
 const MODELS: readonly [Artefact["kind"], Artefact["parts"], Float64Array][] = [
   ["gam", [{ weight: 1, model: gam }], predicted.gam],

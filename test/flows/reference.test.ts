@@ -1,7 +1,7 @@
 /** The description of the API, as the Worker serves it: in public, whole, and true of what it answers. */
 import { readFileSync } from "node:fs"
 import { expect, test } from "vitest"
-import { api, world } from "../support/world.ts"
+import { api, world } from "../support/world/world.ts"
 
 const description = JSON.parse(
   readFileSync(new URL("../../workers/reference/openapi.json", import.meta.url), "utf8"),

@@ -3,19 +3,20 @@
  * can die (before or after each effect), and for the sending of a nudge once for each pair of points, the second of which
  * strikes whoever takes up the work. Every run must end as the one without crashes did.
  */
-import { Crashes, type CrashPoint } from "./calm.ts"
-import type { Flow, Scene } from "./flows.ts"
-import { Heartbeat } from "./heartbeat.ts"
-import { judge } from "./judge.ts"
-import { API_KEYS } from "./operator.ts"
+
+import { Heartbeat } from "./actors/heartbeat.ts"
+import { API_KEYS } from "./actors/operator.ts"
+import { ASKED_STORIES, customerOf, SCENARIOS, tell } from "./actors/scenarios.ts"
+import { type Delivery, sendEvent } from "./actors/senders.ts"
+import type { Flow, FlowRun } from "./flows.ts"
+import { checkInvariants } from "./invariants.ts"
 import { randomOf } from "./random.ts"
-import { drive, furnish, plant, type RunParts } from "./run.ts"
-import { type Delivery, sendEvent } from "./senders.ts"
-import { inWords, look } from "./sight.ts"
-import { ASKED_STORIES, customerOf, STORIES, tell } from "./stories.ts"
-import { throwSwitch } from "./switches.ts"
-import { APP_URL, COMPANIES } from "./targets.ts"
-import { World } from "./world.ts"
+import { type RunParts, runAgenda, seedCompanies, seedSubscription } from "./run.ts"
+import { describeDatabase, readDatabaseState } from "./world/database-state.ts"
+import { Crashes, type CrashPoint } from "./world/no-faults.ts"
+import { setSwitchEverywhere } from "./world/switches.ts"
+import { APP_URL, COMPANIES } from "./world/targets.ts"
+import { World } from "./world/world.ts"
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -27,7 +28,7 @@ const START_MS = Date.UTC(2026, 9, 27, 10)
 const AFTERWARDS_MS = 2 * HOUR_MS
 
 /** How one playing of a flow went. */
-export interface Played {
+export interface FlowResult {
   readonly words: string
   readonly messages: number
   readonly violations: readonly string[]
@@ -47,17 +48,17 @@ export interface FlowReport {
 }
 
 /** Plays a flow at all its crash points; with a `reference` to compare with, only until the first fault is found. */
-export async function crashEverywhere(flow: Flow, parts: RunParts, reference?: Played): Promise<FlowReport> {
+export async function crashEverywhere(flow: Flow, parts: RunParts, reference?: FlowResult): Promise<FlowReport> {
   const faults: string[] = []
   const isImpatient = reference !== undefined
-  const bare = await playFlow(flow, [], parts)
+  const bare = await runFlow(flow, [], parts)
   faults.push(...bare.violations.map((line) => `${flow.name}, without a crash: ${line}`))
   if (reference && reference.words !== bare.words) faults.push(`${flow.name}, without a crash: the end is another`)
   const counts = { single: 0, double: 0 }
 
   const isOver = (): boolean => isImpatient && faults.length > 0
-  async function at(points: readonly CrashPoint[]): Promise<Played> {
-    const played = await playFlow(flow, points, parts)
+  async function at(points: readonly CrashPoint[]): Promise<FlowResult> {
+    const played = await runFlow(flow, points, parts)
     const where = points.map(({ at: number, when }) => `${when} effect ${number}`).join(", then ")
     if (played.words !== bare.words) faults.push(`${flow.name}, crash ${where}: the end is another`)
     if (played.messages > bare.messages) faults.push(`${flow.name}, crash ${where}: more is visible than without`)
@@ -94,27 +95,27 @@ const pointsUpTo = (count: number): CrashPoint[] =>
   ])
 
 /** Plays a flow once, struck at those points. */
-export async function playFlow(flow: Flow, points: readonly CrashPoint[], parts: RunParts): Promise<Played> {
+export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: RunParts): Promise<FlowResult> {
   const { database, player, patches } = parts
   const [company] = COMPANIES
   const settings = new Map(flow.settings ? [[company, flow.settings] as const] : [])
   await database.begin(patches)
-  await furnish(database, settings)
+  await seedCompanies(database, settings)
 
   const chaos = new Crashes(points)
   const random = randomOf(`flow ${flow.name}`)
   const world = new World({ startMs: START_MS, random: random.fork("world"), chaos, database, player, isolatesMax: 1 })
   const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0 }))
-  const story = [...STORIES, ...ASKED_STORIES].find(({ name }) => name === flow.story)
+  const story = [...SCENARIOS, ...ASKED_STORIES].find(({ name }) => name === flow.story)
   if (!story) throw new Error(`no story is called ${flow.story}`)
   const who = { tag: "n0x", company }
-  plant(world, `sub_${who.tag}`, customerOf(story, who))
+  seedSubscription(world, `sub_${who.tag}`, customerOf(story, who))
   const deliveries: Delivery[] = []
   const path = `/api/webhooks/${story.provider}`
   const silences: { fromMs: number; untilMs: number }[] = []
   let reached = 0
 
-  const scene: Scene = {
+  const scene: FlowRun = {
     world,
     chaos,
     next() {
@@ -128,7 +129,7 @@ export async function playFlow(flow: Flow, points: readonly CrashPoint[], parts:
     },
     async pass(ms) {
       const untilMs = world.runtime.worldMs + ms
-      await drive(world, untilMs, () => heartbeat.plan())
+      await runAgenda(world, untilMs, () => heartbeat.plan())
       world.runtime.worldMs = untilMs
     },
     async strike(work) {
@@ -166,16 +167,16 @@ export async function playFlow(flow: Flow, points: readonly CrashPoint[], parts:
     async silence(ms) {
       const fromMs = world.runtime.worldMs
       silences.push({ fromMs, untilMs: fromMs + ms })
-      world.runtime.agenda.put(fromMs + ms, "switch", () => throwSwitch(world, "NOTIFICATIONS_ENABLED", true))
-      await throwSwitch(world, "NOTIFICATIONS_ENABLED", false)
+      world.runtime.agenda.put(fromMs + ms, "switch", () => setSwitchEverywhere(world, "NOTIFICATIONS_ENABLED", true))
+      await setSwitchEverywhere(world, "NOTIFICATIONS_ENABLED", false)
     },
   }
   await flow.play(scene)
   await scene.pass(AFTERWARDS_MS)
 
-  const seen = await look(database)
-  const words = await inWords(seen)
-  const violations = judge({ world, seen, deliveries, settings, silences, expected: null, reached: words })
+  const seen = await readDatabaseState(database)
+  const words = await describeDatabase(seen)
+  const violations = checkInvariants({ world, seen, deliveries, settings, silences, expected: null, reached: words })
   if (points.length === 0 && !flow.isPlayed(world, words)) violations.push("what the flow is about did not happen")
   const { messages } = world.mailbox
   return { words, messages: messages.length, violations, effects: reached, isDone: chaos.isDone, trace: world.trace }

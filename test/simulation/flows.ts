@@ -1,11 +1,11 @@
 /** What the Worker does from beginning to end, one thing at a time: what is struck by crashes, and what each guard is for. */
 import type { CompanySettings, PlaybookStep } from "../../shared/domain/settings.ts"
-import type { Crashes } from "./calm.ts"
-import { plain } from "./chaos.ts"
-import type { Effect } from "./runtime.ts"
-import { throwSwitch } from "./switches.ts"
-import { COMPANIES, secret } from "./targets.ts"
-import type { World } from "./world.ts"
+import { plainAnswer } from "./world/faults.ts"
+import type { Crashes } from "./world/no-faults.ts"
+import type { Effect } from "./world/runtime.ts"
+import { setSwitchEverywhere } from "./world/switches.ts"
+import { COMPANIES, secret } from "./world/targets.ts"
+import type { World } from "./world/world.ts"
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -13,7 +13,7 @@ const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
 /** A flow under way. */
-export interface Scene {
+export interface FlowRun {
   readonly world: World
   readonly chaos: Crashes
   /** Sends the next event of the story. */
@@ -35,7 +35,7 @@ export interface Flow {
   readonly arePairsPlayed?: boolean
   /** What must have happened where nothing went wrong: a flow that does nothing would pass every crash. */
   isPlayed(world: World, words: string): boolean
-  play(scene: Scene): Promise<void>
+  play(scene: FlowRun): Promise<void>
 }
 
 const steps = (incentive: PlaybookStep["incentive"]): Partial<CompanySettings> => {
@@ -181,10 +181,10 @@ export const FLOWS: readonly Flow[] = [
     isPlayed: (_, words) => words.includes(OPEN),
     story: PAID,
     async play({ world, strike, next, pass }) {
-      await throwSwitch(world, "WEBHOOK_PROCESSING_ENABLED", false)
+      await setSwitchEverywhere(world, "WEBHOOK_PROCESSING_ENABLED", false)
       next()
       await pass(10 * MINUTE_MS)
-      await throwSwitch(world, "WEBHOOK_PROCESSING_ENABLED", true)
+      await setSwitchEverywhere(world, "WEBHOOK_PROCESSING_ENABLED", true)
       await strike(() => pass(5 * MINUTE_MS))
     },
   },
@@ -429,7 +429,7 @@ export const FLOWS: readonly Flow[] = [
     isPlayed: one,
     story: PAID,
     async play({ chaos, next, pass }) {
-      chaos.next(({ url }) => url.pathname === "/v3/mail/send", { answer: () => plain(502, "bad gateway") })
+      chaos.next(({ url }) => url.pathname === "/v3/mail/send", { answer: () => plainAnswer(502, "bad gateway") })
       next()
       await pass(2 * HOUR_MS)
     },

@@ -1,8 +1,8 @@
 /** `npm run simulate`: what is played, and how it is told. See HELP. */
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { playCrashes, playInterleavings, playMutants, playOrders, playRaceMutants, playSchedules } from "./campaigns.ts"
-import type { Played } from "./interleavings/explore.ts"
+import { runCrashPoints, runInterleavings, runMutants, runOrders, runRaceMutants, runSchedules } from "./commands.ts"
+import type { ScheduleResult } from "./interleavings/explore.ts"
 import { RACES } from "./interleavings/races.ts"
 import { openPool, type Pool } from "./pool.ts"
 import { Progress } from "./progress.ts"
@@ -69,11 +69,11 @@ try {
   if (values.seed !== undefined) await oneSeed(pool, wholeNumber("seed", values.seed))
   if (values.runs !== undefined || !isOther) {
     const runs = wholeNumber("runs", values.runs ?? RUNS_BY_DEFAULT)
-    const tally = await playSchedules(pool, runs, wholeNumber("from", values.from), progress("schedules"))
+    const tally = await runSchedules(pool, runs, wholeNumber("from", values.from), progress("schedules"))
     tell("schedules", tally, scheduleTable(tally), tally.failed.length === 0)
   }
   if (values.crashes) {
-    const reports = await playCrashes(pool, values.only, progress("flows"))
+    const reports = await runCrashPoints(pool, values.only, progress("flows"))
     tell(
       "crashes",
       reports,
@@ -82,7 +82,7 @@ try {
     )
   }
   if (values.orders) {
-    const reports = await playOrders(pool, values.only, progress("stories"))
+    const reports = await runOrders(pool, values.only, progress("stories"))
     tell(
       "orders",
       reports,
@@ -93,7 +93,7 @@ try {
   if (values.interleavings !== undefined) {
     const preemptions = Number(values.preemptions)
     const random = wholeNumber("interleavings", values.interleavings)
-    const reports = await playInterleavings(pool, { preemptions, random, only: values.only }, progress("interleavings"))
+    const reports = await runInterleavings(pool, { preemptions, random, only: values.only }, progress("interleavings"))
     tell(
       "interleavings",
       reports,
@@ -105,18 +105,18 @@ try {
     const [name = "", schedule = ""] = values.interleaving.split(/: (?=[^:]*$)/)
     const race = RACES.findIndex((one) => one.name === name)
     if (race < 0) throw new Error(`there is no race "${name}"`)
-    const played = await pool.do<Played>({ kind: "interleaving", race, schedule })
+    const played = await pool.do<ScheduleResult>({ kind: "interleaving", race, schedule })
     tell("interleaving", played, JSON.stringify(played, null, 2), played.violations.length === 0)
   }
   if (values.mutants) {
-    const races = await playRaceMutants(pool, values.only, progress("races without a guard"))
+    const races = await runRaceMutants(pool, values.only, progress("races without a guard"))
     tell(
       "raceMutants",
       races,
       raceMutantTable(races),
       races.every(({ by }) => by !== null),
     )
-    const kills = await playMutants(pool, values.only, progress("mutants"))
+    const kills = await runMutants(pool, values.only, progress("mutants"))
     tell(
       "mutants",
       kills,

@@ -6,13 +6,14 @@
  * That a repeated event changes nothing is shown in every state for every event that is in it; so orders with repetitions
  * end where the order of their first deliveries ends.
  */
-import { frozen } from "./calm.ts"
+
+import { ASKED_STORIES, SCENARIOS, type Scenario, tell } from "./actors/scenarios.ts"
 import type { Random } from "./random.ts"
-import { furnish, type RunParts, tellNow } from "./run.ts"
-import { inWords, look } from "./sight.ts"
-import { ASKED_STORIES, STORIES, type Story, tell } from "./stories.ts"
-import { COMPANIES } from "./targets.ts"
-import { World } from "./world.ts"
+import { deliverNow, type RunParts, seedCompanies } from "./run.ts"
+import { describeDatabase, readDatabaseState } from "./world/database-state.ts"
+import { noFaults } from "./world/no-faults.ts"
+import { COMPANIES } from "./world/targets.ts"
+import { World } from "./world/world.ts"
 
 /** How the events of a story are told: at times of their own, or all within one second. */
 export type Timing = "apart" | "tied"
@@ -35,10 +36,12 @@ const MINUTE_MS = 60_000
 const NOW_MS = Date.UTC(2026, 9, 27, 12)
 
 /** Stories with more than one event; one has no order. */
-export const ORDERED: readonly Story[] = [...STORIES, ...ASKED_STORIES].filter(({ tellers }) => tellers.length > 1)
+export const SCENARIOS_WITH_ORDER: readonly Scenario[] = [...SCENARIOS, ...ASKED_STORIES].filter(
+  ({ tellers }) => tellers.length > 1,
+)
 
 /** Explores all orders of a story. */
-export async function allOrders(story: Story, timing: Timing, parts: RunParts): Promise<OrdersReport> {
+export async function exploreOrders(story: Scenario, timing: Timing, parts: RunParts): Promise<OrdersReport> {
   const { database } = parts
   const { world, events, deliver } = await begin(story, timing, parts)
   const faults: string[] = []
@@ -62,7 +65,7 @@ export async function allOrders(story: Story, timing: Timing, parts: RunParts): 
         faults.push(`after ${order.join(" ")}, the same again changes the state`)
       await database.backTo(mark)
     }
-    if (left.length === 0) ends.set(await inWords(await look(database)), order)
+    if (left.length === 0) ends.set(await describeDatabase(await readDatabaseState(database)), order)
     for (const place of left) {
       await deliver(place)
       counts.deliveries += 1
@@ -82,18 +85,18 @@ export async function allOrders(story: Story, timing: Timing, parts: RunParts): 
 }
 
 /** Where the order in which the story is told ends, in words. */
-export async function oneOrder(story: Story, timing: Timing, parts: RunParts): Promise<string> {
+export async function resultOfGivenOrder(story: Scenario, timing: Timing, parts: RunParts): Promise<string> {
   const { events, deliver } = await begin(story, timing, parts)
   for (const place of events.keys()) await deliver(place)
-  return inWords(await look(parts.database))
+  return describeDatabase(await readDatabaseState(parts.database))
 }
 
-async function begin(story: Story, timing: Timing, { database, player, patches }: RunParts) {
+async function begin(story: Scenario, timing: Timing, { database, player, patches }: RunParts) {
   const [company] = COMPANIES
   await database.begin(patches)
-  await furnish(database, new Map())
+  await seedCompanies(database, new Map())
   // What is published would come back later, and there is no later.
-  const chaos = frozen(new Set(["qstash"]))
+  const chaos = noFaults(new Set(["qstash"]))
   const world = new World({ startMs: NOW_MS, random: ALWAYS_THE_SAME, chaos, database, player, isolatesMax: 1 })
 
   const firstMs = NOW_MS - story.tellers.length * 10 * MINUTE_MS
@@ -104,7 +107,7 @@ async function begin(story: Story, timing: Timing, { database, player, patches }
     const told = events[place]
     if (!told) throw new Error("no such event")
     const state = { attempts: 0, isAcknowledged: false, isGivenUp: false }
-    await tellNow(world, { told, provider: story.provider, company, path, ...state })
+    await deliverNow(world, { told, provider: story.provider, company, path, ...state })
   }
   return { world, events, deliver }
 }

@@ -1,12 +1,12 @@
 /** What is going to happen in a schedule: who lives, what they are told, and what goes wrong when. A function of the seed. */
 import { SWITCH_NAMES, type SwitchName } from "../../shared/domain/flags.ts"
 import type { CompanySettings, PlaybookStep } from "../../shared/domain/settings.ts"
-import { FAULT_KINDS, type Outage, type Weather } from "./chaos.ts"
+import type { ScenarioCustomer } from "./actors/event-writers.ts"
+import { customerOf, SCENARIOS, type Scenario, tell } from "./actors/scenarios.ts"
+import type { Delivery } from "./actors/senders.ts"
 import type { Random } from "./random.ts"
-import type { Delivery } from "./senders.ts"
-import { customerOf, STORIES, type Story, tell } from "./stories.ts"
-import { COMPANIES } from "./targets.ts"
-import type { Who } from "./tellers.ts"
+import { FAULT_KINDS, type FaultProfile, type Outage } from "./world/faults.ts"
+import { COMPANIES } from "./world/targets.ts"
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -25,7 +25,7 @@ export interface Plan {
   readonly deliveries: readonly (Delivery & { readonly atMs: number; readonly customer: number })[]
   readonly customers: number
   readonly subscriptions: readonly { readonly id: string; readonly customer: string }[]
-  readonly weather: Weather
+  readonly weather: FaultProfile
   readonly missRate: number
   readonly doubleRate: number
   readonly restarts: readonly number[]
@@ -39,7 +39,7 @@ export interface Plan {
 }
 
 /** What of a plan is left out, to see whether it matters. */
-export interface Calmer {
+export interface Reduction {
   readonly hasNoOutages?: boolean
   readonly hasNoSwitches?: boolean
   readonly hasNoStorms?: boolean
@@ -48,7 +48,7 @@ export interface Calmer {
 }
 
 /** The plan without what is to be left out. */
-export function calmed(plan: Plan, { hasNoOutages, hasNoSwitches, hasNoStorms, onlyCustomer }: Calmer): Plan {
+export function reduced(plan: Plan, { hasNoOutages, hasNoSwitches, hasNoStorms, onlyCustomer }: Reduction): Plan {
   const { deliveries, switches, weather } = plan
   return {
     ...plan,
@@ -95,10 +95,10 @@ export function planOf(random: Random): Plan {
 }
 
 function lifeOf(random: Random, place: number, startMs: number) {
-  const story = random.pick(STORIES)
+  const story = random.pick(SCENARIOS)
   // Whop's events name their account, which is the first company's.
   const company = story.provider === "stripe" && random.chance(0.3) ? COMPANIES[1] : COMPANIES[0]
-  const who: Who = { tag: `${company.slice(4, 5)}${place}x`, company }
+  const who: ScenarioCustomer = { tag: `${company.slice(4, 5)}${place}x`, company }
   const times = timesOf(random, story.tellers.length, startMs)
   const path =
     company === COMPANIES[1] ? `/api/webhooks/${story.provider}/${company}` : `/api/webhooks/${story.provider}`
@@ -124,7 +124,7 @@ function lifeOf(random: Random, place: number, startMs: number) {
 }
 
 /** Some members are known before their story begins, with a zone and a telephone. */
-function firstWords(random: Random, story: Story, who: Who, startMs: number): ReturnType<typeof tell> {
+function firstWords(random: Random, story: Scenario, who: ScenarioCustomer, startMs: number): ReturnType<typeof tell> {
   const zone = random.pick(ZONES)
   const phone = random.chance(0.3) ? "+4915112345678" : null
   if (story.provider !== "stripe" || !random.chance(0.6)) return []
@@ -212,7 +212,7 @@ const TARGETS: readonly [Outage["target"], ...Outage["target"][]] = [
   ...(["sms", "push", "dm", "stripe-api", "whop-api"] as const),
 ]
 
-function weatherOf(random: Random, startMs: number, deliveries: readonly { readonly atMs: number }[]): Weather {
+function weatherOf(random: Random, startMs: number, deliveries: readonly { readonly atMs: number }[]): FaultProfile {
   // Trouble that nobody meets is none: most of it begins shortly before something happens.
   const moment = (beforeMs: number): number => {
     const delivery = deliveries[random.between(0, deliveries.length - 1)]

@@ -1,8 +1,8 @@
 /** Players in processes of their own, each with its own Worker and its own database. */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { openDatabasePool } from "./database-pool.ts"
 import type { Timing } from "./orders.ts"
-import { openStage } from "./stage.ts"
 
 /** Something to do for a player; what it answers depends on the kind. */
 export type Job =
@@ -25,7 +25,7 @@ export type Job =
 /** The young generation of a player's heap: an isolate that crashes is garbage of megabytes at once. */
 const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=2048"]
 
-const PLAYER = fileURLToPath(new URL("./player-process.ts", import.meta.url))
+const PLAYER = fileURLToPath(new URL("./schedule-worker-process.ts", import.meta.url))
 
 export interface Pool {
   /** Does a job on the next free player. Rejects with the player's words when it breaks. */
@@ -35,7 +35,7 @@ export interface Pool {
 
 /** Starts Postgres and so many players. */
 export async function openPool(players: number): Promise<Pool> {
-  const stage = await openStage(players)
+  const stage = await openDatabasePool(players)
   const children = stage.urls.map((url, place) =>
     fork(PLAYER, [url, stage.arenaUrls[place] ?? ""], {
       execArgv: PLAYER_FLAGS,

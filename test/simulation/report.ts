@@ -1,11 +1,11 @@
 /** Results as people read them. */
 import type { FlowReport } from "./crash-points.ts"
 import type { RaceReport } from "./interleavings/explore.ts"
-import type { RaceKill } from "./interleavings/hunt.ts"
-import type { Kill } from "./mutants.ts"
+import type { KilledRaceMutant } from "./interleavings/kill-mutants.ts"
+import type { KilledMutant } from "./mutants/mutants.ts"
 import type { OrdersReport } from "./orders.ts"
 import type { Run } from "./run.ts"
-import type { Tally } from "./schedules.ts"
+import type { RequestCounter } from "./schedules.ts"
 
 /** More failures than this are not told one by one. */
 const TOLD_MAX = 10
@@ -13,7 +13,7 @@ const TOLD_MAX = 10
 const YEAR_MS = 365 * 86_400_000
 
 /** The figures of many schedules, the faults by kind, and the first seeds that failed. */
-export function scheduleTable({ runs, figures, kinds, failed }: Tally): string {
+export function scheduleTable({ runs, figures, kinds, failed }: RequestCounter): string {
   const { simulatedMs = 0, ...rest } = figures
   const rows: [string, number | string][] = [
     ["schedules", runs],
@@ -65,7 +65,7 @@ export const orderTable = (reports: readonly OrdersReport[]): string =>
   ].join("\n")
 
 /** Each guard, where it was switched off, and what noticed. */
-export const mutantTable = (kills: readonly Kill[]): string =>
+export const mutantTable = (kills: readonly KilledMutant[]): string =>
   [
     ...kills.map(
       ({ guard, where, by, fault, played }) =>
@@ -93,7 +93,7 @@ export const interleavingTable = (reports: readonly RaceReport[]): string =>
   ].join("\n")
 
 /** Each guard of the races, and the schedule that noticed its absence. */
-export const raceMutantTable = (kills: readonly RaceKill[]): string =>
+export const raceMutantTable = (kills: readonly KilledRaceMutant[]): string =>
   kills
     .map(({ guard, by, violations, schedules }) =>
       by === null

@@ -1,22 +1,22 @@
 /** One schedule: what a seed makes of it, played to its end, healed, and judged. */
 import { createHash } from "node:crypto"
-import { frozen } from "./calm.ts"
-import { type EventKind, type Fault, SeededChaos } from "./chaos.ts"
-import type { Database } from "./database.ts"
-import { Heartbeat } from "./heartbeat.ts"
-import { judge } from "./judge.ts"
-import { Members } from "./members.ts"
-import { API_KEYS, Operator } from "./operator.ts"
-import { type Calmer, calmed, type Plan, planOf } from "./plan.ts"
-import type { Player } from "./player.ts"
+import { Heartbeat } from "./actors/heartbeat.ts"
+import { Members } from "./actors/members.ts"
+import { API_KEYS, Operator } from "./actors/operator.ts"
+import { type Delivery, sendEvent } from "./actors/senders.ts"
+import { WHOP_ACCOUNT } from "./actors/whop-events.ts"
+import { checkInvariants } from "./invariants.ts"
+import { type Plan, planOf, type Reduction, reduced } from "./plan.ts"
 import { randomOf } from "./random.ts"
-import { NO_SKEW } from "./runtime.ts"
-import { type Delivery, sendEvent } from "./senders.ts"
-import { inWords, look } from "./sight.ts"
-import { throwSwitch, USUAL } from "./switches.ts"
-import { COMPANIES } from "./targets.ts"
-import { WHOP_ACCOUNT } from "./whop-events.ts"
-import { World } from "./world.ts"
+import type { Database } from "./world/database.ts"
+import { describeDatabase, readDatabaseState } from "./world/database-state.ts"
+import { type EventKind, type Fault, SeededChaos } from "./world/faults.ts"
+import { noFaults } from "./world/no-faults.ts"
+import { NO_SKEW } from "./world/runtime.ts"
+import type { ScheduleWorker } from "./world/schedule-worker.ts"
+import { DEFAULT_SWITCHES, setSwitchEverywhere } from "./world/switches.ts"
+import { COMPANIES } from "./world/targets.ts"
+import { World } from "./world/world.ts"
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -30,12 +30,12 @@ const STEPS_MAX = 60_000
 
 export interface RunParts {
   readonly database: Database
-  readonly player: Player
+  readonly player: ScheduleWorker
   /** Who plays the run without faults to compare with; the same unless given. */
-  readonly reference?: Player
+  readonly reference?: ScheduleWorker
   /** Changes of the schema for this run. */
   readonly patches?: readonly string[]
-  readonly calmer?: Calmer
+  readonly calmer?: Reduction
   /** Which of the drawn faults are let happen; all unless given. */
   readonly isLet?: (fault: string) => boolean
 }
@@ -64,19 +64,19 @@ export interface Run {
 }
 
 /** Plays the schedule of a seed. */
-export async function play(seed: number, parts: RunParts): Promise<Run> {
+export async function runSchedule(seed: number, parts: RunParts): Promise<Run> {
   const random = randomOf(`seed ${seed}`)
   const { database, player, patches, isLet, calmer = {} } = parts
-  const plan = calmed(planOf(random.fork("plan")), calmer)
+  const plan = reduced(planOf(random.fork("plan")), calmer)
   await database.begin(patches)
-  await furnish(database, plan.settings)
+  await seedCompanies(database, plan.settings)
 
   let world: World | null = null
   const chaos = new SeededChaos(random.fork("chaos"), plan.weather, () => world?.runtime.worldMs ?? 0, isLet)
   const made = new World({ startMs: plan.startMs, random: random.fork("world"), chaos, database, player })
   world = made
   const { runtime } = made
-  for (const { id, customer } of plan.subscriptions) plant(made, id, customer)
+  for (const { id, customer } of plan.subscriptions) seedSubscription(made, id, customer)
 
   let isHealed = false
   const heartbeat = new Heartbeat(made, random.fork("heartbeat"), () =>
@@ -92,8 +92,8 @@ export async function play(seed: number, parts: RunParts): Promise<Run> {
     })
   }
   for (const { name, fromMs, untilMs } of plan.switches) {
-    runtime.agenda.put(fromMs, "switch", () => throwSwitch(made, name, !USUAL[name]))
-    runtime.agenda.put(untilMs, "switch", () => throwSwitch(made, name, USUAL[name]))
+    runtime.agenda.put(fromMs, "switch", () => setSwitchEverywhere(made, name, !DEFAULT_SWITCHES[name]))
+    runtime.agenda.put(untilMs, "switch", () => setSwitchEverywhere(made, name, DEFAULT_SWITCHES[name]))
   }
   runtime.agenda.put(plan.healMs, "healed", () => {
     isHealed = true
@@ -108,18 +108,18 @@ export async function play(seed: number, parts: RunParts): Promise<Run> {
   const operator = new Operator(made)
   runtime.agenda.put(plan.healMs + DAY_MS, "operator", () => operator.replayDead())
   const endMs = plan.healMs + AFTER_HEALING_MS
-  const isAtRest = await drive(made, endMs, async () => {
+  const isAtRest = await runAgenda(made, endMs, async () => {
     members.look()
     await heartbeat.plan()
   })
 
-  const seen = await look(database)
+  const seen = await readDatabaseState(database)
   const unlisted = await operator.unlisted(seen)
-  const reached = await inWords(seen)
+  const reached = await describeDatabase(seen)
   const ids = new Set(seen.keys.map(({ company_id, provider_event_id }) => `${company_id} ${provider_event_id}`))
   const known = plan.deliveries.filter(({ company, told }) => ids.has(`${company} ${told.id}`))
   const expected = await withoutFaults(known, plan.settings, endMs, parts)
-  const violations = judge({
+  const violations = checkInvariants({
     world: made,
     seen,
     deliveries: plan.deliveries,
@@ -162,7 +162,7 @@ export async function play(seed: number, parts: RunParts): Promise<Run> {
 }
 
 /** Plays what is on the agenda until `endMs`; `atRest` is asked for more whenever nothing is under way. */
-export async function drive(world: World, endMs: number, atRest: () => Promise<void>): Promise<boolean> {
+export async function runAgenda(world: World, endMs: number, atRest: () => Promise<void>): Promise<boolean> {
   const { runtime } = world
   for (let steps = 0; steps < STEPS_MAX; steps++) {
     const { nextAtMs } = runtime.agenda
@@ -180,26 +180,26 @@ async function withoutFaults(
   { database, player, reference, patches }: RunParts,
 ): Promise<string> {
   await database.begin(reference ? [] : patches)
-  await furnish(database, settings)
+  await seedCompanies(database, settings)
   const random = randomOf("without faults")
-  const chaos = frozen()
+  const chaos = noFaults()
   const options = { startMs, random, chaos, database, player: reference ?? player }
   const world = new World({ ...options, isolatesMax: 1, isSteady: true })
   for (const delivery of deliveries) {
-    await tellNow(world, { ...delivery, attempts: 0, isAcknowledged: false, isGivenUp: false })
+    await deliverNow(world, { ...delivery, attempts: 0, isAcknowledged: false, isGivenUp: false })
   }
-  return inWords(await look(database))
+  return describeDatabase(await readDatabaseState(database))
 }
 
 /** Delivers one event at this moment and lets the Worker finish with it. Throws when it is not acknowledged. */
-export async function tellNow(world: World, delivery: Delivery): Promise<void> {
+export async function deliverNow(world: World, delivery: Delivery): Promise<void> {
   void sendEvent(world, delivery)
   while (await world.runtime.step(world.runtime.worldMs));
   if (!delivery.isAcknowledged) throw new Error(`${delivery.told.type} was not taken by a Worker without faults`)
 }
 
 /** Companies, their provider accounts and their settings. */
-export async function furnish(database: Database, settings: Plan["settings"]): Promise<void> {
+export async function seedCompanies(database: Database, settings: Plan["settings"]): Promise<void> {
   const [north] = COMPANIES
   const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`
   const rows = [...settings].map(
@@ -217,7 +217,7 @@ export async function furnish(database: Database, settings: Plan["settings"]): P
 }
 
 /** A subscription as Stripe's API shows it, so that incentives can be put on it. */
-export function plant({ stripe }: World, id: string, customer: string): void {
+export function seedSubscription({ stripe }: World, id: string, customer: string): void {
   stripe.objects.put("subscriptions", {
     id,
     object: "subscription",

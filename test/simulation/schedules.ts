@@ -1,9 +1,9 @@
 /** Many schedules by one player, the faults of each counted, and the smallest version of one that fails. */
-import type { Calmer } from "./plan.ts"
-import { play, type Run, type RunParts } from "./run.ts"
+import type { Reduction } from "./plan.ts"
+import { type Run, type RunParts, runSchedule } from "./run.ts"
 
 /** What several runs came to. */
-export interface Tally {
+export interface RequestCounter {
   runs: number
   readonly figures: Record<string, number>
   readonly kinds: Record<string, number>
@@ -15,10 +15,10 @@ export interface Failure {
   readonly violations: readonly string[]
 }
 
-export const emptyTally = (): Tally => ({ runs: 0, figures: {}, kinds: {}, failed: [] })
+export const emptyTally = (): RequestCounter => ({ runs: 0, figures: {}, kinds: {}, failed: [] })
 
 /** Adds a run to a tally. */
-export function count(tally: Tally, { seed, violations, figures, kinds }: Run): void {
+export function count(tally: RequestCounter, { seed, violations, figures, kinds }: Run): void {
   tally.runs += 1
   add(tally.figures, { ...figures })
   add(tally.kinds, kinds)
@@ -26,7 +26,7 @@ export function count(tally: Tally, { seed, violations, figures, kinds }: Run): 
 }
 
 /** Adds one tally to another. */
-export function merge(into: Tally, other: Tally): void {
+export function merge(into: RequestCounter, other: RequestCounter): void {
   into.runs += other.runs
   add(into.figures, other.figures)
   add(into.kinds, other.kinds)
@@ -49,15 +49,15 @@ export async function shrink(failing: Run, parts: RunParts): Promise<Run> {
   let best = failing
   let runs = 0
   const isStillBroken = async (version: RunParts): Promise<boolean> => {
-    const run = await play(failing.seed, version)
+    const run = await runSchedule(failing.seed, version)
     runs += 1
     if (numberOf(run) !== broken) return false
     best = run
     return true
   }
 
-  let calmer: Calmer = {}
-  const lives = Array.from({ length: failing.customers }, (_, onlyCustomer): Calmer => ({ onlyCustomer }))
+  let calmer: Reduction = {}
+  const lives = Array.from({ length: failing.customers }, (_, onlyCustomer): Reduction => ({ onlyCustomer }))
   for (const change of [{ hasNoOutages: true }, { hasNoStorms: true }, { hasNoSwitches: true }, ...lives]) {
     if (await isStillBroken({ ...parts, calmer: { ...calmer, ...change } })) calmer = { ...calmer, ...change }
   }

@@ -4,13 +4,13 @@
  */
 import { availableParallelism } from "node:os"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { playCrashes, playInterleavings, playMutants, playOrders, playRaceMutants, playSchedules } from "./campaigns.ts"
-import { FAULT_KINDS } from "./chaos.ts"
-import type { Played } from "./interleavings/explore.ts"
+import { runCrashPoints, runInterleavings, runMutants, runOrders, runRaceMutants, runSchedules } from "./commands.ts"
+import type { ScheduleResult } from "./interleavings/explore.ts"
 import { RACES } from "./interleavings/races.ts"
-import { MUTANTS } from "./mutant-list.ts"
+import { MUTANTS } from "./mutants/mutant-list.ts"
 import { openPool, type Pool } from "./pool.ts"
 import type { Run } from "./run.ts"
+import { FAULT_KINDS } from "./world/faults.ts"
 
 const PLAYERS = availableParallelism()
 /** All of it within five minutes: two processors play five schedules a second. `npm run simulate` plays more. */
@@ -37,7 +37,7 @@ test("a seed is played the same way every time, in every process", async () => {
 })
 
 test("hundreds of schedules: nothing is lost, nothing is visible twice or too late, everything comes to rest", async () => {
-  const tally = await playSchedules(pool, SCHEDULES, 1)
+  const tally = await runSchedules(pool, SCHEDULES, 1)
   expect(tally.failed).toEqual([])
   expect(tally.runs).toBe(SCHEDULES)
   for (const kind of FAULT_KINDS) expect(tally.kinds[kind], kind).toBeGreaterThan(SCHEDULES / 10)
@@ -49,7 +49,7 @@ test("hundreds of schedules: nothing is lost, nothing is visible twice or too la
 })
 
 test("killed before and after every effect of every flow, everything ends the same", async () => {
-  const reports = await playCrashes(pool)
+  const reports = await runCrashPoints(pool)
   expect(reports.flatMap(({ faults }) => faults)).toEqual([])
   const struck = reports.filter(({ effects }) => effects > 0)
   expect(struck.length).toBeGreaterThanOrEqual(8)
@@ -59,7 +59,7 @@ test("killed before and after every effect of every flow, everything ends the sa
 })
 
 test("all orders of every story, with and without ties, end in one state, and a repeated event changes none", async () => {
-  const reports = await playOrders(pool)
+  const reports = await runOrders(pool)
   expect(reports.flatMap(({ faults }) => faults)).toEqual([])
   const stories = new Set(reports.map(({ name }) => name))
   expect(stories.size).toBeGreaterThanOrEqual(20)
@@ -67,7 +67,7 @@ test("all orders of every story, with and without ties, end in one state, and a 
 })
 
 test("sessions that meet within the functions of the database lose nothing, wherever they are stopped", async () => {
-  const reports = await playInterleavings(pool, { preemptions: 0, random: INTERLEAVINGS })
+  const reports = await runInterleavings(pool, { preemptions: 0, random: INTERLEAVINGS })
   expect(reports.flatMap(({ failed }) => failed)).toEqual([])
   expect(reports.map(({ race }) => race).sort()).toEqual(RACES.map(({ name }) => name).sort())
   // Otherwise they are not stopped, or never wait for each other.
@@ -78,7 +78,7 @@ test("sessions that meet within the functions of the database lose nothing, wher
 test("an interleaving is played the same way every time", async () => {
   const race = 0
   const schedule = "0 0.1.20>1 1.1.15>0"
-  const play = () => pool.do<Played>({ kind: "interleaving", race, schedule })
+  const play = () => pool.do<ScheduleResult>({ kind: "interleaving", race, schedule })
   const [first, second, third] = [await play(), await play(), await play()]
   expect(first.trace.stopped).toBe(2)
   expect(second.trace).toEqual(first.trace)
@@ -87,12 +87,12 @@ test("an interleaving is played the same way every time", async () => {
 
 describe("without one of its guards", () => {
   test("the database is found out, whichever it is", async () => {
-    const kills = await playRaceMutants(pool)
+    const kills = await runRaceMutants(pool)
     expect(kills.filter(({ by }) => by === null)).toEqual([])
   })
 
   test("the Worker is found out, whichever it is", async () => {
-    const kills = await playMutants(pool)
+    const kills = await runMutants(pool)
     expect(kills.filter(({ by }) => by === null)).toEqual([])
     expect(MUTANTS.length).toBeGreaterThanOrEqual(30)
   })

@@ -2,14 +2,14 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach } from "vitest"
-import type { Channel, Message } from "../../workers/channels/channel.ts"
-import { dmChannel } from "../../workers/channels/dm.ts"
-import { emailChannel } from "../../workers/channels/email.ts"
-import { plainFetch } from "../../workers/channels/http.ts"
-import { pushChannel } from "../../workers/channels/push.ts"
-import { slackChannel } from "../../workers/channels/slack.ts"
-import { smsChannel } from "../../workers/channels/sms.ts"
-import type { OutboundFetch } from "../../workers/outbound/outbound-fetch.ts"
+import type { Channel, Message } from "../../shared/channel.ts"
+import type { OutboundFetch } from "../../shared/network/outbound-fetch.ts"
+import { dmChannel } from "../../workers/messaging/dm.ts"
+import { emailChannel } from "../../workers/messaging/email.ts"
+import { defaultFetch } from "../../workers/messaging/http.ts"
+import { pushChannel } from "../../workers/messaging/push.ts"
+import { slackChannel } from "../../workers/messaging/slack.ts"
+import { smsChannel } from "../../workers/messaging/sms.ts"
 import { grantOf } from "./grants.ts"
 
 export interface Recorded {
@@ -22,14 +22,14 @@ export interface Recorded {
 export type Answer = (response: ServerResponse, request: Recorded) => void
 
 /** What the other side was sent in this test, and how it answers. */
-export const otherSide: { recorded: Recorded[]; answer: Answer; url: string } = {
+export const fakeRemote: { recorded: Recorded[]; answer: Answer; url: string } = {
   recorded: [],
   answer: () => {},
   url: "",
 }
 
 /** Starts the other side for the tests of a file. */
-export function listenAsOtherSide(): void {
+export function startFakeRemote(): void {
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = []
     incoming.on("data", (chunk: Buffer) => chunks.push(chunk))
@@ -40,15 +40,15 @@ export function listenAsOtherSide(): void {
         headers: incoming.headers,
         body: Buffer.concat(chunks).toString(),
       }
-      otherSide.recorded.push(request)
-      otherSide.answer(response, request)
+      fakeRemote.recorded.push(request)
+      fakeRemote.answer(response, request)
     })
   })
 
   beforeAll(async () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
     // A TCP server's address is never a string or null while it listens.
-    otherSide.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    fakeRemote.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   })
 
   afterAll(() => {
@@ -57,8 +57,8 @@ export function listenAsOtherSide(): void {
   })
 
   beforeEach(() => {
-    otherSide.recorded = []
-    otherSide.answer = reply(200, { id: "dms_feed_1", sid: "SM123" })
+    fakeRemote.recorded = []
+    fakeRemote.answer = reply(200, { id: "dms_feed_1", sid: "SM123" })
   })
 }
 
@@ -86,12 +86,12 @@ export const OPTIONS = { idempotencyKey: KEY, grant: grantOf({ provider: "whop",
 export const TIMEOUT_MS = 5_000
 
 /** One of each channel, and an address that it takes. */
-export const makers: Record<
+export const CHANNEL_FACTORIES: Record<
   string,
   { make: (url: string, timeoutMs: number, fetch?: OutboundFetch) => Channel; to: () => string }
 > = {
   email: {
-    make: (url, timeoutMs, fetch = plainFetch) =>
+    make: (url, timeoutMs, fetch = defaultFetch) =>
       emailChannel({
         apiKey: "SG.key",
         apiUrl: url,
@@ -103,30 +103,30 @@ export const makers: Record<
     to: () => "ada@example.com",
   },
   sms: {
-    make: (url, timeoutMs, fetch = plainFetch) =>
+    make: (url, timeoutMs, fetch = defaultFetch) =>
       smsChannel({ accountSid: "AC1", authToken: "token", apiUrl: url, from: "+15005550006", timeoutMs, fetch }),
     to: () => "+491701234567",
   },
   push: {
-    make: (url, timeoutMs, fetch = plainFetch) =>
+    make: (url, timeoutMs, fetch = defaultFetch) =>
       pushChannel({ apiKey: "whop_key", apiUrl: `${url}/api/v1`, experienceId: "exp_1", timeoutMs, fetch }),
     to: () => "user_abc123",
   },
   dm: {
-    make: (url, timeoutMs, fetch = plainFetch) =>
+    make: (url, timeoutMs, fetch = defaultFetch) =>
       dmChannel({ apiKey: "whop_key", apiUrl: `${url}/api/v1/`, timeoutMs, fetch }),
     to: () => "user_abc123",
   },
   slack: {
-    make: (url, timeoutMs, fetch = plainFetch) =>
+    make: (url, timeoutMs, fetch = defaultFetch) =>
       slackChannel({ webhookUrl: `${url}/services/T/B/x`, apiUrl: url, timeoutMs, fetch }),
     to: () => "",
   },
 }
 
 /** Sends a message by the channel of this name. */
-export const sendBy = (name: string, change: Partial<Message> = {}, timeoutMs = TIMEOUT_MS) => {
-  const maker = makers[name]
+export const sendThrough = (name: string, change: Partial<Message> = {}, timeoutMs = TIMEOUT_MS) => {
+  const maker = CHANNEL_FACTORIES[name]
   if (!maker) throw new Error(`no channel ${name}`)
-  return maker.make(otherSide.url, timeoutMs).send(message(maker.to(), change), OPTIONS)
+  return maker.make(fakeRemote.url, timeoutMs).send(message(maker.to(), change), OPTIONS)
 }

@@ -1,8 +1,9 @@
 /** Grants as the rule makes them, for tests of what a provider's API does once it may be called. */
-import { AccountGrant, type AccountQuestion } from "../../shared/provider-account.ts"
-import type { Provider, ProviderApi } from "../../workers/providers/provider.ts"
 
-const QUESTION: AccountQuestion = {
+import type { Provider, ProviderApi } from "../../shared/provider.ts"
+import { AccountGrant, type GrantRequest } from "../../shared/provider-account.ts"
+
+const QUESTION: GrantRequest = {
   provider: "stripe",
   companyId: "company_default",
   defaultCompanyId: "company_default",
@@ -14,7 +15,7 @@ const QUESTION: AccountQuestion = {
 }
 
 /** The answer of the rule to a question that differs in this from the plainest one. */
-export const grantOf = (question: Partial<AccountQuestion>): AccountGrant | null =>
+export const grantOf = (question: Partial<GrantRequest>): AccountGrant | null =>
   AccountGrant.for({ ...QUESTION, ...question })
 
 /** The API of a provider in the deployment's own name or, with an account, in that account's. */

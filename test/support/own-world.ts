@@ -7,7 +7,7 @@ import Stripe from "stripe"
 import { startStack } from "../../local/stack.ts"
 import type { World } from "../../local/world.ts"
 import { ROOT } from "../steps.ts"
-import { whopHeaders } from "./providers.ts"
+import { whopHeaders } from "./events/providers.ts"
 
 const SECRETS = {
   STRIPE_WEBHOOK_SECRET: "whsec_accidents_stripe_secret",

@@ -1,32 +1,32 @@
 /** `/api/*` for engineers and the success team: who calls, may they, and then the areas, one file each. */
 import { Hono } from "hono"
 import { matchedRoutes } from "hono/route"
-import { AppError } from "../errors.ts"
-import { admitCall } from "../limits/companies.ts"
-import type { AppEnv } from "../services.ts"
-import { permissionOf, setPrincipal } from "./auth.ts"
-import { backfills } from "./backfills.ts"
-import { brand } from "./brand.ts"
-import { cases } from "./cases.ts"
-import { customers } from "./customers.ts"
-import { deadLetters } from "./dead-letters.ts"
-import { events } from "./events.ts"
-import { figures } from "./figures.ts"
-import { flags } from "./flags.ts"
-import { healthWeights } from "./health-weights.ts"
-import { interventions } from "./interventions.ts"
-import { jobsApi } from "./jobs.ts"
-import { models } from "./models.ts"
-import { monitoring, retrainings, training } from "./monitoring.ts"
-import { nudges } from "./nudges.ts"
-import { rebuild } from "./rebuild.ts"
-import { reconciliations } from "./reconciliations.ts"
-import { scores } from "./scores.ts"
-import { secrets } from "./secrets.ts"
-import { segments } from "./segments.ts"
-import { settings } from "./settings.ts"
-import { signals, usage } from "./signals.ts"
-import { summary } from "./summary.ts"
+import { interventions } from "../interventions/interventions-route.ts"
+import { segments } from "../interventions/segments-route.ts"
+import { signals, usage } from "../interventions/signals-route.ts"
+import { jobsApi } from "../jobs/operator-route.ts"
+import { brand } from "../operations/brand-route.ts"
+import { flags } from "../operations/flags-route.ts"
+import { metricsApi } from "../operations/metrics-route.ts"
+import { rebuild } from "../operations/rebuild-route.ts"
+import { secrets } from "../operations/secrets-route.ts"
+import { settings } from "../operations/settings-route.ts"
+import { summary } from "../operations/summary-route.ts"
+import { permissionOf, setPrincipal } from "../platform/auth.ts"
+import { AppError } from "../platform/errors.ts"
+import { enforceApiLimit } from "../platform/limits/companies.ts"
+import type { AppEnv } from "../platform/services.ts"
+import { backfills } from "../reconcile/backfills-route.ts"
+import { reconciliations } from "../reconcile/reconciliations-route.ts"
+import { cases } from "../recovery/cases-route.ts"
+import { customers } from "../recovery/customers-route.ts"
+import { nudges } from "../recovery/nudges-route.ts"
+import { healthWeights } from "../scoring/health-weights-route.ts"
+import { models } from "../scoring/models-route.ts"
+import { monitoring, retrainings, training } from "../scoring/monitoring/monitoring-route.ts"
+import { scores } from "../scoring/scores-route.ts"
+import { deadLetters } from "../webhooks/dead-letters-route.ts"
+import { events } from "../webhooks/events-route.ts"
 
 export const api = new Hono<AppEnv>()
   .use(async (c, next) => {
@@ -35,7 +35,7 @@ export const api = new Hono<AppEnv>()
     const isDeclared = matchedRoutes(c).some(({ handler }) => permissionOf(handler) !== null)
     if (!isDeclared) throw new AppError("NOT_FOUND", "There is nothing here.")
     await setPrincipal(c)
-    await admitCall(c, c.get("principal").companyId)
+    await enforceApiLimit(c, c.get("principal").companyId)
     await next()
   })
   .route("/events", events)
@@ -46,7 +46,7 @@ export const api = new Hono<AppEnv>()
   .route("/score", scores)
   .route("/nudges", nudges)
   .route("/summary", summary)
-  .route("/figures", figures)
+  .route("/figures", metricsApi)
   .route("/segments", segments)
   .route("/interventions", interventions)
   .route("/settings/brand", brand)

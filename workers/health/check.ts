@@ -3,11 +3,11 @@
  * says. Without a key the document is the status alone (ASVS 13.4.5): figures of the inside are for those who operate it.
  */
 import type { Context } from "hono"
-import { isDatabaseAway } from "../../db/client.ts"
+import { isDatabaseUnavailable } from "../../db/client.ts"
+import { withTimeout } from "../../shared/network/with-timeout.ts"
 import { TtlCache } from "../../shared/ttl-cache.ts"
-import { within } from "../../shared/within.ts"
-import { authenticate, isAllowed } from "../api/auth.ts"
-import type { AppEnv } from "../services.ts"
+import { authenticate, isAllowed } from "../platform/auth.ts"
+import type { AppEnv } from "../platform/services.ts"
 
 export type HealthStatus = "pass" | "warn" | "fail"
 
@@ -56,13 +56,13 @@ export interface Check {
 const DEADLINE_MS = 1_500
 
 /** However many monitors ask, one isolate asks a component this often at most. */
-const REMEMBERED_MS = 5_000
+const CACHE_TTL_MS = 5_000
 
 /** More than there are checks. */
-const remembered = new TtlCache<Finding>({ ttlMs: REMEMBERED_MS, entriesMax: 100 })
+const remembered = new TtlCache<Finding>({ ttlMs: CACHE_TTL_MS, entriesMax: 100 })
 
 /** What waits changes by the second; the local world's clock, which waits for it, is told the truth of the moment. */
-const REMEMBERED_IF_FRESH_MS = 1_000
+const CACHE_IF_FRESH_MS = 1_000
 
 type Measured = Awaited<ReturnType<Check["measure"]>>
 
@@ -70,11 +70,11 @@ type Measured = Awaited<ReturnType<Check["measure"]>>
 async function run(check: Check, services: AppEnv["Variables"]["services"], isFresh: boolean): Promise<Finding> {
   const start = services.now()
   const isLocal = services.config.environment === "local"
-  const goodForMs = !isFresh ? REMEMBERED_MS : isLocal ? 0 : REMEMBERED_IF_FRESH_MS
+  const goodForMs = !isFresh ? CACHE_TTL_MS : isLocal ? 0 : CACHE_IF_FRESH_MS
   const known = remembered.get(check.name, start.getTime(), goodForMs)
   if (known) return known
 
-  const measured: Measured = await within(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
+  const measured: Measured = await withTimeout(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
     services.log.warn("health_check_failed", { target: check.name, error })
     return { status: check.whenAway, observedValue: null, details: check.detailsWhenAway }
   })
@@ -107,7 +107,7 @@ export async function report(
   const services = c.get("services")
   const mayRead = isPublic || (await mayReadDetails(c))
   const findings = await Promise.all(checks.map(async (check) => ({ check, ...(await run(check, services, isFresh)) })))
-  const status = worstOf(findings.map(({ measurement }) => measurement.status))
+  const status = worstStatus(findings.map(({ measurement }) => measurement.status))
   if (!mayRead) return document(c, status, {})
   const details = checks.length === 1 ? findings[0]?.details : {}
   const entries = findings.map(({ check, measurement, beside }) => [check.name, [{ ...measurement, ...beside }]])
@@ -122,7 +122,7 @@ async function mayReadDetails(c: Context<AppEnv>): Promise<boolean> {
     const { role } = await authenticate(c.get("services"), headers)
     return isAllowed(role, "health:read")
   } catch (error) {
-    if (error instanceof Error && isDatabaseAway(error)) return false
+    if (error instanceof Error && isDatabaseUnavailable(error)) return false
     throw error
   }
 }
@@ -135,5 +135,5 @@ export const document = (c: Context<AppEnv>, status: HealthStatus, content: obje
   })
 
 /** The worst of several statuses; none at all is a pass. */
-export const worstOf = (statuses: readonly HealthStatus[]): HealthStatus =>
+export const worstStatus = (statuses: readonly HealthStatus[]): HealthStatus =>
   statuses.find((status) => status === "fail") ?? statuses.find((status) => status === "warn") ?? "pass"

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
-import { worstOf } from "./check.ts"
-import { isLate, isStuck, nextReminders, remindersStatus, waitingStatus } from "./checks.ts"
+import { worstStatus } from "./check.ts"
+import { hasMissedSlots, isStuck, nextReminders, remindersStatus, waitingStatus } from "./checks.ts"
 
 const now = new Date("2026-03-01T10:07:30Z")
 const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000)
@@ -23,9 +23,9 @@ test("the next round is at the next multiple of five minutes, never now", () => 
 })
 
 test("the worst part speaks for the whole", () => {
-  expect(worstOf([])).toBe("pass")
-  expect(worstOf(["pass", "warn", "pass"])).toBe("warn")
-  expect(worstOf(["warn", "fail", "pass"])).toBe("fail")
+  expect(worstStatus([])).toBe("pass")
+  expect(worstStatus(["pass", "warn", "pass"])).toBe("warn")
+  expect(worstStatus(["warn", "fail", "pass"])).toBe("fail")
 })
 
 const run = (startedAt: Date, leaseUntil: Date | null, finishedAt: Date | null) => ({
@@ -49,12 +49,12 @@ test("a job is late after three missed slots, unless it is paused, never ran, or
     lastRun: lastRun && run(lastRun, lastRun, lastRun),
     running: running && run(running, now, null),
   })
-  expect(isLate(sweep(minutesAgo(3)), now)).toBe(false)
-  expect(isLate(sweep(minutesAgo(3.1)), now)).toBe(true)
-  expect(isLate(sweep(minutesAgo(3.1), true), now)).toBe(false)
-  expect(isLate(sweep(minutesAgo(9), false, minutesAgo(1)), now)).toBe(false)
-  expect(isLate(sweep(null), now)).toBe(false)
-  expect(isLate({ ...sweep(minutesAgo(15)), job: "reminders" }, now)).toBe(false)
-  expect(isLate({ ...sweep(minutesAgo(16)), job: "reminders" }, now)).toBe(true)
-  expect(isLate({ ...sweep(minutesAgo(600)), job: "nudges" }, now)).toBe(false)
+  expect(hasMissedSlots(sweep(minutesAgo(3)), now)).toBe(false)
+  expect(hasMissedSlots(sweep(minutesAgo(3.1)), now)).toBe(true)
+  expect(hasMissedSlots(sweep(minutesAgo(3.1), true), now)).toBe(false)
+  expect(hasMissedSlots(sweep(minutesAgo(9), false, minutesAgo(1)), now)).toBe(false)
+  expect(hasMissedSlots(sweep(null), now)).toBe(false)
+  expect(hasMissedSlots({ ...sweep(minutesAgo(15)), job: "reminders" }, now)).toBe(false)
+  expect(hasMissedSlots({ ...sweep(minutesAgo(16)), job: "reminders" }, now)).toBe(true)
+  expect(hasMissedSlots({ ...sweep(minutesAgo(600)), job: "nudges" }, now)).toBe(false)
 })

@@ -1,10 +1,10 @@
 /** What is checked. Postgres is what we cannot do without; while anything else is away, work waits and nothing is lost. */
-import { ping, type WorkInHand, workInHand } from "../../db/queries/health.ts"
-import { type JobOverview, readJobs } from "../../db/queries/jobs.ts"
-import { scoringInHand } from "../../db/queries/models.ts"
-import { monitoringInHand } from "../../db/queries/monitoring.ts"
-import { intervalMs, SCHEDULES, scheduleOf } from "../jobs/schedules.ts"
-import { type Check, type HealthStatus, worstOf } from "./check.ts"
+import { countPendingWork, type PendingWork, pingDatabase } from "../../db/queries/health/health.ts"
+import { type JobOverview, readJobs } from "../../db/queries/platform/jobs.ts"
+import { readScoringStatus } from "../../db/queries/scoring/models.ts"
+import { readMonitoringStatus } from "../../db/queries/scoring/monitoring.ts"
+import { intervalMs, SCHEDULES, scheduleOf } from "../platform/jobs/schedules.ts"
+import { type Check, type HealthStatus, worstStatus } from "./check.ts"
 
 /** A database that takes longer than this to say nothing is in trouble. */
 const DATABASE_SLOW_MS = 1_000
@@ -25,7 +25,7 @@ export const database: Check = {
   whenAway: "fail",
   detailsWhenAway: {},
   async measure({ db, now }, start) {
-    await ping(db)
+    await pingDatabase(db)
     return { status: now().getTime() - start.getTime() > DATABASE_SLOW_MS ? "warn" : "pass" }
   },
 }
@@ -61,7 +61,7 @@ export const webhooks: Check = {
   whenAway: "fail",
   detailsWhenAway: { pending: null, held: null, unmapped: null, quarantined: null },
   async measure({ db }, now) {
-    const { pending, held, unmapped, quarantined, oldestPendingAt } = await workInHand(db, now, "reminders")
+    const { pending, held, unmapped, quarantined, oldestPendingAt } = await countPendingWork(db, now, "reminders")
     const ageMs = oldestPendingAt === null ? 0 : Math.max(0, now.getTime() - oldestPendingAt.getTime())
     return {
       status: waitingStatus(ageMs),
@@ -89,11 +89,11 @@ export const reminders: Check = {
   },
   async measure({ db }, now) {
     const names = SCHEDULES.map(({ job }) => job)
-    const [work, jobs] = await Promise.all([workInHand(db, now, "reminders"), readJobs(db, names)])
+    const [work, jobs] = await Promise.all([countPendingWork(db, now, "reminders"), readJobs(db, names)])
     const stuckJobs = jobs.filter((job) => isStuck(job, now)).length
-    const lateJobs = jobs.filter((job) => isLate(job, now)).length
+    const lateJobs = jobs.filter((job) => hasMissedSlots(job, now)).length
     return {
-      status: worstOf([
+      status: worstStatus([
         remindersStatus(work, work.lastRun?.startedAt ?? null, now),
         stuckJobs + lateJobs > 0 ? "warn" : "pass",
       ]),
@@ -121,7 +121,7 @@ export const interventions: Check = {
   whenAway: "warn",
   detailsWhenAway: { due: null, overdue: null, queueDepth: null, nextDueAt: null },
   async measure({ db }, now) {
-    const { due, overdue, leased, nextDueAt } = await workInHand(db, now, "reminders")
+    const { due, overdue, leased, nextDueAt } = await countPendingWork(db, now, "reminders")
     return {
       status: overdue > 0 ? "warn" : "pass",
       observedValue: overdue,
@@ -149,7 +149,7 @@ export const scoring: Check = {
   },
   async measure({ config, db }) {
     const { modelPin } = config.scoring
-    const [scoring, monitoring] = await Promise.all([scoringInHand(db, modelPin), monitoringInHand(db)])
+    const [scoring, monitoring] = await Promise.all([readScoringStatus(db, modelPin), readMonitoringStatus(db)])
     const { champions, refused, shared, isPinThere, pass } = scoring
     const { openAlarms, mainAlarms, proposals, lastCheckAt } = monitoring
     // Without any model rules answer, and say so: that is how everybody begins.
@@ -180,7 +180,7 @@ export function waitingStatus(ageMs: number): HealthStatus {
 }
 
 /** A scheduler that does not run matters once there is something that it should have sent. */
-export function remindersStatus({ due }: Pick<WorkInHand, "due">, lastRun: Date | null, now: Date): HealthStatus {
+export function remindersStatus({ due }: Pick<PendingWork, "due">, lastRun: Date | null, now: Date): HealthStatus {
   const isLate = lastRun === null || now.getTime() - lastRun.getTime() > REMINDERS_LATE_MS
   return isLate && due > 0 ? "warn" : "pass"
 }
@@ -190,14 +190,14 @@ export const isStuck = ({ running }: Pick<JobOverview, "running">, now: Date): b
   running !== null && running.leaseUntil !== null && running.leaseUntil <= now
 
 /** Missing three slots in a row is no accident. */
-const MISSED_SLOTS_MAX = 3
+const MISSED_SLOTS_LIMIT = 3
 
 /** A job that has missed its slots although nobody paused it. One that never ran is not late: nothing says since when. */
-export function isLate({ job, state, running, lastRun }: JobOverview, now: Date): boolean {
+export function hasMissedSlots({ job, state, running, lastRun }: JobOverview, now: Date): boolean {
   const schedule = scheduleOf(job)
   if (schedule === null || state?.isPaused || lastRun === null) return false
   const last = running !== null && running.startedAt > lastRun.startedAt ? running : lastRun
-  return now.getTime() - last.startedAt.getTime() > MISSED_SLOTS_MAX * intervalMs(schedule.cron)
+  return now.getTime() - last.startedAt.getTime() > MISSED_SLOTS_LIMIT * intervalMs(schedule.cron)
 }
 
 /** When the reminders job runs next: at the next multiple of five minutes after now. */

@@ -3,9 +3,9 @@
  * Nobody is called for it: a side that is in trouble is not asked by every monitor as well.
  */
 import type { Config } from "../../shared/config.ts"
-import { TARGETS, type Target } from "../outbound/policy.ts"
-import { type BreakerView, publishedView, worseOf } from "../outbound/view.ts"
-import type { Services } from "../services.ts"
+import { type BreakerView, publishedView, worseView } from "../platform/outbound/breaker-view.ts"
+import { TARGETS, type Target } from "../platform/outbound/policy.ts"
+import type { Services } from "../platform/services.ts"
 import type { Check } from "./check.ts"
 
 /** One check for each side. What is left alone is a warning and no failure: its work waits. */
@@ -42,7 +42,7 @@ export const brokenIntegrations: Check = {
 async function stateOf({ outbound, redis }: Services, target: Target, now: Date): Promise<BreakerView> {
   const own = outbound.viewOf(target)
   const others = await publishedView(redis, target, now).catch(() => null)
-  return others === null ? own : worseOf(own, others)
+  return others === null ? own : worseView(own, others)
 }
 
 function isConfigured({ channels, config }: Services, target: Target): boolean {

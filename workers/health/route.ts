@@ -1,14 +1,14 @@
 /** `/api/health/*` for monitors: the status in public, the measurements to the operator's key. */
 import { Hono } from "hono"
-import { limitEach } from "../limits/clients.ts"
-import { healthLimit } from "../limits/limits.ts"
-import type { AppEnv } from "../services.ts"
+import { limitRequests } from "../platform/limits/clients.ts"
+import { healthLimit } from "../platform/limits/limits.ts"
+import type { AppEnv } from "../platform/services.ts"
 import { document, report } from "./check.ts"
 import { database, interventions, qstash, redis, reminders, scoring, webhooks } from "./checks.ts"
 import { brokenIntegrations, integrations } from "./integrations.ts"
 
 export const health = new Hono<AppEnv>()
-  .use(limitEach(healthLimit))
+  .use(limitRequests(healthLimit))
   .get("/", (c) => report(c, [database, redis, qstash, webhooks, brokenIntegrations]))
   .get("/live", (c) => document(c, "pass", {}))
   .get("/db", (c) => report(c, [database]))

@@ -3,12 +3,12 @@
  * its figures, which count and name nobody: monitors alert on them.
  */
 import { Hono } from "hono"
-import { limitEach } from "../limits/clients.ts"
-import { healthLimit } from "../limits/limits.ts"
-import type { AppEnv } from "../services.ts"
+import { limitRequests } from "../platform/limits/clients.ts"
+import { healthLimit } from "../platform/limits/limits.ts"
+import type { AppEnv } from "../platform/services.ts"
 import { report } from "./check.ts"
 import { reminders } from "./checks.ts"
 
 export const scheduler = new Hono<AppEnv>()
-  .use(limitEach(healthLimit))
+  .use(limitRequests(healthLimit))
   .get("/reminders", (c) => report(c, [reminders], { isFresh: true, isPublic: true }))

@@ -1,15 +1,16 @@
 /** All jobs by name. */
-import { drift } from "./drift.ts"
-import { ingest } from "./ingest.ts"
-import { interventions } from "./interventions.ts"
-import type { AnyJob } from "./job.ts"
-import { milestones } from "./milestones.ts"
-import { nudges } from "./nudges.ts"
-import { reconcile } from "./reconcile.ts"
-import { reminders } from "./reminders.ts"
-import { rescore } from "./rescore.ts"
-import { retrain } from "./retrain.ts"
-import { sweep } from "./sweep.ts"
+
+import { interventions } from "../interventions/interventions-job.ts"
+import { milestones } from "../interventions/milestones-job.ts"
+import { sweep } from "../operations/sweep-job.ts"
+import type { AnyJob } from "../platform/jobs/job.ts"
+import { reconcile } from "../reconcile/reconcile-job.ts"
+import { nudges } from "../recovery/nudges-job.ts"
+import { reminders } from "../recovery/reminders-job.ts"
+import { drift } from "../scoring/monitoring/drift-job.ts"
+import { retrain } from "../scoring/monitoring/retrain-job.ts"
+import { rescore } from "../scoring/rescore-job.ts"
+import { ingest } from "../webhooks/ingest-job.ts"
 
 export const JOBS: ReadonlyMap<string, AnyJob> = new Map(
   [reminders, nudges, ingest, sweep, reconcile, milestones, rescore, interventions, drift, retrain].map((job) => [

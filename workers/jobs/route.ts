@@ -1,21 +1,21 @@
 /** `POST /jobs/:job`: called by QStash with its signature, or by an operator with a key. */
 import { Hono } from "hono"
 import { fromUtf8 } from "../../shared/crypto/bytes.ts"
-import { authenticate, requirePermission } from "../api/auth.ts"
-import { limitBody } from "../body.ts"
-import { AppError } from "../errors.ts"
-import { limitBad } from "../limits/clients.ts"
-import { verifyQstashSignature } from "../qstash/verify.ts"
-import type { AppEnv, Services } from "../services.ts"
-import { done } from "./job.ts"
+import { authenticate, requirePermission } from "../platform/auth.ts"
+import { AppError } from "../platform/errors.ts"
+import { done } from "../platform/jobs/job.ts"
+import { type JobSource, runJob } from "../platform/jobs/run.ts"
+import { isScheduled } from "../platform/jobs/schedules.ts"
+import { limitBody } from "../platform/limit-body.ts"
+import { limitInvalidRequests } from "../platform/limits/clients.ts"
+import { verifyQstashSignature } from "../platform/qstash/verify.ts"
+import type { AppEnv, Services } from "../platform/services.ts"
 import { JOBS } from "./registry.ts"
-import { type JobSource, runJob } from "./run.ts"
-import { isScheduled } from "./schedules.ts"
 
 /** A parked delivery is at most 1 MiB, sealed and written in base64 twice. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 
-export const jobs = new Hono<AppEnv>().post("/:job", limitBad, limitBody(BODY_BYTES_MAX), async (c) => {
+export const jobs = new Hono<AppEnv>().post("/:job", limitInvalidRequests, limitBody(BODY_BYTES_MAX), async (c) => {
   const services = c.get("services")
   const body = new Uint8Array(await c.req.arrayBuffer())
   const source = await callerOf(services, c.req.param("job"), c.req.raw.headers, body)
@@ -23,10 +23,10 @@ export const jobs = new Hono<AppEnv>().post("/:job", limitBad, limitBody(BODY_BY
   if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
 
   // A run by the clock is repeated by the clock: as a dead letter it would only hide those that matter.
-  const isByTheClock = source === "qstash" && isScheduled(job.name)
+  const isScheduledRun = source === "qstash" && isScheduled(job.name)
   const start = { source, owner: c.get("requestId") }
   const result = await runJob(job, parseBody(body), services, start).catch((error: unknown) => {
-    if (isByTheClock) return done("failed")
+    if (isScheduledRun) return done("failed")
     throw error
   })
   if (result.kind === "refused") return c.json({ job: job.name, outcome: result.reason, counts: {} })

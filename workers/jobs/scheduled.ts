@@ -1,9 +1,9 @@
 /** The platform's cron triggers: the second heartbeat, which runs the same jobs as QStash's schedules. */
 import { makeServices } from "../make-services.ts"
-import type { Env } from "../services.ts"
+import { runJob } from "../platform/jobs/run.ts"
+import { SCHEDULES } from "../platform/jobs/schedules.ts"
+import type { Env } from "../platform/services.ts"
 import { JOBS } from "./registry.ts"
-import { runJob } from "./run.ts"
-import { SCHEDULES } from "./schedules.ts"
 
 /** Runs the jobs of one cron expression; one that fails does not keep the others back. */
 export async function runScheduled(

@@ -25,12 +25,12 @@ const LIST_ITEMS_MAX = 5_000
 const KEYS_MAX = 20_000
 
 /** A body that is not the JSON object we can keep. `detail` is safe to show: it never quotes the body. */
-export interface MalformedBody {
+export interface InvalidBody {
   readonly reason: "malformed"
   readonly detail: string
 }
 
-const malformed = (detail: string): Result<never, MalformedBody> => err({ reason: "malformed", detail })
+const malformed = (detail: string): Result<never, InvalidBody> => err({ reason: "malformed", detail })
 
 // `ignoreBOM` keeps the mark in the text, where it is refused: the signature was made over it, JSON knows no such thing.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
@@ -39,7 +39,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
  * The JSON object that the bytes hold, within the bounds. Refused: invalid UTF-8, a byte order mark, and what is no JSON
  * object. NUL and lone surrogates stay in strings; a number is what JavaScript reads, so whoever needs an exact one checks.
  */
-export function parseEventBody(rawBody: Uint8Array): Result<unknown, MalformedBody> {
+export function parseEventBody(rawBody: Uint8Array): Result<unknown, InvalidBody> {
   let text: string
   try {
     text = utf8.decode(rawBody)
@@ -55,7 +55,7 @@ export function parseEventBody(rawBody: Uint8Array): Result<unknown, MalformedBo
     return malformed("body is not JSON")
   }
   if (!isContainer(value) || Array.isArray(value)) return malformed("body is not a JSON object")
-  return ok(withinBounds(value))
+  return ok(pruneToBounds(value))
 }
 
 type Container = Record<string, unknown> | unknown[]
@@ -66,7 +66,7 @@ const isContainer = (value: unknown): value is Container => typeof value === "ob
  * The parsed value cut back, in place: without keys `__proto__`, without what is nested too deeply, without maps and lists
  * beyond their bounds. Level by level, so that of a body with too many keys the upper ones stay.
  */
-export function withinBounds<T>(value: T): T {
+export function pruneToBounds<T>(value: T): T {
   if (!isContainer(value)) return value
   let level: Container[] = [value]
   let keys = 0

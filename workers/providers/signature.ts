@@ -1,6 +1,6 @@
 /** What the providers' signature schemes are made of. One value has one spelling, so that no signature can be respelt. */
 import { type Bytes, concat, decodeBase64, utf8 } from "../../shared/crypto/bytes.ts"
-import { BoundedMap } from "../../shared/rate-limit.ts"
+import { BoundedMap } from "../../shared/network/rate-limit.ts"
 
 /** The bytes of lower-case hex, two digits each; null for anything else. */
 export function decodeHex(text: string): Bytes | null {

@@ -7,8 +7,8 @@ import { describe, expect, test } from "vitest"
 import { event, INVOICE, SUBSCRIPTION } from "../../test/fixtures/stripe/constructed/event.ts"
 import { CONTEXT, fixture, namesOf } from "../../test/fixtures/whop/fixtures.ts"
 import { parseEventBody } from "./json.ts"
-import { normalize as normalizeStripe } from "./stripe/normalize.ts"
-import { normalize as normalizeWhop } from "./whop/normalize.ts"
+import { normalize as normalizeStripe } from "./stripe/facts/normalize.ts"
+import { normalize as normalizeWhop } from "./whop/facts/normalize.ts"
 
 const nested = (open: string, close: string, depth: number) => `${open.repeat(depth)}0${close.repeat(depth)}`
 

@@ -4,9 +4,9 @@
  */
 import type { Hono } from "hono"
 import * as z from "zod"
-import { isAllowed, permissionOf, type Role } from "../api/auth.ts"
-import { takenBy } from "../api/request.ts"
-import type { AppEnv } from "../services.ts"
+import { isAllowed, permissionOf, type Role } from "../platform/auth.ts"
+import { takenBy } from "../platform/request.ts"
+import type { AppEnv } from "../platform/services.ts"
 import { DESCRIBED } from "./answers/all.ts"
 import { type Answer, type Described, problemDocument } from "./answers/common.ts"
 

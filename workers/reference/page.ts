@@ -1,7 +1,7 @@
 /** The description of the API as one page: no script, nothing from elsewhere, and a style that its nonce lets in. */
 import type { Context } from "hono"
 import { html } from "hono/html"
-import type { AppEnv } from "../services.ts"
+import type { AppEnv } from "../platform/services.ts"
 
 type Html = ReturnType<typeof html>
 

@@ -1,8 +1,8 @@
 /** `GET /api/openapi.json` and `GET /api/docs`: what the API takes and answers, for programs and for people, without a key. */
 import { Hono } from "hono"
-import { limitEach } from "../limits/clients.ts"
-import { referenceLimit } from "../limits/limits.ts"
-import type { AppEnv } from "../services.ts"
+import { limitRequests } from "../platform/limits/clients.ts"
+import { referenceLimit } from "../platform/limits/limits.ts"
+import type { AppEnv } from "../platform/services.ts"
 import description from "./openapi.json" with { type: "json" }
 import { referencePage } from "./page.ts"
 
@@ -10,8 +10,8 @@ import { referencePage } from "./page.ts"
 const CACHE = "public, max-age=300"
 
 export const reference = new Hono<AppEnv>()
-  .get("/openapi.json", limitEach(referenceLimit), (c) => {
+  .get("/openapi.json", limitRequests(referenceLimit), (c) => {
     c.header("cache-control", CACHE)
     return c.json(description)
   })
-  .get("/docs", limitEach(referenceLimit), (c) => referencePage(c, description, { "cache-control": CACHE }))
+  .get("/docs", limitRequests(referenceLimit), (c) => referencePage(c, description, { "cache-control": CACHE }))

@@ -1,16 +1,16 @@
 /** The health of a customer as clients see it: made of the latest score and of what the company says of weights and levels. */
-import type { ScoreRow } from "../../db/queries/scores.ts"
-import { featureSchema } from "../../shared/domain/features.ts"
-import { type Component, type Health, healthOf } from "../../shared/domain/health.ts"
+import type { ScoreRow } from "../../db/queries/scoring/scores.ts"
+import { featureSchema } from "../../shared/domain/scoring/features.ts"
+import { type Component, type Health, healthOf } from "../../shared/domain/scoring/health.ts"
 import type { CompanySettings } from "../../shared/domain/settings.ts"
 
 /** The component of each feature; what is not a feature is the whole company's. */
-export const COMPONENT_OF: Readonly<Record<string, Component>> = Object.fromEntries(
+export const COMPONENT_BY_FEATURE: Readonly<Record<string, Component>> = Object.fromEntries(
   featureSchema.map(({ name, group }) => [name, group]),
 )
 
 const componentOf = (code: string): Component | null =>
-  Object.hasOwn(COMPONENT_OF, code) ? (COMPONENT_OF[code] ?? null) : null
+  Object.hasOwn(COMPONENT_BY_FEATURE, code) ? (COMPONENT_BY_FEATURE[code] ?? null) : null
 
 type HealthSettings = Pick<CompanySettings, "healthWeights" | "riskThresholds">
 

@@ -1,23 +1,23 @@
 /** One score: what a model, or rules, say of features, with why and how far it can be relied on. */
 
-import { BASE_RATE_UNKNOWN, RULE_FEATURES, scoreByRules } from "../../shared/domain/health/rules.ts"
+import { BASE_RATE_UNKNOWN, RULE_FEATURES, scoreByRules } from "../../shared/domain/scoring/health/rules.ts"
 import {
   COVERAGE_MIN,
   RISK_THRESHOLDS,
   type RiskLevel,
   type RiskThresholds,
   riskLevelOf,
-} from "../../shared/domain/health.ts"
+} from "../../shared/domain/scoring/health.ts"
+import { confidenceOf, coverageOf } from "../../shared/scoring/confidence.ts"
 import { explain } from "../../shared/scoring/explain.ts"
 import { interval } from "../../shared/scoring/interval.ts"
 import { type Encoded, encode, type Model, score } from "../../shared/scoring/model.ts"
-import { exactParts, type ScoreParts } from "../../shared/scoring/reasons.ts"
-import { confidenceOf, coverageOf } from "../../shared/scoring/reliance.ts"
+import { exactContributions, type ScoreParts } from "../../shared/scoring/reasons.ts"
 import type { NotScored, ScoreSource } from "../../shared/scoring/stored-values.ts"
 import type { ServingModel } from "./serving.ts"
 
 /** What was said of somebody. */
-export interface Said {
+export interface Prediction {
   readonly source: ScoreSource
   readonly modelSha256: string | null
   readonly modelVersion: string
@@ -31,7 +31,7 @@ export interface Said {
 }
 
 /** The same with its reasons, as a champion or rules say it. */
-export interface SaidWithReasons extends Said {
+export interface PredictionWithReasons extends Prediction {
   readonly baseRate: number
   readonly riskLevel: RiskLevel
   readonly parts: ScoreParts
@@ -44,29 +44,29 @@ export type FeatureRecord = Readonly<Record<string, unknown>>
  * What the champion says, with the company's offset, or rules while there is none. `thresholds` are the company's levels of
  * risk.
  */
-export function sayWhy(
+export function predictWithReasons(
   champion: ServingModel | null,
   record: FeatureRecord,
   thresholds: RiskThresholds = RISK_THRESHOLDS,
-): SaidWithReasons {
+): PredictionWithReasons {
   if (champion === null) return byRules(record, thresholds)
   const { model, offset } = champion
   const encoded = encode(model, record)
   const { contributions, ...scored } = explain(model, encoded.vector, offset)
-  const { logOdds, parts } = exactParts(scored.logit, contributions, (name) => plainValue(record, name))
-  const said = bySaid(champion, encoded, scored.probability)
+  const { logOdds, parts } = exactContributions(scored.logit, contributions, (name) => plainValue(record, name))
+  const said = predictionOf(champion, encoded, scored.probability)
   const baseRate = baseRateOf(model)
   return { ...said, logOdds, baseRate, riskLevel: riskLevelOf(said.probability, baseRate, thresholds), parts }
 }
 
 /** What a model says, without reasons: for shadows, whose word nobody is shown. */
-export function say(serving: ServingModel, record: FeatureRecord): Said {
+export function predict(serving: ServingModel, record: FeatureRecord): Prediction {
   const encoded = encode(serving.model, record)
   const { logit, probability } = score(serving.model, encoded.vector, serving.offset)
-  return { ...bySaid(serving, encoded, probability), logOdds: logit }
+  return { ...predictionOf(serving, encoded, probability), logOdds: logit }
 }
 
-function bySaid({ model, sha256, version }: ServingModel, { vector }: Encoded, probability: number) {
+function predictionOf({ model, sha256, version }: ServingModel, { vector }: Encoded, probability: number) {
   const { low, high } = interval(model, probability)
   const missing = model.artefact.training.reference.map((reference) => reference.missing)
   const coverage = coverageOf(
@@ -81,7 +81,7 @@ function bySaid({ model, sha256, version }: ServingModel, { vector }: Encoded, p
 }
 
 /** Rules are not calibrated, so their interval is everything and their confidence nothing. */
-function byRules(record: FeatureRecord, thresholds: RiskThresholds): SaidWithReasons {
+function byRules(record: FeatureRecord, thresholds: RiskThresholds): PredictionWithReasons {
   const input = Object.fromEntries(Object.keys(record).map((name) => [name, plainValue(record, name)]))
   const { version, probability, logOdds, base, reasons, coverage } = scoreByRules(input)
   return {
@@ -112,7 +112,7 @@ const NAMES_SHOWN = 20
 const NAME_CHARS_SHOWN = 64
 
 /** What of a record did not count: names that are not asked for, and values that are none of their feature's. */
-export function unusedOf(champion: ServingModel | null, record: FeatureRecord) {
+export function unusedFields(champion: ServingModel | null, record: FeatureRecord) {
   const asked: ReadonlySet<string> = new Set(
     champion === null ? RULE_FEATURES : champion.model.artefact.features.map(({ name }) => name),
   )

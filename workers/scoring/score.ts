@@ -6,41 +6,41 @@
  */
 
 import { databaseFailure } from "../../db/client.ts"
-import { readLedgers } from "../../db/queries/ledgers.ts"
+import { readLedgers } from "../../db/queries/scoring/ledgers.ts"
 import {
-  endScores,
-  type NamedForScore,
+  invalidateScores,
   type NewPrediction,
   readForScoring,
   type ScoreRow,
+  type ScoreTarget,
   saveScores,
-} from "../../db/queries/scores.ts"
+} from "../../db/queries/scoring/scores.ts"
 import { sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
-import { givesAccess } from "../../shared/domain/features/access.ts"
-import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/features.ts"
-import type { RiskThresholds } from "../../shared/domain/health.ts"
+import { grantsAccess } from "../../shared/domain/scoring/features/access.ts"
+import { type Features, features, type LedgerFact, vectorOf } from "../../shared/domain/scoring/features.ts"
+import type { RiskThresholds } from "../../shared/domain/scoring/health.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
-import { type Compared, changeBetween } from "../../shared/scoring/reasons.ts"
+import { type Compared, scoreChange } from "../../shared/scoring/reasons.ts"
 import type { ScoreTrigger } from "../../shared/scoring/stored-values.ts"
-import type { Services } from "../services.ts"
-import { type Said, type SaidWithReasons, say, sayWhy } from "./score-row.ts"
+import type { Services } from "../platform/services.ts"
+import { type Prediction, type PredictionWithReasons, predict, predictWithReasons } from "./score-row.ts"
 import { chooseServing, type Serving, type ServingModel } from "./serving.ts"
 
 /** What is said of a customer holds for so long, unless a fact or another champion comes sooner. */
 export const HOUR_MS = 3_600_000
 
 /** What a caller who wants a fresh score is told again: asking all the time must not write all the time. */
-export const FRESH_MS = 60_000
+export const MIN_RESCORE_INTERVAL_MS = 60_000
 
 /** Ledgers that are read at once: a long one is a megabyte. */
 const LEDGERS_AT_ONCE = 25
 
 /** The score of a customer, or why there is none. */
-export type Scored =
+export type ScoreResult =
   | { readonly customerId: string; readonly score: ScoreRow; readonly isStored: boolean }
   | { readonly customerId: string; readonly score: null; readonly because: "no_paid_access" | "busy" | "failed" }
 
-export interface ScoreWish {
+export interface ScoreRequest {
   readonly trigger: ScoreTrigger
   /** How old a stored score may be; 0: everybody is scored anew. */
   readonly ageMsMax: number
@@ -53,8 +53,8 @@ export async function scoreCustomers(
   services: Services,
   companyId: string,
   names: readonly string[],
-  { trigger, ageMsMax, admit }: ScoreWish,
-): Promise<ReadonlyMap<string, Scored>> {
+  { trigger, ageMsMax, admit }: ScoreRequest,
+): Promise<ReadonlyMap<string, ScoreResult>> {
   const { config, db } = services
   const startedMs = services.now().getTime()
   const read = await readForScoring(db, companyId, names, config.scoring.modelPin)
@@ -63,19 +63,19 @@ export async function scoreCustomers(
   const serving = await chooseServing(services, companyId, rows)
   const isRealTime = (await services.flags()).isOn("REAL_TIME_PREDICTIONS", companyId)
 
-  const result = new Map<string, Scored>()
-  const toScore = new Map<string, NamedForScore>()
+  const result = new Map<string, ScoreResult>()
+  const toScore = new Map<string, ScoreTarget>()
   const left: string[] = []
   for (const [name, customer] of customers) {
     const { customerId, last } = customer
-    if (!customer.subscriptions.some(givesAccess)) {
+    if (!customer.subscriptions.some(grantsAccess)) {
       if (last !== null && last.notScored !== "no_paid_access") left.push(customerId)
       result.set(name, { customerId, score: null, because: "no_paid_access" })
     } else if (last !== null && holds(last, customer, serving, { sinceMs: startedMs - ageMsMax, isRealTime })) {
       result.set(name, { customerId, score: last, isStored: true })
     } else toScore.set(customerId, customer)
   }
-  await endScores(db, companyId, left)
+  await invalidateScores(db, companyId, left)
 
   const scores = new Map<string, ScoreRow>()
   const wanted = [...toScore.values()]
@@ -112,7 +112,7 @@ interface Work {
 const TRIES_MAX = 6
 const JITTER_MS = 25
 /** Reading ledgers once more, and writing once more. */
-const TRY_COST = 2
+const TRY_SUBREQUESTS = 2
 
 /**
  * Scores customers by their ledgers as they were known at one moment, and writes that down; who cannot be scored is left
@@ -121,17 +121,17 @@ const TRY_COST = 2
 async function scoreSome(
   services: Services,
   work: Work,
-  customers: readonly NamedForScore[],
+  customers: readonly ScoreTarget[],
 ): Promise<readonly ScoreRow[]> {
   for (let tries = 1; ; tries++) {
     try {
-      if (services.budget.hasRoomFor(TRY_COST)) return await scoreOnce(services, work, customers)
+      if (services.budget.hasRoomFor(TRY_SUBREQUESTS)) return await scoreOnce(services, work, customers)
       tries = TRIES_MAX
     } catch (error) {
       if (databaseFailure(error) !== "stale_version") throw error
     }
     if (tries === TRIES_MAX) {
-      services.log.warn("customers_too_busy_to_score", { companyId: work.companyId, count: customers.length })
+      services.log.warn("scoring_conflicts", { companyId: work.companyId, count: customers.length })
       for (const { customerId } of customers) work.busy.add(customerId)
       return []
     }
@@ -150,7 +150,7 @@ const pause = (random: number, tries: number): Promise<void> =>
 async function scoreOnce(
   services: Services,
   { companyId, serving, trigger, thresholds, startedMs, among }: Work,
-  customers: readonly NamedForScore[],
+  customers: readonly ScoreTarget[],
 ): Promise<readonly ScoreRow[]> {
   const asOf = services.now()
   const ids = customers.map(({ customerId }) => customerId)
@@ -166,7 +166,7 @@ async function scoreOnce(
       const known = ledger.filter(({ knownAt }) => knownAt <= asOf.toISOString())
       counts.push({ customerId, count: known.length })
     } catch (error) {
-      services.log.error("customer_not_scored", { companyId, customerId, error })
+      services.log.error("customer_score_failed", { companyId, customerId, error })
     }
   }
   const tookMs = Math.ceil((services.now().getTime() - startedMs) / among)
@@ -179,7 +179,7 @@ async function scoreOnce(
 /** Whether a stored score still says what would be said now, as far as an hour's grace goes. */
 function holds(
   last: ScoreRow,
-  { updatedAt }: NamedForScore,
+  { updatedAt }: ScoreTarget,
   { champion }: Serving,
   { sinceMs, isRealTime }: { readonly sinceMs: number; readonly isRealTime: boolean },
 ): boolean {
@@ -201,7 +201,7 @@ async function make(
     trigger,
     thresholds,
   }: {
-    readonly customer: NamedForScore
+    readonly customer: ScoreTarget
     readonly ledger: readonly LedgerFact[]
     readonly serving: Serving
     readonly asOf: Date
@@ -211,15 +211,15 @@ async function make(
 ): Promise<{ readonly score: ScoreRow; readonly said: readonly Omit<NewPrediction, "tookMs">[] }> {
   const vector = features(ledger, asOf.toISOString())
   const vectorHash = await hashOf(vector)
-  const row = (said: Said, isShadow: boolean, parts: SaidWithReasons["parts"] | null) => {
+  const row = (said: Prediction, isShadow: boolean, parts: PredictionWithReasons["parts"] | null) => {
     return { ...said, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
   }
-  const { baseRate, riskLevel, ...said } = sayWhy(serving.champion, vector, thresholds)
+  const { baseRate, riskLevel, ...said } = predictWithReasons(serving.champion, vector, thresholds)
   const champion = row(said, false, said.parts)
-  const shadows = serving.shadows.map((shadow) => row(say(shadow, vector), true, null))
+  const shadows = serving.shadows.map((shadow) => row(predict(shadow, vector), true, null))
   const score = {
     ...{ ...said, companyId, customerId, predictionId: champion.id, asOf, baseRate, riskLevel },
-    change: last === null ? null : changeBetween(comparedOf(last), comparedOf({ ...said, asOf })),
+    change: last === null ? null : scoreChange(comparedOf(last), comparedOf({ ...said, asOf })),
   }
   return { score, said: [champion, ...shadows] }
 }

@@ -3,20 +3,26 @@
  * and rules when there is none. A model that is not what its address says, or that asks for what nobody is described by, is
  * refused with an alarm, and the next one serves.
  */
-import { findModel, noteRefusal, readArtefacts, type ServingPlace, type ServingRow } from "../../db/queries/models.ts"
+import {
+  findModel,
+  readArtefacts,
+  recordServingRefusal,
+  type ServingRole,
+  type ServingRow,
+} from "../../db/queries/scoring/models.ts"
 import { fromUtf8, sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
-import { modelFeatures } from "../../shared/domain/features.ts"
-import { BoundedMap } from "../../shared/rate-limit.ts"
+import { modelFeatures } from "../../shared/domain/scoring/features.ts"
+import { BoundedMap } from "../../shared/network/rate-limit.ts"
 import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { type Model, prepareModel } from "../../shared/scoring/model.ts"
 import { splitOffsets } from "../../shared/scoring/offsets.ts"
 import { TtlCache } from "../../shared/ttl-cache.ts"
-import type { Services } from "../services.ts"
+import type { Services } from "../platform/services.ts"
 
 /** A model that was checked and may score. */
 export interface ServingModel {
-  readonly place: ServingPlace
+  readonly place: ServingRole
   readonly sha256: string
   readonly version: string
   readonly model: Model
@@ -33,10 +39,10 @@ export interface Serving {
 }
 
 /** Decoded models are up to a megabyte each; an isolate has 128. */
-const REMEMBERED_MAX = 8
+const CACHE_ENTRIES_MAX = 8
 
 /** Models by the sha-256 of their bytes: what is in here was checked, and cannot have changed. */
-const remembered = new BoundedMap<string, Model>(REMEMBERED_MAX)
+const remembered = new BoundedMap<string, Model>(CACHE_ENTRIES_MAX)
 
 /** Models that were refused are not fetched again for so long: a row that was put right is taken a minute later. */
 const refused = new TtlCache<true>({ ttlMs: 60_000, entriesMax: 1_000 })
@@ -110,7 +116,7 @@ async function check(services: Services, row: ServingRow, artefact: string | nul
   try {
     if (artefact === null) throw new InvalidArtefact("the artefact is gone")
     const model = await readArtefact(artefact, row.sha256)
-    const [stranger] = strangersOf(model.artefact)
+    const [stranger] = unknownFeaturesOf(model.artefact)
     if (stranger !== undefined) throw new InvalidArtefact("it asks for features that customers are not described by")
     return model
   } catch (error) {
@@ -118,7 +124,7 @@ async function check(services: Services, row: ServingRow, artefact: string | nul
     const now = services.now()
     refused.set(keyOf(row), true, now.getTime())
     services.log.error("model_refused", { companyId: row.companyId, version: row.version, reason: error.message })
-    const note = () => noteRefusal(services.db, row, error.message, now)
+    const note = () => recordServingRefusal(services.db, row, error.message, now)
     if (row.refusedAt === null) services.waitUntil(note().catch(() => undefined))
     return null
   }
@@ -148,7 +154,7 @@ function parse(text: string): unknown {
 const KNOWN_FEATURES = new Map(modelFeatures.map(({ name, type }) => [name, type]))
 
 /** The names of features that a model asks for and that no customer is described by, or by another type. */
-export const strangersOf = ({ features }: Pick<Artefact, "features">): readonly string[] =>
+export const unknownFeaturesOf = ({ features }: Pick<Artefact, "features">): readonly string[] =>
   features.filter(({ name, type }) => KNOWN_FEATURES.get(name) !== type).map(({ name }) => name)
 
 /** The text of an uploaded artefact; throws InvalidArtefact when the bytes are not UTF-8, so that they could not be kept. */

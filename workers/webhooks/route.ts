@@ -4,17 +4,17 @@
  */
 import { Hono } from "hono"
 import type { ProviderName } from "../../shared/domain/facts.ts"
-import { limitBody } from "../body.ts"
-import { type SigningSecrets, signingSecrets } from "../companies.ts"
-import { AppError } from "../errors.ts"
-import { limitBad } from "../limits/clients.ts"
-import { admitDelivery } from "../limits/companies.ts"
-import type { Admit } from "../pipeline/accept.ts"
-import { ingest } from "../pipeline/ingest.ts"
-import { park } from "../pipeline/park.ts"
-import { type ReadDelivery, readDelivery } from "../pipeline/read-delivery.ts"
-import type { Verified } from "../providers/provider.ts"
-import type { AppEnv, Services } from "../services.ts"
+import type { Verified } from "../../shared/provider.ts"
+import { type SigningSecrets, signingSecrets } from "../platform/companies.ts"
+import { AppError } from "../platform/errors.ts"
+import { limitBody } from "../platform/limit-body.ts"
+import { limitInvalidRequests } from "../platform/limits/clients.ts"
+import { enforceDeliveryLimit } from "../platform/limits/companies.ts"
+import type { AppEnv, Services } from "../platform/services.ts"
+import { enqueueFallback } from "./fallback-queue.ts"
+import { ingest } from "./ingest.ts"
+import { type ReadDelivery, readDelivery } from "./read-delivery.ts"
+import type { CheckAdmission } from "./record-delivery.ts"
 
 /** Providers' bodies are a few KiB; Stripe's largest stay far below. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -27,34 +27,40 @@ const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 /** With a trailing slash as well: people write addresses so, and a provider does not say that they are wrong. */
 const PATHS = ["/:provider", "/:provider/", "/:provider/:companyId", "/:provider/:companyId/"]
 
-export const webhooks = new Hono<AppEnv>().on("POST", PATHS, limitBad, limitBody(BODY_BYTES_MAX), async (c) => {
-  const services = c.get("services")
-  const name = c.req.param("provider") ?? ""
-  const provider = services.providers[name as ProviderName]
-  const path = c.req.param("companyId") ?? null
-  if (!provider || !Object.hasOwn(services.providers, name)) {
-    throw new AppError("NOT_FOUND", "There is no such provider.", { reason: "unknown_provider" })
-  }
-  const isPossible = path === null || COMPANY_ID.test(path)
+export const webhooks = new Hono<AppEnv>().on(
+  "POST",
+  PATHS,
+  limitInvalidRequests,
+  limitBody(BODY_BYTES_MAX),
+  async (c) => {
+    const services = c.get("services")
+    const name = c.req.param("provider") ?? ""
+    const provider = services.providers[name as ProviderName]
+    const path = c.req.param("companyId") ?? null
+    if (!provider || !Object.hasOwn(services.providers, name)) {
+      throw new AppError("NOT_FOUND", "There is no such provider.", { reason: "unknown_provider" })
+    }
+    const isPossible = path === null || COMPANY_ID.test(path)
 
-  const receivedAt = services.now()
-  const rawBody = new Uint8Array(await c.req.arrayBuffer())
-  const headers = c.req.raw.headers
-  // A company that there cannot be is answered as one that there is not: only to who signs.
-  const { secrets, isOwn } = await secretsFor(services, provider.name, isPossible ? path : null)
-  const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
-  if (!verified?.ok) {
-    throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
-      reason: verified?.error.reason ?? "no_secret_configured",
-    })
-  }
-  if (!isPossible) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
+    const receivedAt = services.now()
+    const rawBody = new Uint8Array(await c.req.arrayBuffer())
+    const headers = c.req.raw.headers
+    // A company that there cannot be is answered as one that there is not: only to who signs.
+    const { secrets, isOwn } = await secretsFor(services, provider.name, isPossible ? path : null)
+    const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
+    if (!verified?.ok) {
+      throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
+        reason: verified?.error.reason ?? "no_secret_configured",
+      })
+    }
+    if (!isPossible) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
-  const believed = { provider: provider.name, path, rawBody, headers, receivedAt, isOwnSecret: isOwn }
-  const read = await readDelivery(services, believed)
-  const isDuplicate = await store(services, read, verified.value, (companyId) => admitDelivery(c, companyId))
-  return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
-})
+    const verifiedDelivery = { provider: provider.name, path, rawBody, headers, receivedAt, isOwnSecret: isOwn }
+    const read = await readDelivery(services, verifiedDelivery)
+    const isDuplicate = await store(services, read, verified.value, (companyId) => enforceDeliveryLimit(c, companyId))
+    return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
+  },
+)
 
 const notNow = (reason: string): AppError =>
   new AppError("UNAVAILABLE", "The event could not be taken in now. Please send it again.", {
@@ -67,7 +73,7 @@ async function store(
   services: Services,
   read: ReadDelivery,
   { secretIndex, scheme }: Verified,
-  admit: Admit,
+  admit: CheckAdmission,
 ): Promise<boolean> {
   const { log, waitUntil } = services
   const fields = { provider: read.provider, eventId: read.eventId, eventType: read.delivery.type, secretIndex, scheme }
@@ -76,15 +82,15 @@ async function store(
     log.info("webhook_recorded", { ...fields, companyId, isNew: recorded.isNew })
     if (recorded.setAside) log.error("customer_quarantined", { ...fields, companyId, reason: recorded.setAside })
     if (follow)
-      waitUntil(follow().catch((error) => log.warn("advance_left_to_sweeper", { ...fields, companyId, error })))
+      waitUntil(follow().catch((error) => log.warn("advance_deferred_to_sweep", { ...fields, companyId, error })))
     return !recorded.isNew
   } catch (error) {
     if (error instanceof AppError) throw error
-    log.warn("webhook_not_recorded", { ...fields, error })
+    log.warn("webhook_record_failed", { ...fields, error })
   }
-  const sink = await park(services, read)
+  const sink = await enqueueFallback(services, read)
   if (sink === null) throw notNow("no_sink")
-  log.info("webhook_parked", { ...fields, sink })
+  log.info("webhook_queued_to_fallback", { ...fields, sink })
   return false
 }
 
@@ -94,7 +100,7 @@ async function secretsFor(services: Services, provider: ProviderName, path: stri
     return await signingSecrets(services, provider, path)
   } catch (error) {
     if (error instanceof AppError) throw error
-    services.log.warn("secrets_not_read", { provider, error })
-    throw notNow("secrets_not_read")
+    services.log.warn("secrets_read_failed", { provider, error })
+    throw notNow("secrets_read_failed")
   }
 }

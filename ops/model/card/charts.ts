@@ -1,8 +1,8 @@
 /** Charts as SVG text, without scripts or fonts from elsewhere; every text in them is escaped. */
-import { escapeHtml } from "../../../shared/domain/messages/clean.ts"
+import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
 import { betaQuantile } from "../../../shared/scoring/interval.ts"
-import type { Importance, Shape } from "./anatomy.ts"
+import type { FeatureImportance, PartialDependence } from "./feature-effects.ts"
 
 export type Bins = Artefact["confidence"]
 
@@ -107,7 +107,7 @@ export function calibrationChart(bins: Bins): string {
 }
 
 /** Share of those who left among the share of rows with the highest scores. */
-export function gainOf(bins: Bins): { readonly rows: number; readonly events: number }[] {
+export function cumulativeGain(bins: Bins): { readonly rows: number; readonly events: number }[] {
   const rows = bins.reduce((sum, bin) => sum + bin.rows, 0)
   const events = bins.reduce((sum, bin) => sum + bin.events, 0)
   let [seen, found] = [0, 0]
@@ -134,7 +134,7 @@ export function gainChart(bins: Bins): string {
         'stroke-dasharray="4 3"',
       ),
       line(
-        gainOf(bins).map(({ rows, events }) => [x(rows), y(events)]),
+        cumulativeGain(bins).map(({ rows, events }) => [x(rows), y(events)]),
         LINE,
       ),
     ].join("\n"),
@@ -145,7 +145,7 @@ const BARS = 15
 const BAR_HEIGHT = 18
 
 /** Features by how much they move scores. */
-export function importanceChart(importance: readonly Importance[]): string {
+export function importanceChart(importance: readonly FeatureImportance[]): string {
   const shown = importance.slice(0, BARS).filter(({ deviation }) => deviation > 0)
   const most = Math.max(1e-9, ...shown.map(({ deviation }) => deviation))
   const [names, height] = [170, shown.length * BAR_HEIGHT + 10]
@@ -159,7 +159,7 @@ export function importanceChart(importance: readonly Importance[]): string {
 }
 
 /** How log-odds go with one feature. */
-export function shapeChart({ name, points, missing }: Shape): string {
+export function shapeChart({ name, points, missing }: PartialDependence): string {
   const values = points.map(({ logOdds }) => logOdds)
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
   const margin = Math.max(0.05, (high - low) * 0.08)

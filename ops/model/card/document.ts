@@ -1,17 +1,17 @@
 /** The card as Markdown and as one HTML file: what the model is, how good it is, what it rests on, what it is not for. */
-import { escapeHtml } from "../../../shared/domain/messages/clean.ts"
-import type { Interval, MetricName, Metrics } from "../../../shared/learning/metrics.ts"
+import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
+import type { Interval, MetricName, Metrics } from "../../../shared/learning/evaluation/metrics.ts"
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
 import { METRIC_TITLES } from "../show.ts"
-import type { Importance } from "./anatomy.ts"
-import { type Bins, gainOf } from "./charts.ts"
+import { type Bins, cumulativeGain } from "./charts.ts"
+import type { FeatureImportance } from "./feature-effects.ts"
 
 /** All that a card says. Charts are SVG by file name. */
 export interface Card {
   readonly artefact: Artefact
   /** Sha-256 of the file. */
   readonly hash: string
-  readonly importance: readonly Importance[]
+  readonly importance: readonly FeatureImportance[]
   readonly charts: readonly { readonly name: string; readonly title: string; readonly svg: string }[]
   readonly bins: Bins
   /** Figures on a table that was named; null: those of training, out of fold. */
@@ -49,7 +49,7 @@ function sectionsOf(card: Card): Section[] {
       feature.type === "number" ? "number" : `${feature.levels.length} levels`,
     ]),
   )
-  const steps = gainOf(bins)
+  const steps = cumulativeGain(bins)
   const eventsAt = (share: number): number => {
     const after = steps.findIndex(({ rows }) => rows >= share)
     const [a, b] = [steps[after - 1] ?? { rows: 0, events: 0 }, steps[after] ?? { rows: 1, events: 1 }]

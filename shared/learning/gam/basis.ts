@@ -64,7 +64,7 @@ export function knotsMax(features: readonly ModelFeature[], columnsMax = COLUMNS
 }
 
 /** The place among hats left of a value, and how far it is to the next: hat `cell` has 1 − `part`, hat `cell` + 1 has `part`. */
-export function hatAt(knots: readonly number[], value: number): { readonly cell: number; readonly part: number } {
+export function hatPosition(knots: readonly number[], value: number): { readonly cell: number; readonly part: number } {
   const last = knots.length - 1
   if (value <= (knots[0] ?? 0)) return { cell: 0, part: 0 }
   if (value >= (knots[last] ?? 0)) return { cell: Math.max(0, last - 1), part: last > 0 ? 1 : 0 }

@@ -1,7 +1,7 @@
 /** The design of a scorecard for given rows: which columns each row touches and with what weight. */
 import type { ModelFeature } from "../../scoring/artefact.ts"
-import type { Matrix } from "../matrix.ts"
-import { type Block, COLUMNS_MAX, hatAt, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
+import type { Matrix } from "../data/matrix.ts"
+import { type Block, COLUMNS_MAX, hatPosition, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
 
 /** Column 0 is the intercept. Row by row, `slots` places: the column and its weight. */
 export interface Design {
@@ -54,7 +54,7 @@ function levelPlacesOf(column: Float64Array, levels: number, most: number): Int3
 }
 
 /** Lays out the terms of the used inputs and of pairs, with knots from these rows. An input with one value only gets no term. */
-export function layOut(
+export function buildDesign(
   matrix: Matrix,
   pairs: readonly Pair[],
   monotone: Directions,
@@ -88,7 +88,7 @@ export function layOut(
     const centre = new Float64Array(line.length)
     for (const value of column) {
       if (!Number.isFinite(value)) continue
-      const { cell, part } = hatAt(line, value)
+      const { cell, part } = hatPosition(line, value)
       centre[cell] = (centre[cell] ?? 0) + (1 - part) / matrix.rows
       if (part > 0) centre[cell + 1] = (centre[cell + 1] ?? 0) + part / matrix.rows
     }
@@ -146,7 +146,7 @@ function fillBlock(
     const at = row * slots + slot
     const value = column[row] ?? Number.NaN
     if (shape === "line") {
-      const { cell, part } = Number.isFinite(value) ? hatAt(cutsA, value) : { cell: size - 1, part: 0 }
+      const { cell, part } = Number.isFinite(value) ? hatPosition(cutsA, value) : { cell: size - 1, part: 0 }
       places[at] = start + cell
       weights[at] = 1 - part
       // The second hat of a value at the last knot would be "missing": it has no weight, and names the block's own column.

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest"
 import { probabilityOf } from "../../scoring/calibrate.ts"
-import { rawOfPart } from "../../scoring/model.ts"
-import { type Matrix, takeRows } from "../matrix.ts"
+import { rawScoresOfPart } from "../../scoring/model.ts"
+import { type Matrix, selectRows } from "../data/matrix.ts"
 import { Random } from "../random.ts"
 import { factor, inverseBlock, invertLower, solve } from "./cholesky.ts"
-import { strongestInputs } from "./strongest.ts"
+import { strongestInputs } from "./select-inputs.ts"
 import { trainGam } from "./train.ts"
 
 /** Rows with a curved number, a straight one, noise, a category, and a number that is missing at times. */
@@ -47,7 +47,7 @@ describe("a scorecard", () => {
   const [curved, straight, noise, plan, partly] = model.terms
 
   test("finds the truth that rows were drawn from", () => {
-    const raw = rawOfPart(matrix.features, model, matrix.columns, matrix.rows)
+    const raw = rawScoresOfPart(matrix.features, model, matrix.columns, matrix.rows)
     const error = raw.reduce((sum, value, row) => sum + (value - (truth[row] ?? 0)) ** 2, 0) / matrix.rows
     const variance = truth.reduce((sum, value) => sum + (value + 0.5) ** 2, 0) / matrix.rows
     expect(error).toBeLessThan(0.03 * variance)
@@ -68,13 +68,13 @@ describe("a scorecard", () => {
   })
 
   test("has the means of its terms: with the intercept they are the mean score", () => {
-    const raw = rawOfPart(matrix.features, model, matrix.columns, matrix.rows)
+    const raw = rawScoresOfPart(matrix.features, model, matrix.columns, matrix.rows)
     const mean = raw.reduce((sum, value) => sum + value, 0) / matrix.rows
     expect(model.means.reduce((sum, value) => sum + value, model.intercept)).toBeCloseTo(mean, 10)
   })
 
   test("predicts as many events as there are", () => {
-    const raw = rawOfPart(matrix.features, model, matrix.columns, matrix.rows)
+    const raw = rawScoresOfPart(matrix.features, model, matrix.columns, matrix.rows)
     const expected = raw.reduce((sum, value) => sum + probabilityOf(value), 0)
     expect(expected).toBeCloseTo(
       outcomes.reduce((sum, outcome) => sum + outcome, 0),
@@ -85,10 +85,10 @@ describe("a scorecard", () => {
   test("is the same for rows in another order, to rounding", () => {
     const order = new Random(3).shuffle(Uint32Array.from({ length: matrix.rows }, (_, row) => row))
     const { model: other } = trainGam(
-      takeRows(matrix, order),
+      selectRows(matrix, order),
       Uint8Array.from(order, (row) => outcomes[row] ?? 0),
     )
-    const [a, b] = [model, other].map((each) => rawOfPart(matrix.features, each, matrix.columns, matrix.rows))
+    const [a, b] = [model, other].map((each) => rawScoresOfPart(matrix.features, each, matrix.columns, matrix.rows))
     expect(Math.max(...(a ?? []).map((value, row) => Math.abs(value - (b?.[row] ?? 0))))).toBeLessThan(1e-6)
   })
 })
@@ -113,7 +113,7 @@ test("a number that parts the outcomes without an error gives large and finite t
     matrix,
     Uint8Array.from(column, (value) => Number(value >= 120)),
   )
-  const raw = rawOfPart(matrix.features, model, matrix.columns, rows)
+  const raw = rawScoresOfPart(matrix.features, model, matrix.columns, rows)
   expect(raw.every((value) => Math.abs(value) < 100)).toBe(true)
   expect(raw.every((value, row) => value > 0 === row >= 120 || Math.abs(row - 120) < 3)).toBe(true)
 })
@@ -126,7 +126,7 @@ test("columns that are all missing, have one value, or repeat each other do no h
   const features = ["none", "one", "first", "again", "huge"].map((name) => ({ name, type: "number" }) as const)
   const huge = curved.map((value, row) => (row === 0 ? 1e300 : row === 1 ? Number.POSITIVE_INFINITY : value * 1e12))
   const { model } = trainGam({ features, columns: [none, one, curved, curved, huge], rows: 300 }, outcomes)
-  const raw = rawOfPart(features, model, [none, one, curved, curved, huge], 300)
+  const raw = rawScoresOfPart(features, model, [none, one, curved, curved, huge], 300)
   expect(raw.every(Number.isFinite)).toBe(true)
 })
 
@@ -165,7 +165,7 @@ test("a pair that is given is fitted", () => {
   const outcomes = Uint8Array.from(x, (value, row) => Number(random.next() < (value * (y[row] ?? 0) > 0 ? 0.85 : 0.15)))
   const features = ["x", "y"].map((name) => ({ name, type: "number" }) as const)
   const { model } = trainGam({ features, columns, rows }, outcomes, { pairs: [{ inputs: [0, 1], cuts: [[0], [0]] }] })
-  const raw = rawOfPart(features, model, [Float64Array.of(1, 1, -1), Float64Array.of(1, -1, Number.NaN)], 3)
+  const raw = rawScoresOfPart(features, model, [Float64Array.of(1, 1, -1), Float64Array.of(1, -1, Number.NaN)], 3)
   expect(raw[0]).toBeGreaterThan(1.3)
   expect(raw[1]).toBeLessThan(-1.3)
   expect(Math.abs(raw[2] ?? 9)).toBeLessThan(0.5)

@@ -1,10 +1,10 @@
 /** Trains a scorecard and writes it as the artefact has it. */
 import type { GamModel, GamTerm } from "../../scoring/artefact.ts"
-import type { Matrix } from "../matrix.ts"
+import type { Matrix } from "../data/matrix.ts"
 import type { Block } from "./basis.ts"
-import { type Directions, designOf, layOut, type Pair } from "./design.ts"
+import { buildDesign, type Directions, designOf, type Pair } from "./design.ts"
 import { type Fit, fitDesign } from "./fit.ts"
-import { strongestInputs } from "./strongest.ts"
+import { strongestInputs } from "./select-inputs.ts"
 
 /** Inputs with a term: with more, three columns each, a fit would take minutes. */
 const INPUTS_MAX = 250
@@ -30,7 +30,7 @@ export function trainGam(
     readonly columnsMax?: number | undefined
   } = {},
 ): TrainedGam {
-  const blocks = layOut(
+  const blocks = buildDesign(
     matrix,
     options.pairs ?? [],
     options.monotone ?? {},

@@ -1,4 +1,4 @@
-import type { Matrix } from "../matrix.ts"
+import type { Matrix } from "../data/matrix.ts"
 
 /** How the values of one feature are counted in steps; the last bin is for missing values. */
 export type Binning = {

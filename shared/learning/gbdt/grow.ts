@@ -1,7 +1,7 @@
 import { mix, Random } from "../random.ts"
 import type { Binning } from "./bins.ts"
 import type { GbdtOptions } from "./options.ts"
-import { bestSplitBy, type Region, type Split, stepOf } from "./split.ts"
+import { bestSplitBy, newtonStep, type Region, type Split } from "./split.ts"
 
 /** A node of a tree that is being grown; the right child comes right after the left one, `left` is 0 at a leaf. */
 export type GrownNode = { split: Split | null; left: number; value: number; cover: number }
@@ -206,7 +206,7 @@ class Grower {
     const { gradient, hessian, low, high } = region
     const leaf = this.#nodes[node]
     const { l2, learningRate } = this.#options
-    if (leaf !== undefined) leaf.value = learningRate * stepOf(gradient, hessian, l2, low, high)
+    if (leaf !== undefined) leaf.value = learningRate * newtonStep(gradient, hessian, l2, low, high)
   }
 }
 

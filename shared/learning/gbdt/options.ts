@@ -1,5 +1,5 @@
-import { CannotTrain } from "../cannot-train.ts"
-import type { Matrix } from "../matrix.ts"
+import type { Matrix } from "../data/matrix.ts"
+import { CannotTrain } from "../training-error.ts"
 
 /** How boosted trees are grown. What is left out is as in `GBDT_DEFAULTS`. */
 export type GbdtOptions = {

@@ -2,10 +2,10 @@ import type { Binning } from "./bins.ts"
 import type { GbdtOptions } from "./options.ts"
 
 /** Sums over rows: first and second derivatives of the log loss, and the number of rows. */
-export type Sums = { readonly gradient: number; readonly hessian: number; readonly rows: number }
+export type GradientSums = { readonly gradient: number; readonly hessian: number; readonly rows: number }
 
 /** A node's rows and what may be made of them. */
-export type Region = Sums & {
+export type Region = GradientSums & {
   /** Bounds of its value, from splits above on monotone features. */
   readonly low: number
   readonly high: number
@@ -32,7 +32,7 @@ const STEP_MAX = 20
 const PLAIN_LEVELS_MAX = 4
 
 /** The value that lowers the log loss of rows most (one Newton step), within the node's bounds. */
-export function stepOf(gradient: number, hessian: number, l2: number, low: number, high: number): number {
+export function newtonStep(gradient: number, hessian: number, l2: number, low: number, high: number): number {
   const value = -gradient / (hessian + l2)
   return Math.min(Math.min(high, STEP_MAX), Math.max(Math.max(low, -STEP_MAX), value))
 }
@@ -45,7 +45,7 @@ const worthOf = (gradient: number, hessian: number, l2: number, value: number): 
  * Levels that say nothing still differ by chance, and ranking them puts those with more events on one side: of levels with
  * normal scores z the best two sets differ by (Σ|z|)²/k, in the mean k·2/π. A split must gain more than that.
  */
-const LUCK_PER_LEVEL = 2 / Math.PI
+const CHANCE_GAIN_PER_LEVEL = 2 / Math.PI
 
 /** What the search for one feature's best split needs. */
 export type Search = {
@@ -73,10 +73,10 @@ export function bestSplitBy(search: Search): Split | null {
  * Walks over an order of bins and weighs each place between two. `rest` are the rows that go one way together whatever the
  * place: those with missing values, and levels too rare to be ranked. Where there are none, they go with the larger side.
  */
-function scan(search: Search, order: ArrayLike<number>, rest: Sums, l2: number, luck: number): Found | null {
+function scan(search: Search, order: ArrayLike<number>, rest: GradientSums, l2: number, luck: number): Found | null {
   const { histogram, start, region, options, monotone } = search
   const { gradient, hessian, rows, low, high } = region
-  const own = worthOf(gradient, hessian, l2, stepOf(gradient, hessian, l2, low, high))
+  const own = worthOf(gradient, hessian, l2, newtonStep(gradient, hessian, l2, low, high))
   const least = Math.max(search.gainAbove, options.gainMin, GAIN_MIN)
   let found: Found | null = null
   for (const missingLeft of rest.rows > 0 ? [false, true] : [false]) {
@@ -93,8 +93,8 @@ function scan(search: Search, order: ArrayLike<number>, rest: Sums, l2: number, 
       const rightRows = rows - leftRows
       if (rightRows < options.childRowsMin || rightHessian < options.childWeightMin) break
       const rightGradient = gradient - leftGradient
-      const leftValue = stepOf(leftGradient, leftHessian, l2, low, high)
-      const rightValue = stepOf(rightGradient, rightHessian, l2, low, high)
+      const leftValue = newtonStep(leftGradient, leftHessian, l2, low, high)
+      const rightValue = newtonStep(rightGradient, rightHessian, l2, low, high)
       if (monotone * (rightValue - leftValue) < 0) continue
       const worth =
         worthOf(leftGradient, leftHessian, l2, leftValue) + worthOf(rightGradient, rightHessian, l2, rightValue)
@@ -134,7 +134,7 @@ function splitCategory(search: Search): Split | null {
   }
   ranked.sort((a, b) => (ranks[a] ?? 0) - (ranks[b] ?? 0) || a - b)
   const l2 = options.l2 + (missing > PLAIN_LEVELS_MAX ? options.levelL2 : 0)
-  const luck = options.levelLuck * LUCK_PER_LEVEL * Math.max(0, ranked.length - 2)
+  const luck = options.levelLuck * CHANCE_GAIN_PER_LEVEL * Math.max(0, ranked.length - 2)
   const found = scan(search, ranked, rest, l2, luck)
   if (found === null) return null
   const goesLeft = new Uint8Array(binning.bins).fill(found.missingLeft ? 1 : 0)
@@ -150,8 +150,8 @@ function toSplit(search: Search, found: Found, goesLeft: Uint8Array, lastLeft: n
   let [leftHigh, rightLow, leftLow, rightHigh] = [high, low, low, high]
   if (monotone !== 0) {
     // Neither side may ever cross the middle, however deep it is split later.
-    const leftValue = stepOf(gradient, hessian, l2, low, high)
-    const middle = (leftValue + stepOf(right.gradient, right.hessian, l2, low, high)) / 2
+    const leftValue = newtonStep(gradient, hessian, l2, low, high)
+    const middle = (leftValue + newtonStep(right.gradient, right.hessian, l2, low, high)) / 2
     if (monotone > 0) [leftHigh, rightLow] = [middle, middle]
     else [leftLow, rightHigh] = [middle, middle]
   }
@@ -166,11 +166,11 @@ function toSplit(search: Search, found: Found, goesLeft: Uint8Array, lastLeft: n
   }
 }
 
-function sumsAt(histogram: Float64Array, bin: number): Sums {
+function sumsAt(histogram: Float64Array, bin: number): GradientSums {
   const [gradient = 0, hessian = 0, rows = 0] = histogram.subarray(3 * bin, 3 * bin + 3)
   return { gradient, hessian, rows }
 }
 
-const add = (a: Sums, b: Sums): Sums => {
+const add = (a: GradientSums, b: GradientSums): GradientSums => {
   return { gradient: a.gradient + b.gradient, hessian: a.hessian + b.hessian, rows: a.rows + b.rows }
 }

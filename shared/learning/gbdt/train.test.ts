@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, columnsOf, randomRow, someFeatures } from "../../../test/support/models.ts"
+import { artefactOf, columnsOf, randomRow, someFeatures } from "../../../test/support/models/models.ts"
 import type { ModelFeature } from "../../scoring/artefact.ts"
-import { encode, prepareModel, rawOfPart, score } from "../../scoring/model.ts"
-import { CannotTrain } from "../cannot-train.ts"
-import { type Matrix, takeRows } from "../matrix.ts"
+import { encode, prepareModel, rawScoresOfPart, score } from "../../scoring/model.ts"
+import { type Matrix, selectRows } from "../data/matrix.ts"
 import { Random } from "../random.ts"
+import { CannotTrain } from "../training-error.ts"
 import type { GbdtOptions } from "./options.ts"
 import { trainGbdt } from "./train.ts"
 
@@ -36,7 +36,7 @@ describe("training", () => {
 
   test("finds sums, interactions, sets of levels and what missing values mean", () => {
     const { model } = trainGbdt(train.matrix, train.labels, { ...SMALL, trees: 100 })
-    const scores = rawOfPart(train.matrix.features, model, fresh.matrix.columns, fresh.matrix.rows)
+    const scores = rawScoresOfPart(train.matrix.features, model, fresh.matrix.columns, fresh.matrix.rows)
     const share = fresh.labels.reduce((sum, label) => sum + label, 0) / fresh.labels.length
     const unknowing = logLoss(new Float64Array(2_000).fill(Math.log(share / (1 - share))), fresh.labels)
     const knowable = unknowing - logLoss(fresh.truth, fresh.labels)
@@ -51,7 +51,7 @@ describe("training", () => {
     ["in few bins", { binsMax: 8, splitColumnShare: 0.5 }],
   ])("keeps scores that are those of the evaluator, bit for bit: %s", (_, options) => {
     const { model, scores } = trainGbdt(train.matrix, train.labels, { ...SMALL, ...options })
-    const evaluated = rawOfPart(train.matrix.features, model, train.matrix.columns, train.matrix.rows)
+    const evaluated = rawScoresOfPart(train.matrix.features, model, train.matrix.columns, train.matrix.rows)
     expect(evaluated).toEqual(scores)
   })
 
@@ -60,14 +60,17 @@ describe("training", () => {
     const reordered = new Random(3).shuffle(copies.slice())
     const validation = { matrix: fresh.matrix, labels: fresh.labels }
     const places = new Random(4).shuffle(Array.from(fresh.labels.keys()))
-    const shuffled = { matrix: takeRows(fresh.matrix, places), labels: places.map((place) => fresh.labels[place] ?? 0) }
+    const shuffled = {
+      matrix: selectRows(fresh.matrix, places),
+      labels: places.map((place) => fresh.labels[place] ?? 0),
+    }
     const fits = [
       { order: copies, validation },
       { order: reordered, validation: shuffled },
     ].map((one) => {
       const labels = Uint8Array.from(one.order, (place) => train.labels[place] ?? 0)
       const options = { ...SMALL, rowShare: 0.7, columnShare: 0.7, splitColumnShare: 0.8, validation: one.validation }
-      return trainGbdt(takeRows(train.matrix, one.order), labels, options)
+      return trainGbdt(selectRows(train.matrix, one.order), labels, options)
     })
     expect(JSON.stringify(fits[1]?.model)).toBe(JSON.stringify(fits[0]?.model))
     expect(fits[1]?.logLoss).toBe(fits[0]?.logLoss)
@@ -88,7 +91,7 @@ describe("training", () => {
     expect(fit.trees).toBeLessThan(380)
     expect(losses.length).toBe(fit.trees + 20)
     expect(fit.logLoss).toBe(Math.min(...losses))
-    const scores = rawOfPart(train.matrix.features, fit.model, fresh.matrix.columns, fresh.matrix.rows)
+    const scores = rawScoresOfPart(train.matrix.features, fit.model, fresh.matrix.columns, fresh.matrix.rows)
     expect(logLoss(scores, fresh.labels)).toBeCloseTo(fit.logLoss ?? 0, 12)
   })
 
@@ -96,7 +99,7 @@ describe("training", () => {
     const { model } = trainGbdt(train.matrix, train.labels, SMALL)
     const prepared = await prepareModel(await artefactOf([...train.matrix.features], [{ weight: 1, model }]))
     // With true covers the expectation is the mean of the scores.
-    const scores = rawOfPart(train.matrix.features, model, train.matrix.columns, train.matrix.rows)
+    const scores = rawScoresOfPart(train.matrix.features, model, train.matrix.columns, train.matrix.rows)
     const mean = scores.reduce((sum, value) => sum + value, 0) / scores.length
     expect(prepared.expectedRaw).toBeCloseTo(mean, 9)
   })
@@ -121,7 +124,7 @@ describe("a monotone feature", () => {
     for (let round = 0; round < 60; round++) {
       const row = randomRow(new Random(`row ${round}`), features)
       const rows = grid.map((value) => Float64Array.of(value, ...row.subarray(1)))
-      const scores = rawOfPart(features, model, columnsOf(rows), rows.length)
+      const scores = rawScoresOfPart(features, model, columnsOf(rows), rows.length)
       for (let step = 1; step < grid.length; step++) {
         if ((scores[step] ?? 0) < (scores[step - 1] ?? 0)) found++
       }
@@ -139,7 +142,7 @@ describe("a monotone feature", () => {
     const rises = (options: Partial<GbdtOptions>): number => {
       const { model } = trainGbdt(matrix, labels, { trees: 60, leavesMax: 16, depthMax: 8, ...options })
       const rows = grid.map((value) => Float64Array.of(value, 0.5, -0.5, 2))
-      const scores = rawOfPart(features, model, columnsOf(rows), rows.length)
+      const scores = rawScoresOfPart(features, model, columnsOf(rows), rows.length)
       return scores.filter((value, step) => step > 0 && value > (scores[step - 1] ?? 0)).length
     }
     expect(rises({})).toBeGreaterThan(0)
@@ -170,7 +173,7 @@ describe("hostile tables", () => {
     const column = Float64Array.from(labels, (_, row) => extremes[row % 6] ?? 0)
     const outcomes = Uint8Array.from(column, (value) => (value === 5e-324 || value === 1 + Number.EPSILON ? 1 : 0))
     const { model } = trainGbdt(table(column), outcomes, { rowShare: 1, childRowsMin: 1, childWeightMin: 0.01 })
-    const scores = rawOfPart([{ ...number, name: "n0" }], model, [column], 200)
+    const scores = rawScoresOfPart([{ ...number, name: "n0" }], model, [column], 200)
     for (const [row, outcome] of outcomes.entries()) expect((scores[row] ?? 0) > 0).toBe(outcome === 1)
   })
 
@@ -183,7 +186,7 @@ describe("hostile tables", () => {
     const outcomes = Uint8Array.from(column, (level) => (random.next() < (level % 3 === 0 ? 0.8 : 0.2) ? 1 : 0))
     const matrix = { features, columns: [column], rows: column.length }
     const { model, scores } = trainGbdt(matrix, outcomes, { trees: 10 })
-    expect(rawOfPart(features, model, matrix.columns, matrix.rows)).toEqual(scores)
+    expect(rawScoresOfPart(features, model, matrix.columns, matrix.rows)).toEqual(scores)
   })
 
   test.each<[string, () => unknown]>([

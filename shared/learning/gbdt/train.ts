@@ -4,9 +4,9 @@
  * The same rows in any order and the same seed give the same trees, bit for bit.
  */
 import type { GbdtModel } from "../../scoring/artefact.ts"
-import { CannotTrain } from "../cannot-train.ts"
-import { canonicalRows } from "../canonical-rows.ts"
-import type { Matrix } from "../matrix.ts"
+import { canonicalRows } from "../data/canonical-rows.ts"
+import type { Matrix } from "../data/matrix.ts"
+import { CannotTrain } from "../training-error.ts"
 import { type Binning, binRows, makeBinnings } from "./bins.ts"
 import { type GrownNode, growTree, type Rows } from "./grow.ts"
 import { completeOptions, type GbdtOptions } from "./options.ts"

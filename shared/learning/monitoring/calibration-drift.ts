@@ -3,7 +3,7 @@
  * matured labels and compared with none, and the expected calibration error against what chance alone makes of it.
  */
 
-import type { Matured } from "./cusum.ts"
+import type { MaturedPrediction } from "./cusum.ts"
 import { chiSquareQuantile, normalTails } from "./distributions.ts"
 import { NO_DRIFT_QUANTILE } from "./psi.ts"
 
@@ -44,7 +44,7 @@ export interface CalibrationDrift {
 }
 
 /** The drift of calibration; null with fewer than 20 churns or 20 stays, seen or expected. */
-export function calibrationDrift(rows: readonly Matured[]): CalibrationDrift | null {
+export function calibrationDrift(rows: readonly MaturedPrediction[]): CalibrationDrift | null {
   const events = rows.filter(({ isChurned }) => isChurned).length
   const expected = rows.reduce((sum, { probability }) => sum + probability, 0)
   const scarce = Math.min(events, rows.length - events, expected, rows.length - expected)
@@ -76,7 +76,7 @@ export const logOdds = (probability: number): number => {
  * The likeliest line from predicted to observed log-odds, by Newton's method. `priorDeviation` pulls it towards 0 and 1
  * (a normal prior on both), which small samples need; left out, nothing pulls.
  */
-export function recalibration(rows: readonly Matured[], priorDeviation = Number.POSITIVE_INFINITY): Line {
+export function recalibration(rows: readonly MaturedPrediction[], priorDeviation = Number.POSITIVE_INFINITY): Line {
   const weight = 1 / priorDeviation ** 2
   let [intercept, slope] = [0, 1]
   for (let step = 0; step < STEPS_MAX; step++) {
@@ -110,7 +110,7 @@ export function recalibration(rows: readonly Matured[], priorDeviation = Number.
   return { intercept, slope }
 }
 
-function likelihood(rows: readonly Matured[], { intercept, slope }: Line): number {
+function likelihood(rows: readonly MaturedPrediction[], { intercept, slope }: Line): number {
   return rows.reduce((sum, { probability, isChurned }) => {
     const x = intercept + slope * logOdds(probability)
     // log(1 + e^x) without overflow.
@@ -122,7 +122,7 @@ function likelihood(rows: readonly Matured[], { intercept, slope }: Line): numbe
  * Expected calibration error over ten bins of equal count, and its 99th percentile under perfect calibration: each bin's gap
  * is then half-normal, and their sum close to normal.
  */
-function calibrationError(rows: readonly Matured[]): { readonly ece: number; readonly eceLimit: number } {
+function calibrationError(rows: readonly MaturedPrediction[]): { readonly ece: number; readonly eceLimit: number } {
   const sorted = rows.toSorted((a, b) => a.probability - b.probability)
   let [gap, mean, variance] = [0, 0, 0]
   for (let bin = 0; bin < BINS; bin++) {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, randomScorecard } from "../../../test/support/models.ts"
+import { artefactOf, randomScorecard } from "../../../test/support/models/models.ts"
 import type { ModelFeature } from "../../scoring/artefact.ts"
 import { prepareModel, score } from "../../scoring/model.ts"
 import { Random } from "../random.ts"
 import { methodFor, recalibrated } from "./challenger.ts"
-import { COOL_DOWN_DAYS, isEarlierBetter, type Rescored, refuseGoBack } from "./go-back.ts"
+import { COOL_DOWN_DAYS, isEarlierBetter, type Rescored, rollbackRefusal } from "./rollback.ts"
 
 const FEATURES: ModelFeature[] = [
   { name: "n", type: "number" },
@@ -60,12 +60,12 @@ describe("the way back", () => {
   const own = { place: "own", hasEarlier: true, daysSinceReturn: null } as const
 
   test("is closed for what is pinned or shared, without an earlier champion, and for four months after a return", () => {
-    expect(refuseGoBack(own)).toBeNull()
-    expect(refuseGoBack({ ...own, place: "pinned" })).toBe("pinned")
-    expect(refuseGoBack({ ...own, place: "shared" })).toBe("shared_model")
-    expect(refuseGoBack({ ...own, hasEarlier: false })).toBe("nothing_before")
-    expect(refuseGoBack({ ...own, daysSinceReturn: COOL_DOWN_DAYS - 1 })).toBe("cooling_down")
-    expect(refuseGoBack({ ...own, daysSinceReturn: COOL_DOWN_DAYS })).toBeNull()
+    expect(rollbackRefusal(own)).toBeNull()
+    expect(rollbackRefusal({ ...own, place: "pinned" })).toBe("pinned")
+    expect(rollbackRefusal({ ...own, place: "shared" })).toBe("shared_model")
+    expect(rollbackRefusal({ ...own, hasEarlier: false })).toBe("nothing_before")
+    expect(rollbackRefusal({ ...own, daysSinceReturn: COOL_DOWN_DAYS - 1 })).toBe("cooling_down")
+    expect(rollbackRefusal({ ...own, daysSinceReturn: COOL_DOWN_DAYS })).toBeNull()
   })
 
   /** Weeks in which the truth is `shift` above the champion; the earlier one is right, or as wrong. */

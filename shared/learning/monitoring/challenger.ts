@@ -1,7 +1,7 @@
 /** What a challenger can be made of: a model of its own where there are enough churns, else the champion put straight. */
 import type { Artefact } from "../../scoring/artefact.ts"
 import { logOdds } from "./calibration-drift.ts"
-import type { Matured } from "./cusum.ts"
+import type { MaturedPrediction } from "./cusum.ts"
 
 /** Below, a model of a company's own rows is worse than a pooled one with the company's own intercept (simulated subscriptions). */
 export const OWN_MODEL_EVENTS_MIN = 200
@@ -35,7 +35,7 @@ export interface Recalibrated {
 export function recalibrated(
   champion: Artefact,
   known: number,
-  rows: readonly Matured[],
+  rows: readonly MaturedPrediction[],
   trainedAt: string,
 ): Recalibrated | null {
   const prior = 1 / (champion.offsetDeviation > 0 ? champion.offsetDeviation : OFFSET_DEVIATION) ** 2

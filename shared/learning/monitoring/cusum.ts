@@ -5,7 +5,7 @@
  * is carried along for the very probabilities that were predicted, and the limit of each batch leaves the same small chance
  * of a false alarm. So the mean time to a false alarm is known for each company, whatever its size and its mix of risks.
  */
-import { binomialPart } from "./distributions.ts"
+import { binomialProbabilities } from "./distributions.ts"
 
 /** The shift that is looked for, in log-odds: half as many churns again as expected at a low rate. Shifts below half of it are left to the calibration check. */
 export const SHIFT = 0.45
@@ -30,13 +30,13 @@ export interface Batch {
 }
 
 /** One matured prediction. */
-export interface Matured {
+export interface MaturedPrediction {
   readonly probability: number
   readonly isChurned: boolean
 }
 
 /** The sums of a batch; the order of its rows does not matter beyond rounding. Probabilities outside 0 to 1 throw. */
-export function batchOf(rows: Iterable<Matured>): Batch {
+export function batchOf(rows: Iterable<MaturedPrediction>): Batch {
   const [up, down] = [Math.expm1(SHIFT), Math.expm1(-SHIFT)]
   const batch = { rows: 0, events: 0, expected: 0, squares: 0, logUp: 0, logDown: 0 }
   for (const { probability, isChurned } of rows) {
@@ -88,7 +88,7 @@ function chart(shift: number, falseAlarm: number): (batch: Batch, logSum: number
     const cut = cutOf(cells, falseAlarm)
     const limit = cut * CELL
     last = { statistic, limit, isAbove: statistic > limit + CELL / 2 }
-    cells = survivors(cells, cut)
+    cells = truncatedDistribution(cells, cut)
     return last
   }
 }
@@ -105,7 +105,7 @@ const atZero = (): Float64Array => {
  */
 function moved(cells: Float64Array, batch: Batch, shift: number, logSum: number): Float64Array {
   const trials = batch.squares > 0 ? Math.max(1, Math.round(batch.expected ** 2 / batch.squares)) : 0
-  const { first, chances } = binomialPart(trials, trials === 0 ? 0 : batch.expected / trials)
+  const { first, chances } = binomialProbabilities(trials, trials === 0 ? 0 : batch.expected / trials)
   const next = new Float64Array(CELLS)
   for (let from = 0; from < CELLS; from++) {
     const mass = cells[from] ?? 0
@@ -132,7 +132,7 @@ function cutOf(cells: Float64Array, share: number): number {
 }
 
 /** What stays below the limit, as a distribution again. */
-function survivors(cells: Float64Array, cut: number): Float64Array {
+function truncatedDistribution(cells: Float64Array, cut: number): Float64Array {
   const kept = cells.slice()
   kept.fill(0, cut + 1)
   const sum = kept.reduce((total, mass) => total + mass, 0)

@@ -31,7 +31,7 @@ export function chiSquareQuantile(probability: number, degrees: number): number 
  * Probabilities of 0, 1, 2, … successes of a binomial, cut where the rest is below 1e-15. `trials` is whole, `chance` from
  * 0 to 1.
  */
-export function binomialPart(
+export function binomialProbabilities(
   trials: number,
   chance: number,
 ): { readonly first: number; readonly chances: Float64Array } {

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest"
 import { Random } from "../random.ts"
 import { calibrationDrift, recalibration } from "./calibration-drift.ts"
-import { binomialPart, chiSquareQuantile, normalQuantile, normalTails } from "./distributions.ts"
+import { binomialProbabilities, chiSquareQuantile, normalQuantile, normalTails } from "./distributions.ts"
 import { binOf, stability } from "./psi.ts"
-import { rateAgainst } from "./rates.ts"
+import { compareRate } from "./rates.ts"
 
 /** Counts of so many rows over bins of these shares. */
 function counts(random: Random, rows: number, shares: readonly number[]): number[] {
@@ -129,7 +129,7 @@ describe("a rate", () => {
     for (let draw = 0; draw < draws; draw++) {
       const [now, was] = [count(n), count(m)]
       const isAbove =
-        known.get(`${now} ${was}`) ?? rateAgainst({ count: now, rows: n }, { count: was, rows: m })?.isAbove === true
+        known.get(`${now} ${was}`) ?? compareRate({ count: now, rows: n }, { count: was, rows: m })?.isAbove === true
       known.set(`${now} ${was}`, isAbove)
       above += Number(isAbove)
     }
@@ -137,10 +137,10 @@ describe("a rate", () => {
   })
 
   test("that has doubled is found, one that has fallen is none, and nothing is said of nothing", () => {
-    expect(rateAgainst({ count: 100, rows: 1_000 }, { count: 50, rows: 1_000 })?.isAbove).toBe(true)
-    expect(rateAgainst({ count: 10, rows: 1_000 }, { count: 50, rows: 1_000 })?.isAbove).toBe(false)
-    expect(rateAgainst({ count: 40, rows: 100 }, { count: 0, rows: 1_000 })?.isAbove).toBe(true)
-    expect(rateAgainst({ count: 0, rows: 0 }, { count: 0, rows: 10 })).toBeNull()
+    expect(compareRate({ count: 100, rows: 1_000 }, { count: 50, rows: 1_000 })?.isAbove).toBe(true)
+    expect(compareRate({ count: 10, rows: 1_000 }, { count: 50, rows: 1_000 })?.isAbove).toBe(false)
+    expect(compareRate({ count: 40, rows: 100 }, { count: 0, rows: 1_000 })?.isAbove).toBe(true)
+    expect(compareRate({ count: 0, rows: 0 }, { count: 0, rows: 10 })).toBeNull()
   })
 })
 
@@ -152,9 +152,9 @@ test("quantiles and tails are those of the tables", () => {
   expect(chiSquareQuantile(0.99, 2)).toBeCloseTo(9.21, 2)
   expect(chiSquareQuantile(0.99, 9)).toBeCloseTo(21.67, 1)
   expect(chiSquareQuantile(0.99, 0)).toBe(0)
-  const { first, chances } = binomialPart(10, 0.5)
+  const { first, chances } = binomialProbabilities(10, 0.5)
   expect(first).toBe(0)
   expect(chances[5]).toBeCloseTo(252 / 1024, 12)
   expect(chances.reduce((sum, chance) => sum + chance, 0)).toBeCloseTo(1, 12)
-  expect([...binomialPart(7, 1).chances]).toEqual([1])
+  expect([...binomialProbabilities(7, 1).chances]).toEqual([1])
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { Random } from "../random.ts"
 import { comparePaired, type Pair } from "./paired.ts"
 import { completenessOf, dataQuality } from "./quality.ts"
-import { judgeChallenger } from "./verdict.ts"
+import { evaluateChallenger } from "./verdict.ts"
 
 const chanceOf = (x: number): number => 1 / (1 + Math.exp(-x))
 
@@ -48,21 +48,21 @@ describe("two models on the same labels", () => {
 describe("a challenger", () => {
   test("that sees better is proposed, one that sees worse is rejected", () => {
     const better = pairs("better", 3_000, { champion: 1, challenger: 0.1 })
-    expect(judgeChallenger(better, 1)).toMatchObject({ word: "propose", reason: "better" })
+    expect(evaluateChallenger(better, 1)).toMatchObject({ word: "propose", reason: "better" })
     const worse = better.map((row) => ({ ...row, champion: row.challenger, challenger: row.champion }))
-    expect(judgeChallenger(worse, 1)).toMatchObject({ word: "reject", reason: "worse" })
+    expect(evaluateChallenger(worse, 1)).toMatchObject({ word: "reject", reason: "worse" })
   })
 
   test("that is alike waits, and so does one with too few churns", () => {
     const alike = pairs("alike", 1_500, { champion: 0.2, challenger: 0.2 })
-    expect(judgeChallenger(alike, 1)).toMatchObject({ word: "wait", reason: "not_told_apart" })
-    expect(judgeChallenger(alike.slice(0, 60), 1)).toMatchObject({ word: "wait", reason: "too_few_churns" })
-    expect(judgeChallenger([], 1)).toMatchObject({ word: "wait", comparison: null })
+    expect(evaluateChallenger(alike, 1)).toMatchObject({ word: "wait", reason: "not_told_apart" })
+    expect(evaluateChallenger(alike.slice(0, 60), 1)).toMatchObject({ word: "wait", reason: "too_few_churns" })
+    expect(evaluateChallenger([], 1)).toMatchObject({ word: "wait", comparison: null })
   })
 
   test("that ranks better but is not calibrated waits", () => {
     const rows = pairs("shifted", 4_000, { champion: 2, challenger: 0, shift: 0.45 })
-    expect(judgeChallenger(rows, 1)).toMatchObject({ word: "wait", reason: "not_calibrated" })
+    expect(evaluateChallenger(rows, 1)).toMatchObject({ word: "wait", reason: "not_calibrated" })
   })
 })
 

@@ -4,7 +4,7 @@
  */
 import type { Artefact, ModelFeature } from "../../scoring/artefact.ts"
 import { binOf, NO_DRIFT_QUANTILE, PSI_ROWS_MIN, stability } from "./psi.ts"
-import { rateAgainst } from "./rates.ts"
+import { compareRate } from "./rates.ts"
 
 export interface Profile {
   readonly rows: number
@@ -26,15 +26,15 @@ export function profileOf(artefact: Artefact, rows: readonly ProfiledRow[]): Pro
   const features = artefact.features.map((feature, place) => {
     const { count, place: of } = binsOf(feature, reference[place]?.cuts ?? [])
     const bins = Array.from({ length: count }, () => 0)
-    for (const { vector } of rows) addOne(bins, of(vector[feature.name]))
+    for (const { vector } of rows) incrementBin(bins, of(vector[feature.name]))
     return [feature.name, bins] as const
   })
   const score = Array.from({ length: scoreReference.cuts.length + 1 }, () => 0)
-  for (const { probability } of rows) addOne(score, binOf(scoreReference.cuts, probability))
+  for (const { probability } of rows) incrementBin(score, binOf(scoreReference.cuts, probability))
   return { rows: rows.length, features: Object.fromEntries(features), score }
 }
 
-const addOne = (bins: number[], bin: number): void => {
+const incrementBin = (bins: number[], bin: number): void => {
   bins[bin] = (bins[bin] ?? 0) + 1
 }
 
@@ -83,7 +83,7 @@ export function driftOf(reference: Profile, now: Profile): FeatureDrift[] {
       { count: missing, rows: now.rows },
       { count: missingReference, rows: reference.rows },
     ] as const
-    const rate = isEnough ? rateAgainst(...counts) : null
+    const rate = isEnough ? compareRate(...counts) : null
     return [
       {
         name,
@@ -96,7 +96,7 @@ export function driftOf(reference: Profile, now: Profile): FeatureDrift[] {
         isMissingAbove: rate?.isAbove === true,
         isFar: {
           spread: spread?.isAbove === true && stability(was, bins, 1 - each)?.isAbove === true,
-          missing: rate?.isAbove === true && rateAgainst(...counts, each)?.isAbove === true,
+          missing: rate?.isAbove === true && compareRate(...counts, each)?.isAbove === true,
         },
       },
     ]

@@ -1,5 +1,5 @@
 /** Rates that should stay what they were: missing values of a feature, scores that grew old, labels that are late. */
-import { binomialPart, normalQuantile } from "./distributions.ts"
+import { binomialProbabilities, normalQuantile } from "./distributions.ts"
 
 /** The chance that an unchanged rate is called too high. */
 const FALSE_ALARM = 0.01
@@ -20,7 +20,7 @@ export interface Rate {
  * count in less than one sample of a hundred (`falseAlarm`). What the reference itself leaves open is averaged over (a beta of Jeffreys's prior, as
  * a normal in log-odds cut into twenty equal parts). Null when either side has no rows.
  */
-export function rateAgainst(
+export function compareRate(
   { count, rows }: { readonly count: number; readonly rows: number },
   reference: { readonly count: number; readonly rows: number },
   falseAlarm = FALSE_ALARM,
@@ -33,7 +33,7 @@ export function rateAgainst(
 
 /** The lowest count that is exceeded with this chance at most. */
 function limitOf(rows: number, rates: readonly number[], falseAlarm: number): number {
-  const parts = rates.map((rate) => binomialPart(rows, rate))
+  const parts = rates.map((rate) => binomialProbabilities(rows, rate))
   let [above, limit] = [0, rows]
   while (limit > 0) {
     const reached = parts.reduce((sum, { first, chances }) => sum + (chances[limit - first] ?? 0), 0) / rates.length

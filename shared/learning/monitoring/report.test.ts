@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, randomScorecard } from "../../../test/support/models.ts"
+import { artefactOf, randomScorecard } from "../../../test/support/models/models.ts"
 import type { ModelFeature } from "../../scoring/artefact.ts"
 import { Random } from "../random.ts"
 import { batchOf } from "./cusum.ts"

@@ -1,7 +1,7 @@
 /** One day's view of a model in one company: every measure with its value and limit, and what they come to. */
 import { CALIBRATION_EVENTS_MIN, calibrationDrift } from "./calibration-drift.ts"
-import { type Batch, cusum, type Matured } from "./cusum.ts"
-import { binomialPart } from "./distributions.ts"
+import { type Batch, cusum, type MaturedPrediction } from "./cusum.ts"
+import { binomialProbabilities } from "./distributions.ts"
 import { driftOf, type FeatureDrift, type Profile } from "./profile.ts"
 import { stability } from "./psi.ts"
 import { completenessOf, dataQuality, QUALITY_MIN } from "./quality.ts"
@@ -11,7 +11,7 @@ export interface Evidence {
   /** Matured labels by week of the prediction, oldest first; only weeks that are whole. */
   readonly weeks: readonly Batch[]
   /** The latest matured labels, for calibration. */
-  readonly recent: readonly Matured[]
+  readonly recent: readonly MaturedPrediction[]
   readonly reference: Profile | null
   readonly now: Profile
   /** Customers to be scored, and those whose score is missing or too old. */
@@ -103,7 +103,7 @@ function churn(weeks: readonly Batch[]): Measure[] {
   })
 }
 
-function calibration(recent: readonly Matured[]): Measure {
+function calibration(recent: readonly MaturedPrediction[]): Measure {
   const found = calibrationDrift(recent)
   const name = "calibration"
   if (found === null) {
@@ -144,7 +144,7 @@ function manyAbove(
   }
   const isKnown = features.some(({ psi, missingLimit }) => (isSpread ? psi : missingLimit) !== null)
   if (!isKnown) return { name, status: "too_few", value: null, limit: null, details }
-  const { chances } = binomialPart(features.length, 0.01)
+  const { chances } = binomialProbabilities(features.length, 0.01)
   let [limit, reached] = [0, chances[0] ?? 1]
   while (reached < 0.99) {
     limit += 1

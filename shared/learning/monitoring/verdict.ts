@@ -14,7 +14,7 @@ export interface Verdict {
 }
 
 /** The verdict on a challenger over the rows that both have predicted. */
-export function judgeChallenger(pairs: readonly Pair[], seed: number): Verdict {
+export function evaluateChallenger(pairs: readonly Pair[], seed: number): Verdict {
   const comparison = comparePaired(pairs, seed)
   const own = pairs.map(({ challenger, isChurned }) => ({ probability: challenger, isChurned }))
   const calibration = calibrationDrift(own)

@@ -3,11 +3,11 @@
  * the order, in the end the state is the fold of the whole ledger, and nothing that was acknowledged is missing.
  */
 import { currentFunctions } from "../../../db/functions.ts"
-import { loadStream } from "../../../db/queries/stream.ts"
-import { rebuild } from "../../../shared/domain/fold.ts"
-import { reprocess } from "../../../workers/pipeline/reprocess.ts"
-import type { Services } from "../../../workers/services.ts"
-import { canonical } from "../../support/stored-stream.ts"
+import { loadStream } from "../../../db/queries/recovery/stream.ts"
+import { rebuild } from "../../../shared/domain/recovery/fold.ts"
+import type { Services } from "../../../workers/platform/services.ts"
+import { reprocess } from "../../../workers/webhooks/reprocess.ts"
+import { canonical } from "../../support/events/stored-stream.ts"
 import { type Random, randomOf } from "../random.ts"
 import { instrumented } from "./instrument.ts"
 import * as current from "./races.ts"
@@ -21,10 +21,10 @@ const SCHEDULES_BETWEEN_CLEANINGS = 2_000
 const RANDOM_STOPS_MAX = 4
 
 /** What the Worker does in a race: the module, or the same with a guard switched off. */
-export type Acts = Pick<typeof current, "servicesFor" | "deliverEvent" | "perform" | "factIdsOf">
+export type RaceModule = Pick<typeof current, "servicesFor" | "deliverEvent" | "runAct" | "factIdsOf">
 
 /** How a schedule ended. */
-export interface Played {
+export interface ScheduleResult {
   readonly schedule: Schedule
   readonly trace: Trace
   readonly violations: readonly string[]
@@ -41,15 +41,15 @@ export interface RaceReport {
 }
 
 /** One database in which schedules are played one after the other. */
-export class Arena {
+export class ScheduleRunner {
   readonly #sessions: Sessions
-  readonly #acts: Acts
+  readonly #acts: RaceModule
   readonly #services: { readonly setup: Services; readonly sessions: readonly Services[] }
   readonly #outside: Outside = { seen: [] }
   readonly #expected = new Map<string, readonly string[]>()
   #company = 0
 
-  private constructor(sessions: Sessions, acts: Acts) {
+  private constructor(sessions: Sessions, acts: RaceModule) {
     const { servicesFor } = acts
     this.#sessions = sessions
     this.#acts = acts
@@ -63,11 +63,15 @@ export class Arena {
    * Opens an arena. `functions` are statements that replace functions of the database, `acts` the Worker's part; without
    * them both are the current ones.
    */
-  static async open(url: string, functions: readonly string[] = [], acts: Acts = current): Promise<Arena> {
+  static async open(
+    url: string,
+    functions: readonly string[] = [],
+    acts: RaceModule = current,
+  ): Promise<ScheduleRunner> {
     const sessions = await Sessions.open(url, SESSIONS)
     const statements = [...[...currentFunctions().values()].map(({ statement }) => statement), ...functions]
     for (const statement of statements) await sessions.admin(instrumented(statement))
-    return new Arena(sessions, acts)
+    return new ScheduleRunner(sessions, acts)
   }
 
   close(): Promise<void> {
@@ -75,7 +79,7 @@ export class Arena {
   }
 
   /** Plays one schedule in a company of its own, and judges where it ended. */
-  async play(race: Race, schedule: Schedule): Promise<Played> {
+  async play(race: Race, schedule: Schedule): Promise<ScheduleResult> {
     return this.#inside(async () => {
       if (this.#company % SCHEDULES_BETWEEN_CLEANINGS === 0) await this.#sessions.admin(TRUNCATE_ALL)
       const companyId = `company_${this.#company++}`
@@ -85,7 +89,7 @@ export class Arena {
       if (race.sessions.some(({ kind }) => kind === "import")) await this.#sessions.admin(BACKFILL, [companyId, NOW])
       for (const event of race.before) await this.#acts.deliverEvent(setup, companyId, event)
       const work = race.sessions.map((act) => async (place: number) => {
-        await this.#acts.perform(sessions[place] as Services, companyId, act)
+        await this.#acts.runAct(sessions[place] as Services, companyId, act)
       })
       const trace = await this.#sessions.play(work, schedule)
       const violations = await this.#finish(race, companyId, trace).then(
@@ -100,7 +104,7 @@ export class Arena {
   async #finish(race: Race, companyId: string, { errors }: Trace): Promise<void> {
     const { setup } = this.#services
     for (const [place, act] of race.sessions.entries())
-      if (errors[place]) await this.#acts.perform(setup, companyId, act)
+      if (errors[place]) await this.#acts.runAct(setup, companyId, act)
     const left = await this.#sessions.admin<{ id: string }>(
       "SELECT id FROM webhook_events WHERE company_id = $1 AND status IN ('received', 'failed')",
       [companyId],
@@ -177,8 +181,8 @@ const TRUNCATE_ALL = `DO $$ DECLARE names text; BEGIN
 END $$`
 
 /** All schedules of a race with up to so many preemptions; with `part`, those whose first preemption falls to this part. */
-export async function exhaust(
-  arena: Arena,
+export async function exploreAllSchedules(
+  arena: ScheduleRunner,
   race: Race,
   {
     preemptions,
@@ -213,7 +217,11 @@ export async function exhaust(
 }
 
 /** Random schedules of a race: each a function of its seed. */
-export async function wander(arena: Arena, race: Race, seeds: readonly number[]): Promise<RaceReport> {
+export async function exploreRandomSchedules(
+  arena: ScheduleRunner,
+  race: Race,
+  seeds: readonly number[],
+): Promise<RaceReport> {
   const report = emptyReport(race)
   const points: Point[] = []
   for (const first of race.sessions.keys()) {
@@ -242,7 +250,7 @@ const emptyReport = (race: Race): RaceReport => ({ race: race.name, schedules: 0
 
 const FAILED_KEPT = 20
 
-function count(report: RaceReport, race: Race, { schedule, trace, violations }: Played): void {
+function count(report: RaceReport, race: Race, { schedule, trace, violations }: ScheduleResult): void {
   report.schedules += 1
   report.blocked += trace.blocked
   report.stops += trace.stopped

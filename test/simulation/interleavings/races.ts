@@ -1,25 +1,31 @@
 /** What meets at one customer: pairs and triples of writers, each with what was there before. */
 
 import { type Db, makeDb } from "../../../db/client.ts"
-import type { BackfillRow } from "../../../db/queries/backfills.ts"
-import { loadStream, recordDelivery } from "../../../db/queries/stream.ts"
+import type { BackfillRow } from "../../../db/queries/reconcile/backfills.ts"
+import { loadStream, recordDelivery } from "../../../db/queries/recovery/stream.ts"
 import { parseConfig } from "../../../shared/config.ts"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { ON } from "../../../shared/domain/flags.ts"
-import type { Flags } from "../../../shared/flags.ts"
-import { createBudget } from "../../../workers/outbound/budget.ts"
-import { newEventOf } from "../../../workers/pipeline/accept.ts"
-import { advance } from "../../../workers/pipeline/advance.ts"
-import { importPage } from "../../../workers/pipeline/import-history.ts"
-import { factsOf, idOfNames, type ReadDelivery, readDelivery, workOf } from "../../../workers/pipeline/read-delivery.ts"
-import { reprocess } from "../../../workers/pipeline/reprocess.ts"
-import { sendNudge } from "../../../workers/pipeline/send-nudge.ts"
-import type { Signal } from "../../../workers/pipeline/signal.ts"
-import { recordAll as recordSignals } from "../../../workers/pipeline/signals.ts"
+import type { Flags } from "../../../shared/flags/flags.ts"
+import { recordAll as recordSignals } from "../../../workers/interventions/record-signals.ts"
+import { createBudget } from "../../../workers/platform/outbound/budget.ts"
+import type { Services } from "../../../workers/platform/services.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
-import type { Services } from "../../../workers/services.ts"
-import { envelope, invoiceEvent } from "../../support/events.ts"
-import { VARS } from "../targets.ts"
+import { importPage } from "../../../workers/reconcile/import-history.ts"
+import { advance } from "../../../workers/recovery/advance.ts"
+import { sendNudge } from "../../../workers/recovery/send-nudge.ts"
+import {
+  eventIdFrom,
+  factsOf,
+  processingOf,
+  type ReadDelivery,
+  readDelivery,
+} from "../../../workers/webhooks/read-delivery.ts"
+import { newEventOf } from "../../../workers/webhooks/record-delivery.ts"
+import { reprocess } from "../../../workers/webhooks/reprocess.ts"
+import type { Signal } from "../../../workers/webhooks/signal.ts"
+import { envelope, invoiceEvent } from "../../support/events/events.ts"
+import { VARS } from "../world/targets.ts"
 
 /** When everything happens: no quiet hours, and within the partitions of the stage. */
 export const NOW = new Date("2026-11-10T12:00:00Z")
@@ -256,7 +262,7 @@ export async function deliverEvent(services: Services, companyId: string, event:
   const read = await readOf(services, event)
   const written = await newEventOf(services, read, { companyId, isProcessing: true })
   const { stream } = await recordDelivery(services.db, written)
-  if (stream !== null) await advance(services, stream, workOf(read))
+  if (stream !== null) await advance(services, stream, processingOf(read))
 }
 
 /** Facts that a race must leave in the ledger, once its acts have ended well. */
@@ -266,7 +272,7 @@ export async function factIdsOf(services: Services, { before, sessions }: Race):
     ...sessions.flatMap((act) => (act.kind === "deliver" ? [act.event] : act.kind === "import" ? act.events : [])),
   ]
   const own = sessions.flatMap((act) => (act.kind === "own" ? [ownFact(act.fact).id] : []))
-  const told = sessions.flatMap((act) => (act.kind === "signal" ? [idOfNames(["signal", act.signal.id])] : []))
+  const told = sessions.flatMap((act) => (act.kind === "signal" ? [eventIdFrom(["signal", act.signal.id])] : []))
   const signals = (await Promise.all(told)).map((id) => `${id}.0`)
   const reads = await Promise.all(delivered.map((event) => readOf(services, event)))
   return [...new Set([...reads.flatMap((read) => factsOf(read).map(({ id }) => id)), ...own, ...signals])]
@@ -282,7 +288,7 @@ const ownFact = (kind: "opted_out" | "clicked"): Fact =>
       }
 
 /** Does an act once; whatever it throws, whoever asked would ask again. */
-export async function perform(services: Services, companyId: string, act: Act): Promise<void> {
+export async function runAct(services: Services, companyId: string, act: Act): Promise<void> {
   switch (act.kind) {
     case "deliver":
       return deliverEvent(services, companyId, act.event)

@@ -15,14 +15,14 @@ export interface Point {
 }
 
 /** A stop, and who goes on there. */
-export interface Stop extends Point {
+export interface PreemptionPoint extends Point {
   readonly to: number
 }
 
 /** Who begins, and the stops. Without one each session runs to its end, or until it waits for another. */
 export interface Schedule {
   readonly first: number
-  readonly stops: readonly Stop[]
+  readonly stops: readonly PreemptionPoint[]
 }
 
 /** What happened in a schedule. */
@@ -77,7 +77,7 @@ export class Sessions {
   readonly #clients: pg.Client[]
   readonly #names = new Map<string, string>()
   #sessions: Session[] = []
-  #stops: readonly Stop[] = []
+  #stops: readonly PreemptionPoint[] = []
   #changed: () => void = () => undefined
   #blocked = 0
 

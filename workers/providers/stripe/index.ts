@@ -1,13 +1,13 @@
 /** Stripe as a billing provider. */
-import type { Provider } from "../provider.ts"
-import { refusal, type StripeApiConfig, stripeClient } from "./api.ts"
-import { customerOf } from "./customer-of.ts"
-import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./event-list.ts"
-import { expand } from "./expand.ts"
-import { listHistory } from "./history.ts"
-import { applyIncentive } from "./incentive.ts"
-import { normalize } from "./normalize.ts"
-import { paymentPage } from "./payment-page.ts"
+import type { Provider } from "../../../shared/provider.ts"
+import { apiErrorOf, type StripeApiConfig, stripeClient } from "./api/client.ts"
+import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./api/event-list.ts"
+import { customerOf } from "./api/find-customer.ts"
+import { listHistory } from "./api/history.ts"
+import { applyIncentive } from "./api/incentive.ts"
+import { paymentPage } from "./api/payment-page.ts"
+import { normalize } from "./facts/normalize.ts"
+import { expand } from "./thin/expand.ts"
 import { verify } from "./verify.ts"
 
 /** Everything the suite knows about Stripe. Nothing is sent before the API is asked something. */
@@ -29,7 +29,7 @@ export function stripeProvider({
       const key = grant.account.kind === "own" ? grant.account.apiKey : apiKey
       // Made when it is needed: a webhook never asks the API.
       const stripe = () => {
-        if (key === null) throw refusal("no API key is configured")
+        if (key === null) throw apiErrorOf("no API key is configured")
         return stripeClient({ apiKey: key, apiUrl, account, ...(send && { fetch: send }) })
       }
       return {

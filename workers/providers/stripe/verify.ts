@@ -5,8 +5,13 @@
  */
 
 import { areEqual } from "../../../shared/crypto/bytes.ts"
+import {
+  type RawDelivery,
+  TIMESTAMP_TOLERANCE_SECONDS,
+  type Verified,
+  type VerifyError,
+} from "../../../shared/provider.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { type RawDelivery, TIMESTAMP_TOLERANCE_SECONDS, type Verified, type VerifyError } from "../provider.ts"
 import { decodeHex, hmacSha256, joinBytes } from "../signature.ts"
 
 /** Stripe sends one v1 per active secret, and a v0 in test mode; more than this is somebody making us work. */

@@ -1,9 +1,9 @@
 /** Whop as a billing provider. */
-import type { Provider } from "../provider.ts"
-import { type WhopApiOptions, whopApi } from "./api.ts"
-import { EVENT_LIST_DAYS } from "./delivery-log.ts"
-import { normalize } from "./normalize.ts"
-import { WHOP_HOSTS } from "./reading.ts"
+import type { Provider } from "../../../shared/provider.ts"
+import { type WhopApiOptions, whopApi } from "./api/client.ts"
+import { EVENT_LIST_DAYS } from "./api/delivery-log.ts"
+import { WHOP_HOSTS } from "./facts/event-reading.ts"
+import { normalize } from "./facts/normalize.ts"
 import { verify } from "./verify.ts"
 
 /** Whop's sandbox is another installation, with keys and webhooks of its own (docs.whop.com/developer/guides/sandbox). */

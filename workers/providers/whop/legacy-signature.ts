@@ -3,8 +3,9 @@
  * HMAC-SHA256 of `${t}.${body}` under the UTF-8 bytes of the secret (package `@whop/api` 0.0.51, `makeWebhookValidator`).
  * Older endpoints may still be sent to this way. Stricter than that package, which accepts `t=123abc` and compares with `!==`.
  */
+
+import type { VerifyError } from "../../../shared/provider.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import type { VerifyError } from "../provider.ts"
 import { decodeHex } from "../signature.ts"
 
 /** What the header says: when it was signed, and the signature. */

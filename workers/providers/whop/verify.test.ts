@@ -2,7 +2,7 @@ import WhopSdk from "@whop/sdk"
 import fc from "fast-check"
 import { Webhook } from "standardwebhooks"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
-import type { RawDelivery } from "../provider.ts"
+import type { RawDelivery } from "../../../shared/provider.ts"
 import { verify } from "./verify.ts"
 
 const NOW = new Date("2026-09-21T14:13:20Z")

@@ -9,8 +9,13 @@
  */
 
 import { areEqual } from "../../../shared/crypto/bytes.ts"
+import {
+  type RawDelivery,
+  TIMESTAMP_TOLERANCE_SECONDS,
+  type Verified,
+  type VerifyError,
+} from "../../../shared/provider.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
-import { type RawDelivery, TIMESTAMP_TOLERANCE_SECONDS, type Verified, type VerifyError } from "../provider.ts"
 import { decodeCanonicalBase64, hmacSha256, joinBytes } from "../signature.ts"
 import { parseLegacySignature } from "./legacy-signature.ts"
 

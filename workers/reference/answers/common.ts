@@ -1,6 +1,6 @@
 /** What many answers of the API are made of. */
 import * as z from "zod"
-import { COMPONENTS, RISK_LEVELS } from "../../../shared/domain/health.ts"
+import { COMPONENTS, RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 
 /** An answer of a route, under its status; `type` where it is not JSON, and then without a schema. */
 export interface Answer {

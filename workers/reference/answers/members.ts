@@ -3,8 +3,8 @@
  * Longer than 300 lines, since every field that a client reads is written out.
  */
 import * as z from "zod"
-import { segmentRule } from "../../api/segment-rule.ts"
-import { settingsSchema } from "../../api/settings-schema.ts"
+import { segmentRule } from "../../interventions/segment-rule.ts"
+import { settingsSchema } from "../../operations/settings-schema.ts"
 import {
   arm,
   channel,

@@ -1,0 +1,92 @@
+/** What came of cases, counted by the arm that they were drawn into. */
+import { type SQL, sql } from "drizzle-orm"
+import type { Arm } from "../../../shared/domain/facts.ts"
+import type { CaseKind } from "../../../shared/domain/state.ts"
+import { type Db, inCompany } from "../../client.ts"
+
+export interface InterventionFilter {
+  readonly kind?: CaseKind | undefined
+  readonly currency?: string | undefined
+  /** Cases that opened from then on, and before then. */
+  readonly from?: Date | undefined
+  readonly to?: Date | undefined
+  /** Customers who meet it now, as `segmentCondition` says it. */
+  readonly condition?: SQL | undefined
+}
+
+/** Cases of one kind, draw, arm and currency. Amounts are minor units; their squares are no integers any more. */
+export interface OutcomeRow {
+  readonly kind: CaseKind
+  /** Null: never drawn. */
+  readonly arm: Arm | null
+  readonly percentage: number | null
+  readonly currency: string | null
+  readonly cases: number
+  readonly open: number
+  /** Cases to which at least one message went out. */
+  readonly written: number
+  /** Cases whose time is over, and those of them that ended well within it. */
+  readonly matured: number
+  readonly successes: number
+  readonly atStake: number
+  readonly kept: number
+  readonly atStakeSquared: number
+  readonly keptSquared: number
+  readonly product: number
+}
+
+/**
+ * Counts a company's cases. A case's time is over `horizonDays` after it opened; it ended well if it was recovered by then
+ * or, where a leaving was feared, if the member had not left by then. What was kept is what was paid or, where nothing was
+ * owed, what a period of the subscription is worth.
+ */
+export async function readOutcomes(
+  db: Db,
+  companyId: string,
+  { kind, currency, from, to, condition }: InterventionFilter,
+  { now, horizonDays }: { readonly now: Date; readonly horizonDays: number },
+): Promise<readonly OutcomeRow[]> {
+  const conditions = [
+    sql`c.company_id = ${companyId}`,
+    ...(kind === undefined ? [] : [sql`c.kind = ${kind}`]),
+    ...(currency === undefined ? [] : [sql`c.currency = ${currency}`]),
+    ...(from === undefined ? [] : [sql`c.opened_at >= ${from.toISOString()}::timestamptz`]),
+    ...(to === undefined ? [] : [sql`c.opened_at < ${to.toISOString()}::timestamptz`]),
+    ...(condition === undefined ? [] : [condition]),
+  ]
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ [Name in keyof OutcomeRow]: OutcomeRow[Name] }>(
+      sql`select o.kind, o.arm, o.percentage, o.currency,
+          count(*)::int as cases, count(*) filter (where o.is_open)::int as open,
+          count(*) filter (where o.is_written)::int as written,
+          count(*) filter (where o.is_mature)::int as matured,
+          count(*) filter (where o.is_mature and o.is_success)::int as successes,
+          ${total("o.at_stake")} as "atStake", ${total("o.kept")} as kept,
+          ${total("o.at_stake * o.at_stake")} as "atStakeSquared", ${total("o.kept * o.kept")} as "keptSquared",
+          ${total("o.at_stake * o.kept")} as product
+        from (
+          select e.*, case when e.is_success then e.value else 0 end as kept
+          from (
+            select c.kind, c.arm, c.holdout_percentage as percentage, c.currency, c.status = 'open' as is_open,
+              c.opened_at + h.length <= ${now.toISOString()}::timestamptz as is_mature,
+              case when c.kind = 'at_risk' then not (c.status = 'lost' and c.closed_at <= c.opened_at + h.length)
+                else c.status = 'recovered' and c.closed_at <= c.opened_at + h.length end as is_success,
+              c.amount_minor::float8 as at_stake,
+              (case when c.kind = 'payment' then c.recovered_minor else c.amount_minor end)::float8 as value,
+              exists (select from nudges n where n.company_id = c.company_id and n.customer_id = c.customer_id
+                and n.case_id = c.id and n.channel <> 'slack' and n.status in ('sent', 'unknown')) as is_written
+            from recovery_cases c
+              join customers on customers.company_id = c.company_id and customers.id = c.customer_id,
+              (select make_interval(days => ${horizonDays}) as length) h
+            where ${sql.join(conditions, sql` and `)}
+          ) e
+        ) o
+        group by o.kind, o.arm, o.percentage, o.currency`,
+    ),
+  ])
+  return result.rows
+}
+
+/** A sum over cases whose time is over. Only names that stand in this file are put into it. */
+const total = (expression: string): SQL =>
+  sql`coalesce(sum(${sql.raw(expression)}) filter (where o.is_mature), 0)::float8`

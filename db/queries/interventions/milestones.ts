@@ -1,0 +1,190 @@
+/** Milestones: recording them once, what is due by the calendar, and what is to be announced. */
+import { and, asc, desc, eq, lte, type SQL, sql } from "drizzle-orm"
+import type { BatchItem } from "drizzle-orm/batch"
+import type { Instant } from "../../../shared/domain/facts.ts"
+import type { Milestone } from "../../../shared/domain/interventions/milestones.ts"
+import type { CustomerState } from "../../../shared/domain/state.ts"
+import { type Db, inCompany } from "../../client.ts"
+import { type Announcement, companySettings, customers, milestones } from "../../schema.ts"
+import { textArray } from "../platform/companies.ts"
+
+export type MilestoneRow = typeof milestones.$inferSelect
+
+/** What became of a customer's milestones, to be written with the rest of a commit. */
+export interface MilestoneChange {
+  readonly reached: readonly Milestone[]
+  /** When the calendar brings the next one. */
+  readonly nextAt: Instant | null
+  readonly isAnnounced: boolean
+}
+
+/** The statements of a change; a milestone that is there already stays as it is. */
+export const milestoneStatements = (
+  db: Db,
+  { companyId, customerId }: { readonly companyId: string; readonly customerId: string },
+  { reached, isAnnounced }: MilestoneChange,
+  now: Instant,
+): BatchItem<"pg">[] => insertStatements(db, companyId, [{ customerId, reached }], isAnnounced, now)
+
+/** The due time that a commit leaves: one that has come waits for its job. */
+export const nextMilestoneDueAt = ({ nextAt }: MilestoneChange, now: Instant): SQL =>
+  sql`case when ${customers.milestoneDueAt} <= ${now}::timestamptz then ${customers.milestoneDueAt}
+    else ${nextAt}::timestamptz end`
+
+const isCustomer = (companyId: string, customerId: string) =>
+  and(eq(customers.companyId, companyId), eq(customers.id, customerId))
+
+interface Reached {
+  readonly customerId: string
+  readonly reached: readonly Milestone[]
+}
+
+function insertStatements(
+  db: Db,
+  companyId: string,
+  found: readonly Reached[],
+  isAnnounced: boolean,
+  now: Instant,
+): BatchItem<"pg">[] {
+  const announcement: Announcement = isAnnounced ? "planned" : "none"
+  const rows = found.flatMap(({ customerId, reached }) =>
+    reached.map(({ key, kind, detail, reachedAt }) => ({
+      ...{ companyId, customerId, key, kind, detail, reachedAt: new Date(reachedAt) },
+      ...{ recordedAt: new Date(now), announcement },
+    })),
+  )
+  return rows.length === 0 ? [] : [db.insert(milestones).values(rows).onConflictDoNothing()]
+}
+
+/** As many as ten settings of each kind and a state's meters can make. */
+const PER_CUSTOMER_MAX = 500
+
+/** The milestones of a customer, the latest first. */
+export async function milestonesOf(db: Db, companyId: string, customerId: string): Promise<readonly MilestoneRow[]> {
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .select()
+      .from(milestones)
+      .where(and(eq(milestones.companyId, companyId), eq(milestones.customerId, customerId)))
+      .orderBy(desc(milestones.reachedAt), asc(milestones.key))
+      .limit(PER_CUSTOMER_MAX),
+  ])
+  return rows
+}
+
+/** Companies with customers whose milestone is due, as far as the `limit` customers that have waited longest go. */
+export async function companiesWithMilestonesDue(
+  db: Db,
+  now: Date,
+  limit: number,
+  companies: readonly string[] | null,
+): Promise<readonly string[]> {
+  const { rows } = await db.execute<{ company_id: string }>(
+    sql`select company_id from milestone_companies(${now.toISOString()}, ${limit}, ${textArray(companies)})`,
+  )
+  return rows.map((row) => row.company_id)
+}
+
+/** Companies with milestones to announce, as far as the `limit` that have waited longest go. */
+export async function companiesWithAnnouncements(
+  db: Db,
+  limit: number,
+  companies: readonly string[] | null,
+): Promise<readonly string[]> {
+  const { rows } = await db.execute<{ company_id: string }>(
+    sql`select company_id from announcing_companies(${limit}, ${textArray(companies)})`,
+  )
+  return rows.map((row) => row.company_id)
+}
+
+/** Customers of a company whose milestone is due, with what judging that takes. */
+export interface DueCustomers {
+  readonly customers: readonly {
+    readonly id: string
+    readonly state: CustomerState | null
+    readonly dueAt: Date
+  }[]
+  /** As stored. */
+  readonly settings: unknown
+}
+
+/** Customers of a company whose milestone is due, those that have waited longest first. */
+export async function loadDueMilestones(db: Db, companyId: string, now: Date, limit: number): Promise<DueCustomers> {
+  const [rows, settings] = await inCompany(db, companyId, [
+    db
+      .select({ id: customers.id, state: customers.state, dueAt: customers.milestoneDueAt })
+      .from(customers)
+      .where(and(eq(customers.companyId, companyId), lte(customers.milestoneDueAt, now)))
+      .orderBy(asc(customers.milestoneDueAt), asc(customers.id))
+      .limit(limit),
+    db.select().from(companySettings).where(eq(companySettings.companyId, companyId)),
+  ])
+  return {
+    customers: rows.flatMap(({ id, state, dueAt }) => (dueAt === null ? [] : [{ id, state, dueAt }])),
+    settings: settings[0]?.settings ?? null,
+  }
+}
+
+/**
+ * Records what the calendar brought, and when it brings the next. A customer whose due time was changed meanwhile keeps the
+ * new one; what it reached is recorded all the same, once.
+ */
+export async function recordDueMilestones(
+  db: Db,
+  companyId: string,
+  found: readonly (Reached & { readonly dueAt: Date; readonly nextAt: Instant | null })[],
+  { isAnnounced, now }: { readonly isAnnounced: boolean; readonly now: Date },
+): Promise<void> {
+  await inCompany(db, companyId, [
+    ...insertStatements(db, companyId, found, isAnnounced, now.toISOString()),
+    ...found.map(({ customerId, dueAt, nextAt }) =>
+      db
+        .update(customers)
+        .set({ milestoneDueAt: nextAt === null ? null : new Date(nextAt) })
+        .where(and(isCustomer(companyId, customerId), eq(customers.milestoneDueAt, dueAt))),
+    ),
+  ])
+}
+
+/** Takes milestones that are to be announced, each by one worker at most. */
+export async function claimAnnouncements(
+  db: Db,
+  companyId: string,
+  now: Date,
+  limit: number,
+): Promise<readonly MilestoneRow[]> {
+  const due = sql`select m.customer_id, m.key from milestones m
+    where m.company_id = ${companyId} and m.announcement = 'planned'
+    order by m.recorded_at, m.customer_id, m.key limit ${limit} for update skip locked`
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .update(milestones)
+      .set({ announcement: "sending", announcedAt: now })
+      .where(and(eq(milestones.companyId, companyId), sql`(${milestones.customerId}, ${milestones.key}) in (${due})`))
+      .returning(),
+  ])
+  return rows
+}
+
+/** Writes how telling the team of these ended. */
+export async function finishAnnouncements(
+  db: Db,
+  companyId: string,
+  rows: readonly MilestoneRow[],
+  announcement: Announcement,
+): Promise<void> {
+  const names = JSON.stringify(rows.map(({ customerId, key }) => ({ customer_id: customerId, key })))
+  await inCompany(db, companyId, [
+    db
+      .update(milestones)
+      .set({ announcement })
+      .where(
+        and(
+          eq(milestones.companyId, companyId),
+          eq(milestones.announcement, "sending"),
+          sql`(${milestones.customerId}, ${milestones.key}) in (
+            select n.customer_id, n.key from jsonb_to_recordset(${names}::jsonb) as n (customer_id text, key text))`,
+        ),
+      ),
+  ])
+}

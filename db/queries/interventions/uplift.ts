@@ -1,0 +1,84 @@
+/** What is learned of whom contact keeps: the cases it is learned from, and the model. */
+import { desc, eq, sql } from "drizzle-orm"
+import { type Db, inCompany } from "../../client.ts"
+import { type UpliftSummary, upliftModels } from "../../schema.ts"
+
+export type UpliftRow = typeof upliftModels.$inferSelect
+
+/** What was learned for a company; null: nothing was tried yet. */
+export async function readUplift(db: Db, companyId: string): Promise<UpliftRow | null> {
+  const [rows] = await inCompany(db, companyId, [
+    db.select().from(upliftModels).where(eq(upliftModels.companyId, companyId)).orderBy(desc(upliftModels.trainedAt)),
+  ])
+  return rows[0] ?? null
+}
+
+/** Puts what was learned in the place of what was learned before; without a model, what is assumed is in force. */
+export async function saveUplift(
+  db: Db,
+  companyId: string,
+  { model, report, now }: { readonly model: unknown; readonly report: UpliftSummary; readonly now: Date },
+): Promise<void> {
+  const row = { companyId, trainedAt: now, model, report }
+  await inCompany(db, companyId, [
+    db.insert(upliftModels).values(row).onConflictDoUpdate({ target: upliftModels.companyId, set: row }),
+  ])
+}
+
+/** A case whose time is over: whom it was about, its arm, whether they left, and what was known when it opened. */
+export interface UpliftCase {
+  readonly customerId: string
+  readonly isTreated: boolean
+  readonly hasLeft: boolean
+  readonly vector: Readonly<Record<string, unknown>>
+}
+
+/** How many such cases there are, and how many of each arm left. */
+export async function countUpliftCases(
+  db: Db,
+  companyId: string,
+  now: Date,
+): Promise<{ readonly rows: number; readonly treated: number; readonly control: number }> {
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ rows: number; treated: number; control: number }>(
+      sql`select count(*)::int as rows, count(*) filter (where arm = 'treated' and ${LEFT})::int as treated,
+          count(*) filter (where arm = 'held_out' and ${LEFT})::int as control
+        from recovery_cases where company_id = ${companyId} and kind = 'at_risk' and arm is not null
+          and holdout_percentage > 0 and risk_until <= ${now.toISOString()}::timestamptz`,
+    ),
+  ])
+  return result.rows[0] ?? { rows: 0, treated: 0, control: 0 }
+}
+
+const LEFT = sql.raw("status = 'lost' and closed_at <= risk_until")
+
+/** The newest cases of feared leavings whose time is over, drawn while there was a hold-out: a page of them. */
+export async function upliftCases(
+  db: Db,
+  companyId: string,
+  { now, limit, offset }: { readonly now: Date; readonly limit: number; readonly offset: number },
+): Promise<readonly UpliftCase[]> {
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ customer_id: string; is_treated: boolean; has_left: boolean; vector: UpliftCase["vector"] }>(
+      // Each case looks up its own fact and that fact's own score, whatever the planner believes of tables it has not seen.
+      sql`select r.customer_id, r.is_treated, r.has_left, p.vector
+        from (
+          select company_id, id, customer_id, arm = 'treated' as is_treated, ${LEFT} as has_left, opened_at
+          from recovery_cases where company_id = ${companyId} and kind = 'at_risk' and arm is not null
+            and holdout_percentage > 0 and risk_until <= ${now.toISOString()}::timestamptz
+          order by opened_at desc, id limit ${limit} offset ${offset}
+        ) r
+        cross join lateral (select f.body from facts f
+          where f.company_id = r.company_id and f.id = 'risk_detected:' || r.id limit 1) f
+        cross join lateral (select p.vector from predictions p where p.company_id = r.company_id
+          and p.id = (f.body ->> 'predictionId')::uuid and p.as_of = (f.body ->> 'asOf')::timestamptz limit 1) p
+        order by r.opened_at desc, r.id`,
+    ),
+  ])
+  return result.rows.map((row) => ({
+    customerId: row.customer_id,
+    isTreated: row.is_treated,
+    hasLeft: row.has_left,
+    vector: row.vector,
+  }))
+}

@@ -1,0 +1,175 @@
+/** Recovery cases as people look at them, with their nudges and what happened. */
+import { and, asc, desc, eq, sql } from "drizzle-orm"
+import type { FactBody, Instant, ProviderName } from "../../../shared/domain/facts.ts"
+import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
+import { type Db, inCompany } from "../../client.ts"
+import { customers, nudges, recoveryCases } from "../../schema.ts"
+import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import { matchesCustomer } from "./customers.ts"
+import { readWhole, type Stream } from "./ledger-pages.ts"
+import { streamFrom } from "./stream.ts"
+
+/** What a list of cases may be narrowed to. */
+export interface CaseFilter {
+  readonly status?: CaseStatus | undefined
+  readonly kind?: CaseKind | undefined
+  readonly provider?: ProviderName | undefined
+  /** Our id of the customer, or the provider's. */
+  readonly customerId?: string | undefined
+  readonly subscriptionId?: string | undefined
+  readonly invoiceId?: string | undefined
+  readonly declineCode?: string | undefined
+  readonly cause?: string | undefined
+  readonly currency?: string | undefined
+  /** False: treated, or from before there was a hold-out. */
+  readonly heldOut?: boolean | undefined
+}
+
+export type CaseRow = typeof recoveryCases.$inferSelect & { readonly providerCustomerId: string }
+export type NudgeRow = typeof nudges.$inferSelect
+
+/** A fact with the time at which we learned of it. */
+export interface TimelineEntry {
+  readonly id: string
+  readonly occurredAt: Instant
+  readonly recordedAt: Instant
+  readonly body: FactBody
+}
+
+/** More facts than this is no story that somebody reads; the latest are shown. */
+const TIMELINE_MAX = 500
+
+/** A page of a company's cases, those that opened last first. */
+export async function listCases(
+  db: Db,
+  companyId: string,
+  filter: CaseFilter,
+  page: PageRequest,
+): Promise<Page<CaseRow>> {
+  const { after } = page
+  const is = (column: (typeof recoveryCases)[Exclude<keyof CaseFilter, "heldOut">], value: string | undefined) =>
+    value === undefined ? undefined : eq(column, value)
+  const [rows] = await inCompany(db, companyId, [
+    caseStatement(db)
+      .where(
+        and(
+          eq(recoveryCases.companyId, companyId),
+          is(recoveryCases.status, filter.status),
+          is(recoveryCases.kind, filter.kind),
+          is(recoveryCases.provider, filter.provider),
+          is(recoveryCases.subscriptionId, filter.subscriptionId),
+          is(recoveryCases.invoiceId, filter.invoiceId),
+          is(recoveryCases.declineCode, filter.declineCode),
+          is(recoveryCases.cause, filter.cause),
+          is(recoveryCases.currency, filter.currency),
+          filter.heldOut === undefined
+            ? undefined
+            : sql`(${recoveryCases.arm} is not distinct from 'held_out') = ${filter.heldOut}`,
+          filter.customerId === undefined
+            ? undefined
+            : matchesCustomer(db, recoveryCases.customerId, companyId, filter.customerId),
+          after === null
+            ? undefined
+            : sql`(${recoveryCases.openedAt}, ${recoveryCases.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
+        ),
+      )
+      .orderBy(desc(recoveryCases.openedAt), desc(recoveryCases.id))
+      .limit(page.limit + 1),
+  ])
+  return pageOf(rows.map(caseRow), page, (row) => ({ at: row.openedAt, id: row.id }))
+}
+
+/** One case with its nudges, by due time, and its timeline, in ledger order; null when the company has none of that id. */
+export async function readCase(
+  db: Db,
+  companyId: string,
+  caseId: string,
+): Promise<{
+  readonly row: CaseRow
+  readonly nudges: readonly NudgeRow[]
+  readonly timeline: readonly TimelineEntry[]
+} | null> {
+  const [rows, ownNudges, timeline] = await inCompany(db, companyId, [
+    caseStatement(db).where(and(eq(recoveryCases.companyId, companyId), eq(recoveryCases.id, caseId))),
+    db
+      .select()
+      .from(nudges)
+      .where(
+        and(
+          eq(nudges.companyId, companyId),
+          eq(nudges.caseId, caseId),
+          // The index goes by customer.
+          sql`${nudges.customerId} = (select ${recoveryCases.customerId} from ${recoveryCases}
+            where ${recoveryCases.companyId} = ${companyId} and ${recoveryCases.id} = ${caseId})`,
+        ),
+      )
+      .orderBy(asc(nudges.dueAt), asc(nudges.id)),
+    timelineStatement(db, companyId, caseId),
+  ])
+  const [row] = rows
+  if (!row) return null
+  const entries = timeline.rows.map(({ id, occurred_at, recorded_at, body }) => ({
+    id,
+    occurredAt: new Date(occurred_at).toISOString(),
+    recordedAt: new Date(recorded_at).toISOString(),
+    body,
+  }))
+  return { row: caseRow(row), nudges: ownNudges, timeline: entries.reverse() }
+}
+
+/** The whole stream of the customer to whom a case belongs; null when the company has no such case. */
+export const loadStreamOfCase = (db: Db, companyId: string, caseId: string): Promise<Stream | null> =>
+  readWhole(db, async () => {
+    const [result] = await inCompany(db, companyId, [
+      db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+        sql`select read_stream(customer_id, false) as stream from recovery_cases
+          where company_id = ${companyId} and id = ${caseId}`,
+      ),
+    ])
+    return streamFrom(companyId, result)
+  })
+
+const caseStatement = (db: Db) =>
+  db
+    .select({ row: recoveryCases, providerCustomerId: customers.providerCustomerId })
+    .from(recoveryCases)
+    .innerJoin(
+      customers,
+      and(eq(customers.companyId, recoveryCases.companyId), eq(customers.id, recoveryCases.customerId)),
+    )
+
+const caseRow = ({
+  row,
+  providerCustomerId,
+}: {
+  readonly row: typeof recoveryCases.$inferSelect
+  readonly providerCustomerId: string
+}): CaseRow => ({ ...row, providerCustomerId })
+
+/**
+ * Facts of the customer that name the case, its invoice (or a charge or payment intent that is known to belong to it) or
+ * its subscription; the latest first.
+ */
+const timelineStatement = (db: Db, companyId: string, caseId: string) =>
+  db.execute<{ id: string; occurred_at: string; recorded_at: string; body: FactBody }>(
+    sql`select f.id, f.occurred_at, f.recorded_at, f.body
+      from recovery_cases c
+      join customers cu on cu.company_id = c.company_id and cu.id = c.customer_id
+      join facts f on f.company_id = c.company_id and f.provider = cu.provider and f.subject in (
+        select cu.provider_customer_id
+        union all
+        select l.object_id from object_links l
+          where l.company_id = ${companyId} and l.provider = cu.provider and l.is_customer
+            and l.root_id = cu.provider_customer_id
+      )
+      where c.company_id = ${companyId} and c.id = ${caseId} and (
+        f.body ->> 'caseId' = c.id
+        or f.body ->> 'invoiceId' = c.invoice_id
+        or 'payment_' || (f.body ->> 'invoiceId') = c.id
+        or cu.state #> array['payments', c.invoice_id, 'refs'] ? (f.body ->> 'chargeId')
+        or cu.state #> array['payments', c.invoice_id, 'refs'] ? (f.body ->> 'paymentIntentId')
+        or f.body -> 'subscription' ->> 'subscriptionId' = c.subscription_id
+      )
+      order by f.occurred_at desc, f.rank desc, f.id desc
+      limit ${TIMELINE_MAX}`,
+  )

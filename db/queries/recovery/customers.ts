@@ -1,0 +1,187 @@
+/** Customers as people look at them. Name and addresses come sealed; who may open them is the caller's affair. */
+import { and, asc, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm"
+import type { PgColumn } from "drizzle-orm/pg-core"
+import type { ProviderName } from "../../../shared/domain/facts.ts"
+import type { RiskLevel } from "../../../shared/domain/scoring/health.ts"
+import type { SubscriptionState } from "../../../shared/domain/state.ts"
+import { type Db, inCompany } from "../../client.ts"
+import { customerScores } from "../../schema/scoring.ts"
+import { consents, customerKeys, customerPii, customers } from "../../schema.ts"
+import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import type { ScoreRow } from "../scoring/scores.ts"
+import { readWhole, type Stream } from "./ledger-pages.ts"
+import { startStream, streamFrom } from "./stream.ts"
+
+/** A wish of a customer about messages. */
+export interface ConsentRow {
+  readonly purpose: string
+  readonly isGranted: boolean
+  readonly via: string
+  readonly changedAt: string
+}
+
+/** What a list of customers may be narrowed to. */
+export interface CustomerFilter {
+  readonly provider?: ProviderName | undefined
+  readonly providerCustomerId?: string | undefined
+  /** A condition on the customer's row, as `segmentCondition` makes it. */
+  readonly condition?: SQL | undefined
+  /** The level of the latest score, as it was when that was made. */
+  readonly riskLevel?: RiskLevel | undefined
+}
+
+/** A customer of a list, as of the last fold. */
+export interface CustomerRow {
+  readonly id: string
+  readonly provider: ProviderName
+  readonly providerCustomerId: string
+  readonly createdAt: Date
+  readonly timeZone: string | null
+  readonly subscriptions: Readonly<Record<string, SubscriptionState>> | null
+  readonly consents: readonly ConsentRow[]
+  readonly sealedContact: Uint8Array | null
+  readonly wrappedDataKey: Uint8Array | null
+  /** The latest score, whatever became of the customer since. */
+  readonly score: ScoreRow | null
+}
+
+/** Condition: the column names this customer, who is known by our id or by the provider's. */
+export const matchesCustomer = (db: Db, column: PgColumn, companyId: string, customerId: string): SQL =>
+  inArray(
+    column,
+    db
+      .select({ id: customers.id })
+      .from(customers)
+      .where(and(eq(customers.companyId, companyId), isNamed(customerId))),
+  )
+
+const isNamed = (customerId: string) => or(eq(customers.id, customerId), eq(customers.providerCustomerId, customerId))
+
+/** Who a name means: our id, or the provider's. */
+export interface CustomerLookup {
+  readonly name: string
+  readonly id: string
+  readonly provider: ProviderName
+  readonly providerCustomerId: string
+}
+
+/** The customers that these names mean, by name; who is unknown is left out. Our id comes first, as in `readCustomer`. */
+export async function findCustomers(
+  db: Db,
+  companyId: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, CustomerLookup>> {
+  if (names.length === 0) return new Map()
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ name: string; id: string; provider: ProviderName; providerCustomerId: string }>(sql`
+      select distinct on (n.name) n.name, c.id, c.provider, c.provider_customer_id as "providerCustomerId"
+      from jsonb_array_elements_text(${JSON.stringify([...new Set(names)])}::jsonb) as n (name)
+      join customers c on c.company_id = app_company() and (c.id = n.name or c.provider_customer_id = n.name)
+      order by n.name, c.id = n.name desc, c.id`),
+  ])
+  return new Map(result.rows.map((row) => [row.name, row]))
+}
+
+/** A page of a company's customers, those that we met last first. */
+export async function listCustomers(
+  db: Db,
+  companyId: string,
+  filter: CustomerFilter,
+  page: PageRequest,
+): Promise<Page<CustomerRow>> {
+  const { after } = page
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .select({
+        id: customers.id,
+        provider: customers.provider,
+        providerCustomerId: customers.providerCustomerId,
+        createdAt: customers.createdAt,
+        timeZone: sql<string | null>`${customers.state} #>> '{profile,timeZone}'`,
+        subscriptions: sql<CustomerRow["subscriptions"]>`${customers.state} -> 'subscriptions'`,
+        consents: sql<readonly ConsentRow[]>`coalesce((
+          select jsonb_agg(jsonb_build_object(
+            'purpose', s.purpose, 'isGranted', s.is_granted, 'via', s.via, 'changedAt', s.changed_at
+          ) order by s.purpose)
+          from consents s where s.company_id = ${companyId} and s.customer_id = ${customers.id}
+        ), '[]'::jsonb)`,
+        sealedContact: customerPii.sealed,
+        wrappedDataKey: customerKeys.wrapped,
+        score: customerScores,
+      })
+      .from(customers)
+      .leftJoin(
+        customerPii,
+        and(eq(customerPii.companyId, customers.companyId), eq(customerPii.customerId, customers.id)),
+      )
+      .leftJoin(
+        customerKeys,
+        and(eq(customerKeys.companyId, customers.companyId), eq(customerKeys.customerId, customers.id)),
+      )
+      .leftJoin(
+        customerScores,
+        and(eq(customerScores.companyId, customers.companyId), eq(customerScores.customerId, customers.id)),
+      )
+      .where(
+        and(
+          eq(customers.companyId, companyId),
+          filter.provider && eq(customers.provider, filter.provider),
+          filter.condition,
+          filter.providerCustomerId === undefined
+            ? undefined
+            : eq(customers.providerCustomerId, filter.providerCustomerId),
+          filter.riskLevel && and(eq(customerScores.riskLevel, filter.riskLevel), isNull(customerScores.notScored)),
+          after === null
+            ? undefined
+            : sql`(${customers.createdAt}, ${customers.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
+        ),
+      )
+      .orderBy(desc(customers.createdAt), desc(customers.id))
+      .limit(page.limit + 1),
+  ])
+  return pageOf(rows, page, (row) => ({ at: row.createdAt, id: row.id }))
+}
+
+/**
+ * The stream of a customer, who is named by our id or by the provider's, with the consents; null when there is none. Our
+ * id comes first where one customer's id is another one's at the provider.
+ */
+export async function readCustomer(
+  db: Db,
+  companyId: string,
+  customerId: string,
+): Promise<{
+  readonly stream: Stream
+  readonly consents: readonly ConsentRow[]
+  readonly score: ScoreRow | null
+} | null> {
+  const found = sql`(select ${customers.id} from ${customers}
+    where ${and(eq(customers.companyId, companyId), isNamed(customerId))}
+    order by ${customers.id} = ${customerId} desc, ${customers.id} limit 1)`
+  const [result, rows, [score]] = await inCompany(db, companyId, [
+    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(sql`select read_stream(${found}, true) as stream`),
+    db
+      .select()
+      .from(consents)
+      .where(and(eq(consents.companyId, companyId), sql`${consents.customerId} = ${found}`))
+      .orderBy(asc(consents.purpose)),
+    db
+      .select()
+      .from(customerScores)
+      .where(and(eq(customerScores.companyId, companyId), sql`${customerScores.customerId} = ${found}`)),
+  ])
+  const first = streamFrom(companyId, result)
+  if (first === null) return null
+  const stream = await readWhole(db, () => startStream(db, companyId, first.customer.id, { whole: false }), first)
+  if (stream === null) return null
+  return {
+    stream,
+    score: score ?? null,
+    consents: rows.map(({ purpose, isGranted, via, changedAt }) => ({
+      purpose,
+      isGranted,
+      via,
+      changedAt: changedAt.toISOString(),
+    })),
+  }
+}

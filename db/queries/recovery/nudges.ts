@@ -1,0 +1,121 @@
+/** Claiming nudges: each by one worker at a time, for as long as its lease. */
+import { and, eq, sql } from "drizzle-orm"
+import { type Db, inCompany } from "../../client.ts"
+import { nudges } from "../../schema.ts"
+import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
+import { textArray } from "../platform/companies.ts"
+import { readWhole } from "./ledger-pages.ts"
+import { type PersonReading, type PersonStream, personFrom, personStatement, startPersonStream } from "./persons.ts"
+import { streamFrom } from "./stream.ts"
+
+/** Who holds a claim, and until when. */
+export interface Lease {
+  readonly owner: string
+  readonly until: Date
+}
+
+/** A nudge that was claimed, by company. */
+export interface ClaimedNudge {
+  readonly companyId: string
+  readonly id: string
+}
+
+/**
+ * Takes nudges that were due by `dueBefore`, of these companies or, with null, of all, each by one caller at most: in
+ * turns, each company's oldest first, so that none waits behind another's flood.
+ */
+export async function claimDueNudges(
+  db: Db,
+  {
+    now,
+    dueBefore,
+    lease,
+    limit,
+    companies,
+  }: {
+    readonly now: Date
+    readonly dueBefore: Date
+    readonly lease: Lease
+    readonly limit: number
+    readonly companies: readonly string[] | null
+  },
+): Promise<readonly ClaimedNudge[]> {
+  const result = await db.execute<{ company_id: string; id: string }>(
+    sql`select company_id, id from claim_due_nudges(
+      ${now.toISOString()}, ${dueBefore.toISOString()}, ${lease.owner}, ${lease.until.toISOString()}, ${limit},
+      ${textArray(companies)}
+    )`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
+}
+
+/** A nudge that falls due soon. */
+export interface UpcomingNudge extends ClaimedNudge {
+  readonly dueAt: Date
+}
+
+/** Free nudges that fall due after `now` and by `until`, in turns by company, each company's earliest first. */
+export async function upcomingNudges(
+  db: Db,
+  {
+    now,
+    until,
+    limit,
+    companies,
+  }: {
+    readonly now: Date
+    readonly until: Date
+    readonly limit: number
+    readonly companies: readonly string[] | null
+  },
+): Promise<readonly UpcomingNudge[]> {
+  const result = await db.execute<{ company_id: string; id: string; due_at: string | Date }>(
+    sql`select company_id, id, due_at from upcoming_nudges(
+      ${now.toISOString()}, ${until.toISOString()}, ${limit}, ${textArray(companies)}
+    )`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, id: row.id, dueAt: new Date(row.due_at) }))
+}
+
+/**
+ * Takes one due nudge and reads its customer's stream and the person behind it. `dispatcher` is the owner that handed it over, or null.
+ * Null: it is not due, done with, or in another worker's hands.
+ */
+export async function claimNudge(
+  db: Db,
+  companyId: string,
+  nudgeId: string,
+  { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
+): Promise<PersonStream | null> {
+  const [result, person, approved] = await inCompany(db, companyId, [
+    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+      sql`select claim_nudge(
+        ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
+      ) as stream`,
+    ),
+    personStatement(
+      db,
+      sql`(select customer_id from nudges where company_id = app_company() and id = ${nudgeId})`,
+      now,
+    ),
+    approvedStatement(db),
+  ])
+  const reading = streamFrom(companyId, result)
+  if (reading === null) return null
+  const claimed = { ...reading, person: personFrom(person), approvedBrands: approvedFrom(approved) }
+  return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
+}
+
+/** Statement: raises unless the nudge is still in this owner's hands and not done with. */
+export const assertLease = (db: Db, nudgeId: string, owner: string) =>
+  db.execute(sql`select assert_lease(${nudgeId}, ${owner})`)
+
+/** Gives back what an owner holds of a company, so that others need not wait for the lease to run out. */
+export async function releaseLeases(db: Db, companyId: string, owner: string): Promise<void> {
+  await inCompany(db, companyId, [
+    db
+      .update(nudges)
+      .set({ leaseOwner: null, leaseUntil: null })
+      .where(and(eq(nudges.companyId, companyId), eq(nudges.leaseOwner, owner))),
+  ])
+}

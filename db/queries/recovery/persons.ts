@@ -1,0 +1,169 @@
+/** Blind indexes of addresses, and the customers of a company who share one: what is known of a person. */
+import { type SQL, sql } from "drizzle-orm"
+import type { AddressIndex } from "../../../shared/contact/address-index.ts"
+import { decodeBase64 } from "../../../shared/crypto/bytes.ts"
+import type { Person, SharedCustomer } from "../../../shared/domain/recovery/contact-policy.ts"
+import { EMPTY_STATE } from "../../../shared/domain/state.ts"
+import { type Db, inCompany } from "../../client.ts"
+import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
+import { textArray } from "../platform/companies.ts"
+import { instantOf } from "../platform/fact-json.ts"
+import { readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
+import { streamFrom, streamStatement } from "./stream.ts"
+
+/** The addresses of a contact, and the newest version of the key under which they are indexed. */
+export interface IndexedAddresses {
+  readonly indexes: readonly AddressIndex[]
+  readonly version: number
+}
+
+/** Statement: the customer's addresses are these from now on. */
+export const setAddresses = (db: Db, customerId: string, { indexes, version }: IndexedAddresses) =>
+  db.execute(sql`select set_addresses(${customerId}, ${kindsOf(indexes)}, ${valuesOf(indexes)}, ${version})`)
+
+const kindsOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ kind }) => kind))
+const valuesOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ index }) => index))
+
+/** A person as they were read; `mark` says whether that still holds. */
+export interface PersonVersion extends Person {
+  readonly mark: string
+}
+
+/** What is known of the person behind a customer, and the names that their company may use. */
+interface WithPerson {
+  readonly person: PersonVersion
+  /** Names that an operator has approved for the company, the latest first. */
+  readonly approvedBrands: readonly string[]
+}
+
+/** The first reading of a customer's stream, with what is known of the person behind it. */
+export type PersonReading = StreamReading & WithPerson
+
+/** A customer's stream with what is known of the person behind it. */
+export type PersonStream = Stream & WithPerson
+
+interface PersonRow extends Record<string, unknown> {
+  readonly person: {
+    readonly mark: string
+    readonly isOptedOut: boolean
+    readonly quarantinedUntil: string | null
+    readonly others: readonly (Omit<SharedCustomer, "state"> & { readonly state: SharedCustomer["state"] | null })[]
+  } | null
+}
+
+/** Messages older than this count for nothing. */
+const MESSAGE_HISTORY_MS = 400 * 86_400_000
+
+/** Statement: the other customers who share an address with this one; `personFrom` reads its result. */
+export const personStatement = (db: Db, customerId: string | SQL, now: Date) =>
+  db.execute<PersonRow>(
+    sql`select read_person(${customerId}, ${new Date(now.getTime() - MESSAGE_HISTORY_MS).toISOString()}) as person`,
+  )
+
+/** The person that `personStatement` read. */
+export function personFrom(result: { readonly rows: readonly PersonRow[] }): PersonVersion {
+  const person = result.rows[0]?.person
+  if (!person) throw new Error("read_person answered nothing")
+  const others = person.others.map(({ customerId, state, nudges }) => ({
+    customerId,
+    state: state ?? EMPTY_STATE,
+    nudges: nudges.map((nudge) => ({
+      ...nudge,
+      dueAt: new Date(nudge.dueAt).toISOString(),
+      sentAt: nudge.sentAt === null ? null : new Date(nudge.sentAt).toISOString(),
+    })),
+  }))
+  const { mark, isOptedOut, quarantinedUntil: until } = person
+  return { mark, isOptedOut, quarantinedUntil: until === null ? null : instantOf(until), others }
+}
+
+/** The stream of a customer, all pages of it, and the person behind it; null when there is no such customer. */
+export const loadPersonStream = (
+  db: Db,
+  companyId: string,
+  customerId: string,
+  now: Date,
+): Promise<PersonStream | null> => readWhole(db, () => startPersonStream(db, companyId, customerId, now))
+
+/** The first reading of a customer's stream and the person behind it, in one round trip. */
+export async function startPersonStream(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  now: Date,
+): Promise<PersonReading | null> {
+  const [stream, person, approved] = await inCompany(db, companyId, [
+    streamStatement(db, customerId, { whole: true }),
+    personStatement(db, customerId, now),
+    approvedStatement(db),
+  ])
+  const read = streamFrom(companyId, stream)
+  return read === null ? null : { ...read, person: personFrom(person), approvedBrands: approvedFrom(approved) }
+}
+
+/** Statement: raises `stale_version` unless the person is as they were read, and makes other senders to them wait. */
+export const assertPersonUnchanged = (db: Db, customerId: string, mark: string) =>
+  db.execute(sql`select assert_person(${customerId}, ${mark})`)
+
+/** Customers whose addresses are not indexed under this version of the key, of all companies. */
+export async function loadContactsToIndex(
+  db: Db,
+  version: number,
+  limit: number,
+): Promise<readonly { readonly companyId: string; readonly customerId: string }[]> {
+  const result = await db.execute<{ company_id: string; customer_id: string }>(
+    sql`select company_id, customer_id from contacts_to_index(${version}, ${limit})`,
+  )
+  return result.rows.map((row) => ({ companyId: row.company_id, customerId: row.customer_id }))
+}
+
+/** A contact as it is stored. */
+export interface StoredContact {
+  readonly customerId: string
+  readonly sealed: Uint8Array
+  readonly wrappedDataKey: Uint8Array
+}
+
+/** Postgres breaks base64 into lines. */
+function bytesOf(base64: string): Uint8Array {
+  const bytes = decodeBase64(base64.replaceAll("\n", ""))
+  if (bytes === null) throw new Error("Postgres wrote no base64")
+  return bytes
+}
+
+/** The stored contacts of some customers of a company. */
+export async function loadContacts(
+  db: Db,
+  companyId: string,
+  customerIds: readonly string[],
+): Promise<readonly StoredContact[]> {
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ customer_id: string; sealed: string; wrapped: string }>(
+      sql`select p.customer_id, encode(p.sealed, 'base64') as sealed, encode(k.wrapped, 'base64') as wrapped
+        from customer_pii p join customer_keys k on k.company_id = p.company_id and k.customer_id = p.customer_id
+        where p.company_id = app_company() and p.customer_id = any (${textArray(customerIds)})`,
+    ),
+  ])
+  return result.rows.map((row) => ({
+    customerId: row.customer_id,
+    sealed: bytesOf(row.sealed),
+    wrappedDataKey: bytesOf(row.wrapped),
+  }))
+}
+
+/** Indexes contacts that are stored already, each unless it changed since it was read. One round trip. */
+export async function indexContacts(
+  db: Db,
+  companyId: string,
+  contacts: readonly (IndexedAddresses & { readonly customerId: string; readonly sealedSha256: string })[],
+): Promise<void> {
+  await inCompany(
+    db,
+    companyId,
+    contacts.map(({ customerId, sealedSha256, indexes, version }) =>
+      db.execute(
+        sql`select index_contact(${customerId}, ${sealedSha256}, ${kindsOf(indexes)}, ${valuesOf(indexes)}, ${version})`,
+      ),
+    ),
+  )
+}

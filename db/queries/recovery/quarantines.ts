@@ -1,0 +1,97 @@
+/** Customers with more than a limit allows: nobody writes to them until an operator has looked, or a day has passed. */
+import { and, eq, isNull, sql } from "drizzle-orm"
+import { type Db, inCompany } from "../../client.ts"
+import { customerQuarantines } from "../../schema.ts"
+import { textArray } from "../platform/companies.ts"
+
+export type QuarantineReason = "customer_flood" | "too_many_links" | "state_is_full"
+
+/** A quarantine of which the team has not been told. */
+export interface NewQuarantine {
+  readonly companyId: string
+  readonly customerId: string
+  readonly reason: QuarantineReason
+  readonly since: Date
+}
+
+/** Puts a customer into quarantine; one who is in it stays, for longer. */
+export async function quarantine(
+  db: Db,
+  companyId: string,
+  customerId: string,
+  reason: QuarantineReason,
+  now: Date,
+): Promise<void> {
+  await inCompany(db, companyId, [
+    db.execute(sql`select quarantine(${customerId}, ${reason}, ${now.toISOString()}::timestamptz)`),
+  ])
+}
+
+/** Ends a customer's quarantine and lets its messages go. False: the customer is in none. */
+export async function releaseQuarantine(db: Db, companyId: string, customerId: string, now: Date): Promise<boolean> {
+  const [result] = await inCompany(db, companyId, [
+    db.execute<{ released: boolean }>(
+      sql`select release_quarantine(${customerId}, ${now.toISOString()}::timestamptz) as released`,
+    ),
+  ])
+  return result.rows[0]?.released === true
+}
+
+/** The quarantine of a customer, whether it lasts or not; null: there never was one. */
+export async function readQuarantine(db: Db, companyId: string, customerId: string) {
+  const [[row]] = await inCompany(db, companyId, [
+    db
+      .select()
+      .from(customerQuarantines)
+      .where(and(eq(customerQuarantines.companyId, companyId), eq(customerQuarantines.customerId, customerId))),
+  ])
+  return row ?? null
+}
+
+/** Quarantines of these companies (null: all) that the team has not been told of, the oldest first. */
+export async function quarantinesToAnnounce(
+  db: Db,
+  now: Date,
+  limit: number,
+  companies: readonly string[] | null,
+): Promise<readonly NewQuarantine[]> {
+  const result = await db.execute<{
+    company_id: string
+    customer_id: string
+    reason: QuarantineReason
+    since: string | Date
+  }>(sql`select * from quarantines_to_announce(${now.toISOString()}, ${limit}, ${textArray(companies)})`)
+  return result.rows.map((row) => ({
+    companyId: row.company_id,
+    customerId: row.customer_id,
+    reason: row.reason,
+    since: new Date(row.since),
+  }))
+}
+
+/**
+ * Notes that the team is told of a quarantine (`at`), or was not after all (null). False: somebody else tells it, or it is
+ * another quarantine by now.
+ */
+export async function noteAnnounced(
+  db: Db,
+  { companyId, customerId, since }: NewQuarantine,
+  at: Date | null,
+): Promise<boolean> {
+  const { announcedAt } = customerQuarantines
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .update(customerQuarantines)
+      .set({ announcedAt: at })
+      .where(
+        and(
+          eq(customerQuarantines.companyId, companyId),
+          eq(customerQuarantines.customerId, customerId),
+          eq(customerQuarantines.since, since),
+          at === null ? undefined : isNull(announcedAt),
+        ),
+      )
+      .returning({ id: customerQuarantines.customerId }),
+  ])
+  return rows.length > 0
+}

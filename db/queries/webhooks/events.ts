@@ -1,0 +1,116 @@
+/** Webhook events as people look at them: what came and how far it got, never what was in it. */
+import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm"
+import type { ProviderName } from "../../../shared/domain/facts.ts"
+import { type Db, inCompany } from "../../client.ts"
+import { type EventStatus, webhookEventKeys, webhookEvents } from "../../schema.ts"
+import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import { matchesCustomer } from "../recovery/customers.ts"
+
+/** What a list of events may be narrowed to. */
+export interface EventFilter {
+  readonly status?: EventStatus | undefined
+  readonly provider?: ProviderName | undefined
+  readonly apiVersion?: string | undefined
+  readonly type?: string | undefined
+  /** Our id of the customer, or the provider's. */
+  readonly customerId?: string | undefined
+  readonly providerEventId?: string | undefined
+  /** Arrived at this moment or later. */
+  readonly since?: Date | undefined
+  /** Arrived before this moment. */
+  readonly until?: Date | undefined
+}
+
+/** Condition: not an event of the mode that the deployment does not take, which is in no figure. */
+export const isOfMode = sql`(${webhookEvents.status} <> 'unhandled' or coalesce(${webhookEvents.error}, '') not in ('test_mode', 'live_mode'))`
+
+const COLUMNS = {
+  id: webhookEvents.id,
+  companyId: webhookEvents.companyId,
+  provider: webhookEvents.provider,
+  providerEventId: webhookEvents.providerEventId,
+  type: webhookEvents.type,
+  apiVersion: webhookEvents.apiVersion,
+  status: webhookEvents.status,
+  attempts: webhookEvents.attempts,
+  customerId: webhookEvents.customerId,
+  occurredAt: webhookEvents.occurredAt,
+  receivedAt: webhookEvents.receivedAt,
+  processedAt: webhookEvents.processedAt,
+  error: webhookEvents.error,
+  isPayloadKept: sql<boolean>`${webhookEvents.payload} is not null`,
+} as const
+
+export type EventRow = Pick<typeof webhookEvents.$inferSelect, Exclude<keyof typeof COLUMNS, "isPayloadKept">> & {
+  /** False once the payload was purged: then the event cannot be read again. */
+  readonly isPayloadKept: boolean
+}
+
+/** Condition: an event of this company that fits the filter. */
+export const matchingEvents = (db: Db, companyId: string, filter: EventFilter): SQL | undefined =>
+  and(
+    eq(webhookEvents.companyId, companyId),
+    filter.status && eq(webhookEvents.status, filter.status),
+    filter.provider && eq(webhookEvents.provider, filter.provider),
+    filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
+    filter.apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, filter.apiVersion),
+    filter.providerEventId === undefined ? undefined : eq(webhookEvents.providerEventId, filter.providerEventId),
+    filter.customerId === undefined
+      ? undefined
+      : matchesCustomer(db, webhookEvents.customerId, companyId, filter.customerId),
+    filter.since && gte(webhookEvents.receivedAt, filter.since),
+    filter.until && lt(webhookEvents.receivedAt, filter.until),
+  )
+
+/** A page of a company's events, the latest arrivals first. */
+export async function listEvents(
+  db: Db,
+  companyId: string,
+  filter: EventFilter,
+  page: PageRequest,
+): Promise<Page<EventRow>> {
+  const { after } = page
+  const [rows] = await inCompany(db, companyId, [
+    db
+      .select(COLUMNS)
+      .from(webhookEvents)
+      .where(
+        and(
+          matchingEvents(db, companyId, filter),
+          after === null
+            ? undefined
+            : sql`(${webhookEvents.receivedAt}, ${webhookEvents.id})
+                < (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`,
+        ),
+      )
+      .orderBy(desc(webhookEvents.receivedAt), desc(webhookEvents.id))
+      .limit(page.limit + 1),
+  ])
+  return pageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
+}
+
+/** One event of a company; null when it has none of that id. */
+export async function readEvent(db: Db, companyId: string, eventId: string): Promise<EventRow | null> {
+  const [rows] = await inCompany(db, companyId, [
+    db.select(COLUMNS).from(webhookEvents).where(isEvent(companyId, eventId)),
+  ])
+  return rows[0] ?? null
+}
+
+/** An event as it is stored; `payload` is sealed, and null once it was purged. */
+export type StoredEvent = typeof webhookEvents.$inferSelect
+
+/** The same event with all that is stored of it, for those who read it again. */
+export async function readStoredEvent(db: Db, companyId: string, eventId: string): Promise<StoredEvent | null> {
+  const [rows] = await inCompany(db, companyId, [db.select().from(webhookEvents).where(isEvent(companyId, eventId))])
+  return rows[0] ?? null
+}
+
+/** Condition: the event of this id. Its permanent key names the partition. */
+const isEvent = (companyId: string, eventId: string): SQL | undefined =>
+  and(
+    eq(webhookEvents.companyId, companyId),
+    eq(webhookEvents.id, eventId),
+    sql`${webhookEvents.receivedAt} = (select ${webhookEventKeys.receivedAt} from ${webhookEventKeys}
+      where ${webhookEventKeys.companyId} = ${companyId} and ${webhookEventKeys.eventId} = ${eventId})`,
+  )

@@ -1,0 +1,31 @@
+/** One way to reach a member (or the team): what it writes, apart from sending it. */
+import type { ChannelName } from "./domain/facts.ts"
+import type { SendOutcome } from "./domain/recovery/nudge-plan.ts"
+import type { AccountGrant } from "./provider-account.ts"
+
+/** A rendered message, ready to send. */
+export interface Message {
+  /** Address in the channel's own terms: e-mail address, E.164 number, provider's user id, or the team's webhook. */
+  readonly to: string
+  readonly subject: string
+  /** Plain text; never contains markup. */
+  readonly text: string
+  /** HTML for channels that show it; null elsewhere. */
+  readonly html: string | null
+  /** RFC 8058 one-click target; null where the channel has no such header or the message is for the team. */
+  readonly unsubscribeUrl: string | null
+}
+
+export interface SendOptions {
+  readonly idempotencyKey: string
+  /** For channels of a billing provider, which send nothing without it: in whose account the member is written to. */
+  readonly grant?: AccountGrant | null
+}
+
+/** One channel. `send` never throws for what the other side does; it classifies it. */
+export interface Channel {
+  readonly name: ChannelName
+  /** False when the deployment has no credentials for it; such a channel is passed over. */
+  readonly isConfigured: boolean
+  send(message: Message, options: SendOptions): Promise<SendOutcome>
+}

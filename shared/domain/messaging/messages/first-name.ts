@@ -1,0 +1,99 @@
+/** How a member is greeted: by a first name where there plainly is one, else by none. */
+import { oneLine } from "./clean.ts"
+
+const RAW_MAX = 1_000
+const FIRST_NAME_MAX = 30
+
+const setOf = (...lists: readonly string[]): ReadonlySet<string> => new Set(lists.join(" ").split(" "))
+
+/** What forms, imports and test data put where a name is missing. Lower case. */
+const PLACEHOLDERS = setOf(
+  "null undefined nil none void false true unknown anonymous anonym anonymous noname nobody empty blank missing",
+  "default temp tmp dummy tbd todo deleted removed redacted private hidden",
+  "test tester testing test-user testuser demo example sample foo foobar asdf asd qwerty qwertz abc abcd xxx xx xyz lorem",
+  "user username customer member client guest visitor subscriber buyer cardholder person contact account owner admin",
+  "administrator root webmaster info support billing sales accounting accounts finance office team staff hello mail email",
+  "unnamed not no-name n.a n.n card cardholder visa mastercard stripe dear the family familie famille familia",
+  "name first firstname first-name last lastname fullname your full",
+  "unbekannt kunde kundin gast mitglied vorname nachname firma desconocido desconocida cliente invitado usuario nombre",
+  "anonimo anónimo prueba inconnu inconnue utilisateur invité anonyme nom prénom prenom société societe",
+  "acme company organization organisation business enterprise corporation",
+)
+
+/** Titles and forms of address. With one word after them that word is a family name, which one does not greet by. */
+const TITLES = setOf(
+  "mr mrs ms miss mx dr med rer nat jur phil h.c prof professor sir madam madame ma'am mme mlle monsieur mademoiselle messrs lady lord dame rev",
+  "reverend hon herr frau hr fr fräulein frl sr sra srta señor señora señorita dra doctor doctora dott dottore",
+  "dipl dipl-ing ph.d phd m me mm drs mister mistress captain capt sgt lt",
+)
+/** Titles that are names too when they are written without a full stop. */
+const DOTTED_TITLES = setOf("mag. lic. ing. col. maj. gen. pr.")
+
+/** Words that begin a family name. In lower case, or alone: "Van" and "Di" are first names too. */
+const PARTICLES = setOf(
+  "von van vom zu zum zur de der den des del della dello di da dos das do du la le les el al bin ibn ben abu ter ten af av",
+  "und y e st san",
+)
+/** The same words where nothing else would begin with them. */
+const LOWERCASE_PARTICLES = setOf("von vom zu zum zur")
+
+/** The last word of a company's name. Two letters in capitals only: "Sa" and "Co" are also names of people. */
+const COMPANY_ENDS = setOf(
+  "inc llc ltd limited gmbh corp corporation company sarl sas srl plc pty llp kg ohg mbh ug gbr holding holdings group",
+  "gruppe groupe grupo studio studios gym fitness services service solutions consulting agency verein foundation gmbh&co",
+)
+const SHORT_COMPANY_ENDS = new Set(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "KG", "UG", "EV"])
+
+/** A word without its full stops and its case. */
+const plain = (word: string): string => word.toLowerCase().replaceAll(/^\.+|\.+$/g, "")
+
+const isTitle = (word: string): boolean => TITLES.has(plain(word)) || DOTTED_TITLES.has(word.toLowerCase())
+
+function beginsFamilyName([first = "", second]: readonly string[]): boolean {
+  if (PARTICLES.has(first) || LOWERCASE_PARTICLES.has(plain(first))) return true
+  return PARTICLES.has(plain(first)) && (second === undefined || PARTICLES.has(second))
+}
+
+/** "Nan", "Na" and "No" are names; "NaN", "na" and "No Name" are none. */
+const isPlaceholder = (word: string, next = ""): boolean =>
+  PLACEHOLDERS.has(plain(word)) ||
+  /^(?:nan|N[aA]N|na|NA)$/.test(word) ||
+  /^[a-z]$/i.test(word) ||
+  /^([a-z])\1+$/i.test(plain(word)) ||
+  (plain(word) === "no" && PLACEHOLDERS.has(plain(next)))
+
+/** "Mr. and Mrs. Smith" are two. */
+const CONJUNCTIONS = setOf("and und et y e o og och en & +")
+
+const isCompany = (words: readonly string[]): boolean => {
+  const last = (words.at(-1) ?? "").replaceAll(".", "")
+  return words.length > 1 && (COMPANY_ENDS.has(last.toLowerCase()) || SHORT_COMPANY_ENDS.has(last))
+}
+
+/** Letters with their marks, and joiners within them. */
+const NAME = /^\p{L}[\p{L}\p{M}\u200c\u200d]*(?:['’-]\p{L}[\p{L}\p{M}\u200c\u200d]*)*\.?$/u
+
+/**
+ * More marks than any orthography puts on a letter, once composed: two of those for Latin, Greek and Cyrillic, three of
+ * those that scripts share, five of any.
+ */
+const STACKED = /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2}|\p{sc=Zinh}{3}|\p{M}{5}/u
+
+/**
+ * The first word of a person's name when it is plainly a name, else null: nobody is greeted by a title, a placeholder, a
+ * company, a link, a login, an address or a bit of markup. "Family, Given" is null too, since its first word is not how one
+ * greets.
+ */
+export function firstNameOf(name: string | null): string | null {
+  if (name === null || STACKED.test(name.slice(0, RAW_MAX).normalize("NFC"))) return null
+  const words = oneLine(name.normalize("NFC"), RAW_MAX).split(" ")
+  const titles = words.findIndex((word) => !isTitle(word))
+  const rest = titles === -1 ? [] : words.slice(titles)
+  const [first = ""] = rest
+  if (isCompany(rest) || (titles > 0 && (rest.length === 1 || CONJUNCTIONS.has(plain(first))))) return null
+
+  const isName = NAME.test(first) && [...first].length <= FIRST_NAME_MAX
+  // One word in capitals is the name of a company more often than that of a person.
+  const isAcronym = words.length === 1 && /^\p{Lu}{2,}$/u.test(first)
+  return isName && !isPlaceholder(first, rest[1]) && !beginsFamilyName(rest) && !isAcronym ? first : null
+}

@@ -1,0 +1,152 @@
+import fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { providerFacts } from "../../../test/support/events/arbitrary-facts.ts"
+import * as make from "../../../test/support/events/facts.ts"
+import { fold, rebuild } from "../recovery/fold.ts"
+import { EMPTY_STATE } from "../state.ts"
+import { duplicateKeyOf, fullWindow, historyCutoff, recentWindow, subscriptionDifferences } from "./reconcile.ts"
+
+const NOW = "2026-03-31T12:00:00.000Z"
+
+describe("the time that a pass looks at", () => {
+  test("begins a day ago where nothing was compared yet, and has no gap", () => {
+    expect(recentWindow(null, NOW, 30)).toEqual({ from: "2026-03-30T12:00:00.000Z", until: NOW, gap: null })
+  })
+
+  test("begins an hour before the last one ended, however long ago that was", () => {
+    expect(recentWindow("2026-03-31T11:45:00.000Z", NOW, 30).from).toBe("2026-03-31T10:45:00.000Z")
+    expect(recentWindow("2026-03-05T12:00:00.000Z", NOW, 30)).toMatchObject({
+      from: "2026-03-05T11:00:00.000Z",
+      gap: null,
+    })
+  })
+
+  test("leaves a gap only from where the comparison ended to where the list begins", () => {
+    expect(recentWindow("2026-02-01T00:00:00.000Z", NOW, 30)).toEqual({
+      from: "2026-03-01T12:00:00.000Z",
+      until: NOW,
+      gap: { from: "2026-02-01T00:00:00.000Z", to: "2026-03-01T12:00:00.000Z" },
+    })
+    // Only the second look reaches back too far.
+    expect(recentWindow("2026-03-01T12:30:00.000Z", NOW, 30)).toMatchObject({
+      from: "2026-03-01T12:00:00.000Z",
+      gap: null,
+    })
+    expect(recentWindow("2025-01-01T00:00:00.000Z", NOW, null).gap).toBeNull()
+  })
+
+  test("is never turned round by a clock that was set back", () => {
+    expect(recentWindow("2026-05-01T00:00:00.000Z", NOW, 30)).toMatchObject({
+      from: "2026-03-31T11:00:00.000Z",
+      until: NOW,
+    })
+  })
+
+  test("of a full pass is the whole list, or what was asked for", () => {
+    expect(fullWindow(null, NOW, 30)).toEqual({ from: "2026-03-01T12:00:00.000Z", until: NOW, gap: null })
+    expect(fullWindow("2026-03-20T00:00:00.000Z", NOW, 30)).toMatchObject({
+      from: "2026-03-20T00:00:00.000Z",
+      gap: null,
+    })
+    expect(fullWindow("2026-01-20T00:00:00.000Z", NOW, 30).gap).toEqual({
+      from: "2026-01-20T00:00:00.000Z",
+      to: "2026-03-01T12:00:00.000Z",
+    })
+  })
+})
+
+test("two tellings of one happening share what they say it is, other happenings do not", () => {
+  const one = make.paymentFailed({ at: make.on(0), declineCode: "insufficient_funds" })
+  const other = make.paymentFailed({ at: make.on(0, "10:00:05") })
+  expect(duplicateKeyOf(one)).toEqual(duplicateKeyOf(other))
+  expect(duplicateKeyOf(one)).not.toEqual(duplicateKeyOf(make.paymentFailed({ at: make.on(0), attempt: 2 })))
+  expect(duplicateKeyOf(make.refunded({ at: make.on(0), amountMinor: 5 }))).not.toEqual(
+    duplicateKeyOf(make.refunded({ at: make.on(0), amountMinor: 6 })),
+  )
+  expect(duplicateKeyOf(make.customerSeen({ at: make.on(0) }))).toBeNull()
+})
+
+describe("the differences of a subscription", () => {
+  const known = fold([
+    make.subscription("subscription_started", { at: make.on(0), startedAt: make.on(0), currentPeriodEnd: make.on(30) }),
+  ])
+  const told = (given: Parameters<typeof make.subscription>[1]) =>
+    subscriptionDifferences(known, "sub_1", [make.subscription("subscription_changed", given)]).map(
+      ({ field, ours, theirs }) => `${field}: ${ours} → ${theirs}`,
+    )
+
+  test("are named by field, with both words", () => {
+    expect(told({ at: make.on(5), status: "past_due" })).toEqual(["status: active → past_due"])
+    expect(told({ at: make.on(5), cancelAt: make.on(30) })).toEqual([`cancelAt: null → ${make.on(30)}`])
+    expect(told({ at: make.on(5), items: [{ ...make.MONTHLY, quantity: 2 }] })).toEqual([
+      "items: 1×price_1@1999/1month → 2×price_1@1999/1month",
+    ])
+  })
+
+  test("are none where the provider says nothing", () => {
+    expect(told({ at: make.on(5), currentPeriodEnd: null, trialEnd: null, startedAt: null, currency: null })).toEqual(
+      [],
+    )
+    expect(told({ at: make.on(5), items: [] })).toEqual([])
+    expect(told({ at: make.on(5), items: [{ ...make.MONTHLY, unitAmountMinor: null }] })).toEqual([])
+  })
+
+  test("of one that we never heard of are all that is said", () => {
+    const facts = [make.subscription("subscription_changed", { at: make.on(5) })]
+    expect(subscriptionDifferences(EMPTY_STATE, "sub_1", facts).map(({ field, ours }) => [field, ours])).toEqual([
+      ["status", null],
+      ["currency", null],
+      ["items", null],
+    ])
+  })
+
+  test("the moment of reading, where the provider names no time, is no difference", () => {
+    const end = (day: number) => make.subscriptionEnded({ at: make.on(day) })
+    expect(subscriptionDifferences(fold([end(3)]), "sub_1", [end(4)])).toEqual([])
+  })
+
+  test("are gone once the facts are folded, in any life", () => {
+    const word = fc.record({
+      kind: fc.constantFrom("subscription_changed", "subscription_resumed"),
+      status: fc.constantFrom("active", "past_due", "paused", "unpaid", "trialing"),
+      quantity: fc.constantFrom(1, 2),
+      cancelAt: fc.constantFrom(null, make.on(200)),
+      currentPeriodEnd: fc.constantFrom(null, make.on(150)),
+      isEnd: fc.boolean(),
+    })
+    let differed = 0
+    fc.assert(
+      fc.property(providerFacts, word, (facts, { kind, quantity, isEnd, ...said }) => {
+        const state = rebuild(facts)
+        const given = { at: make.on(120), subscriptionId: "sub_0", items: [{ ...make.MONTHLY, quantity }], ...said }
+        const isRevived = state.subscriptions.sub_0?.endedAt != null
+        const fact = isEnd
+          ? make.subscriptionEnded({ at: make.on(120), subscriptionId: "sub_0" })
+          : make.subscription(isRevived ? "subscription_resumed" : kind, given)
+        differed += subscriptionDifferences(state, "sub_0", [fact]).length > 0 ? 1 : 0
+        const again = { ...fact, id: `${fact.id}_again`, occurredAt: make.on(121) }
+        expect(subscriptionDifferences(fold([fact], state), "sub_0", [again])).toEqual([])
+      }),
+      { numRuns: 300 },
+    )
+    expect(differed).toBeGreaterThan(100)
+  })
+})
+
+describe("what a provider's list tells of the past", () => {
+  const now = new Date("2026-03-20T12:00:00Z")
+  const day = (n: number) => new Date(`2026-03-${String(n).padStart(2, "0")}T00:00:00Z`)
+  test.each([
+    [
+      "before the first word we had of the company",
+      { beganAt: day(10), importedUntil: null },
+      "2026-03-10T00:00:00.000Z",
+    ],
+    ["but never of the last three days", { beganAt: day(20), importedUntil: null }, "2026-03-17T12:00:00.000Z"],
+    ["nor where nothing was ever heard", { beganAt: null, importedUntil: null }, "2026-03-17T12:00:00.000Z"],
+    ["before the end of what was imported", { beganAt: day(10), importedUntil: day(19) }, "2026-03-19T00:00:00.000Z"],
+    ["and not less for an import of long ago", { beganAt: day(10), importedUntil: day(2) }, "2026-03-10T00:00:00.000Z"],
+  ])("is history %s", (_, begun, expected) => {
+    expect(historyCutoff(begun, now)).toBe(expected)
+  })
+})

@@ -1,0 +1,52 @@
+/** Who or what a closed case is owed to. One label per case, so that recovered revenue is the sum of its causes. */
+import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
+
+export type Cause =
+  | "nudge"
+  | "incentive"
+  | "card_updater"
+  | "customer"
+  | "out_of_band"
+  | "provider_retry"
+  | "resumed"
+  | "provider_gave_up"
+  | "voided"
+  | "uncollectible"
+  | "subscription_ended"
+  | "dispute"
+  | "closed_by_operator"
+  | "risk_fell"
+  | "stayed"
+  | "cancellation_announced"
+  | "waived"
+  | "refunded"
+  | "switched"
+  | "lapsed"
+
+/** A payment counts as ours when it came within so many days of our last message (last touch; see docs/decisions/0029-last-touch-attribution.md). */
+const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000
+
+/**
+ * The cause of a case's end; null while it is open. A recovery is credited to the strongest evidence: money that came
+ * another way, an incentive, a message or click of ours within seven days before, the card updater, a card the member
+ * put in unasked, and only then the provider's own retry.
+ */
+export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | null {
+  const { closeReason, closedAt, newCard } = recoveryCase
+  if (closeReason === null || closedAt === null) return null
+  if (closeReason !== "paid" && closeReason !== "resumed") return closeReason
+
+  if (paymentOf(state, recoveryCase.invoiceId)?.how === "out_of_band") return "out_of_band"
+
+  const since = new Date(Date.parse(closedAt) - ATTRIBUTION_WINDOW_MS).toISOString()
+  const isWithin = (at: string): boolean => at >= since && at <= closedAt
+  const isRecent = (touch: { readonly caseId: string; readonly at: string; readonly firstAt?: string }): boolean =>
+    touch.caseId === recoveryCase.id && (isWithin(touch.at) || isWithin(touch.firstAt ?? touch.at))
+
+  if (state.outreach.incentives.some(isRecent)) return "incentive"
+  if (state.outreach.clicks.some(isRecent) || state.outreach.sent.some(isRecent)) return "nudge"
+  if (closeReason === "resumed") return "resumed"
+  if (newCard === "by_provider") return "card_updater"
+  if (newCard === "by_member") return "customer"
+  return "provider_retry"
+}

@@ -1,0 +1,64 @@
+/** What a stored state says otherwise than the ledger it was folded from. Pure. */
+
+import type { Instant } from "../facts.ts"
+import type { CaseStatus, CustomerState } from "../state.ts"
+import type { Action } from "./decide.ts"
+
+/** The same text for the same value, whatever order its fields are in: the database keeps them in an order of its own. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) =>
+    part !== null && typeof part === "object" && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
+
+/** Whether a state is the one that is stored. */
+export const isSameState = (state: CustomerState, stored: CustomerState | null): boolean =>
+  stored !== null && canonical(state) === canonical(stored)
+
+/** One thing that the ledger tells otherwise than the stored state; null: it is not there. */
+export type Difference =
+  | {
+      readonly kind: "case"
+      readonly id: string
+      readonly stored: CaseStatus | null
+      readonly rebuilt: CaseStatus | null
+    }
+  /** Something else: the name of a part of the state. */
+  | { readonly kind: "part"; readonly id: keyof CustomerState }
+
+/** What differs: each case by itself, whatever else by the part of the state; nothing where both say the same. */
+export function differencesOf(stored: CustomerState, rebuilt: CustomerState): readonly Difference[] {
+  const before = new Map(stored.cases.map((entry) => [entry.id, entry]))
+  const after = new Map(rebuilt.cases.map((entry) => [entry.id, entry]))
+  const cases = [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((id): Difference[] => {
+    const [was, is] = [before.get(id) ?? null, after.get(id) ?? null]
+    if (canonical(was) === canonical(is)) return []
+    return [{ kind: "case", id, stored: was?.status ?? null, rebuilt: is?.status ?? null }]
+  })
+  const names = [...new Set([...Object.keys(stored), ...Object.keys(rebuilt)])].sort() as (keyof CustomerState)[]
+  const parts = names.filter((name) => name !== "cases" && canonical(stored[name]) !== canonical(rebuilt[name]))
+  return [...cases, ...parts.map((id): Difference => ({ kind: "part", id }))]
+}
+
+/** Open cases that the stored state did not have, and that opened before this moment: too long ago for a first message. */
+export function casesFoundLate(
+  stored: CustomerState | null,
+  rebuilt: CustomerState,
+  before: Instant,
+): ReadonlySet<string> {
+  const isKnown = (id: string) => stored?.cases.some((entry) => entry.id === id) ?? false
+  return new Set(
+    rebuilt.cases
+      .filter(({ id, status, openedAt }) => status === "open" && openedAt < before && !isKnown(id))
+      .map(({ id }) => id),
+  )
+}
+
+/** The actions with the nudges of these cases put aside for good: a person may still write to the member by hand. */
+export const withoutNudges = (actions: readonly Action[], caseIds: ReadonlySet<string>): Action[] =>
+  actions.map((action) =>
+    action.kind === "plan_nudge" && action.nudge.status === "planned" && caseIds.has(action.nudge.caseId)
+      ? { ...action, nudge: { ...action.nudge, status: "suppressed", reason: "found_late" } }
+      : action,
+  )

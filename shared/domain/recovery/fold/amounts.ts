@@ -1,0 +1,106 @@
+/**
+ * What an invoice asks for, after credit notes and part payments. An invoice states its amounts as a whole from time to
+ * time; credit notes and part payments tell of themselves in between, and count as far as no statement includes them yet.
+ */
+import type { BillDetails, Fact, Instant } from "../../facts.ts"
+import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../../state.ts"
+import { BOUNDS } from "./bounds.ts"
+import { close, withCase } from "./cases.ts"
+import { caseOf, withPayment } from "./payment-matching.ts"
+import { withFew } from "./records.ts"
+
+/** The invoice says what it asks for now. */
+export function changeInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_changed" }>): CustomerState {
+  const before = paymentOf(state, fact.invoiceId)
+  if (!before || before.status === "succeeded") return state
+  const recoveryCase = caseOf(state, before.invoiceId)
+  const isWaived = recoveryCase?.closeReason === "waived"
+  if (before.status === "voided" && !isWaived) return state
+  const isOwedAgain = isWaived && fact.amountMinor > 0
+  const payment: PaymentState = {
+    ...withStatement({ ...before, amountMinor: fact.amountMinor, currency: fact.currency }, fact),
+    status: isOwedAgain ? "failed" : before.status,
+  }
+  const reopened =
+    isOwedAgain && recoveryCase
+      ? withCase(state, { ...recoveryCase, status: "open", closeReason: null, closedAt: null })
+      : state
+  return updateAmountOwed(withPayment(reopened, payment), payment, fact.occurredAt)
+}
+
+/** A credit note on an open invoice lowers what is owed; one that is voided does not any more. */
+export function creditInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_credited" }>): CustomerState {
+  const before = paymentOf(state, fact.invoiceId)
+  if (!before || before.status === "succeeded" || before.status === "voided") return state
+  const amountMinor = fact.isVoided ? 0 : fact.amountMinor
+  const payment = { ...before, credits: withFew(before.credits, fact.creditNoteId, amountMinor, BOUNDS.partsOfInvoice) }
+  return updateAmountOwed(withPayment(state, payment), payment, fact.occurredAt)
+}
+
+/** A part of the invoice was paid; the invoice itself says when all of it is. */
+export function recordPartPayment(
+  state: CustomerState,
+  fact: Extract<Fact, { kind: "invoice_part_paid" }>,
+): CustomerState {
+  const before = paymentOf(state, fact.invoiceId)
+  if (!before || before.status === "succeeded" || before.status === "voided") return state
+  const payment = { ...before, parts: withFew(before.parts, fact.partId, fact.amountMinor, BOUNDS.partsOfInvoice) }
+  return updateAmountOwed(withPayment(state, payment), payment, fact.occurredAt)
+}
+
+/**
+ * The payment after its invoice stated its amounts. Where it does not state what was credited or paid, all that is known of
+ * it is taken to be included.
+ */
+export function withStatement(payment: PaymentState, { creditedMinor, paidMinor }: BillDetails): PaymentState {
+  const { creditedMinor: _, paidPartMinor: __, ...rest } = payment
+  const credited = creditedMinor ?? sumOf(payment.credits)
+  const paid = paidMinor ?? sumOf(payment.parts)
+  return {
+    ...rest,
+    ...(credited > 0 && { creditedMinor: credited }),
+    ...(paid > 0 && { paidPartMinor: paid }),
+  }
+}
+
+/** What was paid of the invoice so far, by its own statement and by the parts paid since. */
+export const paidPartOf = (payment: PaymentState): number => Math.max(payment.paidPartMinor ?? 0, sumOf(payment.parts))
+
+/** What is owed and what was paid since the case opened, as fields of the case. */
+export function amountsOf(
+  payment: PaymentState,
+  recoveryCase: Pick<CaseState, "paidBeforeMinor">,
+): { readonly amountMinor: number; readonly remainingMinor: number } {
+  const creditedSince = Math.max(0, sumOf(payment.credits) - (payment.creditedMinor ?? 0))
+  const paidSince = Math.max(0, sumOf(payment.parts) - (payment.paidPartMinor ?? 0))
+  const remainingMinor = Math.max(0, payment.amountMinor - creditedSince - paidSince)
+  const paidMinor = Math.max(0, paidPartOf(payment) - (recoveryCase.paidBeforeMinor ?? 0))
+  return { amountMinor: Math.min(remainingMinor + paidMinor, Number.MAX_SAFE_INTEGER), remainingMinor }
+}
+
+/** The case with these amounts; `remainingMinor` is kept only where it differs. */
+export function withAmounts(recoveryCase: CaseState, payment: PaymentState): CaseState {
+  const { remainingMinor: _, ...rest } = recoveryCase
+  const { amountMinor, remainingMinor } = amountsOf(payment, recoveryCase)
+  return {
+    ...rest,
+    amountMinor,
+    currency: payment.currency,
+    ...(remainingMinor !== amountMinor && { remainingMinor }),
+  }
+}
+
+/** Brings the case of an open invoice to what is owed now. When nothing is, and nothing was paid, it was waived. */
+function updateAmountOwed(state: CustomerState, payment: PaymentState, at: Instant): CustomerState {
+  const recoveryCase = caseOf(state, payment.invoiceId)
+  if (recoveryCase?.status !== "open") return state
+  const { amountMinor } = amountsOf(payment, recoveryCase)
+  if (amountMinor > 0) return withCase(state, { ...withAmounts(recoveryCase, payment), heardAt: at })
+  return withCase(withPayment(state, { ...payment, status: "voided" }), close(recoveryCase, "lost", "waived", at))
+}
+
+const sumOf = (amounts: Readonly<Record<string, number>> = {}): number =>
+  Math.min(
+    Object.values(amounts).reduce((sum, amount) => sum + amount, 0),
+    Number.MAX_SAFE_INTEGER,
+  )

@@ -1,0 +1,89 @@
+/**
+ * What we did, and how the member answered. Lists are sorted and keep the newest, so that these facts may come in any order
+ * and any number.
+ */
+import type { Fact } from "../../facts.ts"
+import type { Click, Outreach } from "../../state.ts"
+
+type OutreachFact = Extract<
+  Fact,
+  {
+    kind:
+      | "case_assigned"
+      | "nudge_planned"
+      | "nudge_suppressed"
+      | "nudge_failed"
+      | "nudge_sent"
+      | "link_clicked"
+      | "opted_out"
+      | "incentive_applied"
+  }
+>
+
+/**
+ * How many of each the state keeps. Credit asks for the last week, incentives for the last period, and draws for the cases
+ * that the state holds: no more than 200.
+ */
+export const OUTREACH_BOUNDS = { assignments: 300, sent: 200, clickDays: 100, incentives: 50 } as const
+
+/** Outreach after one more fact of it; plans and refusals leave no trace in the state, they stand in the ledger. */
+export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach {
+  switch (fact.kind) {
+    case "case_assigned": {
+      const { id, caseId, arm, percentage, occurredAt: at } = fact
+      const drawn = { id, caseId, arm, percentage, at }
+      return { ...outreach, assignments: insert(outreach.assignments ?? [], drawn, OUTREACH_BOUNDS.assignments) }
+    }
+    case "nudge_planned":
+    case "nudge_suppressed":
+    case "nudge_failed":
+      return outreach
+    case "nudge_sent": {
+      const touch = { id: fact.id, caseId: fact.caseId, channel: fact.channel, at: fact.occurredAt }
+      return { ...outreach, sent: insert(outreach.sent, touch, OUTREACH_BOUNDS.sent) }
+    }
+    case "link_clicked": {
+      const click = { id: fact.id, caseId: fact.caseId, at: fact.occurredAt }
+      return { ...outreach, clicks: insertClick(outreach.clicks, click) }
+    }
+    case "incentive_applied": {
+      const applied = { id: fact.id, caseId: fact.caseId, incentive: fact.incentive, at: fact.occurredAt }
+      return { ...outreach, incentives: insert(outreach.incentives, applied, OUTREACH_BOUNDS.incentives) }
+    }
+    case "opted_out": {
+      const earlier = outreach.optedOutAt !== null && outreach.optedOutAt < fact.occurredAt
+      return { ...outreach, optedOutAt: earlier ? outreach.optedOutAt : fact.occurredAt }
+    }
+  }
+}
+
+function insert<T extends { readonly id: string; readonly at: string }>(
+  list: readonly T[],
+  item: T,
+  max: number,
+): readonly T[] {
+  if (list.some((present) => present.id === item.id)) return list
+  const place = list.findLastIndex((entry) => entry.at < item.at || (entry.at === item.at && entry.id < item.id))
+  return list.toSpliced(place + 1, 0, item).slice(-max)
+}
+
+/** By day and case, and not by the time of the click: what is dropped as the oldest must not come back with a later click. */
+const dayOf = ({ at, caseId }: Click): string => `${at.slice(0, "2026-03-02".length)}|${caseId}`
+
+function insertClick(clicks: readonly Click[], click: Click): readonly Click[] {
+  const day = dayOf(click)
+  const place = clicks.findLastIndex((entry) => dayOf(entry) <= day)
+  const known = place < 0 ? undefined : clicks[place]
+  return known !== undefined && dayOf(known) === day
+    ? clicks.with(place, merged(known, click)).slice(-OUTREACH_BOUNDS.clickDays)
+    : clicks.toSpliced(place + 1, 0, click).slice(-OUTREACH_BOUNDS.clickDays)
+}
+
+/** The clicks of one day as one: the id and time of the last, and the time of the first where that is another. */
+function merged(known: Click, click: Click): Click {
+  const isLater = click.at > known.at || (click.at === known.at && click.id > known.id)
+  const { id, caseId, at } = isLater ? click : known
+  const times = [known.firstAt ?? known.at, click.at]
+  const firstAt = times.reduce((first, time) => (time < first ? time : first))
+  return { id, caseId, at, ...(firstAt !== at && { firstAt }) }
+}

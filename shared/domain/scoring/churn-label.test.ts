@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest"
+import * as make from "../../../test/support/events/facts.ts"
+import { on } from "../../../test/support/events/facts.ts"
+import type { Fact } from "../facts.ts"
+import { churnLabel, LABEL_DAYS } from "./churn-label.ts"
+
+/** Facts that were known when they happened, or so many days later. */
+const known = (facts: readonly Fact[], daysLater = 0) =>
+  facts.map((fact) => ({
+    ...fact,
+    knownAt: new Date(Date.parse(fact.occurredAt) + daysLater * 86_400_000).toISOString(),
+  }))
+
+const began = make.subscription("subscription_started", { at: on(0) })
+const ended = (day: number, id = "end") => make.subscriptionEnded({ at: on(day), id })
+const back = (day: number) =>
+  make.subscription("subscription_started", { at: on(day), id: "back", subscriptionId: "sub_2", startedAt: on(day) })
+
+const labelAt = (day: number, ...facts: readonly Fact[]) => churnLabel(known(facts), on(day))
+
+describe("a customer", () => {
+  test("who stays has stayed, and one who loses access within thirty days has left", () => {
+    expect(labelAt(10, began)).toEqual({ isChurned: false, end: null })
+    expect(labelAt(10, began, ended(39))).toEqual({ isChurned: true, end: "voluntary" })
+    expect(labelAt(10, began, ended(41))).toEqual({ isChurned: false, end: null })
+  })
+
+  test("who comes back within the grace has not left, one who comes back after it has", () => {
+    expect(labelAt(10, began, ended(20), back(49))).toEqual({ isChurned: false, end: null })
+    expect(labelAt(10, began, ended(20), back(51))).toMatchObject({ isChurned: true })
+  })
+
+  test("who has no paid access, or has announced leaving, has no label", () => {
+    expect(labelAt(10)).toBeNull()
+    expect(
+      labelAt(10, make.subscription("subscription_started", { at: on(0), status: "trialing", trialEnd: on(14) })),
+    ).toBeNull()
+    expect(labelAt(10, began, ended(5))).toBeNull()
+    expect(labelAt(10, began, make.cancellationAnnounced({ at: on(5), cancelAt: on(30) }), ended(30))).toBeNull()
+    const withdrawn = make.subscription("subscription_resumed", { at: on(8) })
+    expect(labelAt(10, began, make.cancellationAnnounced({ at: on(5), cancelAt: on(30) }), withdrawn)).toMatchObject({
+      isChurned: false,
+    })
+  })
+})
+
+describe("a label", () => {
+  test("is that of facts in any order, each as often as it was told", () => {
+    const facts = known([began, ended(20), back(35)])
+    const label = churnLabel(facts, on(10))
+    expect(label).toEqual({ isChurned: false, end: null })
+    expect(churnLabel([...facts].reverse(), on(10))).toEqual(label)
+    expect(churnLabel([...facts, ...facts], on(10))).toEqual(label)
+  })
+
+  test("never changes by what becomes known after it is final", () => {
+    const early = known([began])
+    const late = known([ended(20)], LABEL_DAYS)
+    expect(churnLabel([...early, ...late], on(10))).toEqual({ isChurned: false, end: null })
+    expect(churnLabel([...early, ...known([ended(20)], LABEL_DAYS - 10)], on(10))).toMatchObject({ isChurned: true })
+  })
+
+  test("is none where the end had come before the prediction and was only told after it", () => {
+    expect(churnLabel([...known([began]), ...known([ended(8)], 5)], on(10))).toBeNull()
+  })
+})

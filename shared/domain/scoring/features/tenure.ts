@@ -1,0 +1,79 @@
+/** Features of how long and on which terms: tenure, interval, renewal. */
+import type { SubscriptionState } from "../../state.ts"
+import { grantsAccess } from "./access.ts"
+import { monthlyMinor, monthsBilled } from "./prices.ts"
+import type { Features } from "./schema.ts"
+import { daysSince, type LedgerView } from "./view.ts"
+
+/** A renewal whose invoice is late by no more than this is still due, not past. */
+const RENEWAL_LATE_DAYS = 3
+/** A renewal this near falls into the time that is predicted. */
+const RENEWAL_DUE_DAYS = 30
+const DAYS_OF_A_MONTH = 365.25 / 12
+
+type Tenure = Pick<
+  Features,
+  "tenure_days" | "interval" | "days_to_renewal" | "long_renewal_due" | "long_plan" | "on_trial" | "returns"
+>
+
+/** The tenure of a customer; all but `returns` and `on_trial` are null where no subscription is known. */
+export function tenureFeatures(view: LedgerView): Tenure {
+  const main = mainSubscription(view)
+  const months = main ? monthsBilled(main) : null
+  const toRenewal = main ? daysToRenewal(view, main, months) : null
+  const isLong = months !== null && months > 1.5
+  const isDue = toRenewal !== null && toRenewal < RENEWAL_DUE_DAYS
+  const spell = view.spells.at(-1)
+  const returns = view.spells.length - (spell?.to === null ? 1 : 0)
+  return {
+    tenure_days: spell ? daysSince(view, spell.from) : null,
+    interval: months === null ? null : intervalOf(months),
+    days_to_renewal: toRenewal,
+    long_renewal_due: months === null ? null : Number(isLong && isDue),
+    long_plan: months === null ? null : Number(isLong && !isDue),
+    on_trial: Number(Object.values(view.state.subscriptions).some((each) => each.status === "trialing")),
+    returns: Math.max(0, returns),
+  }
+}
+
+/** The subscription that matters most: one that serves, the dearest, the newest; the id decides a tie. */
+export function mainSubscription({ state }: LedgerView): SubscriptionState | undefined {
+  return Object.values(state.subscriptions).reduce<SubscriptionState | undefined>(
+    (best, each) => (best === undefined || isBefore(each, best) ? each : best),
+    undefined,
+  )
+}
+
+function isBefore(a: SubscriptionState, b: SubscriptionState): boolean {
+  const serves = Number(grantsAccess(a)) - Number(grantsAccess(b))
+  if (serves !== 0) return serves > 0
+  const price = (monthlyMinor(a) ?? -1) - (monthlyMinor(b) ?? -1)
+  if (price !== 0) return price > 0
+  const [startA, startB] = [a.startedAt ?? "", b.startedAt ?? ""]
+  return startA === startB ? a.id < b.id : startA > startB
+}
+
+function intervalOf(months: number): Features["interval"] {
+  if (months < 0.9) return "shorter"
+  if (months <= 2) return "month"
+  if (months <= 4) return "quarter"
+  if (months <= 8) return "half_year"
+  return months <= 14 ? "year" : "longer"
+}
+
+/** Days to the end of the period. Where its news is old, the period is taken to have repeated. */
+function daysToRenewal(
+  view: LedgerView,
+  { currentPeriodEnd, startedAt }: SubscriptionState,
+  months: number | null,
+): number | null {
+  const anchor = currentPeriodEnd ?? startedAt
+  if (anchor === null) return null
+  // Not the negative of the days since: that would make -0 of 0, and JSON knows none.
+  const days = 0 - daysSince(view, anchor)
+  if (days >= 0) return days
+  if (currentPeriodEnd !== null && days >= -RENEWAL_LATE_DAYS) return 0
+  if (months === null) return null
+  const period = months * DAYS_OF_A_MONTH
+  return Math.ceil(-days / period) * period + days
+}

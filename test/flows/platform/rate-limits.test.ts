@@ -1,0 +1,359 @@
+/** Floods: what they cost us, whom they shut out, and whom they do not. In a world of its own, with limits that can be reached. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { addCompany, newApiKey } from "../../support/actions/companies.ts"
+import { type Answer, fresh, invoiceEvent, post, sendStripe } from "../../support/events/providers.ts"
+import { redis } from "../../support/world/external-services.ts"
+import { type StartedWorld, startFlowsWorld } from "../../support/world/start-world.ts"
+import {
+  advanceClock,
+  control,
+  reset,
+  setFault,
+  sql,
+  stats,
+  useWorld,
+  waitFor,
+  waitUntilProcessed,
+  world,
+  worldNow,
+} from "../../support/world/world.ts"
+
+const WEBHOOKS_PER_MINUTE = 40
+const API_PER_MINUTE = 30
+/** The defaults of these are low enough to be reached. */
+const BAD_PER_MINUTE = 60
+const FAILED_AUTH_PER_5_MINUTES = 10
+
+let own: StartedWorld
+beforeAll(async () => {
+  own = await startFlowsWorld({
+    RATE_LIMIT_WEBHOOKS_PER_MINUTE: String(WEBHOOKS_PER_MINUTE),
+    RATE_LIMIT_API_PER_MINUTE: String(API_PER_MINUTE),
+  })
+  useWorld(own.access)
+})
+afterAll(async () => {
+  useWorld(null)
+  await own.stop()
+})
+
+// The clock goes back with every reset, and an isolate whose clock goes back counts anew.
+beforeEach(async () => {
+  await reset()
+  await early()
+})
+afterEach(async () => {
+  await setFault("redis", "off")
+})
+
+/**
+ * Moves to the first seconds of a minute, unless that is now: no job runs by the clock for half a minute then, and the
+ * window that slides has most of it ahead.
+ */
+async function early(): Promise<void> {
+  const second = (await worldNow()).getUTCSeconds()
+  if (second < 4 || second > 25) await advanceClock(`PT${65 - second}S`)
+}
+
+let lastAddress = 0
+/** An address that nobody has used yet. */
+function address(): string {
+  lastAddress += 1
+  return `198.51.${Math.floor(lastAddress / 250)}.${(lastAddress % 250) + 1}`
+}
+
+const from = (ip: string) => ({ "cf-connecting-ip": ip })
+
+const delivery = async (options: { readonly path?: string; readonly ip?: string } = {}): Promise<Answer> => {
+  const event = invoiceEvent({
+    type: "invoice.paid",
+    at: await worldNow(),
+    customer: fresh("cus"),
+    invoice: fresh("in"),
+  })
+  return sendStripe(event, {
+    ...(options.path !== undefined && { path: options.path }),
+    ...(options.ip !== undefined && { headers: from(options.ip) }),
+  })
+}
+
+const bad = (headers: Record<string, string>, path = "/api/webhooks/stripe", body = "{}") => post(path, body, headers)
+
+const statusesOf = (answers: readonly Answer[]): Readonly<Record<string, number>> => {
+  const counts: Record<string, number> = {}
+  for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1
+  return counts
+}
+
+async function sequentially<T>(count: number, act: (index: number) => Promise<T>): Promise<T[]> {
+  const all: T[] = []
+  for (let index = 0; index < count; index++) all.push(await act(index))
+  return all
+}
+
+function expectTooMany(answer: Answer): void {
+  expect(answer.status).toBe(429)
+  expect(answer.headers.get("content-type")).toBe("application/problem+json")
+  expect(answer.body).toMatchObject({ status: 429, code: "TOO_MANY_REQUESTS" })
+  const retryAfter = Number(answer.headers.get("retry-after"))
+  expect(retryAfter).toBeGreaterThanOrEqual(1)
+  expect(retryAfter).toBeLessThanOrEqual(600)
+  for (const name of ["limit", "remaining", "reset", "policy"])
+    expect(answer.headers.get(`ratelimit-${name}`)).toBeTruthy()
+  expect(answer.headers.get("ratelimit-remaining")).toBe("0")
+}
+
+describe("a flood of bad posts", () => {
+  test("costs no round trip and ends in 429, and nobody else notices", async () => {
+    const CHUNK = 500
+    const ip = address()
+    const kinds: readonly (() => Promise<Answer>)[] = [
+      () => bad(from(ip)),
+      () => bad({ ...from(ip), "stripe-signature": `t=${Math.floor(Date.now() / 1000)},v1=${"00".repeat(32)}` }),
+      () => bad(from(ip), "/api/webhooks/paypal"),
+      () => bad(from(ip), "/api/webhooks/stripe/no!company"),
+      () => bad({ ...from(ip), "webhook-id": "msg_1", "webhook-timestamp": "1" }, "/api/webhooks/whop"),
+      () => bad(from(ip), "/jobs/sweep"),
+      () => bad({ ...from(ip), "content-encoding": "gzip" }),
+    ]
+    const answers: Answer[] = []
+    for (let sent = 0; sent < 10_000; sent += CHUNK) {
+      await early()
+      await control("DELETE", "/stats")
+      for (let index = 0; index < CHUNK; index += 25) {
+        answers.push(
+          ...(await Promise.all(Array.from({ length: 25 }, (_, at) => kinds[(index + at) % kinds.length]?.()))).flatMap(
+            (answer) => answer ?? [],
+          ),
+        )
+      }
+      const { postgres, redis: redisTrips, qstash } = await stats()
+      expect({ postgres, redisTrips, qstash }).toEqual({ postgres: 0, redisTrips: 0, qstash: 0 })
+    }
+    const statuses = statusesOf(answers)
+    expect(answers).toHaveLength(10_000)
+    expect(Object.keys(statuses).filter((status) => !["401", "404", "415", "429"].includes(status))).toEqual([])
+    // The flood may run into a second and a third minute, and the window slides: some pass again, and few.
+    expect(statuses["429"]).toBeGreaterThan(9_000)
+    expectTooMany(answers.at(-1) as Answer) // ten thousand were sent
+    expect((await delivery({ ip: address() })).status).toBe(200)
+  }, 300_000)
+
+  test("lands in one bucket whatever proxies the headers speak of", async () => {
+    const ip = address()
+    const random = () => `203.0.113.${Math.floor(Math.random() * 250)}`
+    const answers = await sequentially(BAD_PER_MINUTE + 20, () =>
+      bad({
+        ...from(ip),
+        "x-forwarded-for": `${random()}, ${random()}`,
+        forwarded: `for=${random()}`,
+        "x-real-ip": random(),
+        "true-client-ip": random(),
+        "x-client-ip": random(),
+      }),
+    )
+    expect(statusesOf(answers)).toEqual({ 401: BAD_PER_MINUTE, 429: 20 })
+  })
+
+  test("without an address is one bucket too, larger and not unlimited", async () => {
+    const answers = await sequentially(5, (index) => bad({ "x-forwarded-for": `203.0.113.${index}` }))
+    const limit = Number(answers[0]?.headers.get("ratelimit-limit"))
+    expect(limit).toBe(100 * BAD_PER_MINUTE)
+    const remaining = answers.map(({ headers }) => Number(headers.get("ratelimit-remaining")))
+    expect(remaining.map((left) => (remaining[0] ?? 0) - left)).toEqual([0, 1, 2, 3, 4])
+  })
+
+  test("from all addresses of an IPv6 network is one client", async () => {
+    const answers = await sequentially(BAD_PER_MINUTE + 5, (index) =>
+      bad(from(`2001:db8:1:2::${(index + 1).toString(16)}`)),
+    )
+    expect(statusesOf(answers)).toEqual({ 401: BAD_PER_MINUTE, 429: 5 })
+    expect((await bad(from("2001:db8:1:3::1"))).status).toBe(401)
+  })
+
+  test("shuts its sender out, signed or not, for a while", async () => {
+    const ip = address()
+    await sequentially(BAD_PER_MINUTE, () => bad(from(ip)))
+    expectTooMany(await delivery({ ip }))
+    await advanceClock("PT2M")
+    expect((await delivery({ ip })).status).toBe(200)
+  })
+
+  test("cannot be used to shut out a provider: who was believed lately is heard", async () => {
+    const ip = address()
+    expect((await delivery({ ip })).status).toBe(200)
+    expect(statusesOf(await sequentially(BAD_PER_MINUTE + 20, () => bad(from(ip))))).toEqual({
+      401: BAD_PER_MINUTE + 20,
+    })
+    expect((await delivery({ ip })).status).toBe(200)
+  })
+})
+
+describe("a company that floods", () => {
+  test("is refused with Retry-After, while another's events are accepted and processed", async () => {
+    await addCompany("flooding")
+    await addCompany("quiet")
+    const [loud, quiet] = ["/api/webhooks/stripe/flooding", "/api/webhooks/stripe/quiet"]
+    const answers: Answer[] = []
+    const others: Answer[] = []
+    for (let index = 0; index < 12; index++) {
+      answers.push(...(await Promise.all(Array.from({ length: 5 }, () => delivery({ path: loud })))))
+      others.push(await delivery({ path: quiet }))
+    }
+    expect(statusesOf(answers)).toEqual({ 200: WEBHOOKS_PER_MINUTE, 429: 60 - WEBHOOKS_PER_MINUTE })
+    expect(statusesOf(others)).toEqual({ 200: 12 })
+    expectTooMany(answers.filter(({ status }) => status === 429)[0] as Answer) // there are twenty
+    await waitUntilProcessed()
+    const rows = await sql<{ company_id: string; status: string; count: string }>(
+      "select company_id, status, count(*) from webhook_events group by 1, 2 order by 1, 2",
+    )
+    expect(rows).toEqual([
+      { company_id: "flooding", status: "processed", count: String(WEBHOOKS_PER_MINUTE) },
+      { company_id: "quiet", status: "processed", count: "12" },
+    ])
+    await advanceClock("PT2M")
+    expect((await delivery({ path: loud })).status).toBe(200)
+  })
+
+  test("in other isolates is refused in this one, once Redis says so", async () => {
+    await addCompany("elsewhere")
+    const path = "/api/webhooks/stripe/elsewhere"
+    const countKey = async () => (await redis<string[]>("KEYS", "rate:webhooks:*"))[0]
+    await waitFor(async () => {
+      expect((await delivery({ path })).status).toBe(200)
+      return countKey()
+    })
+    // As if many isolates had counted; this one has seen a few.
+    await redis("SET", (await countKey()) ?? "", "100000", "KEEPTTL")
+    const refused = await waitFor(async () => {
+      const answer = await delivery({ path })
+      return answer.status === 429 && answer
+    }, 10)
+    expectTooMany(refused)
+    expect(refused.headers.get("ratelimit-remaining")).toBe("0")
+    expect((await delivery()).status).toBe(200)
+  })
+})
+
+const call = async (key: string, headers: Record<string, string> = {}): Promise<Answer> => {
+  const response = await fetch(`${world().workerUrl}/api/summary`, {
+    headers: { authorization: `Bearer ${key}`, ...headers },
+  })
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Answer["body"] }
+}
+
+describe("calls of the API", () => {
+  test("of one company are limited over all its keys; another's are not touched", async () => {
+    await addCompany("calling")
+    await addCompany("waiting")
+    const keys = [await newApiKey("admin", "calling"), await newApiKey("success-manager", "calling")]
+    const answers = await sequentially(API_PER_MINUTE + 6, (index) => call(keys[index % 2] ?? ""))
+    expect(statusesOf(answers)).toEqual({ 200: API_PER_MINUTE, 429: 6 })
+    expectTooMany(answers.at(-1) as Answer) // thirty-six were sent
+    expect((await call(await newApiKey("admin", "waiting"))).status).toBe(200)
+  })
+
+  test.each(["down", "hang", "error", "drop", "slow"])(
+    "are limited by the isolate alone while Redis is in mode %s, and none is a 5xx or waits",
+    async (mode) => {
+      const company = fresh("company")
+      await addCompany(company)
+      const key = await newApiKey("admin", company)
+      await setFault("redis", mode)
+      const startedAt = performance.now()
+      const answers = await sequentially(API_PER_MINUTE + 6, () => call(key))
+      expect(statusesOf(answers)).toEqual({ 200: API_PER_MINUTE, 429: 6 })
+      // Redis is asked again every two seconds, for 300 ms.
+      expect(performance.now() - startedAt).toBeLessThan(10_000)
+      expect((await delivery()).status).toBe(200)
+      await setFault("redis", "off")
+      await new Promise((resolve) => setTimeout(resolve, 2_100)) // as long as Redis is left alone after a failure
+    },
+  )
+})
+
+describe("guessing keys", () => {
+  test("ends after ten, with a right key too; another address is not touched, and Redis holds no address", async () => {
+    const ip = address()
+    const guesses = await sequentially(FAILED_AUTH_PER_5_MINUTES + 3, (index) => call(`a-guess-${index}`, from(ip)))
+    expect(statusesOf(guesses)).toEqual({ 401: FAILED_AUTH_PER_5_MINUTES, 429: 3 })
+    expectTooMany(await call(world().adminApiKey, from(ip)))
+    expect((await call(world().adminApiKey, from(address()))).status).toBe(200)
+    // Jobs take the same keys, and count them in the same place.
+    const job = await post("/jobs/sweep", "{}", { ...from(ip), authorization: `Bearer ${world().adminApiKey}` })
+    expectTooMany(job)
+    const keys = await redis<string[]>("KEYS", "*")
+    expect(keys.some((key) => key.startsWith("rate:auth:"))).toBe(true)
+    expect(keys.filter((key) => key.includes(ip) || key.includes("198.51"))).toEqual([])
+    await advanceClock("PT11M")
+    expect((await call(world().adminApiKey, from(ip))).status).toBe(200)
+  })
+
+  test("costs Postgres and Redis ten round trips, and then none", async () => {
+    const ip = address()
+    await sequentially(FAILED_AUTH_PER_5_MINUTES, (index) => call(`another-guess-${index}`, from(ip)))
+    await early()
+    await control("DELETE", "/stats")
+    await sequentially(100, (index) => call(`one-more-guess-${index}`, from(ip)))
+    const { postgres, redis: redisTrips } = await stats()
+    expect({ postgres, redisTrips }).toEqual({ postgres: 0, redisTrips: 0 })
+  })
+})
+
+describe("what callers are told", () => {
+  const told = ({ headers }: { readonly headers: Headers }) => ({
+    limit: headers.get("ratelimit-limit"),
+    policy: headers.get("ratelimit-policy"),
+    left: Number(headers.get("ratelimit-remaining")),
+    seconds: Number(headers.get("ratelimit-reset")),
+  })
+
+  test("of a company's limit, on deliveries and calls", async () => {
+    const company = fresh("company")
+    await addCompany(company)
+    const sent = told(await delivery({ path: `/api/webhooks/stripe/${company}` }))
+    const policy = `${WEBHOOKS_PER_MINUTE};w=60`
+    expect(sent).toMatchObject({ limit: String(WEBHOOKS_PER_MINUTE), policy, left: WEBHOOKS_PER_MINUTE - 1 })
+    const key = await newApiKey("admin", company)
+    expect(told(await call(key))).toMatchObject({ limit: String(API_PER_MINUTE), left: API_PER_MINUTE - 1 })
+    const again = told(await call(key))
+    expect(again).toMatchObject({ policy: `${API_PER_MINUTE};w=60`, left: API_PER_MINUTE - 2 })
+    for (const { seconds } of [sent, again]) {
+      expect(seconds).toBeGreaterThan(0)
+      expect(seconds).toBeLessThanOrEqual(60)
+    }
+  })
+
+  test("of a client's limit, on bad posts, links and health", async () => {
+    const ip = address()
+    expect(told(await bad(from(ip)))).toMatchObject({ limit: "60", policy: "60;w=60", left: 59 })
+    for (const [path, limit] of [
+      ["/r/nothing", 600],
+      ["/unsubscribe/nothing", 599],
+      ["/api/health/live", 300],
+    ] as const) {
+      const response = await fetch(`${world().workerUrl}${path}`, { headers: from(ip) })
+      expect([path, told(response).left]).toEqual([path, limit - 1])
+    }
+  })
+})
+
+// The last of all: for the rest of the minute this isolate looks up no name that it does not know.
+test("a flood that tries names of companies from everywhere is looked up so often and no more; who is known passes", async () => {
+  await addCompany("known")
+  const path = "/api/webhooks/stripe/known"
+  expect((await delivery({ path })).status).toBe(200)
+  await early()
+  await control("DELETE", "/stats")
+  const answers: Answer[] = []
+  for (let index = 0; index < 1_000; index += 20) {
+    answers.push(
+      ...(await Promise.all(
+        Array.from({ length: 20 }, () => bad(from(address()), `/api/webhooks/stripe/${fresh("nobody")}`)),
+      )),
+    )
+  }
+  expect((await stats()).postgres).toBeLessThanOrEqual(640)
+  expect(statusesOf(answers)["429"]).toBeGreaterThan(300)
+  expect((await delivery({ path })).status).toBe(200)
+})

@@ -1,0 +1,202 @@
+/** Two writers of one customer, with the second one's commit between two steps of the first: neither loses anything. */
+import { afterAll, beforeEach, expect, test } from "vitest"
+import { makeHistories, putHistories, sinceOf, startBackfill, step } from "../../support/actions/backfills.ts"
+import { byQstash } from "../../support/actions/jobs.ts"
+import { caseOf, failPayment, messages, sendNewCustomer, WITHOUT_ADDRESS } from "../../support/actions/members.ts"
+import { envelope, fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
+import { IS_FIRST_TO_PAUSE, pauseWhile, withPausePoint } from "../../support/world/pause-points.ts"
+import {
+  advanceClock,
+  api,
+  reset,
+  sql,
+  waitFor,
+  waitUntilProcessed,
+  world,
+  worldNow,
+} from "../../support/world/world.ts"
+
+const JSON_HEADERS = { "content-type": "application/json" }
+
+beforeEach(async () => {
+  await reset()
+  await api("/api/jobs/reconcile/pause", { method: "POST", body: '{"reason":"a test"}', headers: JSON_HEADERS })
+})
+afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON_HEADERS }))
+
+/** The delivery that waits is the one of this event. */
+const HELD = "evt_held"
+const isHeld = `p ->> 'providerEventId' = '${HELD}'`
+
+/** Between writing the facts of a delivery down and reading the customer's stream. */
+const beforeReading = (body: string): string =>
+  body.replace("  RETURN jsonb_build_object('isNew', true, 'stream'", `  ${pauseWhile(isHeld)}\n$&`)
+
+/** Between reading the stream and committing what was recorded. */
+const afterReading = (body: string): string =>
+  body.replace(
+    /RETURN (jsonb_build_object\('isNew', true, 'stream'[\s\S]*?\));\s*END/,
+    (_, result) => `p := p || jsonb_build_object('result', ${result}); ${pauseWhile(isHeld)} RETURN p -> 'result'; END`,
+  )
+
+const later = (at: Date, seconds: number) => new Date(at.getTime() + seconds * 1000)
+
+const chargeFailed = (customer: string, at: Date) =>
+  sendStripe(
+    envelope("charge.failed", at, fresh("evt"), {
+      id: fresh("ch"),
+      object: "charge",
+      customer,
+      currency: "usd",
+      amount: 500,
+      failure_code: "card_declined",
+      outcome: { reason: "expired_card" },
+    }),
+  )
+
+const heldFailure = (customer: string, invoice: string, at: Date) =>
+  sendStripe(invoiceEvent({ type: "invoice.payment_failed", id: HELD, at, customer, invoice }))
+
+const versionOf = async (customer: string): Promise<number> => {
+  const [row] = await sql<{ version: number }>("select version from customers where provider_customer_id = $1", [
+    customer,
+  ])
+  return row?.version ?? 0
+}
+
+/** Waits until somebody else has committed. */
+const committedAfter = (customer: string, version: number) => waitFor(async () => (await versionOf(customer)) > version)
+
+const statusOf = async (invoice: string) =>
+  (await sql<{ status: string }>("select status from recovery_cases where invoice_id = $1", [invoice]))[0]?.status
+
+test("a delivery, while another one with a later fact is committed", async () => {
+  const at = await worldNow()
+  await sendStripe(
+    envelope("customer.created", later(at, -60), fresh("evt"), {
+      id: "cus_a",
+      object: "customer",
+      email: "a@example.com",
+    }),
+  )
+  await waitUntilProcessed()
+  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+    const version = await versionOf("cus_a")
+    const held = heldFailure("cus_a", "in_a", later(at, -30))
+    await gate.reached()
+    await chargeFailed("cus_a", later(at, -20))
+    await committedAfter("cus_a", version)
+    await gate.open()
+    expect((await held).status).toBe(200)
+  })
+  await waitUntilProcessed()
+  expect(await statusOf("in_a")).toBe("open")
+})
+
+test("a delivery, while a nudge is sent from a ledger with a later fact", async () => {
+  const at = await worldNow()
+  await failPayment("cus_b", "in_b1")
+  const nudgeId = (await caseOf("in_b1")).nudges.find(({ step }) => step === 0)?.id
+  // Recorded, and its worker lost.
+  await sql(
+    `insert into facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body)
+     values ($1, 'lost.0', 'stripe', 'cus_b', 'customer_seen', 0, $2, $2, $2, '{"kind": "customer_seen", "hasPhone": false}')`,
+    [world().companyId, later(at, 240)],
+  )
+  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+    const version = await versionOf("cus_b")
+    const held = heldFailure("cus_b", "in_b2", later(at, 120))
+    await gate.reached()
+    await byQstash("nudges", JSON.stringify({ companyId: world().companyId, nudgeIds: [nudgeId], owner: null }))
+    await committedAfter("cus_b", version)
+    await gate.open()
+    expect((await held).status).toBe(200)
+  })
+  await waitUntilProcessed()
+  expect(await statusOf("in_b2")).toBe("open")
+})
+
+test("a delivery, while a page with later facts is imported", async () => {
+  const pasts = await makeHistories(1)
+  await putHistories(pasts)
+  const [{ customer = "" } = {}] = pasts
+  const at = await worldNow()
+  const DAY = 86_400
+  const created = envelope("customer.created", later(at, -400 * DAY), fresh("evt"), {
+    id: customer,
+    object: "customer",
+  })
+  await sendStripe(created)
+  await waitUntilProcessed()
+  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+    const version = await versionOf(customer)
+    const held = heldFailure(customer, "in_c", later(at, -390 * DAY))
+    await gate.reached()
+    const { body } = await startBackfill({ provider: "stripe", since: await sinceOf() })
+    // One page: the delivery waits for no longer than the Worker waits for the database.
+    await step(body.id)
+    expect(await versionOf(customer)).toBeGreaterThan(version)
+    await gate.open()
+    expect((await held).status).toBe(200)
+  })
+  await waitUntilProcessed()
+  await waitFor(async () => (await statusOf("in_c")) === "open")
+})
+
+test("two commits that each folded without the other's fact, one of them changing nothing", async () => {
+  const at = await worldNow()
+  // Who owns the invoice is known, so that neither delivery waits for the other's locks.
+  await sendStripe(invoiceEvent({ type: "invoice.finalized", at, customer: "cus_d", invoice: "in_d" }))
+  await waitUntilProcessed()
+  await withPausePoint("record_delivery", afterReading, async (gate) => {
+    const held = heldFailure("cus_d", "in_d", later(at, -3600))
+    await gate.reached()
+    // Nothing is owed for all that this reading knows.
+    const id = fresh("evt")
+    await sendStripe(
+      invoiceEvent({
+        type: "invoice.voided",
+        id,
+        at: later(at, -1800),
+        customer: "cus_d",
+        invoice: "in_d",
+        more: { status: "void" },
+      }),
+    )
+    await waitFor(async () => {
+      const [row] = await sql<{ status: string }>("select status from webhook_events where provider_event_id = $1", [
+        id,
+      ])
+      return row?.status === "processed"
+    })
+    await gate.open()
+    expect((await held).status).toBe(200)
+  })
+  await waitUntilProcessed()
+  expect(await statusOf("in_d")).not.toBe("open")
+})
+
+test("a nudge waits for an address that the ledger knows of and whose event is not committed yet", async () => {
+  const first = (body: string) =>
+    body.replace(/\bBEGIN\b/, `BEGIN ${pauseWhile(`p_customer_id = 'stripe_cus_e' AND ${IS_FIRST_TO_PAUSE}`)}`)
+  await withPausePoint("assert_version", first, async (gate) => {
+    await sendNewCustomer("cus_e", { email: "eve@example.com" })
+    await gate.reached()
+    await failPayment("cus_e", "in_e", WITHOUT_ADDRESS)
+    const [planned] = await waitFor(async () => {
+      const rows = await sql<{ id: string }>("select id from nudges where customer_id = 'stripe_cus_e' and step = 0")
+      return rows.length > 0 && rows
+    })
+    const nudgeIds = [planned?.id]
+    await byQstash("nudges", JSON.stringify({ companyId: world().companyId, nudgeIds, owner: null }))
+    const [nudge] = await sql("select status, reason from nudges where id = $1", nudgeIds)
+    expect(nudge).toEqual({ status: "planned", reason: "address_pending" })
+    await gate.open()
+  })
+  await waitUntilProcessed()
+  await advanceClock("PT20S")
+  const [message] = await messages(1)
+  expect(message?.to).toBe("eve@example.com")
+  const sent = await sql("select status, reason from nudges where customer_id = 'stripe_cus_e' and step = 0")
+  expect(sent).toEqual([{ status: "sent", reason: null }])
+})

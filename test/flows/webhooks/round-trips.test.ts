@@ -1,0 +1,120 @@
+/** The budget of a webhook: what it may ask of the outside, counted at the outside. */
+import { beforeEach, expect, test } from "vitest"
+import { fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
+import {
+  advanceClock,
+  control,
+  reset,
+  setFault,
+  stats,
+  waitBetweenJobs,
+  waitFor,
+  waitUntilProcessed,
+  worldNow,
+} from "../../support/world/world.ts"
+
+beforeEach(async () => {
+  await reset()
+  // An isolate hands on what it has counted every ten seconds, after an answer, and asks again for its switches. The warm
+  // delivery is that answer, so that what is counted below is what a delivery costs by itself; what all of them cost
+  // together has a test of its own.
+  await advanceClock("PT11S")
+  await waitBetweenJobs()
+  // A warm isolate: it has read its switches and knows its company.
+  await sendStripe(
+    invoiceEvent({ type: "invoice.paid", at: await worldNow(), customer: fresh("cus"), invoice: fresh("in") }),
+  )
+  await waitUntilProcessed()
+})
+
+test("one round trip to Postgres before the answer, two in all, none to Redis or QStash", async () => {
+  const at = await worldNow()
+  const customer = fresh("cus")
+  await control("DELETE", "/stats")
+  const answer = await sendStripe(invoiceEvent({ type: "invoice.paid", at, customer, invoice: fresh("in") }))
+  expect(answer.status).toBe(200)
+  await waitUntilProcessed()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const { postgres = 0, redis = 0, qstash = 0 } = await stats()
+  expect({ postgres, redis, qstash }).toEqual({ postgres: 2, redis: 0, qstash: 0 })
+})
+
+test("neither Redis nor QStash can keep an answer waiting", async () => {
+  await control("DELETE", "/stats")
+  await setFault("redis", "hang")
+  await setFault("qstash", "hang")
+  const answer = await sendStripe(
+    invoiceEvent({
+      type: "invoice.payment_failed",
+      at: await worldNow(),
+      customer: fresh("cus"),
+      invoice: fresh("in"),
+    }),
+  )
+  expect(answer.status).toBe(200)
+  await setFault("redis", "off")
+  await setFault("qstash", "off")
+})
+
+test("a duplicate costs one round trip", async () => {
+  const event = invoiceEvent({
+    type: "invoice.paid",
+    at: await worldNow(),
+    customer: fresh("cus"),
+    invoice: fresh("in"),
+  })
+  await sendStripe(event)
+  await waitUntilProcessed()
+  await control("DELETE", "/stats")
+  expect((await sendStripe(event)).body.duplicate).toBe(true)
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect((await stats()).postgres).toBe(1)
+})
+
+test("a flood of unsigned posts costs no round trip at all", async () => {
+  await control("DELETE", "/stats")
+  const event = invoiceEvent({
+    type: "invoice.paid",
+    at: await worldNow(),
+    customer: fresh("cus"),
+    invoice: fresh("in"),
+  })
+  const answers = await Promise.all(Array.from({ length: 100 }, () => sendStripe(event, { signature: "t=1,v1=00" })))
+  expect(answers.every((answer) => answer.status === 401)).toBe(true)
+  const { postgres = 0, redis = 0, qstash = 0 } = await waitFor(stats)
+  expect({ postgres, redis, qstash }).toEqual({ postgres: 0, redis: 0, qstash: 0 })
+})
+
+test("a late fact that needs the whole ledger is still two round trips", async () => {
+  const at = await worldNow()
+  const customer = fresh("cus")
+  const invoice = fresh("in")
+  await sendStripe(invoiceEvent({ type: "invoice.paid", at, customer, invoice }))
+  await waitUntilProcessed()
+  await control("DELETE", "/stats")
+  const earlier = new Date(at.getTime() - 60_000)
+  await sendStripe(invoiceEvent({ type: "invoice.payment_failed", at: earlier, customer, invoice }))
+  await waitUntilProcessed()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect((await stats()).postgres).toBe(2)
+})
+
+test("a hundred deliveries cost Redis a round trip every few seconds, however many they are", async () => {
+  await advanceClock("PT11S")
+  await waitBetweenJobs()
+  await control("DELETE", "/stats")
+  const at = await worldNow()
+  const atOnce = 10
+  for (let sent = 0; sent < 100; sent += atOnce) {
+    await Promise.all(
+      Array.from({ length: atOnce }, () =>
+        sendStripe(invoiceEvent({ type: "invoice.paid", at, customer: fresh("cus"), invoice: fresh("in") })),
+      ),
+    )
+  }
+  await waitUntilProcessed()
+  // The figures, every ten seconds; a company's share of its limit, once a second at most and for a hundredth of it; and the
+  // switches, which are read again every five seconds by those that come at that moment.
+  const seconds = Math.ceil(((await worldNow()).getTime() - at.getTime()) / 1_000)
+  expect((await stats()).redis).toBeLessThanOrEqual(Math.ceil(seconds / 10) + 1 + 2 + atOnce * Math.ceil(seconds / 5))
+})

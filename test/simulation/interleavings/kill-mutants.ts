@@ -1,0 +1,159 @@
+/** Guards of which the interleavings must notice that they are missing. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { pathToFileURL } from "node:url"
+import { build } from "esbuild"
+import { ROOT } from "../../steps.ts"
+import { patchedFunctions } from "../mutants/mutants.ts"
+import { type Patch, patched } from "../world/bundle.ts"
+import { exploreAllSchedules, type RaceModule, ScheduleRunner } from "./explore.ts"
+import { RACES } from "./races.ts"
+
+export interface RaceMutant {
+  readonly guard: string
+  readonly code?: readonly Patch[]
+  readonly functions?: readonly Patch[]
+  /** A file of this folder that holds a whole function as it once was. */
+  readonly superseded?: string
+  /** The race that needs the guard. */
+  readonly race: string
+}
+
+const CHECKED: Patch = {
+  file: "workers/recovery/advance.ts",
+  find: "if (missing.length === 0) return stream",
+  replace: "return stream",
+}
+
+const KNOWN = "two deliveries about what is known"
+
+export const RACE_MUTANTS: readonly RaceMutant[] = [
+  {
+    guard: "a delivery reads the position of the snapshot and the snapshot in one statement (and checks what it read)",
+    superseded: "two-readings.sql",
+    code: [CHECKED],
+    race: KNOWN,
+  },
+  {
+    guard: "writers of a customer meet in a version number",
+    functions: [
+      {
+        file: "db/functions/assert_version.sql",
+        find: "IF v_version IS DISTINCT FROM p_expected THEN",
+        replace: "IF false THEN",
+      },
+    ],
+    race: KNOWN,
+  },
+  {
+    guard: "who has read a nudge as planned marks it only while it holds the lease",
+    functions: [
+      {
+        file: "db/functions/claim_nudge.sql",
+        find: "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)",
+        replace: "",
+      },
+      {
+        file: "db/functions/assert_lease.sql",
+        find: "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+        replace: "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+      },
+      {
+        file: "db/functions/assert_version.sql",
+        find: "IF v_version IS DISTINCT FROM p_expected THEN",
+        replace: "IF false THEN",
+      },
+    ],
+    race: "a nudge that is sent by two",
+  },
+  {
+    guard: "signals read where each snapshot is and the snapshot in one statement (and check what they read)",
+    functions: [
+      {
+        file: "db/functions/record_signals.sql",
+        find: "  v_new jsonb := '[]';",
+        replace: "  v_new jsonb := '[]';\n  v_late jsonb;",
+      },
+      {
+        file: "db/functions/record_signals.sql",
+        find: "  RETURN jsonb_build_object('new', v_new,",
+        replace: `  SELECT jsonb_object_agg(c.key, has_late_facts(c.key, c.value)) INTO v_late FROM jsonb_each(v_customers) AS c;
+  RETURN jsonb_build_object('new', v_new,`,
+      },
+      {
+        file: "db/functions/record_signals.sql",
+        find: "NOT has_late_facts(c.key, c.value))",
+        replace: "NOT (v_late ->> c.key)::boolean)",
+      },
+    ],
+    code: [CHECKED],
+    race: "a signal of the company, and a delivery",
+  },
+]
+
+export interface KilledRaceMutant {
+  readonly guard: string
+  /** The schedule that noticed it; null: none did. */
+  readonly by: string | null
+  readonly violations: readonly string[]
+  readonly schedules: number
+}
+
+/** Schedules in which a missing guard must be noticed. */
+const SCHEDULES_MAX = 3_000
+
+/** Plays the schedules of its race, those with the fewest preemptions first, until one shows that the guard is missing. */
+export async function killRaceMutant(url: string, mutant: RaceMutant): Promise<KilledRaceMutant> {
+  const race = RACES.find(({ name }) => name === mutant.race)
+  if (race === undefined) throw new Error(`there is no race "${mutant.race}"`)
+  const old = mutant.superseded === undefined ? [] : [readFileSync(new URL(mutant.superseded, import.meta.url), "utf8")]
+  const acts = mutant.code === undefined ? undefined : await actsWith(mutant.code)
+  const arena = await ScheduleRunner.open(url, [...old, ...patchedFunctions(mutant.functions ?? [])], acts)
+  try {
+    let schedules = 0
+    for (const preemptions of [1, 2]) {
+      const report = await exploreAllSchedules(arena, race, {
+        ...{ preemptions, part: 0, parts: 1 },
+        isEnough: (sofar) => sofar.failed.length > 0 || sofar.schedules >= SCHEDULES_MAX,
+      })
+      schedules += report.schedules
+      const [found] = report.failed
+      if (found) return { guard: mutant.guard, by: found.schedule, violations: found.violations, schedules }
+    }
+    return { guard: mutant.guard, by: null, violations: [], schedules }
+  } finally {
+    await arena.close()
+  }
+}
+
+/** The acts of the races over code with these changes made, as a module of its own. */
+async function actsWith(patches: readonly Patch[]): Promise<RaceModule> {
+  const folder = join(ROOT, ".local", "interleavings")
+  const outfile = join(folder, `${process.pid}.mjs`)
+  const result = await build({
+    entryPoints: [join(ROOT, "test", "simulation", "interleavings", "races.ts")],
+    ...{ bundle: true, format: "esm", platform: "node", packages: "external", write: false, logLevel: "silent" },
+    plugins: [
+      {
+        name: "patches",
+        setup({ onLoad }) {
+          for (const file of new Set(patches.map((patch) => patch.file))) {
+            const escaped = join(ROOT, file).replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")
+            onLoad({ filter: new RegExp(`^${escaped}$`) }, ({ path }) => ({
+              contents: patches.filter((patch) => patch.file === file).reduce(patched, readFileSync(path, "utf8")),
+              loader: "ts",
+            }))
+          }
+        },
+      },
+    ],
+  })
+  mkdirSync(folder, { recursive: true })
+  try {
+    writeFileSync(outfile, result.outputFiles?.[0]?.text ?? "")
+    // What a module exports is known only when it is loaded; it is the module above.
+    return (await import(`${pathToFileURL(outfile)}?${Date.now()}`)) as RaceModule
+  } finally {
+    rmSync(outfile, { force: true })
+  }
+}

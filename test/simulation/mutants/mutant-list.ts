@@ -1,0 +1,441 @@
+/**
+ * The guards of the product, each switched off in one place. A place must be found exactly once, so that a guard that has
+ * moved is noticed; and each must be missed by some run, so that a guard that nothing needs is noticed too.
+ */
+import type { Patch } from "../world/bundle.ts"
+
+/** What is tried first to notice that the guard is missing; all the rest after it. */
+export type DetectionPlan =
+  | { readonly kind: "crashes"; readonly flow: string }
+  | { readonly kind: "orders"; readonly story: string }
+  | { readonly kind: "schedules" }
+
+export interface Mutant {
+  readonly guard: string
+  readonly code?: readonly Patch[]
+  /** Changes of functions of the database, in `db/functions/<name>.sql`, found like code. */
+  readonly functions?: readonly Patch[]
+  /** Changes of the tables. */
+  readonly tables?: readonly string[]
+  readonly first: DetectionPlan
+}
+
+const ASSERT_VERSION = "db/functions/assert_version.sql"
+const ASSERT_LEASE = "db/functions/assert_lease.sql"
+const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
+const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
+const TIE = "db/functions/tie_objects.sql"
+const SEND = "workers/recovery/send-nudge.ts"
+const POLICY = "shared/domain/recovery/contact-policy.ts"
+const SWEEP = "workers/operations/sweep-job.ts"
+const HTTP = "workers/messaging/http.ts"
+const LAPSE = "shared/domain/recovery/fold/lapse.ts"
+
+const at = (file: string, find: string, replace: string): Patch => ({ file, find, replace })
+const crashes = (flow: string): DetectionPlan => ({ kind: "crashes", flow })
+const orders = (story: string): DetectionPlan => ({ kind: "orders", story })
+const schedules: DetectionPlan = { kind: "schedules" }
+
+const NUDGE = "a nudge is sent"
+const TOLD_TWICE = "a renewal fails and is paid"
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    guard: "an event is recorded once, for good",
+    tables: ["ALTER TABLE webhook_event_keys DROP CONSTRAINT webhook_event_keys_pkey"],
+    first: orders(TOLD_TWICE),
+  },
+  {
+    guard: "a fact is in the ledger once",
+    tables: ["ALTER TABLE facts DROP CONSTRAINT facts_pkey"],
+    first: crashes("an operator replays an event"),
+  },
+  {
+    guard: "writers of a customer meet in a version number",
+    functions: [at(ASSERT_VERSION, "IF v_version IS DISTINCT FROM p_expected THEN", "IF false THEN")],
+    first: crashes("payments and failures of one customer at once"),
+  },
+  {
+    guard: "every commit raises the version",
+    code: [at("db/queries/recovery/commit.ts", "version: work.expectedVersion + 1", "version: work.expectedVersion")],
+    first: crashes("payments and failures of one customer at once"),
+  },
+  {
+    guard: "a late fact has the ledger folded anew",
+    functions: [
+      at(
+        "db/functions/has_late_facts.sql",
+        "RETURN v_position IS NULL OR EXISTS (",
+        "RETURN v_position IS NULL OR false AND EXISTS (",
+      ),
+    ],
+    // What the reading left out would be noticed there, and read again.
+    code: [
+      at(
+        "workers/recovery/advance.ts",
+        "if (missing.length === 0) return { ...complete, isReread: false }",
+        "return { ...complete, isReread: false }",
+      ),
+    ],
+    first: orders(TOLD_TWICE),
+  },
+  {
+    guard: "ties are ranked, not taken as they come",
+    code: [at("shared/domain/facts.ts", "if (a.rank !== b.rank) return a.rank - b.rank", "")],
+    first: orders("ends while a bill is open"),
+  },
+  {
+    guard: "facts that waited join their customer's ledger",
+    functions: [at(TIE, "has_joined := is_customer;", "has_joined := false;")],
+    first: orders("a chargeback on a charge that nobody ties to its invoice"),
+  },
+  {
+    guard: "of two words on an address the newer counts",
+    code: [
+      at(
+        "workers/recovery/customer-contact.ts",
+        `value !== undefined && asOf > (known[name as keyof Fields]?.asOf ?? "")`,
+        "value !== undefined && name !== undefined",
+      ),
+    ],
+    first: orders("known before, and without an address at first"),
+  },
+  {
+    guard: "answered only after it is written",
+    code: [
+      at(
+        "workers/webhooks/route.ts",
+        "const isDuplicate = await store(services, read, verified.value, (companyId) => enforceDeliveryLimit(c, companyId))",
+        "const isDuplicate = false; services.waitUntil(store(services, read, verified.value, (id) => enforceDeliveryLimit(c, id)).catch(() => undefined))",
+      ),
+    ],
+    first: crashes("a webhook opens a case"),
+  },
+  {
+    guard: "nothing is acknowledged that no sink took",
+    code: [at("workers/webhooks/route.ts", `if (sink === null) throw notNow("no_sink")`, "")],
+    first: crashes("nothing can be stored anywhere"),
+  },
+  {
+    guard: "a delivery belongs to the company of its path",
+    code: [
+      at(
+        "workers/webhooks/record-delivery.ts",
+        "{ provider, path, account: delivery.account, isOwnSecret }",
+        "{ provider, path: null, account: delivery.account, isOwnSecret }",
+      ),
+    ],
+    first: schedules,
+  },
+  {
+    guard: "a parked copy is deleted only after it is stored",
+    code: [
+      at(
+        SWEEP,
+        "const result = await restoreDelivery(services, entry.sealed)",
+        "await removeFromRedisFallback(services, entry, null); const result = await restoreDelivery(services, entry.sealed)",
+      ),
+    ],
+    first: crashes("a delivery parked in Redis comes back"),
+  },
+  {
+    guard: "what was parked in Redis is drained",
+    code: [at(SWEEP, `await part("parked", () => drainFallback(services, hasBudget))`, "")],
+    first: crashes("a delivery parked in Redis comes back"),
+  },
+  {
+    guard: "what QStash gave up is brought back",
+    code: [at(SWEEP, `await part("redriven", () => redriveDead(services, hasBudget))`, "")],
+    first: crashes("a parked delivery that QStash gives up"),
+  },
+  {
+    guard: "what was left behind is finished",
+    code: [at(SWEEP, `await part("events", () => finishEvents(services, hasBudget))`, "{}")],
+    first: crashes("the sweeper finishes what was left behind"),
+  },
+  {
+    guard: "what QStash did not bring is sent by the sweeper",
+    code: [
+      at(
+        SWEEP,
+        "sendOverdue(services, await enabledCompanies(services, flags, SCHEDULER_SWITCH), {\n        progress,\n        hasBudget,\n      }),",
+        "0,",
+      ),
+    ],
+    first: crashes("a nudge that QStash never brings"),
+  },
+  {
+    guard: "a provider is asked whose object it is",
+    code: [at(SWEEP, `await part("resolved", () => askForCustomers(services, hasBudget))`, "")],
+    first: crashes("a charge finds its customer through the provider's API"),
+  },
+  {
+    guard: "a nudge is marked before it is sent",
+    code: [
+      at(
+        SEND,
+        "await commitNudge(services, stream, { nudgeId, change, facts: [], owner, isForPerson: true, isLeaseKept: true })",
+        "void owner",
+      ),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a nudge whose worker was lost is settled",
+    code: [at(SEND, `nudge.id === nudgeId && nudge.status === "sending")) {`, "nudge.id === null)) {")],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a nudge whose worker was lost is not sent again",
+    code: [
+      at(SEND, `nudge.id === nudgeId && nudge.status === "sending")) {`, "nudge.id === null)) {"),
+      at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()"),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a claim holds others off",
+    functions: [
+      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+    ],
+    first: crashes("a nudge is brought twice at once"),
+  },
+  {
+    guard: "a lease runs out",
+    functions: [
+      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR", "AND (n.lease_until IS NULL OR"),
+      at(CLAIM_DUE, "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "what is claimed and marked already is not marked again (fencing and its second look)",
+    code: [at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()")],
+    functions: [
+      at(
+        ASSERT_LEASE,
+        "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+        "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+      ),
+      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+    ],
+    first: crashes("a nudge is brought twice at once"),
+  },
+  {
+    guard: "decided again at the moment of sending",
+    code: [
+      at(
+        SEND,
+        "const decision = decideSend(stateOf(stream), nudge, others, settingsOf(stream), now, stream.person)\n\n  switch",
+        `const decision = others && decideSend && settingsOf && { kind: "send" }\n\n  switch`,
+      ),
+    ],
+    first: crashes("an outage of a channel ends at night"),
+  },
+  {
+    guard: "nothing is said once the case is closed",
+    code: [at(POLICY, `when(recoveryCase.status !== "open")`, "when(recoveryCase.status === null)")],
+    first: crashes("a payment closes the case"),
+  },
+  {
+    guard: "nothing is said to who asked for silence",
+    code: [at(POLICY, "state.outreach.optedOutAt !== null ||", "")],
+    first: crashes("a member says stop"),
+  },
+  {
+    guard: "nothing is said of a stolen card",
+    code: [
+      at(POLICY, `declineAdvice(declineCode).ask === "silent"`, `String(declineAdvice(declineCode).ask) === "never"`),
+    ],
+    first: crashes("a stolen card"),
+  },
+  {
+    guard: "a case that is held out is left alone",
+    code: [at(POLICY, `?.arm === "held_out"`, `?.arm === undefined && false`)],
+    first: crashes("a case is held out"),
+  },
+  {
+    guard: "a person who writes to a case that is held out must say so",
+    code: [
+      at(
+        "workers/recovery/manual-nudge.ts",
+        `if (overrides && !overrideHoldout) throw refusal("held_out")`,
+        "void overrideHoldout",
+      ),
+    ],
+    first: crashes("a case is held out"),
+  },
+  {
+    guard: "nobody is written to at night",
+    code: [at(POLICY, "until(nextContactTime(now, nudge.channel, state, settings, person), now)", "null")],
+    first: crashes("an outage of a channel ends at night"),
+  },
+  {
+    guard: "nobody is written to more often than allowed",
+    code: [
+      at(
+        POLICY,
+        "return freeAt > Date.parse(now) ? new Date(freeAt).toISOString() : null",
+        "return freeAt ? null : null",
+      ),
+    ],
+    first: crashes("a person sends one nudge after the other"),
+  },
+  {
+    guard: "cases that are open together are one conversation",
+    code: [
+      at(POLICY, "when(isCovered(situation))", "when(isCovered(situation) && false)"),
+      at(
+        POLICY,
+        "until(reusedUntil(situation), situation.now)",
+        "until(reusedUntil(situation) && null, situation.now)",
+      ),
+    ],
+    first: crashes("three cases at once"),
+  },
+  {
+    guard: "of steps that are due together the latest says it all",
+    code: [at(POLICY, "when(isSuperseded(situation))", "when(isSuperseded(situation) && false)")],
+    first: crashes("messages are switched off for two days"),
+  },
+  {
+    guard: "an incentive is given once in its period",
+    code: [
+      at(
+        "workers/recovery/apply-incentive.ts",
+        `if (!mayGiveIncentive(state, others, settingsOf(stream), now, stream.person)) return { kind: "none" }`,
+        "void mayGiveIncentive",
+      ),
+    ],
+    first: crashes("a discount at two steps"),
+  },
+  {
+    guard: "a discount is looked for before it is given, and given under a key",
+    code: [
+      at("workers/providers/stripe/api/incentive.ts", "if (applied !== null) return { receiptId: applied }", ""),
+      at(
+        "workers/providers/stripe/api/incentive.ts",
+        `{ idempotencyKey: \`\${idempotencyKey}:discount\` }`,
+        `{ idempotencyKey: \`\${idempotencyKey}:\${crypto.randomUUID()}\` }`,
+      ),
+      at(
+        "workers/providers/stripe/api/incentive.ts",
+        `{ idempotencyKey: \`\${key}:coupon\` }`,
+        `{ idempotencyKey: \`\${key}:\${crypto.randomUUID()}\` }`,
+      ),
+    ],
+    first: crashes("a discount of which Stripe's answers are lost"),
+  },
+  {
+    guard: "free days whose answer was lost are not given again",
+    code: [
+      at(
+        "workers/providers/whop/api/client.ts",
+        `throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error`,
+        "throw error",
+      ),
+    ],
+    first: crashes("a nudge with free days at Whop"),
+  },
+  {
+    guard: "a message whose answer was lost is not sent again",
+    code: [
+      at(
+        HTTP,
+        `if (reply.kind === "lost") return { kind: "unknown", reason: reply.reason }`,
+        `if (reply.kind === "lost") return { kind: "retry", reason: reply.reason, retryAfterMs: null }`,
+      ),
+    ],
+    first: crashes(NUDGE),
+  },
+  {
+    guard: "a gateway's error is no refusal",
+    code: [
+      at(
+        HTTP,
+        "const RETRY_STATUSES = new Set([408, 429, 500, 503])",
+        "const RETRY_STATUSES = new Set([408, 429, 500, 502, 503, 504])",
+      ),
+    ],
+    first: crashes("a channel's gateway errs"),
+  },
+  {
+    guard: "switches are read at the moment of sending",
+    code: [
+      at(
+        SEND,
+        "if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH, companyId)) {",
+        "if (!NOTIFICATIONS_SWITCH) {",
+      ),
+      at(SEND, 'if (!isEnabled) return { kind: "switched_off" }', ""),
+    ],
+    first: crashes("messages are switched off for two days"),
+  },
+  {
+    guard: "reminders wait while a payment is in progress",
+    code: [
+      at(
+        "shared/domain/recovery/pause.ts",
+        "const inProgress = results.map(",
+        "const inProgress = results.slice(0, 0).map(",
+      ),
+    ],
+    first: crashes("a bank debit is under way"),
+  },
+  {
+    guard: "a payment that is given up is not in progress any more",
+    code: [
+      at(
+        "shared/domain/recovery/fold.ts",
+        `case "payment_canceled":\n      return endPending(state, fact)`,
+        `case "payment_canceled":\n      return state`,
+      ),
+    ],
+    first: crashes("a bank debit is given up"),
+  },
+  {
+    guard: "what was credited or paid in part is not asked for",
+    code: [
+      at(
+        "shared/domain/recovery/fold/amounts.ts",
+        "Math.max(0, payment.amountMinor - creditedSince - paidSince)",
+        "Math.max(0, payment.amountMinor + 0 * (creditedSince + paidSince))",
+      ),
+    ],
+    first: crashes("what a bill asks for changes"),
+  },
+  {
+    guard: "a case of which nothing is heard lapses",
+    code: [at(LAPSE, "if (due === null || due > now) return null", "if (due === null || now !== null) return null")],
+    first: crashes("a case of which nothing is heard"),
+  },
+  {
+    guard: "a payment recovers a case that has lapsed",
+    code: [
+      at(
+        "shared/domain/recovery/fold/payments.ts",
+        `const isFinal = recoveryCase?.closeReason`,
+        `const isFinal = recoveryCase?.closeReason === "lapsed" || recoveryCase?.closeReason`,
+      ),
+    ],
+    first: crashes("a payment after nothing was heard for long"),
+  },
+  {
+    guard: "a provider that tells two things in one second is asked",
+    code: [
+      at(SWEEP, "if (await settleSubscription(services, found)) settled += 1", "void [settleSubscription, found]"),
+    ],
+    first: crashes("a subscription that is told twice in one second"),
+  },
+  {
+    guard: "what was fetched says so",
+    code: [
+      at(
+        "workers/webhooks/read-delivery.ts",
+        `...(isFetched && "subscription" in fact && { fetched: true as const }),`,
+        "...(isFetched && {}),",
+      ),
+    ],
+    first: crashes("a subscription that is told twice in one second"),
+  },
+]

@@ -1,0 +1,170 @@
+/**
+ * A real Postgres on one connection. A schedule is one transaction that is rolled back at its end, and every request of
+ * the Worker a savepoint in it, so that an empty database costs nothing. Requests are therefore carried out one after
+ * another: what happens when transactions meet inside Postgres is the subject of `interleavings`.
+ */
+import pg from "pg"
+import { jsonReply, type Reply, type StandInRequest, textReply } from "../../../local/faults.ts"
+import { errorBody, requestBody, run } from "../../../local/postgres/neon-proxy.ts"
+
+/** A mark to come back to. */
+export interface Savepoint {
+  readonly name: string
+}
+
+/** Statements of the Worker as they were carried out, for whoever judges the run. */
+export interface Executed {
+  readonly queries: readonly { readonly query: string; readonly params: readonly unknown[] }[]
+  readonly isDone: boolean
+}
+
+/** Aborted transactions leave dead rows; after so many schedules the tables are emptied for good. */
+const SCHEDULES_BETWEEN_CLEANINGS = 50
+
+/** Types as the proxy leaves them: as Postgres writes them. */
+export class Database {
+  readonly #client: pg.Client
+  readonly #names = new Map<string, string>()
+  #marks = 0
+  #schedules = 0
+  #isOpen = false
+
+  private constructor(client: pg.Client) {
+    this.#client = client
+  }
+
+  static async connect(adminUrl: string): Promise<Database> {
+    // All statements of a request are on their way at once: the package's types do not know the option yet.
+    const options: pg.ClientConfig & { readonly pipeline: true } = { connectionString: adminUrl, pipeline: true }
+    const client = new pg.Client(options)
+    await client.connect()
+    return new Database(client)
+  }
+
+  /** Begins a schedule in an empty database; `patches` change the schema for as long as it lasts. */
+  async begin(patches: readonly string[] = []): Promise<void> {
+    if (this.#isOpen) await this.rollback()
+    if (this.#schedules++ % SCHEDULES_BETWEEN_CLEANINGS === 0) await this.#client.query(TRUNCATE_ALL)
+    await this.#client.query(["BEGIN", ...patches, "SAVEPOINT request", "SET ROLE churn_worker"].join(";\n"))
+    this.#isOpen = true
+  }
+
+  /** Ends a schedule; nothing of it stays. */
+  async rollback(): Promise<void> {
+    await this.#client.query("ROLLBACK; RESET ROLE")
+    this.#isOpen = false
+  }
+
+  /** Carries out one request of Neon's protocol as the Worker's role: whole or not at all, and seeing no setting of another. */
+  async answer(req: StandInRequest, body: Buffer, number: number, note: (executed: Executed) => void): Promise<Reply> {
+    const parsed = requestBody.safeParse(JSON.parse(body.toString("utf8")))
+    if (!parsed.success) return jsonReply({ message: "not a query or a batch of queries" }, 400)
+    const arrayMode = req.headers["neon-array-mode"] === "true"
+    const queries = "queries" in parsed.data ? parsed.data.queries : [parsed.data]
+    // The savepoint of the request before is let go here, which saves a round trip; an error leaves the rest undone.
+    // One write to the socket for all of them.
+    this.#client.connection.stream.cork()
+    const began = this.#client.query(
+      `RELEASE SAVEPOINT request;
+       SELECT set_config('app.company_id', '', true), set_config('simulation.effect', '${number}', true);
+       SAVEPOINT request`,
+    )
+    const under = queries.map((query) => run(this.#client, query, arrayMode, this.#nameOf(query.query)))
+    this.#client.connection.stream.uncork()
+    const outcomes = await Promise.allSettled([began, ...under])
+    const failure = outcomes.find((outcome) => outcome.status === "rejected")
+    note({ queries, isDone: failure === undefined })
+    if (failure === undefined) {
+      const results = outcomes.slice(1).map((outcome) => (outcome.status === "fulfilled" ? outcome.value : null))
+      return jsonReply("queries" in parsed.data ? { results } : results[0])
+    }
+    await this.#client.query("ROLLBACK TO SAVEPOINT request")
+    const error: unknown = failure.reason
+    if (error instanceof pg.DatabaseError) return jsonReply(errorBody(error), 400)
+    return textReply(`connection to Postgres failed: ${String(error)}`, 500)
+  }
+
+  /** Statements are prepared once for all runs: planning each anew is most of what they cost. */
+  #nameOf(query: string): string {
+    const known = this.#names.get(query)
+    if (known !== undefined) return known
+    const name = `statement_${this.#names.size}`
+    this.#names.set(query, name)
+    return name
+  }
+
+  /** What an onlooker sees, past row-level security. Only for the simulator itself. */
+  async see<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    const [, result] = await Promise.all([
+      this.#client.query("RESET ROLE"),
+      this.#client.query<Row>(text, [...values]),
+      this.#client.query("SET ROLE churn_worker"),
+    ])
+    return result.rows
+  }
+
+  /** One look without parameters, in one round trip. */
+  async glance<Row>(text: string): Promise<Row> {
+    const results: unknown = await this.#client.query(`RESET ROLE; ${text}; SET ROLE churn_worker`)
+    // With several statements pg answers a list of results, which its types do not know.
+    const [, result] = results as [unknown, { rows: Row[] }]
+    const [row] = result.rows
+    if (row === undefined) throw new Error("the glance saw nothing")
+    return row
+  }
+
+  /** A state to come back to, any number of times. */
+  async mark(): Promise<Savepoint> {
+    const name = `mark${this.#marks++}`
+    await this.#client.query(`SAVEPOINT ${name}; SAVEPOINT request`)
+    return { name }
+  }
+
+  async backTo({ name }: Savepoint): Promise<void> {
+    await this.#client.query(`ROLLBACK TO SAVEPOINT ${name}; SAVEPOINT request`)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isOpen) await this.rollback()
+    await this.#client.end()
+  }
+}
+
+const TRUNCATE_ALL = `DO $$ DECLARE names text; BEGIN
+  SELECT string_agg(format('%I', c.relname), ', ') INTO names FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition;
+  EXECUTE 'TRUNCATE ' || names;
+END $$`
+
+/**
+ * What the simulator adds to a database, in a schema of its own: partitions for the months it plays in, and a history of
+ * rows that change, each with the number of the request that changed it.
+ */
+export const PREPARE: readonly string[] = [
+  `DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE c.relispartition AND c.relkind = 'r' AND c.relname NOT LIKE '%default' LOOP
+      EXECUTE 'DROP TABLE ' || name;
+    END LOOP;
+    PERFORM ensure_partitions('2026-10-01', 3);
+  END $$`,
+  // What is rolled back is cleaned away here, and statistics of empty tables help nobody.
+  "ALTER SYSTEM SET autovacuum = off",
+  "SELECT pg_reload_conf()",
+  `CREATE SCHEMA simulation;
+  CREATE UNLOGGED TABLE simulation.history (
+    effect integer NOT NULL, kind text NOT NULL, company_id text, id text, body jsonb NOT NULL
+  );
+  CREATE FUNCTION simulation.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+  BEGIN
+    INSERT INTO simulation.history VALUES (
+      coalesce(nullif(current_setting('simulation.effect', true), ''), '0')::integer,
+      TG_ARGV[0], NEW.company_id, NEW.id, to_jsonb(NEW)
+    );
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER note AFTER INSERT ON facts FOR EACH ROW EXECUTE FUNCTION simulation.note('fact');
+  CREATE TRIGGER note_insert AFTER INSERT ON nudges FOR EACH ROW EXECUTE FUNCTION simulation.note('nudge');
+  CREATE TRIGGER note_update AFTER UPDATE ON nudges FOR EACH ROW
+    WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION simulation.note('nudge');`,
+]

@@ -1,0 +1,133 @@
+/**
+ * The globals that tie code to the platform, replaced for the deployable and only for it: they are parameters of the
+ * function its bundle is wrapped in, so nothing in the product knows of the simulator, and nothing else in the process
+ * is changed. Time stands still while code runs, as it does in workerd, and moves between effects.
+ */
+import { webcrypto } from "node:crypto"
+import { synchronousCrypto } from "./crypto.ts"
+
+export interface SeamSources {
+  /** The time as the code that is running now would read it. */
+  nowMs(): number
+  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>
+  /** Runs `callback` after so many milliseconds, if the code that asked is still alive. */
+  setTimer(callback: () => void, delayMs: number): number
+  clearTimer(id: number): void
+  /** In [0, 1). */
+  random(): number
+  fill(bytes: Uint8Array): void
+  /** An operation of WebCrypto has begun, or ended: it runs on another thread, so the world must wait for it. */
+  cryptoBegins(): void
+  cryptoEnds(): void
+  log(line: string): void
+  /** The run is over: nothing is to be kept for it. */
+  end(): void
+}
+
+/** The name of each global and what stands in its place. */
+export type Seams = Readonly<Record<string, unknown>>
+
+/** Builds the seams. */
+export function makeSeams(sources: Omit<SeamSources, "end">): Seams {
+  const RealDate = Date
+  class WorldDate extends RealDate {
+    constructor(...parts: [] | [number | string | Date] | [number, number, ...number[]]) {
+      if (parts.length === 0) super(sources.nowMs())
+      else super(...(parts as [number]))
+    }
+    static override now(): number {
+      return sources.nowMs()
+    }
+  }
+
+  const setTimeout = (callback: (...args: unknown[]) => void, delayMs = 0, ...args: unknown[]): number =>
+    sources.setTimer(() => callback(...args), Math.ceil(delayMs)) // Date tells whole milliseconds
+  const clearTimeout = (id: number | undefined): void => {
+    if (id !== undefined) sources.clearTimer(id)
+  }
+
+  const timeout = (ms: number): AbortSignal => {
+    const controller = new AbortController()
+    sources.setTimer(() => controller.abort(new DOMException("The operation timed out", "TimeoutError")), Math.ceil(ms))
+    return controller.signal
+  }
+  const WorldAbortSignal = new Proxy(AbortSignal, {
+    get: (target, name, receiver) => (name === "timeout" ? timeout : Reflect.get(target, name, receiver)),
+  })
+
+  const WorldMath = Object.create(Math, { random: { value: sources.random } })
+  const overrides = {
+    fetch: sources.fetch,
+    Date: WorldDate,
+    setTimeout,
+    clearTimeout,
+    setInterval: unavailable("setInterval"),
+    setImmediate: unavailable("setImmediate"),
+    queueMicrotask,
+    AbortSignal: WorldAbortSignal,
+    Math: WorldMath,
+    crypto: worldCrypto(sources),
+    performance: { now: sources.nowMs, timeOrigin: 0 },
+    console: consoleTo(sources.log),
+    process: undefined,
+    Buffer: undefined,
+    caches: undefined,
+  }
+  const world = Object.create(globalThis, Object.getOwnPropertyDescriptors(overrides))
+  return { ...overrides, globalThis: world, self: world, global: undefined }
+}
+
+const unavailable = (name: string) => () => {
+  throw new Error(`the simulator has no ${name}; give it one before the Worker uses it`)
+}
+
+function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end">) {
+  const getRandomValues = <T extends ArrayBufferView>(view: T): T => {
+    fill(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+    return view
+  }
+  /** Operations end one at a time and in the order in which they began, whatever thread was quicker. */
+  let last: Promise<unknown> = Promise.resolve()
+  const inOrder = async <T>(operation: Promise<T>): Promise<T> => {
+    cryptoBegins()
+    const before = last
+    const mine = operation.then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    )
+    last = Promise.all([before, mine]).then(nextTurn)
+    const [, outcome] = await Promise.all([before, mine])
+    cryptoEnds()
+    if ("error" in outcome) throw outcome.error
+    return outcome.value
+  }
+  const subtle = new Proxy(webcrypto.subtle, {
+    get(target, name) {
+      const operation: unknown = Reflect.get(target, name, target)
+      if (typeof operation !== "function") return operation
+      return (...args: unknown[]) => {
+        const quick = synchronousCrypto(String(name), args)
+        // In a promise, as WebCrypto answers; an error is the caller's too.
+        return quick ? quick() : inOrder(Promise.resolve(operation.apply(target, args)))
+      }
+    },
+  })
+  return {
+    subtle,
+    getRandomValues,
+    randomUUID(): string {
+      const bytes = getRandomValues(new Uint8Array(16))
+      bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+      bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+      const hex = Buffer.from(bytes).toString("hex")
+      return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
+    },
+  }
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+const consoleTo = (log: (line: string) => void) =>
+  Object.fromEntries(
+    ["debug", "log", "info", "warn", "error"].map((name) => [name, (...parts: unknown[]) => log(parts.join(" "))]),
+  )

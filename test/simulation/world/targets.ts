@@ -1,0 +1,98 @@
+/** Where the parts of the simulated world answer, and what the Worker is told of it. */
+import type { FaultTarget } from "../../../local/faults.ts"
+import { workerVars } from "../../../local/world-vars.ts"
+
+const at = (port: number): string => `http://127.0.0.1:${port}`
+
+export const APP_URL = at(4001)
+const PORTS = {
+  control: 4002,
+  postgres: 4003,
+  redis: 4004,
+  qstash: 4005,
+  stripe: 4006,
+  whop: 4007,
+  sendgrid: 4008,
+  twilio: 4009,
+  slack: 4010,
+} as const
+
+export type Service = keyof typeof PORTS
+
+const SERVICES: ReadonlyMap<string, Service> = new Map(
+  // The keys of a literal are what they are written as.
+  Object.entries(PORTS).map(([name, port]) => [String(port), name as Service]),
+)
+
+/** Who is called under that URL. Throws for an address outside the world. */
+export function serviceOf(url: URL): Service {
+  const service = SERVICES.get(url.port)
+  if (service === undefined || url.hostname !== "127.0.0.1")
+    throw new Error(`a call to ${url.origin}, which is not there`)
+  return service
+}
+
+/** Secrets that are the same in every run; they open nothing but this world. */
+const SECRETS: Readonly<Record<string, string>> = {
+  "redis-token": "simulated_redis_token_0123456789",
+  "qstash-token": "simulated_qstash_token_0123456789",
+  "qstash-current-signing-key": "sig_simulated_current_0123456789",
+  "qstash-next-signing-key": "sig_simulated_next_0123456789",
+  "stripe-api-key": `sk_test_${"ab".repeat(24)}`,
+  "whop-api-key": "simulated_whop_key_0123456789",
+  "sendgrid-api-key": `SG.${"a".repeat(43)}`,
+  "twilio-account-sid": `AC${"0f".repeat(16)}`,
+  "twilio-auth-token": "simulated_twilio_token_0123456789",
+  "slack-path": "/services/Tsimulated/Bsimulated/simulated",
+  "stripe-webhook-secret": "whsec_simulated_stripe_0123456789",
+  "whop-webhook-secret": "ws_simulated_whop_0123456789",
+  "admin-api-key": "cs_admin_simulated_0123456789",
+  "encryption-keys": `v1:${Buffer.alloc(32, 7).toString("base64")}`,
+  "token-signing-keys": `v1:${Buffer.alloc(32, 9).toString("base64")}`,
+}
+
+export const secret = (name: string): string => {
+  const known = SECRETS[name]
+  if (known === undefined) throw new Error(`the simulator has no secret called ${name}`)
+  return known
+}
+
+/** The companies of the world; the first is the one that an event without a company belongs to. */
+export const COMPANIES = ["sim_north", "sim_south"] as const
+
+/** The Worker's environment. */
+export const VARS: Readonly<Record<string, string>> = {
+  ...workerVars(
+    {
+      app: APP_URL,
+      control: at(PORTS.control),
+      databaseUrl: "postgres://churn_worker:unused@127.0.0.1:5432/churn_saver",
+      databaseFetchEndpoint: `${at(PORTS.postgres)}/sql`,
+      redis: at(PORTS.redis),
+      qstash: at(PORTS.qstash),
+      stripe: at(PORTS.stripe),
+      whop: at(PORTS.whop),
+      sendgrid: at(PORTS.sendgrid),
+      twilio: at(PORTS.twilio),
+      slack: at(PORTS.slack),
+    },
+    { get: secret },
+  ),
+  DEFAULT_COMPANY_ID: COMPANIES[0],
+  WHOP_COMPANY_ID: "biz_simulated",
+  WHOP_EXPERIENCE_ID: "exp_simulated",
+}
+
+/** How long the Worker waits for each before it gives up; only for choosing what is slow. */
+export const CLIENT_TIMEOUT_MS: Readonly<Record<FaultTarget, number>> = {
+  postgres: 2_000,
+  redis: 250,
+  qstash: 2_000,
+  "stripe-api": 8_000,
+  "whop-api": 8_000,
+  email: 10_000,
+  sms: 10_000,
+  push: 10_000,
+  dm: 10_000,
+  slack: 10_000,
+}

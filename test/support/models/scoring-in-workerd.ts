@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
+import { type ServedWorker, serveBundle } from "../../../bench/support/workerd.ts"
+import { base64Of, numbersOf } from "../../../shared/scoring/binary.ts"
+import type { ScoringAnswer, ScoringTask } from "./scoring-worker.ts"
+
+const ENTRY = fileURLToPath(new URL("scoring-worker.ts", import.meta.url))
+
+export type ScoringInWorkerd = {
+  readonly worker: ServedWorker
+  readonly run: (task: {
+    readonly artefact?: unknown
+    readonly task: ScoringTask["task"]
+    readonly columns: readonly Float64Array[]
+    readonly rows: number
+    readonly repeat?: number
+  }) => Promise<{ raw: Float64Array; probabilities: Float64Array; contributions: Float64Array }>
+  readonly stop: () => Promise<void>
+}
+
+/** The evaluator, bundled as the deployable is, in a workerd of its own. */
+export async function startScoringInWorkerd(): Promise<ScoringInWorkerd> {
+  const dir = mkdtempSync(join(tmpdir(), "churn-saver-scoring-"))
+  const module = "scoring-worker.js"
+  const outfile = join(dir, module)
+  await build({
+    entryPoints: [ENTRY],
+    outfile,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    platform: "browser",
+  })
+  const worker = await serveBundle({ dir, module, bytes: 0, gzipBytes: 0 }, {})
+  return {
+    worker,
+    async run({ columns, repeat = 1, ...task }) {
+      const body = JSON.stringify({ ...task, repeat, columns: columns.map(base64Of) } satisfies ScoringTask)
+      const response = await fetch(worker.url, { method: "POST", body })
+      if (!response.ok) throw new Error(`workerd answered ${response.status}: ${await response.text()}`)
+      const answer = (await response.json()) as ScoringAnswer
+      const numbers = (text: string): Float64Array => numbersOf(text, Float64Array, "an answer")
+      return {
+        raw: numbers(answer.raw),
+        probabilities: numbers(answer.probabilities),
+        contributions: numbers(answer.contributions),
+      }
+    },
+    async stop() {
+      await worker.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,41 @@
+/** A local world for flows: the real Worker in workerd, a real Postgres, and stand-ins for everything outside. */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { startStack } from "../../../local/stack.ts"
+import { ROOT } from "../../steps.ts"
+import type { WorldAccess } from "./world.ts"
+
+const SECRETS = {
+  STRIPE_WEBHOOK_SECRET: "whsec_flows_stripe_secret_new,whsec_flows_stripe_secret_old",
+  WHOP_WEBHOOK_SECRET: "ws_flows_whop_secret_0123456789",
+  ADMIN_API_KEY: "flows_admin_key_0123456789",
+  DEFAULT_COMPANY_ID: "flows_company",
+  ENCRYPTION_KEYS: `v1:${Buffer.alloc(32, 7).toString("base64")}`,
+  TOKEN_SIGNING_KEYS: `v1:${Buffer.alloc(32, 9).toString("base64")}`,
+}
+
+export interface StartedWorld {
+  readonly access: WorldAccess
+  stop(): Promise<void>
+}
+
+/** Starts a world in a folder of its own; `vars` are set on top of what every flow has. */
+export async function startFlowsWorld(vars: Readonly<Record<string, string>> = {}): Promise<StartedWorld> {
+  const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-flows-"))
+  const world = await startStack({ root: ROOT, env: SECRETS, vars, dataDir, controlPort: 0, logLevel: "none" })
+  return {
+    access: {
+      workerUrl: world.workerUrl,
+      controlUrl: world.controlUrl,
+      postgresUrl: world.postgres().adminUrl,
+      adminApiKey: world.adminApiKey,
+      companyId: SECRETS.DEFAULT_COMPANY_ID,
+      vars: { ...world.vars },
+    },
+    async stop() {
+      await world.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}

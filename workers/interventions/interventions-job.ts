@@ -1,0 +1,232 @@
+/**
+ * Every hour: ends cases whose fear has passed and cases of which nothing was heard for sixty days, and looks through each company's newest scores for members to whom contact
+ * is worth its cost. Cost follows the number of companies and what is opened; how many customers there are only an index
+ * knows. A company that was looked through is not looked through again within the hour, so that both heartbeats, a lost run
+ * and a spent budget only move its turn.
+ */
+
+import * as z from "zod"
+import {
+  closableRiskCases,
+  companiesDueForRiskPass,
+  loadRiskCandidates,
+  type RiskCandidate,
+} from "../../db/queries/interventions/at-risk.ts"
+import { readUplift } from "../../db/queries/interventions/uplift.ts"
+import { settingsOf as readSettings } from "../../db/queries/platform/companies.ts"
+import { lapsingCases } from "../../db/queries/recovery/lapsing.ts"
+import { loadStream } from "../../db/queries/recovery/stream.ts"
+import {
+  decideRisk,
+  expectedValueMinor,
+  highestPriced,
+  RISK_DROP_SHARE,
+  type RiskPolicy,
+  type RiskScore,
+  riskCloseReason,
+  type SkipReason,
+  upliftOf,
+} from "../../shared/domain/interventions/risk-policy.ts"
+import { lapsingSince } from "../../shared/domain/recovery/fold/lapse.ts"
+import { grantsAccess } from "../../shared/domain/scoring/features/access.ts"
+import { monthlyMinor } from "../../shared/domain/scoring/features/prices.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
+import { findCase } from "../../shared/domain/state.ts"
+import type { UpliftModel } from "../../shared/learning/uplift.ts"
+import { defineJob, done, type RunHeartbeat } from "../platform/jobs/job.ts"
+import {
+  RISK_CASE_SUBREQUESTS,
+  RISK_COMPANY_SUBREQUESTS,
+  UPLIFT_SUBREQUESTS,
+} from "../platform/outbound/subrequests.ts"
+import type { Services } from "../platform/services.ts"
+import { enabledCompanies, PROCESSING_SWITCH, type SwitchCondition } from "../platform/switches.ts"
+import { advance, stateOf } from "../recovery/advance.ts"
+import { lapseCase } from "../recovery/lapse-case.ts"
+import { trainUpliftModel, upliftModelOf, upliftOfVector } from "./uplift.ts"
+
+const HOUR_MS = 3_600_000
+
+/** Both heartbeats of an hour come within minutes; a little less than the hour lets the next one find the company due. */
+const COMPANY_INTERVAL_MS = 50 * 60_000
+
+/** Every night scores everybody; what is older than two of them says nothing of now. */
+const FRESH_MS = 48 * HOUR_MS
+
+/** New cases end every day, and a week of them may change what is known. */
+const TRAIN_EVERY_MS = 7 * 24 * HOUR_MS
+
+/** Bounds of one run: cases of each kind that end, companies, and customers of one company that are looked at. */
+const ENDED_MAX = 200
+const COMPANIES_MAX = 200
+const CANDIDATES_MAX = 500
+
+/** Cases end whether or not new ones are wanted. */
+const ENDING: SwitchCondition = { on: [...PROCESSING_SWITCH.on, "SCHEDULER_ENABLED"], off: PROCESSING_SWITCH.off }
+/** New ones are an effect, and wanted. */
+const OPENING: SwitchCondition = {
+  on: [...ENDING.on, "AUTO_RETENTION_CAMPAIGNS"],
+  off: [...ENDING.off, "ROLLBACK_MODE"],
+}
+
+export const interventions = defineJob({
+  name: "interventions",
+  payload: z.object({}),
+  async run(_, services, progress) {
+    const flags = await services.flags({ isFreshNeeded: true })
+    const counts = { ended: 0, lapsed: 0, companies: 0, learned: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
+    const ending = await enabledCompanies(services, flags, ENDING)
+    if (ending?.length !== 0) {
+      await endRisks(services, progress, ending, counts)
+      await lapseCases(services, progress, ending, counts)
+    }
+    const opening = await enabledCompanies(services, flags, OPENING)
+    if (opening?.length !== 0) await openCases(services, progress, opening, counts)
+    return done("looked_through", counts)
+  },
+})
+
+type Counts = Record<
+  "ended" | "lapsed" | "companies" | "learned" | "opened" | "leftAlone" | "failed" | "cutShort",
+  number
+>
+
+async function endRisks(
+  services: Services,
+  progress: RunHeartbeat,
+  companies: readonly string[] | null,
+  counts: Counts,
+): Promise<void> {
+  const { budget, db, log } = services
+  const due = await closableRiskCases(db, { now: services.now(), fallen: RISK_DROP_SHARE, limit: ENDED_MAX, companies })
+  for (const { companyId, customerId, caseId, score } of due) {
+    await progress.extendLease()
+    if (!budget.hasRoomFor(RISK_CASE_SUBREQUESTS)) {
+      counts.cutShort = 1
+      return
+    }
+    try {
+      const stream = await loadStream(db, companyId, customerId, { whole: true })
+      const state = stream && stateOf(stream)
+      const recoveryCase = state && findCase(state, caseId)
+      if (!stream || !recoveryCase) continue
+      const fact = riskCloseReason(state, recoveryCase, score, services.now().toISOString())
+      if (fact === null) continue
+      await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [fact] })
+      counts.ended += 1
+    } catch (error) {
+      counts.failed += 1
+      log.warn("risk_case_close_failed", { companyId, caseId, error })
+    }
+  }
+}
+
+async function lapseCases(
+  services: Services,
+  progress: RunHeartbeat,
+  companies: readonly string[] | null,
+  counts: Counts,
+): Promise<void> {
+  const { budget, db, log } = services
+  const since = lapsingSince(services.now())
+  for (const candidate of await lapsingCases(db, { since, limit: ENDED_MAX, companies })) {
+    await progress.extendLease()
+    if (!budget.hasRoomFor(RISK_CASE_SUBREQUESTS)) {
+      counts.cutShort = 1
+      return
+    }
+    try {
+      if (await lapseCase(services, candidate)) counts.lapsed += 1
+    } catch (error) {
+      counts.failed += 1
+      log.warn("case_not_lapsed", { companyId: candidate.companyId, caseId: candidate.caseId, error })
+    }
+  }
+}
+
+async function openCases(
+  services: Services,
+  progress: RunHeartbeat,
+  companies: readonly string[] | null,
+  counts: Counts,
+): Promise<void> {
+  const { budget, db, log } = services
+  const before = new Date(services.now().getTime() - COMPANY_INTERVAL_MS)
+  for (const companyId of await companiesDueForRiskPass(db, { before, limit: COMPANIES_MAX, companies })) {
+    await progress.extendLease()
+    if (!budget.hasRoomFor(RISK_COMPANY_SUBREQUESTS + RISK_CASE_SUBREQUESTS)) {
+      counts.cutShort = 1
+      return
+    }
+    try {
+      await openFor(services, progress, companyId, counts)
+      counts.companies += 1
+    } catch (error) {
+      counts.failed += 1
+      log.warn("risk_company_failed", { companyId, error })
+    }
+  }
+}
+
+async function openFor(services: Services, progress: RunHeartbeat, companyId: string, counts: Counts): Promise<void> {
+  const { budget, db, log } = services
+  const { atRisk: policy } = settingsOf({ settings: await readSettings(db, companyId) })
+  let learned = await readUplift(db, companyId)
+  const isDue = learned === null || services.now().getTime() - learned.trainedAt.getTime() > TRAIN_EVERY_MS
+  // One company a run: learning takes seconds of processor time, and an invocation has only so much.
+  if (
+    isDue &&
+    counts.learned === 0 &&
+    budget.hasRoomFor(UPLIFT_SUBREQUESTS + RISK_COMPANY_SUBREQUESTS + RISK_CASE_SUBREQUESTS)
+  ) {
+    counts.learned = 1
+    learned = await trainUpliftModel(services, companyId)
+  }
+  const model = upliftModelOf(learned)
+  const { candidates, openedToday } = await loadRiskCandidates(db, companyId, {
+    ...{ now: services.now(), policy, freshMs: FRESH_MS, limit: CANDIDATES_MAX },
+    confidenceMin: services.config.scoring.confidenceThreshold,
+    withVectors: model !== null,
+  })
+  const reasons = new Map<SkipReason, number>()
+  let left = Math.max(0, policy.casesPerDay - openedToday)
+  for (const { candidate, score } of mostValuable(candidates, policy, model)) {
+    if (left === 0) break
+    await progress.extendLease()
+    if (!budget.hasRoomFor(RISK_CASE_SUBREQUESTS)) {
+      counts.cutShort = 1
+      break
+    }
+    const stream = await loadStream(db, companyId, candidate.customerId, { whole: true })
+    if (!stream) continue
+    const decision = decideRisk(stateOf(stream), stream.nudges, score, policy, services.now().toISOString())
+    if (decision.kind === "leave_alone") {
+      counts.leftAlone += 1
+      reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1)
+      continue
+    }
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [decision.fact] })
+    counts.opened += 1
+    left -= 1
+  }
+  for (const [reason, count] of reasons) log.info("at_risk_skipped", { companyId, reason, count })
+}
+
+/** Those to whom contact is worth more than it costs, the most valuable first: the day has room for some of them. */
+function mostValuable(
+  candidates: readonly RiskCandidate[],
+  policy: RiskPolicy,
+  model: UpliftModel | null,
+): { readonly candidate: RiskCandidate; readonly score: RiskScore }[] {
+  return candidates
+    .map((candidate) => {
+      const { predictionId, modelVersion, probability, asOf, vector } = candidate
+      const learnedUplift = model === null || vector === null ? null : upliftOfVector(model, vector)
+      const score: RiskScore = { predictionId, modelVersion, asOf: asOf.toISOString(), probability, learnedUplift }
+      const dearest = highestPriced(Object.values(candidate.subscriptions).filter(grantsAccess))
+      const monthly = dearest ? (monthlyMinor(dearest) ?? 0) : 0
+      return { candidate, score, value: expectedValueMinor(upliftOf(score, policy), monthly, policy) }
+    })
+    .filter(({ value }) => value > 0)
+    .sort((a, b) => b.value - a.value || (a.candidate.customerId < b.candidate.customerId ? -1 : 1))
+}

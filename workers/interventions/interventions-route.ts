@@ -1,0 +1,158 @@
+/** `/api/interventions`: what the nudges brought, against the cases that were held out. */
+import { Hono } from "hono"
+import * as z from "zod"
+import { type InterventionFilter, type OutcomeRow, readOutcomes } from "../../db/queries/interventions/interventions.ts"
+import { segmentCondition } from "../../db/queries/interventions/segment-rule.ts"
+import { readUplift } from "../../db/queries/interventions/uplift.ts"
+import type { Arm } from "../../shared/domain/facts.ts"
+import {
+  type Amounts,
+  incrementalOf,
+  liftOf,
+  type Share,
+  shareOf,
+  verdictOf,
+} from "../../shared/domain/interventions/lift.ts"
+import type { CaseKind } from "../../shared/domain/state.ts"
+import { withPermission } from "../platform/auth.ts"
+import { idText, validQuery } from "../platform/request.ts"
+import type { AppEnv } from "../platform/services.ts"
+import { requireSegment } from "./segments-route.ts"
+
+const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
+
+/** A month: retries and a billing period are over by then. */
+const HORIZON_DAYS_DEFAULT = 30
+const HORIZON_DAYS_MAX = 180
+
+const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
+
+const query = z.strictObject({
+  kind: z.enum(KINDS).optional(),
+  segmentId: idText.optional(),
+  currency: z
+    .string()
+    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
+    .transform((code) => code.toLowerCase())
+    .optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+  horizonDays: z
+    .string()
+    .regex(/^[1-9]\d{0,2}$/, `expected a whole number from 1 to ${HORIZON_DAYS_MAX}`)
+    .transform(Number)
+    .pipe(z.number().max(HORIZON_DAYS_MAX, `expected at most ${HORIZON_DAYS_MAX}`))
+    .default(HORIZON_DAYS_DEFAULT),
+})
+
+export const interventions = new Hono<AppEnv>().get(
+  "/",
+  withPermission("interventions:read"),
+  validQuery(query),
+  async (c) => {
+    const { db, now } = c.get("services")
+    const { companyId } = c.get("principal")
+    const { segmentId, horizonDays, kind, currency, from, to } = c.req.valid("query")
+    const at = now()
+    const segment = segmentId === undefined ? null : await requireSegment(c.get("services"), companyId, segmentId)
+    const condition = segment === null ? undefined : segmentCondition(segment.rule, { companyId, now: at })
+    const filter: InterventionFilter = { kind, currency, from, to, condition }
+    const [rows, learned] = await Promise.all([
+      readOutcomes(db, companyId, filter, { now: at, horizonDays }),
+      readUplift(db, companyId),
+    ])
+    return c.json({
+      asOf: at.toISOString(),
+      horizonDays,
+      segmentId: segmentId ?? null,
+      data: KINDS.filter((each) => kind === undefined || each === kind).map((each) => ({
+        kind: each,
+        ...compareArms(rows.filter((row) => row.kind === each)),
+      })),
+      nextCursor: null,
+      /** What was learned of whom contact keeps, and whether at_risk cases are chosen by it; null: nothing was tried yet. */
+      uplift: learned === null ? null : { trainedAt: learned.trainedAt.toISOString(), ...learned.report },
+    })
+  },
+)
+
+/** One kind of case: how many there are, what came of those whose time is over, and what may be said of the difference. */
+export function compareArms(rows: readonly OutcomeRow[]) {
+  const drawn = rows.filter(isRandomized)
+  const strata = [...Map.groupBy(drawn, ({ percentage }) => percentage).values()].map((draw) => ({
+    treated: sharesOf(draw, "treated"),
+    heldOut: sharesOf(draw, "held_out"),
+  }))
+  const lift = liftOf(strata)
+  const currencies = [...new Set(drawn.flatMap(({ currency }) => (currency === null ? [] : [currency])))].sort()
+  return {
+    cases: sum(rows, "cases"),
+    open: sum(rows, "open"),
+    /** Cases that were drawn while there was a hold-out: the only ones that are compared. */
+    randomized: sum(drawn, "cases"),
+    matured: sum(drawn, "matured"),
+    treated: showArm(drawn, "treated"),
+    heldOut: showArm(drawn, "held_out"),
+    lift: { verdict: verdictOf(strata), ...(lift ?? { difference: null, low: null, high: null }) },
+    amounts: currencies.map((currency) => showAmounts(drawn, currency)),
+  }
+}
+
+/** Treated while nobody was held out says nothing of what nudges bring. */
+const isRandomized = ({ arm, percentage }: OutcomeRow): boolean => arm !== null && percentage !== null && percentage > 0
+
+const sum = (rows: readonly OutcomeRow[], name: "cases" | "open" | "written" | "matured" | "successes"): number =>
+  rows.reduce((total, row) => total + row[name], 0)
+
+const sharesOf = (rows: readonly OutcomeRow[], arm: Arm): Share => {
+  const own = rows.filter((row) => row.arm === arm)
+  return { successes: sum(own, "successes"), cases: sum(own, "matured") }
+}
+
+function showArm(rows: readonly OutcomeRow[], arm: Arm) {
+  const own = rows.filter((row) => row.arm === arm)
+  const share = sharesOf(rows, arm)
+  return {
+    cases: sum(own, "cases"),
+    /** In the held-out arm: those that a person wrote to all the same. They stay in their arm. */
+    written: sum(own, "written"),
+    matured: share.cases,
+    successes: share.successes,
+    ...shareOf(share),
+  }
+}
+
+function showAmounts(rows: readonly OutcomeRow[], currency: string) {
+  const own = rows.filter((row) => row.currency === currency)
+  const amountsOf = (part: readonly OutcomeRow[], arm: Arm): Amounts => {
+    const of = part.filter((row) => row.arm === arm)
+    const add = (name: "atStake" | "kept" | "atStakeSquared" | "keptSquared" | "product"): number =>
+      of.reduce((total, row) => total + row[name], 0)
+    return {
+      cases: sum(of, "matured"),
+      ...{ atStake: add("atStake"), kept: add("kept") },
+      ...{ atStakeSquared: add("atStakeSquared"), keptSquared: add("keptSquared"), product: add("product") },
+    }
+  }
+  const strata = [...Map.groupBy(own, ({ percentage }) => percentage).values()].map((draw) => ({
+    treated: amountsOf(draw, "treated"),
+    heldOut: amountsOf(draw, "held_out"),
+  }))
+  const shares = [...Map.groupBy(own, ({ percentage }) => percentage).values()].map((draw) => ({
+    treated: sharesOf(draw, "treated"),
+    heldOut: sharesOf(draw, "held_out"),
+  }))
+  const [treated, heldOut] = [amountsOf(own, "treated"), amountsOf(own, "held_out")]
+  const incremental = incrementalOf(strata)
+  return {
+    currency,
+    treated: { atStakeMinor: treated.atStake, keptMinor: treated.kept },
+    heldOut: { atStakeMinor: heldOut.atStake, keptMinor: heldOut.kept },
+    incremental: {
+      isTooFewToTell: verdictOf(shares) === "too_few_to_tell",
+      amountMinor: incremental?.amountMinor ?? null,
+      lowMinor: incremental?.low ?? null,
+      highMinor: incremental?.high ?? null,
+    },
+  }
+}

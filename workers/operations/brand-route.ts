@@ -1,0 +1,63 @@
+/** `/api/settings/brand`: which name a company's messages bear, and an operator's decision on it. */
+
+import { type Context, Hono } from "hono"
+import * as z from "zod"
+import { type BrandDecision, decideBrand, readBrand } from "../../db/queries/messaging/brands.ts"
+import { awaitsApproval, normalizeBrand, shownBrand } from "../../shared/domain/messaging/brand.ts"
+import { settingsOf } from "../../shared/domain/settings.ts"
+import { withPermission } from "../platform/auth.ts"
+import { AppError } from "../platform/errors.ts"
+import { reasonText, validJson } from "../platform/request.ts"
+import type { AppEnv } from "../platform/services.ts"
+import { brandName } from "./settings-schema.ts"
+
+const decision = z.strictObject({
+  /** Exactly the name that is meant, so that a company cannot change it while an operator reads. */
+  name: brandName,
+  /** False takes an approval back. */
+  isApproved: z.boolean().default(true),
+  reason: reasonText,
+})
+
+export const brand = new Hono<AppEnv>()
+  .get("/", withPermission("settings:read"), async (c) => c.json(await brandOf(c)))
+  .put("/approval", withPermission("brands:write"), validJson(decision), async (c) => {
+    const { db, log, newId, now } = c.get("services")
+    const { companyId, keyId } = c.get("principal")
+    const { name, isApproved, reason } = c.req.valid("json")
+    await requireCompany(c)
+    await decideBrand(db, {
+      ...{ companyId, id: newId(), name: normalizeBrand(name), isApproved },
+      ...{ who: keyId, why: reason, at: now() },
+    })
+    log.info("brand_decided", { companyId, keyId, outcome: isApproved ? "approved" : "refused" })
+    return c.json(await brandOf(c))
+  })
+
+async function requireCompany(c: Context<AppEnv>) {
+  const { db } = c.get("services")
+  const found = await readBrand(db, c.get("principal").companyId)
+  if (found === null) throw new AppError("NOT_FOUND", "There is no such company.")
+  return found
+}
+
+async function brandOf(c: Context<AppEnv>) {
+  const { config } = c.get("services")
+  const { companyId, role } = c.get("principal")
+  const { companyName, approved, decisions, settings } = await requireCompany(c)
+  const { brandName: chosen } = settingsOf({ settings })
+  const isDefaultCompany = companyId === config.access.defaultCompanyId
+  const input = { brandName: chosen, companyName, isDefaultCompany, approved }
+  return {
+    brandName: chosen,
+    shownName: shownBrand(input),
+    isWaiting: awaitsApproval(input),
+    approved,
+    decisions: decisions.map((each) => showDecision(each, role === "operator")),
+  }
+}
+
+const showDecision = ({ name, isApproved, who, why, at }: BrandDecision, isOperator: boolean) => ({
+  ...{ name, isApproved, at: at.toISOString() },
+  ...(isOperator && { who, why }),
+})

@@ -1,0 +1,91 @@
+import { ErrorCode, OpenFeature } from "@openfeature/server-sdk"
+import { describe, expect, test } from "vitest"
+import { ON } from "../../shared/domain/flags.ts"
+import { flagDefaults, newFlagCache, readFlags, type SetFlags } from "../../shared/flags/flags.ts"
+import { flagProvider } from "./features.ts"
+
+const reading = (set: SetFlags, isAway = false) =>
+  readFlags({
+    memory: newFlagCache(),
+    defaults: flagDefaults("local", {}),
+    readRedis: async () => {
+      if (isAway) throw new Error("down")
+      return { set, isComplete: true }
+    },
+    readCopy: async () => {
+      throw new Error("down")
+    },
+    fillRedis: async () => {},
+    now: () => new Date("2026-11-21T12:00:00Z"),
+    waitUntil: () => {},
+  })
+
+const setTo = (value: object) => ({
+  value: { ...ON, ...value },
+  ...{ revision: 1, changeId: "c", updatedAt: "", updatedBy: "admin", reason: null },
+})
+
+/** A client of OpenFeature over one reading. */
+async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading>> | null) {
+  await OpenFeature.setProviderAndWait(
+    domain,
+    flagProvider(() => flags),
+  )
+  return OpenFeature.getClient(domain)
+}
+
+describe("OpenFeature over our flags", () => {
+  test("says whether a flag is on for the company that is the targeting key, and why", async () => {
+    const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 50, allow: ["in"], deny: ["out"] }) })
+    const client = await clientOf("why", flags)
+    const ask = async (name: string, targetingKey: string) => {
+      const { value, variant, reason } = await client.getBooleanDetails(name, false, { targetingKey })
+      return [value, variant, reason]
+    }
+    expect(await ask("BI_DASHBOARD_V2", "in")).toEqual([true, "on", "TARGETING_MATCH"])
+    expect(await ask("BI_DASHBOARD_V2", "out")).toEqual([false, "off", "TARGETING_MATCH"])
+    expect((await ask("BI_DASHBOARD_V2", "any"))[2]).toBe("SPLIT")
+    expect(await ask("REAL_TIME_PREDICTIONS", "any")).toEqual([false, "off", "DISABLED"])
+    expect(await ask("NOTIFICATIONS_ENABLED", "any")).toEqual([true, "on", "STATIC"])
+  })
+
+  test("agrees with the flags' own word for every company", async () => {
+    const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 33.3 }) })
+    const client = await clientOf("agrees", flags)
+    const companies = Array.from({ length: 200 }, (_, index) => `company_${index}`)
+    const said = await Promise.all(
+      companies.map((targetingKey) => client.getBooleanValue("BI_DASHBOARD_V2", false, { targetingKey })),
+    )
+    expect(said).toEqual(companies.map((id) => flags.isOn("BI_DASHBOARD_V2", id)))
+    expect(new Set(said).size).toBe(2)
+  })
+
+  test("says when it goes by what may be out of date", async () => {
+    const client = await clientOf("stale", await reading({}, true))
+    expect(await client.getBooleanDetails("NOTIFICATIONS_ENABLED", true, { targetingKey: "any" })).toMatchObject({
+      value: false,
+      reason: "STALE",
+    })
+  })
+
+  test("answers the caller's default for what it cannot know, and names the fault", async () => {
+    const client = await clientOf("faults", await reading({}))
+    const context = { targetingKey: "any" }
+    expect(await client.getBooleanDetails("NO_SUCH_FLAG", true, context)).toMatchObject({
+      value: true,
+      errorCode: ErrorCode.FLAG_NOT_FOUND,
+    })
+    expect(await client.getBooleanDetails("ROLLBACK_MODE", true)).toMatchObject({
+      value: true,
+      errorCode: ErrorCode.TARGETING_KEY_MISSING,
+    })
+    expect(await client.getStringDetails("ROLLBACK_MODE", "x", context)).toMatchObject({
+      value: "x",
+      errorCode: ErrorCode.TYPE_MISMATCH,
+    })
+    expect(await (await clientOf("early", null)).getBooleanDetails("ROLLBACK_MODE", true, context)).toMatchObject({
+      value: true,
+      errorCode: ErrorCode.PROVIDER_NOT_READY,
+    })
+  })
+})

@@ -1,0 +1,200 @@
+/**
+ * The one way out: every call to another side passes its circuit breaker, is counted against the invocation's budget, is
+ * bounded in time, and is repeated as the target's policy says and no further. What is thrown before anything was sent is
+ * `NotSent`; whatever happened after the first attempt left is told as it happened.
+ */
+
+import { NotSent, type OutboundFetch } from "../../../shared/network/outbound-fetch.ts"
+import type { Logger } from "../../../shared/observability/log.ts"
+import { admit, type BreakerState, newBreaker, record } from "./breaker.ts"
+import { type BreakerView, viewOf } from "./breaker-view.ts"
+import type { Budget } from "./budget.ts"
+import {
+  failureOf,
+  type Outcome,
+  POLICIES,
+  type Policy,
+  requestedRetryAfterMs,
+  requestShapeOf,
+  type Target,
+  waitBeforeRetryMs,
+} from "./policy.ts"
+
+/** The breakers of an isolate: values only, since a promise of one request must not be awaited by another. */
+export type Breakers = Map<Target, BreakerState>
+
+export interface Outbound {
+  /**
+   * A `fetch` for this target. `isPastBreaker` neither asks the breaker nor tells it anything, and tries once: for who must
+   * know how the other side is at this moment, and for a last resort.
+   */
+  fetchFor(target: Target, options?: { readonly isPastBreaker?: boolean }): OutboundFetch
+  /** What this isolate knows of a target. */
+  viewOf(target: Target): BreakerView
+}
+
+/** What the calls of one invocation need. */
+export interface OutboundParts {
+  readonly breakers: Breakers
+  readonly budget: Budget
+  readonly log: Logger
+  readonly now: () => Date
+  /** In [0, 1). */
+  readonly random: () => number
+  readonly pause: (ms: number) => Promise<void>
+  /** A call goes on after its caller gave up, so that the breaker hears how it ended. */
+  readonly waitUntil: (work: Promise<unknown>) => void
+  /** Tells other isolates. */
+  readonly publish: (target: Target, view: BreakerView) => Promise<void>
+  /** The platform's `fetch`, or a test's. */
+  readonly send: OutboundFetch
+}
+
+/** The way out for one invocation. */
+export function makeOutbound(parts: OutboundParts): Outbound {
+  return {
+    fetchFor:
+      (target, { isPastBreaker = false } = {}) =>
+      (input, init = {}) => {
+        const call = new Call(parts, target, isPastBreaker, input, init)
+        const answer = call.run()
+        parts.waitUntil(answer.catch(() => undefined))
+        return answer
+      },
+    viewOf: (target) => viewOf(parts.breakers.get(target) ?? null, parts.now()),
+  }
+}
+
+/** One call, with its repetitions. */
+class Call {
+  readonly #parts: OutboundParts
+  readonly #target: Target
+  readonly #policy: Policy
+  readonly #isPastBreaker: boolean
+  readonly #input: RequestInfo | URL
+  readonly #init: RequestInit
+
+  constructor(
+    parts: OutboundParts,
+    target: Target,
+    isPastBreaker: boolean,
+    input: RequestInfo | URL,
+    init: RequestInit,
+  ) {
+    this.#parts = parts
+    this.#target = target
+    this.#policy = POLICIES[target]
+    this.#isPastBreaker = isPastBreaker
+    this.#input = input
+    this.#init = init
+  }
+
+  async run(): Promise<Response> {
+    const { budget, now, pause, random } = this.#parts
+    const asked = requestShapeOf(this.#init.method ?? "GET", new Headers(this.#init.headers))
+    const startedMs = now().getTime()
+    let isProbe = this.#begin()
+    for (let tries = 1; ; tries++) {
+      const leftMs = this.#policy.deadlineMs - (now().getTime() - startedMs)
+      const { response, error, outcome } = await this.#attempt(Math.min(this.#policy.timeoutMs, leftMs))
+      this.#end(outcome, isProbe)
+
+      const elapsedMs = now().getTime() - startedMs
+      const waitMs = waitBeforeRetryMs(this.#policy, asked, outcome, { tries, elapsedMs, random: random() })
+      if (waitMs !== null && !this.#isPastBreaker && !this.#isGivenUp() && budget.hasRoomFor(1)) {
+        await pause(waitMs)
+        const again = this.#isGivenUp() ? null : this.#beginAgain()
+        if (again !== null) {
+          await response?.body?.cancel()
+          isProbe = again.isProbe
+          continue
+        }
+      }
+      if (response === null) throw error
+      return response
+    }
+  }
+
+  /** Asks for the first attempt; throws `NotSent` when it must not be made. Answers whether it is a breaker's probe. */
+  #begin(): boolean {
+    const { breakers, budget, now } = this.#parts
+    if (this.#isPastBreaker) {
+      budget.spend()
+      return false
+    }
+    const nowMs = now().getTime()
+    const before = breakers.get(this.#target) ?? newBreaker(nowMs)
+    const admission = admit(before, nowMs)
+    if (!admission.isAdmitted) throw new NotSent("circuit_open", Math.ceil(admission.retryAfterMs))
+    budget.spend() // before the state is kept: a probe that is not sent would be waited for
+    this.#keep(before, admission.state)
+    return admission.isProbe
+  }
+
+  /** The same for a repetition, which is left out rather than refused: the first attempt was sent. */
+  #beginAgain(): { readonly isProbe: boolean } | null {
+    try {
+      return { isProbe: this.#begin() }
+    } catch (error) {
+      if (error instanceof NotSent) return null
+      throw error
+    }
+  }
+
+  async #attempt(timeoutMs: number): Promise<{
+    readonly response: Response | null
+    readonly error: unknown
+    readonly outcome: Outcome
+  }> {
+    const limit = AbortSignal.timeout(Math.max(1, timeoutMs))
+    const theirs = this.#init.signal
+    const signal = theirs ? AbortSignal.any([theirs, limit]) : limit
+    try {
+      const response = await this.#parts.send(this.#input, { ...this.#init, redirect: "manual", signal })
+      const { status, headers } = response
+      return { response, error: null, outcome: { kind: "answered", status, headers } }
+    } catch (error) {
+      return { response: null, error, outcome: this.#silence(error) }
+    }
+  }
+
+  #silence(error: unknown): Outcome {
+    const isTimeout = error instanceof Error && error.name === "TimeoutError"
+    if (isTimeout) return { kind: "silent", reason: "timeout" }
+    return this.#isGivenUp() ? { kind: "unlearnt" } : { kind: "silent", reason: "no_answer" }
+  }
+
+  #isGivenUp(): boolean {
+    return this.#init.signal?.aborted ?? false
+  }
+
+  #end(outcome: Outcome, isProbe: boolean): void {
+    if (this.#isPastBreaker) return
+    const { breakers, now, random } = this.#parts
+    const nowMs = now().getTime()
+    const before = breakers.get(this.#target) ?? newBreaker(nowMs)
+    const ended = {
+      isProbe,
+      failure: failureOf(outcome),
+      isUnlearnt: outcome.kind === "unlearnt",
+      askedToWaitMs: requestedRetryAfterMs(outcome),
+    }
+    this.#keep(before, record(before, ended, nowMs, random()))
+  }
+
+  /** Keeps the state in the isolate; a breaker that has opened or closed is logged and told to the others. */
+  #keep(before: BreakerState, after: BreakerState): void {
+    const { breakers, budget, log, now, publish, waitUntil } = this.#parts
+    breakers.set(this.#target, after)
+    if (before.kind === after.kind) return
+    const view = viewOf(after, now())
+    const fields = { target: this.#target, outcome: view.state, reason: view.reason, count: view.failures }
+    if (after.kind === "closed") log.info("breaker_changed", fields)
+    else log.warn("breaker_changed", fields)
+    if (after.kind === "half_open" || !budget.hasRoomFor(1)) return
+    const told = publish(this.#target, view).catch((error: unknown) =>
+      log.warn("breaker_publish_failed", { target: this.#target, error }),
+    )
+    waitUntil(told)
+  }
+}

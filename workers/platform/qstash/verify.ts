@@ -1,0 +1,147 @@
+/**
+ * Proves that a request was sent by QStash, for this URL and with this body. The signature, the issuer, the URL and the hash of
+ * the body are judged by the package's receiver. That one also accepts other algorithms, signatures without expiry or of
+ * any lifetime, and it reads the platform's clock, so the rest is judged here: nothing is taken that is not exactly what
+ * QStash documents (https://upstash.com/docs/qstash/howto/signature).
+ */
+import { Receiver } from "@upstash/qstash"
+import { areEqual, fromBase64Url, fromUtf8, sha256 } from "../../../shared/crypto/bytes.ts"
+import { err, ok, type Result } from "../../../shared/result.ts"
+
+/** Why a request is not believed. The caller is told none of it. */
+export type QstashVerifyError = {
+  readonly reason:
+    | "signature_missing"
+    | "signature_malformed"
+    | "algorithm_not_accepted"
+    | "signature_mismatch"
+    | "claim_missing"
+    | "issuer_mismatch"
+    | "url_mismatch"
+    | "lifetime_too_long"
+    | "not_yet_valid"
+    | "expired"
+    | "body_mismatch"
+}
+
+/** What a believed signature says. `tokenId` is the same whenever the same signature is shown again. */
+export interface QstashSignature {
+  readonly tokenId: string
+  readonly issuedAt: Date
+  /** `next` while the keys are being rotated. */
+  readonly key: "current" | "next"
+}
+
+/** A request as it came, and the keys it may be signed with. */
+export interface SignedRequest {
+  /** The `Upstash-Signature` header. */
+  readonly signature: string | null
+  readonly body: Uint8Array
+  /** The URL that was published, character for character. */
+  readonly url: string
+  readonly currentSigningKey: string
+  readonly nextSigningKey: string
+  readonly now: Date
+}
+
+/** QStash signs for five minutes. */
+const LIFETIME_SECONDS_MAX = 300
+/** How far our clock may be behind theirs. */
+const SKEW_SECONDS = 5
+/** Theirs are below 600 characters. */
+const SIGNATURE_CHARS_MAX = 4_096
+
+interface Claims {
+  readonly iss: string
+  readonly sub: string
+  readonly exp: number
+  readonly nbf: number
+  readonly iat: number
+  readonly jti: string
+  readonly body: string
+}
+
+/** What the signature says when it is QStash's, of now, for this URL and body. Total: whatever comes, it does not throw. */
+export async function verifyQstashSignature(
+  request: SignedRequest,
+): Promise<Result<QstashSignature, QstashVerifyError>> {
+  const { signature } = request
+  if (signature === null || signature === "") return err({ reason: "signature_missing" })
+  const parts = signature.length <= SIGNATURE_CHARS_MAX ? signature.split(".") : []
+  const [header, payload, mac] = parts.map(fromBase64Url)
+  if (!header || !payload || !mac || parts.length !== 3) return err({ reason: "signature_malformed" })
+  if (!isHs256(parseObject(header))) return err({ reason: "algorithm_not_accepted" })
+
+  const key = await signingKeyOf(request, signature)
+  const claims = readClaims(parseObject(payload))
+  if (!claims) return err({ reason: "claim_missing" })
+  // Without a key that signed it, this is no more than what the token says of itself: a hint for the log.
+  const refused = refuseClaims(claims, request) ?? ((await isHashOf(claims, request)) ? null : "body_mismatch")
+  if (refused !== null) return err({ reason: refused })
+  if (key === null) return err({ reason: "signature_mismatch" })
+  return ok({ tokenId: claims.jti, issuedAt: new Date(claims.iat * 1_000), key })
+}
+
+async function isHashOf({ body: claimed }: Claims, { body }: SignedRequest): Promise<boolean> {
+  // RFC 4648 padding is ours to ignore: QStash writes the hash with it.
+  const hash = fromBase64Url(claimed.replace(/={0,2}$/, ""))
+  return hash !== null && areEqual(hash, await sha256(body))
+}
+
+/**
+ * Exactly HS256. Members that would choose a key (`kid`, `jwk`, `jku`, `x5u`, …) mean nothing here; `crit` demands to be
+ * understood or refused (RFC 7515, section 4.1.11).
+ */
+function isHs256(header: Readonly<Record<string, unknown>> | null): boolean {
+  return header?.alg === "HS256" && (header.typ === undefined || header.typ === "JWT") && !Object.hasOwn(header, "crit")
+}
+
+async function signingKeyOf(request: SignedRequest, signature: string): Promise<QstashSignature["key"] | null> {
+  if (await isSignedWith(request.currentSigningKey, request, signature)) return "current"
+  return (await isSignedWith(request.nextSigningKey, request, signature)) ? "next" : null
+}
+
+/** The times in a signature are judged by our clock (`refuseClaims`), which the package cannot be given. */
+const ANY_TIME_SECONDS = Number.POSITIVE_INFINITY
+
+/** Without a key the receiver would look for one in the environment, and anybody can sign with an empty one. */
+async function isSignedWith(secret: string, { body, url }: SignedRequest, signature: string): Promise<boolean> {
+  if (secret === "") return false
+  const receiver = new Receiver({ currentSigningKey: secret, nextSigningKey: secret, devMode: false })
+  try {
+    return await receiver.verify({ signature, body: fromUtf8(body), url, clockTolerance: ANY_TIME_SECONDS })
+  } catch {
+    return false // whatever it throws, also at bodies that are no text: it did not say yes
+  }
+}
+
+function refuseClaims(claims: Claims, { url, now }: SignedRequest): QstashVerifyError["reason"] | null {
+  const nowSeconds = now.getTime() / 1_000
+  if (claims.iss !== "Upstash") return "issuer_mismatch"
+  if (claims.sub !== url) return "url_mismatch"
+  if (claims.exp - claims.iat > LIFETIME_SECONDS_MAX || claims.exp - claims.nbf > LIFETIME_SECONDS_MAX) {
+    return "lifetime_too_long"
+  }
+  if (Math.max(claims.nbf, claims.iat) > nowSeconds + SKEW_SECONDS) return "not_yet_valid"
+  if (!(nowSeconds < claims.exp)) return "expired"
+  return null
+}
+
+function readClaims(payload: Readonly<Record<string, unknown>> | null): Claims | null {
+  const { iss, sub, exp, nbf, iat, jti, body } = payload ?? {}
+  if (!isText(iss) || !isText(sub) || !isText(jti) || !isText(body)) return null
+  if (!isSeconds(exp) || !isSeconds(nbf) || !isSeconds(iat)) return null
+  return { iss, sub, exp, nbf, iat, jti, body }
+}
+
+const isText = (value: unknown): value is string => typeof value === "string" && value !== ""
+const isSeconds = (value: unknown): value is number => Number.isSafeInteger(value)
+
+function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(fromUtf8(bytes))
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * Requests as all isolates count them: each adds what it counted to the minutes in Redis, after an answer and seldom. While
+ * Redis is away an isolate keeps its last minutes; what it never hands on is missing from the figures, and from nothing
+ * else.
+ */
+
+import { withTimeout } from "../../shared/network/with-timeout.ts"
+import {
+  AREAS,
+  type Area,
+  addCounts,
+  areaOf,
+  type Counts,
+  isClientError,
+  minuteOf,
+  RequestCounter,
+} from "../../shared/observability/metrics.ts"
+import type { Services } from "./services.ts"
+
+/** One pipeline in so long a time and isolate, however many requests there were. */
+const FLUSH_EVERY_MS = 10_000
+/** Figures are read back over an hour at most; twice that leaves room for a clock that is off. */
+const RETENTION_SECONDS = 2 * 3_600
+const RETENTION_MINUTES = RETENTION_SECONDS / 60
+/** Nobody waits for longer for a reading; the client itself gives up a command sooner. */
+const READ_TIMEOUT_MS = 1_000
+
+/** What this isolate has counted and not handed on, and when it last tried. */
+const tally = new RequestCounter(RETENTION_MINUTES)
+let flushedAtMs = Number.NEGATIVE_INFINITY
+
+const PARTS = ["requests", "refused", "errors", "durationMs"] as const
+const keyOf = (minute: number): string => `figures:${minute}`
+const fieldOf = (area: Area, part: (typeof PARTS)[number]): string => `${area}:${part}`
+
+/** Counts an answered request; the answer waits for nothing. */
+export function countRequest(
+  services: Services,
+  request: { readonly path: string; readonly status: number; readonly startedAt: Date },
+): void {
+  const area = areaOf(request.path)
+  if (area === null) return
+  const nowMs = services.now().getTime()
+  tally.count(area, request.status, nowMs - request.startedAt.getTime(), nowMs)
+  // A flood of refusals must not cost Redis anything; they go with the next request that is none.
+  if (isClientError(request.status)) return
+  const sinceMs = nowMs - flushedAtMs
+  if (sinceMs >= 0 && sinceMs < FLUSH_EVERY_MS) return
+  flushedAtMs = nowMs
+  services.waitUntil(flush(services))
+}
+
+/** Hands on what was counted, in one pipeline. What Redis did not take is kept, and counted twice if only its reply was lost. */
+async function flush(services: Services): Promise<void> {
+  const taken = tally.take()
+  try {
+    const pipeline = services.redis.pipeline()
+    for (const [minute, counts] of taken) {
+      for (const area of AREAS) {
+        for (const part of PARTS) {
+          const by = Math.round(counts[area][part])
+          if (by > 0) pipeline.hincrby(keyOf(minute), fieldOf(area, part), by)
+        }
+      }
+      pipeline.expire(keyOf(minute), RETENTION_SECONDS)
+    }
+    await pipeline.exec()
+  } catch (error) {
+    for (const [minute, counts] of taken) tally.add(minute, counts)
+    services.log.warn("metrics_flush_failed", { error })
+  }
+}
+
+/**
+ * What was counted in the minutes `from` to `to`, both included: by all isolates as far as they have handed it on, and by
+ * this one. `isPartial`: Redis did not answer, and it is this isolate's count alone.
+ */
+export async function readCounts(
+  { redis, log }: Services,
+  from: number,
+  to: number,
+): Promise<{ readonly counts: Counts; readonly isPartial: boolean }> {
+  const own = tally.sum(from, to)
+  try {
+    const pipeline = redis.pipeline()
+    for (let minute = from; minute <= to; minute++) pipeline.hgetall(keyOf(minute))
+    const minutes = await withTimeout(READ_TIMEOUT_MS, pipeline.exec<(Record<string, unknown> | null)[]>())
+    return {
+      counts: minutes.reduce<Counts>((sum, fields) => addCounts(sum, countsOf(fields ?? {})), own),
+      isPartial: false,
+    }
+  } catch (error) {
+    log.warn("metrics_read_failed", { error })
+    return { counts: own, isPartial: true }
+  }
+}
+
+function countsOf(fields: Readonly<Record<string, unknown>>): Counts {
+  const numberOf = (area: Area, part: (typeof PARTS)[number]): number => {
+    const value = Number(fields[fieldOf(area, part)] ?? 0)
+    return Number.isFinite(value) ? value : 0
+  }
+  const countOf = (area: Area) => ({
+    requests: numberOf(area, "requests"),
+    refused: numberOf(area, "refused"),
+    errors: numberOf(area, "errors"),
+    durationMs: numberOf(area, "durationMs"),
+  })
+  return { webhooks: countOf("webhooks"), api: countOf("api"), jobs: countOf("jobs"), links: countOf("links") }
+}
+
+/** The minutes that a window of so many minutes touches, up to the one of now. */
+export const windowOf = (now: Date, minutes: number): { readonly from: number; readonly to: number } => {
+  const to = minuteOf(now.getTime())
+  return { from: to - minutes, to }
+}

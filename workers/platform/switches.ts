@@ -1,0 +1,47 @@
+/** What must hold for a company before something is done for it. */
+import { companyIds } from "../../db/queries/platform/companies.ts"
+import type { FlagName } from "../../shared/domain/flags.ts"
+import type { Flags } from "../../shared/flags/flags.ts"
+import { AppError } from "./errors.ts"
+import type { Services } from "./services.ts"
+
+/** Flags that must be on, and flags that must not. */
+export interface SwitchCondition {
+  readonly on: readonly FlagName[]
+  readonly off: readonly FlagName[]
+}
+
+/** Events may be folded, and what follows from them decided. */
+export const PROCESSING_SWITCH: SwitchCondition = { on: ["WEBHOOK_PROCESSING_ENABLED"], off: [] }
+/** Members may be written to, and incentives given. */
+export const NOTIFICATIONS_SWITCH: SwitchCondition = { on: ["NOTIFICATIONS_ENABLED"], off: ["ROLLBACK_MODE"] }
+/** What is due may be looked for by the clock. */
+export const SCHEDULER_SWITCH: SwitchCondition = {
+  on: ["SCHEDULER_ENABLED", ...NOTIFICATIONS_SWITCH.on],
+  off: NOTIFICATIONS_SWITCH.off,
+}
+
+/** Whether it holds for this company. */
+export const isEnabledFor = (flags: Flags, { on, off }: SwitchCondition, companyId: string): boolean =>
+  on.every((name) => flags.isOn(name, companyId)) && !off.some((name) => flags.isOn(name, companyId))
+
+/**
+ * The companies for which it holds: none (an empty list), all (null), or some, which are read from the database only when a
+ * flag is on for a part of them.
+ */
+export async function enabledCompanies(
+  { db }: Pick<Services, "db">,
+  flags: Flags,
+  condition: SwitchCondition,
+): Promise<readonly string[] | null> {
+  const { on, off } = condition
+  if (on.some((name) => flags.isOffForAll(name)) || off.some((name) => flags.isOnForAll(name))) return []
+  if (on.every((name) => flags.isOnForAll(name)) && off.every((name) => flags.isOffForAll(name))) return null
+  return (await companyIds(db)).filter((companyId) => isEnabledFor(flags, condition, companyId))
+}
+
+/** Throws CONFLICT while processing is off for the company: doing it on request would do what the switch forbids. */
+export async function requireProcessingEnabled(services: Pick<Services, "flags">, companyId: string): Promise<void> {
+  const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
+  if (!isProcessing) throw new AppError("CONFLICT", "Processing is switched off.", { reason: "switched_off" })
+}

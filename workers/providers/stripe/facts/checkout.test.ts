@@ -1,0 +1,53 @@
+import { describe, expect, test } from "vitest"
+import { deliveryOf, event, factOf } from "../../../../test/fixtures/stripe/constructed/event.ts"
+
+/** A completed session whose payment takes days; the fields are those of stripe 23.1.0, Checkout/Sessions.d.ts. */
+const session = (fields: object) => ({
+  id: "cs_1",
+  object: "checkout.session",
+  customer: "cus_1",
+  mode: "payment",
+  payment_intent: "pi_1",
+  invoice: null,
+  subscription: null,
+  amount_total: 500,
+  currency: "eur",
+  ...fields,
+})
+const OF_SUBSCRIPTION = { mode: "subscription", payment_intent: null, invoice: "in_1", subscription: "sub_1" }
+
+const told = (name: string, fields: object) => event(`checkout.session.async_payment_${name}`, session(fields))
+
+describe("the result of a payment in Checkout that took days", () => {
+  test("that arrived, of a single purchase", () => {
+    const delivery = deliveryOf(told("succeeded", { payment_status: "paid" }))
+    expect(delivery).toMatchObject({ customer: "cus_1", objects: ["pi_1"], unhandled: null })
+    expect(delivery.facts).toMatchObject([
+      { kind: "payment_succeeded", paymentIntentId: "pi_1", invoiceId: null, amountMinor: 500, currency: "eur" },
+    ])
+  })
+
+  test("that arrived, of a subscription: its invoice says how much", () => {
+    expect(factOf(told("succeeded", { payment_status: "paid", ...OF_SUBSCRIPTION }))).toMatchObject({
+      ...{ kind: "payment_succeeded", invoiceId: "in_1", subscriptionId: "sub_1", paymentIntentId: null },
+      ...{ amountMinor: null, currency: null, how: "collected" },
+    })
+  })
+
+  test("that failed: a sale that was not made", () => {
+    expect(factOf(told("failed", { payment_status: "unpaid", ...OF_SUBSCRIPTION }))).toMatchObject({
+      ...{ kind: "payment_failed", invoiceId: "in_1", subscriptionId: "sub_1" },
+      ...{ attempt: null, isFirstInvoice: true },
+    })
+  })
+
+  test.each([
+    ["succeeded", { payment_status: "unpaid" }, "checkout session is not paid"],
+    ["failed", { payment_status: "paid" }, "checkout session is paid"],
+    ["succeeded", { payment_status: "paid", payment_intent: null }, "checkout session names no payment"],
+    ["failed", { payment_status: "unpaid", payment_intent: null }, "checkout session names no payment"],
+    ["failed", { id: null }, "checkout.session: id is missing or not as expected"],
+  ])("is not read from %s with %o", (name, fields, reason) => {
+    expect(deliveryOf(told(name, fields))).toMatchObject({ facts: [], unhandled: reason })
+  })
+})

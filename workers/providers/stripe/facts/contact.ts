@@ -1,0 +1,96 @@
+/**
+ * What an event says about reaching the customer. Only the customer's own object may say that there is no address;
+ * an invoice keeps a copy from when it was finalized, so its silence means nothing.
+ */
+import type { ProviderFactBody } from "../../../../shared/domain/facts.ts"
+import type { ContactChange } from "../../../../shared/provider.ts"
+import { at, type JsonObject } from "./fields.ts"
+
+/** Longer than any address or name that Stripe accepts. */
+const CONTACT_LENGTH_MAX = 512
+const URL_LENGTH_MAX = 2048
+
+/** ISO 3166-1 alpha-2, as Stripe writes countries. */
+const COUNTRY = /^[A-Z]{2}$/
+
+interface Said {
+  readonly name: unknown
+  readonly email: unknown
+  readonly phone: unknown
+  /** Addresses that may name a country, the most telling first. */
+  readonly addresses?: readonly unknown[]
+}
+
+type CustomerSeen = Extract<ProviderFactBody, { kind: "customer_seen" }>
+
+/** What the customer's own object says: null or empty there means that there is none. */
+export const contactOfCustomer = ({ name, email, phone, addresses }: Said): ContactChange =>
+  dropUnsaid({
+    name: textOf(name),
+    email: textOf(email),
+    phone: textOf(phone),
+    country: countryOf(addresses),
+  })
+
+/** What a copy of the customer's details says; none where it says nothing at all. */
+export function contactOfSnapshot({ name, email, phone, addresses }: Said): ContactChange | null {
+  const contact = dropUnsaid({
+    name: textOf(name) ?? undefined,
+    email: textOf(email) ?? undefined,
+    phone: textOf(phone) ?? undefined,
+    country: countryOf(addresses),
+  })
+  return Object.keys(contact).length === 0 ? null : { ...contact, isCopy: true }
+}
+
+/** The fact beside a contact: that there is an address, without the address. Null when the contact has none to speak of. */
+export function customerSeenFact(contact: ContactChange | null): CustomerSeen | null {
+  if (contact === null || (contact.email === undefined && contact.phone === undefined)) return null
+  return {
+    kind: "customer_seen",
+    ...(contact.email === undefined ? {} : { hasEmail: contact.email !== null }),
+    ...(contact.phone === undefined ? {} : { hasPhone: contact.phone !== null }),
+  }
+}
+
+/**
+ * The page where an invoice can be paid, while it can be: a paid one shows a receipt. Only https pages of Stripe, because
+ * members are sent there. Invoices have a `status` since 2018-11-08, before that `paid`.
+ */
+export function paymentPageOf(invoice: JsonObject): string | undefined {
+  const { status, paid, hosted_invoice_url: url } = invoice
+  if (status === undefined ? paid === true : status !== "open") return undefined
+  if (typeof url !== "string" || url.length > URL_LENGTH_MAX || !URL.canParse(url)) return undefined
+  const { protocol, hostname, port, username, password } = new URL(url)
+  const isStripe = protocol === "https:" && hostname.endsWith(".stripe.com") && `${port}${username}${password}` === ""
+  return isStripe ? url : undefined
+}
+
+/** Cleaned text, null for none, undefined for what is no text. Control characters have no place in a name or an address. */
+function textOf(value: unknown): string | null | undefined {
+  if (value === null) return null
+  if (typeof value !== "string" || value.length > CONTACT_LENGTH_MAX) return undefined
+  const text = value
+    .toWellFormed()
+    .replaceAll(/\p{Cc}+/gu, " ")
+    .trim()
+  return text === "" ? null : text
+}
+
+/** The first country that one of the addresses names. */
+const countryOf = (addresses: readonly unknown[] = []): string | undefined =>
+  addresses.map((address) => at(address, "country")).find((code) => typeof code === "string" && COUNTRY.test(code)) as
+    | string
+    | undefined
+
+type Unsure<T> = { readonly [K in keyof T]: T[K] | undefined }
+
+/** Leaves out what is undefined: absent is how a contact says "not said". */
+function dropUnsaid({ name, email, phone, country }: Unsure<ContactChange>): ContactChange {
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(email === undefined ? {} : { email }),
+    ...(phone === undefined ? {} : { phone }),
+    ...(country === undefined ? {} : { country }),
+  }
+}

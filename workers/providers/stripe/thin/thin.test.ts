@@ -1,0 +1,275 @@
+/** Thin events: which are worth asking for, and that a twin read from its object says nothing that its snapshot did not. */
+import fc from "fast-check"
+import Stripe from "stripe"
+import { describe, expect, test } from "vitest"
+import { type Fact, inLedgerOrder } from "../../../../shared/domain/facts.ts"
+import { fold, rebuild } from "../../../../shared/domain/recovery/fold.ts"
+import { failureCountOf } from "../../../../shared/domain/state.ts"
+import type { Delivery } from "../../../../shared/provider.ts"
+import { deliveryOf, event, INVOICE, SUBSCRIPTION, thinOf } from "../../../../test/fixtures/stripe/constructed/event.ts"
+import { expectWellFormed } from "../../../../test/fixtures/stripe/constructed/well-formed.ts"
+import { recordedEvents } from "../../../../test/fixtures/stripe/recorded.ts"
+import { failedRenewalStory } from "../../../../test/support/events/scenario.ts"
+import { invariantViolations } from "../../../../test/support/events/state-invariants.ts"
+import { isObject, type JsonObject } from "../facts/fields.ts"
+import { normalize } from "../facts/normalize.ts"
+import { isSnapshotType, snapshotTypeOf } from "../facts/thin-types.ts"
+import { currentObjectDelivery } from "./current-object.ts"
+
+interface Snapshot {
+  readonly type: string
+  readonly created: number
+  readonly data: { readonly object: JsonObject; readonly previous_attributes?: JsonObject }
+}
+
+/** The finer types that tell what one `customer.subscription.updated` does. */
+const FINER = ["active", "past_due", "unpaid", "trialing", "item_price_changed", "cancel_at_changed"].map(
+  (name) => `v1.customer.subscription.${name}`,
+)
+
+const thinTypesOf = (type: string): readonly string[] =>
+  type === "customer.subscription.updated" ? [`v1.${type}`, ...FINER] : [`v1.${type}`]
+
+const factsOf = (delivery: Delivery, id: string): Fact[] =>
+  delivery.facts.map((fact, index) => ({ ...fact, id: `${id}.${index}` }))
+
+/** What the thin twin of a snapshot comes to when the object is still what the snapshot shows. */
+const twinFacts = (snapshot: Snapshot, type: string, id: string, seconds = 0): Fact[] =>
+  factsOf(
+    currentObjectDelivery(
+      deliveryOf(thinOf({ ...snapshot, created: snapshot.created + seconds }, { type })),
+      snapshot.data.object,
+      snapshot.data.previous_attributes ?? {},
+    ),
+    id,
+  )
+
+const stateOf = (facts: readonly Fact[]) => ({ ...rebuild(facts), position: null })
+
+describe("which thin events are asked for", () => {
+  test.each([
+    ["v1.invoice.payment_failed", true],
+    ["v1.customer.subscription.past_due", true],
+    ["v1.customer.subscription.item_price_changed", true],
+    ["v1.price.updated", "not used"],
+    ["v1.invoice.discount_added", "unknown type"],
+    ["v2.core.account.updated", "unknown type"],
+    ["v1.constructor", "unknown type"],
+    ["invoice.payment_failed", "unknown type"],
+  ])("%s: %s", (type, wanted) => {
+    const { needs, unhandled } = deliveryOf(thinOf(event("x", INVOICE), { type }))
+    expect(needs === undefined ? unhandled : true).toBe(wanted)
+  })
+
+  test("none without a key to ask with, and none that names nothing", () => {
+    const thin = thinOf(event("invoice.paid", INVOICE))
+    const read = normalize(thin, { canAsk: false })
+    expect(read).toMatchObject({ ok: true, value: { unhandled: "thin event, and no API key to ask with" } })
+    expect(deliveryOf({ ...thin, related_object: null })).toMatchObject({ unhandled: "thin event names nothing" })
+    expect(deliveryOf({ ...thin, related_object: null, snapshot_event: "evt_1" }).needs).toEqual({
+      snapshotEventId: "evt_1",
+      object: null,
+    })
+  })
+
+  test("a twin tells the same thing, under the plain name or the coarser one", () => {
+    expect(isSnapshotType("v1.invoice.paid", "invoice.paid")).toBe(true)
+    expect(isSnapshotType("v1.customer.subscription.past_due", "customer.subscription.updated")).toBe(true)
+    expect(isSnapshotType("v1.invoice.paid", "invoice.voided")).toBe(false)
+    expect(snapshotTypeOf("v2.core.account.updated")).toBeNull()
+  })
+
+  test("the package reads the same notification", () => {
+    const thin = thinOf(event("invoice.paid", INVOICE), { snapshot_event: "evt_1", context: "acct_1" })
+    const parsed = new Stripe("sk_test_1").parseEventNotificationWithoutVerification(JSON.stringify(thin))
+    const delivery = deliveryOf(thin)
+    expect([parsed.id, parsed.type, parsed.snapshot_event, parsed.context?.toString()]).toEqual([
+      delivery.providerEventId,
+      delivery.type,
+      delivery.needs?.snapshotEventId,
+      delivery.account,
+    ])
+  })
+})
+
+/** A failing bill is open while it fails; some recorded ones were put together otherwise. */
+const asItWas = (snapshot: Snapshot): Snapshot =>
+  snapshot.type === "invoice.payment_failed" || snapshot.type === "invoice.payment_action_required"
+    ? { ...snapshot, data: { ...snapshot.data, object: { ...snapshot.data.object, status: "open" } } }
+    : snapshot
+
+const RECORDED: readonly (readonly [string, Snapshot])[] = recordedEvents().flatMap(({ name, body }) => {
+  const read = normalize(body)
+  const isRead = read.ok && read.value.facts.length > 0
+  // Recorded events have what every sound envelope has.
+  return isRead && deliveryOf(thinOf(body as unknown as Snapshot)).needs
+    ? [[name, asItWas(body as unknown as Snapshot)] as const]
+    : []
+})
+
+test.each(RECORDED)("%s and its thin twin fold to what it says alone, in both orders", (_, snapshot) => {
+  const alone = factsOf(deliveryOf(snapshot), "m")
+  for (const type of thinTypesOf(snapshot.type)) {
+    for (const id of ["a", "z"]) {
+      const twin = twinFacts(snapshot, type, id)
+      expect(stateOf([...alone, ...twin]), `${type}, ${id}`).toEqual(stateOf(alone))
+    }
+  }
+})
+
+test("there are enough of them", () => {
+  expect(new Set(RECORDED.map(([, { type }]) => type)).size).toBeGreaterThanOrEqual(18)
+})
+
+const STORY = failedRenewalStory("thin0000", new Date("2026-06-01T12:00:00.000Z"))
+  .events as unknown as readonly Snapshot[]
+
+/** Some of the story's events with a twin each: under which type, before or after in the ledger, and so many seconds off. */
+const twinsOf = (seconds: fc.Arbitrary<number>) =>
+  fc.array(fc.record({ has: fc.boolean(), type: fc.nat(), isFirst: fc.boolean(), seconds }), {
+    minLength: STORY.length,
+    maxLength: STORY.length,
+  })
+
+const story = STORY.flatMap((snapshot, index) => factsOf(deliveryOf(snapshot), `m${index}`))
+const storyWith = (twins: readonly { has: boolean; type: number; isFirst: boolean; seconds: number }[]) =>
+  STORY.flatMap((snapshot, index) => {
+    const twin = twins[index]
+    const types = thinTypesOf(snapshot.type)
+    const type = types[(twin?.type ?? 0) % types.length]
+    if (!twin?.has || type === undefined) return []
+    return twinFacts(snapshot, type, `${twin.isFirst ? "a" : "z"}${index}`, twin.seconds)
+  })
+
+test("a whole story with twins of any of its events is the story", () => {
+  fc.assert(
+    fc.property(twinsOf(fc.constant(0)), (twins) => {
+      expect(stateOf([...story, ...storyWith(twins)])).toEqual(stateOf(story))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test("twins a second off are the same cases with the same ends, each failure counted once", () => {
+  const essence = (facts: readonly Fact[]) =>
+    rebuild(facts).cases.map((entry) => [
+      entry.id,
+      entry.status,
+      entry.closeReason,
+      failureCountOf(entry),
+      entry.amountMinor,
+      entry.recoveredMinor,
+    ])
+  fc.assert(
+    fc.property(twinsOf(fc.integer({ min: -1, max: 1 })), (twins) => {
+      const facts = [...story, ...storyWith(twins)]
+      expect(essence(facts)).toEqual(essence(story))
+      expect(invariantViolations(rebuild(facts))).toEqual([])
+      // However far apart they arrive: what is folded on top of a snapshot is what is folded anew.
+      const ordered = inLedgerOrder(facts)
+      expect(fold(ordered.slice(4), fold(ordered.slice(0, 4)))).toEqual(rebuild(facts))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test("the story told by thin events alone has the same cases and ends", () => {
+  const thin = storyWith(STORY.map(() => ({ has: true, type: 0, isFirst: true, seconds: 0 })))
+  expect(rebuild(thin).cases.map(({ id, status }) => [id, status])).toEqual(
+    rebuild(story).cases.map(({ id, status }) => [id, status]),
+  )
+})
+
+describe("an object that has moved on since", () => {
+  const then = 1_767_225_600
+  const present = (type: string, object: JsonObject) =>
+    currentObjectDelivery(deliveryOf(thinOf({ ...event(type, object), created: then })), object, {})
+  const bill = (more: object) => ({
+    ...INVOICE,
+    amount_remaining: 0,
+    attempt_count: 3,
+    next_payment_attempt: null,
+    ...more,
+  })
+
+  test("a failed invoice that is paid by now is failed then and paid since, for all that was asked", () => {
+    const { facts } = present(
+      "invoice.payment_failed",
+      bill({ status: "paid", status_transitions: { paid_at: then + 3600 }, charge: "ch_of_a_later_attempt" }),
+    )
+    expect(facts).toMatchObject([
+      {
+        kind: "payment_failed",
+        amountMinor: 500,
+        attempt: null,
+        chargeId: null,
+        occurredAt: "2026-01-01T00:00:00.000Z",
+      },
+      { kind: "payment_succeeded", amountMinor: 500, occurredAt: "2026-01-01T01:00:00.000Z" },
+    ])
+    expect(facts[0]).not.toHaveProperty("nextAttemptAt")
+    const [recovered] = rebuild(facts.map((fact, index) => ({ ...fact, id: `f${index}` }))).cases
+    expect(recovered).toMatchObject({ status: "recovered", recoveredMinor: 500 })
+  })
+
+  test.each([
+    ["void", "voided_at", "invoice_voided"],
+    ["uncollectible", "marked_uncollectible_at", "invoice_uncollectible"],
+  ])("a failed invoice that is %s by now says so as of then", (status, at, kind) => {
+    const { facts } = present("invoice.payment_failed", bill({ status, status_transitions: { [at]: then + 60 } }))
+    expect(facts.at(-1)).toMatchObject({ kind, occurredAt: "2026-01-01T00:01:00.000Z" })
+    expect(facts).toHaveLength(2)
+  })
+
+  test("an open one of which nothing more is tried is not said to be given up then", () => {
+    const { facts } = present("invoice.payment_failed", bill({ status: "open", amount_remaining: 500 }))
+    expect(rebuild(facts.map((fact, index) => ({ ...fact, id: `f${index}` }))).cases).toMatchObject([
+      { status: "open" },
+    ])
+  })
+
+  test("a subscription that has ended says its end, when it came", () => {
+    const { facts } = present("customer.subscription.updated", {
+      ...SUBSCRIPTION,
+      status: "canceled",
+      ended_at: then + 60,
+    })
+    expect(facts).toMatchObject([{ kind: "subscription_ended", occurredAt: "2026-01-01T00:01:00.000Z" }])
+  })
+
+  test.each([
+    ["payment_intent.payment_failed", { id: "pi_1", object: "payment_intent", customer: "cus_1", status: "succeeded" }],
+    ["charge.failed", { id: "ch_1", object: "charge", customer: "cus_1", status: "succeeded" }],
+  ])("%s says nothing of a failure that is no longer to be seen", (type, object) => {
+    expect(present(type, object)).toMatchObject({ facts: [], unhandled: expect.stringContaining("moved on") })
+  })
+
+  test("a payment method that was taken away belongs to nobody", () => {
+    const object = { id: "pm_1", object: "payment_method", customer: null }
+    expect(present("payment_method.attached", object)).toMatchObject({
+      facts: [],
+      unhandled: "thin event, and its object names nobody now",
+    })
+  })
+
+  test("a customer that was deleted is not said to have no address", () => {
+    const { facts, contact } = present("customer.updated", { id: "cus_1", object: "customer", deleted: true })
+    expect(facts).toMatchObject([{ kind: "customer_seen", deleted: true }])
+    expect(contact).toBeNull()
+  })
+})
+
+test("whatever the object is, a delivery comes of it, and a well-formed one", () => {
+  const bodies = RECORDED.map(([, snapshot]) => snapshot)
+  fc.assert(
+    fc.property(fc.constantFrom(...bodies), fc.jsonValue(), fc.string(), (snapshot, odd, field) => {
+      const object = { ...snapshot.data.object, [field]: odd }
+      const delivery = currentObjectDelivery(deliveryOf(thinOf(snapshot)), object, isObject(odd) ? odd : {})
+      expectWellFormed({
+        ...delivery,
+        facts: delivery.facts.map((fact) => ({ ...fact, occurredAt: delivery.occurredAt })),
+      })
+    }),
+    { numRuns: 500 },
+  )
+})

@@ -1,0 +1,137 @@
+/**
+ * What an object of Whop's lists tells of its past, as the webhooks it would have sent. Lists show how an object is now,
+ * so each event puts back what was not so yet. The time of a failed attempt is known of the last one only, and of the first,
+ * which comes with the bill; those in between, and pauses and announcements that were withdrawn, are not told.
+ */
+import { utf8 } from "../../../../shared/crypto/bytes.ts"
+import type { Instant } from "../../../../shared/domain/facts.ts"
+import { HISTORY_ID_PREFIX, type HistoricalEvent } from "../../../../shared/provider.ts"
+import { countOf, idOf, instantOf, type JsonObject } from "../facts/fields.ts"
+
+/** Events after `until` are left to the webhooks. */
+export interface HistoryRange {
+  readonly since: Instant
+  readonly until: Instant
+  readonly companyId: string
+}
+
+interface Happening {
+  readonly name: string
+  readonly type: string
+  readonly at: unknown
+  readonly data: JsonObject
+}
+
+const ENDED: ReadonlySet<unknown> = new Set(["canceled", "expired"])
+
+/** Its start, a leaving that was announced and not withdrawn, its end, and how it stands now. */
+export function membershipEvents(membership: JsonObject, range: HistoryRange): HistoricalEvent[] {
+  const { status, renewal_period_end: periodEnd, canceled_at: canceledAt } = membership
+  if (status === "drafted") return []
+  const isOver = ENDED.has(status)
+  const endedAt = isOver ? endOf(membership) : null
+  if (endedAt !== null && endedAt < range.since) return []
+  const calm = {
+    ...membership,
+    status: status === "trialing" || status === "completed" ? status : "active",
+    cancel_at_period_end: false,
+    cancel_option: null,
+    cancellation_reason: null,
+    canceled_at: null,
+    payment_collection_paused: false,
+  }
+  const happenings: Happening[] = [
+    { name: "activated", type: "membership.activated", at: membership.created_at, data: calm },
+  ]
+  const isAnnounced = membership.cancel_at_period_end === true || status === "canceling"
+  if (isAnnounced && instantOf(canceledAt) !== null) {
+    const data = {
+      ...calm,
+      cancel_at_period_end: true,
+      canceled_at: canceledAt,
+      cancel_option: membership.cancel_option ?? null,
+      renewal_period_end: periodEnd,
+    }
+    const name = `leaving_${Date.parse(String(canceledAt))}`
+    happenings.push({ name, type: "membership.cancel_at_period_end_changed", at: canceledAt, data })
+  }
+  if (endedAt !== null) {
+    happenings.push({ name: "deactivated", type: "membership.deactivated", at: endedAt, data: membership })
+  } else if (status === "past_due") {
+    // Since when it stands so, it does not say: at the latest, by the end of what is imported.
+    happenings.push({ name: "standing", type: "membership.deactivated", at: range.until, data: membership })
+  } else if (status === "paused" || membership.payment_collection_paused === true) {
+    happenings.push({ name: "standing", type: "membership.updated", at: range.until, data: membership })
+  }
+  return write(membership, range, happenings)
+}
+
+/** One that was announced ends with its period, any other when it was canceled; what is left says when it last changed. */
+function endOf(membership: JsonObject): Instant | null {
+  const periodEnd = instantOf(membership.renewal_period_end)
+  const canceledAt = instantOf(membership.canceled_at)
+  const updatedAt = instantOf(membership.updated_at)
+  if (membership.status === "expired" || membership.cancel_at_period_end === true) return periodEnd ?? updatedAt
+  return canceledAt ?? updatedAt ?? periodEnd
+}
+
+/** Its first and its last failed attempt, and that it was paid. */
+export function paymentEvents(payment: JsonObject, range: HistoryRange): HistoricalEvent[] {
+  const { status, created_at: createdAt, paid_at: paidAt, last_payment_attempt: lastAttempt } = payment
+  const failures = countOf(payment.payments_failed) ?? 0
+  const isPaid = instantOf(paidAt) !== null
+  const happenings: Happening[] = []
+  const failed = (name: string, at: unknown, attempt: number, next: unknown): void => {
+    const { next_payment_attempt: _, ...rest } = payment
+    const data = {
+      ...rest,
+      status: "open",
+      paid_at: null,
+      refunded_at: null,
+      refunded_amount: 0,
+      payments_failed: attempt,
+      last_payment_attempt: at,
+      ...(next !== undefined && { next_payment_attempt: next }),
+    }
+    happenings.push({ name, type: "payment.failed", at, data })
+  }
+  const hasLast = !isPaid && failures > 0 && instantOf(lastAttempt) !== null
+  if (failures > 1 || (failures > 0 && !hasLast)) {
+    failed("failed_1", createdAt, 1, isPaid ? paidAt : hasLast ? lastAttempt : undefined)
+  }
+  if (hasLast) failed(`failed_${failures}`, lastAttempt, failures, payment.next_payment_attempt)
+  if (isPaid && status !== "draft") {
+    happenings.push({ name: "succeeded", type: "payment.succeeded", at: paidAt, data: payment })
+  }
+  return write(payment, range, happenings)
+}
+
+/** Money given back. */
+export const refundEvents = (refund: JsonObject, range: HistoryRange): HistoricalEvent[] =>
+  refund.status === "succeeded"
+    ? write(refund, range, [{ name: "created", type: "refund.created", at: refund.created_at, data: refund }])
+    : []
+
+/** Its opening, with its outcome when it is over: when that was, it does not say. */
+export const disputeEvents = (dispute: JsonObject, range: HistoryRange): HistoricalEvent[] =>
+  write(dispute, range, [{ name: "created", type: "dispute.created", at: dispute.created_at, data: dispute }])
+
+/** The happenings up to the end of the range; what has no id or no time is not told. */
+function write(object: JsonObject, { until, companyId }: HistoryRange, happenings: readonly Happening[]) {
+  const id = idOf(object.id)
+  return happenings.flatMap((happening): HistoricalEvent[] => {
+    const occurredAt = instantOf(happening.at)
+    if (id === null || occurredAt === null || occurredAt > until) return []
+    const providerEventId = `${HISTORY_ID_PREFIX}${id}_${happening.name}`
+    const event = {
+      id: providerEventId,
+      api_version: "v1",
+      type: happening.type,
+      timestamp: occurredAt,
+      company_id: companyId,
+      data: happening.data,
+    }
+    const rawBody = utf8(JSON.stringify(event))
+    return [{ providerEventId, occurredAt, type: happening.type, rawBody, headers: new Headers() }]
+  })
+}

@@ -1,0 +1,157 @@
+/** What Whop's lists tell of the past, page by page. */
+import { describe, expect, test } from "vitest"
+import { apiOf } from "../../../../test/support/grants.ts"
+import type { JsonObject } from "../facts/fields.ts"
+import { normalize } from "../facts/normalize.ts"
+import { whopProvider } from "../index.ts"
+import { membershipEvents, paymentEvents } from "./history-events.ts"
+
+const since = new Date("2026-01-01T00:00:00Z")
+const until = new Date("2026-03-01T00:00:00Z")
+const range = { since: since.toISOString(), until: until.toISOString(), companyId: "biz_1" }
+const user = { id: "user_1", name: "Ann", username: "ann" }
+
+type Lists = Readonly<Record<string, readonly JsonObject[]>>
+
+/** Whop's lists, two to a page; pages end without an `end_cursor`, as the SDK reads them. */
+function lists(objects: Lists) {
+  const asked: URL[] = []
+  const send: typeof fetch = async (input) => {
+    const url = new URL(new Request(input).url)
+    asked.push(url)
+    const all = objects[url.pathname.split("/").at(-1) ?? ""] ?? []
+    const from = Number(url.searchParams.get("after") ?? 0)
+    const isLast = from + 2 >= all.length
+    const end_cursor = isLast ? null : String(from + 2)
+    return Response.json({ data: all.slice(from, from + 2), page_info: { end_cursor, has_next_page: !isLast } })
+  }
+  return { asked, api: apiOf(whopProvider({ apiKey: "key", fetch: send }), "biz_1") }
+}
+
+const factsOf = (events: ReturnType<typeof paymentEvents>) =>
+  events.flatMap(({ rawBody, headers }) => {
+    const delivery = normalize(JSON.parse(new TextDecoder().decode(rawBody)), { receivedAt: until, headers })
+    return delivery.ok ? delivery.value.facts.filter(({ kind }) => kind !== "customer_seen") : []
+  })
+
+test("every page of every list is walked once, from the given range, memberships whenever they began", async () => {
+  const at = "2026-01-05T10:00:00.000Z"
+  const payments = [1, 2, 3, 4, 5].map((n) => ({
+    id: `pay_${n}`,
+    user,
+    currency: "usd",
+    total: 5,
+    created_at: at,
+    paid_at: at,
+    status: "paid",
+  }))
+  const { asked, api } = lists({
+    memberships: [{ id: "mem_1", user, status: "active", created_at: "2025-01-05T10:00:00.000Z" }],
+    payments,
+    disputes: [{ id: "dspt_1", amount: 5, currency: "usd", status: "won", payment: { id: "pay_1" }, created_at: at }],
+  })
+  const told: string[] = []
+  let cursor: string | null = null
+  do {
+    const page: Awaited<ReturnType<typeof api.listHistory>> = await api.listHistory({ since, until, cursor, limit: 50 })
+    told.push(...page.events.map(({ providerEventId }) => providerEventId))
+    cursor = page.cursor
+  } while (cursor !== null)
+  expect(told).toEqual([
+    "history_mem_1_activated",
+    ...payments.map(({ id }) => `history_${id}_succeeded`),
+    "history_dspt_1_created",
+  ])
+  for (const { pathname, searchParams } of asked) {
+    expect(searchParams.get("company_id")).toBe("biz_1")
+    expect(searchParams.get("created_before")).toBe(range.until)
+    expect(searchParams.get("created_after")).toBe(pathname.endsWith("/memberships") ? null : range.since)
+  }
+})
+
+test("without a company nothing is asked, and a cursor of another list is refused", async () => {
+  const { asked, api } = lists({})
+  await expect(api.listHistory({ since, until, cursor: "x", limit: 50 })).rejects.toMatchObject({ retry: false })
+  const nobody = apiOf(whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("asked")) }))
+  await expect(nobody.listHistory({ since, until, cursor: null, limit: 50 })).rejects.toMatchObject({ retry: false })
+  expect(asked).toEqual([])
+})
+
+describe("a payment", () => {
+  const bill = {
+    id: "pay_1",
+    user,
+    membership: { id: "mem_1" },
+    currency: "usd",
+    total: 19.99,
+    created_at: "2026-01-05T10:00:00.000Z",
+  }
+  const paid = { ...bill, status: "paid", paid_at: "2026-01-08T10:00:00.000Z", billing_reason: "subscription_cycle" }
+
+  test("that failed before it was paid tells both", () => {
+    expect(factsOf(paymentEvents({ ...paid, payments_failed: 2 }, range))).toMatchObject([
+      { kind: "payment_failed", attempt: 1, occurredAt: bill.created_at, nextAttemptAt: paid.paid_at },
+      { kind: "payment_succeeded", occurredAt: paid.paid_at, amountMinor: 1_999 },
+    ])
+  })
+
+  test("that is still owed tells its first and its last attempt", () => {
+    const owed = {
+      ...bill,
+      status: "open",
+      paid_at: null,
+      payments_failed: 3,
+      last_payment_attempt: "2026-01-12T10:00:00.000Z",
+      next_payment_attempt: null,
+    }
+    expect(factsOf(paymentEvents(owed, range))).toMatchObject([
+      { kind: "payment_failed", attempt: 1, nextAttemptAt: owed.last_payment_attempt },
+      { kind: "payment_failed", attempt: 3, occurredAt: owed.last_payment_attempt, nextAttemptAt: null },
+    ])
+  })
+
+  test("that was paid after the end of the range is not paid yet", () => {
+    expect(factsOf(paymentEvents({ ...paid, paid_at: "2026-03-02T10:00:00.000Z" }, range))).toEqual([])
+  })
+})
+
+describe("a membership", () => {
+  const member = { id: "mem_1", user, created_at: "2025-06-01T10:00:00.000Z", updated_at: "2026-02-20T10:00:00.000Z" }
+  const leaving = {
+    cancel_at_period_end: true,
+    canceled_at: "2026-02-01T10:00:00.000Z",
+    renewal_period_end: "2026-02-15T10:00:00.000Z",
+  }
+  const kinds = (object: JsonObject) =>
+    factsOf(membershipEvents(object, range)).map(({ kind, occurredAt }) => [kind, occurredAt])
+  const started = ["subscription_started", member.created_at]
+
+  test.each([
+    ["that is active", { status: "active" }, [started]],
+    [
+      "that leaves",
+      { ...leaving, status: "canceling", renewal_period_end: "2026-04-01T10:00:00.000Z" },
+      [started, ["cancellation_announced", leaving.canceled_at]],
+    ],
+    [
+      "that left as announced",
+      { ...leaving, status: "expired" },
+      [started, ["cancellation_announced", leaving.canceled_at], ["subscription_ended", leaving.renewal_period_end]],
+    ],
+    [
+      "that was canceled at once",
+      { status: "canceled", canceled_at: leaving.canceled_at },
+      [started, ["subscription_ended", leaving.canceled_at]],
+    ],
+    ["that is past due", { status: "past_due" }, [started, ["subscription_changed", range.until]]],
+    [
+      "that is paused",
+      { status: "active", payment_collection_paused: true },
+      [started, ["subscription_paused", range.until]],
+    ],
+    ["that was only drafted", { status: "drafted" }, []],
+    ["that ended before the range", { status: "canceled", canceled_at: "2025-12-01T10:00:00.000Z" }, []],
+  ])("%s", (_, fields, expected) => {
+    expect(kinds({ ...member, ...fields })).toEqual(expected)
+  })
+})

@@ -1,0 +1,194 @@
+/** `/api/cases`: who is being lost and why, what was done about it, and what a person may do. */
+import { Hono } from "hono"
+import * as z from "zod"
+import {
+  type CaseRow,
+  listCases,
+  loadStreamOfCase,
+  readCase,
+  type TimelineEntry,
+} from "../../db/queries/recovery/cases.ts"
+import { type ChannelName, PROVIDERS } from "../../shared/domain/facts.ts"
+import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
+import type { MemberChannel } from "../../shared/domain/settings.ts"
+import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
+import { withPermission } from "../platform/auth.ts"
+import { AppError } from "../platform/errors.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/request.ts"
+import type { AppEnv } from "../platform/services.ts"
+import { closeCase } from "./close-case.ts"
+import { idempotencyKey, sendManualNudge } from "./manual-nudge.ts"
+
+const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
+const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
+const CHANNELS = ["email", "sms", "push", "dm"] as const satisfies MemberChannel[]
+
+/** Enough for a sentence about the case. */
+const NOTE_CHARS_MAX = 500
+
+const query = z.strictObject({
+  ...pageFields,
+  status: z.enum(STATUSES).optional(),
+  kind: z.enum(KINDS).optional(),
+  provider: z.enum(PROVIDERS).optional(),
+  customerId: idText.optional(),
+  subscriptionId: idText.optional(),
+  invoiceId: idText.optional(),
+  declineCode: idText.optional(),
+  cause: idText.optional(),
+  currency: z
+    .string()
+    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
+    .transform((code) => code.toLowerCase())
+    .optional(),
+  heldOut: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .optional(),
+})
+
+const nudgeBody = z.strictObject({
+  channel: z.enum(CHANNELS).optional(),
+  overrideHoldout: z.boolean().default(false),
+})
+
+/** A note may speak of a person, so it becomes no fact. It is taken, and not kept. */
+const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() })
+
+export const cases = new Hono<AppEnv>()
+  .get("/", withPermission("cases:read"), validQuery(query), async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
+    const { db, now } = c.get("services")
+    const found = await listCases(db, c.get("principal").companyId, filter, page)
+    return c.json(listOf(found, (row) => showCase(row, now())))
+  })
+  .get("/:id", withPermission("cases:read"), validId(), async (c) => {
+    const found = await readCase(c.get("services").db, c.get("principal").companyId, c.req.valid("param").id)
+    if (found === null) throw noSuchCase()
+    const { row, nudges, timeline } = found
+    return c.json({
+      ...showCase(row, c.get("services").now()),
+      nudges: nudges.map(showNudge),
+      timeline: timeline.map(showFact),
+    })
+  })
+  .post(
+    "/:id/nudge",
+    withPermission("cases:write"),
+    validId(),
+    validJson(nudgeBody, { isOptional: true }),
+    async (c) => {
+      const services = c.get("services")
+      const { id } = c.req.valid("param")
+      const { channel, overrideHoldout } = c.req.valid("json")
+      const key = await idempotencyKey(c.req.header("idempotency-key"), services.now())
+      const stream = await loadStreamOfCase(services.db, c.get("principal").companyId, id)
+      if (stream === null) throw noSuchCase()
+      const nudge = await sendManualNudge(services, stream, {
+        caseId: id,
+        channel: channel ?? null,
+        key,
+        overrideHoldout,
+      })
+      services.log.info("nudge_sent_manually", {
+        companyId: stream.companyId,
+        nudgeId: nudge.id,
+        keyId: c.get("principal").keyId,
+      })
+      return c.json(
+        { nudge: showNudge({ ...nudge, dueAt: new Date(nudge.dueAt), sentAt: dateOrNull(nudge.sentAt) }) },
+        202,
+      )
+    },
+  )
+  .post(
+    "/:id/close",
+    withPermission("cases:write"),
+    validId(),
+    validJson(closeBody, { isOptional: true }),
+    async (c) => {
+      const services = c.get("services")
+      const { companyId, keyId } = c.get("principal")
+      const { id } = c.req.valid("param")
+      const stream = await loadStreamOfCase(services.db, companyId, id)
+      if (stream === null) throw noSuchCase()
+      await closeCase(services, stream, id)
+      services.log.info("case_closed_manually", { companyId, caseId: id, keyId })
+      const closed = await readCase(services.db, companyId, id)
+      if (closed === null) throw new Error("a case that was closed is gone")
+      return c.json(showCase(closed.row, services.now()))
+    },
+  )
+
+const noSuchCase = () => new AppError("NOT_FOUND", "There is no such case.")
+
+const dateOrNull = (instant: string | null): Date | null => (instant === null ? null : new Date(instant))
+
+/** A case as clients rely on it; `customerId` is ours. */
+const showCase = (row: CaseRow, now: Date) => ({
+  id: row.id,
+  companyId: row.companyId,
+  kind: row.kind,
+  status: row.status,
+  provider: row.provider,
+  customerId: row.customerId,
+  providerCustomerId: row.providerCustomerId,
+  subscriptionId: row.subscriptionId,
+  invoiceId: row.invoiceId,
+  // Without a currency nothing is known of the amount.
+  amountMinor: row.currency === null ? null : row.amountMinor,
+  currency: row.currency,
+  remainingMinor: row.status === "open" ? (row.remainingMinor ?? row.amountMinor) : null,
+  recoveredMinor: row.recoveredMinor,
+  billing: row.billing ?? "subscription",
+  collection: row.collection ?? "automatic",
+  paymentInProgress: showPending(row, now),
+  declineCode: row.declineCode,
+  failureCount: row.failureCount,
+  openedAt: row.openedAt.toISOString(),
+  closedAt: row.closedAt?.toISOString() ?? null,
+  cause: row.cause,
+  heldOut: row.arm === "held_out",
+  arm: row.arm,
+  holdoutPercentage: row.holdoutPercentage,
+  risk:
+    row.riskProbability === null
+      ? null
+      : { probability: row.riskProbability, until: row.riskUntil?.toISOString() ?? null },
+})
+
+/** A payment in progress, until it is known to have succeeded or failed, or counts as timed out. */
+const showPending = ({ paymentPendingSince: since, paymentPendingUntil: until }: CaseRow, now: Date) =>
+  since === null || until === null || until <= now ? null : { since: since.toISOString(), until: until.toISOString() }
+
+/** A nudge as clients rely on it. */
+export const showNudge = (nudge: {
+  readonly id: string
+  readonly step: number | null
+  readonly channel: ChannelName
+  readonly status: NudgeStatus
+  readonly reason: string | null
+  readonly attempts: number
+  readonly dueAt: Date
+  readonly sentAt: Date | null
+}) => ({
+  id: nudge.id,
+  step: nudge.step,
+  channel: nudge.channel,
+  status: publicNudgeStatus(nudge.status),
+  reason: nudge.reason,
+  attempts: nudge.attempts,
+  dueAt: nudge.dueAt.toISOString(),
+  sentAt: nudge.sentAt?.toISOString() ?? null,
+})
+
+/** For the moment that a worker holds a nudge it counts as planned still: clients know no status in between. */
+export const publicNudgeStatus = (status: NudgeStatus): Exclude<NudgeStatus, "sending"> =>
+  status === "sending" ? "planned" : status
+
+const showFact = ({ body, id, occurredAt, recordedAt }: TimelineEntry) => ({
+  id,
+  occurredAt,
+  recordedAt,
+  ...body,
+})

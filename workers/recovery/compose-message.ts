@@ -1,0 +1,162 @@
+/** Puts a nudge into words: who it is for, what is owed, and the signed links that lead back to us. */
+
+import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
+import type { PersonStream } from "../../db/queries/recovery/persons.ts"
+import type { Message } from "../../shared/channel.ts"
+import { normalizePhone } from "../../shared/contact/address.ts"
+import type { Incentive, Instant } from "../../shared/domain/facts.ts"
+import { shownBrand } from "../../shared/domain/messaging/brand.ts"
+import { renderNudge, renderTeamAlert } from "../../shared/domain/messaging/messages.ts"
+import { formatMoney } from "../../shared/domain/money.ts"
+import { openBillsOf, totalsByCurrency } from "../../shared/domain/recovery/contact-policy.ts"
+import { declineAdvice } from "../../shared/domain/recovery/decline-codes.ts"
+import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
+import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
+import {
+  type CaseState,
+  type CustomerState,
+  failureCountOf,
+  findCase,
+  owedMinorOf,
+  paymentOf,
+  subscriptionOf,
+} from "../../shared/domain/state.ts"
+import { signToken } from "../../shared/tokens.ts"
+import type { Services } from "../platform/services.ts"
+import { stateOf } from "./advance.ts"
+import { type Contact, decryptContact } from "./customer-contact.ts"
+
+/** A card link outlives the playbook and the provider's own tries, and not much more. */
+const LINK_DAYS = 30
+
+/** A wish to be left alone must work for as long as somebody may still have the message. */
+const UNSUBSCRIBE_DAYS = 400
+
+/**
+ * The message of a nudge with its address; null when the customer has no address on this channel, or none that can be used:
+ * a phone number of an unknown country, or a text message that cannot hold its link.
+ */
+export async function composeMessage(
+  services: Services,
+  stream: PersonStream,
+  nudge: Nudge,
+  incentive: Incentive | null,
+): Promise<Message | null> {
+  const { config } = services
+  const state = stateOf(stream)
+  const settings = settingsOf(stream)
+  const recoveryCase = findCase(state, nudge.caseId)
+  if (!recoveryCase) return null
+  if (nudge.channel === "slack") return teamMessage(services, stream, recoveryCase)
+
+  const contact = await decryptContact(config.keys.encryption, stream)
+  const to = addressOf(contact, stream, nudge.channel, settings)
+  if (to === null) return null
+  const link = `${config.appUrl}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
+  const unsubscribeUrl = `${config.appUrl}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
+  const { currency } = recoveryCase
+  const amountMinor = owedMinorOf(recoveryCase)
+  const rendered = renderNudge({
+    channel: nudge.channel,
+    caseKind: recoveryCase.kind,
+    billing: billingOf(recoveryCase),
+    collection: recoveryCase.collection ?? "automatic",
+    step: nudge.step,
+    ask: askOf(recoveryCase),
+    name: contact.name,
+    money: currency === null || amountMinor === 0 ? null : { amountMinor, currency },
+    bills: totalsByCurrency(openBillsOf({ state, recoveryCase, person: stream.person })),
+    nextAttemptAt: paymentOf(state, recoveryCase.invoiceId)?.nextAttemptAt ?? null,
+    endsAt: endOf(state, recoveryCase),
+    isLeaving: (subscriptionOf(state, recoveryCase.subscriptionId)?.cancelAt ?? null) !== null,
+    now: services.now().toISOString(),
+    locale: state.profile.locale,
+    timeZone: state.profile.timeZone,
+    brandName: shownBrand({
+      brandName: settings.brandName,
+      companyName: stream.companyName,
+      isDefaultCompany: stream.companyId === config.access.defaultCompanyId,
+      approved: stream.approvedBrands,
+    }),
+    supportEmail: settings.supportEmail,
+    link,
+    unsubscribeUrl,
+    incentive,
+  })
+  return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
+}
+
+/** Whether the contact has no address on this channel. One that cannot be used is there, and will not get better. */
+export async function hasNoAddress({ config }: Services, stream: Stream, channel: Nudge["channel"]): Promise<boolean> {
+  if (channel !== "email" && channel !== "sms") return false
+  const contact = await decryptContact(config.keys.encryption, stream)
+  return (channel === "email" ? contact.email : contact.phone) === null
+}
+
+/** Whether the invoice belongs to a subscription: what the provider said, else whether one is named. */
+const billingOf = ({ billing, kind, subscriptionId }: CaseState) =>
+  billing ?? (kind === "payment" && subscriptionId === null ? "one_off" : "subscription")
+
+/** When a canceled subscription ends; null where that is not known. */
+const endOf = (state: CustomerState, { kind, subscriptionId }: CaseState): Instant | null =>
+  kind === "cancellation" ? (subscriptionOf(state, subscriptionId)?.cancelAt ?? null) : null
+
+/** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */
+function askOf(recoveryCase: CaseState) {
+  if (recoveryCase.kind !== "payment") return null
+  if (recoveryCase.needsAuthentication && recoveryCase.declineCode === null) return "authenticate"
+  const { ask } = declineAdvice(recoveryCase.declineCode)
+  return ask === "silent" ? null : ask
+}
+
+function addressOf(
+  contact: Contact,
+  stream: Stream,
+  channel: Exclude<Nudge["channel"], "slack">,
+  { country }: CompanySettings,
+): string | null {
+  switch (channel) {
+    case "email":
+      return contact.email
+    case "sms":
+      return contact.phone === null ? null : normalizePhone(contact.phone, [contact.country, country])
+    case "push":
+    case "dm":
+      return stream.customer.providerCustomerId
+  }
+}
+
+const token = (
+  { config, now }: Services,
+  { companyId, customer }: Stream,
+  nudge: Nudge,
+  purpose: "link" | "unsubscribe",
+  days: number,
+): Promise<string> =>
+  signToken(config.keys.tokenSigning, {
+    purpose,
+    companyId,
+    customerId: customer.id,
+    caseId: nudge.caseId,
+    nudgeId: nudge.id,
+    expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
+  })
+
+/** What the team reads of a case. There is no dashboard to link to: the address of the case in the API opens with a key. */
+function teamMessage({ config }: Services, { companyId, companyName }: Stream, recoveryCase: CaseState): Message {
+  const { id, kind, amountMinor, currency, declineCode } = recoveryCase
+  const amount = currency === null ? "" : formatMoney({ amountMinor, currency }, "en")
+  const rendered = renderTeamAlert({
+    severity: "P3",
+    state: "firing",
+    title: `${companyName}: recovery case open: ${kind} ${amount}`.trim(),
+    lines: [
+      `company ${companyName} (${companyId})`,
+      `case ${id}`,
+      `failed ${failureCountOf(recoveryCase)} times`,
+      `code ${declineCode ?? "none"}`,
+    ],
+    link: `${config.appUrl}/api/cases/${encodeURIComponent(id)}`,
+  })
+  return { to: "", ...rendered, unsubscribeUrl: null }
+}

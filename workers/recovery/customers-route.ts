@@ -1,0 +1,187 @@
+/** `/api/customers`: who they are, as far as the caller's role may see. */
+
+import { Hono } from "hono"
+import * as z from "zod"
+import { type MilestoneRow, milestonesOf } from "../../db/queries/interventions/milestones.ts"
+import { settingsOf as readSettings } from "../../db/queries/platform/companies.ts"
+import {
+  type ConsentRow,
+  type CustomerRow,
+  findCustomers,
+  listCustomers,
+  readCustomer,
+} from "../../db/queries/recovery/customers.ts"
+import { readQuarantine, releaseQuarantine } from "../../db/queries/recovery/quarantines.ts"
+import { listPredictions, type ScoreRow } from "../../db/queries/scoring/scores.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
+import { grantsAccess } from "../../shared/domain/scoring/features/access.ts"
+import { RISK_LEVELS } from "../../shared/domain/scoring/health.ts"
+import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
+import type { SubscriptionState } from "../../shared/domain/state.ts"
+import { isAllowed, withPermission } from "../platform/auth.ts"
+import { AppError } from "../platform/errors.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/request.ts"
+import type { AppEnv, Principal, Services } from "../platform/services.ts"
+import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
+import { HOUR_MS, MIN_RESCORE_INTERVAL_MS, scoreCustomers } from "../scoring/score.ts"
+import { showPrediction, showScore, showSummary } from "../scoring/score-view.ts"
+import { stateOf } from "./advance.ts"
+import { type ContactHolder, decryptContact } from "./customer-contact.ts"
+
+const query = z.strictObject({
+  ...pageFields,
+  provider: z.enum(PROVIDERS).optional(),
+  providerCustomerId: idText.optional(),
+  riskLevel: z.enum(RISK_LEVELS).optional(),
+})
+
+const scoreQuery = z.strictObject({ fresh: z.enum(["true", "false"]).optional() })
+
+const uuidPage = {
+  ...pageFields,
+  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+    error: "expected a nextCursor of this list",
+  }),
+}
+
+/** A body that says nothing. */
+const nothing = z.strictObject({})
+
+export const customers = new Hono<AppEnv>()
+  .get("/", withPermission("customers:read"), validQuery(query), async (c) => {
+    const services = c.get("services")
+    const principal = c.get("principal")
+    const { page, filter } = splitPage(c.req.valid("query"))
+    const [found, stored] = await Promise.all([
+      listCustomers(services.db, principal.companyId, filter, page),
+      readSettings(services.db, principal.companyId),
+    ])
+    const settings = settingsOf({ settings: stored })
+    const rows = await Promise.all(
+      found.rows.map(async (row) => {
+        const stream = {
+          companyId: principal.companyId,
+          customer: row,
+          sealedContact: row.sealedContact,
+          wrappedDataKey: row.wrappedDataKey,
+        }
+        return showCustomer(services, principal, stream, {
+          ...{ ...row, subscriptions: row.subscriptions ?? {}, settings },
+        })
+      }),
+    )
+    return c.json(listOf({ ...found, rows }, (row) => row))
+  })
+  .get("/:id", withPermission("customers:read"), validId(), async (c) => {
+    const services = c.get("services")
+    const principal = c.get("principal")
+    const found = await readCustomer(services.db, principal.companyId, c.req.valid("param").id)
+    if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
+    const { profile, subscriptions, refused } = stateOf(found.stream)
+    const { timeZone } = profile
+    const shown = {
+      timeZone,
+      subscriptions,
+      consents: found.consents,
+      score: found.score,
+      settings: settingsOf(found.stream),
+    }
+    const customer = await showCustomer(services, principal, found.stream, shown)
+    const quarantine = await readQuarantine(services.db, principal.companyId, found.stream.customer.id)
+    return c.json({
+      ...customer,
+      quarantine: showQuarantine(quarantine, services.now()),
+      refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 },
+    })
+  })
+  .post(
+    "/:id/release",
+    withPermission("events:replay"),
+    validId(),
+    validJson(nothing, { isOptional: true }),
+    async (c) => {
+      const { db, log, now } = c.get("services")
+      const { companyId, keyId } = c.get("principal")
+      const name = c.req.valid("param").id
+      const customer = (await findCustomers(db, companyId, [name])).get(name)
+      if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+      const isReleased = await releaseQuarantine(db, companyId, customer.id, now())
+      if (isReleased) log.info("quarantine_released", { companyId, customerId: customer.id, keyId })
+      return c.json({ id: customer.id, isReleased })
+    },
+  )
+  .get("/:id/score", withPermission("scores:read"), validId(), validQuery(scoreQuery), async (c) => {
+    const services = c.get("services")
+    const { fresh } = c.req.valid("query")
+    const { id } = c.req.valid("param")
+    const wish = { trigger: "request", ageMsMax: fresh === "true" ? MIN_RESCORE_INTERVAL_MS : HOUR_MS } as const
+    const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], wish)).get(id)
+    if (scored === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    return c.json(showScore(services, scored))
+  })
+  .get("/:id/scores", withPermission("scores:read"), validId(), validQuery(z.strictObject(uuidPage)), async (c) => {
+    const { db } = c.get("services")
+    const { companyId } = c.get("principal")
+    const { page } = splitPage(c.req.valid("query"))
+    const name = c.req.valid("param").id
+    const customer = (await findCustomers(db, companyId, [name])).get(name)
+    if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    return c.json(listOf(await listPredictions(db, companyId, customer.id, page), showPrediction))
+  })
+  .get("/:id/milestones", withPermission("customers:read"), validId(), async (c) => {
+    const { db } = c.get("services")
+    const { companyId } = c.get("principal")
+    const name = c.req.valid("param").id
+    const customer = (await findCustomers(db, companyId, [name])).get(name)
+    if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
+    const rows = await milestonesOf(db, companyId, customer.id)
+    // A customer reaches as many as the settings name, and those of settings before: never more than a page.
+    return c.json({ data: rows.map(showMilestone), nextCursor: null })
+  })
+
+/** A quarantine while it lasts; null afterwards. */
+function showQuarantine(quarantine: Awaited<ReturnType<typeof readQuarantine>>, now: Date) {
+  if (quarantine === null || quarantine.endsAt <= now) return null
+  const { reason, since, endsAt } = quarantine
+  return { reason, since: since.toISOString(), endsAt: endsAt.toISOString() }
+}
+
+const showMilestone = ({ key, kind, detail, reachedAt, recordedAt, announcement }: MilestoneRow) => ({
+  ...{ id: key, kind, detail, reachedAt: reachedAt.toISOString(), recordedAt: recordedAt.toISOString() },
+  announcement,
+})
+
+/** A customer as clients rely on it; name and e-mail are null for roles that may not see them. */
+async function showCustomer(
+  services: Services,
+  { role, companyId }: Principal,
+  stream: ContactHolder & { readonly customer: Pick<CustomerRow, "id" | "provider" | "providerCustomerId"> },
+  known: {
+    readonly timeZone: string | null
+    readonly subscriptions: Readonly<Record<string, SubscriptionState>>
+    readonly consents: readonly ConsentRow[]
+    readonly score: ScoreRow | null
+    readonly settings: CompanySettings
+  },
+) {
+  const contact = isAllowed(role, "contacts:read")
+    ? await decryptContact(services.config.keys.encryption, stream)
+    : null
+  const { id, provider, providerCustomerId } = stream.customer
+  const subscriptions = Object.values(known.subscriptions)
+  // Who has left has no risk of leaving.
+  const score = subscriptions.some(grantsAccess) ? known.score : null
+  const health = healthFrom(score, known.settings)
+  const [summary, atRisk] = [showSummary(services, score), showAtRisk(health)]
+  return {
+    ...{ id, companyId, provider, providerCustomerId },
+    name: contact?.name ?? null,
+    email: contact?.email ?? null,
+    timeZone: known.timeZone,
+    subscriptions,
+    score: summary && { ...summary, ...(atRisk && { riskLevel: atRisk.level }) },
+    health: showHealth(score, health),
+    atRisk,
+    consents: known.consents.map((consent) => ({ ...consent, changedAt: new Date(consent.changedAt).toISOString() })),
+  }
+}

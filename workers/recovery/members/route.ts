@@ -1,0 +1,216 @@
+/**
+ * What a member may do with a link of ours: open the provider's page, or say stop. The token in it is all that speaks for
+ * the member; a link that does not hold says nothing about why.
+ */
+
+import { type Context, Hono } from "hono"
+import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
+import { loadStream } from "../../../db/queries/recovery/stream.ts"
+import type { Fact } from "../../../shared/domain/facts.ts"
+import { type LinkVisit, visitorOf } from "../../../shared/domain/recovery/link-visit.ts"
+import { settingsOf } from "../../../shared/domain/settings.ts"
+import { findCase } from "../../../shared/domain/state.ts"
+import { withTimeout } from "../../../shared/network/with-timeout.ts"
+import { type TokenClaims, type TokenPurpose, verifyToken } from "../../../shared/tokens.ts"
+import { AppError } from "../../platform/errors.ts"
+import { limitBody } from "../../platform/limit-body.ts"
+import { limitRequests } from "../../platform/limits/clients.ts"
+import { buckets, clicksLimit, linksLimit } from "../../platform/limits/limits.ts"
+import { apiForSubject } from "../../platform/provider-accounts.ts"
+import type { AppEnv, Services } from "../../platform/services.ts"
+import { advance, stateOf } from "../advance.ts"
+import { decryptContact } from "../customer-contact.ts"
+import { memberHeaders, page } from "./page.ts"
+import { safeRedirect } from "./safe-redirect.ts"
+
+/** A member who has clicked waits this long for the provider; after that the stored page has to do. */
+const PROVIDER_WAIT_MS = 3_000
+
+/** A one-click request is one line; a form of ours is empty. */
+const BODY_BYTES_MAX = 4 * 1024
+
+const RETRY_AFTER_SECONDS = 30
+
+export const members = new Hono<AppEnv>()
+  .use("/r/:token", limitRequests(linksLimit))
+  .use("/unsubscribe/:token", limitRequests(linksLimit))
+  .use("/thanks", limitRequests(linksLimit))
+  .get("/r/:token", async (c) => {
+    const claims = await claimsOf(c, "link")
+    if (claims instanceof Response) return claims
+    // What says that it is a program needs nothing that is stored.
+    if (visitorOf(visitOf(c, null)) === "scanner") return proceedPage(c)
+
+    const stream = await streamOf(c.get("services"), claims)
+    if (stream === "away") return away(c)
+    if (stream === null) return notFound(c)
+    if (isOver(stream, claims)) return page(c, { said: (words) => words.thanks, status: 200 })
+    const visitor = visitorOf(visitOf(c, secondsSinceSent(c.get("services"), stream, claims)))
+    return visitor === "person" ? follow(c, stream, claims, 302) : proceedPage(c)
+  })
+  // The button of the page before: programs that check links send no forms.
+  .post("/r/:token", async (c) => {
+    const claims = await claimsOf(c, "link")
+    if (claims instanceof Response) return claims
+    const stream = await streamOf(c.get("services"), claims)
+    if (stream === "away") return away(c)
+    if (stream === null) return notFound(c)
+    if (isOver(stream, claims)) return page(c, { said: (words) => words.thanks, status: 200 })
+    return follow(c, stream, claims, 303)
+  })
+  .get("/thanks", (c) => page(c, { said: (words) => words.thanks, status: 200 }))
+  .get("/unsubscribe/:token", async (c) => {
+    const claims = await claimsOf(c, "unsubscribe")
+    if (claims instanceof Response) return claims
+    return page(c, { said: (words) => words.confirm, status: 200, button: (words) => words.confirm.button })
+  })
+  .post("/unsubscribe/:token", limitBody(BODY_BYTES_MAX), async (c) => {
+    const claims = await claimsOf(c, "unsubscribe")
+    if (claims instanceof Response) return claims
+    const body = await c.req.text()
+    // RFC 8058 has mail programs say so; our own form says nothing.
+    await optOut(c.get("services"), claims, body.includes("List-Unsubscribe") ? "one_click" : "page")
+    return page(c, { said: (words) => words.done, status: 200 })
+  })
+
+/** Nothing is left to do, and a portal of a case that is over is of use only to whoever found the link. */
+const isOver = (stream: Stream, { caseId }: TokenClaims): boolean =>
+  findCase(stateOf(stream), caseId)?.status !== "open"
+
+/** A click: recorded, and led to the page where the member can pay. */
+async function follow(c: Context<AppEnv>, stream: Stream, claims: TokenClaims, status: 302 | 303): Promise<Response> {
+  const services = c.get("services")
+  services.waitUntil(recordClick(services, stream, claims))
+  const target = await paymentPage(services, stream, claims)
+  if (target !== null) return new Response(null, { status, headers: { ...memberHeaders(null), location: target } })
+  const { supportEmail } = settingsOf(stream)
+  return page(c, { said: (words) => words.noPage, status: 200, supportEmail })
+}
+
+/** One button that leads on. Nothing is recorded, and the provider is not asked. */
+function proceedPage(c: Context<AppEnv>): Response | Promise<Response> {
+  const { stripe, whop } = c.get("services").providers
+  const formHosts = [...stripe.redirectHosts, ...whop.redirectHosts]
+  return page(c, { said: (words) => words.proceed, status: 200, button: (words) => words.proceed.button, formHosts })
+}
+
+function visitOf(c: Context<AppEnv>, secondsSinceSent: number | null): LinkVisit {
+  const header = (name: string) => c.req.header(name) ?? null
+  return {
+    method: c.req.method,
+    userAgent: header("user-agent"),
+    purpose: header("sec-purpose") ?? header("purpose") ?? header("x-moz"),
+    secFetchMode: header("sec-fetch-mode"),
+    secFetchDest: header("sec-fetch-dest"),
+    accept: header("accept"),
+    acceptLanguage: header("accept-language"),
+    secondsSinceSent,
+  }
+}
+
+/** How long ago the message of this link went out; null where that is not known. */
+function secondsSinceSent({ now }: Services, { nudges }: Stream, { nudgeId }: TokenClaims): number | null {
+  const sentAt = nudges.find(({ id }) => id === nudgeId)?.sentAt ?? null
+  return sentAt === null ? null : (now().getTime() - Date.parse(sentAt)) / 1_000
+}
+
+/** What the token says, or the page that says that it does not hold. */
+async function claimsOf(c: Context<AppEnv>, purpose: TokenPurpose): Promise<TokenClaims | Response> {
+  const { config, now } = c.get("services")
+  const verified = await verifyToken(config.keys.tokenSigning, purpose, c.req.param("token") ?? "", now())
+  if (verified.ok) return verified.value
+  return verified.error.reason === "expired" ? page(c, { said: (words) => words.expired, status: 410 }) : notFound(c)
+}
+
+const notFound = (c: Context<AppEnv>) => page(c, { said: (words) => words.notFound, status: 404 })
+
+const away = (c: Context<AppEnv>) =>
+  page(c, { said: (words) => words.away, status: 503, headers: { "retry-after": String(RETRY_AFTER_SECONDS) } })
+
+/** The customer of a link; null when there is none any more, `away` while that cannot be known. */
+async function streamOf(services: Services, claims: TokenClaims): Promise<Stream | "away" | null> {
+  const { companyId, customerId } = claims
+  try {
+    return await loadStream(services.db, companyId, customerId, { whole: false })
+  } catch (error) {
+    services.log.warn("provider_member_read_failed", { companyId, customerId, error })
+    return "away"
+  }
+}
+
+/**
+ * A click is worth knowing, and nothing that a member waits for: it is lost rather than in the way. Beyond so many of one
+ * customer in an hour it is counted and not written down.
+ */
+async function recordClick(services: Services, stream: Stream, { caseId, nudgeId }: TokenClaims): Promise<void> {
+  const customer = `${stream.companyId}|${stream.customer.id}`
+  if (buckets.take(clicksLimit, customer, services.now().getTime()).isOver) {
+    services.log.warn("click_record_failed", { companyId: stream.companyId, caseId, reason: "too_many" })
+    return
+  }
+  const second = wholeSecond(services.now())
+  const id = `link_clicked:${nudgeId ?? caseId}:${second.number}`
+  const click: Fact = { kind: "link_clicked", id, occurredAt: second.at, caseId, nudgeId }
+  try {
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [click] })
+  } catch (error) {
+    services.log.warn("click_record_failed", { companyId: stream.companyId, caseId, error })
+  }
+}
+
+/** Where this customer can pay: a page opened now, else the one we were told of, else the provider's page for any member. */
+async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
+  const { config, log } = services
+  const { companyId, customer } = stream
+  const { provider, providerCustomerId: subject } = customer
+  const { redirectHosts, memberPage } = services.providers[provider]
+  const fields = { companyId, caseId, provider }
+  try {
+    const open = async (): Promise<string | null> => {
+      const api = await apiForSubject(services, { companyId, provider, subject })
+      const subscriptionId = findCase(stateOf(stream), caseId)?.subscriptionId ?? null
+      const returnUrl = `${config.appUrl}/thanks`
+      return api === null ? null : api.paymentPage({ customer: subject, subscriptionId, returnUrl })
+    }
+    const opened = await withTimeout(PROVIDER_WAIT_MS, open())
+    const target = safeRedirect(opened, redirectHosts)
+    if (target !== null) return target
+    if (opened !== null) log.error("payment_page_refused", { ...fields, source: "provider_api" })
+  } catch (error) {
+    log.warn("payment_page_failed", { ...fields, error })
+  }
+  try {
+    const { paymentPageUrl } = await decryptContact(config.keys.encryption, stream)
+    return safeRedirect(paymentPageUrl, redirectHosts) ?? memberPage
+  } catch (error) {
+    log.error("contact_decrypt_failed", { ...fields, error })
+    return memberPage
+  }
+}
+
+/** Records the wish before it is answered; saying it again changes nothing. Throws UNAVAILABLE when it is not recorded. */
+async function optOut(services: Services, claims: TokenClaims, via: "one_click" | "page"): Promise<void> {
+  const { companyId, customerId, caseId, nudgeId } = claims
+  const second = wholeSecond(services.now())
+  const id = `opted_out:${nudgeId ?? caseId}:${second.number}`
+  try {
+    const stream = await loadStream(services.db, companyId, customerId, { whole: false })
+    // Nobody is left to write to, or the wish is known.
+    if (stream === null || stateOf(stream).outreach.optedOutAt !== null) return
+    const wish: Fact = { kind: "opted_out", id, occurredAt: second.at, caseId, via }
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [wish] })
+    services.log.info("opted_out", { companyId, customerId, source: via })
+  } catch (cause) {
+    throw new AppError("UNAVAILABLE", "Your wish could not be stored now. Please try again in a minute.", {
+      reason: "opt_out_not_stored",
+      retryAfterSeconds: RETRY_AFTER_SECONDS,
+      cause,
+    })
+  }
+}
+
+/** The second in which something happened: twice within it is once, with the same id and the same time. */
+function wholeSecond(now: Date): { readonly number: number; readonly at: string } {
+  const number = Math.floor(now.getTime() / 1_000)
+  return { number, at: new Date(number * 1_000).toISOString() }
+}

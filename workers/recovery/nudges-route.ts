@@ -1,0 +1,35 @@
+/** `/api/nudges`: what was planned, sent or left to a person, also where the case is none any more. */
+import { Hono } from "hono"
+import * as z from "zod"
+import { listNudges } from "../../db/queries/recovery/nudge-list.ts"
+import type { ChannelName } from "../../shared/domain/facts.ts"
+import { withPermission } from "../platform/auth.ts"
+import { idText, listOf, pageFields, splitPage, validQuery } from "../platform/request.ts"
+import type { AppEnv } from "../platform/services.ts"
+import { type publicNudgeStatus, showNudge } from "./cases-route.ts"
+
+const STATUSES = ["planned", "sent", "failed", "suppressed", "unknown"] as const satisfies ReturnType<
+  typeof publicNudgeStatus
+>[]
+const CHANNELS = ["email", "sms", "push", "dm", "slack"] as const satisfies ChannelName[]
+
+const query = z.strictObject({
+  ...pageFields,
+  status: z.enum(STATUSES).optional(),
+  channel: z.enum(CHANNELS).optional(),
+  caseId: idText.optional(),
+  customerId: idText.optional(),
+})
+
+export const nudges = new Hono<AppEnv>().get("/", withPermission("cases:read"), validQuery(query), async (c) => {
+  const { page, filter } = splitPage(c.req.valid("query"))
+  const found = await listNudges(c.get("services").db, c.get("principal").companyId, filter, page)
+  return c.json(
+    listOf(found, (nudge) => ({
+      ...showNudge(nudge),
+      companyId: nudge.companyId,
+      caseId: nudge.caseId,
+      customerId: nudge.customerId,
+    })),
+  )
+})

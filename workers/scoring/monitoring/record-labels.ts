@@ -1,0 +1,87 @@
+/**
+ * Gives predictions their labels once horizon and grace have passed: what became of the customer is read from the ledger by
+ * the definition that models are trained on. Each prediction is looked at once, in order of time; where a model stands is
+ * written with its labels.
+ */
+import { readLedgers } from "../../../db/queries/scoring/ledgers.ts"
+import {
+  type DuePrediction,
+  duePredictions,
+  type LabelledModel,
+  labelledModels,
+  type Outcome,
+  writeOutcomes,
+} from "../../../db/queries/scoring/outcomes.ts"
+import { churnLabel } from "../../../shared/domain/scoring/churn-label.ts"
+import type { Services } from "../../platform/services.ts"
+import { LABEL_HORIZON_MS, labelledFrom, labelledUntil } from "./label-windows.ts"
+
+/** Predictions that are looked at in one step, and the ledgers that are read at once. */
+const STEP = 400
+const LEDGERS_AT_ONCE = 50
+
+/** Reading the page, its ledgers, writing the labels. */
+const STEP_SUBREQUESTS = 1 + Math.ceil(STEP / LEDGERS_AT_ONCE) + 1
+
+/** What maturing came to. `isComplete`: nothing that has matured is without its label. */
+export interface LabelResult {
+  readonly labels: number
+  readonly isComplete: boolean
+}
+
+/** Matures what is due of a company's models, as far as the invocation's budget and `untilMs` reach. */
+export async function matureLabels(services: Services, companyId: string, untilMs: number): Promise<LabelResult> {
+  const { db, now, budget } = services
+  let labels = 0
+  for (const model of await labelledModels(db, companyId)) {
+    let standing: LabelledModel | null = model
+    while (standing !== null) {
+      if (!budget.hasRoomFor(STEP_SUBREQUESTS) || now().getTime() > untilMs) return { labels, isComplete: false }
+      const step = await matureStep(services, companyId, standing)
+      labels += step.labels
+      standing = step.next
+    }
+  }
+  return { labels, isComplete: true }
+}
+
+/** One page of predictions; `next` is null once there is no further one. */
+async function matureStep(
+  { db, now }: Services,
+  companyId: string,
+  model: LabelledModel,
+): Promise<{ readonly labels: number; readonly next: LabelledModel | null }> {
+  const at = now()
+  const page = await duePredictions(db, companyId, model, {
+    from: labelledFrom(at),
+    until: labelledUntil(at),
+    limit: STEP,
+  })
+  const last = page.at(-1)
+  if (last === undefined) return { labels: 0, next: null }
+  const chosen = spacedByHorizon(page)
+  const outcomes: Outcome[] = []
+  for (let start = 0; start < chosen.length; start += LEDGERS_AT_ONCE) {
+    const some = chosen.slice(start, start + LEDGERS_AT_ONCE)
+    const ledgers = await readLedgers(db, companyId, [...new Set(some.map(({ customerId }) => customerId))])
+    for (const prediction of some) {
+      const ledger = ledgers.get(prediction.customerId) ?? []
+      outcomes.push({ prediction, isChurned: churnLabel(ledger, prediction.asOf.toISOString())?.isChurned ?? null })
+    }
+  }
+  const position = { asOf: last.asOf, predictionId: last.id }
+  await writeOutcomes(db, companyId, model.sha256, outcomes, position, at)
+  const labels = outcomes.filter(({ isChurned }) => isChurned !== null).length
+  return { labels, next: page.length < STEP ? null : { ...model, position } }
+}
+
+/** Of predictions in order of time those that count: of each customer none within a horizon of the one before. */
+export function spacedByHorizon(page: readonly DuePrediction[]): DuePrediction[] {
+  const lastMs = new Map<string, number>()
+  return page.filter(({ customerId, asOf, labelledAt }) => {
+    const before = lastMs.get(customerId) ?? labelledAt?.getTime() ?? Number.NEGATIVE_INFINITY
+    if (asOf.getTime() - before < LABEL_HORIZON_MS) return false
+    lastMs.set(customerId, asOf.getTime())
+    return true
+  })
+}

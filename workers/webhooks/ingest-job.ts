@@ -1,0 +1,38 @@
+/** Brings back a delivery that was parked while Postgres was away, through the same path as any other. */
+import * as z from "zod"
+import { SealError } from "../../shared/crypto/seal.ts"
+import { AppError } from "../platform/errors.ts"
+import { defineJob, done, giveUp, type JobResult } from "../platform/jobs/job.ts"
+import type { Services } from "../platform/services.ts"
+import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
+import { openFallbackDelivery } from "./fallback-queue.ts"
+import { ingest as ingestDelivery } from "./ingest.ts"
+import { readDelivery } from "./read-delivery.ts"
+import { reprocess } from "./reprocess.ts"
+
+export const ingest = defineJob({
+  name: "ingest",
+  payload: z.object({ sealed: z.string() }),
+  run: ({ sealed }, services) => restoreDelivery(services, sealed),
+})
+
+/** Stores one parked copy. Given up only when it is none of ours or names no company; throws while Postgres is away. */
+export async function restoreDelivery(services: Services, sealed: string): Promise<JobResult> {
+  try {
+    const read = await readDelivery(services, await openFallbackDelivery(services, sealed))
+    const { companyId, recorded, follow } = await ingestDelivery(services, read)
+    await follow?.()
+    if (companyId === null) return done("unmapped_account")
+    // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.
+    // While processing is switched off it is left to the sweeper, which finishes it once that is on again.
+    const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
+    if (!recorded.isNew && isProcessing) await reprocess(services, companyId, read.eventId)
+    return done(recorded.isNew ? "stored" : "known_already")
+  } catch (error) {
+    // A key version that is being rolled out is known to this isolate soon.
+    if (error instanceof SealError && error.reason === "unknown_key_version") throw error
+    if (error instanceof SealError || error instanceof z.ZodError) return giveUp("copy_not_ours")
+    if (error instanceof AppError) return giveUp(error.reason ?? error.code)
+    throw error
+  }
+}

@@ -1,0 +1,40 @@
+/** Record and advance: what happens to every believed delivery, wherever it came from. */
+import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
+import { holdEvent } from "../../db/queries/webhooks/event-status.ts"
+import type { Services } from "../platform/services.ts"
+import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
+import { advance } from "../recovery/advance.ts"
+import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
+import { processingOf, type ReadDelivery } from "./read-delivery.ts"
+import { type AcceptedDelivery, abandonedAt, acceptDelivery, type CheckAdmission } from "./record-delivery.ts"
+import { replay } from "./replay.ts"
+
+/** Writes the delivery down; answers how that went, and the rest of the work, which may follow the answer. */
+export async function ingest(
+  services: Services,
+  read: ReadDelivery,
+  admit?: CheckAdmission,
+): Promise<AcceptedDelivery & { readonly follow: (() => Promise<void>) | null }> {
+  const accepted = await acceptDelivery(services, read, admit)
+  const { companyId } = accepted
+  const { stream } = accepted.recorded
+  const hasWork = companyId !== null && (stream !== null || accepted.isPending)
+  return { ...accepted, follow: hasWork ? () => follow(services, companyId, stream, read) : null }
+}
+
+/** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */
+async function follow(
+  services: Services,
+  companyId: string,
+  stream: StreamReading | null,
+  read: ReadDelivery,
+): Promise<void> {
+  const work = processingOf(read)
+  const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
+  if (isProcessing && stream !== null) {
+    await advance(services, stream, work)
+    return rescoreAfterEvent(services, companyId, [stream.customer.id])
+  }
+  if (isProcessing) return void (await replay(services, companyId, read, abandonedAt(services.now())))
+  for (const event of work.events) await holdEvent(services.db, companyId, event)
+}

@@ -1,0 +1,103 @@
+/** What a delivery says once its signature is verified: read by its provider, named, and silent where this deployment takes none of its mode. */
+import type { ProviderMode } from "../../shared/config.ts"
+import { sha256, utf8 } from "../../shared/crypto/bytes.ts"
+import { withHashedAddress } from "../../shared/crypto/plain-key.ts"
+import type { Fact, ProviderName } from "../../shared/domain/facts.ts"
+import { type Delivery, FETCHED_ID_PREFIX, HISTORY_ID_PREFIX } from "../../shared/provider.ts"
+import { AppError } from "../platform/errors.ts"
+import type { Services } from "../platform/services.ts"
+import { parseEventBody } from "../providers/json.ts"
+
+/** A delivery whose signature was verified when it came. */
+export interface VerifiedDelivery {
+  readonly provider: ProviderName
+  /** The company in the path, or null. */
+  readonly path: string | null
+  readonly rawBody: Uint8Array
+  readonly headers: Headers
+  readonly receivedAt: Date
+  /** Verified by a secret of the company's own; absent: by the deployment's, or it was asked for by us. */
+  readonly isOwnSecret?: boolean
+}
+
+export interface ReadDelivery extends VerifiedDelivery {
+  /** It tells of a time before we were there to be told: nobody is nudged for it. */
+  readonly isHistory?: boolean
+  readonly delivery: Delivery
+  /** Ours: the same for every copy of the event, so that it is known before anything is stored. */
+  readonly eventId: string
+}
+
+/** Reads a believed delivery; one of another mode says nothing. Throws MALFORMED when it is not an event at all. */
+export async function readDelivery(
+  { providers, config }: Services,
+  verifiedDelivery: VerifiedDelivery,
+): Promise<ReadDelivery> {
+  const body = parseEventBody(verifiedDelivery.rawBody)
+  if (!body.ok) throw new AppError("MALFORMED", `The body is not acceptable: ${body.error.detail}.`)
+  const { receivedAt, headers } = verifiedDelivery
+  const delivery = providers[verifiedDelivery.provider].normalize(body.value, { receivedAt, headers })
+  if (!delivery.ok) throw new AppError("MALFORMED", `The event is not acceptable: ${delivery.error.detail}.`)
+  const inMode = forMode(delivery.value, config.providers[verifiedDelivery.provider].mode)
+  return {
+    ...verifiedDelivery,
+    delivery: {
+      ...inMode,
+      // What a sender writes as a type or an id is stored and logged as it is, so it must not be an address.
+      type: await withHashedAddress(inMode.type),
+      providerEventId: await withHashedAddress(inMode.providerEventId),
+    },
+    eventId: await eventIdOf(inMode),
+  }
+}
+
+/** A delivery as this deployment takes it: what is not of its mode is kept, and has no effect. */
+export function forMode(delivery: Delivery, mode: ProviderMode): Delivery {
+  const { isLive } = delivery
+  if (mode === "any" || isLive === null || isLive === (mode === "live")) return delivery
+  return silenced(delivery, isLive ? "live_mode" : "test_mode")
+}
+
+/** The delivery without anything that it says, for this reason. */
+export function silenced({ needs: _, ...delivery }: Delivery, reason: string): Delivery {
+  return { ...delivery, customer: null, objects: [], facts: [], contact: null, unhandled: reason }
+}
+
+/**
+ * The facts of a delivery, with ids that every copy of it repeats; those of an imported event say that they are history, and
+ * snapshots that we asked for that they were fetched.
+ */
+export const factsOf = ({ delivery, eventId, isHistory = false }: ReadDelivery): Fact[] => {
+  const isImported = isHistory || delivery.providerEventId.startsWith(HISTORY_ID_PREFIX)
+  const isFetched = delivery.providerEventId.startsWith(FETCHED_ID_PREFIX)
+  return delivery.facts.map((fact, index) => ({
+    ...fact,
+    id: factIdOf(eventId, index),
+    ...(isImported && { origin: "history" as const }),
+    ...(isFetched && "subscription" in fact && { fetched: true as const }),
+  }))
+}
+
+const factIdOf = (eventId: string, index: number): string => `${eventId}.${index}`
+
+/** What processing a delivery comes to, beside its facts. */
+export const processingOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({
+  events: [{ id: eventId, receivedAt: receivedAt.toISOString() }],
+  factIds: delivery.facts.map((_, index) => factIdOf(eventId, index)),
+  contactWords:
+    delivery.contact === null ? [] : [{ change: delivery.contact, occurredAt: delivery.occurredAt, eventId }],
+  ownFacts: [],
+})
+
+const eventIdOf = ({ provider, account, providerEventId }: Delivery): Promise<string> =>
+  eventIdFrom([provider, account, providerEventId])
+
+/** A UUID (version 8, RFC 9562) made of what names an event at its sender. */
+export async function eventIdFrom(names: readonly (string | null)[]): Promise<string> {
+  const digest = await sha256(utf8(JSON.stringify(names)))
+  const bytes = digest.slice(0, 16)
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
+}

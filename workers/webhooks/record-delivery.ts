@@ -1,0 +1,114 @@
+/**
+ * Writes a verified delivery down, sealed, for the company that it belongs to. The same path for the webhook's route and for
+ * deliveries that waited in the fallback queue.
+ */
+import {
+  type NewEvent,
+  type RecordedDelivery,
+  recordDelivery,
+  recordPending,
+} from "../../db/queries/recovery/stream.ts"
+import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
+import type { Delivery } from "../../shared/provider.ts"
+import { ownerOfDelivery } from "../platform/companies.ts"
+import { grantFor } from "../platform/provider-accounts.ts"
+import type { Services } from "../platform/services.ts"
+import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
+import { factsOf, type ReadDelivery, silenced } from "./read-delivery.ts"
+import { storeUnmapped } from "./store-unmapped.ts"
+
+/** How long after its arrival an event counts as left behind; processing takes well under a second. */
+const LEFT_BEHIND_MS = 60_000
+
+/** When what is being worked on since `since` counts as left behind. */
+export const abandonedAt = (since: Date): Date => new Date(since.getTime() + LEFT_BEHIND_MS)
+
+export interface AcceptedDelivery {
+  /** Null: it belongs to no company, and is kept apart until its account is registered. */
+  readonly companyId: string | null
+  readonly recorded: RecordedDelivery
+  /** New, and to be asked for before it says anything. */
+  readonly isPending: boolean
+}
+
+/** Judges whether this company's delivery is taken in now; throws when it is not. Copies that were parked were judged when they came. */
+export type CheckAdmission = (companyId: string) => void
+
+/** Stands for the company where a delivery has none; no company has such an id. */
+const NOBODY = "(unmapped)"
+
+/** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company, and what `admit` throws. */
+export async function acceptDelivery(
+  services: Services,
+  read: ReadDelivery,
+  admit: CheckAdmission = () => {},
+): Promise<AcceptedDelivery> {
+  const { db } = services
+  const { provider, path, delivery, isOwnSecret = false } = read
+  const owner = await ownerOfDelivery(services, { provider, path, account: delivery.account, isOwnSecret })
+  if (owner.kind === "unmapped") {
+    admit(NOBODY)
+    const isNew = await storeUnmapped(services, read)
+    return { companyId: null, recorded: { isNew, setAside: null, stream: null }, isPending: false }
+  }
+  const { companyId } = owner
+  admit(companyId)
+  const isProcessing = isEnabledFor(await services.flags(), PROCESSING_SWITCH, companyId)
+  const askable = await withoutForbiddenLookups(services, companyId, read)
+  const event = await newEventOf(services, askable, { companyId, isProcessing })
+  if (askable.delivery.needs === undefined) {
+    return { companyId, recorded: await recordDelivery(db, event), isPending: false }
+  }
+  const recorded = await recordPending(db, event)
+  const { isNew, setAside } = recorded
+  return { companyId, recorded, isPending: isNew && setAside === null && event.status === "received" }
+}
+
+/** A thin event that may not be asked for in this company's name is kept and not expanded. */
+export async function withoutForbiddenLookups(
+  services: Services,
+  companyId: string,
+  read: ReadDelivery,
+): Promise<ReadDelivery> {
+  const { provider, delivery } = read
+  if (delivery.needs === undefined) return read
+  if ((await grantFor(services, { provider, companyId, named: delivery.account })) !== null) return read
+  return { ...read, delivery: silenced(delivery, "thin event, and not of the company's account") }
+}
+
+/** A read delivery as it is written down: facts without names, the payload sealed. */
+export async function newEventOf(
+  { config, now }: Services,
+  read: ReadDelivery,
+  { companyId, isProcessing }: { readonly companyId: string; readonly isProcessing: boolean },
+): Promise<NewEvent> {
+  const { delivery, eventId, receivedAt, rawBody } = read
+  const place = {
+    purpose: payloadPurpose(companyId, receivedAt),
+    context: ["webhook_events", "payload", eventId, companyId],
+  }
+  return {
+    id: eventId,
+    companyId,
+    provider: read.provider,
+    account: delivery.account,
+    providerEventId: delivery.providerEventId,
+    type: delivery.type,
+    apiVersion: delivery.apiVersion,
+    status: isSilent(delivery) ? ("unhandled" as const) : isProcessing ? ("received" as const) : ("held" as const),
+    error: delivery.unhandled,
+    occurredAt: delivery.occurredAt,
+    receivedAt: receivedAt.toISOString(),
+    knownAt: now().toISOString(),
+    nextAttemptAt: abandonedAt(receivedAt).toISOString(),
+    customer: delivery.customer,
+    objects: delivery.objects,
+    facts: factsOf(read),
+    customerEventsMax: config.limits.customerEventsPerHour,
+    sealedPayload: await seal(config.keys.encryption, place, rawBody),
+  }
+}
+
+/** Nothing is said, and there is nobody to ask. */
+const isSilent = ({ facts, contact, needs }: Delivery): boolean =>
+  facts.length === 0 && contact === null && needs === undefined

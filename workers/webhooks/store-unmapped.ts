@@ -1,0 +1,33 @@
+/**
+ * Events that name an account which is registered for no company. They are somebody else's business until an operator
+ * registers the account: kept sealed and apart, and shown to operators only.
+ */
+import { recordUnmapped } from "../../db/queries/webhooks/unmapped.ts"
+import { type SealContext, seal } from "../../shared/crypto/seal.ts"
+import type { Services } from "../platform/services.ts"
+import type { ReadDelivery } from "./read-delivery.ts"
+
+/** Where the payload of such an event lies sealed. */
+export const unmappedSealContext = (id: string, path: string): SealContext => ({
+  purpose: { name: "unmapped" },
+  context: ["unmapped_events", "payload", id, path],
+})
+
+/** Keeps the event apart, once for good, and tells the log; false: it is there already. */
+export async function storeUnmapped(services: Services, read: ReadDelivery): Promise<boolean> {
+  const { config, db, log } = services
+  const { delivery, eventId, provider, receivedAt, rawBody, isOwnSecret = false } = read
+  const path = read.path ?? ""
+  const account = delivery.account ?? ""
+  const isNew = await recordUnmapped(db, {
+    id: eventId,
+    ...{ provider, account, path, isOwnSecret, receivedAt },
+    providerEventId: delivery.providerEventId,
+    type: delivery.type,
+    apiVersion: delivery.apiVersion,
+    occurredAt: new Date(delivery.occurredAt),
+    payload: await seal(config.keys.encryption, unmappedSealContext(eventId, path), rawBody),
+  })
+  if (isNew) log.warn("unmapped_event_stored", { provider, account, eventId, companyId: read.path })
+  return isNew
+}
