@@ -19,7 +19,7 @@ const ENTRIES_MAX = 1_000
 const bounds = { ttlMs: CACHE_TTL_MS, entriesMax: ENTRIES_MAX }
 const companies = new TtlCache<string | null>(bounds)
 /** Names that nobody has stand apart, so that trying them does not push out those that are known. */
-const unknownFeatures = new TtlCache<true>(bounds)
+const unknownNames = new TtlCache<true>(bounds)
 const secrets = new TtlCache<readonly OwnSecret[]>(bounds)
 const accounts = new TtlCache<readonly string[]>(bounds)
 
@@ -43,6 +43,8 @@ export interface DeliveryAddress {
   readonly account: string | null
   /** Whether a secret of the company's own verified it, and not the deployment's. */
   readonly isOwnSecret: boolean
+  /** The company in the path, where it was looked up already; null: there is none of that id. */
+  readonly endpoint?: string | null | undefined
 }
 
 /**
@@ -53,9 +55,10 @@ export interface DeliveryAddress {
  */
 export async function ownerOfDelivery(services: Services, delivery: DeliveryAddress): Promise<DeliveryOwner> {
   const { config } = services
-  const { provider, path, account, isOwnSecret } = delivery
+  const { provider, path, account, isOwnSecret, endpoint: known } = delivery
   const { defaultCompanyId } = config.access
-  const endpoint = path === null ? defaultCompanyId : await companyNamed(services, path)
+  const endpoint = path === null ? defaultCompanyId : known === undefined ? await companyOfPath(services, path) : known
+  if (path !== null && endpoint === null) throw noSuchCompany()
   if (account === null) {
     if (endpoint === null) throw noSuchCompany()
     return { kind: "company", companyId: endpoint }
@@ -84,12 +87,9 @@ export async function companyOfAccount(
   return registered ?? (isKeyAccount ? config.access.defaultCompanyId : null)
 }
 
-/** The company of this id. Throws NOT_FOUND when there is none. */
-async function companyNamed(services: Services, path: string): Promise<string> {
-  const found = await lookedUp(services, `|${path}|`, { path, provider: "stripe", account: null })
-  if (found === null) throw noSuchCompany()
-  return found
-}
+/** The company of this id; null: there is none. */
+const companyOfPath = (services: Services, path: string): Promise<string | null> =>
+  lookedUp(services, `|${path}|`, { path, provider: "stripe", account: null })
 
 const noSuchCompany = () => new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
@@ -100,11 +100,11 @@ async function lookedUp(
   question: Parameters<typeof companyOf>[1],
 ): Promise<string | null> {
   const nowMs = now().getTime()
-  if (unknownFeatures.get(name, nowMs)) return null
+  if (unknownNames.get(name, nowMs)) return null
   const found = await companies.load(name, nowMs, () => companyOf(db, question), WHILE_AWAY)
   if (found !== null) return found
   companies.delete(name)
-  unknownFeatures.set(name, true, nowMs)
+  unknownNames.set(name, true, nowMs)
   return null
 }
 
@@ -116,15 +116,15 @@ export const registeredAccounts = (
 ): Promise<readonly string[]> =>
   accounts.load(`${provider}|${companyId}`, now().getTime(), () => accountsOf(db, companyId, provider), WHILE_AWAY)
 
-/** Whether a company is there, in a path that anybody may write: looked up while not too many were looked up in vain. */
-async function isCompany(services: Services, path: string): Promise<boolean> {
+/** `companyOfPath` for a path that anybody may send: looked up while not too many look-ups found nothing. */
+async function companyOfUntrustedPath(services: Services, path: string): Promise<string | null> {
   const name = `|${path}|`
   const nowMs = services.now().getTime()
-  const isRemembered = companies.has(name) || unknownFeatures.get(name, nowMs) === true
+  const isRemembered = companies.has(name) || unknownNames.get(name, nowMs) === true
   if (!isRemembered) limitUnknownLookups("company", nowMs)
-  const found = await lookedUp(services, name, { path, provider: "stripe", account: null })
+  const found = await companyOfPath(services, path)
   if (found === null && !isRemembered) countUnknownLookup("company", nowMs)
-  return found !== null
+  return found
 }
 
 /** Secrets that a delivery may have been signed with. */
@@ -132,6 +132,8 @@ export interface SigningSecrets {
   readonly secrets: readonly string[]
   /** They are the company's own, and not the deployment's. */
   readonly isOwn: boolean
+  /** The company in the path; null: the path names none, or none that exists. */
+  readonly companyId: string | null
 }
 
 /**
@@ -145,21 +147,25 @@ export async function signingSecrets(
   path: string | null,
 ): Promise<SigningSecrets> {
   const { db, config, now } = services
-  const deployment = { secrets: config.providers[provider].webhookSecrets, isOwn: false }
-  if (path === null || !(await isCompany(services, path))) return deployment
+  const companyId = path === null ? null : await companyOfUntrustedPath(services, path)
+  const deployment = { secrets: config.providers[provider].webhookSecrets, isOwn: false, companyId }
+  if (companyId === null) return deployment
   const read = async () => {
-    const rows = await webhookSecretsOf(db, path, provider, now())
+    const rows = await webhookSecretsOf(db, companyId, provider, now())
     return Promise.all(
       rows.map(async ({ id, sealed, expiresAt }) => {
-        return { secret: fromUtf8(await open(config.keys.encryption, secretSealContext(id, path), sealed)), expiresAt }
+        return {
+          secret: fromUtf8(await open(config.keys.encryption, secretSealContext(id, companyId), sealed)),
+          expiresAt,
+        }
       }),
     )
   }
-  const own = await secrets.load(`${provider}|${path}`, now().getTime(), read, WHILE_AWAY)
+  const own = await secrets.load(`${provider}|${companyId}`, now().getTime(), read, WHILE_AWAY)
   if (own.length === 0) return deployment
   // What is remembered may have expired since.
   const valid = own.filter(({ expiresAt }) => expiresAt === null || expiresAt > now())
-  return { secrets: valid.map(({ secret }) => secret), isOwn: true }
+  return { secrets: valid.map(({ secret }) => secret), isOwn: true, companyId }
 }
 
 /** Where a company's own webhook secret lies sealed. */

@@ -16,7 +16,7 @@ import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
 import type { ContactUpdate } from "../recovery/customer-contact.ts"
 import { processingOf, type ReadDelivery, readDelivery } from "../webhooks/read-delivery.ts"
-import { acceptDelivery } from "../webhooks/record-delivery.ts"
+import { acceptDelivery, ownerOf } from "../webhooks/record-delivery.ts"
 
 /** Of a Worker's six connections, some are for the provider. */
 const AT_ONCE = 4
@@ -75,7 +75,7 @@ export async function recordAll(
   let isNew = 0
   await forEachLimited(reads, async (read) => {
     try {
-      const { recorded } = await acceptDelivery(services, read)
+      const { recorded } = await acceptDelivery(services, read, await ownerOf(services, read))
       if (recorded.isNew) isNew += 1
       if (recorded.stream !== null) note(touched, recorded.stream.customer.id, read)
     } catch (error) {

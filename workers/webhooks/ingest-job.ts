@@ -8,6 +8,7 @@ import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { openFallbackDelivery } from "./fallback-queue.ts"
 import { ingest as ingestDelivery } from "./ingest.ts"
 import { readDelivery } from "./read-delivery.ts"
+import { ownerOf } from "./record-delivery.ts"
 import { reprocess } from "./reprocess.ts"
 
 export const ingest = defineJob({
@@ -20,7 +21,7 @@ export const ingest = defineJob({
 export async function restoreDelivery(services: Services, sealed: string): Promise<JobResult> {
   try {
     const read = await readDelivery(services, await openFallbackDelivery(services, sealed))
-    const { companyId, recorded, follow } = await ingestDelivery(services, read)
+    const { companyId, recorded, follow } = await ingestDelivery(services, read, await ownerOf(services, read))
     await follow?.()
     if (companyId === null) return done("unmapped_account")
     // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.

@@ -1,21 +1,22 @@
 /** Record and advance: what happens to every believed delivery, wherever it came from. */
 import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { holdEvent } from "../../db/queries/webhooks/event-status.ts"
+import type { DeliveryOwner } from "../platform/companies.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { processingOf, type ReadDelivery } from "./read-delivery.ts"
-import { type AcceptedDelivery, abandonedAt, acceptDelivery, type CheckAdmission } from "./record-delivery.ts"
+import { type AcceptedDelivery, abandonedAt, acceptDelivery } from "./record-delivery.ts"
 import { replay } from "./replay.ts"
 
-/** Writes the delivery down; answers how that went, and the rest of the work, which may follow the answer. */
+/** Records a delivery of this owner; answers how that went, and the rest of the work, which may follow the answer. */
 export async function ingest(
   services: Services,
   read: ReadDelivery,
-  admit?: CheckAdmission,
+  owner: DeliveryOwner,
 ): Promise<AcceptedDelivery & { readonly follow: (() => Promise<void>) | null }> {
-  const accepted = await acceptDelivery(services, read, admit)
+  const accepted = await acceptDelivery(services, read, owner)
   const { companyId } = accepted
   const { stream } = accepted.recorded
   const hasWork = companyId !== null && (stream !== null || accepted.isPending)

@@ -11,6 +11,7 @@ import { ownsAllAccounts } from "../platform/companies.ts"
 import type { Services } from "../platform/services.ts"
 import { ingest } from "./ingest.ts"
 import { readDelivery, type VerifiedDelivery } from "./read-delivery.ts"
+import { ownerOf } from "./record-delivery.ts"
 import { unmappedSealContext } from "./store-unmapped.ts"
 
 /** As long as raw payloads are kept. */
@@ -36,10 +37,8 @@ export async function ingestMapped(services: Services, mayGoOn: () => Promise<bo
     const event = await readUnmappedPayload(db, { id, path })
     if (event === null) continue
     try {
-      const { companyId, follow } = await ingest(
-        services,
-        await readDelivery(services, await believedOf(services, event)),
-      )
+      const read = await readDelivery(services, await believedOf(services, event))
+      const { companyId, follow } = await ingest(services, read, await ownerOf(services, read))
       // This isolate may remember for a minute that the account was registered for nobody.
       if (companyId === null) continue
       await removeUnmapped(db, { id, path })

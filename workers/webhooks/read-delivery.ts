@@ -18,6 +18,8 @@ export interface VerifiedDelivery {
   readonly receivedAt: Date
   /** Verified by a secret of the company's own; absent: by the deployment's, or it was asked for by us. */
   readonly isOwnSecret?: boolean
+  /** The company in the path, where it was looked up already; null: there is none of that id. */
+  readonly endpoint?: string | null
 }
 
 export interface ReadDelivery extends VerifiedDelivery {

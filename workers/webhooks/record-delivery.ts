@@ -10,7 +10,7 @@ import {
 } from "../../db/queries/recovery/stream.ts"
 import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
 import type { Delivery } from "../../shared/provider.ts"
-import { ownerOfDelivery } from "../platform/companies.ts"
+import { type DeliveryOwner, ownerOfDelivery } from "../platform/companies.ts"
 import { grantFor } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
@@ -31,28 +31,24 @@ export interface AcceptedDelivery {
   readonly isPending: boolean
 }
 
-/** Judges whether this company's delivery is taken in now; throws when it is not. Copies that were parked were judged when they came. */
-export type CheckAdmission = (companyId: string) => void
+/** The company that a delivery belongs to, if any. Throws NOT_FOUND when its path names no company. */
+export const ownerOf = (services: Services, read: ReadDelivery): Promise<DeliveryOwner> => {
+  const { provider, path, delivery, isOwnSecret = false, endpoint } = read
+  return ownerOfDelivery(services, { provider, path, account: delivery.account, isOwnSecret, endpoint })
+}
 
-/** Stands for the company where a delivery has none; no company has such an id. */
-const NOBODY = "(unmapped)"
-
-/** Writes a read delivery down: one round trip, once for good. Throws NOT_FOUND for an unknown company, and what `admit` throws. */
+/** Records a delivery of this owner: one round trip, at most once. */
 export async function acceptDelivery(
   services: Services,
   read: ReadDelivery,
-  admit: CheckAdmission = () => {},
+  owner: DeliveryOwner,
 ): Promise<AcceptedDelivery> {
   const { db } = services
-  const { provider, path, delivery, isOwnSecret = false } = read
-  const owner = await ownerOfDelivery(services, { provider, path, account: delivery.account, isOwnSecret })
   if (owner.kind === "unmapped") {
-    admit(NOBODY)
     const isNew = await storeUnmapped(services, read)
     return { companyId: null, recorded: { isNew, setAside: null, stream: null }, isPending: false }
   }
   const { companyId } = owner
-  admit(companyId)
   const isProcessing = isEnabledFor(await services.flags(), PROCESSING_SWITCH, companyId)
   const askable = await withoutForbiddenLookups(services, companyId, read)
   const event = await newEventOf(services, askable, { companyId, isProcessing })

@@ -7,7 +7,7 @@ import type { Services } from "../platform/services.ts"
 import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { factsOf, forMode, processingOf, type ReadDelivery, readDelivery } from "./read-delivery.ts"
-import { acceptDelivery, withoutForbiddenLookups } from "./record-delivery.ts"
+import { acceptDelivery, ownerOf, withoutForbiddenLookups } from "./record-delivery.ts"
 
 /**
  * Takes what the event says into the ledger and brings its customer up to date; what it says once more changes nothing.
@@ -74,7 +74,7 @@ async function ingestSnapshot(services: Services, companyId: string, thin: ReadD
     headers: new Headers(),
     receivedAt: services.now(),
   })
-  const { recorded } = await acceptDelivery(services, twin)
+  const { recorded } = await acceptDelivery(services, twin, await ownerOf(services, twin))
   const fields = { companyId, provider: twin.provider, eventId: twin.eventId, eventType: twin.delivery.type }
   services.log.info("snapshot_event_recorded", { ...fields, isNew: recorded.isNew })
   if (recorded.stream !== null) await advance(services, recorded.stream, processingOf(twin))

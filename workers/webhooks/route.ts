@@ -2,7 +2,7 @@
  * `POST /api/webhooks/:provider[/:companyId]`: prove who sent it, write it down, answer. 2xx is said only after the
  * delivery is durable, in Postgres or in the second sink.
  */
-import { Hono } from "hono"
+import { type Context, Hono } from "hono"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { Verified } from "../../shared/provider.ts"
 import { type SigningSecrets, signingSecrets } from "../platform/companies.ts"
@@ -14,7 +14,7 @@ import type { AppEnv, Services } from "../platform/services.ts"
 import { enqueueFallback } from "./fallback-queue.ts"
 import { ingest } from "./ingest.ts"
 import { type ReadDelivery, readDelivery } from "./read-delivery.ts"
-import type { CheckAdmission } from "./record-delivery.ts"
+import { ownerOf } from "./record-delivery.ts"
 
 /** Providers' bodies are a few KiB; Stripe's largest stay far below. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -46,7 +46,7 @@ export const webhooks = new Hono<AppEnv>().on(
     const rawBody = new Uint8Array(await c.req.arrayBuffer())
     const headers = c.req.raw.headers
     // A company that there cannot be is answered as one that there is not: only to who signs.
-    const { secrets, isOwn } = await secretsFor(services, provider.name, isPossible ? path : null)
+    const { secrets, isOwn, companyId: endpoint } = await secretsFor(services, provider.name, isPossible ? path : null)
     const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
     if (!verified?.ok) {
       throw new AppError("UNAUTHENTICATED", "The signature was not accepted.", {
@@ -55,9 +55,9 @@ export const webhooks = new Hono<AppEnv>().on(
     }
     if (!isPossible) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
-    const verifiedDelivery = { provider: provider.name, path, rawBody, headers, receivedAt, isOwnSecret: isOwn }
-    const read = await readDelivery(services, verifiedDelivery)
-    const isDuplicate = await store(services, read, verified.value, (companyId) => enforceDeliveryLimit(c, companyId))
+    const from = { provider: provider.name, path, endpoint, isOwnSecret: isOwn }
+    const read = await readDelivery(services, { ...from, rawBody, headers, receivedAt })
+    const isDuplicate = await store(c, read, verified.value)
     return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
   },
 )
@@ -68,17 +68,18 @@ const notNow = (reason: string): AppError =>
     retryAfterSeconds: RETRY_AFTER_SECONDS,
   })
 
-/** Postgres, else the second sink, else 503: answers whether the event was there already. */
-async function store(
-  services: Services,
-  read: ReadDelivery,
-  { secretIndex, scheme }: Verified,
-  admit: CheckAdmission,
-): Promise<boolean> {
+/** Deliveries of unmapped accounts share one limit; no company has this id. */
+const UNMAPPED = "(unmapped)"
+
+/** Records in Postgres, else in the fallback queue, else answers 503. Returns whether the event was recorded before. */
+async function store(c: Context<AppEnv>, read: ReadDelivery, { secretIndex, scheme }: Verified): Promise<boolean> {
+  const services = c.get("services")
   const { log, waitUntil } = services
   const fields = { provider: read.provider, eventId: read.eventId, eventType: read.delivery.type, secretIndex, scheme }
   try {
-    const { companyId, recorded, follow } = await ingest(services, read, admit)
+    const owner = await ownerOf(services, read)
+    enforceDeliveryLimit(c, owner.kind === "company" ? owner.companyId : UNMAPPED)
+    const { companyId, recorded, follow } = await ingest(services, read, owner)
     log.info("webhook_recorded", { ...fields, companyId, isNew: recorded.isNew })
     if (recorded.setAside) log.error("customer_quarantined", { ...fields, companyId, reason: recorded.setAside })
     if (follow)

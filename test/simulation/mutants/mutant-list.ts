@@ -105,8 +105,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/webhooks/route.ts",
-        "const isDuplicate = await store(services, read, verified.value, (companyId) => enforceDeliveryLimit(c, companyId))",
-        "const isDuplicate = false; services.waitUntil(store(services, read, verified.value, (id) => enforceDeliveryLimit(c, id)).catch(() => undefined))",
+        "const isDuplicate = await store(c, read, verified.value)",
+        "const isDuplicate = false; services.waitUntil(store(c, read, verified.value).catch(() => undefined))",
       ),
     ],
     first: crashes("a webhook opens a case"),
