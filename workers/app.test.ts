@@ -1,6 +1,6 @@
 import { Hono } from "hono"
 import { expect, test } from "vitest"
-import { api } from "./api/route.ts"
+import { api } from "./app.ts"
 import { permissionOf } from "./platform/auth.ts"
 import { AppError, problem } from "./platform/errors.ts"
 import type { AppEnv, Services } from "./platform/services.ts"

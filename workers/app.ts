@@ -1,18 +1,39 @@
 /** Middleware and routes: the whole surface of the Worker on one page. */
-import { type Context, Hono } from "hono"
-import { matchedRoutes } from "hono/route"
+import { Hono } from "hono"
 import { secureHeaders } from "hono/secure-headers"
-import { isDatabaseUnavailable } from "../db/client.ts"
-import { api } from "./api/route.ts"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
+import { interventions } from "./interventions/interventions-route.ts"
+import { segments } from "./interventions/segments-route.ts"
+import { signals, usage } from "./interventions/signals-route.ts"
+import { jobsApi } from "./jobs/operator-route.ts"
 import { jobs } from "./jobs/route.ts"
 import { makeServices } from "./make-services.ts"
-import { AppError, problem } from "./platform/errors.ts"
+import { brand } from "./operations/brand-route.ts"
+import { flags } from "./operations/flags-route.ts"
+import { metricsApi } from "./operations/metrics-route.ts"
+import { rebuild } from "./operations/rebuild-route.ts"
+import { secrets } from "./operations/secrets-route.ts"
+import { settings } from "./operations/settings-route.ts"
+import { summary } from "./operations/summary-route.ts"
+import { guardApi } from "./platform/api-guard.ts"
+import { errorResponse, notFoundResponse } from "./platform/error-response.ts"
+import { refuseOtherMethods } from "./platform/refuse-other-methods.ts"
 import { countRequest } from "./platform/request-metrics.ts"
 import type { AppEnv } from "./platform/services.ts"
+import { backfills } from "./reconcile/backfills-route.ts"
+import { reconciliations } from "./reconcile/reconciliations-route.ts"
+import { cases } from "./recovery/cases-route.ts"
+import { customers } from "./recovery/customers-route.ts"
 import { members } from "./recovery/members/route.ts"
+import { nudges } from "./recovery/nudges-route.ts"
 import { reference } from "./reference/route.ts"
+import { healthWeights } from "./scoring/health-weights-route.ts"
+import { models } from "./scoring/models-route.ts"
+import { monitoring, retrainings, training } from "./scoring/monitoring/monitoring-route.ts"
+import { scores } from "./scoring/scores-route.ts"
+import { deadLetters } from "./webhooks/dead-letters-route.ts"
+import { events } from "./webhooks/events-route.ts"
 import { webhooks } from "./webhooks/route.ts"
 
 /** Ids of callers are kept when they are plain; anything else gets one of ours. */
@@ -31,8 +52,43 @@ const headersOfAll = secureHeaders({
   overwrite: false,
 })
 
+/** `/api/*` for engineers and the success team, by capability. Each route declares the permission that it needs. */
+export const api = new Hono<AppEnv>()
+  .use(guardApi)
+  // Webhooks
+  .route("/events", events)
+  .route("/dead-letters", deadLetters)
+  // Recovery
+  .route("/cases", cases)
+  .route("/nudges", nudges)
+  .route("/customers", customers)
+  // Reconciliation and import
+  .route("/reconciliations", reconciliations)
+  .route("/backfills", backfills)
+  // Scoring
+  .route("/score", scores)
+  .route("/models", models)
+  .route("/models", monitoring)
+  .route("/retrainings", retrainings)
+  .route("/training", training)
+  .route("/settings/health-weights", healthWeights)
+  // Interventions
+  .route("/interventions", interventions)
+  .route("/segments", segments)
+  .route("/signals", signals)
+  .route("/usage", usage)
+  // Operations
+  .route("/summary", summary)
+  .route("/settings/brand", brand)
+  .route("/settings", settings)
+  .route("/secrets", secrets)
+  .route("/flags", flags)
+  .route("/jobs", jobsApi)
+  .route("/figures", metricsApi)
+  .route("/rebuild", rebuild)
+
 /** The Worker's routes. */
-export const app = new Hono<AppEnv>()
+export const app: Hono<AppEnv> = new Hono<AppEnv>()
   .use(headersOfAll)
   .use(async (c, next) => {
     const given = c.req.header("x-request-id") ?? ""
@@ -45,15 +101,7 @@ export const app = new Hono<AppEnv>()
     countRequest(services, { path: c.req.path, status: c.res.status, startedAt })
     c.header("x-request-id", requestId)
   })
-  .use(async (c, next) => {
-    const allow = isRouted(c) ? [] : methodsOf(c.req.path)
-    if (allow.length > 0) {
-      throw new AppError("METHOD_NOT_ALLOWED", "This path does not have that method.", {
-        headers: { allow: allow.join(", ") },
-      })
-    }
-    await next()
-  })
+  .use(refuseOtherMethods(() => app))
   .route("/api/webhooks", webhooks)
   .route("/api/health", health)
   .route("/api/scheduler", scheduler)
@@ -61,45 +109,5 @@ export const app = new Hono<AppEnv>()
   .route("/api", reference)
   .route("/api", api)
   .route("/", members)
-  .notFound((c) => withRequestId(c.get("requestId"), problem(c, new AppError("NOT_FOUND", "There is nothing here."))))
-  .onError((thrown, c) => {
-    const error = isDatabaseUnavailable(thrown) ? databaseUnavailable(thrown) : thrown
-    const requestId = c.get("requestId") ?? crypto.randomUUID()
-    const log = c.get("services")?.log
-    const fields = { method: c.req.method, route: c.req.routePath, error }
-    if (error instanceof AppError && error.code !== "INTERNAL")
-      log?.info("request_refused", { ...fields, code: error.code, reason: error.reason })
-    else if (log) log.error("request_failed", fields)
-    else console.error(JSON.stringify({ level: "error", event: "services_init_failed", reason: startFault(error) }))
-    return withRequestId(requestId, problem(c, error))
-  })
-
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
-
-/** Middleware is there for all methods; a route is there for one. */
-const isRouted = (c: Context<AppEnv>): boolean => matchedRoutes(c).some(({ method }) => method !== "ALL")
-
-/** The methods that a path has; HEAD goes with GET. */
-const methodsOf = (path: string): readonly string[] =>
-  METHODS.filter((name) => app.router.match(name, path)[0].some(([[, { method }]]) => method === name)).flatMap(
-    (name) => (name === "GET" ? ["GET", "HEAD"] : [name]),
-  )
-
-/** Seconds after which an outage is worth another try. */
-const RETRY_AFTER_SECONDS = 10
-
-const databaseUnavailable = (cause: unknown): AppError =>
-  new AppError("UNAVAILABLE", "The data cannot be reached now. Please try again.", {
-    reason: "database_away",
-    retryAfterSeconds: RETRY_AFTER_SECONDS,
-    cause,
-  })
-
-function withRequestId(requestId: string, response: Response): Response {
-  response.headers.set("x-request-id", requestId)
-  return response
-}
-
-/** The configuration's own error names variables and never values; nothing else is quoted. */
-const startFault = (error: Error): string =>
-  error.message.startsWith("The environment is not complete") ? error.message : error.name
+  .notFound(notFoundResponse)
+  .onError(errorResponse)

@@ -1,0 +1,20 @@
+/** What every call of the API passes before its route. */
+import type { MiddlewareHandler } from "hono"
+import { matchedRoutes } from "hono/route"
+import { permissionOf, setPrincipal } from "./auth.ts"
+import { AppError } from "./errors.ts"
+import { enforceApiLimit } from "./limits/companies.ts"
+import type { AppEnv } from "./services.ts"
+
+/**
+ * Identifies the caller and applies the company's limit. Denies by default: a route that declares no permission is answered
+ * NOT_FOUND. Answers are never cached.
+ */
+export const guardApi: MiddlewareHandler<AppEnv> = async (c, next) => {
+  c.header("cache-control", "no-store")
+  const isDeclared = matchedRoutes(c).some(({ handler }) => permissionOf(handler) !== null)
+  if (!isDeclared) throw new AppError("NOT_FOUND", "There is nothing here.")
+  await setPrincipal(c)
+  await enforceApiLimit(c, c.get("principal").companyId)
+  await next()
+}
