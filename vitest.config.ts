@@ -14,7 +14,7 @@ const seeded: Plugin = {
 }
 
 /**
- * `unit` needs nothing but Node; `flows` starts the local world once and drives the real Worker over HTTP; `process-failures` have
+ * `unit` needs nothing but Node; `db` tests queries and functions on a real Postgres, in transactions that are rolled back; `flows` starts the local world once and drives the real Worker over HTTP; `process-failures` have
  * worlds of their own, to kill; `simulation` plays the Worker in a world of its own.
  */
 export default defineConfig({
@@ -27,7 +27,19 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{shared,workers,db,ops,test/rules}/**/*.test.ts"],
+          exclude: ["**/*.db.test.ts"],
           testTimeout: 30_000,
+        },
+      },
+      {
+        plugins: [seeded],
+        test: {
+          name: "db",
+          include: ["db/**/*.db.test.ts"],
+          globalSetup: ["test/support/database-setup.ts"],
+          testTimeout: 30_000,
+          // Each file empties the one database before its first test.
+          fileParallelism: false,
         },
       },
       {

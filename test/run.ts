@@ -13,6 +13,7 @@ const isTested = await runLanes([
   {
     steps: [
       UNIT_TESTS,
+      project("db", "queries and functions on a real Postgres"),
       project("flows", "flows against the real Worker"),
       project("local", "the local world's own tests"),
     ],
