@@ -56,7 +56,11 @@ test("a customer has a health once scored: of components that sum to it, told by
   expect(components.reduce((sum, part) => sum + part.score, 0)).toBe(shown.health?.score)
   expect((shown.health?.score ?? 0) + (shown.atRisk?.score ?? 0)).toBeCloseTo(100, 5)
   expect(shown.atRisk?.level).toBe(score.riskLevel)
-  expect(shown).toEqual({ ...(await listed()).find((row) => row.id === id), refused: { cases: 0, subscriptions: 0 } })
+  expect(shown).toEqual({
+    ...(await listed()).find((row) => row.id === id),
+    refused: { cases: 0, subscriptions: 0 },
+    quarantine: null,
+  })
 
   await failPayment(id.replace(/^stripe_/, ""), fresh("in"))
   await waitUntilProcessed()

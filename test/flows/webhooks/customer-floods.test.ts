@@ -169,7 +169,8 @@ describe("a quarantine", () => {
     expect((await release(customer)).body).toMatchObject({ isReleased: true })
     expect((await release(customer)).body).toMatchObject({ isReleased: false })
     expect(await customerBody(customer)).toMatchObject({ quarantine: null })
-    await postJobAction("sweep", "run")
+    // The next run of `reminders` finds it.
+    await advanceClock("PT6M")
     const sent = await messages(2)
     expect(sent.filter(({ channel }) => channel === "email")).toHaveLength(1)
   })
