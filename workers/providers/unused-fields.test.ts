@@ -1,6 +1,6 @@
 /**
- * The law of unused fields: whatever stands in a field that is not read, or is read as a mere detail, the event says what it
- * said before; and a detail that cannot be read changes nothing but itself.
+ * An invariant: the value of a field that is not read never changes the facts of an event, and a detail that cannot be read
+ * changes only itself.
  */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
@@ -12,7 +12,7 @@ import { normalize as normalizeWhop } from "./whop/facts/normalize.ts"
 
 const nested = (open: string, close: string, depth: number) => `${open.repeat(depth)}0${close.repeat(depth)}`
 
-/** JSON texts that no field of ours holds. */
+/** JSON texts that are not valid for any field that we read. */
 const hostile = fc.oneof(
   fc.constantFrom(
     "805978396974514206",
@@ -53,7 +53,7 @@ function parsed(text: string): unknown {
   return body.value
 }
 
-/** The body with a field more in the event and in its object, written as text so that it may hold anything. */
+/** The body with one more field in the event and in its object, built as text so that its value can be anything. */
 const withField = (body: object, text: string): string => {
   const marked = JSON.stringify({ ...body, marked_0: 0 }).replace('"data":{', '"data":{"marked_1":0,')
   return marked.replace('"marked_0":0', `"seller_note":${text}`).replace('"marked_1":0', `"metadata":${text}`)
@@ -83,7 +83,7 @@ describe("a field that is not read changes nothing", () => {
   })
 })
 
-describe("a detail that cannot be read changes nothing but itself", () => {
+describe("a detail that cannot be read changes only itself", () => {
   const [failed] = stripeEvents
   const details = {
     amount_due: ["amountMinor", "currency"],

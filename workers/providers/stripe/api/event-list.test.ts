@@ -1,4 +1,4 @@
-/** Stripe's own list of what happened, as the webhooks that told of it. */
+/** Stripe's list of events, as webhooks. */
 import { expect, test } from "vitest"
 import { fromUtf8 } from "../../../../shared/crypto/bytes.ts"
 import { ProviderApiError } from "../../../../shared/provider.ts"
@@ -8,7 +8,7 @@ import { stripeProvider } from "../index.ts"
 
 type Answer = readonly [status: number, body: unknown]
 
-/** A client whose network is a function, and what it asked. */
+/** A client whose network is a function, and its requests. */
 function clientWith(answer: (path: string) => Answer) {
   const asked: { readonly path: string; readonly account: string | null }[] = []
   const stripe = (account: string | null = null) =>
@@ -26,7 +26,7 @@ function clientWith(answer: (path: string) => Answer) {
   return { stripe, asked, send }
 }
 
-/** The client takes its fetch when it is made. */
+/** The client reads `fetch` when it is created. */
 async function withFetch<T>(
   answer: (path: string) => Answer,
   work: (world: ReturnType<typeof clientWith>) => Promise<T>,
@@ -67,7 +67,7 @@ const WINDOW = { since: new Date("2026-09-01T00:00:00Z"), until: new Date("2026-
 const SUBSCRIPTION = { id: "sub_1", object: "subscription", customer: "cus_1", status: "active", items: { data: [] } }
 const AT = new Date("2026-09-21T14:13:20.900Z")
 
-test("a page is asked for by time and cursor, and carries each event as it was written, in its own version", async () => {
+test("a page is requested by time and cursor, and has each event unchanged, in its own version", async () => {
   await withFetch(
     () => [200, { object: "list", data: [EVENT], has_more: true }],
     async ({ stripe, asked }) => {
@@ -99,7 +99,7 @@ test("the last page has no cursor, an empty one neither", async () => {
   }
 })
 
-test("a connected account is asked in its name, and its events say whose they are", async () => {
+test("a connected account is named in the request, and its events name it", async () => {
   await withFetch(
     () => [200, { data: [EVENT], has_more: false }],
     async ({ stripe, asked }) => {
@@ -117,7 +117,7 @@ test.each([
   [401, { error: { type: "invalid_request_error" } }, false],
   [400, { error: { type: "invalid_request_error", code: "resource_missing", param: "starting_after" } }, false],
   [200, { data: "none" }, true],
-])("an answer %i is an error that may, or may not, be asked again", async (status, body, retry) => {
+])("an answer %i is an error that can, or cannot, be retried", async (status, body, retry) => {
   await withFetch(
     () => [status, body],
     async ({ stripe }) => {
@@ -130,7 +130,7 @@ test.each([
   )
 })
 
-test("a subscription tells of itself as an update, an end or a return, at the moment it was read", async () => {
+test("a subscription becomes an update, an end or a resumption, at the time of reading", async () => {
   const told = async (object: object, isRevived: boolean) =>
     withFetch(
       () => [200, { data: [object], has_more: false }],
@@ -151,7 +151,7 @@ test("a subscription tells of itself as an update, an end or a return, at the mo
   expect(await told({ ...SUBSCRIPTION, status: "incomplete_expired" }, false)).toEqual(["subscription_ended"])
 })
 
-test("one subscription is found by its id, or is not there", async () => {
+test("one subscription is found by its id, or is null", async () => {
   await withFetch(
     (path) =>
       path === "/v1/subscriptions/sub_1" ? [200, SUBSCRIPTION] : [404, { error: { type: "invalid_request_error" } }],

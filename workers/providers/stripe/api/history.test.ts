@@ -1,4 +1,4 @@
-/** The walk over Stripe's lists: every object once, pages within their bounds, and a cursor that any page can go on from. */
+/** The import from Stripe's lists: every object once, pages within their bounds, and a cursor to continue from any page. */
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
@@ -20,7 +20,7 @@ let lists: ReadonlyMap<string, readonly Item[]> = new Map()
 let asked: Asked[] = []
 let status = 200
 
-/** Lists as Stripe gives them: newest first, by `created`, after a cursor. */
+/** Lists like Stripe's: newest first, by `created`, after a cursor. */
 function listOf(collection: string, query: URLSearchParams): object | null {
   const edge = (name: string, none: number) => Number(query.get(`created[${name}]`) ?? none)
   const all = (lists.get(collection) ?? [])
@@ -92,19 +92,19 @@ function pasts(count: number): ReadonlyMap<string, readonly Item[]> {
   return merged
 }
 
-describe("the walk", () => {
-  test("tells the same, each once, whatever the size of its pages", async () => {
+describe("the import", () => {
+  test("has the same events, each once, for any page size", async () => {
     lists = pasts(8)
     const [small, large] = [await walk(7), await walk(50)]
     expect(small.flat().sort()).toEqual(large.flat().sort())
     expect(new Set(large.flat()).size).toBe(large.flat().length)
     expect(large.flat().length).toBeGreaterThan(200)
     expect(Math.max(...large.map(({ length }) => length))).toBeLessThanOrEqual(50)
-    // A page holds one object at least, and no object here tells more than seven things.
+    // A page has at least one object, and no object here has more than seven events.
     expect(Math.max(...small.map(({ length }) => length))).toBeLessThanOrEqual(7)
   })
 
-  test("asks a bounded number of times for a page, though every invoice of it failed", async () => {
+  test("needs a bounded number of calls for a page, even if every invoice of it failed", async () => {
     const invoice = {
       object: "invoice",
       customer: "cus_1",
@@ -150,7 +150,7 @@ describe("the walk", () => {
     expect(told).toHaveLength(60)
   })
 
-  test("begins a list again when the object that it stood at is gone", async () => {
+  test("starts a list again when the object of the cursor is gone", async () => {
     lists = pasts(2)
     const [first] = lists.get("charges") ?? []
     const gone = JSON.stringify({ stage: "charges", from: start, after: "ch_gone" })
@@ -159,13 +159,13 @@ describe("the walk", () => {
     expect((await page(gone)).events).toEqual((await page(fromStart)).events)
   })
 
-  test("of an account with nothing in it ends, and costs few pages for many months", async () => {
+  test("of an empty account ends, with few pages for many months", async () => {
     const pages = await walk(50)
     expect(pages.flat()).toEqual([])
     expect(pages.length).toBeLessThan(10)
   })
 
-  test("asks for subscriptions in every status, and for customers whenever they came", async () => {
+  test("lists subscriptions in every status, and customers whenever they were created", async () => {
     await walk(50)
     const of = (path: string) => asked.filter((one) => one.path === path).map(({ query }) => Object.fromEntries(query))
     expect(of("/v1/subscriptions")).toEqual([{ limit: "50", status: "all", "created[lte]": String(end) }])
@@ -176,13 +176,13 @@ describe("the walk", () => {
     for (const [index, [from]] of spans.entries()) if (index > 0) expect(from).toBe(spans[index - 1]?.[1])
   })
 
-  test("reads the account it is told to", async () => {
+  test("reads the requested account", async () => {
     await page(null, 50, "acct_1")
     expect(new Set(asked.map(({ account }) => account))).toEqual(new Set(["acct_1"]))
   })
 })
 
-test("a cursor of another list is refused for good, an outage is not", async () => {
+test("a cursor of another list is a permanent error, an outage is not", async () => {
   for (const cursor of ["", "{", '{"stage":"payouts"}', '{"stage":"charges","from":"now","after":null}']) {
     await expect(page(cursor)).rejects.toMatchObject({ name: "ProviderApiError", retry: false })
   }

@@ -18,8 +18,8 @@ const OF_SUBSCRIPTION = { mode: "subscription", payment_intent: null, invoice: "
 
 const told = (name: string, fields: object) => event(`checkout.session.async_payment_${name}`, session(fields))
 
-describe("the result of a payment in Checkout that took days", () => {
-  test("that arrived, of a single purchase", () => {
+describe("the result of a delayed payment in Checkout", () => {
+  test("that succeeded, of a single purchase", () => {
     const delivery = deliveryOf(told("succeeded", { payment_status: "paid" }))
     expect(delivery).toMatchObject({ customer: "cus_1", objects: ["pi_1"], unhandled: null })
     expect(delivery.facts).toMatchObject([
@@ -27,14 +27,14 @@ describe("the result of a payment in Checkout that took days", () => {
     ])
   })
 
-  test("that arrived, of a subscription: its invoice says how much", () => {
+  test("that succeeded, of a subscription: its invoice has the amount", () => {
     expect(factOf(told("succeeded", { payment_status: "paid", ...OF_SUBSCRIPTION }))).toMatchObject({
       ...{ kind: "payment_succeeded", invoiceId: "in_1", subscriptionId: "sub_1", paymentIntentId: null },
       ...{ amountMinor: null, currency: null, how: "collected" },
     })
   })
 
-  test("that failed: a sale that was not made", () => {
+  test("that failed: a failed sale", () => {
     expect(factOf(told("failed", { payment_status: "unpaid", ...OF_SUBSCRIPTION }))).toMatchObject({
       ...{ kind: "payment_failed", invoiceId: "in_1", subscriptionId: "sub_1" },
       ...{ attempt: null, isFirstInvoice: true },

@@ -1,4 +1,4 @@
-/** Every event that others recorded is read, and the important ones give what they say. */
+/** Every recorded event is read, and the important ones give the expected facts. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { expectWellFormed } from "../../../../test/fixtures/stripe/constructed/well-formed.ts"
@@ -17,7 +17,7 @@ test("there are 115 recorded events", () => {
   expect(recorded).toHaveLength(115)
 })
 
-test.each(recorded)("$name is parsed and read, or says why not", ({ bytes, body }) => {
+test.each(recorded)("$name is parsed and read, or has a reason why not", ({ bytes, body }) => {
   expect(parseEventBody(bytes)).toEqual({ ok: true, value: body })
   const result = normalize(body)
   expect(result.ok).toBe(true)
@@ -29,7 +29,7 @@ test.each(recorded)("$name is parsed and read, or says why not", ({ bytes, body 
 
 const USD = { currency: "usd" }
 
-describe("the important ones", () => {
+describe("the important events", () => {
   test.each([
     [
       "stripe-sync-engine/charge_failed.json",
@@ -151,7 +151,7 @@ describe("the important ones", () => {
   })
 })
 
-/** What may stand in place of any value. */
+/** Replacements for any value. */
 const oddValue = fc.oneof(
   fc.constantFrom<unknown>(
     null,
@@ -175,7 +175,7 @@ const oddValue = fc.oneof(
 )
 const edit = fc.record({ pick: fc.nat(), value: fc.option(oddValue, { nil: undefined }) })
 
-/** The value with the n-th of its fields replaced, or removed when there is nothing to replace it with. */
+/** The value with the n-th of its fields replaced, or removed when there is no replacement. */
 function withEdit(value: unknown, { pick, value: odd }: { pick: number; value: unknown }): unknown {
   const copy: unknown = structuredClone(value)
   const places: [holder: Record<string, unknown>, key: string][] = []
@@ -194,7 +194,7 @@ function withEdit(value: unknown, { pick, value: odd }: { pick: number; value: u
   return copy
 }
 
-test("a recorded event with anything in it changed is read, refused or unhandled, and its facts are well-formed", () => {
+test("a recorded event with any value changed is read, rejected or unhandled, and its facts are well-formed", () => {
   const bodies = recorded.map(({ body }) => body)
   fc.assert(
     fc.property(fc.constantFrom(...bodies), fc.array(edit, { minLength: 1, maxLength: 6 }), (body, edits) => {
@@ -206,7 +206,7 @@ test("a recorded event with anything in it changed is read, refused or unhandled
   )
 })
 
-test("anything at all in place of an event does not throw", () => {
+test("no value in place of an event makes it throw", () => {
   const types = fc.constantFrom(...recorded.map(({ body }) => body.type), "invoice.payment_failed", "invoice.upcoming")
   fc.assert(
     fc.property(

@@ -1,4 +1,4 @@
-/** The same story gives the same facts, whichever API version tells it. */
+/** The same scenario gives the same facts in every API version. */
 import { expect, test } from "vitest"
 import type { NewFact } from "../../../../shared/provider.ts"
 import { deliveryOf } from "../../../../test/fixtures/stripe/constructed/event.ts"
@@ -38,7 +38,7 @@ const KINDS = [
   ["customer_seen"],
 ]
 
-/** Since basil an invoice does not name its charge and payment, nor a payment its invoice: these alone may fall silent. */
+/** Since basil an invoice does not name its charge and payment, nor a payment its invoice: only these may be null. */
 const MAY_FALL_SILENT = ["invoiceId", "chargeId", "paymentIntentId"]
 
 const asSilentAs = (silent: NewFact, fact: NewFact): object => {
@@ -48,11 +48,11 @@ const asSilentAs = (silent: NewFact, fact: NewFact): object => {
   )
 }
 
-test("the oldest version tells the whole story", () => {
+test("the oldest version has the whole scenario", () => {
   expect(scenarioInVersion(oldest).map((event) => deliveryOf(event).facts.map((fact) => fact.kind))).toEqual(KINDS)
 })
 
-test.each(newer)("%s tells the same story", (version) => {
+test.each(newer)("%s has the same scenario", (version) => {
   const before = scenarioInVersion(oldest).map(deliveryOf)
   for (const [index, event] of scenarioInVersion(version).entries()) {
     const delivery = deliveryOf(event)
@@ -68,7 +68,7 @@ test.each(newer)("%s tells the same story", (version) => {
   }
 })
 
-test.each(API_VERSIONS)("in %s every invoice names its subscription and every payment its intent", (version) => {
+test.each(API_VERSIONS)("in %s every invoice has its subscription and every payment its intent", (version) => {
   for (const event of scenarioInVersion(version)) {
     for (const fact of deliveryOf(event).facts) {
       if (!("invoiceId" in fact)) continue

@@ -1,4 +1,4 @@
-/** What Stripe is asked about a thin event, in whose name, and what becomes of its answers. The stand-in answers over HTTP. */
+/** Calls to Stripe for a thin event, their account, and the handling of answers. The local replacement answers over HTTP. */
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
@@ -47,19 +47,19 @@ async function expand(delivery: Delivery): Promise<ExpandedEvent> {
 const calls = () => asked.map(({ call }) => call)
 const readOf = (expanded: ExpandedEvent) => (expanded.kind === "delivery" ? expanded.delivery : null)
 
-test("the twin that the event names is all that is asked for", async () => {
+test("only the snapshot event that the thin event names is requested", async () => {
   answers = { [TWIN]: SNAPSHOT }
-  expect(await expand(thin(NAMING))).toEqual({ kind: "twin", body: SNAPSHOT })
+  expect(await expand(thin(NAMING))).toEqual({ kind: "snapshot", body: SNAPSHOT })
   expect(calls()).toEqual([TWIN])
 })
 
-test("an event that names none is asked for as a whole, for its twin and for what it changed", async () => {
+test("an event that names none is read as a whole, for its snapshot event and for what it changed", async () => {
   answers = { [FULL]: { id: "evt_thin_1", object: "v2.core.event", ...NAMING }, [TWIN]: SNAPSHOT }
-  expect(await expand(thin())).toEqual({ kind: "twin", body: SNAPSHOT })
+  expect(await expand(thin())).toEqual({ kind: "snapshot", body: SNAPSHOT })
   expect(calls()).toEqual([FULL, TWIN])
 })
 
-test("what changed is told by the event itself where there is no twin", async () => {
+test("the former values are those of the event itself where there is no snapshot event", async () => {
   const now = { id: "sub_1", object: "subscription", customer: "cus_1", status: "active", cancel_at: 1_800_000_000 }
   const changed = thinOf(event("customer.subscription.updated", now), {
     type: "v1.customer.subscription.cancel_at_changed",
@@ -71,7 +71,7 @@ test("what changed is told by the event itself where there is no twin", async ()
   })
 })
 
-test("a twin that is gone, or tells another thing, leaves the object as it is now", async () => {
+test("without a snapshot event, or with one of another type, the current object is read", async () => {
   answers = { [INVOICE_1]: OPEN }
   expect(readOf(await expand(thin(NAMING)))).toMatchObject({
     providerEventId: "evt_thin_1",
@@ -91,10 +91,10 @@ test("a twin that is gone, or tells another thing, leaves the object as it is no
   }
 })
 
-test("a connected account is asked in its own name, and its twin carries it as a delivery would", async () => {
+test("a connected account is named in the request, and its snapshot event has it as a delivery would", async () => {
   answers = { [TWIN]: SNAPSHOT }
   const expanded = await expand(thin({ ...NAMING, context: "acct_1" }))
-  expect(expanded).toMatchObject({ kind: "twin", body: { account: "acct_1" } })
+  expect(expanded).toMatchObject({ kind: "snapshot", body: { account: "acct_1" } })
   expect(asked).toMatchObject([{ account: "acct_1" }])
   asked = []
   answers = {}
@@ -105,7 +105,7 @@ test("a connected account is asked in its own name, and its twin carries it as a
   ])
 })
 
-test("only what is named here is asked for, by its id; the URL in the event leads nowhere", async () => {
+test("only known types are read, by id; the URL in the event is not followed", async () => {
   for (const related_object of [
     { id: "in_1", type: "invoice", url: "https://evil.example/v1/invoices/in_1" },
     { id: "in_1", type: "secret", url: "/v1/secrets/in_1" },
@@ -118,7 +118,7 @@ test("only what is named here is asked for, by its id; the URL in the event lead
   expect(odd).toMatchObject({ unhandled: "thin event names nothing" })
 })
 
-test("an object that is gone, or another than was asked for, says nothing", async () => {
+test("an object that is gone, or another than requested, gives no facts", async () => {
   for (const answer of [404, { ...OPEN, id: "in_2" }, { ...OPEN, object: "charge" }, []]) {
     answers = { [INVOICE_1]: answer }
     expect(readOf(await expand(thin()))).toMatchObject({ facts: [], unhandled: "thin event, and its object is gone" })
@@ -130,7 +130,7 @@ test.each([
   [500, true],
   [401, false],
   [403, false],
-])("an answer of %i is an error that carries no word of it", async (status, retry) => {
+])("an answer of %i is an error that contains no text of it", async (status, retry) => {
   answers = { [TWIN]: status }
   const error = await expand(thin(NAMING)).catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ name: "ProviderApiError", status, retry })

@@ -1,4 +1,4 @@
-/** Whop's delivery log and objects, as webhooks; and that a webhook and its twin made of an object are one happening. */
+/** Whop's delivery log and objects, as webhooks; a webhook and the event built from its object count once. */
 import WhopSdk from "@whop/sdk"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
@@ -95,13 +95,13 @@ describe("the delivery log", () => {
   test.each([
     ["that this key may not see", (): ReturnType<Route> => [403, { error: {} }]],
     ["of no endpoint of ours", (): ReturnType<Route> => page([hook("hook_1", "https://other.example/")])],
-  ])("%s leaves the objects", async (_, webhooks) => {
+  ])("with %s the objects are read", async (_, webhooks) => {
     const { api, asked } = apiWith(({ pathname }) => (pathname.endsWith("/webhooks") ? webhooks() : page([])))
     expect(await readAll(api)).toEqual([])
     expect(asked.map((path) => path.split("?")[0])).toEqual(["/webhooks", "/payments", "/refunds", "/disputes"])
   })
 
-  test("of an endpoint that is switched off is read, and the objects as well", async () => {
+  test("of a disabled endpoint is read, and the objects as well", async () => {
     const { api, asked } = apiWith(({ pathname }) =>
       pathname.endsWith("/webhooks") ? page([hook("hook_1", URL_OF_OURS, { enabled: false })]) : page([]),
     )
@@ -111,7 +111,7 @@ describe("the delivery log", () => {
     ])
   })
 
-  test("that fails otherwise is an error, and not an empty list", async () => {
+  test("that fails in another way is an error, and not an empty list", async () => {
     for (const [status, retry] of [
       [429, true],
       [503, true],
@@ -127,7 +127,7 @@ describe("the delivery log", () => {
   })
 })
 
-test("objects are asked for as Whop's package would ask", async () => {
+test("objects are requested as by Whop's package", async () => {
   const { api, asked } = apiWith(({ pathname }) => (pathname.endsWith("/webhooks") ? [403, {}] : page([])))
   await readAll(api)
   await api.listSubscriptions({ cursor: "c", limit: 500 })
@@ -160,7 +160,7 @@ describe("an object", () => {
     events.map(({ providerEventId, type }) => `${type} ${providerEventId}`)
   const second = (minutes: number) => Math.floor(Date.parse(ago(minutes)) / 1000)
 
-  test("that is a bill tells that it was paid, or that it failed for the n-th time, and else nothing", () => {
+  test("that is a bill gives its payment, or its n-th failure, and else nothing", () => {
     const told = (more: object) => ids(paymentEvents(bill(more), "biz_1"))
     expect(told({})).toEqual([`payment.failed made_pay_1_failed2_${second(5)}`])
     expect(told({ status: "paid", paid_at: ago(2) })).toEqual([`payment.succeeded made_pay_1_paid_${second(2)}`])
@@ -172,7 +172,7 @@ describe("an object", () => {
     expect(told({ last_payment_attempt: null, updated_at: null })).toEqual([])
   })
 
-  test("that is a refund or a dispute tells of itself once for each status", () => {
+  test("that is a refund or a dispute gives one event for each status", () => {
     const money = { amount: 5, currency: "usd", payment: { id: "pay_1" }, created_at: ago(9) }
     expect(ids(refundEvents({ id: "rf_1", status: "succeeded", ...money }, null))).toEqual([
       `refund.created made_rf_1_refunded_${second(9)}`,
@@ -183,7 +183,7 @@ describe("an object", () => {
     ])
   })
 
-  test("names its account, its own before the one that was asked for", () => {
+  test("names its account, its own before the requested one", () => {
     const accountOf = (more: object) => {
       const [event] = paymentEvents(bill(more), "biz_1")
       return JSON.parse(fromUtf8(event?.rawBody ?? new Uint8Array())).company_id
@@ -193,7 +193,7 @@ describe("an object", () => {
   })
 })
 
-describe("a webhook and its twin", () => {
+describe("a webhook and the event built from its object", () => {
   const factsOf = (body: unknown, id: string): Fact[] => {
     const read = normalize(body, { receivedAt: new Date(AT), headers: new Headers() })
     if (!read.ok) throw new Error(read.error.detail)

@@ -1,4 +1,4 @@
-/** What Whop's lists tell of the past, page by page. */
+/** The past from Whop's lists, page by page. */
 import { describe, expect, test } from "vitest"
 import { apiOf } from "../../../../test/support/grants.ts"
 import type { JsonObject } from "../facts/fields.ts"
@@ -34,7 +34,7 @@ const factsOf = (events: ReturnType<typeof paymentEvents>) =>
     return delivery.ok ? delivery.value.facts.filter(({ kind }) => kind !== "customer_seen") : []
   })
 
-test("every page of every list is walked once, from the given range, memberships whenever they began", async () => {
+test("every page of every list is read once, for the given range, memberships whenever they started", async () => {
   const at = "2026-01-05T10:00:00.000Z"
   const payments = [1, 2, 3, 4, 5].map((n) => ({
     id: `pay_${n}`,
@@ -69,7 +69,7 @@ test("every page of every list is walked once, from the given range, memberships
   }
 })
 
-test("without a company nothing is asked, and a cursor of another list is refused", async () => {
+test("without a company there is no call, and a cursor of another list is an error", async () => {
   const { asked, api } = lists({})
   await expect(api.listHistory({ since, until, cursor: "x", limit: 50 })).rejects.toMatchObject({ retry: false })
   const nobody = apiOf(whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("asked")) }))
@@ -88,14 +88,14 @@ describe("a payment", () => {
   }
   const paid = { ...bill, status: "paid", paid_at: "2026-01-08T10:00:00.000Z", billing_reason: "subscription_cycle" }
 
-  test("that failed before it was paid tells both", () => {
+  test("that failed before it was paid gives both", () => {
     expect(factsOf(paymentEvents({ ...paid, payments_failed: 2 }, range))).toMatchObject([
       { kind: "payment_failed", attempt: 1, occurredAt: bill.created_at, nextAttemptAt: paid.paid_at },
       { kind: "payment_succeeded", occurredAt: paid.paid_at, amountMinor: 1_999 },
     ])
   })
 
-  test("that is still owed tells its first and its last attempt", () => {
+  test("that is still owed gives its first and its last attempt", () => {
     const owed = {
       ...bill,
       status: "open",
