@@ -13,7 +13,7 @@ import { normalize as normalizeWhop } from "./whop/facts/normalize.ts"
 const nested = (open: string, close: string, depth: number) => `${open.repeat(depth)}0${close.repeat(depth)}`
 
 /** JSON texts that are not valid for any field that we read. */
-const hostile = fc.oneof(
+const arbitraryValue = fc.oneof(
   fc.constantFrom(
     "805978396974514206",
     "-9007199254740993",
@@ -63,7 +63,7 @@ describe("a field that is not read changes nothing", () => {
   test("of Stripe's events", () => {
     const events = fc.constantFrom(...stripeEvents)
     fc.assert(
-      fc.property(events, hostile, (body, text) => {
+      fc.property(events, arbitraryValue, (body, text) => {
         const inObject = JSON.stringify(body).replace('"object":{', `"object":{"metadata":${text},"footer":${text},`)
         expect(readStripe(inObject)).toEqual(readStripe(JSON.stringify(body)))
         expect(readStripe(withField(body, text))).toEqual(readStripe(JSON.stringify(body)))
@@ -75,7 +75,7 @@ describe("a field that is not read changes nothing", () => {
   test("of Whop's events", () => {
     const events = fc.constantFrom(...whopEvents)
     fc.assert(
-      fc.property(events, hostile, (body, text) => {
+      fc.property(events, arbitraryValue, (body, text) => {
         expect(readWhop(withField(body, text))).toEqual(readWhop(JSON.stringify(body)))
       }),
       { numRuns: 200 },
@@ -100,7 +100,7 @@ describe("a detail that cannot be read changes only itself", () => {
   test("of a failed invoice", () => {
     const names = Object.keys(details) as (keyof typeof details)[]
     fc.assert(
-      fc.property(fc.constantFrom(...names), hostile, (name, text) => {
+      fc.property(fc.constantFrom(...names), arbitraryValue, (name, text) => {
         const object = { ...INVOICE, amount_due: 700, attempt_count: 2, next_payment_attempt: 1_767_300_000 }
         const body = JSON.stringify(event("invoice.payment_failed", { ...object, [name]: "@@" })).replace('"@@"', text)
         const before = failedFact(JSON.stringify(failed))
@@ -116,7 +116,7 @@ describe("a detail that cannot be read changes only itself", () => {
   function failedFact(text: string): Record<string, unknown> {
     const delivery = readStripe(text)
     const fact = delivery.ok ? delivery.value.facts.at(-1) : undefined
-    if (fact === undefined) throw new Error("the event says nothing")
+    if (fact === undefined) throw new Error("the event has no facts")
     return { ...fact }
   }
 })

@@ -8,7 +8,7 @@ import { AppError } from "../platform/errors.ts"
 import type { Services } from "../platform/services.ts"
 import { parseEventBody } from "../providers/json.ts"
 
-/** A delivery whose signature was verified when it came. */
+/** A delivery whose signature was verified when it was received. */
 export interface VerifiedDelivery {
   readonly provider: ProviderName
   /** The company in the path, or null. */

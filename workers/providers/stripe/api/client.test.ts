@@ -124,15 +124,15 @@ describe("an error of the API", () => {
       code: "ann@example.com",
       type: "x",
     })
-    const told = error instanceof ProviderApiError ? `${error.message} ${error.stack} ${JSON.stringify(error)}` : ""
-    expect(told).toContain("was answered 401")
-    expect(told + JSON.stringify(error instanceof Error ? error.cause : "")).not.toMatch(/ann|sk_test/)
+    const text = error instanceof ProviderApiError ? `${error.message} ${error.stack} ${JSON.stringify(error)}` : ""
+    expect(text).toContain("was answered 401")
+    expect(text + JSON.stringify(error instanceof Error ? error.cause : "")).not.toMatch(/ann|sk_test/)
   })
 
   test("of a call that was not sent can be retried, and has its cause", async () => {
     const fetch = () => Promise.reject(new NotSent("circuit_open", 5_000))
-    const closed = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }))
-    const error = await closed.customerOf("sub_1").catch((thrown: unknown) => thrown)
+    const withOpenCircuit = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }))
+    const error = await withOpenCircuit.customerOf("sub_1").catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ retry: true, status: null, cause: { reason: "circuit_open" } })
     expect(calls()).toEqual([])
   })
@@ -143,8 +143,8 @@ describe("an error of the API", () => {
   })
 
   test("of a call without an answer can be retried", async () => {
-    const away = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "http://127.0.0.1:1" }))
-    await expect(away.customerOf("sub_1")).rejects.toMatchObject({ status: null, retry: true })
+    const unreachable = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "http://127.0.0.1:1" }))
+    await expect(unreachable.customerOf("sub_1")).rejects.toMatchObject({ status: null, retry: true })
   })
 })
 

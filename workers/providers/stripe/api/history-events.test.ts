@@ -34,15 +34,15 @@ function factsOf(body: unknown, origin?: "history"): Fact[] {
 
 const bodyOf = (event: HistoricalEvent): unknown => JSON.parse(new TextDecoder().decode(event.rawBody))
 
-const live = (tag: string, seed: number) => {
-  const past = stripeHistory(tag, seed, { start, end })
-  const told = past.webhooks.flatMap(({ type, at, object, previous }, index) =>
+const webhooksOf = (tag: string, seed: number) => {
+  const history = stripeHistory(tag, seed, { start, end })
+  const webhookFacts = history.webhooks.flatMap(({ type, at, object, previous }, index) =>
     factsOf({
       ...{ id: `evt_${tag}_${index}`, object: "event", created: at, type },
       data: { object, previous_attributes: previous },
     }),
   )
-  return { past, told }
+  return { history, webhookFacts }
 }
 
 function historyOf(objects: ReadonlyMap<string, readonly StripeObject[]>): HistoricalEvent[] {
@@ -60,7 +60,7 @@ function historyOf(objects: ReadonlyMap<string, readonly StripeObject[]>): Histo
 }
 
 /** The compared parts: cases, money and subscriptions; the reason of a lost case is less specific in a history. */
-const figures = (state: CustomerState) => ({
+const comparedParts = (state: CustomerState) => ({
   cases: state.cases
     .map((entry) => ({
       ...{ id: entry.id, kind: entry.kind, status: entry.status, amountMinor: entry.amountMinor },
@@ -85,10 +85,10 @@ describe("a customer's past from objects", () => {
     const seen = new Map<string, number>()
     fc.assert(
       fc.property(seeds, (seed) => {
-        const { past, told } = live("a", seed)
-        const imported = historyOf(past.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
-        expect(figures(rebuild(imported))).toEqual(figures(rebuild(told)))
-        for (const { kind, status } of rebuild(told).cases) {
+        const { history, webhookFacts } = webhooksOf("a", seed)
+        const imported = historyOf(history.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
+        expect(comparedParts(rebuild(imported))).toEqual(comparedParts(rebuild(webhookFacts)))
+        for (const { kind, status } of rebuild(webhookFacts).cases) {
           const name = `${kind} ${status}`
           seen.set(name, (seen.get(name) ?? 0) + 1)
         }
@@ -104,10 +104,10 @@ describe("a customer's past from objects", () => {
   test("changes nothing where the webhooks were received, in any order of both", () => {
     fc.assert(
       fc.property(seeds, fc.boolean(), (seed, isFirst) => {
-        const { past, told } = live("a", seed)
-        const imported = historyOf(past.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
-        const both = rebuild(isFirst ? [...imported, ...told] : [...told, ...imported])
-        expect(figures(both)).toEqual(figures(rebuild(told)))
+        const { history, webhookFacts } = webhooksOf("a", seed)
+        const imported = historyOf(history.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
+        const both = rebuild(isFirst ? [...imported, ...webhookFacts] : [...webhookFacts, ...imported])
+        expect(comparedParts(both)).toEqual(comparedParts(rebuild(webhookFacts)))
         expect(both.cases.filter(({ knownFrom }) => knownFrom !== undefined)).toEqual([])
       }),
       { numRuns: 300 },
@@ -117,8 +117,10 @@ describe("a customer's past from objects", () => {
   test("has the same unique ids at every call, which mark it as history", () => {
     fc.assert(
       fc.property(seeds, (seed) => {
-        const ids = historyOf(live("a", seed).past.objects).map(({ providerEventId }) => providerEventId)
-        expect(ids).toEqual(historyOf(live("a", seed).past.objects).map(({ providerEventId }) => providerEventId))
+        const ids = historyOf(webhooksOf("a", seed).history.objects).map(({ providerEventId }) => providerEventId)
+        expect(ids).toEqual(
+          historyOf(webhooksOf("a", seed).history.objects).map(({ providerEventId }) => providerEventId),
+        )
         expect(new Set(ids).size).toBe(ids.length)
         for (const id of ids) expect(id).toMatch(/^history_[A-Za-z0-9_-]+$/)
       }),
@@ -128,7 +130,7 @@ describe("a customer's past from objects", () => {
 
   test("has no unhandled event", () => {
     for (let seed = 1; seed < 60; seed++) {
-      for (const event of historyOf(live("a", seed).past.objects)) {
+      for (const event of historyOf(webhooksOf("a", seed).history.objects)) {
         expect([event.type, deliveryOf(bodyOf(event)).unhandled]).toEqual([event.type, null])
       }
     }
@@ -136,7 +138,7 @@ describe("a customer's past from objects", () => {
 
   test("ends where the webhooks start", () => {
     for (let seed = 1; seed < 40; seed++) {
-      const objects = live("a", seed).past.objects
+      const objects = webhooksOf("a", seed).history.objects
       const until = start + 200 * 86_400
       const events = [...objects.values()].flatMap((list) =>
         list.flatMap((object) =>

@@ -8,7 +8,7 @@ import { apiOf } from "../../../../test/support/grants.ts"
 import { stripeProvider } from "../index.ts"
 
 type Item = Readonly<Record<string, unknown>> & { readonly id: string }
-interface Asked {
+interface RecordedRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly account: string | undefined
@@ -17,7 +17,7 @@ interface Asked {
 let server: Server
 let apiUrl: string
 let lists: ReadonlyMap<string, readonly Item[]> = new Map()
-let asked: Asked[] = []
+let requests: RecordedRequest[] = []
 let status = 200
 
 /** Lists like Stripe's: newest first, by `created`, after a cursor. */
@@ -41,7 +41,7 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://stripe.invalid")
     const account = request.headers["stripe-account"]
-    asked.push({
+    requests.push({
       path: url.pathname,
       query: url.searchParams,
       account: account === undefined ? undefined : String(account),
@@ -59,7 +59,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 beforeEach(() => {
   lists = new Map()
-  asked = []
+  requests = []
   status = 200
 })
 
@@ -71,7 +71,7 @@ const page = (cursor: string | null, limit = 50, account: string | null = null) 
   api(account).listHistory({ since, until, cursor, limit })
 
 /** All pages, from the first on. */
-async function walk(limit: number) {
+async function importAll(limit: number) {
   const pages = []
   let cursor: string | null = null
   do {
@@ -82,7 +82,7 @@ async function walk(limit: number) {
   return pages
 }
 
-function pasts(count: number): ReadonlyMap<string, readonly Item[]> {
+function histories(count: number): ReadonlyMap<string, readonly Item[]> {
   const merged = new Map<string, Item[]>()
   for (let seed = 1; seed <= count; seed++) {
     for (const [collection, objects] of stripeHistory(`w${seed}`, seed * 31, { start, end }).objects) {
@@ -94,8 +94,8 @@ function pasts(count: number): ReadonlyMap<string, readonly Item[]> {
 
 describe("the import", () => {
   test("has the same events, each once, for any page size", async () => {
-    lists = pasts(8)
-    const [small, large] = [await walk(7), await walk(50)]
+    lists = histories(8)
+    const [small, large] = [await importAll(7), await importAll(50)]
     expect(small.flat().sort()).toEqual(large.flat().sort())
     expect(new Set(large.flat()).size).toBe(large.flat().length)
     expect(large.flat().length).toBeGreaterThan(200)
@@ -137,21 +137,21 @@ describe("the import", () => {
       ],
     ])
     let cursor: string | null = null
-    const told: string[] = []
+    const eventIds: string[] = []
     do {
-      asked = []
+      requests = []
       const one: Awaited<ReturnType<typeof page>> = await page(cursor)
-      expect(asked.length).toBeLessThanOrEqual(28)
-      told.push(
+      expect(requests.length).toBeLessThanOrEqual(28)
+      eventIds.push(
         ...one.events.map(({ providerEventId }) => providerEventId).filter((id) => id.startsWith("history_in_")),
       )
       cursor = one.cursor
     } while (cursor !== null)
-    expect(told).toHaveLength(60)
+    expect(eventIds).toHaveLength(60)
   })
 
   test("starts a list again when the object of the cursor is gone", async () => {
-    lists = pasts(2)
+    lists = histories(2)
     const [first] = lists.get("charges") ?? []
     const gone = JSON.stringify({ stage: "charges", from: start, after: "ch_gone" })
     const fromStart = JSON.stringify({ stage: "charges", from: start, after: null })
@@ -160,14 +160,15 @@ describe("the import", () => {
   })
 
   test("of an empty account ends, with few pages for many months", async () => {
-    const pages = await walk(50)
+    const pages = await importAll(50)
     expect(pages.flat()).toEqual([])
     expect(pages.length).toBeLessThan(10)
   })
 
   test("lists subscriptions in every status, and customers whenever they were created", async () => {
-    await walk(50)
-    const of = (path: string) => asked.filter((one) => one.path === path).map(({ query }) => Object.fromEntries(query))
+    await importAll(50)
+    const of = (path: string) =>
+      requests.filter((one) => one.path === path).map(({ query }) => Object.fromEntries(query))
     expect(of("/v1/subscriptions")).toEqual([{ limit: "50", status: "all", "created[lte]": String(end) }])
     expect(of("/v1/customers")).toEqual([{ limit: "50", "created[lte]": String(end) }])
     const spans = of("/v1/invoices").map((query) => [query["created[gte]"], query["created[lt]"]])
@@ -178,7 +179,7 @@ describe("the import", () => {
 
   test("reads the requested account", async () => {
     await page(null, 50, "acct_1")
-    expect(new Set(asked.map(({ account }) => account))).toEqual(new Set(["acct_1"]))
+    expect(new Set(requests.map(({ account }) => account))).toEqual(new Set(["acct_1"]))
   })
 })
 
@@ -186,7 +187,7 @@ test("a cursor of another list is a permanent error, an outage is not", async ()
   for (const cursor of ["", "{", '{"stage":"payouts"}', '{"stage":"charges","from":"now","after":null}']) {
     await expect(page(cursor)).rejects.toMatchObject({ name: "ProviderApiError", retry: false })
   }
-  expect(asked).toEqual([])
+  expect(requests).toEqual([])
   status = 503
   await expect(page(null)).rejects.toMatchObject({ retry: true, status: 503 })
   const none = apiOf(stripeProvider({ apiKey: null, apiUrl }))

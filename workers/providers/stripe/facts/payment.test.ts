@@ -43,7 +43,7 @@ describe("a payment intent that is canceled", () => {
   const intent = { id: "pi_1", object: "payment_intent", customer: "cus_1", currency: "usd", amount: 500 }
 
   test.each(["requested_by_customer", "abandoned", "failed_invoice", "void_invoice", "automatic", "expired", null])(
-    "is given up, and has not failed (%s)",
+    "is canceled, and has not failed (%s)",
     (reason) => {
       const canceled = { ...intent, status: "canceled", cancellation_reason: reason, latest_charge: "ch_1" }
       expect(deliveryOf(event("payment_intent.canceled", canceled))).toMatchObject({

@@ -152,7 +152,7 @@ describe("the important events", () => {
 })
 
 /** Replacements for any value. */
-const oddValue = fc.oneof(
+const replacement = fc.oneof(
   fc.constantFrom<unknown>(
     null,
     "",
@@ -173,24 +173,24 @@ const oddValue = fc.oneof(
   ),
   fc.jsonValue({ maxDepth: 2 }),
 )
-const edit = fc.record({ pick: fc.nat(), value: fc.option(oddValue, { nil: undefined }) })
+const edit = fc.record({ pick: fc.nat(), value: fc.option(replacement, { nil: undefined }) })
 
 /** The value with the n-th of its fields replaced, or removed when there is no replacement. */
-function withEdit(value: unknown, { pick, value: odd }: { pick: number; value: unknown }): unknown {
+function withEdit(value: unknown, { pick, value: replaced }: { pick: number; value: unknown }): unknown {
   const copy: unknown = structuredClone(value)
   const places: [holder: Record<string, unknown>, key: string][] = []
-  const walk = (node: unknown) => {
+  const collect = (node: unknown) => {
     if (typeof node !== "object" || node === null) return
     for (const [key, child] of Object.entries(node)) {
       places.push([node as Record<string, unknown>, key]) // arrays too are written by key here
-      walk(child)
+      collect(child)
     }
   }
-  walk(copy)
+  collect(copy)
   const [holder, key] = places[pick % Math.max(places.length, 1)] ?? []
-  if (holder === undefined || key === undefined) return odd
-  if (odd === undefined) delete holder[key]
-  else holder[key] = odd
+  if (holder === undefined || key === undefined) return replaced
+  if (replaced === undefined) delete holder[key]
+  else holder[key] = replaced
   return copy
 }
 
@@ -212,7 +212,7 @@ test("no value in place of an event makes it throw", () => {
     fc.property(
       types,
       fc.jsonValue(),
-      fc.dictionary(fc.constantFrom("id", "object", "items", "lines", "customer", "status", "currency"), oddValue),
+      fc.dictionary(fc.constantFrom("id", "object", "items", "lines", "customer", "status", "currency"), replacement),
       (type, any, object) => {
         expect(normalize(any).ok).toBe(false)
         const result = normalize({ id: "evt_1", created: 1, type, data: { object } })

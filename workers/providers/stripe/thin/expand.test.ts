@@ -9,13 +9,13 @@ import { stripeProvider } from "../index.ts"
 
 let server: Server
 let apiUrl: string
-let asked: { readonly call: string; readonly account: unknown; readonly context: unknown }[] = []
+let requests: { readonly call: string; readonly account: unknown; readonly context: unknown }[] = []
 let answers: Record<string, object | number> = {}
 
 beforeAll(async () => {
   server = createServer((request, response) => {
     const call = `${request.method} ${request.url}`
-    asked.push({ call, account: request.headers["stripe-account"], context: request.headers["stripe-context"] })
+    requests.push({ call, account: request.headers["stripe-account"], context: request.headers["stripe-context"] })
     const answer = answers[call] ?? 404
     response
       .writeHead(typeof answer === "number" ? answer : 200, { "content-type": "application/json" })
@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 beforeEach(() => {
-  asked = []
+  requests = []
   answers = {}
 })
 
@@ -36,27 +36,27 @@ const SNAPSHOT = event("invoice.payment_failed", OPEN)
 const thin = (more: object = {}) => deliveryOf(thinOf(SNAPSHOT, more))
 const NAMING = { snapshot_event: "evt_1" }
 const FULL = "GET /v2/core/events/evt_thin_1"
-const TWIN = "GET /v1/events/evt_1"
+const SNAPSHOT_EVENT = "GET /v1/events/evt_1"
 const INVOICE_1 = "GET /v1/invoices/in_1"
 
 async function expand(delivery: Delivery): Promise<ExpandedEvent> {
   const api = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl }), delivery.account)
-  if (!api.expand) throw new Error("Stripe's thin events can be asked for")
+  if (!api.expand) throw new Error("Stripe's thin events can be expanded")
   return api.expand(delivery)
 }
-const calls = () => asked.map(({ call }) => call)
+const calls = () => requests.map(({ call }) => call)
 const readOf = (expanded: ExpandedEvent) => (expanded.kind === "delivery" ? expanded.delivery : null)
 
 test("only the snapshot event that the thin event names is requested", async () => {
-  answers = { [TWIN]: SNAPSHOT }
+  answers = { [SNAPSHOT_EVENT]: SNAPSHOT }
   expect(await expand(thin(NAMING))).toEqual({ kind: "snapshot", body: SNAPSHOT })
-  expect(calls()).toEqual([TWIN])
+  expect(calls()).toEqual([SNAPSHOT_EVENT])
 })
 
 test("an event that names none is read as a whole, for its snapshot event and for what it changed", async () => {
-  answers = { [FULL]: { id: "evt_thin_1", object: "v2.core.event", ...NAMING }, [TWIN]: SNAPSHOT }
+  answers = { [FULL]: { id: "evt_thin_1", object: "v2.core.event", ...NAMING }, [SNAPSHOT_EVENT]: SNAPSHOT }
   expect(await expand(thin())).toEqual({ kind: "snapshot", body: SNAPSHOT })
-  expect(calls()).toEqual([FULL, TWIN])
+  expect(calls()).toEqual([FULL, SNAPSHOT_EVENT])
 })
 
 test("the former values are those of the event itself where there is no snapshot event", async () => {
@@ -80,26 +80,26 @@ test("without a snapshot event, or with one of another type, the current object 
     facts: [{ kind: "payment_failed", occurredAt: "2026-01-01T00:00:00.000Z" }],
     unhandled: null,
   })
-  expect(calls()).toEqual([TWIN, INVOICE_1])
+  expect(calls()).toEqual([SNAPSHOT_EVENT, INVOICE_1])
   for (const other of [
     { ...SNAPSHOT, type: "invoice.paid" },
     { ...SNAPSHOT, id: "evt_2" },
     { ...SNAPSHOT, object: "v2.core.event" },
   ]) {
-    answers = { [TWIN]: other, [INVOICE_1]: OPEN }
+    answers = { [SNAPSHOT_EVENT]: other, [INVOICE_1]: OPEN }
     expect(readOf(await expand(thin(NAMING)))?.facts).toHaveLength(1)
   }
 })
 
 test("a connected account is named in the request, and its snapshot event has it as a delivery would", async () => {
-  answers = { [TWIN]: SNAPSHOT }
+  answers = { [SNAPSHOT_EVENT]: SNAPSHOT }
   const expanded = await expand(thin({ ...NAMING, context: "acct_1" }))
   expect(expanded).toMatchObject({ kind: "snapshot", body: { account: "acct_1" } })
-  expect(asked).toMatchObject([{ account: "acct_1" }])
-  asked = []
+  expect(requests).toMatchObject([{ account: "acct_1" }])
+  requests = []
   answers = {}
   await expand(thin({ context: "org_1/acct_1" }))
-  expect(asked).toMatchObject([
+  expect(requests).toMatchObject([
     { call: FULL, context: "acct_1" },
     { call: INVOICE_1, account: "acct_1" },
   ])
@@ -114,8 +114,8 @@ test("only known types are read, by id; the URL in the event is not followed", a
     await expand(thin({ related_object }))
   }
   expect(calls()).toEqual([FULL, INVOICE_1, FULL, FULL, "GET /v1/invoices/in_1%2F..%2F..%2Fx"])
-  const odd = thin({ related_object: { id: "in_1\u0000", type: "invoice", url: "" } })
-  expect(odd).toMatchObject({ unhandled: "thin event names nothing" })
+  const invalid = thin({ related_object: { id: "in_1\u0000", type: "invoice", url: "" } })
+  expect(invalid).toMatchObject({ unhandled: "thin event names nothing" })
 })
 
 test("an object that is gone, or another than requested, gives no facts", async () => {
@@ -131,7 +131,7 @@ test.each([
   [401, false],
   [403, false],
 ])("an answer of %i is an error that contains no text of it", async (status, retry) => {
-  answers = { [TWIN]: status }
+  answers = { [SNAPSHOT_EVENT]: status }
   const error = await expand(thin(NAMING)).catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ name: "ProviderApiError", status, retry })
   expect(JSON.stringify(error) + String(error)).not.toContain("ann@")

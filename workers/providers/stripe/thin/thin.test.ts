@@ -34,7 +34,7 @@ const factsOf = (delivery: Delivery, id: string): Fact[] =>
   delivery.facts.map((fact, index) => ({ ...fact, id: `${id}.${index}` }))
 
 /** The delivery of the thin event of a snapshot, when the object has not changed since the snapshot. */
-const twinFacts = (snapshot: Snapshot, type: string, id: string, seconds = 0): Fact[] =>
+const thinFacts = (snapshot: Snapshot, type: string, id: string, seconds = 0): Fact[] =>
   factsOf(
     currentObjectDelivery(
       deliveryOf(thinOf({ ...snapshot, created: snapshot.created + seconds }, { type })),
@@ -93,7 +93,7 @@ describe("which thin events are looked up", () => {
 })
 
 /** A failing bill is open while it fails; some recorded events are inconsistent in that. */
-const asItWas = (snapshot: Snapshot): Snapshot =>
+const withOpenBill = (snapshot: Snapshot): Snapshot =>
   snapshot.type === "invoice.payment_failed" || snapshot.type === "invoice.payment_action_required"
     ? { ...snapshot, data: { ...snapshot.data, object: { ...snapshot.data.object, status: "open" } } }
     : snapshot
@@ -103,16 +103,16 @@ const RECORDED: readonly (readonly [string, Snapshot])[] = recordedEvents().flat
   const isRead = read.ok && read.value.facts.length > 0
   // Recorded events have all fields of a valid envelope.
   return isRead && deliveryOf(thinOf(body as unknown as Snapshot)).needs
-    ? [[name, asItWas(body as unknown as Snapshot)] as const]
+    ? [[name, withOpenBill(body as unknown as Snapshot)] as const]
     : []
 })
 
 test.each(RECORDED)("%s and its thin event fold to the same state as it alone, in both orders", (_, snapshot) => {
-  const alone = factsOf(deliveryOf(snapshot), "m")
+  const snapshotFacts = factsOf(deliveryOf(snapshot), "m")
   for (const type of thinTypesOf(snapshot.type)) {
     for (const id of ["a", "z"]) {
-      const twin = twinFacts(snapshot, type, id)
-      expect(stateOf([...alone, ...twin]), `${type}, ${id}`).toEqual(stateOf(alone))
+      const thinEvent = thinFacts(snapshot, type, id)
+      expect(stateOf([...snapshotFacts, ...thinEvent]), `${type}, ${id}`).toEqual(stateOf(snapshotFacts))
     }
   }
 })
@@ -121,37 +121,37 @@ test("there are enough recorded events", () => {
   expect(new Set(RECORDED.map(([, { type }]) => type)).size).toBeGreaterThanOrEqual(18)
 })
 
-const STORY = failedRenewalStory("thin0000", new Date("2026-06-01T12:00:00.000Z"))
+const SCENARIO = failedRenewalStory("thin0000", new Date("2026-06-01T12:00:00.000Z"))
   .events as unknown as readonly Snapshot[]
 
 /** Some events of the scenario with a thin event each: its type, its place in the ledger, and its difference in seconds. */
-const twinsOf = (seconds: fc.Arbitrary<number>) =>
+const thinEventsOf = (seconds: fc.Arbitrary<number>) =>
   fc.array(fc.record({ has: fc.boolean(), type: fc.nat(), isFirst: fc.boolean(), seconds }), {
-    minLength: STORY.length,
-    maxLength: STORY.length,
+    minLength: SCENARIO.length,
+    maxLength: SCENARIO.length,
   })
 
-const story = STORY.flatMap((snapshot, index) => factsOf(deliveryOf(snapshot), `m${index}`))
-const storyWith = (twins: readonly { has: boolean; type: number; isFirst: boolean; seconds: number }[]) =>
-  STORY.flatMap((snapshot, index) => {
-    const twin = twins[index]
+const scenarioFacts = SCENARIO.flatMap((snapshot, index) => factsOf(deliveryOf(snapshot), `m${index}`))
+const thinFactsOf = (thinEvents: readonly { has: boolean; type: number; isFirst: boolean; seconds: number }[]) =>
+  SCENARIO.flatMap((snapshot, index) => {
+    const thinEvent = thinEvents[index]
     const types = thinTypesOf(snapshot.type)
-    const type = types[(twin?.type ?? 0) % types.length]
-    if (!twin?.has || type === undefined) return []
-    return twinFacts(snapshot, type, `${twin.isFirst ? "a" : "z"}${index}`, twin.seconds)
+    const type = types[(thinEvent?.type ?? 0) % types.length]
+    if (!thinEvent?.has || type === undefined) return []
+    return thinFacts(snapshot, type, `${thinEvent.isFirst ? "a" : "z"}${index}`, thinEvent.seconds)
   })
 
 test("a whole scenario with thin events of any of its events has the same state", () => {
   fc.assert(
-    fc.property(twinsOf(fc.constant(0)), (twins) => {
-      expect(stateOf([...story, ...storyWith(twins)])).toEqual(stateOf(story))
+    fc.property(thinEventsOf(fc.constant(0)), (thinEvents) => {
+      expect(stateOf([...scenarioFacts, ...thinFactsOf(thinEvents)])).toEqual(stateOf(scenarioFacts))
     }),
     { numRuns: 500 },
   )
 })
 
 test("with thin events a second off the cases and ends are the same, each failure counted once", () => {
-  const essence = (facts: readonly Fact[]) =>
+  const casesAndEnds = (facts: readonly Fact[]) =>
     rebuild(facts).cases.map((entry) => [
       entry.id,
       entry.status,
@@ -161,9 +161,9 @@ test("with thin events a second off the cases and ends are the same, each failur
       entry.recoveredMinor,
     ])
   fc.assert(
-    fc.property(twinsOf(fc.integer({ min: -1, max: 1 })), (twins) => {
-      const facts = [...story, ...storyWith(twins)]
-      expect(essence(facts)).toEqual(essence(story))
+    fc.property(thinEventsOf(fc.integer({ min: -1, max: 1 })), (thinEvents) => {
+      const facts = [...scenarioFacts, ...thinFactsOf(thinEvents)]
+      expect(casesAndEnds(facts)).toEqual(casesAndEnds(scenarioFacts))
       expect(invariantViolations(rebuild(facts))).toEqual([])
       // However far apart they are received: folding onto a snapshot gives the same as a rebuild.
       const ordered = inLedgerOrder(facts)
@@ -174,16 +174,16 @@ test("with thin events a second off the cases and ends are the same, each failur
 })
 
 test("a scenario of thin events only has the same cases and ends", () => {
-  const thin = storyWith(STORY.map(() => ({ has: true, type: 0, isFirst: true, seconds: 0 })))
+  const thin = thinFactsOf(SCENARIO.map(() => ({ has: true, type: 0, isFirst: true, seconds: 0 })))
   expect(rebuild(thin).cases.map(({ id, status }) => [id, status])).toEqual(
-    rebuild(story).cases.map(({ id, status }) => [id, status]),
+    rebuild(scenarioFacts).cases.map(({ id, status }) => [id, status]),
   )
 })
 
 describe("an object that has changed since", () => {
-  const then = 1_767_225_600
-  const present = (type: string, object: JsonObject) =>
-    currentObjectDelivery(deliveryOf(thinOf({ ...event(type, object), created: then })), object, {})
+  const eventSeconds = 1_767_225_600
+  const readCurrent = (type: string, object: JsonObject) =>
+    currentObjectDelivery(deliveryOf(thinOf({ ...event(type, object), created: eventSeconds })), object, {})
   const bill = (more: object) => ({
     ...INVOICE,
     amount_remaining: 0,
@@ -193,9 +193,9 @@ describe("an object that has changed since", () => {
   })
 
   test("a failed invoice that is paid by now failed at the event and was paid since, for the whole amount", () => {
-    const { facts } = present(
+    const { facts } = readCurrent(
       "invoice.payment_failed",
-      bill({ status: "paid", status_transitions: { paid_at: then + 3600 }, charge: "ch_of_a_later_attempt" }),
+      bill({ status: "paid", status_transitions: { paid_at: eventSeconds + 3600 }, charge: "ch_of_a_later_attempt" }),
     )
     expect(facts).toMatchObject([
       {
@@ -216,23 +216,26 @@ describe("an object that has changed since", () => {
     ["void", "voided_at", "invoice_voided"],
     ["uncollectible", "marked_uncollectible_at", "invoice_uncollectible"],
   ])("a failed invoice that is %s by now has that outcome at its own time", (status, at, kind) => {
-    const { facts } = present("invoice.payment_failed", bill({ status, status_transitions: { [at]: then + 60 } }))
+    const { facts } = readCurrent(
+      "invoice.payment_failed",
+      bill({ status, status_transitions: { [at]: eventSeconds + 60 } }),
+    )
     expect(facts.at(-1)).toMatchObject({ kind, occurredAt: "2026-01-01T00:01:00.000Z" })
     expect(facts).toHaveLength(2)
   })
 
   test("an open one without further attempts does not end collection at the event", () => {
-    const { facts } = present("invoice.payment_failed", bill({ status: "open", amount_remaining: 500 }))
+    const { facts } = readCurrent("invoice.payment_failed", bill({ status: "open", amount_remaining: 500 }))
     expect(rebuild(facts.map((fact, index) => ({ ...fact, id: `f${index}` }))).cases).toMatchObject([
       { status: "open" },
     ])
   })
 
   test("a subscription that has ended gives its end, at its time", () => {
-    const { facts } = present("customer.subscription.updated", {
+    const { facts } = readCurrent("customer.subscription.updated", {
       ...SUBSCRIPTION,
       status: "canceled",
-      ended_at: then + 60,
+      ended_at: eventSeconds + 60,
     })
     expect(facts).toMatchObject([{ kind: "subscription_ended", occurredAt: "2026-01-01T00:01:00.000Z" }])
   })
@@ -241,19 +244,19 @@ describe("an object that has changed since", () => {
     ["payment_intent.payment_failed", { id: "pi_1", object: "payment_intent", customer: "cus_1", status: "succeeded" }],
     ["charge.failed", { id: "ch_1", object: "charge", customer: "cus_1", status: "succeeded" }],
   ])("%s has no facts of a failure that the object no longer shows", (type, object) => {
-    expect(present(type, object)).toMatchObject({ facts: [], unhandled: expect.stringContaining("moved on") })
+    expect(readCurrent(type, object)).toMatchObject({ facts: [], unhandled: expect.stringContaining("moved on") })
   })
 
   test("a payment method that was detached has no customer", () => {
     const object = { id: "pm_1", object: "payment_method", customer: null }
-    expect(present("payment_method.attached", object)).toMatchObject({
+    expect(readCurrent("payment_method.attached", object)).toMatchObject({
       facts: [],
       unhandled: "thin event, and its object names nobody now",
     })
   })
 
   test("a customer that was deleted does not lose its address by it", () => {
-    const { facts, contact } = present("customer.updated", { id: "cus_1", object: "customer", deleted: true })
+    const { facts, contact } = readCurrent("customer.updated", { id: "cus_1", object: "customer", deleted: true })
     expect(facts).toMatchObject([{ kind: "customer_seen", deleted: true }])
     expect(contact).toBeNull()
   })
@@ -262,9 +265,9 @@ describe("an object that has changed since", () => {
 test("any object gives a well-formed delivery", () => {
   const bodies = RECORDED.map(([, snapshot]) => snapshot)
   fc.assert(
-    fc.property(fc.constantFrom(...bodies), fc.jsonValue(), fc.string(), (snapshot, odd, field) => {
-      const object = { ...snapshot.data.object, [field]: odd }
-      const delivery = currentObjectDelivery(deliveryOf(thinOf(snapshot)), object, isObject(odd) ? odd : {})
+    fc.property(fc.constantFrom(...bodies), fc.jsonValue(), fc.string(), (snapshot, value, field) => {
+      const object = { ...snapshot.data.object, [field]: value }
+      const delivery = currentObjectDelivery(deliveryOf(thinOf(snapshot)), object, isObject(value) ? value : {})
       expectWellFormed({
         ...delivery,
         facts: delivery.facts.map((fact) => ({ ...fact, occurredAt: delivery.occurredAt })),

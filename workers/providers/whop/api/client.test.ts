@@ -20,7 +20,7 @@ interface Call {
 }
 
 /** A fake of Whop: answers with `reply` and records its requests. */
-function standIn(reply: () => Response | Promise<Response>): { readonly calls: Call[]; readonly fetch: typeof fetch } {
+function fakeWhop(reply: () => Response | Promise<Response>): { readonly calls: Call[]; readonly fetch: typeof fetch } {
   const calls: Call[] = []
   const send: typeof fetch = async (input, init) => {
     const request = new Request(input, init)
@@ -34,11 +34,11 @@ function standIn(reply: () => Response | Promise<Response>): { readonly calls: C
 
 /** Answers reads with the membership, and everything else with `reply`. */
 const readable = (send: () => Response | Promise<Response>): typeof fetch => {
-  const [reading, writing] = [standIn(() => Response.json(MEMBERSHIP)), standIn(send)]
+  const [reading, writing] = [fakeWhop(() => Response.json(MEMBERSHIP)), fakeWhop(send)]
   return (input, init) => (init?.method === "POST" ? writing : reading).fetch(input, init)
 }
 
-const answering = (body: unknown, status = 200) => standIn(() => Response.json(body, { status }))
+const answering = (body: unknown, status = 200) => fakeWhop(() => Response.json(body, { status }))
 const apiWith = (send: typeof fetch, apiKey: string | null = "key") => whopApi({ apiKey, fetch: send })
 const page = { customer: "user_1", subscriptionId: "mem_1", returnUrl: "https://app.example/" }
 const sevenDays = {
@@ -169,18 +169,18 @@ describe("a call that fails", () => {
     [403, false],
     [422, false],
   ])("with %i can be retried: %s", async (status, retry) => {
-    const reply = standIn(() => new Response(null, { status, headers: { location: "https://evil.example/" } }))
+    const reply = fakeWhop(() => new Response(null, { status, headers: { location: "https://evil.example/" } }))
     expect(await failureOf(apiWith(reply.fetch).paymentPage(page))).toMatchObject({ status, retry })
   })
 
   test.each([
     ["no answer", () => Promise.reject(new TypeError("fetch failed"))],
-    ["a page", () => new Response("<html>502</html>")],
+    ["an HTML page", () => new Response("<html>502</html>")],
     ["half an answer", () => new Response('{"id":"mem_1"')],
-    ["another thing", () => Response.json([])],
-    ["a flood", () => Response.json({ ...MEMBERSHIP, note: "x".repeat(1_100_000) })],
+    ["another JSON value", () => Response.json([])],
+    ["a body that is too long", () => Response.json({ ...MEMBERSHIP, note: "x".repeat(1_100_000) })],
   ])("with %s can be retried", async (_, reply) => {
-    expect((await failureOf(apiWith(standIn(reply).fetch).paymentPage(page))).retry).toBe(true)
+    expect((await failureOf(apiWith(fakeWhop(reply).fetch).paymentPage(page))).retry).toBe(true)
   })
 
   test("for lack of a key is not sent, and no message contains the key", async () => {

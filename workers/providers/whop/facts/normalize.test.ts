@@ -231,8 +231,8 @@ describe("reversals, invoices and the rest", () => {
 
   test("a waiting list is not used, a future type is unknown; neither fails", () => {
     expect(read(fixture("v1", "entry-created")).unhandled).toBe("not used")
-    const tomorrow = { ...fixture("v1", "payment-pending"), type: "payment.teleported" }
-    expect(read(tomorrow)).toMatchObject({
+    const future = { ...fixture("v1", "payment-pending"), type: "payment.teleported" }
+    expect(read(future)).toMatchObject({
       facts: [],
       unhandled: "unknown type",
       providerEventId: "msg_constructed0007",

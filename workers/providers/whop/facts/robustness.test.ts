@@ -61,7 +61,7 @@ describe("a detail that cannot be read is left out, and the event is still read"
     ["no timestamp", { timestamp: undefined }],
     ["a timestamp that is no time", { timestamp: "yesterday" }],
     ["a timestamp without a zone", { timestamp: "2026-09-21T14:13:20" }],
-    ["a timestamp that never was", { timestamp: "2026-13-45T25:61:00Z" }],
+    ["a timestamp that does not exist", { timestamp: "2026-13-45T25:61:00Z" }],
     ["a version that is a number", { api_version: 1 }],
   ])("an envelope with %s is read", (_, fields) => {
     const good = fixture("v1", "payment-failed.second-attempt")

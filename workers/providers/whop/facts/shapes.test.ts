@@ -75,21 +75,21 @@ describe("a legacy event", () => {
       "2026-09-21T14:12:20.000Z",
     )
     expect(read({ ...failed, data: { ...data, last_payment_attempt: seconds + 3600 } }).occurredAt).toBe(AT)
-    const nowhere = { receivedAt: CONTEXT.receivedAt, headers: new Headers() }
-    expect(read({ ...failed, data: { ...data, last_payment_attempt: null } }, nowhere).occurredAt).toBe(
+    const withoutHeaders = { receivedAt: CONTEXT.receivedAt, headers: new Headers() }
+    expect(read({ ...failed, data: { ...data, last_payment_attempt: null } }, withoutHeaders).occurredAt).toBe(
       "2026-09-21T14:13:24.000Z",
     )
   })
 
   test.each(["app_membership.went_valid", "app.membership_went_valid", "membership_went_valid"])(
-    "may be spelt %s",
+    "may be written as %s",
     (action) => {
       expect(factOf(read({ ...event, action }))?.kind).toBe("subscription_resumed")
     },
   )
 
   test.each(["app.payment_failed", "app_payment.failed", "payment_failed", "app_payment_failed"])(
-    "of a failure may be spelt %s",
+    "of a failure may be written as %s",
     (action) => {
       const failed = fixture("v5", "payment-failed.second-attempt")
       expect(factOf(read({ ...failed, action }))).toEqual(factOf(read(failed)))
