@@ -1,11 +1,11 @@
-/** One way to reach a member (or the team): what it writes, apart from sending it. */
+/** The interface of a channel: one way to send a message to a member or the team. */
 import type { ChannelName } from "./domain/facts.ts"
 import type { SendOutcome } from "./domain/recovery/nudge-plan.ts"
 import type { AccountGrant } from "./provider-account.ts"
 
 /** A rendered message, ready to send. */
 export interface Message {
-  /** Address in the channel's own terms: e-mail address, E.164 number, provider's user id, or the team's webhook. */
+  /** Address in the channel's format: e-mail address, E.164 number, provider's user id, or the team's webhook. */
   readonly to: string
   readonly subject: string
   /** Plain text; never contains markup. */
@@ -18,14 +18,14 @@ export interface Message {
 
 export interface SendOptions {
   readonly idempotencyKey: string
-  /** For channels of a billing provider, which send nothing without it: in whose account the member is written to. */
+  /** For channels of a billing provider, which send nothing without it: the account in which they send. */
   readonly grant?: AccountGrant | null
 }
 
-/** One channel. `send` never throws for what the other side does; it classifies it. */
+/** `send` never throws for a failure of the remote service; it classifies it. */
 export interface Channel {
   readonly name: ChannelName
-  /** False when the deployment has no credentials for it; such a channel is passed over. */
+  /** False when the deployment has no credentials for it; such a channel is skipped. */
   readonly isConfigured: boolean
   send(message: Message, options: SendOptions): Promise<SendOutcome>
 }

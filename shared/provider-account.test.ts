@@ -1,9 +1,9 @@
-/** In whose name every call of every provider is made, for every kind of company; a call without a row does not compile. */
+/** The account of every call of every provider, for every kind of company; a call without a row does not compile. */
 import { describe, expect, test } from "vitest"
 import { grantOf } from "../test/support/grants.ts"
 import type { ProviderApi } from "./provider.ts"
 
-/** All that is asked of a provider, beside the channels that speak through it, and at which of them. */
+/** All calls of a provider's API and of the channels that use it, and which providers have them. */
 const CALLS = {
   paymentPage: ["stripe", "whop"],
   applyIncentive: ["stripe", "whop"],
@@ -26,10 +26,10 @@ const ROWS = Object.entries(CALLS).flatMap(([call, providers]) =>
 
 describe.each(ROWS)("%s at %s", (_, provider) => {
   const keyAccount = KEY_ACCOUNT[provider]
-  const accountOf = (question: Parameters<typeof grantOf>[0]) =>
-    grantOf({ provider, keyAccount, ...question })?.account ?? null
+  const accountOf = (request: Parameters<typeof grantOf>[0]) =>
+    grantOf({ provider, keyAccount, ...request })?.account ?? null
 
-  test("is the deployment's own for the default company, unless another's account is named", () => {
+  test("uses the deployment's own account for the default company, unless another account is named", () => {
     expect(accountOf({})).toEqual({ kind: "deployment", account: keyAccount })
     expect(accountOf({ named: "foreign" })).toBeNull()
     expect(accountOf({ named: "foreign", registered: ["other"] })).toBeNull()
@@ -41,8 +41,8 @@ describe.each(ROWS)("%s at %s", (_, provider) => {
     expect(accountOf({ ...B, defaultCompanyId: null })).toBeNull()
   })
 
-  test("is made in the account that is registered for a company, and in no other", () => {
-    // At Whop a key cannot be narrowed to an account: it must be the key's own.
+  test("uses the account that is registered for a company, and no other", () => {
+    // At Whop a call cannot select an account: it must be the key's own.
     const own = keyAccount ?? "acct_b"
     const connected = { kind: "connected", account: own }
     expect(accountOf({ ...B, registered: [own] })).toEqual(connected)
@@ -53,7 +53,7 @@ describe.each(ROWS)("%s at %s", (_, provider) => {
   })
 })
 
-test("of several accounts none is guessed, and the account of Whop's key is not the default company's once it is another's", () => {
+test("no account is chosen among several, nor the account of Whop's key once another company registered it", () => {
   expect(grantOf({ ...B, registered: ["acct_1", "acct_2"] })).toBeNull()
   expect(grantOf({ ...B, registered: ["acct_1", "acct_2"], named: "acct_2" })?.account.account).toBe("acct_2")
   expect(grantOf({ provider: "whop", keyAccount: "biz_key", isKeyAccountForeign: true })).toBeNull()

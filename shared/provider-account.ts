@@ -1,12 +1,12 @@
 /**
- * In whose name a provider's API is called: the one rule for every call. The deployment's own account belongs to the default
- * company. Any other company is reached through an account that is registered for it (`company_accounts`), under the
- * deployment's key as that account, or through a key of its own; otherwise no call is made. A provider hands out its API
- * only for a grant, and only this file makes one.
+ * Account grants: the one rule for which account a provider's API is called. The deployment's own account belongs to the
+ * default company. For any other company, calls use an account that is registered for it (`company_accounts`), with the
+ * deployment's key, or a key of its own; otherwise no call is made. A provider returns its API only for a grant, and only
+ * this file creates one.
  */
 import type { ProviderName } from "./domain/facts.ts"
 
-/** Whose account a call is made in. `account` is what the owner in an answer is compared with; null: it has no name here. */
+/** The account of a call. `account` is compared with the owner that an answer names; null: its id is not known. */
 export type ProviderAccount =
   | { readonly kind: "deployment"; readonly account: string | null }
   /** Reached with the deployment's key: at Stripe by the header `Stripe-Account`. */
@@ -14,7 +14,7 @@ export type ProviderAccount =
   /** The company's own account, under a key of its own. */
   | { readonly kind: "own"; readonly account: string | null; readonly apiKey: string }
 
-/** What the rule asks about a call. */
+/** What the rule needs to know about a call. */
 export interface GrantRequest {
   readonly provider: ProviderName
   readonly companyId: string
@@ -23,7 +23,7 @@ export interface GrantRequest {
   readonly named: string | null
   /** Accounts at this provider that are registered for the company. */
   readonly registered: readonly string[]
-  /** The account that the deployment's key belongs to, where that is known: Whop's company. Stripe's has no name here. */
+  /** The account that the deployment's key belongs to, where that is known: Whop's company. Stripe's is not known. */
   readonly keyAccount: string | null
   /** Whether that account is registered for another company. */
   readonly isKeyAccountForeign: boolean
@@ -31,7 +31,7 @@ export interface GrantRequest {
   readonly isAnyAccountOwn: boolean
 }
 
-/** Leave to call one provider for one company in one account's name. */
+/** Permission to call one provider for one company, for one account. */
 export class AccountGrant {
   readonly provider: ProviderName
   readonly companyId: string
@@ -46,9 +46,9 @@ export class AccountGrant {
   }
 
   /** The grant; null: no call may be made for this company about this account. */
-  static for(question: GrantRequest): AccountGrant | null {
-    const account = question.provider === "stripe" ? stripeAccount(question) : whopAccount(question)
-    return account === null ? null : new AccountGrant(question, account)
+  static for(request: GrantRequest): AccountGrant | null {
+    const account = request.provider === "stripe" ? stripeAccount(request) : whopAccount(request)
+    return account === null ? null : new AccountGrant(request, account)
   }
 
   /** Whether this is a grant for that provider. */
@@ -64,16 +64,16 @@ function stripeAccount({ companyId, defaultCompanyId, named, registered }: Grant
   return only !== undefined && registered.length === 1 ? { kind: "connected", account: only } : null
 }
 
-/** Whop has no header that narrows a key to one account, so the deployment's key serves only the account it belongs to. */
-function whopAccount(question: GrantRequest): ProviderAccount | null {
-  const { companyId, defaultCompanyId, named, registered, keyAccount } = question
+/** Whop has no header that selects an account, so the deployment's key is used only for the account it belongs to. */
+function whopAccount(request: GrantRequest): ProviderAccount | null {
+  const { companyId, defaultCompanyId, named, registered, keyAccount } = request
   if (companyId !== defaultCompanyId) {
     const isCovered = keyAccount !== null && registered.includes(keyAccount)
     return isCovered && (named === null || named === keyAccount) ? { kind: "connected", account: keyAccount } : null
   }
-  if (question.isKeyAccountForeign) return null
+  if (request.isKeyAccountForeign) return null
   const known = keyAccount === null ? registered : [keyAccount, ...registered]
   if (named !== null && known.includes(named)) return { kind: "deployment", account: named }
-  if (named !== null && !question.isAnyAccountOwn) return null
+  if (named !== null && !request.isAnyAccountOwn) return null
   return { kind: "deployment", account: keyAccount ?? (registered.length === 1 ? (registered[0] ?? null) : null) }
 }

@@ -34,14 +34,14 @@ describe("spellings of one address", () => {
     expect(normalizedAddress(kind, one)).not.toBe(normalizedAddress(kind, other))
   })
 
-  test("what is no address has no form", () => {
+  test("a text that is no address has no normalized form", () => {
     expect(normalizedAddress("email", "nobody")).toBeNull()
     for (const phone of ["-", "0000000000", "123456789"]) expect(normalizedAddress("phone", phone)).toBeNull()
   })
 })
 
 describe("the index", () => {
-  test("is the same for two spellings, and another in another company, of another kind and for another address", async () => {
+  test("is the same for two spellings, and differs by company, kind and address", async () => {
     const [first] = await indexesOf(ONE, "ada@example.org")
     expect(await indexesOf(ONE, "ADA@example.org")).toEqual([first])
     const others = await Promise.all([
@@ -52,13 +52,13 @@ describe("the index", () => {
     expect(new Set([first, ...others.flat()]).size).toBe(4)
   })
 
-  test("holds nothing of the address, and says its version", async () => {
+  test("contains nothing of the address, and starts with its key version", async () => {
     const [index] = await indexesOf(ONE, "ada@example.org")
     expect(index).toMatch(/^0001[0-9a-f]{64}$/)
     expect(Buffer.from(String(index), "hex").toString("latin1")).not.toContain("ada")
   })
 
-  test("of a customer indexed after a rotation meets that of one indexed before", async () => {
+  test("of a customer indexed after a key rotation matches that of one indexed before", async () => {
     const before = await indexesOf(ONE, "ada@example.org")
     const after = await indexesOf(BOTH, "ada@example.org")
     expect(after).toHaveLength(2)

@@ -45,11 +45,11 @@ describe("an e-mail address", () => {
     `${"a".repeat(65)}@b.de`,
     `a@${"b".repeat(64)}.de`,
     `a@${"b.".repeat(130)}de`,
-  ])("%j is none", (address) => {
+  ])("%j is no address", (address) => {
     expect(normalizeEmail(address)).toBeNull()
   })
 
-  test("is one identity whatever its spelling", () => {
+  test("has one identity, whatever its spelling", () => {
     expect(emailIdentity(" Ada@MÜLLER.de")).toBe("ada@xn--mller-kva.de")
     expect(emailIdentity("ada")).toBeNull()
   })
@@ -104,7 +104,7 @@ describe("a phone number", () => {
     ["+49 170 1234567 or ask Ada", []],
     ["+1 202 555 0143 ext. 5", []],
     ["+49".padEnd(60, "1"), []],
-  ] as const)("%j of %j is none", (phone, countries) => {
+  ] as const)("%j of %j is no number", (phone, countries) => {
     expect(normalizePhone(phone, countries)).toBeNull()
   })
 

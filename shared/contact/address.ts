@@ -1,6 +1,6 @@
 /**
- * Addresses of members in the form in which they are sent to and compared: e-mail with its domain in ASCII, phone numbers
- * in E.164. What cannot be brought into that form is no address.
+ * Normalizes addresses of members for sending and comparing: e-mail with its domain in ASCII, phone numbers in E.164. A
+ * text that cannot be normalized is no address.
  */
 import { getCountries, parsePhoneNumberFromString } from "libphonenumber-js/core"
 import metadata from "libphonenumber-js/min/metadata"
@@ -21,8 +21,8 @@ const PHONE_TEXT_MAX = 50
 const LOCAL_PART = /^[^\s@<>(),;:"\\[\]\p{C}]+$/u
 
 /**
- * The address with its domain in ASCII (punycode, lower case) and its local part as it is, or null when it is none.
- * SendGrid, as most mail software, takes no domain in other letters.
+ * The address with its domain in ASCII (punycode, lower case) and its local part unchanged; null when it is no address.
+ * SendGrid, like most mail software, accepts only ASCII domains.
  */
 export function normalizeEmail(address: string): string | null {
   const text = address.trim()
@@ -35,14 +35,14 @@ export function normalizeEmail(address: string): string | null {
 }
 
 /**
- * What two spellings of one mailbox have in common, for comparing only: no mail host in use tells local parts apart by
- * case. Null when the address is none.
+ * A form that is equal for all spellings of a mailbox, for comparing only: no mail host in use distinguishes local parts by
+ * case. Null when it is no address.
  */
 export function emailIdentity(address: string): string | null {
   return normalizeEmail(address)?.normalize("NFC").toLowerCase() ?? null
 }
 
-/** The domain as DNS knows it, by the URL standard's rules for hosts (UTS 46); null for what is no name of a mail domain. */
+/** The domain as in DNS, by the URL standard's rules for hosts (UTS 46); null when it cannot be a mail domain. */
 function asciiDomain(domain: string): string | null {
   // The host parser also decodes percent signs and cuts ports and paths off, which a domain does not have.
   if (domain === "" || /[\s\p{C}%:/?#@\\[\]<>(),;"^|`{}]/u.test(domain.replaceAll(/[\u200c\u200d]/g, ""))) return null
@@ -55,9 +55,9 @@ function asciiDomain(domain: string): string | null {
 }
 
 /**
- * The number in E.164, or null when it is none that a message can be sent to. `countries` (ISO 3166-1 alpha-2, best first;
- * what is no country is passed over) say where a number without its country code is from; with none it stays unknown,
- * since a guess would write to somebody else.
+ * The number in E.164; null when no message can be sent to it. `countries` (ISO 3166-1 alpha-2, best first; other values
+ * are skipped) complete a number without country code; with none the result is null, since a guess could reach somebody
+ * else.
  */
 export function normalizePhone(phone: string, countries: readonly (string | null | undefined)[]): string | null {
   if (phone.length > PHONE_TEXT_MAX) return null
@@ -65,13 +65,13 @@ export function normalizePhone(phone: string, countries: readonly (string | null
   const country = countries
     .map((code) => codes.find((known) => known === code?.trim().toUpperCase()))
     .find((code) => code !== undefined)
-  // `isPossible` looks at the length alone: whether a number is in use is for the network to say.
+  // `isPossible` checks only the length: only the network knows whether a number is in use.
   const parsed = parsePhoneNumberFromString(
     phone.trim().replace(/^tel:/i, ""),
     { ...(country !== undefined && { defaultCountry: country }), extract: false },
     metadata,
   )
   if (parsed?.isPossible() !== true || parsed.ext !== undefined) return null
-  // "0000000000" and the like stand in forms for "none".
+  // People enter "0000000000" and the like in forms for "none".
   return /^(\d)\1*$/.test(parsed.nationalNumber) || !E164.test(parsed.number) ? null : parsed.number
 }

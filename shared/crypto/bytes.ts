@@ -1,16 +1,14 @@
-/** Bytes that WebCrypto takes as they are; a view of shared memory is none of them. */
+/** Bytes that WebCrypto accepts; a view of shared memory is not accepted. */
 export type Bytes = Uint8Array<ArrayBuffer>
 
 const encoder = new TextEncoder()
 
-/** UTF-8 bytes of a text. */
 export const utf8 = (text: string): Bytes => new Uint8Array(encoder.encode(text))
 
 /** The text of UTF-8 bytes, a byte order mark included; throws TypeError when they are not UTF-8. */
 export const fromUtf8 = (bytes: Uint8Array): string =>
   new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
 
-/** The parts, one after the other. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
   const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
   let offset = 0
@@ -21,7 +19,7 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   return all
 }
 
-/** Each text behind its length in bytes, so that no two different lists are written alike. */
+/** Each text preceded by its length in bytes, so that different lists never have the same encoding. */
 export function encodeList(texts: readonly string[]): Bytes {
   return concat(
     ...texts.flatMap((text) => {
@@ -40,20 +38,20 @@ export function toBase64Url(bytes: Uint8Array): string {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")
 }
 
-/** The bytes of base64url without padding; null when the text is not the one spelling that `toBase64Url` writes. */
+/** The bytes of base64url without padding; null when `toBase64Url` would not write exactly this text. */
 export function fromBase64Url(text: string): Bytes | null {
   if (!/^[A-Za-z0-9_-]*$/.test(text)) return null
   const bytes = decodeBase64(text.replaceAll("-", "+").replaceAll("_", "/"))
   return bytes !== null && toBase64Url(bytes) === text ? bytes : null
 }
 
-/** The bytes of base64 with or without padding; null when the text is none. */
+/** The bytes of base64 with or without padding; null when the text is not base64. */
 export function decodeBase64(text: string): Bytes | null {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null
   try {
     return Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
   } catch {
-    return null // a length that no bytes have
+    return null // an impossible length
   }
 }
 
@@ -61,11 +59,10 @@ export function decodeBase64(text: string): Bytes | null {
 export const toHex = (bytes: Uint8Array): string =>
   Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
 
-/** SHA-256 of the bytes. */
 export const sha256 = async (bytes: Uint8Array): Promise<Bytes> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(bytes)))
 
-/** Whether two lists of bytes are equal, in a time that depends on their lengths only. */
+/** Whether the bytes are equal, in constant time for a given length. */
 export function areEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false
   let difference = 0

@@ -9,7 +9,7 @@ function ring(text: string): KeyRing {
   return parsed.value
 }
 
-test("the highest version writes, wherever it stands in the list", () => {
+test("the highest version is the newest, at any position in the list", () => {
   expect(ring(`v2:${key(2)},v10:${key(10)}, v1:${key(1)}`).newestVersion).toBe(10)
 })
 
@@ -26,13 +26,13 @@ test.each([
   expect(parseKeyRing(text)).toEqual({ ok: false, error })
 })
 
-test("a key ring shows its keys to nobody who prints it", () => {
+test("printing a key ring does not show its keys", () => {
   const keys = ring(`v1:${key(7)}`)
   expect(JSON.stringify(keys)).not.toContain(key(7).slice(0, 8))
   expect(Object.values(keys)).toEqual([1])
 })
 
-test("a derived key is made once and cannot be exported; every purpose, use and version has another", async () => {
+test("a derived key is cached and cannot be exported; every purpose, use and version has its own", async () => {
   const keys = ring(`v1:${key(1)},v2:${key(2)}`)
   const one = await keys.derive(1, "sign", ["a", "b"])
   expect(one?.extractable).toBe(false)

@@ -1,22 +1,22 @@
 /**
- * Master keys by version. The newest one writes, all of them read, so that a key is rotated by adding the next version
- * and removed when nothing is left that it has written. A master key is never used itself: each purpose has a key of its
- * own, derived by HKDF-SHA256 (RFC 5869), so that what was made for one purpose is nothing to another.
+ * Master keys by version. The newest one seals and signs, all of them open and verify, so that a key is rotated by adding
+ * the next version and removed when nothing sealed under it is left. A master key is never used itself: each purpose has a
+ * key of its own, derived by HKDF-SHA256 (RFC 5869), so that data sealed for one purpose does not open for another.
  */
 import { err, ok, type Result } from "../result.ts"
 import { type Bytes, decodeBase64, encodeList } from "./bytes.ts"
 
-/** Written as `v<version>:<base64 of 32 bytes>`, separated by commas. The fault names the entry, never its text. */
+/** The format is `v<version>:<base64 of 32 bytes>`, separated by commas. The error names the entry, never its text. */
 export type KeyRingError = {
   readonly reason: "empty" | "malformed_entry" | "duplicate_version"
   readonly entry: number
 }
 
-/** What a derived key does. */
+/** What a derived key is used for. */
 export type KeyUse = "seal" | "sign"
 
 const KEY_BYTES = 32
-/** The version travels as two bytes in what is sealed or signed. */
+/** The version is stored in two bytes of what is sealed or signed. */
 const KEY_VERSION_MAX = 0xffff
 /** Payload keys differ by company and month; beyond this many the least recently used one is derived again. */
 const DERIVED_KEYS_MAX = 512
@@ -26,12 +26,12 @@ const ALGORITHMS = {
   sign: { algorithm: { name: "HMAC", hash: "SHA-256", length: 256 }, usages: ["sign", "verify"] },
 } as const
 
-/** Holds its keys where neither a log line nor JSON can reach them. Keep one for the life of the isolate: it caches. */
+/** Keys are in private fields, so neither a log line nor JSON shows them. Use one per isolate: it caches derived keys. */
 export class KeyRing {
-  /** The version that writes. */
+  /** The version that seals and signs. */
   readonly newestVersion: number
   readonly #masters: ReadonlyMap<number, Bytes>
-  /** Finished keys only: a promise of one request must not be awaited by another in workerd. */
+  /** Resolved keys only: a promise of one request must not be awaited by another in workerd. */
   readonly #derived = new Map<string, CryptoKey>()
 
   constructor(masters: ReadonlyMap<number, Bytes>) {
@@ -44,13 +44,13 @@ export class KeyRing {
     return [...this.#masters.keys()].sort((a, b) => a - b)
   }
 
-  /** The key of one purpose under one version; null when the ring has no such version. */
+  /** The key for one purpose under one version; null when the ring has no such version. */
   async derive(version: number, use: KeyUse, purpose: readonly string[]): Promise<CryptoKey | null> {
     const master = this.#masters.get(version)
     if (!master) return null
     const name = JSON.stringify([version, use, ...purpose])
     const key = this.#derived.get(name) ?? (await deriveKey(master, use, purpose))
-    this.#derived.delete(name) // and put back as the most recently used
+    this.#derived.delete(name) // and inserted again as the most recently used
     this.#derived.set(name, key)
     for (const oldest of this.#derived.keys()) {
       if (this.#derived.size <= DERIVED_KEYS_MAX) break
@@ -59,7 +59,7 @@ export class KeyRing {
     return key
   }
 
-  /** The version that writes, with its key of one purpose. */
+  /** The newest version, with its key for one purpose. */
   async deriveNewest(use: KeyUse, purpose: readonly string[]): Promise<{ version: number; key: CryptoKey }> {
     const key = await this.derive(this.newestVersion, use, purpose)
     if (!key) throw new Error("a key ring is never empty")
@@ -75,7 +75,7 @@ async function deriveKey(master: Bytes, use: KeyUse, purpose: readonly string[])
   return crypto.subtle.deriveKey(hkdf, base, algorithm, false, [...usages])
 }
 
-/** Reads a key ring as it is configured. */
+/** Parses a key ring as it is configured. */
 export function parseKeyRing(text: string): Result<KeyRing, KeyRingError> {
   if (text.trim() === "") return err({ reason: "empty", entry: 0 })
   const masters = new Map<number, Bytes>()

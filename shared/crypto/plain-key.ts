@@ -1,27 +1,24 @@
-/** Text that goes where not every text may: keys in headers of other services, and names that may be somebody's address. */
-import { utf8 } from "./bytes.ts"
+/** Replaces text by its hash where it is not allowed: keys in headers of other services, names that may be an address. */
+import { sha256, toHex, utf8 } from "./bytes.ts"
 
 /** Fits every service's limit for keys (255) with room for a suffix of theirs or ours. */
 const KEY_LENGTH_MAX = 200
 
-const hexOf = async (text: string): Promise<string> => {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(text)))
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")
-}
+const hashOf = async (text: string): Promise<string> => toHex(await sha256(utf8(text)))
 
 /**
- * The key as other services take it. Made of ids as they are today it stays as it is; one with other characters, as ids of
- * long ago have them, or of more than 200, is replaced by its hash, which also keeps an address within it from going out.
+ * The key in a form that other services accept. A key of current ids is unchanged; one with other characters (as old ids
+ * have them) or more than 200 of them is replaced by its hash, so that an address in it is not sent either.
  */
 export const safeKey = async (text: string): Promise<string> =>
-  text.length <= KEY_LENGTH_MAX && /^[A-Za-z0-9_.:-]+$/.test(text) ? text : `key-${await hexOf(text)}`
+  text.length <= KEY_LENGTH_MAX && /^[A-Za-z0-9_.:-]+$/.test(text) ? text : `key-${await hashOf(text)}`
 
 /** An `@` between two characters, also when it is percent-encoded. */
 const ADDRESS = /[^\s@](?:@|%40)[^\s@]/i
 
 /**
  * The name as it may be stored and logged: one that looks like an e-mail address is replaced by its hash, the same for the
- * same address, so that what is told twice is still known.
+ * same address, so that duplicates are still found.
  */
 export const withHashedAddress = async (name: string): Promise<string> =>
-  ADDRESS.test(name) ? `hashed_${(await hexOf(name.toLowerCase())).slice(0, 40)}` : name
+  ADDRESS.test(name) ? `hashed_${(await hashOf(name.toLowerCase())).slice(0, 40)}` : name

@@ -37,7 +37,7 @@ const PLACE: SealContext = {
 const TEXT = utf8("jenny@example.com")
 const reason = (name: string) => expect.objectContaining({ name: "SealError", reason: name })
 
-test("what is sealed opens in its place, byte for byte", async () => {
+test("sealed bytes open in their place unchanged", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.uint8Array({ maxLength: 200 }),
@@ -56,7 +56,7 @@ describe("sealed bytes do not open", () => {
     ["in another row", { ...PLACE, context: ["webhook_events", "payload", "evt_2", "acme"] }],
     ["in another table", { ...PLACE, context: ["outbox", "payload", "evt_1", "acme"] }],
     [
-      "where the same letters are divided in another way",
+      "where the same letters are split differently",
       { ...PLACE, context: ["webhook_events", "payloadevt_1", "", "acme"] },
     ],
     ["where a part is missing", { ...PLACE, context: ["webhook_events", "payload", "evt_1"] }],
@@ -85,7 +85,7 @@ describe("sealed bytes do not open", () => {
     await expect(open(OLD, PLACE, new Uint8Array([...sealed, 0]))).rejects.toEqual(reason("not_authentic"))
   })
 
-  test("when their version is passed off as another", async () => {
+  test("when their key version was changed", async () => {
     const sealed = await seal(OLD, PLACE, TEXT)
     sealed[2] = 2
     await expect(open(BOTH, PLACE, sealed)).rejects.toEqual(reason("not_authentic"))
@@ -96,7 +96,7 @@ describe("sealed bytes do not open", () => {
   })
 })
 
-test("while keys are rotated the old one reads and the new one writes", async () => {
+test("while keys are rotated the old one opens and the new one seals", async () => {
   const old = await seal(OLD, PLACE, TEXT)
   expect(await open(BOTH, PLACE, old)).toEqual(TEXT)
   const fresh = await seal(BOTH, PLACE, TEXT)
@@ -104,7 +104,7 @@ test("while keys are rotated the old one reads and the new one writes", async ()
   expect(await open(NEW, PLACE, fresh)).toEqual(TEXT)
 })
 
-test("the IV has 12 bytes and is never the same", async () => {
+test("the IV has 12 bytes and differs each time", async () => {
   expect(IV_BYTES).toBe(12)
   const ivs = new Set<string>()
   for (let index = 0; index < 500; index += 1) {
@@ -115,13 +115,13 @@ test("the IV has 12 bytes and is never the same", async () => {
   expect(ivs.size).toBe(500)
 })
 
-test("JSON comes back as the value it was, lone surrogates and NUL included", async () => {
+test("a value sealed as JSON opens unchanged, lone surrogates and NUL included", async () => {
   const value = { name: "Zoë \u0000 \ud800", list: [1, null, true], nested: { "": "x" } }
   expect(await openJson(OLD, PLACE, await sealJson(OLD, PLACE, value))).toEqual(value)
   await expect(sealJson(OLD, PLACE, undefined)).rejects.toThrow(TypeError)
 })
 
-test("bytes that are no JSON are refused without being quoted", async () => {
+test("bytes that are not JSON are rejected without being quoted", async () => {
   const opened = openJson(OLD, PLACE, await seal(OLD, PLACE, TEXT))
   await expect(opened).rejects.toEqual(reason("malformed"))
   await expect(opened).rejects.not.toThrow("jenny")
@@ -163,7 +163,7 @@ describe("a customer's data key", () => {
     await expect(moved).rejects.toEqual(reason("not_authentic"))
   })
 
-  test("is wrapped anew once when the master key was rotated, and stays the same key", async () => {
+  test("is wrapped again once when the master key was rotated, and stays the same key", async () => {
     const { key: dataKey, wrapped } = await newDataKey(OLD, CONTEXT)
     const sealed = await sealWith(dataKey, FIELD, TEXT)
     const rewrapped = await rewrapDataKey(BOTH, CONTEXT, wrapped)

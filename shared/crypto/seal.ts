@@ -1,35 +1,35 @@
 /**
- * Seals bytes so that they open only where they were meant to lie. AES-256-GCM under a key of the purpose; the place
- * (table, column, row, company, …) is additional data, so a ciphertext that is moved elsewhere does not open.
+ * Seals bytes so that they open only in the place that they were sealed for. AES-256-GCM under a key of the purpose; the
+ * place (table, column, row, company, …) is additional data, so a ciphertext that is moved elsewhere does not open.
  *
- * Sealed bytes describe themselves: format (1 byte), key version (2 bytes), IV (12 random bytes), ciphertext with tag.
+ * Layout of sealed bytes: format (1 byte), key version (2 bytes), IV (12 random bytes), ciphertext with tag.
  * A random IV is safe for 2^32 messages under one key (NIST SP 800-38D, section 8.3); keys per company and month, and
  * per customer, stay far below it.
  */
 import { type Bytes, concat, encodeList, fromUtf8, utf8 } from "./bytes.ts"
 import type { KeyRing } from "./key-ring.ts"
 
-/** What a sealing key is for; each has a key of its own. Payloads have one for each company and month (`yyyy-mm`). */
+/** What is sealed; each purpose has a key of its own, payloads one for each company and month (`yyyy-mm`). */
 export type SealPurpose =
   | { readonly name: "payload"; readonly companyId: string; readonly month: string }
   | { readonly name: "customer-key" }
   | { readonly name: "secret" }
-  /** Deliveries that wait outside Postgres. */
+  /** Deliveries in the fallback queue. */
   | { readonly name: "parked" }
-  /** Events that belong to no company yet. */
+  /** Unmapped events. */
   | { readonly name: "unmapped" }
 
 /** Where sealed bytes belong. */
 export interface SealContext {
   readonly purpose: SealPurpose
-  /** Table, column, row id, company and whatever else names the place; in the order the reader will give them. */
+  /** Table, column, row id, company and what else identifies the place; opening needs the same parts in the same order. */
   readonly context: readonly string[]
 }
 
 /** Why sealed bytes did not open. `not_authentic`: altered, or not from this place, tenant or key. */
 export type SealErrorReason = "malformed" | "unknown_key_version" | "not_authentic"
 
-/** Sealed bytes did not open. Trying again changes nothing. */
+/** Sealed bytes did not open. Retrying does not help. */
 export class SealError extends Error {
   readonly reason: SealErrorReason
   constructor(reason: SealErrorReason) {
@@ -41,11 +41,11 @@ export class SealError extends Error {
 
 const FORMAT_UNDER_RING = 1
 const FORMAT_UNDER_DATA_KEY = 2
-/** 96 bits, the length that GCM is made for; workerd would take others. */
+/** 96 bits, the length that GCM is made for; workerd would accept others. */
 export const IV_BYTES = 12
 const TAG_BYTES = 16
 
-/** The purpose of payloads of a company that arrived at `at`. */
+/** The purpose of payloads of a company that were received at `at`. */
 export const payloadPurpose = (companyId: string, at: Date): SealPurpose => ({
   name: "payload",
   companyId,
@@ -87,7 +87,7 @@ export async function openWith(dataKey: CryptoKey, context: readonly string[], s
 export const sealJson = async (keyRing: KeyRing, place: SealContext, value: unknown): Promise<Bytes> =>
   seal(keyRing, place, jsonBytes(value))
 
-/** The value that was sealed as JSON for this place; the caller proves its shape. Throws `SealError`. */
+/** The value that was sealed as JSON for this place; the caller validates its shape. Throws `SealError`. */
 export const openJson = async (keyRing: KeyRing, place: SealContext, sealed: Uint8Array): Promise<unknown> =>
   parseJson(await open(keyRing, place, sealed))
 
@@ -143,6 +143,6 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(fromUtf8(bytes))
   } catch {
-    throw new SealError("malformed") // JSON.parse quotes what it read; that must not travel
+    throw new SealError("malformed") // the error of JSON.parse quotes its input, which must not be logged
   }
 }

@@ -9,7 +9,7 @@ test.each([
   ["2001:db8::1", "2001:db8:0:0::/64"],
   ["2001:db8::", "2001:db8:0:0::/64"],
   ["::2", "0:0:0:0::/64"],
-])("%s is of the network %s", (address, network) => {
+])("%s is in the network %s", (address, network) => {
   expect(networkOf(address)).toEqual({ network, isShared: false })
 })
 
@@ -36,6 +36,6 @@ test.each([
   "fe80::1%eth0",
   "::ffff:999.1.1.1",
   "x".repeat(10_000),
-])("%j tells nobody apart", (address) => {
+])("%j is the shared client", (address) => {
   expect(networkOf(address)).toEqual({ network: "nobody", isShared: true })
 })

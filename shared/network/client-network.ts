@@ -1,24 +1,24 @@
-/** Who asks, as far as an address tells: the unit by which strangers are limited. */
+/** The network of a client address: the unit of rate limits for clients that are not authenticated. */
 
-/** A client by its network. `isShared`: nothing tells whose it is, so it stands for everybody of whom that is true. */
+/** A client by its network. `isShared`: the network is unknown, so all such clients count as one. */
 export interface Client {
   readonly network: string
   readonly isShared: boolean
 }
 
-const NOBODY: Client = { network: "nobody", isShared: true }
+const UNKNOWN_CLIENT: Client = { network: "nobody", isShared: true }
 
 /**
  * The client of an address as the platform reports it (`cf-connecting-ip`): an IPv4 address, or the first 64 bits of an
- * IPv6 address, since one customer of a provider is given at least that much. No address, one that is none and this
- * machine's own are one shared client.
+ * IPv6 address, since an internet provider assigns a customer at least that much. A missing or invalid address and loopback
+ * are one shared client.
  */
 export function networkOf(address: string | null): Client {
-  if (address === null) return NOBODY
+  if (address === null) return UNKNOWN_CLIENT
   const v4 = IPV4.exec(address.replace(/^::ffff:/i, ""))
-  if (v4) return v4[1] === "127" ? NOBODY : { network: v4[0], isShared: false }
+  if (v4) return v4[1] === "127" ? UNKNOWN_CLIENT : { network: v4[0], isShared: false }
   const groups = groupsOf(address)
-  if (groups === null || groups.every((group, index) => group === (index === 7 ? 1 : 0))) return NOBODY
+  if (groups === null || groups.every((group, index) => group === (index === 7 ? 1 : 0))) return UNKNOWN_CLIENT
   const head = groups.slice(0, 4).map((group) => group.toString(16))
   return { network: `${head.join(":")}::/64`, isShared: false }
 }

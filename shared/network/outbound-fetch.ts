@@ -1,14 +1,14 @@
-/** What clients of other services call instead of `fetch`, and how a call that was not made is told. */
+/** What clients of other services call instead of `fetch`, and the error for a call that was not made. */
 
-/** What clients of other sides take for `fetch`. Redirects are never followed. */
+/** `fetch` as clients of remote services get it. Redirects are never followed. */
 export type OutboundFetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>
 
-/** Why a call was not made. `circuit_open`: the other side failed too often just now. `budget_spent`: no subrequest is left. */
+/** Why a call was not made. `circuit_open`: the service failed too often just now. `budget_spent`: no subrequest is left. */
 export type NotSentReason = "circuit_open" | "budget_spent"
 
 /**
- * Thrown instead of calling: nothing left this Worker, so making the call later cannot do anything twice. `retryAfterMs` says when a call may be made again; null: in another
- * invocation.
+ * Thrown instead of calling: no request was sent, so calling later has no second effect. `retryAfterMs`: when a call may be
+ * made again; null: in another invocation.
  */
 export class NotSent extends Error {
   readonly code = "NOT_SENT"
@@ -22,12 +22,12 @@ export class NotSent extends Error {
   }
 }
 
-/** Wrapped more often than this is not something that a client of ours does. */
+/** More than any client of ours wraps an error. */
 const WRAPPINGS_MAX = 5
 
 /**
  * The `NotSent` that an error is or was caused by; null when the call was made or may have been. Neon's driver keeps what
- * `fetch` threw in `sourceError`, Stripe's in `detail`, everybody else in `cause`.
+ * `fetch` threw in `sourceError`, Stripe's in `detail`, all others in `cause`.
  */
 export function notSentOf(error: unknown): NotSent | null {
   let current = error

@@ -1,22 +1,22 @@
 /**
- * Counting against limits in the memory of one isolate. A sliding window as `@upstash/ratelimit` counts it: the window
- * of now and as much of the one before as still lies within one window's length of now. Time is a parameter.
+ * Rate limits in the memory of one isolate. The window slides as in `@upstash/ratelimit`: the count of the current window,
+ * and the share of the previous one that is still within one window's length of now. Time is a parameter.
  */
 
-/** So many in so long a time. Counts of different names never meet. */
+/** `max` requests in `windowMs`. Limits of different names count separately. */
 export interface Limit {
   readonly name: string
   readonly max: number
   readonly windowMs: number
 }
 
-/** How a key stands against its limit. */
+/** The status of a key against its limit. */
 export interface LimitStatus {
   readonly limit: Limit
-  /** One more is, or was, too many. */
+  /** One more exceeds the limit, or did. */
   readonly isOver: boolean
   readonly remaining: number
-  /** While over: how long until one more passes. Otherwise: how long until the window ends. */
+  /** While over: how long until one more is allowed. Otherwise: how long until the window ends. */
   readonly resetMs: number
 }
 
@@ -28,7 +28,7 @@ interface Bucket {
   blockedUntilMs: number
 }
 
-/** Buckets by limit and key; beyond `keysMax` the one that was asked for least recently is forgotten. */
+/** Buckets by limit and key; beyond `keysMax` the least recently used one is dropped. */
 export class Buckets {
   readonly #buckets = new Map<string, Bucket>()
   readonly #keysMax: number
@@ -41,25 +41,25 @@ export class Buckets {
     return this.#buckets.size
   }
 
-  /** How the key stands, counting nothing. */
+  /** The status of the key; counts nothing. */
   read(limit: Limit, key: string, nowMs: number): LimitStatus {
-    return readingOf(limit, this.#find(limit, key, nowMs), nowMs)
+    return statusOf(limit, this.#find(limit, key, nowMs), nowMs)
   }
 
-  /** Counts one unless that is too many; `isOver` says that it was refused. */
+  /** Counts one unless it exceeds the limit; `isOver`: it was refused. */
   take(limit: Limit, key: string, nowMs: number): LimitStatus {
     const before = this.read(limit, key, nowMs)
     return before.isOver ? before : { ...this.charge(limit, key, nowMs), isOver: false }
   }
 
-  /** Counts one that has happened already, whatever the limit; `isOver` says that the next is too many. */
+  /** Counts one that has happened already, whatever the limit; `isOver`: the next one exceeds it. */
   charge(limit: Limit, key: string, nowMs: number): LimitStatus {
     const bucket = this.#findOrAdd(limit, key, nowMs)
     bucket.current += 1
-    return readingOf(limit, bucket, nowMs)
+    return statusOf(limit, bucket, nowMs)
   }
 
-  /** Refuses the key for so long: somebody who counts for all isolates has said so. */
+  /** Refuses the key for `forMs`, since the count of all isolates exceeds the limit. */
   block(limit: Limit, key: string, nowMs: number, forMs: number): void {
     this.#findOrAdd(limit, key, nowMs).blockedUntilMs = nowMs + Math.min(forMs, limit.windowMs)
   }
@@ -76,7 +76,7 @@ export class Buckets {
     return bucket
   }
 
-  /** The bucket at `nowMs`, put back as the most recently used. A clock that went back makes it a new one. */
+  /** The bucket at `nowMs`, inserted again as the most recently used; null when the clock went back: then a new one starts. */
   #find(limit: Limit, key: string, nowMs: number): Bucket | null {
     const name = nameOf(limit, key)
     const bucket = this.#buckets.get(name)
@@ -97,27 +97,27 @@ export class Buckets {
 const nameOf = ({ name }: Limit, key: string): string => `${name}|${key}`
 const indexOf = ({ windowMs }: Limit, nowMs: number): number => Math.floor(nowMs / windowMs)
 
-function readingOf(limit: Limit, bucket: Bucket | null, nowMs: number): LimitStatus {
+function statusOf(limit: Limit, bucket: Bucket | null, nowMs: number): LimitStatus {
   const { max, windowMs } = limit
   const startMs = indexOf(limit, nowMs) * windowMs
   const { current, previous, blockedUntilMs } = bucket ?? { current: 0, previous: 0, blockedUntilMs: 0 }
   const used = Math.floor(previous * (1 - (nowMs - startMs) / windowMs)) + current
   const isBlocked = nowMs < blockedUntilMs
   const isOver = isBlocked || used >= max
-  const passesMs = used >= max ? passesAtMs(limit, startMs, current, previous) : nowMs
-  const resetMs = isOver ? Math.max(passesMs, blockedUntilMs) - nowMs : startMs + windowMs - nowMs
+  const allowedMs = used >= max ? allowedAtMs(limit, startMs, current, previous) : nowMs
+  const resetMs = isOver ? Math.max(allowedMs, blockedUntilMs) - nowMs : startMs + windowMs - nowMs
   return { limit, isOver, remaining: isBlocked ? 0 : Math.max(0, max - used), resetMs }
 }
 
-/** When so little of what was counted still weighs that one more fits, if nothing is counted until then. */
-function passesAtMs({ max, windowMs }: Limit, startMs: number, current: number, previous: number): number {
+/** When one more is allowed again, if nothing is counted until then. */
+function allowedAtMs({ max, windowMs }: Limit, startMs: number, current: number, previous: number): number {
   if (current < max) return startMs + Math.floor(windowMs * (1 - (max - current) / previous)) + 1
   return startMs + windowMs + Math.floor(windowMs * (1 - max / current)) + 1
 }
 
 /**
- * A Map that forgets what was set longest ago: the cache of `@upstash/ratelimit` shrinks only when a blocked identifier
- * comes back, and is otherwise as large as there are identifiers.
+ * A Map that drops the entry that was set longest ago, for the cache of `@upstash/ratelimit`: that shrinks only when a
+ * blocked identifier returns, and otherwise grows with the number of identifiers.
  */
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #sizeMax: number

@@ -17,13 +17,13 @@ test.each([
 })
 
 test.each(["", "-5", "1.5", "soon", "1e3", "0x10", "9999999999", "2026-07-01T12:00:30Z", "Wed, 1 Jul 2026 12:00 GMT"])(
-  "%j is no wait that anybody wrote",
+  "%j is no valid wait",
   (value) => {
     expect(retryAfterMs(new Headers({ "retry-after": value, date: NOON }), HOUR_MS)).toBeNull()
   },
 )
 
-test("a date says nothing without the clock it was written by, and no header says nothing", () => {
+test("a date without the answer's own `Date` gives no wait, and neither does a missing header", () => {
   expect(retryAfterMs(new Headers({ "retry-after": NOON }), HOUR_MS)).toBeNull()
   expect(retryAfterMs(new Headers(), HOUR_MS)).toBeNull()
 })

@@ -6,7 +6,7 @@ const parse = (text: string) => parseEventBody(new TextEncoder().encode(text))
 const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`
 const detailOf = (result: ReturnType<typeof parseEventBody>) => (result.ok ? null : result.error.detail)
 
-describe("a body is parsed as JSON.parse would", () => {
+describe("a body is parsed as by JSON.parse", () => {
   test("for every JSON object within the bounds", () => {
     const objects = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 }), { noNullPrototype: true })
     fc.assert(
@@ -28,14 +28,14 @@ describe("a body is parsed as JSON.parse would", () => {
   })
 
   test.each(["9007199254740992", "-9007199254740993", "805978396974514206", "1.5e300", "1e999", "0.1", "-0"])(
-    "with a number such as %s, that nobody may ever read",
+    "with a number such as %s in a field that is not read",
     (number) => {
       expect(parse(`{"id":"evt_1","a":[${number}]}`)).toEqual({ ok: true, value: { id: "evt_1", a: [Number(number)] } })
     },
   )
 })
 
-describe("a body is refused", () => {
+describe("a body is rejected", () => {
   test.each([
     ["an array", "[]"],
     ["a string", '"a"'],
@@ -60,18 +60,18 @@ describe("a body is refused", () => {
     expect(detailOf(parseEventBody(new Uint8Array(bytes)))).toContain(detail)
   })
 
-  test("without a word of the body in the reason", () => {
+  test("without quoting the body in the reason", () => {
     expect(JSON.stringify(parse('{"email":"ann@example.com"'))).not.toContain("ann")
   })
 })
 
-describe("what is out of bounds is cut out, and the rest stays", () => {
+describe("values beyond the bounds are removed, and the rest stays", () => {
   const depthOf = (value: unknown): number =>
     typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0
   const contentOf = (text: string) => {
     const parsed = parse(text)
     if (!parsed.ok) throw new Error(parsed.error.detail)
-    // biome-ignore lint/suspicious/noExplicitAny: parsed JSON of which each test knows the shape
+    // biome-ignore lint/suspicious/noExplicitAny: parsed JSON, whose shape each test knows
     return parsed.value as any
   }
   const keys = (count: number, value = "0") =>
@@ -94,7 +94,7 @@ describe("what is out of bounds is cut out, and the rest stays", () => {
     expect(JSON.stringify(value).length).toBeLessThan(1_000)
   })
 
-  test("a map of more than 2 000 keys below the object, wherever it stands", () => {
+  test("a map of more than 2 000 keys below the object, at any place", () => {
     const event = contentOf(`{"data":{"object":{"metadata":{${keys(2_001)}},"few":{${keys(2_000)}},"id":"in_1"}}}`)
     expect(event).toMatchObject({ data: { object: { metadata: null, few: { k1999: 0 }, id: "in_1" } } })
   })
@@ -104,13 +104,13 @@ describe("what is out of bounds is cut out, and the rest stays", () => {
     expect(event).toMatchObject({ k29999: 0, data: { k29999: 0, object: { k29999: 0, id: "in_1" } } })
   })
 
-  test("what lies behind 20 000 keys", () => {
+  test("containers after 20 000 keys", () => {
     const wide = Array.from({ length: 30 }, (_, i) => `"m${i}":{${keys(1_000, "{}")}}`).join()
     const { m0, m29, id } = contentOf(`{"data":{"object":{${wide},"id":"in_1"}}}`).data.object
     expect([id, m0.k0, m29.k999]).toEqual(["in_1", {}, null])
   })
 
-  test("what a list holds beyond 5 000 items", () => {
+  test("items of a list beyond 5 000", () => {
     expect(contentOf(`{"a":[${"0,".repeat(9_000)}0]}`)).toMatchObject({ a: { length: 5_000 } })
   })
 

@@ -3,12 +3,12 @@ import { describe, expect, test } from "vitest"
 import { decodeCanonicalBase64, decodeHex, hmacSha256, joinBytes } from "./signature.ts"
 
 describe("primitives of signatures", () => {
-  test("hex is decoded only in its one spelling", () => {
+  test("hex is decoded only in its canonical form", () => {
     expect(decodeHex("00ff10")).toEqual(new Uint8Array([0, 255, 16]))
     for (const text of ["0", "FF", "0x00", "0g", " 00", "00 ", "00\n"]) expect(decodeHex(text)).toBeNull()
   })
 
-  test("base64 is decoded only in its one spelling", () => {
+  test("base64 is decoded only in its canonical form", () => {
     expect(decodeCanonicalBase64("AP8Q")).toEqual(new Uint8Array([0, 255, 16]))
     expect(decodeCanonicalBase64("AA==")).toEqual(new Uint8Array([0]))
     for (const text of ["AA", "AA=", "AB==", "A===", "AP8Q\n", " AP8Q", "-_==", "AA==AA==", "===="]) {
@@ -16,7 +16,7 @@ describe("primitives of signatures", () => {
     }
   })
 
-  test("what is encoded is decoded again", () => {
+  test("encoded bytes are decoded to the same bytes", () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         expect(decodeCanonicalBase64(Buffer.from(bytes).toString("base64"))).toEqual(new Uint8Array(bytes))

@@ -1,4 +1,4 @@
-/** What the providers' signature schemes are made of. One value has one spelling, so that no signature can be respelt. */
+/** Primitives of the providers' signature schemes. Each value has one accepted encoding, so a signature cannot be altered. */
 import { type Bytes, concat, decodeBase64, utf8 } from "../../shared/crypto/bytes.ts"
 import { BoundedMap } from "../../shared/network/rate-limit.ts"
 
@@ -21,7 +21,7 @@ export const joinBytes = (...parts: readonly (string | Uint8Array)[]): Bytes =>
 /** Importing a key costs about as much as the HMAC of a small body; one isolate serves few companies at a time. */
 const IMPORTED_KEYS_MAX = 64
 
-/** Finished keys only: a promise of one request must not be awaited by another in workerd. */
+/** Resolved keys only: a promise of one request must not be awaited by another in workerd. */
 const importedKeys = new BoundedMap<string, CryptoKey>(IMPORTED_KEYS_MAX)
 
 /** HMAC-SHA256 of the message. The key must not be empty (workerd refuses such a key). */

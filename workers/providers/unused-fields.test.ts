@@ -1,6 +1,6 @@
 /**
- * The law of unused fields: whatever stands in a field that is not read, or is read as a mere detail, the event says what it
- * said before; and a detail that cannot be read changes nothing but itself.
+ * An invariant: the value of a field that is not read never changes the facts of an event, and a detail that cannot be read
+ * changes only itself.
  */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
@@ -12,8 +12,8 @@ import { normalize as normalizeWhop } from "./whop/facts/normalize.ts"
 
 const nested = (open: string, close: string, depth: number) => `${open.repeat(depth)}0${close.repeat(depth)}`
 
-/** JSON texts that no field of ours holds. */
-const hostile = fc.oneof(
+/** JSON texts that are not valid for any field that we read. */
+const arbitraryValue = fc.oneof(
   fc.constantFrom(
     "805978396974514206",
     "-9007199254740993",
@@ -53,7 +53,7 @@ function parsed(text: string): unknown {
   return body.value
 }
 
-/** The body with a field more in the event and in its object, written as text so that it may hold anything. */
+/** The body with one more field in the event and in its object, built as text so that its value can be anything. */
 const withField = (body: object, text: string): string => {
   const marked = JSON.stringify({ ...body, marked_0: 0 }).replace('"data":{', '"data":{"marked_1":0,')
   return marked.replace('"marked_0":0', `"seller_note":${text}`).replace('"marked_1":0', `"metadata":${text}`)
@@ -63,7 +63,7 @@ describe("a field that is not read changes nothing", () => {
   test("of Stripe's events", () => {
     const events = fc.constantFrom(...stripeEvents)
     fc.assert(
-      fc.property(events, hostile, (body, text) => {
+      fc.property(events, arbitraryValue, (body, text) => {
         const inObject = JSON.stringify(body).replace('"object":{', `"object":{"metadata":${text},"footer":${text},`)
         expect(readStripe(inObject)).toEqual(readStripe(JSON.stringify(body)))
         expect(readStripe(withField(body, text))).toEqual(readStripe(JSON.stringify(body)))
@@ -75,7 +75,7 @@ describe("a field that is not read changes nothing", () => {
   test("of Whop's events", () => {
     const events = fc.constantFrom(...whopEvents)
     fc.assert(
-      fc.property(events, hostile, (body, text) => {
+      fc.property(events, arbitraryValue, (body, text) => {
         expect(readWhop(withField(body, text))).toEqual(readWhop(JSON.stringify(body)))
       }),
       { numRuns: 200 },
@@ -83,7 +83,7 @@ describe("a field that is not read changes nothing", () => {
   })
 })
 
-describe("a detail that cannot be read changes nothing but itself", () => {
+describe("a detail that cannot be read changes only itself", () => {
   const [failed] = stripeEvents
   const details = {
     amount_due: ["amountMinor", "currency"],
@@ -100,7 +100,7 @@ describe("a detail that cannot be read changes nothing but itself", () => {
   test("of a failed invoice", () => {
     const names = Object.keys(details) as (keyof typeof details)[]
     fc.assert(
-      fc.property(fc.constantFrom(...names), hostile, (name, text) => {
+      fc.property(fc.constantFrom(...names), arbitraryValue, (name, text) => {
         const object = { ...INVOICE, amount_due: 700, attempt_count: 2, next_payment_attempt: 1_767_300_000 }
         const body = JSON.stringify(event("invoice.payment_failed", { ...object, [name]: "@@" })).replace('"@@"', text)
         const before = failedFact(JSON.stringify(failed))
@@ -116,7 +116,7 @@ describe("a detail that cannot be read changes nothing but itself", () => {
   function failedFact(text: string): Record<string, unknown> {
     const delivery = readStripe(text)
     const fact = delivery.ok ? delivery.value.facts.at(-1) : undefined
-    if (fact === undefined) throw new Error("the event says nothing")
+    if (fact === undefined) throw new Error("the event has no facts")
     return { ...fact }
   }
 })

@@ -1,4 +1,4 @@
-/** `/api/backfills`: a company's past, imported from its provider's lists page by page. */
+/** `/api/backfills`: imports a company's past from its provider's lists, page by page. */
 import { Hono } from "hono"
 import * as z from "zod"
 import {
@@ -17,8 +17,8 @@ import { requireProcessingEnabled } from "../platform/switches.ts"
 import { importPage } from "./import-history.ts"
 
 /**
- * What happened within the last hour is left to the webhooks, which may still be on their way: it would be imported as
- * history, for which nobody is nudged.
+ * Events of the last hour are left to webhooks, which may still arrive: they would be imported as history, for which no
+ * nudges are sent.
  */
 const LIVE_MS = 60 * 60 * 1000
 
@@ -89,8 +89,8 @@ async function backfillOf({ db }: Services, companyId: string, id: string): Prom
 }
 
 /**
- * Whose lists are read. The deployment's key reads its own account, which is the default company's and nobody else's: any
- * other company is read through an account of its own.
+ * The account whose lists are read. The deployment's key reads its own account, which belongs to the default company only:
+ * any other company needs a registered account.
  */
 async function accountOf(
   { db, config }: Services,
@@ -98,20 +98,20 @@ async function accountOf(
   provider: ProviderName,
   named: string | undefined,
 ): Promise<string> {
-  const own = await accountsOf(db, companyId, provider)
+  const registered = await accountsOf(db, companyId, provider)
   if (named !== undefined) {
-    if (own.includes(named)) return named
+    if (registered.includes(named)) return named
     throw new AppError("CONFLICT", "This account is not one of the company's.", { reason: "foreign_account" })
   }
-  const [only] = own
-  if (companyId === config.access.defaultCompanyId && own.length === 0) return ""
-  if (only !== undefined && own.length === 1) return only
+  const [only] = registered
+  if (companyId === config.access.defaultCompanyId && registered.length === 0) return ""
+  if (only !== undefined && registered.length === 1) return only
   throw only === undefined
     ? new AppError("CONFLICT", "No account of this company at the provider is known.", { reason: "no_account" })
     : new AppError("CONFLICT", "The company has several accounts: name one.", { reason: "several_accounts" })
 }
 
-/** A backfill as clients rely on it. */
+/** A backfill as the API shows it. */
 const showBackfill = (backfill: BackfillRow) => ({
   id: backfill.id,
   companyId: backfill.companyId,

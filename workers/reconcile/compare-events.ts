@@ -1,4 +1,4 @@
-/** The provider's own list of what happened, compared with what we recorded; what is missing is fetched. */
+/** Compares the provider's list of events with the recorded ones, and records those that are missing. */
 import {
   type EventIdentity,
   eventKey,
@@ -20,29 +20,29 @@ import {
   recordAll,
 } from "./record-events.ts"
 
-/** Stripe's largest page, and the smallest that is worth asking for. */
+/** Stripe's largest page, and the smallest that is worth a call. */
 const PAGE_MAX = 100
 const PAGE_MIN = 10
 
-/** Calls that a listed event may cost: it is looked up with its page, recorded, and its customer read and brought up to date. */
+/** Subrequests per listed event, at most: it is looked up with its page, recorded, its customer loaded and advanced. */
 const LISTED_SUBREQUESTS = 4
 
-/** Bounds of one step, which ends well before the lease does and before the sweeper takes what it wrote for left behind. */
+/** Bounds of one step, so that it ends well before its lease, and before the sweeper treats its events as abandoned. */
 const PAGES_MAX = 25
 const FETCHED_MAX = 500
 
-/** Pages with nothing new are saved this often only: to see them again is cheap. */
-const SAVED_EVERY = 5
+/** Pages on which nothing was missing are saved only this often: comparing them again is cheap. */
+const SAVE_EVERY_PAGES = 5
 
 export interface EventsStep {
   readonly kind: "recent" | "full"
-  /** How far back somebody wants to look; null: as far as the list goes. Only for `full`. */
+  /** The requested start; null: as far back as the list goes. Only for `full`. */
   readonly since: string | null
-  /** No further page is begun after this moment. */
+  /** No further page is started after this time. */
   readonly untilMs: number
 }
 
-/** Takes one step of the comparison of events. Null: another worker is at it. */
+/** Runs one step of the comparison of events. Null: another worker has the lease. */
 export function stepEvents(
   services: Services,
   target: Target,
@@ -62,7 +62,7 @@ export function stepEvents(
   })
 }
 
-/** A pass over a time that somebody named is not the day's whole one. */
+/** A pass with a requested start does not replace the daily full pass. */
 function completeUntilOf(kind: EventsStep["kind"], { until, since }: ReconcilePass, before: Date | null): Date | null {
   if (kind === "full") return since === null ? new Date(until) : before
   return new Date(Math.max(Date.parse(until) - DELIVERY_GRACE_MS, before?.getTime() ?? 0))
@@ -75,37 +75,38 @@ async function compare(
   untilMs: number,
   save: () => Promise<void>,
 ): Promise<boolean> {
-  const touched: ChangedCustomers = new Map()
-  const youngerThan = new Date(Date.parse(pass.until) - DELIVERY_GRACE_MS).toISOString()
+  const changed: ChangedCustomers = new Map()
+  const graceFrom = new Date(Date.parse(pass.until) - DELIVERY_GRACE_MS).toISOString()
   const fetchedBefore = pass.counts.fetched
-  const young: ReadDelivery[] = []
+  const missingInGrace: ReadDelivery[] = []
   try {
     for (let pages = 1; ; pages++) {
       const page = await readPage(services, target, pass)
       const missing = await missingOf(services, target, page.events)
-      const settled = missing.filter(({ delivery }) => delivery.occurredAt <= youngerThan)
-      const underWay = missing.filter((read) => read.delivery.occurredAt > youngerThan)
-      await feed(services, pass, settled, touched)
-      young.push(...underWay.filter((read) => !read.isConstructed))
-      pass.counts.checked += page.events.length - underWay.length
+      const overdue = missing.filter(({ delivery }) => delivery.occurredAt <= graceFrom)
+      const inGrace = missing.filter((read) => read.delivery.occurredAt > graceFrom)
+      await recordMissing(services, pass, overdue, changed)
+      missingInGrace.push(...inGrace.filter((read) => !read.isConstructed))
+      pass.counts.checked += page.events.length - inGrace.length
       for (const providerEventId of page.unreadable) addUnavailable(pass, { reason: "unreadable", providerEventId })
 
       pass.cursor = page.cursor
       if (page.cursor === null) break
-      if (settled.length > 0 || pages % SAVED_EVERY === 0) await save()
+      if (overdue.length > 0 || pages % SAVE_EVERY_PAGES === 0) await save()
       const isEnough =
         pages >= PAGES_MAX ||
         pass.counts.fetched - fetchedBefore >= FETCHED_MAX ||
         !services.budget.hasRoomFor(PAGE_MIN * LISTED_SUBREQUESTS)
       if (isEnough || services.now().getTime() >= untilMs) break
     }
-    // Where webhooks were lost, those of the last minutes probably were too; and one may pay what another says has failed.
+    // Where webhooks were lost, those of the last minutes probably were too; and one of them may report the payment of an
+    // invoice that another reports as failed.
     if (pass.counts.missing > 0) {
-      await feed(services, pass, young, touched)
-      pass.counts.checked += young.length
+      await recordMissing(services, pass, missingInGrace, changed)
+      pass.counts.checked += missingInGrace.length
     }
   } finally {
-    await advanceAll(services, target.companyId, touched)
+    await advanceAll(services, target.companyId, changed)
   }
   return pass.cursor === null
 }
@@ -133,47 +134,47 @@ async function readPage(services: Services, target: Target, pass: ReconcilePass)
   return { cursor, events, unreadable }
 }
 
-/** Those that we never recorded; of those that we wrote ourselves, the ones whose facts no other telling brought. */
+/** The events that were never recorded; of constructed ones, those whose facts are not in the ledger from another event. */
 async function missingOf(
   { db }: Services,
   { companyId, provider }: Target,
   events: readonly ListedDelivery[],
 ): Promise<readonly ListedDelivery[]> {
-  const known = await knownEvents(db, companyId, provider, events.map(nameOf))
-  const unknown = events.filter((read) => !known.has(eventKey(nameOf(read))))
+  const known = await knownEvents(db, companyId, provider, events.map(identityOf))
+  const unknown = events.filter((read) => !known.has(eventKey(identityOf(read))))
   const constructed = unknown.filter((read) => read.isConstructed)
-  const wanted = constructed.map(factQueriesOf)
-  const flags = await knownFacts(db, companyId, provider, wanted.flat())
-  let place = 0
-  const told = new Set(
+  const queries = constructed.map(factQueriesOf)
+  const areKnown = await knownFacts(db, companyId, provider, queries.flat())
+  let offset = 0
+  const knownByFacts = new Set(
     constructed.filter((_, index) => {
-      const own = flags.slice(place, place + (wanted[index]?.length ?? 0))
-      place += own.length
+      const own = areKnown.slice(offset, offset + (queries[index]?.length ?? 0))
+      offset += own.length
       return own.every(Boolean)
     }),
   )
-  return unknown.filter((read) => !told.has(read))
+  return unknown.filter((read) => !knownByFacts.has(read))
 }
 
-const nameOf = ({ delivery }: ReadDelivery): EventIdentity => delivery
+const identityOf = ({ delivery }: ReadDelivery): EventIdentity => delivery
 
 const factQueriesOf = ({ delivery }: ReadDelivery): FactQuery[] =>
   delivery.facts.flatMap((fact) => {
-    const happening = duplicateKeyOf(fact)
+    const key = duplicateKeyOf(fact)
     const { customer, objects } = delivery
-    return happening === null ? [] : [{ customer, object: objects[0] ?? null, kind: fact.kind, happening }]
+    return key === null ? [] : [{ customer, object: objects[0] ?? null, kind: fact.kind, key }]
   })
 
-async function feed(
+async function recordMissing(
   services: Services,
   pass: ReconcilePass,
   reads: readonly ReadDelivery[],
-  touched: ChangedCustomers,
+  changed: ChangedCustomers,
 ): Promise<void> {
-  const { isNew, refused } = await recordAll(services, reads, touched)
-  pass.counts.missing += isNew + refused.length
-  pass.counts.fetched += isNew
-  for (const { delivery } of refused) {
+  const { newCount, rejected } = await recordAll(services, reads, changed)
+  pass.counts.missing += newCount + rejected.length
+  pass.counts.fetched += newCount
+  for (const { delivery } of rejected) {
     addUnavailable(pass, { reason: "not_stored", providerEventId: delivery.providerEventId })
   }
 }

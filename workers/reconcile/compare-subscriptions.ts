@@ -1,6 +1,6 @@
 /**
- * The provider's subscriptions as they are now, compared with what our ledger says of them. A difference is repaired by an
- * event that tells of the provider's state, through the same path as any other; nothing is overwritten in place.
+ * Compares the provider's current subscriptions with our state. A difference is repaired by an event with the provider's
+ * state, through the same path as any other; nothing is overwritten in place.
  */
 import {
   type KnownCustomer,
@@ -28,26 +28,26 @@ import {
 const PAGE_MAX = 100
 const PAGE_MIN = 10
 
-/** Calls that a subscription which differs may cost: its repair is recorded, its customer read and brought up to date. */
+/** Subrequests that a subscription which differs may cost: its repair is recorded, its customer loaded and advanced. */
 const COMPARED_SUBREQUESTS = 4
 
-/** Each of ours that the provider did not show costs a call of its own. */
+/** Each of our subscriptions that the provider did not list costs a call of its own. */
 const CALLS_PER_PAGE = 20
 
 /** Bounds of one step. */
 const PAGES_MAX = 25
 
-/** The id of a subscription in the id of an event, cut where an id of an event would be too long. */
+/** How much of a subscription's id is in the id of its repair event, so that this one does not become too long. */
 const ID_CHARS_MAX = 80
 
 export interface SubscriptionsStep {
-  /** No further page is begun after this moment. */
+  /** No further page is started after this time. */
   readonly untilMs: number
   /** Whether the company has no other account at this provider. */
   readonly isOnlyAccount: boolean
 }
 
-/** Takes one step of the comparison of subscriptions. Null: another worker is at it. */
+/** Runs one step of the comparison of subscriptions. Null: another worker has the lease. */
 export function stepSubscriptions(
   services: Services,
   target: Target,
@@ -60,35 +60,35 @@ export function stepSubscriptions(
     window: () => ({ from: now, until: now, gap: null }),
     completeUntil: ({ startedAt }) => new Date(startedAt),
     work: async (pass, save) => {
-      const touched: ChangedCustomers = new Map()
+      const changed: ChangedCustomers = new Map()
       try {
         for (let pages = 1; ; pages++) {
-          const hasEnded =
+          const isComplete =
             pass.phase === "theirs"
-              ? await compareTheirs(services, target, pass, touched)
-              : await compareOurs(services, target, pass, touched, isOnlyAccount)
-          if (hasEnded) return true
+              ? await compareTheirs(services, target, pass, changed)
+              : await compareOurs(services, target, pass, changed, isOnlyAccount)
+          if (isComplete) return true
           await save()
           const hasRoom = services.budget.hasRoomFor(PAGE_MIN * COMPARED_SUBREQUESTS)
           if (pages >= PAGES_MAX || services.now().getTime() >= untilMs || !hasRoom) return false
         }
       } finally {
-        await advanceAll(services, target.companyId, touched)
+        await advanceAll(services, target.companyId, changed)
       }
     },
   })
 }
 
-/** As many as the invocation has room for. */
+/** As many as the subrequest budget has room for, within bounds. */
 const pageSize = ({ budget }: Services, max: number): number =>
   Math.min(max, Math.max(PAGE_MIN, Math.floor(budget.room() / COMPARED_SUBREQUESTS)))
 
-/** A page of what the provider shows. It never ends the pass: what we have besides comes after it. */
+/** Compares a page of the provider's list. It never ends the pass: our subscriptions that are not in the list follow. */
 async function compareTheirs(
   services: Services,
   target: Target,
   pass: ReconcilePass,
-  touched: ChangedCustomers,
+  changed: ChangedCustomers,
 ): Promise<false> {
   const at = services.now()
   const api = await apiOfTarget(services, target)
@@ -96,28 +96,28 @@ async function compareTheirs(
     cursor: pass.cursor,
     limit: pageSize(services, PAGE_MAX),
   })
-  await compare(services, target, pass, subscriptions, at, touched)
+  await compare(services, target, pass, subscriptions, at, changed)
   pass.cursor = cursor
   if (cursor === null) pass.phase = "ours"
   return false
 }
 
-/** Some of ours that the provider did not show: they have ended there, or never were. True when there are no more. */
+/** Looks up some of ours that the provider did not list: they ended there, or never existed. True when none is left. */
 async function compareOurs(
   services: Services,
   target: Target,
   pass: ReconcilePass,
-  touched: ChangedCustomers,
+  changed: ChangedCustomers,
   isOnlyAccount: boolean,
 ): Promise<boolean> {
   const { db } = services
   const since = new Date(pass.startedAt)
   const limit = pageSize(services, CALLS_PER_PAGE)
-  const left = await uncheckedSubscriptions(db, target, { since, limit, isOnlyAccount })
+  const unlisted = await uncheckedSubscriptions(db, target, { since, limit, isOnlyAccount })
   const found: ProviderSubscription[] = []
   const api = await apiOfTarget(services, target)
   const at = services.now()
-  for (const subscriptionId of left) {
+  for (const subscriptionId of unlisted) {
     const subscription = await api.findSubscription({ subscriptionId })
     if (subscription !== null) found.push(subscription)
     else {
@@ -127,9 +127,9 @@ async function compareOurs(
       pass.counts.checked += 1
     }
   }
-  await compare(services, target, pass, found, at, touched)
-  await markSubscriptionsChecked(db, target, left, services.now())
-  return left.length < limit
+  await compare(services, target, pass, found, at, changed)
+  await markSubscriptionsChecked(db, target, unlisted, services.now())
+  return unlisted.length < limit
 }
 
 interface Compared {
@@ -144,22 +144,26 @@ async function compare(
   pass: ReconcilePass,
   subscriptions: readonly ProviderSubscription[],
   at: Date,
-  touched: ChangedCustomers,
+  changed: ChangedCustomers,
 ): Promise<void> {
   const { companyId, provider } = target
-  const shown: { subscription: ProviderSubscription; read: ReadDelivery; customer: string }[] = []
+  const readable: { subscription: ProviderSubscription; read: ReadDelivery; customer: string }[] = []
   for (const subscription of subscriptions) {
-    const read = await readEvent(services, target, subscription, { id: `sync_${shown.length}`, at, isRevived: false })
+    const read = await readEvent(services, target, subscription, {
+      id: `sync_${readable.length}`,
+      at,
+      isRevived: false,
+    })
     const customer = read?.delivery.customer ?? null
     if (read === null || customer === null || read.delivery.facts.length === 0) {
       addUnavailable(pass, { reason: "unreadable", subscriptionId: subscription.subscriptionId })
-    } else if (await isOwnedByCompany(services, target, read)) shown.push({ subscription, read, customer })
+    } else if (await isOwnedByCompany(services, target, read)) readable.push({ subscription, read, customer })
   }
   const known = await knownCustomers(services.db, companyId, provider, [
-    ...new Set(shown.map(({ customer }) => customer)),
+    ...new Set(readable.map(({ customer }) => customer)),
   ])
   const repairs: ReadDelivery[] = []
-  for (const { subscription, read, customer } of shown) {
+  for (const { subscription, read, customer } of readable) {
     const repair = await repairOf(
       services,
       target,
@@ -169,10 +173,10 @@ async function compare(
     addDifferences(pass, repair.differences)
     if (repair.read !== null) repairs.push(repair.read)
   }
-  const { isNew, refused } = await recordAll(services, repairs, touched)
+  const { newCount, rejected } = await recordAll(services, repairs, changed)
   pass.counts.checked += subscriptions.length
-  pass.counts.repaired += isNew
-  for (const { delivery } of refused) {
+  pass.counts.repaired += newCount
+  for (const { delivery } of rejected) {
     addUnavailable(pass, { reason: "not_repairable", providerEventId: delivery.providerEventId })
   }
   await markSubscriptionsChecked(
@@ -183,7 +187,7 @@ async function compare(
   )
 }
 
-/** In what we differ, and the event that ends it; none where we do not. */
+/** The differences, and the event that repairs them; null where there are none. */
 async function repairOf(
   services: Services,
   target: Target,
@@ -192,20 +196,20 @@ async function repairOf(
 ): Promise<{ readonly differences: readonly Difference[]; readonly read: ReadDelivery | null }> {
   const { subscriptionId } = subscription
   const state = known?.state ?? EMPTY_STATE
-  const endsIt = read.delivery.facts.some(({ kind }) => kind === "subscription_ended")
-  const isRevived = hasEnded(state, subscriptionId) && !endsIt
-  const probe = isRevived
+  const isEnd = read.delivery.facts.some(({ kind }) => kind === "subscription_ended")
+  const isRevived = hasEnded(state, subscriptionId) && !isEnd
+  const current = isRevived
     ? await readEvent(services, target, subscription, { id: "sync_revived", at, isRevived })
     : read
-  if (probe === null) return { differences: [], read: null }
-  const differences = subscriptionDifferences(state, subscriptionId, factsOf(probe))
+  if (current === null) return { differences: [], read: null }
+  const differences = subscriptionDifferences(state, subscriptionId, factsOf(current))
   if (differences.length === 0) return { differences, read: null }
-  // Found again in the same pass, by whoever takes up a lost step, it is one event; in a later pass it is another.
+  // The same id when a lost step of this pass is repeated, so that it is one event; another id in a later pass.
   const content = JSON.stringify([passId, differences, known?.version ?? 0])
   const digest = toBase64Url(await sha256(utf8(content))).slice(0, 22)
   const id = `sync_${subscriptionId.replaceAll(/[^A-Za-z0-9_-]/g, "-").slice(0, ID_CHARS_MAX)}_${digest}`
   const repair = await readEvent(services, target, subscription, { id, at, isRevived })
-  // Of a subscription that we never heard of, all is of a time before we were told: nobody is nudged for it.
+  // A subscription that we do not know predates the company's first event: no nudges are sent for it.
   const isHistory = subscriptionOf(state, subscriptionId) === undefined
   return { differences, read: repair === null ? null : { ...repair, isHistory } }
 }
@@ -214,5 +218,5 @@ const readEvent = (
   services: Services,
   target: Target,
   subscription: ProviderSubscription,
-  told: Parameters<ProviderSubscription["toEvent"]>[0],
-): Promise<ReadDelivery | null> => readListed(services, target, subscription.toEvent(told))
+  event: Parameters<ProviderSubscription["toEvent"]>[0],
+): Promise<ReadDelivery | null> => readListed(services, target, subscription.toEvent(event))

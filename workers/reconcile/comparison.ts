@@ -1,6 +1,6 @@
 /**
- * One pass over one account, in steps: each takes the pass from Postgres, goes on for a bounded while and saves how far it
- * came after every page. A step that is lost costs the page it was at.
+ * One pass over one account, in steps: each loads the pass from Postgres, continues for a bounded time and saves its
+ * progress after every page. A step that is lost loses only its current page.
  */
 import * as z from "zod"
 import {
@@ -16,13 +16,13 @@ import { type Difference, historyCutoff, type Window } from "../../shared/domain
 import { ProviderApiError } from "../../shared/provider.ts"
 import type { Services } from "../platform/services.ts"
 
-/** Longer than a step takes with its last page. */
+/** Longer than a step takes, its last page included. */
 const LEASE_MS = 120_000
 
-/** A report names so many of each; it counts them all. */
+/** A report lists at most this many of each; it counts them all. */
 const LISTED_MAX = 100
 
-/** What the provider says happened and cannot be had any more, and why. */
+/** What the provider has and we cannot get or store, and why. */
 export interface Unavailable {
   readonly reason: "older_than_event_list" | "unreadable" | "not_stored" | "unknown_to_provider" | "not_repairable"
   readonly from?: string | undefined
@@ -38,9 +38,9 @@ const schema = z.object({
   startedAt: text,
   from: text,
   until: text,
-  /** From when on somebody asked for; null: nobody did. */
+  /** The requested start; null: none. */
   since: text.nullable(),
-  /** What happened before this is history to us, as if it had been imported. */
+  /** Events before this time are history, as if they had been imported. */
   pastBefore: text,
   cursor: text.nullable(),
   phase: z.enum(["theirs", "ours"]),
@@ -71,10 +71,10 @@ const schema = z.object({
   stoppedBy: text.nullable(),
 })
 
-/** A pass under way. Its step changes it and saves it. */
+/** A pass under way, which its step changes and saves. */
 export type ReconcilePass = z.output<typeof schema>
 
-/** Counts what is out of reach, and lists it while there is room. */
+/** Counts what is unavailable, and lists it while there is room. */
 export function addUnavailable(pass: ReconcilePass, entry: Unavailable): void {
   pass.counts.outOfReach += 1
   if (pass.outOfReach.length < LISTED_MAX) pass.outOfReach.push({ ...entry })
@@ -86,18 +86,18 @@ export function addDifferences(pass: ReconcilePass, differences: readonly Differ
   pass.differences.push(...differences.slice(0, LISTED_MAX - pass.differences.length))
 }
 
-interface Asked {
+interface PassOptions {
   readonly since: string | null
   readonly pastBefore: string
 }
 
-function newPass(services: Services, { from, until, gap }: Window, asked: Asked): ReconcilePass {
+function newPass(services: Services, { from, until, gap }: Window, options: PassOptions): ReconcilePass {
   const pass: ReconcilePass = {
     id: services.newId(),
     startedAt: services.now().toISOString(),
     from,
     until,
-    ...asked,
+    ...options,
     cursor: null,
     phase: "theirs",
     counts: { checked: 0, missing: 0, fetched: 0, outOfReach: 0, differences: 0, repaired: 0 },
@@ -111,16 +111,16 @@ function newPass(services: Services, { from, until, gap }: Window, asked: Asked)
 
 export interface Step {
   readonly key: PositionKey
-  /** What a new pass looks at. */
+  /** The window of a new pass. */
   readonly window: (completeUntil: Date | null) => Window
   readonly since: string | null
-  /** What a pass that has ended leaves as complete. */
+  /** Until when everything was compared, once a pass is complete. */
   readonly completeUntil: (pass: ReconcilePass, before: Date | null) => Date | null
-  /** Goes on with the pass; true when it has ended. `save` is called after each page. */
+  /** Continues the pass; true when it is complete. `save` is called after each page. */
   readonly work: (pass: ReconcilePass, save: () => Promise<void>) => Promise<boolean>
 }
 
-/** Takes one step. Null: another worker has this pass in its hands. A provider that is away ends the step, not the pass. */
+/** Runs one step. Null: another worker has the lease. A failure of the provider ends the step, not the pass. */
 export async function runStep(services: Services, step: Step): Promise<ReconciliationRow | null> {
   const { db, log, newId } = services
   const owner = newId()
@@ -130,10 +130,10 @@ export async function runStep(services: Services, step: Step): Promise<Reconcili
   if (position === null) return null
   let isReleased = false
   try {
-    const begun = await historyBoundsOf(db, step.key)
-    const asked = { since: step.since, pastBefore: historyCutoff(begun, now) }
+    const bounds = await historyBoundsOf(db, step.key)
+    const options = { since: step.since, pastBefore: historyCutoff(bounds, now) }
     const pass =
-      passUnderWay(services, position, step, asked) ?? newPass(services, step.window(position.completeUntil), asked)
+      passUnderWay(services, position, step, options) ?? newPass(services, step.window(position.completeUntil), options)
     pass.stoppedBy = null
     const save = async (isLast: boolean, isComplete: boolean): Promise<ReconciliationRow> => {
       const at = services.now()
@@ -142,7 +142,7 @@ export async function runStep(services: Services, step: Step): Promise<Reconcili
       await saveProgress(db, step.key, owner, { run: isComplete ? null : pass, completeUntil, report, isLast }, at)
       return report
     }
-    const isComplete = await work(services, step, pass, async () => void (await save(false, false)))
+    const isComplete = await continuePass(services, step, pass, async () => void (await save(false, false)))
     const report = await save(true, isComplete)
     isReleased = true
     const { checked, missing, fetched, outOfReach, differences } = pass.counts
@@ -157,8 +157,8 @@ export async function runStep(services: Services, step: Step): Promise<Reconcili
   }
 }
 
-/** The step's own work; a provider that is away ends it, and the pass remembers why. */
-async function work(
+/** Does the work of the step; a failure of the provider ends it, and the pass records why. */
+async function continuePass(
   { log }: Services,
   { key, work }: Step,
   pass: ReconcilePass,
@@ -169,7 +169,7 @@ async function work(
   } catch (error) {
     if (!(error instanceof ProviderApiError)) throw error
     pass.stoppedBy = reasonOf(error)
-    // A cursor that the provider refuses would be refused for ever; what is known by now costs little to see again.
+    // A cursor that the provider rejects would be rejected for ever; comparing recorded events again costs little.
     if (!error.retry && pass.phase === "theirs") pass.cursor = null
     log.warn("reconciliation_stopped", {
       ...{ companyId: key.companyId, provider: key.provider, reason: pass.stoppedBy, error },
@@ -179,20 +179,20 @@ async function work(
 }
 
 /**
- * The pass to go on with; null: none is, or it is one for another time. One that has not come past its first page yet (the
- * provider was away) looks at the time as it is now.
+ * The pass to continue; null: there is none, or it has another requested start. One that is still at its first page (the
+ * provider failed) gets the current window.
  */
 function passUnderWay(
   services: Services,
   { run, completeUntil }: Position,
   step: Step,
-  asked: Asked,
+  options: PassOptions,
 ): ReconcilePass | null {
   const saved = schema.safeParse(run)
   if (!saved.success || saved.data.since !== step.since) return null
   const { cursor, phase, id, startedAt } = saved.data
   if (cursor !== null || phase === "ours") return saved.data
-  return { ...newPass(services, step.window(completeUntil), asked), id, startedAt }
+  return { ...newPass(services, step.window(completeUntil), options), id, startedAt }
 }
 
 function reasonOf({ status, retry }: ProviderApiError): string {

@@ -1,7 +1,7 @@
 /**
- * One page of a company's past, through the same reading, ledger and folding as webhooks: what is imported is known as
- * history by the ids of its events, and nobody is nudged for it. A page is written in one round trip and folded in another;
- * walked again, after a crash or by a second runner, it changes nothing.
+ * Imports one page of a company's past, through the same reading, ledger and folding as webhooks: the ids of its events mark
+ * them as history, for which no nudges are sent. A page is recorded in one round trip and folded in another; imported again,
+ * after a crash or by a second runner, it changes nothing.
  */
 import { type BackfillRow, finishPage } from "../../db/queries/reconcile/backfills.ts"
 import { type RecordedHistory, recordHistory } from "../../db/queries/recovery/stream.ts"
@@ -13,18 +13,18 @@ import { advanceAll } from "../recovery/advance.ts"
 import { processingOf, type ReadDelivery, readDelivery } from "../webhooks/read-delivery.ts"
 import { newEventOf } from "../webhooks/record-delivery.ts"
 
-/** Events of one page: what is read, sealed, written and folded for them fits a request with room to spare. */
+/** Events of one page: reading, sealing, recording and folding them fits into a request with room to spare. */
 const PAGE_EVENTS_MAX = 50
 
-/** Seconds after which a provider that is busy or away is asked again. */
+/** When a client should try again while the provider is busy or down. */
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Imports the next page of a backfill that is not finished, and moves it on. Throws UNAVAILABLE when the provider's API may
- * answer later, CONFLICT when it never will.
+ * Imports the next page of a backfill that is not finished, and saves its progress. Throws UNAVAILABLE when the provider's
+ * API may answer later, CONFLICT when it never will.
  */
 export async function importPage(services: Services, backfill: BackfillRow): Promise<BackfillRow> {
-  const page = await askForPage(services, backfill)
+  const page = await fetchPage(services, backfill)
   const { reads, unreadable } = await readAll(services, backfill, page.events)
   if (reads.length > 0) await record(services, backfill, reads)
 
@@ -32,14 +32,14 @@ export async function importPage(services: Services, backfill: BackfillRow): Pro
   return finishPage(services.db, backfill, { cursor: page.cursor, reached, unreadable }, services.now())
 }
 
-/** When the last of the page happened; customers and subscriptions may have come before what was asked for. */
+/** The time of the page's last event; customers and subscriptions may be older than the requested start. */
 function reachedBy({ events }: HistoryPage, { since, reached }: BackfillRow): Date {
   if (events.length === 0) return reached
   const latestMs = Math.max(...events.map(({ occurredAt }) => Date.parse(occurredAt)))
   return new Date(Math.max(latestMs, since.getTime()))
 }
 
-async function askForPage(services: Services, backfill: BackfillRow): Promise<HistoryPage> {
+async function fetchPage(services: Services, backfill: BackfillRow): Promise<HistoryPage> {
   const { log } = services
   const { companyId, provider, since, until, cursor, account } = backfill
   const api = await apiFor(services, { companyId, provider, named: account === "" ? null : account })
@@ -84,15 +84,15 @@ async function readAll(
 
 async function record(services: Services, backfill: BackfillRow, reads: readonly ReadDelivery[]): Promise<void> {
   const { companyId, id: backfillId } = backfill
-  const written = { companyId, isProcessing: true }
-  const events = await Promise.all(reads.map((read) => newEventOf(services, read, written)))
+  const owner = { companyId, isProcessing: true }
+  const events = await Promise.all(reads.map((read) => newEventOf(services, read, owner)))
   const now = services.now().toISOString()
   const recorded = await recordHistory(services.db, { companyId, backfillId, events, now })
-  await advanceAll(services, companyId, worksOf(recorded, reads))
+  await advanceAll(services, companyId, workByCustomer(recorded, reads))
 }
 
-/** What there is to do for each customer of the page, once. */
-function worksOf({ streams, outcomes }: RecordedHistory, reads: readonly ReadDelivery[]) {
+/** The work for each customer of the page, so that each is advanced once. */
+function workByCustomer({ streams, outcomes }: RecordedHistory, reads: readonly ReadDelivery[]) {
   return streams.map((stream) => {
     const own = reads.filter((_, index) => outcomes[index]?.customerId === stream.customer.id).map(processingOf)
     const work = {

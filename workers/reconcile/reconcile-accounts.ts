@@ -10,19 +10,19 @@ import type { Services } from "../platform/services.ts"
 import { stepEvents } from "./compare-events.ts"
 import { stepSubscriptions } from "./compare-subscriptions.ts"
 
-/** A whole pass over the list, and one over all subscriptions, are begun once a day. */
-const WHOLE_EVERY_MS = 24 * 60 * 60_000
+/** A full pass over the list, and one over all subscriptions, start once a day. */
+const FULL_EVERY_MS = 24 * 60 * 60_000
 
-/** Both heartbeats call in the same minute; the second finds that the first was there. */
+/** Both heartbeats start the job in the same minute; for the second nothing is due then. */
 const RECENT_EVERY_MS = 10 * 60_000
 
-/** A pass that ended where it had stood still for long is followed by the next one at once. */
+/** A pass whose window ended longer ago than this, since it was interrupted, is followed by the next one at once. */
 const STALE_MS = 5 * 60_000
 
-/** An account to be compared, and how far that is. */
+/** An account to compare, and the progress of that. */
 type Comparison = Awaited<ReturnType<typeof reconciliationTargets>>[number]
 
-/** Every account that this deployment has a key for and may ask. */
+/** Every account that this deployment has a key for and may call. */
 export async function targetsOf(services: Services): Promise<readonly Comparison[]> {
   const { config, db } = services
   const all = await reconciliationTargets(db, config.access.defaultCompanyId)
@@ -31,15 +31,15 @@ export async function targetsOf(services: Services): Promise<readonly Comparison
   return accountsWithAccess(services, all).filter(
     ({ provider, account }) =>
       config.providers[provider].apiKey !== null &&
-      // Whop's lists name their company, so the key's own account may be one that is registered.
+      // A list of Whop names its company, so the key's own account may be among the registered ones.
       !(provider === "whop" && account === "" && isOwnRegistered),
   )
 }
 
 export interface ReconcileRequest {
-  /** Somebody asks: passes are begun now, and not only when it is time. */
-  readonly isAsked: boolean
-  /** The same for subscriptions. */
+  /** Requested through the API: passes start now, and not only when they are due. */
+  readonly isRequested: boolean
+  /** Whether a request includes subscriptions. */
   readonly withSubscriptions: boolean
   readonly since: string | null
   readonly untilMs: number
@@ -47,25 +47,25 @@ export interface ReconcileRequest {
 
 export interface Outcome {
   readonly reports: readonly ReconciliationRow[]
-  /** Steps that threw, of which the log tells. */
+  /** Steps that threw; the log has their errors. */
   readonly failed: number
-  /** Passes that another worker has in its hands. */
+  /** Passes that another worker has leased. */
   readonly busy: number
-  /** Passes that were due and not begun, for want of time. */
+  /** Passes that were due and not started, for lack of time. */
   readonly postponed: number
 }
 
-/** Takes one bounded step of everything that is wished or due. One account that fails does not keep the others back. */
+/** Runs one bounded step of every pass that is requested or due. One account that fails does not stop the others. */
 export async function reconcile(
   services: Services,
   comparisons: readonly Comparison[],
-  wish: ReconcileRequest,
+  request: ReconcileRequest,
 ): Promise<Outcome> {
   const { log } = services
   const reports: ReconciliationRow[] = []
   const counts = { failed: 0, busy: 0, postponed: 0 }
   const attempt = async (target: Target, step: () => Promise<readonly (ReconciliationRow | null)[]>): Promise<void> => {
-    if (services.now().getTime() >= wish.untilMs) {
+    if (services.now().getTime() >= request.untilMs) {
       counts.postponed += 1
       return
     }
@@ -80,29 +80,30 @@ export async function reconcile(
     }
   }
   const now = services.now()
-  const due = (kind: ReconcileStatus["kind"], everyMs: number, isWished: boolean): Target[] =>
+  const due = (kind: ReconcileStatus["kind"], everyMs: number, isForced: boolean): Target[] =>
     comparisons
       .filter(
-        ({ standings }) =>
-          isWished ||
+        ({ statuses }) =>
+          isForced ||
           isDue(
-            standings.find((one) => one.kind === kind),
+            statuses.find((status) => status.kind === kind),
             everyMs,
             now,
           ),
       )
       .map(({ companyId, provider, account }) => ({ companyId, provider, account }))
-  const { untilMs, since, isAsked, withSubscriptions } = wish
+  const { untilMs, since, isRequested, withSubscriptions } = request
 
-  // What has just happened comes first, everywhere: it is what somebody may still be helped with.
-  for (const target of due("recent", RECENT_EVERY_MS, isAsked)) {
+  // Recent events of all accounts come first: a nudge can still help their members.
+  for (const target of due("recent", RECENT_EVERY_MS, isRequested)) {
     await attempt(target, () => stepRecent(services, target, untilMs))
   }
-  for (const target of due("full", WHOLE_EVERY_MS, isAsked)) {
+  for (const target of due("full", FULL_EVERY_MS, isRequested)) {
     await attempt(target, async () => [await stepEvents(services, target, { kind: "full", since, untilMs })])
   }
-  const withMembers = withSubscriptions || !isAsked ? due("subscriptions", WHOLE_EVERY_MS, withSubscriptions) : []
-  for (const target of withMembers) {
+  const subscriptionTargets =
+    withSubscriptions || !isRequested ? due("subscriptions", FULL_EVERY_MS, withSubscriptions) : []
+  for (const target of subscriptionTargets) {
     const accounts = comparisons.filter((one) => one.companyId === target.companyId && one.provider === target.provider)
     const options = { untilMs, isOnlyAccount: accounts.length === 1 }
     await attempt(target, async () => [await stepSubscriptions(services, target, options)])
@@ -117,9 +118,9 @@ async function stepRecent(services: Services, target: Target, untilMs: number) {
   return isStale ? [report, await step()] : [report]
 }
 
-/** A pass under way is always due; the next one is when it was long ago that the last one ended. */
-function isDue(standing: ReconcileStatus | undefined, everyMs: number, now: Date): boolean {
-  if (standing === undefined || standing.isOpen || standing.completeUntil === null) return true
-  const last = standing.kind === "recent" ? standing.steppedAt : standing.completeUntil
+/** A pass under way is always due; the next one, once `everyMs` have passed since the last. */
+function isDue(status: ReconcileStatus | undefined, everyMs: number, now: Date): boolean {
+  if (status === undefined || status.isOpen || status.completeUntil === null) return true
+  const last = status.kind === "recent" ? status.steppedAt : status.completeUntil
   return last === null || now.getTime() - last.getTime() >= everyMs
 }

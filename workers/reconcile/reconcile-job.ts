@@ -1,12 +1,12 @@
 /**
- * Every quarter of an hour: compares what providers say happened with what we recorded, and fetches what is missing. Reading
- * is no effect, so no switch stops it; what it brings follows the switches as any webhook does.
+ * Every quarter of an hour: compares the providers' lists with what is recorded, and fetches what is missing. Reading is no
+ * effect, so no switch stops it; fetched events follow the switches as any webhook does.
  */
 import * as z from "zod"
 import { defineJob, done } from "../platform/jobs/job.ts"
 import { reconcile as reconcileTargets, targetsOf } from "./reconcile-accounts.ts"
 
-/** No page is begun after this; QStash waits for an answer, and a Worker's work by cron has its end too. */
+/** No page is started after this: QStash waits for the answer, and a cron run of a Worker is limited too. */
 const BUDGET_MS = 25_000
 
 export const reconcile = defineJob({
@@ -14,8 +14,8 @@ export const reconcile = defineJob({
   payload: z.object({}),
   async run(_, services) {
     const untilMs = services.now().getTime() + BUDGET_MS
-    const wish = { isAsked: false, withSubscriptions: false, since: null, untilMs }
-    const { reports, failed, busy, postponed } = await reconcileTargets(services, await targetsOf(services), wish)
+    const request = { isRequested: false, withSubscriptions: false, since: null, untilMs }
+    const { reports, failed, busy, postponed } = await reconcileTargets(services, await targetsOf(services), request)
     const counts = {
       checked: 0,
       missing: 0,

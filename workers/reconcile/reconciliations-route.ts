@@ -1,5 +1,4 @@
-/** `/api/reconciliations`: what was missing at each comparison with the provider, and a comparison now. */
-
+/** `/api/reconciliations`: reports of the comparisons with providers, and a comparison on request. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { listReconciliations, type ReconciliationRow } from "../../db/queries/reconcile/reconciliation.ts"
@@ -12,7 +11,7 @@ import { reconcile, targetsOf } from "./reconcile-accounts.ts"
 
 const KINDS = ["recent", "full", "subscriptions"] as const satisfies ReconciliationRow["kind"][]
 
-/** Somebody waits for the answer. */
+/** The client waits for the answer. */
 const BUDGET_MS = 20_000
 
 const query = z.strictObject({
@@ -24,7 +23,7 @@ const query = z.strictObject({
   kind: z.enum(KINDS).optional(),
 })
 
-const wish = z.strictObject({
+const request = z.strictObject({
   provider: z.enum(PROVIDERS).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
   subscriptions: z.boolean().default(false),
@@ -36,7 +35,7 @@ export const reconciliations = new Hono<AppEnv>()
     const rows = await listReconciliations(c.get("services").db, c.get("principal").companyId, filter, page)
     return c.json(listOf(rows, show))
   })
-  .post("/", withPermission("reconciliation:run"), validJson(wish, { isOptional: true }), async (c) => {
+  .post("/", withPermission("reconciliation:run"), validJson(request, { isOptional: true }), async (c) => {
     const services = c.get("services")
     const { companyId, keyId } = c.get("principal")
     const { provider, since, subscriptions } = c.req.valid("json")
@@ -57,7 +56,7 @@ export const reconciliations = new Hono<AppEnv>()
       )
     }
     const outcome = await reconcile(services, targets, {
-      isAsked: true,
+      isRequested: true,
       withSubscriptions: subscriptions,
       since: since === undefined ? null : new Date(since).toISOString(),
       untilMs: now.getTime() + BUDGET_MS,
@@ -76,7 +75,7 @@ const COUNTS = ["checked", "missing", "fetched", "outOfReach", "differences", "r
 const totalsOf = (reports: readonly ReconciliationRow[]) =>
   Object.fromEntries(COUNTS.map((name) => [name, reports.reduce((sum, report) => sum + report[name], 0)]))
 
-/** A report as clients rely on it. */
+/** A report as the API shows it. */
 const show = (report: ReconciliationRow) => ({
   id: report.id,
   companyId: report.companyId,

@@ -1,6 +1,6 @@
 /**
- * What was missing, through the same path as a webhook: first everything is written down, then each customer is brought up to
- * date once. In between nobody decides anything, so that a payment is known before the failure that came before it.
+ * Records missing events, through the same path as a webhook: first all are recorded, then each customer is advanced once.
+ * Nothing is decided in between, so that a payment is known before an earlier failure is acted on.
  */
 import { databaseFailure } from "../../db/client.ts"
 import type { Target } from "../../db/queries/reconcile/reconciliation.ts"
@@ -18,10 +18,10 @@ import type { ContactUpdate } from "../recovery/customer-contact.ts"
 import { processingOf, type ReadDelivery, readDelivery } from "../webhooks/read-delivery.ts"
 import { acceptDelivery, ownerOf } from "../webhooks/record-delivery.ts"
 
-/** Of a Worker's six connections, some are for the provider. */
-const AT_ONCE = 4
+/** Some of a Worker's six connections are for the provider. */
+const CONCURRENCY_MAX = 4
 
-/** Customers who have something new in their ledger, by our id, with what brought it. */
+/** Customers with new facts in their ledger, by our id, with the events that brought them. */
 export type ChangedCustomers = Map<
   string,
   { readonly events: EventRef[]; readonly factIds: string[]; readonly contactWords: ContactUpdate[] }
@@ -41,7 +41,7 @@ export async function readListed(
   }
 }
 
-/** Whether the event's account is the target's company's: an account may be registered for another one. */
+/** Whether the event's account belongs to the target's company: it may be registered for another one. */
 export async function isOwnedByCompany(
   services: Services,
   target: Target,
@@ -52,56 +52,56 @@ export async function isOwnedByCompany(
   return owner.kind === "company"
 }
 
-/** The API for what is compared. Throws `ProviderApiError` when the account is not the company's any more. */
+/** The API for the compared account. Throws `ProviderApiError` when it is not the company's any more. */
 export async function apiOfTarget(services: Services, { companyId, provider, account }: Target): Promise<ProviderApi> {
   const api = await apiFor(services, { companyId, provider, named: account === "" ? null : account })
   if (api === null) throw new ProviderApiError("the account is not the company's", { retry: false, status: null })
   return api
 }
 
-/** How many were written down now, and which of them Postgres will never take. The rest had come meanwhile. */
+/** How many were recorded now, and which of them Postgres can never store. The rest was received meanwhile. */
 export interface RecordResult {
-  readonly isNew: number
-  readonly refused: readonly ReadDelivery[]
+  readonly newCount: number
+  readonly rejected: readonly ReadDelivery[]
 }
 
-/** Writes deliveries down, each once for good, and notes whom they concern. Throws while Postgres is away. */
+/** Records deliveries, each once, and adds their customers to `changed`. Throws while Postgres is down. */
 export async function recordAll(
   services: Services,
   reads: readonly ReadDelivery[],
-  touched: ChangedCustomers,
+  changed: ChangedCustomers,
 ): Promise<RecordResult> {
-  const refused: ReadDelivery[] = []
-  let isNew = 0
+  const rejected: ReadDelivery[] = []
+  let newCount = 0
   await forEachLimited(reads, async (read) => {
     try {
       const { recorded } = await acceptDelivery(services, read, await ownerOf(services, read))
-      if (recorded.isNew) isNew += 1
-      if (recorded.stream !== null) note(touched, recorded.stream.customer.id, read)
+      if (recorded.isNew) newCount += 1
+      if (recorded.stream !== null) addChange(changed, recorded.stream.customer.id, read)
     } catch (error) {
-      // One that can never be stored must not keep all others back.
+      // One that can never be stored must not block all others.
       if (databaseFailure(error) !== "rejected") throw error
       services.log.error("listed_event_refused", { companyId: read.path, provider: read.provider, error })
-      refused.push(read)
+      rejected.push(read)
     }
   })
-  return { isNew, refused }
+  return { newCount, rejected }
 }
 
-function note(touched: ChangedCustomers, customerId: string, read: ReadDelivery): void {
+function addChange(changed: ChangedCustomers, customerId: string, read: ReadDelivery): void {
   const { events, factIds, contactWords } = processingOf(read)
-  const present = touched.get(customerId) ?? { events: [], factIds: [], contactWords: [] }
-  present.events.push(...events)
-  present.factIds.push(...factIds)
-  present.contactWords.push(...contactWords)
-  touched.set(customerId, present)
+  const change = changed.get(customerId) ?? { events: [], factIds: [], contactWords: [] }
+  change.events.push(...events)
+  change.factIds.push(...factIds)
+  change.contactWords.push(...contactWords)
+  changed.set(customerId, change)
 }
 
-/** Folds and decides, each customer once. What fails is left to the sweeper, which finds it in a minute. */
-export async function advanceAll(services: Services, companyId: string, touched: ChangedCustomers): Promise<void> {
-  if (touched.size === 0) return
+/** Folds and decides, each customer once. What fails is left to the sweeper, which finds it within a minute. */
+export async function advanceAll(services: Services, companyId: string, changed: ChangedCustomers): Promise<void> {
+  if (changed.size === 0) return
   const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
-  await forEachLimited([...touched], async ([customerId, work]) => {
+  await forEachLimited([...changed], async ([customerId, work]) => {
     try {
       if (!isProcessing) {
         for (const event of work.events) await holdEvent(services.db, companyId, event)
@@ -113,13 +113,13 @@ export async function advanceAll(services: Services, companyId: string, touched:
       services.log.warn("advance_deferred_to_sweep", { companyId, customerId, error })
     }
   })
-  touched.clear()
+  changed.clear()
 }
 
-/** A few at a time; the first that throws ends it once those under way have ended. */
+/** `CONCURRENCY_MAX` at a time; the first error is thrown once those under way have ended. */
 async function forEachLimited<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let start = 0; start < items.length; start += AT_ONCE) {
-    const results = await Promise.allSettled(items.slice(start, start + AT_ONCE).map(work))
+  for (let start = 0; start < items.length; start += CONCURRENCY_MAX) {
+    const results = await Promise.allSettled(items.slice(start, start + CONCURRENCY_MAX).map(work))
     const failed = results.find((result) => result.status === "rejected")
     if (failed) throw failed.reason
   }

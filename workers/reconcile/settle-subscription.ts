@@ -1,9 +1,8 @@
 /**
- * A subscription of which two snapshots of one second contradict each other: the provider is asked for it as it is now. What
- * it shows is recorded as an event of its own, through the same path as any other, with facts that are marked as fetched.
+ * Settles a subscription of which two snapshots of one second contradict each other. Its current state at the provider is
+ * recorded as an event of its own, through the same path as any other, with facts that are marked as fetched.
  */
-
-import { noteSubscriptionAsked, type UnsettledSubscription } from "../../db/queries/reconcile/unsettled.ts"
+import { recordSubscriptionLookup, type UnsettledSubscription } from "../../db/queries/reconcile/unsettled.ts"
 import { loadStream } from "../../db/queries/recovery/stream.ts"
 import { sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
 import type { Fact, Instant } from "../../shared/domain/facts.ts"
@@ -16,17 +15,17 @@ import { advanceAll, type ChangedCustomers, isOwnedByCompany, readListed, record
 
 /**
  * Whether the subscription is settled now. False: no call may be made for the company, the provider does not answer, or it
- * answers about another customer; it is asked again later.
+ * answers about another customer; the lookup is repeated later.
  */
 export async function settleSubscription(services: Services, found: UnsettledSubscription): Promise<boolean> {
   const { db, log } = services
   const { companyId, customerId, provider, subscriptionId } = found
-  await noteSubscriptionAsked(db, found, services.now())
+  await recordSubscriptionLookup(db, found, services.now())
   try {
     const stream = await loadStream(db, companyId, customerId, { whole: true })
     if (stream === null) return false
     const unsettledAt = subscriptionOf(stateOf(stream), subscriptionId)?.unsettledAt
-    // Something that came meanwhile has said it.
+    // An event that was received meanwhile settled it.
     if (unsettledAt === undefined) return true
     const { providerCustomerId: subject } = stream.customer
     const api = await apiForSubject(services, { companyId, provider, subject })
@@ -45,11 +44,11 @@ export async function settleSubscription(services: Services, found: UnsettledSub
   }
 }
 
-/** That the provider knows no such subscription: the snapshot that was taken stays. */
+/** The fact that the provider has no such subscription: the snapshot that was chosen stays. */
 function notFound(state: CustomerState, subscriptionId: string, now: Instant): readonly Fact[] {
   const unsettledAt = subscriptionOf(state, subscriptionId)?.unsettledAt
   if (unsettledAt === undefined) return []
-  // After what the ledger holds, though a provider's clock may be ahead of ours.
+  // After the last fact in the ledger, also when the provider's clock is ahead of ours.
   const last = state.position?.occurredAt ?? now
   const occurredAt = last < now ? now : new Date(Date.parse(last) + 1).toISOString()
   const id = `subscription_not_found:${subscriptionId}:${unsettledAt}`
@@ -63,7 +62,7 @@ async function record(
   { unsettledAt, subject }: { readonly unsettledAt: Instant; readonly subject: string },
 ): Promise<boolean> {
   const target = { companyId, provider, account: "" }
-  // Events have whole seconds: the next one at the earliest, so that what was fetched comes after what is not clear.
+  // Times of events are whole seconds: the next second at the earliest, so that the fetched state follows the snapshots.
   const at = new Date(Math.max(services.now().getTime(), Date.parse(unsettledAt) + 1_000))
   const digest = toBase64Url(await sha256(utf8(JSON.stringify([subscriptionId, unsettledAt])))).slice(0, 22)
   const event = subscription.toEvent({ id: `${FETCHED_ID_PREFIX}${digest}`, at, isRevived: false })
@@ -72,8 +71,8 @@ async function record(
     services.log.warn("subscription_not_settled", { companyId, provider, reason: "not_the_customers" })
     return false
   }
-  const touched: ChangedCustomers = new Map()
-  await recordAll(services, [read], touched)
-  await advanceAll(services, companyId, touched)
+  const changed: ChangedCustomers = new Map()
+  await recordAll(services, [read], changed)
+  await advanceAll(services, companyId, changed)
   return true
 }

@@ -1,7 +1,7 @@
 /**
- * `/api/dead-letters`: what nobody tries again by itself, with the reason, and once more. Three kinds in one list, one after
- * the other: `event` (its processing failed for good), `message` (QStash gave it up) and `parked` (a copy in Redis that
- * could not be stored). No body is ever shown. Messages and copies belong to no company yet, so operators alone see them.
+ * `/api/dead-letters`: lists dead letters with their reason, and retries one. Three kinds in one list, one after the other:
+ * `event` (its processing failed for good), `message` (QStash gave up) and `parked` (a delivery in Redis that could not be
+ * stored). No body is ever shown. Messages and deliveries belong to no company yet, so only operators see them.
  */
 import { Hono } from "hono"
 import * as z from "zod"
@@ -20,12 +20,12 @@ import { replayEvent } from "./replay-request.ts"
 const KINDS = ["event", "message", "parked"] as const
 type Kind = (typeof KINDS)[number]
 
-/** Both stores answer with what is in them, up to two MiB each, so few are asked for at once. */
+/** QStash and Redis answer with whole bodies, up to two MiB each, so their pages are small. */
 const PAGE_MAX: Readonly<Record<Kind, number>> = { event: 200, message: 50, parked: 20 }
 
 const query = z.strictObject({
   ...pageFields,
-  cursor: pageFields.cursor.refine((position) => position === undefined || placeOf(position) !== null, {
+  cursor: pageFields.cursor.refine((position) => position === undefined || positionOf(position) !== null, {
     error: "expected a nextCursor of this list",
   }),
   kind: z.enum(KINDS).optional(),
@@ -38,14 +38,14 @@ interface DeadLetter {
   readonly reason: string | null
   readonly job: string | null
   readonly eventId: string | null
-  /** Null where nobody counted. */
+  /** Null where attempts are not counted. */
   readonly attempts: number | null
   readonly responseStatus: number | null
   readonly at: string
   readonly isRetryable: boolean
 }
 
-/** Where a page goes on within its kind; null when the kind is at its end. */
+/** The part of a page that is of one kind. `next`: the position within the kind to continue from; null at its end. */
 interface Part {
   readonly letters: readonly DeadLetter[]
   readonly next: string | null
@@ -53,7 +53,7 @@ interface Part {
 
 const parkedId = z.string().regex(/^\d{1,15}-\d{1,15}$/)
 
-/** Each kind has ids of its own form. */
+/** Each kind has its own format of ids. */
 const letter = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("event"), id: z.uuid() }),
   z.object({ kind: z.literal("message"), id: z.string().regex(/^[\x21-\x7e]{1,200}$/) }),
@@ -93,7 +93,7 @@ async function pageOfKinds(
   limit: number,
   cursor: ListPosition | null,
 ) {
-  const start = (cursor && placeOf(cursor)) ?? { kind: kinds[0] ?? "event", inner: null }
+  const start = (cursor && positionOf(cursor)) ?? { kind: kinds[0] ?? "event", inner: null }
   const data: DeadLetter[] = []
   const unavailable: Kind[] = []
   let inner = start.inner
@@ -109,7 +109,7 @@ async function pageOfKinds(
   return { data, nextCursor: null, unavailable }
 }
 
-/** Null while QStash or Redis does not answer: the other kinds are shown all the same. */
+/** Null while QStash or Redis does not answer: the other kinds are still listed. */
 async function partOf(
   services: Services,
   principal: Principal,
@@ -141,51 +141,51 @@ async function deadMessages({ config, qstash }: Services, limit: number, cursor:
 }
 
 async function fallbackDeliveries(services: Services, limit: number, before: string | null): Promise<Part> {
-  const copies = await rejectedDeliveries(services, { limit, before })
-  return { letters: copies.map(showFallback), next: copies.length === limit ? (copies.at(-1)?.id ?? null) : null }
+  const rejected = await rejectedDeliveries(services, { limit, before })
+  return { letters: rejected.map(showFallback), next: rejected.length === limit ? (rejected.at(-1)?.id ?? null) : null }
 }
 
-/** What was done about a letter, in a word. Throws NOT_FOUND when it is not there any more. */
+/** Retries a dead letter and returns its new status. Throws NOT_FOUND when it is gone. */
 const RETRY: Readonly<Record<Kind, (services: Services, principal: Principal, id: string) => Promise<string>>> = {
   async event(services, principal, id) {
     const event = await readEvent(services.db, principal.companyId, id)
-    if (event?.status !== "dead") throw gone()
+    if (event?.status !== "dead") throw notFound()
     return replayEvent(services, principal, id)
   },
   async message({ config, qstash }, _, dlqId) {
     try {
       const message = await qstash.findDead(dlqId)
-      // An account may be shared: what is not ours is not there.
-      if (message === null || jobOf(config.appUrl, message) === null) throw gone()
+      // A QStash account may be shared: messages of other deployments do not exist here.
+      if (message === null || jobOf(config.appUrl, message) === null) throw notFound()
       await qstash.redriveDead([dlqId])
     } catch (error) {
-      if (error instanceof QstashError) throw away(error)
+      if (error instanceof QstashError) throw storeUnavailable(error)
       throw error
     }
     return "queued"
   },
   async parked(services, _, id) {
-    const isThere = await retryRejected(services, id).catch((error: unknown) => {
-      throw away(error)
+    const isFound = await retryRejected(services, id).catch((error: unknown) => {
+      throw storeUnavailable(error)
     })
-    if (!isThere) throw gone()
+    if (!isFound) throw notFound()
     return "queued"
   },
 }
 
-const gone = (): AppError => new AppError("NOT_FOUND", "There is no such dead letter.")
+const notFound = (): AppError => new AppError("NOT_FOUND", "There is no such dead letter.")
 
-const away = (cause: unknown): AppError =>
+const storeUnavailable = (cause: unknown): AppError =>
   new AppError("UNAVAILABLE", "Where it is kept cannot be reached now. Please try again.", {
     reason: "store_away",
     retryAfterSeconds: 10,
     cause,
   })
 
-const NOTHING = { job: null, eventId: null, attempts: null, responseStatus: null } as const
+const NO_DETAILS = { job: null, eventId: null, attempts: null, responseStatus: null } as const
 
 const showEvent = ({ id, error, attempts, receivedAt, isPayloadKept }: EventRow): DeadLetter => ({
-  ...NOTHING,
+  ...NO_DETAILS,
   kind: "event",
   id,
   reason: error,
@@ -196,7 +196,7 @@ const showEvent = ({ id, error, attempts, receivedAt, isPayloadKept }: EventRow)
 })
 
 const showMessage = (appUrl: string, message: DeadMessage): DeadLetter => ({
-  ...NOTHING,
+  ...NO_DETAILS,
   kind: "message",
   id: message.dlqId,
   reason: message.reason ?? (message.responseStatus === null ? "no_answer" : `answered_${message.responseStatus}`),
@@ -207,7 +207,7 @@ const showMessage = (appUrl: string, message: DeadMessage): DeadLetter => ({
 })
 
 const showFallback = ({ id, reason }: RejectedDelivery): DeadLetter => ({
-  ...NOTHING,
+  ...NO_DETAILS,
   kind: "parked",
   id,
   reason,
@@ -216,24 +216,24 @@ const showFallback = ({ id, reason }: RejectedDelivery): DeadLetter => ({
   isRetryable: true,
 })
 
-/** The job that a message was for; null when it is none of this deployment's. */
+/** The job that a message was for; null when the message is not this deployment's. */
 function jobOf(appUrl: string, { url }: DeadMessage): string | null {
   const prefix = `${appUrl}/jobs/`
   return url.startsWith(prefix) ? url.slice(prefix.length) : null
 }
 
-/** A cursor names the kind and the place within it; the time of a list's position is not needed. */
+/** A cursor holds the kind and the position within it; the time of a list's position is not used. */
 const cursorOf = (kind: Kind, inner: string | null): string =>
   encodeCursor({ at: new Date(0), id: `${kind} ${inner ?? ""}` })
 
-function placeOf({ id }: ListPosition): { readonly kind: Kind; readonly inner: string | null } | null {
+function positionOf({ id }: ListPosition): { readonly kind: Kind; readonly inner: string | null } | null {
   const [, name, inner] = /^([a-z]+) ([\x20-\x7e]*)$/.exec(id) ?? []
   const kind = KINDS.find((candidate) => candidate === name)
   if (kind === undefined || inner === undefined) return null
   if (inner === "") return { kind, inner: null }
-  const fits =
+  const isValid =
     kind === "event" ? eventPosition(inner) !== null : kind === "message" || parkedId.safeParse(inner).success
-  return fits ? { kind, inner } : null
+  return isValid ? { kind, inner } : null
 }
 
 function eventPosition(inner: string): ListPosition | null {

@@ -1,4 +1,4 @@
-/** `/api/events`: what providers sent, how far it got, and once more from the stored payload. */
+/** `/api/events`: lists webhook events with their status, and replays them from the stored payload. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { type EventRow, listEvents, readEvent } from "../../db/queries/webhooks/events.ts"
@@ -19,12 +19,12 @@ const STATUSES = [
   "dead",
 ] as const satisfies EventRow["status"][]
 
-/** Of events that belong to no company, which operators see and nobody else. */
+/** The status of unmapped events, which only operators see. */
 const UNMAPPED = "unmapped_account"
 
 const query = z.strictObject({
   ...pageFields,
-  // Events are ordered by ids of their own form, so that a cursor of another list is none here.
+  // Ids of events are UUIDs, so a cursor of a list with other ids is rejected.
   cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
     error: "expected a nextCursor of this list",
   }),
@@ -36,10 +36,10 @@ const query = z.strictObject({
   providerEventId: idText.optional(),
 })
 
-/** A time that Postgres reads as well. */
+/** A time in a range that Postgres accepts too. */
 const moment = z.iso.datetime().regex(/^[12]\d{3}-/, "expected a time")
 
-/** At least one filter, so that nobody replays everything by accident. */
+/** At least one filter, so that no request replays everything by accident. */
 const replayBody = z
   .strictObject({
     status: z.enum(STATUSES).optional(),
@@ -96,7 +96,7 @@ export const events = new Hono<AppEnv>()
     )
   })
 
-/** An event as clients rely on it. */
+/** An event as the API shows it. */
 const showEvent = (event: EventRow) => ({
   id: event.id,
   companyId: event.companyId,
@@ -113,7 +113,7 @@ const showEvent = (event: EventRow) => ({
   error: event.error,
 })
 
-/** An event of an account that is registered for no company; `endpoint` is the company in the path that it was sent to. */
+/** An unmapped event as the API shows it; `endpoint` is the company in the path that it was sent to. */
 const showUnmapped = (event: UnmappedRow) => ({
   id: event.id,
   companyId: null,

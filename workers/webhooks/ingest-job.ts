@@ -1,4 +1,4 @@
-/** Brings back a delivery that was parked while Postgres was away, through the same path as any other. */
+/** Records a delivery that waited in the fallback queue, through the same path as any other. */
 import * as z from "zod"
 import { SealError } from "../../shared/crypto/seal.ts"
 import { AppError } from "../platform/errors.ts"
@@ -17,20 +17,20 @@ export const ingest = defineJob({
   run: ({ sealed }, services) => restoreDelivery(services, sealed),
 })
 
-/** Stores one parked copy. Given up only when it is none of ours or names no company; throws while Postgres is away. */
+/** Records one sealed delivery. Gives up only when it is not ours or names no company; throws while Postgres is down. */
 export async function restoreDelivery(services: Services, sealed: string): Promise<JobResult> {
   try {
     const read = await readDelivery(services, await openFallbackDelivery(services, sealed))
     const { companyId, recorded, follow } = await ingestDelivery(services, read, await ownerOf(services, read))
     await follow?.()
     if (companyId === null) return done("unmapped_account")
-    // The reply that was lost may have hidden a commit: then the event is there, and nobody has folded it.
-    // While processing is switched off it is left to the sweeper, which finishes it once that is on again.
+    // The commit may have succeeded although its reply was lost: then the event is recorded but not folded yet.
+    // While processing is switched off, the sweeper finishes it once that is on again.
     const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
     if (!recorded.isNew && isProcessing) await reprocess(services, companyId, read.eventId)
     return done(recorded.isNew ? "stored" : "known_already")
   } catch (error) {
-    // A key version that is being rolled out is known to this isolate soon.
+    // A key version that is being rolled out reaches this isolate soon.
     if (error instanceof SealError && error.reason === "unknown_key_version") throw error
     if (error instanceof SealError || error instanceof z.ZodError) return giveUp("copy_not_ours")
     if (error instanceof AppError) return giveUp(error.reason ?? error.code)

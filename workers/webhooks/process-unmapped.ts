@@ -1,4 +1,4 @@
-/** Events that name an account of no company: taken in by the sweeper once the account is registered, or forgotten in the end. */
+/** Unmapped events: the sweeper ingests them once their account is registered, or purges them after the retention period. */
 import {
   mappableEvents,
   readUnmappedPayload,
@@ -10,64 +10,60 @@ import { open } from "../../shared/crypto/seal.ts"
 import { ownsAllAccounts } from "../platform/companies.ts"
 import type { Services } from "../platform/services.ts"
 import { ingest } from "./ingest.ts"
-import { readDelivery, type VerifiedDelivery } from "./read-delivery.ts"
+import { headersOfStored, readDelivery, type VerifiedDelivery } from "./read-delivery.ts"
 import { ownerOf } from "./record-delivery.ts"
 import { unmappedSealContext } from "./store-unmapped.ts"
 
-/** As long as raw payloads are kept. */
+/** The same as that of raw payloads. */
 const RETENTION_MS = 30 * 24 * 60 * 60_000
 
-/** How many of them a run looks at. */
+/** The most events of one run. */
 const BATCH_MAX = 50
 
 /**
- * Takes in events whose account was registered since they came; answers how many. `mayGoOn` is asked before each. One that
- * cannot be read stays for a person to look at.
+ * Ingests events whose account was registered since they were received; returns how many. `hasBudget` is called before each.
+ * One that cannot be read stays, for an operator.
  */
-export async function ingestMapped(services: Services, mayGoOn: () => Promise<boolean>): Promise<number> {
+export async function ingestMapped(services: Services, hasBudget: () => Promise<boolean>): Promise<number> {
   const { config, db, log } = services
   const own = {
     keyAccount: config.channels.whop.companyId,
     isAny: ownsAllAccounts(services, "whop"),
     companyId: config.access.defaultCompanyId,
   }
-  let taken = 0
+  let ingested = 0
   for (const { id, path } of await mappableEvents(db, own, BATCH_MAX)) {
-    if (!(await mayGoOn())) break
+    if (!(await hasBudget())) break
     const event = await readUnmappedPayload(db, { id, path })
     if (event === null) continue
     try {
-      const read = await readDelivery(services, await believedOf(services, event))
+      const read = await readDelivery(services, await verifiedDeliveryOf(services, event))
       const { companyId, follow } = await ingest(services, read, await ownerOf(services, read))
-      // This isolate may remember for a minute that the account was registered for nobody.
+      // This isolate may have cached, for a minute, that no company has registered the account.
       if (companyId === null) continue
       await removeUnmapped(db, { id, path })
-      taken += 1
+      ingested += 1
       await follow?.()
     } catch (error) {
       log.error("unmapped_event_ingest_failed", { provider: event.provider, eventId: id, error })
     }
   }
-  return taken
+  return ingested
 }
 
-/** Forgets those that nobody registered an account for in all that time; answers how many. */
+/** Deletes events whose account was not registered within the retention period; returns how many. */
 export async function purgeUnmapped({ db, log, now }: Services): Promise<number> {
   const count = await removeUnmappedBefore(db, new Date(now().getTime() - RETENTION_MS))
   if (count > 0) log.warn("unmapped_events_purged", { count })
   return count
 }
 
-async function believedOf({ config }: Services, event: UnmappedEvent): Promise<VerifiedDelivery> {
-  const { id, path, provider, providerEventId, occurredAt, receivedAt, isOwnSecret } = event
+async function verifiedDeliveryOf({ config }: Services, event: UnmappedEvent): Promise<VerifiedDelivery> {
+  const { id, path, provider, receivedAt, isOwnSecret } = event
   return {
     ...{ provider, receivedAt, isOwnSecret },
     path: path === "" ? null : path,
     rawBody: await open(config.keys.encryption, unmappedSealContext(id, path), event.payload),
-    // Events of Whop's old shape are named and dated by their headers.
-    headers: new Headers({
-      "webhook-id": providerEventId,
-      "webhook-timestamp": String(Math.floor(occurredAt.getTime() / 1000)),
-    }),
+    headers: headersOfStored(event),
   }
 }

@@ -1,4 +1,4 @@
-/** An event once more, or many: from the stored payloads, safe at any time and any number of times. */
+/** Replays one event or many on request, from the stored payloads; safe at any time and any number of times. */
 import { type EventFilter, readEvent } from "../../db/queries/webhooks/events.ts"
 import { enqueueReplay, type ReplayResult } from "../../db/queries/webhooks/replay.ts"
 import { AppError } from "../platform/errors.ts"
@@ -7,10 +7,10 @@ import type { Principal, Services } from "../platform/services.ts"
 import { requireProcessingEnabled } from "../platform/switches.ts"
 import { reprocess } from "./reprocess.ts"
 
-/** One statement puts so many in line well within the database's time-out; the sweeper works them off in minutes. */
+/** One statement queues this many well within the database's time-out; the sweeper processes them in minutes. */
 export const REPLAY_MAX = 10_000
 
-/** Processes one event anew, now. Throws NOT_FOUND, and CONFLICT while it cannot be. */
+/** Processes one event again, now. Throws NOT_FOUND, and CONFLICT while processing is off or once its payload was purged. */
 export async function replayEvent(services: Services, { companyId, keyId }: Principal, id: string): Promise<string> {
   await requireProcessingEnabled(services, companyId)
   const result = await reprocess(services, companyId, id)
@@ -23,7 +23,7 @@ export async function replayEvent(services: Services, { companyId, keyId }: Prin
   return event?.status ?? (result.kind === "finished" ? result.status : "failed")
 }
 
-/** Puts events in line to be processed anew, oldest first, and asks for a sweep. Throws CONFLICT while processing is off. */
+/** Queues events to be processed again, oldest first, and requests a sweep. Throws CONFLICT while processing is off. */
 export async function replayEvents(
   services: Services,
   { companyId, keyId }: Principal,
@@ -33,15 +33,15 @@ export async function replayEvents(
   await requireProcessingEnabled(services, companyId)
   const replay = await enqueueReplay(services.db, companyId, filter, { limit, now: services.now() })
   services.log.info("events_replayed", { companyId, keyId, count: replay.queued, skipped: replay.purged })
-  if (replay.queued > 0) await askForSweep(services)
+  if (replay.queued > 0) await requestSweep(services)
   return replay
 }
 
 /** Replays in quick succession need one sweep. */
 const SWEEP_DEDUPLICATION_MS = 10_000
 
-/** The sweeper comes within a minute anyway; asked, it comes at once. */
-async function askForSweep({ config, qstash, log, now }: Services): Promise<void> {
+/** The sweeper runs within a minute anyway; on request it runs at once. */
+async function requestSweep({ config, qstash, log, now }: Services): Promise<void> {
   try {
     await qstash.publish({
       url: `${config.appUrl}/jobs/sweep`,

@@ -1,4 +1,4 @@
-/** An event that is stored already, read as it is read today; a thin one is asked for first. */
+/** Processes a stored event with the current code; a thin event is expanded first. */
 import { markProcessed } from "../../db/queries/recovery/commit.ts"
 import { replayDelivery } from "../../db/queries/recovery/stream.ts"
 import { utf8 } from "../../shared/crypto/bytes.ts"
@@ -10,10 +10,9 @@ import { factsOf, forMode, processingOf, type ReadDelivery, readDelivery } from 
 import { acceptDelivery, ownerOf, withoutForbiddenLookups } from "./record-delivery.ts"
 
 /**
- * Takes what the event says into the ledger and brings its customer up to date; what it says once more changes nothing.
- * Should this worker be lost, the event is left behind at `nextAttemptAt`. Answers how the event ends: `dead` when its
- * customer has more than a limit allows. Throws
- * `ProviderApiError` when a thin event could not be asked for.
+ * Adds the event's facts to the ledger and advances its customer; facts that are there already change nothing. Should this
+ * worker die, the event is due again at `nextAttemptAt`. Returns the status of the event: `dead` when its customer exceeds a
+ * limit. Throws `ProviderApiError` when a thin event could not be looked up.
  */
 export async function replay(
   services: Services,
@@ -23,13 +22,13 @@ export async function replay(
 ): Promise<"processed" | "unhandled" | "dead"> {
   const { config, db, log, now } = services
   const stored = await withoutForbiddenLookups(services, companyId, event)
-  const read = await whole(services, companyId, stored)
+  const read = await expandIfThin(services, companyId, stored)
   const work = processingOf(stored)
   if (read === null) {
     await markProcessed(db, companyId, work.events, now().toISOString())
     return "processed"
   }
-  const status = isUnread(read) ? "unhandled" : "processed"
+  const status = isEmpty(read) ? "unhandled" : "processed"
   const replayed = replayOf(companyId, read, { status, knownAt: now(), nextAttemptAt })
   const isThin = stored.delivery.needs !== undefined
   const limit = isThin ? { customerEventsMax: config.limits.customerEventsPerHour } : {}
@@ -39,7 +38,7 @@ export async function replay(
     log.error("customer_quarantined", { companyId, provider, eventId, reason: setAside })
     return "dead"
   }
-  // What says nothing today either stays `unhandled`.
+  // An event that still has no facts stays `unhandled`.
   const events = status === "unhandled" ? [] : work.events
   if (stream !== null) {
     await advance(services, stream, { ...processingOf(read), events })
@@ -50,14 +49,14 @@ export async function replay(
   return status
 }
 
-/** The delivery with all that it says; null for a thin one whose twin says it, which is in the ledger by then. */
-async function whole(services: Services, companyId: string, read: ReadDelivery): Promise<ReadDelivery | null> {
+/** The complete delivery; null for a thin event whose snapshot event was recorded and processed in its place. */
+async function expandIfThin(services: Services, companyId: string, read: ReadDelivery): Promise<ReadDelivery | null> {
   const { provider, delivery } = read
   if (delivery.needs === undefined) return read
   const api = await apiFor(services, { provider, companyId, named: delivery.account })
-  if (api?.expand === undefined) throw new Error("a thin event that nobody can be asked about")
+  if (api?.expand === undefined) throw new Error("a thin event that no API can expand")
   const expanded = await api.expand(delivery)
-  // The mode of a thin event may be known only from what it stands for.
+  // The mode of a thin event may be known only from its object.
   if (expanded.kind === "delivery") {
     return { ...read, delivery: forMode(expanded.delivery, services.config.providers[provider].mode) }
   }
@@ -65,22 +64,23 @@ async function whole(services: Services, companyId: string, read: ReadDelivery):
   return null
 }
 
-/** The twin goes the way of every delivery, under its own key: whether it came or comes by itself too does not matter. */
+/** Records the snapshot event as any delivery, under its own id: it does not matter whether its webhook arrives as well. */
 async function ingestSnapshot(services: Services, companyId: string, thin: ReadDelivery, body: unknown): Promise<void> {
-  const twin = await readDelivery(services, {
+  const snapshot = await readDelivery(services, {
     provider: thin.provider,
     path: companyId,
     rawBody: utf8(JSON.stringify(body)),
     headers: new Headers(),
     receivedAt: services.now(),
   })
-  const { recorded } = await acceptDelivery(services, twin, await ownerOf(services, twin))
-  const fields = { companyId, provider: twin.provider, eventId: twin.eventId, eventType: twin.delivery.type }
+  const { recorded } = await acceptDelivery(services, snapshot, await ownerOf(services, snapshot))
+  const { provider, eventId, delivery } = snapshot
+  const fields = { companyId, provider, eventId, eventType: delivery.type }
   services.log.info("snapshot_event_recorded", { ...fields, isNew: recorded.isNew })
-  if (recorded.stream !== null) await advance(services, recorded.stream, processingOf(twin))
+  if (recorded.stream !== null) await advance(services, recorded.stream, processingOf(snapshot))
 }
 
-const isUnread = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
+const isEmpty = ({ delivery }: ReadDelivery): boolean => delivery.facts.length === 0 && delivery.contact === null
 
 function replayOf(
   companyId: string,

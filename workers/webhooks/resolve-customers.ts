@@ -1,10 +1,10 @@
-/** Facts that wait under an object's id, because no event named its customer: the provider's API is asked, by a job only. */
+/** Facts stored under an object's id, because no event named its customer: a job looks the customer up at the provider. */
 import { linkToCustomer, recordLookup, type WaitingObject } from "../../db/queries/recovery/sweep.ts"
 import { apiForSubject } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { advance } from "../recovery/advance.ts"
 
-/** Asks whose object it is; true when its facts have joined their customer's ledger. */
+/** Looks up the customer of an object; true when its facts were moved to the customer's ledger. */
 export async function resolveCustomerOfObject(services: Services, object: WaitingObject): Promise<boolean> {
   const { db, log, now } = services
   const { companyId, provider, objectId: subject } = object

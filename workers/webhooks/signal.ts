@@ -1,6 +1,6 @@
 /**
- * A company's own signal (use, support tickets) as an event: what it may hold, and how it is read as a delivery, when it comes
- * and again from its stored payload.
+ * A company's own signal (usage, support tickets) as an event: its schema, and how it is read as a delivery, when it is
+ * received and again from its stored payload.
  */
 import * as z from "zod"
 import { fromUtf8 } from "../../shared/crypto/bytes.ts"
@@ -13,7 +13,7 @@ import { eventIdFrom, type ReadDelivery } from "./read-delivery.ts"
 /** Ids of senders are shorter; they become part of keys. */
 const NAME_MAX = 200
 
-/** More than anybody uses between two records, and far from where sums lose whole numbers. */
+/** More than any use between two records, and far below the sums at which integers lose precision. */
 const QUANTITY_MAX = 1e12
 
 const plainId = z
@@ -23,7 +23,7 @@ const plainId = z
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected an id")
 
 const common = {
-  /** The sender's own id of this signal: the same id again is the same signal. */
+  /** The sender's own id of this signal: a signal with the same id is a duplicate. */
   id: plainId,
   /** Our id of the customer, or the provider's. */
   customerId: plainId,
@@ -39,10 +39,10 @@ const usageFields = {
 
 const sentiment = z.enum(["negative", "neutral", "positive"])
 
-/** One record of use as `POST /api/usage` takes it. */
+/** One usage record as `POST /api/usage` accepts it. */
 export const usageSchema = z.strictObject(usageFields)
 
-/** One signal as `POST /api/signals` takes it. */
+/** One signal as `POST /api/signals` accepts it. */
 export const signalSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("usage_recorded"), ...usageFields }),
   z.strictObject({
@@ -64,13 +64,13 @@ export type Signal = z.infer<typeof signalSchema>
 /** A signal as it is stored: with the provider's id of its customer, and a time. */
 const storedSchema = z.intersection(signalSchema, z.object({ occurredAt: z.iso.datetime(), customerId: plainId }))
 
-/** The types of these events begin so; no provider's do. */
+/** The types of these events begin with this; no provider's type does. */
 const TYPE_PREFIX = "signal."
 
-/** Whether an event is one that a company told, by its type. */
+/** Whether an event is a company's signal, by its type. */
 export const isSignal = (type: string): boolean => type.startsWith(TYPE_PREFIX)
 
-/** Reads a signal again from its stored payload. Throws when it is none: then it was not written by this code. */
+/** Reads a signal again from its stored payload. Throws when the payload was not written by this code. */
 export async function readStoredSignal(
   provider: ProviderName,
   rawBody: Uint8Array,
@@ -79,7 +79,7 @@ export async function readStoredSignal(
   return signalDelivery(storedSchema.parse(JSON.parse(fromUtf8(rawBody))), provider, rawBody, receivedAt)
 }
 
-/** The delivery that a signal is, as a provider's event would be. */
+/** The signal as a delivery, like that of a provider's event. */
 export async function signalDelivery(
   stored: z.infer<typeof storedSchema>,
   provider: ProviderName,
@@ -87,7 +87,7 @@ export async function signalDelivery(
   receivedAt: Date,
 ): Promise<ReadDelivery> {
   const { kind, id, customerId: customer, occurredAt } = stored
-  // The sender's own names for a signal and a ticket: kept for good, so neither may be an address.
+  // The sender's ids of signals and tickets are kept for good, so neither may be an address.
   const providerEventId = `signal_${await withHashedAddress(id)}`
   return {
     provider,

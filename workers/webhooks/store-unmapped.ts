@@ -1,19 +1,19 @@
 /**
- * Events that name an account which is registered for no company. They are somebody else's business until an operator
- * registers the account: kept sealed and apart, and shown to operators only.
+ * Unmapped events: of an account that no company has registered. Until an operator registers it they are stored sealed and
+ * separately, and shown to operators only.
  */
 import { recordUnmapped } from "../../db/queries/webhooks/unmapped.ts"
 import { type SealContext, seal } from "../../shared/crypto/seal.ts"
 import type { Services } from "../platform/services.ts"
 import type { ReadDelivery } from "./read-delivery.ts"
 
-/** Where the payload of such an event lies sealed. */
+/** The place that the payload of an unmapped event is sealed for. */
 export const unmappedSealContext = (id: string, path: string): SealContext => ({
   purpose: { name: "unmapped" },
   context: ["unmapped_events", "payload", id, path],
 })
 
-/** Keeps the event apart, once for good, and tells the log; false: it is there already. */
+/** Stores the event once, and logs it; false: it is stored already. */
 export async function storeUnmapped(services: Services, read: ReadDelivery): Promise<boolean> {
   const { config, db, log } = services
   const { delivery, eventId, provider, receivedAt, rawBody, isOwnSecret = false } = read

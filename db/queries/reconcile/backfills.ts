@@ -1,4 +1,4 @@
-/** Imports of a company's past: begun once, continued page by page, finished once. */
+/** Backfills: imports of a company's past, started once, continued page by page, finished once. */
 import { and, desc, eq, isNull, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
@@ -7,13 +7,13 @@ import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 
 export type BackfillRow = typeof backfills.$inferSelect
 
-/** A backfill to begin. `account` is empty for the account of the deployment's key. */
+/** A backfill to start. `account` is empty for the account of the deployment's key. */
 export type NewBackfill = Pick<
   BackfillRow,
   "companyId" | "id" | "provider" | "account" | "since" | "until" | "requestedBy"
 >
 
-/** The unfinished backfill of this provider, account and beginning, or else a new one. Asking twice begins one. */
+/** The unfinished backfill of this provider, account and `since`, or a new one. A repeated request starts only one. */
 export async function beginBackfill(
   db: Db,
   backfill: NewBackfill,
@@ -39,11 +39,11 @@ export async function beginBackfill(
       ),
   ])
   const [row] = rows
-  if (row === undefined) throw new Error("a backfill that was begun is not there")
+  if (row === undefined) throw new Error("the started backfill was not found")
   return { backfill: row, isNew: row.id === backfill.id }
 }
 
-/** The backfill of that id; null when the company has none. */
+/** The backfill with that id; null when the company has none. */
 export async function readBackfill(db: Db, companyId: string, id: string): Promise<BackfillRow | null> {
   const [rows] = await inCompany(db, companyId, [
     db
@@ -76,17 +76,15 @@ export async function listBackfills(db: Db, companyId: string, page: PageRequest
   return pageOf(rows, page, (row) => ({ at: row.startedAt, id: row.id }))
 }
 
-/** How far a page brought a backfill. `cursor` null: that was the last one. */
+/** The progress of a backfill after a page. `cursor` null: that was the last page. */
 export interface PageProgress {
   readonly cursor: string | null
   readonly reached: Date
-  /** What could not even be stored: no event that we can read an envelope of. */
+  /** Events that could not be stored, since their envelope cannot be read. */
   readonly unreadable: number
 }
 
-/**
- * Moves the cursor on, unless another runner that walked the same page already did. Answers the backfill as it is now.
- */
+/** Advances the cursor, unless another runner that imported the same page already did. Returns the current backfill. */
 export async function finishPage(
   db: Db,
   before: BackfillRow,
@@ -119,11 +117,11 @@ export async function finishPage(
       .where(and(eq(backfills.companyId, companyId), eq(backfills.id, id))),
   ])
   const [row] = rows
-  if (row === undefined) throw new Error("a backfill that was there is gone")
+  if (row === undefined) throw new Error("the backfill no longer exists")
   return row
 }
 
-/** The company's own accounts at a provider. */
+/** The accounts at a provider that are registered for the company. */
 export async function accountsOf(db: Db, companyId: string, provider: ProviderName): Promise<readonly string[]> {
   const [rows] = await inCompany(db, companyId, [
     db

@@ -1,4 +1,4 @@
-/** What we know already, asked by the page: events, facts and subscriptions that a provider's list names. */
+/** Looks up, for a page of a provider's list, which events, facts and customers are recorded already. */
 import { sql } from "drizzle-orm"
 import type { FactKind, ProviderName } from "../../../shared/domain/facts.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
@@ -11,7 +11,7 @@ export interface EventIdentity {
   readonly providerEventId: string
 }
 
-/** One text for one event, to look it up by. */
+/** The key of an event in the result of `knownEvents`. */
 export const eventKey = ({ account, providerEventId }: EventIdentity): string => `${account ?? ""}|${providerEventId}`
 
 /** Which of these events were ever recorded, by `eventKey`. */
@@ -35,13 +35,13 @@ export async function knownEvents(
   return new Set(result.rows.map(({ account, id }) => eventKey({ account, providerEventId: id })))
 }
 
-/** A fact of which we want to know whether the ledger has it: its kind, and the part of its body that tells. */
+/** A fact to look for in the ledger: its kind, and the part of its body that identifies it. */
 export interface FactQuery {
-  /** The provider's id of the customer; null: told by the object. */
+  /** The provider's id of the customer; null: found by the link of `object`. */
   readonly customer: string | null
   readonly object: string | null
   readonly kind: FactKind
-  readonly happening: Readonly<Record<string, string | number | null>>
+  readonly key: Readonly<Record<string, string | number | null>>
 }
 
 /** For each fact, whether the ledger has it. */
@@ -49,24 +49,24 @@ export async function knownFacts(
   db: Db,
   companyId: string,
   provider: ProviderName,
-  wanted: readonly FactQuery[],
+  queries: readonly FactQuery[],
 ): Promise<readonly boolean[]> {
-  if (wanted.length === 0) return []
-  const asked = JSON.stringify(wanted.map((fact, place) => ({ ...fact, place })))
+  if (queries.length === 0) return []
+  const json = JSON.stringify(queries.map((query, index) => ({ ...query, index })))
   const [result] = await inCompany(db, companyId, [
-    db.execute<{ place: number }>(sql`
-      select w.place
-      from jsonb_to_recordset(${asked}::jsonb) as w (place integer, customer text, object text, kind text, happening jsonb)
-      left join object_links l on l.company_id = app_company() and l.provider = ${provider} and l.object_id = w.object
+    db.execute<{ index: number }>(sql`
+      select q.index
+      from jsonb_to_recordset(${json}::jsonb) as q (index integer, customer text, object text, kind text, key jsonb)
+      left join object_links l on l.company_id = app_company() and l.provider = ${provider} and l.object_id = q.object
       where exists (
         select from facts f
         where f.company_id = app_company() and f.provider = ${provider}
-          and f.subject in (coalesce(w.customer, l.root_id, w.object), w.object)
-          and f.kind = w.kind and f.body @> w.happening
+          and f.subject in (coalesce(q.customer, l.root_id, q.object), q.object)
+          and f.kind = q.kind and f.body @> q.key
       )`),
   ])
-  const found = new Set(result.rows.map(({ place }) => place))
-  return wanted.map((_, place) => found.has(place))
+  const found = new Set(result.rows.map(({ index }) => index))
+  return queries.map((_, index) => found.has(index))
 }
 
 export interface KnownCustomer {
@@ -74,7 +74,7 @@ export interface KnownCustomer {
   readonly state: CustomerState | null
 }
 
-/** The states of these customers, by the provider's id; those that we have never seen are absent. */
+/** The states of these customers, by the provider's id; unknown customers are absent. */
 export async function knownCustomers(
   db: Db,
   companyId: string,
@@ -92,7 +92,7 @@ export async function knownCustomers(
   return new Map(result.rows.map(({ id, version, state }) => [id, { version, state }]))
 }
 
-/** Notes that the provider has shown these subscriptions, or has said that it knows none of that id. */
+/** Records that the provider listed these subscriptions, or answered that it has none with that id. */
 export async function markSubscriptionsChecked(
   db: Db,
   { companyId, provider, account }: Target,
@@ -112,8 +112,8 @@ export async function markSubscriptionsChecked(
 }
 
 /**
- * Subscriptions that we take for living and that the provider has not shown since `since`. One that it never showed is
- * named only where the company has one account: another account may yet show it.
+ * Subscriptions that have not ended in our state and that the provider has not listed since `since`. One that it never
+ * listed is included only where the company has one account: another account may still list it.
  */
 export async function uncheckedSubscriptions(
   db: Db,

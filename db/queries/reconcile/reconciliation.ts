@@ -1,4 +1,4 @@
-/** How far each comparison with a provider is, and what was found. */
+/** The progress of each comparison with a provider, and its reports. */
 import { and, asc, desc, eq, lt, max, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
@@ -24,12 +24,12 @@ export interface PositionKey extends Target {
   readonly kind: ReconciliationKind
 }
 
-/** Reports are looked at for a month, as long as the providers' own lists. */
+/** Reports are kept for a month, as long as the providers' own lists. */
 const RETENTION_MS = 30 * 86_400_000
 
 /**
- * Since when the company is listened to, and until when its past at this provider was imported; null: not at all. What came
- * from a mode that is not the deployment's has no effect, and nobody was listened to by it.
+ * When the company's first event was received, and until when its past at this provider was imported; null: never. Events
+ * of a mode that the deployment ignores do not count, since they have no effect.
  */
 export async function historyBoundsOf(
   db: Db,
@@ -50,7 +50,7 @@ export async function historyBoundsOf(
   return { beganAt: first?.receivedAt ?? null, importedUntil: imported?.until ?? null }
 }
 
-/** How far one kind of comparison is. */
+/** The progress of one kind of comparison. */
 export interface ReconcileStatus {
   readonly kind: ReconciliationKind
   readonly completeUntil: Date | null
@@ -59,22 +59,22 @@ export interface ReconcileStatus {
   readonly steppedAt: Date | null
 }
 
-/** What is to be compared, of all companies; what has waited longest comes first. */
+/** The accounts of all companies, with their comparisons; the one that has waited longest comes first. */
 export async function reconciliationTargets(
   db: Db,
   defaultCompanyId: string | null,
-): Promise<readonly (Target & { readonly standings: readonly ReconcileStatus[] })[]> {
+): Promise<readonly (Target & { readonly statuses: readonly ReconcileStatus[] })[]> {
   const result = await db.execute<{
     company_id: string
     provider: ProviderName
     account: string
-    positions: readonly StandingJson[]
+    positions: readonly StatusJson[]
   }>(sql`select company_id, provider, account, positions from reconciliation_targets(${defaultCompanyId})`)
   return result.rows.map(({ company_id: companyId, provider, account, positions }) => ({
     companyId,
     provider,
     account,
-    standings: positions.map(({ kind, isOpen, completeUntil, steppedAt }) => ({
+    statuses: positions.map(({ kind, isOpen, completeUntil, steppedAt }) => ({
       ...{ kind, isOpen },
       completeUntil: completeUntil === null ? null : new Date(completeUntil),
       steppedAt: steppedAt === null ? null : new Date(steppedAt),
@@ -82,7 +82,7 @@ export async function reconciliationTargets(
   }))
 }
 
-type StandingJson = {
+type StatusJson = {
   readonly kind: ReconciliationKind
   readonly completeUntil: string | null
   readonly isOpen: boolean
@@ -91,11 +91,11 @@ type StandingJson = {
 
 export interface Position {
   readonly completeUntil: Date | null
-  /** The pass under way, as it was saved; null: none is. */
+  /** The saved pass that is under way; null: none. */
   readonly run: unknown
 }
 
-/** Takes a comparison for `owner` until `until`; null while another has it. */
+/** Leases a comparison to `owner` until `until`; null while another owner holds the lease. */
 export async function claimPosition(
   db: Db,
   { companyId, provider, account, kind }: PositionKey,
@@ -118,16 +118,16 @@ export async function claimPosition(
 
 export type ReconciliationRow = typeof reconciliations.$inferSelect
 
-/** What a step came to. */
+/** The result of a step, so far. */
 export interface Progress {
   readonly run: unknown
   readonly completeUntil: Date | null
   readonly report: ReconciliationRow
-  /** Whether the step ends here and gives the comparison back. */
+  /** Whether the step ends here, which releases the lease. */
   readonly isLast: boolean
 }
 
-/** Saves how far a pass is, with its report. Throws when the lease was lost: somebody else goes on from an older page. */
+/** Saves the progress of a pass with its report. Throws when the lease was lost: another owner repeats the last page. */
 export async function saveProgress(
   db: Db,
   key: PositionKey,
@@ -143,7 +143,7 @@ export async function saveProgress(
         ...{ run: run ?? null, isOpen: run !== null, completeUntil, steppedAt: now },
         ...(isLast && { leaseOwner: null, leaseUntil: null }),
       })
-      .where(and(isAt(key), eq(reconciliationPositions.leaseOwner, owner)))
+      .where(and(isPosition(key), eq(reconciliationPositions.leaseOwner, owner)))
       .returning({ kind: reconciliationPositions.kind }),
     db
       .insert(reconciliations)
@@ -161,17 +161,17 @@ export async function saveProgress(
   if (saved.length === 0) throw new Error("the lease of a reconciliation was lost")
 }
 
-/** Gives a comparison back that ended without a word. */
+/** Releases the lease of a step that failed. */
 export async function releasePosition(db: Db, key: PositionKey, owner: string): Promise<void> {
   await inCompany(db, key.companyId, [
     db
       .update(reconciliationPositions)
       .set({ leaseOwner: null, leaseUntil: null })
-      .where(and(isAt(key), eq(reconciliationPositions.leaseOwner, owner))),
+      .where(and(isPosition(key), eq(reconciliationPositions.leaseOwner, owner))),
   ])
 }
 
-const isAt = ({ companyId, provider, account, kind }: PositionKey) =>
+const isPosition = ({ companyId, provider, account, kind }: PositionKey) =>
   and(
     eq(reconciliationPositions.companyId, companyId),
     eq(reconciliationPositions.provider, provider),

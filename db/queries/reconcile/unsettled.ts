@@ -1,4 +1,4 @@
-/** Subscriptions whose snapshots of one second contradict each other. */
+/** Unsettled subscriptions: two snapshots of one second contradict each other. */
 import { and, eq, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
@@ -12,7 +12,7 @@ export interface UnsettledSubscription {
   readonly subscriptionId: string
 }
 
-/** Those that the provider is to be asked about now, never asked ones first, of `companies` only unless null. */
+/** Subscriptions that are due to be looked up at the provider, never looked-up ones first; `companies` null: of all. */
 export async function unsettledSubscriptions(
   db: Db,
   {
@@ -31,8 +31,8 @@ export async function unsettledSubscriptions(
   }))
 }
 
-/** Notes that the provider was asked about a subscription, so that it is not asked again at once. */
-export async function noteSubscriptionAsked(
+/** Records that a subscription is looked up at the provider, so that the lookup is not repeated at once. */
+export async function recordSubscriptionLookup(
   db: Db,
   { companyId, customerId, subscriptionId }: UnsettledSubscription,
   now: Date,

@@ -1,19 +1,19 @@
-/** Events that are to be read once more, and how that went. */
+/** The outcome of attempts to process stored webhook events. */
 import { and, eq } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { webhookEvents } from "../../schema.ts"
 import type { StoredEvent } from "./events.ts"
 
-/** How a try of an event ended. */
+/** How a failed attempt to process an event ended. */
 export interface EventFailure {
   readonly reason: string
-  /** How many tries count so far. */
+  /** Attempts counted so far. */
   readonly attempts: number
-  /** When it is tried again; null: it is left to a person. */
+  /** When it is retried; null: never, the event becomes a dead letter. */
   readonly nextAttemptAt: Date | null
 }
 
-/** Notes that processing an event failed. */
+/** Records that processing an event failed. */
 export async function recordFailure(
   db: Db,
   event: StoredEvent,
@@ -35,7 +35,7 @@ export async function recordFailure(
   ])
 }
 
-/** Notes that an event is being tried once more: should that never end, it is not tried again before `nextAttemptAt`. */
+/** Counts an attempt before it starts: should it never end, the next one is not before `nextAttemptAt`. */
 export async function recordAttempt(db: Db, event: StoredEvent, nextAttemptAt: Date): Promise<void> {
   const { companyId, id, receivedAt } = event
   await inCompany(db, companyId, [
@@ -48,7 +48,7 @@ export async function recordAttempt(db: Db, event: StoredEvent, nextAttemptAt: D
   ])
 }
 
-/** Puts aside an event that was to be processed when processing was switched off; it is drained once that is on again. */
+/** Marks a received event as held because processing is switched off; it is processed once that is on again. */
 export async function holdEvent(
   db: Db,
   companyId: string,

@@ -1,4 +1,4 @@
-/** Webhook events as people look at them: what came and how far it got, never what was in it. */
+/** Stored webhook events: what was received and its status. Only `readStoredEvent` reads the payload. */
 import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
@@ -6,7 +6,7 @@ import { type EventStatus, webhookEventKeys, webhookEvents } from "../../schema.
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import { matchesCustomer } from "../recovery/customers.ts"
 
-/** What a list of events may be narrowed to. */
+/** Filters of a list of events. */
 export interface EventFilter {
   readonly status?: EventStatus | undefined
   readonly provider?: ProviderName | undefined
@@ -15,13 +15,13 @@ export interface EventFilter {
   /** Our id of the customer, or the provider's. */
   readonly customerId?: string | undefined
   readonly providerEventId?: string | undefined
-  /** Arrived at this moment or later. */
+  /** Received at this time or later. */
   readonly since?: Date | undefined
-  /** Arrived before this moment. */
+  /** Received before this time. */
   readonly until?: Date | undefined
 }
 
-/** Condition: not an event of the mode that the deployment does not take, which is in no figure. */
+/** Condition: not an event of a mode that the deployment ignores; such events are left out of all metrics. */
 export const isOfMode = sql`(${webhookEvents.status} <> 'unhandled' or coalesce(${webhookEvents.error}, '') not in ('test_mode', 'live_mode'))`
 
 const COLUMNS = {
@@ -42,11 +42,11 @@ const COLUMNS = {
 } as const
 
 export type EventRow = Pick<typeof webhookEvents.$inferSelect, Exclude<keyof typeof COLUMNS, "isPayloadKept">> & {
-  /** False once the payload was purged: then the event cannot be read again. */
+  /** False once the payload was purged: then the event cannot be replayed. */
   readonly isPayloadKept: boolean
 }
 
-/** Condition: an event of this company that fits the filter. */
+/** Condition: an event of this company that matches the filter. */
 export const matchingEvents = (db: Db, companyId: string, filter: EventFilter): SQL | undefined =>
   and(
     eq(webhookEvents.companyId, companyId),
@@ -62,7 +62,7 @@ export const matchingEvents = (db: Db, companyId: string, filter: EventFilter): 
     filter.until && lt(webhookEvents.receivedAt, filter.until),
   )
 
-/** A page of a company's events, the latest arrivals first. */
+/** A page of a company's events, the last received first. */
 export async function listEvents(
   db: Db,
   companyId: string,
@@ -89,7 +89,7 @@ export async function listEvents(
   return pageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
 }
 
-/** One event of a company; null when it has none of that id. */
+/** One event of a company; null when it has none with that id. */
 export async function readEvent(db: Db, companyId: string, eventId: string): Promise<EventRow | null> {
   const [rows] = await inCompany(db, companyId, [
     db.select(COLUMNS).from(webhookEvents).where(isEvent(companyId, eventId)),
@@ -100,13 +100,13 @@ export async function readEvent(db: Db, companyId: string, eventId: string): Pro
 /** An event as it is stored; `payload` is sealed, and null once it was purged. */
 export type StoredEvent = typeof webhookEvents.$inferSelect
 
-/** The same event with all that is stored of it, for those who read it again. */
+/** The whole stored event, for processing it again; null when the company has none with that id. */
 export async function readStoredEvent(db: Db, companyId: string, eventId: string): Promise<StoredEvent | null> {
   const [rows] = await inCompany(db, companyId, [db.select().from(webhookEvents).where(isEvent(companyId, eventId))])
   return rows[0] ?? null
 }
 
-/** Condition: the event of this id. Its permanent key names the partition. */
+/** Condition: the event with this id. Its row in `webhook_event_keys`, which is never deleted, gives the partition. */
 const isEvent = (companyId: string, eventId: string): SQL | undefined =>
   and(
     eq(webhookEvents.companyId, companyId),

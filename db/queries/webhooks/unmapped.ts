@@ -1,4 +1,4 @@
-/** Events that name an account of no company: kept apart until the account is registered. */
+/** Unmapped events: of an account that no company has registered. Stored separately until it is registered. */
 import { and, desc, eq, lt, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import type { Db } from "../../client.ts"
@@ -7,7 +7,7 @@ import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 
 export type UnmappedEvent = typeof unmappedEvents.$inferSelect
 
-/** Keeps an event, once for good; false: it is there already. One round trip. */
+/** Stores an event once; false: it is stored already. One round trip. */
 export async function recordUnmapped(db: Db, event: UnmappedEvent): Promise<boolean> {
   const rows = await db.insert(unmappedEvents).values(event).onConflictDoNothing().returning({ id: unmappedEvents.id })
   return rows.length > 0
@@ -27,7 +27,7 @@ const COLUMNS = {
 
 export type UnmappedRow = Pick<UnmappedEvent, keyof typeof COLUMNS>
 
-/** A page of them, the latest arrivals first. */
+/** A page of unmapped events, the last received first. */
 export async function listUnmapped(
   db: Db,
   filter: { readonly provider?: ProviderName | undefined; readonly providerEventId?: string | undefined },
@@ -53,13 +53,13 @@ export async function listUnmapped(
   return pageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
 }
 
-/** One of them; null when there is none of that id. */
+/** One unmapped event; null when there is none with that id. */
 export async function readUnmapped(db: Db, id: string): Promise<UnmappedRow | null> {
   const rows = await db.select(COLUMNS).from(unmappedEvents).where(eq(unmappedEvents.id, id)).limit(1)
   return rows[0] ?? null
 }
 
-/** Those whose account has found its company by now, oldest first. */
+/** Events whose account a company has registered by now, oldest first. */
 export async function mappableEvents(
   db: Db,
   own: { readonly keyAccount: string | null; readonly isAny: boolean; readonly companyId: string | null },
@@ -71,7 +71,7 @@ export async function mappableEvents(
   return rows
 }
 
-/** The same with its payload, which is sealed. */
+/** One unmapped event with its sealed payload; null when it is gone. */
 export async function readUnmappedPayload(
   db: Db,
   { id, path }: Pick<UnmappedEvent, "id" | "path">,
@@ -80,12 +80,12 @@ export async function readUnmappedPayload(
   return rows[0] ?? null
 }
 
-/** Takes one out, once its company has it. */
+/** Deletes an event, once it is recorded for its company. */
 export async function removeUnmapped(db: Db, { id, path }: Pick<UnmappedEvent, "id" | "path">): Promise<void> {
   await db.delete(unmappedEvents).where(isEvent(id, path))
 }
 
-/** Takes out those that arrived before this moment; answers how many. */
+/** Deletes events received before this time; returns how many. */
 export async function removeUnmappedBefore(db: Db, before: Date): Promise<number> {
   const rows = await db
     .delete(unmappedEvents)

@@ -8,12 +8,12 @@ import { duplicateKeyOf, fullWindow, historyCutoff, recentWindow, subscriptionDi
 
 const NOW = "2026-03-31T12:00:00.000Z"
 
-describe("the time that a pass looks at", () => {
-  test("begins a day ago where nothing was compared yet, and has no gap", () => {
+describe("the window of a pass", () => {
+  test("starts a day ago where nothing was compared yet, and has no gap", () => {
     expect(recentWindow(null, NOW, 30)).toEqual({ from: "2026-03-30T12:00:00.000Z", until: NOW, gap: null })
   })
 
-  test("begins an hour before the last one ended, however long ago that was", () => {
+  test("starts an hour before the last one ended, however long ago that was", () => {
     expect(recentWindow("2026-03-31T11:45:00.000Z", NOW, 30).from).toBe("2026-03-31T10:45:00.000Z")
     expect(recentWindow("2026-03-05T12:00:00.000Z", NOW, 30)).toMatchObject({
       from: "2026-03-05T11:00:00.000Z",
@@ -21,13 +21,13 @@ describe("the time that a pass looks at", () => {
     })
   })
 
-  test("leaves a gap only from where the comparison ended to where the list begins", () => {
+  test("has a gap only from where the last comparison ended to where the list starts", () => {
     expect(recentWindow("2026-02-01T00:00:00.000Z", NOW, 30)).toEqual({
       from: "2026-03-01T12:00:00.000Z",
       until: NOW,
       gap: { from: "2026-02-01T00:00:00.000Z", to: "2026-03-01T12:00:00.000Z" },
     })
-    // Only the second look reaches back too far.
+    // Only the overlap is older than the list.
     expect(recentWindow("2026-03-01T12:30:00.000Z", NOW, 30)).toMatchObject({
       from: "2026-03-01T12:00:00.000Z",
       gap: null,
@@ -35,14 +35,14 @@ describe("the time that a pass looks at", () => {
     expect(recentWindow("2025-01-01T00:00:00.000Z", NOW, null).gap).toBeNull()
   })
 
-  test("is never turned round by a clock that was set back", () => {
+  test("never starts after its end when the clock was set back", () => {
     expect(recentWindow("2026-05-01T00:00:00.000Z", NOW, 30)).toMatchObject({
       from: "2026-03-31T11:00:00.000Z",
       until: NOW,
     })
   })
 
-  test("of a full pass is the whole list, or what was asked for", () => {
+  test("of a full pass is the whole list, or what was requested", () => {
     expect(fullWindow(null, NOW, 30)).toEqual({ from: "2026-03-01T12:00:00.000Z", until: NOW, gap: null })
     expect(fullWindow("2026-03-20T00:00:00.000Z", NOW, 30)).toMatchObject({
       from: "2026-03-20T00:00:00.000Z",
@@ -55,7 +55,7 @@ describe("the time that a pass looks at", () => {
   })
 })
 
-test("two tellings of one happening share what they say it is, other happenings do not", () => {
+test("duplicates of one fact share their key, other facts do not", () => {
   const one = make.paymentFailed({ at: make.on(0), declineCode: "insufficient_funds" })
   const other = make.paymentFailed({ at: make.on(0, "10:00:05") })
   expect(duplicateKeyOf(one)).toEqual(duplicateKeyOf(other))
@@ -70,28 +70,28 @@ describe("the differences of a subscription", () => {
   const known = fold([
     make.subscription("subscription_started", { at: make.on(0), startedAt: make.on(0), currentPeriodEnd: make.on(30) }),
   ])
-  const told = (given: Parameters<typeof make.subscription>[1]) =>
-    subscriptionDifferences(known, "sub_1", [make.subscription("subscription_changed", given)]).map(
+  const differencesTo = (provided: Parameters<typeof make.subscription>[1]) =>
+    subscriptionDifferences(known, "sub_1", [make.subscription("subscription_changed", provided)]).map(
       ({ field, ours, theirs }) => `${field}: ${ours} → ${theirs}`,
     )
 
-  test("are named by field, with both words", () => {
-    expect(told({ at: make.on(5), status: "past_due" })).toEqual(["status: active → past_due"])
-    expect(told({ at: make.on(5), cancelAt: make.on(30) })).toEqual([`cancelAt: null → ${make.on(30)}`])
-    expect(told({ at: make.on(5), items: [{ ...make.MONTHLY, quantity: 2 }] })).toEqual([
+  test("are listed by field, with both values", () => {
+    expect(differencesTo({ at: make.on(5), status: "past_due" })).toEqual(["status: active → past_due"])
+    expect(differencesTo({ at: make.on(5), cancelAt: make.on(30) })).toEqual([`cancelAt: null → ${make.on(30)}`])
+    expect(differencesTo({ at: make.on(5), items: [{ ...make.MONTHLY, quantity: 2 }] })).toEqual([
       "items: 1×price_1@1999/1month → 2×price_1@1999/1month",
     ])
   })
 
-  test("are none where the provider says nothing", () => {
-    expect(told({ at: make.on(5), currentPeriodEnd: null, trialEnd: null, startedAt: null, currency: null })).toEqual(
-      [],
-    )
-    expect(told({ at: make.on(5), items: [] })).toEqual([])
-    expect(told({ at: make.on(5), items: [{ ...make.MONTHLY, unitAmountMinor: null }] })).toEqual([])
+  test("do not include what the provider leaves out", () => {
+    expect(
+      differencesTo({ at: make.on(5), currentPeriodEnd: null, trialEnd: null, startedAt: null, currency: null }),
+    ).toEqual([])
+    expect(differencesTo({ at: make.on(5), items: [] })).toEqual([])
+    expect(differencesTo({ at: make.on(5), items: [{ ...make.MONTHLY, unitAmountMinor: null }] })).toEqual([])
   })
 
-  test("of one that we never heard of are all that is said", () => {
+  test("of an unknown subscription are all given fields", () => {
     const facts = [make.subscription("subscription_changed", { at: make.on(5) })]
     expect(subscriptionDifferences(EMPTY_STATE, "sub_1", facts).map(({ field, ours }) => [field, ours])).toEqual([
       ["status", null],
@@ -100,13 +100,13 @@ describe("the differences of a subscription", () => {
     ])
   })
 
-  test("the moment of reading, where the provider names no time, is no difference", () => {
+  test("do not include the time of reading, where the provider gives no time", () => {
     const end = (day: number) => make.subscriptionEnded({ at: make.on(day) })
     expect(subscriptionDifferences(fold([end(3)]), "sub_1", [end(4)])).toEqual([])
   })
 
-  test("are gone once the facts are folded, in any life", () => {
-    const word = fc.record({
+  test("are gone once the facts are folded, whatever the history", () => {
+    const change = fc.record({
       kind: fc.constantFrom("subscription_changed", "subscription_resumed"),
       status: fc.constantFrom("active", "past_due", "paused", "unpaid", "trialing"),
       quantity: fc.constantFrom(1, 2),
@@ -116,13 +116,18 @@ describe("the differences of a subscription", () => {
     })
     let differed = 0
     fc.assert(
-      fc.property(providerFacts, word, (facts, { kind, quantity, isEnd, ...said }) => {
+      fc.property(providerFacts, change, (facts, { kind, quantity, isEnd, ...fields }) => {
         const state = rebuild(facts)
-        const given = { at: make.on(120), subscriptionId: "sub_0", items: [{ ...make.MONTHLY, quantity }], ...said }
+        const snapshot = {
+          at: make.on(120),
+          subscriptionId: "sub_0",
+          items: [{ ...make.MONTHLY, quantity }],
+          ...fields,
+        }
         const isRevived = state.subscriptions.sub_0?.endedAt != null
         const fact = isEnd
           ? make.subscriptionEnded({ at: make.on(120), subscriptionId: "sub_0" })
-          : make.subscription(isRevived ? "subscription_resumed" : kind, given)
+          : make.subscription(isRevived ? "subscription_resumed" : kind, snapshot)
         differed += subscriptionDifferences(state, "sub_0", [fact]).length > 0 ? 1 : 0
         const again = { ...fact, id: `${fact.id}_again`, occurredAt: make.on(121) }
         expect(subscriptionDifferences(fold([fact], state), "sub_0", [again])).toEqual([])
@@ -133,19 +138,23 @@ describe("the differences of a subscription", () => {
   })
 })
 
-describe("what a provider's list tells of the past", () => {
+describe("a listed event", () => {
   const now = new Date("2026-03-20T12:00:00Z")
   const day = (n: number) => new Date(`2026-03-${String(n).padStart(2, "0")}T00:00:00Z`)
   test.each([
+    ["before the company's first event", { beganAt: day(10), importedUntil: null }, "2026-03-10T00:00:00.000Z"],
+    ["but never within the last three days", { beganAt: day(20), importedUntil: null }, "2026-03-17T12:00:00.000Z"],
     [
-      "before the first word we had of the company",
-      { beganAt: day(10), importedUntil: null },
+      "nor within them where no event was ever received",
+      { beganAt: null, importedUntil: null },
+      "2026-03-17T12:00:00.000Z",
+    ],
+    ["before the end of the imported period", { beganAt: day(10), importedUntil: day(19) }, "2026-03-19T00:00:00.000Z"],
+    [
+      "before the first event also where an import ended earlier",
+      { beganAt: day(10), importedUntil: day(2) },
       "2026-03-10T00:00:00.000Z",
     ],
-    ["but never of the last three days", { beganAt: day(20), importedUntil: null }, "2026-03-17T12:00:00.000Z"],
-    ["nor where nothing was ever heard", { beganAt: null, importedUntil: null }, "2026-03-17T12:00:00.000Z"],
-    ["before the end of what was imported", { beganAt: day(10), importedUntil: day(19) }, "2026-03-19T00:00:00.000Z"],
-    ["and not less for an import of long ago", { beganAt: day(10), importedUntil: day(2) }, "2026-03-10T00:00:00.000Z"],
   ])("is history %s", (_, begun, expected) => {
     expect(historyCutoff(begun, now)).toBe(expected)
   })

@@ -1,6 +1,6 @@
 /**
- * Comparing what a provider says with what we know: which times to look at, when two tellings are of the same thing, and in
- * what a subscription differs.
+ * Comparing a provider's lists with our records: which time to compare, when two facts report the same occurrence, and how
+ * a subscription differs.
  */
 import type { Fact, FactBody, Instant, SubscriptionItem } from "../facts.ts"
 import { fold } from "../recovery/fold.ts"
@@ -9,19 +9,19 @@ import { type CustomerState, type SubscriptionState, subscriptionOf } from "../s
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
-/** A webhook under way needs a moment: Whop tries for 70 seconds, and what was parked comes back within seconds more. */
+/** Webhooks may still be in delivery: Whop retries for 70 seconds, and the fallback queue adds some seconds. */
 export const DELIVERY_GRACE_MS = 2 * MINUTE_MS
 
-/** Lists may show an event a little later than its time says; this much is looked at again. */
+/** Lists may show an event a little after its time; this much is compared again. */
 const OVERLAP_MS = 60 * MINUTE_MS
 
-/** Where nothing was compared yet, the recent past is this long; the rest is the full pass's. */
+/** The length of the first recent pass; the full pass covers what came before. */
 const RECENT_MS = DAY_MS
 
-/** How far a full pass goes where the provider's list has no end. */
+/** How far back a full pass goes where the provider's list has no bound. */
 const FULL_DAYS = 30
 
-/** The time that a pass looks at, and what it should have looked at and cannot any more. */
+/** The time that a pass compares. `gap`: the part of it that the provider's list no longer reaches. */
 export interface Window {
   readonly from: Instant
   readonly until: Instant
@@ -30,31 +30,32 @@ export interface Window {
 
 /** From where the last pass ended until now; what the provider's list no longer reaches is a gap. */
 export function recentWindow(completeUntil: Instant | null, now: Instant, listDays: number | null): Window {
-  const wished =
+  const wantedMs =
     completeUntil === null
       ? Date.parse(now) - RECENT_MS
       : Math.min(Date.parse(completeUntil), Date.parse(now)) - OVERLAP_MS
-  // The overlap is a second look; that it is out of reach is no loss.
-  const lossFrom = completeUntil === null ? wished : Date.parse(completeUntil)
-  return within(wished, lossFrom, now, listDays)
+  // The overlap was compared before, so it is no gap where the list does not reach it.
+  const gapFromMs = completeUntil === null ? wantedMs : Date.parse(completeUntil)
+  return windowInList(wantedMs, gapFromMs, now, listDays)
 }
 
 /** From `since`, or from the beginning of the provider's list, until now. */
 export function fullWindow(since: Instant | null, now: Instant, listDays: number | null): Window {
-  const wished = since === null ? Date.parse(now) - (listDays ?? FULL_DAYS) * DAY_MS : Date.parse(since)
-  return within(wished, wished, now, listDays)
+  const wantedMs = since === null ? Date.parse(now) - (listDays ?? FULL_DAYS) * DAY_MS : Date.parse(since)
+  return windowInList(wantedMs, wantedMs, now, listDays)
 }
 
-function within(wished: number, lossFrom: number, now: Instant, listDays: number | null): Window {
-  const begin = listDays === null ? Number.NEGATIVE_INFINITY : Date.parse(now) - listDays * DAY_MS
-  const from = new Date(Math.max(wished, begin)).toISOString()
-  const gap = lossFrom < begin ? { from: new Date(lossFrom).toISOString(), to: new Date(begin).toISOString() } : null
+function windowInList(wantedMs: number, gapFromMs: number, now: Instant, listDays: number | null): Window {
+  const listMs = listDays === null ? Number.NEGATIVE_INFINITY : Date.parse(now) - listDays * DAY_MS
+  const from = new Date(Math.max(wantedMs, listMs)).toISOString()
+  const gap =
+    gapFromMs < listMs ? { from: new Date(gapFromMs).toISOString(), to: new Date(listMs).toISOString() } : null
   return { from, until: now, gap }
 }
 
 /**
- * What two tellings of the same happening share beside their kind: a part of the fact's body. Null for facts that say
- * nothing of their own.
+ * The part of a fact's body that, with its kind, identifies what it reports: facts that share both are duplicates. Null for
+ * facts that have no such part.
  */
 export function duplicateKeyOf(fact: FactBody): Readonly<Record<string, string | number | null>> | null {
   switch (fact.kind) {
@@ -75,7 +76,7 @@ export function duplicateKeyOf(fact: FactBody): Readonly<Record<string, string |
   }
 }
 
-/** One field in which the provider says something else than we have. Ids, codes, times and numbers only. */
+/** A field whose value at the provider differs from ours. Ids, codes, times and numbers only. */
 export interface Difference {
   readonly subscriptionId: string
   readonly field: string
@@ -83,13 +84,13 @@ export interface Difference {
   readonly theirs: string | null
 }
 
-/** Whether we take this subscription for ended. */
+/** Whether this subscription has ended in our state. */
 export const hasEnded = (state: CustomerState, subscriptionId: string): boolean =>
   (subscriptionOf(state, subscriptionId)?.endedAt ?? null) !== null
 
 /**
- * In what the subscription of these facts differs from what it would be with them. Where the provider says nothing, or what
- * cannot change any more, there is no difference; so that folding the facts always leaves none.
+ * The fields of the subscription that folding these facts would change. Values that the provider leaves out, or that can no
+ * longer change, are no difference; so folding the facts always leaves none.
  */
 export function subscriptionDifferences(
   state: CustomerState,
@@ -99,13 +100,12 @@ export function subscriptionDifferences(
   const ours = subscriptionOf(state, subscriptionId)
   const theirs = subscriptionOf(fold(facts, state), subscriptionId)
   if (theirs === undefined) return []
-  const at = facts.at(-1)?.occurredAt ?? null
-  const shown = fieldsOf(theirs)
-  const known = ours === undefined ? {} : fieldsOf(ours)
-  return Object.entries(shown).flatMap(([field, value]) => {
-    const own = known[field] ?? null
-    // A time that is the moment of reading was not said; only that there is one.
-    const isSame = own === value || (own !== null && value !== null && (field === "endedAt" || value === at))
+  const readAt = facts.at(-1)?.occurredAt ?? null
+  const ourFields = ours === undefined ? {} : fieldsOf(ours)
+  return Object.entries(fieldsOf(theirs)).flatMap(([field, value]) => {
+    const own = ourFields[field] ?? null
+    // The time of reading stands for a time that the provider does not give; only that there is one is compared.
+    const isSame = own === value || (own !== null && value !== null && (field === "endedAt" || value === readAt))
     return isSame ? [] : [{ subscriptionId, field, ours: own, theirs: value }]
   })
 }
@@ -122,7 +122,7 @@ const fieldsOf = (subscription: SubscriptionState): Record<string, string | null
   paused: subscription.paused,
 })
 
-/** `2×price_1@1999/1month`: price, quantity, amount and period; `?` for what is not known. */
+/** `2×price_1@1999/1month`: quantity, price, amount and period; `?` where one is unknown. */
 const itemText = ({
   priceId,
   quantity,
@@ -133,17 +133,17 @@ const itemText = ({
 }: SubscriptionItem): string =>
   `${quantity}×${priceId ?? "?"}@${unitAmountMinor ?? "?"}/${intervalCount}${interval ?? "?"}${usageType === "metered" ? " metered" : ""}`
 
-/** What happened so recently is told even when we had not begun to listen yet: it still matters to the member. */
+/** What happened this recently is live even when it precedes the company's first event: it still matters to the member. */
 const ALWAYS_LIVE_MS = 3 * 86_400_000
 
 /**
- * The moment before which what a provider's list tells is history to us: from before the first word that we ever had of the
- * company and not of the last days, or of a time that was imported.
+ * Listed events before this time are history: they precede both the company's first event and the last three days, or are
+ * of a time that was imported.
  */
 export function historyCutoff(
   { beganAt, importedUntil }: { readonly beganAt: Date | null; readonly importedUntil: Date | null },
   now: Date,
 ): Instant {
-  const unheard = Math.min((beganAt ?? now).getTime(), now.getTime() - ALWAYS_LIVE_MS)
-  return new Date(Math.max(unheard, importedUntil?.getTime() ?? unheard)).toISOString()
+  const liveFromMs = Math.min((beganAt ?? now).getTime(), now.getTime() - ALWAYS_LIVE_MS)
+  return new Date(Math.max(liveFromMs, importedUntil?.getTime() ?? liveFromMs)).toISOString()
 }

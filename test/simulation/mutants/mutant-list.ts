@@ -331,7 +331,7 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/providers/whop/api/client.ts",
-        `throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error`,
+        `throw isLostReply(error) ? apiErrorOf("no reply to free days; they may have been added") : error`,
         "throw error",
       ),
     ],

@@ -1,4 +1,3 @@
-/** Stripe as a billing provider. */
 import type { Provider } from "../../../shared/provider.ts"
 import { apiErrorOf, type StripeApiConfig, stripeClient } from "./api/client.ts"
 import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./api/event-list.ts"
@@ -10,7 +9,7 @@ import { normalize } from "./facts/normalize.ts"
 import { expand } from "./thin/expand.ts"
 import { verify } from "./verify.ts"
 
-/** Everything the suite knows about Stripe. Nothing is sent before the API is asked something. */
+/** Stripe as a billing provider. No request is sent before a call of the API. */
 export function stripeProvider({
   apiKey,
   apiUrl,
@@ -19,7 +18,7 @@ export function stripeProvider({
   return {
     name: "stripe",
     verify,
-    normalize: (body, { receivedAt }) => normalize(body, { receivedAt, canAsk: apiKey !== null }),
+    normalize: (body, { receivedAt }) => normalize(body, { receivedAt, hasApiKey: apiKey !== null }),
     redirectHosts: [".stripe.com"],
     memberPage: null,
     eventListDays: EVENT_LIST_DAYS,
@@ -27,7 +26,7 @@ export function stripeProvider({
       if (!grant.isFor("stripe")) throw new TypeError("a grant for another provider")
       const { account } = grant.account
       const key = grant.account.kind === "own" ? grant.account.apiKey : apiKey
-      // Made when it is needed: a webhook never asks the API.
+      // Created when needed: a webhook never calls the API.
       const stripe = () => {
         if (key === null) throw apiErrorOf("no API key is configured")
         return stripeClient({ apiKey: key, apiUrl, account, ...(send && { fetch: send }) })

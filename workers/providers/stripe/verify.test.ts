@@ -4,7 +4,7 @@ import Stripe from "stripe"
 import { describe, expect, test } from "vitest"
 import { verify } from "./verify.ts"
 
-// The package signs here as someone else would; all it is given is the text, the secret and the time.
+// The package signs here as an independent implementation, given only the text, the secret and the time.
 const stripe = new Stripe("sk_test_none")
 const NOW = 1_767_225_600
 const SECRET = "whsec_first"
@@ -31,19 +31,19 @@ const check = (
 const refused = (reason: string) => ({ ok: false, error: expect.objectContaining({ reason }) })
 const accepted = (secretIndex = 0) => ({ ok: true, value: { secretIndex, scheme: "v1" } })
 
-describe("a delivery is believed", () => {
+describe("a delivery is verified", () => {
   test("with a signature of one secret", async () => {
     expect(await check(await sign())).toEqual(accepted())
   })
 
-  test("with any of several secrets, and says which", async () => {
+  test("with any of several secrets, and its index is returned", async () => {
     const secrets = ["whsec_old", "whsec_new", "whsec_next"]
     for (const [index, secret] of secrets.entries()) {
       expect(await check(await sign(BODY, secret), { secrets })).toEqual(accepted(index))
     }
   })
 
-  test("with several v1, whichever fits", async () => {
+  test("with several v1, when any of them matches", async () => {
     const other = await v1(BODY, "whsec_other")
     expect(await check(`t=${NOW},v1=${other},v1=${await v1()}`)).toEqual(accepted())
     expect(await check(`t=${NOW},v1=${await v1()},v1=${other}`)).toEqual(accepted())
@@ -67,7 +67,7 @@ describe("a delivery is believed", () => {
   })
 })
 
-describe("a delivery is not believed", () => {
+describe("a delivery is rejected", () => {
   test("without the header", async () => {
     expect(await check(null)).toEqual(refused("signature_missing"))
     expect(await check("")).toEqual(refused("signature_missing"))
@@ -98,7 +98,7 @@ describe("a delivery is not believed", () => {
       ],
     ].flat(),
   )("with the timestamp %j", async (timestamp) => {
-    // Signed as it is written, so that only its form can be what is refused.
+    // Signed as it is written, so that only its form can be the reason.
     const signed = createHmac("sha256", SECRET).update(`${timestamp}.${BODY}`).digest("hex")
     let header: string
     try {
@@ -124,19 +124,19 @@ describe("a delivery is not believed", () => {
     expect(await check(headers.get("stripe-signature"))).toEqual(refused("signature_malformed"))
   })
 
-  test("without a v1, whatever else there is", async () => {
+  test("without a v1, even with other schemes", async () => {
     expect(await check(`t=${NOW}`)).toEqual(refused("signature_mismatch"))
     expect(await check(`t=${NOW},v0=${await v1()}`)).toEqual(refused("signature_mismatch"))
   })
 
-  test("with the v1 in another spelling", async () => {
+  test("with the v1 in another encoding", async () => {
     const right = await v1()
     for (const wrong of [right?.toUpperCase(), right?.slice(0, 63), `${right}0`, `0x${right}`, `${right}=`]) {
       expect(await check(`t=${NOW},v1=${wrong}`)).toEqual(refused("signature_mismatch"))
     }
   })
 
-  test("with one digit of the v1 changed, whichever", async () => {
+  test("with any one digit of the v1 changed", async () => {
     const right = (await v1()) ?? ""
     for (let i = 0; i < 64; i++) {
       const wrong = right.slice(0, i) + (right[i] === "0" ? "1" : "0") + right.slice(i + 1)
@@ -175,7 +175,7 @@ describe("a delivery is not believed", () => {
     const header = `t=${NOW}${`,v1=${await v1()}`.repeat(200_000)}`
     const before = process.cpuUsage()
     expect(await check(header)).toEqual(refused("signature_malformed"))
-    // Looking at all of them takes longer. Counted is our own work, and not what a busy machine does meanwhile.
+    // Reading all of them takes longer. CPU time is measured, so that a busy machine does not matter.
     expect(process.cpuUsage(before).user).toBeLessThan(200_000)
   })
 
@@ -221,7 +221,7 @@ describe("compared with the package stripe", () => {
     )
   })
 
-  test("whatever we accept, it accepts", async () => {
+  test("it accepts everything that we accept", async () => {
     const piece = fc.constantFrom("t=", "v1=", "v0=", ",", "=", " ", `${NOW}`, `${NOW - 300}`, "0", "a", "\t")
     await fc.assert(
       fc.asyncProperty(
@@ -241,7 +241,7 @@ describe("compared with the package stripe", () => {
     )
   })
 
-  test("it still lets pass what we refuse: signatures of next year", async () => {
+  test("it still accepts signatures of next year, which we reject", async () => {
     const header = await sign(BODY, SECRET, NOW + 31_536_000)
     expect(await theyAccept(header, BODY, [SECRET])).toBe(true)
     expect((await check(header)).ok).toBe(false)

@@ -14,7 +14,7 @@ import {
 import { err, ok, type Result } from "../../../shared/result.ts"
 import { decodeHex, hmacSha256, joinBytes } from "../signature.ts"
 
-/** Stripe sends one v1 per active secret, and a v0 in test mode; more than this is somebody making us work. */
+/** Stripe sends one v1 per active secret, and a v0 in test mode; more than this is an attempt to waste our CPU time. */
 const ENTRIES_MAX = 16
 const HEADER_LENGTH_MAX = 4096
 
@@ -26,7 +26,7 @@ interface SignatureHeader {
   readonly signatures: readonly Uint8Array[]
 }
 
-/** Which of the secrets signed these very bytes within the last (or next) five minutes. Never throws. */
+/** Which of the secrets signed exactly these bytes within the last (or next) five minutes. Never throws. */
 export async function verify(delivery: RawDelivery): Promise<Result<Verified, VerifyError>> {
   const value = delivery.headers.get("stripe-signature")
   if (value === null || value === "") return err({ reason: "signature_missing" })
@@ -35,7 +35,7 @@ export async function verify(delivery: RawDelivery): Promise<Result<Verified, Ve
   if (!header.ok) return header
   const { timestamp, signatures } = header.value
 
-  // Stripe signs whole seconds, so whole seconds are compared. A clock that gives NaN must refuse, not pass.
+  // Stripe signs whole seconds, so whole seconds are compared. A clock that gives NaN must reject, not accept.
   const nowMs = delivery.now.getTime()
   const ageSeconds = Math.floor(nowMs / 1000) - Number(timestamp)
   if (!(Math.abs(ageSeconds) <= TIMESTAMP_TOLERANCE_SECONDS)) {
@@ -44,7 +44,7 @@ export async function verify(delivery: RawDelivery): Promise<Result<Verified, Ve
 
   const message = joinBytes(timestamp, ".", delivery.rawBody)
   let secretIndex = -1
-  // No early exit: how long it takes must not tell which secret, or which signature, was the right one.
+  // No early exit: the time taken must not reveal which secret, or which signature, was the right one.
   for (const [index, secret] of delivery.secrets.entries()) {
     if (secret.trim() === "") continue // a secret that was never set must not become the empty key
     const expected = await hmacSha256(joinBytes(secret), message)
@@ -63,7 +63,7 @@ function parseHeader(value: string): Result<SignatureHeader, VerifyError> {
   const timestamps: string[] = []
   const signatures: Uint8Array[] = []
   for (const entry of entries) {
-    // A header that was sent twice arrives joined by ", ": its second half starts with a space and is refused here.
+    // A header that was sent twice is received joined by ", ": its second half starts with a space and is rejected here.
     const [, scheme, text] = /^([A-Za-z0-9_]{1,32})=([\x21-\x7e]+)$/.exec(entry) ?? []
     if (scheme === undefined || text === undefined) return malformed("entry is not scheme=value")
     if (scheme === "t") timestamps.push(text)

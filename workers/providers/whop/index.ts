@@ -1,4 +1,3 @@
-/** Whop as a billing provider. */
 import type { Provider } from "../../../shared/provider.ts"
 import { type WhopApiOptions, whopApi } from "./api/client.ts"
 import { EVENT_LIST_DAYS } from "./api/delivery-log.ts"
@@ -9,7 +8,7 @@ import { verify } from "./verify.ts"
 /** Whop's sandbox is another installation, with keys and webhooks of its own (docs.whop.com/developer/guides/sandbox). */
 const SANDBOX_API_HOST = "sandbox-api.whop.com"
 
-/** Everything that the suite knows of Whop. */
+/** Whop as a billing provider. */
 export const whopProvider = (options: Omit<WhopApiOptions, "companyId">): Provider => ({
   name: "whop",
   verify,

@@ -1,20 +1,19 @@
 /**
  * The signature of Whop's webhooks before they adopted Standard Webhooks: `X-Whop-Signature: t=…,v1=…`, v1 being the hex
  * HMAC-SHA256 of `${t}.${body}` under the UTF-8 bytes of the secret (package `@whop/api` 0.0.51, `makeWebhookValidator`).
- * Older endpoints may still be sent to this way. Stricter than that package, which accepts `t=123abc` and compares with `!==`.
+ * Older endpoints may still receive it. Stricter than that package, which accepts `t=123abc` and compares with `!==`.
  */
-
 import type { VerifyError } from "../../../shared/provider.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 import { decodeHex } from "../signature.ts"
 
-/** What the header says: when it was signed, and the signature. */
+/** The parsed header: when it was signed, and the signature. */
 export interface LegacySignature {
   readonly timestamp: string
   readonly signature: Uint8Array
 }
 
-/** Reads the header: exactly one `t` and one `v1`, in this order. A header that was sent twice is refused. */
+/** Parses the header: exactly one `t` and one `v1`, in this order. A header that was sent twice is rejected. */
 export function parseLegacySignature(value: string): Result<LegacySignature, VerifyError> {
   const [, timestamp, hex] = /^t=([0-9]{10}),v1=([0-9a-f]{64})$/.exec(value) ?? []
   const signature = hex === undefined ? null : decodeHex(hex)

@@ -1,13 +1,12 @@
 /**
  * Whop signs with Standard Webhooks (github.com/standard-webhooks/standard-webhooks, spec: `v1,` + base64 HMAC-SHA256 of
- * `${id}.${timestamp}.${body}`), checked here over the raw bytes. Two readings of a secret are in use and both are right
- * somewhere: its UTF-8 bytes (Whop's own SDK documents `webhookKey: btoa(secret)`) and the base64 after `whsec_` (the
- * specification). Both are tried and `scheme` says which one held; a delivery without a valid signature never passes.
+ * `${id}.${timestamp}.${body}`), checked here over the raw bytes. Two decodings of a secret are in use: its UTF-8 bytes
+ * (Whop's own SDK documents `webhookKey: btoa(secret)`) and the base64 after `whsec_` (the specification). Both are tried and
+ * `scheme` says which one matched; a delivery without a valid signature is never accepted.
  *
  * Stricter than the package `standardwebhooks` 1.1.1, which reads `1700000000abc` as a time, verifies another split of
  * id, time and body with the same signature (an id may contain a dot there), and accepts `v1,sig,junk`.
  */
-
 import { areEqual } from "../../../shared/crypto/bytes.ts"
 import {
   type RawDelivery,
@@ -19,7 +18,7 @@ import { err, ok, type Result } from "../../../shared/result.ts"
 import { decodeCanonicalBase64, hmacSha256, joinBytes } from "../signature.ts"
 import { parseLegacySignature } from "./legacy-signature.ts"
 
-/** A sender signs once per active secret; more than this is somebody making us work. */
+/** A sender signs once per active secret; more than this is an attempt to waste our CPU time. */
 const SIGNATURES_MAX = 16
 const HEADER_LENGTH_MAX = 4096
 
@@ -27,12 +26,12 @@ const HEADER_LENGTH_MAX = 4096
 const SIGNATURE_BYTES = 32
 
 /**
- * The specification asks for 24 to 64 random bytes, but Svix's own published secrets have 18. Below 128 bits a decoded part
- * could be guessed; the secret then only counts as text.
+ * The specification asks for 24 to 64 random bytes, but Svix's own published secrets have 18. Below 128 bits a decoded key
+ * could be guessed; such a secret is only used as text.
  */
 const DECODED_KEY_BYTES_MIN = 16
 
-/** A delivery that is well-formed: what was signed, and the signatures that may be the right one. */
+/** A well-formed delivery: the signed message, and the signatures to compare with. */
 interface SignedMessage {
   readonly timestamp: string
   readonly message: Uint8Array<ArrayBuffer>
@@ -45,13 +44,13 @@ interface Key {
   readonly bytes: Uint8Array
 }
 
-/** Which of the secrets signed these very bytes within the last (or next) five minutes. Never throws. */
+/** Which of the secrets signed exactly these bytes within the last (or next) five minutes. Never throws. */
 export async function verify(delivery: RawDelivery): Promise<Result<Verified, VerifyError>> {
   const signed = readSignedMessage(delivery)
   if (!signed.ok) return signed
   const { timestamp, message, signatures, keysOf } = signed.value
 
-  // Whole seconds are signed, so whole seconds are compared. A clock that gives NaN must refuse, not pass.
+  // Whole seconds are signed, so whole seconds are compared. A clock that gives NaN must reject, not accept.
   const nowMs = delivery.now.getTime()
   const ageSeconds = Math.floor(nowMs / 1000) - Number(timestamp)
   if (!(Math.abs(ageSeconds) <= TIMESTAMP_TOLERANCE_SECONDS)) {
@@ -59,7 +58,7 @@ export async function verify(delivery: RawDelivery): Promise<Result<Verified, Ve
   }
 
   let verified: Verified | null = null
-  // No early exit: how long it takes must not tell which secret, or which signature, was the right one.
+  // No early exit: the time taken must not reveal which secret, or which signature, was the right one.
   for (const [secretIndex, secret] of delivery.secrets.entries()) {
     for (const { scheme, bytes } of keysOf(secret)) {
       const expected = await hmacSha256(bytes, message)
@@ -85,7 +84,7 @@ function readSignedMessage({ headers, rawBody }: RawDelivery): Result<SignedMess
   }
 
   if (id === "" || timestamp === "" || list === "") return err({ reason: "signature_missing" })
-  // A header that was sent twice arrives joined by ", " and fails its pattern. No dot: it would move the signed borders.
+  // A header that was sent twice is received joined by ", " and fails its pattern. No dot: it separates the signed parts.
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(id)) return malformed("webhook-id has a form we do not accept")
   if (!/^[0-9]{10}$/.test(timestamp)) return malformed("webhook-timestamp is not ten digits")
   const signatures = parseSignatures(list)
@@ -94,7 +93,7 @@ function readSignedMessage({ headers, rawBody }: RawDelivery): Result<SignedMess
   return ok({ timestamp, message, signatures: signatures.value, keysOf: standardKeys })
 }
 
-/** The `v1` signatures of the list. Other versions (`v1a` is asymmetric) are passed over; a broken `v1` is refused. */
+/** The `v1` signatures of the list. Other versions (`v1a` is asymmetric) are skipped; an invalid `v1` is rejected. */
 function parseSignatures(list: string): Result<readonly Uint8Array[], VerifyError> {
   if (list.length > HEADER_LENGTH_MAX) return malformed("webhook-signature is too long")
   const entries = list.split(" ", SIGNATURES_MAX + 1)

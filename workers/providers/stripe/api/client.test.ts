@@ -1,4 +1,4 @@
-/** What is sent to Stripe's API, and what becomes of its answers. The stand-in answers like Stripe, over HTTP. */
+/** Requests to Stripe's API and the handling of its answers. The local replacement answers like Stripe, over HTTP. */
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import Stripe from "stripe"
@@ -48,7 +48,7 @@ const api = () => apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl }))
 const calls = () => sent.map(({ call }) => call)
 const refused = (status: number, error: object): Answer => [status, { error }]
 
-test("the version asked for is the one that the package is written for", () => {
+test("the requested API version is the one that the package is written for", () => {
   expect(Stripe.API_VERSION).toBe(API_VERSION)
 })
 
@@ -75,7 +75,7 @@ describe("the payment page", () => {
     ])
   })
 
-  test("is the plain portal where that is switched off, and none where there is no portal", async () => {
+  test("is the plain portal where that is disabled, and null where there is no portal", async () => {
     answers = {
       [PORTAL]: ({ form }) =>
         form["flow_data[type]"] ? refused(400, {}) : [200, { customer: "cus_1", url: "https://billing.stripe.com/p" }],
@@ -85,7 +85,7 @@ describe("the payment page", () => {
     expect(await page()).toBeNull()
   })
 
-  test("of a customer that is an account is asked for as one", async () => {
+  test("of a customer that is an account is requested for the account", async () => {
     answers = {
       [PORTAL]: () => [200, { customer: null, customer_account: "acct_1", url: "https://billing.stripe.com/p" }],
     }
@@ -112,39 +112,39 @@ describe("an error of the API", () => {
     [429, true],
     [500, true],
     [503, true],
-  ])("with status %i may be tried again: %s", async (status, retry) => {
+  ])("with status %i can be retried: %s", async (status, retry) => {
     const error = await failWith(status, { code: "lock_timeout" })
     expect(error).toBeInstanceOf(ProviderApiError)
     expect(error).toMatchObject({ status, retry })
   })
 
-  test("carries no word of the answer", async () => {
+  test("contains no text of the answer", async () => {
     const error = await failWith(401, {
       message: "No such customer ann@example.com",
       code: "ann@example.com",
       type: "x",
     })
-    const told = error instanceof ProviderApiError ? `${error.message} ${error.stack} ${JSON.stringify(error)}` : ""
-    expect(told).toContain("was answered 401")
-    expect(told + JSON.stringify(error instanceof Error ? error.cause : "")).not.toMatch(/ann|sk_test/)
+    const text = error instanceof ProviderApiError ? `${error.message} ${error.stack} ${JSON.stringify(error)}` : ""
+    expect(text).toContain("was answered 401")
+    expect(text + JSON.stringify(error instanceof Error ? error.cause : "")).not.toMatch(/ann|sk_test/)
   })
 
-  test("is none of Stripe's where nothing was sent: that may be tried again, and says so", async () => {
+  test("of a call that was not sent can be retried, and has its cause", async () => {
     const fetch = () => Promise.reject(new NotSent("circuit_open", 5_000))
-    const closed = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }))
-    const error = await closed.customerOf("sub_1").catch((thrown: unknown) => thrown)
+    const withOpenCircuit = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }))
+    const error = await withOpenCircuit.customerOf("sub_1").catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ retry: true, status: null, cause: { reason: "circuit_open" } })
     expect(calls()).toEqual([])
   })
 
-  test("is not met with a second call by the package: repeating is the way out's", async () => {
+  test("is not retried by the package: the outbound fetch does that", async () => {
     await failWith(500, {})
     expect(calls()).toHaveLength(1)
   })
 
-  test("that never came may be tried again", async () => {
-    const away = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "http://127.0.0.1:1" }))
-    await expect(away.customerOf("sub_1")).rejects.toMatchObject({ status: null, retry: true })
+  test("of a call without an answer can be retried", async () => {
+    const unreachable = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "http://127.0.0.1:1" }))
+    await expect(unreachable.customerOf("sub_1")).rejects.toMatchObject({ status: null, retry: true })
   })
 })
 
@@ -170,7 +170,7 @@ describe("an incentive", () => {
   })
   const withCoupon = (coupon: string) => subscription({ discounts: [{ id: "di_new", source: { coupon } }] })
 
-  test("of a discount is a coupon of its own beside the discounts that are there", async () => {
+  test("of a discount is a coupon of its own beside the existing discounts", async () => {
     answers = {
       [READ]: () => [200, subscription()],
       [COUPON]: ({ form }) => [200, { id: form.id }],
@@ -204,7 +204,7 @@ describe("an incentive", () => {
     expect(calls().filter((call) => call === COUPON)).toHaveLength(before)
   })
 
-  test("of a discount goes on with the coupon of an earlier try", async () => {
+  test("of a discount continues with the coupon of an earlier attempt", async () => {
     answers = {
       [READ]: () => [200, subscription()],
       [COUPON]: () => refused(400, { code: "resource_already_exists" }),
@@ -238,7 +238,7 @@ describe("an incentive", () => {
     ],
     ["a discount on what has ended", discount, { status: "canceled" }],
     ["anything for another customer", discount, { customer: "cus_2" }],
-  ])("is refused for good: %s", async (_, incentive, fields) => {
+  ])("is refused permanently: %s", async (_, incentive, fields) => {
     answers = { [READ]: () => [200, subscription(fields)] }
     await expect(apply(incentive)).rejects.toMatchObject({ name: "ProviderApiError", retry: false })
     expect(calls()).toEqual([READ])
@@ -267,7 +267,7 @@ describe("the customer of an object", () => {
     ["pi_1", ["ch_1", "pi_1", "in_1", "sub_1"]],
     ["du_1", ["ch_1", "pi_1", "in_1", "sub_1"]],
     ["in_1", ["in_1", "sub_1"]],
-  ])("%s is found, with what else is known by the payment", async (id, objects) => {
+  ])("%s is found, with the ids of related objects", async (id, objects) => {
     answers = {
       ...one("invoices/in_1", invoice),
       ...one("disputes/du_1", { id: "du_1", object: "dispute", charge: "ch_1", payment_intent: "pi_1" }),
@@ -278,14 +278,14 @@ describe("the customer of an object", () => {
     expect(await api().customerOf(id)).toEqual({ customer: "cus_1", objects })
   })
 
-  test("is asked for by payment intent, because the list knows no charges", async () => {
+  test("is looked up by payment intent, because the list has no filter by charge", async () => {
     answers = { ...payments, ...charge, ...one("invoices/in_1", invoice) }
     await api().customerOf("ch_1")
     const form = { "payment[type]": "payment_intent", "payment[payment_intent]": "pi_1" }
     expect(sent.find(({ call }) => call.endsWith("invoice_payments"))?.form).toMatchObject(form)
   })
 
-  test("is none for what Stripe does not know, what has none, and what is no payment", async () => {
+  test("is null for an unknown object, one without a customer, and one that is no payment", async () => {
     answers = { ...one("charges/ch_1", { id: "ch_1", object: "charge", customer: null }) }
     expect(await api().customerOf("ch_1")).toBeNull()
     expect(await api().customerOf("ch_none")).toBeNull()

@@ -1,26 +1,26 @@
 /**
- * What we ask of Stripe's API, with an own idempotency key on every write. Errors of the package carry headers, payloads
- * and messages with personal data; none of that leaves this file.
+ * The client of Stripe's API, and its errors. Errors of the package contain headers, payloads and messages with personal
+ * data; none of that leaves this file.
  */
 import Stripe from "stripe"
 import type { Incentive } from "../../../../shared/domain/facts.ts"
 import { notSentOf, type OutboundFetch } from "../../../../shared/network/outbound-fetch.ts"
 import { ProviderApiError } from "../../../../shared/provider.ts"
 
-/** The version whose shapes the package is written for; the account's own version must not decide what we get. */
+/** The version that the package is written for; the account's own version must not decide the shape of answers. */
 export const API_VERSION = "2026-10-28.endive"
 
-/** The package's own bound, for a call with its repetition: above that of the way out, which decides. */
+/** The package's own limit, for a call with its retries: above that of the outbound `fetch`, which applies first. */
 const TIMEOUT_MS = 20_000
 
-/** Where Stripe's API is and who we are there. */
+/** Where Stripe's API is, and the key and account to call it with. */
 export interface StripeApiConfig {
   readonly apiKey: string
-  /** Origin only, such as `https://api.stripe.com` or a stand-in on this machine. */
+  /** Origin only, such as `https://api.stripe.com` or a local replacement. */
   readonly apiUrl: string
-  /** The connected account in whose name everything is asked; null: the key's own. */
+  /** The connected account that every call is for; null: the key's own. */
   readonly account: string | null
-  /** The way out; the platform's own unless told otherwise. It repeats what may be repeated, and the package nothing. */
+  /** The outbound `fetch`; the platform's own by default. It retries what may be retried, the package nothing. */
   readonly fetch?: OutboundFetch
 }
 
@@ -42,8 +42,8 @@ export function stripeClient({ apiKey, apiUrl, account, fetch: send }: StripeApi
 }
 
 /**
- * Every request leaves in the account's name and no other's, so that no call can forget to say it. v2 calls name the account
- * by `Stripe-Context`, all others by `Stripe-Account`.
+ * Sets the account on every request, so that no call can forget or change it. v2 calls name the account by `Stripe-Context`,
+ * all others by `Stripe-Account`.
  */
 const fetchAsAccount =
   (account: string | null, send: OutboundFetch): OutboundFetch =>
@@ -68,14 +68,14 @@ export async function callStripe<T>(what: string, call: () => Promise<T>): Promi
 }
 
 /** Whether Stripe answered with this status or this code of its own. */
-export const isStripeError = (error: unknown, answer: number | string): boolean =>
-  error instanceof Stripe.errors.StripeError && (error.statusCode === answer || error.code === answer)
+export const isStripeError = (error: unknown, statusOrCode: number | string): boolean =>
+  error instanceof Stripe.errors.StripeError && (error.statusCode === statusOrCode || error.code === statusOrCode)
 
-/** A refusal of ours, that no repetition will change. */
+/** An error of ours that a retry does not change. */
 export const apiErrorOf = (message: string): ProviderApiError =>
   new ProviderApiError(`stripe: ${message}`, { retry: false, status: null })
 
-/** Who in Stripe's words: since the v2 accounts a customer may be an account. */
+/** The customer as a parameter: since accounts v2 a customer may be an account. */
 export const customerParam = (customer: string): { customer: string } | { customer_account: string } =>
   customer.startsWith("acct_") ? { customer_account: customer } : { customer }
 
@@ -90,7 +90,7 @@ function toApiError(what: string, error: unknown): ProviderApiError {
   }
   const notSent = notSentOf(error)
   if (notSent !== null) {
-    return new ProviderApiError(`stripe: ${what} was not asked`, { retry: true, status: null, cause: notSent })
+    return new ProviderApiError(`stripe: ${what} was not sent`, { retry: true, status: null, cause: notSent })
   }
   const status = error.statusCode ?? null
   const code = /^[a-z0-9_]{1,64}$/.test(error.code ?? "") ? error.code : undefined
@@ -99,6 +99,6 @@ function toApiError(what: string, error: unknown): ProviderApiError {
   return new ProviderApiError(`stripe: ${what} ${answer}`, { retry: isRetryable(status), status, cause })
 }
 
-/** No answer, a conflict of keys or locks, too many requests, or their fault. */
+/** No answer, a conflict of keys or locks, too many requests, or a server error. */
 const isRetryable = (status: number | null): boolean =>
   status === null || status === 409 || status === 429 || status >= 500

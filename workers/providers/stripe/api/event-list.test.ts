@@ -1,4 +1,4 @@
-/** Stripe's own list of what happened, as the webhooks that told of it. */
+/** Stripe's list of events, as webhooks. */
 import { expect, test } from "vitest"
 import { fromUtf8 } from "../../../../shared/crypto/bytes.ts"
 import { ProviderApiError } from "../../../../shared/provider.ts"
@@ -8,38 +8,38 @@ import { stripeProvider } from "../index.ts"
 
 type Answer = readonly [status: number, body: unknown]
 
-/** A client whose network is a function, and what it asked. */
+/** A client whose network is a function, and its requests. */
 function clientWith(answer: (path: string) => Answer) {
-  const asked: { readonly path: string; readonly account: string | null }[] = []
+  const requests: { readonly path: string; readonly account: string | null }[] = []
   const stripe = (account: string | null = null) =>
     apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl: "https://api.stripe.com" }), account)
   const send: typeof fetch = async (input, init) => {
     const request = new Request(input, init)
     const url = new URL(request.url)
-    asked.push({
+    requests.push({
       path: decodeURIComponent(`${url.pathname}${url.search}`),
       account: request.headers.get("stripe-account"),
     })
     const [status, body] = answer(url.pathname)
     return new Response(typeof body === "string" ? body : JSON.stringify(body), { status })
   }
-  return { stripe, asked, send }
+  return { stripe, requests, send }
 }
 
-/** The client takes its fetch when it is made. */
+/** The client reads `fetch` when it is created. */
 async function withFetch<T>(
   answer: (path: string) => Answer,
-  work: (world: ReturnType<typeof clientWith>) => Promise<T>,
+  work: (client: ReturnType<typeof clientWith>) => Promise<T>,
 ) {
   const original = globalThis.fetch
-  let world: ReturnType<typeof clientWith> | null = null
+  let client: ReturnType<typeof clientWith> | null = null
   globalThis.fetch = (input, init) => {
-    if (world === null) throw new Error("asked before it was made")
-    return world.send(input, init)
+    if (client === null) throw new Error("a call before the client was created")
+    return client.send(input, init)
   }
   try {
-    world = clientWith(answer)
-    return await work(world)
+    client = clientWith(answer)
+    return await work(client)
   } finally {
     globalThis.fetch = original
   }
@@ -67,12 +67,12 @@ const WINDOW = { since: new Date("2026-09-01T00:00:00Z"), until: new Date("2026-
 const SUBSCRIPTION = { id: "sub_1", object: "subscription", customer: "cus_1", status: "active", items: { data: [] } }
 const AT = new Date("2026-09-21T14:13:20.900Z")
 
-test("a page is asked for by time and cursor, and carries each event as it was written, in its own version", async () => {
+test("a page is requested by time and cursor, and has each event unchanged, in its own version", async () => {
   await withFetch(
     () => [200, { object: "list", data: [EVENT], has_more: true }],
-    async ({ stripe, asked }) => {
+    async ({ stripe, requests }) => {
       const page = await stripe().listEvents({ ...WINDOW, cursor: "evt_0" })
-      expect(asked).toEqual([
+      expect(requests).toEqual([
         {
           path: "/v1/events?created[gte]=1788220800&created[lte]=1789862400&limit=100&starting_after=evt_0",
           account: null,
@@ -99,12 +99,12 @@ test("the last page has no cursor, an empty one neither", async () => {
   }
 })
 
-test("a connected account is asked in its name, and its events say whose they are", async () => {
+test("a connected account is named in the request, and its events name it", async () => {
   await withFetch(
     () => [200, { data: [EVENT], has_more: false }],
-    async ({ stripe, asked }) => {
+    async ({ stripe, requests }) => {
       const { events } = await stripe("acct_1").listEvents({ ...WINDOW, cursor: null })
-      expect(asked[0]?.account).toBe("acct_1")
+      expect(requests[0]?.account).toBe("acct_1")
       const delivery = normalize(JSON.parse(fromUtf8(events[0]?.rawBody ?? new Uint8Array())))
       expect(delivery).toMatchObject({ ok: true, value: { account: "acct_1", providerEventId: "evt_1" } })
     },
@@ -117,7 +117,7 @@ test.each([
   [401, { error: { type: "invalid_request_error" } }, false],
   [400, { error: { type: "invalid_request_error", code: "resource_missing", param: "starting_after" } }, false],
   [200, { data: "none" }, true],
-])("an answer %i is an error that may, or may not, be asked again", async (status, body, retry) => {
+])("an answer %i is an error that can, or cannot, be retried", async (status, body, retry) => {
   await withFetch(
     () => [status, body],
     async ({ stripe }) => {
@@ -130,8 +130,8 @@ test.each([
   )
 })
 
-test("a subscription tells of itself as an update, an end or a return, at the moment it was read", async () => {
-  const told = async (object: object, isRevived: boolean) =>
+test("a subscription becomes an update, an end or a resumption, at the time of reading", async () => {
+  const kindsOf = async (object: object, isRevived: boolean) =>
     withFetch(
       () => [200, { data: [object], has_more: false }],
       async ({ stripe }) => {
@@ -144,24 +144,24 @@ test("a subscription tells of itself as an update, an end or a return, at the mo
         return delivery.value.facts.map(({ kind }) => kind)
       },
     )
-  expect(await told(SUBSCRIPTION, false)).toEqual(["subscription_changed"])
-  expect(await told({ ...SUBSCRIPTION, cancel_at_period_end: true }, false)).toEqual(["subscription_changed"])
-  expect(await told(SUBSCRIPTION, true)).toEqual(["subscription_resumed"])
-  expect(await told({ ...SUBSCRIPTION, status: "canceled" }, false)).toEqual(["subscription_ended"])
-  expect(await told({ ...SUBSCRIPTION, status: "incomplete_expired" }, false)).toEqual(["subscription_ended"])
+  expect(await kindsOf(SUBSCRIPTION, false)).toEqual(["subscription_changed"])
+  expect(await kindsOf({ ...SUBSCRIPTION, cancel_at_period_end: true }, false)).toEqual(["subscription_changed"])
+  expect(await kindsOf(SUBSCRIPTION, true)).toEqual(["subscription_resumed"])
+  expect(await kindsOf({ ...SUBSCRIPTION, status: "canceled" }, false)).toEqual(["subscription_ended"])
+  expect(await kindsOf({ ...SUBSCRIPTION, status: "incomplete_expired" }, false)).toEqual(["subscription_ended"])
 })
 
-test("one subscription is found by its id, or is not there", async () => {
+test("one subscription is found by its id, or is null", async () => {
   await withFetch(
     (path) =>
       path === "/v1/subscriptions/sub_1" ? [200, SUBSCRIPTION] : [404, { error: { type: "invalid_request_error" } }],
-    async ({ stripe, asked }) => {
+    async ({ stripe, requests }) => {
       expect((await stripe().findSubscription({ subscriptionId: "sub_1" }))?.subscriptionId).toBe("sub_1")
       expect(await stripe().findSubscription({ subscriptionId: "sub_2" })).toBeNull()
       expect(await stripe().findSubscription({ subscriptionId: ".." })).toBeNull()
-      expect(asked).toHaveLength(2)
+      expect(requests).toHaveLength(2)
       expect(await stripe().findSubscription({ subscriptionId: "../customers" })).toBeNull()
-      expect(asked).toHaveLength(3)
+      expect(requests).toHaveLength(3)
     },
   )
 })

@@ -1,7 +1,7 @@
 /**
- * What Stripe itself says happened: its event list, and its subscriptions as they are now. Events are listed for 30 days
- * and written in the API version of their own time (docs.stripe.com/api/events/list); thin events are not among them.
- * Asked without the package's types: those would turn decimals into objects that are not what a webhook carries.
+ * Stripe's list of events, and its current subscriptions. Events are listed for 30 days, in the API version of their own
+ * time (docs.stripe.com/api/events/list); thin events are not among them. Called without the package's types, which would
+ * turn decimals into objects that a webhook does not contain.
  */
 import type Stripe from "stripe"
 import * as z from "zod"
@@ -55,7 +55,7 @@ export async function listSubscriptions(stripe: Stripe, request: Request<"listSu
   return { subscriptions: page.data.map((object) => asSubscription(object, account)), cursor: page.cursor }
 }
 
-/** One subscription, canceled or not; null: Stripe knows none of that id. */
+/** One subscription, canceled or not; null: Stripe has none with that id. */
 export async function findSubscription(
   stripe: Stripe,
   { subscriptionId, account }: Request<"findSubscription">,
@@ -75,7 +75,7 @@ export async function findSubscription(
   return asSubscription(subscription, account)
 }
 
-/** Whether an event names this account, or none: asked for in an account's name it may not say whose it is. */
+/** Whether an event names this account, or none: when listed for an account, it may not name it. */
 const isOf = (account: string | null, named: unknown): boolean =>
   named === undefined || named === null || named === account
 
@@ -94,7 +94,7 @@ async function readPage(stripe: Stripe, collection: string, query: URLSearchPara
 
 const get = (stripe: Stripe, path: string): Promise<unknown> => stripe.rawRequest("GET", path)
 
-/** 200 with something else than was asked for: as if there had been no answer. */
+/** A 200 with an unexpected body counts as no answer. */
 function readable<T>(schema: z.ZodType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply)
   if (parsed.success) return parsed.data
@@ -105,7 +105,7 @@ function toHistorical(event: { readonly id: string } & Readonly<Record<string, u
   const envelope = readEnvelope(event, new Date(0))
   return {
     providerEventId: event.id,
-    // What has no envelope that can be read is told by the reader of the body; its time matters to nobody then.
+    // Without a readable envelope the body is reported as unreadable later, and its time is not used.
     occurredAt: envelope.ok ? envelope.value.occurredAt : new Date(0).toISOString(),
     type: envelope.ok ? envelope.value.type : "unreadable",
     rawBody: utf8(JSON.stringify(pruneToBounds(event))),

@@ -1,4 +1,4 @@
-/** Asks Stripe whose object it is, and what else is known by the same payment. */
+/** Looks up the customer of an object at Stripe, with the ids of related objects. */
 import type Stripe from "stripe"
 import type { ProviderApi } from "../../../../shared/provider.ts"
 import { isObject, type JsonObject } from "../facts/fields.ts"
@@ -12,23 +12,23 @@ const STEPS_MAX = 4
 
 /**
  * The customer of a charge, payment intent, invoice, dispute, refund, invoice payment or subscription, with the further
- * ids met on the way, most specific first. Null when Stripe knows no such object, or no customer of it.
+ * ids found on the way, most specific first. Null when Stripe has no such object, or no customer of it.
  */
 export async function customerOf(stripe: Stripe, objectId: string): Promise<Answer> {
-  const met = new Set<string>()
+  const found = new Set<string>()
   let customer: string | null = null
   let id: string | null = objectId
   for (let step = 0; id !== null && step < STEPS_MAX; step++) {
     const object = await retrieve(stripe, id)
     if (!isObject(object) || object.id !== id) break
     customer ??= objectLinksOf(object).customer
-    for (const other of objectsOf(object)) met.add(other)
+    for (const other of objectsOf(object)) found.add(other)
     id = await nextOf(stripe, object)
   }
-  return customer === null ? null : { customer, objects: [...met] }
+  return customer === null ? null : { customer, objects: [...found] }
 }
 
-/** Where to look next: from what is about a payment to the payment, from there to its invoice, and no further. */
+/** The next object to look up: from a dispute or refund to its payment, from there to its invoice, and no further. */
 async function nextOf(stripe: Stripe, object: JsonObject): Promise<string | null> {
   const { chargeId, paymentIntentId, invoiceId } = objectLinksOf(object)
   switch (object.object) {
@@ -43,7 +43,7 @@ async function nextOf(stripe: Stripe, object: JsonObject): Promise<string | null
   }
 }
 
-/** The object behind the id, told by its prefix; null when there is none, or none that belongs to a customer. */
+/** The object with the id, whose prefix gives its type; null when there is none, or none that belongs to a customer. */
 async function retrieve(stripe: Stripe, id: string): Promise<unknown> {
   const prefix = /^([a-z]+)_/.exec(id)?.[1] ?? ""
   const call = RETRIEVERS.get(prefix)
@@ -77,8 +77,8 @@ const RETRIEVERS: ReadonlyMap<string, Retriever> = new Map<string, Retriever>([
 ])
 
 /**
- * The invoice that a payment intent pays; null when it pays none. Since 2025-03-31 (basil) only the list of invoice
- * payments knows, and it can be asked for a payment intent, not for a charge.
+ * The invoice that a payment intent pays; null when it pays none. Since 2025-03-31 (basil) only the list of invoice payments
+ * names it, and that list can be filtered by payment intent, not by charge.
  */
 async function invoiceOf(stripe: Stripe, paymentIntentId: string): Promise<string | null> {
   const payments = await callStripe("reading invoice payments", () =>

@@ -1,4 +1,4 @@
-/** What Stripe's objects tell of their past, beside what the webhooks told when it happened. */
+/** The past that is built from Stripe's objects, compared with the webhooks of the same time. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { Fact } from "../../../../shared/domain/facts.ts"
@@ -34,15 +34,15 @@ function factsOf(body: unknown, origin?: "history"): Fact[] {
 
 const bodyOf = (event: HistoricalEvent): unknown => JSON.parse(new TextDecoder().decode(event.rawBody))
 
-const live = (tag: string, seed: number) => {
-  const past = stripeHistory(tag, seed, { start, end })
-  const told = past.webhooks.flatMap(({ type, at, object, previous }, index) =>
+const webhooksOf = (tag: string, seed: number) => {
+  const history = stripeHistory(tag, seed, { start, end })
+  const webhookFacts = history.webhooks.flatMap(({ type, at, object, previous }, index) =>
     factsOf({
       ...{ id: `evt_${tag}_${index}`, object: "event", created: at, type },
       data: { object, previous_attributes: previous },
     }),
   )
-  return { past, told }
+  return { history, webhookFacts }
 }
 
 function historyOf(objects: ReadonlyMap<string, readonly StripeObject[]>): HistoricalEvent[] {
@@ -59,8 +59,8 @@ function historyOf(objects: ReadonlyMap<string, readonly StripeObject[]>): Histo
   ]
 }
 
-/** What counts: cases, money and subscriptions; why a case was lost is told by fewer words. */
-const figures = (state: CustomerState) => ({
+/** The compared parts: cases, money and subscriptions; the reason of a lost case is less specific in a history. */
+const comparedParts = (state: CustomerState) => ({
   cases: state.cases
     .map((entry) => ({
       ...{ id: entry.id, kind: entry.kind, status: entry.status, amountMinor: entry.amountMinor },
@@ -74,51 +74,53 @@ const figures = (state: CustomerState) => ({
       ...{ invoiceId, status, amountMinor, paidAt, failedAt, how, refundedMinor },
     }))
     .sort((a, b) => (a.invoiceId < b.invoiceId ? -1 : 1)),
-  // What a second's events replaced is kept to order them, and is no figure.
+  // The former values of same-second events are stored only to order them.
   subscriptions: Object.values(state.subscriptions).map(({ second: _, ...subscription }) => subscription),
 })
 
 const seeds = fc.integer({ min: 1, max: 2_000_000 })
 
 describe("a customer's past from objects", () => {
-  test("has the cases, payments and subscriptions that the webhooks told", () => {
+  test("has the cases, payments and subscriptions of the webhooks", () => {
     const seen = new Map<string, number>()
     fc.assert(
       fc.property(seeds, (seed) => {
-        const { past, told } = live("a", seed)
-        const imported = historyOf(past.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
-        expect(figures(rebuild(imported))).toEqual(figures(rebuild(told)))
-        for (const { kind, status } of rebuild(told).cases) {
+        const { history, webhookFacts } = webhooksOf("a", seed)
+        const imported = historyOf(history.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
+        expect(comparedParts(rebuild(imported))).toEqual(comparedParts(rebuild(webhookFacts)))
+        for (const { kind, status } of rebuild(webhookFacts).cases) {
           const name = `${kind} ${status}`
           seen.set(name, (seen.get(name) ?? 0) + 1)
         }
       }),
-      // A fixed seed: the count below must not hang on luck.
+      // A fixed seed: the count below must not depend on chance.
       { numRuns: 300, seed: 20_261_122 },
     )
-    // Pasts without such cases would prove nothing about them.
+    // Histories without such cases would prove nothing about them.
     for (const name of ["payment open", "payment recovered", "payment lost", "cancellation open", "cancellation lost"])
       expect([name, seen.get(name) ?? 0]).toEqual([name, expect.toSatisfy((count: number) => count > 10)])
   })
 
-  test("changes nothing where the webhooks have told it, in whatever order both come", () => {
+  test("changes nothing where the webhooks were received, in any order of both", () => {
     fc.assert(
       fc.property(seeds, fc.boolean(), (seed, isFirst) => {
-        const { past, told } = live("a", seed)
-        const imported = historyOf(past.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
-        const both = rebuild(isFirst ? [...imported, ...told] : [...told, ...imported])
-        expect(figures(both)).toEqual(figures(rebuild(told)))
+        const { history, webhookFacts } = webhooksOf("a", seed)
+        const imported = historyOf(history.objects).flatMap((event) => factsOf(bodyOf(event), "history"))
+        const both = rebuild(isFirst ? [...imported, ...webhookFacts] : [...webhookFacts, ...imported])
+        expect(comparedParts(both)).toEqual(comparedParts(rebuild(webhookFacts)))
         expect(both.cases.filter(({ knownFrom }) => knownFrom !== undefined)).toEqual([])
       }),
       { numRuns: 300 },
     )
   })
 
-  test("has ids that repeat, each once, and that say that they are history", () => {
+  test("has the same unique ids at every call, which mark it as history", () => {
     fc.assert(
       fc.property(seeds, (seed) => {
-        const ids = historyOf(live("a", seed).past.objects).map(({ providerEventId }) => providerEventId)
-        expect(ids).toEqual(historyOf(live("a", seed).past.objects).map(({ providerEventId }) => providerEventId))
+        const ids = historyOf(webhooksOf("a", seed).history.objects).map(({ providerEventId }) => providerEventId)
+        expect(ids).toEqual(
+          historyOf(webhooksOf("a", seed).history.objects).map(({ providerEventId }) => providerEventId),
+        )
         expect(new Set(ids).size).toBe(ids.length)
         for (const id of ids) expect(id).toMatch(/^history_[A-Za-z0-9_-]+$/)
       }),
@@ -126,17 +128,17 @@ describe("a customer's past from objects", () => {
     )
   })
 
-  test("is read without rest: no event of it is unhandled", () => {
+  test("has no unhandled event", () => {
     for (let seed = 1; seed < 60; seed++) {
-      for (const event of historyOf(live("a", seed).past.objects)) {
+      for (const event of historyOf(webhooksOf("a", seed).history.objects)) {
         expect([event.type, deliveryOf(bodyOf(event)).unhandled]).toEqual([event.type, null])
       }
     }
   })
 
-  test("ends where the webhooks begin", () => {
+  test("ends where the webhooks start", () => {
     for (let seed = 1; seed < 40; seed++) {
-      const objects = live("a", seed).past.objects
+      const objects = webhooksOf("a", seed).history.objects
       const until = start + 200 * 86_400
       const events = [...objects.values()].flatMap((list) =>
         list.flatMap((object) =>
@@ -167,7 +169,7 @@ describe("one object", () => {
     customer: "cus_1",
   })
 
-  test("of an invoice that was given up tells each attempt with what followed it", () => {
+  test("of an uncollectible invoice has each attempt with the next one", () => {
     const events = invoiceEvents(invoice, [failed("ch_2", start + 9_000), failed("ch_1", start + 60)], range)
     expect(events.map(({ providerEventId }) => providerEventId)).toEqual([
       "history_in_1_failed_ch_1",
@@ -179,7 +181,7 @@ describe("one object", () => {
     ])
   })
 
-  test("of an invoice that nothing was charged for tells its first attempt, and nothing of the next", () => {
+  test("of an invoice without charges has its first attempt, and no next one", () => {
     const [only, ...rest] = invoiceEvents(invoice, [], range)
     expect(rest).toEqual([])
     expect(only).toMatchObject({ occurredAt: new Date((start + 60) * 1000).toISOString() })
@@ -188,7 +190,7 @@ describe("one object", () => {
     expect(fact).not.toHaveProperty("nextAttemptAt")
   })
 
-  test("of a guest, a draft, or without an id or a time, tells nothing", () => {
+  test("of a guest, a draft, or without an id or a time, has no events", () => {
     expect(chargeEvents({ id: "ch_1", object: "charge", status: "failed", created: start }, range)).toEqual([])
     expect(invoiceEvents({ ...invoice, status: "draft" }, [], range)).toEqual([])
     expect(customerEvents({ object: "customer", created: start }, range)).toEqual([])
@@ -196,12 +198,12 @@ describe("one object", () => {
     expect(disputeEvents({ id: "du_1", created: start, charge: { id: "ch_1", object: "charge" } }, range)).toEqual([])
   })
 
-  test("of an account says whose it is", () => {
+  test("of a connected account names it", () => {
     const [event] = customerEvents({ id: "cus_1", object: "customer", created: start }, { ...range, account: "acct_1" })
     expect(event && deliveryOf(bodyOf(event)).account).toBe("acct_1")
   })
 
-  test("of a subscription that never began ends as one", () => {
+  test("of a subscription that never started ends without a start", () => {
     const expired = {
       id: "sub_1",
       object: "subscription",
@@ -216,7 +218,7 @@ describe("one object", () => {
     ])
   })
 
-  test("of a subscription whose collection was paused says so as of the end of the range", () => {
+  test("of a subscription with paused collection has the pause at the end of the range", () => {
     const paused = {
       id: "sub_1",
       object: "subscription",

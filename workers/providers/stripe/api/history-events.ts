@@ -1,7 +1,7 @@
 /**
- * What an object of Stripe tells of its past, as the webhooks it would have sent. An object shows how it is now, so each
- * event puts back what was not so yet. What it keeps no record of (earlier prices, announcements withdrawn, attempts of a
- * payment that were never charges) is not told.
+ * The past of an object of Stripe, as the webhooks of it. An object shows its current state, so each event resets the fields
+ * that changed later. What the object does not record (earlier prices, cancellations withdrawn, attempts of a payment that
+ * were never charges) is missing.
  */
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
 import { HISTORY_ID_PREFIX, type HistoricalEvent } from "../../../../shared/provider.ts"
@@ -9,15 +9,15 @@ import { at, idOf, instantOf, isObject, type JsonObject } from "../facts/fields.
 import { objectLinksOf } from "../facts/object-links.ts"
 import { API_VERSION } from "./client.ts"
 
-/** Seconds, as Stripe counts time: events after `until` are left to the webhooks. */
+/** In seconds, as Stripe's times are: events after `until` are left to the webhooks. */
 export interface HistoryRange {
   readonly since: number
   readonly until: number
   readonly account: string | null
 }
 
-interface Happening {
-  /** Tells the happenings of one object apart. */
+interface PastEvent {
+  /** Distinguishes the events of one object. */
   readonly name: string
   readonly type: string
   readonly at: unknown
@@ -25,23 +25,23 @@ interface Happening {
   readonly previous?: JsonObject
 }
 
-/** The customer as it is now, said when it was created, so that every later word of it counts. */
+/** The current customer, at the time of its creation, so that every later event of it takes precedence. */
 export const customerEvents = (customer: JsonObject, range: HistoryRange): HistoricalEvent[] =>
   write(customer, range, [
     { name: "created", type: "customer.created", at: customer.created, object: withoutListed(customer) },
   ])
 
-/** An end that follows its cause at once was not announced. */
+/** An end within this time of the cancellation was not announced. */
 const ANNOUNCED_SECONDS_MIN = 60
 
-/** Its start, the end of its trial, a leaving that was announced and not withdrawn, its end, and how it stands now. */
+/** Its start, the end of its trial, a cancellation announced and not withdrawn, its end, and its current status. */
 export function subscriptionEvents(subscription: JsonObject, range: HistoryRange): HistoricalEvent[] {
   const { created, ended_at: ended, trial_end: trialEnd, canceled_at: canceled, status } = subscription
   if (isSecond(ended) && ended < range.since) return []
   const neverBegan = status === "incomplete" || status === "incomplete_expired"
   const before = (moment: unknown): string =>
     neverBegan ? "incomplete" : isSecond(trialEnd) && isSecond(moment) && trialEnd > moment ? "trialing" : "active"
-  const calm = {
+  const initial = {
     ...subscription,
     cancel_at: null,
     cancel_at_period_end: false,
@@ -50,12 +50,12 @@ export function subscriptionEvents(subscription: JsonObject, range: HistoryRange
     ended_at: null,
     pause_collection: null,
   }
-  const happenings: Happening[] = [
+  const events: PastEvent[] = [
     {
       name: "created",
       type: "customer.subscription.created",
       at: created,
-      object: { ...calm, status: before(created) },
+      object: { ...initial, status: before(created) },
     },
   ]
 
@@ -63,8 +63,8 @@ export function subscriptionEvents(subscription: JsonObject, range: HistoryRange
   const continuedAfter =
     isSecond(trialEnd) && isSecond(created) && trialEnd > created && (!isSecond(ended) || ended > trialEnd)
   if (continuedAfter && (isOver || BILLED_STATUSES.has(String(status)))) {
-    const changed = { object: { ...calm, status: "active" }, previous: { status: "trialing" } }
-    happenings.push({ name: "trial_ended", type: UPDATED, at: trialEnd, ...changed })
+    const changed = { object: { ...initial, status: "active" }, previous: { status: "trialing" } }
+    events.push({ name: "trial_ended", type: UPDATED, at: trialEnd, ...changed })
   }
 
   const isCanceling = subscription.cancel_at_period_end === true || isSecond(subscription.cancel_at)
@@ -73,7 +73,7 @@ export function subscriptionEvents(subscription: JsonObject, range: HistoryRange
   if (isSecond(ended) ? hadNotice && (isCanceling || wasAsked) : isCanceling) {
     const announced = isSecond(canceled) ? canceled : created
     const object = {
-      ...calm,
+      ...initial,
       status: before(announced),
       canceled_at: announced,
       cancel_at: subscription.cancel_at ?? ended ?? null,
@@ -81,27 +81,27 @@ export function subscriptionEvents(subscription: JsonObject, range: HistoryRange
       cancellation_details: subscription.cancellation_details ?? null,
     }
     const previous = { cancel_at: null, cancel_at_period_end: false }
-    happenings.push({ name: `leaving_${String(announced)}`, type: UPDATED, at: announced, object, previous })
+    events.push({ name: `leaving_${String(announced)}`, type: UPDATED, at: announced, object, previous })
   }
   if (status === "incomplete_expired") {
     const previous = { status: "incomplete" }
-    happenings.push({ name: "expired", type: UPDATED, at: ended ?? created, object: subscription, previous })
+    events.push({ name: "expired", type: UPDATED, at: ended ?? created, object: subscription, previous })
   } else if (isOver) {
-    happenings.push({ name: "deleted", type: "customer.subscription.deleted", at: ended, object: subscription })
+    events.push({ name: "deleted", type: "customer.subscription.deleted", at: ended, object: subscription })
   } else if (PAYMENT_PROBLEM_STATUSES.has(String(status)) || isObject(subscription.pause_collection)) {
-    // Since when it stands so, it does not say: at the latest, by the end of what is imported.
+    // Since when it has this status is not recorded: at the latest, since the end of the imported time.
     const previous = { status: "active", pause_collection: null }
-    happenings.push({ name: "standing", type: UPDATED, at: range.until, object: subscription, previous })
+    events.push({ name: "standing", type: UPDATED, at: range.until, object: subscription, previous })
   }
-  return write(subscription, range, happenings)
+  return write(subscription, range, events)
 }
 
 const UPDATED = "customer.subscription.updated"
 const PAYMENT_PROBLEM_STATUSES: ReadonlySet<string> = new Set(["past_due", "unpaid", "paused"])
-/** Statuses that only come after the trial went over into paying. */
+/** Statuses that are only possible after the trial has ended and billing started. */
 const BILLED_STATUSES: ReadonlySet<string> = new Set(["active", "past_due", "unpaid"])
 
-/** Whether there were failed attempts, so that the charges of the invoice are worth asking for. */
+/** Whether there were failed attempts, so that the charges of the invoice are worth a call. */
 export function hasFailedAttempts(invoice: JsonObject): boolean {
   const attempts = typeof invoice.attempt_count === "number" ? invoice.attempt_count : 0
   return invoice.status !== "draft" && attempts > (invoice.status === "paid" ? 1 : 0)
@@ -115,7 +115,7 @@ export function invoiceEvents(
 ): HistoricalEvent[] {
   if (invoice.status === "draft") return []
   const paidAt = at(invoice, "status_transitions", "paid_at")
-  const ends: Happening[] = [
+  const ends: PastEvent[] = [
     {
       name: "uncollectible",
       type: "invoice.marked_uncollectible",
@@ -134,7 +134,7 @@ export function invoiceEvents(
   return write(invoice, range, [...failures, ...ends.filter((end) => isSecond(end.at))])
 }
 
-function failuresOf(invoice: JsonObject, charges: readonly JsonObject[], paidAt: unknown): Happening[] {
+function failuresOf(invoice: JsonObject, charges: readonly JsonObject[], paidAt: unknown): PastEvent[] {
   const attempts = typeof invoice.attempt_count === "number" ? invoice.attempt_count : 1
   const failed = charges
     .filter(({ status, created }) => status === "failed" && isSecond(created))
@@ -155,7 +155,7 @@ function failuresOf(invoice: JsonObject, charges: readonly JsonObject[], paidAt:
     }
   }
   if (failed.length === 0) {
-    // Nothing was charged (no payment method, say): that the first attempt failed is sure, and it comes with the bill.
+    // Nothing was charged, for example without a payment method: only the first attempt, with the bill, is sure to have failed.
     const next = isOpen && attempts === 1 ? invoice.next_payment_attempt : undefined
     const first = at(invoice, "status_transitions", "finalized_at") ?? invoice.created
     return [{ name: "failed", type: "invoice.payment_failed", at: first, object: asOpen(1, next) }]
@@ -172,23 +172,23 @@ function failuresOf(invoice: JsonObject, charges: readonly JsonObject[], paidAt:
   })
 }
 
-/** Whether it failed or succeeded. One that names no customer is a guest's: nothing of it can recur. */
+/** Whether it failed or succeeded. One that names no customer is a guest's, who has no subscription. */
 export function chargeEvents(charge: JsonObject, range: HistoryRange): HistoricalEvent[] {
   if (objectLinksOf(charge).customer === null) return []
-  const happening = { at: charge.created, object: withoutListed(charge) }
-  if (charge.status === "failed") return write(charge, range, [{ name: "failed", type: "charge.failed", ...happening }])
+  const event = { at: charge.created, object: withoutListed(charge) }
+  if (charge.status === "failed") return write(charge, range, [{ name: "failed", type: "charge.failed", ...event }])
   if (charge.status !== "succeeded" || charge.captured === false) return []
-  return write(charge, range, [{ name: "succeeded", type: "charge.succeeded", ...happening }])
+  return write(charge, range, [{ name: "succeeded", type: "charge.succeeded", ...event }])
 }
 
-/** Money given back; with its charge expanded it tells the total. */
+/** Money given back; with its charge expanded, the event has the total. */
 export function refundEvents(refund: JsonObject, range: HistoryRange): HistoricalEvent[] {
   const isVoid = refund.status === "failed" || refund.status === "canceled"
   if (isVoid || isOfGuest(refund)) return []
   return write(refund, range, [{ name: "created", type: "refund.created", at: refund.created, object: refund }])
 }
 
-/** When it was opened and, once it is over, how it ended: when the money came back, else at the time of its opening. */
+/** Its opening and, once it is over, its outcome: at the time the money came back, else at that of its opening. */
 export function disputeEvents(dispute: JsonObject, range: HistoryRange): HistoricalEvent[] {
   if (isOfGuest(dispute)) return []
   const opened = { name: "created", type: "charge.dispute.created", at: dispute.created, object: dispute }
@@ -205,27 +205,27 @@ const isOfGuest = ({ charge }: JsonObject): boolean => isObject(charge) && objec
 
 const isSecond = (value: unknown): value is number => instantOf(value) !== null && value !== 0
 
-/** Lists within an object that nobody reads here; they can be long. */
+/** Without the lists within an object that are not read; they can be long. */
 const withoutListed = ({ refunds: _, sources: __, subscriptions: ___, ...object }: JsonObject): JsonObject => object
 
-/** The happenings up to the end of the range; what has no id or no time is not told. */
-function write(object: JsonObject, { until, account }: HistoryRange, happenings: readonly Happening[]) {
+/** The webhooks of the events up to the end of the range; none for one without an id or a time. */
+function write(object: JsonObject, { until, account }: HistoryRange, events: readonly PastEvent[]) {
   const id = idOf(object.id)
-  return happenings.flatMap((happening): HistoricalEvent[] => {
-    const occurredAt = instantOf(happening.at)
-    if (id === null || occurredAt === null || !isSecond(happening.at) || happening.at > until) return []
+  return events.flatMap((event): HistoricalEvent[] => {
+    const occurredAt = instantOf(event.at)
+    if (id === null || occurredAt === null || !isSecond(event.at) || event.at > until) return []
     // Ids of events have no dots, those of old customers may.
-    const providerEventId = `${HISTORY_ID_PREFIX}${id}_${happening.name}`.replaceAll(".", "-")
-    const event = {
+    const providerEventId = `${HISTORY_ID_PREFIX}${id}_${event.name}`.replaceAll(".", "-")
+    const webhook = {
       id: providerEventId,
       object: "event",
       api_version: API_VERSION,
-      created: happening.at,
-      type: happening.type,
+      created: event.at,
+      type: event.type,
       ...(account !== null && { account }),
-      data: { object: happening.object, ...(happening.previous && { previous_attributes: happening.previous }) },
+      data: { object: event.object, ...(event.previous && { previous_attributes: event.previous }) },
     }
-    const rawBody = utf8(JSON.stringify(event))
-    return [{ providerEventId, occurredAt, type: happening.type, rawBody, headers: new Headers() }]
+    const rawBody = utf8(JSON.stringify(webhook))
+    return [{ providerEventId, occurredAt, type: event.type, rawBody, headers: new Headers() }]
   })
 }

@@ -1,4 +1,4 @@
-/** The walk over Stripe's lists: every object once, pages within their bounds, and a cursor that any page can go on from. */
+/** The import from Stripe's lists: every object once, pages within their bounds, and a cursor to continue from any page. */
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
@@ -8,7 +8,7 @@ import { apiOf } from "../../../../test/support/grants.ts"
 import { stripeProvider } from "../index.ts"
 
 type Item = Readonly<Record<string, unknown>> & { readonly id: string }
-interface Asked {
+interface RecordedRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly account: string | undefined
@@ -17,10 +17,10 @@ interface Asked {
 let server: Server
 let apiUrl: string
 let lists: ReadonlyMap<string, readonly Item[]> = new Map()
-let asked: Asked[] = []
+let requests: RecordedRequest[] = []
 let status = 200
 
-/** Lists as Stripe gives them: newest first, by `created`, after a cursor. */
+/** Lists like Stripe's: newest first, by `created`, after a cursor. */
 function listOf(collection: string, query: URLSearchParams): object | null {
   const edge = (name: string, none: number) => Number(query.get(`created[${name}]`) ?? none)
   const all = (lists.get(collection) ?? [])
@@ -41,7 +41,7 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     const url = new URL(request.url ?? "/", "http://stripe.invalid")
     const account = request.headers["stripe-account"]
-    asked.push({
+    requests.push({
       path: url.pathname,
       query: url.searchParams,
       account: account === undefined ? undefined : String(account),
@@ -59,7 +59,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 beforeEach(() => {
   lists = new Map()
-  asked = []
+  requests = []
   status = 200
 })
 
@@ -71,7 +71,7 @@ const page = (cursor: string | null, limit = 50, account: string | null = null) 
   api(account).listHistory({ since, until, cursor, limit })
 
 /** All pages, from the first on. */
-async function walk(limit: number) {
+async function importAll(limit: number) {
   const pages = []
   let cursor: string | null = null
   do {
@@ -82,7 +82,7 @@ async function walk(limit: number) {
   return pages
 }
 
-function pasts(count: number): ReadonlyMap<string, readonly Item[]> {
+function histories(count: number): ReadonlyMap<string, readonly Item[]> {
   const merged = new Map<string, Item[]>()
   for (let seed = 1; seed <= count; seed++) {
     for (const [collection, objects] of stripeHistory(`w${seed}`, seed * 31, { start, end }).objects) {
@@ -92,19 +92,19 @@ function pasts(count: number): ReadonlyMap<string, readonly Item[]> {
   return merged
 }
 
-describe("the walk", () => {
-  test("tells the same, each once, whatever the size of its pages", async () => {
-    lists = pasts(8)
-    const [small, large] = [await walk(7), await walk(50)]
+describe("the import", () => {
+  test("has the same events, each once, for any page size", async () => {
+    lists = histories(8)
+    const [small, large] = [await importAll(7), await importAll(50)]
     expect(small.flat().sort()).toEqual(large.flat().sort())
     expect(new Set(large.flat()).size).toBe(large.flat().length)
     expect(large.flat().length).toBeGreaterThan(200)
     expect(Math.max(...large.map(({ length }) => length))).toBeLessThanOrEqual(50)
-    // A page holds one object at least, and no object here tells more than seven things.
+    // A page has at least one object, and no object here has more than seven events.
     expect(Math.max(...small.map(({ length }) => length))).toBeLessThanOrEqual(7)
   })
 
-  test("asks a bounded number of times for a page, though every invoice of it failed", async () => {
+  test("needs a bounded number of calls for a page, even if every invoice of it failed", async () => {
     const invoice = {
       object: "invoice",
       customer: "cus_1",
@@ -137,21 +137,21 @@ describe("the walk", () => {
       ],
     ])
     let cursor: string | null = null
-    const told: string[] = []
+    const eventIds: string[] = []
     do {
-      asked = []
+      requests = []
       const one: Awaited<ReturnType<typeof page>> = await page(cursor)
-      expect(asked.length).toBeLessThanOrEqual(28)
-      told.push(
+      expect(requests.length).toBeLessThanOrEqual(28)
+      eventIds.push(
         ...one.events.map(({ providerEventId }) => providerEventId).filter((id) => id.startsWith("history_in_")),
       )
       cursor = one.cursor
     } while (cursor !== null)
-    expect(told).toHaveLength(60)
+    expect(eventIds).toHaveLength(60)
   })
 
-  test("begins a list again when the object that it stood at is gone", async () => {
-    lists = pasts(2)
+  test("starts a list again when the object of the cursor is gone", async () => {
+    lists = histories(2)
     const [first] = lists.get("charges") ?? []
     const gone = JSON.stringify({ stage: "charges", from: start, after: "ch_gone" })
     const fromStart = JSON.stringify({ stage: "charges", from: start, after: null })
@@ -159,15 +159,16 @@ describe("the walk", () => {
     expect((await page(gone)).events).toEqual((await page(fromStart)).events)
   })
 
-  test("of an account with nothing in it ends, and costs few pages for many months", async () => {
-    const pages = await walk(50)
+  test("of an empty account ends, with few pages for many months", async () => {
+    const pages = await importAll(50)
     expect(pages.flat()).toEqual([])
     expect(pages.length).toBeLessThan(10)
   })
 
-  test("asks for subscriptions in every status, and for customers whenever they came", async () => {
-    await walk(50)
-    const of = (path: string) => asked.filter((one) => one.path === path).map(({ query }) => Object.fromEntries(query))
+  test("lists subscriptions in every status, and customers whenever they were created", async () => {
+    await importAll(50)
+    const of = (path: string) =>
+      requests.filter((one) => one.path === path).map(({ query }) => Object.fromEntries(query))
     expect(of("/v1/subscriptions")).toEqual([{ limit: "50", status: "all", "created[lte]": String(end) }])
     expect(of("/v1/customers")).toEqual([{ limit: "50", "created[lte]": String(end) }])
     const spans = of("/v1/invoices").map((query) => [query["created[gte]"], query["created[lt]"]])
@@ -176,17 +177,17 @@ describe("the walk", () => {
     for (const [index, [from]] of spans.entries()) if (index > 0) expect(from).toBe(spans[index - 1]?.[1])
   })
 
-  test("reads the account it is told to", async () => {
+  test("reads the requested account", async () => {
     await page(null, 50, "acct_1")
-    expect(new Set(asked.map(({ account }) => account))).toEqual(new Set(["acct_1"]))
+    expect(new Set(requests.map(({ account }) => account))).toEqual(new Set(["acct_1"]))
   })
 })
 
-test("a cursor of another list is refused for good, an outage is not", async () => {
+test("a cursor of another list is a permanent error, an outage is not", async () => {
   for (const cursor of ["", "{", '{"stage":"payouts"}', '{"stage":"charges","from":"now","after":null}']) {
     await expect(page(cursor)).rejects.toMatchObject({ name: "ProviderApiError", retry: false })
   }
-  expect(asked).toEqual([])
+  expect(requests).toEqual([])
   status = 503
   await expect(page(null)).rejects.toMatchObject({ retry: true, status: 503 })
   const none = apiOf(stripeProvider({ apiKey: null, apiUrl }))

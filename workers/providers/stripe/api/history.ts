@@ -1,6 +1,6 @@
 /**
- * A company's past from Stripe's lists, page by page: customers, subscriptions, then month by month what was billed, charged,
- * refunded and disputed. The lists reach as far back as the account; the list of events only thirty days.
+ * A company's past from Stripe's lists, page by page: customers, subscriptions, then month by month invoices, charges,
+ * refunds and disputes. These lists reach as far back as the account; the list of events only thirty days.
  */
 import type Stripe from "stripe"
 import * as z from "zod"
@@ -19,22 +19,22 @@ import {
   subscriptionEvents,
 } from "./history-events.ts"
 
-/** Most of Stripe's lists give a hundred objects at most. */
+/** Stripe's largest page. */
 const LIST_MAX = 100
 
-/** A page asks this many lists at most, so that months without anything cost no page each. */
+/** Lists called for a page, at most, so that months without objects need no page each. */
 const LISTS_MAX = 8
 
-/** Invoices of a page whose charges are asked for; with the lists, a page stays far below 50 calls. */
+/** Invoices of a page whose charges are looked up; with the lists, a page stays far below 50 calls. */
 const LOOKUPS_MAX = 20
 
-/** Billing is walked in ascending spans of this length, so that what was reached is a date. */
+/** Billing is listed in ascending spans of this length, so that progress is a date. */
 const SPAN_SECONDS = 31 * 86_400
 
 const STAGES = ["customers", "subscriptions", "invoices", "charges", "refunds", "disputes"] as const
 type Stage = (typeof STAGES)[number]
 
-/** Where a walk stands: in which list of which span, after which object. */
+/** The position in the import: in which list of which span, after which object. */
 const position = z.object({ stage: z.enum(STAGES), from: z.int(), after: z.string().nullable() })
 type Position = z.infer<typeof position>
 
@@ -63,7 +63,7 @@ function readCursor(cursor: string | null, { since }: HistoryRange): Position {
   try {
     return position.parse(JSON.parse(cursor))
   } catch {
-    throw apiErrorOf("the cursor is none of this list")
+    throw apiErrorOf("the cursor is not of this list")
   }
 }
 
@@ -83,19 +83,19 @@ async function readPage(
       throw error
     }
   })
-  // What the list stood at was deleted (a draft, a customer): the list is told again, and is known already.
+  // The object of the cursor was deleted (a draft, a customer): the list starts again, and duplicates are skipped.
   if (list === null) return { events: [], next: { stage, from, after: null } }
   const objects = list.data.filter(isObject)
-  const told =
+  const eventsByObject =
     stage === "invoices"
       ? await invoicesOf(stripe, objects, range)
-      : objects.map((one) => WRITE_EVENTS[stage](one, range))
+      : objects.map((object) => WRITE_EVENTS[stage](object, range))
 
   const events: HistoricalEvent[] = []
   let taken = 0
-  for (const ofObject of told) {
-    if (taken > 0 && events.length + ofObject.length > limit) break
-    events.push(...ofObject)
+  for (const objectEvents of eventsByObject) {
+    if (taken > 0 && events.length + objectEvents.length > limit) break
+    events.push(...objectEvents)
     taken += 1
   }
   const last = objects[taken - 1]
@@ -119,7 +119,7 @@ interface Listing {
 
 type List = Promise<{ readonly data: readonly unknown[]; readonly has_more: boolean }>
 
-/** Customers and subscriptions are asked for whenever they began: their bills fall into the range. */
+/** Customers and subscriptions are listed whenever they were created: their bills may be in the range. */
 const LISTS: Readonly<Record<Stage, (listing: Listing) => List>> = {
   customers: ({ stripe, page, until }) => stripe.customers.list({ ...page, created: { lte: until } }),
   subscriptions: ({ stripe, page, until }) =>
@@ -140,11 +140,10 @@ const WRITE_EVENTS: Readonly<Record<Exclude<Stage, "invoices">, EventWriter>> = 
   disputes: disputeEvents,
 }
 
-/** As many invoices, from the first on, as there are look-ups for; each with the charges of its payment intent. */
+/** The events of as many invoices, from the first on, as the bound of lookups allows; with the charges of each. */
 async function invoicesOf(stripe: Stripe, invoices: readonly JsonObject[], range: HistoryRange) {
-  const troubled = invoices.filter(hasFailedAttempts)
-  const beyond = troubled[LOOKUPS_MAX]
-  const taken = beyond === undefined ? invoices : invoices.slice(0, invoices.indexOf(beyond))
+  const firstBeyond = invoices.filter(hasFailedAttempts)[LOOKUPS_MAX]
+  const taken = firstBeyond === undefined ? invoices : invoices.slice(0, invoices.indexOf(firstBeyond))
   return Promise.all(
     taken.map(async (invoice) => {
       const charges = hasFailedAttempts(invoice) ? await chargesOf(stripe, invoice) : []
@@ -153,7 +152,7 @@ async function invoicesOf(stripe: Stripe, invoices: readonly JsonObject[], range
   )
 }
 
-/** Since 2025 only the payment intent ties an invoice to its attempts. None where nothing was ever charged. */
+/** Since 2025 only the payment intent links an invoice to its charges. None where nothing was ever charged. */
 async function chargesOf(stripe: Stripe, invoice: JsonObject): Promise<JsonObject[]> {
   const { paymentIntentId } = objectLinksOf(invoice)
   if (paymentIntentId === null) return []

@@ -1,8 +1,9 @@
 /**
- * Incentives at Stripe, applied once per idempotency key for good: Stripe forgets a key after a day or so, so what was
- * applied is first looked for on the subscription itself.
+ * Incentives at Stripe, applied once per idempotency key for good: Stripe drops a key after a day or so, so the subscription
+ * itself is checked first.
  */
 import type Stripe from "stripe"
+import { sha256, toHex, utf8 } from "../../../../shared/crypto/bytes.ts"
 import type { ProviderApi } from "../../../../shared/provider.ts"
 import { at, idOf } from "../facts/fields.ts"
 import { apiErrorOf, callStripe, type DiscountIncentive, type FreeDaysIncentive, isStripeError } from "./client.ts"
@@ -31,7 +32,7 @@ interface Task<I> extends Omit<Request, "incentive"> {
   readonly subscription: Stripe.Subscription
 }
 
-/** A coupon of its own, added to the discounts that are there: an update replaces the whole list. */
+/** A coupon of its own, added to the existing discounts: an update replaces the whole list. */
 async function applyDiscount(stripe: Stripe, task: Task<DiscountIncentive>): Promise<Receipt> {
   const { incentive, mark: coupon, subscription, idempotencyKey } = task
   const applied = discountOf(subscription, coupon)
@@ -41,11 +42,11 @@ async function applyDiscount(stripe: Stripe, task: Task<DiscountIncentive>): Pro
   }
 
   await createCoupon(stripe, coupon, incentive, idempotencyKey)
-  const present = subscription.discounts.map(idOf).filter((id) => id !== null)
+  const existing = subscription.discounts.map(idOf).filter((id) => id !== null)
   const updated = await callStripe("adding the discount", () =>
     stripe.subscriptions.update(
       subscription.id,
-      { discounts: [...present.map((discount) => ({ discount })), { coupon }], expand: ["discounts"] },
+      { discounts: [...existing.map((discount) => ({ discount })), { coupon }], expand: ["discounts"] },
       { idempotencyKey: `${idempotencyKey}:discount` },
     ),
   )
@@ -61,14 +62,14 @@ async function createCoupon(stripe: Stripe, id: string, { percentOff, months }: 
         { idempotencyKey: `${key}:coupon` },
       )
     } catch (error) {
-      if (!isStripeError(error, "resource_already_exists")) throw error // made by an earlier try of ours
+      if (!isStripeError(error, "resource_already_exists")) throw error // created by an earlier attempt of ours
     }
   })
 }
 
 /**
- * Stripe has no free days; the next payment is moved by a trial. Only where nothing is owed and one date is the next for
- * all items: a trial would leave an open invoice open, and would put all items on one date.
+ * Stripe has no free days; a trial moves the next payment. Only where nothing is owed and all items renew on one date: a
+ * trial would leave an open invoice open, and would move all items to one date.
  */
 async function applyFreeDays(stripe: Stripe, task: Task<FreeDaysIncentive>): Promise<Receipt> {
   const { incentive, mark, subscription, idempotencyKey } = task
@@ -104,9 +105,6 @@ function discountOf(subscription: Stripe.Subscription, coupon: string): string |
   return idOf(discount)
 }
 
-/** A name for this incentive that fits a coupon id and a metadata key (40 characters) and tells nothing. */
-async function markOf(idempotencyKey: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(idempotencyKey)))
-  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")
-  return `saver_${hex.slice(0, 32)}`
-}
+/** A name for this incentive that fits a coupon id and a metadata key (40 characters) and reveals nothing. */
+const markOf = async (idempotencyKey: string): Promise<string> =>
+  `saver_${toHex(await sha256(utf8(idempotencyKey))).slice(0, 32)}`

@@ -1,4 +1,4 @@
-/** The page of Stripe's customer portal where a member can change the card. */
+/** Opens Stripe's customer portal, where a member can change the card. */
 import type Stripe from "stripe"
 import type { ProviderApi } from "../../../../shared/provider.ts"
 import { apiErrorOf, callStripe, customerParam, isStripeError } from "./client.ts"
@@ -7,8 +7,8 @@ type Request = Parameters<ProviderApi["paymentPage"]>[0]
 type Params = Stripe.BillingPortal.SessionCreateParams
 
 /**
- * A portal session that starts at the change of the payment method; the plain portal where the company has that switched
- * off; null where it has no portal, or Stripe does not know the customer. A session is short-lived: ask when it is opened.
+ * A portal session that starts at the change of the payment method; the plain portal where the company has disabled that;
+ * null where it has no portal, or Stripe has no such customer. Sessions are short-lived: call this when the member clicks.
  */
 export async function paymentPage(stripe: Stripe, { customer, returnUrl }: Request): Promise<string | null> {
   const session = { ...customerParam(customer), return_url: returnUrl }

@@ -16,26 +16,26 @@ const session = (fields: object) => ({
 })
 const OF_SUBSCRIPTION = { mode: "subscription", payment_intent: null, invoice: "in_1", subscription: "sub_1" }
 
-const told = (name: string, fields: object) => event(`checkout.session.async_payment_${name}`, session(fields))
+const resultEvent = (name: string, fields: object) => event(`checkout.session.async_payment_${name}`, session(fields))
 
-describe("the result of a payment in Checkout that took days", () => {
-  test("that arrived, of a single purchase", () => {
-    const delivery = deliveryOf(told("succeeded", { payment_status: "paid" }))
+describe("the result of a delayed payment in Checkout", () => {
+  test("that succeeded, of a single purchase", () => {
+    const delivery = deliveryOf(resultEvent("succeeded", { payment_status: "paid" }))
     expect(delivery).toMatchObject({ customer: "cus_1", objects: ["pi_1"], unhandled: null })
     expect(delivery.facts).toMatchObject([
       { kind: "payment_succeeded", paymentIntentId: "pi_1", invoiceId: null, amountMinor: 500, currency: "eur" },
     ])
   })
 
-  test("that arrived, of a subscription: its invoice says how much", () => {
-    expect(factOf(told("succeeded", { payment_status: "paid", ...OF_SUBSCRIPTION }))).toMatchObject({
+  test("that succeeded, of a subscription: its invoice has the amount", () => {
+    expect(factOf(resultEvent("succeeded", { payment_status: "paid", ...OF_SUBSCRIPTION }))).toMatchObject({
       ...{ kind: "payment_succeeded", invoiceId: "in_1", subscriptionId: "sub_1", paymentIntentId: null },
       ...{ amountMinor: null, currency: null, how: "collected" },
     })
   })
 
-  test("that failed: a sale that was not made", () => {
-    expect(factOf(told("failed", { payment_status: "unpaid", ...OF_SUBSCRIPTION }))).toMatchObject({
+  test("that failed: a failed sale", () => {
+    expect(factOf(resultEvent("failed", { payment_status: "unpaid", ...OF_SUBSCRIPTION }))).toMatchObject({
       ...{ kind: "payment_failed", invoiceId: "in_1", subscriptionId: "sub_1" },
       ...{ attempt: null, isFirstInvoice: true },
     })
@@ -48,6 +48,6 @@ describe("the result of a payment in Checkout that took days", () => {
     ["failed", { payment_status: "unpaid", payment_intent: null }, "checkout session names no payment"],
     ["failed", { id: null }, "checkout.session: id is missing or not as expected"],
   ])("is not read from %s with %o", (name, fields, reason) => {
-    expect(deliveryOf(told(name, fields))).toMatchObject({ facts: [], unhandled: reason })
+    expect(deliveryOf(resultEvent(name, fields))).toMatchObject({ facts: [], unhandled: reason })
   })
 })

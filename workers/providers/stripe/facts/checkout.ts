@@ -1,5 +1,5 @@
 /**
- * Checkout with a payment method that takes days: `checkout.session.completed` comes when the debit is begun, with
+ * Checkout with a payment method that takes days: `checkout.session.completed` is sent when the debit starts, with
  * `payment_status: unpaid`, and one of these events with its result (docs.stripe.com/payments/checkout/fulfill-orders,
  * "delayed notification payment methods"). A session names its payment intent in `payment` mode, its invoice and
  * subscription in `subscription` mode; `amount_total` is what the buyer pays after discounts and taxes; `payment_status` is
@@ -21,7 +21,7 @@ const session = z.object({
 
 type Session = z.output<typeof session>
 
-/** A session that names an invoice says less of its amount than the invoice does, which also knows of balances. */
+/** Where a session names an invoice, only the invoice has the amount, since it also includes balances. */
 const moneyOfSession = (object: JsonObject, { amount_total: amount, currency: code }: Session): StatedMoney =>
   refsOf(object).invoiceId === null ? moneyOf(amount, code) : UNKNOWN_MONEY
 
@@ -30,15 +30,15 @@ const namesPayment = (object: JsonObject): boolean => {
   return (invoiceId ?? paymentIntentId) !== null
 }
 
-/** `checkout.session.async_payment_succeeded`: the debit arrived. */
+/** `checkout.session.async_payment_succeeded`: the debit succeeded. */
 export const checkoutPaymentSucceeded: EventReader = ({ object }) => {
-  const seen = read(session, object)
-  if (!seen.ok) return unhandled(seen.error)
+  const parsed = read(session, object)
+  if (!parsed.ok) return unhandled(parsed.error)
   if (!namesPayment(object)) return unhandled("checkout session names no payment")
-  if (seen.value.payment_status !== "paid") return unhandled("checkout session is not paid")
+  if (parsed.value.payment_status !== "paid") return unhandled("checkout session is not paid")
   return withFacts({
     kind: "payment_succeeded",
-    ...{ ...refsOf(object), ...moneyOfSession(object, seen.value) },
+    ...{ ...refsOf(object), ...moneyOfSession(object, parsed.value) },
     how: "collected",
   })
 }
@@ -48,13 +48,13 @@ export const checkoutPaymentSucceeded: EventReader = ({ object }) => {
  * failure of it is a sale that was not made.
  */
 export const checkoutPaymentFailed: EventReader = ({ object }) => {
-  const seen = read(session, object)
-  if (!seen.ok) return unhandled(seen.error)
+  const parsed = read(session, object)
+  if (!parsed.ok) return unhandled(parsed.error)
   if (!namesPayment(object)) return unhandled("checkout session names no payment")
-  if (seen.value.payment_status === "paid") return unhandled("checkout session is paid")
+  if (parsed.value.payment_status === "paid") return unhandled("checkout session is paid")
   return withFacts({
     kind: "payment_failed",
-    ...{ ...refsOf(object), ...moneyOfSession(object, seen.value) },
+    ...{ ...refsOf(object), ...moneyOfSession(object, parsed.value) },
     attempt: null,
     declineCode: null,
     isFirstInvoice: true,

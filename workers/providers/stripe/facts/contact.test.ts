@@ -4,7 +4,7 @@ import { deliveryOf, event, factOf, INVOICE } from "../../../../test/fixtures/st
 describe("contact", () => {
   const contactOf = (type: string, object: object) => deliveryOf(event(type, object)).contact
 
-  test("from the customer says what there is and what there is not", () => {
+  test("from the customer has what there is and null for what there is not", () => {
     const object = { id: "cus_1", object: "customer", email: " ann@example.com\u0000", name: "", phone: null }
     expect(deliveryOf(event("customer.updated", object))).toMatchObject({
       customer: "cus_1",
@@ -14,7 +14,7 @@ describe("contact", () => {
     expect(contactOf("customer.updated", { id: "cus_1", object: "customer" })).toEqual({})
   })
 
-  test("from an invoice says only what there is", () => {
+  test("from an invoice has only what there is", () => {
     const object = { ...INVOICE, customer_email: "ann@example.com", customer_name: "Ann", customer_phone: null }
     expect(contactOf("invoice.updated", object)).toEqual({
       email: "ann@example.com",
@@ -24,7 +24,7 @@ describe("contact", () => {
     expect(deliveryOf(event("invoice.updated", INVOICE)).unhandled).toBe("not used")
   })
 
-  test("never gets into a fact", () => {
+  test("is never part of a fact", () => {
     const object = {
       ...INVOICE,
       customer_email: "ann@example.com",
@@ -45,12 +45,12 @@ describe("contact", () => {
     ["https://evil.example/.stripe.com", false],
     ["javascript:alert(1)//.stripe.com", false],
     ["/i/1", false],
-  ])("names the payment page %s: %s", (url, isPage) => {
+  ])("has the payment page %s: %s", (url, isPage) => {
     const contact = contactOf("invoice.payment_failed", { ...INVOICE, status: "open", hosted_invoice_url: url })
     expect(contact?.paymentPageUrl).toBe(isPage ? url : undefined)
   })
 
-  test("names no page for an invoice that is paid", () => {
+  test("has no page for an invoice that is paid", () => {
     const url = "https://invoice.stripe.com/i/1"
     expect(contactOf("invoice.paid", { ...INVOICE, status: "paid", hosted_invoice_url: url })).toBeNull()
   })

@@ -1,6 +1,6 @@
 /**
- * What an event says about reaching the customer. Only the customer's own object may say that there is no address;
- * an invoice keeps a copy from when it was finalized, so its silence means nothing.
+ * Contact data of the customer in an event. Only the customer object can say that there is no address; an invoice has a copy
+ * from when it was finalized, so a missing address there means nothing.
  */
 import type { ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import type { ContactChange } from "../../../../shared/provider.ts"
@@ -13,28 +13,28 @@ const URL_LENGTH_MAX = 2048
 /** ISO 3166-1 alpha-2, as Stripe writes countries. */
 const COUNTRY = /^[A-Z]{2}$/
 
-interface Said {
+interface ContactFields {
   readonly name: unknown
   readonly email: unknown
   readonly phone: unknown
-  /** Addresses that may name a country, the most telling first. */
+  /** Postal addresses that may have a country, the most reliable first. */
   readonly addresses?: readonly unknown[]
 }
 
 type CustomerSeen = Extract<ProviderFactBody, { kind: "customer_seen" }>
 
-/** What the customer's own object says: null or empty there means that there is none. */
-export const contactOfCustomer = ({ name, email, phone, addresses }: Said): ContactChange =>
-  dropUnsaid({
+/** The contact data of the customer object: null or empty there means that there is none. */
+export const contactOfCustomer = ({ name, email, phone, addresses }: ContactFields): ContactChange =>
+  dropUndefined({
     name: textOf(name),
     email: textOf(email),
     phone: textOf(phone),
     country: countryOf(addresses),
   })
 
-/** What a copy of the customer's details says; none where it says nothing at all. */
-export function contactOfSnapshot({ name, email, phone, addresses }: Said): ContactChange | null {
-  const contact = dropUnsaid({
+/** The contact data in a copy of the customer's details; null where it has none. */
+export function contactOfSnapshot({ name, email, phone, addresses }: ContactFields): ContactChange | null {
+  const contact = dropUndefined({
     name: textOf(name) ?? undefined,
     email: textOf(email) ?? undefined,
     phone: textOf(phone) ?? undefined,
@@ -43,7 +43,7 @@ export function contactOfSnapshot({ name, email, phone, addresses }: Said): Cont
   return Object.keys(contact).length === 0 ? null : { ...contact, isCopy: true }
 }
 
-/** The fact beside a contact: that there is an address, without the address. Null when the contact has none to speak of. */
+/** The fact beside the contact data: whether there is an address, without the address. Null when the data do not say it. */
 export function customerSeenFact(contact: ContactChange | null): CustomerSeen | null {
   if (contact === null || (contact.email === undefined && contact.phone === undefined)) return null
   return {
@@ -54,8 +54,8 @@ export function customerSeenFact(contact: ContactChange | null): CustomerSeen | 
 }
 
 /**
- * The page where an invoice can be paid, while it can be: a paid one shows a receipt. Only https pages of Stripe, because
- * members are sent there. Invoices have a `status` since 2018-11-08, before that `paid`.
+ * The page where an open invoice can be paid; that of a paid one shows a receipt. Only https pages of Stripe, because members
+ * are sent there. Invoices have a `status` since 2018-11-08, before that `paid`.
  */
 export function paymentPageOf(invoice: JsonObject): string | undefined {
   const { status, paid, hosted_invoice_url: url } = invoice
@@ -66,7 +66,7 @@ export function paymentPageOf(invoice: JsonObject): string | undefined {
   return isStripe ? url : undefined
 }
 
-/** Cleaned text, null for none, undefined for what is no text. Control characters have no place in a name or an address. */
+/** Cleaned text without control characters; null for none, undefined for a value that is no text. */
 function textOf(value: unknown): string | null | undefined {
   if (value === null) return null
   if (typeof value !== "string" || value.length > CONTACT_LENGTH_MAX) return undefined
@@ -77,16 +77,16 @@ function textOf(value: unknown): string | null | undefined {
   return text === "" ? null : text
 }
 
-/** The first country that one of the addresses names. */
+/** The first country in the addresses. */
 const countryOf = (addresses: readonly unknown[] = []): string | undefined =>
   addresses.map((address) => at(address, "country")).find((code) => typeof code === "string" && COUNTRY.test(code)) as
     | string
     | undefined
 
-type Unsure<T> = { readonly [K in keyof T]: T[K] | undefined }
+type OrUndefined<T> = { readonly [K in keyof T]: T[K] | undefined }
 
-/** Leaves out what is undefined: absent is how a contact says "not said". */
-function dropUnsaid({ name, email, phone, country }: Unsure<ContactChange>): ContactChange {
+/** Without undefined fields: in a `ContactChange`, absent means that the event does not give the field. */
+function dropUndefined({ name, email, phone, country }: OrUndefined<ContactChange>): ContactChange {
   return {
     ...(name === undefined ? {} : { name }),
     ...(email === undefined ? {} : { email }),

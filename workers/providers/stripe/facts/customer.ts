@@ -1,10 +1,10 @@
-/** Events about the customer: the customer itself, a completed checkout, and the means of payment. */
+/** Events about the customer: the customer itself, a completed checkout, and payment methods. */
 import type { ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import { contactOfCustomer, contactOfSnapshot, customerSeenFact } from "./contact.ts"
 import { type EventReader, unhandled, withFacts } from "./event-reading.ts"
 import { at, idOf, isObject, type JsonObject } from "./fields.ts"
 
-/** `customer.created` and `customer.updated`: the authority on address, language and time zone. */
+/** `customer.created` and `customer.updated`: authoritative for address, language and time zone. */
 export const customerSaved: EventReader = ({ object }) => {
   if (idOf(object.id) === null) return unhandled("customer: id is missing or not as expected")
   if (object.deleted === true) return withFacts({ kind: "customer_seen", deleted: true })
@@ -20,15 +20,15 @@ export const customerSaved: EventReader = ({ object }) => {
   return { facts: [seen], contact, unhandled: null }
 }
 
-/** `customer.deleted`: whatever details it still carries are of no use any more. */
+/** `customer.deleted`: the details that it still has are not used. */
 export const customerDeleted: EventReader = ({ object }) =>
   idOf(object.id) === null
     ? unhandled("customer: id is missing or not as expected")
     : withFacts({ kind: "customer_seen", deleted: true })
 
-/** `checkout.session.completed`: what the buyer typed, older versions have `customer_email` only. */
+/** `checkout.session.completed`: what the buyer entered; older versions have `customer_email` only. */
 export const checkoutCompleted: EventReader = ({ object }) => {
-  if (idOf(object.customer) === null) return unhandled("not used") // a guest has nothing that could recur
+  if (idOf(object.customer) === null) return unhandled("not used") // a guest has no subscription
   const details = object.customer_details
   const contact = contactOfSnapshot({
     name: at(details, "name"),
@@ -40,14 +40,14 @@ export const checkoutCompleted: EventReader = ({ object }) => {
   return { facts: seen === null ? [] : [seen], contact, unhandled: seen === null ? "not used" : null }
 }
 
-/** A card or account that the customer has now (`payment_method.attached`, `customer.source.created`). */
+/** A card or account was added (`payment_method.attached`, `customer.source.created`). */
 export const paymentMethodAdded: EventReader = ({ object }) => {
   const paymentMethodId = idOf(object.id)
   if (paymentMethodId === null) return unhandled("payment method: id is missing or not as expected")
   return withFacts({ kind: "payment_method_added", paymentMethodId })
 }
 
-/** The card networks told Stripe a new number or expiry; nobody had to do anything. */
+/** Stripe received a new card number or expiry from the card network; the member did nothing. */
 export const paymentMethodUpdatedByProvider: EventReader = ({ object }) => {
   const paymentMethodId = idOf(object.id)
   if (paymentMethodId === null) return unhandled("payment method: id is missing or not as expected")
@@ -57,12 +57,12 @@ export const paymentMethodUpdatedByProvider: EventReader = ({ object }) => {
 /** Stripe has no field for it; these are the names under which companies keep it in the metadata. */
 const TIME_ZONE_KEYS = ["time_zone", "timezone", "timeZone", "tz"]
 
-/** An IANA name; null when what is written there is none; undefined when nothing is. */
+/** An IANA name; null when the metadata has another value, undefined when it has none. */
 function timeZoneOf(customer: JsonObject): string | null | undefined {
   const metadata = customer.metadata
   const name = TIME_ZONE_KEYS.map((key) => at(metadata, key)).find((value) => value !== undefined)
   if (name === undefined) return undefined
-  // Intl also takes offsets such as +01:00, which know nothing of summer time.
+  // Intl also accepts offsets such as +01:00, which have no daylight saving time.
   if (typeof name !== "string" || !/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) return null
   try {
     new Intl.DateTimeFormat("en", { timeZone: name })

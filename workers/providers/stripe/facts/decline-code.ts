@@ -1,14 +1,14 @@
 /**
- * Why a payment failed, in the most specific word the event has. Stripe says it in several places: the general error
+ * The most specific decline code of an event. Stripe has codes in several places: the general error
  * (`card_declined`), the decline code of the issuer (`insufficient_funds`), the outcome of the charge
  * (docs.stripe.com/declines/codes).
  */
 import { at, codeOf, isObject, type JsonObject, listOf } from "./fields.ts"
 
-/** Codes that say "declined" and no more, the emptiest first. */
+/** Codes that mean only "declined", the least specific first. */
 const GENERIC_CODES = ["payment_intent_payment_attempt_failed", "card_declined", "generic_decline"]
 
-/** The most specific code of a charge, payment intent or invoice; null when it carries none. */
+/** The most specific code of a charge, payment intent or invoice; null when it has none. */
 export function declineCodeOf(object: JsonObject): string | null {
   const codes = [...codesOf(object), ...codesOfPayments(object)]
   return (

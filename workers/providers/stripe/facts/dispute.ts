@@ -1,4 +1,4 @@
-/** Events about disputes. An inquiry (`warning_*`) asks before money moves; a chargeback has taken it. */
+/** Events about disputes. An inquiry (`warning_*`) precedes any movement of money; a chargeback has withdrawn it. */
 import * as z from "zod"
 import { type EventReader, type EventReading, unhandled, withFacts } from "./event-reading.ts"
 import { codeOf, currency, detail, id, minorUnits, moneyOf, read } from "./fields.ts"
@@ -18,17 +18,17 @@ const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
 ])
 
 /**
- * All events of a dispute. Where its money went is told by `funds_withdrawn` and `funds_reinstated`, whatever the status
- * says; else the status decides, so that an update repeats what is so.
+ * All events of a dispute. `funds_withdrawn` and `funds_reinstated` show where the money is, whatever the status; for all
+ * others the status decides, so that an update repeats the current state.
  */
 export const disputeChanged: EventReader = ({ type, object }) => {
-  const seen = read(dispute, object)
-  if (!seen.ok) return unhandled(seen.error)
-  const { id: disputeId, amount, currency, status } = seen.value
-  const about = { ...refsOf(object), ...moneyOf(amount, currency), disputeId }
+  const parsed = read(dispute, object)
+  if (!parsed.ok) return unhandled(parsed.error)
+  const { id: disputeId, amount, currency, status } = parsed.value
+  const common = { ...refsOf(object), ...moneyOf(amount, currency), disputeId }
   const opened = (isInquiry: boolean): EventReading =>
-    withFacts({ kind: "dispute_opened", ...about, reason: codeOf(object.reason), isInquiry })
-  const closed = (outcome: Outcome): EventReading => withFacts({ kind: "dispute_closed", ...about, outcome })
+    withFacts({ kind: "dispute_opened", ...common, reason: codeOf(object.reason), isInquiry })
+  const closed = (outcome: Outcome): EventReading => withFacts({ kind: "dispute_closed", ...common, outcome })
 
   const outcome = OUTCOMES.get(status ?? "")
   switch (type) {

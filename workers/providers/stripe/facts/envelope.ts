@@ -1,4 +1,4 @@
-/** The envelope of a Stripe event: what every event of every API version has, whatever it is about. */
+/** The envelope of a Stripe event: the fields that every event of every API version has. */
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { MalformedEvent } from "../../../../shared/provider.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
@@ -6,35 +6,35 @@ import { isId, isTypeName } from "../../ids.ts"
 import { at, codeOf, idOf, instantOf, isObject, type JsonObject, listOf } from "./fields.ts"
 import { objectLinksOf } from "./object-links.ts"
 
-/** What a thin event (`v2.core.event`) says instead of its object (docs.stripe.com/event-destinations). */
+/** What a thin event (`v2.core.event`) has in place of its object (docs.stripe.com/event-destinations). */
 export interface ThinPart {
-  /** The snapshot event that tells the same; null where the event names none. */
+  /** The snapshot event of the same change; null where the event names none. */
   readonly snapshotEventId: string | null
   readonly object: { readonly type: string; readonly id: string } | null
 }
 
-/** An event whose envelope is sound; of `object` nothing is known yet. */
+/** An event with a valid envelope; `object` is not validated yet. */
 export interface StripeEvent {
   readonly id: string
   readonly type: string
   readonly apiVersion: string | null
   readonly account: string | null
   readonly occurredAt: Instant
-  /** Why nothing can be read of it although it is an event; null for all others. */
+  /** Why the event cannot be read although its envelope is valid; null for all others. */
   readonly fault: string | null
-  /** What `livemode` says of the event, else of its object; null where neither has it. */
+  /** `livemode` of the event, else of its object; null where neither has it. */
   readonly isLive: boolean | null
-  /** Not null: the object is not in the event and must be asked for; then `object` is empty. */
+  /** Not null: the object is not in the event and must be looked up; then `object` is empty. */
   readonly thin: ThinPart | null
   readonly object: JsonObject
-  /** The fields that an update changed, as they were before; empty when the event does not say. */
+  /** The former values of the fields that an update changed; empty when the event does not give them. */
   readonly previous: JsonObject
 }
 
 /**
- * Reads the envelope; what is malformed here is answered 400 and not stored: a body without an id or a type, which is no
- * event, and one of an account that cannot be read, which could be anybody's. `receivedAt` stands in for a time of the event
- * that cannot be read; nothing is read of such an event.
+ * Reads the envelope. Malformed bodies are answered with 400 and not stored: one without an id or a type, which is no event,
+ * and one with an account that cannot be read, which could belong to any company. `receivedAt` replaces a time that cannot
+ * be read; such an event gives no facts.
  */
 export function readEnvelope(body: unknown, receivedAt: Date): Result<StripeEvent, MalformedEvent> {
   if (!isObject(body)) return malformed("event is not an object")
@@ -50,7 +50,7 @@ export function readEnvelope(body: unknown, receivedAt: Date): Result<StripeEven
     : readSnapshot(body, envelope, receivedAt)
 }
 
-/** Whether something is of the live mode; null: it does not say. */
+/** Whether an object is of the live mode; null: it does not say. */
 export const livemodeOf = (value: unknown): boolean | null => (typeof value === "boolean" ? value : null)
 
 type Common = Pick<StripeEvent, "type" | "account" | "apiVersion" | "isLive">
@@ -76,7 +76,7 @@ function readSnapshot(body: JsonObject, common: Common, receivedAt: Date): Resul
   })
 }
 
-/** Thin events carry their time as ISO 8601 and the object as a reference (docs.stripe.com/event-destinations). */
+/** Thin events have their time as ISO 8601 and a reference to the object (docs.stripe.com/event-destinations). */
 function readThin(body: JsonObject, common: Common, receivedAt: Date): Result<StripeEvent, MalformedEvent> {
   const id = eventIdOf(body)
   if (id === null) return malformed("event id is not an id")
@@ -103,7 +103,7 @@ function readThin(body: JsonObject, common: Common, receivedAt: Date): Result<St
   })
 }
 
-/** The connected account in an authentication context, which is one id or several from the outside in (`org_…/acct_…`). */
+/** The connected account in an authentication context, which is one id or several, outermost first (`org_…/acct_…`). */
 function accountOf(context: unknown): string | null {
   const last = typeof context === "string" ? context.split("/").at(-1) : undefined
   return last !== undefined && /^acct_[A-Za-z0-9]{1,250}$/.test(last) ? last : null
@@ -111,14 +111,14 @@ function accountOf(context: unknown): string | null {
 
 const eventIdOf = ({ id }: JsonObject): string | null => (isId(id) ? id : null)
 
-/** `invoice.upcoming` may come without an id (supabase/stripe-sync-engine#121): one per customer, subscription and period. */
+/** `invoice.upcoming` may have no id (supabase/stripe-sync-engine#121): one per customer, subscription and period. */
 function upcomingIdOf(invoice: JsonObject): string | null {
   const customer = idOf(invoice.customer)
   const periodEnd = invoice.period_end ?? at(listOf(invoice.lines), 0, "period", "end")
   if (customer === null || instantOf(periodEnd) === null) return null
   const subscription = objectLinksOf(invoice).subscriptionId ?? "none"
   const id = `upcoming_${customer}_${subscription}_${periodEnd}`.replaceAll(".", "-")
-  // Of ids that are long, the parts that tell two periods of one customer apart come first.
+  // In long ids, the parts that distinguish two periods of one customer come first.
   return id.length <= 255 ? id : `upcoming_${periodEnd}_${subscription.slice(-100)}_${customer}`.slice(0, 255)
 }
 

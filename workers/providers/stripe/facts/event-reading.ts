@@ -1,4 +1,4 @@
-/** What a reader makes of one event: facts, what it says of the customer, or why it says nothing. */
+/** The result of reading one event: facts, contact data of the customer, or why there are none. */
 import type { ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import type { ContactChange } from "../../../../shared/provider.ts"
 import type { StripeEvent } from "./envelope.ts"
@@ -9,18 +9,18 @@ export interface EventReading {
   readonly unhandled: string | null
 }
 
-/** Reads the events of some types; total, whatever the object holds. */
+/** Reads the events of some types; accepts any object. */
 export type EventReader = (event: StripeEvent) => EventReading
 
-/** The event says these facts. */
+/** The event has these facts. */
 export const withFacts = (...facts: readonly ProviderFactBody[]): EventReading => ({
   facts,
   contact: null,
   unhandled: null,
 })
 
-/** The event gives no facts, for this plain reason. */
+/** The event has no facts, for this reason. */
 export const unhandled = (reason: string): EventReading => ({ facts: [], contact: null, unhandled: reason })
 
-/** A type we know, of which nothing is kept. */
+/** A known type that we have no use for. */
 export const notUsed: EventReader = () => unhandled("not used")

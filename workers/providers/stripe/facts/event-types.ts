@@ -1,6 +1,6 @@
 /**
- * Every type of snapshot event that Stripe sends or once sent, so that a type we do not use can be told from one that is
- * new. From the types of stripe 23.1.0 (a test compares them), with those that older API versions had besides.
+ * Every type of snapshot event that Stripe sends or once sent, to distinguish a type that we do not use from a new one. From
+ * the types of stripe 23.1.0 (a test compares them), with those that only older API versions have.
  */
 const FAMILIES: Readonly<Record<string, string>> = {
   "account.application": "authorized deauthorized",

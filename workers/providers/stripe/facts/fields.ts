@@ -1,6 +1,6 @@
 /**
- * The building blocks of what we read from Stripe's objects. Two ways of reading: `read` with a schema, where a fault
- * means that the event gives no facts; and the plain readers, where anything odd counts as "not said".
+ * Readers of fields of Stripe's objects. Two kinds: `read` with a schema, where an error means that the event gives no facts;
+ * and single readers, for which an invalid value counts as absent.
  */
 import * as z from "zod"
 import { type Instant, type StatedMoney, UNKNOWN_MONEY } from "../../../../shared/domain/facts.ts"
@@ -8,7 +8,7 @@ import { currencyCodeOf } from "../../../../shared/domain/money.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
 import { isId } from "../../ids.ts"
 
-/** A parsed JSON object of which nothing is known yet. */
+/** A parsed JSON object that is not validated yet. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
 /** Whether the value is a JSON object, neither null nor an array. */
@@ -21,7 +21,7 @@ export function idOf(reference: unknown): string | null {
   return isId(id) ? id : null
 }
 
-/** Walks into nested objects and lists; undefined as soon as the way ends. */
+/** The value at a path of nested objects and lists; undefined when there is none. */
 export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
   let current = value
   for (const step of path) {
@@ -37,11 +37,11 @@ export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(data) ? data : []
 }
 
-/** A code such as `insufficient_funds`; null for what is no code. Codes end up in facts, so free text stays out. */
+/** A code such as `insufficient_funds`; null for any other value. Codes become part of facts, so free text is left out. */
 export const codeOf = (value: unknown): string | null =>
   typeof value === "string" && /^[A-Za-z0-9_.-]{1,100}$/.test(value) ? value : null
 
-/** The last second of the year 9998: later ones would not sort as text, nor fit everywhere they are kept. */
+/** The last second of the year 9998: later ones would not sort as text, nor fit everywhere they are stored. */
 const SECONDS_MAX = 253_370_764_799
 
 /** Unix seconds as an instant; null when they are not whole seconds within the years 1970 to 9998. */
@@ -64,17 +64,17 @@ export const instant = z
   .max(SECONDS_MAX)
   .transform((seconds) => new Date(seconds * 1000).toISOString())
 
-/** Absent and null read alike. */
+/** Null for absent and null. */
 export const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? null)
 
-/** A detail: null where it is absent, null, or nothing that the schema can read; the rest of the object stands. */
+/** A detail: null where it is absent, null or invalid; the rest of the object is still read. */
 export const detail = <T extends z.ZodType>(schema: T) => orNull(schema).catch(null)
 
-/** The amount with its currency, or that it is not known: one without the other says nothing. */
+/** The amount with its currency; unknown when either is missing. */
 export const moneyOf = (amountMinor: number | null, currency: string | null): StatedMoney =>
   amountMinor === null || currency === null ? UNKNOWN_MONEY : { amountMinor, currency }
 
-/** The object as the schema reads it, or one plain sentence that names the first field at fault, never its value. */
+/** The object as the schema reads it, or a sentence that names the first invalid field, never its value. */
 export function read<T extends z.ZodType>(schema: T, object: JsonObject): Result<z.output<T>, string> {
   const result = schema.safeParse(object)
   if (result.success) return ok(result.data)

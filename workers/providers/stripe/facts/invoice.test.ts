@@ -4,22 +4,22 @@ import { deliveryOf, event, factOf, INVOICE } from "../../../../test/fixtures/st
 describe("a failed invoice", () => {
   const failed = (fields: object) => factOf(event("invoice.payment_failed", { ...INVOICE, ...fields }))
 
-  test("says when it is tried again, that it is not, or nothing", () => {
+  test("has the next attempt, null for none, or neither", () => {
     expect(failed({ next_payment_attempt: 1_767_225_600 })).toMatchObject({ nextAttemptAt: "2026-01-01T00:00:00.000Z" })
     expect(failed({ next_payment_attempt: null })).toMatchObject({ nextAttemptAt: null })
     expect(failed({})).not.toHaveProperty("nextAttemptAt")
   })
 
-  test("of a new subscription is a sale that failed", () => {
+  test("of a new subscription is a failed sale", () => {
     expect(failed({ billing_reason: "subscription_create" })).toMatchObject({ isFirstInvoice: true })
     expect(failed({ billing_reason: "something_new" })).toMatchObject({ isFirstInvoice: false })
   })
 
-  test("counts what is still to be paid", () => {
+  test("has the amount that is still owed", () => {
     expect(failed({ amount_due: 500, amount_remaining: 200 })).toMatchObject({ amountMinor: 200 })
   })
 
-  test("is overdue only from its due date on, where it is sent to be paid by hand", () => {
+  test("is overdue only from its due date on, where it is paid manually", () => {
     const at = 1_767_225_600
     const sent = (fields: object) =>
       factOf(
@@ -30,7 +30,7 @@ describe("a failed invoice", () => {
     expect(sent({})).toMatchObject({ collection: "manual" })
   })
 
-  test("takes references as ids and as expanded objects", () => {
+  test("accepts references as ids and as expanded objects", () => {
     const ids = { customer: "cus_1", subscription: "sub_1", charge: "ch_1", payment_intent: "pi_1" }
     const expanded = Object.fromEntries(Object.entries(ids).map(([name, id]) => [name, { id, object: name }]))
     expect(deliveryOf(event("invoice.payment_failed", { ...INVOICE, ...expanded }))).toEqual(
@@ -68,22 +68,22 @@ describe("a failed invoice", () => {
   })
 })
 
-describe("a payment that was made", () => {
-  test("of nothing is still one", () => {
+describe("a payment", () => {
+  test("of zero counts as one", () => {
     expect(factOf(event("invoice.paid", { ...INVOICE, amount_paid: 0 }))).toMatchObject({
       amountMinor: 0,
       how: "collected",
     })
   })
 
-  test("elsewhere in part was collected in part", () => {
+  test("with a part out of band counts as collected", () => {
     const how = (elsewhere: number) => factOf(event("invoice.paid", { ...INVOICE, amount_paid_off_stripe: elsewhere }))
     expect(how(499)).toMatchObject({ how: "collected" })
     expect(how(500)).toMatchObject({ how: "out_of_band" })
     expect(how(0)).toMatchObject({ how: "collected" })
   })
 
-  test("for a part of an invoice does not pay the invoice", () => {
+  test("of a part of an invoice does not pay the invoice", () => {
     const object = { id: "inpay_1", object: "invoice_payment", invoice: "in_1", currency: "usd", amount_paid: 5 }
     const paid = (fields: object) => deliveryOf(event("invoice_payment.paid", { ...object, ...fields }))
     const payment = { type: "payment_intent", payment_intent: "pi_1" }
@@ -111,13 +111,13 @@ describe("an invoice from before there was a status (2018-11-08)", () => {
       ),
     )
 
-  test("is written off when it is forgiven, and not when nothing is tried any more", () => {
+  test("is uncollectible when it is forgiven, and not when there are no more attempts", () => {
     const forgiven = { closed: true, forgiven: true, paid: false, amount_due: 2900, currency: "usd" }
     expect(updated(forgiven, { forgiven: false, closed: false })).toMatchObject({ kind: "invoice_uncollectible" })
     expect(updated({ ...forgiven, forgiven: false }, { closed: false })?.kind).not.toBe("invoice_uncollectible")
   })
 
-  test("tells another amount while it is open", () => {
+  test("has a changed amount while it is open", () => {
     const open = { closed: false, forgiven: false, paid: false, amount_due: 900, currency: "usd" }
     expect(updated(open, { amount_due: 2900 })).toMatchObject({ kind: "invoice_changed", amountMinor: 900 })
   })

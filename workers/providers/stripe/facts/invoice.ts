@@ -1,6 +1,6 @@
 /**
- * Events about invoices and their payments, in all API versions. Over 300 lines because the readers share their schemas and
- * the details of an invoice, and are read together.
+ * Events about invoices and their payments, in all API versions. Over 300 lines because the readers share the schemas and
+ * the details of an invoice.
  */
 import * as z from "zod"
 import {
@@ -41,7 +41,7 @@ const due = z.object({
   amount_remaining: detail(minorUnits),
 })
 
-/** What an invoice says of itself; anything odd counts as not said. */
+/** Optional details of an invoice; an invalid value counts as absent. */
 const details = z.object({
   amount_paid: minorUnits.nullish().catch(null),
   pre_payment_credit_notes_amount: minorUnits.nullish().catch(null),
@@ -75,7 +75,7 @@ export const invoicePaymentFailed = invoiceReader(failed, (invoice, object, { oc
   ...owed(invoice),
   attempt: invoice.attempt_count,
   declineCode: declineCodeOf(object),
-  // An invoice that is sent to be paid by hand never has a next attempt; that does not mean that anybody gave up.
+  // An invoice that the member pays manually never has a next attempt; so null does not mean that collection has ended.
   ...(invoice.next_payment_attempt === undefined || invoice.collection_method === "send_invoice"
     ? {}
     : { nextAttemptAt: invoice.next_payment_attempt }),
@@ -85,8 +85,8 @@ export const invoicePaymentFailed = invoiceReader(failed, (invoice, object, { oc
 }))
 
 /**
- * `invoice.overdue`: of an invoice that the member pays by hand. Nothing was charged, so there is no attempt and no code; of
- * one that is charged automatically the failed attempts have told already.
+ * `invoice.overdue`: of an invoice that the member pays manually. Nothing was charged, so there is no attempt and no code.
+ * One that is charged automatically has events of its failed attempts already.
  */
 export const invoiceOverdue: EventReader = (event) => {
   const { object } = event
@@ -112,7 +112,7 @@ export const invoiceActionRequired = invoiceReader(due, (invoice, object) => ({
   ...owed(invoice),
 }))
 
-/** `invoice.paid` and `invoice.payment_succeeded`; only the first is also sent when it was marked as paid elsewhere. */
+/** `invoice.paid` and `invoice.payment_succeeded`; only the first is also sent for an invoice paid out of band. */
 export const invoicePaid = invoiceReader(paid, (invoice, object) => ({
   kind: "payment_succeeded",
   ...refsOf(object),
@@ -122,10 +122,9 @@ export const invoicePaid = invoiceReader(paid, (invoice, object) => ({
   ...billingOf(object),
 }))
 
-/** `invoice.voided`. */
 export const invoiceVoided = invoiceReader(known, (_, object) => ({ kind: "invoice_voided", ...refsOf(object) }))
 
-/** Fields of an invoice whose change says that it asks for something else now. */
+/** Fields of an invoice whose change may change the amount owed. */
 const AMOUNT_FIELDS = [
   "amount_due",
   "amount_remaining",
@@ -136,8 +135,8 @@ const AMOUNT_FIELDS = [
 ]
 
 /**
- * `invoice.updated`: told where its amounts changed. That it was paid the invoice's own event says; one that is `paid`
- * without any payment was settled by credit notes, and nobody else may say so.
+ * `invoice.updated`: used where amounts changed. A payment has an event of its own; an invoice that is `paid` without any
+ * payment was settled by credit notes, of which there may be no other event.
  */
 export const invoiceUpdated: EventReader = (event) => {
   const { object, previous } = event
@@ -151,8 +150,8 @@ export const invoiceUpdated: EventReader = (event) => {
 }
 
 /**
- * Before 2018-11-08 an invoice had no `status`: one that was written off was `forgiven`. That it was `closed` says only that
- * nothing is tried any more (docs.stripe.com/upgrades, 2018-11-08).
+ * Before 2018-11-08 an invoice had no `status`: one that was written off was `forgiven`. `closed` means only that there are no
+ * more attempts (docs.stripe.com/upgrades, 2018-11-08).
  */
 function statusOf({ status, forgiven, closed, paid: isPaid }: JsonObject): unknown {
   if (status !== undefined || isPaid === true) return status
@@ -160,7 +159,7 @@ function statusOf({ status, forgiven, closed, paid: isPaid }: JsonObject): unkno
   return closed === false && isPaid === false ? "open" : undefined
 }
 
-/** An invoice that states no amount says nothing of how it changed. */
+/** Without an amount, the change of an invoice is unknown. */
 const invoiceChanged: EventReader = (event) => {
   const { object, occurredAt } = event
   const invoice = read(due, object)
@@ -172,13 +171,12 @@ const invoiceChanged: EventReader = (event) => {
   )
 }
 
-/** `invoice.marked_uncollectible`. */
 export const invoiceUncollectible = invoiceReader(known, (_, object) => ({
   kind: "invoice_uncollectible",
   ...refsOf(object),
 }))
 
-/** Every other event of an invoice: only what it says about the customer. */
+/** Every other event of an invoice: only its contact data and revisions are used. */
 export const otherInvoiceEvent: EventReader = ({ object }) => {
   const reading = withCustomer(object, withFacts())
   return reading.facts.length > 0 || reading.contact !== null ? reading : unhandled("not used")
@@ -192,8 +190,8 @@ const invoicePayment = z.object({
 })
 
 /**
- * `invoice_payment.paid`: the one event since basil that ties a payment to its invoice. One that is not the default may
- * pay a part only, and the rest is still owed; then the invoice itself says when it is paid.
+ * `invoice_payment.paid`: since basil the only event that links a payment to its invoice. One that is not the default may pay
+ * only a part, and the rest is still owed; then the invoice has an event of its own when it is paid.
  */
 export const invoicePaymentPaid: EventReader = ({ object }) => {
   const payment = read(invoicePayment, object)
@@ -224,7 +222,7 @@ const creditNote = z.object({
   pre_payment_amount: orNull(minorUnits),
 })
 
-/** `credit_note.*`: one on an invoice that was paid already gives money back, which the refund tells of. */
+/** `credit_note.*`: one on a paid invoice gives money back, for which there is a refund event. */
 export const creditNoteChanged: EventReader = ({ type, object }) => {
   const note = read(creditNote, object)
   if (!note.ok) return unhandled(note.error)
@@ -233,19 +231,19 @@ export const creditNoteChanged: EventReader = ({ type, object }) => {
   if (note.value.type === "post_payment") return unhandled("credit note on a paid invoice")
   const { id: creditNoteId, amount, pre_payment_amount: unpaidMinor, currency } = note.value
   const isVoided = type === "credit_note.voided" || object.status === "void"
-  // Older versions say no type, and a credit note is of one kind only; of both kinds since 2024.
+  // Older versions have no type, and a credit note is of one kind only; of both kinds since 2024.
   const amountMinor = note.value.type === "mixed" ? (unpaidMinor ?? amount) : amount
   return withFacts({ kind: "invoice_credited", ...refs, creditNoteId, isVoided, amountMinor, currency })
 }
 
 /**
- * The optional details of an invoice, absent where it does not say. One that is sent to be paid by hand is spoken of as overdue:
- * before its due date, a card that was declined on its page is a payment that failed.
+ * The optional details of an invoice, absent where it does not have them. One that the member pays manually is `manual` from
+ * its due date on: before, a card that was declined on its page is a failed payment and not an overdue bill.
  */
 function detailsOf(object: JsonObject, now: Instant): BillDetails {
-  const said = details.safeParse(object)
-  if (!said.success) return {}
-  const { amount_paid: paidMinor, pre_payment_credit_notes_amount: creditedMinor, collection_method } = said.data
+  const parsed = details.safeParse(object)
+  if (!parsed.success) return {}
+  const { amount_paid: paidMinor, pre_payment_credit_notes_amount: creditedMinor, collection_method } = parsed.data
   const dueAt = instantOf(object.due_date)
   return {
     ...(typeof paidMinor === "number" && { paidMinor }),
@@ -256,7 +254,7 @@ function detailsOf(object: JsonObject, now: Instant): BillDetails {
   }
 }
 
-/** Reasons of bills that nobody subscribed to, where the invoice names no subscription either. */
+/** Billing reasons without a subscription, where the invoice names no subscription either. */
 const ONE_OFF_REASONS = ["manual", "quote_accept"]
 
 function billingOf(object: JsonObject): Pick<BillDetails, "billing"> {
@@ -266,7 +264,7 @@ function billingOf(object: JsonObject): Pick<BillDetails, "billing"> {
   return isOneOff ? { billing: "one_off" } : {}
 }
 
-/** The time that the invoice's lines are for: the longest of them, as prorations are for the rest of a period. */
+/** The service period of the invoice: the longest of its lines, since prorations are for the rest of a period. */
 function periodOf(object: JsonObject): Pick<BillDetails, "period"> {
   const periods = listOf(object.lines).flatMap((line): ServicePeriod[] => {
     const start = instantOf(at(line, "period", "start"))
@@ -279,7 +277,7 @@ function periodOf(object: JsonObject): Pick<BillDetails, "period"> {
 
 const lengthOf = ({ start, end }: ServicePeriod): number => Date.parse(end) - Date.parse(start)
 
-/** That the invoice is a new version of another, or that another is the new version of it. */
+/** Facts that the invoice is a revision of another, or that another is a revision of it. */
 function reissueOf(object: JsonObject): readonly Fact[] {
   const refs = refsOf(object)
   if (refs.invoiceId === null) return []
@@ -307,27 +305,27 @@ function invoiceReader<T extends z.ZodType>(
   }
 }
 
-/** Adds what the invoice says about the customer. */
+/** Adds the contact data and the revisions of the invoice. */
 function withCustomer(invoice: JsonObject, reading: EventReading): EventReading {
   const { customer_name: name, customer_email: email, customer_phone: phone } = invoice
-  const copied = contactOfSnapshot({
+  const copy = contactOfSnapshot({
     ...{ name, email, phone },
     addresses: [invoice.customer_address, at(invoice.customer_shipping, "address")],
   })
-  const seen = customerSeenFact(copied)
+  const seen = customerSeenFact(copy)
   const paymentPageUrl = paymentPageOf(invoice)
-  const contact = paymentPageUrl === undefined ? copied : { ...copied, paymentPageUrl }
-  const about = [...(seen === null ? [] : [seen]), ...reissueOf(invoice)]
-  return { ...reading, facts: [...about, ...reading.facts], contact }
+  const contact = paymentPageUrl === undefined ? copy : { ...copy, paymentPageUrl }
+  const facts = [...(seen === null ? [] : [seen]), ...reissueOf(invoice), ...reading.facts]
+  return { ...reading, facts, contact }
 }
 
 const isStated = (money: StatedMoney): money is Money => money.amountMinor !== null && money.currency !== null
 
-/** What is still to be paid: an invoice may have been paid in part. */
+/** The amount still owed: an invoice may have been paid in part. */
 const owed = (invoice: z.output<typeof due>): StatedMoney =>
   moneyOf(invoice.amount_remaining ?? invoice.amount_due, invoice.currency)
 
-/** Since basil the amount paid elsewhere is told; before, only whether it was. A part paid elsewhere is still collected. */
+/** Since basil the invoice has the amount paid out of band; before, only whether. With only a part, it counts as collected. */
 const isPaidOutOfBand = (invoice: z.output<typeof paid>): boolean =>
   invoice.paid_out_of_band === true ||
   (invoice.amount_paid_off_stripe !== null &&

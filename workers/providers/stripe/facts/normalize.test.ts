@@ -4,7 +4,7 @@ import { deliveryOf, event, factOf, INVOICE, SUBSCRIPTION } from "../../../../te
 import { normalize } from "./normalize.ts"
 
 describe("an envelope", () => {
-  test("gives id, type, version, account and time", () => {
+  test("has id, type, version, account and time", () => {
     expect(deliveryOf(event("product.created", {}, { account: "acct_1" }))).toEqual({
       provider: "stripe",
       account: "acct_1",
@@ -21,7 +21,7 @@ describe("an envelope", () => {
     })
   })
 
-  test("says its mode, else that of its object, else nothing", () => {
+  test("has its mode, else that of its object, else null", () => {
     const isLiveOf = (object: object, more: object) => deliveryOf(event("invoice.paid", object, more)).isLive
     expect(isLiveOf(INVOICE, { livemode: false })).toBe(false)
     expect(isLiveOf(INVOICE, { livemode: true })).toBe(true)
@@ -58,7 +58,7 @@ describe("an envelope", () => {
     ["no data", { data: undefined }],
     ["an object that is a list", { data: { object: [] } }],
     ["an object that is null", { data: { object: null } }],
-  ])("with %s is an event, of which nothing is read", (_, fields) => {
+  ])("with %s is an event without facts", (_, fields) => {
     const receivedAt = new Date("2026-01-02T00:00:00Z")
     const result = normalize(event("invoice.paid", INVOICE, fields), { receivedAt })
     expect(result).toMatchObject({ ok: true, value: { providerEventId: "evt_1", facts: [], customer: null } })
@@ -83,7 +83,7 @@ describe("an envelope", () => {
     expect(deliveryOf(event("invoice.upcoming", object)).providerEventId).toBe("evt_1")
   })
 
-  test("of a thin event says what is to be asked for, and whose it is", () => {
+  test("of a thin event has what to look up, and the account", () => {
     const thin = {
       id: "evt_test_65",
       object: "v2.core.event",
@@ -119,7 +119,7 @@ describe("an envelope", () => {
   })
 })
 
-describe("an event without facts says why", () => {
+describe("an event without facts has the reason", () => {
   test.each([
     ["unknown type", event("invoice.reincarnated", INVOICE)],
     ["unknown type", event("constructor", {})],
@@ -135,13 +135,13 @@ describe("an event without facts says why", () => {
     expect(deliveryOf(body)).toMatchObject({ facts: [], unhandled: reason })
   })
 
-  test("and still whose it is", () => {
+  test("and still its customer", () => {
     const delivery = deliveryOf(event("invoice.payment_failed", { ...INVOICE, object: "bill", charge: "ch_1" }))
     expect(delivery).toMatchObject({ customer: "cus_1", objects: ["ch_1"] })
   })
 })
 
-describe("a detail that cannot be read is lost, and never the event", () => {
+describe("a detail that cannot be read is left out, and the event is still read", () => {
   const failed = (fields: object) => factOf(event("invoice.payment_failed", { ...INVOICE, ...fields }))
   const FAILED = { kind: "payment_failed", invoiceId: "in_1" }
   const UNKNOWN = { amountMinor: null, currency: null }
@@ -156,7 +156,7 @@ describe("a detail that cannot be read is lost, and never the event", () => {
     expect(failed({ currency })).toMatchObject({ ...FAILED, ...UNKNOWN })
   })
 
-  test("the time of the next attempt, which is then not said", () => {
+  test("the time of the next attempt, which is then absent", () => {
     expect(failed({ next_payment_attempt: 1e15, amount_due: 700 })).toMatchObject({ ...FAILED, amountMinor: 700 })
     expect(failed({ next_payment_attempt: 1e15 })).not.toHaveProperty("nextAttemptAt")
     expect(failed({ next_payment_attempt: null })).toMatchObject({ nextAttemptAt: null })

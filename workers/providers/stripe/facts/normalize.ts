@@ -1,8 +1,7 @@
 /**
- * From one event of Stripe, of any API version, to facts. Total over parsed JSON: only an envelope that cannot be read is
- * refused; whatever else is odd becomes an event without facts and with a plain reason.
+ * Normalizes one event of Stripe, of any API version, to facts. Accepts any parsed JSON: only an envelope that cannot be read
+ * is rejected; anything else that is invalid becomes an event without facts, with a reason.
  */
-
 import type { Delivery, MalformedEvent } from "../../../../shared/provider.ts"
 import { ok, type Result } from "../../../../shared/result.ts"
 import { checkoutPaymentFailed, checkoutPaymentSucceeded } from "./checkout.ts"
@@ -17,7 +16,7 @@ import * as payment from "./payment.ts"
 import * as subscription from "./subscription.ts"
 import { snapshotTypeOf } from "./thin-types.ts"
 
-/** Which events we read, and how. Types without a line here are kept as `unhandled`. */
+/** The events that we read, and their readers. Types without a line here are stored as `unhandled`. */
 const READERS: ReadonlyMap<string, EventReader> = new Map<string, EventReader>([
   ["customer.created", customer.customerSaved],
   ["customer.updated", customer.customerSaved],
@@ -87,23 +86,30 @@ export const eventReaderFor = (type: string): EventReader =>
   READERS.get(type) ?? (isKnownType(type) ? notUsed : unknown)
 
 /**
- * The delivery that the body holds, or why its envelope cannot be read. `canAsk`: there is a key for Stripe's API.
- * `receivedAt` stands in where the time of the event cannot be read.
+ * The delivery in the body, or why its envelope cannot be read. `hasApiKey`: there is a key for Stripe's API. `receivedAt` is
+ * used where the time of the event cannot be read.
  */
 export function normalize(
   body: unknown,
-  { receivedAt = new Date(0), canAsk = true }: { readonly receivedAt?: Date; readonly canAsk?: boolean } = {},
+  { receivedAt = new Date(0), hasApiKey = true }: { readonly receivedAt?: Date; readonly hasApiKey?: boolean } = {},
 ): Result<Delivery, MalformedEvent> {
   const envelope = readEnvelope(body, receivedAt)
   if (!envelope.ok) return envelope
   const event = envelope.value
   if (event.fault !== null) {
-    return ok({ ...named(event), customer: null, objects: [], facts: [], contact: null, unhandled: event.fault })
+    return ok({
+      ...envelopeFields(event),
+      customer: null,
+      objects: [],
+      facts: [],
+      contact: null,
+      unhandled: event.fault,
+    })
   }
-  return ok(event.thin === null ? snapshotDelivery(event) : thinDelivery(event, event.thin, canAsk))
+  return ok(event.thin === null ? snapshotDelivery(event) : thinDelivery(event, event.thin, hasApiKey))
 }
 
-const named = (event: StripeEvent) => ({
+const envelopeFields = (event: StripeEvent) => ({
   provider: "stripe" as const,
   account: event.account,
   providerEventId: event.id,
@@ -116,7 +122,7 @@ const named = (event: StripeEvent) => ({
 function snapshotDelivery(event: StripeEvent): Delivery {
   const { facts, contact, unhandled: reason } = eventReaderFor(event.type)(event)
   return {
-    ...named(event),
+    ...envelopeFields(event),
     customer: objectLinksOf(event.object).customer,
     objects: objectsOf(event.object),
     facts: facts.map((fact) => ({ ...fact, occurredAt: event.occurredAt })),
@@ -125,14 +131,14 @@ function snapshotDelivery(event: StripeEvent): Delivery {
   }
 }
 
-/** A thin event says nothing by itself; whether it is worth asking is told by its type alone. */
-function thinDelivery(event: StripeEvent, thin: ThinPart, canAsk: boolean): Delivery {
-  const silent = { ...named(event), customer: null, objects: [], facts: [], contact: null }
+/** A thin event has no facts by itself; its type alone decides whether it is worth a lookup. */
+function thinDelivery(event: StripeEvent, thin: ThinPart, hasApiKey: boolean): Delivery {
+  const base = { ...envelopeFields(event), customer: null, objects: [], facts: [], contact: null }
   const type = snapshotTypeOf(event.type)
   if (type === null || !READERS.has(type)) {
-    return { ...silent, unhandled: type !== null && isKnownType(type) ? "not used" : "unknown type" }
+    return { ...base, unhandled: type !== null && isKnownType(type) ? "not used" : "unknown type" }
   }
-  if (thin.snapshotEventId === null && thin.object === null) return { ...silent, unhandled: "thin event names nothing" }
-  if (!canAsk) return { ...silent, unhandled: "thin event, and no API key to ask with" }
-  return { ...silent, unhandled: null, needs: thin }
+  if (thin.snapshotEventId === null && thin.object === null) return { ...base, unhandled: "thin event names nothing" }
+  if (!hasApiKey) return { ...base, unhandled: "thin event, and no API key to ask with" }
+  return { ...base, unhandled: null, needs: thin }
 }

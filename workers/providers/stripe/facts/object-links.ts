@@ -1,17 +1,17 @@
 /**
- * Which customer, charge, payment intent, invoice and subscription an object of Stripe belongs to, in all API versions:
- * the references moved in 2025-03-31 (basil), and each may be an id or the expanded object. Total: what is odd is absent.
+ * Which customer, charge, payment intent, invoice and subscription an object of Stripe belongs to, in all API versions: the
+ * references moved in 2025-03-31 (basil), and each may be an id or the expanded object. Invalid references count as absent.
  */
 import type { PaymentRefs } from "../../../../shared/domain/facts.ts"
 import { at, idOf, isObject, type JsonObject, listOf } from "./fields.ts"
 
-/** The ids by which one object can be found again; null where it does not say. */
+/** The ids of related objects and the customer; null where the object has none. */
 export type ObjectLinks = PaymentRefs & { readonly customer: string | null }
 
-/** More than any event ties together; a list of payments is the only part without a bound of its own. */
+/** More than any event links; a list of payments is the only part without a bound of its own. */
 const OBJECTS_MAX = 50
 
-/** The ties of one object. A line or payment of a list stands in only where the object itself says nothing. */
+/** The links of one object. A line or payment of a list is used only where the object itself has no link. */
 export function objectLinksOf(object: JsonObject): ObjectLinks {
   const type = object.object
   const own = (kind: string) => (type === kind ? idOf(object.id) : null)
@@ -25,7 +25,7 @@ export function objectLinksOf(object: JsonObject): ObjectLinks {
   }
 }
 
-/** The ids of payments and subscriptions among the ties, most specific first, each once. */
+/** The ids of payments and subscriptions among the links, most specific first, each once. */
 export function objectsOf(object: JsonObject): string[] {
   const { chargeId, paymentIntentId, invoiceId, subscriptionId } = objectLinksOf(object)
   const payments = listOf(object.payments).map(paymentOf)
@@ -40,19 +40,19 @@ export function objectsOf(object: JsonObject): string[] {
   return [...new Set(ids.filter((id) => id !== null))].slice(0, OBJECTS_MAX)
 }
 
-/** The part of the ties that facts of payments carry. */
+/** The links that facts of payments have. */
 export function refsOf(object: JsonObject): PaymentRefs {
   const { invoiceId, subscriptionId, chargeId, paymentIntentId } = objectLinksOf(object)
   return { invoiceId, subscriptionId, chargeId, paymentIntentId }
 }
 
 /**
- * An invoice says its subscription in `parent` since basil and in `subscription` before; where it says it nowhere, its
- * lines may (`parent.subscription_item_details` since basil, `subscription` before).
+ * An invoice has its subscription in `parent` since basil and in `subscription` before; where it has none, its lines may
+ * (`parent.subscription_item_details` since basil, `subscription` before).
  */
 function subscriptionOf(object: JsonObject): string | null {
-  const said = idOf(at(object, "parent", "subscription_details", "subscription")) ?? idOf(object.subscription)
-  if (said !== null) return said
+  const own = idOf(at(object, "parent", "subscription_details", "subscription")) ?? idOf(object.subscription)
+  if (own !== null) return own
   const lines = listOf(object.lines)
   return (
     firstOf(lines, (line) => idOf(at(line, "parent", "subscription_item_details", "subscription"))) ??
@@ -61,14 +61,14 @@ function subscriptionOf(object: JsonObject): string | null {
   )
 }
 
-/** A payment intent names its last charge since 2022-11-15; before, it carried its charges, the latest first. */
+/** A payment intent names its last charge since 2022-11-15; before, it had a list of its charges, the latest first. */
 const latestChargeOf = (object: JsonObject): string | null =>
   idOf(object.latest_charge) ??
   idOf(at(object, "last_payment_error", "charge")) ??
   idOf(at(listOf(object.charges), 0)) ??
   idOf(at(object, "payment_intent", "latest_charge"))
 
-/** The payment of an invoice names it as its order; an order of a shop has a number of its own. */
+/** The payment of an invoice has the invoice's id as order reference; a shop's order has a number of its own. */
 function orderedInvoiceOf(object: JsonObject): string | null {
   const order = idOf(at(object, "payment_details", "order_reference"))
   return order?.startsWith("in_") ? order : null
@@ -85,7 +85,7 @@ const paymentOf = (invoicePayment: unknown): PaymentIds => {
   }
 }
 
-/** Of the payments of an invoice the one that paid it, else the first; an `InvoicePayment` is its own. */
+/** Of the payments of an invoice the one that paid it, else the first; for an `InvoicePayment`, its own payment. */
 function mainPaymentOf(object: JsonObject): PaymentIds {
   if (isObject(object.payment)) return paymentOf(object)
   const payments = listOf(object.payments)

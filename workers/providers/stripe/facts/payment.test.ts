@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { deliveryOf, event, factOf } from "../../../../test/fixtures/stripe/constructed/event.ts"
 
-describe("a decline code is the most specific that is there", () => {
+describe("the decline code is the most specific of the event", () => {
   const charge = (fields: object) =>
     factOf(event("charge.failed", { id: "ch_1", object: "charge", currency: "usd", amount: 1, ...fields }))
   const intent = (error: object) =>
@@ -30,7 +30,7 @@ describe("a decline code is the most specific that is there", () => {
   })
 })
 
-test("a charge moved money once it is paid and captured", () => {
+test("a charge counts as a payment once it is paid and captured", () => {
   const charge = { id: "ch_1", object: "charge", currency: "usd", amount: 500 }
   const succeeded = (fields: object) => factOf(event("charge.succeeded", { ...charge, ...fields }))
   expect(succeeded({})).toMatchObject({ kind: "payment_succeeded", amountMinor: 500 })
@@ -43,7 +43,7 @@ describe("a payment intent that is canceled", () => {
   const intent = { id: "pi_1", object: "payment_intent", customer: "cus_1", currency: "usd", amount: 500 }
 
   test.each(["requested_by_customer", "abandoned", "failed_invoice", "void_invoice", "automatic", "expired", null])(
-    "is given up, and has not failed (%s)",
+    "is canceled, and has not failed (%s)",
     (reason) => {
       const canceled = { ...intent, status: "canceled", cancellation_reason: reason, latest_charge: "ch_1" }
       expect(deliveryOf(event("payment_intent.canceled", canceled))).toMatchObject({
@@ -53,7 +53,7 @@ describe("a payment intent that is canceled", () => {
     },
   )
 
-  test("is not one that goes on", () => {
+  test("is not one with another status", () => {
     expect(factOf(event("payment_intent.canceled", { ...intent, status: "processing" }))).toBeUndefined()
   })
 })
@@ -80,11 +80,11 @@ describe("disputes and refunds", () => {
     })
   })
 
-  test("a dispute closed without an outcome is not guessed", () => {
+  test("a dispute closed without an outcome is unhandled", () => {
     expect(dispute("closed", "needs_response")).toBeUndefined()
   })
 
-  test("a refund knows itself, an expanded charge knows the total, a failed refund gave nothing", () => {
+  test("a refund has its own amount, an expanded charge the total, a failed refund reverses it", () => {
     const refund = { id: "re_1", object: "refund", amount: 100, currency: "usd", charge: "ch_1", status: "succeeded" }
     const seen = (fields: object) => factOf(event("refund.updated", { ...refund, ...fields }))
     expect(seen({})).toMatchObject({ kind: "payment_refunded", amountMinor: 100, chargeId: "ch_1" })

@@ -48,7 +48,7 @@ const paymentIntent = z.object({
 
 const refund = z.object({ id, currency, amount: minorUnits, status: orNull(z.string()) })
 
-/** Charges and payment intents say alike that a payment failed; `declineCodeOf` knows where each keeps its reason. */
+/** Failed charges and payment intents have the same fields; `declineCodeOf` finds the reason of each. */
 const failedReader =
   (schema: z.ZodType<{ amount: number | null; currency: string | null }>): EventReader =>
   ({ object }) => {
@@ -67,10 +67,9 @@ const failedReader =
 const collected = (object: JsonObject, money: StatedMoney) =>
   withFacts({ kind: "payment_succeeded", ...refsOf(object), ...money, how: "collected" })
 
-/** `charge.failed`. */
 export const chargeFailed: EventReader = failedReader(charge)
 
-/** `payment_intent.payment_failed`: the error is on the intent, the charge is only named. */
+/** `payment_intent.payment_failed`: the error is on the intent, which only names the charge. */
 export const paymentIntentFailed: EventReader = failedReader(paymentIntent)
 
 /** `charge.succeeded` and `charge.captured`: money moved only once the charge is captured. */
@@ -82,7 +81,6 @@ export const chargeSucceeded: EventReader = ({ object }) => {
   return collected(object, moneyOf(amount_captured ?? amount, currency))
 }
 
-/** `payment_intent.succeeded`. */
 export const paymentIntentSucceeded: EventReader = ({ object }) => {
   const succeeded = read(paymentIntent, object)
   if (!succeeded.ok) return unhandled(succeeded.error)
@@ -90,7 +88,7 @@ export const paymentIntentSucceeded: EventReader = ({ object }) => {
   return collected(object, moneyOf(amount_received ?? amount, currency))
 }
 
-/** Next actions that give the member something to pay by later: a voucher, a transfer, or small deposits to confirm. */
+/** Next actions by which the member pays later: a voucher, a transfer, or small deposits to confirm. */
 const PAY_LATER_ACTIONS: Readonly<Record<string, string>> = {
   boleto_display_details: "boleto",
   oxxo_display_details: "oxxo",
@@ -100,7 +98,7 @@ const PAY_LATER_ACTIONS: Readonly<Record<string, string>> = {
   verify_with_microdeposits: "us_bank_account",
 }
 
-/** `charge.pending`: a bank debit that is under way. */
+/** `charge.pending`: a bank debit in progress. */
 export const chargePending: EventReader = ({ object }) => {
   const pending = read(charge, object)
   if (!pending.ok) return unhandled(pending.error)
@@ -116,7 +114,7 @@ export const chargePending: EventReader = ({ object }) => {
   })
 }
 
-/** `payment_intent.processing`: the same of its intent. */
+/** `payment_intent.processing`: the same for its payment intent. */
 export const paymentIntentProcessing: EventReader = ({ object }) => {
   const intent = read(paymentIntent, object)
   if (!intent.ok) return unhandled(intent.error)
@@ -137,8 +135,8 @@ export const paymentIntentProcessing: EventReader = ({ object }) => {
 }
 
 /**
- * `payment_intent.canceled`: nothing will come of it any more, so a debit or voucher that was in progress is not. It is no
- * failed attempt: an intent is canceled on request, as abandoned, or with its invoice (`cancellation_reason`), in rare cases
+ * `payment_intent.canceled`: a debit or voucher is no longer in progress. It is no failed attempt: an intent is canceled on
+ * request, as abandoned, or with its invoice (`cancellation_reason`), in rare cases
  * while it is `processing` (docs.stripe.com/api/payment_intents/object#payment_intent_object-status and
  * -cancellation_reason; docs.stripe.com/api/payment_intents/cancel).
  */
@@ -149,7 +147,7 @@ export const paymentIntentCanceled: EventReader = ({ object }) => {
   return withFacts({ kind: "payment_canceled", ...refsOf(object) })
 }
 
-/** `payment_intent.requires_action`: a voucher was shown to the member. Anything else to do is asked for by the invoice. */
+/** `payment_intent.requires_action`: a voucher was shown to the member. Other actions have an event of the invoice. */
 export const paymentIntentRequiresAction: EventReader = ({ object }) => {
   const intent = read(paymentIntent, object)
   if (!intent.ok) return unhandled(intent.error)
@@ -163,7 +161,7 @@ export const paymentIntentRequiresAction: EventReader = ({ object }) => {
   return withFacts({ kind: "payment_pending", ...refsOf(object), ...moneyOf(amount, currency), method, expiresAt })
 }
 
-/** `charge.refunded`: the charge knows the total. */
+/** `charge.refunded`: the charge has the total refunded. */
 export const chargeRefunded: EventReader = ({ object }) => {
   const refunded = read(refundedCharge, object)
   if (!refunded.ok) return unhandled(refunded.error)
@@ -182,13 +180,13 @@ export const chargeRefunded: EventReader = ({ object }) => {
 const VOID_REFUNDS = ["failed", "canceled"]
 
 /**
- * `refund.created`, `refund.updated`, `refund.failed`: a refund knows only itself, so its amount is the least that the
- * total can be; where the charge was expanded, it is the total.
+ * `refund.created`, `refund.updated`, `refund.failed`: a refund has only its own amount, which is the least that the total
+ * can be; where the charge was expanded, that has the total.
  */
 export const refundChanged: EventReader = ({ type, object }) => {
-  const seen = read(refund, object)
-  if (!seen.ok) return unhandled(seen.error)
-  const { id: refundId, amount, status, currency } = seen.value
+  const parsed = read(refund, object)
+  if (!parsed.ok) return unhandled(parsed.error)
+  const { id: refundId, amount, status, currency } = parsed.value
   const refs = refsOf(object)
   if (refs.chargeId === null && refs.paymentIntentId === null) return unhandled("refund names no payment")
   if (type === "refund.failed" || (status !== null && VOID_REFUNDS.includes(status)))
@@ -205,5 +203,5 @@ export const refundChanged: EventReader = ({ type, object }) => {
   })
 }
 
-/** Only an expanded invoice says it. */
+/** Known only where the invoice was expanded. */
 const isFirstInvoice = (invoice: unknown): boolean => at(invoice, "billing_reason") === "subscription_create"

@@ -1,11 +1,11 @@
-/** A subscription as an event shows it, in all API versions. */
+/** Reads the subscription in an event, in all API versions. */
 import * as z from "zod"
 import type { SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../../../shared/domain/facts.ts"
 import { endByOf, type StatedEnd } from "../../../../shared/domain/recovery/intent.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
 import { at, currency, detail, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
 
-/** Since 2020 an item has a `price`; `plan` is the same in older words. */
+/** Since 2020 an item has a `price`; `plan` is its older form. */
 const price = z.object({
   id: detail(id),
   currency: detail(currency),
@@ -30,7 +30,7 @@ const plan = z.object({
   usage_type: detail(z.string()),
 })
 
-/** None for metered prices; with one that cannot be read, the worth of the item is not known. */
+/** None for metered prices; where it cannot be read, the value of the item is unknown. */
 const quantity = orNull(z.union([z.int().nonnegative(), z.unknown().transform(() => "unreadable" as const)]))
 
 const item = z.object({
@@ -43,7 +43,7 @@ const item = z.object({
 /** Stripe allows 20 items. */
 const ITEMS_MAX = 100
 
-/** What is no item is left out. */
+/** Entries that are no items are left out. */
 const items = z.object({
   data: z.array(z.unknown()).transform((data) =>
     data.slice(0, ITEMS_MAX).flatMap((entry) => {
@@ -75,41 +75,41 @@ const subscription = z.object({
 type Subscription = z.output<typeof subscription>
 type Item = z.output<typeof item>
 
-/** The snapshot, or what is wrong with the object in one plain sentence. */
+/** The snapshot, or a sentence that names what is invalid in the object. */
 export function snapshotOf(
   object: JsonObject,
   { isCreated = false, previous = {} }: { readonly isCreated?: boolean; readonly previous?: JsonObject } = {},
 ): Result<SubscriptionSnapshot, string> {
   const result = read(subscription, object)
   if (!result.ok) return err(result.error)
-  const seen = result.value
-  const items = itemsOf(seen)
-  // Since basil each item has its own period. The first to end is the next renewal, the last is how far it is paid.
-  const periodEnds = seen.current_period_end === null ? items.flatMap(endsOf).sort() : [seen.current_period_end]
-  const cancelAt = seen.cancel_at ?? (seen.cancel_at_period_end === true ? (periodEnds.at(-1) ?? null) : null)
-  const resumesAt = seen.pause_collection?.resumes_at
+  const parsed = result.value
+  const items = itemsOf(parsed)
+  // Since basil each item has its own period. The first to end is the next renewal, the last is until when it is paid.
+  const periodEnds = parsed.current_period_end === null ? items.flatMap(endsOf).sort() : [parsed.current_period_end]
+  const cancelAt = parsed.cancel_at ?? (parsed.cancel_at_period_end === true ? (periodEnds.at(-1) ?? null) : null)
+  const resumesAt = parsed.pause_collection?.resumes_at
   return ok({
-    subscriptionId: seen.id,
-    status: STATUSES.find((status) => status === seen.status) ?? "unknown",
-    currency: seen.currency ?? items.map(currencyOf).find((code) => code !== null) ?? null,
+    subscriptionId: parsed.id,
+    status: STATUSES.find((status) => status === parsed.status) ?? "unknown",
+    currency: parsed.currency ?? items.map(currencyOf).find((code) => code !== null) ?? null,
     items: items.map(readItem),
-    startedAt: seen.start_date ?? seen.start ?? seen.created,
+    startedAt: parsed.start_date ?? parsed.start ?? parsed.created,
     currentPeriodEnd: periodEnds[0] ?? null,
-    trialEnd: seen.trial_end,
+    trialEnd: parsed.trial_end,
     cancelAt,
     ...(cancelAt !== null && { endBy: endByOf(statedEndOf(object, { isCreated, previous })) }),
-    endedAt: seen.ended_at,
-    paused: pauseOf(seen, object),
+    endedAt: parsed.ended_at,
+    paused: pauseOf(parsed, object),
     ...(resumesAt && { pauseEndsAt: resumesAt }),
   })
 }
 
-/** An end that is set so soon after the creation came with it. */
+/** An end that is set within this time of the creation was part of it. */
 const CREATION_SECONDS = 60
 
 const PROVIDER_REASONS: readonly unknown[] = ["payment_failed", "payment_disputed", "canceled_by_retention_policy"]
 
-/** What the subscription states of its end (docs/INTENT.md). */
+/** What the subscription says about its end (docs/INTENT.md). */
 function statedEndOf(
   object: JsonObject,
   { isCreated, previous }: { readonly isCreated: boolean; readonly previous: JsonObject },
@@ -119,17 +119,17 @@ function statedEndOf(
   const atPeriodEnd = object.cancel_at_period_end === true
   const isLater =
     typeof requestedAt === "number" && typeof created === "number" && requestedAt - created > CREATION_SECONDS
-  const cameWithCreation = typeof requestedAt === "number" && typeof created === "number" && !isLater && !atPeriodEnd
+  const isSetAtCreation = typeof requestedAt === "number" && typeof created === "number" && !isLater && !atPeriodEnd
   return {
     atPeriodEnd,
     hasReasonOfMember:
       typeof at(object, "cancellation_details", "feedback") === "string" ||
       typeof at(object, "cancellation_details", "comment") === "string",
-    // Before 2023 there were no details: then an end that did not come with the creation was asked for later.
+    // Before 2023 there were no details: then an end that was not set at the creation was requested later.
     isRequested: reason === "cancellation_requested" || object.cancellation_details === undefined,
     byProvider: PROVIDER_REASONS.includes(reason),
     bySchedule: idOf(object.schedule) !== null && !atPeriodEnd,
-    sinceCreation: isCreated || cameWithCreation,
+    sinceCreation: isCreated || isSetAtCreation,
     isExtension: extendsTerm(object, previous),
     isSwitch: false,
     isUnrequested: false,
@@ -158,17 +158,17 @@ const STATUSES: readonly SubscriptionStatus[] = [
   "canceled",
 ]
 
-/** Before items were usual, a subscription was its one plan. */
-function itemsOf(seen: Subscription): readonly Item[] {
-  const items = seen.items?.data ?? []
-  if (items.length > 0 || seen.plan === null) return items
-  return [{ price: null, plan: seen.plan, quantity: seen.quantity, current_period_end: null }]
+/** Old subscriptions have one plan and no items. */
+function itemsOf(subscription: Subscription): readonly Item[] {
+  const items = subscription.items?.data ?? []
+  if (items.length > 0 || subscription.plan === null) return items
+  return [{ price: null, plan: subscription.plan, quantity: subscription.quantity, current_period_end: null }]
 }
 
 const currencyOf = ({ price, plan }: Item): string | null => price?.currency ?? plan?.currency ?? null
 const endsOf = ({ current_period_end: end }: Item): string[] => (end === null ? [] : [end])
 
-/** Tiered prices and fractions of a minor unit have no `unit_amount`: then the amount is not known here. */
+/** Tiered prices and fractions of a minor unit have no `unit_amount`: then the amount is unknown. */
 function readItem({ price, plan, quantity }: Item): SubscriptionItem {
   const recurring = price?.recurring ?? plan
   return {
@@ -184,17 +184,17 @@ function readItem({ price, plan, quantity }: Item): SubscriptionItem {
 
 const INTERVALS = ["day", "week", "month", "year"] as const
 
-/** Pauses that somebody chose, as `status_details.paused.subscription.type` says it (2026-09-30.endive). */
-const CHOSEN_PAUSES = ["pause_requested", "system"]
+/** Pauses that were requested, by `status_details.paused.subscription.type` (2026-09-30.endive). */
+const REQUESTED_PAUSES = ["pause_requested", "system"]
 
 /**
- * A paused status came only from a trial that ended without a payment method before Stripe could pause for failures; both
- * are pauses because it could not collect.
+ * Before Stripe could pause for failures, a paused status was only that of a trial that ended without a payment method; both
+ * are pauses because a payment could not be collected.
  */
-function pauseOf(seen: Subscription, object: JsonObject): SubscriptionSnapshot["paused"] {
-  if (seen.status === "paused") {
+function pauseOf(subscription: Subscription, object: JsonObject): SubscriptionSnapshot["paused"] {
+  if (subscription.status === "paused") {
     const type = at(object, "status_details", "paused", "subscription", "type")
-    return typeof type === "string" && CHOSEN_PAUSES.includes(type) ? "requested" : "payment_failure"
+    return typeof type === "string" && REQUESTED_PAUSES.includes(type) ? "requested" : "payment_failure"
   }
-  return seen.pause_collection === null ? null : "requested"
+  return subscription.pause_collection === null ? null : "requested"
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { event, factOf, SUBSCRIPTION } from "../../../../test/fixtures/stripe/constructed/event.ts"
 
-describe("a change of a subscription is the most specific it can be", () => {
+describe("the fact of a changed subscription is the most specific one", () => {
   const changed = (now: object, before: object, status = "active") =>
     factOf(
       event(
@@ -15,7 +15,7 @@ describe("a change of a subscription is the most specific it can be", () => {
 
   test.each([
     ["cancellation_announced", changed({ cancel_at: 1_767_225_600 }, { cancel_at: null })],
-    // A date without a reason states nobody's wish, where there are reasons (docs/INTENT.md).
+    // In versions with reasons, a date without one is no request of the member (docs/INTENT.md).
     [
       "subscription_changed",
       changed({ cancel_at: 1_767_225_600, cancellation_details: { reason: null } }, { cancel_at: null }),
@@ -31,7 +31,7 @@ describe("a change of a subscription is the most specific it can be", () => {
     ["subscription_changed", changed({ cancel_at_period_end: true }, { metadata: {} })],
     ["subscription_changed", changed({ cancel_at: 2 }, { cancel_at: 1 })],
     ["subscription_resumed", changed({ cancel_at: null }, { cancel_at: 1 })],
-    // A term that was agreed at the start and is extended, by whoever asked for it.
+    // A term that was agreed at the start and is extended, at anyone's request.
     [
       "subscription_changed",
       changed(
@@ -66,11 +66,11 @@ describe("a change of a subscription is the most specific it can be", () => {
   }
   const item = (end: number) => ({ current_period_end: end, price: { id: "price_1", unit_amount: 1 } })
 
-  test("with a status that we do not know yet", () => {
+  test("with an unknown status", () => {
     expect(snapshot({ status: "dormant" })).toMatchObject({ status: "unknown" })
   })
 
-  test("with periods of its items: the first ends next, leaving is at the last", () => {
+  test("with periods of its items: the first is the next renewal, the cancellation is at the last", () => {
     const items = { data: [item(1_770_000_000), item(1_767_225_600)] }
     expect(snapshot({ items, cancel_at_period_end: true })).toMatchObject({
       currentPeriodEnd: "2026-01-01T00:00:00.000Z",

@@ -11,7 +11,6 @@ import { type EventReader, unhandled, withFacts } from "./event-reading.ts"
 import { at, codeOf, isObject, type JsonObject } from "./fields.ts"
 import { snapshotOf } from "./subscription-snapshot.ts"
 
-/** `customer.subscription.created`. */
 export const subscriptionCreated: EventReader = ({ object }) => {
   const snapshot = snapshotOf(object, { isCreated: true })
   return snapshot.ok
@@ -19,53 +18,51 @@ export const subscriptionCreated: EventReader = ({ object }) => {
     : unhandled(snapshot.error)
 }
 
-/** `customer.subscription.trial_will_end`: three days before, or at once when the trial was shortened. */
+/** `customer.subscription.trial_will_end`: sent three days before, or at once when the trial was shortened. */
 export const trialWillEnd = subscriptionReader((subscription) => ({ kind: "trial_ending", subscription }))
 
-/** `customer.subscription.paused`. */
 export const subscriptionPaused = subscriptionReader((subscription) => ({ kind: "subscription_paused", subscription }))
 
-/** `customer.subscription.resumed`. */
 export const subscriptionResumed = subscriptionReader((subscription) => ({
   kind: "subscription_resumed",
   subscription,
 }))
 
-/** Events after which the subscription is just as they show it. */
+/** For events that only show the current state of the subscription. */
 export const subscriptionChanged = subscriptionReader((subscription) => ({
   kind: "subscription_changed",
   subscription,
 }))
 
-/** `customer.subscription.deleted`. */
 export const subscriptionDeleted = subscriptionReader((subscription, { object }) => ({
   kind: "subscription_ended",
   subscription,
   reason: endReasonOf(object, subscription),
 }))
 
-/** `customer.subscription.updated`: what it is about is told by what was different before. */
+/** `customer.subscription.updated`: the former values show what changed. */
 export const subscriptionUpdated = subscriptionReader((subscription, event) => {
   const { object, previous } = event
   const before = { ...object, ...previous }
   const earlier = snapshotOf(before)
   const replaced: { replaced?: PreviousAttributes } =
     earlier.ok && Object.keys(previous).length > 0 ? { replaced: changedParts(earlier.value, subscription) } : {}
-  const wasLeaving = earlier.ok ? isRequestedByMember(before, earlier.value) : isCanceling(before)
-  // A subscription that has ended can still be updated (its metadata, say); only the change of status is the end.
+  const wasCanceling = earlier.ok ? isRequestedByMember(before, earlier.value) : isCanceling(before)
+  // A subscription that has ended can still be updated, for example its metadata; only the change of status is the end.
   if (hasEnded(object) && !hasEnded(before)) {
     return { kind: "subscription_ended", subscription, reason: endReasonOf(object, subscription) }
   }
-  if (isRequestedByMember(object, subscription) && !wasLeaving) {
+  if (isRequestedByMember(object, subscription) && !wasCanceling) {
     return { kind: "cancellation_announced", subscription, reason: cancellationReasonOf(object), ...replaced }
   }
   if (isPaused(object) && !isPaused(before)) return { kind: "subscription_paused", subscription, ...replaced }
-  const isBack = (wasLeaving && !isRequestedByMember(object, subscription)) || (isPaused(before) && !isPaused(object))
-  if (isBack && !hasEnded(object)) return { kind: "subscription_resumed", subscription, ...replaced }
+  const isResumed =
+    (wasCanceling && !isRequestedByMember(object, subscription)) || (isPaused(before) && !isPaused(object))
+  if (isResumed && !hasEnded(object)) return { kind: "subscription_resumed", subscription, ...replaced }
   return { kind: "subscription_changed", subscription, ...replaced }
 })
 
-/** Whether the member asked for the end. */
+/** Whether the member requested the end. */
 const isRequestedByMember = (object: JsonObject, { endBy = "member" }: SubscriptionSnapshot): boolean =>
   isCanceling(object) && endBy === "member"
 
@@ -88,7 +85,7 @@ const isCanceling = (subscription: JsonObject): boolean =>
 const isPaused = (subscription: JsonObject): boolean =>
   subscription.status === "paused" || isObject(subscription.pause_collection)
 
-/** What the member picked when leaving, else Stripe's own word. The comment is free text and stays out. */
+/** What the member selected when canceling, else Stripe's reason. The comment is free text and is left out. */
 const cancellationReasonOf = (subscription: JsonObject): string | null =>
   codeOf(at(subscription, "cancellation_details", "feedback")) ??
   codeOf(at(subscription, "cancellation_details", "reason"))
@@ -100,11 +97,11 @@ const END_REASONS: ReadonlyMap<string, EndReason> = new Map([
   ["canceled_by_retention_policy", "policy"],
 ])
 
-/** Told by Stripe since 2023; before that, an end that was announced was asked for, and the rest is not known. */
+/** Stripe gives the reason since 2023; before, an announced end was requested, and all others are unknown. */
 function endReasonOf(subscription: JsonObject, snapshot: SubscriptionSnapshot): EndReason {
-  const said = codeOf(at(subscription, "cancellation_details", "reason"))
-  if (said === "cancellation_requested" && snapshot.cancelAt !== null && snapshot.endBy === "other") return "policy"
-  if (said !== null) return END_REASONS.get(said) ?? "unknown"
+  const reason = codeOf(at(subscription, "cancellation_details", "reason"))
+  if (reason === "cancellation_requested" && snapshot.cancelAt !== null && snapshot.endBy === "other") return "policy"
+  if (reason !== null) return END_REASONS.get(reason) ?? "unknown"
   if (snapshot.status === "incomplete_expired") return "payment_failed"
   return isCanceling(subscription) ? "requested" : "unknown"
 }

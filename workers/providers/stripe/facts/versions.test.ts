@@ -1,4 +1,4 @@
-/** The same story gives the same facts, whichever API version tells it. */
+/** The same scenario gives the same facts in every API version. */
 import { expect, test } from "vitest"
 import type { NewFact } from "../../../../shared/provider.ts"
 import { deliveryOf } from "../../../../test/fixtures/stripe/constructed/event.ts"
@@ -38,37 +38,44 @@ const KINDS = [
   ["customer_seen"],
 ]
 
-/** Since basil an invoice does not name its charge and payment, nor a payment its invoice: these alone may fall silent. */
-const MAY_FALL_SILENT = ["invoiceId", "chargeId", "paymentIntentId"]
+/** Since basil an invoice does not name its charge and payment, nor a payment its invoice: only these may be null. */
+const MAY_BE_NULL = ["invoiceId", "chargeId", "paymentIntentId"]
 
-const asSilentAs = (silent: NewFact, fact: NewFact): object => {
-  const unsaid = new Set(Object.entries(silent).flatMap(([key, value]) => (value === null ? [key] : [])))
+const withNullsOf = (newerFact: NewFact, olderFact: NewFact): object => {
+  const nullKeys = new Set(Object.entries(newerFact).flatMap(([key, value]) => (value === null ? [key] : [])))
   return Object.fromEntries(
-    Object.entries(fact).map(([key, value]) => [key, MAY_FALL_SILENT.includes(key) && unsaid.has(key) ? null : value]),
+    Object.entries(olderFact).map(([key, value]) => [
+      key,
+      MAY_BE_NULL.includes(key) && nullKeys.has(key) ? null : value,
+    ]),
   )
 }
 
-test("the oldest version tells the whole story", () => {
+test("the oldest version has the whole scenario", () => {
   expect(scenarioInVersion(oldest).map((event) => deliveryOf(event).facts.map((fact) => fact.kind))).toEqual(KINDS)
 })
 
-test.each(newer)("%s tells the same story", (version) => {
+test.each(newer)("%s has the same scenario", (version) => {
   const before = scenarioInVersion(oldest).map(deliveryOf)
   for (const [index, event] of scenarioInVersion(version).entries()) {
     const delivery = deliveryOf(event)
     expectWellFormed(delivery)
-    const same = before[index]
-    expect(delivery).toMatchObject({ customer: same?.customer, contact: same?.contact, occurredAt: same?.occurredAt })
-    expect(delivery.facts).toHaveLength(same?.facts.length ?? 0)
-    for (const [place, fact] of delivery.facts.entries()) {
-      const oldFact = same?.facts[place]
-      expect(fact, event.type).toEqual(oldFact && asSilentAs(fact, oldFact))
+    const expected = before[index]
+    expect(delivery).toMatchObject({
+      customer: expected?.customer,
+      contact: expected?.contact,
+      occurredAt: expected?.occurredAt,
+    })
+    expect(delivery.facts).toHaveLength(expected?.facts.length ?? 0)
+    for (const [factIndex, fact] of delivery.facts.entries()) {
+      const oldFact = expected?.facts[factIndex]
+      expect(fact, event.type).toEqual(oldFact && withNullsOf(fact, oldFact))
     }
-    expect(same?.objects, event.type).toEqual(expect.arrayContaining([...delivery.objects]))
+    expect(expected?.objects, event.type).toEqual(expect.arrayContaining([...delivery.objects]))
   }
 })
 
-test.each(API_VERSIONS)("in %s every invoice names its subscription and every payment its intent", (version) => {
+test.each(API_VERSIONS)("in %s every invoice has its subscription and every payment its intent", (version) => {
   for (const event of scenarioInVersion(version)) {
     for (const fact of deliveryOf(event).facts) {
       if (!("invoiceId" in fact)) continue

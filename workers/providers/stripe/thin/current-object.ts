@@ -1,8 +1,8 @@
 /**
- * A thin event read from its object. The object is as it is now, not as it was then, so only what cannot have changed
- * since is said of then: the failure is not numbered and tied to no charge (the fold counts it together with the numbered
- * one of the same moment), and nobody is said to have given up. What the object says of now is said as of when it became
- * so: an invoice that is paid by now is paid, and nobody is reminded of it.
+ * Reads a thin event from the current state of its object. The object may have changed since the event, so facts at the time
+ * of the event contain only what cannot have changed: a failure has no number and no charge (the fold counts it together
+ * with the numbered one of the same time), and never says that collection has ended. The current state becomes facts at the
+ * time it was reached: an invoice that is paid by now is paid, and no reminders are sent for it.
  */
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { Delivery, NewFact } from "../../../../shared/provider.ts"
@@ -13,10 +13,10 @@ import { eventReaderFor } from "../facts/normalize.ts"
 import { objectLinksOf, objectsOf } from "../facts/object-links.ts"
 import { snapshotTypeOf } from "../facts/thin-types.ts"
 
-/** The delivery of a thin event whose object is this now; `previous` is what the change had replaced, where it is told. */
+/** The delivery of a thin event with its current object; `previous` are the former values, where the event gives them. */
 export function currentObjectDelivery(thin: Delivery, object: JsonObject, previous: JsonObject): Delivery {
-  const { needs: _, ...told } = thin
-  const rest = { ...told, isLive: thin.isLive ?? livemodeOf(object.livemode) }
+  const { needs: _, ...known } = thin
+  const rest = { ...known, isLive: thin.isLive ?? livemodeOf(object.livemode) }
   const event: StripeEvent = {
     id: thin.providerEventId,
     type: snapshotTypeOf(thin.type) ?? thin.type,
@@ -32,26 +32,26 @@ export function currentObjectDelivery(thin: Delivery, object: JsonObject, previo
   const { customer } = objectLinksOf(object)
   const objects = objectsOf(object)
   const { facts, contact, unhandled: reason } = readCurrentObject(event)
-  // A payment method that was taken away since, for one: there is no ledger that it could go to.
+  // For example a payment method that was detached since: there is no ledger for it.
   if (customer === null && objects.length === 0)
     return deletedObjectDelivery(thin, "thin event, and its object names nobody now")
   return { ...rest, customer, objects, facts, contact, unhandled: reason }
 }
 
-/** The delivery of a thin event of which nothing can be read. */
+/** The delivery of a thin event whose object cannot be read. */
 export function deletedObjectDelivery(thin: Delivery, reason: string): Delivery {
   const { needs: _, ...rest } = thin
   return { ...rest, unhandled: reason }
 }
 
-type Present = Pick<EventReading, "contact" | "unhandled"> & { readonly facts: readonly NewFact[] }
+type CurrentReading = Pick<EventReading, "contact" | "unhandled"> & { readonly facts: readonly NewFact[] }
 
-function readCurrentObject(event: StripeEvent): Present {
+function readCurrentObject(event: StripeEvent): CurrentReading {
   const { type, object } = event
-  if (type === "charge.failed" && object.status !== "failed") return silent("charge has moved on since")
-  // Its last error and its last charge are those of a later attempt.
+  if (type === "charge.failed" && object.status !== "failed") return withoutFacts("charge has moved on since")
+  // Otherwise its last error and last charge may be those of a later attempt.
   if (type === "payment_intent.payment_failed" && object.status !== "requires_payment_method") {
-    return silent("payment intent has moved on since")
+    return withoutFacts("payment intent has moved on since")
   }
   if (type.startsWith("customer.subscription.") && ENDED.has(String(object.status))) return endOf(event)
   if (type === "invoice.payment_failed" || type === "invoice.payment_action_required") return invoiceOwedAtEvent(event)
@@ -60,14 +60,14 @@ function readCurrentObject(event: StripeEvent): Present {
 
 const ENDED: ReadonlySet<string> = new Set(["canceled", "incomplete_expired"])
 
-/** A subscription that has ended says its end, and when; what it was like before that nobody knows any more. */
-const endOf = (event: StripeEvent): Present =>
+/** Of a subscription that has ended, only the end and its time are known; its former state is not. */
+const endOf = (event: StripeEvent): CurrentReading =>
   readAt(event, "customer.subscription.deleted", instantOf(event.object.ended_at) ?? event.occurredAt)
 
-/** An invoice that was not paid then, and what became of it since. */
-function invoiceOwedAtEvent(event: StripeEvent): Present {
+/** An invoice that was not paid at the time of the event, and its outcome since. */
+function invoiceOwedAtEvent(event: StripeEvent): CurrentReading {
   const { object } = event
-  // Once it is settled nothing remains of it; what was asked for then is the whole.
+  // Once it is settled its remaining amount is zero; at the time of the event the whole amount was owed.
   const then = object.status === "open" ? object : { ...object, amount_remaining: object.amount_due, amount_paid: 0 }
   const reading = readAt({ ...event, object: then }, event.type, event.occurredAt)
   if (reading.unhandled !== null) return reading
@@ -76,7 +76,7 @@ function invoiceOwedAtEvent(event: StripeEvent): Present {
   return { ...reading, facts: [...reading.facts.map(withoutAttemptDetails), ...since] }
 }
 
-/** How an invoice may have ended, and where it says when. */
+/** How an invoice may have ended, and which field has the time. */
 const OUTCOMES: Readonly<Record<string, { readonly type: string; readonly at: string }>> = {
   paid: { type: "invoice.paid", at: "paid_at" },
   void: { type: "invoice.voided", at: "voided_at" },
@@ -88,7 +88,7 @@ function outcomeOf(event: StripeEvent, outcome: { readonly type: string; readonl
   return readAt(event, outcome.type, occurredAt).facts.filter(({ kind }) => kind !== "customer_seen")
 }
 
-/** Which attempt it was, on which charge, and whether it was the last: all that may be another's by now. */
+/** Without the number of the attempt, its charge and whether it was the last: these may be of a later attempt by now. */
 function withoutAttemptDetails(fact: NewFact): NewFact {
   if (fact.kind !== "payment_failed") return fact
   const { nextAttemptAt, ...rest } = fact
@@ -101,9 +101,9 @@ function withoutAttemptDetails(fact: NewFact): NewFact {
   }
 }
 
-function readAt(event: StripeEvent, type: string, occurredAt: Instant): Present {
+function readAt(event: StripeEvent, type: string, occurredAt: Instant): CurrentReading {
   const { facts, contact, unhandled: reason } = eventReaderFor(type)({ ...event, type, occurredAt })
   return { facts: facts.map((fact) => ({ ...fact, occurredAt })), contact, unhandled: reason }
 }
 
-const silent = (reason: string): Present => ({ ...unhandled(reason), facts: [] })
+const withoutFacts = (reason: string): CurrentReading => ({ ...unhandled(reason), facts: [] })

@@ -1,4 +1,4 @@
-/** What Stripe is asked about a thin event, in whose name, and what becomes of its answers. The stand-in answers over HTTP. */
+/** Calls to Stripe for a thin event, their account, and the handling of answers. The local replacement answers over HTTP. */
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
@@ -9,13 +9,13 @@ import { stripeProvider } from "../index.ts"
 
 let server: Server
 let apiUrl: string
-let asked: { readonly call: string; readonly account: unknown; readonly context: unknown }[] = []
+let requests: { readonly call: string; readonly account: unknown; readonly context: unknown }[] = []
 let answers: Record<string, object | number> = {}
 
 beforeAll(async () => {
   server = createServer((request, response) => {
     const call = `${request.method} ${request.url}`
-    asked.push({ call, account: request.headers["stripe-account"], context: request.headers["stripe-context"] })
+    requests.push({ call, account: request.headers["stripe-account"], context: request.headers["stripe-context"] })
     const answer = answers[call] ?? 404
     response
       .writeHead(typeof answer === "number" ? answer : 200, { "content-type": "application/json" })
@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 beforeEach(() => {
-  asked = []
+  requests = []
   answers = {}
 })
 
@@ -36,30 +36,30 @@ const SNAPSHOT = event("invoice.payment_failed", OPEN)
 const thin = (more: object = {}) => deliveryOf(thinOf(SNAPSHOT, more))
 const NAMING = { snapshot_event: "evt_1" }
 const FULL = "GET /v2/core/events/evt_thin_1"
-const TWIN = "GET /v1/events/evt_1"
+const SNAPSHOT_EVENT = "GET /v1/events/evt_1"
 const INVOICE_1 = "GET /v1/invoices/in_1"
 
 async function expand(delivery: Delivery): Promise<ExpandedEvent> {
   const api = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl }), delivery.account)
-  if (!api.expand) throw new Error("Stripe's thin events can be asked for")
+  if (!api.expand) throw new Error("Stripe's thin events can be expanded")
   return api.expand(delivery)
 }
-const calls = () => asked.map(({ call }) => call)
+const calls = () => requests.map(({ call }) => call)
 const readOf = (expanded: ExpandedEvent) => (expanded.kind === "delivery" ? expanded.delivery : null)
 
-test("the twin that the event names is all that is asked for", async () => {
-  answers = { [TWIN]: SNAPSHOT }
-  expect(await expand(thin(NAMING))).toEqual({ kind: "twin", body: SNAPSHOT })
-  expect(calls()).toEqual([TWIN])
+test("only the snapshot event that the thin event names is requested", async () => {
+  answers = { [SNAPSHOT_EVENT]: SNAPSHOT }
+  expect(await expand(thin(NAMING))).toEqual({ kind: "snapshot", body: SNAPSHOT })
+  expect(calls()).toEqual([SNAPSHOT_EVENT])
 })
 
-test("an event that names none is asked for as a whole, for its twin and for what it changed", async () => {
-  answers = { [FULL]: { id: "evt_thin_1", object: "v2.core.event", ...NAMING }, [TWIN]: SNAPSHOT }
-  expect(await expand(thin())).toEqual({ kind: "twin", body: SNAPSHOT })
-  expect(calls()).toEqual([FULL, TWIN])
+test("an event that names none is read as a whole, for its snapshot event and for what it changed", async () => {
+  answers = { [FULL]: { id: "evt_thin_1", object: "v2.core.event", ...NAMING }, [SNAPSHOT_EVENT]: SNAPSHOT }
+  expect(await expand(thin())).toEqual({ kind: "snapshot", body: SNAPSHOT })
+  expect(calls()).toEqual([FULL, SNAPSHOT_EVENT])
 })
 
-test("what changed is told by the event itself where there is no twin", async () => {
+test("the former values are those of the event itself where there is no snapshot event", async () => {
   const now = { id: "sub_1", object: "subscription", customer: "cus_1", status: "active", cancel_at: 1_800_000_000 }
   const changed = thinOf(event("customer.subscription.updated", now), {
     type: "v1.customer.subscription.cancel_at_changed",
@@ -71,7 +71,7 @@ test("what changed is told by the event itself where there is no twin", async ()
   })
 })
 
-test("a twin that is gone, or tells another thing, leaves the object as it is now", async () => {
+test("without a snapshot event, or with one of another type, the current object is read", async () => {
   answers = { [INVOICE_1]: OPEN }
   expect(readOf(await expand(thin(NAMING)))).toMatchObject({
     providerEventId: "evt_thin_1",
@@ -80,32 +80,32 @@ test("a twin that is gone, or tells another thing, leaves the object as it is no
     facts: [{ kind: "payment_failed", occurredAt: "2026-01-01T00:00:00.000Z" }],
     unhandled: null,
   })
-  expect(calls()).toEqual([TWIN, INVOICE_1])
+  expect(calls()).toEqual([SNAPSHOT_EVENT, INVOICE_1])
   for (const other of [
     { ...SNAPSHOT, type: "invoice.paid" },
     { ...SNAPSHOT, id: "evt_2" },
     { ...SNAPSHOT, object: "v2.core.event" },
   ]) {
-    answers = { [TWIN]: other, [INVOICE_1]: OPEN }
+    answers = { [SNAPSHOT_EVENT]: other, [INVOICE_1]: OPEN }
     expect(readOf(await expand(thin(NAMING)))?.facts).toHaveLength(1)
   }
 })
 
-test("a connected account is asked in its own name, and its twin carries it as a delivery would", async () => {
-  answers = { [TWIN]: SNAPSHOT }
+test("a connected account is named in the request, and its snapshot event has it as a delivery would", async () => {
+  answers = { [SNAPSHOT_EVENT]: SNAPSHOT }
   const expanded = await expand(thin({ ...NAMING, context: "acct_1" }))
-  expect(expanded).toMatchObject({ kind: "twin", body: { account: "acct_1" } })
-  expect(asked).toMatchObject([{ account: "acct_1" }])
-  asked = []
+  expect(expanded).toMatchObject({ kind: "snapshot", body: { account: "acct_1" } })
+  expect(requests).toMatchObject([{ account: "acct_1" }])
+  requests = []
   answers = {}
   await expand(thin({ context: "org_1/acct_1" }))
-  expect(asked).toMatchObject([
+  expect(requests).toMatchObject([
     { call: FULL, context: "acct_1" },
     { call: INVOICE_1, account: "acct_1" },
   ])
 })
 
-test("only what is named here is asked for, by its id; the URL in the event leads nowhere", async () => {
+test("only known types are read, by id; the URL in the event is not followed", async () => {
   for (const related_object of [
     { id: "in_1", type: "invoice", url: "https://evil.example/v1/invoices/in_1" },
     { id: "in_1", type: "secret", url: "/v1/secrets/in_1" },
@@ -114,11 +114,11 @@ test("only what is named here is asked for, by its id; the URL in the event lead
     await expand(thin({ related_object }))
   }
   expect(calls()).toEqual([FULL, INVOICE_1, FULL, FULL, "GET /v1/invoices/in_1%2F..%2F..%2Fx"])
-  const odd = thin({ related_object: { id: "in_1\u0000", type: "invoice", url: "" } })
-  expect(odd).toMatchObject({ unhandled: "thin event names nothing" })
+  const invalid = thin({ related_object: { id: "in_1\u0000", type: "invoice", url: "" } })
+  expect(invalid).toMatchObject({ unhandled: "thin event names nothing" })
 })
 
-test("an object that is gone, or another than was asked for, says nothing", async () => {
+test("an object that is gone, or another than requested, gives no facts", async () => {
   for (const answer of [404, { ...OPEN, id: "in_2" }, { ...OPEN, object: "charge" }, []]) {
     answers = { [INVOICE_1]: answer }
     expect(readOf(await expand(thin()))).toMatchObject({ facts: [], unhandled: "thin event, and its object is gone" })
@@ -130,8 +130,8 @@ test.each([
   [500, true],
   [401, false],
   [403, false],
-])("an answer of %i is an error that carries no word of it", async (status, retry) => {
-  answers = { [TWIN]: status }
+])("an answer of %i is an error that contains no text of it", async (status, retry) => {
+  answers = { [SNAPSHOT_EVENT]: status }
   const error = await expand(thin(NAMING)).catch((thrown: unknown) => thrown)
   expect(error).toMatchObject({ name: "ProviderApiError", status, retry })
   expect(JSON.stringify(error) + String(error)).not.toContain("ann@")

@@ -1,6 +1,6 @@
 /**
- * Asks Stripe for what a thin event only names: the snapshot event that tells the same, else the object as it is now. Calls
- * are made by id to the collections named here; the URL in the event is not followed.
+ * Expands a thin event: gets the snapshot event of the same change from Stripe, else the current object. Calls are made by id
+ * to the collections named here; the URL in the event is not followed.
  */
 import type Stripe from "stripe"
 import * as z from "zod"
@@ -12,42 +12,46 @@ import { isSnapshotType } from "../facts/thin-types.ts"
 import { currentObjectDelivery, deletedObjectDelivery } from "./current-object.ts"
 
 /**
- * What a thin event of this account comes to. Throws `ProviderApiError` while Stripe does not answer or refuses, and for an
- * event of another account.
+ * Expands a thin event of this account. Throws `ProviderApiError` while Stripe does not answer or refuses, and for an event of
+ * another account.
  */
 export async function expand(stripe: Stripe, thin: Delivery, account: string | null): Promise<ExpandedEvent> {
   const { needs } = thin
   if (needs === undefined) return { kind: "delivery", delivery: thin }
   if (thin.account !== null && thin.account !== account) throw apiErrorOf("the event belongs to another account")
-  const told =
-    needs.snapshotEventId === null ? await fullEvent(stripe, thin) : { ...SILENT, twin: needs.snapshotEventId }
-  const twin = told.twin === null ? null : await snapshotEvent(stripe, thin, told.twin, account)
-  if (twin !== null) return { kind: "twin", body: twin }
+  const { snapshotEventId, previous } =
+    needs.snapshotEventId === null
+      ? await fullEvent(stripe, thin)
+      : { ...NO_DETAILS, snapshotEventId: needs.snapshotEventId }
+  const snapshotBody = snapshotEventId === null ? null : await snapshotEvent(stripe, thin, snapshotEventId, account)
+  if (snapshotBody !== null) return { kind: "snapshot", body: snapshotBody }
 
   const object = needs.object === null ? null : await currentObject(stripe, needs.object)
   const delivery =
     object === null
       ? deletedObjectDelivery(thin, "thin event, and its object is gone")
-      : currentObjectDelivery(thin, object, told.previous)
+      : currentObjectDelivery(thin, object, previous)
   return { kind: "delivery", delivery }
 }
 
-interface Told {
-  readonly twin: string | null
+interface ThinDetails {
+  readonly snapshotEventId: string | null
+  /** The former values of the fields that changed. */
   readonly previous: JsonObject
 }
-const SILENT: Told = { twin: null, previous: {} }
+const NO_DETAILS: ThinDetails = { snapshotEventId: null, previous: {} }
 
 const full = z.object({
   snapshot_event: orNull(z.string().refine(isId)),
   changes: orNull(z.object({ before: orNull(z.record(z.string(), z.unknown())) })),
 })
 
-/** The notification may leave out what the event itself says: its twin, and what changed. */
-async function fullEvent(stripe: Stripe, { providerEventId }: Delivery): Promise<Told> {
-  const event = await orNone("reading a thin event", () => stripe.v2.core.events.retrieve(providerEventId))
+/** The notification may leave out details that the event itself has: its snapshot event, and what changed. */
+async function fullEvent(stripe: Stripe, { providerEventId }: Delivery): Promise<ThinDetails> {
+  const event = await nullIfMissing("reading a thin event", () => stripe.v2.core.events.retrieve(providerEventId))
   const read = full.safeParse(event)
-  return read.success ? { twin: read.data.snapshot_event, previous: read.data.changes?.before ?? {} } : SILENT
+  if (!read.success) return NO_DETAILS
+  return { snapshotEventId: read.data.snapshot_event, previous: read.data.changes?.before ?? {} }
 }
 
 const snapshot = z.looseObject({
@@ -58,8 +62,8 @@ const snapshot = z.looseObject({
 })
 
 /**
- * The twin as its endpoint would receive it; null when Stripe has it no more (after 30 days), it tells another thing, or it is
- * another account's.
+ * The snapshot event as its endpoint would receive it; null when Stripe no longer has it (after 30 days), or it is of another
+ * type or account.
  */
 async function snapshotEvent(
   stripe: Stripe,
@@ -67,12 +71,12 @@ async function snapshotEvent(
   id: string,
   account: string | null,
 ): Promise<object | null> {
-  const event = await orNone("reading an event", () => stripe.events.retrieve(id))
+  const event = await nullIfMissing("reading an event", () => stripe.events.retrieve(id))
   if (event === null) return null
   const { data } = snapshot.safeParse(event)
   if (data === undefined || data.id !== id || !isSnapshotType(thin.type, data.type)) return null
   if (data.account !== null && data.account !== account) return null
-  // Asked for in an account's name it may not say whose it is, as its delivery does; and that is a part of its key.
+  // When read for an account it may not name the account, as its delivery does; and the account is part of our event id.
   const { account: _, ...rest } = data
   return thin.account === null ? rest : { ...rest, account: thin.account }
 }
@@ -83,13 +87,13 @@ async function currentObject(
 ): Promise<JsonObject | null> {
   const retrieve = RETRIEVERS.get(type)
   if (retrieve === undefined || /^\.+$/.test(id)) return null
-  const object: unknown = await orNone(`reading ${type}`, () => retrieve(stripe, id))
+  const object: unknown = await nullIfMissing(`reading ${type}`, () => retrieve(stripe, id))
   return isObject(object) && object.object === type && object.id === id ? object : null
 }
 
 type Retriever = (stripe: Stripe, id: string) => Promise<unknown>
 
-/** By the type that `related_object` names, which is the `object` of what is there. */
+/** By the type in `related_object`, which is the `object` field of the object itself. */
 const RETRIEVERS: ReadonlyMap<string, Retriever> = new Map<string, Retriever>([
   ["charge", (stripe, id) => stripe.charges.retrieve(id)],
   ["checkout.session", (stripe, id) => stripe.checkout.sessions.retrieve(id)],
@@ -103,8 +107,8 @@ const RETRIEVERS: ReadonlyMap<string, Retriever> = new Map<string, Retriever>([
   ["subscription", (stripe, id) => stripe.subscriptions.retrieve(id)],
 ])
 
-/** The answer; null for what is not there. */
-async function orNone<T>(what: string, call: () => Promise<T>): Promise<T | null> {
+/** The answer; null for a 404. */
+async function nullIfMissing<T>(what: string, call: () => Promise<T>): Promise<T | null> {
   return callStripe(what, async () => {
     try {
       return await call()

@@ -1,4 +1,4 @@
-/** Thin events: which are worth asking for, and that a twin read from its object says nothing that its snapshot did not. */
+/** Thin events: which are looked up, and that one read from its object has no facts that its snapshot event has not. */
 import fc from "fast-check"
 import Stripe from "stripe"
 import { describe, expect, test } from "vitest"
@@ -22,7 +22,7 @@ interface Snapshot {
   readonly data: { readonly object: JsonObject; readonly previous_attributes?: JsonObject }
 }
 
-/** The finer types that tell what one `customer.subscription.updated` does. */
+/** The finer types that stand for one `customer.subscription.updated`. */
 const FINER = ["active", "past_due", "unpaid", "trialing", "item_price_changed", "cancel_at_changed"].map(
   (name) => `v1.customer.subscription.${name}`,
 )
@@ -33,8 +33,8 @@ const thinTypesOf = (type: string): readonly string[] =>
 const factsOf = (delivery: Delivery, id: string): Fact[] =>
   delivery.facts.map((fact, index) => ({ ...fact, id: `${id}.${index}` }))
 
-/** What the thin twin of a snapshot comes to when the object is still what the snapshot shows. */
-const twinFacts = (snapshot: Snapshot, type: string, id: string, seconds = 0): Fact[] =>
+/** The delivery of the thin event of a snapshot, when the object has not changed since the snapshot. */
+const thinFacts = (snapshot: Snapshot, type: string, id: string, seconds = 0): Fact[] =>
   factsOf(
     currentObjectDelivery(
       deliveryOf(thinOf({ ...snapshot, created: snapshot.created + seconds }, { type })),
@@ -46,7 +46,7 @@ const twinFacts = (snapshot: Snapshot, type: string, id: string, seconds = 0): F
 
 const stateOf = (facts: readonly Fact[]) => ({ ...rebuild(facts), position: null })
 
-describe("which thin events are asked for", () => {
+describe("which thin events are looked up", () => {
   test.each([
     ["v1.invoice.payment_failed", true],
     ["v1.customer.subscription.past_due", true],
@@ -61,9 +61,9 @@ describe("which thin events are asked for", () => {
     expect(needs === undefined ? unhandled : true).toBe(wanted)
   })
 
-  test("none without a key to ask with, and none that names nothing", () => {
+  test("none without an API key, and none that names no object", () => {
     const thin = thinOf(event("invoice.paid", INVOICE))
-    const read = normalize(thin, { canAsk: false })
+    const read = normalize(thin, { hasApiKey: false })
     expect(read).toMatchObject({ ok: true, value: { unhandled: "thin event, and no API key to ask with" } })
     expect(deliveryOf({ ...thin, related_object: null })).toMatchObject({ unhandled: "thin event names nothing" })
     expect(deliveryOf({ ...thin, related_object: null, snapshot_event: "evt_1" }).needs).toEqual({
@@ -72,7 +72,7 @@ describe("which thin events are asked for", () => {
     })
   })
 
-  test("a twin tells the same thing, under the plain name or the coarser one", () => {
+  test("a snapshot event has the plain type or the coarser one", () => {
     expect(isSnapshotType("v1.invoice.paid", "invoice.paid")).toBe(true)
     expect(isSnapshotType("v1.customer.subscription.past_due", "customer.subscription.updated")).toBe(true)
     expect(isSnapshotType("v1.invoice.paid", "invoice.voided")).toBe(false)
@@ -92,8 +92,8 @@ describe("which thin events are asked for", () => {
   })
 })
 
-/** A failing bill is open while it fails; some recorded ones were put together otherwise. */
-const asItWas = (snapshot: Snapshot): Snapshot =>
+/** A failing bill is open while it fails; some recorded events are inconsistent in that. */
+const withOpenBill = (snapshot: Snapshot): Snapshot =>
   snapshot.type === "invoice.payment_failed" || snapshot.type === "invoice.payment_action_required"
     ? { ...snapshot, data: { ...snapshot.data, object: { ...snapshot.data.object, status: "open" } } }
     : snapshot
@@ -101,57 +101,57 @@ const asItWas = (snapshot: Snapshot): Snapshot =>
 const RECORDED: readonly (readonly [string, Snapshot])[] = recordedEvents().flatMap(({ name, body }) => {
   const read = normalize(body)
   const isRead = read.ok && read.value.facts.length > 0
-  // Recorded events have what every sound envelope has.
+  // Recorded events have all fields of a valid envelope.
   return isRead && deliveryOf(thinOf(body as unknown as Snapshot)).needs
-    ? [[name, asItWas(body as unknown as Snapshot)] as const]
+    ? [[name, withOpenBill(body as unknown as Snapshot)] as const]
     : []
 })
 
-test.each(RECORDED)("%s and its thin twin fold to what it says alone, in both orders", (_, snapshot) => {
-  const alone = factsOf(deliveryOf(snapshot), "m")
+test.each(RECORDED)("%s and its thin event fold to the same state as it alone, in both orders", (_, snapshot) => {
+  const snapshotFacts = factsOf(deliveryOf(snapshot), "m")
   for (const type of thinTypesOf(snapshot.type)) {
     for (const id of ["a", "z"]) {
-      const twin = twinFacts(snapshot, type, id)
-      expect(stateOf([...alone, ...twin]), `${type}, ${id}`).toEqual(stateOf(alone))
+      const thinEvent = thinFacts(snapshot, type, id)
+      expect(stateOf([...snapshotFacts, ...thinEvent]), `${type}, ${id}`).toEqual(stateOf(snapshotFacts))
     }
   }
 })
 
-test("there are enough of them", () => {
+test("there are enough recorded events", () => {
   expect(new Set(RECORDED.map(([, { type }]) => type)).size).toBeGreaterThanOrEqual(18)
 })
 
-const STORY = failedRenewalStory("thin0000", new Date("2026-06-01T12:00:00.000Z"))
+const SCENARIO = failedRenewalStory("thin0000", new Date("2026-06-01T12:00:00.000Z"))
   .events as unknown as readonly Snapshot[]
 
-/** Some of the story's events with a twin each: under which type, before or after in the ledger, and so many seconds off. */
-const twinsOf = (seconds: fc.Arbitrary<number>) =>
+/** Some events of the scenario with a thin event each: its type, its place in the ledger, and its difference in seconds. */
+const thinEventsOf = (seconds: fc.Arbitrary<number>) =>
   fc.array(fc.record({ has: fc.boolean(), type: fc.nat(), isFirst: fc.boolean(), seconds }), {
-    minLength: STORY.length,
-    maxLength: STORY.length,
+    minLength: SCENARIO.length,
+    maxLength: SCENARIO.length,
   })
 
-const story = STORY.flatMap((snapshot, index) => factsOf(deliveryOf(snapshot), `m${index}`))
-const storyWith = (twins: readonly { has: boolean; type: number; isFirst: boolean; seconds: number }[]) =>
-  STORY.flatMap((snapshot, index) => {
-    const twin = twins[index]
+const scenarioFacts = SCENARIO.flatMap((snapshot, index) => factsOf(deliveryOf(snapshot), `m${index}`))
+const thinFactsOf = (thinEvents: readonly { has: boolean; type: number; isFirst: boolean; seconds: number }[]) =>
+  SCENARIO.flatMap((snapshot, index) => {
+    const thinEvent = thinEvents[index]
     const types = thinTypesOf(snapshot.type)
-    const type = types[(twin?.type ?? 0) % types.length]
-    if (!twin?.has || type === undefined) return []
-    return twinFacts(snapshot, type, `${twin.isFirst ? "a" : "z"}${index}`, twin.seconds)
+    const type = types[(thinEvent?.type ?? 0) % types.length]
+    if (!thinEvent?.has || type === undefined) return []
+    return thinFacts(snapshot, type, `${thinEvent.isFirst ? "a" : "z"}${index}`, thinEvent.seconds)
   })
 
-test("a whole story with twins of any of its events is the story", () => {
+test("a whole scenario with thin events of any of its events has the same state", () => {
   fc.assert(
-    fc.property(twinsOf(fc.constant(0)), (twins) => {
-      expect(stateOf([...story, ...storyWith(twins)])).toEqual(stateOf(story))
+    fc.property(thinEventsOf(fc.constant(0)), (thinEvents) => {
+      expect(stateOf([...scenarioFacts, ...thinFactsOf(thinEvents)])).toEqual(stateOf(scenarioFacts))
     }),
     { numRuns: 500 },
   )
 })
 
-test("twins a second off are the same cases with the same ends, each failure counted once", () => {
-  const essence = (facts: readonly Fact[]) =>
+test("with thin events a second off the cases and ends are the same, each failure counted once", () => {
+  const casesAndEnds = (facts: readonly Fact[]) =>
     rebuild(facts).cases.map((entry) => [
       entry.id,
       entry.status,
@@ -161,11 +161,11 @@ test("twins a second off are the same cases with the same ends, each failure cou
       entry.recoveredMinor,
     ])
   fc.assert(
-    fc.property(twinsOf(fc.integer({ min: -1, max: 1 })), (twins) => {
-      const facts = [...story, ...storyWith(twins)]
-      expect(essence(facts)).toEqual(essence(story))
+    fc.property(thinEventsOf(fc.integer({ min: -1, max: 1 })), (thinEvents) => {
+      const facts = [...scenarioFacts, ...thinFactsOf(thinEvents)]
+      expect(casesAndEnds(facts)).toEqual(casesAndEnds(scenarioFacts))
       expect(invariantViolations(rebuild(facts))).toEqual([])
-      // However far apart they arrive: what is folded on top of a snapshot is what is folded anew.
+      // However far apart they are received: folding onto a snapshot gives the same as a rebuild.
       const ordered = inLedgerOrder(facts)
       expect(fold(ordered.slice(4), fold(ordered.slice(0, 4)))).toEqual(rebuild(facts))
     }),
@@ -173,17 +173,17 @@ test("twins a second off are the same cases with the same ends, each failure cou
   )
 })
 
-test("the story told by thin events alone has the same cases and ends", () => {
-  const thin = storyWith(STORY.map(() => ({ has: true, type: 0, isFirst: true, seconds: 0 })))
+test("a scenario of thin events only has the same cases and ends", () => {
+  const thin = thinFactsOf(SCENARIO.map(() => ({ has: true, type: 0, isFirst: true, seconds: 0 })))
   expect(rebuild(thin).cases.map(({ id, status }) => [id, status])).toEqual(
-    rebuild(story).cases.map(({ id, status }) => [id, status]),
+    rebuild(scenarioFacts).cases.map(({ id, status }) => [id, status]),
   )
 })
 
-describe("an object that has moved on since", () => {
-  const then = 1_767_225_600
-  const present = (type: string, object: JsonObject) =>
-    currentObjectDelivery(deliveryOf(thinOf({ ...event(type, object), created: then })), object, {})
+describe("an object that has changed since", () => {
+  const eventSeconds = 1_767_225_600
+  const readCurrent = (type: string, object: JsonObject) =>
+    currentObjectDelivery(deliveryOf(thinOf({ ...event(type, object), created: eventSeconds })), object, {})
   const bill = (more: object) => ({
     ...INVOICE,
     amount_remaining: 0,
@@ -192,10 +192,10 @@ describe("an object that has moved on since", () => {
     ...more,
   })
 
-  test("a failed invoice that is paid by now is failed then and paid since, for all that was asked", () => {
-    const { facts } = present(
+  test("a failed invoice that is paid by now failed at the event and was paid since, for the whole amount", () => {
+    const { facts } = readCurrent(
       "invoice.payment_failed",
-      bill({ status: "paid", status_transitions: { paid_at: then + 3600 }, charge: "ch_of_a_later_attempt" }),
+      bill({ status: "paid", status_transitions: { paid_at: eventSeconds + 3600 }, charge: "ch_of_a_later_attempt" }),
     )
     expect(facts).toMatchObject([
       {
@@ -215,24 +215,27 @@ describe("an object that has moved on since", () => {
   test.each([
     ["void", "voided_at", "invoice_voided"],
     ["uncollectible", "marked_uncollectible_at", "invoice_uncollectible"],
-  ])("a failed invoice that is %s by now says so as of then", (status, at, kind) => {
-    const { facts } = present("invoice.payment_failed", bill({ status, status_transitions: { [at]: then + 60 } }))
+  ])("a failed invoice that is %s by now has that outcome at its own time", (status, at, kind) => {
+    const { facts } = readCurrent(
+      "invoice.payment_failed",
+      bill({ status, status_transitions: { [at]: eventSeconds + 60 } }),
+    )
     expect(facts.at(-1)).toMatchObject({ kind, occurredAt: "2026-01-01T00:01:00.000Z" })
     expect(facts).toHaveLength(2)
   })
 
-  test("an open one of which nothing more is tried is not said to be given up then", () => {
-    const { facts } = present("invoice.payment_failed", bill({ status: "open", amount_remaining: 500 }))
+  test("an open one without further attempts does not end collection at the event", () => {
+    const { facts } = readCurrent("invoice.payment_failed", bill({ status: "open", amount_remaining: 500 }))
     expect(rebuild(facts.map((fact, index) => ({ ...fact, id: `f${index}` }))).cases).toMatchObject([
       { status: "open" },
     ])
   })
 
-  test("a subscription that has ended says its end, when it came", () => {
-    const { facts } = present("customer.subscription.updated", {
+  test("a subscription that has ended gives its end, at its time", () => {
+    const { facts } = readCurrent("customer.subscription.updated", {
       ...SUBSCRIPTION,
       status: "canceled",
-      ended_at: then + 60,
+      ended_at: eventSeconds + 60,
     })
     expect(facts).toMatchObject([{ kind: "subscription_ended", occurredAt: "2026-01-01T00:01:00.000Z" }])
   })
@@ -240,31 +243,31 @@ describe("an object that has moved on since", () => {
   test.each([
     ["payment_intent.payment_failed", { id: "pi_1", object: "payment_intent", customer: "cus_1", status: "succeeded" }],
     ["charge.failed", { id: "ch_1", object: "charge", customer: "cus_1", status: "succeeded" }],
-  ])("%s says nothing of a failure that is no longer to be seen", (type, object) => {
-    expect(present(type, object)).toMatchObject({ facts: [], unhandled: expect.stringContaining("moved on") })
+  ])("%s has no facts of a failure that the object no longer shows", (type, object) => {
+    expect(readCurrent(type, object)).toMatchObject({ facts: [], unhandled: expect.stringContaining("moved on") })
   })
 
-  test("a payment method that was taken away belongs to nobody", () => {
+  test("a payment method that was detached has no customer", () => {
     const object = { id: "pm_1", object: "payment_method", customer: null }
-    expect(present("payment_method.attached", object)).toMatchObject({
+    expect(readCurrent("payment_method.attached", object)).toMatchObject({
       facts: [],
       unhandled: "thin event, and its object names nobody now",
     })
   })
 
-  test("a customer that was deleted is not said to have no address", () => {
-    const { facts, contact } = present("customer.updated", { id: "cus_1", object: "customer", deleted: true })
+  test("a customer that was deleted does not lose its address by it", () => {
+    const { facts, contact } = readCurrent("customer.updated", { id: "cus_1", object: "customer", deleted: true })
     expect(facts).toMatchObject([{ kind: "customer_seen", deleted: true }])
     expect(contact).toBeNull()
   })
 })
 
-test("whatever the object is, a delivery comes of it, and a well-formed one", () => {
+test("any object gives a well-formed delivery", () => {
   const bodies = RECORDED.map(([, snapshot]) => snapshot)
   fc.assert(
-    fc.property(fc.constantFrom(...bodies), fc.jsonValue(), fc.string(), (snapshot, odd, field) => {
-      const object = { ...snapshot.data.object, [field]: odd }
-      const delivery = currentObjectDelivery(deliveryOf(thinOf(snapshot)), object, isObject(odd) ? odd : {})
+    fc.property(fc.constantFrom(...bodies), fc.jsonValue(), fc.string(), (snapshot, value, field) => {
+      const object = { ...snapshot.data.object, [field]: value }
+      const delivery = currentObjectDelivery(deliveryOf(thinOf(snapshot)), object, isObject(value) ? value : {})
       expectWellFormed({
         ...delivery,
         facts: delivery.facts.map((fact) => ({ ...fact, occurredAt: delivery.occurredAt })),

@@ -19,8 +19,8 @@ interface Call {
   readonly body: unknown
 }
 
-/** Whop as far as these tests need it: answers with `reply` and remembers what it was asked. */
-function standIn(reply: () => Response | Promise<Response>): { readonly calls: Call[]; readonly fetch: typeof fetch } {
+/** A fake of Whop: answers with `reply` and records its requests. */
+function fakeWhop(reply: () => Response | Promise<Response>): { readonly calls: Call[]; readonly fetch: typeof fetch } {
   const calls: Call[] = []
   const send: typeof fetch = async (input, init) => {
     const request = new Request(input, init)
@@ -32,13 +32,13 @@ function standIn(reply: () => Response | Promise<Response>): { readonly calls: C
   return { calls, fetch: send }
 }
 
-/** Answers what is only read with the membership, and everything else so. */
+/** Answers reads with the membership, and everything else with `reply`. */
 const readable = (send: () => Response | Promise<Response>): typeof fetch => {
-  const [reading, writing] = [standIn(() => Response.json(MEMBERSHIP)), standIn(send)]
+  const [reading, writing] = [fakeWhop(() => Response.json(MEMBERSHIP)), fakeWhop(send)]
   return (input, init) => (init?.method === "POST" ? writing : reading).fetch(input, init)
 }
 
-const answering = (body: unknown, status = 200) => standIn(() => Response.json(body, { status }))
+const answering = (body: unknown, status = 200) => fakeWhop(() => Response.json(body, { status }))
 const apiWith = (send: typeof fetch, apiKey: string | null = "key") => whopApi({ apiKey, fetch: send })
 const page = { customer: "user_1", subscriptionId: "mem_1", returnUrl: "https://app.example/" }
 const sevenDays = {
@@ -57,15 +57,15 @@ const failureOf = async (promise: Promise<unknown>): Promise<ProviderApiError> =
   return error
 }
 
-describe("the page to pay on", () => {
-  test("is the one of the membership", async () => {
+describe("the payment page", () => {
+  test("is that of the membership", async () => {
     const { calls, fetch: send } = answering(MEMBERSHIP)
     expect(await apiWith(send).paymentPage(page)).toBe(MEMBERSHIP.manage_url)
     expect(calls).toMatchObject([{ method: "GET", url: `${WHOP_API_URL}/memberships/mem_1` }])
     expect(calls[0]?.headers.get("authorization")).toBe("Bearer key")
   })
 
-  test("is none without a membership, without a link, or when the link leads elsewhere", async () => {
+  test("is null without a membership, without a link, or with a link to another host", async () => {
     const { calls, fetch: send } = answering(MEMBERSHIP)
     expect(await apiWith(send).paymentPage({ ...page, subscriptionId: null })).toBeNull()
     expect(await apiWith(send).paymentPage({ ...page, subscriptionId: ".." })).toBeNull()
@@ -79,7 +79,7 @@ describe("the page to pay on", () => {
 })
 
 describe("an incentive", () => {
-  test("of free days is asked for as Whop's own SDK does, with its key", async () => {
+  test("of free days is requested as by Whop's own SDK, with its key", async () => {
     const ours = answering(MEMBERSHIP)
     await apiWith(ours.fetch).applyIncentive(sevenDays)
     const theirs = answering(MEMBERSHIP)
@@ -100,7 +100,7 @@ describe("an incentive", () => {
     { idempotencyKey: "two\r\nlines" },
     { idempotencyKey: "" },
     { idempotencyKey: "x".repeat(256) },
-  ])("is refused without asking Whop: %j", async (over) => {
+  ])("is refused without a call to Whop: %j", async (over) => {
     const { calls, fetch: send } = answering(MEMBERSHIP)
     expect((await failureOf(apiWith(send).applyIncentive({ ...sevenDays, ...over }))).retry).toBe(false)
     expect(calls).toEqual([])
@@ -118,13 +118,13 @@ describe("an incentive", () => {
     expect(calls.map(({ method }) => method)).toEqual(["GET", "GET"])
   })
 
-  test("whose reply was lost is not tried again, since the days may have been added", async () => {
+  test("whose reply was lost is not retried, since the days may have been added", async () => {
     const lost = readable(() => Promise.reject(new TypeError("Network connection lost.")))
     expect(await failureOf(apiWith(lost).applyIncentive(sevenDays))).toMatchObject({ retry: false, status: null })
     expect((await failureOf(apiWith(answering({}, 503).fetch).applyIncentive(sevenDays))).retry).toBe(true)
   })
 
-  test("for a membership that Whop does not know is not tried again", async () => {
+  test("for a membership that Whop does not have is not retried", async () => {
     const error = await failureOf(apiWith(answering({}, 404).fetch).applyIncentive(sevenDays))
     expect(error).toMatchObject({ retry: false, status: 404 })
   })
@@ -148,7 +148,7 @@ describe("the customer of an object", () => {
     expect(calls[0]?.url).toBe(`${WHOP_API_URL}/${collection}/${id}`)
   })
 
-  test("is nobody for what Whop does not know, has deleted, or we cannot ask for", async () => {
+  test("is null for an object that is unknown, deleted, or of a kind that is not looked up", async () => {
     expect(await apiWith(answering({}, 404).fetch).customerOf("pay_1")).toBeNull()
     expect(await apiWith(answering({ id: "pay_1", user: null }).fetch).customerOf("pay_1")).toBeNull()
     const { calls, fetch: send } = answering(MEMBERSHIP)
@@ -168,22 +168,22 @@ describe("a call that fails", () => {
     [401, false],
     [403, false],
     [422, false],
-  ])("with %i: the same may work later: %s", async (status, retry) => {
-    const reply = standIn(() => new Response(null, { status, headers: { location: "https://evil.example/" } }))
+  ])("with %i can be retried: %s", async (status, retry) => {
+    const reply = fakeWhop(() => new Response(null, { status, headers: { location: "https://evil.example/" } }))
     expect(await failureOf(apiWith(reply.fetch).paymentPage(page))).toMatchObject({ status, retry })
   })
 
   test.each([
     ["no answer", () => Promise.reject(new TypeError("fetch failed"))],
-    ["a page", () => new Response("<html>502</html>")],
+    ["an HTML page", () => new Response("<html>502</html>")],
     ["half an answer", () => new Response('{"id":"mem_1"')],
-    ["another thing", () => Response.json([])],
-    ["a flood", () => Response.json({ ...MEMBERSHIP, note: "x".repeat(1_100_000) })],
-  ])("with %s may work later", async (_, reply) => {
-    expect((await failureOf(apiWith(standIn(reply).fetch).paymentPage(page))).retry).toBe(true)
+    ["another JSON value", () => Response.json([])],
+    ["a body that is too long", () => Response.json({ ...MEMBERSHIP, note: "x".repeat(1_100_000) })],
+  ])("with %s can be retried", async (_, reply) => {
+    expect((await failureOf(apiWith(fakeWhop(reply).fetch).paymentPage(page))).retry).toBe(true)
   })
 
-  test("for want of a key is not tried, and no message holds the key", async () => {
+  test("for lack of a key is not sent, and no message contains the key", async () => {
     const { calls, fetch: send } = answering({}, 500)
     expect((await failureOf(apiWith(send, null).paymentPage(page))).retry).toBe(false)
     expect(calls).toEqual([])
@@ -208,7 +208,7 @@ test("the provider is complete and sends members to Whop only", () => {
   expect(provider.redirectHosts).toEqual(["whop.com", ".whop.com"])
 })
 
-test("free days that were surely not asked for may be asked for again; those whose reply was lost may not", async () => {
+test("free days that were certainly not sent can be retried; those whose reply was lost cannot", async () => {
   const days = { customer: "user_1", subscriptionId: "mem_1", incentive: { kind: "free_days", days: 7 } } as const
   const failing = (error: Error) => whopApi({ apiKey: "key", fetch: readable(() => Promise.reject(error)) })
   const ask = (error: Error) => failing(error).applyIncentive({ ...days, idempotencyKey: "case-1" })

@@ -1,10 +1,10 @@
 /**
- * Whop's REST API, as far as jobs and member links need it. Paths are those of `@whop/sdk` 0.0.42, which is not used at run
- * time: it weighs more than this whole folder and knows no time-out per call.
+ * The client of Whop's REST API, as far as jobs and member links need it. Paths are those of `@whop/sdk` 0.0.42, which is not
+ * used at run time: it is larger than this whole folder and has no time-out per call.
  *
  * Trade-off: Whop documents `Idempotency-Key` for the calls that change a membership (docs.whop.com/api-reference/
  * memberships/extend-membership); for `add_free_days`, which the SDK calls, the key is sent but not documented. A call whose
- * reply was lost is therefore not made again: days given twice cost more than a message that does not promise them.
+ * reply was lost is therefore not repeated: days given twice cost more than a message that does not promise them.
  */
 import * as z from "zod"
 import { notSentOf, type OutboundFetch } from "../../../../shared/network/outbound-fetch.ts"
@@ -19,10 +19,10 @@ import { listHistory, listReply } from "./history.ts"
 /** The base URL of the SDK; a deployment may name another. */
 export const WHOP_API_URL = "https://api.whop.com/api/v1"
 
-/** For a call with its repetition: a member waits behind the tracked link, and a job has other work. */
+/** For a call with its retries: a member waits for the tracked link, and a job has other work. */
 const TIMEOUT_MS = 17_000
 
-/** The largest object we ask for is a payment with its refunds, some tens of kilobytes. */
+/** The largest object that we read is a payment with its refunds, some tens of kilobytes. */
 const REPLY_LENGTH_MAX = 1_048_576
 
 /** Whop adds between one day and three years (@whop/sdk, MembershipAddFreeDaysParams). */
@@ -35,15 +35,15 @@ const IDEMPOTENCY_KEY_LENGTH_MAX = 255
 export interface WhopApiOptions {
   readonly apiKey: string | null
   readonly apiUrl?: string
-  /** The company that is asked about, and that answers are compared with; null: whichever the key belongs to. */
+  /** The company that calls are for, and that answers are compared with; null: that of the key. */
   readonly companyId?: string | null
-  /** Where our own webhook endpoint is, so that its delivery log can be told from others. */
+  /** The URL of our own webhook endpoint, to find its delivery log among others. */
   readonly webhookUrl?: string | null
-  /** The way out; the platform's own unless told otherwise. */
+  /** The outbound `fetch`; the platform's own by default. */
   readonly fetch?: OutboundFetch
 }
 
-/** Where each kind of object lives, by the prefix of its id. */
+/** The collection of each kind of object, by the prefix of its id. */
 const COLLECTIONS: ReadonlyMap<string, string> = new Map([
   ["pay", "payments"],
   ["mem", "memberships"],
@@ -68,10 +68,10 @@ export function whopApi({
     if (!apiKey) throw new ProviderApiError("Whop: no API key is configured", { retry: false, status: null })
     return callWhop(request, { apiKey, apiUrl, send })
   }
-  /** One object; null: there is none. Throws when it belongs to another company than the one that is asked about. */
+  /** One object; null: there is none. Throws when it belongs to another company than `companyId`. */
   const callObject = async <T extends JsonObject>(request: Call<T>): Promise<T | null> => {
     const object = await call(request)
-    if (object !== null && !isOfCompany(object, companyId)) throw refusal("the answer belongs to another company")
+    if (object !== null && !isOfCompany(object, companyId)) throw apiErrorOf("the answer belongs to another company")
     return object
   }
   /** The membership, if it is this user's. */
@@ -80,7 +80,7 @@ export function whopApi({
     if (membership === null) return null
     const owner = customerOf(membership)
     if (membership.id !== id || (owner !== null && owner !== user)) {
-      throw refusal("the membership belongs to another user")
+      throw apiErrorOf("the membership belongs to another user")
     }
     return membership
   }
@@ -93,22 +93,22 @@ export function whopApi({
 
     async applyIncentive({ customer, subscriptionId, incentive, idempotencyKey }) {
       if (incentive.kind !== "free_days")
-        throw refusal("Whop can give free days, not a discount on a running membership")
+        throw apiErrorOf("Whop can give free days, not a discount on a running membership")
       const { days } = incentive
       if (!Number.isSafeInteger(days) || days < 1 || days > FREE_DAYS_MAX) {
-        throw refusal(`Whop adds between 1 and ${FREE_DAYS_MAX} free days`)
+        throw apiErrorOf(`Whop adds between 1 and ${FREE_DAYS_MAX} free days`)
       }
       const id = idOf(subscriptionId)
-      if (id === null) throw refusal("the membership id has a form we do not send")
+      if (id === null) throw apiErrorOf("the membership id has a form we do not send")
       if (!/^[\x21-\x7e]+$/.test(idempotencyKey) || idempotencyKey.length > IDEMPOTENCY_KEY_LENGTH_MAX) {
-        throw refusal("the idempotency key has a form we do not send")
+        throw apiErrorOf("the idempotency key has a form we do not send")
       }
-      // Read first, for its owner. One that cannot be found is left to the call itself, which says so or knows better.
+      // Read first, to check its owner. A membership that is not found is left to the call itself, which may still find it.
       await membershipOf(id, customer)
       const path = `/memberships/${encodeURIComponent(id)}/add_free_days`
       const request = { path, post: { free_days: days }, idempotencyKey, reply: membershipReply }
       const membership = await callObject(request).catch((error: unknown) => {
-        throw isLostReply(error) ? refusal("no reply to free days; they may have been added") : error
+        throw isLostReply(error) ? apiErrorOf("no reply to free days; they may have been added") : error
       })
       if (membership === null) throw new ProviderApiError("Whop: no such membership", { retry: false, status: 404 })
       return { receiptId: null } // Whop answers with the membership; there is no receipt of the days
@@ -124,24 +124,24 @@ export function whopApi({
 
     async listHistory(request) {
       const company = idOf(companyId)
-      if (company === null) throw refusal("no company is configured whose lists could be read")
+      if (company === null) throw apiErrorOf("no company is configured whose lists could be read")
       return listHistory(request, company, async (path) => {
         const page = await call({ path, reply: listReply })
         return page === null ? null : { ...page, data: page.data.filter((object) => isOfCompany(object, company)) }
       })
     },
-    ...whopHistory({ ask: call, askObject: callObject }, { companyId, webhookUrl }),
+    ...whopHistory({ get: call, getObject: callObject }, { companyId, webhookUrl }),
   }
 }
 
-/** No answer, or a success that cannot be read: either way the call may have had its effect. */
+/** No answer, or a success that cannot be read: in both cases the call may have had its effect. */
 const isLostReply = (error: unknown): boolean =>
   error instanceof ProviderApiError &&
   (error.status === null || error.status < 300) &&
   error.retry &&
   notSentOf(error) === null
 
-/** A dispute names the user within its payment, everything else itself. */
+/** The customer and related objects. A dispute names the user within its payment, all others themselves. */
 function ownerOf(object: JsonObject): { readonly customer: string; readonly objects: readonly string[] } | null {
   const payment = z.looseObject({}).safeParse(object.payment).data ?? {}
   const customer = customerOf(object) ?? customerOf(payment)
@@ -168,7 +168,7 @@ interface Connection {
   readonly send: OutboundFetch
 }
 
-/** The parsed reply; null when Whop knows no such object. Throws `ProviderApiError` for everything else. */
+/** The parsed reply; null when Whop has no such object. Throws `ProviderApiError` for everything else. */
 async function callWhop<T>(
   { path, reply, post, idempotencyKey }: Call<T>,
   { apiKey, apiUrl, send }: Connection,
@@ -188,9 +188,9 @@ async function callWhop<T>(
       redirect: "manual", // the key must not follow a redirect to another host
       signal: AbortSignal.timeout(TIMEOUT_MS),
     })
-    text = await response.text() // always read, so that the connection is free again
+    text = await response.text() // always read, so that the connection is released
   } catch (cause) {
-    const what = notSentOf(cause) === null ? "no answer" : "not asked"
+    const what = notSentOf(cause) === null ? "no answer" : "not sent"
     throw new ProviderApiError(`Whop: ${what}`, { retry: true, status: null, cause })
   }
 
@@ -201,7 +201,7 @@ async function callWhop<T>(
     throw new ProviderApiError(`Whop: answered ${status}`, { retry, status })
   }
   const parsed = reply.safeParse(text.length <= REPLY_LENGTH_MAX ? parseJson(text) : undefined)
-  // 200 with half a body, or with somebody's error page: as if there had been no answer.
+  // A 200 with half a body, or with a proxy's error page, counts as no answer.
   if (!parsed.success) throw new ProviderApiError("Whop: answer not readable", { retry: true, status })
   return parsed.data
 }
@@ -214,4 +214,5 @@ function parseJson(text: string): unknown {
   }
 }
 
-const refusal = (message: string): ProviderApiError => new ProviderApiError(message, { retry: false, status: null })
+/** An error of ours that a retry does not change. */
+const apiErrorOf = (message: string): ProviderApiError => new ProviderApiError(message, { retry: false, status: null })

@@ -1,4 +1,4 @@
-/** Whop's delivery log and objects, as webhooks; and that a webhook and its twin made of an object are one happening. */
+/** Whop's delivery log and objects, as webhooks; a webhook and the event built from its object count once. */
 import WhopSdk from "@whop/sdk"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
@@ -10,26 +10,26 @@ import { normalize } from "../facts/normalize.ts"
 import { whopApi } from "./client.ts"
 import { disputeEvents, paymentEvents, refundEvents, type WhopObject } from "./events-from-objects.ts"
 
-const URL_OF_OURS = "https://churn.example/api/webhooks/whop"
+const OUR_URL = "https://churn.example/api/webhooks/whop"
 const AT = "2026-09-21T14:13:20.000Z"
 const ago = (minutes: number) => new Date(Date.parse(AT) - minutes * 60_000).toISOString()
 
 type Route = (url: URL) => readonly [status: number, body: unknown]
 
 function apiWith(route: Route) {
-  const asked: string[] = []
+  const requests: string[] = []
   const send: typeof fetch = async (input, init) => {
     const url = new URL(new Request(input, init).url)
-    asked.push(`${url.pathname.replace("/api/v1", "")}${url.search}`)
+    requests.push(`${url.pathname.replace("/api/v1", "")}${url.search}`)
     const [status, body] = route(url)
     return Response.json(body, { status })
   }
-  return { asked, api: whopApi({ apiKey: "key", companyId: "biz_1", webhookUrl: URL_OF_OURS, fetch: send }) }
+  return { requests, api: whopApi({ apiKey: "key", companyId: "biz_1", webhookUrl: OUR_URL, fetch: send }) }
 }
 
 const page = (data: readonly unknown[], end: string | null = null) =>
   [200, { data, page_info: { end_cursor: end, has_next_page: end !== null } }] as const
-const hook = (id: string, url = URL_OF_OURS, more: object = {}) => ({
+const hook = (id: string, url = OUR_URL, more: object = {}) => ({
   id,
   url,
   api_version: "v1",
@@ -64,14 +64,14 @@ async function readAll(api: ReturnType<typeof apiWith>["api"]): Promise<Historic
 
 describe("the delivery log", () => {
   test("is read for our own endpoints only, page by page, until it is too old", async () => {
-    const { api, asked } = apiWith(({ pathname, searchParams }) => {
+    const { api, requests } = apiWith(({ pathname, searchParams }) => {
       if (pathname.endsWith("/webhooks"))
         return page([
           hook("hook_1"),
-          hook("hook_2", `${URL_OF_OURS}/company_2`),
+          hook("hook_2", `${OUR_URL}/company_2`),
           hook("hook_3", "https://other.example/api/webhooks/whop"),
-          hook("hook_4", `${URL_OF_OURS}s`),
-          hook("hook_5", URL_OF_OURS, { api_version: "v5" }),
+          hook("hook_4", `${OUR_URL}s`),
+          hook("hook_5", OUR_URL, { api_version: "v5" }),
         ])
       if (pathname.includes("hook_2"))
         return page([sent("3", ago(3)), sent("old", ago(601)), sent("older", ago(700))], "x")
@@ -81,7 +81,7 @@ describe("the delivery log", () => {
     })
     const events = await readAll(api)
     expect(events.map(({ providerEventId }) => providerEventId)).toEqual(["msg_1", "msg_2", "msg_3"])
-    expect(asked).toEqual([
+    expect(requests).toEqual([
       "/webhooks?first=50&company_id=biz_1",
       "/webhooks/hook_1/deliveries?first=50",
       "/webhooks/hook_1/deliveries?first=50&after=c1",
@@ -93,25 +93,25 @@ describe("the delivery log", () => {
   })
 
   test.each([
-    ["that this key may not see", (): ReturnType<Route> => [403, { error: {} }]],
-    ["of no endpoint of ours", (): ReturnType<Route> => page([hook("hook_1", "https://other.example/")])],
-  ])("%s leaves the objects", async (_, webhooks) => {
-    const { api, asked } = apiWith(({ pathname }) => (pathname.endsWith("/webhooks") ? webhooks() : page([])))
+    ["a log that this key may not read", (): ReturnType<Route> => [403, { error: {} }]],
+    ["no endpoint of ours", (): ReturnType<Route> => page([hook("hook_1", "https://other.example/")])],
+  ])("with %s the objects are read", async (_, webhooks) => {
+    const { api, requests } = apiWith(({ pathname }) => (pathname.endsWith("/webhooks") ? webhooks() : page([])))
     expect(await readAll(api)).toEqual([])
-    expect(asked.map((path) => path.split("?")[0])).toEqual(["/webhooks", "/payments", "/refunds", "/disputes"])
+    expect(requests.map((path) => path.split("?")[0])).toEqual(["/webhooks", "/payments", "/refunds", "/disputes"])
   })
 
-  test("of an endpoint that is switched off is read, and the objects as well", async () => {
-    const { api, asked } = apiWith(({ pathname }) =>
-      pathname.endsWith("/webhooks") ? page([hook("hook_1", URL_OF_OURS, { enabled: false })]) : page([]),
+  test("of a disabled endpoint is read, and the objects as well", async () => {
+    const { api, requests } = apiWith(({ pathname }) =>
+      pathname.endsWith("/webhooks") ? page([hook("hook_1", OUR_URL, { enabled: false })]) : page([]),
     )
     await readAll(api)
-    expect(asked.map((path) => path.split("?")[0])).toEqual([
+    expect(requests.map((path) => path.split("?")[0])).toEqual([
       ...["/webhooks", "/webhooks/hook_1/deliveries", "/payments", "/refunds", "/disputes"],
     ])
   })
 
-  test("that fails otherwise is an error, and not an empty list", async () => {
+  test("that fails in another way is an error, and not an empty list", async () => {
     for (const [status, retry] of [
       [429, true],
       [503, true],
@@ -127,8 +127,8 @@ describe("the delivery log", () => {
   })
 })
 
-test("objects are asked for as Whop's package would ask", async () => {
-  const { api, asked } = apiWith(({ pathname }) => (pathname.endsWith("/webhooks") ? [403, {}] : page([])))
+test("objects are requested as by Whop's package", async () => {
+  const { api, requests } = apiWith(({ pathname }) => (pathname.endsWith("/webhooks") ? [403, {}] : page([])))
   await readAll(api)
   await api.listSubscriptions({ cursor: "c", limit: 500 })
   const own: string[] = []
@@ -147,7 +147,7 @@ test("objects are asked for as Whop's package would ask", async () => {
   await sdk.disputes.list({ ...common, created_after: after, created_before: until, direction: "desc" })
   await sdk.memberships.list({ first: 50, company_id: "biz_1", after: "c" })
   const sorted = (paths: readonly string[]) => paths.map((path) => path.split(/[?&]/).sort().join("&"))
-  expect(sorted(asked.slice(1))).toEqual(sorted(own))
+  expect(sorted(requests.slice(1))).toEqual(sorted(own))
 })
 
 describe("an object", () => {
@@ -160,19 +160,19 @@ describe("an object", () => {
     events.map(({ providerEventId, type }) => `${type} ${providerEventId}`)
   const second = (minutes: number) => Math.floor(Date.parse(ago(minutes)) / 1000)
 
-  test("that is a bill tells that it was paid, or that it failed for the n-th time, and else nothing", () => {
-    const told = (more: object) => ids(paymentEvents(bill(more), "biz_1"))
-    expect(told({})).toEqual([`payment.failed made_pay_1_failed2_${second(5)}`])
-    expect(told({ status: "paid", paid_at: ago(2) })).toEqual([`payment.succeeded made_pay_1_paid_${second(2)}`])
-    expect(told({ payments_failed: 0, substatus: "pending" })).toEqual([])
-    expect(told({ payments_failed: 0, substatus: "past_due" })).toEqual([
+  test("that is a bill gives its payment, or its n-th failure, and else nothing", () => {
+    const idsOf = (more: object) => ids(paymentEvents(bill(more), "biz_1"))
+    expect(idsOf({})).toEqual([`payment.failed made_pay_1_failed2_${second(5)}`])
+    expect(idsOf({ status: "paid", paid_at: ago(2) })).toEqual([`payment.succeeded made_pay_1_paid_${second(2)}`])
+    expect(idsOf({ payments_failed: 0, substatus: "pending" })).toEqual([])
+    expect(idsOf({ payments_failed: 0, substatus: "past_due" })).toEqual([
       `payment.failed made_pay_1_failed1_${second(5)}`,
     ])
-    for (const status of ["draft", "pending", "void", "uncollectible"]) expect(told({ status })).toEqual([])
-    expect(told({ last_payment_attempt: null, updated_at: null })).toEqual([])
+    for (const status of ["draft", "pending", "void", "uncollectible"]) expect(idsOf({ status })).toEqual([])
+    expect(idsOf({ last_payment_attempt: null, updated_at: null })).toEqual([])
   })
 
-  test("that is a refund or a dispute tells of itself once for each status", () => {
+  test("that is a refund or a dispute gives one event for each status", () => {
     const money = { amount: 5, currency: "usd", payment: { id: "pay_1" }, created_at: ago(9) }
     expect(ids(refundEvents({ id: "rf_1", status: "succeeded", ...money }, null))).toEqual([
       `refund.created made_rf_1_refunded_${second(9)}`,
@@ -183,7 +183,7 @@ describe("an object", () => {
     ])
   })
 
-  test("names its account, its own before the one that was asked for", () => {
+  test("names its account, its own before the requested one", () => {
     const accountOf = (more: object) => {
       const [event] = paymentEvents(bill(more), "biz_1")
       return JSON.parse(fromUtf8(event?.rawBody ?? new Uint8Array())).company_id
@@ -193,43 +193,43 @@ describe("an object", () => {
   })
 })
 
-describe("a webhook and its twin", () => {
+describe("a webhook and the event built from its object", () => {
   const factsOf = (body: unknown, id: string): Fact[] => {
     const read = normalize(body, { receivedAt: new Date(AT), headers: new Headers() })
     if (!read.ok) throw new Error(read.error.detail)
     return read.value.facts.map((fact, index) => ({ ...fact, id: `${id}.${index}` }))
   }
-  const happening = fc.record({
+  const occurrence = fc.record({
     gapMinutes: fc.integer({ min: 1, max: 5_000 }),
     delaySeconds: fc.integer({ min: 0, max: 90 }),
     salt: fc.nat({ max: 999 }),
     isListed: fc.boolean(),
   })
-  const story = fc.record({
-    failures: fc.array(happening, { minLength: 1, maxLength: 4 }),
-    payment: fc.option(happening),
+  const scenario = fc.record({
+    failures: fc.array(occurrence, { minLength: 1, maxLength: 4 }),
+    payment: fc.option(occurrence),
     reason: fc.constantFrom("insufficient_funds", "stolen_card", null),
-    gaveUp: fc.boolean(),
+    hasEnded: fc.boolean(),
   })
 
   test("fold to the same state as the webhook alone, whenever the object was read", () => {
-    let twins = 0
+    let objectFactCount = 0
     fc.assert(
-      fc.property(story, ({ failures, payment, reason, gaveUp }) => {
-        const told: Fact[] = []
-        const made: Fact[] = []
+      fc.property(scenario, ({ failures, payment, reason, hasEnded }) => {
+        const webhookFacts: Fact[] = []
+        const objectFacts: Fact[] = []
         let at = Date.parse("2026-03-02T10:00:00Z")
-        const tell = (
+        const addEvent = (
           type: string,
           object: WhopObject,
           { delaySeconds, salt, isListed }: (typeof failures)[number],
         ) => {
           const timestamp = new Date(at + delaySeconds * 1000).toISOString()
-          told.push(
+          webhookFacts.push(
             ...factsOf({ id: `msg_${salt}_${at}`, api_version: "v1", type, timestamp, data: object }, `${salt}_${at}`),
           )
           for (const event of isListed ? paymentEvents(object, "biz_1") : []) {
-            made.push(...factsOf(JSON.parse(fromUtf8(event.rawBody)), `${999 - salt}_${event.providerEventId}`))
+            objectFacts.push(...factsOf(JSON.parse(fromUtf8(event.rawBody)), `${999 - salt}_${event.providerEventId}`))
           }
         }
         const bill = {
@@ -250,27 +250,27 @@ describe("a webhook and its twin", () => {
         failures.forEach((entry, index) => {
           at += entry.gapMinutes * 60_000
           const time = new Date(at).toISOString()
-          const next = gaveUp && index === failures.length - 1 ? null : new Date(at + 86_400_000).toISOString()
+          const next = hasEnded && index === failures.length - 1 ? null : new Date(at + 86_400_000).toISOString()
           const failed = { ...bill, status: "open", payments_failed: index + 1, next_payment_attempt: next }
-          tell("payment.failed", { ...failed, last_payment_attempt: time, updated_at: time }, entry)
+          addEvent("payment.failed", { ...failed, last_payment_attempt: time, updated_at: time }, entry)
         })
         if (payment) {
           at += payment.gapMinutes * 60_000
           const time = new Date(at).toISOString()
-          tell(
+          addEvent(
             "payment.succeeded",
             { ...bill, status: "paid", payments_failed: failures.length, paid_at: time, updated_at: time },
             payment,
           )
         }
-        twins += made.length
-        const { position: _, ...alone } = rebuild(told)
-        const { position: __, ...together } = rebuild([...made, ...told])
+        objectFactCount += objectFacts.length
+        const { position: _, ...alone } = rebuild(webhookFacts)
+        const { position: __, ...together } = rebuild([...objectFacts, ...webhookFacts])
         expect(together).toEqual(alone)
         expect(alone.cases).toMatchObject([{ invoiceFailures: { length: failures.length } }])
       }),
       { numRuns: 500 },
     )
-    expect(twins).toBeGreaterThan(500)
+    expect(objectFactCount).toBeGreaterThan(500)
   })
 })

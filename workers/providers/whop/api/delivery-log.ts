@@ -1,9 +1,9 @@
 /**
- * What Whop itself says happened. First choice is the delivery log of our own endpoints: the very bodies that were sent, for
- * 30 days (docs.whop.com/api-reference/webhooks/list-deliveries; fields as in whopsdk-python, `WebhookListDeliveriesResponse`).
- * A key that may not read it (`developer:manage_webhook`), or an account without an endpoint of ours of version v1, leaves
- * payments, refunds and disputes, written as the webhooks they would have been. All of it is built from published types and
- * documents; none of it was tried against an account.
+ * Whop's list of events. First choice is the delivery log of our own endpoints: the bodies as they were sent, for 30 days
+ * (docs.whop.com/api-reference/webhooks/list-deliveries; fields as in whopsdk-python, `WebhookListDeliveriesResponse`). With a
+ * key that may not read it (`developer:manage_webhook`), or an account without an endpoint of ours of version v1, the events
+ * are built from payments, refunds and disputes. All of it follows published types and documents; none of it was tried with
+ * a real account.
  */
 import * as z from "zod"
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
@@ -20,25 +20,25 @@ import { asSubscription, disputeEvents, paymentEvents, refundEvents, type WhopOb
 /** Days that deliveries are kept. */
 export const EVENT_LIST_DAYS = 30
 
-/** A page of deliveries carries whole bodies; this many stay well below what we read of one answer. */
+/** A page of deliveries has whole bodies; this many stay well below what we read of one answer. */
 const LIMIT_MAX = 50
 
-/** An account has a handful of endpoints; more than a page of them are not looked at. */
+/** An account has a handful of endpoints; more than a page of them are not read. */
 const ENDPOINTS_MAX = 50
 
-/** Asks Whop; null: it knows no such thing. Throws `ProviderApiError`. */
+/** Gets a path of Whop's API; null for a 404. Throws `ProviderApiError`. */
 export type WhopGet = <T>(request: { readonly path: string; readonly reply: z.ZodType<T> }) => Promise<T | null>
 
-/** The same for one object, which must be the company's. */
+/** The same for one object, which must belong to the company. */
 export type WhopGetObject = <T extends JsonObject>(request: {
   readonly path: string
   readonly reply: z.ZodType<T>
 }) => Promise<T | null>
 
 export interface WhopHistoryOptions {
-  /** The company whose history is asked for; null: whichever the key belongs to. */
+  /** The company whose history is read; null: that of the key. */
   readonly companyId: string | null
-  /** Where our own endpoint is: deliveries to any other are none of ours. */
+  /** The URL of our own endpoint: deliveries to other endpoints are not ours. */
   readonly webhookUrl: string | null
 }
 
@@ -52,7 +52,7 @@ const endpoints = pageOf(
 const deliveries = pageOf(z.looseObject({ request_body: z.unknown(), sent_at: z.string() }))
 const body = z.looseObject({ id: z.string(), type: z.string(), timestamp: z.string() })
 
-/** What can be read one after the other, and where the first of it goes on. */
+/** The sources that are still to be read, and the position in the first of them. */
 const position = z.object({ sources: z.array(z.string()).min(1), after: z.string().nullable() })
 type Position = z.output<typeof position>
 
@@ -65,26 +65,26 @@ type EventsRequest = Parameters<HistoryApi["listEvents"]>[0]
 
 /** The part of the API that reads history. */
 export function whopHistory(
-  { ask, askObject }: { readonly ask: WhopGet; readonly askObject: WhopGetObject },
+  { get, getObject }: { readonly get: WhopGet; readonly getObject: WhopGetObject },
   { companyId, webhookUrl }: WhopHistoryOptions,
 ): HistoryApi {
-  const asked = async <T>(path: string, reply: z.ZodType<T>): Promise<T> => {
-    const answer = await ask({ path, reply })
+  const getList = async <T>(path: string, reply: z.ZodType<T>): Promise<T> => {
+    const answer = await get({ path, reply })
     if (answer === null) throw new ProviderApiError("Whop: no such list", { retry: false, status: 404 })
     return answer
   }
-  const scoped = (limit: number, after: string | null): URLSearchParams => {
+  const pageQuery = (limit: number, after: string | null): URLSearchParams => {
     const query = new URLSearchParams({ first: String(Math.min(limit, LIMIT_MAX)) })
     if (companyId !== null) query.set("company_id", companyId)
     if (after !== null) query.set("after", after)
     return query
   }
 
-  /** Our endpoints whose log can be read; none where Whop does not let this key see them. */
+  /** Our endpoints whose log can be read; none where this key has no permission to list them. */
   async function ownEndpoints() {
     if (webhookUrl === null) return []
     try {
-      const { data } = await asked(`/webhooks?${scoped(ENDPOINTS_MAX, null)}`, endpoints)
+      const { data } = await getList(`/webhooks?${pageQuery(ENDPOINTS_MAX, null)}`, endpoints)
       return data.filter(
         ({ id, api_version: version, url }) => idOf(id) !== null && version === "v1" && isWithin(url, webhookUrl),
       )
@@ -94,18 +94,18 @@ export function whopHistory(
     }
   }
 
-  /** The logs of our endpoints. Without one, or while none of them is sent anything, the objects. */
+  /** The logs of our endpoints; with the objects, when there is no endpoint or none is enabled. */
   async function start(): Promise<Position> {
     const own = await ownEndpoints()
     const logs = own.map(({ id }) => `${LOG}${id}`)
-    const isListening = own.some(({ enabled }) => enabled)
-    return { sources: isListening ? logs : [...logs, ...Object.keys(OBJECT_SOURCES)], after: null }
+    const isAnyEnabled = own.some(({ enabled }) => enabled)
+    return { sources: isAnyEnabled ? logs : [...logs, ...Object.keys(OBJECT_SOURCES)], after: null }
   }
 
-  /** Deliveries go back in time, so the first that is too old ends the log. */
+  /** Deliveries are listed newest first, so the first that is too old ends the log. */
   async function readLog(endpoint: string, { since, until, limit }: EventsRequest, after: string | null) {
     const query = new URLSearchParams({ first: String(Math.min(limit, LIMIT_MAX)), ...(after !== null && { after }) })
-    const { data, page_info: info } = await asked(
+    const { data, page_info: info } = await getList(
       `/webhooks/${encodeURIComponent(endpoint)}/deliveries?${query}`,
       deliveries,
     )
@@ -115,19 +115,19 @@ export function whopHistory(
     const events = new Map(
       within
         .flatMap(({ request_body: sent }) => deliveredEvent(sent, companyId))
-        .map((one) => [one.providerEventId, one]),
+        .map((event) => [event.providerEventId, event]),
     )
     return { events: [...events.values()], after: isAtEnd ? null : nextOf(info) }
   }
 
   async function readObjects(source: ObjectSource, request: EventsRequest, after: string | null) {
     const { since, until, limit } = request
-    const query = scoped(limit, after)
+    const query = pageQuery(limit, after)
     const by = source === "payments" ? "updated" : "created"
     query.set(`${by}_after`, since.toISOString())
     query.set(`${by}_before`, until.toISOString())
     query.set("direction", "desc")
-    const { data, page_info: info } = await asked(`/${source}?${query}`, objects)
+    const { data, page_info: info } = await getList(`/${source}?${query}`, objects)
     const own = data.filter((object) => isOfCompany(object, companyId))
     const events = own.flatMap((object) => OBJECT_SOURCES[source](object, companyId))
     return { events: events.filter((event) => isBetween(event, since, until)), after: nextOf(info) }
@@ -146,12 +146,12 @@ export function whopHistory(
     },
 
     async listSubscriptions({ cursor, limit }) {
-      const query = scoped(limit, cursor)
-      const { data, page_info: info } = await asked(`/memberships?${query}`, objects)
+      const query = pageQuery(limit, cursor)
+      const { data, page_info: info } = await getList(`/memberships?${query}`, objects)
       const own = data.filter((object) => isOfCompany(object, companyId))
-      const living = own.filter(({ status }) => status !== "canceled" && status !== "expired")
+      const current = own.filter(({ status }) => status !== "canceled" && status !== "expired")
       return {
-        subscriptions: living.map((object) => asSubscription(object, companyId)),
+        subscriptions: current.map((object) => asSubscription(object, companyId)),
         cursor: nextOf(info),
       }
     },
@@ -159,7 +159,7 @@ export function whopHistory(
     async findSubscription({ subscriptionId }) {
       const id = idOf(subscriptionId)
       if (id === null) return null
-      const object = await askObject<WhopObject>({
+      const object = await getObject<WhopObject>({
         path: `/memberships/${encodeURIComponent(id)}`,
         reply: z.looseObject({ id: z.literal(id) }),
       })
@@ -168,18 +168,18 @@ export function whopHistory(
   }
 }
 
-/** The end cursor says that there is more, unless the page says otherwise. */
+/** An end cursor means that there is a next page, unless `has_next_page` is false. */
 const nextOf = ({ end_cursor: end, has_next_page: hasNext }: z.output<typeof pageInfo>): string | null =>
   hasNext === false ? null : (end ?? null)
 
-/** An endpoint of ours: at the URL itself, or below it where it names a company. */
+/** Whether an endpoint is ours: at the URL itself, or below it where it names a company. */
 function isWithin(url: string, webhookUrl: string): boolean {
   const [found, own] = [URL.parse(url), URL.parse(webhookUrl)]
   if (found === null || own === null || found.origin !== own.origin) return false
   return found.pathname === own.pathname || found.pathname.startsWith(`${own.pathname}/`)
 }
 
-/** The event of a delivery, under the id by which it was delivered; nothing for a body of the former versions. */
+/** The event of a delivery, under the id with which it was delivered; none for a body of legacy versions. */
 function deliveredEvent(sent: unknown, companyId: string | null): HistoricalEvent[] {
   const parsed = body.safeParse(sent)
   const occurredAt = parsed.success ? instantOf(parsed.data.timestamp) : null
@@ -211,6 +211,6 @@ function readPosition(cursor: string): Position {
   try {
     return position.parse(JSON.parse(cursor))
   } catch (cause) {
-    throw new ProviderApiError("Whop: the cursor is none of ours", { retry: false, status: null, cause })
+    throw new ProviderApiError("Whop: the cursor is not ours", { retry: false, status: null, cause })
   }
 }

@@ -1,11 +1,10 @@
 /**
- * Objects of Whop written as the webhooks that would have told of them, for what its delivery log does not hold. An object
- * shows what it has come to, not the way there: of a bill that failed and was paid only the payment is told. The ids are
- * made of the object, what happened and when, so that the same thing always has the same id.
+ * Builds webhooks from objects of Whop, for events that its delivery log does not have. An object shows its current state,
+ * not its history: a bill that failed and was then paid gives only the payment. Ids are made of the object, what happened
+ * and when, so that the same event always has the same id.
  *
- * Invoices are left out: as listed they do not say when they were paid or written off.
+ * Invoices are left out: in the list they have no time of payment or write-off.
  */
-
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { HistoricalEvent, ProviderSubscription } from "../../../../shared/provider.ts"
@@ -17,7 +16,7 @@ export type WhopObject = JsonObject & { readonly id: string }
 
 type Construct = (object: WhopObject, account: string | null) => HistoricalEvent[]
 
-/** What a payment has come to: paid, or failed for the n-th time. */
+/** The current state of a payment: paid, or failed for the n-th time. */
 export const paymentEvents: Construct = (payment, account) => {
   const updatedAt = statedInstant(payment, "updated_at", "created_at") ?? null
   if (payment.status === "paid") {
@@ -31,7 +30,7 @@ export const paymentEvents: Construct = (payment, account) => {
   return at === null ? [] : [constructed(payment, "payment.failed", at, `failed${Math.max(failures, 1)}`, account)]
 }
 
-/** @whop/sdk, FriendlyReceiptStatus: those of an open bill that was tried in vain. */
+/** @whop/sdk, FriendlyReceiptStatus: those of an open bill with a failed attempt. */
 const FAILED_SUBSTATUSES: ReadonlySet<string> = new Set(["failed", "past_due"])
 
 /** A refund that moved money. */
@@ -42,14 +41,14 @@ export const refundEvents: Construct = (refund, account) => {
     : []
 }
 
-/** A dispute as it stands; its end is told at the time of its beginning, for the list says no other. */
+/** The current state of a dispute; its end has the time of its opening, since the list has no other. */
 export const disputeEvents: Construct = (dispute, account) => {
   const at = statedInstant(dispute, "created_at") ?? null
   const status = textOf(dispute.status)
   return at === null || status === null ? [] : [constructed(dispute, "dispute.created", at, status, account)]
 }
 
-/** A membership as it is now, which tells of itself as an update, an end or a return. */
+/** The current state of a membership, whose event is an update, an end or a reactivation. */
 export const asSubscription = (membership: WhopObject, account: string | null): ProviderSubscription => ({
   subscriptionId: membership.id,
   toEvent: ({ id, at, isRevived }) => {
@@ -63,10 +62,10 @@ function constructed(
   object: WhopObject,
   type: string,
   at: Instant,
-  happening: string,
+  change: string,
   account: string | null,
 ): HistoricalEvent {
-  const id = `made_${object.id}_${happening}_${Math.floor(Date.parse(at) / 1000)}`
+  const id = `made_${object.id}_${change}_${Math.floor(Date.parse(at) / 1000)}`
   return { ...eventOf(object, type, at, id.slice(0, 255), account), isConstructed: true }
 }
 

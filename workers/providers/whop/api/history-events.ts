@@ -1,7 +1,7 @@
 /**
- * What an object of Whop's lists tells of its past, as the webhooks it would have sent. Lists show how an object is now,
- * so each event puts back what was not so yet. The time of a failed attempt is known of the last one only, and of the first,
- * which comes with the bill; those in between, and pauses and announcements that were withdrawn, are not told.
+ * The past of an object of Whop's lists, as the webhooks of it. Lists show the current state of an object, so each event
+ * resets the fields that changed later. The time of a failed attempt is known only for the last one, and for the first,
+ * which is made with the bill; those in between, and withdrawn pauses and cancellations, are missing.
  */
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
 import type { Instant } from "../../../../shared/domain/facts.ts"
@@ -15,7 +15,7 @@ export interface HistoryRange {
   readonly companyId: string
 }
 
-interface Happening {
+interface PastEvent {
   readonly name: string
   readonly type: string
   readonly at: unknown
@@ -24,14 +24,14 @@ interface Happening {
 
 const ENDED: ReadonlySet<unknown> = new Set(["canceled", "expired"])
 
-/** Its start, a leaving that was announced and not withdrawn, its end, and how it stands now. */
+/** Its start, a cancellation that was announced and not withdrawn, its end, and its current status. */
 export function membershipEvents(membership: JsonObject, range: HistoryRange): HistoricalEvent[] {
   const { status, renewal_period_end: periodEnd, canceled_at: canceledAt } = membership
   if (status === "drafted") return []
   const isOver = ENDED.has(status)
   const endedAt = isOver ? endOf(membership) : null
   if (endedAt !== null && endedAt < range.since) return []
-  const calm = {
+  const initial = {
     ...membership,
     status: status === "trialing" || status === "completed" ? status : "active",
     cancel_at_period_end: false,
@@ -40,33 +40,33 @@ export function membershipEvents(membership: JsonObject, range: HistoryRange): H
     canceled_at: null,
     payment_collection_paused: false,
   }
-  const happenings: Happening[] = [
-    { name: "activated", type: "membership.activated", at: membership.created_at, data: calm },
+  const events: PastEvent[] = [
+    { name: "activated", type: "membership.activated", at: membership.created_at, data: initial },
   ]
   const isAnnounced = membership.cancel_at_period_end === true || status === "canceling"
   if (isAnnounced && instantOf(canceledAt) !== null) {
     const data = {
-      ...calm,
+      ...initial,
       cancel_at_period_end: true,
       canceled_at: canceledAt,
       cancel_option: membership.cancel_option ?? null,
       renewal_period_end: periodEnd,
     }
     const name = `leaving_${Date.parse(String(canceledAt))}`
-    happenings.push({ name, type: "membership.cancel_at_period_end_changed", at: canceledAt, data })
+    events.push({ name, type: "membership.cancel_at_period_end_changed", at: canceledAt, data })
   }
   if (endedAt !== null) {
-    happenings.push({ name: "deactivated", type: "membership.deactivated", at: endedAt, data: membership })
+    events.push({ name: "deactivated", type: "membership.deactivated", at: endedAt, data: membership })
   } else if (status === "past_due") {
-    // Since when it stands so, it does not say: at the latest, by the end of what is imported.
-    happenings.push({ name: "standing", type: "membership.deactivated", at: range.until, data: membership })
+    // Since when it has this status is not recorded: at the latest, since the end of the imported time.
+    events.push({ name: "standing", type: "membership.deactivated", at: range.until, data: membership })
   } else if (status === "paused" || membership.payment_collection_paused === true) {
-    happenings.push({ name: "standing", type: "membership.updated", at: range.until, data: membership })
+    events.push({ name: "standing", type: "membership.updated", at: range.until, data: membership })
   }
-  return write(membership, range, happenings)
+  return write(membership, range, events)
 }
 
-/** One that was announced ends with its period, any other when it was canceled; what is left says when it last changed. */
+/** An announced end is at the period's end, any other when it was canceled; else the time of the last change is used. */
 function endOf(membership: JsonObject): Instant | null {
   const periodEnd = instantOf(membership.renewal_period_end)
   const canceledAt = instantOf(membership.canceled_at)
@@ -75,12 +75,12 @@ function endOf(membership: JsonObject): Instant | null {
   return canceledAt ?? updatedAt ?? periodEnd
 }
 
-/** Its first and its last failed attempt, and that it was paid. */
+/** Its first and its last failed attempt, and its payment. */
 export function paymentEvents(payment: JsonObject, range: HistoryRange): HistoricalEvent[] {
   const { status, created_at: createdAt, paid_at: paidAt, last_payment_attempt: lastAttempt } = payment
   const failures = countOf(payment.payments_failed) ?? 0
   const isPaid = instantOf(paidAt) !== null
-  const happenings: Happening[] = []
+  const events: PastEvent[] = []
   const failed = (name: string, at: unknown, attempt: number, next: unknown): void => {
     const { next_payment_attempt: _, ...rest } = payment
     const data = {
@@ -93,7 +93,7 @@ export function paymentEvents(payment: JsonObject, range: HistoryRange): Histori
       last_payment_attempt: at,
       ...(next !== undefined && { next_payment_attempt: next }),
     }
-    happenings.push({ name, type: "payment.failed", at, data })
+    events.push({ name, type: "payment.failed", at, data })
   }
   const hasLast = !isPaid && failures > 0 && instantOf(lastAttempt) !== null
   if (failures > 1 || (failures > 0 && !hasLast)) {
@@ -101,9 +101,9 @@ export function paymentEvents(payment: JsonObject, range: HistoryRange): Histori
   }
   if (hasLast) failed(`failed_${failures}`, lastAttempt, failures, payment.next_payment_attempt)
   if (isPaid && status !== "draft") {
-    happenings.push({ name: "succeeded", type: "payment.succeeded", at: paidAt, data: payment })
+    events.push({ name: "succeeded", type: "payment.succeeded", at: paidAt, data: payment })
   }
-  return write(payment, range, happenings)
+  return write(payment, range, events)
 }
 
 /** Money given back. */
@@ -112,26 +112,26 @@ export const refundEvents = (refund: JsonObject, range: HistoryRange): Historica
     ? write(refund, range, [{ name: "created", type: "refund.created", at: refund.created_at, data: refund }])
     : []
 
-/** Its opening, with its outcome when it is over: when that was, it does not say. */
+/** Its opening, with its outcome when it is over: the time of that is not recorded. */
 export const disputeEvents = (dispute: JsonObject, range: HistoryRange): HistoricalEvent[] =>
   write(dispute, range, [{ name: "created", type: "dispute.created", at: dispute.created_at, data: dispute }])
 
-/** The happenings up to the end of the range; what has no id or no time is not told. */
-function write(object: JsonObject, { until, companyId }: HistoryRange, happenings: readonly Happening[]) {
+/** The webhooks of the events up to the end of the range; none for one without an id or a time. */
+function write(object: JsonObject, { until, companyId }: HistoryRange, events: readonly PastEvent[]) {
   const id = idOf(object.id)
-  return happenings.flatMap((happening): HistoricalEvent[] => {
-    const occurredAt = instantOf(happening.at)
+  return events.flatMap((event): HistoricalEvent[] => {
+    const occurredAt = instantOf(event.at)
     if (id === null || occurredAt === null || occurredAt > until) return []
-    const providerEventId = `${HISTORY_ID_PREFIX}${id}_${happening.name}`
-    const event = {
+    const providerEventId = `${HISTORY_ID_PREFIX}${id}_${event.name}`
+    const webhook = {
       id: providerEventId,
       api_version: "v1",
-      type: happening.type,
+      type: event.type,
       timestamp: occurredAt,
       company_id: companyId,
-      data: happening.data,
+      data: event.data,
     }
-    const rawBody = utf8(JSON.stringify(event))
-    return [{ providerEventId, occurredAt, type: happening.type, rawBody, headers: new Headers() }]
+    const rawBody = utf8(JSON.stringify(webhook))
+    return [{ providerEventId, occurredAt, type: event.type, rawBody, headers: new Headers() }]
   })
 }

@@ -1,4 +1,4 @@
-/** What Whop's lists tell of the past, page by page. */
+/** The past from Whop's lists, page by page. */
 import { describe, expect, test } from "vitest"
 import { apiOf } from "../../../../test/support/grants.ts"
 import type { JsonObject } from "../facts/fields.ts"
@@ -15,17 +15,17 @@ type Lists = Readonly<Record<string, readonly JsonObject[]>>
 
 /** Whop's lists, two to a page; pages end without an `end_cursor`, as the SDK reads them. */
 function lists(objects: Lists) {
-  const asked: URL[] = []
+  const requests: URL[] = []
   const send: typeof fetch = async (input) => {
     const url = new URL(new Request(input).url)
-    asked.push(url)
+    requests.push(url)
     const all = objects[url.pathname.split("/").at(-1) ?? ""] ?? []
     const from = Number(url.searchParams.get("after") ?? 0)
     const isLast = from + 2 >= all.length
     const end_cursor = isLast ? null : String(from + 2)
     return Response.json({ data: all.slice(from, from + 2), page_info: { end_cursor, has_next_page: !isLast } })
   }
-  return { asked, api: apiOf(whopProvider({ apiKey: "key", fetch: send }), "biz_1") }
+  return { requests, api: apiOf(whopProvider({ apiKey: "key", fetch: send }), "biz_1") }
 }
 
 const factsOf = (events: ReturnType<typeof paymentEvents>) =>
@@ -34,7 +34,7 @@ const factsOf = (events: ReturnType<typeof paymentEvents>) =>
     return delivery.ok ? delivery.value.facts.filter(({ kind }) => kind !== "customer_seen") : []
   })
 
-test("every page of every list is walked once, from the given range, memberships whenever they began", async () => {
+test("every page of every list is read once, for the given range, memberships whenever they started", async () => {
   const at = "2026-01-05T10:00:00.000Z"
   const payments = [1, 2, 3, 4, 5].map((n) => ({
     id: `pay_${n}`,
@@ -45,36 +45,38 @@ test("every page of every list is walked once, from the given range, memberships
     paid_at: at,
     status: "paid",
   }))
-  const { asked, api } = lists({
+  const { requests, api } = lists({
     memberships: [{ id: "mem_1", user, status: "active", created_at: "2025-01-05T10:00:00.000Z" }],
     payments,
     disputes: [{ id: "dspt_1", amount: 5, currency: "usd", status: "won", payment: { id: "pay_1" }, created_at: at }],
   })
-  const told: string[] = []
+  const eventIds: string[] = []
   let cursor: string | null = null
   do {
     const page: Awaited<ReturnType<typeof api.listHistory>> = await api.listHistory({ since, until, cursor, limit: 50 })
-    told.push(...page.events.map(({ providerEventId }) => providerEventId))
+    eventIds.push(...page.events.map(({ providerEventId }) => providerEventId))
     cursor = page.cursor
   } while (cursor !== null)
-  expect(told).toEqual([
+  expect(eventIds).toEqual([
     "history_mem_1_activated",
     ...payments.map(({ id }) => `history_${id}_succeeded`),
     "history_dspt_1_created",
   ])
-  for (const { pathname, searchParams } of asked) {
+  for (const { pathname, searchParams } of requests) {
     expect(searchParams.get("company_id")).toBe("biz_1")
     expect(searchParams.get("created_before")).toBe(range.until)
     expect(searchParams.get("created_after")).toBe(pathname.endsWith("/memberships") ? null : range.since)
   }
 })
 
-test("without a company nothing is asked, and a cursor of another list is refused", async () => {
-  const { asked, api } = lists({})
+test("without a company there is no call, and a cursor of another list is an error", async () => {
+  const { requests, api } = lists({})
   await expect(api.listHistory({ since, until, cursor: "x", limit: 50 })).rejects.toMatchObject({ retry: false })
-  const nobody = apiOf(whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("asked")) }))
-  await expect(nobody.listHistory({ since, until, cursor: null, limit: 50 })).rejects.toMatchObject({ retry: false })
-  expect(asked).toEqual([])
+  const withoutCompany = apiOf(whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("called")) }))
+  await expect(withoutCompany.listHistory({ since, until, cursor: null, limit: 50 })).rejects.toMatchObject({
+    retry: false,
+  })
+  expect(requests).toEqual([])
 })
 
 describe("a payment", () => {
@@ -88,14 +90,14 @@ describe("a payment", () => {
   }
   const paid = { ...bill, status: "paid", paid_at: "2026-01-08T10:00:00.000Z", billing_reason: "subscription_cycle" }
 
-  test("that failed before it was paid tells both", () => {
+  test("that failed before it was paid gives both", () => {
     expect(factsOf(paymentEvents({ ...paid, payments_failed: 2 }, range))).toMatchObject([
       { kind: "payment_failed", attempt: 1, occurredAt: bill.created_at, nextAttemptAt: paid.paid_at },
       { kind: "payment_succeeded", occurredAt: paid.paid_at, amountMinor: 1_999 },
     ])
   })
 
-  test("that is still owed tells its first and its last attempt", () => {
+  test("that is still owed gives its first and its last attempt", () => {
     const owed = {
       ...bill,
       status: "open",
@@ -117,7 +119,7 @@ describe("a payment", () => {
 
 describe("a membership", () => {
   const member = { id: "mem_1", user, created_at: "2025-06-01T10:00:00.000Z", updated_at: "2026-02-20T10:00:00.000Z" }
-  const leaving = {
+  const cancellation = {
     cancel_at_period_end: true,
     canceled_at: "2026-02-01T10:00:00.000Z",
     renewal_period_end: "2026-02-15T10:00:00.000Z",
@@ -129,19 +131,23 @@ describe("a membership", () => {
   test.each([
     ["that is active", { status: "active" }, [started]],
     [
-      "that leaves",
-      { ...leaving, status: "canceling", renewal_period_end: "2026-04-01T10:00:00.000Z" },
-      [started, ["cancellation_announced", leaving.canceled_at]],
+      "that is canceling",
+      { ...cancellation, status: "canceling", renewal_period_end: "2026-04-01T10:00:00.000Z" },
+      [started, ["cancellation_announced", cancellation.canceled_at]],
     ],
     [
-      "that left as announced",
-      { ...leaving, status: "expired" },
-      [started, ["cancellation_announced", leaving.canceled_at], ["subscription_ended", leaving.renewal_period_end]],
+      "that ended as announced",
+      { ...cancellation, status: "expired" },
+      [
+        started,
+        ["cancellation_announced", cancellation.canceled_at],
+        ["subscription_ended", cancellation.renewal_period_end],
+      ],
     ],
     [
       "that was canceled at once",
-      { status: "canceled", canceled_at: leaving.canceled_at },
-      [started, ["subscription_ended", leaving.canceled_at]],
+      { status: "canceled", canceled_at: cancellation.canceled_at },
+      [started, ["subscription_ended", cancellation.canceled_at]],
     ],
     ["that is past due", { status: "past_due" }, [started, ["subscription_changed", range.until]]],
     [

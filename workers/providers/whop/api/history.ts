@@ -1,6 +1,6 @@
 /**
  * A company's past from Whop's lists (@whop/sdk 0.0.42: `created_after`, `created_before`, `first`, `after`; pages end where
- * `page_info` has no `end_cursor`): memberships whenever they began, then payments, refunds and disputes of the range.
+ * `page_info` has no `end_cursor`): memberships whenever they started, then payments, refunds and disputes of the range.
  */
 import * as z from "zod"
 import {
@@ -19,10 +19,10 @@ export const listReply = z.object({
 })
 type ListReply = z.infer<typeof listReply>
 
-/** A list that gives nothing costs no page of its own; there are four. */
+/** Lists called for a page, at most, so that an empty list needs no page of its own; there are four. */
 const LISTS_MAX = 8
 
-/** An object tells this many happenings at most, so that so many objects fit the limit of a page. */
+/** The most events of one object, which bounds how many objects fit the limit of a page. */
 const EVENTS_PER_OBJECT = 4
 const FIRST_MAX = 100
 
@@ -39,7 +39,7 @@ const WRITE_EVENTS: Readonly<
   disputes: disputeEvents,
 }
 
-/** See `ProviderApi.listHistory`. `read` answers the list under a path, or null when there is none. */
+/** See `ProviderApi.listHistory`. `read` returns the list of a path, or null when there is none. */
 export async function listHistory(
   { since, until, cursor, limit }: HistoryRequest,
   companyId: string,
@@ -59,13 +59,13 @@ export async function listHistory(
       ...(stage !== "memberships" && { created_after: since.toISOString() }),
       ...(after !== null && { after }),
     })
-    // Refunds and disputes are sorted by nothing else, and know no order.
+    // Refunds and disputes are always sorted by creation, and accept no `order`.
     if (stage === "refunds" || stage === "disputes") query.delete("order")
     const page = await read(`/${stage}?${query}`)
     events.push(...(page?.data ?? []).flatMap((object) => WRITE_EVENTS[stage](object, range)))
     const end = page?.page_info.has_next_page === false ? null : (page?.page_info.end_cursor ?? null)
     const next = STAGES[STAGES.indexOf(stage) + 1]
-    // A cursor that stays where it was would never end.
+    // A repeated cursor would loop for ever.
     if (end !== null && end !== after) current = { stage, after: end }
     else current = next === undefined ? null : { stage: next, after: null }
   }
@@ -77,6 +77,6 @@ function readCursor(cursor: string | null): Position | null {
   try {
     return position.parse(JSON.parse(cursor))
   } catch {
-    throw new ProviderApiError("Whop: the cursor is none of this list", { retry: false, status: null })
+    throw new ProviderApiError("Whop: the cursor is not of this list", { retry: false, status: null })
   }
 }

@@ -1,9 +1,9 @@
-/** Why a payment was declined, in Whop's spelling (docs.whop.com/payments/payment-declines). */
+/** Decline codes in Whop's spelling (docs.whop.com/payments/payment-declines). */
 import { type JsonObject, textOf } from "./fields.ts"
 
 /**
- * Events before `decline_code` carry a sentence for people only. These phrases are taken from Whop's own explanations of
- * its codes; the more specific come first. What matches none stays unnamed, which is treated with care elsewhere.
+ * Events before `decline_code` have only a message for people. These phrases are from Whop's own explanations of its codes,
+ * the more specific first. A message that matches none gives no code.
  */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/insufficient funds|sufficient funds/i, "insufficient_funds"],
@@ -22,7 +22,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/declined/i, "generic_decline"],
 ]
 
-/** The decline code, else the code its message can be told to mean, else null. */
+/** The decline code, else the code that its message means, else null. */
 export function declineCodeOf(data: JsonObject): string | null {
   const code = textOf(data.decline_code)
   if (code !== null && isCode(code)) return code.toLowerCase()

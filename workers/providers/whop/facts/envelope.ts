@@ -1,7 +1,7 @@
 /**
- * What surrounds the object of an event. Today's envelope is `{ id, api_version, type, timestamp, data }` with
- * `company_id`, or `account_id` on endpoints pinned to 2026-08-14 or later (docs.whop.com/developer/guides/webhooks);
- * the former v2 and v5 sent `{ action, data }`, or `{ action, body }`, without an id or a time (whop.readme.io; package `@whop/api` 0.0.51).
+ * The envelope of an event. The current one is `{ id, api_version, type, timestamp, data }` with `company_id`, or `account_id`
+ * on endpoints pinned to 2026-08-14 or later (docs.whop.com/developer/guides/webhooks); the legacy v2 and v5 sent
+ * `{ action, data }`, or `{ action, body }`, without an id or a time (whop.readme.io; package `@whop/api` 0.0.51).
  */
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { MalformedEvent } from "../../../../shared/provider.ts"
@@ -10,33 +10,33 @@ import { isId, isTypeName } from "../../ids.ts"
 import { idOf, instantOf, type JsonObject, objectOf, relatedId } from "./fields.ts"
 import { fingerprint } from "./fingerprint.ts"
 
-/** An event with its wrapping taken off. */
+/** The fields of an envelope, and its object as `data`. */
 export interface Envelope {
   readonly eventId: string
-  /** The type as Whop spelt it. */
+  /** The type as sent. */
   readonly type: string
-  /** The type in today's names: what to read the object as. */
+  /** The type by its current name, which decides how the object is read. */
   readonly kind: string
   readonly apiVersion: string | null
   readonly account: string | null
   /**
-   * False where the event marks itself as one of the sandbox. Nothing in it is documented to do so; its pages do, which lie
-   * on `sandbox.whop.com` (docs.whop.com/developer/guides/sandbox). Null: it does not say.
+   * False where the event is recognised as one of the sandbox. No field is documented for that; the URLs of its pages are on
+   * `sandbox.whop.com` (docs.whop.com/developer/guides/sandbox). Null: unknown.
    */
   readonly isLive: boolean | null
-  /** When it was sent; where the event does not say, when this attempt was. */
+  /** When the event was sent; where it does not say, when this delivery was. */
   readonly sentAt: Instant
   readonly data: JsonObject
   readonly previous: JsonObject
 }
 
-/** Where the parts come from that a legacy body lacks. */
+/** The source of what a legacy body lacks. */
 export interface EnvelopeContext {
   readonly receivedAt: Date
   readonly headers: Headers
 }
 
-/** The envelope, or what is wrong with it in words that are safe to show. */
+/** The envelope, or what is invalid in it, in a text that is safe to show. */
 export function readEnvelope(body: unknown, context: EnvelopeContext): Result<Envelope, MalformedEvent> {
   const envelope = objectOf(body)
   if (envelope === null) return malformed("the event is not an object")
@@ -49,7 +49,7 @@ function readCurrent(envelope: JsonObject, context: EnvelopeContext): Result<Env
   const eventId = idOf(envelope.id)
   if (eventId === null) return malformed("id is not an event id")
   const type = String(envelope.type)
-  // An event of a company that cannot be read could be anybody's.
+  // An event whose company cannot be read could belong to any company.
   if (!isIdOrAbsent(envelope.company_id)) return malformed("company_id is not an id")
   if (!isIdOrAbsent(envelope.account_id)) return malformed("account_id is not an id")
   const data = dataOf(envelope)
@@ -60,7 +60,7 @@ function readCurrent(envelope: JsonObject, context: EnvelopeContext): Result<Env
     apiVersion: typeName(envelope.api_version_date) ?? typeName(envelope.api_version),
     account: idOf(envelope.account_id) ?? idOf(envelope.company_id) ?? accountOf(data),
     isLive: isLiveOf(envelope, data),
-    sentAt: instantOf(envelope.timestamp) ?? arrivalOf(context),
+    sentAt: instantOf(envelope.timestamp) ?? deliveredAt(context),
     data,
     previous: objectOf(envelope.previous_attributes) ?? {},
   })
@@ -70,20 +70,20 @@ function readLegacy(envelope: JsonObject, context: EnvelopeContext): Result<Enve
   const action = String(envelope.action)
   const data = dataOf(envelope)
   return ok({
-    // Without the header the same event is known by its content: an attempt is repeated with the same body.
+    // Without the header an event is identified by its content: a redelivery has the same body.
     eventId: idOf(context.headers.get("webhook-id")) ?? `legacy_${fingerprint(JSON.stringify(envelope))}`,
     type: action,
     kind: currentName(action),
     apiVersion: typeName(envelope.api_version),
     account: accountOf(data),
     isLive: isLiveOf(envelope, data),
-    sentAt: arrivalOf(context),
+    sentAt: deliveredAt(context),
     data,
     previous: {},
   })
 }
 
-/** The object, under the name of today or of before; one that is not there reads as an object without fields. */
+/** The object, by its current or legacy name; a missing one reads as an object without fields. */
 const dataOf = (envelope: JsonObject): JsonObject => objectOf(envelope.data) ?? objectOf(envelope.body) ?? {}
 
 /**
@@ -96,7 +96,7 @@ function currentName(given: string): string {
   return LEGACY_NAMES.get(dotted) ?? dotted
 }
 
-/** What the objects of events that are read are called. */
+/** The families of events that are read. */
 const FAMILIES = ["payment", "membership", "invoice", "refund", "dispute", "setup_intent"]
 
 const LEGACY_NAMES: ReadonlyMap<string, string> = new Map([
@@ -104,8 +104,8 @@ const LEGACY_NAMES: ReadonlyMap<string, string> = new Map([
   ["membership.went_invalid", "membership.deactivated"],
 ])
 
-/** When this attempt to send it was signed, else when it came. */
-const arrivalOf = ({ headers, receivedAt }: EnvelopeContext): Instant => signedAt(headers) ?? receivedAt.toISOString()
+/** When this delivery was signed, else when it was received. */
+const deliveredAt = ({ headers, receivedAt }: EnvelopeContext): Instant => signedAt(headers) ?? receivedAt.toISOString()
 
 function signedAt(headers: Headers): Instant | null {
   const seconds =
@@ -123,7 +123,7 @@ export function isOfCompany(object: JsonObject, companyId: string | null): boole
   return companyId === null || named === null || named === companyId
 }
 
-/** Where Whop's sandbox shows its pages. */
+/** The host of the pages of Whop's sandbox. */
 const SANDBOX_HOST = "sandbox.whop.com"
 
 const PAGES = ["manage_url", "recovery_url", "direct_link", "purchase_url"] as const

@@ -1,4 +1,4 @@
-/** What reading the object of an event can come to, and the parts that every kind of object shares. */
+/** The result of reading the object of an event, and readers for fields that every kind of object has. */
 import type { Instant, ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import type { ContactChange } from "../../../../shared/provider.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
@@ -7,11 +7,11 @@ import { firstOf, idOf, instantOf, type JsonObject, objectOf, related, relatedId
 /** The facts of one event and whom they concern. */
 export interface EventReading {
   readonly facts: readonly ProviderFactBody[]
-  /** The object that tells of the person: the event's own, or the payment within it. */
+  /** The object with the person's data: the event's own, or the payment within it. */
   readonly subject: JsonObject
-  /** Most specific first; nulls are dropped later. */
+  /** Ids of related objects, most specific first; nulls are dropped later. */
   readonly objects: readonly (string | null)[]
-  /** When it happened, where the object says so better than the envelope; null elsewhere. */
+  /** The object's own time, where it has one; it takes precedence over that of the envelope. */
   readonly happenedAt?: Instant | null
   readonly unhandled?: string
 }
@@ -19,7 +19,7 @@ export interface EventReading {
 /** Reads one kind of object, or says why it cannot be read. */
 export type EventReader = (event: ReaderInput) => Result<EventReading, string>
 
-/** What a reader is given. `at` is when the event was sent. */
+/** The input of a reader. `at` is when the event was sent. */
 export interface ReaderInput {
   readonly kind: string
   readonly data: JsonObject
@@ -27,23 +27,23 @@ export interface ReaderInput {
   readonly at: Instant
 }
 
-/** An event that we know and have no use for; it still links the objects it names to their customer. */
+/** For a known event that we have no use for; it still links its objects to their customer. */
 export const notUsed = (data: JsonObject, reason = "not used"): Result<EventReading, string> =>
   ok({ facts: [], subject: data, objects: [idOf(data.id), relatedId(data, "membership")], unhandled: reason })
 
-/** The object's own id, or that it has none. */
+/** The object's own id, or an error when it has none. */
 export function ownId(data: JsonObject, name: string): Result<string, string> {
   const id = idOf(data.id)
   return id === null ? err(`${name} has no id`) : ok(id)
 }
 
-/** The user whom the object belongs to; setup intents name the user within the member. */
+/** The user to whom the object belongs; setup intents name the user within the member. */
 export const customerOf = (subject: JsonObject): string | null =>
   relatedId(subject, "user") ?? relatedId(related(subject, "member"), "user")
 
 /**
- * How to reach the customer, as far as the event says. Whop sends `email: null` both for "has none" and for "you may not
- * see it" (@whop/sdk, Payment.User.email), so null is read as not said: it must not erase an address we know.
+ * Contact data of the customer in the event. Whop sends `email: null` both for "has none" and for "you may not see it"
+ * (@whop/sdk, Payment.User.email), so null is read as absent: it must not erase a known address.
  */
 export function contactOf(subject: JsonObject): ContactChange | null {
   const user = objectOf(subject.user) ?? related(related(subject, "member"), "user")
@@ -65,7 +65,7 @@ export function contactOf(subject: JsonObject): ContactChange | null {
   return Object.keys(contact).length > 0 ? contact : null
 }
 
-/** That we have seen the customer, with what the event says about ways to reach them. */
+/** The fact that the customer was seen, with whether the event has addresses. */
 export function customerSeen(subject: JsonObject): ProviderFactBody {
   const contact = contactOf(subject)
   return {
@@ -89,7 +89,7 @@ export function whopPage(value: unknown): string | null {
     : null
 }
 
-/** A moment that the event may state as null; undefined when it has none of the fields. */
+/** A time that may be null in the event; undefined when the event has none of the fields. */
 export function statedInstant(data: JsonObject, ...names: readonly string[]): Instant | null | undefined {
   const value = firstOf(data, ...names)
   if (value === undefined || value === null) return value

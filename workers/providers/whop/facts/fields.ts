@@ -1,37 +1,36 @@
 /**
- * Tolerant readers of single fields. Whop's shapes drift between versions (an id, an object with an id, or `…_id`; ISO
- * text or unix seconds), so each reader takes all spellings of one thing and answers null for what it cannot read.
+ * Tolerant readers of single fields. Whop's shapes differ between versions (an id, an object with an id, or `…_id`; ISO text
+ * or unix seconds), so each reader accepts all forms of a field and returns null for what it cannot read.
  */
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import { isId } from "../../ids.ts"
 
-/** A JSON object of which nothing is known yet. */
+/** A JSON object that is not validated yet. */
 export type JsonObject = Readonly<Record<string, unknown>>
 
-/** Longer names or codes than this are not what they claim to be. */
+/** Longer than any name or code. */
 const TEXT_LENGTH_MAX = 320
 
-/** 9999-12-31T23:59:59Z: the last second that ISO text of four-digit years can say. */
+/** 9999-12-31T23:59:59Z: the last second of ISO text with a four-digit year. */
 const UNIX_SECONDS_MAX = 253_402_300_799
 
-/** The value as an object, null when it is none. */
+/** The value as an object; null when it is none. */
 export const objectOf = (value: unknown): JsonObject | null =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : null // narrowed by the test
 
-/** Trimmed text that is neither empty nor absurdly long, else null. */
+/** Trimmed text that is neither empty nor too long, else null. */
 export function textOf(value: unknown): string | null {
   if (typeof value !== "string") return null
   const text = value.trim()
   return text !== "" && text.length <= TEXT_LENGTH_MAX ? text : null
 }
 
-/** A code or a few plain words (`Product Not Received`), else null. They end up in facts, so free text stays out. */
+/** A code or a few words (`Product Not Received`), else null. They become part of facts, so free text is left out. */
 export const codeTextOf = (value: unknown): string | null => {
   const text = textOf(value)
   return text !== null && /^[A-Za-z0-9_.,'() -]{1,100}$/.test(text) ? text : null
 }
 
-/** A provider's id, else null. */
 export const idOf = (value: unknown): string | null => (isId(value) ? value : null)
 
 /** The id of a related object: `name: "id"` (v2), `name: { id }` (v1) or `name_id` (v5 and dated v1). */
@@ -40,7 +39,7 @@ export function relatedId(data: JsonObject, name: string): string | null {
   return idOf(objectOf(related)?.id ?? related) ?? idOf(data[`${name}_id`])
 }
 
-/** The related object, when the event carries it and not only its id. */
+/** The related object, when the event has it and not only its id. */
 export const related = (data: JsonObject, name: string): JsonObject => objectOf(data[name]) ?? {}
 
 /**
@@ -50,7 +49,7 @@ export const related = (data: JsonObject, name: string): JsonObject => objectOf(
 const DATE_TIME =
   /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?) ?(?:(Z|UTC)|([+-]\d{2})(?::?(\d{2}))?)$/i
 
-/** A moment, from a date with a time and a zone, or from unix seconds as a number or as text; null for anything else. */
+/** A time, from a date with time and zone, or from unix seconds as a number or as text; null for anything else. */
 export function instantOf(value: unknown): Instant | null {
   if (typeof value === "number") return instantOfMs(Math.floor(value * 1000))
   if (typeof value !== "string") return null
@@ -63,13 +62,13 @@ export function instantOf(value: unknown): Instant | null {
 const instantOfMs = (ms: number): Instant | null =>
   ms > 0 && ms <= UNIX_SECONDS_MAX * 1000 ? new Date(ms).toISOString() : null
 
-/** A count, as a number or as digits; null when it is not a whole number that could be one. */
+/** A count, as a number or as digits; null when it is not a non-negative safe integer. */
 export function countOf(value: unknown): number | null {
   const count = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value
   return typeof count === "number" && Number.isSafeInteger(count) && count >= 0 ? count : null
 }
 
-/** The first of the fields that is there and not null; undefined when the event has none of them, null when it says null. */
+/** The first of the fields that is present and not null; null when all present ones are, undefined when none is present. */
 export function firstOf(data: JsonObject, ...names: readonly string[]): unknown {
   const present = names.filter((name) => Object.hasOwn(data, name))
   const name = present.find((candidate) => data[candidate] !== null && data[candidate] !== undefined)

@@ -1,7 +1,7 @@
 /**
- * A name for a text by its content, some hundred bits long: enough that two events of one company do not meet by accident.
- * It is no defence against somebody who chooses the text; who could, has the webhook secret already. WebCrypto's digests
- * would be, but they are asynchronous and normalizing is not.
+ * A hash of a text, some hundred bits long: enough that two events of one company do not collide by accident. It is not
+ * collision-resistant against chosen texts; only holders of the webhook secret can choose them. WebCrypto's digests would be,
+ * but they are asynchronous and `normalize` is not.
  */
 export const fingerprint = (text: string): string => half(text, 0x9e3779b9) + half(text, 0x85ebca6b)
 

@@ -1,7 +1,7 @@
 /**
- * Invoices: bills that a seller writes by hand. They have ids of their own and do not name the payment that settles them
- * (@whop/sdk, Invoice), so one that is overdue is a case under the invoice's id, and is recovered by `invoice.paid`. Should
- * an event name the payment, the case is the payment's.
+ * Invoices: bills that a seller creates manually. They have ids of their own and do not name the payment that settles them
+ * (@whop/sdk, Invoice), so an overdue one is a case under the invoice's id, and is recovered by `invoice.paid`. Where an event
+ * names the payment, the case has the payment's id.
  */
 import type { Money, PaymentRefs, ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
@@ -21,7 +21,7 @@ export const readInvoice: EventReader = ({ kind, data }) => {
   }
   const fact = invoiceFact(kind, data, refs)
   if (fact === null) return notUsed(data)
-  // The invoice carries the address beside the user, not within.
+  // The invoice has the address beside the user, not within.
   const subject = { ...data, email: data.email_address }
   return ok({
     facts: [customerSeen(subject), fact],
@@ -37,7 +37,7 @@ function invoiceFact(kind: string, data: JsonObject, refs: PaymentRefs): Provide
 
   const money = statedMoneyOf(invoiceMoney(data))
   if (kind === "invoice.paid") return { kind: "payment_succeeded", ...refs, ...money, how: "collected" }
-  // Overdue is not a declined card: there is no attempt, no code, and nothing that will be tried again.
+  // Overdue is not a declined card: there is no attempt, no code, and no retry.
   return {
     kind: "payment_failed",
     ...refs,
@@ -50,7 +50,7 @@ function invoiceFact(kind: string, data: JsonObject, refs: PaymentRefs): Provide
   }
 }
 
-/** The stated total, else the sum of the lines. `formatted_price` is for people and not read. */
+/** The invoice's total, else the sum of its lines. `formatted_price` is for people and not read. */
 function invoiceMoney(data: JsonObject): Result<Money, string> {
   const currency = firstOf(data, "currency") ?? related(data, "current_plan").currency
   const whole = firstMoney(data, ["total", "amount_due"], currency)

@@ -1,4 +1,4 @@
-/** Memberships: Whop's subscriptions. One-time and lifetime memberships are among them; they have no renewal. */
+/** Memberships: Whop's subscriptions. They include one-time and lifetime memberships, which have no renewal. */
 import type {
   EndReason,
   Instant,
@@ -14,11 +14,11 @@ import { customerSeen, type EventReader, notUsed, ownId, statedInstant } from ".
 import { codeTextOf, countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
 import { firstMoney } from "./money.ts"
 
-/** Whop's statuses (@whop/sdk, MembershipStatus) as Stripe's. */
+/** Whop's statuses (@whop/sdk, MembershipStatus) mapped to Stripe's. */
 const STATUSES: ReadonlyMap<string, SubscriptionStatus> = new Map([
   ["trialing", "trialing"],
   ["active", "active"],
-  // Still in use until the period ends; `cancelAt` says that it will.
+  // Active until the period ends; `cancelAt` has that time.
   ["canceling", "active"],
   // Paid in full (one payment, or the last of several), and valid.
   ["completed", "active"],
@@ -27,11 +27,11 @@ const STATUSES: ReadonlyMap<string, SubscriptionStatus> = new Map([
   ["canceled", "canceled"],
   ["expired", "canceled"],
   ["drafted", "incomplete"],
-  // `unresolved` is described nowhere. "unpaid" would say that Whop has given up, so it stays unknown.
+  // `unresolved` is not documented. "unpaid" would mean that Whop has stopped collecting, so it stays unknown.
 ])
 
-/** A membership activated this long after it was created was active before: it came back (paid again, or reactivated). */
-const RETURN_AFTER_MS = 24 * 60 * 60 * 1000
+/** A membership activated this long after its creation was active before: it was reactivated (paid again, or restored). */
+const REACTIVATION_AFTER_MS = 24 * 60 * 60 * 1000
 
 /** Reads `membership.*`. */
 export const readMembership: EventReader = ({ kind, data, previous, at }) => {
@@ -57,11 +57,11 @@ function membershipFact(
   switch (kind) {
     case "membership.activated":
       return {
-        kind: isReturn(subscription, previous, at) ? "subscription_resumed" : "subscription_started",
+        kind: isReactivation(subscription, previous, at) ? "subscription_resumed" : "subscription_started",
         subscription,
       }
-    // A membership whose renewal failed is deactivated while Whop goes on trying to collect: access is gone, the customer
-    // is not. Its status is `past_due` then; in every other status the subscription has ended.
+    // A membership whose renewal failed is deactivated while Whop still tries to collect: the member loses access, but the
+    // subscription has not ended. Its status is `past_due` then; in every other status the subscription has ended.
     case "membership.deactivated":
       return subscription.status === "past_due"
         ? { kind: "subscription_changed", subscription }
@@ -77,7 +77,7 @@ function membershipFact(
   }
 }
 
-/** Null when the event does not say which way it changed. An announcement always has a date, or it would withdraw itself. */
+/** Null when the event does not say how it changed. An announcement always has a date: without, it would be a withdrawal. */
 function announcement(data: JsonObject, subscription: SubscriptionSnapshot, at: Instant): ProviderFactBody | null {
   if (data.cancel_at_period_end === false) return { kind: "subscription_resumed", subscription }
   if (data.cancel_at_period_end !== true) return null
@@ -102,7 +102,7 @@ const ended = (
   reason: endReason(data, previous),
 })
 
-/** The member's own wish shows in `cancel_…`. When it gave up collecting Whop does not say, but for the status before. */
+/** `cancel_…` fields show a request of the member. That Whop stopped collecting shows only in the former status. */
 function endReason(data: JsonObject, previous: JsonObject): EndReason {
   const isRequestedByMember =
     textOf(data.cancel_option) !== null ||
@@ -127,9 +127,9 @@ function update(
   return { kind: "subscription_changed", subscription }
 }
 
-function isReturn({ startedAt }: SubscriptionSnapshot, previous: JsonObject, at: Instant): boolean {
+function isReactivation({ startedAt }: SubscriptionSnapshot, previous: JsonObject, at: Instant): boolean {
   if (typeof previous.status === "string") return previous.status !== "drafted"
-  return startedAt !== null && Date.parse(at) - Date.parse(startedAt) > RETURN_AFTER_MS
+  return startedAt !== null && Date.parse(at) - Date.parse(startedAt) > REACTIVATION_AFTER_MS
 }
 
 function snapshotOf(id: string, data: JsonObject, at: Instant): SubscriptionSnapshot {
@@ -153,7 +153,7 @@ function snapshotOf(id: string, data: JsonObject, at: Instant): SubscriptionSnap
   }
 }
 
-/** What the membership states of its end (docs/INTENT.md). */
+/** What the membership says about its end (docs/INTENT.md). */
 function statedEndOf(data: JsonObject): StatedEnd {
   const option = textOf(data.cancel_option)
   const isRequested = instantOf(data.canceled_at) !== null
@@ -163,13 +163,13 @@ function statedEndOf(data: JsonObject): StatedEnd {
     hasReasonOfMember,
     isRequested,
     isSwitch: option === "switching",
-    // Whop states when the customer asked, and why: null in both says that somebody else did.
+    // Whop records when the customer requested the end, and why: null in both means that the customer did not.
     isUnrequested: !isRequested && !hasReasonOfMember && data.canceled_at === null && data.cancel_option === null,
     ...{ byProvider: false, bySchedule: false, sinceCreation: false, isExtension: false },
   }
 }
 
-/** The plan as the one item. v1 names it only; v2 carries its price and period. */
+/** The plan as the only item. v1 has only its id; v2 has its price and period. */
 function itemsOf(data: JsonObject): readonly SubscriptionItem[] {
   const priceId = relatedId(data, "plan")
   const productId = relatedId(data, "product")

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { firstMoney, moneyOf } from "./money.ts"
 
-describe("an amount as Whop states it", () => {
+describe("an amount of Whop", () => {
   test.each([
     [19.99, "usd", { amountMinor: 1999, currency: "usd" }],
     ["19.99", "USD", { amountMinor: 1999, currency: "usd" }],
@@ -22,7 +22,7 @@ describe("an amount as Whop states it", () => {
     [19.99, "dollars", "currency not readable"],
     [19.99, null, "currency not readable"],
     [19.99, "u$d", "currency not readable"],
-  ])("refuses %j %s", (amount, currency, error) => {
+  ])("is invalid: %j %s", (amount, currency, error) => {
     expect(moneyOf(amount, currency)).toEqual({ ok: false, error })
   })
 

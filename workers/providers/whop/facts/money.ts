@@ -1,14 +1,14 @@
 /**
- * Whop states amounts as decimals in major units (19.99), as numbers, as text, or since 2026 as
- * `{ amount: "50.00", currency, … }` (docs.whop.com/api-reference/payments/payment-failed). What an amount is in minor units
- * is the business of `shared/domain/money.ts`.
+ * Whop's amounts are decimals in major units (19.99), as numbers, as text, or since 2026 as
+ * `{ amount: "50.00", currency, … }` (docs.whop.com/api-reference/payments/payment-failed). `shared/domain/money.ts` converts
+ * them to minor units.
  */
 import { type Money, type StatedMoney, UNKNOWN_MONEY } from "../../../../shared/domain/facts.ts"
 import { currencyCodeOf, minorUnitsOf } from "../../../../shared/domain/money.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
 import { type JsonObject, objectOf } from "./fields.ts"
 
-/** An amount in minor units, or why it cannot be one. */
+/** An amount in minor units, or why it cannot be read. */
 export function moneyOf(amount: unknown, currency: unknown): Result<Money, string> {
   const stated = objectOf(amount)
   const code = currencyCodeOf(stated ? (stated.currency ?? currency) : currency)
@@ -17,7 +17,7 @@ export function moneyOf(amount: unknown, currency: unknown): Result<Money, strin
   return minor === null ? err("amount not readable") : ok({ amountMinor: minor, currency: code })
 }
 
-/** The amount as far as it is stated: an event counts without one. */
+/** The amount, or unknown: an event is valid without one. */
 export const statedMoneyOf = (money: Result<Money, string>): StatedMoney => (money.ok ? money.value : UNKNOWN_MONEY)
 
 /** The first of the fields that holds an amount, positive ones before zero; an error when none can be read. */

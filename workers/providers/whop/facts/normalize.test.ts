@@ -3,7 +3,7 @@ import { AT, BILL, factOf, fixture, namesOf, read, readV1, versions } from "../.
 import { normalize } from "./normalize.ts"
 
 describe("payments", () => {
-  test("a failed attempt says which it was, why, and when the next one is", () => {
+  test("a failed attempt has its number, the reason, and the time of the next one", () => {
     expect(read(fixture("v1", "payment-failed.second-attempt"))).toEqual({
       provider: "whop",
       account: "biz_9YQ2xExample",
@@ -31,19 +31,19 @@ describe("payments", () => {
     })
   })
 
-  test("the last attempt says that none follows, and where to pay", () => {
+  test("the last attempt has no next one, and the page to pay on", () => {
     const delivery = read(fixture("v1", "payment-failed.last-attempt-with-decline-code"))
     expect(factOf(delivery)).toMatchObject({ attempt: 4, declineCode: "expired_card", nextAttemptAt: null })
     expect(delivery.contact?.paymentPageUrl).toBe("https://whop.com/checkout/recover/pay_cJ5C52xzGQftKH")
   })
 
-  test("no word about a next attempt is not the word that there is none", () => {
+  test("an absent next attempt does not mean that there is none", () => {
     const event = fixture("v1", "payment-failed.second-attempt")
     const { next_payment_attempt: _, ...data } = event.data as Record<string, unknown> // an object in the fixture
     expect(factOf(read({ ...event, data }))).not.toHaveProperty("nextAttemptAt")
   })
 
-  test("a first bill is a sale that failed", () => {
+  test("a first bill is a failed sale", () => {
     expect(factOf(read(fixture("v1", "payment-failed.first-bill")))).toMatchObject({ isFirstInvoice: true, attempt: 1 })
   })
 
@@ -51,7 +51,7 @@ describe("payments", () => {
     expect(factOf(read(fixture("v1", "payment-failed.yen")))).toMatchObject({ amountMinor: 1980, currency: "jpy" })
   })
 
-  test("the success of a bill meets its failures", () => {
+  test("the success of a bill has the id of its failures", () => {
     expect(factOf(read(fixture("v1", "payment-succeeded.after-retry")))).toEqual({
       kind: "payment_succeeded",
       ...BILL,
@@ -59,7 +59,7 @@ describe("payments", () => {
     })
   })
 
-  test("authentication is asked for, with the page to do it on", () => {
+  test("authentication is required, with the page for it", () => {
     const delivery = read(fixture("v1", "payment-requires-action"))
     expect(factOf(delivery)).toEqual({ kind: "payment_action_required", ...BILL })
     expect(delivery.contact).toHaveProperty("paymentPageUrl")
@@ -95,7 +95,7 @@ describe("memberships", () => {
     expect(factOf(read(fixture("v1", "membership-activated.again")))?.kind).toBe("subscription_resumed")
   })
 
-  test("end as the member wished", () => {
+  test("end at the member's request", () => {
     const fact = factOf(read(fixture("v1", "membership-deactivated.requested")))
     expect(fact).toMatchObject({ kind: "subscription_ended", reason: "requested" })
     expect(fact).toMatchObject({ subscription: { status: "canceled", cancelAt: null, endedAt: AT } })
@@ -106,7 +106,7 @@ describe("memberships", () => {
     expect(fact).toMatchObject({ kind: "subscription_changed", subscription: { status: "past_due", endedAt: null } })
   })
 
-  test("announce their end with its date and reason, and take it back", () => {
+  test("announce their end with its date and reason, and withdraw it", () => {
     expect(factOf(read(fixture("v1", "membership-cancel-at-period-end-changed.announced")))).toEqual({
       kind: "cancellation_announced",
       occurredAt: AT,
@@ -152,7 +152,7 @@ describe("memberships", () => {
     })
   })
 
-  test("pause and go on", () => {
+  test("pause and resume", () => {
     const paused = factOf(read(fixture("v1", "membership-updated.paused")))
     expect(paused).toMatchObject({
       kind: "subscription_paused",
@@ -223,16 +223,16 @@ describe("reversals, invoices and the rest", () => {
     expect(factOf(read(fixture("v1", "invoice-marked-uncollectible")))?.kind).toBe("invoice_uncollectible")
   })
 
-  test("a setup intent adds a way to pay", () => {
+  test("a setup intent adds a payment method", () => {
     const delivery = read(fixture("v1", "setup-intent-succeeded"))
     expect(delivery.customer).toBe("user_T1h3xycVulUVN")
     expect(factOf(delivery)).toMatchObject({ kind: "payment_method_added", paymentMethodId: "payt_8ExampleToken" })
   })
 
-  test("a waiting list is not used, a type of tomorrow is unknown; neither fails", () => {
+  test("a waiting list is not used, a future type is unknown; neither fails", () => {
     expect(read(fixture("v1", "entry-created")).unhandled).toBe("not used")
-    const tomorrow = { ...fixture("v1", "payment-pending"), type: "payment.teleported" }
-    expect(read(tomorrow)).toMatchObject({
+    const future = { ...fixture("v1", "payment-pending"), type: "payment.teleported" }
+    expect(read(future)).toMatchObject({
       facts: [],
       unhandled: "unknown type",
       providerEventId: "msg_constructed0007",
@@ -248,7 +248,7 @@ describe("the person", () => {
     expect(delivery.facts[0]).toEqual({ kind: "customer_seen", occurredAt: AT })
   })
 
-  test("of a deleted account is waited for under the payment", () => {
+  test("of a deleted account is unknown, and the facts are stored under the payment", () => {
     const delivery = readV1("payment-failed.second-attempt", { user: null })
     expect(delivery.customer).toBeNull()
     expect(delivery.objects[0]).toBe("pay_cJ5C52xzGQftKH")
@@ -271,7 +271,7 @@ describe("the person", () => {
     expect(delivery.contact).not.toHaveProperty("paymentPageUrl")
   })
 
-  test("no fact holds what belongs to the contact", () => {
+  test("no fact contains contact data", () => {
     for (const version of versions) {
       for (const name of namesOf(version)) {
         const facts = JSON.stringify(read(fixture(version, name)).facts)
@@ -289,7 +289,7 @@ describe("the mode", () => {
     return delivery.ok ? delivery.value.isLive : null
   }
 
-  test("of an event is the sandbox's where its pages are, and else that of the deployment's Whop", () => {
+  test("of an event is test where its pages are the sandbox's, and else that of the deployment's Whop", () => {
     expect(isLiveOf({})).toBe(true)
     expect(isLiveOf({}, { isSandbox: true })).toBe(false)
     expect(isLiveOf({ recovery_url: "https://sandbox.whop.com/pay/1" })).toBe(false)

@@ -1,6 +1,6 @@
 /**
- * One Whop event as a `Delivery`. Total: whatever parsed JSON comes in, a delivery or a malformed event goes out. A type
- * we do not know, and an object we cannot read, are kept as unhandled with the reason; they never fail the endpoint.
+ * Normalizes one Whop event to a `Delivery`. Accepts any parsed JSON: the result is a delivery or a malformed event. Unknown
+ * types, and objects that cannot be read, are stored as unhandled with the reason; they never fail the endpoint.
  */
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { Delivery, MalformedEvent } from "../../../../shared/provider.ts"
@@ -13,7 +13,7 @@ import { readPayment } from "./payment.ts"
 import { readSetupIntent } from "./payment-method.ts"
 import { readDispute, readRefund } from "./reversals.ts"
 
-/** Readers by the first word of a type. */
+/** Readers by family: the first part of a type. */
 const READERS: ReadonlyMap<string, EventReader> = new Map([
   ["payment", readPayment],
   ["membership", readMembership],
@@ -24,8 +24,8 @@ const READERS: ReadonlyMap<string, EventReader> = new Map([
 ])
 
 /**
- * The types that concern neither payments nor leaving (@whop/sdk, WebhookEvent). An alert is not a dispute yet; the dispute
- * follows as its own event. An entry is a place on a waiting list.
+ * Families that concern neither payments nor cancellations (@whop/sdk, WebhookEvent). An alert is not a dispute yet; the
+ * dispute follows as its own event. An entry is a place on a waiting list.
  */
 const UNUSED_FAMILIES: ReadonlySet<string> = new Set([
   "chat",
@@ -41,7 +41,7 @@ const UNUSED_FAMILIES: ReadonlySet<string> = new Set([
   "withdrawal",
 ])
 
-/** The types that are read. Others of the same families are newer than this code. */
+/** The known types of families that are read. Others of these families are newer than this code. */
 const USED_KINDS: ReadonlySet<string> = new Set([
   "payment.created",
   "payment.pending",
@@ -69,7 +69,7 @@ const USED_KINDS: ReadonlySet<string> = new Set([
   "setup_intent.canceled",
 ])
 
-/** Reads an event of any version. `isSandbox`: the deployment's Whop is the sandbox, and so is what does not say. */
+/** Normalizes an event of any version. `isSandbox`: the deployment uses the sandbox, so events of unknown mode are of it. */
 export function normalize(
   body: unknown,
   context: EnvelopeContext,
@@ -84,17 +84,17 @@ export function normalize(
 function deliveryOf(envelope: Envelope): Delivery {
   const { eventId, type, kind, apiVersion, account, isLive, sentAt, data, previous } = envelope
   const event = { provider: "whop", account, isLive, providerEventId: eventId, type, apiVersion } as const
-  const nothing = { ...event, occurredAt: sentAt, customer: null, objects: [], facts: [], contact: null }
+  const empty = { ...event, occurredAt: sentAt, customer: null, objects: [], facts: [], contact: null }
 
-  const read = readerOf(kind)
-  if (read === null) return { ...nothing, unhandled: "unknown type" }
+  const read = eventReaderFor(kind)
+  if (read === null) return { ...empty, unhandled: "unknown type" }
   const reading = read({ kind, data, previous, at: sentAt })
-  if (!reading.ok) return { ...nothing, unhandled: reading.error }
+  if (!reading.ok) return { ...empty, unhandled: reading.error }
 
   const { facts, subject, unhandled } = reading.value
   const customer = customerOf(subject) ?? customerOf(data)
   const objects = [...new Set(reading.value.objects.filter((id) => id !== null))]
-  if (facts.length > 0 && customer === null && objects.length === 0) return { ...nothing, unhandled: "names nobody" }
+  if (facts.length > 0 && customer === null && objects.length === 0) return { ...empty, unhandled: "names nobody" }
 
   const occurredAt = instantOfEvent(reading.value.happenedAt ?? null, sentAt)
   return {
@@ -108,18 +108,18 @@ function deliveryOf(envelope: Envelope): Delivery {
   }
 }
 
-function readerOf(kind: string): EventReader | null {
+function eventReaderFor(kind: string): EventReader | null {
   const family = kind.slice(0, kind.indexOf("."))
   if (UNUSED_FAMILIES.has(family)) return ({ data }) => notUsed(data)
   return USED_KINDS.has(kind) ? (READERS.get(family) ?? null) : null
 }
 
-/** A clock that runs ahead by no more than this is a clock; what lies further ahead is not when the event happened. */
+/** How far a clock may run ahead; a time further ahead cannot be when the event happened. */
 const AHEAD_MAX_MS = 300_000
 
 /**
- * The object's own time, where it has one, is preferred to that of sending: it says the same in every telling. Each attempt
- * to send a legacy event has its own time, and what is read from Whop's lists was never sent.
+ * The object's own time, where it has one, is preferred to that of sending: it is the same in every delivery. Each delivery of
+ * a legacy event has its own time, and events from Whop's lists were never sent.
  */
 const instantOfEvent = (happenedAt: Instant | null, sentAt: Instant): Instant =>
   happenedAt !== null && Date.parse(happenedAt) <= Date.parse(sentAt) + AHEAD_MAX_MS ? happenedAt : sentAt

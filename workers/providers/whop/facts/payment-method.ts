@@ -1,9 +1,9 @@
-/** Setup intents: a member saved a way to pay. */
+/** Setup intents: a member saved a payment method. */
 import { err, ok } from "../../../../shared/result.ts"
 import { customerSeen, type EventReader, notUsed, ownId } from "./event-reading.ts"
 import { relatedId } from "./fields.ts"
 
-/** Reads `setup_intent.*`; only one that succeeded added something to pay with. */
+/** Reads `setup_intent.*`; only one that succeeded added a payment method. */
 export const readSetupIntent: EventReader = ({ kind, data }) => {
   if (kind !== "setup_intent.succeeded") return notUsed(data)
   const id = ownId(data, "setup intent")

@@ -1,7 +1,7 @@
 /**
- * Payments. Whop's payment is the bill and not one attempt at it: it keeps its id while `payments_failed` and
+ * Payments. Whop's payment is the bill and not one attempt to pay it: it keeps its id while `payments_failed` and
  * `next_payment_attempt` change and its status goes from open to paid (@whop/sdk, Payment). So the payment id is our
- * invoice id: all attempts, the success, refunds and disputes of one bill meet under it. There are no ids below it.
+ * invoice id: all attempts, the success, refunds and disputes of one bill have it. There are no ids below it.
  */
 import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../../shared/domain/facts.ts"
 import { ok } from "../../../../shared/result.ts"
@@ -10,7 +10,7 @@ import { customerSeen, type EventReader, notUsed, ownId, statedInstant } from ".
 import { countOf, firstOf, idOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
 import { firstMoney, statedMoneyOf } from "./money.ts"
 
-/** What was asked for, by preference: v1's total, v5's final amount, what newer versions call it; the subtotal last. */
+/** Fields of the amount billed, by preference: v1's total, v5's final amount, the name in newer versions; the subtotal last. */
 const AMOUNTS = ["total", "final_amount", "amount_charged", "subtotal"] as const
 
 /** Reads `payment.*`. */
@@ -50,7 +50,7 @@ function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs &
       return {
         kind: "payment_failed",
         ...refsAndMoney,
-        // This event is a failure, so there was one at least, whenever the counter is raised.
+        // This event is a failure, so there was at least one, even if the counter is raised later.
         attempt: failures === null ? null : Math.max(failures, 1),
         declineCode: declineCodeOf(data),
         ...(nextAttemptAt !== undefined && { nextAttemptAt }),
@@ -70,8 +70,9 @@ function paymentFact(kind: string, data: JsonObject, refsAndMoney: PaymentRefs &
 }
 
 /**
- * Whether the bill starts something: a sale that failed, not a customer lost. v2 has no billing reason but the plan's type;
- * v5 says nothing, which counts as no. A `drafted` membership has never been active (@whop/sdk, Payment.retryable).
+ * Whether it is the first bill: its failure is a failed sale, not a customer at risk. v2 has the plan's type in place of a
+ * billing reason; v5 has neither, which counts as no. A `drafted` membership has never been active (@whop/sdk,
+ * Payment.retryable).
  */
 function isFirstBill(data: JsonObject): boolean {
   const reason = textOf(data.billing_reason)
@@ -79,7 +80,7 @@ function isFirstBill(data: JsonObject): boolean {
   return related(data, "plan").plan_type === "one_time" || related(data, "membership").status === "drafted"
 }
 
-/** The ids of a payment, or of as much of it as another object carries (`payment_id`, v5). */
+/** The ids of a payment, or of as much of it as another object has (`payment_id`, v5). */
 export const paymentRefs = (data: JsonObject): PaymentRefs => ({
   invoiceId: idOf(data.id),
   subscriptionId: relatedId(data, "membership"),
@@ -87,7 +88,7 @@ export const paymentRefs = (data: JsonObject): PaymentRefs => ({
   paymentIntentId: null,
 })
 
-/** What belongs to the same customer as the payment, most specific first. */
+/** Ids of objects of the same customer as the payment, most specific first. */
 export const paymentObjects = (data: JsonObject): readonly (string | null)[] => [
   idOf(data.id),
   relatedId(data, "membership"),

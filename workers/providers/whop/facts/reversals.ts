@@ -1,4 +1,4 @@
-/** Money that goes back: refunds and disputes. Both name the payment they reverse, whole (v1, v5) or by id. */
+/** Refunds and disputes. Both contain the payment that they reverse (v1, v5), or its id. */
 import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
 import { customerSeen, type EventReader, notUsed, ownId } from "./event-reading.ts"
@@ -7,8 +7,8 @@ import { firstMoney, moneyOf, statedMoneyOf } from "./money.ts"
 import { paymentObjects } from "./payment.ts"
 
 /**
- * Reads `refund.*`. Only a refund that succeeded moved money. Whop states this refund's amount, and the payment's total so
- * far in some versions only; the larger of the two is the best we know of the total.
+ * Reads `refund.*`. Only a refund that succeeded moved money. Whop gives this refund's amount, and the payment's total refunded
+ * so far only in some versions; the larger of the two is the best estimate of the total.
  */
 export const readRefund: EventReader = ({ data }) => {
   const hasFailed = data.status === "failed" || data.status === "canceled"
@@ -23,13 +23,13 @@ export const readRefund: EventReader = ({ data }) => {
   const amountMinor = Math.max(money.value.amountMinor, isSameCurrency ? total.value.amountMinor : 0)
   const refundId = idOf(data.id)
   if (hasFailed && refundId === null) return notUsed(data, "refund has not succeeded")
-  const about = { ...refs.value, ...money.value }
+  const common = { ...refs.value, ...money.value }
   const fact: ProviderFactBody =
     hasFailed && refundId !== null
-      ? { kind: "refund_failed", ...about, refundId }
+      ? { kind: "refund_failed", ...common, refundId }
       : {
           kind: "payment_refunded",
-          ...{ ...about, amountMinor },
+          ...{ ...common, amountMinor },
           ...(refundId !== null && { refundId, refundMinor: money.value.amountMinor }),
         }
   return ok({
@@ -59,7 +59,7 @@ export const readDispute: EventReader = ({ kind, data }) => {
 
 /**
  * @whop/sdk, DisputeStatuses. A `warning_…` is an inquiry: the bank asks before money moves. When it escalates, the same
- * dispute is opened again as what it has become. `other` opens nothing that we could name.
+ * dispute is opened again as a chargeback. `other` has no meaning that could be used.
  */
 function disputeFacts(
   kind: string,
@@ -79,7 +79,7 @@ function disputeFacts(
   return facts
 }
 
-/** Rapid Dispute Resolution ends a dispute by giving the money back, so what it closed is lost. */
+/** Rapid Dispute Resolution ends a dispute by refunding it, so a dispute that it closed is lost. */
 function outcomeOf(status: string, data: JsonObject): "won" | "lost" | "withdrawn" | null {
   if (status === "won" || status === "lost") return status
   if (status === "warning_closed") return "withdrawn"

@@ -1,4 +1,4 @@
-/** The shape law: the same fact in every version of the envelope and its object. */
+/** An invariant: the same fact in every version of the envelope and its object. */
 import { describe, expect, test } from "vitest"
 import { AT, BILL, CONTEXT, factOf, fixture, namesOf, read, versions } from "../../../../test/fixtures/whop/fixtures.ts"
 
@@ -19,7 +19,7 @@ describe("one fact in every shape", () => {
     .filter((version) => version !== "v1")
     .flatMap((version) => namesOf(version).map((name) => [version, name] as const))
 
-  test.each(pairs)("%s says of %s what v1 says", (version, name) => {
+  test.each(pairs)("%s of %s has the same facts as v1", (version, name) => {
     const v1 = read(fixture("v1", name))
     const other = read(fixture(version, name))
     expect(other.facts.map(({ kind }) => kind)).toEqual(v1.facts.map(({ kind }) => kind))
@@ -41,7 +41,7 @@ describe("one fact in every shape", () => {
     },
   )
 
-  test("v2 knows the price and the period", () => {
+  test("v2 has the price and the period", () => {
     const fact = factOf(read(fixture("v2", "membership-activated.again")))
     expect(fact).toMatchObject({
       subscription: { items: [{ unitAmountMinor: 1999, interval: "month", intervalCount: 1 }], currency: "usd" },
@@ -52,7 +52,7 @@ describe("one fact in every shape", () => {
 describe("a legacy event", () => {
   const event = fixture("v5", "membership-activated.again")
 
-  test("is known by its header, else by its content", () => {
+  test("is identified by its header, else by its content", () => {
     expect(read(event).providerEventId).toBe("msg_header")
     const bare = { receivedAt: CONTEXT.receivedAt, headers: new Headers({ "x-whop-signature": "t=1790000000,v1=00" }) }
     const first = read(event, bare)
@@ -67,7 +67,7 @@ describe("a legacy event", () => {
     expect(first.occurredAt).toBe(AT)
   })
 
-  test("happened when its object says, unless that is still to come", () => {
+  test("has the time of its object, unless that is in the future", () => {
     const failed = fixture("v5", "payment-failed.second-attempt")
     const data = failed.data as object // an object in the fixture
     const seconds = Date.parse(AT) / 1000
@@ -75,28 +75,28 @@ describe("a legacy event", () => {
       "2026-09-21T14:12:20.000Z",
     )
     expect(read({ ...failed, data: { ...data, last_payment_attempt: seconds + 3600 } }).occurredAt).toBe(AT)
-    const nowhere = { receivedAt: CONTEXT.receivedAt, headers: new Headers() }
-    expect(read({ ...failed, data: { ...data, last_payment_attempt: null } }, nowhere).occurredAt).toBe(
+    const withoutHeaders = { receivedAt: CONTEXT.receivedAt, headers: new Headers() }
+    expect(read({ ...failed, data: { ...data, last_payment_attempt: null } }, withoutHeaders).occurredAt).toBe(
       "2026-09-21T14:13:24.000Z",
     )
   })
 
   test.each(["app_membership.went_valid", "app.membership_went_valid", "membership_went_valid"])(
-    "may be spelt %s",
+    "may be written as %s",
     (action) => {
       expect(factOf(read({ ...event, action }))?.kind).toBe("subscription_resumed")
     },
   )
 
   test.each(["app.payment_failed", "app_payment.failed", "payment_failed", "app_payment_failed"])(
-    "of a failure may be spelt %s",
+    "of a failure may be written as %s",
     (action) => {
       const failed = fixture("v5", "payment-failed.second-attempt")
       expect(factOf(read({ ...failed, action }))).toEqual(factOf(read(failed)))
     },
   )
 
-  test("may hold its object under body", () => {
+  test("may have its object under body", () => {
     const { data, ...rest } = event
     expect(read({ ...rest, body: data }).facts).toEqual(read(event).facts)
   })
@@ -110,7 +110,7 @@ describe("a legacy event", () => {
     ["1790172800", "2026-09-23T14:13:20.000Z"],
     [1_790_172_800, "2026-09-23T14:13:20.000Z"],
     ["1790172800.5", "2026-09-23T14:13:20.500Z"],
-  ])("may write a time as %j", (written, at) => {
+  ])("may have a time as %j", (written, at) => {
     const failed = fixture("v5", "payment-failed.second-attempt")
     const data = { ...(failed.data as object), next_payment_attempt: written } // an object in the fixture
     expect(factOf(read({ ...failed, data }))).toMatchObject({ nextAttemptAt: at })
