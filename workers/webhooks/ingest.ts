@@ -1,4 +1,4 @@
-/** Record and advance: what happens to every believed delivery, wherever it came from. */
+/** Record and advance: what happens to every verified delivery, wherever it came from. */
 import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { holdEvent } from "../../db/queries/webhooks/event-status.ts"
 import type { DeliveryOwner } from "../platform/companies.ts"
@@ -23,7 +23,7 @@ export async function ingest(
   return { ...accepted, follow: hasWork ? () => follow(services, companyId, stream, read) : null }
 }
 
-/** The answer did not wait for the switch, so it may have gone by an old reading; what comes after it does not. */
+/** Recording may use cached switches so that the answer is not delayed; processing reads them again. */
 async function follow(
   services: Services,
   companyId: string,

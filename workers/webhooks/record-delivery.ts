@@ -1,6 +1,6 @@
 /**
- * Writes a verified delivery down, sealed, for the company that it belongs to. The same path for the webhook's route and for
- * deliveries that waited in the fallback queue.
+ * Records a verified delivery, encrypted, for the company that it belongs to. The webhook route and the fallback queue use
+ * the same function.
  */
 import {
   type NewEvent,
@@ -17,17 +17,17 @@ import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { factsOf, type ReadDelivery, silenced } from "./read-delivery.ts"
 import { storeUnmapped } from "./store-unmapped.ts"
 
-/** How long after its arrival an event counts as left behind; processing takes well under a second. */
-const LEFT_BEHIND_MS = 60_000
+/** Processing takes well under a second; after this time the sweeper takes over. */
+const ABANDONED_AFTER_MS = 60_000
 
-/** When what is being worked on since `since` counts as left behind. */
-export const abandonedAt = (since: Date): Date => new Date(since.getTime() + LEFT_BEHIND_MS)
+/** When the sweeper may take over work that began at `since`. */
+export const abandonedAt = (since: Date): Date => new Date(since.getTime() + ABANDONED_AFTER_MS)
 
 export interface AcceptedDelivery {
-  /** Null: it belongs to no company, and is kept apart until its account is registered. */
+  /** Null: it belongs to no company, and is stored separately until its account is registered. */
   readonly companyId: string | null
   readonly recorded: RecordedDelivery
-  /** New, and to be asked for before it says anything. */
+  /** New, and its object must be fetched from the provider before it has facts. */
   readonly isPending: boolean
 }
 
@@ -60,7 +60,7 @@ export async function acceptDelivery(
   return { companyId, recorded, isPending: isNew && setAside === null && event.status === "received" }
 }
 
-/** A thin event that may not be asked for in this company's name is kept and not expanded. */
+/** A thin event whose object may not be fetched in this company's name is stored and not expanded. */
 export async function withoutForbiddenLookups(
   services: Services,
   companyId: string,
@@ -72,7 +72,7 @@ export async function withoutForbiddenLookups(
   return { ...read, delivery: silenced(delivery, "thin event, and not of the company's account") }
 }
 
-/** A read delivery as it is written down: facts without names, the payload sealed. */
+/** A read delivery as it is recorded: facts without personal data, the payload encrypted. */
 export async function newEventOf(
   { config, now }: Services,
   read: ReadDelivery,
@@ -105,6 +105,6 @@ export async function newEventOf(
   }
 }
 
-/** Nothing is said, and there is nobody to ask. */
+/** There are no facts, and nothing to fetch. */
 const isSilent = ({ facts, contact, needs }: Delivery): boolean =>
   facts.length === 0 && contact === null && needs === undefined

@@ -1,6 +1,6 @@
 /**
- * `POST /api/webhooks/:provider[/:companyId]`: prove who sent it, write it down, answer. 2xx is said only after the
- * delivery is durable, in Postgres or in the second sink.
+ * `POST /api/webhooks/:provider[/:companyId]`: verifies the signature, records the delivery, answers. It answers 2xx only after
+ * the delivery is durable, in Postgres or in the fallback queue.
  */
 import { type Context, Hono } from "hono"
 import type { ProviderName } from "../../shared/domain/facts.ts"
@@ -19,12 +19,12 @@ import { ownerOf } from "./record-delivery.ts"
 /** Providers' bodies are a few KiB; Stripe's largest stay far below. */
 const BODY_BYTES_MAX = 1024 * 1024
 
-/** A provider that hears 503 tries again; Whop within 10 seconds. */
+/** Providers retry after a 503; Whop within 10 seconds. */
 const RETRY_AFTER_SECONDS = 10
 
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-/** With a trailing slash as well: people write addresses so, and a provider does not say that they are wrong. */
+/** Also with a trailing slash: people type one, and the provider's settings page accepts it. */
 const PATHS = ["/:provider", "/:provider/", "/:provider/:companyId", "/:provider/:companyId/"]
 
 export const webhooks = new Hono<AppEnv>().on(
@@ -45,7 +45,7 @@ export const webhooks = new Hono<AppEnv>().on(
     const receivedAt = services.now()
     const rawBody = new Uint8Array(await c.req.arrayBuffer())
     const headers = c.req.raw.headers
-    // A company that there cannot be is answered as one that there is not: only to who signs.
+    // An impossible company id is answered like an unknown one: 404 only to a signed request.
     const { secrets, isOwn, companyId: endpoint } = await secretsFor(services, provider.name, isPossible ? path : null)
     const verified = secrets.length === 0 ? null : await provider.verify({ headers, rawBody, now: receivedAt, secrets })
     if (!verified?.ok) {
@@ -95,7 +95,7 @@ async function store(c: Context<AppEnv>, read: ReadDelivery, { secretIndex, sche
   return false
 }
 
-/** The secrets of the endpoint; a company's own cannot be read while Postgres is away and this isolate has never seen them. */
+/** The secrets of the endpoint. Throws UNAVAILABLE while Postgres is unreachable and this isolate has no copy of them. */
 async function secretsFor(services: Services, provider: ProviderName, path: string | null): Promise<SigningSecrets> {
   try {
     return await signingSecrets(services, provider, path)
