@@ -88,7 +88,9 @@ export async function validateModel(
   const { features } = model.artefact
   const { gates, isPassed } = evaluateGates({
     metrics: numbersOf(evaluation),
-    strangers: rows.isFromLedger ? features.flatMap(({ name, type }) => (known.get(name) === type ? [] : [name])) : [],
+    unknownFeatures: rows.isFromLedger
+      ? features.flatMap(({ name, type }) => (known.get(name) === type ? [] : [name]))
+      : [],
     dataQuality: await completenessIn(model, rows.path, output),
     p95Ms: latencyOf(model),
     isStrict: true,

@@ -205,7 +205,7 @@ async function openFor(services: Services, progress: RunHeartbeat, companyId: st
     const stream = await loadStream(db, companyId, candidate.customerId, { whole: true })
     if (!stream) continue
     const decision = decideRisk(stateOf(stream), stream.nudges, score, policy, services.now().toISOString())
-    if (decision.kind === "leave_alone") {
+    if (decision.kind === "skip") {
       counts.leftAlone += 1
       reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1)
       continue

@@ -67,19 +67,19 @@ async function* described(
   output: Output,
 ): AsyncGenerator<Snapshot> {
   const [idAt, timeAt] = [header.indexOf(id), header.indexOf(time)]
-  let [count, strangers] = [0, 0]
+  let [count, unmatched] = [0, 0]
   for await (const row of rows) {
     const customer = (row.fields[idAt] ?? "").trim()
     const atMs = timeOf(row.fields[timeAt] ?? "")
     if (atMs === null) throw new InputError(`${time} is no time on line ${row.line}: ${row.fields[timeAt]}.`)
     const ledger = ledgers.get(customer)
-    if (ledger === undefined) strangers += 1
+    if (ledger === undefined) unmatched += 1
     yield { row, customer, atMs, values: features(ledger ?? [], new Date(atMs).toISOString()) }
     count += 1
     if (count % PROGRESS_ROWS === 0) output.progress(`${count} snapshots described`)
   }
-  if (count > 0 && strangers === count) throw new InputError("The log has no event of any customer of the snapshots.")
-  if (strangers > 0) output.err(`${strangers} of ${count} snapshots are of customers without an event.\n`)
+  if (count > 0 && unmatched === count) throw new InputError("The log has no event of any customer of the snapshots.")
+  if (unmatched > 0) output.err(`${unmatched} of ${count} snapshots are of customers without an event.\n`)
 }
 
 /** What was said on the command line of a table that may be one of snapshots. */
