@@ -1,4 +1,4 @@
-/** `models`, `promote`, `shadow`, `retire`, `rollback`: the registry of a running deployment. */
+/** `models`, `promote`, `shadow`, `retire`, `rollback`: the model registry of a running deployment. */
 import { z } from "zod"
 import { ApiError, callApi, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, deploymentOf } from "../deployment.ts"
 import { type Output, readOptions, required, type Subcommand } from "./subcommand.ts"
@@ -44,7 +44,7 @@ ${DEPLOYMENT_HELP}`
 export const SHARED_OPTION = { shared: { type: "boolean", default: false } } as const
 export const SHARED_HELP = "  --shared       the model that all companies share, for operators\n"
 
-/** Results are one document for machines, or lines for people. */
+/** Prints a result as JSON or as text lines. */
 export function printResult(output: Output, isJson: boolean | undefined, result: unknown, lines: () => string): void {
   output.out(isJson ? `${JSON.stringify(result)}\n` : lines())
 }
@@ -112,8 +112,8 @@ ${CHANGE_HELP}`,
     const body = { reason: required(values.reason, "reason"), force: values.force, dryRun: values["dry-run"] }
     const path = `/api/models/${encodeURIComponent(name)}/promote`
     const answer = await callApi(deploymentOf(values), "POST", path, promotedSchema, body).catch((error: unknown) => {
-      const told = error instanceof ApiError ? z.object({ gates: gateReport }).safeParse(error.answer).data : undefined
-      if (told !== undefined) output.err(gateLines(told.gates))
+      const body = error instanceof ApiError ? z.object({ gates: gateReport }).safeParse(error.answer).data : undefined
+      if (body !== undefined) output.err(gateLines(body.gates))
       throw error
     })
     const { gates, isPromoted } = answer

@@ -1,4 +1,4 @@
-/** `validate`: whether a model may serve, judged by rows that it has not seen: quality gates, and the champion beside it. */
+/** `validate`: whether a model may serve, on unseen rows: quality gates, and comparison with the champion. */
 
 import { modelFeatures } from "../../shared/domain/scoring/features.ts"
 import { type Comparison, compareModels } from "../../shared/learning/evaluation/metrics.ts"
@@ -47,35 +47,35 @@ const OPTIONS = {
   seed: { type: "string" },
 } as const
 
-/** The model may not serve. Exit code 3: that is an answer, and no failure of the command. */
+/** The model may not serve. Exit code 3, because that is a result and not a failure of the command. */
 class NotValid extends CommandError {
   override readonly exitCode = 3
 }
 
-/** What a model came to. */
+/** The result for a model. */
 export interface Validation {
   readonly isValid: boolean
   readonly rows: number
   readonly events: number
   readonly gates: readonly Gate[]
-  /** The champion's name, and how much lower its log loss is made by the model; null without a champion. */
+  /** The champion's name, and the model's gain over it; null without a champion. */
   readonly champion: string | null
   readonly comparison: Comparison | null
   readonly verdict: "better" | "no_worse" | "worse" | "no_champion"
 }
 
-/** Which rows, and how they name what matters. */
+/** The rows, and their columns. */
 interface Rows {
   readonly path: string
   readonly label?: string | undefined
   readonly positive?: string | undefined
   readonly id?: string | undefined
   readonly seed: number
-  /** The rows describe customers of a deployment: the model must ask for nothing else. */
+  /** Whether the rows are from a deployment; then the model may have no other inputs than our features. */
   readonly isFromLedger: boolean
 }
 
-/** Judges a model, and the champion beside it, by rows. */
+/** Validates a model on rows, and compares it with the champion. */
 export async function validateModel(
   model: Model,
   champion: { readonly name: string; readonly model: Model } | null,
@@ -112,7 +112,7 @@ function verdictOf(comparison: Comparison | null): Validation["verdict"] {
   return low > 0 ? "better" : high < 0 ? "worse" : "no_worse"
 }
 
-/** An error of calibration that chance alone makes of so many rows is none of the model's. */
+/** The gate's limit: a calibration error within chance for the number of rows counts as at most this. */
 const ECE_MAX = 0.03
 
 function numbersOf({ metrics, probabilities, outcomes }: Evaluation): Record<string, number> {
@@ -124,7 +124,7 @@ function numbersOf({ metrics, probabilities, outcomes }: Evaluation): Record<str
   return { ece, accuracy, baseRate, ...(auc !== null && { auc }) }
 }
 
-/** Of the features that the model asks for, how much more is missing in the rows than in its training. */
+/** How complete the model's inputs are in the rows, compared with its training. */
 async function completenessIn({ artefact }: Model, path: string, output: Output): Promise<number> {
   const { columns, rows } = await readTable(path, output)
   return completenessOf(
@@ -140,7 +140,7 @@ async function completenessIn({ artefact }: Model, path: string, output: Output)
   )
 }
 
-/** Predictions that are timed, each with its explanation. */
+/** Number of timed predictions, each with its explanation. */
 const TIMED = 200
 
 /** 95th percentile in milliseconds of a prediction with its explanation, on this machine. */

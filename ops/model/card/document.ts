@@ -1,4 +1,4 @@
-/** The card as Markdown and as one HTML file: what the model is, how good it is, what it rests on, what it is not for. */
+/** The model card as Markdown and as one HTML file: description, metrics, features and limits of use. */
 import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
 import type { Interval, MetricName, Metrics } from "../../../shared/learning/evaluation/metrics.ts"
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
@@ -6,15 +6,15 @@ import { METRIC_TITLES } from "../show.ts"
 import { type Bins, cumulativeGain } from "./charts.ts"
 import type { FeatureImportance } from "./feature-effects.ts"
 
-/** All that a card says. Charts are SVG by file name. */
+/** The content of a card. Charts are SVG by file name. */
 export interface Card {
   readonly artefact: Artefact
-  /** Sha-256 of the file. */
+  /** SHA-256 of the file. */
   readonly hash: string
   readonly importance: readonly FeatureImportance[]
   readonly charts: readonly { readonly name: string; readonly title: string; readonly svg: string }[]
   readonly bins: Bins
-  /** Figures on a table that was named; null: those of training, out of fold. */
+  /** Metrics on a given table; null: the out-of-fold metrics of the training. */
   readonly evaluation: {
     readonly data: string
     readonly metrics: Metrics
@@ -148,14 +148,14 @@ function metricRows({ artefact, evaluation }: Card): Row[] {
   })
 }
 
-/** A cell's text without what would end the cell, or begin a tag. */
+/** A cell's text with Markdown and HTML characters escaped. */
 const cell = (text: string): string =>
   text
     .replaceAll(/[\\`*_|[\]]/g, "\\$&")
     .replaceAll("<", "&lt;")
     .replaceAll(/\s+/g, " ")
 
-/** The card in Markdown; charts are files beside it. */
+/** The card in Markdown; charts are separate files. */
 export function markdownOf(card: Card): string {
   const parts = sectionsOf(card).map(({ title, text = [], table, charts = [] }) => {
     const lines = [`## ${title}`, ...text]
@@ -174,7 +174,7 @@ const STYLE = `body{font:15px/1.5 system-ui,sans-serif;color:#1f2937;max-width:9
 table{border-collapse:collapse;margin:1rem 0}td,th{border-bottom:1px solid #e5e7eb;padding:.25rem .75rem .25rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .charts{display:flex;flex-wrap:wrap;gap:1rem}.charts svg{width:min(440px,100%);height:auto}`
 
-/** The card as one HTML file that needs nothing else. */
+/** The card as one self-contained HTML file. */
 export function htmlOf(card: Card): string {
   const parts = sectionsOf(card).map(({ title, text = [], table, charts = [] }) => {
     const paragraphs = text.map((each) => `<p>${escapeHtml(each)}</p>`)

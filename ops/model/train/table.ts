@@ -65,7 +65,7 @@ interface Columns {
   readonly drop: readonly string[]
 }
 
-/** Features, outcomes and what ties rows together; rows without a label are left out, with a remark. */
+/** Features, outcomes, customers and times; rows without a label are left out, with a remark. */
 function labelledRows(
   table: Table,
   { label: labelName, id, time, drop }: Columns,
@@ -98,7 +98,7 @@ function labelledRows(
   return { rows, typed, notes }
 }
 
-/** The column of a name. Throws `InputError` with the names that there are. */
+/** The column with a name. Throws `InputError` with the existing names. */
 export function columnOf(table: Table, name: string): RawColumn {
   const column = table.columns.find((each) => each.name === name)
   if (column !== undefined) return column
@@ -114,13 +114,13 @@ function withRows(table: Table, rows: Uint32Array): Table {
   return { rows: rows.length, columns }
 }
 
-/** What a field says as a word; null where it is missing. */
+/** A field as a category; null if missing. */
 export function categoryAt({ numbers, places, words }: RawColumn, row: number): string | null {
   const number = numbers[row] ?? Number.NaN
   return Number.isNaN(number) ? (words[places?.[row] ?? -1] ?? null) : levelOf(number)
 }
 
-/** Times in milliseconds: dates as they are, numbers as seconds or milliseconds by their size, small ones as days. */
+/** Times in milliseconds, from dates or from numbers in milliseconds, seconds or days by their size. */
 function timesOf(column: RawColumn, rows: Uint32Array): Float64Array {
   return Float64Array.from(rows, (row) => {
     const word = categoryAt(column, row)
@@ -131,7 +131,7 @@ function timesOf(column: RawColumn, rows: Uint32Array): Float64Array {
   })
 }
 
-/** A date without a zone is in UTC, wherever the command runs. */
+/** A date without a time zone is in UTC, independent of the machine. */
 function instantOf(word: string): number {
   const inUtc = Date.parse(/^\d{4}-\d\d-\d\d[ T]\d/.test(word) ? `${word.replace(" ", "T")}Z` : `${word} UTC`)
   return Number.isNaN(inUtc) ? Date.parse(word) : inUtc
