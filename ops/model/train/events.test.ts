@@ -139,12 +139,12 @@ describe("a model of an event log", () => {
   )
 
   test.each([
-    ["a file that is not a log", ["--events", fixture("snapshots")], /is no event log: it has no column type, occurred_at/],
     [
-      "a missing column",
-      ["--events", EVENTS, "--time", "when"],
-      /There is no column when; there are customer_id/,
+      "a file that is not a log",
+      ["--events", fixture("snapshots")],
+      /is no event log: it has no column type, occurred_at/,
     ],
+    ["a missing column", ["--events", EVENTS, "--time", "when"], /There is no column when; there are customer_id/],
     ["a missing file", ["--events", "/nowhere.csv"], /There is no file/],
   ])("%s is rejected with the reason", async (_, args, message) => {
     const given = ["train", "--data", fixture("snapshots"), "--label", "y", ...COLUMNS, ...args]

@@ -87,7 +87,9 @@ export async function backtest(
     }
     age += 1
     const scored = model.score(test)
-    scoredRows.push(...test.map((row, at) => ({ row, probability: scored.with[at] ?? 0, plain: scored.without[at] ?? 0 })))
+    scoredRows.push(
+      ...test.map((row, at) => ({ row, probability: scored.with[at] ?? 0, plain: scored.without[at] ?? 0 })),
+    )
     onProgress(`${month}: ${test.length} rows`)
     const monthMetrics = evaluate(rows, test, scored.with, null)
     months.push({ month, trainedOn: { rows: model.rows, events: model.events }, ...monthMetrics })

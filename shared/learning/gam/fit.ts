@@ -72,7 +72,10 @@ export function fitDesign(design: Design, outcomes: ArrayLike<number>, options: 
 }
 
 /** Removes remaining steps in the forbidden direction. */
-function enforceDirection({ direction, start, size, centre }: Design["blocks"][number], coefficients: Float64Array): void {
+function enforceDirection(
+  { direction, start, size, centre }: Design["blocks"][number],
+  coefficients: Float64Array,
+): void {
   if (direction === 0 || centre === null) return
   for (let i = start + 1; i < start + size - 1; i++) {
     const [before, after] = [coefficients[i - 1] ?? 0, coefficients[i] ?? 0]

@@ -73,7 +73,13 @@ export function bestSplitBy(search: Search): Split | null {
  * Evaluates each split position in an order of bins. `rest` are rows that go to one side together: those with missing values
  * and of levels too rare to rank. If there are none, missing goes to the larger side.
  */
-function scan(search: Search, order: ArrayLike<number>, rest: GradientSums, l2: number, chanceGain: number): Found | null {
+function scan(
+  search: Search,
+  order: ArrayLike<number>,
+  rest: GradientSums,
+  l2: number,
+  chanceGain: number,
+): Found | null {
   const { histogram, start, region, options, monotone } = search
   const { gradient, hessian, rows, low, high } = region
   const own = reductionOf(gradient, hessian, l2, newtonStep(gradient, hessian, l2, low, high))
