@@ -158,7 +158,7 @@ export const evaluate: Subcommand = {
       const second = await evaluateTable(other, dataPath, { ...values, seed }, output)
       comparison = compareModels(probabilities, second.probabilities, outcomes, { seed, groups: customers })
     }
-    const { rows, events, baseRate, ...figures } = metrics
+    const { rows, events, baseRate, ...shown } = metrics
     if (values.json) {
       const { kind, training } = model.artefact
       const of = {
@@ -175,7 +175,7 @@ export const evaluate: Subcommand = {
         events,
         unlabelled: label.unlabelled,
         baseRate,
-        metrics: figures,
+        metrics: shown,
         intervals,
         comparison,
       }

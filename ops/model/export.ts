@@ -31,7 +31,7 @@ export const deploymentOptionsOf = (values: {
 
 export const exportLabels: Subcommand = {
   name: "export",
-  summary: "writes a deployment's labels as a table for training that names nobody",
+  summary: "writes a deployment's labels as an anonymised table for training",
   help: HELP,
   async run(args, output) {
     const values = readOptions(args, OPTIONS)

@@ -181,7 +181,7 @@ async function measured(
   const calibration = options.calibrate ? calibrationOf(evaluation) : artefact.calibration
   const probabilities = evaluation.probabilities.map((p) => probabilityOf(calibrate(calibration, logitOf(p))))
   const metrics = metricsOf(probabilities, evaluation.outcomes)
-  const figures = [
+  const values = [
     ...METRIC_NAMES.map((name) => [name, metrics[name]] as const),
     ["baseRate", metrics.baseRate] as const,
   ]
@@ -194,7 +194,7 @@ async function measured(
       ...training,
       rows: metrics.rows,
       events: metrics.events,
-      metrics: Object.fromEntries(figures.flatMap(([name, value]) => (value === null ? [] : [[name, value]]))),
+      metrics: Object.fromEntries(values.flatMap(([name, value]) => (value === null ? [] : [[name, value]]))),
       notes: { ...training.notes, positive: evaluation.label.positive, figures: "on rows that were given at import" },
       reference: referenceOf(await matrixOf(model, path, output)),
       scoreReference: scoreReferenceOf(probabilities),

@@ -17,12 +17,12 @@ import { InputError, pathOf, readOptions, required, type Subcommand } from "./su
 
 const HELP = `npm run model -- push --model FILE [options]
 
-The file is kept byte by byte under its sha-256. Pushing it again changes nothing. Offsets of companies, which train wrote
-beside it (model.offsets.json), are stored each for its company, where no other can read them. A file of the older form, with
-offsets inside, is sent without them, so under another sha-256 than the file's.
+The file is stored unchanged under its SHA-256. Pushing it again changes nothing. The companies' offsets that train wrote
+(model.offsets.json) are stored separately for each company, where no other company can read them. A file of the older form,
+with offsets inside, is sent without them, and therefore has another SHA-256 than the file.
 
-  --model FILE   what train wrote
-  --version NAME a name for people (letters, digits, . _ -), once for good; else one of kind and sha-256
+  --model FILE   the output of train
+  --version NAME a readable, permanent name (letters, digits, . _ -); default: kind and SHA-256
 ${SHARED_HELP}${DEPLOYMENT_HELP}`
 
 const OPTIONS = {
@@ -34,7 +34,7 @@ const OPTIONS = {
 
 export const push: Subcommand = {
   name: "push",
-  summary: "gives a deployment a model that train wrote, as a candidate",
+  summary: "uploads the output of train to a deployment as a candidate",
   help: HELP,
   async run(args, output) {
     const values = readOptions(args, OPTIONS)

@@ -18,20 +18,20 @@ import { InputError, type Output, pathOf, readOptions, required, type Subcommand
 
 const HELP = `npm run model -- validate --model FILE (--data FILE [--label COL] | --from-ledger) [options]
 
-Judges a model by rows that it has not seen, as the registry's gates judge it: ROC AUC, calibration, accuracy against the
-base rate, how complete the data are beside those of the training, and the time of one prediction; and by the champion on
-the same rows (paired bootstrap).
+Evaluates a model on unseen rows with the registry's quality gates: ROC AUC, calibration, accuracy against the base rate,
+completeness of the data compared with training, and the time of one prediction; and compares it with the champion on the
+same rows (paired bootstrap).
 
-  --model FILE      what train wrote
+  --model FILE      the output of train
   --data FILE       CSV, or CSV in gzip
   --label COL       the outcome (the one that the model was trained on)
   --positive VALUE  the label's value that means "left" (as in training)
-  --id COL          names the customer: the bootstrap draws customers instead of rows
-  --from-ledger     the matured labels of a deployment instead of --data, anonymised; with its champion beside
-  --against FILE    another model as the champion
+  --id COL          the customer: the bootstrap resamples customers instead of rows
+  --from-ledger     the anonymised matured labels of a deployment instead of --data; compares with its champion
+  --against FILE    another model to compare with instead of the champion
   --seed N          of the bootstrap (1)
 ${DEPLOYMENT_HELP}
-Exit code 0: every gate is open and the champion is not better by more than chance; 3: not so.
+Exit code 0: every gate passes and the champion is not significantly better; 3: otherwise.
 `
 
 const { help: _help, ...COMMON } = DEPLOYMENT_OPTIONS
@@ -160,7 +160,7 @@ function latencyOf(model: Model): number {
 
 export const validate: Subcommand = {
   name: "validate",
-  summary: "judges a model by the quality gates and by the champion; the exit code says it",
+  summary: "checks a model against the quality gates and the champion; sets the exit code",
   help: HELP,
   async run(args, output) {
     const values = readOptions(args, OPTIONS)
@@ -200,7 +200,7 @@ async function servingModel(deployment: Deployment): Promise<{ readonly name: st
 }
 
 function linesOf({ rows, events, gates, champion, comparison, verdict, isValid }: Validation): string {
-  const words = gates.map(({ name, status, value, because }) => {
+  const gateLines = gates.map(({ name, status, value, because }) => {
     const shown = value === null ? "" : ` ${Number(value.toPrecision(4))}`
     return `  ${status.padEnd(8)}${name}${shown}: ${because}`
   })
@@ -210,5 +210,5 @@ function linesOf({ rows, events, gates, champion, comparison, verdict, isValid }
       : [
           `  ${verdict.replace("_", " ")} than ${champion}: log loss lower by ${comparison.logLoss.gain.toFixed(4)} [${comparison.logLoss.interval.map((bound) => bound.toFixed(4)).join(", ")}]`,
         ]
-  return `${[`${rows} rows, ${events} of them left`, ...words, ...against, isValid ? "valid" : "not valid"].join("\n")}\n`
+  return `${[`${rows} rows, ${events} of them left`, ...gateLines, ...against, isValid ? "valid" : "not valid"].join("\n")}\n`
 }

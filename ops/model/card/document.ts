@@ -81,15 +81,15 @@ function sectionsOf(card: Card): Section[] {
       title: "How good it is",
       text: [
         evaluation === null
-          ? "On the training rows, each judged by a model that had not seen it. Intervals hold the figure in 95 of 100 samples."
-          : `On ${evaluation.data}: ${evaluation.metrics.rows} rows, ${evaluation.metrics.events} that left. Intervals hold the figure in 95 of 100 samples (bootstrap).`,
-        "Accuracy says little where few leave: compare it with that of the base rate, which is right by saying that nobody does.",
+          ? "On the training rows, out of fold, with 95 % intervals (bootstrap)."
+          : `On ${evaluation.data}: ${evaluation.metrics.rows} rows, ${evaluation.metrics.events} that left, with 95 % intervals (bootstrap).`,
+        "Accuracy is misleading with a low churn rate: compare it with the accuracy of the base rate, which predicts that nobody leaves.",
       ],
-      table: { head: ["figure", "value", "95 % interval"], rows: metricRows(card) },
+      table: { head: ["metric", "value", "95 % interval"], rows: metricRows(card) },
       charts: ["calibration", "gain"],
     },
     {
-      title: "Whom it finds",
+      title: "Customers found",
       table: {
         head: ["share of all, highest scores first", "share of those who left", "lift"],
         rows: [0.05, 0.1, 0.2, 0.3, 0.5].map((share) => [
@@ -100,9 +100,9 @@ function sectionsOf(card: Card): Section[] {
       },
     },
     {
-      title: "What it looks at",
+      title: "Features",
       text: [
-        "How far a feature spreads scores, in log-odds. A feature that moves a score is not thereby a cause of leaving.",
+        "How much a feature spreads scores, in log-odds. A feature that changes a score is not necessarily a cause of churn.",
         ...(others > 0 ? [`${others} more features are not shown.`] : []),
       ],
       table: {
@@ -119,17 +119,17 @@ function sectionsOf(card: Card): Section[] {
       charts: ["importance"],
     },
     {
-      title: "Which way",
-      text: ["Log-odds beyond the mean as one feature changes and the others are as they usually are."],
+      title: "Effects of features",
+      text: ["Log-odds relative to the mean as one feature changes, averaged over the others."],
       charts: card.charts.flatMap(({ name }) => (name.startsWith("shape") ? [name] : [])),
     },
     {
-      title: "What to keep in mind",
+      title: "Limits of use",
       text: [
-        "The probability is that of the label above, for customers like those of training, in the time that the label looks at.",
-        "A missing or unknown value is scored as missing; the more of them, the less the score rests on the customer.",
-        "It is fit for choosing whom to help first. It is not fit for refusing service, prices or credit, and says nothing of why somebody leaves.",
-        "Where nudges follow from scores, leave some customers alone at random: otherwise the next model learns from its own effects.",
+        "The probability is that of the label above, for customers similar to those of the training, within the label's horizon.",
+        "A missing or unknown value is scored as missing; the more there are, the less the score depends on the customer.",
+        "Use it to choose whom to help first. Do not use it to refuse service, prices or credit; it does not explain why a customer leaves.",
+        "If nudges depend on scores, hold out some customers at random; otherwise the next model learns from its own effects.",
       ],
     },
   ]
@@ -184,8 +184,8 @@ export function htmlOf(card: Card): string {
       table === undefined
         ? ""
         : `<table>${row(table.head, "th")}${table.rows.map((each) => row(each, "td")).join("\n")}</table>`
-    const drawn = card.charts.filter(({ name }) => charts.includes(name)).map(({ svg }) => svg)
-    const figures = drawn.length === 0 ? "" : `<div class="charts">${drawn.join("\n")}</div>`
+    const charted = card.charts.filter(({ name }) => charts.includes(name)).map(({ svg }) => svg)
+    const figures = charted.length === 0 ? "" : `<div class="charts">${charted.join("\n")}</div>`
     return `<section><h2>${escapeHtml(title)}</h2>\n${paragraphs.join("\n")}\n${rows}\n${figures}</section>`
   })
   const title = `Model card: ${escapeHtml(card.artefact.training.label)}`

@@ -12,7 +12,7 @@ import type { TrainSource } from "./source.ts"
 
 const OPTIONS = { ...TRAIN_OPTIONS, ...LEDGER_OPTIONS, anonymous: { type: "boolean", default: false } } as const
 
-const HELP = `${LEDGER_HELP}  --anonymous       write no file of the companies' intercepts beside the model, which itself names nobody
+const HELP = `${LEDGER_HELP}  --anonymous       do not write the file of the companies' offsets; the model itself contains no ids
 `
 
 const DAY_MS = 86_400_000

@@ -24,10 +24,10 @@ const OPTIONS = {
 } as const
 
 const HELP = `--data FILE --label COL   any table: CSV, or CSV in gzip, one row a customer (or a customer at a time)
-  --positive VALUE  the label's value that means "left", where it is not plain (yes, true, 1, churned …)
-  --id COL          names the customer: rows of one customer are never on both sides of a split; no feature
-  --time COL        when a row's prediction is made (date or number): models are judged on later rows; no feature
-  --drop A,B        columns that are no features: what is only known afterwards, or must not matter
+  --positive VALUE  the label's value that means "left", if it is not obvious (yes, true, 1, churned …)
+  --id COL          the customer: rows of one customer are never on both sides of a split; not a feature
+  --time COL        when a row's prediction is made (date or number): models are tested on later rows; not a feature
+  --drop A,B        columns that are not features: known only afterwards, or not to be used
 `
 
 export const fromTable: TrainSource = {

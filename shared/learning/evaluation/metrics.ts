@@ -139,15 +139,15 @@ const bootstrapSamplesFor = (rows: number) =>
 function* samples(rows: number, groups: Int32Array | null, seed: number): Generator<Float64Array> {
   const random = new Random(`bootstrap ${seed}`)
   const count = groups === null ? rows : groups.reduce((most, group) => Math.max(most, group), -1) + 1
-  const drawn = new Float64Array(count)
+  const sampled = new Float64Array(count)
   const weights = new Float64Array(rows)
-  for (let draw = bootstrapSamplesFor(rows); draw > 0; draw--) {
-    drawn.fill(0)
+  for (let left = bootstrapSamplesFor(rows); left > 0; left--) {
+    sampled.fill(0)
     for (let i = 0; i < count; i++) {
       const place = random.int(count)
-      drawn[place] = (drawn[place] ?? 0) + 1
+      sampled[place] = (sampled[place] ?? 0) + 1
     }
-    for (let row = 0; row < rows; row++) weights[row] = drawn[groups === null ? row : (groups[row] ?? 0)] ?? 0
+    for (let row = 0; row < rows; row++) weights[row] = sampled[groups === null ? row : (groups[row] ?? 0)] ?? 0
     yield weights
   }
 }
@@ -160,25 +160,25 @@ export function intervalsOf(
 ): Partial<Record<MetricName, Interval>> {
   const ranked = rank(probabilities, outcomes)
   const { ece } = measure(ranked, null)
-  const drawn = new Map<MetricName, number[]>(METRIC_NAMES.map((name) => [name, []]))
+  const sampled = new Map<MetricName, number[]>(METRIC_NAMES.map((name) => [name, []]))
   const ordered = new Float64Array(ranked.order.length)
   for (const weights of samples(ranked.order.length, options.groups ?? null, options.seed)) {
     for (let i = 0; i < ordered.length; i++) ordered[i] = weights[ranked.order[i] ?? 0] ?? 0
     const metrics = measure(ranked, ordered)
     for (const name of METRIC_NAMES) {
       const value = metrics[name]
-      if (value !== null && Number.isFinite(value)) drawn.get(name)?.push(value)
+      if (value !== null && Number.isFinite(value)) sampled.get(name)?.push(value)
     }
   }
-  // Resampling adds noise to every bin, which biases calibration errors upwards; the bias is subtracted.
-  const eces = drawn.get("ece") ?? []
+  // Resampling adds noise to every bin, which biases calibration errors upwards, so the bias is subtracted.
+  const eces = sampled.get("ece") ?? []
   const bias = eces.reduce((sum, value) => sum + value, 0) / Math.max(1, eces.length) - ece
-  drawn.set(
+  sampled.set(
     "ece",
     eces.map((value) => Math.max(0, value - bias)),
   )
   return Object.fromEntries(
-    [...drawn].flatMap(([name, values]) => (values.length > 0 ? [[name, percentiles(values)]] : [])),
+    [...sampled].flatMap(([name, values]) => (values.length > 0 ? [[name, percentiles(values)]] : [])),
   )
 }
 
