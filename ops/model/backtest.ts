@@ -1,4 +1,4 @@
-/** `backtest`: how models would have done month by month, each trained on what was known by then. */
+/** `backtest`: predicts month by month with models trained on what was known by then. */
 import { LABEL_DAYS } from "../../shared/domain/scoring/churn-label.ts"
 import { TableError } from "../../shared/learning/data/csv.ts"
 import { plausibleDirections } from "../../shared/learning/data/feature-matrix.ts"
@@ -49,7 +49,7 @@ ${LEDGER_HELP}  --gap-days N      from a row's time until its outcome is known (
 `
 
 const DAY_MS = 86_400_000
-/** Fewer churns than this teach nothing. */
+/** Minimum churns for the first model. */
 const FIRST_EVENTS = 30
 
 export const backtestCommand: Subcommand = {
@@ -108,7 +108,7 @@ async function rowsOf(
   return { rows: { ...rows, groups }, label, groupName: group ?? null }
 }
 
-/** The result as tables for people. */
+/** The result as text tables. */
 function tableOf({ months, groups, pooled, withoutOffsets }: Backtest): string {
   const lines = [
     line(["month", "rows", "left", "AUC", "PR AUC", "log loss", "ECE", "lift", "top 20 %", "trained on"]),

@@ -1,4 +1,4 @@
-/** `card`: what a model is and how good it is, for people who have to decide on it. */
+/** `card`: writes a model card, for deciding on a model. */
 import { createHash } from "node:crypto"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
@@ -39,7 +39,7 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
 } as const
 
-/** Features whose shape is drawn. */
+/** Features with a chart of their effect. */
 const SHAPES = 8
 
 export const card: Subcommand = {
@@ -57,7 +57,7 @@ export const card: Subcommand = {
     const importance = importanceOf(model)
     const inputOf = new Map(model.artefact.features.map(({ name }, input) => [name, input]))
     const main = importance.slice(0, SHAPES).filter(({ deviation }) => deviation > 0)
-    const made: Card = {
+    const content: Card = {
       artefact: model.artefact,
       hash: createHash("sha256")
         .update(await readFile(path))
@@ -86,9 +86,9 @@ export const card: Subcommand = {
           : { data: basename(values.data), metrics: evaluated.metrics, intervals: evaluated.intervals },
     }
     const files = [
-      ["model-card.md", markdownOf(made)],
-      ["model-card.html", htmlOf(made)],
-      ...made.charts.map(({ name, svg }) => [`${name}.svg`, `${svg}\n`]),
+      ["model-card.md", markdownOf(content)],
+      ["model-card.html", htmlOf(content)],
+      ...content.charts.map(({ name, svg }) => [`${name}.svg`, `${svg}\n`]),
     ] as const
     await writeAll(folder, files)
     const names = files.map(([name]) => name)
@@ -97,7 +97,7 @@ export const card: Subcommand = {
   },
 }
 
-/** Bins of the score; the last ends where the highest score is. */
+/** Bins of the score; the last one ends at the highest score. */
 function binsOf(probabilities: Float64Array, outcomes: Uint8Array) {
   const most = probabilities.reduce((high, probability) => Math.max(high, probability), 0)
   return confidenceOf(probabilities, outcomes).map((bin) => ({ ...bin, upTo: Math.min(bin.upTo, most) }))

@@ -1,4 +1,4 @@
-/** What `npm run model` does with what it should not be given, and with small tables. */
+/** `npm run model` with invalid input, and with small tables. One file, because all tests use the same tables and models. */
 import { execFile } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,13 +12,13 @@ import { model } from "./command.ts"
 const folder = mkdtempSync(join(tmpdir(), "model-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A file in the folder; answers its path. */
+/** Writes a file in the folder; returns its path. */
 function file(name: string, content: string | Uint8Array): string {
   writeFileSync(join(folder, name), content)
   return join(folder, name)
 }
 
-/** The command in this process: what it wrote and with what code it would end. */
+/** Runs the command in this process; returns its output and exit code. */
 async function run(...args: readonly string[]): Promise<{ out: string; err: string; code: number }> {
   let [out, err] = ["", ""]
   const progress = () => {}
@@ -39,7 +39,7 @@ async function run(...args: readonly string[]): Promise<{ out: string; err: stri
   }
 }
 
-/** A table of customers who leave the more the less they use. */
+/** A table of customers who churn more with less usage. */
 function table(rows: number, seed = 1, { name = (i: number) => `c${i}` } = {}): string {
   const random = new Random(seed)
   const lines = Array.from({ length: rows }, (_, i) => {
@@ -56,7 +56,7 @@ const path = (name: string) => join(folder, name)
 const train = (data: string, label = "churn", ...more: readonly string[]) =>
   run("train", "--data", data, "--label", label, "--out", path("m.json"), "--kind", "gam", ...more)
 
-describe("data that cannot be used ends with code 2 and says why", () => {
+describe("unusable data ends with exit code 2 and a reason", () => {
   const binary = Uint8Array.from({ length: 300 }, (_, i) => i % 256)
   test.each([
     ["no such file", path("nowhere.csv"), "churn", "There is no file"],
@@ -113,7 +113,7 @@ describe("data that cannot be used ends with code 2 and says why", () => {
     expect(code).toBe(2)
   })
 
-  test("in a process of its own, too: one line on stderr, nothing on stdout", async () => {
+  test("also in a separate process: one line on stderr, nothing on stdout", async () => {
     const node = join(ROOT, "node_modules", ".bin", "node")
     const ended = await new Promise<{ code: unknown; out: string; err: string }>((settle) => {
       const args = [join(ROOT, "ops/model.ts"), "train", "--data", path("empty.csv"), "--label", "churn"]
@@ -124,7 +124,7 @@ describe("data that cannot be used ends with code 2 and says why", () => {
 })
 
 describe("a small table", () => {
-  test("gives the same file for the same seed and time, in whatever order its rows come", async () => {
+  test("gives the same file for the same seed and time, in any order of rows", async () => {
     const at = ["--trained-at", "2026-02-03T04:05:06Z"]
     const [header = "", ...rows] = table(300).split("\n")
     await train(good, "churn", ...at)
@@ -134,7 +134,7 @@ describe("a small table", () => {
     expect(JSON.parse(first).training.trainedAt).toBe("2026-02-03T04:05:06.000Z")
   })
 
-  test("is trained, evaluated, predicted and described; machines read the results on stdout", async () => {
+  test("is trained, evaluated and predicted, with JSON results on stdout", async () => {
     const trained = JSON.parse((await train(good, "churn", "--monotone", "usage:-", "--json")).out)
     expect(trained).toMatchObject({
       kind: "gam",
@@ -164,7 +164,7 @@ describe("a small table", () => {
     expect(lines[1]).toMatch(/^1,c0,0\.\d+$/)
   })
 
-  test("rows without a label are left out, and so is what is dropped; both are told", async () => {
+  test("rows without a label and dropped columns are left out, with a remark", async () => {
     const { err, code } = await train(
       file("gaps.csv", table(300).replace(",yes", ",").replace(",no", ",NA")),
       "churn",
@@ -178,10 +178,10 @@ describe("a small table", () => {
     expect(training.rows).toBe(298)
   })
 
-  test("what a model does not know counts as missing and is told; a column that is not there is an error", async () => {
+  test("unknown values count as missing, with a remark; a missing column is an error", async () => {
     await train(good)
-    const strange = file("strange.csv", "customer_id,usage,plan,seats\nx,NaN,gold,-1e999\ny,many,pro,\nz,-5,basic,7\n")
-    const { out, err } = await run("predict", "--model", path("m.json"), "--data", strange)
+    const unusable = file("strange.csv", "customer_id,usage,plan,seats\nx,NaN,gold,-1e999\ny,many,pro,\nz,-5,basic,7\n")
+    const { out, err } = await run("predict", "--model", path("m.json"), "--data", unusable)
     const rows = out.trim().split("\n").slice(1)
     expect(rows.map((row) => row.split(",")[1])).toEqual(["x", "y", "z"])
     for (const row of rows) expect(Number(row.split(",")[2])).toBeGreaterThan(0)
@@ -200,7 +200,7 @@ describe("a small table", () => {
     expect(existsSync(path("none.csv")) || existsSync(path("none.csv.part"))).toBe(false)
   })
 
-  test("a table that goes wrong half way leaves no predictions behind", async () => {
+  test("a table with an error in the middle leaves no output file", async () => {
     await train(good)
     const half = file("half.csv", `${table(9_000)}\nbroken\n`)
     const { code, err } = await run("predict", "--model", path("m.json"), "--data", half, "--out", path("half-out.csv"))
@@ -208,7 +208,7 @@ describe("a small table", () => {
     expect(existsSync(path("half-out.csv")) || existsSync(path("half-out.csv.part"))).toBe(false)
   })
 
-  test("with times, models are judged on later rows, and the artefact names the period", async () => {
+  test("with times, models are evaluated on later rows, and the artefact states the period", async () => {
     const dated = table(400)
       .split("\n")
       .map((line, i) => (i === 0 ? `${line},day` : `${line},2026-0${1 + (i % 6)}-1${i % 9}`))
@@ -221,7 +221,7 @@ describe("a small table", () => {
 })
 
 describe("the card", () => {
-  test("is Markdown with charts and one HTML file; what the data say is text in it, never markup", async () => {
+  test("is Markdown with charts and one HTML file, with all data escaped", async () => {
     const hostile = table(300).replace("usage", "<script>alert(1)</script>").replace("seats", "a|b")
     const data = file("hostile.csv", hostile)
     await train(data)
@@ -246,7 +246,7 @@ describe("the card", () => {
     expect(read("model-card.md")).toMatch(/\| ROC AUC \| 0\.\d{4} \| 0\.\d{4} to 0\.\d{4} \|/)
   })
 
-  test("without data shows the figures of training", async () => {
+  test("without data shows the metrics of training", async () => {
     await train(good)
     const { out } = await run("card", "--model", path("m.json"), "--out", path("card-of-training"))
     expect(out).toContain("model-card.html")
@@ -268,7 +268,7 @@ describe("a model of XGBoost", () => {
     ].join("\n"),
   )
 
-  test("predicts through the command what it predicts itself", async () => {
+  test("predicts the same through the command as in XGBoost", async () => {
     const imported = await run(
       "import",
       "--xgboost",
@@ -294,7 +294,7 @@ describe("a model of XGBoost", () => {
     expect(confidence.reduce((sum: number, bin: { rows: number }) => sum + bin.rows, 0)).toBe(200)
   })
 
-  test("a dump needs its base score, and then gives the same", async () => {
+  test("a dump needs its base score", async () => {
     const dump = ["import", "--xgboost", fixture("numbers.dump.json"), "--label", "left", "--out", path("d.json")]
     expect(await run(...dump)).toMatchObject({ code: 2, err: expect.stringContaining("a dump has no base score") })
     const { baseScore } = JSON.parse(readFileSync(fixture("predictions.json"), "utf8"))
@@ -302,7 +302,7 @@ describe("a model of XGBoost", () => {
   })
 })
 
-test("every word has a summary that fits and a help of its own", async () => {
+test("every subcommand has a short summary and its own help", async () => {
   const { out } = await run("--help")
   const words = [...out.matchAll(/^ {2}(\S+) {2,}(.+)$/gm)]
   expect(words.length).toBeGreaterThanOrEqual(5)

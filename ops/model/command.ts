@@ -2,7 +2,7 @@
 import { SUBCOMMANDS } from "./registry.ts"
 import { InputError, type Output } from "./subcommand.ts"
 
-/** Runs the subcommand that the first word names; without one, or with `--help`, says what there is. */
+/** Runs the subcommand named by the first argument; without one, or with `--help`, lists the subcommands. */
 export async function model(args: readonly string[], output: Output): Promise<void> {
   const [name, ...rest] = args
   if (name === undefined || name === "--help" || name === "-h" || name === "help") return output.out(overview())
@@ -14,7 +14,7 @@ export async function model(args: readonly string[], output: Output): Promise<vo
   await subcommand.run(withDatabaseUrl(rest), output)
 }
 
-/** `--from-ledger postgres://…` names the database as `--database-url` does. */
+/** `--from-ledger postgres://…` is equivalent to `--from-ledger --database-url postgres://…`. */
 function withDatabaseUrl(args: readonly string[]): readonly string[] {
   const place = args.indexOf("--from-ledger") + 1
   const isUrl = place > 0 && /^postgres(ql)?:\/\//.test(args[place] ?? "")

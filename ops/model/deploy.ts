@@ -1,4 +1,4 @@
-/** `models`, `promote`, `shadow`, `retire`, `rollback`: the registry of a running deployment. */
+/** `models`, `promote`, `shadow`, `retire`, `rollback`: the model registry of a running deployment. */
 import { z } from "zod"
 import { ApiError, callApi, DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, deploymentOf } from "../deployment.ts"
 import { type Output, readOptions, required, type Subcommand } from "./subcommand.ts"
@@ -42,9 +42,9 @@ const CHANGE_HELP = `  --model NAME   its version or its sha-256
 ${DEPLOYMENT_HELP}`
 
 export const SHARED_OPTION = { shared: { type: "boolean", default: false } } as const
-export const SHARED_HELP = "  --shared       the model that all companies share, for operators\n"
+export const SHARED_HELP = "  --shared       the model shared by all companies, for operators\n"
 
-/** Results are one document for machines, or lines for people. */
+/** Prints a result as JSON or as text lines. */
 export function printResult(output: Output, isJson: boolean | undefined, result: unknown, lines: () => string): void {
   output.out(isJson ? `${JSON.stringify(result)}\n` : lines())
 }
@@ -82,11 +82,11 @@ const listOf = (found: readonly ModelBody[]): string =>
   found
     .map(({ id, version, scope, kind, state, training, refused, createdAt }) => {
       const { auc, logLoss } = training.metrics
-      const figures = `${training.events} of ${training.rows} left, AUC ${figure(auc)}, log loss ${figure(logLoss)}`
+      const metrics = `${training.events} of ${training.rows} left, AUC ${figure(auc)}, log loss ${figure(logLoss)}`
       const mark = state === "champion" ? "*" : " "
       const alarm = refused === null ? "" : `  REFUSED: ${refused.reason}`
-      const words = `${version.padEnd(24)} ${kind.padEnd(5)} ${state.padEnd(9)} ${scope.padEnd(7)}`
-      return `${mark} ${words} ${createdAt.slice(0, 10)}  ${id.slice(0, 12)}  ${figures}${alarm}\n`
+      const columns = `${version.padEnd(24)} ${kind.padEnd(5)} ${state.padEnd(9)} ${scope.padEnd(7)}`
+      return `${mark} ${columns} ${createdAt.slice(0, 10)}  ${id.slice(0, 12)}  ${metrics}${alarm}\n`
     })
     .join("")
 
@@ -94,7 +94,7 @@ const figure = (value: number | undefined): string => (value === undefined ? "-"
 
 export const promote: Subcommand = {
   name: "promote",
-  summary: "lets a model serve, if its quality gates are open",
+  summary: "puts a model in service if its quality gates pass",
   help: `npm run model -- promote --model NAME --reason TEXT [options]
 
 The previous champion is kept for rollback. Exit code 1 when a gate fails; then nothing has changed.
@@ -112,8 +112,8 @@ ${CHANGE_HELP}`,
     const body = { reason: required(values.reason, "reason"), force: values.force, dryRun: values["dry-run"] }
     const path = `/api/models/${encodeURIComponent(name)}/promote`
     const answer = await callApi(deploymentOf(values), "POST", path, promotedSchema, body).catch((error: unknown) => {
-      const told = error instanceof ApiError ? z.object({ gates: gateReport }).safeParse(error.answer).data : undefined
-      if (told !== undefined) output.err(gateLines(told.gates))
+      const body = error instanceof ApiError ? z.object({ gates: gateReport }).safeParse(error.answer).data : undefined
+      if (body !== undefined) output.err(gateLines(body.gates))
       throw error
     })
     const { gates, isPromoted } = answer
@@ -153,21 +153,21 @@ const stateCommand = (name: "shadow" | "retire", summary: string, help: string, 
 
 export const shadow = stateCommand(
   "shadow",
-  "lets a model score beside the champion, to be compared",
-  "It scores whatever the champion scores; its scores are logged and not shown.",
+  "makes a model a shadow of the champion, for comparison",
+  "It scores everything that the champion scores; its scores are logged and not shown.",
   "scores in the champion's shadow.",
 )
 
 export const retire = stateCommand(
   "retire",
-  "sets a model aside",
-  "A champion that is set aside leaves its company to the model that all share, or to rules.",
+  "takes a model out of service",
+  "After its champion is retired, a company is scored by the shared model, or by rules.",
   "is set aside.",
 )
 
 export const rollback: Subcommand = {
   name: "rollback",
-  summary: "goes back to the model that served before",
+  summary: "returns to the previous champion",
   help: `npm run model -- rollback --reason TEXT [options]
 
   --reason TEXT  why, for the record

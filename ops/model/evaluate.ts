@@ -1,4 +1,4 @@
-/** `evaluate`: how good a model is on rows whose outcomes are known. */
+/** `evaluate`: measures a model on rows with known outcomes. */
 import { type Label, readLabel, UNLABELLED } from "../../shared/learning/data/label.ts"
 import { type RawColumn, TableBuilder } from "../../shared/learning/data/table.ts"
 import {
@@ -53,7 +53,7 @@ export interface Evaluation {
   readonly intervals: Partial<Record<MetricName, Interval>>
 }
 
-/** Scores a table and measures the scores. Throws `InputError` when the table does not fit the model or has no label. */
+/** Scores a table and computes metrics. Throws `InputError` if the table does not fit the model or has no label. */
 export async function evaluateTable(
   model: Model,
   path: string,
@@ -80,8 +80,8 @@ export async function evaluateTable(
     const numbers = new Map<string, number>()
     const customers: number[] = []
     const scores: Float64Array[] = []
-    const strange: UnusableValues = new Map()
-    for await (const { rows, probabilities } of scoreTable(model, table, strange, options.group)) {
+    const unusable: UnusableValues = new Map()
+    for await (const { rows, probabilities } of scoreTable(model, table, unusable, options.group)) {
       scores.push(probabilities)
       for (const { fields } of rows) {
         known.add([fields[labelAt] ?? ""])
@@ -92,7 +92,7 @@ export async function evaluateTable(
       }
     }
     if (known.rows === 0) throw new InputError(`${path}: there is a header and no row.`)
-    output.err(unusableValueWarnings(strange, known.rows))
+    output.err(unusableValueWarnings(unusable, known.rows))
     const [column] = known.build().columns
     if (column === undefined) throw new Error("a table of one column has none")
     const label = labelOf(model, { ...column, name }, options.positive)
@@ -121,14 +121,14 @@ function placeOf(header: readonly string[], name: string): number {
   return place
 }
 
-/** The label as in training where its words occur; else by what they say themselves. */
+/** The label with the training's positive value if it occurs; else by the usual words. */
 function labelOf(model: Model, column: RawColumn, positive: string | undefined): Label {
   if (positive !== undefined) return readLabel(column, { positive, mayBeOne: true })
   const trained = model.artefact.training.notes.positive
   if (trained === undefined) return readLabel(column, { mayBeOne: true })
-  const said = String(trained)
-  const has = column.words.some((word) => word === said) || column.numbers.some((number) => String(number) === said)
-  return readLabel(column, has ? { positive: said, mayBeOne: true } : { mayBeOne: true })
+  const value = String(trained)
+  const has = column.words.some((word) => word === value) || column.numbers.some((number) => String(number) === value)
+  return readLabel(column, has ? { positive: value, mayBeOne: true } : { mayBeOne: true })
 }
 
 function joined(parts: readonly Float64Array[], length: number): Float64Array {
@@ -158,7 +158,7 @@ export const evaluate: Subcommand = {
       const second = await evaluateTable(other, dataPath, { ...values, seed }, output)
       comparison = compareModels(probabilities, second.probabilities, outcomes, { seed, groups: customers })
     }
-    const { rows, events, baseRate, ...figures } = metrics
+    const { rows, events, baseRate, ...shown } = metrics
     if (values.json) {
       const { kind, training } = model.artefact
       const of = {
@@ -175,7 +175,7 @@ export const evaluate: Subcommand = {
         events,
         unlabelled: label.unlabelled,
         baseRate,
-        metrics: figures,
+        metrics: shown,
         intervals,
         comparison,
       }

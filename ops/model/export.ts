@@ -1,4 +1,4 @@
-/** `export`: labels with the inputs that were scored, as a table that names nobody. */
+/** `export`: labels with the inputs that were scored, as an anonymised table. */
 import { writeFile } from "node:fs/promises"
 import { DEPLOYMENT_HELP, DEPLOYMENT_OPTIONS, deploymentOf } from "../deployment.ts"
 import { exportOf } from "./data/from-ledger.ts"
@@ -18,7 +18,7 @@ ${DEPLOYMENT_HELP}`
 const { help: _help, ...COMMON } = DEPLOYMENT_OPTIONS
 const OPTIONS = { ...COMMON, "from-ledger": { type: "boolean", default: false }, out: { type: "string" } } as const
 
-/** The options of a deployment as they were given. */
+/** The given options of a deployment. */
 export const deploymentOptionsOf = (values: {
   readonly url?: string
   readonly key?: string
@@ -31,7 +31,7 @@ export const deploymentOptionsOf = (values: {
 
 export const exportLabels: Subcommand = {
   name: "export",
-  summary: "writes a deployment's labels as a table for training that names nobody",
+  summary: "writes a deployment's labels as an anonymised table for training",
   help: HELP,
   async run(args, output) {
     const values = readOptions(args, OPTIONS)

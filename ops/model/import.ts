@@ -1,4 +1,4 @@
-/** `import`: a model that was trained elsewhere becomes an artefact, and is served, explained and watched like our own. */
+/** `import`: converts a model trained elsewhere to an artefact, which is served, explained and monitored like our own. */
 import { createHash } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
 import { z } from "zod"
@@ -76,7 +76,7 @@ export const importModel: Subcommand = {
     const { trees, treesInFile } = imported
     const { metrics } = artefact.training
     const hash = createHash("sha256").update(text).digest("hex")
-    const told = {
+    const summary = {
       model: out,
       sha256: hash,
       bytes: text.length,
@@ -85,7 +85,7 @@ export const importModel: Subcommand = {
       features: artefact.features.length,
       metrics,
     }
-    if (values.json) output.out(`${JSON.stringify(told)}\n`)
+    if (values.json) output.out(`${JSON.stringify(summary)}\n`)
     else
       output.out(
         `${out}: ${trees} of ${treesInFile} trees, ${artefact.features.length} features, ${text.length} bytes.\n`,
@@ -134,7 +134,7 @@ function featuresFrom(path: string, text: string) {
   }
 }
 
-/** The artefact of the trees alone. Throws `InputError` where they do not make one. */
+/** The artefact of the trees alone. Throws `InputError` if they are not valid. */
 async function bareArtefact({ features, model }: XgboostImport, label: string, trainedAt: string): Promise<Artefact> {
   const artefact: Artefact = {
     format: "churn-saver-model/1",
@@ -169,7 +169,7 @@ async function prepared(artefact: Artefact): Promise<Model> {
   }
 }
 
-/** The artefact with what rows say of it: figures, confidence, references and, where asked for, a calibration. */
+/** The artefact with metrics, confidence and references from rows and, if requested, a calibration. */
 async function measured(
   artefact: Artefact,
   path: string,
@@ -181,7 +181,7 @@ async function measured(
   const calibration = options.calibrate ? calibrationOf(evaluation) : artefact.calibration
   const probabilities = evaluation.probabilities.map((p) => probabilityOf(calibrate(calibration, logitOf(p))))
   const metrics = metricsOf(probabilities, evaluation.outcomes)
-  const figures = [
+  const values = [
     ...METRIC_NAMES.map((name) => [name, metrics[name]] as const),
     ["baseRate", metrics.baseRate] as const,
   ]
@@ -194,7 +194,7 @@ async function measured(
       ...training,
       rows: metrics.rows,
       events: metrics.events,
-      metrics: Object.fromEntries(figures.flatMap(([name, value]) => (value === null ? [] : [[name, value]]))),
+      metrics: Object.fromEntries(values.flatMap(([name, value]) => (value === null ? [] : [[name, value]]))),
       notes: { ...training.notes, positive: evaluation.label.positive, figures: "on rows that were given at import" },
       reference: referenceOf(await matrixOf(model, path, output)),
       scoreReference: scoreReferenceOf(probabilities),
@@ -207,7 +207,7 @@ function calibrationOf({ probabilities, outcomes }: Evaluation): Calibration {
   return chooseCalibration(probabilities.map(logitOf), outcomes, folds).calibration
 }
 
-/** What the model sees of a table. */
+/** The encoded inputs of a table. */
 async function matrixOf(model: Model, path: string, output: Output): Promise<Matrix> {
   const parts: (readonly Float64Array[])[] = []
   let rows = 0

@@ -1,4 +1,4 @@
-/** The file beside an artefact that says what each company adds to the model: `model.json` has `model.offsets.json`. */
+/** The file of the companies' offsets beside an artefact: `model.json` has `model.offsets.json`. */
 import { createHash } from "node:crypto"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { z } from "zod"
@@ -8,7 +8,7 @@ import { InputError } from "./subcommand.ts"
 
 const fileSchema = z.strictObject({
   format: z.literal("churn-saver-offsets/1"),
-  /** Sha-256 of the artefact that the offsets were made for. */
+  /** SHA-256 of the artefact that the offsets belong to. */
   model: z.string(),
   madeAt: z.iso.datetime(),
   offsets: z.array(
@@ -16,15 +16,15 @@ const fileSchema = z.strictObject({
   ),
 })
 
-/** What each company adds to a model, as `push` sends it. */
+/** The companies' offsets, as sent by `push`. */
 export type OffsetsFile = z.infer<typeof fileSchema>
 
-/** Where the offsets of a model's file are. */
+/** The path of the offsets of a model file. */
 export const offsetsPathOf = (modelPath: string): string => `${modelPath.replace(/\.json$/, "")}.offsets.json`
 
 const addressOf = (artefact: string): string => createHash("sha256").update(artefact).digest("hex")
 
-/** Writes the offsets beside a model; without any, removes the file of an earlier training. Answers the path, or null. */
+/** Writes the offsets beside a model; without any, removes the file of an earlier training. Returns the path, or null. */
 export async function writeOffsets(
   modelPath: string,
   artefact: string,
@@ -40,12 +40,12 @@ export async function writeOffsets(
     ...{ format: "churn-saver-offsets/1", model: addressOf(artefact), madeAt },
     offsets: [...offsets].map(([company, { offset, rows }]) => ({ company, logOdds: offset, rows })),
   }
-  // It names companies.
+  // Readable only by the owner, because it contains company ids.
   await writeFile(path, `${JSON.stringify(file)}\n`, { mode: 0o600 })
   return path
 }
 
-/** The offsets beside a model; null: there are none. Throws `InputError` when the file is another model's, or cannot be used. */
+/** The offsets beside a model; null if there are none. Throws `InputError` if the file belongs to another model or is invalid. */
 export async function readOffsets(modelPath: string, artefact: string): Promise<OffsetsFile | null> {
   const path = offsetsPathOf(modelPath)
   const text = await readFile(path, "utf8").catch((error: unknown) => {

@@ -41,7 +41,7 @@ const OPTIONS = {
   json: { type: "boolean", default: false },
 } as const
 
-/** Digits of a probability: two predictions that differ are told apart. */
+/** Digits of a probability, enough to distinguish predictions. */
 const DIGITS = 9
 
 export const predict: Subcommand = {
@@ -55,10 +55,10 @@ export const predict: Subcommand = {
     const model = await readModel(pathOf(required(values.model, "model")))
     const table = await openRows(dataPath, { ...values, id: listOf(values.id)[0] }, model, output)
     checkColumns(model, table.header)
-    const strange: UnusableValues = new Map()
-    const told = { rows: 0, sum: 0 }
+    const unusable: UnusableValues = new Map()
+    const totals = { rows: 0, sum: 0 }
     const lines = Readable.from(
-      linesOf(model, table, idsOf(model, table.header, values.id), strange, told, values.group),
+      linesOf(model, table, idsOf(model, table.header, values.id), unusable, totals, values.group),
     )
     try {
       if (values.out !== undefined) await writeWhole(lines, pathOf(values.out))
@@ -66,18 +66,18 @@ export const predict: Subcommand = {
     } catch (error) {
       throw asInputError(error, dataPath)
     }
-    output.err(unusableValueWarnings(strange, told.rows))
-    const mean = told.rows === 0 ? null : told.sum / told.rows
+    output.err(unusableValueWarnings(unusable, totals.rows))
+    const mean = totals.rows === 0 ? null : totals.sum / totals.rows
     if (values.json)
       output.out(
-        `${JSON.stringify({ out: values.out, rows: told.rows, meanProbability: mean, unknown: Object.fromEntries(strange) })}\n`,
+        `${JSON.stringify({ out: values.out, rows: totals.rows, meanProbability: mean, unknown: Object.fromEntries(unusable) })}\n`,
       )
     else
-      output.err(`${told.rows} rows, ${mean === null ? "none" : `${(100 * mean).toFixed(1)} %`} expected to leave.\n`)
+      output.err(`${totals.rows} rows, ${mean === null ? "none" : `${(100 * mean).toFixed(1)} %`} expected to leave.\n`)
   },
 }
 
-/** Columns that say whom a row is about: those asked for, else those that training took for ids, else those called so. */
+/** The id columns to write: those requested, else those of the training and those named like ids. */
 function idsOf(model: Model, header: readonly string[], asked: string | undefined): readonly string[] {
   const named = listOf(asked)
   const unknown = named.find((name) => !header.includes(name))
@@ -92,26 +92,26 @@ async function* linesOf(
   model: Model,
   table: RowStream,
   ids: readonly string[],
-  strange: UnusableValues,
-  told: { rows: number; sum: number },
+  unusable: UnusableValues,
+  totals: { rows: number; sum: number },
   group: string | undefined,
 ): AsyncGenerator<string> {
   const places = ids.map((name) => table.header.indexOf(name))
   yield `${["row", ...ids.map(csvField), "probability"].join(",")}\n`
-  for await (const { rows, probabilities } of scoreTable(model, table, strange, group)) {
+  for await (const { rows, probabilities } of scoreTable(model, table, unusable, group)) {
     let text = ""
     rows.forEach(({ fields }, i) => {
       const probability = probabilities[i] ?? Number.NaN
-      told.rows += 1
-      told.sum += probability
+      totals.rows += 1
+      totals.sum += probability
       const names = places.map((place) => csvField(fields[place] ?? ""))
-      text += `${[told.rows, ...names, probability.toPrecision(DIGITS)].join(",")}\n`
+      text += `${[totals.rows, ...names, probability.toPrecision(DIGITS)].join(",")}\n`
     })
     yield text
   }
 }
 
-/** Writes beside the file and puts it in place when it is whole: half a list looks like a list. */
+/** Writes to a temporary file and renames it when complete, because a partial list looks like a complete one. */
 async function writeWhole(lines: Readable, path: string): Promise<void> {
   const part = `${path}.part`
   try {

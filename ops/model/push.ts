@@ -1,4 +1,4 @@
-/** `push`: gives a deployment a model and, company by company, what each adds to it. */
+/** `push`: uploads a model to a deployment, and the offset of each company. */
 import { readFile } from "node:fs/promises"
 import { z } from "zod"
 import { splitOffsets } from "../../shared/scoring/offsets.ts"
@@ -17,12 +17,12 @@ import { InputError, pathOf, readOptions, required, type Subcommand } from "./su
 
 const HELP = `npm run model -- push --model FILE [options]
 
-The file is kept byte by byte under its sha-256. Pushing it again changes nothing. Offsets of companies, which train wrote
-beside it (model.offsets.json), are stored each for its company, where no other can read them. A file of the older form, with
-offsets inside, is sent without them, so under another sha-256 than the file's.
+The file is stored unchanged under its SHA-256. Pushing it again changes nothing. The companies' offsets that train wrote
+(model.offsets.json) are stored separately for each company, where no other company can read them. A file of the older form,
+with offsets inside, is sent without them, and therefore has another SHA-256 than the file.
 
-  --model FILE   what train wrote
-  --version NAME a name for people (letters, digits, . _ -), once for good; else one of kind and sha-256
+  --model FILE   the output of train
+  --version NAME a readable, permanent name (letters, digits, . _ -); default: kind and SHA-256
 ${SHARED_HELP}${DEPLOYMENT_HELP}`
 
 const OPTIONS = {
@@ -34,7 +34,7 @@ const OPTIONS = {
 
 export const push: Subcommand = {
   name: "push",
-  summary: "gives a deployment a model that train wrote, as a candidate",
+  summary: "uploads the output of train to a deployment as a candidate",
   help: HELP,
   async run(args, output) {
     const values = readOptions(args, OPTIONS)
@@ -66,7 +66,7 @@ export const push: Subcommand = {
 
 type Entry = OffsetsFile["offsets"][number]
 
-/** The text of an artefact to send, and the offsets that were inside one of the older form; any other text as it is. */
+/** The artefact's text to send, without the offsets in one of the older form; other text is sent unchanged. */
 function withoutOffsets(text: string): { readonly text: string; readonly offsets: readonly Entry[] } {
   let document: unknown
   try {
@@ -82,7 +82,7 @@ function withoutOffsets(text: string): { readonly text: string; readonly offsets
 
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-/** Stores each offset as its company; `unknown` are names that the deployment has no company of. */
+/** Stores each offset on behalf of its company; `unknown` are names that are not companies of the deployment. */
 async function storeOffsets(
   deployment: Deployment,
   model: string,
@@ -104,7 +104,7 @@ async function storeOne(deployment: Deployment, model: string, body: object): Pr
     await callApi(deployment, "PUT", `/api/models/${model}/offset`, z.object({ logOdds: z.number() }), body)
     return true
   } catch (error) {
-    // The model was put there a moment ago: what is not found is the company.
+    // The model was just uploaded, so 404 means that the company does not exist.
     if (error instanceof ApiError && error.status === 404) return false
     throw error
   }

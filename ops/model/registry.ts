@@ -1,4 +1,4 @@
-/** The words that `npm run model` knows. A new one is a file that exports a `Subcommand`, and a line here. */
+/** The subcommands of `npm run model`. A new one is a file that exports a `Subcommand`, and a line here. */
 import { backtestCommand } from "./backtest.ts"
 import { card } from "./card.ts"
 import { models, promote, retire, rollback, shadow } from "./deploy.ts"

@@ -1,4 +1,4 @@
-/** Figures as lines for people. */
+/** Metrics as text lines. */
 import type { Interval, MetricName, Metrics } from "../../shared/learning/evaluation/metrics.ts"
 
 export const METRIC_TITLES: Readonly<Record<MetricName, string>> = {
@@ -14,7 +14,7 @@ export const METRIC_TITLES: Readonly<Record<MetricName, string>> = {
 
 const DIGITS = 4
 
-/** One line a figure, with its interval. */
+/** One line per metric, with its interval. */
 export function metricLines(metrics: Metrics, intervals: Partial<Record<MetricName, Interval>>): string {
   const names = Object.entries(METRIC_TITLES) as [MetricName, string][] // the record's own keys
   return names

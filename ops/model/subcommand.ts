@@ -1,4 +1,4 @@
-/** What a subcommand of `npm run model` is, and what they share: options, errors, where they write. */
+/** The interface of subcommands of `npm run model`, and what they share: options, errors, output. */
 import { resolve } from "node:path"
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util"
 import { CommandError, showProgressLine } from "../deployment.ts"
@@ -7,7 +7,7 @@ import { CommandError, showProgressLine } from "../deployment.ts"
 export interface Output {
   readonly out: (text: string) => void
   readonly err: (text: string) => void
-  /** One line of progress; on a terminal it replaces the one before. */
+  /** One line of progress; on a terminal it replaces the previous one. */
   readonly progress: (text: string) => void
 }
 
@@ -18,23 +18,23 @@ export const PROCESS_OUTPUT: Output = {
   progress: showProgressLine,
 }
 
-/** One word after `npm run model --`. */
+/** A subcommand of `npm run model --`. */
 export interface Subcommand {
   readonly name: string
   /** One line of at most 80 characters, for the list that `--help` shows. */
   readonly summary: string
-  /** All that `<name> --help` shows. */
+  /** The text of `<name> --help`. */
   readonly help: string
-  /** Runs with what stands behind the name. Throws `CommandError` for what ends it without a result. */
+  /** Runs with the arguments after the name. Throws `CommandError` if there is no result. */
   run(args: readonly string[], output: Output): Promise<void>
 }
 
-/** What was asked for cannot be done with what was given: options, files or rows. Exit code 2. */
+/** The given options, files or rows cannot be used. Exit code 2. */
 export class InputError extends CommandError {
   override readonly exitCode = 2
 }
 
-/** The values of options, strictly: an unknown option, a missing value or a stray word is an `InputError`. */
+/** The values of options. An unknown option, a missing value or a positional argument is an `InputError`. */
 export function readOptions<Options extends ParseArgsOptionsConfig>(args: readonly string[], options: Options) {
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values
@@ -43,13 +43,13 @@ export function readOptions<Options extends ParseArgsOptionsConfig>(args: readon
   }
 }
 
-/** The value of an option that must be there. */
+/** The value of a required option. */
 export function required(value: string | undefined, option: string): string {
   if (value === undefined || value === "") throw new InputError(`Name --${option}. --help says more.`)
   return value
 }
 
-/** A whole number from `min` to `max`, or the fallback where the option is not given. */
+/** A whole number from `min` to `max`, or the fallback if the option is not given. */
 export function wholeNumber(
   value: string | undefined,
   option: string,
@@ -61,9 +61,9 @@ export function wholeNumber(
   throw new InputError(`--${option} is a whole number from ${min} to ${max}.`)
 }
 
-/** The parts of a list with commas, without blanks. */
+/** The trimmed parts of a comma-separated list. */
 export const listOf = (value: string | undefined): readonly string[] =>
   (value ?? "").split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]))
 
-/** A path as the caller meant it: npm runs scripts in the project's folder, wherever it was called from. */
+/** A path relative to the caller's folder, because npm runs scripts in the project's folder. */
 export const pathOf = (path: string): string => resolve(process.env.INIT_CWD ?? process.cwd(), path)

@@ -1,4 +1,4 @@
-/** The command on a real table: train as anybody would, then evaluate and predict on rows that it has not seen. */
+/** The command on a real table: train with defaults, then evaluate and predict on unseen rows. */
 import { execFile } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), "model-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const file = (name: string) => join(folder, name)
 
-/** Runs `npm run model` as npm does; throws with its output where it ends with another code than 0. */
+/** Runs `npm run model` as npm does; throws with its output if the exit code is not 0. */
 async function model(...args: readonly string[]): Promise<string> {
   const node = join(ROOT, "node_modules", ".bin", "node")
   const { INIT_CWD: _, ...env } = process.env
@@ -35,7 +35,7 @@ const [header = "", ...lines] = gunzipSync(readFileSync(join(ROOT, "test/fixture
 const isHeldOut = (line: string) => hashText(line.slice(0, 10)) % 5 === 0
 const heldOut = lines.filter(isHeldOut)
 
-/** The held-out rows without their outcome, the columns backwards, and one that the model never heard of. */
+/** The held-out rows without their outcome, with columns in reverse order and an unknown one. */
 const shuffledHeldOut = [header, ...heldOut].map((line, i) => {
   const fields = line.split(",").slice(0, -1)
   return [...fields.reverse(), i === 0 ? "note" : '"a, b"'].join(",")
@@ -47,7 +47,7 @@ const evaluation = z.object({
   intervals: z.record(z.string(), z.tuple([z.number(), z.number()])),
 })
 
-/** Training tries every kind of model; on a busy machine that takes a while. */
+/** Training evaluates every kind of model, which takes long on a busy machine. */
 const TRAINING_MS = 280_000
 
 describe("telco", { timeout: TRAINING_MS }, () => {
@@ -65,7 +65,7 @@ describe("telco", { timeout: TRAINING_MS }, () => {
     expect(rows).toBe(heldOut.length)
     expect(metrics.auc).toBeGreaterThan(0.84)
     expect(metrics.logLoss).toBeLessThan(0.43)
-    expect(metrics.ece).toBeLessThan(0.045) // a thousand rows alone bring about .02
+    expect(metrics.ece).toBeLessThan(0.045) // with a thousand rows, chance alone gives about 0.02
     const [low = 1, high = 0] = intervals.auc ?? []
     expect(high - low).toBeLessThan(0.06)
     expect(high - low).toBeGreaterThan(0.02)
@@ -85,13 +85,13 @@ describe("telco", { timeout: TRAINING_MS }, () => {
     })
   })
 
-  test("the artefact is small, whole, and says what was left out", () => {
+  test("the artefact is small and complete, and notes what was left out", () => {
     const text = readFileSync(file("m.json"), "utf8")
     expect(text.length).toBeLessThan(150_000)
     const { features, training } = artefactSchema.parse(JSON.parse(text))
     expect(features).toHaveLength(19)
     expect(features.find(({ name }) => name === "TotalCharges")?.type).toBe("number")
     expect(training.notes.id).toBe("customerID")
-    expect(text).not.toContain("7590-VHVEG") // nobody's id
+    expect(text).not.toContain("7590-VHVEG") // no customer id
   })
 })

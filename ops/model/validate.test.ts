@@ -1,4 +1,4 @@
-/** `npm run model -- validate`: what the exit code says of a model and of the one beside it. */
+/** `npm run model -- validate`: exit codes for a model and its comparison with the champion. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -25,7 +25,7 @@ async function run(...args: readonly string[]): Promise<{ out: string; message: 
   }
 }
 
-/** Customers who leave the more the less they use; `noise` hides what is seen of their use, `missing` is not written down. */
+/** Customers who churn more with less usage; `noise` is added to the recorded usage, the share `missing` is not recorded. */
 function table(name: string, seed: number, { noise = 0, missing = 0, shift = 0 } = {}): string {
   const random = new Random(seed)
   const lines = Array.from({ length: 700 }, (_, row) => {
@@ -52,13 +52,13 @@ beforeAll(async () => {
 })
 
 describe("a model", () => {
-  test("that holds on rows it has not seen is valid", async () => {
+  test("that passes on unseen rows is valid", async () => {
     const { code, found } = await validated("--model", at("good.json"), "--data", table("new.csv", 3))
     expect([code, found.isValid, found.verdict, found.rows]).toEqual([0, true, "no_champion", 700])
     expect(found.gates.map(({ status }) => status)).toEqual(found.gates.map(() => "pass"))
   })
 
-  test("that is better than the one beside it is valid, and the other way round it is not", async () => {
+  test("that is better than the champion is valid, a worse one is not", async () => {
     const data = table("new.csv", 3)
     const better = await validated("--model", at("good.json"), "--data", data, "--against", at("poor.json"))
     expect([better.code, better.found.verdict]).toEqual([0, "better"])
@@ -66,7 +66,7 @@ describe("a model", () => {
     expect([worse.code, worse.found.isValid, worse.found.verdict]).toEqual([3, false, "worse"])
   })
 
-  test("is not valid where customers behave otherwise, or where half of what it asks for is missing", async () => {
+  test("is not valid if customers behave differently or half of its inputs are missing", async () => {
     const other = await validated("--model", at("good.json"), "--data", table("other.csv", 4, { shift: 2.5 }))
     expect(other.code).toBe(3)
     expect(other.found.gates).toContainEqual(expect.objectContaining({ name: "calibration", status: "fail" }))
@@ -75,19 +75,19 @@ describe("a model", () => {
     expect(missing.found.gates).toContainEqual(expect.objectContaining({ name: "data_quality", status: "fail" }))
   })
 
-  test("is judged by rows that are named, and by one source of them", async () => {
-    const asked = [
+  test("needs rows from exactly one source", async () => {
+    const invalid = [
       ["--model", at("good.json")],
       ["--model", at("good.json"), "--data", at("train.csv"), "--from-ledger"],
       ["--model", at("none.json"), "--data", at("train.csv")],
       ["--data", at("train.csv")],
       ["--model", at("good.json"), "--data", at("train.csv"), "--label", "gone"],
     ]
-    for (const args of asked) expect([args, (await run("validate", ...args)).code]).toEqual([args, 2])
+    for (const args of invalid) expect([args, (await run("validate", ...args)).code]).toEqual([args, 2])
     expect((await run("export", "--out", at("x.csv"))).code).toBe(2)
   })
 
-  test("is described for people too, with the reason of each gate", async () => {
+  test("is also described as text, with the reason of each gate", async () => {
     const { out, code } = await run("validate", "--model", at("good.json"), "--data", table("new.csv", 3))
     expect(code).toBe(0)
     expect(out).toMatch(/700 rows, \d+ of them left/)

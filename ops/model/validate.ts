@@ -1,4 +1,4 @@
-/** `validate`: whether a model may serve, judged by rows that it has not seen: quality gates, and the champion beside it. */
+/** `validate`: whether a model may serve, on unseen rows: quality gates, and comparison with the champion. */
 
 import { modelFeatures } from "../../shared/domain/scoring/features.ts"
 import { type Comparison, compareModels } from "../../shared/learning/evaluation/metrics.ts"
@@ -18,20 +18,20 @@ import { InputError, type Output, pathOf, readOptions, required, type Subcommand
 
 const HELP = `npm run model -- validate --model FILE (--data FILE [--label COL] | --from-ledger) [options]
 
-Judges a model by rows that it has not seen, as the registry's gates judge it: ROC AUC, calibration, accuracy against the
-base rate, how complete the data are beside those of the training, and the time of one prediction; and by the champion on
-the same rows (paired bootstrap).
+Evaluates a model on unseen rows with the registry's quality gates: ROC AUC, calibration, accuracy against the base rate,
+completeness of the data compared with training, and the time of one prediction; and compares it with the champion on the
+same rows (paired bootstrap).
 
-  --model FILE      what train wrote
+  --model FILE      the output of train
   --data FILE       CSV, or CSV in gzip
   --label COL       the outcome (the one that the model was trained on)
   --positive VALUE  the label's value that means "left" (as in training)
-  --id COL          names the customer: the bootstrap draws customers instead of rows
-  --from-ledger     the matured labels of a deployment instead of --data, anonymised; with its champion beside
-  --against FILE    another model as the champion
+  --id COL          the customer: the bootstrap resamples customers instead of rows
+  --from-ledger     the anonymised matured labels of a deployment instead of --data; compares with its champion
+  --against FILE    another model to compare with instead of the champion
   --seed N          of the bootstrap (1)
 ${DEPLOYMENT_HELP}
-Exit code 0: every gate is open and the champion is not better by more than chance; 3: not so.
+Exit code 0: every gate passes and the champion is not significantly better; 3: otherwise.
 `
 
 const { help: _help, ...COMMON } = DEPLOYMENT_OPTIONS
@@ -47,35 +47,35 @@ const OPTIONS = {
   seed: { type: "string" },
 } as const
 
-/** The model may not serve. Exit code 3: that is an answer, and no failure of the command. */
+/** The model may not serve. Exit code 3, because that is a result and not a failure of the command. */
 class NotValid extends CommandError {
   override readonly exitCode = 3
 }
 
-/** What a model came to. */
+/** The result for a model. */
 export interface Validation {
   readonly isValid: boolean
   readonly rows: number
   readonly events: number
   readonly gates: readonly Gate[]
-  /** The champion's name, and how much lower its log loss is made by the model; null without a champion. */
+  /** The champion's name, and the model's gain over it; null without a champion. */
   readonly champion: string | null
   readonly comparison: Comparison | null
   readonly verdict: "better" | "no_worse" | "worse" | "no_champion"
 }
 
-/** Which rows, and how they name what matters. */
+/** The rows, and their columns. */
 interface Rows {
   readonly path: string
   readonly label?: string | undefined
   readonly positive?: string | undefined
   readonly id?: string | undefined
   readonly seed: number
-  /** The rows describe customers of a deployment: the model must ask for nothing else. */
+  /** Whether the rows are from a deployment; then the model may have no other inputs than our features. */
   readonly isFromLedger: boolean
 }
 
-/** Judges a model, and the champion beside it, by rows. */
+/** Validates a model on rows, and compares it with the champion. */
 export async function validateModel(
   model: Model,
   champion: { readonly name: string; readonly model: Model } | null,
@@ -88,7 +88,9 @@ export async function validateModel(
   const { features } = model.artefact
   const { gates, isPassed } = evaluateGates({
     metrics: numbersOf(evaluation),
-    strangers: rows.isFromLedger ? features.flatMap(({ name, type }) => (known.get(name) === type ? [] : [name])) : [],
+    unknownFeatures: rows.isFromLedger
+      ? features.flatMap(({ name, type }) => (known.get(name) === type ? [] : [name]))
+      : [],
     dataQuality: await completenessIn(model, rows.path, output),
     p95Ms: latencyOf(model),
     isStrict: true,
@@ -110,7 +112,7 @@ function verdictOf(comparison: Comparison | null): Validation["verdict"] {
   return low > 0 ? "better" : high < 0 ? "worse" : "no_worse"
 }
 
-/** An error of calibration that chance alone makes of so many rows is none of the model's. */
+/** The gate's limit: a calibration error within chance for the number of rows counts as at most this. */
 const ECE_MAX = 0.03
 
 function numbersOf({ metrics, probabilities, outcomes }: Evaluation): Record<string, number> {
@@ -122,7 +124,7 @@ function numbersOf({ metrics, probabilities, outcomes }: Evaluation): Record<str
   return { ece, accuracy, baseRate, ...(auc !== null && { auc }) }
 }
 
-/** Of the features that the model asks for, how much more is missing in the rows than in its training. */
+/** How complete the model's inputs are in the rows, compared with its training. */
 async function completenessIn({ artefact }: Model, path: string, output: Output): Promise<number> {
   const { columns, rows } = await readTable(path, output)
   return completenessOf(
@@ -138,7 +140,7 @@ async function completenessIn({ artefact }: Model, path: string, output: Output)
   )
 }
 
-/** Predictions that are timed, each with its explanation. */
+/** Number of timed predictions, each with its explanation. */
 const TIMED = 200
 
 /** 95th percentile in milliseconds of a prediction with its explanation, on this machine. */
@@ -158,7 +160,7 @@ function latencyOf(model: Model): number {
 
 export const validate: Subcommand = {
   name: "validate",
-  summary: "judges a model by the quality gates and by the champion; the exit code says it",
+  summary: "checks a model against the quality gates and the champion; sets the exit code",
   help: HELP,
   async run(args, output) {
     const values = readOptions(args, OPTIONS)
@@ -198,7 +200,7 @@ async function servingModel(deployment: Deployment): Promise<{ readonly name: st
 }
 
 function linesOf({ rows, events, gates, champion, comparison, verdict, isValid }: Validation): string {
-  const words = gates.map(({ name, status, value, because }) => {
+  const gateLines = gates.map(({ name, status, value, because }) => {
     const shown = value === null ? "" : ` ${Number(value.toPrecision(4))}`
     return `  ${status.padEnd(8)}${name}${shown}: ${because}`
   })
@@ -208,5 +210,5 @@ function linesOf({ rows, events, gates, champion, comparison, verdict, isValid }
       : [
           `  ${verdict.replace("_", " ")} than ${champion}: log loss lower by ${comparison.logLoss.gain.toFixed(4)} [${comparison.logLoss.interval.map((bound) => bound.toFixed(4)).join(", ")}]`,
         ]
-  return `${[`${rows} rows, ${events} of them left`, ...words, ...against, isValid ? "valid" : "not valid"].join("\n")}\n`
+  return `${[`${rows} rows, ${events} of them left`, ...gateLines, ...against, isValid ? "valid" : "not valid"].join("\n")}\n`
 }

@@ -1,4 +1,4 @@
-/** Kinds of models, each with a few settings, judged by rows that they were not trained on. */
+/** Candidate models: kinds with a few settings each, evaluated out of fold. */
 import type { GamModel, GbdtModel } from "../scoring/artefact.ts"
 import { base64Of, numbersOf } from "../scoring/binary.ts"
 import { rawScoresOfPart } from "../scoring/model.ts"
@@ -11,17 +11,17 @@ import { trainGbdt } from "./gbdt/train.ts"
 
 export type Part = GamModel | GbdtModel
 
-/** A way to train: what it is called, and what came of it on rows that it had not seen. */
+/** A way to train, with its out-of-fold results. */
 export interface Candidate {
   readonly name: string
   readonly kind: "gam" | "gbdt"
-  /** Raw log-odds by row; NaN for rows that no fold judges. */
+  /** Raw log-odds by row; NaN for rows that are in no test fold. */
   readonly outOfFold: Float64Array
   /** Mean log loss of `outOfFold`. */
   readonly logLoss: number
-  /** Nodes of its trees at most: what it takes of the artefact's size. */
+  /** Maximum number of its tree nodes, which determines its share of the artefact's size. */
   readonly nodes: number
-  /** Trains on all rows as the folds were trained. */
+  /** Trains on all rows with the settings of the folds. */
   fit(data: CanonicalData): readonly WeightedPart[]
 }
 
@@ -33,10 +33,10 @@ export interface WeightedPart {
 export type Monotone = Readonly<Record<string, 1 | -1>>
 export type OnProgress = (text: string) => void
 
-/** Scorecards of more rows cost time and change nothing that anybody could see; canonical order makes the first a sample. */
+/** More rows do not improve a scorecard noticeably. In canonical order the first rows are a random sample. */
 const GAM_ROWS_MAX = 200_000
 
-/** The scorecard. Its smoothness is chosen within each fold, by the restricted likelihood. */
+/** The scorecard. Its smoothness is chosen within each fold by restricted likelihood. */
 export function gamCandidate(
   data: CanonicalData,
   folds: readonly Fold[],
@@ -48,7 +48,7 @@ export function gamCandidate(
   folds.forEach(({ train, test }, index) => {
     onProgress(`gam: fold ${index + 1} of ${folds.length}`)
     const { model } = trainGam(selectRows(data.matrix, train), outcomesAt(data, train), { monotone, columnsMax })
-    judge(model, data.matrix, test, outOfFold)
+    scoreRows(model, data.matrix, test, outOfFold)
   })
   return {
     name: "gam",
@@ -69,7 +69,7 @@ export function gamCandidate(
   }
 }
 
-/** Settings that suit tables of customers: few interactions, and many. Everything else is the trainer's default. */
+/** Settings for customer tables, with few and with many interactions. Everything else is the trainer's default. */
 export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
   "gbdt, 4 leaves": { leavesMax: 4, columnShare: 1, splitColumnShare: 0.5, learningRate: 0.08, trees: 240 },
   "gbdt, 32 leaves": {
@@ -83,13 +83,13 @@ export const GBDT_SETTINGS: Readonly<Record<string, Partial<GbdtOptions>>> = {
   },
 }
 const TREES_MAX = 600
-/** A node is 23 bytes of the artefact, which is to stay below 150 KB with all that is in it. */
+/** A node takes 23 bytes of the artefact, which must stay below 150 KB in total. */
 export const NODES_MAX = 5_500
 const EARLY_STOPPING_ROUNDS = 40
-/** All rows are more than the rows of a fold, and carry so many more trees. */
+/** All rows are more than a fold's rows, and support proportionally more trees. */
 const TREES_GROWTH = 1.1
 
-/** Boosted trees with one of the settings. The number of trees is where the mean loss over all folds is least. */
+/** Boosted trees with one of the settings. The number of trees minimises the mean loss over all folds. */
 export function gbdtCandidate(
   data: CanonicalData,
   folds: readonly Fold[],
@@ -113,7 +113,7 @@ export function gbdtCandidate(
   const trees = bestTrees(fits)
   const outOfFold = new Float64Array(data.outcomes.length).fill(Number.NaN)
   fits.forEach((fit, index) => {
-    judge(
+    scoreRows(
       fit.trees > trees ? firstTrees(fit.model, trees) : fit.model,
       data.matrix,
       folds[index]?.test ?? new Uint32Array(0),
@@ -134,7 +134,7 @@ export function gbdtCandidate(
   }
 }
 
-/** Several candidates of trees, averaged in log-odds: as one candidate. */
+/** Several candidates of trees, averaged in log-odds, as one candidate. */
 export function average(candidates: readonly Candidate[], outcomes: Uint8Array): Candidate {
   const share = 1 / candidates.length
   const outOfFold = Float64Array.from(outcomes, (_, row) => {
@@ -153,7 +153,7 @@ export function average(candidates: readonly Candidate[], outcomes: Uint8Array):
   }
 }
 
-/** Where the loss over the rows of all folds is least, as far as every fold went. */
+/** The number of trees with the lowest loss over all folds, up to the shortest fold. */
 function bestTrees(fits: readonly { readonly curve: readonly number[]; readonly rows: number }[]): number {
   const length = Math.min(...fits.map(({ curve }) => curve.length))
   let [best, least] = [1, Number.POSITIVE_INFINITY]
@@ -164,7 +164,7 @@ function bestTrees(fits: readonly { readonly curve: readonly number[]; readonly 
   return best
 }
 
-/** The model with its first trees only. */
+/** The model with only its first trees. */
 function firstTrees(model: GbdtModel, trees: number): GbdtModel {
   const roots = numbersOf(model.roots, Uint32Array, "roots")
   const nodes = roots[trees]
@@ -180,8 +180,8 @@ function firstTrees(model: GbdtModel, trees: number): GbdtModel {
   }
 }
 
-/** Writes the raw log-odds of some rows to their places. */
-function judge(model: Part, matrix: Matrix, rows: Uint32Array, into: Float64Array): void {
+/** Writes the raw log-odds of some rows to `into` at their indices. */
+function scoreRows(model: Part, matrix: Matrix, rows: Uint32Array, into: Float64Array): void {
   const raw = rawScoresOfPart(matrix.features, model, selectRows(matrix, rows).columns, rows.length)
   for (const [i, row] of rows.entries()) into[row] = raw[i] ?? Number.NaN
 }
@@ -189,7 +189,7 @@ function judge(model: Part, matrix: Matrix, rows: Uint32Array, into: Float64Arra
 const outcomesAt = ({ outcomes }: CanonicalData, rows: Uint32Array): Uint8Array =>
   Uint8Array.from(rows, (row) => outcomes[row] ?? 0)
 
-/** Mean log loss of raw log-odds, over the rows that have some. */
+/** Mean log loss of raw log-odds, over rows that are not NaN. */
 export function meanLoss(raw: Float64Array, outcomes: Uint8Array): number {
   let [sum, rows] = [0, 0]
   for (let row = 0; row < raw.length; row++) {

@@ -1,6 +1,6 @@
 /**
- * Which model: the scorecard unless boosted trees, or both together, are better by more than one standard error of the
- * paired difference. Simpler, exactly additive reasons are worth more than what chance may have given.
+ * Chooses the model: the scorecard, unless boosted trees or a blend are better by more than one standard error of the paired
+ * difference. Simple, exactly additive reasons are worth more than a gain that may be chance.
  */
 
 import { probabilityOf } from "../scoring/calibrate.ts"
@@ -8,19 +8,19 @@ import { average, type Candidate, meanLoss, NODES_MAX } from "./candidates.ts"
 import type { CanonicalData } from "./data/labelled-rows.ts"
 import { lossesOf, metricsOf } from "./evaluation/metrics.ts"
 
-/** Parts with their weights, and their out-of-fold log-odds together. */
+/** Parts with their weights, and their combined out-of-fold log-odds. */
 export interface Choice {
   readonly parts: readonly { readonly candidate: Candidate; readonly weight: number }[]
   readonly outOfFold: Float64Array
   readonly logLoss: number
-  /** Why, in one sentence with the figures. */
+  /** The reason in one sentence with the numbers. */
   readonly because: string
 }
 
 /** Shares of the trees in a blend. Finer steps would only fit the folds. */
 const SHARES = [0.25, 0.5, 0.75]
 
-/** Chooses among candidates that were judged on the same folds. At least one is given. */
+/** Chooses among candidates that were evaluated on the same folds. Needs at least one. */
 export function choose(candidates: readonly Candidate[], data: CanonicalData): Choice {
   const gam = candidates.find(({ kind }) => kind === "gam")
   const gbdt = bestTrees(
@@ -29,28 +29,28 @@ export function choose(candidates: readonly Candidate[], data: CanonicalData): C
   )
   const single = gam ?? gbdt
   if (single === undefined) throw new RangeError("no candidates to choose from")
-  if (gam === undefined || gbdt === undefined) return alone(single, `${single.name} was asked for`)
+  if (gam === undefined || gbdt === undefined) return singleChoice(single, `${single.name} was asked for`)
   const blends = SHARES.map((share) => blend(gam, gbdt, share, data.outcomes))
   const blended = blends.reduce((a, b) => (b.logLoss < a.logLoss ? b : a))
-  // A blend that is no worse than the trees alone is the steadier of the two: its parts err in different places.
-  const other = blended.logLoss <= gbdt.logLoss ? blended : alone(gbdt, "")
+  // At equal loss a blend is preferred, because the errors of its parts differ and it is more stable.
+  const other = blended.logLoss <= gbdt.logLoss ? blended : singleChoice(gbdt, "")
   const { gain, error } = gainOf(other.outOfFold, gam.outOfFold, data)
-  const figures = `lowers log loss by ${gain.toFixed(4)} ± ${error.toFixed(4)} against gam`
-  if (gain > error) return { ...other, because: `${nameOf(other)} ${figures}` }
-  return alone(gam, gain > 0 ? `${nameOf(other)} only ${figures}` : `${nameOf(other)} is no better than gam`)
+  const summary = `lowers log loss by ${gain.toFixed(4)} ± ${error.toFixed(4)} against gam`
+  if (gain > error) return { ...other, because: `${nameOf(other)} ${summary}` }
+  return singleChoice(gam, gain > 0 ? `${nameOf(other)} only ${summary}` : `${nameOf(other)} is no better than gam`)
 }
 
 /**
- * The trees with the least loss; or the mean of all, if it ranks better and its loss is within one standard error of that:
- * shallow and deep trees err in different places, and an average is steadier than a choice.
+ * The trees with the lowest loss; or the mean of all, if it ranks better and its loss is within one standard error: the errors
+ * of shallow and deep trees differ, and an average is more stable than a choice.
  */
 function bestTrees(candidates: readonly Candidate[], data: CanonicalData): Candidate | undefined {
   const [best, ...others] = [...candidates].sort((a, b) => a.logLoss - b.logLoss)
   if (best === undefined || others.length === 0) return best
   const mean = average(candidates, data.outcomes)
   const { gain, error } = gainOf(mean.outOfFold, best.outOfFold, data)
-  const isSteadier = gain >= -error && aucOf(mean, data) > aucOf(best, data)
-  return isSteadier && mean.nodes <= NODES_MAX ? mean : best
+  const isMeanBetter = gain >= -error && aucOf(mean, data) > aucOf(best, data)
+  return isMeanBetter && mean.nodes <= NODES_MAX ? mean : best
 }
 
 function aucOf({ outOfFold }: Candidate, { outcomes }: CanonicalData): number {
@@ -62,7 +62,7 @@ function aucOf({ outOfFold }: Candidate, { outcomes }: CanonicalData): number {
   return auc ?? 0.5
 }
 
-const alone = (candidate: Candidate, because: string): Choice => ({
+const singleChoice = (candidate: Candidate, because: string): Choice => ({
   parts: [{ candidate, weight: 1 }],
   outOfFold: candidate.outOfFold,
   logLoss: candidate.logLoss,
@@ -87,7 +87,7 @@ function blend(gam: Candidate, gbdt: Candidate, share: number, outcomes: Uint8Ar
   }
 }
 
-/** How much lower the loss is, and the standard error of that; rows of one customer count as one. */
+/** How much lower the loss of `better` is, and its standard error; rows of one customer count as one cluster. */
 function gainOf(better: Float64Array, worse: Float64Array, { outcomes, customers }: CanonicalData) {
   const [a, b] = [lossesOf(better, outcomes), lossesOf(worse, outcomes)]
   const sums = new Map<number, number>()

@@ -4,8 +4,8 @@ const double = new Float64Array(1)
 const doubleBits = new BigInt64Array(double.buffer)
 
 /**
- * The largest double that XGBoost takes for below the threshold. It rounds a value to 32 bits first, so that is the last
- * one that rounds to the float under the threshold: their middle, when the tie goes to that float (whose last bit is 0).
+ * The largest double that XGBoost treats as below the threshold. XGBoost rounds a value to 32 bits first, so this is the last
+ * double that rounds to the float below the threshold: their midpoint, if a tie rounds to that float (last bit 0).
  */
 export function largestBelow(condition: number): number {
   const threshold = Math.fround(condition)
@@ -13,7 +13,7 @@ export function largestBelow(condition: number): number {
   if (!(threshold > -Number.MAX_VALUE)) return -Number.MAX_VALUE
   float[0] = threshold
   const bits = floatBits[0] ?? 0
-  // Bits ascend with the size of the number; below zero is the smallest negative one.
+  // The bits of a float ascend with its magnitude; below zero comes the smallest negative float.
   floatBits[0] = threshold > 0 ? bits - 1 : threshold === 0 ? 0x80000001 : bits + 1
   const below = float[0] ?? 0
   if (!Number.isFinite(below)) return -Number.MAX_VALUE

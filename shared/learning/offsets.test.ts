@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { groupOffsets } from "./offsets.ts"
 import { Random } from "./random.ts"
 
-/** Companies whose churn differs from the model's by a drawn offset, with so many rows each. */
+/** Companies with random offsets to the model, with `sizes` rows each. */
 function companies(seed: number, sizes: readonly number[], deviation: number) {
   const random = new Random(seed)
   const [logits, outcomes, groups]: [number[], number[], string[]] = [[], [], []]
@@ -21,8 +21,8 @@ function companies(seed: number, sizes: readonly number[], deviation: number) {
   return { logits, outcomes, groups, truth }
 }
 
-describe("intercepts of companies", () => {
-  test("many companies give their spread; a large one keeps nearly its own, a small one is drawn towards none", () => {
+describe("offsets of companies", () => {
+  test("many companies determine the deviation; a large one keeps its offset, a small one is shrunk towards 0", () => {
     const sizes = [20_000, 60, ...Array.from({ length: 40 }, () => 1_000)]
     const { logits, outcomes, groups, truth } = companies(7, sizes, 0.5)
     const { offsets, deviation } = groupOffsets(logits, outcomes, groups)
@@ -37,7 +37,7 @@ describe("intercepts of companies", () => {
     expect(Math.abs(alone.offsets["company 1"] ?? 9)).toBeLessThan(0.5)
   })
 
-  test("for companies of every size the shrunken offset is nearer to the truth than none, and than the company's own rate", () => {
+  test("the shrunken offset is closer to the truth than 0 and than the company's own rate", () => {
     const sizes = Array.from({ length: 60 }, (_, i) => 50 + 20 * i)
     const { logits, outcomes, groups, truth } = companies(11, sizes, 0.4)
     const { offsets } = groupOffsets(logits, outcomes, groups)
@@ -53,7 +53,7 @@ describe("intercepts of companies", () => {
     expect(error((name) => offsets[name] ?? 0)).toBeLessThan(error(own))
   })
 
-  test("the order of rows changes no bit", () => {
+  test("the order of rows does not change the result", () => {
     const { logits, outcomes, groups } = companies(3, [300, 500, 40], 0.5)
     const order = new Random("order").shuffle([...logits.keys()])
     const shuffled = groupOffsets(
@@ -64,7 +64,7 @@ describe("intercepts of companies", () => {
     expect(shuffled).toStrictEqual(groupOffsets(logits, outcomes, groups))
   })
 
-  test("rows of no company, or companies in which nobody left, give finite offsets", () => {
+  test("rows without a company, and companies without churn, give finite offsets", () => {
     expect(groupOffsets([-3, -2], [0, 1], [null, null]).offsets).toEqual({})
     const { offsets } = groupOffsets(Array(500).fill(-2), Array(500).fill(0), Array(500).fill("a"))
     expect(offsets.a).toBeLessThan(0)

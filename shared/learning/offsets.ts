@@ -1,21 +1,21 @@
 /**
- * What a company adds to a pooled model: an intercept of its own, drawn towards none by how little is known of it
- * (empirical Bayes). Each group's offset has a normal prior around zero; its deviation is estimated from all groups.
+ * The offset of a company to a pooled model: its own intercept, shrunk towards 0 with little data (empirical Bayes). Each
+ * group's offset has a normal prior around zero; its deviation is estimated from all groups.
  */
 
-/** The offsets by group, and the deviation of the prior: what a new group may differ by. */
+/** The offsets by group, and the deviation of the prior, which applies to a new group. */
 export interface Offsets {
   readonly offsets: Readonly<Record<string, number>>
   readonly deviation: number
 }
 
 /**
- * Companies that use one product differ by about so much in log-odds of churn; with few groups the estimate is drawn
- * towards it, as if by so many groups that were seen before.
+ * The typical deviation between companies in log-odds of churn. With few groups the estimate is shrunk towards it, with the
+ * weight of `USUAL_GROUPS` groups.
  */
 const USUAL_DEVIATION = 0.4
 const USUAL_GROUPS = 2
-/** A deviation below this is none; companies that differ by more than the upper bound are not served by one model. */
+/** Bounds of the deviation: a smaller one is negligible; companies that differ more should not share a model. */
 const DEVIATION_MIN = 0.02
 const DEVIATION_MAX = 1
 const ROUNDS = 100
@@ -23,8 +23,8 @@ const TOLERANCE = 1e-9
 const NEWTON_ROUNDS = 50
 
 /**
- * Offsets of groups on top of calibrated log-odds. These must be out of fold: a model that has seen the rows has taken a
- * part of each group's offset already. Rows of no group (null) count for none. Deterministic, in whatever order rows come.
+ * Offsets of groups relative to calibrated log-odds. These must be out of fold, because a model trained on the rows has
+ * absorbed part of each group's offset. Rows without a group (null) are ignored. Independent of the order of rows.
  */
 export function groupOffsets(
   logits: ArrayLike<number>,
@@ -38,7 +38,7 @@ export function groupOffsets(
     if (own) own.push(row)
     else members.set(group, [row])
   })
-  // Sums depend on their order in the last bit: rows by score, groups by name.
+  // Floating-point sums depend on their order, so rows are sorted by score and groups by name.
   const names = [...members.keys()].sort()
   const sorted = names.map((name) =>
     (members.get(name) ?? [])
@@ -64,7 +64,7 @@ export function groupOffsets(
 
 type Row = { readonly logit: number; readonly outcome: number }
 
-/** The most likely offset of a group under the prior, by Newton's method, and how uncertain it is. */
+/** The most likely offset of a group under the prior, by Newton's method, and its variance. */
 function fitOffset(rows: readonly Row[], prior: number, start: number): { offset: number; variance: number } {
   let offset = start
   let curvature = 1 / prior

@@ -1,35 +1,35 @@
-/** A model of several companies: one for all, with an intercept for each. */
+/** A pooled model: one for several companies, with an offset for each. */
 import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
 import { intervalsOf, metricsOf } from "./evaluation/metrics.ts"
 import { groupOffsets } from "./offsets.ts"
 import { hashText } from "./random.ts"
 import { evaluationMetrics, type TrainedModel } from "./train-model.ts"
 
-/** Parts of the customers by which offsets are judged. */
+/** Parts of the customers for cross-validating offsets. */
 const PARTS = 5
 
-/** Whom and which company each row is about, by the rows' places as they came to training. */
+/** The customer and the company of each row, in the original order of the training rows. */
 export interface RowOwners {
   readonly customers: readonly string[]
   readonly groups: readonly (string | null)[]
-  /** What the groups are called in the data: where the rows of a later table say which is theirs. */
+  /** The name of the group column, for finding it in later tables. */
   readonly groupName: string
 }
 
-/** A model that several companies share, and what each of them adds to it. */
+/** A model shared by several companies, with their offsets. */
 export interface PooledModel extends TrainedModel {
   readonly offsets: ReadonlyMap<string, CompanyOffset>
 }
 
-/** In log-odds, and the rows that it was estimated from. */
+/** An offset in log-odds, and the number of rows that it was estimated from. */
 export interface CompanyOffset {
   readonly offset: number
   readonly rows: number
 }
 
 /**
- * The model and an offset for each group beside it, from its out-of-fold scores. The figures are measured anew: each row with offsets
- * that rows of other customers gave.
+ * The model with an offset for each group, from its out-of-fold scores. Metrics are computed again, each row with offsets
+ * estimated from other customers.
  */
 export function withOffsets(
   trained: TrainedModel,
@@ -47,13 +47,13 @@ export function withOffsets(
   const partOf = customerAt.map((customer) => hashText(customer) % PARTS)
   for (let part = 0; part < PARTS; part++) {
     const others = rowsWhere(partOf, (each) => each !== part)
-    const judged = groupOffsets(
+    const offsetsOfOthers = groupOffsets(
       others.map((row) => logits[row] ?? 0),
       others.map((row) => outcomes[row] ?? 0),
       others.map((row) => groupAt[row] ?? null),
     ).offsets
     for (const row of rowsWhere(partOf, (each) => each === part)) {
-      const offset = judged[groupAt[row] ?? ""] ?? 0
+      const offset = offsetsOfOthers[groupAt[row] ?? ""] ?? 0
       probabilities[row] = probabilityOf((logits[row] ?? 0) + offset)
     }
   }

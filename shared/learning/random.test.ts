@@ -7,7 +7,7 @@ describe("the seeded generator", () => {
     expect([random.bits(), random.bits(), random.bits()]).toEqual([4058006965, 3934025242, 1081981844])
   })
 
-  test("gives others for another seed", () => {
+  test("gives different numbers for another seed", () => {
     expect(new Random(1).bits()).not.toBe(new Random(2).bits())
     expect(new Random("1a").bits()).not.toBe(new Random("a1").bits())
   })
@@ -24,7 +24,7 @@ describe("the seeded generator", () => {
     expect(chiSquare).toBeLessThan(43.8)
   })
 
-  test("draws normal numbers of mean 0 and deviation 1", () => {
+  test("samples the standard normal distribution", () => {
     const random = new Random(8)
     const draws = Array.from({ length: 20_000 }, () => random.gaussian())
     const mean = draws.reduce((sum, draw) => sum + draw, 0) / draws.length
@@ -33,7 +33,7 @@ describe("the seeded generator", () => {
     expect(Math.abs(variance - 1)).toBeLessThan(0.04)
   })
 
-  test("shuffles to every order alike and loses nothing", () => {
+  test("shuffles uniformly and keeps all items", () => {
     const random = new Random(9)
     const counts = new Map<string, number>()
     for (let round = 0; round < 6_000; round++) {

@@ -1,5 +1,5 @@
 /**
- * The only source of chance in training: the same seed gives the same numbers on every machine. sfc32 by Chris
+ * The only source of randomness in training: the same seed gives the same numbers on every machine. sfc32 by Chris
  * Doty-Humphrey (PractRand): 128 bits of state, every operation exact in 32-bit integers.
  */
 export class Random {
@@ -8,7 +8,7 @@ export class Random {
   #c: number
   #counter = 1
 
-  /** A number seeds by its 53 bits, a text by all its characters; different seeds give unrelated streams. */
+  /** All bits of a number and all characters of a text count; different seeds give independent streams. */
   constructor(seed: number | string) {
     const text = String(seed)
     this.#a = hashText(text, 0x9e3779b9)
@@ -37,13 +37,13 @@ export class Random {
     return Math.floor(this.next() * n)
   }
 
-  /** A draw from the normal distribution with mean 0 and deviation 1 (Box–Muller). */
+  /** A sample of the standard normal distribution (Box–Muller). */
   gaussian(): number {
     const radius = Math.sqrt(-2 * Math.log(1 - this.next()))
     return radius * Math.cos(2 * Math.PI * this.next())
   }
 
-  /** Puts the items in random order, in place (Fisher–Yates), and hands them back. */
+  /** Shuffles the items in place (Fisher–Yates), and returns them. */
   shuffle<T extends { [index: number]: unknown; readonly length: number }>(items: T): T {
     for (let last = items.length - 1; last > 0; last--) {
       const other = this.int(last + 1)
@@ -62,7 +62,7 @@ export function hashText(text: string, seed = 0): number {
   return mix(hash)
 }
 
-/** Spreads 32 bits evenly (the finalizer of MurmurHash3): near numbers get unrelated ones. */
+/** Mixes 32 bits (the finalizer of MurmurHash3), so that close numbers give unrelated ones. */
 export function mix(bits: number): number {
   let hash = bits
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)

@@ -13,7 +13,11 @@ import { CannotTrain } from "./training-error.ts"
 const SETTINGS: TrainSettings = { kind: "auto", seed: 1, trainedAt: "2026-01-01T00:00:00.000Z", label: "churn" }
 
 /** Rows whose outcome is a sum of two numbers and a category, or with `joint` the product of the numbers. */
-function drawn(rows: number, seed: number, { joint = false } = {}): LabelledRows & { readonly truth: Float64Array } {
+function sampleRows(
+  rows: number,
+  seed: number,
+  { joint = false } = {},
+): LabelledRows & { readonly truth: Float64Array } {
   const random = new Random(seed)
   const columns = [0, 1, 2].map(() => Float64Array.from({ length: rows }, () => random.gaussian()))
   const plan = Float64Array.from({ length: rows }, () => (random.next() < 0.1 ? Number.NaN : random.int(3)))
@@ -55,7 +59,7 @@ const shuffled = (rows: LabelledRows, seed: number): LabelledRows => {
 const MANY_FITS_MS = 180_000
 
 describe("training", { timeout: MANY_FITS_MS }, () => {
-  const rows = drawn(300, 1)
+  const rows = sampleRows(300, 1)
 
   test("gives the same document for the same rows in any order, byte for byte", async () => {
     const customers = Array.from({ length: 300 }, (_, row) => (row % 9 === 0 ? null : `c${row % 150}`))
@@ -64,7 +68,7 @@ describe("training", { timeout: MANY_FITS_MS }, () => {
     expect(JSON.stringify(second.artefact)).toBe(JSON.stringify(first.artefact))
   })
 
-  test("writes all that is asked of an artefact, and its figures are those of its out-of-fold scores", async () => {
+  test("writes a complete artefact, with the metrics of its out-of-fold scores", async () => {
     const { artefact, outOfFold, metrics } = await trainModel(rows, { ...SETTINGS, kind: "gam" })
     expect(artefactSchema.parse(JSON.parse(JSON.stringify(artefact)))).toEqual(artefact)
     expect(artefact.kind).toBe("gam")
@@ -87,13 +91,13 @@ describe("training", { timeout: MANY_FITS_MS }, () => {
     expect(scoreMany(model, rows.matrix.columns, 300).every((p) => p > 0 && p < 1)).toBe(true)
   })
 
-  test("takes the scorecard where nothing is gained by trees", async () => {
-    const { artefact } = await trainModel(drawn(500, 2), SETTINGS)
+  test("chooses the scorecard if trees have no gain", async () => {
+    const { artefact } = await trainModel(sampleRows(500, 2), SETTINGS)
     expect(artefact.parts.some(({ model }) => model.kind === "gam")).toBe(true)
   })
 
-  test("takes trees where inputs act together, and says by how much they are better", async () => {
-    const joint = drawn(500, 3, { joint: true })
+  test("chooses trees for interacting inputs, and states their gain", async () => {
+    const joint = sampleRows(500, 3, { joint: true })
     const { artefact, metrics } = await trainModel(joint, SETTINGS)
     expect(artefact.parts.some(({ model }) => model.kind === "gbdt")).toBe(true)
     expect(metrics.auc).toBeGreaterThan(0.85)
@@ -117,24 +121,24 @@ describe("training", { timeout: MANY_FITS_MS }, () => {
     }
   })
 
-  test("says what is lacking", async () => {
+  test("is an error with too few events", async () => {
     const few = { ...rows, outcomes: rows.outcomes.map((_, row) => Number(row < 5)) }
     await expect(trainModel(few, SETTINGS)).rejects.toThrow(CannotTrain)
   })
 })
 
 describe("folds", () => {
-  const rows = drawn(600, 7)
+  const rows = sampleRows(600, 7)
 
-  test("every row is judged once, by a model without it, and every fold has its share of events", () => {
+  test("every row is tested once, by a model without it, and events are distributed evenly over folds", () => {
     const data = canonicalData(rows)
     const folds = assignFolds(data, { seed: 1 })
     expect(folds).toHaveLength(FOLDS)
     expect(folds.flatMap(({ test: each }) => [...each]).sort((a, b) => a - b)).toEqual([...data.outcomes.keys()])
     const events = folds.map(({ test: each }) => each.reduce((sum, row) => sum + (data.outcomes[row] ?? 0), 0))
     expect(Math.max(...events) - Math.min(...events)).toBeLessThanOrEqual(1)
-    for (const { train, test: judged } of folds)
-      expect(new Set([...train, ...judged]).size).toBe(train.length + judged.length)
+    for (const { train, test: tested } of folds)
+      expect(new Set([...train, ...tested]).size).toBe(train.length + tested.length)
   })
 
   test("copies of a row, and rows of one customer, are on one side", () => {
@@ -157,7 +161,7 @@ describe("folds", () => {
     expect(Math.max(...[...sides.values()].map(({ size }) => size))).toBe(1)
   })
 
-  test("a table of few different rows is split all the same", () => {
+  test("a table with few different rows is split too", () => {
     const matrix = {
       ...rows.matrix,
       columns: rows.matrix.columns.map((column) => column.map((value) => (value > 0 ? 1 : 0))),
@@ -166,15 +170,15 @@ describe("folds", () => {
     expect(folds.every(({ test: each }) => Math.abs(each.length - 120) < 10)).toBe(true)
   })
 
-  test("with times no model is trained on what its judges were before, horizon included", () => {
+  test("with times, training rows precede test rows by more than the horizon", () => {
     const times = Float64Array.from({ length: 600 }, (_, row) => 1e12 + (row % 50) * 86_400_000)
     const data = canonicalData({ ...rows, times })
     const horizonMs = 3 * 86_400_000
     const folds = assignFolds(data, { seed: 1, horizonMs })
     expect(folds.length).toBe(FOLDS)
-    for (const { train, test: judged } of folds) {
+    for (const { train, test: tested } of folds) {
       const latest = Math.max(...Array.from(train, (row) => data.times?.[row] ?? 0))
-      const earliest = Math.min(...Array.from(judged, (row) => data.times?.[row] ?? 0))
+      const earliest = Math.min(...Array.from(tested, (row) => data.times?.[row] ?? 0))
       expect(earliest - latest).toBeGreaterThan(horizonMs)
     }
   })

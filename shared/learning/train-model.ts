@@ -1,7 +1,7 @@
 /**
- * From labelled rows to an artefact: candidates judged out of fold, the choice between them, calibration on the same
- * out-of-fold scores, a last fit on all rows, and all that is later asked of a model. A function of rows (in any order),
- * settings and seed.
+ * Trains an artefact from labelled rows: candidates evaluated out of fold, the choice between them, calibration on the same
+ * out-of-fold scores, a final fit on all rows, and the references for monitoring. A function of rows (in any order), settings
+ * and seed.
  */
 import type { Artefact } from "../scoring/artefact.ts"
 import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
@@ -24,20 +24,20 @@ import { confidenceOf, referenceOf, scoreReferenceOf } from "./evaluation/refere
 export interface TrainSettings {
   readonly kind: "gam" | "gbdt" | "auto"
   readonly seed: number
-  /** ISO 8601: training itself has no clock. */
+  /** ISO 8601. Given, because training does not read the clock. */
   readonly trainedAt: string
   readonly label: string
-  /** Features whose rising value must never lower (1) or never raise (−1) the score. */
+  /** Monotone features: 1, the score never falls as the value rises; −1, it never rises. */
   readonly monotone?: Monotone
-  /** How long after a row's time its outcome is known; rows with times only. */
+  /** The time after a row until its outcome is known; for rows with times. */
   readonly horizonMs?: number
-  /** Remarks for the card, beside what training itself notes. */
+  /** Notes for the model card, in addition to those of the training. */
   readonly notes?: Readonly<Record<string, string | number>>
 }
 
 export interface TrainedModel {
   readonly artefact: Artefact
-  /** Rows that were judged by models that had not seen them, by their places among the rows as they came. */
+  /** Out-of-fold rows, by their index in the original order. */
   readonly outOfFold: {
     readonly places: Uint32Array
     readonly raw: Float64Array
@@ -50,53 +50,53 @@ export interface TrainedModel {
   readonly candidates: readonly { readonly name: string; readonly logLoss: number }[]
 }
 
-/** Trains. Throws `CannotTrain` when rows or settings allow no model. */
+/** Trains a model. Throws `CannotTrain` if rows or settings allow none. */
 export const trainModel = (
   rows: LabelledRows,
   settings: TrainSettings,
   onProgress: OnProgress = () => {},
-): Promise<TrainedModel> => trainJudged(rows, settings, judgeAll, onProgress)
+): Promise<TrainedModel> => trainFrom(rows, settings, allCandidates, onProgress)
 
 /**
- * The same for a scorecard: whoever can do without trees does not carry their trainer. `columnsMax` bounds its time, which
- * grows with the third power of them.
+ * Trains a scorecard. Separate, so that callers without trees do not bundle the tree trainer. `columnsMax` bounds the time,
+ * which grows with its third power.
  */
 export const trainScorecard = (
   rows: LabelledRows,
   settings: Omit<TrainSettings, "kind">,
   columnsMax?: number,
 ): Promise<TrainedModel> =>
-  trainJudged(
+  trainFrom(
     rows,
     settings,
     (data, folds, { monotone = {} }, onProgress) => [gamCandidate(data, folds, monotone, onProgress, columnsMax)],
     () => {},
   )
 
-type Judge<Settings> = (
+type MakeCandidates<Settings> = (
   data: CanonicalData,
   folds: readonly Fold[],
   settings: Settings,
   onProgress: OnProgress,
 ) => Candidate[]
 
-async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
+async function trainFrom<Settings extends Omit<TrainSettings, "kind">>(
   rows: LabelledRows,
   settings: Settings,
-  judge: Judge<Settings>,
+  makeCandidates: MakeCandidates<Settings>,
   onProgress: OnProgress,
 ): Promise<TrainedModel> {
   const data = canonicalData(rows)
   const folds = assignFolds(data, settings)
-  const candidates = judge(data, folds, settings, onProgress)
+  const candidates = makeCandidates(data, folds, settings, onProgress)
   const choice = choose(candidates, data)
   onProgress("calibration")
-  const judged = judgedRows(data, choice, folds)
-  const { calibration, losses } = chooseCalibration(judged.raw, judged.outcomes, judged.folds)
-  const probabilities = judged.raw.map((raw) => probabilityOf(calibrate(calibration, raw)))
-  const metrics = metricsOf(probabilities, judged.outcomes)
-  const groups = judged.customers
-  const intervals = intervalsOf(probabilities, judged.outcomes, { seed: settings.seed, groups })
+  const tested = outOfFoldRows(data, choice, folds)
+  const { calibration, losses } = chooseCalibration(tested.raw, tested.outcomes, tested.folds)
+  const probabilities = tested.raw.map((raw) => probabilityOf(calibrate(calibration, raw)))
+  const metrics = metricsOf(probabilities, tested.outcomes)
+  const groups = tested.customers
+  const intervals = intervalsOf(probabilities, tested.outcomes, { seed: settings.seed, groups })
   const parts = choice.parts.flatMap(({ candidate, weight }) => {
     onProgress(`${candidate.name}: all rows`)
     return candidate.fit(data).map((part) => ({ weight: weight * part.weight, model: part.model }))
@@ -110,7 +110,7 @@ async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
     parts,
     calibration,
     offsetDeviation: 0,
-    confidence: confidenceOf(probabilities, judged.outcomes),
+    confidence: confidenceOf(probabilities, tested.outcomes),
     training: {
       trainedAt: settings.trainedAt,
       dataHash: await dataHash(data),
@@ -125,17 +125,17 @@ async function trainJudged<Settings extends Omit<TrainSettings, "kind">>(
       scoreReference: scoreReferenceOf(probabilities),
     },
   }
-  const places = Uint32Array.from(judged.rows, (row) => data.places[row] ?? 0)
+  const places = Uint32Array.from(tested.rows, (row) => data.places[row] ?? 0)
   return {
     artefact,
-    outOfFold: { places, raw: judged.raw, probabilities, outcomes: judged.outcomes },
+    outOfFold: { places, raw: tested.raw, probabilities, outcomes: tested.outcomes },
     metrics,
     intervals,
     candidates: candidates.map(({ name, logLoss }) => ({ name, logLoss })),
   }
 }
 
-function judgeAll(
+function allCandidates(
   data: CanonicalData,
   folds: readonly Fold[],
   settings: TrainSettings,
@@ -152,8 +152,8 @@ function judgeAll(
   return candidates
 }
 
-/** The rows that some fold judged, in canonical order. */
-function judgedRows(data: CanonicalData, choice: Choice, folds: readonly Fold[]) {
+/** The rows that are in a test fold, in canonical order. */
+function outOfFoldRows(data: CanonicalData, choice: Choice, folds: readonly Fold[]) {
   const foldOf = new Int32Array(data.outcomes.length).fill(-1)
   folds.forEach(({ test }, fold) => {
     for (const row of test) foldOf[row] = fold
@@ -178,16 +178,16 @@ function periodOf({ times }: CanonicalData): { from: string | null; to: string |
   return { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
 }
 
-/** Figures by name, with the bounds of their intervals as `aucLow` and `aucHigh`. Those that are not defined are left out. */
+/** Metrics by name, with the bounds of their intervals as `aucLow` and `aucHigh`. Undefined ones are left out. */
 export function evaluationMetrics(metrics: Metrics, intervals: TrainedModel["intervals"]): Record<string, number> {
   const { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift } = metrics
-  const figures = { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift }
+  const values = { auc, prAuc, logLoss, brier, ece, accuracy, baseRate, lift }
   const bounds = Object.entries(intervals).flatMap(([name, [low, high]]) => [
     [`${name}Low`, low] as const,
     [`${name}High`, high] as const,
   ])
   return Object.fromEntries(
-    [...Object.entries(figures), ...bounds].flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
+    [...Object.entries(values), ...bounds].flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
   )
 }
 

@@ -1,4 +1,4 @@
-/** The data or the settings allow no model; the message says why, for people, and names no row. */
+/** The data or the settings allow no model. The message says why and contains no data of a row. */
 export class CannotTrain extends Error {
   override readonly name = "CannotTrain"
 }

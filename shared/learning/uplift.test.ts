@@ -16,7 +16,7 @@ import {
   upliftCurve,
 } from "./uplift.ts"
 
-/** Snapshots of the simulated log, a part of which was nudged by chance; see the fixture's README. */
+/** Snapshots of the simulated log with randomly assigned nudges; see the fixture's README. */
 function simsub(): UpliftRows {
   const file = new URL("../../test/fixtures/uplift/simsub-nudges.csv.gz", import.meta.url)
   const [head = "", ...lines] = gunzipSync(readFileSync(file)).toString("utf8").trim().split("\n")
@@ -37,7 +37,7 @@ function simsub(): UpliftRows {
   }
 }
 
-/** Members of four kinds: contact keeps one in three of the doubtful, drives the sleeping away, and is lost on the others. */
+/** Members with different true uplift: positive with high doubt, zero with high anger, negative otherwise. */
 function population(rows: number, seed: string): UpliftRows & { readonly truth: Float64Array } {
   const random = new Random(seed)
   const [doubt, anger, noise] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)]
@@ -57,7 +57,7 @@ function population(rows: number, seed: string): UpliftRows & { readonly truth: 
   return { matrix: { features, columns: [doubt, anger, noise], rows }, outcomes, treated, customers, truth }
 }
 
-describe("on the nudges that were drawn by chance in the simulated log", () => {
+describe("on randomly assigned nudges of the simulated log", () => {
   let rows: UpliftRows
   let report: UpliftReport
   beforeAll(() => {
@@ -65,12 +65,12 @@ describe("on the nudges that were drawn by chance in the simulated log", () => {
     report = evaluateUplift(rows, 1)
   }, 120_000)
 
-  test("there is just enough to learn from", () => {
+  test("there are just enough events", () => {
     expect(eventsOf(rows)).toEqual({ treated: 162, control: 231 })
     expect(hasEnoughEvents(report.events)).toBe(true)
   })
 
-  test("the order by uplift keeps more members than the order by risk, and than chance, whom it has not seen", () => {
+  test("ranking by uplift keeps more unseen members than ranking by risk and than random order", () => {
     expect(isBetter(report)).toBe(true)
     expect(report.learned.area).toBeGreaterThan(1.15 * report.byRisk.area)
     expect(report.learned.area).toBeGreaterThan(1.2 * report.chance)
@@ -78,38 +78,38 @@ describe("on the nudges that were drawn by chance in the simulated log", () => {
   })
 })
 
-describe("where the truth is known", () => {
+describe("with known true uplift", () => {
   const [seen, unseen] = [population(6_000, "seen"), population(20_000, "unseen")]
-  const said = predictUplift(trainUplift(seen), unseen.matrix)
-  /** What writing to the first fifth of an order keeps, truly. */
+  const predicted = predictUplift(trainUplift(seen), unseen.matrix)
+  /** The true number of members kept by contacting the first fifth of an order. */
   const keptBy = (scores: ArrayLike<number>): number =>
     [...unseen.truth.keys()]
       .sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0))
       .slice(0, unseen.truth.length / 5)
       .reduce((sum, row) => sum + (unseen.truth[row] ?? 0), 0)
 
-  test("the order by uplift comes near the best that there is, and the order by risk does not", () => {
-    expect(keptBy(said.uplifts)).toBeGreaterThan(0.9 * keptBy(unseen.truth))
-    expect(keptBy(said.risks)).toBeLessThan(0.8 * keptBy(unseen.truth))
+  test("ranking by uplift is close to the optimum, and ranking by risk is not", () => {
+    expect(keptBy(predicted.uplifts)).toBeGreaterThan(0.9 * keptBy(unseen.truth))
+    expect(keptBy(predicted.risks)).toBeLessThan(0.8 * keptBy(unseen.truth))
   })
 
-  test("who is driven away by contact is told from who is kept", () => {
+  test("negative and positive uplift are distinguished", () => {
     const mean = (isOf: (truth: number) => boolean): number => {
       const of = [...unseen.truth.keys()].filter((row) => isOf(unseen.truth[row] ?? 0))
-      return of.reduce((sum, row) => sum + (said.uplifts[row] ?? 0), 0) / of.length
+      return of.reduce((sum, row) => sum + (predicted.uplifts[row] ?? 0), 0) / of.length
     }
     expect(mean((truth) => truth < 0)).toBeLessThan(-0.02)
     expect(mean((truth) => truth > 0)).toBeGreaterThan(0.05)
   })
 
-  test("the curve of the true order estimates what it truly keeps, within its noise", () => {
+  test("the curve estimates the true number of members kept, within its noise", () => {
     const curve = upliftCurve(unseen.truth, unseen)
     expect(Math.abs(curve.kept(0.2) - keptBy(unseen.truth))).toBeLessThan(100)
     expect(curve.kept(0)).toBe(0)
   })
 
-  test("learning is the same every time", () => {
-    expect(predictUplift(trainUplift(seen), unseen.matrix).uplifts).toEqual(said.uplifts)
+  test("training is deterministic", () => {
+    expect(predictUplift(trainUplift(seen), unseen.matrix).uplifts).toEqual(predicted.uplifts)
   })
 })
 

@@ -1,7 +1,7 @@
 /**
- * Whom contact keeps: a T-learner, two scorecards fitted to cases that were written to and to cases that were held out. What
- * it says of a member is the difference of the two probabilities of leaving. Who is likely to leave and who is kept by
- * contact are different people: some leave anyway, some are driven away.
+ * The uplift model: a T-learner of two scorecards, fitted to treated and to held-out cases. A member's uplift is the
+ * difference of the two probabilities of leaving. It differs from the risk: some members leave anyway, and contact drives
+ * some away.
  */
 import type { GamModel, ModelFeature } from "../scoring/artefact.ts"
 import { probabilityOf } from "../scoring/calibrate.ts"
@@ -10,14 +10,14 @@ import { type Matrix, selectRows } from "./data/matrix.ts"
 import { trainGam } from "./gam/train.ts"
 import { Random } from "./random.ts"
 
-/** Cases whose time is over. Which of them were written to was drawn. */
+/** Matured cases with random assignment. */
 export interface UpliftRows {
   readonly matrix: Matrix
   /** 1: the member left. */
   readonly outcomes: Uint8Array
-  /** 1: written to. */
+  /** 1: treated. */
   readonly treated: Uint8Array
-  /** Whom each row is about; rows of one are never on both sides of a split. */
+  /** The customer of each row; rows of one customer are never on both sides of a split. */
   readonly customers: readonly string[]
 }
 
@@ -28,26 +28,26 @@ export interface UpliftModel {
   readonly control: GamModel
 }
 
-/** How many left in each arm. */
+/** Customers who left in each arm. */
 export interface UpliftEvents {
   readonly treated: number
   readonly control: number
 }
 
 /**
- * Fewer say nothing but noise: about 150 who left although they were written to (measured on the simulated log, where the
- * order by uplift then begins to beat the order by risk), and a fifth of that where the few who were held out are compared.
+ * Minimum events, because fewer give only noise: about 150 in the treated arm (on the simulated log, ranking by uplift starts
+ * to beat ranking by risk there), and a fifth of that in the smaller held-out arm.
  */
 const TREATED_EVENTS_MIN = 150
 const CONTROL_EVENTS_MIN = 30
 
-/** Those who left, by arm. */
+/** Counts the customers who left, by arm. */
 export function eventsOf({ outcomes, treated }: Pick<UpliftRows, "outcomes" | "treated">): UpliftEvents {
   const count = (arm: number) => outcomes.reduce((sum, left, row) => sum + (treated[row] === arm ? left : 0), 0)
   return { treated: count(1), control: count(0) }
 }
 
-/** Whether there is enough to learn from. */
+/** Whether there are enough events for training. */
 export const hasEnoughEvents = ({ treated, control }: UpliftEvents): boolean =>
   treated >= TREATED_EVENTS_MIN && control >= CONTROL_EVENTS_MIN
 
@@ -55,13 +55,13 @@ export const hasEnoughEvents = ({ treated, control }: UpliftEvents): boolean =>
 export function trainUplift({ matrix, outcomes, treated }: UpliftRows): UpliftModel {
   const scorecardOf = (arm: number): GamModel => {
     const rows = Uint32Array.from(treated.keys()).filter((row) => treated[row] === arm)
-    const ends = Uint8Array.from(rows, (row) => outcomes[row] ?? 0)
-    return trainGam(selectRows(matrix, rows), ends).model
+    const labels = Uint8Array.from(rows, (row) => outcomes[row] ?? 0)
+    return trainGam(selectRows(matrix, rows), labels).model
   }
   return { features: matrix.features, treated: scorecardOf(1), control: scorecardOf(0) }
 }
 
-/** By how much contact lowers each row's probability of leaving; negative where it drives away. */
+/** By how much contact lowers each row's probability of leaving; negative if it raises it. */
 export function predictUplift(
   { features, treated, control }: UpliftModel,
   { columns, rows }: Omit<Matrix, "features">,
@@ -71,20 +71,20 @@ export function predictUplift(
   return { risks, uplifts: risks.map((risk, row) => risk - probabilityOf(withContact?.[row] ?? 0)) }
 }
 
-/** How many members an order of contact keeps, estimated from what became of those who were and were not written to. */
+/** How many members contact in a given order keeps, estimated from the outcomes of both arms. */
 export interface UpliftCurve {
-  /** Members kept by writing to the first so many, by share of all. */
+  /** Members kept by contacting this share of all, in order. */
   readonly kept: (share: number) => number
-  /** Mean of the curve over all shares: the area under it. Half of what writing to all keeps, for an order by chance. */
+  /** Area under the curve (its mean over all shares). For random order it is half of what contacting everyone keeps. */
   readonly area: number
 }
 
-/** Points of the curve that its area is the mean of. */
+/** Points of the curve for computing its area. */
 const CURVE_POINTS = 50
 
 /**
- * The curve of an order, the highest of `scores` first, ties in the order of rows: among the first k, the difference of the
- * shares that left times k (Radcliffe, 2007).
+ * The curve for the order of `scores`, highest first, ties in the order of rows: among the first k, the difference of the
+ * churn rates of both arms times k (Radcliffe, 2007).
  */
 export function upliftCurve(
   scores: Float64Array,
@@ -100,28 +100,28 @@ export function upliftCurve(
     const arm = treated[row] ?? 0
     count[arm] = (count[arm] ?? 0) + 1
     left[arm] = (left[arm] ?? 0) + (outcomes[row] ?? 0)
-    const [held = 0, written = 0] = count
-    const isBoth = held > 0 && written > 0
-    kept[place + 1] = isBoth ? ((left[0] ?? 0) / held - (left[1] ?? 0) / written) * (place + 1) : 0
+    const [heldOut = 0, contacted = 0] = count
+    const hasBoth = heldOut > 0 && contacted > 0
+    kept[place + 1] = hasBoth ? ((left[0] ?? 0) / heldOut - (left[1] ?? 0) / contacted) * (place + 1) : 0
   }
   const at = (share: number): number => kept[Math.round(share * order.length)] ?? 0
   const points = Array.from({ length: CURVE_POINTS }, (_, point) => at((point + 1) / CURVE_POINTS))
   return { kept: at, area: points.reduce((sum, value) => sum + value, 0) / CURVE_POINTS }
 }
 
-/** How the order by learned uplift compares on customers that its models have not seen. */
+/** The out-of-fold comparison of ranking by uplift with ranking by risk. */
 export interface UpliftReport {
   readonly events: UpliftEvents
   readonly rows: number
   readonly learned: UpliftCurve
   readonly byRisk: UpliftCurve
-  /** The area that an order by chance would have. */
+  /** The area for random order. */
   readonly chance: number
 }
 
 const FOLDS = 5
 
-/** Judges the T-learner out of fold, customers drawn apart by the seed. */
+/** Evaluates the T-learner out of fold; the seed assigns customers to folds. */
 export function evaluateUplift(rows: UpliftRows, seed: number): UpliftReport {
   const { matrix, outcomes, treated, customers } = rows
   const names = [...new Set(customers)].sort()
@@ -132,10 +132,10 @@ export function evaluateUplift(rows: UpliftRows, seed: number): UpliftReport {
     const all = Uint32Array.from(treated.keys())
     const [train, test] = [all.filter((row) => !isOut(row)), all.filter(isOut)]
     const model = trainUplift(partOf(rows, train))
-    const said = predictUplift(model, selectRows(matrix, test))
+    const predicted = predictUplift(model, selectRows(matrix, test))
     for (const [place, row] of test.entries()) {
-      uplifts[row] = said.uplifts[place] ?? 0
-      risks[row] = said.risks[place] ?? 0
+      uplifts[row] = predicted.uplifts[place] ?? 0
+      risks[row] = predicted.risks[place] ?? 0
     }
   }
   const learned = upliftCurve(uplifts, { outcomes, treated })
@@ -146,7 +146,7 @@ export function evaluateUplift(rows: UpliftRows, seed: number): UpliftReport {
   }
 }
 
-/** Better than chance and than the order by risk on customers not seen: else what is assumed of contact stays in force. */
+/** Whether ranking by uplift is better than random and than ranking by risk, out of fold. */
 export const isBetter = ({ learned, byRisk, chance }: UpliftReport): boolean =>
   learned.area > chance && learned.area > byRisk.area
 

@@ -60,8 +60,8 @@ async function expectSame(
   }
 }
 
-describe("what XGBoost itself predicts and explains comes out here", () => {
-  test("a saved model, missing values among its rows", async () => {
+describe("predictions and contributions equal XGBoost's", () => {
+  test("a saved model, with missing values", async () => {
     const imported = importXgboost(fixture("numbers.model.json"))
     expect(imported.trees).toBe(15)
     expect(recorded.rows.flat().filter((one) => one === null).length).toBeGreaterThan(50)
@@ -114,7 +114,7 @@ function stump(over: { learner?: object; tree?: object; param?: object; booster?
 }
 
 test.each([0.1, 3e38, 1, -1, 16_777_216, 1e-40, 0, -0.3, 123.456])(
-  "a value goes the way XGBoost sends it, to the last bit, at a threshold of %f",
+  "splits are exactly XGBoost's at a threshold of %f",
   (condition) => {
     const { features, model } = importXgboost(stump({ tree: { split_conditions: [condition, -1, 1] } }))
     const threshold = Math.fround(condition)
@@ -135,7 +135,7 @@ test.each([0.1, 3e38, 1, -1, 16_777_216, 1e-40, 0, -0.3, 123.456])(
   },
 )
 
-test("an infinite threshold leaves one side to missing values", () => {
+test("at an infinite threshold only missing values go to one side", () => {
   for (const [token, side] of [
     ["Infinity", -1],
     ["-Infinity", 1],
@@ -147,12 +147,12 @@ test("an infinite threshold leaves one side to missing values", () => {
   }
 })
 
-test.each(["[3E-1]", "3E-1", "0.3"])("the base score may be written %s", (written) => {
+test.each(["[3E-1]", "3E-1", "0.3"])("the base score can have the form %s", (written) => {
   const { model } = importXgboost(stump({ param: { base_score: written } }))
   expect(model.base).toBeCloseTo(Math.log(0.3 / 0.7), 6)
 })
 
-test("trees beyond the best iteration are left out, unless all are asked for", () => {
+test("trees after the best iteration are left out, unless all are requested", () => {
   const parsed: unknown = JSON.parse(fixture("numbers.model.json"))
   const { learner } = z.object({ learner: z.looseObject({}) }).parse(parsed)
   const text = JSON.stringify({ learner: { ...learner, attributes: { best_iteration: "4" } } })
@@ -160,7 +160,7 @@ test("trees beyond the best iteration are left out, unless all are asked for", (
   expect(importXgboost(text, { allTrees: true })).toMatchObject({ trees: 15, treesInFile: 15 })
 })
 
-describe("what cannot be imported is refused with the reason", () => {
+describe("what cannot be imported is rejected with the reason", () => {
   const leaf = { nodeid: 0, leaf: 1, cover: 3 }
   const refused: [string, string, XgboostOptions?][] = [
     ["JSON", "tree, you said?"],

@@ -1,7 +1,8 @@
 /**
- * A model of XGBoost as a part of an artefact: from `save_model("x.json")` (1.6 and later) or from
- * `dump_model("x.json", with_stats=True, dump_format="json")`. Margins agree to the rounding of 32-bit floats, which XGBoost
- * sums in; the rule which rows go left is taken over exactly, the rounding of values to 32 bits included.
+ * Imports an XGBoost model as a part of an artefact: from `save_model("x.json")` (1.6 and later) or from
+ * `dump_model("x.json", with_stats=True, dump_format="json")`. Margins agree up to the rounding of XGBoost's 32-bit sums;
+ * splits are converted exactly, including the rounding of values to 32 bits. One file, because both formats share the checks
+ * and the conversion of nodes.
  */
 import * as z from "zod"
 import type { GbdtModel, ModelFeature } from "../scoring/artefact.ts"
@@ -10,7 +11,7 @@ import { InvalidArtefact } from "../scoring/invalid-artefact.ts"
 import { largestBelow } from "./float-threshold.ts"
 import { type PackedNode, packNodes } from "./gbdt/pack.ts"
 
-/** The file is none of XGBoost's, or a model that trees for log loss cannot express; the message says which. */
+/** The file is not an XGBoost model, or not one of trees for log loss. The message says why. */
 export class CannotImport extends Error {
   override readonly name = "CannotImport"
 }
@@ -20,20 +21,20 @@ export type XgboostImport = {
   readonly features: ModelFeature[]
   readonly model: GbdtModel
   readonly trees: number
-  /** Trees that the file has; more than `trees` where training went on beyond the best iteration. */
+  /** Trees in the file; more than `trees` if training continued after the best iteration. */
   readonly treesInFile: number
 }
 
 export type XgboostOptions = {
-  /** The features by name; needed where the model has categories, whose codes are places in `levels`. */
+  /** The features by name; required for categories, whose codes are indices in `levels`. */
   readonly features?: readonly ModelFeature[]
-  /** A probability. Only a dump needs it: a saved model brings its own. XGBoost's default was 0.5 before 2.0. */
+  /** A probability. Required only for a dump; a saved model contains it. XGBoost's default was 0.5 before 2.0. */
   readonly baseScore?: number
-  /** All trees, as `Booster.predict` takes them, not those up to the best iteration, as scikit-learn's classes do. */
+  /** All trees, as `Booster.predict` uses; otherwise those up to the best iteration, as scikit-learn's classes use. */
   readonly allTrees?: boolean
 }
 
-/** A node before it has its place: `yes` are values below the threshold, or the categories of the list. */
+/** A node as in the file: `yes` is taken by values below the threshold, or by the listed categories. */
 type Source = {
   readonly cover: number
   readonly split: {
@@ -47,7 +48,7 @@ type Source = {
   readonly value: number
 }
 
-/** The trees of a file's text with the features that they ask for; throws CannotImport where that cannot be done. */
+/** Imports the trees and features of a file's text; throws CannotImport if that is not possible. */
 export function importXgboost(text: string, options: XgboostOptions = {}): XgboostImport {
   const document = parseText(text)
   const isDump = Array.isArray(document)
@@ -63,7 +64,7 @@ export function importXgboost(text: string, options: XgboostOptions = {}): Xgboo
   return { features: source.features, model, trees: packed.length, treesInFile: source.treesInFile }
 }
 
-/** Beyond the largest float, so that it is infinite again once it is rounded to one. */
+/** Beyond the largest float, so that rounding to a float gives infinity again. */
 const INFINITE: Readonly<Record<string, string>> = {
   Infinity: "3.5e38",
   inf: "3.5e38",
@@ -71,7 +72,7 @@ const INFINITE: Readonly<Record<string, string>> = {
   "-inf": "-3.5e38",
 }
 
-/** XGBoost writes NaN as the threshold of a category and may write infinities, which are no JSON. */
+/** XGBoost writes NaN as the threshold of a category and may write infinities, which are not valid JSON. */
 function parseText(text: string): unknown {
   const token = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|nan|Infinity|inf)\b/g
   try {
@@ -144,7 +145,7 @@ function readSaved(document: unknown, options: XgboostOptions): Read {
   }
 }
 
-/** Since 3.0 it is written as a list of one. */
+/** Since 3.0 the base score is a list with one element. */
 function baseScoreOf(written: string | number): number {
   return Math.fround(Number(String(written).replace(/^\[(.*)\]$/, "$1")))
 }
@@ -174,7 +175,7 @@ function readTree(source: z.infer<typeof tree>): Map<number, Source> {
     const right = source.right_children[node] ?? -1
     const isMissingLeft = Boolean(source.default_left[node] ?? 0)
     const isCategory = source.split_type[node] === 1
-    // A category of the list goes right there, a value below the threshold left.
+    // In a saved model, listed categories go right, and values below the threshold go left.
     const split = isCategory
       ? { categories: categories.get(node) ?? [], yes: right, no: left, isMissingYes: !isMissingLeft }
       : { categories: null, yes: left, no: right, isMissingYes: isMissingLeft }
@@ -195,7 +196,7 @@ const dumpedNode = z.object({
   children: z.array(z.unknown()).optional(),
 })
 
-/** As deep as the evaluator goes; a deeper list is none of trees. */
+/** The evaluator's limit. */
 const DUMP_DEPTH_MAX = 64
 
 function readDump(document: readonly unknown[], options: XgboostOptions): Read {
@@ -259,7 +260,7 @@ function parse<T>(schema: z.ZodType<T>, document: unknown): T {
   throw new CannotImport(`not a model of XGBoost: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`)
 }
 
-/** The features in the model's order, as they are given or else as the model names them. */
+/** The features in the model's order, as given, or else as named by the model. */
 function featuresOf(
   names: readonly string[],
   types: readonly string[],
@@ -278,7 +279,7 @@ function featuresOf(
   })
 }
 
-/** The nodes from the root, children in pairs after their parent. */
+/** The nodes in the artefact's order: from the root, children in pairs after their parent. */
 function placeNodes(source: ReadonlyMap<number, Source>, features: readonly ModelFeature[]): PackedNode[] {
   const ids = [0]
   const packed: PackedNode[] = []
@@ -292,7 +293,7 @@ function placeNodes(source: ReadonlyMap<number, Source>, features: readonly Mode
     }
     const left = ids.length
     ids.push(split.yes, split.no)
-    // A tree that names a node twice would go on without end.
+    // A tree that names a node twice would not terminate.
     if (ids.length > source.size) throw new CannotImport("a tree names a node twice")
     const { input, threshold, categories, isMissingYes: missingLeft } = split
     const feature = features[input]

@@ -2,7 +2,7 @@ import type { Calibration } from "./artefact.ts"
 import { LOG_ODDS_MAX } from "./forest.ts"
 import { assertArtefact } from "./invalid-artefact.ts"
 
-/** Throws InvalidArtefact unless the calibration is finite and never ranks a higher raw score lower. */
+/** Throws InvalidArtefact unless the calibration is finite and monotone. */
 export function checkCalibration(calibration: Calibration): void {
   if (calibration.kind === "platt") {
     const isInRange = calibration.slope <= LOG_ODDS_MAX && Math.abs(calibration.intercept) <= LOG_ODDS_MAX
@@ -25,7 +25,7 @@ export function checkCalibration(calibration: Calibration): void {
   }
 }
 
-/** Calibrated log-odds of raw ones. */
+/** Calibrated log-odds from raw log-odds. */
 export function calibrate(calibration: Calibration, raw: number): number {
   if (calibration.kind === "none") return raw
   if (calibration.kind === "platt") return calibration.slope * raw + calibration.intercept
@@ -44,11 +44,12 @@ export function calibrate(calibration: Calibration, raw: number): number {
   return atFrom + ((raw - rawFrom) / (rawTo - rawFrom)) * (atTo - atFrom)
 }
 
-/** No probability is surer than this in log-odds: it stays strictly between 0 and 1, and a logarithm of it is finite. */
-const SURE = 30
+/** The bound of log-odds for probabilities, which keeps them strictly between 0 and 1 and their logarithms finite. */
+const LOGIT_BOUND = 30
 
 /** The probability of log-odds, strictly between 0 and 1. */
-export const probabilityOf = (logit: number): number => 1 / (1 + Math.exp(-Math.min(SURE, Math.max(-SURE, logit))))
+export const probabilityOf = (logit: number): number =>
+  1 / (1 + Math.exp(-Math.min(LOGIT_BOUND, Math.max(-LOGIT_BOUND, logit))))
 
 /** The log-odds of a probability strictly between 0 and 1. */
 export const logitOf = (probability: number): number => Math.log(probability) - Math.log1p(-probability)

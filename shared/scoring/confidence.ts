@@ -1,8 +1,8 @@
-/** How far a score can be relied on. */
+/** The confidence of a score. */
 
 /**
- * 0 to 1: the share of what the model asks for that is known, times how narrow the probability's interval is. A model that
- * brings no evidence of its calibration (an interval from 0 to 1) has none.
+ * 0 to 1: the coverage times one minus the width of the probability's interval. A model without calibration evidence (an
+ * interval from 0 to 1) has confidence 0.
  */
 export const confidenceOf = (
   coverage: number,
@@ -10,15 +10,15 @@ export const confidenceOf = (
 ): number => Math.min(1, Math.max(0, coverage * (1 - (high - low))))
 
 /**
- * The share of a model's inputs that is known of somebody, each weighted by how often training knew it: what nearly nobody
- * has (days since a ticket that few ever opened) is not missed. 1 where training knew none of them.
+ * The share of a model's inputs that is known of a customer, each weighted by how often training data had it, so that a rare
+ * input (days since a support ticket) hardly counts. 1 if training data had none of them.
  */
 export function coverageOf(isKnown: readonly boolean[], missingInTraining: readonly number[]): number {
-  let [known, wanted] = [0, 0]
-  for (const [input, is] of isKnown.entries()) {
+  let [knownWeight, totalWeight] = [0, 0]
+  for (const [input, known] of isKnown.entries()) {
     const weight = 1 - (missingInTraining[input] ?? 0)
-    wanted += weight
-    if (is) known += weight
+    totalWeight += weight
+    if (known) knownWeight += weight
   }
-  return wanted > 0 ? Math.min(1, known / wanted) : 1
+  return totalWeight > 0 ? Math.min(1, knownWeight / totalWeight) : 1
 }

@@ -3,7 +3,7 @@ import { checkedRow, type Model, type Score, score } from "./model.ts"
 import { explainScorecard } from "./scorecard.ts"
 import { explainForest } from "./tree-shap.ts"
 
-/** What one feature, the company or the bend of the calibration adds, in calibrated log-odds. */
+/** What one feature, the company's offset or the non-linearity of the calibration adds, in calibrated log-odds. */
 export type Contribution = {
   readonly source: "feature" | "company" | "calibration"
   /** The feature's name; `company` and `calibration` for the other two. */
@@ -12,16 +12,16 @@ export type Contribution = {
 }
 
 export type Explanation = Score & {
-  /** Calibrated log-odds of the mean training row: what contributions are measured against. */
+  /** Calibrated log-odds of the mean training row: the baseline of contributions. */
   readonly base: number
-  /** In the order of the features, then `company` and `calibration` where they are not nothing. */
+  /** In the order of the features, then `company` if there is an offset and `calibration` if it is isotonic. */
   readonly contributions: readonly Contribution[]
 }
 
 /**
- * Why a row has its score: contributions that, with the base, sum to its calibrated log-odds. Scorecards give their terms
- * less their means (a pair's term in halves), trees their exact Shapley values. A slope of the calibration scales them; what
- * a bent calibration adds beyond the raw sum is an item of its own.
+ * Explains a row's score by contributions that, with the base, sum to its calibrated log-odds. Scorecards give their terms
+ * minus their means (a pair's term is split in half), trees give exact Shapley values. A Platt slope scales them; what an
+ * isotonic calibration adds to the raw sum is a separate item.
  */
 export function explain(model: Model, vector: Float64Array, offset = 0): Explanation {
   const scored = score(model, vector, offset)
@@ -39,8 +39,8 @@ export function explain(model: Model, vector: Float64Array, offset = 0): Explana
   })
   if (offset !== 0) contributions.push({ source: "company", name: "company", contribution: offset })
   if (calibration.kind === "isotonic") {
-    const bend = calibrate(calibration, scored.raw) - base - (scored.raw - model.expectedRaw)
-    contributions.push({ source: "calibration", name: "calibration", contribution: bend })
+    const correction = calibrate(calibration, scored.raw) - base - (scored.raw - model.expectedRaw)
+    contributions.push({ source: "calibration", name: "calibration", contribution: correction })
   }
   return { ...scored, base, contributions }
 }

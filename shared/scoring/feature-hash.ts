@@ -1,7 +1,7 @@
 import { sha256, utf8 } from "../crypto/bytes.ts"
 import type { ModelFeature } from "./artefact.ts"
 
-/** Sha-256 in hex of the canonical JSON of the features: keys in alphabetical order, no spaces, the list in its order. */
+/** SHA-256 in hex of the canonical JSON of the features: keys in alphabetical order, no spaces, the list in its order. */
 export async function featureHash(features: readonly ModelFeature[]): Promise<string> {
   const canonical = features.map((feature) => {
     const { name, type } = feature

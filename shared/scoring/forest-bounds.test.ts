@@ -6,21 +6,21 @@ import { explanationCost, prepareModel } from "./model.ts"
 
 const features = someFeatures(64, 0)
 
-describe("a model whose work is bounded", () => {
-  test("is taken, and says what one row costs", async () => {
+describe("a model within the bounds", () => {
+  test("is accepted, and its explanation cost is known", async () => {
     const forest = randomForest(new Random(1), features, { trees: 200, depth: 6 })
     const model = await prepareModel(await artefactOf(features, [{ weight: 1, model: forest }]))
     expect(explanationCost(model)).toBeGreaterThan(10_000)
     expect(explanationCost(model)).toBeLessThan(FOREST_BOUNDS.work)
   })
 
-  test("costs the sum over the leaves of the square of what is on the way to them", () => {
+  test("costs the sum over the leaves of (depth + 1)²", () => {
     // Leaves at depth 1, 2 and twice 3.
     expect(prepareForest(chains(1, 3), features).work).toBe(2 ** 2 + 3 ** 2 + 2 * 4 ** 2)
   })
 })
 
-describe("a model that would keep an isolate busy is refused with the figures", () => {
+describe("a model that would block an isolate is rejected with the numbers", () => {
   test("deep trees", () => {
     expect(() => prepareForest(chains(300, 64), features)).toThrow(
       /the trees have \d+ steps to explain one row .*, and may have 2000000/,
@@ -34,7 +34,7 @@ describe("a model that would keep an isolate busy is refused with the figures", 
     )
   })
 
-  test("parts that are too much together", async () => {
+  test("parts that exceed the bound together", async () => {
     const part = { weight: 1, model: chains(8, 64) }
     const artefact = await artefactOf(features, [part, part])
     expect(explanationCost(await prepareModel(artefact))).toBeGreaterThan(FOREST_BOUNDS.work / 2)

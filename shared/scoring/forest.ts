@@ -1,4 +1,4 @@
-/** Boosted trees, decoded once and checked, so that no document makes a walk loop or read beyond its arrays. */
+/** Boosted trees, decoded and checked once, so that no document can cause an endless loop or a read out of bounds. */
 import type { GbdtModel, ModelFeature } from "./artefact.ts"
 import { numbersOf } from "./binary.ts"
 import { assertArtefact } from "./invalid-artefact.ts"
@@ -8,7 +8,7 @@ export const LEAF = 65_535
 export const MISSING_LEFT = 1
 export const CATEGORY = 2
 
-/** Bounds of one forest; trainers stay far below. 200 trees of depth 6 are 12 800 leaves and a work of 630 000. */
+/** Bounds of one forest, far above what trainers produce: 200 trees of depth 6 have 12 800 leaves and a work of 630 000. */
 export const FOREST_BOUNDS = {
   depth: 64,
   trees: 2_000,
@@ -23,9 +23,9 @@ export type Forest = {
   readonly base: number
   readonly roots: Uint32Array
   readonly inputs: Uint16Array
-  /** A number's threshold, a leaf's value; NaN at a category, so that both comparisons with it fail. */
+  /** A number's threshold, a leaf's value; NaN at a category, so that comparisons fail. */
   readonly values: Float64Array
-  /** The left child, counted from the start of the arrays. */
+  /** The left child's index in the arrays. */
   readonly lefts: Uint32Array
   readonly flags: Uint8Array
   /** Share of training rows that went left. */
@@ -37,33 +37,33 @@ export type Forest = {
   readonly levelCounts: Uint32Array
   /** Edges from the root to the deepest leaf of each tree. */
   readonly depths: Uint8Array
-  /** Whether a tree asks for a category. */
+  /** Whether a tree tests a category. */
   readonly hasCategories: Uint8Array
-  /** For walks of a fixed number of steps, as below. */
+  /** For traversal in a fixed number of steps. */
   readonly steps: Steps
   /** Edges from the root to the deepest leaf of any tree. */
   readonly depth: number
-  /** What explaining one row costs: the sum over the leaves of (depth + 1)². */
+  /** The cost of explaining one row: the sum over the leaves of (depth + 1)². */
   readonly work: number
-  /** Mean of base and all trees, weighted by the rows that the leaves have seen. */
+  /** Base plus the mean of each tree, weighted by the training rows of its leaves. */
   readonly expected: number
 }
 
 /**
- * The nodes of trees that ask for numbers only, so that a walk needs no questions: at a leaf it goes on to the same leaf,
- * and which child is next is a sum of two numbers. A processor can then walk several rows at once.
+ * The nodes of trees that test only numbers, for traversal without branches: a leaf leads to itself, and the next child is a
+ * sum of two numbers. A processor can then process several rows in parallel.
  */
 type Steps = {
   readonly inputs: Uint16Array
-  /** Nothing is more than a leaf's threshold. */
+  /** Infinity at a leaf, so that no value exceeds it. */
   readonly thresholds: Float64Array
-  /** The left child; of a leaf itself. */
+  /** The left child; at a leaf the leaf itself. */
   readonly lefts: Uint32Array
   /** 1 where missing goes right. */
   readonly missingRights: Uint8Array
 }
 
-/** The trees ready to be walked; throws InvalidArtefact when they do not hold together. */
+/** Decodes and checks the trees; throws InvalidArtefact if they are inconsistent. */
 export function prepareForest(model: GbdtModel, features: readonly ModelFeature[]): Forest {
   const roots = numbersOf(model.roots, Uint32Array, "roots")
   const inputs = numbersOf(model.inputs, Uint16Array, "inputs")
@@ -173,7 +173,7 @@ function stepsOf(inputs: Uint16Array, values: Float64Array, lefts: Uint32Array, 
   }
 }
 
-/** Whether a row whose value is missing or a category goes left at a node. */
+/** Whether a row goes left at a node if its value is missing or the node tests a category. */
 export function goesLeftSpecial(forest: Forest, node: number, value: number): boolean {
   const { flags, inputs, levelCounts, setStarts, sets } = forest
   const bits = flags[node] ?? 0
@@ -183,7 +183,7 @@ export function goesLeftSpecial(forest: Forest, node: number, value: number): bo
   return (bits & MISSING_LEFT) !== 0
 }
 
-/** The leaf that a row reaches; the row starts at `offset` of `rows` and holds no infinity. */
+/** The leaf that a row reaches; the row starts at `offset` of `rows` and contains no infinity. */
 export function leafOf(forest: Forest, root: number, rows: Float64Array, offset: number): number {
   const { inputs, values, lefts } = forest
   let node = root
@@ -207,10 +207,10 @@ export function rawForestScore(forest: Forest, row: Float64Array): number {
   return sum
 }
 
-/** So many rows stay in the processor's cache while all trees pass over them; a multiple of four. */
+/** Rows per block, so that a block stays in the processor's cache for all trees; a multiple of four. */
 const BLOCK_ROWS = 256
 
-/** Log-odds of many rows, each the same bits as from `rawOfForest`. */
+/** Log-odds of many rows, each bit-identical to `rawForestScore`. */
 export function rawForestScores(forest: Forest, columns: readonly Float64Array[], rows: number): Float64Array {
   const sums = new Float64Array(rows)
   const width = columns.length
@@ -242,7 +242,7 @@ function addTree(forest: Forest, tree: number, block: Float64Array, width: numbe
   }
 }
 
-/** Four rows at a time, in as many steps as the tree is deep; what is behind the last row is walked for nothing. */
+/** Four rows at a time, in as many steps as the tree's depth; rows after the last one are computed and not used. */
 function addTreeOfNumbers(
   { roots, depths, values, steps: { inputs, thresholds, lefts, missingRights } }: Forest,
   tree: number,

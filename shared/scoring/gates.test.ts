@@ -3,17 +3,17 @@ import { canBeForced, evaluateGates, type GateEvidence } from "./gates.ts"
 
 const GOOD: GateEvidence = {
   metrics: { auc: 0.79, ece: 0.01, accuracy: 0.9, baseRate: 0.2 },
-  strangers: [],
+  unknownFeatures: [],
   dataQuality: 0.97,
   p95Ms: 40,
   isStrict: false,
 }
-const judge = (change: Partial<GateEvidence>) => evaluateGates({ ...GOOD, ...change })
+const evaluate = (change: Partial<GateEvidence>) => evaluateGates({ ...GOOD, ...change })
 const statusOf = (name: string, change: Partial<GateEvidence>) =>
-  judge(change).gates.find((gate) => gate.name === name)?.status
+  evaluate(change).gates.find((gate) => gate.name === name)?.status
 
-test("a good model passes all of them, strict or not", () => {
-  expect([judge({}).isPassed, judge({ isStrict: true }).isPassed]).toEqual([true, true])
+test("a good model passes all gates, strict or not", () => {
+  expect([evaluate({}).isPassed, evaluate({ isStrict: true }).isPassed]).toEqual([true, true])
 })
 
 test.each([
@@ -22,28 +22,28 @@ test.each([
   ["accuracy", { metrics: { ...GOOD.metrics, accuracy: 0.79 } }],
   ["data_quality", { dataQuality: 0.8999 }],
   ["latency", { p95Ms: 200 }],
-  ["schema", { strangers: ["MonthlyCharges"] }],
-] as const)("%s closes beyond its bound, and alone keeps a model back", (name, change) => {
-  const report = judge(change)
+  ["schema", { unknownFeatures: ["MonthlyCharges"] }],
+] as const)("%s fails beyond its bound, and one failed gate blocks a model", (name, change) => {
+  const report = evaluate(change)
   expect(report.isPassed).toBe(false)
   expect(report.gates.filter(({ status }) => status === "fail").map((gate) => gate.name)).toEqual([name])
 })
 
-test("bounds themselves pass", () => {
+test("values at the bounds pass", () => {
   const metrics = { auc: 0.65, ece: 0.03, accuracy: 0.85, baseRate: 0.01 }
-  expect(judge({ metrics, dataQuality: 0.9, p95Ms: 199 }).isPassed).toBe(true)
+  expect(evaluate({ metrics, dataQuality: 0.9, p95Ms: 199 }).isPassed).toBe(true)
 })
 
-test("what nobody measured is open, and closed while gates are strict; figures that are no numbers never pass", () => {
-  expect(judge({ metrics: {}, dataQuality: null, p95Ms: null })).toMatchObject({ isPassed: true })
-  expect(judge({ dataQuality: null, isStrict: true }).isPassed).toBe(false)
+test("a missing measurement passes unless gates are strict; NaN never passes", () => {
+  expect(evaluate({ metrics: {}, dataQuality: null, p95Ms: null })).toMatchObject({ isPassed: true })
+  expect(evaluate({ dataQuality: null, isStrict: true }).isPassed).toBe(false)
   expect(statusOf("auc", { metrics: { ...GOOD.metrics, auc: Number.NaN } })).toBe("fail")
   expect(statusOf("calibration", { metrics: { ...GOOD.metrics, ece: Number.NaN } })).toBe("fail")
 })
 
-test("accuracy says honestly what it is worth", () => {
+test("the accuracy gate compares with a constant answer and says which condition passed", () => {
   const because = (accuracy: number, baseRate?: number) =>
-    judge({
+    evaluate({
       metrics: { ...GOOD.metrics, accuracy, ...(baseRate === undefined ? { baseRate: Number.NaN } : { baseRate }) },
     }).gates.find(({ name }) => name === "accuracy")
   expect(because(0.97, 0.03)).toMatchObject({
@@ -58,13 +58,13 @@ test("accuracy says honestly what it is worth", () => {
     status: "fail",
     because: expect.stringMatching(/^below 0.85 and no better/),
   })
-  // A base rate above one half: the constant answer is then that everybody leaves.
+  // A base rate above one half: the constant answer is then that everyone leaves.
   expect(because(0.65, 0.6)).toMatchObject({ status: "pass" })
 })
 
-test("whoever forces cannot force a model that asks for other features", () => {
-  expect(canBeForced(judge({ metrics: { ...GOOD.metrics, auc: 0.1 } }))).toBe(true)
-  expect(canBeForced(judge({ strangers: ["a", "b", "c", "d", "e", "f"] }))).toBe(false)
-  const schema = judge({ strangers: ["a", "b", "c", "d", "e", "f"] }).gates[0]
+test("a model with unknown features cannot be forced", () => {
+  expect(canBeForced(evaluate({ metrics: { ...GOOD.metrics, auc: 0.1 } }))).toBe(true)
+  expect(canBeForced(evaluate({ unknownFeatures: ["a", "b", "c", "d", "e", "f"] }))).toBe(false)
+  const schema = evaluate({ unknownFeatures: ["a", "b", "c", "d", "e", "f"] }).gates[0]
   expect(schema?.because).toBe("customers are not described by a, b, c, d, e and 1 more")
 })

@@ -1,58 +1,58 @@
 /**
- * What a model must be before it may serve. Figures of accuracy are those that its artefact states, out of fold; whether it
- * fits, how fast it is and how good the data are is measured here.
+ * The quality gates that a model must pass to serve. Accuracy metrics are the out-of-fold ones of its artefact; schema,
+ * latency and data quality are measured by the caller.
  */
 
 export type GateName = "schema" | "auc" | "calibration" | "accuracy" | "data_quality" | "latency"
 
-/** One gate. `no_data`: nobody has measured it; that blocks while gates are strict. */
+/** One gate. `no_data`: not measured; blocks only if gates are strict. */
 export interface Gate {
   readonly name: GateName
   readonly status: "pass" | "fail" | "no_data"
   readonly value: number | null
   readonly bound: number | null
-  /** What was compared with what, in a plain sentence. */
+  /** The comparison in a sentence. */
   readonly because: string
 }
 
 export interface GateReport {
   readonly isPassed: boolean
   readonly isStrict: boolean
-  /** True when a promotion went ahead although a gate was closed. */
+  /** True if the model was promoted although a gate failed. */
   readonly isForced: boolean
   readonly gates: readonly Gate[]
 }
 
-/** What gates are judged by. */
+/** The input of the gates. */
 export interface GateEvidence {
-  /** The figures that the artefact states of itself, out of fold. */
+  /** The out-of-fold metrics in the artefact. */
   readonly metrics: Readonly<Record<string, number>>
-  /** Features that the model asks for and that customers are not described by, or by another type. */
-  readonly strangers: readonly string[]
-  /** From 0 to 1, of the company's data as they are now beside those of the training; null: nothing was scored lately. */
+  /** Inputs of the model that are not among our features or have another type. */
+  readonly unknownFeatures: readonly string[]
+  /** Completeness of the company's current data compared with training, 0 to 1; null: no recent scores. */
   readonly dataQuality: number | null
-  /** 95th percentile in milliseconds, or a bound that no prediction passed; null: not measured. */
+  /** 95th percentile of a prediction in milliseconds, or an upper bound of it; null: not measured. */
   readonly p95Ms: number | null
   readonly isStrict: boolean
 }
 
-/** Hand-made rules reach .643 on simulated subscriptions; a model that is no better is not worth its risks. */
+/** The rules reach an AUC of 0.643 on simulated subscriptions; a model must be better. */
 const AUC_MIN = 0.65
-/** The share of what should be known that must be known. */
+/** The minimum completeness of inputs. */
 const QUALITY_MIN = 0.9
-/** What probabilities may be off by on average, in ten bins of equal count. */
+/** The maximum mean error of probabilities, in ten bins of equal count. */
 const ECE_MAX = 0.03
 const ACCURACY_MIN = 0.85
 /** Whole milliseconds: below 200. */
 const P95_MS_MAX = 199
 
-/** Strangers that are named in a report; the rest are counted. */
+/** Unknown features named in a report; the rest are counted. */
 const NAMED_MAX = 5
 
-/** Judges a model. The gate `schema` is a matter of fact and can be forced by nobody. */
-export function evaluateGates({ metrics, strangers, dataQuality, p95Ms, isStrict }: GateEvidence): GateReport {
+/** Evaluates all gates. The gate `schema` can never be forced. */
+export function evaluateGates({ metrics, unknownFeatures, dataQuality, p95Ms, isStrict }: GateEvidence): GateReport {
   const gates: Gate[] = [
-    schemaGate(strangers),
+    schemaGate(unknownFeatures),
     atLeast("auc", metrics.auc, AUC_MIN, "ROC AUC, out of fold, as the artefact states it"),
     atMost("calibration", metrics.ece, ECE_MAX, "expected calibration error, out of fold, as the artefact states it"),
     accuracyGate(metrics),
@@ -68,28 +68,28 @@ export function evaluateGates({ metrics, strangers, dataQuality, p95Ms, isStrict
   return { isPassed: !gates.some(isClosed), isStrict, isForced: false, gates }
 }
 
-/** Whether a report leaves nothing closed that may not be forced. */
+/** Whether the failed gates of a report may be forced. */
 export const canBeForced = ({ gates }: GateReport): boolean =>
   gates.every(({ name, status }) => name !== "schema" || status === "pass")
 
-function schemaGate(strangers: readonly string[]): Gate {
-  const named = strangers.slice(0, NAMED_MAX).join(", ")
-  const more = strangers.length > NAMED_MAX ? ` and ${strangers.length - NAMED_MAX} more` : ""
+function schemaGate(unknownFeatures: readonly string[]): Gate {
+  const named = unknownFeatures.slice(0, NAMED_MAX).join(", ")
+  const more = unknownFeatures.length > NAMED_MAX ? ` and ${unknownFeatures.length - NAMED_MAX} more` : ""
   return {
     name: "schema",
-    status: strangers.length === 0 ? "pass" : "fail",
-    value: strangers.length,
+    status: unknownFeatures.length === 0 ? "pass" : "fail",
+    value: unknownFeatures.length,
     bound: 0,
     because:
-      strangers.length === 0
+      unknownFeatures.length === 0
         ? "every feature of the model is one that customers are described by"
         : `customers are not described by ${named}${more}`,
   }
 }
 
 /**
- * Accuracy is a poor word where few leave: whoever says that everybody stays is right as often as people stay. So a model
- * passes with 0.85 or by being better than that, and the report says which of the two it was.
+ * With a low churn rate, accuracy is misleading: predicting that everyone stays is right as often as customers stay. So a
+ * model passes with 0.85 or by beating that constant answer, and the report says which of the two.
  */
 function accuracyGate({ accuracy, baseRate }: Readonly<Record<string, number>>): Gate {
   const gate = { name: "accuracy", bound: ACCURACY_MIN } as const

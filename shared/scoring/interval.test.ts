@@ -46,13 +46,13 @@ describe("the interval of a probability", () => {
     { upTo: 0.9, rows: 400, events: 160 },
   ]
 
-  test("at the rate of its rows it is the beta interval of that rate", async () => {
+  test("is the beta interval at the rate of its bin", async () => {
     const { low, high } = interval(await model(bins), 40.5 / 401, 0.9)
     expect(low).toBeCloseTo(betaQuantile(0.05, 40.5, 360.5), 9)
     expect(high).toBeCloseTo(betaQuantile(0.95, 40.5, 360.5), 9)
   })
 
-  test("holds the probability, within 0 and 1, and is wider at a higher level", async () => {
+  test("contains the probability, stays within 0 and 1, and is wider at a higher level", async () => {
     const prepared = await model([...bins, { upTo: 0.95, rows: 3, events: 0 }, { upTo: 1, rows: 0, events: 0 }])
     for (const probability of [1e-13, 0.001, 0.05, 0.051, 0.4, 0.93, 0.97, 1 - 1e-13]) {
       const [wide, narrow] = [interval(prepared, probability, 0.99), interval(prepared, probability, 0.8)]
@@ -64,7 +64,7 @@ describe("the interval of a probability", () => {
     }
   })
 
-  test("confidence follows the events behind the score", async () => {
+  test("has a confidence by the number of events in its bin", async () => {
     const prepared = await model(bins)
     expect([0.01, 0.1, 0.5, 0.99].map((probability) => interval(prepared, probability).confidence)).toEqual([
       "low",
@@ -74,7 +74,7 @@ describe("the interval of a probability", () => {
     ])
   })
 
-  test("a model without evidence says so", async () => {
+  test("is 0 to 1 with low confidence for a model without evidence", async () => {
     expect(interval(await model([]), 0.3)).toEqual({ low: 0, high: 1, confidence: "low", events: 0 })
   })
 })

@@ -5,18 +5,18 @@ export type Interval = {
   readonly low: number
   readonly high: number
   readonly confidence: "low" | "medium" | "high"
-  /** Churned rows of like scores that the interval rests on. */
+  /** Churned rows in the score's bin. */
   readonly events: number
 }
 
-/** The relative error of a rate is about 1/√events: a third and more is low, up to a seventh is high. */
+/** The relative error of a rate is about 1/√events: confidence is low above about a third, high below about a seventh. */
 const EVENTS_MEDIUM = 10
 const EVENTS_HIGH = 50
 
 /**
- * How sure a probability is, by what became of rows with like scores out of fold: the interval of their rate (Jeffreys:
- * Beta(events + ½, others + ½), equal tails), moved in log-odds to the score's own place, which it always holds. A model that
- * brings no such rows gives the whole of (0, 1) at low confidence.
+ * The interval of a probability, from the outcomes of out-of-fold rows with similar scores: the Jeffreys interval of their
+ * rate (Beta(events + ½, others + ½), equal tails), shifted in log-odds to the score, which it always contains. A model
+ * without such rows gives (0, 1) at low confidence.
  */
 export function interval(model: Model, probability: number, level = 0.9): Interval {
   const bins = model.artefact.confidence
@@ -34,11 +34,11 @@ export function interval(model: Model, probability: number, level = 0.9): Interv
   }
 }
 
-/** Halving a unit interval so often leaves nothing between two doubles that matters. */
+/** Bisecting a unit interval 60 times reaches the precision of doubles. */
 const STEPS_MAX = 60
 const MIN_PRECISION = 1e-12
 
-/** The x with I_x(alpha, beta) = share: Newton's steps, kept within a bracket that only shrinks. */
+/** The x with I_x(alpha, beta) = share, by Newton's method within a shrinking bracket. */
 export function betaQuantile(share: number, alpha: number, beta: number): number {
   const logNorm = logGamma(alpha + beta) - logGamma(alpha) - logGamma(beta)
   let [low, high, x] = [0, 1, alpha / (alpha + beta)]
@@ -60,7 +60,7 @@ export function betaShare(x: number, alpha: number, beta: number): number {
   const front = Math.exp(
     logGamma(alpha + beta) - logGamma(alpha) - logGamma(beta) + alpha * Math.log(x) + beta * Math.log1p(-x),
   )
-  // The fraction converges fast on this side of the mean; the other side is its mirror.
+  // The fraction converges fast below the mean; above it, the symmetry of the function is used.
   return x < (alpha + 1) / (alpha + beta + 2)
     ? (front * betaFraction(x, alpha, beta)) / alpha
     : 1 - (front * betaFraction(1 - x, beta, alpha)) / beta
@@ -90,7 +90,7 @@ function betaFraction(x: number, alpha: number, beta: number): number {
   return fraction
 }
 
-/** ln Γ(x) for x > 0, by Stirling's series after a shift to where it is exact to 1e-15 (DLMF 5.11.1). */
+/** ln Γ(x) for x > 0, by Stirling's series after a shift to x ≥ 10, where its error is below 1e-15 (DLMF 5.11.1). */
 function logGamma(x: number): number {
   let shift = 0
   let y = x

@@ -1,4 +1,4 @@
-/** The document is no model that could be scored: the message says what is wrong with it and holds nothing of a person. */
+/** The document is not a valid model. The message says why and contains no personal data. */
 export class InvalidArtefact extends Error {
   override readonly name = "InvalidArtefact"
 }

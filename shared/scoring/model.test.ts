@@ -31,7 +31,7 @@ async function blend(seed: number, calibration: Calibration): Promise<Artefact> 
 }
 
 describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
-  test("base and contributions sum to the logit, the company's offset among them", async () => {
+  test("base and contributions, including the company's offset, sum to the logit", async () => {
     const model = await prepareModel(await blend(1, calibration))
     const random = new Random(2)
     for (let round = 0; round < 200; round++) {
@@ -44,7 +44,7 @@ describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
     }
   })
 
-  test("many rows score to the same bits as one by one, whatever their values", async () => {
+  test("scoring many rows is bit-identical to scoring them one by one, for any values", async () => {
     const model = await prepareModel(await blend(3, calibration))
     const random = new Random(4)
     const hostile = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 1e308, -1, 7, 1.5, 2 ** 40]
@@ -78,7 +78,7 @@ describe.each(CALIBRATIONS)("with calibration $kind", (calibration) => {
   })
 })
 
-test("the weighted parts are the whole", async () => {
+test("the raw score is the weighted sum of the parts", async () => {
   const artefact = await blend(5, { kind: "none" })
   const model = await prepareModel(artefact)
   const random = new Random(6)
@@ -91,11 +91,11 @@ test("the weighted parts are the whole", async () => {
   }
 })
 
-test("a value that cannot be used is missing and is told", async () => {
+test("an unusable value is missing and is reported", async () => {
   const features = someFeatures(5, 2)
   const model = await prepareModel(await blend(1, { kind: "none" }))
   expect(model.artefact.features).toEqual(features)
-  const record = { n0: 1.5, n1: "2", n2: Number.NaN, n3: Number.POSITIVE_INFINITY, c0: "b", c1: "zebra", stranger: 1 }
+  const record = { n0: 1.5, n1: "2", n2: Number.NaN, n3: Number.POSITIVE_INFINITY, c0: "b", c1: "zebra", other: 1 }
   const { vector, missing, unknown, coverage } = encode(model, record)
   expect([...vector]).toEqual([1.5, Number.NaN, Number.NaN, Number.NaN, Number.NaN, 1, Number.NaN])
   expect(missing).toEqual(["n4"])
@@ -106,20 +106,20 @@ test("a value that cannot be used is missing and is told", async () => {
   expect(Number.isFinite(score(model, empty.vector).logit)).toBe(true)
 })
 
-test("names that every object has are no values", async () => {
+test("property names of Object.prototype are not values", async () => {
   const features = [{ name: "constructor", type: "number" as const }, ...someFeatures(1, 0)]
   const gam = { kind: "gam" as const, intercept: 0, terms: [], means: [] }
   const model = await prepareModel(await artefactOf(features, [{ weight: 1, model: gam }]))
   expect(encode(model, {}).missing).toEqual(["constructor", "n0"])
 })
 
-test("a row of another width is refused", async () => {
+test("a row of another width is rejected", async () => {
   const model = await prepareModel(await blend(1, { kind: "none" }))
   expect(() => score(model, new Float64Array(3))).toThrow(RangeError)
   expect(() => scoreMany(model, [new Float64Array(3)], 3)).toThrow(RangeError)
 })
 
-describe("a document that does not hold together is refused", () => {
+describe("an inconsistent document is rejected", () => {
   const features = someFeatures(2, 1)
   const tree = {
     kind: "gbdt",
@@ -140,38 +140,38 @@ describe("a document that does not hold together is refused", () => {
   })
   const line = { shape: "line", input: 0, knots: [0, 1], values: [0, 1], missing: 0 }
 
-  const faults: Readonly<Record<string, object>> = {
+  const invalid: Readonly<Record<string, object>> = {
     "another format": { format: "churn-saver-model/2" },
     "an unknown key": { weights: [] },
     "no parts": { parts: [] },
     "the hash of other features": { featureHash: "0".repeat(64) },
-    "a kind that its parts are not": { kind: "gam" },
+    "a kind that differs from its parts": { kind: "gam" },
     "a child that is its own parent": forest({ children: base64Of(Uint16Array.of(0, 0, 0)) }),
     "a child beyond the end": forest({ children: base64Of(Uint16Array.of(2, 0, 0)) }),
     "a node without a parent": forest({
       inputs: base64Of(Uint16Array.of(65_535, 65_535, 65_535)),
     }),
-    "an input that is not there": forest({ inputs: base64Of(Uint16Array.of(3, 65_535, 65_535)) }),
-    "a number taken for a category": forest({ flags: base64Of(Uint8Array.of(2, 0, 0)), setWords: 1 }),
-    "a category taken for a number": forest({ inputs: base64Of(Uint16Array.of(2, 65_535, 65_535)) }),
-    "a set that is not there": forest({
+    "an input out of range": forest({ inputs: base64Of(Uint16Array.of(3, 65_535, 65_535)) }),
+    "a number treated as a category": forest({ flags: base64Of(Uint8Array.of(2, 0, 0)), setWords: 1 }),
+    "a category treated as a number": forest({ inputs: base64Of(Uint16Array.of(2, 65_535, 65_535)) }),
+    "a set out of range": forest({
       inputs: base64Of(Uint16Array.of(2, 65_535, 65_535)),
       flags: base64Of(Uint8Array.of(2, 0, 0)),
       setWords: 1,
     }),
     "arrays of different lengths": forest({ covers: base64Of(Float32Array.of(10, 4)) }),
-    "a threshold that is no number": forest({ values: base64Of(Float64Array.of(Number.NaN, 1, -1)) }),
-    "a leaf that is no number": forest({ values: base64Of(Float64Array.of(0, Number.NaN, -1)) }),
+    "a NaN threshold": forest({ values: base64Of(Float64Array.of(Number.NaN, 1, -1)) }),
+    "a NaN leaf": forest({ values: base64Of(Float64Array.of(0, Number.NaN, -1)) }),
     "an infinite leaf": forest({ values: base64Of(Float64Array.of(0, Number.POSITIVE_INFINITY, -1)) }),
     "a negative cover": forest({ covers: base64Of(Float32Array.of(10, -4, 6)) }),
     "a root that is not the first node": forest({ roots: base64Of(Uint32Array.of(1)) }),
-    "roots that go back": forest({ roots: base64Of(Uint32Array.of(0, 0)) }),
+    "roots that do not ascend": forest({ roots: base64Of(Uint32Array.of(0, 0)) }),
     "a root beyond the end": forest({ roots: base64Of(Uint32Array.of(0, 9)) }),
-    "text that is no base64": forest({ roots: "?" }),
-    "half a number": forest({ roots: "AAA=" }),
-    "a term of an input that is not there": gam([{ ...line, input: 9 }]),
+    "text that is not base64": forest({ roots: "?" }),
+    "an incomplete number": forest({ roots: "AAA=" }),
+    "a term of an input out of range": gam([{ ...line, input: 9 }]),
     "a line over a category": gam([{ ...line, input: 2 }]),
-    "knots that go back": gam([{ ...line, knots: [1, 0] }]),
+    "knots that do not ascend": gam([{ ...line, knots: [1, 0] }]),
     "knots without values": gam([{ ...line, knots: [0, 1, 2] }]),
     "a line that is too steep": gam([{ ...line, knots: [0, 5e-324] }]),
     "a value beyond any log-odds": gam([{ ...line, values: [0, 1e300] }]),
@@ -179,18 +179,18 @@ describe("a document that does not hold together is refused", () => {
     "terms without means": gam([line], []),
     "levels for a number": gam([{ shape: "levels", input: 0, values: [], missing: 0 }]),
     "a grid with too few cells": gam([{ shape: "grid", inputs: [0, 1], cuts: [[0], [0]], values: [1] }]),
-    "steps of the calibration that go back": {
+    "a calibration that does not ascend": {
       calibration: { kind: "isotonic", raw: [0, 1, 2], calibrated: [0, 2, 1] },
     },
-    "steps of the calibration at one place": { calibration: { kind: "isotonic", raw: [0, 0], calibrated: [0, 1] } },
-    "a calibration that turns scores around": { calibration: { kind: "platt", slope: -1, intercept: 0 } },
+    "a calibration with equal steps": { calibration: { kind: "isotonic", raw: [0, 0], calibrated: [0, 1] } },
+    "a calibration with a negative slope": { calibration: { kind: "platt", slope: -1, intercept: 0 } },
     "an offset beyond any log-odds": { offsets: { acme: 1e300 } },
   }
 
-  test.each(Object.entries(faults))("%s", async (_, over) => {
-    const sound = await artefactOf(features, [{ weight: 1, model: tree }])
-    await expect(prepareModel(sound)).resolves.toBeDefined()
-    await expect(prepareModel({ ...sound, ...over })).rejects.toThrow(InvalidArtefact)
+  test.each(Object.entries(invalid))("%s", async (_, over) => {
+    const valid = await artefactOf(features, [{ weight: 1, model: tree }])
+    await expect(prepareModel(valid)).resolves.toBeDefined()
+    await expect(prepareModel({ ...valid, ...over })).rejects.toThrow(InvalidArtefact)
   })
 
   test.each([null, undefined, 1, "", [], {}])("%j", async (document) => {
@@ -198,7 +198,7 @@ describe("a document that does not hold together is refused", () => {
   })
 })
 
-test("an artefact of the older form is read without the companies in it, and adds what it added", async () => {
+test("an artefact of the older form is read without its offsets, and scores with them as before", async () => {
   const artefact = await blend(5, { kind: "none" })
   const model = await prepareModel({ ...artefact, offsets: { acme: 0.1 + 0.2, other: -1 } })
   expect(JSON.stringify(model.artefact)).toBe(JSON.stringify(artefact))

@@ -1,7 +1,7 @@
 /**
- * The evaluator: the one reader of artefacts, in the Worker, in training and in tests. A model is prepared once (parsed,
- * decoded, checked) and scores many times. Raw log-odds are the weighted sum of the parts; calibration makes of them
- * calibrated ones; the company's offset, which the caller brings, comes on top.
+ * The evaluator: the only reader of artefacts, in the Worker, in training and in tests. A model is prepared once (parsed,
+ * decoded, checked) and scores many times. Raw log-odds are the weighted sum of the parts; then they are calibrated, and the
+ * caller's offset of the company is added.
  */
 import { type Artefact, artefactSchema, type GamModel, type GbdtModel, type ModelFeature } from "./artefact.ts"
 import { calibrate, checkCalibration, probabilityOf } from "./calibrate.ts"
@@ -17,16 +17,16 @@ type Part =
 
 export type Model = {
   readonly artefact: Artefact
-  /** By company: those that an artefact of the older form holds, or in the tools the file beside it. */
+  /** By company: from an artefact of the older form, or in the tools from the file beside it. */
   readonly offsets: Offsets
   readonly parts: readonly Part[]
-  /** Of each category its levels by name; null for a number. */
+  /** For each category the indices of its levels by name; null for a number. */
   readonly levels: readonly (ReadonlyMap<string, number> | null)[]
   /** Mean raw log-odds of the training rows. */
   readonly expectedRaw: number
 }
 
-/** The model of a document from anywhere; throws InvalidArtefact, saying what is wrong, when it is none. */
+/** The model of an untrusted document; throws InvalidArtefact with the reason if it is not valid. */
 export async function prepareModel(document: unknown): Promise<Model> {
   const { rest, offsets } = splitOffsets(document)
   const parsed = artefactSchema.safeParse(rest)
@@ -66,11 +66,11 @@ export async function prepareModel(document: unknown): Promise<Model> {
   return { artefact, offsets, parts, levels, expectedRaw }
 }
 
-/** What explaining one row costs: see `FOREST_BOUNDS`; scorecards cost next to nothing. */
+/** The cost of explaining one row, see `FOREST_BOUNDS`; that of scorecards is negligible. */
 export const explanationCost = ({ parts }: Pick<Model, "parts">): number =>
   parts.reduce((sum, part) => sum + (part.kind === "gbdt" ? part.forest.work : 0), 0)
 
-/** The last number of 16 bits marks a leaf. */
+/** The highest 16-bit number marks a leaf. */
 const INPUTS_MAX = 65_535
 
 function preparePart(features: readonly ModelFeature[], model: GamModel | GbdtModel, weight: number): Part {
@@ -80,9 +80,9 @@ function preparePart(features: readonly ModelFeature[], model: GamModel | GbdtMo
 }
 
 /**
- * A row for the model: finite numbers, places of levels, NaN for missing. `missing` are features without a value, `unknown`
- * those whose value could not be used: not of the feature's type, not finite, or a level that training never saw. `coverage`
- * is the share of features with a usable value.
+ * A row for the model: finite numbers, indices of levels, NaN for missing. `missing` are features without a value, `unknown`
+ * those with an unusable value: of another type, not finite, or a level not seen in training. `coverage` is the share of
+ * features with a usable value.
  */
 export type Encoded = {
   readonly vector: Float64Array
@@ -91,7 +91,7 @@ export type Encoded = {
   readonly coverage: number
 }
 
-/** The row of a record of names and values, whatever they are; names that the model does not know are passed over. */
+/** The row of an unvalidated record of names and values; names that are not inputs are ignored. */
 export function encode(model: Model, record: Readonly<Record<string, unknown>>): Encoded {
   const vector = new Float64Array(model.levels.length).fill(Number.NaN)
   const missing: string[] = []
@@ -128,13 +128,13 @@ export function score(model: Model, vector: Float64Array, offset = 0): Score {
   return { raw, logit, probability: probabilityOf(logit) }
 }
 
-/** The row with infinities as missing; throws RangeError when it is not as wide as the model. */
+/** The row with infinities as missing; throws RangeError if its width differs from the model's. */
 export function checkedRow(model: Model, vector: Float64Array): Float64Array {
   if (vector.length !== model.levels.length) throw new RangeError("the row is not of this model's features")
   return vector.map((value) => (Number.isFinite(value) ? value : Number.NaN))
 }
 
-/** Raw log-odds of many rows given as columns, one a feature; the same bits as `score` gives row by row. */
+/** Raw log-odds of many rows given as columns, one per feature; bit-identical to `score` row by row. */
 export function rawScores(model: Model, columns: readonly Float64Array[], rows: number): Float64Array {
   checkColumns(model.levels.length, columns, rows)
   const sums = new Float64Array(rows)
@@ -157,7 +157,7 @@ export function scoreMany(
   return scores
 }
 
-/** Raw log-odds of many rows by one part alone, as trainers need before there is an artefact. */
+/** Raw log-odds of many rows by a single part, for trainers that have no artefact yet. */
 export function rawScoresOfPart(
   features: readonly ModelFeature[],
   part: GamModel | GbdtModel,

@@ -1,6 +1,6 @@
 /**
- * What a company adds to a pooled model, in log-odds. It is kept apart from the artefact, which all companies share: in the
- * table `model_offsets` of a deployment, where a company sees its own, and in a file beside the artefact in the tools.
+ * A company's offset to a pooled model, in log-odds. Offsets are stored separately from the shared artefact: in the table
+ * `model_offsets` of a deployment, where a company sees only its own, and in the tools in a file beside the artefact.
  */
 import * as z from "zod"
 import { LOG_ODDS_MAX } from "./forest.ts"
@@ -9,14 +9,14 @@ import { assertArtefact } from "./invalid-artefact.ts"
 /** Log-odds by company. */
 export type Offsets = ReadonlyMap<string, number>
 
-/** What a company's offset may be. */
+/** The valid range of a company's offset. */
 export const offsetSchema = z.number().min(-LOG_ODDS_MAX).max(LOG_ODDS_MAX)
 
 const olderForm = z.looseObject({ offsets: z.record(z.string(), z.number()) })
 
 /**
- * A document without the field `offsets`, which artefacts of the older form have, and what was in it; other documents as
- * they are. Throws InvalidArtefact when an offset is out of range.
+ * Splits the field `offsets`, which artefacts of the older form have, from a document; other documents stay as they are.
+ * Throws InvalidArtefact if an offset is out of range.
  */
 export function splitOffsets(document: unknown): { readonly rest: unknown; readonly offsets: Offsets } {
   const parsed = olderForm.safeParse(document)

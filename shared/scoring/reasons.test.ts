@@ -4,7 +4,7 @@ import { exactContributions, scoreChange } from "./reasons.ts"
 
 const random = new Random("reasons")
 
-/** A score with so many contributions of the sizes that models have, and what they come to. */
+/** A score with `count` contributions of realistic sizes, and their sum. */
 function someScore(count: number) {
   const contributions = Array.from({ length: count }, (_, place) => ({
     name: `f${place}`,
@@ -14,7 +14,7 @@ function someScore(count: number) {
   return { logit, contributions }
 }
 
-/** The same numbers in an order by chance. */
+/** The same numbers in random order. */
 const shuffled = (numbers: readonly number[]): number[] =>
   numbers
     .map((number) => ({ number, key: random.next() }))
@@ -23,7 +23,7 @@ const shuffled = (numbers: readonly number[]): number[] =>
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
 
-test("parts sum to the score without any remainder, in whatever order, and are what they were", () => {
+test("parts sum to the score exactly in any order, and differ from the given ones by less than 1e-12", () => {
   for (let round = 0; round < 300; round++) {
     const { logit, contributions } = someScore(1 + random.int(60))
     const { logOdds, parts } = exactContributions(logit, contributions, () => null)
@@ -38,7 +38,7 @@ test("parts sum to the score without any remainder, in whatever order, and are w
   }
 })
 
-test("a change is the sum of its reasons without any remainder, also between two models", () => {
+test("a change is exactly the sum of its reasons, also between two models", () => {
   for (let round = 0; round < 300; round++) {
     const [before, after] = [0, 1].map((place) => {
       const { logit, contributions } = someScore(1 + random.int(40))
@@ -59,7 +59,7 @@ test("a change is the sum of its reasons without any remainder, also between two
   }
 })
 
-test("nothing has changed between two scores that are the same", () => {
+test("two equal scores have no change", () => {
   const { logit, contributions } = someScore(20)
   const score = { asOf: "x", model: "a", probability: 0.5, ...exactContributions(logit, contributions, () => 1) }
   expect(scoreChange(score, score)).toMatchObject({ logOdds: 0, reasons: [] })

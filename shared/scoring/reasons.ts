@@ -1,7 +1,6 @@
 /**
- * Why a score is what it is, and why it is no longer what it was, in parts that sum without any remainder. Floating-point
- * sums hang on their order; so every part is put on one grid of 2^-40 log-odds, on which additions of sane sizes are exact.
- * Nobody can see the difference: it is below 10^-12.
+ * The reasons of a score and of its change, in parts that sum exactly. Floating-point sums depend on their order, so every
+ * part is rounded to a grid of 2^-40 log-odds, on which additions of realistic sizes are exact. The rounding is below 10^-12.
  */
 
 /** What one feature (or `company`, `calibration`) adds to the log-odds; `value` is the feature's own. */
@@ -19,23 +18,23 @@ export interface ScoreParts {
 
 /** How a score differs from the one before it; the reasons sum to `logOdds`, exactly and in any order. */
 export interface ScoreChange {
-  /** When the earlier score was made, and what it said. */
+  /** The time of the earlier score, and its probability. */
   readonly since: string
   readonly probabilityBefore: number
   readonly probability: number
   readonly logOdds: number
-  /** True when another model made the earlier one: then `base` is a reason too. */
+  /** True if another model made the earlier score; then `base` is a reason too. */
   readonly isOtherModel: boolean
   readonly reasons: readonly { readonly code: string; readonly logOdds: number }[]
 }
 
-/** One part in log-odds, as an explanation has it. */
+/** One part of an explanation, in log-odds. */
 export interface Part {
   readonly name: string
   readonly contribution: number
 }
 
-/** The code of what every customer starts from, where it differs between two scores. */
+/** The code of the base as a reason, if it differs between two scores. */
 export const BASE = "base"
 
 const GRID = 2 ** 40
@@ -43,8 +42,8 @@ const GRID = 2 ** 40
 const onGrid = (logOdds: number): number => Math.round(logOdds * GRID) / GRID
 
 /**
- * The parts of a score whose log-odds are `logit`, the largest first; parts that are nothing are left out. What the rounding
- * of the others leaves goes to the base.
+ * The parts of a score with the log-odds `logit`, largest first, without zeros. The rounding error of the reasons goes to the
+ * base.
  */
 export function exactContributions(
   logit: number,
@@ -59,7 +58,7 @@ export function exactContributions(
   return { logOdds, parts: { base: reasons.reduce((rest, reason) => rest - reason.logOdds, logOdds), reasons } }
 }
 
-/** A score that a later one is compared with. */
+/** A score to compare. */
 export interface Compared {
   readonly asOf: string
   readonly model: string | null
@@ -68,7 +67,7 @@ export interface Compared {
   readonly parts: ScoreParts
 }
 
-/** What has changed between two scores of one customer, the largest difference first. */
+/** The change between two scores of one customer, largest difference first. */
 export function scoreChange(before: Compared, after: Compared): ScoreChange {
   const byCode = new Map<string, number>([[BASE, after.parts.base - before.parts.base]])
   const add = (code: string, logOdds: number) => byCode.set(code, (byCode.get(code) ?? 0) + logOdds)

@@ -19,7 +19,7 @@ function at(term: GamTerm, ...row: number[]): number {
   return one
 }
 
-/** Straight lines between knots, by looking at every knot. */
+/** Linear interpolation between knots by linear search. */
 function interpolate(knots: readonly number[], values: readonly number[], value: number): number {
   const upper = knots.findIndex((knot) => knot >= value)
   if (upper === 0) return values[0] ?? 0
@@ -35,23 +35,23 @@ describe("a line", () => {
     [0],
     [0, 1],
     [-3, -1, 0, 0.5, 9],
-    // Nearly all knots in one place, and neighbours with no double between them.
+    // Nearly all knots close together, and neighbours without a double between them.
     [0, 1e-12, 2e-12, 1, 1 + Number.EPSILON, 1e9],
     Array.from({ length: 300 }, () => random.gaussian()).sort((a, b) => a - b),
   ]
-  test.each(lists)("is straight between its knots and constant beyond (%f, …)", (...knots) => {
+  test.each(lists)("is linear between its knots and constant beyond (%f, …)", (...knots) => {
     const values = knots.map((_, place) => (place % 7) - 3)
-    const tried = [...knots, ...knots.flatMap((knot) => [knot + 0.01, knot - 1e-9, knot * (1 + 1e-15)]), -1e300, 1e300]
-    for (const value of tried) {
+    const inputs = [...knots, ...knots.flatMap((knot) => [knot + 0.01, knot - 1e-9, knot * (1 + 1e-15)]), -1e300, 1e300]
+    for (const value of inputs) {
       const term: GamTerm = { shape: "line", input: 0, knots, values, missing: 5 }
-      // Between neighbours without a double between them the slope is what it is.
+      // Between such neighbours the slope is too steep to compare, so only the range is checked.
       const isSteep = Math.abs(value - 1) < 1e-14
       if (!isSteep) expect(Math.abs(at(term, value, 0, 0, 0) - interpolate(knots, values, value))).toBeLessThan(1e-3)
       else expect(Math.abs(at(term, value, 0, 0, 0))).toBeLessThanOrEqual(3)
     }
   })
 
-  test("has a value of its own for what is missing or infinite", () => {
+  test("has a separate value for missing and infinite inputs", () => {
     const term: GamTerm = { shape: "line", input: 0, knots: [0, 1], values: [0, 1], missing: 5 }
     expect(
       [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((one) => at(term, one, 0, 0, 0)),
@@ -59,13 +59,13 @@ describe("a line", () => {
   })
 })
 
-test("levels have their values, all else the one for missing", () => {
+test("levels have their values, everything else has the value for missing", () => {
   const term: GamTerm = { shape: "levels", input: 2, values: [1, 2, 3, 4, 5], missing: 9 }
   const values = [0, 4, 5, -1, 1.5, Number.NaN, 2 ** 32].map((level) => at(term, 0, 0, level, 0))
   expect(values).toEqual([1, 5, 9, 9, 9, 9, 9])
 })
 
-test("a grid has a value for each pair of cells, a cut belonging to the cell on its left", () => {
+test("a grid has a value for each pair of cells, and a cut belongs to the cell on its left", () => {
   const values = Array.from({ length: 4 * 6 }, (_, place) => place)
   const term: GamTerm = { shape: "grid", inputs: [0, 2], cuts: [[0, 10], []], values }
   expect(at(term, -5, 0, 0, 0)).toBe(0)

@@ -9,7 +9,7 @@ type Line = {
   readonly knots: Float64Array
   readonly values: Float64Array
   readonly slopes: Float64Array
-  /** Where to start looking for a value's piece: by its cell, `scale` cells to a unit above the first knot. */
+  /** The piece to start the search from, by cell; `scale` is the number of cells per unit above the first knot. */
   readonly cells: Uint32Array
   readonly scale: number
   readonly missing: number
@@ -20,7 +20,7 @@ type Levels = {
   readonly values: Float64Array
   readonly missing: number
 }
-/** Of each input its cuts and the number of its cells; a category has no cuts, its cells are its levels. */
+/** An input with its cuts and the number of its cells; a category has no cuts, and its cells are its levels. */
 type Axis = { readonly input: number; readonly cuts: Float64Array | null; readonly cells: number }
 type Grid = { readonly shape: "grid"; readonly axes: readonly [Axis, Axis]; readonly values: Float64Array }
 type Term = Line | Levels | Grid
@@ -33,7 +33,7 @@ export type Scorecard = {
   readonly expected: number
 }
 
-/** The scorecard ready to be read; throws InvalidArtefact when it does not hold together. */
+/** Prepares and checks a scorecard; throws InvalidArtefact if it is inconsistent. */
 export function prepareScorecard(model: GamModel, features: readonly ModelFeature[]): Scorecard {
   assertArtefact(model.means.length === model.terms.length, "a scorecard has not one mean for each term")
   const numbers = [model.intercept, ...model.means]
@@ -91,7 +91,7 @@ function prepareAxis(input: number, cuts: readonly number[], features: readonly 
   return { input, cuts: null, cells: feature.levels.length }
 }
 
-/** Strictly ascending and finite, differences too. */
+/** Strictly ascending, with a finite range. */
 function isAscending(numbers: ArrayLike<number>): boolean {
   for (let place = 1; place < numbers.length; place++) {
     if (!((numbers[place] ?? 0) > (numbers[place - 1] ?? 0))) return false
@@ -99,7 +99,7 @@ function isAscending(numbers: ArrayLike<number>): boolean {
   return Number.isFinite((numbers[numbers.length - 1] ?? 0) - (numbers[0] ?? 0))
 }
 
-/** How many of the ascending numbers are below the value: the cell in which a value lies, a cut belonging to its left. */
+/** The number of ascending numbers below the value: the value's cell, where a cut belongs to the cell on its left. */
 export function countBelow(ascending: Float64Array, value: number): number {
   let low = 0
   let high = ascending.length
@@ -116,17 +116,17 @@ function lineAt({ knots, values, slopes, cells, scale, missing }: Line, value: n
   const low = knots[0] ?? 0
   const high = knots[knots.length - 1] ?? 0
   const at = value < low ? low : value > high ? high : value
-  // Whatever the rounding of the cell: the piece is where the value is above its first knot and not above its second.
+  // Corrects rounding of the cell: the value is above the piece's first knot and not above its second.
   let place = cells[((at - low) * scale) | 0] ?? 0
   while (at > (knots[place + 1] ?? high)) place++
   while (place > 0 && at <= (knots[place] ?? low)) place--
   return (values[place] ?? 0) + (at - (knots[place] ?? 0)) * (slopes[place] ?? 0)
 }
 
-/** A line has some twenty knots, so most cells lie between two and need no search. */
+/** A line has about twenty knots, so most cells lie between two knots and need no search. */
 const CELLS = 128
 
-/** The piece of a line at the start of each of the equal cells between its first and last knot. */
+/** The piece at the start of each of the equal cells between a line's first and last knot. */
 function cellsOf(knots: Float64Array): { cells: Uint32Array; scale: number } {
   const low = knots[0] ?? 0
   const width = ((knots[knots.length - 1] ?? 0) - low) / CELLS
@@ -147,7 +147,7 @@ function gridAt({ axes: [first, second], values }: Grid, one: number, other: num
   return values[cellOf(first, one) * (second.cells + 1) + cellOf(second, other)] ?? 0
 }
 
-/** The value of one term for a row whose values `at` hands out by input. */
+/** The value of one term for a row. */
 function termAt(term: Term, row: Float64Array): number {
   switch (term.shape) {
     case "line":
@@ -168,7 +168,7 @@ export function rawScorecardScore(scorecard: Scorecard, row: Float64Array): numb
   return sum
 }
 
-/** Adds to each input what its terms give a row beyond their means; a grid gives half to each of its two inputs. */
+/** Adds to each input its terms' values minus their means; a grid gives half to each of its two inputs. */
 export function explainScorecard(scorecard: Scorecard, row: Float64Array, weight: number, into: Float64Array): void {
   for (const [place, term] of scorecard.terms.entries()) {
     const part = weight * (termAt(term, row) - (scorecard.means[place] ?? 0))
@@ -177,10 +177,10 @@ export function explainScorecard(scorecard: Scorecard, row: Float64Array, weight
   }
 }
 
-/** The sums of so many rows stay in the processor's nearest cache while all terms pass over them. */
+/** Rows per block, so that a block's sums stay in the processor's first-level cache for all terms. */
 const BLOCK_ROWS = 1_024
 
-/** Log-odds of many rows, each the same bits as from `rawOfScorecard`: term by term, as columns lie in memory. */
+/** Log-odds of many rows, each bit-identical to `rawScorecardScore`; term by term, because columns are contiguous in memory. */
 export function rawScorecardScores(scorecard: Scorecard, columns: readonly Float64Array[], rows: number): Float64Array {
   const sums = new Float64Array(rows).fill(scorecard.intercept)
   const { terms } = scorecard
@@ -230,7 +230,7 @@ function addTerm(
   }
 }
 
-/** Four straight lines, the most frequent terms, in one pass over the sums; added one after the other, as for one row. */
+/** Adds four straight lines, the most frequent terms, in one pass over the sums, in the same order as for one row. */
 function addFour(
   terms: readonly Line[],
   columns: readonly Float64Array[],
@@ -240,7 +240,7 @@ function addFour(
 ): void {
   const [a, b, c, d] = terms.map((line) => straightOf(line, columns))
   if (a === undefined || b === undefined || c === undefined || d === undefined) return
-  // In names of their own, so that the loop reads no objects: a sixth faster.
+  // Local variables, so that the loop reads no object properties: a sixth faster.
   const { column: columnA, low: lowA, high: highA, atLow: atLowA, slope: slopeA, missing: missingA } = a
   const { column: columnB, low: lowB, high: highB, atLow: atLowB, slope: slopeB, missing: missingB } = b
   const { column: columnC, low: lowC, high: highC, atLow: atLowC, slope: slopeC, missing: missingC } = c

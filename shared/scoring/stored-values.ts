@@ -1,6 +1,6 @@
-/** Values that are stored with models, scores and alarms. They never change their meaning; new ones are added. */
+/** Values stored with models, scores and alarms. Their meaning never changes; new ones are added. */
 
-/** The company that models are under which all companies share; no company can have this id. */
+/** The company id of shared models; no company can have it. */
 export const SHARED_COMPANY = "*"
 
 export type ModelState = "candidate" | "shadow" | "champion" | "retired"
@@ -8,10 +8,10 @@ export type ModelAction = "uploaded" | "shadowed" | "promoted" | "retired" | "ro
 export type ScoreSource = "model" | "rules"
 export type ScoreTrigger = "event" | "nightly" | "request"
 
-/** Why a score is not to be shown. */
+/** Why a score is not shown. */
 export type NotScored = "coverage_too_low" | "no_paid_access"
 
-/** What was done about an alarm, or why nothing was. */
+/** The action taken for an alarm, or why none was. */
 export type AlarmAction =
   | "none"
   | "returned"

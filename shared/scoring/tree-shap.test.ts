@@ -4,7 +4,7 @@ import { Random } from "../learning/random.ts"
 import { type Forest, goesLeftSpecial, LEAF, prepareForest, rawForestScore } from "./forest.ts"
 import { explainForest } from "./tree-shap.ts"
 
-/** The mean of the trees when only the features of `known` (a bit each) are known: each other one in the rows' shares. */
+/** The expected value of the trees if only the features of `known` (one bit each) are known; others follow training shares. */
 function expectation(forest: Forest, row: Float64Array, known: number): number {
   const at = (node: number): number => {
     const input = forest.inputs[node] ?? LEAF
@@ -20,7 +20,7 @@ function expectation(forest: Forest, row: Float64Array, known: number): number {
   return forest.roots.reduce((sum, root) => sum + at(root), forest.base)
 }
 
-/** Shapley's own formula: the mean over all orders, by summing over all subsets. */
+/** Shapley's formula: the mean over all orders, as a sum over all subsets. */
 function bruteForce(forest: Forest, row: Float64Array): number[] {
   const count = row.length
   const factorials = Array.from({ length: count + 1 }, (_, n) => {
@@ -65,7 +65,7 @@ describe.each([1, 2, 3, 4, 5, 6])("trees of seed %i", (seed) => {
   })
 })
 
-test("deep trees that ask six features again and again stay exact", () => {
+test("deep trees that test six features repeatedly stay exact", () => {
   const random = new Random(20)
   const features = someFeatures(4, 2)
   const forest = prepareForest(randomForest(random, features, { trees: 1, depth: 14 }), features)

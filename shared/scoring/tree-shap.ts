@@ -1,15 +1,15 @@
 /**
- * Exact Shapley values of trees, path-dependent: a feature that is not known sends a row both ways, in the shares of the
- * training rows. These are the values of TreeSHAP (Lundberg, Erion, Lee: "Consistent individualized feature attribution for
- * tree ensembles", algorithm 2), at the same cost of leaves × depth² a tree, by a shorter way.
+ * Exact path-dependent Shapley values of trees: an unknown feature sends a row both ways, in the shares of the training rows.
+ * The values are those of TreeSHAP (Lundberg, Erion, Lee: "Consistent individualized feature attribution for tree
+ * ensembles", algorithm 2), at the same cost of leaves × depth² per tree, with less code.
  *
- * A leaf is worth, with the features of a set known, its value × the share of rows that get there by the features outside
- * the set, and nothing when the row itself goes elsewhere by one of the set. So only sets of features that the row goes on
- * by count, and of those the sums over all sets of one size are the elementary symmetric polynomials of their shares.
+ * Given a set of known features, a leaf contributes its value × the share of rows that reach it by the features outside the
+ * set, and nothing if the row leaves the path by a feature of the set. So only sets of features whose splits the row follows
+ * count, and the sums over all sets of one size are the elementary symmetric polynomials of their shares.
  */
 import { type Forest, goesLeftSpecial, LEAF } from "./forest.ts"
 
-/** Adds `weight` × the Shapley value of each input to `into`; the row holds no infinity. */
+/** Adds `weight` × the Shapley value of each input to `into`; the row contains no infinity. */
 export function explainForest(forest: Forest, row: Float64Array, weight: number, into: Float64Array): void {
   const entries = forest.depth + 1
   const walker: Walker = {
@@ -27,7 +27,7 @@ export function explainForest(forest: Forest, row: Float64Array, weight: number,
   for (const root of forest.roots) walk(walker, root, 0)
 }
 
-/** The features on the way to a node, each once: with the share of rows, and whether this row, goes that way by it. */
+/** The features on the path to a node, each once: the share of rows that follow the path, and whether this row does. */
 type Walker = {
   readonly forest: Forest
   readonly row: Float64Array
@@ -36,9 +36,9 @@ type Walker = {
   readonly inputs: Int32Array
   readonly zeros: Float64Array
   readonly ones: Uint8Array
-  /** Of the features that the row goes on by: sums over all sets of j of them of the product of their shares. */
+  /** Entry j: the sum, over all sets of j features whose splits the row follows, of the product of their shares. */
   readonly sums: Float64Array
-  /** By number of features and size of a set: in how many of all orders exactly that set comes before a feature. */
+  /** By number of features and size of a set: the share of orders in which exactly that set precedes a feature. */
   readonly chances: Float64Array
   readonly stride: number
 }
@@ -58,21 +58,21 @@ function chancesOf(entries: number): Float64Array {
 
 function walk(walker: Walker, node: number, count: number): void {
   const { forest, inputs, zeros, ones } = walker
-  const asked = forest.inputs[node] ?? LEAF
-  if (asked === LEAF) {
+  const tested = forest.inputs[node] ?? LEAF
+  if (tested === LEAF) {
     credit(walker, count, walker.weight * (forest.values[node] ?? 0))
     return
   }
   let entry = 0
-  while (entry < count && inputs[entry] !== asked) entry++
-  // A feature that is asked for again goes on with both answers together.
+  while (entry < count && inputs[entry] !== tested) entry++
+  // A feature that is tested again combines both splits.
   const isNew = entry === count
   const pastZero = isNew ? 1 : (zeros[entry] ?? 0)
   const pastOne = isNew ? 1 : (ones[entry] ?? 0)
   const below = isNew ? count + 1 : count
-  inputs[entry] = asked
+  inputs[entry] = tested
 
-  const value = walker.row[asked] ?? Number.NaN
+  const value = walker.row[tested] ?? Number.NaN
   const threshold = forest.values[node] ?? 0
   const isLeft = value <= threshold || (!(value > threshold) && goesLeftSpecial(forest, node, value))
   const left = forest.lefts[node] ?? 0
@@ -80,7 +80,7 @@ function walk(walker: Walker, node: number, count: number): void {
   for (let side = 0; side < 2; side++) {
     const zero = pastZero * (side === 0 ? share : 1 - share)
     const one = isLeft === (side === 0) ? pastOne : 0
-    // Where neither this row nor any row of training goes, no set has a share.
+    // A side that neither this row nor a training row takes contributes nothing.
     if (zero + one === 0) continue
     zeros[entry] = zero
     ones[entry] = one
@@ -90,10 +90,10 @@ function walk(walker: Walker, node: number, count: number): void {
   ones[entry] = pastOne
 }
 
-/** Gives each feature on the way to a leaf its part of the leaf. */
+/** Adds to each feature on the path to a leaf its share of the leaf's value. */
 function credit({ into, inputs, zeros, ones, sums, chances, stride }: Walker, count: number, value: number): void {
   let others = value
-  let going = 0
+  let followed = 0
   sums[0] = 1
   for (let entry = 0; entry < count; entry++) {
     const zero = zeros[entry] ?? 0
@@ -101,14 +101,14 @@ function credit({ into, inputs, zeros, ones, sums, chances, stride }: Walker, co
       others *= zero
       continue
     }
-    going++
-    sums[going] = 0
-    for (let size = going; size > 0; size--) sums[size] = (sums[size] ?? 0) + zero * (sums[size - 1] ?? 0)
+    followed++
+    sums[followed] = 0
+    for (let size = followed; size > 0; size--) sums[size] = (sums[size] ?? 0) + zero * (sums[size - 1] ?? 0)
   }
   const row = count * stride
   let against = 0
-  for (let size = 0; size <= going && size < count; size++) {
-    against += (chances[row + size] ?? 0) * (sums[going - size] ?? 0)
+  for (let size = 0; size <= followed && size < count; size++) {
+    against += (chances[row + size] ?? 0) * (sums[followed - size] ?? 0)
   }
   for (let entry = 0; entry < count; entry++) {
     const input = inputs[entry] ?? 0
@@ -116,13 +116,13 @@ function credit({ into, inputs, zeros, ones, sums, chances, stride }: Walker, co
       into[input] = (into[input] ?? 0) - others * against
       continue
     }
-    // The sums without this feature, by taking its factor out again.
+    // The sums without this feature, by dividing out its factor.
     const zero = zeros[entry] ?? 0
     let without = 0
     let sum = 0
-    for (let size = 0; size < going; size++) {
+    for (let size = 0; size < followed; size++) {
       without = (sums[size] ?? 0) - zero * without
-      sum += (chances[row + going - 1 - size] ?? 0) * without
+      sum += (chances[row + followed - 1 - size] ?? 0) * without
     }
     into[input] = (into[input] ?? 0) + others * (1 - zero) * sum
   }

@@ -5,7 +5,7 @@ import { metricsOf } from "../learning/evaluation/metrics.ts"
 import { Random } from "../learning/random.ts"
 import { type LabelledScore, weightEffect } from "./weight-effect.ts"
 
-/** Customers whose outcome hangs on payment and usage as the model says, with that many rows. */
+/** `rows` customers whose outcome depends on payment and usage as the model predicts. */
 function customers(rows: number): LabelledScore[] {
   const random = new Random(7)
   return Array.from({ length: rows }, () => {
@@ -17,7 +17,7 @@ function customers(rows: number): LabelledScore[] {
 
 const probabilityOf = (z: number) => 1 / (1 + Math.exp(-z))
 
-test("the figures are those of the metrics that models are judged by", () => {
+test("the metrics equal those that models are evaluated by", () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.integer({ min: -6, max: 6 }), fc.integer({ min: -4, max: 4 }), fc.boolean()), {
@@ -51,7 +51,7 @@ test("the figures are those of the metrics that models are judged by", () => {
   )
 })
 
-test("leaving a component out that matters costs, and more than chance; the model's own weights cost nothing", () => {
+test("omitting a predictive component lowers the AUC significantly; the model's own weights change nothing", () => {
   const rows = customers(4_000)
   const without = weightEffect(rows, { ...MODEL_WEIGHTS, usage: 0 }).auc
   expect(without?.difference).toBeLessThan(-0.05)
@@ -72,8 +72,8 @@ test("the standard error is that of the difference over samples", () => {
 })
 
 test.each([
-  ["nobody", []],
-  ["only those who stayed", [{ logOdds: 0, components: {}, isChurned: false }]],
+  ["no customers", []],
+  ["only customers who stayed", [{ logOdds: 0, components: {}, isChurned: false }]],
 ] as const)("of %s there is no AUC to compare", (_, rows) => {
   expect(weightEffect(rows, MODEL_WEIGHTS)).toMatchObject({ rows: rows.length, events: 0, auc: null })
 })

@@ -1,11 +1,10 @@
 /**
- * What it costs to weigh components of the health otherwise than the model: how well scores tell those who left from those
- * who stayed, and how probable they held what happened, with the model's weights and with others, on scores whose outcome
- * is known.
+ * The effect of weighting health components differently from the model: AUC and log loss with the model's weights and with
+ * others, on scores with known outcome.
  */
 import { COMPONENTS, type Component, type ComponentWeights } from "../domain/scoring/health.ts"
 
-/** A score that was said, and what became of it. Components in log-odds; the rest of the log-odds is nobody's own. */
+/** A score with its outcome. Components are in log-odds; the rest of the log-odds belongs to no component. */
 export interface LabelledScore {
   readonly logOdds: number
   readonly components: Readonly<Partial<Record<Component, number>>>
@@ -20,14 +19,14 @@ export interface WeightEffect {
     readonly model: number
     readonly weighted: number
     readonly difference: number
-    /** Of the difference, of both on the same rows (DeLong, DeLong and Clarke-Pearson 1988); null with under two of a kind. */
+    /** Of the paired difference (DeLong, DeLong and Clarke-Pearson 1988); null with fewer than two rows of an outcome. */
     readonly standardError: number | null
   } | null
   /** Mean log loss of the probabilities. */
   readonly logLoss: { readonly model: number; readonly weighted: number } | null
 }
 
-/** Compares on the same rows. Total: with no rows there is nothing to compare. */
+/** Compares both weightings on the same rows. Accepts an empty list. */
 export function weightEffect(rows: readonly LabelledScore[], weights: ComponentWeights): WeightEffect {
   const labels = rows.map(({ isChurned }) => isChurned)
   const events = labels.filter(Boolean).length
@@ -55,8 +54,8 @@ function weightedLogOdds({ logOdds, components }: LabelledScore, weights: Compon
 }
 
 /**
- * Of each row the share of rows with the other outcome that it is placed rightly beside, ties counted half. The mean over
- * those who left, as over those who stayed, is the AUC.
+ * For each row, the share of rows with the other outcome that are ranked correctly relative to it; ties count half. The mean
+ * over either outcome is the AUC.
  */
 function placements(scores: readonly number[], labels: readonly boolean[]): number[] {
   const order = scores.map((_, index) => index).sort((a, b) => (scores[a] ?? 0) - (scores[b] ?? 0))
@@ -101,7 +100,7 @@ function standardErrorOf(differences: readonly number[], labels: readonly boolea
   return Math.sqrt(variance)
 }
 
-/** -ln of the probability that was given to what happened: ln(1 + e^±z), without overflow. */
+/** -ln of the probability predicted for the actual outcome: ln(1 + e^±z), without overflow. */
 function logLossOf(logOdds: readonly number[], labels: readonly boolean[]): number {
   return mean(
     logOdds.map((z, index) => {

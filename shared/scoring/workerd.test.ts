@@ -21,7 +21,7 @@ const matrix = { features, columns: columnsOf(list), rows: ROWS }
 const gam = trainGam(matrix, outcomes).model
 const gbdt = trainGbdt(matrix, outcomes, { trees: 60 })
 
-/** What the trainers predicted themselves, before there was an artefact. */
+/** The trainers' own predictions, before the artefact exists. */
 const predicted = { gam: rawScoresOfPart(features, gam, matrix.columns, ROWS), gbdt: gbdt.scores }
 
 const MODELS: readonly [Artefact["kind"], Artefact["parts"], Float64Array][] = [
@@ -39,7 +39,7 @@ const MODELS: readonly [Artefact["kind"], Artefact["parts"], Float64Array][] = [
 
 describe("the evaluator in workerd predicts what the trainer predicted", () => {
   let workerd: ScoringInWorkerd
-  // A bundle and a process: some seconds where all processors are busy.
+  // Building a bundle and starting a process take some seconds on a busy machine.
   beforeAll(async () => {
     workerd = await startScoringInWorkerd()
   }, 60_000)
@@ -47,7 +47,7 @@ describe("the evaluator in workerd predicts what the trainer predicted", () => {
 
   test.each(MODELS)("a %s", async (_, parts, expected) => {
     const calibration = { kind: "platt" as const, slope: 0.9, intercept: -0.2 }
-    // As text, which is how it is stored.
+    // Serialised, as it is stored.
     const artefact: unknown = JSON.parse(JSON.stringify(await artefactOf(features, parts, { calibration })))
     for (const task of ["many", "explain"] as const) {
       const there = await workerd.run({ artefact, task, columns: matrix.columns, rows: ROWS })

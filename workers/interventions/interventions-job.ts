@@ -1,8 +1,8 @@
 /**
- * Every hour: ends cases whose fear has passed and cases of which nothing was heard for sixty days, and looks through each company's newest scores for members to whom contact
- * is worth its cost. Cost follows the number of companies and what is opened; how many customers there are only an index
- * knows. A company that was looked through is not looked through again within the hour, so that both heartbeats, a lost run
- * and a spent budget only move its turn.
+ * Every hour: closes at-risk cases whose risk is no longer current, closes cases without a fact for sixty days, and searches
+ * each company's newest scores for members to whom contact is worth its cost. The cost grows with the number of companies
+ * and of opened cases, not with the number of customers. Each company is processed at most once per hour, so a second
+ * heartbeat, a lost run or a spent budget only changes when.
  */
 
 import * as z from "zod"
@@ -47,26 +47,26 @@ import { trainUpliftModel, upliftModelOf, upliftOfVector } from "./uplift.ts"
 
 const HOUR_MS = 3_600_000
 
-/** Both heartbeats of an hour come within minutes; a little less than the hour lets the next one find the company due. */
+/** The two heartbeats of an hour are minutes apart; a little less than an hour makes the company due for the next hour. */
 const COMPANY_INTERVAL_MS = 50 * 60_000
 
-/** Every night scores everybody; what is older than two of them says nothing of now. */
+/** Nightly scoring covers every customer; a score that missed two nights is outdated. */
 const FRESH_MS = 48 * HOUR_MS
 
-/** New cases end every day, and a week of them may change what is known. */
+/** Cases close every day, and a week of them may change the model. */
 const TRAIN_EVERY_MS = 7 * 24 * HOUR_MS
 
-/** Bounds of one run: cases of each kind that end, companies, and customers of one company that are looked at. */
-const ENDED_MAX = 200
+/** Bounds of one run: cases closed for each reason, companies, and candidates read per company. */
+const CLOSED_MAX = 200
 const COMPANIES_MAX = 200
 const CANDIDATES_MAX = 500
 
-/** Cases end whether or not new ones are wanted. */
-const ENDING: SwitchCondition = { on: [...PROCESSING_SWITCH.on, "SCHEDULER_ENABLED"], off: PROCESSING_SWITCH.off }
-/** New ones are an effect, and wanted. */
+/** Cases close whether or not new ones may open. */
+const CLOSING: SwitchCondition = { on: [...PROCESSING_SWITCH.on, "SCHEDULER_ENABLED"], off: PROCESSING_SWITCH.off }
+/** Opening cases is an effect that a company must have enabled. */
 const OPENING: SwitchCondition = {
-  on: [...ENDING.on, "AUTO_RETENTION_CAMPAIGNS"],
-  off: [...ENDING.off, "ROLLBACK_MODE"],
+  on: [...CLOSING.on, "AUTO_RETENTION_CAMPAIGNS"],
+  off: [...CLOSING.off, "ROLLBACK_MODE"],
 }
 
 export const interventions = defineJob({
@@ -75,10 +75,10 @@ export const interventions = defineJob({
   async run(_, services, progress) {
     const flags = await services.flags({ isFreshNeeded: true })
     const counts = { ended: 0, lapsed: 0, companies: 0, learned: 0, opened: 0, leftAlone: 0, failed: 0, cutShort: 0 }
-    const ending = await enabledCompanies(services, flags, ENDING)
-    if (ending?.length !== 0) {
-      await endRisks(services, progress, ending, counts)
-      await lapseCases(services, progress, ending, counts)
+    const closing = await enabledCompanies(services, flags, CLOSING)
+    if (closing?.length !== 0) {
+      await closeRiskCases(services, progress, closing, counts)
+      await lapseCases(services, progress, closing, counts)
     }
     const opening = await enabledCompanies(services, flags, OPENING)
     if (opening?.length !== 0) await openCases(services, progress, opening, counts)
@@ -91,14 +91,19 @@ type Counts = Record<
   number
 >
 
-async function endRisks(
+async function closeRiskCases(
   services: Services,
   progress: RunHeartbeat,
   companies: readonly string[] | null,
   counts: Counts,
 ): Promise<void> {
   const { budget, db, log } = services
-  const due = await closableRiskCases(db, { now: services.now(), fallen: RISK_DROP_SHARE, limit: ENDED_MAX, companies })
+  const due = await closableRiskCases(db, {
+    now: services.now(),
+    dropShare: RISK_DROP_SHARE,
+    limit: CLOSED_MAX,
+    companies,
+  })
   for (const { companyId, customerId, caseId, score } of due) {
     await progress.extendLease()
     if (!budget.hasRoomFor(RISK_CASE_SUBREQUESTS)) {
@@ -129,7 +134,7 @@ async function lapseCases(
 ): Promise<void> {
   const { budget, db, log } = services
   const since = lapsingSince(services.now())
-  for (const candidate of await lapsingCases(db, { since, limit: ENDED_MAX, companies })) {
+  for (const candidate of await lapsingCases(db, { since, limit: CLOSED_MAX, companies })) {
     await progress.extendLease()
     if (!budget.hasRoomFor(RISK_CASE_SUBREQUESTS)) {
       counts.cutShort = 1
@@ -171,27 +176,27 @@ async function openCases(
 async function openFor(services: Services, progress: RunHeartbeat, companyId: string, counts: Counts): Promise<void> {
   const { budget, db, log } = services
   const { atRisk: policy } = settingsOf({ settings: await readSettings(db, companyId) })
-  let learned = await readUplift(db, companyId)
-  const isDue = learned === null || services.now().getTime() - learned.trainedAt.getTime() > TRAIN_EVERY_MS
-  // One company a run: learning takes seconds of processor time, and an invocation has only so much.
+  let uplift = await readUplift(db, companyId)
+  const isDue = uplift === null || services.now().getTime() - uplift.trainedAt.getTime() > TRAIN_EVERY_MS
+  // One company per run: training takes seconds of an invocation's limited CPU time.
   if (
     isDue &&
     counts.learned === 0 &&
     budget.hasRoomFor(UPLIFT_SUBREQUESTS + RISK_COMPANY_SUBREQUESTS + RISK_CASE_SUBREQUESTS)
   ) {
     counts.learned = 1
-    learned = await trainUpliftModel(services, companyId)
+    uplift = await trainUpliftModel(services, companyId)
   }
-  const model = upliftModelOf(learned)
+  const model = upliftModelOf(uplift)
   const { candidates, openedToday } = await loadRiskCandidates(db, companyId, {
     ...{ now: services.now(), policy, freshMs: FRESH_MS, limit: CANDIDATES_MAX },
     confidenceMin: services.config.scoring.confidenceThreshold,
     withVectors: model !== null,
   })
   const reasons = new Map<SkipReason, number>()
-  let left = Math.max(0, policy.casesPerDay - openedToday)
+  let remaining = Math.max(0, policy.casesPerDay - openedToday)
   for (const { candidate, score } of mostValuable(candidates, policy, model)) {
-    if (left === 0) break
+    if (remaining === 0) break
     await progress.extendLease()
     if (!budget.hasRoomFor(RISK_CASE_SUBREQUESTS)) {
       counts.cutShort = 1
@@ -200,19 +205,19 @@ async function openFor(services: Services, progress: RunHeartbeat, companyId: st
     const stream = await loadStream(db, companyId, candidate.customerId, { whole: true })
     if (!stream) continue
     const decision = decideRisk(stateOf(stream), stream.nudges, score, policy, services.now().toISOString())
-    if (decision.kind === "leave_alone") {
+    if (decision.kind === "skip") {
       counts.leftAlone += 1
       reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1)
       continue
     }
     await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [decision.fact] })
     counts.opened += 1
-    left -= 1
+    remaining -= 1
   }
   for (const [reason, count] of reasons) log.info("at_risk_skipped", { companyId, reason, count })
 }
 
-/** Those to whom contact is worth more than it costs, the most valuable first: the day has room for some of them. */
+/** Candidates to whom contact is worth more than it costs, the most valuable first, since the number per day is limited. */
 function mostValuable(
   candidates: readonly RiskCandidate[],
   policy: RiskPolicy,
@@ -223,8 +228,8 @@ function mostValuable(
       const { predictionId, modelVersion, probability, asOf, vector } = candidate
       const learnedUplift = model === null || vector === null ? null : upliftOfVector(model, vector)
       const score: RiskScore = { predictionId, modelVersion, asOf: asOf.toISOString(), probability, learnedUplift }
-      const dearest = highestPriced(Object.values(candidate.subscriptions).filter(grantsAccess))
-      const monthly = dearest ? (monthlyMinor(dearest) ?? 0) : 0
+      const subscription = highestPriced(Object.values(candidate.subscriptions).filter(grantsAccess))
+      const monthly = subscription ? (monthlyMinor(subscription) ?? 0) : 0
       return { candidate, score, value: expectedValueMinor(upliftOf(score, policy), monthly, policy) }
     })
     .filter(({ value }) => value > 0)

@@ -1,4 +1,4 @@
-/** `/api/interventions`: what the nudges brought, against the cases that were held out. */
+/** `/api/interventions`: outcomes of treated cases compared with held-out cases. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { type InterventionFilter, type OutcomeRow, readOutcomes } from "../../db/queries/interventions/interventions.ts"
@@ -21,7 +21,7 @@ import { requireSegment } from "./segments-route.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 
-/** A month: retries and a billing period are over by then. */
+/** A month: covers payment retries and one billing period. */
 const HORIZON_DAYS_DEFAULT = 30
 const HORIZON_DAYS_MAX = 180
 
@@ -70,35 +70,35 @@ export const interventions = new Hono<AppEnv>().get(
         ...compareArms(rows.filter((row) => row.kind === each)),
       })),
       nextCursor: null,
-      /** What was learned of whom contact keeps, and whether at_risk cases are chosen by it; null: nothing was tried yet. */
+      /** The evaluation of the uplift model, and whether it selects at_risk cases; null: no training has run yet. */
       uplift: learned === null ? null : { trainedAt: learned.trainedAt.toISOString(), ...learned.report },
     })
   },
 )
 
-/** One kind of case: how many there are, what came of those whose time is over, and what may be said of the difference. */
+/** One kind of case: counts, outcomes of matured cases by arm, and the lift with its verdict. */
 export function compareArms(rows: readonly OutcomeRow[]) {
-  const drawn = rows.filter(isRandomized)
-  const strata = [...Map.groupBy(drawn, ({ percentage }) => percentage).values()].map((draw) => ({
-    treated: sharesOf(draw, "treated"),
-    heldOut: sharesOf(draw, "held_out"),
+  const randomized = rows.filter(isRandomized)
+  const strata = [...Map.groupBy(randomized, ({ percentage }) => percentage).values()].map((stratum) => ({
+    treated: sharesOf(stratum, "treated"),
+    heldOut: sharesOf(stratum, "held_out"),
   }))
   const lift = liftOf(strata)
-  const currencies = [...new Set(drawn.flatMap(({ currency }) => (currency === null ? [] : [currency])))].sort()
+  const currencies = [...new Set(randomized.flatMap(({ currency }) => (currency === null ? [] : [currency])))].sort()
   return {
     cases: sum(rows, "cases"),
     open: sum(rows, "open"),
-    /** Cases that were drawn while there was a hold-out: the only ones that are compared. */
-    randomized: sum(drawn, "cases"),
-    matured: sum(drawn, "matured"),
-    treated: showArm(drawn, "treated"),
-    heldOut: showArm(drawn, "held_out"),
+    /** Cases assigned while there was a hold-out: only these are compared. */
+    randomized: sum(randomized, "cases"),
+    matured: sum(randomized, "matured"),
+    treated: showArm(randomized, "treated"),
+    heldOut: showArm(randomized, "held_out"),
     lift: { verdict: verdictOf(strata), ...(lift ?? { difference: null, low: null, high: null }) },
-    amounts: currencies.map((currency) => showAmounts(drawn, currency)),
+    amounts: currencies.map((currency) => showAmounts(randomized, currency)),
   }
 }
 
-/** Treated while nobody was held out says nothing of what nudges bring. */
+/** A case that had no chance of being held out has no control group to compare with. */
 const isRandomized = ({ arm, percentage }: OutcomeRow): boolean => arm !== null && percentage !== null && percentage > 0
 
 const sum = (rows: readonly OutcomeRow[], name: "cases" | "open" | "written" | "matured" | "successes"): number =>
@@ -114,7 +114,7 @@ function showArm(rows: readonly OutcomeRow[], arm: Arm) {
   const share = sharesOf(rows, arm)
   return {
     cases: sum(own, "cases"),
-    /** In the held-out arm: those that a person wrote to all the same. They stay in their arm. */
+    /** In the held-out arm: cases with a manual message. They stay in their arm (intention to treat). */
     written: sum(own, "written"),
     matured: share.cases,
     successes: share.successes,
@@ -134,13 +134,13 @@ function showAmounts(rows: readonly OutcomeRow[], currency: string) {
       ...{ atStakeSquared: add("atStakeSquared"), keptSquared: add("keptSquared"), product: add("product") },
     }
   }
-  const strata = [...Map.groupBy(own, ({ percentage }) => percentage).values()].map((draw) => ({
-    treated: amountsOf(draw, "treated"),
-    heldOut: amountsOf(draw, "held_out"),
+  const strata = [...Map.groupBy(own, ({ percentage }) => percentage).values()].map((stratum) => ({
+    treated: amountsOf(stratum, "treated"),
+    heldOut: amountsOf(stratum, "held_out"),
   }))
-  const shares = [...Map.groupBy(own, ({ percentage }) => percentage).values()].map((draw) => ({
-    treated: sharesOf(draw, "treated"),
-    heldOut: sharesOf(draw, "held_out"),
+  const shares = [...Map.groupBy(own, ({ percentage }) => percentage).values()].map((stratum) => ({
+    treated: sharesOf(stratum, "treated"),
+    heldOut: sharesOf(stratum, "held_out"),
   }))
   const [treated, heldOut] = [amountsOf(own, "treated"), amountsOf(own, "held_out")]
   const incremental = incrementalOf(strata)

@@ -1,6 +1,6 @@
 /**
- * Every hour: records the milestones that the calendar brought, and tells the teams that want to hear of
- * theirs. Cost follows what is due, never what is stored. Members hear nothing of it.
+ * Every hour: records milestones that are reached by date, and announces them to teams that have announcements enabled. The
+ * cost grows with what is due, not with what is stored. Members get no message.
  */
 
 import * as z from "zod"
@@ -23,19 +23,19 @@ import type { Services } from "../platform/services.ts"
 import { enabledCompanies, NOTIFICATIONS_SWITCH, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { announcementOf } from "./milestone-message.ts"
 
-/** What one run looks at; the next run takes what is left. */
+/** Due customers and announcements of one run; the next run continues. */
 const DUE_MAX = 2_000
-/** Customers whose states one request reads. */
+/** Customers whose states one request reads. Bounds the answer's size. */
 const CUSTOMERS_PER_BATCH = 50
-/** Milestones that one message tells of: as many lines as an alert shows. */
+/** Milestones in one message: as many lines as an alert shows. */
 const ANNOUNCEMENTS_MAX = 10
 
-/** As many as one run looks at; the next run takes the rest of a company's. */
+/** Batches per company in one run; the next run continues. */
 const BATCHES_MAX = DUE_MAX / CUSTOMERS_PER_BATCH
 
-/** Reading a batch, and writing what it brought. */
+/** Reading a batch, and writing its milestones. */
 const BATCH_SUBREQUESTS = 2
-/** Taking news, one message with its repetition, and noting how it ended. */
+/** Claiming announcements, one message with one retry, and recording the outcome. */
 const MESSAGE_SUBREQUESTS = 4
 
 export const milestones = defineJob({
@@ -67,7 +67,7 @@ async function recordDue(services: Services, progress: RunHeartbeat, counts: Cou
   }
 }
 
-/** Records what fell due for some customers of a company; true when there may be more of them. */
+/** Records due milestones of one batch of a company's customers; true when more may be due. */
 async function recordBatch({ db, now }: Services, companyId: string, counts: Counts): Promise<boolean> {
   const at = now()
   const due = await loadDueMilestones(db, companyId, at, CUSTOMERS_PER_BATCH)
@@ -101,17 +101,17 @@ async function announce(services: Services, progress: RunHeartbeat, counts: Coun
     if (first === undefined) continue
     const idempotencyKey = await safeKey(`${companyId}.milestone.${first.customerId}.${first.key}`)
     const outcome = await channels.slack.send(announcementOf(rows), { idempotencyKey })
-    const ended = endOf(outcome, rows, services.now())
-    await finishAnnouncements(db, companyId, rows, ended)
+    const status = announcementStatusOf(outcome, rows, services.now())
+    await finishAnnouncements(db, companyId, rows, status)
     log.info("milestones_announced", { companyId, count: rows.length, outcome: outcome.kind })
-    if (ended === "sent") counts.announced += rows.length
+    if (status === "sent") counts.announced += rows.length
   }
 }
 
-/** News that could not be told for so long is none any more. */
+/** An announcement that could not be sent for two days is outdated. */
 const ANNOUNCE_WITHIN_MS = 2 * 86_400_000
 
-function endOf(outcome: SendOutcome, rows: readonly MilestoneRow[], now: Date) {
+function announcementStatusOf(outcome: SendOutcome, rows: readonly MilestoneRow[], now: Date) {
   if (outcome.kind === "sent") return "sent"
   if (outcome.kind === "unknown") return "unknown"
   const oldestMs = Math.min(...rows.map(({ recordedAt }) => recordedAt.getTime()))

@@ -25,7 +25,7 @@ test.each([
     { kind: "ticket_closed", ticketId: "7" },
     { kind: "ticket_closed", ticketId: "7", isNegative: null },
   ],
-])("a stored signal is read as the fact it was: %j", async (signal, fact) => {
+])("a stored signal is read as its fact: %j", async (signal, fact) => {
   const occurredAt = "2026-02-28T00:00:00.000Z"
   const stored = { ...signal, id: "s1", customerId: "cus_1", occurredAt }
   const { delivery, eventId } = await readStoredSignal("stripe", utf8(JSON.stringify(stored)), RECEIVED)
@@ -35,7 +35,7 @@ test.each([
   expect(eventId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
 })
 
-test("the sender's ids of a signal and of a ticket are kept as hashes where they are addresses", async () => {
+test("ids of signals and tickets that contain e-mail addresses are stored as hashes", async () => {
   const occurredAt = "2026-02-28T00:00:00.000Z"
   const stored = {
     kind: "ticket_closed",
@@ -52,16 +52,16 @@ test("the sender's ids of a signal and of a ticket are kept as hashes where they
 
 test.each([
   ["no id", { customerId: "c", meter: "m", quantity: 1 }],
-  ["a quantity below nothing", { id: "1", customerId: "c", meter: "m", quantity: -1 }],
-  ["a quantity that is no number", { id: "1", customerId: "c", meter: "m", quantity: Number.NaN }],
-  ["a quantity without end", { id: "1", customerId: "c", meter: "m", quantity: Number.POSITIVE_INFINITY }],
+  ["a negative quantity", { id: "1", customerId: "c", meter: "m", quantity: -1 }],
+  ["a quantity that is NaN", { id: "1", customerId: "c", meter: "m", quantity: Number.NaN }],
+  ["an infinite quantity", { id: "1", customerId: "c", meter: "m", quantity: Number.POSITIVE_INFINITY }],
   ["a meter that is a sentence", { id: "1", customerId: "c", meter: "ann@example.com logged in", quantity: 1 }],
   ["a time without a zone", { id: "1", customerId: "c", meter: "m", quantity: 1, occurredAt: "2026-01-01T00:00:00" }],
-  ["a field that is not known", { id: "1", customerId: "c", meter: "m", quantity: 1, name: "Ann" }],
-])("use is refused with %s", (_, record) => {
+  ["an unknown field", { id: "1", customerId: "c", meter: "m", quantity: 1, name: "Ann" }],
+])("a usage record with %s is rejected", (_, record) => {
   expect(usageSchema.safeParse(record).success).toBe(false)
 })
 
-test("a kind that is not known is refused", () => {
+test("a signal of unknown kind is rejected", () => {
   expect(signalSchema.safeParse({ kind: "payment_failed", id: "1", customerId: "c" }).success).toBe(false)
 })

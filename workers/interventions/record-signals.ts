@@ -10,19 +10,19 @@ import { processingOf, type ReadDelivery } from "../webhooks/read-delivery.ts"
 import { newEventOf } from "../webhooks/record-delivery.ts"
 import { type Signal, signalDelivery } from "../webhooks/signal.ts"
 
-/** A sender's clock may be this far ahead of ours, as a provider's may. */
+/** Tolerance for a sender's clock ahead of ours, the same as for providers. */
 const AHEAD_MS = 5 * 60_000
 
-/** What is older tells nothing of anybody's leaving, and is more likely a unit that was mixed up. */
+/** An older signal does not help to predict churn, and is more likely a timestamp in the wrong unit. */
 const AGE_MS_MAX = 10 * 365 * 86_400_000
 
-/** How one signal ended. `refused` was not stored and may be sent again under the same id. */
+/** The result for one signal. `refused` was not stored and may be sent again under the same id. */
 export type SignalOutcome =
   | { readonly status: "recorded" | "duplicate"; readonly customerId: string }
   | { readonly status: "refused"; readonly code: "customer_unknown" | "occurred_at_out_of_range" }
 
-/** Writes signals down and has them folded after the answer. Answers how each ended, in the order given. */
-export async function recordAll(
+/** Stores signals, and folds them after the response was sent. Returns the result of each, in the order given. */
+export async function ingestSignals(
   services: Services,
   companyId: string,
   signals: readonly Signal[],
@@ -32,11 +32,11 @@ export async function recordAll(
   const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
   const names = signals.filter((signal) => isTimely(signal, receivedAt)).map(({ customerId }) => customerId)
   const customers = await findCustomers(db, companyId, names)
-  const judged = await Promise.all(signals.map((signal) => judge(signal, customers, receivedAt)))
+  const parsed = await Promise.all(signals.map((signal) => parseSignal(signal, customers, receivedAt)))
 
-  // The first of one id in a batch is the one that counts, as between batches.
+  // Of several signals with one id the first one counts, within a batch as between batches.
   const reads = new Map<string, ReadDelivery>()
-  for (const item of judged) if (item.status === "read" && !reads.has(item.key)) reads.set(item.key, item.read)
+  for (const item of parsed) if (item.status === "read" && !reads.has(item.key)) reads.set(item.key, item.read)
   const written = { companyId, isProcessing }
   const events = await Promise.all([...reads.values()].map((read) => newEventOf(services, read, written)))
   const { newIds, setAside, streams } = await recordSignals(db, companyId, events)
@@ -46,16 +46,16 @@ export async function recordAll(
   }
 
   if (streams.length > 0) {
-    // What was set aside is not processed, whatever else of the customer is.
+    // Signals that were set aside are not folded, although other signals of the same customer are.
     const isToFold = (key: string) => newIds.has(key) && !Object.hasOwn(setAside, key)
     const fresh = [...reads].flatMap(([key, read]) => (isToFold(key) ? [read] : []))
     waitUntil(
-      advanceAll(services, companyId, worksOf(streams, fresh))
+      advanceAll(services, companyId, pendingWorkOf(streams, fresh))
         .then(() => rescoreAfterEvent(services, companyId, idsOf(streams)))
         .catch((error) => log.warn("advance_deferred_to_sweep", { companyId, count: fresh.length, error })),
     )
   }
-  return judged.map((item) => {
+  return parsed.map((item) => {
     if (item.status === "refused") return item
     const isNew = newIds.has(item.key) && reads.get(item.key) === item.read
     return { status: isNew ? "recorded" : "duplicate", customerId: item.customerId }
@@ -66,7 +66,7 @@ type ParsedSignal =
   | Extract<SignalOutcome, { readonly status: "refused" }>
   | { readonly status: "read"; readonly key: string; readonly read: ReadDelivery; readonly customerId: string }
 
-async function judge(
+async function parseSignal(
   signal: Signal,
   customers: ReadonlyMap<string, CustomerLookup>,
   receivedAt: Date,
@@ -78,7 +78,7 @@ async function judge(
   return { status: "read", key: read.delivery.providerEventId, read, customerId: customer.id }
 }
 
-/** Not from the future, and not from before anything that matters. */
+/** Whether the signal's time is within the accepted range. */
 function isTimely({ occurredAt }: Signal, now: Date): boolean {
   const ageMs = occurredAt === undefined ? 0 : now.getTime() - Date.parse(occurredAt)
   return ageMs >= -AHEAD_MS && ageMs <= AGE_MS_MAX
@@ -86,8 +86,8 @@ function isTimely({ occurredAt }: Signal, now: Date): boolean {
 
 const idsOf = (streams: readonly StreamReading[]) => streams.map(({ customer }) => customer.id)
 
-/** What there is to do for each customer, once. */
-const worksOf = (streams: readonly StreamReading[], reads: readonly ReadDelivery[]) =>
+/** One unit of work per customer, with all of its signals. */
+const pendingWorkOf = (streams: readonly StreamReading[], reads: readonly ReadDelivery[]) =>
   streams.map((stream) => {
     const { provider, providerCustomerId } = stream.customer
     const own = reads

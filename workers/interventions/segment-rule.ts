@@ -1,4 +1,4 @@
-/** A segment's rule as a caller writes it: bounded in depth and length, and made of known fields only. */
+/** Validates a segment's rule from a caller: limited depth and number of conditions, known fields only. */
 import * as z from "zod"
 import {
   CHOICE_FIELDS,
@@ -11,7 +11,7 @@ import {
   type SegmentRule,
 } from "../../shared/domain/interventions/segments.ts"
 
-/** Ids of prices are the longest. */
+/** Long enough for price ids, the longest values. */
 const CHOICE_CHARS_MAX = 200
 const choice = z
   .string()
@@ -29,7 +29,7 @@ const condition: z.ZodType<SegmentRule> = z
 
 const EXPECTED = "expected a condition, or all, any or not of rules"
 
-/** Made level by level rather than of itself: what is nested deeper is refused without being followed. */
+/** Built level by level instead of recursively, so that deeper nesting is rejected without being traversed. */
 function ruleOf(depth: number): z.ZodType<SegmentRule> {
   if (depth === 1) return condition
   const inner = ruleOf(depth - 1)

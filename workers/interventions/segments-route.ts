@@ -1,4 +1,4 @@
-/** `/api/segments`: customers who have something in common, behind the flag ADVANCED_SEGMENTATION. */
+/** `/api/segments`: groups of customers defined by a rule, behind the flag ADVANCED_SEGMENTATION. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { postgresCode } from "../../db/client.ts"
@@ -20,10 +20,10 @@ import { listOf, pageFields, splitPage, validId, validJson, validQuery } from ".
 import type { AppEnv, Services } from "../platform/services.ts"
 import { segmentRule } from "./segment-rule.ts"
 
-/** More than anybody looks through; a company with more means something else by them. */
+/** More than a team can manage; more than this points to a wrong use of segments. */
 const SEGMENTS_MAX = 200
 
-/** Counting goes through the customers one by one, so it ends here. */
+/** Counting evaluates the rule for each customer, so it stops here. */
 const COUNT_MAX = 10_000
 
 const body = z.strictObject({
@@ -51,7 +51,7 @@ export const segments = new Hono<AppEnv>()
       ...{ companyId, id: newId(), ...c.req.valid("json") },
       ...{ createdAt: at, createdBy: keyId, updatedAt: at },
     }
-    if (!(await named(insertSegment(db, row, SEGMENTS_MAX)))) {
+    if (!(await withWriteErrors(insertSegment(db, row, SEGMENTS_MAX)))) {
       throw new AppError("CONFLICT", `A company has at most ${SEGMENTS_MAX} segments.`, { reason: "too_many_segments" })
     }
     log.info("segment_added", { companyId, keyId, segmentId: row.id })
@@ -63,7 +63,9 @@ export const segments = new Hono<AppEnv>()
   .put("/:id", withPermission("segments:write"), validId(), validJson(body), async (c) => {
     const { db, log, now } = c.get("services")
     const { companyId, id } = await ownSegmentOf(c, c.req.valid("param").id)
-    const changed = await named(updateSegment(db, { companyId, id }, { ...c.req.valid("json"), updatedAt: now() }))
+    const changed = await withWriteErrors(
+      updateSegment(db, { companyId, id }, { ...c.req.valid("json"), updatedAt: now() }),
+    )
     if (changed === null) throw noSuchSegment()
     log.info("segment_changed", { companyId, keyId: c.get("principal").keyId, segmentId: id })
     return c.json(showSegment(changed))
@@ -113,7 +115,7 @@ async function requireFeature({ flags }: Services, companyId: string): Promise<v
 const segmentOf = (c: Context<AppEnv>, id: string): Promise<SegmentRow> =>
   requireSegment(c.get("services"), c.get("principal").companyId, id)
 
-/** A segment of a company. Throws CONFLICT while the feature is off for it, NOT_FOUND for a segment that is not there. */
+/** A segment of a company. Throws CONFLICT while the feature is off for it, NOT_FOUND for an unknown segment. */
 export async function requireSegment(services: Services, companyId: string, id: string): Promise<SegmentRow> {
   await requireFeature(services, companyId)
   const known = builtIn(companyId).find((segment) => segment.id === id)
@@ -122,7 +124,7 @@ export async function requireSegment(services: Services, companyId: string, id: 
   return segment
 }
 
-/** A segment that may be changed. */
+/** A segment that may be changed. Throws CONFLICT for a built-in one. */
 async function ownSegmentOf(
   c: Context<AppEnv>,
   id: string,
@@ -134,7 +136,7 @@ async function ownSegmentOf(
   return { companyId, id }
 }
 
-/** The segments by risk, which are older than any that is stored. */
+/** The built-in segments by risk level; their date sorts them after all stored ones. */
 const builtIn = (companyId: string): SegmentRow[] =>
   RISK_SEGMENTS.map((segment) => ({
     ...{ companyId, ...segment },
@@ -146,8 +148,8 @@ const noSuchSegment = () => new AppError("NOT_FOUND", "There is no such segment.
 const UNIQUE_VIOLATION = "23505"
 const FOREIGN_KEY_VIOLATION = "23503"
 
-/** What a write answers. Throws CONFLICT for a name that is taken, NOT_FOUND for a company that an operator made up. */
-async function named<T>(write: Promise<T>): Promise<T> {
+/** The result of a write. Throws CONFLICT for a name that is in use, NOT_FOUND for a company id that does not exist. */
+async function withWriteErrors<T>(write: Promise<T>): Promise<T> {
   try {
     return await write
   } catch (error) {
@@ -171,7 +173,7 @@ const showSegment = (row: SegmentRow) => ({
   updatedAt: row.updatedAt.toISOString(),
 })
 
-/** A customer of a segment, without name and address: `/api/customers/:id` shows those to whoever may see them. */
+/** A customer of a segment without name and address; `/api/customers/:id` returns those to callers with permission. */
 const showMember = (companyId: string, row: CustomerRow) => ({
   id: row.id,
   companyId,

@@ -1,78 +1,78 @@
-/** `POST /api/usage` and `POST /api/signals`: what a company tells of its customers' use and of its support. */
+/** `POST /api/usage` and `POST /api/signals`: usage records and support tickets that a company sends about its customers. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { withPermission } from "../platform/auth.ts"
 import { firstIssue, validJson } from "../platform/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { type Signal, signalSchema, usageSchema } from "../webhooks/signal.ts"
-import { recordAll, type SignalOutcome } from "./record-signals.ts"
+import { ingestSignals, type SignalOutcome } from "./record-signals.ts"
 
-/** One request's signals are one transaction, and their customers one commit: as many as an import's page, twice. */
+/** A request's signals are stored in one transaction and folded in one commit: twice as many as a page of an import. */
 const BATCH_MAX = 100
 
-/** Room for so many with ids of full length. */
+/** Enough for a full batch with ids of maximum length. */
 const BODY_BYTES_MAX = 128 * 1024
 
-/** A batch is judged item by item, so that one that is wrong does not keep the others back. */
+/** Items are validated one by one, so that an invalid item does not reject the batch. */
 const batchOf = (item: z.ZodType) => z.array(item).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`)
 
 const usageBatch = z.strictObject({ records: batchOf(z.unknown()) })
 const signalBatch = z.strictObject({ signals: batchOf(z.unknown()) })
 
-const takeUsage = validJson(usageBatch, {
+const usageBody = validJson(usageBatch, {
   bytesMax: BODY_BYTES_MAX,
   describedBy: z.strictObject({ records: batchOf(usageSchema) }),
 })
-const takeSignals = validJson(signalBatch, {
+const signalsBody = validJson(signalBatch, {
   bytesMax: BODY_BYTES_MAX,
   describedBy: z.strictObject({ signals: batchOf(signalSchema) }),
 })
 
-export const usage = new Hono<AppEnv>().post("/", withPermission("signals:write"), takeUsage, async (c) => {
+export const usage = new Hono<AppEnv>().post("/", withPermission("signals:write"), usageBody, async (c) => {
   const { records } = c.req.valid("json")
-  return answer(
+  return respond(
     c,
-    records.map((item) => read(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
+    records.map((item) => parseItem(usageSchema, item, (record) => ({ kind: "usage_recorded" as const, ...record }))),
   )
 })
 
-export const signals = new Hono<AppEnv>().post("/", withPermission("signals:write"), takeSignals, async (c) => {
+export const signals = new Hono<AppEnv>().post("/", withPermission("signals:write"), signalsBody, async (c) => {
   const { signals: items } = c.req.valid("json")
-  return answer(
+  return respond(
     c,
-    items.map((item) => read(signalSchema, item, (signal) => signal)),
+    items.map((item) => parseItem(signalSchema, item, (signal) => signal)),
   )
 })
 
-/** An item that could be read, or what is wrong with it. */
-type Read = { readonly id: string | null } & (
-  | { readonly signal: Signal; readonly fault: null }
-  | { readonly signal: null; readonly fault: string }
+/** A valid item, or its first error. */
+type ParsedItem = { readonly id: string | null } & (
+  | { readonly signal: Signal; readonly issue: null }
+  | { readonly signal: null; readonly issue: string }
 )
 
-function read<Item extends { readonly id: string }>(
+function parseItem<Item extends { readonly id: string }>(
   schema: z.ZodType<Item>,
   given: unknown,
   asSignal: (item: Item) => Signal,
-): Read {
+): ParsedItem {
   const parsed = schema.safeParse(given)
-  if (parsed.success) return { id: parsed.data.id, signal: asSignal(parsed.data), fault: null }
-  const named = z.object({ id: z.string().max(200) }).safeParse(given)
-  return { id: named.success ? named.data.id : null, signal: null, fault: firstIssue(parsed.error) }
+  if (parsed.success) return { id: parsed.data.id, signal: asSignal(parsed.data), issue: null }
+  const withId = z.object({ id: z.string().max(200) }).safeParse(given)
+  return { id: withId.success ? withId.data.id : null, signal: null, issue: firstIssue(parsed.error) }
 }
 
-/** What the caller reads of an item that was not taken. */
+/** The error text of an item that was not stored. */
 const REFUSALS = {
   customer_unknown: "There is no such customer (yet): it may be sent again under the same id.",
   occurred_at_out_of_range: "occurredAt lies in the future, or more than ten years back.",
 } as const
 
-async function answer(c: Context<AppEnv>, items: readonly Read[]) {
+async function respond(c: Context<AppEnv>, items: readonly ParsedItem[]) {
   const readable = items.flatMap(({ signal }) => (signal === null ? [] : [signal]))
-  const outcomes = [...(await recordAll(c.get("services"), c.get("principal").companyId, readable))]
-  const data = items.map(({ id, fault }) => {
-    const outcome = fault === null ? outcomes.shift() : undefined
-    return { id, ...(outcome === undefined ? refusal("malformed", fault ?? "it does not fit") : show(outcome)) }
+  const outcomes = [...(await ingestSignals(c.get("services"), c.get("principal").companyId, readable))]
+  const data = items.map(({ id, issue }) => {
+    const outcome = issue === null ? outcomes.shift() : undefined
+    return { id, ...(outcome === undefined ? refusal("malformed", issue ?? "it does not fit") : show(outcome)) }
   })
   const count = (status: string) => data.filter((item) => item.status === status).length
   return c.json({ data, recorded: count("recorded"), duplicate: count("duplicate"), refused: count("refused") })

@@ -1,4 +1,4 @@
-/** Learns whom contact keeps from a company's own cases, and says it of a member. */
+/** Trains the uplift model of a company on its own at-risk cases, and predicts a member's uplift. */
 import * as z from "zod"
 import {
   countUpliftCases,
@@ -22,29 +22,29 @@ import {
 import { featureListSchema, gamSchema, type ModelFeature } from "../../shared/scoring/artefact.ts"
 import type { Services } from "../platform/services.ts"
 
-/** Cases that are learned from, the newest, and those that are read at once: a few seconds of processor time. */
+/** Cases per page, and pages read, newest first. Bounds training to a few seconds of CPU time. */
 const PAGE = 1_500
 const PAGES_MAX = 4
 
-/** Fixed: the same cases come to the same model. */
+/** Fixed, so that the same cases give the same model. */
 const SEED = 1
 
-/** Writing to so many of those who are compared is what the report tells of. */
-const TOLD_SHARE = 0.2
+/** The share of contacted members for which the report states the effect. */
+const CONTACTED_SHARE = 0.2
 
 /**
- * Learns from the cases of a company whose time is over, and puts what was learned in force where it is better than the
- * order by risk on customers not seen. Where it is not, or where there are too few, what the company assumes holds.
+ * Trains on a company's matured cases, and puts the model in force if it is better than ranking by risk in
+ * cross-validation. If it is not, or with too few cases, the company's assumed uplift stays in force.
  */
 export async function trainUpliftModel(services: Services, companyId: string): Promise<UpliftRow> {
   const { db, log } = services
   const now = services.now()
   const counted = await countUpliftCases(db, companyId, now)
   const rows = hasEnoughEvents(counted) ? rowsOf(await readCases(services, companyId, now)) : null
-  const judged = rows === null || !hasBoth(rows) ? null : evaluateUplift(rows, SEED)
-  const model =
-    rows !== null && judged !== null && hasEnoughEvents(judged.events) && isBetter(judged) ? trainUplift(rows) : null
-  const report = summaryOf(counted, judged, model !== null)
+  const evaluation = rows === null || !hasBothOutcomes(rows) ? null : evaluateUplift(rows, SEED)
+  const isAdopted = evaluation !== null && hasEnoughEvents(evaluation.events) && isBetter(evaluation)
+  const model = rows !== null && isAdopted ? trainUplift(rows) : null
+  const report = summaryOf(counted, evaluation, model !== null)
   await saveUplift(db, companyId, { model, report, now })
   log.info("uplift_trained", { companyId, outcome: report.status, count: report.rows })
   return { companyId, trainedAt: now, model, report }
@@ -53,9 +53,9 @@ export async function trainUpliftModel(services: Services, companyId: string): P
 async function readCases({ db }: Services, companyId: string, now: Date): Promise<UpliftCase[]> {
   const cases: UpliftCase[] = []
   for (let page = 0; page < PAGES_MAX; page++) {
-    const read = await upliftCases(db, companyId, { now, limit: PAGE, offset: page * PAGE })
-    cases.push(...read)
-    if (read.length < PAGE) break
+    const some = await upliftCases(db, companyId, { now, limit: PAGE, offset: page * PAGE })
+    cases.push(...some)
+    if (some.length < PAGE) break
   }
   return cases
 }
@@ -70,10 +70,10 @@ const rowsOf = (cases: readonly UpliftCase[]): UpliftRows => ({
   customers: cases.map(({ customerId }) => customerId),
 })
 
-/** A scorecard needs both ends in its arm: who left, and who stayed. */
-function hasBoth({ outcomes, treated }: UpliftRows): boolean {
-  const ends = new Set(outcomes.map((left, row) => 2 * (treated[row] ?? 0) + left))
-  return ends.size === 4
+/** The scorecard of each arm needs customers who left and customers who stayed. */
+function hasBothOutcomes({ outcomes, treated }: UpliftRows): boolean {
+  const combinations = new Set(outcomes.map((left, row) => 2 * (treated[row] ?? 0) + left))
+  return combinations.size === 4
 }
 
 function matrixOf(features: readonly ModelFeature[], vectors: readonly Readonly<Record<string, unknown>>[]): Matrix {
@@ -81,8 +81,8 @@ function matrixOf(features: readonly ModelFeature[], vectors: readonly Readonly<
     Float64Array.from(vectors, (vector) => {
       const value = vector[feature.name]
       if (feature.type === "number") return typeof value === "number" ? value : Number.NaN
-      const place = typeof value === "string" ? feature.levels.indexOf(value) : -1
-      return place < 0 ? Number.NaN : place
+      const level = typeof value === "string" ? feature.levels.indexOf(value) : -1
+      return level < 0 ? Number.NaN : level
     }),
   )
   return { features, columns, rows: vectors.length }
@@ -90,28 +90,29 @@ function matrixOf(features: readonly ModelFeature[], vectors: readonly Readonly<
 
 function summaryOf(
   counted: { readonly rows: number; readonly treated: number; readonly control: number },
-  judged: UpliftReport | null,
+  evaluation: UpliftReport | null,
   isInForce: boolean,
 ): UpliftRow["report"] {
+  const hasEnough = evaluation !== null && hasEnoughEvents(evaluation.events)
   return {
-    status: isInForce ? "in_force" : judged !== null && hasEnoughEvents(judged.events) ? "not_better" : "too_few",
-    rows: judged?.rows ?? counted.rows,
-    treatedLost: judged?.events.treated ?? counted.treated,
-    heldOutLost: judged?.events.control ?? counted.control,
-    keptByUplift: judged?.learned.kept(TOLD_SHARE) ?? null,
-    keptByRisk: judged?.byRisk.kept(TOLD_SHARE) ?? null,
-    areaByUplift: judged?.learned.area ?? null,
-    areaByRisk: judged?.byRisk.area ?? null,
-    areaByChance: judged?.chance ?? null,
+    status: isInForce ? "in_force" : hasEnough ? "not_better" : "too_few",
+    rows: evaluation?.rows ?? counted.rows,
+    treatedLost: evaluation?.events.treated ?? counted.treated,
+    heldOutLost: evaluation?.events.control ?? counted.control,
+    keptByUplift: evaluation?.learned.kept(CONTACTED_SHARE) ?? null,
+    keptByRisk: evaluation?.byRisk.kept(CONTACTED_SHARE) ?? null,
+    areaByUplift: evaluation?.learned.area ?? null,
+    areaByRisk: evaluation?.byRisk.area ?? null,
+    areaByChance: evaluation?.chance ?? null,
   }
 }
 
 const stored = z.object({ features: featureListSchema, treated: gamSchema, control: gamSchema })
 
-/** The model of what was learned; null where nothing is in force. Throws for a document that is none. */
-export const upliftModelOf = (learned: UpliftRow | null): UpliftModel | null =>
-  learned?.model ? stored.parse(learned.model) : null
+/** The model that is in force; null if there is none. Throws if the stored document is not a model. */
+export const upliftModelOf = (row: UpliftRow | null): UpliftModel | null =>
+  row?.model ? stored.parse(row.model) : null
 
-/** By how much contact lowers the probability that this member leaves. */
+/** By how much contact lowers this member's probability of leaving. */
 export const upliftOfVector = (model: UpliftModel, vector: Readonly<Record<string, unknown>>): number =>
   predictUplift(model, matrixOf(model.features, [vector])).uplifts[0] ?? 0

@@ -1,4 +1,4 @@
-/** The evidence that a model is judged by before it may serve, and the judgement. */
+/** Collects the evidence for a model's quality gates, and evaluates them. */
 import { pingDatabase } from "../../db/queries/health/health.ts"
 import { latestDataQuality } from "../../db/queries/scoring/monitoring.ts"
 import { readGateEvidence } from "../../db/queries/scoring/scores.ts"
@@ -10,13 +10,13 @@ import type { Model } from "../../shared/scoring/model.ts"
 import type { Services } from "../platform/services.ts"
 import { unknownFeaturesOf } from "./serving.ts"
 
-/** What was scored longer ago says nothing of the data as they are now. */
+/** Older scores do not represent the current data. */
 const EVIDENCE_MS = 14 * 86_400_000
 
-/** Rows that are scored and explained to bound how long one takes; few enough for the smallest plan. */
+/** Rows scored and explained to bound the latency of one; few enough for the CPU time of the smallest plan. */
 const PROBE_ROWS = 16
 
-/** Judges a checked model of a company (`*`: of all): by its own figures, the log, and a trial. */
+/** Evaluates a checked model of a company (`*`: of all) by the artefact's metrics, the prediction log, and a latency probe. */
 export async function evaluateModelGates(
   services: Services,
   companyId: string,
@@ -29,14 +29,14 @@ export async function evaluateModelGates(
   const flags = await services.flags({ isFreshNeeded: true })
   return evaluateGates({
     metrics: artefact.training.metrics,
-    strangers: unknownFeaturesOf(artefact),
+    unknownFeatures: unknownFeaturesOf(artefact),
     dataQuality: measured ?? (evidence.missing && completeness(artefact, evidence.missing)),
     p95Ms: evidence.p95Ms ?? (await boundOfOne(services, model)),
     isStrict: flags.isOn("STRICT_QUALITY_GATES", companyId),
   })
 }
 
-/** Of the features that a model asks for, how much more is missing now than in its training. */
+/** How complete the model's inputs are now, compared with its training data. */
 function completeness({ features, training }: Artefact, missing: ReadonlyMap<string, number>): number {
   return completenessOf(
     features.map(({ name }, input) => [missing.get(name) ?? 1, training.reference[input]?.missing ?? 0] as const),
@@ -44,8 +44,8 @@ function completeness({ features, training }: Artefact, missing: ReadonlyMap<str
 }
 
 /**
- * A number of milliseconds that no single prediction passes: the time of several, one after the other, with a round trip
- * beside, since a Worker's clock stands still while it computes. Null when the round trip was too slow to say anything.
+ * An upper bound of one prediction's milliseconds: the time of several in sequence plus a round trip to Postgres, because a
+ * Worker's clock does not advance during computation. Null if the round trip was too slow for a useful bound.
  */
 async function boundOfOne({ db, now }: Services, model: Model): Promise<number | null> {
   await pingDatabase(db)
@@ -56,10 +56,10 @@ async function boundOfOne({ db, now }: Services, model: Model): Promise<number |
   return tookMs < LATENCY_BOUND_MS ? tookMs : null
 }
 
-/** The bound of the gate: what takes longer with everything beside is not known to be slow. */
+/** The gate's limit: a longer measurement includes the round trip, and does not show that the model is slow. */
 const LATENCY_BOUND_MS = 200
 
-/** A row out of the middle of what training saw, another one for each number. */
+/** A row of values from the training distribution, a different one for each `row`. */
 const probeRow = ({ features, training }: Artefact, row: number): Float64Array =>
   Float64Array.from(features, (feature, input) => {
     if (feature.type === "category") return feature.levels.length === 0 ? Number.NaN : row % feature.levels.length

@@ -1,4 +1,4 @@
-/** `GET /api/settings/health-weights`: what weights of the components cost, before they are saved or after. */
+/** `GET /api/settings/health-weights`: how weights of the health components change its accuracy, before or after saving. */
 
 import { Hono } from "hono"
 import * as z from "zod"
@@ -21,7 +21,7 @@ const weight = z
 
 const query = z.strictObject({ payment: weight, usage: weight, support: weight, relationship: weight, tenure: weight })
 
-/** With fewer of those who left an AUC is a guess: its standard error is beyond a twentieth. */
+/** With fewer churned customers, the standard error of an AUC exceeds 0.05. */
 const EVENTS_MIN = 30
 
 export const healthWeights = new Hono<AppEnv>().get(
@@ -31,14 +31,14 @@ export const healthWeights = new Hono<AppEnv>().get(
   async (c) => {
     const { db } = c.get("services")
     const { companyId } = c.get("principal")
-    const asked = c.req.valid("query")
+    const requested = c.req.valid("query")
     const [stored, labelled] = await Promise.all([
       readSettings(db, companyId),
       labelledScores(db, companyId, COMPONENT_BY_FEATURE),
     ])
     const { healthWeights: saved } = settingsOf({ settings: stored })
     const weights = { ...saved }
-    for (const name of COMPONENTS) weights[name] = asked[name] ?? saved[name]
+    for (const name of COMPONENTS) weights[name] = requested[name] ?? saved[name]
     const effect = weightEffect(labelled.rows, weights)
     return c.json({
       ...{ weights, saved, model: MODEL_WEIGHTS },
@@ -51,7 +51,7 @@ export const healthWeights = new Hono<AppEnv>().get(
   },
 )
 
-/** Why the figures say nothing, or not much; null: they do. */
+/** Why the metrics are missing or unreliable; null: they are reliable. */
 function reasonOf({ rows, events, auc }: ReturnType<typeof weightEffect>): string | null {
   if (rows === 0) return "No score is old enough yet for its outcome to be known, so nothing can be compared."
   if (auc === null) return "Of the scores whose outcome is known, either all customers left or none did."

@@ -1,4 +1,4 @@
-/** `/api/models`: the registry of models. What serves is changed here, through gates, with who and why written down. */
+/** `/api/models`: the model registry. Changes of the serving model pass the quality gates and are recorded with who and why. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { databaseFailure } from "../../db/client.ts"
@@ -39,7 +39,7 @@ import type { AppEnv } from "../platform/services.ts"
 import { evaluateModelGates } from "./gates.ts"
 import { artefactText, readArtefact } from "./serving.ts"
 
-/** 200 trees of depth 6 are 0.6 MB; trainers stay below 150 KB. */
+/** 200 trees of depth 6 take 0.6 MB; our trainers produce less than 150 KB. */
 const ARTEFACT_BYTES_MAX = 1024 * 1024
 
 const STATES = ["candidate", "shadow", "champion", "retired"] as const satisfies ModelState[]
@@ -56,12 +56,12 @@ const uploadQuery = z.strictObject({
 const withReason = z.strictObject({ reason: reasonText })
 const promotion = z.strictObject({
   reason: reasonText,
-  /** Goes ahead although a gate is closed. */
+  /** Promotes although a gate has failed. */
   force: z.boolean().default(false),
-  /** Only says how the gates are. */
+  /** Only evaluates the gates. */
   dryRun: z.boolean().default(false),
 })
-/** More rows than any training takes. */
+/** More rows than any training uses. */
 const ROWS_MAX = 1_000_000_000
 const offset = z.strictObject({
   logOdds: offsetSchema,
@@ -76,7 +76,7 @@ export const models = new Hono<AppEnv>()
     return c.json(listOf(await listModels(c.get("services").db, c.get("principal").companyId, filter, page), showModel))
   })
   .get("/:id", withPermission("models:read"), validId(), async (c) => {
-    const { model, changes, offset: own } = await modelNamed(c, c.req.valid("param").id)
+    const { model, changes, offset: own } = await visibleModel(c, c.req.valid("param").id)
     return c.json({ ...showModel(model), offset: own && showOffset(own), changes: changes.map(showChange) })
   })
   .post("/", withPermission("models:write"), validQuery(uploadQuery), limitBody(ARTEFACT_BYTES_MAX), async (c) => {
@@ -93,12 +93,12 @@ export const models = new Hono<AppEnv>()
       ...{ companyId, sha256: address, version: version ?? `${kind}-${address.slice(0, 12)}`, kind, featureHash },
       ...{ dataHash, artefact: text, bytes: bytes.byteLength, training: summary },
     }
-    const isNew = await addModel(services.db, model, noteOf(c, null)).catch((error: unknown) => {
+    const isNew = await addModel(services.db, model, auditOf(c, null)).catch((error: unknown) => {
       if (databaseFailure(error) !== "conflict") throw error
       throw new AppError("CONFLICT", "Another model has this version already.", { cause: error })
     })
     services.log.info("model_uploaded", { companyId, version: model.version, isNew, bytes: model.bytes })
-    // Of this owner: a company may have a copy of its own of what all share.
+    // Looked up by owner: a company may have its own copy of a shared model.
     const found = await findModel(services.db, companyId, address)
     if (found === null) throw new Error("a model that was kept is gone")
     return c.json(showModel(found.model), isNew ? 201 : 200)
@@ -107,29 +107,29 @@ export const models = new Hono<AppEnv>()
     const { reason: why, scope } = c.req.valid("json")
     const companyId = ownerOf(c, scope)
     const back = { expected: null, action: "rolled_back" } as const
-    return changed(c, companyId, await rollbackChampion(c.get("services").db, companyId, back, noteOf(c, why)))
+    return changed(c, companyId, await rollbackChampion(c.get("services").db, companyId, back, auditOf(c, why)))
   })
   .post("/:id/promote", withPermission("models:write"), validId(), validJson(promotion), async (c) => {
     const services = c.get("services")
     const { reason: why, force, dryRun } = c.req.valid("json")
-    const { model } = await ownModel(c, c.req.valid("param").id)
+    const { model } = await changeableModel(c, c.req.valid("param").id)
     const { companyId, sha256: address } = model
-    const prepared = await readArtefact(model.artefact, address).catch(refuseArtefact)
-    const judged = await evaluateModelGates(services, companyId, { sha256: address, model: prepared })
-    const gates: GateReport = { ...judged, isForced: force && !judged.isPassed }
+    const prepared = await readArtefact(model.artefact, address).catch(rejectArtefact)
+    const evaluated = await evaluateModelGates(services, companyId, { sha256: address, model: prepared })
+    const gates: GateReport = { ...evaluated, isForced: force && !evaluated.isPassed }
     if (dryRun) return c.json({ champion: null, previous: null, isPromoted: false, gates })
     if (gates.isForced) requireForce(c, gates)
     else if (!gates.isPassed) {
       throw new AppError("CONFLICT", "A quality gate is closed.", { reason: "gates_closed", extension: { gates } })
     }
-    const result = await promoteModel(services.db, companyId, address, gates, noteOf(c, why))
+    const result = await promoteModel(services.db, companyId, address, gates, auditOf(c, why))
     if (gates.isForced) services.log.warn("model_forced", { companyId, version: model.version })
     return changed(c, companyId, result, { isPromoted: true, gates })
   })
   .post("/:id/shadow", withPermission("models:write"), validId(), validJson(withReason), async (c) => {
     const { reason: why } = c.req.valid("json")
-    const { model } = await ownModel(c, c.req.valid("param").id)
-    const prepared = await readArtefact(model.artefact, model.sha256).catch(refuseArtefact)
+    const { model } = await changeableModel(c, c.req.valid("param").id)
+    const prepared = await readArtefact(model.artefact, model.sha256).catch(rejectArtefact)
     const { gates } = await evaluateModelGates(c.get("services"), model.companyId, {
       sha256: model.sha256,
       model: prepared,
@@ -138,12 +138,16 @@ export const models = new Hono<AppEnv>()
       throw new AppError("CONFLICT", "The model asks for features that customers are not described by.")
     }
     const { db } = c.get("services")
-    return changed(c, model.companyId, await setModelState(db, model.companyId, model.sha256, "shadow", noteOf(c, why)))
+    return changed(
+      c,
+      model.companyId,
+      await setModelState(db, model.companyId, model.sha256, "shadow", auditOf(c, why)),
+    )
   })
   .put("/:id/offset", withPermission("models:write"), validId(), validJson(offset), async (c) => {
     const { db, log, now } = c.get("services")
     const { companyId, keyId } = c.get("principal")
-    const { model } = await ownModel(c, c.req.valid("param").id)
+    const { model } = await changeableModel(c, c.req.valid("param").id)
     const stored = { ...c.req.valid("json"), companyId, sha256: model.sha256, storedAt: now(), storedBy: keyId }
     await saveOffset(db, stored)
     log.info("model_offset_stored", { companyId, keyId, version: model.version })
@@ -151,36 +155,36 @@ export const models = new Hono<AppEnv>()
   })
   .post("/:id/retire", withPermission("models:write"), validId(), validJson(withReason), async (c) => {
     const { reason: why } = c.req.valid("json")
-    const { model } = await ownModel(c, c.req.valid("param").id)
+    const { model } = await changeableModel(c, c.req.valid("param").id)
     const { db } = c.get("services")
     return changed(
       c,
       model.companyId,
-      await setModelState(db, model.companyId, model.sha256, "retired", noteOf(c, why)),
+      await setModelState(db, model.companyId, model.sha256, "retired", auditOf(c, why)),
     )
   })
 
-/** Whose models are meant; what all companies share is the operator's. */
+/** The company whose models are changed. Shared models need the operator's permission. */
 function ownerOf(c: Context<AppEnv>, scope: (typeof SCOPES)[number]): string {
   if (scope === "company") return c.get("principal").companyId
   requirePermission(c.get("principal"), "models:operate")
   return SHARED_COMPANY
 }
 
-async function modelNamed(c: Context<AppEnv>, id: string) {
+async function visibleModel(c: Context<AppEnv>, id: string) {
   const found = await findModel(c.get("services").db, c.get("principal").companyId, id)
   if (found === null) throw new AppError("NOT_FOUND", "There is no such model.")
   return found
 }
 
-/** The model, when the caller may change it. */
-async function ownModel(c: Context<AppEnv>, id: string) {
-  const found = await modelNamed(c, id)
+/** A model that the caller may change; throws if they may not. */
+async function changeableModel(c: Context<AppEnv>, id: string) {
+  const found = await visibleModel(c, id)
   if (found.model.companyId === SHARED_COMPANY) requirePermission(c.get("principal"), "models:operate")
   return found
 }
 
-/** Whoever reads a model that all companies share would read which companies there are. */
+/** Offsets inside a shared model would disclose the ids of companies to every company that reads it. */
 const OFFSETS_INSIDE =
   "it holds offsets of companies by their ids, which are stored apart now: npm run model -- push takes them out and stores each for its company"
 
@@ -197,7 +201,7 @@ async function readUpload(bytes: Uint8Array, address: string) {
 }
 
 /** Throws CONFLICT for a stored artefact that cannot be read any more. */
-export function refuseArtefact(error: unknown): never {
+export function rejectArtefact(error: unknown): never {
   if (!(error instanceof InvalidArtefact)) throw error
   throw new AppError("CONFLICT", `The artefact is not acceptable any more: ${error.message}.`, {
     reason: "artefact_refused",
@@ -205,7 +209,7 @@ export function refuseArtefact(error: unknown): never {
   })
 }
 
-/** A closed gate may be passed by an operator who says why, while gates are not strict; one of fact never. */
+/** An operator may force a promotion with a reason unless gates are strict. The schema gate can never be forced. */
 function requireForce(c: Context<AppEnv>, gates: GateReport): void {
   requirePermission(c.get("principal"), "models:operate")
   if (gates.isStrict) {
@@ -216,7 +220,7 @@ function requireForce(c: Context<AppEnv>, gates: GateReport): void {
   }
 }
 
-const noteOf = (c: Context<AppEnv>, why: string | null): ModelChangeAudit => {
+const auditOf = (c: Context<AppEnv>, why: string | null): ModelChangeAudit => {
   const { newId, now } = c.get("services")
   return { id: newId(), who: c.get("principal").keyId, why, now: now() }
 }

@@ -1,7 +1,7 @@
 /**
- * Every night each customer who has something to leave is scored, some hundred at a time: how far the night's pass has come
- * is written down after each step, so that a lost run, an outage or a spent budget only delays it. A run that does not come
- * to the end asks QStash for the next one; the heartbeats of every hour go on where that fails.
+ * Nightly scoring of each customer with paid access, in steps of some hundred. The position is stored after each step, so
+ * that a lost run, an outage or a spent budget only delays it. A run that does not finish asks QStash for another one; if
+ * that fails, the next hourly heartbeat continues.
  */
 import * as z from "zod"
 import { isDatabaseUnavailable } from "../../db/client.ts"
@@ -11,7 +11,7 @@ import {
   customersToScore,
   findOrStartPass,
   type RescorePass,
-} from "../../db/queries/scoring/scores.ts"
+} from "../../db/queries/scoring/rescore-pass.ts"
 import { defineJob, done, LeaseLost } from "../platform/jobs/job.ts"
 import { MANUAL_RUN } from "../platform/jobs/run.ts"
 import { SCORE_SUBREQUESTS } from "../platform/outbound/subrequests.ts"
@@ -19,20 +19,20 @@ import type { Services } from "../platform/services.ts"
 import { enabledCompanies, type SwitchCondition } from "../platform/switches.ts"
 import { scoreCustomers } from "./score.ts"
 
-/** What one invocation of the smallest plan has processor time for. */
+/** What the CPU time of one invocation on the smallest plan allows. */
 const ROWS_MAX = 200
 
-/** The pass of a night begins at this hour, UTC. */
+/** Nightly scoring starts at this hour, UTC. */
 const SCORING_HOUR = 3
 const HOUR_MS = 3_600_000
 
-/** By then this run has given its lease back. */
+/** Long enough for this run to release its lease. */
 const CONTINUE_AFTER_SECONDS = 5
 
-/** Looking for the next customers, moving the pass on, and asking for another run. */
+/** Reading the next customers, storing the position, and requesting another run. */
 const STEP_SUBREQUESTS = 3
 
-/** Scoring by the clock is nothing that anybody is told of, so that only the clock's own switch stops it. */
+/** Scheduled scoring sends no messages, so only the scheduler's switch stops it. */
 const SCHEDULED_SCORING: SwitchCondition = { on: ["SCHEDULER_ENABLED"], off: [] }
 
 export const rescore = defineJob({
@@ -42,8 +42,8 @@ export const rescore = defineJob({
     const { budget, config, db } = services
     const companies = await enabledCompanies(services, await services.flags({ isFreshNeeded: true }), SCHEDULED_SCORING)
     if (companies?.length === 0) return done("switched_off")
-    const begunAt = scoringDate(services.now())
-    let pass = await findOrStartPass(db, begunAt.toISOString().slice(0, 10), services.now())
+    const startedAt = scoringDate(services.now())
+    let pass = await findOrStartPass(db, startedAt.toISOString().slice(0, 10), services.now())
     if (pass.finishedAt !== null) return done("done_already")
     const counts = { scored: 0, notScored: 0, failed: 0 }
     for (let rows = 0; rows < ROWS_MAX; ) {
@@ -51,7 +51,7 @@ export const rescore = defineJob({
       if (!budget.hasRoomFor(STEP_SUBREQUESTS + SCORE_SUBREQUESTS)) break
       const limit = Math.min(config.scoring.batchMax, ROWS_MAX - rows)
       const found = await customersToScore(db, pass, limit, companies)
-      const step = await scoreStep(services, found, begunAt)
+      const step = await scoreStep(services, found, startedAt)
       rows += step.rows
       const isFinished = step.rows === found.length && found.length < limit
       const moved = await advancePass(db, pass, { ...step, isFinished, now: services.now() })
@@ -59,19 +59,19 @@ export const rescore = defineJob({
       for (const name of ["scored", "notScored", "failed"] as const) counts[name] += step[name]
       if (isFinished) return done("finished", counts)
       if (step.after !== null) pass = passMovedTo(pass, step.after)
-      // No room for even one more company.
+      // The budget does not allow another company.
       if (step.rows < found.length) break
     }
-    await goOn(services)
+    await requestNextRun(services)
     return done("to_be_continued", counts)
   },
 })
 
-/** When the night began whose pass it is time for. */
+/** The start of the nightly scoring that is current at `now`: the last `SCORING_HOUR`. */
 export function scoringDate(now: Date): Date {
-  const night = new Date(now.getTime() - SCORING_HOUR * HOUR_MS)
-  night.setUTCHours(SCORING_HOUR, 0, 0, 0)
-  return night
+  const date = new Date(now.getTime() - SCORING_HOUR * HOUR_MS)
+  date.setUTCHours(SCORING_HOUR, 0, 0, 0)
+  return date
 }
 
 const passMovedTo = (pass: RescorePass, { companyId, customerId }: CustomersToScore): RescorePass => ({
@@ -81,7 +81,7 @@ const passMovedTo = (pass: RescorePass, { companyId, customerId }: CustomersToSc
 })
 
 interface Step {
-  /** Customers that were looked at, from the first on; the others wait for the next run. */
+  /** Customers processed, from the first on; the others wait for the next run. */
   readonly rows: number
   readonly after: CustomersToScore | null
   readonly scored: number
@@ -89,14 +89,14 @@ interface Step {
   readonly failed: number
 }
 
-/** Scores customers company by company, as far as there is room. What fails is counted and passed over. */
-async function scoreStep(services: Services, found: readonly CustomersToScore[], begunAt: Date): Promise<Step> {
+/** Scores customers company by company, as far as the budget allows. Failures are counted and skipped. */
+async function scoreStep(services: Services, found: readonly CustomersToScore[], startedAt: Date): Promise<Step> {
   const counts = { scored: 0, notScored: 0, failed: 0 }
   let rows = 0
   for (const [companyId, customers] of Map.groupBy(found, (customer) => customer.companyId)) {
     if (rows > 0 && !services.budget.hasRoomFor(STEP_SUBREQUESTS + SCORE_SUBREQUESTS)) break
     const names = customers.map(({ customerId }) => customerId)
-    const ageMsMax = services.now().getTime() - begunAt.getTime()
+    const ageMsMax = services.now().getTime() - startedAt.getTime()
     rows += customers.length
     try {
       const scored = await scoreCustomers(services, companyId, names, { trigger: "nightly", ageMsMax })
@@ -113,8 +113,8 @@ async function scoreStep(services: Services, found: readonly CustomersToScore[],
   return { rows, after: found[rows - 1] ?? null, ...counts }
 }
 
-/** The heartbeat of the next hour goes on anyway; this is only sooner. */
-async function goOn({ config, log, newId, qstash }: Services): Promise<void> {
+/** Continues sooner than the next hourly heartbeat, which would continue anyway. */
+async function requestNextRun({ config, log, newId, qstash }: Services): Promise<void> {
   try {
     await qstash.publish({
       url: `${config.appUrl}/jobs/rescore`,

@@ -1,4 +1,4 @@
-/** One score: what a model, or rules, say of features, with why and how far it can be relied on. */
+/** One score: the prediction of a model or of rules from features, with reasons, interval and confidence. */
 
 import { BASE_RATE_UNKNOWN, RULE_FEATURES, scoreByRules } from "../../shared/domain/scoring/health/rules.ts"
 import {
@@ -16,7 +16,7 @@ import { exactContributions, type ScoreParts } from "../../shared/scoring/reason
 import type { NotScored, ScoreSource } from "../../shared/scoring/stored-values.ts"
 import type { ServingModel } from "./serving.ts"
 
-/** What was said of somebody. */
+/** A prediction for one customer. */
 export interface Prediction {
   readonly source: ScoreSource
   readonly modelSha256: string | null
@@ -30,19 +30,19 @@ export interface Prediction {
   readonly notScored: NotScored | null
 }
 
-/** The same with its reasons, as a champion or rules say it. */
+/** A prediction with its reasons, from a champion or from rules. */
 export interface PredictionWithReasons extends Prediction {
   readonly baseRate: number
   readonly riskLevel: RiskLevel
   readonly parts: ScoreParts
 }
 
-/** Values by the names of features, whatever they are: what cannot be used counts as not known. */
+/** Values by feature name, not validated: an unusable value counts as missing. */
 export type FeatureRecord = Readonly<Record<string, unknown>>
 
 /**
- * What the champion says, with the company's offset, or rules while there is none. `thresholds` are the company's levels of
- * risk.
+ * The prediction of the champion with the company's offset, or of rules if there is no champion. `thresholds` are the
+ * company's risk levels.
  */
 export function predictWithReasons(
   champion: ServingModel | null,
@@ -54,12 +54,18 @@ export function predictWithReasons(
   const encoded = encode(model, record)
   const { contributions, ...scored } = explain(model, encoded.vector, offset)
   const { logOdds, parts } = exactContributions(scored.logit, contributions, (name) => plainValue(record, name))
-  const said = predictionOf(champion, encoded, scored.probability)
+  const prediction = predictionOf(champion, encoded, scored.probability)
   const baseRate = baseRateOf(model)
-  return { ...said, logOdds, baseRate, riskLevel: riskLevelOf(said.probability, baseRate, thresholds), parts }
+  return {
+    ...prediction,
+    logOdds,
+    baseRate,
+    riskLevel: riskLevelOf(prediction.probability, baseRate, thresholds),
+    parts,
+  }
 }
 
-/** What a model says, without reasons: for shadows, whose word nobody is shown. */
+/** A model's prediction without reasons, for shadows: their predictions are never shown. */
 export function predict(serving: ServingModel, record: FeatureRecord): Prediction {
   const encoded = encode(serving.model, record)
   const { logit, probability } = score(serving.model, encoded.vector, serving.offset)
@@ -80,7 +86,7 @@ function predictionOf({ model, sha256, version }: ServingModel, { vector }: Enco
   }
 }
 
-/** Rules are not calibrated, so their interval is everything and their confidence nothing. */
+/** Rules are not calibrated, so their interval is 0 to 1 and their confidence 0. */
 function byRules(record: FeatureRecord, thresholds: RiskThresholds): PredictionWithReasons {
   const input = Object.fromEntries(Object.keys(record).map((name) => [name, plainValue(record, name)]))
   const { version, probability, logOdds, base, reasons, coverage } = scoreByRules(input)
@@ -96,7 +102,7 @@ function byRules(record: FeatureRecord, thresholds: RiskThresholds): PredictionW
 
 const notScoredOf = (coverage: number): NotScored | null => (coverage >= COVERAGE_MIN ? null : "coverage_too_low")
 
-/** The share of the training rows that left; unknown where a model does not say how many rows it has seen. */
+/** The share of training rows that churned; unknown if the artefact does not state its rows. */
 function baseRateOf({ artefact: { training } }: Model): number {
   const { rows, events } = training
   return rows > 0 && events > 0 && events < rows ? events / rows : BASE_RATE_UNKNOWN
@@ -107,20 +113,20 @@ function plainValue(record: FeatureRecord, name: string): number | string | null
   return typeof value === "string" || (typeof value === "number" && Number.isFinite(value)) ? value : null
 }
 
-/** Names that are told back to whoever sent them, and how much of each. */
+/** Limits for names that are repeated in the response. */
 const NAMES_SHOWN = 20
 const NAME_CHARS_SHOWN = 64
 
-/** What of a record did not count: names that are not asked for, and values that are none of their feature's. */
+/** The fields of a record that were not used: names that are not inputs, and values that do not fit their feature. */
 export function unusedFields(champion: ServingModel | null, record: FeatureRecord) {
-  const asked: ReadonlySet<string> = new Set(
+  const inputs: ReadonlySet<string> = new Set(
     champion === null ? RULE_FEATURES : champion.model.artefact.features.map(({ name }) => name),
   )
   const names = Object.keys(record)
   const unusable =
     champion === null
-      ? names.filter((name) => asked.has(name) && record[name] !== null && typeof record[name] !== "number")
+      ? names.filter((name) => inputs.has(name) && record[name] !== null && typeof record[name] !== "number")
       : encode(champion.model, record).unknown
   const shown = (some: readonly string[]) => some.slice(0, NAMES_SHOWN).map((name) => name.slice(0, NAME_CHARS_SHOWN))
-  return { ignored: shown(names.filter((name) => !asked.has(name))), unusable: shown(unusable) }
+  return { ignored: shown(names.filter((name) => !inputs.has(name))), unusable: shown(unusable) }
 }

@@ -1,4 +1,4 @@
-/** Scores as clients of the API see them. */
+/** Scores in API responses. */
 import type { PredictionRow, ScoreRow } from "../../db/queries/scoring/scores.ts"
 import { featureSchema } from "../../shared/domain/scoring/features.ts"
 import { COVERAGE_MIN } from "../../shared/domain/scoring/health.ts"
@@ -11,11 +11,11 @@ import type { PredictionWithReasons } from "./score-row.ts"
 
 const LEVEL = 0.9
 
-/** What is said when facts of a customer kept coming while a score was made. */
+/** The error text for a customer whose facts kept changing during scoring. */
 export const CONCURRENT_UPDATE =
   "So much is being told of the customer that a score would be old at once. Please try again."
 
-/** What is no feature's own word. */
+/** Labels of codes that are not features. */
 const OTHER_LABELS: ReadonlyMap<string, string> = new Map([
   ["company", "leaving is more or less usual at this company"],
   ["calibration", "correction by what became of others with such a score"],
@@ -39,7 +39,7 @@ const showChange = ({ reasons, ...change }: ScoreChange) => ({
   reasons: reasons.map(({ code, logOdds }) => ({ ...labelled(code), logOdds })),
 })
 
-/** Why there is no score, for people; `needed` is what coverage must be. */
+/** Why there is no score, in a sentence; `needed` is the required coverage. */
 function showNotScored(reason: NotScored, coverage: number | null) {
   const detail =
     reason === "no_paid_access"
@@ -48,36 +48,36 @@ function showNotScored(reason: NotScored, coverage: number | null) {
   return { reason, detail, coverage, needed: reason === "coverage_too_low" ? COVERAGE_MIN : null }
 }
 
-/** What was said, with all of its reasons, or that it is not to be shown. */
-export function showStoredPrediction({ config }: Pick<Services, "config">, said: PredictionWithReasons) {
+/** A prediction with all its reasons, or why it is not shown. */
+export function showStoredPrediction({ config }: Pick<Services, "config">, prediction: PredictionWithReasons) {
   const { confidenceThreshold } = config.scoring
   const about = {
-    source: said.source,
-    model: said.modelSha256 === null ? null : { id: said.modelSha256, version: said.modelVersion },
-    modelVersion: said.modelVersion,
-    coverage: said.coverage,
+    source: prediction.source,
+    model: prediction.modelSha256 === null ? null : { id: prediction.modelSha256, version: prediction.modelVersion },
+    modelVersion: prediction.modelVersion,
+    coverage: prediction.coverage,
   }
-  if (said.notScored !== null) {
+  if (prediction.notScored !== null) {
     return {
       ...NOTHING,
       ...about,
       status: "not_scored",
-      notScored: showNotScored(said.notScored, said.coverage),
+      notScored: showNotScored(prediction.notScored, prediction.coverage),
     } as const
   }
   return {
     status: "scored",
     notScored: null,
-    probability: said.probability,
-    interval: { low: said.low, high: said.high, level: LEVEL },
-    riskLevel: said.riskLevel,
-    baseRate: said.baseRate,
-    logOdds: said.logOdds,
-    base: said.parts.base,
-    reasons: said.parts.reasons.map(showReason),
-    confidence: said.confidence,
+    probability: prediction.probability,
+    interval: { low: prediction.low, high: prediction.high, level: LEVEL },
+    riskLevel: prediction.riskLevel,
+    baseRate: prediction.baseRate,
+    logOdds: prediction.logOdds,
+    base: prediction.parts.base,
+    reasons: prediction.parts.reasons.map(showReason),
+    confidence: prediction.confidence,
     confidenceThreshold,
-    isConfident: said.confidence >= confidenceThreshold,
+    isConfident: prediction.confidence >= confidenceThreshold,
     ...about,
   } as const
 }
@@ -87,7 +87,7 @@ const NOTHING = {
   ...{ confidence: null, confidenceThreshold: null, isConfident: false },
 } as const
 
-/** The score of a customer as `GET /api/customers/:id/score` answers it. `isStored`: it was made within the last hour. */
+/** The response of `GET /api/customers/:id/score`. `isStored`: the score was stored within the last hour. */
 export function showScore(services: Pick<Services, "config">, scored: ScoreResult) {
   const { customerId } = scored
   if (scored.score === null && scored.because === "failed") throw new Error("a customer could not be scored")
@@ -95,9 +95,9 @@ export function showScore(services: Pick<Services, "config">, scored: ScoreResul
     throw new AppError("UNAVAILABLE", CONCURRENT_UPDATE, { reason: "customer_busy", retryAfterSeconds: 1 })
   }
   if (scored.score === null || scored.score.notScored === "no_paid_access") {
-    const nobody = { source: null, model: null, modelVersion: null, coverage: null, change: null, asOf: null }
+    const noModel = { source: null, model: null, modelVersion: null, coverage: null, change: null, asOf: null }
     const notScored = showNotScored("no_paid_access", null)
-    return { customerId, ...NOTHING, ...nobody, status: "not_scored", notScored, isStored: false } as const
+    return { customerId, ...NOTHING, ...noModel, status: "not_scored", notScored, isStored: false } as const
   }
   const { score, isStored } = scored
   const change = score.notScored === null && score.change !== null ? showChange(score.change) : null
@@ -110,7 +110,7 @@ export function showScore(services: Pick<Services, "config">, scored: ScoreResul
   } as const
 }
 
-/** A score beside its customer in lists; null when there is none to show. */
+/** A customer's score in lists; null if there is none to show. */
 export function showSummary({ config }: Pick<Services, "config">, score: ScoreRow | null) {
   if (score === null || score.notScored !== null) return null
   const { probability, low, high, riskLevel, confidence, source, modelVersion, asOf } = score
@@ -121,7 +121,7 @@ export function showSummary({ config }: Pick<Services, "config">, score: ScoreRo
   }
 }
 
-/** One entry of a customer's history of scores. */
+/** One entry of a customer's score history. */
 export function showPrediction(row: PredictionRow) {
   const { id, source, modelVersion, trigger, probability, low, high, logOdds, coverage, vectorHash, asOf, parts } = row
   const isShown = row.notScored === null

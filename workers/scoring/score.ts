@@ -1,8 +1,7 @@
 /**
- * Scores customers: who they are and what serves, their ledgers, the word, the log; three round trips to Postgres, one when
- * what was said within the hour still holds. The hour's cache is the stored score itself: the pointer to the champion, the
- * score and the time of the last fact are read together, so that it is never another model's, and a second copy elsewhere
- * would only have to be kept from lying.
+ * Scores customers in three round trips to Postgres: read customers and serving models, read ledgers, write predictions. One
+ * is enough if the stored score is still valid. The stored score is the only cache: the champion, the score and the time of
+ * the last fact are read together, so a score of another model is never returned, and no second copy needs invalidation.
  */
 
 import { databaseFailure } from "../../db/client.ts"
@@ -26,13 +25,13 @@ import type { Services } from "../platform/services.ts"
 import { type Prediction, type PredictionWithReasons, predict, predictWithReasons } from "./score-row.ts"
 import { chooseServing, type Serving, type ServingModel } from "./serving.ts"
 
-/** What is said of a customer holds for so long, unless a fact or another champion comes sooner. */
+/** A score is valid for this long, unless a fact or another champion arrives sooner. */
 export const HOUR_MS = 3_600_000
 
-/** What a caller who wants a fresh score is told again: asking all the time must not write all the time. */
+/** The minimum age before a fresh score is computed on request, so that frequent requests do not cause frequent writes. */
 export const MIN_RESCORE_INTERVAL_MS = 60_000
 
-/** Ledgers that are read at once: a long one is a megabyte. */
+/** Ledgers of one query; a long ledger takes a megabyte. */
 const LEDGERS_AT_ONCE = 25
 
 /** The score of a customer, or why there is none. */
@@ -42,13 +41,13 @@ export type ScoreResult =
 
 export interface ScoreRequest {
   readonly trigger: ScoreTrigger
-  /** How old a stored score may be; 0: everybody is scored anew. */
+  /** How old a stored score may be; 0: every customer is scored again. */
   readonly ageMsMax: number
-  /** Called before customers are scored with what serves and how many they are; may throw instead. */
+  /** Called before scoring with the champion and the number of customers; may throw to refuse. */
   readonly admit?: (champion: ServingModel | null, customers: number) => void
 }
 
-/** The scores of the customers that these names mean, by name; who is unknown is left out. */
+/** The scores of customers by the ids given (ours or the provider's); unknown customers are left out. */
 export async function scoreCustomers(
   services: Services,
   companyId: string,
@@ -65,17 +64,17 @@ export async function scoreCustomers(
 
   const result = new Map<string, ScoreResult>()
   const toScore = new Map<string, ScoreTarget>()
-  const left: string[] = []
+  const withoutAccess: string[] = []
   for (const [name, customer] of customers) {
     const { customerId, last } = customer
     if (!customer.subscriptions.some(grantsAccess)) {
-      if (last !== null && last.notScored !== "no_paid_access") left.push(customerId)
+      if (last !== null && last.notScored !== "no_paid_access") withoutAccess.push(customerId)
       result.set(name, { customerId, score: null, because: "no_paid_access" })
-    } else if (last !== null && holds(last, customer, serving, { sinceMs: startedMs - ageMsMax, isRealTime })) {
+    } else if (last !== null && isStillValid(last, customer, serving, { sinceMs: startedMs - ageMsMax, isRealTime })) {
       result.set(name, { customerId, score: last, isStored: true })
     } else toScore.set(customerId, customer)
   }
-  await invalidateScores(db, companyId, left)
+  await invalidateScores(db, companyId, withoutAccess)
 
   const scores = new Map<string, ScoreRow>()
   const wanted = [...toScore.values()]
@@ -95,42 +94,42 @@ export async function scoreCustomers(
   return result
 }
 
-/** What customers are scored with, and for whom. */
+/** What customers are scored with, and for which company. */
 interface Work {
   readonly companyId: string
   readonly serving: Serving
   readonly trigger: ScoreTrigger
   readonly thresholds: RiskThresholds
   readonly startedMs: number
-  /** Customers that share the time since then. */
+  /** Number of customers that the time since `startedMs` is divided by. */
   readonly among: number
-  /** Takes those who could not be scored because facts of them kept coming. */
+  /** Collects customers that could not be scored because their facts kept changing. */
   readonly busy: Set<string>
 }
 
-/** Writers of the customers' facts that are always quicker leave a score to the next request or the night. */
-const TRIES_MAX = 6
+/** After this many conflicts with writers of facts, the next request or nightly scoring scores the customer. */
+const ATTEMPTS_MAX = 6
 const JITTER_MS = 25
-/** Reading ledgers once more, and writing once more. */
-const TRY_SUBREQUESTS = 2
+/** Reading ledgers and writing scores once more. */
+const ATTEMPT_SUBREQUESTS = 2
 
 /**
- * Scores customers by their ledgers as they were known at one moment, and writes that down; who cannot be scored is left
- * out. Where a fact came to be known meanwhile the ledgers are read again, by halves, so that few wait for a busy one.
+ * Scores customers by their ledgers as known at one moment, and stores the scores; customers that cannot be scored are left
+ * out. If a fact was recorded meanwhile, each half of the batch is retried, so that one busy customer delays few others.
  */
 async function scoreSome(
   services: Services,
   work: Work,
   customers: readonly ScoreTarget[],
 ): Promise<readonly ScoreRow[]> {
-  for (let tries = 1; ; tries++) {
+  for (let attempt = 1; ; attempt++) {
     try {
-      if (services.budget.hasRoomFor(TRY_SUBREQUESTS)) return await scoreOnce(services, work, customers)
-      tries = TRIES_MAX
+      if (services.budget.hasRoomFor(ATTEMPT_SUBREQUESTS)) return await scoreOnce(services, work, customers)
+      attempt = ATTEMPTS_MAX
     } catch (error) {
       if (databaseFailure(error) !== "stale_version") throw error
     }
-    if (tries === TRIES_MAX) {
+    if (attempt === ATTEMPTS_MAX) {
       services.log.warn("scoring_conflicts", { companyId: work.companyId, count: customers.length })
       for (const { customerId } of customers) work.busy.add(customerId)
       return []
@@ -140,12 +139,12 @@ async function scoreSome(
       const first = await scoreSome(services, work, customers.slice(0, half))
       return [...first, ...(await scoreSome(services, work, customers.slice(half)))]
     }
-    await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, tries)
+    await pause(crypto.getRandomValues(new Uint8Array(1)).at(0) ?? 0, attempt)
   }
 }
 
-const pause = (random: number, tries: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, (JITTER_MS * 2 ** tries * (random + 1)) / 256))
+const pause = (random: number, attempt: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, (JITTER_MS * 2 ** attempt * (random + 1)) / 256))
 
 async function scoreOnce(
   services: Services,
@@ -160,7 +159,7 @@ async function scoreOnce(
   for (const customer of customers) {
     const { customerId } = customer
     const ledger = ledgers.get(customerId) ?? []
-    // One ledger that cannot be read must not keep the others of a batch, or of a night, from their scores.
+    // A ledger that cannot be read must not prevent scores of the other customers.
     try {
       made.push(await make(services, companyId, { customer, ledger, serving, asOf, trigger, thresholds }))
       const known = ledger.filter(({ knownAt }) => knownAt <= asOf.toISOString())
@@ -170,14 +169,14 @@ async function scoreOnce(
     }
   }
   const tookMs = Math.ceil((services.now().getTime() - startedMs) / among)
-  const said = made.flatMap((one) => one.said.map((row) => ({ ...row, tookMs })))
+  const predictions = made.flatMap((one) => one.predictions.map((row) => ({ ...row, tookMs })))
   const rows = made.map(({ score }) => score)
-  await saveScores(services.db, companyId, { asOf, counts }, said, rows)
+  await saveScores(services.db, companyId, { asOf, counts }, predictions, rows)
   return rows
 }
 
-/** Whether a stored score still says what would be said now, as far as an hour's grace goes. */
-function holds(
+/** Whether a stored score is recent enough and from the current champion, offset and, in real time, facts. */
+function isStillValid(
   last: ScoreRow,
   { updatedAt }: ScoreTarget,
   { champion }: Serving,
@@ -208,20 +207,20 @@ async function make(
     readonly trigger: ScoreTrigger
     readonly thresholds: RiskThresholds
   },
-): Promise<{ readonly score: ScoreRow; readonly said: readonly Omit<NewPrediction, "tookMs">[] }> {
+): Promise<{ readonly score: ScoreRow; readonly predictions: readonly Omit<NewPrediction, "tookMs">[] }> {
   const vector = features(ledger, asOf.toISOString())
   const vectorHash = await hashOf(vector)
-  const row = (said: Prediction, isShadow: boolean, parts: PredictionWithReasons["parts"] | null) => {
-    return { ...said, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
+  const row = (given: Prediction, isShadow: boolean, parts: PredictionWithReasons["parts"] | null) => {
+    return { ...given, parts, companyId, id: services.newId(), customerId, asOf, isShadow, trigger, vector, vectorHash }
   }
-  const { baseRate, riskLevel, ...said } = predictWithReasons(serving.champion, vector, thresholds)
-  const champion = row(said, false, said.parts)
+  const { baseRate, riskLevel, ...prediction } = predictWithReasons(serving.champion, vector, thresholds)
+  const champion = row(prediction, false, prediction.parts)
   const shadows = serving.shadows.map((shadow) => row(predict(shadow, vector), true, null))
   const score = {
-    ...{ ...said, companyId, customerId, predictionId: champion.id, asOf, baseRate, riskLevel },
-    change: last === null ? null : scoreChange(comparedOf(last), comparedOf({ ...said, asOf })),
+    ...{ ...prediction, companyId, customerId, predictionId: champion.id, asOf, baseRate, riskLevel },
+    change: last === null ? null : scoreChange(comparedOf(last), comparedOf({ ...prediction, asOf })),
   }
-  return { score, said: [champion, ...shadows] }
+  return { score, predictions: [champion, ...shadows] }
 }
 
 const comparedOf = ({

@@ -1,9 +1,9 @@
-/** `POST /api/score`: scores of customers, or of features that the caller brings, one or a batch. */
+/** `POST /api/score`: scores customers, or features in the request, one or a batch. */
 
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { settingsOf as readSettings } from "../../db/queries/platform/companies.ts"
-import { readServing } from "../../db/queries/scoring/models.ts"
+import { readServing } from "../../db/queries/scoring/serving.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { explanationCost } from "../../shared/scoring/model.ts"
 import { requirePermission, withPermission } from "../platform/auth.ts"
@@ -15,10 +15,10 @@ import { predictWithReasons, unusedFields } from "./score-row.ts"
 import { CONCURRENT_UPDATE, showScore, showStoredPrediction } from "./score-view.ts"
 import { chooseServing, findServing, type ServingModel } from "./serving.ts"
 
-/** A batch of the largest records that are taken. */
+/** Enough for a batch of the largest accepted records. */
 const BODY_BYTES_MAX = 1024 * 1024
 
-/** Models ask for fewer; what a record holds beside that is passed over. */
+/** Models have fewer inputs; other fields of a record are ignored. */
 const NAMES_MAX = 1_000
 
 const record = z
@@ -31,9 +31,9 @@ const item = z.union([z.strictObject({ customerId: idText }), z.strictObject({ f
 type Item = z.infer<typeof item>
 
 const choices = {
-  /** Another model than the champion, by its sha-256 or version, for features only. */
+  /** A model other than the champion, by SHA-256 or version; for features only. */
   model: idText.optional(),
-  /** True: scored anew, whatever was said within the hour. */
+  /** True: scored again even if a score of the last hour is stored. */
   fresh: z.boolean().default(false),
 }
 
@@ -63,18 +63,18 @@ export const scores = new Hono<AppEnv>().post("/", withPermission("scores:read")
   }
   if ("items" in body) return c.json({ data: await scoreAll(c, body.items, { model, fresh }) })
   const single: Item = "customerId" in body ? { customerId: body.customerId } : { features: body.features }
-  const [answer] = await scoreAll(c, [single], { model, fresh })
-  if (answer === undefined || answer.error !== null) {
-    const error = answer?.error ?? UNKNOWN
+  const [result] = await scoreAll(c, [single], { model, fresh })
+  if (result === undefined || result.error !== null) {
+    const error = result?.error ?? UNKNOWN
     throw new AppError(error.code, error.detail)
   }
-  return c.json(answer)
+  return c.json(result)
 })
 
-/** Of one request: records and customers × the model's steps for one (leaves × depth²). It is well below a second. */
+/** Limit per request: records and customers × the model's steps for one (leaves × depth²). Takes well below a second. */
 const REQUEST_WORK_MAX = 100_000_000
 
-/** Throws MALFORMED, with the figures, when scoring so many records and customers would keep the isolate from other requests. */
+/** Throws MALFORMED, with the numbers, if scoring this many items would block the isolate for other requests. */
 function requireBoundedWork(serving: ServingModel | null, records: number): void {
   const work = serving === null ? 0 : explanationCost(serving.model) * records
   if (work <= REQUEST_WORK_MAX) return
@@ -119,8 +119,8 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
   const { riskThresholds } = settingsOf({ settings: stored })
   return items.map((each) => {
     if ("features" in each) {
-      const said = predictWithReasons(serving, each.features, riskThresholds)
-      return { ...showStoredPrediction(services, said), ...unusedFields(serving, each.features), error: null }
+      const prediction = predictWithReasons(serving, each.features, riskThresholds)
+      return { ...showStoredPrediction(services, prediction), ...unusedFields(serving, each.features), error: null }
     }
     const found = scored.get(each.customerId)
     if (found === undefined) return { customerId: each.customerId, status: "failed", error: UNKNOWN } as const
@@ -131,7 +131,7 @@ async function scoreAll(c: Context<AppEnv>, items: readonly Item[], { model, fre
   })
 }
 
-/** The model that features are scored by: the one that was named, or the champion; null: rules. */
+/** The model for scoring features: the requested one, or the champion; null: rules. */
 async function servingOf(c: Context<AppEnv>, name: string | null): Promise<ServingModel | null> {
   const services = c.get("services")
   const { companyId } = c.get("principal")

@@ -1,15 +1,10 @@
 /**
- * Which model scores a company: the pinned one, its champion, the one before it, the champion of all, the one before that,
- * and rules when there is none. A model that is not what its address says, or that asks for what nobody is described by, is
- * refused with an alarm, and the next one serves.
+ * Which model scores a company, in this order: the pinned one, its champion, its previous champion, the shared champion, the
+ * previous shared champion, and rules. A model whose SHA-256 does not match, or that needs unknown features, is refused
+ * with an error log, and the next one serves.
  */
-import {
-  findModel,
-  readArtefacts,
-  recordServingRefusal,
-  type ServingRole,
-  type ServingRow,
-} from "../../db/queries/scoring/models.ts"
+import { findModel, recordServingRefusal } from "../../db/queries/scoring/models.ts"
+import { readArtefacts, type ServingRole, type ServingRow } from "../../db/queries/scoring/serving.ts"
 import { fromUtf8, sha256, toHex, utf8 } from "../../shared/crypto/bytes.ts"
 import { modelFeatures } from "../../shared/domain/scoring/features.ts"
 import { BoundedMap } from "../../shared/network/rate-limit.ts"
@@ -20,34 +15,34 @@ import { splitOffsets } from "../../shared/scoring/offsets.ts"
 import { TtlCache } from "../../shared/ttl-cache.ts"
 import type { Services } from "../platform/services.ts"
 
-/** A model that was checked and may score. */
+/** A checked model that may score. */
 export interface ServingModel {
   readonly place: ServingRole
   readonly sha256: string
   readonly version: string
   readonly model: Model
-  /** What the company adds to the model, in log-odds. */
+  /** The company's offset for the model, in log-odds. */
   readonly offset: number
-  /** Since when it adds that; null: for as long as the model is there. */
+  /** Since when the offset applies; null: since the model exists. */
   readonly offsetSince: Date | null
 }
 
-/** What a company is scored by; without a champion, by rules. */
+/** What a company is scored by. Without a champion, rules score. */
 export interface Serving {
   readonly champion: ServingModel | null
   readonly shadows: readonly ServingModel[]
 }
 
-/** Decoded models are up to a megabyte each; an isolate has 128. */
+/** A decoded model takes up to 1 MB; an isolate has 128 MB. */
 const CACHE_ENTRIES_MAX = 8
 
-/** Models by the sha-256 of their bytes: what is in here was checked, and cannot have changed. */
+/** Checked models by the SHA-256 of their bytes, which is why entries never become outdated. */
 const remembered = new BoundedMap<string, Model>(CACHE_ENTRIES_MAX)
 
-/** Models that were refused are not fetched again for so long: a row that was put right is taken a minute later. */
+/** Refused models are not fetched again for a minute; a corrected row serves after that. */
 const refused = new TtlCache<true>({ ttlMs: 60_000, entriesMax: 1_000 })
 
-/** The models that serve, in the order of the rows. Loads what the isolate does not remember: one round trip, or none. */
+/** The serving models, chosen in the order of the rows. Loads models that are not cached: one round trip, or none. */
 export async function chooseServing(
   services: Services,
   companyId: string,
@@ -57,7 +52,7 @@ export async function chooseServing(
   const usable = rows.filter((row) => !refused.get(keyOf(row), nowMs))
   const champions = usable.filter(({ place }) => place !== "shadow")
   const shadowRows = usable.filter(({ place }) => place === "shadow")
-  // The one before the champion is fetched only when the champion was refused.
+  // The previous champion is fetched only if the champion is refused.
   const first = champions[0]
   const wanted = [...(first ? [first] : []), ...shadowRows]
   const loaded = await load(services, companyId, wanted)
@@ -71,8 +66,8 @@ export async function chooseServing(
 }
 
 /**
- * A model by its sha-256 or version, whatever its state and whatever features it asks for; null: the company has no such
- * model. Throws InvalidArtefact when it is there and is not what its address says.
+ * A model by SHA-256 or version, in any state and with any features; null: the company has no such model. Throws
+ * InvalidArtefact if the artefact does not match its SHA-256.
  */
 export async function findServing({ db }: Services, companyId: string, name: string): Promise<ServingModel | null> {
   const found = await findModel(db, companyId, name)
@@ -83,7 +78,7 @@ export async function findServing({ db }: Services, companyId: string, name: str
   return { place: "champion", sha256: address, version, model, ...offsetFor(companyId, model, logOdds, storedAt) }
 }
 
-/** What a company adds to a model: what is stored, else what an artefact of the older form says of it, else nothing. */
+/** A company's offset: the stored one, else the one in an artefact of the older form, else 0. */
 const offsetFor = (companyId: string, model: Model, stored: number | null, since: Date | null) => ({
   offset: stored ?? model.offsets.get(companyId) ?? 0,
   offsetSince: since,
@@ -91,7 +86,7 @@ const offsetFor = (companyId: string, model: Model, stored: number | null, since
 
 const keyOf = ({ companyId, sha256: address }: ServingRow): string => `${companyId} ${address}`
 
-/** The checked models of these rows by sha-256; those that are refused are left out. */
+/** The checked models of these rows by SHA-256, without refused ones. */
 async function load(
   services: Services,
   companyId: string,
@@ -116,28 +111,28 @@ async function check(services: Services, row: ServingRow, artefact: string | nul
   try {
     if (artefact === null) throw new InvalidArtefact("the artefact is gone")
     const model = await readArtefact(artefact, row.sha256)
-    const [stranger] = unknownFeaturesOf(model.artefact)
-    if (stranger !== undefined) throw new InvalidArtefact("it asks for features that customers are not described by")
+    if (unknownFeaturesOf(model.artefact).length > 0)
+      throw new InvalidArtefact("it asks for features that customers are not described by")
     return model
   } catch (error) {
     if (!(error instanceof InvalidArtefact)) throw error
     const now = services.now()
     refused.set(keyOf(row), true, now.getTime())
     services.log.error("model_refused", { companyId: row.companyId, version: row.version, reason: error.message })
-    const note = () => recordServingRefusal(services.db, row, error.message, now)
-    if (row.refusedAt === null) services.waitUntil(note().catch(() => undefined))
+    const record = () => recordServingRefusal(services.db, row, error.message, now)
+    if (row.refusedAt === null) services.waitUntil(record().catch(() => undefined))
     return null
   }
 }
 
-/** The model of an artefact's text; throws InvalidArtefact unless the text has this sha-256 and is a model. */
+/** The model of an artefact's text; throws InvalidArtefact unless the text has this SHA-256 and is a valid model. */
 export async function readArtefact(text: string, address: string): Promise<Model> {
   const found = toHex(await sha256(utf8(text)))
   if (found !== address) throw new InvalidArtefact("the artefact's sha-256 is not its address")
   return prepareModel(parse(text))
 }
 
-/** An artefact's text as it came or, where it is of the older form, without the offsets inside, which name companies. */
+/** An artefact's text as uploaded; one of the older form without its offsets, because they contain ids of companies. */
 export function shareableText(text: string): string {
   const { rest, offsets } = splitOffsets(parse(text))
   return offsets.size === 0 ? text : JSON.stringify(rest)
@@ -153,11 +148,11 @@ function parse(text: string): unknown {
 
 const KNOWN_FEATURES = new Map(modelFeatures.map(({ name, type }) => [name, type]))
 
-/** The names of features that a model asks for and that no customer is described by, or by another type. */
+/** The names of a model's inputs that are not among our features or have another type. */
 export const unknownFeaturesOf = ({ features }: Pick<Artefact, "features">): readonly string[] =>
   features.filter(({ name, type }) => KNOWN_FEATURES.get(name) !== type).map(({ name }) => name)
 
-/** The text of an uploaded artefact; throws InvalidArtefact when the bytes are not UTF-8, so that they could not be kept. */
+/** The text of an uploaded artefact; throws InvalidArtefact if it is not UTF-8, which Postgres could not store. */
 export function artefactText(bytes: Uint8Array): string {
   try {
     return fromUtf8(bytes)

@@ -1,4 +1,4 @@
-/** Who may be about to leave, whose fear has passed, and whose customers are to be looked through next. */
+/** Candidates for at-risk cases, at-risk cases to close, and the companies to process next. */
 import { sql } from "drizzle-orm"
 import type { RISK_DROP_SHARE, RiskPolicy } from "../../../shared/domain/interventions/risk-policy.ts"
 import type { SubscriptionState } from "../../../shared/domain/state.ts"
@@ -7,19 +7,19 @@ import { textArray } from "../platform/companies.ts"
 
 const DAY_MS = 86_400_000
 
-/** Somebody who is not known to be at rest, with the newest score. */
+/** A customer outside the rest period after contact, with the newest score. */
 export interface RiskCandidate {
   readonly customerId: string
   readonly predictionId: string
   readonly modelVersion: string
   readonly asOf: Date
   readonly probability: number
-  /** The inputs of that score; null unless they are asked for. */
+  /** The inputs of that score; null unless requested. */
   readonly vector: Readonly<Record<string, unknown>> | null
   readonly subscriptions: Readonly<Record<string, SubscriptionState>>
 }
 
-/** Companies that were not looked through since `before`: the longest waiting first, of `companies` only unless null. */
+/** Companies that were not processed since `before`, longest waiting first; of `companies` only (null: of all). */
 export async function companiesDueForRiskPass(
   db: Db,
   {
@@ -34,7 +34,7 @@ export async function companiesDueForRiskPass(
   return result.rows.map(({ company_id }) => company_id)
 }
 
-/** A case whose fear may have passed, with its customer's newest score. */
+/** An at-risk case that may have to be closed, with its customer's newest score. */
 export interface ClosableRiskCase {
   readonly companyId: string
   readonly customerId: string
@@ -42,17 +42,17 @@ export interface ClosableRiskCase {
   readonly score: { readonly probability: number; readonly asOf: string } | null
 }
 
-/** Cases of feared leavings whose time is over or whose score has fallen to the share `fallen`. */
+/** At-risk cases whose horizon has passed, or whose score has dropped to the share `dropShare` of what it was. */
 export async function closableRiskCases(
   db: Db,
   {
     now,
-    fallen,
+    dropShare,
     limit,
     companies,
   }: {
     readonly now: Date
-    readonly fallen: typeof RISK_DROP_SHARE
+    readonly dropShare: typeof RISK_DROP_SHARE
     readonly limit: number
     readonly companies: readonly string[] | null
   },
@@ -65,7 +65,7 @@ export async function closableRiskCases(
     as_of: string | null
   }>(
     sql`select company_id, customer_id, id, probability, as_of
-      from passed_risks(${now.toISOString()}::timestamptz, ${fallen}::float8, ${limit}, ${textArray(companies)})`,
+      from passed_risks(${now.toISOString()}::timestamptz, ${dropShare}::float8, ${limit}, ${textArray(companies)})`,
   )
   return result.rows.map(({ company_id, customer_id, id, probability, as_of }) => ({
     companyId: company_id,
@@ -76,8 +76,8 @@ export async function closableRiskCases(
 }
 
 /**
- * The customers of a company that are likeliest to leave, without those with an open case, at rest or opted out; how many
- * cases the day has seen; and a note that the company was looked through now.
+ * A company's customers with the highest probability of leaving, without those with an open case, in the rest period or
+ * opted out; and the number of at-risk cases opened today. Also records that the company was processed now.
  */
 export async function loadRiskCandidates(
   db: Db,
@@ -92,11 +92,11 @@ export async function loadRiskCandidates(
   }: {
     readonly now: Date
     readonly policy: Pick<RiskPolicy, "restDays">
-    /** Scores that are older say nothing of now. */
+    /** Older scores are not used. */
     readonly freshMs: number
     readonly confidenceMin: number
     readonly limit: number
-    /** Also the inputs of each score. */
+    /** Whether to read the inputs of each score too. */
     readonly withVectors: boolean
   },
 ): Promise<{ readonly candidates: readonly RiskCandidate[]; readonly openedToday: number }> {

@@ -1,4 +1,4 @@
-/** What came of cases, counted by the arm that they were drawn into. */
+/** Outcomes of cases, by the arm that they were assigned to. */
 import { type SQL, sql } from "drizzle-orm"
 import type { Arm } from "../../../shared/domain/facts.ts"
 import type { CaseKind } from "../../../shared/domain/state.ts"
@@ -7,25 +7,25 @@ import { type Db, inCompany } from "../../client.ts"
 export interface InterventionFilter {
   readonly kind?: CaseKind | undefined
   readonly currency?: string | undefined
-  /** Cases that opened from then on, and before then. */
+  /** Bounds of the opening time; `to` is exclusive. */
   readonly from?: Date | undefined
   readonly to?: Date | undefined
-  /** Customers who meet it now, as `segmentCondition` says it. */
+  /** A condition on the customer as of now, from `segmentCondition`. */
   readonly condition?: SQL | undefined
 }
 
-/** Cases of one kind, draw, arm and currency. Amounts are minor units; their squares are no integers any more. */
+/** Cases of one kind, hold-out percentage, arm and currency. Amounts are in minor units; their squares may exceed integers. */
 export interface OutcomeRow {
   readonly kind: CaseKind
-  /** Null: never drawn. */
+  /** Null: not assigned. */
   readonly arm: Arm | null
   readonly percentage: number | null
   readonly currency: string | null
   readonly cases: number
   readonly open: number
-  /** Cases to which at least one message went out. */
+  /** Cases with at least one sent message. */
   readonly written: number
-  /** Cases whose time is over, and those of them that ended well within it. */
+  /** Cases whose horizon has passed, and those of them that succeeded within it. */
   readonly matured: number
   readonly successes: number
   readonly atStake: number
@@ -36,9 +36,9 @@ export interface OutcomeRow {
 }
 
 /**
- * Counts a company's cases. A case's time is over `horizonDays` after it opened; it ended well if it was recovered by then
- * or, where a leaving was feared, if the member had not left by then. What was kept is what was paid or, where nothing was
- * owed, what a period of the subscription is worth.
+ * Counts a company's cases. A case matures `horizonDays` after it opened. It succeeded if it was recovered by then or, for
+ * an at-risk case, if the member had not left by then. The amount kept is the amount paid or, where nothing was owed, the
+ * price of one period of the subscription.
  */
 export async function readOutcomes(
   db: Db,
@@ -87,6 +87,6 @@ export async function readOutcomes(
   return result.rows
 }
 
-/** A sum over cases whose time is over. Only names that stand in this file are put into it. */
+/** A sum over matured cases. `expression` is raw SQL: only constants of this file are passed. */
 const total = (expression: string): SQL =>
   sql`coalesce(sum(${sql.raw(expression)}) filter (where o.is_mature), 0)::float8`

@@ -1,4 +1,4 @@
-/** Milestones: recording them once, what is due by the calendar, and what is to be announced. */
+/** Milestones: recorded once, due by date, and to be announced. */
 import { and, asc, desc, eq, lte, type SQL, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import type { Instant } from "../../../shared/domain/facts.ts"
@@ -10,15 +10,15 @@ import { textArray } from "../platform/companies.ts"
 
 export type MilestoneRow = typeof milestones.$inferSelect
 
-/** What became of a customer's milestones, to be written with the rest of a commit. */
+/** A change of a customer's milestones, written with the rest of a commit. */
 export interface MilestoneChange {
   readonly reached: readonly Milestone[]
-  /** When the calendar brings the next one. */
+  /** When the next one is reached by date; null: never. */
   readonly nextAt: Instant | null
   readonly isAnnounced: boolean
 }
 
-/** The statements of a change; a milestone that is there already stays as it is. */
+/** The statements of a change, unsent; a milestone that exists stays as it is. */
 export const milestoneStatements = (
   db: Db,
   { companyId, customerId }: { readonly companyId: string; readonly customerId: string },
@@ -26,7 +26,7 @@ export const milestoneStatements = (
   now: Instant,
 ): BatchItem<"pg">[] => insertStatements(db, companyId, [{ customerId, reached }], isAnnounced, now)
 
-/** The due time that a commit leaves: one that has come waits for its job. */
+/** The due time that a commit writes: a due time that has passed stays, so that the job still finds it. */
 export const nextMilestoneDueAt = ({ nextAt }: MilestoneChange, now: Instant): SQL =>
   sql`case when ${customers.milestoneDueAt} <= ${now}::timestamptz then ${customers.milestoneDueAt}
     else ${nextAt}::timestamptz end`
@@ -56,7 +56,7 @@ function insertStatements(
   return rows.length === 0 ? [] : [db.insert(milestones).values(rows).onConflictDoNothing()]
 }
 
-/** As many as ten settings of each kind and a state's meters can make. */
+/** The most that ten settings of each kind and a state's meters can produce. */
 const PER_CUSTOMER_MAX = 500
 
 /** The milestones of a customer, the latest first. */
@@ -72,7 +72,7 @@ export async function milestonesOf(db: Db, companyId: string, customerId: string
   return rows
 }
 
-/** Companies with customers whose milestone is due, as far as the `limit` customers that have waited longest go. */
+/** Companies of the `limit` customers whose milestones have been due longest. */
 export async function companiesWithMilestonesDue(
   db: Db,
   now: Date,
@@ -85,7 +85,7 @@ export async function companiesWithMilestonesDue(
   return rows.map((row) => row.company_id)
 }
 
-/** Companies with milestones to announce, as far as the `limit` that have waited longest go. */
+/** Companies of the `limit` milestones that have waited longest to be announced. */
 export async function companiesWithAnnouncements(
   db: Db,
   limit: number,
@@ -97,7 +97,7 @@ export async function companiesWithAnnouncements(
   return rows.map((row) => row.company_id)
 }
 
-/** Customers of a company whose milestone is due, with what judging that takes. */
+/** Customers of a company whose milestone is due, with the settings that define milestones. */
 export interface DueCustomers {
   readonly customers: readonly {
     readonly id: string
@@ -108,7 +108,7 @@ export interface DueCustomers {
   readonly settings: unknown
 }
 
-/** Customers of a company whose milestone is due, those that have waited longest first. */
+/** Customers of a company whose milestone is due, longest waiting first. */
 export async function loadDueMilestones(db: Db, companyId: string, now: Date, limit: number): Promise<DueCustomers> {
   const [rows, settings] = await inCompany(db, companyId, [
     db
@@ -126,8 +126,8 @@ export async function loadDueMilestones(db: Db, companyId: string, now: Date, li
 }
 
 /**
- * Records what the calendar brought, and when it brings the next. A customer whose due time was changed meanwhile keeps the
- * new one; what it reached is recorded all the same, once.
+ * Records milestones reached by date, and the next due time. A customer whose due time was changed since it was read keeps
+ * the new one; its milestones are still recorded, once.
  */
 export async function recordDueMilestones(
   db: Db,
@@ -146,7 +146,7 @@ export async function recordDueMilestones(
   ])
 }
 
-/** Takes milestones that are to be announced, each by one worker at most. */
+/** Claims milestones to announce, each for at most one worker. */
 export async function claimAnnouncements(
   db: Db,
   companyId: string,
@@ -166,7 +166,7 @@ export async function claimAnnouncements(
   return rows
 }
 
-/** Writes how telling the team of these ended. */
+/** Records the outcome of announcing these milestones. */
 export async function finishAnnouncements(
   db: Db,
   companyId: string,

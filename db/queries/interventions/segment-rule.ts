@@ -1,6 +1,6 @@
 /**
- * A segment's rule as a condition on `customers`. Field names choose among expressions that stand here; whatever a company
- * wrote is a parameter of the statement. Each expression names the company, beside row-level security.
+ * A segment's rule as a condition on `customers`. Field names select expressions of this file; all values from a company are
+ * bound parameters. Each expression filters by company, in addition to row-level security.
  */
 import { type SQL, sql } from "drizzle-orm"
 import type {
@@ -19,7 +19,7 @@ interface Scope {
   readonly now: Date
 }
 
-/** The condition that a customer meets who belongs to the segment. It is never null. */
+/** The condition for membership in the segment. It is never null. */
 export function segmentCondition(rule: SegmentRule, scope: Scope): SQL {
   if ("field" in rule) return sql`coalesce((${condition(rule, scope)}), false)`
   if ("not" in rule) return sql`not ${segmentCondition(rule.not, scope)}`
@@ -76,7 +76,7 @@ function number(field: NumberField, scope: Scope): SQL {
     case "risk":
       return sql`(select r.probability from ${own("customer_scores", scope)} and r.not_scored is null)`
     case "health":
-      // The scale of shared/domain/scoring/health.ts under the model's own weights.
+      // The same scale as shared/domain/scoring/health.ts, with the model's own weights.
       return sql`(select 100 / (1 + 3.0 / 7 * (r.probability / (1 - r.probability)) / (r.base_rate / (1 - r.base_rate)))
         from ${own("customer_scores", scope)} and r.not_scored is null
         and r.probability < 1 and r.base_rate > 0 and r.base_rate < 1)`

@@ -1,4 +1,4 @@
-/** Segments as a company keeps them, and how many customers belong to one. */
+/** A company's stored segments, and the number of customers in one. */
 import { and, count, desc, eq, type SQL, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { customers, segments } from "../../schema.ts"
@@ -6,7 +6,7 @@ import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 
 export type SegmentRow = typeof segments.$inferSelect
 
-/** A page of a company's segments, newest first; `also` are of one moment, before any that is stored. */
+/** A page of a company's segments, newest first; those of `also` share one creation time, before any stored segment. */
 export async function listSegments(
   db: Db,
   companyId: string,
@@ -30,14 +30,14 @@ export async function listSegments(
       .limit(page.limit + 1),
   ])
   const oldest = [...also].sort((a, b) => (a.id < b.id ? 1 : -1))
-  const left = oldest.filter(({ createdAt, id }) => {
+  const remaining = oldest.filter(({ createdAt, id }) => {
     if (after === null || createdAt < after.at) return true
     return createdAt.getTime() === after.at.getTime() && id < after.id
   })
-  return pageOf([...rows, ...left], page, ({ createdAt: at, id }) => ({ at, id }))
+  return pageOf([...rows, ...remaining], page, ({ createdAt: at, id }) => ({ at, id }))
 }
 
-/** One segment; null when the company has none of that id. */
+/** One segment; null if the company has none with this id. */
 export async function readSegment(db: Db, companyId: string, id: string): Promise<SegmentRow | null> {
   const [rows] = await inCompany(db, companyId, [
     db
@@ -48,7 +48,7 @@ export async function readSegment(db: Db, companyId: string, id: string): Promis
   return rows[0] ?? null
 }
 
-/** Writes a new segment unless the company has `max` already; false then. Throws 23505 for a name that is taken. */
+/** Inserts a segment; false if the company already has `max`. Throws 23505 for a name that is in use. */
 export async function insertSegment(db: Db, row: SegmentRow, max: number): Promise<boolean> {
   const { companyId, id, name, rule, createdBy } = row
   const at = row.createdAt.toISOString()
@@ -63,7 +63,7 @@ export async function insertSegment(db: Db, row: SegmentRow, max: number): Promi
   return result.rows.length > 0
 }
 
-/** Gives a segment another name and rule; the row as it is then, null when there is none. Throws 23505 like `insertSegment`. */
+/** Changes a segment's name and rule; returns the new row, null if there is none. Throws 23505 like `insertSegment`. */
 export async function updateSegment(
   db: Db,
   { companyId, id }: Pick<SegmentRow, "companyId" | "id">,
@@ -79,7 +79,7 @@ export async function updateSegment(
   return rows[0] ?? null
 }
 
-/** Deletes a segment; false when there was none. */
+/** Deletes a segment; false if there was none. */
 export async function deleteSegment(db: Db, companyId: string, id: string): Promise<boolean> {
   const [rows] = await inCompany(db, companyId, [
     db
@@ -90,7 +90,7 @@ export async function deleteSegment(db: Db, companyId: string, id: string): Prom
   return rows.length > 0
 }
 
-/** How many customers meet a condition, counted up to `max`. */
+/** The number of customers that meet a condition, counted up to `max`. */
 export async function countCustomers(db: Db, companyId: string, condition: SQL, max: number): Promise<number> {
   const met = db
     .select({ one: sql`1` })

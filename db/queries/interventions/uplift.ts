@@ -1,11 +1,11 @@
-/** What is learned of whom contact keeps: the cases it is learned from, and the model. */
+/** The uplift model of a company, and the cases that it is trained on. */
 import { desc, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { type UpliftSummary, upliftModels } from "../../schema.ts"
 
 export type UpliftRow = typeof upliftModels.$inferSelect
 
-/** What was learned for a company; null: nothing was tried yet. */
+/** A company's latest training, with its model if one is in force; null: no training has run yet. */
 export async function readUplift(db: Db, companyId: string): Promise<UpliftRow | null> {
   const [rows] = await inCompany(db, companyId, [
     db.select().from(upliftModels).where(eq(upliftModels.companyId, companyId)).orderBy(desc(upliftModels.trainedAt)),
@@ -13,7 +13,7 @@ export async function readUplift(db: Db, companyId: string): Promise<UpliftRow |
   return rows[0] ?? null
 }
 
-/** Puts what was learned in the place of what was learned before; without a model, what is assumed is in force. */
+/** Replaces the result of the last training. Without a model, the company's assumed uplift is in force. */
 export async function saveUplift(
   db: Db,
   companyId: string,
@@ -25,7 +25,7 @@ export async function saveUplift(
   ])
 }
 
-/** A case whose time is over: whom it was about, its arm, whether they left, and what was known when it opened. */
+/** A matured case: its customer, its arm, whether the customer left, and the features when it opened. */
 export interface UpliftCase {
   readonly customerId: string
   readonly isTreated: boolean
@@ -33,7 +33,7 @@ export interface UpliftCase {
   readonly vector: Readonly<Record<string, unknown>>
 }
 
-/** How many such cases there are, and how many of each arm left. */
+/** The number of matured cases, and the customers who left in each arm. */
 export async function countUpliftCases(
   db: Db,
   companyId: string,
@@ -52,7 +52,7 @@ export async function countUpliftCases(
 
 const LEFT = sql.raw("status = 'lost' and closed_at <= risk_until")
 
-/** The newest cases of feared leavings whose time is over, drawn while there was a hold-out: a page of them. */
+/** A page of matured at-risk cases that were assigned while there was a hold-out, newest first. */
 export async function upliftCases(
   db: Db,
   companyId: string,
@@ -60,7 +60,7 @@ export async function upliftCases(
 ): Promise<readonly UpliftCase[]> {
   const [result] = await inCompany(db, companyId, [
     db.execute<{ customer_id: string; is_treated: boolean; has_left: boolean; vector: UpliftCase["vector"] }>(
-      // Each case looks up its own fact and that fact's own score, whatever the planner believes of tables it has not seen.
+      // Lateral joins make each case look up its own fact and score, even if the planner has no statistics for the tables.
       sql`select r.customer_id, r.is_treated, r.has_left, p.vector
         from (
           select company_id, id, customer_id, arm = 'treated' as is_treated, ${LEFT} as has_left, opened_at

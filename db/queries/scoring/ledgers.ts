@@ -1,16 +1,16 @@
-/** Whole ledgers with the times from which on each fact was known: what features and labels are made of. */
+/** Whole ledgers with the time at which each fact became known, from which features and labels are computed. */
 import { type SQL, sql } from "drizzle-orm"
 import type { LedgerPosition } from "../../../shared/domain/facts.ts"
 import type { LedgerFact } from "../../../shared/domain/scoring/features.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type FactJson, instantOf } from "../platform/fact-json.ts"
 
-/** Facts of one answer; a ledger that is longer takes several. */
+/** Facts of one query; a longer ledger takes several. */
 const FACTS_AT_ONCE = 2_000
 
 /**
- * The ledgers of these customers of a company, by our id; of one that has no facts, an empty one. One round trip for every
- * `FACTS_AT_ONCE` facts. A fact that is committed between two of them may be missing: `saveScores` counts them.
+ * The ledgers of these customers by our id; an empty one for a customer without facts. One round trip per `FACTS_AT_ONCE`
+ * facts. A fact committed between two of them may be missing; `saveScores` detects that by counting.
  */
 export async function readLedgers(
   db: Db,
@@ -32,8 +32,8 @@ export async function readLedgers(
 }
 
 /**
- * The ledgers of the next customers of a company after that id, in order of ids: for readers of all of them, page by page.
- * At most `limit` customers, fewer where their ledgers are long. An empty answer is the end.
+ * A page of a company's ledgers in order of customer ids, after the id `after`. At most `limit` customers, fewer if their
+ * ledgers are long. An empty result is the end.
  */
 export async function readLedgerPage(
   db: Db,

@@ -1,12 +1,12 @@
-/** The registry of models: what there is, which of it serves, and who changed that. */
+/** The model registry: the models, their states, and the history of changes. */
 import { and, desc, eq, inArray, sql } from "drizzle-orm"
 import type { GateReport } from "../../../shared/scoring/gates.ts"
 import { type ModelState, SHARED_COMPANY } from "../../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../../client.ts"
-import { modelChampions, modelChanges, modelOffsets, models, type TrainingSummary } from "../../schema/scoring.ts"
+import { modelChanges, modelOffsets, models, type TrainingSummary } from "../../schema/scoring.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 
-/** All columns but the artefact, which is large. */
+/** All columns except the artefact, which is large. */
 const META = {
   companyId: models.companyId,
   sha256: models.sha256,
@@ -24,11 +24,11 @@ const META = {
   createdBy: models.createdBy,
 }
 
-/** A model without its artefact. `companyId` is `*` for those that all companies share. */
+/** A model without its artefact. `companyId` is `*` for shared models. */
 export type ModelRow = Omit<typeof models.$inferSelect, "artefact">
 
-/** A company's own models and those that all share. */
-const visibleTo = (companyId: string) => inArray(models.companyId, [companyId, SHARED_COMPANY])
+/** A company's own models and the shared ones. */
+export const visibleTo = (companyId: string) => inArray(models.companyId, [companyId, SHARED_COMPANY])
 
 /** A page of the models that a company may use, newest first. */
 export async function listModels(
@@ -57,15 +57,15 @@ export async function listModels(
   return pageOf(rows, page, ({ createdAt, sha256 }) => ({ at: createdAt, id: sha256 }))
 }
 
-/** Whether a model is called so: by its sha-256 or by its version. */
+/** Whether a model has this name: its SHA-256 or its version. */
 const isNamed = (name: string) => sql`${name} in (${models.sha256}, ${models.version})`
 
-/** A company's offset for a model, as it is stored. */
+/** A company's offset for a model, as stored. */
 export type ModelOffset = typeof modelOffsets.$inferSelect
 
 /**
- * A model with its artefact, its latest changes and the company's own offset, by sha-256 or version; the company's own model
- * comes first. Null: there is none.
+ * A model with its artefact, its latest changes and the company's offset, by SHA-256 or version; a company's own model takes
+ * precedence. Null: there is none.
  */
 export async function findModel(
   db: Db,
@@ -107,12 +107,12 @@ export async function findModel(
   return model === undefined ? null : { model, changes, offset: offset ?? null }
 }
 
-/** A model is promoted and set aside a few times in its life. */
+/** A model is promoted and retired only a few times. */
 const CHANGES_SHOWN = 50
 
 export type ModelChange = typeof modelChanges.$inferSelect
 
-/** A model to keep. */
+/** A model to store. */
 export interface NewModel {
   readonly companyId: string
   readonly sha256: string
@@ -133,7 +133,7 @@ export interface ModelChangeAudit {
   readonly now: Date
 }
 
-/** The company's offset for a model, for a batch of the company; it replaces the one before. */
+/** The statement that sets a company's offset for a model; unsent. */
 const offsetStatement = (db: Db, offset: ModelOffset) => {
   const { companyId: _, sha256: __, ...set } = offset
   return db
@@ -142,23 +142,23 @@ const offsetStatement = (db: Db, offset: ModelOffset) => {
     .onConflictDoUpdate({ target: [modelOffsets.companyId, modelOffsets.sha256], set })
 }
 
-/** Stores what a company adds to a model, in place of what it added before. */
+/** Sets a company's offset for a model. */
 export async function saveOffset(db: Db, offset: ModelOffset): Promise<void> {
   await inCompany(db, offset.companyId, [offsetStatement(db, offset)])
 }
 
 /**
- * Keeps a model as a candidate, with the note of it and the owner's offset for it where there is one; false when the model
- * is there already, and then only the offset changes.
+ * Stores a model as a candidate, with its audit record and the owner's offset if given. False if the model exists already;
+ * then only the offset changes.
  */
 export async function addModel(
   db: Db,
   model: NewModel,
-  note: ModelChangeAudit,
+  audit: ModelChangeAudit,
   offset: Pick<ModelOffset, "logOdds" | "rows" | "madeAt"> | null = null,
 ): Promise<boolean> {
   const { companyId, sha256 } = model
-  const at = note.now.toISOString()
+  const at = audit.now.toISOString()
   const [result] = await inCompany(db, model.companyId, [
     db.execute(sql`
       with added as (
@@ -166,19 +166,19 @@ export async function addModel(
           state_changed_at, created_at, created_by)
         values (${model.companyId}, ${model.sha256}, ${model.version}, ${model.kind}, ${model.featureHash},
           ${model.dataHash}, ${model.artefact}, ${model.bytes}, ${JSON.stringify(model.training)}::jsonb, 'candidate',
-          ${at}::timestamptz, ${at}::timestamptz, ${note.who})
+          ${at}::timestamptz, ${at}::timestamptz, ${audit.who})
         on conflict (company_id, sha256) do nothing returning company_id, sha256)
       insert into model_changes (company_id, id, sha256, action, who, why, at)
-      select company_id, ${note.id}::uuid, sha256, 'uploaded', ${note.who}, ${note.why}, ${at}::timestamptz from added
+      select company_id, ${audit.id}::uuid, sha256, 'uploaded', ${audit.who}, ${audit.why}, ${at}::timestamptz from added
       returning 1`),
     ...(offset === null
       ? []
-      : [offsetStatement(db, { ...offset, companyId, sha256, storedAt: note.now, storedBy: note.who })]),
+      : [offsetStatement(db, { ...offset, companyId, sha256, storedAt: audit.now, storedBy: audit.who })]),
   ])
   return result.rows.length > 0
 }
 
-/** What became of a wish to change what serves; `champion…` are sha-256s, null for none. */
+/** The result of changing what serves. `before` and `after` are the champion's SHA-256, null for none. */
 export type ChangeResult =
   | { readonly outcome: "changed" | "unchanged"; readonly before: string | null; readonly after: string | null }
   | { readonly outcome: "not_found" | "nothing_before" | "moved_on" | "is_champion" | "too_many_shadows" }
@@ -190,7 +190,7 @@ async function change(db: Db, companyId: string, call: ReturnType<typeof sql>): 
   return answer
 }
 
-/** Makes a model the champion of its company (`*`: of all), in one transaction with the note of it. */
+/** Makes a model the champion of its company (`*`: of all), in one transaction with the audit record. */
 export const promoteModel = (
   db: Db,
   companyId: string,
@@ -205,8 +205,8 @@ export const promoteModel = (
   )
 
 /**
- * Goes back to the champion before this one, in one transaction with the note of it. With `expected`, only while that is
- * the champion. `returned` is said by what does it by itself.
+ * Rolls back to the previous champion, in one transaction with the audit record. With `expected`, only if that is the
+ * champion. The action `returned` marks an automatic rollback.
  */
 export const rollbackChampion = (
   db: Db,
@@ -220,10 +220,10 @@ export const rollbackChampion = (
     sql`return_champion(${expected}, ${action}, ${id}::uuid, ${who}, ${why}, ${now.toISOString()}::timestamptz)`,
   )
 
-/** Each scores whatever the champion scores. */
+/** Each shadow scores everything that the champion scores, at the same cost. */
 const SHADOWS_MAX = 2
 
-/** Lets a model score in the champion's shadow, or sets it aside; a champion that is set aside leaves none. */
+/** Makes a model a shadow or retires it. Retiring the champion leaves no champion. */
 export const setModelState = (
   db: Db,
   companyId: string,
@@ -237,7 +237,7 @@ export const setModelState = (
     sql`set_model_state(${sha256}, ${state}, ${SHADOWS_MAX}, ${id}::uuid, ${who}, ${why}, ${now.toISOString()}::timestamptz)`,
   )
 
-/** Notes that a model was to serve and could not. */
+/** Records that a model should have served and was refused. */
 export async function recordServingRefusal(
   db: Db,
   { companyId, sha256 }: { readonly companyId: string; readonly sha256: string },
@@ -252,80 +252,7 @@ export async function recordServingRefusal(
   ])
 }
 
-/** Why a model is asked: pinned by configuration, champion of the company or of all, the one before it, or only to compare. */
-export type ServingRole = "pinned" | "champion" | "previous" | "shared" | "shared_previous" | "shadow"
-
-/** A model that a company may be scored by. */
-export interface ServingRow {
-  readonly place: ServingRole
-  readonly companyId: string
-  readonly sha256: string
-  readonly version: string
-  readonly refusedAt: string | null
-  /** What the company adds to it in log-odds, and since when; null: nothing is stored. */
-  readonly offset: number | null
-  readonly offsetAt: string | null
-}
-
-/**
- * The statement that reads what a company is scored by, in the order in which it is to be tried, shadows last; for a batch
- * of the company. A model before the champion only stands in for one.
- */
-export const servingStatement = (db: Db, companyId: string, pin: string | null) =>
-  db.execute<ServingRow & Record<string, unknown>>(sql`
-    select w.place, m.company_id as "companyId", m.sha256, m.version, m.refused_at as "refusedAt",
-      o.log_odds as "offset", o.stored_at as "offsetAt"
-    from (
-      (select 0 as n, 'pinned' as place, p.company_id, p.sha256 from models p
-        where ${pin}::text in (p.sha256, p.version) and p.company_id in (${companyId}, ${SHARED_COMPANY})
-        order by p.company_id = ${SHARED_COMPANY} limit 1)
-      union all
-      select case c.company_id when ${SHARED_COMPANY} then 3 else 1 end,
-        case c.company_id when ${SHARED_COMPANY} then 'shared' else 'champion' end, c.company_id, c.champion
-        from ${modelChampions} c where c.company_id in (${companyId}, ${SHARED_COMPANY})
-      union all
-      select case c.company_id when ${SHARED_COMPANY} then 4 else 2 end,
-        case c.company_id when ${SHARED_COMPANY} then 'shared_previous' else 'previous' end, c.company_id, c.previous
-        from ${modelChampions} c where c.company_id in (${companyId}, ${SHARED_COMPANY}) and c.champion is not null
-      union all
-      select 5, 'shadow', s.company_id, s.sha256 from models s
-        where s.state = 'shadow' and s.company_id in (${companyId}, ${SHARED_COMPANY})
-    ) as w join models m on m.company_id = w.company_id and m.sha256 = w.sha256
-    left join ${modelOffsets} o on o.company_id = ${companyId} and o.sha256 = m.sha256
-    order by w.n, m.sha256`)
-
-/** What a company is scored by; see `servingStatement`. */
-export async function readServing(db: Db, companyId: string, pin: string | null): Promise<readonly ServingRow[]> {
-  const [result] = await inCompany(db, companyId, [servingStatement(db, companyId, pin)])
-  return result.rows
-}
-
-/** The artefacts of these models as they were uploaded, by sha-256. */
-export async function readArtefacts(
-  db: Db,
-  companyId: string,
-  wanted: readonly Pick<ServingRow, "companyId" | "sha256">[],
-): Promise<ReadonlyMap<string, string>> {
-  const [rows] = await inCompany(db, companyId, [
-    db
-      .select({ sha256: models.sha256, artefact: models.artefact })
-      .from(models)
-      .where(
-        and(
-          visibleTo(companyId),
-          inArray(
-            models.sha256,
-            wanted.map(({ sha256 }) => sha256),
-          ),
-        ),
-      )
-      // Where a company has a copy of its own of what all share, its own is the one that is looked at.
-      .orderBy(sql`${models.companyId} <> ${SHARED_COMPANY}`),
-  ])
-  return new Map(rows.map(({ sha256, artefact }) => [sha256, artefact]))
-}
-
-/** Scoring over all companies, as monitors ask for it. */
+/** The status of scoring over all companies, for monitors. */
 export interface ScoringStatus {
   readonly champions: number
   readonly refused: number
@@ -340,7 +267,7 @@ export interface ScoringStatus {
   } | null
 }
 
-/** How scoring is over all companies: counts, and nothing that is one company's. */
+/** The status of scoring over all companies: counts only, without data of a company. */
 export async function readScoringStatus(db: Db, pin: string | null): Promise<ScoringStatus> {
   const result = await db.execute<{ found: ScoringStatus }>(sql`select scoring_in_hand(${pin}) as found`)
   const found = result.rows[0]?.found

@@ -1,4 +1,6 @@
-/** What models are checked by, and what checks found. */
+/**
+ * The input of model checks, and their results. One file, because checks and the API use the same tables and row types.
+ */
 import { and, asc, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm"
 import type { Batch, MaturedPrediction } from "../../../shared/learning/monitoring/cusum.ts"
 import type { Profile, ProfiledRow } from "../../../shared/learning/monitoring/profile.ts"
@@ -18,7 +20,7 @@ import { textArray } from "../platform/companies.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import { selectRecent, selectWeeks } from "./outcomes.ts"
 
-/** Companies whose turn it is, those that have waited longest first: not since `before`, of these companies (null: of all). */
+/** Companies that were not processed since `before`, longest waiting first, of these companies (null: of all). */
 export async function nextCompanies(
   db: Db,
   what: "check" | "retraining",
@@ -31,7 +33,7 @@ export async function nextCompanies(
   return result.rows.map(({ id }) => id)
 }
 
-/** Notes that a company had its turn. */
+/** Records that a company was processed. */
 export async function recordMonitoringVisit(
   db: Db,
   companyId: string,
@@ -47,35 +49,35 @@ export async function recordMonitoringVisit(
   ])
 }
 
-/** Labels for calibration: the latest of half a year. */
+/** Labels for calibration, newest first, of half a year. */
 const RECENT_MAX = 4_000
 /** Customers whose inputs are compared with the reference: enough for ten bins, and a few hundred KiB. */
 const PROFILED_MAX = 800
-/** Events whose delay is looked at. */
+/** Events whose delay is measured. */
 const EVENTS_MAX = 5_000
-/** Predictions without a label that are counted. */
+/** The limit for counting predictions without a label. */
 const UNLABELLED_MAX = 2_000
 
-/** From when to when something is looked at. */
+/** The time ranges that a check reads. */
 export interface TimeRange {
   readonly now: Date
-  /** Labels of predictions from then on make weeks, and those of later ones calibration. */
+  /** The earliest predictions for weekly sums, and the earliest for calibration. */
   readonly weeksFrom: Date
   readonly recentFrom: Date
   /** The end of the last whole week that has matured. */
   readonly weeksUntil: Date
-  /** A score from before is too old. */
+  /** Earlier scores are stale. */
   readonly scoresFrom: Date
   readonly eventsFrom: Date
-  /** A prediction from before must have its label. */
+  /** Predictions between these times must have a label. */
   readonly labelsUntil: Date
   readonly labelsFrom: Date
 }
 
-/** An alarm that nobody has closed. */
+/** An alarm, open or closed. */
 export type AlarmRow = typeof modelAlarms.$inferSelect
 
-/** What the check of a company's champion needs, but for the artefact. */
+/** The input for the check of a company's champion, except the artefact. */
 export interface CheckInput {
   readonly weeks: readonly Batch[]
   readonly recent: readonly MaturedPrediction[]
@@ -83,11 +85,11 @@ export interface CheckInput {
   readonly reference: Profile | null
   readonly counts: Pick<Evidence, "scores" | "facts" | "labels">
   readonly openAlarms: readonly AlarmRow[]
-  /** When the champion last changed by itself. */
+  /** The last automatic rollback. */
   readonly returnedAt: Date | null
 }
 
-/** Reads all of it in one round trip. */
+/** Reads the whole input in one round trip. */
 export async function readCheckInput(
   db: Db,
   companyId: string,
@@ -115,7 +117,7 @@ export async function readCheckInput(
           isNull(customerScores.notScored),
         ),
       )
-      // The same customers every day, and none of them for their place in an alphabet.
+      // By hash: the same customers every day, and a sample independent of the ids' order.
       .orderBy(sql`md5(${customerScores.customerId})`)
       .limit(PROFILED_MAX),
     db
@@ -158,7 +160,7 @@ interface CountsRow extends Record<string, unknown> {
   readonly unlabelled: number
 }
 
-/** Events that happened before the company was listened to are its history, and late for nobody. */
+/** Events that occurred before the company's first webhook are imported history, and do not count as late. */
 const countsOf = (companyId: string, sha256: string, bounds: TimeRange) => sql`
   with living as (
     select distinct s.customer_id from subscriptions s
@@ -193,7 +195,7 @@ const countsOf = (companyId: string, sha256: string, bounds: TimeRange) => sql`
   )
   select * from scored, events, labelled, unlabelled`
 
-/** Checks of a year and a bit show a season. */
+/** A little more than a year, so that the same season can be compared. */
 const RETENTION_MS = 400 * 86_400_000
 
 /** A new alarm. */
@@ -203,15 +205,15 @@ export type NewAlarm = typeof modelAlarms.$inferInsert
 export interface CheckResult {
   readonly sha256: string
   readonly report: Report
-  /** Set when the model has no reference yet and there are rows for one. */
+  /** The first reference profile of the model; null if it has one or there are too few rows. */
   readonly newReference: Profile | null
   readonly raised: readonly NewAlarm[]
-  /** Ids of alarms whose cause is gone. */
+  /** Ids of alarms to close. */
   readonly closed: readonly string[]
   readonly now: Date
 }
 
-/** Writes a check in one transaction. Of the same day the later one stays; an alarm that is open is not raised again. */
+/** Writes a check in one transaction. A later check of the same day replaces the earlier one; open alarms are not raised again. */
 export async function writeCheck(db: Db, companyId: string, result: CheckResult): Promise<void> {
   const { sha256, report, newReference, raised, closed, now } = result
   const found = {
@@ -258,24 +260,24 @@ export async function writeCheck(db: Db, companyId: string, result: CheckResult)
   ])
 }
 
-/** Notes what was done about an alarm, and that the team was told. */
+/** Records the action taken for an alarm, and that the team was notified. */
 export async function recordAlarmAction(
   db: Db,
   companyId: string,
   id: string,
-  note: { readonly action?: AlarmAction; readonly announcedAt?: Date | null },
+  change: { readonly action?: AlarmAction; readonly announcedAt?: Date | null },
 ): Promise<void> {
   await inCompany(db, companyId, [
     db
       .update(modelAlarms)
-      .set(note)
+      .set(change)
       .where(and(eq(modelAlarms.companyId, companyId), eq(modelAlarms.id, id))),
   ])
 }
 
 export type CheckRow = typeof modelChecks.$inferSelect
 
-/** The latest checks of a model in a company, newest first, and its alarms. */
+/** The latest checks of a company's model, newest first, and its alarms. */
 export async function readMonitoring(
   db: Db,
   companyId: string,
@@ -311,7 +313,7 @@ export async function readMonitoring(
 /** A month of days. */
 const CHECKS_SHOWN = 31
 
-/** The data quality of a company as it was last measured, not before `since`; null: it was not. */
+/** A company's last measured data quality; null if it was not measured since `since`. */
 export async function latestDataQuality(db: Db, companyId: string, since: Date): Promise<number | null> {
   const [rows] = await inCompany(db, companyId, [
     db
@@ -325,7 +327,7 @@ export async function latestDataQuality(db: Db, companyId: string, since: Date):
   return latest === undefined || latest.checkedAt < since ? null : latest.dataQuality
 }
 
-/** Models over all companies, as monitors ask for them. */
+/** The status of monitoring over all companies, for monitors. */
 export interface MonitoringStatus {
   readonly openAlarms: number
   readonly mainAlarms: number
@@ -334,7 +336,7 @@ export interface MonitoringStatus {
   readonly lastRetrainingAt: string | null
 }
 
-/** How the models are over all companies: counts, and nothing that is one company's. */
+/** The status of monitoring over all companies: counts only, without data of a company. */
 export async function readMonitoringStatus(db: Db): Promise<MonitoringStatus> {
   const result = await db.execute<{ found: MonitoringStatus }>(sql`select monitoring_in_hand() as found`)
   const found = result.rows[0]?.found
@@ -342,5 +344,5 @@ export async function readMonitoringStatus(db: Db): Promise<MonitoringStatus> {
   return found
 }
 
-/** The measures that go back to an earlier champion by themselves. */
+/** The measures whose alarm triggers an automatic rollback. */
 export const ROLLBACK_MEASURES: readonly MeasureName[] = ["churn_above", "churn_below"]

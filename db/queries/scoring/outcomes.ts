@@ -1,11 +1,11 @@
-/** What came of predictions: labels that have matured, and what is read of them. */
+/** Outcomes of predictions: writing matured labels, and reading them. */
 import { and, asc, desc, eq, gt, gte, inArray, isNotNull, lte, or, sql } from "drizzle-orm"
 import { SHIFT } from "../../../shared/learning/monitoring/cusum.ts"
 import { SHARED_COMPANY } from "../../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { modelLabelPositions, modelOutcomes, models, predictions } from "../../schema.ts"
 
-/** A model whose predictions are given labels, and how far that is. */
+/** A model whose predictions are labelled, with the position of the last labelled one. */
 export interface LabelledModel {
   readonly sha256: string
   readonly state: "champion" | "shadow"
@@ -13,7 +13,7 @@ export interface LabelledModel {
   readonly position: { readonly asOf: Date; readonly predictionId: string } | null
 }
 
-/** The models that score a company for real or in the shadow: its own, and those of all companies. */
+/** The models that score a company as champion or shadow: its own, and the shared ones. */
 export async function labelledModels(db: Db, companyId: string): Promise<readonly LabelledModel[]> {
   const [rows] = await inCompany(db, companyId, [
     db
@@ -40,25 +40,25 @@ export async function labelledModels(db: Db, companyId: string): Promise<readonl
   }))
 }
 
-/** A prediction whose label is to be found out. */
+/** A prediction to label. */
 export interface DuePrediction {
   readonly id: string
   readonly customerId: string
   readonly asOf: Date
   readonly isShadow: boolean
   readonly probability: number
-  /** The latest prediction of this customer that has a label: a later one counts only a whole horizon after it. */
+  /** The time of this customer's last labelled prediction; the next one must be at least a horizon later. */
   readonly labelledAt: Date | null
 }
 
-/** Which predictions are due: made until then, and not before that. */
+/** The time range of due predictions, and how many to read. */
 export interface DueWindow {
   readonly from: Date
   readonly until: Date
   readonly limit: number
 }
 
-/** The next predictions of a model in order of time, after where it stands. */
+/** The next predictions of a model in order of time, after its position. */
 export async function duePredictions(
   db: Db,
   companyId: string,
@@ -101,13 +101,13 @@ export async function duePredictions(
   return rows.map((row) => ({ ...row, labelledAt: row.labelledAt === null ? null : new Date(row.labelledAt) }))
 }
 
-/** A label that is known now. Null: the row counts nowhere. */
+/** A label. Null: the outcome is not defined, and the row is not counted. */
 export interface Outcome {
   readonly prediction: DuePrediction
   readonly isChurned: boolean | null
 }
 
-/** Writes labels and how far the model is by them, as one transaction; what is there already stays as it is. */
+/** Writes labels and the model's new position in one transaction; existing labels stay as they are. */
 export async function writeOutcomes(
   db: Db,
   companyId: string,
@@ -131,7 +131,7 @@ export async function writeOutcomes(
   await inCompany(db, companyId, [db.insert(modelOutcomes).values(rows).onConflictDoNothing(), moved])
 }
 
-/** The statement that sums up a model's labels by week (seven days each, counted from 1970-01-01), oldest first; unsent. */
+/** The statement that sums a model's labels by week (seven days each, from 1970-01-01), oldest first; unsent. */
 export const selectWeeks = (db: Db, companyId: string, sha256: string, from: Date, until: Date) =>
   db
     .select({
@@ -167,7 +167,7 @@ export const selectRecent = (db: Db, companyId: string, sha256: string, from: Da
     .orderBy(desc(modelOutcomes.asOf), asc(modelOutcomes.customerId))
     .limit(limit)
 
-/** A label with what the model had been given. */
+/** A label with the model's inputs. */
 export interface LabelledVector {
   readonly customerId: string
   readonly asOf: Date
@@ -177,8 +177,8 @@ export interface LabelledVector {
 }
 
 /**
- * The latest labels of what served, with the inputs of its predictions, newest first: of one model, or (null) of whichever
- * served. At most `limit`, after `offset` others.
+ * Labels with the inputs of their predictions, newest first: of one model, or (null) of every model that served. At most
+ * `limit`, after the first `offset`.
  */
 export async function labelledVectors(
   db: Db,
@@ -219,7 +219,7 @@ export async function labelledVectors(
   return rows
 }
 
-/** A label with what a shadow said, and what the model said that served at the same moment. */
+/** A label with the probabilities of a shadow and of the model that served at the same moment. */
 export interface LabelledPair {
   readonly customer: string
   readonly isChurned: boolean
@@ -227,7 +227,7 @@ export interface LabelledPair {
   readonly challenger: number
 }
 
-/** Labels of a shadow beside what served at the same moment, newest first, at most `limit`. */
+/** Labels of a shadow paired with what served at the same moment, newest first, at most `limit`. */
 export async function labelledPairs(
   db: Db,
   companyId: string,
@@ -247,7 +247,5 @@ export async function labelledPairs(
       where o.company_id = ${companyId} and o.model_sha256 = ${challenger} and o.is_shadow and o.is_churned is not null
       order by o.as_of desc, o.customer_id limit ${limit}`),
   ])
-  return result.rows.map(({ customer, is_churned: isChurned, champion, challenger: said }) => ({
-    ...{ customer, isChurned, champion, challenger: said },
-  }))
+  return result.rows.map(({ is_churned: isChurned, ...row }) => ({ ...row, isChurned }))
 }

@@ -1,4 +1,4 @@
-/** Trainings of challengers, and what their shadows came to. */
+/** Trainings of challengers, and their verdicts. */
 import { and, desc, eq, inArray, isNull, or, sql } from "drizzle-orm"
 import type { Verdict } from "../../../shared/learning/monitoring/verdict.ts"
 import { type Db, inCompany } from "../../client.ts"
@@ -17,7 +17,7 @@ export interface RetrainingEnd {
   readonly events: number
 }
 
-/** Notes a training that has ended. */
+/** Records a finished training. */
 export async function recordRetraining(
   db: Db,
   companyId: string,
@@ -26,7 +26,7 @@ export async function recordRetraining(
   await inCompany(db, companyId, [db.insert(modelRetrainings).values({ companyId, id, startedAt, finishedAt, ...end })])
 }
 
-/** Challengers that score in the shadow and have neither been proposed nor rejected, or whose proposal stands; oldest first. */
+/** Challengers that are shadows and not rejected: without a verdict, waiting or proposed; oldest first. */
 export async function pendingChallengers(
   db: Db,
   companyId: string,
@@ -56,7 +56,7 @@ export async function pendingChallengers(
   )
 }
 
-/** Writes what matured labels say of a challenger. True when it is proposed for the first time. */
+/** Records a challenger's verdict. True if it is proposed for the first time. */
 export async function recordVerdict(
   db: Db,
   companyId: string,

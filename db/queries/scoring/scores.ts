@@ -1,21 +1,24 @@
-/** Scores of customers: the latest of each, and the log of all that was said. */
+/**
+ * Scores of customers: the latest one of each, and the log of all predictions. One file, because both are written in one
+ * transaction and share their types.
+ */
 import { and, desc, eq, inArray, sql } from "drizzle-orm"
 import type { SubscriptionState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
-import { customerScores, predictions, rescorePasses } from "../../schema/scoring.ts"
+import { customerScores, predictions } from "../../schema/scoring.ts"
 import { companySettings } from "../../schema.ts"
 import { textArray } from "../platform/companies.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
-import { type ServingRow, servingStatement } from "./models.ts"
+import { type ServingRow, servingStatement } from "./serving.ts"
 
 /** The latest score of a customer. */
 export type ScoreRow = typeof customerScores.$inferSelect
 export type NewPrediction = typeof predictions.$inferInsert
 export type PredictionRow = typeof predictions.$inferSelect
 
-/** A customer who is to be scored, as they were asked for. */
+/** A customer to score. */
 export interface ScoreTarget {
-  /** How the caller called them: our id, or the provider's. */
+  /** The id that the caller used: ours or the provider's. */
   readonly name: string
   readonly customerId: string
   /** When the last fact was folded. */
@@ -25,8 +28,8 @@ export interface ScoreTarget {
 }
 
 /**
- * Who these names mean, with their latest scores, and what the company is scored by: one round trip. Who is unknown is left
- * out. Our id comes before a provider's that happens to be the same.
+ * The customers with these ids (ours or the provider's), their latest scores, and the serving models, in one round trip.
+ * Unknown customers are left out. Our id takes precedence over an equal id of the provider.
  */
 export async function readForScoring(
   db: Db,
@@ -72,7 +75,7 @@ type FoundRow = {
   readonly last: ScoreJson | null
 }
 
-/** A row of `customer_scores` as `to_jsonb` writes it; `last` of lists of customers too. */
+/** A row of `customer_scores` as `to_jsonb` writes it, also for lists of customers. */
 export interface ScoreJson {
   readonly company_id: string
   readonly customer_id: string
@@ -94,7 +97,7 @@ export interface ScoreJson {
   readonly change: ScoreRow["change"]
 }
 
-/** The row behind its JSON. */
+/** The row from its JSON. */
 export const scoreFrom = (json: ScoreJson): ScoreRow => ({
   companyId: json.company_id,
   customerId: json.customer_id,
@@ -116,31 +119,31 @@ export const scoreFrom = (json: ScoreJson): ScoreRow => ({
   change: json.change,
 })
 
-/** How many facts of a customer were known at the moment of a score. */
+/** The number of a customer's facts known at the moment of a score. */
 export interface KnownFactCount {
   readonly customerId: string
   readonly count: number
 }
 
 /**
- * Writes what was said at one moment into the log and, where it is the latest, beside the customers: one round trip, all or
- * nothing. A score that is older than the one that is there stays in the log only. Throws (`databaseFailure(error) ===
- * "stale_version"`) when more was known at that moment than was read: then the ledgers are to be read again.
+ * Writes predictions of one moment into the log, and the latest score of each customer, in one transaction and one round
+ * trip. A score older than the stored one is only logged. Throws (`databaseFailure(error) === "stale_version"`) if more facts
+ * were known at that moment than were read; then the ledgers must be read again.
  */
 export async function saveScores(
   db: Db,
   companyId: string,
   known: { readonly asOf: Date; readonly counts: readonly KnownFactCount[] },
-  said: readonly NewPrediction[],
+  logRows: readonly NewPrediction[],
   scores: readonly ScoreRow[],
 ): Promise<void> {
-  if (said.length === 0) return
+  if (logRows.length === 0) return
   await inCompany(db, companyId, [
     db.execute(sql`select assert_knowledge(
       ${textArray(known.counts.map(({ customerId }) => customerId))},
       array(select n::integer from jsonb_array_elements_text(${JSON.stringify(known.counts.map(({ count }) => count))}::jsonb) as n),
       ${known.asOf.toISOString()}::timestamptz)`),
-    db.insert(predictions).values([...said]),
+    db.insert(predictions).values([...logRows]),
     ...(scores.length === 0
       ? []
       : [
@@ -173,7 +176,7 @@ export async function saveScores(
   ])
 }
 
-/** Notes of customers that they have left: their last score holds no more. */
+/** Marks the scores of customers without paid access as not valid any more. */
 export async function invalidateScores(db: Db, companyId: string, customerIds: readonly string[]): Promise<void> {
   if (customerIds.length === 0) return
   await inCompany(db, companyId, [
@@ -184,7 +187,7 @@ export async function invalidateScores(db: Db, companyId: string, customerIds: r
   ])
 }
 
-/** A page of what was said of a customer, shadows left out, newest first. The customer is named by our id. */
+/** A page of a customer's predictions, without shadows, newest first. `customerId` is our id. */
 export async function listPredictions(
   db: Db,
   companyId: string,
@@ -212,14 +215,14 @@ export async function listPredictions(
   return pageOf(rows, page, ({ asOf, id }) => ({ at: asOf, id }))
 }
 
-/** Rows of the log that gates look at; a night of a middle-sized company. */
+/** Log rows that gates read; one night of a medium-sized company. */
 const EVIDENCE_ROWS = 500
-/** Fewer rows have no 95th percentile. */
+/** Fewer rows give no meaningful 95th percentile. */
 const LATENCY_ROWS_MIN = 20
 
 /**
- * What the log says for the gates: the 95th percentile of how long this model took, in milliseconds (null: too few rows),
- * and of the company's latest inputs the share that is missing by name (null: nothing was scored lately).
+ * Evidence for the gates from the log: the 95th percentile of this model's latency in milliseconds (null: too few rows), and
+ * the missing share of each of the company's latest inputs (null: no recent scores).
  */
 export async function readGateEvidence(
   db: Db,
@@ -243,73 +246,4 @@ export async function readGateEvidence(
     p95Ms: latency.rows[0]?.p95 ?? null,
     missing: missing.rows.length === 0 ? null : new Map(missing.rows.map((row) => [row.name, row.missing])),
   }
-}
-
-/** Where a night's pass over all customers stands. */
-export type RescorePass = typeof rescorePasses.$inferSelect
-
-/** The pass of this night, begun if nobody has begun it. */
-export async function findOrStartPass(db: Db, night: string, now: Date): Promise<RescorePass> {
-  const [, rows] = await db.batch([
-    db.insert(rescorePasses).values({ night, startedAt: now, updatedAt: now }).onConflictDoNothing(),
-    db.select().from(rescorePasses).where(eq(rescorePasses.night, night)),
-  ])
-  const [pass] = rows
-  if (pass === undefined) throw new Error("a pass that was begun is gone")
-  return pass
-}
-
-/** Customers of several companies, in the order of a pass. */
-export interface CustomersToScore {
-  readonly companyId: string
-  readonly customerId: string
-}
-
-/** The next customers of a pass, of these companies (null: of all). */
-export async function customersToScore(
-  db: Db,
-  pass: RescorePass,
-  limit: number,
-  companies: readonly string[] | null,
-): Promise<readonly CustomersToScore[]> {
-  const result = await db.execute<{ companyId: string; customerId: string }>(sql`
-    select company_id as "companyId", customer_id as "customerId"
-    from customers_to_score(${pass.afterCompany}, ${pass.afterCustomer}, ${limit}, ${textArray(companies)})`)
-  return result.rows
-}
-
-/**
- * Moves a pass on, from where it was read; false when somebody else has moved it. `counts` are added; `isFinished` ends it.
- */
-export async function advancePass(
-  db: Db,
-  pass: RescorePass,
-  to: {
-    readonly after: CustomersToScore | null
-    readonly scored: number
-    readonly notScored: number
-    readonly failed: number
-    readonly isFinished: boolean
-    readonly now: Date
-  },
-): Promise<boolean> {
-  const moved = await db
-    .update(rescorePasses)
-    .set({
-      ...(to.after !== null && { afterCompany: to.after.companyId, afterCustomer: to.after.customerId }),
-      scored: sql`${rescorePasses.scored} + ${to.scored}`,
-      notScored: sql`${rescorePasses.notScored} + ${to.notScored}`,
-      failed: sql`${rescorePasses.failed} + ${to.failed}`,
-      updatedAt: to.now,
-      ...(to.isFinished && { finishedAt: to.now }),
-    })
-    .where(
-      and(
-        eq(rescorePasses.night, pass.night),
-        eq(rescorePasses.afterCompany, pass.afterCompany),
-        eq(rescorePasses.afterCustomer, pass.afterCustomer),
-      ),
-    )
-    .returning({ night: rescorePasses.night })
-  return moved.length > 0
 }

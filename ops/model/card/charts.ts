@@ -1,4 +1,4 @@
-/** Charts as SVG text, without scripts or fonts from elsewhere; every text in them is escaped. */
+/** Charts as SVG text, without scripts or external fonts; all text is escaped. */
 import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
 import { betaQuantile } from "../../../shared/scoring/interval.ts"
@@ -24,7 +24,7 @@ interface Axis {
 const percent = (value: number): string => `${+(100 * value).toPrecision(2)} %`
 const plain = (value: number): string => String(+value.toPrecision(3))
 
-/** A frame with axes; `draw` is given the places of values. */
+/** A frame with axes; `draw` gets functions from values to coordinates. */
 function frame(
   title: string,
   x: Axis,
@@ -63,7 +63,7 @@ const label = (x: number | string, y: number | string, text: string, anchor: "st
 const line = (points: readonly (readonly [number, number])[], color: string, extra = ""): string =>
   `<polyline fill="none" stroke="${color}" stroke-width="1.8" ${extra} points="${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ")}"/>`
 
-/** What was predicted (from where to where each bin reaches) beside what came true, with 90 % intervals. */
+/** Predicted probability (the range of each bin) against observed rate, with 90 % intervals. */
 export function calibrationChart(bins: Bins): string {
   const rates = bins.map(({ rows, events }) => {
     const [low = 0, high = 1] = [0.05, 0.95].map((share) => betaQuantile(share, events + 0.5, rows - events + 0.5))
@@ -106,7 +106,7 @@ export function calibrationChart(bins: Bins): string {
   })
 }
 
-/** Share of those who left among the share of rows with the highest scores. */
+/** The share of churned customers found among a share of rows with the highest scores. */
 export function cumulativeGain(bins: Bins): { readonly rows: number; readonly events: number }[] {
   const rows = bins.reduce((sum, bin) => sum + bin.rows, 0)
   const events = bins.reduce((sum, bin) => sum + bin.events, 0)
@@ -120,7 +120,7 @@ export function cumulativeGain(bins: Bins): { readonly rows: number; readonly ev
   return points
 }
 
-/** How many of those who left are found by writing to a share of all. */
+/** The share of churned customers found by contacting a share of all. */
 export function gainChart(bins: Bins): string {
   const axis = (title: string): Axis => ({ from: 0, to: 1, title, text: percent })
   return frame("Gain", axis("share of all, highest scores first"), axis("share of those who left"), (x, y) =>
@@ -144,7 +144,7 @@ export function gainChart(bins: Bins): string {
 const BARS = 15
 const BAR_HEIGHT = 18
 
-/** Features by how much they move scores. */
+/** Features by how much they change scores. */
 export function importanceChart(importance: readonly FeatureImportance[]): string {
   const shown = importance.slice(0, BARS).filter(({ deviation }) => deviation > 0)
   const most = Math.max(1e-9, ...shown.map(({ deviation }) => deviation))
@@ -158,7 +158,7 @@ export function importanceChart(importance: readonly FeatureImportance[]): strin
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="Importance"><title>Importance</title>\n${bars.join("\n")}\n</svg>`
 }
 
-/** How log-odds go with one feature. */
+/** Log-odds as a function of one feature. */
 export function shapeChart({ name, points, missing }: PartialDependence): string {
   const values = points.map(({ logOdds }) => logOdds)
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]

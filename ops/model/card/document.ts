@@ -1,4 +1,4 @@
-/** The card as Markdown and as one HTML file: what the model is, how good it is, what it rests on, what it is not for. */
+/** The model card as Markdown and as one HTML file: description, metrics, features and limits of use. */
 import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
 import type { Interval, MetricName, Metrics } from "../../../shared/learning/evaluation/metrics.ts"
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
@@ -6,15 +6,15 @@ import { METRIC_TITLES } from "../show.ts"
 import { type Bins, cumulativeGain } from "./charts.ts"
 import type { FeatureImportance } from "./feature-effects.ts"
 
-/** All that a card says. Charts are SVG by file name. */
+/** The content of a card. Charts are SVG by file name. */
 export interface Card {
   readonly artefact: Artefact
-  /** Sha-256 of the file. */
+  /** SHA-256 of the file. */
   readonly hash: string
   readonly importance: readonly FeatureImportance[]
   readonly charts: readonly { readonly name: string; readonly title: string; readonly svg: string }[]
   readonly bins: Bins
-  /** Figures on a table that was named; null: those of training, out of fold. */
+  /** Metrics on a given table; null: the out-of-fold metrics of the training. */
   readonly evaluation: {
     readonly data: string
     readonly metrics: Metrics
@@ -81,15 +81,15 @@ function sectionsOf(card: Card): Section[] {
       title: "How good it is",
       text: [
         evaluation === null
-          ? "On the training rows, each judged by a model that had not seen it. Intervals hold the figure in 95 of 100 samples."
-          : `On ${evaluation.data}: ${evaluation.metrics.rows} rows, ${evaluation.metrics.events} that left. Intervals hold the figure in 95 of 100 samples (bootstrap).`,
-        "Accuracy says little where few leave: compare it with that of the base rate, which is right by saying that nobody does.",
+          ? "On the training rows, out of fold, with 95 % intervals (bootstrap)."
+          : `On ${evaluation.data}: ${evaluation.metrics.rows} rows, ${evaluation.metrics.events} that left, with 95 % intervals (bootstrap).`,
+        "Accuracy is misleading with a low churn rate: compare it with the accuracy of the base rate, which predicts that nobody leaves.",
       ],
-      table: { head: ["figure", "value", "95 % interval"], rows: metricRows(card) },
+      table: { head: ["metric", "value", "95 % interval"], rows: metricRows(card) },
       charts: ["calibration", "gain"],
     },
     {
-      title: "Whom it finds",
+      title: "Customers found",
       table: {
         head: ["share of all, highest scores first", "share of those who left", "lift"],
         rows: [0.05, 0.1, 0.2, 0.3, 0.5].map((share) => [
@@ -100,9 +100,9 @@ function sectionsOf(card: Card): Section[] {
       },
     },
     {
-      title: "What it looks at",
+      title: "Features",
       text: [
-        "How far a feature spreads scores, in log-odds. A feature that moves a score is not thereby a cause of leaving.",
+        "How much a feature spreads scores, in log-odds. A feature that changes a score is not necessarily a cause of churn.",
         ...(others > 0 ? [`${others} more features are not shown.`] : []),
       ],
       table: {
@@ -119,17 +119,17 @@ function sectionsOf(card: Card): Section[] {
       charts: ["importance"],
     },
     {
-      title: "Which way",
-      text: ["Log-odds beyond the mean as one feature changes and the others are as they usually are."],
+      title: "Effects of features",
+      text: ["Log-odds relative to the mean as one feature changes, averaged over the others."],
       charts: card.charts.flatMap(({ name }) => (name.startsWith("shape") ? [name] : [])),
     },
     {
-      title: "What to keep in mind",
+      title: "Limits of use",
       text: [
-        "The probability is that of the label above, for customers like those of training, in the time that the label looks at.",
-        "A missing or unknown value is scored as missing; the more of them, the less the score rests on the customer.",
-        "It is fit for choosing whom to help first. It is not fit for refusing service, prices or credit, and says nothing of why somebody leaves.",
-        "Where nudges follow from scores, leave some customers alone at random: otherwise the next model learns from its own effects.",
+        "The probability is that of the label above, for customers similar to those of the training, within the label's horizon.",
+        "A missing or unknown value is scored as missing; the more there are, the less the score depends on the customer.",
+        "Use it to choose whom to help first. Do not use it to refuse service, prices or credit; it does not explain why a customer leaves.",
+        "If nudges depend on scores, hold out some customers at random; otherwise the next model learns from its own effects.",
       ],
     },
   ]
@@ -148,14 +148,14 @@ function metricRows({ artefact, evaluation }: Card): Row[] {
   })
 }
 
-/** A cell's text without what would end the cell, or begin a tag. */
+/** A cell's text with Markdown and HTML characters escaped. */
 const cell = (text: string): string =>
   text
     .replaceAll(/[\\`*_|[\]]/g, "\\$&")
     .replaceAll("<", "&lt;")
     .replaceAll(/\s+/g, " ")
 
-/** The card in Markdown; charts are files beside it. */
+/** The card in Markdown; charts are separate files. */
 export function markdownOf(card: Card): string {
   const parts = sectionsOf(card).map(({ title, text = [], table, charts = [] }) => {
     const lines = [`## ${title}`, ...text]
@@ -174,7 +174,7 @@ const STYLE = `body{font:15px/1.5 system-ui,sans-serif;color:#1f2937;max-width:9
 table{border-collapse:collapse;margin:1rem 0}td,th{border-bottom:1px solid #e5e7eb;padding:.25rem .75rem .25rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 .charts{display:flex;flex-wrap:wrap;gap:1rem}.charts svg{width:min(440px,100%);height:auto}`
 
-/** The card as one HTML file that needs nothing else. */
+/** The card as one self-contained HTML file. */
 export function htmlOf(card: Card): string {
   const parts = sectionsOf(card).map(({ title, text = [], table, charts = [] }) => {
     const paragraphs = text.map((each) => `<p>${escapeHtml(each)}</p>`)
@@ -184,8 +184,8 @@ export function htmlOf(card: Card): string {
       table === undefined
         ? ""
         : `<table>${row(table.head, "th")}${table.rows.map((each) => row(each, "td")).join("\n")}</table>`
-    const drawn = card.charts.filter(({ name }) => charts.includes(name)).map(({ svg }) => svg)
-    const figures = drawn.length === 0 ? "" : `<div class="charts">${drawn.join("\n")}</div>`
+    const charted = card.charts.filter(({ name }) => charts.includes(name)).map(({ svg }) => svg)
+    const figures = charted.length === 0 ? "" : `<div class="charts">${charted.join("\n")}</div>`
     return `<section><h2>${escapeHtml(title)}</h2>\n${paragraphs.join("\n")}\n${rows}\n${figures}</section>`
   })
   const title = `Model card: ${escapeHtml(card.artefact.training.label)}`

@@ -1,17 +1,17 @@
-/** What a model is made of, read from the model alone: how much each feature moves scores, and which way. */
+/** The effects of features, computed from the model alone: how much each one changes scores, and in which direction. */
 import type { Artefact, GamTerm } from "../../../shared/scoring/artefact.ts"
 import { type Forest, goesLeftSpecial, LEAF } from "../../../shared/scoring/forest.ts"
 import type { Model } from "../../../shared/scoring/model.ts"
 
-/** A feature and the deviation of log-odds that it brings over the training rows. */
+/** A feature and the standard deviation of its log-odds over the training rows. */
 export interface FeatureImportance {
   readonly name: string
   readonly deviation: number
 }
 
 /**
- * Features by how much they spread scores: of a scorecard the deviation of a term over the training rows (by their deciles
- * and levels), of trees that of their splits by the rows that passed. Parts of a blend are added by their weights.
+ * Features by how much they spread scores: for a scorecard the deviation of a term over the training rows (by deciles and
+ * levels), for trees that of their splits by the rows that reached them. Parts of a blend are added by their weights.
  */
 export function importanceOf(model: Model): FeatureImportance[] {
   const variances = model.artefact.features.map(() => 0)
@@ -35,7 +35,7 @@ export function importanceOf(model: Model): FeatureImportance[] {
     .sort((a, b) => b.deviation - a.deviation || (a.name < b.name ? -1 : 1))
 }
 
-/** A split parts its rows into two means; that is the variance it explains, by the share of rows that reach it. */
+/** The variance explained by each split, between the means of its two sides, times the share of rows that reach it. */
 function addForest(forest: Forest, add: (input: number, variance: number) => void): void {
   const { roots, inputs, values, lefts, leftShares } = forest
   const means = new Float64Array(inputs.length)
@@ -51,7 +51,7 @@ function addForest(forest: Forest, add: (input: number, variance: number) => voi
     if (input === LEAF) continue
     reach[left] = (reach[node] ?? 0) * share
     reach[left + 1] = (reach[node] ?? 0) * (1 - share)
-    // All trees lean the same way for the same reason, so their deviations would add; their variances are a lower bound.
+    // The effects of trees are correlated, so that adding variances would be a lower bound; they are scaled accordingly.
     add(
       input,
       (reach[node] ?? 0) * share * (1 - share) * ((means[left] ?? 0) - (means[left + 1] ?? 0)) ** 2 * roots.length,
@@ -92,10 +92,10 @@ function lineAt({ knots, values }: Extract<GamTerm, { shape: "line" }>, x: numbe
   return (values[right - 1] ?? 0) + ((x - from) / (to - from)) * ((values[right] ?? 0) - (values[right - 1] ?? 0))
 }
 
-/** How log-odds go with one feature, the others as they usually are. */
+/** Log-odds as a function of one feature, averaged over the others. */
 export interface PartialDependence {
   readonly name: string
-  /** Of a number in ascending order; of a category each level. */
+  /** For a number in ascending order; for a category one per level. */
   readonly points: readonly { readonly at: number | string; readonly logOdds: number }[]
   readonly missing: number
 }
@@ -103,7 +103,7 @@ export interface PartialDependence {
 const POINTS = 60
 const LEVELS_SHOWN = 12
 
-/** The shape of one feature: a scorecard's term, and of trees the mean over the rows that went either way elsewhere (Friedman 2001). */
+/** The partial dependence on one feature: a scorecard's term, and for trees the weighted mean over paths (Friedman 2001). */
 export function partialDependenceOf(model: Model, input: number): PartialDependence {
   const feature = model.artefact.features[input]
   const at = (value: number): number => {
@@ -132,7 +132,7 @@ export function partialDependenceOf(model: Model, input: number): PartialDepende
   return { name, points: steps.map((value) => ({ at: value, logOdds: at(value) })), missing }
 }
 
-/** Where most rows are, and a little beyond: deciles stretched by a quarter, or the knots. */
+/** The range of most rows: deciles extended by a quarter, or the knots. */
 function rangeOf({ training, parts }: Artefact, input: number): readonly [number, number] {
   const cuts = training.reference[input]?.cuts ?? []
   const knots = parts.flatMap(({ model }) => {
@@ -151,14 +151,14 @@ function termAt(term: Exclude<GamTerm, { shape: "grid" }>, value: number): numbe
   return term.shape === "levels" ? (term.values[value] ?? term.missing) : lineAt(term, value)
 }
 
-/** Mean of all trees where one input has the value, and the others send rows both ways as in training. */
+/** Sum of the trees' means with one input fixed; splits on other inputs are averaged by training shares. */
 function dependence(forest: Forest, input: number, value: number): number {
   const { roots, inputs, values, lefts, leftShares } = forest
   const walk = (node: number): number => {
-    const asked = inputs[node] ?? LEAF
-    if (asked === LEAF) return values[node] ?? 0
+    const tested = inputs[node] ?? LEAF
+    if (tested === LEAF) return values[node] ?? 0
     const left = lefts[node] ?? 0
-    if (asked !== input) {
+    if (tested !== input) {
       const share = leftShares[node] ?? 0
       return share * walk(left) + (1 - share) * walk(left + 1)
     }

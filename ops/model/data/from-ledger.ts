@@ -1,4 +1,4 @@
-/** What a deployment knows: its labels as a table, anonymised, and the model that serves. */
+/** Reads from a deployment: its anonymised labels as a table, and its serving model. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -8,13 +8,13 @@ import { InputError } from "../subcommand.ts"
 
 /** The label's column in an export. */
 export const EXPORT_LABEL = "churned"
-/** The column that holds a customer's rows together. */
+/** The column that identifies the rows of one customer. */
 export const EXPORT_GROUP = "group"
 
-/** The deployment's labels with the inputs that were scored, as CSV that names nobody. */
+/** The deployment's labels with the inputs that were scored, as anonymised CSV. */
 export async function exportOf(deployment: Deployment): Promise<{ readonly csv: string; readonly rows: number }> {
   const csv = await callApiText(deployment, "/api/training/export")
-  // A field of an export never holds a line break.
+  // Fields of an export never contain a line break.
   const rows = csv.split("\r\n").filter((line) => line !== "").length - 1
   return { csv, rows }
 }
@@ -23,7 +23,7 @@ const championList = z.object({
   data: z.array(z.object({ id: z.string(), scope: z.enum(["company", "shared"]), version: z.string() })),
 })
 
-/** The artefact that serves the company: its own champion, else the one that all share. Null: rules answer. */
+/** The artefact that serves the company: its own champion, else the shared one. Null: rules score. */
 export async function championOf(
   deployment: Deployment,
 ): Promise<{ readonly version: string; readonly artefact: unknown } | null> {
@@ -34,7 +34,7 @@ export async function championOf(
   return { version: champion.version, artefact }
 }
 
-/** Runs with the deployment's export as a file that is gone afterwards. Throws `InputError` where no label has matured. */
+/** Runs with the deployment's export as a temporary file. Throws `InputError` if no label has matured. */
 export async function withExport<T>(deployment: Deployment, run: (path: string) => Promise<T>): Promise<T> {
   const { csv, rows } = await exportOf(deployment)
   if (rows === 0) throw new InputError("No label has matured yet, or too few customers share one.")

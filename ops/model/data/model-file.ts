@@ -1,4 +1,4 @@
-/** A model from a file, and rows of a table as it reads them. */
+/** Reads a model from a file, and scores the rows of a table. */
 import { readFile } from "node:fs/promises"
 import { TableError } from "../../../shared/learning/data/csv.ts"
 import { levelOf, readField } from "../../../shared/learning/data/table.ts"
@@ -8,10 +8,10 @@ import { readOffsets } from "../offsets-file.ts"
 import { InputError } from "../subcommand.ts"
 import type { RowStream } from "./read-table.ts"
 
-/** Rows that are scored at once: large enough to be fast, small enough for any file. */
+/** Rows per block: large enough to be fast, small enough for memory. */
 const BLOCK_ROWS = 8_192
 
-/** The model of a file, with the offsets beside it. Throws `InputError` when there is none, saying what is wrong. */
+/** The model of a file, with the offsets beside it. Throws `InputError` with the reason if there is no valid model. */
 export async function readModel(path: string): Promise<Model> {
   try {
     const text = await readFile(path, "utf8")
@@ -32,15 +32,15 @@ export async function readModel(path: string): Promise<Model> {
 /** Rows with their probabilities, in the order of the file. */
 export interface ScoredBlock {
   readonly rows: readonly { readonly fields: readonly string[]; readonly line: number }[]
-  /** By feature: what the model saw. */
+  /** By feature: the encoded inputs. */
   readonly columns: readonly Float64Array[]
   readonly probabilities: Float64Array
 }
 
-/** How often a feature's value could not be used, by name: a word where the model has a number, or a level that it does not know. */
+/** The count of unusable values by feature: a word instead of a number, or an unknown level. */
 export type UnusableValues = Map<string, number>
 
-/** Throws `InputError` with the names when the model asks for columns that are not there. */
+/** Throws `InputError` with the names if the model needs columns that are missing. */
 export function checkColumns(model: Model, header: readonly string[]): void {
   const lacking = model.artefact.features.flatMap(({ name }) => (header.includes(name) ? [] : [name]))
   if (lacking.length === 0) return
@@ -50,14 +50,14 @@ export function checkColumns(model: Model, header: readonly string[]): void {
 }
 
 /**
- * Scores a table block by block; columns are found by name, in any order, others are passed over. Throws `InputError` with
- * the names when the model asks for columns that are not there. `group` names the column of companies, whose intercepts
- * count; the one of training where it is there.
+ * Scores a table block by block; columns are found by name, in any order, and others are ignored. Throws `InputError` with
+ * the names if the model needs columns that are missing. `group` is the column of companies, whose offsets are applied; by
+ * default the one of the training.
  */
 export async function* scoreTable(
   model: Model,
   { header, rows }: RowStream,
-  strange: UnusableValues,
+  unusable: UnusableValues,
   group = String(model.artefact.training.notes.group ?? ""),
 ): AsyncGenerator<ScoredBlock> {
   const groupAt = header.indexOf(group)
@@ -73,7 +73,7 @@ export async function* scoreTable(
       Float64Array.from(taken, ({ fields }) => {
         const value = read(fields[place] ?? "")
         if (value !== null) return value
-        strange.set(name, (strange.get(name) ?? 0) + 1)
+        unusable.set(name, (unusable.get(name) ?? 0) + 1)
         return Number.NaN
       }),
     )
@@ -87,7 +87,7 @@ export async function* scoreTable(
   if (block.length > 0) yield flush()
 }
 
-/** A field's value for the model; NaN is missing, null cannot be used. */
+/** A field's value for the model; NaN is missing, null is unusable. */
 function fieldValue(levels: ReadonlyMap<string, number> | null, text: string): number | null {
   const field = readField(text)
   if (field === null) return Number.NaN
@@ -95,13 +95,13 @@ function fieldValue(levels: ReadonlyMap<string, number> | null, text: string): n
   return typeof field === "number" ? field : null
 }
 
-/** A remark for each feature with values that could not be used. */
-export const unusableValueWarnings = (strange: UnusableValues, rows: number): string =>
-  [...strange]
+/** A remark for each feature with unusable values. */
+export const unusableValueWarnings = (unusable: UnusableValues, rows: number): string =>
+  [...unusable]
     .map(([name, count]) => `${name}: ${count} of ${rows} values are unknown to the model and count as missing.\n`)
     .join("")
 
-/** What is wrong with the data as an `InputError`; anything else as it is. */
+/** Converts errors of the data to `InputError`; returns other errors unchanged. */
 export function asInputError(error: unknown, path: string): unknown {
   return error instanceof TableError ? new InputError(`${path}: ${error.message}`) : error
 }

@@ -1,24 +1,24 @@
-/** Event logs from files as ledgers of facts. Columns are found by name; most of them may be absent. */
+/** Reads event logs from files as ledgers of facts. Columns are found by name; most are optional. */
 import { type LoggedEvent, ledgersOf, type ParsedLog } from "../../../shared/learning/data/event-log.ts"
 import { InputError, type Output } from "../subcommand.ts"
 import { openTable } from "./read-table.ts"
 
-/** What an event cannot be read without. */
+/** Required columns. */
 const NEEDED = ["type", "occurred_at"] as const
 /** More events than this do not fit into memory as ledgers. */
 const EVENTS_MAX = 20_000_000
 
-/** How a log is to be read. */
+/** Options for reading a log. */
 export interface EventOptions {
-  /** The column that names the customer, in the log and in the snapshots. */
+  /** The column of the customer, in the log and in the snapshots. */
   readonly id: string
-  /** Days of a month of billing, where the log does not say when periods end. */
+  /** Days of a billing month, for logs without period ends. */
   readonly monthDays: number
 }
 
 /**
- * The ledgers of a log, by customer. Throws `InputError` when the file is no log, or a time in it is none. An event
- * without a time of receipt counts as received when it happened.
+ * The ledgers of a log, by customer. Throws `InputError` if the file is not a log or a time is invalid. An event without a
+ * time of receipt counts as received when it occurred.
  */
 export async function readEvents(path: string, { id, monthDays }: EventOptions, output: Output): Promise<ParsedLog> {
   const { header, rows } = await openTable(path, output)
@@ -59,7 +59,7 @@ function eventOf(
   if (occurredAtMs === undefined) throw new InputError(`${path}: occurred_at is empty on line ${line}.`)
   const periodEndMs = time("period_end")
   return {
-    // Without an id no event is a repetition of another.
+    // Events without ids are never treated as repetitions.
     id: own(field("event_id")) ?? `line ${line}`,
     customer: own(field(customer)) ?? "",
     type: own(field("type")) ?? "",
@@ -80,7 +80,7 @@ function eventOf(
 
   function text<Name extends string>(name: Name): { [K in Name]?: string } {
     const value = own(field(name))
-    // A computed key loses its name in TypeScript's eyes.
+    // TypeScript infers a computed key as string, which loses its name.
     return (value === undefined ? {} : { [name]: value }) as { [K in Name]?: string }
   }
 
@@ -92,7 +92,7 @@ function eventOf(
   }
 }
 
-/** Words are few and events are many: each word is kept once, and not as a piece of the file's text. */
+/** Stores each distinct word once and as a copy, because a substring would keep the file's text in memory. */
 const KNOWN_WORDS = new Map<string, string>()
 const KNOWN_WORDS_MAX = 1_000_000
 
@@ -108,7 +108,7 @@ function own(text: string): string | undefined {
 
 const DAY_MS = 86_400_000
 
-/** Milliseconds: a date as it is, a number as milliseconds, seconds or days by its size; null for what is no time. */
+/** Milliseconds of a date, or of a number in milliseconds, seconds or days by its size; null if invalid. */
 export function timeOf(text: string): number | null {
   const number = Number(text)
   const ms = Number.isNaN(number) ? Date.parse(text) : inMilliseconds(number)

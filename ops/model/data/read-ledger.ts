@@ -1,4 +1,4 @@
-/** The product's own ledgers as rows to learn from: company by company, customer by customer, never all at once. */
+/** Reads training rows from our own ledgers, company by company in pages of customers. */
 import { z } from "zod"
 import { type Db, makeDb } from "../../../db/client.ts"
 import { companyIds } from "../../../db/queries/platform/companies.ts"
@@ -28,9 +28,9 @@ export const LEDGER_HELP = `--from-ledger [URL] [--company ID | --all]   what th
   --now T           use rows whose outcome was final by then (now)
 `
 
-/** Customers that are read at once: a few megabytes, whatever their ledgers hold. */
+/** Customers per page: a few megabytes with any ledgers. */
 const PAGE_CUSTOMERS = 50
-/** A page of long ledgers takes its time; a deployment's own bound is for single customers. */
+/** Longer than a deployment's limit, which is for single customers. */
 const TIMEOUT_MS = 60_000
 
 interface Given {
@@ -41,14 +41,14 @@ interface Given {
   readonly "no-history": boolean
 }
 
-/** What was read, and why people left. */
+/** The rows read, and the counts of churn reasons. */
 export interface LedgerTable {
   readonly rows: DatedRows
   readonly companies: readonly string[]
   readonly ends: Readonly<Record<string, number>>
 }
 
-/** The rows of one company or of all. Throws `InputError` for options that do not go together or a database that is away. */
+/** The rows of one company or of all. Throws `InputError` for inconsistent options or without a database URL. */
 export async function readLedger(given: Given, output: Output): Promise<LedgerTable> {
   if (given.all && given.company !== undefined) throw new InputError("Name a company with --company, or take --all.")
   const nowMs = given.now === undefined ? Date.now() : Date.parse(given.now)
@@ -119,10 +119,10 @@ async function* ledgersOf(db: Db, company: string): AsyncGenerator<readonly [str
 
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ })
 
-/** Hosts of a database on this machine, which speaks Postgres's own protocol and not Neon's over HTTP. */
+/** Hosts of a local database, which uses Postgres's own protocol and not Neon's over HTTP. */
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"])
 
-/** The database that the options or the environment name, and how to let go of it. */
+/** The database of the options or the environment, and a function that closes it. */
 async function databaseOf(given: string | undefined): Promise<{ readonly db: Db; stop(): Promise<void> }> {
   const url = databaseUrl.safeParse(given ?? process.env.DATABASE_URL)
   if (!url.success)
@@ -131,13 +131,13 @@ async function databaseOf(given: string | undefined): Promise<{ readonly db: Db;
   const isLocal = endpoint === undefined && LOOPBACK.has(new URL(url.data).hostname)
   const proxy = isLocal ? await proxyTo(url.data) : null
   const fetchEndpoint = proxy?.url ?? endpoint ?? null
-  // The client wants a password, which a database on this machine does not ask for.
+  // The client requires a password, although a local database does not.
   const whole = new URL(url.data)
   if (isLocal && whole.password === "") whole.password = "none"
   const db = makeDb({ url: whole.href, fetchEndpoint, timeoutMs: TIMEOUT_MS })
   return { db, stop: async () => proxy?.stop() }
 }
 
-/** Neon's protocol in front of the database that `npm start` prints. */
+/** A proxy for Neon's protocol in front of a local database. */
 const proxyTo = (url: string): Promise<NeonProxy> =>
   startNeonProxy({ postgres: { url: () => url }, faults: createFaults() })

@@ -1,4 +1,4 @@
-/** Tables from files: CSV or gzip of it, told by the first bytes and not by the name; read as a stream, with progress. */
+/** Reads tables from files as a stream, with progress: CSV, plain or in gzip, detected by the first bytes. */
 import { createReadStream } from "node:fs"
 import { open, stat } from "node:fs/promises"
 import type { Readable } from "node:stream"
@@ -9,16 +9,16 @@ import { InputError, type Output } from "../subcommand.ts"
 
 /** Rows between two lines of progress. */
 const PROGRESS_ROWS = 100_000
-/** Larger pieces than the default of 64 KiB: fewer joins of a piece with the rest of the last. */
+/** Larger chunks than the default of 64 KiB, for fewer concatenations with the rest of the previous chunk. */
 const CHUNK_BYTES = 1 << 20
 
-/** A table's rows as they come; `header` is there with the first row, and at the end where there was none. */
+/** A table's header and its rows as a stream. */
 export interface RowStream {
   readonly header: readonly string[]
   readonly rows: AsyncGenerator<CsvRow>
 }
 
-/** Opens a table. Throws `InputError` when the file cannot be read or is no table. */
+/** Opens a table. Throws `InputError` if the file cannot be read or is not a table. */
 export async function openTable(path: string, output: Output): Promise<RowStream> {
   const reader = new CsvReader()
   const rows = rowsOf(path, reader, output)
@@ -34,7 +34,7 @@ async function* following(first: IteratorResult<CsvRow>, rest: AsyncGenerator<Cs
   yield* rest
 }
 
-/** Reads a table whole. Throws `InputError` as `openTable` does, or when it has no rows. */
+/** Reads a whole table. Throws `InputError` like `openTable`, or if it has no rows. */
 export async function readTable(path: string, output: Output): Promise<Table> {
   const { header, rows } = await openTable(path, output)
   const builder = new TableBuilder(header)
@@ -67,7 +67,7 @@ async function* rowsOf(path: string, reader: CsvReader, output: Output): AsyncGe
   }
 }
 
-/** The two bytes by which files tell what they are. */
+/** The first two bytes, which identify the file type. */
 async function firstBytes(path: string): Promise<Buffer> {
   const file = await open(path)
   try {
@@ -78,7 +78,7 @@ async function firstBytes(path: string): Promise<Buffer> {
   }
 }
 
-/** The file's bytes, unpacked where they begin as gzip does. */
+/** The file's bytes, decompressed if it is gzip. */
 async function* bytesOf(path: string): AsyncGenerator<Buffer> {
   const magic = await firstBytes(path)
   if (magic[0] === 0x50 && magic[1] === 0x4b) {
@@ -94,7 +94,7 @@ async function* bytesOf(path: string): AsyncGenerator<Buffer> {
   yield* bytes as AsyncIterable<Buffer>
 }
 
-/** What a person can do something about, with the file's name; anything else is a fault of ours and stays as it is. */
+/** Converts errors that a user can fix to `InputError` with the file's name; returns other errors unchanged. */
 function named(path: string, error: unknown): unknown {
   if (error instanceof InputError) return error
   if (error instanceof TableError) return new InputError(`${path}: ${error.message}`)

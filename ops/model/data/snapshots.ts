@@ -1,6 +1,6 @@
 /**
- * Snapshots: rows that name a customer and a moment, described by what an event log had told by then. They read as a table
- * with the features as columns, so that whatever takes a table takes them.
+ * Snapshots: rows with a customer and a time, and features from an event log as of then. They are read as a table with the
+ * features as columns, so that all table commands accept them.
  */
 import { type Features, featureSchema, features } from "../../../shared/domain/scoring/features.ts"
 import type { CsvRow } from "../../../shared/learning/data/csv.ts"
@@ -10,7 +10,7 @@ import { InputError, type Output, pathOf, required, wholeNumber } from "../subco
 import { readEvents, timeOf } from "./read-events.ts"
 import { openTable, type RowStream } from "./read-table.ts"
 
-/** The options that name an event log and the columns of the snapshots. */
+/** The options for an event log and the columns of the snapshots. */
 export const EVENT_OPTIONS = {
   events: { type: "string" },
   time: { type: "string" },
@@ -18,7 +18,7 @@ export const EVENT_OPTIONS = {
   "month-days": { type: "string" },
 } as const
 
-/** The help of those options, for what scores snapshots. */
+/** The help of these options, for commands that score snapshots. */
 export const EVENT_HELP = `  --events FILE     the rows are snapshots of customers: they are described by this log of events, as in train --events
   --time COL        with --events: the time of a snapshot (as in training)
   --group COL       the company of each row, whose own intercept counts (as in training)
@@ -28,7 +28,7 @@ export const EVENT_HELP = `  --events FILE     the rows are snapshots of custome
 /** Rows between two lines of progress. */
 const PROGRESS_ROWS = 2_000
 
-/** How snapshots name what they are about. */
+/** The event log, and the columns of a snapshot's customer and time. */
 export interface SnapshotOptions {
   readonly events: string
   readonly id: string
@@ -36,7 +36,7 @@ export interface SnapshotOptions {
   readonly monthDays: number
 }
 
-/** One snapshot: the row as it stands, whom and when it is about, and what was known. */
+/** One snapshot: the original row, its customer and time, and the features. */
 export interface Snapshot {
   readonly row: CsvRow
   readonly customer: string
@@ -50,7 +50,7 @@ export interface SnapshotStream {
   readonly snapshots: AsyncGenerator<Snapshot>
 }
 
-/** The snapshots of a file, in its order. Throws `InputError` for a column that is not there and a time that is none. */
+/** The snapshots of a file, in its order. Throws `InputError` for a missing column or an invalid time. */
 export async function openSnapshots(path: string, options: SnapshotOptions, output: Output): Promise<SnapshotStream> {
   const { header, rows } = await openTable(path, output)
   for (const name of [options.id, options.time]) {
@@ -67,22 +67,22 @@ async function* described(
   output: Output,
 ): AsyncGenerator<Snapshot> {
   const [idAt, timeAt] = [header.indexOf(id), header.indexOf(time)]
-  let [count, strangers] = [0, 0]
+  let [count, unmatched] = [0, 0]
   for await (const row of rows) {
     const customer = (row.fields[idAt] ?? "").trim()
     const atMs = timeOf(row.fields[timeAt] ?? "")
     if (atMs === null) throw new InputError(`${time} is no time on line ${row.line}: ${row.fields[timeAt]}.`)
     const ledger = ledgers.get(customer)
-    if (ledger === undefined) strangers += 1
+    if (ledger === undefined) unmatched += 1
     yield { row, customer, atMs, values: features(ledger ?? [], new Date(atMs).toISOString()) }
     count += 1
     if (count % PROGRESS_ROWS === 0) output.progress(`${count} snapshots described`)
   }
-  if (count > 0 && strangers === count) throw new InputError("The log has no event of any customer of the snapshots.")
-  if (strangers > 0) output.err(`${strangers} of ${count} snapshots are of customers without an event.\n`)
+  if (count > 0 && unmatched === count) throw new InputError("The log has no event of any customer of the snapshots.")
+  if (unmatched > 0) output.err(`${unmatched} of ${count} snapshots are of customers without an event.\n`)
 }
 
-/** What was said on the command line of a table that may be one of snapshots. */
+/** The command-line options of a table that may contain snapshots. */
 interface Given {
   readonly events?: string | undefined
   readonly id?: string | undefined
@@ -90,7 +90,7 @@ interface Given {
   readonly "month-days"?: string | undefined
 }
 
-/** The options of snapshots; what is not said is as it was in training, where a model is given. Throws `InputError`. */
+/** The options of snapshots; defaults are those of the training in a model's `notes`. Throws `InputError`. */
 export function snapshotOptions(given: Given, notes: Readonly<Record<string, string | number>> = {}): SnapshotOptions {
   const noted = (name: string) => (notes[name] === undefined ? undefined : String(notes[name]))
   return {
@@ -101,13 +101,13 @@ export function snapshotOptions(given: Given, notes: Readonly<Record<string, str
   }
 }
 
-/** The rows of a table, described by an event log where one is named. */
+/** The rows of a table, with features from an event log if one is given. */
 export const openRows = (path: string, given: Given, model: Model, output: Output): Promise<RowStream> =>
   given.events === undefined
     ? openTable(path, output)
     : openDescribed(path, snapshotOptions(given, model.artefact.training.notes), output)
 
-/** Snapshots as a table: their own columns, and after them the features. A column of the same name gives way. */
+/** Snapshots as a table: their own columns, then the features. Own columns named like a feature are dropped. */
 async function openDescribed(path: string, options: SnapshotOptions, output: Output): Promise<RowStream> {
   const { header, snapshots } = await openSnapshots(path, options, output)
   const isFeature = new Set<string>(featureSchema.map(({ name }) => name))
@@ -116,7 +116,7 @@ async function openDescribed(path: string, options: SnapshotOptions, output: Out
   async function* rows(): AsyncGenerator<CsvRow> {
     for await (const { row, values } of snapshots) {
       const own = kept.map((place) => row.fields[place] ?? "")
-      // A number's text is the shortest that reads as the same number.
+      // `String` of a number parses to the same number, so nothing is lost.
       yield { fields: [...own, ...featureSchema.map(({ name }) => String(values[name] ?? ""))], line: row.line }
     }
   }

@@ -1,4 +1,4 @@
-/** From an event log to a model and its figures, by the commands, on two companies of simsub. */
+/** From an event log to a model and its metrics with the commands, on two companies of simsub. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -50,15 +50,15 @@ async function writeTable(name: string, rows: readonly (readonly string[])[]): P
   return path
 }
 
-/** Training takes seconds of a processor; how long that is, is for the machine to say. */
-const PATIENCE_MS = 600_000
+/** Training takes seconds of CPU time, which may be long on a busy machine. */
+const TIMEOUT_MS = 600_000
 const COLUMNS = ["--id", "customer_id", "--time", "t"] as const
 
 describe("a model of an event log", () => {
   let [train, held, artefact] = ["", "", ""]
   beforeAll(async () => {
     const [header = [], ...rows] = await table(fixture("snapshots"))
-    // Every fourth customer is held back.
+    // Every fourth customer is kept for testing.
     const isHeld = ([customer = ""]: readonly string[]) => Number(customer.slice(1)) % 4 === 0
     train = await writeTable("train.csv.gz", [header, ...rows.filter((row) => !isHeld(row))])
     held = await writeTable("held.csv.gz", [header, ...rows.filter(isHeld)])
@@ -82,14 +82,14 @@ describe("a model of an event log", () => {
       const [t05, t06] = beside?.offsets ?? []
       expect([t05?.company, t06?.company]).toEqual(["t05", "t06"])
       expect(Math.min(t05?.rows ?? 0, t06?.rows ?? 0)).toBeGreaterThan(100)
-      // The second company loses twice as many.
+      // The second company has twice the churn rate.
       expect(t06?.logOdds).toBeGreaterThan(t05?.logOdds ?? 0)
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   )
 
   test(
-    "foretells customers that it has never seen better than the base rate, and not better than can be known",
+    "predicts unseen customers better than the base rate, and not better than is possible without leakage",
     async () => {
       const { out } = await run(
         "evaluate",
@@ -111,11 +111,11 @@ describe("a model of an event log", () => {
       expect(metrics.logLoss).toBeLessThan(entropy)
       expect(metrics.ece).toBeLessThan(0.03)
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   )
 
   test(
-    "foretells the same whatever the log says of later",
+    "predicts the same with and without later events in the log",
     async () => {
       const [header = [], ...events] = await table(EVENTS)
       const [snapshotHeader = [], ...rows] = await table(held)
@@ -135,18 +135,18 @@ describe("a model of an event log", () => {
       expect(whole).toMatch(/^row,customer_id,t,probability\n1,c\d+,\d+,0\.\d+\n/)
       expect(await predict(short)).toBe(whole)
     },
-    PATIENCE_MS,
+    TIMEOUT_MS,
   )
 
   test.each([
-    ["a log that is none", ["--events", fixture("snapshots")], /is no event log: it has no column type, occurred_at/],
     [
-      "a column that is not there",
-      ["--events", EVENTS, "--time", "when"],
-      /There is no column when; there are customer_id/,
+      "a file that is not a log",
+      ["--events", fixture("snapshots")],
+      /is no event log: it has no column type, occurred_at/,
     ],
-    ["a file that is not there", ["--events", "/nowhere.csv"], /There is no file/],
-  ])("%s is refused with what is wrong", async (_, args, message) => {
+    ["a missing column", ["--events", EVENTS, "--time", "when"], /There is no column when; there are customer_id/],
+    ["a missing file", ["--events", "/nowhere.csv"], /There is no file/],
+  ])("%s is rejected with the reason", async (_, args, message) => {
     const given = ["train", "--data", fixture("snapshots"), "--label", "y", ...COLUMNS, ...args]
     const failed = run(...given)
     await expect(failed).rejects.toThrow(message)

@@ -1,4 +1,4 @@
-/** `train --events`: snapshots with a label, described by an event log with the features that live scoring uses. */
+/** `train --events`: labelled snapshots with the features of live scoring, computed from an event log. */
 import type { Features } from "../../../shared/domain/scoring/features.ts"
 import { TableError } from "../../../shared/learning/data/csv.ts"
 import { FeatureMatrix, plausibleDirections } from "../../../shared/learning/data/feature-matrix.ts"
@@ -36,7 +36,7 @@ const HELP = `--events FILE --data SNAPSHOTS --label COL --id COL --time COL
 `
 
 const DAY_MS = 86_400_000
-/** What the column of companies is usually called. */
+/** Usual names of the company column. */
 const GROUP_NAMES = new Set(["tenant", "tenant_id", "company", "company_id", "companyid", "tenantid"])
 
 export const fromEvents: TrainSource = {
@@ -70,17 +70,17 @@ export const fromEvents: TrainSource = {
   },
 }
 
-/** Described snapshots with their outcomes; those without a label, or already leaving, are left out with a remark. */
+/** Snapshots with features and outcomes; those without a label or with an announced cancellation are left out, with a remark. */
 export async function labelledSnapshots(
   path: string,
-  asked: { readonly label: string; readonly group: string | undefined; readonly positive: string | undefined },
+  requested: { readonly label: string; readonly group: string | undefined; readonly positive: string | undefined },
   options: SnapshotOptions,
   output: Output,
 ) {
   const { header, snapshots } = await openSnapshots(path, options, output)
-  const { label: labelName, positive } = asked
-  const group = asked.group ?? header.find((name) => GROUP_NAMES.has(name.toLowerCase()))
-  if (asked.group === undefined && group !== undefined) output.err(`${group} is taken for the company of a row.\n`)
+  const { label: labelName, positive } = requested
+  const group = requested.group ?? header.find((name) => GROUP_NAMES.has(name.toLowerCase()))
+  if (requested.group === undefined && group !== undefined) output.err(`${group} is taken for the company of a row.\n`)
   for (const name of [labelName, ...(group === undefined ? [] : [group])]) {
     if (!header.includes(name)) throw new InputError(`There is no column ${name}; there are ${header.join(", ")}.`)
   }

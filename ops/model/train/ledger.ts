@@ -1,4 +1,4 @@
-/** `train --from-ledger`: the product's own ledger, with the features and the label of live scoring. */
+/** `train --from-ledger`: our own ledger, with the features and the label of live scoring. */
 import { HORIZON_DAYS } from "../../../shared/domain/scoring/churn-label.ts"
 import { plausibleDirections } from "../../../shared/learning/data/feature-matrix.ts"
 import { leakWarnings } from "../../../shared/learning/data/leakage.ts"
@@ -12,12 +12,12 @@ import type { TrainSource } from "./source.ts"
 
 const OPTIONS = { ...TRAIN_OPTIONS, ...LEDGER_OPTIONS, anonymous: { type: "boolean", default: false } } as const
 
-const HELP = `${LEDGER_HELP}  --anonymous       write no file of the companies' intercepts beside the model, which itself names nobody
+const HELP = `${LEDGER_HELP}  --anonymous       do not write the file of the companies' offsets; the model itself contains no ids
 `
 
 const DAY_MS = 86_400_000
 
-/** What the label of a ledger is called. */
+/** The name of the ledger's label. */
 export const LEDGER_LABEL = "access_lost"
 
 export const fromLedger: TrainSource = {

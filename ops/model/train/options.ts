@@ -1,4 +1,4 @@
-/** What every source of training rows has in common on the command line: settings, and what is done with the model. */
+/** What all sources of training rows share on the command line: settings, and writing the model. */
 import { writeFile } from "node:fs/promises"
 import type { Monotone } from "../../../shared/learning/candidates.ts"
 import type { CompanyOffset } from "../../../shared/learning/pooled.ts"
@@ -35,7 +35,7 @@ interface Given {
   readonly "trained-at"?: string | undefined
 }
 
-/** Settings of `trainModel` from options. Throws `InputError` for a value that is none. */
+/** Settings of `trainModel` from options. Throws `InputError` for an invalid value. */
 export function readTrainOptions(values: Given) {
   const kind = KINDS.find((each) => each === (values.kind ?? "auto"))
   if (kind === undefined) throw new InputError(`--kind is ${KINDS.join(", ")}.`)
@@ -43,14 +43,14 @@ export function readTrainOptions(values: Given) {
   return { kind, seed, trainedAt: instantOf(values["trained-at"], "trained-at") }
 }
 
-/** The instant that an option names in ISO 8601, or now. Throws `InputError` for what is no time. */
+/** The instant of an option in ISO 8601, or now. Throws `InputError` for an invalid time. */
 export function instantOf(text: string | undefined, option: string): string {
   const at = text === undefined ? new Date() : new Date(text)
   if (Number.isNaN(at.getTime())) throw new InputError(`--${option} is a time such as 2026-01-31T12:00:00Z.`)
   return at.toISOString()
 }
 
-/** Directions by feature from `A:+,B:-`. Throws `InputError` for a name that is no number among the features. */
+/** Directions by feature from `A:+,B:-`. Throws `InputError` for a name that is not a numeric feature. */
 export function monotoneOf(text: string | undefined, features: readonly ModelFeature[]): Monotone {
   return Object.fromEntries(
     listOf(text).map((part): [string, 1 | -1] => {
@@ -65,7 +65,7 @@ export function monotoneOf(text: string | undefined, features: readonly ModelFea
   )
 }
 
-/** Writes the artefact, beside it what each company adds to it, and says how good it is. */
+/** Writes the artefact and the companies' offsets, and prints the metrics. */
 export async function writeModel(
   { artefact, metrics, intervals, candidates }: TrainedModel,
   values: { readonly out?: string | undefined; readonly json: boolean },

@@ -24,10 +24,10 @@ const OPTIONS = {
 } as const
 
 const HELP = `--data FILE --label COL   any table: CSV, or CSV in gzip, one row a customer (or a customer at a time)
-  --positive VALUE  the label's value that means "left", where it is not plain (yes, true, 1, churned …)
-  --id COL          names the customer: rows of one customer are never on both sides of a split; no feature
-  --time COL        when a row's prediction is made (date or number): models are judged on later rows; no feature
-  --drop A,B        columns that are no features: what is only known afterwards, or must not matter
+  --positive VALUE  the label's value that means "left", if it is not obvious (yes, true, 1, churned …)
+  --id COL          the customer: rows of one customer are never on both sides of a split; not a feature
+  --time COL        when a row's prediction is made (date or number): models are tested on later rows; not a feature
+  --drop A,B        columns that are not features: known only afterwards, or not to be used
 `
 
 export const fromTable: TrainSource = {
@@ -65,7 +65,7 @@ interface Columns {
   readonly drop: readonly string[]
 }
 
-/** Features, outcomes and what ties rows together; rows without a label are left out, with a remark. */
+/** Features, outcomes, customers and times; rows without a label are left out, with a remark. */
 function labelledRows(
   table: Table,
   { label: labelName, id, time, drop }: Columns,
@@ -98,7 +98,7 @@ function labelledRows(
   return { rows, typed, notes }
 }
 
-/** The column of a name. Throws `InputError` with the names that there are. */
+/** The column with a name. Throws `InputError` with the existing names. */
 export function columnOf(table: Table, name: string): RawColumn {
   const column = table.columns.find((each) => each.name === name)
   if (column !== undefined) return column
@@ -114,13 +114,13 @@ function withRows(table: Table, rows: Uint32Array): Table {
   return { rows: rows.length, columns }
 }
 
-/** What a field says as a word; null where it is missing. */
+/** A field as a category; null if missing. */
 export function categoryAt({ numbers, places, words }: RawColumn, row: number): string | null {
   const number = numbers[row] ?? Number.NaN
   return Number.isNaN(number) ? (words[places?.[row] ?? -1] ?? null) : levelOf(number)
 }
 
-/** Times in milliseconds: dates as they are, numbers as seconds or milliseconds by their size, small ones as days. */
+/** Times in milliseconds, from dates or from numbers in milliseconds, seconds or days by their size. */
 function timesOf(column: RawColumn, rows: Uint32Array): Float64Array {
   return Float64Array.from(rows, (row) => {
     const word = categoryAt(column, row)
@@ -131,7 +131,7 @@ function timesOf(column: RawColumn, rows: Uint32Array): Float64Array {
   })
 }
 
-/** A date without a zone is in UTC, wherever the command runs. */
+/** A date without a time zone is in UTC, independent of the machine. */
 function instantOf(word: string): number {
   const inUtc = Date.parse(/^\d{4}-\d\d-\d\d[ T]\d/.test(word) ? `${word.replace(" ", "T")}Z` : `${word} UTC`)
   return Number.isNaN(inUtc) ? Date.parse(word) : inUtc

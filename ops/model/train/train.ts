@@ -1,4 +1,4 @@
-/** `train`: fits a model. Where its rows come from is a source: a table, an event log, the product's own ledger. */
+/** `train`: fits a model on rows from a source: a table, an event log or our own ledger. */
 import { InputError, type Subcommand } from "../subcommand.ts"
 import { fromEvents } from "./events.ts"
 import { fromLedger } from "./ledger.ts"

@@ -16,15 +16,15 @@ const failed = make.paymentFailed({ at: on(0) })
 const mailed = make.customerSeen({ at: on(0), hasEmail: true })
 const CASE = "payment_in_1"
 
-const draw = (facts: readonly Fact[], percentage: number, nudges: readonly Nudge[] = [], day = 0) =>
+const assign = (facts: readonly Fact[], percentage: number, nudges: readonly Nudge[] = [], day = 0) =>
   assignCases(rebuild(facts), nudges, { companyId: "acme", percentage }, on(day))
 
-/** A case of that name that is held out at half, so that a test does not hang on the hash. */
+/** The id of a case that is held out at 50 percent, so that tests do not depend on the hash. */
 const heldOutCase = Array.from({ length: 64 }, (_, n) => `in_${n}`).find(
   (id) => armFor("acme", `payment_${id}`, 50) === "held_out",
 )
 
-describe("the draw", () => {
+describe("assignment", () => {
   test.each([1, 10, 25, 50])("holds out %i percent of cases, evenly over companies and kinds of ids", (percentage) => {
     const CASES = 4_000
     for (const company of ["acme", "globex", "c"]) {
@@ -32,14 +32,14 @@ describe("the draw", () => {
         const held = Array.from({ length: CASES }, (_, n) => armFor(company, `${stem}${n}`, percentage)).filter(
           (arm) => arm === "held_out",
         ).length
-        // Five standard deviations of a fair draw.
+        // Five standard deviations of a fair assignment.
         const sd = Math.sqrt((CASES * percentage * (100 - percentage)) / 1e4)
         expect(Math.abs(held - (CASES * percentage) / 100)).toBeLessThan(5 * sd)
       }
     }
   })
 
-  test("of one company says nothing of that of another, nor one case's of the next", () => {
+  test("is independent between companies and between consecutive cases", () => {
     const ids = Array.from({ length: 8_000 }, (_, n) => `payment_in_${n}`)
     const held = (company: string) => ids.map((id) => armFor(company, id, 50) === "held_out")
     const [acme, globex] = [held("acme"), held("globex")]
@@ -48,7 +48,7 @@ describe("the draw", () => {
     for (const agreeing of [both, runs]) expect(Math.abs(agreeing - 4_000)).toBeLessThan(5 * Math.sqrt(2_000))
   })
 
-  test("holds nobody out at none, and a larger share holds out whom a smaller did", () => {
+  test("holds out no case at 0, and a larger share holds out every case that a smaller one does", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.nat({ max: 50 }), fc.nat({ max: 50 }), (company, caseId, a, b) => {
         expect(armFor(company, caseId, 0)).toBe("treated")
@@ -60,62 +60,64 @@ describe("the draw", () => {
   })
 })
 
-describe("a case is drawn", () => {
+describe("a case is assigned", () => {
   test("when it opens, once", () => {
-    const [drawn, ...more] = draw([mailed, failed], 10)
-    expect(drawn).toMatchObject({ kind: "case_assigned", id: `case_assigned:${CASE}`, caseId: CASE, percentage: 10 })
+    const [assigned, ...more] = assign([mailed, failed], 10)
+    expect(assigned).toMatchObject({ kind: "case_assigned", id: `case_assigned:${CASE}`, caseId: CASE, percentage: 10 })
     expect(more).toEqual([])
-    if (drawn) expect(draw([mailed, failed, drawn], 50, [], 3)).toEqual([])
+    if (assigned) expect(assign([mailed, failed, assigned], 50, [], 3)).toEqual([])
   })
 
-  test("never when it is closed, known from history, or opened before there was a hold-out", () => {
-    expect(draw([failed, make.paymentSucceeded({ at: on(0) })], 50)).toEqual([])
-    expect(draw([{ ...failed, origin: "history" }], 50)).toEqual([])
+  test("never when it is closed, imported, or opened before there was a hold-out", () => {
+    expect(assign([failed, make.paymentSucceeded({ at: on(0) })], 50)).toEqual([])
+    expect(assign([{ ...failed, origin: "history" }], 50)).toEqual([])
     const old = decide(rebuild([mailed, failed]), [], DEFAULT_SETTINGS, STRIPE, on(0)).flatMap((action) =>
       action.kind === "plan_nudge" ? [action.nudge] : [],
     )
-    expect(draw([mailed, failed], 50, old)).toEqual([])
+    expect(assign([mailed, failed], 50, old)).toEqual([])
     expect(isHeldOut(rebuild([mailed, failed]), CASE)).toBe(false)
   })
 
-  test("again when imported news becomes live", () => {
-    expect(draw([{ ...failed, origin: "history" }, make.paymentFailed({ at: on(2), attempt: 2 })], 50)).toHaveLength(1)
+  test("when an imported case becomes live", () => {
+    expect(assign([{ ...failed, origin: "history" }, make.paymentFailed({ at: on(2), attempt: 2 })], 50)).toHaveLength(
+      1,
+    )
   })
 
-  test("once for an announcement that an earlier one, told late, gives another number", () => {
-    const [drawn] = draw([make.cancellationAnnounced({ at: on(5) })], 50, [], 5)
-    if (!drawn) throw new Error("nothing was drawn")
+  test("once, even if an earlier announcement that arrives late changes its number", () => {
+    const [assigned] = assign([make.cancellationAnnounced({ at: on(5) })], 50, [], 5)
+    if (!assigned) throw new Error("no case was assigned")
     const earlier = [
       make.cancellationAnnounced({ at: on(1) }),
       make.subscription("subscription_resumed", { at: on(2) }),
     ]
-    const [again] = draw([make.cancellationAnnounced({ at: on(5) }), drawn, ...earlier], 50, [], 6)
-    expect(again).toMatchObject({ caseId: "cancellation_sub_1_2", arm: drawn.arm, percentage: drawn.percentage })
-    // A leaving that is announced after that draw is another one.
+    const [again] = assign([make.cancellationAnnounced({ at: on(5) }), assigned, ...earlier], 50, [], 6)
+    expect(again).toMatchObject({ caseId: "cancellation_sub_1_2", arm: assigned.arm, percentage: assigned.percentage })
+    // A cancellation announced after that assignment is a different case.
     const later = [
       make.subscription("subscription_resumed", { at: on(7) }),
       make.cancellationAnnounced({ at: on(9), id: "ninth" }),
     ]
-    const [second] = draw([make.cancellationAnnounced({ at: on(5) }), drawn, ...later], 0, [], 9)
+    const [second] = assign([make.cancellationAnnounced({ at: on(5) }), assigned, ...later], 0, [], 9)
     expect(second).toMatchObject({ caseId: "cancellation_sub_1_2", percentage: 0, arm: "treated" })
   })
 })
 
-describe("a draw stays", () => {
-  test("whatever the share is later, and whichever way the ledger came", () => {
+describe("an assignment stays", () => {
+  test("at any later percentage and for any order of arrival", () => {
     fc.assert(
       fc.property(
         providerFacts.chain((facts) => fc.tuple(fc.constant(facts), fc.nat({ max: 50 }), fc.nat({ max: 50 }))),
         fc.infiniteStream(fc.nat()),
         ([facts, first, second], shuffle) => {
-          const drawn = draw(facts, first)
-          expect(draw([...facts, ...drawn], second, [], 9)).toEqual([])
-          const arrived = [...facts, ...drawn]
+          const assigned = assign(facts, first)
+          expect(assign([...facts, ...assigned], second, [], 9)).toEqual([])
+          const arrived = [...facts, ...assigned]
             .map((fact) => ({ fact, key: shuffle.next().value ?? 0 }))
             .sort((a, b) => a.key - b.key)
             .map(({ fact }) => fact)
           const state = rebuild(arrived)
-          for (const { caseId, arm } of drawn) {
+          for (const { caseId, arm } of assigned) {
             expect(assignmentOf(state, caseId)?.arm).toBe(arm)
             expect(arm).toBe(armFor("acme", caseId, first))
           }
@@ -125,7 +127,7 @@ describe("a draw stays", () => {
     )
   })
 
-  test("also where two were recorded: the first counts, in any order", () => {
+  test("if two are recorded: the first counts, in any order", () => {
     fc.assert(
       fc.property(
         arbitraryFacts.chain((facts) => {
@@ -148,11 +150,11 @@ describe("a draw stays", () => {
 describe("a case that is held out", () => {
   const caseId = `payment_${heldOutCase}`
   const facts = [mailed, make.paymentFailed({ at: on(0), invoiceId: heldOutCase ?? "" })]
-  const drawn = draw(facts, HOLDOUT_PERCENTAGE_MAX)
-  const state = rebuild([...facts, ...drawn])
+  const assigned = assign(facts, HOLDOUT_PERCENTAGE_MAX)
+  const state = rebuild([...facts, ...assigned])
   const alerted = { ...DEFAULT_SETTINGS, alertTeam: true }
 
-  test("has its steps put aside at once, with the reason: the member's and the team's", () => {
+  test("has all its steps suppressed at once with the reason, including the team's", () => {
     const planned = decide(state, [], alerted, STRIPE, on(0)).flatMap((action) =>
       action.kind === "plan_nudge" ? [action.nudge] : [],
     )
@@ -165,13 +167,13 @@ describe("a case that is held out", () => {
     expect(decide(state, planned, alerted, STRIPE, on(1))).toEqual([])
   })
 
-  test("sends no step even where one is planned, and lets pass what a person asked for", () => {
+  test("sends no planned step, but a manual nudge", () => {
     const nudge: Nudge = {
       ...{ id: `${caseId}.0.email`, caseId, step: 0, channel: "email", status: "planned", reason: null },
       ...{ incentive: null, dueAt: on(0), attempts: 0, sentAt: null },
     }
     expect(decideSend(state, nudge, [], DEFAULT_SETTINGS, on(0))).toEqual({ kind: "suppress", reason: "held_out" })
-    const byHand = { ...nudge, id: manualNudgeId(caseId, "k", "email"), step: null }
-    expect(decideSend(state, byHand, [], DEFAULT_SETTINGS, on(0))).toEqual({ kind: "send" })
+    const manual = { ...nudge, id: manualNudgeId(caseId, "k", "email"), step: null }
+    expect(decideSend(state, manual, [], DEFAULT_SETTINGS, on(0))).toEqual({ kind: "send" })
   })
 })

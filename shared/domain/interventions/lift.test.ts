@@ -19,11 +19,11 @@ describe("a share", () => {
     [15, 148, 0.0624, 0.1605],
     [0, 20, 0, 0.1611],
     [1, 29, 0.0061, 0.1718],
-  ])("of %i in %i has the interval that the literature gives it", (successes, cases, low, high) => {
+  ])("of %i in %i has the published interval", (successes, cases, low, high) => {
     expect(rounded(shareOf({ successes, cases }))).toEqual([low, high])
   })
 
-  test("of nothing is not known", () => {
+  test("of no cases is unknown", () => {
     expect(shareOf({ successes: 0, cases: 0 })).toEqual({ rate: null, low: 0, high: 1 })
   })
 })
@@ -36,12 +36,12 @@ describe("a lift", () => {
     [5, 56, 0, 29, -0.0381, 0.1926],
     [0, 10, 0, 20, -0.1611, 0.2775],
     [10, 10, 0, 20, 0.6791, 1],
-  ])("of %i in %i against %i in %i has the interval that the literature gives it", (a, n, b, m, low, high) => {
+  ])("of %i in %i against %i in %i has the published interval", (a, n, b, m, low, high) => {
     const lift = liftOf([arms(a, n, b, m)])
     expect(lift && rounded(lift)).toEqual([low, high])
   })
 
-  test("turns its sign when the arms are exchanged", () => {
+  test("changes its sign if the arms are exchanged", () => {
     fc.assert(
       fc.property(fc.nat(200), fc.nat(200), fc.nat(200), fc.nat(200), (a, b, more, others) => {
         const [n, m] = [a + more + 1, b + others + 1]
@@ -53,9 +53,9 @@ describe("a lift", () => {
     )
   })
 
-  test("holds the truth 19 times of 20, with a tenth held out and shares that change with the draw", () => {
+  test("covers the true value 19 times of 20, with strata of different hold-out percentages and rates", () => {
     const random = new Random("coverage")
-    const draw = (cases: number, rate: number) => {
+    const sample = (cases: number, rate: number) => {
       let successes = 0
       for (let n = 0; n < cases; n++) successes += Number(random.next() < rate)
       return { successes, cases }
@@ -63,10 +63,10 @@ describe("a lift", () => {
     let [held, misled] = [0, 0]
     const RUNS = 800
     for (let run = 0; run < RUNS; run++) {
-      // Two draws, of 10 and of 40 percent, in times in which much more or less is recovered anyway.
+      // Two strata, of 10 and of 40 percent, in periods with very different recovery rates.
       const strata = [
-        { treated: draw(900, 0.35), heldOut: draw(100, 0.3) },
-        { treated: draw(120, 0.75), heldOut: draw(80, 0.7) },
+        { treated: sample(900, 0.35), heldOut: sample(100, 0.3) },
+        { treated: sample(120, 0.75), heldOut: sample(80, 0.7) },
       ]
       const lift = liftOf(strata)
       held += Number(lift !== null && lift.low <= 0.05 && lift.high >= 0.05)
@@ -80,17 +80,17 @@ describe("a lift", () => {
     }
     expect(held / RUNS).toBeGreaterThan(0.93)
     expect(held / RUNS).toBeLessThan(0.985)
-    // What putting all in one pot would have said: that the nudges do harm.
+    // Pooling the strata would show that nudges do harm (Simpson's paradox).
     expect(misled / RUNS).toBeGreaterThan(0.5)
   })
 
-  test("is not known without cases in both arms", () => {
+  test("is unknown without cases in both arms", () => {
     expect(liftOf([])).toBeNull()
     expect(liftOf([arms(5, 10, 0, 0), arms(0, 0, 5, 10)])).toBeNull()
   })
 })
 
-describe("what may be said", () => {
+describe("the verdict", () => {
   test.each<[string, ReturnType<typeof arms>[]]>([
     ["too_few_to_tell", []],
     ["too_few_to_tell", [arms(200, 200, 0, 29)]],
@@ -103,7 +103,7 @@ describe("what may be said", () => {
   })
 })
 
-describe("the amount that the nudges brought", () => {
+describe("the incremental amount", () => {
   const amounts = (cases: readonly (readonly [atStake: number, kept: number])[]): Amounts => {
     const sum = (of: (atStake: number, kept: number) => number) => cases.reduce((total, one) => total + of(...one), 0)
     return {
@@ -116,7 +116,7 @@ describe("the amount that the nudges brought", () => {
     }
   }
 
-  test("is what the treated kept beyond the share that is kept anyway", () => {
+  test("is what the treated arm kept beyond the held-out arm's share", () => {
     const treated = amounts([
       [1_000, 1_000],
       [1_000, 0],
@@ -130,9 +130,9 @@ describe("the amount that the nudges brought", () => {
     expect(incrementalOf([{ treated, heldOut }])).toMatchObject({ amountMinor: 4_000 - 2_500 })
   })
 
-  test("holds the truth about 19 times of 20 though amounts differ a hundredfold", () => {
+  test("covers the true value about 19 times of 20, although amounts differ by a factor of 100", () => {
     const random = new Random("amounts")
-    const draw = (count: number, rate: number) =>
+    const sample = (count: number, rate: number) =>
       amounts(
         Array.from({ length: count }, () => {
           const atStake = Math.round(500 * 10 ** (2 * random.next()))
@@ -142,8 +142,8 @@ describe("the amount that the nudges brought", () => {
     let held = 0
     const RUNS = 500
     for (let run = 0; run < RUNS; run++) {
-      const treated = draw(900, 0.4)
-      const found = incrementalOf([{ treated, heldOut: draw(200, 0.3) }])
+      const treated = sample(900, 0.4)
+      const found = incrementalOf([{ treated, heldOut: sample(200, 0.3) }])
       const truth = 0.1 * treated.atStake
       held += Number(found !== null && found.low <= truth && found.high >= truth)
     }
@@ -151,7 +151,7 @@ describe("the amount that the nudges brought", () => {
     expect(held / RUNS).toBeLessThan(0.99)
   })
 
-  test("is not known without amounts in both arms, and hardly from one case", () => {
+  test("is unknown without amounts in both arms, and very uncertain with one case", () => {
     const some = amounts([[1_000, 500]])
     expect(incrementalOf([{ treated: some, heldOut: amounts([]) }])).toBeNull()
     const found = incrementalOf([{ treated: some, heldOut: some }])

@@ -1,13 +1,13 @@
 /**
- * What the nudges brought, against cases that were left alone. Every case counts in the arm that it was drawn into, whatever
- * was sent (intention to treat), and only once its time is over. Shares of several draws (a hold-out of 10, later one of 20
- * percent) are compared within each and then put together, because the times of the draws differ in more than their share.
+ * The effect of nudges, compared with held-out cases. Every case counts in the arm it was assigned to, whatever was sent
+ * (intention to treat), and only after it has matured. Different hold-out percentages (10, later 20 percent) are separate
+ * strata: arms are compared within each stratum and then combined, because other conditions change between the periods too.
  */
 
-/** The 97.5th percentile of the normal distribution: intervals hold the truth 19 times of 20. */
+/** The 97.5th percentile of the normal distribution, for 95 % intervals. */
 const Z = 1.959963984540054
 
-/** With fewer cases in either arm an interval says next to nothing, and a lucky week looks like a success. */
+/** With fewer cases in either arm, the interval is too wide to be useful and chance looks like success. */
 const ARM_CASES_MIN = 30
 
 export interface Interval {
@@ -21,7 +21,7 @@ export interface Share {
   readonly cases: number
 }
 
-/** The share with Wilson's score interval (1927); an interval of 0 to 1 and no share where there is no case. */
+/** The share with Wilson's score interval (1927); without cases, no share and an interval of 0 to 1. */
 export function shareOf({ successes, cases }: Share): { readonly rate: number | null } & Interval {
   if (cases === 0) return { rate: null, low: 0, high: 1 }
   const rate = successes / cases
@@ -31,16 +31,16 @@ export function shareOf({ successes, cases }: Share): { readonly rate: number | 
   return { rate, low: Math.max(0, centre - half), high: Math.min(1, centre + half) }
 }
 
-/** Both arms of cases that were drawn at one share. */
+/** Both arms of the cases assigned at one hold-out percentage. */
 export interface Stratum {
   readonly treated: Share
   readonly heldOut: Share
 }
 
 /**
- * How much larger the share of successes is in the treated arm, in points of probability: Newcombe's hybrid score interval
- * (1998, method 10) within each draw, put together with Mantel and Haenszel's weights by the method of variance estimates
- * recovery (Zou and Donner, 2008). Null where no draw has cases in both arms.
+ * The success rate of the treated arm minus that of the held-out arm, with an interval: Newcombe's hybrid score interval
+ * (1998, method 10) within each stratum, combined with Mantel-Haenszel weights by the method of variance estimates recovery
+ * (Zou and Donner, 2008). Null if no stratum has cases in both arms.
  */
 export function liftOf(strata: readonly Stratum[]): ({ readonly difference: number } & Interval) | null {
   const both = strata.filter(({ treated, heldOut }) => treated.cases > 0 && heldOut.cases > 0)
@@ -61,7 +61,7 @@ export function liftOf(strata: readonly Stratum[]): ({ readonly difference: numb
 
 export type Verdict = "too_few_to_tell" | "no_difference_shown" | "more" | "less"
 
-/** What may be said of a lift. */
+/** The conclusion from a lift. */
 export function verdictOf(strata: readonly Stratum[]): Verdict {
   const count = (arm: keyof Stratum): number => strata.reduce((sum, stratum) => sum + stratum[arm].cases, 0)
   const lift = liftOf(strata)
@@ -70,7 +70,7 @@ export function verdictOf(strata: readonly Stratum[]): Verdict {
   return lift.high < 0 ? "less" : "no_difference_shown"
 }
 
-/** Amounts of one arm in one currency, in minor units: what was at stake, what was kept of it, and their squares. */
+/** Sums over one arm in one currency, in minor units: the amount at stake, the amount kept, their squares and product. */
 export interface Amounts {
   readonly cases: number
   readonly atStake: number
@@ -81,9 +81,9 @@ export interface Amounts {
 }
 
 /**
- * The amount that would not have been kept without the nudges: what was at stake in the treated arm times the difference of
- * the shares of the amounts that were kept, in minor units. The interval is that of two ratio estimates (Cochran, Sampling
- * Techniques, 1977, 6.3). Null where no draw has amounts in both arms.
+ * The amount that would not have been kept without nudges, in minor units: the amount at stake in the treated arm times the
+ * difference of the kept shares. The interval is that of two ratio estimates (Cochran, Sampling Techniques, 1977, 6.3).
+ * Null if no stratum has amounts in both arms.
  */
 export function incrementalOf(
   strata: readonly { readonly treated: Amounts; readonly heldOut: Amounts }[],
@@ -99,7 +99,7 @@ export function incrementalOf(
   return { amountMinor: Math.round(amount), low: Math.floor(amount - half), high: Math.ceil(amount + half) }
 }
 
-/** Variance of kept over at stake; of a single case nothing is known, so it may be anything from none to all. */
+/** Variance of kept over at stake; 1 for a single case, whose share may be anything from 0 to 1. */
 function ratioVariance({ cases, atStake, kept, atStakeSquared, keptSquared, product }: Amounts): number {
   if (cases < 2) return 1
   const ratio = kept / atStake

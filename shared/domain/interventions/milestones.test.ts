@@ -47,37 +47,37 @@ function keysOf(earlier: readonly Fact[], later: readonly Fact[], day: number, i
 }
 
 describe("the first payment", () => {
-  test("is one, and the second is none", () => {
+  test("is a milestone, and the second is not", () => {
     expect(keysOf([started(0)], [paid(0)], 0)).toEqual(["first_payment@0"])
     expect(keysOf([started(0), paid(0)], [paid(30)], 30)).toEqual([])
   })
 
-  test("that is told late after another one is none any more", () => {
+  test("that arrives late after another one is not a milestone", () => {
     expect(keysOf([started(0), paid(1)], [paid(0)], 1, true)).toEqual([])
   })
 
   test.each([
     ["costs nothing", [started(0)], [paid(0, { amountMinor: 0 })], 0],
     ["was imported", [started(0)], [paid(0, { origin: "history" })], 0],
-    ["happened long ago", [started(0)], [paid(0)], 8],
-    ["is the first that we see of somebody who was there before", [started(0)], [paid(60)], 60],
-  ] as const)("that %s is none", (_, earlier, later, day) => {
+    ["occurred long ago", [started(0)], [paid(0)], 8],
+    ["is the first we see of an older customer", [started(0)], [paid(60)], 60],
+  ] as const)("that %s is not a milestone", (_, earlier, later, day) => {
     expect(keysOf(earlier, later, day)).toEqual([])
   })
 
-  test("after a long trial is one", () => {
+  test("after a long trial is a milestone", () => {
     const trial = { status: "trialing", trialEnd: at(60) } as const
     expect(keysOf([started(0, trial)], [paid(60)], 60)).toEqual(["first_payment@60"])
   })
 })
 
-describe("a mark of use", () => {
+describe("a usage milestone", () => {
   test("is reached by the record that passes it, once", () => {
     expect(keysOf([used(0, 99)], [used(1, 1)], 1)).toEqual(["usage_logins_100@1"])
     expect(keysOf([used(0, 99), used(1, 1)], [used(2, 50)], 2)).toEqual([])
   })
 
-  test("is the same whether the whole ledger was read or what came after", () => {
+  test("is the same for the whole ledger and for only the later facts", () => {
     const [earlier, later] = [
       [used(0, 60), used(1, 30)],
       [used(2, 5), used(3, 920)],
@@ -86,7 +86,7 @@ describe("a mark of use", () => {
     expect(keysOf(earlier, later, 4, true)).toEqual(keysOf(earlier, later, 4))
   })
 
-  test("is found once when a ledger is read in pages", () => {
+  test("is found once if a ledger is read in pages", () => {
     const pages = [[used(0, 60), paid(0), started(0)], [used(1, 50)], [used(2, 5), used(3, 920)]]
     let from = EMPTY_STATE
     const reached = pages.flatMap((page) => {
@@ -98,7 +98,7 @@ describe("a mark of use", () => {
     expect(reached).toEqual([`first_payment ${at(0)}`, `usage_logins_100 ${at(1)}`, `usage_logins_1000 ${at(3)}`])
   })
 
-  test("that was passed long ago, or by an import, is none", () => {
+  test("reached long ago or by an import is ignored", () => {
     expect(keysOf([], [used(0, 500), used(20, 1)], 20)).toEqual([])
     expect(keysOf([], [used(0, 500, "logins", "history")], 0)).toEqual([])
   })
@@ -111,10 +111,10 @@ describe("a mark of use", () => {
   })
 })
 
-describe("the calendar", () => {
+describe("a tenure milestone", () => {
   const paying = rebuild([started(0), paid(0)])
 
-  test("brings a month and a year, counted from when paying began", () => {
+  test("is due after a month and after a year, counted from the start of paying", () => {
     expect(nextMilestoneAt(paying, DEFAULT_MILESTONES, at(0))).toBe(at(30))
     expect(nextMilestoneAt(paying, DEFAULT_MILESTONES, at(30))).toBe(at(365))
     expect(nextMilestoneAt(paying, DEFAULT_MILESTONES, at(365))).toBeNull()
@@ -122,15 +122,15 @@ describe("the calendar", () => {
     expect(nextMilestoneAt(trial, DEFAULT_MILESTONES, at(14))).toBe(at(44))
   })
 
-  test("tells of what fell due since it was planned, and of nothing before", () => {
-    const told = (since: number, now: number) =>
+  test("is reached if it fell due since the planned time, not before", () => {
+    const reached = (since: number, now: number) =>
       reachedByTime(paying, DEFAULT_MILESTONES, { since: at(since), now: at(now) }).map(({ key }) => key)
-    expect(told(30, 31)).toEqual(["tenure_30"])
-    expect(told(31, 364)).toEqual([])
-    expect(told(365, 365)).toEqual(["tenure_365"])
+    expect(reached(30, 31)).toEqual(["tenure_30"])
+    expect(reached(31, 364)).toEqual([])
+    expect(reached(365, 365)).toEqual(["tenure_365"])
   })
 
-  test("brings nothing to whom it cannot: who never paid, who left, who was erased", () => {
+  test("is never due for customers who never paid, left or were erased", () => {
     const erased: Fact = { kind: "customer_seen", id: "gone", occurredAt: at(2), deleted: true }
     for (const facts of [[started(0)], [started(0), paid(0), ended(20, 0)], [started(0), paid(0), erased]]) {
       expect(nextMilestoneAt(rebuild(facts), DEFAULT_MILESTONES, at(20))).toBeNull()

@@ -1,34 +1,33 @@
 /**
- * Milestones: good news of a customer, told once. Decided from the state alone: what the state shows now and did not show
- * before, and what the calendar brings. What lies in the past when it becomes known is no news, and neither is what was
- * imported.
+ * Milestones: positive events of a customer, reported once. They follow from the state alone: from what it contains now and
+ * did not contain before, and from dates. What was reached long before it becomes known, or was imported, does not count.
  */
 import type { Fact, Instant } from "../facts.ts"
 import { type CustomerState, EMPTY_STATE, type SubscriptionState } from "../state.ts"
 
 const DAY_MS = 86_400_000
 
-/** What becomes known later than this after it was reached is history. */
+/** A milestone that becomes known later than this is history. */
 const NEWS_DAYS = 7
 
 /**
- * Who had been a customer for longer than this when we saw a payment first has paid before, where we did not see it: a
- * month's bill, and the days that a provider tries again.
+ * A customer who started earlier than this before the first payment we see has paid before without our knowledge. Covers a
+ * monthly invoice and the days of a provider's retries.
  */
 const FIRST_PAYMENT_WITHIN_DAYS = 45
 
-/** Which milestones there are. */
+/** Which milestones a company has. */
 export interface MilestoneSettings {
   readonly firstPayment: boolean
   /** Days as a paying customer, without a break. */
   readonly tenureDays: readonly number[]
-  /** How much of a meter was used in all; null: of any meter. */
+  /** Total usage of a meter; `meter` null: of any meter. */
   readonly usage: readonly { readonly meter: string | null; readonly total: number }[]
-  /** Tell the team in Slack. */
+  /** Announce milestones to the team in Slack. */
   readonly announce: boolean
 }
 
-/** The first payment, a month, a year, and three marks of use; recorded, and announced where a company asks for it. */
+/** The first payment, a month, a year, and three usage totals; recorded, and announced if the company enables it. */
 export const DEFAULT_MILESTONES: MilestoneSettings = {
   firstPayment: true,
   tenureDays: [30, 365],
@@ -40,7 +39,7 @@ export const DEFAULT_MILESTONES: MilestoneSettings = {
   announce: false,
 }
 
-/** One milestone of one customer; of one key there is one for good. */
+/** One milestone of one customer; each key occurs at most once per customer. */
 export type Milestone = { readonly key: string; readonly reachedAt: Instant } & (
   | { readonly kind: "first_payment"; readonly detail: Readonly<Record<string, never>> }
   | { readonly kind: "tenure"; readonly detail: { readonly days: number } }
@@ -49,25 +48,25 @@ export type Milestone = { readonly key: string; readonly reachedAt: Instant } & 
 
 export type MilestoneKind = Milestone["kind"]
 
-/** A state with what led from the state before to it. */
+/** A change of state with its facts. */
 export interface Step {
   readonly before: CustomerState | null
   readonly state: CustomerState
-  /** The state that `facts` were folded onto: that before, or where the ledger was read anew one of its beginning. */
+  /** The state that `facts` were folded onto: the previous one, or an earlier one if the ledger was read again. */
   readonly from: CustomerState
   /** In ledger order. */
   readonly facts: readonly Fact[]
 }
 
-/** What a step brought: the first payment, and marks of use that were passed. */
+/** The milestones reached by a step: the first payment and usage totals. */
 export function reachedByStep(step: Step, settings: MilestoneSettings, now: Instant): Milestone[] {
   if (step.state.profile.isDeleted) return []
   const since = shifted(now, -NEWS_DAYS)
-  const found = [...(settings.firstPayment ? firstPayment(step) : []), ...usageMarks(step, settings)]
+  const found = [...(settings.firstPayment ? firstPayment(step) : []), ...usageMilestones(step, settings)]
   return found.filter(({ reachedAt }) => reachedAt >= since)
 }
 
-/** What the calendar brought from `since` to `now`, both inclusive. */
+/** The milestones reached by date from `since` to `now`, both inclusive. */
 export function reachedByTime(
   state: CustomerState,
   settings: MilestoneSettings,
@@ -76,7 +75,7 @@ export function reachedByTime(
   return tenureMarks(state, settings).filter(({ reachedAt }) => reachedAt >= since && reachedAt <= now)
 }
 
-/** When the calendar will bring the next one, if nothing else happens; null: never. */
+/** When the next milestone will be reached by date if the state does not change; null: never. */
 export function nextMilestoneAt(state: CustomerState, settings: MilestoneSettings, now: Instant): Instant | null {
   const times = tenureMarks(state, settings).map(({ reachedAt }) => reachedAt)
   return times.filter((at) => at > now).sort()[0] ?? null
@@ -98,15 +97,15 @@ const firstPaidAt = ({ payments }: CustomerState): Instant | null =>
     .flatMap(({ paidAt, amountMinor }) => (paidAt !== null && amountMinor > 0 ? [paidAt] : []))
     .sort()[0] ?? null
 
-function usageMarks(step: Step, settings: MilestoneSettings): Milestone[] {
+function usageMilestones(step: Step, settings: MilestoneSettings): Milestone[] {
   return Object.entries(step.state.usage ?? {}).flatMap(([meter, { total }]) => {
     const earlier = usedIn(step.before ?? EMPTY_STATE, meter)
-    return settings.usage.flatMap((mark): Milestone[] => {
-      if ((mark.meter !== null && mark.meter !== meter) || total < mark.total || earlier >= mark.total) return []
-      const reachedAt = passedAt(step.facts, meter, mark.total, usedIn(step.from, meter))
+    return settings.usage.flatMap((goal): Milestone[] => {
+      if ((goal.meter !== null && goal.meter !== meter) || total < goal.total || earlier >= goal.total) return []
+      const reachedAt = goalReachedAt(step.facts, meter, goal.total, usedIn(step.from, meter))
       if (reachedAt === null) return []
-      const detail = { meter, total: mark.total }
-      return [{ key: `usage_${meter}_${mark.total}`, kind: "usage", reachedAt, detail }]
+      const detail = { meter, total: goal.total }
+      return [{ key: `usage_${meter}_${goal.total}`, kind: "usage", reachedAt, detail }]
     })
   })
 }
@@ -114,14 +113,14 @@ function usageMarks(step: Step, settings: MilestoneSettings): Milestone[] {
 const usedIn = ({ usage = {} }: CustomerState, meter: string): number =>
   (Object.hasOwn(usage, meter) ? usage[meter]?.total : undefined) ?? 0
 
-/** When the sum passed the mark; null where it did not, or where an import brought it there. */
-function passedAt(facts: readonly Fact[], meter: string, mark: number, from: number): Instant | null {
+/** When the total reached the goal; null if it did not, or if an imported fact did. */
+function goalReachedAt(facts: readonly Fact[], meter: string, goal: number, from: number): Instant | null {
   let total = from
-  if (total >= mark) return null
+  if (total >= goal) return null
   for (const fact of facts) {
     if (fact.kind !== "usage_recorded" || fact.meter !== meter) continue
     total += fact.quantity
-    if (total >= mark) return fact.origin === "history" ? null : fact.occurredAt
+    if (total >= goal) return fact.origin === "history" ? null : fact.occurredAt
   }
   return null
 }
@@ -138,11 +137,11 @@ function tenureMarks(state: CustomerState, { tenureDays }: MilestoneSettings): M
   })
 }
 
-/** A paid subscription that goes on; one whose payment is being tried again does. */
+/** A paid subscription that continues, including one whose payment is being retried. */
 const isPaying = ({ status, endedAt, hasPaid }: SubscriptionState): boolean =>
   hasPaid && endedAt === null && (status === "active" || status === "past_due")
 
-/** When a customer began to pay for it: after the trial, if there was one. */
+/** When a customer started to pay for it: after the trial, if there was one. */
 function beginningOf({ startedAt, trialEnd }: SubscriptionState): Instant | null {
   if (startedAt === null) return null
   return trialEnd !== null && trialEnd > startedAt ? trialEnd : startedAt

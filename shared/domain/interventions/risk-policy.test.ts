@@ -47,8 +47,8 @@ const sent = (at: Instant, more: Partial<Nudge> = {}): Nudge => ({
   ...more,
 })
 
-describe("contact is worth", () => {
-  test("the drop in risk times the margin of the months that a member stays, less its cost", () => {
+describe("the expected value of contact", () => {
+  test("is the drop in risk times the margin of the months that a member stays, minus the cost", () => {
     // 0.04 × 19.99 × 6 months × 70 % = 3.358; a dollar for the contact.
     expect(expectedValueMinor(0.04, 1_999, DEFAULT_RISK_POLICY)).toBe(235)
     expect(decided({})).toMatchObject({
@@ -60,14 +60,14 @@ describe("contact is worth", () => {
     })
   })
 
-  test("no more for a dearer contact, a cheaper plan, a smaller risk or a smaller uplift", () => {
+  test("does not rise with a higher cost, a cheaper plan, a smaller risk or a smaller uplift", () => {
     const amount = fc.integer({ min: 0, max: 1_000_000 })
     const share = fc.double({ min: 0, max: 1, noNaN: true })
     fc.assert(
-      fc.property(share, share, amount, amount, amount, (a, b, cheap, dear, cost) => {
+      fc.property(share, share, amount, amount, amount, (a, b, first, second, cost) => {
         const policy = { ...DEFAULT_RISK_POLICY, contactCostMinor: cost }
         const [low, high] = [Math.min(a, b), Math.max(a, b)]
-        const [less, more] = [Math.min(cheap, dear), Math.max(cheap, dear)]
+        const [less, more] = [Math.min(first, second), Math.max(first, second)]
         expect(expectedValueMinor(low, less, policy)).toBeLessThanOrEqual(expectedValueMinor(high, more, policy))
         expect(Number.isSafeInteger(expectedValueMinor(high, more, policy))).toBe(true)
       }),
@@ -76,12 +76,12 @@ describe("contact is worth", () => {
   })
 })
 
-describe("a member is left alone", () => {
+describe("a member is skipped", () => {
   test.each<[string, string, Situation]>([
     ["whom contact drives away", "contact_drives_away", { score: { learnedUplift: -0.01 } }],
     ["with whom contact changes nothing", "contact_drives_away", { score: { learnedUplift: 0 } }],
-    ["where contact costs more than it brings", "not_worth_it", { policy: { contactCostMinor: 400 } }],
-    ["who is not about to leave", "not_worth_it", { score: { probability: 0.01 } }],
+    ["if contact costs more than its expected value", "not_worth_it", { policy: { contactCostMinor: 400 } }],
+    ["with a low risk", "not_worth_it", { score: { probability: 0.01 } }],
     ["who has left", "no_subscription", { facts: [make.subscriptionEnded({ at: on(5) })] }],
     [
       "who is in a trial",
@@ -89,7 +89,7 @@ describe("a member is left alone", () => {
       { facts: [make.subscription("subscription_changed", { at: on(1), status: "trialing" })] },
     ],
     [
-      "who announced to leave and was put aside",
+      "who announced a cancellation, with the case closed",
       "nothing_to_keep",
       {
         facts: [
@@ -98,8 +98,8 @@ describe("a member is left alone", () => {
         ],
       },
     ],
-    ["with a bill open", "case_open", { facts: [make.paymentFailed({ at: on(5) })] }],
-    ["who said stop", "opted_out", { facts: [make.optedOut({ at: on(5) })] }],
+    ["with an open payment case", "case_open", { facts: [make.paymentFailed({ at: on(5) })] }],
+    ["who opted out", "opted_out", { facts: [make.optedOut({ at: on(5) })] }],
     ["who is deleted", "customer_deleted", { facts: [make.customerSeen({ at: on(5), deleted: true })] }],
     ["who had a message a week ago", "at_rest", { nudges: [sent(on(3))] }],
     ["who may have had one", "at_rest", { nudges: [sent(on(3), { status: "unknown" })] }],
@@ -114,42 +114,42 @@ describe("a member is left alone", () => {
     expect(reasonOf(situation)).toBe(reason)
   })
 
-  test("no longer when that is long enough ago, or was a note to the team", () => {
+  test("no longer after the rest period, or if only the team got a message", () => {
     expect(reasonOf({ nudges: [sent(on(3))], now: on(20) })).toBe("open")
     expect(reasonOf({ nudges: [sent(on(9), { channel: "slack" })] })).toBe("open")
   })
 
-  test("once the case is open: deciding twice opens one", () => {
+  test("once the case is open: a repeated decision opens no second one", () => {
     const first = decided({})
     if (first.kind !== "open") throw new Error("nothing was opened")
     expect(reasonOf({ facts: [first.fact] })).toBe("case_open")
   })
 })
 
-test("what was learned of contact counts, and not what was assumed", () => {
+test("a learned uplift takes precedence over the assumed one", () => {
   expect(decided({ score: { probability: 0.05, learnedUplift: 0.2 } })).toMatchObject({
     fact: { uplift: 0.2, upliftSource: "learned", expectedValueMinor: 1_579 },
   })
 })
 
-test("a fact is never told before what the ledger holds", () => {
+test("a fact never precedes the last fact of the ledger", () => {
   const ahead = make.subscription("subscription_changed", { at: on(11) })
   expect(decided({ facts: [ahead] })).toMatchObject({ fact: { occurredAt: on(11) } })
 })
 
-describe("the fear has passed", () => {
-  const passed = (now: Instant, newest: { probability: number; asOf: Instant } | null) => {
+describe("an at-risk case closes", () => {
+  const closeReason = (now: Instant, newest: { probability: number; asOf: Instant } | null) => {
     const state = rebuild([started, make.riskDetected({ at: on(5) })])
     const recoveryCase = findCase(state, "at_risk_sub_1")
     if (!recoveryCase) throw new Error("no case")
     return riskCloseReason(state, recoveryCase, newest, now)?.why ?? null
   }
 
-  test("when a newer score is half of what was feared, or the time is over", () => {
-    expect(passed(on(7), { probability: 0.15, asOf: on(6) })).toBe("fell")
-    expect(passed(on(7), { probability: 0.16, asOf: on(6) })).toBeNull()
-    expect(passed(on(7), { probability: 0.01, asOf: on(4) })).toBeNull()
-    expect(passed(on(7), null)).toBeNull()
-    expect(passed(on(35), { probability: 0.9, asOf: on(30) })).toBe("stayed")
+  test("when a newer score is at most half of the opening one, or the period has passed", () => {
+    expect(closeReason(on(7), { probability: 0.15, asOf: on(6) })).toBe("fell")
+    expect(closeReason(on(7), { probability: 0.16, asOf: on(6) })).toBeNull()
+    expect(closeReason(on(7), { probability: 0.01, asOf: on(4) })).toBeNull()
+    expect(closeReason(on(7), null)).toBeNull()
+    expect(closeReason(on(35), { probability: 0.9, asOf: on(30) })).toBe("stayed")
   })
 })

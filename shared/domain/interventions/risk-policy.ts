@@ -1,6 +1,6 @@
 /**
- * Whom to write to before they leave: where what contact is expected to save is worth more than it costs. Contact is worth
- * the drop in the probability of leaving (risk × uplift) times the margin of the months that a member stays.
+ * Which members to contact before they leave: those for whom the expected value of contact exceeds its cost. The value is the
+ * drop in the probability of leaving (risk × uplift) times the margin of the months that a member stays.
  */
 import type { Fact, Instant } from "../facts.ts"
 import { mayHaveBeenDelivered, type Nudge } from "../recovery/nudges.ts"
@@ -10,27 +10,27 @@ import type { CaseState, CustomerState, SubscriptionState } from "../state.ts"
 
 const DAY_MS = 86_400_000
 
-/** A score of half of what opened the case says that the fear has passed; a smaller step is the noise of scores. */
+/** At half of the score that opened a case the risk is no longer current; a smaller drop is noise. */
 export const RISK_DROP_SHARE = 0.5
 
 export interface RiskPolicy {
-  /** What is left of a payment after what serving the member costs, in percent. */
+  /** The margin of a payment after the cost of serving the member, in percent. */
   readonly marginPercent: number
-  /** How many months a member who was kept is taken to stay. */
+  /** How many months a retained member is assumed to stay. */
   readonly valueMonths: number
-  /** What one contact costs, with what an incentive gives away: minor units of whatever the member pays in. */
+  /** The cost of one contact, including the incentive: minor units of the member's currency. */
   readonly contactCostMinor: number
-  /** The share of leavings that contact prevents, 0 to 1, as long as there is too little data to learn it. */
+  /** The share of cancellations that contact prevents, 0 to 1, while there is too little data for an uplift model. */
   readonly assumedUplift: number
-  /** Cases opened in one day (UTC) at most, held-out ones among them. */
+  /** The most cases opened per day (UTC), including held-out ones. */
   readonly casesPerDay: number
-  /** Who was written to within so many days, or was at risk then, is left alone. */
+  /** A member with a message or an at-risk case within this many days is skipped. */
   readonly restDays: number
-  /** A case ends after so many days: who is still there has stayed. */
+  /** A case closes after this many days; a member who is still there has stayed. */
   readonly periodDays: number
 }
 
-/** Careful until something is known: a tenth prevented, at a dollar a contact, and a month in which to see it. */
+/** Conservative defaults without data: a tenth prevented, a dollar per contact, and a month to observe the outcome. */
 export const DEFAULT_RISK_POLICY: RiskPolicy = {
   marginPercent: 70,
   valueMonths: 6,
@@ -47,11 +47,11 @@ export interface RiskScore {
   readonly modelVersion: string
   readonly asOf: Instant
   readonly probability: number
-  /** By how much contact lowers the probability, learned from treated and held-out cases; null: nobody knows yet. */
+  /** By how much contact lowers the probability, learned from treated and held-out cases; null: not known yet. */
   readonly learnedUplift: number | null
 }
 
-/** Why a customer is left alone although they may leave. */
+/** Why no case is opened for a customer. */
 export type SkipReason =
   | "no_subscription"
   | "nothing_to_keep"
@@ -64,13 +64,13 @@ export type SkipReason =
 
 export type RiskDecision =
   | { readonly kind: "open"; readonly fact: Extract<Fact, { kind: "risk_detected" }> }
-  | { readonly kind: "leave_alone"; readonly reason: SkipReason }
+  | { readonly kind: "skip"; readonly reason: SkipReason }
 
-/** What contact is expected to bring in minor units, its cost taken off: risk × uplift × margin − cost. */
+/** The expected value of contact in minor units: risk × uplift × margin − cost. */
 export const expectedValueMinor = (uplift: number, monthlyMinor: number, policy: RiskPolicy): number =>
   Math.floor(uplift * monthlyMinor * policy.valueMonths * (policy.marginPercent / 100) - policy.contactCostMinor)
 
-/** The drop in the probability of leaving that contact brings: learned, or the assumed share of the risk. */
+/** By how much contact lowers the probability of leaving: learned, or the assumed share of the risk. */
 export const upliftOf = ({ learnedUplift, probability }: RiskScore, policy: RiskPolicy): number =>
   learnedUplift ?? probability * policy.assumedUplift
 
@@ -82,28 +82,28 @@ export function decideRisk(
   policy: RiskPolicy,
   now: Instant,
 ): RiskDecision {
-  const leave = (reason: SkipReason): RiskDecision => ({ kind: "leave_alone", reason })
+  const skip = (reason: SkipReason): RiskDecision => ({ kind: "skip", reason })
   const subscription = highestPriced(Object.values(state.subscriptions).filter(grantsAccess))
   const monthly = subscription ? monthlyMinor(subscription) : null
-  if (!subscription) return leave("no_subscription")
-  if (subscription.cancelAt !== null || monthly === null || monthly <= 0) return leave("nothing_to_keep")
-  if (state.profile.isDeleted) return leave("customer_deleted")
-  if (state.outreach.optedOutAt !== null) return leave("opted_out")
-  if (state.cases.some(({ status }) => status === "open")) return leave("case_open")
+  if (!subscription) return skip("no_subscription")
+  if (subscription.cancelAt !== null || monthly === null || monthly <= 0) return skip("nothing_to_keep")
+  if (state.profile.isDeleted) return skip("customer_deleted")
+  if (state.outreach.optedOutAt !== null) return skip("opted_out")
+  if (state.cases.some(({ status }) => status === "open")) return skip("case_open")
 
   const restSince = new Date(Date.parse(now) - policy.restDays * DAY_MS).toISOString()
-  const wasWritten = nudges.some(
+  const wasContacted = nudges.some(
     (nudge) => nudge.channel !== "slack" && mayHaveBeenDelivered(nudge) && (nudge.sentAt ?? nudge.dueAt) > restSince,
   )
   const wasAtRisk = state.cases.some(({ kind, closedAt }) => kind === "at_risk" && (closedAt ?? "") > restSince)
-  if (wasWritten || wasAtRisk) return leave("at_rest")
+  if (wasContacted || wasAtRisk) return skip("at_rest")
 
   const uplift = upliftOf(score, policy)
-  if (uplift <= 0) return leave("contact_drives_away")
+  if (uplift <= 0) return skip("contact_drives_away")
   const value = expectedValueMinor(uplift, monthly, policy)
-  if (!(value > 0)) return leave("not_worth_it")
+  if (!(value > 0)) return skip("not_worth_it")
   const caseId = `at_risk_${subscription.id}_${now.slice(0, 10).replaceAll("-", "")}`
-  // Never before what the ledger holds, though a provider's clock may be ahead of ours.
+  // Never before the last fact of the ledger, because a provider's clock may be ahead of ours.
   const last = state.position?.occurredAt ?? now
   const occurredAt = last > now ? last : now
   return {
@@ -126,7 +126,7 @@ export function decideRisk(
   }
 }
 
-/** What ends an open case by itself; null: the fear stands. `score` is the newest one, null where nobody is scored now. */
+/** The fact that closes an at-risk case; null: it stays open. `score` is the customer's newest one, null without a score. */
 export function riskCloseReason(
   state: CustomerState,
   recoveryCase: CaseState,
@@ -142,7 +142,7 @@ export function riskCloseReason(
   return { kind: "risk_passed", id: `risk_passed:${caseId}`, occurredAt: last > now ? last : now, caseId, why }
 }
 
-/** The subscription that is worth most a month; the id decides a tie. */
+/** The subscription with the highest monthly price; ties are resolved by id. */
 export const highestPriced = (subscriptions: readonly SubscriptionState[]): SubscriptionState | undefined =>
   subscriptions.reduce<SubscriptionState | undefined>((best, each) => {
     if (best === undefined) return each

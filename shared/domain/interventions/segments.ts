@@ -1,11 +1,11 @@
 /**
- * Segments: customers who have something in common, said as a small expression over what is known of them. An expression
- * is data: it names fields of this list only, and is as deep and as long as the bounds allow.
+ * Segments: groups of customers, defined by a small expression over their data. An expression is data: it uses only the
+ * fields listed here, with limited depth and number of conditions.
  */
 
 /**
- * What is compared with a list. A customer may have several subscriptions: a choice among their statuses, prices (`plan`),
- * products, intervals and currencies is met when one that has not ended meets it.
+ * Fields compared with a list. A customer may have several subscriptions: a condition on statuses, prices (`plan`), products,
+ * intervals and currencies is met if a subscription that has not ended meets it.
  */
 export const CHOICE_FIELDS = [
   "provider",
@@ -21,8 +21,8 @@ export const CHOICE_FIELDS = [
 ] as const
 
 /**
- * What is compared with a bound: `risk` is a probability of 0 to 1, `health` the model's of 0 to 100, `tenureDays` counted
- * from the first subscription that has not ended, `mrrMinor` what those that serve bring a month in their own currencies.
+ * Fields compared with a bound: `risk` is a probability of 0 to 1, `health` the model's of 0 to 100, `tenureDays` is counted
+ * from the first subscription that has not ended, `mrrMinor` is the monthly price of active ones in their own currencies.
  */
 export const NUMBER_FIELDS = [
   "risk",
@@ -34,7 +34,7 @@ export const NUMBER_FIELDS = [
   "daysSinceContact",
 ] as const
 
-/** What is or is not. */
+/** Fields that are true or false. */
 export const FLAG_FIELDS = ["optedOut", "hasEmail", "cancelScheduled", "trialing"] as const
 
 export type ChoiceField = (typeof CHOICE_FIELDS)[number]
@@ -43,7 +43,7 @@ export type FlagField = (typeof FLAG_FIELDS)[number]
 
 export type Comparison = "lt" | "lte" | "gt" | "gte"
 
-/** One condition. What is not known of a customer meets no condition; `not` of it is then met. */
+/** One condition. An unknown value meets no condition, so that `not` of it is met. */
 export type Condition =
   | { readonly field: ChoiceField; readonly in: readonly string[] }
   | { readonly field: NumberField; readonly op: Comparison; readonly value: number }
@@ -55,7 +55,7 @@ export type SegmentRule =
   | { readonly any: readonly SegmentRule[] }
   | { readonly not: SegmentRule }
 
-/** What a person can read and one query can carry. */
+/** Limits for what a person can read and one query can evaluate. */
 export const RULE_DEPTH_MAX = 5
 export const RULE_CONDITIONS_MAX = 30
 export const CHOICES_MAX = 50
@@ -70,7 +70,7 @@ export function conditionCount(rule: SegmentRule): { readonly depth: number; rea
   }
 }
 
-/** The segments that every company has: customers by their level of risk. They are made by nobody and cannot be changed. */
+/** The built-in segments of every company: customers by risk level. They cannot be changed. */
 export const RISK_SEGMENTS = (["low", "medium", "high", "critical"] as const).map((level) => ({
   id: `risk-${level}`,
   name: `Risk: ${level}`,

@@ -4,7 +4,7 @@ import { on } from "../../../test/support/events/facts.ts"
 import type { Fact } from "../facts.ts"
 import { churnLabel, LABEL_DAYS } from "./churn-label.ts"
 
-/** Facts that were known when they happened, or so many days later. */
+/** Facts that became known when they occurred, or `daysLater`. */
 const known = (facts: readonly Fact[], daysLater = 0) =>
   facts.map((fact) => ({
     ...fact,
@@ -19,18 +19,18 @@ const back = (day: number) =>
 const labelAt = (day: number, ...facts: readonly Fact[]) => churnLabel(known(facts), on(day))
 
 describe("a customer", () => {
-  test("who stays has stayed, and one who loses access within thirty days has left", () => {
+  test("who keeps access has not churned, one who loses it within 30 days has", () => {
     expect(labelAt(10, began)).toEqual({ isChurned: false, end: null })
     expect(labelAt(10, began, ended(39))).toEqual({ isChurned: true, end: "voluntary" })
     expect(labelAt(10, began, ended(41))).toEqual({ isChurned: false, end: null })
   })
 
-  test("who comes back within the grace has not left, one who comes back after it has", () => {
+  test("who returns within the grace period has not churned, one who returns later has", () => {
     expect(labelAt(10, began, ended(20), back(49))).toEqual({ isChurned: false, end: null })
     expect(labelAt(10, began, ended(20), back(51))).toMatchObject({ isChurned: true })
   })
 
-  test("who has no paid access, or has announced leaving, has no label", () => {
+  test("without paid access, or with an announced cancellation, has no label", () => {
     expect(labelAt(10)).toBeNull()
     expect(
       labelAt(10, make.subscription("subscription_started", { at: on(0), status: "trialing", trialEnd: on(14) })),
@@ -45,7 +45,7 @@ describe("a customer", () => {
 })
 
 describe("a label", () => {
-  test("is that of facts in any order, each as often as it was told", () => {
+  test("does not depend on order or repetition of facts", () => {
     const facts = known([began, ended(20), back(35)])
     const label = churnLabel(facts, on(10))
     expect(label).toEqual({ isChurned: false, end: null })
@@ -53,14 +53,14 @@ describe("a label", () => {
     expect(churnLabel([...facts, ...facts], on(10))).toEqual(label)
   })
 
-  test("never changes by what becomes known after it is final", () => {
+  test("never changes by facts that become known after it is final", () => {
     const early = known([began])
     const late = known([ended(20)], LABEL_DAYS)
     expect(churnLabel([...early, ...late], on(10))).toEqual({ isChurned: false, end: null })
     expect(churnLabel([...early, ...known([ended(20)], LABEL_DAYS - 10)], on(10))).toMatchObject({ isChurned: true })
   })
 
-  test("is none where the end had come before the prediction and was only told after it", () => {
+  test("is missing if access ended before the prediction and that became known only later", () => {
     expect(churnLabel([...known([began]), ...known([ended(8)], 5)], on(10))).toBeNull()
   })
 })

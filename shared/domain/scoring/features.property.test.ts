@@ -1,6 +1,6 @@
 /**
- * The laws of features: what was computed when it happened comes out of the whole ledger again bit for bit; neither order
- * nor repetition of what is read matters; nothing that happened or became known later can be seen.
+ * Invariants of features: a vector computed at some moment is reproduced bit for bit from the whole ledger later; order and
+ * repetition of facts do not matter; facts that occurred or became known later have no influence.
  */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
@@ -12,7 +12,7 @@ const SEED = { seed: 20_261_122 }
 const HOUR_MS = 3_600_000
 const later = (instant: Instant, ms: number): Instant => new Date(Date.parse(instant) + ms).toISOString()
 
-/** Use and tickets on top of a life, which tells of billing only. */
+/** Usage and tickets, in addition to generated histories, which contain only billing. */
 const signals = fc
   .array(
     fc.record({
@@ -32,10 +32,10 @@ const signals = fc
     }),
   )
 
-/** A ledger whose facts became known at once, or hours or weeks late; moments to look at it, some on the instant of a fact. */
+/** A ledger whose facts became known at once, or hours or weeks late; and moments, some equal to the time of a fact. */
 const known = (facts: fc.Arbitrary<readonly Fact[]>) =>
-  fc.tuple(facts, signals).chain(([told, used]) => {
-    const all = [...told, ...used]
+  fc.tuple(facts, signals).chain(([billing, used]) => {
+    const all = [...billing, ...used]
     const delays = fc.array(fc.constantFrom(0, 0, 0, 1, HOUR_MS, 30 * 24 * HOUR_MS), {
       minLength: all.length,
       maxLength: all.length,
@@ -57,15 +57,15 @@ const known = (facts: fc.Arbitrary<readonly Fact[]>) =>
 const bits = (ledger: readonly LedgerFact[], asOf: Instant) => vectorOf(features(ledger, asOf))
 
 describe.each([
-  ["a life", arbitraryFacts],
-  ["facts that make no sense", anyFacts],
+  ["a generated history", arbitraryFacts],
+  ["inconsistent facts", anyFacts],
 ])("%s", (_, facts) => {
-  test("gives every vector again that was computed when only so much was known", () => {
+  test("reproduces every vector that was computed from the facts known then", () => {
     fc.assert(
       fc.property(known(facts), ({ ledger, moments }) => {
         for (const asOf of moments) {
-          const asItWas = ledger.filter(({ knownAt }) => knownAt <= asOf)
-          expect(bits(ledger, asOf)).toStrictEqual(bits(asItWas, asOf))
+          const knownThen = ledger.filter(({ knownAt }) => knownAt <= asOf)
+          expect(bits(ledger, asOf)).toStrictEqual(bits(knownThen, asOf))
         }
       }),
       { ...SEED, numRuns: 150 },
@@ -89,7 +89,7 @@ describe.each([
     )
   })
 
-  test("sees nothing that happened at its moment or later, or was known only later", () => {
+  test("ignores facts that occurred at its moment or later, or became known later", () => {
     fc.assert(
       fc.property(known(facts), ({ ledger, moments }) => {
         for (const asOf of moments) {
@@ -104,7 +104,7 @@ describe.each([
     )
   })
 
-  test("gives finite numbers, levels of the schema, or nothing", () => {
+  test("gives finite numbers, levels of the schema, or null", () => {
     fc.assert(
       fc.property(known(facts), ({ ledger, moments }) => {
         const values = features(ledger, moments[0] ?? "")

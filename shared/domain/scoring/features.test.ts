@@ -27,7 +27,7 @@ const used = (day: number, quantity: number, meter = "logins"): Fact => ({
 })
 
 describe("tenure and renewal", () => {
-  test("a trial is no tenure, and coming back within the grace is no new beginning", () => {
+  test("a trial does not count as tenure, and returning within the grace period does not restart it", () => {
     const trial = started({ at: on(0), status: "trialing", trialEnd: on(14) })
     expect(at(10, [trial])).toMatchObject({ tenure_days: null, on_trial: 1 })
     const paying = subscription("subscription_changed", {
@@ -42,7 +42,7 @@ describe("tenure and renewal", () => {
     expect(at(70, [trial, paying, gone, back])).toMatchObject({ tenure_days: 56, returns: 0 })
   })
 
-  test("coming back after the grace is a return, and tenure begins again", () => {
+  test("returning after the grace period is a return, and tenure restarts", () => {
     const facts = [
       started({ at: on(0) }),
       subscriptionEnded({ at: on(40) }),
@@ -51,12 +51,12 @@ describe("tenure and renewal", () => {
     expect(at(110, facts)).toMatchObject({ tenure_days: 10, returns: 1 })
   })
 
-  test("a subscription that is heard of for the first time was there before", () => {
-    const heard = subscription("subscription_changed", { at: on(200), startedAt: on(0), items: [price(1_900)] })
-    expect(at(201, [heard]).tenure_days).toBe(201)
+  test("a subscription seen for the first time counts from its start", () => {
+    const seen = subscription("subscription_changed", { at: on(200), startedAt: on(0), items: [price(1_900)] })
+    expect(at(201, [seen]).tenure_days).toBe(201)
   })
 
-  test("the dearest of those that serve is the one that renews", () => {
+  test("the active subscription with the highest price determines the renewal", () => {
     const yearly = started({
       at: on(1),
       subscriptionId: "sub_b",
@@ -67,7 +67,7 @@ describe("tenure and renewal", () => {
     expect(at(10, [monthly, yearly])).toMatchObject({ interval: "year", days_to_renewal: 10, long_renewal_due: 1 })
   })
 
-  test("a period whose renewal was not told is taken to have repeated", () => {
+  test("a period without a reported renewal is assumed to have repeated", () => {
     const { days_to_renewal } = at(100, [started({ at: on(0), currentPeriodEnd: on(31) })])
     expect(days_to_renewal).toBeGreaterThan(0)
     expect(days_to_renewal).toBeLessThan(31)
@@ -76,15 +76,15 @@ describe("tenure and renewal", () => {
 
 describe("prices and plans", () => {
   test.each([
-    ["a dollar's worth in any currency", "jpy", 1_900, "up_to_30"],
-    ["hundredths where the currency has them", "usd", 1_900, "up_to_30"],
-    ["nothing", "usd", 0, "free"],
-    ["more than most", "usd", 100_000, "above_300"],
+    ["an equivalent amount in another currency", "jpy", 1_900, "up_to_30"],
+    ["minor units with two decimals", "usd", 1_900, "up_to_30"],
+    ["a free plan", "usd", 0, "free"],
+    ["a very high price", "usd", 100_000, "above_300"],
   ])("%s", (_, currency, amount, expected) => {
     expect(at(5, [started({ at: on(0), currency, items: [price(amount)] })]).price_class).toBe(expected)
   })
 
-  test("a lower price is a downgrade, a year's discount is none", () => {
+  test("a lower price is a downgrade, a discount for yearly billing is not", () => {
     const begin = started({ at: on(0), items: [price(7_900)] })
     expect(at(20, [begin, changed(10, [price(1_900)])])).toMatchObject({ downgrades_30d: 1, upgrades_90d: 0 })
     expect(at(20, [begin, changed(10, [price(79_000, "year")])])).toMatchObject({ downgrades_30d: 0, upgrades_90d: 0 })
@@ -94,7 +94,7 @@ describe("prices and plans", () => {
 })
 
 describe("payments", () => {
-  test("an invoice counts once, however many attempts and facts speak of it", () => {
+  test("an invoice counts once, however many attempts and facts it has", () => {
     const bill = { invoiceId: "in_1", subscriptionId: "sub_1" }
     const attempts = [0, 3, 5].map((day, i) => paymentFailed({ at: on(day), ...bill, attempt: i + 1 }))
     expect(at(6, attempts)).toMatchObject({
@@ -116,7 +116,7 @@ describe("payments", () => {
   })
 })
 
-describe("use", () => {
+describe("usage", () => {
   const weekly = (quantities: readonly number[]) => quantities.map((quantity, week) => used(7 * (week + 1), quantity))
 
   test("is compared with the customer's own past", () => {
@@ -138,7 +138,7 @@ describe("use", () => {
     expect(at(57, facts).usage_4w_ratio).toBe(0.75)
   })
 
-  test("none in four weeks is told apart from use that nobody reports", () => {
+  test("no usage in four weeks differs from usage that is not reported", () => {
     expect(at(60, weekly([3, 3, 3]))).toMatchObject({
       usage_known: 1,
       zero_usage_4w: 1,
@@ -149,13 +149,13 @@ describe("use", () => {
   })
 })
 
-test("reminders that a score sent do not feed the next score", () => {
+test("reminders sent because of a score do not influence the next score", () => {
   const sent = (day: number, caseId: string) => nudgeSent({ at: on(day), caseId, nudgeId: `${caseId}.0.email` })
   const facts = [sent(1, "payment_in_1"), sent(2, "at_risk_sub_1_20260102"), sent(3, "cancellation_sub_1_1")]
   expect(at(10, facts)).toMatchObject({ nudges_30d: 2, nudges_90d: 2 })
 })
 
-test("each feature has a name of its own, a readable label, a group and, as a number, a direction", () => {
+test("each feature has a unique name, a readable label, a group and, as a number, a direction", () => {
   const names = featureSchema.map(({ name }) => name)
   expect(new Set(names).size).toBe(names.length)
   expect(modelFeatures.map(({ name }) => name)).toEqual(names)

@@ -1,7 +1,6 @@
 /**
- * What a model sees of a customer: one definition for training, backtest and live scoring. Pure, and free of functions whose
- * last bit depends on the machine (only + − × ÷ and comparison), so that the ledger gives every stored vector again bit
- * for bit.
+ * The features of a customer: one definition for training, backtest and live scoring. Pure, and without functions whose last
+ * bit depends on the machine (only + − × ÷ and comparison), so that the ledger reproduces every stored vector bit for bit.
  */
 import type { Instant } from "../facts.ts"
 import { paymentFeatures } from "./features/payment.ts"
@@ -32,8 +31,8 @@ export const modelFeatures: readonly (
 )
 
 /**
- * The features of the customer whose ledger this is, as they could be known at `asOf`: only facts that had happened before
- * and were known by then count, each once, in whatever order they come.
+ * The features of a customer as known at `asOf`, from the ledger: only facts that occurred before and were known by then
+ * count, each once, in any order.
  */
 export function features(ledger: readonly LedgerFact[], asOf: Instant): Features {
   const view = viewOf(ledger, asOf)

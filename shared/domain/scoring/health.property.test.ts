@@ -17,7 +17,7 @@ const SEED = { seed: 20_261_121 }
 const logOdds = fc.double({ min: -12, max: 12, noNaN: true })
 const rate = fc.double({ min: 0.0005, max: 0.6, noNaN: true })
 
-/** Codes named after components, and some that are the whole company's. */
+/** Codes named after components, and some that belong to no component. */
 const codes = [...COMPONENTS.flatMap((name) => [`${name}.a`, `${name}.b`]), "company", "calibration"]
 const componentOf = (code: string) => COMPONENTS.find((name) => code.startsWith(`${name}.`)) ?? null
 
@@ -60,7 +60,7 @@ describe("health", () => {
     )
   })
 
-  test("is 70 at the base rate, whatever that is", () => {
+  test("is 70 at any base rate", () => {
     fc.assert(
       fc.property(rate, (base) => {
         expect(healthOfProbability(base, base)).toBeCloseTo(70, 9)
@@ -69,13 +69,13 @@ describe("health", () => {
     )
   })
 
-  test("stands still where the formula says: three times the odds 43.75, a tenth of them 95.89", () => {
+  test("follows the formula: 43.75 at three times the odds, 95.89 at a tenth of them", () => {
     const ofOdds = (odds: number) => odds / (1 + odds)
     expect(healthOfProbability(ofOdds(0.03), ofOdds(0.01))).toBeCloseTo(43.75, 9)
     expect(healthOfProbability(ofOdds(0.001), ofOdds(0.01))).toBeCloseTo(95.8904, 4)
   })
 
-  test("is the sum of its components to the last bit, in any order, within 0 and 100, and never NaN", () => {
+  test("is exactly the sum of its components in any order, within 0 and 100, and never NaN", () => {
     fc.assert(
       fc.property(scored, rate, weights, fc.boolean(), (customer, base, own, isOwn) => {
         const health = scoredHealth(healthOf(customer, rulesOf(base, isOwn ? own : MODEL_WEIGHTS)))
@@ -108,7 +108,7 @@ describe("health", () => {
     )
   })
 
-  test("a component takes points where its features add to the odds, and gives them where they take away", () => {
+  test("a component lowers the health if its features raise the odds, and raises it if they lower them", () => {
     fc.assert(
       fc.property(scored, rate, (customer, base) => {
         const health = scoredHealth(healthOf(customer, rulesOf(base)))
@@ -117,7 +117,7 @@ describe("health", () => {
             (sum, { code, logOdds: own }) => (componentOf(code) === name ? sum + own : sum),
             0,
           )
-          // What rounding to the grid leaves may stand against the sign.
+          // The rounding error of the grid may have the opposite sign.
           if (Math.abs(points) > 1e-5) expect(Math.sign(points)).toBe(-Math.sign(added))
         }
       }),
@@ -125,7 +125,7 @@ describe("health", () => {
     )
   })
 
-  test("a component that counts for nothing changes nothing", () => {
+  test("a component with weight 0 has no effect", () => {
     fc.assert(
       fc.property(scored, rate, logOdds, (customer, base, more) => {
         const reasons = [...customer.reasons, { code: "usage.a", logOdds: more }]
@@ -143,7 +143,7 @@ describe("health", () => {
 describe("not scored", () => {
   const customer = { probability: 0.1, logOdds: -2.2, base: -2.2, reasons: [], coverage: 1 }
 
-  test("where too little is known, with how much it was", () => {
+  test("if coverage is too low, with the coverage", () => {
     expect(healthOf({ ...customer, coverage: 0.4 }, rulesOf(0.03))).toEqual({
       status: "not_scored",
       because: { reason: "coverage_too_low", coverage: 0.4, needed: 0.5 },
@@ -151,10 +151,10 @@ describe("not scored", () => {
   })
 
   test.each([
-    ["nobody scored the customer", null],
-    ["the score is no number", { ...customer, logOdds: Number.NaN }],
-    ["a reason is no number", { ...customer, reasons: [{ code: "usage.a", logOdds: Number.POSITIVE_INFINITY }] }],
-  ])("where %s", (_, given) => {
+    ["the customer has no score", null],
+    ["the score is NaN", { ...customer, logOdds: Number.NaN }],
+    ["a reason is not finite", { ...customer, reasons: [{ code: "usage.a", logOdds: Number.POSITIVE_INFINITY }] }],
+  ])("if %s", (_, given) => {
     expect(healthOf(given, rulesOf(0.03))).toEqual({ status: "not_scored", because: { reason: "no_score" } })
   })
 })
@@ -168,7 +168,7 @@ describe("risk", () => {
     [0.3, 0.3, "medium"],
     [0.55, 0.3, "high"],
     [0.8, 0.3, "critical"],
-  ])("of %s where %s leave in any case is %s", (probability, base, level) => {
+  ])("of %s at a base rate of %s is %s", (probability, base, level) => {
     expect(riskLevelOf(probability, base)).toBe(level)
   })
 
@@ -185,11 +185,11 @@ describe("risk", () => {
   })
 })
 
-describe("rules for the cold start", () => {
+describe("rules without a model", () => {
   const anything = fc.oneof(fc.double(), fc.constantFrom(null, undefined, "month"), fc.integer({ min: -5, max: 400 }))
   const input = fc.dictionary(fc.constantFrom(...RULE_FEATURES, "unknown", "constructor"), anything)
 
-  test("reasons sum to the score exactly, whatever the input, and the probability is one", () => {
+  test("reasons sum to the score exactly for any input, and the probability is between 0 and 1", () => {
     fc.assert(
       fc.property(input, fc.double(), (given, base) => {
         const { logOdds: total, base: from, reasons, probability, coverage } = scoreByRules(given, base)
@@ -204,13 +204,13 @@ describe("rules for the cold start", () => {
     )
   })
 
-  test("somebody of whom nothing is known has the base rate and no coverage", () => {
+  test("a customer without known features has the base rate and coverage 0", () => {
     const score = scoreByRules({}, 0.05)
     expect(score.probability).toBeCloseTo(0.05, 12)
     expect(score).toMatchObject({ source: "rules", reasons: [], coverage: 0 })
   })
 
-  test("what comes before leaving raises the probability, and what keeps people lowers it", () => {
+  test("risk factors raise the probability, and protective factors lower it", () => {
     const of = (given: Readonly<Record<string, number>>) => scoreByRules(given).probability
     const known = Object.fromEntries(RULE_FEATURES.map((feature) => [feature, 0]))
     const plain = of({ ...known, tenure_days: 200 })

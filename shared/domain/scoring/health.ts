@@ -1,20 +1,20 @@
 /**
- * Health: what a score says, on a scale that people read without knowing of odds.
+ * Health: the score on a scale that is readable without knowledge of odds.
  *
  *     health = 100 / (1 + 3/7 · odds(p) / odds(base rate))
  *
- * The mean customer has 70; whoever leaves with three times the odds has 44, with ten times the odds 19, with a tenth of
- * them 96. In log-odds it is 100 · σ(ln 7/3 − (z − z₀)), so it falls strictly as the probability rises, never reaches 0 or
- * 100, and does not depend on how many leave in any case. The distance from 70 is divided among the components in
- * proportion to what their features add to the log-odds, which keeps each one's sign and leaves no remainder.
+ * The mean customer has 70; three times the odds of leaving give 44, ten times 19, a tenth 96. In log-odds it is
+ * 100 · σ(ln 7/3 − (z − z₀)), so it falls strictly as the probability rises, never reaches 0 or 100, and does not depend on
+ * the base rate. The distance from 70 is divided among the components in proportion to what their features add to the
+ * log-odds, which keeps each component's sign and leaves no remainder.
  */
 
-/** What a customer's health is made of, in the order in which it is shown. */
+/** The components of the health, in display order. */
 export const COMPONENTS = ["payment", "usage", "support", "relationship", "tenure"] as const
 
 export type Component = (typeof COMPONENTS)[number]
 
-/** How much each component counts: 1 as the model says, 0 not at all. */
+/** The weight of each component: 1 as in the model, 0 not at all. */
 export type ComponentWeights = Readonly<Record<Component, number>>
 
 export const MODEL_WEIGHTS: ComponentWeights = { payment: 1, usage: 1, support: 1, relationship: 1, tenure: 1 }
@@ -23,32 +23,32 @@ export const RISK_LEVELS = ["low", "medium", "high", "critical"] as const
 
 export type RiskLevel = (typeof RISK_LEVELS)[number]
 
-/** From how many times the base rate on a level begins. */
+/** Where each level starts, as a multiple of the base rate. */
 export type RiskThresholds = Readonly<Record<Exclude<RiskLevel, "low">, number>>
 
-/** At 3 % a month: 4.5 %, 9 % and 18 %. */
+/** At a base rate of 3 % per month: 4.5 %, 9 % and 18 %. */
 export const RISK_THRESHOLDS: RiskThresholds = { medium: 1.5, high: 3, critical: 6 }
 
-/** Whoever leaves with this probability is at risk however many others do: times a base rate of a third would be beyond 1. */
+/** Upper bounds of the thresholds, because multiples of a high base rate would exceed 1. */
 const RISK_CAPS: RiskThresholds = { medium: 0.3, high: 0.5, critical: 0.75 }
 
-/** A score that rests on less than half of what the model asks for says more about the data than about the customer. */
+/** With less than half of the model's inputs known, a score reflects missing data more than the customer. */
 export const COVERAGE_MIN = 0.5
 
-/** What health needs of a score. `base` and all reasons sum to `logOdds`. */
+/** The parts of a score that health needs. `base` and all reasons sum to `logOdds`. */
 export interface ScoredCustomer {
   readonly probability: number
   readonly logOdds: number
   readonly base: number
   readonly reasons: readonly { readonly code: string; readonly logOdds: number }[]
-  /** The share of what the model asks for that is known of the customer, 0 to 1. */
+  /** The coverage of the score, 0 to 1. */
   readonly coverage: number
 }
 
 export interface HealthRules {
-  /** The share of customers that leaves in one period: where 70 lies. */
+  /** The share of customers that leaves within the horizon; its health is 70. */
   readonly baseRate: number
-  /** The component of a feature; null for what is the whole company's (its offset, the bend of a calibration). */
+  /** The component of a feature; null for codes of the whole company (its offset, the calibration). */
   readonly componentOf: (code: string) => Component | null
   readonly weights: ComponentWeights
   readonly thresholds: RiskThresholds
@@ -56,47 +56,47 @@ export interface HealthRules {
 
 export interface ComponentHealth {
   readonly name: Component
-  /** This component's part of the health; the parts sum to it exactly. Below 0 where it takes from the others'. */
+  /** This component's part of the health; the parts sum to it exactly. May be negative. */
   readonly score: number
-  /** The same beside the mean customer's: what this component gives or takes. */
+  /** The difference from the mean customer's part. */
   readonly points: number
 }
 
 export type Health =
   | {
       readonly status: "scored"
-      /** 0 to 100, a hundred is healthy. */
+      /** 0 to 100; 100 is healthy. */
       readonly score: number
-      /** 0 to 100, a hundred is as good as gone: the complement of the health under the model's own weights. */
+      /** 0 to 100; 100 is the highest risk: the complement of the health with the model's own weights. */
       readonly atRiskScore: number
       readonly riskLevel: RiskLevel
       readonly components: readonly ComponentHealth[]
-      /** True when the company counts components otherwise than the model: then health no longer follows the probability. */
+      /** True if the company's weights differ from the model's; then health does not follow the probability exactly. */
       readonly isReweighted: boolean
     }
   | { readonly status: "not_scored"; readonly because: NotScored }
 
-/** Why somebody has no health. */
+/** Why a customer has no health. */
 export type NotScored =
   | { readonly reason: "coverage_too_low"; readonly coverage: number; readonly needed: number }
   | { readonly reason: "no_score" }
 
-/** Where the mean customer stands: healthy, with room above. */
+/** The health of the mean customer: healthy, with room above. */
 const MEAN_HEALTH = 70
 const MEAN_LOGIT = Math.log(MEAN_HEALTH / (100 - MEAN_HEALTH))
 
-/** No base rate that was measured is nearer to 0 or 1; a made-up one must not lead to infinities. */
+/** Measured base rates are never closer to 0 or 1; the bound prevents infinities. */
 const BASE_RATE_MIN = 1e-6
 
-/** Points lie on one grid, on which they add up without rounding; its steps are a ten-millionth of a point. */
+/** Points are rounded to a grid on which sums are exact; its steps are below a ten-millionth of a point. */
 const GRID = 2 ** 24
 
 const onGrid = (points: number): number => Math.round(points * GRID) / GRID
 
-/** Health of somebody whose log-odds are so far above (worse than) those of the base rate. Strictly falling. */
+/** The health for log-odds that are `above` (worse than) those of the base rate. Strictly decreasing. */
 export const healthOfOdds = (above: number): number => 100 / (1 + Math.exp(above - MEAN_LOGIT))
 
-/** The health that a probability means beside a base rate, from 0 to 100; NaN-free for any finite input. */
+/** The health of a probability relative to a base rate, 0 to 100; never NaN for finite input. */
 export const healthOfProbability = (probability: number, baseRate: number): number =>
   healthOfOdds(logit(probability) - logit(baseRate))
 
@@ -105,7 +105,7 @@ const logit = (probability: number): number => {
   return Math.log(bounded / (1 - bounded))
 }
 
-/** The level of a probability beside the share that leaves in any case. */
+/** The risk level of a probability relative to the base rate. */
 export function riskLevelOf(
   probability: number,
   baseRate: number,
@@ -118,7 +118,7 @@ export function riskLevelOf(
   return reaches("medium") ? "medium" : "low"
 }
 
-/** The health of a scored customer, or why there is none. Never NaN; components sum to the score without a remainder. */
+/** The health of a scored customer, or why there is none. Never NaN; components sum to the score exactly. */
 export function healthOf(scored: ScoredCustomer | null, rules: HealthRules): Health {
   if (scored === null || !hasValidScore(scored)) return { status: "not_scored", because: { reason: "no_score" } }
   const { coverage } = scored
@@ -127,7 +127,7 @@ export function healthOf(scored: ScoredCustomer | null, rules: HealthRules): Hea
   }
   const meanLogit = logit(rules.baseRate)
   const sums = sumsOf(scored, rules)
-  // What is nobody's own moves the point from which everybody of the company starts.
+  // Contributions of no component shift the starting point of all customers of the company.
   const start = scored.logOdds - sum(Object.values(sums)) - meanLogit
   const added = COMPONENTS.map((name) => rules.weights[name] * sums[name])
   const score = onGrid(healthOfOdds(start + sum(added)))
@@ -145,7 +145,7 @@ export function healthOf(scored: ScoredCustomer | null, rules: HealthRules): Hea
 const hasValidScore = ({ probability, logOdds, reasons }: ScoredCustomer): boolean =>
   [probability, logOdds, ...reasons.map((reason) => reason.logOdds)].every(Number.isFinite)
 
-/** What each component adds to the log-odds, as the model says. */
+/** The log-odds that each component adds in the model. */
 function sumsOf({ reasons }: ScoredCustomer, { componentOf }: HealthRules): Record<Component, number> {
   const sums: Record<Component, number> = { payment: 0, usage: 0, support: 0, relationship: 0, tenure: 0 }
   for (const { code, logOdds } of reasons) {
@@ -157,19 +157,19 @@ function sumsOf({ reasons }: ScoredCustomer, { componentOf }: HealthRules): Reco
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
-/** Log-odds that differ by less are the same: then the curve's own slope stands for the secant's. */
+/** Below this difference the derivative is used instead of the secant, to avoid division by nearly 0. */
 const ALIKE = 1e-9
 
-/** The score in parts: each an equal share of where everybody starts, and its own share of the way from there. */
+/** Divides the score: each component gets an equal share of the starting value and its share of the difference from it. */
 function divide(score: number, from: number, start: number, added: readonly number[]): ComponentHealth[] {
-  const way = sum(added)
-  const slope = Math.abs(way) < ALIKE ? -(from * (100 - from)) / 100 : (healthOfOdds(start + way) - from) / way
+  const total = sum(added)
+  const slope = Math.abs(total) < ALIKE ? -(from * (100 - from)) / 100 : (healthOfOdds(start + total) - from) / total
   const share = onGrid(from / COMPONENTS.length)
   const parts = COMPONENTS.map((name, index) => {
     const points = onGrid((added[index] ?? 0) * slope)
     return { name, score: share + points, points }
   })
-  // What rounding to the grid left over goes to the largest part, where it is least of all seen.
+  // The rounding error goes to the largest part, where it matters least.
   const rest = score - sum(parts.map((part) => part.score))
   const largest = parts.reduce((best, part) => (Math.abs(part.points) > Math.abs(best.points) ? part : best))
   return parts.map((part) =>

@@ -1,17 +1,17 @@
 import { mix } from "../random.ts"
 import type { Matrix } from "./matrix.ts"
 
-/** Rows in an order that depends on what they hold and not on how they came. */
+/** Rows in an order that depends only on their content. */
 export type CanonicalRows = {
-  /** Places of the rows in the table, in canonical order. */
+  /** Indices of the rows in the table, in canonical order. */
   readonly order: Uint32Array
   /** 32 bits for each row in canonical order, by its content; copies of one row have different ones. */
   readonly hashes: Uint32Array
 }
 
 /**
- * The canonical order of labelled rows: by a hash of values and label, then by the values. Whatever walks rows in this order
- * (sums of floating-point numbers, draws of samples) gives the same result for the same rows in any order.
+ * The canonical order of labelled rows: by a hash of values and label, then by the values. Floating-point sums and samples in
+ * this order give the same result for the same rows, however they were ordered before.
  */
 export function canonicalRows({ columns, rows }: Matrix, labels: ArrayLike<number>): CanonicalRows {
   const first = new Uint32Array(rows)
@@ -19,7 +19,7 @@ export function canonicalRows({ columns, rows }: Matrix, labels: ArrayLike<numbe
   const words = new Uint32Array(2)
   const bits = new Float64Array(words.buffer)
   const add = (row: number, value: number): void => {
-    // Both zeros are one, and so are all values that count as missing.
+    // 0 and -0 are equal, and so are all values that count as missing.
     bits[0] = value - value === 0 ? value + 0 : Number.NaN
     const [low = 0, high = 0] = words
     first[row] = Math.imul((first[row] ?? 0) ^ low, 0x9e3779b1) ^ mix(high + 0x7f4a7c15)
@@ -44,7 +44,7 @@ export function canonicalRows({ columns, rows }: Matrix, labels: ArrayLike<numbe
   return { order, hashes }
 }
 
-/** Which of two rows with equal hashes comes first; 0 when they are copies. */
+/** The order of two rows with equal hashes; 0 if they are copies. */
 function byContent(columns: readonly Float64Array[], labels: ArrayLike<number>, a: number, b: number): number {
   for (const column of columns) {
     const [one, other] = [asSortable(column[a]), asSortable(column[b])]

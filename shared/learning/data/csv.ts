@@ -1,25 +1,25 @@
 /**
- * CSV as people export it (RFC 4180, and the usual ways around it): quotes with line breaks in them, a byte-order mark,
- * CRLF or LF or CR, comma, semicolon, tab or bar. Text comes in pieces of any size; rows go out as they are complete. A row
- * that does not fit the header is refused with its line: guessing which field is missing would train on nonsense.
+ * CSV as commonly exported (RFC 4180 and usual variations): quotes with line breaks, a byte-order mark, CRLF, LF or CR, comma,
+ * semicolon, tab or bar. Accepts text in chunks of any size, and yields rows as they are complete. A row that does not fit
+ * the header is rejected with its line, because guessing the missing field would train on wrong data.
  */
 
-/** What is wrong with a table, in one sentence for people, with the line where there is one. */
+/** An error in a table. The message is one sentence, with the line if known. */
 export class TableError extends Error {}
 
-/** One row longer than this is a file that is something else, or a quote that was never closed. */
+/** A longer row means another file format or an unclosed quote. */
 const ROW_CHARACTERS_MAX = 1 << 20
-/** More columns than this are no table of customers. */
+/** More columns are not a customer table. */
 const COLUMNS_MAX = 5_000
 const DELIMITERS = [",", ";", "\t", "|"] as const
 
-/** A row's fields, and the line that it begins on (the header's is 1). */
+/** A row's fields, and the line that it starts on (the header's is 1). */
 export interface CsvRow {
   readonly fields: readonly string[]
   readonly line: number
 }
 
-/** Reads pieces of text into rows. The first row is the header; the others have as many fields. */
+/** Parses chunks of text into rows. The first row is the header; the others have as many fields. */
 export class CsvReader {
   #rest = ""
   #line = 1
@@ -32,12 +32,12 @@ export class CsvReader {
     return this.#header
   }
 
-  /** The rows that are complete with this piece, without the header. Throws `TableError` for what is no table. */
+  /** The rows completed by this chunk, without the header. Throws `TableError` for text that is not a table. */
   *push(text: string): Generator<CsvRow> {
     yield* this.#read(this.#rest + text, false)
   }
 
-  /** The last row, where the file does not end in a line break. Throws `TableError` when there was no header at all. */
+  /** The last row, if the file does not end in a line break. Throws `TableError` if there was no header. */
   *end(): Generator<CsvRow> {
     yield* this.#read(this.#rest, true)
     if (this.#header === null) throw new TableError("The file is empty.")
@@ -47,7 +47,7 @@ export class CsvReader {
     let at = 0
     if (this.#delimiter === null) {
       const start = text.charCodeAt(0) === 0xfeff ? 1 : 0
-      // The header decides on the delimiter, so it must be there as a whole; CR may be the first half of CRLF.
+      // The header determines the delimiter, so it must be complete; a CR may be the first half of CRLF.
       const first = /[\r\n]./s.exec(text)
       if (first === null && !isEnd && text.length <= ROW_CHARACTERS_MAX) {
         this.#rest = text
@@ -81,7 +81,7 @@ export class CsvReader {
     }
   }
 
-  /** The row that begins at a place; null when its end is not there yet. */
+  /** The row that starts at `at`; null if its end has not arrived yet. */
   #rowAt(text: string, at: number, isEnd: boolean): { fields: string[]; end: number; lines: number } | null {
     if (at >= text.length) return null
     const found = text.indexOf(this.#lineEnd, at)
@@ -117,7 +117,7 @@ export class CsvReader {
           field += '"'
           at += 1
         }
-        // A quote at the very end of a piece may be the first of two.
+        // A quote at the end of a chunk may be the first of two.
         if (at >= text.length && !isEnd) return null
       }
       const stop = this.#fieldEnd(text, at, delimiter)
@@ -144,7 +144,7 @@ function delimiterOf(header: string): string {
   return DELIMITERS[counts.indexOf(Math.max(...counts))] ?? ","
 }
 
-/** Trimmed names; one that is empty (the index that some tools write) is named by its place. */
+/** Trimmed names; an empty one (some tools write an index column) is named by its position. */
 function headerOf(fields: readonly string[]): readonly string[] {
   if (fields.length > COLUMNS_MAX)
     throw new TableError(`There are ${fields.length} columns; ${COLUMNS_MAX} are the most.`)
@@ -156,5 +156,5 @@ function headerOf(fields: readonly string[]): readonly string[] {
 
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
 
-/** A field as CSV: in quotes where it needs them. */
+/** A field as CSV, quoted if necessary. */
 export const csvField = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)

@@ -17,7 +17,7 @@ const created = (more: Partial<LoggedEvent> = {}) =>
 const ledger = (events: readonly LoggedEvent[]) => ledgersOf(events, { monthDays: 30 }).ledgers.get("c1") ?? []
 
 describe("a log as a ledger", () => {
-  test("an event counts from when it was received, once, however often it came", () => {
+  test("an event counts once, from when it was first received", () => {
     const ticket = event(10, "ticket.opened", { sentiment: "negative", receivedAtMs: START_MS + 12 * DAY_MS })
     const facts = ledger([created(), { ...ticket, receivedAtMs: START_MS + 13 * DAY_MS }, ticket])
     expect(features(facts, at(11)).negative_tickets_30d).toBe(0)
@@ -25,7 +25,7 @@ describe("a log as a ledger", () => {
     expect(features(facts, at(14)).negative_tickets_30d).toBe(1)
   })
 
-  test("retries belong to the bill before them, and a payment recovers it", () => {
+  test("retries belong to the previous invoice, and a payment recovers it", () => {
     const bill = { amount: 79 }
     const facts = ledger([
       created(),
@@ -48,14 +48,14 @@ describe("a log as a ledger", () => {
     })
   })
 
-  test("a year's plan is due for renewal at the end of its twelve months, and not before", () => {
+  test("a yearly plan is due for renewal at the end of its twelve months, and not before", () => {
     const yearly = { interval: "year", amount: 790 }
     const facts = ledger([created(yearly), event(0.1, "invoice.paid", { amount: 790, attempt: 1 })])
     expect(features(facts, at(300))).toMatchObject({ interval: "year", long_plan: 1, long_renewal_due: 0 })
     expect(features(facts, at(340))).toMatchObject({ long_plan: 0, long_renewal_due: 1 })
   })
 
-  test("a change of plan that was told late is not known from a bill that came before it", () => {
+  test("a plan change received late is not known from an invoice received before it", () => {
     const change = { plan: "basic", interval: "month", amount: 19, receivedAtMs: START_MS + 50 * DAY_MS }
     const facts = ledger([
       created(),
@@ -66,7 +66,7 @@ describe("a log as a ledger", () => {
     expect(features(facts, at(51))).toMatchObject({ price_class: "up_to_30", downgrades_30d: 1 })
   })
 
-  test("what says nothing is counted and passed over", () => {
+  test("events of unknown types are counted and skipped", () => {
     const { unread } = ledgersOf([created(), event(1, "invoice.upcoming")], { monthDays: 30 })
     expect([...unread]).toEqual([["invoice.upcoming", 1]])
   })

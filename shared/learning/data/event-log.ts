@@ -1,22 +1,22 @@
 /**
- * An event log of another system as ledgers of facts, so that its history is read by the same features as our own. It is
- * made for logs in the manner of Stripe's webhooks; what a log does not say (ids of invoices, ends of periods) follows
- * from the order in which things happened, which no late delivery changes.
+ * Converts an event log of another system to ledgers of facts, so that features are computed as for our own. Made for logs
+ * similar to Stripe's webhooks. What a log lacks (invoice ids, period ends) is derived from the order of occurrence, which
+ * does not depend on late delivery.
  */
 import type { FactBody, Instant, SubscriptionItem, SubscriptionSnapshot } from "../../domain/facts.ts"
 import type { LedgerFact } from "../../domain/scoring/features.ts"
 
-/** One row of a log. Absent and empty are the same. */
+/** One row of a log. Absent and empty fields are equivalent. */
 export interface LoggedEvent {
   readonly id: string
   readonly customer: string
   readonly type: string
   readonly occurredAtMs: number
-  /** When we were told; a fact counts from then on. */
+  /** When the event was received; its facts count from then on. */
   readonly receivedAtMs: number
   readonly plan?: string
   readonly interval?: string
-  /** In major units, as logs write it. */
+  /** In major units, as in logs. */
   readonly amount?: number
   readonly currency?: string
   readonly attempt?: number
@@ -28,13 +28,13 @@ export interface LoggedEvent {
   readonly periodEndMs?: number
 }
 
-/** How the log counts time. */
+/** The calendar of the log. */
 export interface LogTimeline {
-  /** Days of a month of billing; a year is twelve of them. */
+  /** Days of a billing month; a year has twelve of them. */
   readonly monthDays: number
 }
 
-/** The ledgers of a log's customers, and the types of events that say nothing to us with their numbers. */
+/** The ledgers of a log's customers, and the event types without facts, with their counts. */
 export interface ParsedLog {
   readonly ledgers: ReadonlyMap<string, readonly LedgerFact[]>
   readonly unread: ReadonlyMap<string, number>
@@ -43,7 +43,7 @@ export interface ParsedLog {
 
 const DAY_MS = 86_400_000
 
-/** The ledgers of all customers. An event that is there more than once counts once, from the first time it came. */
+/** The ledgers of all customers. A repeated event counts once, from when it was first received. */
 export function ledgersOf(events: Iterable<LoggedEvent>, clock: LogTimeline): ParsedLog {
   const byCustomer = new Map<string, Map<string, LoggedEvent>>()
   let duplicates = 0
@@ -65,7 +65,7 @@ export function ledgersOf(events: Iterable<LoggedEvent>, clock: LogTimeline): Pa
 
 function ledgerOf(events: LoggedEvent[], clock: LogTimeline, unread: Map<string, number>): LedgerFact[] {
   const inOrder = events.sort((a, b) => a.occurredAtMs - b.occurredAtMs || (a.id < b.id ? -1 : 1))
-  const reader = new Reader(clock)
+  const reader = new LogReader(clock)
   return inOrder.flatMap((event) => {
     const bodies = reader.read(event)
     if (bodies === null) unread.set(event.type, (unread.get(event.type) ?? 0) + 1)
@@ -80,8 +80,8 @@ function ledgerOf(events: LoggedEvent[], clock: LogTimeline, unread: Map<string,
 
 const instantOf = (ms: number): Instant => new Date(ms).toISOString()
 
-/** Reads the events of one customer in the order in which they happened. */
-class Reader {
+/** Converts the events of one customer, in order of occurrence. */
+class LogReader {
   readonly #clock: LogTimeline
   #subscription: SubscriptionSnapshot | null = null
   #invoices = 0
@@ -91,7 +91,7 @@ class Reader {
     this.#clock = clock
   }
 
-  /** The facts of an event; null when its type says nothing to us. */
+  /** The facts of an event; null for an unknown type. */
   read(event: LoggedEvent): FactBody[] | null {
     this.#currency = event.currency ?? this.#currency
     switch (event.type) {
@@ -177,7 +177,7 @@ class Reader {
     return this.#subscription
   }
 
-  /** A change says the new terms whole; the end of the period stays what it was unless the event tells it. */
+  /** A change has the complete new terms; the period end stays the same unless the event has one. */
   #change(event: LoggedEvent, change: Partial<SubscriptionSnapshot>): SubscriptionSnapshot {
     const before = this.#subscription ?? this.#start(event)
     const periodEnd = event.periodEndMs === undefined ? before.currentPeriodEnd : instantOf(event.periodEndMs)
@@ -187,7 +187,7 @@ class Reader {
       items: this.#items(event) ?? before.items,
       currentPeriodEnd: periodEnd,
     }
-    // Only what this very event says: what an earlier one said is in the ledger from when that one came.
+    // Only the items of this event: those of earlier events are in the ledger from when they were received.
     return { ...this.#subscription, items: this.#items(event) ?? [] }
   }
 
@@ -198,7 +198,7 @@ class Reader {
     return { kind: "subscription_ended", subscription, reason }
   }
 
-  /** A first attempt is a new bill, and with it a new period begins; a later one belongs to the bill before it. */
+  /** A first attempt is a new invoice, which starts a new period; a later attempt belongs to the previous invoice. */
   #invoice(event: LoggedEvent) {
     if (event.type.startsWith("invoice.") && (event.attempt ?? 1) <= 1) this.#invoices += 1
     return {

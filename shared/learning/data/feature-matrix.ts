@@ -1,4 +1,4 @@
-/** Features of customers at moments as the table that trainers and the evaluator read. */
+/** Builds the table for trainers and the evaluator from features of customers. */
 import { type Features, featureSchema, modelFeatures } from "../../domain/scoring/features.ts"
 import type { Monotone } from "../candidates.ts"
 import type { Matrix } from "./matrix.ts"
@@ -31,7 +31,7 @@ export class FeatureMatrix {
   }
 }
 
-/** The directions in which risk can plausibly go, as trainers take them. */
+/** The plausible directions of risk by feature, in the trainers' format. */
 export const plausibleDirections: Monotone = Object.fromEntries(
   featureSchema.flatMap(({ name, levels, direction }) =>
     levels || direction === 0 ? [] : [[name, direction] as const],

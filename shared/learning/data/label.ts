@@ -1,18 +1,18 @@
-/** Which rows churned: the label's own two words, read as people write them. */
+/** Which rows churned, from the two values of a label column in any usual spelling. */
 import { TableError } from "./csv.ts"
 import { levelOf, type RawColumn } from "./table.ts"
 
-/** A row's outcome where the label is missing. */
+/** The outcome of a row without a label. */
 export const UNLABELLED = 255
 
-/** Words for "left" and "stayed", in lower case without a final point. */
+/** Words for "left" and "stayed", in lower case without a final period. */
 const CHURNED = new Set(
   "1 yes true y t churned churn churner left lost leaver gone canceled cancelled exited attrited positive".split(" "),
 )
 const NOT_CHURNED = new Set(
   "0 no false n f stayed stay retained active existing current loyal negative -1 none".split(" "),
 )
-/** Phrases are found by their beginning: `attrited customer`, `not churned`. */
+/** Phrases are matched by their start: `attrited customer`, `not churned`. */
 const NOT_CHURNED_PATTERN = /^(?:not?[ _-]|non[ _-]?|existing|current|active|retained|stayed)/
 const CHURNED_PATTERN = /^(?:attrited|churned|left|lost|cancell?ed|exited)/
 
@@ -20,18 +20,18 @@ const CHURNED_PATTERN = /^(?:attrited|churned|left|lost|cancell?ed|exited)/
 export interface Label {
   readonly name: string
   readonly outcomes: Uint8Array
-  /** The word that means "left", as it stands in the data. */
+  /** The value that means "left", as in the data. */
   readonly positive: string
   readonly events: number
   readonly unlabelled: number
 }
 
-/** How many different words are named when there are too many. */
+/** How many different values an error names. */
 const NAMED_MAX = 6
 
 /**
- * Reads the label. `positive` names the word that means "left" where that is not plain. Throws `TableError` where there is
- * no label in any row, only one outcome (unless `mayBeOne`), more than two, or two that nobody can tell apart.
+ * Reads the label. `positive` is the value that means "left", if it is not obvious. Throws `TableError` if the label is empty
+ * in every row, has only one outcome (unless `mayBeOne`), more than two, or two whose meaning is unclear.
  */
 export function readLabel(column: RawColumn, options: { positive?: string; mayBeOne?: boolean } = {}): Label {
   const { name, numbers, places, words } = column
@@ -76,13 +76,13 @@ function positiveOf(name: string, words: readonly string[], named: string | unde
   if (named !== undefined) {
     const found = words.find((word) => isSame(word, named))
     if (found !== undefined) return found
-    // A table in which nobody left has no such word; it is known all the same.
+    // In a table without churned rows the value does not occur, and is still valid.
     if (words.length === 1) return named
     throw new TableError(`The label ${name} is never ${named}; it is ${words.join(" or ")}.`)
   }
   const [first = "", second] = words
   if (second === undefined) return isLeft(first) === false ? "1" : first
-  const isCode = words.every((word) => /^-?\d/.test(word)) // 1 and 2 say nothing; 1 beside 0 or -1 does
+  const isCode = words.every((word) => /^-?\d/.test(word)) // 1 and 2 are ambiguous; 1 with 0 or -1 is not
   const [a, b] =
     isCode && !words.some((word) => word === "0" || word === "-1") ? [null, null] : [isLeft(first), isLeft(second)]
   if (a === true && b !== true) return first
@@ -92,7 +92,7 @@ function positiveOf(name: string, words: readonly string[], named: string | unde
   throw new TableError(`Which value of the label ${name} means "left", ${first} or ${second}? Say so with --positive.`)
 }
 
-/** Whether a word means "left"; null where it could be anything. */
+/** Whether a word means "left"; null if unclear. */
 function isLeft(word: string): boolean | null {
   const plain = plainOf(word)
   if (CHURNED.has(plain)) return true

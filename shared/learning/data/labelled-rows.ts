@@ -1,4 +1,4 @@
-/** What a model is trained on: rows with outcomes, and what ties rows together. */
+/** Training data: rows with outcomes, customers and times. */
 import { sha256 } from "../../crypto/bytes.ts"
 import { CannotTrain } from "../training-error.ts"
 import { canonicalRows } from "./canonical-rows.ts"
@@ -8,28 +8,28 @@ import { type Matrix, selectRows } from "./matrix.ts"
 export interface LabelledRows {
   readonly matrix: Matrix
   readonly outcomes: Uint8Array
-  /** Whom each row is about; rows of one customer are never on both sides of a split. Null where nobody says. */
+  /** The customer of each row; rows of one customer are never on both sides of a split. Null if unknown. */
   readonly customers: readonly (string | null)[] | null
-  /** When each row's prediction is made, in milliseconds; null where rows have no time. */
+  /** Time of each row's prediction in milliseconds; null if rows have no time. */
   readonly times: Float64Array | null
 }
 
-/** Rows in canonical order: whatever is done with them in this order does not depend on how they came. */
+/** Rows in canonical order, so that results do not depend on the original order. */
 export interface CanonicalData {
   readonly matrix: Matrix
   readonly outcomes: Uint8Array
-  /** Number of the customer of each row, by first appearance; null where nobody says. */
+  /** Number of the customer of each row, by first appearance; null if unknown. */
   readonly customers: Int32Array | null
   readonly times: Float64Array | null
   readonly events: number
-  /** Place of each row among the rows as they came. */
+  /** Index of each row in the original order. */
   readonly places: Uint32Array
 }
 
-/** Fewer events or others than this and no fold has both. */
+/** With fewer rows of either outcome, some folds would lack one. */
 const OUTCOMES_MIN = 10
 
-/** Puts rows in canonical order. Throws `CannotTrain` when there are too few of either outcome. */
+/** Puts rows in canonical order. Throws `CannotTrain` if there are too few of either outcome. */
 export function canonicalData({ matrix, outcomes, customers, times }: LabelledRows): CanonicalData {
   const events = outcomes.reduce((sum, outcome) => sum + outcome, 0)
   const fewest = Math.min(events, outcomes.length - events)
@@ -39,7 +39,7 @@ export function canonicalData({ matrix, outcomes, customers, times }: LabelledRo
     )
   }
   const numbered = customers === null ? null : numbersByName(customers)
-  // Copies of a row may differ in whose they are and when: that is content too.
+  // Rows with equal features may differ in customer and time, so these are part of the content.
   const more = [numbered, times].filter((column) => column !== null)
   const { order } = canonicalRows({ ...matrix, columns: [...matrix.columns, ...more] }, outcomes)
   const ordered = numbered === null ? null : firstAppearance(order, numbered)
@@ -53,7 +53,7 @@ export function canonicalData({ matrix, outcomes, customers, times }: LabelledRo
   }
 }
 
-/** Numbers in alphabetical order of names: they depend on who is there, and not on the order of rows. */
+/** Numbers in alphabetical order of names, independent of the order of rows. */
 function numbersByName(names: readonly (string | null)[]): Float64Array {
   const sorted = [...new Set(names.filter((name) => name !== null))].sort()
   const numberOf = new Map(sorted.map((name, number) => [name, number]))
@@ -73,11 +73,11 @@ function firstAppearance(order: Uint32Array, numbers: Float64Array): Int32Array 
   })
 }
 
-/** Sha-256 in hex of features, values and outcomes in canonical order: the same rows, the same hash. */
+/** SHA-256 in hex of features, values and outcomes in canonical order: equal rows give equal hashes. */
 export async function dataHash({ matrix, outcomes }: CanonicalData): Promise<string> {
   const parts: Uint8Array[] = [new TextEncoder().encode(JSON.stringify(matrix.features))]
   for (const column of matrix.columns) {
-    // Every kind of missing is one, on every machine.
+    // All missing values get the same bits, on every machine.
     const values = Float64Array.from(column, (value) => (Number.isFinite(value) ? value + 0 : Number.NaN))
     parts.push(await sha256(new Uint8Array(values.buffer)))
   }

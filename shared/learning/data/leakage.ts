@@ -1,14 +1,14 @@
-/** Signs that features know what they should foretell. */
+/** Signs of leakage: features that reveal the outcome. */
 import type { Matrix } from "./matrix.ts"
 
-/** No single thing that is known beforehand tells leavers from stayers so well. */
+/** No single feature known before the outcome reaches this AUC. */
 const FEATURE_AUC_MAX = 0.95
-/** Nor do all together, where people leave of their own will: the best published models of subscriptions stay below. */
+/** The best published models of voluntary subscription churn stay below. */
 const MODEL_AUC_MAX = 0.93
-/** With fewer outcomes of a kind, chance alone makes such figures. */
+/** With fewer rows of an outcome, such values occur by chance. */
 const OUTCOMES_MIN = 30
 
-/** A sentence for each sign of a leak; none is the rule. `auc`: of the model, on rows that it has not seen. */
+/** A sentence for each sign of leakage; usually none. `auc` is the model's out-of-fold AUC. */
 export function leakWarnings(matrix: Matrix, outcomes: Uint8Array, auc: number | null): string[] {
   const events = outcomes.reduce((sum, outcome) => sum + outcome, 0)
   if (Math.min(events, outcomes.length - events) < OUTCOMES_MIN) return []
@@ -28,7 +28,7 @@ export function leakWarnings(matrix: Matrix, outcomes: Uint8Array, auc: number |
   return warnings
 }
 
-/** How well one column ranks the outcomes, whichever way round; missing values stand together below all others. */
+/** The AUC of one column in the better direction; missing values rank below all others. */
 export function featureAuc(column: Float64Array, outcomes: Uint8Array): number {
   const order = Uint32Array.from(outcomes, (_, row) => row)
   const value = (row: number) => {

@@ -15,7 +15,7 @@ const paid = known(paymentSucceeded({ at: utc("2025-01-10T01:00:00") }))
 const ended = known(subscriptionEnded({ at: utc("2025-05-20T00:00:00") }))
 
 describe("rows of a ledger", () => {
-  test("one for each first of a month while there is something to lose; the last says that it was lost", () => {
+  test("there is one for each first of a month with paid access, and the last one is labelled as churn", () => {
     const rows = ledgerRows([started, paid, ended], ms("2026-01-01T00:00:00"))
     expect(rows.map(({ atMs, label }) => [new Date(atMs).toISOString().slice(0, 10), label.isChurned])).toEqual([
       ["2025-02-01", false],
@@ -25,12 +25,12 @@ describe("rows of a ledger", () => {
     ])
   })
 
-  test("what is too young to be known is left out instead of counting as stayed", () => {
+  test("months whose outcome is not final are left out", () => {
     const rows = ledgerRows([started, paid, ended], ms("2025-06-15T00:00:00"))
     expect(rows.map(({ atMs }) => new Date(atMs).toISOString().slice(0, 7))).toEqual(["2025-02", "2025-03", "2025-04"])
   })
 
-  test("months are counted over the turn of a year, and none for a ledger without facts", () => {
+  test("months continue over the end of a year, and a ledger without facts has none", () => {
     const firsts = monthStarts(ms("2025-11-30T12:00:00"), ms("2026-02-01T00:00:00"))
     expect(firsts.map((at) => new Date(at).toISOString().slice(0, 10))).toEqual([
       "2025-12-01",
@@ -41,14 +41,14 @@ describe("rows of a ledger", () => {
   })
 })
 
-describe("what was imported", () => {
+describe("imported facts", () => {
   const imported = (fact: LedgerFact): LedgerFact => ({
     ...fact,
     origin: "history",
     knownAt: utc("2025-12-01T00:00:00"),
   })
 
-  test("counts from when it happened, as if it had been told then", () => {
+  test("count from when they occurred", () => {
     const ledger = [started, paid].map(imported)
     const asOf = utc("2025-04-01T00:00:00")
     expect(features(ledger, asOf).tenure_days).toBeNull()
@@ -56,7 +56,7 @@ describe("what was imported", () => {
     expect(withoutImportedFacts([...ledger, ended])).toEqual([ended])
   })
 
-  test("does not tell of a subscription what it came to be later", () => {
+  test("do not reveal later values of a subscription", () => {
     const later = subscription("subscription_started", {
       at: utc("2025-01-10T00:00:00"),
       startedAt: utc("2025-01-10T00:00:00"),

@@ -1,10 +1,10 @@
-/** Rows to learn from in a customer's ledger: at the first of each month what was known, and what became of the customer. */
+/** Training rows from a customer's ledger: the features at the first of each month, and the label. */
 
 import type { SubscriptionSnapshot } from "../../domain/facts.ts"
 import { type ChurnLabel, churnLabel, LABEL_DAYS } from "../../domain/scoring/churn-label.ts"
 import { type Features, features, type LedgerFact } from "../../domain/scoring/features.ts"
 
-/** What was known of a customer at a moment, and what became of them. */
+/** A customer's features at a moment, and their label. */
 export interface LedgerRow {
   readonly atMs: number
   readonly values: Features
@@ -14,8 +14,8 @@ export interface LedgerRow {
 const DAY_MS = 86_400_000
 
 /**
- * A row for each first of a month at which the customer had something to lose, as long as its outcome is known at `nowMs`;
- * what is younger would count as "stayed" for want of news. A customer who had announced to leave gives none.
+ * A row for each first of a month with paid access whose outcome is final at `nowMs`; newer rows would wrongly count as
+ * "stayed". There is no row while a cancellation is announced.
  */
 export function ledgerRows(ledger: readonly LedgerFact[], nowMs: number): LedgerRow[] {
   const first = ledger.reduce((least, { occurredAt }) => (occurredAt < least ? occurredAt : least), "9999")
@@ -28,7 +28,7 @@ export function ledgerRows(ledger: readonly LedgerFact[], nowMs: number): Ledger
   return rows
 }
 
-/** A ledger longer than this is a date that is wrong. */
+/** A longer ledger means a wrong date. */
 const MONTHS_MAX = 600
 
 /** The first of every month (UTC) after `fromMs`, up to `untilMs`. */
@@ -45,23 +45,23 @@ export function monthStarts(fromMs: number, untilMs: number): number[] {
 }
 
 /**
- * A ledger in which imported facts count from when they happened, for training. The import came later than all of them; but
- * what happened, happened then, and would have been told then. A provider's lists tell of a subscription as it is on the
- * day of the import, so what may have changed since (price, end of the period) is not taken from them.
+ * A ledger in which imported facts count from when they occurred, for training. The import is later than all of them, but a
+ * webhook would have reported them at the time. A provider's lists contain subscriptions as of the import, so fields that may
+ * have changed since (price, period end) are not used.
  */
 export const withHistoryAtOccurredAt = (ledger: readonly LedgerFact[]): LedgerFact[] =>
   ledger.map((fact) => {
     if (fact.origin !== "history") return fact
-    const told = { ...fact, knownAt: fact.occurredAt }
-    return "subscription" in told ? { ...told, subscription: withoutLater(told.subscription) } : told
+    const known = { ...fact, knownAt: fact.occurredAt }
+    return "subscription" in known ? { ...known, subscription: withoutChangeable(known.subscription) } : known
   })
 
-const withoutLater = (snapshot: SubscriptionSnapshot): SubscriptionSnapshot => ({
+const withoutChangeable = (snapshot: SubscriptionSnapshot): SubscriptionSnapshot => ({
   ...snapshot,
   currentPeriodEnd: null,
   items: snapshot.items.map((item) => ({ ...item, unitAmountMinor: null })),
 })
 
-/** A ledger as it was told, without what was imported. */
+/** A ledger without imported facts. */
 export const withoutImportedFacts = (ledger: readonly LedgerFact[]): LedgerFact[] =>
   ledger.filter(({ origin }) => origin !== "history")

@@ -1,8 +1,8 @@
 import type { ModelFeature } from "../../scoring/artefact.ts"
 
 /**
- * A table as trainers and the evaluator read it: one column a feature, in the order of the artefact. A number is itself, a
- * category the place of its level, NaN is missing. An infinity or a place that no level has counts as missing too.
+ * The table for trainers and the evaluator: one column per feature, in the order of the artefact. A category is the index of
+ * its level, NaN is missing. Infinities and indices out of range count as missing too.
  */
 export type Matrix = {
   readonly features: readonly ModelFeature[]
@@ -10,7 +10,7 @@ export type Matrix = {
   readonly rows: number
 }
 
-/** The rows at the given places, in that order. */
+/** The rows at the given indices, in that order. */
 export function selectRows(matrix: Matrix, places: ArrayLike<number>): Matrix {
   const columns = matrix.columns.map((column) => {
     const taken = new Float64Array(places.length)

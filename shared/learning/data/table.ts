@@ -1,23 +1,23 @@
 /**
- * A table in memory, column by column, before anybody has decided what a column means. A field is missing, a number or a
- * word, by itself and not by its neighbours, so that one field means the same in training and in prediction.
+ * A table in memory, column by column, before columns are typed. Each field is missing, a number or a word, independent of
+ * other fields, so that it means the same in training and in prediction.
  */
 import { TableError } from "./csv.ts"
 
-/** What people write for "not known". `none` and `-` are not here: they are levels of a category as often. */
+/** Usual spellings of "not known". `none` and `-` are not included, because they are often levels of a category. */
 const MISSING = new Set(["", "na", "n/a", "#n/a", "nan", "null", "?", "inf", "-inf", "+inf", "infinity", "-infinity"])
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 
 /** More rows than this do not fit into memory together with what is fitted to them. */
 export const ROWS_MAX = 5_000_000
-/** Words beyond this many different ones are not counted any more: no model can use such a column. */
+/** More different words are not stored, because no model can use such a column. */
 const WORDS_MAX = 200_000
 
-/** What a field says: null is missing. A number is finite. */
+/** The value of a field; null is missing, numbers are finite. */
 export function readField(text: string): number | string | null {
   const word = text.trim()
   const first = word.charCodeAt(0)
-  // Digits, a sign or a point: anything else cannot be a number.
+  // Only a digit, a sign or a decimal point can start a number.
   if ((first >= 48 && first <= 57) || first === 43 || first === 45 || first === 46) {
     if (NUMBER.test(word)) {
       const number = Number(word)
@@ -27,23 +27,23 @@ export function readField(text: string): number | string | null {
   return MISSING.has(word.toLowerCase()) ? null : word
 }
 
-/** The word under which a field is a level of a category. */
+/** The name of the category level for a field. */
 export const levelOf = (field: number | string): string => (typeof field === "number" ? String(field) : field)
 
-/** One column as it was read. */
+/** One column as read. */
 export interface RawColumn {
   readonly name: string
   /** NaN where the field is missing or a word. */
   readonly numbers: Float64Array
-  /** Place of the word in `words`, -1 where the field is missing or a number. Null where no field is a word. */
+  /** Index of the word in `words`, -1 if the field is missing or a number. Null if no field is a word. */
   readonly places: Int32Array | null
   /** The different words in order of their first row. */
   readonly words: readonly string[]
-  /** Whether there were so many words that not all are in `words`. */
+  /** Whether there were too many words to store in `words`. */
   readonly hasMoreWords: boolean
 }
 
-/** A table with its names. Line numbers are not kept: what is wrong with a row is said while it is read. */
+/** A table. Line numbers are not stored, because errors of a row are reported while reading. */
 export interface Table {
   readonly rows: number
   readonly columns: readonly RawColumn[]
@@ -62,7 +62,7 @@ export class TableBuilder {
     return this.#rows
   }
 
-  /** Adds a row with a field for each column. Throws `TableError` when there are more rows than can be held. */
+  /** Adds a row with a field for each column. Throws `TableError` if there are too many rows. */
   add(fields: readonly string[]): void {
     if (this.#rows === ROWS_MAX) throw new TableError(`The table has more than ${ROWS_MAX} rows; take a part of it.`)
     for (let i = 0; i < this.#columns.length; i++) this.#columns[i]?.add(this.#rows, fields[i] ?? "")
@@ -111,7 +111,7 @@ class ColumnBuilder {
       this.#hasMoreWords = true
       return -1
     }
-    // A piece of a larger text would keep all of that text in memory.
+    // Copied, because a substring would keep the whole text in memory.
     const own = word.split("").join("")
     this.#placeOf.set(own, this.#words.length)
     this.#words.push(own)

@@ -42,7 +42,7 @@ function sharers(
 }
 
 describe("an export for training", () => {
-  test("holds no id, no moment and nothing that the features do not name", async () => {
+  test("contains no id, no exact time and no field that is not a feature", async () => {
     const rows = ledger()
     const csv = csvOf(await anonymize(rows, FEATURES, { salt: "s" }))
     expect(csv.split("\r\n")[0]).toBe("group,month,tenure,rare_number,interval,churned")
@@ -70,7 +70,7 @@ describe("an export for training", () => {
     for (const tenure of tenures) expect(Number(tenure.toPrecision(3))).toBe(tenure)
   })
 
-  test("keeps a customer's rows together, and cannot be joined with another export", async () => {
+  test("identifies a customer's rows, and cannot be joined with another export", async () => {
     const rows = ledger()
     const one = await anonymize(rows, FEATURES, { salt: "one" })
     const other = await anonymize(rows, FEATURES, { salt: "other" })
@@ -85,12 +85,12 @@ describe("an export for training", () => {
     )
   })
 
-  test("of hardly anybody is empty, and so is one of nobody", async () => {
+  test("of too few customers or of none is empty", async () => {
     expect(await anonymize(ledger().slice(0, 9), FEATURES, { salt: "s" })).toMatchObject({ rows: [], rowsLeftOut: 9 })
     expect(await anonymize([], FEATURES, { salt: "s" })).toMatchObject({ rows: [], rowsLeftOut: 0, emptied: [] })
   })
 
-  test("is CSV that reads back, whatever a level holds", () => {
+  test("is valid CSV with any content of levels", () => {
     expect(csvOf({ columns: ["a", "b"], rows: [['say "x", y', null]] })).toBe('a,b\r\n"say ""x"", y",\r\n')
   })
 })

@@ -1,16 +1,16 @@
 /**
- * Training rows that may leave the house: what a model learns from and nothing that names or singles out a person. Nobody's
- * id, no moment finer than a month, no level of a category, month or extreme value that fewer than `peopleMin` customers
- * share, numbers of three digits. Rows of one customer carry one salted mark, because a split that tears a customer apart
- * flatters every model; the salt is made for one export and forgotten, so that two exports cannot be joined by it.
+ * Anonymised training rows for use outside the deployment. They contain no ids, no time finer than a month, no category level,
+ * month or extreme value that fewer than `peopleMin` customers share, and numbers with three digits. Rows of one customer
+ * share a salted hash, because splitting a customer's rows would overestimate every model; the salt is used for one export
+ * and not stored, so that two exports cannot be joined.
  */
 import { sha256, toHex, utf8 } from "../../crypto/bytes.ts"
 import type { ModelFeature } from "../../scoring/artefact.ts"
 
-/** What fewer customers share is not told. */
+/** Values shared by fewer customers are not exported. */
 export const K_ANONYMITY_MIN = 10
 
-/** One labelled row as it lies in the house. */
+/** One labelled row before anonymisation. */
 export interface ExportableRow {
   readonly customerId: string
   readonly asOf: Date
@@ -30,11 +30,11 @@ export interface TrainingExport {
   readonly emptied: readonly string[]
 }
 
-/** What rare levels become, where together they are shared by enough; else they are missing. */
+/** Replaces rare levels if enough customers have one of them; else they are missing. */
 const OTHER = "other"
 const DIGITS = 3
 
-/** The export. `salt` is used once and kept by nobody. Rows come in an order that says nothing. */
+/** The export. `salt` must be random, used once and not stored. Rows are in random order. */
 export async function anonymize(
   rows: readonly ExportableRow[],
   features: readonly ModelFeature[],
@@ -63,7 +63,7 @@ export async function anonymize(
   }
 }
 
-/** Enough to tell a million customers apart. */
+/** Enough to distinguish a million customers. */
 const GROUP_CHARS = 16
 
 const digest = async (text: string): Promise<string> => toHex(await sha256(utf8(text)))
@@ -94,7 +94,7 @@ interface Column {
 const coarse = (rows: readonly ExportableRow[], feature: ModelFeature, peopleMin: number): Column =>
   feature.type === "number" ? coarseNumbers(rows, feature.name, peopleMin) : coarseLevels(rows, feature, peopleMin)
 
-/** Levels that the schema does not know could be anything, and are told as little as rare ones. */
+/** Levels that are not in the schema could contain anything, and are not exported either. */
 function coarseLevels(
   rows: readonly ExportableRow[],
   { name, levels }: Extract<ModelFeature, { type: "category" }>,
@@ -116,7 +116,7 @@ function coarseLevels(
   return columnOf(rows, name, cells)
 }
 
-/** Numbers of three digits; the smallest and the largest are those that enough customers reach. */
+/** Numbers with three digits, clipped to the range that enough customers reach. */
 function coarseNumbers(rows: readonly ExportableRow[], name: string, peopleMin: number): Column {
   const numbers = rows.map(({ customerId, vector }) => {
     const value = vector[name]
@@ -129,13 +129,13 @@ function coarseNumbers(rows: readonly ExportableRow[], name: string, peopleMin: 
   const high = reachedBy(present.toReversed(), peopleMin)
   const cells = numbers.map(({ number }) => {
     if (number === null || low === null || high === null) return null
-    // Two crowds at the ends of a small sample may cross; then all have one value.
+    // In a small sample the two limits may cross; then all get one value.
     return low <= high ? Math.min(high, Math.max(low, number)) : low
   })
   return columnOf(rows, name, cells)
 }
 
-/** The first value, in this order, by which so many different customers were met; null: there are fewer. */
+/** The first value, in this order, at which `peopleMin` different customers are reached; null if there are fewer. */
 function reachedBy(
   values: readonly { readonly customerId: string; readonly number: number }[],
   peopleMin: number,
@@ -153,7 +153,7 @@ const columnOf = (rows: readonly ExportableRow[], name: string, cells: readonly 
   return { name, cells, isEmptied: hadValue && cells.every((cell) => cell === null) }
 }
 
-/** The export as CSV (RFC 4180); what is missing is an empty field. */
+/** The export as CSV (RFC 4180); missing values are empty fields. */
 export function csvOf({ columns, rows }: Pick<TrainingExport, "columns" | "rows">): string {
   const field = (cell: Cell): string => {
     const text = cell === null ? "" : String(cell)

@@ -38,7 +38,7 @@ describe("a field", () => {
   })
 })
 
-describe("columns are what they look like", () => {
+describe("types of columns", () => {
   test("numbers with a few blanks are numbers", () => {
     const table = tableOf({
       TotalCharges: repeat(100, (row) => (row % 10 === 0 ? " " : String(row * 1.5))),
@@ -54,7 +54,7 @@ describe("columns are what they look like", () => {
     expect([...(matrix.columns[1] ?? [])].slice(0, 3)).toEqual([0, 1, 0])
   })
 
-  test("a stray word among many numbers is missing, and is told", () => {
+  test("a word among many numbers is missing, with a remark", () => {
     const table = tableOf({ age: repeat(200, (row) => (row === 7 ? "unknown" : String(row % 90))) })
     const { matrix, remarks } = typeTable(table, NONE)
     expect(matrix.features[0]?.type).toBe("number")
@@ -62,7 +62,7 @@ describe("columns are what they look like", () => {
     expect(remarks).toEqual(["age: unknown among the numbers count as missing."])
   })
 
-  test("codes among which are words are levels", () => {
+  test("a mix of codes and words is a category", () => {
     const { matrix } = typeTable(tableOf({ code: repeat(60, (row) => ["1", "2", "A"][row % 3] ?? "") }), NONE)
     expect(matrix.features).toEqual([{ name: "code", type: "category", levels: ["1", "2", "A"] }])
   })
@@ -75,7 +75,7 @@ describe("columns are what they look like", () => {
     expect(remarks[0]).toContain("10 of its 12 values are too rare")
   })
 
-  test("of very many levels the most frequent are kept", () => {
+  test("of too many levels the most frequent are kept", () => {
     const rows = 300 * 300
     const table = tableOf({
       zip: repeat(rows, (row) => `z${Math.floor(Math.sqrt(row))}`),
@@ -87,7 +87,7 @@ describe("columns are what they look like", () => {
     expect(feature?.type === "category" && feature.levels.includes("z3")).toBe(false)
   })
 
-  test("what names the row, numbers it, never changes or is empty is left out, and is told", () => {
+  test("ids, row numbers, constant and empty columns are left out, with remarks", () => {
     const table = tableOf({
       customerID: repeat(300, (row) => `c-${row * 7}`),
       RowNumber: repeat(300, (row) => String(row + 1)),
@@ -115,12 +115,12 @@ describe("columns are what they look like", () => {
     expect(idColumn).toBe(0)
   })
 
-  test("one value and missing is a feature: that it is missing may say something", () => {
+  test("one value and missing is a feature, because missingness may be predictive", () => {
     const { matrix } = typeTable(tableOf({ seen: repeat(50, (row) => (row % 2 === 0 ? "1" : "")) }), NONE)
     expect(matrix.features).toHaveLength(1)
   })
 
-  test("nothing to learn from is an error that says why", () => {
+  test("a table without features is an error with the reason", () => {
     expect(() => typeTable(tableOf({ a: repeat(9, () => "1") }), NONE)).toThrow(TableError)
   })
 })
@@ -148,7 +148,7 @@ describe("a label", () => {
     expect(label(values)).toMatchObject({ positive, events: 1, unlabelled: 0 })
   })
 
-  test("rows without one are told apart", () => {
+  test("rows without a label are marked", () => {
     expect([...label(["Yes", "", "No", "NA"]).outcomes]).toEqual([1, UNLABELLED, 0, UNLABELLED])
   })
 
@@ -159,7 +159,7 @@ describe("a label", () => {
     [["", "NA"], "The label churn is empty in every row."],
     [["a", "b", "c"], "more than two values (a, b, c)"],
     [["1", "2", "3", "4", "5", "6", "7", "8"], "more than two values"],
-  ])("%j is refused", (values, message) => {
+  ])("%j is rejected", (values, message) => {
     expect(() => label(values)).toThrow(message)
   })
 

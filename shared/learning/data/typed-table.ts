@@ -1,47 +1,47 @@
 /**
- * From a raw table to features: which columns are numbers, which are categories, which are no features at all. The choice
- * rests on whole columns, never on the order of rows. What was left out and why is told in remarks.
+ * Converts a raw table to features: decides which columns are numbers, categories or not features. The decision uses whole
+ * columns and does not depend on the order of rows. Remarks report what was left out and why.
  */
 import type { ModelFeature } from "../../scoring/artefact.ts"
 import { TableError } from "./csv.ts"
 import type { Matrix } from "./matrix.ts"
 import { levelOf, type RawColumn, type Table } from "./table.ts"
 
-/** Levels that a category may have; the rarer ones beyond count as missing, as do levels that are new when scoring. */
+/** The most levels of a category; rarer ones count as missing, like levels that are new in scoring. */
 const LEVELS_MAX = 250
-/** A level with fewer rows says nothing about the next customer who has it. */
+/** A level with fewer rows has no predictive value. */
 const LEVEL_ROWS_MIN = 5
-/** A column of numbers may have this share of stray words (`unknown`), which then count as missing. */
+/** A column of numbers may contain this share of words (`unknown`), which count as missing. */
 const STRAY_SHARE_MAX = 0.02
-/** With fewer different numbers than this, words among them make the column a category. */
+/** With fewer different numbers, words in the column make it a category. */
 const STRAY_NUMBERS_MIN = 20
-/** Words that are different in so many rows name the row. */
+/** A column with this share of different words identifies rows. */
 const UNIQUE_SHARE_MIN = 0.9
-/** A column that is called an id is one when so many of its values are different. */
+/** A column named like an id is one if this share of its values is different. */
 const NAMED_ID_SHARE_MIN = 0.05
 const NAMED_ID_VALUES_MIN = 50
 /** `customerID`, `account_id`, `uuid`; not `paid` or `valid`. */
 const ENTITY_ID_NAME = /(?:^|[^A-Za-z])(?:id|ID|Id|uuid|UUID|guid|GUID|key)$|[a-z](?:ID|Id|UUID|Uuid|Key)$/
 const ROW_NAME = /^(?:row[ _.]?(?:number|num|id|no)|index|unnamed: ?\d+|column \d+|x)$/i
 
-/** Features with their values, and what became of the other columns. */
+/** Features with their values, and remarks on the other columns. */
 export interface TypedTable {
   readonly matrix: Matrix
-  /** The column that names the row's customer, preferably by its own name: the place among all columns; null where none does. */
+  /** Index of the column that identifies the customer, preferably one named like an id; null if there is none. */
   readonly idColumn: number | null
-  /** What was left out and why, one sentence each, in the order of the columns. */
+  /** What was left out and why, one sentence each, in column order. */
   readonly remarks: readonly string[]
 }
 
-/** Decides on every column but those in `not` (label, id, time, what the caller drops). Throws `TableError` when no feature is left. */
-export function typeTable(table: Table, not: ReadonlySet<string>): TypedTable {
+/** Types all columns except `excluded` (label, id, time, dropped ones). Throws `TableError` if no feature is left. */
+export function typeTable(table: Table, excluded: ReadonlySet<string>): TypedTable {
   const features: ModelFeature[] = []
   const columns: Float64Array[] = []
   const remarks: string[] = []
   let idColumn: number | null = null
   let isIdNamed = false
   table.columns.forEach((column, place) => {
-    if (not.has(column.name)) return
+    if (excluded.has(column.name)) return
     const typed = typeColumn(column, table.rows)
     if ("dropped" in typed) {
       remarks.push(`${column.name} is left out: ${typed.dropped}.`)
@@ -85,7 +85,7 @@ function typeColumn(column: RawColumn, rows: number): Typed {
   const remark = worded === 0 ? undefined : `${words.slice(0, 3).join(", ")} among the numbers count as missing`
   return {
     feature: { name, type: "number" },
-    values: numbers.map((number) => (number === 0 ? 0 : number)), // -0 is 0, also to those who look at bits
+    values: numbers.map((number) => (number === 0 ? 0 : number)), // -0 becomes 0, because hashes compare bits
     ...(remark !== undefined && { remark }),
   }
 }
@@ -125,10 +125,10 @@ function typeWords({ name, numbers, places, words }: RawColumn, rows: number, kn
   }
 }
 
-/** Whether a column is called an id: `customerID`, `account_id`, `uuid`; not `paid` or `valid`. */
+/** Whether a column is named like an id: `customerID`, `account_id`, `uuid`; not `paid` or `valid`. */
 export const isIdName = (name: string): boolean => ENTITY_ID_NAME.test(name)
 
-/** Whole numbers without a gap and without a repetition, under a name that says no more. */
+/** Whether a column numbers the rows: consecutive whole numbers under a generic name. */
 function isRowNumber({ name, numbers }: RawColumn, numeric: number, different: number): boolean {
   if (numeric !== numbers.length || numeric < 3 || !(ROW_NAME.test(name) || isIdName(name))) return false
   if (different <= numeric * UNIQUE_SHARE_MIN) return false

@@ -16,7 +16,7 @@ const SETTINGS = {
   groupName: "company",
 } as const
 
-/** Customers month by month, of whom those with a high signal leave; from a month on it is those with a low one. */
+/** Customers by month; those with a high signal leave, from the month `turnsAt` on those with a low one. */
 function world(months: number, turnsAt: number): DatedRows {
   const random = new Random("months")
   const [signal, outcomes, customers, times, groups]: [number[], number[], string[], number[], string[]] = [
@@ -45,11 +45,11 @@ function world(months: number, turnsAt: number): DatedRows {
   return { matrix, outcomes: Uint8Array.from(outcomes), customers, times: Float64Array.from(times), groups }
 }
 
-test("no month is foretold by what was not known when it began", async () => {
+test("no month is predicted from what was not known at its start", async () => {
   const { months, pooled, groups, withoutOffsets } = await backtest(world(15, 12), SETTINGS)
   const aucOf = (month: string) => months.find((each) => each.month === month)?.metrics.auc ?? Number.NaN
   expect(aucOf("2024-12")).toBeGreaterThan(0.8)
-  // What turns in January is known in March at the earliest: until then every model is as wrong as its past.
+  // The reversal of January is known in March at the earliest; until then every model is wrong.
   expect(aucOf("2025-01")).toBeLessThan(0.2)
   expect(aucOf("2025-02")).toBeLessThan(0.2)
   expect(aucOf("2025-03")).toBeLessThan(0.3)
@@ -62,12 +62,12 @@ test("no month is foretold by what was not known when it began", async () => {
   expect(withoutOffsets?.metrics.rows).toBe(pooled.metrics.rows)
 }, 120_000)
 
-test("companies that differ are foretold better with their intercepts", async () => {
+test("companies that differ are predicted better with their offsets", async () => {
   const { pooled, withoutOffsets } = await backtest(world(12, 99), { ...SETTINGS, retrainMonths: 3 })
   expect(pooled.metrics.logLoss).toBeLessThan((withoutOffsets?.metrics.logLoss ?? 0) - 0.005)
   expect(pooled.capture).toBeGreaterThan(0.4)
 }, 120_000)
 
-test("a past that is too short is said to be", async () => {
+test("a history that is too short is an error", async () => {
   await expect(backtest(world(4, 99), SETTINGS)).rejects.toThrow(CannotTrain)
 })

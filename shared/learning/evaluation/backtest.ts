@@ -1,6 +1,6 @@
 /**
- * Walk-forward: month by month, a model that was trained on what was known at the month's beginning foretells the month.
- * Between the rows it learns from and those it is judged by lies the time in which outcomes become known.
+ * Walk-forward backtest: each month is predicted by a model trained on what was known at its start. Between training rows and
+ * test rows lies the time in which outcomes become known.
  */
 import { prepareModel, scoreMany } from "../../scoring/model.ts"
 import type { OnProgress } from "../candidates.ts"
@@ -22,7 +22,7 @@ export type DatedRows = LabelledRows & {
 export interface BacktestSettings extends TrainSettings {
   /** From a row's time until its outcome is final. */
   readonly maturityMs: number
-  /** A model is trained anew every so many months. */
+  /** Months between trainings. */
   readonly retrainMonths: number
   /** Months of matured rows before the first model. */
   readonly firstMonths: number
@@ -31,11 +31,11 @@ export interface BacktestSettings extends TrainSettings {
   readonly groupName: string | null
 }
 
-/** Figures of a part of the rows, with intervals where they were asked for. */
+/** Metrics of some rows, with intervals if requested. */
 export interface EvaluationMetrics {
   readonly metrics: Metrics
   readonly intervals: Partial<Record<MetricName, Interval>>
-  /** Share of those who left that is found among the fifth with the highest scores. */
+  /** Share of churned rows among the 20 % with the highest scores. */
   readonly capture: number | null
 }
 
@@ -54,12 +54,12 @@ export interface Backtest {
   readonly withoutOffsets: EvaluationMetrics | null
 }
 
-/** What a team can reach: the share of customers whose scores are highest. */
+/** The share of customers that a team can contact. */
 const BUDGET_SHARE = 0.2
-/** With fewer events, intervals say nothing. */
+/** With fewer events, intervals are meaningless. */
 const INTERVAL_EVENTS_MIN = 10
 
-/** Walks forward. Throws `CannotTrain` when no month has enough before it to learn from. */
+/** Runs the backtest. Throws `CannotTrain` if no month has enough training rows before it. */
 export async function backtest(
   rows: DatedRows,
   settings: BacktestSettings,
@@ -69,7 +69,7 @@ export async function backtest(
   const last = rows.times.reduce((most, time) => Math.max(most, time), Number.NEGATIVE_INFINITY)
   const starts = [...monthStarts(first, last), Number.POSITIVE_INFINITY]
   const all = Array.from(rows.times.keys())
-  const judged: { row: number; probability: number; plain: number }[] = []
+  const scoredRows: { row: number; probability: number; plain: number }[] = []
   const months: BacktestMonth[] = []
   let model: Trained | null = null
   let age = 0
@@ -87,30 +87,32 @@ export async function backtest(
     }
     age += 1
     const scored = model.score(test)
-    judged.push(...test.map((row, at) => ({ row, probability: scored.with[at] ?? 0, plain: scored.without[at] ?? 0 })))
+    scoredRows.push(
+      ...test.map((row, at) => ({ row, probability: scored.with[at] ?? 0, plain: scored.without[at] ?? 0 })),
+    )
     onProgress(`${month}: ${test.length} rows`)
-    const figures = figuresOf(rows, test, scored.with, null)
-    months.push({ month, trainedOn: { rows: model.rows, events: model.events }, ...figures })
+    const monthMetrics = evaluate(rows, test, scored.with, null)
+    months.push({ month, trainedOn: { rows: model.rows, events: model.events }, ...monthMetrics })
   }
-  if (judged.length === 0) {
+  if (scoredRows.length === 0) {
     throw new CannotTrain(
       `no month has ${settings.firstMonths} months and ${settings.firstEvents} events with known outcomes before it`,
     )
   }
   onProgress("intervals")
-  const places = judged.map(({ row }) => row)
-  const probabilities = judged.map(({ probability }) => probability)
+  const places = scoredRows.map(({ row }) => row)
+  const probabilities = scoredRows.map(({ probability }) => probability)
   return {
     months,
-    pooled: figuresOf(rows, places, probabilities, settings.seed),
-    groups: byGroup(rows, judged, settings.seed),
+    pooled: evaluate(rows, places, probabilities, settings.seed),
+    groups: byGroup(rows, scoredRows, settings.seed),
     withoutOffsets:
       settings.groupName === null
         ? null
-        : figuresOf(
+        : evaluate(
             rows,
             places,
-            judged.map(({ plain }) => plain),
+            scoredRows.map(({ plain }) => plain),
             settings.seed,
           ),
   }
@@ -158,11 +160,11 @@ async function train(
 
 function byGroup(
   rows: DatedRows,
-  judged: readonly { readonly row: number; readonly probability: number }[],
+  scoredRows: readonly { readonly row: number; readonly probability: number }[],
   seed: number,
 ): Backtest["groups"] {
   const members = new Map<string, { row: number; probability: number }[]>()
-  for (const each of judged) {
+  for (const each of scoredRows) {
     const group = rows.groups[each.row] ?? null
     if (group === null) continue
     const own = members.get(group)
@@ -173,7 +175,7 @@ function byGroup(
     .sort(([a, one], [b, other]) => other.length - one.length || (a < b ? -1 : 1))
     .map(([group, own]) => ({
       group,
-      ...figuresOf(
+      ...evaluate(
         rows,
         own.map(({ row }) => row),
         own.map(({ probability }) => probability),
@@ -182,8 +184,8 @@ function byGroup(
     }))
 }
 
-/** The figures of some rows; with a seed also their intervals, which draw customers. */
-function figuresOf(
+/** The metrics of some rows; with a seed also their intervals, by resampling customers. */
+function evaluate(
   rows: DatedRows,
   places: readonly number[],
   probabilities: ArrayLike<number>,

@@ -4,7 +4,7 @@ import { calibrate, checkCalibration, logitOf, probabilityOf } from "../../scori
 import { Random } from "../random.ts"
 import { chooseCalibration, fitIsotonic, fitPlatt } from "./calibration.ts"
 
-test("the line is that of scikit-learn's unpenalised logistic regression", () => {
+test("the line equals that of scikit-learn's unpenalised logistic regression", () => {
   const raw = oracle.p.map((p) => 1.7 * logitOf(p) + 0.4)
   const line = fitPlatt(raw, oracle.y)
   expect(line).toMatchObject({ kind: "platt" })
@@ -26,7 +26,7 @@ test("steps pool the rows that scikit-learn's isotonic regression pools", () => 
 })
 
 /** Rows whose true log-odds are a function of the raw ones. */
-function drawn(rows: number, seed: number, truth: (raw: number) => number) {
+function sampleRows(rows: number, seed: number, truth: (raw: number) => number) {
   const random = new Random(seed)
   const raw = Float64Array.from({ length: rows }, () => 1.5 * random.gaussian() - 1)
   const outcomes = Uint8Array.from(raw, (value) => Number(random.next() < probabilityOf(truth(value))))
@@ -34,8 +34,8 @@ function drawn(rows: number, seed: number, truth: (raw: number) => number) {
 }
 
 describe("the choice", () => {
-  test("a line where scores are too sure", () => {
-    const { raw, outcomes, folds } = drawn(2_000, 1, (value) => 0.5 * value - 0.7)
+  test("is a line if scores are overconfident", () => {
+    const { raw, outcomes, folds } = sampleRows(2_000, 1, (value) => 0.5 * value - 0.7)
     const { calibration, losses } = chooseCalibration(raw, outcomes, folds)
     expect(calibration.kind).toBe("platt")
     if (calibration.kind !== "platt") return
@@ -43,24 +43,24 @@ describe("the choice", () => {
     expect(losses.platt).toBeLessThan(losses.none ?? 0)
   })
 
-  test("steps where the truth is no line and there are events enough", () => {
-    const { raw, outcomes, folds } = drawn(20_000, 2, (value) => (value < -1 ? -3 : value < 0.5 ? -0.5 : 1.5))
+  test("is isotonic if the truth is not a line and there are enough events", () => {
+    const { raw, outcomes, folds } = sampleRows(20_000, 2, (value) => (value < -1 ? -3 : value < 0.5 ? -0.5 : 1.5))
     const { calibration } = chooseCalibration(raw, outcomes, folds)
     expect(calibration.kind).toBe("isotonic")
     checkCalibration(calibration)
     expect(Math.abs(probabilityOf(calibrate(calibration, -2)) - probabilityOf(-3))).toBeLessThan(0.02)
   })
 
-  test("never steps with few events, and nothing at all with next to none", () => {
-    const few = drawn(800, 3, (value) => (value < 0 ? -3 : 1))
+  test("is never isotonic with few events, and none with almost no events", () => {
+    const few = sampleRows(800, 3, (value) => (value < 0 ? -3 : 1))
     expect(Object.keys(chooseCalibration(few.raw, few.outcomes, few.folds).losses)).not.toContain("isotonic")
-    const none = drawn(200, 4, () => -4)
+    const none = sampleRows(200, 4, () => -4)
     expect(chooseCalibration(none.raw, none.outcomes, none.folds).calibration).toEqual({ kind: "none" })
   })
 })
 
-test("a line never turns the order of scores round", () => {
-  const { raw, outcomes } = drawn(500, 6, (value) => -value)
+test("a line never reverses the order of scores", () => {
+  const { raw, outcomes } = sampleRows(500, 6, (value) => -value)
   const line = fitPlatt(raw, outcomes)
   expect(line.kind === "platt" && line.slope > 0).toBe(true)
 })

@@ -1,23 +1,23 @@
 /**
- * From raw log-odds to probabilities that come true. Fitted on scores of rows that the model had not seen (out of fold). A
- * straight line in log-odds (Platt 1999) is safe with few events; steps (pool adjacent violators) need many, and must win.
+ * Fits the calibration of raw log-odds to probabilities, on out-of-fold scores. A line in log-odds (Platt 1999) is safe with
+ * few events; isotonic steps (pool adjacent violators) need many, and are used only if better.
  */
 import type { Calibration } from "../../scoring/artefact.ts"
 import { calibrate, logitOf, probabilityOf } from "../../scoring/calibrate.ts"
 import { lossesOf } from "./metrics.ts"
 
-/** Below so many events steps follow chance (guidance: isotonic only above about 500). */
+/** With fewer events isotonic steps overfit (guidance: only above about 500). */
 const ISOTONIC_EVENTS_MIN = 500
-/** With fewer, not even a line is known better than no change. */
+/** With fewer events, not even a line is reliably better than no calibration. */
 const PLATT_EVENTS_MIN = 20
-/** A line that turns the order of scores round, or flattens it, is not a calibration. */
+/** A line that reverses or flattens the order of scores is not a calibration. */
 const SLOPE_MIN = 0.1
 const SLOPE_MAX = 10
-/** Steps have at least this share of the rows, so that a few rows at an end are no step. */
+/** Minimum share of rows per step, so that a few rows at an end do not form one. */
 const STEP_SHARE_MIN = 0.01
 const FOLDS = 5
 
-/** The straight line in log-odds that fits best. */
+/** The best-fitting line in log-odds. */
 export function fitPlatt(raw: ArrayLike<number>, outcomes: ArrayLike<number>): Calibration {
   let [slope, intercept] = [1, 0]
   for (let iteration = 0; iteration < 50; iteration++) {
@@ -45,7 +45,7 @@ export function fitPlatt(raw: ArrayLike<number>, outcomes: ArrayLike<number>): C
   return { kind: "platt", slope, intercept }
 }
 
-/** Ascending steps by pooling neighbours that are out of order, joined by straight lines; null when there are not two. */
+/** Ascending steps by pooling adjacent violators, with linear interpolation; null with fewer than two steps. */
 export function fitIsotonic(raw: ArrayLike<number>, outcomes: ArrayLike<number>): Calibration | null {
   const order = Uint32Array.from({ length: raw.length }, (_, row) => row)
   order.sort((a, b) => (raw[a] ?? 0) - (raw[b] ?? 0))
@@ -73,7 +73,7 @@ export function fitIsotonic(raw: ArrayLike<number>, outcomes: ArrayLike<number>)
   return {
     kind: "isotonic",
     raw: wide.map(({ sum, rows }) => sum / rows),
-    // Half a row of either outcome: nothing that was seen a few times is certain.
+    // Adds half a row of each outcome, so that no step has a rate of 0 or 1.
     calibrated: wide.map(({ events, rows }) => logitOf((events + 0.5) / (rows + 1))),
   }
 }
@@ -81,7 +81,7 @@ export function fitIsotonic(raw: ArrayLike<number>, outcomes: ArrayLike<number>)
 type Step = { rows: number; events: number; sum: number }
 const joined = (a: Step, b: Step): Step => ({ rows: a.rows + b.rows, events: a.events + b.events, sum: a.sum + b.sum })
 
-/** Joins steps with too few rows to the next, and those that smoothing put out of order. */
+/** Joins steps with too few rows to the next, and steps whose order smoothing has changed. */
 function widen(steps: readonly Step[], rowsMin: number): Step[] {
   const wide: Step[] = []
   for (const step of steps) {
@@ -105,15 +105,15 @@ function widen(steps: readonly Step[], rowsMin: number): Step[] {
   return wide
 }
 
-/** The calibration that was chosen, and what each would have cost on rows that it was not fitted to (mean log loss). */
+/** The chosen calibration, and the cross-validated mean log loss of each kind. */
 export interface ChosenCalibration {
   readonly calibration: Calibration
   readonly losses: Readonly<Record<string, number>>
 }
 
 /**
- * Chooses between no calibration, a line and (above 500 events) steps by cross-validation on out-of-fold scores; `folds`
- * says which rows belong together. The line needs to win; steps need to win over the line.
+ * Chooses between no calibration, a line and (above 500 events) isotonic steps by cross-validation on out-of-fold scores. The
+ * more complex kind must be better. `folds` gives the fold of each row.
  */
 export function chooseCalibration(
   raw: Float64Array,

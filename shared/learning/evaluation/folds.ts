@@ -1,23 +1,23 @@
 /**
- * Which rows judge a model that has not seen them. Rows of one customer, and exact copies of a row, are on one side; with
- * times, a model is always judged on what came after it.
+ * Folds for cross-validation. Rows of one customer, and exact copies of a row, are on one side; with times, test rows are
+ * always later than training rows.
  */
 import type { CanonicalData } from "../data/labelled-rows.ts"
 import { Random } from "../random.ts"
 
-/** Places of the rows to train on and of those to judge by. */
+/** Indices of the training rows and of the test rows. */
 export interface Fold {
   readonly train: Uint32Array
   readonly test: Uint32Array
 }
 
 export const FOLDS = 5
-/** Above this, cross-validation takes a sample: what it chooses is known well enough, in minutes instead of hours. */
+/** Above this, cross-validation uses a sample: precise enough, in minutes instead of hours. */
 const ROWS_MAX = 60_000
-/** Where fewer rows than this are different (a few categories only), copies are chance and not the same customer. */
+/** With a lower share of different rows (a few categories only), equal rows are chance and not the same customer. */
 const DIFFERENT_SHARE_MIN = 0.5
 
-/** Folds of rows in canonical order. `horizonMs`: an outcome is only known so long after its row's time. */
+/** Folds of rows in canonical order. `horizonMs`: the time after a row until its outcome is known. */
 export function assignFolds(
   data: CanonicalData,
   options: { readonly seed: number; readonly horizonMs?: number },
@@ -26,7 +26,7 @@ export function assignFolds(
   return folds.length > 0 ? folds : foldsByGroup(data, options.seed)
 }
 
-/** Groups that stay together are dealt to the fold that lacks most; those with events first, so that each gets its share. */
+/** Assigns each group to the fold with the fewest events or rows; groups with events first, for an even distribution. */
 function foldsByGroup(data: CanonicalData, seed: number): Fold[] {
   const { outcomes } = data
   const groups = groupsOf(data)
@@ -39,12 +39,12 @@ function foldsByGroup(data: CanonicalData, seed: number): Fold[] {
   }
   const order = new Random(`folds ${seed}`).shuffle([...members.values()])
   let sampled = 0
-  const dealt = order.filter((rows) => {
+  const used = order.filter((rows) => {
     sampled += rows.length
     return sampled <= ROWS_MAX
   })
   const eventsOf = (rows: readonly number[]) => rows.reduce((sum, row) => sum + (outcomes[row] ?? 0), 0)
-  const withEvents = dealt.map((rows) => ({ rows, events: eventsOf(rows) }))
+  const withEvents = used.map((rows) => ({ rows, events: eventsOf(rows) }))
   withEvents.sort((a, b) => b.events - a.events || b.rows.length - a.rows.length)
   const tests = Array.from({ length: FOLDS }, () => ({ rows: [] as number[], events: 0 }))
   for (const { rows, events } of withEvents) {
@@ -61,7 +61,7 @@ function foldsByGroup(data: CanonicalData, seed: number): Fold[] {
   }))
 }
 
-/** The group of each row: its customer, joined with whoever has an exact copy of one of their rows. */
+/** The group of each row: its customer, joined with customers that have an exact copy of one of its rows. */
 function groupsOf({ matrix, outcomes, customers }: CanonicalData): Int32Array {
   const parents = Int32Array.from(outcomes, (_, row) => row)
   const rootOf = (row: number): number => {
@@ -86,12 +86,12 @@ function groupsOf({ matrix, outcomes, customers }: CanonicalData): Int32Array {
   return Int32Array.from(parents, (_, row) => rootOf(row))
 }
 
-/** What a row holds, as text. */
+/** The content of each row as text. */
 function contentsOf(columns: readonly Float64Array[], rows: number): string[] {
   return Array.from({ length: rows }, (_, row) => columns.map((column) => String(column[row])).join(","))
 }
 
-/** Times are cut into one part more than there are folds; each part but the first is judged by what is known before it. */
+/** Splits time into one part more than there are folds; each part but the first is tested on training rows before it. */
 function foldsInTime(times: Float64Array, horizonMs: number, outcomes: Uint8Array): Fold[] {
   const order = Uint32Array.from(times, (_, row) => row).sort((a, b) => (times[a] ?? 0) - (times[b] ?? 0) || a - b)
   const cuts = Array.from({ length: FOLDS }, (_, i) => {
@@ -100,7 +100,7 @@ function foldsInTime(times: Float64Array, horizonMs: number, outcomes: Uint8Arra
   const stride = Math.max(1, Math.ceil(times.length / ROWS_MAX))
   const folds = cuts.map((from, i) => {
     const until = cuts[i + 1] ?? Number.POSITIVE_INFINITY
-    const isSampled = (row: number) => row % stride === 0 // canonical order is a hash's: no pattern
+    const isSampled = (row: number) => row % stride === 0 // canonical order is random with respect to content
     const test = order.filter((row) => isSampled(row) && (times[row] ?? 0) >= from && (times[row] ?? 0) < until)
     const train = order.filter((row) => isSampled(row) && (times[row] ?? 0) < from - horizonMs)
     return { train: train.sort(), test: test.sort() }

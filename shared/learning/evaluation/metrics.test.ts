@@ -5,8 +5,8 @@ import { compareModels, intervalsOf, lossesOf, metricsOf } from "./metrics.ts"
 
 const reversed = <T>(items: readonly T[]): T[] => [...items].reverse()
 
-describe("figures", () => {
-  test("are those of scikit-learn, ties included", () => {
+describe("metrics", () => {
+  test("equal those of scikit-learn, including ties", () => {
     const metrics = metricsOf(oracle.p, oracle.y)
     expect(metrics.auc).toBeCloseTo(oracle.auc, 12)
     expect(metrics.prAuc).toBeCloseTo(oracle.ap, 12)
@@ -16,13 +16,13 @@ describe("figures", () => {
     expect(metrics.baseAccuracy).toBeCloseTo(1 - metrics.baseRate, 12)
   })
 
-  test("calibration error is that of ten equal bins, lift that of the last tenth", () => {
+  test("calibration error uses ten equal bins, lift the last tenth", () => {
     const metrics = metricsOf(oracle.p2, oracle.y2)
     expect(metrics.ece).toBeCloseTo(oracle.ece, 12)
     expect(metrics.lift).toBeCloseTo(oracle.lift, 12)
   })
 
-  test("do not depend on the order of rows, where many have one probability", () => {
+  test("do not depend on the order of rows with equal probabilities", () => {
     const probabilities = oracle.p.map((p) => Math.round(p * 5) / 5)
     const there = metricsOf(probabilities, oracle.y)
     const back = metricsOf(reversed(probabilities), reversed(oracle.y))
@@ -31,7 +31,7 @@ describe("figures", () => {
     }
   })
 
-  test("one probability for all is worth what guessing is", () => {
+  test("are those of guessing for a constant probability", () => {
     const metrics = metricsOf(
       oracle.p.map(() => 0.3),
       oracle.y,
@@ -42,32 +42,32 @@ describe("figures", () => {
     expect(metrics.ece).toBeCloseTo(Math.abs(0.3 - metrics.baseRate), 12)
   })
 
-  test("a certainty that was wrong costs much and stays finite", () => {
+  test("are finite for wrong predictions of 0 and 1", () => {
     const { logLoss } = metricsOf([0, 1, 0.5], [1, 1, 0])
     expect(logLoss).toBeCloseTo((Math.log(1e15) + Math.log(2)) / 3, 6)
   })
 
-  test("where one outcome only occurs, ranking has no figure", () => {
+  test("of ranking are null if only one outcome occurs", () => {
     const metrics = metricsOf([0.1, 0.2], [0, 0])
     expect(metrics).toMatchObject({ auc: null, prAuc: null, lift: null, events: 0, accuracy: 1 })
   })
 
-  test("no rows have no figures", () => {
+  test("without rows are an error", () => {
     expect(() => metricsOf([], [])).toThrow(RangeError)
   })
 })
 
 /** Rows whose outcomes follow their probabilities. */
-function drawn(rows: number, seed: number) {
+function sampleRows(rows: number, seed: number) {
   const random = new Random(seed)
   const probabilities = Float64Array.from({ length: rows }, () => 0.05 + 0.6 * random.next() ** 2)
   return { probabilities, outcomes: Uint8Array.from(probabilities, (p) => Number(random.next() < p)) }
 }
 
 describe("intervals", () => {
-  const { probabilities, outcomes } = drawn(800, 4)
+  const { probabilities, outcomes } = sampleRows(800, 4)
 
-  test("are the same for the same seed, hold the figure, and are as wide as theory says", () => {
+  test("are the same for the same seed, contain the metric, and have the theoretical width", () => {
     const intervals = intervalsOf(probabilities, outcomes, { seed: 3 })
     expect(intervalsOf(probabilities, outcomes, { seed: 3 })).toEqual(intervals)
     const metrics = metricsOf(probabilities, outcomes)
@@ -82,7 +82,7 @@ describe("intervals", () => {
     expect((high - low) / (2 * 1.96 * deviation)).toBeLessThan(1.15)
   })
 
-  test("are wider where rows come in groups that are alike", () => {
+  test("are wider for groups of similar rows", () => {
     const twice = (values: ArrayLike<number>) => [...Array.from(values), ...Array.from(values)]
     const groups = Int32Array.from([...outcomes.keys(), ...outcomes.keys()])
     const width = ([low, high]: readonly [number, number] = [0, 0]) => high - low
@@ -93,9 +93,9 @@ describe("intervals", () => {
 })
 
 describe("two models on the same rows", () => {
-  const { probabilities, outcomes } = drawn(1_500, 5)
+  const { probabilities, outcomes } = sampleRows(1_500, 5)
 
-  test("the better one wins clearly, and by as much as it is better", () => {
+  test("the better one wins significantly, by the difference in loss", () => {
     const worse = probabilities.map((p) => 0.5 * p + 0.1)
     const { logLoss, auc } = compareModels(probabilities, worse, outcomes, { seed: 1 })
     expect(logLoss.gain).toBeCloseTo(
@@ -106,12 +106,12 @@ describe("two models on the same rows", () => {
     expect(auc?.gain).toBe(0) // the same order
   })
 
-  test("a model against itself gains nothing", () => {
+  test("a model compared with itself has no gain", () => {
     const { logLoss } = compareModels(probabilities, probabilities, outcomes, { seed: 1 })
     expect(logLoss).toEqual({ gain: 0, interval: [0, 0] })
   })
 })
 
-test("losses of log-odds are finite however sure they are", () => {
+test("losses of extreme log-odds are finite", () => {
   expect([...lossesOf([800, -800, 0], [1, 1, 0])]).toEqual([0, 800, Math.log(2)])
 })

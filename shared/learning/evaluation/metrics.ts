@@ -1,11 +1,11 @@
 /**
- * How good probabilities are, with intervals. Everything is a function of (probability, outcome, weight) in order of the
- * probability, rows with the same probability taken together, so that no figure depends on the order of rows; a bootstrap
- * sample is the same rows with other weights, and costs one pass.
+ * Metrics of probabilities, with intervals. All are functions of (probability, outcome, weight) in order of the probability,
+ * with equal probabilities grouped, so that no metric depends on the order of rows. A bootstrap sample is the same rows with
+ * other weights, and costs one pass.
  */
 import { Random } from "../random.ts"
 
-/** Figures of probabilities against outcomes. `auc`, `prAuc` and `lift` are null where only one outcome occurs. */
+/** Metrics of probabilities against outcomes. `auc`, `prAuc` and `lift` are null if only one outcome occurs. */
 export interface Metrics {
   readonly rows: number
   readonly events: number
@@ -17,20 +17,20 @@ export interface Metrics {
   readonly brier: number
   /** Mean distance of predicted and observed rate over ten bins with equally many rows. */
   readonly ece: number
-  /** Share of rows on the right side of one half. */
+  /** Share of rows classified correctly at 0.5. */
   readonly accuracy: number
-  /** What saying the more frequent outcome every time would reach. */
+  /** Accuracy of always predicting the more frequent outcome. */
   readonly baseAccuracy: number
-  /** Rate among the tenth with the highest probabilities, over the rate of all. */
+  /** Rate among the tenth with the highest probabilities, divided by the overall rate. */
   readonly lift: number | null
 }
 
 export const METRIC_NAMES = ["auc", "prAuc", "logLoss", "brier", "ece", "accuracy", "baseAccuracy", "lift"] as const
 export type MetricName = (typeof METRIC_NAMES)[number]
-/** Bounds that hold the figure in 95 of 100 samples. */
+/** A 95 % interval. */
 export type Interval = readonly [low: number, high: number]
 
-/** A probability of exactly 0 that happened would cost infinitely much; it costs as much as one of so much. */
+/** Lower bound of probabilities in log loss, because 0 would give infinity. */
 const PROBABILITY_MIN = 1e-15
 const BINS = 10
 const TOP_SHARE = 0.1
@@ -52,7 +52,7 @@ function rank(probabilities: ArrayLike<number>, outcomes: ArrayLike<number>): Ra
   }
 }
 
-/** The figures of probabilities (0 to 1, no NaN) for outcomes (0 or 1). Throws RangeError where there is no row. */
+/** The metrics of probabilities (0 to 1, no NaN) for outcomes (0 or 1). Throws RangeError without rows. */
 export function metricsOf(probabilities: ArrayLike<number>, outcomes: ArrayLike<number>): Metrics {
   if (probabilities.length === 0) throw new RangeError("no rows to measure")
   return measure(rank(probabilities, outcomes), null)
@@ -97,7 +97,7 @@ function measure({ probabilities, outcomes }: Ranked, weights: Float64Array | nu
     const positives = events - seenEvents
     if (hits > 0) sums.precision += (hits * positives) / (total - seen)
     sums.top += hits * (Math.max(0, Math.min(weight, seen + weight - topFrom)) / weight)
-    // A group with one probability is spread evenly over the bins that it reaches into.
+    // A group with one probability is distributed evenly over the bins that it spans.
     for (let left = weight; left > 1e-9; ) {
       const part = Math.min(left, binSize - bin.weight)
       bin.weight += part
@@ -128,31 +128,31 @@ function measure({ probabilities, outcomes }: Ranked, weights: Float64Array | nu
   }
 }
 
-/** So many draws of rows are enough for a bound's second digit, and few enough for a million rows. */
-const DRAWS_MAX = 1_000
-const DRAWS_MIN = 100
-const ROWS_DRAWN_MAX = 5_000_000
+/** Bootstrap samples: enough for the second digit of an interval, few enough for a million rows. */
+const SAMPLES_MAX = 1_000
+const SAMPLES_MIN = 100
+const ROWS_SAMPLED_MAX = 5_000_000
 const bootstrapSamplesFor = (rows: number) =>
-  Math.max(DRAWS_MIN, Math.min(DRAWS_MAX, Math.floor(ROWS_DRAWN_MAX / rows)))
+  Math.max(SAMPLES_MIN, Math.min(SAMPLES_MAX, Math.floor(ROWS_SAMPLED_MAX / rows)))
 
-/** Draws weights of a bootstrap sample: groups (customers) with replacement, all rows of a group together. */
+/** Weights of bootstrap samples: groups (customers) with replacement, all rows of a group together. */
 function* samples(rows: number, groups: Int32Array | null, seed: number): Generator<Float64Array> {
   const random = new Random(`bootstrap ${seed}`)
   const count = groups === null ? rows : groups.reduce((most, group) => Math.max(most, group), -1) + 1
-  const drawn = new Float64Array(count)
+  const sampled = new Float64Array(count)
   const weights = new Float64Array(rows)
-  for (let draw = bootstrapSamplesFor(rows); draw > 0; draw--) {
-    drawn.fill(0)
+  for (let left = bootstrapSamplesFor(rows); left > 0; left--) {
+    sampled.fill(0)
     for (let i = 0; i < count; i++) {
       const place = random.int(count)
-      drawn[place] = (drawn[place] ?? 0) + 1
+      sampled[place] = (sampled[place] ?? 0) + 1
     }
-    for (let row = 0; row < rows; row++) weights[row] = drawn[groups === null ? row : (groups[row] ?? 0)] ?? 0
+    for (let row = 0; row < rows; row++) weights[row] = sampled[groups === null ? row : (groups[row] ?? 0)] ?? 0
     yield weights
   }
 }
 
-/** Percentile bootstrap intervals of all figures; rows of one group (0…n−1) are drawn together. */
+/** Percentile bootstrap intervals of all metrics; rows of one group (0…n−1) are resampled together. */
 export function intervalsOf(
   probabilities: ArrayLike<number>,
   outcomes: ArrayLike<number>,
@@ -160,25 +160,25 @@ export function intervalsOf(
 ): Partial<Record<MetricName, Interval>> {
   const ranked = rank(probabilities, outcomes)
   const { ece } = measure(ranked, null)
-  const drawn = new Map<MetricName, number[]>(METRIC_NAMES.map((name) => [name, []]))
+  const sampled = new Map<MetricName, number[]>(METRIC_NAMES.map((name) => [name, []]))
   const ordered = new Float64Array(ranked.order.length)
   for (const weights of samples(ranked.order.length, options.groups ?? null, options.seed)) {
     for (let i = 0; i < ordered.length; i++) ordered[i] = weights[ranked.order[i] ?? 0] ?? 0
     const metrics = measure(ranked, ordered)
     for (const name of METRIC_NAMES) {
       const value = metrics[name]
-      if (value !== null && Number.isFinite(value)) drawn.get(name)?.push(value)
+      if (value !== null && Number.isFinite(value)) sampled.get(name)?.push(value)
     }
   }
-  // Drawing rows adds noise to every bin, so drawn errors of calibration lie too high; they are moved to where the figure is.
-  const eces = drawn.get("ece") ?? []
+  // Resampling adds noise to every bin, which biases calibration errors upwards, so the bias is subtracted.
+  const eces = sampled.get("ece") ?? []
   const bias = eces.reduce((sum, value) => sum + value, 0) / Math.max(1, eces.length) - ece
-  drawn.set(
+  sampled.set(
     "ece",
     eces.map((value) => Math.max(0, value - bias)),
   )
   return Object.fromEntries(
-    [...drawn].flatMap(([name, values]) => (values.length > 0 ? [[name, percentiles(values)]] : [])),
+    [...sampled].flatMap(([name, values]) => (values.length > 0 ? [[name, percentiles(values)]] : [])),
   )
 }
 
@@ -188,14 +188,14 @@ function percentiles(values: readonly number[]): Interval {
   return [at(0.025), at(0.975)]
 }
 
-/** How much lower one model's loss is than another's on the same rows, and how much higher its AUC. */
+/** The difference in loss and AUC between two models on the same rows. */
 export interface Comparison {
   readonly logLoss: { readonly gain: number; readonly interval: Interval }
-  /** Null where only one outcome occurs. */
+  /** Null if only one outcome occurs. */
   readonly auc: { readonly gain: number; readonly interval: Interval } | null
 }
 
-/** Paired bootstrap of `better` over `worse`: positive gains speak for `better`, an interval above 0 is a clear win. */
+/** Paired bootstrap of `better` over `worse`: positive gains favour `better`, an interval above 0 is significant. */
 export function compareModels(
   better: ArrayLike<number>,
   worse: ArrayLike<number>,
@@ -219,7 +219,7 @@ export function compareModels(
   }
 }
 
-/** Cost of each row's log-odds for its outcome, in nats. */
+/** Log loss of each row in nats. */
 export function lossesOf(logOdds: ArrayLike<number>, outcomes: ArrayLike<number>): Float64Array {
   return Float64Array.from({ length: outcomes.length }, (_, row) => {
     const signed = outcomes[row] === 1 ? -(logOdds[row] ?? 0) : (logOdds[row] ?? 0)

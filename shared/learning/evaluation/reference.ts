@@ -1,4 +1,4 @@
-/** What later data are compared with: how features, scores and outcomes were spread over the training rows. */
+/** The reference for later data: distributions of features, scores and outcomes over the training rows. */
 import type { Artefact } from "../../scoring/artefact.ts"
 import { countBelow } from "../../scoring/scorecard.ts"
 import type { Matrix } from "../data/matrix.ts"
@@ -6,15 +6,15 @@ import type { Matrix } from "../data/matrix.ts"
 type Training = Artefact["training"]
 
 const SHARES = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-/** Rows with like scores that an interval rests on: enough for a rate, few enough to be alike. */
+/** Bins of similar scores for intervals: large enough for a rate, small enough to be homogeneous. */
 const BINS_MAX = 20
 const BIN_ROWS_MIN = 100
-/** Digits that say where a bin ends: more would only make the document longer. */
+/** Digits of a cut: more would only make the artefact larger. */
 const DIGITS = 6
 
 const short = (value: number): number => Number(value.toPrecision(DIGITS))
 
-/** Different deciles, ascending. A value at a cut belongs below it. */
+/** Distinct deciles, ascending. A value equal to a cut belongs below it. */
 function decilesOf(values: Float64Array): number[] {
   const sorted = values.filter(Number.isFinite).sort()
   const cuts: number[] = []
@@ -22,7 +22,7 @@ function decilesOf(values: Float64Array): number[] {
     const cut = sorted[Math.ceil(share * sorted.length) - 1]
     if (cut !== undefined && cut > (cuts[cuts.length - 1] ?? Number.NEGATIVE_INFINITY)) cuts.push(cut)
   }
-  // Nothing lies above the last cut if it is the largest value; then it parts nothing.
+  // A last cut equal to the largest value separates nothing.
   if (cuts.length > 1 && cuts[cuts.length - 1] === sorted[sorted.length - 1]) cuts.pop()
   return cuts
 }

@@ -1,18 +1,18 @@
 /**
- * The columns of the scorecard's design: a number is a straight line between knots at its quantiles (a hat function for
- * each knot), a category a value for each level, a pair a value for each cell; what is missing has a value of its own. A
- * row touches at most two columns of a number and one of anything else, so that a fit costs little however many columns there are.
+ * The columns of the scorecard's design matrix: a number is piecewise linear between knots at its quantiles (a hat function
+ * per knot), a category has a value per level, a pair a value per cell; missing has a separate value. A row has at most two
+ * non-zero columns per number and one per other term, so that the cost of a fit hardly grows with the number of columns.
  */
 import type { ModelFeature } from "../../scoring/artefact.ts"
 
-/** Knots at most for one number: finer than what a few thousand customers can show. */
+/** The most knots of a number: finer than a few thousand customers can support. */
 const KNOTS_MAX = 20
-/** Columns at most: the fit's time grows with their third power. */
+/** The most columns: the time of a fit grows with their third power. */
 export const COLUMNS_MAX = 900
-/** Outermost knots: beyond them the line is flat, so that an outlier pulls nothing. */
+/** Quantile of the outermost knots: the line is flat beyond them, so that outliers have no influence. */
 const TAIL = 0.005
 
-/** A knot beyond this has no distance to others that could be squared. */
+/** Beyond this, squared distances between knots would overflow. */
 const VALUE_MAX = 1e100
 
 /** A quadratic penalty on some of a term's values: `matrix` is square over them, of the given rank. */
@@ -21,7 +21,7 @@ export interface Penalty {
   readonly rank: number
 }
 
-/** Where a term's values stand among all columns; the last of them is the value of "missing" where there is one. */
+/** A term's columns; the last one is the value of "missing", if there is one. */
 export interface Block {
   readonly shape: "line" | "levels" | "grid"
   readonly inputs: readonly number[]
@@ -30,15 +30,15 @@ export interface Block {
   /** Knots of a line; cuts of a grid's inputs. */
   readonly knots: readonly (readonly number[])[]
   readonly penalties: readonly Penalty[]
-  /** Added with a large weight: keeps a line's mean at 0, which the intercept carries. */
+  /** Added with a large weight: keeps a line's mean at 0, because the intercept contains the mean. */
   readonly centre: Float64Array | null
-  /** Of a category its levels' places among the values; the rarest share one where there are too many. */
+  /** Index of each level's value; the rarest levels share one if there are too many. */
   readonly levelPlaces: Int32Array | null
   /** 1: a line never falls; -1: it never rises. */
   readonly direction: 0 | 1 | -1
 }
 
-/** Knots of a number at its quantiles, ascending and different; null where it has fewer than two values. */
+/** Distinct ascending knots at a number's quantiles; null if it has fewer than two values. */
 export function knotsOf(column: Float64Array, most: number): number[] | null {
   const sorted = column.filter((value) => Math.abs(value) <= VALUE_MAX).sort()
   const knots: number[] = []
@@ -49,11 +49,11 @@ export function knotsOf(column: Float64Array, most: number): number[] | null {
     const knot = sorted[Math.round(share * (sorted.length - 1))] ?? least
     if (knots.length === 0 || knot > (knots[knots.length - 1] ?? 0)) knots.push(knot)
   }
-  // Nearly all values are the same: the tails beyond the quantiles are all there is to tell apart.
+  // If nearly all values are equal, the extremes are the only other knots.
   return knots.length > 1 ? knots : [least, sorted[sorted.length - 1] ?? least]
 }
 
-/** How many knots each number may have, so that all columns together stay within bounds. */
+/** The most knots per number that keep all columns within the bound. */
 export function knotsMax(features: readonly ModelFeature[], columnsMax = COLUMNS_MAX): number {
   const levels = features.reduce(
     (sum, feature) => sum + (feature.type === "category" ? feature.levels.length + 1 : 0),
@@ -63,7 +63,7 @@ export function knotsMax(features: readonly ModelFeature[], columnsMax = COLUMNS
   return Math.max(2, Math.min(KNOTS_MAX, Math.floor((columnsMax - Math.min(levels, columnsMax / 2)) / numbers) - 1))
 }
 
-/** The place among hats left of a value, and how far it is to the next: hat `cell` has 1 − `part`, hat `cell` + 1 has `part`. */
+/** The position of a value between knots: hat function `cell` has the weight 1 − `part`, `cell` + 1 has `part`. */
 export function hatPosition(knots: readonly number[], value: number): { readonly cell: number; readonly part: number } {
   const last = knots.length - 1
   if (value <= (knots[0] ?? 0)) return { cell: 0, part: 0 }
@@ -79,8 +79,8 @@ export function hatPosition(knots: readonly number[], value: number): { readonly
 }
 
 /**
- * Penalties of a line: how much its slope changes from piece to piece, and how steep it is over all. Steps are measured half
- * in units of the number and half in its ranks: a long tail is neither all of the line nor none of it.
+ * Penalties of a line: the change of its slope between pieces, and its overall slope. Distances are averaged between the
+ * number's units and its ranks, so that a long tail has neither all nor none of the influence.
  */
 export function linePenalties(knots: readonly number[]): Penalty[] {
   const size = knots.length
@@ -115,7 +115,7 @@ function addSquare(matrix: Float64Array, size: number, form: readonly (readonly 
   for (const [i, a] of form) for (const [j, b] of form) matrix[i * size + j] = (matrix[i * size + j] ?? 0) + a * b
 }
 
-/** A ridge: every value is drawn to 0 alike. */
+/** A ridge penalty: shrinks every value to 0. */
 export function ridgePenalty(size: number): Penalty {
   const matrix = new Float64Array(size * size)
   for (let i = 0; i < size; i++) matrix[i * size + i] = 1

@@ -1,6 +1,6 @@
-/** Linear algebra of the scorecard: symmetric positive definite systems, dense, row by row in one array. */
+/** Linear algebra of the scorecard: dense symmetric positive definite systems, stored by rows in one array. */
 
-/** Factors `matrix` (size × size, its lower half is read) in place into L of L·Lᵀ; false when it is not positive definite. */
+/** Factors `matrix` (size × size, lower half) in place into L of L·Lᵀ; false if it is not positive definite. */
 export function factor(matrix: Float64Array, size: number): boolean {
   for (let i = 0; i < size; i++) {
     const rowI = i * size
@@ -48,7 +48,7 @@ export function invertLower(lower: Float64Array, size: number): Float64Array {
   return inverse
 }
 
-/** The square block of the inverse of L·Lᵀ that begins at a place of its diagonal, given the inverse of L. */
+/** The square diagonal block of the inverse of L·Lᵀ that starts at `start`, given the inverse of L. */
 export function inverseBlock(inverse: Float64Array, size: number, start: number, width: number): Float64Array {
   const block = new Float64Array(width * width)
   for (let k = start; k < size; k++) {

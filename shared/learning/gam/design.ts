@@ -1,9 +1,9 @@
-/** The design of a scorecard for given rows: which columns each row touches and with what weight. */
+/** The sparse design matrix of a scorecard: the non-zero columns of each row and their weights. */
 import type { ModelFeature } from "../../scoring/artefact.ts"
 import type { Matrix } from "../data/matrix.ts"
 import { type Block, COLUMNS_MAX, hatPosition, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
 
-/** Column 0 is the intercept. Row by row, `slots` places: the column and its weight. */
+/** Column 0 is the intercept. Each row has `slots` entries: the column (`places`) and its weight. */
 export interface Design {
   readonly blocks: readonly Block[]
   readonly columns: number
@@ -13,18 +13,18 @@ export interface Design {
   readonly weights: Float64Array
 }
 
-/** Two inputs that act together, with the cuts of each (none for a category). */
+/** Two interacting inputs, with the cuts of each (none for a category). */
 export interface Pair {
   readonly inputs: readonly [number, number]
   readonly cuts: readonly [readonly number[], readonly number[]]
 }
 
-/** Places among a pair's cells on one side: those of its cuts or levels, and one for missing. */
+/** The number of cells on one side of a pair: by cuts or levels, and one for missing. */
 export function cellsOf(feature: ModelFeature | undefined, cuts: readonly number[]): number {
   return (feature?.type === "category" ? feature.levels.length : cuts.length + 1) + 1
 }
 
-/** The cell of a value on one side of a pair: as many cuts as are below it, or its level; the last is missing. */
+/** The cell of a value on one side of a pair: the number of cuts below it, or its level; the last one is missing. */
 export function cellAt(feature: ModelFeature | undefined, cuts: readonly number[], value: number): number {
   if (!Number.isFinite(value)) return cellsOf(feature, cuts) - 1
   if (feature?.type === "category")
@@ -34,13 +34,13 @@ export function cellAt(feature: ModelFeature | undefined, cuts: readonly number[
   return cell
 }
 
-/** Which way numbers may move the score, by name. */
+/** The allowed direction of numbers by name. */
 export type Directions = Readonly<Record<string, 1 | -1>>
 
-/** What most blocks have nothing of. */
+/** Defaults of a block. */
 const PLAIN = { knots: [], centre: null, direction: 0, levelPlaces: null } as const
 
-/** Each level's own place, or, where there are more than `most`, one place for all but the most frequent. */
+/** The index of each level; with more than `most` levels, all but the most frequent ones share one. */
 function levelPlacesOf(column: Float64Array, levels: number, most: number): Int32Array {
   const counts = new Float64Array(levels)
   for (const level of column) if (level < levels) counts[level] = (counts[level] ?? 0) + 1
@@ -53,7 +53,7 @@ function levelPlacesOf(column: Float64Array, levels: number, most: number): Int3
   return places
 }
 
-/** Lays out the terms of the used inputs and of pairs, with knots from these rows. An input with one value only gets no term. */
+/** The blocks of the used inputs and of pairs, with knots from these rows. An input with only one value gets no block. */
 export function buildDesign(
   matrix: Matrix,
   pairs: readonly Pair[],
@@ -83,7 +83,7 @@ export function buildDesign(
     const isSomeMissing = column.some((value) => !Number.isFinite(value))
     const knots = knotsOf(column, most)
     if (knots === null && !isSomeMissing) return
-    // One value, and missing: that is all a line of one knot can say.
+    // One value, and missing: a line with one knot.
     const line = knots ?? [column.find(Number.isFinite) ?? 0]
     const centre = new Float64Array(line.length)
     for (const value of column) {
@@ -112,7 +112,7 @@ export function buildDesign(
   return blocks
 }
 
-/** The design of these rows for blocks that were laid out, from these or other rows. */
+/** The design matrix of these rows for blocks, which may come from other rows. */
 export function designOf(matrix: Matrix, blocks: readonly Block[]): Design {
   const slots = 1 + blocks.reduce((sum, { shape }) => sum + (shape === "line" ? 2 : 1), 0)
   const places = new Int32Array(matrix.rows * slots)
@@ -149,7 +149,7 @@ function fillBlock(
       const { cell, part } = Number.isFinite(value) ? hatPosition(cutsA, value) : { cell: size - 1, part: 0 }
       places[at] = start + cell
       weights[at] = 1 - part
-      // The second hat of a value at the last knot would be "missing": it has no weight, and names the block's own column.
+      // At the last knot the second hat would be the column of "missing"; it has weight 0 and points to the same column.
       places[at + 1] = start + (part > 0 ? cell + 1 : cell)
       weights[at + 1] = part
     } else {

@@ -1,36 +1,36 @@
 /**
  * Penalised logistic regression by Newton's method, each penalty's weight chosen by the data: the generalized
- * Fellner–Schall update (Wood & Fasiolo 2017), which climbs the restricted likelihood. A weight is a term's effective
- * degrees of freedom over the size of its penalty, so that a line without signal becomes flat by itself.
+ * Fellner–Schall update (Wood & Fasiolo 2017), which increases the restricted likelihood. A weight is a term's effective
+ * degrees of freedom divided by its penalty, so that a line without signal becomes flat.
  */
 import { factor, inverseBlock, invertLower, solve } from "./cholesky.ts"
 import type { Design } from "./design.ts"
 
-/** Weights of penalties: the least keeps a separating term finite (deviation of 10 in log-odds), the most makes it flat. */
+/** Bounds of penalty weights: the minimum keeps a separating term finite (deviation 10 in log-odds), the maximum is flat. */
 const WEIGHT_MIN = 0.01
 const WEIGHT_MAX = 1e7
 const WEIGHT_START = 1
-/** "Missing" is drawn to the mean as if one row in four said so. */
+/** Shrinks "missing" to the mean with the weight of about four rows. */
 const MISSING_WEIGHT = 1
 const ITERATIONS_MAX = 40
-/** Log-odds that no coefficient moves more than in a step that is the last. */
+/** The fit ends when no coefficient changes by more than this, in log-odds. */
 const STEP_MIN = 1e-7
-/** Relative change of weights below which they stand. */
+/** Penalty weights are fixed when their relative change is below this. */
 const WEIGHT_STEP_MIN = 0.01
 const HALVINGS_MAX = 12
 
-/** Makes a step in the forbidden direction smaller than anybody could see; what is left of it is taken away at the end. */
+/** Penalty for steps in the forbidden direction; makes them negligible, and the rest is removed at the end. */
 const DIRECTION_WEIGHT = 1e6
 
-/** What a fit found: coefficients by column, and each block's degrees of freedom. */
+/** The result of a fit: coefficients by column, and each block's effective degrees of freedom. */
 export interface Fit {
   readonly coefficients: Float64Array
   readonly freedoms: readonly number[]
-  /** Weights of all penalties, block by block: a start for a fit of nearly the same rows. */
+  /** Weights of all penalties, by block: a starting point for a fit of similar rows. */
   readonly weights: Float64Array
 }
 
-/** Fits outcomes (0 or 1). `start`: weights of a fit of like rows. */
+/** Fits outcomes (0 or 1). `start`: weights of a fit of similar rows. */
 export function fitDesign(design: Design, outcomes: ArrayLike<number>, options: { start?: Float64Array } = {}): Fit {
   const { columns, rows } = design
   const penalties = design.blocks.flatMap((block) => block.penalties.map((penalty) => ({ block, penalty })))
@@ -67,12 +67,15 @@ export function fitDesign(design: Design, outcomes: ArrayLike<number>, options: 
     penalty = penaltyMatrix(design, penalties, weights, coefficients)
     current = lossOf(design, outcomes, coefficients, penalty)
   }
-  for (const block of design.blocks) direct(block, coefficients)
+  for (const block of design.blocks) enforceDirection(block, coefficients)
   return { coefficients, freedoms, weights }
 }
 
-/** Takes away what is left of steps in the forbidden direction. */
-function direct({ direction, start, size, centre }: Design["blocks"][number], coefficients: Float64Array): void {
+/** Removes remaining steps in the forbidden direction. */
+function enforceDirection(
+  { direction, start, size, centre }: Design["blocks"][number],
+  coefficients: Float64Array,
+): void {
   if (direction === 0 || centre === null) return
   for (let i = start + 1; i < start + size - 1; i++) {
     const [before, after] = [coefficients[i - 1] ?? 0, coefficients[i] ?? 0]
@@ -94,11 +97,11 @@ function penaltyMatrix(
 ): Float64Array {
   const { columns } = design
   const matrix = new Float64Array(columns * columns)
-  matrix[0] = 1e-6 // the intercept is free, and finite where only one outcome is left
+  matrix[0] = 1e-6 // nearly unpenalised; keeps the intercept finite with one outcome
   for (const { start, size, shape, centre, direction } of design.blocks) {
     if (shape === "line") matrix[(start + size - 1) * (columns + 1)] = MISSING_WEIGHT
     if (centre === null) continue
-    // A step in the forbidden direction is drawn to none (Eilers 2005), and free again once it is.
+    // Only steps in the forbidden direction are penalised (Eilers 2005).
     for (let i = start; direction !== 0 && i + 1 < start + centre.length; i++) {
       if (direction * ((coefficients[i + 1] ?? 0) - (coefficients[i] ?? 0)) >= 0) continue
       for (const [a, b, sign] of [
@@ -115,7 +118,7 @@ function penaltyMatrix(
         const place = (start + i) * columns + start + j
         matrix[place] = (matrix[place] ?? 0) + design.rows * (centre[i] ?? 0) * (centre[j] ?? 0)
       }
-      // A knot that no row is near is held by its neighbours; this keeps it there when they are free.
+      // Keeps the system positive definite for knots without nearby rows.
       matrix[(start + i) * (columns + 1)] = (matrix[(start + i) * (columns + 1)] ?? 0) + 1e-4
     }
   }
@@ -131,7 +134,7 @@ function penaltyMatrix(
   return matrix
 }
 
-/** Newton's step, halved until the penalised loss does not grow. */
+/** A Newton step, halved until the penalised loss does not increase. */
 function tryStep(
   design: Design,
   outcomes: ArrayLike<number>,
@@ -156,7 +159,7 @@ function tryStep(
   return { coefficients: from, loss, size: 0 }
 }
 
-/** Each weight anew; answers the largest relative change of one that matters. */
+/** Updates each weight; returns the largest relative change of a relevant one. */
 function updateWeights(
   design: Design,
   penalties: Penalties,
@@ -185,14 +188,14 @@ function updateWeights(
     const freedom = Math.max(1e-9, penalty.rank - weight * trace)
     const next = Math.min(WEIGHT_MAX, Math.max(WEIGHT_MIN, freedom / Math.max(square, 1e-12)))
     freedoms[place] = (freedoms[place] ?? 0) + freedom
-    // A term that is nearly flat may grow flatter for ever; that changes nothing.
+    // The weight of a nearly flat term may keep growing without effect, so it is ignored.
     if (freedom > 0.02) change = Math.max(change, Math.abs(next / weight - 1))
     weights[index] = next
   })
   return change
 }
 
-/** Minus the log-likelihood, and half the penalty. */
+/** Negative log-likelihood plus half the penalty. */
 function lossOf(
   design: Design,
   outcomes: ArrayLike<number>,
@@ -216,7 +219,7 @@ function lossOf(
   return loss + square / 2
 }
 
-/** Second derivative (lower half) and downhill direction of the penalised loss. */
+/** Second derivatives (lower half) and negative gradient of the penalised loss. */
 function curvature(design: Design, outcomes: ArrayLike<number>, coefficients: Float64Array, penalty: Float64Array) {
   const { rows, slots, places, weights, columns } = design
   const hessian = penalty.slice()
@@ -241,7 +244,7 @@ function curvature(design: Design, outcomes: ArrayLike<number>, coefficients: Fl
       gradient[place] = (gradient[place] ?? 0) + weight * residual
       const scaled = weight * spread
       const line = place * columns
-      // Columns of a row ascend, so all before this one are in the lower half.
+      // A row's columns ascend, so the previous ones are in the lower half.
       for (let before = begin; before <= at; before++) {
         const column = line + (places[before] ?? 0)
         hessian[column] = (hessian[column] ?? 0) + scaled * (weights[before] ?? 0)

@@ -7,8 +7,8 @@ import { factor, inverseBlock, invertLower, solve } from "./cholesky.ts"
 import { strongestInputs } from "./select-inputs.ts"
 import { trainGam } from "./train.ts"
 
-/** Rows with a curved number, a straight one, noise, a category, and a number that is missing at times. */
-function drawn(rows: number, seed: number) {
+/** Rows with a number of curved effect, one of linear effect, noise, a category, and a partly missing number. */
+function sampleRows(rows: number, seed: number) {
   const random = new Random(seed)
   const columns = Array.from({ length: 5 }, () => new Float64Array(rows))
   const [curved, straight, noise, plan, partly] = columns
@@ -42,18 +42,18 @@ function drawn(rows: number, seed: number) {
 const range = (values: readonly number[]) => Math.max(...values) - Math.min(...values)
 
 describe("a scorecard", () => {
-  const { matrix, outcomes, truth } = drawn(4_000, 1)
+  const { matrix, outcomes, truth } = sampleRows(4_000, 1)
   const { model } = trainGam(matrix, outcomes)
   const [curved, straight, noise, plan, partly] = model.terms
 
-  test("finds the truth that rows were drawn from", () => {
+  test("recovers the true log-odds", () => {
     const raw = rawScoresOfPart(matrix.features, model, matrix.columns, matrix.rows)
     const error = raw.reduce((sum, value, row) => sum + (value - (truth[row] ?? 0)) ** 2, 0) / matrix.rows
     const variance = truth.reduce((sum, value) => sum + (value + 0.5) ** 2, 0) / matrix.rows
     expect(error).toBeLessThan(0.03 * variance)
   })
 
-  test("bends where the truth bends, is straight where it is straight, and flat where there is nothing", () => {
+  test("fits curved, linear and absent effects", () => {
     if (curved?.shape !== "line" || straight?.shape !== "line" || noise?.shape !== "line") throw new Error("no lines")
     const peak = curved.knots[curved.values.indexOf(Math.max(...curved.values))] ?? 0
     expect(Math.abs(peak - 0.98)).toBeLessThan(0.4)
@@ -61,13 +61,13 @@ describe("a scorecard", () => {
     expect(range(noise.values)).toBeLessThan(0.35)
   })
 
-  test("gives levels and missing their own values", () => {
+  test("has separate values for levels and missing", () => {
     if (plan?.shape !== "levels" || partly?.shape !== "line") throw new Error("other shapes")
     expect((plan.values[2] ?? 0) - (plan.values[0] ?? 0)).toBeGreaterThan(0.7)
     expect(partly.missing).toBeGreaterThan(0.7)
   })
 
-  test("has the means of its terms: with the intercept they are the mean score", () => {
+  test("has means of terms that sum to the mean score with the intercept", () => {
     const raw = rawScoresOfPart(matrix.features, model, matrix.columns, matrix.rows)
     const mean = raw.reduce((sum, value) => sum + value, 0) / matrix.rows
     expect(model.means.reduce((sum, value) => sum + value, model.intercept)).toBeCloseTo(mean, 10)
@@ -82,7 +82,7 @@ describe("a scorecard", () => {
     )
   })
 
-  test("is the same for rows in another order, to rounding", () => {
+  test("is the same for any order of rows, up to rounding", () => {
     const order = new Random(3).shuffle(Uint32Array.from({ length: matrix.rows }, (_, row) => row))
     const { model: other } = trainGam(
       selectRows(matrix, order),
@@ -93,8 +93,8 @@ describe("a scorecard", () => {
   })
 })
 
-test("a direction holds everywhere, whatever the rows say", () => {
-  const { matrix, outcomes } = drawn(1_500, 2)
+test("a direction holds everywhere, for any data", () => {
+  const { matrix, outcomes } = sampleRows(1_500, 2)
   for (const direction of [1, -1] as const) {
     const { model } = trainGam(matrix, outcomes, { monotone: { curved: direction, straight: direction } })
     for (const term of model.terms.slice(0, 2)) {
@@ -105,7 +105,7 @@ test("a direction holds everywhere, whatever the rows say", () => {
   }
 })
 
-test("a number that parts the outcomes without an error gives large and finite terms", () => {
+test("a number that separates the outcomes completely gives large and finite terms", () => {
   const rows = 200
   const column = Float64Array.from({ length: rows }, (_, row) => row)
   const matrix: Matrix = { features: [{ name: "leak", type: "number" }], columns: [column], rows }
@@ -118,8 +118,8 @@ test("a number that parts the outcomes without an error gives large and finite t
   expect(raw.every((value, row) => value > 0 === row >= 120 || Math.abs(row - 120) < 3)).toBe(true)
 })
 
-test("columns that are all missing, have one value, or repeat each other do no harm", () => {
-  const { matrix, outcomes } = drawn(300, 5)
+test("empty, constant and duplicate columns give finite scores", () => {
+  const { matrix, outcomes } = sampleRows(300, 5)
   const none = new Float64Array(300).fill(Number.NaN)
   const one = new Float64Array(300).fill(7)
   const [curved = none] = matrix.columns
@@ -130,7 +130,7 @@ test("columns that are all missing, have one value, or repeat each other do no h
   expect(raw.every(Number.isFinite)).toBe(true)
 })
 
-test("of very many levels the frequent have their own values, and the others one together", () => {
+test("with too many levels the frequent ones have separate values, and the others share one", () => {
   const rows = 2_500
   const random = new Random(8)
   const columns = [0, 1, 2].map(() => Float64Array.from({ length: rows }, () => Math.floor(400 * random.next() ** 3)))
@@ -145,8 +145,8 @@ test("of very many levels the frequent have their own values, and the others one
   expect(new Set(first.values).size).toBeLessThanOrEqual(150)
 })
 
-test("of very many inputs those with something to say get a term", () => {
-  const { matrix, outcomes } = drawn(600, 11)
+test("with too many inputs the predictive ones get a term", () => {
+  const { matrix, outcomes } = sampleRows(600, 11)
   const random = new Random(12)
   const noise = Array.from({ length: 500 }, (_, i) => ({ name: `noise ${i}`, type: "number" }) as const)
   const columns = [...noise.map(() => Float64Array.from({ length: 600 }, () => random.gaussian())), ...matrix.columns]
@@ -157,7 +157,7 @@ test("of very many inputs those with something to say get a term", () => {
     expect(used).toContain(features.findIndex((each) => each.name === name))
 })
 
-test("a pair that is given is fitted", () => {
+test("a given pair is fitted", () => {
   const rows = 1_500
   const random = new Random(10)
   const columns = [0, 1].map(() => Float64Array.from({ length: rows }, () => random.gaussian()))

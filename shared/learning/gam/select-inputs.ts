@@ -1,10 +1,10 @@
-/** Which inputs get a term where there are more than a scorecard can have. */
+/** Selects the inputs that get a term, if there are more than a scorecard can have. */
 import type { Matrix } from "../data/matrix.ts"
 
-/** Bins of a number, equally filled. */
+/** Equally filled bins of a number. */
 const BINS = 10
 
-/** Places of the inputs, in their order, whose values part the outcomes most: by chi-square over deciles or levels. */
+/** Indices of the inputs most associated with the outcome, by chi-square over deciles or levels. */
 export function strongestInputs(matrix: Matrix, outcomes: Uint8Array, most: number): ReadonlySet<number> {
   const inputs = matrix.features.map((_, input) => input)
   if (inputs.length <= most) return new Set(inputs)
@@ -25,7 +25,7 @@ export function strongestInputs(matrix: Matrix, outcomes: Uint8Array, most: numb
     })
     let chiSquare = 0
     for (const { rows, events } of bins.values()) chiSquare += (events - rows * rate) ** 2 / (rows * rate * (1 - rate))
-    // In deviations from what chance gives: its mean is the degrees of freedom, its variance twice those.
+    // Standardised: under independence the mean is the degrees of freedom, the variance twice that.
     const freedoms = Math.max(1, bins.size - 1)
     return (chiSquare - freedoms) / Math.sqrt(2 * freedoms)
   })

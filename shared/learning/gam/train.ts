@@ -1,4 +1,4 @@
-/** Trains a scorecard and writes it as the artefact has it. */
+/** Trains a scorecard and returns it in the artefact's format. */
 import type { GamModel, GamTerm } from "../../scoring/artefact.ts"
 import type { Matrix } from "../data/matrix.ts"
 import type { Block } from "./basis.ts"
@@ -6,18 +6,18 @@ import { buildDesign, type Directions, designOf, type Pair } from "./design.ts"
 import { type Fit, fitDesign } from "./fit.ts"
 import { strongestInputs } from "./select-inputs.ts"
 
-/** Inputs with a term: with more, three columns each, a fit would take minutes. */
+/** The most inputs with a term: with more, at three columns each, a fit would take minutes. */
 const INPUTS_MAX = 250
 
 export interface TrainedGam {
   readonly model: GamModel
-  /** Weights of the penalties that the data chose: a start for a fit of nearly the same rows. */
+  /** The chosen penalty weights: a starting point for a fit of similar rows. */
   readonly weights: Float64Array
 }
 
 /**
- * Fits a logistic scorecard to outcomes (0 or 1; both occur): lines for numbers, values for levels, and a grid for each
- * pair. Deterministic; rows in another order change nothing beyond rounding.
+ * Fits a logistic scorecard to outcomes (0 or 1; both must occur): lines for numbers, values for levels, and a grid for each
+ * pair. Deterministic; the order of rows changes only rounding.
  */
 export function trainGam(
   matrix: Matrix,
@@ -26,7 +26,7 @@ export function trainGam(
     readonly pairs?: readonly Pair[]
     readonly start?: Float64Array
     readonly monotone?: Directions
-    /** Fewer columns, fewer knots: the time grows with their third power. */
+    /** Limits columns and thereby knots: the time grows with their third power. */
     readonly columnsMax?: number | undefined
   } = {},
 ): TrainedGam {

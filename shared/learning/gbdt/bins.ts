@@ -1,20 +1,20 @@
 import type { Matrix } from "../data/matrix.ts"
 
-/** How the values of one feature are counted in steps; the last bin is for missing values. */
+/** The bins of one feature; the last bin is for missing values. */
 export type Binning = {
   readonly isCategory: boolean
-  /** Bins, missing among them. */
+  /** Number of bins, including missing. */
   readonly bins: number
-  /** Of a number: the largest value of each bin but the last two. */
+  /** For a number: the largest value of each bin except the last two. */
   readonly cuts: Float64Array
-  /** Of a category: the bin of each level; the missing bin for levels that are too rare to have one. */
+  /** For a category: the bin of each level; rare levels are in the missing bin. */
   readonly binOfLevel: Uint8Array
 }
 
-/** Bins of one column of values. */
+/** The most bins of values, so that a bin fits one byte with the missing bin. */
 const VALUE_BINS_MAX = 255
 
-/** The steps of each feature, by the training rows: every value its own while they are few, else about equally filled. */
+/** The bins of each feature from the training rows: one per value if there are few values, else about equally filled. */
 export function makeBinnings({ features, columns, rows }: Matrix, binsMax: number): Binning[] {
   return features.map((feature, input) => {
     const column = columns[input] ?? new Float64Array(0)
@@ -41,7 +41,7 @@ function binNumber(column: Float64Array, rows: number, binsMax: number): Binning
   let [rowsLeft, binsLeft, filled] = [present.length, binsMax, 0]
   for (let place = 0; place + 1 < values.length && binsLeft > 1; place++) {
     filled += counts[place] ?? 0
-    // A value with many rows closes its bin; the others share what is left evenly.
+    // A value with many rows completes its bin; the remaining bins share the remaining rows evenly.
     const isFull = values.length <= binsMax || filled >= rowsLeft / binsLeft
     if (!isFull) continue
     cuts.push(between(values[place] ?? 0, values[place + 1] ?? 0))
@@ -53,7 +53,7 @@ function binNumber(column: Float64Array, rows: number, binsMax: number): Binning
   return { isCategory: false, bins, cuts: Float64Array.from(cuts), binOfLevel: new Uint8Array(0) }
 }
 
-/** The middle of two neighbours, below the upper one even where no double lies between. */
+/** The midpoint of two neighbours, always below the upper one, even without a double between them. */
 function between(low: number, high: number): number {
   const middle = low / 2 + high / 2
   return middle >= low && middle < high ? middle : low
@@ -73,7 +73,7 @@ function binCategory(column: Float64Array, rows: number, levels: number): Binnin
   return { isCategory: true, bins: own + 1, cuts: new Float64Array(0), binOfLevel }
 }
 
-/** The bin of each value, column by column, the rows in the given order. */
+/** The bin of each value, column by column, with rows in the given order. */
 export function binRows(matrix: Matrix, binnings: readonly Binning[], order: Uint32Array): Uint8Array[] {
   return binnings.map(({ isCategory, bins, cuts, binOfLevel }, input) => {
     const column = matrix.columns[input] ?? new Float64Array(0)

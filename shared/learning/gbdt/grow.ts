@@ -3,7 +3,7 @@ import type { Binning } from "./bins.ts"
 import type { GbdtOptions } from "./options.ts"
 import { bestSplitBy, newtonStep, type Region, type Split } from "./split.ts"
 
-/** A node of a tree that is being grown; the right child comes right after the left one, `left` is 0 at a leaf. */
+/** A node of a growing tree; the right child follows the left one, `left` is 0 at a leaf. */
 export type GrownNode = { split: Split | null; left: number; value: number; cover: number }
 
 /** The training rows in bins, in canonical order, with the derivatives of their log loss. */
@@ -22,14 +22,14 @@ type Leaf = {
   readonly node: number
   readonly level: number
   readonly region: Region
-  /** Its rows: a run of the list of sampled rows. */
+  /** Its rows: a range of the sampled rows. */
   readonly from: number
   readonly to: number
   histogram: Float64Array
   split: Split | null
 }
 
-/** One tree on a sample of rows and features; its leaves carry their values, learning rate included. */
+/** Grows one tree on a sample of rows and features; leaf values include the learning rate. */
 export function growTree(rows: Rows, options: GbdtOptions, tree: number): GrownNode[] {
   return new Grower(rows, options, tree).grow()
 }
@@ -45,8 +45,8 @@ class Grower {
   readonly #starts: number[] = []
   readonly #bins: number
   readonly #sampled: Uint32Array
-  /** A second list, through which rows pass when a node is parted. */
-  readonly #passing: Uint32Array
+  /** A buffer for partitioning the rows of a node. */
+  readonly #buffer: Uint32Array
   readonly #derivatives: Float64Array
   readonly #nodes: GrownNode[] = [{ split: null, left: 0, value: 0, cover: 0 }]
   readonly #idle: Float64Array[] = []
@@ -63,7 +63,7 @@ class Grower {
     }
     this.#bins = bins
     this.#sampled = sampleRows(rows.hashes, options, tree)
-    this.#passing = new Uint32Array(this.#sampled.length)
+    this.#buffer = new Uint32Array(this.#sampled.length)
     this.#derivatives = new Float64Array(2 * this.#sampled.length)
   }
 
@@ -72,7 +72,7 @@ class Grower {
     for (let leaves = 1; leaves < this.#options.leavesMax; leaves++) {
       const next = this.#next(open)
       if (next === undefined) break
-      open.splice(open.indexOf(next), 1, ...this.#part(next))
+      open.splice(open.indexOf(next), 1, ...this.#split(next))
     }
     for (const leaf of open) this.#close(leaf)
     return this.#nodes
@@ -95,7 +95,7 @@ class Grower {
     return root
   }
 
-  /** The leaf to be split next; undefined when no split is left that gains. */
+  /** The leaf to split next; undefined if no split has a gain. */
   #next(open: readonly Leaf[]): Leaf | undefined {
     let best: Leaf | undefined
     for (const leaf of open) {
@@ -107,12 +107,12 @@ class Grower {
     return best
   }
 
-  /** Both children of a leaf, with their rows and best splits. */
-  #part(leaf: Leaf): [Leaf, Leaf] {
+  /** Splits a leaf into two children with their rows and best splits. */
+  #split(leaf: Leaf): [Leaf, Leaf] {
     const split = leaf.split
     const node = this.#nodes[leaf.node]
-    if (split === null || node === undefined) throw new Error("a leaf is parted that has no split")
-    const middle = this.#partRows(leaf, split)
+    if (split === null || node === undefined) throw new Error("a leaf without a split cannot be split")
+    const middle = this.#partitionRows(leaf, split)
     node.split = split
     node.left = this.#nodes.length
     for (let side = 0; side < 2; side++) this.#nodes.push({ split: null, left: 0, value: 0, cover: 0 })
@@ -131,7 +131,7 @@ class Grower {
       histogram: fresh,
     }
     if (level < this.#options.depthMax) {
-      // The larger child's histogram is what the smaller one's leaves of the parent's.
+      // The larger child's histogram is the parent's minus the smaller child's.
       const [smaller, larger] = isLeftSmaller ? [left, right] : [right, left]
       this.#count(smaller)
       larger.histogram = leaf.histogram
@@ -145,18 +145,18 @@ class Grower {
     return [left, right]
   }
 
-  /** Puts the rows that go left before the others, both in their order; hands back where the others start. */
-  #partRows({ from, to }: Leaf, { input, goesLeft }: Split): number {
+  /** Moves the rows that go left before the others, keeping the order; returns where the others start. */
+  #partitionRows({ from, to }: Leaf, { input, goesLeft }: Split): number {
     const bins = this.#rows.binned[input] ?? new Uint8Array(0)
     const sampled = this.#sampled
-    const passing = this.#passing
+    const buffer = this.#buffer
     let [left, right] = [from, 0]
     for (let place = from; place < to; place++) {
       const row = sampled[place] ?? 0
       if (goesLeft[bins[row] ?? 0] === 1) sampled[left++] = row
-      else passing[right++] = row
+      else buffer[right++] = row
     }
-    sampled.set(passing.subarray(0, right), left)
+    sampled.set(buffer.subarray(0, right), left)
     return left
   }
 
@@ -164,7 +164,7 @@ class Grower {
   #count({ from, to, histogram }: Leaf): void {
     histogram.fill(0)
     const { gradients, hessians, binned } = this.#rows
-    // Side by side once, they are read from the processor's cache for each feature.
+    // Copied to contiguous memory once, so that reads for each feature hit the processor's cache.
     const rows = this.#sampled.subarray(from, to)
     const derivatives = this.#derivatives
     for (let place = 0; place < rows.length; place++) {
@@ -210,7 +210,7 @@ class Grower {
   }
 }
 
-/** Rows whose hash falls into the tree's share: the same rows of the same data, in whatever order they came. */
+/** Samples rows by their hash, so that the sample does not depend on the order of rows. */
 function sampleRows(hashes: Uint32Array, { rowShare, seed }: GbdtOptions, tree: number): Uint32Array {
   const salt = new Random(`${seed} rows ${tree}`).bits()
   const most = rowShare * 2 ** 32
@@ -222,7 +222,7 @@ function sampleRows(hashes: Uint32Array, { rowShare, seed }: GbdtOptions, tree: 
   return rows.subarray(0, count)
 }
 
-/** At least one of `count` places, ascending. */
+/** A sample of at least one of `count` indices, ascending. */
 function sample(random: Random, count: number, share: number): number[] {
   const all = Array.from({ length: count }, (_, place) => place)
   if (share >= 1) return all

@@ -1,45 +1,45 @@
 import type { Matrix } from "../data/matrix.ts"
 import { CannotTrain } from "../training-error.ts"
 
-/** How boosted trees are grown. What is left out is as in `GBDT_DEFAULTS`. */
+/** Options of boosted trees. Defaults are in `GBDT_DEFAULTS`. */
 export type GbdtOptions = {
   readonly seed: number
-  /** Trees at most; early stopping takes fewer. */
+  /** Maximum number of trees; early stopping uses fewer. */
   readonly trees: number
   readonly learningRate: number
   readonly leavesMax: number
   readonly depthMax: number
-  /** `leaf` splits where it gains most, `depth` level by level. */
+  /** `leaf` splits the leaf with the highest gain, `depth` splits level by level. */
   readonly growth: "leaf" | "depth"
-  /** Steps into which the values of a number are counted, missing not among them. */
+  /** Maximum bins of a number, without missing. */
   readonly binsMax: number
-  /** Share of rows that a tree sees. */
+  /** Share of rows sampled per tree. */
   readonly rowShare: number
-  /** Share of features that a tree may ask for. */
+  /** Share of features sampled per tree. */
   readonly columnShare: number
-  /** Share of a tree's features that one split may ask for. */
+  /** Share of a tree's features sampled per split. */
   readonly splitColumnShare: number
-  /** Added to the sum of second derivatives wherever a value is fitted. */
+  /** L2 regularisation: added to the sum of second derivatives. */
   readonly l2: number
   readonly childRowsMin: number
-  /** Smallest sum of second derivatives, p(1−p) by row, of a child. */
+  /** Minimum sum of second derivatives, p(1−p) per row, of a child. */
   readonly childWeightMin: number
-  /** A split must lower twice the log loss of its rows by more. */
+  /** Minimum gain of a split, in twice the log loss of its rows. */
   readonly gainMin: number
-  /** Added to the second derivatives of a level where levels are ranked. */
+  /** Added to the second derivatives of a level for ranking levels. */
   readonly levelSmoothing: number
-  /** Added to `l2` where a category of more than four levels is split: it has many ways to fit noise. */
+  /** Added to `l2` for splits of a category with more than four levels, which has many ways to fit noise. */
   readonly levelL2: number
-  /** How much of what ranked levels gain by chance a split by them must gain beyond; 0 counts every gain. */
+  /** Factor of the gain that ranked levels have by chance, subtracted from a split's gain; 0 subtracts nothing. */
   readonly levelLuck: number
-  /** A level with fewer rows at a split goes where missing values go. */
+  /** A level with fewer rows at a split goes with the missing values. */
   readonly levelRowsMin: number
-  /** Features whose rising value must never lower (1) or never raise (−1) the score. */
+  /** Monotone features: 1, the score never falls as the value rises; −1, it never rises. */
   readonly monotone: Readonly<Record<string, 1 | -1>>
-  /** Rows that are not trained on: training ends when their log loss has not fallen for `patience` trees. */
+  /** Validation rows: training stops when their log loss has not decreased for `patience` trees. */
   readonly validation: { readonly matrix: Matrix; readonly labels: ArrayLike<number> } | null
   readonly patience: number
-  /** Told after each tree; the log loss is that of the validation rows. */
+  /** Called after each tree; the log loss is that of the validation rows. */
   readonly onTree: ((trees: number, logLoss: number | null) => void) | null
 }
 
@@ -68,7 +68,7 @@ export const GBDT_DEFAULTS: GbdtOptions = {
   onTree: null,
 }
 
-/** Bounds of each number; within them a tree fits the artefact and its explanation is affordable. */
+/** Bounds of each option, within which trees fit the artefact's format and explanation stays affordable. */
 const RANGES: Readonly<Partial<Record<keyof GbdtOptions, readonly [number, number]>>> = {
   trees: [1, 5_000],
   learningRate: [1e-4, 1],
@@ -80,7 +80,7 @@ const RANGES: Readonly<Partial<Record<keyof GbdtOptions, readonly [number, numbe
   splitColumnShare: [0.01, 1],
   l2: [0, 1e6],
   childRowsMin: [1, 1e9],
-  // With less, one leaf of rows that are all sure could take a value without bound.
+  // With less, a leaf whose rows all have extreme probabilities could get an unbounded value.
   childWeightMin: [1e-6, 1e9],
   gainMin: [0, 1e9],
   levelSmoothing: [0, 1e6],
@@ -90,7 +90,7 @@ const RANGES: Readonly<Partial<Record<keyof GbdtOptions, readonly [number, numbe
   patience: [1, 5_000],
 }
 
-/** The whole options; throws CannotTrain when one is out of range or does not fit the table. */
+/** Options with defaults; throws CannotTrain if one is out of range or does not fit the table. */
 export function completeOptions(matrix: Matrix, given: Partial<GbdtOptions>): GbdtOptions {
   const options = { ...GBDT_DEFAULTS, ...given }
   for (const [name, [least, most]] of Object.entries(RANGES)) {

@@ -4,20 +4,20 @@ import { CATEGORY, LEAF, MISSING_LEFT } from "../../scoring/forest.ts"
 import type { Binning } from "./bins.ts"
 import type { GrownNode } from "./grow.ts"
 
-/** One node of a model's trees; `set` are the levels that go left where a category is asked for. */
+/** One node of a model's trees; `set` are the levels that go left at a category. */
 export type PackedNode = {
-  /** `LEAF`, or the feature's place. */
+  /** `LEAF`, or the feature's index. */
   readonly input: number
-  /** Threshold or leaf's value. */
+  /** Threshold, or value of a leaf. */
   readonly value: number
-  /** The left child, counted from the root. */
+  /** The left child, relative to the root. */
   readonly left: number
   readonly missingLeft: boolean
   readonly cover: number
   readonly set: readonly number[] | null
 }
 
-/** Trees in the artefact's form. */
+/** Trees in the artefact's format. */
 export function packTrees(
   base: number,
   trees: readonly (readonly GrownNode[])[],
@@ -31,7 +31,7 @@ export function packTrees(
       const binning = binnings[input]
       const levels = Array.from(binning?.binOfLevel ?? [], (bin, level) => (goesLeft[bin] === 1 ? level : -1))
       const set = binning?.isCategory === true ? levels.filter((level) => level >= 0) : null
-      // Beyond the last cut come missing values only.
+      // Only missing values are beyond the last cut.
       const threshold = set === null ? (binning?.cuts[lastLeft] ?? Number.MAX_VALUE) : 0
       return { input, value: threshold, left, missingLeft, cover, set }
     })
@@ -39,7 +39,7 @@ export function packTrees(
   return packNodes(base, packed, features)
 }
 
-/** Nodes of trees, each tree from its root and every child after its parent, in the artefact's form. */
+/** Packs nodes in the artefact's format; each tree starts with its root, and children follow their parent. */
 export function packNodes(
   base: number,
   trees: readonly (readonly PackedNode[])[],
@@ -52,10 +52,10 @@ export function packNodes(
     roots.push(next)
     next += tree.length
   }
-  const isAsked = nodes.some(({ set }) => set !== null)
+  const hasSets = nodes.some(({ set }) => set !== null)
   const levelsMax = Math.max(0, ...features.map((feature) => (feature.type === "category" ? feature.levels.length : 0)))
-  const setWords = isAsked ? Math.ceil(levelsMax / 32) : 0
-  // Equal sets are written once.
+  const setWords = hasSets ? Math.ceil(levelsMax / 32) : 0
+  // Equal sets are stored once.
   const places = new Map<string, number>()
   const sets: number[] = []
   const values = nodes.map(({ value, set }) => {

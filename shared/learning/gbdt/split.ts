@@ -4,18 +4,18 @@ import type { GbdtOptions } from "./options.ts"
 /** Sums over rows: first and second derivatives of the log loss, and the number of rows. */
 export type GradientSums = { readonly gradient: number; readonly hessian: number; readonly rows: number }
 
-/** A node's rows and what may be made of them. */
+/** A node's sums, and the bounds of its value. */
 export type Region = GradientSums & {
   /** Bounds of its value, from splits above on monotone features. */
   readonly low: number
   readonly high: number
 }
 
-/** The best way to part a node's rows. */
+/** A split of a node's rows. */
 export type Split = {
   readonly gain: number
   readonly input: number
-  /** Which bins go left, that of missing among them. */
+  /** Which bins go left, including that of missing. */
   readonly goesLeft: Uint8Array
   /** Number: the last bin that goes left. Category: −1. */
   readonly lastLeft: number
@@ -24,59 +24,65 @@ export type Split = {
   readonly right: Region
 }
 
-/** A gain below this is rounding. */
+/** A smaller gain is rounding. */
 const GAIN_MIN = 1e-9
-/** No single tree moves a row's log-odds further, before the learning rate. */
+/** The most that one tree changes a row's log-odds, before the learning rate. */
 const STEP_MAX = 20
-/** A category of so many levels has no more ways to split than a number would. */
+/** A category with this few levels has no more possible splits than a number. */
 const PLAIN_LEVELS_MAX = 4
 
-/** The value that lowers the log loss of rows most (one Newton step), within the node's bounds. */
+/** The leaf value that minimises the log loss to second order (one Newton step), within the node's bounds. */
 export function newtonStep(gradient: number, hessian: number, l2: number, low: number, high: number): number {
   const value = -gradient / (hessian + l2)
   return Math.min(Math.min(high, STEP_MAX), Math.max(Math.max(low, -STEP_MAX), value))
 }
 
-/** How much a value lowers twice the log loss, to second order. */
-const worthOf = (gradient: number, hessian: number, l2: number, value: number): number =>
+/** By how much a leaf value lowers twice the log loss, to second order. */
+const reductionOf = (gradient: number, hessian: number, l2: number, value: number): number =>
   -(2 * gradient * value + (hessian + l2) * value * value)
 
 /**
- * Levels that say nothing still differ by chance, and ranking them puts those with more events on one side: of levels with
- * normal scores z the best two sets differ by (Σ|z|)²/k, in the mean k·2/π. A split must gain more than that.
+ * Levels without effect still differ by chance, and ranking separates those with more events: for k levels with normal scores
+ * z, the best two sets differ by (Σ|z|)²/k, on average k·2/π. A split must gain more than that.
  */
 const CHANCE_GAIN_PER_LEVEL = 2 / Math.PI
 
-/** What the search for one feature's best split needs. */
+/** The input of the search for one feature's best split. */
 export type Search = {
   readonly options: GbdtOptions
   readonly region: Region
-  /** Three numbers a bin: sums of first and second derivatives and of rows. */
+  /** Three numbers per bin: sums of first and second derivatives, and rows. */
   readonly histogram: Float64Array
-  /** Where the feature's bins start in the histogram, counted in bins. */
+  /** The feature's first bin in the histogram. */
   readonly start: number
   readonly binning: Binning
   readonly input: number
   readonly monotone: number
-  /** Only a split that gains more is of use. */
+  /** Only splits with a higher gain are returned. */
   readonly gainAbove: number
 }
 
 type Found = { gain: number; gradient: number; hessian: number; rows: number; place: number; missingLeft: boolean }
 
-/** The best split of a node by one feature; null when none gains more than was found before. */
+/** The best split of a node by one feature; null if none gains more than `gainAbove`. */
 export function bestSplitBy(search: Search): Split | null {
   return search.binning.isCategory ? splitCategory(search) : splitNumber(search)
 }
 
 /**
- * Walks over an order of bins and weighs each place between two. `rest` are the rows that go one way together whatever the
- * place: those with missing values, and levels too rare to be ranked. Where there are none, they go with the larger side.
+ * Evaluates each split position in an order of bins. `rest` are rows that go to one side together: those with missing values
+ * and of levels too rare to rank. If there are none, missing goes to the larger side.
  */
-function scan(search: Search, order: ArrayLike<number>, rest: GradientSums, l2: number, luck: number): Found | null {
+function scan(
+  search: Search,
+  order: ArrayLike<number>,
+  rest: GradientSums,
+  l2: number,
+  chanceGain: number,
+): Found | null {
   const { histogram, start, region, options, monotone } = search
   const { gradient, hessian, rows, low, high } = region
-  const own = worthOf(gradient, hessian, l2, newtonStep(gradient, hessian, l2, low, high))
+  const own = reductionOf(gradient, hessian, l2, newtonStep(gradient, hessian, l2, low, high))
   const least = Math.max(search.gainAbove, options.gainMin, GAIN_MIN)
   let found: Found | null = null
   for (const missingLeft of rest.rows > 0 ? [false, true] : [false]) {
@@ -96,9 +102,9 @@ function scan(search: Search, order: ArrayLike<number>, rest: GradientSums, l2: 
       const leftValue = newtonStep(leftGradient, leftHessian, l2, low, high)
       const rightValue = newtonStep(rightGradient, rightHessian, l2, low, high)
       if (monotone * (rightValue - leftValue) < 0) continue
-      const worth =
-        worthOf(leftGradient, leftHessian, l2, leftValue) + worthOf(rightGradient, rightHessian, l2, rightValue)
-      const gain = worth - own - luck
+      const reduction =
+        reductionOf(leftGradient, leftHessian, l2, leftValue) + reductionOf(rightGradient, rightHessian, l2, rightValue)
+      const gain = reduction - own - chanceGain
       if (gain > least && (found === null || gain > found.gain)) {
         found = { gain, gradient: leftGradient, hessian: leftHessian, rows: leftRows, place, missingLeft }
       }
@@ -119,7 +125,7 @@ function splitNumber(search: Search): Split | null {
   return toSplit(search, found, goesLeft, found.place, options.l2)
 }
 
-/** Levels ranked by their mean derivative, smoothed; then a split as of a number (Fisher 1958, as LightGBM does it). */
+/** Ranks levels by their smoothed mean derivative, then splits as a number (Fisher 1958, as in LightGBM). */
 function splitCategory(search: Search): Split | null {
   const { binning, histogram, start, options } = search
   const missing = binning.bins - 1
@@ -134,8 +140,8 @@ function splitCategory(search: Search): Split | null {
   }
   ranked.sort((a, b) => (ranks[a] ?? 0) - (ranks[b] ?? 0) || a - b)
   const l2 = options.l2 + (missing > PLAIN_LEVELS_MAX ? options.levelL2 : 0)
-  const luck = options.levelLuck * CHANCE_GAIN_PER_LEVEL * Math.max(0, ranked.length - 2)
-  const found = scan(search, ranked, rest, l2, luck)
+  const chanceGain = options.levelLuck * CHANCE_GAIN_PER_LEVEL * Math.max(0, ranked.length - 2)
+  const found = scan(search, ranked, rest, l2, chanceGain)
   if (found === null) return null
   const goesLeft = new Uint8Array(binning.bins).fill(found.missingLeft ? 1 : 0)
   for (const [place, bin] of ranked.entries()) goesLeft[bin] = place <= found.place ? 1 : 0
@@ -149,7 +155,7 @@ function toSplit(search: Search, found: Found, goesLeft: Uint8Array, lastLeft: n
   const right = { gradient: region.gradient - gradient, hessian: region.hessian - hessian, rows: region.rows - rows }
   let [leftHigh, rightLow, leftLow, rightHigh] = [high, low, low, high]
   if (monotone !== 0) {
-    // Neither side may ever cross the middle, however deep it is split later.
+    // The midpoint bounds both sides, so that later splits cannot violate the direction.
     const leftValue = newtonStep(gradient, hessian, l2, low, high)
     const middle = (leftValue + newtonStep(right.gradient, right.hessian, l2, low, high)) / 2
     if (monotone > 0) [leftHigh, rightLow] = [middle, middle]

@@ -10,7 +10,7 @@ import { trainGbdt } from "./train.ts"
 
 type Case = { matrix: Matrix; labels: Uint8Array; truth: Float64Array }
 
-/** Rows with missing values whose outcome rests on a sum, an interaction, a set of levels and on being missing. */
+/** Rows with missing values whose outcome depends on a sum, an interaction, a set of levels and missingness. */
 function churners(seed: number, rows: number): Case {
   const random = new Random(seed)
   const features = someFeatures(4, 2)
@@ -34,7 +34,7 @@ describe("training", () => {
   const train = churners(1, 2_000)
   const fresh = churners(2, 2_000)
 
-  test("finds sums, interactions, sets of levels and what missing values mean", () => {
+  test("learns sums, interactions, sets of levels and the effect of missing values", () => {
     const { model } = trainGbdt(train.matrix, train.labels, { ...SMALL, trees: 100 })
     const scores = rawScoresOfPart(train.matrix.features, model, fresh.matrix.columns, fresh.matrix.rows)
     const share = fresh.labels.reduce((sum, label) => sum + label, 0) / fresh.labels.length
@@ -49,7 +49,7 @@ describe("training", () => {
     ["with monotone features", { monotone: { n0: 1, n1: -1 } }],
     ["with early stopping", { validation: fresh, patience: 5, trees: 200, learningRate: 0.3 }],
     ["in few bins", { binsMax: 8, splitColumnShare: 0.5 }],
-  ])("keeps scores that are those of the evaluator, bit for bit: %s", (_, options) => {
+  ])("returns scores that are bit-identical to the evaluator's: %s", (_, options) => {
     const { model, scores } = trainGbdt(train.matrix, train.labels, { ...SMALL, ...options })
     const evaluated = rawScoresOfPart(train.matrix.features, model, train.matrix.columns, train.matrix.rows)
     expect(evaluated).toEqual(scores)
@@ -76,7 +76,7 @@ describe("training", () => {
     expect(fits[1]?.logLoss).toBe(fits[0]?.logLoss)
   })
 
-  test("gives the same model for the same seed, another for another", () => {
+  test("gives the same model for the same seed, and a different one for another seed", () => {
     const models = [1, 1, 2].map((seed) =>
       JSON.stringify(trainGbdt(train.matrix, train.labels, { ...SMALL, seed }).model),
     )
@@ -84,7 +84,7 @@ describe("training", () => {
     expect(models[2]).not.toBe(models[0])
   })
 
-  test("stops where rows that it was not trained on are predicted best", () => {
+  test("stops at the lowest validation loss", () => {
     const options = { ...SMALL, trees: 400, learningRate: 0.3, patience: 20, validation: fresh }
     const losses: number[] = []
     const fit = trainGbdt(train.matrix, train.labels, { ...options, onTree: (_, loss) => losses.push(loss ?? 0) })
@@ -95,7 +95,7 @@ describe("training", () => {
     expect(logLoss(scores, fresh.labels)).toBeCloseTo(fit.logLoss ?? 0, 12)
   })
 
-  test("covers count the rows that pass", async () => {
+  test("covers count the rows that reach a node", async () => {
     const { model } = trainGbdt(train.matrix, train.labels, SMALL)
     const prepared = await prepareModel(await artefactOf([...train.matrix.features], [{ weight: 1, model }]))
     // With true covers the expectation is the mean of the scores.
@@ -106,7 +106,7 @@ describe("training", () => {
 })
 
 describe("a monotone feature", () => {
-  // The outcome falls with n0 in places, and hangs together with the other features.
+  // The outcome is not monotone in n0, and n0 interacts with the other features.
   const random = new Random(11)
   const features = someFeatures(3, 1)
   const list = Array.from({ length: 3_000 }, () => randomRow(random, features))
@@ -117,7 +117,7 @@ describe("a monotone feature", () => {
   const matrix = { features, columns: columnsOf(list), rows: list.length }
   const grid = Array.from({ length: 121 }, (_, step) => (step - 60) / 20)
 
-  /** Falls of the score along the grid of the first feature, over rows of every kind. */
+  /** Counts decreases of the score along the grid of the first feature, over different rows. */
   function falls(options: Partial<GbdtOptions>): number {
     const { model } = trainGbdt(matrix, labels, { trees: 60, leavesMax: 16, depthMax: 8, childRowsMin: 5, ...options })
     let found = 0
@@ -138,7 +138,7 @@ describe("a monotone feature", () => {
     expect(falls({ monotone: { n0: 1 }, growth: "depth" })).toBe(0)
   })
 
-  test("never raises it when it is told to fall", () => {
+  test("never raises the score with direction -1", () => {
     const rises = (options: Partial<GbdtOptions>): number => {
       const { model } = trainGbdt(matrix, labels, { trees: 60, leavesMax: 16, depthMax: 8, ...options })
       const rows = grid.map((value) => Float64Array.of(value, 0.5, -0.5, 2))
@@ -150,7 +150,7 @@ describe("a monotone feature", () => {
   })
 })
 
-describe("hostile tables", () => {
+describe("unusual tables", () => {
   const number: ModelFeature = { name: "n", type: "number" }
   const labels = Uint8Array.from({ length: 200 }, (_, row) => row % 2)
   const table = (...columns: Float64Array[]): Matrix => {
@@ -168,7 +168,7 @@ describe("hostile tables", () => {
     expect(score(prepared, encode(prepared, { n0: 5 }).vector).probability).toBe(0.5)
   })
 
-  test("values at the ends of the range of doubles are split between", () => {
+  test("extreme doubles are separated", () => {
     const extremes = [Number.MAX_VALUE, -Number.MAX_VALUE, 5e-324, 0, 1, 1 + Number.EPSILON]
     const column = Float64Array.from(labels, (_, row) => extremes[row % 6] ?? 0)
     const outcomes = Uint8Array.from(column, (value) => (value === 5e-324 || value === 1 + Number.EPSILON ? 1 : 0))
@@ -177,7 +177,7 @@ describe("hostile tables", () => {
     for (const [row, outcome] of outcomes.entries()) expect((scores[row] ?? 0) > 0).toBe(outcome === 1)
   })
 
-  test("a category of more levels than there are bins is trained and scored alike", () => {
+  test("a category with more levels than bins is scored as trained", () => {
     const features: ModelFeature[] = [
       { name: "city", type: "category", levels: Array.from({ length: 400 }, (_, n) => `c${n}`) },
     ]
@@ -193,15 +193,12 @@ describe("hostile tables", () => {
     ["no rows", () => trainGbdt({ features: [number], columns: [new Float64Array(0)], rows: 0 }, [])],
     ["no features", () => trainGbdt({ features: [], columns: [], rows: 200 }, labels)],
     ["one outcome", () => trainGbdt(table(new Float64Array(200)), new Uint8Array(200))],
-    ["a label that is none", () => trainGbdt(table(new Float64Array(200)), new Uint8Array(200).fill(2))],
+    ["an invalid label", () => trainGbdt(table(new Float64Array(200)), new Uint8Array(200).fill(2))],
     ["too few labels", () => trainGbdt(table(new Float64Array(200)), labels.subarray(1))],
     ["a column that is too short", () => trainGbdt(table(new Float64Array(199)), labels)],
     ["an option out of range", () => trainGbdt(table(new Float64Array(200)), labels, { learningRate: Number.NaN })],
-    [
-      "a monotone feature that is not there",
-      () => trainGbdt(table(new Float64Array(200)), labels, { monotone: { x: 1 } }),
-    ],
-  ])("%s is refused with a reason", (_, train) => {
+    ["an unknown monotone feature", () => trainGbdt(table(new Float64Array(200)), labels, { monotone: { x: 1 } })],
+  ])("%s is rejected with a reason", (_, train) => {
     expect(train).toThrow(CannotTrain)
   })
 })

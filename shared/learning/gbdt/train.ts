@@ -14,18 +14,18 @@ import { packTrees } from "./pack.ts"
 
 export type GbdtFit = {
   readonly model: GbdtModel
-  /** Trees of the model: with early stopping those up to the lowest log loss. */
+  /** Number of trees; with early stopping up to the lowest log loss. */
   readonly trees: number
-  /** Mean log loss of the validation rows; null without any. */
+  /** Mean log loss of the validation rows; null without validation. */
   readonly logLoss: number | null
-  /** Raw log-odds of the training rows, in the order they came. */
+  /** Raw log-odds of the training rows, in the given order. */
   readonly scores: Float64Array
 }
 
-/** A sample of rows or columns may have nothing to split by; so many in a row mean that there is nothing left. */
+/** A sample may allow no split; this many empty trees in succession mean that no split is left. */
 const EMPTY_TREES_MAX = 10
 
-/** Trains on a table and its labels (1 left, 0 stayed); throws CannotTrain when that cannot give a model. */
+/** Trains on a table and its labels (1 left, 0 stayed); throws CannotTrain if no model is possible. */
 export function trainGbdt(matrix: Matrix, labels: ArrayLike<number>, given: Partial<GbdtOptions> = {}): GbdtFit {
   checkTable(matrix, labels)
   const options = completeOptions(matrix, given)
@@ -36,14 +36,14 @@ export function trainGbdt(matrix: Matrix, labels: ArrayLike<number>, given: Part
   if (events === 0 || events === matrix.rows) throw new CannotTrain("all rows have the same outcome")
 
   const base = Math.log(events / (matrix.rows - events))
-  const watched = watch(options, binnings, base)
+  const validation = startValidation(options, binnings, base)
   const gradients = new Float64Array(matrix.rows)
   const hessians = new Float64Array(matrix.rows)
   const monotone = matrix.features.map(({ name }) => options.monotone[name] ?? 0)
   const rows: Rows = { binnings, binned: binRows(matrix, binnings, order), hashes, gradients, hessians, monotone }
   const scores = new Float64Array(matrix.rows).fill(base)
   const trees: GrownNode[][] = []
-  let best = { trees: 0, logLoss: watched?.logLoss() ?? null, scores: scores.slice() }
+  let best = { trees: 0, logLoss: validation?.logLoss() ?? null, scores: scores.slice() }
   let empty = 0
   for (let tree = 0; tree < options.trees && empty < EMPTY_TREES_MAX; tree++) {
     for (let row = 0; row < scores.length; row++) {
@@ -59,14 +59,14 @@ export function trainGbdt(matrix: Matrix, labels: ArrayLike<number>, given: Part
     empty = 0
     trees.push(grown)
     addTree(grown, rows.binned, scores, true)
-    const logLoss = watched?.after(grown) ?? null
+    const logLoss = validation?.after(grown) ?? null
     if (logLoss !== null && logLoss < (best.logLoss ?? Number.POSITIVE_INFINITY)) {
       best = { trees: trees.length, logLoss, scores: scores.slice() }
     }
     options.onTree?.(trees.length, logLoss)
-    if (watched !== null && trees.length - best.trees >= options.patience) break
+    if (validation !== null && trees.length - best.trees >= options.patience) break
   }
-  if (watched === null) best = { trees: trees.length, logLoss: null, scores }
+  if (validation === null) best = { trees: trees.length, logLoss: null, scores }
   const inGivenOrder = new Float64Array(matrix.rows)
   for (let place = 0; place < order.length; place++) inGivenOrder[order[place] ?? 0] = best.scores[place] ?? 0
   const model = packTrees(base, trees.slice(0, best.trees), matrix.features, binnings)
@@ -83,7 +83,7 @@ function checkTable({ features, columns, rows }: Matrix, labels: ArrayLike<numbe
   }
 }
 
-/** Adds a tree's leaves to the scores of all rows; counts the rows of each node where they are those of training. */
+/** Adds a tree's leaf values to the scores of all rows; with `counts`, also counts the rows of each node. */
 function addTree(
   tree: readonly GrownNode[],
   binned: readonly Uint8Array[],
@@ -113,15 +113,19 @@ function addTree(
   }
 }
 
-type Watched = { logLoss(): number; after(tree: readonly GrownNode[]): number }
+type ValidationScores = { logLoss(): number; after(tree: readonly GrownNode[]): number }
 
-/** The validation rows, scored along; null without any. */
-function watch({ validation }: GbdtOptions, binnings: readonly Binning[], base: number): Watched | null {
+/** Scores the validation rows tree by tree; null without validation rows. */
+function startValidation(
+  { validation }: GbdtOptions,
+  binnings: readonly Binning[],
+  base: number,
+): ValidationScores | null {
   if (validation === null) return null
   const { matrix, labels } = validation
   if (matrix.columns.length !== binnings.length) throw new CannotTrain("the validation rows have other features")
   checkTable(matrix, labels)
-  // Sums of floating-point numbers depend on their order, so these rows too have one of their own.
+  // Canonical order, because floating-point sums depend on the order of rows.
   const { order } = canonicalRows(matrix, labels)
   const binned = binRows(matrix, binnings, order)
   const scores = new Float64Array(matrix.rows).fill(base)

@@ -1,25 +1,25 @@
 /**
- * Whether predicted probabilities still mean what they say: a straight line through log-odds (intercept and slope) fitted on
- * matured labels and compared with none, and the expected calibration error against what chance alone makes of it.
+ * Whether predicted probabilities are still calibrated: a line in log-odds (intercept and slope) fitted on matured labels and
+ * compared with no correction, and the expected calibration error compared with its distribution by chance.
  */
 
 import type { MaturedPrediction } from "./cusum.ts"
 import { chiSquareQuantile, normalTails } from "./distributions.ts"
 import { NO_DRIFT_QUANTILE } from "./psi.ts"
 
-/** With fewer churns or fewer stays a line through them is a guess. */
+/** With fewer rows of either outcome the line is unreliable. */
 export const CALIBRATION_EVENTS_MIN = 20
 
-/** Bins of equal count, as in every figure of this project. */
+/** Bins of equal count, as in all calibration metrics here. */
 const BINS = 10
 
-/** A probability of 0 or 1 has no log-odds; these are where they end. */
+/** Probabilities are clipped to this distance from 0 and 1, where log-odds are infinite. */
 const CLIP = 1e-6
 
-/** Newton's steps; a line of two parameters settles in less than ten. */
+/** Newton steps; two parameters converge in less than ten. */
 const STEPS_MAX = 25
 
-/** A fitted line of |slope| beyond this has run away: the labels are parted by the score. */
+/** Beyond this the fit diverges, because the score separates the labels completely. */
 const COEFFICIENT_MAX = 20
 
 export interface CalibrationDrift {
@@ -27,23 +27,23 @@ export interface CalibrationDrift {
   readonly events: number
   /** Sum of the predicted probabilities. */
   readonly expected: number
-  /** Observed less expected, in deviations under the predictions. */
+  /** Observed minus expected, in standard deviations under the predictions. */
   readonly z: number
   readonly pValue: number
   /** Log-odds observed = intercept + slope × log-odds predicted: 0 and 1 are perfect. */
   readonly intercept: number
   readonly slope: number
-  /** Twice the gain in log-likelihood of that line; chi-square with two degrees under no drift. */
+  /** Twice the gain in log-likelihood of that line; chi-square with two degrees of freedom without drift. */
   readonly statistic: number
   readonly limit: number
   readonly ece: number
   /** 99th percentile of the calibration error under perfect calibration. */
   readonly eceLimit: number
-  /** The line is better than chance allows. */
+  /** Whether the statistic exceeds the limit. */
   readonly isAbove: boolean
 }
 
-/** The drift of calibration; null with fewer than 20 churns or 20 stays, seen or expected. */
+/** The drift of calibration; null with fewer than 20 rows of either outcome, observed or expected. */
 export function calibrationDrift(rows: readonly MaturedPrediction[]): CalibrationDrift | null {
   const events = rows.filter(({ isChurned }) => isChurned).length
   const expected = rows.reduce((sum, { probability }) => sum + probability, 0)
@@ -73,8 +73,8 @@ export const logOdds = (probability: number): number => {
 }
 
 /**
- * The likeliest line from predicted to observed log-odds, by Newton's method. `priorDeviation` pulls it towards 0 and 1
- * (a normal prior on both), which small samples need; left out, nothing pulls.
+ * The maximum-likelihood line from predicted to observed log-odds, by Newton's method. `priorDeviation` is that of a normal
+ * prior around 0 and 1 for small samples; by default there is no prior.
  */
 export function recalibration(rows: readonly MaturedPrediction[], priorDeviation = Number.POSITIVE_INFINITY): Line {
   const weight = 1 / priorDeviation ** 2
@@ -92,7 +92,7 @@ export function recalibration(rows: readonly MaturedPrediction[], priorDeviation
       h11 += spread * x * x
     }
     const determinant = h00 * h11 - h01 * h01
-    // All scores alike: only the intercept can be told.
+    // With equal scores only the intercept can be estimated.
     if (!(determinant > 1e-9 * h00 * h11)) {
       const change = h00 > 0 ? g0 / h00 : 0
       intercept += Math.max(-2, Math.min(2, change))
@@ -100,7 +100,7 @@ export function recalibration(rows: readonly MaturedPrediction[], priorDeviation
       continue
     }
     const changes = [(h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant] as const
-    // A full step can overshoot where the line starts far away.
+    // A full step can overshoot far from the optimum.
     const shrink = Math.min(1, 2 / Math.max(Math.abs(changes[0]), Math.abs(changes[1]), 1e-12))
     intercept += shrink * changes[0]
     slope += shrink * changes[1]
@@ -132,6 +132,6 @@ function calibrationError(rows: readonly MaturedPrediction[]): { readonly ece: n
     mean += Math.sqrt((2 / Math.PI) * chance)
     variance += (1 - 2 / Math.PI) * chance
   }
-  // The sum leans to the right of a normal; 2.5 deviations are its 99th percentile where a normal's are 2.33.
+  // The sum is skewed to the right: its 99th percentile is 2.5 standard deviations above the mean, a normal's is 2.33.
   return { ece: gap / rows.length, eceLimit: (mean + 2.5 * Math.sqrt(variance)) / rows.length }
 }

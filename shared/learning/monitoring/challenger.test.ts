@@ -12,7 +12,7 @@ const FEATURES: ModelFeature[] = [
 ]
 const champion = () => artefactOf(FEATURES, [{ weight: 1, model: randomScorecard(new Random(1), FEATURES) }])
 
-/** Predictions around 5 %, and what came of them when the truth is `shift` away. */
+/** Predictions around 5 %, with outcomes whose true log-odds differ by `shift`. */
 function labels(seed: string, rows: number, shift: number) {
   const random = new Random(seed)
   return Array.from({ length: rows }, () => {
@@ -22,7 +22,7 @@ function labels(seed: string, rows: number, shift: number) {
 }
 
 describe("a challenger", () => {
-  test("is a model of its own from 200 churns on, the champion put straight from 20 on, and none before", () => {
+  test("is a new model from 200 churns on, the champion recalibrated from 20 on, and none below", () => {
     expect([
       methodFor(5_000, 200),
       methodFor(5_000, 199),
@@ -33,7 +33,7 @@ describe("a challenger", () => {
     expect(methodFor(1_000, 990)).toBeNull()
   })
 
-  test("that is put straight differs from the champion by this company's offset and nothing else", async () => {
+  test("by recalibration differs from the champion only in the company's offset", async () => {
     const before = await champion()
     const after = recalibrated(before, 0, labels("shifted", 3_000, 0.5), "2026-03-01T00:00:00.000Z")
     expect(after?.offset).toBeCloseTo(0.5, 0)
@@ -43,7 +43,7 @@ describe("a challenger", () => {
     expect(score(is, row).logit).toBe(score(was, row).logit)
   })
 
-  test("starts from the offset that the company has, and is held back where labels are few", async () => {
+  test("starts from the company's offset, and is shrunk with few labels", async () => {
     const before = { ...(await champion()), offsetDeviation: 0.2 }
     const many = recalibrated(before, 0.3, labels("many", 4_000, 0.6), "2026-03-01T00:00:00.000Z")
     const few = recalibrated(before, 0.3, labels("few", 60, 3), "2026-03-01T00:00:00.000Z")
@@ -51,15 +51,15 @@ describe("a challenger", () => {
     expect((few?.offset ?? 9) - 0.3).toBeLessThan(1.5)
   })
 
-  test("is none where labels say what the champion says", async () => {
+  test("is none if labels agree with the champion", async () => {
     expect(recalibrated(await champion(), 0, labels("alike", 2_000, 0), "2026-03-01T00:00:00.000Z")).toBeNull()
   })
 })
 
-describe("the way back", () => {
+describe("rollback", () => {
   const own = { place: "own", hasEarlier: true, daysSinceReturn: null } as const
 
-  test("is closed for what is pinned or shared, without an earlier champion, and for four months after a return", () => {
+  test("is refused for pinned or shared models, without an earlier champion, and for 120 days after a rollback", () => {
     expect(rollbackRefusal(own)).toBeNull()
     expect(rollbackRefusal({ ...own, place: "pinned" })).toBe("pinned")
     expect(rollbackRefusal({ ...own, place: "shared" })).toBe("shared_model")
@@ -68,7 +68,7 @@ describe("the way back", () => {
     expect(rollbackRefusal({ ...own, daysSinceReturn: COOL_DOWN_DAYS })).toBeNull()
   })
 
-  /** Weeks in which the truth is `shift` above the champion; the earlier one is right, or as wrong. */
+  /** Weeks in which the true log-odds are `shift` above the champion's; the earlier model predicts `earlierShift` more. */
   const rescored = (shift: number, earlierShift: number): Rescored[] => {
     const random = new Random(`back ${shift} ${earlierShift}`)
     const chance = (x: number) => 1 / (1 + Math.exp(-x))
@@ -81,11 +81,11 @@ describe("the way back", () => {
     })
   }
 
-  test("leads to a champion that predicts better what went wrong", () => {
+  test("happens if the earlier champion predicts better", () => {
     expect(isEarlierBetter(rescored(1, 1), 1)).toBe(true)
   })
 
-  test("leads not to one that drifts as much, is worse, or of which nothing is known", () => {
+  test("does not happen if the earlier champion drifts too, is worse, or has no labels", () => {
     expect(isEarlierBetter(rescored(1.2, 0.1), 1)).toBe(false)
     expect(isEarlierBetter(rescored(0, -0.8), 1)).toBe(false)
     expect(isEarlierBetter([], 1)).toBe(false)

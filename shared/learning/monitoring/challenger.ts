@@ -1,36 +1,36 @@
-/** What a challenger can be made of: a model of its own where there are enough churns, else the champion put straight. */
+/** How a challenger is made: a new model if there are enough churns, else the champion recalibrated. */
 import type { Artefact } from "../../scoring/artefact.ts"
 import { logOdds } from "./calibration-drift.ts"
 import type { MaturedPrediction } from "./cusum.ts"
 
-/** Below, a model of a company's own rows is worse than a pooled one with the company's own intercept (simulated subscriptions). */
+/** With fewer churns, a model of a company's own rows is worse than a pooled one with an offset (simulated subscriptions). */
 export const OWN_MODEL_EVENTS_MIN = 200
-/** Below, even an intercept says more about chance than about the company. */
+/** With fewer churns even an intercept is mostly noise. */
 export const INTERCEPT_EVENTS_MIN = 20
 
 /** `trained`: a scorecard of its own. `recalibrated`: the champion with another intercept for this company. */
 export type ChallengerMethod = "trained" | "recalibrated"
 
-/** How a challenger is made of labels with so many churns; null: there are too few. */
+/** How to make a challenger from labels with this many churns; null: there are too few. */
 export function methodFor(rows: number, events: number): ChallengerMethod | null {
   const fewest = Math.min(events, rows - events)
   if (fewest >= OWN_MODEL_EVENTS_MIN) return "trained"
   return fewest >= INTERCEPT_EVENTS_MIN ? "recalibrated" : null
 }
 
-/** How far intercepts of companies lie apart, in log-odds. */
+/** The standard deviation of companies' offsets in log-odds, if the champion does not state it. */
 const OFFSET_DEVIATION = 0.4
 const STEPS_MAX = 50
 
-/** The champion under a note of its own, and what the company adds to it in log-odds. */
+/** The champion with its recalibration in the notes, and the company's new offset in log-odds. */
 export interface Recalibrated {
   readonly artefact: Artefact
   readonly offset: number
 }
 
 /**
- * The champion with the company's offset (`known`) moved by what its labels say, held back by how far companies usually lie apart.
- * Null when chance alone would move it as far once in twenty: then there is nothing to challenge with.
+ * The champion with the company's offset (`known`) shifted to fit its labels, with a prior of the companies' usual deviation.
+ * Null if the shift is not significant at 5 %.
  */
 export function recalibrated(
   champion: Artefact,

@@ -4,7 +4,7 @@ import { type Batch, batchOf, cusum, RUN_LENGTH_BATCHES, SHIFT } from "./cusum.t
 
 const probabilityOf = (logOdds: number): number => 1 / (1 + Math.exp(-logOdds))
 
-/** A week of predictions of a company, about 3 % on average, and what came of them when the truth is `shift` away. */
+/** A week of predictions, about 3 % on average, with outcomes whose true log-odds differ by `shift`. */
 function week(random: Random, rows: number, shift: number): Batch {
   return batchOf(
     Array.from({ length: rows }, () => {
@@ -14,15 +14,15 @@ function week(random: Random, rows: number, shift: number): Batch {
   )
 }
 
-/** A company of 1 600 customers: as many predictions mature in a week. */
+/** Predictions that mature in a week for a company of 1 600 customers. */
 const LARGE = 373
 const year = (random: Random, shiftAfter: number): Batch[] =>
   Array.from({ length: 52 }, (_, at) => week(random, LARGE, at < 26 ? 0 : shiftAfter))
 
 describe("without drift", () => {
-  test.each([100, LARGE])("each side is wrong as often as designed, with %i predictions a week", (rows) => {
+  test.each([100, LARGE])("each side has false alarms at the designed rate, with %i predictions per week", (rows) => {
     const random = new Random(`no drift ${rows}`)
-    // A short run length, so that enough false alarms fall into simulated years to be counted.
+    // A short run length, for enough false alarms in the simulated years.
     const designed = 50
     const weeks = 40 * 52
     let alarms = 0
@@ -31,12 +31,12 @@ describe("without drift", () => {
       for (const { up, down } of cusum(batches, designed)) alarms += Number(up.isAbove) + Number(down.isAbove)
     }
     const share = alarms / 2 / weeks
-    // Counts are whole, so that the limit is met a little less often than allowed; four deviations of 83 alarms.
+    // Counts are discrete, so alarms are slightly rarer than designed; bounds are four standard deviations of 83 alarms.
     expect(share).toBeLessThan(1.4 / designed)
     expect(share).toBeGreaterThan(0.5 / designed)
   })
 
-  test("twenty-four companies have no more than a handful of alarms in a year: both sides are meant to wait ten", () => {
+  test("24 companies have few false alarms in a year, with a designed run length of ten years", () => {
     const random = new Random("years")
     const alarmed = Array.from({ length: 24 }, () =>
       cusum(year(random, 0)).some(({ up, down }) => up.isAbove || down.isAbove),
@@ -48,7 +48,7 @@ describe("without drift", () => {
 })
 
 describe("with drift", () => {
-  test("half as many churns again are found within about two months in a large company", () => {
+  test("50 % more churns are detected within about two months in a large company", () => {
     const random = new Random("regime change")
     const weeksUntilFound = Array.from({ length: 40 }, () => {
       const found = cusum(year(random, SHIFT)).findIndex(({ up }, at) => at >= 26 && up.isAbove)
@@ -58,14 +58,14 @@ describe("with drift", () => {
     expect(weeksUntilFound[31]).toBeLessThanOrEqual(9)
   })
 
-  test("fewer churns than predicted are found by the other side", () => {
+  test("fewer churns than predicted are detected by the other side", () => {
     const random = new Random("better times")
     const points = cusum(year(random, -0.7))
     expect(points.some(({ down }, at) => at >= 26 && down.isAbove)).toBe(true)
     expect(points.some(({ up }) => up.isAbove)).toBe(false)
   })
 
-  test("after an alarm the side begins anew and finds what goes on", () => {
+  test("after an alarm the side restarts and detects continuing drift", () => {
     const random = new Random("anew")
     const batches = Array.from({ length: 30 }, () => week(random, LARGE, 1))
     const alarms = cusum(batches).flatMap(({ up }, at) => (up.isAbove ? [at] : []))
@@ -74,7 +74,7 @@ describe("with drift", () => {
   })
 })
 
-test("rows of a batch in another order are the same batch", () => {
+test("the order of a batch's rows does not matter", () => {
   const random = new Random(3)
   const rows = Array.from({ length: 200 }, () => ({ probability: random.next(), isChurned: random.next() < 0.5 }))
   const [one, other] = [batchOf(rows), batchOf(random.shuffle([...rows]))]
@@ -83,7 +83,7 @@ test("rows of a batch in another order are the same batch", () => {
   }
 })
 
-test("an empty week changes nothing, and what is no probability is refused", () => {
+test("an empty week has no effect, and invalid probabilities are rejected", () => {
   const random = new Random(4)
   const [one, two] = [week(random, 300, 0), week(random, 300, 0)]
   const empty = batchOf([])
@@ -96,7 +96,7 @@ test("an empty week changes nothing, and what is no probability is refused", () 
   expect(() => batchOf([{ probability: 1.01, isChurned: true }])).toThrow(RangeError)
 })
 
-test("certain predictions that come true are no alarm, and those that do not are", () => {
+test("certain predictions cause an alarm only if they are wrong", () => {
   const sure = (isChurned: boolean) => batchOf(Array.from({ length: 50 }, () => ({ probability: 0, isChurned })))
   expect(cusum([sure(false)])[0]).toMatchObject({ up: { isAbove: false }, down: { isAbove: false } })
   expect(cusum([sure(true)])[0]).toMatchObject({ up: { isAbove: true } })

@@ -1,23 +1,26 @@
 /**
  * Observed against expected churn on labels that have matured: a risk-adjusted CUSUM (Steiner, Cook, Farewell and Treasure,
  * Biostatistics 1, 2000) on the log-likelihood ratio of a shift in log-odds, up and down, over batches of a week. Its limit
- * is a dynamic one (Zhang and Woodall, Statistics in Medicine 34, 2015): the distribution of the statistic under no drift
- * is carried along for the very probabilities that were predicted, and the limit of each batch leaves the same small chance
- * of a false alarm. So the mean time to a false alarm is known for each company, whatever its size and its mix of risks.
+ * is dynamic (Zhang and Woodall, Statistics in Medicine 34, 2015): the distribution of the statistic without drift is computed
+ * for the actual predicted probabilities, and the limit of each batch has the same small probability of a false alarm. So the
+ * mean time to a false alarm is known for each company, independent of its size and risk mix.
  */
 import { binomialProbabilities } from "./distributions.ts"
 
-/** The shift that is looked for, in log-odds: half as many churns again as expected at a low rate. Shifts below half of it are left to the calibration check. */
+/**
+ * The shift to detect, in log-odds: 50 % more churns than expected at a low rate. The calibration check detects shifts below
+ * half of it.
+ */
 export const SHIFT = 0.45
 
-/** Batches of a week between two false alarms of one side; both sides together: ten years. */
+/** Mean number of weekly batches between false alarms of one side; for both sides together ten years. */
 export const RUN_LENGTH_BATCHES = 1_043
 
-/** Cells of the statistic's distribution and what one is wide. Under no drift a value of 12 is reached once in e^12. */
+/** Number and width of the cells of the statistic's distribution. Without drift, 12 is reached with probability e^-12. */
 const CELLS = 481
 const CELL = 0.025
 
-/** The matured predictions of one batch, as sums: nothing of a single person is kept. */
+/** The matured predictions of one batch, as sums without personal data. */
 export interface Batch {
   readonly rows: number
   readonly events: number
@@ -35,7 +38,7 @@ export interface MaturedPrediction {
   readonly isChurned: boolean
 }
 
-/** The sums of a batch; the order of its rows does not matter beyond rounding. Probabilities outside 0 to 1 throw. */
+/** The sums of a batch; the order of rows changes only rounding. Throws for probabilities outside 0 to 1. */
 export function batchOf(rows: Iterable<MaturedPrediction>): Batch {
   const [up, down] = [Math.expm1(SHIFT), Math.expm1(-SHIFT)]
   const batch = { rows: 0, events: 0, expected: 0, squares: 0, logUp: 0, logDown: 0 }
@@ -51,21 +54,21 @@ export function batchOf(rows: Iterable<MaturedPrediction>): Batch {
   return batch
 }
 
-/** One side of the chart after a batch. `limit` is infinite for nobody: the statistic is above it, or it is not. */
+/** One side of the chart after a batch. `limit` is always finite. */
 export interface Side {
   readonly statistic: number
   readonly limit: number
   readonly isAbove: boolean
 }
 
-/** The chart after a batch: `up` looks for more churn than predicted, `down` for less. */
+/** The chart after a batch: `up` detects more churn than predicted, `down` less. */
 export interface ChartPoint {
   readonly up: Side
   readonly down: Side
 }
 
 /**
- * The chart over batches in order of time, one point each. After an alarm a side begins anew. An empty batch changes nothing.
+ * The chart over batches in order of time, one point each. After an alarm a side restarts. Empty batches have no effect.
  */
 export function cusum(batches: readonly Batch[], runLengthBatches = RUN_LENGTH_BATCHES): ChartPoint[] {
   const up = chart(SHIFT, 1 / runLengthBatches)
@@ -83,7 +86,7 @@ function chart(shift: number, falseAlarm: number): (batch: Batch, logSum: number
       statistic = 0
       cells = atZero()
     }
-    cells = moved(cells, batch, shift, logSum)
+    cells = distributionAfter(cells, batch, shift, logSum)
     statistic = Math.max(0, statistic + shift * batch.events - logSum)
     const cut = cutOf(cells, falseAlarm)
     const limit = cut * CELL
@@ -100,10 +103,10 @@ const atZero = (): Float64Array => {
 }
 
 /**
- * The distribution after a batch under no drift. The number of churns, a sum of unequal chances, is taken as the binomial of
- * the same mean and variance. A value between two cells is split over both, so that the mean is kept.
+ * The distribution after a batch without drift. The number of churns, a sum of unequal probabilities, is approximated by the
+ * binomial with the same mean and variance. A value between two cells is split over both, which keeps the mean.
  */
-function moved(cells: Float64Array, batch: Batch, shift: number, logSum: number): Float64Array {
+function distributionAfter(cells: Float64Array, batch: Batch, shift: number, logSum: number): Float64Array {
   const trials = batch.squares > 0 ? Math.max(1, Math.round(batch.expected ** 2 / batch.squares)) : 0
   const { first, chances } = binomialProbabilities(trials, trials === 0 ? 0 : batch.expected / trials)
   const next = new Float64Array(CELLS)
@@ -121,7 +124,7 @@ function moved(cells: Float64Array, batch: Batch, shift: number, logSum: number)
   return next
 }
 
-/** The lowest cell that leaves at most `share` above it. */
+/** The lowest cell with at most `share` above it. */
 function cutOf(cells: Float64Array, share: number): number {
   let above = 0
   for (let cell = CELLS - 1; cell > 0; cell--) {
@@ -131,7 +134,7 @@ function cutOf(cells: Float64Array, share: number): number {
   return 0
 }
 
-/** What stays below the limit, as a distribution again. */
+/** The distribution conditional on staying below the limit. */
 function truncatedDistribution(cells: Float64Array, cut: number): Float64Array {
   const kept = cells.slice()
   kept.fill(0, cut + 1)

@@ -1,4 +1,4 @@
-/** The distributions that limits are taken from, in closed form or by short sums: the same limit on every machine. */
+/** Distributions for limits, in closed form or by short sums, so that limits are equal on every machine. */
 
 /** Quantile of the standard normal for a probability in (0, 1); error below 5e-4 (Abramowitz and Stegun 26.2.23). */
 export function normalQuantile(probability: number): number {
@@ -18,7 +18,7 @@ export function normalTails(z: number): number {
   return series * Math.exp(-x * x)
 }
 
-/** Quantile of chi-square with so many degrees of freedom (Wilson and Hilferty; one and two degrees are exact). */
+/** Quantile of chi-square (Wilson and Hilferty; one and two degrees are exact). */
 export function chiSquareQuantile(probability: number, degrees: number): number {
   if (degrees < 1) return 0
   if (degrees === 1) return normalQuantile((1 + probability) / 2) ** 2
@@ -28,8 +28,8 @@ export function chiSquareQuantile(probability: number, degrees: number): number 
 }
 
 /**
- * Probabilities of 0, 1, 2, … successes of a binomial, cut where the rest is below 1e-15. `trials` is whole, `chance` from
- * 0 to 1.
+ * Probabilities of `first`, `first` + 1, … successes of a binomial, cut where the rest is below 1e-15. `trials` is a whole
+ * number, `chance` from 0 to 1.
  */
 export function binomialProbabilities(
   trials: number,
@@ -38,14 +38,14 @@ export function binomialProbabilities(
   if (trials === 0 || chance <= 0) return { first: 0, chances: Float64Array.of(1) }
   if (chance >= 1) return { first: trials, chances: Float64Array.of(1) }
   const mean = trials * chance
-  // A Poisson's upper tail is longer than a normal's: eight deviations and sixteen counts leave less than 1e-15.
+  // A Poisson's upper tail is longer than a normal's: beyond eight standard deviations plus 16, less than 1e-15 is left.
   const reach = Math.ceil(8 * Math.sqrt(mean * (1 - chance)) + 16)
   const first = Math.max(0, Math.floor(mean) - reach)
   const last = Math.min(trials, Math.ceil(mean) + reach)
   const mode = Math.min(last, Math.floor((trials + 1) * chance))
   const chances = new Float64Array(last - first + 1)
   const odds = chance / (1 - chance)
-  // From the mode outwards nothing overflows; the sum is divided out.
+  // Computed from the mode outwards, which cannot overflow, and then normalised.
   chances[mode - first] = 1
   let sum = 1
   for (let count = mode, value = 1; count < last; count++) {

@@ -1,4 +1,4 @@
-/** The limits of the other measures: how often each is passed without drift, and that drift passes it. */
+/** The limits of the other measures: the rate of false alarms without drift, and detection of drift. */
 import { describe, expect, test } from "vitest"
 import { Random } from "../random.ts"
 import { calibrationDrift, recalibration } from "./calibration-drift.ts"
@@ -6,7 +6,7 @@ import { binomialProbabilities, chiSquareQuantile, normalQuantile, normalTails }
 import { binOf, stability } from "./psi.ts"
 import { compareRate } from "./rates.ts"
 
-/** Counts of so many rows over bins of these shares. */
+/** Counts of `rows` random rows over bins with these shares. */
 function counts(random: Random, rows: number, shares: readonly number[]): number[] {
   const ends = shares.map((_, bin) => shares.slice(0, bin + 1).reduce((sum, share) => sum + share, 0))
   const found = shares.map(() => 0)
@@ -40,7 +40,7 @@ describe("PSI", () => {
     expect(above / draws).toBeGreaterThan(0.003)
   })
 
-  test("of a hundred rows without drift is often above 0.1, which a fixed limit would call drift", () => {
+  test("of a hundred rows without drift often exceeds 0.1, a usual fixed limit", () => {
     const random = new Random("fixed")
     const found = Array.from({ length: 500 }, () =>
       stability(counts(random, 5_000, TENTHS), counts(random, 100, TENTHS)),
@@ -49,20 +49,20 @@ describe("PSI", () => {
     expect(share).toBeGreaterThan(0.25)
   })
 
-  test("finds a fifth that has moved", () => {
+  test("detects a shift of a fifth of the rows", () => {
     const random = new Random("moved")
     const moved = [0.02, 0.02, 0.05, 0.08, 0.11, 0.12, 0.13, 0.15, 0.16, 0.16]
     expect(stability(counts(random, 500, TENTHS), counts(random, 500, moved))?.isAbove).toBe(true)
   })
 
-  test("says nothing of fewer than fifty rows, and refuses other bins", () => {
+  test("is null with fewer than fifty rows, and rejects different bins", () => {
     expect(stability([20, 20], [500, 500])).toBeNull()
     expect(stability([500, 500], [49, 0])).toBeNull()
     expect(stability([60, 0, 0], [60, 0, 0])).toEqual({ psi: 0, limit: 0, isAbove: false })
     expect(() => stability([1], [1, 2])).toThrow(RangeError)
   })
 
-  test("a value on a cut is below it, and what is missing has a bin of its own", () => {
+  test("a value equal to a cut is below it, and missing values have a separate bin", () => {
     expect([0, 1, 1.5, 2, 3, Number.NaN].map((value) => binOf([1, 2], value))).toEqual([0, 0, 1, 1, 2, 3])
     expect(binOf([], 7)).toBe(0)
   })
@@ -88,7 +88,7 @@ describe("calibration", () => {
     expect(share(({ pValue }) => pValue < 0.1)).toBeLessThan(0.14)
   })
 
-  test("a shift and a slope that has flattened are found and measured", () => {
+  test("a shift and a flattened slope are detected and estimated", () => {
     const random = new Random("drifted")
     const shifted = calibrationDrift(sample(random, 4_000, 0.5))
     expect(shifted).toMatchObject({ isAbove: true })
@@ -99,12 +99,12 @@ describe("calibration", () => {
     expect(flat?.slope).toBeCloseTo(0.6, 0)
   })
 
-  test("with fewer than twenty churns nothing is said", () => {
+  test("is null with fewer than twenty churns", () => {
     expect(calibrationDrift(sample(new Random(1), 60))).toBeNull()
     expect(calibrationDrift([])).toBeNull()
   })
 
-  test("a prior holds back what few rows say, and scores that are all alike or part the labels stay finite", () => {
+  test("a prior shrinks estimates from few rows, and constant or separating scores give finite results", () => {
     const few = sample(new Random(2), 40, 1)
     const [free, held] = [recalibration(few), recalibration(few, 0.4)]
     expect(Math.abs(held.intercept)).toBeLessThan(Math.abs(free.intercept))
@@ -136,7 +136,7 @@ describe("a rate", () => {
     expect(above / draws).toBeLessThan(0.017)
   })
 
-  test("that has doubled is found, one that has fallen is none, and nothing is said of nothing", () => {
+  test("that has doubled is detected, one that has fallen is not, and no rows give null", () => {
     expect(compareRate({ count: 100, rows: 1_000 }, { count: 50, rows: 1_000 })?.isAbove).toBe(true)
     expect(compareRate({ count: 10, rows: 1_000 }, { count: 50, rows: 1_000 })?.isAbove).toBe(false)
     expect(compareRate({ count: 40, rows: 100 }, { count: 0, rows: 1_000 })?.isAbove).toBe(true)
@@ -144,7 +144,7 @@ describe("a rate", () => {
   })
 })
 
-test("quantiles and tails are those of the tables", () => {
+test("quantiles and tails agree with published tables", () => {
   expect(normalQuantile(0.975)).toBeCloseTo(1.96, 3)
   expect(normalQuantile(0.01)).toBeCloseTo(-2.3263, 3)
   expect(normalTails(1.96)).toBeCloseTo(0.05, 4)

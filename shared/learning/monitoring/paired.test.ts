@@ -6,7 +6,7 @@ import { evaluateChallenger } from "./verdict.ts"
 
 const chanceOf = (x: number): number => 1 / (1 + Math.exp(-x))
 
-/** Rows whose truth is x: each model sees it with its own noise and shift. */
+/** Rows with true log-odds x; each model predicts them with its own noise and shift. */
 function pairs(seed: string, rows: number, noise: { champion: number; challenger: number; shift?: number }): Pair[] {
   const random = new Random(seed)
   return Array.from({ length: rows }, (_, at) => {
@@ -19,7 +19,7 @@ function pairs(seed: string, rows: number, noise: { champion: number; challenger
 }
 
 describe("two models on the same labels", () => {
-  test("are compared the same way in any order of rows, and not at all without any", () => {
+  test("are compared independently of the order of rows, and without rows the result is null", () => {
     const rows = pairs("order", 400, { champion: 0.8, challenger: 0.2 })
     const other = new Random(9).shuffle([...rows])
     const [one, again] = [comparePaired(rows, 1), comparePaired(other, 1)]
@@ -28,7 +28,7 @@ describe("two models on the same labels", () => {
     expect(comparePaired([], 1)).toBeNull()
   })
 
-  test("that are alike differ from zero in about one comparison of twenty", () => {
+  test("that are equally good differ significantly in about one comparison of twenty", () => {
     const apart = Array.from({ length: 150 }, (_, at) => {
       const found = comparePaired(pairs(`alike ${at}`, 300, { champion: 0.5, challenger: 0.5 }), at)
       return found !== null && (found.low > 0 || found.high < 0)
@@ -36,7 +36,7 @@ describe("two models on the same labels", () => {
     expect(apart).toBeLessThan(18)
   })
 
-  test("draw all rows of a customer together", () => {
+  test("are compared by resampling all rows of a customer together", () => {
     const rows = pairs("customers", 300, { champion: 0.7, challenger: 0.3 })
     const eachTwice = rows.flatMap((row) => [row, row])
     const parted = eachTwice.map((row, at) => ({ ...row, customer: `c${at}` }))
@@ -46,14 +46,14 @@ describe("two models on the same labels", () => {
 })
 
 describe("a challenger", () => {
-  test("that sees better is proposed, one that sees worse is rejected", () => {
+  test("that predicts better is proposed, one that predicts worse is rejected", () => {
     const better = pairs("better", 3_000, { champion: 1, challenger: 0.1 })
     expect(evaluateChallenger(better, 1)).toMatchObject({ word: "propose", reason: "better" })
     const worse = better.map((row) => ({ ...row, champion: row.challenger, challenger: row.champion }))
     expect(evaluateChallenger(worse, 1)).toMatchObject({ word: "reject", reason: "worse" })
   })
 
-  test("that is alike waits, and so does one with too few churns", () => {
+  test("that is equally good waits, and so does one with too few churns", () => {
     const alike = pairs("alike", 1_500, { champion: 0.2, challenger: 0.2 })
     expect(evaluateChallenger(alike, 1)).toMatchObject({ word: "wait", reason: "not_told_apart" })
     expect(evaluateChallenger(alike.slice(0, 60), 1)).toMatchObject({ word: "wait", reason: "too_few_churns" })
@@ -68,14 +68,14 @@ describe("a challenger", () => {
 
 describe("data quality", () => {
   const perfect = { completeness: 1, freshness: 1, timeliness: 1, labels: 1 }
-  test("is the product of its parts, and nothing bad is hidden by the rest", () => {
+  test("is the product of its parts", () => {
     expect(dataQuality(perfect)).toBe(1)
     expect(dataQuality({ ...perfect, freshness: 0.95, labels: 0.9 })).toBeCloseTo(0.855, 12)
     expect(dataQuality({ ...perfect, timeliness: Number.NaN })).toBe(0)
     expect(dataQuality({ ...perfect, labels: 1.5 })).toBe(1)
   })
 
-  test("counts only what is missing beyond the reference", () => {
+  test("counts only an increase in missing values over the reference", () => {
     expect(completenessOf([])).toBe(1)
     expect(
       completenessOf([

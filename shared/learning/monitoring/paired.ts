@@ -1,10 +1,10 @@
-/** Two models on the same matured labels: which one predicts better, and is that more than chance. */
+/** Compares two models on the same matured labels: which one predicts better, and whether that is significant. */
 import { Random } from "../random.ts"
 import { logOdds } from "./calibration-drift.ts"
 
-/** One matured label with what both models had said of it. */
+/** One matured label with both models' predictions. */
 export interface Pair {
-  /** Rows of one customer are drawn together: they are not independent. */
+  /** Rows of one customer are resampled together, because they are not independent. */
   readonly customer: string
   readonly isChurned: boolean
   readonly champion: number
@@ -16,19 +16,19 @@ export interface Comparison {
   readonly events: number
   readonly championLogLoss: number
   readonly challengerLogLoss: number
-  /** Challenger less champion, below 0 is better; with its 95 % interval by bootstrap over customers. */
+  /** Challenger minus champion, below 0 is better; with its 95 % interval by bootstrap over customers. */
   readonly difference: number
   readonly low: number
   readonly high: number
 }
 
-/** Draws of the bootstrap; fewer for large samples, whose interval is plain sooner. */
-const DRAWS_MAX = 1_000
-const DRAWS_MIN = 200
-/** Customers drawn in all: a tenth of a second. */
+/** Bootstrap samples; fewer for large data, to bound the time. */
+const SAMPLES_MAX = 1_000
+const SAMPLES_MIN = 200
+/** Customers resampled in total; takes about 0.1 s. */
 const WORK_MAX = 4_000_000
 
-/** Log loss of one prediction; a probability of exactly 0 or 1 costs as much as one in a million. */
+/** Log loss of one prediction; probabilities are clipped at one in a million. */
 export function logLossOf(probability: number, isChurned: boolean): number {
   const x = logOdds(probability)
   return Math.log1p(Math.exp(isChurned ? -x : x))
@@ -43,17 +43,17 @@ export function comparePaired(pairs: readonly Pair[], seed: number): Comparison 
   )
   const sizes = Float64Array.from(groups, ([, rows]) => rows.length)
   const random = new Random(seed)
-  const draws = Math.max(DRAWS_MIN, Math.min(DRAWS_MAX, Math.floor(WORK_MAX / groups.length)))
-  const means = Float64Array.from({ length: draws }, () => {
+  const samples = Math.max(SAMPLES_MIN, Math.min(SAMPLES_MAX, Math.floor(WORK_MAX / groups.length)))
+  const means = Float64Array.from({ length: samples }, () => {
     let [total, rows] = [0, 0]
-    for (let drawn = 0; drawn < groups.length; drawn++) {
+    for (let count = 0; count < groups.length; count++) {
       const group = random.int(groups.length)
       total += differences[group] ?? 0
       rows += sizes[group] ?? 0
     }
     return total / rows
   }).sort()
-  const quantile = (share: number): number => means[Math.min(draws - 1, Math.floor(share * draws))] ?? 0
+  const quantile = (share: number): number => means[Math.min(samples - 1, Math.floor(share * samples))] ?? 0
   const mean = (name: "champion" | "challenger") => sumOf(pairs, (row) => lossOf(row, name)) / pairs.length
   const [championLogLoss, challengerLogLoss] = [mean("champion"), mean("challenger")]
   return {

@@ -1,6 +1,6 @@
 /**
- * How the inputs of a model and its scores are spread over a company's customers, as counts in the bins that the model's
- * artefact brings. Counts only: a profile names nobody.
+ * The distribution of a model's inputs and scores over a company's customers, as counts in the bins of the artefact. Contains
+ * only counts and no personal data.
  */
 import type { Artefact, ModelFeature } from "../../scoring/artefact.ts"
 import { binOf, NO_DRIFT_QUANTILE, PSI_ROWS_MIN, stability } from "./psi.ts"
@@ -8,19 +8,19 @@ import { compareRate } from "./rates.ts"
 
 export interface Profile {
   readonly rows: number
-  /** By feature name: rows in each bin, the last of them what is missing (or no level that the model knows). */
+  /** By feature name: rows in each bin; the last bin is for missing values and unknown levels. */
   readonly features: Readonly<Record<string, readonly number[]>>
   /** Rows in each bin of the score. */
   readonly score: readonly number[]
 }
 
-/** What a model was given and what it said. */
+/** A model's inputs and its prediction. */
 export interface ProfiledRow {
   readonly vector: Readonly<Record<string, unknown>>
   readonly probability: number
 }
 
-/** The profile of rows, one for each customer. A feature without bins in the artefact is only known or missing. */
+/** The profile of rows, one per customer. A feature without bins in the artefact is only known or missing. */
 export function profileOf(artefact: Artefact, rows: readonly ProfiledRow[]): Profile {
   const { reference, scoreReference } = artefact.training
   const features = artefact.features.map((feature, place) => {
@@ -53,7 +53,7 @@ function binsOf(feature: ModelFeature, cuts: readonly number[]): { count: number
   }
 }
 
-/** A feature's drift since the reference; what cannot be judged yet is null. */
+/** A feature's drift since the reference; null for what cannot be measured yet. */
 export interface FeatureDrift {
   readonly name: string
   readonly psi: number | null
@@ -61,17 +61,17 @@ export interface FeatureDrift {
   readonly missing: number
   readonly missingReference: number
   readonly missingLimit: number | null
-  /** Whether it is above the one limit or the other. */
+  /** Whether each value is above its limit. */
   readonly isSpreadAbove: boolean
   readonly isMissingAbove: boolean
-  /** Whether it is so far above that chance would put any one of all features there once in a hundred. */
+  /** Whether each value is above a limit that any of all features exceeds by chance only once in a hundred. */
   readonly isFar: { readonly spread: boolean; readonly missing: boolean }
 }
 
-/** Each feature now against the reference. Features that the reference does not know are passed over. */
+/** Each feature now compared with the reference. Features that are not in the reference are skipped. */
 export function driftOf(reference: Profile, now: Profile): FeatureDrift[] {
   const features = Object.entries(now.features)
-  // Bonferroni: shared among so many, the chance of one false alarm stays one in a hundred.
+  // Bonferroni correction: the probability of a false alarm over all features stays 1 %.
   const each = (1 - NO_DRIFT_QUANTILE) / Math.max(1, features.length)
   const isEnough = Math.min(now.rows, reference.rows) >= PSI_ROWS_MIN
   return features.flatMap(([name, bins]) => {

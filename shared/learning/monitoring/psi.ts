@@ -1,28 +1,29 @@
 /**
- * Population stability index of a sample against a reference, with the limit that its own sizes give it. Fixed cut-offs
- * (0.1, 0.25) are wrong for small samples: with no drift at all the index of ten bins averages (B − 1)(1/n + 1/m).
+ * Population stability index of a sample against a reference, with a limit that depends on the sample sizes. Fixed cut-offs
+ * (0.1, 0.25) are wrong for small samples: without drift the index of B bins averages (B − 1)(1/n + 1/m).
  */
 import { chiSquareQuantile } from "./distributions.ts"
 
-/** Without drift the index is above its limit in one sample of a hundred. */
+/** Without drift the index exceeds its limit in one of a hundred samples. */
 export const NO_DRIFT_QUANTILE = 0.99
 
-/** Added to each bin (Jeffreys), so that an empty bin is not infinitely surprising. */
+/** Added to each bin (Jeffreys), so that an empty bin does not give infinity. */
 const SMOOTHING = 0.5
 
-/** Fewer rows say nothing of ten bins. */
+/** With fewer rows, ten bins are meaningless. */
 export const PSI_ROWS_MIN = 50
 
 export interface Stability {
   readonly psi: number
-  /** 99th percentile under no drift: (1/n + 1/m) times that of chi-square with one degree less than bins. */
+  /** 99th percentile without drift: (1/n + 1/m) times that of chi-square with one degree of freedom less than bins. */
   readonly limit: number
   readonly isAbove: boolean
 }
 
 /**
- * The index of two counts over the same bins, with the given percentile under no drift as its limit. Null while either has fewer than 50 rows. Bins that are empty in both do not
- * count. Measured false alarms are 0.2 to 1.3 in a hundred (few rows and rare bins: fewer).
+ * The index of two counts over the same bins, with the given quantile without drift as its limit. Null if either has fewer
+ * than 50 rows. Bins that are empty in both do not count. Measured false alarms are 0.2 to 1.3 % (fewer with few rows and
+ * rare bins).
  */
 export function stability(
   reference: readonly number[],
@@ -43,7 +44,7 @@ export function stability(
   return { psi, limit, isAbove: psi > limit }
 }
 
-/** The bin of a value among ascending cuts: the number of cuts below it. What is missing has the bin after the last. */
+/** The bin of a value among ascending cuts: the number of cuts below it. Missing values have the bin after the last. */
 export function binOf(cuts: readonly number[], value: number): number {
   if (Number.isNaN(value)) return cuts.length + 1
   let [low, high] = [0, cuts.length]

@@ -1,23 +1,23 @@
-/** How far the data behind scores can be relied on, from 0 to 1. */
+/** The quality of the data behind scores, from 0 to 1. */
 
-/** What the data-quality score is made of; each a share from 0 to 1. */
+/** The parts of the data-quality score; each a share from 0 to 1. */
 export interface QualityParts {
-  /** One less the mean over features of how far the share of missing values lies above that of the reference. */
+  /** One minus the mean over features of the increase in missing values since the reference. */
   readonly completeness: number
-  /** Share of the customers to be scored whose score is not too old. */
+  /** Share of customers with a recent score. */
   readonly freshness: number
-  /** Share of facts of the window that were received within a day of happening. */
+  /** Share of facts in the window that were received within a day of occurring. */
   readonly timeliness: number
-  /** Share of predictions past horizon and grace whose label is known. */
+  /** Share of matured predictions whose label is known. */
   readonly labels: number
 }
 
-/** Below this no model is promoted. */
+/** No model is promoted below this. */
 export const QUALITY_MIN = 0.9
 
 /**
- * The product of its parts, so that no good part hides a bad one: 0.9 allows one part to lose a tenth, or two to lose a
- * twentieth each. A part that is no number counts as 0.
+ * The product of the parts, so that a good part cannot hide a bad one: 0.9 allows one part to lose 10 %, or two to lose 5 %
+ * each. NaN counts as 0.
  */
 export const dataQuality = ({ completeness, freshness, timeliness, labels }: QualityParts): number =>
   [completeness, freshness, timeliness, labels].reduce((product, part) => product * shareOf(part), 1)

@@ -1,24 +1,24 @@
-/** Rates that should stay what they were: missing values of a feature, scores that grew old, labels that are late. */
+/** Comparison of a rate with its reference, such as the share of missing values of a feature. */
 import { binomialProbabilities, normalQuantile } from "./distributions.ts"
 
-/** The chance that an unchanged rate is called too high. */
+/** The probability that an unchanged rate is reported as too high. */
 const FALSE_ALARM = 0.01
 
-/** Chances at which the reference's own uncertainty is averaged: the middle of twenty equally likely parts. */
+/** Points for averaging over the reference's uncertainty: the midpoints of twenty equally likely parts. */
 const PARTS = 20
 
 export interface Rate {
   readonly rate: number
   readonly reference: number
-  /** The highest count that chance makes of the reference's rate in 99 samples of a hundred, as a share. */
+  /** The highest share that the reference's rate gives by chance in 99 of 100 samples. */
   readonly limit: number
   readonly isAbove: boolean
 }
 
 /**
- * `count` of `rows` against `referenceCount` of `referenceRows`: above its limit when an unchanged rate would reach that
- * count in less than one sample of a hundred (`falseAlarm`). What the reference itself leaves open is averaged over (a beta of Jeffreys's prior, as
- * a normal in log-odds cut into twenty equal parts). Null when either side has no rows.
+ * Compares `count` of `rows` with the reference: above its limit if an unchanged rate would exceed that count with a
+ * probability below `falseAlarm`. The reference's uncertainty is averaged over (a beta distribution with Jeffreys prior,
+ * approximated as a normal in log-odds in twenty equal parts). Null if either side has no rows.
  */
 export function compareRate(
   { count, rows }: { readonly count: number; readonly rows: number },
@@ -31,7 +31,7 @@ export function compareRate(
   return { rate: count / rows, reference: share, limit: limit / rows, isAbove: count > limit }
 }
 
-/** The lowest count that is exceeded with this chance at most. */
+/** The lowest count that is exceeded with at most this probability. */
 function limitOf(rows: number, rates: readonly number[], falseAlarm: number): number {
   const parts = rates.map((rate) => binomialProbabilities(rows, rate))
   let [above, limit] = [0, rows]

@@ -30,7 +30,7 @@ async function model() {
   }
 }
 
-/** Customers as the model sees them; `missing` of them without a tenure. */
+/** Inputs and predictions of customers; the share `missing` has no tenure. */
 function customers(seed: string, rows: number, { missing = 0.05, longer = 0 } = {}) {
   const random = new Random(seed)
   return Array.from({ length: rows }, () => ({
@@ -42,7 +42,7 @@ function customers(seed: string, rows: number, { missing = 0.05, longer = 0 } = 
   }))
 }
 
-const quiet = (now: Profile, reference: Profile | null): Evidence => ({
+const evidenceOf = (now: Profile, reference: Profile | null): Evidence => ({
   ...{ weeks: [], recent: [], reference, now },
   scores: { customers: 500, stale: 5 },
   facts: { received: 1_000, late: 10 },
@@ -53,7 +53,7 @@ const statusOf = (evidence: Evidence, name: MeasureName) =>
   reportOf(evidence).measures.find((measure) => measure.name === name)?.status
 
 describe("a profile", () => {
-  test("counts each row once in each feature, what is missing or strange in the last bin", async () => {
+  test("counts each row once per feature, with missing and unknown values in the last bin", async () => {
     const rows = [
       { vector: { tenure: 10, interval: "month" }, probability: 0.05 },
       { vector: { tenure: 10.1, interval: "decade" }, probability: 0.1 },
@@ -67,15 +67,15 @@ describe("a profile", () => {
     })
   })
 
-  test("of another model's bins is compared with nothing", async () => {
+  test("with another model's bins is not compared", async () => {
     const now = profileOf(await model(), customers("now", 300))
     expect(driftOf({ rows: 300, features: { tenure: [300] }, score: [300] }, now)).toEqual([])
   })
 })
 
 describe("a report", () => {
-  test("without labels or reference warns of nothing and claims nothing", async () => {
-    const report = reportOf(quiet(profileOf(await model(), []), null))
+  test("without labels and reference has no warnings", async () => {
+    const report = reportOf(evidenceOf(profileOf(await model(), []), null))
     expect(report).toMatchObject({ status: "pass", dataQuality: null, features: [] })
     for (const { name, status } of report.measures) {
       expect([name, status]).toEqual([name, name === "staleness" || name === "label_delay" ? "pass" : "too_few"])
@@ -85,28 +85,28 @@ describe("a report", () => {
   test("of an unchanged company passes", async () => {
     const artefact = await model()
     const reference = profileOf(artefact, customers("then", 400))
-    const report = reportOf(quiet(profileOf(artefact, customers("now", 400)), reference))
+    const report = reportOf(evidenceOf(profileOf(artefact, customers("now", 400)), reference))
     expect(report.status).toBe("pass")
     expect(report.dataQuality).toBeGreaterThan(0.95)
   })
 
-  test("tells of inputs and scores that have moved, and of values that went missing", async () => {
+  test("warns of shifted inputs and scores, and of an increase in missing values", async () => {
     const artefact = await model()
     const reference = profileOf(artefact, customers("then", 400))
     const moved = profileOf(artefact, customers("now", 400, { longer: 1 }))
-    expect(statusOf(quiet(moved, reference), "score_psi")).toBe("warn")
-    expect(reportOf(quiet(moved, reference)).features).toMatchObject([
+    expect(statusOf(evidenceOf(moved, reference), "score_psi")).toBe("warn")
+    expect(reportOf(evidenceOf(moved, reference)).features).toMatchObject([
       { name: "tenure", isSpreadAbove: true, isMissingAbove: false },
       { name: "interval", isSpreadAbove: false },
     ])
     const missing = profileOf(artefact, customers("now", 400, { missing: 0.5 }))
-    expect(statusOf(quiet(missing, reference), "missing_features")).toBe("warn")
-    expect(statusOf(quiet(missing, reference), "data_quality")).toBe("warn")
+    expect(statusOf(evidenceOf(missing, reference), "missing_features")).toBe("warn")
+    expect(statusOf(evidenceOf(missing, reference), "data_quality")).toBe("warn")
   })
 
-  test("tells of scores that are old, labels that are late, and what that does to the quality", async () => {
+  test("warns of stale scores and late labels, which lower the data quality", async () => {
     const now = profileOf(await model(), customers("now", 400))
-    const evidence = quiet(now, now)
+    const evidence = evidenceOf(now, now)
     expect(statusOf({ ...evidence, scores: { customers: 100, stale: 6 } }, "staleness")).toBe("warn")
     expect(statusOf({ ...evidence, labels: { due: 100, late: 6 } }, "label_delay")).toBe("warn")
     const poor = reportOf({ ...evidence, scores: { customers: 100, stale: 50 } })
@@ -114,7 +114,7 @@ describe("a report", () => {
     expect(poor.status).toBe("warn")
   })
 
-  test("raises the main alarm when more leave than predicted, keeps it for four weeks of labels, and then lets it go", async () => {
+  test("raises a primary alarm if churn exceeds predictions, for four weeks of labels", async () => {
     const random = new Random("drift")
     const week = (shift: number) =>
       batchOf(
@@ -125,17 +125,17 @@ describe("a report", () => {
         }),
       )
     const now = profileOf(await model(), customers("now", 400))
-    const calm = Array.from({ length: 10 }, () => week(0))
-    const storm = Array.from({ length: 6 }, () => week(1.2))
-    expect(statusOf({ ...quiet(now, now), weeks: calm }, "churn_above")).toBe("pass")
-    const alarmed = reportOf({ ...quiet(now, now), weeks: [...calm, ...storm] })
+    const normal = Array.from({ length: 10 }, () => week(0))
+    const drifting = Array.from({ length: 6 }, () => week(1.2))
+    expect(statusOf({ ...evidenceOf(now, now), weeks: normal }, "churn_above")).toBe("pass")
+    const alarmed = reportOf({ ...evidenceOf(now, now), weeks: [...normal, ...drifting] })
     expect(alarmed.status).toBe("alarm")
     expect(alarmed.measures.find(({ name }) => name === "churn_above")).toMatchObject({
       status: "alarm",
       details: { weeks: 16, rows: 6_400 },
     })
     const after = Array.from({ length: 4 }, () => week(0))
-    expect(statusOf({ ...quiet(now, now), weeks: [...calm, ...storm, ...after] }, "churn_above")).toBe("pass")
-    expect(statusOf({ ...quiet(now, now), weeks: [...calm, ...storm] }, "churn_below")).toBe("pass")
+    expect(statusOf({ ...evidenceOf(now, now), weeks: [...normal, ...drifting, ...after] }, "churn_above")).toBe("pass")
+    expect(statusOf({ ...evidenceOf(now, now), weeks: [...normal, ...drifting] }, "churn_below")).toBe("pass")
   })
 })

@@ -1,4 +1,4 @@
-/** One day's view of a model in one company: every measure with its value and limit, and what they come to. */
+/** One day's check of a model in one company: every measure with its value and limit, and the overall status. */
 import { CALIBRATION_EVENTS_MIN, calibrationDrift } from "./calibration-drift.ts"
 import { type Batch, cusum, type MaturedPrediction } from "./cusum.ts"
 import { binomialProbabilities } from "./distributions.ts"
@@ -6,19 +6,19 @@ import { driftOf, type FeatureDrift, type Profile } from "./profile.ts"
 import { stability } from "./psi.ts"
 import { completenessOf, dataQuality, QUALITY_MIN } from "./quality.ts"
 
-/** What a company's champion is judged by. */
+/** The input for checking a company's champion. */
 export interface Evidence {
-  /** Matured labels by week of the prediction, oldest first; only weeks that are whole. */
+  /** Matured labels by week of the prediction, oldest first; only complete weeks. */
   readonly weeks: readonly Batch[]
   /** The latest matured labels, for calibration. */
   readonly recent: readonly MaturedPrediction[]
   readonly reference: Profile | null
   readonly now: Profile
-  /** Customers to be scored, and those whose score is missing or too old. */
+  /** Customers to score, and those whose score is missing or stale. */
   readonly scores: { readonly customers: number; readonly stale: number }
-  /** Facts of the last month, and those that came more than a day after they happened. */
+  /** Recently received facts, and those received more than a day after they occurred. */
   readonly facts: { readonly received: number; readonly late: number }
-  /** Predictions past horizon and grace, and those whose label is not known yet. */
+  /** Matured predictions, and those without a label. */
   readonly labels: { readonly due: number; readonly late: number }
 }
 
@@ -35,7 +35,7 @@ export const MEASURES = [
 ] as const
 export type MeasureName = (typeof MEASURES)[number]
 
-/** `too_few`: there is not enough to say anything. `warn` is for people; `alarm` asks for a deed. */
+/** `too_few`: not enough data. `warn` notifies people; `alarm` also needs an action. */
 export type MeasureStatus = "pass" | "warn" | "alarm" | "too_few"
 
 export interface Measure {
@@ -43,7 +43,7 @@ export interface Measure {
   readonly status: MeasureStatus
   readonly value: number | null
   readonly limit: number | null
-  /** Further figures behind it. */
+  /** Further values. */
   readonly details: Readonly<Record<string, number | string | null>>
 }
 
@@ -55,7 +55,7 @@ export interface Report {
   readonly dataQuality: number | null
 }
 
-/** Scores and labels may be late for a few; more than this share is a fault of ours. */
+/** A few scores and labels may be late; a higher share means a defect. */
 const LATE_SHARE_MAX = 0.05
 
 /** The report. Pure: the same evidence gives the same report. */
@@ -81,10 +81,10 @@ export function reportOf(evidence: Evidence): Report {
   }
 }
 
-/** An alarm of the chart, which begins anew after it, stands for so many weeks of labels. */
+/** The chart restarts after an alarm; the alarm stays active for this many weeks of labels. */
 const ALARM_WEEKS = 4
 
-/** The main alarm: more or fewer churns than predicted. */
+/** The primary alarms: more or fewer churns than predicted. */
 function churn(weeks: readonly Batch[]): Measure[] {
   const points = cusum(weeks.filter(({ rows }) => rows > 0))
   const last = points.at(-1)
@@ -123,8 +123,8 @@ function scoreSpread({ reference, now }: Evidence): Measure {
 }
 
 /**
- * Each feature is above its own limit once in a hundred: so many of them at once as are by chance once in a hundred, or one
- * that is far above, are drift.
+ * By chance each feature exceeds its limit once in a hundred. Drift is a number of features above their limits that is
+ * reached by chance only once in a hundred, or one feature far above.
  */
 function manyAbove(
   name: "features_psi" | "missing_features",

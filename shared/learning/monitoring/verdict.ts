@@ -1,12 +1,12 @@
-/** What matured labels say of a challenger that scores in the shadow of the champion. A verdict promotes nobody. */
+/** The verdict of matured labels on a challenger that scores as a shadow. A verdict never promotes a model. */
 import { type CalibrationDrift, calibrationDrift } from "./calibration-drift.ts"
 import { type Comparison, comparePaired, type Pair } from "./paired.ts"
 
-/** Churns among the labels that both have predicted: fewer cannot tell two models apart. */
+/** Minimum churns among labels that both models have predicted; fewer cannot distinguish two models. */
 export const VERDICT_EVENTS_MIN = 30
 
 export interface Verdict {
-  /** `propose`: better than chance allows, and calibrated. `reject`: worse than chance allows. `wait`: neither yet. */
+  /** `propose`: significantly better, and calibrated. `reject`: significantly worse. `wait`: neither yet. */
   readonly word: "propose" | "reject" | "wait"
   readonly reason: "better" | "worse" | "too_few_churns" | "not_told_apart" | "not_calibrated"
   readonly comparison: Comparison | null
@@ -18,14 +18,14 @@ export function evaluateChallenger(pairs: readonly Pair[], seed: number): Verdic
   const comparison = comparePaired(pairs, seed)
   const own = pairs.map(({ challenger, isChurned }) => ({ probability: challenger, isChurned }))
   const calibration = calibrationDrift(own)
-  const says = (word: Verdict["word"], reason: Verdict["reason"]): Verdict => ({
+  const verdict = (word: Verdict["word"], reason: Verdict["reason"]): Verdict => ({
     word,
     reason,
     comparison,
     calibration,
   })
-  if (comparison === null || comparison.events < VERDICT_EVENTS_MIN) return says("wait", "too_few_churns")
-  if (comparison.low > 0) return says("reject", "worse")
-  if (comparison.high >= 0) return says("wait", "not_told_apart")
-  return calibration?.isAbove === false ? says("propose", "better") : says("wait", "not_calibrated")
+  if (comparison === null || comparison.events < VERDICT_EVENTS_MIN) return verdict("wait", "too_few_churns")
+  if (comparison.low > 0) return verdict("reject", "worse")
+  if (comparison.high >= 0) return verdict("wait", "not_told_apart")
+  return calibration?.isAbove === false ? verdict("propose", "better") : verdict("wait", "not_calibrated")
 }

@@ -7,7 +7,7 @@ import { parseConfig } from "../../../shared/config.ts"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { ON } from "../../../shared/domain/flags.ts"
 import type { Flags } from "../../../shared/flags/flags.ts"
-import { recordAll as recordSignals } from "../../../workers/interventions/record-signals.ts"
+import { ingestSignals } from "../../../workers/interventions/record-signals.ts"
 import { createBudget } from "../../../workers/platform/outbound/budget.ts"
 import type { Services } from "../../../workers/platform/services.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
@@ -303,7 +303,7 @@ export async function runAct(services: Services, companyId: string, act: Act): P
     case "signal": {
       const afterwards: Promise<unknown>[] = []
       const waitUntil = (work: Promise<unknown>) => void afterwards.push(work)
-      await recordSignals({ ...services, waitUntil }, companyId, [act.signal])
+      await ingestSignals({ ...services, waitUntil }, companyId, [act.signal])
       await Promise.all(afterwards)
       return
     }

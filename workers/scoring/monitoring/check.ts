@@ -1,9 +1,9 @@
 /**
- * The daily check of a company's champion: labels that have matured, every measure, alarms, and the way back to the champion
- * before when the main alarm sounds. Safe to repeat: of one day the later check stays, an open alarm is not raised again,
- * and a return happens only from the champion that the alarm is about.
+ * The daily check of a company's champion: computes every measure on matured labels, raises alarms, and rolls back to the
+ * previous champion on a primary alarm. Safe to repeat: a later check of the same day replaces the earlier one, an open alarm
+ * is not raised again, and a rollback happens only from the champion that the alarm is about.
  */
-import { readServing, rollbackChampion, setModelState } from "../../../db/queries/scoring/models.ts"
+import { rollbackChampion, setModelState } from "../../../db/queries/scoring/models.ts"
 import {
   type AlarmRow,
   type CheckInput,
@@ -14,6 +14,7 @@ import {
   writeCheck,
 } from "../../../db/queries/scoring/monitoring.ts"
 import { labelledVectors } from "../../../db/queries/scoring/outcomes.ts"
+import { readServing } from "../../../db/queries/scoring/serving.ts"
 import { profileOf } from "../../../shared/learning/monitoring/profile.ts"
 import { PSI_ROWS_MIN } from "../../../shared/learning/monitoring/psi.ts"
 import { type Report, reportOf } from "../../../shared/learning/monitoring/report.ts"
@@ -25,10 +26,10 @@ import { chooseServing, type ServingModel } from "../serving.ts"
 import { checkWindow } from "./label-windows.ts"
 import { notifyModelAlarms } from "./notify.ts"
 
-/** What a check does beside maturing labels: what serves, its artefact, reading, writing, going back, telling. */
+/** A check without labelling: read what serves and its artefact, read and write the check, roll back, notify. */
 export const CHECK_SUBREQUESTS = 3 + 2 + 6
 
-/** What a check came to; null: the company is scored by rules, and there is no model to check. */
+/** The result of a check; null: the company is scored by rules, so there is no model to check. */
 export type CheckOutcome = { readonly report: Report; readonly raised: number; readonly returned: boolean } | null
 
 /** Checks the champion of a company. */
@@ -49,14 +50,14 @@ export async function checkChampion(services: Services, companyId: string): Prom
   })
   for (const { measure } of raised) log.warn("model_alarm", { companyId, version: champion.version, reason: measure })
 
-  const unanswered = [...input.openAlarms, ...raised].filter(
+  const unresolved = [...input.openAlarms, ...raised].filter(
     ({ measure, action, modelSha256 }) =>
       action === "none" && modelSha256 === champion.sha256 && ROLLBACK_MEASURES.includes(measure),
   )
   let action: AlarmAction | null = null
-  if (unanswered.length > 0 && isPrimaryAlarm(report)) {
+  if (unresolved.length > 0 && isPrimaryAlarm(report)) {
     action = await rollbackIfBetter(services, companyId, champion, input)
-    for (const { id } of unanswered) await recordAlarmAction(db, companyId, id, { action })
+    for (const { id } of unresolved) await recordAlarmAction(db, companyId, id, { action })
     log.warn("model_alarm_resolved", { companyId, version: champion.version, reason: action })
   }
   await notifyModelAlarms(services, companyId, {
@@ -71,7 +72,7 @@ export async function checkChampion(services: Services, companyId: string): Prom
 const isPrimaryAlarm = ({ measures }: Report): boolean =>
   measures.some(({ name, status }) => status === "alarm" && ROLLBACK_MEASURES.includes(name))
 
-/** Alarms for measures that are above their limit and have none yet. */
+/** New alarms for measures above their limit that have no open alarm. */
 function raisedBy(
   { measures }: Report,
   { openAlarms }: CheckInput,
@@ -87,7 +88,7 @@ function raisedBy(
     }))
 }
 
-/** Alarms whose measure is within its limit again, and those of a model that serves no more. */
+/** Alarms whose measure is within its limit again, and those of a model that no longer serves. */
 const closedBy = ({ measures }: Report, openAlarms: readonly AlarmRow[], sha256: string): string[] =>
   openAlarms
     .filter(({ measure, modelSha256 }) => {
@@ -95,15 +96,15 @@ const closedBy = ({ measures }: Report, openAlarms: readonly AlarmRow[], sha256:
     })
     .map(({ id }) => id)
 
-/** Labels that both champions are compared on, and how far back they reach: what raised the alarm is among them. */
+/** Labels on which both champions are compared, and how old they may be; they include those that raised the alarm. */
 const COMPARED_MAX = 1_500
 const COMPARED_MS = 365 * 86_400_000
 const DAY_MS = 86_400_000
 
-/** Fixed, so that a repeated check comes to the same. */
+/** Fixed, so that a repeated check gives the same result. */
 const SEED = 1
 
-/** Goes back to the champion before where that is the better one; says what was done, or why not. */
+/** Rolls back to the previous champion if that one is better; returns what was done, or why nothing was. */
 async function rollbackIfBetter(
   services: Services,
   companyId: string,
@@ -113,7 +114,7 @@ async function rollbackIfBetter(
   const { config, db, now, newId } = services
   const at = now()
   const rows = await readServing(db, companyId, config.scoring.modelPin)
-  // A company's own first champion came after the one that all share.
+  // Before its first own champion, a company was scored by the shared one.
   const previous = rows.find(({ place }) => place === "previous") ?? rows.find(({ place }) => place === "shared")
   const refusal = rollbackRefusal({
     place: champion.place === "champion" ? "own" : champion.place === "pinned" ? "pinned" : "shared",
@@ -133,11 +134,11 @@ async function rollbackIfBetter(
     challenger: score(earlier.model, encode(earlier.model, vector).vector, earlier.offset).probability,
   }))
   if (!isEarlierBetter(rescored, SEED)) return "earlier_no_better"
-  const note = { id: newId(), who: "drift", why: WHY, now: at }
+  const audit = { id: newId(), who: "drift", why: WHY, now: at }
   const change =
     earlier.place === "shared"
-      ? await setModelState(db, companyId, champion.sha256, "retired", note)
-      : await rollbackChampion(db, companyId, { expected: champion.sha256, action: "returned" }, note)
+      ? await setModelState(db, companyId, champion.sha256, "retired", audit)
+      : await rollbackChampion(db, companyId, { expected: champion.sha256, action: "returned" }, audit)
   return change.outcome === "changed" ? "returned" : "nothing_before"
 }
 

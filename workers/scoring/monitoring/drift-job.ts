@@ -1,6 +1,6 @@
 /**
- * Every hour: the companies whose models were not checked today. Labels that have matured are written, the champion is
- * measured, alarms are raised; see `workers/scoring/monitoring/check.ts`.
+ * Every hour, for companies whose models were not checked today: writes matured labels, measures the champion and raises
+ * alarms; see `workers/scoring/monitoring/check.ts`.
  */
 import * as z from "zod"
 import { nextCompanies, recordMonitoringVisit } from "../../../db/queries/scoring/monitoring.ts"
@@ -8,11 +8,11 @@ import { defineJob, done, LeaseLost } from "../../platform/jobs/job.ts"
 import type { Services } from "../../platform/services.ts"
 import { enabledCompanies } from "../../platform/switches.ts"
 import { CHECK_SUBREQUESTS, checkChampion } from "./check.ts"
-import { matureLabels } from "./record-labels.ts"
+import { recordLabels } from "./record-labels.ts"
 
-/** Companies of one run; the next hour takes the others. */
+/** Companies of one run; the next hour continues. */
 const COMPANIES_MAX = 100
-/** No company is begun after this; QStash waits for an answer. */
+/** No company is started after this, because QStash waits for the response. */
 const BUDGET_MS = 25_000
 
 export const drift = defineJob({
@@ -39,7 +39,7 @@ export const drift = defineJob({
         if (error instanceof LeaseLost) throw error
         counts.failed += 1
         log.warn("model_check_failed", { companyId, error })
-        // Tomorrow again, so that one company does not keep the others from their turn.
+        // Retried tomorrow, so that one failing company does not delay the others.
         await recordMonitoringVisit(db, companyId, "check", services.now()).catch(() => undefined)
       }
     }
@@ -53,9 +53,9 @@ function add(counts: Counts, more: Partial<Counts>): void {
   for (const [name, value] of Object.entries(more)) counts[name as keyof Counts] += value
 }
 
-/** One company. While labels are left to be given, it has not had its turn: the next run goes on. */
+/** Checks one company. It stays due while labels are missing, so that the next run continues with it. */
 async function checkOne(services: Services, companyId: string, untilMs: number): Promise<Partial<Counts>> {
-  const { labels, isComplete } = await matureLabels(services, companyId, untilMs)
+  const { labels, isComplete } = await recordLabels(services, companyId, untilMs)
   if (!isComplete || !services.budget.hasRoomFor(CHECK_SUBREQUESTS)) return { companies: 1, labels, postponed: 1 }
   const checked = await checkChampion(services, companyId)
   await recordMonitoringVisit(services.db, companyId, "check", services.now())
@@ -63,5 +63,5 @@ async function checkOne(services: Services, companyId: string, untilMs: number):
   return { companies: 1, labels, checked: 1, alarms: checked.raised, returned: Number(checked.returned) }
 }
 
-/** The beginning of a day in UTC. */
+/** The start of the day in UTC. */
 const dayOf = (at: Date): Date => new Date(Math.floor(at.getTime() / 86_400_000) * 86_400_000)

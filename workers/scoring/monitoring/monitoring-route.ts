@@ -1,4 +1,4 @@
-/** How models do: `/api/models/:id/monitoring`, `/api/retrainings` and `/api/training/export`. */
+/** Monitoring of models: `/api/models/:id/monitoring`, `/api/retrainings` and `/api/training/export`. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { findModel } from "../../../db/queries/scoring/models.ts"
@@ -12,7 +12,7 @@ import { withPermission } from "../../platform/auth.ts"
 import { AppError } from "../../platform/errors.ts"
 import { listOf, pageFields, splitPage, validId, validQuery } from "../../platform/request.ts"
 import type { AppEnv } from "../../platform/services.ts"
-import { refuseArtefact } from "../models-route.ts"
+import { rejectArtefact } from "../models-route.ts"
 import { shareableText } from "../serving.ts"
 
 const uuidCursor = pageFields.cursor.refine(
@@ -22,7 +22,7 @@ const uuidCursor = pageFields.cursor.refine(
 
 const monitoringQuery = z.strictObject({ ...pageFields, cursor: uuidCursor })
 
-/** `/:id/monitoring`: the latest check of a model, those of the month before, and its alarms. `/:id/artefact`: the artefact. */
+/** `/:id/monitoring`: a model's latest check, the checks of the last month, and its alarms. `/:id/artefact`: the artefact. */
 export const monitoring = new Hono<AppEnv>()
   .get("/:id/artefact", withPermission("models:read"), validId(), async (c) => {
     const found = await findModel(c.get("services").db, c.get("principal").companyId, c.req.valid("param").id)
@@ -30,7 +30,7 @@ export const monitoring = new Hono<AppEnv>()
     try {
       return c.body(shareableText(found.model.artefact), 200, { "content-type": "application/json" })
     } catch (error) {
-      return refuseArtefact(error)
+      return rejectArtefact(error)
     }
   })
   .get("/:id/monitoring", withPermission("models:read"), validId(), validQuery(monitoringQuery), async (c) => {
@@ -77,7 +77,7 @@ const VERDICTS = ["wait", "propose", "reject"] as const satisfies Verdict["word"
 
 const retrainingsQuery = z.strictObject({ ...pageFields, cursor: uuidCursor, verdict: z.enum(VERDICTS).optional() })
 
-/** Trainings of challengers. `verdict=propose` lists those that are proposed; to promote one is left to people. */
+/** Trainings of challengers. `verdict=propose` lists proposed ones; promotion is a manual decision. */
 export const retrainings = new Hono<AppEnv>().get(
   "/",
   withPermission("models:read"),
@@ -89,9 +89,9 @@ export const retrainings = new Hono<AppEnv>().get(
   },
 )
 
-type Listed = Awaited<ReturnType<typeof listRetrainings>>["rows"][number]
+type ListedRetraining = Awaited<ReturnType<typeof listRetrainings>>["rows"][number]
 
-const showRetraining = (row: Listed) => ({
+const showRetraining = (row: ListedRetraining) => ({
   id: row.id,
   startedAt: row.startedAt.toISOString(),
   finishedAt: row.finishedAt?.toISOString() ?? null,
@@ -108,7 +108,7 @@ const showRetraining = (row: Listed) => ({
   proposedAt: row.proposedAt?.toISOString() ?? null,
 })
 
-/** Rows of one export, the latest ones, and those that are read at once: a dozen megabytes. */
+/** Rows of one export, newest first, and rows per query. Bounds memory to about 12 MB. */
 const EXPORT_ROWS_MAX = 10_000
 const EXPORT_PAGE = 2_000
 /** Two years of labels. */
@@ -116,7 +116,7 @@ const EXPORT_MS = 731 * 86_400_000
 
 const SALT_BYTES = 32
 
-/** Labels with the inputs that were scored, as CSV that names nobody. */
+/** Labels with the inputs that were scored, as CSV without personal data. */
 export const training = new Hono<AppEnv>().get(
   "/export",
   withPermission("training:read"),
@@ -131,7 +131,7 @@ export const training = new Hono<AppEnv>().get(
       rows.push(...page)
       if (page.length < EXPORT_PAGE) break
     }
-    // Made here and kept nowhere: no two exports can be joined by their marks.
+    // Random and not stored, so that the hashed ids of two exports cannot be joined.
     const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES)).join(".")
     const exported = await anonymize(rows, modelFeatures, { salt })
     log.info("training_exported", { companyId, keyId, count: exported.rows.length })

@@ -1,4 +1,4 @@
-/** Tells the team of alarms about models, once each. */
+/** Notifies the team of model alarms, once each. */
 import {
   type AlarmRow,
   type NewAlarm,
@@ -12,16 +12,16 @@ import type { AlarmAction } from "../../../shared/scoring/stored-values.ts"
 import type { Services } from "../../platform/services.ts"
 import { isEnabledFor, NOTIFICATIONS_SWITCH } from "../../platform/switches.ts"
 
-/** What is to be told. */
+/** The content of a notification. */
 export interface Announcement {
   readonly version: string
   readonly report: Report
   readonly action: AlarmAction | null
-  /** Alarms of all kinds; those that were told are passed over. */
+  /** All alarms; those already announced are skipped. */
   readonly alarms: readonly (AlarmRow | NewAlarm)[]
 }
 
-const WORDS: Readonly<Record<MeasureName, string>> = {
+const MEASURE_TEXTS: Readonly<Record<MeasureName, string>> = {
   churn_above: "more customers leave than predicted",
   churn_below: "fewer customers leave than predicted",
   calibration: "probabilities are off",
@@ -33,41 +33,41 @@ const WORDS: Readonly<Record<MeasureName, string>> = {
   data_quality: "the quality of the data is below its bound",
 }
 
-/** One message for what is new. While nobody may be written to, or the message was refused for now, the next check tells it. */
+/** One message for all new alarms. If notifications are off or sending failed for now, the next check sends it. */
 export async function notifyModelAlarms(services: Services, companyId: string, found: Announcement): Promise<void> {
   const { channels, db, log, now } = services
   const { version, report, action } = found
-  const news = found.alarms.filter(({ announcedAt, closedAt }) => !announcedAt && !closedAt)
-  if (news.length === 0 || !channels.slack.isConfigured) return
+  const newAlarms = found.alarms.filter(({ announcedAt, closedAt }) => !announcedAt && !closedAt)
+  if (newAlarms.length === 0 || !channels.slack.isConfigured) return
   if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH, companyId)) return
-  const isMain = news.some(({ measure }) => ROLLBACK_MEASURES.includes(measure))
+  const isPrimary = newAlarms.some(({ measure }) => ROLLBACK_MEASURES.includes(measure))
   const measureOf = (name: MeasureName) => report.measures.find((measure) => measure.name === name)
   const message = renderTeamAlert({
-    severity: isMain ? "P1" : "P2",
+    severity: isPrimary ? "P1" : "P2",
     state: "firing",
-    title: `Model ${version} of ${companyId}: ${isMain ? "drift" : "a warning"}`,
+    title: `Model ${version} of ${companyId}: ${isPrimary ? "drift" : "a warning"}`,
     lines: [
-      ...news.map(({ measure }) => {
+      ...newAlarms.map(({ measure }) => {
         const { value = null, limit = null } = measureOf(measure) ?? {}
-        return `${WORDS[measure]} (${plain(value)}, limit ${plain(limit)})`
+        return `${MEASURE_TEXTS[measure]} (${plain(value)}, limit ${plain(limit)})`
       }),
       ...(action === null ? [] : [`what was done: ${action.replaceAll("_", " ")}`]),
     ],
     link: null,
   })
-  // Marked first: a message that may have been seen is not sent again.
-  for (const { id } of news) await recordAlarmAction(db, companyId, id, { announcedAt: now() })
-  const [first] = news
+  // Recorded before sending, so that a message that may have been delivered is not sent again.
+  for (const { id } of newAlarms) await recordAlarmAction(db, companyId, id, { announcedAt: now() })
+  const [first] = newAlarms
   const outcome = await channels.slack.send(
     { ...message, to: "", unsubscribeUrl: null },
     { idempotencyKey: `model-alarm-${first?.id}` },
   )
   if (outcome.kind === "retry")
-    for (const { id } of news) await recordAlarmAction(db, companyId, id, { announcedAt: null })
+    for (const { id } of newAlarms) await recordAlarmAction(db, companyId, id, { announcedAt: null })
   if (outcome.kind !== "sent") log.warn("model_alarm_notify_failed", { companyId, reason: outcome.reason })
 }
 
-/** One message for a challenger that is proposed. The list of trainings shows it whether or not it could be sent. */
+/** One message for a proposed challenger. `/api/retrainings` lists it even if sending fails. */
 export async function notifyProposal(
   services: Services,
   companyId: string,

@@ -1,7 +1,6 @@
 /**
- * Gives predictions their labels once horizon and grace have passed: what became of the customer is read from the ledger by
- * the definition that models are trained on. Each prediction is looked at once, in order of time; where a model stands is
- * written with its labels.
+ * Labels predictions after the horizon and the grace period, from the ledger, by the same definition that models are trained
+ * on. Each prediction is processed once, in order of time; a model's position is written together with its labels.
  */
 import { readLedgers } from "../../../db/queries/scoring/ledgers.ts"
 import {
@@ -16,37 +15,37 @@ import { churnLabel } from "../../../shared/domain/scoring/churn-label.ts"
 import type { Services } from "../../platform/services.ts"
 import { LABEL_HORIZON_MS, labelledFrom, labelledUntil } from "./label-windows.ts"
 
-/** Predictions that are looked at in one step, and the ledgers that are read at once. */
+/** Predictions of one step, and ledgers of one query. Bounds the size of answers. */
 const STEP = 400
 const LEDGERS_AT_ONCE = 50
 
-/** Reading the page, its ledgers, writing the labels. */
+/** Reading the page, reading its ledgers, writing the labels. */
 const STEP_SUBREQUESTS = 1 + Math.ceil(STEP / LEDGERS_AT_ONCE) + 1
 
-/** What maturing came to. `isComplete`: nothing that has matured is without its label. */
+/** The result of labelling. `isComplete`: every matured prediction was processed. */
 export interface LabelResult {
   readonly labels: number
   readonly isComplete: boolean
 }
 
-/** Matures what is due of a company's models, as far as the invocation's budget and `untilMs` reach. */
-export async function matureLabels(services: Services, companyId: string, untilMs: number): Promise<LabelResult> {
+/** Labels the due predictions of a company's models, within the invocation's budget and until `untilMs`. */
+export async function recordLabels(services: Services, companyId: string, untilMs: number): Promise<LabelResult> {
   const { db, now, budget } = services
   let labels = 0
   for (const model of await labelledModels(db, companyId)) {
-    let standing: LabelledModel | null = model
-    while (standing !== null) {
+    let next: LabelledModel | null = model
+    while (next !== null) {
       if (!budget.hasRoomFor(STEP_SUBREQUESTS) || now().getTime() > untilMs) return { labels, isComplete: false }
-      const step = await matureStep(services, companyId, standing)
+      const step = await labelPage(services, companyId, next)
       labels += step.labels
-      standing = step.next
+      next = step.next
     }
   }
   return { labels, isComplete: true }
 }
 
-/** One page of predictions; `next` is null once there is no further one. */
-async function matureStep(
+/** Labels one page of predictions; `next` is null after the last page. */
+async function labelPage(
   { db, now }: Services,
   companyId: string,
   model: LabelledModel,
@@ -75,7 +74,7 @@ async function matureStep(
   return { labels, next: page.length < STEP ? null : { ...model, position } }
 }
 
-/** Of predictions in order of time those that count: of each customer none within a horizon of the one before. */
+/** The predictions to label, from a list in order of time: per customer none within a horizon of the one before. */
 export function spacedByHorizon(page: readonly DuePrediction[]): DuePrediction[] {
   const lastMs = new Map<string, number>()
   return page.filter(({ customerId, asOf, labelledAt }) => {

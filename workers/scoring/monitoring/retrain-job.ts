@@ -1,6 +1,6 @@
 /**
- * Every hour one company that has not had its turn for a week: its challengers are judged by matured labels, and a new one is
- * made when none waits; see `workers/scoring/monitoring/retrain.ts`.
+ * Every hour, for one company that was not processed for a week: evaluates its challengers on matured labels, and trains a
+ * new one if none is pending; see `workers/scoring/monitoring/retrain.ts`.
  */
 import * as z from "zod"
 import { nextCompanies, recordMonitoringVisit } from "../../../db/queries/scoring/monitoring.ts"
@@ -19,10 +19,10 @@ export const retrain = defineJob({
     const companies = await enabledCompanies(services, flags, { on: ["MODEL_DRIFT_DETECTION"], off: [] })
     if (companies?.length === 0) return done("switched_off")
     if (!budget.hasRoomFor(RETRAIN_SUBREQUESTS + 2)) return done("no_room")
-    // One company a run: training takes some seconds of processor time, and an invocation has only so much.
+    // One company per run: training takes seconds of an invocation's limited CPU time.
     const [companyId] = await nextCompanies(db, "retraining", new Date(now().getTime() - WEEK_MS), 1, companies)
     if (companyId === undefined) return done("nobody_due")
-    // Noted first: a training that ends its invocation must not come again every hour.
+    // Recorded first, so that a training that exceeds its invocation's limits is not repeated every hour.
     await recordMonitoringVisit(db, companyId, "retraining", now())
     const { outcome, ...counts } = await retrainCompany(services, companyId)
     return done(outcome, counts)

@@ -1,8 +1,8 @@
 /**
- * Challengers: judged by the labels that have matured, and made anew once none waits. A challenger scores in the shadow of
- * the champion until its verdict; one that is better is proposed, and to promote it is left to people.
+ * Challengers: evaluated on matured labels, and trained when none is pending. A challenger scores as a shadow of the champion
+ * until its verdict; a better one is proposed, and its promotion is a manual decision.
  */
-import { addModel, type ModelChangeAudit, readServing, setModelState } from "../../../db/queries/scoring/models.ts"
+import { addModel, type ModelChangeAudit, setModelState } from "../../../db/queries/scoring/models.ts"
 import { type LabelledVector, labelledPairs, labelledVectors } from "../../../db/queries/scoring/outcomes.ts"
 import {
   pendingChallengers,
@@ -10,6 +10,7 @@ import {
   recordRetraining,
   recordVerdict,
 } from "../../../db/queries/scoring/retrainings.ts"
+import { readServing } from "../../../db/queries/scoring/serving.ts"
 import { sha256, toHex, utf8 } from "../../../shared/crypto/bytes.ts"
 import type { Features } from "../../../shared/domain/scoring/features.ts"
 import { FeatureMatrix, plausibleDirections } from "../../../shared/learning/data/feature-matrix.ts"
@@ -30,27 +31,27 @@ import { notifyProposal } from "./notify.ts"
 
 const DAY_MS = 86_400_000
 
-/** Rows that a challenger is trained on, and those that are read at once. */
+/** Rows that a challenger is trained on, and rows per query. */
 const ROWS_MAX = 6_000
 const PAGE = 1_500
-/** Columns of its scorecard: so many, with all rows, take about ten seconds of processor time at worst; a paid plan has thirty. */
+/** Columns of its scorecard. With all rows they take at most about 10 s of CPU time; a paid plan allows 30 s. */
 const COLUMNS_MAX = 200
-/** Labels of three years: older ones speak of another business. */
+/** Three years of labels; older ones no longer represent the business. */
 const ROWS_MS = 3 * 365 * DAY_MS
 
-/** Labels that a verdict rests on. */
+/** Labels used for a verdict. */
 const PAIRS_MAX = 8_000
 
-/** A challenger that half a year of labels cannot tell from the champion is none. */
+/** A challenger that half a year of labels cannot distinguish from the champion is retired. */
 const WAITING_MS = 240 * DAY_MS
 
-/** Fixed: the same labels come to the same model and verdict. */
+/** Fixed, so that the same labels give the same model and verdict. */
 const SEED = 1
 
-/** What one company costs at most: verdicts on two shadows, what serves and its artefact, rows, the model, notes. */
+/** Most subrequests per company: verdicts on two shadows, what serves and its artefact, rows, the model, audit records. */
 export const RETRAIN_SUBREQUESTS = 1 + 2 * 4 + 3 + ROWS_MAX / PAGE + 1 + 4
 
-/** What came of a company's turn. */
+/** The result for one company. */
 export interface RetrainResult {
   readonly outcome: string
   readonly judged: number
@@ -58,18 +59,18 @@ export interface RetrainResult {
   readonly retired: number
 }
 
-/** Judges the challengers of a company and, when none of them waits, makes a new one. */
+/** Evaluates the challengers of a company and, if none is pending, trains a new one. */
 export async function retrainCompany(services: Services, companyId: string): Promise<RetrainResult> {
-  const counts = await judgeAll(services, companyId)
+  const counts = await evaluatePending(services, companyId)
   if (counts.waiting > 0) return { ...counts, outcome: "challenger_waits" }
   const startedAt = services.now()
   const end = await trainChallenger(services, companyId)
-  const note = { id: services.newId(), startedAt, finishedAt: services.now() }
-  await recordRetraining(services.db, companyId, { ...end, ...note })
+  const run = { id: services.newId(), startedAt, finishedAt: services.now() }
+  await recordRetraining(services.db, companyId, { ...end, ...run })
   return { ...counts, outcome: end.outcome }
 }
 
-async function judgeAll(services: Services, companyId: string) {
+async function evaluatePending(services: Services, companyId: string) {
   const { db, log } = services
   const counts = { judged: 0, proposed: 0, retired: 0, waiting: 0 }
   for (const { id, challengerSha256: challenger, startedAt } of await pendingChallengers(db, companyId)) {
@@ -85,21 +86,21 @@ async function judgeAll(services: Services, companyId: string) {
     const isTooOld = verdict.word === "wait" && now.getTime() - startedAt.getTime() > WAITING_MS
     if (verdict.word === "reject" || isTooOld) {
       const why = isTooOld ? "labels cannot tell it from the champion" : "it predicts worse than the champion"
-      await setModelState(db, companyId, challenger, "retired", noteOf(services, why))
+      await setModelState(db, companyId, challenger, "retired", auditOf(services, why))
       counts.retired += 1
     } else counts.waiting += 1
   }
   return counts
 }
 
-const noteOf = ({ newId, now }: Services, why: string): ModelChangeAudit => ({
+const auditOf = ({ newId, now }: Services, why: string): ModelChangeAudit => ({
   id: newId(),
   who: "retraining",
   why,
   now: now(),
 })
 
-/** Makes a challenger and lets it score in the shadow, or says why not. */
+/** Trains a challenger and makes it a shadow, or returns why not. */
 async function trainChallenger(services: Services, companyId: string): Promise<RetrainingEnd> {
   const { config, db, now } = services
   const serving = await chooseServing(services, companyId, await readServing(db, companyId, config.scoring.modelPin))
@@ -109,21 +110,21 @@ async function trainChallenger(services: Services, companyId: string): Promise<R
   const rows = await labelsOf(services, companyId)
   const events = rows.filter(({ isChurned }) => isChurned).length
   const method = methodFor(rows.length, events)
-  const seen = { ...nothing, rows: rows.length, events }
-  if (method === null) return { ...seen, outcome: "too_few_labels" }
+  const found = { ...nothing, rows: rows.length, events }
+  if (method === null) return { ...found, outcome: "too_few_labels" }
   const trainedAt = now().toISOString()
-  const made = await make(method, champion, rows, trainedAt)
-  if (made === null) return { ...seen, method, outcome: "nothing_to_change" }
-  const challengerSha256 = await keep(services, companyId, method, made, { trainedAt, rows: rows.length })
+  const trained = await train(method, champion, rows, trainedAt)
+  if (trained === null) return { ...found, method, outcome: "nothing_to_change" }
+  const challengerSha256 = await store(services, companyId, method, trained, { trainedAt, rows: rows.length })
   const shadowed = await setModelState(
     db,
     companyId,
     challengerSha256,
     "shadow",
-    noteOf(services, "trained on matured labels"),
+    auditOf(services, "trained on matured labels"),
   )
   const outcome = shadowed.outcome === "too_many_shadows" ? "too_many_shadows" : "challenger_shadows"
-  return { ...seen, method, challengerSha256, outcome }
+  return { ...found, method, challengerSha256, outcome }
 }
 
 async function labelsOf({ db, now }: Services, companyId: string): Promise<LabelledVector[]> {
@@ -137,26 +138,26 @@ async function labelsOf({ db, now }: Services, companyId: string): Promise<Label
   return rows
 }
 
-/** A model, and what the company adds to it; null: it is the company's own. */
+/** A model, and the company's offset for it; null: the model is the company's own and needs none. */
 type Challenger = Pick<Recalibrated, "artefact"> & { readonly offset: number | null }
 
-/** Null: the labels ask for no other model, or allow none. */
-async function make(
+/** A new model; null if the labels justify no change or do not suffice. */
+async function train(
   method: ChallengerMethod,
   champion: ServingModel,
   rows: readonly LabelledVector[],
   trainedAt: string,
 ): Promise<Challenger | null> {
   if (method === "recalibrated") {
-    // What this champion says of them: some were predicted by the one before.
-    const said = rows.map(({ vector, isChurned }) => ({
+    // Predicted again by this champion, because some rows were scored by an earlier one.
+    const predictions = rows.map(({ vector, isChurned }) => ({
       probability: score(champion.model, encode(champion.model, vector).vector, champion.offset).probability,
       isChurned,
     }))
-    return recalibrated(champion.model.artefact, champion.offset, said, trainedAt)
+    return recalibrated(champion.model.artefact, champion.offset, predictions, trainedAt)
   }
   const matrix = new FeatureMatrix()
-  // What lies in the log was written by `features`; a name that is gone is missing.
+  // Vectors in the log were written by `features`; a feature that no longer exists is missing.
   for (const { vector } of rows) matrix.add(vector as Features)
   try {
     const { artefact } = await trainScorecard(
@@ -182,7 +183,7 @@ async function make(
   }
 }
 
-async function keep(
+async function store(
   services: Services,
   companyId: string,
   method: ChallengerMethod,
@@ -200,7 +201,7 @@ async function keep(
       ...{ kind: artefact.kind, featureHash: artefact.featureHash, dataHash, artefact: text },
       ...{ bytes: bytes.byteLength, training: summary },
     },
-    noteOf(services, "made of matured labels"),
+    auditOf(services, "made of matured labels"),
     offset === null ? null : { logOdds: offset, rows, madeAt: new Date(trainedAt) },
   )
   return address

@@ -1,6 +1,6 @@
 /**
- * When a customer had paid access: the ledger read as spells. Trials, first invoices that never went through and states in
- * which the provider has stopped serving are no access; a pause that the member asked for is.
+ * The periods in which a customer had paid access, from the ledger. Trials, unpaid first invoices and states in which the
+ * provider has stopped service are not access; a pause requested by the member is.
  */
 import type { Fact, Instant } from "../../facts.ts"
 import { apply } from "../../recovery/fold.ts"
@@ -9,60 +9,60 @@ import { type CustomerState, EMPTY_STATE, type SubscriptionState, subscriptionOf
 /** Why paid access ended. `other`: the company or a policy ended it. */
 export type EndOfAccess = "voluntary" | "payment_failure" | "other"
 
-/** A time without interruption in which at least one subscription was paid for. `to` is null while it lasts. */
+/** An uninterrupted period with at least one paid subscription. `to` is null while it lasts. */
 export interface AccessPeriod {
   readonly from: Instant
   readonly to: Instant | null
   readonly end: EndOfAccess | null
 }
 
-/** What a ledger says, and the spells it tells of, in order of time. */
+/** The state of a ledger, and its access periods in order of time. */
 export interface AccessHistory {
   readonly state: CustomerState
-  readonly spells: readonly AccessPeriod[]
+  readonly periods: readonly AccessPeriod[]
 }
 
-/** Facts of these kinds tell nothing of subscriptions or payments; a ledger is full of them. */
+/** Frequent kinds of facts that concern neither subscriptions nor payments. */
 const SIGNALS: ReadonlySet<Fact["kind"]> = new Set(["usage_recorded", "ticket_opened", "ticket_closed"])
 
-/** Folds facts that are in ledger order, and notes when paid access began and ended. */
+/** Folds facts, which must be in ledger order, and records when paid access started and ended. */
 export function accessHistory(facts: readonly Fact[]): AccessHistory {
   let state = EMPTY_STATE
-  const spells: AccessPeriod[] = []
+  const periods: AccessPeriod[] = []
   for (const fact of facts) {
     if (SIGNALS.has(fact.kind)) continue
     const before = state
     state = apply(before, fact)
     if (state.subscriptions === before.subscriptions) continue
-    const last = spells.at(-1)
+    const last = periods.at(-1)
     const isIn = last !== undefined && last.to === null
     const serving = Object.values(state.subscriptions).filter(grantsAccess)
     if (serving.length > 0 && !isIn) {
-      spells.push({ from: beginningOf(serving, before, fact, last), to: null, end: null })
+      periods.push({ from: beginningOf(serving, before, fact, last), to: null, end: null })
     } else if (serving.length === 0 && isIn) {
-      spells.splice(-1, 1, { from: last.from, to: endingOf(state, fact, last), end: causeOf(state, fact) })
+      periods.splice(-1, 1, { from: last.from, to: endingOf(state, fact, last), end: causeOf(state, fact) })
     }
   }
-  return { state, spells }
+  return { state, periods }
 }
 
-/** Spells with shorter gaps than the grace joined: leaving and coming back within it is not leaving. */
-export function joinPeriods(spells: readonly AccessPeriod[], graceMs: number): AccessPeriod[] {
+/** Joins periods with gaps up to the grace period: leaving and returning within it is not churn. */
+export function joinPeriods(periods: readonly AccessPeriod[], graceMs: number): AccessPeriod[] {
   const joined: AccessPeriod[] = []
-  for (const spell of spells) {
+  for (const period of periods) {
     const last = joined.at(-1)
-    if (last?.to && Date.parse(spell.from) - Date.parse(last.to) <= graceMs) {
-      joined.splice(-1, 1, { ...spell, from: last.from })
-    } else joined.push(spell)
+    if (last?.to && Date.parse(period.from) - Date.parse(last.to) <= graceMs) {
+      joined.splice(-1, 1, { ...period, from: last.from })
+    } else joined.push(period)
   }
   return joined
 }
 
-/** True while the subscription serves a member who pays, or whose payment is being tried again. */
+/** True while the subscription is paid, or its payment is being retried. */
 export const grantsAccess = ({ status, endedAt, paused }: SubscriptionState): boolean =>
   endedAt === null && paused !== "payment_failure" && (status === "active" || status === "past_due")
 
-/** One that is seen for the first time may be older than the news of it; a trial is not part of it. */
+/** A subscription seen for the first time may have started before its first fact; a trial does not count. */
 function beginningOf(
   serving: readonly SubscriptionState[],
   before: CustomerState,
@@ -78,11 +78,11 @@ function beginningOf(
   return last?.to && first < last.to ? last.to : first
 }
 
-/** The provider's own word on when it ended, where that is within the spell and not in the future. */
-function endingOf(state: CustomerState, fact: Fact, spell: AccessPeriod): Instant {
-  const said =
+/** The provider's end time, if it lies within the period and not in the future. */
+function endingOf(state: CustomerState, fact: Fact, period: AccessPeriod): Instant {
+  const endedAt =
     "subscription" in fact ? (subscriptionOf(state, fact.subscription.subscriptionId)?.endedAt ?? null) : null
-  return said !== null && said > spell.from && said < fact.occurredAt ? said : fact.occurredAt
+  return endedAt !== null && endedAt > period.from && endedAt < fact.occurredAt ? endedAt : fact.occurredAt
 }
 
 const later = (a: Instant | null, b: Instant | null): Instant | null =>

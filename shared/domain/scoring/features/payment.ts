@@ -1,4 +1,4 @@
-/** Features of how paying goes: failures, recoveries, refunds, disputes, the class of the price. */
+/** Payment features: failures, recoveries, refunds, disputes, price class. */
 import { declineAdvice } from "../../recovery/decline-codes.ts"
 import type { PaymentState } from "../../state.ts"
 import { priceClassOf } from "./prices.ts"
@@ -24,7 +24,7 @@ type Payment = Pick<
   | "price_class"
 >
 
-/** The payments of a customer. Invoices are counted once, however many facts speak of them. */
+/** The payment features of a customer. Each invoice counts once, however many facts it has. */
 export function paymentFeatures(view: LedgerView): Payment {
   const invoices = Object.values(view.state.payments)
   const failed = (days: number) => invoices.filter(({ failedAt }) => isWithin(view, failedAt, days))
@@ -70,14 +70,14 @@ const isWithin = (view: LedgerView, at: string | null, days: number): boolean =>
 const isOpenStill = ({ state }: LedgerView, invoiceId: string | null): boolean =>
   invoiceId === null || !Object.hasOwn(state.payments, invoiceId) || state.payments[invoiceId]?.status !== "succeeded"
 
-/** The same attempt is told by the invoice and by the charge: the larger of both counts. */
+/** The invoice and the charge both report an attempt, so the larger of both counts is used. */
 function attemptsWithin(view: LedgerView, days: number): number {
   const recent = factsOf(view, "payment_failed").filter(({ occurredAt }) => daysSince(view, occurredAt) <= days)
   const charges = recent.filter(({ invoiceId, attempt }) => invoiceId === null || attempt === null)
   return Math.max(charges.length, recent.length - charges.length)
 }
 
-/** The first of those that name the same thing. */
+/** The first fact for each name. */
 function distinct<T>(facts: readonly T[], nameOf: (fact: T) => string): T[] {
   const seen = new Map<string, T>()
   for (const fact of facts) if (!seen.has(nameOf(fact))) seen.set(nameOf(fact), fact)

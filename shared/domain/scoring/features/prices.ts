@@ -1,9 +1,9 @@
-/** What a subscription costs a month, told without the company's own price list: classes and ratios, not amounts. */
+/** Monthly prices of subscriptions as classes and ratios, which do not depend on a company's price list. */
 
 import type { SubscriptionSnapshot } from "../../facts.ts"
 import { exponentOf } from "../../money.ts"
 
-/** Months of one interval. A day and a week are counted by the mean length of a month. */
+/** Months per interval. Days and weeks are converted with the mean length of a month. */
 const MONTHS: Readonly<Record<"day" | "week" | "month" | "year", number>> = {
   day: 12 / 365.25,
   week: (7 * 12) / 365.25,
@@ -12,8 +12,8 @@ const MONTHS: Readonly<Record<"day" | "week" | "month" | "year", number>> = {
 }
 
 /**
- * Units of a currency that buy about what a dollar buys, to the power of ten: enough for a class of prices, and free of
- * rates that change from day to day. A currency that is not here counts as a dollar.
+ * The power of ten of a currency's units per dollar: precise enough for price classes, and without exchange rates that change
+ * daily. Other currencies count like the dollar.
  */
 const UNITS_PER_DOLLAR: Readonly<Record<string, number>> = {
   ...tens(10, "cny czk dkk hkd mxn nok sek thb twd uah zar mad try php"),
@@ -39,7 +39,7 @@ export const PRICE_CLASSES = ["free", "up_to_10", "up_to_30", "up_to_100", "up_t
 
 type Priced = Pick<SubscriptionSnapshot, "currency" | "items">
 
-/** How many months one bill covers, by the longest item; null where nobody said. */
+/** How many months one invoice covers, by the longest item; null if unknown. */
 export function monthsBilled({ items }: Priced): number | null {
   const months = items.flatMap(({ interval, intervalCount }) =>
     interval === null || intervalCount <= 0 ? [] : [MONTHS[interval] * intervalCount],
@@ -47,7 +47,7 @@ export function monthsBilled({ items }: Priced): number | null {
   return months.length === 0 ? null : Math.max(...months)
 }
 
-/** Minor units a month over all items with a fixed price; null where no price is known. */
+/** Minor units per month over all items with a fixed price; null if no price is known. */
 export function monthlyMinor({ items }: Priced): number | null {
   let total: number | null = null
   for (const { unitAmountMinor, quantity, interval, intervalCount } of items) {
@@ -57,7 +57,7 @@ export function monthlyMinor({ items }: Priced): number | null {
   return total
 }
 
-/** The class of a monthly price; null where it is not known. */
+/** The class of the monthly price; null if unknown. */
 export function priceClassOf(priced: Priced): (typeof PRICE_CLASSES)[number] | null {
   const minor = monthlyMinor(priced)
   if (minor === null || priced.currency === null) return null

@@ -1,14 +1,14 @@
-/** Features of what customer and company did: changes of plan, announcements, pauses, reminders, discounts. */
+/** Relationship features: plan changes, announced cancellations, pauses, reminders, discounts. */
 import type { Fact, SubscriptionSnapshot } from "../../facts.ts"
 import { monthlyMinor, monthsBilled } from "./prices.ts"
 import type { Features } from "./schema.ts"
 import { countWithin, DAY_MS, daysSince, factsOf, type LedgerView } from "./view.ts"
 
-/** A price that moves by less is rounding or tax, not a change of plan. */
+/** A smaller change of price is rounding or tax, not a plan change. */
 const CHANGE_MIN = 0.01
-/** Who pays by the year gets about two months free; a lower price from a longer interval alone is no downgrade. */
+/** Yearly billing often has a discount of about two months; a lower price due to a longer interval is not a downgrade. */
 const INTERVAL_DISCOUNT_MAX = 0.35
-/** Reminders sent because of a score must not feed the next score. */
+/** Reminders sent because of a score must not influence the next score. */
 const SCORE_CASE_PREFIX = "at_risk_"
 
 type Relationship = Pick<
@@ -30,7 +30,7 @@ type Relationship = Pick<
   | "discount"
 >
 
-/** What a customer and the company did to each other. */
+/** The relationship features of a customer. */
 export function relationshipFeatures(view: LedgerView): Relationship {
   const changes = planChanges(view)
   const up = changes.filter(({ ratio }) => ratio > 1)
@@ -68,13 +68,13 @@ interface PlanChange {
   readonly ratio: number
 }
 
-/** A hundred times the price, or a hundredth of it, is another thing that is sold. */
+/** Beyond a factor of 100 the price belongs to a different product, so ratios are capped. */
 const RATIO_MAX = 100
 const bounded = (ratio: number): number => Math.min(RATIO_MAX, Math.max(1 / RATIO_MAX, ratio))
 
-/** Each change of the monthly price of a subscription, as its facts tell it one after the other. */
+/** Each change of a subscription's monthly price, from its facts in order of time. */
 function planChanges(view: LedgerView): PlanChange[] {
-  const told: (Fact & { readonly subscription: SubscriptionSnapshot })[] = [
+  const snapshots: (Fact & { readonly subscription: SubscriptionSnapshot })[] = [
     ...factsOf(view, "subscription_started"),
     ...factsOf(view, "subscription_changed"),
     ...factsOf(view, "subscription_resumed"),
@@ -82,7 +82,7 @@ function planChanges(view: LedgerView): PlanChange[] {
   ].sort((a, b) => (a.occurredAt < b.occurredAt ? -1 : a.occurredAt > b.occurredAt ? 1 : a.id < b.id ? -1 : 1))
   const known = new Map<string, SubscriptionSnapshot>()
   const changes: PlanChange[] = []
-  for (const { subscription, occurredAt } of told) {
+  for (const { subscription, occurredAt } of snapshots) {
     const before = known.get(subscription.subscriptionId)
     const price = monthlyMinor(subscription)
     if (price === null) continue
@@ -99,7 +99,7 @@ function planChanges(view: LedgerView): PlanChange[] {
   return changes
 }
 
-/** Per cent off that an incentive gives now; the largest of those that run. */
+/** The largest discount of the incentives in effect, in percent. */
 function discountOf(view: LedgerView): number {
   return factsOf(view, "incentive_applied").reduce((most, { incentive, occurredAt }) => {
     if (incentive.kind !== "discount") return most

@@ -1,27 +1,27 @@
 /**
- * The features by name, in the order of a model's inputs. A name is for good: a feature that comes to mean something else
- * gets a new one, because models in use were trained on the old. None carries an amount, a name or an id of a company, so
- * that one model can serve many.
+ * The features by name, in the order of a model's inputs. Names are permanent: a feature whose meaning changes gets a new
+ * one, because models in use were trained on the old one. None contains an amount, a name or an id of a company, so that one
+ * model can serve several companies.
  */
 import { PRICE_CLASSES } from "./prices.ts"
 
-/** What a feature speaks of; the health score has one part for each. */
+/** The group of a feature; the health score has one component per group. */
 export type FeatureGroup = "payment" | "usage" | "support" | "relationship" | "tenure"
 
-/** Which way risk plausibly goes as the feature grows: +1 up, -1 down, 0 either way. */
+/** How risk plausibly changes as the feature grows: +1 up, -1 down, 0 either way. */
 export type Direction = -1 | 0 | 1
 
 export interface FeatureDefinition {
   readonly name: string
   /** Absent: a number. Else the levels of a category. */
   readonly levels?: readonly string[]
-  /** What a person reads; lower case, so that it stands within a sentence. */
+  /** Shown to people; lower case, for use within a sentence. */
   readonly label: string
   readonly group: FeatureGroup
   readonly direction: Direction
 }
 
-/** How often bills come, by the months that one covers. */
+/** Billing intervals, by the months that one invoice covers. */
 export const INTERVALS = ["shorter", "month", "quarter", "half_year", "year", "longer"] as const
 
 export const FEATURES = [
@@ -126,8 +126,8 @@ export const FEATURES = [
 
 export type FeatureName = (typeof FEATURES)[number]["name"]
 
-/** A number, a category's level, or null for what is not known. */
+/** A number, a category's level, or null if unknown. */
 export type FeatureValue = number | string | null
 
-/** A customer at a moment, as a model sees it. */
+/** The features of a customer at a moment. */
 export type Features = Readonly<Record<FeatureName, FeatureValue>>

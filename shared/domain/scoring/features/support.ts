@@ -1,4 +1,4 @@
-/** Features of what the customer asked support for. */
+/** Support features: tickets of the customer. */
 import type { Features } from "./schema.ts"
 import { countWithin, daysSinceLast, factsOf, type LedgerView } from "./view.ts"
 
@@ -12,7 +12,7 @@ type Support = Pick<
   | "open_tickets"
 >
 
-/** The tickets of a customer, each counted once by its id. */
+/** The support features of a customer. Each ticket counts once by its id. */
 export function supportFeatures(view: LedgerView): Support {
   const tickets = [...new Map(factsOf(view, "ticket_opened").map((fact) => [fact.ticketId, fact])).values()]
   const closings = new Map(factsOf(view, "ticket_closed").map((fact) => [fact.ticketId, fact]))

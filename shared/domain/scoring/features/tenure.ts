@@ -1,13 +1,13 @@
-/** Features of how long and on which terms: tenure, interval, renewal. */
+/** Tenure features: time as a paying customer, billing interval, renewal. */
 import type { SubscriptionState } from "../../state.ts"
 import { grantsAccess } from "./access.ts"
 import { monthlyMinor, monthsBilled } from "./prices.ts"
 import type { Features } from "./schema.ts"
 import { daysSince, type LedgerView } from "./view.ts"
 
-/** A renewal whose invoice is late by no more than this is still due, not past. */
+/** A renewal whose invoice is late by at most this is still due. */
 const RENEWAL_LATE_DAYS = 3
-/** A renewal this near falls into the time that is predicted. */
+/** A renewal within this time falls into the prediction horizon. */
 const RENEWAL_DUE_DAYS = 30
 const DAYS_OF_A_MONTH = 365.25 / 12
 
@@ -16,17 +16,17 @@ type Tenure = Pick<
   "tenure_days" | "interval" | "days_to_renewal" | "long_renewal_due" | "long_plan" | "on_trial" | "returns"
 >
 
-/** The tenure of a customer; all but `returns` and `on_trial` are null where no subscription is known. */
+/** The tenure features of a customer; all but `returns` and `on_trial` are null without a known subscription. */
 export function tenureFeatures(view: LedgerView): Tenure {
   const main = mainSubscription(view)
   const months = main ? monthsBilled(main) : null
   const toRenewal = main ? daysToRenewal(view, main, months) : null
   const isLong = months !== null && months > 1.5
   const isDue = toRenewal !== null && toRenewal < RENEWAL_DUE_DAYS
-  const spell = view.spells.at(-1)
-  const returns = view.spells.length - (spell?.to === null ? 1 : 0)
+  const period = view.periods.at(-1)
+  const returns = view.periods.length - (period?.to === null ? 1 : 0)
   return {
-    tenure_days: spell ? daysSince(view, spell.from) : null,
+    tenure_days: period ? daysSince(view, period.from) : null,
     interval: months === null ? null : intervalOf(months),
     days_to_renewal: toRenewal,
     long_renewal_due: months === null ? null : Number(isLong && isDue),
@@ -36,7 +36,7 @@ export function tenureFeatures(view: LedgerView): Tenure {
   }
 }
 
-/** The subscription that matters most: one that serves, the dearest, the newest; the id decides a tie. */
+/** The main subscription: one with access first, then the highest price, then the newest; ties are resolved by id. */
 export function mainSubscription({ state }: LedgerView): SubscriptionState | undefined {
   return Object.values(state.subscriptions).reduce<SubscriptionState | undefined>(
     (best, each) => (best === undefined || isBefore(each, best) ? each : best),
@@ -61,7 +61,7 @@ function intervalOf(months: number): Features["interval"] {
   return months <= 14 ? "year" : "longer"
 }
 
-/** Days to the end of the period. Where its news is old, the period is taken to have repeated. */
+/** Days to the end of the period. A period that ended without a reported renewal is assumed to have repeated. */
 function daysToRenewal(
   view: LedgerView,
   { currentPeriodEnd, startedAt }: SubscriptionState,
@@ -69,7 +69,7 @@ function daysToRenewal(
 ): number | null {
   const anchor = currentPeriodEnd ?? startedAt
   if (anchor === null) return null
-  // Not the negative of the days since: that would make -0 of 0, and JSON knows none.
+  // A subtraction from 0, because negation would turn 0 into -0, which JSON cannot represent.
   const days = 0 - daysSince(view, anchor)
   if (days >= 0) return days
   if (currentPeriodEnd !== null && days >= -RENEWAL_LATE_DAYS) return 0

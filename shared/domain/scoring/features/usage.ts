@@ -1,11 +1,11 @@
 /**
- * Features of how much the product is used, against the customer's own past, so that logins and gigabytes can be compared.
- * Of several meters each is measured against itself; the mean of them counts.
+ * Usage features: product usage relative to the customer's own past, so that logins and gigabytes are comparable. Each meter
+ * is compared with itself; the mean over the meters counts.
  */
 import type { Features } from "./schema.ts"
 import { daysSince, factsOf, type LedgerView } from "./view.ts"
 
-/** A customer who uses three times as much as before is no safer than one who uses twice as much. */
+/** A cap: a customer with three times the previous usage is not safer than one with twice as much. */
 const RATIO_MAX = 2
 
 type Usage = Pick<
@@ -23,15 +23,15 @@ type Usage = Pick<
   | "days_since_usage"
 >
 
-/** One meter: what was used in each week back from now, the first place for the last seven days; and the ages in days of its records. */
+/** One meter: usage per week, index 0 for the last seven days, and the ages of its records in days. */
 interface Meter {
   readonly weeks: readonly number[]
   readonly oldest: number
-  /** Of the last record of more than nothing; null where there is none. */
+  /** Age of the last record with a quantity above 0; null if there is none. */
   readonly lastUse: number | null
 }
 
-/** The usage of a customer; everything but `usage_known` is null for one of whom no usage was ever told. */
+/** The usage features of a customer; all but `usage_known` are null if no usage was ever reported. */
 export function usageFeatures(view: LedgerView): Usage {
   const meters = metersOf(view)
   const ratio4 = meanRatio(meters, 4, 8)
@@ -59,7 +59,7 @@ export function usageFeatures(view: LedgerView): Usage {
   }
 }
 
-/** The meters in order of their names: adding numbers is not associative, and the order decides the last bit. */
+/** The meters in order of their names, because floating-point sums depend on the order in the last bit. */
 function metersOf(view: LedgerView): Meter[] {
   const byName = new Map<string, { weeks: number[]; oldest: number; lastUse: number | null }>()
   for (const fact of factsOf(view, "usage_recorded")) {
@@ -79,8 +79,8 @@ function metersOf(view: LedgerView): Meter[] {
 }
 
 /**
- * Use a week in the last `recent` weeks against that in the weeks from there back to `until`, as far as the meter reaches,
- * as the mean over all meters. Null where none was in use then.
+ * Weekly usage in the last `recent` weeks relative to the weeks before, back to `until` or the meter's first record; the mean
+ * over all meters. Null if no meter was in use then.
  */
 function meanRatio(meters: readonly Meter[], recent: number, until: number): number | null {
   const ratios = meters.flatMap((meter) => {
@@ -91,8 +91,8 @@ function meanRatio(meters: readonly Meter[], recent: number, until: number): num
 }
 
 /**
- * The share of the use a week that was lost, where one unit a week is taken for noise: who falls from two uses to one has
- * lost less of a habit than who falls from twenty to ten.
+ * The share of weekly usage that was lost, smoothed by one unit per week: a drop from two uses to one counts less than a drop
+ * from twenty to ten.
  */
 function meanDrop(meters: readonly Meter[], recent: number, until: number): number | null {
   const drops = meters.flatMap((meter) => {
@@ -102,7 +102,7 @@ function meanDrop(meters: readonly Meter[], recent: number, until: number): numb
   return meanOf(drops)
 }
 
-/** Use a week of a meter in the last `recent` weeks, and in the `weeks` before them that it reaches back, at most to `until`. */
+/** Weekly usage of a meter in the last `recent` weeks and in the `weeks` before them, back to `until` at most. */
 function weekly(meter: Meter, recent: number, until: number): { now: number; before: number; weeks: number } {
   const weeks = Math.max(0, Math.ceil(Math.min(until * 7, meter.oldest) / 7) - recent)
   const now = sum(meter, 0, recent) / recent

@@ -1,11 +1,10 @@
 /**
- * What is said of a customer while no model has been trained: odds added up by hand, from what is known to come before
- * leaving. It is better than a guess and worse than a model (on the simulated subscriptions of simsub, 39 766 customer-months,
- * an AUC of .731 where fitted models reach .79), nobody has calibrated it for the company, and it is marked as `rules`
- * wherever it is shown.
+ * Scoring by rules while there is no model: manually chosen log-odds for known risk factors. Better than a guess and worse
+ * than a model (on the simulated subscriptions of simsub, 39 766 customer-months, an AUC of 0.731 where fitted models reach
+ * 0.79). It is not calibrated for a company, and it is shown as `rules` everywhere.
  */
 
-/** A customer as the features describe it; null or absent: not known. */
+/** A customer's features; null or absent: not known. */
 export type RuleInput = Readonly<Record<string, number | string | null | undefined>>
 
 /** The same contract as a model's score: base and reasons sum to the log-odds, exactly and in any order. */
@@ -16,18 +15,18 @@ export interface RuleScore {
   readonly logOdds: number
   readonly base: number
   readonly reasons: readonly { readonly code: string; readonly value: number; readonly logOdds: number }[]
-  /** The share of what the rules ask for that is known. */
+  /** The share of the rules' inputs that is known. */
   readonly coverage: number
 }
 
-/** Raised with every change of a rule, so that scores tell by which rules they were made. */
+/** Increased with every change of a rule, so that each score states its rules. */
 export const RULES_VERSION = "rules/1"
 
-/** Share that leaves in 30 days where nobody has counted yet: usual for subscriptions of consumers and small businesses. */
+/** The assumed share that leaves in 30 days without data: typical for subscriptions of consumers and small businesses. */
 export const BASE_RATE_UNKNOWN = 0.03
 
 interface Rule {
-  /** The feature that it asks for. */
+  /** The input. */
   readonly feature: string
   /** Log-odds for a value. */
   readonly logOdds: (value: number) => number
@@ -36,7 +35,7 @@ interface Rule {
 const isAny = (weight: number) => (value: number) => (value > 0 ? weight : 0)
 const each = (weight: number, max: number) => (value: number) => weight * Math.min(Math.max(value, 0), max)
 
-/** One rule a feature. Weights are rounded odds: 0.7 doubles them, 1.4 makes four of one. */
+/** One rule per feature. Weights are log-odds: 0.7 doubles the odds, 1.4 quadruples them. */
 const RULES: readonly Rule[] = [
   { feature: "cancel_scheduled", logOdds: isAny(3) },
   { feature: "unrecovered_invoices_30d", logOdds: each(1.4, 2) },
@@ -54,17 +53,17 @@ const RULES: readonly Rule[] = [
   { feature: "long_renewal_due", logOdds: isAny(0.7) },
 ]
 
-/** The features that rules ask for. */
+/** The inputs of the rules. */
 export const RULE_FEATURES: readonly string[] = RULES.map(({ feature }) => feature)
 
-/** Log-odds lie on one grid, on which they add up without rounding. */
+/** Log-odds are rounded to a grid on which sums are exact. */
 const GRID = 2 ** 40
 const onGrid = (logOdds: number): number => Math.round(logOdds * GRID) / GRID
 
 const RATE_MIN = 1e-4
 const RATE_MAX = 0.9
 
-/** The score by rules around a base rate. Total: what is no finite number counts as not known. */
+/** The score by rules around a base rate. Accepts any input: values that are not finite numbers count as not known. */
 export function scoreByRules(input: RuleInput, baseRate: number = BASE_RATE_UNKNOWN): RuleScore {
   const rate = Number.isFinite(baseRate) ? Math.min(Math.max(baseRate, RATE_MIN), RATE_MAX) : BASE_RATE_UNKNOWN
   const base = onGrid(Math.log(rate / (1 - rate)))
