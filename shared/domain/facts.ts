@@ -1,6 +1,7 @@
 /**
  * Facts: what happened, normalized over providers and free of personal data. The ledger is an append-only list of them.
- * A fact names things by the provider's ids; names, addresses and numbers of people travel apart, as a `ContactChange`.
+ * A fact uses the provider's ids; names, e-mail addresses and phone numbers are stored separately, as a `ContactChange`.
+ * Over 300 lines: a new kind of fact needs its fields and its rank, and both are here.
  */
 
 /** ISO 8601 UTC with milliseconds (`Date.toISOString()`), so that text order is time order. */
@@ -13,7 +14,7 @@ export type ProviderName = (typeof PROVIDERS)[number]
 /** Ways to reach a member, and `slack` to reach the team. */
 export type ChannelName = "email" | "sms" | "push" | "dm" | "slack"
 
-/** Stripe's subscription statuses; Whop's are mapped onto them. `unknown` keeps what a newer API version invents. */
+/** Stripe's subscription statuses; Whop's are mapped onto them. `unknown` stands for a status of a newer API version. */
 export type SubscriptionStatus =
   | "incomplete"
   | "incomplete_expired"
@@ -25,7 +26,7 @@ export type SubscriptionStatus =
   | "canceled"
   | "unknown"
 
-/** One price of a subscription. Amounts are minor units of `currency` of the subscription, before discounts and tax. */
+/** One price of a subscription. Amounts are minor units of the subscription's `currency`, before discounts and tax. */
 export interface SubscriptionItem {
   readonly priceId: string | null
   readonly productId: string | null
@@ -36,7 +37,7 @@ export interface SubscriptionItem {
   readonly usageType: "licensed" | "metered"
 }
 
-/** What the provider said a subscription looks like at that moment. */
+/** A subscription as the provider reported it at that moment. */
 export interface SubscriptionSnapshot {
   readonly subscriptionId: string
   readonly status: SubscriptionStatus
@@ -45,9 +46,9 @@ export interface SubscriptionSnapshot {
   readonly startedAt: Instant | null
   readonly currentPeriodEnd: Instant | null
   readonly trialEnd: Instant | null
-  /** When the subscription will end; null while no end is set. `endBy` says whose wish that is. */
+  /** When the subscription will end; null while no end is set. `endBy` says who asked for it. */
   readonly cancelAt: Instant | null
-  /** Who set the end, as far as the event states it (`intent.ts`). Absent: no end is set, or the event was read before this was noted. */
+  /** Who set the end, as far as the event states it (`intent.ts`). Absent: no end is set, or the event predates this field. */
   readonly endBy?: EndBy
   readonly endedAt: Instant | null
   /** `requested`: collection stopped on purpose. `payment_failure`: the provider paused it because it could not collect. */
@@ -56,12 +57,12 @@ export interface SubscriptionSnapshot {
   readonly pauseEndsAt?: Instant
 }
 
-/** `member`: the member asked to leave. `other`: a fixed term, a schedule, the operator or the provider. */
+/** `member`: the member asked to cancel. `other`: a fixed term, a schedule, the operator or the provider. */
 export type EndBy = "member" | "other"
 
 /**
- * What a subscription looked like before the change an event tells of (Stripe's `previous_attributes`): only the parts that
- * changed. It orders two snapshots of the same second. Absent: the event does not say.
+ * The subscription before the change that an event reports (Stripe's `previous_attributes`): only the fields that changed.
+ * It orders two snapshots of the same second. Absent: the event does not state it.
  */
 export type PreviousAttributes = Partial<
   Pick<
@@ -70,32 +71,32 @@ export type PreviousAttributes = Partial<
   >
 >
 
-/** The time that a bill is for. */
+/** The period that a bill covers. */
 export interface ServicePeriod {
   readonly start: Instant
   readonly end: Instant
 }
 
-/** What an invoice says about itself besides its amount. All absent where the event does not say. */
+/** Details of an invoice besides its amount. Each is absent where the event does not state it. */
 export interface BillDetails {
-  /** Paid of the invoice so far. */
+  /** What has been paid of the invoice. */
   readonly paidMinor?: number
-  /** Taken off the invoice by credit notes so far. */
+  /** What credit notes have taken off the invoice. */
   readonly creditedMinor?: number
   /** `one_off`: the invoice belongs to no subscription. `change`: it is for a change of plan. */
   readonly billing?: "one_off" | "change"
-  /** The invoice is sent to the member to be paid by hand; nothing is charged automatically. */
+  /** The invoice is sent to the member, who pays it manually; nothing is charged automatically. */
   readonly collection?: "manual"
   readonly period?: ServicePeriod
 }
 
-/** An amount asked for or paid: integer minor units with the ISO 4217 currency in lower case. */
+/** An amount owed or paid: integer minor units with the ISO 4217 currency in lower case. */
 export interface Money {
   readonly amountMinor: number
   readonly currency: string
 }
 
-/** An amount that an event may leave out, or state in a way that cannot be read: then both are null, else neither. */
+/** An amount that an event may omit, or state in a form that cannot be parsed: then both are null, otherwise neither. */
 export interface StatedMoney {
   readonly amountMinor: number | null
   readonly currency: string | null
@@ -103,7 +104,7 @@ export interface StatedMoney {
 
 export const UNKNOWN_MONEY: StatedMoney = { amountMinor: null, currency: null }
 
-/** The ids by which one payment is known; each is null when the event did not say. */
+/** The ids that identify one payment; each is null when the event does not state it. */
 export interface PaymentRefs {
   readonly invoiceId: string | null
   readonly subscriptionId: string | null
@@ -114,11 +115,11 @@ export interface PaymentRefs {
 /** Why a subscription ended. */
 export type EndReason = "requested" | "payment_failed" | "payment_disputed" | "policy" | "unknown"
 
-/** What happened, as providers tell it. */
+/** What happened, as reported by providers. */
 export type ProviderFactBody =
   | {
       readonly kind: "customer_seen"
-      /** Absent means "not said in this event"; null or false means "said to be none". */
+      /** Absent: the event does not state it. Null or false: the event states that there is none. */
       readonly hasEmail?: boolean
       readonly hasPhone?: boolean
       readonly timeZone?: string | null
@@ -130,7 +131,7 @@ export type ProviderFactBody =
       readonly kind: "subscription_changed" | "subscription_paused" | "subscription_resumed"
       readonly subscription: SubscriptionSnapshot
       readonly replaced?: PreviousAttributes
-      /** The provider was asked for it, because two snapshots of one second contradicted each other. */
+      /** Fetched from the provider's API, because two snapshots of one second contradicted each other. */
       readonly fetched?: true
     }
   | {
@@ -148,53 +149,53 @@ export type ProviderFactBody =
   | { readonly kind: "trial_ending"; readonly subscription: SubscriptionSnapshot }
   | ({
       readonly kind: "payment_failed"
-      /** The provider's attempt number of the invoice; null where the event (a charge, say) carries none. */
+      /** The provider's attempt number of the invoice; null where the event (for example a charge) has none. */
       readonly attempt: number | null
-      /** The most specific decline or error code the event carries, in the provider's spelling. */
+      /** The most specific decline or error code of the event, in the provider's spelling. */
       readonly declineCode: string | null
-      /** When the provider tries again; null: no further try is planned; undefined: the event does not say. */
+      /** When the provider tries again; null: no further attempt is planned; absent: the event does not state it. */
       readonly nextAttemptAt?: Instant | null
-      /** True for the invoice that starts a subscription: that is a sale that failed, not a customer lost. */
+      /** True for the invoice that starts a subscription: a failed sale, not churn. */
       readonly isFirstInvoice: boolean
-      /** When the invoice was made; absent where the event does not say. */
+      /** When the invoice was created; absent where the event does not state it. */
       readonly issuedAt?: Instant
     } & BillDetails &
       PaymentRefs &
       StatedMoney)
   | ({
-      /** A payment was started and its result takes days: a bank debit, or a voucher that is waiting to be paid. */
+      /** A payment was started and its result takes days: a bank debit, or a voucher that has not been paid yet. */
       readonly kind: "payment_pending"
-      /** The provider's name of the payment method; null when the event does not say. */
+      /** The provider's name of the payment method; null when the event does not state it. */
       readonly method: string | null
       /** Until when a voucher can be paid; null when the event names no date. */
       readonly expiresAt: Instant | null
     } & PaymentRefs &
       StatedMoney)
   | ({
-      /** A payment was given up before it had a result; no attempt has failed. */
+      /** A payment was canceled before it had a result; no attempt has failed. */
       readonly kind: "payment_canceled"
     } & PaymentRefs)
   | ({
-      /** What an open invoice asks for now: `amountMinor` is what remains to be paid. */
+      /** The current amount of an open invoice: `amountMinor` is what remains to be paid. */
       readonly kind: "invoice_changed"
     } & BillDetails &
       PaymentRefs &
       Money)
   | ({
-      /** A credit note on an invoice that is not paid: it lowers what is owed. Voided: it does no longer. */
+      /** A credit note on an unpaid invoice: it reduces what is owed, unless it is voided. */
       readonly kind: "invoice_credited"
       readonly creditNoteId: string
       readonly isVoided: boolean
     } & PaymentRefs &
       Money)
   | ({
-      /** A part of an invoice was paid, and the rest is still owed. */
+      /** Part of an invoice was paid, and the rest is still owed. */
       readonly kind: "invoice_part_paid"
       readonly partId: string
     } & PaymentRefs &
       Money)
   | ({
-      /** `invoiceId` is the new version of the invoice `replaces`. */
+      /** `invoiceId` is the new revision of the invoice `replaces`. */
       readonly kind: "invoice_reissued"
       readonly replaces: string
     } & PaymentRefs)
@@ -208,16 +209,16 @@ export type ProviderFactBody =
   | ({ readonly kind: "payment_action_required" } & PaymentRefs & StatedMoney)
   | ({
       readonly kind: "payment_refunded"
-      /** `amountMinor` is the total refunded so far, so that repeating the fact changes nothing. */
-      /** The refund that the event is about, and its own amount. */
+      // `amountMinor` is the total refunded, so that repeating the fact changes nothing.
+      /** The refund that the event is about, and its amount. */
       readonly refundId?: string
       readonly refundMinor?: number
-      /** What the refunded charge had collected: finds the invoice where nothing else names it. */
+      /** The amount of the refunded charge: identifies the invoice where no id does. */
       readonly chargeMinor?: number
     } & PaymentRefs &
       Money)
   | ({
-      /** A refund that gave nothing back after all. */
+      /** A refund that failed: the money was not returned. */
       readonly kind: "refund_failed"
       readonly refundId: string
     } & PaymentRefs &
@@ -242,26 +243,26 @@ export type ProviderFactBody =
   | ({ readonly kind: "invoice_uncollectible" } & PaymentRefs)
   | {
       readonly kind: "usage_recorded"
-      /** What was counted, in the sender's words: `logins`, `api_calls`, `active_days`. */
+      /** What was counted, as the sender names it: `logins`, `api_calls`, `active_days`. */
       readonly meter: string
-      /** How much since the record before it; not negative. */
+      /** The amount since the previous record; not negative. */
       readonly quantity: number
       readonly subscriptionId: string | null
     }
   | {
       readonly kind: "ticket_opened"
       readonly ticketId: string
-      /** The customer complains. Whoever sends the signal judges that; the words of a ticket never come here. */
+      /** The customer complains, as classified by the sender of the signal; the text of a ticket is never stored. */
       readonly isNegative: boolean
     }
   | {
       readonly kind: "ticket_closed"
       readonly ticketId: string
-      /** How the customer left it; null: nobody asked. */
+      /** Whether the customer was dissatisfied at the end; null: not asked. */
       readonly isNegative: boolean | null
     }
 
-/** Why a nudge was not sent, or not again. */
+/** Why a nudge is not sent. */
 export type SuppressionReason =
   | "case_closed"
   | "opted_out"
@@ -278,49 +279,49 @@ export type SuppressionReason =
   /** The case was found by `npm run rebuild` too long after it opened. */
   | "found_late"
   | "invoice_too_old"
-  /** The customer has more than a limit allows, and is looked at by an operator first. */
+  /** The customer exceeds a limit, and an operator reviews it first. */
   | "quarantined"
 
-/** Which side of the experiment a case is on: nudged as the playbook says, or left alone so that lift can be measured. */
+/** The arm of a case in the experiment: nudged according to the playbook, or held out so that lift can be measured. */
 export type Arm = "treated" | "held_out"
 
-/** What happened because of us, or of a person answering us. */
+/** What happened because of us, or in response to us. */
 export type InternalFactBody =
   | {
-      /** The draw of a case, made when it opened; `percentage` is the share that was held out then. */
+      /** The assignment of a case to an arm, made when it opened; `percentage` is the share held out at that time. */
       readonly kind: "case_assigned"
       readonly caseId: string
       readonly arm: Arm
       readonly percentage: number
     }
   | {
-      /** A score and the policy said that contact is worth its cost; opens the case it names. */
+      /** By its score and the policy, contact is worth its cost; opens the case `caseId`. */
       readonly kind: "risk_detected"
       readonly caseId: string
       readonly subscriptionId: string
-      /** That the member leaves within the model's horizon if nobody does anything. */
+      /** The probability that the member cancels within the model's horizon without contact. */
       readonly probability: number
-      /** By how much contact was expected to lower it, in probability; and whether that was learned or assumed. */
+      /** By how much contact is expected to lower it, in probability; and whether that was learned or assumed. */
       readonly uplift: number
       readonly upliftSource: "learned" | "assumed"
       readonly expectedValueMinor: number
       readonly predictionId: string
       readonly modelVersion: string
-      /** What was known at this moment is what the score was made of. */
+      /** The score uses what was known at this moment. */
       readonly asOf: Instant
-      /** Who is still there by then has stayed. */
+      /** The end of the horizon: a member who is still subscribed then has stayed. */
       readonly until: Instant
     }
   | {
       readonly kind: "risk_passed"
       readonly caseId: string
-      /** `fell`: the score is well below that which opened the case. `stayed`: its time is over. */
+      /** `fell`: the score is well below the one that opened the case. `stayed`: the horizon has ended. */
       readonly why: "fell" | "stayed"
     }
   | ({
       readonly kind: "nudge_planned"
       readonly dueAt: Instant
-      /** A person asked for this message although the case is held out. */
+      /** Sent manually although the case is held out. */
       readonly overridesHoldout?: true
     } & NudgeRef)
   | ({ readonly kind: "nudge_sent"; readonly providerMessageId: string | null } & NudgeRef)
@@ -330,7 +331,7 @@ export type InternalFactBody =
   | {
       readonly kind: "opted_out"
       readonly caseId: string | null
-      /** `address`: another customer with the same address asked for it. */
+      /** `address`: another customer with the same address opted out. */
       readonly via: "one_click" | "page" | "operator" | "channel" | "address"
     }
   | {
@@ -340,17 +341,17 @@ export type InternalFactBody =
       readonly providerReceiptId: string | null
     }
   | { readonly kind: "case_closed_by_operator"; readonly caseId: string; readonly note: string | null }
-  /** A payment case of which nothing was heard for `LAPSE_DAYS`. */
+  /** A payment case without any news for `LAPSE_DAYS`. */
   | { readonly kind: "case_lapsed"; readonly caseId: string }
-  /** The provider was asked for a subscription whose snapshots contradict each other, and knows none of that id. */
+  /** The snapshots of a subscription contradict each other, and the provider's API has none of that id. */
   | { readonly kind: "subscription_not_found"; readonly subscriptionId: string }
 
-/** A discount on the next invoices, or days for free; applied through the provider's API. */
+/** A discount on the next invoices, or free days; applied through the provider's API. */
 export type Incentive =
   | { readonly kind: "discount"; readonly percentOff: number; readonly months: number }
   | { readonly kind: "free_days"; readonly days: number }
 
-/** Which nudge a fact speaks of. `step` is the day offset of its playbook step, null when a person sent it by hand. */
+/** The nudge that a fact is about. `step` is the day offset of its playbook step, null when it was sent manually. */
 export interface NudgeRef {
   readonly nudgeId: string
   readonly caseId: string
@@ -361,20 +362,20 @@ export interface NudgeRef {
 export type FactBody = ProviderFactBody | InternalFactBody
 export type FactKind = FactBody["kind"]
 
-/** Where a fact comes from, when not from the live stream: an import of what happened before. */
+/** The origin of a fact that was not received live: an import of the provider's past. */
 export type FactOrigin = "history"
 
 /** A fact in the ledger: unique by id, ordered by (occurredAt, rank of its kind, id). */
 export type Fact = FactBody & {
   readonly id: string
   readonly occurredAt: Instant
-  /** Absent: live. It is kept with the body, so that folding the ledger again gives the same answer. */
+  /** Absent: live. It is stored with the body, so that a rebuild gives the same state. */
   readonly origin?: FactOrigin
 }
 
 /**
- * The order of facts that carry the same second (Stripe's `created` has no finer grain): causes before effects, and what
- * is terminal last, so that a tie never brings back what has ended.
+ * The order of facts of the same second (Stripe's `created` has a resolution of one second): causes before effects, and
+ * terminal facts last, so that a fact of the same second never reopens what has ended.
  */
 const RANK: Readonly<Record<FactKind, number>> = {
   customer_seen: 0,
@@ -420,17 +421,16 @@ const RANK: Readonly<Record<FactKind, number>> = {
   case_closed_by_operator: 77,
 }
 
-/** Rank of a kind among facts of the same instant; stored beside the fact so that the database sorts alike. */
+/** Rank of a kind among facts of the same instant; stored with the fact so that the database sorts in the same order. */
 export const rankOf = (kind: FactKind): number => RANK[kind]
 
-/** Where a fact stands in the ledger. */
+/** The position of a fact in the ledger. */
 export interface LedgerPosition {
   readonly occurredAt: Instant
   readonly rank: number
   readonly id: string
 }
 
-/** The position of a fact. */
 export const positionOf = (fact: Fact): LedgerPosition => ({
   occurredAt: fact.occurredAt,
   rank: rankOf(fact.kind),

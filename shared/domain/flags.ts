@@ -1,7 +1,7 @@
 /**
- * Switches and feature flags: what each is called, what can be said of it, and for whom it is on. A switch stops effects,
- * never acceptance. All ten follow one rule, so `ROLLBACK_MODE` too can be on for some companies only: theirs are the
- * effects that are stopped.
+ * Switches and feature flags: their names, their values, and for which companies each is on. A switch stops effects; events
+ * are accepted in any case. All ten follow one rule, so `ROLLBACK_MODE` too can be on for some companies only, and stops
+ * the effects of these.
  */
 
 export const SWITCH_NAMES = [
@@ -23,7 +23,7 @@ export const FLAG_NAMES = [
 ] as const
 export type FlagName = (typeof FLAG_NAMES)[number]
 
-/** What a flag says: `percentage` from 0 to 100 in steps of 0.01, and the companies that are in or out whatever it is. */
+/** The value of a flag: `percentage` from 0 to 100 in steps of 0.01, and the companies for which it is always on or off. */
 export interface FlagValue {
   readonly enabled: boolean
   readonly percentage: number
@@ -32,7 +32,7 @@ export interface FlagValue {
 }
 export type FlagValues = Readonly<Record<FlagName, FlagValue>>
 
-/** A percentage is finer than this in nobody's plan, and a bucket holds at least one company of 10 000. */
+/** Percentages have steps of 0.01, and with 10 000 companies a bucket holds about one. */
 const BUCKETS = 10_000
 
 export const ON: FlagValue = { enabled: true, percentage: 100, allow: [], deny: [] }
@@ -41,7 +41,7 @@ export const OFF: FlagValue = { enabled: false, percentage: 100, allow: [], deny
 /** Where a deployment runs. */
 export type Environment = "local" | "staging" | "production"
 
-/** Nothing acts before somebody has launched it (`npm run rollout -- dark-launch`): events are stored and held. */
+/** Nothing has effects before the launch (`npm run rollout -- dark-launch`): events are stored and held. */
 const NOT_LAUNCHED: FlagValues = {
   WEBHOOK_PROCESSING_ENABLED: OFF,
   SCHEDULER_ENABLED: OFF,
@@ -55,7 +55,7 @@ const NOT_LAUNCHED: FlagValues = {
   BI_DASHBOARD_V2: OFF,
 }
 
-/** What each flag says in each environment while nobody has set it. A laptop does at once what it is started for. */
+/** The default of each flag in each environment. On a developer's machine, processing and messages are on at once. */
 export const FLAG_DEFAULTS: Readonly<Record<Environment, FlagValues>> = {
   local: {
     ...NOT_LAUNCHED,
@@ -67,13 +67,13 @@ export const FLAG_DEFAULTS: Readonly<Record<Environment, FlagValues>> = {
   production: NOT_LAUNCHED,
 }
 
-/** Whether a flag is on for a company, and by which part of its value. */
+/** Whether a flag is on for a company, and which part of its value decides. */
 export interface Evaluation {
   readonly isOn: boolean
   readonly because: "disabled" | "denied" | "allowed" | "everybody" | "nobody" | "share"
 }
 
-/** Not enabled: off for all; on the deny list: off; on the allow list: on; else whether its bucket is within the percentage. */
+/** Not enabled: off; on the deny list: off; on the allow list: on; otherwise on if its bucket is within the percentage. */
 export function evaluate(name: FlagName, value: FlagValue, companyId: string): Evaluation {
   if (!value.enabled) return { isOn: false, because: "disabled" }
   if (value.deny.includes(companyId)) return { isOn: false, because: "denied" }
@@ -83,7 +83,7 @@ export function evaluate(name: FlagName, value: FlagValue, companyId: string): E
   return { isOn: bucketOf(name, companyId) < Math.round(value.percentage * (BUCKETS / 100)), because: "share" }
 }
 
-/** On for every company there is or will be. */
+/** On for every company, including those added later. */
 export const isOnForAll = ({ enabled, percentage, deny }: FlagValue): boolean =>
   enabled && percentage >= 100 && deny.length === 0
 
@@ -93,9 +93,9 @@ export const isOffForAll = ({ enabled, percentage, allow, deny }: FlagValue): bo
 
 /**
  * The bucket of a company for a flag, 0 to 9999: MurmurHash3 (x86, 32 bits, seed 0) of `<flag>:<company id>` in UTF-8,
- * scaled to 10 000. It never changes, so a company stays where it is while a percentage grows. Features are drawn each
- * anew, so that the same companies are not always the first. The switches are drawn together: a nudge needs scheduler and
- * notifications, and of a tenth and a fifth drawn apart a fiftieth would have both.
+ * scaled to 10 000. It never changes, so a company that is in stays in while a percentage grows. Each feature has its own
+ * buckets, so that the same companies are not always the first. The switches share one bucket: a nudge needs scheduler and
+ * notifications, and with independent buckets of 10 % and 20 % only 2 % would have both.
  */
 export const bucketOf = (name: FlagName, companyId: string): number =>
   bucketOfKey(`${isSwitch(name) ? "SWITCHES" : name}:${companyId}`)

@@ -1,69 +1,69 @@
 /**
- * Money: one table of currencies for reading, storing and writing amounts. Amounts are stored as integers in minor units,
- * in the counting of this table, whichever provider named them.
+ * Money: one table of currencies for parsing, storing and formatting amounts. Amounts are stored as integers in minor units
+ * with the exponents of this table, for every provider.
  *
  * Sources: ISO 4217 (2026) for the exponents; docs.stripe.com/currencies for Stripe's exceptions, whose integers are stored
- * as they come; the currency list of @whop/sdk for Whop's own codes. `Intl` knows symbols and separators but not minor
- * units: its table (CLDR) gives COP, HUF, IDR and MGA the decimals that are printed, while 1000 in HUF is ten.
+ * unchanged; the currency list of @whop/sdk for Whop's own codes. `Intl` knows symbols and separators but not minor units:
+ * its table (CLDR) gives COP, HUF, IDR and MGA the decimals that are printed, while 1000 in HUF is ten.
  */
 import type { Money } from "./facts.ts"
 
-/** How a currency is counted and written. */
+/** How amounts of a currency are stored and formatted. */
 interface Currency {
   /** Decimals of the minor unit in which amounts are stored. */
   readonly exponent: number
-  /** Charged in hundredths that are always zero, and never written so. */
+  /** Charged in hundredths that are always zero, and formatted without decimals. */
   readonly isWrittenWhole?: true
-  /** Not money of a state: written as a number and its code, with at least two decimals. */
+  /** A cryptocurrency: formatted as a number and its code, with at least two decimals. */
   readonly isCrypto?: true
-  /** Written as this currency. */
+  /** Formatted as this currency. */
   readonly writtenAs?: string
 }
 
-/** ISO 4217 has most currencies at two decimals, and so has a code that nobody lists. */
+/** Most currencies of ISO 4217 have two decimals; unlisted codes are treated the same. */
 const USUAL: Currency = { exponent: 2 }
 
 const of = (codes: string, currency: Currency): readonly (readonly [string, Currency])[] =>
   codes.split(" ").map((code) => [code, currency])
 
 const CURRENCIES: ReadonlyMap<string, Currency> = new Map([
-  // No minor unit in ISO 4217. MGA has one there (a fifth), which Stripe does not count; nor does anybody print it.
+  // No minor unit in ISO 4217. MGA has one there (a fifth), which Stripe does not use and which is never printed.
   ...of("bif clp djf gnf jpy kmf krw mga pyg rwf uyi vnd vuv xaf xof xpf", { exponent: 0 }),
-  // No minor unit in ISO 4217, but Stripe counts them in hundredths, for the sake of what was written before.
+  // No minor unit in ISO 4217, but Stripe uses hundredths, for backward compatibility.
   ...of("isk ugx", { exponent: 2, isWrittenWhole: true }),
   ...of("bhd iqd jod kwd lyd omr tnd", { exponent: 3 }),
   ...of("clf uyw", { exponent: 4 }),
-  // Whop's crypto codes. One bitcoin is 10^8 satoshi, USDT and USDC have six decimals. ETH and APE have 18, of which an
-  // integer of 2^53 holds too few coins: they are stored with eight decimals, which is 90 million coins and a fraction of a
-  // cent.
+  // Whop's cryptocurrency codes. One bitcoin is 10^8 satoshi, USDT and USDC have six decimals. ETH and APE have 18, with
+  // which an integer of 2^53 holds too few coins: they are stored with eight decimals, which is 90 million coins at a
+  // precision of a fraction of a cent.
   ...of("btc eth ape", { exponent: 8, isCrypto: true }),
   ...of("usdt usdc", { exponent: 6, isCrypto: true }),
-  // Whop's balance, which is counted in dollars. It stays its own currency: it is not money at a bank.
+  // Whop's balance, in dollars. It is a separate currency: it is not money at a bank.
   ["whop_usd", { exponent: 2, writtenAs: "usd" }],
 ])
 
 const currencyOf = (code: string): Currency => CURRENCIES.get(code.toLowerCase()) ?? USUAL
 
-/** ISO codes, the longer codes of crypto currencies, and Whop's balance. */
+/** ISO codes, the longer codes of cryptocurrencies, and Whop's balance. */
 const CODE = /^(?:[a-z]{3,5}|whop_usd)$/
 
-/** The code in lower case, as providers write it; null for what does not look like one. */
+/** The code in lower case, as providers write it; null for anything that does not look like a code. */
 export function currencyCodeOf(value: unknown): string | null {
   if (typeof value !== "string") return null
   const code = value.toLowerCase()
   return CODE.test(code) ? code : null
 }
 
-/** How many decimals the stored minor unit of a currency has; 2 for a currency nobody lists. */
+/** The number of decimals of the stored minor unit of a currency; 2 for an unlisted one. */
 export const exponentOf = (currency: string): number => currencyOf(currency).exponent
 
 /** Digits of a decimal numeral, and of the exponent that JavaScript writes for very large and very small numbers. */
 const DECIMAL = /^(\d{1,30})(?:\.(\d{1,40}))?(?:e([+-]?\d{1,3}))?$/i
 
 /**
- * An amount in major units (29, "29.00", 8.2) in minor units of the currency, exactly: digit by digit, never by floating
- * point. What is finer than the minor unit is rounded, half to even, so that 0.1 + 0.2 (a number with a binary tail) is 30
- * cents. Null for what is no decimal, negative, or beyond what an integer holds.
+ * Converts an amount in major units (29, "29.00", 8.2) to minor units of the currency, exactly: with integers, never in
+ * floating point. Digits below the minor unit are rounded half to even, so that 0.1 + 0.2 (which has a binary rounding
+ * error) is 30 cents. Null for anything that is not a decimal, is negative, or exceeds a safe integer.
  */
 export function minorUnitsOf(value: unknown, currency: string): number | null {
   const text = typeof value === "number" ? String(value) : typeof value === "string" ? value.trim() : ""
@@ -71,8 +71,8 @@ export function minorUnitsOf(value: unknown, currency: string): number | null {
   if (whole === undefined) return null
 
   const digits = BigInt(whole + fraction)
-  const cut = fraction.length - Number(power) - exponentOf(currency)
-  const minor = Number(cut <= 0 ? digits * 10n ** BigInt(-cut) : divideToEven(digits, 10n ** BigInt(cut)))
+  const excess = fraction.length - Number(power) - exponentOf(currency)
+  const minor = Number(excess <= 0 ? digits * 10n ** BigInt(-excess) : divideToEven(digits, 10n ** BigInt(excess)))
   return Number.isSafeInteger(minor) ? minor : null
 }
 
@@ -101,12 +101,12 @@ function formatterFor(locale: string | null, options: Intl.NumberFormatOptions):
   }
 }
 
-/** Longer than any currency name a provider uses; the rest is cut. */
+/** Longer than any currency name of a provider; longer names are truncated. */
 const CURRENCY_NAME_MAX = 12
 
 /**
- * The amount in the words of that locale, English for a locale nobody knows. Never throws: a currency that `Intl` does not
- * take is written after the number by its own name, and an amount that is no whole number yields the currency alone.
+ * The amount formatted for that locale, in English for an unknown one. Never throws: a currency that `Intl` does not accept
+ * is written after the number by its name, and an amount that is not a safe integer gives the currency alone.
  */
 export function formatMoney(money: Money, locale: string | null): string {
   const { exponent, isWrittenWhole, isCrypto, writtenAs } = currencyOf(money.currency)
@@ -118,11 +118,11 @@ export function formatMoney(money: Money, locale: string | null): string {
   if (!Number.isSafeInteger(money.amountMinor)) return name
 
   const major = toMajor(money.amountMinor, exponent)
-  const shown = isWrittenWhole && money.amountMinor % 100 === 0 ? 0 : exponent
-  const digits = { minimumFractionDigits: shown, maximumFractionDigits: shown }
+  const decimals = isWrittenWhole && money.amountMinor % 100 === 0 ? 0 : exponent
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals }
   if (/^[A-Z]{3}$/.test(name) && !isCrypto) {
     return formatterFor(locale, { style: "currency", currency: name, ...digits }).format(major)
   }
-  const fewest = isCrypto ? { ...digits, minimumFractionDigits: 2 } : digits
-  return `${formatterFor(locale, fewest).format(major)} ${name}`.trim()
+  const plainDigits = isCrypto ? { ...digits, minimumFractionDigits: 2 } : digits
+  return `${formatterFor(locale, plainDigits).format(major)} ${name}`.trim()
 }

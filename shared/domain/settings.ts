@@ -1,4 +1,4 @@
-/** What a company may configure about reaching its members, with the defaults it starts from. */
+/** What a company can configure about messages to its members, with the defaults. */
 import type { ChannelName, Incentive } from "./facts.ts"
 import { DEFAULT_MILESTONES, type MilestoneSettings } from "./interventions/milestones.ts"
 import { DEFAULT_RISK_POLICY, type RiskPolicy } from "./interventions/risk-policy.ts"
@@ -8,10 +8,10 @@ import type { CaseKind } from "./state.ts"
 /** Channels that reach a member; `slack` reaches the team only. */
 export type MemberChannel = Exclude<ChannelName, "slack">
 
-/** One step of a playbook: so many days after the case became known. */
+/** One step of a playbook: `day` days after the case became known. */
 export interface PlaybookStep {
   readonly day: number
-  /** A fixed channel, or null: the first of `channelOrder` that can reach the member. `slack` tells the team. */
+  /** A fixed channel, or null: the first of `channelOrder` that can reach the member. `slack` notifies the team. */
   readonly channel: ChannelName | null
   readonly incentive: Incentive | null
 }
@@ -23,31 +23,31 @@ export interface FrequencyCap {
 }
 
 export interface CompanySettings {
-  /** What members know the company by; null: its name. */
+  /** The name that members see; null: the company's name. */
   readonly brandName: string | null
   readonly supportEmail: string | null
-  /** Where members are from who do not say (ISO 3166-1 alpha-2): it completes phone numbers. Null: nothing is assumed. */
+  /** Assumed country of phone numbers without a country code (ISO 3166-1 alpha-2). Null: nothing is assumed. */
   readonly country: string | null
-  /** Members are not reminded of an invoice that was older than this when its case opened. */
+  /** Members get no reminder of an invoice that was older than this when its case opened. */
   readonly invoiceAgeDaysMax: number
   /** IANA zone of the company, used where a member's own zone is not known. */
   readonly timeZone: string
   readonly playbooks: Readonly<Record<CaseKind, readonly PlaybookStep[]>>
   readonly channelOrder: readonly MemberChannel[]
-  /** Local hours in which nobody is disturbed; null switches them off. */
+  /** Local hours in which members get no message; null: none. */
   readonly quietHours: { readonly start: string; readonly end: string } | null
   readonly frequencyCaps: readonly FrequencyCap[]
-  /** At most one incentive per customer within so many days. */
+  /** At most one incentive per customer within this many days. */
   readonly incentivePeriodDays: number
-  /** Tell the team in Slack when a case opens. */
+  /** Notify the team in Slack when a case opens. */
   readonly alertTeam: boolean
-  /** Share of new cases that is left alone so that lift can be measured, 0 to 50; null: the deployment's. */
+  /** Share of new cases that is held out so that lift can be measured, 0 to 50; null: the deployment's. */
   readonly holdoutPercentage: number | null
-  /** Whom to write to before they leave. */
+  /** When members at risk are contacted before they cancel. */
   readonly atRisk: RiskPolicy
-  /** How much each component of the health counts; 1: as the model says. */
+  /** The weight of each component of the health; 1: the model's weight. */
   readonly healthWeights: ComponentWeights
-  /** From how many times the base rate on a customer is at medium, high and critical risk. */
+  /** The multiples of the base rate from which a customer is at medium, high and critical risk. */
   readonly riskThresholds: RiskThresholds
   readonly milestones: MilestoneSettings
 }
@@ -81,7 +81,7 @@ export const DEFAULT_SETTINGS: CompanySettings = {
   milestones: DEFAULT_MILESTONES,
 }
 
-/** The company's settings over the defaults. What is stored was checked when it was saved. */
+/** The company's settings, with defaults for those not set. Stored settings were validated when they were saved. */
 export const settingsOf = ({ settings }: { readonly settings: unknown }): CompanySettings => ({
   ...DEFAULT_SETTINGS,
   ...(settings as Partial<CompanySettings> | null),

@@ -1,6 +1,7 @@
 /**
- * What the ledger of one customer says now. Plain data, the same for the same set of facts whatever order they came in.
- * `outreach` is what we did ourselves; it never changes the rest, so our own receipts need no refold.
+ * The state of one customer: the same for the same set of facts, in any order of arrival. `outreach` is what we did; no
+ * other field depends on it, so our own receipts need no refold.
+ * Over 300 lines: the types refer to each other and are stored together, as one JSON document.
  */
 import type {
   Arm,
@@ -39,24 +40,24 @@ export interface SubscriptionState {
   readonly endedAt: Instant | null
   readonly endReason: EndReason | null
   readonly paused: "requested" | "payment_failure" | null
-  /** Whose wish the end at `cancelAt` is, and when a requested pause ends; absent where nobody said. */
+  /** Who asked for the end at `cancelAt`, and when a requested pause ends; absent where no event states it. */
   readonly endBy?: EndBy
   readonly pauseEndsAt?: Instant
-  /** The end that is announced belongs to a change of plan: another subscription had just been started. */
+  /** The announced end belongs to a change of plan: another subscription had just been started. */
   readonly isSwitch?: true
-  /** The plan cost nothing when it was last free, and nothing was ever paid: the first real bill is a sale. */
+  /** The plan was free at some time, and nothing has ever been paid: the first bill above zero is a sale. */
   readonly wasFree?: true
-  /** The changes of the latest second, to order its snapshots; absent where no event said what it replaced. */
+  /** The changes of the latest second, to order its snapshots; absent where no event stated previous attributes. */
   readonly second?: SameSecondChanges
-  /** Two snapshots of this second contradict each other, and nothing says which is the later: the provider has to be asked. */
+  /** Two snapshots of this second contradict each other, and their order is unknown: the provider's API has to be called. */
   readonly unsettledAt?: Instant
-  /** A payment of more than nothing has succeeded: from here on, losing it is churn. */
+  /** A payment above zero has succeeded: from then on, losing the subscription is churn. */
   readonly hasPaid: boolean
-  /** How many closed cancellation cases of it were dropped (see `fold/bounds.ts`); absent while none was. */
+  /** How many of its closed cancellation cases were dropped (see `fold/bounds.ts`); absent for none. */
   readonly droppedEpisodes?: number
 }
 
-/** What the events of one second changed, each as before and after; `base` is what was so before that second. */
+/** What the events of one second changed, each as before and after; `base` is the subscription before that second. */
 export interface SameSecondChanges {
   readonly at: Instant
   readonly base: PreviousAttributes
@@ -72,9 +73,9 @@ export interface PaymentState {
   readonly status: PaymentStatus
   /** Zero while the amount is not known; see `currency`. */
   readonly amountMinor: number
-  /** Null: no event stated an amount that could be read. */
+  /** Null: no event stated an amount that could be parsed. */
   readonly currency: string | null
-  /** Ids of charges and payment intents that were seen for it, sorted. */
+  /** Ids of its charges and payment intents, sorted. */
   readonly refs: readonly string[]
   readonly isFirstInvoice: boolean
   readonly needsAuthentication: boolean
@@ -83,43 +84,43 @@ export interface PaymentState {
   readonly paidAt: Instant | null
   readonly how: "collected" | "out_of_band" | null
   readonly refundedMinor: number
-  /** The largest total of refunds that a charge told of, and the refunds that told of themselves, by id. */
+  /** The largest refund total that a charge reported, and the refunds with events of their own, by id. */
   readonly refundTotalMinor?: number
   readonly refunds?: Readonly<Record<string, { readonly amountMinor: number; readonly hasFailed: boolean }>>
-  /** What was paid and credited of the invoice when it last stated its amount; absent: nothing. */
+  /** What had been paid and credited of the invoice when it last stated its amount; absent: nothing. */
   readonly paidPartMinor?: number
   readonly creditedMinor?: number
-  /** Credit notes and part payments that told of themselves, by id. */
+  /** Credit notes and part payments with events of their own, by id. */
   readonly credits?: Readonly<Record<string, number>>
   readonly parts?: Readonly<Record<string, number>>
   readonly billing?: "one_off" | "change"
   readonly collection?: "manual"
   readonly period?: ServicePeriod
-  /** When the invoice was made, and when the provider tries again; absent where nobody said, null: never. */
+  /** When the invoice was created, and when the provider tries again; absent where no event states it, null: never. */
   readonly issuedAt?: Instant
   readonly nextAttemptAt?: Instant | null
   readonly voidedAt?: Instant
-  /** The invoice that took this one's place. */
+  /** The invoice that replaces this one. */
   readonly reissuedAs?: string
 }
 
-/** A payment whose result is days away: a bank debit under way, or a voucher that can still be paid. */
+/** A payment whose result takes days: a bank debit in progress, or a voucher that can still be paid. */
 export interface PendingPayment {
-  /** Null: no event has tied it to an invoice. */
+  /** Null: no event links it to an invoice. */
   readonly invoiceId: string | null
   readonly refs: readonly string[]
-  /** Null: no event says how much. */
+  /** Null: no event states the amount. */
   readonly amountMinor: number | null
   readonly currency: string | null
   readonly since: Instant
-  /** From then on it counts as timed out. */
+  /** When it times out. */
   readonly until: Instant
 }
 
 export type CaseKind = "payment" | "cancellation" | "at_risk"
 export type CaseStatus = "open" | "recovered" | "lost" | "reversed"
 
-/** Why a case was closed, as far as the provider's facts tell; who gets the credit is `causeOf`'s question. */
+/** Why a case was closed, according to the provider's facts; `causeOf` decides what it is credited to. */
 export type CloseReason =
   | "paid"
   | "resumed"
@@ -147,32 +148,32 @@ export interface CaseState {
   readonly amountMinor: number
   /** Null: the amount at stake is not known. */
   readonly currency: string | null
-  /** What is still to be paid, where a part was paid since the case opened; absent: all of `amountMinor`. */
+  /** What remains to be paid, where a part was paid since the case opened; absent: all of `amountMinor`. */
   readonly remainingMinor?: number
   /** What had been paid of the invoice before the case opened; absent: nothing. */
   readonly paidBeforeMinor?: number
   /** The invoice belongs to no subscription. Absent: it does. */
   readonly billing?: "one_off"
-  /** The member pays it by hand. Absent: it is charged automatically. */
+  /** The member pays it manually. Absent: it is charged automatically. */
   readonly collection?: "manual"
   readonly declineCode: string | null
   readonly needsAuthentication: boolean
-  /** Failed attempts that invoices told of, and those that charges told of; the same attempt is usually told twice. */
+  /** Failed attempts reported by invoice events, and those reported by charge events; most attempts are reported by both. */
   readonly invoiceFailures: readonly string[]
   readonly chargeFailures: readonly string[]
   readonly openedAt: Instant
   readonly closedAt: Instant | null
   readonly closeReason: CloseReason | null
-  /** What was paid, while the case stands as recovered; nothing is counted once a chargeback took it back. */
+  /** What was paid, while the case is recovered; zero after a chargeback. */
   readonly recoveredMinor: number
-  /** Who put a new card in between the opening and the payment, if anybody did. */
+  /** Who replaced the card between the opening and the payment; null: nobody did. */
   readonly newCard: "by_provider" | "by_member" | null
   readonly disputeId: string | null
-  /** When it was last heard of in another way than by a failure: its amounts changed, or it waits for authentication. */
+  /** The last news other than a failure: its amounts changed, or it needs authentication. */
   readonly heardAt?: Instant
-  /** All bad news of it was imported: nobody is nudged for the past. Absent once live news of it came. */
+  /** All its failures and announcements were imported: nobody is nudged for the past. Absent once one was live. */
   readonly knownFrom?: FactOrigin
-  /** Of an `at_risk` case: what was feared when it opened, and until when. */
+  /** Of an `at_risk` case: the probability of leaving when it opened, and the end of the horizon. */
   readonly risk?: { readonly probability: number; readonly until: Instant }
 }
 
@@ -180,7 +181,7 @@ export interface CaseState {
 export interface UnmatchedPayment {
   readonly outcome: "failed" | "succeeded"
   readonly refs: readonly string[]
-  /** Null where the event states no amount; then only ids pair it with an invoice. */
+  /** Null where the event states no amount; then only ids match it to an invoice. */
   readonly amountMinor: number | null
   readonly currency: string | null
   readonly declineCode: string | null
@@ -195,7 +196,7 @@ export interface OutreachContact {
   readonly at: Instant
 }
 
-/** The draw of a case: the first one counts, so that it stays when the share changes. */
+/** The assignment of a case to an arm: the first one counts, so that it does not change with the percentage. */
 export interface Assignment {
   readonly id: string
   readonly caseId: string
@@ -204,18 +205,18 @@ export interface Assignment {
   readonly at: Instant
 }
 
-/** The clicks of one case on one day (UTC), of which the last and, where there were more, the first is kept. */
+/** The clicks of one case on one day (UTC): the last and, where there were more, the first. */
 export interface Click {
-  /** Of the last one. */
+  /** The id of the last one. */
   readonly id: string
   readonly caseId: string
   readonly at: Instant
   readonly firstAt?: Instant
 }
 
-/** What was sent, clicked, given and drawn: the newest of each, within `OUTREACH_BOUNDS`. */
+/** Assignments, messages sent, clicks and incentives: the newest of each, within `OUTREACH_BOUNDS`. */
 export interface Outreach {
-  /** Absent while no case was drawn: what is stored from before there was a hold-out stays as it is. */
+  /** Absent while no case is assigned, as in states stored before the hold-out existed. */
   readonly assignments?: readonly Assignment[]
   readonly sent: readonly OutreachContact[]
   readonly clicks: readonly Click[]
@@ -228,7 +229,7 @@ export interface Outreach {
   readonly optedOutAt: Instant | null
 }
 
-/** How much of one meter was used in all, and when it was last told of. */
+/** The total usage of one meter, and the time of its last record. */
 export interface UsageState {
   readonly total: number
   readonly at: Instant
@@ -243,15 +244,15 @@ export interface CustomerState {
   readonly loose: readonly UnmatchedPayment[]
   /** Payments in progress. Absent while there are none. */
   readonly pending?: readonly PendingPayment[]
-  /** By meter. Absent while nobody told of any use. */
+  /** By meter. Absent while no usage was recorded. */
   readonly usage?: Readonly<Record<string, UsageState>>
   readonly outreach: Outreach
   /**
-   * How often something was not taken into the state because it holds as many as it may; absent while nothing was. The
-   * customer needs a person's attention then.
+   * How often something was not added because the state is at its bound; absent: never. The customer then needs an
+   * operator's attention.
    */
   readonly refused?: { readonly cases?: number; readonly subscriptions?: number }
-  /** The last fact, outreach apart, that is folded in; null at the beginning. */
+  /** The last folded fact that is not outreach; null at the beginning. */
   readonly position: LedgerPosition | null
 }
 
@@ -273,28 +274,28 @@ export const EMPTY_STATE: CustomerState = {
   position: null,
 }
 
-/** How often the provider tried and failed: the larger of what invoices and what charges tell. */
+/** How many attempts of the provider failed: the larger of the counts from invoices and from charges. */
 export const failureCountOf = (recoveryCase: CaseState): number =>
   Math.max(recoveryCase.invoiceFailures.length, recoveryCase.chargeFailures.length)
 
-/** What the member is asked to pay in this case. */
+/** What remains to be paid in this case. */
 export const owedMinorOf = ({ remainingMinor, amountMinor }: CaseState): number => remainingMinor ?? amountMinor
 
-/** True for a failed payment that nobody has told the reason of yet. */
+/** True for a failed payment whose decline reason is not known yet. */
 export const isDeclineReasonMissing = ({ kind, declineCode, needsAuthentication }: CaseState): boolean =>
   kind === "payment" && declineCode === null && !needsAuthentication
 
 /**
- * The entry of that id. Ids are the provider's words: one such as `constructor` must not find what every object inherits.
+ * The entry of that id. Ids come from outside: `constructor` must not find an inherited property.
  */
 const entryOf = <T>(record: Readonly<Record<string, T>>, id: string | null): T | undefined =>
   id !== null && Object.hasOwn(record, id) ? record[id] : undefined
 
-/** The payment of an invoice, if one is known. */
+/** The payment of an invoice, if it is known. */
 export const paymentOf = (state: Pick<CustomerState, "payments">, invoiceId: string | null): PaymentState | undefined =>
   entryOf(state.payments, invoiceId)
 
-/** The subscription with that id, if one is known. */
+/** The subscription with that id, if it is known. */
 export const subscriptionOf = (
   state: Pick<CustomerState, "subscriptions">,
   subscriptionId: string | null,
@@ -304,12 +305,12 @@ export const subscriptionOf = (
 export const findCase = (state: CustomerState, caseId: string): CaseState | undefined =>
   state.cases.find((candidate) => candidate.id === caseId)
 
-/** The draw of a case; undefined for one that opened before there was a hold-out, or that nobody saw open: it counts as treated. */
+/** The assignment of a case; undefined for one that opened before the hold-out existed, or was not assigned then: it counts as treated. */
 export const assignmentOf = (
   { outreach }: { readonly outreach: Pick<Outreach, "assignments"> },
   caseId: string,
 ): Assignment | undefined => outreach.assignments?.find((assignment) => assignment.caseId === caseId)
 
-/** True for a case that gets no nudge and no incentive, so that the others can be compared with it. */
+/** True for a case of the control group: it gets no nudge and no incentive. */
 export const isHeldOut = (state: CustomerState, caseId: string): boolean =>
   assignmentOf(state, caseId)?.arm === "held_out"

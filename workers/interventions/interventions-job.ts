@@ -41,8 +41,9 @@ import {
 } from "../platform/outbound/subrequests.ts"
 import type { Services } from "../platform/services.ts"
 import { enabledCompanies, PROCESSING_SWITCH, type SwitchCondition } from "../platform/switches.ts"
-import { advance, stateOf } from "../recovery/advance.ts"
+import { advance } from "../recovery/advance.ts"
 import { lapseCase } from "../recovery/lapse-case.ts"
+import { stateOf } from "../recovery/stream-state.ts"
 import { trainUpliftModel, upliftModelOf, upliftOfVector } from "./uplift.ts"
 
 const HOUR_MS = 3_600_000

@@ -1,6 +1,6 @@
 /**
  * Direct messages through Whop, in two calls (@whop/sdk 0.0.42, resources/dm-channels and resources/messages): opening the
- * channel answers the existing one if there is one and shows nobody anything, so only the second call can be ambiguous.
+ * channel returns an existing one and is invisible to the member, so only the second call can have an ambiguous outcome.
  */
 
 import type { Channel, Message, SendOptions } from "../../shared/channel.ts"
@@ -18,7 +18,7 @@ import {
 } from "./http.ts"
 import { WHOP_USER_ID } from "./push.ts"
 
-/** What the channel needs to know of the Whop app. */
+/** The Whop app. */
 export interface DmOptions extends ChannelOptions {
   readonly apiKey: string | null
   /** `https://api.whop.com/api/v1` in production. */
@@ -26,8 +26,8 @@ export interface DmOptions extends ChannelOptions {
 }
 
 /**
- * A deployment without a key is not configured. The text is sent as Whop's Markdown, within the company that the grant names:
- * without one, nobody is written to.
+ * A deployment without a key is not configured. The text is sent as Whop's Markdown, within the company of the grant; without
+ * a grant nothing is sent.
  */
 export function dmChannel({ apiKey, apiUrl, timeoutMs = SEND_TIMEOUT_MS, fetch = defaultFetch }: DmOptions): Channel {
   const call = (path: string, key: string, body: unknown, idempotencyKey: string) =>

@@ -1,11 +1,11 @@
-/** E-mail by SendGrid's v3 Mail Send (docs.sendgrid.com/api-reference/mail-send/mail-send). It knows no idempotency key. */
+/** E-mail by SendGrid's v3 Mail Send (docs.sendgrid.com/api-reference/mail-send/mail-send). It has no idempotency keys. */
 
 import type { Channel, Message } from "../../shared/channel.ts"
 import { normalizeEmail } from "../../shared/contact/address.ts"
 import type { SendOutcome } from "../../shared/domain/recovery/nudge-plan.ts"
 import { type ChannelOptions, classify, defaultFetch, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
-/** `from` and `replyTo` are an address or `Name <address>`. */
+/** `from` and `replyTo` are addresses or `Name <address>`. */
 export interface EmailOptions extends ChannelOptions {
   readonly apiKey: string | null
   /** `https://api.sendgrid.com` in production. */
@@ -36,7 +36,7 @@ export function emailChannel({
   fetch = defaultFetch,
 }: EmailOptions): Channel {
   const sender = mailboxOf(from)
-  const answersTo = mailboxOf(replyTo)
+  const replyMailbox = mailboxOf(replyTo)
 
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
     if (!apiKey || !sender) return { kind: "refused", reason: "not_configured" }
@@ -48,14 +48,14 @@ export function emailChannel({
       body: JSON.stringify({
         personalizations: [{ to: [{ email: to }], custom_args: { nudge_key: idempotencyKey } }],
         from: sender,
-        ...(answersTo && { reply_to: answersTo }),
+        ...(replyMailbox && { reply_to: replyMailbox }),
         subject: message.subject.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " "),
         content: [
           { type: "text/plain", value: message.text },
           ...(message.html === null ? [] : [{ type: "text/html", value: message.html }]),
         ],
         ...oneClick(message.unsubscribeUrl),
-        // Links stay ours: a rewritten link would break the one-click header's promise and hide where it leads.
+        // No rewritten links: they would break the one-click unsubscribe header and hide their target.
         tracking_settings: {
           click_tracking: { enable: false, enable_text: false },
           open_tracking: { enable: false },
@@ -72,7 +72,7 @@ export function emailChannel({
   return { name: "email", isConfigured: Boolean(apiKey && sender), send }
 }
 
-/** RFC 8058, section 3: both headers, and the URL in angle brackets, in the spelling that needs no quoting. */
+/** RFC 8058, section 3: both headers, and the URL in angle brackets, in canonical form. */
 function oneClick(unsubscribeUrl: string | null) {
   if (unsubscribeUrl === null || !URL.canParse(unsubscribeUrl)) return {}
   const target = `<${new URL(unsubscribeUrl).href}>`

@@ -1,13 +1,13 @@
 /**
- * Push notifications through Whop: `POST /notifications` (@whop/sdk 0.0.42, resources/notifications). A company as target
- * reaches its team only; members are reached through an experience they have access to, narrowed to one user.
+ * Push notifications through Whop: `POST /notifications` (@whop/sdk 0.0.42, resources/notifications). A notification to a
+ * company reaches only its team; members are reached through an experience they have access to, limited to one user.
  */
 
 import type { Channel, Message, SendOptions } from "../../shared/channel.ts"
 import type { SendOutcome } from "../../shared/domain/recovery/nudge-plan.ts"
 import { type ChannelOptions, classify, defaultFetch, fieldsOf, join, post, SEND_TIMEOUT_MS } from "./http.ts"
 
-/** What the channel needs to know of the Whop app. */
+/** The Whop app. */
 export interface PushOptions extends ChannelOptions {
   readonly apiKey: string | null
   /** `https://api.whop.com/api/v1` in production. */
@@ -19,7 +19,7 @@ export interface PushOptions extends ChannelOptions {
 /** A Whop user, `user_…`. */
 export const WHOP_USER_ID = /^user_[A-Za-z0-9_]{1,64}$/
 
-/** A deployment without key or experience is not configured. A 2xx means queued by Whop; it names no message. */
+/** A deployment without key or experience is not configured. A 2xx means queued by Whop; it returns no message id. */
 export function pushChannel({
   apiKey,
   apiUrl,
@@ -29,7 +29,7 @@ export function pushChannel({
 }: PushOptions): Channel {
   async function send(message: Message, { idempotencyKey, grant }: SendOptions): Promise<SendOutcome> {
     if (!apiKey || !experienceId) return { kind: "refused", reason: "not_configured" }
-    // The experience is the deployment's, so it reaches members of the account that its key belongs to, and no others.
+    // The experience is the deployment's, so it reaches only members of the account of its key.
     if (!grant?.isFor("whop") || grant.account.kind === "own") return { kind: "refused", reason: "no_account" }
     if (!WHOP_USER_ID.test(message.to)) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
@@ -46,8 +46,8 @@ export function pushChannel({
       fetch,
     })
     const outcome = classify(reply)
-    const isTurnedDown = reply.kind === "answered" && fieldsOf(reply.body).success === false
-    return outcome.kind === "sent" && isTurnedDown ? { kind: "refused", reason: "not_queued" } : outcome
+    const isRejected = reply.kind === "answered" && fieldsOf(reply.body).success === false
+    return outcome.kind === "sent" && isRejected ? { kind: "refused", reason: "not_queued" } : outcome
   }
 
   return { name: "push", isConfigured: Boolean(apiKey && experienceId), send }

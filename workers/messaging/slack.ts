@@ -1,20 +1,20 @@
 /**
  * The team's Slack, by an incoming webhook (docs.slack.dev/messaging/sending-messages-using-incoming-webhooks). The webhook
- * is a secret and an address in one, so only Slack's own host is ever called, whatever a setting says.
+ * URL is both secret and address, so only Slack's own host is called, regardless of settings.
  */
 
 import type { Channel, Message } from "../../shared/channel.ts"
 import type { SendOutcome } from "../../shared/domain/recovery/nudge-plan.ts"
 import { type ChannelOptions, classify, defaultFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
-/** Where alerts go unless a message names another webhook of the same host. */
+/** The default webhook; a message can name another one of the same host. */
 export interface SlackOptions extends ChannelOptions {
   readonly webhookUrl: string | null
   /** `https://hooks.slack.com` in production. */
   readonly apiUrl: string
 }
 
-/** The webhook if it is one of that host, without credentials in it; else null. */
+/** The webhook if it is of that host and without credentials; else null. */
 function webhookOf(text: string, apiUrl: string): string | null {
   if (!URL.canParse(text) || !URL.canParse(apiUrl)) return null
   const url = new URL(text)
@@ -22,18 +22,18 @@ function webhookOf(text: string, apiUrl: string): string | null {
   return isOfHost && url.pathname !== "/" ? url.href : null
 }
 
-/** A deployment without a webhook is not configured. `message.to` is a webhook of that host, or empty for the usual one. */
+/** A deployment without a webhook is not configured. `message.to` is a webhook of that host, or empty for the default one. */
 export function slackChannel({
   webhookUrl,
   apiUrl,
   timeoutMs = SEND_TIMEOUT_MS,
   fetch = defaultFetch,
 }: SlackOptions): Channel {
-  const usual = webhookUrl === null ? null : webhookOf(webhookUrl, apiUrl)
+  const defaultWebhook = webhookUrl === null ? null : webhookOf(webhookUrl, apiUrl)
 
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
-    if (usual === null) return { kind: "refused", reason: "not_configured" }
-    const url = message.to === "" ? usual : webhookOf(message.to, apiUrl)
+    if (defaultWebhook === null) return { kind: "refused", reason: "not_configured" }
+    const url = message.to === "" ? defaultWebhook : webhookOf(message.to, apiUrl)
     if (url === null) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
       url,
@@ -46,5 +46,5 @@ export function slackChannel({
     return classify(reply)
   }
 
-  return { name: "slack", isConfigured: usual !== null, send }
+  return { name: "slack", isConfigured: defaultWebhook !== null, send }
 }

@@ -1,4 +1,4 @@
-/** SMS by Twilio's Messages resource (twilio.com/docs/messaging/api/message-resource). It knows no idempotency key. */
+/** SMS by Twilio's Messages resource (twilio.com/docs/messaging/api/message-resource). It has no idempotency keys. */
 
 import type { Channel, Message } from "../../shared/channel.ts"
 import { E164 } from "../../shared/contact/address.ts"
@@ -24,7 +24,7 @@ export interface SmsOptions extends ChannelOptions {
   readonly from: string | null
 }
 
-/** twilio.com/docs/api/errors: codes that say more than their status. */
+/** twilio.com/docs/api/errors: codes that are more specific than the status. */
 const REASONS: ReadonlyMap<unknown, string> = new Map([
   [21610, "opted_out"],
   [21211, "invalid_address"],

@@ -10,7 +10,8 @@ import { type Difference, differencesOf } from "../../shared/domain/recovery/com
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { CONFLICT_RETRY_SUBREQUESTS } from "../platform/outbound/subrequests.ts"
 import type { Services } from "../platform/services.ts"
-import { advance, stateOf } from "../recovery/advance.ts"
+import { advance } from "../recovery/advance.ts"
+import { stateOf } from "../recovery/stream-state.ts"
 
 /** A customer of whom something else is stored than the ledger says. */
 export interface RebuildDifference {

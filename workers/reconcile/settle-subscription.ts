@@ -10,7 +10,8 @@ import { type CustomerState, subscriptionOf } from "../../shared/domain/state.ts
 import { FETCHED_ID_PREFIX, type ProviderSubscription } from "../../shared/provider.ts"
 import { apiForSubject } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
-import { advance, stateOf } from "../recovery/advance.ts"
+import { advance } from "../recovery/advance.ts"
+import { stateOf } from "../recovery/stream-state.ts"
 import { advanceAll, type ChangedCustomers, isOwnedByCompany, readListed, recordAll } from "./record-events.ts"
 
 /**

@@ -12,13 +12,13 @@ import { ProviderApiError } from "../../shared/provider.ts"
 import { apiForSubject } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, NOTIFICATIONS_SWITCH } from "../platform/switches.ts"
-import { stateOf } from "./advance.ts"
+import { stateOf } from "./stream-state.ts"
 
 type AppliedFact = Extract<Fact, { kind: "incentive_applied" }>
 
 export type IncentiveResult =
   | { readonly kind: "none" }
-  /** Applied: now (`isNew`), or at an earlier try of the same step. */
+  /** Applied: now (`isNew`), or at an earlier attempt of the same step. */
   | {
       readonly kind: "given"
       readonly incentive: Incentive
@@ -26,17 +26,17 @@ export type IncentiveResult =
       readonly factId: string
       readonly fact: Omit<AppliedFact, "id" | "occurredAt">
     }
-  /** The provider's API is away, or effects were switched off: the whole nudge waits. */
+  /** The provider's API is unavailable, or effects were switched off: the whole nudge waits. */
   | { readonly kind: "later"; readonly attempt: Attempt }
 
-/** The incentive that goes with this nudge. What the provider refuses for good is left out, and the message goes without. */
+/** The incentive of this nudge. If the provider refuses it finally, the message is sent without it. */
 export async function incentiveFor(services: Services, stream: PersonStream, nudge: Nudge): Promise<IncentiveResult> {
   const state = stateOf(stream)
   const recoveryCase = findCase(state, nudge.caseId)
   const { incentive } = nudge
   if (incentive === null || !recoveryCase?.subscriptionId) return { kind: "none" }
 
-  // Named by the step, not by the channel: a fallback to another channel gives nothing twice.
+  // The key has the step, not the channel, so that a fallback to another channel gives no second incentive.
   const key = `${nudge.caseId}.${nudge.step ?? "manual"}`
   const factId = `incentive_applied:${key}`
   const fact = { kind: "incentive_applied", caseId: nudge.caseId, incentive } as const
@@ -48,7 +48,7 @@ export async function incentiveFor(services: Services, stream: PersonStream, nud
   if (!mayGiveIncentive(state, others, settingsOf(stream), now, stream.person)) return { kind: "none" }
 
   const { customer, companyId } = stream
-  // Money is about to be given away: a switch that was thrown since the claim still counts.
+  // An incentive costs money: a switch that was changed since the claim still counts.
   if (!isEnabledFor(await services.flags({ isImmediate: true }), NOTIFICATIONS_SWITCH, companyId)) {
     return { kind: "later", attempt: { kind: "switched_off" } }
   }

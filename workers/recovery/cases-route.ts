@@ -1,4 +1,4 @@
-/** `/api/cases`: who is being lost and why, what was done about it, and what a person may do. */
+/** `/api/cases`: list and read recovery cases, send a manual nudge, close a case. */
 import { Hono } from "hono"
 import * as z from "zod"
 import {
@@ -23,7 +23,7 @@ const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind
 const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
 const CHANNELS = ["email", "sms", "push", "dm"] as const satisfies MemberChannel[]
 
-/** Enough for a sentence about the case. */
+/** Enough for a sentence. */
 const NOTE_CHARS_MAX = 500
 
 const query = z.strictObject({
@@ -52,7 +52,7 @@ const nudgeBody = z.strictObject({
   overrideHoldout: z.boolean().default(false),
 })
 
-/** A note may speak of a person, so it becomes no fact. It is taken, and not kept. */
+/** A note may contain personal data, so it is accepted and not stored. */
 const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() })
 
 export const cases = new Hono<AppEnv>()
@@ -115,7 +115,7 @@ export const cases = new Hono<AppEnv>()
       await closeCase(services, stream, id)
       services.log.info("case_closed_manually", { companyId, caseId: id, keyId })
       const closed = await readCase(services.db, companyId, id)
-      if (closed === null) throw new Error("a case that was closed is gone")
+      if (closed === null) throw new Error("the closed case is gone")
       return c.json(showCase(closed.row, services.now()))
     },
   )
@@ -124,7 +124,7 @@ const noSuchCase = () => new AppError("NOT_FOUND", "There is no such case.")
 
 const dateOrNull = (instant: string | null): Date | null => (instant === null ? null : new Date(instant))
 
-/** A case as clients rely on it; `customerId` is ours. */
+/** A case in the API's format; `customerId` is ours. */
 const showCase = (row: CaseRow, now: Date) => ({
   id: row.id,
   companyId: row.companyId,
@@ -135,7 +135,7 @@ const showCase = (row: CaseRow, now: Date) => ({
   providerCustomerId: row.providerCustomerId,
   subscriptionId: row.subscriptionId,
   invoiceId: row.invoiceId,
-  // Without a currency nothing is known of the amount.
+  // Without a currency the amount is not known.
   amountMinor: row.currency === null ? null : row.amountMinor,
   currency: row.currency,
   remainingMinor: row.status === "open" ? (row.remainingMinor ?? row.amountMinor) : null,
@@ -157,11 +157,11 @@ const showCase = (row: CaseRow, now: Date) => ({
       : { probability: row.riskProbability, until: row.riskUntil?.toISOString() ?? null },
 })
 
-/** A payment in progress, until it is known to have succeeded or failed, or counts as timed out. */
+/** A payment in progress, until it succeeds, fails or times out. */
 const showPending = ({ paymentPendingSince: since, paymentPendingUntil: until }: CaseRow, now: Date) =>
   since === null || until === null || until <= now ? null : { since: since.toISOString(), until: until.toISOString() }
 
-/** A nudge as clients rely on it. */
+/** A nudge in the API's format. */
 export const showNudge = (nudge: {
   readonly id: string
   readonly step: number | null
@@ -182,7 +182,7 @@ export const showNudge = (nudge: {
   sentAt: nudge.sentAt?.toISOString() ?? null,
 })
 
-/** For the moment that a worker holds a nudge it counts as planned still: clients know no status in between. */
+/** `sending` is internal: clients see `planned` until the nudge is settled. */
 export const publicNudgeStatus = (status: NudgeStatus): Exclude<NudgeStatus, "sending"> =>
   status === "sending" ? "planned" : status
 

@@ -1,11 +1,12 @@
-/** A case that a person puts aside: it counts as lost, and a payment that comes later is not credited to it. */
+/** Manual closing of a case: it counts as lost, and a later payment does not recover it. */
 import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
 import { findCase } from "../../shared/domain/state.ts"
 import { AppError } from "../platform/errors.ts"
 import type { Services } from "../platform/services.ts"
-import { advance, stateOf } from "./advance.ts"
+import { advance } from "./advance.ts"
+import { stateOf } from "./stream-state.ts"
 
-/** Closes an open case; one that a person closed before stays as it is. Throws CONFLICT when it ended by itself. */
+/** Closes an open case; one that was closed manually before stays as it is. Throws CONFLICT when it closed otherwise. */
 export async function closeCase(services: Services, stream: Stream, caseId: string): Promise<void> {
   const state = stateOf(stream)
   const recoveryCase = findCase(state, caseId)
@@ -14,7 +15,7 @@ export async function closeCase(services: Services, stream: Stream, caseId: stri
   if (recoveryCase.status !== "open") {
     throw new AppError("CONFLICT", "The case is closed already.", { reason: "case_closed" })
   }
-  // Never before what the ledger holds, though a provider's clock may be ahead of ours.
+  // Not before the last fact of the ledger: a provider's clock may be ahead of ours.
   const now = services.now().toISOString()
   const last = state.position?.occurredAt ?? now
   const occurredAt = last > now ? last : now

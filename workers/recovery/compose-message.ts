@@ -1,4 +1,4 @@
-/** Puts a nudge into words: who it is for, what is owed, and the signed links that lead back to us. */
+/** The message of a nudge: its address, its text, and its signed links. */
 
 import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
 import type { PersonStream } from "../../db/queries/recovery/persons.ts"
@@ -8,7 +8,7 @@ import type { Incentive, Instant } from "../../shared/domain/facts.ts"
 import { shownBrand } from "../../shared/domain/messaging/brand.ts"
 import { renderNudge, renderTeamAlert } from "../../shared/domain/messaging/messages.ts"
 import { formatMoney } from "../../shared/domain/money.ts"
-import { openBillsOf, totalsByCurrency } from "../../shared/domain/recovery/contact-policy.ts"
+import { openBillsOf, totalsByCurrency } from "../../shared/domain/recovery/conversation.ts"
 import { declineAdvice } from "../../shared/domain/recovery/decline-codes.ts"
 import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
 import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
@@ -23,18 +23,18 @@ import {
 } from "../../shared/domain/state.ts"
 import { signToken } from "../../shared/tokens.ts"
 import type { Services } from "../platform/services.ts"
-import { stateOf } from "./advance.ts"
 import { type Contact, decryptContact } from "./customer-contact.ts"
+import { stateOf } from "./stream-state.ts"
 
-/** A card link outlives the playbook and the provider's own tries, and not much more. */
+/** A link works longer than the playbook and the provider's retries last, and not much longer. */
 const LINK_DAYS = 30
 
-/** A wish to be left alone must work for as long as somebody may still have the message. */
+/** An unsubscribe link must work as long as somebody may still have the message. */
 const UNSUBSCRIBE_DAYS = 400
 
 /**
- * The message of a nudge with its address; null when the customer has no address on this channel, or none that can be used:
- * a phone number of an unknown country, or a text message that cannot hold its link.
+ * The message of a nudge with its address; null when the customer has no usable address on this channel: none, a phone
+ * number of an unknown country, or a text message too short for its link.
  */
 export async function composeMessage(
   services: Services,
@@ -86,22 +86,22 @@ export async function composeMessage(
   return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
 }
 
-/** Whether the contact has no address on this channel. One that cannot be used is there, and will not get better. */
+/** Whether the contact has no address on this channel. An unusable one counts as an address: waiting does not help. */
 export async function hasNoAddress({ config }: Services, stream: Stream, channel: Nudge["channel"]): Promise<boolean> {
   if (channel !== "email" && channel !== "sms") return false
   const contact = await decryptContact(config.keys.encryption, stream)
   return (channel === "email" ? contact.email : contact.phone) === null
 }
 
-/** Whether the invoice belongs to a subscription: what the provider said, else whether one is named. */
+/** Whether the invoice belongs to a subscription: as the provider stated, else by whether it names one. */
 const billingOf = ({ billing, kind, subscriptionId }: CaseState) =>
   billing ?? (kind === "payment" && subscriptionId === null ? "one_off" : "subscription")
 
-/** When a canceled subscription ends; null where that is not known. */
+/** When a canceled subscription ends; null: not known. */
 const endOf = (state: CustomerState, { kind, subscriptionId }: CaseState): Instant | null =>
   kind === "cancellation" ? (subscriptionOf(state, subscriptionId)?.cancelAt ?? null) : null
 
-/** What to ask for: what the decline code says, or to authenticate where the bank asked for it. */
+/** What to ask for, by the decline code, or authentication where the bank requires it. */
 function askOf(recoveryCase: CaseState) {
   if (recoveryCase.kind !== "payment") return null
   if (recoveryCase.needsAuthentication && recoveryCase.declineCode === null) return "authenticate"
@@ -142,7 +142,7 @@ const token = (
     expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
   })
 
-/** What the team reads of a case. There is no dashboard to link to: the address of the case in the API opens with a key. */
+/** The alert to the team. There is no dashboard yet, so it links to the case in the API. */
 function teamMessage({ config }: Services, { companyId, companyName }: Stream, recoveryCase: CaseState): Message {
   const { id, kind, amountMinor, currency, declineCode } = recoveryCase
   const amount = currency === null ? "" : formatMoney({ amountMinor, currency }, "en")

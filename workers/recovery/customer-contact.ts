@@ -1,4 +1,4 @@
-/** A member's name and addresses: opened and sealed here and nowhere else, each field as of the event that said it. */
+/** A member's name and addresses: opened and sealed only here; each field has the time of the event that stated it. */
 import * as z from "zod"
 import type { ContactChange as SealedContact } from "../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
@@ -20,13 +20,13 @@ const fields = {
 }
 const stored = z.object({
   ...fields,
-  /** The newest copy of each: it counts where the customer's own word is that there is none, and the copy is newer. */
+  /** The newest copy of each field (as on an invoice): used where the customer object states none and the copy is newer. */
   copies: z.object(fields).optional(),
 })
 type StoredContact = z.infer<typeof stored>
 type Fields = Omit<StoredContact, "copies">
 
-/** What is known now; null where nobody said it or it was said to be none. */
+/** The current values; null: not stated, or stated to be none. */
 export interface Contact {
   readonly name: string | null
   readonly email: string | null
@@ -35,7 +35,7 @@ export interface Contact {
   readonly country: string | null
 }
 
-/** The part of a stream that a contact is opened with. */
+/** The part of a stream that is needed to open its contact. */
 export type ContactHolder = Pick<Stream, "companyId" | "sealedContact" | "wrappedDataKey"> & {
   readonly customer: { readonly id: string }
 }
@@ -43,33 +43,34 @@ export type ContactHolder = Pick<Stream, "companyId" | "sealedContact" | "wrappe
 const keyContext = ({ companyId, customer }: ContactHolder) => ["customer_keys", "wrapped", customer.id, companyId]
 const contactContext = ({ companyId, customer }: ContactHolder) => ["customer_pii", "sealed", customer.id, companyId]
 
-/** Opens the contact of a stream; nothing known is a contact of nulls. */
+/** Opens the contact of a stream; all fields are null if there is none. */
 export async function decryptContact(keys: KeyRing, stream: ContactHolder): Promise<Contact> {
   const { contact } = await openStored(keys, stream)
   return {
-    name: knownOf(contact, "name"),
-    email: knownOf(contact, "email"),
-    phone: knownOf(contact, "phone"),
-    paymentPageUrl: knownOf(contact, "paymentPageUrl"),
-    country: knownOf(contact, "country"),
+    name: currentValue(contact, "name"),
+    email: currentValue(contact, "email"),
+    phone: currentValue(contact, "phone"),
+    paymentPageUrl: currentValue(contact, "paymentPageUrl"),
+    country: currentValue(contact, "country"),
   }
 }
 
 /**
- * The customer's own word; where that is "none", a copy of a later event. In the same way the newest fact says whether there
- * is an address, so that what is planned has one: invoices show an address that a webhook of the customer never told.
+ * The value of the customer object; where it states none, a copy of a later event: invoices show addresses that no event of
+ * the customer object reports. The newest fact decides in the same way whether there is an address, so that planned nudges
+ * have one.
  */
-function knownOf({ copies, ...own }: StoredContact, name: keyof Fields): string | null {
+function currentValue({ copies, ...own }: StoredContact, name: keyof Fields): string | null {
   const copy = copies?.[name]
-  const said = own[name]
-  const isNewer = said !== undefined && copy !== undefined && momentOf(copy) > momentOf(said)
-  return said?.value ?? (isNewer ? copy.value : null)
+  const stated = own[name]
+  const isCopyNewer = stated !== undefined && copy !== undefined && positionOf(copy) > positionOf(stated)
+  return stated?.value ?? (isCopyNewer ? copy.value : null)
 }
 
-/** The time and the event of a word, without whose it is. */
-const momentOf = ({ asOf }: z.infer<typeof field>): string => asOf.slice(asOf.indexOf(" ") + 1)
+/** Time and event id of a value, without its source. */
+const positionOf = ({ asOf }: z.infer<typeof field>): string => asOf.slice(asOf.indexOf(" ") + 1)
 
-/** One event's word on the contact, and when it was said (time and event id, so that ties are settled alike). */
+/** What one event states about the contact; its time and id give a total order. */
 export interface ContactUpdate {
   readonly change: ContactChange
   readonly occurredAt: Instant
@@ -77,17 +78,17 @@ export interface ContactUpdate {
 }
 
 /**
- * The stored contact with the words merged in, sealed; each field keeps its newest word, so the order of arrival does not
+ * The stored contact with the updates merged in, sealed; each field keeps its newest value, so the order of arrival does not
  * matter. Null when nothing changed.
  */
 export async function mergeContact(
   keys: KeyRing,
   stream: ContactHolder,
-  words: readonly ContactUpdate[],
+  updates: readonly ContactUpdate[],
 ): Promise<SealedContact | null> {
-  if (words.length === 0) return null
+  if (updates.length === 0) return null
   const { contact, dataKey } = await openStored(keys, stream)
-  const merged = words.reduce(mergeContactUpdate, contact)
+  const merged = updates.reduce(mergeContactUpdate, contact)
   if (JSON.stringify(merged) === JSON.stringify(contact)) return null
   const key = dataKey === null ? await newDataKey(keys, keyContext(stream)) : { key: dataKey, wrapped: null }
   const sealed = await sealJsonWith(key.key, contactContext(stream), merged)
@@ -101,26 +102,26 @@ export async function indexContact(keys: KeyRing, stream: ContactHolder): Promis
 }
 
 async function indexed(keys: KeyRing, companyId: string, contact: StoredContact): Promise<IndexedAddresses> {
-  const addresses = { email: knownOf(contact, "email"), phone: knownOf(contact, "phone") }
+  const addresses = { email: currentValue(contact, "email"), phone: currentValue(contact, "phone") }
   return { indexes: await addressIndexes(keys, companyId, addresses), version: keys.newestVersion }
 }
 
 function mergeContactUpdate(contact: StoredContact, { change, occurredAt, eventId }: ContactUpdate): StoredContact {
-  const { isCopy = false, ...said } = change
+  const { isCopy = false, ...stated } = change
   const { copies = {}, ...own } = contact
-  // The customer's own word sorts after every copy; among equals the newest counts.
+  // "own" sorts after "copy": values of the customer object have priority; among equals the newest.
   const asOf = `${isCopy ? "copy" : "own"} ${occurredAt} ${eventId}`
-  const merged = withNewer(own, said, asOf)
+  const merged = withNewer(own, stated, asOf)
   if (!isCopy) return { ...merged, ...(contact.copies && { copies }) }
-  return { ...merged, copies: withNewer(copies, said, asOf) }
+  return { ...merged, copies: withNewer(copies, stated, asOf) }
 }
 
-/** The fields with those that are said, where this word is the newest. */
-function withNewer(known: Fields, said: Omit<ContactChange, "isCopy">, asOf: string): Fields {
-  const newer = Object.entries(said).filter(
+/** The fields with the stated values, where these are the newest. */
+function withNewer(known: Fields, stated: Omit<ContactChange, "isCopy">, asOf: string): Fields {
+  const newer = Object.entries(stated).filter(
     ([name, value]) => value !== undefined && asOf > (known[name as keyof Fields]?.asOf ?? ""),
   )
-  // Named in a fixed order, so that the same words always make the same text.
+  // In a fixed order, so that the same values always give the same JSON.
   const { name, email, phone, paymentPageUrl, country } = {
     ...known,
     ...Object.fromEntries(newer.map(([fieldName, value]) => [fieldName, { value, asOf }])),

@@ -1,4 +1,4 @@
-/** `/api/customers`: who they are, as far as the caller's role may see. */
+/** `/api/customers`: customers with the data that the caller's role may see. */
 
 import { Hono } from "hono"
 import * as z from "zod"
@@ -25,8 +25,8 @@ import type { AppEnv, Principal, Services } from "../platform/services.ts"
 import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
 import { HOUR_MS, MIN_RESCORE_INTERVAL_MS, scoreCustomers } from "../scoring/score.ts"
 import { showPrediction, showScore, showSummary } from "../scoring/score-view.ts"
-import { stateOf } from "./advance.ts"
 import { type ContactHolder, decryptContact } from "./customer-contact.ts"
+import { stateOf } from "./stream-state.ts"
 
 const query = z.strictObject({
   ...pageFields,
@@ -44,8 +44,7 @@ const uuidPage = {
   }),
 }
 
-/** A body that says nothing. */
-const nothing = z.strictObject({})
+const emptyBody = z.strictObject({})
 
 export const customers = new Hono<AppEnv>()
   .get("/", withPermission("customers:read"), validQuery(query), async (c) => {
@@ -79,14 +78,14 @@ export const customers = new Hono<AppEnv>()
     if (found === null) throw new AppError("NOT_FOUND", "There is no such customer.")
     const { profile, subscriptions, refused } = stateOf(found.stream)
     const { timeZone } = profile
-    const shown = {
+    const details = {
       timeZone,
       subscriptions,
       consents: found.consents,
       score: found.score,
       settings: settingsOf(found.stream),
     }
-    const customer = await showCustomer(services, principal, found.stream, shown)
+    const customer = await showCustomer(services, principal, found.stream, details)
     const quarantine = await readQuarantine(services.db, principal.companyId, found.stream.customer.id)
     return c.json({
       ...customer,
@@ -98,7 +97,7 @@ export const customers = new Hono<AppEnv>()
     "/:id/release",
     withPermission("events:replay"),
     validId(),
-    validJson(nothing, { isOptional: true }),
+    validJson(emptyBody, { isOptional: true }),
     async (c) => {
       const { db, log, now } = c.get("services")
       const { companyId, keyId } = c.get("principal")
@@ -114,8 +113,8 @@ export const customers = new Hono<AppEnv>()
     const services = c.get("services")
     const { fresh } = c.req.valid("query")
     const { id } = c.req.valid("param")
-    const wish = { trigger: "request", ageMsMax: fresh === "true" ? MIN_RESCORE_INTERVAL_MS : HOUR_MS } as const
-    const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], wish)).get(id)
+    const request = { trigger: "request", ageMsMax: fresh === "true" ? MIN_RESCORE_INTERVAL_MS : HOUR_MS } as const
+    const scored = (await scoreCustomers(services, c.get("principal").companyId, [id], request)).get(id)
     if (scored === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     return c.json(showScore(services, scored))
   })
@@ -135,11 +134,11 @@ export const customers = new Hono<AppEnv>()
     const customer = (await findCustomers(db, companyId, [name])).get(name)
     if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
     const rows = await milestonesOf(db, companyId, customer.id)
-    // A customer reaches as many as the settings name, and those of settings before: never more than a page.
+    // A customer reaches at most those of the settings, current and past: less than a page.
     return c.json({ data: rows.map(showMilestone), nextCursor: null })
   })
 
-/** A quarantine while it lasts; null afterwards. */
+/** A current quarantine; null for a past one. */
 function showQuarantine(quarantine: Awaited<ReturnType<typeof readQuarantine>>, now: Date) {
   if (quarantine === null || quarantine.endsAt <= now) return null
   const { reason, since, endsAt } = quarantine
@@ -151,7 +150,7 @@ const showMilestone = ({ key, kind, detail, reachedAt, recordedAt, announcement 
   announcement,
 })
 
-/** A customer as clients rely on it; name and e-mail are null for roles that may not see them. */
+/** A customer in the API's format; name and e-mail are null for roles that may not see them. */
 async function showCustomer(
   services: Services,
   { role, companyId }: Principal,
@@ -169,7 +168,7 @@ async function showCustomer(
     : null
   const { id, provider, providerCustomerId } = stream.customer
   const subscriptions = Object.values(known.subscriptions)
-  // Who has left has no risk of leaving.
+  // A customer without access has already left.
   const score = subscriptions.some(grantsAccess) ? known.score : null
   const health = healthFrom(score, known.settings)
   const [summary, atRisk] = [showSummary(services, score), showAtRisk(health)]

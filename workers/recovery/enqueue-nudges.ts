@@ -1,41 +1,41 @@
-/** Hands nudges to QStash, each for the moment it is due, so that nobody waits for the next run of the scheduler. */
+/** Publishes nudges to QStash for their due times, so that they need not wait for the next run of the scheduler. */
 import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
 import { type CustomerState, findCase, isDeclineReasonMissing } from "../../shared/domain/state.ts"
 import type { Services } from "../platform/services.ts"
 
 /**
- * Nudges due within this time are handed over ahead: by whoever plans or postpones them, and by `reminders` for what was
- * planned before. Longer than the time between two runs of `reminders` and a late start of the second.
+ * Nudges due within this time are published ahead: when they are planned or postponed, and by `reminders` if they were
+ * planned earlier. Longer than the interval of `reminders` plus a late start.
  */
 export const PUBLISH_AHEAD_MS = 6 * 60_000
 
 /**
- * An invoice event does not say why the payment failed; the charge's event does, and comes within seconds. What is to be
- * asked of the member, and whether to say anything at all, hangs on it.
+ * An invoice event does not state why the payment failed; the charge's event does, and comes within seconds. What the
+ * message asks for, and whether one is sent at all, depends on it.
  */
 const REASON_WAIT_MS = 5_000
 
-/** Deliveries to one company at a time: its channels' limits are its own. */
+/** Deliveries per company at a time: channel limits are per company. */
 const PARALLELISM_PER_COMPANY = 4
 
-/** A nudge job answers within its own time-outs; QStash gives up waiting after this. */
+/** QStash stops waiting after this; a nudge job responds earlier, within its own time-outs. */
 const DELIVERY_TIMEOUT_SECONDS = 60
 
-/** Nudges of one company for one message of QStash. */
+/** Nudges of one company for one QStash message. */
 export interface NudgeBatch {
   readonly companyId: string
   readonly nudgeIds: readonly string[]
-  /** Who claimed them; null when they are free. */
+  /** The owner of their leases; null when they are not claimed. */
   readonly owner: string | null
   readonly deduplicationId: string
-  /** A moment that has passed means at once. */
+  /** In the past: at once. */
   readonly notBefore: Date | null
 }
 
-/** Publishes nudges; false, with a line in the log, when QStash did not take them. */
-export async function publishNudges(services: Services, handover: NudgeBatch): Promise<boolean> {
+/** Publishes nudges; logs and returns false when QStash did not accept them. */
+export async function publishNudges(services: Services, batch: NudgeBatch): Promise<boolean> {
   const { config, qstash, log } = services
-  const { companyId, nudgeIds, owner, deduplicationId, notBefore } = handover
+  const { companyId, nudgeIds, owner, deduplicationId, notBefore } = batch
   try {
     await qstash.publish({
       url: `${config.appUrl}/jobs/nudges`,
@@ -52,7 +52,7 @@ export async function publishNudges(services: Services, handover: NudgeBatch): P
   }
 }
 
-/** Publishes the nudges that were just planned and are due before a run of `reminders` is sure to see them. */
+/** Publishes the nudges that were just planned and may be due before the next run of `reminders`. */
 export async function enqueueNudges(
   services: Services,
   companyId: string,
@@ -67,8 +67,8 @@ export async function enqueueNudges(
 }
 
 /**
- * Publishes one planned nudge for its due time, unless that is far off. When QStash is away, or no call is left, nothing is
- * lost: `reminders` and `sweep` find what is due in the database.
+ * Publishes one planned nudge for its due time, unless that is far away. When QStash is unavailable, or no subrequest is
+ * left, nothing is lost: `reminders` and `sweep` find due nudges in the database.
  */
 export async function enqueueNudge(services: Services, companyId: string, nudge: Nudge, waitMs = 0): Promise<void> {
   const { budget } = services

@@ -1,28 +1,31 @@
-/** Indexes the addresses of contacts that were stored before there was an index, or under an older key. */
+/** Indexes the addresses of contacts that were stored before the index existed, or with an older key. */
 import { indexContacts, loadContacts, loadContactsToIndex } from "../../db/queries/recovery/persons.ts"
 import { sha256, toHex } from "../../shared/crypto/bytes.ts"
 import type { Services } from "../platform/services.ts"
 import { indexContact } from "./customer-contact.ts"
 
-/** Contacts of one run: each is a key to unwrap and some hashes, and a run ends well before the next. */
+/** Contacts per run: each needs a key to be unwrapped and some hashes, and a run must end well before the next. */
 const CONTACTS_PER_RUN_MAX = 500
-/** Statements of one round trip. */
+/** Statements per round trip. */
 const CONTACTS_PER_BATCH = 100
 
-/** One look for what is left, and two calls for each batch of a company. */
+/** One query for the remaining contacts, and two calls per batch of a company. */
 const INDEX_FIRST_SUBREQUESTS = 1
 const INDEX_BATCH_SUBREQUESTS = 2
 
-/** Indexes some contacts; how many. A contact that cannot be opened is logged and passed over, and tried again. */
-export async function indexAddresses(services: Services, mayGoOn: (cost: number) => Promise<boolean>): Promise<number> {
+/** Indexes some contacts and returns their number. One that cannot be opened is logged, and tried again by the next run. */
+export async function indexAddresses(
+  services: Services,
+  hasBudget: (subrequests: number) => Promise<boolean>,
+): Promise<number> {
   const { config, db } = services
   const keys = config.keys.encryption
-  if (!(await mayGoOn(INDEX_FIRST_SUBREQUESTS))) return 0
+  if (!(await hasBudget(INDEX_FIRST_SUBREQUESTS))) return 0
   const waiting = await loadContactsToIndex(db, keys.newestVersion, CONTACTS_PER_RUN_MAX)
   let indexed = 0
   for (const [companyId, ofCompany] of Map.groupBy(waiting, (contact) => contact.companyId)) {
     for (let from = 0; from < ofCompany.length; from += CONTACTS_PER_BATCH) {
-      if (!(await mayGoOn(INDEX_BATCH_SUBREQUESTS))) return indexed
+      if (!(await hasBudget(INDEX_BATCH_SUBREQUESTS))) return indexed
       const ids = ofCompany.slice(from, from + CONTACTS_PER_BATCH).map(({ customerId }) => customerId)
       indexed += await indexBatch(services, companyId, ids)
     }

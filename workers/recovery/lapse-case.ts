@@ -1,12 +1,13 @@
-/** A payment case of which nothing was heard for long: looked at in the ledger, and closed. */
+/** Closes a payment case without news for a long time, if its ledger confirms it. */
 import { type LapsingCase, noteLastNews } from "../../db/queries/recovery/lapsing.ts"
 import { loadStream } from "../../db/queries/recovery/stream.ts"
 import { lapsedBy, lapseTime, lastNewsAt } from "../../shared/domain/recovery/fold/lapse.ts"
 import { type CustomerState, findCase } from "../../shared/domain/state.ts"
 import type { Services } from "../platform/services.ts"
-import { advance, stateOf } from "./advance.ts"
+import { advance } from "./advance.ts"
+import { stateOf } from "./stream-state.ts"
 
-/** Whether the case has lapsed now. One whose row knew less than the ledger is not looked at again before it may. */
+/** Closes the case and returns true if it has lapsed. If its row is older than the ledger, the row is updated instead. */
 export async function lapseCase(services: Services, found: LapsingCase): Promise<boolean> {
   const { companyId, customerId, caseId } = found
   const now = services.now()
@@ -20,7 +21,7 @@ export async function lapseCase(services: Services, found: LapsingCase): Promise
     const recoveryCase = state && findCase(state, caseId)
     const isOpen = recoveryCase && lapseTime(state, recoveryCase) !== null
     const last = isOpen ? lastNewsAt(state, recoveryCase) : null
-    // A row that shows a case which the ledger does not have open is looked at again when it would lapse from now on.
+    // If the case is not open in the ledger, its row is checked again after another lapse period.
     await noteLastNews(services.db, found, last === null ? now : new Date(last))
     return false
   }

@@ -1,4 +1,4 @@
-/** A nudge that a person sends: judged as any other, planned for now, and one message however often the button is pressed. */
+/** A manual nudge: subject to the contact rules, due now, and one message per idempotency key. */
 
 import { commit } from "../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
@@ -14,21 +14,22 @@ import { EMPTY_STATE, findCase, isHeldOut } from "../../shared/domain/state.ts"
 import { AppError } from "../platform/errors.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, NOTIFICATIONS_SWITCH } from "../platform/switches.ts"
-import { assignHoldout, keyOf, reachableChannels, stateOf, withReloadRetries } from "./advance.ts"
+import { withReloadRetries } from "./conflict-retries.ts"
 import { enqueueNudges } from "./enqueue-nudges.ts"
+import { assignHoldout, keyOf, reachableChannels, stateOf } from "./stream-state.ts"
 
-/** A press of the button: what is repeated under the same key is the same press. */
+/** The idempotency key of a manual nudge. */
 export interface NudgeKey {
   readonly text: string
-  /** False when the minute stands in for a key that was not given. */
+  /** False when the current minute replaces a missing key. */
   readonly isGiven: boolean
 }
 
 const MINUTE_MS = 60_000
-/** 96 bits of a digest: keys of one case do not meet, and an id stays short enough for a link. */
+/** 96 bits of a digest: no collisions among the keys of one case, and an id short enough for a link. */
 const KEY_BYTES = 12
 
-/** The key of an `Idempotency-Key` header, of whatever form its sender likes; without one, the current minute. */
+/** The key from an `Idempotency-Key` header of any format; without one, the current minute. */
 export async function idempotencyKey(header: string | undefined, now: Date): Promise<NudgeKey> {
   if (header === undefined) return { text: String(Math.floor(now.getTime() / MINUTE_MS)), isGiven: false }
   if (!/^[\x21-\x7e]{1,255}$/.test(header)) {
@@ -38,7 +39,7 @@ export async function idempotencyKey(header: string | undefined, now: Date): Pro
   return { text: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""), isGiven: true }
 }
 
-/** Plans the nudge and hands it over to be sent; throws CONFLICT, with the reason, when nothing may be sent. */
+/** Plans the nudge and publishes it; throws CONFLICT, with the reason, when it may not be sent. */
 export async function sendManualNudge(
   services: Services,
   first: Stream,
@@ -46,7 +47,7 @@ export async function sendManualNudge(
     readonly caseId: string
     readonly channel: MemberChannel | null
     readonly key: NudgeKey
-    /** Write although the case is held out: it stays in its arm, and the figures say that it was written to. */
+    /** Send although the case is held out: it stays in its arm, and the metrics count it as contacted. */
     readonly overrideHoldout: boolean
   },
 ): Promise<Nudge> {
@@ -68,12 +69,12 @@ async function planOnce(
 ): Promise<Nudge> {
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
-  const drawn = assignHoldout(services, stream, stateOf(stream))
-  const state = fold(drawn, stateOf(stream, dropped), dropped)
+  const assignments = assignHoldout(services, stream, stateOf(stream))
+  const state = fold(assignments, stateOf(stream, dropped), dropped)
   const settings = settingsOf(stream)
   if (!findCase(state, caseId)) throw new AppError("NOT_FOUND", "There is no such case.")
 
-  const earlier = stream.nudges.filter(({ id, channel: by }) => id === manualNudgeId(caseId, key.text, by))
+  const earlier = stream.nudges.filter((nudge) => nudge.id === manualNudgeId(caseId, key.text, nudge.channel))
   const same = channel === null ? earlier.at(0) : earlier.find((nudge) => nudge.channel === channel)
   if (same) return same
   if (key.isGiven && earlier.length > 0) {
@@ -112,7 +113,7 @@ async function planOnce(
     projected: stream.snapshot ?? EMPTY_STATE,
     dropped,
     facts: [
-      ...drawn,
+      ...assignments,
       {
         kind: "nudge_planned",
         id: `nudge_planned:${nudgeId}:${now}`,

@@ -1,4 +1,4 @@
-/** Sends a chunk of one company's nudges; each is judged anew at this moment. */
+/** Sends a chunk of one company's nudges; the rules are applied to each at this time. */
 import * as z from "zod"
 import { releaseLeases } from "../../db/queries/recovery/nudges.ts"
 import { defineJob, done, type RunHeartbeat } from "../platform/jobs/job.ts"
@@ -6,14 +6,14 @@ import { NUDGE_SUBREQUESTS } from "../platform/outbound/subrequests.ts"
 import type { Services } from "../platform/services.ts"
 import { sendNudge } from "./send-nudge.ts"
 
-/** A chunk is done well within QStash's time-out even when every channel is slow. */
+/** A chunk ends well within QStash's time-out even when every channel is slow. */
 export const NUDGES_PER_CHUNK = 20
 
 /**
- * A Worker has six connections that wait for an answer at a time, and further calls wait for one of them. A nudge makes one
- * call after the other, so four leave two: for the switches, and for what is told after the answer.
+ * A Worker has at most six connections that wait for a response; further calls are queued. A nudge makes one call after the
+ * other, so four leave two: for the switches, and for work after the response.
  */
-const AT_ONCE = 4
+const CONCURRENCY = 4
 
 export const nudges = defineJob({
   name: "nudges",
@@ -34,8 +34,8 @@ export const nudges = defineJob({
 })
 
 /**
- * Sends several nudges, a few at a time, and counts how each ended. One that throws does not keep the others back. Those
- * for which the invocation has no room left are given back as they are, still due.
+ * Sends several nudges, a few at a time, and counts their outcomes. One that throws does not stop the others. Those for
+ * which the invocation has no subrequests left are released unchanged, still due.
  */
 export async function sendNudges(
   services: Services,
@@ -48,27 +48,27 @@ export async function sendNudges(
   const waiting = [...wanted]
   while (waiting.length > 0) {
     await progress?.extendLease()
-    const together = Math.min(AT_ONCE, Math.floor(services.budget.room() / NUDGE_SUBREQUESTS))
-    if (together === 0) break
+    const count = Math.min(CONCURRENCY, Math.floor(services.budget.room() / NUDGE_SUBREQUESTS))
+    if (count === 0) break
     const outcomes = await Promise.allSettled(
-      waiting.splice(0, together).map(({ companyId, id }) => sendNudge(services, companyId, id, dispatcher)),
+      waiting.splice(0, count).map(({ companyId, id }) => sendNudge(services, companyId, id, dispatcher)),
     )
     for (const outcome of outcomes) {
-      const word = outcome.status === "fulfilled" ? outcome.value : "thrown"
-      counts[word] = (counts[word] ?? 0) + 1
+      const result = outcome.status === "fulfilled" ? outcome.value : "thrown"
+      counts[result] = (counts[result] ?? 0) + 1
       if (outcome.status === "rejected") failures.push(outcome.reason)
     }
   }
   if (waiting.length > 0) {
     counts.no_room = (counts.no_room ?? 0) + waiting.length
-    if (dispatcher !== null) await returnToPlan(services, waiting, dispatcher)
+    if (dispatcher !== null) await releaseAll(services, waiting, dispatcher)
   }
   if (failures.length > 0) throw failures[0]
   return counts
 }
 
-/** Where there is no room even for this the leases run out by themselves. */
-async function returnToPlan(
+/** Without subrequests even for this, the leases expire. */
+async function releaseAll(
   { db, budget }: Services,
   waiting: readonly { readonly companyId: string }[],
   owner: string,

@@ -1,4 +1,4 @@
-/** `/api/nudges`: what was planned, sent or left to a person, also where the case is none any more. */
+/** `/api/nudges`: all nudges, including those whose case no longer exists. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { listNudges } from "../../db/queries/recovery/nudge-list.ts"

@@ -1,6 +1,6 @@
 /**
- * Every five minutes: takes what is due, of all companies, and hands it to QStash in chunks of one company each; then what
- * falls due before the next run, each chunk for its time. Cost follows what is due, never what is stored.
+ * Every five minutes: claims due nudges of all companies and publishes them to QStash in chunks of one company; then those
+ * due before the next run, each chunk for its time. The cost depends on what is due, not on what is stored.
  */
 import * as z from "zod"
 import {
@@ -17,17 +17,17 @@ import { enabledCompanies, SCHEDULER_SWITCH } from "../platform/switches.ts"
 import { PUBLISH_AHEAD_MS, publishNudges } from "./enqueue-nudges.ts"
 import { NUDGES_PER_CHUNK } from "./nudges-job.ts"
 
-/** One claim statement, and how many of them one run makes; the next run takes what is left. */
+/** Nudges per claim, and claims per run; the next run takes the rest. */
 const CLAIM_MAX = 500
 const CLAIMS_PER_RUN_MAX = 10
 
-/** A chunk that QStash has not delivered by then is free to be taken again. */
+/** A chunk that QStash has not delivered by then can be claimed again. */
 const DISPATCH_LEASE_MS = 120_000
 
-/** Nudges that one run hands over ahead of their time. */
+/** Nudges that one run publishes ahead. */
 const UPCOMING_MAX = 2_000
 
-/** Nudges of a company that fall due within this time are one chunk, delivered when the last of them is due. */
+/** Nudges of a company that are due within this time are one chunk, delivered when the last of them is due. */
 const CHUNK_WINDOW_MS = 30_000
 
 export const reminders = defineJob({
@@ -51,7 +51,7 @@ interface Counts {
   cutShort: number
 }
 
-/** Claims what is due and hands it over at once. */
+/** Claims due nudges and publishes them at once. */
 async function dispatchDue(
   services: Services,
   companies: readonly string[] | null,
@@ -61,7 +61,7 @@ async function dispatchDue(
   const { budget, db } = services
   for (let round = 0; round < CLAIMS_PER_RUN_MAX; round++) {
     await progress.extendLease()
-    // Each of them may be of a company of its own, and so a chunk of its own.
+    // Each nudge may be of another company, and so a chunk of its own.
     const limit = Math.min(CLAIM_MAX, Math.floor((budget.room() - 1) / CHUNK_SUBREQUESTS))
     if (limit <= 0) {
       counts.cutShort = 1
@@ -80,8 +80,8 @@ async function dispatchDue(
 }
 
 /**
- * Hands over what falls due before the next run. Nothing is claimed: a nudge may still change before its time, and a
- * message that gets lost keeps nobody from sending it; it is claimed and judged when the message comes.
+ * Publishes what is due before the next run. Nothing is claimed: a nudge may still change before its time, and a lost
+ * QStash message must not block it; it is claimed when the message arrives.
  */
 async function dispatchUpcoming(
   services: Services,
@@ -91,7 +91,7 @@ async function dispatchUpcoming(
 ): Promise<void> {
   const { budget, db } = services
   await progress.extendLease()
-  // QStash refused a moment ago, or there is no room for the question and one chunk.
+  // QStash has just failed, or there are no subrequests left for the query and one chunk.
   if (counts.notEnqueued > 0 || !budget.hasRoomFor(2)) return
   const now = services.now()
   const until = new Date(now.getTime() + PUBLISH_AHEAD_MS)
@@ -104,7 +104,7 @@ async function dispatchUpcoming(
       return
     }
     counts.chunks += 1
-    // The run is part of the id: chunks of two runs may begin with the same nudge and hold different ones.
+    // The id includes the run: chunks of two runs may start with the same nudge and contain different ones.
     const deduplicationId = `upcoming-${run}-${companyId}-${nudgeIds[0]}`
     if (!(await publishNudges(services, { companyId, nudgeIds, owner: null, deduplicationId, notBefore }))) {
       counts.notEnqueued += nudgeIds.length
@@ -118,7 +118,7 @@ interface Chunk {
   readonly nudgeIds: readonly string[]
 }
 
-/** What was claimed, by company, in pieces of `size` at most. */
+/** Claimed nudges by company, in chunks of at most `size`. */
 export function chunksByCompany(claimed: readonly ClaimedNudge[], size: number): Chunk[] {
   return [...Map.groupBy(claimed, (nudge) => nudge.companyId)].flatMap(([companyId, nudges]) =>
     Array.from({ length: Math.ceil(nudges.length / size) }, (_, index) => ({
@@ -129,8 +129,8 @@ export function chunksByCompany(claimed: readonly ClaimedNudge[], size: number):
 }
 
 /**
- * What is to come, by company and time, in pieces of `size` at most, the earliest first. `notBefore` is when the last of a
- * piece is due.
+ * Upcoming nudges by company and time, in chunks of at most `size`, the earliest first. `notBefore` is when the last nudge
+ * of a chunk is due.
  */
 export function chunksByTime(
   upcoming: readonly UpcomingNudge[],
@@ -139,19 +139,19 @@ export function chunksByTime(
   const slotOf = ({ dueAt }: UpcomingNudge): number => Math.floor(dueAt.getTime() / CHUNK_WINDOW_MS)
   return [...Map.groupBy(upcoming, slotOf)]
     .sort(([one], [other]) => one - other)
-    .flatMap(([, together]) => {
-      const dueMs = new Map(together.map(({ companyId, id, dueAt }) => [`${companyId} ${id}`, dueAt.getTime()]))
-      return chunksByCompany(together, size).map((chunk) => ({
+    .flatMap(([, inSlot]) => {
+      const dueMs = new Map(inSlot.map(({ companyId, id, dueAt }) => [`${companyId} ${id}`, dueAt.getTime()]))
+      return chunksByCompany(inSlot, size).map((chunk) => ({
         ...chunk,
         notBefore: new Date(Math.max(...chunk.nudgeIds.map((id) => dueMs.get(`${chunk.companyId} ${id}`) ?? 0))),
       }))
     })
 }
 
-/** False when QStash did not take the chunk: its nudges are free again, for the sweeper or the next run. */
+/** False when QStash did not accept the chunk: its leases are released, for the sweep or the next run. */
 async function dispatch(services: Services, { companyId, nudgeIds }: Chunk, owner: string): Promise<boolean> {
   const deduplicationId = `nudges-${owner}-${companyId}-${nudgeIds[0]}`
-  const isTaken = await publishNudges(services, { companyId, nudgeIds, owner, deduplicationId, notBefore: null })
-  if (!isTaken) await releaseLeases(services.db, companyId, owner)
-  return isTaken
+  const isPublished = await publishNudges(services, { companyId, nudgeIds, owner, deduplicationId, notBefore: null })
+  if (!isPublished) await releaseLeases(services.db, companyId, owner)
+  return isPublished
 }

@@ -1,4 +1,4 @@
-/** Brand names of a company: what it chose, what an operator decided about it. */
+/** Brand names of a company: the chosen one, and an operator's decisions. */
 import { desc, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { brandDecisions, companySettings } from "../../schema.ts"
@@ -6,7 +6,7 @@ import { brandDecisions, companySettings } from "../../schema.ts"
 /** One decision of an operator on one name. */
 export type BrandDecision = typeof brandDecisions.$inferSelect
 
-/** Names that a company has at most: an operator approves each by hand. */
+/** More names per company are not read: an operator approves each manually. */
 const NAMES_MAX = 100
 
 /** Statement: the names that are approved for the entered company, the latest decision first; `approvedFrom` reads its result. */
@@ -21,7 +21,7 @@ export const approvedStatement = (db: Db) =>
 export const approvedFrom = (result: { readonly rows: readonly { readonly name: string }[] }): readonly string[] =>
   result.rows.map(({ name }) => name)
 
-/** All that says which name a company's messages bear, and the latest decisions; one round trip. Null: there is no such company. */
+/** What decides the brand name in a company's messages, and the latest decisions; one round trip. Null: there is no such company. */
 export async function readBrand(
   db: Db,
   companyId: string,

@@ -1,4 +1,4 @@
-/** Recovery cases as people look at them, with their nudges and what happened. */
+/** Recovery cases for the API, with their nudges and timeline. */
 import { and, asc, desc, eq, sql } from "drizzle-orm"
 import type { FactBody, Instant, ProviderName } from "../../../shared/domain/facts.ts"
 import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
@@ -7,9 +7,9 @@ import { customers, nudges, recoveryCases } from "../../schema.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import { matchesCustomer } from "./customers.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
-import { streamFrom } from "./stream.ts"
+import { type StreamRow, streamFrom } from "./stream.ts"
 
-/** What a list of cases may be narrowed to. */
+/** Filters of a list of cases. */
 export interface CaseFilter {
   readonly status?: CaseStatus | undefined
   readonly kind?: CaseKind | undefined
@@ -21,14 +21,14 @@ export interface CaseFilter {
   readonly declineCode?: string | undefined
   readonly cause?: string | undefined
   readonly currency?: string | undefined
-  /** False: treated, or from before there was a hold-out. */
+  /** False: treated, or opened before the hold-out existed. */
   readonly heldOut?: boolean | undefined
 }
 
 export type CaseRow = typeof recoveryCases.$inferSelect & { readonly providerCustomerId: string }
 export type NudgeRow = typeof nudges.$inferSelect
 
-/** A fact with the time at which we learned of it. */
+/** A fact with the time at which it was recorded. */
 export interface TimelineEntry {
   readonly id: string
   readonly occurredAt: Instant
@@ -36,10 +36,10 @@ export interface TimelineEntry {
   readonly body: FactBody
 }
 
-/** More facts than this is no story that somebody reads; the latest are shown. */
+/** Only the latest facts are returned. */
 const TIMELINE_MAX = 500
 
-/** A page of a company's cases, those that opened last first. */
+/** A page of a company's cases, the last opened first. */
 export async function listCases(
   db: Db,
   companyId: string,
@@ -79,7 +79,7 @@ export async function listCases(
   return pageOf(rows.map(caseRow), page, (row) => ({ at: row.openedAt, id: row.id }))
 }
 
-/** One case with its nudges, by due time, and its timeline, in ledger order; null when the company has none of that id. */
+/** One case with its nudges, by due time, and its timeline, in ledger order; null when the company has no such case. */
 export async function readCase(
   db: Db,
   companyId: string,
@@ -98,7 +98,7 @@ export async function readCase(
         and(
           eq(nudges.companyId, companyId),
           eq(nudges.caseId, caseId),
-          // The index goes by customer.
+          // The index is by customer.
           sql`${nudges.customerId} = (select ${recoveryCases.customerId} from ${recoveryCases}
             where ${recoveryCases.companyId} = ${companyId} and ${recoveryCases.id} = ${caseId})`,
         ),
@@ -117,11 +117,11 @@ export async function readCase(
   return { row: caseRow(row), nudges: ownNudges, timeline: entries.reverse() }
 }
 
-/** The whole stream of the customer to whom a case belongs; null when the company has no such case. */
+/** The whole stream of a case's customer; null when the company has no such case. */
 export const loadStreamOfCase = (db: Db, companyId: string, caseId: string): Promise<Stream | null> =>
   readWhole(db, async () => {
     const [result] = await inCompany(db, companyId, [
-      db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+      db.execute<StreamRow>(
         sql`select read_stream(customer_id, false) as stream from recovery_cases
           where company_id = ${companyId} and id = ${caseId}`,
       ),
@@ -147,8 +147,8 @@ const caseRow = ({
 }): CaseRow => ({ ...row, providerCustomerId })
 
 /**
- * Facts of the customer that name the case, its invoice (or a charge or payment intent that is known to belong to it) or
- * its subscription; the latest first.
+ * Facts of the customer that name the case, its invoice (or a charge or payment intent linked to it) or its subscription;
+ * the latest first.
  */
 const timelineStatement = (db: Db, companyId: string, caseId: string) =>
   db.execute<{ id: string; occurred_at: string; recorded_at: string; body: FactBody }>(

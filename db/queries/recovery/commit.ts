@@ -1,4 +1,4 @@
-/** Writing what was folded and decided: state, projections, plans and receipts in one transaction, or none of them. */
+/** Writes what was folded and decided: state, projections, plans and receipts, in one transaction. */
 import { and, eq, inArray, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../../shared/domain/facts.ts"
@@ -27,28 +27,28 @@ export interface CustomerKey {
   readonly providerCustomerId: string
 }
 
-/** What one commit writes. Absent parts are left as they are. */
+/** What one commit writes. Absent parts are not changed. */
 export interface Commit {
   readonly key: CustomerKey
-  /** The version that was read; the commit raises when the customer has moved on. */
+  /** The version that was read; the commit raises when the customer has changed since. */
   readonly expectedVersion: number
   readonly now: Instant
   readonly state: CustomerState
-  /** The state as it was read, which the projections show. */
+  /** The state as it was read, which the projections contain. */
   readonly projected: CustomerState
-  /** Cases that the fold of `state` dropped: their rows stay. */
+  /** Cases that the fold of `state` dropped: their rows are kept. */
   readonly dropped: readonly DroppedCase[]
-  /** Our own facts: receipts, plans, refusals. */
+  /** Our own facts: receipts, plans, suppressions. */
   readonly facts: readonly Fact[]
   readonly nudges: readonly NudgeChange[]
   readonly contact: ContactChange | null
   readonly processedEvents: readonly EventRef[]
   readonly milestones?: MilestoneChange
-  /** Statements of the caller that belong to the same transaction; they run right after the version was checked. */
+  /** Statements of the caller for the same transaction; they run right after the version check. */
   readonly guards?: readonly BatchItem<"pg">[]
 }
 
-/** A contact that was sealed anew, with the blind indexes of its addresses. */
+/** A contact that was sealed again, with the blind indexes of its addresses. */
 export interface ContactChange {
   readonly sealed: Uint8Array
   readonly newWrappedKey: Uint8Array | null
@@ -60,27 +60,27 @@ export interface EventRef {
   readonly receivedAt: Instant
 }
 
-/** A nudge to plan (or plan again after a revocable refusal), or a new state of one that is there. */
+/** A nudge to plan (or plan again after a temporary suppression), or a change of an existing one. */
 export type NudgeChange =
   | { readonly kind: "plan"; readonly nudge: Nudge }
   | {
       readonly kind: "set"
       readonly id: string
       readonly change: Partial<Pick<Nudge, "status" | "reason" | "dueAt" | "attempts" | "sentAt">>
-      /** Gives the lease back, so that the nudge can be claimed again. */
+      /** Releases the lease, so that the nudge can be claimed again. */
       readonly releaseLease: boolean
     }
 
 /**
- * Commits; throws when another writer was first (`databaseFailure(error) === "stale_version"`): load again, decide again.
+ * Commits; throws when another writer was first (`databaseFailure(error) === "stale_version"`): load and decide again.
  */
 export async function commit(db: Db, work: Commit): Promise<void> {
   await inCompany(db, work.key.companyId, commitStatements(db, work))
 }
 
-/** Commits for several customers of a company, all or none; throws like `commit` when one of them has moved on. */
+/** Commits for several customers of a company, all or none; throws like `commit` when one of them has changed. */
 export async function commitAll(db: Db, companyId: string, works: readonly Commit[]): Promise<void> {
-  // In one order, so that commits that share customers wait for each other and never in a circle.
+  // In a fixed order, so that commits that share customers cannot deadlock.
   const inOrder = [...works].sort((a, b) => (a.key.customerId < b.key.customerId ? -1 : 1))
   const statements = inOrder.flatMap((work) => commitStatements(db, work))
   if (statements.length > 0) await inCompany(db, companyId, statements)
@@ -117,7 +117,7 @@ function commitStatements(db: Db, work: Commit): BatchItem<"pg">[] {
   return statements
 }
 
-/** Marks events as finished when there is nothing else to write. */
+/** Marks events as processed when there is nothing else to write. */
 export async function markProcessed(
   db: Db,
   companyId: string,
@@ -158,7 +158,7 @@ const factRow = ({ key, now }: Commit, { id, occurredAt, ...body }: Fact) => ({
   body,
 })
 
-/** Rows that our own facts leave beside the ledger: whether the member may be written to, and what was given away. */
+/** Rows that our own facts write besides the ledger: consents and incentives. */
 function ownFactStatements(db: Db, { key, facts }: Commit): BatchItem<"pg">[] {
   const { companyId, customerId } = key
   return facts.flatMap((fact): BatchItem<"pg">[] => {
@@ -176,8 +176,8 @@ function ownFactStatements(db: Db, { key, facts }: Commit): BatchItem<"pg">[] {
     }
     if (fact.kind === "incentive_applied") {
       const { id, caseId, incentive, providerReceiptId: receiptId } = fact
-      const given = { companyId, customerId, id, caseId, incentive, receiptId, createdAt: at }
-      return [db.insert(incentives).values(given).onConflictDoNothing()]
+      const row = { companyId, customerId, id, caseId, incentive, receiptId, createdAt: at }
+      return [db.insert(incentives).values(row).onConflictDoNothing()]
     }
     return []
   })

@@ -1,4 +1,4 @@
-/** Customers as people look at them. Name and addresses come sealed; who may open them is the caller's affair. */
+/** Customers for the API. Names and addresses are sealed; the caller decides whether to open them. */
 import { and, asc, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm"
 import type { PgColumn } from "drizzle-orm/pg-core"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
@@ -10,9 +10,9 @@ import { consents, customerKeys, customerPii, customers } from "../../schema.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import type { ScoreRow } from "../scoring/scores.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
-import { startStream, streamFrom } from "./stream.ts"
+import { type StreamRow, startStream, streamFrom } from "./stream.ts"
 
-/** A wish of a customer about messages. */
+/** A customer's consent to messages. */
 export interface ConsentRow {
   readonly purpose: string
   readonly isGranted: boolean
@@ -20,17 +20,17 @@ export interface ConsentRow {
   readonly changedAt: string
 }
 
-/** What a list of customers may be narrowed to. */
+/** Filters of a list of customers. */
 export interface CustomerFilter {
   readonly provider?: ProviderName | undefined
   readonly providerCustomerId?: string | undefined
-  /** A condition on the customer's row, as `segmentCondition` makes it. */
+  /** A condition on the customer's row, from `segmentCondition`. */
   readonly condition?: SQL | undefined
-  /** The level of the latest score, as it was when that was made. */
+  /** The level of the latest score, at the time of the score. */
   readonly riskLevel?: RiskLevel | undefined
 }
 
-/** A customer of a list, as of the last fold. */
+/** A customer in a list, as of the last fold. */
 export interface CustomerRow {
   readonly id: string
   readonly provider: ProviderName
@@ -41,23 +41,24 @@ export interface CustomerRow {
   readonly consents: readonly ConsentRow[]
   readonly sealedContact: Uint8Array | null
   readonly wrappedDataKey: Uint8Array | null
-  /** The latest score, whatever became of the customer since. */
+  /** The latest score; the customer may have changed since. */
   readonly score: ScoreRow | null
 }
 
-/** Condition: the column names this customer, who is known by our id or by the provider's. */
+/** Condition: the column has the id of this customer, given by our id or the provider's. */
 export const matchesCustomer = (db: Db, column: PgColumn, companyId: string, customerId: string): SQL =>
   inArray(
     column,
     db
       .select({ id: customers.id })
       .from(customers)
-      .where(and(eq(customers.companyId, companyId), isNamed(customerId))),
+      .where(and(eq(customers.companyId, companyId), hasEitherId(customerId))),
   )
 
-const isNamed = (customerId: string) => or(eq(customers.id, customerId), eq(customers.providerCustomerId, customerId))
+const hasEitherId = (customerId: string) =>
+  or(eq(customers.id, customerId), eq(customers.providerCustomerId, customerId))
 
-/** Who a name means: our id, or the provider's. */
+/** A customer found by `name`: our id, or the provider's. */
 export interface CustomerLookup {
   readonly name: string
   readonly id: string
@@ -65,7 +66,7 @@ export interface CustomerLookup {
   readonly providerCustomerId: string
 }
 
-/** The customers that these names mean, by name; who is unknown is left out. Our id comes first, as in `readCustomer`. */
+/** The customers with these ids (ours or the provider's), by id; unknown ones are omitted. Our id has priority, as in `readCustomer`. */
 export async function findCustomers(
   db: Db,
   companyId: string,
@@ -82,7 +83,7 @@ export async function findCustomers(
   return new Map(result.rows.map((row) => [row.name, row]))
 }
 
-/** A page of a company's customers, those that we met last first. */
+/** A page of a company's customers, the newest first. */
 export async function listCustomers(
   db: Db,
   companyId: string,
@@ -143,8 +144,8 @@ export async function listCustomers(
 }
 
 /**
- * The stream of a customer, who is named by our id or by the provider's, with the consents; null when there is none. Our
- * id comes first where one customer's id is another one's at the provider.
+ * The stream of a customer, given by our id or the provider's, with consents and score; null when there is none. Our id has
+ * priority where one customer's id is another one's at the provider.
  */
 export async function readCustomer(
   db: Db,
@@ -156,10 +157,10 @@ export async function readCustomer(
   readonly score: ScoreRow | null
 } | null> {
   const found = sql`(select ${customers.id} from ${customers}
-    where ${and(eq(customers.companyId, companyId), isNamed(customerId))}
+    where ${and(eq(customers.companyId, companyId), hasEitherId(customerId))}
     order by ${customers.id} = ${customerId} desc, ${customers.id} limit 1)`
   const [result, rows, [score]] = await inCompany(db, companyId, [
-    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(sql`select read_stream(${found}, true) as stream`),
+    db.execute<StreamRow>(sql`select read_stream(${found}, true) as stream`),
     db
       .select()
       .from(consents)

@@ -1,4 +1,4 @@
-/** Payment cases of which nothing was heard for long. */
+/** Payment cases without news for a long time. */
 import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { recoveryCases } from "../../schema.ts"
@@ -10,7 +10,7 @@ export interface LapsingCase {
   readonly caseId: string
 }
 
-/** Open payment cases whose rows tell of no news after `since`, those heard of longest ago first. */
+/** Open payment cases without news after `since` according to their rows, the oldest news first. */
 export async function lapsingCases(
   db: Db,
   {
@@ -30,7 +30,7 @@ export async function lapsingCases(
   }))
 }
 
-/** Notes when a case was last heard of, where its row knew less than the state: it is not looked at before it may lapse. */
+/** Records the last news of a case whose row is older than the state, so that the case is not checked before it may lapse. */
 export async function noteLastNews(db: Db, { companyId, caseId }: LapsingCase, at: Date): Promise<void> {
   await inCompany(db, companyId, [
     db

@@ -1,10 +1,10 @@
 /**
- * Facts of a customer, page by page. A ledger of any length is read in answers of bounded size and folded as it is read, so
- * that what is held in memory is one page and a state.
+ * Facts of a customer, page by page. A ledger of any length is read in results of bounded size and folded page by page, so
+ * that memory holds one page and a state.
  *
- * Facts may be committed between two pages. One that belongs after the last page read is in a later one; one that belongs
- * before it is in none, and its writer, who has recorded it with an unfinished event, reads the ledger as a whole and
- * commits over whatever was committed meanwhile. See docs/CONCURRENCY.md.
+ * Facts may be committed between two pages. A fact that belongs after the last page read is on a later page. One that
+ * belongs before it is on none: its writer, who has recorded it with an unfinished event, reads the whole ledger and commits
+ * over any commit made in between. See docs/CONCURRENCY.md.
  */
 import { sql } from "drizzle-orm"
 import type { Fact, LedgerPosition, ProviderName } from "../../../shared/domain/facts.ts"
@@ -22,17 +22,17 @@ export interface CustomerRef {
   readonly version: number
 }
 
-/** What one statement reads of a customer: all that folding, deciding and writing needs, and the first page of the facts. */
+/** What one statement reads of a customer: all that fold, decide and commit need, with the first page of facts. */
 export interface StreamReading {
   readonly companyId: string
   readonly customer: CustomerRef
-  /** The state as it is stored, which the projections show; null: nothing was folded yet. */
+  /** The stored state, which the projections contain; null: nothing was folded yet. */
   readonly snapshot: CustomerState | null
-  /** True when `facts` begin with the ledger, false when they begin after the snapshot. */
+  /** True when `facts` start at the beginning of the ledger, false when they start after the snapshot. */
   readonly isWhole: boolean
   /** In ledger order. */
   readonly facts: readonly Fact[]
-  /** Where the next page of facts begins; null: these are all. `readRest` reads on. */
+  /** Where the next page of facts starts; null: these are all. `readRest` reads it. */
   readonly next: LedgerPosition | null
   readonly nudges: readonly Nudge[]
   readonly companyName: string
@@ -42,14 +42,14 @@ export interface StreamReading {
   readonly wrappedDataKey: Uint8Array | null
 }
 
-/** A stream with all of its facts: those of the last page as they are, those of the pages before folded. */
+/** A stream with all its facts: those of the last page as a list, those of earlier pages folded. */
 export interface Stream extends StreamReading {
   readonly next: null
-  /** Null: there was one page. */
+  /** Null: there is only one page. */
   readonly earlier: Folded | null
 }
 
-/** What pages of facts came to. */
+/** The result of folding pages of facts. */
 export interface Folded {
   readonly state: CustomerState
   readonly dropped: readonly DroppedCase[]
@@ -62,7 +62,7 @@ export interface FoldedPage {
   readonly state: CustomerState
 }
 
-/** Readers that meet a writer on the way begin anew; so often, and then they give up. */
+/** How often a reading is started when a writer interferes, before it fails. */
 const READINGS_MAX = 4
 
 /** The state that the facts of a reading are folded onto. */
@@ -70,9 +70,8 @@ export const baseOf = ({ isWhole, snapshot, earlier }: StreamReading & { readonl
   earlier?.state ?? (isWhole ? EMPTY_STATE : (snapshot ?? EMPTY_STATE))
 
 /**
- * The reading with its further pages, one round trip each; where there are none, nothing is asked. `visit` sees each page
- * but the last. Throws (`databaseFailure(error) === "stale_version"`) when the customer has moved on since the reading:
- * read again.
+ * The reading with its further pages, one round trip each. `visit` gets each page but the last. Throws
+ * (`databaseFailure(error) === "stale_version"`) when the customer has changed since the reading: read again.
  */
 export async function readRest(
   db: Db,
@@ -94,7 +93,7 @@ export async function readRest(
       ),
     ])
     const page = result.rows[0]?.page
-    if (!page) throw new Error("read_facts answered nothing")
+    if (!page) throw new Error("read_facts returned nothing")
     facts = factsFrom(page.facts)
     next = page.next
   }
@@ -102,8 +101,8 @@ export async function readRest(
 }
 
 /**
- * What `read` reads, with its further pages; begins anew where the customer has moved on meanwhile. `first` was read
- * already.
+ * What `read` reads, with its further pages; starts again when the customer has changed in between. `first` is a reading
+ * that already exists.
  */
 export async function readWhole<T extends StreamReading>(
   db: Db,

@@ -1,4 +1,4 @@
-/** Nudges as people look at them, whatever became of their case: a late fact may tell that there never was one. */
+/** Nudges for the API, including those whose case is gone: a late fact can remove a case. */
 import { and, desc, eq, inArray, sql } from "drizzle-orm"
 import type { ChannelName } from "../../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
@@ -8,7 +8,7 @@ import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import type { NudgeRow } from "./cases.ts"
 import { matchesCustomer } from "./customers.ts"
 
-/** What a list of nudges may be narrowed to. */
+/** Filters of a list of nudges. */
 export interface NudgeFilter {
   readonly status?: NudgeStatus | undefined
   readonly channel?: ChannelName | undefined
@@ -17,14 +17,14 @@ export interface NudgeFilter {
   readonly customerId?: string | undefined
 }
 
-/** One on its way is still planned to whoever looks. `unknown` is written out, so that the index of these alone may serve. */
+/** `sending` is shown as planned. `unknown` is a literal, so that its partial index can be used. */
 function statusCondition(status: NudgeStatus | undefined) {
   if (status === undefined) return undefined
   if (status === "unknown") return sql`${nudges.status} = 'unknown'`
   return status === "planned" ? inArray(nudges.status, ["planned", "sending"]) : eq(nudges.status, status)
 }
 
-/** A page of a company's nudges, those that were due last first. */
+/** A page of a company's nudges, the latest due time first. */
 export async function listNudges(
   db: Db,
   companyId: string,

@@ -1,4 +1,4 @@
-/** Claiming nudges: each by one worker at a time, for as long as its lease. */
+/** Claims nudges: each by one worker at a time, until its lease ends. */
 import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { nudges } from "../../schema.ts"
@@ -6,7 +6,7 @@ import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
 import { textArray } from "../platform/companies.ts"
 import { readWhole } from "./ledger-pages.ts"
 import { type PersonReading, type PersonStream, personFrom, personStatement, startPersonStream } from "./persons.ts"
-import { streamFrom } from "./stream.ts"
+import { type StreamRow, streamFrom } from "./stream.ts"
 
 /** Who holds a claim, and until when. */
 export interface Lease {
@@ -14,15 +14,15 @@ export interface Lease {
   readonly until: Date
 }
 
-/** A nudge that was claimed, by company. */
+/** A claimed nudge. */
 export interface ClaimedNudge {
   readonly companyId: string
   readonly id: string
 }
 
 /**
- * Takes nudges that were due by `dueBefore`, of these companies or, with null, of all, each by one caller at most: in
- * turns, each company's oldest first, so that none waits behind another's flood.
+ * Claims nudges due by `dueBefore`, of these companies or, with null, of all; each by at most one caller. Round-robin by
+ * company, each company's oldest first, so that a large company does not delay the others.
  */
 export async function claimDueNudges(
   db: Db,
@@ -54,7 +54,7 @@ export interface UpcomingNudge extends ClaimedNudge {
   readonly dueAt: Date
 }
 
-/** Free nudges that fall due after `now` and by `until`, in turns by company, each company's earliest first. */
+/** Unclaimed nudges due after `now` and by `until`, round-robin by company, each company's earliest first. */
 export async function upcomingNudges(
   db: Db,
   {
@@ -78,8 +78,8 @@ export async function upcomingNudges(
 }
 
 /**
- * Takes one due nudge and reads its customer's stream and the person behind it. `dispatcher` is the owner that handed it over, or null.
- * Null: it is not due, done with, or in another worker's hands.
+ * Claims one due nudge and reads its customer's stream and person. `dispatcher` is the owner of the lease that published it,
+ * or null. Null: it is not due, already finished, or claimed by another worker.
  */
 export async function claimNudge(
   db: Db,
@@ -88,7 +88,7 @@ export async function claimNudge(
   { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
 ): Promise<PersonStream | null> {
   const [result, person, approved] = await inCompany(db, companyId, [
-    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
+    db.execute<StreamRow>(
       sql`select claim_nudge(
         ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
       ) as stream`,
@@ -106,11 +106,11 @@ export async function claimNudge(
   return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
 }
 
-/** Statement: raises unless the nudge is still in this owner's hands and not done with. */
+/** Statement: raises unless this owner still has the lease of the nudge, and it is not finished. */
 export const assertLease = (db: Db, nudgeId: string, owner: string) =>
   db.execute(sql`select assert_lease(${nudgeId}, ${owner})`)
 
-/** Gives back what an owner holds of a company, so that others need not wait for the lease to run out. */
+/** Releases an owner's leases in a company, so that others need not wait for their end. */
 export async function releaseLeases(db: Db, companyId: string, owner: string): Promise<void> {
   await inCompany(db, companyId, [
     db

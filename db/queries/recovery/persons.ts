@@ -1,45 +1,44 @@
-/** Blind indexes of addresses, and the customers of a company who share one: what is known of a person. */
+/** Blind indexes of addresses, and persons: the customers of a company who share an address. */
 import { type SQL, sql } from "drizzle-orm"
 import type { AddressIndex } from "../../../shared/contact/address-index.ts"
-import { decodeBase64 } from "../../../shared/crypto/bytes.ts"
-import type { Person, SharedCustomer } from "../../../shared/domain/recovery/contact-policy.ts"
+import type { Person, SharedCustomer } from "../../../shared/domain/recovery/contact-context.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
 import { textArray } from "../platform/companies.ts"
 import { instantOf } from "../platform/fact-json.ts"
 import { readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
-import { streamFrom, streamStatement } from "./stream.ts"
+import { bytesFromBase64, streamFrom, streamStatement } from "./stream.ts"
 
-/** The addresses of a contact, and the newest version of the key under which they are indexed. */
+/** The addresses of a contact, and the newest version of the key with which they are indexed. */
 export interface IndexedAddresses {
   readonly indexes: readonly AddressIndex[]
   readonly version: number
 }
 
-/** Statement: the customer's addresses are these from now on. */
+/** Statement: replaces the customer's addresses. */
 export const setAddresses = (db: Db, customerId: string, { indexes, version }: IndexedAddresses) =>
   db.execute(sql`select set_addresses(${customerId}, ${kindsOf(indexes)}, ${valuesOf(indexes)}, ${version})`)
 
 const kindsOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ kind }) => kind))
 const valuesOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ index }) => index))
 
-/** A person as they were read; `mark` says whether that still holds. */
+/** A person as read; `mark` changes when the person does. */
 export interface PersonVersion extends Person {
   readonly mark: string
 }
 
-/** What is known of the person behind a customer, and the names that their company may use. */
+/** A customer's person, and the brand names that the company may use. */
 interface WithPerson {
   readonly person: PersonVersion
   /** Names that an operator has approved for the company, the latest first. */
   readonly approvedBrands: readonly string[]
 }
 
-/** The first reading of a customer's stream, with what is known of the person behind it. */
+/** The first reading of a customer's stream, with the person. */
 export type PersonReading = StreamReading & WithPerson
 
-/** A customer's stream with what is known of the person behind it. */
+/** A customer's stream with the person. */
 export type PersonStream = Stream & WithPerson
 
 interface PersonRow extends Record<string, unknown> {
@@ -51,7 +50,7 @@ interface PersonRow extends Record<string, unknown> {
   } | null
 }
 
-/** Messages older than this count for nothing. */
+/** Older messages are not read: no rule uses them. */
 const MESSAGE_HISTORY_MS = 400 * 86_400_000
 
 /** Statement: the other customers who share an address with this one; `personFrom` reads its result. */
@@ -63,7 +62,7 @@ export const personStatement = (db: Db, customerId: string | SQL, now: Date) =>
 /** The person that `personStatement` read. */
 export function personFrom(result: { readonly rows: readonly PersonRow[] }): PersonVersion {
   const person = result.rows[0]?.person
-  if (!person) throw new Error("read_person answered nothing")
+  if (!person) throw new Error("read_person returned nothing")
   const others = person.others.map(({ customerId, state, nudges }) => ({
     customerId,
     state: state ?? EMPTY_STATE,
@@ -77,7 +76,7 @@ export function personFrom(result: { readonly rows: readonly PersonRow[] }): Per
   return { mark, isOptedOut, quarantinedUntil: until === null ? null : instantOf(until), others }
 }
 
-/** The stream of a customer, all pages of it, and the person behind it; null when there is no such customer. */
+/** The whole stream of a customer, with the person; null when there is no such customer. */
 export const loadPersonStream = (
   db: Db,
   companyId: string,
@@ -85,7 +84,7 @@ export const loadPersonStream = (
   now: Date,
 ): Promise<PersonStream | null> => readWhole(db, () => startPersonStream(db, companyId, customerId, now))
 
-/** The first reading of a customer's stream and the person behind it, in one round trip. */
+/** The first reading of a customer's stream, with the person, in one round trip. */
 export async function startPersonStream(
   db: Db,
   companyId: string,
@@ -101,11 +100,11 @@ export async function startPersonStream(
   return read === null ? null : { ...read, person: personFrom(person), approvedBrands: approvedFrom(approved) }
 }
 
-/** Statement: raises `stale_version` unless the person is as they were read, and makes other senders to them wait. */
+/** Statement: raises `stale_version` if the person has changed since they were read, and makes other senders to them wait. */
 export const assertPersonUnchanged = (db: Db, customerId: string, mark: string) =>
   db.execute(sql`select assert_person(${customerId}, ${mark})`)
 
-/** Customers whose addresses are not indexed under this version of the key, of all companies. */
+/** Customers of all companies whose addresses are not indexed with this version of the key. */
 export async function loadContactsToIndex(
   db: Db,
   version: number,
@@ -117,18 +116,11 @@ export async function loadContactsToIndex(
   return result.rows.map((row) => ({ companyId: row.company_id, customerId: row.customer_id }))
 }
 
-/** A contact as it is stored. */
+/** A stored contact. */
 export interface StoredContact {
   readonly customerId: string
   readonly sealed: Uint8Array
   readonly wrappedDataKey: Uint8Array
-}
-
-/** Postgres breaks base64 into lines. */
-function bytesOf(base64: string): Uint8Array {
-  const bytes = decodeBase64(base64.replaceAll("\n", ""))
-  if (bytes === null) throw new Error("Postgres wrote no base64")
-  return bytes
 }
 
 /** The stored contacts of some customers of a company. */
@@ -146,12 +138,12 @@ export async function loadContacts(
   ])
   return result.rows.map((row) => ({
     customerId: row.customer_id,
-    sealed: bytesOf(row.sealed),
-    wrappedDataKey: bytesOf(row.wrapped),
+    sealed: bytesFromBase64(row.sealed),
+    wrappedDataKey: bytesFromBase64(row.wrapped),
   }))
 }
 
-/** Indexes contacts that are stored already, each unless it changed since it was read. One round trip. */
+/** Indexes stored contacts, except those that changed since they were read. One round trip. */
 export async function indexContacts(
   db: Db,
   companyId: string,

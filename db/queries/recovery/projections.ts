@@ -1,4 +1,4 @@
-/** State as rows that queries can use; a row is written when what it shows has changed. */
+/** The state as rows for queries; a row is written when its content changes. */
 import { and, eq, getTableColumns, inArray, type SQL, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import type { PgTable } from "drizzle-orm/pg-core"
@@ -11,10 +11,10 @@ import { assignmentOf, type CustomerState, failureCountOf } from "../../../share
 import type { Db } from "../../client.ts"
 import { payments, recoveryCases, subscriptions } from "../../schema.ts"
 
-/** A statement has 65 535 parameters at most. A first fold of a long ledger drops thousands of cases. */
+/** A statement has at most 65 535 parameters. A first fold of a long ledger drops thousands of cases. */
 const ROWS_AT_ONCE = 1_000
 
-/** Whose rows. */
+/** The customer whose rows they are. */
 export interface ProjectionScope {
   readonly companyId: string
   readonly customerId: string
@@ -22,9 +22,9 @@ export interface ProjectionScope {
 }
 
 /**
- * Statements that bring the rows of a customer from `projected`, the state they show now, to `state`. A case that is in no
- * ledger any more, because a late fact told it differently, goes. A case that the state dropped (`dropped`) keeps its row, as
- * it was when it was dropped.
+ * Statements that change the rows of a customer from `projected`, the state they contain now, to `state`. A case that no
+ * longer exists, because of a late fact, is deleted. A case that the state dropped (`dropped`) keeps its row, as it was when
+ * it was dropped.
  */
 export function projectionStatements(
   db: Db,
@@ -34,16 +34,16 @@ export function projectionStatements(
   dropped: readonly DroppedCase[] = [],
 ): BatchItem<"pg">[] {
   const rows = rowsOf(scope, state)
-  const shown = rowsOf(scope, projected)
-  const last = rowsOf(scope, stateOfDropped(state, projected, dropped))
-  const cases = changed([...rows.cases, ...last.cases], shown.cases)
-  const subscriptionRows = changed(rows.subscriptions, shown.subscriptions)
-  const paymentRows = changed(rows.payments, shown.payments)
+  const current = rowsOf(scope, projected)
+  const droppedRows = rowsOf(scope, stateOfDropped(state, projected, dropped))
+  const cases = changed([...rows.cases, ...droppedRows.cases], current.cases)
+  const subscriptionRows = changed(rows.subscriptions, current.subscriptions)
+  const paymentRows = changed(rows.payments, current.payments)
 
   const statements: BatchItem<"pg">[] = []
   for (let start = 0; start < cases.length; start += ROWS_AT_ONCE) {
     const target = [recoveryCases.companyId, recoveryCases.id]
-    // An id that another customer's case has already is not taken over.
+    // The row of another customer's case with the same id is not overwritten.
     const setWhere = eq(recoveryCases.customerId, scope.customerId)
     statements.push(
       db
@@ -74,28 +74,30 @@ export function projectionStatements(
     )
   }
   const kept = new Set([...rows.cases.map(({ id }) => id), ...dropped.map(({ entry }) => entry.id)])
-  const gone = shown.cases.filter(({ id }) => !kept.has(id))
-  if (gone.length > 0) statements.push(deleteCases(db, scope, gone))
+  const removed = current.cases.filter(({ id }) => !kept.has(id))
+  if (removed.length > 0) statements.push(deleteCases(db, scope, removed))
   return statements
 }
 
-/** The closed cases that were dropped, as a state of their own. Those that `projected` had dropped have their rows. */
+/** The closed cases that were dropped, as a state of their own. Those that `projected` had dropped already have their rows. */
 function stateOfDropped(
   state: CustomerState,
   projected: CustomerState,
   dropped: readonly DroppedCase[],
 ): CustomerState {
   const present = new Set(state.cases.map(({ id }) => id))
-  const last = newlyDropped(projected, dropped).filter(({ entry }) => entry.closedAt !== null && !present.has(entry.id))
+  const closed = newlyDropped(projected, dropped).filter(
+    ({ entry }) => entry.closedAt !== null && !present.has(entry.id),
+  )
   return {
     ...state,
-    cases: last.map(({ entry }) => entry),
+    cases: closed.map(({ entry }) => entry),
     subscriptions: {},
-    payments: Object.fromEntries(last.flatMap(({ payment }) => (payment ? [[payment.invoiceId, payment]] : []))),
+    payments: Object.fromEntries(closed.flatMap(({ payment }) => (payment ? [[payment.invoiceId, payment]] : []))),
   }
 }
 
-/** The columns of an upsert that take what the insert brought: all but those named. */
+/** The columns that an upsert overwrites: all except `kept`. */
 export function excludedColumns<T extends PgTable>(
   table: T,
   ...kept: (keyof T["_"]["columns"] & string)[]
@@ -173,8 +175,8 @@ function rowsOf(scope: ProjectionScope, state: CustomerState) {
   }
 }
 
-function changed<Row>(rows: readonly Row[], shown: readonly Row[]): Row[] {
-  const present = new Set(shown.map((row) => JSON.stringify(row)))
+function changed<Row>(rows: readonly Row[], current: readonly Row[]): Row[] {
+  const present = new Set(current.map((row) => JSON.stringify(row)))
   return rows.filter((row) => !present.has(JSON.stringify(row)))
 }
 

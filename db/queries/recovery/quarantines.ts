@@ -1,4 +1,4 @@
-/** Customers with more than a limit allows: nobody writes to them until an operator has looked, or a day has passed. */
+/** Customers that exceed a limit: they get no messages until an operator has reviewed them, or a day has passed. */
 import { and, eq, isNull, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { customerQuarantines } from "../../schema.ts"
@@ -6,7 +6,7 @@ import { textArray } from "../platform/companies.ts"
 
 export type QuarantineReason = "customer_flood" | "too_many_links" | "state_is_full"
 
-/** A quarantine of which the team has not been told. */
+/** A quarantine of which the team has not been notified. */
 export interface NewQuarantine {
   readonly companyId: string
   readonly customerId: string
@@ -14,7 +14,7 @@ export interface NewQuarantine {
   readonly since: Date
 }
 
-/** Puts a customer into quarantine; one who is in it stays, for longer. */
+/** Puts a customer into quarantine, or prolongs it. */
 export async function quarantine(
   db: Db,
   companyId: string,
@@ -27,7 +27,7 @@ export async function quarantine(
   ])
 }
 
-/** Ends a customer's quarantine and lets its messages go. False: the customer is in none. */
+/** Ends a customer's quarantine and releases its messages. False: the customer is in none. */
 export async function releaseQuarantine(db: Db, companyId: string, customerId: string, now: Date): Promise<boolean> {
   const [result] = await inCompany(db, companyId, [
     db.execute<{ released: boolean }>(
@@ -37,7 +37,7 @@ export async function releaseQuarantine(db: Db, companyId: string, customerId: s
   return result.rows[0]?.released === true
 }
 
-/** The quarantine of a customer, whether it lasts or not; null: there never was one. */
+/** The latest quarantine of a customer, current or past; null: there never was one. */
 export async function readQuarantine(db: Db, companyId: string, customerId: string) {
   const [[row]] = await inCompany(db, companyId, [
     db
@@ -48,7 +48,7 @@ export async function readQuarantine(db: Db, companyId: string, customerId: stri
   return row ?? null
 }
 
-/** Quarantines of these companies (null: all) that the team has not been told of, the oldest first. */
+/** Quarantines of these companies (null: all) of which the team has not been notified, the oldest first. */
 export async function quarantinesToAnnounce(
   db: Db,
   now: Date,
@@ -70,8 +70,8 @@ export async function quarantinesToAnnounce(
 }
 
 /**
- * Notes that the team is told of a quarantine (`at`), or was not after all (null). False: somebody else tells it, or it is
- * another quarantine by now.
+ * Records that the team is being notified of a quarantine (`at`), or that it failed (null). False: another process notifies
+ * it, or there is a newer quarantine.
  */
 export async function noteAnnounced(
   db: Db,

@@ -1,4 +1,4 @@
-/** A customer's stream: recording a delivery into it and reading it back, one round trip each. */
+/** A customer's stream: records deliveries and reads the stream, one round trip each. */
 import { sql } from "drizzle-orm"
 import {
   type Fact,
@@ -13,7 +13,7 @@ import { type Db, inCompany } from "../../client.ts"
 import { type FactJson, factsFrom, instantOf } from "../platform/fact-json.ts"
 import { type CustomerRef, readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
 
-/** One verified delivery, ready to be written: payload sealed, facts free of personal data. */
+/** One verified delivery, ready to be recorded: payload sealed, facts free of personal data. */
 export interface NewEvent {
   readonly id: string
   readonly companyId: string
@@ -26,22 +26,22 @@ export interface NewEvent {
   readonly error: string | null
   readonly occurredAt: Instant
   readonly receivedAt: Instant
-  /** When its facts are written down: later than `receivedAt` for a copy that was parked, or is read once more. */
+  /** When its facts are recorded: later than `receivedAt` for a delivery from the fallback queue, or a replay. */
   readonly knownAt: Instant
-  /** From when on the sweeper may take it for lost. */
+  /** When the sweep takes it over if it is still unfinished. */
   readonly nextAttemptAt: Instant
   readonly customer: string | null
   readonly objects: readonly string[]
   readonly facts: readonly Fact[]
-  /** How many events of one customer are processed in an hour; one more is kept, and left to a person. */
+  /** The most events of one customer that are processed in an hour; more are stored and left to an operator. */
   readonly customerEventsMax: number
   readonly sealedPayload: Uint8Array
 }
 
-/** Why an event is kept as dead and not processed: its customer has too many events within the hour, or too many links. */
+/** Why an event is stored as a dead letter: its customer has too many events within the hour, or too many object links. */
 export type SetAsideReason = "customer_flood" | "too_many_links"
 
-/** `stream` is null when there is nothing to fold yet: a duplicate, an unhandled or held event, an unknown customer. */
+/** `stream` is null when there is nothing to fold: a duplicate, an unhandled or held event, an unknown customer. */
 export interface RecordedDelivery {
   readonly isNew: boolean
   readonly setAside: SetAsideReason | null
@@ -49,8 +49,8 @@ export interface RecordedDelivery {
 }
 
 /**
- * Writes the event with its facts and links, unless it is there already, and reads the customer's stream: one round trip,
- * one transaction. Calling it again with the same event changes nothing and says `isNew: false`.
+ * Records the event with its facts and links, unless it exists, and reads the customer's stream: one round trip, one
+ * transaction. Repeating it with the same event changes nothing and returns `isNew: false`.
  */
 export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
   const { sealedPayload, ...rest } = event
@@ -58,13 +58,13 @@ export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedD
     outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null }
   }>(sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`)
   const outcome = result.rows[0]?.outcome
-  if (!outcome) throw new Error("record_delivery answered nothing")
+  if (!outcome) throw new Error("record_delivery returned nothing")
   const { isNew, setAside = null } = outcome
   return { isNew, setAside, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
 }
 
 /**
- * Writes an event that says nothing before its provider was asked, unless it is there already; its facts come with
+ * Records an event that has no facts before its provider's API is called, unless it exists; its facts come with
  * `replayDelivery`. One round trip.
  */
 export async function recordPending(db: Db, event: NewEvent): Promise<RecordedDelivery> {
@@ -73,19 +73,19 @@ export async function recordPending(db: Db, event: NewEvent): Promise<RecordedDe
     sql`select record_pending(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
   )
   const outcome = result.rows[0]?.outcome
-  if (!outcome) throw new Error("record_pending answered nothing")
+  if (!outcome) throw new Error("record_pending returned nothing")
   return { isNew: outcome.isNew, setAside: outcome.setAside ?? null, stream: null }
 }
 
-/** What became of a page of imported events: of each whether it was new, and the streams that have something to fold. */
+/** The result for a page of imported events: whether each was new, and the streams that have something to fold. */
 export interface RecordedHistory {
   readonly outcomes: readonly { readonly isNew: boolean; readonly customerId?: string | null }[]
   readonly streams: readonly StreamReading[]
 }
 
 /**
- * Writes a page of imported events, each once for good, counts them in their backfill and reads the streams of the
- * customers they concern, whole: one round trip, one transaction. Repeating it changes nothing but the count of the known.
+ * Records a page of imported events, each once, counts them in their backfill and reads the whole streams of their
+ * customers: one round trip, one transaction. Repeating it changes only the count of known events.
  */
 export async function recordHistory(
   db: Db,
@@ -107,7 +107,7 @@ export async function recordHistory(
     ),
   ])
   const recorded = result.rows[0]?.recorded
-  if (!recorded) throw new Error("record_history answered nothing")
+  if (!recorded) throw new Error("record_history returned nothing")
   return {
     outcomes: recorded.outcomes,
     streams: recorded.streams.map((stream) => readStreamJson(companyId, stream)),
@@ -115,8 +115,8 @@ export async function recordHistory(
 }
 
 /**
- * What became of a batch of signals: the ids that were new, those of them that were set aside, and the streams that have
- * something to fold.
+ * The result for a batch of signals: the new ids, those of them that were set aside as dead letters, and the streams that
+ * have something to fold.
  */
 export interface RecordedSignals {
   readonly newIds: ReadonlySet<string>
@@ -125,8 +125,8 @@ export interface RecordedSignals {
 }
 
 /**
- * Writes what a company tells of its customers, each once for good under its `providerEventId`, and reads the streams of
- * the customers that have something to fold: one round trip, one transaction. Repeating it changes nothing.
+ * Records signals of a company about its customers, each `providerEventId` once, and reads the streams of the customers that
+ * have something to fold: one round trip, one transaction. Repeating it changes nothing.
  */
 export async function recordSignals(db: Db, companyId: string, events: readonly NewEvent[]): Promise<RecordedSignals> {
   if (events.length === 0) return { newIds: new Set(), setAside: {}, streams: [] }
@@ -136,21 +136,21 @@ export async function recordSignals(db: Db, companyId: string, events: readonly 
     ),
   ])
   const recorded = result.rows[0]?.recorded
-  if (!recorded) throw new Error("record_signals answered nothing")
+  if (!recorded) throw new Error("record_signals returned nothing")
   const streams = recorded.streams.map((stream) => readStreamJson(companyId, stream))
   return { newIds: new Set(recorded.new), setAside: recorded.setAside, streams }
 }
 
-/** An event that is stored already, as it is read today. */
+/** A stored event, as it is normalized now. */
 export type ReplayedEvent = Omit<NewEvent, "sealedPayload" | "status" | "customerEventsMax"> & {
   readonly status: "processed" | "unhandled"
-  /** Of a thin event, whose customer is known only now. */
+  /** For a thin event, whose customer was not known when it was recorded. */
   readonly customerEventsMax?: number
 }
 
 /**
- * Takes what is read in a stored event today into the ledger, and reads the customer's whole stream. Facts that are there
- * stay as they are. `stream` is null where it names no customer, or was set aside.
+ * Adds the facts of a replayed event to the ledger, and reads the customer's whole stream. Existing facts do not change.
+ * `stream` is null where the event names no customer, or was set aside as a dead letter.
  */
 export async function replayDelivery(
   db: Db,
@@ -167,8 +167,8 @@ export async function replayDelivery(
 }
 
 /**
- * The event as the database's functions take it: with the rank of each fact beside it. Postgres holds no NUL and no half
- * of a surrogate pair; both stand as U+FFFD here and unchanged in the sealed payload.
+ * The event as the database functions expect it: with the rank of each fact. Postgres stores neither NUL nor lone
+ * surrogates; both become U+FFFD here and are unchanged in the sealed payload.
  */
 function deliveryJson(event: Omit<ReplayedEvent, "status"> & { readonly status: string }): string {
   const { facts, account, ...rest } = event
@@ -183,13 +183,13 @@ function deliveryJson(event: Omit<ReplayedEvent, "status"> & { readonly status: 
   )
 }
 
-/** Several events in one parameter, each with its payload in base64. */
+/** Several events in one parameter, each with its payload as base64. */
 const pageJson = (events: readonly NewEvent[]): string =>
   `[${events
     .map(({ sealedPayload, ...rest }) => `${deliveryJson(rest).slice(0, -1)},"payload":"${toBase64(sealedPayload)}"}`)
     .join()}]`
 
-/** Reads a customer's stream, all pages of it; null when there is no such customer. `whole` reads the ledger from its beginning. */
+/** Reads all pages of a customer's stream; null when there is no such customer. `whole` reads the ledger from its beginning. */
 export const loadStream = (
   db: Db,
   companyId: string,
@@ -208,7 +208,7 @@ export async function startStream(
   return streamFrom(companyId, result)
 }
 
-/** The statement of `startStream`, for a batch of which it is a part; `streamFrom` reads its result. */
+/** Statement of `startStream`, for a batch; `streamFrom` reads its result. */
 export const streamStatement = (db: Db, customerId: string, { whole }: { readonly whole: boolean }) =>
   db.execute<StreamRow>(sql`select read_stream(${customerId}, ${!whole}) as stream`)
 
@@ -247,8 +247,8 @@ const readStreamJson = (companyId: string, json: StreamJson): StreamReading => (
   })),
   companyName: json.companyName ?? "",
   settings: json.settings,
-  sealedContact: json.contact === null ? null : fromBase64(json.contact),
-  wrappedDataKey: json.dataKey === null ? null : fromBase64(json.dataKey),
+  sealedContact: json.contact === null ? null : bytesFromBase64(json.contact),
+  wrappedDataKey: json.dataKey === null ? null : bytesFromBase64(json.dataKey),
 })
 
 function toBase64(bytes: Uint8Array): string {
@@ -257,6 +257,6 @@ function toBase64(bytes: Uint8Array): string {
   return btoa(binary)
 }
 
-/** Postgres breaks base64 into lines. */
-const fromBase64 = (text: string): Uint8Array =>
+/** The bytes of a base64 text from Postgres, which inserts line breaks. */
+export const bytesFromBase64 = (text: string): Uint8Array =>
   Uint8Array.from(atob(text.replaceAll("\n", "")), (character) => character.charCodeAt(0))

@@ -1,4 +1,4 @@
-/** What is left over, across tenants: ids only. */
+/** Unfinished work of all companies, for the sweep: ids only. */
 import { and, eq, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
@@ -6,11 +6,11 @@ import { objectLinks } from "../../schema.ts"
 import { textArray } from "../platform/companies.ts"
 import type { EventRef } from "./commit.ts"
 import type { StreamReading } from "./ledger-pages.ts"
-import { streamFrom } from "./stream.ts"
+import { type StreamRow, streamFrom } from "./stream.ts"
 
 /**
- * Events that were recorded and not finished, of these companies or, with null, of all: in turns, each company's in the
- * order of their arrival or next try, so that none waits behind another's flood.
+ * Unfinished events of these companies or, with null, of all. Round-robin by company, each company's in the order of arrival
+ * or next attempt, so that a large company does not delay the others.
  */
 export async function unfinishedEvents(
   db: Db,
@@ -24,7 +24,7 @@ export async function unfinishedEvents(
   return result.rows.map((row) => ({ companyId: row.company_id, id: row.id }))
 }
 
-/** The caller folds at once; the sweeper waits this long for it. */
+/** The caller folds at once; the sweep takes over after this time. */
 const SWEEP_AFTER_MS = 60_000
 
 export interface WaitingObject {
@@ -33,7 +33,7 @@ export interface WaitingObject {
   readonly objectId: string
 }
 
-/** Objects whose customer was not named before `before` and that were not asked about since. */
+/** Objects whose customer has been unknown since before `before`, and that were not looked up since then. */
 export async function waitingObjects(db: Db, before: Date, limit: number): Promise<readonly WaitingObject[]> {
   const result = await db.execute<{ company_id: string; provider: ProviderName; object_id: string }>(
     sql`select company_id, provider, object_id from waiting_objects(${before.toISOString()}, ${limit})`,
@@ -41,7 +41,7 @@ export async function waitingObjects(db: Db, before: Date, limit: number): Promi
   return result.rows.map((row) => ({ companyId: row.company_id, provider: row.provider, objectId: row.object_id }))
 }
 
-/** Notes that the provider was asked about an object, so that it is not asked again at once. */
+/** Records that an object was looked up at the provider, so that it is not looked up again at once. */
 export async function recordLookup(db: Db, { companyId, provider, objectId }: WaitingObject, now: Date): Promise<void> {
   await inCompany(db, companyId, [
     db
@@ -58,8 +58,8 @@ export async function recordLookup(db: Db, { companyId, provider, objectId }: Wa
 }
 
 /**
- * Ties objects to the customer the provider named, and reads that customer's whole ledger, now with what had waited. The
- * events that brought those facts are unfinished again, so that the sweeper takes over should the caller be lost.
+ * Links objects to the customer that the provider named, and reads that customer's whole ledger, including the facts that
+ * waited for the link. The events of those facts become unfinished again, so that the sweep takes over if the caller fails.
  */
 export async function linkToCustomer(
   db: Db,
@@ -74,13 +74,13 @@ export async function linkToCustomer(
     [objectId, ...objects].map((id) => sql`${id}`),
     sql`, `,
   )
-  const [, , , woken, result] = await inCompany(db, companyId, [
+  const [, , , reopened, result] = await inCompany(db, companyId, [
     db.execute(
       sql`insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
         values (app_company(), ${customerId}, ${provider}, ${customer}, ${now.toISOString()}, ${now.toISOString()})
         on conflict do nothing`,
     ),
-    // As place_facts does: what joins the ledger now is known later than what a score that is being written knew.
+    // As in place_facts: facts that join the ledger now get a later known_at than a score that is being written.
     db.execute(sql`select pg_advisory_xact_lock_shared(knowledge_lock(${customerId}))`),
     db.execute(
       sql`select root from tie_objects(
@@ -96,15 +96,13 @@ export async function linkToCustomer(
         )
         and e.company_id = k.company_id and e.id = k.event_id and e.received_at = k.received_at
       returning e.id, e.received_at`),
-    db.execute<Parameters<typeof streamFrom>[1]["rows"][number]>(
-      sql`select read_stream(${customerId}, false) as stream`,
-    ),
+    db.execute<StreamRow>(sql`select read_stream(${customerId}, false) as stream`),
   ])
-  const events = woken.rows.map((row) => ({ id: row.id, receivedAt: new Date(row.received_at).toISOString() }))
+  const events = reopened.rows.map((row) => ({ id: row.id, receivedAt: new Date(row.received_at).toISOString() }))
   return { stream: streamFrom(companyId, result), events }
 }
 
-/** Makes the partitions of this month and of those ahead. */
+/** Creates the partitions of this month and of the months ahead. */
 export async function ensurePartitions(db: Db, now: Date, monthsAhead: number): Promise<number> {
   const { rows } = await db.execute<{ made: number }>(
     sql`select ensure_partitions(${now.toISOString()}, ${monthsAhead}) as made`,

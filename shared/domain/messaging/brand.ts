@@ -1,33 +1,33 @@
 /**
- * Which name a company's messages bear. They leave from the deployment's own sender, so a company could pass for another
- * one by its settings: a name that it chose is shown once an operator has approved exactly this name.
+ * The brand name in a company's messages. They come from the deployment's own sender, so a company could impersonate
+ * another one by its settings: a chosen name is shown after an operator has approved exactly this name.
  */
 
 export interface BrandInput {
-  /** What the company's settings say; null: nothing. */
+  /** The name in the company's settings; null: none. */
   readonly brandName: string | null
-  /** What the operator called the company when it was added. */
+  /** The name that the operator gave the company when adding it. */
   readonly companyName: string
-  /** The deployment's default company: whoever configures it is the operator. */
+  /** The deployment's default company: it is configured by the operator. */
   readonly isDefaultCompany: boolean
-  /** Names that an operator has approved for this company, as `normalizeBrand` writes them, the latest first. */
+  /** Names that an operator has approved for this company, normalized by `normalizeBrand`, the latest first. */
   readonly approved: readonly string[]
 }
 
 /**
- * A name as approvals compare it: composed characters, single spaces. Upper and lower case differ, since "PayPaI" with a
- * capital I is another name to who reads it.
+ * A name as it is compared with approvals: composed characters, single spaces. The case matters, because "PayPaI" with a
+ * capital I looks like another name.
  */
 export const normalizeBrand = (name: string): string => name.normalize("NFC").replaceAll(/\s+/gu, " ").trim()
 
-/** Whether the name in the settings waits for an approval. */
+/** Whether the name in the settings needs an approval. */
 export function awaitsApproval({ brandName, companyName, isDefaultCompany, approved }: BrandInput): boolean {
   if (brandName === null || isDefaultCompany) return false
   const name = normalizeBrand(brandName)
   return name !== normalizeBrand(companyName) && !approved.includes(name)
 }
 
-/** The name that members read: the company's own, or while that waits the one approved last, else the operator's name for it. */
+/** The name that members see: the chosen one, or until it is approved the last approved one, else the operator's name. */
 export function shownBrand(input: BrandInput): string {
   const { brandName, companyName, isDefaultCompany, approved } = input
   if (awaitsApproval(input)) return approved[0] ?? companyName

@@ -1,6 +1,6 @@
 /**
- * What a member is told, in the member's language: what happened, what to do, what happens next, and one link. Rendering
- * is pure; sending is the channels' affair. Nothing is said that is not known: what is null is left out.
+ * Messages to members, in their language: what happened, what to do, what happens next, and one link. Rendering is pure;
+ * channels send. Unknown values (null) are omitted.
  */
 
 import type { Incentive, Instant, Money } from "../facts.ts"
@@ -25,38 +25,38 @@ export { renderTeamAlert } from "./messages/team-alert.ts"
 /** `automatic`: the provider charges a card or account. `manual`: the invoice is sent, and the member pays it. */
 export type Collection = "automatic" | "manual"
 
-/** What some invoices come to in one currency. */
+/** The total of several invoices in one currency. */
 export interface CurrencyTotal {
   readonly totalMinor: number
   readonly currency: string
 }
 
-/** All that goes into a nudge. */
+/** The input of a message. */
 export interface NudgeInput {
   readonly channel: MemberChannel
   readonly caseKind: CaseKind
   /** What the invoice of a payment case is for. A one-off invoice is never called a subscription. */
   readonly billing: Billing
   readonly collection: Collection
-  /** Day of the playbook step; null when a person sends it by hand. */
+  /** Day of the playbook step; null for a manual message. */
   readonly step: number | null
-  /** What to ask for in a payment case; null: nothing in particular is known. */
+  /** What to ask for in a payment case; null: the reason of the failure is not known. */
   readonly ask: MemberMessageAction | null
-  /** The person's name as the provider has it; greeted by its first name where there plainly is one. */
+  /** The person's name at the provider; the greeting uses the first name if it is clearly one. */
   readonly name: string | null
-  /** What is still to be paid; null: not known. */
+  /** What remains to be paid; null: not known. */
   readonly money: Money | null
-  /** All open invoices of the person, where there are several. */
+  /** All open invoices of the person; null: only this one. */
   readonly bills: { readonly invoiceCount: number; readonly totals: readonly CurrencyTotal[] } | null
   /** When the provider tries again; null: not known, or never. */
   readonly nextAttemptAt: Instant | null
   /** When a canceled subscription ends; null: not known. */
   readonly endsAt: Instant | null
   readonly now: Instant
-  /** The member has canceled the subscription of the bill: nothing is said about keeping it. */
+  /** The member has canceled the subscription of the bill: the message does not mention keeping it. */
   readonly isLeaving: boolean
   readonly locale: string | null
-  /** The member's zone, in which dates are written; null: UTC. */
+  /** The member's time zone, for dates; null: UTC. */
   readonly timeZone: string | null
   readonly brandName: string
   readonly supportEmail: string | null
@@ -66,13 +66,7 @@ export interface NudgeInput {
   readonly incentive: Incentive | null
 }
 
-/** What some bills come to in one currency. */
-export interface CurrencyTotal {
-  readonly totalMinor: number
-  readonly currency: string
-}
-
-/** A message without its address. `html` is null on every channel but e-mail. */
+/** A message without its address. `html` is null for every channel except e-mail. */
 export interface Rendered {
   readonly subject: string
   readonly text: string
@@ -80,16 +74,16 @@ export interface Rendered {
 }
 
 const SUBJECT_MAX = 120
-/** A text message of more than two parts costs the sender and tires the reader. */
+/** Each segment of a text message is billed, and longer texts are not read. */
 const SEGMENTS_MAX = 2
-/** About as much as a telephone shows of a push notification when it is opened. */
+/** About what a phone shows of an expanded push notification. */
 const PUSH_MAX = 320
-/** What stays of a brand in a short message. */
+/** Longer brand names are truncated in short messages. */
 const SHORT_BRAND_MAX = 30
 
 const LANGUAGES: ReadonlyMap<string, Phrases> = new Map([en, de, fr, es].map((phrases) => [phrases.language, phrases]))
 
-/** The words of a message before it takes the form of its channel. */
+/** The text of a message before it is formatted for its channel. */
 interface Wording {
   readonly subject: string
   readonly opening: string
@@ -97,41 +91,41 @@ interface Wording {
   readonly outcome: readonly string[]
   readonly button: string
   readonly reason: string
-  readonly short: (said: PhraseValues) => string
+  readonly short: (values: PhraseValues) => string
 }
 
-/** To who has canceled, the last reminder of a bill says nothing of keeping the subscription. */
+/** For a member who has canceled, the last reminder of a bill must not mention keeping the subscription. */
 function stageFor({ step, caseKind, isLeaving }: NudgeInput): MessageStage {
   const stage = stageOf(step)
   return stage === "last" && caseKind === "payment" && isLeaving ? "reminder" : stage
 }
 
-/** Everything that rendering needs, besides what was handed in. */
+/** The input with what is derived from it. */
 interface Rendering {
   readonly input: NudgeInput
   readonly phrases: Phrases
-  /** The locale for numbers and dates, of the language that is spoken. */
+  /** The locale for numbers and dates, in the language of the phrases. */
   readonly locale: string
-  readonly said: PhraseValues
+  readonly values: PhraseValues
   readonly stage: MessageStage
 }
 
 function wordingOf(rendering: Rendering): Wording {
-  const { input, phrases, said, stage } = rendering
+  const { input, phrases, values, stage } = rendering
   const billing = input.caseKind === "payment" ? input.billing : "subscription"
-  const reason = phrases.reason[billing](said.brand)
+  const reason = phrases.reason[billing](values.brand)
   if (input.caseKind !== "payment") {
     const { subject, opening, ask, outcome, button, short } = phrases[input.caseKind]
     return {
-      ...{ subject: subject[stage](said), opening: opening[stage](said) },
-      ...{ ask, outcome: [outcome(said)], button, reason, short },
+      ...{ subject: subject[stage](values), opening: opening[stage](values) },
+      ...{ ask, outcome: [outcome(values)], button, reason, short },
     }
   }
   const paid = phrases.paid[billing][stage]
   if (input.collection === "manual") {
     const { subject, opening, ask, button, short } = phrases.overdue
     return {
-      ...{ subject: subject[stage](said), opening: opening[stage](said) },
+      ...{ subject: subject[stage](values), opening: opening[stage](values) },
       ask,
       outcome: [paid],
       button,
@@ -142,8 +136,8 @@ function wordingOf(rendering: Rendering): Wording {
   const ask = input.ask ?? "update_card"
   const { failed } = phrases
   return {
-    subject: failed.subject[stage](said),
-    opening: failed.opening[stage](said),
+    subject: failed.subject[stage](values),
+    opening: failed.opening[stage](values),
     ask: failed.ask[ask],
     outcome: [...nextAttempt(rendering), paid],
     button: failed.button[ask],
@@ -152,14 +146,14 @@ function wordingOf(rendering: Rendering): Wording {
   }
 }
 
-/** That the provider tries again, while that is still to come. */
+/** When the provider tries again, if that is in the future. */
 function nextAttempt({ input: { nextAttemptAt, now, timeZone }, phrases, locale }: Rendering): readonly string[] {
   return nextAttemptAt === null || nextAttemptAt <= now
     ? []
     : [phrases.nextAttempt(dateIn(nextAttemptAt, locale, timeZone))]
 }
 
-/** One sentence about all open invoices, where there are several. */
+/** One sentence about all open invoices, if there are several. */
 function totalOf({ input: { bills }, phrases, locale }: Rendering): readonly string[] {
   if (bills === null || bills.invoiceCount < 2) return []
   const amounts = bills.totals.map(({ totalMinor, currency }) =>
@@ -168,27 +162,28 @@ function totalOf({ input: { bills }, phrases, locale }: Rendering): readonly str
   return [phrases.total(bills.invoiceCount, amounts.length === 0 ? null : amounts.join(" + "))]
 }
 
-/** Nothing is offered for a one-off invoice: there is no next month of it. */
+/** No offer for a one-off invoice: it has no next period. */
 const offerOf = ({ incentive, billing, caseKind }: NudgeInput, phrases: Phrases): readonly string[] =>
   incentive === null || (caseKind === "payment" && billing === "one_off") ? [] : [phrases.incentive(incentive)]
 
 /**
- * The fullest text that fits. A text message is written in the alphabet of GSM as far as it can be: one other character
- * halves the room. What is optional goes first (offer, total, amount, the brand's other letters, the brand); link and
- * opt-out never do.
+ * The longest text that fits. A text message uses the GSM alphabet where possible: one other character halves the capacity.
+ * Optional parts are dropped in this order: offer, total, amount, non-GSM letters of the brand, the brand; the link and the
+ * opt-out never are.
  */
 function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
-  const { input, phrases, said, stage } = rendering
+  const { input, phrases, values, stage } = rendering
   const isSms = input.channel === "sms"
   const write = isSms ? toGsm : (text: string) => text
   const link = webLink(input.link)
   const stop = isSms ? [write(phrases.stop)] : []
   const offer = offerOf(input, phrases).map(write)
   const total = totalOf(rendering).map(write)
-  const brand = truncate(said.brand, SHORT_BRAND_MAX)
-  const amount = said.amount === null || !isSms ? said.amount : gsmAmount(input.money, said.amount)
-  const sentence = (shown: string | null) => write(phrases.mark[stage] + wording.short({ ...said, amount: shown }))
-  const from = (name: string) => endingWell(phrases.from(name), name)
+  const brand = truncate(values.brand, SHORT_BRAND_MAX)
+  const amount = values.amount === null || !isSms ? values.amount : gsmAmount(input.money, values.amount)
+  const sentence = (amountText: string | null) =>
+    write(phrases.mark[stage] + wording.short({ ...values, amount: amountText }))
+  const from = (name: string) => withoutDoublePunctuation(phrases.from(name), name)
   const names = isSms ? [from(brand), ...plainName(brand).map(from)] : [from(brand)]
   const bodies = [
     [sentence(amount), link, ...total, ...offer, ...stop],
@@ -207,13 +202,13 @@ function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
   return text === undefined ? null : { subject: wording.subject, text, html: null }
 }
 
-/** The brand in the letters of GSM, when something of it is left there. */
+/** The brand in the GSM alphabet, if any letters or digits remain. */
 function plainName(brand: string): readonly string[] {
   const plain = stripToGsm(brand)
   return plain !== brand && /[\p{L}\p{N}]/u.test(plain) ? [plain] : []
 }
 
-/** The amount in the alphabet of GSM: where the sign of the currency is not in it, its code is written. */
+/** The amount in the GSM alphabet: with the currency code where the currency sign is not in it. */
 function gsmAmount(money: Money | null, formatted: string): string {
   const plain = formatted.replaceAll(/\p{Zs}/gu, " ")
   if (money === null || isGsm(plain)) return plain
@@ -222,24 +217,26 @@ function gsmAmount(money: Money | null, formatted: string): string {
 }
 
 function renderLong(wording: Wording, rendering: Rendering): Rendered {
-  const { input, phrases, said } = rendering
+  const { input, phrases, values } = rendering
   const link = webLink(input.link)
   const supportEmail = emailOf(input.supportEmail)
   const greeting = phrases.greeting(firstNameOf(input.name))
   const help = supportEmail === null ? [] : [phrases.help(supportEmail)]
-  const body = [wording.opening, ...totalOf(rendering), wording.ask].map((text) => endingWell(text, said.brand))
+  const body = [wording.opening, ...totalOf(rendering), wording.ask].map((text) =>
+    withoutDoublePunctuation(text, values.brand),
+  )
   const after = [...offerOf(input, phrases), wording.outcome.join(" ")]
   if (input.channel === "dm") {
     return { subject: wording.subject, text: [greeting, ...body, link, ...after, ...help].join("\n\n"), html: null }
   }
   const unsubscribeUrl = input.unsubscribeUrl === null ? null : webLink(input.unsubscribeUrl)
-  const footer = [endingWell(wording.reason, said.brand)]
+  const footer = [withoutDoublePunctuation(wording.reason, values.brand)]
   const optOut = unsubscribeUrl === null ? [] : [`${phrases.unsubscribe}: ${unsubscribeUrl}`]
   const html = emailHtml({
     language: phrases.language,
     subject: wording.subject,
     preheader: wording.ask,
-    brand: said.brand,
+    brand: values.brand,
     paragraphs: [greeting, ...body, ...after, ...help],
     button: wording.button,
     link,
@@ -258,40 +255,40 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
   return { subject: wording.subject, text: `${text.join("\n\n")}\n`, html }
 }
 
-/** A brand that ends in a mark ("Yahoo!", "Acme Inc.") gets no second one: the full stop goes, a colon becomes a dash. */
-function endingWell(text: string, brand: string): string {
+/** After a brand that ends in punctuation ("Yahoo!", "Acme Inc."), a full stop is removed and a colon becomes a dash. */
+function withoutDoublePunctuation(text: string, brand: string): string {
   if (!/[.!?…:;,-]$/.test(brand)) return text
   return text.replaceAll(`${brand}.`, () => brand).replaceAll(`${brand}:`, () => `${brand} -`)
 }
 
-/** The day in the words of that locale. */
+/** The date, formatted for that locale. */
 function dateIn(at: Instant, locale: string, timeZone: string | null): string {
   const format = (...options: readonly [string, string]) =>
     new Intl.DateTimeFormat(options[0], { dateStyle: "long", timeZone: options[1] }).format(new Date(at))
   try {
     return format(locale, timeZone ?? "UTC")
   } catch {
-    return format(locale.slice(0, 2), "UTC") // RangeError: no language tag, or no zone
+    return format(locale.slice(0, 2), "UTC") // RangeError: invalid language tag or zone
   }
 }
 
 /**
- * The message for one nudge, in the language of `locale` or else in English. Names are reduced to plain words; the only
+ * The message for one nudge, in the language of `locale` or else in English. Names are reduced to plain text; the only
  * addresses in it are the link, the unsubscribe link and the support address. Null for a text message whose link and
- * opt-out alone are more than two parts.
+ * opt-out alone exceed two segments.
  */
 export function renderNudge(input: NudgeInput): Rendered | null {
   const language = input.locale?.slice(0, 2).toLowerCase() ?? ""
   const phrases = /^[a-z]{2}(?:[-_]|$)/i.test(input.locale ?? "") ? (LANGUAGES.get(language) ?? en) : en
   const locale = phrases.language === language ? (input.locale ?? "en").replaceAll("_", "-") : "en"
-  const said: PhraseValues = {
+  const values: PhraseValues = {
     brand: brandOf(input.brandName) || phrases.unnamed,
     amount: input.money === null ? null : formatMoney(input.money, locale),
     endDate: input.endsAt === null ? null : dateIn(input.endsAt, locale, input.timeZone),
   }
-  const rendering: Rendering = { input, phrases, locale, said, stage: stageFor(input) }
+  const rendering: Rendering = { input, phrases, locale, values, stage: stageFor(input) }
   const raw = wordingOf(rendering)
-  const wording = { ...raw, subject: oneLine(endingWell(raw.subject, said.brand), SUBJECT_MAX) }
+  const wording = { ...raw, subject: oneLine(withoutDoublePunctuation(raw.subject, values.brand), SUBJECT_MAX) }
   const isShort = input.channel === "sms" || input.channel === "push"
   return isShort ? renderShort(wording, rendering) : renderLong(wording, rendering)
 }

@@ -1,4 +1,4 @@
-/** Who or what a closed case is owed to. One label per case, so that recovered revenue is the sum of its causes. */
+/** What the end of a case is attributed to. One label per case, so that recovered revenue is the sum of its causes. */
 import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
 
 export type Cause =
@@ -23,13 +23,13 @@ export type Cause =
   | "switched"
   | "lapsed"
 
-/** A payment counts as ours when it came within so many days of our last message (last touch; see docs/decisions/0029-last-touch-attribution.md). */
+/** A payment is attributed to our last message within seven days (docs/decisions/0029-last-touch-attribution.md). */
 const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000
 
 /**
- * The cause of a case's end; null while it is open. A recovery is credited to the strongest evidence: money that came
- * another way, an incentive, a message or click of ours within seven days before, the card updater, a card the member
- * put in unasked, and only then the provider's own retry.
+ * The cause of a case's end; null while it is open. A recovery is attributed to the strongest evidence, in this order: an
+ * out-of-band payment, an incentive, a message or click within the seven days before, the card updater, a card that the
+ * member added without being asked, the provider's retry.
  */
 export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | null {
   const { closeReason, closedAt, newCard } = recoveryCase
@@ -40,8 +40,8 @@ export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | 
 
   const since = new Date(Date.parse(closedAt) - ATTRIBUTION_WINDOW_MS).toISOString()
   const isWithin = (at: string): boolean => at >= since && at <= closedAt
-  const isRecent = (touch: { readonly caseId: string; readonly at: string; readonly firstAt?: string }): boolean =>
-    touch.caseId === recoveryCase.id && (isWithin(touch.at) || isWithin(touch.firstAt ?? touch.at))
+  const isRecent = (contact: { readonly caseId: string; readonly at: string; readonly firstAt?: string }): boolean =>
+    contact.caseId === recoveryCase.id && (isWithin(contact.at) || isWithin(contact.firstAt ?? contact.at))
 
   if (state.outreach.incentives.some(isRecent)) return "incentive"
   if (state.outreach.clicks.some(isRecent) || state.outreach.sent.some(isRecent)) return "nudge"

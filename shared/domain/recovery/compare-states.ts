@@ -1,10 +1,10 @@
-/** What a stored state says otherwise than the ledger it was folded from. Pure. */
+/** The differences between a stored state and the state that its ledger folds to. Pure. */
 
 import type { Instant } from "../facts.ts"
 import type { CaseStatus, CustomerState } from "../state.ts"
 import type { Action } from "./decide.ts"
 
-/** The same text for the same value, whatever order its fields are in: the database keeps them in an order of its own. */
+/** The same text for the same value, for any order of its fields: `jsonb` does not keep the order. */
 const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) =>
     part !== null && typeof part === "object" && !Array.isArray(part)
@@ -12,11 +12,11 @@ const canonical = (value: unknown): string =>
       : part,
   )
 
-/** Whether a state is the one that is stored. */
+/** Whether a state equals the stored one. */
 export const isSameState = (state: CustomerState, stored: CustomerState | null): boolean =>
   stored !== null && canonical(state) === canonical(stored)
 
-/** One thing that the ledger tells otherwise than the stored state; null: it is not there. */
+/** One difference between the stored and the rebuilt state; null: the case is missing there. */
 export type Difference =
   | {
       readonly kind: "case"
@@ -24,10 +24,10 @@ export type Difference =
       readonly stored: CaseStatus | null
       readonly rebuilt: CaseStatus | null
     }
-  /** Something else: the name of a part of the state. */
+  /** Any other field of the state. */
   | { readonly kind: "part"; readonly id: keyof CustomerState }
 
-/** What differs: each case by itself, whatever else by the part of the state; nothing where both say the same. */
+/** What differs: cases one by one, all else by field of the state. Empty: the states are equal. */
 export function differencesOf(stored: CustomerState, rebuilt: CustomerState): readonly Difference[] {
   const before = new Map(stored.cases.map((entry) => [entry.id, entry]))
   const after = new Map(rebuilt.cases.map((entry) => [entry.id, entry]))
@@ -41,7 +41,7 @@ export function differencesOf(stored: CustomerState, rebuilt: CustomerState): re
   return [...cases, ...parts.map((id): Difference => ({ kind: "part", id }))]
 }
 
-/** Open cases that the stored state did not have, and that opened before this moment: too long ago for a first message. */
+/** Open cases that the stored state does not have and that opened before `before`: too late for a first message. */
 export function casesFoundLate(
   stored: CustomerState | null,
   rebuilt: CustomerState,
@@ -55,7 +55,7 @@ export function casesFoundLate(
   )
 }
 
-/** The actions with the nudges of these cases put aside for good: a person may still write to the member by hand. */
+/** The actions with the nudges of these cases suppressed; a manual nudge can still be sent. */
 export const withoutNudges = (actions: readonly Action[], caseIds: ReadonlySet<string>): Action[] =>
   actions.map((action) =>
     action.kind === "plan_nudge" && action.nudge.status === "planned" && caseIds.has(action.nudge.caseId)

@@ -4,15 +4,9 @@ import * as make from "../../../test/support/events/facts.ts"
 import { on } from "../../../test/support/events/facts.ts"
 import type { Fact, Instant } from "../facts.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../settings.ts"
-import {
-  applyRules,
-  CONTACT_RULES,
-  type ContactContext,
-  openBillsOf,
-  type Person,
-  SINGLE_CUSTOMER,
-  totalsByCurrency,
-} from "./contact-policy.ts"
+import { type ContactContext, type Person, SINGLE_CUSTOMER } from "./contact-context.ts"
+import { applyRules, CONTACT_RULES } from "./contact-policy.ts"
+import { openBillsOf, totalsByCurrency } from "./conversation.ts"
 import { rebuild } from "./fold.ts"
 import { manualNudgeId, type Nudge, nudgeId } from "./nudges.ts"
 
@@ -302,7 +296,7 @@ const ROWS: Readonly<
       },
     },
   },
-  already_said: {
+  already_sent: {
     applies: {
       "the last reminder was sent for another bill": {
         facts: [failed, failedToo],
@@ -338,7 +332,7 @@ const ROWS: Readonly<
       },
     },
   },
-  said_before: {
+  repeated_cancellation: {
     applies: {
       "a cancellation is taken back and announced again": {
         facts: AGAIN,
@@ -362,7 +356,7 @@ const ROWS: Readonly<
       },
     },
   },
-  one_a_day: {
+  one_per_day: {
     applies: {
       "a further bill fails hours after the last reminder": {
         facts: [failed, make.paymentFailed({ at: on(4, "12:00:00"), invoiceId: "in_2" })],

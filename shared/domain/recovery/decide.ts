@@ -1,12 +1,14 @@
 /**
- * decide(state, nudges, settings, now) → actions: what should happen, as values. Deciding twice gives the same actions,
- * and deciding after they are carried out gives none.
+ * decide(state, nudges, settings, now) → actions: what should happen, as values. Deciding twice gives the same actions, and
+ * deciding after they were carried out gives none.
  */
 
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "../facts.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "../settings.ts"
 import { type CaseState, type CustomerState, findCase } from "../state.ts"
-import { applyRules, type ContactReason, nextContactTime, type Person, SINGLE_CUSTOMER } from "./contact-policy.ts"
+import { type Person, SINGLE_CUSTOMER } from "./contact-context.ts"
+import { applyRules, type ContactReason } from "./contact-policy.ts"
+import { nextContactTime } from "./contact-times.ts"
 import { isReplannable, mayHaveBeenDelivered, type Nudge, nudgeId } from "./nudges.ts"
 import { dueTimesAfterPause, type Pause, pauseOf } from "./pause.ts"
 import { resumedAfterEnd } from "./reopened.ts"
@@ -14,28 +16,28 @@ import { resumedAfterEnd } from "./reopened.ts"
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
-/** Failed tries of one nudge on one channel before the next channel is asked. */
+/** Failed attempts of one nudge on one channel before the next channel is used. */
 export const SEND_ATTEMPTS_MAX = 4
 
-/** Waits between tries of one nudge: short at first, then long enough for an outage to end. */
+/** Delays between attempts of one nudge: short at first, then long enough for an outage to end. */
 const RETRY_DELAYS_MS: readonly number[] = [5 * 60_000, 15 * 60_000, 60 * 60_000]
 
-/** What `alertTeam` adds to every playbook: the team hears of a case when it opens. */
+/** What `alertTeam` adds to every playbook: the team is notified when a case opens. */
 const TEAM_ALERT: PlaybookStep = { day: 0, channel: "slack", incentive: null }
 
 export type Action =
   | { readonly kind: "plan_nudge"; readonly nudge: Nudge }
   | { readonly kind: "suppress_nudge"; readonly nudgeId: string; readonly reason: SuppressionReason }
-  /** A planned nudge waits longer, or no longer. */
+  /** A planned nudge gets another due time. */
   | { readonly kind: "move_nudge"; readonly nudge: Nudge }
 
-/** What reaching this customer depends on, beyond the state: who they are with, and what the deployment can send. */
+/** What decides, beyond the state, which channels reach a customer: the provider, and the deployment's configuration. */
 export interface ReachableChannels {
   readonly provider: ProviderName
   readonly configured: readonly ChannelName[]
 }
 
-/** Plans nudges for open cases that have none, and puts aside the planned ones that must not go out any more. */
+/** Plans nudges for open cases that have none, and suppresses or moves planned ones. */
 export function decide(
   state: CustomerState,
   nudges: readonly Nudge[],
@@ -46,12 +48,12 @@ export function decide(
   return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...resumed(), ...suppressions(), ...moves()]
 
   function planCase(recoveryCase: CaseState): Action[] {
-    // Nothing is planned for the past. Live news of the case makes it a live one, and it is planned for from then on.
+    // Nothing is planned for an imported case. Live news makes it live, and nudges are planned from then on.
     if (recoveryCase.status !== "open" || recoveryCase.knownFrom === "history") return []
     const own = nudges.filter(
-      (nudge) => nudge.step !== null && (nudge.caseId === recoveryCase.id || isOfRenumbered(nudge, recoveryCase)),
+      (nudge) => nudge.step !== null && (nudge.caseId === recoveryCase.id || isOfRenumberedCase(nudge, recoveryCase)),
     )
-    // The team's steps stand apart: that they are planned says nothing about those for the member.
+    // Steps for the team and steps for the member are planned independently.
     const isPlanned = (isForTeam: boolean) =>
       own.some((nudge) => (nudge.channel === "slack") === isForTeam && !isReplannable(nudge))
     const anchor = latest(recoveryCase.openedAt, now)
@@ -66,22 +68,22 @@ export function decide(
   }
 
   /**
-   * Announcements of leaving are counted, and one that is told late renumbers those after it. What the member heard of
-   * this subscription since the announcement was about it, whatever its number was then.
+   * Cancellation cases of a subscription are numbered, and an announcement that arrives late renumbers those after it. A
+   * message sent since the announcement belongs to this case, under any number.
    */
-  function isOfRenumbered(nudge: Nudge, { kind, subscriptionId, openedAt }: CaseState): boolean {
+  function isOfRenumberedCase(nudge: Nudge, { kind, subscriptionId, openedAt }: CaseState): boolean {
     if (kind !== "cancellation") return false
     const other = state.cases.find((candidate) => candidate.id === nudge.caseId)
     const isSibling = other?.kind === kind && other.subscriptionId === subscriptionId
     return isSibling && mayHaveBeenDelivered(nudge) && nudge.sentAt !== null && nudge.sentAt >= openedAt
   }
 
-  /** What is planned behind a pause says so: when the pause ends early, it is moved back. */
+  /** A nudge planned after a pause has the pause as its reason, so that it is moved back if the pause ends early. */
   function planStep(recoveryCase: CaseState, step: PlaybookStep, opened: Instant, pause: Pause | null): Nudge {
     const anchor = pause === null ? opened : latest(opened, pause.until)
     const usable = channelsFor(state, settings, reach, step.channel)
     const channel = usable[0] ?? step.channel ?? settings.channelOrder[0] ?? "email"
-    const wished = new Date(Date.parse(anchor) + step.day * DAY_MS).toISOString()
+    const scheduled = new Date(Date.parse(anchor) + step.day * DAY_MS).toISOString()
     const nudge: Nudge = {
       id: nudgeId(recoveryCase.id, step.day, channel),
       caseId: recoveryCase.id,
@@ -90,7 +92,7 @@ export function decide(
       status: "planned",
       reason: pause?.reason ?? null,
       incentive: step.incentive,
-      dueAt: nextContactTime(wished, channel, state, settings),
+      dueAt: nextContactTime(scheduled, channel, state, settings),
       attempts: 0,
       sentAt: null,
     }
@@ -98,7 +100,7 @@ export function decide(
     return obstacle === null ? nudge : { ...nudge, status: "suppressed", reason: obstacle }
   }
 
-  /** Messages that were put aside when their case closed, and the case is open again. */
+  /** Nudges that were suppressed when their case closed, of cases that are open again. */
   function resumed(): Action[] {
     return state.cases.flatMap((recoveryCase) => {
       if (recoveryCase.status !== "open" || recoveryCase.knownFrom === "history") return []
@@ -111,7 +113,7 @@ export function decide(
     })
   }
 
-  /** Messages of open cases whose reminders wait, or wait no longer. */
+  /** Nudges of open cases that a pause postpones, or that its end brings forward. */
   function moves(): Action[] {
     return state.cases.flatMap((recoveryCase) => {
       if (recoveryCase.kind !== "payment" || recoveryCase.status !== "open") return []
@@ -158,8 +160,8 @@ export type SendDecision =
   | { readonly kind: "defer"; readonly until: Instant; readonly reason: ContactReason }
 
 /**
- * Whether a nudge may go out at this moment, judged by what is known now. `others` are all other nudges of the customer,
- * `person` the other customers with the same address. The rules are those of `contact-policy.ts`, in their order.
+ * Whether a nudge may be sent now, by the rules of `contact-policy.ts`. `others` are all other nudges of the customer,
+ * `person` the other customers with the same address.
  */
 export function decideSend(
   state: CustomerState,
@@ -180,7 +182,7 @@ export function decideSend(
   return { kind: "defer", until: nextContactTime(found.until, nudge.channel, state, settings, person), reason }
 }
 
-/** Quiet hours and pauses put a message off and never stop one for good. */
+/** Quiet hours and pauses postpone a message and never suppress it. */
 function suppressionOf(reason: ContactReason): SuppressionReason {
   if (reason === "quiet_hours" || reason === "payment_in_progress" || reason === "collection_paused") {
     throw new Error(`${reason} only defers`)
@@ -189,8 +191,8 @@ function suppressionOf(reason: ContactReason): SuppressionReason {
 }
 
 /**
- * Whether this customer may get an incentive now: once per person and period, over all customers and cases. Another nudge that is on
- * its way with one, or was lost on the way, counts as given.
+ * Whether this customer may get an incentive now: once per person and period, over all customers and cases. An incentive of
+ * another nudge that is being sent, or whose outcome is unknown, counts as given.
  */
 export function mayGiveIncentive(
   state: CustomerState,
@@ -209,7 +211,7 @@ export function mayGiveIncentive(
 }
 
 /**
- * The same step on the next channel that can reach the member, after this one failed for good; null when all were tried.
+ * The same step on the next channel that can reach the member, after this one failed finally; null when all were tried.
  */
 export function fallbackFor(
   state: CustomerState,
@@ -220,13 +222,13 @@ export function fallbackFor(
   now: Instant,
 ): Nudge | null {
   if (nudge.channel === "slack") return null
-  const stem = stemOf(nudge)
-  const tried = [nudge, ...others].filter((other) => stemOf(other) === stem).map((other) => other.channel)
+  const prefix = idPrefixOf(nudge)
+  const tried = [nudge, ...others].filter((other) => idPrefixOf(other) === prefix).map((other) => other.channel)
   const channel = channelsFor(state, settings, reach, null).find((candidate) => !tried.includes(candidate))
   if (channel === undefined) return null
   return {
     ...nudge,
-    id: `${stem}.${channel}`,
+    id: `${prefix}.${channel}`,
     channel,
     status: "planned",
     reason: null,
@@ -236,10 +238,10 @@ export function fallbackFor(
   }
 }
 
-/** What a nudge shares with the same message on other channels: its case and step, or its case and click. */
-const stemOf = ({ id }: Nudge): string => id.slice(0, id.lastIndexOf("."))
+/** The part of the id that a nudge shares with the same message on other channels: case and step, or case and key. */
+const idPrefixOf = ({ id }: Nudge): string => id.slice(0, id.lastIndexOf("."))
 
-/** When a nudge is tried again after so many failed tries; null when it was tried often enough. */
+/** When a nudge is retried after `attempts` failures; null when there are no retries left. */
 export function retryAt(attempts: number, retryAfterMs: number | null, now: Instant): Instant | null {
   if (attempts >= SEND_ATTEMPTS_MAX) return null
   const delayMs = Math.max(retryAfterMs ?? 0, RETRY_DELAYS_MS[attempts - 1] ?? HOUR_MS)
@@ -247,8 +249,8 @@ export function retryAt(attempts: number, retryAfterMs: number | null, now: Inst
 }
 
 /**
- * Waits for an address that the facts tell of and the contact does not hold yet: the event that brought it is about to be
- * processed, or waits for its next try, which is made for about four hours.
+ * Delays while an address that the facts report is not stored yet: the event that contains it is about to be processed, or
+ * is being retried, which goes on for about four hours.
  */
 const ADDRESS_RETRY_DELAYS_MS: readonly number[] = [
   15_000,
@@ -257,8 +259,8 @@ const ADDRESS_RETRY_DELAYS_MS: readonly number[] = [
 ]
 
 /**
- * When a nudge is tried again whose address is not there yet, after so many tries; null: when the state knows of no such
- * address, or it was waited for long enough.
+ * When a nudge whose address is not stored yet is retried; null: the state has no such address, or there are no retries
+ * left.
  */
 export function addressRetryAt(
   state: CustomerState,
@@ -279,8 +281,8 @@ export function channelsFor(
   fixed: ChannelName | null,
 ): readonly ChannelName[] {
   if (fixed === "slack") return reach.configured.includes("slack") ? ["slack"] : []
-  const wished: MemberChannel[] = fixed === null ? [] : [fixed]
-  const order = [...wished, ...settings.channelOrder.filter((channel) => channel !== fixed)]
+  const first: MemberChannel[] = fixed === null ? [] : [fixed]
+  const order = [...first, ...settings.channelOrder.filter((channel) => channel !== fixed)]
   return order.filter((channel) => reach.configured.includes(channel) && hasAddress(state, reach.provider, channel))
 }
 

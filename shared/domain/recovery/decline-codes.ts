@@ -1,13 +1,13 @@
 /**
- * The decline ladder: for each code by which a payment can fail, what a member can do about it. Lists of the field
- * disagree with each other, so every code has its source beside it; where two sources name the same code, the first one
- * below decides. Mastercard's merchant advice codes are left out: their numbers mean other things as response codes.
+ * Decline codes: for each code with which a payment can fail, what the member can do. Published lists disagree, so every
+ * code has its source; where two sources list the same code, the first one below decides. Mastercard's merchant advice
+ * codes are omitted: the same numbers have other meanings as response codes.
  */
 
-/** What a member is asked to do. `silent`: nothing is said, because the message could reach a thief or serve nobody. */
+/** What a member is asked to do. `silent`: no message, because it could reach a thief or would be of no use. */
 export type MemberAction = "update_card" | "authenticate" | "wait_for_funds" | "call_bank" | "try_again" | "silent"
 
-/** What a message may ask of a member; a silent code has no message, so none can be rendered for it. */
+/** What a message may ask of a member; a silent code has no message. */
 export type MemberMessageAction = Exclude<MemberAction, "silent">
 
 /** One code of the table, in lower case. */
@@ -17,13 +17,13 @@ export interface DeclineEntry {
   readonly source: string
 }
 
-/** What follows from a code. */
+/** The advice for a code. */
 export interface DeclineAdvice {
   readonly ask: MemberAction
-  /** False when the provider keeps its retry schedule but executes nothing until there is a new payment method. */
+  /** False when the provider executes no scheduled retry until there is a new payment method. */
   readonly providerRetries: boolean
   readonly isKnown: boolean
-  /** Where the advice comes from; null for the default given to codes nobody documents. */
+  /** The source of the advice; null for the default of undocumented codes. */
   readonly source: string | null
 }
 
@@ -38,7 +38,7 @@ const VISA_NEVER = "Visa decline category 1 (never reattempt)"
 const ACH = "Nacha return codes; docs.stripe.com/declines/network-codes"
 
 /** Rows of (source, ask, codes); a code is in one row only. */
-const LADDER: readonly (readonly [source: string, ask: MemberAction, codes: string])[] = [
+const TABLE: readonly (readonly [source: string, ask: MemberAction, codes: string])[] = [
   // Stripe asks to treat these as a generic decline towards the customer; `pickup_card` may mean lost or stolen.
   [STRIPE, "silent", "fraudulent lost_card merchant_blacklist pickup_card stolen_card"],
   [STRIPE, "authenticate", "authentication_required authentication_not_handled mobile_device_authentication_required"],
@@ -55,7 +55,7 @@ const LADDER: readonly (readonly [source: string, ask: MemberAction, codes: stri
   [STRIPE, "update_card", "offline_pin_required online_or_offline_pin_required pin_try_exceeded testmode_decline"],
   [STRIPE, "update_card", "live_mode_test_card test_mode_live_card"],
 
-  // Radar: the business or Stripe blocked it on suspicion, and the bank may never have been asked.
+  // Radar: the business or Stripe blocked the payment on suspicion, often before it reached the bank.
   [STRIPE_OUTCOMES, "silent", "highest_risk_level elevated_risk_level rule blocklist"],
   [STRIPE_OUTCOMES, "update_card", "low_probability_of_authorization previously_declined_do_not_retry"],
   [STRIPE_OUTCOMES, "update_card", "requested_block_on_incorrect_cvc requested_block_on_incorrect_zip"],
@@ -106,7 +106,7 @@ const LADDER: readonly (readonly [source: string, ask: MemberAction, codes: stri
   [STRIPE_DEBITS, "call_bank", "bank_account_restricted refer_to_customer payment_stopped account_frozen"],
   [STRIPE_DEBITS, "try_again", "could_not_process generic_could_not_process"],
 
-  // Beside fraud: what the law blocks and what an heir would read gets no reminder either.
+  // Besides fraud: no reminder for payments that regulation blocks, or of a deceased account holder.
   [WHOP, "silent", "suspected_fraud high_risk three_d_secure_fraud three_d_secure_reported_lost_or_stolen"],
   [WHOP, "silent", "regulatory_blocked bank_regulatory_blocked bank_account_holder_deceased"],
   [WHOP, "authenticate", "three_d_secure_canceled three_d_secure_timeout three_d_secure_failed three_d_secure_success"],
@@ -143,7 +143,7 @@ const LADDER: readonly (readonly [source: string, ask: MemberAction, codes: stri
 ]
 
 /**
- * Codes after which a retry waits for a new payment method. Stripe never executes one for the first two rows
+ * Codes after which retries need a new payment method. Stripe never executes one for the first two rows
  * (docs.stripe.com/billing/revenue-recovery/smart-retries); Visa forbids it for its category 1; a closed, missing or
  * unauthorized bank account needs new details or a new mandate first (docs.stripe.com/declines/network-codes).
  */
@@ -159,16 +159,16 @@ const NEEDS_NEW_METHOD = new Set(
   ].flatMap((row) => row.split(" ")),
 )
 
-/** Every code we know, each once, in lower case. */
-export const DECLINE_CODES: readonly DeclineEntry[] = LADDER.flatMap(([source, ask, codes]) =>
+/** Every known code, once, in lower case. */
+export const DECLINE_CODES: readonly DeclineEntry[] = TABLE.flatMap(([source, ask, codes]) =>
   codes.split(" ").map((code) => ({ code, ask, source })),
 )
 
 const BY_CODE: ReadonlyMap<string, DeclineEntry> = new Map(DECLINE_CODES.map((entry) => [entry.code, entry]))
 
 /**
- * What to do about a decline code of any provider, in any case. A code that is null or not in the table gets
- * `update_card`, whose wording presumes no cause, and counts as retried, as Stripe does with all but its nine codes.
+ * The advice for a decline code of any provider, in upper or lower case. A code that is null or not in the table gets
+ * `update_card`, whose text assumes no cause, and counts as retried, as Stripe does for all but its nine codes.
  */
 export function declineAdvice(code: string | null): DeclineAdvice {
   const key = code?.trim().toLowerCase() ?? ""

@@ -1,6 +1,5 @@
 /**
- * fold(facts) → state: pure and total. Facts come in ledger order, so no rule asks which arrived first; what an arrival
- * order could change is decided once, by the order of the ledger.
+ * fold(facts) → state: pure and total. Facts come in ledger order, so the state does not depend on the order of arrival.
  */
 import { comparePositions, type Fact, type FactKind, inLedgerOrder, type LedgerPosition, positionOf } from "../facts.ts"
 import { type CustomerState, EMPTY_STATE, type Profile } from "../state.ts"
@@ -8,18 +7,20 @@ import { changeInvoice, creditInvoice, recordPartPayment } from "./fold/amounts.
 import { applyBounds, type DroppedCase, hasEnded } from "./fold/bounds.ts"
 import { closeByOperator } from "./fold/cases.ts"
 import { closeDispute, openDispute } from "./fold/disputes.ts"
+import { fail, requireAction } from "./fold/failures.ts"
 import { lapse } from "./fold/lapse.ts"
 import { applyOutreach } from "./fold/outreach.ts"
-import { fail, markUncollectible, markVoided, refund, reissue, requireAction, succeed } from "./fold/payments.ts"
+import { markUncollectible, markVoided, reissue, succeed } from "./fold/payments.ts"
 import { addPendingPayment, endPending } from "./fold/pending.ts"
 import { freeze, mutableCopy } from "./fold/records.ts"
+import { refund } from "./fold/refunds.ts"
 import { closeRiskCase, detectRisk } from "./fold/risk.ts"
 import { changeSubscription, endSubscription, keepAsKnown } from "./fold/subscriptions.ts"
 import { recordUsage } from "./fold/usage.ts"
 
 /**
- * The customer after one more fact, within the bounds of a state; cases that it drops are added to `dropped`. Facts come in
- * ledger order: occurred at, rank, id.
+ * The state after one more fact, within its bounds; cases that it drops are added to `dropped`. Facts come in ledger order:
+ * occurred at, rank, id.
  */
 export function apply(state: CustomerState, fact: Fact, dropped: DroppedCase[] = []): CustomerState {
   const next = step(state, fact)
@@ -92,7 +93,7 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       return recordUsage(state, fact)
     case "ticket_opened":
     case "ticket_closed":
-      // The ledger holds them for the features; nothing else asks for them.
+      // Only the features use them; they read the ledger.
       return state
     case "case_assigned":
     case "nudge_planned":
@@ -124,10 +125,10 @@ const OUTREACH = new Set<FactKind>([
   "incentive_applied",
 ])
 
-/** True for facts that touch only `outreach`: they commute with all others and need no place in the order. */
+/** True for facts that change only `outreach`: they commute with all others, so their position does not matter. */
 export const isOutreach = (kind: FactKind): boolean => OUTREACH.has(kind)
 
-/** State after facts that are already in ledger order; cases that it drops are added to `dropped`. */
+/** The state after facts that are in ledger order; cases that it drops are added to `dropped`. */
 export function fold(
   facts: readonly Fact[],
   from: CustomerState = EMPTY_STATE,
@@ -143,12 +144,12 @@ export function fold(
   return { ...state, subscriptions: freeze(state.subscriptions), payments: freeze(state.payments) }
 }
 
-/** State of a whole ledger, in whatever order it was read. */
+/** The state of a whole ledger, in any order. */
 export const rebuild = (ledger: readonly Fact[]): CustomerState => fold(inLedgerOrder(ledger))
 
 /**
- * Ids of facts that a reading of a customer's stream does not hold. What such a reading is folded to would lack them, while
- * their event would count as processed: the ledger must be read again, as a whole.
+ * Ids of expected facts that were not read. Folding without them would mark their event as processed although the state
+ * lacks them: the whole ledger must be read again.
  */
 export function missingFacts(expected: readonly string[], facts: readonly Fact[]): string[] {
   if (expected.length === 0) return []
@@ -157,6 +158,6 @@ export function missingFacts(expected: readonly string[], facts: readonly Fact[]
   return [...missing]
 }
 
-/** True when a fact belongs before what the snapshot has folded already, so that the ledger must be folded anew. */
+/** True when a fact belongs before the snapshot's position, so that the ledger must be folded again. */
 export const isBefore = (fact: Fact, position: LedgerPosition | null): boolean =>
   position !== null && !isOutreach(fact.kind) && comparePositions(positionOf(fact), position) <= 0

@@ -1,12 +1,12 @@
-/** Whom not to remind because of the age of the invoice: a bill of two years ago is a matter for a person, not for a text. */
+/** No automatic reminders of old invoices: a two-year-old bill is for a person to handle. */
 import type { CompanySettings } from "../settings.ts"
 import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
 
 const DAY_MS = 86_400_000
 
 /**
- * True for a payment case whose invoice was older than the company's limit when the case opened. It is judged then, so that
- * no playbook stops half-way; an invoice of unknown age is not old.
+ * True for a payment case whose invoice was older than the company's limit when the case opened. The age at that time
+ * counts, so that no playbook stops halfway; an invoice of unknown age is not old.
  */
 export function isInvoiceTooOld(
   state: Pick<CustomerState, "payments">,

@@ -1,10 +1,9 @@
 /**
- * Who opens a link of a message: a person, or a program that checks links. Mail hosts open every link of a message within
- * seconds to look for malware, and messengers to show a preview; such a visit is no click, and opens no session at the
- * provider. Pure.
+ * Who opens a link of a message: a person, or a program. Mail hosts open every link of a message within seconds to scan for
+ * malware, and messengers to show a preview; such a request is not a click, and opens no session at the provider. Pure.
  */
 
-/** What a request for a link says about whoever makes it. Header values as they came; null where there is none. */
+/** What a request for a link reveals about its client. Header values as received; null where there is none. */
 export interface LinkVisit {
   readonly method: string
   readonly userAgent: string | null
@@ -14,22 +13,22 @@ export interface LinkVisit {
   readonly secFetchDest: string | null
   readonly accept: string | null
   readonly acceptLanguage: string | null
-  /** Seconds since the message went out; null: not known. */
+  /** Seconds since the message was sent; null: not known. */
   readonly secondsSinceSent: number | null
 }
 
 /**
- * `person`: a click; redirected and recorded. `scanner`: answered with a page and nothing else happens. `unclear`: a page
- * with one button, which counts as the click.
+ * `person`: a click; recorded and redirected. `scanner`: gets a page without any effect. `unclear`: gets a page with one
+ * button, which counts as the click.
  */
 export type Visitor = "person" | "scanner" | "unclear"
 
-/** Scanners open a link as the message is delivered; nobody who reads it is as fast with anything but a browser. */
+/** Scanners open a link when the message is delivered; a person who opens it within this time uses a browser. */
 export const SCAN_WINDOW_SECONDS = 60
-/** A browser without the headers that browsers send is believed after so long. */
+/** A browser without the usual headers counts as a person after this time. */
 const QUICK_SECONDS = 10
 
-/** Programs that open links for others, by what they call themselves. */
+/** Programs that open links automatically, by user agent. */
 export const SCANNER_AGENTS: readonly (readonly [pattern: RegExp, source: string])[] = [
   [
     /SafeLinks|ms-office|MSOffice|Microsoft Office|SkypeUriPreview|BingPreview|Teams/i,
@@ -58,9 +57,9 @@ export const SCANNER_AGENTS: readonly (readonly [pattern: RegExp, source: string
   ],
   [
     /bot\b|crawl|spider|scanner|preview|prefetch|fetcher|monitor|validator|urlscan|virustotal/i,
-    "the words by which robots name themselves (RFC 9309)",
+    "words in the names of robots (RFC 9309)",
   ],
-  [/Headless|PhantomJS|Puppeteer|Playwright|Selenium|Electron/i, "browsers without a person"],
+  [/Headless|PhantomJS|Puppeteer|Playwright|Selenium|Electron/i, "automated browsers"],
   [
     /^(?:curl|Wget|python|aiohttp|httpx|Go-http-client|Java|okhttp|Apache-HttpClient|libwww|Ruby|axios|got|PostmanRuntime|HTTPie|Dart|PHP|Guzzle|Scrapy|Faraday|Jakarta)/i,
     "libraries of programming languages",
@@ -80,63 +79,63 @@ const isWithin = (seconds: number, { secondsSinceSent }: LinkVisit): boolean =>
 
 const isBrowser = ({ userAgent }: LinkVisit): boolean => /^Mozilla\/\d/.test(userAgent ?? "")
 
-/** What a browser sends when somebody opens a link in it. Gateways that call themselves a browser mostly leave it out. */
+/** The headers that a browser sends for a navigation. Gateways that pretend to be a browser mostly omit them. */
 const isNavigation = ({ secFetchMode, secFetchDest, accept, acceptLanguage }: LinkVisit): boolean =>
   (secFetchMode === "navigate" && (secFetchDest ?? "document") === "document") ||
   (acceptLanguage !== null && /text\/html/i.test(accept ?? ""))
 
-/** The rules in their order: the first that holds decides. The last one always holds. */
+/** The rules in order: the first that applies decides. The last one always applies. */
 export const LINK_VISIT_RULES: readonly Rule[] = [
   {
     rule: "not a GET",
-    why: "Link checkers ask by HEAD; a person's browser does not.",
+    why: "Link checkers send HEAD; a person's browser does not.",
     visitor: "scanner",
     holds: ({ method }) => method !== "GET",
   },
   {
     rule: "prefetch",
-    why: "The browser fetches what might be opened (Sec-Purpose: prefetch); nobody has clicked yet.",
+    why: "The browser prefetches the link (Sec-Purpose: prefetch); nobody has clicked yet.",
     visitor: "scanner",
     holds: ({ purpose }) => /prefetch|prerender|preview/i.test(purpose ?? ""),
   },
   {
     rule: "known scanner",
-    why: "It says what it is.",
+    why: "Its user agent names it.",
     visitor: "scanner",
     holds: ({ userAgent }) => SCANNER_AGENTS.some(([pattern]) => pattern.test(userAgent ?? "")),
   },
   {
     rule: "a browser that opens a page",
-    why: "It sends what browsers send when a person opens a link.",
+    why: "It sends the headers of a navigation.",
     visitor: "person",
     holds: (visit) => isBrowser(visit) && isNavigation(visit),
   },
   {
     rule: "a browser without a browser's headers, at once",
-    why: "Gateways call themselves a browser and open the link as the message arrives.",
+    why: "Gateways pretend to be a browser and open the link when the message arrives.",
     visitor: "unclear",
     holds: (visit) => isBrowser(visit) && isWithin(QUICK_SECONDS, visit),
   },
   {
     rule: "a browser without a browser's headers, later",
-    why: "Old browsers and privacy tools leave them out; scanners do not wait.",
+    why: "Old browsers and privacy tools omit them; scanners do not wait.",
     visitor: "person",
     holds: isBrowser,
   },
   {
     rule: "another program within the scan window",
-    why: "Neither a browser nor a scanner that says so, while scanners are at work.",
+    why: "Neither a browser nor a known scanner, at a time when scanners open links.",
     visitor: "unclear",
     holds: (visit) => isWithin(SCAN_WINDOW_SECONDS, visit),
   },
   {
     rule: "another program, later",
-    why: "Rare mail programs open links under a name of their own; a person who waited is not turned away.",
+    why: "Rare mail programs have their own user agent; scanners do not wait that long.",
     visitor: "person",
     holds: () => true,
   },
 ]
 
-/** Who opens the link, by the first rule that holds. */
+/** Who opens the link, by the first rule that applies. */
 export const visitorOf = (visit: LinkVisit): Visitor =>
   LINK_VISIT_RULES.find(({ holds }) => holds(visit))?.visitor ?? "unclear"

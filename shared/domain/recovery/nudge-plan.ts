@@ -1,6 +1,6 @@
 /**
- * What is written down of a nudge: that it is not sent, is sent later, or how sending it ended. Each is one change of the
- * nudge and the facts that report it, for one commit.
+ * What is recorded about a nudge: that it is suppressed, postponed, or how sending it ended. Each is one change of the nudge
+ * with the facts that report it, for one commit.
  */
 
 import type { Fact, Instant, NudgeRef, SuppressionReason } from "../facts.ts"
@@ -12,10 +12,10 @@ import type { Nudge } from "./nudges.ts"
 
 /**
  * How a send ended.
- * `refused`: no effect, and none later (bad address, blocked): give up on this channel.
- * `retry`: no effect, the same may work later; `retryAfterMs` when the other side said how long.
- * `unknown`: it may or may not have been seen (time-out, lost reply): never sent again. None of these channels promises to
- * drop a second message with the same key.
+ * `refused`: not sent, and a retry will not help (bad address, blocked): stop using this channel.
+ * `retry`: not sent, a retry may succeed; `retryAfterMs` when the service stated a delay.
+ * `unknown`: it may have been sent (time-out, lost reply): never sent again, because none of these channels guarantees
+ * idempotency.
  */
 export type SendOutcome =
   | { readonly kind: "sent"; readonly providerMessageId: string | null }
@@ -23,23 +23,23 @@ export type SendOutcome =
   | { readonly kind: "retry"; readonly reason: string; readonly retryAfterMs: number | null }
   | { readonly kind: "unknown"; readonly reason: string }
 
-/** A send, or no send because effects were switched off after the nudge was claimed. */
+/** The outcome of a send, or no send because effects were switched off after the nudge was claimed. */
 export type Attempt = SendOutcome | { readonly kind: "switched_off" }
 
 export type NudgeOutcome = "sent" | "suppressed" | "deferred" | "retry" | "failed" | "unknown" | "switched_off"
 
-/** One write about one nudge. */
+/** One change of one nudge. */
 export interface NudgePlan {
   readonly outcome: NudgeOutcome
   readonly change: Partial<Pick<Nudge, "status" | "reason" | "dueAt" | "attempts" | "sentAt">>
   readonly facts: readonly Fact[]
-  /** The same step on another channel, planned because this one failed for good. */
+  /** The same step on another channel, planned because this one failed finally. */
   readonly fallback: Nudge | null
-  /** This nudge as it stands after the write, when it is to be sent later. */
+  /** This nudge after the change, if it is to be sent later. */
   readonly postponed: Nudge | null
 }
 
-/** Where nothing else can reach the member an outage is waited out, for two days: a later step says it all by then. */
+/** Where no other channel reaches the member, an outage is retried for two days: then the next step takes over. */
 const OUTAGE_RETRY_MS = 60 * 60_000
 const OUTAGE_ATTEMPTS_MAX = 48
 
@@ -61,13 +61,13 @@ const later = (
   postponed: { ...nudge, ...change },
 })
 
-/** Back to the plan as if this try had not been: nothing was sent, and the try does not count. */
+/** Planned again: nothing was sent, and the attempt does not count. */
 const notTried = (nudge: Nudge, reason: string) =>
   ({ status: "planned", reason, attempts: nudge.attempts - 1, sentAt: null }) as const
 
 /**
- * A nudge that may no longer be sent. A member who opted out as another customer has opted out as this one too, and stays
- * opted out whatever becomes of the address.
+ * A nudge that may no longer be sent. A member who opted out as another customer is opted out as this one too, and stays
+ * so even if the address changes.
  */
 export function planSuppression(
   state: CustomerState,
@@ -85,12 +85,12 @@ export function planSuppression(
   }
   const isNewOptOut = reason === "opted_out" && state.outreach.optedOutAt === null
   const optedOut: Fact[] = isNewOptOut ? [optOut(nudge, `opted_out:${nudge.id}:address`, "address", now)] : []
-  // One that was already marked as being sent was not sent after all.
+  // It was marked as being sent, and was not sent.
   const unsent = nudge.status === "sending" ? { sentAt: null } : {}
   return ended("suppressed", { status: "suppressed", reason, ...unsent }, [...applied, ...optedOut, suppressed])
 }
 
-/** A nudge that may be sent at `until` and not before. */
+/** A nudge that may be sent from `until` on. */
 export const planDeferral = (
   nudge: Nudge,
   { until, reason }: { readonly until: Instant; readonly reason: string },
@@ -100,29 +100,29 @@ export const planDeferral = (
   return later("deferred", nudge, change, applied)
 }
 
-/** A nudge whose address is reported by facts and not stored yet; it is looked for again at `until`. */
+/** A nudge whose address is reported by facts and not stored yet; it is retried at `until`. */
 export const planAddressWait = (nudge: Nudge, until: Instant): NudgePlan =>
   later("deferred", nudge, { dueAt: until, reason: "address_pending", attempts: nudge.attempts + 1 }, [])
 
-/** What settling a nudge depends on. */
+/** The input of `planSettle`. */
 export interface Settlement {
   readonly attempt: Attempt
   readonly nudge: Nudge
   readonly others: readonly Nudge[]
-  /** Of the customer, as it was before the attempt. */
+  /** The customer's state before the attempt. */
   readonly state: CustomerState
   readonly settings: CompanySettings
   readonly reach: ReachableChannels
-  /** Receipt of an incentive that was applied for this attempt. */
+  /** The receipt of an incentive that was applied for this attempt. */
   readonly applied: readonly Fact[]
-  /** The provider's API was not available for the incentive: another channel would wait for it too. */
+  /** The provider's API was unavailable for the incentive, which another channel would need too. */
   readonly isProviderAway: boolean
   readonly now: Instant
 }
 
 /**
- * How an attempt ended: the receipt is a fact, what may work later is planned again, and a channel that gave up hands over
- * to the next one.
+ * How an attempt ended: the receipt is a fact, a retry is planned again, and a final failure is followed by the next
+ * channel.
  */
 export function planSettle(settlement: Settlement): NudgePlan {
   const { attempt, nudge, applied, now } = settlement

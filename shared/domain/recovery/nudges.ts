@@ -1,13 +1,13 @@
-/** A nudge as the database keeps it, and the rules of its life. Pure. */
+/** A nudge as stored in the database, and what its status means. Pure. */
 import type { ChannelName, Incentive, Instant, SuppressionReason } from "../facts.ts"
 
-/** `sending` is claimed and may be on its way; `unknown` may or may not have been seen and is left to a person. */
+/** `sending`: claimed, and may be on its way; `unknown`: may have been delivered, and is not retried automatically. */
 export type NudgeStatus = "planned" | "sending" | "sent" | "failed" | "suppressed" | "unknown"
 
 export interface Nudge {
   readonly id: string
   readonly caseId: string
-  /** Day offset of the playbook step; null when a person sent it by hand. */
+  /** Day offset of the playbook step; null when it was sent manually. */
   readonly step: number | null
   readonly channel: ChannelName
   readonly status: NudgeStatus
@@ -18,15 +18,15 @@ export interface Nudge {
   readonly sentAt: Instant | null
 }
 
-/** One nudge per case, step and channel: planning it twice is planning it once. */
+/** One nudge per case, step and channel, so that planning is idempotent. */
 export const nudgeId = (caseId: string, step: number, channel: ChannelName): string => `${caseId}.${step}.${channel}`
 
-/** A nudge sent by hand carries the key of the click, so that a double click is one message. */
+/** A manual nudge has an idempotency key, so that a double click is one message. */
 export const manualNudgeId = (caseId: string, key: string, channel: ChannelName): string =>
   `${caseId}.manual-${key}.${channel}`
 
-/** Reasons that may pass: a nudge put aside for one of them is planned anew when the reason is gone. */
-const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>([
+/** Reasons that can cease: a nudge that is suppressed for one of them is planned again afterwards. */
+const TEMPORARY_REASONS: ReadonlySet<string | null> = new Set<SuppressionReason>([
   "no_address",
   "silent_decline_code",
   "history",
@@ -34,13 +34,20 @@ const REVOCABLE: ReadonlySet<string | null> = new Set<SuppressionReason>([
   "invoice_too_old",
 ])
 
-/** True for a nudge that was never tried and may be planned anew; once tried, it may have been seen. */
+/** True for a nudge that was never attempted and may be planned again; once attempted, it may have been delivered. */
 export const isReplannable = ({ status, reason, attempts }: Nudge): boolean =>
-  status === "suppressed" && attempts === 0 && REVOCABLE.has(reason)
+  status === "suppressed" && attempts === 0 && TEMPORARY_REASONS.has(reason)
 
 /**
- * True for a message the member has, or may have, received. One that was put aside after its worker was lost on the way
- * still says in `sentAt` that it went out, or may have.
+ * True for a message that was, or may have been, delivered. A nudge that was suppressed after its worker failed while
+ * sending still has a `sentAt`.
  */
 export const mayHaveBeenDelivered = ({ status, sentAt }: Nudge): boolean =>
   status === "sending" || status === "sent" || status === "unknown" || (status === "suppressed" && sentAt !== null)
+
+/** True for a message to the member; `slack` is the team's channel. */
+export const isToMember = ({ channel }: Nudge): boolean => channel !== "slack"
+
+/** When a message was sent. One that is being sent counts as sent now: after an outage, it may have been due long ago. */
+export const timeOf = ({ sentAt, dueAt, status }: Nudge, now: Instant): Instant =>
+  sentAt ?? (status === "sending" ? now : dueAt)

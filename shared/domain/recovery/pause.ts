@@ -1,6 +1,6 @@
 /**
- * When reminders about a bill wait: while a payment is in progress, and while collection is paused because somebody asked
- * for it. A pause that a failed payment caused is no reason to wait: then only the member can act.
+ * When reminders of a bill are paused: while a payment is in progress, and while collection is paused on request. A pause
+ * caused by a failed payment does not count: then only the member can act.
  */
 import type { Instant } from "../facts.ts"
 import { type CaseState, type CustomerState, type PendingPayment, subscriptionOf } from "../state.ts"
@@ -9,10 +9,10 @@ import { mayHaveBeenDelivered } from "./nudges.ts"
 
 const DAY_MS = 86_400_000
 
-/** A pause without an end is looked at again after so many days. */
+/** A pause without an end is checked again after this time. */
 const OPEN_PAUSE_MS = 30 * DAY_MS
 
-/** The part of a state that tells of a pause. */
+/** The part of a state that decides about a pause. */
 type BillState = Pick<CustomerState, "cases" | "pending" | "subscriptions">
 
 export interface Pause {
@@ -20,20 +20,20 @@ export interface Pause {
   readonly reason: "payment_in_progress" | "collection_paused"
 }
 
-/** Why reminders of this case wait at this moment, and until when; null: they do not. */
+/** Why reminders of this case are paused now, and until when; null: they are not. */
 export function pauseOf(state: BillState, recoveryCase: CaseState, now: Instant): Pause | null {
   if (recoveryCase.kind !== "payment" || recoveryCase.status !== "open") return null
   const isOfOpenBill = ({ invoiceId }: PendingPayment): boolean =>
     invoiceId === null || state.cases.some((other) => other.status === "open" && other.invoiceId === invoiceId)
-  // Open bills of a member are one conversation: while one is being paid, no other is spoken of.
+  // Open bills of a member are one conversation: while one is being paid, no message is sent about the others.
   const results = (state.pending ?? []).filter((entry) => entry.until > now && isOfOpenBill(entry))
   const inProgress = results.map(({ until }): Pause => ({ until, reason: "payment_in_progress" }))
-  const asked = requestedPause(state, recoveryCase, now)
-  const pauses = asked === null ? inProgress : [...inProgress, asked]
+  const requested = requestedPause(state, recoveryCase, now)
+  const pauses = requested === null ? inProgress : [...inProgress, requested]
   return pauses.reduce<Pause | null>((last, pause) => (last !== null && last.until >= pause.until ? last : pause), null)
 }
 
-/** The payment in progress that is for this case, or may be: one that nothing ties to another bill. */
+/** The payment in progress for this case; else one that is not linked to any bill. */
 export function pendingOf(state: CustomerState, recoveryCase: CaseState): PendingPayment | null {
   if (recoveryCase.kind !== "payment" || recoveryCase.status !== "open") return null
   const pending = state.pending ?? []
@@ -45,19 +45,19 @@ function requestedPause(state: BillState, { subscriptionId, openedAt }: CaseStat
   const subscription = subscriptionOf(state, subscriptionId)
   if (subscription?.paused !== "requested" || subscription.endedAt !== null) return null
   const { pauseEndsAt } = subscription
-  // The date is the provider's promise to collect again: once it has come, nothing is paused, whether or not it was told.
+  // The provider collects again from this date on, also when its event is missing.
   if (pauseEndsAt !== undefined) return pauseEndsAt > now ? { until: pauseEndsAt, reason: "collection_paused" } : null
-  // Whole periods since the case opened, so that deciding again at another moment gives the same date.
+  // Whole periods since the case opened, so that deciding again at another time gives the same date.
   const periods = Math.floor(Math.max(0, Date.parse(now) - Date.parse(openedAt)) / OPEN_PAUSE_MS) + 1
   const until = new Date(Date.parse(openedAt) + periods * OPEN_PAUSE_MS).toISOString()
   return { until, reason: "collection_paused" }
 }
 
-const PAUSED: ReadonlySet<string | null> = new Set<Pause["reason"]>(["payment_in_progress", "collection_paused"])
+const PAUSE_REASONS: ReadonlySet<string | null> = new Set<Pause["reason"]>(["payment_in_progress", "collection_paused"])
 
 /**
- * When the planned messages of a case are due, where a pause moves them: behind its end, and back to now when it ended
- * early, a step's days after the one before. Only messages that move are named.
+ * The due times of a case's planned messages that a pause moves: after its end, and forward again when it ended early. The
+ * messages keep the distance of their steps. Only messages that move are listed.
  */
 export function dueTimesAfterPause(
   nudges: readonly Nudge[],
@@ -66,16 +66,16 @@ export function dueTimesAfterPause(
 ): readonly { readonly nudge: Nudge; readonly dueAt: Instant; readonly reason: Pause["reason"] | null }[] {
   const steps = nudges.filter(({ step, channel }) => step !== null && channel !== "slack")
   const planned = steps.filter(({ status }) => status === "planned").sort((a, b) => (a.step ?? 0) - (b.step ?? 0))
-  if (pause === null && !planned.some(({ reason }) => PAUSED.has(reason))) return []
-  const seen = steps.filter((nudge) => mayHaveBeenDelivered(nudge) && nudge.sentAt !== null)
-  const last = seen.sort((a, b) => ((a.sentAt ?? "") < (b.sentAt ?? "") ? -1 : 1)).at(-1)
+  if (pause === null && !planned.some(({ reason }) => PAUSE_REASONS.has(reason))) return []
+  const delivered = steps.filter((nudge) => mayHaveBeenDelivered(nudge) && nudge.sentAt !== null)
+  const last = delivered.sort((a, b) => ((a.sentAt ?? "") < (b.sentAt ?? "") ? -1 : 1)).at(-1)
   const earliest = pause?.until ?? now
   let before = last && { step: last.step ?? 0, dueAt: last.sentAt ?? now }
   return planned.flatMap((nudge) => {
     const step = nudge.step ?? 0
     const spaced = before === undefined ? earliest : daysAfter(before.dueAt, step - before.step)
     const dueAt = spaced > earliest ? spaced : earliest
-    const moves = pause === null ? PAUSED.has(nudge.reason) && dueAt < nudge.dueAt : nudge.dueAt < dueAt
+    const moves = pause === null ? PAUSE_REASONS.has(nudge.reason) && dueAt < nudge.dueAt : nudge.dueAt < dueAt
     before = { step, dueAt: moves ? dueAt : nudge.dueAt }
     return moves ? [{ nudge, dueAt, reason: pause?.reason ?? null }] : []
   })

@@ -1,6 +1,6 @@
 /**
- * How long a payment that takes days may take before it counts as timed out. Bank debits: the provider's longest time until
- * success or failure is known. Vouchers: until they expire, and the days until the bank reports a payment made at the end.
+ * When a delayed payment times out. Bank debits: the provider's longest time until success or failure is known. Vouchers:
+ * when they expire, and the days until the bank reports a payment made on the last day.
  */
 import type { Instant } from "../facts.ts"
 
@@ -25,19 +25,19 @@ const RESULT_DAYS: ReadonlyMap<string, number> = new Map([
   ["link", 1],
 ])
 
-/** Where the method is not known: the longest of the common debits. */
+/** For unknown methods: the longest of the common debits. */
 const DEFAULT_DAYS = 14
 
-/** A voucher that was paid on its last day is reported within so many days. */
+/** A voucher that was paid on its last day is reported within this time. */
 const VOUCHER_REPORT_DAYS = 3
 
-/** A provider's expiry further away than this is not believed. */
+/** A later expiry is taken for an error of the provider. */
 const EXPIRY_DAYS_MAX = 60
 
-/** When a payment that was begun at `since` counts as timed out. */
+/** When a payment that was started at `since` times out. */
 export function resultTimeoutAt(method: string | null, since: Instant, expiresAt: Instant | null): Instant {
-  const begun = Date.parse(since)
-  const byMethod = begun + (RESULT_DAYS.get(method ?? "") ?? DEFAULT_DAYS) * DAY_MS
+  const startMs = Date.parse(since)
+  const byMethod = startMs + (RESULT_DAYS.get(method ?? "") ?? DEFAULT_DAYS) * DAY_MS
   const byExpiry = expiresAt === null ? byMethod : Date.parse(expiresAt) + VOUCHER_REPORT_DAYS * DAY_MS
-  return new Date(Math.max(begun, Math.min(byExpiry, begun + EXPIRY_DAYS_MAX * DAY_MS))).toISOString()
+  return new Date(Math.max(startMs, Math.min(byExpiry, startMs + EXPIRY_DAYS_MAX * DAY_MS))).toISOString()
 }

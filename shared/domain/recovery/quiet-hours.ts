@@ -1,10 +1,10 @@
 /**
- * Quiet hours in the recipient's own zone. The answer is computed from the zone's offsets rather than by trying minutes,
- * so it is exact across a change of clocks: an hour that is skipped or repeated is judged by what the wall clock shows.
+ * Quiet hours in the recipient's time zone. Computed from the zone's offsets, so that it is exact across a clock change:
+ * for a skipped or repeated hour, the local time counts.
  */
 import type { Instant } from "../facts.ts"
 
-/** The part of the day in which nobody is written to: from `start` until just before `end`, over midnight if need be. */
+/** The part of the day without messages: from `start` to before `end`, possibly over midnight. Both are HH:MM. */
 export interface QuietHours {
   readonly start: string
   readonly end: string
@@ -12,11 +12,11 @@ export interface QuietHours {
 
 const MINUTE_MS = 60_000
 const DAY_MS = 1_440 * MINUTE_MS
-/** No zone changes its clocks twice within this time, which is longer than any quiet hours. */
+/** No zone has two clock changes within this time, which is longer than any quiet hours. */
 const LOOKAHEAD_MS = 26 * 60 * MINUTE_MS
-/** A day's wait crosses at most two changes; the rest is a guard against a zone table that makes no sense. */
+/** A wait of a day crosses at most two clock changes; the rest is a guard against invalid zone data. */
 const SEGMENTS_MAX = 8
-/** A formatter weighs some kilobytes and takes about 50 µs to build; a deployment's customers live in few zones. */
+/** A formatter takes some kilobytes and about 50 µs to create; a deployment's customers are in few zones. */
 const FORMATTERS_MAX = 100
 /** The longest IANA name has 32 characters. */
 const ZONE_NAME_MAX = 64
@@ -24,7 +24,7 @@ const ZONE_NAME_MAX = 64
 const formatters = new Map<string, Intl.DateTimeFormat>()
 
 function makeFormatter(timeZone: string): Intl.DateTimeFormat | null {
-  // Newer engines also take offsets such as "+05:00", which know no change of clocks.
+  // Newer engines also accept offsets such as "+05:00", which have no clock changes.
   if (timeZone.length > ZONE_NAME_MAX || !/^[A-Za-z]/.test(timeZone)) return null
   try {
     return new Intl.DateTimeFormat("en-US", {
@@ -62,7 +62,7 @@ function formatterFor(timeZone: string): Intl.DateTimeFormat | null {
 /** Whether `name` is an IANA time zone that this runtime knows, such as `Europe/Berlin` or `UTC`. */
 export const isTimeZone = (name: string): boolean => formatterFor(name) !== null
 
-/** Local time minus UTC at that moment; zero for a zone nobody knows. */
+/** Local time minus UTC at that moment; zero for an unknown zone. */
 function offsetMs(atMs: number, timeZone: string): number {
   const formatter = formatterFor(timeZone)
   if (!formatter) return 0
@@ -73,7 +73,7 @@ function offsetMs(atMs: number, timeZone: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - wholeSecondMs
 }
 
-/** The first moment after `fromMs` and up to `untilMs` with another offset than at `fromMs`; null when there is none. */
+/** The first moment after `fromMs` and up to `untilMs` with another offset than at `fromMs`; null: there is none. */
 function nextChange(fromMs: number, untilMs: number, timeZone: string): number | null {
   const before = offsetMs(fromMs, timeZone)
   if (offsetMs(untilMs, timeZone) === before) return null
@@ -95,7 +95,7 @@ function timeOfDayMs(text: string): number {
 
 const mod = (value: number, by: number): number => ((value % by) + by) % by
 
-/** How long the quiet hours go on by the wall clock; 0 when they do not hold at that time of day. */
+/** How long the quiet hours last from this local time; 0 outside of them. */
 function remainingQuietMs(localMs: number, quiet: QuietHours): number {
   const start = timeOfDayMs(quiet.start)
   const end = timeOfDayMs(quiet.end)
@@ -104,7 +104,7 @@ function remainingQuietMs(localMs: number, quiet: QuietHours): number {
   return sinceStart < length ? length - sinceStart : 0
 }
 
-/** Whether the wall clock of that zone shows a quiet hour. `start` equal to `end` means there are none. */
+/** Whether the local time of that zone is in the quiet hours. `start` equal to `end`: there are none. */
 export function isQuiet(at: Instant, quiet: QuietHours | null, timeZone: string): boolean {
   if (quiet === null) return false
   const atMs = Date.parse(at)
@@ -112,8 +112,8 @@ export function isQuiet(at: Instant, quiet: QuietHours | null, timeZone: string)
 }
 
 /**
- * The earliest moment from `at` on that is outside the quiet hours of that zone; `at` itself when it already is. A zone
- * nobody knows is read as UTC: ask `isTimeZone` first when a company has a better default.
+ * The earliest moment from `at` on that is outside the quiet hours of that zone; may be `at` itself. An unknown zone counts
+ * as UTC: check `isTimeZone` first where there is a better default.
  */
 export function nextAllowed(at: Instant, quiet: QuietHours | null, timeZone: string): Instant {
   if (!isQuiet(at, quiet, timeZone) || quiet === null) return at

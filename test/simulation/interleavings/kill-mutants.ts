@@ -21,8 +21,8 @@ export interface RaceMutant {
 
 const CHECKED: Patch = {
   file: "workers/recovery/advance.ts",
-  find: "if (missing.length === 0) return stream",
-  replace: "return stream",
+  find: "if (missing.length === 0) return { ...complete, isReread: false }",
+  replace: "return { ...complete, isReread: false }",
 }
 
 const KNOWN = "two deliveries about what is known"

@@ -27,6 +27,7 @@ const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
 const TIE = "db/functions/tie_objects.sql"
 const SEND = "workers/recovery/send-nudge.ts"
 const POLICY = "shared/domain/recovery/contact-policy.ts"
+const CONVERSATION = "shared/domain/recovery/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
 const HTTP = "workers/messaging/http.ts"
 const LAPSE = "shared/domain/recovery/fold/lapse.ts"
@@ -245,13 +246,17 @@ export const MUTANTS: readonly Mutant[] = [
   {
     guard: "nothing is said of a stolen card",
     code: [
-      at(POLICY, `declineAdvice(declineCode).ask === "silent"`, `String(declineAdvice(declineCode).ask) === "never"`),
+      at(
+        CONVERSATION,
+        `declineAdvice(declineCode).ask === "silent"`,
+        `String(declineAdvice(declineCode).ask) === "never"`,
+      ),
     ],
     first: crashes("a stolen card"),
   },
   {
     guard: "a case that is held out is left alone",
-    code: [at(POLICY, `?.arm === "held_out"`, `?.arm === undefined && false`)],
+    code: [at(CONVERSATION, `?.arm === "held_out"`, `?.arm === undefined && false`)],
     first: crashes("a case is held out"),
   },
   {
@@ -274,7 +279,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "nobody is written to more often than allowed",
     code: [
       at(
-        POLICY,
+        "shared/domain/recovery/contact-times.ts",
         "return freeAt > Date.parse(now) ? new Date(freeAt).toISOString() : null",
         "return freeAt ? null : null",
       ),
@@ -284,18 +289,18 @@ export const MUTANTS: readonly Mutant[] = [
   {
     guard: "cases that are open together are one conversation",
     code: [
-      at(POLICY, "when(isCovered(situation))", "when(isCovered(situation) && false)"),
+      at(POLICY, "when(isCovered(context))", "when(isCovered(context) && false)"),
       at(
         POLICY,
-        "until(reusedUntil(situation), situation.now)",
-        "until(reusedUntil(situation) && null, situation.now)",
+        "until(dailyLimitUntil(context), context.now)",
+        "until(dailyLimitUntil(context) && null, context.now)",
       ),
     ],
     first: crashes("three cases at once"),
   },
   {
     guard: "of steps that are due together the latest says it all",
-    code: [at(POLICY, "when(isSuperseded(situation))", "when(isSuperseded(situation) && false)")],
+    code: [at(POLICY, "when(isSuperseded(context))", "when(isSuperseded(context) && false)")],
     first: crashes("messages are switched off for two days"),
   },
   {

@@ -5,7 +5,7 @@
  */
 
 import type { Fact, Instant } from "../../../shared/domain/facts.ts"
-import { type Person, type SharedCustomer, SINGLE_CUSTOMER } from "../../../shared/domain/recovery/contact-policy.ts"
+import { type Person, type SharedCustomer, SINGLE_CUSTOMER } from "../../../shared/domain/recovery/contact-context.ts"
 import {
   type Action,
   decide,

@@ -1,4 +1,4 @@
-/** What pages for members say, in their language. They name nobody and nothing that a stranger could learn from. */
+/** The texts of pages for members, in their language. They contain nothing about the member or the company. */
 
 export interface PageTexts {
   readonly language: string
@@ -15,7 +15,7 @@ export interface PageTexts {
   readonly supportUnknown: string
 }
 
-/** One page: its heading and what follows. */
+/** Heading and text of one page. */
 export interface PageText {
   readonly title: string
   readonly text: string
@@ -142,14 +142,14 @@ const es: PageTexts = {
   supportUnknown: "Para contactar con el servicio de atención, responda al mensaje que le ha traído hasta aquí.",
 }
 
-const LANGUAGES: ReadonlyMap<string, PageTexts> = new Map([en, de, fr, es].map((words) => [words.language, words]))
+const LANGUAGES: ReadonlyMap<string, PageTexts> = new Map([en, de, fr, es].map((texts) => [texts.language, texts]))
 
-/** Browsers send a handful; more is not looked at. */
+/** Browsers send a handful; more are ignored. */
 const RANGES_MAX = 20
 
-/** The words of the language that an `Accept-Language` header likes best, and English when we speak none of them. Total. */
+/** The texts in the preferred language of an `Accept-Language` header, else in English. Never throws. */
 export function pageTextsFor(acceptLanguage: string | undefined): PageTexts {
-  const wished = (acceptLanguage ?? "")
+  const preferred = (acceptLanguage ?? "")
     .split(",", RANGES_MAX)
     .map((range) => {
       const [tag = "", ...parameters] = range.split(";").map((part) => part.trim().toLowerCase())
@@ -158,5 +158,5 @@ export function pageTextsFor(acceptLanguage: string | undefined): PageTexts {
     })
     .filter(({ language, quality }) => quality > 0 && LANGUAGES.has(language))
     .sort((a, b) => b.quality - a.quality)
-  return LANGUAGES.get(wished[0]?.language ?? "") ?? en
+  return LANGUAGES.get(preferred[0]?.language ?? "") ?? en
 }

@@ -1,4 +1,4 @@
-/** A page for a member: a few words, no script, nothing from elsewhere, and nothing left behind in caches or referrers. */
+/** A page for a member: short text, no script, no external resources, no caching and no referrer. */
 import type { Context } from "hono"
 import { html } from "hono/html"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
@@ -12,13 +12,13 @@ button{font:inherit;margin-top:1rem;padding:.6rem 1.4rem;border:0;border-radius:
 @media(prefers-color-scheme:dark){body{background:#12161d;color:#e8ebf0}main{background:#1c2430}button{background:#e8ebf0;color:#12161d}}`
 
 export interface PageContent {
-  readonly said: (words: PageTexts) => PageText
+  readonly content: (texts: PageTexts) => PageText
   readonly status: ContentfulStatusCode
-  /** A button that asks for the same address again, by POST. */
-  readonly button?: (words: PageTexts) => string
-  /** How to reach support: the company's address, or null when it has given none. Left out: not said. */
+  /** A button that sends POST to the same address. */
+  readonly button?: (texts: PageTexts) => string
+  /** The company's support address; null when it has none. Absent: support is not mentioned. */
   readonly supportEmail?: string | null
-  /** Hosts to which the answer to the button may redirect: browsers hold a form to its policy beyond the redirect. */
+  /** Hosts to which the response to the button may redirect: browsers apply `form-action` to redirects too. */
   readonly formHosts?: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -26,14 +26,14 @@ export interface PageContent {
 /** The page in the reader's language. */
 export function page(
   c: Context<AppEnv>,
-  { said, status, button, supportEmail, formHosts = [], headers }: PageContent,
+  { content, status, button, supportEmail, formHosts = [], headers }: PageContent,
 ): Response | Promise<Response> {
-  const words = pageTextsFor(c.req.header("accept-language"))
-  const { title, text } = said(words)
+  const texts = pageTextsFor(c.req.header("accept-language"))
+  const { title, text } = content(texts)
   const nonce = c.get("services").newId()
-  const support = supportEmail === null ? words.supportUnknown : supportEmail && words.support(supportEmail)
+  const support = supportEmail === null ? texts.supportUnknown : supportEmail && texts.support(supportEmail)
   const body = html`<!doctype html>
-<html lang="${words.language}">
+<html lang="${texts.language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -46,20 +46,20 @@ export function page(
 <h1>${title}</h1>
 <p>${text}</p>
 ${support === undefined ? "" : html`<p>${support}</p>`}
-${button === undefined ? "" : html`<form method="post"><button type="submit">${button(words)}</button></form>`}
+${button === undefined ? "" : html`<form method="post"><button type="submit">${button(texts)}</button></form>`}
 </main>
 </body>
 </html>`
   return c.html(body, status, { ...memberHeaders(nonce, formHosts), ...headers })
 }
 
-/** What every answer to a member carries; a style is let in by its nonce. */
+/** The headers of every response to a member; the inline style is allowed by its nonce. */
 export const memberHeaders = (nonce: string | null, formHosts: readonly string[] = []): Record<string, string> => ({
   "cache-control": "no-store",
   "content-security-policy": [
     "default-src 'none'",
     nonce === null ? "style-src 'none'" : `style-src 'nonce-${nonce}'`,
-    // `.stripe.com` in our lists is `*.stripe.com` in a policy.
+    // `.stripe.com` in our lists is `*.stripe.com` in a content security policy.
     ["form-action 'self'", ...formHosts.map((host) => `https://${host.startsWith(".") ? "*" : ""}${host}`)].join(" "),
     "frame-ancestors 'none'",
     "base-uri 'none'",

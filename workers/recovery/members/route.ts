@@ -1,6 +1,6 @@
 /**
- * What a member may do with a link of ours: open the provider's page, or say stop. The token in it is all that speaks for
- * the member; a link that does not hold says nothing about why.
+ * Links in messages: open the provider's page, or unsubscribe. The token in the link is the member's only credential; an
+ * invalid link does not reveal why.
  */
 
 import { type Context, Hono } from "hono"
@@ -18,15 +18,16 @@ import { limitRequests } from "../../platform/limits/clients.ts"
 import { buckets, clicksLimit, linksLimit } from "../../platform/limits/limits.ts"
 import { apiForSubject } from "../../platform/provider-accounts.ts"
 import type { AppEnv, Services } from "../../platform/services.ts"
-import { advance, stateOf } from "../advance.ts"
+import { advance } from "../advance.ts"
 import { decryptContact } from "../customer-contact.ts"
+import { stateOf } from "../stream-state.ts"
 import { memberHeaders, page } from "./page.ts"
 import { safeRedirect } from "./safe-redirect.ts"
 
-/** A member who has clicked waits this long for the provider; after that the stored page has to do. */
+/** How long a click waits for the provider's API; after that the stored page is used. */
 const PROVIDER_WAIT_MS = 3_000
 
-/** A one-click request is one line; a form of ours is empty. */
+/** A one-click request is one line; our own form is empty. */
 const BODY_BYTES_MAX = 4 * 1024
 
 const RETRY_AFTER_SECONDS = 30
@@ -38,60 +39,60 @@ export const members = new Hono<AppEnv>()
   .get("/r/:token", async (c) => {
     const claims = await claimsOf(c, "link")
     if (claims instanceof Response) return claims
-    // What says that it is a program needs nothing that is stored.
+    // A known scanner is recognized without reading the database.
     if (visitorOf(visitOf(c, null)) === "scanner") return proceedPage(c)
 
     const stream = await streamOf(c.get("services"), claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
-    if (isOver(stream, claims)) return page(c, { said: (words) => words.thanks, status: 200 })
+    if (isOver(stream, claims)) return page(c, { content: (texts) => texts.thanks, status: 200 })
     const visitor = visitorOf(visitOf(c, secondsSinceSent(c.get("services"), stream, claims)))
     return visitor === "person" ? follow(c, stream, claims, 302) : proceedPage(c)
   })
-  // The button of the page before: programs that check links send no forms.
+  // The button of the page above: programs that check links submit no forms.
   .post("/r/:token", async (c) => {
     const claims = await claimsOf(c, "link")
     if (claims instanceof Response) return claims
     const stream = await streamOf(c.get("services"), claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
-    if (isOver(stream, claims)) return page(c, { said: (words) => words.thanks, status: 200 })
+    if (isOver(stream, claims)) return page(c, { content: (texts) => texts.thanks, status: 200 })
     return follow(c, stream, claims, 303)
   })
-  .get("/thanks", (c) => page(c, { said: (words) => words.thanks, status: 200 }))
+  .get("/thanks", (c) => page(c, { content: (texts) => texts.thanks, status: 200 }))
   .get("/unsubscribe/:token", async (c) => {
     const claims = await claimsOf(c, "unsubscribe")
     if (claims instanceof Response) return claims
-    return page(c, { said: (words) => words.confirm, status: 200, button: (words) => words.confirm.button })
+    return page(c, { content: (texts) => texts.confirm, status: 200, button: (texts) => texts.confirm.button })
   })
   .post("/unsubscribe/:token", limitBody(BODY_BYTES_MAX), async (c) => {
     const claims = await claimsOf(c, "unsubscribe")
     if (claims instanceof Response) return claims
     const body = await c.req.text()
-    // RFC 8058 has mail programs say so; our own form says nothing.
+    // RFC 8058: mail programs send this field; our own form is empty.
     await optOut(c.get("services"), claims, body.includes("List-Unsubscribe") ? "one_click" : "page")
-    return page(c, { said: (words) => words.done, status: 200 })
+    return page(c, { content: (texts) => texts.done, status: 200 })
   })
 
-/** Nothing is left to do, and a portal of a case that is over is of use only to whoever found the link. */
+/** The case is closed: there is nothing to do, and a link that somebody found must not open the provider's page. */
 const isOver = (stream: Stream, { caseId }: TokenClaims): boolean =>
   findCase(stateOf(stream), caseId)?.status !== "open"
 
-/** A click: recorded, and led to the page where the member can pay. */
+/** A click: recorded, and redirected to the page where the member can pay. */
 async function follow(c: Context<AppEnv>, stream: Stream, claims: TokenClaims, status: 302 | 303): Promise<Response> {
   const services = c.get("services")
   services.waitUntil(recordClick(services, stream, claims))
   const target = await paymentPage(services, stream, claims)
   if (target !== null) return new Response(null, { status, headers: { ...memberHeaders(null), location: target } })
   const { supportEmail } = settingsOf(stream)
-  return page(c, { said: (words) => words.noPage, status: 200, supportEmail })
+  return page(c, { content: (texts) => texts.noPage, status: 200, supportEmail })
 }
 
-/** One button that leads on. Nothing is recorded, and the provider is not asked. */
+/** A page with one button. Nothing is recorded, and the provider's API is not called. */
 function proceedPage(c: Context<AppEnv>): Response | Promise<Response> {
   const { stripe, whop } = c.get("services").providers
   const formHosts = [...stripe.redirectHosts, ...whop.redirectHosts]
-  return page(c, { said: (words) => words.proceed, status: 200, button: (words) => words.proceed.button, formHosts })
+  return page(c, { content: (texts) => texts.proceed, status: 200, button: (texts) => texts.proceed.button, formHosts })
 }
 
 function visitOf(c: Context<AppEnv>, secondsSinceSent: number | null): LinkVisit {
@@ -108,26 +109,26 @@ function visitOf(c: Context<AppEnv>, secondsSinceSent: number | null): LinkVisit
   }
 }
 
-/** How long ago the message of this link went out; null where that is not known. */
+/** How long ago the message of this link was sent; null: not known. */
 function secondsSinceSent({ now }: Services, { nudges }: Stream, { nudgeId }: TokenClaims): number | null {
   const sentAt = nudges.find(({ id }) => id === nudgeId)?.sentAt ?? null
   return sentAt === null ? null : (now().getTime() - Date.parse(sentAt)) / 1_000
 }
 
-/** What the token says, or the page that says that it does not hold. */
+/** The claims of the token, or the page for an invalid or expired link. */
 async function claimsOf(c: Context<AppEnv>, purpose: TokenPurpose): Promise<TokenClaims | Response> {
   const { config, now } = c.get("services")
   const verified = await verifyToken(config.keys.tokenSigning, purpose, c.req.param("token") ?? "", now())
   if (verified.ok) return verified.value
-  return verified.error.reason === "expired" ? page(c, { said: (words) => words.expired, status: 410 }) : notFound(c)
+  return verified.error.reason === "expired" ? page(c, { content: (texts) => texts.expired, status: 410 }) : notFound(c)
 }
 
-const notFound = (c: Context<AppEnv>) => page(c, { said: (words) => words.notFound, status: 404 })
+const notFound = (c: Context<AppEnv>) => page(c, { content: (texts) => texts.notFound, status: 404 })
 
 const away = (c: Context<AppEnv>) =>
-  page(c, { said: (words) => words.away, status: 503, headers: { "retry-after": String(RETRY_AFTER_SECONDS) } })
+  page(c, { content: (texts) => texts.away, status: 503, headers: { "retry-after": String(RETRY_AFTER_SECONDS) } })
 
-/** The customer of a link; null when there is none any more, `away` while that cannot be known. */
+/** The customer of a link; null when it no longer exists, `away` when the database is unavailable. */
 async function streamOf(services: Services, claims: TokenClaims): Promise<Stream | "away" | null> {
   const { companyId, customerId } = claims
   try {
@@ -139,8 +140,8 @@ async function streamOf(services: Services, claims: TokenClaims): Promise<Stream
 }
 
 /**
- * A click is worth knowing, and nothing that a member waits for: it is lost rather than in the way. Beyond so many of one
- * customer in an hour it is counted and not written down.
+ * Records a click. The member does not wait for it, and an error loses it. Clicks of one customer beyond the hourly limit
+ * are logged and not recorded.
  */
 async function recordClick(services: Services, stream: Stream, { caseId, nudgeId }: TokenClaims): Promise<void> {
   const customer = `${stream.companyId}|${stream.customer.id}`
@@ -158,7 +159,7 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
   }
 }
 
-/** Where this customer can pay: a page opened now, else the one we were told of, else the provider's page for any member. */
+/** Where this customer can pay: a page opened now, else the stored one, else the provider's general page for members. */
 async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
   const { config, log } = services
   const { companyId, customer } = stream
@@ -188,17 +189,17 @@ async function paymentPage(services: Services, stream: Stream, { caseId }: Token
   }
 }
 
-/** Records the wish before it is answered; saying it again changes nothing. Throws UNAVAILABLE when it is not recorded. */
+/** Records the opt-out before the response; repeating it changes nothing. Throws UNAVAILABLE when it was not recorded. */
 async function optOut(services: Services, claims: TokenClaims, via: "one_click" | "page"): Promise<void> {
   const { companyId, customerId, caseId, nudgeId } = claims
   const second = wholeSecond(services.now())
   const id = `opted_out:${nudgeId ?? caseId}:${second.number}`
   try {
     const stream = await loadStream(services.db, companyId, customerId, { whole: false })
-    // Nobody is left to write to, or the wish is known.
+    // The customer no longer exists, or has already opted out.
     if (stream === null || stateOf(stream).outreach.optedOutAt !== null) return
-    const wish: Fact = { kind: "opted_out", id, occurredAt: second.at, caseId, via }
-    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [wish] })
+    const optedOut: Fact = { kind: "opted_out", id, occurredAt: second.at, caseId, via }
+    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [optedOut] })
     services.log.info("opted_out", { companyId, customerId, source: via })
   } catch (cause) {
     throw new AppError("UNAVAILABLE", "Your wish could not be stored now. Please try again in a minute.", {
@@ -209,7 +210,7 @@ async function optOut(services: Services, claims: TokenClaims, via: "one_click" 
   }
 }
 
-/** The second in which something happened: twice within it is once, with the same id and the same time. */
+/** The second of an event: a repetition within it has the same id and time, so that it is recorded once. */
 function wholeSecond(now: Date): { readonly number: number; readonly at: string } {
   const number = Math.floor(now.getTime() / 1_000)
   return { number, at: new Date(number * 1_000).toISOString() }

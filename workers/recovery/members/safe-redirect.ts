@@ -1,6 +1,6 @@
-/** Where a member may be sent: pages of the provider, and nowhere else. */
+/** Redirects of members go only to pages of the provider. */
 
-/** The address, when it is an https page on one of the hosts (exact names, or `.suffix`); null otherwise. Total. */
+/** The address if it is an https page on one of the hosts (exact names, or `.suffix`); else null. Never throws. */
 export function safeRedirect(address: string | null, hosts: readonly string[]): string | null {
   if (address === null || !URL.canParse(address)) return null
   const url = new URL(address)

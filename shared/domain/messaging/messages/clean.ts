@@ -1,12 +1,12 @@
-/** What may pass from outside into a message. Names come from strangers; whatever they contain, they stay plain words. */
+/** Sanitizes external values for messages. Names come from members and companies, and must stay plain text. */
 
-/** Work is bounded before anything is matched: no honest value is longer. */
+/** Input is truncated before any pattern is matched; no genuine value is longer. */
 const RAW_MAX = 1_000
 const BRAND_MAX = 60
 /** RFC 5321, 4.5.3.1.3. */
 const EMAIL_MAX = 254
 
-/** Cuts to a number of characters (code points), so that no character is halved. */
+/** Truncates to a number of code points, so that no surrogate pair is split. */
 export function truncate(text: string, lengthMax: number): string {
   const characters = [...text]
   return characters.length <= lengthMax
@@ -18,16 +18,16 @@ export function truncate(text: string, lengthMax: number): string {
         .replace(/[\u200c\u200d]+$/, "")}…`
 }
 
-/** Letters that change their shape by a joiner (Unicode Standard Annex 31, 2.3): Arabic and Indic scripts. */
+/** Scripts in which a joiner changes the shape of letters (Unicode Standard Annex 31, 2.3): Arabic and Indic. */
 const JOINING =
   /[\p{scx=Arabic}\p{scx=Syriac}\p{scx=Mongolian}\p{scx=Deva}\p{scx=Beng}\p{scx=Guru}\p{scx=Gujr}\p{scx=Orya}\p{scx=Taml}\p{scx=Telu}\p{scx=Knda}\p{scx=Mlym}\p{scx=Sinh}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]/u
 const EMOJI_BEFORE_JOINER = /\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?$/u
 const EMOJI_AFTER_JOINER = /^(?:\p{Extended_Pictographic}|[♀♂⚕])/u
 
-/** Invisible where they stand alone. */
+/** Characters that are invisible by themselves. */
 const INVISIBLE = /[\p{Cf}\p{Co}\p{Cn}\p{Default_Ignorable_Code_Point}\ufffd]/gu
 
-/** True for a joiner or a variation selector that shapes the characters around it; elsewhere they are only invisible. */
+/** True for a joiner or a variation selector that changes the characters around it; elsewhere it is invisible. */
 function isShaping(character: string, before: string, after: string): boolean {
   if (character === "\ufe0e" || character === "\ufe0f") return /[\p{Emoji}]$/u.test(before)
   const isJoiner = character === "\u200c" || character === "\u200d"
@@ -39,7 +39,7 @@ function isShaping(character: string, before: string, after: string): boolean {
 
 /**
  * One line of plain text: no line breaks, controls, invisible or direction-changing characters, no lone surrogates. Joiners
- * stay where a script or an emoji needs them, and at most four marks stay on one letter.
+ * are kept where a script or an emoji needs them, and at most four combining marks on one letter.
  */
 export function oneLine(text: string, lengthMax: number): string {
   const visible = text
@@ -59,12 +59,12 @@ export function oneLine(text: string, lengthMax: number): string {
   return truncate(visible.replaceAll(/ {2,}/g, " ").trim(), lengthMax)
 }
 
-/** What mail programs and Markdown make a link of, besides a plain domain, which brands have in their names. */
+/** What mail programs and Markdown turn into a link, except plain domains, which occur in brand names. */
 const LINK_LIKE = /:\s*\/|www\.|\/\/|\\|@\S*\.|\b(?:https?|mailto|javascript|vbscript|data|file|ftp|tel|sms)\s*:/i
 
 /**
- * A brand's name as it is, without what could make markup of it in a message. Where it looks like a link, it is taken
- * apart. Empty when nothing readable is left.
+ * A brand name without characters that could be markup in a message. Where it looks like a link, its punctuation is
+ * removed. Empty when nothing readable is left.
  */
 export function brandOf(name: string): string {
   const line = oneLine(name, RAW_MAX)
@@ -75,13 +75,13 @@ export function brandOf(name: string): string {
   return /[\p{L}\p{N}\p{Extended_Pictographic}]/u.test(brand) ? brand : ""
 }
 
-/** An address fit to be shown, else null. */
+/** The address if it is safe to show, else null. */
 export function emailOf(address: string | null): string | null {
   if (address === null || address.length > EMAIL_MAX) return null
   return /^[A-Za-z0-9.!#$%'*+/=?^_{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$/.test(address) ? address : null
 }
 
-/** Our own link in its canonical spelling, where nothing needs a space or a quote. Anything but http(s) is our bug. */
+/** Our own link in canonical form, without spaces and quotes. Throws for anything but http(s), which is our bug. */
 export function webLink(link: string): string {
   const url = new URL(link)
   if (url.protocol !== "https:" && url.protocol !== "http:") throw new TypeError("a link in a message must be http(s)")
@@ -96,6 +96,6 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 }
 
-/** Text as HTML shows it, in content and in quoted attributes. */
+/** Text escaped for HTML, in content and in quoted attributes. */
 export const escapeHtml = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? "")

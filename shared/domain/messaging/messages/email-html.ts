@@ -1,6 +1,6 @@
 /**
- * The e-mail as HTML: one column, styles inline, and colours left to the mail program wherever it may switch to dark, so
- * that text is never dark on dark. Everything that was handed in is escaped here and nowhere else.
+ * The e-mail as HTML: one column, inline styles, and no text colours of our own, so that dark mode never shows dark text on
+ * a dark background. All input is escaped here and nowhere else.
  */
 import { escapeHtml } from "./clean.ts"
 
@@ -23,7 +23,7 @@ const HIDDEN = "display:none;max-height:0;overflow:hidden;opacity:0;mso-hide:all
 const BUTTON = `${FONT};display:inline-block;padding:12px 20px;border-radius:6px;background-color:#1f5fd6;color:#ffffff;font-size:16px;font-weight:600;text-decoration:none`
 const SMALL = `${FONT};font-size:13px;line-height:1.5;margin:0 0 8px`
 
-/** A whole HTML document. */
+/** A complete HTML document. */
 export function emailHtml(parts: EmailParts): string {
   const link = escapeHtml(parts.link)
   const paragraphs = parts.paragraphs

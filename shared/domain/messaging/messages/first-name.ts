@@ -1,4 +1,4 @@
-/** How a member is greeted: by a first name where there plainly is one, else by none. */
+/** The first name for a greeting, if a name clearly has one. */
 import { oneLine } from "./clean.ts"
 
 const RAW_MAX = 1_000
@@ -6,7 +6,7 @@ const FIRST_NAME_MAX = 30
 
 const setOf = (...lists: readonly string[]): ReadonlySet<string> => new Set(lists.join(" ").split(" "))
 
-/** What forms, imports and test data put where a name is missing. Lower case. */
+/** What forms, imports and test data contain where a name is missing. Lower case. */
 const PLACEHOLDERS = setOf(
   "null undefined nil none void false true unknown anonymous anonym anonymous noname nobody empty blank missing",
   "default temp tmp dummy tbd todo deleted removed redacted private hidden",
@@ -20,31 +20,31 @@ const PLACEHOLDERS = setOf(
   "acme company organization organisation business enterprise corporation",
 )
 
-/** Titles and forms of address. With one word after them that word is a family name, which one does not greet by. */
+/** Titles and forms of address. A single word after them is a family name, which is not used in a greeting. */
 const TITLES = setOf(
   "mr mrs ms miss mx dr med rer nat jur phil h.c prof professor sir madam madame ma'am mme mlle monsieur mademoiselle messrs lady lord dame rev",
   "reverend hon herr frau hr fr fräulein frl sr sra srta señor señora señorita dra doctor doctora dott dottore",
   "dipl dipl-ing ph.d phd m me mm drs mister mistress captain capt sgt lt",
 )
-/** Titles that are names too when they are written without a full stop. */
+/** Titles that are also names when they are written without a full stop. */
 const DOTTED_TITLES = setOf("mag. lic. ing. col. maj. gen. pr.")
 
-/** Words that begin a family name. In lower case, or alone: "Van" and "Di" are first names too. */
+/** Words that begin a family name if in lower case, or alone: "Van" and "Di" are also first names. */
 const PARTICLES = setOf(
   "von van vom zu zum zur de der den des del della dello di da dos das do du la le les el al bin ibn ben abu ter ten af av",
   "und y e st san",
 )
-/** The same words where nothing else would begin with them. */
+/** Those that are never first names, in any case. */
 const LOWERCASE_PARTICLES = setOf("von vom zu zum zur")
 
-/** The last word of a company's name. Two letters in capitals only: "Sa" and "Co" are also names of people. */
+/** The last word of a company's name. Two-letter ones only in capitals: "Sa" and "Co" are also names of people. */
 const COMPANY_ENDS = setOf(
   "inc llc ltd limited gmbh corp corporation company sarl sas srl plc pty llp kg ohg mbh ug gbr holding holdings group",
   "gruppe groupe grupo studio studios gym fitness services service solutions consulting agency verein foundation gmbh&co",
 )
 const SHORT_COMPANY_ENDS = new Set(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "KG", "UG", "EV"])
 
-/** A word without its full stops and its case. */
+/** A word in lower case, without its full stops. */
 const plain = (word: string): string => word.toLowerCase().replaceAll(/^\.+|\.+$/g, "")
 
 const isTitle = (word: string): boolean => TITLES.has(plain(word)) || DOTTED_TITLES.has(word.toLowerCase())
@@ -54,7 +54,7 @@ function beginsFamilyName([first = "", second]: readonly string[]): boolean {
   return PARTICLES.has(plain(first)) && (second === undefined || PARTICLES.has(second))
 }
 
-/** "Nan", "Na" and "No" are names; "NaN", "na" and "No Name" are none. */
+/** "Nan", "Na" and "No" are names; "NaN", "na" and "No Name" are not. */
 const isPlaceholder = (word: string, next = ""): boolean =>
   PLACEHOLDERS.has(plain(word)) ||
   /^(?:nan|N[aA]N|na|NA)$/.test(word) ||
@@ -62,7 +62,7 @@ const isPlaceholder = (word: string, next = ""): boolean =>
   /^([a-z])\1+$/i.test(plain(word)) ||
   (plain(word) === "no" && PLACEHOLDERS.has(plain(next)))
 
-/** "Mr. and Mrs. Smith" are two. */
+/** "Mr. and Mrs. Smith" are two people. */
 const CONJUNCTIONS = setOf("and und et y e o og och en & +")
 
 const isCompany = (words: readonly string[]): boolean => {
@@ -70,19 +70,18 @@ const isCompany = (words: readonly string[]): boolean => {
   return words.length > 1 && (COMPANY_ENDS.has(last.toLowerCase()) || SHORT_COMPANY_ENDS.has(last))
 }
 
-/** Letters with their marks, and joiners within them. */
+/** Letters with their combining marks and joiners. */
 const NAME = /^\p{L}[\p{L}\p{M}\u200c\u200d]*(?:['’-]\p{L}[\p{L}\p{M}\u200c\u200d]*)*\.?$/u
 
 /**
- * More marks than any orthography puts on a letter, once composed: two of those for Latin, Greek and Cyrillic, three of
+ * More combining marks than any orthography puts on a composed letter: two of those for Latin, Greek and Cyrillic, three of
  * those that scripts share, five of any.
  */
 const STACKED = /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{2}|\p{sc=Zinh}{3}|\p{M}{5}/u
 
 /**
- * The first word of a person's name when it is plainly a name, else null: nobody is greeted by a title, a placeholder, a
- * company, a link, a login, an address or a bit of markup. "Family, Given" is null too, since its first word is not how one
- * greets.
+ * The first word of a person's name if it is clearly a name, else null: not a title, a placeholder, a company, a link, a
+ * login, an address or markup. "Family, Given" is null too, since its first word is the family name.
  */
 export function firstNameOf(name: string | null): string | null {
   if (name === null || STACKED.test(name.slice(0, RAW_MAX).normalize("NFC"))) return null
@@ -93,7 +92,7 @@ export function firstNameOf(name: string | null): string | null {
   if (isCompany(rest) || (titles > 0 && (rest.length === 1 || CONJUNCTIONS.has(plain(first))))) return null
 
   const isName = NAME.test(first) && [...first].length <= FIRST_NAME_MAX
-  // One word in capitals is the name of a company more often than that of a person.
+  // A single word in capitals is more often a company than a person.
   const isAcronym = words.length === 1 && /^\p{Lu}{2,}$/u.test(first)
   return isName && !isPlaceholder(first, rest[1]) && !beginsFamilyName(rest) && !isAcronym ? first : null
 }

@@ -1,26 +1,26 @@
-/** What a language must be able to say. Values handed in are already cleaned and formatted. */
+/** The phrases of a language. Values are already sanitized and formatted. */
 
 import type { Incentive } from "../../facts.ts"
 import type { MemberMessageAction } from "../../recovery/decline-codes.ts"
 
-/** Where in the sequence a message stands. */
+/** The position of a message in the sequence. */
 export type MessageStage = "first" | "reminder" | "last"
 
 /** What an invoice is for. */
 export type Billing = "subscription" | "one_off"
 
-/** What a sentence may name; null where it is not known, and then the sentence goes without it. */
+/** The values of a sentence; null where not known: then the sentence omits it. */
 export interface PhraseValues {
   readonly brand: string
-  /** What is still to be paid. */
+  /** What remains to be paid. */
   readonly amount: string | null
   /** When the subscription ends. */
   readonly endDate: string | null
 }
 
-export type PhraseTemplate = (said: PhraseValues) => string
+export type PhraseTemplate = (values: PhraseValues) => string
 
-/** What is said about an open invoice. Nothing here speaks of a subscription: an invoice may have none. */
+/** Phrases for an open invoice. They do not mention a subscription: an invoice may have none. */
 export interface InvoicePhrases<Ask> {
   readonly subject: Readonly<Record<MessageStage, PhraseTemplate>>
   readonly opening: Readonly<Record<MessageStage, PhraseTemplate>>
@@ -31,7 +31,7 @@ export interface InvoicePhrases<Ask> {
   readonly short: Ask extends string ? PhraseTemplate : Readonly<Record<MemberMessageAction, PhraseTemplate>>
 }
 
-/** What is said to someone who is leaving or may leave. */
+/** Phrases for a member who has canceled or may cancel. */
 export interface StayPhrases {
   readonly subject: Readonly<Record<MessageStage, PhraseTemplate>>
   readonly opening: Readonly<Record<MessageStage, PhraseTemplate>>
@@ -48,13 +48,13 @@ export interface Phrases {
   readonly greeting: (firstName: string | null) => string
   /** An automatic payment that failed. */
   readonly failed: InvoicePhrases<Readonly<Record<MemberMessageAction, string>>>
-  /** An invoice that the member pays by hand, and has not. */
+  /** An overdue invoice that the member pays manually. */
   readonly overdue: InvoicePhrases<string>
   /** What happens once an invoice is paid. */
   readonly paid: Readonly<Record<Billing, Readonly<Record<MessageStage, string>>>>
-  /** When the provider tries again by itself. */
+  /** When the provider tries again automatically. */
   readonly nextAttempt: (date: string) => string
-  /** How many invoices are open in all, and what they come to. */
+  /** How many invoices are open in all, and their total. */
   readonly total: (count: number, amount: string | null) => string
   readonly cancellation: StayPhrases
   readonly at_risk: StayPhrases
@@ -65,15 +65,15 @@ export interface Phrases {
   readonly reason: Readonly<Record<Billing, (brand: string) => string>>
   readonly unsubscribe: string
   readonly stop: string
-  /** What stands before a short message: whom it is from. */
+  /** The prefix of a short message: who sends it. */
   readonly from: (brand: string) => string
-  /** What stands before the sentence of a short message, so that the second does not read like the first. */
+  /** The prefix of the sentence of a short message, which distinguishes a reminder from the first message. */
   readonly mark: Readonly<Record<MessageStage, string>>
-  /** For a brand of whose name nothing is left. */
+  /** For a brand name of which nothing readable is left. */
   readonly unnamed: string
 }
 
-/** The stage of a playbook step by its day; a message a person sends by hand (null) reads like the first. */
+/** The stage of a playbook step by its day; a manual message (null) is worded like the first. */
 export function stageOf(step: number | null): MessageStage {
   if (step === null || step <= 0) return "first"
   return step < 4 ? "reminder" : "last"

@@ -1,16 +1,16 @@
 /**
- * How long a text message is. GSM 03.38: 160 septets in one message, 153 in each of several; a character outside its
- * alphabet turns the whole text into UCS-2 with 70 and 67 units.
+ * The length of a text message. GSM 03.38: 160 septets in one message, 153 in each of several; a character outside its
+ * alphabet makes the whole text UCS-2, with 70 and 67 units.
  */
 
 /** 3GPP TS 23.038, 6.2.1: the default alphabet, without the escape. */
 const BASIC = new Set(
   "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
 )
-/** 6.2.1.1: the extension table; each takes an escape and itself, which are not parted. */
+/** 6.2.1.1: the extension table; each takes two septets, which stay in the same segment. */
 const EXTENDED = new Set("\f^{}\\[~]|€")
 
-/** What is written otherwise to stay in the alphabet. Other letters lose their marks. */
+/** Replacements within the alphabet. Other letters lose their diacritics. */
 const REPLACEMENTS: Readonly<Record<string, string>> = {
   "’": "'",
   "‘": "'",
@@ -40,11 +40,11 @@ const REPLACEMENTS: Readonly<Record<string, string>> = {
   ẞ: "SS",
 }
 
-/** True for a text that is sent in septets. */
+/** True for a text in the GSM alphabet. */
 export const isGsm = (text: string): boolean =>
   [...text].every((character) => BASIC.has(character) || EXTENDED.has(character))
 
-/** The text in the alphabet as far as that can be done: plain quotes and spaces, letters without marks it does not have. */
+/** The text in the GSM alphabet where possible: plain quotes and spaces, and letters without unsupported diacritics. */
 export const toGsm = (text: string): string =>
   [...text.normalize("NFC").replaceAll(/\p{Zs}/gu, " ")]
     .map((character) => {
@@ -55,21 +55,21 @@ export const toGsm = (text: string): string =>
     })
     .join("")
 
-/** What of the text is in the alphabet. */
+/** The text without characters outside the GSM alphabet. */
 export const stripToGsm = (text: string): string =>
   [...toGsm(text)].filter(isGsm).join("").replaceAll(/ {2,}/g, " ").trim()
 
-/** How many messages the text is sent as. */
+/** The number of segments of the text. */
 export function segmentsOf(text: string): number {
   const isInSeptets = isGsm(text)
   const sizes = [...text].map((character) => (isInSeptets ? (EXTENDED.has(character) ? 2 : 1) : character.length))
   const total = sizes.reduce((sum, size) => sum + size, 0)
   if (total <= (isInSeptets ? 160 : 70)) return 1
-  const room = isInSeptets ? 153 : 67
+  const capacity = isInSeptets ? 153 : 67
   let segments = 1
   let used = 0
   for (const size of sizes) {
-    if (used + size > room) {
+    if (used + size > capacity) {
       segments += 1
       used = 0
     }

@@ -1,7 +1,7 @@
-/** What the team reads in Slack. */
+/** Alerts to the team in Slack. */
 import { oneLine, webLink } from "./clean.ts"
 
-/** An alert as it starts or ends. Lines carry ids, numbers and reasons, never what a member wrote. */
+/** An alert that fires or is resolved. Lines have ids, numbers and reasons, never text of a member. */
 export interface TeamAlertInput {
   readonly severity: "P0" | "P1" | "P2" | "P3"
   readonly state: "firing" | "resolved"
@@ -12,10 +12,10 @@ export interface TeamAlertInput {
 
 const TITLE_MAX = 150
 const LINE_MAX = 300
-/** Slack cuts a text near 4 000 characters (docs.slack.dev, chat.postMessage); ours stays well below. */
+/** Slack truncates a text near 4 000 characters (docs.slack.dev, chat.postMessage); ours is well below. */
 const LINES_MAX = 10
 
-/** docs.slack.dev/messaging/formatting-message-text: these three are escaped, which also disarms `<!channel>`. */
+/** docs.slack.dev/messaging/formatting-message-text: these three are escaped, which also disables `<!channel>`. */
 const escapeMrkdwn = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 

@@ -1,15 +1,15 @@
 /**
- * What an invoice asks for, after credit notes and part payments. An invoice states its amounts as a whole from time to
- * time; credit notes and part payments tell of themselves in between, and count as far as no statement includes them yet.
+ * What is owed on an invoice, after credit notes and part payments. Invoice events state all amounts; credit notes and part
+ * payments have events of their own in between, and count until an invoice event includes them.
  */
 import type { BillDetails, Fact, Instant } from "../../facts.ts"
 import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../../state.ts"
 import { BOUNDS } from "./bounds.ts"
 import { close, withCase } from "./cases.ts"
 import { caseOf, withPayment } from "./payment-matching.ts"
-import { withFew } from "./records.ts"
+import { withBoundedEntry } from "./records.ts"
 
-/** The invoice says what it asks for now. */
+/** The invoice states its current amount. */
 export function changeInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_changed" }>): CustomerState {
   const before = paymentOf(state, fact.invoiceId)
   if (!before || before.status === "succeeded") return state
@@ -28,29 +28,35 @@ export function changeInvoice(state: CustomerState, fact: Extract<Fact, { kind: 
   return updateAmountOwed(withPayment(reopened, payment), payment, fact.occurredAt)
 }
 
-/** A credit note on an open invoice lowers what is owed; one that is voided does not any more. */
+/** A credit note on an open invoice reduces what is owed, unless it is voided. */
 export function creditInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_credited" }>): CustomerState {
   const before = paymentOf(state, fact.invoiceId)
   if (!before || before.status === "succeeded" || before.status === "voided") return state
   const amountMinor = fact.isVoided ? 0 : fact.amountMinor
-  const payment = { ...before, credits: withFew(before.credits, fact.creditNoteId, amountMinor, BOUNDS.partsOfInvoice) }
+  const payment = {
+    ...before,
+    credits: withBoundedEntry(before.credits, fact.creditNoteId, amountMinor, BOUNDS.partsOfInvoice),
+  }
   return updateAmountOwed(withPayment(state, payment), payment, fact.occurredAt)
 }
 
-/** A part of the invoice was paid; the invoice itself says when all of it is. */
+/** A part of the invoice was paid; the invoice's own event reports full payment. */
 export function recordPartPayment(
   state: CustomerState,
   fact: Extract<Fact, { kind: "invoice_part_paid" }>,
 ): CustomerState {
   const before = paymentOf(state, fact.invoiceId)
   if (!before || before.status === "succeeded" || before.status === "voided") return state
-  const payment = { ...before, parts: withFew(before.parts, fact.partId, fact.amountMinor, BOUNDS.partsOfInvoice) }
+  const payment = {
+    ...before,
+    parts: withBoundedEntry(before.parts, fact.partId, fact.amountMinor, BOUNDS.partsOfInvoice),
+  }
   return updateAmountOwed(withPayment(state, payment), payment, fact.occurredAt)
 }
 
 /**
- * The payment after its invoice stated its amounts. Where it does not state what was credited or paid, all that is known of
- * it is taken to be included.
+ * The payment after its invoice stated its amounts. Where it does not state what was credited or paid, it is taken to
+ * include all known credit notes and part payments.
  */
 export function withStatement(payment: PaymentState, { creditedMinor, paidMinor }: BillDetails): PaymentState {
   const { creditedMinor: _, paidPartMinor: __, ...rest } = payment
@@ -63,10 +69,10 @@ export function withStatement(payment: PaymentState, { creditedMinor, paidMinor 
   }
 }
 
-/** What was paid of the invoice so far, by its own statement and by the parts paid since. */
+/** What has been paid of the invoice: the larger of its own statement and the sum of part payments. */
 export const paidPartOf = (payment: PaymentState): number => Math.max(payment.paidPartMinor ?? 0, sumOf(payment.parts))
 
-/** What is owed and what was paid since the case opened, as fields of the case. */
+/** What is owed plus what was paid since the case opened (`amountMinor`), and what is owed (`remainingMinor`). */
 export function amountsOf(
   payment: PaymentState,
   recoveryCase: Pick<CaseState, "paidBeforeMinor">,
@@ -90,7 +96,7 @@ export function withAmounts(recoveryCase: CaseState, payment: PaymentState): Cas
   }
 }
 
-/** Brings the case of an open invoice to what is owed now. When nothing is, and nothing was paid, it was waived. */
+/** Updates the case of an open invoice to what is owed. When nothing is owed and nothing was paid, it was waived. */
 function updateAmountOwed(state: CustomerState, payment: PaymentState, at: Instant): CustomerState {
   const recoveryCase = caseOf(state, payment.invoiceId)
   if (recoveryCase?.status !== "open") return state

@@ -1,7 +1,7 @@
 /**
- * How much of one customer the state keeps, so that a customer with any number of facts costs as much as every other one.
- * The ledger keeps everything. What the state drops depends on the order of the ledger only, never on how the facts were
- * cut into batches: it is dropped fact by fact.
+ * How much of one customer the state holds, so that processing a customer with any number of facts has a bounded cost. The
+ * ledger keeps everything. What the state drops depends only on the order of the ledger, not on how the facts were batched:
+ * the bounds apply after every fact.
  */
 import type { Fact, Instant } from "../../facts.ts"
 import {
@@ -14,41 +14,41 @@ import {
 } from "../../state.ts"
 import { entriesWhere, markedIn, sizeOf, withEntry, withoutEntries } from "./records.ts"
 
-/** The bounds, of one customer each. `docs/OPERATIONS.md` says what happens beyond them. */
+/** The bounds per customer. `docs/OPERATIONS.md` describes what happens beyond them. */
 export const BOUNDS = {
-  /** Open cases. A case that would be one more is not opened; `refused.cases` counts how often. */
+  /** Open cases. Beyond it no case is opened; `refused.cases` counts how often. */
   openCases: 100,
-  /** Closed cases, the newest by the time of closing: a dispute or refund of an older one no longer changes it. */
+  /** Closed cases, the newest by closing time: a dispute or refund of an older one no longer changes it. */
   closedCases: 100,
   /** Payments without a case, the newest: five years of monthly bills. */
   barePayments: 60,
-  /** Payments over the bound that are dropped together, so that looking for them costs little per fact. */
+  /** Payments over the bound that are dropped together, so that the search for them costs little per fact. */
   barePaymentsSlack: 30,
   /**
-   * Subscriptions. Those that ended first are dropped for new ones; where all go on, a new one is not taken in, and
+   * Subscriptions. Those that ended first are dropped for new ones; if none has ended, a new one is not added, and
    * `refused.subscriptions` counts how often.
    */
   subscriptions: 200,
   /** Ended subscriptions that are dropped together. */
   subscriptionsSlack: 30,
   /**
-   * Credit notes, part payments and refunds of one invoice, of each: more that tell of themselves are not taken in. What the
-   * invoice and its charge state of their totals counts all the same.
+   * Credit notes, part payments and refunds of one invoice, of each: beyond it, their own events are ignored. The totals
+   * that the invoice and its charge state still count.
    */
   partsOfInvoice: 100,
   /** Prices of one subscription; Stripe allows twenty. */
   items: 20,
 } as const
 
-/** A case that a fold has dropped from the state. */
+/** A case that a fold dropped from the state. */
 export interface DroppedCase {
   readonly entry: CaseState
   readonly payment: PaymentState | undefined
 }
 
 /**
- * Of the cases that a fold dropped, those that a state stored before (`projected`) does not speak for: one that it had
- * dropped as well closed before all that it still holds. The last word on each.
+ * Of the cases that a fold dropped, those that the stored state (`projected`) had not dropped already: those closed before
+ * every case that it holds at its bound. Each once, as it was last.
  */
 export function newlyDropped(projected: CustomerState, dropped: readonly DroppedCase[]): readonly DroppedCase[] {
   const present = new Set(projected.cases.map(({ id }) => id))
@@ -60,7 +60,7 @@ export function newlyDropped(projected: CustomerState, dropped: readonly Dropped
   )
 }
 
-/** The state after `fact`, within the bounds. Cases that it loses are added to `dropped`. */
+/** The state after `fact`, within the bounds. Cases that it drops are added to `dropped`. */
 export function applyBounds(
   before: CustomerState,
   after: CustomerState,
@@ -79,7 +79,7 @@ function boundCases(state: CustomerState, dropped: DroppedCase[]): CustomerState
   for (const { closedAt } of state.cases) if (closedAt === null) openOver += 1
   let closedOver = state.cases.length - openOver - BOUNDS.openCases - BOUNDS.closedCases
   let bound = state
-  // The last one opened is the one that is not opened; of the closed ones the oldest goes.
+  // Of the open cases the newest is dropped, of the closed ones the oldest.
   for (; openOver > 0; openOver--) {
     bound = withoutCase(bound, bound.cases.findLast(isOpen), dropped)
     bound = { ...bound, refused: { ...bound.refused, cases: (bound.refused?.cases ?? 0) + 1 } }
@@ -104,23 +104,23 @@ function withoutCase(state: CustomerState, entry: CaseState | undefined, dropped
   const rest = { ...state, cases: state.cases.filter((other) => other !== entry) }
   const subscription = subscriptionOf(state, entry.subscriptionId)
   if (entry.kind !== "cancellation" || entry.closedAt === null || subscription === undefined) return rest
-  // Announcements are numbered by how many there were before.
+  // Cancellation cases are numbered by their count.
   const counted = { ...subscription, droppedEpisodes: (subscription.droppedEpisodes ?? 0) + 1 }
   return { ...rest, subscriptions: withEntry(rest.subscriptions, subscription.id, counted) }
 }
 
-/** Payments of cases are kept for as long as their cases. */
+/** Payments of cases are kept as long as their cases. */
 function boundPayments(state: CustomerState): CustomerState {
   const most = state.cases.length + BOUNDS.barePayments + BOUNDS.barePaymentsSlack
   if (sizeOf(state.payments) <= most) return state
   const kept = new Set(state.cases.map(({ invoiceId }) => invoiceId))
   const bare = entriesWhere(state.payments, ({ invoiceId }) => !kept.has(invoiceId))
-  const out = oldest(bare, BOUNDS.barePayments, ({ paidAt, failedAt, invoiceId }) => [paidAt ?? failedAt, invoiceId])
+  const excess = oldest(bare, BOUNDS.barePayments, ({ paidAt, failedAt, invoiceId }) => [paidAt ?? failedAt, invoiceId])
   return {
     ...state,
     payments: withoutEntries(
       state.payments,
-      out.map(({ invoiceId }) => invoiceId),
+      excess.map(({ invoiceId }) => invoiceId),
     ),
   }
 }
@@ -140,17 +140,17 @@ function boundSubscriptions(state: CustomerState, changedId: string): CustomerSt
   if (markedIn(state.subscriptions, hasEnded) > 0) {
     const ended = entriesWhere(state.subscriptions, hasEnded)
     const kept = Math.max(0, ended.length - BOUNDS.subscriptionsSlack)
-    const out = oldest(ended, kept, ({ endedAt, id }) => [endedAt, id]).map(({ id }) => id)
-    return { ...state, subscriptions: withoutEntries(state.subscriptions, out) }
+    const excess = oldest(ended, kept, ({ endedAt, id }) => [endedAt, id]).map(({ id }) => id)
+    return { ...state, subscriptions: withoutEntries(state.subscriptions, excess) }
   }
   const refused = { ...state.refused, subscriptions: (state.refused?.subscriptions ?? 0) + 1 }
   return { ...state, refused, subscriptions: withoutEntries(state.subscriptions, [changedId]) }
 }
 
-/** Ended subscriptions are what the state drops first. */
+/** Ended subscriptions are dropped first. */
 export const hasEnded = ({ endedAt }: SubscriptionState): boolean => endedAt !== null
 
-/** All but the newest `count`, by a time and then an id. */
+/** All but the newest `count`, by time and then id. */
 function oldest<T>(entries: readonly T[], count: number, keyOf: (entry: T) => [Instant | null, string]): readonly T[] {
   const keyed = entries.map((entry) => {
     const [at, id] = keyOf(entry)

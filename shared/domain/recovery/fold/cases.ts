@@ -1,24 +1,24 @@
-/** Opening and closing recovery cases. A case is found by what it is about, never by when it was told. */
+/** Opening and closing recovery cases. A case is identified by its invoice or subscription, never by time. */
 import type { Fact, Instant } from "../../facts.ts"
 import type { CaseState, CaseStatus, CloseReason, CustomerState, PaymentState, SubscriptionState } from "../../state.ts"
 
-/** The first invoice after a trial fails within so long of its end, if it fails; a later one is another invoice. */
+/** The first invoice after a trial fails, if it does, within this time of the trial's end; a later failure is of another invoice. */
 const FIRST_INVOICE_WINDOW_MS = 14 * 86_400_000
 
-/** The payment case of an invoice: an invoice has one at most, for good. */
+/** The payment case of an invoice: an invoice has at most one, ever. */
 export const paymentCaseId = (invoiceId: string): string => `payment_${invoiceId}`
 
-/** The n-th time that leaving was announced for a subscription, counted from one. */
+/** The case of the n-th announced cancellation of a subscription, from one. */
 export const cancellationCaseId = (subscriptionId: string, episode: number): string =>
   `cancellation_${subscriptionId}_${episode}`
 
-/** State with the case put in the place of the one with its id, or added. */
+/** The state with the case replaced, or added if no case has its id. */
 export function withCase(state: CustomerState, changed: CaseState): CustomerState {
   const place = state.cases.findIndex((present) => present.id === changed.id)
   return { ...state, cases: place < 0 ? [...state.cases, changed] : state.cases.with(place, changed) }
 }
 
-/** The case, closed; a case that is closed already keeps its first end. */
+/** The case, closed; a case that is already closed stays as it is. */
 export function close(
   recoveryCase: CaseState,
   status: Exclude<CaseStatus, "open">,
@@ -29,8 +29,8 @@ export function close(
 }
 
 /**
- * The case after more bad news of it. Live news makes it a live case for good, wherever in its story the news falls; what
- * is imported around a live case changes nothing about that.
+ * The case after another failure or announcement. A live one makes the case live permanently, at any position in the
+ * ledger; imported facts before or after it do not change that.
  */
 export function markLive(recoveryCase: CaseState, { origin }: Pick<Fact, "origin">): CaseState {
   if (origin !== undefined || recoveryCase.knownFrom === undefined) return recoveryCase
@@ -38,32 +38,31 @@ export function markLive(recoveryCase: CaseState, { origin }: Pick<Fact, "origin
   return live
 }
 
-/** What a new case says of where it is known from. */
+/** The origin of a new case. */
 export const originOf = ({ origin }: Pick<Fact, "origin">): Pick<CaseState, "knownFrom"> =>
   origin === undefined ? {} : { knownFrom: origin }
 
 /**
- * What a payment brought back: what was paid since the case opened, at most what was at stake in it. The invoice says what
- * was paid in all, and may have been paid in part before. Where no failure stated an amount, what was paid was at stake.
+ * What a payment recovered: what was paid since the case opened, at most the amount of the case. The invoice states the
+ * total paid, part of which may have been paid before. Where no failure stated an amount, everything paid counts.
  */
 function recoveredAmountOf(recoveryCase: CaseState, { amountMinor: paidMinor }: PaymentState): number {
-  const sinceMinor = Math.max(0, paidMinor - (recoveryCase.paidBeforeMinor ?? 0))
-  return recoveryCase.currency === null ? sinceMinor : Math.min(sinceMinor, recoveryCase.amountMinor)
+  const paidSinceMinor = Math.max(0, paidMinor - (recoveryCase.paidBeforeMinor ?? 0))
+  return recoveryCase.currency === null ? paidSinceMinor : Math.min(paidSinceMinor, recoveryCase.amountMinor)
 }
 
 /**
- * The case of a paid invoice as it stands: recovered by what was paid and not refunded since. Refunded as a whole, the
- * recovery is reversed. A one-off invoice is no subscription revenue, so nothing of it counts. `at` is when this became so.
+ * The case of a paid invoice: recovered by what was paid and not refunded. A full refund reverses the recovery. A one-off
+ * invoice is not subscription revenue, so it recovers zero. `at` is the time of the payment or refund.
  */
 export function settlePaidCase(recoveryCase: CaseState, payment: PaymentState, at: Instant): CaseState {
-  const broughtBackMinor = recoveredAmountOf(recoveryCase, payment)
-  const keptMinor = Math.max(0, broughtBackMinor - payment.refundedMinor)
+  const keptMinor = Math.max(0, recoveredAmountOf(recoveryCase, payment) - payment.refundedMinor)
   const { remainingMinor: _, ...rest } = recoveryCase
   const { amountMinor, currency } = recoveryCase.currency === null ? payment : recoveryCase
   const paid = { ...rest, amountMinor, currency }
   if (payment.refundedMinor > 0 && keptMinor === 0) {
-    const isSo = recoveryCase.closeReason === "refunded" && recoveryCase.closedAt !== null
-    const closedAt = isSo ? recoveryCase.closedAt : at
+    const isRefunded = recoveryCase.closeReason === "refunded" && recoveryCase.closedAt !== null
+    const closedAt = isRefunded ? recoveryCase.closedAt : at
     return { ...paid, status: "reversed", closeReason: "refunded", closedAt, recoveredMinor: 0 }
   }
   return {
@@ -75,11 +74,11 @@ export function settlePaidCase(recoveryCase: CaseState, payment: PaymentState, a
   }
 }
 
-/** Nothing was paid since the case opened, though the invoice counts as paid: credit notes or a balance settled it. */
+/** Whether nothing was paid since the case opened, although the invoice counts as paid: credit notes or a balance settled it. */
 export const isWaived = (recoveryCase: CaseState, payment: PaymentState): boolean =>
   payment.currency !== null && payment.amountMinor - (recoveryCase.paidBeforeMinor ?? 0) <= 0
 
-/** An operator's word is final: a payment that comes later is not credited to a case that was put aside. */
+/** An operator's decision is final: a later payment does not recover a case that an operator closed. */
 export function closeByOperator(
   state: CustomerState,
   fact: Extract<Fact, { kind: "case_closed_by_operator" }>,
@@ -88,6 +87,6 @@ export function closeByOperator(
   return recoveryCase ? withCase(state, close(recoveryCase, "lost", "closed_by_operator", fact.occurredAt)) : state
 }
 
-/** Whether the subscription is in its trial or in what directly follows, and nobody has ever paid for it. */
+/** Whether the subscription is in its trial or directly after it, and was never paid. */
 export const isUnpaidTrial = ({ hasPaid, trialEnd }: SubscriptionState, at: Instant): boolean =>
   !hasPaid && trialEnd !== null && Date.parse(at) - Date.parse(trialEnd) <= FIRST_INVOICE_WINDOW_MS

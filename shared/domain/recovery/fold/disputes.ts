@@ -1,4 +1,4 @@
-/** Disputes: a chargeback takes a recovery back, and gives it back when it is won. */
+/** Disputes: a chargeback reverses a recovery, and a dispute that is won restores it. */
 import type { Fact } from "../../facts.ts"
 import { type CaseState, type CustomerState, paymentOf } from "../../state.ts"
 import { settlePaidCase, withCase } from "./cases.ts"
@@ -7,13 +7,13 @@ import { caseOf, invoiceOf } from "./payment-matching.ts"
 type Opened = Extract<Fact, { kind: "dispute_opened" }>
 type Closed = Extract<Fact, { kind: "dispute_closed" }>
 
-/** A chargeback reverses the recovery of the payment it is about; an inquiry moves no money and changes nothing. */
+/** A chargeback reverses the recovery of its payment; an inquiry moves no money and changes nothing. */
 export const openDispute = (state: CustomerState, fact: Opened): CustomerState =>
   fact.isInquiry ? state : reverse(state, fact)
 
 /**
- * A dispute that was won or withdrawn leaves the money where it was: the recovery stands again. One that was lost took
- * the money, also when nobody told of its opening.
+ * A dispute that was won or withdrawn returns the money: the case is recovered again. One that was lost reverses the
+ * recovery, also when the event of its opening is missing.
  */
 export function closeDispute(state: CustomerState, fact: Closed): CustomerState {
   if (fact.outcome === "lost") return reverse(state, fact)
@@ -37,8 +37,8 @@ function reverse(state: CustomerState, fact: Opened | Closed): CustomerState {
 }
 
 /**
- * The case whose payment is disputed: by invoice, charge or payment intent. Where no event ever named them together, the
- * one recovered case of exactly that amount; when two would fit, none is touched.
+ * The case whose payment is disputed: by invoice, charge or payment intent. Where no event links them, the only recovered
+ * case of exactly that amount; if two match, none.
  */
 function disputedCase(state: CustomerState, fact: Opened | Closed): CaseState | undefined {
   const invoiceId = fact.invoiceId ?? invoiceOf(state, fact)

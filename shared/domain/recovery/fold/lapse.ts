@@ -1,23 +1,23 @@
-/** A payment case of which nothing is heard any more: neither paid, nor voided, nor given up. */
+/** Lapse of payment cases without news: neither paid, nor voided, nor given up by the provider. */
 import type { Fact, Instant } from "../../facts.ts"
 import { type CaseState, type CustomerState, findCase } from "../../state.ts"
 import { close, withCase } from "./cases.ts"
 import { failureTimes } from "./payment-matching.ts"
 
 /**
- * Days without news after which an open payment case counts as lost. Stripe retries for two months at most, and links in
- * messages end after one; a payment that comes later still recovers the case.
+ * Days without news after which an open payment case is lost. Stripe retries for at most two months, and links in messages
+ * expire after one; a later payment still recovers the case.
  */
 export const LAPSE_DAYS = 60
 
 const LAPSE_MS = LAPSE_DAYS * 86_400_000
 
-/** Cases of which nothing was heard since then lapse at `now`. */
+/** Cases without news since then lapse at `now`. */
 export const lapsingSince = (now: Date): Date => new Date(now.getTime() - LAPSE_MS)
 
 /**
- * When a payment case was last heard of: a failure, a change of what it asks for, or the time by which the result of a
- * payment in progress is due, which may be still to come. Null for other cases.
+ * The time of the last news of a payment case: a failure, a change of its amount, or the time-out of a payment in progress,
+ * which may be in the future. Null for other cases.
  */
 export function lastNewsAt(state: CustomerState, recoveryCase: CaseState): Instant | null {
   if (recoveryCase.kind !== "payment") return null
@@ -27,15 +27,15 @@ export function lastNewsAt(state: CustomerState, recoveryCase: CaseState): Insta
   return news.reduce((last, at) => (at > last ? at : last))
 }
 
-/** When an open payment case lapses unless something is heard of it; null: it is no such case. */
+/** When an open payment case lapses unless there is news; null: it is not an open payment case. */
 export function lapseTime(state: CustomerState, recoveryCase: CaseState): Instant | null {
   const last = recoveryCase.status === "open" ? lastNewsAt(state, recoveryCase) : null
   return last === null ? null : new Date(Date.parse(last) + LAPSE_MS).toISOString()
 }
 
 /**
- * The fact that a case has lapsed by `now`; null: it has not. It is dated by when the case lapsed, so that it says the same
- * whichever run of the job finds it; after all that the ledger holds, which may have moved on with another case.
+ * The fact that a case has lapsed by `now`; null: it has not. It has the time at which the case lapsed, so that every run
+ * of the job writes the same fact; but a time after the whole ledger, which may have newer facts of other cases.
  */
 export function lapsedBy(
   state: CustomerState,
@@ -50,7 +50,7 @@ export function lapsedBy(
   return { kind: "case_lapsed", id: `case_lapsed:${caseId}:${due}`, occurredAt, caseId }
 }
 
-/** Closes the case, unless it was heard of since the job that wrote this looked. */
+/** Closes the case, unless there was news since the job read the state. */
 export function lapse(state: CustomerState, fact: Extract<Fact, { kind: "case_lapsed" }>): CustomerState {
   const recoveryCase = findCase(state, fact.caseId)
   const due = recoveryCase ? lapseTime(state, recoveryCase) : null

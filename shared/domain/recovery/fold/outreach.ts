@@ -1,6 +1,6 @@
 /**
- * What we did, and how the member answered. Lists are sorted and keep the newest, so that these facts may come in any order
- * and any number.
+ * What we did, and how the member responded. Lists are sorted and keep the newest entries, so that these facts may come in
+ * any order and number.
  */
 import type { Fact } from "../../facts.ts"
 import type { Click, Outreach } from "../../state.ts"
@@ -21,26 +21,26 @@ type OutreachFact = Extract<
 >
 
 /**
- * How many of each the state keeps. Credit asks for the last week, incentives for the last period, and draws for the cases
- * that the state holds: no more than 200.
+ * How many of each the state keeps. Attribution needs the last week, incentives the last period, and assignments the cases
+ * of the state: at most 200.
  */
 export const OUTREACH_BOUNDS = { assignments: 300, sent: 200, clickDays: 100, incentives: 50 } as const
 
-/** Outreach after one more fact of it; plans and refusals leave no trace in the state, they stand in the ledger. */
+/** Outreach after one more fact; planned, suppressed and failed nudges are in the ledger only. */
 export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach {
   switch (fact.kind) {
     case "case_assigned": {
       const { id, caseId, arm, percentage, occurredAt: at } = fact
-      const drawn = { id, caseId, arm, percentage, at }
-      return { ...outreach, assignments: insert(outreach.assignments ?? [], drawn, OUTREACH_BOUNDS.assignments) }
+      const assignment = { id, caseId, arm, percentage, at }
+      return { ...outreach, assignments: insert(outreach.assignments ?? [], assignment, OUTREACH_BOUNDS.assignments) }
     }
     case "nudge_planned":
     case "nudge_suppressed":
     case "nudge_failed":
       return outreach
     case "nudge_sent": {
-      const touch = { id: fact.id, caseId: fact.caseId, channel: fact.channel, at: fact.occurredAt }
-      return { ...outreach, sent: insert(outreach.sent, touch, OUTREACH_BOUNDS.sent) }
+      const message = { id: fact.id, caseId: fact.caseId, channel: fact.channel, at: fact.occurredAt }
+      return { ...outreach, sent: insert(outreach.sent, message, OUTREACH_BOUNDS.sent) }
     }
     case "link_clicked": {
       const click = { id: fact.id, caseId: fact.caseId, at: fact.occurredAt }
@@ -51,8 +51,8 @@ export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach 
       return { ...outreach, incentives: insert(outreach.incentives, applied, OUTREACH_BOUNDS.incentives) }
     }
     case "opted_out": {
-      const earlier = outreach.optedOutAt !== null && outreach.optedOutAt < fact.occurredAt
-      return { ...outreach, optedOutAt: earlier ? outreach.optedOutAt : fact.occurredAt }
+      const isKnownEarlier = outreach.optedOutAt !== null && outreach.optedOutAt < fact.occurredAt
+      return { ...outreach, optedOutAt: isKnownEarlier ? outreach.optedOutAt : fact.occurredAt }
     }
   }
 }
@@ -67,7 +67,7 @@ function insert<T extends { readonly id: string; readonly at: string }>(
   return list.toSpliced(place + 1, 0, item).slice(-max)
 }
 
-/** By day and case, and not by the time of the click: what is dropped as the oldest must not come back with a later click. */
+/** By day and case, not by time: an entry that was dropped as the oldest must not return with a later click. */
 const dayOf = ({ at, caseId }: Click): string => `${at.slice(0, "2026-03-02".length)}|${caseId}`
 
 function insertClick(clicks: readonly Click[], click: Click): readonly Click[] {
@@ -79,7 +79,7 @@ function insertClick(clicks: readonly Click[], click: Click): readonly Click[] {
     : clicks.toSpliced(place + 1, 0, click).slice(-OUTREACH_BOUNDS.clickDays)
 }
 
-/** The clicks of one day as one: the id and time of the last, and the time of the first where that is another. */
+/** The clicks of one day as one: the id and time of the last, and the time of the first if there are several. */
 function merged(known: Click, click: Click): Click {
   const isLater = click.at > known.at || (click.at === known.at && click.id > known.id)
   const { id, caseId, at } = isLater ? click : known

@@ -1,7 +1,7 @@
 /**
- * Which payment a fact speaks of. One attempt is told by up to three events (invoice, charge, payment intent); since
- * Stripe's version 2025-03-31 the latter two do not name the invoice, so they are paired with it by amount and time.
- * A stored state keeps the keys of its records in no order of ours, so nothing here depends on that order.
+ * Which payment a fact is about. Up to three events report one attempt (invoice, charge, payment intent); since Stripe's
+ * API version 2025-03-31 the latter two do not name the invoice, so they are matched to it by amount and time. `jsonb` does
+ * not keep the order of keys, so nothing here depends on the order of records.
  */
 import type { Fact, Instant } from "../../facts.ts"
 import type { CaseState, CustomerState, PaymentState, UnmatchedPayment } from "../../state.ts"
@@ -11,22 +11,22 @@ import { entriesOf, entriesWhere, withEntry } from "./records.ts"
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>
 
-/** A charge and the invoice event that tells of it come seconds apart; ten minutes leave room for a slow capture. */
+/** The events of a charge and its invoice are seconds apart; ten minutes allow for a slow capture. */
 export const PAIRING_WINDOW_MS = 10 * 60_000
 
 /**
- * One failure told twice, by an event that numbers the attempt and by one that cannot (it was read from the invoice later),
- * carries the same second, or the next; the next attempt of an invoice is hours away.
+ * Two events of one failure, one with the attempt number and one without (read from the invoice later), have the same
+ * second or the next; the next attempt of an invoice is hours later.
  */
 const SAME_FAILURE_MS = 5_000
 
-/** Loose charges kept for pairing; a customer has a handful within the window. */
+/** Unmatched payments that are kept; a customer has a handful within the window. */
 const UNMATCHED_MAX = 20
 
-/** Names of one payment, and attempts of one kind of one invoice; a provider makes a handful. */
+/** Ids of one payment, and attempts of one kind of one invoice; normally a handful. */
 export const REFS_MAX = 40
 
-/** State with the payment. */
+/** The state with the payment. */
 export const withPayment = (state: CustomerState, payment: PaymentState): CustomerState => ({
   ...state,
   payments: withEntry(state.payments, payment.invoiceId, payment),
@@ -36,16 +36,16 @@ export const withPayment = (state: CustomerState, payment: PaymentState): Custom
 export const caseOf = (state: CustomerState, invoiceId: string): CaseState | undefined =>
   state.cases.find((candidate) => candidate.kind === "payment" && candidate.invoiceId === invoiceId)
 
-/** The invoice that a charge or payment intent is known to have paid (or tried to); null when nothing says. */
+/** The invoice of a charge or payment intent; null where it is not known. */
 export function invoiceOf(
   state: CustomerState,
   refs: { readonly chargeId: string | null; readonly paymentIntentId: string | null },
 ): string | null {
-  const wanted = refsOf(refs)
-  if (wanted.length === 0) return null
+  const ids = refsOf(refs)
+  if (ids.length === 0) return null
   let first: string | null = null
   for (const { invoiceId, refs: known } of entriesOf(state.payments)) {
-    if ((first === null || invoiceId < first) && known.some((ref) => wanted.includes(ref))) first = invoiceId
+    if ((first === null || invoiceId < first) && known.some((ref) => ids.includes(ref))) first = invoiceId
   }
   return first
 }
@@ -53,7 +53,7 @@ export function invoiceOf(
 export const refsOf = (fact: { readonly chargeId: string | null; readonly paymentIntentId: string | null }): string[] =>
   [fact.chargeId, fact.paymentIntentId].filter((ref) => ref !== null)
 
-/** All of them, sorted; where there are too many, the first that the order has. */
+/** The union of the lists, sorted; the first `REFS_MAX` where there are more. */
 export function mergeRefs(...lists: readonly (readonly string[])[]): readonly string[] {
   const [known = [], ...others] = lists
   const news = others.flat().filter((ref) => !known.includes(ref))
@@ -78,51 +78,51 @@ export const unmatchedPaymentOf = (
 })
 
 const isSameAttempt = (
-  loose: UnmatchedPayment,
+  unmatched: UnmatchedPayment,
   other: { readonly amountMinor: number | null; readonly currency: string | null; readonly at: Instant },
 ): boolean =>
-  loose.currency !== null &&
-  loose.amountMinor === other.amountMinor &&
-  loose.currency === other.currency &&
-  Math.abs(Date.parse(loose.at) - Date.parse(other.at)) <= PAIRING_WINDOW_MS
+  unmatched.currency !== null &&
+  unmatched.amountMinor === other.amountMinor &&
+  unmatched.currency === other.currency &&
+  Math.abs(Date.parse(unmatched.at) - Date.parse(other.at)) <= PAIRING_WINDOW_MS
 
-/** Gives a charge that names no invoice to the invoice of the same outcome, amount and time; else keeps it for later. */
-export function pairWithInvoice(state: CustomerState, loose: UnmatchedPayment): CustomerState {
-  const match = bestMatch(state, loose)
-  if (!match) return { ...state, loose: mergeUnmatched(state.loose, loose) }
+/** Adds a charge without an invoice id to the invoice of the same outcome, amount and time; else keeps it as unmatched. */
+export function matchWithInvoice(state: CustomerState, unmatched: UnmatchedPayment): CustomerState {
+  const match = bestMatch(state, unmatched)
+  if (!match) return { ...state, loose: mergeUnmatched(state.loose, unmatched) }
 
   const payment: PaymentState = {
     ...match,
-    refs: mergeRefs(match.refs, loose.refs),
-    declineCode: loose.declineCode ?? match.declineCode,
+    refs: mergeRefs(match.refs, unmatched.refs),
+    declineCode: unmatched.declineCode ?? match.declineCode,
   }
   const changed = withPayment(state, payment)
   const recoveryCase = caseOf(changed, match.invoiceId)
-  if (!recoveryCase || loose.outcome === "succeeded") return changed
+  if (!recoveryCase || unmatched.outcome === "succeeded") return changed
   return withCase(changed, {
-    ...markLive(recoveryCase, loose),
+    ...markLive(recoveryCase, unmatched),
     declineCode: payment.declineCode,
-    chargeFailures: addAttempt(recoveryCase.chargeFailures, loose.refs),
+    chargeFailures: addAttempt(recoveryCase.chargeFailures, unmatched.refs),
   })
 }
 
 /**
- * Subscriptions of one price fail together, and each attempt has one charge: an invoice whose attempts have their charges
- * already takes no more of them. Of those that remain, the nearest in time.
+ * Subscriptions with the same price fail together, and each attempt has one charge: an invoice whose attempts all have
+ * their charges gets no more. Of the others, the nearest in time.
  */
-function bestMatch(state: CustomerState, loose: UnmatchedPayment): PaymentState | undefined {
+function bestMatch(state: CustomerState, unmatched: UnmatchedPayment): PaymentState | undefined {
   const isAlike = ({ status, amountMinor }: PaymentState) =>
-    status === loose.outcome && amountMinor === loose.amountMinor
+    status === unmatched.outcome && amountMinor === unmatched.amountMinor
   const alike = entriesWhere(state.payments, isAlike)
   if (alike.length === 0) return undefined
   const cases = new Map(state.cases.map((entry) => [entry.kind === "payment" ? entry.invoiceId : null, entry]))
   const candidates = alike.flatMap((payment) => {
     const recoveryCase = cases.get(payment.invoiceId)
-    const at = loose.outcome === "failed" ? lastFailureAt(recoveryCase, payment) : payment.paidAt
-    if (at === null || !isSameAttempt(loose, { ...payment, at })) return []
-    const isOpenForCharge = lacksCharge(recoveryCase, payment)
-    if (loose.outcome === "failed" && !isOpenForCharge) return []
-    return [{ payment, rank: isOpenForCharge ? 0 : 1, distanceMs: Math.abs(Date.parse(loose.at) - Date.parse(at)) }]
+    const at = unmatched.outcome === "failed" ? lastFailureAt(recoveryCase, payment) : payment.paidAt
+    if (at === null || !isSameAttempt(unmatched, { ...payment, at })) return []
+    const isChargeMissing = lacksCharge(recoveryCase, payment)
+    if (unmatched.outcome === "failed" && !isChargeMissing) return []
+    return [{ payment, rank: isChargeMissing ? 0 : 1, distanceMs: Math.abs(Date.parse(unmatched.at) - Date.parse(at)) }]
   })
   return candidates.sort(
     (a, b) => a.rank - b.rank || a.distanceMs - b.distanceMs || (a.payment.invoiceId < b.payment.invoiceId ? -1 : 1),
@@ -134,85 +134,85 @@ function lacksCharge(recoveryCase: CaseState | undefined, payment: PaymentState)
   return recoveryCase.chargeFailures.length < recoveryCase.invoiceFailures.length
 }
 
-/** Attempts with one more, named by the first of its refs (the charge, if there is one); its other names are dropped. */
-export const addAttempt = (attempts: readonly string[], [name, ...aliases]: readonly string[]): readonly string[] =>
-  name === undefined
+/** The attempts with one more, identified by its first ref (the charge, if there is one); its other refs are removed. */
+export const addAttempt = (attempts: readonly string[], [id, ...aliases]: readonly string[]): readonly string[] =>
+  id === undefined
     ? attempts
     : mergeRefs(
         attempts.filter((attempt) => !aliases.includes(attempt)),
-        [name],
+        [id],
       )
 
-/** A charge and its payment intent are one loose payment once either names the other. */
-function mergeUnmatched(list: readonly UnmatchedPayment[], loose: UnmatchedPayment): readonly UnmatchedPayment[] {
-  const twin = list.find(
-    (entry) => entry.outcome === loose.outcome && entry.refs.some((ref) => loose.refs.includes(ref)),
+/** A charge and its payment intent are one unmatched payment once either names the other. */
+function mergeUnmatched(list: readonly UnmatchedPayment[], unmatched: UnmatchedPayment): readonly UnmatchedPayment[] {
+  const known = list.find(
+    (entry) => entry.outcome === unmatched.outcome && entry.refs.some((ref) => unmatched.refs.includes(ref)),
   )
-  const merged = twin
+  const merged = known
     ? {
-        ...withoutOrigin(loose, twin),
-        refs: joinRefs(twin.refs, loose.refs),
-        declineCode: loose.declineCode ?? twin.declineCode,
+        ...withoutOrigin(unmatched, known),
+        refs: joinRefs(known.refs, unmatched.refs),
+        declineCode: unmatched.declineCode ?? known.declineCode,
       }
-    : loose
-  return [...list.filter((entry) => entry !== twin), merged].slice(-UNMATCHED_MAX)
+    : unmatched
+  return [...list.filter((entry) => entry !== known), merged].slice(-UNMATCHED_MAX)
 }
 
-/** What was told live by either of its tellings was told live. */
-function withoutOrigin(loose: UnmatchedPayment, twin: UnmatchedPayment): UnmatchedPayment {
-  if (twin.origin !== undefined) return loose
-  const { origin: _, ...live } = loose
+/** If either of its events was live, the payment is live. */
+function withoutOrigin(unmatched: UnmatchedPayment, known: UnmatchedPayment): UnmatchedPayment {
+  if (known.origin !== undefined) return unmatched
+  const { origin: _, ...live } = unmatched
   return live
 }
 
-/** All names, and first the one that is new: a payment intent that came before its charge names no attempt. */
-function joinRefs(known: readonly string[], said: readonly string[]): readonly string[] {
-  const isRepeated = said[0] !== undefined && known.includes(said[0])
-  return [...new Set(isRepeated ? [...known, ...said] : [...said, ...known])]
+/** All refs, a new one first: a payment intent that came before its charge does not identify an attempt. */
+function joinRefs(known: readonly string[], added: readonly string[]): readonly string[] {
+  const isRepeated = added[0] !== undefined && known.includes(added[0])
+  return [...new Set(isRepeated ? [...known, ...added] : [...added, ...known])]
 }
 
-/** Whether this attempt was told before, by another event, and has its charge: then the next charge is another attempt's. */
+/** Whether another event reported this attempt before, and it has its charge: then the next charge is another attempt's. */
 function isRepeatedAttempt(state: CustomerState, invoiceId: string, fact: Failed): boolean {
   const { invoiceFailures, chargeFailures } = caseOf(state, invoiceId) ?? { invoiceFailures: [], chargeFailures: [] }
   const isKnown = addInvoiceFailure(invoiceFailures, fact).length === invoiceFailures.length
   return isKnown && chargeFailures.length >= invoiceFailures.length
 }
 
-/** Marks an attempt of an invoice that was imported; the number, where there is one, and the time follow. */
+/** Prefix of an imported attempt; the number, where there is one, and the time follow. */
 const IMPORTED = "imported "
 
 /**
- * The attempts that an invoice's own events told of, with one more, as `<attempt>@<time>`. Two tellings are one attempt where
- * one was imported and the other is its webhook, which have other ids and are seconds apart: it stays as the webhook tells
- * it; and where one of the same moment has no number: it stays as the numbered one tells it.
+ * The attempts reported by an invoice's own events, with one more, as `<attempt>@<time>`. Two reports are one attempt if one
+ * was imported and the other is its webhook, with another id and seconds apart: the webhook's is kept; or if one of the same
+ * time has no number: the numbered one is kept.
  */
 export function addInvoiceFailure(failures: readonly string[], fact: Failed): readonly string[] {
   const isImported = fact.origin !== undefined
   const isNear = (failure: string, windowMs: number) =>
     Math.abs(Date.parse(timeOf(failure)) - Date.parse(fact.occurredAt)) <= windowMs
-  const isImportTwin = (failure: string) =>
+  const isSameWithOtherOrigin = (failure: string) =>
     failure.startsWith(IMPORTED) !== isImported && isNear(failure, PAIRING_WINDOW_MS)
-  const isUnnumberedTwin = (failure: string) =>
+  const isSameUnnumbered = (failure: string) =>
     failure.startsWith(IMPORTED) === isImported &&
     isNumbered(failure) !== (fact.attempt !== null) &&
     isNear(failure, SAME_FAILURE_MS)
 
-  if (isImported && failures.some(isImportTwin)) return failures
-  if (fact.attempt === null && failures.some(isUnnumberedTwin)) return failures
-  const imported = failures.find(isImportTwin)
+  if (isImported && failures.some(isSameWithOtherOrigin)) return failures
+  if (fact.attempt === null && failures.some(isSameUnnumbered)) return failures
+  const imported = failures.find(isSameWithOtherOrigin)
   return mergeRefs(
-    failures.filter((failure) => failure !== imported && !isUnnumberedTwin(failure)),
+    failures.filter((failure) => failure !== imported && !isSameUnnumbered(failure)),
     [`${isImported ? IMPORTED : ""}${fact.attempt ?? ""}@${fact.occurredAt}`],
   )
 }
 
-/** The number stands before the first `@`. */
+/** The number is before the first `@`. */
 function isNumbered(failure: string): boolean {
   const last = failure.charAt(failure.indexOf("@") - 1)
   return last >= "0" && last <= "9"
 }
 
-/** When the attempts were that an invoice's own events told of. */
+/** The times of the attempts that an invoice's own events reported. */
 export const failureTimes = (failures: readonly string[]): Instant[] => failures.map(timeOf)
 
 const timeOf = (failure: string): Instant => failure.slice(failure.indexOf("@") + 1)
@@ -222,6 +222,7 @@ function lastFailureAt(recoveryCase: CaseState | undefined, payment: PaymentStat
   return times.length === 0 ? payment.failedAt : times.reduce((last, time) => (time > last ? time : last))
 }
 
+/** Removes the unmatched payment that belongs to the fact's invoice, by its ids or by amount and time, and returns it. */
 export function takeUnmatched(
   state: CustomerState,
   outcome: UnmatchedPayment["outcome"],
@@ -229,12 +230,13 @@ export function takeUnmatched(
 ): { readonly state: CustomerState; readonly taken: UnmatchedPayment | undefined } {
   if (fact.invoiceId === null || state.loose.length === 0) return { state, taken: undefined }
   const own = refsOf(fact)
-  const mayGuess =
+  const canMatchByAmount =
     own.length === 0 && !(fact.kind === "payment_failed" && isRepeatedAttempt(state, fact.invoiceId, fact))
   const taken =
-    state.loose.find((loose) => loose.outcome === outcome && loose.refs.some((ref) => own.includes(ref))) ??
+    state.loose.find((entry) => entry.outcome === outcome && entry.refs.some((ref) => own.includes(ref))) ??
     state.loose.find(
-      (loose) => loose.outcome === outcome && mayGuess && isSameAttempt(loose, { ...fact, at: fact.occurredAt }),
+      (entry) =>
+        entry.outcome === outcome && canMatchByAmount && isSameAttempt(entry, { ...fact, at: fact.occurredAt }),
     )
-  return { state: taken ? { ...state, loose: state.loose.filter((loose) => loose !== taken) } : state, taken }
+  return { state: taken ? { ...state, loose: state.loose.filter((entry) => entry !== taken) } : state, taken }
 }

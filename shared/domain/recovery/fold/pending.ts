@@ -1,4 +1,4 @@
-/** Payments in progress: bank debits and vouchers whose result is days away. */
+/** Payments in progress: bank debits and vouchers, whose result takes days. */
 import type { Fact, Instant } from "../../facts.ts"
 import { type CustomerState, type PendingPayment, paymentOf } from "../../state.ts"
 import { resultTimeoutAt } from "../payment-methods.ts"
@@ -7,7 +7,7 @@ import { invoiceOf, mergeRefs, refsOf } from "./payment-matching.ts"
 /** A member has one or two payments in progress; more than this are not kept. */
 const PENDING_MAX = 20
 
-/** Keeps a payment in progress, once for all events that tell of it. */
+/** Adds a payment in progress, once for all events that report it. */
 export function addPendingPayment(
   state: CustomerState,
   fact: Extract<Fact, { kind: "payment_pending" }>,
@@ -19,20 +19,20 @@ export function addPendingPayment(
   const until = resultTimeoutAt(fact.method, fact.occurredAt, fact.expiresAt)
   const isSame = (entry: PendingPayment) =>
     entry.refs.some((ref) => refs.includes(ref)) || (invoiceId !== null && entry.invoiceId === invoiceId)
-  const twins = (state.pending ?? []).filter(isSame)
+  const known = (state.pending ?? []).filter(isSame)
   const merged: PendingPayment = {
-    invoiceId: invoiceId ?? twins.find((twin) => twin.invoiceId !== null)?.invoiceId ?? null,
-    refs: mergeRefs(refs, ...twins.map((twin) => twin.refs)),
+    invoiceId: invoiceId ?? known.find((entry) => entry.invoiceId !== null)?.invoiceId ?? null,
+    refs: mergeRefs(refs, ...known.map((entry) => entry.refs)),
     amountMinor: fact.amountMinor,
     currency: fact.currency,
-    since: [fact.occurredAt, ...twins.map(({ since }) => since)].sort()[0] ?? fact.occurredAt,
-    until: [until, ...twins.map((twin) => twin.until)].sort().at(-1) ?? until,
+    since: [fact.occurredAt, ...known.map(({ since }) => since)].sort()[0] ?? fact.occurredAt,
+    until: [until, ...known.map((entry) => entry.until)].sort().at(-1) ?? until,
   }
-  const others = live(state.pending ?? [], fact.occurredAt).filter((entry) => !isSame(entry))
+  const others = notTimedOut(state.pending ?? [], fact.occurredAt).filter((entry) => !isSame(entry))
   return withPending(state, [...others, merged].slice(-PENDING_MAX))
 }
 
-/** The result of a payment: it is not in progress any more. */
+/** Removes the payment that a fact ends: its result is known. */
 export function endPending(
   state: CustomerState,
   fact: {
@@ -50,7 +50,7 @@ export function endPending(
   const isOver = (entry: PendingPayment) =>
     entry.refs.some((ref) => refs.includes(ref)) ||
     (invoiceId !== null && entry.invoiceId === invoiceId) ||
-    // An invoice's own word of its payment, where nothing ties the two but the amount.
+    // The invoice's own event, where only the amount links the two.
     (fact.invoiceId !== null &&
       entry.invoiceId === null &&
       entry.currency !== null &&
@@ -58,11 +58,11 @@ export function endPending(
       entry.currency === fact.currency)
   return withPending(
     state,
-    live(state.pending, fact.occurredAt).filter((entry) => !isOver(entry)),
+    notTimedOut(state.pending, fact.occurredAt).filter((entry) => !isOver(entry)),
   )
 }
 
-const live = (entries: readonly PendingPayment[], at: Instant) => entries.filter((entry) => entry.until >= at)
+const notTimedOut = (entries: readonly PendingPayment[], at: Instant) => entries.filter((entry) => entry.until >= at)
 
 function withPending(state: CustomerState, pending: readonly PendingPayment[]): CustomerState {
   if (pending.length > 0) return { ...state, pending }

@@ -1,12 +1,12 @@
-/** The `at_risk` case: opened by a score and the policy, closed when the fear has passed or has come true. */
+/** The `at_risk` case: opened by a score and the policy, closed when the risk is no longer current or a cancellation comes. */
 import type { Fact } from "../../facts.ts"
 import { type CustomerState, findCase, subscriptionOf } from "../../state.ts"
 import { close, originOf, withCase } from "./cases.ts"
 import { amountAtStake } from "./subscriptions.ts"
 
 /**
- * Opens the case. A customer has one at most at a time; for a subscription that has ended, or whose end is announced, there
- * is nothing left to fear.
+ * Opens the case. A customer has at most one at a time, and none for a subscription that has ended or whose end is
+ * announced.
  */
 export function detectRisk(state: CustomerState, fact: Extract<Fact, { kind: "risk_detected" }>): CustomerState {
   const { caseId, subscriptionId, probability, until } = fact
@@ -28,7 +28,7 @@ export function detectRisk(state: CustomerState, fact: Extract<Fact, { kind: "ri
     openedAt: fact.occurredAt,
     closedAt: null,
     closeReason: null,
-    // A member who stays has paid nothing back: what contact brings shows in the comparison with the hold-out only.
+    // A member who stays pays nothing extra: the effect of contact shows only in the comparison with the hold-out.
     recoveredMinor: 0,
     newCard: null,
     disputeId: null,
@@ -37,7 +37,7 @@ export function detectRisk(state: CustomerState, fact: Extract<Fact, { kind: "ri
   })
 }
 
-/** The fear has passed: the member is still there. */
+/** The risk is no longer current: the member is still subscribed. */
 export function closeRiskCase(state: CustomerState, fact: Extract<Fact, { kind: "risk_passed" }>): CustomerState {
   const recoveryCase = findCase(state, fact.caseId)
   if (recoveryCase?.kind !== "at_risk") return state

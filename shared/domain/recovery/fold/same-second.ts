@@ -1,8 +1,8 @@
 /**
- * The order of snapshots of one subscription that carry the same second. Stripe's `created` has no finer grain and ids say
- * nothing, but an update says what it replaced. Each part of a subscription (status, end, pause, …) is followed by itself:
- * the changes of a second form a walk from value to value, and the value at its end is the one that was entered once more
- * than it was left. Where every value was left as often as entered, the part is what it was before that second.
+ * The order of snapshots of one subscription with the same second. Stripe's `created` has a resolution of one second and
+ * ids have no order, but an update states the previous attributes. Each group of fields (status, end, pause, …) is followed
+ * separately: the changes of a second form a chain from value to value, and its last value is the one that changes lead to
+ * once more often than away from. If there is no such value, the group is what it was before that second.
  */
 import type { Instant, PreviousAttributes, SubscriptionItem, SubscriptionSnapshot } from "../../facts.ts"
 import type { SameSecondChanges, SubscriptionState } from "../../state.ts"
@@ -17,20 +17,20 @@ export const FIELD_GROUPS = [
   ["items"],
 ] as const satisfies readonly (readonly (keyof PreviousAttributes)[])[]
 
-type Part = (typeof FIELD_GROUPS)[number]
+type FieldGroup = (typeof FIELD_GROUPS)[number]
 type Change = SameSecondChanges["changes"][number]
 
-/** More changes of one subscription within a second are not followed. */
+/** The changes of one subscription within a second that are followed; older ones are dropped. */
 const CHANGES_MAX = 20
 
 export interface ResolvedSecond {
   readonly snapshot: SubscriptionSnapshot
   readonly second: SameSecondChanges | undefined
-  /** Snapshots of this second contradict each other, and nothing says which is the later. */
+  /** Snapshots of this second contradict each other, and their order is unknown. */
   readonly isUnsettled: boolean
 }
 
-/** What the subscription is after this snapshot, given what else was said of it in the same second. */
+/** The subscription after this snapshot, given the other snapshots of the same second. */
 export function resolveSameSecond(
   previous: SubscriptionState | undefined,
   snapshot: SubscriptionSnapshot,
@@ -40,56 +40,62 @@ export function resolveSameSecond(
   const isSameSecond = previous?.second?.at === at
   if (replaced === undefined && !isSameSecond) return { snapshot, second: undefined, isUnsettled: false }
   const known: SameSecondChanges =
-    isSameSecond && previous.second ? previous.second : { at, base: partsOf(previous), changes: [] }
+    isSameSecond && previous.second ? previous.second : { at, base: groupsOf(previous), changes: [] }
   const own = replaced === undefined ? [] : changesOf(replaced, snapshot)
-  // The same change told by another event is the same change.
-  const news = own.filter((change) => !known.changes.some((told) => isSameChange(told, change)))
-  const changes = [...known.changes, ...news].slice(-CHANGES_MAX)
+  // Another event may report the same change.
+  const added = own.filter((change) => !known.changes.some((other) => isSameChange(other, change)))
+  const changes = [...known.changes, ...added].slice(-CHANGES_MAX)
   let isUnsettled = false
-  let settled: SubscriptionSnapshot = snapshot
-  for (const part of FIELD_GROUPS) {
-    const edges = changes.filter(({ from }) => part[0] in from)
+  let resolved: SubscriptionSnapshot = snapshot
+  for (const group of FIELD_GROUPS) {
+    const edges = changes.filter(({ from }) => group[0] in from)
     if (edges.length === 0) {
-      // Told twice in this second, differently, and by nobody as a change.
-      if (isSameSecond && previous && replaced !== undefined && keyOf(part, previous) !== keyOf(part, snapshot))
+      // Two snapshots of this second differ, and no event reports the change.
+      if (isSameSecond && previous && replaced !== undefined && keyOf(group, previous) !== keyOf(group, snapshot))
         isUnsettled = true
       continue
     }
-    const end = endOf(part, edges, known.base)
+    const end = endOf(group, edges, known.base)
     if (end === null) isUnsettled = true
-    else settled = withPart(settled, part, end)
+    else resolved = withGroup(resolved, group, end)
   }
   return {
-    snapshot: settled,
+    snapshot: resolved,
     second: replaced === undefined && changes.length === 0 ? undefined : { ...known, changes },
     isUnsettled,
   }
 }
 
-/** The parts of a subscription that an update replaced, from what it looked like before and looks like now. */
+/** The previous attributes of a change from `before` to `now`. */
 export function changedParts(before: SubscriptionSnapshot, now: SubscriptionSnapshot): PreviousAttributes {
   return Object.assign(
     {},
-    ...FIELD_GROUPS.filter((part) => keyOf(part, before) !== keyOf(part, now)).map((part) => pick(before, part)),
+    ...FIELD_GROUPS.filter((group) => keyOf(group, before) !== keyOf(group, now)).map((group) => pick(before, group)),
   )
 }
 
 function changesOf(replaced: PreviousAttributes, snapshot: SubscriptionSnapshot): SameSecondChanges["changes"] {
-  return FIELD_GROUPS.filter((part) => part[0] in replaced).map((part) => ({
-    from: pick(replaced, part),
-    to: pick(snapshot, part),
+  return FIELD_GROUPS.filter((group) => group[0] in replaced).map((group) => ({
+    from: pick(replaced, group),
+    to: pick(snapshot, group),
   }))
 }
 
 const isSameChange = (a: Change, b: Change): boolean =>
-  FIELD_GROUPS.some((part) => part[0] in a.from && part[0] in b.from) &&
-  FIELD_GROUPS.every((part) => keyOf(part, a.from) === keyOf(part, b.from) && keyOf(part, a.to) === keyOf(part, b.to))
+  FIELD_GROUPS.some((group) => group[0] in a.from && group[0] in b.from) &&
+  FIELD_GROUPS.every(
+    (group) => keyOf(group, a.from) === keyOf(group, b.from) && keyOf(group, a.to) === keyOf(group, b.to),
+  )
 
-/** Where the walk ends; null when the changes form no walk. */
-function endOf(part: Part, edges: SameSecondChanges["changes"], base: PreviousAttributes): PreviousAttributes | null {
+/** The last value of the chain; null when the changes form no chain. */
+function endOf(
+  group: FieldGroup,
+  edges: SameSecondChanges["changes"],
+  base: PreviousAttributes,
+): PreviousAttributes | null {
   const values = new Map<string, { readonly value: PreviousAttributes; surplus: number }>()
   const visit = (value: PreviousAttributes, surplus: number) => {
-    const key = keyOf(part, value)
+    const key = keyOf(group, value)
     const entry = values.get(key) ?? { value, surplus: 0 }
     values.set(key, { ...entry, surplus: entry.surplus + surplus })
   }
@@ -99,28 +105,28 @@ function endOf(part: Part, edges: SameSecondChanges["changes"], base: PreviousAt
   }
   const ends = [...values.values()].filter(({ surplus }) => surplus > 0)
   if (ends.length === 1) return ends[0]?.value ?? null
-  return ends.length === 0 ? (values.get(keyOf(part, base))?.value ?? null) : null
+  return ends.length === 0 ? (values.get(keyOf(group, base))?.value ?? null) : null
 }
 
-const partsOf = (subscription: SubscriptionState | undefined): PreviousAttributes =>
-  subscription === undefined ? {} : Object.assign({}, ...FIELD_GROUPS.map((part) => pick(subscription, part)))
+const groupsOf = (subscription: SubscriptionState | undefined): PreviousAttributes =>
+  subscription === undefined ? {} : Object.assign({}, ...FIELD_GROUPS.map((group) => pick(subscription, group)))
 
-function pick(from: PreviousAttributes, part: Part): PreviousAttributes {
-  const entries = part.flatMap((field): [string, unknown][] =>
+function pick(from: PreviousAttributes, group: FieldGroup): PreviousAttributes {
+  const entries = group.flatMap((field): [string, unknown][] =>
     from[field] === undefined ? [] : [[field, from[field]]],
   )
   return Object.fromEntries(entries)
 }
 
-function withPart(snapshot: SubscriptionSnapshot, part: Part, value: PreviousAttributes): SubscriptionSnapshot {
-  const rest = Object.entries(snapshot).filter(([field]) => !part.some((name) => name === field))
-  // The parts of a snapshot and of what an event replaced are of the same types.
+function withGroup(snapshot: SubscriptionSnapshot, group: FieldGroup, value: PreviousAttributes): SubscriptionSnapshot {
+  const rest = Object.entries(snapshot).filter(([field]) => !group.some((name) => name === field))
+  // The fields of a snapshot and of previous attributes have the same types.
   return { ...Object.fromEntries(rest), ...value } as SubscriptionSnapshot
 }
 
-/** The same text for the same value, whatever order its keys were stored in. */
-const keyOf = (part: Part, value: PreviousAttributes): string =>
-  JSON.stringify(part.map((field) => (field === "items" ? (value.items ?? []).map(itemKey) : (value[field] ?? null))))
+/** The same text for the same value, for any order of its keys. */
+const keyOf = (group: FieldGroup, value: PreviousAttributes): string =>
+  JSON.stringify(group.map((field) => (field === "items" ? (value.items ?? []).map(itemKey) : (value[field] ?? null))))
 
 const itemKey = (item: SubscriptionItem) => [
   ...[item.priceId, item.productId, item.unitAmountMinor, item.quantity],

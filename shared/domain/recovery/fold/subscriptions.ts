@@ -1,4 +1,4 @@
-/** Subscriptions, and the `cancellation` case that an announced leaving opens. */
+/** Subscriptions, and the `cancellation` case that an announced cancellation opens. */
 import type { EndBy, Fact, Instant, SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../facts.ts"
 import {
   type CaseState,
@@ -14,26 +14,27 @@ import { resolveSameSecond } from "./same-second.ts"
 type SubscriptionFact = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>
 
 /**
- * The provider's newest word on a subscription. One that has ended stays ended unless the provider starts or resumes it
- * again (Whop does; at Stripe `canceled` is terminal).
+ * A new snapshot of a subscription. One that has ended stays ended unless the provider starts or resumes it again (Whop
+ * does; at Stripe `canceled` is terminal).
  */
 export function changeSubscription(state: CustomerState, fact: SubscriptionFact): CustomerState {
   const previous = subscriptionOf(state, fact.subscription.subscriptionId)
-  const revives = fact.kind === "subscription_started" || fact.kind === "subscription_resumed"
-  if (previous?.endedAt && !revives) return state
+  const isRestart = fact.kind === "subscription_started" || fact.kind === "subscription_resumed"
+  if (previous?.endedAt && !isRestart) return state
 
   const subscription = merge(state, fact)
   const changed = withSubscription(state, subscription)
-  const followed = followSwitch(followAnnouncement(changed, previous, subscription, fact), subscription, fact)
-  return subscription.status === "unpaid" ? closeOpenCasesAsLost(followed, fact, "provider_gave_up") : followed
+  const announced = applyAnnouncement(changed, previous, subscription, fact)
+  const next = applyPlanChange(announced, subscription, fact)
+  return subscription.status === "unpaid" ? closeOpenCasesAsLost(next, fact, "provider_gave_up") : next
 }
 
-/** The end: every open case of the subscription is lost with it. */
+/** The subscription ended: all its open cases are lost. */
 export function endSubscription(
   state: CustomerState,
   fact: Extract<Fact, { kind: "subscription_ended" }>,
 ): CustomerState {
-  // After the end nothing depends on what a second left open.
+  // After the end, contradictions within a second do not matter.
   const { unsettledAt: _, ...merged } = merge(state, fact)
   const subscription: SubscriptionState = {
     ...merged,
@@ -42,14 +43,14 @@ export function endSubscription(
     endReason: fact.reason,
   }
   const ended = withSubscription(state, subscription)
-  const announced = openCancellation(ended, subscription.id)
-  const withoutCancellation = announced
-    ? withCase(ended, close(announced, "lost", "subscription_ended", fact.occurredAt))
+  const cancellation = openCancellation(ended, subscription.id)
+  const withoutCancellation = cancellation
+    ? withCase(ended, close(cancellation, "lost", "subscription_ended", fact.occurredAt))
     : ended
   return closeOpenCasesAsLost(withoutCancellation, fact, "subscription_ended")
 }
 
-/** Nobody can say which of two snapshots is the later: the one that was taken stays. */
+/** The order of two snapshots cannot be found out: the current one stays. */
 export function keepAsKnown(
   state: CustomerState,
   fact: Extract<Fact, { kind: "subscription_not_found" }>,
@@ -89,8 +90,8 @@ function merge(state: CustomerState, fact: SubscriptionFact): SubscriptionState 
 }
 
 /**
- * Whose wish the end is. A subscription that starts with an end was sold for a term, and that term stays nobody's wish while
- * later events only repeat it or extend it.
+ * Who asked for the end. A subscription that starts with an end has a fixed term, and that stays `other` while later events
+ * only repeat or extend it.
  */
 function endByIn(
   { cancelAt, endBy }: SubscriptionSnapshot,
@@ -100,20 +101,20 @@ function endByIn(
   if (cancelAt === null) return undefined
   if (kind === "subscription_started" && endBy === undefined) return "other"
   const term = previous?.endBy === "other" ? previous.cancelAt : null
-  const repeatsTerm = kind !== "cancellation_announced" && term !== null && term <= cancelAt
-  return repeatsTerm ? "other" : endBy
+  const isFixedTerm = kind !== "cancellation_announced" && term !== null && term <= cancelAt
+  return isFixedTerm ? "other" : endBy
 }
 
 const isFree = (items: readonly SubscriptionItem[]): boolean =>
   items.length > 0 && items.every((item) => item.usageType === "licensed" && item.unitAmountMinor === 0)
 
-/** Some events name a price without saying what it is (Whop's memberships): then what is known of it stays. */
+/** Some events name a price without its amount (Whop's memberships): then the known amount is kept. */
 function mergeItems(
   known: readonly SubscriptionItem[],
-  said: readonly SubscriptionItem[],
+  stated: readonly SubscriptionItem[],
 ): readonly SubscriptionItem[] {
-  if (said.length === 0) return known
-  return said.map((item) => {
+  if (stated.length === 0) return known
+  return stated.map((item) => {
     const before = known.find((entry) => entry.priceId === item.priceId)
     if (item.unitAmountMinor !== null || !before) return item
     return {
@@ -137,14 +138,14 @@ const withSubscription = (state: CustomerState, subscription: SubscriptionState)
 })
 
 /** Opens a case when an end is announced, and closes it as recovered when the announcement is withdrawn. */
-function followAnnouncement(
+function applyAnnouncement(
   state: CustomerState,
   previous: SubscriptionState | undefined,
   subscription: SubscriptionState,
   fact: SubscriptionFact,
 ): CustomerState {
   const open = openCancellation(state, subscription.id)
-  // The member's wish is withdrawn, also where a term that was agreed before still stands.
+  // The member's cancellation is withdrawn, also where a fixed term still applies.
   const isWithdrawn = subscription.endBy === "other" && fact.kind === "subscription_resumed"
   if (subscription.cancelAt === null || isWithdrawn) {
     return open ? withCase(state, close(open, "recovered", "resumed", fact.occurredAt)) : state
@@ -152,20 +153,20 @@ function followAnnouncement(
   const episodes = state.cases.filter(
     (candidate) => candidate.kind === "cancellation" && candidate.subscriptionId === subscription.id,
   )
-  // Put aside by an operator, an announcement stays so for as long as it stands; only a new one opens a case again.
+  // If an operator closed the case, only a new announcement opens another.
   const isSameAnnouncement = (previous?.cancelAt ?? null) !== null && previous?.endedAt === null
-  const isPutAside = isSameAnnouncement && episodes.at(-1)?.closeReason === "closed_by_operator"
+  const isClosedByOperator = isSameAnnouncement && episodes.at(-1)?.closeReason === "closed_by_operator"
   const isWithoutLoss = NEVER_PAID_STATUSES.has(subscription.status) || isUnpaidFirstSale(subscription, fact.occurredAt)
-  // Only an announcement is news of a leaving that is known; other events of the subscription repeat it.
+  // Only an announcement is news of an open cancellation; other events of the subscription repeat it.
   if (open) return fact.kind === "cancellation_announced" ? withCase(state, markLive(open, fact)) : state
-  if (isPutAside || isWithoutLoss || subscription.endBy === "other") return state
+  if (isClosedByOperator || isWithoutLoss || subscription.endBy === "other") return state
   const isSwitch = isSameAnnouncement ? previous?.isSwitch : hasStartedAnother(state, subscription.id, fact.occurredAt)
   if (isSwitch) return withSubscription(state, { ...subscription, isSwitch })
 
-  // What was feared has been said, and the case of the leaving goes on with it.
-  const feared = openRisk(state, subscription.id)
-  const told = feared ? withCase(state, close(feared, "lost", "cancellation_announced", fact.occurredAt)) : state
-  return withCase(told, {
+  // The cancellation supersedes the at-risk case.
+  const risk = openRisk(state, subscription.id)
+  const superseded = risk ? withCase(state, close(risk, "lost", "cancellation_announced", fact.occurredAt)) : state
+  return withCase(superseded, {
     id: cancellationCaseId(subscription.id, (subscription.droppedEpisodes ?? 0) + episodes.length + 1),
     kind: "cancellation",
     status: "open",
@@ -187,7 +188,7 @@ function followAnnouncement(
 }
 
 /**
- * A member who starts another subscription within so many days before or after announcing the end of one, or of that end,
+ * A member who starts another subscription within this time before or after announcing the end of one, or after that end,
  * changes plans.
  */
 const SWITCH_WINDOW_MS = 7 * 86_400_000
@@ -195,7 +196,7 @@ const SWITCH_WINDOW_MS = 7 * 86_400_000
 const isLive = ({ status, endedAt }: SubscriptionState): boolean =>
   endedAt === null && (status === "active" || status === "trialing")
 
-/** Whether another subscription of the customer that goes on was started shortly before. */
+/** Whether another running subscription of the customer was started shortly before. */
 const hasStartedAnother = (state: CustomerState, subscriptionId: string, at: Instant): boolean =>
   hasEntry(
     state.subscriptions,
@@ -208,8 +209,8 @@ const hasStartedAnother = (state: CustomerState, subscriptionId: string, at: Ins
       Date.parse(at) - Date.parse(other.startedAt) <= SWITCH_WINDOW_MS,
   )
 
-/** Closes the announced leavings of a member who has started another subscription since: it was a change of plan. */
-function followSwitch(state: CustomerState, subscription: SubscriptionState, fact: SubscriptionFact): CustomerState {
+/** Closes the cancellation cases of a member who has started another subscription since: it was a change of plan. */
+function applyPlanChange(state: CustomerState, subscription: SubscriptionState, fact: SubscriptionFact): CustomerState {
   const startedAt = subscription.startedAt ?? (fact.kind === "subscription_started" ? fact.occurredAt : null)
   if (startedAt === null || !isLive(subscription) || subscription.cancelAt !== null) return state
   const isSwitched = ({ kind, subscriptionId, status, closeReason, closedAt, openedAt }: CaseState): boolean => {
@@ -227,7 +228,7 @@ function followSwitch(state: CustomerState, subscription: SubscriptionState, fac
   )
 }
 
-/** What a period is worth by its prices or, where the provider does not tell them, by what was last paid. */
+/** The amount of one period by its prices or, where the provider does not state them, what was last paid. */
 export function amountAtStake(
   state: CustomerState,
   subscription: SubscriptionState,
@@ -244,10 +245,10 @@ export function amountAtStake(
     : { amountMinor: last.amountMinor, currency: last.currency }
 }
 
-/** A sale that was never made, or a customer whose payments the provider has given up. */
+/** A sale that was never completed, or a customer whose payments the provider has given up. */
 const NEVER_PAID_STATUSES: ReadonlySet<SubscriptionStatus> = new Set(["incomplete", "incomplete_expired", "unpaid"])
 
-/** In its trial, or failing right after it: nobody has ever paid. */
+/** In its trial, or failing right after it: it was never paid. */
 const isUnpaidFirstSale = (subscription: SubscriptionState, at: Instant): boolean =>
   (subscription.status === "trialing" && !subscription.hasPaid) ||
   (subscription.status === "past_due" && isUnpaidTrial(subscription, at))
@@ -264,7 +265,7 @@ const openRisk = (state: CustomerState, subscriptionId: string): CaseState | und
       candidate.kind === "at_risk" && candidate.status === "open" && candidate.subscriptionId === subscriptionId,
   )
 
-/** Bills that are open, and a leaving that was feared. */
+/** Closes open payment and at-risk cases of the subscription. */
 function closeOpenCasesAsLost(
   state: CustomerState,
   fact: SubscriptionFact,
@@ -278,8 +279,8 @@ function closeOpenCasesAsLost(
 }
 
 /**
- * What one period of the subscription is worth: licensed prices times quantity, before discounts and tax. Beyond what an
- * integer can say exactly, the largest that can be said.
+ * The amount of one period of the subscription: licensed prices times quantity, before discounts and tax; at most the
+ * largest safe integer.
  */
 export const recurringAmountMinor = (items: readonly SubscriptionItem[]): number =>
   items

@@ -1,13 +1,13 @@
-/** How much a customer has used, by meter: what usage marks are measured against. */
+/** How much a customer has used, by meter: usage milestones are measured against it. */
 import type { Fact } from "../../facts.ts"
 import type { CustomerState } from "../../state.ts"
 
-/** A sender that invents a meter for each day must not make the state grow without end; later meters stay in the ledger only. */
+/** A sender with a new meter every day must not let the state grow without bound; further meters are in the ledger only. */
 const METERS_MAX = 20
 
 type UsageRecorded = Extract<Fact, { kind: "usage_recorded" }>
 
-/** Adds what was used. The sum is that of the ledger's order, and never leaves the whole numbers that JSON keeps. */
+/** Adds the usage. The sum follows the order of the ledger, and stays within safe integers. */
 export function recordUsage(state: CustomerState, { meter, quantity, occurredAt }: UsageRecorded): CustomerState {
   const usage = state.usage ?? {}
   const known = Object.hasOwn(usage, meter) ? usage[meter] : undefined

@@ -1,0 +1,75 @@
+/** Writes the change of one nudge: the nudge, its facts and the state, in one commit. */
+import { commit } from "../../db/queries/recovery/commit.ts"
+import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
+import { assertLease } from "../../db/queries/recovery/nudges.ts"
+import { assertPersonUnchanged, type PersonStream } from "../../db/queries/recovery/persons.ts"
+import type { DroppedCase } from "../../shared/domain/recovery/fold/bounds.ts"
+import { fold } from "../../shared/domain/recovery/fold.ts"
+import type { NudgePlan } from "../../shared/domain/recovery/nudge-plan.ts"
+import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
+import { EMPTY_STATE } from "../../shared/domain/state.ts"
+import type { Services } from "../platform/services.ts"
+import { keyOf, stateOf } from "./stream-state.ts"
+
+/** Writes a plan and releases the nudge; with an owner, only while that worker still has its lease. */
+export async function write(
+  services: Services,
+  stream: Stream,
+  nudgeId: string,
+  plan: NudgePlan,
+  { owner = null }: { readonly owner?: string | null } = {},
+): Promise<NudgePlan> {
+  await commitNudge(services, stream, { nudgeId, ...plan, owner })
+  return plan
+}
+
+interface Writing extends Pick<NudgePlan, "change" | "facts"> {
+  readonly nudgeId: string
+  readonly fallback?: Nudge | null
+  readonly owner: string | null
+  /** Fails if any customer of the person has changed since it was read. */
+  readonly isForPerson?: boolean
+  /** The worker keeps the lease. */
+  readonly isLeaseKept?: boolean
+}
+
+/** One commit for one nudge. */
+export async function commitNudge(
+  services: Services,
+  stream: Stream & Partial<PersonStream>,
+  writing: Writing,
+): Promise<void> {
+  const { nudgeId, change, facts, fallback = null, owner, isForPerson = false, isLeaseKept = false } = writing
+  const { person } = stream
+  const dropped: DroppedCase[] = []
+  await commit(services.db, {
+    key: keyOf(stream),
+    expectedVersion: stream.customer.version,
+    now: services.now().toISOString(),
+    state: fold(facts, stateOf(stream, dropped), dropped),
+    projected: stream.snapshot ?? EMPTY_STATE,
+    dropped,
+    facts,
+    nudges: [
+      { kind: "set", id: nudgeId, change, releaseLease: !isLeaseKept },
+      ...(fallback === null ? [] : [{ kind: "plan" as const, nudge: fallback }]),
+    ],
+    contact: null,
+    processedEvents: [],
+    guards: [
+      ...(owner === null ? [] : [assertLease(services.db, nudgeId, owner)]),
+      ...(isForPerson && person ? [assertPersonUnchanged(services.db, stream.customer.id, person.mark)] : []),
+    ],
+  })
+}
+
+/** The stream after our own write: nobody else has changed it, or the write would have failed. */
+export const afterWrite = (stream: PersonStream, nudgeId: string, change: Partial<Nudge>): PersonStream => ({
+  ...stream,
+  customer: { ...stream.customer, version: stream.customer.version + 1 },
+  snapshot: stateOf(stream),
+  facts: [],
+  earlier: null,
+  isWhole: false,
+  nudges: stream.nudges.map((nudge) => (nudge.id === nudgeId ? { ...nudge, ...change } : nudge)),
+})
