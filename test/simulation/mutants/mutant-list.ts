@@ -122,8 +122,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/webhooks/record-delivery.ts",
-        "{ provider, path, account: delivery.account, isOwnSecret }",
-        "{ provider, path: null, account: delivery.account, isOwnSecret }",
+        "{ provider, path, account: delivery.account, isOwnSecret, endpoint }",
+        "{ provider, path: null, account: delivery.account, isOwnSecret, endpoint }",
       ),
     ],
     first: schedules,
