@@ -1,6 +1,6 @@
 /**
- * The tables as the code sees them. The truth is in `db/migrations` (partitions, row-level security and functions are
- * beyond drizzle's schema language); a test holds the two together.
+ * The tables for the code. The database is defined by `db/migrations`, since drizzle cannot express partitions,
+ * row-level security and functions; a test compares both.
  */
 import { sql } from "drizzle-orm"
 import {
@@ -37,12 +37,12 @@ export * from "./schema/milestones.ts"
 export * from "./schema/monitoring.ts"
 export * from "./schema/scoring.ts"
 
-/** Bytes: written as `\\x` and hex digits; the driver reads them back as bytes. */
+/** Bytes: written as `\\x` and hex digits; the driver returns them as bytes. */
 const bytea = customType<{ data: Uint8Array; driverData: string | Uint8Array }>({
   dataType: () => "bytea",
   toDriver: (value) => `\\x${[...value].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`,
   fromDriver: (value) => {
-    if (typeof value === "string") throw new TypeError("the driver answers bytea as bytes")
+    if (typeof value === "string") throw new TypeError("the driver must return bytea as bytes")
     return new Uint8Array(value)
   },
 })

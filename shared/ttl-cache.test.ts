@@ -69,9 +69,9 @@ test("while the source is away the last value will do, where that was asked for"
   const away = () => Promise.reject(new Error("away"))
   cache.set("a", "old", 0)
   await expect(cache.load("a", 100, away)).rejects.toThrow("away")
-  expect(await cache.load("a", 100, away, { isStaleEnough: true })).toBe("old")
+  expect(await cache.load("a", 100, away, { isStaleAllowed: true })).toBe("old")
   expect(cache.get("a", 199)).toBe("old")
-  await expect(cache.load("b", 100, away, { isStaleEnough: true })).rejects.toThrow("away")
+  await expect(cache.load("b", 100, away, { isStaleAllowed: true })).rejects.toThrow("away")
 })
 
 test("requests at the same time each read for themselves: none awaits a promise of another", async () => {

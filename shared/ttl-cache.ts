@@ -50,14 +50,14 @@ export class TtlCache<Value> {
   }
 
   /**
-   * The value, read when it is not known. With `isStaleEnough`, a read that fails answers what was known last, for another
+   * The value, read when it is not known. With `isStaleAllowed`, a read that fails answers what was known last, for another
    * `ttlMs`, so that not everybody waits for a source that is away; otherwise throws what the read throws.
    */
   async load(
     name: string,
     nowMs: number,
     read: () => Promise<Value>,
-    { isStaleEnough = false }: { readonly isStaleEnough?: boolean } = {},
+    { isStaleAllowed = false }: { readonly isStaleAllowed?: boolean } = {},
   ): Promise<Value> {
     const known = this.get(name, nowMs)
     if (known !== undefined) return known
@@ -66,7 +66,7 @@ export class TtlCache<Value> {
     try {
       const value = await read().catch((error: unknown) => {
         const last = this.#entries.get(name)
-        if (last === undefined || !isStaleEnough) throw error
+        if (last === undefined || !isStaleAllowed) throw error
         return last.value
       })
       if (this.#reads.get(name) === own) this.set(name, value, nowMs)

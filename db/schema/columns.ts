@@ -1,8 +1,8 @@
-/** Columns that every area's tables are made of. */
+/** Column types that all tables share. */
 import { text, timestamp } from "drizzle-orm/pg-core"
 
-/** A moment, to the millisecond. */
+/** A time, to the millisecond. */
 export const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: "date" })
 
-/** Whose row it is. */
+/** The tenant of the row. */
 export const companyId = () => text("company_id").notNull()

@@ -25,7 +25,7 @@ const setTo = (value: object) => ({
   ...{ revision: 1, changeId: "c", updatedAt: "", updatedBy: "admin", reason: null },
 })
 
-/** A client of OpenFeature over one reading. */
+/** An OpenFeature client over one set of flags. */
 async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading>> | null) {
   await OpenFeature.setProviderAndWait(
     domain,
@@ -35,7 +35,7 @@ async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading
 }
 
 describe("OpenFeature over our flags", () => {
-  test("says whether a flag is on for the company that is the targeting key, and why", async () => {
+  test("evaluates a flag for the company in the targeting key, with the reason", async () => {
     const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 50, allow: ["in"], deny: ["out"] }) })
     const client = await clientOf("why", flags)
     const ask = async (name: string, targetingKey: string) => {
@@ -49,7 +49,7 @@ describe("OpenFeature over our flags", () => {
     expect(await ask("NOTIFICATIONS_ENABLED", "any")).toEqual([true, "on", "STATIC"])
   })
 
-  test("agrees with the flags' own word for every company", async () => {
+  test("agrees with Flags.isOn for every company", async () => {
     const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 33.3 }) })
     const client = await clientOf("agrees", flags)
     const companies = Array.from({ length: 200 }, (_, index) => `company_${index}`)
@@ -60,7 +60,7 @@ describe("OpenFeature over our flags", () => {
     expect(new Set(said).size).toBe(2)
   })
 
-  test("says when it goes by what may be out of date", async () => {
+  test("reports STALE for flags that may be out of date", async () => {
     const client = await clientOf("stale", await reading({}, true))
     expect(await client.getBooleanDetails("NOTIFICATIONS_ENABLED", true, { targetingKey: "any" })).toMatchObject({
       value: false,
@@ -68,7 +68,7 @@ describe("OpenFeature over our flags", () => {
     })
   })
 
-  test("answers the caller's default for what it cannot know, and names the fault", async () => {
+  test("returns the caller's default after an error, with the error code", async () => {
     const client = await clientOf("faults", await reading({}))
     const context = { targetingKey: "any" }
     expect(await client.getBooleanDetails("NO_SUCH_FLAG", true, context)).toMatchObject({

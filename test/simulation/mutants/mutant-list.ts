@@ -145,7 +145,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "what QStash gave up is brought back",
-    code: [at(SWEEP, `await part("redriven", () => redriveDead(services, hasBudget))`, "")],
+    code: [at(SWEEP, `await part("redriven", () => redriveDeadLetters(services, hasBudget))`, "")],
     first: crashes("a parked delivery that QStash gives up"),
   },
   {
