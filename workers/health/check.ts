@@ -111,7 +111,10 @@ export async function report(
   const status = worstStatus(results.map(({ measurement }) => measurement.status))
   if (!mayRead) return document(c, status, {})
   const details = checks.length === 1 ? results[0]?.details : {}
-  const entries = results.map(({ check, measurement, entryFields }) => [check.name, [{ ...measurement, ...entryFields }]])
+  const entries = results.map(({ check, measurement, entryFields }) => [
+    check.name,
+    [{ ...measurement, ...entryFields }],
+  ])
   return document(c, status, { ...details, checks: Object.fromEntries(entries) })
 }
 

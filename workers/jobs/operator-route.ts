@@ -73,7 +73,9 @@ export const jobsApi = new Hono<AppEnv>()
       )
     }
     const { outcome, counts } =
-      result.kind === "done" ? { outcome: result.outcome, counts: result.counts } : { outcome: result.reason, counts: {} }
+      result.kind === "done"
+        ? { outcome: result.outcome, counts: result.counts }
+        : { outcome: result.reason, counts: {} }
     return c.json({ job: job.name, outcome, counts })
   })
   .post("/:name/pause", withPermission("jobs:run"), validName, validJson(pause), async (c) => {
@@ -82,11 +84,17 @@ export const jobsApi = new Hono<AppEnv>()
     await setPaused(c, job, { isPaused: true, reason })
     return c.json(await readShown(c, job.name))
   })
-  .post("/:name/resume", withPermission("jobs:run"), validName, validJson(emptyBody, { isOptional: true }), async (c) => {
-    const job = scheduledJob(c.req.valid("param").name)
-    await setPaused(c, job, { isPaused: false, reason: null })
-    return c.json(await readShown(c, job.name))
-  })
+  .post(
+    "/:name/resume",
+    withPermission("jobs:run"),
+    validName,
+    validJson(emptyBody, { isOptional: true }),
+    async (c) => {
+      const job = scheduledJob(c.req.valid("param").name)
+      await setPaused(c, job, { isPaused: false, reason: null })
+      return c.json(await readShown(c, job.name))
+    },
+  )
   .post(
     "/:name/release",
     withPermission("jobs:run"),

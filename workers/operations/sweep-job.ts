@@ -178,7 +178,10 @@ async function sendOverdue(
  * a backlog of one does not hide the other; deliveries come first, since there may be no other copy of them.
  */
 async function redriveDeadLetters(services: Services, hasBudget: HasBudget): Promise<number> {
-  return (await redriveDeadLettersOf(services, "ingest", hasBudget)) + (await redriveDeadLettersOf(services, "nudges", hasBudget))
+  return (
+    (await redriveDeadLettersOf(services, "ingest", hasBudget)) +
+    (await redriveDeadLettersOf(services, "nudges", hasBudget))
+  )
 }
 
 async function redriveDeadLettersOf({ config, qstash }: Services, job: string, hasBudget: HasBudget): Promise<number> {

@@ -119,7 +119,12 @@ export const registeredAccounts = (
   provider: ProviderName,
   companyId: string,
 ): Promise<readonly string[]> =>
-  accounts.load(`${provider}|${companyId}`, now().getTime(), () => accountsOf(db, companyId, provider), WHILE_UNAVAILABLE)
+  accounts.load(
+    `${provider}|${companyId}`,
+    now().getTime(),
+    () => accountsOf(db, companyId, provider),
+    WHILE_UNAVAILABLE,
+  )
 
 /** Whether the company in a path exists. Anybody can send any path, so look-ups of unknown names are limited. */
 async function isCompany(services: Services, path: string): Promise<boolean> {

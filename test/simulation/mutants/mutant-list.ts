@@ -166,7 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "a provider is asked whose object it is",
-    code: [at(SWEEP, `await part("resolved", () => askForCustomers(services, hasBudget))`, "")],
+    code: [at(SWEEP, `await part("resolved", () => lookUpCustomers(services, hasBudget))`, "")],
     first: crashes("a charge finds its customer through the provider's API"),
   },
   {

@@ -99,7 +99,12 @@ const endOf = (result: JobResult) =>
   result.kind === "done" ? { outcome: result.outcome, counts: result.counts } : { outcome: result.reason, counts: {} }
 
 /** A failure to record the end does not fail the run: its lease expires instead. */
-async function recordEnd({ log }: Services, job: AnyJob, lease: Lease, end: Parameters<Lease["end"]>[0]): Promise<void> {
+async function recordEnd(
+  { log }: Services,
+  job: AnyJob,
+  lease: Lease,
+  end: Parameters<Lease["end"]>[0],
+): Promise<void> {
   try {
     const isOurs = await lease.end(end)
     if (!isOurs) log.warn("job_lease_lost", { job: job.name, jobRunId: lease.runId })

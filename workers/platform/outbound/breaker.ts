@@ -129,7 +129,8 @@ function recordClosed(before: Closed, ended: CallResult, nowMs: number, random: 
   const failures = state.failures + 1
   const consecutiveFailures = state.consecutiveFailures + 1
   const isTooOften = calls >= RATIO_CALLS_MIN && failures >= calls * RATIO_MAX
-  if (consecutiveFailures < CONSECUTIVE_FAILURES_MAX && !isTooOften) return { ...state, calls, failures, consecutiveFailures }
+  if (consecutiveFailures < CONSECUTIVE_FAILURES_MAX && !isTooOften)
+    return { ...state, calls, failures, consecutiveFailures }
   return opened({ sinceMs: nowMs, openings: 0, failures: failures - 1, reason: ended.failure }, ended, nowMs, random)
 }
 

@@ -27,7 +27,11 @@ const MESSAGES = ["email", "sms", "push", "dm", "slack"] as const
 
 describe("a retry", () => {
   test.each(MESSAGES)("is never made of a message by %s, for any outcome", (target) => {
-    for (const outcome of [answered(500), answered(429, { "retry-after": "1" }), { kind: "no_response", reason: "timeout" }])
+    for (const outcome of [
+      answered(500),
+      answered(429, { "retry-after": "1" }),
+      { kind: "no_response", reason: "timeout" },
+    ])
       for (const asked of [GET, POST, KEYED])
         expect(waitBeforeRetryMs(POLICIES[target], asked, outcome as Outcome, FIRST)).toBeNull()
   })

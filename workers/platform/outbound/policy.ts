@@ -84,8 +84,7 @@ export const requestShapeOf = (method: string, headers: Headers): RequestShape =
 })
 
 /** Full jitter: from 0 to the delay of this retry (0 for the first), which doubles each time. `random` is in [0, 1). */
-export const backoffMs = (policy: Policy, retry: number, random: number): number =>
-  random * policy.delayMs * 2 ** retry
+export const backoffMs = (policy: Policy, retry: number, random: number): number => random * policy.delayMs * 2 ** retry
 
 /** How long to wait before the next retry; null when there is none. `tries` attempts took `elapsedMs`. */
 export function waitBeforeRetryMs(

@@ -87,7 +87,11 @@ interface CallTarget {
   readonly timeoutMs: number
 }
 
-async function callOnce(send: QstashFetch, { url, token, timeoutMs }: CallTarget, request: QstashRequest): Promise<unknown> {
+async function callOnce(
+  send: QstashFetch,
+  { url, token, timeoutMs }: CallTarget,
+  request: QstashRequest,
+): Promise<unknown> {
   // The package passes `Headers`, typed as those of Node's own fetch.
   const headers = new Headers(request.headers as Headers)
   headers.set("authorization", `Bearer ${token}`)

@@ -57,7 +57,9 @@ export interface QstashPublisher {
    * A page of dead letters, newest first, of all or of those for `url`; pass the `cursor` of one page to get the next.
    * `isPastBreaker`: QStash is called even while its breaker is open.
    */
-  listDeadLetters(page?: DeadLetterPage): Promise<{ readonly messages: readonly DeadLetterMessage[]; readonly cursor: string | null }>
+  listDeadLetters(
+    page?: DeadLetterPage,
+  ): Promise<{ readonly messages: readonly DeadLetterMessage[]; readonly cursor: string | null }>
   /** Delivers dead letters again and removes them from the queue. */
   redriveDeadLetters(dlqIds: readonly string[]): Promise<void>
   /** One dead letter; null when it no longer exists. */

@@ -50,7 +50,10 @@ const caseFields = {
   providerCustomerId: z.string(),
   subscriptionId: z.string().nullable(),
   invoiceId: z.string().nullable(),
-  amountMinor: z.int().nullable().describe("The amount owed at opening, in minor units; null where the provider states no amount"),
+  amountMinor: z
+    .int()
+    .nullable()
+    .describe("The amount owed at opening, in minor units; null where the provider states no amount"),
   currency: z.string().nullable(),
   remainingMinor: z.int().nullable().describe("The amount that is still owed; null once closed"),
   recoveredMinor: z.int().describe("Paid and not refunded"),
@@ -411,7 +414,10 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
       }),
     ),
   },
-  "POST /api/signals": { summary: "Records usage and support signals of a company's customers", answers: ok(signalOutcomes) },
+  "POST /api/signals": {
+    summary: "Records usage and support signals of a company's customers",
+    answers: ok(signalOutcomes),
+  },
   "POST /api/usage": { summary: "Records usage of customers", answers: ok(signalOutcomes) },
   "GET /r/:token": {
     summary: "The link in a message: redirects to the provider's page",
@@ -421,7 +427,10 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     summary: "The button of the confirmation page: redirects to the provider's page",
     answers: { 200: { type: "text/html" }, 303: {}, 404: { type: "text/html" }, 410: { type: "text/html" } },
   },
-  "GET /thanks": { summary: "The page to which the provider returns the member", answers: { 200: { type: "text/html" } } },
+  "GET /thanks": {
+    summary: "The page to which the provider returns the member",
+    answers: { 200: { type: "text/html" } },
+  },
   "GET /unsubscribe/:token": {
     summary: "Asks whether to stop messages",
     answers: { 200: { type: "text/html" }, 404: { type: "text/html" }, 410: { type: "text/html" } },

@@ -197,7 +197,11 @@ export const SCORES: Readonly<Record<string, Described>> = {
   "POST /api/score": {
     summary: "Scores of customers, or of features in the request",
     answers: ok(
-      z.union([ofCustomer, ofFeatures, z.strictObject({ data: z.array(z.union([ofCustomer, ofFeatures, failedScore])) })]),
+      z.union([
+        ofCustomer,
+        ofFeatures,
+        z.strictObject({ data: z.array(z.union([ofCustomer, ofFeatures, failedScore])) }),
+      ]),
     ),
   },
   "GET /api/models": { summary: "Models that may score the company, newest first", answers: ok(listOf(model)) },
@@ -220,7 +224,10 @@ export const SCORES: Readonly<Record<string, Described>> = {
       ]),
     ),
   },
-  "POST /api/models/:id/shadow": { summary: "Makes a model a shadow, which scores beside the champion", answers: ok(changed) },
+  "POST /api/models/:id/shadow": {
+    summary: "Makes a model a shadow, which scores beside the champion",
+    answers: ok(changed),
+  },
   "PUT /api/models/:id/offset": {
     summary: "Stores the company's offset for the model: log-odds that are added to its own",
     answers: ok(modelOffset),
