@@ -126,22 +126,22 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       }),
     )
     const stripe = await parts.start(
-      startStripeApi({ ...outside, apiKey: known.stripeApiKey, onRequest: () => stats.count("stripe-api") }),
+      startStripeApi({ ...common, apiKey: known.stripeApiKey, onRequest: () => stats.count("stripe-api") }),
     )
-    const whop = await parts.start(startWhopApi({ ...outside, apiKey: known.whopApiKey, onRequest: stats.count }))
+    const whop = await parts.start(startWhopApi({ ...common, apiKey: known.whopApiKey, onRequest: stats.count }))
     const sendgrid = await parts.start(
-      startSendgrid({ ...outside, apiKey: known.sendgridApiKey, onRequest: () => stats.count("email") }),
+      startSendgrid({ ...common, apiKey: known.sendgridApiKey, onRequest: () => stats.count("email") }),
     )
     const twilio = await parts.start(
       startTwilio({
-        ...outside,
+        ...common,
         accountSid: known.twilioAccountSid,
         authToken: known.twilioAuthToken,
         onRequest: () => stats.count("sms"),
       }),
     )
     const slack = await parts.start(
-      startSlack({ ...outside, path: known.slackPath, onRequest: () => stats.count("slack") }),
+      startSlack({ ...common, path: known.slackPath, onRequest: () => stats.count("slack") }),
     )
 
     const workerPort = options.workerPort ?? (await freePort())

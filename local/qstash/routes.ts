@@ -1,3 +1,4 @@
+/** QStash's API. One file of more than 300 lines, since it is one table of routes with their handlers. */
 import { randomBytes } from "node:crypto"
 import type { VirtualClock } from "../clock.ts"
 import { jsonReply, type Reply } from "../faults.ts"
@@ -5,8 +6,6 @@ import { CronError } from "./cron.ts"
 import { contentId, type Engine, newId } from "./engine.ts"
 import { BadRequest, type MessageSpec, readSpec } from "./message.ts"
 import { deadView, matchesFilter, messageView, scheduleView } from "./views.ts"
-
-/** QStash's API. One file of more than 300 lines, since it is one table of routes with their handlers. */
 
 /** One request to the API. */
 export type ApiRequest = {
