@@ -155,7 +155,7 @@ describe("the clock", () => {
   })
 
   test("waits for the Worker's running requests", async () => {
-    const asked = await serve(undefined, (req, res) =>
+    const service = await serve(undefined, (req, res) =>
       faults.intercept("email", req, res, async () => {
         await sleep(300)
         isDone = true
@@ -163,12 +163,12 @@ describe("the clock", () => {
       }),
     )
     let isDone = false
-    const asking = fetch(asked.url)
+    const request = fetch(service.url)
     await vi.waitUntil(() => faults.activity().underWay === 1)
     await call("POST", "/clock", { advance: "PT1M" })
     expect(isDone).toBe(true)
-    await (await asking).arrayBuffer()
-    await asked.stop()
+    await (await request).arrayBuffer()
+    await service.stop()
   })
 
   test("works without a Worker", async () => {

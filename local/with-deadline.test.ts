@@ -21,14 +21,14 @@ test("a call that ignores its signal ends at the deadline, on abort, and with an
 })
 
 test("the call's signal is aborted at the deadline", async () => {
-  const heard: unknown[] = []
+  const reasons: unknown[] = []
   const listens = (signal: AbortSignal) =>
     new Promise((_, reject) => {
       signal.addEventListener("abort", () => {
-        heard.push(signal.reason)
+        reasons.push(signal.reason)
         reject(signal.reason)
       })
     })
   await expect(withDeadline({ ms: 10, signal: never }, listens)).rejects.toThrow("no answer in time")
-  expect(heard).toMatchObject([{ name: "TimeoutError" }])
+  expect(reasons).toMatchObject([{ name: "TimeoutError" }])
 })

@@ -1,3 +1,4 @@
+/** Tests of the local QStash against its documentation. One file of more than 300 lines, since all tests share one receiver and setup. */
 import { mkdtempSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
@@ -402,20 +403,20 @@ describe("dead letters", () => {
 
 describe("callbacks", () => {
   test("report each attempt; the failure callback reports the end", async () => {
-    answerWith = ({ path }) => ({ status: path.startsWith("/told") ? 200 : 503, body: "busy" })
+    answerWith = ({ path }) => ({ status: path.startsWith("/callback") ? 200 : 503, body: "busy" })
     const { messageId } = await client.publishJSON({
       url: `${receiver.url}/work`,
       body: { job: 1 },
       retries: 1,
       retryDelay: "1000",
-      callback: `${receiver.url}/told/each`,
-      failureCallback: `${receiver.url}/told/end`,
+      callback: `${receiver.url}/callback/each`,
+      failureCallback: `${receiver.url}/callback/end`,
     })
     await qstash.idle()
     await pass("PT2S")
-    const told = deliveries.filter(({ path }) => path.startsWith("/told"))
-    expect(told.map(({ path }) => path).toSorted()).toEqual(["/told/each", "/told/each", "/told/end"])
-    const end = JSON.parse(told.find(({ path }) => path === "/told/end")?.body ?? "{}")
+    const callbacks = deliveries.filter(({ path }) => path.startsWith("/callback"))
+    expect(callbacks.map(({ path }) => path).toSorted()).toEqual(["/callback/each", "/callback/each", "/callback/end"])
+    const end = JSON.parse(callbacks.find(({ path }) => path === "/callback/end")?.body ?? "{}")
     expect(end).toMatchObject({
       status: 503,
       retried: 1,

@@ -76,7 +76,7 @@ describe("sync", () => {
         `corrected ${two.scheduleId}  ${two.cron}  is paused`,
       ].sort(),
     )
-    const told = ({ scheduleId, cron, destination, method, retries, isPaused }: typeof one) => ({
+    const sent = ({ scheduleId, cron, destination, method, retries, isPaused }: typeof one) => ({
       scheduleId,
       cron,
       destination,
@@ -84,7 +84,7 @@ describe("sync", () => {
       retries,
       isPaused,
     })
-    expect((await ofApp()).map(told)).toEqual([one, two, ...others].map(told))
+    expect((await ofApp()).map(sent)).toEqual([one, two, ...others].map(sent))
     expect((await schedules(["sync"])).lines).toEqual(["in step"])
   })
 

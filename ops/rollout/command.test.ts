@@ -1,4 +1,7 @@
-/** The command against a server that implements `/api/flags` and `/api/figures`, and can be made to fail. */
+/**
+ * The command against a server that implements `/api/flags` and `/api/figures`, and can be made to fail. One file of more
+ * than 300 lines, since all tests share that server.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, test } from "vitest"

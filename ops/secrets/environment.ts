@@ -72,7 +72,7 @@ export async function finishEnvironmentWebhook(
   const after = finishWebhook(before, { variable, now: new Date() })
   await save(after, options, "end")
   const removed = secretsIn(before.variables[variable]).length - secretsIn(after.variables[variable]).length
-  return { variables: [variable], lines: [`${removed} old of ${variable} taken out.`, ...uploadLines(options)] }
+  return { variables: [variable], lines: [`${removed} old of ${variable} removed.`, ...uploadLines(options)] }
 }
 
 /** QStash is rotated first, while the Worker has its next key; the Worker gets the new keys afterwards. */
@@ -83,11 +83,15 @@ export async function rotateQstash(options: EnvironmentOptions): Promise<Outcome
   const variables = ["QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"]
   if (options.dryRun) return { variables, lines: [WHAT[plan], ...uploadLines(options)] }
 
-  const taken = applyQstashKeys(before, plan === "rotate" ? await rotatedKeys(before.variables) : keys, new Date())
-  writeSecrets(options.file, taken, "begin")
+  const withNewKeys = applyQstashKeys(
+    before,
+    plan === "rotate" ? await rotatedKeys(before.variables) : keys,
+    new Date(),
+  )
+  writeSecrets(options.file, withNewKeys, "begin")
   if (options.upload) {
     await upload(options.file, options.env)
-    writeSecrets(options.file, finishQstash(taken), "end")
+    writeSecrets(options.file, finishQstash(withNewKeys), "end")
     return { variables, lines: [WHAT[plan], "The Worker has the new keys."] }
   }
   const finish = `Then: npm run secrets -- finish --qstash --env ${options.env}`

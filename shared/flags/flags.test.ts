@@ -1,3 +1,4 @@
+/** The order of flag stores and their failures. One file of more than 300 lines, since all tests share one simulated isolate. */
 import { describe, expect, test } from "vitest"
 import { FLAG_NAMES, type FlagName, type FlagValue, isOffForAll, isOnForAll, OFF, ON } from "../domain/flags.ts"
 import {
@@ -39,7 +40,7 @@ function isolate() {
     copy: {} as SetFlags,
     isRedisDown: false,
     isCopyDown: false,
-    asked: [] as string[],
+    reads: [] as string[],
     filled: [] as SetFlags[],
   }
   const background: Promise<unknown>[] = []
@@ -49,12 +50,12 @@ function isolate() {
     now: () => new Date(state.nowMs),
     waitUntil: (work) => void background.push(work),
     async readRedis() {
-      state.asked.push("redis")
+      state.reads.push("redis")
       if (state.isRedisDown) throw new Error("down")
       return state.redis
     },
     async readCopy() {
-      state.asked.push("copy")
+      state.reads.push("copy")
       if (state.isCopyDown) throw new Error("down")
       return state.copy
     },
@@ -66,9 +67,9 @@ function isolate() {
   }
   /** Whether members are notified, the source, and the stores that were read. */
   const says = async (seconds: number, need: FlagFreshness = {}) => {
-    state.asked = []
+    state.reads = []
     const flags = await at(seconds, need)
-    return [flags.isOn("NOTIFICATIONS_ENABLED", "any"), flags.source, state.asked.join(" ")]
+    return [flags.isOn("NOTIFICATIONS_ENABLED", "any"), flags.source, state.reads.join(" ")]
   }
   return { state, sources, at, says, settled: () => Promise.all(background.splice(0)) }
 }

@@ -1,5 +1,5 @@
 /**
- * Every minute: finishes unfinished work, judged by the stores alone: deliveries in the fallback queue, events that
+ * Every minute: finishes unfinished work that it finds in the stores: deliveries in the fallback queue, events that
  * were not folded, due nudges that QStash did not deliver, dead letters, objects without a customer, subscriptions
  * whose snapshots contradict each other.
  */

@@ -4,12 +4,12 @@ import { ON } from "../../shared/domain/flags.ts"
 import { flagDefaults, newFlagCache, readFlags, type SetFlags } from "../../shared/flags/flags.ts"
 import { flagProvider } from "./features.ts"
 
-const reading = (set: SetFlags, isAway = false) =>
+const readFlagsOf = (set: SetFlags, isUnavailable = false) =>
   readFlags({
     memory: newFlagCache(),
     defaults: flagDefaults("local", {}),
     readRedis: async () => {
-      if (isAway) throw new Error("down")
+      if (isUnavailable) throw new Error("down")
       return { set, isComplete: true }
     },
     readCopy: async () => {
@@ -26,7 +26,7 @@ const setTo = (value: object) => ({
 })
 
 /** An OpenFeature client over one set of flags. */
-async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading>> | null) {
+async function clientOf(domain: string, flags: Awaited<ReturnType<typeof readFlagsOf>> | null) {
   await OpenFeature.setProviderAndWait(
     domain,
     flagProvider(() => flags),
@@ -36,7 +36,7 @@ async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading
 
 describe("OpenFeature over our flags", () => {
   test("evaluates a flag for the company in the targeting key, with the reason", async () => {
-    const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 50, allow: ["in"], deny: ["out"] }) })
+    const flags = await readFlagsOf({ BI_DASHBOARD_V2: setTo({ percentage: 50, allow: ["in"], deny: ["out"] }) })
     const client = await clientOf("why", flags)
     const ask = async (name: string, targetingKey: string) => {
       const { value, variant, reason } = await client.getBooleanDetails(name, false, { targetingKey })
@@ -50,18 +50,18 @@ describe("OpenFeature over our flags", () => {
   })
 
   test("agrees with Flags.isOn for every company", async () => {
-    const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 33.3 }) })
+    const flags = await readFlagsOf({ BI_DASHBOARD_V2: setTo({ percentage: 33.3 }) })
     const client = await clientOf("agrees", flags)
     const companies = Array.from({ length: 200 }, (_, index) => `company_${index}`)
-    const said = await Promise.all(
+    const evaluated = await Promise.all(
       companies.map((targetingKey) => client.getBooleanValue("BI_DASHBOARD_V2", false, { targetingKey })),
     )
-    expect(said).toEqual(companies.map((id) => flags.isOn("BI_DASHBOARD_V2", id)))
-    expect(new Set(said).size).toBe(2)
+    expect(evaluated).toEqual(companies.map((id) => flags.isOn("BI_DASHBOARD_V2", id)))
+    expect(new Set(evaluated).size).toBe(2)
   })
 
   test("reports STALE for flags that may be out of date", async () => {
-    const client = await clientOf("stale", await reading({}, true))
+    const client = await clientOf("stale", await readFlagsOf({}, true))
     expect(await client.getBooleanDetails("NOTIFICATIONS_ENABLED", true, { targetingKey: "any" })).toMatchObject({
       value: false,
       reason: "STALE",
@@ -69,7 +69,7 @@ describe("OpenFeature over our flags", () => {
   })
 
   test("returns the caller's default after an error, with the error code", async () => {
-    const client = await clientOf("faults", await reading({}))
+    const client = await clientOf("faults", await readFlagsOf({}))
     const context = { targetingKey: "any" }
     expect(await client.getBooleanDetails("NO_SUCH_FLAG", true, context)).toMatchObject({
       value: true,

@@ -49,14 +49,14 @@ test("flags are read with the real client", async () => {
 })
 
 test("flags are written with the real client, as the JSON that is read later", async () => {
-  const asked: unknown[] = []
+  const sent: unknown[] = []
   const redis = await redisThat(async (req, res) => {
-    asked.push(JSON.parse(Buffer.concat(await req.toArray()).toString()))
+    sent.push(JSON.parse(Buffer.concat(await req.toArray()).toString()))
     res.end(JSON.stringify([{ result: 1 }]))
   })
   await restoreRedisFlags(redis, { SCHEDULER_ENABLED: FLAG })
   const keys = ["flags:filled", "flag:SCHEDULER_ENABLED"]
-  expect(asked).toEqual([[["eval", expect.stringContaining("cjson"), 2, ...keys, "1", JSON.stringify(FLAG)]]])
+  expect(sent).toEqual([[["eval", expect.stringContaining("cjson"), 2, ...keys, "1", JSON.stringify(FLAG)]]])
 })
 
 test("a Redis that hangs is an error within a quarter of a second, and never a value", async () => {

@@ -49,9 +49,9 @@ test("fields are found at any depth", () => {
 test.each(routes)("%s is described, with all inputs and answers", (name, handlers) => {
   const text = operationText(name)
   expect(text).not.toBe("")
-  const taken = handlers.flatMap(({ handler }) => inputOf(handler)?.schema ?? [])
+  const inputs = handlers.flatMap(({ handler }) => inputOf(handler)?.schema ?? [])
   const answered = Object.values(DESCRIBED[name]?.answers ?? {}).flatMap(({ schema }) => schema ?? [])
-  for (const field of [...taken, ...answered].flatMap((schema) => fieldsIn(schema))) {
+  for (const field of [...inputs, ...answered].flatMap((schema) => fieldsIn(schema))) {
     expect(text, field).toContain(JSON.stringify(field))
   }
   for (const status of Object.keys(DESCRIBED[name]?.answers ?? {})) expect(text).toContain(`"${status}":{"description"`)

@@ -18,10 +18,10 @@ export const streams: Commands = {
       const last = store.read(key, "stream")?.lastId ?? ZERO
       const word = words[keys.length + index] ?? ""
       const after = word === "$" ? last : parseId(word, 0)
-      const news = entriesAt(store, key).filter(({ id }) => compare(id, after) > 0)
-      return [key, COUNT ? news.slice(0, integer(COUNT[0])) : news]
+      const newer = entriesAt(store, key).filter(({ id }) => compare(id, after) > 0)
+      return [key, COUNT ? newer.slice(0, integer(COUNT[0])) : newer]
     })
-    const answers = found.filter(([, news]) => news.length > 0).map(([key, news]) => [key, news.map(written)])
+    const answers = found.filter(([, newer]) => newer.length > 0).map(([key, newer]) => [key, newer.map(written)])
     return answers.length > 0 ? answers : null
   }),
 

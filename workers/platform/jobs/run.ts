@@ -30,17 +30,17 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
   if (scheduleOf(job.name) === null) return perform(job, payload, services, start, NOOP_HEARTBEAT)
 
   const slot = slotOf(job.name, payload, start, startedAt)
-  const taken = await takeLease(services, { ...fields, owner: start.owner, slot }).catch((error: unknown) => {
+  const attempt = await takeLease(services, { ...fields, owner: start.owner, slot }).catch((error: unknown) => {
     log.error("job_failed", { ...fields, error })
     throw error
   })
-  if (taken.refused !== null) {
+  if (attempt.refused !== null) {
     // The other heartbeat was first; this happens at every second call.
-    const level = taken.refused === "already_run" ? "debug" : "info"
-    log[level]("job_not_begun", { ...fields, reason: taken.refused })
-    return { kind: "refused", reason: taken.refused }
+    const level = attempt.refused === "already_run" ? "debug" : "info"
+    log[level]("job_not_begun", { ...fields, reason: attempt.refused })
+    return { kind: "refused", reason: attempt.refused }
   }
-  const { lease } = taken
+  const { lease } = attempt
   const reservation = services.budget.reserve(END_RUN_SUBREQUESTS)
   try {
     const result = await perform(job, payload, services, start, lease.progress)

@@ -32,13 +32,13 @@ describe("a retry", () => {
       answered(429, { "retry-after": "1" }),
       { kind: "no_response", reason: "timeout" },
     ])
-      for (const asked of [GET, POST, KEYED])
-        expect(waitBeforeRetryMs(POLICIES[target], asked, outcome as Outcome, FIRST)).toBeNull()
+      for (const request of [GET, POST, KEYED])
+        expect(waitBeforeRetryMs(POLICIES[target], request, outcome as Outcome, FIRST)).toBeNull()
   })
 
   test("is made of a write only with a key, and not at Whop, whose key is not documented", () => {
     const again = (target: (typeof TARGETS)[number]) =>
-      [GET, POST, KEYED].map((asked) => waitBeforeRetryMs(POLICIES[target], asked, answered(503), FIRST) !== null)
+      [GET, POST, KEYED].map((request) => waitBeforeRetryMs(POLICIES[target], request, answered(503), FIRST) !== null)
     expect(again("stripe-api")).toEqual([true, false, true])
     expect(again("whop-api")).toEqual([true, false, false])
     expect(again("qstash")).toEqual([true, false, true])
@@ -55,9 +55,9 @@ describe("a retry", () => {
   })
 
   test("follows Stripe-Should-Retry", () => {
-    const said = (status: number, word: string) =>
+    const isRetried = (status: number, word: string) =>
       waitBeforeRetryMs(POLICIES["stripe-api"], GET, answered(status, { "stripe-should-retry": word }), FIRST) !== null
-    expect([said(500, "false"), said(402, "true"), said(500, "perhaps")]).toEqual([false, true, true])
+    expect([isRetried(500, "false"), isRetried(402, "true"), isRetried(500, "perhaps")]).toEqual([false, true, true])
   })
 
   test("is made once, and not when it could not end within the deadline", () => {
@@ -82,14 +82,14 @@ test("for any failures, attempts and waits stay within the deadline", () => {
       fc.constantFrom(...TARGETS),
       fc.constantFrom(GET, POST, KEYED),
       fc.array(attempt, { minLength: 5, maxLength: 5 }),
-      (target, asked, attempts) => {
+      (target, request, attempts) => {
         const policy: Policy = POLICIES[target]
         let elapsedMs = 0
         let tries = 0
         for (const { outcome, tookMs, random } of attempts) {
           tries += 1
           elapsedMs += Math.min(tookMs, policy.timeoutMs, policy.deadlineMs - elapsedMs)
-          const waitMs = waitBeforeRetryMs(policy, asked, outcome, { tries, elapsedMs, random })
+          const waitMs = waitBeforeRetryMs(policy, request, outcome, { tries, elapsedMs, random })
           if (waitMs === null) break
           expect(waitMs).toBeGreaterThanOrEqual(0)
           elapsedMs += waitMs

@@ -188,12 +188,12 @@ test("a dead letter that no longer exists is null; any other refusal is an error
 })
 
 test("a call that was not made gives the reason and may be retried; the last resort bypasses the breaker", async () => {
-  const asked: string[] = []
+  const urls: string[] = []
   const qstash = qstashPublisher({
     ...{ url: "https://qstash.example", token: TOKEN, retriesMax: 3 },
     fetch: () => Promise.reject(new NotSent("circuit_open", 5_000)),
     fetchPastBreaker: async (url) => {
-      asked.push(url)
+      urls.push(url)
       return accepted()
     },
   })
@@ -202,7 +202,7 @@ test("a call that was not made gives the reason and may be retried; the last res
     status: null,
     reason: "circuit_open",
   })
-  expect(asked).toEqual([])
+  expect(urls).toEqual([])
   expect(await qstash.publish({ ...PUBLICATION, isLastResort: true })).toMatchObject({ messageId: "msg_1" })
-  expect(asked).toHaveLength(1)
+  expect(urls).toHaveLength(1)
 })
