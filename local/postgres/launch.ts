@@ -93,7 +93,7 @@ async function isPostgres(pid: number): Promise<boolean> {
  * server running. When Postgres ends first the watcher is killed, so that it cannot signal another process with the
  * same id.
  */
-const TIE_TO_PARENT = `
+const STOP_WITH_PARENT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
@@ -122,7 +122,7 @@ export function launch(
   ].flatMap((setting) => ["-c", setting])
   const server = [...prefix, binaries.postgres, "-D", dir, "-p", String(port), "-k", "", ...settings]
   const [command = "", ...args] =
-    process.platform === "win32" ? server : ["sh", "-c", TIE_TO_PARENT, "postgres", ...server]
+    process.platform === "win32" ? server : ["sh", "-c", STOP_WITH_PARENT, "postgres", ...server]
 
   // To a file: a pipe that is not read in time would block the server.
   const log = openSync(logFile(dir), "w")

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto"
 import type { VirtualClock } from "../clock.ts"
 import type { Faults } from "../faults.ts"
 import { type Attempt, callbackBody, deliver, headerLists, isNonRetryable } from "./delivery.ts"
-import type { CallbackSpec, DeadMessage, Message, MessageSpec } from "./message.ts"
+import type { CallbackSpec, DeadLetter, Message, MessageSpec } from "./message.ts"
 import { defaultRetryDelayMs, evaluateRetryDelayMs, requestedRetryDelayMs } from "./retry-delay.ts"
 import { createRunner, type Runner } from "./runner.ts"
 import { createScheduler, type Scheduler } from "./scheduler.ts"
@@ -108,7 +108,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 
   function moveToDeadLetters(message: Message, attempt: Attempt): void {
-    const dead: DeadMessage = {
+    const dead: DeadLetter = {
       ...message,
       dlqId: newId("dlq"),
       responseStatus: attempt.status,

@@ -48,7 +48,7 @@ export type Message = MessageSpec & {
 }
 
 /** A dead letter, with the last answer. */
-export type DeadMessage = Message & {
+export type DeadLetter = Message & {
   readonly dlqId: string
   /** 0 when there was no answer. */
   readonly responseStatus: number

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
-import type { DeadMessage, Message, MessageSpec } from "./message.ts"
+import type { DeadLetter, Message, MessageSpec } from "./message.ts"
 
 /** A schedule: its message, and when it is published. */
 export type Schedule = {
@@ -19,7 +19,7 @@ export type QueueSettings = { parallelism: number; isPaused: boolean }
 /** The state that survives a restart. */
 export type QstashState = {
   readonly messages: Map<string, Message>
-  readonly dead: Map<string, DeadMessage>
+  readonly dead: Map<string, DeadLetter>
   readonly schedules: Map<string, Schedule>
   readonly queues: Map<string, QueueSettings>
   readonly deduplication: Map<string, { readonly messageId: string; readonly untilMs: number }>
@@ -42,7 +42,7 @@ export function emptyState(): QstashState {
 
 type Snapshot = {
   readonly messages: readonly [string, Message][]
-  readonly dead: readonly [string, DeadMessage][]
+  readonly dead: readonly [string, DeadLetter][]
   readonly schedules: readonly [string, Schedule][]
   readonly queues: readonly [string, QueueSettings][]
   readonly deduplication: readonly [string, { messageId: string; untilMs: number }][]

@@ -1,5 +1,5 @@
 import type { VirtualClock } from "../clock.ts"
-import type { DeadMessage, Message, MessageSpec } from "./message.ts"
+import type { DeadLetter, Message, MessageSpec } from "./message.ts"
 import type { Schedule } from "./state.ts"
 
 /** A waiting message in QStash's form. */
@@ -17,7 +17,7 @@ export function messageView(message: Message): Record<string, unknown> {
 }
 
 /** A dead letter in QStash's form. */
-export function deadView(dead: DeadMessage): Record<string, unknown> {
+export function deadView(dead: DeadLetter): Record<string, unknown> {
   return {
     ...messageView(dead),
     dlqId: dead.dlqId,
@@ -69,7 +69,7 @@ function textOrBase64(name: string, base64: string): Record<string, string> {
 }
 
 /** Whether a message matches the filters of a bulk request: any value of each filter. */
-export function matchesFilter(message: Message | DeadMessage, query: URLSearchParams): boolean {
+export function matchesFilter(message: Message | DeadLetter, query: URLSearchParams): boolean {
   const fields: Record<string, string | number | null> = {
     messageId: message.messageId,
     url: message.url,
