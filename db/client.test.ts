@@ -25,7 +25,7 @@ test.each([
   expect(isDatabaseUnavailable(wrapped)).toBe(isAway)
 })
 
-test("an error without a code of Postgres leaves the outcome unknown", () => {
+test("an error without a Postgres code leaves the outcome unknown", () => {
   expect(databaseFailure(new NeonDbError("no answer"))).toBe("outcome_unknown")
   expect(isDatabaseUnavailable(new TypeError("a bug of ours"))).toBe(false)
 })

@@ -1,4 +1,6 @@
-/** The connection to Postgres over Neon's HTTP protocol: one fetch is one round trip and, as a batch, one transaction. */
+/**
+ * The connection to Postgres over Neon's HTTP protocol: one fetch is one round trip and, as a batch, one transaction.
+ */
 import { NeonDbError, neon, neonConfig } from "@neondatabase/serverless"
 import { DrizzleQueryError, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
@@ -10,13 +12,13 @@ export interface DatabaseOptions {
   readonly url: string
   /** Only the local world has one; elsewhere the driver derives it from the host of the URL. */
   readonly fetchEndpoint: string | null
-  /** After this long a statement counts as "outcome unknown": the driver itself would wait for ever. */
+  /** The driver has no time-out. After this one the outcome of a statement is unknown. */
   readonly timeoutMs: number
-  /** Called before each round trip; may throw instead of letting it be made. */
+  /** Called before each round trip; may throw to prevent it. */
   readonly spend?: () => void
 }
 
-/** A database client for one request; it opens nothing before it is asked. */
+/** A database client for one request; it makes no call until the first query. */
 export function makeDb({ url, fetchEndpoint, timeoutMs, spend = () => undefined }: DatabaseOptions): Db {
   if (fetchEndpoint !== null) neonConfig.fetchEndpoint = fetchEndpoint
   neonConfig.fetchFunction = fetchWithBounds
@@ -29,7 +31,7 @@ interface Bounds {
   readonly spend: () => void
 }
 
-/** The driver knows one `fetch` for all its clients; what belongs to one of them comes with each call's options. */
+/** The driver has one `fetch` for all clients; a client's own bounds come with each call's options. */
 function fetchWithBounds(input: RequestInfo, { bounds, ...init }: RequestInit & { readonly bounds: Bounds }) {
   bounds.spend()
   return fetch(input, { ...init, signal: AbortSignal.timeout(bounds.timeoutMs) })
@@ -46,20 +48,20 @@ export async function inCompany<const T extends readonly BatchItem<"pg">[]>(
   statements: T,
 ): Promise<{ [K in keyof T]: Awaited<T[K]> }> {
   const [, ...results] = await db.batch([enterCompany(db, companyId), ...statements])
-  // db.batch answers in the order of its statements; its own type cannot express a spread tuple.
+  // db.batch returns results in the order of its statements; its type cannot express a spread tuple.
   return results as { [K in keyof T]: Awaited<T[K]> }
 }
 
 /**
- * What a failed statement means for its caller. `outcome_unknown`: it may have been committed; only a keyed retry is safe.
- * `canceled`: a time limit of the Worker's role ended it; nothing of it was committed, and it may work later.
+ * The kinds of failed statements. `outcome_unknown`: it may have been committed; only an idempotent retry is safe.
+ * `canceled`: a time limit of the Worker's role ended it; nothing was committed, and a retry may succeed.
  */
 export type DatabaseFailure = "stale_version" | "lost_lease" | "conflict" | "canceled" | "rejected" | "outcome_unknown"
 
 /** statement_timeout, lock_timeout and idle_in_transaction_session_timeout (migration 0050). */
 const CANCELED: ReadonlySet<string | null> = new Set(["57014", "55P03", "25P03"])
 
-/** Classifies what the driver throws: without a code of Postgres's nothing says whether the transaction happened. */
+/** Classifies an error of the driver: without a Postgres code it is unknown whether the transaction was committed. */
 export function databaseFailure(error: unknown): DatabaseFailure {
   const code = postgresCode(error)
   if (code === "CS001") return "stale_version"
@@ -70,7 +72,9 @@ export function databaseFailure(error: unknown): DatabaseFailure {
   return "rejected"
 }
 
-/** SQLSTATE of an error of the driver or of drizzle (which wraps single statements, but not batches); null without one. */
+/**
+ * SQLSTATE of an error of the driver or of drizzle (which wraps single statements, but not batches); null without one.
+ */
 export function postgresCode(error: unknown): string | null {
   for (let current = error; current instanceof Error; current = current.cause) {
     const code: unknown = "code" in current ? current.code : undefined
@@ -79,7 +83,7 @@ export function postgresCode(error: unknown): string | null {
   return null
 }
 
-/** Whether this error says that Postgres did not answer in time, and not that it refused or that our own code is wrong. */
+/** Whether Postgres did not answer in time, rather than refuse or our own code being wrong. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (!(error instanceof NeonDbError || error instanceof DrizzleQueryError)) return false
   const failure = databaseFailure(error)

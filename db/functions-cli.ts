@@ -5,7 +5,7 @@ import { asMigration, pendingStatements } from "./functions.ts"
 
 const JOURNAL = new URL("./migrations/meta/_journal.json", import.meta.url)
 
-/** One millisecond apart, so that their order is that of their numbers. */
+/** Times one millisecond apart, so that migrations sort by number. */
 const nextEntry = (entries: readonly { readonly idx: number; readonly when: number }[], name: string) => {
   const last = entries.at(-1) ?? { idx: -1, when: 0 }
   const idx = last.idx + 1
@@ -19,7 +19,7 @@ if (name === undefined || !/^[a-z][a-z0-9_]*$/.test(name)) {
 }
 const statements = pendingStatements()
 if (statements.length === 0) {
-  process.stdout.write("The migrations say what the files say; nothing to write.\n")
+  process.stdout.write("The migrations match the files; nothing to write.\n")
 } else {
   const journal = JSON.parse(readFileSync(JOURNAL, "utf8"))
   const entry = nextEntry(journal.entries, name)

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import { asMigration, currentFunctions, migratedFunctions, pendingStatements } from "./functions.ts"
 
-test("the migrations end in what db/functions says: npm run db:functions writes what is missing", () => {
+test("the migrations match db/functions (npm run db:functions writes what is missing)", () => {
   expect(asMigration(pendingStatements()).trim()).toBe("")
 })
 
@@ -9,7 +9,7 @@ test("every function of the migrations has its file", () => {
   expect([...currentFunctions().keys()].sort()).toEqual([...migratedFunctions().keys()].sort())
 })
 
-test("a signature names the types of the arguments", () => {
+test("a signature consists of the name and the types of the arguments", () => {
   expect(currentFunctions().get("assert_version")?.signature).toBe("assert_version(text, integer)")
   expect(currentFunctions().get("company_ids")?.signature).toBe("company_ids()")
 })

@@ -18,7 +18,7 @@ export interface DatabaseFunction {
   readonly name: string
   /** Such as `assert_version(text, integer)`. */
   readonly signature: string
-  /** From the name to the language: where it changes, Postgres wants the function dropped first. */
+  /** From the name to the language; after a change here Postgres requires the function to be dropped first. */
   readonly heading: string
   /** The whole statement without comments above it, ending in a semicolon. */
   readonly statement: string
@@ -31,7 +31,7 @@ export interface DatabaseFunction {
 const CREATE = /^CREATE (?:OR REPLACE )?FUNCTION (\w+)\s*\(([\s\S]*?)\)\s*(RETURNS[\s\S]*?)\sLANGUAGE\s/
 const LEADING_COMMENTS = /^(?:\s*--[^\n]*\n)*\s*/
 
-/** The functions as their files say, by name. Throws for a file that is not one function of the file's name. */
+/** The functions in the files, by name. Throws for a file that does not define one function of the file's name. */
 export const currentFunctions = (): ReadonlyMap<string, DatabaseFunction> =>
   new Map(
     readdirSync(FUNCTIONS)
@@ -39,12 +39,12 @@ export const currentFunctions = (): ReadonlyMap<string, DatabaseFunction> =>
       .sort()
       .map((file) => {
         const parsed = parse(readFileSync(join(FUNCTIONS, file), "utf8"))
-        if (parsed?.name !== basename(file, ".sql")) throw new Error(`${file} does not hold a function of that name`)
+        if (parsed?.name !== basename(file, ".sql")) throw new Error(`${file} does not define a function of that name`)
         return [parsed.name, parsed]
       }),
   )
 
-/** The functions as the migrations leave them, by name. */
+/** The functions after all migrations, by name. */
 export function migratedFunctions(): ReadonlyMap<string, DatabaseFunction> {
   const functions = new Map<string, DatabaseFunction>()
   for (const statement of migrationStatements()) {
@@ -63,7 +63,7 @@ const migrationStatements = (): string[] =>
     .flatMap((file) => readFileSync(join(MIGRATIONS, file), "utf8").split(BREAKPOINT))
     .map((statement) => statement.trim())
 
-/** The statements that bring a database from what the migrations leave to what the files say; none where both agree. */
+/** The statements that bring a migrated database to the functions in the files; empty when both agree. */
 export function pendingStatements(): readonly string[] {
   const before = migratedFunctions()
   const after = currentFunctions()
@@ -75,7 +75,7 @@ export function pendingStatements(): readonly string[] {
   ]
 }
 
-/** As a migration is written. */
+/** The statements in the form of a migration. */
 export const asMigration = (statements: readonly string[]): string => `${statements.join(`\n${BREAKPOINT}\n`)}\n`
 
 function replacement(next: DatabaseFunction, before: DatabaseFunction | undefined): string[] {
@@ -95,7 +95,7 @@ function replacement(next: DatabaseFunction, before: DatabaseFunction | undefine
   ]
 }
 
-/** Postgres gives a function to a role only where that role may create one in the schema. */
+/** Postgres lets a role own a function only if that role may create objects in the schema. */
 const ownership = (signature: string, owner: string): string => `DO $$
 BEGIN
   EXECUTE format('GRANT ${owner} TO %I', current_user);

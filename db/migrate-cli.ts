@@ -1,4 +1,4 @@
-/** `npm run db:migrate`: brings the database of `DATABASE_OWNER_URL` up to date, as the owner of its tables. */
+/** `npm run db:migrate`: runs the pending migrations on `DATABASE_OWNER_URL`, as the owner of the tables. */
 import { migrate } from "./migrate.ts"
 
 const url = process.env.DATABASE_OWNER_URL ?? ""

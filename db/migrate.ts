@@ -1,4 +1,4 @@
-/** Brings a database up to date, over TCP, as the owner of the tables (never as the Worker's role). Node only. */
+/** Runs migrations over TCP, as the owner of the tables (never as the Worker's role). Node only. */
 import { fileURLToPath } from "node:url"
 import { drizzle } from "drizzle-orm/node-postgres"
 import { migrate as runMigrations } from "drizzle-orm/node-postgres/migrator"
@@ -6,7 +6,7 @@ import pg from "pg"
 
 const FOLDER = fileURLToPath(new URL("./migrations", import.meta.url))
 
-/** Runs the migrations that have not run yet, in order, in one transaction. Throws what Postgres says. */
+/** Runs the pending migrations in order, in one transaction. Throws Postgres' errors. */
 export async function migrate(ownerUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl })
   await client.connect()

@@ -4,21 +4,21 @@ import type { Faults } from "./faults.ts"
 import type { CronTicker } from "./processes/cron-ticker.ts"
 import type { Qstash } from "./qstash/server.ts"
 
-/** What has to happen while time passes. */
+/** The parts of the local world that act while time passes. */
 export type AdvanceParts = {
   readonly clock: VirtualClock
   readonly qstash: Pick<Qstash, "nextDueAt" | "slotOf" | "fireDue" | "idle">
   readonly cron: Pick<CronTicker, "fireDue" | "slotAtOrAfter">
   readonly faults: Pick<Faults, "activity">
   readonly workerUrl: () => string | null
-  /** The operator's key: health tells figures to whoever holds one only. */
+  /** The operator's key: without it health shows no counts. */
   readonly apiKey: () => string | null
 }
 
 /** How an advance ended. */
 export type AdvanceResult = {
   readonly now: Date
-  /** Webhook events the Worker had not finished when waiting for them ended; null when it does not say. */
+  /** Webhook events that the Worker had not finished when waiting ended; null when unknown. */
   readonly pending: number | null
 }
 
@@ -29,30 +29,30 @@ export class AdvanceTimeout extends Error {}
 const STEPS_MAX = 5_000
 /** Below the five minutes after which common HTTP clients give up waiting for an answer. */
 const ADVANCE_MS_MAX = 280_000
-/** A schedule that should run often must not see days pass in one leap. */
+/** A frequent schedule must not skip days in one step. */
 const STEP_MS_MAX = 12 * 60 * 60 * 1_000
-/** A delivery may take 30 seconds; one that hangs longer is left behind. */
+/** A delivery may take 30 seconds; one that hangs longer is not awaited. */
 const IDLE_MS_MAX = 35_000
 const PENDING_MS_MAX = 20_000
 const SETTLE_POLL_MS = 100
-/** So often in a row the same number pends while nobody is asked for anything: then it is left as it is. */
+/** Waiting ends when the number of pending events stays the same for this many polls without any request. */
 const STABLE_POLLS = 10
-/** What the Worker does after its answers takes a moment; what takes longer than this is not waited for. */
+/** Work of the Worker after its answers is awaited for at most this long. */
 const IDLE_TIMEOUT_MS = 20_000
 const IDLE_CHECK_MS = 20
 const WORKER_ANSWER_MS_MAX = 5_000
-/** Work that stays due although its slot has come several times is stuck; time goes on without it. */
+/** Work that is still due after this many slots is stuck; time moves on without it. */
 const TRIES_PER_DUE_MAX = 3
-/** The reminders job hands to QStash what falls due within this time; what it did not see is found at the slot after. */
+/** The reminders job publishes nudges that become due within this time; it finds later ones at the next slot. */
 const PUBLISH_AHEAD_MS = 6 * 60_000
-/** Where two jobs meet at a slot, one may hold what the other seeks: so often the minute after such a slot is played too. */
+/** Two jobs at one slot may conflict, so the minutes after the slot are run too, at most this many. */
 const MINUTES_AFTER_MAX = 2
 
 /**
- * Lets what is due now end, then moves time forward by `duration`, from one thing that falls due to the next, and lets
- * each happen: messages of QStash, its schedules, cron triggers, and the work that the Worker itself says is due. Resolves
- * when all has settled and the Worker asks nothing of anybody any more. Throws `DurationError` for what is no duration and
- * `NotSettled` when the bounds above do not suffice.
+ * Finishes what is due now, then moves time forward by `duration`, from one due time to the next, and runs what is due:
+ * QStash's messages and schedules, cron triggers, and the work that the Worker reports as due. Resolves when everything
+ * is finished and the Worker makes no more requests. Throws `DurationError` for an invalid duration and
+ * `AdvanceTimeout` when the bounds above are exceeded.
  */
 export async function advance(parts: AdvanceParts, duration: string): Promise<AdvanceResult> {
   const { clock } = parts
@@ -60,7 +60,7 @@ export async function advance(parts: AdvanceParts, duration: string): Promise<Ad
   const deadlineMs = Date.now() + ADVANCE_MS_MAX
   const work = createWorkWatch(parts)
 
-  // What is under way ends in the time it began in: a send in the middle of which hours pass looks like one that was lost.
+  // Running work ends before time moves: a send during which hours pass would look lost.
   await waitUntilDone(parts)
   for (let steps = 1; ; steps += 1) {
     const next = await nextStop(parts, work, target)
@@ -77,7 +77,7 @@ export async function advance(parts: AdvanceParts, duration: string): Promise<Ad
   return { now: clock.now(), pending }
 }
 
-/** The next moment at which something happens, never beyond `target`. */
+/** The next time at which something is due, never beyond `target`. */
 async function nextStop({ clock, qstash }: AdvanceParts, work: WorkWatch, target: Date): Promise<Date> {
   const now = clock.now()
   const stops = [target, new Date(now.getTime() + STEP_MS_MAX), qstash.nextDueAt(), await work.nextSlot(now)]
@@ -88,21 +88,21 @@ async function settle({ qstash, cron }: AdvanceParts, deadlineMs: number): Promi
   await qstash.fireDue()
   const limit = new AbortController()
   const waitMs = Math.max(0, Math.min(IDLE_MS_MAX, deadlineMs - Date.now()))
-  const tooLong = sleep(waitMs, undefined, { signal: limit.signal }).catch(() => {})
-  await Promise.race([Promise.all([cron.fireDue(), qstash.idle()]), tooLong])
+  const timeout = sleep(waitMs, undefined, { signal: limit.signal }).catch(() => {})
+  await Promise.race([Promise.all([cron.fireDue(), qstash.idle()]), timeout])
   limit.abort()
 }
 
 type WorkWatch = { nextSlot(now: Date): Promise<Date | null> }
 
-/** Watches what the Worker says is due next, and when the reminders job would come round to it. */
+/** Watches what the Worker reports as due next, and when the reminders job would process it. */
 function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
   const tries = new Map<string, number>()
   let slotMs: number | null = null
   let minutesAfter = 0
   return {
     async nextSlot(now) {
-      const report = await ask(workerUrl(), "/api/scheduler/reminders")
+      const report = await getJson(workerUrl(), "/api/scheduler/reminders")
       const dueText = report?.nextDueAt
       if (typeof dueText !== "string") return null
       const dueMs = Date.parse(dueText)
@@ -129,23 +129,28 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
   }
 }
 
-/** Events that wait for a later try pend as well: nobody works on them, and their number stays. */
+/**
+ * Waits until no events are pending. Events that wait for a later attempt are pending too; their number does not
+ * change.
+ */
 async function waitUntilIdle({ faults, workerUrl, apiKey }: AdvanceParts): Promise<number | null> {
   const deadlineMs = Date.now() + PENDING_MS_MAX
   let last: number | null = null
-  let looks = 0
+  let stablePolls = 0
   for (;;) {
-    const health = await ask(workerUrl(), "/api/health/webhooks", apiKey())
+    const health = await getJson(workerUrl(), "/api/health/webhooks", apiKey())
     const pending = health?.pending
     if (typeof pending !== "number") return null
-    looks = pending === last && faults.activity().underWay === 0 ? looks + 1 : 0
+    stablePolls = pending === last && faults.activity().underWay === 0 ? stablePolls + 1 : 0
     last = pending
-    if (pending === 0 || looks >= STABLE_POLLS || Date.now() >= deadlineMs) return pending
+    if (pending === 0 || stablePolls >= STABLE_POLLS || Date.now() >= deadlineMs) return pending
     await sleep(SETTLE_POLL_MS)
   }
 }
 
-/** What the Worker did at last may have made a message that is due at once, and that is work again. */
+/**
+ * The Worker's last work may have published a message that is due at once, so this repeats until nothing new begins.
+ */
 async function waitUntilDone(parts: AdvanceParts): Promise<void> {
   const deadlineMs = Date.now() + IDLE_TIMEOUT_MS
   let before: number
@@ -157,8 +162,8 @@ async function waitUntilDone(parts: AdvanceParts): Promise<void> {
 }
 
 /**
- * Waits until the Worker has nothing in hand: it works on after its answers, and nobody is told when that ends. Whatever it
- * does it asks somebody for, and a question that goes through it takes longer than the pause between two of those.
+ * Waits until the Worker is idle: it works on after its answers, and does not report the end. All its work makes
+ * requests, and a health request through it takes longer than the pause between two of them.
  */
 export async function waitUntilRequestsDone({
   faults,
@@ -167,16 +172,16 @@ export async function waitUntilRequestsDone({
   const deadlineMs = Date.now() + IDLE_TIMEOUT_MS
   for (;;) {
     const before = faults.activity()
-    const isAlive = (await ask(workerUrl(), "/api/health/live")) !== null
+    const isAlive = (await getJson(workerUrl(), "/api/health/live")) !== null
     const after = faults.activity()
-    const isQuiet = after.underWay === 0 && after.begun === before.begun
-    if (isQuiet || !isAlive || Date.now() >= deadlineMs) return
+    const isIdle = after.underWay === 0 && after.begun === before.begun
+    if (isIdle || !isAlive || Date.now() >= deadlineMs) return
     if (after.underWay > 0) await sleep(IDLE_CHECK_MS)
   }
 }
 
-/** A JSON object that the Worker answers with, whatever the status; null when there is none. */
-async function ask(
+/** The JSON object of the Worker's answer, for any status; null when there is none. */
+async function getJson(
   workerUrl: string | null,
   path: string,
   apiKey: string | null = null,
@@ -190,6 +195,6 @@ async function ask(
     const value: unknown = await response.json()
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : null
   } catch {
-    return null // a Worker that is down has nothing to wait for
+    return null // a Worker that is down has no work
   }
 }

@@ -1,7 +1,7 @@
 /**
- * `node local/bootstrap.mjs <script.ts> [arguments]`: runs a script of this project on a machine that has nothing but
- * some Node (20 or later) and npm. Installs what the lock file says unless it is there, makes `.dev.vars`, and hands over
- * to the Node that npm installed, which runs TypeScript as it is. Plain JavaScript and built-ins only, for that reason.
+ * `node local/bootstrap.mjs <script.ts> [arguments]`: runs a script of this project on a machine with only Node (20 or
+ * later) and npm. Installs the packages of the lock file if needed, creates `.dev.vars`, and starts the script with the
+ * Node that npm installed, which runs TypeScript directly. Therefore plain JavaScript and built-in modules only.
  */
 import { spawn } from "node:child_process"
 import { createHash, randomBytes } from "node:crypto"
@@ -14,14 +14,14 @@ import { fileURLToPath } from "node:url"
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const MODULES = join(ROOT, "node_modules")
 const LOCK_FILE = join(ROOT, "package-lock.json")
-/** Says for which lock file the modules were installed. */
+/** The hash of the lock file for which the modules were installed. */
 const STAMP = join(MODULES, ".churn-saver-lock")
 const INSTALLING = join(ROOT, ".local", "installing")
 const END_WITH_PARENT = new URL("end-with-parent.mjs", import.meta.url).href
 
-/** No installation takes longer; a lock that is older was left behind. */
+/** No installation takes longer; an older lock is abandoned. */
 const INSTALL_MS_MAX = 15 * 60_000
-/** How long a script has to put things away before it is ended. */
+/** How long a script may take to shut down before it is killed. */
 const GRACE_MS = 10_000
 
 const [script, ...args] = process.argv.slice(2)
@@ -30,7 +30,7 @@ if (script === undefined) fail("usage: node local/bootstrap.mjs <script.ts> [arg
 async function ensureInstalled() {
   if (isInstalled()) return
   await holdingLock(async () => {
-    if (isInstalled()) return // by whom we waited for
+    if (isInstalled()) return // by the process that held the lock
     console.error("Installing dependencies (npm ci); once, and again when package-lock.json changes …")
     await npmCi()
     writeFileSync(STAMP, lockHash())
@@ -39,7 +39,7 @@ async function ensureInstalled() {
 
 const lockHash = () => createHash("sha256").update(readFileSync(LOCK_FILE)).digest("hex")
 
-/** Whether the modules are those of the lock file. What `npm ci` or `npm install` did by hand is looked at once and stamped. */
+/** Whether the modules match the lock file. A manual `npm ci` or `npm install` is compared once and stamped. */
 function isInstalled() {
   const installed = join(MODULES, ".package-lock.json")
   if (!existsSync(installed)) return false
@@ -55,18 +55,18 @@ function isInstalled() {
     try {
       writeFileSync(STAMP, lockHash())
     } catch {
-      // Modules that somebody else installed, read-only for us: compared again next time.
+      // The modules are read-only for this user: compared again next time.
     }
   }
   return isSame
 }
 
-/** Packages for other platforms are in the lock file and not on the disk. */
+/** Packages for other platforms are in the lock file but not installed. */
 const isOptional = (entry) => entry.optional === true || entry.devOptional === true || entry.peer === true
 
 const readJson = (file) => JSON.parse(readFileSync(file, "utf8"))
 
-/** One installation at a time: two in one folder destroy each other. A lock whose owner is gone is taken over. */
+/** One installation at a time: two in one folder break each other. A lock whose owner has ended is taken over. */
 async function holdingLock(work) {
   mkdirSync(dirname(INSTALLING), { recursive: true })
   for (let waits = 0; !takeLock(); waits += 1) {
@@ -101,9 +101,9 @@ function isLockAbandoned() {
     const ageMs = Date.now() - statSync(INSTALLING).mtimeMs
     const owner = Number(readFileSync(INSTALLING, "utf8"))
     if (ageMs > INSTALL_MS_MAX) return true
-    return owner > 0 ? !isAlive(owner) : ageMs > 5_000 // taken, and its owner died before it could sign
+    return owner > 0 ? !isAlive(owner) : ageMs > 5_000 // its owner ended before writing its process id
   } catch {
-    return false // given back this moment
+    return false // released meanwhile
   }
 }
 
@@ -112,31 +112,31 @@ function isAlive(pid) {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return error.code === "EPERM" // somebody else's, and alive
+    return error.code === "EPERM" // alive, of another user
   }
 }
 
-/** Development packages too, whatever NODE_ENV says: the local world is made of them. */
+/** Also development packages, for any NODE_ENV: the local world needs them. */
 async function npmCi() {
   const flags = ["ci", "--include=dev", "--include=optional"]
   const npmCli = process.env.npm_execpath ?? ""
   const isNpm = /^npm(-cli\.[cm]?js)?$/.test(basename(npmCli)) && existsSync(npmCli)
-  // npm deletes node_modules first, and with it the Node that may be running this.
+  // npm deletes node_modules first, which may include the Node that runs this.
   const outerNode = process.env.npm_node_execpath ?? ""
   const node = existsSync(outerNode) && !outerNode.startsWith(MODULES) ? outerNode : process.execPath
   const isWindows = process.platform === "win32"
   const child = isNpm
     ? spawn(node, [npmCli, ...flags], { cwd: ROOT, stdio: "inherit" })
-    : spawn("npm", flags, { cwd: ROOT, stdio: "inherit", shell: isWindows }) // npm is a .cmd there
+    : spawn("npm", flags, { cwd: ROOT, stdio: "inherit", shell: isWindows }) // npm is a .cmd on Windows
   const stopForwarding = forwardSignals(child)
   const { code, signal, error } = await ended(child)
   stopForwarding()
   if (error) fail(`npm could not be started (${error.code}); it comes with Node: https://nodejs.org`)
   if (signal) process.exit(128 + constants.signals[signal])
-  if (code !== 0) fail(`npm ci failed (${code}); its own words are above.`)
+  if (code !== 0) fail(`npm ci failed (${code}); its output is above.`)
 }
 
-/** Copies `.dev.vars.example` once, with fresh values where a line ends in `# random:<kind>`. */
+/** Copies `.dev.vars.example` once, with random values for lines that end in `# random:<kind>`. */
 function ensureDevVars() {
   const file = join(ROOT, ".dev.vars")
   const example = join(ROOT, ".dev.vars.example")
@@ -148,7 +148,7 @@ function ensureDevVars() {
   try {
     writeFileSync(file, text, { flag: "wx", mode: 0o600 })
   } catch (error) {
-    if (error.code !== "EEXIST") throw error // somebody else made it this moment
+    if (error.code !== "EEXIST") throw error // another process created it meanwhile
   }
 }
 
@@ -158,7 +158,7 @@ function randomValue(kind) {
   return fail(`.dev.vars.example asks for an unknown kind of random value: ${kind}`)
 }
 
-/** The Node that npm installed; the one that runs this only where none was and it is new enough. */
+/** The Node that npm installed; else the one that runs this, if it is new enough. */
 function findNode() {
   const candidates =
     process.platform === "win32"
@@ -173,7 +173,7 @@ function findNode() {
   )
 }
 
-/** Runs the script in place of this process, as far as one process can stand for another: streams, signals, exit code. */
+/** Runs the script as a child with the same streams, signals and exit code. */
 function run(node, file, scriptArgs) {
   const bin = join(MODULES, ".bin")
   const pathName = Object.keys(process.env).find((name) => name.toUpperCase() === "PATH") ?? "PATH"
@@ -199,8 +199,8 @@ function run(node, file, scriptArgs) {
 }
 
 /**
- * A terminal sends Ctrl-C to everybody in it, the child included; then there is nothing to pass on. SIGHUP is left as it
- * was given, so that nohup works.
+ * A terminal sends Ctrl-C to all its processes, including the child, so it is not forwarded then. SIGHUP is not
+ * handled, so that nohup works.
  */
 function forwardSignals(child) {
   const onInt = () => process.stdin.isTTY || child.kill("SIGINT")
@@ -214,8 +214,8 @@ function forwardSignals(child) {
 }
 
 /**
- * npm passes a SIGTERM to its shell, which dies of it and tells nobody; and when npm is killed, its shell goes on. Either
- * way nobody is left who wants an answer. A script that was started without npm goes on when its shell ends, as usual.
+ * npm sends SIGTERM to its shell, which ends without forwarding it; and when npm is killed, its shell continues. In
+ * both cases the script must end. A script that was started without npm continues when its shell ends, as usual.
  */
 function endWithNpm(child) {
   if (process.env.npm_lifecycle_event === undefined || process.platform === "win32") return
@@ -230,7 +230,7 @@ function endWithNpm(child) {
   timer.unref()
 }
 
-/** The npm that started the shell which started this; null where that cannot be seen. */
+/** The process id of the npm that started this script's shell; null if it cannot be determined. */
 function npmAbove(shell) {
   try {
     const pid = Number(/^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${shell}/status`, "utf8"))?.[1])

@@ -38,7 +38,7 @@ test.each([
   expect(() => parseDurationMs(text)).toThrow(/duration|longer/)
 })
 
-test("the clock runs, and stays ahead by what it was moved", () => {
+test("the clock runs, and stays ahead by its offset", () => {
   let real = 1_000
   const clock = createClock({ realNow: () => real })
   clock.advance("PT1S")
@@ -46,7 +46,7 @@ test("the clock runs, and stays ahead by what it was moved", () => {
   expect(clock.now().getTime()).toBe(2_010)
 })
 
-test("it never goes back except by a reset", () => {
+test("it goes back only by a reset", () => {
   const clock = createClock({ realNow: () => 5_000 })
   clock.advanceTo(new Date(4_000))
   expect(clock.offsetMs()).toBe(0)
@@ -57,7 +57,7 @@ test("it never goes back except by a reset", () => {
   expect(clock.now().getTime()).toBe(5_000)
 })
 
-test("a restart goes on in the same time", () => {
+test("a restart continues at the same time", () => {
   const file = join(mkdtempSync(join(tmpdir(), "clock-")), "clock.json")
   createClock({ file }).advance("P3D")
   expect(createClock({ file }).offsetMs()).toBe(72 * HOUR_MS)

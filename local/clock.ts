@@ -1,18 +1,18 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 
-/** The time of the local world: real time plus an offset that only grows. It runs; it never stands still. */
+/** The time of the local world: real time plus an offset that only grows. */
 export type VirtualClock = {
   now(): Date
   /** How far ahead of real time the world is. */
   offsetMs(): number
-  /** Moves forward to `instant`; an instant that has passed changes nothing. */
+  /** Moves forward to `instant`; a past instant changes nothing. */
   advanceTo(instant: Date): void
-  /** Moves forward by an ISO 8601 duration such as `P2D` or `PT5M`. Throws `DurationError` when it is none. */
+  /** Moves forward by an ISO 8601 duration such as `P2D` or `PT5M`. Throws `DurationError` for an invalid one. */
   advance(duration: string): void
   /** Back to real time. */
   reset(): void
-  /** Calls `listener` after every move, so that timers that were set by the old time can be set again. */
+  /** Calls `listener` after every move, so that timers based on the old time can be set again. */
   onMove(listener: () => void): void
 }
 
@@ -28,7 +28,7 @@ const DAY_MS = 24 * HOUR_MS
 const DURATION =
   /^P(?:(?<weeks>\d+)W)?(?:(?<days>\d+)D)?(?:T(?:(?<hours>\d+)H)?(?:(?<minutes>\d+)M)?(?:(?<seconds>\d+(?:[.,]\d{1,3})?)S)?)?$/
 
-/** Ten years: beyond it a certificate, a cursor or a partition would fail for reasons that no test asks about. */
+/** Ten years: beyond it a certificate, a cursor or a partition would fail for reasons unrelated to any test. */
 const DURATION_DAYS_MAX = 3_660
 
 /**
@@ -52,8 +52,8 @@ export function parseDurationMs(text: string): number {
 }
 
 /**
- * Makes a clock. With `file` the offset is read from there and written back at every move, so that a world that is
- * started again goes on in its own time. `realNow` is for tests.
+ * Creates a clock. With `file` the offset is read from it and written at every move, so that a restarted world
+ * continues at its own time. `realNow` is for tests.
  */
 export function createClock({
   file,
@@ -93,12 +93,12 @@ function readOffset(file: string): number {
   if (!existsSync(file)) return 0
   const saved: unknown = JSON.parse(readFileSync(file, "utf8"))
   const offsetMs = typeof saved === "object" && saved !== null && "offsetMs" in saved ? saved.offsetMs : undefined
-  if (typeof offsetMs !== "number" || !Number.isFinite(offsetMs)) throw new Error(`${file} holds no clock offset`)
+  if (typeof offsetMs !== "number" || !Number.isFinite(offsetMs)) throw new Error(`${file} contains no clock offset`)
   return offsetMs
 }
 
 function writeOffset(file: string, offsetMs: number): void {
   mkdirSync(dirname(file), { recursive: true })
   writeFileSync(`${file}.new`, JSON.stringify({ offsetMs }))
-  renameSync(`${file}.new`, file) // whole or not at all
+  renameSync(`${file}.new`, file) // atomic
 }

@@ -21,7 +21,7 @@ let cron: CronTicker
 let worker: Listening
 let control: Listening
 let resets: number
-/** What the fake Worker was asked to do, and when by its own clock. */
+/** The requests to the fake Worker, with the time of the world's clock. */
 let done: { readonly path: string; readonly at: Date }[]
 let dueAt: Date[]
 let pending: number
@@ -62,7 +62,9 @@ afterEach(async () => {
   for (const part of [control, cron, qstash, worker]) await part.stop()
 })
 
-/** A Worker that has work due at times, does it when its reminders job runs, and finishes one pending event per look. */
+/**
+ * A Worker that has due work, does it when its reminders job runs, and finishes one pending event per health request.
+ */
 function answerAsWorker(url: string): Reply {
   const path = new URL(url, "http://worker").pathname
   const at = clock.now()
@@ -90,7 +92,7 @@ async function call(method: string, path: string, body?: unknown) {
 const timesOf = (path: string): Date[] => done.filter((one) => one.path === path).map(({ at }) => at)
 
 describe("the clock", () => {
-  test("tells the time and moves it", async () => {
+  test("shows the time and moves it", async () => {
     const before = new Date((await call("GET", "/clock")).body.now)
     const { status, body } = await call("POST", "/clock", { advance: "P2D" })
     expect(status).toBe(200)
@@ -99,7 +101,7 @@ describe("the clock", () => {
     expect(movedMs).toBeLessThan(2 * DAY_MS + 5_000)
   })
 
-  test("stops at each delayed message, so that it goes out in its own time", async () => {
+  test("stops at each delayed message, so that it is sent at its own time", async () => {
     const start = clock.now().getTime()
     for (const delay of [3_600, 30 * 3_600]) await client().publish({ url: `${worker.url}/later`, delay })
     await call("POST", "/clock", { advance: "P2D" })
@@ -108,7 +110,7 @@ describe("the clock", () => {
     for (const ms of late) expect(ms).toBeLessThan(1_000)
   })
 
-  test("what is under way ends in the time it began in", async () => {
+  test("running work ends before time moves", async () => {
     const start = clock.now().getTime()
     await client().publish({ url: `${worker.url}/slow` })
     await call("POST", "/clock", { advance: "P1D" })
@@ -116,7 +118,7 @@ describe("the clock", () => {
     expect((endedAt?.getTime() ?? Number.POSITIVE_INFINITY) - start).toBeLessThan(60_000)
   })
 
-  test("stops at the slot of the reminders job that follows each due work", async () => {
+  test("stops at the reminders slot after each due time", async () => {
     await client().schedules.create({
       destination: `${worker.url}/jobs/reminders`,
       cron: "*/5 * * * *",
@@ -131,29 +133,29 @@ describe("the clock", () => {
     for (const ms of lateMs) expect(ms).toBeLessThanOrEqual(5 * 60_000 + 1_000)
   })
 
-  test("fires schedules and crons at least every twelve hours and not at every slot", async () => {
+  test("runs schedules and crons at least every twelve hours, not at every slot", async () => {
     await client().schedules.create({ destination: `${worker.url}/jobs/often`, cron: "* * * * *" })
     await call("POST", "/clock", { advance: "P2D" })
     for (const path of ["/jobs/often", "/cdn-cgi/handler/scheduled"]) {
       expect(timesOf(path).length).toBeGreaterThanOrEqual(4)
-      expect(timesOf(path).length).toBeLessThanOrEqual(6) // a slot of real time may have come meanwhile
+      expect(timesOf(path).length).toBeLessThanOrEqual(6) // a slot of real time may have passed meanwhile
     }
   })
 
-  test("work that stays due does not hold up time", async () => {
+  test("work that stays due does not stop time", async () => {
     dueAt = [new Date(clock.now().getTime() - 1)]
     expect((await call("POST", "/clock", { advance: "P1D" })).status).toBe(200)
     expect(done.length).toBeLessThan(20)
   })
 
-  test("waits until nothing pends", async () => {
+  test("waits until nothing is pending", async () => {
     pending = 3
     expect((await call("POST", "/clock", { advance: "PT1M" })).body.pending).toBe(0)
     expect(pending).toBe(0)
   })
 
-  test("waits for what the Worker still asks of others", async () => {
-    const asked = await serve(undefined, (req, res) =>
+  test("waits for the Worker's running requests", async () => {
+    const service = await serve(undefined, (req, res) =>
       faults.intercept("email", req, res, async () => {
         await sleep(300)
         isDone = true
@@ -161,12 +163,12 @@ describe("the clock", () => {
       }),
     )
     let isDone = false
-    const asking = fetch(asked.url)
+    const request = fetch(service.url)
     await vi.waitUntil(() => faults.activity().underWay === 1)
     await call("POST", "/clock", { advance: "PT1M" })
     expect(isDone).toBe(true)
-    await (await asking).arrayBuffer()
-    await asked.stop()
+    await (await request).arrayBuffer()
+    await service.stop()
   })
 
   test("works without a Worker", async () => {
@@ -174,7 +176,7 @@ describe("the clock", () => {
     expect((await call("POST", "/clock", { advance: "P1D" })).status).toBe(200)
   })
 
-  test("two moves at once happen one after the other", async () => {
+  test("two concurrent moves are serialized", async () => {
     const start = clock.now().getTime()
     await Promise.all([call("POST", "/clock", { advance: "P1D" }), call("POST", "/clock", { advance: "P1D" })])
     expect(clock.now().getTime() - start).toBeGreaterThanOrEqual(2 * DAY_MS)
@@ -206,7 +208,7 @@ test("stats are counted and emptied", async () => {
   expect((await call("DELETE", "/stats")).body).toEqual({ postgres: 0, redis: 0, qstash: 0 })
 })
 
-test("a reset is carried out", async () => {
+test("a reset empties the world", async () => {
   clock.advance("P9D")
   expect((await call("POST", "/reset")).status).toBe(200)
   expect([resets, clock.offsetMs()]).toEqual([1, 0])

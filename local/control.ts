@@ -7,26 +7,26 @@ import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, typ
 import { headerOf, isLoopbackUrl } from "./loopback.ts"
 import type { Stats } from "./stats.ts"
 
-/** What the control server controls. */
+/** The parts that the control server controls. */
 export type ControlParts = {
   readonly clock: VirtualClock
   readonly faults: Faults
   readonly mailbox: Mailbox
   readonly stats: Stats
-  /** Moves time by an ISO 8601 duration and resolves when the world has settled. */
+  /** Moves time by an ISO 8601 duration and resolves when all due work is done. */
   readonly advance: (duration: string) => Promise<AdvanceResult>
   /** Empties the world. */
   readonly reset: () => Promise<void>
-  /** Where the parts of the world answer, by name. */
+  /** The addresses of the world's servers, by name. */
   readonly addresses?: () => Readonly<Record<string, string>>
-  /** 8788 unless said otherwise; 0 for a free one. */
+  /** Default 8788; 0 for a free one. */
   readonly port?: number
 }
 
 /** The documented port. */
 export const CONTROL_PORT = 8788
 
-/** The request is not what the interface asks for; answered 400 with this message. */
+/** The request is invalid; answered 400 with this message. */
 class BadInput extends Error {}
 
 const advanceRequest = z.strictObject({ advance: z.string() })
@@ -37,11 +37,11 @@ const BODY_BYTES_MAX = 64 * 1024
 
 /** Starts the control server, on the loopback interface only: mailbox, clock, faults, stats and reset. */
 export function startControl(parts: ControlParts): Promise<Listening> {
-  /** Moves and resets one after the other: two at once would settle against each other. */
-  let turn: Promise<unknown> = Promise.resolve()
+  /** Moves and resets are serialized: each waits for the world to be idle. */
+  let last: Promise<unknown> = Promise.resolve()
   function serialize<T>(act: () => Promise<T>): Promise<T> {
-    const result = turn.then(act, act)
-    turn = result.catch(() => {})
+    const result = last.then(act, act)
+    last = result.catch(() => {})
     return result
   }
 
@@ -138,7 +138,7 @@ function refusalOf(cause: unknown): Reply {
   return jsonReply({ error: message }, 500)
 }
 
-/** A page of another site that is open in a browser can reach this port too; it must not move the clock. */
+/** A page of another site in a browser can reach this port too; it must not control the world. */
 function isLocalRequest(req: IncomingMessage): boolean {
   const origin = headerOf(req, "origin")
   return origin === null || (URL.canParse(origin) && isLoopbackUrl(new URL(origin)))

@@ -1,14 +1,14 @@
-/** The database of the local world: the roles that a hosted Postgres would have, the schema, and one company. */
+/** The database of the local world: the roles of a hosted Postgres, the schema, and one company. */
 import pg from "pg"
 import { migrate } from "../db/migrate.ts"
 
-/** Owns the tables; no superuser, so that a migration that needs one fails here as it would elsewhere. */
+/** Owns the tables; not a superuser, so that a migration that needs one fails here as elsewhere. */
 const OWNER_ROLE = "churn_owner"
 
-/** The Whop company that local webhooks name; Stripe's name none. */
+/** The Whop account of local webhooks; Stripe's name none. */
 export const DEMO_WHOP_COMPANY = "biz_demo"
 
-/** Makes the roles, runs the migrations and adds the company, each unless it is there. */
+/** Creates the roles, runs the migrations and adds the company, each if missing. */
 export async function prepareDatabase(adminUrl: string, companyId: string): Promise<void> {
   await asAdmin(adminUrl, async (query) => {
     await query(`DO $$ BEGIN
@@ -28,11 +28,11 @@ export async function prepareDatabase(adminUrl: string, companyId: string): Prom
   })
 }
 
-/** Postgres chose this transaction to give way to another. */
+/** Postgres aborted this transaction because of a deadlock. */
 const DEADLOCK = "40P01"
 const ATTEMPTS_MAX = 10
 
-/** Empties every table and puts the company back. Work of the Worker that is under way may be in the way for a moment. */
+/** Empties every table and adds the company. Retries when it deadlocks with running work of the Worker. */
 export async function emptyDatabase(adminUrl: string, companyId: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -42,18 +42,18 @@ export async function emptyDatabase(adminUrl: string, companyId: string): Promis
       })
       return
     } catch (error) {
-      const isInTheWay = error instanceof pg.DatabaseError && error.code === DEADLOCK
-      if (!isInTheWay || attempt === ATTEMPTS_MAX) throw error
+      const isDeadlock = error instanceof pg.DatabaseError && error.code === DEADLOCK
+      if (!isDeadlock || attempt === ATTEMPTS_MAX) throw error
     }
   }
 }
 
-/** A table of up to so many bytes is emptied row by row: giving it new files costs far more. */
+/** Tables up to this size are emptied with DELETE, which is much faster than TRUNCATE for few rows. */
 const SMALL_BYTES = 128 * 1_024
 
 /**
- * Nobody writes meanwhile, and no row is kept for a reference to it: all go. Most tables are empty, and most of the others
- * small.
+ * All tables are locked and foreign keys are not checked, since all rows are deleted. Most tables are empty, and most
+ * others are small.
  */
 const EMPTY_ALL = `DO $$ DECLARE names text; name text; BEGIN
   SET LOCAL session_replication_role = replica;

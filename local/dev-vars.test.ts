@@ -11,7 +11,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(root, { recursive: true }))
 
-test("the shell wins over .dev.vars, and that over the example; blank is not set", () => {
+test("the shell overrides .dev.vars, which overrides the example; blank is not set", () => {
   writeFileSync(
     join(root, ".dev.vars.example"),
     "ADMIN_API_KEY=example\nDEFAULT_COMPANY_ID=demo\nWHOP_WEBHOOK_SECRET=w\n",
@@ -24,11 +24,11 @@ test("the shell wins over .dev.vars, and that over the example; blank is not set
   })
 })
 
-test("without files there are the variables of the shell", () => {
+test("without files the variables of the shell are used", () => {
   expect(readDevVars(root, { ROLLBACK_MODE: "true" })).toEqual({ ROLLBACK_MODE: "true" })
 })
 
-test("the example is enough for the local world, and for nothing else", () => {
+test("the example is valid for the local world only", () => {
   const ring = `v1:${Buffer.alloc(32).toString("base64")}`
   const example = readDevVars(join(import.meta.dirname, ".."), { ENCRYPTION_KEYS: ring, TOKEN_SIGNING_KEYS: ring })
   const env = {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseEnv } from "node:util"
 
-/** What a developer may set, in `.dev.vars` or in the shell. Everything else of the local world is made by it. */
+/** Variables that a developer may set, in `.dev.vars` or in the shell. The local world generates all others. */
 const NAMES = [
   "STRIPE_WEBHOOK_SECRET",
   "WHOP_WEBHOOK_SECRET",
@@ -24,8 +24,8 @@ const NAMES = [
 export type DevVars = Readonly<Partial<Record<(typeof NAMES)[number], string>>>
 
 /**
- * The developer's settings: those of `env` first, then those of `.dev.vars` in `root`, then those of the example, blank
- * ones counting as not set. Random values are in `.dev.vars` only; `local/bootstrap.mjs` writes it.
+ * The developer's settings: from `env`, else from `.dev.vars` in `root`, else from the example; blank values count as
+ * not set. Random values are only in `.dev.vars`, which `local/bootstrap.mjs` writes.
  */
 export function readDevVars(root: string, env: Readonly<Record<string, string | undefined>>): DevVars {
   const sources = [env, readEnvFile(join(root, ".dev.vars")), readEnvFile(join(root, ".dev.vars.example"))]

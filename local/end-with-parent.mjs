@@ -1,12 +1,12 @@
 /**
- * Loaded before a script that `bootstrap.mjs` starts: ends it, in order, when the bootstrap was killed and could pass
- * nothing on. Helpers that the script starts may load this as well; they have another parent, and are left alone.
+ * Loaded before a script that `bootstrap.mjs` starts: ends it with SIGTERM when the bootstrap was killed and could not
+ * forward a signal. Child processes of the script may load it too; they have another parent and are not affected.
  */
 import { isMainThread } from "node:worker_threads"
 
 const parent = Number(process.env.CHURN_SAVER_BOOTSTRAP_PID)
 
-// Windows goes on naming a parent that is gone.
+// On Windows the id of an ended parent does not change.
 if (isMainThread && process.platform !== "win32" && process.ppid === parent) {
   const timer = setInterval(() => {
     if (process.ppid === parent) return

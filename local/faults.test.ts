@@ -46,13 +46,13 @@ test.each<[FaultTarget & ("email" | "qstash"), FaultMode, number | "no answer", 
   expect(turnedAway).toEqual(effectCount === 0 ? [target] : [])
 })
 
-test("a fault touches its own target only, until it is cleared", async () => {
+test("a fault affects only its target, until it is cleared", async () => {
   faults.set("email", "error")
   expect([await ask("qstash"), await ask("email")]).toEqual([202, 500])
   faults.clear()
   expect(await ask("email")).toBe(202)
 })
 
-test("a stand-in that throws answers 500 and goes on", async () => {
+test("a local replacement that throws answers 500 and continues", async () => {
   expect([await ask("email", "throw"), await ask("email")]).toEqual([500, 202])
 })

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { setTimeout as sleep } from "node:timers/promises"
 
-/** Every part of the outside world that can be made to fail. */
+/** The external services that can be made to fail. */
 export const FAULT_TARGETS = [
   "postgres",
   "redis",
@@ -31,30 +31,30 @@ export type FaultTarget = (typeof FAULT_TARGETS)[number]
 export const FAULT_MODES = ["down", "slow", "error", "hang", "drop", "off"] as const
 export type FaultMode = (typeof FAULT_MODES)[number]
 
-/** What a stand-in looks at in a request, beside its body. `url` is the path with its query. */
+/** The parts of a request, besides its body, that a local replacement reads. `url` is the path with its query. */
 export type StandInRequest = Pick<IncomingMessage, "method" | "url" | "headers">
 
-/** An HTTP answer as a value, so that a fault can keep it back after the effect has happened. */
+/** An HTTP answer as a value, so that a fault can drop it after the effect has happened. */
 export type Reply = {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body: string | Buffer
 }
 
-/** The fault switches shared by all stand-in servers of one local world. */
+/** The fault switches that all local replacements of one world share. */
 export type Faults = {
-  /** Puts `target` in `mode`. Requests that were hanging under the former mode are cut off. */
+  /** Sets the mode of `target`. Requests that hang because of the former mode are reset. */
   set(target: FaultTarget, mode: FaultMode): void
-  /** The mode `target` is in; `off` when nothing was set. */
+  /** The mode of `target`; `off` when none was set. */
   mode(target: FaultTarget): FaultMode
   /** Sets every target to `off`. */
   clear(): void
-  /** Requests that have been begun so far, and how many of them are being answered; those that hang are not. */
+  /** The requests begun so far, and how many are in progress, without hanging ones. */
   activity(): { readonly begun: number; readonly underWay: number }
   /**
-   * Answers one request as the mode of `target` says. `perform` gets the whole body, does the effect and returns the
-   * answer; it is not called when the mode allows no effect. The mode is read once, after the body has arrived (for
-   * `down`, before). Never rejects: what `perform` throws becomes HTTP 500 with its message as text.
+   * Answers one request according to the mode of `target`. `perform` gets the whole body, performs the effect and
+   * returns the answer; it is not called when the mode allows no effect. The mode is read once, after the body has
+   * arrived (for `down`, before). Never rejects: an error of `perform` becomes HTTP 500 with its message as text.
    */
   intercept(
     target: FaultTarget,
@@ -64,16 +64,16 @@ export type Faults = {
   ): Promise<void>
 }
 
-/** Longer than any time-out the Worker may set itself for a store, shorter than a test's patience. */
+/** Longer than the Worker's time-outs for its stores, shorter than those of tests. */
 export const SLOW_MS = 3_000
 
-/** Neon's limit for one request, the largest among the services we stand in for. */
+/** Neon's limit for one request, the largest of the replaced services. */
 const BODY_BYTES_MAX = 64 * 1024 * 1024
 
-/** Longer than any client keeps an idle connection, lest we close one just as it sends: that would be a fault unasked. */
+/** Longer than any client keeps an idle connection: closing one while it sends would be an unintended fault. */
 const KEEP_ALIVE_MS = 65_000
 
-/** These speak a connection of their own in production; when they are down, nobody is there to write a 503. */
+/** In production these are reached directly; when they are down, nothing answers 503. */
 const RESETS_WHEN_DOWN: ReadonlySet<FaultTarget> = new Set(["postgres", "redis", "qstash"])
 
 /** A JSON answer. `status` defaults to 200. */
@@ -87,8 +87,8 @@ export function textReply(text: string, status: number): Reply {
 }
 
 /**
- * Makes a set of switches, all `off`. `slowMs` shortens the delay of `slow` for tests. `onTurnedAway` hears of each request
- * that a fault left without effect.
+ * Creates switches, all `off`. `slowMs` shortens the delay of `slow` for tests. `onTurnedAway` is called for each
+ * request that has no effect because of a fault.
  */
 export function createFaults({
   slowMs = SLOW_MS,
@@ -180,12 +180,12 @@ export function createFaults({
   }
 }
 
-/** Where a stand-in server answers, and how to end it. */
+/** The address of a local server, and how to stop it. */
 export type Listening = { readonly port: number; readonly url: string; stop(): Promise<void> }
 
 /**
- * Serves `handle` over HTTP on 127.0.0.1, on a free port when `port` is left out. Rejects when the port is taken. `stop`
- * cuts open connections, so that a hanging request does not hold it up.
+ * Serves `handle` over HTTP on 127.0.0.1, by default on a free port. Rejects when the port is taken. `stop` closes open
+ * connections, so that a hanging request does not delay it.
  */
 export async function serve(
   port: number | undefined,
@@ -210,13 +210,13 @@ export async function serve(
   }
 }
 
-/** A reset and not a polite close: a client must not take it for an empty answer. */
+/** A reset, not an orderly close, which a client could take for an empty answer. */
 function cutOff(req: IncomingMessage): void {
   req.socket.resetAndDestroy()
 }
 
 function send(res: ServerResponse, reply: Reply): void {
-  if (res.destroyed) return // the client went away; whatever was done stays done
+  if (res.destroyed) return // the client disconnected; the effect remains
   res.writeHead(reply.status, { ...reply.headers, "content-length": Buffer.byteLength(reply.body) })
   res.end(reply.body)
 }

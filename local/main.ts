@@ -7,10 +7,10 @@ import { startStack } from "./stack.ts"
 
 const HELP = `npm start [-- options]
   Starts Postgres, Redis, QStash, the providers' and channels' APIs and the Worker on this machine.
-  --fresh          begin with empty data (it is kept between starts otherwise)
+  --fresh          start with empty data (otherwise it is kept between starts)
   --port N         port of the Worker (8787)
   --control-port N port of the control server (8788)
-  --data-dir DIR   where the data lies (.local/world)
+  --data-dir DIR   the data directory (.local/world)
 `
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url))
@@ -45,7 +45,7 @@ const world = await startStack({
 
 let isStopping = false
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  // The Worker's runtime listens too, and would end the process before the world is put away.
+  // The Worker's runtime listens too, and would end the process before the world has stopped.
   process.removeAllListeners(signal).on(signal, async () => {
     if (isStopping) return
     isStopping = true
@@ -67,5 +67,5 @@ Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
   Company           ${vars.DEFAULT_COMPANY_ID}
   Postgres          ${world.postgres().adminUrl}
 
-  npm run demo plays a month of a company against it. Ctrl-C stops everything; the data stays unless --fresh.
+  npm run demo simulates a month of a company against it. Ctrl-C stops everything; the data is kept unless --fresh.
 `)

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto"
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 
-/** The secrets of one local world: made once, at random, and the same after every restart. */
+/** The secrets of one local world: random, and the same after every restart. */
 export type Secrets = {
-  /** The secret called `name`, made by `make` the first time: 24 random bytes in hex unless said otherwise. */
+  /** The secret `name`, created by `make` the first time; default: 24 random bytes in hex. */
   get(name: string, make?: () => string): string
 }
 
-/** A readable-by-the-owner-only file of secrets. */
+/** A file of secrets that only its owner can read. */
 export function openSecrets(file: string): Secrets {
   const saved: Record<string, string> = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {}
   return {

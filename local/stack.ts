@@ -1,4 +1,4 @@
-/** The whole local world with this project's Worker and database: what `npm start`, the demo and the flows run on. */
+/** The local world with this project's Worker and database, for `npm start`, the demo and the flows. */
 import { join } from "node:path"
 import { SCHEDULES } from "../workers/platform/jobs/schedules.ts"
 import {
@@ -15,20 +15,20 @@ import { readCrons } from "./processes/cron-ticker.ts"
 import { startWorker, WRANGLER_CONFIG } from "./processes/worker.ts"
 import { startWorld, type World, type WorldOptions } from "./world.ts"
 
-/** Shown within the local Whop company; any well-formed ids do. */
+/** Any valid ids. */
 const WHOP_VARS = { WHOP_COMPANY_ID: "biz_demo", WHOP_EXPERIENCE_ID: "exp_demo" }
 
 export interface StackOptions
   extends Pick<WorldOptions, "dataDir" | "fresh" | "workerPort" | "controlPort" | "duplicates"> {
-  /** Where `.dev.vars` lies. */
+  /** The directory of `.dev.vars`. */
   readonly root: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly vars?: Readonly<Record<string, string>>
-  /** What of the Worker's log is shown; `warn` and above unless said otherwise. */
+  /** The lowest level of the Worker's log that is shown; default `warn`. */
   readonly logLevel?: "warn" | "error" | "none"
 }
 
-/** Starts everything; resolves when the Worker takes requests and its jobs are scheduled. */
+/** Starts everything; resolves when the Worker accepts requests and its jobs are scheduled. */
 export async function startStack(options: StackOptions): Promise<World> {
   const devVars: DevVars = readDevVars(options.root, options.env)
   const companyId = devVars.DEFAULT_COMPANY_ID ?? "demo_company"
@@ -45,11 +45,11 @@ export async function startStack(options: StackOptions): Promise<World> {
   return world
 }
 
-/** The schedules that a deployment has at QStash, made by the code that makes them there. */
+/** Creates a deployment's schedules at QStash, with the same code as in production. */
 async function syncSchedules({ vars, workerUrl }: World): Promise<void> {
   const schedules = qstashSchedules({ url: vars.QSTASH_URL ?? "", token: vars.QSTASH_TOKEN ?? "" })
   const present = await schedules.list()
-  // This account is ours alone: what calls a port of an earlier start calls nobody.
+  // The account has only this deployment: schedules for another port are from an earlier start.
   for (const schedule of present.filter((one) => isChurnSaverSchedule(one) && !isDeploymentSchedule(workerUrl, one))) {
     await schedules.remove(schedule.scheduleId)
   }

@@ -1,19 +1,19 @@
 import type { FaultTarget } from "./faults.ts"
 
 /**
- * What is counted: requests that each stand-in took, those that a fault turned away, and the deliveries of QStash apart
- * from the requests to it.
+ * The counters: requests that each local replacement received, requests without effect because of a fault, and QStash's
+ * deliveries separately from the requests to it.
  */
 export type StatsTarget = FaultTarget | `${FaultTarget}-turned-away` | "qstash-deliveries"
 
-/** Counted round trips, so that a test can hold the Worker to its budget. */
+/** Counts round trips, so that a test can check the Worker's budget. */
 export type Stats = {
   count(target: StatsTarget): void
   all(): Readonly<Record<string, number>>
   clear(): void
 }
 
-/** Counters that all begin at 0; the stores are listed even when nothing was asked of them. */
+/** Counters that start at 0; the stores are listed even without requests. */
 export function createStats(): Stats {
   const counts = new Map<StatsTarget, number>()
   return {

@@ -1,10 +1,10 @@
-/** A call with an end: of its own when it has an answer, else when `ms` have passed or `signal` says that nobody waits. */
+/** Runs a call until it ends, `ms` have passed or `signal` is aborted. */
 export async function withDeadline<T>(
   { ms, signal }: { readonly ms: number; readonly signal: AbortSignal },
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limit = new AbortController()
-  // What the call makes of the signal is its own affair: a `fetch` that is cut off at a bad moment may never say so.
+  // Does not rely on the call to react to the signal: an aborted `fetch` may never settle.
   const ended = new Promise<never>((_, reject) => {
     limit.signal.addEventListener("abort", () => reject(limit.signal.reason), { once: true })
   })

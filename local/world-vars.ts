@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { WHOP_BASE_PATH } from "./provider-apis/whop.ts"
 import type { Secrets } from "./secrets.ts"
 
-/** Where the parts of a world answer. */
+/** The addresses of a world's servers. */
 export type Addresses = {
   readonly app: string
   readonly control: string
@@ -17,12 +17,12 @@ export type Addresses = {
   readonly slack: string
 }
 
-/** A key ring with one version, as the configuration reads it. */
+/** A key ring with one version, in the configuration's form. */
 const keyRing = (): string => `v1:${randomBytes(32).toString("base64")}`
 
 const token = (): string => randomBytes(9).toString("base64url")
 
-/** Names and shapes of the secrets that both the Worker and the stand-ins must know. */
+/** The secrets that the Worker and the local replacements share. */
 export function worldSecrets(secrets: Secrets) {
   return {
     redisToken: secrets.get("redis-token"),
@@ -38,7 +38,7 @@ export function worldSecrets(secrets: Secrets) {
   }
 }
 
-/** The Worker's variables for a world: everything it needs to be complete, all of it pointing at this machine. */
+/** The Worker's variables in a world: a complete configuration that refers only to this machine. */
 export function workerVars(at: Addresses, secrets: Secrets): Record<string, string> {
   const known = worldSecrets(secrets)
   return {
@@ -69,9 +69,9 @@ export function workerVars(at: Addresses, secrets: Secrets): Record<string, stri
     ADMIN_API_KEY: secrets.get("admin-api-key", () => `cs_admin_${randomBytes(24).toString("hex")}`),
     ENCRYPTION_KEYS: secrets.get("encryption-keys", keyRing),
     TOKEN_SIGNING_KEYS: secrets.get("token-signing-keys", keyRing),
-    // Every case of the local world gets its messages, so that what is tried out can be seen; a company may set its own.
+    // All cases of the local world get messages, so that they can be seen; a company may set its own share.
     HOLDOUT_PERCENTAGE: "0",
-    SUBREQUESTS_MAX: "10000", // what Cloudflare's paid plan allows
+    SUBREQUESTS_MAX: "10000", // the limit of Cloudflare's paid plan
     CLOCK_URL: `${at.control}/clock`,
   }
 }

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { startWorker } from "./processes/worker.ts"
 import { startWorld, type World } from "./world.ts"
 
-/** A Worker that writes down each delivery under the time that the control server tells. */
+/** A Worker that records each delivery with the control server's time. */
 const WORKER = `
 const deliveries = []
 export default {
@@ -103,15 +103,15 @@ const redis = () =>
 const control = (path: string, body: object) =>
   json(world.controlUrl + path, { method: "POST", body: JSON.stringify(body) })
 
-test("the Worker gets the world's variables, over those of its files", async () => {
+test("the Worker gets the world's variables, which override those of its files", async () => {
   expect(await json(`${world.workerUrl}/vars`)).toEqual({ environment: "local", clock: `${world.controlUrl}/clock` })
 })
 
-test("secrets are the owner's only", () => {
+test("secrets can be read only by their owner", () => {
   expect(statSync(join(dataDir, "secrets.json")).mode & 0o777).toBe(0o600)
 })
 
-test("time moves for the Worker and for QStash together", async () => {
+test("the Worker and QStash have the same time", async () => {
   await qstash().publish({ url: `${world.workerUrl}/late`, delay: 3_600 })
   const { now } = await control("/clock", { advance: "PT2H" })
   const deliveries: { pathname: string; now: string }[] = await json(`${world.workerUrl}/deliveries`)
@@ -120,7 +120,7 @@ test("time moves for the Worker and for QStash together", async () => {
   expect(Math.round(earlierMs / 60_000)).toBe(60)
 })
 
-test("a restart keeps time, keys and messages; a reset empties them", async () => {
+test("a restart keeps time, keys and messages; a reset clears them", async () => {
   const { offset, vars } = { offset: world.clock.offsetMs(), vars: world.vars }
   await redis().set("kept", "yes")
   await qstash().publish({ url: `${world.workerUrl}/never`, delay: 3_600 })

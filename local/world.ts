@@ -23,26 +23,26 @@ import { openSecrets } from "./secrets.ts"
 import { createStats, type Stats } from "./stats.ts"
 import { workerVars, worldSecrets } from "./world-vars.ts"
 
-/** What a world is made of. */
+/** The options of a world. */
 export type WorldOptions = {
-  /** Everything the world keeps is in here. */
+  /** The directory of all the world's data. */
   readonly dataDir: string
-  /** Begins with an empty data directory. One that another world uses is refused and left as it is. */
+  /** Starts with an empty data directory. One that another world uses is refused and not changed. */
   readonly fresh?: boolean
-  /** A free one when left out. */
+  /** Default: a free one. */
   readonly workerPort?: number
-  /** 8788 unless said otherwise; 0 for a free one. */
+  /** Default 8788; 0 for a free one. */
   readonly controlPort?: number
   readonly startWorker: (vars: Record<string, string>, at: { readonly port: number }) => Promise<RunningWorker>
-  /** Brings the database up to date. */
+  /** Runs the migrations. */
   readonly migrate: (adminUrl: string) => Promise<void>
   /** Empties all tables, for `POST /reset`. */
   readonly emptyDatabase: (adminUrl: string) => Promise<void>
   /** The Worker's cron triggers; `readCrons` reads them from wrangler.toml. */
   readonly crons?: readonly string[]
-  /** Variables that are added to the world's own, or replace them. */
+  /** Variables in addition to the world's own, or in place of them. */
   readonly vars?: Readonly<Record<string, string>>
-  /** Delivers more than once on purpose; see `QstashOptions`. */
+  /** Repeats deliveries; see `QstashOptions`. */
   readonly duplicates?: QstashOptions["duplicates"]
 }
 
@@ -55,16 +55,16 @@ export type World = {
   readonly faults: Faults
   readonly mailbox: Mailbox
   readonly stats: Stats
-  /** The server that runs now: one that was killed comes back by itself, on the same port. */
+  /** The running server: after a kill it is restarted on the same port. */
   readonly postgres: () => Postgres
-  /** The Worker's processes that run now; likewise. */
+  /** The running Worker, restarted likewise. */
   readonly worker: () => RunningWorker
   readonly qstash: Qstash
   readonly stripe: ProviderApiServer
   readonly whop: ProviderApiServer
-  /** What the Worker was given. */
+  /** The Worker's variables. */
   readonly vars: Readonly<Record<string, string>>
-  /** Stops the Worker, then what it stood on. May be called twice. */
+  /** Stops the Worker, then its services. May be called twice. */
   stop(): Promise<void>
 }
 
@@ -72,8 +72,8 @@ export type World = {
 const WORKER_ROLE = "churn_worker"
 
 /**
- * Starts Postgres, the stand-ins, the control server and the Worker, in the order in which they need each other, and
- * resolves when the Worker takes requests. What had been started is stopped again when a later part fails. Rejects with
+ * Starts Postgres, the local replacements, the control server and the Worker, in order of their dependencies, and
+ * resolves when the Worker accepts requests. When a part fails to start, the earlier ones are stopped. Rejects with
  * `DataDirInUse` when another world uses the data directory.
  */
 export async function startWorld(options: WorldOptions): Promise<World> {
@@ -82,7 +82,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   try {
     await parts.start(Promise.resolve(lockDataDir(dataDir)))
     if (options.fresh) {
-      // The server of a world that was killed is on its way out.
+      // The server of a killed world is shutting down.
       await waitForPreviousServer(join(dataDir, "postgres"))
       emptyDataDir(dataDir)
     }
@@ -93,7 +93,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     const mailbox = createMailbox(clock.now)
     const secrets = openSecrets(file("secrets.json"))
     const known = worldSecrets(secrets)
-    const outside = { mailbox, faults, now: clock.now }
+    const common = { mailbox, faults, now: clock.now }
 
     const server = await parts.start(
       superviseProcess<Postgres>((previous) =>
@@ -126,22 +126,22 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       }),
     )
     const stripe = await parts.start(
-      startStripeApi({ ...outside, apiKey: known.stripeApiKey, onRequest: () => stats.count("stripe-api") }),
+      startStripeApi({ ...common, apiKey: known.stripeApiKey, onRequest: () => stats.count("stripe-api") }),
     )
-    const whop = await parts.start(startWhopApi({ ...outside, apiKey: known.whopApiKey, onRequest: stats.count }))
+    const whop = await parts.start(startWhopApi({ ...common, apiKey: known.whopApiKey, onRequest: stats.count }))
     const sendgrid = await parts.start(
-      startSendgrid({ ...outside, apiKey: known.sendgridApiKey, onRequest: () => stats.count("email") }),
+      startSendgrid({ ...common, apiKey: known.sendgridApiKey, onRequest: () => stats.count("email") }),
     )
     const twilio = await parts.start(
       startTwilio({
-        ...outside,
+        ...common,
         accountSid: known.twilioAccountSid,
         authToken: known.twilioAuthToken,
         onRequest: () => stats.count("sms"),
       }),
     )
     const slack = await parts.start(
-      startSlack({ ...outside, path: known.slackPath, onRequest: () => stats.count("slack") }),
+      startSlack({ ...common, path: known.slackPath, onRequest: () => stats.count("slack") }),
     )
 
     const workerPort = options.workerPort ?? (await freePort())
@@ -152,7 +152,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       faults.clear()
       qstash.clear()
       await qstash.idle()
-      // What is still under way would write into the emptied world.
+      // Running work would write into the emptied world.
       await waitUntilRequestsDone({ faults, workerUrl: () => workerUrl })
       await options.emptyDatabase(postgres.adminUrl)
       await flushRedis(redis)
@@ -205,7 +205,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         onBack: () => qstash.release(),
       }),
     )
-    // Stopped before the Worker: a delivery to a Worker that is gone would count as a failed attempt.
+    // Stopped before the Worker: a delivery to a stopped Worker would count as a failed attempt.
     await parts.start(Promise.resolve({ stop: async () => qstash.hold() }))
     qstash.release()
 
@@ -226,7 +226,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
 type Stoppable = { stop(): Promise<void> }
 
-/** Keeps what was started, to stop it in reverse order. */
+/** Records what was started, to stop it in reverse order. */
 function createStack() {
   const started: Stoppable[] = []
   let stopping: Promise<void> | null = null

@@ -1,4 +1,4 @@
-/** `npm run backfill`: imports a company's past step by step; the deployment remembers how far it came. */
+/** `npm run backfill`: imports a company's history page by page; the deployment stores the progress. */
 import { parseArgs } from "node:util"
 import { z } from "zod"
 import {
@@ -60,10 +60,10 @@ async function main(): Promise<void> {
   let backfill = await withApiRetries(() => callApi(deployment, "POST", "/api/backfills", record, body))
 
   const startMs = Date.now()
-  const metBefore = backfill.imported + backfill.known
+  const countBefore = backfill.imported + backfill.known
   while (!backfill.isComplete) {
     backfill = await next(deployment, backfill)
-    showProgressLine(progressOf(backfill, metBefore, Date.now() - startMs))
+    showProgressLine(progressOf(backfill, countBefore, Date.now() - startMs))
   }
   if (process.stderr.isTTY) process.stderr.write("\n")
   process.stdout.write(values.json ? `${JSON.stringify(backfill)}\n` : summaryOf(backfill))
@@ -80,16 +80,16 @@ function readOptions() {
 const next = (deployment: Deployment, { id }: Record): Promise<Record> =>
   withApiRetries(() => callApi(deployment, "POST", `/api/backfills/${encodeURIComponent(id)}/next`, record))
 
-function progressOf({ reached, imported, known, unread }: Record, metBefore: number, ms: number): string {
-  const perSecond = Math.round(((imported + known - metBefore) * 1_000) / Math.max(ms, 1))
+function progressOf({ reached, imported, known, unread }: Record, countBefore: number, ms: number): string {
+  const perSecond = Math.round(((imported + known - countBefore) * 1_000) / Math.max(ms, 1))
   return `at ${reached.slice(0, 10)}  ${imported} imported, ${known} known, ${unread} unread  ${perSecond} events/s`
 }
 
 const summaryOf = ({ id, provider, since, until, imported, known, unread }: Record): string =>
   `${provider} from ${since} to ${until} is imported (${id}):
   imported  ${imported}
-  known     ${known}  were there already
-  unread    ${unread}  say nothing that we use
+  known     ${known}  existed already
+  unread    ${unread}  have no data that we use
 `
 
 await runCommand(main)

@@ -1,4 +1,4 @@
-/** How a command line speaks to a deployment: by URL and key, with bounds on time, and answers that are read, not trusted. */
+/** Calls a deployment's API from the command line, by URL and key, with time-outs and parsed answers. */
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { z } from "zod"
@@ -6,7 +6,7 @@ import { readDevVars } from "../local/dev-vars.ts"
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url))
 
-/** Options that every command takes, for `parseArgs`. */
+/** The options of every command, for `parseArgs`. */
 export const DEPLOYMENT_OPTIONS = {
   url: { type: "string" },
   key: { type: "string" },
@@ -22,22 +22,22 @@ export const DEPLOYMENT_HELP = `  --url URL      the deployment (CHURN_SAVER_URL
 `
 
 const LOCAL_URL = "http://127.0.0.1:8787"
-/** Replaying, reconciling and importing answer within a request's own limits; nothing takes longer. */
+/** Longer than replaying, reconciling and importing take, which have their own limits. */
 const ANSWER_MS_MAX = 60_000
 
-/** A running deployment and who we are there. */
+/** A running deployment, with the caller's key and company. */
 export interface Deployment {
   readonly url: string
   readonly key: string
   readonly companyId: string | null
 }
 
-/** What went wrong, in one sentence for people; the command ends with the exit code. */
+/** An error for the user, in one sentence; the command ends with the exit code. */
 export class CommandError extends Error {
   readonly exitCode: number = 1
 }
 
-/** The deployment that the options name, or the local one. Throws `CommandError` when one is named without its key. */
+/** The deployment in the options, or the local one. Throws `CommandError` when its key is missing. */
 export function deploymentOf(options: {
   readonly url?: string
   readonly key?: string
@@ -58,7 +58,7 @@ export class ApiError extends CommandError {
   readonly status: number
   readonly code: string | null
   readonly retryAfterSeconds: number | null
-  /** The whole answer, for who knows more of it than its detail. */
+  /** The whole answer, for callers that use more than its detail. */
   readonly answer: unknown
   constructor(
     message: string,
@@ -72,7 +72,7 @@ export class ApiError extends CommandError {
   }
 }
 
-/** JSON that is sent as it is, byte by byte. */
+/** JSON that is sent unchanged. */
 export class JsonText {
   readonly text: string
   constructor(text: string) {
@@ -80,7 +80,9 @@ export class JsonText {
   }
 }
 
-/** One call of the deployment's API. Throws `Refused` for another answer than 2xx, `CommandError` when there is none. */
+/**
+ * One call of the deployment's API. Throws `ApiError` for an answer other than 2xx, `CommandError` when there is none.
+ */
 export async function callApi<Schema extends z.ZodType>(
   deployment: Deployment,
   method: Method,
@@ -93,7 +95,7 @@ export async function callApi<Schema extends z.ZodType>(
   return parsed.data
 }
 
-/** The text of an answer that is no JSON; throws as `ask` does. */
+/** The text of an answer that is not JSON; throws like `callApi`. */
 export const callApiText = (deployment: Deployment, path: string): Promise<string> => call(deployment, "GET", path)
 
 type Method = "GET" | "POST" | "PUT" | "DELETE"
@@ -120,10 +122,10 @@ async function call(
   const text = await response.text()
   if (response.ok) return text
   const answer = parseJson(text)
-  const told = problem.safeParse(answer).data
-  throw new ApiError(`${method} ${path} was answered ${response.status}${told ? `: ${told.detail}` : "."}`, {
+  const parsed = problem.safeParse(answer).data
+  throw new ApiError(`${method} ${path} was answered ${response.status}${parsed ? `: ${parsed.detail}` : "."}`, {
     status: response.status,
-    code: told?.code ?? null,
+    code: parsed?.code ?? null,
     retryAfterSeconds: Number(response.headers.get("retry-after")) || null,
     answer,
   })
@@ -137,7 +139,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Runs a command; what goes wrong is said in one line, and the exit code is not 0. */
+/** Runs a command; an error is one line on stderr, and the exit code is not 0. */
 export async function runCommand(command: () => Promise<void>): Promise<void> {
   try {
     await command()
@@ -148,12 +150,12 @@ export async function runCommand(command: () => Promise<void>): Promise<void> {
   }
 }
 
-/** One call is tried so often; with the waits below an outage of about two minutes is ridden out. */
+/** Attempts per call; with the waits below they cover an outage of about two minutes. */
 const TRIES_MAX = 8
 const FIRST_WAIT_MS = 1_000
 const WAIT_MS_MAX = 60_000
 
-/** Tries again what may work later: no answer, too many requests, or an outage on the other side. */
+/** Retries temporary failures: no answer, too many requests, or a server error. */
 export async function withApiRetries<T>(call: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
@@ -169,10 +171,10 @@ export async function withApiRetries<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A line that rewrites itself on a terminal, on stderr, so that stdout stays for the result. */
+/** A progress line, overwritten on a terminal; on stderr, since stdout is for the result. */
 export function showProgressLine(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\u001b[2K${text}` : `${text}\n`)
 }
 
-/** Where a command keeps what it must remember between runs. */
+/** A file in which a command stores state between runs. */
 export const localFile = (name: string): string => join(ROOT, ".local", name)

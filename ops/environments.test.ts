@@ -1,4 +1,4 @@
-/** What `wrangler.toml` deploys: nothing acts in an environment before somebody has launched it. */
+/** The environments of `wrangler.toml`: nothing has effects before the launch. */
 import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
 import { unstable_readConfig as readWranglerConfig } from "wrangler"
@@ -8,7 +8,7 @@ import { type Environment, FLAG_DEFAULTS, isOffForAll, SWITCH_NAMES } from "../s
 const CONFIG = fileURLToPath(new URL("../wrangler.toml", import.meta.url))
 const KEY = Buffer.alloc(32, 1).toString("base64")
 
-/** The secrets that an operator sets, of which none is a switch. */
+/** The secrets that an operator sets, without switches. */
 const SECRETS = {
   DATABASE_URL: "postgresql://app:password@db.example.com/churn?sslmode=require",
   UPSTASH_REDIS_REST_URL: "https://redis.example.com",

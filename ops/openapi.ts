@@ -1,4 +1,6 @@
-/** `npm run openapi`: writes the description of the API (workers/reference/openapi.json) from the schemas that it runs by. */
+/**
+ * `npm run openapi`: writes the description of the API (workers/reference/openapi.json) from the schemas of its routes.
+ */
 import { writeFileSync } from "node:fs"
 import { app } from "../workers/app.ts"
 import { describeApi } from "../workers/reference/describe.ts"

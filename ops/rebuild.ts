@@ -1,4 +1,4 @@
-/** `npm run rebuild`: compares what is stored with what the ledgers say, and brings it up to date. */
+/** `npm run rebuild`: compares the stored states with the ledgers, and corrects them. */
 import { parseArgs } from "node:util"
 import { z } from "zod"
 import {
@@ -33,7 +33,7 @@ const OPTIONS = {
   after: { type: "string" },
 } as const
 
-/** Something differs and was left as it is. */
+/** States differ and were not changed. */
 const EXIT_DIFFERS = 3
 
 const difference = z.discriminatedUnion("kind", [
@@ -64,13 +64,13 @@ async function main(): Promise<void> {
   if (check === apply) throw new CommandError("Say either --check or --apply. --help says more.")
   if (hours !== undefined && !/^\d{1,3}$/.test(hours)) throw new CommandError("--nudge-age-hours takes a whole number.")
   const deployment = deploymentOf(values)
-  const wish = { apply, ...(hours !== undefined && { nudgeAgeHours: Number(hours) }) }
+  const request = { apply, ...(hours !== undefined && { nudgeAgeHours: Number(hours) }) }
 
   const found: Customer[] = []
   let checked = 0
   let after = values.after ?? null
   do {
-    const body = { ...wish, after }
+    const body = { ...request, after }
     const { differing, next, ...read } = await withApiRetries(() =>
       callApi(deployment, "POST", "/api/rebuild", page, body),
     )

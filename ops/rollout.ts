@@ -1,4 +1,4 @@
-/** `npm run rollout`: a careful launch, phase by phase, of any deployment by URL and key. */
+/** `npm run rollout`: launches a deployment phase by phase, by URL and key. */
 import { runCommand } from "./deployment.ts"
 import { rollout } from "./rollout/command.ts"
 

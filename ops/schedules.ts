@@ -1,4 +1,4 @@
-/** `npm run schedules -- sync|list|remove`: keeps a deployment's schedules at QStash in step with the list in the code. */
+/** `npm run schedules -- sync|list|remove`: keeps a deployment's schedules at QStash equal to the list in the code. */
 import { parseArgs } from "node:util"
 import { z } from "zod"
 import { SCHEDULES } from "../workers/platform/jobs/schedules.ts"
@@ -39,17 +39,17 @@ const OPTIONS = {
   help: { type: "boolean", short: "h", default: false },
 } as const
 
-/** Set, but not in step: for scripts that check. */
+/** The schedules differ; for scripts that check. */
 const EXIT_SCHEDULES_DIFFER = 2
 
 const address = z.url({ protocol: /^https?$/ }).transform((url) => url.replace(/\/+$/, ""))
 
-/** The deployment and the account that options and environment name. Throws `CommandError` naming what is missing. */
+/** The deployment and the account from options and environment. Throws `CommandError` that names what is missing. */
 function settingsOf(options: { "app-url"?: string; "qstash-url"?: string; "qstash-token"?: string }) {
   const appUrl = address.safeParse(options["app-url"] ?? process.env.APP_URL)
   if (!appUrl.success) throw new CommandError("Name the Worker's address with --app-url or APP_URL.")
   const url = address.safeParse(options["qstash-url"] ?? process.env.QSTASH_URL ?? "https://qstash.upstash.io")
-  if (!url.success) throw new CommandError("--qstash-url (or QSTASH_URL) is no address.")
+  if (!url.success) throw new CommandError("--qstash-url (or QSTASH_URL) is not a URL.")
   const token = options["qstash-token"] ?? process.env.QSTASH_TOKEN
   if (!token) throw new CommandError("Name QStash's token with --qstash-token or QSTASH_TOKEN.")
   return { appUrl: appUrl.data, account: { url: url.data, token } }

@@ -46,7 +46,7 @@ const OPTIONS = {
   "dry-run": { type: "boolean", default: false },
 } as const
 
-/** The command line. What was wrong with it is not quoted: it may be a secret. */
+/** The command line. An invalid part is not quoted, since it may be a secret. */
 function readArguments() {
   try {
     return parseArgs({ allowPositionals: true, options: OPTIONS })
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   const [verb, ...more] = positionals
   if (values.help || verb === undefined) return void process.stdout.write(HELP)
   if (more.length > 0)
-    throw new CommandError("A secret does not belong on the command line, and nothing else does there.")
+    throw new CommandError("A secret must not be on the command line, and there are no other arguments.")
   if (verb === "list") return print(await list(values), values)
   if (verb !== "rotate" && verb !== "finish") throw new CommandError("Say list, rotate or finish (--help).")
   const { lines, variables } = await (verb === "rotate" ? rotate(values) : finish(values))
@@ -133,7 +133,7 @@ function environmentOf(values: Values): EnvironmentOptions {
   }
 }
 
-/** One shape for machines; for people the sentences of a change, or the list. */
+/** JSON for programs; for people the sentences of a change, or the list. */
 function print(result: object, values: Values): void {
   const said = "said" in result && Array.isArray(result.said) ? result.said.join("\n") : JSON.stringify(result, null, 2)
   process.stdout.write(`${values.json ? JSON.stringify(result) : said}\n`)

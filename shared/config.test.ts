@@ -27,7 +27,7 @@ function faultOf(env: Record<string, unknown>): string {
   throw new Error("it should have been refused")
 }
 
-test("what is not said is as the services have it", () => {
+test("missing variables take the services' defaults", () => {
   const config = parseConfig(DEPLOYED)
   expect(config.database).toEqual({ url: DEPLOYED.DATABASE_URL, fetchEndpoint: null, timeoutMs: 2_000 })
   expect(config.qstash).toMatchObject({ url: "https://qstash.upstash.io", retriesMax: 3 })
@@ -78,7 +78,7 @@ test("several webhook secrets are valid at once", () => {
   expect(config.providers.stripe.webhookSecrets).toEqual(["whsec_0123456789", "whsec_9876543210"])
 })
 
-test("every fault is named at once, and no value is shown", () => {
+test("one error names all faults, and shows no value", () => {
   const message = faultOf({
     ...DEPLOYED,
     APP_URL: undefined,
@@ -127,7 +127,7 @@ test.each([
   expect(faultOf({ ...DEPLOYED, [name]: "" })).toContain(`${name} is blank`)
 })
 
-describe("what exists for local use only is refused elsewhere", () => {
+describe("variables for local use only are refused elsewhere", () => {
   test.each([
     ["CLOCK_URL", "http://127.0.0.1:8788/clock"],
     ["DATABASE_FETCH_ENDPOINT", "http://127.0.0.1:4444/sql"],
@@ -167,7 +167,7 @@ test.each([
   expect(faultOf({ ...LOCAL, APP_URL: url })).toContain("APP_URL")
 })
 
-test.each(["a b", "", "ü", "x".repeat(65), "a/b"])("%s is no company id", (id) => {
+test.each(["a b", "", "ü", "x".repeat(65), "a/b"])("%s is not a company id", (id) => {
   expect(faultOf({ ...DEPLOYED, DEFAULT_COMPANY_ID: id })).toContain("DEFAULT_COMPANY_ID")
 })
 

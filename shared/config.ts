@@ -1,15 +1,16 @@
 /**
- * The environment, read once at start. Every missing or wrong variable is named at once, with what is expected of it and
- * never with what it holds. Libraries that read the environment by themselves are given everything explicitly.
+ * The environment, parsed once at start. One error names all missing and wrong variables, with what is expected but
+ * never with their values. Libraries that read the environment themselves get everything explicitly. One file of more
+ * than 300 lines, so that the type, the schema and the mapping of a variable are together.
  */
 import * as z from "zod"
 import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
 import type { Environment, SwitchName } from "./domain/flags.ts"
 
-/** Which of a provider's events count: those of live mode, those of test mode (Whop: its sandbox), or both. */
+/** Which of a provider's events are processed: those of live mode, of test mode (Whop: its sandbox), or both. */
 export type ProviderMode = "live" | "test" | "any"
 
-/** One provider: the secrets its webhooks may be signed with, and its API. No secrets or no key: not in use. */
+/** One provider: the signing secrets of its webhooks, and its API. Without secrets or key it is not in use. */
 export interface ProviderConfig {
   readonly webhookSecrets: readonly string[]
   readonly apiKey: string | null
@@ -18,8 +19,8 @@ export interface ProviderConfig {
 }
 
 /**
- * Whose events the deployment's own Whop endpoint takes: `registered` accounts and its own only, or `any`, where its secret is
- * that of a webhook of one company, so that whatever account an event names, it is that company's.
+ * Which accounts' events the deployment's own Whop endpoint accepts: only `registered` ones and its own, or `any`, when
+ * its secret belongs to one company's webhook, so that all events belong to that company.
  */
 export type WhopAccounts = "registered" | "any"
 
@@ -40,7 +41,7 @@ export interface Config {
     readonly whop: ProviderConfig & { readonly accounts: WhopAccounts }
   }
   readonly channels: {
-    /** `from` is there whenever `apiKey` is. */
+    /** `from` is set whenever `apiKey` is. */
     readonly sendgrid: {
       readonly apiKey: string | null
       readonly apiUrl: string
@@ -55,59 +56,59 @@ export interface Config {
       readonly apiUrl: string
     }
     readonly slack: { readonly webhookUrl: string | null }
-    /** What Whop's push (an experience) and direct messages (a company) are shown within. */
+    /** Where Whop shows push notifications (an experience) and direct messages (a company). */
     readonly whop: { readonly companyId: string | null; readonly experienceId: string | null }
   }
   readonly access: { readonly adminApiKey: string; readonly defaultCompanyId: string | null }
   readonly keys: { readonly encryption: KeyRing; readonly tokenSigning: KeyRing }
-  /** How often something may happen before it is answered 429. */
+  /** Rate limits; beyond them the answer is 429. */
   readonly limits: {
     /**
-     * Believed deliveries of one company. Whop gives up 70 seconds after its first try, so a delivery that is refused must
-     * get through within that time: the default is a thousand times what a busy company sends (300 an hour).
+     * Verified deliveries of one company. Whop gives up 70 seconds after its first attempt, so a refused delivery must
+     * succeed within that time: the default is a thousand times the rate of a busy company (300 an hour).
      */
     readonly webhooksPerMinute: number
     /** Calls of the API for one company. */
     readonly apiPerMinute: number
-    /** Requests of one client to signed endpoints that turn out unsigned, malformed or for nobody. */
+    /** Requests of one client to signed endpoints that are unsigned, malformed or for an unknown address. */
     readonly badPerMinute: number
-    /** Keys of one client that are none. */
+    /** Unknown keys of one client. */
     readonly failedAuthPer5Minutes: number
-    /** Visits to links in messages; mail programs and checkers of links visit for many people from one address. */
+    /** Visits to links in messages; mail programs and link checkers visit for many people from one address. */
     readonly linksPerMinute: number
     /** Events of one customer that are processed in an hour. */
     readonly customerEventsPerHour: number
   }
-  /** What a switch says while nobody has set it; undefined: what the environment's defaults say. */
+  /** The value of a switch that is not set; undefined: the environment's default. */
   readonly switchDefaults: Readonly<Record<SwitchName, boolean | undefined>>
-  /** Share of new cases, 0 to 50 percent, that is left alone where the company has not said. */
+  /** The hold-out share of new cases, 0 to 50 percent, of companies that set none. */
   readonly holdoutPercentage: number
   readonly scoring: {
-    /** The model that scores every company, by its version or its sha-256; null: each is scored by its champion. */
+    /** The model that scores every company, by version or sha-256; null: each company's champion. */
     readonly modelPin: string | null
     /** Scores below it, from 0 to 1, are shown as not confident. */
     readonly confidenceThreshold: number
-    /** Customers or vectors of one request, and customers of one step of the nightly pass. */
+    /** Customers or vectors of one request, and customers of one step of the nightly scoring. */
     readonly batchMax: number
   }
-  /** Calls to the outside that one invocation may make. */
+  /** Subrequests of one invocation. */
   readonly subrequestsMax: number
-  /** Where the local world tells its time; null everywhere else. */
+  /** The clock of the local world; null everywhere else. */
   readonly clock: { readonly url: string | null }
 }
 
-/** Shorter webhook secrets, signing keys and API keys are guessable, or a slip. */
+/** Shorter webhook secrets, signing keys and API keys can be guessed, or are a mistake. */
 const SECRET_CHARS_MIN = 16
-/** On a laptop a secret guards nothing; it must only be there. */
+/** A local secret protects nothing; it only has to be set. */
 const LOCAL_SECRET_CHARS_MIN = 4
-/** Tokens of Upstash are longer; this catches blanks and placeholders. */
+/** Upstash's tokens are longer; this catches blanks and placeholders. */
 const TOKEN_CHARS_MIN = 8
-/** Present in the documented secrets of `.dev.vars.example`, which everybody knows. */
+/** Part of the public secrets in `.dev.vars.example`. */
 const LOCAL_SECRET_MARK = "local_only"
-/** The SDK's development signing keys are public (`@upstash/qstash`, dev server); a deployment that took them would obey anyone. */
+/** The SDK's development signing keys are public (`@upstash/qstash`, dev server); anybody could sign with them. */
 const PUBLIC_SIGNING_KEYS = ["sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r", "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs"]
 
-/** The configuration, or one Error that names every variable that is missing or wrong. */
+/** The configuration. Throws one Error that names every missing or wrong variable. */
 export function parseConfig(env: Record<string, unknown>): Config {
   const parsed = schemaFor(env.ENVIRONMENT).safeParse(env)
   const faults = [...faultsOf(parsed.error, env), ...halfConfigured(env)]
@@ -125,21 +126,21 @@ function faultsOf(error: z.ZodError | undefined, env: Record<string, unknown>): 
   })
 }
 
-/** A channel that has a part of its credentials would look configured and fail at every send. */
+/** A channel with incomplete credentials would count as configured and fail at every send. */
 function halfConfigured(env: Record<string, unknown>): string[] {
   const channels = [
-    { names: ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"], isWanted: true },
-    { names: ["SENDGRID_API_KEY", "EMAIL_FROM"], isWanted: env.SENDGRID_API_KEY !== undefined },
+    { names: ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"], isChecked: true },
+    { names: ["SENDGRID_API_KEY", "EMAIL_FROM"], isChecked: env.SENDGRID_API_KEY !== undefined },
   ]
-  return channels.flatMap(({ names, isWanted }) => {
+  return channels.flatMap(({ names, isChecked }) => {
     const missing = names.filter((name) => env[name] === undefined)
     const given = names.filter((name) => env[name] !== undefined)
-    if (!isWanted || given.length === 0) return []
+    if (!isChecked || given.length === 0) return []
     return missing.map((name) => `${name} is missing: expected together with ${given.join(", ")}`)
   })
 }
 
-/** Which events count where nobody has said: real money in production only, and anything on a laptop. */
+/** The default mode: live events in production only, and all events locally. */
 const MODE_BY_ENVIRONMENT = { local: "any", staging: "test", production: "live" } as const satisfies Record<
   Environment,
   ProviderMode
@@ -196,7 +197,7 @@ function schemaFor(environment: unknown) {
     QSTASH_CURRENT_SIGNING_KEY: secret(secretCharsMin),
     QSTASH_NEXT_SIGNING_KEY: secret(secretCharsMin),
     QSTASH_RETRIES_MAX: wholeNumber(0, 5, 3),
-    // The SDK answers to this variable by replacing the configured keys with public ones.
+    // With this variable set the SDK replaces the configured keys with public ones.
     QSTASH_DEV: z.undefined({ error: "expected to be absent everywhere" }).optional(),
     STRIPE_WEBHOOK_SECRET: secrets.optional(),
     STRIPE_API_KEY: secret(secretCharsMin).optional(),
@@ -240,7 +241,7 @@ function schemaFor(environment: unknown) {
     ).optional(),
     ML_CONFIDENCE_THRESHOLD: share("0.7"),
     ML_BATCH_SIZE: wholeNumber(1, 100, 100),
-    // 50 is what every plan of Cloudflare's allows; below 40 not even one nudge with its receipt would have room.
+    // Every Cloudflare plan allows 50; below 40 there is no room for one nudge with its receipt.
     SUBREQUESTS_MAX: wholeNumber(40, 1_000_000, 50),
     CLOCK_URL: localOnly(baseUrl),
   })
@@ -345,7 +346,7 @@ function isBaseUrl(value: string, isHttpAllowed: boolean): boolean {
   return (protocol === "https:" || (isHttpAllowed && protocol === "http:")) && username === "" && password === ""
 }
 
-/** The driver would quote a bad URL, password and all, at the first query. */
+/** The driver would write an invalid URL with its password to the error of the first query. */
 function isDatabaseUrl(value: string, isLocal: boolean): boolean {
   if (!URL.canParse(value) || /\s/.test(value)) return false
   const { protocol, username, password, hostname, pathname } = new URL(value)

@@ -29,7 +29,7 @@ const ids = fc
   )
   .filter((id) => Buffer.byteLength(id) <= 900)
 
-test("a token says what was signed", async () => {
+test("a token decodes to the signed claims", async () => {
   const claims = fc.record({
     companyId: ids,
     customerId: ids,
@@ -46,14 +46,14 @@ test("a token says what was signed", async () => {
   )
 })
 
-test("a token with usual ids fits a link", async () => {
+test("a token with usual ids is short enough for a link", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, companyId: "c".repeat(64), purpose: "link" })
   expect(token.length).toBeLessThanOrEqual(512)
   expect(token).toMatch(/^[A-Za-z0-9_-]+$/)
 })
 
-test("a token that was written before ids could be long still holds", async () => {
-  // Format 1, signed by the same key as it was then.
+test("a token of format 1 is still valid", async () => {
+  // Format 1, signed with the same key.
   const short = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   expect(Buffer.from(short, "base64url")[0]).toBe(1)
   const customerId = `stripe_${"€".repeat(255)}`
@@ -62,7 +62,7 @@ test("a token that was written before ids could be long still holds", async () =
   expect(await verifyToken(KEYS, "link", long, NOW)).toMatchObject({ ok: true, value: { customerId } })
 })
 
-test("a token does not say the case twice", async () => {
+test("a token does not contain the case id twice", async () => {
   const claims = { ...CLAIMS, caseId: "payment_in_1MtHbELkdIwHu7ixl4OzzPMv", customerId: "stripe_cus_NffrFeUfNV2Hib" }
   const nudgeId = `${claims.caseId}.0.sms`
   const token = await signToken(KEYS, { ...claims, nudgeId, purpose: "link" })
@@ -70,7 +70,7 @@ test("a token does not say the case twice", async () => {
   expect(token.length).toBeLessThanOrEqual(170)
 })
 
-test("a token in which any character was changed is refused", async () => {
+test("a token with any changed character is refused", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   const alphabet = fc.constantFrom(..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+/. ")
   await fc.assert(
@@ -83,14 +83,14 @@ test("a token in which any character was changed is refused", async () => {
   )
 })
 
-test("a token that was cut or lengthened is refused", async () => {
+test("a shortened or lengthened token is refused", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   for (const changed of [token.slice(1), token.slice(0, -1), `${token}A`, `${token}=`, ` ${token}`, token + token]) {
     expect((await verifyToken(KEYS, "link", changed, NOW)).ok).toBe(false)
   }
 })
 
-test("a token for a link unsubscribes nobody, and the other way round", async () => {
+test("a link token is not valid for unsubscribing, and vice versa", async () => {
   const link = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   const unsubscribe = await signToken(KEYS, { ...CLAIMS, purpose: "unsubscribe" })
   const refused = { ok: false, error: { reason: "bad_signature" } }
@@ -98,21 +98,21 @@ test("a token for a link unsubscribes nobody, and the other way round", async ()
   expect(await verifyToken(KEYS, "link", unsubscribe, NOW)).toEqual(refused)
 })
 
-test("a token is refused from the second on that it names", async () => {
+test("a token is refused from its expiry second on", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   const at = (ms: number) => verifyToken(KEYS, "link", token, new Date(CLAIMS.expiresAtSeconds * 1_000 + ms))
   expect((await at(-1)).ok).toBe(true)
   expect(await at(0)).toEqual({ ok: false, error: { reason: "expired" } })
 })
 
-test("a token outlives a rotation of the keys, until its key is retired", async () => {
+test("a token stays valid after a key rotation, until its key is retired", async () => {
   const token = await signToken(KEYS, { ...CLAIMS, purpose: "link" })
   expect((await verifyToken(ring(`v1:${key(1)},v2:${key(2)}`), "link", token, NOW)).ok).toBe(true)
   const retired = await verifyToken(ring(`v2:${key(2)}`), "link", token, NOW)
   expect(retired).toEqual({ ok: false, error: { reason: "bad_signature" } })
 })
 
-test("any text at all is answered", async () => {
+test("verifying never throws", async () => {
   const texts = fc.oneof(fc.string({ unit: "binary", maxLength: 2_000 }), fc.base64String({ maxLength: 900 }))
   await fc.assert(
     fc.asyncProperty(texts, async (text) => {
@@ -121,7 +121,7 @@ test("any text at all is answered", async () => {
   )
 })
 
-test("ids that could not be read back are not signed", async () => {
+test("ids that could not be decoded are not signed", async () => {
   for (const customerId of ["", "x".repeat(901), "\ud800"]) {
     await expect(signToken(KEYS, { ...CLAIMS, customerId, purpose: "link" })).rejects.toThrow(RangeError)
   }

@@ -1,11 +1,11 @@
 /**
- * Tokens in links to members (`/r/:token`, `/unsubscribe/:token`). They say who and what was meant, they are signed, and
- * they hold nothing personal. The purpose is bound by the key: each purpose signs with a key of its own, so that a link
- * to a payment page can never unsubscribe anybody.
+ * Tokens in links to members (`/r/:token`, `/unsubscribe/:token`). They identify customer, case and nudge, are signed,
+ * and contain no personal data. Each purpose has its own key, so that a link to a payment page can never unsubscribe
+ * anybody.
  *
- * base64url of: format (1 byte), key version (2), expiry in Unix seconds (5), four ids each behind its length (1 byte in
- * format 1, 2 bytes in format 2, which is written only where an id is long), HMAC-SHA256 of all that (32). No nudge is an
- * empty id.
+ * base64url of: format (1 byte), key version (2), expiry in Unix seconds (5), four ids, each after its length (1 byte
+ * in format 1, 2 bytes in format 2, which is used only for long ids), HMAC-SHA256 of all before (32). An empty nudge id
+ * means no nudge.
  */
 import { type Bytes, concat, fromBase64Url, fromUtf8, toBase64Url, utf8 } from "./crypto/bytes.ts"
 import type { KeyRing } from "./crypto/key-ring.ts"
@@ -13,20 +13,20 @@ import { err, ok, type Result } from "./result.ts"
 
 export type TokenPurpose = "link" | "unsubscribe"
 
-/** What a token says. Ids are ours, of at most 900 bytes. */
+/** The content of a token. Ids are ours, of at most 900 bytes. */
 export interface TokenClaims {
   readonly companyId: string
   readonly customerId: string
   readonly caseId: string
   readonly nudgeId: string | null
-  /** Unix seconds; from this second on the token is refused. */
+  /** Unix seconds; the token is refused from this second on. */
   readonly expiresAtSeconds: number
 }
 
-/** Why a token is refused. `bad_signature` covers another purpose and a key that was retired. */
+/** Why a token is refused. `bad_signature` includes another purpose and a retired key. */
 export type TokenError = { readonly reason: "malformed" | "bad_signature" | "expired" }
 
-/** How many bytes tell the length of an id, by format. */
+/** The number of bytes of an id's length, by format. */
 const LENGTH_BYTES: ReadonlyMap<number, number> = new Map([
   [1, 1],
   [2, 2],
@@ -34,15 +34,15 @@ const LENGTH_BYTES: ReadonlyMap<number, number> = new Map([
 const SHORT_BYTES_MAX = 255
 const HEADER_BYTES = 8
 const MAC_BYTES = 32
-/** Ids of providers have up to 255 characters of three bytes, and ours put a few words around them. */
+/** Providers' ids have up to 255 characters of three bytes, and ours add a few words. */
 const ID_BYTES_MAX = 900
 
-/** Stands for the id of the case at the beginning of a nudge's. No id of ours has a control character. */
+/** Replaces the case id at the beginning of a nudge id. Our ids have no control characters. */
 const OF_CASE = "\u0001"
-/** Four ids of full length fit; nothing longer is looked at. */
+/** Four ids of full length fit; anything longer is refused unread. */
 const TOKEN_CHARS_MAX = 4_900
 
-/** Signs claims under the newest key. Throws RangeError for ids that are empty, too long or no text. */
+/** Signs claims with the newest key. Throws RangeError for ids that are empty, too long or not well-formed text. */
 export async function signToken(
   keys: KeyRing,
   { purpose, ...claims }: TokenClaims & { readonly purpose: TokenPurpose },
@@ -52,7 +52,7 @@ export async function signToken(
   return toBase64Url(concat(content, new Uint8Array(await crypto.subtle.sign("HMAC", key, content))))
 }
 
-/** The claims of a token that we signed for this purpose and that has not expired. Total over any text. */
+/** The claims of a token that we signed for this purpose and that has not expired. Never throws. */
 export async function verifyToken(
   keys: KeyRing,
   purpose: TokenPurpose,
@@ -93,7 +93,7 @@ function encodeClaims(version: number, claims: TokenClaims): Bytes {
   return concat(header, ...ids.flatMap((id) => [lengthOf(id), id]))
 }
 
-/** A nudge's id begins with that of its case, which need not stand in a link twice: a text message has little room. */
+/** A nudge id begins with its case id, which is not repeated in a link: a text message is short. */
 const shortNudgeId = ({ caseId, nudgeId }: TokenClaims): string =>
   nudgeId?.startsWith(`${caseId}.`) ? `${OF_CASE}${nudgeId.slice(caseId.length)}` : (nudgeId ?? "")
 
@@ -105,7 +105,7 @@ function bytesOfId(id: string): Bytes {
   return bytes
 }
 
-/** Null only when a key was used for something else: what we signed ourselves can be read. */
+/** Null only if the key signed something else: our own tokens can be decoded. */
 function decodeClaims(content: Bytes): TokenClaims | null {
   const view = new DataView(content.buffer)
   const lengthBytes = LENGTH_BYTES.get(view.getUint8(0)) ?? 1

@@ -3,7 +3,7 @@ import { TtlCache } from "./ttl-cache.ts"
 
 const cacheOf = (entriesMax = 3) => new TtlCache<string | null>({ ttlMs: 100, entriesMax })
 
-/** A read that ends when told. */
+/** A read that the test ends. */
 function slowRead() {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let reads = 0
@@ -14,7 +14,7 @@ function slowRead() {
   return { read, resolve, reject, reads: () => reads }
 }
 
-test("a value is known until its time is over, and null is a value", () => {
+test("a value is cached until it expires, and null is a value", () => {
   const cache = cacheOf()
   cache.set("a", null, 1_000)
   expect(cache.get("a", 1_000)).toBeNull()
@@ -24,7 +24,7 @@ test("a value is known until its time is over, and null is a value", () => {
   expect(cache.get("b", 1_000)).toBeUndefined()
 })
 
-test("whoever needs it fresher says so, and nobody gets it older", () => {
+test("a caller can require a fresher value, but not get an older one", () => {
   const cache = cacheOf()
   cache.set("a", "x", 1_000)
   expect(cache.get("a", 1_009, 10)).toBe("x")
@@ -33,13 +33,13 @@ test("whoever needs it fresher says so, and nobody gets it older", () => {
   expect(cache.get("a", 1_100, 10_000)).toBeUndefined()
 })
 
-test("a clock that goes back makes it unknown", () => {
+test("a value is expired when the clock went back", () => {
   const cache = cacheOf()
   cache.set("a", "x", 1_000)
   expect(cache.get("a", 999)).toBeUndefined()
 })
 
-test("it holds so many and forgets the one that was set longest ago", () => {
+test("a full cache evicts the entry that was set longest ago", () => {
   const cache = cacheOf()
   for (const name of ["a", "b", "c"]) cache.set(name, name, 0)
   cache.set("a", "again", 1)
@@ -48,7 +48,7 @@ test("it holds so many and forgets the one that was set longest ago", () => {
   expect(["a", "b", "c", "d"].map((name) => cache.get(name, 2))).toEqual(["again", undefined, "c", "d"])
 })
 
-test("a value is read once while it is known", async () => {
+test("a value is read once while it is cached", async () => {
   const cache = cacheOf()
   let reads = 0
   const read = async () => `read ${++reads}`
@@ -57,24 +57,24 @@ test("a value is read once while it is known", async () => {
   expect(await cache.load("a", 100, read)).toBe("read 2")
 })
 
-test("a read that fails is not remembered", async () => {
+test("a failed read is not cached", async () => {
   const cache = cacheOf()
   await expect(cache.load("a", 0, () => Promise.reject(new Error("away")))).rejects.toThrow("away")
   expect(cache.has("a")).toBe(false)
   expect(await cache.load("a", 0, async () => "there")).toBe("there")
 })
 
-test("while the source is away the last value will do, where that was asked for", async () => {
+test("with isStaleAllowed a failed read returns the expired value", async () => {
   const cache = cacheOf()
   const away = () => Promise.reject(new Error("away"))
   cache.set("a", "old", 0)
   await expect(cache.load("a", 100, away)).rejects.toThrow("away")
-  expect(await cache.load("a", 100, away, { isStaleEnough: true })).toBe("old")
+  expect(await cache.load("a", 100, away, { isStaleAllowed: true })).toBe("old")
   expect(cache.get("a", 199)).toBe("old")
-  await expect(cache.load("b", 100, away, { isStaleEnough: true })).rejects.toThrow("away")
+  await expect(cache.load("b", 100, away, { isStaleAllowed: true })).rejects.toThrow("away")
 })
 
-test("requests at the same time each read for themselves: none awaits a promise of another", async () => {
+test("concurrent requests each read: none awaits a promise of another", async () => {
   const cache = cacheOf()
   const [first, second] = [slowRead(), slowRead()]
   const loads = [cache.load("a", 0, first.read), cache.load("a", 0, second.read)]
@@ -83,11 +83,11 @@ test("requests at the same time each read for themselves: none awaits a promise 
   expect([first.reads(), second.reads()]).toEqual([1, 1])
   first.resolve("first")
   expect(await loads[0]).toBe("first")
-  // The one that began last is the newer reading.
+  // The read that began last has the newer value.
   expect(cache.get("a", 0)).toBe("second")
 })
 
-test("what was forgotten while it was read does not come back", async () => {
+test("a value deleted during its read is not stored", async () => {
   const cache = cacheOf()
   const slow = slowRead()
   const load = cache.load("a", 0, slow.read)
@@ -97,7 +97,7 @@ test("what was forgotten while it was read does not come back", async () => {
   expect(cache.has("a")).toBe(false)
 })
 
-test("a read that never ends holds up nothing", async () => {
+test("a read that never ends blocks nothing", async () => {
   const cache = cacheOf()
   void cache.load("a", 0, () => new Promise(() => {}))
   expect(await cache.load("a", 0, async () => "there")).toBe("there")

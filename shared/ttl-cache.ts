@@ -1,7 +1,7 @@
 /**
- * What an isolate remembers for a while. Only finished values are kept: in workerd a promise belongs to the request that made
- * it, and another request that awaits it hangs or fails, so callers at the same time each read for themselves. Time is a
- * parameter. A clock that goes back makes everything unknown rather than fresh for longer.
+ * A cache of one isolate. Only resolved values are stored: in workerd a promise belongs to the request that created it,
+ * and another request that awaits it hangs or fails, so concurrent callers each read. Time is a parameter. If the clock
+ * goes back, entries count as expired rather than as fresh for longer.
  */
 import { BoundedMap } from "./network/rate-limit.ts"
 
@@ -10,11 +10,11 @@ interface Entry<Value> {
   readonly atMs: number
 }
 
-/** Values by name, each for `ttlMs`; beyond `entriesMax` the one that was set longest ago is forgotten. */
+/** Values by name, each for `ttlMs`; beyond `entriesMax` the entry that was set longest ago is evicted. */
 export class TtlCache<Value> {
   readonly #ttlMs: number
   readonly #entries: BoundedMap<string, Entry<Value>>
-  /** The newest read of each name that is under way. */
+  /** The newest running read of each name. */
   readonly #reads: BoundedMap<string, symbol>
 
   constructor({ ttlMs, entriesMax }: { readonly ttlMs: number; readonly entriesMax: number }) {
@@ -27,12 +27,12 @@ export class TtlCache<Value> {
     return this.#entries.size
   }
 
-  /** Whether the name was known at some time, though its value may be too old by now. */
+  /** Whether there is an entry, also an expired one. */
   has(name: string): boolean {
     return this.#entries.has(name)
   }
 
-  /** The value, unless there is none or it is as old as `ageMsMax` (the cache's own limit when that is less). */
+  /** The value if it is younger than `ageMsMax` and the cache's own limit. */
   get(name: string, nowMs: number, ageMsMax = this.#ttlMs): Value | undefined {
     const entry = this.#entries.get(name)
     const ageMs = entry === undefined ? Number.NaN : nowMs - entry.atMs
@@ -43,21 +43,22 @@ export class TtlCache<Value> {
     this.#entries.set(name, { value, atMs: nowMs })
   }
 
-  /** Forgets the value; a read that began before does not bring it back. */
+  /** Removes the value; a read that began before does not store it again. */
   delete(name: string): void {
     this.#entries.delete(name)
     this.#reads.delete(name)
   }
 
   /**
-   * The value, read when it is not known. With `isStaleEnough`, a read that fails answers what was known last, for another
-   * `ttlMs`, so that not everybody waits for a source that is away; otherwise throws what the read throws.
+   * The cached value, else the read one. With `isStaleAllowed`, a failed read returns the expired value and caches it
+   * for another `ttlMs`, so that not every caller waits for an unavailable source; otherwise the read's error is
+   * thrown.
    */
   async load(
     name: string,
     nowMs: number,
     read: () => Promise<Value>,
-    { isStaleEnough = false }: { readonly isStaleEnough?: boolean } = {},
+    { isStaleAllowed = false }: { readonly isStaleAllowed?: boolean } = {},
   ): Promise<Value> {
     const known = this.get(name, nowMs)
     if (known !== undefined) return known
@@ -66,7 +67,7 @@ export class TtlCache<Value> {
     try {
       const value = await read().catch((error: unknown) => {
         const last = this.#entries.get(name)
-        if (last === undefined || !isStaleEnough) throw error
+        if (last === undefined || !isStaleAllowed) throw error
         return last.value
       })
       if (this.#reads.get(name) === own) this.set(name, value, nowMs)

@@ -1,6 +1,6 @@
 /**
- * The only place that builds clients. Clients live as long as the request; configuration and small caches live as long as
- * the isolate.
+ * The only place that builds clients. Clients live as long as the request; configuration and small caches live as long
+ * as the isolate.
  */
 import { makeDb } from "../db/client.ts"
 import { type Config, parseConfig } from "../shared/config.ts"
@@ -22,7 +22,7 @@ import type { Env, Services } from "./platform/services.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
 
-/** Builds the services of one request. Throws, naming every fault, when the environment is not complete. */
+/** Builds the services of one request. Throws an error that names every fault when the environment is invalid. */
 export async function makeServices(
   env: Env,
   waitUntil: (work: Promise<unknown>) => void,
@@ -34,7 +34,7 @@ export async function makeServices(
   const offsetMs = await clockOffsetMs(config, spend)
   const now = () => new Date(Date.now() + offsetMs)
   const log = createLogger({ now, fields: { requestId } })
-  // Most requests never ask Redis, and making the client is a good part of what a refused delivery costs.
+  // Most requests never call Redis, and creating its client is a large part of the cost of a refused delivery.
   let client: ReturnType<typeof makeRedis> | null = null
   const redis = () => {
     client ??= makeRedis(config.redis, spend)
@@ -92,10 +92,10 @@ const makeChannels = ({ channels, providers, environment }: Config, { fetchFor }
   }),
 })
 
-/** The one host that alerts to the team go to. */
+/** The only host to which alerts to the team are sent. */
 const SLACK_URL = "https://hooks.slack.com"
 
-/** What the isolate remembers of other sides, so that nobody waits for one that is down. */
+/** Circuit breakers are per isolate, so that later requests do not wait for a service that is down. */
 const breakers: Breakers = new Map()
 
 /** The environment of an isolate never changes, so it is parsed once. */

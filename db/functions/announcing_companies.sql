@@ -1,7 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- Companies that have milestones to announce, those that have waited longest first: of `p_companies` only, unless that is
--- null.
+-- Companies of `p_companies` (null: all) with milestones to announce, the longest waiting first.
 CREATE OR REPLACE FUNCTION announcing_companies(p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT d.company_id FROM (

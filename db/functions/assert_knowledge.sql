@@ -1,7 +1,7 @@
--- Callers: churn_worker
--- Raises CS001 unless of each customer exactly so many facts were known at `p_as_of`, and keeps it so: until the end of the
--- transaction nobody writes facts of them, and what is written after it is known later. It waits for nobody, so that it
--- can be in no circle: a customer of whom facts are being written has moved on.
+-- Callers: churn_worker Raises CS001 unless exactly `p_counts` facts of each customer were known at `p_as_of`. Until
+-- the end of the transaction nobody else can write facts of these customers, and facts written afterwards are known
+-- later. It takes its locks without waiting, so it cannot be part of a deadlock: a customer whose facts are being
+-- written counts as changed.
 CREATE OR REPLACE FUNCTION assert_knowledge(p_customers text[], p_counts integer[], p_as_of timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -31,7 +31,7 @@ BEGIN
       END LOOP;
     END IF;
     IF v_count IS DISTINCT FROM p_counts[v_place] THEN
-      RAISE EXCEPTION 'more is known of a customer by now' USING ERRCODE = 'CS001';
+      RAISE EXCEPTION 'more facts of a customer are known now' USING ERRCODE = 'CS001';
     END IF;
   END LOOP;
 END

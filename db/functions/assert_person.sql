@@ -1,7 +1,7 @@
--- Callers: churn_worker
--- Raises CS001 unless the customers who share an address with this one are as they were read, and keeps every other sender
--- to the same person waiting until the end of the transaction: of two messages decided at once, the second is decided
--- again. The locks are one for each address, taken in one order by everybody, after the customer's own row.
+-- Callers: churn_worker Raises CS001 unless the customers that share an address with this one are unchanged since they
+-- were read. Until the end of the transaction every other sender to the same person waits: of two messages decided at
+-- the same time, the second is decided again. There is one lock per address, always taken in the same order, after the
+-- customer's own row.
 CREATE OR REPLACE FUNCTION assert_person(p_customer_id text, p_mark text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   v_lock bigint;
@@ -13,9 +13,9 @@ BEGIN
   LOOP
     PERFORM pg_advisory_xact_lock(v_lock);
   END LOOP;
-  -- A statement of its own, so that it sees what was committed while this one waited.
+  -- A separate statement, so that it sees what was committed while the locks were awaited.
   IF person_mark(p_customer_id) IS DISTINCT FROM p_mark THEN
-    RAISE EXCEPTION 'another customer of the person has moved on' USING ERRCODE = 'CS001';
+    RAISE EXCEPTION 'another customer of the person has changed' USING ERRCODE = 'CS001';
   END IF;
 END
 $$;

@@ -1,6 +1,5 @@
--- Callers: churn_worker
--- Raises CS001 unless the customer still has the expected version. Takes the shared knowledge lock first, then the row:
--- every writer takes them in this order.
+-- Callers: churn_worker Raises CS001 unless the customer has the expected version. Locks the shared knowledge lock
+-- first, then the row, in the same order as every writer.
 CREATE OR REPLACE FUNCTION assert_version(p_customer_id text, p_expected integer) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   v_version integer;
@@ -9,7 +8,7 @@ BEGIN
   SELECT c.version INTO v_version FROM customers c
     WHERE c.company_id = app_company() AND c.id = p_customer_id FOR UPDATE;
   IF v_version IS DISTINCT FROM p_expected THEN
-    RAISE EXCEPTION 'customer has moved on' USING ERRCODE = 'CS001';
+    RAISE EXCEPTION 'the customer has another version' USING ERRCODE = 'CS001';
   END IF;
 END
 $$;

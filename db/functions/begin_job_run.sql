@@ -1,6 +1,6 @@
 -- Callers: churn_worker
 -- Begins a run, in one round trip: {"refused": "paused" | "already_run" | "already_running"}, or {"fence", "replaced"}
--- with the number of lost runs that were closed. The row of job_states makes beginners of one job take turns.
+-- with the number of expired runs that were closed. The row of job_states serializes the starts of one job.
 CREATE OR REPLACE FUNCTION begin_job_run(
   p_id uuid, p_job text, p_source text, p_owner text, p_slot timestamptz, p_now timestamptz, p_until timestamptz
 )
@@ -22,7 +22,7 @@ BEGIN
     RETURNING s.is_paused INTO v_is_paused;
   IF v_is_paused THEN RETURN '{"refused": "paused"}'; END IF;
 
-  -- A slot whose run failed is not run: the other heartbeat may try it.
+  -- A slot whose run failed counts as not run: the other heartbeat may try it.
   IF EXISTS (
     SELECT FROM job_runs r
     WHERE r.job = p_job AND r.slot >= p_slot AND r.error IS NULL AND (r.finished_at IS NOT NULL OR r.lease_until > p_now)

@@ -1,8 +1,8 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- Takes due nudges for `p_owner` until `p_until`, each by one worker at most, in the order of `due_nudges`. A nudge in
--- `sending` whose lease has run out is taken too: its worker was lost on the way. Rows are locked one by one by their key,
--- and judged again under the lock.
+-- Claims due nudges for `p_owner` until `p_until`, each by one worker at most, in the order of `due_nudges`. A nudge in
+-- `sending` whose lease has expired is claimed too: its worker was lost. Rows are locked one by one by their key, and
+-- checked again under the lock.
 CREATE OR REPLACE FUNCTION claim_due_nudges(
   p_now timestamptz, p_due_before timestamptz, p_owner text, p_until timestamptz, p_limit integer, p_companies text[]
 )
@@ -15,7 +15,7 @@ DECLARE
 BEGIN
   FOR v_next IN SELECT d.company_id, d.id FROM public.due_nudges(p_now, p_due_before, p_limit, p_companies) AS d LOOP
     EXIT WHEN v_taken = p_limit;
-    -- By the key alone: with more to go by, a plan could prefer an index that holds the whole flood.
+    -- By the key alone: with more conditions a plan could choose an index that contains a whole backlog.
     SELECT n.status, n.due_at, n.lease_until INTO v_now FROM public.nudges n
       WHERE n.company_id = v_next.company_id AND n.id = v_next.id
       FOR UPDATE SKIP LOCKED;

@@ -1,8 +1,7 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- The functions below look across tenants. They show ids and counts, and belong to a role that can see no more.
-
--- The company that a delivery belongs to: named in the path, else by the provider's account. Null: unknown.
+-- The company of a delivery: the one in the path, else the one with the provider's account. Null: unknown. Like every
+-- function of churn_system it reads all tenants, returns only ids and counts, and its owner can read no more.
 CREATE OR REPLACE FUNCTION company_of(p_path text, p_provider text, p_account text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT CASE WHEN p_path IS NOT NULL

@@ -1,6 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- Customers whose addresses are not indexed under this version of the key, those never indexed first.
+-- Customers whose addresses are not indexed with this version of the key, those never indexed first.
 CREATE OR REPLACE FUNCTION contacts_to_index(p_version integer, p_limit integer)
 RETURNS TABLE (company_id text, customer_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

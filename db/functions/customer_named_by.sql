@@ -1,5 +1,5 @@
 -- Callers: churn_worker
--- Our id of the customer of a delivery: the one it names, else the one its objects are linked to; null while nobody knows.
+-- Our id of a delivery's customer: the one it names, else the one its objects are linked to; null while it is unknown.
 CREATE OR REPLACE FUNCTION customer_named_by(p jsonb) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT (p ->> 'provider') || '_' || coalesce(p ->> 'customer', (
     SELECT l.root_id FROM object_links l

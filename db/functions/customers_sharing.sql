@@ -1,5 +1,5 @@
 -- Callers: churn_worker
--- The other customers of the company who share an address with this one, with their versions.
+-- The other customers of the company that share an address with this one, with their versions.
 CREATE OR REPLACE FUNCTION customers_sharing(p_customer_id text) RETURNS TABLE (customer_id text, version integer)
 LANGUAGE sql STABLE AS $$
   SELECT DISTINCT c.id, c.version

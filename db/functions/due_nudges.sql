@@ -1,15 +1,15 @@
--- Owner: churn_system
--- Callers: churn_system
--- Due nudges without a lease: of `p_companies` only, unless that is null, and in turns, each company's oldest first, so
--- that no company waits behind another's flood. More than `p_limit` may be answered; the first are the ones to take.
+-- Owner: churn_system Callers: churn_system Due nudges without a lease, of `p_companies` (null: all): round-robin over
+-- companies, each company's oldest first, so that no company waits behind another's backlog. More than `p_limit` may be
+-- returned; claim the first ones.
 --
--- The oldest few thousand are looked at first, and usually that is all there is. Only when there are more, each company's
--- own oldest are looked up by one probe of an index, so that neither a flood nor what waits for a company that is switched
--- off hides anybody. Of more than 10 000 companies a different 10 000 are probed each time.
+-- The oldest few thousand are read first; usually these are all. Only when there are more, each company's own oldest
+-- are read by one index look-up, so that neither a backlog nor the nudges of a company that is switched off hide
+-- others. Of more than 10 000 companies a different 10 000 are looked up each time.
 CREATE OR REPLACE FUNCTION due_nudges(p_now timestamptz, p_due_before timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
--- A flood is younger than the statistics; whatever they say, rows are read in the order of an index and no more than asked.
+-- The planner's statistics do not include a new backlog, so the plan is forced to read rows in index order up to the
+-- limit.
 SET plan_cache_mode = force_custom_plan SET enable_sort = off SET enable_bitmapscan = off SET enable_seqscan = off AS $$
   WITH oldest AS MATERIALIZED (
     SELECT d.company_id, d.id, d.due_at FROM public.nudges d

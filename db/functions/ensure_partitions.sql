@@ -8,7 +8,7 @@ DECLARE
   v_from date;
   v_made integer := 0;
 BEGIN
-  -- Both heartbeats of the scheduler call this in the same second; the second finds everything made.
+  -- Both heartbeats of the scheduler call this in the same second; the later one finds everything created.
   PERFORM pg_advisory_xact_lock(hashtextextended('ensure_partitions', 0));
   FOR v_table IN
     SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'p' ORDER BY 1
@@ -26,7 +26,7 @@ BEGIN
         EXECUTE format('ALTER TABLE public.%I FORCE ROW LEVEL SECURITY', v_name);
         v_made := v_made + 1;
       EXCEPTION WHEN check_violation THEN
-        -- The default partition holds rows of that month already; they stay where they are.
+        -- The default partition holds rows of that month already; they stay there.
         NULL;
       END;
     END LOOP;

@@ -1,8 +1,7 @@
--- Callers: churn_worker
--- How many more events of a customer are processed in the hour before `p_now`, of `p_max`; imported events and those that were
--- set aside do not count. Near the limit, recorders of one customer take turns until their transactions end, so that each
--- sees the events of those before it. Before that they do not: where more than 50 events of one customer are recorded at
--- one moment, the limit is passed by at most as many as are beyond these 50.
+-- Callers: churn_worker How many more events of a customer may be processed, of `p_max` in the hour before `p_now`;
+-- imported and dead events do not count. Near the limit, transactions that record events of one customer are
+-- serialized, so that each sees the events of those before it. Far from the limit they are not: if more than 50 events
+-- of one customer are recorded at the same time, the limit is exceeded by at most the number beyond 50.
 CREATE OR REPLACE FUNCTION events_left(p_customer_id text, p_max integer, p_now timestamptz) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,6 @@
--- Callers: churn_worker
--- Whether the customer's snapshot has moved past one of these facts, or there is none: then the whole ledger must be read.
--- STABLE, as read_stream is: called in one statement, both see one snapshot, and no commit can come between them.
+-- Callers: churn_worker Whether one of these facts is before the position of the customer's snapshot, or there is no
+-- snapshot: then the whole ledger must be read. STABLE, like read_stream: in one statement both see the same database
+-- snapshot.
 CREATE OR REPLACE FUNCTION has_late_facts(p_customer_id text, p_facts jsonb) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_position jsonb;

@@ -1,6 +1,6 @@
 -- Callers: churn_worker
--- Whether a delivery would link a new object to a customer, or to an object whose customer is unknown, that has 10 000 links
--- already. Those under all roots that the delivery brings together count.
+-- Whether a delivery would link a new object to a customer, or to an object whose customer is unknown, that already has
+-- 10 000 links. The links of all roots that the delivery joins are counted together.
 CREATE OR REPLACE FUNCTION has_too_many_links(p jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$
   WITH objects AS MATERIALIZED (SELECT DISTINCT jsonb_array_elements_text(p -> 'objects') AS id),
   known AS MATERIALIZED (

@@ -1,6 +1,5 @@
--- Callers: churn_worker
--- The first moment at which a fact that is written down now can have been known of a customer: not before `p_at`, and after
--- the last moment of which it was written down what was known. The caller holds the lock.
+-- Callers: churn_worker The earliest `known_at` of a fact that is written now: not before `p_at`, and after the time of
+-- the customer's last score, which states what was known then. The caller holds the knowledge lock.
 CREATE OR REPLACE FUNCTION known_from(p_customer_id text, p_at timestamptz) RETURNS timestamptz LANGUAGE sql VOLATILE AS $$
   SELECT greatest(p_at, (
     SELECT s.as_of + interval '1 millisecond' FROM customer_scores s

@@ -1,7 +1,5 @@
--- Owner: churn_system
--- Callers: churn_worker
--- Open payment cases that were last heard of at or before `p_since`, as far as their rows say, of `p_companies` only unless
--- that is null: those heard of longest ago first.
+-- Owner: churn_system Callers: churn_worker Open payment cases of `p_companies` (null: all) whose last news, according
+-- to their rows, is at or before `p_since`, the oldest first.
 CREATE OR REPLACE FUNCTION lapsing_cases(p_since timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text, id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -1,8 +1,8 @@
--- Callers: churn_worker
--- The next facts of a customer in ledger order, at most `p_limit` (null: 2000): those after `p_after` (null: from the beginning), as
--- `facts`, and as `next` where the page after it begins; null: there is none. `p_is_whole`: with the facts of all objects
--- that came to belong to the customer, and with what we did ourselves; otherwise only what a snapshot does not have yet.
--- `knownAt` is when a fact could first be known of the customer: it was written down, and its object tied to the customer.
+-- Callers: churn_worker The next facts of a customer in ledger order, at most `p_limit` (null: 2000): `facts` are those
+-- after `p_after` (null: from the beginning); `next` is the position after which the next page starts, null on the last
+-- page. `p_is_whole`: with the facts of all objects that were linked to the customer, and with our own actions;
+-- otherwise only facts that a snapshot does not contain yet. `knownAt` is when a fact was first known of the customer:
+-- recorded, and its object linked to the customer.
 CREATE OR REPLACE FUNCTION ledger_page(
   p_customer customers, p_is_whole boolean, p_after jsonb, p_limit integer
 )
@@ -15,7 +15,7 @@ DECLARE
   v_facts jsonb;
   v_next jsonb;
 BEGIN
-  -- One look-up per subject, each in the order of the index and ended by the limit, however fresh the table.
+  -- One look-up per subject, in index order and up to the limit, also while the table has no statistics.
   WITH subjects AS MATERIALIZED (
     SELECT p_customer.provider_customer_id AS id, NULL::timestamptz AS linked_at
     UNION ALL
@@ -31,9 +31,9 @@ BEGIN
         greatest(coalesce(o.known_at, o.recorded_at), s.linked_at) AS known_at
       FROM facts o
       WHERE o.company_id = p_customer.company_id AND o.provider = p_customer.provider AND o.subject = s.id
-        -- Names the partitions; the row comparison alone would not.
+        -- Enables partition pruning, which the row comparison alone does not.
         AND o.occurred_at >= v_at AND (o.occurred_at, o.rank, o.id) > (v_at, v_rank, v_id)
-        -- What we did ourselves is written in one transaction with the state that has it, and moves no position.
+        -- Our own actions are written in one transaction with the state that contains them, and move no position.
         AND (p_is_whole OR o.rank NOT BETWEEN 69 AND 76)
       ORDER BY o.occurred_at, o.rank, o.id LIMIT v_limit + 1
     ) AS f

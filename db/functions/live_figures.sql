@@ -1,8 +1,6 @@
--- Owner: churn_system
--- Callers: churn_worker
--- The live figures: how events were processed and nudges delivered since `p_from`, over all companies. An event that is
--- still `received` has failed once it is older than `p_waiting_since`; until then it waits, as one that is held does.
--- Events of the mode that this deployment does not take are in no figure.
+-- Owner: churn_system Callers: churn_worker Live metrics: events processed and nudges delivered since `p_from`, over
+-- all companies. An event that is still `received` counts as failed once it is older than `p_waiting_since`; until then
+-- it counts as waiting, like a held event. Events of the other mode (test or live) are not counted.
 CREATE OR REPLACE FUNCTION live_figures(p_from timestamptz, p_waiting_since timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH events AS (
@@ -10,7 +8,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
       coalesce(sum(e.total), 0) AS total, coalesce(sum(e.processed), 0) AS processed,
       coalesce(sum(e.failed), 0) AS failed, coalesce(sum(e.waiting), 0) AS waiting
     FROM public.companies c
-    -- Company by company, as the index by arrival is ordered; one over all of them would cost every webhook a write.
+    -- Per company, to use the index by company and arrival; an index over all companies would cost every webhook a
+    -- write.
     CROSS JOIN LATERAL (
       SELECT
         count(*) AS total,

@@ -1,8 +1,7 @@
--- Owner: churn_system
--- Callers: churn_worker
--- Unmapped events whose account has found its company by now, oldest first: registered for the one in the path, or for any
--- where the path names none; or the deployment's own account at Whop (`p_key_account`, or all with `p_is_any`), which is the
--- default company's. Ids only; the caller reads each again and decides whose it is.
+-- Owner: churn_system Callers: churn_worker Unmapped events whose account has a company now, oldest first: registered
+-- for the company in the path, or for any company if the path names none; or the deployment's own account at Whop
+-- (`p_key_account`, or all with `p_is_any`), which is the default company's. Ids only; the caller reads each event
+-- again and determines its company.
 CREATE OR REPLACE FUNCTION mappable_events(p_key_account text, p_is_any boolean, p_default_company text, p_limit integer)
 RETURNS TABLE (id uuid, path text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -1,7 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- Companies that have customers with a milestone that is due, those that have waited longest first: of `p_companies` only,
--- unless that is null.
+-- Companies of `p_companies` (null: all) that have customers with a due milestone, the longest waiting first.
 CREATE OR REPLACE FUNCTION milestone_companies(p_now timestamptz, p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT d.company_id FROM (

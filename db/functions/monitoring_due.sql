@@ -1,7 +1,5 @@
--- Owner: churn_system
--- Callers: churn_worker
--- Companies of `p_companies` (all: null) whose turn it is, those that have waited longest first: not checked, or not
--- retrained for, since `p_before`.
+-- Owner: churn_system Callers: churn_worker Companies of `p_companies` (null: all) that were not checked, or not
+-- retrained, since `p_before`, the longest waiting first.
 CREATE OR REPLACE FUNCTION monitoring_due(p_what text, p_before timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

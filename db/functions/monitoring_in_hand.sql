@@ -1,6 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- What monitors ask of the models, over all companies.
+-- Model monitoring status for health checks, over all companies.
 CREATE OR REPLACE FUNCTION monitoring_in_hand() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT jsonb_build_object(

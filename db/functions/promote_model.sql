@@ -1,5 +1,5 @@
 -- Callers: churn_worker
--- Makes a model of the entered company its champion, as one transaction with the audit of it, and says
+-- Makes a model the champion of the transaction's company and writes the audit entry. Returns
 -- {"outcome": "changed" | "unchanged" | "not_found", "before", "after"}.
 CREATE OR REPLACE FUNCTION promote_model(p_sha256 text, p_change_id uuid, p_gates jsonb, p_who text, p_why text, p_now timestamptz)
 RETURNS jsonb LANGUAGE plpgsql AS $$

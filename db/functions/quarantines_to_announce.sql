@@ -1,7 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- Customers whose quarantine the team has not been told of, the oldest first, over all companies: of `p_companies` only,
--- unless that is null.
+-- Quarantines of customers of `p_companies` (null: all) that were not announced to the team, the oldest first.
 CREATE OR REPLACE FUNCTION quarantines_to_announce(p_now timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text, reason text, since timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

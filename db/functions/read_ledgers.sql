@@ -1,6 +1,6 @@
--- Callers: churn_worker
--- The ledgers of customers in order of ids, about `p_limit` facts in all: the last one answered may go on at `next`, and those
--- after it are not answered. `p_after` is the `next` of the first customer, whose earlier facts were read before.
+-- Callers: churn_worker The ledgers of customers in order of ids, about `p_limit` facts in total: the last one returned
+-- may continue at `next`, and the customers after it are not returned. `p_after` is the `next` of the first customer,
+-- whose earlier facts were read before.
 CREATE OR REPLACE FUNCTION read_ledgers(p_customers text[], p_after jsonb, p_limit integer)
 RETURNS TABLE (customer_id text, facts jsonb, next jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE

@@ -1,7 +1,6 @@
--- Callers: churn_worker
--- What the contact rules need of the other customers who share an address with this one, and the mark by which
--- `assert_person` knows whether that still holds. One snapshot: the function is STABLE. Of very many customers the states
--- of the latest changed ones are read; opt-outs and what was sent count over all of them.
+-- Callers: churn_worker What the contact rules need of the other customers that share an address with this one, and the
+-- mark that `assert_person` compares. One database snapshot: the function is STABLE. The states of the 50 customers
+-- that changed last are read; opt-outs and sent nudges count over all of them.
 CREATE OR REPLACE FUNCTION read_person(p_customer_id text, p_sent_since timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
   WITH shared AS MATERIALIZED (SELECT s.customer_id FROM customers_sharing(p_customer_id) AS s),
@@ -10,7 +9,7 @@ LANGUAGE sql STABLE AS $$
     WHERE c.company_id = app_company() AND c.id IN (SELECT s.customer_id FROM shared s)
     ORDER BY c.updated_at DESC, c.id LIMIT 50
   ),
-  told AS MATERIALIZED (
+  sent AS MATERIALIZED (
     SELECT n.* FROM nudges n
     WHERE n.company_id = app_company() AND n.customer_id IN (SELECT s.customer_id FROM shared s)
       AND (n.status IN ('planned', 'sending') OR n.sent_at > p_sent_since)
@@ -41,11 +40,11 @@ LANGUAGE sql STABLE AS $$
           SELECT jsonb_agg(jsonb_build_object(
             'id', t.id, 'caseId', t.case_id, 'step', t.step, 'channel', t.channel, 'status', t.status,
             'reason', t.reason, 'incentive', t.incentive, 'dueAt', t.due_at, 'attempts', t.attempts, 'sentAt', t.sent_at
-          ) ORDER BY t.id) FROM told t WHERE t.customer_id = s.customer_id
+          ) ORDER BY t.id) FROM sent t WHERE t.customer_id = s.customer_id
         ), '[]')
       ) ORDER BY s.customer_id)
       FROM shared s LEFT JOIN latest l ON l.id = s.customer_id
-      WHERE l.id IS NOT NULL OR EXISTS (SELECT FROM told t WHERE t.customer_id = s.customer_id)
+      WHERE l.id IS NOT NULL OR EXISTS (SELECT FROM sent t WHERE t.customer_id = s.customer_id)
     ), '[]')
   )
 $$;

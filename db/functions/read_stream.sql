@@ -1,7 +1,6 @@
--- Callers: churn_worker
--- Everything that folding and deciding needs of one customer. `p_after_snapshot`: only the facts that the snapshot does
--- not have yet; otherwise the whole ledger, with the facts of all objects that came to belong to the customer. Of many facts
--- these are the first page; `next`, which is null where there is no other, says where `read_facts` goes on.
+-- Callers: churn_worker Everything that fold and decide need of one customer. `p_after_snapshot`: only the facts that
+-- the snapshot does not contain yet; otherwise the whole ledger, with the facts of all objects that were linked to the
+-- customer. `facts` is the first page; `next` is where `read_facts` continues, null when there is no other page.
 CREATE OR REPLACE FUNCTION read_stream(p_customer_id text, p_after_snapshot boolean) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_company text := app_company();

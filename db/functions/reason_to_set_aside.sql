@@ -1,6 +1,6 @@
--- Callers: churn_worker
--- Why an event is kept and not processed; null: it is processed. `p_events_left`: how many more events of its customer are
--- processed within the hour; null where there is no such limit. Beyond a limit the customer is put into quarantine.
+-- Callers: churn_worker Why an event is stored and not processed; null: it is processed. `p_events_left`: how many more
+-- events of its customer may be processed within the hour; null without such a limit. Over a limit the customer is put
+-- into quarantine.
 CREATE OR REPLACE FUNCTION reason_to_set_aside(p jsonb, p_events_left integer) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   v_customer_id text := customer_named_by(p);

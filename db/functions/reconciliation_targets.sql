@@ -1,7 +1,6 @@
--- Owner: churn_system
--- Callers: churn_worker
--- The accounts to be compared, of all companies, those first that have waited longest: the registered ones, and the one of
--- the deployment's own key (empty), which is the default company's. With each, how far its comparisons are.
+-- Owner: churn_system Callers: churn_worker The accounts to reconcile, of all companies, the longest waiting first: the
+-- registered ones, and that of the deployment's own key (empty), which is the default company's. Each with the
+-- positions of its comparisons.
 CREATE OR REPLACE FUNCTION reconciliation_targets(p_default_company text)
 RETURNS TABLE (company_id text, provider text, account text, positions jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -1,6 +1,6 @@
--- Callers: churn_worker
--- Records one delivery and reads the customer's stream, in one round trip. Of any number of the same delivery, one is
--- new; the others change nothing. The event, its facts and its links are written together or not at all.
+-- Callers: churn_worker Records one delivery and reads the customer's stream, in one round trip. Only the first of
+-- repeated deliveries is new; the others change nothing. The event, its facts and its links are written together or not
+-- at all.
 CREATE OR REPLACE FUNCTION record_delivery(p jsonb, p_payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_company text := p ->> 'companyId';
@@ -26,7 +26,7 @@ BEGIN
     events_left(v_customer_id, (p ->> 'customerEventsMax')::integer, v_received)
   END);
   IF v_reason IS NOT NULL THEN
-    -- Kept, and left to a person: no facts and no links, so that the customer costs nothing until somebody replays it.
+    -- Stored for an operator, without facts and links, so that the customer causes no work until it is replayed.
     INSERT INTO webhook_events (
         company_id, id, provider, account, provider_event_id, type, api_version, status, customer_id, occurred_at,
         received_at, error, payload
@@ -40,11 +40,11 @@ BEGIN
 
   SELECT * INTO v_placed FROM place_facts(p);
   IF v_status = 'unhandled' AND v_placed.has_joined THEN
-    -- It says nothing itself, but facts that had waited have found their customer through it.
+    -- It has no facts itself, but waiting facts were linked to their customer through it.
     v_status := 'received';
   END IF;
   IF v_status = 'received' AND v_placed.customer_id IS NULL THEN
-    -- Nothing to fold before somebody names the customer; the facts wait in the ledger.
+    -- Nothing to fold until the customer is known; the facts wait in the ledger.
     v_status := 'processed';
   END IF;
   INSERT INTO webhook_events (
@@ -61,7 +61,7 @@ BEGIN
     RETURN jsonb_build_object('isNew', true);
   END IF;
 
-  -- One statement: where the snapshot is and what comes after it are read under the same snapshot of the database.
+  -- One statement, so that the position and the facts after it are read in the same database snapshot.
   RETURN jsonb_build_object('isNew', true, 'stream', read_stream(
     v_placed.customer_id, NOT (v_placed.has_joined OR has_late_facts(v_placed.customer_id, p -> 'facts'))
   ));

@@ -1,8 +1,7 @@
--- Callers: churn_worker
--- Records a page of imported events, each once for good as record_delivery does, and reads the streams of the customers
--- that have something new to fold: one round trip for the page. What was new and what was known is counted in the same
--- transaction, so that a page that was walked twice is counted once. Each element of `p_events` is a delivery with its
--- sealed payload in base64; the company is set by the caller.
+-- Callers: churn_worker Records a page of imported events, each at most once as in record_delivery, and reads the
+-- streams of the customers with new facts to fold: one round trip for the page. New and known events are counted in the
+-- same transaction, so that a page that is imported twice is counted once. Each element of `p_events` is a delivery
+-- with its sealed payload in base64; the caller sets the company.
 CREATE OR REPLACE FUNCTION record_history(p_backfill_id text, p_events jsonb, p_now timestamptz) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_company text := app_company();
@@ -17,7 +16,7 @@ DECLARE
   v_customers text[] := '{}';
   v_outcomes jsonb := '[]';
 BEGIN
-  -- All at once and in one order, so that pages and webhooks that share objects wait for each other and never in a circle.
+  -- All locks first and in one order, so that pages and webhooks that share objects cannot deadlock.
   FOR v_object IN
     SELECT DISTINCT o.id COLLATE "C" FROM jsonb_array_elements(p_events) AS e, jsonb_array_elements_text(e -> 'objects') AS o (id)
     ORDER BY 1
@@ -38,7 +37,7 @@ BEGIN
     END IF;
 
     v_imported := v_imported + 1;
-    -- A past may be long, so there is no limit in time; links are bounded all the same.
+    -- A history may be long, so there is no hourly limit; links are bounded all the same.
     v_reason := reason_to_set_aside(p, NULL);
     IF v_reason IS NOT NULL THEN
       INSERT INTO webhook_events (
@@ -57,10 +56,10 @@ BEGIN
     v_status := p ->> 'status';
     IF v_status = 'unhandled' THEN
       v_unread := v_unread + 1;
-      -- It says nothing itself, but facts that had waited have found their customer through it.
+      -- It has no facts itself, but waiting facts were linked to their customer through it.
       IF v_placed.has_joined THEN v_status := 'received'; END IF;
     END IF;
-    -- Nothing to fold before somebody names the customer; the facts wait in the ledger.
+    -- Nothing to fold until the customer is known; the facts wait in the ledger.
     IF v_status = 'received' AND v_placed.customer_id IS NULL THEN v_status := 'processed'; END IF;
     INSERT INTO webhook_events (
         company_id, id, provider, account, provider_event_id, type, api_version, status, subject, customer_id, occurred_at,

@@ -1,7 +1,7 @@
--- Callers: churn_worker
--- Records an event that only names what it is about: it stays unfinished until its provider was asked, by whoever took it
--- or else by the sweeper, and gets its customer and its facts then. One whose object is linked to a customer with too many
--- events is set aside at once; where the customer is not known yet, that is judged when they are (`replay_delivery`).
+-- Callers: churn_worker Records a thin event: it stays unfinished until its object is fetched from the provider, by the
+-- request that received it or else by the sweep, and gets its customer and its facts then. If its object is linked to a
+-- customer with too many events, it is dead at once; if the customer is not known yet, that is checked later
+-- (`replay_delivery`).
 CREATE OR REPLACE FUNCTION record_pending(p jsonb, p_payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_company text := p ->> 'companyId';

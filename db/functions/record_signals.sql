@@ -1,9 +1,8 @@
--- Callers: churn_worker
--- Records a batch of what a company itself tells of its customers: use, and support tickets. Each is an event like a
--- webhook, written once for good under the sender's own id, whoever the customer is; an id that is there already changes
--- nothing. Answers which were new, which of those are kept and not processed, with the reason, and the streams of the
--- customers that have something to fold: one round trip, one transaction. Each element of `p_events` is a delivery with its
--- sealed payload in base64; the company is set by the caller.
+-- Callers: churn_worker Records a batch of signals that a company sends about its customers: usage, and support
+-- tickets. Each is an event like a webhook, stored once under the sender's own id, for any customer; an id that exists
+-- already changes nothing. Returns which were new, which of these are stored and not processed, with the reason, and
+-- the streams of the customers with facts to fold: one round trip, one transaction. Each element of `p_events` is a
+-- delivery with its sealed payload in base64; the caller sets the company.
 CREATE OR REPLACE FUNCTION record_signals(p_events jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_company text := app_company();
@@ -14,12 +13,12 @@ DECLARE
   v_customers jsonb := '{}';
   v_new jsonb := '[]';
   v_customer_id text;
-  -- How many more events of each customer are processed.
+  -- How many more events of each customer may be processed.
   v_left jsonb := '{}';
   v_reason text;
   v_set_aside jsonb := '{}';
 BEGIN
-  -- All customers first and in one order, because `events_left` may lock.
+  -- All customers first and in one order, because `events_left` may take a lock.
   FOR v_customer_id IN
     SELECT DISTINCT customer_named_by(e) COLLATE "C" FROM jsonb_array_elements(p_events) AS e
       WHERE e ->> 'status' = 'received' ORDER BY 1
@@ -29,10 +28,10 @@ BEGIN
     ));
   END LOOP;
 
-  -- In one order, so that batches that share ids wait for each other and never in a circle.
+  -- In one order, so that batches that share ids cannot deadlock.
   FOR p IN SELECT e FROM jsonb_array_elements(p_events) AS e ORDER BY e ->> 'providerEventId' COLLATE "C" LOOP
     v_received := (p ->> 'receivedAt')::timestamptz;
-    -- Not the customer's provider: the sender's ids are the company's, over all providers.
+    -- Not the customer's provider: the sender's ids are unique within the company, over all providers.
     INSERT INTO webhook_event_keys (company_id, provider, account, provider_event_id, event_id, received_at)
       VALUES (v_company, 'signal', '', p ->> 'providerEventId', (p ->> 'eventId')::uuid, v_received)
       ON CONFLICT DO NOTHING;

@@ -1,5 +1,5 @@
 -- Callers: churn_worker
--- Ends a customer's quarantine, and lets the messages go that waited for its end. False: the customer is in none.
+-- Ends a customer's quarantine, and makes the messages due that waited for its end. False: the customer is in none.
 CREATE OR REPLACE FUNCTION release_quarantine(p_customer_id text, p_now timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE customer_quarantines q SET ends_at = p_now

@@ -1,14 +1,13 @@
--- Callers: churn_worker
--- Reads an event that is there already once more: facts that a newer reading finds in it are added, and the customer's
--- whole stream is answered; null when it still names nobody. A thin event has its customer here for the first time, and is
--- set aside where that customer has too many events; so is any event that brings too many links.
+-- Callers: churn_worker Processes a stored event again: adds facts that were not in the ledger, and returns the
+-- customer's whole stream; null when the customer is still unknown. A thin event gets its customer here, and is dead if
+-- that customer has too many events; so is any event with too many links.
 CREATE OR REPLACE FUNCTION replay_delivery(p jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_placed record;
   v_customer_id text;
   v_reason text;
 BEGIN
-  -- `customerEventsMax` comes with thin events. One that has a customer was counted before.
+  -- Only thin events have `customerEventsMax`. One that has a customer was counted before.
   IF p ? 'customerEventsMax' AND EXISTS (
     SELECT FROM webhook_events e
     WHERE e.company_id = app_company() AND e.id = (p ->> 'eventId')::uuid
@@ -29,7 +28,7 @@ BEGIN
 
   SELECT * INTO v_placed FROM place_facts(p);
   UPDATE webhook_events e SET subject = v_placed.subject, customer_id = v_placed.customer_id, error = p ->> 'error',
-      -- One that says nothing itself is not finished either while facts that found their customer through it are not folded.
+      -- Also an event without facts is unfinished until facts that were linked to their customer through it are folded.
       status = CASE
         WHEN v_placed.customer_id IS NULL OR (p ->> 'status' = 'unhandled' AND NOT v_placed.has_joined) THEN p ->> 'status'
         ELSE 'received' END,

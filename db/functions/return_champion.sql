@@ -1,6 +1,5 @@
--- Callers: churn_worker
--- Goes back to the champion before this one, as one transaction with the audit of it. The one to go back to after that is
--- the one that served when that champion was promoted. `p_expected`: the champion that is to be left; null: whichever it is.
+-- Callers: churn_worker Rolls back to the previous champion and writes the audit entry. The new previous champion is
+-- the one that served when that champion was promoted. `p_expected`: the champion to roll back from; null: any.
 CREATE OR REPLACE FUNCTION return_champion(
   p_expected text, p_action text, p_change_id uuid, p_who text, p_why text, p_now timestamptz
 )

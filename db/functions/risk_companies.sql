@@ -1,6 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- Companies whose customers were not looked through since `p_before`, of `p_companies` only unless that is null.
+-- Companies of `p_companies` (null: all) whose customers were not searched for members at risk since `p_before`.
 CREATE OR REPLACE FUNCTION risk_companies(p_before timestamptz, p_limit integer, p_companies text[]) RETURNS TABLE (company_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT c.id FROM public.companies c LEFT JOIN public.risk_passes p ON p.company_id = c.id

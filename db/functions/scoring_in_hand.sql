@@ -1,7 +1,7 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- What monitors ask of scoring, over all companies: champions, those of them that were refused and not put right, the
--- version that is shared by all, and the last night's pass.
+-- Scoring status for health checks, over all companies: champions, those that were refused to serve, the version of the
+-- shared model, and the latest nightly scoring.
 CREATE OR REPLACE FUNCTION scoring_in_hand(p_pin text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT jsonb_build_object(

@@ -1,5 +1,5 @@
 -- Callers: churn_worker
--- The addresses of a customer are these from now on. Earlier ones stay where the customer has opted out.
+-- Replaces the addresses of a customer. Earlier ones stay if the customer has opted out.
 CREATE OR REPLACE FUNCTION set_addresses(p_customer_id text, p_kinds text[], p_addresses text[], p_version integer)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,5 @@
--- Callers: churn_worker
--- Sets a model of the entered company to shadow or retired, as one transaction with the audit of it. A champion that is
--- retired leaves no champion of the company's own.
+-- Callers: churn_worker Sets a model of the transaction's company to shadow or retired and writes the audit entry.
+-- Retiring the champion leaves the company without one of its own.
 CREATE OR REPLACE FUNCTION set_model_state(
   p_sha256 text, p_state text, p_shadows_max integer, p_change_id uuid, p_who text, p_why text, p_now timestamptz
 )

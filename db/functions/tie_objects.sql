@@ -1,6 +1,6 @@
--- Callers: churn_worker
--- Links objects to a customer, or to each other while the customer is unknown. Returns the root they are linked to, whether
--- it is a customer, and whether waiting objects were linked to a customer by this call. `p_now` is the time of the link.
+-- Callers: churn_worker Links objects to a customer, or to each other while the customer is unknown. Returns the root
+-- they are linked to, whether it is a customer, and whether waiting objects were linked to a customer by this call.
+-- `p_now` is the time of the link.
 CREATE OR REPLACE FUNCTION tie_objects(p_provider text, p_customer text, p_objects text[], p_now timestamptz)
 RETURNS TABLE (root text, is_customer boolean, has_joined boolean) LANGUAGE plpgsql AS $$
 DECLARE
@@ -27,8 +27,8 @@ BEGIN
     RETURN;
   END IF;
 
-  -- Deliveries that share an object, or whose objects stand under one root, take turns; others do not wait for each other.
-  -- What was read before a lock was ours may have been moved meanwhile, so it is read until there is nothing new to lock.
+  -- Deliveries that share an object or a root are serialized; others do not wait for each other. A link that was read
+  -- before its lock was taken may have changed, so links are read again until there is nothing new to lock.
   LOOP
     v_known := NULL;
     v_waiting := '{}';

@@ -1,9 +1,7 @@
--- Owner: churn_system
--- Callers: churn_worker
--- Events that were recorded but not finished: of `p_companies` only, unless that is null, and in turns, each company's
--- in the order of their arrival or, once a try has failed, of their next try. Only companies with unfinished events are
--- walked, one probe of an index each, and of each no more is read than could be answered. Should more than 10 000 have
--- some at once, the others follow as these are finished.
+-- Owner: churn_system Callers: churn_worker Unfinished events of `p_companies` (null: all): round-robin over companies,
+-- each company's in the order of arrival or, after a failure, of the next attempt. Only companies with unfinished
+-- events are visited, with one index look-up each, and no more events are read than could be returned. If more than 10
+-- 000 companies have some, the others follow once these are finished.
 CREATE OR REPLACE FUNCTION unfinished_events(p_now timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp

@@ -1,8 +1,7 @@
--- Owner: churn_system
--- Callers: churn_worker
--- Subscriptions whose snapshots contradict each other, of `p_companies` only unless that is null. One is asked about two
--- minutes after its second, when nothing that was on its way settles it any more, and again after as long as it had waited
--- when it was last asked about: five minutes at least and a day at most. Those never asked about come first.
+-- Owner: churn_system Callers: churn_worker Subscriptions of `p_companies` (null: all) whose snapshots of the same
+-- second contradict each other. Each is read from the provider two minutes after that second, when no delayed event is
+-- likely to resolve it, and again after intervals that double: at least five minutes, at most a day. Those never read
+-- come first.
 CREATE OR REPLACE FUNCTION unsettled_subscriptions(p_now timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text, provider text, id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -1,7 +1,6 @@
--- Owner: churn_system
--- Callers: churn_worker
--- Objects that have waited for their customer since before `p_before`: those never asked about first, the others again after
--- as long as they had waited then, and none for more than two weeks (a guest's payment has no customer at all).
+-- Owner: churn_system Callers: churn_worker Objects without a customer since before `p_before`: those never looked up
+-- first, the others again after intervals that double, and none older than two weeks (a guest's payment has no customer
+-- at all).
 CREATE OR REPLACE FUNCTION waiting_objects(p_before timestamptz, p_limit integer)
 RETURNS TABLE (company_id text, provider text, object_id text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

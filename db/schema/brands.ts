@@ -1,4 +1,4 @@
-/** Which names of companies an operator has approved. */
+/** Operators' approvals of company names. */
 import { boolean, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
 import { companyId, instant } from "./columns.ts"
 

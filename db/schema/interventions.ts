@@ -1,4 +1,4 @@
-/** Segments, and what is learned of whom contact keeps. */
+/** Segments, runs of the risk search, and uplift models. */
 import { jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core"
 import type { SegmentRule } from "../../shared/domain/interventions/segments.ts"
 import { companyId, instant } from "./columns.ts"
@@ -8,16 +8,16 @@ export const riskPasses = pgTable("risk_passes", {
   passedAt: instant("passed_at").notNull(),
 })
 
-/** What a training found, and whether what it learned is in force. */
+/** The result of a training, and whether its model is used. */
 export interface UpliftSummary {
   readonly status: "in_force" | "too_few" | "not_better"
   readonly rows: number
   readonly treatedLost: number
   readonly heldOutLost: number
-  /** Members kept by writing to a fifth of those who were compared, estimated out of fold; null: not trained. */
+  /** Members kept by contacting the first fifth of the compared members, estimated out of fold; null: not trained. */
   readonly keptByUplift: number | null
   readonly keptByRisk: number | null
-  /** Areas under the curves of both orders, and of one by chance. */
+  /** Areas under the uplift curves of both orders, and of a random order. */
   readonly areaByUplift: number | null
   readonly areaByRisk: number | null
   readonly areaByChance: number | null

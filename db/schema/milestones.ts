@@ -1,9 +1,9 @@
-/** Good news of customers, each once for good. */
+/** Milestones of customers, each recorded once. */
 import { jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core"
 import type { Milestone, MilestoneKind } from "../../shared/domain/interventions/milestones.ts"
 import { companyId, instant } from "./columns.ts"
 
-/** How far telling the team of it came; `none`: the company did not ask for it. */
+/** The status of the message to the team; `none`: the company did not enable it. */
 export type Announcement = "none" | "planned" | "sending" | "sent" | "failed" | "unknown"
 
 export const milestones = pgTable(

@@ -1,4 +1,4 @@
-/** What came of predictions, what is measured of the models day by day, alarms, and challengers. */
+/** Outcomes of predictions, daily measures of models, alarms, and challengers. */
 import { boolean, date, doublePrecision, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
 import type { Profile } from "../../shared/learning/monitoring/profile.ts"
 import type { MeasureName, Report } from "../../shared/learning/monitoring/report.ts"

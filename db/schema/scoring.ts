@@ -1,4 +1,4 @@
-/** Models, which of them serves, and what they said of whom. */
+/** Models, champions, and predictions. */
 import { boolean, date, doublePrecision, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
 import type { RiskLevel } from "../../shared/domain/scoring/health.ts"
 import type { GateReport } from "../../shared/scoring/gates.ts"
@@ -12,7 +12,7 @@ import type {
 } from "../../shared/scoring/stored-values.ts"
 import { companyId, instant } from "./columns.ts"
 
-/** What an artefact says of its training, without what is large. */
+/** An artefact's description of its training, without large parts. */
 export interface TrainingSummary {
   readonly trainedAt: string
   readonly rows: number
@@ -71,7 +71,7 @@ export const modelChanges = pgTable(
   (table) => [primaryKey({ columns: [table.companyId, table.id] })],
 )
 
-/** What a company adds to a model that several share. */
+/** A company's offset for a shared model. */
 export const modelOffsets = pgTable(
   "model_offsets",
   {

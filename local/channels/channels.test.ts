@@ -41,7 +41,7 @@ describe("SendGrid", () => {
     server = await startSendgrid({ mailbox, faults, apiKey: "SG.key" })
   })
 
-  test("a mail is answered 202 with an id, and lies in the mailbox", async () => {
+  test("a mail is answered 202 with an id, and is in the mailbox", async () => {
     const response = await send(mail)
     expect([response.status, await response.text()]).toEqual([202, ""])
     expect(response.headers.get("x-message-id")).toBeTruthy()
@@ -74,7 +74,7 @@ describe("SendGrid", () => {
     expect(mailbox.messages).toHaveLength(0)
   })
 
-  test("down refuses without effect, drop loses the answer after it", async () => {
+  test("down refuses without effect, drop loses the answer after the effect", async () => {
     faults.set("email", "down")
     expect((await send(mail)).status).toBe(503)
     faults.set("email", "drop")
@@ -103,7 +103,7 @@ describe("Twilio", () => {
     expect(mailbox.messages).toMatchObject([{ channel: "sms", to: "+4915112345678", body: "Hi", idempotencyKey: null }])
   })
 
-  test("a number that is none is 400 with code 21211", async () => {
+  test("an invalid number is 400 with code 21211", async () => {
     const response = await send({ To: "12", From: "+15005550006", Body: "Hi" })
     expect([response.status, (await response.json()).code]).toEqual([400, 21211])
   })
@@ -114,7 +114,7 @@ describe("Twilio", () => {
   })
 })
 
-test("a Slack webhook answers ok; another path is no service", async () => {
+test("a Slack webhook answers ok; another path answers no_service", async () => {
   server = await startSlack({ mailbox, faults, path: "/services/T/B/x" })
   const post = (path: string, body: string) => fetch(server.url + path, { method: "POST", body })
   expect(await (await post("/services/T/B/x", '{"text":"alert"}')).text()).toBe("ok")
@@ -154,7 +154,7 @@ describe("Whop, through its SDK", () => {
     })
   })
 
-  test("free days move the end of the period, each time they are given", async () => {
+  test("each grant of free days moves the end of the period", async () => {
     await fetch(`${server.url}/__objects/memberships/mem_1`, {
       method: "PUT",
       body: JSON.stringify({
@@ -200,7 +200,7 @@ describe("Whop, through its SDK", () => {
     expect(ids).toEqual(["pay_5", "pay_4", "pay_3", "pay_2"])
   })
 
-  test("push and direct messages fail by their own switches", async () => {
+  test("push and direct messages have separate fault switches", async () => {
     faults.set("push", "down")
     await expect(whop.notifications.create({ company_id: "b", title: "t", content: "c" })).rejects.toMatchObject({
       status: 503,

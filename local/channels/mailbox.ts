@@ -1,13 +1,13 @@
 import type { FaultTarget } from "../faults.ts"
 
-/** A message that a channel took, as the member or the team would see it. */
+/** A message that a channel accepted, as the member or the team would see it. */
 export type MailboxMessage = {
   readonly channel: "email" | "sms" | "push" | "dm" | "slack"
   readonly to: string
   readonly subject: string
   /** The plain text part. */
   readonly body: string
-  /** The `Idempotency-Key` header of the request. No channel here acts on it. */
+  /** The `Idempotency-Key` header of the request. No channel here uses it. */
   readonly idempotencyKey: string | null
   readonly at: string
   readonly html?: string | null
@@ -17,24 +17,24 @@ export type MailboxMessage = {
   readonly providerMessageId?: string
 }
 
-/** One request that a provider's API took. */
+/** One request that a provider's API received. */
 export type ProviderCall = {
   readonly provider: "stripe" | "whop"
   readonly target: FaultTarget
   readonly method: string
   readonly path: string
-  /** The connected account that it was made for (`Stripe-Account`); absent or null: the key's own. */
+  /** The connected account of the call (`Stripe-Account`); absent or null: the key's own. */
   readonly account?: string | null
   /** Query parameters of a GET, else the parsed body. */
   readonly body: unknown
   readonly idempotencyKey: string | null
   readonly at: string
   readonly status: number
-  /** The answer was the remembered one of an earlier call with the same key. */
+  /** Whether the answer repeats that of an earlier call with the same key. */
   readonly isReplay: boolean
 }
 
-/** All that left the Worker for the outside world. */
+/** All messages and provider calls that the Worker sent. */
 export type Mailbox = {
   readonly messages: readonly MailboxMessage[]
   readonly calls: readonly ProviderCall[]
@@ -43,7 +43,7 @@ export type Mailbox = {
   clear(): void
 }
 
-/** A mailbox that stamps what it takes with the time of the local world. */
+/** A mailbox that stamps entries with the time of the local world. */
 export function createMailbox(now: () => Date): Mailbox {
   const messages: MailboxMessage[] = []
   const calls: ProviderCall[] = []

@@ -7,7 +7,7 @@ import type { Mailbox } from "./mailbox.ts"
 const address = z.object({ email: z.email(), name: z.string().optional() })
 const strings = z.record(z.string(), z.string())
 
-/** The parts of `POST /v3/mail/send` that a plain message uses; what else is sent is accepted and not looked at. */
+/** The parts of `POST /v3/mail/send` that a plain message uses; other fields are accepted and ignored. */
 const mail = z.object({
   personalizations: z
     .array(
@@ -28,8 +28,8 @@ const mail = z.object({
 })
 
 /**
- * Stands in for SendGrid's v3 API. Like the real one it answers 202 with `X-Message-Id` and no body, and knows no
- * idempotency key: two equal requests are two messages.
+ * A local replacement of SendGrid's v3 API. Like the real one it answers 202 with `X-Message-Id` and no body, and has
+ * no idempotency keys: two equal requests are two messages.
  */
 export function startSendgrid({
   faults,

@@ -2,7 +2,7 @@ import { type Faults, type Listening, type Reply, type StandInRequest, serve, te
 import { headerOf } from "../loopback.ts"
 import type { Mailbox } from "./mailbox.ts"
 
-/** Stands in for Slack's incoming webhooks. Two equal posts are two messages; the answer is the word `ok`. */
+/** A local replacement of Slack's incoming webhooks. Two equal posts are two messages; the answer is `ok`. */
 export function startSlack({
   faults,
   onRequest,

@@ -3,12 +3,14 @@ import { type Faults, jsonReply, type Listening, type Reply, type StandInRequest
 import { headerOf } from "../loopback.ts"
 import type { Mailbox } from "./mailbox.ts"
 
-/** E.164, as Twilio wants it. */
+/** E.164, as Twilio requires. */
 const PHONE_NUMBER = /^\+[1-9]\d{6,14}$/
 /** Ten segments of 160 characters; Twilio refuses more. */
 const BODY_CHARS_MAX = 1_600
 
-/** Stands in for Twilio's Messages resource. It knows no idempotency key: two equal requests are two messages. */
+/**
+ * A local replacement of Twilio's Messages resource. It has no idempotency keys: two equal requests are two messages.
+ */
 export function startTwilio({
   faults,
   onRequest,

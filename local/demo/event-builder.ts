@@ -1,8 +1,8 @@
-/** What the demo tells of: bills, the memberships they are for, and events as a provider words them. */
+/** Memberships and bills of the demo, and the interface that builds a provider's events from them. */
 import type { SubscriptionStatus } from "../../shared/domain/facts.ts"
 import type { Decline, Member } from "./members.ts"
 
-/** A membership as it is at the moment; it changes as the story goes on. */
+/** The current state of a membership; it changes during the simulation. */
 export interface Membership {
   readonly member: Member
   status: SubscriptionStatus
@@ -24,49 +24,49 @@ export interface Bill {
   status: "open" | "paid" | "given_up"
 }
 
-/** An event that a provider is going to send. */
+/** An event to send. */
 export interface ScheduledEvent {
   readonly provider: "stripe" | "whop"
   readonly id: string
   readonly type: string
-  /** When it happened; Stripe calls it `created`. */
+  /** When it happened; Stripe's `created`. */
   readonly at: Date
-  /** Events of one customer are sent one after the other. */
+  /** The customer; events of one customer are sent in sequence. */
   readonly about: string
   readonly body: string
-  /** Sent after all others of its day, as happens when a provider's queue is stuck. */
+  /** Sent after all others of its day, like after a delay in a provider's queue. */
   readonly isLate?: boolean
 }
 
-/** How a failed attempt ends: which attempt it was and when the next one is, null when it was the last. */
+/** A failed attempt; `nextAttemptAt` is null for the last one. */
 export interface Attempt {
   readonly at: Date
   readonly decline: Decline
   readonly nextAttemptAt: Date | null
 }
 
-/** One provider's way of telling what happened. */
+/** Builds one provider's events. */
 export interface EventBuilder {
   joined(membership: Membership, at: Date): ScheduledEvent[]
-  /** A member from before: what the provider says when anything about them is saved. */
-  known(membership: Membership, at: Date): ScheduledEvent[]
+  /** A member from before the demo: the events when the provider updates their objects. */
+  existing(membership: Membership, at: Date): ScheduledEvent[]
   trialEnds(membership: Membership, at: Date): ScheduledEvent[]
   paid(bill: Bill, at: Date, how: "collected" | "out_of_band"): ScheduledEvent[]
   failed(bill: Bill, attempt: Attempt): ScheduledEvent[]
   cardUpdated(membership: Membership, at: Date): ScheduledEvent[]
-  leaves(membership: Membership, at: Date): ScheduledEvent[]
-  stays(membership: Membership, at: Date): ScheduledEvent[]
+  cancellationScheduled(membership: Membership, at: Date): ScheduledEvent[]
+  cancellationRevoked(membership: Membership, at: Date): ScheduledEvent[]
   ended(membership: Membership, at: Date, why: "requested" | "payment_failed" | "never_paid"): ScheduledEvent[]
   disputed(bill: Bill, at: Date): ScheduledEvent[]
   disputeWon(bill: Bill, at: Date): ScheduledEvent[]
-  /** Events that have nothing to do with anybody's payments, some of a type that nobody knows yet. */
+  /** Events that are unrelated to payments, some of an unknown type. */
   unrelated(at: Date): ScheduledEvent[]
 }
 
-/** Gives ids that no other event or object of any run has. */
+/** Returns ids that are unique over all events and objects of all runs. */
 export type NextId = (prefix: string) => string
 
 export const secondsOf = (date: Date): number => Math.floor(date.getTime() / 1_000)
 
-/** The moment so many seconds later. */
+/** The time `seconds` later. */
 export const after = (date: Date, seconds: number): Date => new Date(date.getTime() + seconds * 1_000)

@@ -1,14 +1,14 @@
-/** Sends webhooks as the providers do: signed at the moment of sending, again when refused for now, and not always once. */
+/** Sends webhooks like the providers: signed when sent, retried after temporary refusals, and sometimes repeated. */
 import { createHmac } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type ScheduledEvent, secondsOf } from "./event-builder.ts"
 import { request, type World, worldNow } from "./http.ts"
 import type { Random } from "./random.ts"
 
-/** Requests under way at once, over all members. */
+/** Concurrent requests, over all members. */
 const CONCURRENCY = 8
 const ATTEMPTS_MAX = 6
-/** A provider waits longer; nobody wants to watch it. */
+/** Providers wait longer, which would slow down the demo. */
 const WAIT_MS_MAX = 2_000
 
 const DUPLICATE_SHARE = 0.08
@@ -16,25 +16,25 @@ const OUT_OF_ORDER_SHARE = 0.2
 const DELAYED_SHARE = 0.02
 
 export interface EventSender {
-  /** Every HTTP request that carried a webhook. */
+  /** The number of HTTP requests with webhooks. */
   readonly deliveries: () => number
-  /** What was answered that should not have been, one sentence each. */
+  /** Unexpected answers, one sentence each. */
   readonly unexpected: string[]
-  /** Ids of events that were taken as new twice: right while Postgres is away, if it still ends as one event. */
-  readonly takenTwice: ReadonlySet<string>
-  /** Sends the events of a day; with `isLastDay` nothing is held over to the next. */
+  /** Ids of events that were answered as new twice: valid while Postgres is unavailable, if one event is stored. */
+  readonly acceptedTwice: ReadonlySet<string>
+  /** Sends the events of a day, some of them a day late unless `isLastDay`. */
   send(events: readonly ScheduledEvent[], isLastDay: boolean): Promise<void>
 }
 
-/** A courier that is as unreliable as the seed says, and never worse than the providers promise. */
+/** A sender whose reliability depends on the seed, within what the providers guarantee. */
 export function createEventSender(world: World, random: Random): EventSender {
   const unexpected: string[] = []
   const accepted = new Set<string>()
-  const takenTwice = new Set<string>()
+  const acceptedTwice = new Set<string>()
   const gate = createGate(CONCURRENCY)
   let count = 0
   let aheadMs = 0
-  let heldOver: readonly ScheduledEvent[] = []
+  let delayed: readonly ScheduledEvent[] = []
 
   async function deliver(event: ScheduledEvent): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
@@ -55,20 +55,20 @@ export function createEventSender(world: World, random: Random): EventSender {
     if (!/"received":true/.test(body))
       unexpected.push(`${event.provider} ${event.type} was answered 200 without receipt`)
     if (!/"duplicate":false/.test(body)) return
-    if (accepted.has(event.id)) takenTwice.add(event.id)
+    if (accepted.has(event.id)) acceptedTwice.add(event.id)
     accepted.add(event.id)
   }
 
   return {
     deliveries: () => count,
     unexpected,
-    takenTwice,
+    acceptedTwice,
     async send(events, isLastDay) {
       aheadMs = (await worldNow(world)).getTime() - Date.now()
       const held = new Set(isLastDay ? [] : events.filter(() => random.chance(DELAYED_SHARE)))
-      const today = [...heldOver, ...events.filter((event) => !held.has(event))]
-      heldOver = [...held]
-      // What is random is settled here, in order: below, the order is that of the answers.
+      const today = [...delayed, ...events.filter((event) => !held.has(event))]
+      delayed = [...held]
+      // All random numbers are drawn here, in a fixed order: below, the order depends on the answers.
       const plans = [...Map.groupBy(today, ({ about }) => about).values()].map((chain) => planChain(chain, random))
       await Promise.all(
         plans.map(async (plan) => {
@@ -81,7 +81,7 @@ export function createEventSender(world: World, random: Random): EventSender {
 
 interface Sending {
   readonly event: ScheduledEvent
-  /** More than one go out at the same moment. */
+  /** Several copies are sent at the same time. */
   readonly copies: number
 }
 
@@ -122,7 +122,7 @@ async function post({ workerUrl, secrets }: World, { provider, id, body }: Sched
   return { status: response.status, headers: Object.fromEntries(response.headers), body: await response.text() }
 }
 
-/** Under the whole secret, `whsec_` included. */
+/** With the whole secret as the key, including `whsec_`. */
 function signStripe(secret: string, timestamp: string, body: string): Record<string, string> {
   const signature = createHmac("sha256", secret).update(`${timestamp}.${body}`).digest("hex")
   return { "stripe-signature": `t=${timestamp},v1=${signature}` }
@@ -134,7 +134,7 @@ function signWhop(secret: string, id: string, timestamp: string, body: string): 
   return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `v1,${signature}` }
 }
 
-/** Lets so many through at once; the others wait in line. */
+/** Limits concurrent work to `width`; the rest waits in order. */
 function createGate(width: number) {
   const waiting: (() => void)[] = []
   let inside = 0

@@ -1,4 +1,4 @@
-/** The world that the demo plays in: one that runs already, or one of its own. */
+/** The world that the demo uses: a running one, or one of its own. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,13 +9,13 @@ import { DemoError, type World } from "./http.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 
-/** Longer than a Worker takes that was asked nothing for a while. */
-const LOOK_MS_MAX = 3_000
+/** Longer than the first answer of an idle Worker. */
+const PROBE_TIMEOUT_MS = 3_000
 
 const DEFAULT_URL = "http://127.0.0.1:8787"
 const DEFAULT_CONTROL_URL = "http://127.0.0.1:8788"
 
-/** What the command line said; null where it said nothing. */
+/** The command line's options; null where not given. */
 export interface RequestedWorld {
   readonly url: string | null
   readonly control: string | null
@@ -24,12 +24,14 @@ export interface RequestedWorld {
 
 export interface FoundWorld {
   readonly world: World
-  /** Started for this run, with empty data, and gone after it. */
+  /** Started for this run, with empty data, and removed after it. */
   readonly isOwn: boolean
   stop(): Promise<void>
 }
 
-/** The running world; null when nothing answers. Throws `DemoError` when only a part of it does, or none that was named. */
+/**
+ * The running world; null when nothing answers. Throws `DemoError` when only a part answers, or a given URL does not.
+ */
 export async function findRunningWorld({ url, control, key }: RequestedWorld): Promise<FoundWorld | null> {
   const workerUrl = url ?? DEFAULT_URL
   const controlUrl = control ?? DEFAULT_CONTROL_URL
@@ -51,7 +53,7 @@ export async function findRunningWorld({ url, control, key }: RequestedWorld): P
 export async function startOwnWorld(): Promise<FoundWorld> {
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-demo-"))
   const remove = () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 })
-  process.once("exit", remove) // for whatever ends the process while the world is being started
+  process.once("exit", remove) // in case the process ends while the world starts
   try {
     const stack = await startStack({ root: ROOT, env: process.env, dataDir, controlPort: 0 })
     const { workerUrl, controlUrl, adminApiKey: apiKey } = stack
@@ -72,14 +74,14 @@ export async function startOwnWorld(): Promise<FoundWorld> {
   }
 }
 
-/** While a secret is being rotated there are several; the first signs. */
+/** During a rotation there are several secrets; the first signs. */
 function secretsOf(vars: Readonly<Record<string, string | undefined>>): World["secrets"] {
   const first = (name: string): string => (vars[name] ?? "").split(",")[0]?.trim() ?? ""
   return { stripe: first("STRIPE_WEBHOOK_SECRET"), whop: first("WHOP_WEBHOOK_SECRET") }
 }
 
 const answers = (url: URL): Promise<boolean> =>
-  fetch(url, { signal: AbortSignal.timeout(LOOK_MS_MAX) }).then(
+  fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }).then(
     (response) => response.ok,
     () => false,
   )

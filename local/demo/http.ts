@@ -1,12 +1,12 @@
-/** How the demo asks the Worker and the control server: with a bound on time, and answers that are read, not trusted. */
+/** The demo's requests to the Worker and the control server, with time-outs and parsed answers. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { z } from "zod"
 
-/** A day that is full of due work takes seconds; the control server itself stops after 280. */
+/** A day with much due work takes seconds; the control server stops after 280. */
 const ADVANCE_MS_MAX = 290_000
 const ANSWER_MS_MAX = 30_000
 
-/** Where the world answers, and the key to its API. */
+/** The world's addresses, and the key to its API. */
 export interface World {
   readonly workerUrl: string
   readonly controlUrl: string
@@ -14,7 +14,7 @@ export interface World {
   readonly secrets: { readonly stripe: string; readonly whop: string }
 }
 
-/** The world did not answer as it should; the message says so in one sentence. */
+/** An unexpected answer of the world; the message is one sentence. */
 export class DemoError extends Error {}
 
 const clock = z.object({ now: z.iso.datetime() })
@@ -48,18 +48,18 @@ async function askControl<T extends z.ZodType>(
 /** The Worker's time. */
 export const worldNow = async (world: World): Promise<Date> => new Date((await askControl(world, "/clock", clock)).now)
 
-/** Moves time forward and resolves when what fell due is done. */
+/** Moves time forward and resolves when all due work is done. */
 export const advance = async (world: World, duration: string): Promise<Date> =>
   new Date((await askControl(world, "/clock", clock, { advance: duration })).now)
 
 /** Empties the world. */
 export const reset = (world: World): Promise<unknown> => askControl(world, "/reset", clock, {})
 
-/** All that was sent to members and to the team. */
+/** All messages to members and the team. */
 export const messagesOf = async (world: World): Promise<readonly Message[]> =>
   (await askControl(world, "/mailbox", mailbox)).messages
 
-/** An outage that somebody is playing with ends by itself; so many seconds are enough to wait for it. */
+/** Attempts a second apart during an outage, which may be injected and end by itself. */
 const API_TRIES_MAX = 20
 
 /** Reads from the Worker's API; waits while it answers 503. Throws `DemoError` for every other answer but 200. */
@@ -71,7 +71,8 @@ export async function askApi<T extends z.ZodType>(world: World, path: string, sc
     })
     const text = await response.text()
     if (response.ok) return schema.parse(JSON.parse(text))
-    if (response.status === 401) throw new DemoError("The Worker does not know the key; name its admin key with --key.")
+    if (response.status === 401)
+      throw new DemoError("The Worker does not accept the key; pass its admin key with --key.")
     if (response.status !== 503 || tries === API_TRIES_MAX) {
       throw new DemoError(`The Worker answered ${response.status} to ${path}: ${text.slice(0, 200)}`)
     }
@@ -79,6 +80,6 @@ export async function askApi<T extends z.ZodType>(world: World, path: string, sc
   }
 }
 
-/** One request of a member or a provider. Redirects are not followed: they lead out of this machine. */
+/** One request of a member or a provider. Redirects are not followed: they lead to other hosts. */
 export const request = (url: string, init: RequestInit = {}): Promise<Response> =>
   fetch(url, { ...init, redirect: "manual", signal: AbortSignal.timeout(ANSWER_MS_MAX) })

@@ -7,25 +7,25 @@ import { readSummary, renderReport } from "./report.ts"
 import { runDemo } from "./run.ts"
 
 const HELP = `npm run demo [-- options]
-  Plays a month of a company with members at Stripe and Whop, through the real webhook endpoints. Uses the world that
-  npm start runs, whose clock it moves; starts one of its own, with data that is thrown away, when none runs.
+  Simulates a month of a company with members at Stripe and Whop, through the real webhook endpoints. Uses the world that
+  npm start runs, and moves its clock; if none runs, starts one of its own with temporary data.
   --fresh          empty the running world first
-  --seed N         another seed, another story (1)
+  --seed N         the seed of the simulation (1)
   --days N         how long (30)
   --customers N    how many members (60)
-  --json           the figures as JSON on standard output
+  --json           the report as JSON on standard output
   --url URL        the Worker (http://127.0.0.1:8787)
   --control URL    the control server (http://127.0.0.1:8788)
   --key KEY        the admin key (ADMIN_API_KEY of .dev.vars)
 `
 
-/** The clock moves ten years at most, and a laptop has an end too. */
+/** A year and 5000 members are enough for a laptop; the clock moves ten years at most. */
 const DAYS_MAX = 366
 const CUSTOMERS_MAX = 5_000
 const SEED_MAX = 2 ** 32 - 1
-/** More of the same helps nobody. */
+/** More lines of the same kind do not help. */
 const UNEXPECTED_SHOWN_MAX = 10
-/** What a shell calls a program that was ended by Ctrl-C. */
+/** The shell's exit code for Ctrl-C. */
 const INTERRUPTED = 130
 
 const OPTIONS = {
@@ -51,7 +51,7 @@ function readOptions() {
 type Options = ReturnType<typeof readOptions>
 type Output = NodeJS.WriteStream
 
-/** Where the story is played; says so to people. */
+/** The world to use; prints it to `people`. */
 async function openWorld(values: Options, people: Output): Promise<FoundWorld> {
   const wanted = { url: values.url ?? null, control: values.control ?? null, key: values.key ?? null }
   const running = await findRunningWorld(wanted)
@@ -60,19 +60,19 @@ async function openWorld(values: Options, people: Output): Promise<FoundWorld> {
     return startOwnWorld()
   }
   const { workerUrl } = running.world
-  people.write(`Playing in the world that runs at ${workerUrl}; its clock moves on with the story.\n`)
+  people.write(`Using the world at ${workerUrl}; its clock moves with the simulation.\n`)
   if (values.fresh) {
-    people.write("Emptying it first, as --fresh says …\n")
+    people.write("Emptying it first (--fresh) …\n")
     await reset(running.world)
   }
   const { events } = await readSummary(running.world)
   if (Object.values(events).some((count) => count > 0)) {
-    people.write("It holds data already, and the figures at the end are of all of it (--fresh begins with none).\n")
+    people.write("It has data already, which the report includes (--fresh starts without).\n")
   }
   return running
 }
 
-/** Plays and reports; answers the exit code. */
+/** Runs the demo and reports; returns the exit code. */
 async function main(): Promise<number> {
   const values = readOptions()
   if (values.help) {
@@ -84,12 +84,12 @@ async function main(): Promise<number> {
     days: wholeNumber("days", values.days, 1, DAYS_MAX),
     customers: wholeNumber("customers", values.customers, 1, CUSTOMERS_MAX),
   }
-  // With --json, standard output is for the figures alone.
+  // With --json, standard output is for the report alone.
   const people = values.json ? process.stderr : process.stdout
   const found = await openWorld(values, people)
   let isInterrupted = false
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    // The Worker's runtime listens too, and would end the process before the world is put away.
+    // The Worker's runtime listens too, and would end the process before the world has stopped.
     process.removeAllListeners(signal).on(signal, () => {
       if (isInterrupted) return
       isInterrupted = true
@@ -102,10 +102,10 @@ async function main(): Promise<number> {
     if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
     const { unexpected } = report
     for (const line of unexpected.slice(0, UNEXPECTED_SHOWN_MAX)) process.stderr.write(`unexpected: ${line}\n`)
-    if (unexpected.length > UNEXPECTED_SHOWN_MAX) process.stderr.write(`… ${unexpected.length} in all\n`)
+    if (unexpected.length > UNEXPECTED_SHOWN_MAX) process.stderr.write(`… ${unexpected.length} in total\n`)
     return unexpected.length === 0 ? 0 : 1
   } catch (error) {
-    if (isInterrupted) return INTERRUPTED // the world is gone because we stop it
+    if (isInterrupted) return INTERRUPTED // the world has stopped because we stop it
     throw error
   } finally {
     await found.stop()

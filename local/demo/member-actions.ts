@@ -1,33 +1,35 @@
-/** What members do with their messages: open the link, or say stop with the one click that mail programs offer. */
+/** What members do with their messages: open the link, or unsubscribe with the mail program's one-click button. */
 import type { ScheduledEvent } from "./event-builder.ts"
 import { type Message, messagesOf, request, type World, worldNow } from "./http.ts"
 import type { MemberIntention, Simulation } from "./simulation.ts"
 
-/** What came of a day's messages. */
+/** The results of a day's messages. */
 export interface MessageActions {
-  readonly told: ScheduledEvent[]
-  /** What was answered that should not have been, one sentence each. */
+  /** Events that the provider sends after them. */
+  readonly events: ScheduledEvent[]
+  /** Unexpected answers, one sentence each. */
   readonly unexpected: string[]
 }
 
-/** Lets every wish come true for which there are messages enough. */
-export async function actOnMessages(world: World, story: Simulation): Promise<MessageActions> {
-  const acts: MessageActions = { told: [], unexpected: [] }
-  if (story.wishes.size === 0) return acts
+/** Performs every intention for which enough messages have arrived. */
+export async function actOnMessages(world: World, { intentions }: Simulation): Promise<MessageActions> {
+  const actions: MessageActions = { events: [], unexpected: [] }
+  if (intentions.size === 0) return actions
   const messages = await messagesOf(world)
-  for (const wish of story.wishes) {
-    const own = messages.filter((message) => isFor(message, wish))
-    const message = own[wish.messagesMin - 1]
+  for (const intention of intentions) {
+    const { act, messagesMin } = intention
+    const own = messages.filter((message) => isFor(message, intention))
+    const message = own[messagesMin - 1]
     if (!message) continue
-    const url = wish.act === "click" ? linkIn(message) : unsubscribeUrlOf(message)
+    const url = act === "click" ? linkIn(message) : unsubscribeUrlOf(message)
     if (url === null) continue // an SMS has no one-click header
-    story.wishes.delete(wish)
-    const response = await (wish.act === "click" ? click(url) : unsubscribe(url))
+    intentions.delete(intention)
+    const response = await (act === "click" ? click(url) : unsubscribe(url))
     await response.arrayBuffer()
-    if (response.status >= 400) acts.unexpected.push(`a member's ${wish.act} was answered ${response.status}`)
-    else acts.told.push(...wish.then(await worldNow(world)))
+    if (response.status >= 400) actions.unexpected.push(`a member's ${act} was answered ${response.status}`)
+    else actions.events.push(...intention.then(await worldNow(world)))
   }
-  return acts
+  return actions
 }
 
 const isFor = ({ to, at, channel }: Message, { member, since }: MemberIntention): boolean =>

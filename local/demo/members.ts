@@ -1,4 +1,4 @@
-/** The members of the demo's company: who they are, what they pay, and what will become of them. */
+/** The members of the demo's company: their data, prices and roles in the simulation. */
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { Random } from "./random.ts"
 
@@ -10,13 +10,13 @@ export interface Price {
   readonly interval: "month" | "year"
 }
 
-/** Why a payment is refused: the code, and the sentence of senders that have no code. */
+/** Why a payment is refused: the code, and the message of providers without codes. */
 export interface Decline {
   readonly code: string
   readonly message: string
 }
 
-/** How a renewal that fails goes on. */
+/** How a failed renewal continues. */
 export type PaymentFailurePlan =
   | "retry_works"
   | "late_retry_works"
@@ -30,23 +30,23 @@ export type PaymentFailurePlan =
   | "card_is_updated"
   | "never_pays"
 
-/** How an announced leaving goes on. */
+/** How a scheduled cancellation continues. */
 export type CancellationPlan = "stays_after_all" | "ends" | "still_there"
 
 export type MemberRole =
   | { readonly kind: "steady" }
   | {
       readonly kind: "fails"
-      readonly trouble: PaymentFailurePlan
+      readonly failurePlan: PaymentFailurePlan
       readonly decline: Decline
       readonly isDisputed: boolean
     }
-  | { readonly kind: "leaves"; readonly leaving: CancellationPlan }
+  | { readonly kind: "leaves"; readonly cancellationPlan: CancellationPlan }
   | { readonly kind: "new" }
   | { readonly kind: "trial"; readonly converts: boolean; readonly decline: Decline }
   | { readonly kind: "never_paid"; readonly decline: Decline }
 
-/** Stripe's shapes differ most between these two: before and after 2025-03-31 (basil). */
+/** Two API versions with very different objects: before and after 2025-03-31 (basil). */
 export type StripeVersion = "2020-08-27" | "2026-10-28.endive"
 
 export interface Member {
@@ -61,9 +61,9 @@ export interface Member {
   readonly locale: string | null
   readonly timeZone: string | null
   readonly price: Price
-  /** The day of the demo on which they signed up; negative for those who were members before. */
+  /** The day of the demo on which they signed up; negative for earlier members. */
   readonly signUpDay: number
-  readonly part: MemberRole
+  readonly role: MemberRole
 }
 
 const month = (id: string, amountMinor: number, currency: string): Price => ({
@@ -100,7 +100,7 @@ const LAST_NAMES =
     " ",
   )
 
-/** Language and time zone go together; most companies know neither of most members. */
+/** Pairs of language and time zone; for most members companies know neither. */
 const PLACES: readonly { readonly locale: string | null; readonly timeZone: string | null }[] = [
   { locale: null, timeZone: null },
   { locale: "en", timeZone: null },
@@ -139,46 +139,46 @@ const PAYMENT_FAILURE_PLANS: readonly PaymentFailurePlan[] = [
   "card_is_updated",
 ]
 
-type PartKind = MemberRole["kind"]
-const PARTS: readonly PartKind[] = [
-  ...Array<PartKind>(11).fill("fails"),
-  ...Array<PartKind>(7).fill("steady"),
-  ...Array<PartKind>(4).fill("leaves"),
-  ...Array<PartKind>(4).fill("new"),
-  ...Array<PartKind>(3).fill("trial"),
+type RoleKind = MemberRole["kind"]
+const ROLES: readonly RoleKind[] = [
+  ...Array<RoleKind>(11).fill("fails"),
+  ...Array<RoleKind>(7).fill("steady"),
+  ...Array<RoleKind>(4).fill("leaves"),
+  ...Array<RoleKind>(4).fill("new"),
+  ...Array<RoleKind>(3).fill("trial"),
   "never_paid",
 ]
 
-/** One in three pays by Whop. */
+/** One in three pays through Whop. */
 const PROVIDERS: readonly ProviderName[] = ["stripe", "stripe", "whop"]
 
-/** Makes the members. `stamp` keeps the ids and addresses of one run apart from those of all others. */
+/** Creates the members. `stamp` makes the ids and addresses of a run unique. */
 export function makeMembers(random: Random, stamp: string, count: number, days: number): Member[] {
-  const deal = {
-    part: random.deck(PARTS),
+  const deck = {
+    role: random.deck(ROLES),
     provider: random.deck(PROVIDERS),
     version: random.deck<StripeVersion>(["2020-08-27", "2026-10-28.endive"]),
     stripePrice: random.deck(STRIPE_PRICES),
     whopPrice: random.deck(WHOP_PRICES),
     place: random.deck(PLACES),
     decline: random.deck(DECLINES),
-    trouble: random.deck(PAYMENT_FAILURE_PLANS),
+    failurePlan: random.deck(PAYMENT_FAILURE_PLANS),
     isDisputed: random.deck([true, false, false, false]),
-    leaving: random.deck<CancellationPlan>(["stays_after_all", "ends", "still_there"]),
+    cancellationPlan: random.deck<CancellationPlan>(["stays_after_all", "ends", "still_there"]),
     converts: random.deck([true, true, false]),
     reach: random.deck(["email", "email", "email", "email", "email", "both", "other"] as const),
   }
 
-  function makePart(kind: PartKind): MemberRole {
+  function makeRole(kind: RoleKind): MemberRole {
     switch (kind) {
       case "fails":
-        return { kind, trouble: deal.trouble(), decline: deal.decline(), isDisputed: deal.isDisputed() }
+        return { kind, failurePlan: deck.failurePlan(), decline: deck.decline(), isDisputed: deck.isDisputed() }
       case "leaves":
-        return { kind, leaving: deal.leaving() }
+        return { kind, cancellationPlan: deck.cancellationPlan() }
       case "trial":
-        return { kind, converts: deal.converts(), decline: deal.decline() }
+        return { kind, converts: deck.converts(), decline: deck.decline() }
       case "never_paid":
-        return { kind, decline: deal.decline() }
+        return { kind, decline: deck.decline() }
       default:
         return { kind }
     }
@@ -187,32 +187,32 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
   return Array.from({ length: count }, (_, index) => {
     const number = index + 1
     const id = `${stamp}${String(number).padStart(4, "0")}`
-    const part = makePart(deal.part())
-    const provider = deal.provider()
-    const reach = deal.reach()
+    const role = makeRole(deck.role())
+    const provider = deck.provider()
+    const reach = deck.reach()
     const [first, last] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES)]
-    const price = provider === "stripe" ? deal.stripePrice() : deal.whopPrice()
-    const isOld = part.kind === "steady" || part.kind === "fails" || part.kind === "leaves"
+    const price = provider === "stripe" ? deck.stripePrice() : deck.whopPrice()
+    const isOld = role.kind === "steady" || role.kind === "fails" || role.kind === "leaves"
     return {
       number,
       provider,
-      stripeVersion: deal.version(),
+      stripeVersion: deck.version(),
       customerId: provider === "stripe" ? `cus_${id}` : `user_${id}`,
       subscriptionId: provider === "stripe" ? `sub_${id}` : `mem_${id}`,
       name: `${first} ${last}`,
       email: reach === "other" ? null : `${first}.${last}.${id}@example.com`.toLowerCase(),
-      // Numbers of this block are set aside for fiction.
+      // A block of numbers that is reserved for fiction.
       phone: reach === "email" ? null : `+1202555${String(100 + (index % 100)).padStart(4, "0")}`,
-      ...deal.place(),
+      ...deck.place(),
       price,
-      // Who leaves does so some days before the bill.
+      // A member who leaves does so some days before the bill.
       signUpDay: isOld
-        ? random.int(part.kind === "leaves" ? 11 : 1, 29) - periodDaysOf(price)
+        ? random.int(role.kind === "leaves" ? 11 : 1, 29) - periodDaysOf(price)
         : random.int(0, Math.max(0, days - 2)),
-      part,
+      role,
     }
   })
 }
 
-/** Days from one bill to the next, as this demo counts them. */
+/** Days from one bill to the next in this demo. */
 export const periodDaysOf = ({ interval }: Price): number => (interval === "year" ? 365 : 30)

@@ -1,4 +1,4 @@
-/** One line per day, for people: it rewrites itself on a terminal and stays where output is kept. */
+/** One line per day: overwritten on a terminal, kept in other output. */
 import type { WriteStream } from "node:tty"
 
 export interface DayLine {
@@ -12,7 +12,7 @@ export interface DayLine {
 
 export interface Progress {
   show(line: DayLine): void
-  /** Leaves the last line standing. */
+  /** Keeps the last line. */
   end(): void
 }
 

@@ -1,4 +1,4 @@
-/** Chance that is the same for the same seed, whatever machine it runs on. */
+/** Random numbers that are the same for the same seed, on every machine. */
 
 export type Random = {
   /** From 0 up to, but not including, 1. */
@@ -6,14 +6,14 @@ export type Random = {
   /** A whole number from `min` to `max`, both included. */
   int(min: number, max: number): number
   chance(share: number): boolean
-  /** Throws when there is nothing to pick from. */
+  /** Throws for an empty list. */
   pick<T>(choices: readonly T[]): T
   shuffled<T>(list: readonly T[]): T[]
-  /** Deals the cards in a shuffled order, and again when all are dealt: nothing is left out in a small company. */
+  /** Returns the cards in shuffled order, and shuffles again after the last: every card occurs in a small company. */
   deck<T>(cards: readonly T[]): () => T
 }
 
-/** Mulberry32 by Tommy Ettinger (public domain): 32 bits of state are plenty for a story. */
+/** Mulberry32 by Tommy Ettinger (public domain): 32 bits of state are enough for a simulation. */
 export function createRandom(seed: number): Random {
   let state = seed >>> 0
 

@@ -1,4 +1,4 @@
-/** The figures at the end. All but the count of deliveries are read from the Worker's API. */
+/** The report at the end. All but the number of deliveries is read from the Worker's API. */
 import { z } from "zod"
 import { formatMoney } from "../../shared/domain/money.ts"
 import { askApi, type World } from "./http.ts"
@@ -19,13 +19,13 @@ const cases = z.object({
 export type Counts = Readonly<Record<string, number>>
 export type Summary = z.output<typeof summary>
 
-/** The most that the API gives at once. */
+/** The API's largest page. */
 const PAGE = 200
 
-/** The figures of this moment, as `/api/summary` has them. */
+/** The current counts of `/api/summary`. */
 export const readSummary = (world: World): Promise<Summary> => askApi(world, "/api/summary", summary)
 
-/** How many cases ended for which cause, from all pages of `/api/cases`. */
+/** The number of cases by status and cause, from all pages of `/api/cases`. */
 export async function readCauses(world: World): Promise<Record<string, Counts>> {
   const causes: Record<string, Record<string, number>> = {}
   let cursor: string | null = null
@@ -42,12 +42,12 @@ export async function readCauses(world: World): Promise<Record<string, Counts>> 
   return causes
 }
 
-/** How many events the Worker keeps under an id of a provider: one, however often it was sent. */
+/** How many events the Worker stores under a provider's id: one, for any number of deliveries. */
 export const countStored = async (world: World, providerEventId: string): Promise<number> =>
   (await askApi(world, `/api/events?providerEventId=${providerEventId}`, z.object({ data: z.array(z.unknown()) }))).data
     .length
 
-/** Nudges that went out, over all channels. */
+/** Sent nudges over all channels. */
 export const sentNudges = ({ nudges }: Summary): number =>
   Object.values(nudges).reduce((sum, channel) => sum + (channel.sent ?? 0), 0)
 
@@ -55,7 +55,7 @@ export interface Report {
   readonly seed: number
   readonly days: number
   readonly customers: number
-  /** HTTP requests with webhooks that the demo sent; everything else is the API's word. */
+  /** HTTP requests with webhooks that the demo sent; everything else is from the API. */
   readonly deliveries: number
   readonly summary: Summary
   readonly causes: Readonly<Record<string, Counts>>
@@ -63,7 +63,7 @@ export interface Report {
   readonly seconds: Readonly<Record<"total" | "advancing" | "delivering", number>>
 }
 
-/** The report as a table for people. */
+/** The report as a text table. */
 export function renderReport({ deliveries, summary, causes, seconds }: Report): string {
   const { events, casesByKind, nudges, recoveredMinor } = summary
   const lines = [
@@ -92,7 +92,7 @@ export function renderReport({ deliveries, summary, causes, seconds }: Report): 
   return `${lines.filter((text) => text !== "").join("\n")}\n${time}\n`
 }
 
-/** The API promises no order of names. */
+/** The API does not guarantee the order of names. */
 const sorted = <T>(byName: Readonly<Record<string, T>>): [string, T][] =>
   Object.entries(byName).sort(([a], [b]) => (a < b ? -1 : 1))
 

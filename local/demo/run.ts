@@ -1,4 +1,4 @@
-/** Plays the story day by day against a world: time passes, members act, providers send. */
+/** Runs the simulation day by day against a world: time passes, members act, providers send. */
 
 import { after } from "./event-builder.ts"
 import { createEventSender } from "./event-sender.ts"
@@ -18,11 +18,11 @@ export interface DemoOptions {
   readonly customers: number
 }
 
-/** Days end at noon UTC, wherever the clock stood, so that quiet hours fall the same in every run. */
+/** Days end at noon UTC in every run, so that quiet hours have the same effect. */
 const NOON_HOUR = 12
 const DAY_SECONDS = 86_400
 
-/** Plays all days and reports what the API says of them. */
+/** Runs all days and reports the API's data. */
 export async function runDemo(world: World, options: DemoOptions, progress: Progress): Promise<Report> {
   const { seed, days, customers } = options
   const stopwatch = createStopwatch()
@@ -38,33 +38,34 @@ export async function runDemo(world: World, options: DemoOptions, progress: Prog
   const at = (day: number, second: number): Date => after(start, (day - 1) * DAY_SECONDS + second)
   const random = createRandom(seed)
   const members = makeMembers(random, stamp, customers, days)
-  const narrators = { stripe: stripeEventBuilder(nextId), whop: whopEventBuilder(nextId) }
-  const story = createSimulation({ random, narrators, nextId, at }, members)
-  const courier = createEventSender(world, random)
+  const eventBuilders = { stripe: stripeEventBuilder(nextId), whop: whopEventBuilder(nextId) }
+  const simulation = createSimulation({ random, eventBuilders, nextId, at }, members)
+  const sender = createEventSender(world, random)
 
   for (let day = 0; day < days; day += 1) {
     if (day > 0) await stopwatch.time("advancing", () => advance(world, "P1D"))
-    const acts = await actOnMessages(world, story)
-    courier.unexpected.push(...acts.unexpected)
-    await stopwatch.time("delivering", () => courier.send([...story.tell(day), ...acts.told], day === days - 1))
+    const actions = await actOnMessages(world, simulation)
+    sender.unexpected.push(...actions.unexpected)
+    const events = [...simulation.eventsOf(day), ...actions.events]
+    await stopwatch.time("delivering", () => sender.send(events, day === days - 1))
     const summary = await readSummary(world)
     progress.show({
-      ...{ day: day + 1, days, date: await worldNow(world), sent: courier.deliveries() },
+      ...{ day: day + 1, days, date: await worldNow(world), sent: sender.deliveries() },
       ...{ openCases: summary.cases.open ?? 0, nudges: sentNudges(summary) },
     })
   }
   await stopwatch.time("advancing", () => advance(world, "PT1H"))
   progress.end()
-  for (const id of courier.takenTwice) {
+  for (const id of sender.acceptedTwice) {
     const stored = await countStored(world, id)
-    if (stored !== 1) courier.unexpected.push(`event ${id} was taken as new twice and is stored ${stored} times`)
+    if (stored !== 1) sender.unexpected.push(`event ${id} was accepted as new twice and is stored ${stored} times`)
   }
   return {
     ...{ seed, days, customers },
-    deliveries: courier.deliveries(),
+    deliveries: sender.deliveries(),
     summary: await readSummary(world),
     causes: await readCauses(world),
-    unexpected: courier.unexpected,
+    unexpected: sender.unexpected,
     seconds: stopwatch.seconds(),
   }
 }
@@ -77,7 +78,7 @@ function advanceToNoon(now: Date): string {
   return `PT${seconds > 0 ? seconds : seconds + DAY_SECONDS}S`
 }
 
-/** Where a run began is in all its ids, so that the same seed can be played again in the same world. */
+/** All ids of a run include its start, so that the same seed can run again in the same world. */
 const secondsOf36 = (date: Date): string => Math.floor(date.getTime() / 1_000).toString(36)
 
 type Activity = "advancing" | "delivering"

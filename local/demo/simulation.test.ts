@@ -12,8 +12,8 @@ const START = new Date("2026-11-21T12:00:00Z")
 const DAYS = 40
 const UNRELATED = ["product.updated", "loyalty.points_expired", "entry.created", "forum_post.pinned"]
 
-/** All days of a story in which every member gets the messages they wait for. */
-function tellAll(seed: number): ScheduledEvent[][] {
+/** All days of a simulation in which every member gets the messages they wait for. */
+function allEvents(seed: number): ScheduledEvent[][] {
   let serial = 0
   const nextId = (prefix: string): string => {
     serial += 1
@@ -21,14 +21,14 @@ function tellAll(seed: number): ScheduledEvent[][] {
   }
   const at = (day: number, second: number): Date => after(START, (day - 1) * 86_400 + second)
   const random = createRandom(seed)
-  const narrators = { stripe: stripeEventBuilder(nextId), whop: whopEventBuilder(nextId) }
-  const story = createSimulation({ random, narrators, nextId, at }, makeMembers(random, "test", 120, DAYS))
+  const eventBuilders = { stripe: stripeEventBuilder(nextId), whop: whopEventBuilder(nextId) }
+  const simulation = createSimulation({ random, eventBuilders, nextId, at }, makeMembers(random, "test", 120, DAYS))
   return Array.from({ length: DAYS }, (_, day) => {
-    const acted = [...story.wishes].flatMap((wish) => {
-      story.wishes.delete(wish)
-      return wish.then(at(day + 1, 0))
+    const acted = [...simulation.intentions].flatMap((intention) => {
+      simulation.intentions.delete(intention)
+      return intention.then(at(day + 1, 0))
     })
-    return [...acted, ...story.tell(day)]
+    return [...acted, ...simulation.eventsOf(day)]
   })
 }
 
@@ -39,25 +39,25 @@ function read({ provider, id, at, body }: ScheduledEvent) {
     : readWhop(event, { receivedAt: at, headers: new Headers({ "webhook-id": id }) })
 }
 
-test("the same seed tells the same story, another seed another", () => {
-  expect(tellAll(7)).toEqual(tellAll(7))
-  expect(tellAll(7)).not.toEqual(tellAll(8))
+test("the same seed gives the same events, another seed others", () => {
+  expect(allEvents(7)).toEqual(allEvents(7))
+  expect(allEvents(7)).not.toEqual(allEvents(8))
 })
 
-test("every event is understood by the provider's adapter, but for those that are meant not to be", () => {
-  const seen = tellAll(1)
+test("the provider's adapter reads every event, except the intentionally unrelated ones", () => {
+  const seen = allEvents(1)
     .flat()
-    .map((told) => ({ told, delivery: read(told) }))
+    .map((event) => ({ event, delivery: read(event) }))
   expect(seen.filter(({ delivery }) => !delivery.ok)).toEqual([])
   const unread = seen.filter(({ delivery }) => delivery.ok && delivery.value.unhandled !== null)
-  expect([...new Set(unread.map(({ told }) => told.type))].sort()).toEqual(UNRELATED.toSorted())
+  expect([...new Set(unread.map(({ event }) => event.type))].sort()).toEqual(UNRELATED.toSorted())
 })
 
-test("nothing is told before it happens, and no id twice", () => {
-  const days = tellAll(1)
-  for (const [day, told] of days.entries()) {
+test("no event is sent before it happens, and no id twice", () => {
+  const days = allEvents(1)
+  for (const [day, events] of days.entries()) {
     const end = after(START, day * 86_400)
-    expect(told.filter(({ at }) => at > end)).toEqual([])
+    expect(events.filter(({ at }) => at > end)).toEqual([])
   }
   const ids = days.flat().map(({ id }) => id)
   expect(new Set(ids).size).toBe(ids.length)

@@ -1,7 +1,6 @@
 /**
- * Stripe's objects in the shapes of two API versions, as its webhooks carry them. What moved in 2025-03-31 (basil):
- * invoices lost `subscription`, `charge` and `payment_intent`, payments lost `invoice`, subscriptions lost their period to
- * their items.
+ * Stripe's webhook objects in two API versions. Changes in 2025-03-31 (basil): invoices have no `subscription`,
+ * `charge` and `payment_intent`, payments have no `invoice`, and the period moved from subscriptions to their items.
  */
 import { type Bill, type Membership, secondsOf } from "./event-builder.ts"
 import type { Decline, Member } from "./members.ts"
@@ -12,7 +11,7 @@ const isBasil = ({ stripeVersion }: Member): boolean => stripeVersion >= "2025-0
 const unix = (date: Date | null): number | null => (date === null ? null : secondsOf(date))
 const list = (data: readonly unknown[]) => ({ object: "list", data, has_more: false })
 
-/** The ids that belong to one bill; each attempt is a charge of its own. */
+/** The ids of one bill; each attempt is a separate charge. */
 const partsOf = ({ id, attempts }: Bill) => {
   const stem = id.replace(/^in_/, "")
   return { paymentIntent: `pi_${stem}`, charge: `ch_${stem}_${attempts}` }
@@ -85,7 +84,7 @@ export function invoice(bill: Bill, more: Fields = {}): Fields {
     currency: member.price.currency,
     period: { start: secondsOf(membership.periodStart), end: secondsOf(membership.periodEnd) },
   }
-  const ties = isBasil(member)
+  const links = isBasil(member)
     ? {
         lines: list([
           {
@@ -123,12 +122,12 @@ export function invoice(bill: Bill, more: Fields = {}): Fields {
     livemode: false,
     next_payment_attempt: null,
     status: isPaid ? "paid" : "open",
-    ...ties,
+    ...links,
     ...more,
   }
 }
 
-/** The charge of the bill's last attempt; without a decline, one that worked. */
+/** The charge of the bill's last attempt; successful without a decline. */
 export function charge(bill: Bill, decline: Decline | null): Fields {
   const { member } = bill.membership
   const ids = partsOf(bill)
@@ -176,7 +175,7 @@ export function paymentIntent(bill: Bill, decline: Decline | null): Fields {
   }
 }
 
-/** What ties a payment to its invoice since basil. */
+/** Links a payment to its invoice since basil. */
 export const invoicePayment = (bill: Bill): Fields => ({
   id: bill.id.replace("in_", "inpay_"),
   object: "invoice_payment",

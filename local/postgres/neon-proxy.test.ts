@@ -63,7 +63,7 @@ beforeEach(async () => {
   requests.length = 0
 })
 
-/** As deployed code connects: a host that only the proxy's URL makes reachable, and a password nobody checks. */
+/** A URL like that of deployed code: only the proxy makes the host reachable, and the password is not checked. */
 const urlAs = (user: string) => `postgres://${user}:secret@db.example.test/churn_saver?sslmode=require`
 const sql = neon(urlAs("postgres"))
 const db = drizzle(sql)
@@ -80,7 +80,7 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
-test("drizzle writes and reads back what Postgres types mean, in one round trip each", async () => {
+test("drizzle writes and reads Postgres types, in one round trip each", async () => {
   const job = {
     id: 1,
     name: "first",
@@ -95,7 +95,7 @@ test("drizzle writes and reads back what Postgres types mean, in one round trip 
   expect(requests).toEqual([1, 1, 1])
 })
 
-test("raw queries give objects or arrays, types and affected rows", async () => {
+test("raw queries return objects or arrays, types and affected rows", async () => {
   expect(await sql`select ${1}::int as n, null as nothing, ${true}::bool as yes, array[1,2] as list`).toEqual([
     { n: 1, nothing: null, yes: true, list: [1, 2] },
   ])
@@ -106,7 +106,7 @@ test("raw queries give objects or arrays, types and affected rows", async () => 
   expect(await full`select 1 as a, 2 as a`).toMatchObject({ command: "SELECT", rowCount: 1, rows: [[1, 2]] })
 })
 
-test("a batch is one round trip and one transaction: it stays whole or not at all", async () => {
+test("a batch is one round trip and one atomic transaction", async () => {
   await db.batch([db.insert(jobs).values({ id: 1, name: "a" }), db.insert(jobs).values({ id: 2, name: "b" })])
   expect(await countJobs()).toBe(2)
   expect(requests).toEqual([2])
@@ -118,7 +118,7 @@ test("a batch is one round trip and one transaction: it stays whole or not at al
   expect(await countJobs()).toBe(2)
 })
 
-test("a batch takes isolation level and read-only mode", async () => {
+test("a batch supports isolation level and read-only mode", async () => {
   const [rows] = await sql.transaction(
     [sql`select current_setting('transaction_isolation') as level, current_setting('transaction_read_only') as ro`],
     { isolationLevel: "Serializable", readOnly: true },
@@ -128,7 +128,7 @@ test("a batch takes isolation level and read-only mode", async () => {
   expect(error).toMatchObject({ code: "25006" })
 })
 
-test("an SQL error carries every field of Postgres", async () => {
+test("an SQL error has all fields of Postgres", async () => {
   await sql`insert into jobs (id, name) values (1, 'taken')`
   const error = await rejection(sql`insert into jobs (id, name) values (2, 'taken')`)
   expect(error).toBeInstanceOf(NeonDbError)
@@ -149,7 +149,7 @@ test("several statements in one query are refused", async () => {
   expect(await rejection(sql.query("select 1; select 2"))).toMatchObject({ code: "42601" })
 })
 
-test("the connection is the named role's, so row-level security holds", async () => {
+test("the connection uses the given role, so row-level security applies", async () => {
   const app = neon(urlAs("app"))
   const [, rows, user] = await app.transaction([
     app`select set_config('app.company', 'a', true)`,
@@ -162,26 +162,26 @@ test("the connection is the named role's, so row-level security holds", async ()
   expect(await rejection(app`create table mine ()`)).toMatchObject({ code: "42501" })
 })
 
-test("a session setting does not reach the next request", async () => {
+test("a session setting does not affect the next request", async () => {
   const app = neon(urlAs("app"))
   await app`select set_config('app.company', 'a', false)`
   expect(await app`select body from notes`).toEqual([])
 })
 
-test("a transaction left open by one request does not hold the next", async () => {
+test("a transaction left open by one request does not block the next", async () => {
   await sql`begin`
   await sql`insert into jobs (id, name) values (1, 'a')`
   expect(await countJobs()).toBe(1)
 })
 
-test("an unknown role is a failure of the connection, not of the SQL", async () => {
+test("an unknown role is a connection error, not an SQL error", async () => {
   const error = await rejection(neon(urlAs("nobody_here"))`select 1`)
   expect(error).toBeInstanceOf(NeonDbError)
   expect((error as NeonDbError).message).toContain("HTTP status 500")
   expect((error as NeonDbError).code).toBeUndefined()
 })
 
-test("two claims at the same time take different rows, neither waiting for the other", async () => {
+test("two concurrent claims get different rows, without waiting", async () => {
   await sql`insert into jobs (id, name) select n, 'job ' || n from generate_series(1, 4) n`
   const claim = (pause: number) =>
     db.execute(raw`
@@ -196,7 +196,7 @@ test("two claims at the same time take different rows, neither waiting for the o
   expect(first.rows).toHaveLength(2)
 })
 
-test("a client that gives up does not take its transaction with it", async () => {
+test("a client that disconnects does not abort its transaction", async () => {
   const signal = AbortSignal.timeout(100)
   const insert = sql.transaction([sql`select pg_sleep(0.3)`, sql`insert into jobs (id, name) values (1, 'a')`], {
     fetchOptions: { signal },
@@ -208,7 +208,7 @@ test("a client that gives up does not take its transaction with it", async () =>
 
 const insertOne = () => sql`insert into jobs (id, name) values (1, 'a')`
 
-test("down, error and hang do nothing; the client sees a reset, a server error, silence", async () => {
+test("down, error and hang have no effect; the client gets a reset, a server error, no answer", async () => {
   faults.set("postgres", "down")
   expect(String(await rejection(insertOne()))).toContain("Error connecting to database")
   faults.set("postgres", "error")
@@ -221,7 +221,7 @@ test("down, error and hang do nothing; the client sees a reset, a server error, 
   expect(await countJobs()).toBe(0)
 })
 
-test("drop commits and loses the answer; slow commits and answers late", async () => {
+test("drop commits and drops the answer; slow commits and answers late", async () => {
   faults.set("postgres", "drop")
   expect(String(await rejection(insertOne()))).toContain("Error connecting to database")
   expect(await countJobs()).toBe(1)

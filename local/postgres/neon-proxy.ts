@@ -5,22 +5,22 @@ import { z } from "zod"
 import { type Faults, jsonReply, type Reply, serve, textReply } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
 
-/** A running stand-in for Neon's SQL-over-HTTP service. `url` is what `neonConfig.fetchEndpoint` must return. */
+/** A running local replacement of Neon's SQL-over-HTTP service. `url` is the value for `neonConfig.fetchEndpoint`. */
 export type NeonProxy = { readonly url: string; stop(): Promise<void> }
 
 export type NeonProxyOptions = {
-  /** Where the connection for a role and a database goes. The password in the client's string is not looked at. */
+  /** The connection URL for a role and a database. The password in the client's URL is not checked. */
   readonly postgres: { url(user: string, database: string): string }
-  /** A free one when left out. */
+  /** Default: a free one. */
   readonly port?: number
   readonly faults: Faults
   /** Called once for every request that reaches Postgres, so that a test can count round trips. */
   readonly onRequest?: (request: { readonly queries: number }) => void
 }
 
-/** Per role and database, so that three roles fit into what Postgres allows. */
+/** Per role and database, so that three roles stay below Postgres' limit. */
 const CONNECTIONS_MAX = 30
-/** Covers a restart of Postgres; after it the client hears of it as a server error. */
+/** Longer than a restart of Postgres; after it the client gets a server error. */
 const CONNECT_TIMEOUT_MS = 5_000
 
 /** The fields of Neon's error body, as `pg` names them on its errors. */
@@ -35,9 +35,9 @@ export const requestBody = z.union([z.object({ queries: z.array(statement) }), s
 type Statement = z.infer<typeof statement>
 
 /**
- * Serves Neon's HTTP protocol over real connections: one statement per request, or a batch that is one transaction. The
- * connection is made as the role the client names, so that privileges and row-level security hold. A request goes on to
- * its end when the client goes away, as it does in production.
+ * Serves Neon's HTTP protocol over real connections: one statement per request, or a batch that is one transaction. It
+ * connects as the client's role, so that privileges and row-level security apply. A request continues when the client
+ * disconnects, as in production.
  */
 export async function startNeonProxy({ postgres, port, faults, onRequest }: NeonProxyOptions): Promise<NeonProxy> {
   const pools = new Map<string, pg.Pool>()
@@ -53,9 +53,9 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
         allowExitOnIdle: true,
       })
-      // A server that stops ends its idle connections; without a listener that would end our process too.
+      // A server that stops closes its idle connections; without a listener that would end our process.
       pool.on("error", () => {})
-      // Nor must one that is in use, or being given back; whoever uses it hears of it through the query.
+      // The same for a connection in use; its user gets the error through the query.
       pool.on("connect", (client) => client.on("error", () => {}))
       pools.set(url, pool)
     }
@@ -104,7 +104,7 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
   }
 }
 
-/** One statement, values as Postgres writes them in text. With a name it is prepared once in the session. */
+/** Runs one statement, with values in Postgres' text format. With a name it is prepared once per session. */
 export async function run(client: ClientBase, { query, params }: Statement, arrayMode: boolean, name?: string) {
   const config: pg.QueryArrayConfig & { queryMode: "extended" } = {
     ...(name !== undefined && { name }),
@@ -152,16 +152,16 @@ function beginFor(req: IncomingMessage): string {
 }
 
 /**
- * What can change a session for the next one who gets it. A setting or a lock that ends with its transaction does not; and
- * a session that is kept also keeps the plans of its functions, as a pooled one does elsewhere.
+ * Statements that can change a session for its next user, unlike settings and locks that end with their transaction. An
+ * unchanged session is kept, with the cached plans of its functions, like a pooled one elsewhere.
  */
 const CHANGES_SESSION =
   /^\s*(set|reset|prepare|listen|declare)\b|set_config(?!\([^()]*,\s*true\s*\))|pg_(try_)?advisory_lock|\btemp(orary)?\b/i
 
 /**
- * Hands the connection to the next request without anything of this one: code must not come to rely on a setting that
- * survives by luck, least of all the company that row-level security reads. One that cannot be cleaned, as it is broken
- * or was left within a transaction, is closed. Never rejects.
+ * Releases the connection without state of this request: code must not depend on a setting that happens to survive,
+ * least of all the company that row-level security reads. One that cannot be reset, because it is broken or inside a
+ * transaction, is closed. Never rejects.
  */
 async function releaseClient(client: PoolClient, { asNew }: { asNew: boolean }): Promise<void> {
   try {
@@ -172,7 +172,7 @@ async function releaseClient(client: PoolClient, { asNew }: { asNew: boolean }):
   }
 }
 
-/** Class 57P of SQLSTATE: the server shuts down, crashed or is not up yet; no answer to the statement. */
+/** SQLSTATE class 57P: the server shuts down, crashed or has not started; not an answer to the statement. */
 const isServerGone = ({ code }: pg.DatabaseError): boolean => code?.startsWith("57P") ?? false
 
 /** The body of an answer to a statement that Postgres refused. */

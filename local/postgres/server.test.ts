@@ -39,7 +39,7 @@ async function query(server: Postgres, text: string): Promise<unknown[]> {
   }
 }
 
-test("a first start gives Postgres 18 with an empty churn_saver, on loopback only", async () => {
+test("a first start creates Postgres 18 with an empty churn_saver, on loopback only", async () => {
   const server = await start()
   expect(
     await query(
@@ -76,13 +76,13 @@ test("a lock file whose process id now belongs to another program does not stop 
   expect(await query(await start(), "select 1 as n")).toEqual([{ n: 1 }])
 })
 
-test("a taken port is an error that says so", async () => {
+test("a taken port is an error that names it", async () => {
   const first = await start()
   const second = startPostgres({ dataDir: join(dir, "other"), port: first.port })
   await expect(second).rejects.toThrow(/Address already in use/)
 })
 
-test("a killed owner leaves no server behind", async () => {
+test("a killed owner leaves no server running", async () => {
   const module = fileURLToPath(new URL("./server.ts", import.meta.url))
   const script = `const { startPostgres } = await import(${JSON.stringify(module)})
     const server = await startPostgres({ dataDir: ${JSON.stringify(join(dir, "data"))} })
@@ -103,7 +103,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-test("the proxy finds its way back after Postgres was killed and started again", async () => {
+test("the proxy reconnects after Postgres was killed and restarted", async () => {
   let server = await start()
   const proxy = await startNeonProxy({ postgres: server, faults: createFaults() })
   neonConfig.fetchEndpoint = () => proxy.url

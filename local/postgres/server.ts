@@ -20,22 +20,22 @@ export type Postgres = {
   readonly port: number
   /** The superuser in `churn_saver`. */
   readonly adminUrl: string
-  /** Process id of the postmaster, so that a test can kill it as an accident would. */
+  /** Process id of the postmaster, so that a test can kill it. */
   readonly pid: number
-  /** Resolves when the server has ended, by `stop` or by itself. Never rejects. */
+  /** Resolves when the server has ended, through `stop` or otherwise. Never rejects. */
   readonly exited: Promise<void>
-  /** A connection string for `user` (any role; no password is asked) in `database`, `churn_saver` when left out. */
+  /** A connection URL for `user` (any role, without password) in `database`, by default `churn_saver`. */
   url(user: string, database?: string): string
-  /** Ends the server, cutting open connections, and resolves when it is gone. May be called twice. */
+  /** Stops the server, closing open connections, and resolves when it has ended. May be called twice. */
   stop(): Promise<void>
 }
 
 export type PostgresOptions = {
-  /** Made when absent; data in it is kept and used again. */
+  /** Created if missing; its data is kept. */
   readonly dataDir: string
-  /** A free one when left out. */
+  /** Default: a free one. */
   readonly port?: number
-  /** Whether a commit must survive a power cut. Off by default: commits are about twice as fast without. */
+  /** Whether commits survive a power failure. Off by default: commits are about twice as fast without. */
   readonly durable?: boolean
 }
 
@@ -47,9 +47,9 @@ const POLL_MS = 10
 const RETRY_MS = 100
 
 /**
- * Starts Postgres on 127.0.0.1, with all roles trusted and database `churn_saver` in place, and resolves when it takes
- * queries. Works on a fresh directory, on one left by a clean stop and on one left by a crash. Rejects with the end of
- * the server log when it does not come up, and when another server keeps running on the same directory.
+ * Starts Postgres on 127.0.0.1, with all roles trusted and the database `churn_saver`, and resolves when it accepts
+ * queries. Works on a new directory and after a clean stop or a crash. Rejects with the end of the server log when it
+ * does not start, and when another server keeps running on the same directory.
  */
 export async function startPostgres({ dataDir, port, durable = false }: PostgresOptions): Promise<Postgres> {
   const dir = resolve(dataDir)
@@ -68,7 +68,7 @@ export async function startPostgres({ dataDir, port, durable = false }: Postgres
     } catch (cause) {
       await stopServer(child, dir)
       const log = readLog(dir)
-      if (Date.now() > deadlineMs || !passesByItself(log, port)) {
+      if (Date.now() > deadlineMs || !isTemporaryFailure(log, port)) {
         throw new Error(`Postgres did not start:\n${log.slice(-2_000)}`, { cause })
       }
       await sleep(RETRY_MS)
@@ -76,13 +76,13 @@ export async function startPostgres({ dataDir, port, durable = false }: Postgres
   }
 }
 
-/** Backends of a killed server need a moment to notice; a free port may be taken by another before it is bound. */
-function passesByItself(log: string, fixedPort: number | undefined): boolean {
+/** Temporary errors: backends of a killed server end with a delay, and a free port may be taken before it is bound. */
+function isTemporaryFailure(log: string, fixedPort: number | undefined): boolean {
   if (log.includes("pre-existing shared memory block")) return true
   return fixedPort === undefined && log.includes("could not create any TCP/IP sockets")
 }
 
-/** Judged by its own log, as whoever answers on the port may be a stranger. */
+/** Checks the server's own log, since another program may answer on the port. */
 async function waitUntilReady(child: ChildProcess, dir: string, deadlineMs: number): Promise<void> {
   let spawnError: Error | undefined
   child.once("error", (error) => {

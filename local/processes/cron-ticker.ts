@@ -3,11 +3,11 @@ import type { VirtualClock } from "../clock.ts"
 import { type Cron, parseCron } from "../qstash/cron.ts"
 import { withDeadline } from "../with-deadline.ts"
 
-/** Cloudflare's Cron Triggers for a Worker on this machine: workerd fires none by itself. */
+/** Cloudflare's Cron Triggers for a local Worker, which workerd itself does not run. */
 export type CronTicker = {
   /**
-   * Calls the Worker for each cron whose slot has come, once per cron however many slots have passed. Resolves when these
-   * runs have ended, and those that were under way.
+   * Calls the Worker for each cron that is due, once per cron for any number of passed slots. Resolves when these runs
+   * and earlier ones have ended.
    */
   fireDue(): Promise<void>
   /** The first slot of any cron at or after `instant`; null when there are no crons. */
@@ -15,12 +15,12 @@ export type CronTicker = {
   stop(): Promise<void>
 }
 
-/** A scheduled run may take 15 minutes on Cloudflare; on a laptop one that takes this long hangs. */
+/** A scheduled run may take 15 minutes on Cloudflare; a local run that takes this long hangs. */
 const RUN_TIMEOUT_MS = 60_000
 /** Timers overflow beyond 2^31 ms. */
 const SLEEP_MS_MAX = 60 * 60 * 1_000
 
-/** Starts ticking: each cron at its slots, in the time of `clock`. A Worker that does not answer misses its slot. */
+/** Runs each cron at its slots, in the time of `clock`. A Worker that does not answer misses its slot. */
 export function startCronTicker({
   crons,
   clock,
@@ -76,7 +76,7 @@ export function startCronTicker({
   }
 
   clock.onMove(() => {
-    // A reset moves time back; slots of the abandoned future would be silent until then.
+    // A reset moves time back; without this, crons would wait for slots of the former time.
     for (const entry of entries) {
       const next = entry.cron.next(clock.now())
       if (next < entry.nextAt) entry.nextAt = next
@@ -100,7 +100,7 @@ export function startCronTicker({
   }
 }
 
-/** Beyond this many missed slots the exact time of the last one helps nobody. */
+/** After this many missed slots the exact time of the last one does not matter. */
 const SLOTS_SEARCHED_MAX = 1_000
 
 function lastSlot(cron: Cron, first: Date, now: Date): Date {

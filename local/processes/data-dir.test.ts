@@ -31,28 +31,28 @@ const refusal = (): DataDirInUse | null => {
   }
 }
 
-/** Another process that locks the directory and keeps it; answers what it said. */
-async function lockInProcess(): Promise<{ readonly child: ChildProcess; readonly said: string }> {
+/** Another process that locks the directory and keeps it; returns its output. */
+async function lockInProcess(): Promise<{ readonly child: ChildProcess; readonly output: string }> {
   const code = `
     import { lockDataDir } from ${JSON.stringify(MODULE)}
     try { lockDataDir(${JSON.stringify(dir)}); console.log("locked"); setInterval(() => {}, 1000) }
     catch (error) { console.log(error.name) }`
   const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] })
   children.push(child)
-  const [said] = await once(child.stdout, "data")
-  return { child, said: String(said).trim() }
+  const [output] = await once(child.stdout, "data")
+  return { child, output: String(output).trim() }
 }
 
-test("a directory that a running process holds is refused, with its id and what to do", async () => {
-  const { child, said } = await lockInProcess()
-  expect(said).toBe("locked")
+test("a directory locked by a running process is refused, with its id and what to do", async () => {
+  const { child, output } = await lockInProcess()
+  expect(output).toBe("locked")
   const error = refusal()
   expect(error?.pid).toBe(child.pid)
   expect(error?.message).toContain(String(child.pid))
   expect(error?.message).toContain("--data-dir")
 })
 
-test("a process that was killed leaves a lock that counts no more", async () => {
+test("the lock of a killed process is stale", async () => {
   const { child } = await lockInProcess()
   const ended = once(child, "exit")
   child.kill("SIGKILL")
@@ -60,7 +60,7 @@ test("a process that was killed leaves a lock that counts no more", async () => 
   await lockDataDir(dir).stop()
 })
 
-test("a later process with the same id is not taken for the one that held the lock", async () => {
+test("a later process with the same id does not count as the lock's owner", async () => {
   const { child } = await lockInProcess()
   const file = join(dir, "world.lock")
   const held = JSON.parse(readFileSync(file, "utf8"))
@@ -69,7 +69,7 @@ test("a later process with the same id is not taken for the one that held the lo
   await lockDataDir(dir).stop()
 })
 
-test("this process has a directory once as well, and may take it again after it gave it back", async () => {
+test("this process can lock a directory once, and again after releasing it", async () => {
   const first = lockDataDir(dir)
   expect(refusal()?.pid).toBe(process.pid)
   await first.stop()
@@ -78,15 +78,15 @@ test("this process has a directory once as well, and may take it again after it 
   expect(readdirSync(dir)).toEqual([])
 })
 
-test("what is no lock keeps nobody out", async () => {
+test("an invalid lock file is ignored", async () => {
   writeFileSync(join(dir, "world.lock"), "half a li")
   await lockDataDir(dir).stop()
 })
 
-test("of several processes that find a stale lock at once one gets the directory", async () => {
+test("of several processes that find a stale lock concurrently one gets the directory", async () => {
   writeFileSync(join(dir, "world.lock"), JSON.stringify({ pid: 999_999_999, startedAt: null, token: "gone" }))
   const all = await Promise.all(Array.from({ length: 6 }, lockInProcess))
-  expect(all.map(({ said }) => said).sort()).toEqual([
+  expect(all.map(({ output }) => output).sort()).toEqual([
     "DataDirInUse",
     "DataDirInUse",
     "DataDirInUse",
@@ -96,7 +96,7 @@ test("of several processes that find a stale lock at once one gets the directory
   ])
 })
 
-test("emptying a directory leaves its lock", () => {
+test("emptying a directory keeps its lock", () => {
   const held = lockDataDir(dir)
   mkdirSync(join(dir, "postgres"))
   writeFileSync(join(dir, "postgres", "file"), "")
@@ -107,7 +107,7 @@ test("emptying a directory leaves its lock", () => {
   return held.stop()
 })
 
-test("a directory that is not there is made", async () => {
+test("a missing directory is created", async () => {
   dir = join(dir, "new", "world")
   await lockDataDir(dir).stop()
   expect(existsSync(dir)).toBe(true)

@@ -1,11 +1,11 @@
-/** A data directory belongs to one world at a time: two Postgres servers on the same files destroy them. */
+/** A data directory is used by one world at a time: two Postgres servers on the same files destroy them. */
 import { execFileSync } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { z } from "zod"
 
-/** A world that runs uses the directory. */
+/** A running world uses the directory. */
 export class DataDirInUse extends Error {
   readonly pid: number
   constructor(dataDir: string, pid: number) {
@@ -17,7 +17,9 @@ export class DataDirInUse extends Error {
   }
 }
 
-/** The directory is ours until `stop`. A process that dies without it leaves a lock that the next one recognises as stale. */
+/**
+ * Holds the directory until `stop`. A process that ends without it leaves a lock that the next one recognises as stale.
+ */
 export interface DataDirLock {
   stop(): Promise<void>
 }
@@ -27,11 +29,11 @@ const LOCK_FILE = "world.lock"
 /** Several processes that find the same stale lock need a few rounds. */
 const ROUNDS_MAX = 20
 
-/** `startedAt` tells a process from a later one that was given the same id; null where the system does not say. */
+/** `startedAt` distinguishes a process from a later one with the same id; null where the system does not provide it. */
 const lock = z.object({ pid: z.int().positive(), startedAt: z.string().nullable(), token: z.string() })
 type Lock = z.infer<typeof lock>
 
-/** Takes the directory, which is made when absent. Throws `DataDirInUse` when another world has it. */
+/** Locks the directory, which is created if missing. Throws `DataDirInUse` when another world has it. */
 export function lockDataDir(dataDir: string): DataDirLock {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const file = join(dataDir, LOCK_FILE)
@@ -39,10 +41,10 @@ export function lockDataDir(dataDir: string): DataDirLock {
   const draft = `${file}.${own.token}`
   writeFileSync(draft, JSON.stringify(own), { mode: 0o600 })
   try {
-    for (let round = 0; !takes(draft, file); round++) {
+    for (let round = 0; !tryLink(draft, file); round++) {
       const holder = readLock(file)
       if (holder !== null && (isRunning(holder) || round === ROUNDS_MAX)) throw new DataDirInUse(dataDir, holder.pid)
-      if (round === ROUNDS_MAX) throw new Error(`${file} could not be taken; remove it when no world runs`)
+      if (round === ROUNDS_MAX) throw new Error(`${file} could not be locked; remove it when no world runs`)
       removeStale(file, holder, own.token)
     }
   } finally {
@@ -55,15 +57,15 @@ export function lockDataDir(dataDir: string): DataDirLock {
   }
 }
 
-/** Empties a directory that is locked; the lock stays. */
+/** Empties a locked directory; the lock is kept. */
 export function emptyDataDir(dataDir: string): void {
   for (const name of readdirSync(dataDir)) {
     if (!name.startsWith(LOCK_FILE)) rmSync(join(dataDir, name), { recursive: true, force: true })
   }
 }
 
-/** A link is made whole or not at all, and by one process only. */
-function takes(draft: string, file: string): boolean {
+/** Creating a link is atomic, and only one process succeeds. */
+function tryLink(draft: string, file: string): boolean {
   try {
     linkSync(draft, file)
     return true
@@ -73,7 +75,7 @@ function takes(draft: string, file: string): boolean {
   }
 }
 
-/** Null when there is none, or nothing that can be read: a link never shows a half-written lock. */
+/** Null when there is none or it is invalid; a link never shows an incomplete lock. */
 function readLock(file: string): Lock | null {
   try {
     return lock.safeParse(JSON.parse(readFileSync(file, "utf8"))).data ?? null
@@ -82,7 +84,7 @@ function readLock(file: string): Lock | null {
   }
 }
 
-/** Moved aside first: between reading and removing another process may have put its own lock there. */
+/** Renames first: between reading and removing another process may have created its own lock. */
 function removeStale(file: string, stale: Lock | null, token: string): void {
   const aside = `${file}.${token}.stale`
   try {
@@ -91,7 +93,7 @@ function removeStale(file: string, stale: Lock | null, token: string): void {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return
     throw error
   }
-  if (readLock(aside)?.token !== stale?.token) takes(aside, file)
+  if (readLock(aside)?.token !== stale?.token) tryLink(aside, file)
   rmSync(aside, { force: true })
 }
 
@@ -110,11 +112,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** When a process started, in the words of the system; null where it does not say. A zombie has ended. */
+/** The start of a process, in the system's format; null where it is not available. A zombie counts as ended. */
 function startOf(pid: number): string | null {
   try {
     if (process.platform === "linux") {
-      // After the name in parentheses, which may hold anything: the state is the first field, the start the twentieth.
+      // After the name in parentheses, which may contain anything: the state is the first field, the start the
+      // twentieth.
       const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(")").at(-1)?.trim().split(" ") ?? []
       if (fields[0] === "Z") return "ended"
       return `${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()} ${fields[19]}`

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import { superviseProcess } from "./supervise.ts"
 
-/** A process that a test can end; it counts what was done to it. */
+/** A process that a test can end; it logs calls. */
 function process(log: string[], name: string) {
   let end = (): void => {}
   const exited = new Promise<void>((resolve) => {
@@ -16,7 +16,7 @@ function process(log: string[], name: string) {
 
 const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20))
 
-test("a part that ends by itself is put away and started again, knowing its predecessor", async () => {
+test("a process that ends is stopped and restarted, with access to its predecessor", async () => {
   const log: string[] = []
   const kept = await superviseProcess(
     async (previous: ReturnType<typeof process> | null) =>
@@ -33,7 +33,7 @@ test("a part that ends by itself is put away and started again, knowing its pred
   await kept.stop()
 })
 
-test("a part that was told to stop stays away", async () => {
+test("a process that was stopped is not restarted", async () => {
   const log: string[] = []
   let starts = 0
   const kept = await superviseProcess(async () => process(log, String(++starts)))
@@ -42,7 +42,7 @@ test("a part that was told to stop stays away", async () => {
   expect({ starts, log }).toEqual({ starts: 1, log: ["stop 1"] })
 })
 
-test("a part that cannot come back at once is tried again", async () => {
+test("a failed restart is retried", async () => {
   const log: string[] = []
   let starts = 0
   const kept = await superviseProcess(async () => {
@@ -55,6 +55,6 @@ test("a part that cannot come back at once is tried again", async () => {
   await kept.stop()
 })
 
-test("a first start that fails is the caller's to hear of", async () => {
+test("a failed first start rejects", async () => {
   await expect(superviseProcess(() => Promise.reject(new Error("no binary")))).rejects.toThrow("no binary")
 })

@@ -1,28 +1,28 @@
-/** Parts that are processes of their own: killed by accident they are started again, as their platforms would do it. */
+/** Supervises processes: one that ends unexpectedly is restarted, as its platform would do. */
 
 /** A process that can end by itself. */
 export type Process = {
-  /** Resolves when it has ended, for whatever reason. Never rejects. */
+  /** Resolves when it has ended for any reason. Never rejects. */
   readonly exited: Promise<void>
   stop(): Promise<void>
 }
 
-/** A part that comes back. */
+/** A process that is restarted. */
 export type Supervised<Part> = {
-  /** The one that runs, or the last that did. */
+  /** The running process, or the last one. */
   current(): Part
-  /** Ends it for good. May be called twice. */
+  /** Stops it without a restart. May be called twice. */
   stop(): Promise<void>
 }
 
-/** A process that died is put away within this time, or left behind. */
+/** How long the cleanup of an ended process may take. */
 const REMOVE_MS_MAX = 5_000
-/** A part that cannot be started is tried again, but not in a tight loop. */
+/** The wait between failed restarts. */
 const PAUSE_MS = 500
 
 /**
- * Starts a part and starts it again each time it ends without having been told to. Rejects when the first start fails;
- * later failures are tried again for as long as the part is wanted. `onLost` hears of each end, `onBack` of each return.
+ * Starts a process and restarts it each time it ends without `stop`. Rejects when the first start fails; later failures
+ * are retried until `stop`. `onLost` is called at each unexpected end, `onBack` after each restart.
  */
 export async function superviseProcess<Part extends Process>(
   start: (previous: Part | null) => Promise<Part>,
@@ -34,11 +34,11 @@ export async function superviseProcess<Part extends Process>(
 
   const watch = (part: Part): void => {
     void part.exited.then(() => {
-      if (isWanted) restarting = comeBack(part)
+      if (isWanted) restarting = restart(part)
     })
   }
 
-  async function comeBack(lost: Part): Promise<void> {
+  async function restart(lost: Part): Promise<void> {
     onLost()
     await Promise.race([lost.stop().catch(() => {}), sleep(REMOVE_MS_MAX)])
     while (isWanted) {

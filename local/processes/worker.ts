@@ -5,25 +5,28 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { LOOPBACK } from "../loopback.ts"
 
-/** A Worker that takes requests. */
+/** A running Worker. */
 export type RunningWorker = {
   readonly url: string
-  /** Its processes, so that a test can kill them as an accident would; empty where they cannot be listed. */
+  /** Its processes, so that a test can kill them; empty where they cannot be listed. */
   readonly pids: readonly number[]
-  /** Resolves when one of its processes has ended: wrangler starts that one again, but not its ways to the others. */
+  /**
+   * Resolves when one of its processes has ended: wrangler restarts that one, but not its connections to the others.
+   */
   readonly exited: Promise<void>
   stop(): Promise<void>
 }
 
-/** The configuration that is deployed is the one that runs here. */
+/** The deployed configuration. */
 export const WRANGLER_CONFIG = fileURLToPath(new URL("../../wrangler.toml", import.meta.url))
 
-/** Building and starting takes about a second; a machine under load may need much longer. */
+/** Building and starting takes about a second, and much longer on a machine under load. */
 const START_TIMEOUT_MS = 60_000
 
 /**
- * Runs the Worker of `wrangler.toml` in workerd, with `vars` on top of the variables of that file. Wrangler is told to
- * ask nobody anything and to keep its own files in `stateDir`. Rejects with the build's error when it does not come up.
+ * Runs the Worker of `wrangler.toml` in workerd, with `vars` in addition to that file's variables. Wrangler makes no
+ * requests to other hosts and keeps its files in `stateDir`. Rejects with the build's error when the Worker does not
+ * start.
  */
 export async function startWorker(
   vars: Readonly<Record<string, string>>,
@@ -42,9 +45,9 @@ export async function startWorker(
     readonly logLevel?: "debug" | "info" | "log" | "warn" | "error" | "none"
   },
 ): Promise<RunningWorker> {
-  keepWranglerQuiet(stateDir, logLevel)
+  configureWrangler(stateDir, logLevel)
   const { unstable_DevEnv: DevEnv } = await import("wrangler") // after its environment is set
-  const others = await runtimesOfOurs()
+  const others = await ownRuntimes()
   const environment = new DevEnv()
   const built = waitUntilBuilt(environment)
   try {
@@ -61,7 +64,7 @@ export async function startWorker(
     })
     await built
     const url = await worker.url
-    const pids = (await runtimesOfOurs()).filter((pid) => !others.includes(pid))
+    const pids = (await ownRuntimes()).filter((pid) => !others.includes(pid))
     const ended = new AbortController()
     return {
       url: url.origin,
@@ -74,12 +77,12 @@ export async function startWorker(
     }
   } catch (cause) {
     await environment.teardown()
-    throw new Error(`the Worker does not start: ${reasonOf(cause)}`, { cause })
+    throw new Error(`the Worker did not start: ${reasonOf(cause)}`, { cause })
   }
 }
 
-/** The processes of workerd that this process has started, for this Worker or for others. */
-async function runtimesOfOurs(): Promise<number[]> {
+/** The workerd processes that this process has started, for this Worker or others. */
+async function ownRuntimes(): Promise<number[]> {
   if (process.platform === "win32") return []
   const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid=,args="])
   return stdout.split("\n").flatMap((line) => {
@@ -90,7 +93,7 @@ async function runtimesOfOurs(): Promise<number[]> {
 
 const WATCH_EVERY_MS = 100
 
-/** Resolves when one of the processes is gone, or when `signal` says that nobody waits for it any more. */
+/** Resolves when one of the processes has ended, or when `signal` aborts the wait. */
 function waitUntilOneEnds(pids: readonly number[], signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setInterval(() => {
@@ -111,7 +114,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The server answers before the Worker behind it is built, and keeps requests waiting for ever when that fails. */
+/** The server answers before the Worker is built, and requests hang when the build fails. */
 function waitUntilBuilt(environment: EventEmitter): Promise<void> {
   const built = new Promise<void>((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`not built within ${START_TIMEOUT_MS / 1_000} s`)), START_TIMEOUT_MS)
@@ -121,18 +124,18 @@ function waitUntilBuilt(environment: EventEmitter): Promise<void> {
     environment.once("buildFailed", fail)
     environment.once("error", fail)
   })
-  built.catch(() => {}) // it may fail before anybody waits for it
+  built.catch(() => {}) // it may reject before it is awaited
   return built
 }
 
-/** Wrangler wraps the fault that one can act on: the missing file, the line that does not compile. */
+/** Wrangler wraps the useful error: the missing file, the line that does not compile. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message : reasonOf(error.cause)
 }
 
-/** Look-ups, metrics, reports and banners off; logs, registry and configuration under `stateDir`. */
-function keepWranglerQuiet(stateDir: string, logLevel: string): void {
+/** Disables look-ups, metrics, reports and banners; sets logs, registry and configuration to `stateDir`. */
+function configureWrangler(stateDir: string, logLevel: string): void {
   Object.assign(process.env, {
     CLOUDFLARE_CF_FETCH_ENABLED: "false",
     WRANGLER_SEND_METRICS: "false",

@@ -1,8 +1,8 @@
-/** Parameters as Stripe's clients write them: `discounts[0][coupon]=x` is a list of objects, `metadata[a]=b` an object. */
+/** Parameters in Stripe's form: `discounts[0][coupon]=x` is a list of objects, `metadata[a]=b` an object. */
 export type FormValue = string | FormValue[] | { [name: string]: FormValue }
 export type Form = { [name: string]: FormValue }
 
-/** Reads form parameters into nested lists and objects. */
+/** Parses form parameters into nested lists and objects. */
 export function parseForm(params: URLSearchParams): Form {
   const form: Form = {}
   for (const [name, value] of params) place(form, partsOf(name), value)

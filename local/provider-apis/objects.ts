@@ -1,13 +1,13 @@
 import { jsonReply, type Reply } from "../faults.ts"
 
-/** An object of a provider, as its API would show it. */
+/** A provider's object, as in its API. */
 export type ApiObject = Record<string, unknown> & { readonly id: string }
 
-/** The objects that one provider's stand-in knows, by kind and id. */
+/** The objects of one provider's local replacement, by kind and id. */
 export type ObjectStore = {
   get(kind: string, id: string): ApiObject | undefined
   put(kind: string, object: ApiObject): ApiObject
-  /** Oldest first, as they were put. */
+  /** In the order of creation. */
   list(kind: string): ApiObject[]
   clear(): void
 }
@@ -27,19 +27,19 @@ export function createObjects(): ObjectStore {
   }
 }
 
-const PLANT = /^\/__objects\/([a-z_]+)\/([^/?]+)$/
+const OBJECT_PATH = /^\/__objects\/([a-z_]+)\/([^/?]+)$/
 
 /**
- * Answers `PUT /__objects/:kind/:id`, by which a demo or a test plants an object, and `GET` of the same; null for every
- * other request. `kind` is the name of the collection in the provider's paths: `customers`, `charges`, `memberships`.
+ * Answers `PUT /__objects/:kind/:id`, with which a demo or a test creates an object, and `GET` of the same; null for
+ * other requests. `kind` is the collection in the provider's paths: `customers`, `charges`, `memberships`.
  */
 export function answerObjectSetup(objects: ObjectStore, method: string, path: string, body: Buffer): Reply | null {
   if (!path.startsWith("/__objects/")) return null
-  const [, kind, id] = PLANT.exec(path) ?? []
+  const [, kind, id] = OBJECT_PATH.exec(path) ?? []
   if (kind === undefined || id === undefined) return jsonReply({ error: "PUT or GET /__objects/:kind/:id" }, 404)
   if (method === "GET") {
     const object = objects.get(kind, decodeURIComponent(id))
-    return object ? jsonReply(object) : jsonReply({ error: "not planted" }, 404)
+    return object ? jsonReply(object) : jsonReply({ error: "not created" }, 404)
   }
   if (method !== "PUT") return jsonReply({ error: "PUT or GET only" }, 405)
   const value = parseObject(body)
@@ -48,7 +48,7 @@ export function answerObjectSetup(objects: ObjectStore, method: string, path: st
     : jsonReply({ error: "body is not a JSON object" }, 400)
 }
 
-/** The object in a JSON body; null when it holds none. */
+/** The object in a JSON body; null when there is none. */
 export function parseObject(body: Buffer): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(body.toString("utf8"))

@@ -1,6 +1,6 @@
 import { jsonReply, type Reply } from "../faults.ts"
 
-/** An error as Stripe's API words it. */
+/** An error in the form of Stripe's API. */
 export function stripeError(
   status: number,
   error: {
@@ -14,7 +14,7 @@ export function stripeError(
   return jsonReply({ error: { ...docUrl, ...error } }, status)
 }
 
-/** 404 for the object that a path names, 400 for one that a parameter names. */
+/** 404 for an object in the path, 400 for one in a parameter. */
 export function resourceMissing(kind: string, id: string, { param = "id", status = 404 } = {}): Reply {
   return stripeError(status, {
     type: "invalid_request_error",
@@ -24,7 +24,7 @@ export function resourceMissing(kind: string, id: string, { param = "id", status
   })
 }
 
-/** A parameter that must be there and is not. */
+/** A missing required parameter. */
 export function parameterMissing(param: string): Reply {
   return stripeError(400, {
     type: "invalid_request_error",

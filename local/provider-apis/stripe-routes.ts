@@ -6,16 +6,16 @@ import { parameterMissing, resourceMissing, stripeError } from "./stripe-errors.
 import { asResponse, update } from "./stripe-update.ts"
 import type { StripeWorld } from "./stripe-world.ts"
 
-/** One authorised request, parameters read. */
+/** One authorised request with parsed parameters. */
 export type StripeCall = {
   readonly method: string
   readonly path: string
   readonly params: Form
-  /** The connected account that the request speaks for; empty: the key's own. */
+  /** The connected account of the request; empty: the key's own. */
   readonly account: string
 }
 
-/** Collection in the path → the word in Stripe's messages and in `object`. */
+/** Collection in the path → the name in Stripe's messages and in `object`. */
 const KINDS: Readonly<Record<string, string>> = {
   customers: "customer",
   charges: "charge",
@@ -66,7 +66,7 @@ export function handleStripe(call: StripeCall, world: StripeWorld): Reply {
   })
 }
 
-/** Whether it is there to be written to for this request: planted for its account, or taken to exist. */
+/** Whether the object can be written by this request: created for its account, or assumed to exist. */
 function exists(
   collection: string,
   id: string,
@@ -133,12 +133,12 @@ function createCoupon({ params }: StripeCall, world: StripeWorld): Reply {
 const LIMIT_DEFAULT = 10
 const LIMIT_MAX = 100
 
-/** Events can be listed and read for this long. */
+/** How long events can be listed and read. */
 const EVENT_RETENTION_SECONDS = 30 * 24 * 60 * 60
 
 /**
- * Whether the object is there for this request: events are for 30 days; every object belongs to the account that was planted
- * with it as `account`, or to the key's own.
+ * Whether the object is visible to this request: events for 30 days; every object belongs to the account in its
+ * `account` field, or to the key's own.
  */
 function isVisible(collection: string, object: ApiObject, { account }: StripeCall, { now }: StripeWorld): boolean {
   if ((typeof object.account === "string" ? object.account : "") !== account) return false
@@ -147,7 +147,7 @@ function isVisible(collection: string, object: ApiObject, { account }: StripeCal
   )
 }
 
-/** Canceled subscriptions are listed only when they are asked for by `status`. */
+/** Canceled subscriptions are listed only with a `status` filter. */
 function hasListedStatus(collection: string, { status }: ApiObject, wanted: Form[string] | undefined): boolean {
   if (collection !== "subscriptions" || wanted === "all") return true
   return wanted === undefined ? status !== "canceled" : status === wanted
@@ -187,7 +187,7 @@ function list(collection: string, call: StripeCall, world: StripeWorld): Reply {
   })
 }
 
-/** The object with what `expand[]=data.<field>` names in the place of its id, where that was planted. */
+/** The object with the fields of `expand[]=data.<field>` replaced by the objects, if these were created. */
 function expanded(object: ApiObject, expand: Form[string] | undefined, { objects }: StripeWorld): ApiObject {
   const fields = (Array.isArray(expand) ? expand : []).map((path) => String(path).replace(/^data\./, ""))
   const found = fields.flatMap((field) => {
@@ -199,7 +199,7 @@ function expanded(object: ApiObject, expand: Form[string] | undefined, { objects
 
 const creationTimeOf = (object: ApiObject): number => (typeof object.created === "number" ? object.created : 0)
 
-/** Whether each filter is met: `types` and ranges of `created` by their meaning, every other by equality in depth. */
+/** Whether all filters match: `types` and ranges of `created` by their meaning, all others by deep equality. */
 function fits(object: ApiObject, filters: Form): boolean {
   return Object.entries(filters).every(([name, wanted]) => {
     if (name === "types" && Array.isArray(wanted)) return wanted.includes(String(object.type))

@@ -5,12 +5,12 @@ import type { ApiObject } from "./objects.ts"
 import { parameterMissing, resourceMissing } from "./stripe-errors.ts"
 import type { StripeWorld } from "./stripe-world.ts"
 
-/** Fields that Stripe shows as numbers and takes as text. */
+/** Fields that are numbers in answers and text in requests. */
 const NUMBERS: ReadonlySet<string> = new Set(["trial_end", "cancel_at", "days_until_due", "quantity"])
 
 /**
- * Sets on `before` what the parameters say. Metadata is merged, discounts replace the list and must name coupons or
- * discounts that exist, and the end of a trial starts one.
+ * Applies the parameters to `before`. Metadata is merged, discounts replace the list and must name existing coupons or
+ * discounts, and the end of a trial starts one.
  */
 export function update(collection: string, before: ApiObject, params: Form, world: StripeWorld): Reply {
   const { discounts, metadata, expand: _expand, ...fields } = params
@@ -28,7 +28,7 @@ export function update(collection: string, before: ApiObject, params: Form, worl
   return jsonReply(asResponse(after, params))
 }
 
-/** The object as an answer shows it: discounts are ids unless the request asks to expand them. */
+/** The object in an answer: discounts are ids unless the request expands them. */
 export function asResponse(object: ApiObject, params: Form): ApiObject {
   const expands = Object.values(params.expand ?? []).includes("discounts")
   if (expands || !Array.isArray(object.discounts)) return object
@@ -42,10 +42,10 @@ function readValue(name: string, value: FormValue): unknown {
 
 function mergedMetadata(before: unknown, changes: FormValue): Record<string, unknown> {
   const merged = { ...(typeof before === "object" ? before : {}), ...(typeof changes === "object" ? changes : {}) }
-  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== "")) // blank takes a key away
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== "")) // blank removes a key
 }
 
-/** The new list of discounts, or the refusal. */
+/** The new list of discounts, or an error. */
 function applyDiscounts(before: ApiObject, wanted: FormValue, { objects, now }: StripeWorld): unknown[] | Reply {
   const present: readonly unknown[] = Array.isArray(before.discounts) ? before.discounts : []
   const applied: unknown[] = []

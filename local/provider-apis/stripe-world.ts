@@ -1,9 +1,9 @@
 import type { ObjectStore } from "./objects.ts"
 
-/** What the routes work on. */
+/** The state of the routes. */
 export type StripeWorld = {
   readonly objects: ObjectStore
   readonly now: () => Date
-  /** Whether a well-formed id of a customer or a subscription that nobody planted is taken to exist when it is written to. */
+  /** Whether writes accept valid ids of customers and subscriptions that were not created. */
   readonly adoptsUnknown: boolean
 }

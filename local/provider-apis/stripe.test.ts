@@ -19,7 +19,7 @@ const clientFor = (apiKey: string): Stripe =>
     telemetry: false,
   })
 
-async function plant(kind: string, id: string, object: object): Promise<void> {
+async function createObject(kind: string, id: string, object: object): Promise<void> {
   const response = await fetch(`${server.url}/__objects/${kind}/${id}`, { method: "PUT", body: JSON.stringify(object) })
   expect(response.status).toBe(200)
 }
@@ -32,7 +32,7 @@ beforeEach(async () => {
 })
 afterEach(() => server.stop())
 
-test("a portal session leads to Stripe's own host", async () => {
+test("a portal session has a URL at Stripe's host", async () => {
   const session = await stripe.billingPortal.sessions.create({ customer: "cus_1", return_url: "https://a.example" })
   expect(session.url).toMatch(/^https:\/\/billing\.stripe\.com\/p\/session\/test_/)
   expect(mailbox.calls).toMatchObject([
@@ -56,7 +56,7 @@ test("a discount needs a coupon that exists", async () => {
   })
 })
 
-test("one idempotency key, one effect: the same reply, for a day; other parameters are refused", async () => {
+test("a repeated idempotency key gets the same answer for a day; other parameters are refused", async () => {
   const create = (percent: number) => stripe.coupons.create({ percent_off: percent }, { idempotencyKey: "k1" })
   const first = await create(10)
   expect((await create(10)).id).toBe(first.id)
@@ -70,8 +70,8 @@ test("one idempotency key, one effect: the same reply, for a day; other paramete
   expect((await create(10)).id).not.toBe(first.id)
 })
 
-test("planted objects are read, others are 404 in Stripe's words", async () => {
-  await plant("charges", "ch_1", { object: "charge", customer: "cus_1", created: 1 })
+test("created objects are read, others are 404 in Stripe's form", async () => {
+  await createObject("charges", "ch_1", { object: "charge", customer: "cus_1", created: 1 })
   expect((await stripe.charges.retrieve("ch_1")).customer).toBe("cus_1")
   await expect(stripe.invoices.retrieve("in_none")).rejects.toMatchObject({
     statusCode: 404,
@@ -82,11 +82,11 @@ test("planted objects are read, others are 404 in Stripe's words", async () => {
 })
 
 test("invoice payments are found by payment intent", async () => {
-  await plant("invoice_payments", "inpay_1", {
+  await createObject("invoice_payments", "inpay_1", {
     invoice: "in_1",
     payment: { type: "payment_intent", payment_intent: "pi_1" },
   })
-  await plant("invoice_payments", "inpay_2", {
+  await createObject("invoice_payments", "inpay_2", {
     invoice: "in_2",
     payment: { type: "payment_intent", payment_intent: "pi_2" },
   })
@@ -99,7 +99,7 @@ const secondsAgo = (seconds: number): number => Math.floor(now.getTime() / 1_000
 test("events are paged newest first, by type and time", async () => {
   const start = secondsAgo(100)
   for (let n = 1; n <= 25; n += 1) {
-    await plant("events", `evt_${n}`, {
+    await createObject("events", `evt_${n}`, {
       object: "event",
       created: start + n,
       type: n % 5 === 0 ? "invoice.paid" : "charge.failed",
@@ -115,22 +115,31 @@ test("events are paged newest first, by type and time", async () => {
   expect([rest.data.map(({ id }) => id), rest.has_more]).toEqual([["evt_1"], false])
 })
 
-test("events are there for thirty days, listed and by id", async () => {
+test("events are available for thirty days, in lists and by id", async () => {
   const days = 86_400
-  await plant("events", "evt_kept", { object: "event", created: secondsAgo(30 * days), type: "invoice.paid" })
-  await plant("events", "evt_gone", { object: "event", created: secondsAgo(30 * days + 1), type: "invoice.paid" })
+  await createObject("events", "evt_kept", { object: "event", created: secondsAgo(30 * days), type: "invoice.paid" })
+  await createObject("events", "evt_gone", {
+    object: "event",
+    created: secondsAgo(30 * days + 1),
+    type: "invoice.paid",
+  })
   expect((await stripe.events.list({ created: { gte: 1 } })).data.map(({ id }) => id)).toEqual(["evt_kept"])
   await expect(stripe.events.retrieve("evt_gone")).rejects.toMatchObject({ statusCode: 404 })
   expect((await stripe.events.retrieve("evt_kept")).id).toBe("evt_kept")
 })
 
-test("a connected account's events and subscriptions are its own", async () => {
+test("a connected account's events and subscriptions are separate", async () => {
   for (const [id, account] of [
     ["own", undefined],
     ["other", "acct_1"],
   ] as const) {
-    await plant("events", `evt_${id}`, { object: "event", created: secondsAgo(1), type: "invoice.paid", account })
-    await plant("subscriptions", `sub_${id}`, { object: "subscription", status: "active", account })
+    await createObject("events", `evt_${id}`, {
+      object: "event",
+      created: secondsAgo(1),
+      type: "invoice.paid",
+      account,
+    })
+    await createObject("subscriptions", `sub_${id}`, { object: "subscription", status: "active", account })
   }
   const listed = async (options: { stripeAccount?: string }) => [
     ...(await stripe.events.list({}, options)).data.map(({ id }) => id),
@@ -141,9 +150,9 @@ test("a connected account's events and subscriptions are its own", async () => {
   await expect(stripe.subscriptions.retrieve("sub_other")).rejects.toMatchObject({ statusCode: 404 })
 })
 
-test("canceled subscriptions are listed only when they are asked for", async () => {
+test("canceled subscriptions are listed only with a status filter", async () => {
   for (const status of ["active", "past_due", "canceled"] as const)
-    await plant("subscriptions", `sub_${status}`, { object: "subscription", status })
+    await createObject("subscriptions", `sub_${status}`, { object: "subscription", status })
   const ids = async (status?: "all" | "canceled") =>
     (await stripe.subscriptions.list(status === undefined ? {} : { status })).data.map(({ id }) => id).sort()
   expect(await ids()).toEqual(["sub_active", "sub_past_due"])
@@ -161,7 +170,7 @@ test("a customer can be changed and read again", async () => {
   expect(await stripe.customers.retrieve("cus_9")).toMatchObject({ id: "cus_9", metadata: { a: "b" } })
 })
 
-test("a further discount keeps those that are named; they are shown whole only when asked for", async () => {
+test("a further discount keeps the named ones; they are shown as objects only when expanded", async () => {
   for (const id of ["a", "b"]) await stripe.coupons.create({ id, percent_off: 5 })
   const first = await stripe.subscriptions.update("sub_1", { discounts: [{ coupon: "a" }] })
   const [present] = first.discounts
@@ -173,7 +182,7 @@ test("a further discount keeps those that are named; they are shown whole only w
 })
 
 test("the end of a trial is a number, and metadata is merged", async () => {
-  await plant("subscriptions", "sub_2", { status: "active", metadata: { kept: "1", gone: "2" } })
+  await createObject("subscriptions", "sub_2", { status: "active", metadata: { kept: "1", gone: "2" } })
   const trialEnd = Math.floor(now.getTime() / 1_000) + 86_400
   await stripe.subscriptions.update("sub_2", { trial_end: trialEnd, metadata: { added: "3", gone: "" } })
   expect(await stripe.subscriptions.retrieve("sub_2")).toMatchObject({
@@ -183,11 +192,19 @@ test("the end of a trial is a number, and metadata is merged", async () => {
   })
 })
 
-test("a thin event, its twin and what they are about can be read", async () => {
-  await plant("core_events", "evt_thin", { object: "v2.core.event", type: "v1.invoice.paid", snapshot_event: "evt_1" })
-  await plant("events", "evt_1", { object: "event", type: "invoice.paid", created: Math.floor(now.getTime() / 1_000) })
-  await plant("checkout_sessions", "cs_1", { object: "checkout.session" })
-  await plant("payment_methods", "pm_1", { object: "payment_method" })
+test("a thin event, its snapshot event and its object can be read", async () => {
+  await createObject("core_events", "evt_thin", {
+    object: "v2.core.event",
+    type: "v1.invoice.paid",
+    snapshot_event: "evt_1",
+  })
+  await createObject("events", "evt_1", {
+    object: "event",
+    type: "invoice.paid",
+    created: Math.floor(now.getTime() / 1_000),
+  })
+  await createObject("checkout_sessions", "cs_1", { object: "checkout.session" })
+  await createObject("payment_methods", "pm_1", { object: "payment_method" })
   expect(await stripe.v2.core.events.retrieve("evt_thin")).toMatchObject({ id: "evt_thin", snapshot_event: "evt_1" })
   expect(await stripe.events.retrieve("evt_1")).toMatchObject({ id: "evt_1" })
   expect(await stripe.checkout.sessions.retrieve("cs_1")).toMatchObject({ id: "cs_1" })
@@ -196,18 +213,18 @@ test("a thin event, its twin and what they are about can be read", async () => {
   await expect(stripe.checkout.sessions.retrieve("cs_none")).rejects.toMatchObject({ statusCode: 404 })
 })
 
-test("lists of subscriptions leave out the canceled ones, unless all are asked for", async () => {
-  await plant("subscriptions", "sub_a", { status: "active", created: 1 })
-  await plant("subscriptions", "sub_c", { status: "canceled", created: 2 })
+test("lists of subscriptions exclude canceled ones, unless status is all", async () => {
+  await createObject("subscriptions", "sub_a", { status: "active", created: 1 })
+  await createObject("subscriptions", "sub_c", { status: "canceled", created: 2 })
   const ids = async (status?: "all" | "canceled") =>
     (await stripe.subscriptions.list(status === undefined ? {} : { status })).data.map(({ id }) => id)
   expect([await ids(), await ids("all"), await ids("canceled")]).toEqual([["sub_a"], ["sub_c", "sub_a"], ["sub_c"]])
 })
 
-test("a list shows whole what it is asked to expand", async () => {
-  await plant("charges", "ch_1", { object: "charge", customer: "cus_1", payment_intent: "pi_1", created: 5 })
-  await plant("refunds", "re_1", { charge: "ch_1", created: 6 })
-  await plant("refunds", "re_2", { charge: "ch_unknown", created: 7 })
+test("a list shows expanded fields as objects", async () => {
+  await createObject("charges", "ch_1", { object: "charge", customer: "cus_1", payment_intent: "pi_1", created: 5 })
+  await createObject("refunds", "re_1", { charge: "ch_1", created: 6 })
+  await createObject("refunds", "re_2", { charge: "ch_unknown", created: 7 })
   const { data } = await stripe.refunds.list({ expand: ["data.charge"], created: { gte: 6, lt: 8 } })
   expect(data.map(({ charge }) => charge)).toEqual(["ch_unknown", expect.objectContaining({ customer: "cus_1" })])
   expect((await stripe.refunds.list()).data.map(({ charge }) => charge)).toEqual(["ch_unknown", "ch_1"])

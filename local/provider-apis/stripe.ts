@@ -7,17 +7,17 @@ import { answerObjectSetup, createObjects, type ObjectStore } from "./objects.ts
 import { stripeError } from "./stripe-errors.ts"
 import { handleStripe } from "./stripe-routes.ts"
 
-/** A running stand-in for a provider's API, with the objects it knows. */
+/** A running local replacement of a provider's API, with its objects. */
 export type ProviderApiServer = Listening & {
   readonly objects: ObjectStore
   /** Forgets objects and idempotency keys. */
   clear(): void
 }
 
-/** Stripe forgets a key after a day at the earliest; here it is exactly a day. */
+/** Stripe keeps a key for at least a day; here it is exactly a day. */
 const KEY_TTL_MS = 24 * 60 * 60 * 1_000
 
-type Remembered = { readonly fingerprint: string; readonly reply: Reply; readonly untilMs: number }
+type StoredReply = { readonly fingerprint: string; readonly reply: Reply; readonly untilMs: number }
 
 /** A provider's API without a server. */
 export type ProviderApi = {
@@ -27,19 +27,19 @@ export type ProviderApi = {
   clear(): void
 }
 
-/** What a provider's API is given. */
+/** The options of a provider's API. */
 export type ProviderApiOptions = {
   readonly mailbox: Mailbox
   readonly apiKey: string
   readonly now: () => Date
-  /** Takes objects that only a webhook ever named to exist when they are written to; on unless said otherwise. */
+  /** Lets writes accept objects that only a webhook has named; on by default. */
   readonly adoptsUnknown?: boolean
 }
 
 /**
- * Stands in for Stripe's API. A repeated idempotency key is answered with the first reply, with other parameters it is
- * refused; validation errors and refused keys are not remembered. `adoptsUnknown` (on by default) takes customers and
- * subscriptions that only a webhook ever named to exist when they are written to; reads of them stay 404.
+ * A local replacement of Stripe's API. A repeated idempotency key gets the first answer, and is refused with other
+ * parameters; validation errors and refused keys are not stored. With `adoptsUnknown` (on by default) writes accept
+ * customers and subscriptions that only a webhook has named; reads of them stay 404.
  */
 export async function startStripeApi({
   faults,
@@ -53,7 +53,7 @@ export async function startStripeApi({
   return { ...server, objects, clear }
 }
 
-/** The same without a server. `onRequest` is not called for what a test plants. */
+/** The same without a server. `onRequest` is not called for objects that a test creates. */
 export function createStripeApi({
   mailbox,
   apiKey,
@@ -62,7 +62,7 @@ export function createStripeApi({
   onRequest,
 }: ProviderApiOptions & { readonly onRequest?: () => void }): ProviderApi {
   const objects = createObjects()
-  const remembered = new Map<string, Remembered>()
+  const replies = new Map<string, StoredReply>()
   const accepted = [`Bearer ${apiKey}`, `Basic ${Buffer.from(`${apiKey}:`).toString("base64")}`]
 
   function once(
@@ -70,7 +70,7 @@ export function createStripeApi({
     fingerprint: string,
     perform: () => Reply,
   ): { readonly reply: Reply; readonly isReplay: boolean } {
-    const known = remembered.get(key)
+    const known = replies.get(key)
     if (known && known.untilMs > now().getTime()) {
       return known.fingerprint === fingerprint
         ? {
@@ -80,15 +80,15 @@ export function createStripeApi({
         : { reply: keyReused(key), isReplay: false }
     }
     const reply = perform()
-    if (reply.status < 400) remembered.set(key, { fingerprint, reply, untilMs: now().getTime() + KEY_TTL_MS })
+    if (reply.status < 400) replies.set(key, { fingerprint, reply, untilMs: now().getTime() + KEY_TTL_MS })
     return { reply, isReplay: false }
   }
 
   function answer(req: StandInRequest, body: Buffer): Reply {
     const [path = "/", query = ""] = (req.url ?? "/").split("?", 2)
     const method = req.method ?? "GET"
-    const planted = answerObjectSetup(objects, method, path, body)
-    if (planted) return planted
+    const setup = answerObjectSetup(objects, method, path, body)
+    if (setup) return setup
     onRequest?.()
     if (!accepted.includes(headerOf(req, "authorization") ?? "")) {
       return stripeError(401, { type: "invalid_request_error", message: "Invalid API Key provided." })
@@ -120,7 +120,7 @@ export function createStripeApi({
     answer,
     clear() {
       objects.clear()
-      remembered.clear()
+      replies.clear()
     },
   }
 }

@@ -13,12 +13,12 @@ export type WhopCall = {
   readonly idempotencyKey: string | null
 }
 
-/** What the routes work on. */
+/** The state of the routes. */
 export type WhopWorld = {
   readonly objects: ObjectStore
   readonly mailbox: Mailbox
   readonly now: () => Date
-  /** Whether a membership that nobody planted is taken to exist when it is written to. */
+  /** Whether writes accept memberships that were not created. */
   readonly adoptsUnknown: boolean
 }
 
@@ -33,7 +33,7 @@ const dmChannel = z.object({ with_user_ids: z.array(z.string().min(1)).min(1), c
 const message = z.object({ channel_id: z.string().min(1), content: z.string().min(1) })
 const freeDays = z.object({ free_days: z.number().int().min(1).max(1_095) })
 
-/** An error as Whop's API words it. */
+/** An error in the form of Whop's API. */
 export const whopError = (status: number, type: string, text: string): Reply =>
   jsonReply({ error: { type, message: text } }, status)
 
@@ -90,7 +90,7 @@ function notify({ body, idempotencyKey }: WhopCall, { mailbox }: WhopWorld): Rep
   return jsonReply({ success: true })
 }
 
-/** The channel between the same people is always the same one. */
+/** The same people always have the same channel. */
 function openChannel({ body }: WhopCall, { objects, now }: WhopWorld): Reply {
   const parsed = dmChannel.safeParse(body)
   if (!parsed.success) return invalid(parsed.error)
@@ -170,8 +170,8 @@ function list(collection: string, { query }: WhopCall, { objects }: WhopWorld): 
 }
 
 /**
- * The delivery log of an endpoint: attempts of the last 30 days, the latest first. They are planted as `webhook_deliveries`
- * with `webhook_id`, `sent_at` and the event that was sent as `request_body`.
+ * The delivery log of an endpoint: attempts of the last 30 days, the latest first. They are created as
+ * `webhook_deliveries` with `webhook_id`, `sent_at` and the sent event as `request_body`.
  */
 function deliveries(webhook: string, { query }: WhopCall, { objects, now }: WhopWorld): Reply {
   const oldest = new Date(now().getTime() - DELIVERY_RETENTION_MS).toISOString()
@@ -202,14 +202,14 @@ function page(all: readonly ApiObject[], query: URLSearchParams): Reply {
     data,
     page_info: {
       start_cursor: data[0]?.id ?? null,
-      end_cursor: hasMore ? (data.at(-1)?.id ?? null) : null, // the SDK goes on as long as there is one
+      end_cursor: hasMore ? (data.at(-1)?.id ?? null) : null, // the SDK continues while there is one
       has_next_page: hasMore,
       has_previous_page: start > 0,
     },
   })
 }
 
-/** The filters by time, company, user and status; lists are written `statuses[]=a&statuses[]=b` or repeated. */
+/** The filters by time, company, user and status; lists are `statuses[]=a&statuses[]=b` or repeated parameters. */
 function fits(object: ApiObject, query: URLSearchParams): boolean {
   const created = Date.parse(String(object.created_at))
   const updated = Date.parse(String(object.updated_at ?? object.created_at))

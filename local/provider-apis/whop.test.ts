@@ -11,7 +11,7 @@ let whop: Whop
 
 const daysAgo = (days: number): string => new Date(NOW.getTime() - days * 86_400_000).toISOString()
 
-async function plant(kind: string, id: string, object: object): Promise<void> {
+async function createObject(kind: string, id: string, object: object): Promise<void> {
   const response = await fetch(`${server.url}/__objects/${kind}/${id}`, { method: "PUT", body: JSON.stringify(object) })
   expect(response.status).toBe(200)
 }
@@ -23,10 +23,18 @@ beforeEach(async () => {
 })
 afterEach(() => server.stop())
 
-test("payments are paged to their end by the package, within the times that were asked for", async () => {
+test("the SDK reads all pages of payments, within the requested times", async () => {
   for (let n = 1; n <= 25; n += 1)
-    await plant("payments", `pay_${n}`, { company: { id: "biz_1" }, created_at: daysAgo(n), updated_at: daysAgo(n) })
-  await plant("payments", "pay_other", { company: { id: "biz_2" }, created_at: daysAgo(5), updated_at: daysAgo(5) })
+    await createObject("payments", `pay_${n}`, {
+      company: { id: "biz_1" },
+      created_at: daysAgo(n),
+      updated_at: daysAgo(n),
+    })
+  await createObject("payments", "pay_other", {
+    company: { id: "biz_2" },
+    created_at: daysAgo(5),
+    updated_at: daysAgo(5),
+  })
   const ids: string[] = []
   const window = { updated_after: daysAgo(20.5), updated_before: daysAgo(2.5) }
   for await (const { id } of whop.payments.list({ company_id: "biz_1", first: 7, ...window })) ids.push(id)
@@ -34,12 +42,16 @@ test("payments are paged to their end by the package, within the times that were
 })
 
 test("the delivery log shows the attempts of one endpoint, the latest first, for thirty days", async () => {
-  await plant("webhooks", "hook_1", { url: "https://a.example", api_version: "v1", enabled: true })
+  await createObject("webhooks", "hook_1", { url: "https://a.example", api_version: "v1", enabled: true })
   for (const days of [1, 2, 29, 31])
-    await plant("webhook_deliveries", `whdel_${days}`, {
+    await createObject("webhook_deliveries", `whdel_${days}`, {
       ...{ webhook_id: "hook_1", sent_at: daysAgo(days), request_body: { id: `msg_${days}` } },
     })
-  await plant("webhook_deliveries", "whdel_other", { webhook_id: "hook_2", sent_at: daysAgo(1), request_body: {} })
+  await createObject("webhook_deliveries", "whdel_other", {
+    webhook_id: "hook_2",
+    sent_at: daysAgo(1),
+    request_body: {},
+  })
   const read = async (path: string) => {
     const response = await fetch(`${server.url}${WHOP_BASE_PATH}${path}`, { headers: { authorization: "Bearer key" } })
     return { status: response.status, body: (await response.json()) as { data: { id: string }[]; page_info: object } }

@@ -4,12 +4,13 @@ import { answerObjectSetup, createObjects, parseObject } from "./objects.ts"
 import type { ProviderApi, ProviderApiOptions, ProviderApiServer } from "./stripe.ts"
 import { handleWhop, whopError } from "./whop-routes.ts"
 
-/** The SDK's base URL ends with this; paths are accepted with and without it. */
+/** The end of the SDK's base URL; paths are accepted with and without it. */
 export const WHOP_BASE_PATH = "/api/v1"
 
 /**
- * Stands in for Whop's API: memberships and payments, push notifications and direct messages. The last two go to the
- * mailbox and fail with the switches of their channels. It knows no idempotency key: two equal requests have two effects.
+ * A local replacement of Whop's API: memberships and payments, push notifications and direct messages. The last two go
+ * to the mailbox and fail with their channels' switches. It has no idempotency keys: two equal requests have two
+ * effects.
  */
 export async function startWhopApi({
   faults,
@@ -26,7 +27,7 @@ export async function startWhopApi({
   return { ...server, objects, clear }
 }
 
-/** The same without a server. `onRequest` is not called for what a test plants. */
+/** The same without a server. `onRequest` is not called for objects that a test creates. */
 export function createWhopApi({
   mailbox,
   apiKey,
@@ -41,8 +42,8 @@ export function createWhopApi({
     const path = pathOf(req)
     const method = req.method ?? "GET"
     const target = targetOf(path)
-    const planted = answerObjectSetup(objects, method, path, body)
-    if (planted) return planted
+    const setup = answerObjectSetup(objects, method, path, body)
+    if (setup) return setup
     onRequest?.(target)
     if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
       return whopError(401, "unauthorized", "The API key is missing or not valid.")
@@ -70,7 +71,7 @@ export function createWhopApi({
   return { objects, answer, clear: objects.clear }
 }
 
-/** What a request to Whop is for: its API proper, or one of the two channels behind it. */
+/** The target of a request to Whop: its API, or one of its two channels. */
 export const whopTarget = (req: StandInRequest): FaultTarget => targetOf(pathOf(req))
 
 const pathOf = (req: StandInRequest): string =>

@@ -24,11 +24,11 @@ test.each(["* * * *", "60 * * * *", "* * 0 * *", "*/0 * * * *", "5-1 * * * *", "
   },
 )
 
-test("a day that never comes is said, not searched for without end", () => {
+test("a day that never occurs is an error, not an endless search", () => {
   expect(() => parseCron("0 0 31 2 *").next(new Date())).toThrow(/never/)
 })
 
-test("the default waits are the documented ones", () => {
+test("the default delays are the documented ones", () => {
   expect([1, 2, 3, 4, 5, 6].map(defaultRetryDelayMs)).toEqual([
     12_000, 148_000, 1_808_000, 22_026_000, 86_400_000, 86_400_000,
   ])

@@ -1,6 +1,6 @@
 /** Five-field cron expressions, in UTC or in the zone of a leading `CRON_TZ=`. */
 
-/** The expression is not one that the scheduler knows. */
+/** The expression is invalid. */
 export class CronError extends Error {}
 
 /** A parsed expression. */
@@ -16,10 +16,10 @@ const WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 
-/** A day such as 29 February on a Monday comes back within 28 years. */
+/** A day such as 29 February on a Monday occurs every 28 years. */
 const SEARCH_YEARS_MAX = 29
 
-/** Reads `CRON_TZ=<zone> minute hour day month weekday`. Throws `CronError` with the field that is wrong. */
+/** Parses `CRON_TZ=<zone> minute hour day month weekday`. Throws `CronError` with the invalid field. */
 export function parseCron(expression: string): Cron {
   const zoned = /^CRON_TZ=(\S+)\s+(.*)$/.exec(expression.trim())
   const local = localTimeIn(zoned?.[1] ?? "UTC")
@@ -37,7 +37,7 @@ export function parseCron(expression: string): Cron {
     const onDay = day.values.has(at.day)
     const onWeekday = weekday.values.has(at.weekday) || (at.weekday === 0 && weekday.values.has(7))
     if (day.isAny || weekday.isAny) return onDay && onWeekday
-    return onDay || onWeekday // cron's old rule: two restricted day fields widen each other
+    return onDay || onWeekday // cron's rule: with both day fields restricted, either may match
   }
 
   return {
@@ -46,7 +46,7 @@ export function parseCron(expression: string): Cron {
       let at = Math.floor(instant.getTime() / MINUTE_MS) * MINUTE_MS + MINUTE_MS
       while (at < end) {
         const time = local(at)
-        // Leaps of less than a whole hour where a day or an hour does not fit keep changes of summer time harmless.
+        // Skips at most to the next full hour, so that changes of summer time do no harm.
         if (!isDay(time) || !hour.values.has(time.hour)) at += (60 - time.minute) * MINUTE_MS
         else if (!minute.values.has(time.minute)) at += MINUTE_MS
         else return new Date(at)
@@ -143,4 +143,4 @@ function numberOf(text: string, rule: FieldRule): number {
 }
 
 const badField = (text: string, rule: FieldRule): CronError =>
-  new CronError(`cron field "${text}" is no ${rule.name} (${rule.min}-${rule.max})`)
+  new CronError(`cron field "${text}" is not a ${rule.name} (${rule.min}-${rule.max})`)

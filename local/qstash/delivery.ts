@@ -3,7 +3,7 @@ import { withDeadline } from "../with-deadline.ts"
 import type { Message } from "./message.ts"
 import { signDelivery } from "./sign.ts"
 
-/** How one attempt went. `status` 0: there was no answer. */
+/** The result of one attempt. `status` 0: there was no answer. */
 export type Attempt = {
   readonly status: number
   readonly headers: Headers
@@ -11,7 +11,7 @@ export type Attempt = {
   readonly error: string | null
 }
 
-/** Hands one message to its destination, signed, once. Never rejects: no answer is an outcome too. */
+/** Delivers one message to its destination, signed, once. Never rejects: no answer is a result too. */
 export async function deliver(
   message: Message,
   {
@@ -48,11 +48,11 @@ export async function deliver(
   }
 }
 
-/** Whether the receiver asks for no further attempt. */
+/** Whether the receiver refuses further attempts. */
 export const isNonRetryable = ({ status, headers }: Attempt): boolean =>
   status === 489 && headers.get("upstash-nonretryable-error") === "true"
 
-/** The body that callbacks and failure callbacks are told. `dlqId` is there when the message was given up. */
+/** The body of callbacks and failure callbacks. `dlqId` is set for a dead letter. */
 export function callbackBody(message: Message, attempt: Attempt, dlqId: string | null): object {
   return {
     status: attempt.status,
@@ -72,7 +72,7 @@ export function callbackBody(message: Message, attempt: Attempt, dlqId: string |
   }
 }
 
-/** Headers as lists of values, the way QStash shows them. */
+/** Headers as lists of values, as QStash shows them. */
 export function headerLists(headers: Headers): Record<string, string[]> {
   return Object.fromEntries([...headers].map(([name, value]) => [name, [value]]))
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto"
 import type { VirtualClock } from "../clock.ts"
 import type { Faults } from "../faults.ts"
 import { type Attempt, callbackBody, deliver, headerLists, isNonRetryable } from "./delivery.ts"
-import type { CallbackSpec, DeadMessage, Message, MessageSpec } from "./message.ts"
+import type { CallbackSpec, DeadLetter, Message, MessageSpec } from "./message.ts"
 import { defaultRetryDelayMs, evaluateRetryDelayMs, requestedRetryDelayMs } from "./retry-delay.ts"
 import { createRunner, type Runner } from "./runner.ts"
 import { createScheduler, type Scheduler } from "./scheduler.ts"
@@ -17,47 +17,47 @@ export type QstashEvent = {
   readonly error?: string
 }
 
-/** The queue itself, without its HTTP interface. */
+/** The queue, without its HTTP interface. */
 export type Engine = {
   readonly state: QstashState
   readonly events: readonly QstashEvent[]
   readonly runner: Runner
   readonly scheduler: Scheduler
-  /** Takes a message; a duplicate within the window is answered with the first one's id. */
+  /** Accepts a message; a duplicate within the window gets the first one's id. */
   accept(spec: MessageSpec): { readonly messageId: string; readonly isDuplicate: boolean }
-  /** Drops a waiting message. An attempt that is under way finishes, and counts for nothing. */
+  /** Drops a waiting message. A running attempt finishes, and its result is ignored. */
   cancel(messageId: string): boolean
-  /** Sends a given-up message again, under a new id. Null when there is none. */
+  /** Sends a dead letter again, with a new id. Null when there is none. */
   redrive(dlqId: string): string | null
-  /** State was changed from outside: save it and see what may go out. */
+  /** To be called after a change of the state: saves it and starts due messages. */
   changed(): void
-  /** Forgets all messages; schedules stay. */
+  /** Deletes all messages; schedules stay. */
   clear(): void
   stop(): Promise<void>
 }
 
-/** What an engine is given. */
+/** The options of an engine. */
 export type EngineOptions = {
   readonly clock: VirtualClock
   readonly faults: Faults
-  /** The key that signs at this moment. */
+  /** The current signing key. */
   readonly signingKey: () => string
   readonly stateFile?: string | undefined
-  /** For tests of at-least-once: how many extra deliveries of this attempt go out at the same moment. */
+  /** For tests of at-least-once delivery: the number of extra deliveries of this attempt at the same time. */
   readonly duplicates?: ((message: Message) => number) | undefined
   readonly onDelivery?: (() => void) | undefined
-  /** How a message is handed over, and what decides when: by `fetch` and by the time of this machine unless given. */
+  /** How and when messages are delivered; by default with `fetch` and real timers. */
   readonly deliver?: typeof deliver | undefined
   readonly makeRunner?: typeof createRunner | undefined
 }
 
-/** The documented window. After it the same id is a new message. */
+/** The documented window; after it the same id is a new message. */
 const DEDUPLICATION_MS = 10 * 60 * 1_000
 const EVENTS_MAX = 1_000
 
-/** Builds the queue. Nothing goes out before `runner.release()`. */
+/** Creates the queue. Nothing is delivered before `runner.release()`. */
 export function createEngine(options: EngineOptions): Engine {
-  const { clock, deliver: handOver = deliver, makeRunner = createRunner } = options
+  const { clock, deliver: deliverMessage = deliver, makeRunner = createRunner } = options
   const state = options.stateFile ? readState(options.stateFile) : emptyState()
   const saver = createSaver(options.stateFile, state)
   const events: QstashEvent[] = []
@@ -107,8 +107,8 @@ export function createEngine(options: EngineOptions): Engine {
     })
   }
 
-  function giveUp(message: Message, attempt: Attempt): void {
-    const dead: DeadMessage = {
+  function moveToDeadLetters(message: Message, attempt: Attempt): void {
+    const dead: DeadLetter = {
       ...message,
       dlqId: newId("dlq"),
       responseStatus: attempt.status,
@@ -121,7 +121,7 @@ export function createEngine(options: EngineOptions): Engine {
     sendCallback(message.failureCallback, message, attempt, dead.dlqId)
   }
 
-  function tryLater(message: Message, attempt: Attempt): void {
+  function scheduleRetry(message: Message, attempt: Attempt): void {
     const delayMs =
       requestedRetryDelayMs(attempt.headers, clock.now()) ??
       (message.retryDelayExpression === null
@@ -134,23 +134,23 @@ export function createEngine(options: EngineOptions): Engine {
   async function attemptOnce(message: Message, signal: AbortSignal): Promise<void> {
     log(message, "ACTIVE")
     options.onDelivery?.()
-    const attempt = await handOver(message, { clock, signingKey: options.signingKey(), signal })
-    if (signal.aborted || !state.messages.has(message.messageId)) return // stopped or canceled: nothing is known of it
+    const attempt = await deliverMessage(message, { clock, signingKey: options.signingKey(), signal })
+    if (signal.aborted || !state.messages.has(message.messageId)) return // stopped or canceled: the result is ignored
     sendCallback(message.callback, message, attempt, null)
     if (attempt.status >= 200 && attempt.status < 300) {
       state.messages.delete(message.messageId)
       log(message, "DELIVERED")
     } else if (isNonRetryable(attempt) || message.retried >= message.maxRetries) {
-      giveUp(message, attempt)
+      moveToDeadLetters(message, attempt)
     } else {
-      tryLater(message, attempt)
+      scheduleRetry(message, attempt)
     }
     saver.touch()
   }
 
   async function attemptWithDuplicates(message: Message, signal: AbortSignal): Promise<void> {
     const extra = Array.from({ length: options.duplicates?.(message) ?? 0 }, () =>
-      handOver(message, { clock, signingKey: options.signingKey(), signal }),
+      deliverMessage(message, { clock, signingKey: options.signingKey(), signal }),
     )
     await Promise.all([attemptOnce(message, signal), ...extra])
   }
@@ -171,7 +171,7 @@ export function createEngine(options: EngineOptions): Engine {
     changed,
     accept(spec) {
       if (spec.deduplicationId === null) return { messageId: enter(spec).messageId, isDuplicate: false }
-      forgetExpired(state, nowMs())
+      deleteExpired(state, nowMs())
       const known = state.deduplication.get(spec.deduplicationId)
       if (known) return { messageId: known.messageId, isDuplicate: true }
       const { messageId } = enter(spec)
@@ -209,15 +209,15 @@ export function createEngine(options: EngineOptions): Engine {
   }
 }
 
-/** The deduplication id of a message that is known by its content. */
+/** The content-based deduplication id of a message. */
 export function contentId(spec: MessageSpec): string {
   const content = JSON.stringify([spec.url, spec.bodyBase64, Object.entries(spec.headers).toSorted()])
   return `content:${createHash("sha256").update(content).digest("hex")}`
 }
 
-function forgetExpired(state: QstashState, nowMs: number): void {
+function deleteExpired(state: QstashState, nowMs: number): void {
   for (const [id, { untilMs }] of state.deduplication) if (untilMs <= nowMs) state.deduplication.delete(id)
 }
 
-/** An id as QStash makes them: a prefix and a random part. */
+/** An id in QStash's form: a prefix and a random part. */
 export const newId = (prefix: "msg" | "dlq" | "scd"): string => `${prefix}_${randomBytes(16).toString("base64url")}`

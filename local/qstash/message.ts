@@ -1,7 +1,7 @@
 import { isLoopbackUrl } from "../loopback.ts"
 import { ExpressionError, evaluateRetryDelayMs, parseGoDurationMs } from "./retry-delay.ts"
 
-/** A message that is wanted: everything its sender said, before it has an id. */
+/** A message as requested by its sender, before it has an id. */
 export type MessageSpec = {
   readonly url: string
   readonly method: string
@@ -12,7 +12,7 @@ export type MessageSpec = {
   readonly retryDelayExpression: string | null
   readonly timeoutMs: number
   readonly delayMs: number
-  /** Unix milliseconds; wins over the delay. */
+  /** Unix milliseconds; takes precedence over the delay. */
   readonly notBeforeMs: number | null
   readonly deduplicationId: string | null
   readonly callback: CallbackSpec | null
@@ -24,7 +24,7 @@ export type MessageSpec = {
   readonly label: string | null
 }
 
-/** Where and how the outcome of a message is told. */
+/** Where and how the result of a message is sent. */
 export type CallbackSpec = {
   readonly url: string
   readonly method: string
@@ -35,20 +35,20 @@ export type CallbackSpec = {
   readonly delayMs: number
 }
 
-/** A message on its way. */
+/** An accepted message. */
 export type Message = MessageSpec & {
   readonly messageId: string
   /** Order of acceptance; queues deliver by it. */
   readonly sequence: number
   readonly createdAtMs: number
-  /** When it goes out next. */
+  /** When it is delivered next. */
   readonly dueAtMs: number
   /** Retries made so far. */
   readonly retried: number
 }
 
-/** A message that was given up, with the last answer. */
-export type DeadMessage = Message & {
+/** A dead letter, with the last answer. */
+export type DeadLetter = Message & {
   readonly dlqId: string
   /** 0 when there was no answer. */
   readonly responseStatus: number
@@ -59,13 +59,13 @@ export type DeadMessage = Message & {
 /** The request cannot be accepted; answered 400 with this message. */
 export class BadRequest extends Error {}
 
-/** QStash allows a delay of a year at most, on its largest plan. */
+/** QStash allows a delay of at most a year, on its largest plan. */
 const DELAY_MS_MAX = 366 * 24 * 60 * 60 * 1_000
 const DEFAULT_RETRIES = 3
-/** What a laptop waits for an answer unless the sender says otherwise. */
+/** The local default; the sender may set another one. */
 const DEFAULT_TIMEOUT_MS = 30_000
 
-/** Reads the `Upstash-*` headers of a publish, enqueue or schedule request. Throws `BadRequest`. */
+/** Parses the `Upstash-*` headers of a publish, enqueue or schedule request. Throws `BadRequest`. */
 export function readSpec({
   destination,
   headers,
@@ -100,7 +100,7 @@ function readCallback(kind: "callback" | "failure-callback", headers: Headers): 
   return { ...spec, headers: { ...spec.headers, "content-type": "application/json" } }
 }
 
-/** The options that a message and each of its callbacks have alike; callbacks carry their own name before each. */
+/** The options of a message or of one of its callbacks, whose headers have a prefix. */
 function readTarget(destination: string, prefix: string, headers: Headers): CallbackSpec {
   const option = (name: string): string | null => headers.get(`upstash-${prefix}${name}`)
   const delay = option("delay")
@@ -121,12 +121,11 @@ function readTarget(destination: string, prefix: string, headers: Headers): Call
   }
 }
 
-/** A destination is used character for character as it was given: receivers compare it with the signature's subject. */
+/** A destination is used unchanged: receivers compare it with the signature's subject. */
 function destinationOf(text: string): string {
   if (!/^https?:\/\//.test(text)) throw new BadRequest(`invalid destination url: ${text || "(empty)"}`)
   if (!URL.canParse(text)) throw new BadRequest(`invalid destination url: ${text}`)
-  if (!isLoopbackUrl(new URL(text)))
-    throw new BadRequest("destination is not on this machine; nothing else is called here")
+  if (!isLoopbackUrl(new URL(text))) throw new BadRequest("destination is not on this machine; no other host is called")
   return text
 }
 
@@ -145,7 +144,7 @@ function durationOf(name: string, text: string): number {
   return ms
 }
 
-/** Every retry's delay is worked out now, so that none can fail when it is needed. */
+/** Evaluates the delay of every retry now, so that none can fail later. */
 function checkedExpression(expression: string | null, maxRetries: number): string | null {
   if (expression === null) return null
   try {

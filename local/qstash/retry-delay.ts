@@ -1,4 +1,4 @@
-/** Where a message waits before it is tried again: the default curve, the sender's expression, the receiver's wish. */
+/** The delay before a retry: the default curve, the sender's expression, or the receiver's request. */
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
@@ -7,7 +7,7 @@ export function defaultRetryDelayMs(retryNumber: number): number {
   return Math.min(DAY_MS, Math.floor(Math.exp(2.5 * retryNumber)) * 1_000)
 }
 
-/** The expression of an `Upstash-Retry-Delay` header cannot be read. */
+/** The expression of an `Upstash-Retry-Delay` header is invalid. */
 export class ExpressionError extends Error {}
 
 const FUNCTIONS: Readonly<Record<string, { readonly arity: number | "any"; of(...values: number[]): number }>> = {
@@ -24,7 +24,7 @@ const FUNCTIONS: Readonly<Record<string, { readonly arity: number | "any"; of(..
 
 const TOKEN = /\s*(\d+(?:\.\d+)?|[a-z]+|[-+*/(),])/giy
 
-/** Long enough for any sensible curve, short enough that the recursion below cannot run out of stack. */
+/** Long enough for any useful curve, short enough for the recursion below. */
 const EXPRESSION_CHARS_MAX = 500
 
 /**
@@ -112,10 +112,10 @@ function evaluate(tokens: readonly string[], retried: number): number {
   return value
 }
 
-/** Headers in which a receiver says when it wants to be asked again, the first that is there counts. */
+/** Headers with which a receiver requests a delay; the first one present is used. */
 const RETRY_HEADERS = ["retry-after", "x-ratelimit-reset", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"]
 
-/** How long the receiver asked us to wait, at most a day; null when it said nothing that can be read. */
+/** The delay that the receiver requested, at most a day; null without a valid header. */
 export function requestedRetryDelayMs(headers: Headers, now: Date): number | null {
   for (const name of RETRY_HEADERS) {
     const value = headers.get(name)
@@ -135,7 +135,7 @@ function readRequestedDelayMs(value: string, now: Date): number | null {
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS }
 
-/** Milliseconds of `10s`, `6m5s`, `1h30m` or `2d`; null when the text is none. */
+/** Milliseconds of `10s`, `6m5s`, `1h30m` or `2d`; null for other text. */
 export function parseGoDurationMs(text: string): number | null {
   if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return null
   let ms = 0

@@ -1,3 +1,4 @@
+/** QStash's API. One file of more than 300 lines, since it is one table of routes with their handlers. */
 import { randomBytes } from "node:crypto"
 import type { VirtualClock } from "../clock.ts"
 import { jsonReply, type Reply } from "../faults.ts"
@@ -16,7 +17,7 @@ export type ApiRequest = {
   readonly body: Buffer
 }
 
-/** The keys that deliveries are signed with, now and after the next rotation. */
+/** The signing keys of deliveries, now and after the next rotation. */
 export type SigningKeys = { current: string; next: string }
 
 type World = {
@@ -34,7 +35,7 @@ type Route = {
 const notFound = (what: string): Reply => jsonReply({ error: `${what} not found` }, 404)
 const empty = (status = 200): Reply => ({ status, body: "" })
 
-/** Patterns with the flag `s` end in a destination, which is matched as it was sent: its query belongs to it. */
+/** Patterns with the flag `s` end in a destination, which is matched unparsed, including its query. */
 const ROUTES: readonly Route[] = [
   {
     method: "POST",
@@ -202,7 +203,7 @@ const ROUTES: readonly Route[] = [
   },
 ]
 
-/** As QStash makes them: 21 random bytes. */
+/** Like QStash's: 21 random bytes. */
 const newSigningKey = (): string => `sig_${randomBytes(21).toString("base64url")}`
 
 /** Answers one authorised request. */
@@ -210,8 +211,8 @@ export function handleRequest(call: ApiRequest, world: World): Reply {
   try {
     for (const route of ROUTES) {
       if (route.method !== call.method) continue
-      const carriesUrl = route.pattern.flags.includes("s")
-      const match = route.pattern.exec(carriesUrl ? call.rawUrl : call.path)
+      const hasDestination = route.pattern.flags.includes("s")
+      const match = route.pattern.exec(hasDestination ? call.rawUrl : call.path)
       if (match) return route.answer(world, call, ...match.slice(1))
     }
     return jsonReply({ error: `no such endpoint: ${call.method} ${call.path}` }, 404)
@@ -243,7 +244,7 @@ function publish(engine: Engine, spec: MessageSpec): Reply {
     : jsonReply({ messageId, url: spec.url }, 201)
 }
 
-/** All messages are read before the first is taken: a batch with a fault in it has no effect. */
+/** All messages are parsed before the first is accepted: an invalid batch has no effect. */
 function batch(engine: Engine, body: Buffer): Reply {
   const items: unknown = parsedJson(body)
   if (!Array.isArray(items)) throw new BadRequest("a batch is a JSON array")
@@ -277,14 +278,14 @@ function cancelMany(engine: Engine, query: URLSearchParams): Reply {
   return jsonReply({ cancelled: chosen.length })
 }
 
-const DEAD_PER_PAGE = 100
+const DEAD_LETTERS_PER_PAGE = 100
 
-/** In the order that is asked for; the cursor is the id of the last one of the page before. */
+/** A page in the requested order; the cursor is the id of the last entry of the page before. */
 function deadPage(engine: Engine, query: URLSearchParams) {
   const earliestFirst = [...engine.state.dead.values()].filter((dead) => matchesFilter(dead, query))
   const all = query.get("order") === "latestFirst" ? earliestFirst.toReversed() : earliestFirst
   const start = all.findIndex(({ dlqId }) => dlqId === query.get("cursor")) + 1
-  const page = all.slice(start, start + Number(query.get("count") ?? DEAD_PER_PAGE))
+  const page = all.slice(start, start + Number(query.get("count") ?? DEAD_LETTERS_PER_PAGE))
   const last = page.at(-1)
   const hasMore = last !== undefined && last !== all.at(-1)
   return { messages: page.map(deadView), ...(hasMore && { cursor: last.dlqId }) }
@@ -292,7 +293,7 @@ function deadPage(engine: Engine, query: URLSearchParams) {
 
 function deadOnes(engine: Engine, query: URLSearchParams) {
   const ids = query.getAll("dlqIds")
-  const count = Number(query.get("count") ?? DEAD_PER_PAGE)
+  const count = Number(query.get("count") ?? DEAD_LETTERS_PER_PAGE)
   return [...engine.state.dead.values()]
     .filter((dead) => (ids.length > 0 ? ids.includes(dead.dlqId) : matchesFilter(dead, query)))
     .slice(0, count)

@@ -4,39 +4,39 @@ import type { Message } from "./message.ts"
 import type { Scheduler } from "./scheduler.ts"
 import type { QstashState } from "./state.ts"
 
-/** Decides which message may go out now, and when to look again. */
+/** Decides which messages to deliver now, and when to check again. */
 export type Runner = {
-  /** Lets deliveries begin. Until then everything waits, so that the receiver can be started first. */
+  /** Starts deliveries. Until then messages wait, so that the receiver can be started first. */
   release(): void
-  /** Cuts off deliveries and lets none begin until `release`; what was under way goes out again then. */
+  /** Aborts deliveries and starts none until `release`, which repeats the aborted ones. */
   hold(): void
-  /** Looks at the state soon. */
+  /** Checks the state soon. */
   wake(): void
   /** Starts everything that is due, schedules included. */
   fireDue(): void
-  /** Resolves when nothing is under way and nothing that is due can start. */
+  /** Resolves when no delivery is running and no due one can start. */
   idle(): Promise<void>
-  /** The first moment after now at which a waiting message falls due; null when none does. */
+  /** When the next waiting message is due; null when there is none. */
   nextDueAt(): Date | null
   underWay(flowControlKey?: string): number
-  /** Cuts off what is under way. */
+  /** Aborts running deliveries. */
   abort(): void
   stop(): Promise<void>
 }
 
-/** A queue that cannot be reached does not deliver either. */
+/** In these fault modes the queue does not deliver either. */
 const SILENT_MODES: ReadonlySet<FaultMode> = new Set(["down", "hang", "error"])
 
-/** How soon a silent queue notices that it may speak again. */
+/** How often a silent queue checks its fault mode. */
 const IDLE_CHECK_MS = 100
 
-/** Timers overflow beyond 2^31 ms; looking once an hour costs nothing. */
+/** Timers overflow beyond 2^31 ms; a check every hour is cheap. */
 const SLEEP_MS_MAX = 60 * 60 * 1_000
 
-/** One Worker on one laptop answers these; more would only wait inside it. */
+/** A local Worker processes about this many at once; more would only wait in it. */
 const UNDER_WAY_MAX = 32
 
-/** Builds the runner. `attempt` does one delivery and never rejects. */
+/** Creates the runner. `attempt` makes one delivery and never rejects. */
 export function createRunner({
   state,
   clock,
@@ -66,7 +66,10 @@ export function createRunner({
     return [...running.values()].filter(({ message }) => message.flowControlKey === key).length
   }
 
-  /** Queues deliver in the order of acceptance: a message waits until few enough are before it, even while they wait. */
+  /**
+   * Queues deliver in the order of acceptance: the number of messages before this one, including those that wait for a
+   * retry.
+   */
   function queuePosition(message: Message): number {
     let before = 0
     for (const other of state.messages.values()) {
@@ -126,7 +129,7 @@ export function createRunner({
     timer.unref()
   }
 
-  /** Many changes of one turn are looked at once. */
+  /** Several changes of one turn cause one check. */
   function wake(): void {
     if (immediate || isStopped) return
     immediate = setImmediate(() => {

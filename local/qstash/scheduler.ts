@@ -3,13 +3,13 @@ import { parseCron } from "./cron.ts"
 import type { Message, MessageSpec } from "./message.ts"
 import type { QstashState, Schedule } from "./state.ts"
 
-/** Makes a message at every slot of a schedule. */
+/** Publishes a message at every slot of a schedule. */
 export type Scheduler = {
-  /** Adds a schedule, or replaces the one with the same id; a pause survives the replacement. Throws `CronError`. */
+  /** Adds a schedule, or replaces the one with the same id, which stays paused if it was. Throws `CronError`. */
   put(schedule: { readonly scheduleId: string; readonly cron: string; readonly spec: MessageSpec }): void
   pause(scheduleId: string): boolean
   resume(scheduleId: string): boolean
-  /** Publishes each schedule whose slot has come; slots that were passed over in one leap count as one. */
+  /** Publishes each due schedule, once for any number of passed slots. */
   fireDue(): void
   /** The first slot of `schedule` at or after `instant`. */
   slotAtOrAfter(schedule: Schedule, instant: Date): Date
@@ -17,7 +17,7 @@ export type Scheduler = {
   nextAtMs(): number | null
 }
 
-/** Builds the scheduler over `state`. */
+/** Creates the scheduler for `state`. */
 export function createScheduler({
   state,
   clock,
@@ -29,11 +29,11 @@ export function createScheduler({
 }): Scheduler {
   const nextAfterNow = (cron: string): number => parseCron(cron).next(clock.now()).getTime()
 
-  /** What was missed while nothing ran is not made up for, as with the real service. */
+  /** Slots missed while it was stopped are not made up for, as with the real service. */
   for (const schedule of state.schedules.values()) schedule.nextAtMs = nextAfterNow(schedule.cron)
 
   clock.onMove(() => {
-    // Only a reset moves time back; a slot of the abandoned future would keep the schedule silent until then.
+    // Only a reset moves time back; without this, a schedule would wait for a slot of the former time.
     for (const schedule of state.schedules.values()) {
       schedule.nextAtMs = Math.min(schedule.nextAtMs, nextAfterNow(schedule.cron))
     }

@@ -13,7 +13,7 @@ const APP = "http://127.0.0.1:8787"
 const STAGING = "http://localhost:8787"
 
 let qstash: Qstash
-/** Upstash's own client, which says what is really there. */
+/** Upstash's own client, to read the real state. */
 let client: Client
 
 beforeEach(async () => {
@@ -27,7 +27,7 @@ afterEach(() => qstash.stop())
 
 const COMMAND = fileURLToPath(new URL("../../ops/schedules.ts", import.meta.url))
 
-/** Runs the command as `npm run schedules -- …` does, with an environment of its own. */
+/** Runs the command like `npm run schedules -- …`, with its own environment. */
 async function schedules(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const settings = { QSTASH_URL: qstash.url, QSTASH_TOKEN: TOKEN, APP_URL: APP, ...env }
   const options = { env: { PATH: process.env.PATH ?? "", ...settings } }
@@ -44,7 +44,7 @@ const all = async () => (await client.schedules.list()).sort((a, b) => (a.schedu
 const ofApp = async (app = APP) => (await all()).filter(({ destination }) => destination.startsWith(`${app}/`))
 
 describe("sync", () => {
-  test("makes what is missing, and a second time finds it in step", async () => {
+  test("creates missing schedules, and a second run changes nothing", async () => {
     const first = await schedules(["sync"])
     expect([first.code, first.lines.length]).toEqual([0, SCHEDULES.length])
     expect(first.lines.every((line) => line.startsWith("created churn-saver-"))).toBe(true)
@@ -59,7 +59,7 @@ describe("sync", () => {
     expect((await schedules(["list"])).lines.every((line) => line.endsWith("in step"))).toBe(true)
   })
 
-  test("corrects what drifted: cron, destination, retries, method and a pause", async () => {
+  test("corrects differences: cron, destination, retries, method and a pause", async () => {
     await schedules(["sync"])
     const [one, two, ...others] = await ofApp()
     if (!one || !two) throw new Error("two schedules are needed")
@@ -76,7 +76,7 @@ describe("sync", () => {
         `corrected ${two.scheduleId}  ${two.cron}  is paused`,
       ].sort(),
     )
-    const told = ({ scheduleId, cron, destination, method, retries, isPaused }: typeof one) => ({
+    const sent = ({ scheduleId, cron, destination, method, retries, isPaused }: typeof one) => ({
       scheduleId,
       cron,
       destination,
@@ -84,11 +84,11 @@ describe("sync", () => {
       retries,
       isPaused,
     })
-    expect((await ofApp()).map(told)).toEqual([one, two, ...others].map(told))
+    expect((await ofApp()).map(sent)).toEqual([one, two, ...others].map(sent))
     expect((await schedules(["sync"])).lines).toEqual(["in step"])
   })
 
-  test("removes ours that are no longer wanted, also those of the ids before, and leaves all others alone", async () => {
+  test("removes our obsolete schedules, also with former ids, and no others", async () => {
     const others = [
       ["churn-saver-reminders", `${STAGING}/jobs/reminders`],
       ["churn-saver-elsewhere", "http://127.0.0.1:9999/jobs/sweep"],
@@ -112,7 +112,7 @@ describe("sync", () => {
     expect((await schedules(["remove"])).lines).toEqual(["none"])
   })
 
-  test("of two deployments in one account does not fight", async () => {
+  test("of two deployments in one account does not conflict", async () => {
     await schedules(["sync"])
     await schedules(["sync"], { APP_URL: STAGING })
     expect(await all()).toHaveLength(2 * SCHEDULES.length)
@@ -120,7 +120,7 @@ describe("sync", () => {
     expect((await schedules(["sync", "--app-url", `${STAGING}/`])).lines).toEqual(["in step"])
   })
 
-  test("says what it would do, and does nothing, when it is told so", async () => {
+  test("with --dry-run shows the changes and makes none", async () => {
     const { lines } = await schedules(["sync", "--dry-run"])
     expect(lines.every((line) => line.startsWith("would create"))).toBe(true)
     expect(await all()).toEqual([])
@@ -132,7 +132,7 @@ describe("sync", () => {
   })
 })
 
-test("what is missing or wrong is said in one line", async () => {
+test("a missing or wrong option is reported in one line", async () => {
   const faults: readonly (readonly [readonly string[], Record<string, string>, RegExp])[] = [
     [["sync"], { QSTASH_TOKEN: "" }, /--qstash-token/],
     [["sync"], { APP_URL: "" }, /--app-url/],

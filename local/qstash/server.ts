@@ -5,28 +5,28 @@ import { createEngine, type Engine } from "./engine.ts"
 import type { Message } from "./message.ts"
 import { type ApiRequest, handleRequest, type SigningKeys } from "./routes.ts"
 
-/** A running stand-in for Upstash QStash. */
+/** A running local replacement of Upstash QStash. */
 export type Qstash = {
   readonly url: string
-  /** Lets deliveries begin; until then messages are accepted and wait. */
+  /** Starts deliveries; until then messages are accepted and wait. */
   release(): void
   /** Stops delivering until `release()`, so that the receiver can be stopped first without failed attempts. */
   hold(): void
-  /** The first moment after now at which a message falls due. Schedules are not counted. */
+  /** When the next message is due, without schedules. */
   nextDueAt(): Date | null
   /** The first slot at or after `instant` of the schedule with this id or whose destination path ends with it. */
   slotOf(name: string, instant: Date): Date | null
-  /** Starts everything that is due: messages, and each schedule whose slot has come. */
+  /** Starts everything that is due: messages and schedules. */
   fireDue(): Promise<void>
-  /** Resolves when nothing is under way and nothing that is due can start. */
+  /** Resolves when no delivery is running and no due one can start. */
   idle(): Promise<void>
-  /** Forgets messages, dead letters and deduplication, and signs with the keys it began with; schedules stay. */
+  /** Deletes messages, dead letters and deduplication, and restores the initial signing keys; schedules stay. */
   clear(): void
-  /** Cuts off deliveries and saves; what was under way goes out again after the next start. */
+  /** Aborts deliveries and saves; the aborted ones are repeated after the next start. */
   stop(): Promise<void>
 }
 
-/** What the stand-in is given. */
+/** The options of the local replacement. */
 export type QstashOptions = {
   readonly clock: VirtualClock
   readonly faults: Faults
@@ -34,17 +34,17 @@ export type QstashOptions = {
   readonly currentSigningKey: string
   readonly nextSigningKey: string
   readonly port?: number
-  /** Where its state is kept between runs; without it nothing is kept. */
+  /** The file for its state between runs; without it nothing is kept. */
   readonly stateFile?: string
-  /** Signs with the next key, as after a rotation that the receiver has not heard of. */
+  /** Signs with the next key, as after a rotation that the receiver does not know of. */
   readonly signWith?: "current" | "next"
   readonly onRequest?: () => void
   readonly onDelivery?: () => void
-  /** At-least-once on purpose: how many extra deliveries of this attempt go out at the same moment. */
+  /** For tests of at-least-once delivery: the number of extra deliveries of this attempt at the same time. */
   readonly duplicates?: (message: Message) => number
 }
 
-/** Starts the stand-in. It delivers to this machine only, and nothing before `release()`. */
+/** Starts the local replacement. It delivers to this machine only, and nothing before `release()`. */
 export async function startQstash(options: QstashOptions): Promise<Qstash> {
   const { clock, faults } = options
   const keys: SigningKeys = { current: options.currentSigningKey, next: options.nextSigningKey }
@@ -102,7 +102,7 @@ function slotOf(engine: Engine, name: string, instant: Date): Date | null {
   return null
 }
 
-/** The URL as it was sent: a destination in its path must not be normalised, its query is part of it. */
+/** The URL is kept unparsed: a destination in its path must not be normalised, and includes its query. */
 function callOf(method: string, rawUrl: string, headers: Headers, body: Buffer): ApiRequest {
   const [path = "/"] = rawUrl.split("?", 1)
   return { method, rawUrl, path, query: new URLSearchParams(rawUrl.slice(path.length)), headers, body }

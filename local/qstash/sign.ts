@@ -1,11 +1,11 @@
 import { createHash, createHmac, randomUUID } from "node:crypto"
 
-/** How long a receiver may take a signature for fresh. */
+/** How long a signature is valid. */
 const VALID_SECONDS = 300
 
 /**
  * The `Upstash-Signature` of one delivery: a JWT (HS256) over the exact destination URL and the hash of the exact body.
- * Receivers allow no tolerance, so the times are whole seconds that have begun.
+ * Receivers allow no clock skew, so times are rounded down to whole seconds.
  */
 export function signDelivery({
   url,

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
-import type { DeadMessage, Message, MessageSpec } from "./message.ts"
+import type { DeadLetter, Message, MessageSpec } from "./message.ts"
 
-/** A schedule: the message it makes, and when. */
+/** A schedule: its message, and when it is published. */
 export type Schedule = {
   readonly scheduleId: string
   readonly cron: string
@@ -13,13 +13,13 @@ export type Schedule = {
   nextAtMs: number
 }
 
-/** A queue delivers in order, so many at a time. */
+/** A queue delivers in order, `parallelism` at a time. */
 export type QueueSettings = { parallelism: number; isPaused: boolean }
 
-/** All that must survive a restart. */
+/** The state that survives a restart. */
 export type QstashState = {
   readonly messages: Map<string, Message>
-  readonly dead: Map<string, DeadMessage>
+  readonly dead: Map<string, DeadLetter>
   readonly schedules: Map<string, Schedule>
   readonly queues: Map<string, QueueSettings>
   readonly deduplication: Map<string, { readonly messageId: string; readonly untilMs: number }>
@@ -27,7 +27,7 @@ export type QstashState = {
   sequence: number
 }
 
-/** A state with nothing in it. */
+/** An empty state. */
 export function emptyState(): QstashState {
   return {
     messages: new Map(),
@@ -42,7 +42,7 @@ export function emptyState(): QstashState {
 
 type Snapshot = {
   readonly messages: readonly [string, Message][]
-  readonly dead: readonly [string, DeadMessage][]
+  readonly dead: readonly [string, DeadLetter][]
   readonly schedules: readonly [string, Schedule][]
   readonly queues: readonly [string, QueueSettings][]
   readonly deduplication: readonly [string, { messageId: string; untilMs: number }][]
@@ -50,7 +50,9 @@ type Snapshot = {
   readonly sequence: number
 }
 
-/** Reads a snapshot; an empty state when there is none. What was being delivered when it was written goes out again. */
+/**
+ * Reads a snapshot; an empty state when there is none. Deliveries that were running when it was written are repeated.
+ */
 export function readState(file: string): QstashState {
   if (!existsSync(file)) return emptyState()
   const saved = JSON.parse(readFileSync(file, "utf8")) as Snapshot // our own file, written by `writeState`
@@ -65,7 +67,7 @@ export function readState(file: string): QstashState {
   }
 }
 
-/** Writes a snapshot, whole or not at all. */
+/** Writes a snapshot atomically. */
 export function writeState(file: string, state: QstashState): void {
   const snapshot: Snapshot = {
     messages: [...state.messages],
@@ -81,10 +83,10 @@ export function writeState(file: string, state: QstashState): void {
   renameSync(`${file}.new`, file)
 }
 
-/** A burst of messages must not write the file each time. */
+/** Many messages in a short time cause one write. */
 const SNAPSHOT_EVERY_MS = 1_000
 
-/** Saves `state` to `file` at most once a second after a change, and at once when asked. Without a file: does nothing. */
+/** Saves `state` to `file` at most once a second after changes, and at once on `flush`. Does nothing without a file. */
 export function createSaver(file: string | undefined, state: QstashState): { touch(): void; flush(): void } {
   let timer: NodeJS.Timeout | null = null
   const flush = (): void => {

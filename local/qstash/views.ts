@@ -1,8 +1,8 @@
 import type { VirtualClock } from "../clock.ts"
-import type { DeadMessage, Message, MessageSpec } from "./message.ts"
+import type { DeadLetter, Message, MessageSpec } from "./message.ts"
 import type { Schedule } from "./state.ts"
 
-/** A waiting message as QStash shows it. */
+/** A waiting message in QStash's form. */
 export function messageView(message: Message): Record<string, unknown> {
   return {
     messageId: message.messageId,
@@ -16,8 +16,8 @@ export function messageView(message: Message): Record<string, unknown> {
   }
 }
 
-/** A given-up message as QStash shows it. */
-export function deadView(dead: DeadMessage): Record<string, unknown> {
+/** A dead letter in QStash's form. */
+export function deadView(dead: DeadLetter): Record<string, unknown> {
   return {
     ...messageView(dead),
     dlqId: dead.dlqId,
@@ -27,7 +27,7 @@ export function deadView(dead: DeadMessage): Record<string, unknown> {
   }
 }
 
-/** A schedule as QStash shows it. */
+/** A schedule in QStash's form. */
 export function scheduleView(schedule: Schedule, clock: VirtualClock): Record<string, unknown> {
   return {
     scheduleId: schedule.scheduleId,
@@ -61,15 +61,15 @@ function specView(spec: MessageSpec): Record<string, unknown> {
 
 const optional = (name: string, value: unknown): Record<string, unknown> => (value === null ? {} : { [name]: value })
 
-/** Text as it is; bytes that are no UTF-8 as base64 under another name. */
+/** Text unchanged; bytes that are not UTF-8 as base64 under another name. */
 function textOrBase64(name: string, base64: string): Record<string, string> {
   const bytes = Buffer.from(base64, "base64")
   const text = bytes.toString("utf8")
   return Buffer.from(text).equals(bytes) ? { [name]: text } : { [`${name}Base64`]: base64 }
 }
 
-/** Whether a message fits the filters of a bulk request: values of one filter are alternatives, filters add up. */
-export function matchesFilter(message: Message | DeadMessage, query: URLSearchParams): boolean {
+/** Whether a message matches the filters of a bulk request: any value of each filter. */
+export function matchesFilter(message: Message | DeadLetter, query: URLSearchParams): boolean {
   const fields: Record<string, string | number | null> = {
     messageId: message.messageId,
     url: message.url,

@@ -1,6 +1,6 @@
 import { RedisError, syntaxError } from "./reply.ts"
 
-/** Reads an integer. Refuses beyond 2^53, where Redis would still count: no number of ours is that large. */
+/** Parses an integer. Refuses numbers beyond 2^53, which Redis would accept; ours are smaller. */
 export function integer(text: string | undefined): number {
   const value = Number(text)
   if (text === undefined || !/^[-+]?\d+$/.test(text) || !Number.isSafeInteger(value)) {
@@ -9,7 +9,7 @@ export function integer(text: string | undefined): number {
   return value
 }
 
-/** Reads a floating-point number, `inf` and `-inf` included. */
+/** Parses a floating-point number, including `inf` and `-inf`. */
 export function float(text: string | undefined): number {
   const infinite = /^([-+]?)inf(inity)?$/i.exec(text ?? "")
   if (infinite) return infinite[1] === "-" ? -Infinity : Infinity
@@ -36,15 +36,15 @@ export function scoreBound(text: string | undefined): { readonly value: number; 
   }
 }
 
-/** Pairs up `a 1 b 2`; throws a syntax error when one is left over. */
+/** The pairs of `a 1 b 2`; throws a syntax error for an odd number. */
 export function pairs(args: readonly string[]): [string, string][] {
   if (args.length % 2 !== 0) throw syntaxError()
   return Array.from({ length: args.length / 2 }, (_, i) => [args[2 * i] ?? "", args[2 * i + 1] ?? ""])
 }
 
 /**
- * Takes options off the end of a command: `{ NX: 0, EX: 1 }` knows `NX` alone and `EX` with one value. Throws a syntax
- * error at a word that is not known. Names are matched in either case.
+ * Parses the options at the end of a command: `{ NX: 0, EX: 1 }` accepts `NX` alone and `EX` with one value. Throws a
+ * syntax error for an unknown word. Names are case-insensitive.
  */
 export function options<Name extends string>(
   args: readonly string[],
@@ -66,14 +66,14 @@ function isKnown<Name extends string>(name: string, known: Readonly<Record<Name,
   return Object.hasOwn(known, name)
 }
 
-/** Turns `start` and `stop` of a range, which may count from the end, into bounds for `slice`. */
+/** Converts `start` and `stop` of a range, which may count from the end, to bounds for `slice`. */
 export function sliceBounds(start: number, stop: number, length: number): [from: number, to: number] {
   const from = Math.max(0, start < 0 ? length + start : start)
   const to = Math.min(length, (stop < 0 ? length + stop : stop) + 1)
   return [from, Math.max(from, to)]
 }
 
-/** A Redis glob (`*`, `?`, `[a-c]`, `\` before a character meant as it is) as a regular expression. */
+/** A Redis glob (`*`, `?`, `[a-c]`, `\` before a literal character) as a regular expression. */
 export function glob(pattern: string): RegExp {
   const source = pattern.replace(
     /\\(.)|\[(\^?)((?:\\.|[^\]])*)\]|[*?]|[\^$+.()|{}[\]\\/]/gsu,

@@ -19,7 +19,7 @@ export type Engine = {
   readonly revision: number
   /** Runs one command. Throws RedisError when it is refused. */
   execute(argv: readonly string[]): RedisReply
-  /** Throws what `execute` would throw before doing anything: unknown name, wrong number of words. */
+  /** Throws the errors of `execute` that precede any effect: unknown name, wrong number of words. */
   check(argv: readonly string[]): void
 }
 
@@ -34,7 +34,7 @@ const DATA_COMMANDS: Commands = {
   ...server,
 }
 
-/** An empty database whose time is what `now` says, in milliseconds since 1970. */
+/** An empty database with the time of `now`, in milliseconds since 1970. */
 export function createEngine(now: () => number): Engine {
   const store = new Store(now)
   let revision = 0
@@ -45,7 +45,7 @@ export function createEngine(now: () => number): Engine {
     return command.run(store, argv.slice(1))
   }
 
-  // A script sees the data commands only, so that it cannot start another script.
+  // A script can call only data commands, so that it cannot start another script.
   const scripts = createScripts((argv) => execute(argv, DATA_COMMANDS))
   const allCommands = { ...DATA_COMMANDS, ...scriptCommands(scripts) }
 

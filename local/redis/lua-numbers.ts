@@ -1,9 +1,9 @@
 import { createRequire } from "node:module"
 
 /**
- * Redis runs Lua 5.1, where every number is a double. Fengari runs Lua 5.3, whose integers it keeps in 32 bits, so that
- * `1700000000 * 1000` in a script would wrap around in silence. Here the two conversions between text and number are
- * replaced inside fengari: what a script or an argument spells becomes a double, and a double is spelt as 5.1 does.
+ * Redis runs Lua 5.1, where every number is a double. Fengari runs Lua 5.3 with 32-bit integers, so that `1700000000 *
+ * 1000` in a script would overflow silently. This file replaces fengari's two conversions between text and number: text
+ * is parsed to a double, and a double is written like Lua 5.1 does.
  */
 type LuaValue = {
   ttisinteger(): boolean
@@ -20,7 +20,7 @@ type FengariStrings = { luaS_bless(state: unknown, bytes: Uint8Array): unknown }
 
 let done = false
 
-/** Makes fengari's numbers those of Lua 5.1, for the whole process. May be called again. */
+/** Gives fengari the numbers of Lua 5.1, for the whole process. Idempotent. */
 export function useDoubles(): void {
   if (done) return
   done = true
@@ -41,7 +41,7 @@ export function useDoubles(): void {
 
 const DIGITS = 14
 
-/** A number as Lua 5.1 and cjson write it, which is C's `%.14g`. */
+/** A number in the form of Lua 5.1 and cjson, C's `%.14g`. */
 export function luaNumberText(value: number): string {
   if (Number.isNaN(value)) return "nan"
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf"

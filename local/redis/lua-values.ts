@@ -4,10 +4,10 @@ import { RedisError, type RedisReply, Status } from "./reply.ts"
 
 const { lua, lauxlib, to_luastring } = fengari
 
-/** Deeper replies and documents are refused, which also ends a table that contains itself. */
+/** Deeper replies and documents are refused, which also covers a table that contains itself. */
 const DEPTH_MAX = 1_000
 
-/** What `cjson.null` is: one object that only equals itself. */
+/** The value of `cjson.null`: an object that equals only itself. */
 const JSON_NULL = {}
 
 export function pushText(L: LuaState, text: string): void {
@@ -21,10 +21,10 @@ export function textAt(L: LuaState, index: number): string | undefined {
   return type === lua.LUA_TSTRING ? Buffer.from(lua.lua_tostring(L, index) ?? []).toString("utf8") : undefined
 }
 
-/** A number given to `redis.call`: whole ones are written out in full, unlike by `tostring`. */
+/** A number argument of `redis.call`: integers are written in full, unlike by `tostring`. */
 const argumentText = (value: number): string => (Number.isSafeInteger(value) ? String(value) : luaNumberText(value))
 
-/** Pushes a command's reply as Redis does: nil becomes `false`, a status or an error a table with one field. */
+/** Pushes a command's reply like Redis: nil becomes `false`, a status or an error a table with one field. */
 export function pushReply(L: LuaState, reply: RedisReply): void {
   lua.lua_checkstack(L, 4)
   if (reply === null) lua.lua_pushboolean(L, false)
@@ -47,7 +47,7 @@ export function pushField(L: LuaState, name: string, text: string): void {
   lua.lua_setfield(L, -2, to_luastring(name))
 }
 
-/** What a script returns, as Redis reads it: numbers lose their fraction, and a list ends at its first nil. */
+/** A script's result, converted like in Redis: numbers lose their fraction, and a list ends at its first nil. */
 export function replyAt(L: LuaState, index: number, depth = 0): RedisReply {
   if (depth > DEPTH_MAX) throw new RedisError("ERR reached lua stack limit")
   const at = index < 0 ? lua.lua_gettop(L) + index + 1 : index
@@ -89,7 +89,7 @@ export function fieldAt(L: LuaState, at: number, name: string): string | undefin
   return text
 }
 
-/** Sets up `cjson`, with the ways of the real one: an empty table is `{}`, `/` is escaped, numbers have 14 digits. */
+/** Defines `cjson`, like the real one: an empty table is `{}`, `/` is escaped, numbers have 14 digits. */
 export function openCjson(L: LuaState): void {
   lua.lua_createtable(L, 0, 3)
   lua.lua_pushjsfunction(L, (state) => {

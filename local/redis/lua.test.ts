@@ -12,7 +12,7 @@ function evaluate(script: string, keys: string[] = [], args: string[] = []): Red
   return engine.execute(["EVAL", script, String(keys.length), ...keys, ...args])
 }
 
-test("a script gets its keys and arguments and calls commands", () => {
+test("a script gets keys and arguments and calls commands", () => {
   const script = `
     redis.call('set', KEYS[1], ARGV[1], 'PX', 500)
     return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), #KEYS, #ARGV}`
@@ -67,7 +67,7 @@ test.each([
   expect(evaluate(script, [], ['{"list":[1,null,{"x":"é"}]}'])).toBe(text)
 })
 
-test("an error in a script names its line; pcall hands it over as a table", () => {
+test("an error in a script names its line; pcall returns it as a table", () => {
   expect(() => evaluate("\nerror('boom')")).toThrow(
     /^ERR user_script:2: boom script: [0-9a-f]{40}, on @user_script:2\.$/,
   )
@@ -82,7 +82,7 @@ test("an error in a script names its line; pcall hands it over as a table", () =
   expect(() => evaluate("return redis.call('get', {})")).toThrow("must be strings or integers")
 })
 
-test("a script can make and read no globals, and cannot start another script", () => {
+test("a script cannot define or read globals, or start another script", () => {
   expect(() => evaluate("counter = 1")).toThrow("readonly table")
   expect(() => evaluate("return undeclared")).toThrow("nonexistent global variable 'undeclared'")
   expect(() => evaluate("return redis.call('eval', 'return 1', 0)")).toThrow("unknown command")
@@ -94,7 +94,7 @@ test("a script that never ends is stopped", () => {
   expect(evaluate("return 1")).toBe(1)
 }, 30_000)
 
-test("a script is found by the hash of what was sent, its shebang included", () => {
+test("a script is found by the hash of its source, including the shebang", () => {
   const script = "#!lua flags=allow-key-locking\nreturn ARGV[1]"
   const sha = createHash("sha1").update(script).digest("hex")
   expect(() => engine.execute(["EVALSHA", sha, "0", "x"])).toThrow(/^NOSCRIPT/)

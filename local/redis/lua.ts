@@ -6,21 +6,21 @@ import { RedisError, type RedisReply } from "./reply.ts"
 
 const { lua, lauxlib, lualib, to_luastring } = fengari
 
-/** Runs Lua scripts as EVAL does. */
+/** Runs Lua scripts like EVAL. */
 export type Scripts = {
-  /** Keeps a script under its SHA-1, which is returned. Throws when it does not compile. */
+  /** Stores a script by its SHA-1, which is returned. Throws when it does not compile. */
   load(source: string): string
   has(sha: string): boolean
-  /** Runs a script kept before; throws NOSCRIPT when there is none. Errors of the script are thrown as RedisError. */
+  /** Runs a stored script; throws NOSCRIPT when there is none. Errors of the script are thrown as RedisError. */
   run(sha: string, keys: readonly string[], args: readonly string[]): RedisReply
-  /** Forgets all scripts. */
+  /** Deletes all scripts. */
   flush(): void
 }
 
-/** A script that loops for ever would hold the whole process; a real server answers BUSY after five seconds. */
+/** An endless script would block the whole process; a real server answers BUSY after five seconds. */
 const INSTRUCTIONS_MAX = 50_000_000
 
-/** What 5.1 has and 5.3 has not, and the rule that a script makes and reads no globals of its own. */
+/** Functions of 5.1 that 5.3 lacks, and the rule that a script defines and reads no globals. */
 const PRELUDE = `
 unpack, loadstring = table.unpack, load
 table.getn = function(list) return #list end
@@ -56,7 +56,7 @@ setmetatable(_G, {
 })
 `
 
-/** A script engine whose `redis.call` goes to `call`, which throws RedisError for a refusal. */
+/** A script engine whose `redis.call` calls `call`, which throws RedisError for a refusal. */
 export function createScripts(call: (argv: readonly string[]) => RedisReply): Scripts {
   useDoubles()
   const compiled = new Map<string, number>()
@@ -100,7 +100,7 @@ export function createScripts(call: (argv: readonly string[]) => RedisReply): Sc
   }
 }
 
-/** `#!lua flags=…` is for the server and no Lua. The line stays, so that line numbers hold. */
+/** `#!lua flags=…` is for the server, not Lua. The empty line stays, so that line numbers are right. */
 const withoutShebang = (source: string): string => source.replace(/^#![^\n]*/, "")
 
 /** Leaves the compiled chunk on the stack. */
@@ -113,7 +113,7 @@ function compile(L: LuaState, source: string, name: string): void {
   }
 }
 
-/** Runs the function that `push` puts on the stack and returns its first result. Leaves the stack as it was. */
+/** Runs the function that `push` puts on the stack and returns its first result. Restores the stack. */
 function execute(L: LuaState, push: () => void): RedisReply {
   const top = lua.lua_gettop(L)
   try {
@@ -131,7 +131,7 @@ function setGlobalList(L: LuaState, name: string, items: readonly string[]): voi
   lua.lua_getglobal(L, to_luastring("_G"))
   pushText(L, name)
   pushReply(L, items)
-  lua.lua_rawset(L, -3) // raw, as scripts may not set globals
+  lua.lua_rawset(L, -3) // raw, since scripts may not set globals
   lua.lua_pop(L, 1)
 }
 

@@ -1,7 +1,7 @@
-/** What a command answers: Redis' reply types as values. */
+/** The reply of a command: Redis' reply types as values. */
 export type RedisReply = string | number | null | Status | RedisError | readonly RedisReply[]
 
-/** A simple status such as `OK`, which Lua sees as a table and not as a string. */
+/** A simple status such as `OK`, which is a table in Lua, not a string. */
 export class Status {
   readonly text: string
   constructor(text: string) {
@@ -9,7 +9,7 @@ export class Status {
   }
 }
 
-/** A refusal. The message begins with its code, as in `ERR syntax error`. Commands throw it. */
+/** A refusal. The message starts with its code, as in `ERR syntax error`. Commands throw it. */
 export class RedisError extends Error {
   override readonly name = "RedisError"
 }

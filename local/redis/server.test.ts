@@ -39,7 +39,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true })
 })
 
-test("strings keep text, numbers and JSON as the client means them", async () => {
+test("strings keep the client's text, numbers and JSON", async () => {
   expect(await redis.set("text", "zwölf € 🎉")).toBe("OK")
   expect(await redis.get("text")).toBe("zwölf € 🎉")
   expect(await redis.strlen("text")).toBe(15)
@@ -57,7 +57,7 @@ test("strings keep text, numbers and JSON as the client means them", async () =>
   await expect(redis.incr("text")).rejects.toThrow("ERR value is not an integer or out of range")
 })
 
-test("SET takes a lock once, and gives it back when its time is over", async () => {
+test("SET NX takes a lock once, until it expires", async () => {
   expect(await redis.set("lock", "a", { nx: true, px: 1_500 })).toBe("OK")
   expect(await redis.set("lock", "b", { nx: true, px: 1_500 })).toBeNull()
   expect(await redis.get("lock")).toBe("a")
@@ -70,7 +70,7 @@ test("SET takes a lock once, and gives it back when its time is over", async () 
   expect(await redis.setnx("lock", "d")).toBe(0)
 })
 
-test("expiry follows the clock that was passed", async () => {
+test("expiry uses the given clock", async () => {
   await redis.set("key", "v", { ex: 10 })
   expect(await redis.ttl("key")).toBe(10)
   await redis.set("key", "w", { keepTtl: true })
@@ -89,7 +89,7 @@ test("expiry follows the clock that was passed", async () => {
   expect(await redis.time()).toEqual([Math.floor(nowMs / 1_000), (nowMs % 1_000) * 1_000])
 })
 
-test("SCAN finds every key that stays once, though others go in between", async () => {
+test("SCAN finds every remaining key once, while others are deleted", async () => {
   await redis.mset(Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`k:${i}`, i])))
   await redis.set("other", 1)
   const found: string[] = []
@@ -98,7 +98,7 @@ test("SCAN finds every key that stays once, though others go in between", async 
     const [next, page] = await redis.scan(cursor, { match: "k:*", count: 7 })
     found.push(...page)
     cursor = next
-    await redis.del(...page.slice(0, 3)) // a cursor that counted keys would now pass over three
+    await redis.del(...page.slice(0, 3)) // a cursor that counts keys would now skip three
   } while (cursor !== "0" && found.length < 50)
   expect(found.sort()).toEqual(Array.from({ length: 25 }, (_, i) => `k:${i}`).sort())
   expect(await redis.keys("o[t]h?r*")).toEqual(["other"])
@@ -161,7 +161,7 @@ test("sorted sets are ordered by score, then by name", async () => {
   expect([await redis.zrem("z", "c"), await redis.zcard("z")]).toEqual([1, 0])
 })
 
-test("streams number their entries by the clock, are read both ways and cut to length", async () => {
+test("stream ids follow the clock, and streams are read in both directions and trimmed", async () => {
   const first = await redis.xadd("x", "*", { n: 1 })
   expect(first).toBe(`${START_MS}-0`)
   expect(await redis.xadd("x", "*", { n: 2 })).toBe(`${START_MS}-1`)
@@ -178,7 +178,7 @@ test("streams number their entries by the clock, are read both ways and cut to l
   expect(await redis.xtrim("x", { strategy: "MAXLEN", threshold: 0 })).toBe(2)
 })
 
-test("commands of one tick go in one request, and one refusal does not touch the others", async () => {
+test("commands of one tick are one request, and one refusal does not affect the others", async () => {
   await redis.set("text", "abc")
   requests.length = 0
   const answers = await Promise.allSettled([redis.incr("n"), redis.lpush("text", "x"), redis.incr("n")])
@@ -188,7 +188,7 @@ test("commands of one tick go in one request, and one refusal does not touch the
   expect(await redis.pipeline().incr("n").get("absent").set("k", "OK").exec()).toEqual([3, null, "OK"])
 })
 
-test("a transaction with a command that does not exist does nothing", async () => {
+test("a transaction with an unknown command does nothing", async () => {
   expect(await redis.multi().incr("n").incr("n").exec()).toEqual([1, 2])
   const response = await fetch(`${server.url}/multi-exec`, {
     method: "POST",
@@ -202,7 +202,7 @@ test("a transaction with a command that does not exist does nothing", async () =
   expect(await redis.get("n")).toBe(2)
 })
 
-test("a wrong token is refused, and answers carry a sync token", async () => {
+test("a wrong token is refused, and answers have a sync token", async () => {
   const stranger = new Client({ url: server.url, token: "other", retry: { retries: 0 } })
   await expect(stranger.get("k")).rejects.toThrow("WRONGPASS")
   const response = await fetch(server.url, {
@@ -230,13 +230,13 @@ test("data survives a restart, each kind with its expiry", async () => {
   expect(await redis.xrange("x", "-", "+")).toEqual({ [`${START_MS}-0`]: { n: 1 } })
 })
 
-test("what was written is on disk a second later, without a stop", async () => {
+test("writes are on disk a second later, without a stop", async () => {
   await redis.set("k", "v")
   const onDisk = () => readFile(join(dir, "redis.json"), "utf8").catch(() => "")
   await expect.poll(onDisk, { timeout: 3_000 }).toContain('"key":"k"')
 })
 
-test("down, error and hang do nothing; the client sees a reset, a server error, silence", async () => {
+test("down, error and hang have no effect; the client gets a reset, a server error, no answer", async () => {
   faults.set("redis", "down")
   await expect(redis.incr("n")).rejects.toThrow("fetch failed")
   faults.set("redis", "error")
@@ -252,7 +252,7 @@ test("down, error and hang do nothing; the client sees a reset, a server error, 
   expect(await redis.get("n")).toBeNull()
 })
 
-test("drop does the work and loses the answer; slow answers late", async () => {
+test("drop has the effect and drops the answer; slow answers late", async () => {
   faults.set("redis", "drop")
   await expect(redis.incr("n")).rejects.toThrow("fetch failed")
   faults.set("redis", "slow")

@@ -4,23 +4,23 @@ import { createEngine, type Engine } from "./engine.ts"
 import { RedisError, type RedisReply, Status } from "./reply.ts"
 import { keepSnapshots } from "./snapshot.ts"
 
-/** A running stand-in for Upstash Redis: what `new Redis({ url, token })` needs. */
+/** A running local replacement of Upstash Redis, for `new Redis({ url, token })`. */
 export type Redis = {
   readonly url: string
   readonly token: string
-  /** Writes the snapshot and ends. */
+  /** Writes the snapshot and stops. */
   stop(): Promise<void>
 }
 
 export type RedisOptions = {
-  /** A free one when left out. */
+  /** Default: a free one. */
   readonly port?: number
   /** Requests with another bearer token are answered 401. */
   readonly token: string
   readonly faults: Faults
-  /** The clock that expiry, TIME and stream ids follow, in milliseconds since 1970. `Date.now` when left out. */
+  /** The clock of expiry, TIME and stream ids, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number
-  /** Where data survives a restart. Without it, nothing does. */
+  /** The file in which data survives a restart. */
   readonly snapshotFile?: string
   /** Called once for every request that reaches the database, so that a test can count round trips. */
   readonly onRequest?: ((request: { readonly commands: number }) => void) | undefined
@@ -31,9 +31,9 @@ const command = z.array(word).min(1)
 const commandList = z.array(command)
 
 /**
- * Serves Upstash's REST protocol over an own small Redis: a command, a pipeline or a transaction per request. Commands
- * run one after another, so a transaction and a script are atomic. Streams have no consumer groups, numbers are exact up
- * to 2^53, and values are text.
+ * Serves Upstash's REST protocol over a small Redis of our own: a command, a pipeline or a transaction per request.
+ * Commands run in sequence, so transactions and scripts are atomic. Streams have no consumer groups, numbers are exact
+ * up to 2^53, and values are text.
  */
 export async function startRedis(setup: RedisOptions): Promise<Redis> {
   const { port, token, faults, now = Date.now, snapshotFile, onRequest } = setup
@@ -110,13 +110,13 @@ function perform(engine: Engine, { kind, commands }: Work, write: (text: string)
     try {
       return { result: written(engine.execute(argv), write) }
     } catch (error) {
-      if (error instanceof RedisError) return { error: error.message } // the commands after it are run all the same
+      if (error instanceof RedisError) return { error: error.message } // the commands after it still run
       throw error
     }
   })
 }
 
-/** A transaction with a command that cannot be queued does nothing at all. */
+/** A transaction with an invalid command does nothing. */
 function checkAll(engine: Engine, commands: readonly string[][]): void {
   try {
     for (const argv of commands) engine.check(argv)
@@ -130,11 +130,11 @@ function written(reply: RedisReply, write: (text: string) => string): Written {
   if (reply === null || typeof reply === "number") return reply
   if (typeof reply === "string") return write(reply)
   if (reply instanceof Status) return write(reply.text)
-  if (reply instanceof RedisError) return write(reply.message) // within a script's list there is no other place for it
+  if (reply instanceof RedisError) return write(reply.message) // an error within a script's list has no other place
   return reply.map((item) => written(item, write))
 }
 
 const plain = (text: string): string => text
 
-/** `OK` is left as it is; clients rely on that. */
+/** `OK` is not encoded; clients rely on that. */
 const base64 = (text: string): string => (text === "OK" ? text : Buffer.from(text, "utf8").toString("base64"))

@@ -5,18 +5,18 @@ import { float, floatText } from "./arguments.ts"
 import type { Engine } from "./engine.ts"
 import type { Entry, Value } from "./store.ts"
 
-/** At most this much is lost when the process is killed. */
+/** The most that is lost when the process is killed. */
 const SAVE_EVERY_MS = 1_000
 
-/** Keeps a database in a file. */
+/** Stores a database in a file. */
 export type Snapshots = {
-  /** Notes that something may have changed; it is written within a second. */
+  /** To be called after a possible change, which is written within a second. */
   changed(): void
-  /** Writes what is not yet written and ends. */
+  /** Writes unsaved changes and stops. */
   stop(): void
 }
 
-/** Loads `file` into the engine when there is one, and keeps writing it. Throws when the file cannot be read. */
+/** Loads `file` into the engine if it exists, and keeps it updated. Throws when the file cannot be read. */
 export function keepSnapshots(engine: Engine, file: string): Snapshots {
   if (existsSync(file)) {
     for (const { key, value, expiresAtMs } of load(file)) engine.store.put(key, unpack(value), expiresAtMs)
@@ -29,7 +29,7 @@ export function keepSnapshots(engine: Engine, file: string): Snapshots {
     if (engine.revision === savedRevision) return
     savedRevision = engine.revision
     mkdirSync(dirname(file), { recursive: true })
-    // Written aside and renamed: a kill in the middle leaves the former file whole.
+    // Written to another file and renamed: a kill in between leaves the former file intact.
     writeFileSync(`${file}.new`, JSON.stringify(engine.store.entries().map(pack)))
     renameSync(`${file}.new`, file)
   }
@@ -45,7 +45,7 @@ export function keepSnapshots(engine: Engine, file: string): Snapshots {
   }
 }
 
-/** JSON knows no maps, no sets and no infinite scores. */
+/** JSON has no maps, sets and infinite scores. */
 const savedValue = z.discriminatedUnion("type", [
   z.object({ type: z.literal("string"), text: z.string() }),
   z.object({ type: z.literal("hash"), fields: z.array(z.tuple([z.string(), z.string()])) }),

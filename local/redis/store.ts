@@ -3,7 +3,7 @@ import { RedisError } from "./reply.ts"
 export type StreamEntry = { readonly id: StreamId; readonly fields: readonly string[] }
 export type StreamId = { readonly ms: number; readonly seq: number }
 
-/** What a key can hold. */
+/** The value of a key. */
 export type Value =
   | { readonly type: "string"; text: string }
   | { readonly type: "hash"; readonly fields: Map<string, string> }
@@ -15,7 +15,7 @@ export type Value =
 export type ValueType = Value["type"]
 export type ValueOf<Type extends ValueType> = Extract<Value, { readonly type: Type }>
 
-/** One key. `order` grows with every key made, which gives SCAN a cursor that survives changes in between. */
+/** One key. `order` grows with every new key, which gives SCAN a cursor that is stable under changes. */
 export type Entry = {
   readonly key: string
   readonly value: Value
@@ -32,7 +32,7 @@ const EMPTY: { readonly [Type in ValueType]: () => ValueOf<Type> } = {
   stream: () => ({ type: "stream", entries: [], lastId: { ms: 0, seq: 0 } }),
 }
 
-/** The keys of one database. An expired key is gone for every reader; time is what `now` says, in milliseconds. */
+/** The keys of one database. No reader sees an expired key; the time is `now`, in milliseconds. */
 export class Store {
   readonly now: () => number
   readonly #entries = new Map<string, Entry>()
@@ -42,7 +42,7 @@ export class Store {
     this.now = now
   }
 
-  /** The entry at `key`, or `undefined` when there is none or its time is over. */
+  /** The entry at `key`, or `undefined` when there is none or it has expired. */
   entry(key: string): Entry | undefined {
     const entry = this.#entries.get(key)
     if (entry?.expiresAtMs === undefined || entry.expiresAtMs > this.now()) return entry
@@ -60,7 +60,7 @@ export class Store {
     return value
   }
 
-  /** As `read`, but makes an empty value where there is none; the caller fills it. */
+  /** Like `read`, but creates an empty value if there is none; the caller fills it. */
   open<Type extends ValueType>(key: string, type: Type): ValueOf<Type> {
     const found = this.read(key, type)
     if (found) return found
@@ -69,18 +69,18 @@ export class Store {
     return value
   }
 
-  /** Sets `key` to `value`, which takes the place of any value and expiry before. */
+  /** Sets `key` to `value`, replacing any earlier value and expiry. */
   put(key: string, value: Value, expiresAtMs?: number): void {
-    this.#entries.delete(key) // so that the map stays in the order in which keys were made
+    this.#entries.delete(key) // keeps the map in order of creation
     this.#entries.set(key, { key, value, expiresAtMs, order: ++this.#made })
   }
 
-  /** Removes `key` and tells whether it was there. */
+  /** Removes `key`; returns whether it existed. */
   remove(key: string): boolean {
     return this.entry(key) !== undefined && this.#entries.delete(key)
   }
 
-  /** All entries alive, oldest key first. Drops the expired ones. */
+  /** All entries, oldest key first. Drops expired ones. */
   entries(): Entry[] {
     return [...this.#entries.keys()].map((key) => this.entry(key)).filter((entry) => entry !== undefined)
   }

@@ -1,4 +1,7 @@
-/** The command against a server that keeps the contract of `/api/flags` and `/api/figures`, and can be made to fail. */
+/**
+ * The command against a server that implements `/api/flags` and `/api/figures`, and can be made to fail. One file of more
+ * than 300 lines, since all tests share that server.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, test } from "vitest"
@@ -35,7 +38,7 @@ afterEach(() => {
 
 type Fault = "refused" | "reply lost" | null
 
-/** A deployment in memory. `fault` says how a request ends instead; `reply lost` takes effect all the same. */
+/** A deployment in memory. `fault` makes a request fail; `reply lost` still has its effect. */
 async function deployment(fault: (request: string, nth: number) => Fault = () => null) {
   const flags = new Map<string, Flag>(
     FLAG_NAMES.map((name) => [name, name === "ROLLBACK_MODE" ? { ...ON, enabled: false } : ON]),
@@ -106,7 +109,7 @@ async function deployment(fault: (request: string, nth: number) => Fault = () =>
   return { run, flags, puts, phase, state }
 }
 
-test("a whole launch, and back", async () => {
+test("a complete launch and a rollback", async () => {
   const { run, phase, flags, puts } = await deployment()
   expect((await run("dark-launch")).code).toBe(0)
   expect(phase()).toBe("dark-launch")
@@ -132,7 +135,7 @@ test("a whole launch, and back", async () => {
 })
 
 describe("status", () => {
-  test("shows flags, figures and gates, and changes nothing", async () => {
+  test("shows flags, metrics and gates, and changes nothing", async () => {
     const { run, puts } = await deployment()
     const { code, out } = await run("status")
     expect(code).toBe(0)
@@ -148,7 +151,7 @@ describe("status", () => {
     expect(puts).toEqual([])
   })
 
-  test("names the state before the first launch, from which only a dark launch leads on", async () => {
+  test("names the state before the first launch, from which only a dark launch is allowed", async () => {
     const { run, flags, phase } = await deployment()
     for (const name of FLAG_NAMES) flags.set(name, { ...ON, enabled: false })
     expect((await run("status")).out).toContain("Phase: off (initial)")
@@ -158,7 +161,7 @@ describe("status", () => {
     expect(phase()).toBe("dark-launch")
   })
 
-  test("of a mixture says which flag differs", async () => {
+  test("of a custom state names the flags that differ", async () => {
     const { run, flags } = await deployment()
     flags.set("SCHEDULER_ENABLED", { ...ON, percentage: 50 })
     const { out } = await run("status")
@@ -171,16 +174,16 @@ describe("status", () => {
     })
   })
 
-  test("without figures shows the flags, and why there are none", async () => {
+  test("without metrics shows the flags, and why there are none", async () => {
     const { run } = await deployment((request) => (request === "GET /api/figures" ? "refused" : null))
     const { code, out } = await run("status")
     expect(code).toBe(0)
-    expect(out).toContain("No figures: GET /api/figures?minutes=15 was answered 503: said UNAVAILABLE")
+    expect(out).toContain("No metrics: GET /api/figures?minutes=15 was answered 503: said UNAVAILABLE")
   })
 })
 
 describe("a refusal", () => {
-  test("of a gate names the figure, changes nothing, and ends with 1", async () => {
+  test("of a gate names the metric, changes nothing, and ends with 1", async () => {
     const { run, puts, state } = await deployment()
     await run("dark-launch")
     const before = puts.length
@@ -194,18 +197,18 @@ describe("a refusal", () => {
     expect([json.ok, json.refused.length, json.gates.length]).toEqual([false, 2, 4])
   })
 
-  test("of figures that cannot be read, or of too many companies", async () => {
+  test("of unavailable metrics, or of too many companies", async () => {
     const { run, phase } = await deployment((request, nth) =>
       request === "GET /api/figures" && nth > 4 ? "refused" : null,
     )
     await run("dark-launch")
-    expect((await run("limited")).out).toContain("the figures cannot be read")
+    expect((await run("limited")).out).toContain("the metrics cannot be read")
     const eleven = Array.from({ length: 11 }, (_, index) => `c${index}`).join(",")
     expect((await run("limited", "--companies", eleven)).out).toContain("11 companies are named; at most 10 may be")
     expect(phase()).toBe("dark-launch")
   })
 
-  test("of a skipped phase says what comes before", async () => {
+  test("of a skipped phase names the phase before", async () => {
     const { run } = await deployment()
     await run("dark-launch")
     const { code, out } = await run("full")
@@ -215,7 +218,7 @@ describe("a refusal", () => {
 })
 
 describe("a change that fails in the middle", () => {
-  test("leaves a list of what is set and what is not", async () => {
+  test("lists what is set and what is not", async () => {
     const { run, flags } = await deployment((request) =>
       request === "PUT /api/flags/NOTIFICATIONS_ENABLED" ? "refused" : null,
     )
@@ -230,7 +233,7 @@ describe("a change that fails in the middle", () => {
     )
   })
 
-  test("whose reply was lost is looked up", async () => {
+  test("whose answer was lost is checked", async () => {
     const { run, phase } = await deployment((request) =>
       request === "PUT /api/flags/NOTIFICATIONS_ENABLED" ? "reply lost" : null,
     )
@@ -243,7 +246,7 @@ describe("a change that fails in the middle", () => {
     expect(phase()).toBe("custom")
   })
 
-  test("is unknown where nobody can be asked afterwards", async () => {
+  test("is unknown when it cannot be checked afterwards", async () => {
     let hasPut = false
     const { run } = await deployment((request) => {
       hasPut ||= request.startsWith("PUT ")
@@ -257,7 +260,7 @@ describe("a change that fails in the middle", () => {
 })
 
 describe("a rollback", () => {
-  test("goes on when a flag fails, and says so", async () => {
+  test("continues when a flag fails, and reports it", async () => {
     const { run, flags } = await deployment((request) =>
       request === "PUT /api/flags/ROLLBACK_MODE" ? "refused" : null,
     )
@@ -270,11 +273,11 @@ describe("a rollback", () => {
     ])
   })
 
-  test("needs neither figures nor to read the flags", async () => {
+  test("needs neither metrics nor readable flags", async () => {
     const { run, phase, flags } = await deployment((request) => (request.startsWith("GET ") ? "refused" : null))
     const { code, err } = await run("rollback")
     expect([code, phase(), flags.get("ROLLBACK_MODE")]).toEqual([0, "rollback", ON])
-    expect(err).toContain("Rolling back all the same.")
+    expect(err).toContain("Rolling back anyway.")
   })
 
   test("twice changes nothing the second time", async () => {

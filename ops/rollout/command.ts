@@ -1,4 +1,4 @@
-/** The command behind `npm run rollout`: reads flags and figures of a deployment, says what stands, and takes one step. */
+/** The command of `npm run rollout`: reads a deployment's flags and metrics, shows them, and changes the phase. */
 import { parseArgs } from "node:util"
 import { z } from "zod"
 import {
@@ -49,22 +49,22 @@ const flagSchema = z.object({
 })
 const flagsSchema = z.object({ data: z.array(flagSchema) })
 
-/** Where a command writes. */
+/** The output of a command. */
 export interface Output {
   readonly out: (text: string) => void
   readonly err: (text: string) => void
 }
 
-/** What was done of a plan. `unknown`: it was asked for, and neither its answer nor a look afterwards says how it went. */
+/** The result of a change. `unknown`: it was requested, and neither the answer nor a later read shows the result. */
 interface Applied {
   readonly name: FlagName
   readonly to: Flag
   readonly state: "set" | "not set" | "unknown"
-  /** What the deployment said to it, if not yes. */
+  /** The deployment's refusal or error. */
   readonly why: string | null
 }
 
-/** Runs the command; answers its exit code. Throws `CommandError` for what ends it without a result. */
+/** Runs the command; returns its exit code. Throws `CommandError` when it ends without a result. */
 export async function rollout(args: readonly string[], output: Output): Promise<0 | 1> {
   const { values, command } = readArgs(args)
   if (values.help || command === null) {
@@ -82,12 +82,12 @@ export async function rollout(args: readonly string[], output: Output): Promise<
   if (command === "status") {
     const gates = figures === null ? [] : gatesOf(figures)
     if (values.json) output.out(`${JSON.stringify({ command, ...phaseOf(flags), flags, figures, gates }, null, 2)}\n`)
-    else output.out(`${[...standing(flags, read, gates)].join("\n\n")}\n`)
+    else output.out(`${[...currentState(flags, read, gates)].join("\n\n")}\n`)
     return 0
   }
 
   const plan = planStep(command, flags, figures, companies)
-  const applied = await apply(deployment, plan.changes, reason, { goesOn: false })
+  const applied = await apply(deployment, plan.changes, reason, { continuesOnError: false })
   const isDone = plan.refused.length === 0 && applied.every(({ state }) => state === "set")
   if (values.json) {
     const { refused } = plan
@@ -97,19 +97,19 @@ export async function rollout(args: readonly string[], output: Output): Promise<
     )
     return isDone ? 0 : 1
   }
-  output.out(`${[...standing(flags, read, plan.gates), outcome(command, plan.refused, applied)].join("\n\n")}\n`)
+  output.out(`${[...currentState(flags, read, plan.gates), outcome(command, plan.refused, applied)].join("\n\n")}\n`)
   return isDone ? 0 : 1
 }
 
-/** Asks nothing that it does not need: each flag is tried, whatever became of the others, and without knowing them if it must. */
+/** Tries each flag, even if others fail or the current flags cannot be read; needs no metrics. */
 async function rollBack(deployment: Deployment, reason: string, isJson: boolean, output: Output): Promise<0 | 1> {
   const flags = await readFlags(deployment).catch((error: unknown) => {
     if (!(error instanceof CommandError)) throw error
-    output.err(`${error.message} Rolling back all the same.\n`)
+    output.err(`${error.message} Rolling back anyway.\n`)
     return null
   })
   const changes = planStep("rollback", flags ?? UNKNOWN_FLAGS, null).changes
-  const applied = await apply(deployment, changes, reason, { goesOn: true })
+  const applied = await apply(deployment, changes, reason, { continuesOnError: true })
   const isDone = applied.every(({ state }) => state === "set")
   if (isJson) {
     output.out(
@@ -122,7 +122,7 @@ async function rollBack(deployment: Deployment, reason: string, isJson: boolean,
   return isDone ? 0 : 1
 }
 
-/** What flags may be when nobody says: everything on, so that all of it is taken back. */
+/** The assumption for unknown flags: everything is on, so that the rollback changes all. */
 const EVERYTHING: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
 const UNKNOWN_FLAGS: Flags = {
   WEBHOOK_PROCESSING_ENABLED: EVERYTHING,
@@ -147,7 +147,7 @@ function readArgs(args: readonly string[]) {
   }
 }
 
-/** Options that were given; one that was not is absent, and not undefined. */
+/** The given options, without undefined ones. */
 const given = ({ url, key, company }: { url?: string; key?: string; company?: string }) => ({
   ...(url !== undefined && { url }),
   ...(key !== undefined && { key }),
@@ -181,17 +181,17 @@ async function readMetrics(deployment: Deployment, minutes: string): Promise<Rea
   }
 }
 
-/** Makes the changes one after the other. After one that failed, the deployment is asked which of them are made. */
+/** Applies the changes in order. After a failure the flags are read to find out which changes took effect. */
 async function apply(
   deployment: Deployment,
   changes: readonly Change[],
   reason: string,
-  { goesOn }: { readonly goesOn: boolean },
+  { continuesOnError }: { readonly continuesOnError: boolean },
 ): Promise<readonly Applied[]> {
   const applied: Applied[] = []
   let hasFailed = false
   for (const { name, to } of changes) {
-    if (hasFailed && !goesOn) {
+    if (hasFailed && !continuesOnError) {
       applied.push({ name, to, state: "not set", why: null })
       continue
     }
@@ -204,11 +204,11 @@ async function apply(
       applied.push({ name, to, state: "unknown", why: error.message })
     }
   }
-  return hasFailed ? settle(deployment, applied) : applied
+  return hasFailed ? withActualStates(deployment, applied) : applied
 }
 
-/** What became of changes whose answer was none: a time-out says nothing about what was done. */
-async function settle(deployment: Deployment, applied: readonly Applied[]): Promise<readonly Applied[]> {
+/** Determines the state of changes without an answer: after a time-out a change may have taken effect. */
+async function withActualStates(deployment: Deployment, applied: readonly Applied[]): Promise<readonly Applied[]> {
   const flags = await readFlags(deployment).catch(() => null)
   if (flags === null) return applied
   return applied.map((change) => {
@@ -218,10 +218,10 @@ async function settle(deployment: Deployment, applied: readonly Applied[]): Prom
   })
 }
 
-function* standing(flags: Flags, read: Read, gates: readonly Gate[]): Generator<string> {
+function* currentState(flags: Flags, read: Read, gates: readonly Gate[]): Generator<string> {
   const found: CurrentPhase = phaseOf(flags)
   yield `${phaseText(found, flags)}\n${flagsText(flags)}`
-  yield "figures" in read ? gatesText(read.figures, gates) : `No figures: ${read.why}`
+  yield "figures" in read ? gatesText(read.figures, gates) : `No metrics: ${read.why}`
 }
 
 function outcome(target: Phase, refused: readonly string[], applied: readonly Applied[]): string {

@@ -16,7 +16,7 @@ const failing = (figures: DeploymentMetrics): readonly string[] =>
     .filter(({ isKept }) => !isKept)
     .map(({ name }) => name)
 
-test("good figures keep every gate, without a note", () => {
+test("good metrics pass every gate, without a note", () => {
   expect(gatesOf(GOOD).map(({ isKept, note }) => [isKept, note])).toEqual(Array(4).fill([true, null]))
 })
 
@@ -32,12 +32,12 @@ test.each([
   expect(failing({ ...GOOD, ...change })).toEqual(names)
 })
 
-test("a share that fails is never shown as one that would not", () => {
+test("a failing ratio is never shown rounded to a passing one", () => {
   const shown = gatesOf({ ...GOOD, processing: { ...GOOD.processing, success: 0.999999 } })[2]
   expect(shown).toMatchObject({ value: "99.99 %", isKept: false })
 })
 
-test("without data a gate is kept, and says so", () => {
+test("without data a gate passes, with a note", () => {
   const none = {
     ...GOOD,
     requests: 0,
@@ -54,7 +54,7 @@ test("without data a gate is kept, and says so", () => {
   ])
 })
 
-test("of few requests it says that they are few", () => {
+test("few requests are noted", () => {
   expect(gatesOf({ ...GOOD, requests: 49 })[0]?.note).toBe("only 49 requests in 15 minutes")
   expect(gatesOf({ ...GOOD, requests: 50 })[0]?.note).toBeNull()
 })
@@ -68,12 +68,12 @@ test("failures are counted in the note", () => {
   expect(gatesOf(figures).map(({ note }) => note)).toEqual([
     null,
     null,
-    "1 event failed or left lying",
+    "1 event failed or not processed in time",
     "5 nudges failed or unknown",
   ])
 })
 
-test("what the API answers is read with whatever else it holds", () => {
+test("further fields of the API's answer are ignored", () => {
   expect(metricsSchema.parse({ ...GOOD, areas: {}, isPartial: undefined })).toEqual(GOOD)
   expect(metricsSchema.safeParse({ ...GOOD, errorRate: 2 }).success).toBe(false)
 })

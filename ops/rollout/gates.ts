@@ -1,10 +1,10 @@
-/** The figures that a launch must keep before it goes on. */
+/** The metrics that a launch must meet before the next phase. */
 import { z } from "zod"
 
 const share = z.number().min(0).max(1).nullable()
 const count = z.number().min(0)
 
-/** What `GET /api/figures` answers, as far as gates need it. */
+/** The parts of `GET /api/figures` that gates need. */
 export const metricsSchema = z.object({
   windowMinutes: count,
   /** One isolate's count alone: Redis did not answer. */
@@ -20,7 +20,7 @@ export type DeploymentMetrics = z.output<typeof metricsSchema>
 export interface Gate {
   readonly name: string
   readonly wanted: string
-  /** As it is shown; null without data. */
+  /** The displayed value; null without data. */
   readonly value: string | null
   readonly isKept: boolean
   readonly note: string | null
@@ -29,10 +29,10 @@ export interface Gate {
 const ERROR_RATE_BELOW = 0.01
 const RESPONSE_MS_BELOW = 2_000
 const DELIVERY_ABOVE = 0.95
-/** Of fewer requests than this one error is 2 % and more: the share says little, and the table says so. */
+/** With fewer requests one error is 2 % or more: the ratio means little, which the table notes. */
 const REQUESTS_MIN = 50
 
-/** The gates by these figures. A figure without data keeps its gate, with a note: there is nothing to judge. */
+/** Evaluates the gates. A metric without data passes, with a note. */
 export function gatesOf(figures: DeploymentMetrics): readonly Gate[] {
   const { requests, errorRate, meanResponseMs, processing, delivery } = figures
   const few = requests < REQUESTS_MIN ? `only ${requests} requests in ${figures.windowMinutes} minutes` : null
@@ -53,7 +53,7 @@ export function gatesOf(figures: DeploymentMetrics): readonly Gate[] {
       processing.success,
       (rate) => rate === 1,
       percent,
-      failuresOf(processing.failed, "event", "failed or left lying"),
+      failuresOf(processing.failed, "event", "failed or not processed in time"),
       "no events yet",
     ),
     gate(
@@ -84,5 +84,5 @@ function gate(
 const failuresOf = (failed: number, what: string, how: string): string | null =>
   failed === 0 ? null : `${failed} ${what}${failed === 1 ? "" : "s"} ${how}`
 
-/** Never rounded up to a share that would keep a gate which this one does not. */
+/** Rounded down, so that a failing ratio is never shown as a passing one. */
 const percent = (value: number): string => `${Math.floor(value * 10_000) / 100} %`

@@ -25,7 +25,7 @@ const LIMITED: Flags = {
 }
 const ROLLBACK: Flags = { ...DARK, ROLLBACK_MODE: ON }
 
-test("all switches off, as they are before anybody has set them, is the initial state of staging and production", () => {
+test("with all switches off, the default, staging and production are in the initial state", () => {
   const { staging, production } = FLAG_DEFAULTS
   for (const defaults of [staging, production]) expect(phaseOf(defaults)).toEqual({ phase: "initial" })
   expect(phaseOf({ ...DARK, WEBHOOK_PROCESSING_ENABLED: OFF })).toEqual({ phase: "initial" })
@@ -54,7 +54,7 @@ test.each([
   expect(phaseOf(flags)).toEqual({ phase })
 })
 
-describe("a mixture", () => {
+describe("a custom state", () => {
   const eleven = Array.from({ length: 11 }, (_, index) => `c${index}`)
   test.each([
     [{ ...FULL, SCHEDULER_ENABLED: share(50) }, "full", ["SCHEDULER_ENABLED"]],
@@ -76,7 +76,7 @@ describe("a mixture", () => {
   })
 })
 
-test("the goal of every phase is that phase, from everywhere, and again changes nothing", () => {
+test("the target flags of every phase are that phase, from any state, and applying them again changes nothing", () => {
   const starts = [FULL, DARK, LIMITED, ROLLBACK, { ...FULL, SCHEDULER_ENABLED: share(50), ROLLBACK_MODE: ON }]
   for (const start of starts) {
     for (const phase of PHASES) {
@@ -87,7 +87,7 @@ test("the goal of every phase is that phase, from everywhere, and again changes 
   }
 })
 
-test("a rollback leaves nobody out; other goals keep who is denied", () => {
+test("a rollback clears deny lists; other phases keep them", () => {
   const denied = { ...FULL, SCHEDULER_ENABLED: { ...ON, deny: ["x"] }, ROLLBACK_MODE: { ...OFF, deny: ["x"] } }
   expect(targetFlags("rollback", denied, []).ROLLBACK_MODE).toEqual(ON)
   expect(targetFlags("limited", denied, ["a"]).SCHEDULER_ENABLED).toEqual({ ...share(20, ["a"]), deny: ["x"] })

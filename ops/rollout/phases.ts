@@ -1,4 +1,4 @@
-/** The phases of a careful launch as settings of four flags, and which of them a deployment is in. */
+/** The phases of a launch as values of four flags, and the phase of a deployment. */
 
 export const FLAG_NAMES = [
   "WEBHOOK_PROCESSING_ENABLED",
@@ -8,7 +8,7 @@ export const FLAG_NAMES = [
 ] as const
 export type FlagName = (typeof FLAG_NAMES)[number]
 
-/** Who a flag is on for: while it is enabled, a share of companies and those allowed, without those denied. */
+/** A flag's value: while enabled it is on for a share of companies and the allow list, without the deny list. */
 export interface Flag {
   readonly enabled: boolean
   readonly percentage: number
@@ -17,46 +17,46 @@ export interface Flag {
 }
 export type Flags = Readonly<Record<FlagName, Flag>>
 
-/** In the order of a launch; `rollback` is where every one of them can go. */
+/** In the order of a launch; `rollback` is allowed from every phase. */
 export const PHASES = ["dark-launch", "limited", "full", "rollback"] as const
 export type Phase = (typeof PHASES)[number]
 
 const SCHEDULER_PERCENTAGE = 20
 const NOTIFICATIONS_PERCENTAGE = 10
-/** A limited launch is one that a person can watch company by company. */
+/** A limited launch has few enough companies to watch each of them. */
 export const COMPANIES_MAX = 10
 
 const OFF: Flag = { enabled: false, percentage: 0, allow: [], deny: [] }
 const ON: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
 
-/** On for nobody. */
+/** Off for everybody. */
 const isOff = ({ enabled, percentage, allow }: Flag): boolean => !enabled || (percentage === 0 && allow.length === 0)
-/** On for everybody but those whom an operator has denied it. */
+/** On for everybody except the deny list. */
 const isOn = ({ enabled, percentage }: Flag): boolean => enabled && percentage === 100
 const isShare = (flag: Flag, percentage: number): boolean =>
   flag.enabled && flag.percentage === percentage && flag.allow.length <= COMPANIES_MAX
 
-/** What a phase asks of one flag: whether it is so, how to make it so, and how that is said. */
+/** A phase's requirement for one flag: the check, the target value, and a description. */
 interface Rule {
-  readonly isSo: (flag: Flag, flags: Flags) => boolean
+  readonly isMet: (flag: Flag, flags: Flags) => boolean
   readonly make: (flag: Flag, companies: readonly string[]) => Flag
-  readonly said: string
+  readonly description: string
 }
 
-// A company that is denied something stays denied, whatever the phase; only a rollback leaves nobody out.
-const on: Rule = { isSo: isOn, make: ({ deny }) => ({ ...ON, deny }), said: "on for 100 %" }
-const off: Rule = { isSo: isOff, make: ({ deny }) => ({ ...OFF, deny }), said: "off" }
-const share = (percentage: number, isSo: Rule["isSo"], said: string): Rule => ({
-  isSo,
+// Deny lists are kept in every phase; only a rollback clears them.
+const on: Rule = { isMet: isOn, make: ({ deny }) => ({ ...ON, deny }), description: "on for 100 %" }
+const off: Rule = { isMet: isOff, make: ({ deny }) => ({ ...OFF, deny }), description: "off" }
+const share = (percentage: number, isMet: Rule["isMet"], description: string): Rule => ({
+  isMet,
   make: ({ deny }, companies) => ({ enabled: true, percentage, allow: companies, deny }),
-  said: `on for ${percentage} % and ${said}`,
+  description: `on for ${percentage} % and ${description}`,
 })
 const scheduledShare = share(
   SCHEDULER_PERCENTAGE,
   (flag) => isShare(flag, SCHEDULER_PERCENTAGE),
   `at most ${COMPANIES_MAX} companies`,
 )
-// Who is allowed by one alone gets nothing.
+// A company must be in both allow lists to get messages.
 const notifiedShare = share(
   NOTIFICATIONS_PERCENTAGE,
   (flag, { SCHEDULER_ENABLED }) =>
@@ -64,12 +64,12 @@ const notifiedShare = share(
   "the companies that the scheduler is on for by name",
 )
 const rollbackOn: Rule = {
-  isSo: (flag) => isOn(flag) && flag.deny.length === 0,
+  isMet: (flag) => isOn(flag) && flag.deny.length === 0,
   make: () => ON,
-  said: "on for 100 %, nobody denied",
+  description: "on for 100 %, nobody denied",
 }
-// It stays prepared for everybody: whoever only flips it must not find it on for nobody.
-const rollbackOff: Rule = { isSo: isOff, make: () => ({ ...ON, enabled: false }), said: "off" }
+// Disabled with 100 %: enabling it alone must affect everybody.
+const rollbackOff: Rule = { isMet: isOff, make: () => ({ ...ON, enabled: false }), description: "off" }
 
 const RULES: Readonly<Record<Phase, Readonly<Partial<Record<FlagName, Rule>>>>> = {
   "dark-launch": {
@@ -93,25 +93,28 @@ const RULES: Readonly<Record<Phase, Readonly<Partial<Record<FlagName, Rule>>>>> 
   rollback: { ROLLBACK_MODE: rollbackOn, SCHEDULER_ENABLED: off, NOTIFICATIONS_ENABLED: off },
 }
 
-/** A flag that is not as a phase wants it. */
+/** A flag that does not meet a phase's requirement. */
 export interface Difference {
   readonly name: FlagName
   readonly expected: string
 }
 
-/** How flags differ from a phase; empty when they are that phase. */
+/** The differences of flags from a phase; empty when they are in that phase. */
 export const differences = (flags: Flags, phase: Phase): readonly Difference[] =>
   FLAG_NAMES.flatMap((name) => {
     const rule = RULES[phase][name]
-    return rule === undefined || rule.isSo(flags[name], flags) ? [] : [{ name, expected: rule.said }]
+    return rule === undefined || rule.isMet(flags[name], flags) ? [] : [{ name, expected: rule.description }]
   })
 
-/** The phase that flags are; `initial` before the first one, where nothing has been launched; `custom` for any other mixture, with how it differs from the phase that it is nearest to. */
+/**
+ * The phase of flags; `initial` before the first launch; `custom` otherwise, with the differences from the nearest
+ * phase.
+ */
 export type CurrentPhase =
   | { readonly phase: Phase | "initial" }
   | { readonly phase: "custom"; readonly nearest: Phase; readonly differences: readonly Difference[] }
 
-/** The phase, by the flags alone. */
+/** Determines the phase from the flags alone. */
 export function phaseOf(flags: Flags): CurrentPhase {
   if (FLAG_NAMES.every((name) => isOff(flags[name]))) return { phase: "initial" }
   const all = PHASES.map((phase) => ({ phase, differences: differences(flags, phase) }))
@@ -121,16 +124,16 @@ export function phaseOf(flags: Flags): CurrentPhase {
   return { phase: "custom", nearest: nearest.phase, differences: nearest.differences }
 }
 
-/** The flags of a phase; what is so already stays as it is. */
+/** The target flags of a phase; flags that meet it already are unchanged. */
 export function targetFlags(phase: Phase, flags: Flags, companies: readonly string[]): Flags {
-  const goal = { ...flags }
+  const target = { ...flags }
   for (const name of FLAG_NAMES) {
     const rule = RULES[phase][name]
-    if (rule !== undefined && !rule.isSo(flags[name], flags)) goal[name] = rule.make(flags[name], companies)
+    if (rule !== undefined && !rule.isMet(flags[name], flags)) target[name] = rule.make(flags[name], companies)
   }
-  return goal
+  return target
 }
 
-/** Whether two lists hold the same. */
+/** Whether two lists have the same elements. */
 export const isSameSet = (a: readonly string[], b: readonly string[]): boolean =>
   new Set(a).size === new Set(b).size && a.every((item) => b.includes(item))

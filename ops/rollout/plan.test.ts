@@ -29,7 +29,7 @@ const BAD: DeploymentMetrics = { ...GOOD, errorRate: 0.02, delivery: { sent: 1, 
 const names = (target: Phase, flags: Flags, companies: readonly string[] = []) =>
   planStep(target, flags, GOOD, companies).changes.map(({ name }) => name)
 
-describe("which step is allowed", () => {
+describe("which phase change is allowed", () => {
   const starts = { ...Object.fromEntries(PHASES.map((phase) => [phase, of(phase)])), custom: CUSTOM }
   const allowed: Readonly<Record<Phase, readonly string[]>> = {
     "dark-launch": ["dark-launch", "limited", "full", "rollback", "custom"],
@@ -50,7 +50,7 @@ describe("which step is allowed", () => {
 })
 
 describe("gates", () => {
-  test("stand before limited and full, and name each figure that fails", () => {
+  test("are required for limited and full, and name each failing metric", () => {
     for (const [target, from] of [
       ["limited", "dark-launch"],
       ["full", "limited"],
@@ -62,12 +62,12 @@ describe("gates", () => {
     }
   })
 
-  test("are not passed by figures that nobody has, or of one isolate alone", () => {
+  test("fail without metrics, or with those of one isolate alone", () => {
     expect(planStep("full", of("limited"), null).refused).toHaveLength(1)
     expect(planStep("full", of("limited"), { ...GOOD, isPartial: true }).refused).toHaveLength(1)
   })
 
-  test("do not stand before what lets less through", () => {
+  test("are not required for restrictions", () => {
     for (const figures of [BAD, null]) {
       expect(planStep("dark-launch", FULL, figures).refused).toEqual([])
       expect(planStep("rollback", FULL, figures).refused).toEqual([])
@@ -78,7 +78,7 @@ describe("gates", () => {
 describe("companies", () => {
   const many = (count: number) => Array.from({ length: count }, (_, index) => `company_${index}`)
 
-  test("ten are allowed, in both flags; eleven are refused", () => {
+  test("ten are accepted, in both flags; eleven are refused", () => {
     const { changes, refused } = planStep("limited", of("dark-launch"), GOOD, many(10))
     expect(refused).toEqual([])
     expect(changes.map(({ name, to }) => [name, to.percentage, to.allow])).toEqual([
@@ -91,24 +91,24 @@ describe("companies", () => {
     })
   })
 
-  test("of other names, or for another phase, are refused", () => {
+  test("with invalid ids, or for another phase, are refused", () => {
     expect(planStep("limited", of("dark-launch"), GOOD, ["a b"]).refused).toEqual(['"a b" is not the id of a company'])
     expect(planStep("full", of("limited"), GOOD, ["a"]).refused).toHaveLength(1)
   })
 
-  test("others than those of a limited launch need a new one", () => {
+  test("other than those of the limited launch need a new dark launch", () => {
     expect(planStep("limited", of("limited", ["a"]), GOOD, ["a"])).toMatchObject({ changes: [], refused: [] })
     expect(planStep("limited", of("limited", ["a"]), GOOD, ["b"]).refused[0]).toContain("limited with other companies")
   })
 })
 
 describe("the order of changes", () => {
-  test("is brakes first, and the strongest brake first", () => {
+  test("is restrictions first, the strongest first", () => {
     expect(names("rollback", FULL)).toEqual(["ROLLBACK_MODE", "NOTIFICATIONS_ENABLED", "SCHEDULER_ENABLED"])
     expect(names("dark-launch", FULL)).toEqual(["NOTIFICATIONS_ENABLED", "SCHEDULER_ENABLED"])
   })
 
-  test("takes the strongest brake off last", () => {
+  test("lifts the strongest restriction last", () => {
     const held = { ...of("rollback"), WEBHOOK_PROCESSING_ENABLED: OFF }
     expect(names("dark-launch", held)).toEqual(["WEBHOOK_PROCESSING_ENABLED", "ROLLBACK_MODE"])
     expect(names("full", of("limited", ["a"]))).toEqual(["SCHEDULER_ENABLED", "NOTIFICATIONS_ENABLED"])
@@ -130,7 +130,7 @@ describe("the order of changes", () => {
   const isOnFor = ({ enabled, percentage, allow, deny }: Flag, company: string, bucket: number): boolean =>
     enabled && !deny.includes(company) && (allow.includes(company) || bucket < percentage)
 
-  /** Every effect that some company would see. */
+  /** Every effect that is on for some company. */
   function effects(now: Flags): ReadonlySet<string> {
     const seen = new Set<string>()
     for (const company of [...COMPANIES, "anybody"]) {
@@ -145,10 +145,10 @@ describe("the order of changes", () => {
     return seen
   }
 
-  test("never lets anything through that neither start nor goal lets through, and ends at the goal", () => {
+  test("at no point enables anything that neither start nor target enables, and ends at the target", () => {
     fc.assert(
       fc.property(flags, fc.constantFrom(...PHASES), fc.subarray(COMPANIES), (start, phase, companies) => {
-        // Only steps that the plan allows; to limited and full those lead from the phase before.
+        // Only allowed changes; limited and full are reached from the phase before.
         const from =
           phase === "limited"
             ? targetFlags("dark-launch", start, [])

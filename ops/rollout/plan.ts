@@ -1,4 +1,4 @@
-/** What a step of a launch comes to: changes in an order that is safe at every point, or a refusal with its reasons. */
+/** Plans a change of phase: changes in an order that is safe at every point, or a refusal with its reasons. */
 
 import { type DeploymentMetrics, type Gate, gatesOf } from "./gates.ts"
 import {
@@ -20,18 +20,18 @@ export interface Change {
 
 export interface Plan {
   readonly gates: readonly Gate[]
-  /** Empty together with no reasons: it is so already. */
+  /** Empty without refusals: the deployment is in the phase already. */
   readonly changes: readonly Change[]
-  /** Why nothing is changed; empty when nothing stands against it. */
+  /** Why nothing is changed; empty when the change is allowed. */
   readonly refused: readonly string[]
 }
 
-/** A phase with gates may be entered only from the one before it. */
+/** A phase with gates can be entered only from the one before it. */
 const COMES_FROM: Readonly<Partial<Record<Phase, Phase>>> = { limited: "dark-launch", full: "limited" }
 
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-/** Plans the step to `target`. Without figures (null) no gate can be judged, and none is passed. */
+/** Plans the change to `target`. Without metrics (null) no gate can be evaluated, and none passes. */
 export function planStep(
   target: Phase,
   flags: Flags,
@@ -52,12 +52,12 @@ export function planStep(
 
 function companiesFault(target: Phase, companies: readonly string[]): readonly string[] {
   if (target !== "limited") return companies.length === 0 ? [] : ["companies are named for limited only"]
-  const strange = companies.filter((id) => !COMPANY_ID.test(id))
+  const invalid = companies.filter((id) => !COMPANY_ID.test(id))
   return [
     ...(companies.length > COMPANIES_MAX
       ? [`${companies.length} companies are named; at most ${COMPANIES_MAX} may be`]
       : []),
-    ...strange.map((id) => `${JSON.stringify(id)} is not the id of a company`),
+    ...invalid.map((id) => `${JSON.stringify(id)} is not the id of a company`),
   ]
 }
 
@@ -70,12 +70,13 @@ function phaseOrderErrors(target: Phase, flags: Flags): readonly string[] {
 }
 
 function gateFaults(figures: DeploymentMetrics | null, gates: readonly Gate[]): readonly string[] {
-  if (figures === null) return ["the figures cannot be read, so no gate can be judged"]
-  if (figures.isPartial) return ["the figures are of one isolate alone (Redis is away), so no gate can be judged"]
+  if (figures === null) return ["the metrics cannot be read, so no gate can be evaluated"]
+  if (figures.isPartial)
+    return ["the metrics are of one isolate alone (Redis is unavailable), so no gate can be evaluated"]
   return gates.filter(({ isKept }) => !isKept).map(({ name, value, wanted }) => `${name} is ${value}, wanted ${wanted}`)
 }
 
-/** What stops more comes first, what lets more through last; within both, the strongest brake first on and last off. */
+/** From the strongest restriction to the weakest: set in this order, lifted in the reverse order. */
 const RESTRICTING_FLAGS: readonly FlagName[] = [
   "ROLLBACK_MODE",
   "NOTIFICATIONS_ENABLED",
@@ -84,16 +85,16 @@ const RESTRICTING_FLAGS: readonly FlagName[] = [
 ]
 
 /**
- * The changes from one set of flags to another, so that at no point more is let through than before or after all of them:
- * first all that let less through, then all that let more.
+ * The changes from one set of flags to another, so that at no point more is enabled than before or after all of them:
+ * first all restrictions, then all others.
  */
 export function orderSafely(from: Flags, to: Flags): readonly Change[] {
   const changed = FLAG_NAMES.filter((name) => !isSame(from[name], to[name]))
   const loosens = (name: FlagName): boolean =>
     name === "ROLLBACK_MODE" ? isWider(from[name], to[name]) : isWider(to[name], from[name])
-  const tight = RESTRICTING_FLAGS.filter((name) => changed.includes(name) && !loosens(name))
-  const loose = RESTRICTING_FLAGS.toReversed().filter((name) => changed.includes(name) && loosens(name))
-  return [...tight, ...loose].map((name) => ({ name, to: to[name] }))
+  const restrictions = RESTRICTING_FLAGS.filter((name) => changed.includes(name) && !loosens(name))
+  const releases = RESTRICTING_FLAGS.toReversed().filter((name) => changed.includes(name) && loosens(name))
+  return [...restrictions, ...releases].map((name) => ({ name, to: to[name] }))
 }
 
 /** Whether `a` may be on for somebody for whom `b` is not. */

@@ -1,8 +1,8 @@
-/** A launch as a person reads it. */
+/** A launch as text. */
 import type { DeploymentMetrics, Gate } from "./gates.ts"
 import { type CurrentPhase, FLAG_NAMES, type Flag, type Flags } from "./phases.ts"
 
-/** The phase in words; of a mixture, how it differs from the phase that it is nearest to. */
+/** The phase; for a custom state, its differences from the nearest phase. */
 export function phaseText(found: CurrentPhase, flags: Flags): string {
   if (found.phase === "initial") return "Phase: off (initial): nothing has been launched, events are stored and held"
   if (found.phase !== "custom") return `Phase: ${found.phase}`
@@ -12,17 +12,17 @@ export function phaseText(found: CurrentPhase, flags: Flags): string {
   return [`Phase: custom (nearest: ${found.nearest})`, ...lines].join("\n")
 }
 
-/** The flags, one a line. */
+/** The flags, one per line. */
 export const flagsText = (flags: Flags): string => table(FLAG_NAMES.map((name) => [`  ${name}`, flagText(flags[name])]))
 
-/** A flag in words. */
+/** A flag's value as text. */
 export function flagText({ enabled, percentage, allow, deny }: Flag): string {
   if (!enabled) return "off"
   const lists = [allow.length > 0 ? `and ${allow.join(", ")}` : "", deny.length > 0 ? `without ${deny.join(", ")}` : ""]
   return ["on for", `${percentage} %`, ...lists].filter((part) => part !== "").join(" ")
 }
 
-/** The figures and how they keep the gates. */
+/** The metrics and the results of the gates. */
 export function gatesText(figures: DeploymentMetrics, gates: readonly Gate[]): string {
   const { windowMinutes, requests, processing, delivery } = figures
   const rows = gates.map(({ name, wanted, value, isKept, note }) => [
@@ -32,7 +32,7 @@ export function gatesText(figures: DeploymentMetrics, gates: readonly Gate[]): s
     note === null ? "" : `(${note})`,
   ])
   return [
-    `Figures of the last ${windowMinutes} minutes${figures.isPartial ? ", of one isolate alone: Redis is away" : ""}`,
+    `Metrics of the last ${windowMinutes} minutes${figures.isPartial ? ", of one isolate alone: Redis is unavailable" : ""}`,
     table([
       ["  requests", String(requests)],
       [

@@ -18,10 +18,10 @@ const secret = z.object({
 const list = z.object({ data: z.array(secret) })
 const added = secret.extend({ othersAcceptedUntil: z.string().nullable() })
 
-/** The company's secrets, without what they are. */
+/** The company's secrets, as fingerprints. */
 export const listCompany = async (deployment: Deployment) => (await callApi(deployment, "GET", PATH, list)).data
 
-/** Adds the new secret, read from stdin; those before it are taken for an overlap. */
+/** Adds the new secret, read from stdin; earlier ones stay valid for an overlap. */
 export async function rotateCompanyWebhook(
   deployment: Deployment,
   provider: WebhookProvider,

@@ -1,4 +1,4 @@
-/** Rotations of the variables of a whole environment, in the file from which they are uploaded. */
+/** Rotations of an environment's variables, in the file from which they are uploaded. */
 import { randomBytes } from "node:crypto"
 import { CommandError } from "../deployment.ts"
 import { readSecrets, writeSecrets } from "./file.ts"
@@ -30,13 +30,13 @@ export interface EnvironmentOptions {
 export type WebhookProvider = keyof typeof WEBHOOK_VARIABLES
 export type KeyRingName = (typeof KEY_RINGS)[number]
 
-/** What was done, in words for people; `variables` names what changed. */
+/** The result, as sentences; `variables` names what changed. */
 export interface Outcome {
   readonly variables: readonly string[]
   readonly lines: readonly string[]
 }
 
-/** The new secret, read from stdin, before the old one. */
+/** Puts the new secret, read from stdin, before the old one. */
 export async function rotateEnvironmentWebhook(
   provider: WebhookProvider,
   options: EnvironmentOptions,
@@ -62,7 +62,7 @@ export async function rotateEnvironmentWebhook(
   }
 }
 
-/** Takes out old secrets whose overlap is over. */
+/** Removes old secrets whose overlap is over. */
 export async function finishEnvironmentWebhook(
   provider: WebhookProvider,
   options: EnvironmentOptions,
@@ -71,11 +71,11 @@ export async function finishEnvironmentWebhook(
   const before = readSecrets(options.file)
   const after = finishWebhook(before, { variable, now: new Date() })
   await save(after, options, "end")
-  const gone = secretsIn(before.variables[variable]).length - secretsIn(after.variables[variable]).length
-  return { variables: [variable], lines: [`${gone} old of ${variable} taken out.`, ...uploadLines(options)] }
+  const removed = secretsIn(before.variables[variable]).length - secretsIn(after.variables[variable]).length
+  return { variables: [variable], lines: [`${removed} old of ${variable} removed.`, ...uploadLines(options)] }
 }
 
-/** QStash is rotated first, while the Worker knows its next key; the Worker is given the new ones afterwards. */
+/** QStash is rotated first, while the Worker has its next key; the Worker gets the new keys afterwards. */
 export async function rotateQstash(options: EnvironmentOptions): Promise<Outcome> {
   const before = readSecrets(options.file)
   const keys = await currentKeys(before.variables)
@@ -83,11 +83,15 @@ export async function rotateQstash(options: EnvironmentOptions): Promise<Outcome
   const variables = ["QSTASH_CURRENT_SIGNING_KEY", "QSTASH_NEXT_SIGNING_KEY"]
   if (options.dryRun) return { variables, lines: [WHAT[plan], ...uploadLines(options)] }
 
-  const taken = applyQstashKeys(before, plan === "rotate" ? await rotatedKeys(before.variables) : keys, new Date())
-  writeSecrets(options.file, taken, "begin")
+  const withNewKeys = applyQstashKeys(
+    before,
+    plan === "rotate" ? await rotatedKeys(before.variables) : keys,
+    new Date(),
+  )
+  writeSecrets(options.file, withNewKeys, "begin")
   if (options.upload) {
     await upload(options.file, options.env)
-    writeSecrets(options.file, finishQstash(taken), "end")
+    writeSecrets(options.file, finishQstash(withNewKeys), "end")
     return { variables, lines: [WHAT[plan], "The Worker has the new keys."] }
   }
   const finish = `Then: npm run secrets -- finish --qstash --env ${options.env}`
@@ -101,7 +105,7 @@ const WHAT = {
     "QStash was rotated more often than the Worker has heard of: its calls may be refused until the upload is done.",
 } as const
 
-/** The operator says, or `--upload` does, that the Worker has the keys. */
+/** Confirms that the Worker has the keys; called by the operator, or after `--upload`. */
 export async function finishQstashRotation(options: EnvironmentOptions): Promise<Outcome> {
   const after = finishQstash(readSecrets(options.file))
   await save(after, options, "end")
@@ -110,7 +114,7 @@ export async function finishQstashRotation(options: EnvironmentOptions): Promise
 
 const KEY_BYTES = 32
 
-/** A new version of a key ring; from its upload on it writes, and all versions read. */
+/** Adds a new version to a key ring; after the upload it encrypts, and all versions decrypt. */
 export async function rotateKeyRing(variable: KeyRingName, options: EnvironmentOptions): Promise<Outcome> {
   const after = rotateKeys(readSecrets(options.file), { variable, key: randomBytes(KEY_BYTES) })
   await save(after, options, "begin")
@@ -124,7 +128,7 @@ export async function rotateKeyRing(variable: KeyRingName, options: EnvironmentO
   }
 }
 
-/** What the file holds, without a secret of it. */
+/** The content of the file, without secrets. */
 export function listEnvironment(options: EnvironmentOptions) {
   const { variables, rotations } = readSecrets(options.file)
   return {
@@ -166,7 +170,7 @@ const uploadLines = ({ file, env, dryRun, upload: isUpload }: EnvironmentOptions
   return [isUpload ? "Uploaded." : `Now: ${uploadCommand(file, env)}`]
 }
 
-/** Hours of an overlap as they are written on the command line. */
+/** Parses the hours of an overlap. */
 export function hoursOf(text: string): number {
   if (!/^\d{1,3}$/.test(text) || Number(text) > 168)
     throw new CommandError("--overlap is a number of hours from 0 to 168.")

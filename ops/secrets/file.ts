@@ -1,7 +1,7 @@
 /**
- * The secrets of an environment on this machine: `.local/secrets.<env>.json`, which is uploaded as it is, and beside it what
- * is remembered of rotations. Both are readable by their owner only and written whole or not at all. JSON, so that every
- * character of a secret survives.
+ * The secrets of an environment on this machine: `.local/secrets.<env>.json`, which is uploaded unchanged, and a second
+ * file with the state of rotations. Only their owner can read them, and both are written atomically. JSON keeps every
+ * character of a secret.
  */
 import {
   chmodSync,
@@ -22,21 +22,21 @@ const variablesSchema = z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string
 
 const rotationsFile = (file: string): string => `${file.replace(/\.json$/, "")}.rotations.json`
 
-/** What lies in the file. Throws `CommandError`, which quotes nothing of it, when it is not there or not as expected. */
+/** The content of the file. Throws `CommandError`, without quoting it, when it is missing or invalid. */
 export function readSecrets(file: string): FileChange {
-  if (!existsSync(file)) throw new CommandError(`There is no ${file}; docs/DEPLOYMENT.md says how it is made.`)
+  if (!existsSync(file)) throw new CommandError(`There is no ${file}; docs/DEPLOYMENT.md describes how to create it.`)
   const variables = variablesSchema.safeParse(parsed(file))
   if (!variables.success) throw new CommandError(`${file} is not a JSON object of variables and their texts.`)
-  const beside = rotationsFile(file)
-  if (!existsSync(beside)) return { variables: variables.data, rotations: NO_ROTATIONS }
-  const rotations = rotationsSchema.safeParse(parsed(beside))
-  if (!rotations.success) throw new CommandError(`${beside} is not what this command has written.`)
+  const stateFile = rotationsFile(file)
+  if (!existsSync(stateFile)) return { variables: variables.data, rotations: NO_ROTATIONS }
+  const rotations = rotationsSchema.safeParse(parsed(stateFile))
+  if (!rotations.success) throw new CommandError(`${stateFile} was not written by this command.`)
   return { variables: variables.data, rotations: rotations.data }
 }
 
 /**
- * Writes both files. What is remembered goes first when a rotation begins and last when one ends: should this stop in
- * between, a `finish` too many is asked for, and no old secret is forgotten.
+ * Writes both files. The state of rotations is written first when a rotation begins and last when it ends: after an
+ * interruption in between an unnecessary `finish` is required, but no old secret is forgotten.
  */
 export function writeSecrets(file: string, { variables, rotations }: FileChange, step: "begin" | "end"): void {
   if (step === "begin") writeWhole(rotationsFile(file), rotations)

@@ -1,4 +1,4 @@
-/** QStash's signing keys: which they are, and the next ones (upstash.com/docs/qstash/api-reference/signing-keys). */
+/** Reads and rotates QStash's signing keys (upstash.com/docs/qstash/api-reference/signing-keys). */
 import { z } from "zod"
 import { CommandError } from "../deployment.ts"
 import type { SigningKeys, Variables } from "./rotation.ts"
@@ -8,13 +8,13 @@ const ANSWER_MS_MAX = 15_000
 
 const keys = z.object({ current: z.string().min(1), next: z.string().min(1) })
 
-/** The keys that QStash signs with now and after the next rotation. */
-export const currentKeys = (variables: Variables): Promise<SigningKeys> => ask(variables, "GET", "/v2/keys")
+/** QStash's signing keys, now and after the next rotation. */
+export const currentKeys = (variables: Variables): Promise<SigningKeys> => call(variables, "GET", "/v2/keys")
 
-/** Makes the next key the current one, and answers both as they are then. Not to be repeated blindly. */
-export const rotatedKeys = (variables: Variables): Promise<SigningKeys> => ask(variables, "POST", "/v2/keys/rotate")
+/** Makes the next key the current one, and returns both. Not idempotent. */
+export const rotatedKeys = (variables: Variables): Promise<SigningKeys> => call(variables, "POST", "/v2/keys/rotate")
 
-async function ask(variables: Variables, method: "GET" | "POST", path: string): Promise<SigningKeys> {
+async function call(variables: Variables, method: "GET" | "POST", path: string): Promise<SigningKeys> {
   const { QSTASH_URL: url = URL_DEFAULT, QSTASH_TOKEN: token } = variables
   if (!token) throw new CommandError("The file has no QSTASH_TOKEN.")
   const response = await fetch(`${url}${path}`, {
@@ -23,7 +23,7 @@ async function ask(variables: Variables, method: "GET" | "POST", path: string): 
     redirect: "manual",
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
   }).catch(() => {
-    throw new CommandError(`QStash does not answer at ${url}; run the command again, it finds out how far it came.`)
+    throw new CommandError(`QStash does not answer at ${url}; run the command again, it continues where it stopped.`)
   })
   const answer = keys.safeParse(await response.json().catch(() => undefined))
   if (response.ok && answer.success) return answer.data

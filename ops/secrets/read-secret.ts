@@ -1,11 +1,13 @@
-/** A secret from a person or a pipe; never from the command line, which other users of the machine and its history see. */
+/**
+ * Reads a secret from a terminal or a pipe; never from the command line, which other users and the shell's history see.
+ */
 import { StringDecoder } from "node:string_decoder"
 import { CommandError } from "../deployment.ts"
 
-/** A secret is a line; what is longer is a wrong file. */
+/** A secret is one line; more is a wrong file. */
 const BYTES_MAX = 4096
 
-/** The secret on stdin, without its line break; on a terminal it is asked for and not shown. */
+/** The secret on stdin, without its line break; on a terminal with a prompt and without echo. */
 export function readSecret(prompt: string): Promise<string> {
   return process.stdin.isTTY ? readHidden(prompt) : readPiped()
 }
@@ -15,7 +17,7 @@ async function readPiped(): Promise<string> {
   let length = 0
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
     length += chunk.length
-    if (length > BYTES_MAX) throw new CommandError("What came on stdin is no secret.")
+    if (length > BYTES_MAX) throw new CommandError("The input on stdin is not a secret.")
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

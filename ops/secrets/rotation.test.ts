@@ -1,4 +1,6 @@
-/** Rotations of an environment's secrets: whatever is done in whatever order, what the other side uses is in the file. */
+/**
+ * Rotations of an environment's secrets: after any sequence of steps, the file has the secrets that the provider uses.
+ */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
@@ -35,7 +37,7 @@ describe("a webhook secret", () => {
   const rotate = (from: FileChange, secret: string, hours = 0, overlapHours = 24) =>
     rotateWebhook(from, { variable: VARIABLE, secret, now: hoursOn(hours), overlapHours })
 
-  test("is put first, beside the old one, which goes when the overlap is over", () => {
+  test("is put first, before the old one, which is removed after the overlap", () => {
     const both = rotate(before, "whsec_the_new_$ecret_02")
     expect(both.variables).toEqual({
       [VARIABLE]: "whsec_the_new_$ecret_02,whsec_the_old_secret_01",
@@ -48,7 +50,7 @@ describe("a webhook secret", () => {
     expect(refusalOf(() => finishWebhook(finished, { variable: VARIABLE, now: hoursOn(99) }))).toContain("No rotation")
   })
 
-  test("is the first one of a variable that was not there", () => {
+  test("is the first one of a missing variable", () => {
     expect(rotate(fileOf({}), "whsec_the_first_secret").variables).toEqual({ [VARIABLE]: "whsec_the_first_secret" })
   })
 
@@ -61,13 +63,13 @@ describe("a webhook secret", () => {
     },
   )
 
-  test("that is there already is refused, and a sixth", () => {
+  test("that exists already is refused, and a sixth", () => {
     expect(refusalOf(() => rotate(before, "whsec_the_old_secret_01"))).toContain("already")
     const five = [1, 2, 3, 4].reduce((file, n) => rotate(file, `whsec_one_more_secret_${n}`), before)
     expect(refusalOf(() => rotate(five, "whsec_one_too_many_01"))).toContain("finish")
   })
 
-  test("whatever is rotated and finished when, every secret that the provider may use is in the file", () => {
+  test("after any sequence of rotations, every secret that the provider may use is in the file", () => {
     const step = fc.record({
       verb: fc.constantFrom("rotate", "finish"),
       hours: fc.integer({ min: 0, max: 30 }),
@@ -77,7 +79,7 @@ describe("a webhook secret", () => {
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         let file = before
         let hour = 0
-        // What the provider may sign with, and until which hour.
+        // The secrets that the provider may sign with, and until which hour.
         const inUse = new Map<string, number>([["whsec_the_old_secret_01", Number.POSITIVE_INFINITY]])
         for (const [index, { verb, hours, overlapHours }] of steps.entries()) {
           hour += hours
@@ -97,7 +99,7 @@ describe("a webhook secret", () => {
           for (const [secret, until] of inUse) if (until > hour) expect(there).toContain(secret)
           expect(there.length).toBeLessThanOrEqual(5)
           expect(new Set(there).size).toBe(there.length)
-          // Whatever is there and not the newest will go: nothing is forgotten.
+          // Every secret but the newest will be removed: none is forgotten.
           const ending = file.rotations.webhooks.map(({ fingerprint }) => fingerprint)
           expect(there.slice(1).map(fingerprintOf).sort()).toEqual([...ending].sort())
         }
@@ -117,7 +119,7 @@ describe("QStash's keys", () => {
   ] // five letters, five keys
   const before = fileOf({ QSTASH_CURRENT_SIGNING_KEY: A, QSTASH_NEXT_SIGNING_KEY: B })
 
-  test("are rotated at QStash, taken into the file, uploaded, and only then rotated again", () => {
+  test("are rotated at QStash, stored in the file, uploaded, and only then rotated again", () => {
     expect(planQstash(before, { current: A, next: B })).toBe("rotate")
     const pending = applyQstashKeys(before, { current: B, next: C }, START)
     expect(pending.variables).toEqual({ QSTASH_CURRENT_SIGNING_KEY: B, QSTASH_NEXT_SIGNING_KEY: C })
@@ -126,13 +128,13 @@ describe("QStash's keys", () => {
     expect(refusalOf(() => finishQstash(before))).toContain("No rotation")
   })
 
-  test("are taken over when their rotation was not ours to see, once or more often", () => {
+  test("are adopted when they were rotated elsewhere, once or more often", () => {
     expect(planQstash(before, { current: B, next: C })).toBe("adopt")
     expect(planQstash(before, { current: C, next: D })).toBe("replace")
     expect(planQstash(before, { current: D, next: E })).toBe("replace")
   })
 
-  test("in whatever order commands, uploads and lost answers come, the Worker has the key that signs", () => {
+  test("after any sequence of commands, uploads and lost answers, the Worker has the signing key", () => {
     const step = fc.constantFrom("rotate", "rotate, answer lost", "upload", "finish")
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -149,7 +151,7 @@ describe("QStash's keys", () => {
           try {
             if (verb === "upload") upload()
             else if (verb === "finish") {
-              // Who says that it is done has done it.
+              // `finish` is called only after the upload.
               if (isUploaded) file = finishQstash(file)
             } else {
               const plan = planQstash(file, qstash)
@@ -178,7 +180,7 @@ describe("a key ring", () => {
   const key = (byte: number) => Buffer.alloc(32, byte)
   const entry = (version: number, byte: number) => `v${version}:${key(byte).toString("base64")}`
 
-  test("gets the next version, and keeps the others as they are", () => {
+  test("gets the next version, and keeps the others unchanged", () => {
     const before = fileOf({ ENCRYPTION_KEYS: `${entry(3, 3)}, ${entry(1, 1)}` })
     const { variables } = rotateKeys(before, { variable: "ENCRYPTION_KEYS", key: key(9) })
     expect(variables.ENCRYPTION_KEYS).toBe(`${entry(3, 3)}, ${entry(1, 1)},${entry(4, 9)}`)

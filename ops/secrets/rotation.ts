@@ -1,6 +1,6 @@
 /**
- * What a rotation makes of the secrets of an environment. Pure: the variables as they lie in the file, what is remembered of
- * rotations that are under way, and the time go in; both come out anew. What is remembered holds fingerprints, no secrets.
+ * Rotations of an environment's secrets. Pure: takes the variables of the file, the state of unfinished rotations and
+ * the time, and returns new variables and state. The state contains fingerprints, no secrets.
  */
 import { createHash } from "node:crypto"
 import { z } from "zod"
@@ -11,13 +11,13 @@ import { CommandError } from "../deployment.ts"
 export type Variables = Readonly<Record<string, string>>
 
 export const rotationsSchema = z.strictObject({
-  /** Old webhook secrets and until when the provider may still sign with them. */
+  /** Old webhook secrets, and until when the provider may sign with them. */
   webhooks: z.array(z.strictObject({ variable: z.string(), fingerprint: z.string(), until: z.iso.datetime() })),
-  /** Since when keys that QStash made are in the file and perhaps not in the Worker. */
+  /** Since when new keys of QStash are in the file and possibly not in the Worker. */
   qstashPendingSince: z.iso.datetime().nullable(),
 })
 
-/** Rotations that are not finished. */
+/** Unfinished rotations. */
 export type Rotations = z.output<typeof rotationsSchema>
 
 export const NO_ROTATIONS: Rotations = { webhooks: [], qstashPendingSince: null }
@@ -30,13 +30,13 @@ export interface FileChange {
 export const WEBHOOK_VARIABLES = { stripe: "STRIPE_WEBHOOK_SECRET", whop: "WHOP_WEBHOOK_SECRET" } as const
 export const KEY_RINGS = ["ENCRYPTION_KEYS", "TOKEN_SIGNING_KEYS"] as const
 
-/** As shared/config.ts demands it of a deployment. */
+/** The bound of shared/config.ts for a deployment. */
 const SECRET_CHARS_MIN = 16
-/** Every delivery may be tried against each of them. */
+/** A delivery is verified against each of them in turn. */
 const SECRETS_MAX = 5
 const HOUR_MS = 3_600_000
 
-/** The first digits of the SHA-256, as the API shows them. */
+/** The first digits of the SHA-256, as in the API. */
 export const fingerprintOf = (secret: string): string =>
   createHash("sha256").update(secret, "utf8").digest("hex").slice(0, 8)
 
@@ -47,7 +47,7 @@ export const secretsIn = (value: string | undefined): readonly string[] =>
     .map((part) => part.trim())
     .filter((part) => part !== "")
 
-/** Puts a new webhook secret first and keeps the others, to be removed from `now` plus the overlap on. */
+/** Puts a new webhook secret first and keeps the others, to be removed after the overlap. */
 export function rotateWebhook(
   { variables, rotations }: FileChange,
   request: { readonly variable: string; readonly secret: string; readonly now: Date; readonly overlapHours: number },
@@ -75,7 +75,10 @@ export function rotateWebhook(
   }
 }
 
-/** Removes old webhook secrets whose overlap is over. Throws `CommandError`, saying until when, while there is none. */
+/**
+ * Removes old webhook secrets whose overlap is over. Throws `CommandError` with the end of the overlap when there is
+ * none.
+ */
 export function finishWebhook(
   { variables, rotations }: FileChange,
   { variable, now }: { readonly variable: string; readonly now: Date },
@@ -85,27 +88,28 @@ export function finishWebhook(
   const [first] = entries.map(({ until }) => until).sort()
   if (first === undefined) throw new CommandError(`No rotation of ${variable} is under way.`)
   if (over.length === 0) throw new CommandError(`The old secret of ${variable} may still be used until ${first}.`)
-  const gone = new Set(over.map(({ fingerprint }) => fingerprint))
+  const removed = new Set(over.map(({ fingerprint }) => fingerprint))
   const [newest = "", ...older] = secretsIn(variables[variable])
-  const kept = [newest, ...older.filter((secret) => !gone.has(fingerprintOf(secret)))]
+  const kept = [newest, ...older.filter((secret) => !removed.has(fingerprintOf(secret)))]
   return {
     variables: { ...variables, [variable]: kept.join(",") },
     rotations: { ...rotations, webhooks: rotations.webhooks.filter((entry) => !over.includes(entry)) },
   }
 }
 
-/** The signing keys as QStash has them. */
+/** QStash's signing keys. */
 export interface SigningKeys {
   readonly current: string
   readonly next: string
 }
 
 /**
- * What to do about QStash's keys. The Worker takes (A, B); QStash signs with A. After one rotation it signs with B, which
- * the Worker takes as its next key, and only then the Worker is given (B, C): at no moment is a key in use that it does not
- * have. `adopt`: that rotation has happened already, its answer was lost or somebody pressed the button. `replace`: it has
- * happened more than once, and the Worker may refuse everything until it has the new keys. Throws `CommandError` while the
- * keys of the last rotation are not known to be in the Worker: another one would shut QStash out.
+ * Plans a rotation of QStash's keys. The Worker accepts (A, B); QStash signs with A. After one rotation it signs with
+ * B, which the Worker accepts as its next key, and only then the Worker gets (B, C): it always has the key in use.
+ * `adopt`: that rotation has happened already, because its answer was lost or it was made in the console. `replace`: it
+ * has happened more than once, and the Worker may refuse all calls until it has the new keys. Throws `CommandError`
+ * until the keys of the last rotation are confirmed to be in the Worker: after another one it would refuse QStash's
+ * calls.
  */
 export function planQstash({ variables, rotations }: FileChange, keys: SigningKeys): "rotate" | "adopt" | "replace" {
   const { QSTASH_CURRENT_SIGNING_KEY: current, QSTASH_NEXT_SIGNING_KEY: next } = variables
@@ -118,19 +122,19 @@ export function planQstash({ variables, rotations }: FileChange, keys: SigningKe
   return keys.current === next && rotations.qstashPendingSince === null ? "adopt" : "replace"
 }
 
-/** The file with the keys that QStash has now, which are still to be uploaded. */
+/** The file with QStash's current keys, which must still be uploaded. */
 export const applyQstashKeys = ({ variables, rotations }: FileChange, keys: SigningKeys, now: Date): FileChange => ({
   variables: { ...variables, QSTASH_CURRENT_SIGNING_KEY: keys.current, QSTASH_NEXT_SIGNING_KEY: keys.next },
   rotations: { ...rotations, qstashPendingSince: now.toISOString() },
 })
 
-/** The Worker has the keys. */
+/** Records that the Worker has the keys. */
 export function finishQstash({ variables, rotations }: FileChange): FileChange {
   if (rotations.qstashPendingSince === null) throw new CommandError("No rotation of QStash's keys is under way.")
   return { variables, rotations: { ...rotations, qstashPendingSince: null } }
 }
 
-/** Adds the next version to a key ring; the old ones stay, because they open what they have sealed. */
+/** Adds the next version to a key ring; the old ones stay, since they decrypt older data. */
 export function rotateKeys(
   { variables, rotations }: FileChange,
   { variable, key }: { readonly variable: string; readonly key: Uint8Array },

@@ -1,13 +1,13 @@
-/** Gives the Worker the secrets of a file. */
+/** Uploads a file's secrets to the Worker. */
 import { spawn } from "node:child_process"
 import { CommandError } from "../deployment.ts"
 
-/** The command that uploads the file, for a person to run. */
+/** The command that uploads the file, for the operator to run. */
 export const uploadCommand = (file: string, env: string): string => `npx wrangler secret bulk ${file} --env ${env}`
 
-/** Runs it. Throws `CommandError` unless wrangler says that it is done. */
+/** Runs it. Throws `CommandError` if wrangler fails. */
 export async function upload(file: string, env: string): Promise<void> {
-  // What wrangler says (names of secrets, no values) goes to stderr, so that stdout stays for the result.
+  // Wrangler's output (names of secrets, no values) goes to stderr, since stdout is for the result.
   const child = spawn("wrangler", ["secret", "bulk", file, "--env", env], { stdio: ["inherit", 2, 2] })
   const code = await new Promise<number | null>((resolve) => {
     child.once("error", () => resolve(null))

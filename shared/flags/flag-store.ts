@@ -1,6 +1,6 @@
 /**
- * How flags lie in Redis: one key each, as JSON, beside a marker that says that what is absent was never set. A change
- * also leaves its audit entry in a list, until that entry is known to be in Postgres.
+ * Flags in Redis: one key each, as JSON, and a marker which shows that absent flags were never set. A change also adds
+ * its audit entry to a list, until the entry is stored in Postgres.
  */
 import * as z from "zod"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../domain/flags.ts"
@@ -10,7 +10,7 @@ const MARKER = "flags:filled"
 const PENDING = "flags:pending"
 const keyOf = (name: FlagName): string => `flag:${name}`
 
-/** A flag's value as it lies in either store. */
+/** A flag's value, as in both stores. */
 export const flagValue = z.object({
   enabled: z.boolean(),
   percentage: z.number().min(0).max(100),
@@ -38,10 +38,10 @@ const flagChange = z.object({
   revision: z.number(),
 })
 
-/** One change of one flag: who, what and why. `before` is null while nobody had set it. */
+/** One change of one flag: who, what and why. `before` is null when the flag was not set. */
 export type FlagChange = z.infer<typeof flagChange>
 
-/** The flag as a change leaves it. */
+/** The flag after a change. */
 export const applyFlagChange = (change: FlagChange): SetFlag => ({
   value: change.after,
   revision: change.revision,
@@ -51,7 +51,7 @@ export const applyFlagChange = (change: FlagChange): SetFlag => ({
   reason: change.why,
 })
 
-/** The commands of Redis that flags need. */
+/** The Redis commands that flags need. */
 export interface FlagRedis {
   mget<Values extends unknown[]>(...keys: string[]): Promise<Values>
   eval(script: string, keys: string[], args: string[]): Promise<unknown>
@@ -59,7 +59,7 @@ export interface FlagRedis {
   lrem(key: string, count: number, element: string): Promise<unknown>
 }
 
-/** What is set in Redis, in one round trip. */
+/** The flags in Redis, in one round trip. */
 export async function readFlagsInRedis(redis: FlagRedis): Promise<RedisFlags> {
   const [marker, ...values] = await redis.mget<unknown[]>(MARKER, ...FLAG_NAMES.map(keyOf))
   const set: Partial<Record<FlagName, SetFlag>> = {}
@@ -74,7 +74,7 @@ export async function readFlagsInRedis(redis: FlagRedis): Promise<RedisFlags> {
   return { set, isComplete }
 }
 
-/** Writes a flag unless Redis has a newer one: compared and set in one step, so that writers may meet in any order. */
+/** Writes a flag unless Redis has a newer one: compare and set is atomic, so the order of writers does not matter. */
 const SET_IF_NEWER = `
 local function set_if_newer(key, text)
   local new, present = cjson.decode(text), redis.call("GET", key)
@@ -98,13 +98,13 @@ for index = 2, #KEYS do written = written + set_if_newer(KEYS[index], ARGV[index
 redis.call("SET", KEYS[1], ARGV[1])
 return written`
 
-/** Writes a change and its audit entry, both or neither. Throws when Redis does not take it. */
+/** Writes a change and its audit entry, both or neither. Throws when Redis does not accept it. */
 export async function saveChangeInRedis(redis: FlagRedis, change: FlagChange): Promise<void> {
   const texts = [JSON.stringify(applyFlagChange(change)), JSON.stringify(change)]
   await redis.eval(SAVE, [keyOf(change.name), PENDING], texts)
 }
 
-/** Puts into Redis what it lacks or has older, and marks it as complete. */
+/** Writes the flags that Redis lacks or has older, and marks it as complete. */
 export async function restoreRedisFlags(redis: FlagRedis, set: SetFlags): Promise<void> {
   const present = FLAG_NAMES.flatMap((name) =>
     set[name] ? [{ key: keyOf(name), text: JSON.stringify(set[name]) }] : [],
@@ -112,7 +112,7 @@ export async function restoreRedisFlags(redis: FlagRedis, set: SetFlags): Promis
   await redis.eval(FILL, [MARKER, ...present.map(({ key }) => key)], ["1", ...present.map(({ text }) => text)])
 }
 
-/** An audit entry that may not be in Postgres yet; null: what lies there is none of ours. */
+/** An audit entry that may not be in Postgres yet; `change` is null when the entry is not ours. */
 export interface PendingChange {
   readonly text: string
   readonly change: FlagChange | null
@@ -122,10 +122,10 @@ export interface PendingChange {
 export const pendingChanges = async (redis: FlagRedis, max: number): Promise<readonly PendingChange[]> =>
   (await redis.lrange(PENDING, 0, max - 1)).map((text) => ({ text, change: parsed(flagChange, text) }))
 
-/** Forgets an audit entry, now that it is in Postgres, however often a lost reply had it written. */
+/** Removes an audit entry that is in Postgres, with duplicates from writes whose reply was lost. */
 export const removePending = (redis: FlagRedis, text: string): Promise<unknown> => redis.lrem(PENDING, 0, text)
 
-/** The text under which the audit entry of a change is pending. */
+/** The text of a change's pending audit entry. */
 export const pendingKey = (change: FlagChange): string => JSON.stringify(change)
 
 function parsed<Schema extends z.ZodType>(schema: Schema, text: unknown): z.output<Schema> | null {

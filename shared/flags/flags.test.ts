@@ -1,3 +1,4 @@
+/** The order of flag stores and their failures. One file of more than 300 lines, since all tests share one simulated isolate. */
 import { describe, expect, test } from "vitest"
 import { FLAG_NAMES, type FlagName, type FlagValue, isOffForAll, isOnForAll, OFF, ON } from "../domain/flags.ts"
 import {
@@ -17,7 +18,7 @@ import {
 
 const DEFAULTS = flagDefaults("local", {})
 
-/** A flag as it was set by the change of this number. */
+/** A flag set by the change of this number. */
 const setTo = (value: FlagValue, change = 1): SetFlag => ({
   value,
   revision: change,
@@ -31,7 +32,7 @@ const BACK: SetFlags = { NOTIFICATIONS_ENABLED: setTo(ON, 2) }
 
 const START_MS = 1_000_000
 
-/** An isolate with both stores, which can be taken away. */
+/** An isolate with both stores, which can be made unavailable. */
 function isolate() {
   const state = {
     nowMs: START_MS,
@@ -39,7 +40,7 @@ function isolate() {
     copy: {} as SetFlags,
     isRedisDown: false,
     isCopyDown: false,
-    asked: [] as string[],
+    reads: [] as string[],
     filled: [] as SetFlags[],
   }
   const background: Promise<unknown>[] = []
@@ -49,12 +50,12 @@ function isolate() {
     now: () => new Date(state.nowMs),
     waitUntil: (work) => void background.push(work),
     async readRedis() {
-      state.asked.push("redis")
+      state.reads.push("redis")
       if (state.isRedisDown) throw new Error("down")
       return state.redis
     },
     async readCopy() {
-      state.asked.push("copy")
+      state.reads.push("copy")
       if (state.isCopyDown) throw new Error("down")
       return state.copy
     },
@@ -64,11 +65,11 @@ function isolate() {
     state.nowMs = START_MS + seconds * 1_000
     return readFlags(sources, need)
   }
-  /** Whether members are notified, how we know, and what was asked for it. */
+  /** Whether members are notified, the source, and the stores that were read. */
   const says = async (seconds: number, need: FlagFreshness = {}) => {
-    state.asked = []
+    state.reads = []
     const flags = await at(seconds, need)
-    return [flags.isOn("NOTIFICATIONS_ENABLED", "any"), flags.source, state.asked.join(" ")]
+    return [flags.isOn("NOTIFICATIONS_ENABLED", "any"), flags.source, state.reads.join(" ")]
   }
   return { state, sources, at, says, settled: () => Promise.all(background.splice(0)) }
 }
@@ -85,7 +86,7 @@ const memoryOf = (ageMs: number | null, changes: Partial<FlagCache> = {}): FlagC
   ...changes,
 })
 
-describe("the plan, by the age of what is remembered", () => {
+describe("the plan, by the age of the cached values", () => {
   test.each([
     [0, "serve", "serve"],
     [5_000, "serve", "serve"],
@@ -100,7 +101,7 @@ describe("the plan, by the age of what is remembered", () => {
     expect(planFlagRead(memoryOf(ageMs), START_MS, IMMEDIATE)).toBe("read_now")
   })
 
-  test("stores that failed a moment ago are not asked by every request", () => {
+  test("stores that failed recently are not read by every request", () => {
     const failed = (agoMs: number) =>
       memoryOf(null, { redisFailedAtMs: START_MS - agoMs, copyFailedAtMs: START_MS - agoMs })
     for (const need of [{}, FRESH, IMMEDIATE]) {
@@ -109,14 +110,14 @@ describe("the plan, by the age of what is remembered", () => {
     }
   })
 
-  test("one refresh at a time, and one that was lost is made again", () => {
+  test("one refresh at a time, and a lost one is repeated", () => {
     expect(planFlagRead(memoryOf(9_000, { refreshingSinceMs: START_MS - 500 }), START_MS)).toBe("serve")
     expect(planFlagRead(memoryOf(9_000, { refreshingSinceMs: START_MS - 1_500 }), START_MS)).toBe("serve_and_refresh")
   })
 })
 
 describe("while Redis answers", () => {
-  test("the configured default holds where nobody has set a flag; features are off", async () => {
+  test("a flag that is not set has the configured default; features are off", async () => {
     const flags = await isolate().at(0)
     const on = (["SCHEDULER_ENABLED", "ROLLBACK_MODE", "BI_DASHBOARD_V2"] satisfies FlagName[]).map((name) =>
       flags.isOn(name, "any"),
@@ -125,7 +126,7 @@ describe("while Redis answers", () => {
     expect([flags.source, flags.setOf("SCHEDULER_ENABLED")]).toEqual(["redis", null])
   })
 
-  test("a warm isolate asks it once in five seconds, never Postgres, and makes no request wait", async () => {
+  test("a warm isolate reads it once in five seconds, never Postgres, and no request waits", async () => {
     const { says, state, settled } = isolate()
     expect(await says(0)).toEqual([true, "redis", "redis"])
     state.redis = { set: QUIET, isComplete: true }
@@ -135,14 +136,14 @@ describe("while Redis answers", () => {
     expect(await says(7)).toEqual([false, "redis", ""])
   })
 
-  test("what has effects learns of a change within five seconds, however long the isolate slept", async () => {
+  test("work with effects sees a change within five seconds, also in an idle isolate", async () => {
     const { says, state } = isolate()
     await says(0)
     state.redis = { set: QUIET, isComplete: true }
     expect(await says(50, FRESH)).toEqual([false, "redis", "redis"])
   })
 
-  test("the last look before an effect learns of a change at once", async () => {
+  test("the last check before an effect sees a change at once", async () => {
     const { says, state } = isolate()
     await says(0)
     state.redis = { set: QUIET, isComplete: true }
@@ -150,7 +151,7 @@ describe("while Redis answers", () => {
     expect(await says(0.001, IMMEDIATE)).toEqual([false, "redis", "redis"])
   })
 
-  test("what this isolate has set itself holds at once", async () => {
+  test("a change by this isolate takes effect at once", async () => {
     const { at, sources } = isolate()
     await at(0)
     rememberFlagChange(sources.memory, "NOTIFICATIONS_ENABLED", setTo({ ...ON, deny: ["a"] }))
@@ -161,7 +162,7 @@ describe("while Redis answers", () => {
 })
 
 describe("without Redis", () => {
-  test("the copy is asked, at most once in five seconds, and a change is seen within ten", async () => {
+  test("the copy is read, at most once in five seconds, and a change is seen within ten", async () => {
     const { says, state } = isolate()
     await says(0)
     state.isRedisDown = true
@@ -174,7 +175,7 @@ describe("without Redis", () => {
     expect(await says(11.5, FRESH)).toEqual([true, "postgres", "redis copy"])
   })
 
-  test("the last look goes by the copy of at most five seconds ago", async () => {
+  test("the last check uses the copy of at most five seconds ago", async () => {
     const { says, state } = isolate()
     state.isRedisDown = true
     state.copy = QUIET
@@ -183,7 +184,7 @@ describe("without Redis", () => {
     expect(await says(3, IMMEDIATE)).toEqual([false, "postgres", "redis"])
   })
 
-  test("a webhook does not wait: it goes by what is remembered, and the copy is asked behind its back", async () => {
+  test("a webhook does not wait: it uses the cache, and the copy is read in the background", async () => {
     const { says, state, settled } = isolate()
     await says(0)
     state.isRedisDown = true
@@ -193,7 +194,7 @@ describe("without Redis", () => {
     expect(await says(7)).toEqual([false, "postgres", ""])
   })
 
-  test("and without Postgres the last known value holds for a minute, then nobody is notified", async () => {
+  test("and without Postgres the last known value is used for a minute, then nobody is notified", async () => {
     const { at, says, state, settled } = isolate()
     state.redis = { set: { SCHEDULER_ENABLED: setTo(OFF) }, isComplete: true }
     await says(0)
@@ -206,7 +207,7 @@ describe("without Redis", () => {
     expect((await at(66)).source).toBe("redis")
   })
 
-  test("nor Postgres, a fresh isolate accepts and processes, and neither schedules nor notifies", async () => {
+  test("and without Postgres a new isolate accepts and processes, and neither schedules nor notifies", async () => {
     const { at, says, state } = isolate()
     Object.assign(state, { isRedisDown: true, isCopyDown: true })
     expect(await says(0)).toEqual([false, "safe_default", "redis copy"])
@@ -216,7 +217,7 @@ describe("without Redis", () => {
     expect(flags.isOffForAll("SCHEDULER_ENABLED")).toBe(true)
   })
 
-  test("a copy that is older than what Redis said last does not undo it", async () => {
+  test("a copy that is older than the last value from Redis does not replace it", async () => {
     const { says, state } = isolate()
     state.redis = { set: { NOTIFICATIONS_ENABLED: setTo(OFF, 2) }, isComplete: true }
     state.copy = { NOTIFICATIONS_ENABLED: setTo(ON, 1) }
@@ -225,7 +226,7 @@ describe("without Redis", () => {
     expect(await says(6, FRESH)).toEqual([false, "postgres", "redis copy"])
   })
 
-  test("stores that hang hold nobody for longer than three quarters of a second", async () => {
+  test("stores that hang delay a request by at most three quarters of a second", async () => {
     const { sources } = isolate()
     const hang = () => new Promise<never>(() => {})
     const startedAt = performance.now()
@@ -236,7 +237,7 @@ describe("without Redis", () => {
 })
 
 describe("a Redis", () => {
-  test("that was away is compared with the copy once, for what was set meanwhile, and told of it", async () => {
+  test("that was unavailable is compared with the copy once, and gets the changes that it missed", async () => {
     const { says, state, settled } = isolate()
     await says(0)
     state.isRedisDown = true
@@ -249,7 +250,7 @@ describe("a Redis", () => {
     expect(await says(18, FRESH)).toEqual([false, "redis", "redis"])
   })
 
-  test("that was emptied is filled again from the copy, and not taken for one where nothing was set", async () => {
+  test("that was emptied is restored from the copy, and its flags do not count as not set", async () => {
     const { says, state, settled } = isolate()
     Object.assign(state, { redis: { set: {}, isComplete: false }, copy: QUIET })
     expect(await says(0)).toEqual([false, "redis", "redis copy"])
@@ -257,7 +258,7 @@ describe("a Redis", () => {
     expect(state.filled).toEqual([QUIET])
   })
 
-  test("that was emptied while Postgres is away leaves the last known value, and then the safe default", async () => {
+  test("that was emptied while Postgres is unavailable: the last known value is used, then the safe default", async () => {
     const { says, state } = isolate()
     await says(0)
     Object.assign(state, { redis: { set: {}, isComplete: false }, isCopyDown: true })
@@ -265,7 +266,7 @@ describe("a Redis", () => {
     expect(await says(70, FRESH)).toEqual([false, "safe_default", "redis copy"])
   })
 
-  test("that was emptied still says what was set in it since", async () => {
+  test("that was emptied still has the flags set since", async () => {
     const { at, state } = isolate()
     const rollback: SetFlags = { ROLLBACK_MODE: setTo(ON) }
     Object.assign(state, { redis: { set: rollback, isComplete: false }, isCopyDown: true })
@@ -274,7 +275,7 @@ describe("a Redis", () => {
   })
 })
 
-test("of two readings the newest of each flag holds, whichever comes first; the change's id breaks a tie", () => {
+test("of two stores the newest value of each flag wins, in any order; the change's id breaks a tie", () => {
   const older: SetFlags = { ROLLBACK_MODE: setTo(ON, 1), NOTIFICATIONS_ENABLED: setTo(OFF, 3) }
   const newer: SetFlags = { ROLLBACK_MODE: setTo(OFF, 2), SCHEDULER_ENABLED: setTo(OFF, 1) }
   const expected = {
@@ -289,18 +290,18 @@ test("of two readings the newest of each flag holds, whichever comes first; the 
   expect(newest(other ?? {}, one ?? {})).toEqual(other)
 })
 
-describe("while nobody has set anything", () => {
-  test.each(["staging", "production"] as const)("nothing acts in %s before it is launched", (environment) => {
+describe("while no flag is set", () => {
+  test.each(["staging", "production"] as const)("nothing has effects in %s before the launch", (environment) => {
     const defaults = flagDefaults(environment, {})
     for (const name of FLAG_NAMES) expect([name, isOffForAll(defaults[name])]).toEqual([name, true])
   })
 
-  test("a laptop processes, schedules and notifies", () => {
+  test("the local environment processes, schedules and notifies", () => {
     const on = FLAG_NAMES.filter((name) => isOnForAll(flagDefaults("local", {})[name]))
     expect(on).toEqual(["WEBHOOK_PROCESSING_ENABLED", "SCHEDULER_ENABLED", "NOTIFICATIONS_ENABLED"])
   })
 
-  test("a variable of the environment says more than its default, and of that switch alone", () => {
+  test("a variable overrides the default of its switch alone", () => {
     const defaults = flagDefaults("production", { WEBHOOK_PROCESSING_ENABLED: true, ROLLBACK_MODE: true })
     const on = FLAG_NAMES.filter((name) => isOnForAll(defaults[name]))
     expect(on).toEqual(["WEBHOOK_PROCESSING_ENABLED", "ROLLBACK_MODE"])

@@ -1,8 +1,8 @@
 /**
- * Switches and flags that work without a deploy. They lie in Redis, with a copy in Postgres, and are remembered in the
- * isolate: a webhook never waits for them while the isolate remembers; what has effects (`isFreshNeeded`) never acts on
- * what is older than five seconds while either store answers; and right before an effect (`isImmediate`) Redis is asked
- * at that moment. When nothing answers the last known value holds for a minute; then nobody is notified.
+ * Switches and flags that change without a deploy. They are stored in Redis, with a copy in Postgres, and cached in the
+ * isolate: a webhook never waits for them while the cache is valid; work with effects (`isFreshNeeded`) never uses
+ * values older than five seconds while either store answers; and right before an effect (`isImmediate`) Redis is read.
+ * When no store answers the last known value is used for a minute; then nobody is notified.
  */
 import {
   type Environment,
@@ -22,10 +22,10 @@ import {
 } from "../domain/flags.ts"
 import { withTimeout } from "../network/with-timeout.ts"
 
-/** A flag as somebody set it. Of two, the one with the higher revision holds, then the one with the higher change id. */
+/** A flag that was set. Of two values the one with the higher revision wins, then the one with the higher change id. */
 export interface SetFlag {
   readonly value: FlagValue
-  /** Milliseconds of the change, raised above every revision that was known then. */
+  /** The time of the change in milliseconds, raised above every revision known at that time. */
   readonly revision: number
   readonly changeId: string
   readonly updatedAt: string
@@ -33,10 +33,12 @@ export interface SetFlag {
   readonly reason: string | null
 }
 
-/** What somebody has set; a flag that nobody has set is absent. */
+/** The flags that were set; others are absent. */
 export type SetFlags = Readonly<Partial<Record<FlagName, SetFlag>>>
 
-/** What lies in Redis. Not `isComplete`: Redis was emptied, or holds what is none of ours, so that an absent flag says nothing. */
+/**
+ * The flags in Redis. Not `isComplete`: Redis was emptied or has invalid values, so an absent flag may have been set.
+ */
 export interface RedisFlags {
   readonly set: SetFlags
   readonly isComplete: boolean
@@ -48,7 +50,7 @@ export const isNewerRevision = (flag: SetFlag, other: SetFlag | undefined): bool
   flag.revision > other.revision ||
   (flag.revision === other.revision && flag.changeId > other.changeId)
 
-/** Of each flag the newest of two readings. */
+/** The newest value of each flag from two stores. */
 export function newest(one: SetFlags, other: SetFlags): SetFlags {
   const result: Partial<Record<FlagName, SetFlag>> = { ...one }
   for (const name of FLAG_NAMES) {
@@ -58,21 +60,21 @@ export function newest(one: SetFlags, other: SetFlags): SetFlags {
   return result
 }
 
-/** How we know. `safe_default`: we do not know, and nobody is notified until we do. */
+/** Where the values come from. `safe_default`: they are unknown, and nobody is notified until they are known. */
 export type FlagSource = "redis" | "postgres" | "remembered" | "safe_default"
 
-/** The flags of one moment. */
+/** The flags at one time. */
 export interface Flags {
   readonly source: FlagSource
   isOn(name: FlagName, companyId: string): boolean
-  /** Like `isOn`, with the part of the flag's value that settled it. */
+  /** Like `isOn`, with the part of the flag's value that decided. */
   evaluate(name: FlagName, companyId: string): Evaluation
-  /** On for every company there is or will be. */
+  /** On for every present and future company. */
   isOnForAll(name: FlagName): boolean
-  /** On for no company at all. */
+  /** Off for every company. */
   isOffForAll(name: FlagName): boolean
   valueOf(name: FlagName): FlagValue
-  /** What somebody set; null: the default holds. */
+  /** The flag as set; null: the default applies. */
   setOf(name: FlagName): SetFlag | null
 }
 
@@ -89,7 +91,7 @@ function flagsOf(base: FlagValues, set: SetFlags, source: FlagSource): Flags {
   }
 }
 
-/** What holds while nobody has set anything: the environment's defaults, under what its variables say of the switches. */
+/** The values of flags that are not set: the switches' variables, else the environment's defaults. */
 export function flagDefaults(
   environment: Environment,
   switches: Readonly<Partial<Record<SwitchName, boolean | undefined>>>,
@@ -101,14 +103,16 @@ export function flagDefaults(
   return { ...FLAG_DEFAULTS[environment], ...Object.fromEntries(configured) }
 }
 
-/** When nothing is known: accepting, storing and folding go on as configured; nothing is scheduled and nobody notified. */
+/**
+ * While values are unknown: webhooks are accepted and processed as configured; nothing is scheduled, nobody notified.
+ */
 const safe = (defaults: FlagValues): FlagValues => ({
   ...defaults,
   SCHEDULER_ENABLED: OFF,
   NOTIFICATIONS_ENABLED: OFF,
 })
 
-/** What one isolate remembers. Values only: a promise of one request must not be awaited by another. */
+/** The cache of one isolate. Values only: no request may await a promise of another. */
 export interface FlagCache {
   known: {
     readonly set: SetFlags
@@ -121,7 +125,7 @@ export interface FlagCache {
   refreshingSinceMs: number | null
 }
 
-/** A memory for an isolate that has just started. */
+/** An empty cache. */
 export const newFlagCache = (): FlagCache => ({
   known: null,
   redisFailedAtMs: null,
@@ -129,30 +133,30 @@ export const newFlagCache = (): FlagCache => ({
   refreshingSinceMs: null,
 })
 
-/** Served as it is; a change is seen everywhere within ten seconds. */
+/** Served without a read; a change takes effect everywhere within ten seconds. */
 const FRESH_MS = 5_000
-/** Served while a newer one is fetched, and the longest that we go on while nothing answers. */
+/** Served while a newer value is read, and the longest time that a value is used while no store answers. */
 const CACHE_TTL_MS = 60_000
-/** After a failure a store is left alone this long, so that not every request waits for it to fail. */
+/** After a failure a store is not read for this long, so that not every request waits for a time-out. */
 const AFTER_FAILURE_MS = 2_000
-/** A refresh that has not come back by then was lost with its request. */
+/** A refresh that has not ended by then was lost with its request. */
 const REFRESH_LOST_MS = 1_000
-/** A request waits for Redis this long and no longer, and for the copy this long when Redis is away. */
+/** The longest that a request waits for Redis, and for the copy while Redis is unavailable. */
 const REDIS_TIMEOUT_MS = 250
 const COPY_TIMEOUT_MS = 500
 
-/** How exact a reading has to be. */
+/** The freshness that a caller needs. */
 export interface FlagFreshness {
-  /** None older than five seconds while either store answers: for what will have effects. */
+  /** At most five seconds old while either store answers: for work with effects. */
   readonly isFreshNeeded?: boolean
-  /** What Redis says at this moment: for the last look before an effect. */
+  /** Read from Redis now: for the last check before an effect. */
   readonly isImmediate?: boolean
 }
 
-/** What to do about what is remembered. */
+/** How to use the cache. */
 export type FlagPlan = "serve" | "serve_and_refresh" | "read_now"
 
-/** Pure: whether what is remembered will do at `nowMs`. A clock that went back makes everything old. */
+/** Pure: whether the cached values can be used at `nowMs`. If the clock went back, they are expired. */
 export function planFlagRead(memory: Readonly<FlagCache>, nowMs: number, need: FlagFreshness = {}): FlagPlan {
   const { known, refreshingSinceMs } = memory
   const isFresh = known?.isComplete === true && isWithin(known.atMs, nowMs, FRESH_MS)
@@ -171,7 +175,7 @@ const canAskRedis = ({ redisFailedAtMs: failed }: Readonly<FlagCache>, nowMs: nu
 const canAskCopy = ({ copyFailedAtMs: failed }: Readonly<FlagCache>, nowMs: number): boolean =>
   failed === null || !isWithin(failed, nowMs, AFTER_FAILURE_MS)
 
-/** Pure: the flags as far as they are remembered, else the safe default. */
+/** Pure: the cached flags, else the safe default. */
 export function flagsFromMemory(memory: Readonly<FlagCache>, defaults: FlagValues, nowMs: number): Flags {
   const { known } = memory
   if (!known || !isWithin(known.atMs, nowMs, CACHE_TTL_MS)) return flagsOf(safe(defaults), {}, "safe_default")
@@ -181,19 +185,19 @@ export function flagsFromMemory(memory: Readonly<FlagCache>, defaults: FlagValue
 
 /** What reading the flags needs. */
 export interface FlagSources {
-  /** One for the life of the isolate. */
+  /** One per isolate. */
   readonly memory: FlagCache
   readonly defaults: FlagValues
   /** Both may fail or hang. */
   readonly readRedis: () => Promise<RedisFlags>
   readonly readCopy: () => Promise<SetFlags>
-  /** Puts into Redis what it lacks or has older. */
+  /** Writes the flags that Redis lacks or has older. */
   readonly fillRedis: (set: SetFlags) => Promise<unknown>
   readonly now: () => Date
   readonly waitUntil: (work: Promise<unknown>) => void
 }
 
-/** The flags of this moment. Never throws, and waits for the stores three quarters of a second at most. */
+/** The current flags. Never throws, and waits for the stores three quarters of a second at most. */
 export async function readFlags(sources: FlagSources, need: FlagFreshness = {}): Promise<Flags> {
   const { memory, defaults, now } = sources
   const plan = planFlagRead(memory, now().getTime(), need)
@@ -202,7 +206,7 @@ export async function readFlags(sources: FlagSources, need: FlagFreshness = {}):
   return flagsFromMemory(memory, defaults, now().getTime())
 }
 
-/** What this isolate itself has just set holds in it at once. */
+/** A change by this isolate takes effect in it at once. */
 export function rememberFlagChange(memory: FlagCache, name: FlagName, flag: SetFlag): void {
   const { known } = memory
   if (known && isNewerRevision(flag, known.set[name])) memory.known = { ...known, set: { ...known.set, [name]: flag } }
@@ -218,23 +222,23 @@ async function refresh(sources: FlagSources): Promise<void> {
   }
 }
 
-/** Redis; and where it is away, was away, or was emptied, the copy as well. What fails leaves the memory as it is. */
+/** Reads Redis; if it is or was unavailable, or was emptied, also the copy. A failure leaves the cache unchanged. */
 async function readChain(sources: FlagSources): Promise<void> {
   const { memory, now, waitUntil } = sources
-  const wasRedisAway = memory.redisFailedAtMs !== null
+  const wasRedisUnavailable = memory.redisFailedAtMs !== null
   const redis = canAskRedis(memory, now().getTime()) ? await redisAt(sources) : null
-  if (redis?.isComplete && !wasRedisAway) {
+  if (redis?.isComplete && !wasRedisUnavailable) {
     memory.known = { set: redis.set, atMs: now().getTime(), source: "redis", isComplete: true }
     return
   }
-  // What was set while Redis was away is in the copy alone.
+  // Changes made while Redis was unavailable are only in the copy.
   const copy = redis !== null || !isCopyFresh(memory, now().getTime()) ? await copyAt(sources) : null
   const nowMs = now().getTime()
   const last = memory.known && isWithin(memory.known.atMs, nowMs, CACHE_TTL_MS) ? memory.known : null
   if (copy !== null && redis !== null) {
     const set = newest(redis.set, copy)
     memory.known = { set, atMs: nowMs, source: "redis", isComplete: true }
-    if (!redis.isComplete || differ(set, redis.set)) waitUntil(sources.fillRedis(set).catch(() => undefined)) // the sweeper tries again
+    if (!redis.isComplete || differ(set, redis.set)) waitUntil(sources.fillRedis(set).catch(() => undefined)) // the sweep retries
   } else if (copy !== null) {
     memory.known = { set: newest(last?.set ?? {}, copy), atMs: nowMs, source: "postgres", isComplete: true }
   } else if (redis?.isComplete) {
@@ -252,7 +256,7 @@ const isCopyFresh = ({ known }: Readonly<FlagCache>, nowMs: number): boolean =>
 const differ = (one: SetFlags, other: SetFlags): boolean =>
   FLAG_NAMES.some((name) => one[name]?.changeId !== other[name]?.changeId)
 
-/** Null: Redis does not answer. The health check tells of that; here it only means: go on without. */
+/** Null when Redis does not answer; the health check reports it. */
 async function redisAt({ memory, readRedis, now }: FlagSources): Promise<RedisFlags | null> {
   try {
     const redis = await withTimeout(REDIS_TIMEOUT_MS, readRedis())

@@ -1,10 +1,10 @@
 /**
- * The one redactor of errors. Messages are never repeated: a query error quotes its parameters, a Redis error its command,
- * a Postgres error its row, a Stripe error its payload, a URL error its password. What is left is what an engineer looks
- * for first: the kind, the codes, the place.
+ * Redacts errors. Messages are never repeated: a query error quotes its parameters, a Redis error its command, a
+ * Postgres error its row, a Stripe error its payload, a URL error its password. The description keeps the class, the
+ * codes and the stack frames.
  */
 
-/** What may be told of an error. */
+/** The parts of an error that may be logged. */
 export interface ErrorDescription {
   readonly name: string
   /** A stable code: ours (`NOT_FOUND`), the platform's (`ECONNREFUSED`) or the provider's (`card_declined`). */
@@ -21,10 +21,10 @@ export interface ErrorDescription {
 }
 
 const FRAMES_MAX = 8
-/** Deeper causes say nothing new, and a cause may be its own cause. */
+/** Deeper causes add nothing, and a cause may be its own cause. */
 const CAUSES_MAX = 4
 
-/** Describes anything that was thrown, without any text that may carry data. Total. */
+/** Describes any thrown value, without text that may contain data. Never throws. */
 export const describeError = (error: unknown): ErrorDescription => describe(error, CAUSES_MAX)
 
 function describe(error: unknown, causesLeft: number): ErrorDescription {
@@ -45,7 +45,7 @@ function describe(error: unknown, causesLeft: number): ErrorDescription {
   })
 }
 
-/** A getter or a proxy may throw; then there is nothing to read. */
+/** A getter or a proxy may throw. */
 function read(error: object, property: string): unknown {
   try {
     return Reflect.get(error, property)
@@ -54,7 +54,7 @@ function read(error: object, property: string): unknown {
   }
 }
 
-/** One identifier of one word: nothing that could be an address, a name with a surname, or a sentence. */
+/** An identifier of one word: not an address, a full name, or a sentence. */
 function word(error: object, property: string): string | undefined {
   const value = read(error, property)
   return typeof value === "string" && /^[A-Za-z_][A-Za-z0-9_]{0,63}$|^[0-9A-Z]{5}$/.test(value) ? value : undefined
@@ -63,8 +63,8 @@ function word(error: object, property: string): string | undefined {
 function nameOf(error: object): string {
   const name = word(error, "name")
   if (name !== undefined && name !== "Error") return name
-  const maker = read(error, "constructor") // DrizzleQueryError sets no name
-  return (typeof maker === "function" ? word(maker, "name") : undefined) ?? name ?? "object"
+  const errorClass = read(error, "constructor") // DrizzleQueryError sets no name
+  return (typeof errorClass === "function" ? word(errorClass, "name") : undefined) ?? name ?? "object"
 }
 
 function statusOf(error: object): number | undefined {
@@ -74,7 +74,7 @@ function statusOf(error: object): number | undefined {
 
 const booleanOf = (value: unknown): boolean | undefined => (typeof value === "boolean" ? value : undefined)
 
-/** The message stands before the frames and may itself have lines that look like frames; it is cut off first. */
+/** The message comes before the frames and may have lines that look like frames, so it is removed first. */
 function framesOf(error: object): string[] | undefined {
   const stack = read(error, "stack")
   const message = read(error, "message")
@@ -85,7 +85,7 @@ function framesOf(error: object): string[] | undefined {
   return frames.length > 0 ? frames : undefined
 }
 
-/** Function and place, the folders left out: they name the machine that built the code. */
+/** Function, file and position, without folders, which describe the build machine. */
 function frameOf(line: string): string | undefined {
   const [, called = "", file = "", place = ""] =
     /^\s+at (?:async )?(?:new )?(?:([\w$.<>#]{1,80}) (?:\[as [\w$.<>]{1,80}\] )?)?\(?(?:[^\s()]*[/\\:])?([\w$.-]{1,80}):(\d+:\d+)\)?$/.exec(
@@ -97,7 +97,7 @@ function frameOf(line: string): string | undefined {
 
 /** Without the properties that are undefined. */
 function defined(description: { readonly [Key in keyof ErrorDescription]: ErrorDescription[Key] | undefined }) {
-  // The loop only leaves out; `name` is always there.
+  // `name` is never undefined.
   return Object.fromEntries(
     Object.entries(description).filter(([, value]) => value !== undefined),
   ) as unknown as ErrorDescription

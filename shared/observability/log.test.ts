@@ -15,10 +15,10 @@ function lines(write: (log: ReturnType<typeof createLogger>) => void): string[] 
   return written
 }
 
-/** Fields as they come from code that slipped past the types. */
-const slipped = (fields: Record<string, unknown>): LogFields => fields as LogFields
+/** Fields that bypass the types. */
+const untyped = (fields: Record<string, unknown>): LogFields => fields as LogFields
 
-test("a line is JSON, with its time, level, event and fields", () => {
+test("a line is JSON with time, level, event and fields", () => {
   const [line] = lines((log) =>
     log.with({ requestId: "r_1" }).info("webhook_recorded", { provider: "stripe", isNew: true }),
   )
@@ -27,14 +27,14 @@ test("a line is JSON, with its time, level, event and fields", () => {
   )
 })
 
-test("fields that are not allowed are left out and counted", () => {
-  const fields = slipped({ email: "canary", body: { name: "canary" }, caseId: { deep: "canary" }, count: 2 })
+test("fields that are not allowed are dropped and counted", () => {
+  const fields = untyped({ email: "canary", body: { name: "canary" }, caseId: { deep: "canary" }, count: 2 })
   const [line = ""] = lines((log) => log.warn("slip", fields))
   expect(line).not.toContain("canary")
   expect(line).toContain('"count":2,"droppedFields":3')
 })
 
-test("what looks like an address does not pass as an id, and nothing is long", () => {
+test("text that looks like an address is redacted, and long text is truncated", () => {
   const [line = ""] = lines((log) =>
     log.info("slip", { customerId: "jenny@canary.example", reason: `postgres://u:canary@h ${"x".repeat(500)}` }),
   )
@@ -42,7 +42,7 @@ test("what looks like an address does not pass as an id, and nothing is long", (
   expect(line.length).toBeLessThan(400)
 })
 
-test("nothing in a value can begin a new line or reorder it on a screen", () => {
+test("no value can start a new line or reorder it on a screen", () => {
   const evil = 'a\nb\r\u0000\u001b[31m"}{\u2028\u2029\u202e\u200b\ufeff\u007f\u0085'
   const [line = ""] = lines((log) => log.error(evil, { reason: evil }))
   expect(line).toMatch(/^[\x20-\x7e]+$/)
@@ -51,7 +51,7 @@ test("nothing in a value can begin a new line or reorder it on a screen", () => 
 
 const CANARY = "jenny@canary.example"
 
-/** The error of Postgres as the driver makes it: the row that was refused is in it several times. */
+/** A Postgres error as the driver creates it: it contains the refused row several times. */
 function neonError(): NeonDbError {
   const error = new NeonDbError(`duplicate key value violates unique constraint: Key (email)=(${CANARY})`)
   return Object.assign(error, {
@@ -95,7 +95,7 @@ function syntaxError(): unknown {
   return null
 }
 
-describe("an error is described without anything that it carries", () => {
+describe("an error is described without its data", () => {
   test.each<[string, () => unknown, object]>([
     ["of Postgres", neonError, { name: "NeonDbError", sqlState: "23505", constraint: "customers_pkey" }],
     [
@@ -130,14 +130,14 @@ describe("an error is described without anything that it carries", () => {
     if (error !== undefined) expect(describeError(error)).toMatchObject(Object.hasOwn(expected, "name") ? expected : {})
   })
 
-  test("and the place is kept, without the folders of this machine", () => {
+  test("and keeps its position, without the folders of this machine", () => {
     const { frames = [] } = describeError(new Error("x"))
     expect(frames[0]).toMatch(/log\.test\.ts:\d+:\d+/)
     expect(frames.join()).not.toContain("/")
     expect(frames.length).toBeLessThanOrEqual(8)
   })
 
-  test("our own errors keep their code, reason, status and whether to try again", () => {
+  test("our own errors keep code, reason, status and retry", () => {
     const error = Object.assign(new Error("x"), {
       name: "QstashError",
       code: "QSTASH",

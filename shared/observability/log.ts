@@ -1,10 +1,10 @@
 /**
- * Log lines: one JSON object each, of fields that are allowed by name. They carry ids, reasons, counts and durations, and
- * never an address, a name, a payload or the message of an error.
+ * Log lines: one JSON object each, with fields from an allow list. They contain ids, reasons, counts and durations, and
+ * never an address, a name, a payload or an error message.
  */
 import { describeError } from "./describe-error.ts"
 
-/** All that a line may hold besides time, level and event. Before adding a name: can a person be found by its value? */
+/** The fields of a line besides time, level and event. Before adding one: can its value identify a person? */
 const FIELDS = [
   // the request
   "requestId",
@@ -14,7 +14,7 @@ const FIELDS = [
   "code",
   "role",
   "keyId",
-  // who and what, by id
+  // objects, by id
   "companyId",
   "customerId",
   "provider",
@@ -42,7 +42,7 @@ const FIELDS = [
   "metric",
   "target",
   "sink",
-  // how it went
+  // results
   "reason",
   "outcome",
   "source",
@@ -54,7 +54,7 @@ const FIELDS = [
   "isNew",
   "isOn",
   "retry",
-  // how much and how long
+  // amounts and durations
   "attempt",
   "retried",
   "count",
@@ -79,12 +79,12 @@ const FIELDS = [
 export type LogField = (typeof FIELDS)[number]
 export type LogLevel = "debug" | "info" | "warn" | "error"
 
-/** The fields of a line. `error` may be anything that was thrown; it is described, not quoted. */
+/** The fields of a line. `error` may be any thrown value; it is described, not quoted. */
 export type LogFields = { readonly [Field in LogField]?: string | number | boolean | null | undefined } & {
   readonly error?: unknown
 }
 
-/** Writes lines. `event` is a fixed text of ours, in snake_case. */
+/** Writes lines. `event` is a constant in snake_case. */
 export interface Logger {
   debug(event: string, fields?: LogFields): void
   info(event: string, fields?: LogFields): void
@@ -94,11 +94,11 @@ export interface Logger {
   with(fields: LogFields): Logger
 }
 
-/** Ids and reasons are shorter; what is longer is no id. */
+/** Longer than any id or reason. */
 const VALUE_CHARS_MAX = 200
 const ALLOWED: ReadonlySet<string> = new Set(FIELDS)
 
-/** A logger that writes to `write`, by default to the console, where the platform collects lines by their level. */
+/** A logger that writes to `write`, by default to the console, from which Cloudflare collects lines by level. */
 export function createLogger({
   now,
   write = (level, line) => console[level](line),
@@ -121,7 +121,9 @@ export function createLogger({
   }
 }
 
-/** One line of JSON. Fields that are not allowed are left out and counted, so that a slip is seen but not what slipped. */
+/**
+ * One line of JSON. Fields that are not allowed are dropped and counted, which shows the mistake without its content.
+ */
 export function formatLine(entry: {
   readonly time: Date
   readonly level: LogLevel
@@ -146,10 +148,10 @@ export function formatLine(entry: {
 
 const isPlain = (value: unknown): boolean => value === null || ["string", "number", "boolean"].includes(typeof value)
 
-/** The last net below the allow-list: what looks like an address or a URL with credentials does not pass as an id. */
+/** In addition to the allow list: text that looks like an address or a URL with credentials is redacted. */
 const safeText = (text: string): string => text.slice(0, VALUE_CHARS_MAX).replaceAll(/[^\s@]*@[^\s@]*/g, "[redacted]")
 
-/** JSON escapes the lower controls; these would still break or reorder a line on somebody's screen. */
+/** JSON escapes the lower control characters; these would still break or reorder a line on a screen. */
 const escapeControls = (json: string): string =>
   json.replaceAll(
     /[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g,

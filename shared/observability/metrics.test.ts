@@ -21,7 +21,7 @@ test.each([
   expect(areaOf(path)).toBe(area)
 })
 
-test("requests are summed by area, and 5xx are errors, 4xx are counted apart", () => {
+test("requests are summed by area; 5xx are errors, 4xx are counted separately", () => {
   const tally = new RequestCounter(10)
   for (const [status, ms] of [
     [200, 10],
@@ -52,7 +52,7 @@ test("a window holds its minutes and no others", () => {
   expect(tally.sum(NOW - 15, NOW).api.requests).toBe(16)
 })
 
-test("what is taken is taken once, and can be given back", () => {
+test("counts are taken once, and can be added again", () => {
   const tally = new RequestCounter(10)
   tally.count("links", 302, 5, AT)
   const taken = tally.take()
@@ -62,7 +62,7 @@ test("what is taken is taken once, and can be given back", () => {
   expect(tally.sum(NOW, NOW).links).toEqual({ requests: 2, refused: 0, errors: 0, durationMs: 12 })
 })
 
-test("nobody collects for a year: only the last minutes are held", () => {
+test("without collection for a year only the last minutes are kept", () => {
   const tally = new RequestCounter(120)
   for (let minute = 0; minute < 365 * 24 * 60; minute += 7) tally.count("api", 200, 1, AT + minute * 60_000)
   const held = [...tally.take().keys()]
@@ -70,13 +70,13 @@ test("nobody collects for a year: only the last minutes are held", () => {
   expect(Math.min(...held)).toBe(Math.max(...held) - 119 * 7)
 })
 
-test("a clock that goes back while a request runs takes no time away", () => {
+test("a clock that goes back during a request does not reduce the duration", () => {
   const tally = new RequestCounter(10)
   tally.count("api", 200, -5_000, AT)
   expect(tally.sum(NOW, NOW).api.durationMs).toBe(0)
 })
 
-test("a share of nothing is no share", () => {
+test("a ratio with a zero denominator is null", () => {
   expect([ratioOf(0, 0), ratioOf(0, 2), ratioOf(2, 2)]).toEqual([null, 0, 1])
   expect(summarizeRequests(EMPTY_COUNTS)).toMatchObject({ requests: 0, errorRate: null, meanResponseMs: null })
   expect(addCounts(EMPTY_COUNTS, EMPTY_COUNTS)).toEqual(EMPTY_COUNTS)

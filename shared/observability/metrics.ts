@@ -1,15 +1,15 @@
 /**
- * Requests counted by area and minute, until somebody collects them. What an isolate counts is lost with it; nobody waits
- * for a count. Time is a parameter.
+ * Requests counted by area and minute, until they are collected. An isolate's uncollected counts are lost with it; no
+ * request waits for counting. Time is a parameter.
  */
 
-/** What requests are told apart by. Health is none of them: monitors would hide what users feel. */
+/** Request areas. Health is excluded: monitors would distort the metrics of users. */
 export const AREAS = ["webhooks", "api", "jobs", "links"] as const
 export type Area = (typeof AREAS)[number]
 
 /**
- * Requests of one area: how many, how many of them were answered 5xx, and how long all of them took together. What was
- * answered 4xx is the caller's fault and counted apart: a flood of it would make a failing service look well.
+ * Requests of one area: their number, the number answered 5xx, and their total duration. Answers 4xx are the caller's
+ * fault and counted separately: a flood of them would hide a failing service.
  */
 export interface Count {
   readonly requests: number
@@ -21,13 +21,13 @@ export interface Count {
 export type Counts = Readonly<Record<Area, Count>>
 
 const MINUTE_MS = 60_000
-const NOTHING: Count = { requests: 0, refused: 0, errors: 0, durationMs: 0 }
-export const EMPTY_COUNTS: Counts = { webhooks: NOTHING, api: NOTHING, jobs: NOTHING, links: NOTHING }
+const NO_REQUESTS: Count = { requests: 0, refused: 0, errors: 0, durationMs: 0 }
+export const EMPTY_COUNTS: Counts = { webhooks: NO_REQUESTS, api: NO_REQUESTS, jobs: NO_REQUESTS, links: NO_REQUESTS }
 
 /** The number of a minute since 1970. */
 export const minuteOf = (atMs: number): number => Math.floor(atMs / MINUTE_MS)
 
-/** The area of a path; null for what is not counted. */
+/** The area of a path; null when it is not counted. */
 export function areaOf(path: string): Area | null {
   if (path.startsWith("/api/webhooks/")) return "webhooks"
   if (path.startsWith("/jobs/")) return "jobs"
@@ -36,7 +36,7 @@ export function areaOf(path: string): Area | null {
   return path.startsWith("/api/") && !isHealth ? "api" : null
 }
 
-/** Whether this status says that the request was not taken on. */
+/** Whether this status is a refusal of the request. */
 export const isClientError = (status: number): boolean => status >= 400 && status < 500
 
 /** The sum of counts. */
@@ -54,7 +54,7 @@ const addCount = (a: Count, b: Count): Count => ({
   durationMs: a.durationMs + b.durationMs,
 })
 
-/** What was counted and not yet collected, by minute. Holds `minutesMax` minutes; the oldest is lost first. */
+/** Uncollected counts by minute, for at most `minutesMax` minutes; the oldest is dropped first. */
 export class RequestCounter {
   readonly #minutes = new Map<number, Counts>()
   readonly #minutesMax: number
@@ -66,12 +66,12 @@ export class RequestCounter {
   /** Counts one request that was answered with this status. */
   count(area: Area, status: number, durationMs: number, atMs: number): void {
     const one = isClientError(status)
-      ? { ...NOTHING, refused: 1 }
+      ? { ...NO_REQUESTS, refused: 1 }
       : { requests: 1, refused: 0, errors: status >= 500 ? 1 : 0, durationMs: Math.max(0, durationMs) }
     this.add(minuteOf(atMs), { ...EMPTY_COUNTS, [area]: one })
   }
 
-  /** Adds counts of a minute, as those that could not be handed on. */
+  /** Adds counts of a minute, such as those that could not be sent. */
   add(minute: number, counts: Counts): void {
     this.#minutes.set(minute, addCounts(this.#minutes.get(minute) ?? EMPTY_COUNTS, counts))
     for (const oldest of [...this.#minutes.keys()].sort((a, b) => a - b)) {
@@ -80,14 +80,14 @@ export class RequestCounter {
     }
   }
 
-  /** All that there is, and begins anew. */
+  /** Returns all counts and resets them. */
   take(): ReadonlyMap<number, Counts> {
     const taken = new Map(this.#minutes)
     this.#minutes.clear()
     return taken
   }
 
-  /** The sum over minutes `from` to `to`, both included; nothing is taken. */
+  /** The sum over minutes `from` to `to`, both included; does not reset. */
   sum(from: number, to: number): Counts {
     let all = EMPTY_COUNTS
     for (const [minute, counts] of this.#minutes) if (minute >= from && minute <= to) all = addCounts(all, counts)
@@ -95,22 +95,22 @@ export class RequestCounter {
   }
 }
 
-/** The share of `part` in `whole`; null when there is nothing to have a share in. */
+/** `part` divided by `whole`; null when `whole` is zero. */
 export const ratioOf = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole)
 
-/** What requests come to: all of them, how many failed, and how long those took for which somebody waits (jobs are not). */
+/** Totals, the error rate, and the mean duration of requests for which a caller waits (all but jobs). */
 export function summarizeRequests(counts: Counts) {
-  const all = AREAS.reduce((sum, area) => addCount(sum, counts[area]), NOTHING)
+  const all = AREAS.reduce((sum, area) => addCount(sum, counts[area]), NO_REQUESTS)
   const awaited = addCount(addCount(counts.webhooks, counts.api), counts.links)
   return {
     requests: all.requests,
     errorRate: ratioOf(all.errors, all.requests),
     meanResponseMs: meanOf(awaited),
     areas: {
-      webhooks: figuresOf(counts.webhooks),
-      api: figuresOf(counts.api),
-      jobs: figuresOf(counts.jobs),
-      links: figuresOf(counts.links),
+      webhooks: areaMetrics(counts.webhooks),
+      api: areaMetrics(counts.api),
+      jobs: areaMetrics(counts.jobs),
+      links: areaMetrics(counts.links),
     },
   }
 }
@@ -120,7 +120,7 @@ const meanOf = ({ durationMs, requests }: Count): number | null => {
   return mean === null ? null : Math.round(mean * 10) / 10
 }
 
-const figuresOf = (count: Count) => ({
+const areaMetrics = (count: Count) => ({
   requests: count.requests,
   refused: count.refused,
   errors: count.errors,

@@ -1,6 +1,6 @@
 /**
- * A health check: bounded in time, remembered in the isolate for a moment, written as draft-inadarei-api-health-check-06
- * says. Without a key the document is the status alone (ASVS 13.4.5): figures of the inside are for those who operate it.
+ * A health check: bounded in time, cached in the isolate for a few seconds, in the format of
+ * draft-inadarei-api-health-check-06. Without an operator's key the document holds only the status (ASVS 13.4.5).
  */
 import type { Context } from "hono"
 import { isDatabaseUnavailable } from "../../db/client.ts"
@@ -11,7 +11,7 @@ import type { AppEnv } from "../platform/services.ts"
 
 export type HealthStatus = "pass" | "warn" | "fail"
 
-/** What one component was found to be. */
+/** The measurement of one component. */
 export interface Measurement {
   readonly status: HealthStatus
   readonly componentType: "datastore" | "component" | "system"
@@ -22,64 +22,65 @@ export interface Measurement {
   readonly responseTime: number
 }
 
-/** What a check found, and what its document says beside that at the top. */
-export interface Finding {
+/** The result of a check. */
+export interface CheckResult {
   readonly measurement: Measurement
-  /** What is told beside the measurement, also where several are in one document. */
-  readonly beside: Readonly<Record<string, string | number | null>>
+  /** Further fields of the measurement's entry, also in a document with several checks. */
+  readonly entryFields: Readonly<Record<string, string | number | null>>
+  /** Fields at the top of a document with this check alone. */
   readonly details: Readonly<Record<string, string | number | null>>
 }
 
 /** What a check measures; it throws when the component does not answer. */
 export interface Check {
-  /** `component:measurement`, as the draft names it. */
+  /** `component:measurement`, the draft's form. */
   readonly name: string
   readonly componentType: Measurement["componentType"]
   readonly observedUnit: string
-  /** What it means that the component does not answer: `warn` where work only waits. */
-  readonly whenAway: Exclude<HealthStatus, "pass">
+  /** The status while the component does not answer: `warn` where work only waits. */
+  readonly statusWhenUnavailable: Exclude<HealthStatus, "pass">
   /** The details of a document while the component does not answer. */
-  readonly detailsWhenAway: Finding["details"]
+  readonly detailsWhenUnavailable: CheckResult["details"]
   measure(
     services: AppEnv["Variables"]["services"],
     now: Date,
   ): Promise<{
     readonly status: HealthStatus
-    /** Left out: the time that measuring took. */
+    /** Default: the time that measuring took. */
     readonly observedValue?: number | string | null
-    readonly details?: Finding["details"]
-    readonly beside?: Finding["beside"]
+    readonly details?: CheckResult["details"]
+    readonly entryFields?: CheckResult["entryFields"]
   }>
 }
 
-/** A monitor that waits three seconds must have its answer by then, whatever hangs. */
+/** A monitor that waits three seconds must get an answer even if a component hangs. */
 const DEADLINE_MS = 1_500
 
-/** However many monitors ask, one isolate asks a component this often at most. */
+/** One isolate measures a component at most this often, however many monitors call. */
 const CACHE_TTL_MS = 5_000
 
 /** More than there are checks. */
-const remembered = new TtlCache<Finding>({ ttlMs: CACHE_TTL_MS, entriesMax: 100 })
+const cache = new TtlCache<CheckResult>({ ttlMs: CACHE_TTL_MS, entriesMax: 100 })
 
-/** What waits changes by the second; the local world's clock, which waits for it, is told the truth of the moment. */
+/** Pending work changes every second. Locally there is no cache: the clock of the local world waits for work to end. */
 const CACHE_IF_FRESH_MS = 1_000
 
 type Measured = Awaited<ReturnType<Check["measure"]>>
 
-/** Runs a check; what it found a moment ago will do, a shorter one if `isFresh`. Never throws. */
-async function run(check: Check, services: AppEnv["Variables"]["services"], isFresh: boolean): Promise<Finding> {
+/** Runs a check, or returns its cached result; `isFresh` shortens the cache time. Never throws. */
+async function run(check: Check, services: AppEnv["Variables"]["services"], isFresh: boolean): Promise<CheckResult> {
   const start = services.now()
   const isLocal = services.config.environment === "local"
-  const goodForMs = !isFresh ? CACHE_TTL_MS : isLocal ? 0 : CACHE_IF_FRESH_MS
-  const known = remembered.get(check.name, start.getTime(), goodForMs)
+  const maxAgeMs = !isFresh ? CACHE_TTL_MS : isLocal ? 0 : CACHE_IF_FRESH_MS
+  const known = cache.get(check.name, start.getTime(), maxAgeMs)
   if (known) return known
 
   const measured: Measured = await withTimeout(DEADLINE_MS, check.measure(services, start)).catch((error: unknown) => {
     services.log.warn("health_check_failed", { target: check.name, error })
-    return { status: check.whenAway, observedValue: null, details: check.detailsWhenAway }
+    return { status: check.statusWhenUnavailable, observedValue: null, details: check.detailsWhenUnavailable }
   })
   const responseTime = services.now().getTime() - start.getTime()
-  const finding = {
+  const result = {
     measurement: {
       status: measured.status,
       componentType: check.componentType,
@@ -88,16 +89,16 @@ async function run(check: Check, services: AppEnv["Variables"]["services"], isFr
       time: start.toISOString(),
       responseTime,
     },
-    beside: measured.beside ?? {},
+    entryFields: measured.entryFields ?? {},
     details: measured.details ?? {},
   }
-  remembered.set(check.name, finding, services.now().getTime())
-  return finding
+  cache.set(check.name, result, services.now().getTime())
+  return result
 }
 
 /**
- * Runs checks side by side and answers with one document: 200 for pass and warn, 503 for fail. `isFresh` measures now, for
- * those who wait for work to end. `isPublic` shows the details to everybody. Throws UNAUTHENTICATED for a key that is none.
+ * Runs checks concurrently and answers with one document: 200 for pass and warn, 503 for fail. `isFresh` is for callers
+ * that wait for work to end. `isPublic` shows the details to everybody. Throws UNAUTHENTICATED for an unknown key.
  */
 export async function report(
   c: Context<AppEnv>,
@@ -106,15 +107,18 @@ export async function report(
 ): Promise<Response> {
   const services = c.get("services")
   const mayRead = isPublic || (await mayReadDetails(c))
-  const findings = await Promise.all(checks.map(async (check) => ({ check, ...(await run(check, services, isFresh)) })))
-  const status = worstStatus(findings.map(({ measurement }) => measurement.status))
+  const results = await Promise.all(checks.map(async (check) => ({ check, ...(await run(check, services, isFresh)) })))
+  const status = worstStatus(results.map(({ measurement }) => measurement.status))
   if (!mayRead) return document(c, status, {})
-  const details = checks.length === 1 ? findings[0]?.details : {}
-  const entries = findings.map(({ check, measurement, beside }) => [check.name, [{ ...measurement, ...beside }]])
+  const details = checks.length === 1 ? results[0]?.details : {}
+  const entries = results.map(({ check, measurement, entryFields }) => [
+    check.name,
+    [{ ...measurement, ...entryFields }],
+  ])
   return document(c, status, { ...details, checks: Object.fromEntries(entries) })
 }
 
-/** Whose key it is cannot be told while Postgres is away: then the status is told, as without a key. */
+/** While Postgres is unavailable a key cannot be looked up: the answer is then the status alone, as without a key. */
 async function mayReadDetails(c: Context<AppEnv>): Promise<boolean> {
   const { headers } = c.req.raw
   if (headers.get("authorization") === null) return false
@@ -134,6 +138,6 @@ export const document = (c: Context<AppEnv>, status: HealthStatus, content: obje
     "cache-control": "no-store",
   })
 
-/** The worst of several statuses; none at all is a pass. */
+/** The worst of several statuses; `pass` for an empty list. */
 export const worstStatus = (statuses: readonly HealthStatus[]): HealthStatus =>
   statuses.find((status) => status === "fail") ?? statuses.find((status) => status === "warn") ?? "pass"

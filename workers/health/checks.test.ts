@@ -5,11 +5,11 @@ import { hasMissedSlots, isStuck, nextReminders, remindersStatus, waitingStatus 
 const now = new Date("2026-03-01T10:07:30Z")
 const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000)
 
-test("an event may wait five minutes, and fifteen are a failure", () => {
+test("an event that waits five minutes is a warning, and fifteen a failure", () => {
   expect([0, 300_000, 300_001, 900_000, 900_001].map(waitingStatus)).toEqual(["pass", "pass", "warn", "warn", "fail"])
 })
 
-test("a scheduler that is late matters only while something is due", () => {
+test("a late scheduler is a warning only while a nudge is due", () => {
   expect(remindersStatus({ due: 0 }, null, now)).toBe("pass")
   expect(remindersStatus({ due: 0 }, minutesAgo(600), now)).toBe("pass")
   expect(remindersStatus({ due: 1 }, minutesAgo(15), now)).toBe("pass")
@@ -17,12 +17,12 @@ test("a scheduler that is late matters only while something is due", () => {
   expect(remindersStatus({ due: 1 }, null, now)).toBe("warn")
 })
 
-test("the next round is at the next multiple of five minutes, never now", () => {
+test("the next run is at the next multiple of five minutes, never now", () => {
   expect(nextReminders(now).toISOString()).toBe("2026-03-01T10:10:00.000Z")
   expect(nextReminders(new Date("2026-03-01T10:10:00Z")).toISOString()).toBe("2026-03-01T10:15:00.000Z")
 })
 
-test("the worst part speaks for the whole", () => {
+test("the whole has the worst status of its parts", () => {
   expect(worstStatus([])).toBe("pass")
   expect(worstStatus(["pass", "warn", "pass"])).toBe("warn")
   expect(worstStatus(["warn", "fail", "pass"])).toBe("fail")
@@ -36,13 +36,13 @@ const paused = (isPaused: boolean) => ({
   ...{ job: "sweep", isPaused, reason: null, changedBy: null, changedAt: null, lastQstashAt: null, lastCronAt: null },
 })
 
-test("a run is stuck once its lease has run out", () => {
+test("a run is stuck once its lease has expired", () => {
   expect(isStuck({ running: null }, now)).toBe(false)
   expect(isStuck({ running: run(minutesAgo(9), new Date(now.getTime() + 1), null) }, now)).toBe(false)
   expect(isStuck({ running: run(minutesAgo(9), now, null) }, now)).toBe(true)
 })
 
-test("a job is late after three missed slots, unless it is paused, never ran, or is at work", () => {
+test("a job is late after three missed slots, unless it is paused, never ran, or is running", () => {
   const sweep = (lastRun: Date | null, isPaused = false, running: Date | null = null) => ({
     job: "sweep",
     state: paused(isPaused),

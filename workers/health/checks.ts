@@ -1,4 +1,4 @@
-/** What is checked. Postgres is what we cannot do without; while anything else is away, work waits and nothing is lost. */
+/** The checks. Only Postgres is essential; while anything else is unavailable, work waits and nothing is lost. */
 import { countPendingWork, type PendingWork, pingDatabase } from "../../db/queries/health/health.ts"
 import { type JobOverview, readJobs } from "../../db/queries/platform/jobs.ts"
 import { readScoringStatus } from "../../db/queries/scoring/models.ts"
@@ -6,15 +6,15 @@ import { readMonitoringStatus } from "../../db/queries/scoring/monitoring.ts"
 import { intervalMs, SCHEDULES, scheduleOf } from "../platform/jobs/schedules.ts"
 import { type Check, type HealthStatus, worstStatus } from "./check.ts"
 
-/** A database that takes longer than this to say nothing is in trouble. */
+/** For an empty query. */
 const DATABASE_SLOW_MS = 1_000
 
 const MINUTE_MS = 60_000
-/** Events are processed within seconds; five minutes is what is promised at most. */
+/** Events are processed within seconds; we promise at most five minutes. */
 const WAITING_WARN_MS = 5 * MINUTE_MS
 const WAITING_FAIL_MS = 15 * MINUTE_MS
 
-/** The job that sends what is due runs this often; missing three runs is no accident. */
+/** The job that sends due nudges runs this often; three missed runs in a row mean that it does not run. */
 const REMINDERS_EVERY_MS = 5 * MINUTE_MS
 const REMINDERS_LATE_MS = 15 * MINUTE_MS
 
@@ -22,8 +22,8 @@ export const database: Check = {
   name: "postgres:responseTime",
   componentType: "datastore",
   observedUnit: "ms",
-  whenAway: "fail",
-  detailsWhenAway: {},
+  statusWhenUnavailable: "fail",
+  detailsWhenUnavailable: {},
   async measure({ db, now }, start) {
     await pingDatabase(db)
     return { status: now().getTime() - start.getTime() > DATABASE_SLOW_MS ? "warn" : "pass" }
@@ -34,8 +34,8 @@ export const redis: Check = {
   name: "redis:responseTime",
   componentType: "datastore",
   observedUnit: "ms",
-  whenAway: "warn",
-  detailsWhenAway: {},
+  statusWhenUnavailable: "warn",
+  detailsWhenUnavailable: {},
   async measure(services) {
     await services.redis.ping()
     return { status: "pass" }
@@ -46,10 +46,10 @@ export const qstash: Check = {
   name: "qstash:responseTime",
   componentType: "component",
   observedUnit: "ms",
-  whenAway: "warn",
-  detailsWhenAway: {},
+  statusWhenUnavailable: "warn",
+  detailsWhenUnavailable: {},
   async measure(services) {
-    await services.qstash.listDead({ limit: 1, isPastBreaker: true })
+    await services.qstash.listDeadLetters({ limit: 1, isPastBreaker: true })
     return { status: "pass" }
   },
 }
@@ -58,8 +58,8 @@ export const webhooks: Check = {
   name: "webhooks:oldestUnprocessed",
   componentType: "system",
   observedUnit: "s",
-  whenAway: "fail",
-  detailsWhenAway: { pending: null, held: null, unmapped: null, quarantined: null },
+  statusWhenUnavailable: "fail",
+  detailsWhenUnavailable: { pending: null, held: null, unmapped: null, quarantined: null },
   async measure({ db }, now) {
     const { pending, held, unmapped, quarantined, oldestPendingAt } = await countPendingWork(db, now, "reminders")
     const ageMs = oldestPendingAt === null ? 0 : Math.max(0, now.getTime() - oldestPendingAt.getTime())
@@ -75,8 +75,8 @@ export const reminders: Check = {
   name: "scheduler:due",
   componentType: "system",
   observedUnit: "nudges",
-  whenAway: "fail",
-  detailsWhenAway: {
+  statusWhenUnavailable: "fail",
+  detailsWhenUnavailable: {
     lastRun: null,
     lastOutcome: null,
     nextRun: null,
@@ -113,13 +113,15 @@ export const reminders: Check = {
   },
 }
 
-/** What was decided and has not gone out: messages an hour late mean that a switch, a channel or the scheduler keeps them. */
+/**
+ * Nudges that are decided and not sent: one that is an hour late is held back by a switch, a channel or the scheduler.
+ */
 export const interventions: Check = {
   name: "interventions:overdue",
   componentType: "component",
   observedUnit: "nudges",
-  whenAway: "warn",
-  detailsWhenAway: { due: null, overdue: null, queueDepth: null, nextDueAt: null },
+  statusWhenUnavailable: "warn",
+  detailsWhenUnavailable: { due: null, overdue: null, queueDepth: null, nextDueAt: null },
   async measure({ db }, now) {
     const { due, overdue, leased, nextDueAt } = await countPendingWork(db, now, "reminders")
     return {
@@ -134,8 +136,8 @@ export const scoring: Check = {
   name: "scoring:refusedModels",
   componentType: "component",
   observedUnit: "models",
-  whenAway: "warn",
-  detailsWhenAway: {
+  statusWhenUnavailable: "warn",
+  detailsWhenUnavailable: {
     champions: null,
     sharedModel: null,
     pinned: null,
@@ -152,7 +154,7 @@ export const scoring: Check = {
     const [scoring, monitoring] = await Promise.all([readScoringStatus(db, modelPin), readMonitoringStatus(db)])
     const { champions, refused, shared, isPinThere, pass } = scoring
     const { openAlarms, mainAlarms, proposals, lastCheckAt } = monitoring
-    // Without any model rules answer, and say so: that is how everybody begins.
+    // A new deployment has no model; rules give the scores, and `serves` reports it.
     const serves = modelPin !== null && isPinThere ? "pinned" : champions > 0 ? "champions" : "rules"
     return {
       status: refused > 0 || !isPinThere || mainAlarms > 0 ? "warn" : "pass",
@@ -170,29 +172,29 @@ export const scoring: Check = {
   },
 }
 
-/** Postgres writes times in JSON in its own form. */
+/** Postgres does not write times in JSON as ISO 8601 with `Z`. */
 const isoOf = (time: string | null): string | null => (time === null ? null : new Date(time).toISOString())
 
-/** How bad it is that an event has waited so long. */
+/** The status for an event that has waited this long. */
 export function waitingStatus(ageMs: number): HealthStatus {
   if (ageMs > WAITING_FAIL_MS) return "fail"
   return ageMs > WAITING_WARN_MS ? "warn" : "pass"
 }
 
-/** A scheduler that does not run matters once there is something that it should have sent. */
+/** A scheduler that does not run is a problem only while a nudge is due. */
 export function remindersStatus({ due }: Pick<PendingWork, "due">, lastRun: Date | null, now: Date): HealthStatus {
   const isLate = lastRun === null || now.getTime() - lastRun.getTime() > REMINDERS_LATE_MS
   return isLate && due > 0 ? "warn" : "pass"
 }
 
-/** A run whose lease has expired and that nobody has ended or taken over. */
+/** A run whose lease has expired and that was neither ended nor taken over. */
 export const isStuck = ({ running }: Pick<JobOverview, "running">, now: Date): boolean =>
   running !== null && running.leaseUntil !== null && running.leaseUntil <= now
 
-/** Missing three slots in a row is no accident. */
+/** One or two slots can be missed by a short outage. */
 const MISSED_SLOTS_LIMIT = 3
 
-/** A job that has missed its slots although nobody paused it. One that never ran is not late: nothing says since when. */
+/** A job that has missed its slots and is not paused. One that never ran is not late: its first slot is not known. */
 export function hasMissedSlots({ job, state, running, lastRun }: JobOverview, now: Date): boolean {
   const schedule = scheduleOf(job)
   if (schedule === null || state?.isPaused || lastRun === null) return false

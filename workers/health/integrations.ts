@@ -1,6 +1,6 @@
 /**
- * How the sides are that we call: by their circuit breakers, in this isolate and as other isolates told through Redis.
- * Nobody is called for it: a side that is in trouble is not asked by every monitor as well.
+ * The state of the remote services that we call, from their circuit breakers in this isolate and, through Redis, in
+ * others. No service is called for it, so monitors add no load to a failing one.
  */
 import type { Config } from "../../shared/config.ts"
 import { type BreakerView, publishedView, worseView } from "../platform/outbound/breaker-view.ts"
@@ -8,28 +8,28 @@ import { TARGETS, type Target } from "../platform/outbound/policy.ts"
 import type { Services } from "../platform/services.ts"
 import type { Check } from "./check.ts"
 
-/** One check for each side. What is left alone is a warning and no failure: its work waits. */
+/** One check per service. An open breaker is a warning, not a failure: its work waits. */
 export const integrations: readonly Check[] = TARGETS.map((target) => ({
   name: `${target}:breaker`,
   componentType: "component",
   observedUnit: "state",
-  whenAway: "warn",
-  detailsWhenAway: {},
+  statusWhenUnavailable: "warn",
+  detailsWhenUnavailable: {},
   async measure(services, now) {
     if (!isConfigured(services, target)) return { status: "pass", observedValue: "not_configured" }
     const { state, since, until, failures, reason } = await stateOf(services, target, now)
     const status = state === "closed" ? "pass" : "warn"
-    return { status, observedValue: state, beside: { since, until, failures, reason } }
+    return { status, observedValue: state, entryFields: { since, until, failures, reason } }
   },
 }))
 
-/** The whole in one figure: how many sides are left alone. */
+/** The number of services whose breaker is not closed. */
 export const brokenIntegrations: Check = {
   name: "integrations:broken",
   componentType: "component",
   observedUnit: "integrations",
-  whenAway: "warn",
-  detailsWhenAway: {},
+  statusWhenUnavailable: "warn",
+  detailsWhenUnavailable: {},
   async measure(services, now) {
     const configured = TARGETS.filter((target) => isConfigured(services, target))
     const views = await Promise.all(configured.map((target) => stateOf(services, target, now)))
@@ -38,7 +38,7 @@ export const brokenIntegrations: Check = {
   },
 }
 
-/** The worse of what this isolate and the others know; while Redis is away, what this one knows. */
+/** The worse of this isolate's state and the one in Redis; this isolate's alone while Redis is unavailable. */
 async function stateOf({ outbound, redis }: Services, target: Target, now: Date): Promise<BreakerView> {
   const own = outbound.viewOf(target)
   const others = await publishedView(redis, target, now).catch(() => null)

@@ -1,4 +1,4 @@
-/** `/api/health/*` for monitors: the status in public, the measurements to the operator's key. */
+/** `/api/health/*` for monitors: the status for everybody, the measurements with the operator's key. */
 import { Hono } from "hono"
 import { limitRequests } from "../platform/limits/clients.ts"
 import { healthLimit } from "../platform/limits/limits.ts"

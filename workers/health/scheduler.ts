@@ -1,6 +1,6 @@
 /**
- * `/api/scheduler/reminders`: when nudges were last sent out, when the next round is, and what waits for it. In public with
- * its figures, which count and name nobody: monitors alert on them.
+ * `/api/scheduler/reminders`: when nudges were last sent, when the next run is, and how many are due. Public, since
+ * monitors alert on these counts and they identify nobody.
  */
 import { Hono } from "hono"
 import { limitRequests } from "../platform/limits/clients.ts"

@@ -1,4 +1,4 @@
-/** `/api/jobs`: how the jobs by the clock are, and what an operator does about them. */
+/** `/api/jobs`: the state of the scheduled jobs, and an operator's commands: run, pause, resume, release. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import {
@@ -19,10 +19,10 @@ import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from
 import type { AppEnv } from "../platform/services.ts"
 import { JOBS } from "./registry.ts"
 
-/** Why a job is paused, for the next engineer; not a place for anybody's data. */
+/** Why a job is paused, for the next engineer; must not hold personal data. */
 const REASON_CHARS_MAX = 200
 
-const nothing = z.strictObject({})
+const emptyBody = z.strictObject({})
 const pause = z.strictObject({
   reason: z
     .string()
@@ -59,9 +59,9 @@ export const jobsApi = new Hono<AppEnv>()
     const { page, filter } = splitPage(c.req.valid("query"))
     return c.json(listOf(await listJobRuns(c.get("services").db, name, filter, page), showRun))
   })
-  .post("/:name/run", withPermission("jobs:run"), validName, validJson(nothing, { isOptional: true }), async (c) => {
+  .post("/:name/run", withPermission("jobs:run"), validName, validJson(emptyBody, { isOptional: true }), async (c) => {
     const job = scheduledJob(c.req.valid("param").name)
-    note(c, "job_run_asked", job)
+    logCommand(c, "job_run_asked", job)
     const result = await runJob(job, {}, c.get("services"), { source: "operator", owner: c.get("requestId") })
     if (result.kind === "refused") {
       throw new AppError(
@@ -73,30 +73,38 @@ export const jobsApi = new Hono<AppEnv>()
       )
     }
     const { outcome, counts } =
-      result.kind === "done" ? { outcome: result.word, counts: result.counts } : { outcome: result.reason, counts: {} }
+      result.kind === "done"
+        ? { outcome: result.outcome, counts: result.counts }
+        : { outcome: result.reason, counts: {} }
     return c.json({ job: job.name, outcome, counts })
   })
   .post("/:name/pause", withPermission("jobs:run"), validName, validJson(pause), async (c) => {
     const job = scheduledJob(c.req.valid("param").name)
     const { reason } = c.req.valid("json")
-    await decide(c, job, { isPaused: true, reason })
+    await setPaused(c, job, { isPaused: true, reason })
     return c.json(await readShown(c, job.name))
   })
-  .post("/:name/resume", withPermission("jobs:run"), validName, validJson(nothing, { isOptional: true }), async (c) => {
-    const job = scheduledJob(c.req.valid("param").name)
-    await decide(c, job, { isPaused: false, reason: null })
-    return c.json(await readShown(c, job.name))
-  })
+  .post(
+    "/:name/resume",
+    withPermission("jobs:run"),
+    validName,
+    validJson(emptyBody, { isOptional: true }),
+    async (c) => {
+      const job = scheduledJob(c.req.valid("param").name)
+      await setPaused(c, job, { isPaused: false, reason: null })
+      return c.json(await readShown(c, job.name))
+    },
+  )
   .post(
     "/:name/release",
     withPermission("jobs:run"),
     validName,
-    validJson(nothing, { isOptional: true }),
+    validJson(emptyBody, { isOptional: true }),
     async (c) => {
       const job = scheduledJob(c.req.valid("param").name)
       const { db, now } = c.get("services")
       const jobRunId = await releaseJobRun(db, job.name, now())
-      note(c, "job_released", job, jobRunId)
+      logCommand(c, "job_released", job, jobRunId)
       if (jobRunId === null) {
         throw new AppError("CONFLICT", "No run of this job is under way.", { reason: "not_running" })
       }
@@ -104,7 +112,7 @@ export const jobsApi = new Hono<AppEnv>()
     },
   )
 
-/** Jobs per message are started by their messages, and have no run that could be paused or released. */
+/** A job per message is started by its messages; it has no run that could be paused or released. */
 function scheduledJob(name: string): AnyJob {
   const job = JOBS.get(name)
   if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
@@ -112,27 +120,27 @@ function scheduledJob(name: string): AnyJob {
   throw new AppError("CONFLICT", "This job runs per message, not by the clock.", { reason: "not_scheduled" })
 }
 
-async function decide(
+async function setPaused(
   c: Context<AppEnv>,
   job: AnyJob,
   change: { readonly isPaused: boolean; readonly reason: string | null },
 ): Promise<void> {
   const { db, now } = c.get("services")
   await setJobPaused(db, job.name, { ...change, by: c.get("principal").keyId, at: now() })
-  note(c, change.isPaused ? "job_paused" : "job_resumed", job)
+  logCommand(c, change.isPaused ? "job_paused" : "job_resumed", job)
 }
 
-const note = (c: Context<AppEnv>, event: string, job: AnyJob, jobRunId?: string | null): void =>
+const logCommand = (c: Context<AppEnv>, event: string, job: AnyJob, jobRunId?: string | null): void =>
   c.get("services").log.info(event, { job: job.name, keyId: c.get("principal").keyId, jobRunId })
 
 async function readShown(c: Context<AppEnv>, name: string) {
   const { db, now } = c.get("services")
   const [job] = await readJobs(db, [name])
-  if (!job) throw new Error("a job that was asked for was not answered")
+  if (!job) throw new Error("readJobs did not return a requested job")
   return showJob(job, now())
 }
 
-/** A job as clients rely on it. */
+/** A job in the API's form. */
 function showJob(overview: JobOverview, now: Date) {
   const { job, state, running, lastRun } = overview
   const schedule = scheduleOf(job)
@@ -147,7 +155,7 @@ function showJob(overview: JobOverview, now: Date) {
     lastRun: lastRun && showRun(lastRun),
     running: running && { ...showRun(running), isStuck: isStuck(overview, now) },
     nextRunAt: schedule === null || isPaused ? null : nextSlot(schedule.cron, now).toISOString(),
-    // When each heartbeat last called, whether or not it had to run anything.
+    // When each heartbeat last called, even if nothing had to run.
     heartbeats: {
       qstash: state?.lastQstashAt?.toISOString() ?? null,
       cron: state?.lastCronAt?.toISOString() ?? null,
@@ -155,7 +163,7 @@ function showJob(overview: JobOverview, now: Date) {
   }
 }
 
-/** A run as clients rely on it. */
+/** A run in the API's form. */
 const showRun = (run: JobRunRow) => ({
   id: run.id,
   job: run.job,

@@ -12,7 +12,7 @@ import { verifyQstashSignature } from "../platform/qstash/verify.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { JOBS } from "./registry.ts"
 
-/** A parked delivery is at most 1 MiB, sealed and written in base64 twice. */
+/** A delivery in the fallback queue is at most 1 MiB, sealed and encoded in base64 twice. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024
 
 export const jobs = new Hono<AppEnv>().post("/:job", limitInvalidRequests, limitBody(BODY_BYTES_MAX), async (c) => {
@@ -22,7 +22,7 @@ export const jobs = new Hono<AppEnv>().post("/:job", limitInvalidRequests, limit
   const job = JOBS.get(c.req.param("job"))
   if (!job) throw new AppError("NOT_FOUND", "There is no such job.")
 
-  // A run by the clock is repeated by the clock: as a dead letter it would only hide those that matter.
+  // A scheduled run is repeated at its next slot; as a dead letter it would only hide those that matter.
   const isScheduledRun = source === "qstash" && isScheduled(job.name)
   const start = { source, owner: c.get("requestId") }
   const result = await runJob(job, parseBody(body), services, start).catch((error: unknown) => {
@@ -31,11 +31,11 @@ export const jobs = new Hono<AppEnv>().post("/:job", limitInvalidRequests, limit
   })
   if (result.kind === "refused") return c.json({ job: job.name, outcome: result.reason, counts: {} })
   if (result.kind === "give_up") {
-    // QStash takes this status with this header as "do not deliver it again" and keeps the message for a person.
+    // With this status and header QStash does not retry, and moves the message to its dead letters.
     const headers = { "content-type": "application/json", "Upstash-NonRetryable-Error": "true" }
     return new Response(JSON.stringify({ job: job.name, gaveUp: result.reason }), { status: 489, headers })
   }
-  return c.json({ job: job.name, outcome: result.word, counts: result.counts })
+  return c.json({ job: job.name, outcome: result.outcome, counts: result.counts })
 })
 
 async function callerOf(services: Services, job: string, headers: Headers, body: Uint8Array): Promise<JobSource> {
@@ -58,7 +58,7 @@ async function callerOf(services: Services, job: string, headers: Headers, body:
   return "qstash"
 }
 
-/** An empty body is an empty payload; what is no JSON is given up by the job's schema. */
+/** An empty body is an empty payload; a body that is not JSON fails the job's schema, and the job gives up. */
 function parseBody(body: Uint8Array): unknown {
   if (body.byteLength === 0) return {}
   try {

@@ -1,11 +1,11 @@
-/** The platform's cron triggers: the second heartbeat, which runs the same jobs as QStash's schedules. */
+/** Cloudflare's Cron Triggers: the second heartbeat, which runs the same jobs as QStash's schedules. */
 import { makeServices } from "../make-services.ts"
 import { runJob } from "../platform/jobs/run.ts"
 import { SCHEDULES } from "../platform/jobs/schedules.ts"
 import type { Env } from "../platform/services.ts"
 import { JOBS } from "./registry.ts"
 
-/** Runs the jobs of one cron expression; one that fails does not keep the others back. */
+/** Runs the jobs of one cron expression; a job that fails does not stop the others. */
 export async function runScheduled(
   { cron, scheduledTime }: Pick<ScheduledController, "cron" | "scheduledTime">,
   env: Env,

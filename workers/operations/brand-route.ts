@@ -1,4 +1,4 @@
-/** `/api/settings/brand`: which name a company's messages bear, and an operator's decision on it. */
+/** `/api/settings/brand`: the name that a company's messages show, and an operator's approval of it. */
 
 import { type Context, Hono } from "hono"
 import * as z from "zod"
@@ -12,9 +12,9 @@ import type { AppEnv } from "../platform/services.ts"
 import { brandName } from "./settings-schema.ts"
 
 const decision = z.strictObject({
-  /** Exactly the name that is meant, so that a company cannot change it while an operator reads. */
+  /** The exact name, so that a company cannot change it while the operator decides. */
   name: brandName,
-  /** False takes an approval back. */
+  /** False withdraws an approval. */
   isApproved: z.boolean().default(true),
   reason: reasonText,
 })

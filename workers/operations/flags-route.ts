@@ -1,4 +1,7 @@
-/** `/api/flags`: switches and feature flags. A company's admin sees what they are for that company; an operator sets them. */
+/**
+ * `/api/flags`: switches and feature flags. A company's admin reads their state for that company; an operator sets
+ * them.
+ */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
 import { listFlagChanges } from "../../db/queries/platform/flags.ts"
@@ -10,10 +13,10 @@ import { changeFlag } from "../platform/flags.ts"
 import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "../platform/request.ts"
 import type { AppEnv, Principal } from "../platform/services.ts"
 
-/** Companies named one by one; who means more of them means a percentage. */
+/** For more companies than this, use a percentage. */
 const COMPANIES_MAX = 1_000
 const REASON_CHARS_MAX = 500
-/** Two lists of as many ids of 64 characters, with room for spaces. */
+/** Two lists of `COMPANIES_MAX` ids of 64 characters, with room for spaces. */
 const BODY_BYTES_MAX = 256 * 1024
 
 const companies = z
@@ -22,7 +25,7 @@ const companies = z
   .transform((ids) => [...new Set(ids)].sort())
   .default([])
 
-/** A flag as it may be set. What is left out takes its default; what is not known is refused. */
+/** A flag's new value. A missing field takes its default; an unknown field is refused. */
 export const flagSchema = z
   .strictObject({
     enabled: z.boolean(),
@@ -60,8 +63,8 @@ const validName = validParam(z.object({ name: z.enum(FLAG_NAMES) }), "There is n
 
 export const flags = new Hono<AppEnv>()
   .get("/", withPermission("flags:read"), async (c) => {
-    const reading = await c.get("services").flags({ isImmediate: true })
-    const data = await Promise.all(FLAG_NAMES.map((name) => showFlag(c, reading, name)))
+    const current = await c.get("services").flags({ isImmediate: true })
+    const data = await Promise.all(FLAG_NAMES.map((name) => showFlag(c, current, name)))
     return c.json({ data, nextCursor: null })
   })
   .get("/:name", withPermission("flags:read"), validName, async (c) => {
@@ -99,20 +102,20 @@ export const flags = new Hono<AppEnv>()
     )
   })
 
-/** A flag as it is now, and whether it is on for the caller's company. */
-async function showFlag(c: Context<AppEnv>, reading: Flags, name: FlagName) {
+/** A flag's current value, and whether it is on for the caller's company. */
+async function showFlag(c: Context<AppEnv>, current: Flags, name: FlagName) {
   const principal = c.get("principal")
   const client = await features(c.get("services"))
   const { value: isOn, reason: because } = await client.getBooleanDetails(name, false, {
     targetingKey: principal.companyId,
   })
-  return { name, ...settingOf(principal, reading, name), isOn, because, source: reading.source }
+  return { name, ...settingOf(principal, current, name), isOn, because, source: current.source }
 }
 
-function settingOf(principal: Principal, reading: Flags, name: FlagName) {
-  const set = reading.setOf(name)
+function settingOf(principal: Principal, current: Flags, name: FlagName) {
+  const set = current.setOf(name)
   return {
-    ...visibleFlagOf(principal, reading.valueOf(name)),
+    ...visibleFlagOf(principal, current.valueOf(name)),
     isDefault: set === null,
     updatedAt: set?.updatedAt ?? null,
     ...hideAuditFields(principal, set),
@@ -124,12 +127,12 @@ function hideAuditFields(principal: Principal, set: SetFlag | null) {
   return { updatedBy: who, reason: why }
 }
 
-/** Which companies take part is the operator's business; a company sees whether it does itself. */
+/** Only an operator sees all companies of a list; a company sees whether it is in the list itself. */
 const visibleFlagOf = ({ role, companyId }: Principal, { enabled, percentage, allow, deny }: FlagValue): FlagValue => {
   const visible = (ids: readonly string[]) => (role === "operator" ? ids : ids.filter((id) => id === companyId))
   return { enabled, percentage, allow: visible(allow), deny: visible(deny) }
 }
 
-/** A company's admin sees no key of others, and not their words either, which may name somebody. */
+/** A company's admin does not see the keys of others, nor their reasons, which may name a person. */
 const authorOf = ({ role, keyId }: Principal, who: string | null, why: string | null) =>
   role === "operator" || who === keyId ? { who, why } : { who: null, why: null }

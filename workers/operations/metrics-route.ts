@@ -1,4 +1,4 @@
-/** `/api/figures`: how the whole deployment does in these minutes, for operators and for the gates of a launch. */
+/** `/api/figures`: metrics of the whole deployment over the last minutes, for operators and the gates of `rollout`. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { type LiveMetrics, liveMetrics } from "../../db/queries/operations/metrics.ts"
@@ -10,7 +10,7 @@ import type { AppEnv } from "../platform/services.ts"
 
 const MINUTE_MS = 60_000
 const MINUTES_DEFAULT = 15
-/** Requests are kept for two hours, and Postgres counts the events of a window one by one. */
+/** Request counts are kept for two hours, and Postgres scans all events of the window. */
 const MINUTES_MAX = 60
 
 const query = z.strictObject({
@@ -34,7 +34,7 @@ export const metricsApi = new Hono<AppEnv>().get("/", withPermission("figures:re
   return c.json({ windowMinutes: minutes, isPartial, ...summarizeRuntime(counts, live) })
 })
 
-/** The figures of a window. A share of nothing is null: neither good nor bad. */
+/** The metrics of a window. A ratio is null when its denominator is zero. */
 export function summarizeRuntime(counts: Counts, { processing, delivery }: LiveMetrics) {
   const { processed, failed } = processing
   return {

@@ -1,4 +1,6 @@
-/** `/api/rebuild`: compares what is stored with the ledgers, page by page, and brings it up to date on request. */
+/**
+ * `/api/rebuild`: compares the stored states with the ledgers, page by page, and stores the rebuilt states on request.
+ */
 import { Hono } from "hono"
 import * as z from "zod"
 import { withPermission } from "../platform/auth.ts"
@@ -7,11 +9,11 @@ import type { AppEnv } from "../platform/services.ts"
 import { requireProcessingEnabled } from "../platform/switches.ts"
 import { rebuildPage } from "./rebuild.ts"
 
-/** Whole ledgers are read for it. */
+/** Each customer's whole ledger is read. */
 const CUSTOMERS_MAX = 50
 const CUSTOMERS_DEFAULT = 20
 
-/** A case that opened longer ago is opened without nudges: its first message would come as if it were news. */
+/** A case that opened longer ago gets no nudges: its first message would present old news as new. */
 const NUDGE_AGE_HOURS_DEFAULT = 48
 const NUDGE_AGE_HOURS_MAX = 14 * 24
 const HOUR_MS = 3_600_000

@@ -1,6 +1,6 @@
 /**
- * Compares what is stored of customers with what their ledgers say, folded from the beginning, and brings it up to date. A
- * case that is found this way and opened too long ago is opened without nudges: nobody is written to as if it were news.
+ * Compares the stored states of customers with their ledgers, folded from the beginning, and corrects them. A case that
+ * is found this way and opened too long ago gets no nudges: its first message would present old news as new.
  */
 
 import { loadCustomersWithLedger } from "../../db/queries/operations/rebuild.ts"
@@ -13,23 +13,23 @@ import type { Services } from "../platform/services.ts"
 import { advance } from "../recovery/advance.ts"
 import { stateOf } from "../recovery/stream-state.ts"
 
-/** A customer of whom something else is stored than the ledger says. */
+/** A customer whose stored state differs from the ledger. */
 export interface RebuildDifference {
   readonly customerId: string
   readonly differences: readonly Difference[]
-  /** Events of theirs are not finished; these bring the customer up to date themselves. */
+  /** The customer has unfinished events; processing them corrects the state. */
   readonly isPending: boolean
   readonly isApplied: boolean
 }
 
-/** `next`: the customer after whom to go on; null: that were all. */
+/** `next`: the customer after whom the next page starts; null on the last page. */
 export interface RebuildPage {
   readonly checked: number
   readonly differing: readonly RebuildDifference[]
   readonly next: string | null
 }
 
-/** Looks at the next customers of a company and, with `apply`, stores what their ledgers say. Safe to repeat at any point. */
+/** Compares the next customers of a company and, with `apply`, stores the states of their ledgers. Safe to repeat. */
 export async function rebuildPage(
   services: Services,
   companyId: string,

@@ -1,7 +1,7 @@
 /**
- * `/api/secrets/webhooks`: the secrets that sign the webhooks of a company's own endpoint. A new one is added before the
- * provider is told, and the ones before it stay valid for an overlap, so that no delivery is refused on the way. No answer
- * and no log line holds a secret; a fingerprint tells one from another.
+ * `/api/secrets/webhooks`: the secrets that sign the webhooks of a company's own endpoint. A new one is added here
+ * before it is set at the provider, and the earlier ones stay valid for an overlap, so that no delivery is refused
+ * meanwhile. No answer and no log line holds a secret; fingerprints distinguish them.
  */
 
 import { Hono } from "hono"
@@ -17,15 +17,15 @@ import { AppError } from "../platform/errors.ts"
 import { validId, validJson } from "../platform/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 
-/** As for the deployment's own; Stripe's have 38, Whop's 67. */
+/** The bounds of the deployment's own secrets; Stripe's have 38 characters, Whop's 67. */
 const SECRET_CHARS_MIN = 16
 const SECRET_CHARS_MAX = 512
 
-/** A week is time enough to change an endpoint; what stays longer is forgotten. */
+/** A week is enough to change an endpoint; a secret with a longer overlap would be forgotten. */
 const OVERLAP_HOURS_MAX = 7 * 24
 const OVERLAP_HOURS_DEFAULT = 24
 
-/** Every delivery may be tried against each of them. */
+/** A delivery is verified against each of them in turn. */
 const ACTIVE_MAX = 5
 
 const HOUR_MS = 3_600_000
@@ -103,7 +103,7 @@ export const secrets = new Hono<AppEnv>()
       const row = rows.find((candidate) => candidate.id === id)
       if (row === undefined) throw new AppError("NOT_FOUND", "There is no such secret.")
       const others = rows.filter((other) => other.id !== id && other.provider === row.provider && isActive(other, at))
-      // Without any of its own the endpoint believes the deployment's secrets again: nobody should get there by a slip.
+      // Without a secret of its own the endpoint accepts the deployment's again, which must not happen by mistake.
       if (isActive(row, at) && others.length === 0 && !force) {
         throw new AppError("CONFLICT", "This is the last secret; without it the deployment's own count again.", {
           reason: "last_secret",
@@ -121,7 +121,7 @@ const FOREIGN_KEY_VIOLATION = "23503"
 
 const isActive = ({ expiresAt }: SecretRow, at: Date): boolean => expiresAt === null || expiresAt > at
 
-/** The secret; null when it was sealed under a key that is gone. */
+/** The secret; null when its master key is no longer configured. */
 async function openSecret({ config }: Services, { id, companyId, sealed }: SecretRow): Promise<string | null> {
   try {
     return fromUtf8(await open(config.keys.encryption, secretSealContext(id, companyId), sealed))
@@ -131,7 +131,7 @@ async function openSecret({ config }: Services, { id, companyId, sealed }: Secre
   }
 }
 
-/** The first digits of the SHA-256: enough to tell secrets apart, and to check one by hand with `sha256sum`. */
+/** The first digits of the SHA-256: enough to distinguish secrets, and to check one with `sha256sum`. */
 const FINGERPRINT_CHARS = 8
 
 async function fingerprintOf(secret: string): Promise<string> {

@@ -38,7 +38,7 @@ export const settings = new Hono<AppEnv>()
     return c.json(effectiveSettings(saved, config))
   })
 
-/** The settings as they work: with the deployment's hold-out where the company has none of its own. */
+/** The settings in effect: with the deployment's hold-out where the company sets none. */
 const effectiveSettings = (own: CompanySettings, { holdoutPercentage }: Config): CompanySettings => ({
   ...own,
   holdoutPercentage: own.holdoutPercentage ?? holdoutPercentage,

@@ -7,12 +7,12 @@ const accepts = (change: object): boolean => settingsSchema.safeParse({ ...DEFAU
 const step = (day: number, more: object = {}) => ({ day, channel: null, incentive: null, ...more })
 const withPayment = (steps: unknown) => ({ playbooks: { ...DEFAULT_SETTINGS.playbooks, payment: steps } })
 
-test("the defaults are acceptable, and what is left out takes them", () => {
+test("the defaults are valid, and missing fields take them", () => {
   expect(settingsSchema.parse(DEFAULT_SETTINGS)).toEqual(DEFAULT_SETTINGS)
   expect(settingsSchema.parse({})).toEqual(DEFAULT_SETTINGS)
 })
 
-test("changing what was read does not change the defaults", () => {
+test("changing a parsed value does not change the defaults", () => {
   settingsSchema.parse({}).playbooks.payment.pop()
   expect(settingsSchema.parse({})).toEqual(DEFAULT_SETTINGS)
 })

@@ -1,18 +1,18 @@
-/** A company's settings as they may be saved. */
+/** The schema of a company's settings. */
 import * as z from "zod"
 import { HOLDOUT_PERCENTAGE_MAX } from "../../shared/domain/interventions/holdout.ts"
 import { isTimeZone } from "../../shared/domain/recovery/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { meterName } from "../webhooks/meter-name.ts"
 
-/** A playbook that is longer, or goes on for more than a year, is a slip. */
+/** A playbook that is longer, or lasts more than a year, is a mistake. */
 const STEPS_MAX = 20
 const DAY_MAX = 365
 const CAPS_MAX = 10
 const INVOICE_AGE_DAYS_MAX = 3_650
 const YEAR_HOURS = 365 * 24
 
-/** Ten years, a price in the smallest currencies, and more than a day's runs can open. */
+/** Ten years; a price in the currencies with the smallest unit; more cases than a day's runs can open. */
 const MONTHS_MAX = 120
 const COST_MINOR_MAX = 1_000_000_000
 const CASES_PER_DAY_MAX = 1_000
@@ -46,18 +46,18 @@ const playbook = z
 
 const timeOfDay = z.string().regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "expected a time as HH:MM")
 
-/** Three times as much as the model says is a strong opinion; 0 leaves a component out. */
+/** A component counts up to three times as much as in the model; 0 leaves it out. */
 const weight = z.number().min(0).max(3)
 
-/** A level from less than the base rate on would hold nearly everybody. */
+/** A threshold below the base rate would include nearly everybody. */
 const timesBaseRate = z.number().min(1).max(100)
 
-/** Milestones of one kind; more would be noise. */
+/** Milestones of one kind; more would be too many messages. */
 const MARKS_MAX = 10
 const TENURE_DAYS_MAX = 3_650
 const USAGE_TOTAL_MAX = 1e12
 
-/** What members may know a company by. */
+/** The company name that members see. */
 export const brandName = z
   .string()
   .trim()
@@ -65,7 +65,7 @@ export const brandName = z
   .max(80)
   .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text")
 
-/** A company's settings as they may be saved. What is left out takes its default; what is not known is refused. */
+/** A company's settings. A missing field takes its default; an unknown field is refused. */
 export const settingsSchema = z
   .strictObject({
     brandName: brandName.nullable().default(DEFAULT_SETTINGS.brandName),
@@ -145,6 +145,6 @@ function areUnique(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length
 }
 
-/** The defaults are read-only, and what zod hands out is the caller's own. */
+/** The defaults are read-only, and a caller may change what zod returns. */
 const copyOf = <T>(value: T): Mutable<T> => structuredClone(value) as Mutable<T>
 type Mutable<T> = T extends object ? { -readonly [Key in keyof T]: Mutable<T[Key]> } : T

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import { summarize } from "./summary-route.ts"
 
-test("what was not counted is zero", () => {
+test("empty groups are zero", () => {
   const { cases, nudges, events, recoveredMinor } = summarize({ events: [], cases: [], nudges: [], recovered: [] })
   expect(cases).toEqual({ open: 0, recovered: 0, lost: 0, reversed: 0 })
   expect(events.dead).toBe(0)
@@ -9,7 +9,7 @@ test("what was not counted is zero", () => {
   expect(recoveredMinor).toEqual({})
 })
 
-test("kinds and arms add up to the cases, and a nudge on its way counts as planned", () => {
+test("kinds and arms add up to the cases, and a nudge that is being sent counts as planned", () => {
   const { cases, casesByKind, casesByArm, nudges, recoveredMinor, recoveredMinorByArm } = summarize({
     events: [],
     cases: [

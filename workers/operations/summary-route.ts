@@ -1,4 +1,4 @@
-/** `/api/summary`: the figures of this moment. */
+/** `/api/summary`: current counts of events, cases, nudges and recovered amounts. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { readSummary, type SummaryRows } from "../../db/queries/operations/summary.ts"
@@ -17,7 +17,7 @@ export const summary = new Hono<AppEnv>().get(
   },
 )
 
-/** The counts with a zero where nothing was counted, so that a client need not know which groups there can be. */
+/** The counts, with zeros for empty groups, so that a client need not know all groups. */
 export function summarize({ events, cases, nudges, recovered }: SummaryRows) {
   const totals = {
     events: { received: 0, held: 0, processed: 0, unhandled: 0, failed: 0, dead: 0 },
@@ -45,7 +45,7 @@ export function summarize({ events, cases, nudges, recovered }: SummaryRows) {
   return { ...totals, recoveredMinor, recoveredMinorByArm }
 }
 
-/** Cases from before there was a hold-out, or that nobody saw open. */
+/** Cases from before the hold-out existed, or imported with a past opening. */
 const NOT_ASSIGNED = "not_drawn"
 
 const noCases = () => ({ open: 0, recovered: 0, lost: 0, reversed: 0 })

@@ -1,7 +1,7 @@
 /**
- * Every minute: finishes what anything left behind. It relies on nothing but the database's word: parked deliveries,
- * events that were not folded, nudges that nobody was told of, messages that QStash gave up, objects without a customer,
- * subscriptions whose snapshots contradict each other.
+ * Every minute: finishes unfinished work that it finds in the stores: deliveries in the fallback queue, events that
+ * were not folded, due nudges that QStash did not deliver, dead letters, objects without a customer, subscriptions
+ * whose snapshots contradict each other.
  */
 import * as z from "zod"
 import { unsettledSubscriptions } from "../../db/queries/reconcile/unsettled.ts"
@@ -15,7 +15,7 @@ import {
   FALLBACK_SUBREQUESTS,
   NUDGE_SUBREQUESTS,
   OBJECT_SUBREQUESTS,
-  SETTLE_COST,
+  SETTLE_SUBREQUESTS,
   UNMAPPED_SUBREQUESTS,
 } from "../platform/outbound/subrequests.ts"
 import type { Services } from "../platform/services.ts"
@@ -30,29 +30,31 @@ import { ingestMapped, purgeUnmapped } from "../webhooks/process-unmapped.ts"
 import { reprocess } from "../webhooks/reprocess.ts"
 import { resolveCustomerOfObject } from "../webhooks/resolve-customers.ts"
 
-/** Bounds of one run; the next one is a minute away, and a run must end well before it. */
+/** Bounds of one run: it must end well before the next one, a minute later. */
 const FALLBACK_MAX = 200
 const FALLBACK_FAILURES_MAX = 3
 const EVENTS_MAX = 50
 const NUDGES_MAX = 20
-/** A backlog is worked off for this long in a run. */
+/** The time that one run spends on a backlog of events. */
 const EVENTS_BUDGET_MS = 25_000
-const DEAD_PER_PAGE = 50
-const DEAD_PAGES_MAX = 20
+const DEAD_LETTERS_PER_PAGE = 50
+const DEAD_LETTER_PAGES_MAX = 20
 const OBJECTS_MAX = 10
 const UNSETTLED_MAX = 10
 
-/** QStash has had this long to bring a due nudge; after that the sweeper sends it itself. */
+/** QStash has this long to deliver a due nudge; after that the sweep sends it. */
 const OVERDUE_MS = 120_000
 const LEASE_MS = 120_000
 
-/** A link usually follows within seconds; the provider is asked when it has not come after this, and not again sooner. */
+/**
+ * An object link usually arrives within seconds. After this time the provider is called, and not more often than this.
+ */
 const LOOKUP_AFTER_MS = 10 * 60_000
 
-/** Room for calls that a backlog leaves to what comes after it: two pages of the dead, and claiming and sending a nudge. */
+/** Calls that a backlog leaves for the later parts: two pages of dead letters, and claiming and sending one nudge. */
 const RESERVED_SUBREQUESTS = 2 * DEAD_LETTER_PAGE_SUBREQUESTS + 1 + NUDGE_SUBREQUESTS
 
-/** Months for which partitions are made ahead. */
+/** Months for which partitions are created in advance. */
 const MONTHS_AHEAD = 2
 
 export const sweep = defineJob({
@@ -64,7 +66,7 @@ export const sweep = defineJob({
       ...{ parked: 0, events: 0, nudges: 0, redriven: 0, resolved: 0, settled: 0, partitions: 0, flags: 0 },
       ...{ mapped: 0, forgotten: 0, indexed: 0, quarantines: 0, failed: 0, cutShort: 0 },
     }
-    // One part that fails (Redis away, say) must not keep the others from their work.
+    // One part that fails (Redis is unavailable, say) must not stop the others.
     const part = async (name: keyof typeof counts, work: () => Promise<number>): Promise<void> => {
       await progress.extendLease()
       try {
@@ -81,18 +83,18 @@ export const sweep = defineJob({
       counts.cutShort = 1
       return false
     }
-    const forOthers = services.budget.reserve(RESERVED_SUBREQUESTS)
+    const reservation = services.budget.reserve(RESERVED_SUBREQUESTS)
     await part("parked", () => drainFallback(services, hasBudget))
     await part("events", () => finishEvents(services, hasBudget))
-    forOthers?.release()
-    await part("redriven", () => redriveDead(services, hasBudget))
+    reservation?.release()
+    await part("redriven", () => redriveDeadLetters(services, hasBudget))
     await part("nudges", async () =>
       sendOverdue(services, await enabledCompanies(services, flags, SCHEDULER_SWITCH), {
         progress,
         hasBudget,
       }),
     )
-    await part("resolved", () => askForCustomers(services, hasBudget))
+    await part("resolved", () => lookUpCustomers(services, hasBudget))
     await part("settled", async () =>
       settleSubscriptions(services, await enabledCompanies(services, flags, PROCESSING_SWITCH), hasBudget),
     )
@@ -108,10 +110,10 @@ export const sweep = defineJob({
   },
 })
 
-/** Whether the run is still ours and the invocation has room for one more unit of this cost; noted when it has not. */
+/** Extends the lease, and returns whether the budget has room for this many subrequests; if not, `cutShort` is set. */
 type HasBudget = (cost: number) => Promise<boolean>
 
-/** Deliveries that wait in Redis, in the order in which they came. Each is removed only after it is stored. */
+/** Deliveries in the Redis fallback queue, in order of arrival. Each is removed only after it is stored. */
 async function drainFallback(services: Services, hasBudget: HasBudget): Promise<number> {
   const waiting = await fallbackInRedis(services, FALLBACK_MAX)
   let drained = 0
@@ -125,7 +127,7 @@ async function drainFallback(services: Services, hasBudget: HasBudget): Promise<
       await removeFromRedisFallback(services, entry, refused)
       drained += 1
     } catch (error) {
-      // One that cannot be stored must not keep the others back; when nothing can, the next run is soon enough.
+      // One that cannot be stored must not hold up the others; after several failures the rest waits for the next run.
       failures += 1
       if (failures === FALLBACK_FAILURES_MAX) throw error
     }
@@ -133,7 +135,7 @@ async function drainFallback(services: Services, hasBudget: HasBudget): Promise<
   return drained
 }
 
-/** Events that were recorded and then left: their worker was lost, or beaten too often. */
+/** Events that were recorded and not processed: their Worker was ended, or lost too many conflicts. */
 async function finishEvents(services: Services, hasBudget: HasBudget): Promise<number> {
   const until = services.now().getTime() + EVENTS_BUDGET_MS
   let finished = 0
@@ -145,9 +147,9 @@ async function finishEvents(services: Services, hasBudget: HasBudget): Promise<n
     let finishedNow = 0
     for (const { companyId, id } of left) {
       if (!(await hasBudget(EVENT_SUBREQUESTS))) return finished + finishedNow
-      // One that asks a provider who does not answer takes long.
+      // An event whose provider does not answer takes long.
       if (services.now().getTime() > until) break
-      // A backlog takes longer than a switch may.
+      // A switch must take effect sooner than a backlog ends.
       if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)) continue
       if ((await reprocess(services, companyId, id)).isFinished) finishedNow += 1
     }
@@ -156,7 +158,7 @@ async function finishEvents(services: Services, hasBudget: HasBudget): Promise<n
   }
 }
 
-/** Nudges that are due since longer than QStash should take. */
+/** Sends nudges that have been due for longer than QStash should take. */
 async function sendOverdue(
   services: Services,
   companies: readonly string[] | null,
@@ -172,32 +174,35 @@ async function sendOverdue(
 }
 
 /**
- * QStash gives up after its last retry; an outage that outlasts it must not be the end. Each job's messages are asked for by
- * themselves, so that none hides behind another's: first the deliveries of which there may be no other copy.
+ * Redrives dead letters: an outage may last longer than QStash's last retry. Each job's are listed separately, so that
+ * a backlog of one does not hide the other; deliveries come first, since there may be no other copy of them.
  */
-async function redriveDead(services: Services, hasBudget: HasBudget): Promise<number> {
-  return (await redriveDeadOf(services, "ingest", hasBudget)) + (await redriveDeadOf(services, "nudges", hasBudget))
+async function redriveDeadLetters(services: Services, hasBudget: HasBudget): Promise<number> {
+  return (
+    (await redriveDeadLettersOf(services, "ingest", hasBudget)) +
+    (await redriveDeadLettersOf(services, "nudges", hasBudget))
+  )
 }
 
-async function redriveDeadOf({ config, qstash }: Services, job: string, hasBudget: HasBudget): Promise<number> {
+async function redriveDeadLettersOf({ config, qstash }: Services, job: string, hasBudget: HasBudget): Promise<number> {
   let redriven = 0
   let cursor: string | null = null
-  for (let pages = 0; pages < DEAD_PAGES_MAX; pages++) {
+  for (let pages = 0; pages < DEAD_LETTER_PAGES_MAX; pages++) {
     if (!(await hasBudget(DEAD_LETTER_PAGE_SUBREQUESTS))) break
     const url = `${config.appUrl}/jobs/${job}`
-    const page = await qstash.listDead({ url, limit: DEAD_PER_PAGE, ...(cursor !== null && { cursor }) })
-    // 489 is our own "never again"; a person may still look at those.
-    const worthwhile = page.messages.filter((message) => message.url === url && message.responseStatus !== 489)
-    if (worthwhile.length > 0) await qstash.redriveDead(worthwhile.map((message) => message.dlqId))
-    redriven += worthwhile.length
+    const page = await qstash.listDeadLetters({ url, limit: DEAD_LETTERS_PER_PAGE, ...(cursor !== null && { cursor }) })
+    // 489 is our own status for "do not retry"; these stay for an operator.
+    const retryable = page.messages.filter((message) => message.url === url && message.responseStatus !== 489)
+    if (retryable.length > 0) await qstash.redriveDeadLetters(retryable.map((message) => message.dlqId))
+    redriven += retryable.length
     cursor = page.cursor
     if (cursor === null) break
   }
   return redriven
 }
 
-/** Asks the provider whose object a waiting fact is about. */
-async function askForCustomers(services: Services, hasBudget: HasBudget): Promise<number> {
+/** Asks the provider for the customers of objects that facts wait for. */
+async function lookUpCustomers(services: Services, hasBudget: HasBudget): Promise<number> {
   if (!(await hasBudget(1))) return 0
   const before = new Date(services.now().getTime() - LOOKUP_AFTER_MS)
   const waiting = await waitingObjects(services.db, before, OBJECTS_MAX)
@@ -209,7 +214,7 @@ async function askForCustomers(services: Services, hasBudget: HasBudget): Promis
   return resolved
 }
 
-/** Asks the provider for subscriptions of which it told two things in one second. */
+/** Reads from the provider the subscriptions for which it sent two different states with the same second. */
 async function settleSubscriptions(
   services: Services,
   companies: readonly string[] | null,
@@ -220,7 +225,7 @@ async function settleSubscriptions(
   const unsettled = await unsettledSubscriptions(services.db, { now, limit: UNSETTLED_MAX, companies })
   let settled = 0
   for (const found of unsettled) {
-    if (!(await hasBudget(SETTLE_COST))) break
+    if (!(await hasBudget(SETTLE_SUBREQUESTS))) break
     if (await settleSubscription(services, found)) settled += 1
   }
   return settled

@@ -15,7 +15,7 @@ beforeEach(() => {
 })
 
 const services = (defaultCompanyId: string | null = "acme"): Services =>
-  // Only what authentication touches; the rest of the services is never asked.
+  // Only the services that authentication uses.
   ({
     config: { access: { adminApiKey: ADMIN_KEY, defaultCompanyId }, limits: { failedAuthPer5Minutes: 10 } },
     sharedLimit: async () => null,
@@ -51,7 +51,7 @@ describe("the header", () => {
 })
 
 describe("the admin key", () => {
-  test("opens the default company without asking", async () => {
+  test("is for the default company, without a look-up", async () => {
     expect(await authenticate(services(), headers(ADMIN_KEY))).toEqual({
       keyId: "admin",
       role: "operator",
@@ -60,7 +60,7 @@ describe("the admin key", () => {
     expect(lookups).toBe(0)
   })
 
-  test("opens a company that is named and exists, and looks it up once in a while", async () => {
+  test("is for any existing company, which is looked up once per cache time", async () => {
     await expect(authenticate(services(), headers(ADMIN_KEY, "other"))).rejects.toMatchObject({ code: "NOT_FOUND" })
     row = { company: "other" }
     for (let times = 0; times < 3; times++) {
@@ -69,15 +69,15 @@ describe("the admin key", () => {
     expect(lookups).toBe(2)
   })
 
-  test("needs a company where there is no default", async () => {
+  test("needs a company when there is no default", async () => {
     await expect(authenticate(services(null), headers(ADMIN_KEY))).rejects.toMatchObject({ code: "MALFORMED" })
   })
 
-  test.each(["a b", "../x", "", "x".repeat(65)])("does not take %j for a company", async (companyId) => {
+  test.each(["a b", "../x", "", "x".repeat(65)])("refuses %j as a company", async (companyId) => {
     await expect(authenticate(services(), headers(ADMIN_KEY, companyId))).rejects.toMatchObject({ code: "MALFORMED" })
   })
 
-  test("keys of any other length are not known", async () => {
+  test("keys of other lengths are unknown", async () => {
     for (const length of [1, 2, ADMIN_KEY.length - 1, ADMIN_KEY.length + 1, 512]) {
       const key = ADMIN_KEY.repeat(30).slice(0, length)
       await expect(authenticate(services(), headers(key))).rejects.toMatchObject({ code: "UNAUTHENTICATED" })
@@ -86,7 +86,7 @@ describe("the admin key", () => {
 })
 
 describe("a company's key", () => {
-  test("opens its own company, and no other", async () => {
+  test("is for its own company only", async () => {
     row = { company_id: "acme", id: "k1", role: "success-manager" }
     const known = { keyId: "k1", role: "success-manager", companyId: "acme" }
     expect(await authenticate(services(), headers("own-company"))).toEqual(known)
@@ -108,7 +108,7 @@ describe("a company's key", () => {
     expect(lookups).toBe(2)
   })
 
-  test("is looked up again by a clock that went back", async () => {
+  test("is looked up again when the clock went back", async () => {
     const ask = () => authenticate(services(), headers("time-traveller")).catch(() => null)
     await ask()
     nowMs -= 10

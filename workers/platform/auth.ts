@@ -1,6 +1,6 @@
 /**
- * Who calls the API and what they may do. A route says which permission it needs with `permit`; a route that says nothing
- * does not exist for anybody (see route.ts).
+ * Authentication and permissions of the API. A route declares its permission with `withPermission`; a route without a
+ * declaration does not exist (see workers/app.ts).
  */
 import type { Context, MiddlewareHandler } from "hono"
 import { companyOf, findApiKey } from "../../db/queries/platform/companies.ts"
@@ -16,12 +16,12 @@ export type Role = Principal["role"]
 const ALL: readonly Role[] = ["success-analyst", "success-manager", "admin"]
 const MANAGERS: readonly Role[] = ["success-manager", "admin"]
 const ADMINS: readonly Role[] = ["admin"]
-/** The deployment's own key, not that of one company's admin: what it does is felt by every company. */
+/** The deployment's own key, not that of one company's admin: its actions affect every company. */
 const OPERATORS: readonly Role[] = ["operator"]
 
 /**
- * Which roles hold which permission. An analyst sees figures, cases and customers, which show that role no name and no
- * address; a manager reads all and writes interventions; what operates the suite itself is for admins.
+ * Which roles hold which permission. An analyst reads summaries, cases and customers, without names and addresses; a
+ * manager reads everything and writes interventions; an admin changes settings and secrets.
  */
 const ROLES_BY_PERMISSION = {
   "summary:read": ALL,
@@ -46,9 +46,9 @@ const ROLES_BY_PERMISSION = {
   "segments:read": ALL,
   "segments:write": MANAGERS,
   "interventions:read": ALL,
-  // What all companies share, and going ahead although a gate is closed.
+  // Models that all companies share, and overriding a failed gate.
   "models:operate": OPERATORS,
-  // A company whose messages leave from the deployment's sender must not name itself as another one.
+  // A company that sends from the deployment's address must not present itself as another one.
   "brands:write": OPERATORS,
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
@@ -60,7 +60,7 @@ const ROLES_BY_PERMISSION = {
 
 export type Permission = keyof typeof ROLES_BY_PERMISSION
 
-/** Whether a role holds a permission; an operator may do whatever an admin may. */
+/** Whether a role holds a permission; an operator holds all permissions of an admin. */
 export const isAllowed = (role: Role, permission: Permission): boolean =>
   ROLES_BY_PERMISSION[permission].some((holder) => holder === role || (holder === "admin" && role === "operator"))
 
@@ -72,7 +72,7 @@ export function requirePermission(principal: Principal, permission: Permission):
 
 const declared = new WeakMap<object, Permission>()
 
-/** The declaration of a route: lets through whoever holds the permission. */
+/** Declares the permission of a route, and refuses callers without it. */
 export function withPermission(permission: Permission): MiddlewareHandler<AppEnv> {
   const guard: MiddlewareHandler<AppEnv> = async (c, next) => {
     requirePermission(c.get("principal"), permission)
@@ -82,10 +82,10 @@ export function withPermission(permission: Permission): MiddlewareHandler<AppEnv
   return guard
 }
 
-/** The permission that a handler declares; null when it is not one of `permit`. */
+/** The permission that a handler declares; null when it is not a handler of `withPermission`. */
 export const permissionOf = (handler: object): Permission | null => declared.get(handler) ?? null
 
-/** The key in an `Authorization` header; null when there is none or it is not one Bearer key. */
+/** The key in an `Authorization` header; null when there is none or it is not a Bearer key. */
 export function bearerKey(header: string | null): string | null {
   const [, key] = /^bearer +([\x21-\x7e]{1,512})$/i.exec(header ?? "") ?? []
   return key ?? null
@@ -93,20 +93,21 @@ export function bearerKey(header: string | null): string | null {
 
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
-/** A revoked or new key is noticed everywhere within this time. */
+/** A new or revoked key takes effect in every isolate within this time. */
 const CACHE_TTL_MS = 30_000
-/** More keys than this in one isolate are strangers guessing. */
+/** More keys than this in one isolate are a brute-force attempt. */
 const ENTRIES_MAX = 1_000
 
 type KeyOwner = Awaited<ReturnType<typeof findApiKey>>
 const bounds = { ttlMs: CACHE_TTL_MS, entriesMax: ENTRIES_MAX }
 const knownKeys = new TtlCache<NonNullable<KeyOwner>>(bounds)
-/** Keys that nobody has stand apart, so that guessing does not push out those that are known. */
+/** Unknown keys are cached separately, so that brute force does not evict the known ones. */
 const unknownKeys = new TtlCache<true>(bounds)
 
 /**
- * Who sent these headers. Throws UNAUTHENTICATED without a key we know, FORBIDDEN for a company that is not the key's,
- * NOT_FOUND when the operator names a company that does not exist, and TOO_MANY_REQUESTS for a client that has shown too many keys that are none.
+ * The caller that these headers identify. Throws UNAUTHENTICATED without a known key, FORBIDDEN for a company that is
+ * not the key's, NOT_FOUND when the operator names a company that does not exist, and TOO_MANY_REQUESTS for a client
+ * that has sent too many unknown keys.
  */
 export async function authenticate(services: Services, headers: Headers): Promise<Principal> {
   blockBruteForce(services, headers)
@@ -139,14 +140,14 @@ async function identify(services: Services, headers: Headers): Promise<Principal
     throw new AppError("FORBIDDEN", "This key belongs to another company.", { reason: "other_company" })
   }
   const role = ALL.find((candidate) => candidate === owner.role)
-  if (role === undefined) throw new Error("an API key has a role that nobody knows")
+  if (role === undefined) throw new Error("an API key has an unknown role")
   return { keyId: owner.id, role, companyId: owner.companyId }
 }
 
-/** Companies that an operator named, and that were found. */
+/** Companies that an operator named and that exist. */
 const knownCompanies = new TtlCache<true>(bounds)
 
-/** Throws NOT_FOUND for a company that does not exist: it would look like one in which nothing happens. */
+/** Throws NOT_FOUND for a company that does not exist; empty answers would look like an inactive company. */
 async function requireCompany({ db, now }: Services, companyId: string): Promise<void> {
   const nowMs = now().getTime()
   if (knownCompanies.get(companyId, nowMs)) return
@@ -173,7 +174,7 @@ async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOw
   return owner
 }
 
-/** Proves who calls before anything else of the API runs. */
+/** Authenticates the caller before any other handler of the API runs. */
 export async function setPrincipal(c: Context<AppEnv>): Promise<void> {
   try {
     c.set("principal", await authenticate(c.get("services"), c.req.raw.headers))

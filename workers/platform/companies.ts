@@ -1,4 +1,4 @@
-/** Which company a delivery or an account belongs to, and with which secrets its endpoint is signed; remembered in the isolate. */
+/** The company of a delivery or an account, and the signing secrets of its endpoint; cached in the isolate. */
 
 import { companyOf, webhookSecretsOf } from "../../db/queries/platform/companies.ts"
 import { accountsOf } from "../../db/queries/reconcile/backfills.ts"
@@ -10,48 +10,51 @@ import { AppError } from "./errors.ts"
 import { countUnknownLookup, limitUnknownLookups } from "./limits/unknown-lookups.ts"
 import type { Services } from "./services.ts"
 
-/** A new company or a rotated secret is noticed everywhere within a minute. */
+/** A new company or a rotated secret takes effect in every isolate within a minute. */
 const CACHE_TTL_MS = 60_000
 
-/** More entries than this are strangers trying names. */
+/** More entries than this are somebody trying names. */
 const ENTRIES_MAX = 1_000
 
 const bounds = { ttlMs: CACHE_TTL_MS, entriesMax: ENTRIES_MAX }
 const companies = new TtlCache<string | null>(bounds)
-/** Names that nobody has stand apart, so that trying them does not push out those that are known. */
+/** Unknown names are cached separately, so that trying them does not evict the known ones. */
 const unknownNames = new TtlCache<true>(bounds)
 const secrets = new TtlCache<readonly OwnSecret[]>(bounds)
 const accounts = new TtlCache<readonly string[]>(bounds)
 
-/** Postgres is away: what was known last is better than turning everybody away. */
-const WHILE_AWAY = { isStaleEnough: true }
+/** While Postgres is unavailable an expired entry is used, rather than refusing every delivery. */
+const WHILE_UNAVAILABLE = { isStaleAllowed: true }
 
 interface OwnSecret {
   readonly secret: string
   readonly expiresAt: Date | null
 }
 
-/** Whose a delivery is. `unmapped`: it names an account that is not the company's, or no company's; it is kept apart. */
+/**
+ * The company of a delivery. `unmapped`: the event's account belongs to another company or to none; stored separately.
+ */
 export type DeliveryOwner = { readonly kind: "company"; readonly companyId: string } | { readonly kind: "unmapped" }
 
-/** What tells whose a delivery is. */
+/** What determines the company of a delivery. */
 export interface DeliveryAddress {
   readonly provider: ProviderName
   /** The company in the path, or null. */
   readonly path: string | null
-  /** The account that the event names, or null: the one that its endpoint belongs to. */
+  /** The account that the event names; null means the account of its endpoint. */
   readonly account: string | null
-  /** Whether a secret of the company's own verified it, and not the deployment's. */
+  /** Whether it was verified with a secret of the company's own, not the deployment's. */
   readonly isOwnSecret: boolean
   /** The company in the path, where it was looked up already; null: there is none of that id. */
   readonly endpoint?: string | null | undefined
 }
 
 /**
- * Whose a delivery is. An event that names no account belongs to the company in the path, else to the default company. One that
- * names an account belongs to the company that it is registered for; the deployment's own account (`WHOP_COMPANY_ID`) is the
- * default company's unless it is registered. A company may speak of an account that nobody registered under a secret of its
- * own; anybody else's is `unmapped`. Throws NOT_FOUND when the path names no company, or nothing does.
+ * The company of a delivery. An event that names no account belongs to the company in the path, else to the default
+ * company. One that names an account belongs to the company that registered it; the deployment's own account
+ * (`WHOP_COMPANY_ID`) is the default company's unless it is registered. Events of an unregistered account belong to the
+ * company whose own secret signed them; all others are `unmapped`. Throws NOT_FOUND when the path names no existing
+ * company, or when there is neither path nor default company.
  */
 export async function ownerOfDelivery(services: Services, delivery: DeliveryAddress): Promise<DeliveryOwner> {
   const { config } = services
@@ -65,43 +68,45 @@ export async function ownerOfDelivery(services: Services, delivery: DeliveryAddr
   }
   const owner = await companyOfAccount(services, provider, account)
   if (owner !== null && (path === null || owner === endpoint)) return { kind: "company", companyId: owner }
-  const mayVouch = isOwnSecret ? endpoint !== defaultCompanyId : ownsAllAccounts(services, provider)
-  return owner === null && endpoint !== null && mayVouch
+  const mayClaimAccount = isOwnSecret ? endpoint !== defaultCompanyId : ownsAllAccounts(services, provider)
+  return owner === null && endpoint !== null && mayClaimAccount
     ? { kind: "company", companyId: endpoint }
     : { kind: "unmapped" }
 }
 
-/** Whether the deployment's own endpoint at this provider belongs to one company, whatever account its events name. */
+/**
+ * Whether all events of the deployment's endpoint at this provider belong to one company, for any account they name.
+ */
 export const ownsAllAccounts = ({ config }: Pick<Services, "config">, provider: ProviderName): boolean =>
   provider === "whop" && config.providers.whop.accounts === "any"
 
-/** The company that an account belongs to; null: it is registered for none. */
+/** The company that an account belongs to; null when no company registered it. */
 export async function companyOfAccount(
   services: Services,
   provider: ProviderName,
   account: string,
 ): Promise<string | null> {
   const { config } = services
-  const registered = await lookedUp(services, `${provider}||${account}`, { path: null, provider, account })
+  const registered = await lookUpCompany(services, `${provider}||${account}`, { path: null, provider, account })
   const isKeyAccount = provider === "whop" && account === config.channels.whop.companyId
   return registered ?? (isKeyAccount ? config.access.defaultCompanyId : null)
 }
 
 /** The company of this id; null: there is none. */
 const companyOfPath = (services: Services, path: string): Promise<string | null> =>
-  lookedUp(services, `|${path}|`, { path, provider: "stripe", account: null })
+  lookUpCompany(services, `|${path}|`, { path, provider: "stripe", account: null })
 
 const noSuchCompany = () => new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
-/** A look-up that is remembered, found or not. */
-async function lookedUp(
+/** A cached look-up, for known and unknown names. */
+async function lookUpCompany(
   { db, now }: Services,
   name: string,
   question: Parameters<typeof companyOf>[1],
 ): Promise<string | null> {
   const nowMs = now().getTime()
   if (unknownNames.get(name, nowMs)) return null
-  const found = await companies.load(name, nowMs, () => companyOf(db, question), WHILE_AWAY)
+  const found = await companies.load(name, nowMs, () => companyOf(db, question), WHILE_UNAVAILABLE)
   if (found !== null) return found
   companies.delete(name)
   unknownNames.set(name, true, nowMs)
@@ -114,32 +119,37 @@ export const registeredAccounts = (
   provider: ProviderName,
   companyId: string,
 ): Promise<readonly string[]> =>
-  accounts.load(`${provider}|${companyId}`, now().getTime(), () => accountsOf(db, companyId, provider), WHILE_AWAY)
+  accounts.load(
+    `${provider}|${companyId}`,
+    now().getTime(),
+    () => accountsOf(db, companyId, provider),
+    WHILE_UNAVAILABLE,
+  )
 
-/** `companyOfPath` for a path that anybody may send: looked up while not too many look-ups found nothing. */
+/** `companyOfPath` for a path that anybody may send: look-ups of unknown names are limited. */
 async function companyOfUntrustedPath(services: Services, path: string): Promise<string | null> {
   const name = `|${path}|`
   const nowMs = services.now().getTime()
-  const isRemembered = companies.has(name) || unknownNames.get(name, nowMs) === true
-  if (!isRemembered) limitUnknownLookups("company", nowMs)
+  const isCached = companies.has(name) || unknownNames.get(name, nowMs) === true
+  if (!isCached) limitUnknownLookups("company", nowMs)
   const found = await companyOfPath(services, path)
-  if (found === null && !isRemembered) countUnknownLookup("company", nowMs)
+  if (found === null && !isCached) countUnknownLookup("company", nowMs)
   return found
 }
 
-/** Secrets that a delivery may have been signed with. */
+/** Secrets that a delivery may be signed with. */
 export interface SigningSecrets {
   readonly secrets: readonly string[]
-  /** They are the company's own, and not the deployment's. */
+  /** Whether they are the company's own, not the deployment's. */
   readonly isOwn: boolean
   /** The company in the path; null: the path names none, or none that exists. */
   readonly companyId: string | null
 }
 
 /**
- * The secrets that may have signed a delivery: a company's own endpoint has its own, and only those; otherwise the
- * deployment's, also for a company that does not exist, so that an unsigned request does not learn whether it does. Throws
- * TOO_MANY_REQUESTS while strangers try names.
+ * The secrets that a delivery may be signed with: only the company's own if it has any, otherwise the deployment's. A
+ * company that does not exist gets the deployment's too, so that an unsigned request cannot find out whether it exists.
+ * Throws TOO_MANY_REQUESTS while too many unknown names are looked up.
  */
 export async function signingSecrets(
   services: Services,
@@ -161,20 +171,20 @@ export async function signingSecrets(
       }),
     )
   }
-  const own = await secrets.load(`${provider}|${companyId}`, now().getTime(), read, WHILE_AWAY)
+  const own = await secrets.load(`${provider}|${companyId}`, now().getTime(), read, WHILE_UNAVAILABLE)
   if (own.length === 0) return deployment
-  // What is remembered may have expired since.
+  // A cached secret may have expired since.
   const valid = own.filter(({ expiresAt }) => expiresAt === null || expiresAt > now())
   return { secrets: valid.map(({ secret }) => secret), isOwn: true, companyId }
 }
 
-/** Where a company's own webhook secret lies sealed. */
+/** The place to which a company's sealed webhook secret is bound. */
 export const secretSealContext = (id: string, companyId: string): SealContext => ({
   purpose: { name: "secret" },
   context: ["webhook_secrets", "sealed", id, companyId],
 })
 
-/** This isolate reads the company's secrets anew; the others within a minute. */
+/** Makes this isolate read the company's secrets again; the others do so within a minute. */
 export const clearSecretsCache = (provider: ProviderName, companyId: string): void => {
   secrets.delete(`${provider}|${companyId}`)
 }

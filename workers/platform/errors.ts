@@ -37,9 +37,9 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly reason: string | null
   readonly retryAfterSeconds: number | null
-  /** What the answer says beside the document, such as `allow`. */
+  /** Further headers of the answer, such as `allow`. */
   readonly headers: Readonly<Record<string, string>>
-  /** Members of the document beside those that every problem has (RFC 9457, section 3.2). */
+  /** Extension members of the document (RFC 9457, section 3.2). */
   readonly extension: Readonly<Record<string, unknown>>
   constructor(
     code: ErrorCode,
@@ -62,7 +62,7 @@ export class AppError extends Error {
   }
 }
 
-/** The answer to an error; what is not an `AppError` is our bug and says nothing outside. */
+/** The answer to an error; anything but an `AppError` is our bug, and the answer gives no details. */
 export function problem(c: Context, error: unknown): Response {
   const known = error instanceof AppError ? error : new AppError("INTERNAL", "Something went wrong on our side.")
   const status = STATUS[known.code]

@@ -4,12 +4,12 @@ import { ON } from "../../shared/domain/flags.ts"
 import { flagDefaults, newFlagCache, readFlags, type SetFlags } from "../../shared/flags/flags.ts"
 import { flagProvider } from "./features.ts"
 
-const reading = (set: SetFlags, isAway = false) =>
+const readFlagsOf = (set: SetFlags, isUnavailable = false) =>
   readFlags({
     memory: newFlagCache(),
     defaults: flagDefaults("local", {}),
     readRedis: async () => {
-      if (isAway) throw new Error("down")
+      if (isUnavailable) throw new Error("down")
       return { set, isComplete: true }
     },
     readCopy: async () => {
@@ -25,8 +25,8 @@ const setTo = (value: object) => ({
   ...{ revision: 1, changeId: "c", updatedAt: "", updatedBy: "admin", reason: null },
 })
 
-/** A client of OpenFeature over one reading. */
-async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading>> | null) {
+/** An OpenFeature client over one set of flags. */
+async function clientOf(domain: string, flags: Awaited<ReturnType<typeof readFlagsOf>> | null) {
   await OpenFeature.setProviderAndWait(
     domain,
     flagProvider(() => flags),
@@ -35,8 +35,8 @@ async function clientOf(domain: string, flags: Awaited<ReturnType<typeof reading
 }
 
 describe("OpenFeature over our flags", () => {
-  test("says whether a flag is on for the company that is the targeting key, and why", async () => {
-    const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 50, allow: ["in"], deny: ["out"] }) })
+  test("evaluates a flag for the company in the targeting key, with the reason", async () => {
+    const flags = await readFlagsOf({ BI_DASHBOARD_V2: setTo({ percentage: 50, allow: ["in"], deny: ["out"] }) })
     const client = await clientOf("why", flags)
     const ask = async (name: string, targetingKey: string) => {
       const { value, variant, reason } = await client.getBooleanDetails(name, false, { targetingKey })
@@ -49,27 +49,27 @@ describe("OpenFeature over our flags", () => {
     expect(await ask("NOTIFICATIONS_ENABLED", "any")).toEqual([true, "on", "STATIC"])
   })
 
-  test("agrees with the flags' own word for every company", async () => {
-    const flags = await reading({ BI_DASHBOARD_V2: setTo({ percentage: 33.3 }) })
+  test("agrees with Flags.isOn for every company", async () => {
+    const flags = await readFlagsOf({ BI_DASHBOARD_V2: setTo({ percentage: 33.3 }) })
     const client = await clientOf("agrees", flags)
     const companies = Array.from({ length: 200 }, (_, index) => `company_${index}`)
-    const said = await Promise.all(
+    const evaluated = await Promise.all(
       companies.map((targetingKey) => client.getBooleanValue("BI_DASHBOARD_V2", false, { targetingKey })),
     )
-    expect(said).toEqual(companies.map((id) => flags.isOn("BI_DASHBOARD_V2", id)))
-    expect(new Set(said).size).toBe(2)
+    expect(evaluated).toEqual(companies.map((id) => flags.isOn("BI_DASHBOARD_V2", id)))
+    expect(new Set(evaluated).size).toBe(2)
   })
 
-  test("says when it goes by what may be out of date", async () => {
-    const client = await clientOf("stale", await reading({}, true))
+  test("reports STALE for flags that may be out of date", async () => {
+    const client = await clientOf("stale", await readFlagsOf({}, true))
     expect(await client.getBooleanDetails("NOTIFICATIONS_ENABLED", true, { targetingKey: "any" })).toMatchObject({
       value: false,
       reason: "STALE",
     })
   })
 
-  test("answers the caller's default for what it cannot know, and names the fault", async () => {
-    const client = await clientOf("faults", await reading({}))
+  test("returns the caller's default after an error, with the error code", async () => {
+    const client = await clientOf("faults", await readFlagsOf({}))
     const context = { targetingKey: "any" }
     expect(await client.getBooleanDetails("NO_SUCH_FLAG", true, context)).toMatchObject({
       value: true,

@@ -1,6 +1,6 @@
 /**
- * Flags by OpenFeature, the vendor-neutral API: `targetingKey` is the company. The provider evaluates what the isolate read
- * last and does no I/O of its own, so that nothing of one request is awaited by another; `features` reads first.
+ * Flags through OpenFeature, the vendor-neutral API: `targetingKey` is the company. The provider evaluates the flags
+ * that the isolate read last and does no I/O, so that no request awaits a promise of another; `features` reads first.
  */
 import {
   type Client,
@@ -28,7 +28,7 @@ const REASONS = {
   share: StandardResolutionReasons.SPLIT,
 } as const satisfies Record<Evaluation["because"], string>
 
-/** A provider over a reading of our flags, which are all booleans. */
+/** A provider over the current flags, which are all booleans. */
 export function flagProvider(current: () => Flags | null): Provider {
   const mismatch = async (): Promise<never> => {
     throw new TypeMismatchError("our flags are booleans")
@@ -58,13 +58,13 @@ function resolve(flags: Flags | null, key: string, { targetingKey }: EvaluationC
   }
 }
 
-// How an evaluation went is in its details. The SDK's own log would quote errors as they are.
-const silent = () => {}
-OpenFeature.setLogger({ error: silent, warn: silent, info: silent, debug: silent })
+// The result of an evaluation is in its details; the SDK's own log would write errors unredacted.
+const noop = () => {}
+OpenFeature.setLogger({ error: noop, warn: noop, info: noop, debug: noop })
 OpenFeature.setProvider(flagProvider(latestFlags))
 const client = OpenFeature.getClient()
 
-/** OpenFeature's client, over flags that were read as exactly as asked for. */
+/** OpenFeature's client, over flags of the requested freshness. */
 export async function features({ flags }: Pick<Services, "flags">, need?: FlagFreshness): Promise<Client> {
   await flags(need)
   return client

@@ -1,4 +1,7 @@
-/** Flags in both stores: read by the chain of `shared/flags/flags.ts`, changed in each that answers, and brought together again. */
+/**
+ * Flags in Redis and Postgres: read in the order of `shared/flags/flags.ts`, changed in each store that answers, and
+ * synced.
+ */
 import { readFlagCopy, saveFlag, saveFlagChange } from "../../db/queries/platform/flags.ts"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../../shared/domain/flags.ts"
 import {
@@ -26,14 +29,14 @@ import { withTimeout } from "../../shared/network/with-timeout.ts"
 import { AppError } from "./errors.ts"
 import type { Services } from "./services.ts"
 
-/** What the isolate remembers, so that a webhook need not wait for Redis. */
+/** The isolate's cache, so that a webhook need not wait for Redis. */
 const memory = newFlagCache()
 let latest: Flags | null = null
 
-/** The last reading of this isolate; null before the first. */
+/** The flags that this isolate read last; null before the first read. */
 export const latestFlags = (): Flags | null => latest
 
-/** The flags of this moment, as exact as asked for. Never throws. */
+/** The current flags, of the requested freshness. Never throws. */
 export async function readCurrentFlags(
   services: Pick<Services, "config" | "db" | "redis" | "now" | "waitUntil">,
   need: FlagFreshness = {},
@@ -43,7 +46,7 @@ export async function readCurrentFlags(
     {
       memory,
       defaults: flagDefaults(config.environment, config.switchDefaults),
-      // Redis is touched only when it is asked: making its client is a good part of what a request costs.
+      // Lazy, because creating the Redis client is a large part of the cost of a request.
       readRedis: async () => readFlagsInRedis(services.redis),
       readCopy: () => readFlagCopy(services.db),
       fillRedis: (set) => restoreRedisFlags(services.redis, set),
@@ -55,21 +58,21 @@ export async function readCurrentFlags(
   return latest
 }
 
-/** A store that took a change. */
+/** A store that accepted a change. */
 export type FlagStore = "redis" | "postgres"
 
-/** An operator in an emergency waits this long for each store to say what it holds. */
+/** An operator in an emergency waits at most this long for each store's current value. */
 const READ_TIMEOUT_MS = 1_000
 
-/** When Redis missed a change it is told again after these waits, before the sweeper would; together within ten seconds. */
+/** A write that Redis missed is retried after these delays, sooner than the sweep would; all within ten seconds. */
 const REDIS_RETRY_DELAYS_MS = [1_000, 3_000, 5_000]
 
-/** Seconds after which both stores being away is worth another try. */
+/** When to try again after both stores were unavailable. */
 const RETRY_AFTER_SECONDS = 5
 
 /**
- * Sets a flag in both stores, or in the one that answers; the other is brought up to it later. Of changes at once the last
- * wins in both alike. Throws UNAVAILABLE when neither took it.
+ * Sets a flag in both stores, or in the one that answers; the other is synced later. Of concurrent changes the last one
+ * wins in both stores. Throws UNAVAILABLE when neither store accepted it.
  */
 export async function changeFlag(
   services: Services,
@@ -85,7 +88,7 @@ export async function changeFlag(
     ),
     withTimeout(READ_TIMEOUT_MS, readFlagCopy(db)),
   ])
-  // From now on this isolate asks the copy as well, until Redis answers again.
+  // From now on this isolate also reads the copy in Postgres, until Redis answers again.
   if (inRedis.status === "rejected") memory.redisFailedAtMs = now().getTime()
   const known = [inRedis, inPostgres].map((reading) => (reading.status === "fulfilled" ? reading.value : {}))
   const before = known.reduce(newest)[name]
@@ -100,17 +103,17 @@ export async function changeFlag(
     at: at.toISOString(),
     revision: Math.max(at.getTime(), (before?.revision ?? 0) + 1),
   }
-  // Redis fails within half a second and is where everybody looks: it is tried in any case. A Postgres that did not say what
-  // it holds is not waited for a second time.
-  const [redisTook, postgresTook] = await Promise.allSettled([
+  // Redis is always tried: it fails within half a second, and all isolates read it. Postgres is not tried when its read
+  // has already failed.
+  const [redisWrite, postgresWrite] = await Promise.allSettled([
     saveChangeInRedis(redis, change),
     inPostgres.status === "fulfilled" ? saveFlagChange(db, change) : Promise.reject(inPostgres.reason),
   ])
   const storedIn: FlagStore[] = []
-  if (redisTook.status === "fulfilled") storedIn.push("redis")
-  else log.warn("flag_store_failed", { flag: name, target: "redis", error: redisTook.reason })
-  if (postgresTook.status === "fulfilled") storedIn.push("postgres")
-  else log.warn("flag_store_failed", { flag: name, target: "postgres", error: postgresTook.reason })
+  if (redisWrite.status === "fulfilled") storedIn.push("redis")
+  else log.warn("flag_store_failed", { flag: name, target: "redis", error: redisWrite.reason })
+  if (postgresWrite.status === "fulfilled") storedIn.push("postgres")
+  else log.warn("flag_store_failed", { flag: name, target: "postgres", error: postgresWrite.reason })
   if (storedIn.length === 0) {
     throw new AppError("UNAVAILABLE", "Neither Redis nor Postgres said that it took the change. Please try again.", {
       reason: "stores_away",
@@ -124,7 +127,7 @@ export async function changeFlag(
   return { flag, storedIn }
 }
 
-/** Ends with the first time that Redis takes what the copy holds by then; the sweeper goes on after the last. */
+/** Ends with the first successful write of Postgres' current copy; after the last failure the sweep takes over. */
 async function retryRedisWrite({ db, redis, log }: Services, name: FlagName): Promise<void> {
   for (const waitMs of REDIS_RETRY_DELAYS_MS) {
     await new Promise((resolve) => setTimeout(resolve, waitMs))
@@ -137,20 +140,20 @@ async function retryRedisWrite({ db, redis, log }: Services, name: FlagName): Pr
   }
 }
 
-/** One run of the sweeper brings over so many audit entries; flags change by hand, so there are few. */
+/** Audit entries that one run of the sweep copies; flags change manually, so there are few. */
 const PENDING_MAX = 100
 
 /**
- * Brings Redis and Postgres to the same flags, the newest of each, and into Postgres the audit entries that it missed.
- * Answers how many entries and flags were brought over. Throws while either is away.
+ * Gives Redis and Postgres the same flags, the newest of each, and Postgres the audit entries that it missed. Returns
+ * how many entries and flags were copied. Throws while either store is unavailable.
  */
 export async function syncFlagStores({ db, redis, log }: Services): Promise<number> {
-  let healed = 0
+  let copied = 0
   for (const { text, change } of await pendingChanges(redis, PENDING_MAX)) {
     if (change === null) log.error("flag_change_invalid")
     else await saveFlagChange(db, change)
     await removePending(redis, text)
-    healed += 1
+    copied += 1
   }
   const [inRedis, copy] = await Promise.all([readFlagsInRedis(redis), readFlagCopy(db)])
   const all = newest(inRedis.set, copy)
@@ -158,14 +161,14 @@ export async function syncFlagStores({ db, redis, log }: Services): Promise<numb
     const flag = inRedis.set[name]
     if (flag === undefined || !isNewerRevision(flag, copy[name])) continue
     await saveFlag(db, name, flag)
-    healed += 1
+    copied += 1
   }
   const missing = FLAG_NAMES.filter((name) => all[name]?.changeId !== inRedis.set[name]?.changeId)
   if (missing.length > 0 || !inRedis.isComplete) await restoreRedisFlags(redis, all)
-  return healed + missing.length
+  return copied + missing.length
 }
 
-/** The value as JSON holds it: its own arrays, which nothing else can change. */
+/** A deep copy, so that nothing else can change its arrays. */
 function copyOf(value: FlagValue): FlagChange["after"]
 function copyOf(value: FlagValue | null): FlagChange["before"]
 function copyOf(value: FlagValue | null): FlagChange["before"] {

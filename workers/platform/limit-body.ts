@@ -1,10 +1,10 @@
-/** How much of a request's body is read, and in which form it may come. */
+/** The largest body that is read, and its accepted encoding. */
 import type { MiddlewareHandler } from "hono"
 import { bodyLimit } from "hono/body-limit"
 import { AppError } from "./errors.ts"
 import type { AppEnv } from "./services.ts"
 
-/** Refuses a body that is compressed or longer than so many bytes, before a handler reads it. */
+/** Refuses a body that is compressed or longer than `bytesMax`, before a handler reads it. */
 export function limitBody(bytesMax: number): MiddlewareHandler<AppEnv> {
   const limit = bodyLimit({
     maxSize: bytesMax,

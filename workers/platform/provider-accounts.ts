@@ -1,4 +1,7 @@
-/** The way to a provider's API for a company: the rule of `shared/provider-account.ts` with what is configured and registered. */
+/**
+ * A company's access to a provider's API: the rule of `shared/provider-account.ts`, applied to configuration and
+ * registrations.
+ */
 import { accountOfSubject } from "../../db/queries/platform/companies.ts"
 import type { Target } from "../../db/queries/reconcile/reconciliation.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
@@ -7,40 +10,40 @@ import { AccountGrant, type GrantRequest } from "../../shared/provider-account.t
 import { companyOfAccount, ownsAllAccounts, registeredAccounts } from "./companies.ts"
 import type { Services } from "./services.ts"
 
-/** The account of a company that a call is about; null: whichever the company's events name when they name none. */
-interface Named {
+/** `named`: the account of the company that a call is about; null means the account of events that name none. */
+interface AccountCall {
   readonly provider: ProviderName
   readonly companyId: string
   readonly named: string | null
 }
 
-/** The grant for a call; null: the company has no account of its own there, or the one that is named is not the company's. */
+/** The grant for a call; null when the company has no account there, or the named account is not the company's. */
 export async function grantFor(
   services: Services,
-  { provider, companyId, named }: Named,
+  { provider, companyId, named }: AccountCall,
 ): Promise<AccountGrant | null> {
   const { defaultCompanyId } = services.config.access
-  const own = questionOf(services, { provider, companyId, named })
-  // The usual case needs nobody to be asked.
+  const own = grantRequestOf(services, { provider, companyId, named })
+  // The usual case needs no query.
   const needsRegistered = provider === "whop" || companyId !== defaultCompanyId || named !== null
   const registered = needsRegistered ? await registeredAccounts(services, provider, companyId) : []
   const keyOwner = own.keyAccount === null ? null : await companyOfAccount(services, provider, own.keyAccount)
   return AccountGrant.for({ ...own, registered, isKeyAccountForeign: keyOwner !== null && keyOwner !== companyId })
 }
 
-/** The API for a call of this company about this account; null: no call may be made. */
-export async function apiFor(services: Services, call: Named): Promise<ProviderApi | null> {
+/** The API for a call of this company about this account; null when no call is allowed. */
+export async function apiFor(services: Services, call: AccountCall): Promise<ProviderApi | null> {
   const grant = await grantFor(services, call)
   return grant === null ? null : services.providers[call.provider].apiFor(grant)
 }
 
 /**
- * The API for a call about a customer or an object of this company, in the account that its events name; null: no call may be
- * made. Where the company has but one account, nobody looks for the event.
+ * The API for a call about a customer or an object of this company, in the account that its events name; null when no
+ * call is allowed. A company with only one account needs no look-up of the event.
  */
 export async function apiForSubject(
   services: Services,
-  { provider, companyId, subject }: Omit<Named, "named"> & { readonly subject: string },
+  { provider, companyId, subject }: Omit<AccountCall, "named"> & { readonly subject: string },
 ): Promise<ProviderApi | null> {
   const { access, channels } = services.config
   const registered = await registeredAccounts(services, provider, companyId)
@@ -50,13 +53,13 @@ export async function apiForSubject(
   return apiFor(services, { provider, companyId, named })
 }
 
-/** Of the accounts that are known of all companies, those that may be asked. */
+/** Of the accounts of all companies, those that may be called. */
 export function accountsWithAccess<Account extends Target>(
   services: Services,
   all: readonly Account[],
 ): readonly Account[] {
   return all.filter(({ provider, companyId, account }) => {
-    const own = questionOf(services, { provider, companyId, named: account === "" ? null : account })
+    const own = grantRequestOf(services, { provider, companyId, named: account === "" ? null : account })
     const at = all.filter((other) => other.provider === provider && other.account !== "")
     const registered = at.filter((other) => other.companyId === companyId).map((other) => other.account)
     const isKeyAccountForeign = at.some((other) => other.account === own.keyAccount && other.companyId !== companyId)
@@ -64,9 +67,9 @@ export function accountsWithAccess<Account extends Target>(
   })
 }
 
-function questionOf(
+function grantRequestOf(
   services: Services,
-  { provider, companyId, named }: Named,
+  { provider, companyId, named }: AccountCall,
 ): Omit<GrantRequest, "registered" | "isKeyAccountForeign"> {
   const { access, channels } = services.config
   return {

@@ -13,7 +13,7 @@ afterEach(() => {
   }
 })
 
-/** A client of a server that answers everything as told. */
+/** A client of a server that answers everything with `answer`. */
 async function redisThat(answer: RequestListener) {
   const server = createServer(answer)
   servers.push(server)
@@ -24,7 +24,7 @@ async function redisThat(answer: RequestListener) {
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64")
 
-test("values come back as the text that they are", async () => {
+test("values are returned as text", async () => {
   const values = ["false", "1", "null", "12345678901234567890", '{"a":1}', null]
   const redis = await redisThat((_, res) =>
     res.end(JSON.stringify([{ result: values.map((value) => value && base64(value)) }])),
@@ -48,15 +48,15 @@ test("flags are read with the real client", async () => {
   expect(await readFlagsInRedis(redis)).toEqual({ set: { SCHEDULER_ENABLED: FLAG }, isComplete: true })
 })
 
-test("flags are written with the real client, as the JSON that is read again", async () => {
-  const asked: unknown[] = []
+test("flags are written with the real client, as the JSON that is read later", async () => {
+  const sent: unknown[] = []
   const redis = await redisThat(async (req, res) => {
-    asked.push(JSON.parse(Buffer.concat(await req.toArray()).toString()))
+    sent.push(JSON.parse(Buffer.concat(await req.toArray()).toString()))
     res.end(JSON.stringify([{ result: 1 }]))
   })
   await restoreRedisFlags(redis, { SCHEDULER_ENABLED: FLAG })
   const keys = ["flags:filled", "flag:SCHEDULER_ENABLED"]
-  expect(asked).toEqual([[["eval", expect.stringContaining("cjson"), 2, ...keys, "1", JSON.stringify(FLAG)]]])
+  expect(sent).toEqual([[["eval", expect.stringContaining("cjson"), 2, ...keys, "1", JSON.stringify(FLAG)]]])
 })
 
 test("a Redis that hangs is an error within a quarter of a second, and never a value", async () => {
@@ -66,14 +66,14 @@ test("a Redis that hangs is an error within a quarter of a second, and never a v
   expect(performance.now() - startedAt).toBeLessThan(1_000)
 })
 
-test("a Redis that is gone is an error soon", async () => {
+test("a Redis that is down is an error soon", async () => {
   const redis = makeRedis({ url: "http://127.0.0.1:1", token: "redis-token" })
   const startedAt = performance.now()
   await expect(redis.get("x")).rejects.toThrow()
   expect(performance.now() - startedAt).toBeLessThan(1_000)
 })
 
-test("every request is counted before it is made, a repetition too, and none is made when that is refused", async () => {
+test("every request and retry is counted before it is made, and none is made when counting throws", async () => {
   let spent = 0
   const away = makeRedis({ url: "http://127.0.0.1:1", token: "redis-token" }, () => {
     spent += 1

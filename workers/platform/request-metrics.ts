@@ -1,7 +1,7 @@
 /**
- * Requests as all isolates count them: each adds what it counted to the minutes in Redis, after an answer and seldom. While
- * Redis is away an isolate keeps its last minutes; what it never hands on is missing from the figures, and from nothing
- * else.
+ * Request counts of all isolates: each adds its counts per minute to Redis, after an answer and at intervals. While
+ * Redis is unavailable an isolate keeps its last minutes; counts that it never sends are missing from the metrics, and
+ * nowhere else.
  */
 
 import { withTimeout } from "../../shared/network/with-timeout.ts"
@@ -17,15 +17,15 @@ import {
 } from "../../shared/observability/metrics.ts"
 import type { Services } from "./services.ts"
 
-/** One pipeline in so long a time and isolate, however many requests there were. */
+/** At most one pipeline per isolate in this time. */
 const FLUSH_EVERY_MS = 10_000
-/** Figures are read back over an hour at most; twice that leaves room for a clock that is off. */
+/** Metrics are read over at most an hour; the rest allows for a wrong clock. */
 const RETENTION_SECONDS = 2 * 3_600
 const RETENTION_MINUTES = RETENTION_SECONDS / 60
-/** Nobody waits for longer for a reading; the client itself gives up a command sooner. */
+/** For the whole pipeline; the client's own time-out of a command is shorter. */
 const READ_TIMEOUT_MS = 1_000
 
-/** What this isolate has counted and not handed on, and when it last tried. */
+/** The counts that this isolate has not sent to Redis, and when it last tried. */
 const tally = new RequestCounter(RETENTION_MINUTES)
 let flushedAtMs = Number.NEGATIVE_INFINITY
 
@@ -33,7 +33,7 @@ const PARTS = ["requests", "refused", "errors", "durationMs"] as const
 const keyOf = (minute: number): string => `figures:${minute}`
 const fieldOf = (area: Area, part: (typeof PARTS)[number]): string => `${area}:${part}`
 
-/** Counts an answered request; the answer waits for nothing. */
+/** Counts an answered request; the answer does not wait for it. */
 export function countRequest(
   services: Services,
   request: { readonly path: string; readonly status: number; readonly startedAt: Date },
@@ -42,7 +42,7 @@ export function countRequest(
   if (area === null) return
   const nowMs = services.now().getTime()
   tally.count(area, request.status, nowMs - request.startedAt.getTime(), nowMs)
-  // A flood of refusals must not cost Redis anything; they go with the next request that is none.
+  // A flood of refused requests must not cause Redis calls; their counts are sent with the next other request.
   if (isClientError(request.status)) return
   const sinceMs = nowMs - flushedAtMs
   if (sinceMs >= 0 && sinceMs < FLUSH_EVERY_MS) return
@@ -50,7 +50,7 @@ export function countRequest(
   services.waitUntil(flush(services))
 }
 
-/** Hands on what was counted, in one pipeline. What Redis did not take is kept, and counted twice if only its reply was lost. */
+/** Sends the counts in one pipeline. After a failure they are kept, and counted twice if only the reply was lost. */
 async function flush(services: Services): Promise<void> {
   const taken = tally.take()
   try {
@@ -72,8 +72,8 @@ async function flush(services: Services): Promise<void> {
 }
 
 /**
- * What was counted in the minutes `from` to `to`, both included: by all isolates as far as they have handed it on, and by
- * this one. `isPartial`: Redis did not answer, and it is this isolate's count alone.
+ * The counts of the minutes `from` to `to`, both included: what all isolates have sent, and this one's unsent counts.
+ * `isPartial`: Redis did not answer, and it is this isolate's count alone.
  */
 export async function readCounts(
   { redis, log }: Services,
@@ -109,7 +109,7 @@ function countsOf(fields: Readonly<Record<string, unknown>>): Counts {
   return { webhooks: countOf("webhooks"), api: countOf("api"), jobs: countOf("jobs"), links: countOf("links") }
 }
 
-/** The minutes that a window of so many minutes touches, up to the one of now. */
+/** The minutes that a window of `minutes` minutes up to now touches. */
 export const windowOf = (now: Date, minutes: number): { readonly from: number; readonly to: number } => {
   const to = minuteOf(now.getTime())
   return { from: to - minutes, to }

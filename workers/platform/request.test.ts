@@ -22,7 +22,7 @@ test.each([
 
 const page = z.strictObject(pageFields)
 
-test("a page holds fifty rows unless asked otherwise, and 200 at most", () => {
+test("a page has fifty rows by default, and 200 at most", () => {
   expect(page.parse({})).toEqual({ limit: 50 })
   expect(page.parse({ limit: "200" }).limit).toBe(200)
   for (const limit of ["0", "201", "-1", "1.5", "1e2", " 5", "", "010", "many"]) {
@@ -40,17 +40,17 @@ const faultIn = (value: unknown, schema: z.ZodType): string => {
   return error ? firstIssue(error) : "none"
 }
 
-test("a fault names the place and what was expected, never what was given", () => {
+test("a fault names the place and what was expected, never the value", () => {
   expect(faultIn({ limit: "999" }, page)).toBe("limit: expected at most 200")
   expect(faultIn({ foo: "secret" }, page)).toBe("foo is not known")
   expect(faultIn({ a: { b: 1 } }, z.strictObject({ a: z.strictObject({}) }))).toBe("a: b is not known")
 })
 
-test("a name that is not plain is not repeated", () => {
+test("a name that is not plain text is not repeated", () => {
   expect(faultIn({ "<script>alert(1)</script>": 1 }, page)).toBe("(unprintable) is not known")
 })
 
-describe("what a route takes", () => {
+describe("the input of a route", () => {
   const app = new Hono<AppEnv>()
     .get("/", validQuery(z.strictObject({ name: z.string().optional() })), (c) => c.json(c.req.valid("query")))
     .get("/things/:id", validId(), (c) => c.json(c.req.valid("param")))
@@ -75,12 +75,12 @@ describe("what a route takes", () => {
     expect(await ask("/?other=1")).toEqual(refused(400, "The query is not acceptable: other is not known."))
   })
 
-  test("an id that cannot be one is not there", async () => {
+  test("an invalid id is not found", async () => {
     expect(await ask("/things/a")).toEqual([200, { id: "a" }])
     expect(await ask("/things/a%00b")).toEqual(refused(404, "There is nothing under this id."))
   })
 
-  test("a body in JSON, in UTF-8, uncompressed and said to be so", async () => {
+  test("a body in JSON and UTF-8, uncompressed, with its content type", async () => {
     expect(await post('{"name":"é"}')).toEqual([200, { name: "é" }])
     const badText = new Uint8Array([0x7b, 0xff, 0x7d])
     expect(await post(badText)).toEqual(refused(400, "The body is not JSON."))
@@ -95,7 +95,7 @@ describe("what a route takes", () => {
     )
   })
 
-  test("no more than its bytes, whether or not their number is told", async () => {
+  test("a bounded body, with or without content-length", async () => {
     const tooLarge = refused(413, "The body is larger than 20 bytes.")
     expect(await post(`{"name":"${"a".repeat(10)}"}`)).toEqual(tooLarge)
     const parts = (...texts: string[]) =>
@@ -109,7 +109,7 @@ describe("what a route takes", () => {
     expect(await post(parts('{"name":', '"a"}'))).toEqual([200, { name: "a" }])
   })
 
-  test("an optional body that is not there reads like an empty object", async () => {
+  test("a missing optional body equals an empty object", async () => {
     expect(await ask("/optional", { method: "POST" })).toEqual([200, { on: false }])
     expect(await post("", json, "/optional")).toEqual([200, { on: false }])
     expect(await post('{"on":true}', json, "/optional")).toEqual([200, { on: true }])

@@ -1,4 +1,4 @@
-/** What callers of the API say, read strictly: what is not known is refused by name, never ignored. */
+/** Strict parsing of API requests: unknown fields are refused by name, never ignored. */
 import { zValidator } from "@hono/zod-validator"
 import type { Context, MiddlewareHandler } from "hono"
 import * as z from "zod"
@@ -9,22 +9,21 @@ import { AppError } from "./errors.ts"
 import { limitBody } from "./limit-body.ts"
 import type { AppEnv } from "./services.ts"
 
-/** A page holds this many rows unless asked otherwise, and never more than the larger number. */
+/** The default and the largest number of rows per page. */
 const PAGE_DEFAULT = 50
 const PAGE_MAX = 200
 
-/** Settings are the largest thing that is sent to the API; they are a few KiB. */
+/** Settings are the largest body of the API, at a few KiB. */
 const BODY_BYTES_MAX = 64 * 1024
 
-/** Ids of providers and of ours are shorter; Postgres refuses the character zero. */
+/** Longer than any provider's ids and ours; Postgres refuses the character zero. */
 export const idText = z
   .string()
   .min(1)
   .max(400)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected an id")
 
-/** Parameters that every list takes. */
-/** Why something is changed: one plain line, which is kept with the change for good. */
+/** The reason of a change: one plain line, stored with the change permanently. */
 export const reasonText = z
   .string()
   .max(500)
@@ -32,6 +31,7 @@ export const reasonText = z
   .transform((text) => text.trim())
   .refine((text) => text !== "", { error: "expected why" })
 
+/** Parameters that every list takes. */
 export const pageFields = {
   limit: z
     .string()
@@ -52,27 +52,27 @@ export const pageFields = {
 
 type Target = "json" | "query" | "param"
 
-/** Puts what it has read into `c.req.valid(target)`. */
+/** Puts the parsed value into `c.req.valid(target)`. */
 type Validator<T extends Target, Schema extends z.ZodType> = MiddlewareHandler<
   AppEnv,
   string,
   { in: Record<T, z.input<Schema>>; out: Record<T, z.output<Schema>> }
 >
 
-/** The package's own type says how Hono's client would write the input, which nothing can tell of a schema that is not known yet. */
+/** The package's type describes the input of Hono's client, which cannot be derived for a generic schema. */
 const asValidator = <T extends Target, Schema extends z.ZodType>(handler: MiddlewareHandler) =>
   handler as Validator<T, Schema>
 
-/** What the routes take, for the description of the API (openapi/generate.ts). */
-const taken = new WeakMap<
+/** The inputs of the routes, for the description of the API (workers/reference/describe.ts). */
+const inputs = new WeakMap<
   object,
   { readonly target: Target; readonly schema: z.ZodType; readonly isOptional: boolean }
 >()
 
-/** What a handler takes; null when it is none of the validators here. */
-export const takenBy = (handler: object) => taken.get(handler) ?? null
+/** The input that a handler validates; null when it is not one of the validators here. */
+export const inputOf = (handler: object) => inputs.get(handler) ?? null
 
-/** The query of a request. Refuses, naming the parameter, what is unknown, doubled or no value of it. */
+/** Validates the query. Refuses unknown, repeated and invalid parameters, naming the parameter. */
 export function validQuery<Schema extends z.ZodType>(schema: Schema): Validator<"query", Schema> {
   const validator = asValidator<"query", Schema>(
     zValidator("query", schema, (result, c) => {
@@ -81,11 +81,11 @@ export function validQuery<Schema extends z.ZodType>(schema: Schema): Validator<
       if (!result.success) throw new AppError("MALFORMED", `The query is not acceptable: ${firstIssue(result.error)}.`)
     }),
   )
-  taken.set(validator, { target: "query", schema, isOptional: true })
+  inputs.set(validator, { target: "query", schema, isOptional: true })
   return validator
 }
 
-/** The names in a path. What cannot be one is not there: NOT_FOUND. */
+/** Validates the parameters of a path; an invalid one is NOT_FOUND. */
 export function validParam<Schema extends z.ZodType>(
   schema: Schema,
   detail = "There is nothing under this id.",
@@ -95,7 +95,7 @@ export function validParam<Schema extends z.ZodType>(
       if (!result.success) throw new AppError("NOT_FOUND", detail)
     }),
   )
-  taken.set(validator, { target: "param", schema, isOptional: false })
+  inputs.set(validator, { target: "param", schema, isOptional: false })
   return validator
 }
 
@@ -105,11 +105,11 @@ export const validId = (schema: z.ZodType<string> = idText) => validParam(z.obje
 interface JsonOptions {
   readonly isOptional?: boolean
   readonly bytesMax?: number
-  /** What the body should be, where the handler itself judges a part of it. */
+  /** The documented schema, where the handler itself validates a part of the body. */
   readonly describedBy?: z.ZodType
 }
 
-/** The JSON body of a request; where it is optional, none reads like an empty object. Refuses what does not fit. */
+/** Validates the JSON body; a missing optional body equals an empty object. */
 export function validJson<Schema extends z.ZodType>(
   schema: Schema,
   { isOptional = false, bytesMax = BODY_BYTES_MAX, describedBy = schema }: JsonOptions = {},
@@ -131,17 +131,17 @@ export function validJson<Schema extends z.ZodType>(
       requireJson(bytes)
       await parse(c, next)
     })
-  taken.set(validator, { target: "json", schema: describedBy, isOptional })
+  inputs.set(validator, { target: "json", schema: describedBy, isOptional })
   return validator
 }
 
-/** Throws UNSUPPORTED_MEDIA_TYPE for a body that is not said to be JSON. */
+/** Throws UNSUPPORTED_MEDIA_TYPE for a body without a JSON content type. */
 export function requireJsonType(c: Context<AppEnv>): void {
   if (isJson(c.req.header("content-type"))) return
   throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
 }
 
-/** The page that a parsed query asks for, and the filters that are left of it. */
+/** Splits a parsed query into the page and the filters. */
 export function splitPage<Query extends { readonly limit: number; readonly cursor?: PageRequest["after"] | undefined }>(
   query: Query,
 ): { readonly page: PageRequest; readonly filter: Omit<Query, "limit" | "cursor"> } {
@@ -155,11 +155,11 @@ export const listOf = <Row, Shown>({ rows, end }: Page<Row>, show: (row: Row) =>
   nextCursor: end === null ? null : encodeCursor(end),
 })
 
-/** Whether a `Content-Type` says JSON. */
+/** Whether a `Content-Type` is JSON in UTF-8. */
 export const isJson = (contentType: string | undefined): boolean =>
   /^application\/json[ \t]*(?:;[ \t]*charset="?utf-8"?[ \t]*)?$/i.test(contentType ?? "")
 
-/** Hono takes what is not UTF-8 for text with replacements in it, and answers for itself what is no JSON. */
+/** Hono decodes invalid UTF-8 with replacement characters, and answers invalid JSON with its own error. */
 function requireJson(bytes: Uint8Array): void {
   try {
     JSON.parse(fromUtf8(bytes))
@@ -168,7 +168,7 @@ function requireJson(bytes: Uint8Array): void {
   }
 }
 
-/** The first fault of what was given: where, and what was expected; a name of the caller's only when it is plain. */
+/** The first fault: where, and what was expected. A name from the caller is repeated only if it is plain text. */
 export function firstIssue({ issues }: z.core.$ZodError): string {
   const [issue] = issues
   if (issue === undefined) return "it does not fit"

@@ -1,4 +1,4 @@
-/** What code of the Worker is given with each request: everything that comes from outside, in one object. */
+/** Everything that the Worker's code gets from outside with each request, in one object. */
 import type { Db } from "../../db/client.ts"
 import type { Channel } from "../../shared/channel.ts"
 import type { Config } from "../../shared/config.ts"
@@ -17,31 +17,31 @@ export interface Services {
   readonly db: Db
   readonly redis: ReturnType<typeof makeRedis>
   /**
-   * Switches and feature flags of this moment. With `isFreshNeeded`, none older than five seconds while a store answers;
-   * with `isImmediate`, as Redis has them now, for the last look before an effect.
+   * The current switches and feature flags. With `isFreshNeeded`, at most five seconds old while a store answers; with
+   * `isImmediate`, read from Redis now, for the last check before an effect.
    */
   readonly flags: (need?: FlagFreshness) => Promise<Flags>
-  /** Counts against a limit over all isolates; null while Redis does not say. */
+  /** Counts against a limit over all isolates; null while Redis does not answer. */
   readonly sharedLimit: SharedLimiter
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
   readonly channels: Readonly<Record<ChannelName, Channel>>
-  /** The one way to other sides, and what is known of them. */
+  /** All outgoing calls, and the state of their circuit breakers. */
   readonly outbound: Outbound
-  /** How many calls to the outside this invocation may still make. */
+  /** The subrequests that this invocation may still make. */
   readonly budget: Budget
   readonly log: Logger
   readonly now: () => Date
-  /** A fresh random id, for leases and runs; never for anything that must come out the same twice. */
+  /** A new random id, for leases and runs; never for an id that a repetition must reproduce. */
   readonly newId: () => string
   /** Work that goes on after the answer. */
   readonly waitUntil: (work: Promise<unknown>) => void
 }
 
-/** What a Worker is given with each request. */
+/** The environment that a Worker gets with each request. */
 export type Env = Record<string, unknown>
 
-/** Hono's view of a request: its services, its id, and who asks once that is known. */
+/** Hono's variables of a request: services, id, and the authenticated caller. */
 export interface AppEnv {
   Bindings: Env
   Variables: { services: Services; requestId: string; principal: Principal }

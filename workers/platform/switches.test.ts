@@ -20,30 +20,30 @@ const flagsWith = (set: SetFlags): Promise<Flags> =>
     waitUntil: () => {},
   })
 
-/** A database that knows three companies, and counts how often it was asked. */
+/** A database with three companies, and the number of its queries. */
 function database() {
-  let asked = 0
+  let queries = 0
   const execute = async () => {
-    asked += 1
+    queries += 1
     return { rows: ["a", "b", "c"].map((id) => ({ id })) }
   }
   // Only this one method of the driver is reached.
-  return { db: { execute } as unknown as Db, asked: () => asked }
+  return { db: { execute } as unknown as Db, queries: () => queries }
 }
 
 const companies = async (set: SetFlags) => {
-  const { db, asked } = database()
-  return [await enabledCompanies({ db }, await flagsWith(set), SCHEDULER_SWITCH), asked()]
+  const { db, queries } = database()
+  return [await enabledCompanies({ db }, await flagsWith(set), SCHEDULER_SWITCH), queries()]
 }
 
-test("while every flag is for all or for none, the database is not asked which companies there are", async () => {
+test("while every flag is on for all or off for all, the companies are not read", async () => {
   expect(await companies({})).toEqual([null, 0])
   expect(await companies({ SCHEDULER_ENABLED: setTo(OFF) })).toEqual([[], 0])
   expect(await companies({ NOTIFICATIONS_ENABLED: setTo({ percentage: 0 }) })).toEqual([[], 0])
   expect(await companies({ ROLLBACK_MODE: setTo({}) })).toEqual([[], 0])
 })
 
-test("a flag that is on for a part leaves those for whom all conditions hold", async () => {
+test("with a flag that is on for some, the companies are those that meet all conditions", async () => {
   expect(await companies({ NOTIFICATIONS_ENABLED: setTo({ deny: ["a"] }) })).toEqual([["b", "c"], 1])
   expect(
     await companies({
@@ -53,7 +53,7 @@ test("a flag that is on for a part leaves those for whom all conditions hold", a
   ).toEqual([["c"], 1])
 })
 
-test("the scheduler's switch stops what goes by the clock, not what a person or an event asks for", async () => {
+test("the scheduler's switch stops scheduled work, not manual requests or events", async () => {
   const flags = await flagsWith({ SCHEDULER_ENABLED: setTo(OFF) })
   expect([isEnabledFor(flags, SCHEDULER_SWITCH, "a"), isEnabledFor(flags, NOTIFICATIONS_SWITCH, "a")]).toEqual([
     false,

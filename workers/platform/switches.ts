@@ -1,21 +1,21 @@
-/** What must hold for a company before something is done for it. */
+/** Conditions on flags for work done for a company. */
 import { companyIds } from "../../db/queries/platform/companies.ts"
 import type { FlagName } from "../../shared/domain/flags.ts"
 import type { Flags } from "../../shared/flags/flags.ts"
 import { AppError } from "./errors.ts"
 import type { Services } from "./services.ts"
 
-/** Flags that must be on, and flags that must not. */
+/** Flags that must be on, and flags that must be off. */
 export interface SwitchCondition {
   readonly on: readonly FlagName[]
   readonly off: readonly FlagName[]
 }
 
-/** Events may be folded, and what follows from them decided. */
+/** Events may be folded and decided on. */
 export const PROCESSING_SWITCH: SwitchCondition = { on: ["WEBHOOK_PROCESSING_ENABLED"], off: [] }
-/** Members may be written to, and incentives given. */
+/** Messages may be sent, and incentives applied. */
 export const NOTIFICATIONS_SWITCH: SwitchCondition = { on: ["NOTIFICATIONS_ENABLED"], off: ["ROLLBACK_MODE"] }
-/** What is due may be looked for by the clock. */
+/** Scheduled jobs may look for due work. */
 export const SCHEDULER_SWITCH: SwitchCondition = {
   on: ["SCHEDULER_ENABLED", ...NOTIFICATIONS_SWITCH.on],
   off: NOTIFICATIONS_SWITCH.off,
@@ -26,8 +26,8 @@ export const isEnabledFor = (flags: Flags, { on, off }: SwitchCondition, company
   on.every((name) => flags.isOn(name, companyId)) && !off.some((name) => flags.isOn(name, companyId))
 
 /**
- * The companies for which it holds: none (an empty list), all (null), or some, which are read from the database only when a
- * flag is on for a part of them.
+ * The companies for which the condition holds: none (an empty list), all (null), or some; the database is read only
+ * when a flag is on for a part of the companies.
  */
 export async function enabledCompanies(
   { db }: Pick<Services, "db">,
@@ -40,7 +40,7 @@ export async function enabledCompanies(
   return (await companyIds(db)).filter((companyId) => isEnabledFor(flags, condition, companyId))
 }
 
-/** Throws CONFLICT while processing is off for the company: doing it on request would do what the switch forbids. */
+/** Throws CONFLICT while processing is off for the company: a manual request must not bypass the switch. */
 export async function requireProcessingEnabled(services: Pick<Services, "flags">, companyId: string): Promise<void> {
   const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
   if (!isProcessing) throw new AppError("CONFLICT", "Processing is switched off.", { reason: "switched_off" })

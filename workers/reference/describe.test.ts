@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import { describe, expect, test } from "vitest"
 import * as z from "zod"
 import { app } from "../app.ts"
-import { takenBy } from "../platform/request.ts"
+import { inputOf } from "../platform/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { DESCRIBED } from "./answers/all.ts"
 import { describeApi, routesOf } from "./describe.ts"
@@ -11,13 +11,13 @@ import { referencePage } from "./page.ts"
 
 const kept = JSON.parse(readFileSync(new URL("openapi.json", import.meta.url), "utf8"))
 
-test("what is served is what the schemas say now (npm run openapi)", () => {
+test("openapi.json is current (npm run openapi)", () => {
   expect(kept).toEqual(JSON.parse(JSON.stringify(describeApi(app))))
 })
 
 const routes = [...routesOf(app)]
 
-/** The operation of a route, with the schemas that it refers to written out. */
+/** The operation of a route, with its references resolved. */
 function operationText(name: string): string {
   const [method = "", path = ""] = name.split(" ")
   const operation = kept.paths[path.replaceAll(/:([A-Za-z]+)/g, "{$1}")]?.[method.toLowerCase()]
@@ -31,7 +31,7 @@ function operationText(name: string): string {
   return follow(operation)
 }
 
-/** The names of all fields in a zod schema, however deep. */
+/** The names of all fields in a zod schema, at any depth. */
 function fieldsIn(schema: unknown, seen = new Set<unknown>()): readonly string[] {
   if (typeof schema !== "object" || schema === null || seen.has(schema)) return []
   seen.add(schema)
@@ -41,30 +41,30 @@ function fieldsIn(schema: unknown, seen = new Set<unknown>()): readonly string[]
   return [...own, ...Object.values(schema.def).flatMap((part) => fieldsIn(part, seen))]
 }
 
-test("fields are found however deep", () => {
+test("fields are found at any depth", () => {
   const schema = z.union([z.object({ a: z.array(z.object({ b: z.string() }).nullable()) }), z.object({ c: z.int() })])
   expect(fieldsIn(schema.optional())).toEqual(["a", "b", "c"])
 })
 
-test.each(routes)("%s is described, with all that it takes and answers", (name, handlers) => {
+test.each(routes)("%s is described, with all inputs and answers", (name, handlers) => {
   const text = operationText(name)
   expect(text).not.toBe("")
-  const taken = handlers.flatMap(({ handler }) => takenBy(handler)?.schema ?? [])
+  const inputs = handlers.flatMap(({ handler }) => inputOf(handler)?.schema ?? [])
   const answered = Object.values(DESCRIBED[name]?.answers ?? {}).flatMap(({ schema }) => schema ?? [])
-  for (const field of [...taken, ...answered].flatMap((schema) => fieldsIn(schema))) {
+  for (const field of [...inputs, ...answered].flatMap((schema) => fieldsIn(schema))) {
     expect(text, field).toContain(JSON.stringify(field))
   }
   for (const status of Object.keys(DESCRIBED[name]?.answers ?? {})) expect(text).toContain(`"${status}":{"description"`)
 })
 
-test("nothing is described that there is not", () => {
+test("every description has a route", () => {
   const described = Object.entries(kept.paths).flatMap(([path, methods]) =>
     Object.keys(methods as object).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ":$1")}`),
   )
   expect(described.toSorted()).toEqual(routes.map(([name]) => name).toSorted())
 })
 
-test("references lead to schemas, and operations have names of their own", () => {
+test("references resolve, and operation ids are unique", () => {
   const text = JSON.stringify(kept)
   for (const [, ref = ""] of text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
     expect(Object.keys(kept.components.schemas)).toContain(ref)
@@ -84,19 +84,19 @@ describe("the page", async () => {
     .request("/")
   const text = await page.text()
 
-  test("names every operation, and every field of it", () => {
+  test("contains every operation and every field", () => {
     for (const [path, methods] of Object.entries(kept.paths)) {
       for (const method of Object.keys(methods as object)) expect(text).toContain(`${method.toUpperCase()} ${path}`)
     }
     const fields = routes.flatMap(([name, handlers]) => [
-      ...handlers.flatMap(({ handler }) => fieldsIn(takenBy(handler)?.schema)),
+      ...handlers.flatMap(({ handler }) => fieldsIn(inputOf(handler)?.schema)),
       ...fieldsIn(DESCRIBED[name]?.answers),
     ])
     for (const field of new Set(fields))
       expect(text, field).toMatch(new RegExp(`<code>${field}(?: \\(query\\)| \\(path\\))?</code>`))
   })
 
-  test("has no script, no form and nothing from elsewhere", () => {
+  test("has no script, no form and no external resource", () => {
     expect(text).not.toMatch(/<script|<form|<iframe|<img|<link|javascript:| on[a-z]+=| style=/i)
     expect([...text.matchAll(/(?:href|src)="([^"]*)"/g)].map(([, target = ""]) => target)).toSatisfy(
       (targets: string[]) => targets.every((target) => target.startsWith("#") || target === "/api/openapi.json"),
@@ -106,7 +106,7 @@ describe("the page", async () => {
     )
   })
 
-  test("leads to places that are there", () => {
+  test("has only links that resolve", () => {
     const ids = new Set([...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id))
     for (const [, target = ""] of text.matchAll(/href="#([^"]+)"/g)) expect(ids).toContain(target)
   })

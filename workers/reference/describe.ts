@@ -1,11 +1,11 @@
 /**
- * OpenAPI 3.1 of the Worker's routes. What a route takes is read from its own validators, who may call it from its own
- * permission, and what it answers from `answers/`. For the build only: none of it is part of the Worker.
+ * OpenAPI 3.1 of the Worker's routes. A route's inputs come from its validators, its roles from its permission, and its
+ * answers from `answers/`. For the build only; not part of the Worker.
  */
 import type { Hono } from "hono"
 import * as z from "zod"
 import { isAllowed, permissionOf, type Role } from "../platform/auth.ts"
-import { takenBy } from "../platform/request.ts"
+import { inputOf } from "../platform/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { DESCRIBED } from "./answers/all.ts"
 import { type Answer, type Described, problemDocument } from "./answers/common.ts"
@@ -15,23 +15,23 @@ type Handlers = readonly { readonly handler: object }[]
 
 const ROLES: readonly Role[] = ["success-analyst", "success-manager", "admin", "operator"]
 
-/** The routes of an app by method and path; a path with a slash at its end is the one without. */
+/** The routes of an app by method and path, without trailing slashes. */
 export const routesOf = (app: Hono<AppEnv>): ReadonlyMap<string, Handlers> =>
   Map.groupBy(
     app.routes.filter(({ method }) => method !== "ALL"),
     ({ method, path }) => `${method} ${path.replace(/(?<=.)\/$/, "")}`,
   )
 
-/** The description of an app. Throws for a route that is not described, and for a description of none. */
+/** The description of an app. Throws for a route without a description, and for a description without a route. */
 export function describeApi(app: Hono<AppEnv>): Json {
   const routes = routesOf(app)
-  const stray = Object.keys(DESCRIBED).filter((name) => !routes.has(name))
-  if (stray.length > 0) throw new Error(`described, but no route: ${stray.join(", ")}`)
+  const unmatched = Object.keys(DESCRIBED).filter((name) => !routes.has(name))
+  if (unmatched.length > 0) throw new Error(`described, but no route: ${unmatched.join(", ")}`)
   const shared: Record<string, unknown> = { Problem: schemaOf(problemDocument, "output", {}) }
   const paths: Record<string, Record<string, unknown>> = {}
   for (const [name, handlers] of routes) {
     const described = DESCRIBED[name]
-    if (described === undefined) throw new Error(`a route that is not described: ${name}`)
+    if (described === undefined) throw new Error(`route without a description: ${name}`)
     const [method = "", path = ""] = name.split(" ")
     const place = path.replaceAll(/:([A-Za-z]+)/g, "{$1}")
     paths[place] = { ...paths[place], [method.toLowerCase()]: operationOf(name, described, handlers, shared) }
@@ -56,7 +56,7 @@ function operationOf(name: string, described: Described, handlers: Handlers, sha
   const [method = "", path = ""] = name.split(" ")
   const operationId = `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+(.)?/g, (_, next = "") => next.toUpperCase())}`
   const permission = handlers.map(({ handler }) => permissionOf(handler)).find((one) => one !== null) ?? null
-  const inputs = handlers.flatMap(({ handler }) => takenBy(handler) ?? [])
+  const inputs = handlers.flatMap(({ handler }) => inputOf(handler) ?? [])
   const read = (target: "param" | "query" | "json") => {
     const input = inputs.find((one) => one.target === target)
     return input && { ...input, json: schemaOf(input.schema, "input", shared) }
@@ -86,7 +86,7 @@ function operationOf(name: string, described: Described, handlers: Handlers, sha
         Object.entries(described.answers).map(([status, answer]) => [status, responseOf(answer, status, shared)]),
       ),
       default: {
-        description: "A problem",
+        description: "Problem document",
         content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
       },
     },
@@ -96,14 +96,14 @@ function operationOf(name: string, described: Described, handlers: Handlers, sha
 const TEXT = { type: "string" }
 
 function responseOf({ schema, type }: Answer, status: string, shared: Record<string, unknown>): Json {
-  const description = status.startsWith("2") ? "Done" : status.startsWith("3") ? "Led on" : "Not done"
+  const description = status.startsWith("2") ? "Success" : status.startsWith("3") ? "Redirect" : "Error"
   if (schema !== undefined) {
     return { description, content: { "application/json": { schema: schemaOf(schema, "output", shared) } } }
   }
   return { description, ...(type !== undefined && { content: { [type]: {} } }) }
 }
 
-/** The fields of an object, or of all alternatives of one. */
+/** The fields of an object, or of all alternatives of a union. */
 function propertiesOf(json: Json): ReadonlyMap<string, { readonly schema: unknown; readonly isRequired: boolean }> {
   const alternatives = (json.oneOf ?? json.anyOf ?? [json]) as readonly Json[]
   const found = new Map<string, { schema: unknown; isRequired: boolean }>()
@@ -119,19 +119,19 @@ function propertiesOf(json: Json): ReadonlyMap<string, { readonly schema: unknow
 }
 
 /**
- * The JSON Schema of a zod schema. Schemas that have an id stand in `shared`: one with defaults reads otherwise as input than
- * as output, and has two names.
+ * The JSON Schema of a zod schema. Schemas with an id are stored in `shared`; one with defaults differs as input and as
+ * output, and has two names.
  */
 function schemaOf(schema: z.ZodType, io: "input" | "output", shared: Record<string, unknown>): Json {
   const made: unknown = z.toJSONSchema(z.object({ schema }), {
     ...{ io, unrepresentable: "any", reused: "inline" },
     override: ({ jsonSchema }) => {
-      // Bounds of what JSON can hold, which are none of ours.
+      // Zod adds the bounds of JSON's integers, which are not ours.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum
     },
   })
-  // Zod's own type knows of the fields of a schema no more than that they are schemas.
+  // Zod's type only states that the fields of a schema are schemas.
   const { $defs = {}, properties } = made as {
     readonly $defs?: Readonly<Record<string, Json>>
     readonly properties: { readonly schema: Json }
@@ -152,5 +152,5 @@ function schemaOf(schema: z.ZodType, io: "input" | "output", shared: Record<stri
   return moved(properties.schema)
 }
 
-/** Zod repeats the id within the schema, where JSON Schema knows no such word. */
+/** Zod repeats the id in the schema, where JSON Schema has no such keyword. */
 const withoutId = ({ id: _, ...json }: Json): Json => json

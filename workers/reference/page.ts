@@ -1,11 +1,11 @@
-/** The description of the API as one page: no script, nothing from elsewhere, and a style that its nonce lets in. */
+/** The API reference as one page: no script, no external resource, and inline CSS with a nonce. */
 import type { Context } from "hono"
 import { html } from "hono/html"
 import type { AppEnv } from "../platform/services.ts"
 
 type Html = ReturnType<typeof html>
 
-/** A JSON Schema, as far as the page shows it. */
+/** The parts of JSON Schema that the page shows. */
 interface Schema {
   readonly type?: string | readonly string[]
   readonly format?: string
@@ -48,7 +48,7 @@ code{font-size:.9em;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:2.5rem 0 .
 h3{font-size:1rem;margin:1rem 0 .25rem}ul{padding-left:1.25rem;margin:.25rem 0}nav ul{columns:20rem;list-style:none;padding:0}
 small{color:#556}@media(prefers-color-scheme:dark){body{background:#12161d;color:#e8ebf0}small{color:#aab}a{color:#9cf}}`
 
-/** The page. `description` is the generated document, whose form its own tests hold. */
+/** The page. `description` is the generated document, whose form its tests check. */
 export function referencePage(c: Context<AppEnv>, description: unknown, headers: Record<string, string>) {
   const { paths, components } = description as {
     readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
@@ -103,7 +103,7 @@ const contents = (content: Content): readonly Html[] =>
     ([type, { schema }]) => html`<p><small>${type}</small></p>${schema === undefined ? "" : tree(schema)}`,
   )
 
-/** What is inside of a schema, level by level; nothing where there is nothing inside. */
+/** The fields of a schema, recursively; empty for a schema without fields. */
 function tree(schema: Schema): Html | string {
   if (schema.$ref !== undefined) return html`<p>${link(schema.$ref)}</p>`
   const alternatives = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])].filter(isCompound)
@@ -125,7 +125,7 @@ const link = (ref: string): Html => {
   return html`<a href="#${name}"><code>${name}</code></a>`
 }
 
-/** The type of a field and its bounds, in a few words. */
+/** The type of a field and its bounds. */
 function typeOf(schema: Schema): string {
   if (schema.enum !== undefined) return schema.enum.map((value) => JSON.stringify(value)).join(" | ")
   if (schema.const !== undefined) return JSON.stringify(schema.const)
@@ -135,7 +135,7 @@ function typeOf(schema: Schema): string {
   const bounds = [
     schema.format,
     schema.minimum === undefined ? undefined : `from ${schema.minimum}`,
-    // The largest integers are what JSON can hold, and no bound of ours.
+    // The largest integers are the bounds of JSON, not ours.
     schema.maximum === undefined || schema.maximum >= Number.MAX_SAFE_INTEGER ? undefined : `to ${schema.maximum}`,
     schema.maxLength === undefined ? undefined : `at most ${schema.maxLength} characters`,
     schema.maxItems === undefined ? undefined : `at most ${schema.maxItems}`,

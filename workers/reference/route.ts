@@ -1,4 +1,4 @@
-/** `GET /api/openapi.json` and `GET /api/docs`: what the API takes and answers, for programs and for people, without a key. */
+/** `GET /api/openapi.json` and `GET /api/docs`: the API reference for programs and for people, without a key. */
 import { Hono } from "hono"
 import { limitRequests } from "../platform/limits/clients.ts"
 import { referenceLimit } from "../platform/limits/limits.ts"
@@ -6,7 +6,7 @@ import type { AppEnv } from "../platform/services.ts"
 import description from "./openapi.json" with { type: "json" }
 import { referencePage } from "./page.ts"
 
-/** It changes with a deployment only. */
+/** It changes only with a deployment. */
 const CACHE = "public, max-age=300"
 
 export const reference = new Hono<AppEnv>()

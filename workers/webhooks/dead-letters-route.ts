@@ -11,7 +11,7 @@ import { isAllowed, requirePermission, withPermission } from "../platform/auth.t
 import { encodeCursor } from "../platform/cursor.ts"
 import { AppError } from "../platform/errors.ts"
 import { QstashError } from "../platform/qstash/call.ts"
-import type { DeadMessage } from "../platform/qstash/publish.ts"
+import type { DeadLetterMessage } from "../platform/qstash/publish.ts"
 import { pageFields, validJson, validParam, validQuery } from "../platform/request.ts"
 import type { AppEnv, Principal, Services } from "../platform/services.ts"
 import { type RejectedDelivery, rejectedDeliveries, retryRejected } from "./fallback-queue.ts"
@@ -135,7 +135,7 @@ async function deadEvents({ db }: Services, { companyId }: Principal, limit: num
 }
 
 async function deadMessages({ config, qstash }: Services, limit: number, cursor: string | null): Promise<Part> {
-  const page = await qstash.listDead({ limit, ...(cursor !== null && { cursor }) })
+  const page = await qstash.listDeadLetters({ limit, ...(cursor !== null && { cursor }) })
   const ours = page.messages.filter((message) => jobOf(config.appUrl, message) !== null)
   return { letters: ours.map((message) => showMessage(config.appUrl, message)), next: page.cursor }
 }
@@ -154,10 +154,10 @@ const RETRY: Readonly<Record<Kind, (services: Services, principal: Principal, id
   },
   async message({ config, qstash }, _, dlqId) {
     try {
-      const message = await qstash.findDead(dlqId)
+      const message = await qstash.findDeadLetter(dlqId)
       // A QStash account may be shared: messages of other deployments do not exist here.
       if (message === null || jobOf(config.appUrl, message) === null) throw notFound()
-      await qstash.redriveDead([dlqId])
+      await qstash.redriveDeadLetters([dlqId])
     } catch (error) {
       if (error instanceof QstashError) throw storeUnavailable(error)
       throw error
@@ -195,7 +195,7 @@ const showEvent = ({ id, error, attempts, receivedAt, isPayloadKept }: EventRow)
   isRetryable: isPayloadKept,
 })
 
-const showMessage = (appUrl: string, message: DeadMessage): DeadLetter => ({
+const showMessage = (appUrl: string, message: DeadLetterMessage): DeadLetter => ({
   ...NO_DETAILS,
   kind: "message",
   id: message.dlqId,
@@ -217,7 +217,7 @@ const showFallback = ({ id, reason }: RejectedDelivery): DeadLetter => ({
 })
 
 /** The job that a message was for; null when the message is not this deployment's. */
-function jobOf(appUrl: string, { url }: DeadMessage): string | null {
+function jobOf(appUrl: string, { url }: DeadLetterMessage): string | null {
   const prefix = `${appUrl}/jobs/`
   return url.startsWith(prefix) ? url.slice(prefix.length) : null
 }

@@ -1,31 +1,31 @@
-/** What monitors ask: times and counts over all tenants, and nothing that belongs to one of them. */
+/** Health data: times and counts over all tenants, without data of a single one. */
 import { sql } from "drizzle-orm"
 import type { Db } from "../../client.ts"
 
-/** Asks Postgres for nothing. Throws while it is away. */
+/** Runs an empty query. Throws while Postgres is unavailable. */
 export async function pingDatabase(db: Db): Promise<void> {
   await db.execute(sql`select 1`)
 }
 
-/** Work that is waiting or under way, over all companies. Counts stop at 10 000. */
+/** Pending work over all companies. Counts stop at 10 000. */
 export interface PendingWork {
-  /** Nudges whose time has come, of which `overdue` for more than an hour. */
+  /** Due nudges, of which `overdue` for more than an hour. */
   readonly due: number
   readonly overdue: number
-  /** Due nudges that a worker has in its hands. */
+  /** Due nudges that a worker has claimed. */
   readonly leased: number
   readonly nextDueAt: Date | null
-  /** Events that were recorded and are not finished; `held` ones wait for a switch and are not among them. */
+  /** Unfinished events, without `held` ones, which wait for a switch. */
   readonly pending: number
   readonly held: number
-  /** Events that name an account of no company. */
+  /** Events of accounts that no company has registered. */
   readonly unmapped: number
-  /** Customers with more than a limit allows. */
+  /** Customers in quarantine. */
   readonly quarantined: number
   readonly oldestPendingAt: Date | null
 }
 
-/** Counts the work in hand, and says when the last run of a job began that has ended. */
+/** Counts pending work, and reads when the last finished run of a job began. */
 export async function countPendingWork(
   db: Db,
   now: Date,
@@ -39,7 +39,7 @@ export async function countPendingWork(
       ) as r on true`,
   )
   const row = result.rows[0]
-  if (!row) throw new Error("work_in_hand answered nothing")
+  if (!row) throw new Error("work_in_hand returned no row")
   const { work, started_at: startedAt, outcome } = row
   return {
     ...work,

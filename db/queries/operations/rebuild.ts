@@ -1,4 +1,6 @@
-/** All customers of a company with their whole ledgers, page by page: for comparing what is stored with what it was folded from. */
+/**
+ * The customers of a company with their whole ledgers, page by page, for comparing the stored states with the ledgers.
+ */
 import { sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import type { StreamReading } from "../recovery/ledger-pages.ts"
@@ -7,11 +9,11 @@ import { streamFrom } from "../recovery/stream.ts"
 /** A customer as stored, with the first page of the whole ledger. */
 export interface CustomerWithLedger {
   readonly stream: StreamReading
-  /** Events of theirs are recorded and not finished: what these told may be in the ledger only. */
+  /** The customer has unfinished events, whose facts may be in the ledger and not in the state. */
   readonly isPending: boolean
 }
 
-/** The next customers of a company after that id, in order of ids. An empty answer is the end. One round trip. */
+/** The next customers of a company after this id, in order of ids; empty at the end. One round trip. */
 export async function loadCustomersWithLedger(
   db: Db,
   companyId: string,

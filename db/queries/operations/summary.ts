@@ -1,4 +1,4 @@
-/** The figures of a company at this moment: one round trip, whatever is stored. */
+/** Current counts of a company, in one round trip. */
 import { and, count, eq, sql } from "drizzle-orm"
 import type { Arm, ChannelName } from "../../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
@@ -7,18 +7,18 @@ import { type Db, inCompany } from "../../client.ts"
 import { type EventStatus, nudges, recoveryCases, webhookEvents } from "../../schema.ts"
 import { isOfMode } from "../webhooks/events.ts"
 
-/** Counts as they were grouped; a group that is not there has none. */
+/** Grouped counts; a missing group has a count of zero. */
 export interface SummaryRows {
   readonly events: readonly { readonly status: EventStatus; readonly count: number }[]
   readonly cases: readonly {
     readonly kind: CaseKind
     readonly status: CaseStatus
-    /** Null: never drawn. */
+    /** Null: not assigned. */
     readonly arm: Arm | null
     readonly count: number
   }[]
   readonly nudges: readonly { readonly channel: ChannelName; readonly status: NudgeStatus; readonly count: number }[]
-  /** What recovered cases brought back, in minor units. */
+  /** The amounts of recovered cases, in minor units. */
   readonly recovered: readonly {
     readonly currency: string | null
     readonly arm: Arm | null
@@ -48,7 +48,7 @@ export async function readSummary(db: Db, companyId: string): Promise<SummaryRow
       .select({
         currency: recoveryCases.currency,
         arm: recoveryCases.arm,
-        // A currency in which everything was given back, or nothing has been recovered yet, is there with a zero.
+        // A currency without recovered cases, or with everything refunded, is included with zero.
         amountMinor:
           sql`coalesce(sum(${recoveryCases.recoveredMinor}) filter (where ${recoveryCases.status} = 'recovered'), 0)`.mapWith(
             Number,

@@ -4,7 +4,7 @@ import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { companySettings, webhookSecrets } from "../../schema.ts"
 
-/** The company named in the path, else the one that owns the provider's account; null when there is none. */
+/** The company in the path, else the one with the provider's account; null when there is none. */
 export async function companyOf(
   db: Db,
   {
@@ -19,7 +19,7 @@ export async function companyOf(
   return result.rows[0]?.company ?? null
 }
 
-/** The account that the latest event about a customer or an object named; null: none did. */
+/** The account of the latest event about a customer or an object; null when it names none. */
 export async function accountOfSubject(
   db: Db,
   companyId: string,
@@ -43,11 +43,11 @@ export async function companyIds(db: Db): Promise<readonly string[]> {
   return result.rows.map(({ id }) => id)
 }
 
-/** Companies as the database's functions take them: as one parameter, or null for all. */
+/** Ids as one array parameter of a database function; null for all companies. */
 export const textArray = (ids: readonly string[] | null) =>
   ids === null ? sql`null::text[]` : sql`array(select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`
 
-/** The company's own signing secrets for a provider, sealed, without those that have expired; the newest first. */
+/** The company's own signing secrets for a provider, sealed, without expired ones; the newest first. */
 export async function webhookSecretsOf(
   db: Db,
   companyId: string,
@@ -70,7 +70,7 @@ export async function webhookSecretsOf(
   return rows
 }
 
-/** The company's settings as stored; null: it has none of its own. */
+/** The company's stored settings; null when it has none. */
 export async function settingsOf(db: Db, companyId: string): Promise<unknown> {
   const [rows] = await inCompany(db, companyId, [
     db.select().from(companySettings).where(eq(companySettings.companyId, companyId)),
@@ -89,7 +89,7 @@ export async function saveSettings(db: Db, companyId: string, settings: unknown,
   ])
 }
 
-/** Whose API key has this SHA-256; null when it is unknown or revoked. */
+/** The owner of the API key with this SHA-256; null when it is unknown or revoked. */
 export async function findApiKey(
   db: Db,
   hash: Uint8Array,

@@ -1,7 +1,7 @@
-/** Facts as functions of the database answer them. */
+/** Facts in the JSON of database functions. */
 import { type Fact, type FactBody, type Instant, inLedgerOrder } from "../../../shared/domain/facts.ts"
 
-/** A fact as the functions of the database answer it. */
+/** A fact in the JSON of a database function. */
 export interface FactJson {
   readonly id: string
   readonly occurredAt: string
@@ -13,5 +13,5 @@ export interface FactJson {
 export const factsFrom = (facts: readonly FactJson[]): readonly Fact[] =>
   inLedgerOrder(facts.map(({ id, occurredAt, body }) => ({ ...body, id, occurredAt: instantOf(occurredAt) })))
 
-/** Postgres writes times in JSON with an offset and as many digits as it needs; the code compares one form only. */
+/** Postgres writes times in JSON with an offset and a variable number of digits; the code compares one form only. */
 export const instantOf = (text: string): Instant => new Date(text).toISOString()

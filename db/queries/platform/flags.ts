@@ -1,4 +1,4 @@
-/** Flags as Postgres keeps them: a copy of what lies in Redis, and every change of them. They belong to no tenant. */
+/** Flags in Postgres: a copy of those in Redis, and all their changes. They belong to no tenant. */
 import { and, desc, eq, sql } from "drizzle-orm"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../../../shared/domain/flags.ts"
 import { applyFlagChange, type FlagChange } from "../../../shared/flags/flag-store.ts"
@@ -7,19 +7,19 @@ import type { Db } from "../../client.ts"
 import { flagChanges, flags } from "../../schema.ts"
 import { type Page, type PageRequest, pageOf } from "./page.ts"
 
-/** What is set. */
+/** The flags that are set. */
 export async function readFlagCopy(db: Db): Promise<SetFlags> {
   const rows = await db.select().from(flags)
   const set: Partial<Record<FlagName, SetFlag>> = {}
   for (const { name, ...row } of rows) {
-    // A flag of a later version is none of this one's.
+    // A flag of a later version is ignored.
     const known = FLAG_NAMES.find((candidate) => candidate === name)
     if (known) set[known] = { ...row, updatedAt: row.updatedAt.toISOString() }
   }
   return set
 }
 
-/** Writes a change and its audit entry in one transaction; a newer value stays. Repeating it changes nothing. */
+/** Writes a change and its audit entry in one transaction; a newer value is kept. Idempotent. */
 export async function saveFlagChange(db: Db, change: FlagChange): Promise<void> {
   await db.batch([
     upsert(db, change.name, applyFlagChange(change)),
@@ -30,7 +30,7 @@ export async function saveFlagChange(db: Db, change: FlagChange): Promise<void> 
   ])
 }
 
-/** Takes over a value that is newer in Redis. Its audit entry comes by itself. */
+/** Stores a value that is newer in Redis. Its audit entry is copied separately. */
 export async function saveFlag(db: Db, name: FlagName, flag: SetFlag): Promise<void> {
   await upsert(db, name, flag)
 }

@@ -1,4 +1,4 @@
-/** Runs of the jobs by the clock, their leases, and what operators decided about the jobs. They belong to no tenant. */
+/** Runs of scheduled jobs, their leases, and whether operators paused the jobs. They belong to no tenant. */
 import { and, desc, eq, isNull, sql } from "drizzle-orm"
 import type { Db } from "../../client.ts"
 import { jobRuns, jobStates } from "../../schema.ts"
@@ -7,8 +7,8 @@ import { type Page, type PageRequest, pageOf } from "./page.ts"
 /** A month of runs is enough to see a pattern. */
 const RETENTION_MS = 30 * 86_400_000
 
-/** A run forgets this many old ones at most; usually it is one or two. */
-const FORGOTTEN_MAX = 1_000
+/** Each run deletes at most this many old ones; usually one or two. */
+const DELETED_MAX = 1_000
 
 /** Why a run may not begin now. */
 export type StartRefusal = "paused" | "already_run" | "already_running"
@@ -24,7 +24,7 @@ export async function beginJobRun(
     readonly job: string
     readonly source: string
     readonly owner: string
-    /** Null for a run that was asked for: it stands for no slot. */
+    /** Null for a manual run. */
     readonly slot: Date | null
     readonly now: Date
     readonly until: Date
@@ -37,33 +37,33 @@ export async function beginJobRun(
       ${run.now.toISOString()}, ${run.until.toISOString()}) as begun`,
   )
   const begun = rows[0]?.begun
-  if (!begun) throw new Error("begin_job_run answered nothing")
+  if (!begun) throw new Error("begin_job_run returned no row")
   return "refused" in begun ? begun : { refused: null, ...begun }
 }
 
-/** Extends a run's lease. False: the run was ended by somebody else, and must stop. */
+/** Extends a run's lease. False when the run was ended by somebody else, and must stop. */
 export async function extendJobRunLease(db: Db, id: string, now: Date, until: Date): Promise<boolean> {
-  const held = await db
+  const extended = await db
     .update(jobRuns)
     .set({ heartbeatAt: now, leaseUntil: until })
     .where(and(eq(jobRuns.id, id), isNull(jobRuns.finishedAt)))
     .returning({ id: jobRuns.id })
-  return held.length > 0
+  return extended.length > 0
 }
 
-/** Notes how a run ended, and forgets the runs of more than a month ago. False: somebody else had ended it already. */
+/** Records the end of a run, and deletes runs older than a month. False when somebody else had ended it already. */
 export async function endJobRun(
   db: Db,
   id: string,
   end: {
     readonly finishedAt: Date
     readonly outcome: string
-    /** A code when the run did not come to its end: then its slot may be run again. */
+    /** A code when the run did not finish: then its slot may be run again. */
     readonly error: string | null
     readonly details: Readonly<Record<string, number>>
   },
 ): Promise<boolean> {
-  const forgottenBefore = new Date(end.finishedAt.getTime() - RETENTION_MS).toISOString()
+  const deleteBefore = new Date(end.finishedAt.getTime() - RETENTION_MS).toISOString()
   const [ended] = await db.batch([
     db
       .update(jobRuns)
@@ -71,12 +71,12 @@ export async function endJobRun(
       .where(and(eq(jobRuns.id, id), isNull(jobRuns.finishedAt)))
       .returning({ id: jobRuns.id }),
     db.execute(sql`delete from job_runs where id in (
-      select id from job_runs where started_at < ${forgottenBefore} order by started_at limit ${FORGOTTEN_MAX})`),
+      select id from job_runs where started_at < ${deleteBefore} order by started_at limit ${DELETED_MAX})`),
   ])
   return ended.length > 0
 }
 
-/** Ends the run of a job that is under way, in place of whoever runs it. Answers its id; null when none is. */
+/** Ends the current run of a job. Returns its id; null when there is none. */
 export async function releaseJobRun(db: Db, job: string, now: Date): Promise<string | null> {
   const [released] = await db
     .update(jobRuns)
@@ -86,7 +86,7 @@ export async function releaseJobRun(db: Db, job: string, now: Date): Promise<str
   return released?.id ?? null
 }
 
-/** Pauses a job, or lets it run again. */
+/** Pauses or resumes a job. */
 export async function setJobPaused(
   db: Db,
   job: string,
@@ -100,25 +100,25 @@ export async function setJobPaused(
     .onConflictDoUpdate({ target: jobStates.job, set: state })
 }
 
-/** A run as it is stored. */
+/** A stored run. */
 export type JobRunRow = typeof jobRuns.$inferSelect
 
 /** A job with its latest runs. */
 export interface JobOverview {
   readonly job: string
-  /** Null: it was never run and nobody has decided about it. */
+  /** Null when it was never run or paused. */
   readonly state: typeof jobStates.$inferSelect | null
-  /** The run that is under way, also when its lease has expired. */
+  /** The current run, also with an expired lease. */
   readonly running: JobRunRow | null
   readonly lastRun: JobRunRow | null
 }
 
-/** Jobs with what was decided about them, in the given order: one round trip. */
+/** Jobs with their states and latest runs, in the given order: one round trip. */
 export async function readJobs(db: Db, jobs: readonly string[]): Promise<readonly JobOverview[]> {
   const [states, unfinished, finished] = await db.batch([
     db.select().from(jobStates),
     db.select().from(jobRuns).where(isNull(jobRuns.finishedAt)),
-    // One look-up per job in the index of its latest runs, however many there are.
+    // One look-up per job in the index of its latest runs, for any number of runs.
     db
       .select()
       .from(jobRuns)

@@ -1,4 +1,4 @@
-/** Pages of lists, newest first, by keyset: rows that are added meanwhile neither shift a page nor appear twice. */
+/** Keyset pagination, newest first: rows that are added meanwhile neither shift a page nor appear twice. */
 
 /** The last row of a page: its time, and its id among rows of the same time. */
 export interface ListPosition {
@@ -6,19 +6,19 @@ export interface ListPosition {
   readonly id: string
 }
 
-/** Which page is wanted: what comes after `after`, or the first one. */
+/** The page after `after`, or the first one. */
 export interface PageRequest {
   readonly limit: number
   readonly after: ListPosition | null
 }
 
-/** `end` is where the next page goes on; null: there is none. */
+/** `end` is the position after which the next page starts; null on the last page. */
 export interface Page<Row> {
   readonly rows: readonly Row[]
   readonly end: ListPosition | null
 }
 
-/** The page of rows that were read with one more than the limit, which tells whether another page follows. */
+/** The page from rows that were read with one more than the limit, which shows whether another page follows. */
 export function pageOf<Row>(
   read: readonly Row[],
   { limit }: PageRequest,

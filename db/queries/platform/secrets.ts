@@ -1,14 +1,14 @@
-/** A company's own webhook secrets, as its admins rotate them. What is sealed in them is opened elsewhere. */
+/** A company's own webhook secrets, which its admins rotate. They are stored sealed, and opened elsewhere. */
 import { and, desc, eq, gt, isNull, ne, or, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { webhookSecrets } from "../../schema.ts"
 
-/** A secret as it is stored; null in `expiresAt`: valid until somebody says otherwise. */
+/** A stored secret; null in `expiresAt`: valid until it is ended. */
 export type SecretRow = typeof webhookSecrets.$inferSelect
 
-/** Expired ones are kept as a record; nobody needs to see more of it than this. */
-const SHOWN_MAX = 100
+/** Expired secrets are kept as a record; more than this need not be shown. */
+const LISTED_MAX = 100
 
 /** The company's secrets, expired ones too, the newest first. */
 export async function listSecrets(db: Db, companyId: string): Promise<readonly SecretRow[]> {
@@ -18,12 +18,12 @@ export async function listSecrets(db: Db, companyId: string): Promise<readonly S
       .from(webhookSecrets)
       .where(eq(webhookSecrets.companyId, companyId))
       .orderBy(desc(webhookSecrets.createdAt), desc(webhookSecrets.id))
-      .limit(SHOWN_MAX),
+      .limit(LISTED_MAX),
   ])
   return rows
 }
 
-/** Adds a secret; those of the provider that had no end get `othersUntil`. Both, or neither. */
+/** Adds a secret, and lets the provider's others without an expiry expire at `othersUntil`; in one transaction. */
 export async function addSecret(db: Db, secret: SecretRow, othersUntil: Date): Promise<void> {
   const { companyId, provider } = secret
   await inCompany(db, companyId, [
@@ -42,8 +42,8 @@ export async function addSecret(db: Db, secret: SecretRow, othersUntil: Date): P
 }
 
 /**
- * Ends a secret at `now`. Of those that remain valid the newest has no end afterwards: what was to follow it is gone, and
- * an endpoint must not lose its last secret by the mere passing of time.
+ * Ends a secret at `now`. The newest of the others that are valid loses its expiry: its successor may be gone, and an
+ * endpoint must not lose its last secret through an expiry.
  */
 export async function endSecret(
   db: Db,

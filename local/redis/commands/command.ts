@@ -2,8 +2,8 @@ import type { RedisReply } from "../reply.ts"
 import type { Store } from "../store.ts"
 
 /**
- * One command. `run` gets the words after the name, whose count lies within `argsMin` and `argsMax`; so a default in
- * its parameters (`[key = ""]`) only satisfies the compiler and is never used.
+ * One command. `run` gets the words after the name, whose number is between `argsMin` and `argsMax`; so a default in
+ * its parameters (`[key = ""]`) is only for the compiler and is never used.
  */
 export type Command = {
   readonly argsMin: number
@@ -20,7 +20,7 @@ export const read = (argsMin: number, argsMax: number, run: Command["run"]): Com
   run,
 })
 
-/** A command after which the data is worth saving. */
+/** A command that may change data. */
 export const write = (argsMin: number, argsMax: number, run: Command["run"]): Command => ({
   argsMin,
   argsMax,

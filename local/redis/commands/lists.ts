@@ -16,7 +16,7 @@ export const lists: Commands = {
   RPOP: write(1, 2, (store, [key = "", count]) => pop(store, key, count, "right")),
   LMOVE: write(4, 4, (store, [from = "", to = "", fromSide, toSide]) => {
     const [source, target] = [side(fromSide), side(toSide)]
-    store.read(to, "list") // refuses the wrong type before anything is taken
+    store.read(to, "list") // refuses the wrong type before anything is removed
     const item = pop(store, from, undefined, source)
     if (typeof item !== "string") return null
     const { items } = store.open(to, "list")
@@ -35,13 +35,13 @@ export const lists: Commands = {
     const items = itemsAt(store, key)
     const limit = Math.abs(integer(count)) || items.length
     const at = items.flatMap((other, index) => (other === item ? [index] : []))
-    const doomed = new Set(integer(count) < 0 ? at.slice(-limit) : at.slice(0, limit))
+    const removed = new Set(integer(count) < 0 ? at.slice(-limit) : at.slice(0, limit))
     keep(
       store,
       key,
-      items.filter((_, index) => !doomed.has(index)),
+      items.filter((_, index) => !removed.has(index)),
     )
-    return doomed.size
+    return removed.size
   }),
   LTRIM: write(3, 3, (store, [key = "", start, stop]) => {
     keep(store, key, slice(itemsAt(store, key), start, stop))
@@ -56,7 +56,7 @@ function slice(items: string[], start: string | undefined, stop: string | undefi
   return items.slice(...sliceBounds(integer(start), integer(stop), items.length))
 }
 
-/** A list without items is no key at all. */
+/** A list without items is deleted. */
 function keep(store: Store, key: string, items: string[]): void {
   const list = store.read(key, "list")
   if (!list) return

@@ -39,7 +39,7 @@ export const sets: Commands = {
     return count === undefined ? (taken[0] ?? null) : taken
   }),
   SMOVE: write(3, 3, (store, [from = "", to = "", member = ""]) => {
-    store.read(to, "set") // refuses the wrong type before anything is taken
+    store.read(to, "set") // refuses the wrong type before anything is removed
     if (removeFrom(store, from, [member]) === 0) return 0
     store.open(to, "set").members.add(member)
     return 1

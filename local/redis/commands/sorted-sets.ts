@@ -107,7 +107,7 @@ function scoreText(store: Store, key: string, member: string): string | null {
   return score === undefined ? null : floatText(score)
 }
 
-/** All members in their order: by score, and by name where scores are the same. */
+/** All members in order: by score, then by name. */
 function ranked(store: Store, key: string): Member[] {
   return [...scoresAt(store, key)].sort(([a, scoreA], [b, scoreB]) => scoreA - scoreB || (a < b ? -1 : 1))
 }

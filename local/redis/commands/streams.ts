@@ -3,7 +3,7 @@ import { RedisError, type RedisReply, syntaxError } from "../reply.ts"
 import type { Store, StreamEntry, StreamId, ValueOf } from "../store.ts"
 import { type Commands, MANY, read, write } from "./command.ts"
 
-/** Streams without consumer groups: what is added, read in order, and cut to length. */
+/** Streams without consumer groups: adding, reading in order, and trimming. */
 export const streams: Commands = {
   XLEN: read(1, 1, (store, [key = ""]) => entriesAt(store, key).length),
   XRANGE: read(3, 5, (store, [key = "", start, end, ...rest]) => range(store, key, [start, end], rest)),
@@ -18,10 +18,10 @@ export const streams: Commands = {
       const last = store.read(key, "stream")?.lastId ?? ZERO
       const word = words[keys.length + index] ?? ""
       const after = word === "$" ? last : parseId(word, 0)
-      const news = entriesAt(store, key).filter(({ id }) => compare(id, after) > 0)
-      return [key, COUNT ? news.slice(0, integer(COUNT[0])) : news]
+      const newer = entriesAt(store, key).filter(({ id }) => compare(id, after) > 0)
+      return [key, COUNT ? newer.slice(0, integer(COUNT[0])) : newer]
     })
-    const answers = found.filter(([, news]) => news.length > 0).map(([key, news]) => [key, news.map(written)])
+    const answers = found.filter(([, newer]) => newer.length > 0).map(([key, newer]) => [key, newer.map(written)])
     return answers.length > 0 ? answers : null
   }),
 
@@ -29,9 +29,9 @@ export const streams: Commands = {
   XDEL: write(2, MANY, (store, [key = "", ...words]) => {
     const stream = store.read(key, "stream")
     if (!stream) return 0
-    const doomed = new Set(words.map((word) => idText(parseId(word, 0))))
+    const removed = new Set(words.map((word) => idText(parseId(word, 0))))
     const before = stream.entries.length
-    stream.entries = stream.entries.filter(({ id }) => !doomed.has(idText(id)))
+    stream.entries = stream.entries.filter(({ id }) => !removed.has(idText(id)))
     return before - stream.entries.length
   }),
   XTRIM: write(3, MANY, (store, [key = "", ...rest]) => {
@@ -61,7 +61,7 @@ function xadd(store: Store, [key = "", ...args]: readonly string[]): RedisReply 
   return idText(id)
 }
 
-/** The id an entry gets. Ids only grow, even when the clock is set back. */
+/** The id of a new entry. Ids only grow, even when the clock is set back. */
 function nextId(word: string, last: StreamId, nowMs: number): StreamId {
   if (word === "*") return nowMs > last.ms ? { ms: nowMs, seq: 0 } : { ms: last.ms, seq: last.seq + 1 }
   const id = word.endsWith("-*")
@@ -74,7 +74,7 @@ function nextId(word: string, last: StreamId, nowMs: number): StreamId {
   return id
 }
 
-/** Reads `MAXLEN|MINID [=|~] bound [LIMIT n]` off the front. `~` is cut exactly, which it allows. */
+/** Parses `MAXLEN|MINID [=|~] bound [LIMIT n]` at the start. `~` trims exactly, which it allows. */
 function takeTrim(args: readonly string[]): {
   trim?: (stream: ValueOf<"stream">) => number
   rest: readonly string[]
@@ -121,10 +121,10 @@ function entriesAt(store: Store, key: string): StreamEntry[] {
   return store.read(key, "stream")?.entries ?? []
 }
 
-function parseId(word: string, seqWhenLeftOut: number): StreamId {
+function parseId(word: string, seqDefault: number): StreamId {
   const match = /^(\d+)(?:-(\d+))?$/.exec(word)
   if (!match) throw new RedisError("ERR Invalid stream ID specified as stream command argument")
-  return { ms: Number(match[1]), seq: match[2] === undefined ? seqWhenLeftOut : Number(match[2]) }
+  return { ms: Number(match[1]), seq: match[2] === undefined ? seqDefault : Number(match[2]) }
 }
 
 const idText = ({ ms, seq }: StreamId): string => `${ms}-${seq}`

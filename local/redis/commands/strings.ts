@@ -88,7 +88,7 @@ const textAt = (store: Store, key: string): string | null => store.read(key, "st
 function add(store: Store, key: string, by: number): number {
   const sum = integer(textAt(store, key) ?? "0") + by
   if (!Number.isSafeInteger(sum)) throw new RedisError("ERR increment or decrement would overflow")
-  store.open(key, "string").text = String(sum) // an expiry that was set stays
+  store.open(key, "string").text = String(sum) // an existing expiry is kept
   return sum
 }
 

@@ -12,7 +12,7 @@ import {
   INCENTIVE_SUBREQUESTS,
   NUDGE_SUBREQUESTS,
   OBJECT_SUBREQUESTS,
-  SETTLE_COST,
+  SETTLE_SUBREQUESTS,
 } from "../../../workers/platform/outbound/subrequests.ts"
 import { failPayment } from "../../support/actions/members.ts"
 import { envelope, fresh, invoiceEvent, sendStripe, stripeSignature } from "../../support/events/providers.ts"
@@ -261,7 +261,7 @@ describe("what a unit of work costs at most is what it is begun with", () => {
     const cost = (await idle()) - before
     expect(await sql("select status from subscriptions where id = $1", [id])).toEqual([{ status: "trialing" }])
     expect(cost).toBeGreaterThanOrEqual(5)
-    expect(cost).toBeLessThanOrEqual(SETTLE_COST)
+    expect(cost).toBeLessThanOrEqual(SETTLE_SUBREQUESTS)
   })
 
   test("a nudge, without an incentive and with one", async () => {

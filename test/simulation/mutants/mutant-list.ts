@@ -146,7 +146,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "what QStash gave up is brought back",
-    code: [at(SWEEP, `await part("redriven", () => redriveDead(services, hasBudget))`, "")],
+    code: [at(SWEEP, `await part("redriven", () => redriveDeadLetters(services, hasBudget))`, "")],
     first: crashes("a parked delivery that QStash gives up"),
   },
   {
@@ -167,7 +167,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "a provider is asked whose object it is",
-    code: [at(SWEEP, `await part("resolved", () => askForCustomers(services, hasBudget))`, "")],
+    code: [at(SWEEP, `await part("resolved", () => lookUpCustomers(services, hasBudget))`, "")],
     first: crashes("a charge finds its customer through the provider's API"),
   },
   {

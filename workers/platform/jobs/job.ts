@@ -1,39 +1,39 @@
-/** One thing done later: a payload, and a run that is safe to repeat. */
+/** A job: a payload, and a run that is safe to repeat. */
 import type * as z from "zod"
 import type { Services } from "../services.ts"
 
 /**
- * How a run ended. `done`: finished, or nothing to do. `give_up`: repeating it would change nothing, so QStash is told to
- * stop (489). Anything thrown is tried again.
+ * How a run ended. `done`: finished, or nothing to do. `give_up`: repeating it would change nothing, so QStash must not
+ * retry (status 489). A run that throws is retried.
  */
 export type JobResult =
-  | { readonly kind: "done"; readonly word: string; readonly counts: Readonly<Record<string, number>> }
+  | { readonly kind: "done"; readonly outcome: string; readonly counts: Readonly<Record<string, number>> }
   | { readonly kind: "give_up"; readonly reason: string }
 
-/** The job came to its end; `counts` are for people and logs. */
-export const done = (word: string, counts: Readonly<Record<string, number>> = {}): JobResult => ({
+/** The job finished; `counts` are for operators and logs. */
+export const done = (outcome: string, counts: Readonly<Record<string, number>> = {}): JobResult => ({
   kind: "done",
-  word,
+  outcome,
   counts,
 })
 
-/** The job can never come to its end. */
+/** The job can never finish. */
 export const giveUp = (reason: string): JobResult => ({ kind: "give_up", reason })
 
-/** How a run shows that it is alive, and learns that it must stop. */
+/** Keeps a run's lease, and stops a run that has lost it. */
 export interface RunHeartbeat {
   /**
-   * To be called between pieces of work: cheap, since it asks the database once in several seconds. Throws `RunLost` when
-   * the run's lease was released or taken over; whatever catches errors on the way must let that one pass.
+   * To be called between units of work; it calls the database at most once in several seconds. Throws `LeaseLost` when
+   * the run's lease was released or taken over; code that catches errors must rethrow that one.
    */
   extendLease(): Promise<void>
 }
 
-/** The run is somebody else's by now, or nobody's: it must do nothing more. */
+/** The lease was released or taken over: the run must stop. */
 export class LeaseLost extends Error {
   constructor() {
     super("the run has lost its lease")
-    this.name = "RunLost"
+    this.name = "LeaseLost"
   }
 }
 
@@ -43,14 +43,14 @@ export interface Job<Payload> {
   run(payload: Payload, services: Services, progress: RunHeartbeat): Promise<JobResult>
 }
 
-/** A job whose payload is known only by its schema, as the registry keeps it. */
+/** A job without the type of its payload, as the registry stores it. */
 export interface AnyJob {
   readonly name: string
-  /** Parses and runs; a payload that does not fit is given up. */
+  /** Parses the payload and runs; gives up on an invalid payload. */
   start(payload: unknown, services: Services, progress: RunHeartbeat): Promise<JobResult>
 }
 
-/** Makes a job fit for the registry. */
+/** Makes a job for the registry. */
 export const defineJob = <Payload>(job: Job<Payload>): AnyJob => ({
   name: job.name,
   async start(payload, services, progress) {

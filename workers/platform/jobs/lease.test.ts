@@ -3,44 +3,44 @@ import { createLogger } from "../../../shared/observability/log.ts"
 import { LeaseLost } from "./job.ts"
 import { heartbeat } from "./lease.ts"
 
-/** A run that began at second 0; `answers` says what the database makes of each beat. */
+/** A run that began at second 0; `answers` are the database's answers to its heartbeats. */
 function running(answers: readonly (boolean | Error)[]) {
   const atSecond = (second: number) => new Date(Date.UTC(2026, 2, 1) + second * 1_000)
   let now = atSecond(0)
-  const asked: Date[] = []
+  const calls: Date[] = []
   const log = createLogger({ now: () => now, fields: {}, write: () => undefined })
-  const { extendLease: beat } = heartbeat({ now: () => now, log }, now, async (at) => {
-    const answer = answers[asked.push(at) - 1] ?? true
+  const { extendLease } = heartbeat({ now: () => now, log }, now, async (at) => {
+    const answer = answers[calls.push(at) - 1] ?? true
     if (answer instanceof Error) throw answer
     return answer
   })
   return {
-    asked,
-    beatAt: (second: number) => {
+    calls,
+    heartbeatAt: (second: number) => {
       now = atSecond(second)
-      return beat()
+      return extendLease()
     },
   }
 }
 
-test("beats in quick succession ask the database once in five seconds", async () => {
-  const { asked, beatAt } = running([])
-  for (let second = 0; second < 60; second += 0.5) await beatAt(second)
-  expect(asked).toHaveLength(11)
+test("frequent heartbeats call the database once in five seconds", async () => {
+  const { calls, heartbeatAt } = running([])
+  for (let second = 0; second < 60; second += 0.5) await heartbeatAt(second)
+  expect(calls).toHaveLength(11)
 })
 
-test("a run that somebody else has ended stops at its next beat", async () => {
-  const { beatAt } = running([true, false])
-  await beatAt(5)
-  await expect(beatAt(10)).rejects.toThrow(LeaseLost)
+test("a run that was ended by somebody else stops at its next heartbeat", async () => {
+  const { heartbeatAt } = running([true, false])
+  await heartbeatAt(5)
+  await expect(heartbeatAt(10)).rejects.toThrow(LeaseLost)
 })
 
-test("a database that is away for a moment stops nobody; one that is away for the whole lease does", async () => {
+test("a run goes on while the database is unavailable, until its lease expires", async () => {
   const away = new Error("away")
-  const { beatAt } = running([away, true, away, away, away])
-  await beatAt(60)
-  await beatAt(80)
-  await beatAt(100)
-  await beatAt(164)
-  await expect(beatAt(170)).rejects.toThrow(LeaseLost)
+  const { heartbeatAt } = running([away, true, away, away, away])
+  await heartbeatAt(60)
+  await heartbeatAt(80)
+  await heartbeatAt(100)
+  await heartbeatAt(164)
+  await expect(heartbeatAt(170)).rejects.toThrow(LeaseLost)
 })

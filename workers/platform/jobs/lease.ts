@@ -1,22 +1,22 @@
-/** The lease of a run by the clock: taken before it, extended while it works, and ended after it. */
+/** The lease of a scheduled run: taken before it, extended while it works, and ended after it. */
 import { beginJobRun, endJobRun, extendJobRunLease, type StartRefusal } from "../../../db/queries/platform/jobs.ts"
 import type { Services } from "../services.ts"
 import { LeaseLost, type RunHeartbeat } from "./job.ts"
 
 /**
- * Who does not beat for so long is taken for lost. Between two beats lies one piece of work: four nudges at once, a page of
- * dead messages, a claim with its chunks, or one event that loses every race; each of them well below it.
+ * A run without a heartbeat for this long counts as lost. Between two heartbeats lies one unit of work: four nudges at
+ * once, a page of dead letters, a claim with its chunks, or one event that loses every conflict; each takes much less.
  */
 const LEASE_MS = 90_000
 
-/** Beats that follow sooner cost nothing: a released run stops within this time and a piece of work. */
+/** Earlier heartbeats are skipped: a released run stops within this time and one unit of work. */
 const HEARTBEAT_INTERVAL_MS = 5_000
 
-/** What a run is begun for. */
+/** Which run asks for the lease. */
 export interface LeaseRequest {
   readonly job: string
   readonly source: string
-  /** The request that runs it, as the log names it. */
+  /** The id of the request that runs it, as in the log. */
   readonly owner: string
   readonly slot: Date | null
 }
@@ -26,7 +26,7 @@ export interface Lease {
   readonly runId: string
   readonly fence: number
   readonly progress: RunHeartbeat
-  /** Notes the end. False: the run had been ended by somebody else. */
+  /** Records the end. False when the run was already ended by somebody else. */
   end(how: {
     readonly outcome: string
     readonly error: string | null
@@ -34,7 +34,10 @@ export interface Lease {
   }): Promise<boolean>
 }
 
-/** Takes the lease, or says why not. Throws while Postgres is away; then nothing is held for longer than can be helped. */
+/**
+ * Takes the lease, or returns why it cannot. Throws while Postgres is unavailable, after trying to end what it may have
+ * begun.
+ */
 export async function takeLease(
   services: Services,
   request: LeaseRequest,
@@ -50,35 +53,38 @@ export async function takeLease(
   try {
     begun = await beginJobRun(db, { id, ...request, now, until: until(now) })
   } catch (error) {
-    // The lost reply may have hidden a lease that nobody would ever use.
+    // The lease may have been taken although the reply was lost; nobody would use it.
     await end({ outcome: "failed", error: "not_begun", counts: {} }).catch(() => undefined)
     throw error
   }
   if (begun.refused !== null) return begun
   const { fence, replaced } = begun
   if (replaced > 0) log.warn("job_run_taken_over", { job: request.job, jobRunId: id, count: replaced })
-  const beat = (at: Date) => extendJobRunLease(db, id, at, until(at))
-  return { refused: null, lease: { runId: id, fence, progress: heartbeat(services, now, beat), end } }
+  const extend = (at: Date) => extendJobRunLease(db, id, at, until(at))
+  return { refused: null, lease: { runId: id, fence, progress: heartbeat(services, now, extend), end } }
 }
 
-/** Beats at most every few seconds. A database that is away for a moment stops nobody before the lease has run out. */
+/**
+ * Extends the lease at most every few seconds. While the database is unavailable the run goes on until the lease
+ * expires.
+ */
 export function heartbeat(
   { now, log }: Pick<Services, "now" | "log">,
   begunAt: Date,
   extend: (at: Date) => Promise<boolean>,
 ): RunHeartbeat {
-  let askedMs = begunAt.getTime()
-  let heldMs = askedMs
+  let attemptedMs = begunAt.getTime()
+  let extendedMs = attemptedMs
   return {
     async extendLease() {
       const at = now()
-      if (at.getTime() - askedMs < HEARTBEAT_INTERVAL_MS) return
-      askedMs = at.getTime()
+      if (at.getTime() - attemptedMs < HEARTBEAT_INTERVAL_MS) return
+      attemptedMs = at.getTime()
       try {
         if (!(await extend(at))) throw new LeaseLost()
-        heldMs = at.getTime()
+        extendedMs = at.getTime()
       } catch (error) {
-        if (error instanceof LeaseLost || at.getTime() - heldMs >= LEASE_MS) throw new LeaseLost()
+        if (error instanceof LeaseLost || at.getTime() - extendedMs >= LEASE_MS) throw new LeaseLost()
         log.warn("job_heartbeat_failed", { error })
       }
     },

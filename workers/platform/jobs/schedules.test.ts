@@ -8,7 +8,7 @@ import { type Cron, intervalMs, nextSlot, SCHEDULES, slotAt } from "./schedules.
 const CRONS: readonly Cron[] = ["* * * * *", "*/5 * * * *", "*/15 * * * *", "*/60 * * * *", "7 * * * *", "30 3 * * *"]
 const MOMENTS = ["2026-02-28T23:59:59.999Z", "2026-03-01T00:00:00Z", "2026-03-01T03:30:00Z", "2026-12-31T12:07:01Z"]
 
-test.each(CRONS)("the slots of %s are those of a full reader of crons", (cron) => {
+test.each(CRONS)("the slots of %s are those of a complete cron parser", (cron) => {
   const oracle = parseCron(cron.replace("*/60", "0"))
   for (const moment of MOMENTS) {
     const at = new Date(moment)
@@ -25,7 +25,7 @@ test("a cron whose slots are not evenly spaced is refused", () => {
   expect(() => intervalMs("1-5 * * * *" as Cron)).toThrow(/evenly/)
 })
 
-test("every schedule is of a job, has slots, and is a cron trigger of every environment", () => {
+test("every schedule has a job and slots, and is a Cron Trigger of every environment", () => {
   const file = new URL("../../../wrangler.toml", import.meta.url)
   expect(new Set(readCrons(file.pathname))).toEqual(new Set(SCHEDULES.map(({ cron }) => cron)))
   const lists = [...readFileSync(file, "utf8").matchAll(/^crons = \[(.*)\]$/gm)].map(([, list]) => list)

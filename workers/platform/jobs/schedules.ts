@@ -1,4 +1,4 @@
-/** When jobs run by themselves. The crons are those of `wrangler.toml`; QStash's schedules are made from this list. */
+/** The schedules of jobs. The crons are those of `wrangler.toml`; QStash's schedules are made from this list. */
 
 /** The forms of a cron that are used here, all in UTC: every minute, every n minutes, hourly and daily. */
 export type Cron = "* * * * *" | `*/${number} * * * *` | `${number} * * * *` | `${number} ${number} * * *`
@@ -22,14 +22,14 @@ export const SCHEDULES = [
 /** The schedule of a job; null for jobs that run per message. */
 export const scheduleOf = (job: string): Schedule | null => SCHEDULES.find((schedule) => schedule.job === job) ?? null
 
-/** True for jobs that run by the clock: one run at a time, once per slot, and noted. */
+/** True for scheduled jobs: one run at a time, once per slot, and recorded. */
 export const isScheduled = (job: string): boolean => scheduleOf(job) !== null
 
 const MINUTE_MS = 60_000
 const HOUR_MINUTES = 60
 const DAY_MINUTES = 24 * HOUR_MINUTES
 
-/** How long there is between two slots of a cron. */
+/** The time between two slots of a cron. */
 export const intervalMs = (cron: Cron): number => timesOf(cron).everyMinutes * MINUTE_MS
 
 /** The slot that a moment belongs to: the last one at or before it. */
@@ -42,7 +42,7 @@ export function slotAt(cron: Cron, at: Date): Date {
 /** The first slot after a moment. */
 export const nextSlot = (cron: Cron, after: Date): Date => new Date(slotAt(cron, after).getTime() + intervalMs(cron))
 
-/** Each form has slots of one distance, counted from midnight UTC. Throws for steps that do not divide an hour. */
+/** The slots of each form are evenly spaced from midnight UTC. Throws for steps that do not divide an hour. */
 function timesOf(cron: Cron): { readonly everyMinutes: number; readonly atMinute: number } {
   const [minute = "", hour = ""] = cron.split(" ")
   if (minute === "*") return { everyMinutes: 1, atMinute: 0 }

@@ -14,7 +14,7 @@ const ring = parseKeyRing(`v1:${Buffer.alloc(32, 3).toString("base64")}`)
 if (!ring.ok) throw new Error("the ring is well-formed")
 const keys = ring.value
 
-/** The clock of each test is later, so that a failure of one does not keep the next from asking. */
+/** The clock of each test is later, so that a failure in one does not stop the next from calling Redis. */
 let platformMs = Date.now()
 beforeEach(() => {
   platformMs += 3_600_000
@@ -39,7 +39,7 @@ async function realRedis() {
   return { url: redis.url, client, requests: () => requests }
 }
 
-/** A Redis that answers everything as told, and the number of requests that reached it. */
+/** A Redis that answers everything with `answer`, and the number of requests that reached it. */
 async function redisThat(answer: RequestListener) {
   let requests = 0
   const server = createServer((req, res) => {
@@ -56,7 +56,7 @@ async function redisThat(answer: RequestListener) {
 }
 
 describe("with Redis", () => {
-  test("isolates count together, and what is over costs no further round trip", async () => {
+  test("isolates count together, and a key over its limit costs no further round trip", async () => {
     const { url, requests } = await realRedis()
     const [one, other] = [limiterAt(url), limiterAt(url)]
     expect(await one(LIMIT, "together", 3)).toMatchObject({ isOver: false, remaining: 2 })
@@ -68,12 +68,12 @@ describe("with Redis", () => {
     expect(await one(LIMIT, "another", 1)).toMatchObject({ isOver: false, remaining: 4 })
   })
 
-  test("a share that goes past the limit is counted and told", async () => {
+  test("a count that exceeds the limit is added and reported as over", async () => {
     const { url } = await realRedis()
     expect(await limiterAt(url)(LIMIT, "share", 60)).toMatchObject({ isOver: true, remaining: 0 })
   })
 
-  test("nothing that Redis holds says whose it is, and all of it expires", async () => {
+  test("keys in Redis identify nobody, and all of them expire", async () => {
     const { url, client } = await realRedis()
     await limiterAt(url)(LIMIT, "203.0.113.7", 1)
     const names = await client.keys("*")
@@ -84,7 +84,7 @@ describe("with Redis", () => {
   })
 })
 
-describe("a Redis that does not say", () => {
+describe("a Redis that does not answer with a count", () => {
   test.each<[string, RequestListener]>([
     ["hangs", () => {}],
     ["answers 500", (_, res) => res.writeHead(500).end("oops")],
@@ -94,21 +94,21 @@ describe("a Redis that does not say", () => {
     ["answers with nothing", (_, res) => res.end('[{"result":null}]')],
     ["answers with half of it", (_, res) => res.end('[{"resu')],
     ["hangs up", (req) => req.socket.destroy()],
-  ])("that %s is null within 300 ms, and is left alone for two seconds", async (_, answer) => {
+  ])("that %s is null within 300 ms, and is not called for two seconds", async (_, answer) => {
     const redis = await redisThat(answer)
     const limiter = limiterAt(redis.url)
     const startedAt = performance.now()
     expect(await limiter(LIMIT, "key", 1)).toBeNull()
     expect(performance.now() - startedAt).toBeLessThan(700) // 300 ms, and what a busy machine adds
-    const asked = redis.requests()
+    const requestsBefore = redis.requests()
     for (let index = 0; index < 50; index++) expect(await limiter(LIMIT, "key", 1)).toBeNull()
-    expect(redis.requests()).toBe(asked)
+    expect(redis.requests()).toBe(requestsBefore)
     platformMs += 2_000
     await limiter(LIMIT, "key", 1)
-    await expect.poll(() => redis.requests()).toBeGreaterThan(asked) // it may be given up before it is on its way
+    await expect.poll(() => redis.requests()).toBeGreaterThan(requestsBefore) // a call may time out before it is sent
   })
 
-  test("that is gone is null, and once it is back it counts", async () => {
+  test("that is down is null, and counts once it is back", async () => {
     expect(await limiterAt("http://127.0.0.1:1")(LIMIT, "back", 1)).toBeNull()
     const { url } = await realRedis()
     platformMs += 2_000

@@ -1,7 +1,6 @@
 /**
- * The count that all isolates share, in Redis, with `@upstash/ratelimit`. By itself that package throws when Redis refuses
- * and lets everything pass after five seconds when Redis hangs; here both are one answer: Redis did not say, and the
- * isolate's own count holds.
+ * The count that all isolates share, in Redis, with `@upstash/ratelimit`. That package throws when Redis refuses, and
+ * lets everything pass after five seconds when Redis hangs; here both return null, and the isolate's own count applies.
  */
 import { Ratelimit } from "@upstash/ratelimit"
 import { toBase64Url, utf8 } from "../../../shared/crypto/bytes.ts"
@@ -9,32 +8,32 @@ import type { KeyRing } from "../../../shared/crypto/key-ring.ts"
 import { BoundedMap, type Limit } from "../../../shared/network/rate-limit.ts"
 import type { makeRedis } from "../redis.ts"
 
-/** What Redis says of a key; null when it did not say. */
+/** The shared status of a key; null when Redis did not answer. */
 export type SharedLimitStatus = {
   readonly isOver: boolean
   readonly remaining: number
   readonly resetMs: number
 } | null
 
-/** Counts `count` against the limit over all isolates. Never throws, and takes 300 ms at most. */
+/** Adds `count` to the shared count of a key. Never throws, and takes 300 ms at most. */
 export type SharedLimiter = (limit: Limit, key: string, count: number) => Promise<SharedLimitStatus>
 
-/** An answer is not kept waiting for longer. */
+/** A request must not wait longer for its limit. */
 const TIMEOUT_MS = 300
-/** After a failure Redis is left alone this long, so that not every request waits for it to fail. */
+/** After a failure Redis is not called for this long, so that not every request waits for a time-out. */
 const AFTER_FAILURE_MS = 2_000
-/** More keys that are over their limit than this at once are a flood from everywhere, which no count by key stops. */
+/** More keys over their limit at once are a distributed flood, which no limit per key stops. */
 const BLOCKED_KEYS_MAX = 5_000
-/** 96 bits tell keys apart; the rest would only cost space. */
+/** 96 bits distinguish keys; more would only take space. */
 const KEY_CHARS = 16
 
-/** What the isolate remembers: keys that Redis said are over (the package's ephemeral cache), and when Redis failed. */
+/** Per isolate: keys over their limit in Redis (the package's ephemeral cache), and when Redis failed. */
 const blocked = new BoundedMap<string, number>(BLOCKED_KEYS_MAX)
 let failedAtMs = Number.NEGATIVE_INFINITY
 
 /**
- * A limiter for one request. Keys reach Redis as keyed hashes: no address and no id of anybody can be read there.
- * `platformNow` is the clock that the package counts by; the local world moves ours, but not that one.
+ * A limiter for one request. Keys are stored in Redis as keyed hashes, so no address and no id can be read there.
+ * `platformNow` is the clock that the package uses; the local world moves our clock, but not that one.
  */
 export const sharedLimiter =
   (use: {
@@ -57,16 +56,16 @@ export const sharedLimiter =
       enableTelemetry: false,
     })
     try {
-      const told = await ratelimit.limit(name, { rate: count })
-      if (told.reason === "timeout") throw new Error("Redis did not answer in time")
-      if (!Number.isFinite(told.remaining)) {
+      const answer = await ratelimit.limit(name, { rate: count })
+      if (answer.reason === "timeout") throw new Error("Redis did not answer in time")
+      if (!Number.isFinite(answer.remaining)) {
         blocked.delete(`${prefix}:${name}`)
         throw new Error("Redis answered something else than a count")
       }
-      const resetMs = Math.max(0, told.reset - use.platformNow())
-      return { isOver: !told.success, remaining: told.remaining, resetMs }
+      const resetMs = Math.max(0, answer.reset - use.platformNow())
+      return { isOver: !answer.success, remaining: answer.remaining, resetMs }
     } catch {
-      failedAtMs = use.platformNow() // the health check tells of Redis; here it only means: count alone
+      failedAtMs = use.platformNow() // the health check reports the failure
       return null
     }
   }

@@ -1,24 +1,24 @@
 /**
- * Names that nobody has (companies in a path, API keys) cost a look-up each, and a flood that comes from everywhere stays
- * below every limit by client. So an isolate looks up so many of them a minute and then answers unknown names unseen.
- * Names it knows are not touched by that; one that is new to it is asked to come again.
+ * Unknown names (companies in a path, API keys) cost a look-up each, and a distributed flood stays below every limit
+ * per client. So an isolate looks up a bounded number of unknown names a minute and then refuses names that are not in
+ * its cache. Cached names are not affected; a valid name that is not cached yet gets 429 and has to be tried again.
  */
 
 import { Buckets, type Limit } from "../../../shared/network/rate-limit.ts"
 import { tooManyRequests } from "./limits.ts"
 
-/** Ten a second: nothing to Postgres, and more than companies and keys are made or isolates started. */
+/** Ten a second: little load for Postgres, and more than the rate of new companies, keys and isolates. */
 const UNKNOWN_LOOKUPS: Limit = { name: "strangers", max: 600, windowMs: 60_000 }
 
-/** What is looked up; each has a count of its own. */
+/** Each kind of name has its own count. */
 type Kind = "company" | "key"
 const buckets = new Buckets(2)
 
-/** Throws TOO_MANY_REQUESTS while too many names were looked up in vain. */
+/** Throws TOO_MANY_REQUESTS while too many unknown names were looked up. */
 export function limitUnknownLookups(kind: Kind, nowMs: number): void {
-  const reading = buckets.read(UNKNOWN_LOOKUPS, kind, nowMs)
-  if (reading.isOver) throw tooManyRequests(reading, "too_many_strangers")
+  const status = buckets.read(UNKNOWN_LOOKUPS, kind, nowMs)
+  if (status.isOver) throw tooManyRequests(status, "too_many_strangers")
 }
 
-/** Counts a name that was looked up in vain. */
+/** Counts a look-up of an unknown name. */
 export const countUnknownLookup = (kind: Kind, nowMs: number): void => void buckets.charge(UNKNOWN_LOOKUPS, kind, nowMs)

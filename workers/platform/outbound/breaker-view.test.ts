@@ -26,7 +26,7 @@ function redis() {
   }
 }
 
-test("what one isolate publishes another reads, until it closes or is forgotten", async () => {
+test("another isolate reads what one publishes, until the breaker closes or the key expires", async () => {
   const store = redis()
   await publishView(store, "email", OPEN)
   expect(await publishedView(store, "email", NOW)).toEqual(OPEN)
@@ -37,7 +37,7 @@ test("what one isolate publishes another reads, until it closes or is forgotten"
   expect(store.values.size).toBe(0)
 })
 
-test("after the cool-down the next call decides, wherever the state is read from", async () => {
+test("after the cool-down the next call is a probe, in this isolate and in others", async () => {
   const store = redis()
   await publishView(store, "email", OPEN)
   expect(await publishedView(store, "email", at(10))).toEqual({ ...OPEN, state: "half_open", until: null })
@@ -66,13 +66,13 @@ test.each(["", "{", "null", '{"state":"open"}', JSON.stringify({ ...OPEN, reason
   },
 )
 
-test("what is dated after now says nothing", async () => {
+test("a view from after now is ignored", async () => {
   const store = redis()
   await publishView(store, "email", OPEN)
   expect(await publishedView(store, "email", at(-3600))).toEqual(NO_CALLS)
 })
 
-test("the worse of two isolates speaks for both", () => {
+test("the worse of two views is used", () => {
   const half: BreakerView = { ...OPEN, state: "half_open" }
   expect([
     worseView(NO_CALLS, OPEN),

@@ -19,8 +19,8 @@ const T = 1_000_000
 const ended = (change: Partial<CallResult> = {}): CallResult => ({
   isProbe: false,
   failure: null,
-  isUnlearnt: false,
-  askedToWaitMs: null,
+  isAborted: false,
+  requestedWaitMs: null,
   ...change,
 })
 const FAILED = ended({ failure: "http_500" })
@@ -39,7 +39,7 @@ function probeAt(state: BreakerState, nowMs: number): BreakerState {
 }
 
 describe("closed", () => {
-  test("opens after so many failures in a row, and not one sooner", () => {
+  test("opens after the limit of consecutive failures, and not before", () => {
     expect(whenEnded(newBreaker(T), times(CONSECUTIVE_FAILURES_MAX - 1, FAILED)).kind).toBe("closed")
     expect(broken()).toMatchObject({
       kind: "open",
@@ -49,7 +49,7 @@ describe("closed", () => {
     })
   })
 
-  test("begins to count anew after a success", () => {
+  test("starts counting again after a success", () => {
     const state = whenEnded(newBreaker(T), [
       ...times(CONSECUTIVE_FAILURES_MAX - 1, FAILED),
       WELL,
@@ -58,46 +58,46 @@ describe("closed", () => {
     expect(state.kind).toBe("closed")
   })
 
-  test("opens when every second call of many fails", () => {
+  test("opens when half of many calls fail", () => {
     const pairs = Array.from({ length: RATIO_CALLS_MIN / 2 }, () => [WELL, FAILED]).flat()
     expect(whenEnded(newBreaker(T), pairs.slice(0, -1)).kind).toBe("closed")
     expect(whenEnded(newBreaker(T), pairs).kind).toBe("open")
   })
 
-  test("forgets what is older than a window", () => {
+  test("forgets results older than a window", () => {
     const before = whenEnded(newBreaker(T), times(CONSECUTIVE_FAILURES_MAX - 1, FAILED))
     expect(whenEnded(before, [FAILED], T + WINDOW_MS).kind).toBe("closed")
     expect(whenEnded(before, [FAILED], T + WINDOW_MS - 1).kind).toBe("open")
   })
 
-  test("learns nothing from a call whose caller left", () => {
-    const left = ended({ isUnlearnt: true })
+  test("ignores a call whose caller aborted", () => {
+    const left = ended({ isAborted: true })
     expect(whenEnded(newBreaker(T), times(100, left))).toEqual(newBreaker(T))
   })
 })
 
 describe("open", () => {
-  test("lets nothing through until the cool-down is over, and says how long that is", () => {
+  test("refuses calls until the cool-down is over, and returns its length", () => {
     const state = broken()
     expect(admit(state, T)).toEqual({ isAdmitted: false, retryAfterMs: COOL_DOWN_MS })
     expect(admit(state, T + COOL_DOWN_MS - 1)).toEqual({ isAdmitted: false, retryAfterMs: 1 })
     expect(admit(state, T + COOL_DOWN_MS)).toMatchObject({ isAdmitted: true, isProbe: true })
   })
 
-  test("waits as long as the other side asks for, within reason", () => {
-    const until = (askedToWaitMs: number) => {
-      const state = broken({ askedToWaitMs })
+  test("waits as long as the service requests, up to a bound", () => {
+    const until = (requestedWaitMs: number) => {
+      const state = broken({ requestedWaitMs })
       return state.kind === "open" ? state.untilMs - T : null
     }
     expect([1_000, 60_000, 86_400_000].map(until)).toEqual([COOL_DOWN_MS, 60_000, COOL_DOWN_REQUESTED_MAX_MS])
   })
 
-  test("is not moved by calls that began before it opened", () => {
+  test("ignores calls that began before it opened", () => {
     const state = broken()
     expect(whenEnded(state, [WELL, FAILED, WELL], T + 5)).toBe(state)
   })
 
-  test("means nothing once the clock has gone back", () => {
+  test("is ignored when the clock has gone back", () => {
     expect(admit(broken(), T - 1)).toMatchObject({ isAdmitted: true, isProbe: false, state: { kind: "closed" } })
   })
 })
@@ -106,12 +106,12 @@ describe("half open", () => {
   const half = () => probeAt(broken(), T + COOL_DOWN_MS)
   const later = T + COOL_DOWN_MS + 100
 
-  test("lets one call through and nobody else until that has ended", () => {
+  test("lets one call through and no other until it has ended", () => {
     expect(admit(half(), later).isAdmitted).toBe(false)
     expect(whenEnded(half(), [ended({ isProbe: true })], later).kind).toBe("closed")
   })
 
-  test("opens again, for longer each time and never for ever", () => {
+  test("opens again, for longer each time up to a bound", () => {
     let state: BreakerState = broken()
     let nowMs = T
     const waits: number[] = []
@@ -125,20 +125,20 @@ describe("half open", () => {
     expect(Math.max(...waits)).toBe(COOL_DOWN_MAX_MS)
   })
 
-  test("lets another through when nobody knows how the first ended, or it was lost", () => {
-    const unlearnt = whenEnded(half(), [ended({ isProbe: true, isUnlearnt: true })], later)
-    expect(admit(unlearnt, later)).toMatchObject({ isAdmitted: true, isProbe: true })
+  test("lets another call through when the first was aborted or lost", () => {
+    const aborted = whenEnded(half(), [ended({ isProbe: true, isAborted: true })], later)
+    expect(admit(aborted, later)).toMatchObject({ isAdmitted: true, isProbe: true })
     expect(admit(half(), T + COOL_DOWN_MS + PROBE_TIMEOUT_MS - 1).isAdmitted).toBe(false)
     expect(admit(half(), T + COOL_DOWN_MS + PROBE_TIMEOUT_MS)).toMatchObject({ isAdmitted: true, isProbe: true })
   })
 
-  test("is decided by its own call alone", () => {
+  test("is decided by its probe alone", () => {
     const state = half()
     expect(whenEnded(state, [WELL, FAILED], later)).toBe(state)
   })
 })
 
-test("cool-downs differ by chance, by up to half", () => {
+test("cool-downs have random jitter of up to half", () => {
   const coolDown = (random: number) => {
     const state = broken({}, random)
     return state.kind === "open" ? state.untilMs - T : 0
@@ -149,13 +149,13 @@ test("cool-downs differ by chance, by up to half", () => {
   expect(Math.max(...drawn)).toBeLessThan(COOL_DOWN_MS * 1.5)
 })
 
-test("in whatever order calls begin and end: never two deciding calls, nothing through while open, and never stuck", () => {
+test("for any order of calls: never two probes, no call while open, and never stuck", () => {
   const step = fc.record({
     act: fc.constantFrom("begin" as const, "end" as const, "lose" as const),
     waitMs: fc.oneof(fc.nat(50), fc.nat(20_000)),
     which: fc.nat(10),
     isWell: fc.boolean(),
-    askedToWaitMs: fc.option(fc.nat(10_000_000), { nil: null }),
+    requestedWaitMs: fc.option(fc.nat(10_000_000), { nil: null }),
     random: fc.double({ min: 0, max: 0.999, noNaN: true }),
   })
   fc.assert(
@@ -163,7 +163,7 @@ test("in whatever order calls begin and end: never two deciding calls, nothing t
       let state = newBreaker(T)
       let nowMs = T
       const underWay: { readonly isProbe: boolean; readonly atMs: number }[] = []
-      for (const { act, waitMs, which, isWell, askedToWaitMs, random } of steps) {
+      for (const { act, waitMs, which, isWell, requestedWaitMs, random } of steps) {
         nowMs += waitMs
         if (act === "begin") {
           const wasClosed = state.kind === "closed"
@@ -180,13 +180,13 @@ test("in whatever order calls begin and end: never two deciding calls, nothing t
           if (admission.isProbe) expect(probes).toHaveLength(1)
         } else {
           const [call] = underWay.splice(which % Math.max(1, underWay.length), 1)
-          // A call of ours ends by its time-out, long before it counts as lost.
+          // A call ends by its time-out, long before it counts as lost.
           if (call === undefined || act === "lose" || nowMs - call.atMs >= PROBE_TIMEOUT_MS) continue
           const failure = isWell ? null : "http_503"
-          state = record(state, { isProbe: call.isProbe, failure, isUnlearnt: false, askedToWaitMs }, nowMs, random)
+          state = record(state, { isProbe: call.isProbe, failure, isAborted: false, requestedWaitMs }, nowMs, random)
         }
       }
-      // Whatever happened, after the longest cool-down somebody may try, and a success closes it.
+      // After the longest cool-down a call is admitted in any state, and a success closes it.
       const later = nowMs + COOL_DOWN_REQUESTED_MAX_MS + PROBE_TIMEOUT_MS
       const admission = admit(state, later)
       if (!admission.isAdmitted) throw new Error("it is stuck")

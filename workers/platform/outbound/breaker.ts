@@ -1,26 +1,27 @@
 /**
- * A circuit breaker: a side that fails again and again is left alone for a while, so that nobody waits for it in vain and
- * it can recover. Pure: state in, state out; time and random numbers are given. Each isolate has its own.
+ * A circuit breaker: stops calls to a failing service for a while, so that requests do not wait in vain and the service
+ * can recover. Pure: state in, state out; time and random numbers are parameters. Each isolate has its own.
  */
 
-/** Closed: calls pass. Counts begin anew when a window is over. */
+/** Closed: calls pass. Counts start again after each window. */
 interface Closed {
   readonly kind: "closed"
-  /** Since when calls pass; the beginning of the window of the counts. */
+  /** Since when calls pass. */
   readonly sinceMs: number
+  /** The start of the window of the counts. */
   readonly windowMs: number
   readonly calls: number
   readonly failures: number
   /** Failures since the last success. */
-  readonly streak: number
+  readonly consecutiveFailures: number
 }
 
 interface Broken {
   readonly sinceMs: number
-  /** How often it opened since a call last succeeded. */
+  /** How often it opened since the last successful call. */
   readonly openings: number
   readonly failures: number
-  /** The last failure in a word. */
+  /** Our code for the last failure. */
   readonly reason: string
 }
 
@@ -30,49 +31,49 @@ interface Open extends Broken {
   readonly untilMs: number
 }
 
-/** Half open: one call is let through and decides. */
+/** Half open: one call, the probe, passes and decides. */
 interface HalfOpen extends Broken {
   readonly kind: "half_open"
-  /** When the call that decides began; null: none is under way. */
+  /** When the probe began; null when none is in progress. */
   readonly probeMs: number | null
 }
 
 export type BreakerState = Closed | Open | HalfOpen
 
-/** So many failures in a row are no accident. */
+/** A breaker opens after this many consecutive failures. */
 export const CONSECUTIVE_FAILURES_MAX = 5
-/** Or every second of this many calls: an overloaded side fails some and answers others. */
+/** Or when half of this many calls fail: an overloaded service fails some and answers others. */
 export const RATIO_CALLS_MIN = 20
 export const RATIO_MAX = 0.5
-/** What is older says nothing about now. */
+/** Older results say little about the present. */
 export const WINDOW_MS = 60_000
 
-/** The first cool-down; it doubles each time the deciding call fails, and up to half of it is added by chance. */
+/** The first cool-down; it doubles each time the probe fails, plus random jitter of up to half of it. */
 export const COOL_DOWN_MS = 10_000
 export const COOL_DOWN_MAX_MS = 2 * 60_000
-/** However long the other side asks for: a slip there must not switch a channel off for a day. */
+/** The longest wait that a service may request: its mistake must not disable a channel for a day. */
 export const COOL_DOWN_REQUESTED_MAX_MS = 5 * 60_000
-/** Longer than any call may take: one that has not ended by then was lost with its request. */
+/** Longer than any call may take: a probe that has not ended by then was lost with its request. */
 export const PROBE_TIMEOUT_MS = 30_000
-/** Whoever comes while the deciding call is under way may come back after this. */
+/** When a call that was refused during a probe may be tried again. */
 const PROBE_WAIT_MS = 1_000
 
-/** A breaker that nobody has used. */
+/** A breaker without calls. */
 export const newBreaker = (nowMs: number): BreakerState => ({
   kind: "closed",
   sinceMs: nowMs,
   windowMs: nowMs,
   calls: 0,
   failures: 0,
-  streak: 0,
+  consecutiveFailures: 0,
 })
 
-/** Whether a call may be made now. The state is to be kept if the call is made; a probe must be recorded as one. */
+/** Whether a call may be made now. Store the state if the call is made; record a probe as one. */
 export type Admission =
   | { readonly isAdmitted: true; readonly isProbe: boolean; readonly state: BreakerState }
   | { readonly isAdmitted: false; readonly retryAfterMs: number }
 
-/** Asks for one call. A state that is dated after now (the clock went back) says nothing. */
+/** Requests one call. A state from the future (the clock went back) is ignored. */
 export function admit(before: BreakerState, nowMs: number): Admission {
   const state = nowMs < before.sinceMs ? newBreaker(nowMs) : before
   switch (state.kind) {
@@ -98,42 +99,45 @@ const probing = (broken: Broken, nowMs: number): HalfOpen => ({
   probeMs: nowMs,
 })
 
-/** How an admitted call went. `failure` is its reason, null a success; `unlearnt`: the caller left before it was known. */
+/**
+ * The result of an admitted call. `failure` is null for a success; `isAborted`: the caller aborted before the result.
+ */
 export interface CallResult {
   readonly isProbe: boolean
   readonly failure: string | null
-  readonly isUnlearnt: boolean
-  /** What the other side asked for; null when it did not. */
-  readonly askedToWaitMs: number | null
+  readonly isAborted: boolean
+  /** The wait that the service requested; null when it did not. */
+  readonly requestedWaitMs: number | null
 }
 
 /** The state after a call has ended. `random` is in [0, 1). */
 export function record(state: BreakerState, ended: CallResult, nowMs: number, random: number): BreakerState {
   if (nowMs < state.sinceMs) return newBreaker(nowMs)
   if (state.kind === "closed") return recordClosed(state, ended, nowMs, random)
-  // Calls that began before it opened say nothing new.
+  // Calls that began before it opened add nothing new.
   if (state.kind === "open" || !ended.isProbe) return state
-  if (ended.isUnlearnt) return { ...state, probeMs: null }
+  if (ended.isAborted) return { ...state, probeMs: null }
   return ended.failure === null ? newBreaker(nowMs) : opened(state, ended, nowMs, random)
 }
 
 function recordClosed(before: Closed, ended: CallResult, nowMs: number, random: number): BreakerState {
-  if (ended.isUnlearnt) return before
+  if (ended.isAborted) return before
   const isOver = nowMs - before.windowMs >= WINDOW_MS || nowMs < before.windowMs
-  const state = isOver ? { ...before, windowMs: nowMs, calls: 0, failures: 0, streak: 0 } : before
+  const state = isOver ? { ...before, windowMs: nowMs, calls: 0, failures: 0, consecutiveFailures: 0 } : before
   const calls = state.calls + 1
-  if (ended.failure === null) return { ...state, calls, streak: 0 }
+  if (ended.failure === null) return { ...state, calls, consecutiveFailures: 0 }
   const failures = state.failures + 1
-  const streak = state.streak + 1
+  const consecutiveFailures = state.consecutiveFailures + 1
   const isTooOften = calls >= RATIO_CALLS_MIN && failures >= calls * RATIO_MAX
-  if (streak < CONSECUTIVE_FAILURES_MAX && !isTooOften) return { ...state, calls, failures, streak }
+  if (consecutiveFailures < CONSECUTIVE_FAILURES_MAX && !isTooOften)
+    return { ...state, calls, failures, consecutiveFailures }
   return opened({ sinceMs: nowMs, openings: 0, failures: failures - 1, reason: ended.failure }, ended, nowMs, random)
 }
 
 function opened(broken: Broken, ended: CallResult, nowMs: number, random: number): Open {
   const openings = broken.openings + 1
   const base = Math.min(COOL_DOWN_MAX_MS, COOL_DOWN_MS * 2 ** (openings - 1))
-  const coolDownMs = Math.max(base * (1 + random / 2), Math.min(ended.askedToWaitMs ?? 0, COOL_DOWN_REQUESTED_MAX_MS))
+  const coolDownMs = Math.max(base * (1 + random / 2), Math.min(ended.requestedWaitMs ?? 0, COOL_DOWN_REQUESTED_MAX_MS))
   return {
     kind: "open",
     sinceMs: nowMs,

@@ -3,15 +3,15 @@ import { describe, expect, test } from "vitest"
 import { NotSent, notSentOf } from "../../../shared/network/outbound-fetch.ts"
 import { createBudget } from "./budget.ts"
 
-test("so many calls are counted, and the next is refused before it is made", () => {
+test("calls are counted up to the limit, and the next is refused before it is made", () => {
   const budget = createBudget(3)
   for (let call = 0; call < 3; call++) budget.spend()
   expect(() => budget.spend()).toThrow(NotSent)
   expect(budget.spent()).toBe(3)
 })
 
-describe("a hold", () => {
-  test("is no room for anybody else", () => {
+describe("a reservation", () => {
+  test("is not available to others", () => {
     const budget = createBudget(10)
     const hold = budget.reserve(8)
     expect(budget.room()).toBe(2)
@@ -25,14 +25,14 @@ describe("a hold", () => {
     expect(budget.room()).toBe(10)
   })
 
-  test("is taken from as far as it goes", () => {
+  test("can be taken up to its size", () => {
     const budget = createBudget(10)
     const hold = budget.reserve(3)
     expect([hold?.take(2), hold?.take(2), budget.room()]).toEqual([true, false, 9])
   })
 })
 
-test("whatever is held, kept, taken and given back: no call beyond the limit, and no room that is not there", () => {
+test("for any order of reserve, keep, take and release: no call beyond the limit, and no false room", () => {
   const step = fc.oneof(
     fc.constant({ act: "spend" } as const),
     fc.record({ act: fc.constantFrom("hold" as const), count: fc.nat(12) }),
@@ -69,7 +69,7 @@ test("whatever is held, kept, taken and given back: no call beyond the limit, an
   )
 })
 
-test("what was not sent is recognised however it is wrapped", () => {
+test("NotSent is recognised as the cause of any other error", () => {
   const notSent = new NotSent("budget_spent", null)
   const byDriver = Object.assign(new Error("Error connecting to database"), { sourceError: notSent })
   const byStripe = Object.assign(new Error("An error occurred"), { detail: notSent })

@@ -1,32 +1,35 @@
 /**
- * How many calls to the outside one invocation may still make. Cloudflare ends an invocation that makes more than its plan
- * allows (developers.cloudflare.com/workers/platform/limits, "Subrequests"), in the middle of whatever it is doing; so work
- * is begun only when there is room for its end.
+ * The subrequests that one invocation may still make. Cloudflare ends an invocation that makes more than its plan
+ * allows (developers.cloudflare.com/workers/platform/limits, "Subrequests"), at any point of its work; so work begins
+ * only when the budget has room to finish it.
  *
- * Trade-off: calls are counted as they are made, and not by who makes them. What must still be written later is therefore
- * held: a held call is no room for anybody else, and its holder makes it without asking again. Holding too much only ends
- * a run sooner; the limit itself is kept whatever is held.
+ * Trade-off: calls are counted as they are made, not by caller. Calls that must be made later are therefore reserved: a
+ * reserved call is not available to others, and its owner makes it without another check. Reserving too much only ends
+ * a run sooner; the limit holds in any case.
  */
 import { NotSent } from "../../../shared/network/outbound-fetch.ts"
 
-/** Room that is kept for somebody. */
+/** Calls that are reserved. */
 export interface Reservation {
-  /** From here on so many are enough; never more than are held. */
+  /** Reduces the reservation to `count`; never increases it. */
   keep(count: number): void
-  /** Gives up so many in order to make them now; false, and nothing given up, when fewer are held. */
+  /** Frees `count` calls in order to make them now; false, and no change, when fewer are reserved. */
   take(count: number): boolean
-  /** Gives back what is left. Once is enough; again changes nothing. */
+  /** Frees the rest. Idempotent. */
   release(): void
 }
 
 /** The calls of one invocation. */
 export interface Budget {
-  /** Counts a call that is about to be made. Throws `NotSent` when the limit is reached: the call must not be made. */
+  /** Counts a call that is about to be made. Throws `NotSent` at the limit: the call must not be made. */
   spend(): void
-  /** Calls that may still be made and are held by nobody. */
+  /** Calls that may still be made and are not reserved. */
   room(): number
   hasRoomFor(count: number): boolean
-  /** Keeps room for work that is about to begin; null: there is not enough, and the work must wait for another run. */
+  /**
+   * Reserves calls for work that is about to begin; null when there are too few, and the work must wait for another
+   * run.
+   */
   reserve(count: number): Reservation | null
   /** Calls made so far. */
   spent(): number
@@ -35,8 +38,8 @@ export interface Budget {
 /** A budget of `max` calls, for one invocation. */
 export function createBudget(max: number): Budget {
   let spent = 0
-  let held = 0
-  const room = () => Math.max(0, max - spent - held)
+  let reserved = 0
+  const room = () => Math.max(0, max - spent - reserved)
 
   return {
     spend() {
@@ -47,17 +50,17 @@ export function createBudget(max: number): Budget {
     hasRoomFor: (count) => room() >= count,
     reserve(count) {
       if (room() < count) return null
-      let mine = count
-      held += count
+      let own = count
+      reserved += count
       const shrinkTo = (left: number) => {
-        held -= mine - left
-        mine = left
+        reserved -= own - left
+        own = left
       }
       return {
-        keep: (left) => shrinkTo(Math.min(mine, Math.max(0, left))),
+        keep: (left) => shrinkTo(Math.min(own, Math.max(0, left))),
         take(wanted) {
-          if (mine < wanted) return false
-          shrinkTo(mine - wanted)
+          if (own < wanted) return false
+          shrinkTo(own - wanted)
           return true
         },
         release: () => shrinkTo(0),

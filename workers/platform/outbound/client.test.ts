@@ -1,4 +1,4 @@
-/** The way out with a network, a clock and a die of the test's. */
+/** Outgoing calls with a network, a clock and random numbers of the test. */
 import { describe, expect, test } from "vitest"
 import { NotSent } from "../../../shared/network/outbound-fetch.ts"
 import { createLogger } from "../../../shared/observability/log.ts"
@@ -15,7 +15,7 @@ interface Given {
   readonly breakers?: Breakers
 }
 
-/** An invocation whose calls are answered in turn, the last answer again and again. */
+/** An invocation whose calls get the answers in order; the last answer repeats. */
 function invocation({ answers = [], max = 50, breakers = new Map() }: Given) {
   const clock = { ms: 1_000_000 }
   const calls: { readonly url: string; readonly init: RequestInit }[] = []
@@ -42,7 +42,7 @@ function invocation({ answers = [], max = 50, breakers = new Map() }: Given) {
       const call = { url: String(input), init }
       calls.push(call)
       const answer = answers[Math.min(calls.length, answers.length) - 1]
-      if (answer === undefined) throw new Error("nobody told what to answer")
+      if (answer === undefined) throw new Error("the test has no answer for this call")
       return answer(call)
     },
   })
@@ -60,7 +60,7 @@ const URL_OF = "https://api.example.com/x"
 const caught = (work: Promise<unknown>): Promise<unknown> => work.catch((error: unknown) => error)
 
 describe("one call", () => {
-  test("goes out as it is, within a time, and follows no redirect", async () => {
+  test("is sent unchanged, with a time-out, and follows no redirect", async () => {
     const { outbound, calls, budget } = invocation({
       answers: [status(302, { location: "https://elsewhere.example" })],
     })
@@ -70,13 +70,13 @@ describe("one call", () => {
     expect(budget.spent()).toBe(1)
   })
 
-  test("is made once more after a lost connection, with jitter, and the answer is the second one's", async () => {
+  test("is retried once after a lost connection, with jitter, and returns the second answer", async () => {
     const { outbound, calls, waits } = invocation({ answers: [hangUp, status(200)] })
     expect((await outbound.fetchFor("stripe-api")(URL_OF, KEYED)).status).toBe(200)
     expect([calls.length, waits]).toEqual([2, [250]])
   })
 
-  test("leaves no body of an earlier answer unread", async () => {
+  test("cancels the body of an earlier answer", async () => {
     let isCancelled = false
     const endless = new ReadableStream({
       cancel: () => {
@@ -88,7 +88,7 @@ describe("one call", () => {
     expect(isCancelled).toBe(true)
   })
 
-  test("that fails to the end tells how it failed", async () => {
+  test("that fails in all attempts throws the last failure", async () => {
     const lost = invocation({ answers: [hangUp] })
     expect(await caught(lost.outbound.fetchFor("stripe-api")(URL_OF))).toBeInstanceOf(TypeError)
     const refused = invocation({ answers: [status(503)] })
@@ -96,7 +96,7 @@ describe("one call", () => {
     expect([response.status, await response.text()]).toEqual([503, "body"])
   })
 
-  test("ends when its caller has had enough, and is not made again", async () => {
+  test("ends when its caller aborts, and is not retried", async () => {
     const { outbound, calls } = invocation({
       answers: [
         ({ init }) =>
@@ -108,7 +108,7 @@ describe("one call", () => {
     expect(calls).toHaveLength(1)
   })
 
-  test("goes on after the answer, so that the breaker hears of its end", async () => {
+  test("goes on after the answer, so that the breaker records its result", async () => {
     const { outbound, afterwards } = invocation({ answers: [hangUp] })
     await caught(outbound.fetchFor("email")(URL_OF, KEYED))
     expect(afterwards).toHaveLength(1)
@@ -124,7 +124,7 @@ describe("the budget", () => {
     expect(calls).toHaveLength(1)
   })
 
-  test("counts repetitions, and leaves them out where there is no room: what happened is told, not that nothing was sent", async () => {
+  test("counts retries, and skips them without room in the budget; the error is that of the attempt, not NotSent", async () => {
     const { outbound, calls, budget } = invocation({ answers: [hangUp, status(200)], max: 3 })
     budget.reserve(2)
     const error = await caught(outbound.fetchFor("stripe-api")(URL_OF))
@@ -133,7 +133,7 @@ describe("the budget", () => {
     expect(calls).toHaveLength(1)
   })
 
-  test("that is spent leaves no probe behind that was never sent", async () => {
+  test("that is spent leaves no unsent probe behind", async () => {
     const breakers: Breakers = new Map()
     const first = invocation({ answers: [status(500)], breakers })
     for (let call = 0; call < CONSECUTIVE_FAILURES_MAX; call++) await first.outbound.fetchFor("email")(URL_OF, KEYED)
@@ -154,7 +154,7 @@ describe("the breaker", () => {
     return { breakers, first }
   }
 
-  test("fails fast, in every invocation of the isolate, and calls nobody", async () => {
+  test("fails fast, in every invocation of the isolate, without a call", async () => {
     const { breakers } = await broken()
     const { outbound, calls, budget } = invocation({ answers: [status(200)], breakers })
     const error = await caught(outbound.fetchFor("email")(URL_OF, KEYED))
@@ -169,7 +169,7 @@ describe("the breaker", () => {
     expect(outbound.viewOf("sms").state).toBe("closed")
   })
 
-  test("is told to others once when it opens and once when it closes", async () => {
+  test("is published once when it opens and once when it closes", async () => {
     const { breakers, first } = await broken()
     expect(first.published).toMatchObject([
       { target: "email", view: { state: "open", failures: CONSECUTIVE_FAILURES_MAX, reason: "http_503" } },
@@ -181,7 +181,7 @@ describe("the breaker", () => {
     expect(healed.published).toMatchObject([{ target: "email", view: { state: "closed" } }])
   })
 
-  test("is told to nobody where there is no room for it", async () => {
+  test("is not published without room in the budget", async () => {
     const { outbound, published, budget } = invocation({ answers: [status(503)], max: CONSECUTIVE_FAILURES_MAX })
     for (let call = 0; call < CONSECUTIVE_FAILURES_MAX; call++) await outbound.fetchFor("email")(URL_OF, KEYED)
     expect(outbound.viewOf("email").state).toBe("open")
@@ -204,7 +204,7 @@ describe("the breaker", () => {
     expect((await send(URL_OF, KEYED)).status).toBe(202)
   })
 
-  test("does not hear of what its callers refused to wait for", async () => {
+  test("ignores calls that their callers aborted", async () => {
     const { outbound } = invocation({
       answers: [
         ({ init }) =>
@@ -220,7 +220,7 @@ describe("the breaker", () => {
     expect(outbound.viewOf("whop-api").state).toBe("closed")
   })
 
-  test("is neither asked nor told by who passes it", async () => {
+  test("is not used by calls past the breaker", async () => {
     const { breakers } = await broken()
     const { outbound, calls } = invocation({ answers: [status(200), status(500)], breakers })
     const past = outbound.fetchFor("email", { isPastBreaker: true })

@@ -1,7 +1,7 @@
 /**
- * The one way out: every call to another side passes its circuit breaker, is counted against the invocation's budget, is
- * bounded in time, and is repeated as the target's policy says and no further. What is thrown before anything was sent is
- * `NotSent`; whatever happened after the first attempt left is told as it happened.
+ * All outgoing calls: each passes its target's circuit breaker, is counted against the invocation's budget, has a
+ * time-out, and is retried as the target's policy says. Throws `NotSent` when nothing was sent; after the first attempt
+ * was sent, the last attempt's answer or error is returned unchanged.
  */
 
 import { NotSent, type OutboundFetch } from "../../../shared/network/outbound-fetch.ts"
@@ -25,11 +25,11 @@ export type Breakers = Map<Target, BreakerState>
 
 export interface Outbound {
   /**
-   * A `fetch` for this target. `isPastBreaker` neither asks the breaker nor tells it anything, and tries once: for who must
-   * know how the other side is at this moment, and for a last resort.
+   * A `fetch` for this target. `isPastBreaker` bypasses the breaker and makes one attempt: for health checks, and for a
+   * last resort.
    */
   fetchFor(target: Target, options?: { readonly isPastBreaker?: boolean }): OutboundFetch
-  /** What this isolate knows of a target. */
+  /** This isolate's view of a target. */
   viewOf(target: Target): BreakerView
 }
 
@@ -42,15 +42,15 @@ export interface OutboundParts {
   /** In [0, 1). */
   readonly random: () => number
   readonly pause: (ms: number) => Promise<void>
-  /** A call goes on after its caller gave up, so that the breaker hears how it ended. */
+  /** A call goes on after its caller gave up, so that the breaker records its result. */
   readonly waitUntil: (work: Promise<unknown>) => void
-  /** Tells other isolates. */
+  /** Publishes to other isolates. */
   readonly publish: (target: Target, view: BreakerView) => Promise<void>
   /** The platform's `fetch`, or a test's. */
   readonly send: OutboundFetch
 }
 
-/** The way out for one invocation. */
+/** The outgoing calls of one invocation. */
 export function makeOutbound(parts: OutboundParts): Outbound {
   return {
     fetchFor:
@@ -65,7 +65,7 @@ export function makeOutbound(parts: OutboundParts): Outbound {
   }
 }
 
-/** One call, with its repetitions. */
+/** One call, with its retries. */
 class Call {
   readonly #parts: OutboundParts
   readonly #target: Target
@@ -91,7 +91,7 @@ class Call {
 
   async run(): Promise<Response> {
     const { budget, now, pause, random } = this.#parts
-    const asked = requestShapeOf(this.#init.method ?? "GET", new Headers(this.#init.headers))
+    const request = requestShapeOf(this.#init.method ?? "GET", new Headers(this.#init.headers))
     const startedMs = now().getTime()
     let isProbe = this.#begin()
     for (let tries = 1; ; tries++) {
@@ -100,10 +100,10 @@ class Call {
       this.#end(outcome, isProbe)
 
       const elapsedMs = now().getTime() - startedMs
-      const waitMs = waitBeforeRetryMs(this.#policy, asked, outcome, { tries, elapsedMs, random: random() })
-      if (waitMs !== null && !this.#isPastBreaker && !this.#isGivenUp() && budget.hasRoomFor(1)) {
+      const waitMs = waitBeforeRetryMs(this.#policy, request, outcome, { tries, elapsedMs, random: random() })
+      if (waitMs !== null && !this.#isPastBreaker && !this.#isAborted() && budget.hasRoomFor(1)) {
         await pause(waitMs)
-        const again = this.#isGivenUp() ? null : this.#beginAgain()
+        const again = this.#isAborted() ? null : this.#beginAgain()
         if (again !== null) {
           await response?.body?.cancel()
           isProbe = again.isProbe
@@ -115,7 +115,7 @@ class Call {
     }
   }
 
-  /** Asks for the first attempt; throws `NotSent` when it must not be made. Answers whether it is a breaker's probe. */
+  /** Admits the first attempt; throws `NotSent` when it must not be made. Returns whether it is a probe. */
   #begin(): boolean {
     const { breakers, budget, now } = this.#parts
     if (this.#isPastBreaker) {
@@ -126,12 +126,12 @@ class Call {
     const before = breakers.get(this.#target) ?? newBreaker(nowMs)
     const admission = admit(before, nowMs)
     if (!admission.isAdmitted) throw new NotSent("circuit_open", Math.ceil(admission.retryAfterMs))
-    budget.spend() // before the state is kept: a probe that is not sent would be waited for
+    budget.spend() // before the state is stored: an unsent probe would block other calls
     this.#keep(before, admission.state)
     return admission.isProbe
   }
 
-  /** The same for a repetition, which is left out rather than refused: the first attempt was sent. */
+  /** The same for a retry; null when it must not be made, since the first attempt was sent. */
   #beginAgain(): { readonly isProbe: boolean } | null {
     try {
       return { isProbe: this.#begin() }
@@ -147,24 +147,24 @@ class Call {
     readonly outcome: Outcome
   }> {
     const limit = AbortSignal.timeout(Math.max(1, timeoutMs))
-    const theirs = this.#init.signal
-    const signal = theirs ? AbortSignal.any([theirs, limit]) : limit
+    const callerSignal = this.#init.signal
+    const signal = callerSignal ? AbortSignal.any([callerSignal, limit]) : limit
     try {
       const response = await this.#parts.send(this.#input, { ...this.#init, redirect: "manual", signal })
       const { status, headers } = response
       return { response, error: null, outcome: { kind: "answered", status, headers } }
     } catch (error) {
-      return { response: null, error, outcome: this.#silence(error) }
+      return { response: null, error, outcome: this.#outcomeOfError(error) }
     }
   }
 
-  #silence(error: unknown): Outcome {
+  #outcomeOfError(error: unknown): Outcome {
     const isTimeout = error instanceof Error && error.name === "TimeoutError"
-    if (isTimeout) return { kind: "silent", reason: "timeout" }
-    return this.#isGivenUp() ? { kind: "unlearnt" } : { kind: "silent", reason: "no_answer" }
+    if (isTimeout) return { kind: "no_response", reason: "timeout" }
+    return this.#isAborted() ? { kind: "aborted" } : { kind: "no_response", reason: "no_answer" }
   }
 
-  #isGivenUp(): boolean {
+  #isAborted(): boolean {
     return this.#init.signal?.aborted ?? false
   }
 
@@ -176,13 +176,13 @@ class Call {
     const ended = {
       isProbe,
       failure: failureOf(outcome),
-      isUnlearnt: outcome.kind === "unlearnt",
-      askedToWaitMs: requestedRetryAfterMs(outcome),
+      isAborted: outcome.kind === "aborted",
+      requestedWaitMs: requestedRetryAfterMs(outcome),
     }
     this.#keep(before, record(before, ended, nowMs, random()))
   }
 
-  /** Keeps the state in the isolate; a breaker that has opened or closed is logged and told to the others. */
+  /** Stores the state in the isolate; logs and publishes a breaker that has opened or closed. */
   #keep(before: BreakerState, after: BreakerState): void {
     const { breakers, budget, log, now, publish, waitUntil } = this.#parts
     breakers.set(this.#target, after)
@@ -192,9 +192,9 @@ class Call {
     if (after.kind === "closed") log.info("breaker_changed", fields)
     else log.warn("breaker_changed", fields)
     if (after.kind === "half_open" || !budget.hasRoomFor(1)) return
-    const told = publish(this.#target, view).catch((error: unknown) =>
+    const published = publish(this.#target, view).catch((error: unknown) =>
       log.warn("breaker_publish_failed", { target: this.#target, error }),
     )
-    waitUntil(told)
+    waitUntil(published)
   }
 }

@@ -26,37 +26,41 @@ const FIRST = { tries: 1, elapsedMs: 0, random: 0.5 }
 const MESSAGES = ["email", "sms", "push", "dm", "slack"] as const
 
 describe("a retry", () => {
-  test.each(MESSAGES)("is never made of what is sent by %s, whatever came of it", (target) => {
-    for (const outcome of [answered(500), answered(429, { "retry-after": "1" }), { kind: "silent", reason: "timeout" }])
-      for (const asked of [GET, POST, KEYED])
-        expect(waitBeforeRetryMs(POLICIES[target], asked, outcome as Outcome, FIRST)).toBeNull()
+  test.each(MESSAGES)("is never made of a message by %s, for any outcome", (target) => {
+    for (const outcome of [
+      answered(500),
+      answered(429, { "retry-after": "1" }),
+      { kind: "no_response", reason: "timeout" },
+    ])
+      for (const request of [GET, POST, KEYED])
+        expect(waitBeforeRetryMs(POLICIES[target], request, outcome as Outcome, FIRST)).toBeNull()
   })
 
-  test("is made of a write under a key only, and of none at Whop, whose key is not documented", () => {
+  test("is made of a write only with a key, and not at Whop, whose key is not documented", () => {
     const again = (target: (typeof TARGETS)[number]) =>
-      [GET, POST, KEYED].map((asked) => waitBeforeRetryMs(POLICIES[target], asked, answered(503), FIRST) !== null)
+      [GET, POST, KEYED].map((request) => waitBeforeRetryMs(POLICIES[target], request, answered(503), FIRST) !== null)
     expect(again("stripe-api")).toEqual([true, false, true])
     expect(again("whop-api")).toEqual([true, false, false])
     expect(again("qstash")).toEqual([true, false, true])
   })
 
-  test("follows failures and locks, and no refusal", () => {
+  test("follows failures and locks, but no refusal", () => {
     const isRetried = (outcome: Outcome) => waitBeforeRetryMs(POLICIES["stripe-api"], GET, outcome, FIRST) !== null
     for (const status of [408, 409, 429, 500, 502, 503, 504, 521])
       expect([status, isRetried(answered(status))]).toEqual([status, true])
     for (const status of [200, 301, 400, 401, 402, 403, 404, 422])
       expect([status, isRetried(answered(status))]).toEqual([status, false])
-    expect(isRetried({ kind: "silent", reason: "no_answer" })).toBe(true)
-    expect(isRetried({ kind: "unlearnt" })).toBe(false)
+    expect(isRetried({ kind: "no_response", reason: "no_answer" })).toBe(true)
+    expect(isRetried({ kind: "aborted" })).toBe(false)
   })
 
-  test("is as Stripe says, where it says", () => {
-    const said = (status: number, word: string) =>
+  test("follows Stripe-Should-Retry", () => {
+    const isRetried = (status: number, word: string) =>
       waitBeforeRetryMs(POLICIES["stripe-api"], GET, answered(status, { "stripe-should-retry": word }), FIRST) !== null
-    expect([said(500, "false"), said(402, "true"), said(500, "perhaps")]).toEqual([false, true, true])
+    expect([isRetried(500, "false"), isRetried(402, "true"), isRetried(500, "perhaps")]).toEqual([false, true, true])
   })
 
-  test("is made once, and never when it could not end within the deadline", () => {
+  test("is made once, and not when it could not end within the deadline", () => {
     const policy = POLICIES.qstash
     expect(waitBeforeRetryMs(policy, KEYED, answered(500), { ...FIRST, tries: 2 })).toBeNull()
     expect(waitBeforeRetryMs(policy, KEYED, answered(500), { ...FIRST, elapsedMs: 1_999 })).toBeNull()
@@ -65,9 +69,9 @@ describe("a retry", () => {
   })
 })
 
-test("however a target fails, its tries and waits stay within its deadline", () => {
+test("for any failures, attempts and waits stay within the deadline", () => {
   const outcome = fc.oneof(
-    fc.constantFrom<Outcome>({ kind: "silent", reason: "timeout" }, { kind: "silent", reason: "no_answer" }),
+    fc.constantFrom<Outcome>({ kind: "no_response", reason: "timeout" }, { kind: "no_response", reason: "no_answer" }),
     fc
       .record({ status: fc.integer({ min: 100, max: 599 }), after: fc.nat(400) })
       .map(({ status, after }) => answered(status, { "retry-after": String(after) })),
@@ -78,14 +82,14 @@ test("however a target fails, its tries and waits stay within its deadline", () 
       fc.constantFrom(...TARGETS),
       fc.constantFrom(GET, POST, KEYED),
       fc.array(attempt, { minLength: 5, maxLength: 5 }),
-      (target, asked, attempts) => {
+      (target, request, attempts) => {
         const policy: Policy = POLICIES[target]
         let elapsedMs = 0
         let tries = 0
         for (const { outcome, tookMs, random } of attempts) {
           tries += 1
           elapsedMs += Math.min(tookMs, policy.timeoutMs, policy.deadlineMs - elapsedMs)
-          const waitMs = waitBeforeRetryMs(policy, asked, outcome, { tries, elapsedMs, random })
+          const waitMs = waitBeforeRetryMs(policy, request, outcome, { tries, elapsedMs, random })
           if (waitMs === null) break
           expect(waitMs).toBeGreaterThanOrEqual(0)
           elapsedMs += waitMs
@@ -100,15 +104,15 @@ test("however a target fails, its tries and waits stay within its deadline", () 
 describe("full jitter", () => {
   const policy = { ...POLICIES["stripe-api"], delayMs: 1_000 }
 
-  test("takes any wait from nothing to the whole delay, which doubles", () => {
+  test("waits between zero and the whole delay, which doubles", () => {
     expect([0, 1, 2].map((repetition) => backoffMs(policy, repetition, 0.5))).toEqual([500, 1_000, 2_000])
     expect(backoffMs(policy, 0, 0)).toBe(0)
     expect(backoffMs(policy, 0, 0.999_999)).toBeLessThan(1_000)
   })
 
-  test("is as likely to wait short as long", () => {
+  test("spreads waits evenly", () => {
     const tenths = new Array<number>(10).fill(0)
-    // Evenly spread numbers in place of random ones: a bias of the rule would show, and chance could not.
+    // Evenly spread numbers instead of random ones show a bias of the rule without random variation.
     for (let draw = 0; draw < 10_000; draw++) {
       const tenth = Math.floor(backoffMs(policy, 0, draw / 10_000) / 100)
       tenths[tenth] = (tenths[tenth] ?? 0) + 1
@@ -117,22 +121,22 @@ describe("full jitter", () => {
   })
 })
 
-test("no answer, too many requests and the other side's faults speak against it; refusals do not", () => {
-  expect(failureOf({ kind: "silent", reason: "timeout" })).toBe("timeout")
-  expect(failureOf({ kind: "unlearnt" })).toBeNull()
+test("no answer, too many requests and server errors are failures; other refusals are not", () => {
+  expect(failureOf({ kind: "no_response", reason: "timeout" })).toBe("timeout")
+  expect(failureOf({ kind: "aborted" })).toBeNull()
   expect([408, 429, 500, 503, 530].map((status) => failureOf(answered(status)))).toEqual(
     [408, 429, 500, 503, 530].map((status) => `http_${status}`),
   )
   for (const status of [200, 302, 400, 401, 403, 404, 409]) expect(failureOf(answered(status))).toBeNull()
 })
 
-test("a wait that is asked for is heeded up to a bound", () => {
+test("a requested wait is used up to a bound", () => {
   expect(requestedRetryAfterMs(answered(429, { "retry-after": "20" }))).toBe(20_000)
   expect(requestedRetryAfterMs(answered(503, { "retry-after": "86400" }))).toBe(RETRY_AFTER_MAX_MS)
-  expect(requestedRetryAfterMs({ kind: "silent", reason: "timeout" })).toBeNull()
+  expect(requestedRetryAfterMs({ kind: "no_response", reason: "timeout" })).toBeNull()
 })
 
-test("a key is one of either kind", () => {
+test("an idempotency key and a deduplication id both count as keys", () => {
   expect(requestShapeOf("post", new Headers({ "Idempotency-Key": "k" }))).toEqual(KEYED)
   expect(requestShapeOf("POST", new Headers({ "Upstash-Deduplication-Id": "k" }))).toEqual(KEYED)
   expect(requestShapeOf("POST", new Headers())).toEqual(POST)

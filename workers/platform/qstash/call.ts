@@ -1,13 +1,13 @@
 /**
- * QStash's own client over our way out. By itself it offers no way to end a call that hangs, tries six times, and quotes
- * bodies in errors and on the console; so it writes the requests, and what sends them is ours: one attempt, bounded in time,
- * through the circuit breaker and the invocation's budget, and no error carries a body.
+ * QStash's own client over our outgoing calls. The client has no time-out, tries six times, and writes bodies to errors
+ * and the console. So it only builds the requests, and we send them: one attempt, with a time-out, through the circuit
+ * breaker and the invocation's budget, and no error contains a body.
  */
 import { Client } from "@upstash/qstash"
 import type * as z from "zod"
 import { notSentOf } from "../../../shared/network/outbound-fetch.ts"
 
-/** A call to QStash did not work. `retry`: the same call, with the same deduplication id, may work later. */
+/** A call to QStash failed. `retry`: the same call, with the same deduplication id, may succeed later. */
 export class QstashError extends Error {
   readonly code = "QSTASH"
   readonly retry: boolean
@@ -23,17 +23,17 @@ export class QstashError extends Error {
   }
 }
 
-/** Accepting a message takes QStash tens of milliseconds; a webhook may be waiting behind this. */
+/** QStash accepts a message within tens of milliseconds; a webhook may be waiting for it. */
 const CALL_TIMEOUT_MS = 2_000
 
 type QstashFetch = (input: string, init: RequestInit) => Promise<Response>
 
-/** Where an account is reached. The ways out are the platform's own unless told otherwise. */
+/** The address and token of an account; `fetch` defaults to the platform's. */
 export interface QstashAccount {
   readonly url: string
   readonly token: string
   readonly fetch?: QstashFetch
-  /** Asks even while QStash is being left alone. */
+  /** Calls QStash even while its breaker is open. */
   readonly fetchPastBreaker?: QstashFetch
 }
 
@@ -52,43 +52,47 @@ class OutboundClient extends Client {
   ) {
     super({ baseUrl: url, token, devMode: false, enableTelemetry: false, retry: false })
     const { timeoutMs = CALL_TIMEOUT_MS, isPastBreaker = false } = options
-    const way = isPastBreaker ? (account.fetchPastBreaker ?? send) : send
-    const request = (asked: QstashRequest): Promise<unknown> => callOnce(way, { url, token, timeoutMs }, asked)
+    const fetchOnce = isPastBreaker ? (account.fetchPastBreaker ?? send) : send
+    const request = (built: QstashRequest): Promise<unknown> => callOnce(fetchOnce, { url, token, timeoutMs }, built)
     this.http = {
-      // What comes is parsed by whoever asked (`understood`); the package's type for it is a promise that nobody checks.
+      // Callers parse the answer (`parseAnswer`); the package's type of it is unchecked.
       request: request as Requester["request"],
       requestStream: () => {
-        throw new Error("nothing of ours is streamed from QStash")
+        throw new Error("we stream nothing from QStash")
       },
     }
   }
 }
 
 /**
- * Asks QStash by its client. Throws `QstashError` only: what the client itself throws at an answer is one that says nothing
- * that we know.
+ * Calls QStash through its client. Throws only `QstashError`: an error of the client itself means an answer that it
+ * could not parse.
  */
-export async function askQstash<T>(
+export async function callQstash<T>(
   account: QstashAccount,
-  ask: (client: Client) => Promise<T>,
+  call: (client: Client) => Promise<T>,
   options: CallOptions = {},
 ): Promise<T> {
   try {
-    return await ask(new OutboundClient(account, options))
+    return await call(new OutboundClient(account, options))
   } catch (error) {
     if (error instanceof QstashError) throw error
     throw new QstashError({ retry: true, status: null, reason: "answer_not_understood" })
   }
 }
 
-interface Way {
+interface CallTarget {
   readonly url: string
   readonly token: string
   readonly timeoutMs: number
 }
 
-async function callOnce(send: QstashFetch, { url, token, timeoutMs }: Way, request: QstashRequest): Promise<unknown> {
-  // The package writes `Headers`; its type for them is that of Node's own fetch.
+async function callOnce(
+  send: QstashFetch,
+  { url, token, timeoutMs }: CallTarget,
+  request: QstashRequest,
+): Promise<unknown> {
+  // The package passes `Headers`, typed as those of Node's own fetch.
   const headers = new Headers(request.headers as Headers)
   headers.set("authorization", `Bearer ${token}`)
   if (!headers.has("content-type")) headers.set("content-type", "application/json")
@@ -123,21 +127,24 @@ function queryOf({ query = {} }: QstashRequest): string {
   return parameters.size === 0 ? "" : `?${parameters}`
 }
 
-/** A header takes printable ASCII; anything else is our mistake, and trying again would repeat it. */
+/** A header takes printable ASCII; anything else is our bug, and a retry would not help. */
 export function headerValue(text: string): string {
   if (!/^[\x20-\x7e]{1,500}$/.test(text))
     throw new QstashError({ retry: false, status: null, reason: "header_not_ascii" })
   return text
 }
 
-/** The message may have been accepted; with the same deduplication id it is safe to ask again. */
-export function isAccepted<T>(schema: z.ZodType<T>, answer: unknown): T {
+/**
+ * The parsed answer. An invalid one may still mean that the message was accepted; with the same deduplication id a
+ * retry is safe.
+ */
+export function parseAnswer<T>(schema: z.ZodType<T>, answer: unknown): T {
   const parsed = schema.safeParse(answer)
   if (!parsed.success) throw new QstashError({ retry: true, status: null, reason: "answer_not_understood" })
   return parsed.data
 }
 
-/** Too many requests, a conflict in time and the other side's faults pass; every other refusal stays. */
+/** Time-outs, rate limits and server errors may pass; every other refusal is permanent. */
 const refusal = (status: number): QstashError =>
   new QstashError({ retry: status === 408 || status === 429 || status >= 500, status, reason: "refused" })
 
@@ -145,6 +152,6 @@ function readJson(text: string): unknown {
   try {
     return text === "" ? null : JSON.parse(text)
   } catch {
-    return undefined // `understood` refuses it where an answer is needed
+    return undefined // `parseAnswer` refuses it where an answer is needed
   }
 }

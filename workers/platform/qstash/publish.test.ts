@@ -5,7 +5,7 @@ import { qstashPublisher } from "./publish.ts"
 
 const TOKEN = "token-of-the-tests"
 
-/** A publisher whose calls are kept, and answered by `answer`. */
+/** A publisher whose calls are recorded, and answered by `answer`. */
 function publisher(answer: (url: string, init: RequestInit) => Response | Promise<Response>) {
   const calls: { url: string; method: string; headers: Record<string, string>; body: unknown }[] = []
   const qstash = qstashPublisher({
@@ -34,7 +34,7 @@ async function failureOf(work: Promise<unknown>): Promise<QstashError> {
   return error
 }
 
-test("a publication says everything that it asks for", async () => {
+test("a publication sends all of its options", async () => {
   const { qstash, calls } = publisher(accepted)
   const published = await qstash.publish({
     ...PUBLICATION,
@@ -68,19 +68,19 @@ test("a publication says everything that it asks for", async () => {
   ])
 })
 
-test("retries never exceed what the plan allows", async () => {
+test("retries never exceed the configured maximum", async () => {
   const { qstash, calls } = publisher(accepted)
   await qstash.publish({ ...PUBLICATION, retries: 10 })
   await qstash.publish(PUBLICATION)
   expect(calls.map((call) => call.headers["upstash-retries"])).toEqual(["3", "3"])
 })
 
-test("a duplicate is told as such", async () => {
+test("a duplicate is reported", async () => {
   const { qstash } = publisher(() => Response.json({ messageId: "msg_0", deduplicated: true }, { status: 202 }))
   expect(await qstash.publish(PUBLICATION)).toEqual({ messageId: "msg_0", isDuplicate: true })
 })
 
-describe("a failure says whether to try again, and repeats no body", () => {
+describe("a failure states whether to retry, and contains no body", () => {
   test.each([
     [400, false],
     [401, false],
@@ -98,7 +98,7 @@ describe("a failure says whether to try again, and repeats no body", () => {
     expect(calls).toHaveLength(1)
   })
 
-  test("nobody there", async () => {
+  test("no connection", async () => {
     const { qstash } = publisher(() => Promise.reject(new TypeError("fetch failed: jenny@example.com")))
     const error = await failureOf(qstash.publish(PUBLICATION))
     expect(error).toMatchObject({ status: null, retry: true, reason: "unreachable" })
@@ -114,12 +114,12 @@ describe("a failure says whether to try again, and repeats no body", () => {
     expect(error).toMatchObject({ status: null, retry: true, reason: "timeout" })
   })
 
-  test.each(["", "<html>", "{}", '{"messageId":7}'])("an answer that says nothing: %s", async (text) => {
+  test.each(["", "<html>", "{}", '{"messageId":7}'])("an answer that cannot be parsed: %s", async (text) => {
     const { qstash } = publisher(() => new Response(text))
     expect(await failureOf(qstash.publish(PUBLICATION))).toMatchObject({ retry: true, reason: "answer_not_understood" })
   })
 
-  test("a key of flow control that no header can carry", async () => {
+  test("a flow control key that does not fit into a header", async () => {
     const { qstash, calls } = publisher(accepted)
     for (const key of ["", "a\r\nUpstash-Retries: 9", "Zoë"]) {
       const error = await failureOf(qstash.publish({ ...PUBLICATION, flowControl: { key, parallelism: 1 } }))
@@ -129,7 +129,7 @@ describe("a failure says whether to try again, and repeats no body", () => {
   })
 })
 
-test("dead messages come by the page, without their bodies", async () => {
+test("dead letters are listed in pages, without their bodies", async () => {
   const message = {
     dlqId: "d_1",
     messageId: "msg_1",
@@ -146,7 +146,7 @@ test("dead messages come by the page, without their bodies", async () => {
     url: PUBLICATION.url,
     createdAt: new Date("2026-03-01T10:00:00Z"),
   }
-  expect(await qstash.listDead({ cursor: "a b", limit: 500 })).toEqual({
+  expect(await qstash.listDeadLetters({ cursor: "a b", limit: 500 })).toEqual({
     cursor: "next",
     messages: [
       { ...expected, responseStatus: 500, reason: null },
@@ -154,16 +154,16 @@ test("dead messages come by the page, without their bodies", async () => {
     ],
   })
   expect(calls[0]?.url).toBe("https://qstash.example/v2/dlq?count=100&order=latestFirst&cursor=a+b")
-  await qstash.listDead({ url: PUBLICATION.url, limit: 5 })
+  await qstash.listDeadLetters({ url: PUBLICATION.url, limit: 5 })
   const { searchParams } = new URL(calls[1]?.url ?? "")
   expect(Object.fromEntries(searchParams)).toEqual({ count: "5", order: "latestFirst", url: PUBLICATION.url })
 })
 
-test("dead messages are redriven by their ids, and none is no call", async () => {
+test("dead letters are redriven by their ids, and an empty list makes no call", async () => {
   const { qstash, calls } = publisher(() => Response.json({ responses: [] }))
-  await qstash.redriveDead([])
+  await qstash.redriveDeadLetters([])
   expect(calls).toEqual([])
-  await qstash.redriveDead(Array.from({ length: 51 }, (_, index) => `d_${index}`))
+  await qstash.redriveDeadLetters(Array.from({ length: 51 }, (_, index) => `d_${index}`))
   expect(calls.map((call) => new URL(call.url).searchParams.getAll("dlqIds").length)).toEqual([50, 1])
   expect(calls[0]?.url).toMatch(/^https:\/\/qstash\.example\/v2\/dlq\/retry\?dlqIds=d_0&dlqIds=d_1&/)
 })
@@ -177,23 +177,23 @@ test.each([
 ])("of the last answer %s a dead message tells our own code only", async (responseBody, reason) => {
   const message = { dlqId: "d/1", messageId: "msg_1", url: PUBLICATION.url, createdAt: 0, responseStatus: 489 }
   const { qstash, calls } = publisher(() => Response.json({ ...message, responseBody, body: "secret" }))
-  expect(await qstash.findDead("d/1")).toEqual({ ...message, createdAt: new Date(0), reason })
+  expect(await qstash.findDeadLetter("d/1")).toEqual({ ...message, createdAt: new Date(0), reason })
   expect(calls[0]?.url).toBe("https://qstash.example/v2/dlq/d%2F1")
 })
 
-test("a dead message that is gone is null; any other refusal is an error", async () => {
-  expect(await publisher(() => new Response("", { status: 404 })).qstash.findDead("d_1")).toBeNull()
+test("a dead letter that no longer exists is null; any other refusal is an error", async () => {
+  expect(await publisher(() => new Response("", { status: 404 })).qstash.findDeadLetter("d_1")).toBeNull()
   const { qstash } = publisher(() => new Response("", { status: 500 }))
-  expect(await failureOf(qstash.findDead("d_1"))).toMatchObject({ status: 500, retry: true })
+  expect(await failureOf(qstash.findDeadLetter("d_1"))).toMatchObject({ status: 500, retry: true })
 })
 
-test("a call that was not made says why, and may be made later; the last resort goes past the breaker", async () => {
-  const asked: string[] = []
+test("a call that was not made gives the reason and may be retried; the last resort bypasses the breaker", async () => {
+  const urls: string[] = []
   const qstash = qstashPublisher({
     ...{ url: "https://qstash.example", token: TOKEN, retriesMax: 3 },
     fetch: () => Promise.reject(new NotSent("circuit_open", 5_000)),
     fetchPastBreaker: async (url) => {
-      asked.push(url)
+      urls.push(url)
       return accepted()
     },
   })
@@ -202,7 +202,7 @@ test("a call that was not made says why, and may be made later; the last resort 
     status: null,
     reason: "circuit_open",
   })
-  expect(asked).toEqual([])
+  expect(urls).toEqual([])
   expect(await qstash.publish({ ...PUBLICATION, isLastResort: true })).toMatchObject({ messageId: "msg_1" })
-  expect(asked).toHaveLength(1)
+  expect(urls).toHaveLength(1)
 })

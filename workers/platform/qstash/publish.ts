@@ -1,68 +1,73 @@
-/** Hands work to QStash. Every call has a bound (call.ts), every publish a deduplication id, and no error carries a body. */
+/**
+ * Publishes work to QStash. Every call has a time-out (call.ts), every message a deduplication id, and no error
+ * contains a body.
+ */
 import type { Client } from "@upstash/qstash"
 import * as z from "zod"
 import { safeKey } from "../../../shared/crypto/plain-key.ts"
-import { askQstash, headerValue, isAccepted, type QstashAccount, QstashError } from "./call.ts"
+import { callQstash, headerValue, parseAnswer, type QstashAccount, QstashError } from "./call.ts"
 
-/** What a publish asks for. */
+/** A message to publish. */
 export interface Publication {
-  /** Where it is delivered; the signature will name this text exactly. */
+  /** Where it is delivered; the signature covers exactly this text. */
   readonly url: string
   readonly body: unknown
-  /** QStash keeps it for ten minutes only: the receiver must be safe to call twice all the same. */
+  /** QStash remembers it for ten minutes only, so the receiver must be idempotent anyway. */
   readonly deduplicationId: string
   readonly delaySeconds?: number
-  /** Wins over the delay. */
+  /** Takes precedence over the delay. */
   readonly notBefore?: Date
-  /** At most the configured maximum; QStash refuses what the plan does not allow. */
+  /** Reduced to the configured maximum; QStash refuses more than the plan allows. */
   readonly retries?: number
   /** An expression in milliseconds, such as `min(86400000, pow(2, retried) * 1000)`. */
   readonly retryDelay?: string
   readonly flowControl?: { readonly key: string; readonly parallelism: number }
-  /** How long we wait for QStash to accept it. */
+  /** How long we wait until QStash accepts it. */
   readonly timeoutMs?: number
   /** How long QStash waits for our answer to a delivery. */
   readonly deliveryTimeoutSeconds?: number
-  /** Nobody else would take it: QStash is asked even while it is being left alone. */
+  /** There is no other store for it: QStash is called even while its breaker is open. */
   readonly isLastResort?: boolean
 }
 
-/** A message that QStash gave up. */
-export interface DeadMessage {
+/** A message in QStash's dead letter queue. */
+export interface DeadLetterMessage {
   readonly dlqId: string
   readonly messageId: string
   readonly url: string
-  /** The last answer; null when there was none. */
+  /** The status of the last answer; null when there was none. */
   readonly responseStatus: number | null
-  /** The reason that our own last answer gave: why a job gave up, or the code of its problem. Null when it gave none. */
+  /** The reason in our last answer: why a job gave up, or the code of its problem document. Null when it gave none. */
   readonly reason: string | null
   readonly createdAt: Date
 }
 
-/** Which of the dead messages are asked for. */
-export interface DeadPage {
+/** Which dead letters to list. */
+export interface DeadLetterPage {
   readonly url?: string
   readonly cursor?: string
   readonly limit?: number
   readonly isPastBreaker?: boolean
 }
 
-/** What the suite asks of QStash. All calls throw `QstashError`. */
+/** The calls that the suite makes to QStash. All throw `QstashError`. */
 export interface QstashPublisher {
   publish(publication: Publication): Promise<{ readonly messageId: string; readonly isDuplicate: boolean }>
   /**
-   * A page of what was given up, newest first, of all or of what was meant for `url`; `cursor` of one page is asked for the
-   * next. `isPastBreaker`: QStash is asked even while it is being left alone.
+   * A page of dead letters, newest first, of all or of those for `url`; pass the `cursor` of one page to get the next.
+   * `isPastBreaker`: QStash is called even while its breaker is open.
    */
-  listDead(page?: DeadPage): Promise<{ readonly messages: readonly DeadMessage[]; readonly cursor: string | null }>
-  /** Delivers dead messages anew; they leave the queue of the dead. */
-  redriveDead(dlqIds: readonly string[]): Promise<void>
-  /** One dead message; null when it is not there any more. */
-  findDead(dlqId: string): Promise<DeadMessage | null>
+  listDeadLetters(
+    page?: DeadLetterPage,
+  ): Promise<{ readonly messages: readonly DeadLetterMessage[]; readonly cursor: string | null }>
+  /** Delivers dead letters again and removes them from the queue. */
+  redriveDeadLetters(dlqIds: readonly string[]): Promise<void>
+  /** One dead letter; null when it no longer exists. */
+  findDeadLetter(dlqId: string): Promise<DeadLetterMessage | null>
 }
 
-const DEAD_PAGE_MAX = 100
-/** A URL holds about this many ids. */
+const DEAD_LETTERS_PER_PAGE_MAX = 100
+/** About as many ids fit into a URL. */
 const REDRIVE_MAX = 50
 
 const published = z.object({ messageId: z.string(), deduplicated: z.boolean().optional() })
@@ -76,7 +81,7 @@ const dead = z.object({
 })
 const deadPage = z.object({ cursor: z.string().optional(), messages: z.array(dead) })
 
-/** Our own answers: that of a job that gave up, and the problem document. Both are codes, and name nobody. */
+/** Our own answers: that of a job that gave up, and the problem document. Both hold codes, no personal data. */
 const code = z.string().regex(/^[A-Za-z_]{1,64}$/)
 const ourAnswer = z.union([
   z.object({ gaveUp: code }).transform(({ gaveUp }) => gaveUp),
@@ -97,47 +102,47 @@ export function qstashPublisher({
         retries: Math.min(retries, retriesMax),
       }
       const bounds = { timeoutMs, isPastBreaker: isLastResort }
-      const answer: unknown = await askQstash(account, (client) => client.publishJSON(request), bounds)
-      const { messageId, deduplicated = false } = isAccepted(published, answer)
+      const answer: unknown = await callQstash(account, (client) => client.publishJSON(request), bounds)
+      const { messageId, deduplicated = false } = parseAnswer(published, answer)
       return { messageId, isDuplicate: deduplicated }
     },
 
-    async listDead({ url, cursor, limit = DEAD_PAGE_MAX, isPastBreaker = false } = {}) {
+    async listDeadLetters({ url, cursor, limit = DEAD_LETTERS_PER_PAGE_MAX, isPastBreaker = false } = {}) {
       const query = {
-        count: Math.min(limit, DEAD_PAGE_MAX),
-        order: "latestFirst", // QStash's own default is the other one, and its client's `listMessages` knows no order
+        count: Math.min(limit, DEAD_LETTERS_PER_PAGE_MAX),
+        order: "latestFirst", // not QStash's default, and its client's `listMessages` has no option for it
         ...(url && { url }),
         ...(cursor && { cursor }),
       }
-      const ask = (client: Client) => client.http.request({ path: ["v2", "dlq"], query })
-      const page = isAccepted(deadPage, await askQstash(account, ask, { isPastBreaker }))
+      const call = (client: Client) => client.http.request({ path: ["v2", "dlq"], query })
+      const page = parseAnswer(deadPage, await callQstash(account, call, { isPastBreaker }))
       return {
         cursor: page.cursor || null,
         messages: page.messages.map(deadMessage),
       }
     },
 
-    async findDead(dlqId) {
+    async findDeadLetter(dlqId) {
       try {
         const path = ["v2", "dlq", encodeURIComponent(dlqId)]
-        return deadMessage(isAccepted(dead, await askQstash(account, (client) => client.http.request({ path }))))
+        return deadMessage(parseAnswer(dead, await callQstash(account, (client) => client.http.request({ path }))))
       } catch (error) {
         if (error instanceof QstashError && error.status === 404) return null
         throw error
       }
     },
 
-    async redriveDead(dlqIds) {
+    async redriveDeadLetters(dlqIds) {
       for (let start = 0; start < dlqIds.length; start += REDRIVE_MAX) {
         const batch = dlqIds.slice(start, start + REDRIVE_MAX)
-        // Without ids the same call would redrive everything; the loop never makes it so.
-        await askQstash(account, (client) => client.dlq.retry({ dlqIds: batch }))
+        // Without ids this call would redrive everything; the loop never passes an empty batch.
+        await callQstash(account, (client) => client.dlq.retry({ dlqIds: batch }))
       }
     },
   }
 }
 
-const deadMessage = ({ dlqId, messageId, url, ...last }: z.output<typeof dead>): DeadMessage => ({
+const deadMessage = ({ dlqId, messageId, url, ...last }: z.output<typeof dead>): DeadLetterMessage => ({
   dlqId,
   messageId,
   url,
@@ -150,11 +155,11 @@ function reasonIn(answer: string | undefined): string | null {
   try {
     return ourAnswer.safeParse(JSON.parse(answer ?? "null")).data ?? null
   } catch {
-    return null // not JSON: somebody else's answer
+    return null // not JSON, so not our answer
   }
 }
 
-/** What a publication asks for beside its body, as QStash's client takes it. */
+/** The options of a publication, in the form of QStash's client. */
 function optionsOf({ delaySeconds, notBefore, retryDelay, flowControl, deliveryTimeoutSeconds }: Publication) {
   return {
     ...(delaySeconds !== undefined && { delay: Math.ceil(delaySeconds) }),

@@ -1,21 +1,21 @@
 /**
- * The schedules of a deployment at QStash, kept in step with the list in the code. Several deployments may share one
- * account, so an id names the host, and nothing is touched that is not named by us and delivered to that host.
+ * The schedules of a deployment at QStash, kept equal to the list in the code. Several deployments may share one
+ * account, so an id includes a hash of the host, and only schedules with our prefix and that host are changed.
  */
 import * as z from "zod"
 import { sha256, utf8 } from "../../../shared/crypto/bytes.ts"
-import { askQstash, headerValue, isAccepted, type QstashAccount } from "./call.ts"
+import { callQstash, headerValue, parseAnswer, type QstashAccount } from "./call.ts"
 
-/** All schedules of ours begin so. */
+/** The prefix of our schedule ids. */
 const PREFIX = "churn-saver-"
 
-/** Of a schedule's run nothing is tried again: the next slot is near, and Cron Triggers are the second heartbeat. */
+/** A scheduled message is not retried: the next slot is near, and Cron Triggers are the second heartbeat. */
 const RETRIES = 0
 
-/** So much of the hash of a host tells the deployments of one account apart. */
+/** Enough of the host's hash to distinguish the deployments of one account. */
 const HOST_BYTES = 4
 
-/** A schedule as it should be, or as QStash says it is. */
+/** A schedule, wanted or present at QStash. */
 export interface QstashSchedule {
   readonly scheduleId: string
   readonly cron: string
@@ -30,17 +30,17 @@ const listed = z.array(
     scheduleId: z.string(),
     cron: z.string(),
     destination: z.string(),
-    // A field that is left out says the empty value, which is what we ask for.
+    // QStash leaves out fields with the default value, which is the one we use.
     method: z.string().default("POST"),
     retries: z.number().default(RETRIES),
     isPaused: z.boolean().default(false),
   }),
 )
 
-/** What is asked of QStash about schedules. All calls throw `QstashError`. */
+/** Calls about schedules. All throw `QstashError`. */
 export interface QstashSchedules {
   list(): Promise<readonly QstashSchedule[]>
-  /** Makes the schedule of this id be so; one that exists is overwritten. It may take a minute to become active. */
+  /** Creates or overwrites the schedule of this id. It may take a minute to become active. */
   put(schedule: QstashSchedule): Promise<void>
   resume(scheduleId: string): Promise<void>
   remove(scheduleId: string): Promise<void>
@@ -50,19 +50,19 @@ export interface QstashSchedules {
 export function qstashSchedules(account: QstashAccount): QstashSchedules {
   return {
     async list() {
-      const answer: unknown = await askQstash(account, (client) => client.schedules.list())
-      return isAccepted(listed, answer)
+      const answer: unknown = await callQstash(account, (client) => client.schedules.list())
+      return parseAnswer(listed, answer)
     },
     async put({ scheduleId, cron, destination, retries }) {
       const schedule = { scheduleId: headerValue(scheduleId), cron: headerValue(cron), destination, retries }
-      await askQstash(account, (client) => client.schedules.create({ ...schedule, method: "POST", body: "{}" }))
+      await callQstash(account, (client) => client.schedules.create({ ...schedule, method: "POST", body: "{}" }))
     },
-    // The client puts ids into paths as they are.
+    // The client does not encode ids in paths.
     async resume(scheduleId) {
-      await askQstash(account, (client) => client.schedules.resume({ schedule: encodeURIComponent(scheduleId) }))
+      await callQstash(account, (client) => client.schedules.resume({ schedule: encodeURIComponent(scheduleId) }))
     },
     async remove(scheduleId) {
-      await askQstash(account, (client) => client.schedules.delete(encodeURIComponent(scheduleId)))
+      await callQstash(account, (client) => client.schedules.delete(encodeURIComponent(scheduleId)))
     },
   }
 }
@@ -84,18 +84,18 @@ export async function schedulesOf(
   }))
 }
 
-/** One thing to do, and why, in words for people. */
+/** One change, and its reason. */
 export interface ScheduleChange {
   readonly action: "create" | "correct" | "remove"
   readonly schedule: QstashSchedule
-  /** The fields that differ, when it is to be corrected. */
+  /** The differing fields of a correction. */
   readonly differing: readonly (keyof QstashSchedule)[]
 }
 
-/** Whether a schedule is one that we made, for whichever deployment. */
+/** Whether a schedule belongs to Churn Saver, for any deployment. */
 export const isChurnSaverSchedule = ({ scheduleId }: QstashSchedule): boolean => scheduleId.startsWith(PREFIX)
 
-/** Whether a schedule is one that we made for this deployment. */
+/** Whether a schedule belongs to this deployment. */
 export const isDeploymentSchedule = (appUrl: string, schedule: QstashSchedule): boolean => {
   const { destination } = schedule
   return (
@@ -104,8 +104,8 @@ export const isDeploymentSchedule = (appUrl: string, schedule: QstashSchedule): 
 }
 
 /**
- * What must change so that the schedules of a deployment are those that are wanted. A paused one differs: jobs are paused
- * in the suite itself, where it holds for both heartbeats.
+ * The changes that make the schedules of a deployment equal to the wanted ones. A paused schedule is a difference: jobs
+ * are paused in the suite itself, for both heartbeats.
  */
 export function planChanges(
   appUrl: string,
@@ -128,12 +128,12 @@ export function planChanges(
 
 const FIELDS = ["cron", "destination", "method", "retries", "isPaused"] as const satisfies (keyof QstashSchedule)[]
 
-/** Carries changes out, one after the other. Safe to repeat after any failure: what is done is not planned again. */
+/** Applies the changes in order. Safe to repeat after a failure: applied changes are not planned again. */
 export async function applyChanges(schedules: QstashSchedules, changes: readonly ScheduleChange[]): Promise<void> {
   for (const { action, schedule, differing } of changes) {
     if (action === "remove") await schedules.remove(schedule.scheduleId)
     else await schedules.put(schedule)
-    // A pause survives being overwritten.
+    // Overwriting does not end a pause.
     if (differing.includes("isPaused")) await schedules.resume(schedule.scheduleId)
   }
 }

@@ -8,7 +8,7 @@ const URL_OF_JOB = "https://churn.example.com/jobs/send-nudge"
 const CURRENT = "sig_current_key_of_the_tests_0001"
 const NEXT = "sig_next_key_of_the_tests_0000002"
 const BODY = Buffer.from('{"nudgeId":"n_1"}')
-/** The receiver of the SDK reads the real clock, so that everything here is near it. */
+/** The SDK's receiver reads the real clock, so all times here are near it. */
 const NOW = new Date()
 const NOW_SECONDS = Math.floor(NOW.getTime() / 1_000)
 
@@ -58,7 +58,7 @@ const isAcceptedBySdk = (signature: string, body = BODY.toString(), url = URL_OF
 const refused = (reason: string) => ({ ok: false, error: { reason } })
 const without = (name: string): object => Object.fromEntries(Object.entries(CLAIMS).filter(([key]) => key !== name))
 
-describe("what QStash signs is accepted, as it is by the SDK", () => {
+describe("QStash's signatures are accepted, as by the SDK", () => {
   test("under the current key", async () => {
     const signature = sign()
     expect(await isAcceptedBySdk(signature)).toBe(true)
@@ -72,7 +72,7 @@ describe("what QStash signs is accepted, as it is by the SDK", () => {
     expect(await verify(signature)).toMatchObject({ ok: true, value: { key: "next" } })
   })
 
-  test("with a hash that is padded", async () => {
+  test("with a padded hash", async () => {
     const signature = sign({ claims: { ...CLAIMS, body: `${CLAIMS.body}=` } })
     expect(await isAcceptedBySdk(signature)).toBe(true)
     expect((await verify(signature)).ok).toBe(true)
@@ -85,7 +85,7 @@ describe("what QStash signs is accepted, as it is by the SDK", () => {
     expect((await verify(signature, { body: new Uint8Array(0) })).ok).toBe(true)
   })
 
-  test("by a clock that is five seconds ahead of ours, and not six", async () => {
+  test("from a clock that is five seconds ahead of ours, and not six", async () => {
     const signature = sign()
     expect((await verify(signature, { now: new Date((NOW_SECONDS - 5) * 1_000) })).ok).toBe(true)
     expect(await verify(signature, { now: new Date((NOW_SECONDS - 6) * 1_000) })).toEqual(refused("not_yet_valid"))
@@ -98,7 +98,7 @@ describe("what QStash signs is accepted, as it is by the SDK", () => {
   })
 })
 
-test("whatever is accepted here is accepted by the SDK", async () => {
+test("everything accepted here is accepted by the SDK", async () => {
   const seconds = fc.integer({ min: NOW_SECONDS - 400, max: NOW_SECONDS + 400 })
   const claims = fc.record(
     {
@@ -115,7 +115,7 @@ test("whatever is accepted here is accepted by the SDK", async () => {
   await fc.assert(
     fc.asyncProperty(claims, fc.constantFrom(CURRENT, NEXT, "other"), async (value, key) => {
       const signature = sign({ claims: value, key })
-      // The SDK allows no skew, so the one difference in our favour is left out.
+      // The SDK allows no skew, the only point where it is stricter, so it is left out here.
       fc.pre(Number(value.nbf) <= NOW_SECONDS)
       if ((await verify(signature)).ok) expect(await isAcceptedBySdk(signature)).toBe(true)
     }),
@@ -158,7 +158,7 @@ describe("a signature is refused", () => {
     expect(await verify(sign({ header: ["HS256"] }))).toEqual(refused("algorithm_not_accepted"))
   })
 
-  test("that calls itself HS256 and has the length of another", async () => {
+  test("that claims HS256 and has the length of another algorithm", async () => {
     expect(await verify(sign({ hash: "sha512" }))).toEqual(refused("signature_mismatch"))
   })
 
@@ -172,18 +172,18 @@ describe("a signature is refused", () => {
     expect(await verify(signature)).toEqual(refused("signature_mismatch"))
   })
 
-  test("with crit, which demands what is not understood", async () => {
+  test("with crit, which we do not support", async () => {
     const header = { alg: "HS256", typ: "JWT", crit: ["b64"], b64: false }
     expect(await verify(sign({ header }))).toEqual(refused("algorithm_not_accepted"))
   })
 
-  test("by an empty key, also when one of ours is blank", async () => {
+  test("with an empty key, also when one of ours is blank", async () => {
     const request = { signature: sign({ key: "" }), body: BODY, url: URL_OF_JOB, now: NOW }
     const verified = await verifyQstashSignature({ ...request, currentSigningKey: "", nextSigningKey: "" })
     expect(verified).toEqual(refused("signature_mismatch"))
   })
 
-  test("by the public development key of the SDK", async () => {
+  test("with the public development key of the SDK", async () => {
     expect(await verify(sign({ key: "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r" }))).toEqual(refused("signature_mismatch"))
   })
 
@@ -224,7 +224,7 @@ describe("a signature is refused", () => {
     expect(await verify(sign({ claims: { ...CLAIMS, body: "=" } }))).toEqual(refused("body_mismatch"))
   })
 
-  test("that is meant to live for longer than five minutes (the SDK takes it)", async () => {
+  test("with a lifetime of more than five minutes (the SDK accepts it)", async () => {
     const signature = sign({ claims: { ...CLAIMS, exp: NOW_SECONDS + 301 } })
     expect(await isAcceptedBySdk(signature)).toBe(true)
     expect(await verify(signature)).toEqual(refused("lifetime_too_long"))
@@ -244,7 +244,7 @@ describe("a signature is refused", () => {
   })
 })
 
-test("any text and any body is answered", async () => {
+test("no text and no body make it throw", async () => {
   const part = fc.oneof(
     fc.base64String(),
     fc.json().map((json) => Buffer.from(json).toString("base64url")),

@@ -1,14 +1,14 @@
 /**
- * Proves that a request was sent by QStash, for this URL and with this body. The signature, the issuer, the URL and the hash of
- * the body are judged by the package's receiver. That one also accepts other algorithms, signatures without expiry or of
- * any lifetime, and it reads the platform's clock, so the rest is judged here: nothing is taken that is not exactly what
- * QStash documents (https://upstash.com/docs/qstash/howto/signature).
+ * Verifies that a request was sent by QStash, for this URL and with this body. The package's receiver checks the
+ * signature, the issuer, the URL and the hash of the body. It also accepts other algorithms, signatures without expiry
+ * or of any lifetime, and reads the platform's clock, so the rest is checked here: only exactly what QStash documents
+ * is accepted (https://upstash.com/docs/qstash/howto/signature).
  */
 import { Receiver } from "@upstash/qstash"
 import { areEqual, fromBase64Url, fromUtf8, sha256 } from "../../../shared/crypto/bytes.ts"
 import { err, ok, type Result } from "../../../shared/result.ts"
 
-/** Why a request is not believed. The caller is told none of it. */
+/** Why a request is refused; for the log, not for the caller. */
 export type QstashVerifyError = {
   readonly reason:
     | "signature_missing"
@@ -24,7 +24,7 @@ export type QstashVerifyError = {
     | "body_mismatch"
 }
 
-/** What a believed signature says. `tokenId` is the same whenever the same signature is shown again. */
+/** The content of a verified signature. `tokenId` is the same when the same signature is sent again. */
 export interface QstashSignature {
   readonly tokenId: string
   readonly issuedAt: Date
@@ -32,7 +32,7 @@ export interface QstashSignature {
   readonly key: "current" | "next"
 }
 
-/** A request as it came, and the keys it may be signed with. */
+/** A received request, and the keys it may be signed with. */
 export interface SignedRequest {
   /** The `Upstash-Signature` header. */
   readonly signature: string | null
@@ -46,9 +46,9 @@ export interface SignedRequest {
 
 /** QStash signs for five minutes. */
 const LIFETIME_SECONDS_MAX = 300
-/** How far our clock may be behind theirs. */
+/** How far our clock may be behind QStash's. */
 const SKEW_SECONDS = 5
-/** Theirs are below 600 characters. */
+/** QStash's have fewer than 600 characters. */
 const SIGNATURE_CHARS_MAX = 4_096
 
 interface Claims {
@@ -61,7 +61,7 @@ interface Claims {
   readonly body: string
 }
 
-/** What the signature says when it is QStash's, of now, for this URL and body. Total: whatever comes, it does not throw. */
+/** The content of the signature if it is QStash's, currently valid, and for this URL and body. Never throws. */
 export async function verifyQstashSignature(
   request: SignedRequest,
 ): Promise<Result<QstashSignature, QstashVerifyError>> {
@@ -75,7 +75,7 @@ export async function verifyQstashSignature(
   const key = await signingKeyOf(request, signature)
   const claims = readClaims(parseObject(payload))
   if (!claims) return err({ reason: "claim_missing" })
-  // Without a key that signed it, this is no more than what the token says of itself: a hint for the log.
+  // Checked before the key: for an unsigned token the reason is only a hint for the log.
   const refused = refuseClaims(claims, request) ?? ((await isHashOf(claims, request)) ? null : "body_mismatch")
   if (refused !== null) return err({ reason: refused })
   if (key === null) return err({ reason: "signature_mismatch" })
@@ -83,14 +83,14 @@ export async function verifyQstashSignature(
 }
 
 async function isHashOf({ body: claimed }: Claims, { body }: SignedRequest): Promise<boolean> {
-  // RFC 4648 padding is ours to ignore: QStash writes the hash with it.
+  // QStash writes the hash with RFC 4648 padding, which our decoder does not accept.
   const hash = fromBase64Url(claimed.replace(/={0,2}$/, ""))
   return hash !== null && areEqual(hash, await sha256(body))
 }
 
 /**
- * Exactly HS256. Members that would choose a key (`kid`, `jwk`, `jku`, `x5u`, …) mean nothing here; `crit` demands to be
- * understood or refused (RFC 7515, section 4.1.11).
+ * Exactly HS256. Members that would choose a key (`kid`, `jwk`, `jku`, `x5u`, …) are ignored; `crit` must be understood
+ * or refused (RFC 7515, section 4.1.11).
  */
 function isHs256(header: Readonly<Record<string, unknown>> | null): boolean {
   return header?.alg === "HS256" && (header.typ === undefined || header.typ === "JWT") && !Object.hasOwn(header, "crit")
@@ -101,17 +101,17 @@ async function signingKeyOf(request: SignedRequest, signature: string): Promise<
   return (await isSignedWith(request.nextSigningKey, request, signature)) ? "next" : null
 }
 
-/** The times in a signature are judged by our clock (`refuseClaims`), which the package cannot be given. */
+/** `refuseClaims` checks the times with our clock, which the package cannot be given. */
 const ANY_TIME_SECONDS = Number.POSITIVE_INFINITY
 
-/** Without a key the receiver would look for one in the environment, and anybody can sign with an empty one. */
+/** Without a key the receiver would read one from the environment, and anybody can sign with an empty one. */
 async function isSignedWith(secret: string, { body, url }: SignedRequest, signature: string): Promise<boolean> {
   if (secret === "") return false
   const receiver = new Receiver({ currentSigningKey: secret, nextSigningKey: secret, devMode: false })
   try {
     return await receiver.verify({ signature, body: fromUtf8(body), url, clockTolerance: ANY_TIME_SECONDS })
   } catch {
-    return false // whatever it throws, also at bodies that are no text: it did not say yes
+    return false // it throws for any refusal, and for bodies that are not text
   }
 }
 

@@ -1,4 +1,4 @@
-/** Every route by method and path, as its clients rely on it. */
+/** Every route of the API, by method and path. */
 import type { Described } from "./common.ts"
 import { MEMBERS } from "./members.ts"
 import { OPERATIONS } from "./operations.ts"

@@ -1,19 +1,19 @@
-/** What many answers of the API are made of. */
+/** Schemas that many answers of the API share. */
 import * as z from "zod"
 import { COMPONENTS, RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 
-/** An answer of a route, under its status; `type` where it is not JSON, and then without a schema. */
+/** An answer of a route; `type` and no schema when it is not JSON. */
 export interface Answer {
   readonly schema?: z.ZodType
   readonly type?: string
 }
 
-/** A route as its clients rely on it. */
+/** The description of a route. */
 export interface Described {
   /** One sentence. */
   readonly summary: string
   readonly answers: Readonly<Record<number, Answer>>
-  /** What it takes where that is not JSON by one of the validators. */
+  /** The media type of its body, when that is not JSON parsed by one of the validators. */
   readonly body?: string
 }
 
@@ -26,7 +26,7 @@ export const component = z.enum(COMPONENTS)
 export const count = z.int().min(0)
 export const probability = z.number().min(0).max(1)
 
-/** Objects whose fields are the matter of whoever wrote them, or differ from case to case. */
+/** Objects whose fields are free, or differ from case to case. */
 export const anyObject = z.record(z.string(), z.unknown())
 
 /** A page of a list. */
@@ -39,7 +39,7 @@ export const listOf = (schema: z.ZodType) =>
 /** An answer in JSON. */
 export const ok = (schema: z.ZodType): Readonly<Record<number, Answer>> => ({ 200: { schema } })
 
-/** What every refusal looks like (RFC 9457); some have further members. */
+/** The body of every error (RFC 9457); some have further members. */
 export const problemDocument = z.looseObject({
   type: z.string(),
   title: z.string(),

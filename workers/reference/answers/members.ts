@@ -1,6 +1,6 @@
 /**
- * Answers about members: cases, nudges, customers, segments, and what was done for them.
- * Longer than 300 lines, since every field that a client reads is written out.
+ * Answers about members: cases, nudges, customers, segments and interventions.
+ * One file of more than 300 lines, since it lists every field of these answers.
  */
 import * as z from "zod"
 import { segmentRule } from "../../interventions/segment-rule.ts"
@@ -50,9 +50,12 @@ const caseFields = {
   providerCustomerId: z.string(),
   subscriptionId: z.string().nullable(),
   invoiceId: z.string().nullable(),
-  amountMinor: z.int().nullable().describe("At stake, in minor units; null where the provider states no amount"),
+  amountMinor: z
+    .int()
+    .nullable()
+    .describe("The amount owed at opening, in minor units; null where the provider states no amount"),
   currency: z.string().nullable(),
-  remainingMinor: z.int().nullable().describe("What the member is asked for now; null once closed"),
+  remainingMinor: z.int().nullable().describe("The amount that is still owed; null once closed"),
   recoveredMinor: z.int().describe("Paid and not refunded"),
   billing: z.enum(["subscription", "one_off"]),
   collection: z.enum(["automatic", "manual"]),
@@ -70,7 +73,7 @@ const caseFields = {
 
 const nudgeFields = {
   id: z.string(),
-  step: z.int().nullable().describe("The day of the playbook; null: by hand"),
+  step: z.int().nullable().describe("The day of the playbook; null: a manual nudge"),
   channel,
   status: z.enum(["planned", "sent", "failed", "suppressed", "unknown"]),
   reason: z.string().nullable(),
@@ -110,7 +113,7 @@ const subscription = z
     paused: z.string().nullable(),
     hasPaid: z.boolean(),
   })
-  .meta({ id: "Subscription", description: "As the provider last told of it" })
+  .meta({ id: "Subscription", description: "The latest state that the provider sent" })
 
 const consent = z
   .strictObject({
@@ -127,7 +130,7 @@ const health = z
     because: z
       .strictObject({ reason: z.string(), coverage: z.number().optional(), needed: z.number().optional() })
       .nullable(),
-    score: z.number().nullable().describe("0 to 100, a hundred is healthy"),
+    score: z.number().nullable().describe("0 to 100; 100 is the lowest risk"),
     components: z.array(z.strictObject({ name: component, score: z.number(), points: z.number() })),
     isReweighted: z.boolean().optional(),
     source: z.string(),
@@ -297,16 +300,16 @@ const signalOutcomes = z
   .meta({ id: "SignalOutcomes" })
 
 export const MEMBERS: Readonly<Record<string, Described>> = {
-  "GET /api/cases": { summary: "Cases, those that opened last first", answers: ok(listOf(recoveryCase)) },
+  "GET /api/cases": { summary: "Cases, the latest opened first", answers: ok(listOf(recoveryCase)) },
   "GET /api/cases/:id": {
     summary: "One case with its nudges and its timeline",
     answers: ok(z.strictObject({ ...caseFields, nudges: z.array(nudge), timeline: z.array(fact) })),
   },
   "POST /api/cases/:id/nudge": {
-    summary: "Sends a nudge by hand; the same Idempotency-Key is the same nudge",
+    summary: "Sends a manual nudge; the same Idempotency-Key is the same nudge",
     answers: { 202: { schema: z.strictObject({ nudge }) } },
   },
-  "POST /api/cases/:id/close": { summary: "Puts a case aside; it counts as lost", answers: ok(recoveryCase) },
+  "POST /api/cases/:id/close": { summary: "Closes a case manually; it counts as lost", answers: ok(recoveryCase) },
   "GET /api/nudges": {
     summary: "Nudges, the latest due first",
     answers: ok(
@@ -328,7 +331,7 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
         ...customerFields,
         refused: z
           .strictObject({ cases: count, subscriptions: count })
-          .describe("What the customer's state had no room for"),
+          .describe("Cases and subscriptions that exceeded the bounds of the customer's state"),
         quarantine: z
           .strictObject({ reason: quarantineReason, since: instant, endsAt: instant })
           .nullable()
@@ -341,7 +344,7 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     answers: ok(z.strictObject({ id: z.string(), isReleased: z.boolean() })),
   },
   "GET /api/customers/:id/score": {
-    summary: "How likely the customer is to leave, with every reason",
+    summary: "The probability that the customer leaves, with all contributions",
     answers: ok(scored),
   },
   "GET /api/customers/:id/scores": {
@@ -349,9 +352,9 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     answers: ok(listOf(prediction)),
   },
   "GET /api/customers/:id/milestones": { summary: "Milestones, the latest first", answers: ok(listOf(milestone)) },
-  "GET /api/summary": { summary: "Counts and recovered revenue of this moment", answers: ok(summary) },
+  "GET /api/summary": { summary: "Current counts and recovered revenue", answers: ok(summary) },
   "GET /api/interventions": {
-    summary: "What the nudges brought against the hold-out",
+    summary: "The lift of nudges over the hold-out",
     answers: ok(
       z.strictObject({
         asOf: instant,
@@ -369,7 +372,7 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
   "PUT /api/segments/:id": { summary: "Changes a segment", answers: ok(segment) },
   "DELETE /api/segments/:id": { summary: "Deletes a segment", answers: { 204: {} } },
   "GET /api/segments/:id/customers": {
-    summary: "Who belongs to a segment now",
+    summary: "The current customers of a segment",
     answers: ok(
       z.strictObject({
         data: z.array(member),
@@ -379,7 +382,7 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
       }),
     ),
   },
-  "GET /api/settings": { summary: "The settings in force", answers: ok(settingsSchema) },
+  "GET /api/settings": { summary: "The settings in effect", answers: ok(settingsSchema) },
   "PUT /api/settings": { summary: "Replaces the settings", answers: ok(settingsSchema) },
   "GET /api/settings/brand": { summary: "The brand name in messages, and decisions on it", answers: ok(brand) },
   "PUT /api/settings/brand/approval": {
@@ -387,7 +390,7 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     answers: ok(brand),
   },
   "GET /api/settings/health-weights": {
-    summary: "What weights of the components of health cost",
+    summary: "How the weights of the health components change the model's accuracy",
     answers: ok(
       z.strictObject({
         weights,
@@ -411,17 +414,23 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
       }),
     ),
   },
-  "POST /api/signals": { summary: "Records signals of a company's customers", answers: ok(signalOutcomes) },
-  "POST /api/usage": { summary: "Records what customers used", answers: ok(signalOutcomes) },
+  "POST /api/signals": {
+    summary: "Records usage and support signals of a company's customers",
+    answers: ok(signalOutcomes),
+  },
+  "POST /api/usage": { summary: "Records usage of customers", answers: ok(signalOutcomes) },
   "GET /r/:token": {
-    summary: "The link in a message: leads to the provider's page",
+    summary: "The link in a message: redirects to the provider's page",
     answers: { 200: { type: "text/html" }, 302: {}, 404: { type: "text/html" }, 410: { type: "text/html" } },
   },
   "POST /r/:token": {
-    summary: "The button of the page before the provider's",
+    summary: "The button of the confirmation page: redirects to the provider's page",
     answers: { 200: { type: "text/html" }, 303: {}, 404: { type: "text/html" }, 410: { type: "text/html" } },
   },
-  "GET /thanks": { summary: "Where the provider's page leads back to", answers: { 200: { type: "text/html" } } },
+  "GET /thanks": {
+    summary: "The page to which the provider returns the member",
+    answers: { 200: { type: "text/html" } },
+  },
   "GET /unsubscribe/:token": {
     summary: "Asks whether to stop messages",
     answers: { 200: { type: "text/html" }, 404: { type: "text/html" }, 410: { type: "text/html" } },

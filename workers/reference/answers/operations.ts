@@ -1,6 +1,6 @@
 /**
- * Answers about how the suite is operated: events, imports, jobs, switches, health.
- * Longer than 300 lines, since every field that a client reads is written out.
+ * Answers for operators: events, imports, jobs, switches, health.
+ * One file of more than 300 lines, since it lists every field of these answers.
  */
 import * as z from "zod"
 import { FLAG_NAMES } from "../../../shared/domain/flags.ts"
@@ -11,8 +11,8 @@ const event = z
     id: z.string(),
     companyId: z.string().nullable(),
     provider,
-    account: z.string().optional().describe("Only where it is registered for no company"),
-    endpoint: z.string().nullable().optional().describe("The company in the path that such an event was sent to"),
+    account: z.string().optional().describe("Only for an account that no company has registered"),
+    endpoint: z.string().nullable().optional().describe("The company in the path of an unmapped event"),
     providerEventId: z.string(),
     type: z.string(),
     apiVersion: z.string().nullable(),
@@ -85,7 +85,7 @@ const flagFields = {
   reason: z.string().nullable(),
   isOn: z.boolean().describe("For the caller's company"),
   because: z.string().optional(),
-  source: z.string().describe("Where the reading comes from"),
+  source: z.string().describe("The store that the flag was read from"),
 }
 const flagChange = z
   .strictObject({
@@ -169,11 +169,11 @@ const health: Described["answers"] = {
   200: { type: "application/health+json" },
   503: { type: "application/health+json" },
 }
-const ofHealth = (summary: string): Described => ({ summary, answers: health })
+const healthAnswer = (summary: string): Described => ({ summary, answers: health })
 
 const received = z.strictObject({ received: z.literal(true), id: z.string(), duplicate: z.boolean() })
 const webhook: Described = {
-  summary: "A provider's signed delivery, taken in once it is durable",
+  summary: "A provider's signed delivery, answered once it is stored",
   body: "application/json",
   answers: ok(received),
 }
@@ -181,25 +181,25 @@ const webhook: Described = {
 export const OPERATIONS: Readonly<Record<string, Described>> = {
   "POST /api/webhooks/:provider": webhook,
   "POST /api/webhooks/:provider/:companyId": webhook,
-  "GET /api/health": ofHealth("The status as a whole"),
-  "GET /api/health/live": ofHealth("That the Worker answers"),
-  "GET /api/health/db": ofHealth("Postgres"),
-  "GET /api/health/redis": ofHealth("Redis"),
-  "GET /api/health/qstash": ofHealth("QStash"),
-  "GET /api/health/integrations": ofHealth("Providers and channels"),
-  "GET /api/health/scoring": ofHealth("Scoring"),
-  "GET /api/health/interventions": ofHealth("Interventions"),
-  "GET /api/health/webhooks": ofHealth("What waits to be processed"),
-  "GET /api/health/scheduler": ofHealth("Nudges that are due"),
-  "GET /api/scheduler/reminders": ofHealth("When nudges were last sent, and what waits"),
-  "GET /api/events": { summary: "What providers sent, and how far it got", answers: ok(listOf(event)) },
+  "GET /api/health": healthAnswer("The overall status"),
+  "GET /api/health/live": healthAnswer("Whether the Worker answers"),
+  "GET /api/health/db": healthAnswer("Postgres"),
+  "GET /api/health/redis": healthAnswer("Redis"),
+  "GET /api/health/qstash": healthAnswer("QStash"),
+  "GET /api/health/integrations": healthAnswer("Providers and channels"),
+  "GET /api/health/scoring": healthAnswer("Scoring"),
+  "GET /api/health/interventions": healthAnswer("Interventions"),
+  "GET /api/health/webhooks": healthAnswer("Events that wait to be processed"),
+  "GET /api/health/scheduler": healthAnswer("Nudges that are due"),
+  "GET /api/scheduler/reminders": healthAnswer("When nudges were last sent, and how many are due"),
+  "GET /api/events": { summary: "Webhook events and their status", answers: ok(listOf(event)) },
   "GET /api/events/:id": { summary: "One event", answers: ok(event) },
   "POST /api/events/:id/replay": {
-    summary: "Processes one event anew, now",
+    summary: "Replays one event now",
     answers: ok(z.strictObject({ id: z.string(), status: z.string() })),
   },
   "POST /api/events/replay": {
-    summary: "Puts many events in line to be processed anew",
+    summary: "Queues many events to be replayed",
     answers: {
       202: {
         schema: z.strictObject({
@@ -215,7 +215,7 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
   "GET /api/backfills": { summary: "Imports", answers: ok(listOf(backfill)) },
   "GET /api/backfills/:id": { summary: "One import", answers: ok(backfill) },
   "POST /api/backfills": {
-    summary: "Begins an import, or answers the one that is not finished",
+    summary: "Starts an import, or returns the unfinished one",
     answers: { 200: { schema: backfill }, 201: { schema: backfill } },
   },
   "POST /api/backfills/:id/next": { summary: "Imports one page", answers: ok(backfill) },
@@ -225,7 +225,7 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
     answers: ok(z.strictObject({ ...counted, isComplete: z.boolean(), data: z.array(reconciliation) })),
   },
   "POST /api/rebuild": {
-    summary: "Compares what is stored with the ledgers of the next customers",
+    summary: "Compares the stored states of the next customers with their ledgers",
     answers: ok(
       z.strictObject({
         checked: count,
@@ -248,13 +248,13 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
     answers: ok(z.strictObject({ ...flagFields, storedIn: z.array(z.enum(["redis", "postgres"])) })),
   },
   "GET /api/flags/:name/changes": { summary: "Changes of a flag, newest first", answers: ok(listOf(flagChange)) },
-  "GET /api/jobs": { summary: "Jobs and how they are", answers: ok(listOf(job)) },
+  "GET /api/jobs": { summary: "Jobs and their state", answers: ok(listOf(job)) },
   "GET /api/jobs/:name": { summary: "One job", answers: ok(job) },
   "GET /api/jobs/:name/runs": { summary: "Runs of a job, newest first", answers: ok(listOf(run)) },
   "POST /api/jobs/:name/run": { summary: "Runs a job now", answers: ok(jobOutcome) },
-  "POST /api/jobs/:name/pause": { summary: "Stops both heartbeats of a job", answers: ok(job) },
-  "POST /api/jobs/:name/resume": { summary: "Lets a job run again", answers: ok(job) },
-  "POST /api/jobs/:name/release": { summary: "Ends a run that is stuck", answers: ok(job) },
+  "POST /api/jobs/:name/pause": { summary: "Pauses a job for both heartbeats", answers: ok(job) },
+  "POST /api/jobs/:name/resume": { summary: "Resumes a job", answers: ok(job) },
+  "POST /api/jobs/:name/release": { summary: "Ends a stuck run", answers: ok(job) },
   "POST /jobs/:job": {
     summary: "Runs a job: called by QStash with its signature, or by an operator; the body is the job's payload",
     body: "application/json",
@@ -264,7 +264,7 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
     },
   },
   "GET /api/dead-letters": {
-    summary: "Dead letters with their reason",
+    summary: "Dead letters with their reasons",
     answers: ok(
       z.strictObject({
         data: z.array(deadLetter),
@@ -274,11 +274,11 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
     ),
   },
   "POST /api/dead-letters/:kind/:id/retry": {
-    summary: "Tries a dead letter once more",
+    summary: "Retries a dead letter",
     answers: ok(z.strictObject({ kind: z.enum(["event", "message", "parked"]), id: z.string(), status: z.string() })),
   },
   "GET /api/secrets/webhooks": {
-    summary: "The secrets of the company's own endpoints, never the secrets themselves",
+    summary: "The signing secrets of the company's own endpoints, as fingerprints",
     answers: ok(listOf(z.strictObject(secretFields))),
   },
   "POST /api/secrets/webhooks": {
@@ -289,7 +289,7 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
   },
   "DELETE /api/secrets/webhooks/:id": { summary: "Ends a secret", answers: ok(z.strictObject(secretFields)) },
   "GET /api/figures": {
-    summary: "The whole deployment in these minutes",
+    summary: "Metrics of the whole deployment over the last minutes",
     answers: ok(
       z.strictObject({
         windowMinutes: z.int(),
@@ -310,8 +310,8 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
     ),
   },
   "GET /api/openapi.json": {
-    summary: "This description (OpenAPI 3.1)",
+    summary: "The OpenAPI 3.1 description of this API",
     answers: { 200: { type: "application/json" } },
   },
-  "GET /api/docs": { summary: "This description for people", answers: { 200: { type: "text/html" } } },
+  "GET /api/docs": { summary: "The API reference as a page", answers: { 200: { type: "text/html" } } },
 }

@@ -1,4 +1,4 @@
-/** Answers about scores, models and how they do. */
+/** Answers about scores, models and their monitoring. */
 import * as z from "zod"
 import { anyObject, count, type Described, instant, listOf, ok, probability, riskLevel } from "./common.ts"
 
@@ -13,8 +13,8 @@ const reason = z
   })
   .meta({ id: "Reason" })
 
-/** What was said of somebody, with all of its reasons, or why nothing is. */
-const said = {
+/** A prediction with all contributions, or why there is none. */
+const predictionFields = {
   status: z.enum(["scored", "not_scored"]),
   notScored: z
     .strictObject({
@@ -42,7 +42,7 @@ const said = {
 
 const scoredFields = {
   customerId: z.string(),
-  ...said,
+  ...predictionFields,
   change: z
     .strictObject({
       since: instant,
@@ -88,13 +88,13 @@ export const prediction = z.strictObject({
 })
 
 const ofFeatures = z.strictObject({
-  ...said,
-  ignored: z.array(z.string()).describe("Names that the model does not ask for"),
-  unusable: z.array(z.string()).describe("Values that are none of their feature's"),
+  ...predictionFields,
+  ignored: z.array(z.string()).describe("Features that the model does not use"),
+  unusable: z.array(z.string()).describe("Features with an invalid value"),
   error: z.null(),
 })
 const ofCustomer = z.strictObject({ ...scoredFields, error: z.null() })
-const notOne = z.strictObject({
+const failedScore = z.strictObject({
   customerId: z.string(),
   status: z.literal("failed"),
   error: z.strictObject({ code: z.string(), detail: z.string() }),
@@ -195,9 +195,13 @@ const alarm = z.strictObject({
 
 export const SCORES: Readonly<Record<string, Described>> = {
   "POST /api/score": {
-    summary: "Scores of customers or of features that the caller brings",
+    summary: "Scores of customers, or of features in the request",
     answers: ok(
-      z.union([ofCustomer, ofFeatures, z.strictObject({ data: z.array(z.union([ofCustomer, ofFeatures, notOne])) })]),
+      z.union([
+        ofCustomer,
+        ofFeatures,
+        z.strictObject({ data: z.array(z.union([ofCustomer, ofFeatures, failedScore])) }),
+      ]),
     ),
   },
   "GET /api/models": { summary: "Models that may score the company, newest first", answers: ok(listOf(model)) },
@@ -206,13 +210,13 @@ export const SCORES: Readonly<Record<string, Described>> = {
     answers: ok(z.strictObject({ ...modelFields, offset: modelOffset.nullable(), changes: z.array(modelChange) })),
   },
   "POST /api/models": {
-    summary: "Keeps an artefact as a candidate; 200 where it is there already",
+    summary: "Stores an artefact as a candidate; 200 if it exists already",
     body: "application/json",
     answers: { 200: { schema: model }, 201: { schema: model } },
   },
-  "POST /api/models/rollback": { summary: "The champion before this one serves again", answers: ok(changed) },
+  "POST /api/models/rollback": { summary: "Rolls back to the previous champion", answers: ok(changed) },
   "POST /api/models/:id/promote": {
-    summary: "Lets a model serve if its gates are open",
+    summary: "Promotes a model to champion if it passes its gates",
     answers: ok(
       z.union([
         z.strictObject({ champion: z.null(), previous: z.null(), isPromoted: z.literal(false), gates }),
@@ -220,18 +224,21 @@ export const SCORES: Readonly<Record<string, Described>> = {
       ]),
     ),
   },
-  "POST /api/models/:id/shadow": { summary: "Scores beside the champion", answers: ok(changed) },
+  "POST /api/models/:id/shadow": {
+    summary: "Makes a model a shadow, which scores beside the champion",
+    answers: ok(changed),
+  },
   "PUT /api/models/:id/offset": {
     summary: "Stores the company's offset for the model: log-odds that are added to its own",
     answers: ok(modelOffset),
   },
-  "POST /api/models/:id/retire": { summary: "Sets a model aside", answers: ok(changed) },
+  "POST /api/models/:id/retire": { summary: "Retires a model", answers: ok(changed) },
   "GET /api/models/:id/artefact": {
-    summary: "The artefact byte by byte as it was uploaded",
+    summary: "The artefact, byte for byte as uploaded",
     answers: { 200: { type: "application/json" } },
   },
   "GET /api/models/:id/monitoring": {
-    summary: "How a model does",
+    summary: "Monitoring of a model",
     answers: ok(
       z.strictObject({
         model: z.strictObject({ id: z.string(), version: z.string(), state: z.string() }),
@@ -252,7 +259,7 @@ export const SCORES: Readonly<Record<string, Described>> = {
   },
   "GET /api/retrainings": { summary: "Trainings of challengers and their verdicts", answers: ok(listOf(retraining)) },
   "GET /api/training/export": {
-    summary: "Matured labels with the inputs that were scored, as CSV that names nobody",
+    summary: "Matured labels with the scored inputs, as CSV without personal data",
     answers: { 200: { type: "text/csv" } },
   },
 }
