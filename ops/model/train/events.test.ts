@@ -10,7 +10,7 @@ import { readOffsets } from "../offsets-file.ts"
 import { InputError, type Output } from "../subcommand.ts"
 
 const fixture = (name: string): string =>
-  fileURLToPath(new URL(`../../test/fixtures/learning/simsub/${name}.csv.gz`, import.meta.url))
+  fileURLToPath(new URL(`../../../test/fixtures/learning/simsub/${name}.csv.gz`, import.meta.url))
 const EVENTS = fixture("events")
 
 let folder = ""
