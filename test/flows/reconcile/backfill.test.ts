@@ -2,10 +2,10 @@
 import { afterAll, beforeEach, describe, expect, test } from "vitest"
 import {
   type BackfillBody,
-  figuresOf,
   finish,
   makeHistories,
   putHistories,
+  rowsOfCustomers,
   runBackfill,
   sinceOf,
   startBackfill,
@@ -107,7 +107,7 @@ test("what is imported has the figures of the same story delivered as webhooks",
   await deliver(pasts, B)
   const { body } = await startBackfill({ provider: "stripe", since: await sinceOf() })
   await finish(body.id)
-  const [imported, told] = [await figuresOf(A, customersOf(pasts)), await figuresOf(B, customersOf(pasts))]
+  const [imported, told] = [await rowsOfCustomers(A, customersOf(pasts)), await rowsOfCustomers(B, customersOf(pasts))]
   expect(imported).toEqual(told)
   expect(told.cases.length).toBeGreaterThan(10)
   expect(await sql("select count(*)::int as nudges from nudges where company_id = $1", [A])).toEqual([{ nudges: 0 }])
@@ -155,7 +155,7 @@ describe("an import that is broken off", () => {
     const { body: whole } = await startBackfill({ provider: "stripe", since }, { headers: { "x-company-id": B } })
     const unbroken = await finish(whole.id, { headers: { "x-company-id": B } })
     expect(unbroken.imported).toBe(await count("webhook_events where company_id = $1", [A]))
-    expect(await figuresOf(A, customersOf(pasts))).toEqual(await figuresOf(B, customersOf(pasts)))
+    expect(await rowsOfCustomers(A, customersOf(pasts))).toEqual(await rowsOfCustomers(B, customersOf(pasts)))
   })
 
   test("at any call of a step imports each event once, and counts it once", { timeout: 240_000 }, async () => {

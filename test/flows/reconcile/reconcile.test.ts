@@ -7,11 +7,11 @@ import {
   DAY_MS,
   type Event,
   MINUTE_MS,
-  plantEvents,
+  putEvents,
   reconcile,
+  reconcileFully,
   recordedIds,
   subscriptionObject,
-  wholeRun,
 } from "../../support/actions/reconcile.ts"
 import { envelope, fresh, invoiceEvent, sendStripe, stripeSignature } from "../../support/events/providers.ts"
 import { putProviderObject, setSwitchForAll } from "../../support/world/external-services.ts"
@@ -65,14 +65,14 @@ const stateOfCases = () =>
 describe("events that Stripe dropped", () => {
   test("any k of 250 over 29 days are restored, counted, and found once", async () => {
     const events = months(await worldNow(), 50)
-    await plantEvents(events)
+    await putEvents(events)
     // Another choice in each run; a failure names it.
     const lost = new Set(events.filter(() => Math.random() < 0.3).map(({ id }) => id))
     const choice = `lost: ${events.flatMap(({ id }, index) => (lost.has(id) ? [index] : []))}`
     for (const event of events) if (!lost.has(event.id)) expect((await sendStripe(event)).status).toBe(200)
     await waitUntilProcessed()
 
-    const reports = await wholeRun()
+    const reports = await reconcileFully()
     const sum = (name: "missing" | "fetched" | "outOfReach") =>
       reports.reduce((total, report) => total + report[name], 0)
     expect([sum("missing"), sum("fetched"), sum("outOfReach")], choice).toEqual([lost.size, lost.size, 0])
@@ -95,7 +95,7 @@ describe("events that Stripe dropped", () => {
     const at = (minutes: number) => new Date(now.getTime() - minutes * MINUTE_MS)
     const [unpaid, paid] = [fresh("cus"), fresh("cus")]
     const [open, closed] = [fresh("in"), fresh("in")]
-    await plantEvents([
+    await putEvents([
       invoiceEvent({ type: "invoice.payment_failed", at: at(30), customer: unpaid, invoice: open }),
       invoiceEvent({ type: "invoice.payment_failed", at: at(2 * 1440), customer: paid, invoice: closed }),
       invoiceEvent({ type: "invoice.paid", at: at(2 * 1440 - 60), customer: paid, invoice: closed }),
@@ -123,8 +123,8 @@ describe("events that Stripe dropped", () => {
     await advanceClock("P5D")
     const invoice = fresh("in")
     const at = new Date((await worldNow()).getTime() - 4 * DAY_MS)
-    await plantEvents([invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice })])
-    expect((await wholeRun()).reduce((sum, { fetched }) => sum + fetched, 0)).toBe(1)
+    await putEvents([invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice })])
+    expect((await reconcileFully()).reduce((sum, { fetched }) => sum + fetched, 0)).toBe(1)
     await advanceClock("PT1H")
     expect(await caseOf(invoice)).toMatchObject({ status: "open", nudges: [] })
     expect(await mailbox()).toEqual([])
@@ -134,7 +134,7 @@ describe("events that Stripe dropped", () => {
     const now = await worldNow()
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     const at = (seconds: number) => new Date(now.getTime() - seconds * 1000)
-    await plantEvents([
+    await putEvents([
       invoiceEvent({ type: "invoice.payment_failed", at: at(600), customer, invoice }),
       invoiceEvent({ type: "invoice.paid", at: at(20), customer, invoice }),
     ])
@@ -145,7 +145,7 @@ describe("events that Stripe dropped", () => {
   test("a webhook that may still be under way is not missing", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     const event = invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })
-    await plantEvents([event])
+    await putEvents([event])
     expect((await reconcile()).body).toMatchObject(NOTHING)
     expect(await recordedIds()).toEqual([])
     expect((await sendStripe(event)).body).toMatchObject({ duplicate: false })
@@ -155,7 +155,7 @@ describe("events that Stripe dropped", () => {
     await postJobAction("reconcile", "resume")
     await advanceClock("PT16M")
     const [customer, invoice] = [fresh("cus"), fresh("in")]
-    await plantEvents([invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })])
+    await putEvents([invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })])
     await advanceClock("PT17M")
     expect(await caseOf(invoice)).toMatchObject({ status: "open" })
     const { body } = await api<{ data: { kind: string; missing: number }[] }>("/api/reconciliations?provider=stripe")
@@ -170,7 +170,7 @@ describe("events that Stripe dropped", () => {
     const [lost, kept] = [fresh("evt"), fresh("evt")]
     const event = (id: string, at: Date) =>
       invoiceEvent({ type: "invoice.paid", at, customer: fresh("cus"), invoice: fresh("in"), id })
-    await plantEvents([event(lost, old), event(kept, new Date(now.getTime() - 29 * DAY_MS))])
+    await putEvents([event(lost, old), event(kept, new Date(now.getTime() - 29 * DAY_MS))])
     const since = new Date(now.getTime() - 40 * DAY_MS).toISOString()
     const { body } = await reconcile({ since, provider: "stripe" })
     expect(body).toMatchObject({ missing: 1, fetched: 1, outOfReach: 1 })
@@ -199,7 +199,7 @@ describe("events that Stripe dropped", () => {
       customer: fresh("cus"),
       invoice: fresh("in"),
     })
-    await plantEvents([good])
+    await putEvents([good])
     await putProviderObject("stripe", "events", "evt_broken", {
       created: Math.floor(now.getTime() / 1000) - 200_000,
       type: "",
@@ -214,7 +214,7 @@ describe("events that Stripe dropped", () => {
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
     await advanceClock("PT10S")
     const at = new Date((await worldNow()).getTime() - DAY_MS)
-    await plantEvents([
+    await putEvents([
       invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice: fresh("in") }),
     ])
     expect((await reconcile()).body).toMatchObject({ fetched: 1 })
@@ -226,7 +226,7 @@ describe("events that Stripe dropped", () => {
 describe("a pass that is interrupted", () => {
   test("by an API that is away says so, and finds everything once it is back", async () => {
     const events = months(await worldNow(), 10)
-    await plantEvents(events)
+    await putEvents(events)
     for (const mode of ["error", "down"]) {
       await setFault("stripe-api", mode)
       const { status, body } = await reconcile({ provider: "stripe" })
@@ -235,7 +235,7 @@ describe("a pass that is interrupted", () => {
     }
     await setFault("stripe-api", "off")
     await advanceClock("PT3M") // it is left alone for a while after that
-    const reports = await wholeRun()
+    const reports = await reconcileFully()
     expect(reports.reduce((sum, { fetched }) => sum + fetched, 0)).toBe(events.length)
     expect(reports.map(({ details }) => details.stoppedBy)).toEqual(reports.map(() => null))
     expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())
@@ -254,7 +254,7 @@ describe("a pass that is interrupted", () => {
         ...{ id: `ch_many_${index}`, object: "charge", amount: 1, currency: "usd" },
       }),
     )
-    await plantEvents(events)
+    await putEvents(events)
     const step = async () => {
       const { body } = await reconcile({ provider: "stripe" })
       return body.data.find(({ kind }) => kind === "full")
@@ -273,14 +273,14 @@ describe("a pass that is interrupted", () => {
 
   test("loses nothing when Postgres goes away in the middle", async () => {
     const events = months(await worldNow(), 20)
-    await plantEvents(events)
+    await putEvents(events)
     const step = reconcile({ provider: "stripe" })
     await new Promise((resolve) => setTimeout(resolve, 400))
     await setFault("postgres", "error")
     await step.catch(() => undefined)
     await setFault("postgres", "off")
     await advanceClock("PT3M") // the lease of a worker that was lost
-    await wholeRun()
+    await reconcileFully()
     await waitUntilProcessed()
     expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())
     expect((await stateOfCases()).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => "recovered"))
@@ -288,10 +288,10 @@ describe("a pass that is interrupted", () => {
 
   test("is in one pair of hands: steps at the same time fetch everything once", async () => {
     const events = months(await worldNow(), 10)
-    await plantEvents(events)
+    await putEvents(events)
     const answers = await Promise.all(Array.from({ length: 4 }, () => reconcile({ provider: "stripe" })))
     expect(answers.map(({ status }) => status).every((status) => status === 200 || status === 409)).toBe(true)
-    await wholeRun()
+    await reconcileFully()
     const rows = await sql<{ sum: string }>("select sum(fetched) as sum from reconciliations where provider = 'stripe'")
     expect(rows).toEqual([{ sum: String(events.length) }])
   })
@@ -307,7 +307,7 @@ describe("companies", () => {
     const [own, other] = [fresh("evt"), fresh("evt")]
     const event = (id: string) =>
       invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice: fresh("in"), id })
-    await plantEvents([event(own), { ...event(other), account }])
+    await putEvents([event(own), { ...event(other), account }])
 
     const key = await newApiKey("admin", B)
     expect((await reconcile({ provider: "stripe" }, { key })).body).toMatchObject({ missing: 1, fetched: 1 })

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { beforeEach, expect, test } from "vitest"
 import { type Features, features, type LedgerFact, vectorOf } from "../../../shared/domain/scoring/features.ts"
 import { fresh, sendStripe } from "../../support/events/providers.ts"
-import { failedRenewalStory } from "../../support/events/scenario.ts"
+import { failedRenewalScenario } from "../../support/events/scenario.ts"
 import { champion, scoreOf, send, subscriber, withoutScheduledScoring } from "../../support/models/scoring.ts"
 import { setSwitchForAll } from "../../support/world/external-services.ts"
 import { advanceClock, api, reset, sql, waitUntilProcessed, world, worldNow } from "../../support/world/world.ts"
@@ -43,7 +43,7 @@ test("whatever comes, late, twice or out of order, later facts change nothing of
     await advanceClock("PT61S") // a fresh score is made once a minute
     expect(await scoreOf(customer, "?fresh=true")).toMatchObject({ isStored: false })
   }
-  const { events } = failedRenewalStory(tag, new Date((await worldNow()).getTime() - 60_000))
+  const { events } = failedRenewalScenario(tag, new Date((await worldNow()).getTime() - 60_000))
   // The last thing is heard of first, and everything else after it.
   for (const event of [...events].reverse()) await tell(() => sendStripe(event))
   for (const [id, days] of [
@@ -78,7 +78,7 @@ test("what was on its way while a score was made was not known to it, and is not
     }
   }
   await Promise.all([
-    ...tags.flatMap((tag) => failedRenewalStory(tag, end).events.map((event) => sendStripe(event))),
+    ...tags.flatMap((tag) => failedRenewalScenario(tag, end).events.map((event) => sendStripe(event))),
     ...customers.map(ask),
   ])
   await waitUntilProcessed()

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { stripeSignature } from "../../support/events/providers.ts"
-import { describeState, failedRenewalStory } from "../../support/events/scenario.ts"
+import { describeState, failedRenewalScenario } from "../../support/events/scenario.ts"
 import { type KillPoint, type Outcome, runInProcess } from "../../support/world/run-in-process.ts"
 import { advanceClock, mailbox, reset, setFault, sql, world, worldNow } from "../../support/world/world.ts"
 
@@ -47,7 +47,7 @@ type Step = "failed" | "nudge" | "paid"
 
 /** One failed payment, from its webhook over the nudge to the payment, with one process killed once. */
 async function run(tag: string, kill: (KillPoint & { readonly step: Step }) | null) {
-  const { events } = failedRenewalStory(tag, end)
+  const { events } = failedRenewalScenario(tag, end)
   const [failed, , , , paid] = events.map((event) => JSON.stringify(event))
   const at = (step: Step) => (kill?.step === step ? kill : null)
 

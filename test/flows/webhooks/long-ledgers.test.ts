@@ -75,13 +75,13 @@ test("a commit between two pages loses neither fact", async () => {
   const { customer, at } = await heavyUser()
   const [held, other] = [fresh("in"), fresh("in")]
   const beforePage = (body: string) => body.replace("  RETURN ledger_page", `  ${pauseWhile(IS_FIRST_TO_PAUSE)}\n$&`)
-  await withPausePoint("read_facts", beforePage, async (gate) => {
+  await withPausePoint("read_facts", beforePage, async (pausePoint) => {
     expect((await failure(customer, held, before(at, 600))).status).toBe(200)
-    await gate.reached()
+    await pausePoint.reached()
     // Before the page that is being read, and after what the reading has seen.
     await failure(customer, other, before(at, 3_600 + FACTS + 60))
     await waitFor(async () => (await stateOf(customer))?.cases.some(({ invoiceId }) => invoiceId === other) === true)
-    await gate.open()
+    await pausePoint.resume()
   })
   await waitUntilProcessed()
   const state = await stateOf(customer)

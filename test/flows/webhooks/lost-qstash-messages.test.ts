@@ -41,7 +41,7 @@ test("any one call of a sweep that is lost, before its effect or after it, costs
     for (const when of ["before", "after"] as const) {
       await sql("delete from job_runs")
       await oneTryLeft()
-      await runInProcess(sweep(), { call, when, isSurvived: true })
+      await runInProcess(sweep(), { call, when, isOnlyCallLost: true })
       const end = await event()
       expect([call, when, end?.status]).not.toEqual([call, when, "dead"])
       ends.push(end)

@@ -2,7 +2,7 @@
 import fc from "fast-check"
 import { beforeAll, expect, test } from "vitest"
 import { sendStripe } from "../../support/events/providers.ts"
-import { describeState, failedRenewalStory, unlinkedChargeStory } from "../../support/events/scenario.ts"
+import { describeState, failedRenewalScenario, unlinkedChargeScenario } from "../../support/events/scenario.ts"
 import { reset, sql, waitUntilProcessed, worldNow } from "../../support/world/world.ts"
 
 const STORY_EVENTS = 7
@@ -14,7 +14,7 @@ let lives = 0
 /** Delivers a story in groups: the events of a group are sent at once. Answers the state in words. */
 async function live(groups: readonly (readonly number[])[]): Promise<string> {
   const tag = `life${(lives++).toString(36).padStart(4, "0")}`
-  const { events } = failedRenewalStory(tag, end)
+  const { events } = failedRenewalScenario(tag, end)
   for (const group of groups) {
     const answers = await Promise.all(group.map((index) => sendStripe(events[index])))
     expect(answers.map((answer) => answer.status)).toEqual(group.map(() => 200))
@@ -78,7 +78,7 @@ test("an event that says nothing but whose object it is counts like any other, i
   const states = new Map<string, number[]>()
   for (const [index, order] of ordersOf(4).entries()) {
     const tag = `odd${index.toString().padStart(4, "0")}`
-    const { events } = unlinkedChargeStory(tag, end)
+    const { events } = unlinkedChargeScenario(tag, end)
     for (const place of order) expect((await sendStripe(events[place])).status).toBe(200)
     await waitUntilProcessed()
     states.set(await describeState(tag), order)

@@ -80,13 +80,13 @@ test("a delivery, while another one with a later fact is committed", async () =>
     }),
   )
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
     const version = await versionOf("cus_a")
     const held = heldFailure("cus_a", "in_a", later(at, -30))
-    await gate.reached()
+    await pausePoint.reached()
     await chargeFailed("cus_a", later(at, -20))
     await committedAfter("cus_a", version)
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -103,13 +103,13 @@ test("a delivery, while a nudge is sent from a ledger with a later fact", async 
      values ($1, 'lost.0', 'stripe', 'cus_b', 'customer_seen', 0, $2, $2, $2, '{"kind": "customer_seen", "hasPhone": false}')`,
     [world().companyId, later(at, 240)],
   )
-  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
     const version = await versionOf("cus_b")
     const held = heldFailure("cus_b", "in_b2", later(at, 120))
-    await gate.reached()
+    await pausePoint.reached()
     await byQstash("nudges", JSON.stringify({ companyId: world().companyId, nudgeIds: [nudgeId], owner: null }))
     await committedAfter("cus_b", version)
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -128,15 +128,15 @@ test("a delivery, while a page with later facts is imported", async () => {
   })
   await sendStripe(created)
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
     const version = await versionOf(customer)
     const held = heldFailure(customer, "in_c", later(at, -390 * DAY))
-    await gate.reached()
+    await pausePoint.reached()
     const { body } = await startBackfill({ provider: "stripe", since: await sinceOf() })
     // One page: the delivery waits for no longer than the Worker waits for the database.
     await step(body.id)
     expect(await versionOf(customer)).toBeGreaterThan(version)
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -148,9 +148,9 @@ test("two commits that each folded without the other's fact, one of them changin
   // Who owns the invoice is known, so that neither delivery waits for the other's locks.
   await sendStripe(invoiceEvent({ type: "invoice.finalized", at, customer: "cus_d", invoice: "in_d" }))
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", afterReading, async (gate) => {
+  await withPausePoint("record_delivery", afterReading, async (pausePoint) => {
     const held = heldFailure("cus_d", "in_d", later(at, -3600))
-    await gate.reached()
+    await pausePoint.reached()
     // Nothing is owed for all that this reading knows.
     const id = fresh("evt")
     await sendStripe(
@@ -169,7 +169,7 @@ test("two commits that each folded without the other's fact, one of them changin
       ])
       return row?.status === "processed"
     })
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -179,9 +179,9 @@ test("two commits that each folded without the other's fact, one of them changin
 test("a nudge waits for an address that the ledger knows of and whose event is not committed yet", async () => {
   const first = (body: string) =>
     body.replace(/\bBEGIN\b/, `BEGIN ${pauseWhile(`p_customer_id = 'stripe_cus_e' AND ${IS_FIRST_TO_PAUSE}`)}`)
-  await withPausePoint("assert_version", first, async (gate) => {
+  await withPausePoint("assert_version", first, async (pausePoint) => {
     await sendNewCustomer("cus_e", { email: "eve@example.com" })
-    await gate.reached()
+    await pausePoint.reached()
     await failPayment("cus_e", "in_e", WITHOUT_ADDRESS)
     const [planned] = await waitFor(async () => {
       const rows = await sql<{ id: string }>("select id from nudges where customer_id = 'stripe_cus_e' and step = 0")
@@ -191,7 +191,7 @@ test("a nudge waits for an address that the ledger knows of and whose event is n
     await byQstash("nudges", JSON.stringify({ companyId: world().companyId, nudgeIds, owner: null }))
     const [nudge] = await sql("select status, reason from nudges where id = $1", nudgeIds)
     expect(nudge).toEqual({ status: "planned", reason: "address_pending" })
-    await gate.open()
+    await pausePoint.resume()
   })
   await waitUntilProcessed()
   await advanceClock("PT20S")
