@@ -1,4 +1,4 @@
-/** Events of the other mode have no effect, at Stripe and at Whop, and are in no figure. */
+/** Events of the other mode have no effect, at Stripe and at Whop, and are in no metric. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { envelope, fresh, invoiceEvent, sendStripe, sendWhop } from "../../support/events/providers.ts"
 import { putProviderObject } from "../../support/world/external-services.ts"
@@ -16,7 +16,7 @@ import {
 } from "../../support/world/world.ts"
 
 /** A failure, its recovery and a cancellation of one member at Stripe, of one mode. */
-async function stripeLife(livemode: boolean): Promise<string[]> {
+async function stripeEvents(livemode: boolean): Promise<string[]> {
   const [customer, invoice, subscription] = [fresh("cus"), fresh("in"), fresh("sub")]
   const at = await worldNow()
   const bill = (type: string) => invoiceEvent({ type, at, customer, invoice, subscription })
@@ -43,7 +43,7 @@ async function stripeLife(livemode: boolean): Promise<string[]> {
   return answers.map(({ body }) => String(body.id))
 }
 
-/** A failed bill at Whop; one of the sandbox says so by its pages. */
+/** A failed payment at Whop; one of the sandbox has its page addresses. */
 async function whopFailure(isLive: boolean, account: string): Promise<string> {
   const at = (await worldNow()).toISOString()
   const user = fresh("user")
@@ -98,7 +98,7 @@ describe.each([
   beforeEach(reset)
 
   test("keeps events of the other mode without any effect, and counts them nowhere", async () => {
-    const ids = [...(await stripeLife(foreign)), await whopFailure(foreign, "biz_any")]
+    const ids = [...(await stripeEvents(foreign)), await whopFailure(foreign, "biz_any")]
     const { summary, ...rest } = await traces()
     expect(rest).toEqual(NOTHING)
     const none = { open: 0, recovered: 0, lost: 0, reversed: 0 }
@@ -116,14 +116,14 @@ describe.each([
     expect((await api<{ data: unknown[] }>("/api/customers")).body.data).toEqual([])
   })
 
-  test("does not learn of them by reading them again", async () => {
-    const [id = ""] = await stripeLife(foreign)
+  test("has no effect from a replay", async () => {
+    const [id = ""] = await stripeEvents(foreign)
     await api(`/api/events/${id}/replay`, { method: "POST" })
     expect(await traces()).toMatchObject(NOTHING)
     expect((await api(`/api/events/${id}`)).body).toMatchObject({ status: "unhandled", error: reason })
   })
 
-  test("does not learn of them by thin events, which may leave out their mode", async () => {
+  test("has no effect from thin events, which may leave out their mode", async () => {
     const [customer, invoice, twin] = [fresh("cus"), fresh("in"), fresh("evt")]
     const at = await worldNow()
     const event = {
@@ -148,8 +148,8 @@ describe.each([
     expect(await traces()).toMatchObject(NOTHING)
   })
 
-  test("works on events of its own mode", async () => {
-    await stripeLife(!foreign)
+  test("processes events of its own mode", async () => {
+    await stripeEvents(!foreign)
     await whopFailure(!foreign, "biz_any")
     const { summary, messages } = await traces()
     expect(summary).toMatchObject({ cases: { open: 2, recovered: 1 }, recoveredMinor: { usd: 1999 } })
@@ -169,7 +169,7 @@ describe("accounts of Whop", () => {
   })
   beforeEach(reset)
 
-  test("registered: our own are taken in, a stranger's event waits apart until its account is registered", async () => {
+  test("registered: our own are ingested, an unregistered account's event is stored until the account is registered", async () => {
     await whopFailure(true, "biz_ours")
     const stranger = await whopFailure(true, "biz_stranger")
     await waitUntilProcessed()
