@@ -104,10 +104,10 @@ test("the first month is recorded by date and sent once to the team, never to th
   expect(shown).toMatchObject([{ id: "tenure_30", kind: "tenure", detail: { days: 30 } }])
   await advanceClock("PT2H")
   const sent = await mailbox()
-  const told = sent.filter(({ body }) => body.includes("stripe_cus_ms2"))
-  expect(told.map(({ channel }) => channel)).toEqual(["slack"])
-  expect(told[0]?.body).toContain("stripe_cus_ms2: a customer for 30 days")
-  expect(told[0]?.body).not.toContain("example.com")
+  const teamMessages = sent.filter(({ body }) => body.includes("stripe_cus_ms2"))
+  expect(teamMessages.map(({ channel }) => channel)).toEqual(["slack"])
+  expect(teamMessages[0]?.body).toContain("stripe_cus_ms2: a customer for 30 days")
+  expect(teamMessages[0]?.body).not.toContain("example.com")
   expect(sent.filter(({ to }) => to.includes("ms2@example.com"))).toEqual([])
   const [row] = await sql<{ days: number }>(
     "select extract(epoch from milestone_due_at - now())::int / 86400 as days from customers where id = 'stripe_cus_ms2'",

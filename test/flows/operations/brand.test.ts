@@ -38,7 +38,7 @@ async function another() {
       }),
     brand: async () => (await api<BrandBody>("/api/settings/brand", { key })).body,
     /** The first message to a new member of the company. */
-    async told(): Promise<string> {
+    async firstMessage(): Promise<string> {
       await control("DELETE", "/mailbox")
       const customer = fresh("cus")
       const path = `/api/webhooks/stripe/${id}`
@@ -58,16 +58,16 @@ describe("a brand name of a company that uses the deployment's sender", () => {
     expect(await company.brand()).toMatchObject({
       ...{ brandName: "Megabank", shownName: "Another Company", isWaiting: true, approved: [], decisions: [] },
     })
-    const before = await company.told()
+    const before = await company.firstMessage()
     expect(before).toContain("Another Company")
     expect(before).not.toContain("Megabank")
 
     expect(await company.decide("Mega Bank")).toMatchObject({ status: 200, body: { isWaiting: true } })
-    expect(await company.told()).not.toContain("Megabank")
+    expect(await company.firstMessage()).not.toContain("Megabank")
     expect(await company.decide("Megabank")).toMatchObject({
       ...{ status: 200, body: { shownName: "Megabank", isWaiting: false, approved: ["Megabank", "Mega Bank"] } },
     })
-    expect(await company.told()).toContain("Megabank")
+    expect(await company.firstMessage()).toContain("Megabank")
   })
 
   test("is the last approved one while a changed one waits, and not a revoked one", async () => {
@@ -75,7 +75,7 @@ describe("a brand name of a company that uses the deployment's sender", () => {
     await company.choose("Ada Fitness")
     await company.decide("Ada Fitness")
     await company.choose("Ada's Bank")
-    const waiting = await company.told()
+    const waiting = await company.firstMessage()
     expect(waiting).toContain("Ada Fitness")
     expect(waiting).not.toContain("Bank")
     await advanceClock("PT1S")
@@ -85,7 +85,7 @@ describe("a brand name of a company that uses the deployment's sender", () => {
       [false, "a mistake"],
       [true, "seen the trade register"],
     ])
-    expect(await company.told()).not.toMatch(/Ada|Bank/)
+    expect(await company.firstMessage()).not.toMatch(/Ada|Bank/)
     expect(await sql("select name, is_approved, who from brand_decisions order by at")).toEqual([
       { name: "Ada Fitness", is_approved: true, who: "admin" },
       { name: "Ada Fitness", is_approved: false, who: "admin" },

@@ -201,9 +201,9 @@ describe("a company's own webhook secret", () => {
     const [mine] = await list()
     const other = fresh("company")
     await addCompany(other)
-    const stranger = await newApiKey("admin", other)
-    expect((await api<{ data: unknown[] }>(PATH, { key: stranger })).body.data).toEqual([])
-    expect((await api(`${PATH}/${mine?.id}`, { method: "DELETE", key: stranger })).status).toBe(404)
+    const foreign = await newApiKey("admin", other)
+    expect((await api<{ data: unknown[] }>(PATH, { key: foreign })).body.data).toEqual([])
+    expect((await api(`${PATH}/${mine?.id}`, { method: "DELETE", key: foreign })).status).toBe(404)
     for (const role of ["success-manager", "success-analyst"] as const) {
       const key = await newApiKey(role, company)
       expect((await api(PATH, { key })).status).toBe(403)

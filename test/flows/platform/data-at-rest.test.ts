@@ -149,11 +149,11 @@ describe("canaries", () => {
     expect(waiting).toContain("/jobs/ingest")
     await setFault("qstash", "down")
     expect((await sendStripe(await failure(customer, second))).status).toBe(200)
-    const parked = await everythingInRedis()
-    expect(parked).toContain("parked:deliveries")
+    const fallback = await everythingInRedis()
+    expect(fallback).toContain("parked:deliveries")
     await setFault("qstash", "off")
     expect(found(waiting)).toEqual([])
-    expect(found(parked)).toEqual([])
+    expect(found(fallback)).toEqual([])
   })
 
   test("are in no log line, whatever fails", async () => {

@@ -116,7 +116,7 @@ test.each([
   ["nudges", '{"nudgeIds":"all"}', "payload_not_understood"],
   ["nudges", "no json", "payload_not_understood"],
   ["ingest", '{"sealed":"AAAA"}', "copy_not_ours"],
-])("%s with %s is given up: QStash is told never to bring it again", async (job, body, reason) => {
+])("%s with %s is answered 489, so that QStash does not retry it", async (job, body, reason) => {
   const url = `${world().vars.APP_URL}/jobs/${job}`
   const answer = await start(job, body, await signed({ url, body }))
   expect(answer).toMatchObject({ status: 489, body: { gaveUp: reason } })

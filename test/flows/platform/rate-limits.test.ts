@@ -304,7 +304,7 @@ describe("brute force of keys", () => {
 })
 
 describe("rate limit headers", () => {
-  const told = ({ headers }: { readonly headers: Headers }) => ({
+  const limitHeadersOf = ({ headers }: { readonly headers: Headers }) => ({
     limit: headers.get("ratelimit-limit"),
     policy: headers.get("ratelimit-policy"),
     left: Number(headers.get("ratelimit-remaining")),
@@ -314,12 +314,12 @@ describe("rate limit headers", () => {
   test("of a company's limit, on deliveries and calls", async () => {
     const company = fresh("company")
     await addCompany(company)
-    const sent = told(await delivery({ path: `/api/webhooks/stripe/${company}` }))
+    const sent = limitHeadersOf(await delivery({ path: `/api/webhooks/stripe/${company}` }))
     const policy = `${WEBHOOKS_PER_MINUTE};w=60`
     expect(sent).toMatchObject({ limit: String(WEBHOOKS_PER_MINUTE), policy, left: WEBHOOKS_PER_MINUTE - 1 })
     const key = await newApiKey("admin", company)
-    expect(told(await call(key))).toMatchObject({ limit: String(API_PER_MINUTE), left: API_PER_MINUTE - 1 })
-    const again = told(await call(key))
+    expect(limitHeadersOf(await call(key))).toMatchObject({ limit: String(API_PER_MINUTE), left: API_PER_MINUTE - 1 })
+    const again = limitHeadersOf(await call(key))
     expect(again).toMatchObject({ policy: `${API_PER_MINUTE};w=60`, left: API_PER_MINUTE - 2 })
     for (const { seconds } of [sent, again]) {
       expect(seconds).toBeGreaterThan(0)
@@ -329,14 +329,14 @@ describe("rate limit headers", () => {
 
   test("of a client's limit, on bad posts, links and health", async () => {
     const ip = address()
-    expect(told(await bad(from(ip)))).toMatchObject({ limit: "60", policy: "60;w=60", left: 59 })
+    expect(limitHeadersOf(await bad(from(ip)))).toMatchObject({ limit: "60", policy: "60;w=60", left: 59 })
     for (const [path, limit] of [
       ["/r/nothing", 600],
       ["/unsubscribe/nothing", 599],
       ["/api/health/live", 300],
     ] as const) {
       const response = await fetch(`${world().workerUrl}${path}`, { headers: from(ip) })
-      expect([path, told(response).left]).toEqual([path, limit - 1])
+      expect([path, limitHeadersOf(response).left]).toEqual([path, limit - 1])
     }
   })
 })

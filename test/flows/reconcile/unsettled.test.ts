@@ -97,8 +97,8 @@ test("while the provider is down it is called at growing intervals, and the subs
 
 test("an answer about another customer is not used", async () => {
   const { id } = await sendContradiction()
-  const stranger = subscriptionObject({ id, customer: fresh("cus"), now: await worldNow(), status: "active" })
-  await putProviderObject("stripe", "subscriptions", id, stranger)
+  const foreign = subscriptionObject({ id, customer: fresh("cus"), now: await worldNow(), status: "active" })
+  await putProviderObject("stripe", "subscriptions", id, foreign)
   await advanceClock("PT5M")
   expect(await rowOf(id)).toMatchObject({ isUnsettled: true, isAsked: true })
   expect(await sql("select 1 from customers")).toHaveLength(1)

@@ -214,7 +214,7 @@ describe("free days", () => {
     await giveOn("cancellation", { kind: "free_days", days: 14 })
     const { customer, subscription } = await newMember({ status: "active" })
     const at = await worldNow()
-    const leaving = { ...subscriptionOf(customer), status: "active", currency: "usd", cancel_at_period_end: true }
+    const canceling = { ...subscriptionOf(customer), status: "active", currency: "usd", cancel_at_period_end: true }
     const start_date = Math.floor(at.getTime() / 1_000) - 86_400
     await failPayment(customer, fresh("in"), { type: "invoice.paid" })
     await sendStripe(
@@ -222,7 +222,7 @@ describe("free days", () => {
         "customer.subscription.updated",
         at,
         fresh("evt"),
-        { ...leaving, start_date, cancel_at: null },
+        { ...canceling, start_date, cancel_at: null },
         {
           cancel_at_period_end: false,
         },

@@ -9,11 +9,11 @@ const SCENARIO_EVENTS = 7
 
 let end: Date
 let inOrder: string
-let lives = 0
+let runs = 0
 
 /** Delivers a scenario in groups; the events of a group are sent concurrently. Returns the state as text. */
 async function deliverGroups(groups: readonly (readonly number[])[]): Promise<string> {
-  const tag = `life${(lives++).toString(36).padStart(4, "0")}`
+  const tag = `life${(runs++).toString(36).padStart(4, "0")}`
   const { events } = failedRenewalScenario(tag, end)
   for (const group of groups) {
     const answers = await Promise.all(group.map((index) => sendStripe(events[index])))

@@ -93,7 +93,7 @@ const eventOf = async (id: string) => {
 }
 
 /** The orders in which the two may arrive. */
-const ORDERS: readonly ((life: Failure) => Promise<unknown>)[] = [
+const ORDERS: readonly ((first: Failure) => Promise<unknown>)[] = [
   ({ thin }) => deliver(thin, thin),
   ({ thin, snapshot }) =>
     deliver(thin)
@@ -131,8 +131,8 @@ test("while the API is down the answer is 200, and the case opens when it is bac
   for (const { thin } of group) await deliver(thin)
   await advanceClock("PT10M")
   expect(await sql("select 1 from recovery_cases")).toEqual([])
-  const [life] = group
-  expect(await eventOf(life?.thin.id ?? "")).toMatchObject({ status: "failed", error: "provider_api_away" })
+  const [first] = group
+  expect(await eventOf(first?.thin.id ?? "")).toMatchObject({ status: "failed", error: "provider_api_away" })
   await setFault("stripe-api", "off")
   await advanceClock("PT5H") // longer than the wait before the next attempt
   await expectOneCaseEach(group)
@@ -200,10 +200,10 @@ test("an invoice that was paid before the look-up is a recovered case without re
 })
 
 test("a thin event that arrived while Postgres was down is looked up when it is back", async () => {
-  const parked = await failure("in the event")
+  const queued = await failure("in the event")
   await setFault("postgres", "down")
-  await deliver(parked.thin)
+  await deliver(queued.thin)
   await setFault("postgres", "off")
   await advanceClock("PT10M")
-  await expectOneCaseEach([parked])
+  await expectOneCaseEach([queued])
 })

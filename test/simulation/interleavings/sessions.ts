@@ -134,7 +134,7 @@ export class Sessions {
       own.pauses.set(request, pauses),
     )
     own.isExecuting = false
-    // What ended may have let others go on, and nobody goes on from here before that is known.
+    // A session that ended may have unblocked others; that must be known before one continues.
     this.#recheck()
     this.#set(own, "running")
     return answer
