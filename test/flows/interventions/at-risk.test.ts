@@ -1,4 +1,7 @@
-/** Members at risk: whom the policy contacts, whom it skips, and how an at-risk case ends. */
+/**
+ * Members at risk: whom the policy contacts, whom it skips, and how an at-risk case ends. Over 300 lines because the tests share
+ * how members, scores and runs are made.
+ */
 import { beforeEach, describe, expect, test } from "vitest"
 import { armFor } from "../../../shared/domain/interventions/holdout.ts"
 import type { CaseBody } from "../../support/actions/members.ts"
