@@ -8,15 +8,15 @@ const BENCHMARKS: Readonly<Record<string, (args: string[]) => Promise<void>>> = 
 }
 
 const HELP = `npm run bench -- <name> [options]
-  ingest   webhooks: this Worker beside a bare Hono Worker with one insert
+  ingest   webhooks: this Worker compared with a bare Hono Worker with one insert
     --seconds N      length of one measurement (5)
-    --rounds N       measurements of each Worker in each scenario, in turns (3)
-    --connections N  requests under way at once (10)
-    --scenario NAME  known, new, failed, duplicate or forged; all of them when left out
-    --json           figures for machines
+    --rounds N       measurements of each Worker in each scenario, alternating (3)
+    --connections N  concurrent requests (10)
+    --scenario NAME  known, new, failed, duplicate or forged; default: all
+    --json           every round as JSON
   scoring  scores and explanations, rows per second, in Node and in workerd
     --rounds N       measurements (5)
-    --json           figures for machines
+    --json           every round as JSON
 `
 
 const [name = "", ...args] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-/** `npm run check`: everything that takes seconds. */
+/** `npm run check`: all checks that take seconds. */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
 import { runSteps } from "./steps.ts"
 

@@ -1,17 +1,17 @@
-/** What is checked without running the product: form, types, direction of imports, dead code, and that it can be deployed. */
+/** Checks that do not run the product: format, types, import rules, dead code, and that it can be deployed. */
 import type { Step } from "./steps.ts"
 
 export const CHECKS: readonly Step[] = [
   { name: "format, lint (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
   { name: "types of the Worker (tsc)", command: ["tsc", "-p", "tsconfig.json"], isQuiet: true },
   { name: "types of tests and local world (tsc)", command: ["tsc", "-p", "tsconfig.node.json"], isQuiet: true },
-  { name: "what may import what (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
+  { name: "import rules (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
   { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
   { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
   { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },
 ]
 
-/** On every processor: by itself vitest leaves one free, which of two is half. */
+/** On every processor: by default vitest leaves one free, which of two is half. */
 export const UNIT_TESTS: Step = {
   name: "unit tests",
   command: ["vitest", "run", "--project", "unit", "--maxWorkers=100%"],

@@ -1,4 +1,4 @@
-/** Builds what `wrangler deploy --env …` would upload, without uploading, and holds it to its size. */
+/** Builds what `wrangler deploy --env …` would upload, and checks its size. */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { ROOT } from "./steps.ts"
 
-/** The deployable stays below this, gzipped. */
+/** Maximum size of the bundle, gzipped. */
 const GZIP_BYTES_MAX = 640 * 1024
 
 const environment = process.argv[2] ?? "production"

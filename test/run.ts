@@ -1,7 +1,7 @@
 /**
- * `npm test`: the checks, then everything that runs the product, in two lanes side by side. What has bounds in time comes
- * one after the other in the first; it waits a good deal of its time. The simulator keeps every processor busy, knows no
- * time but its own, and takes what the first lane leaves; process failures wait for as long as it takes.
+ * `npm test`: the checks, then everything that runs the product, in two lanes side by side. Tests with time limits run one
+ * after the other in the first, which often waits. The simulator has a virtual clock, keeps every processor busy and takes
+ * what the first lane leaves; so do process failures, whose limits are long.
  */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
 import { runLanes, runSteps, type Step } from "./steps.ts"
@@ -19,7 +19,7 @@ const isTested = await runLanes([
     ],
   },
   {
-    isBehind: true,
+    isLowPriority: true,
     steps: [project("simulation", "the simulator"), project("process-failures", "kills and a long outage")],
   },
 ])

@@ -1,4 +1,4 @@
-/** Runs commands one after the other, or in lanes side by side, and says how each went. */
+/** Runs commands one after the other, or in lanes side by side, and reports the result of each. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { constants, setPriority } from "node:os"
 import { delimiter, join } from "node:path"
@@ -9,68 +9,71 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url))
 export interface Step {
   readonly name: string
   readonly command: readonly string[]
-  /** Only what goes wrong is worth reading. */
+  /** Output is shown only on failure. */
   readonly isQuiet?: boolean
 }
 
 /** Steps that run one after the other, beside those of other lanes. */
 export interface Lane {
   readonly steps: readonly Step[]
-  /** Gets what time of the processors the other lanes leave: theirs is measured, this one's is not. */
-  readonly isBehind?: boolean
+  /** Runs at the lowest priority: its tests have no tight time limits. */
+  readonly isLowPriority?: boolean
 }
 
-/** How a step went. */
-interface Ended {
+/** The result of a step. */
+interface StepResult {
   readonly step: Step
-  readonly isGood: boolean
+  readonly isOk: boolean
   readonly seconds: string
   readonly output: string
 }
 
-/** How much of what a failed step wrote is shown again at the end, where a reader looks first. */
+/** How much of a failed step's output is repeated at the end. */
 const LAST_LINES = 120
 
-/** Runs all steps, also after one failed, so that one run tells all; answers whether all went well. */
+/** Runs all steps, also after a failure, so that one run reports all; true if all succeeded. */
 export async function runSteps(steps: readonly Step[]): Promise<boolean> {
-  let isGood = true
+  let isOk = true
   for (const step of steps) {
     process.stdout.write(`\n▶ ${step.name}\n`)
-    const ended = await run(step, { isShown: !step.isQuiet, isBehind: false })
-    if (!ended.isGood && step.isQuiet) process.stdout.write(ended.output)
+    const ended = await run(step, { isShown: !step.isQuiet, isLowPriority: false })
+    if (!ended.isOk && step.isQuiet) process.stdout.write(ended.output)
     process.stdout.write(lineOf(ended))
-    isGood &&= ended.isGood
+    isOk &&= ended.isOk
   }
-  return isGood
+  return isOk
 }
 
 /**
- * Runs lanes side by side. The first one's output is shown as it comes, a step's of the others when it has ended; failures
- * once more at the end. Answers whether all went well.
+ * Runs lanes side by side. The output of the first is shown at once, that of the others when a step has ended; failures are
+ * repeated at the end. True if all succeeded.
  */
 export async function runLanes(lanes: readonly Lane[]): Promise<boolean> {
-  const ended: Ended[] = []
+  const ended: StepResult[] = []
   await Promise.all(
-    lanes.map(async ({ steps, isBehind = false }, lane) => {
+    lanes.map(async ({ steps, isLowPriority = false }, lane) => {
       for (const step of steps) {
         process.stdout.write(`\n▶ ${step.name} …\n`)
-        const end = await run(step, { isShown: lane === 0, isBehind })
+        const end = await run(step, { isShown: lane === 0, isLowPriority })
         process.stdout.write(lane === 0 ? lineOf(end) : `\n${end.output}${lineOf(end)}`)
         ended.push(end)
       }
     }),
   )
-  const failed = ended.filter(({ isGood }) => !isGood)
+  const failed = ended.filter(({ isOk }) => !isOk)
   for (const { step, output } of failed) {
-    process.stdout.write(`\n▶ ${step.name}, its last lines again\n${output.split("\n").slice(-LAST_LINES).join("\n")}`)
+    process.stdout.write(`\n▶ ${step.name}, last lines\n${output.split("\n").slice(-LAST_LINES).join("\n")}`)
   }
   process.stdout.write(`\n${ended.map(lineOf).join("")}`)
   return failed.length === 0
 }
 
-const lineOf = ({ step, isGood, seconds }: Ended): string => `${isGood ? "✔" : "✘"} ${step.name} (${seconds} s)\n`
+const lineOf = ({ step, isOk, seconds }: StepResult): string => `${isOk ? "✔" : "✘"} ${step.name} (${seconds} s)\n`
 
-async function run(step: Step, { isShown, isBehind }: { isShown: boolean; isBehind: boolean }): Promise<Ended> {
+async function run(
+  step: Step,
+  { isShown, isLowPriority }: { isShown: boolean; isLowPriority: boolean },
+): Promise<StepResult> {
   const startedAt = performance.now()
   const [program = "", ...args] = step.command
   const bin = join(ROOT, "node_modules", ".bin")
@@ -84,35 +87,35 @@ async function run(step: Step, { isShown, isBehind }: { isShown: boolean; isBehi
     },
     stdio: ["ignore", "pipe", "pipe"],
   })
-  if (isBehind) giveWay(child)
+  if (isLowPriority) lowerPriority(child)
   let output = ""
-  const hear = (chunk: string): void => {
+  const collect = (chunk: string): void => {
     output += chunk
     if (isShown) process.stdout.write(chunk)
   }
-  child.stdout.setEncoding("utf8").on("data", hear)
-  child.stderr.setEncoding("utf8").on("data", hear)
-  const isGood = await new Promise<boolean>((resolve) => {
+  child.stdout.setEncoding("utf8").on("data", collect)
+  child.stderr.setEncoding("utf8").on("data", collect)
+  const isOk = await new Promise<boolean>((resolve) => {
     child.on("error", (error) => {
-      hear(`${String(error)}\n`)
+      collect(`${String(error)}\n`)
       resolve(false)
     })
     child.on("close", (code) => resolve(code === 0))
   })
-  return { step, isGood, seconds: ((performance.now() - startedAt) / 1000).toFixed(1), output }
+  return { step, isOk, seconds: ((performance.now() - startedAt) / 1000).toFixed(1), output }
 }
 
-/** Lets a process and all that it will start have the lowest priority; one that is gone already needs none. */
-function giveWay({ pid }: ChildProcess): void {
+/** Gives a process and its future children the lowest priority. */
+function lowerPriority({ pid }: ChildProcess): void {
   if (pid === undefined) return
   try {
     setPriority(pid, constants.priority.PRIORITY_LOW)
   } catch {
-    // Then it runs like the others: slower for them, and right all the same.
+    // The process has ended, or its priority cannot be changed; then it slows the others down.
   }
 }
 
-/** Wrangler would otherwise ask the network and write into the home directory. */
+/** Otherwise wrangler uses the network and writes into the home directory. */
 const OFFLINE = {
   WRANGLER_SEND_METRICS: "false",
   WRANGLER_SEND_ERROR_REPORTS: "false",

@@ -1,18 +1,18 @@
-/** A recorded invoice event of Stripe's, made new for every request without parsing it again. */
+/** A recorded invoice event of Stripe, with new ids for every request and parsed only once. */
 import { createHmac } from "node:crypto"
 import { readFileSync } from "node:fs"
 
 /** Recorded from Stripe; about the size of an invoice event with one line. */
 const RECORDED = new URL("../../test/fixtures/stripe/stripe-sync-engine/invoice_paid.json", import.meta.url)
 
-/** Stand in for the ending of the ids, for that of the customer's own, and for the time. */
+/** Placeholders for the end of the ids, the end of the customer's ids, and the time. */
 const MARK = "~id~"
 const CUSTOMER_MARK = "~customer~"
 const TIME_MARK = 9999999999
 
 const AMOUNT_MINOR = 2900
 
-/** Makes the body of an event, as Stripe indents it, that happened now; its ids end in `tail` and the customer's in `customerTail`. */
+/** Makes the body of an event of this moment, indented as by Stripe; its ids end in `tail`, the customer's in `customerTail`. */
 export type EventMaker = (tail: string, customerTail: string) => string
 
 export function eventMaker(type: "invoice.paid" | "invoice.payment_failed"): EventMaker {

@@ -1,6 +1,6 @@
 /**
- * The sender, in a thread of its own so that it does not compete with the stand-ins for one event loop. Each connection
- * sends its next request when the last one was answered; all of them end with an answer, so that nothing is cut off.
+ * The sender, in a thread of its own so that it does not compete with the local replacements for one event loop. Each connection
+ * sends its next request when the last one was answered, and ends with an answer, so that no request is cut off.
  */
 import { parentPort, Worker, workerData } from "node:worker_threads"
 import autocannon from "autocannon"
@@ -24,10 +24,10 @@ export interface LoadResult {
   readonly statuses: Readonly<Record<string, number>>
 }
 
-/** A request that hangs longer than this makes the measurement worthless. */
+/** A request that takes longer fails the measurement. */
 const TIMEOUT_SECONDS = 10
 
-/** So many that none of them is told of twice within a second, which would leave the order of the two open. */
+/** Enough that no customer has two events within a second, whose order would be undefined. */
 const KNOWN_CUSTOMERS = 1_000
 
 /** Sends the load from a new thread. Rejects when a request gets no answer. */
@@ -48,7 +48,7 @@ function send({ url, connections, seconds, scenario, secret, tag }: Load): Promi
 
   const setupRequest = (request: autocannon.Request): autocannon.Request => {
     const body = bodyOf()
-    const signature = signatureOf(body, scenario.isSigned ? secret : "whsec_of_somebody_else")
+    const signature = signatureOf(body, scenario.isSigned ? secret : "whsec_another_secret")
     return { ...request, body, headers: { "content-type": "application/json", "stripe-signature": signature } }
   }
 
@@ -69,7 +69,7 @@ function send({ url, connections, seconds, scenario, secret, tag }: Load): Promi
         statuses[status] = (statuses[status] ?? 0) + 1
         const elapsedMs = performance.now() - startedAt
         if (elapsedMs < seconds * 1000) return
-        client.responseMax = 1 // it has made more: this answer was its last
+        client.responseMax = 1 // it has made more requests already, so it ends with this answer
         if (--running === 0) resolve({ latenciesMs, elapsedMs, statuses })
       })
       .on("reqError", reject)

@@ -1,22 +1,22 @@
-/** One measurement: a load, everything that goes on after its answers, and what both cost. */
+/** One measurement: a load, the work after its answers, and the cost of both. */
 import { setTimeout as sleep } from "node:timers/promises"
 import type { World } from "../../local/world.ts"
 import type { CpuClock } from "../support/cpu.ts"
 import { percentile } from "../support/statistics.ts"
 import { type LoadResult, sendLoad } from "./load.ts"
-import type { Scenario, SubjectName } from "./scenarios.ts"
+import type { Scenario, TargetName } from "./scenarios.ts"
 
 /** A Worker that is measured. */
 export interface BenchmarkTarget {
-  readonly name: SubjectName
+  readonly name: TargetName
   readonly url: string
   readonly cpu: CpuClock | null
 }
 
-/** Per event unless said otherwise. CPU is null where the system does not tell. */
+/** Per event unless said otherwise. CPU is null where the system does not report it. */
 export interface IngestMeasurement {
   readonly events: number
-  /** All work done, what follows the answers included. */
+  /** Counts until the last work after the answers is done. */
   readonly eventsPerSecond: number
   readonly p50Ms: number
   readonly p95Ms: number
@@ -36,32 +36,32 @@ export interface MeasureOptions {
   readonly secret: string
 }
 
-/** Work after the answers counts as finished when nobody has asked Postgres for this long. */
-const QUIET_MS = 300
+/** Work after the answers counts as finished after this long without a request to Postgres. */
+const IDLE_MS = 300
 const POLL_MS = 10
 
-/** Measures one Worker. Throws when one answer is not the expected one: such figures would mean nothing. */
+/** Measures one Worker. Throws on a single unexpected answer, because the measurement would be meaningless. */
 export async function measure(
-  subject: BenchmarkTarget,
+  target: BenchmarkTarget,
   scenario: Scenario,
   tag: string,
   on: MeasureOptions,
 ): Promise<IngestMeasurement> {
   const { world, postgresCpu, connections, seconds, secret } = on
   world.stats.clear()
-  const cpuBefore = { worker: subject.cpu?.() ?? 0, postgres: postgresCpu?.() ?? 0 }
+  const cpuBefore = { worker: target.cpu?.() ?? 0, postgres: postgresCpu?.() ?? 0 }
 
-  const load = await sendLoad({ url: subject.url, connections, seconds, scenario, secret, tag })
-  const followedMs = await untilQuiet(world)
+  const load = await sendLoad({ url: target.url, connections, seconds, scenario, secret, tag })
+  const followedMs = await untilIdle(world)
 
-  const workerCpuMs = (subject.cpu?.() ?? 0) - cpuBefore.worker
+  const workerCpuMs = (target.cpu?.() ?? 0) - cpuBefore.worker
   const postgresCpuMs = (postgresCpu?.() ?? 0) - cpuBefore.postgres
   const { postgres = 0, redis = 0, qstash = 0 } = world.stats.all()
   world.qstash.clear()
 
-  expectStatus(subject, scenario, load)
-  if (subject.name === "churn-saver" && !scenario.isSigned && postgres + redis + qstash > 0) {
-    throw new Error("a delivery that nobody signed made a round trip")
+  expectStatus(target, scenario, load)
+  if (target.name === "churn-saver" && !scenario.isSigned && postgres + redis + qstash > 0) {
+    throw new Error("a delivery with a wrong signature made a round trip")
   }
   const events = load.latenciesMs.length
   return {
@@ -70,7 +70,7 @@ export async function measure(
     p50Ms: percentile(load.latenciesMs, 50),
     p95Ms: percentile(load.latenciesMs, 95),
     p99Ms: percentile(load.latenciesMs, 99),
-    workerCpuMs: subject.cpu && workerCpuMs / events,
+    workerCpuMs: target.cpu && workerCpuMs / events,
     postgresCpuMs: postgresCpu && postgresCpuMs / events,
     postgresTrips: postgres / events,
     redisTrips: redis / events,
@@ -78,16 +78,16 @@ export async function measure(
   }
 }
 
-/** Waits until nobody asks Postgres any more; answers how long the asking went on. */
-async function untilQuiet({ stats }: World): Promise<number> {
+/** Waits until there are no more requests to Postgres; returns the time until the last one. */
+async function untilIdle({ stats }: World): Promise<number> {
   const startedAt = performance.now()
   let lastAt = startedAt
-  let asked = stats.all().postgres
-  while (performance.now() - lastAt < QUIET_MS) {
+  let requests = stats.all().postgres
+  while (performance.now() - lastAt < IDLE_MS) {
     await sleep(POLL_MS)
     const { postgres } = stats.all()
-    if (postgres === asked) continue
-    asked = postgres
+    if (postgres === requests) continue
+    requests = postgres
     lastAt = performance.now()
   }
   return lastAt - startedAt

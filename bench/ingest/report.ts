@@ -1,14 +1,14 @@
-/** The figures as a table for people, ratios first, or as JSON. */
+/** The measurements as a table, ratios first, or as JSON. */
 import { availableParallelism, cpus } from "node:os"
 import type { Bundle } from "../support/bundle.ts"
 import { type MedianSpread, medianSpread } from "../support/statistics.ts"
 import type { IngestMeasurement } from "./measure.ts"
-import type { Scenario, SubjectName } from "./scenarios.ts"
+import type { Scenario, TargetName } from "./scenarios.ts"
 
 export interface ScenarioResult {
   readonly scenario: Scenario
   /** One entry for each round, in order. */
-  readonly figures: Readonly<Record<SubjectName, readonly IngestMeasurement[]>>
+  readonly measurements: Readonly<Record<TargetName, readonly IngestMeasurement[]>>
 }
 
 export interface Report {
@@ -17,14 +17,14 @@ export interface Report {
   readonly connections: number
   readonly isJson: boolean
   readonly results: readonly ScenarioResult[]
-  readonly bundles: Readonly<Record<SubjectName, Bundle>>
+  readonly bundles: Readonly<Record<TargetName, Bundle>>
 }
 
 type Measure = Exclude<keyof IngestMeasurement, "events">
 
-const OURS: SubjectName = "churn-saver"
-const OTHERS: readonly SubjectName[] = ["bare", "bare-signed"]
-const NAMES: readonly SubjectName[] = [...OTHERS, OURS]
+const OURS: TargetName = "churn-saver"
+const OTHERS: readonly TargetName[] = ["bare", "bare-signed"]
+const NAMES: readonly TargetName[] = [...OTHERS, OURS]
 
 const COLUMNS: readonly { readonly measure: Measure; readonly title: string; readonly digits: number }[] = [
   { measure: "eventsPerSecond", title: "events/s", digits: 0 },
@@ -65,12 +65,12 @@ function tableOf(result: ScenarioResult): string[] {
   ])
   const absolute = NAMES.map((name) => [
     name,
-    ...COLUMNS.map(({ measure, digits }) => withRange(spreadOver(result.figures[name], measure), digits)),
+    ...COLUMNS.map(({ measure, digits }) => withRange(spreadOver(result.measurements[name], measure), digits)),
   ])
   return alignedRows([header, ...ratios, ...absolute])
 }
 
-/** Rows of a Markdown table that also reads well as it is. */
+/** Rows of a Markdown table with aligned columns. */
 function alignedRows(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]): string =>
@@ -81,14 +81,14 @@ function alignedRows(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** Null where it was not measured. */
-function spreadOver(figures: readonly IngestMeasurement[], measure: Measure): MedianSpread | null {
-  const values = figures.map((round) => round[measure]).filter((value) => value !== null)
+function spreadOver(measurements: readonly IngestMeasurement[], measure: Measure): MedianSpread | null {
+  const values = measurements.map((round) => round[measure]).filter((value) => value !== null)
   return values.length === 0 ? null : medianSpread(values)
 }
 
-function ratioOf({ figures }: ScenarioResult, other: SubjectName, measure: Measure): MedianSpread | null {
-  const ratios = figures[OURS].flatMap((ours, round) => {
-    const [a, b] = [ours[measure], figures[other][round]?.[measure]]
+function ratioOf({ measurements }: ScenarioResult, other: TargetName, measure: Measure): MedianSpread | null {
+  const ratios = measurements[OURS].flatMap((ours, round) => {
+    const [a, b] = [ours[measure], measurements[other][round]?.[measure]]
     return a === null || !b ? [] : [a / b]
   })
   return ratios.length === 0 ? null : medianSpread(ratios)
@@ -120,10 +120,10 @@ function asJson({ seconds, rounds, connections, results, bundles }: Report): unk
       medians: Object.fromEntries(
         NAMES.map((name) => [
           name,
-          Object.fromEntries(COLUMNS.map(({ measure }) => [measure, spreadOver(result.figures[name], measure)])),
+          Object.fromEntries(COLUMNS.map(({ measure }) => [measure, spreadOver(result.measurements[name], measure)])),
         ]),
       ),
-      rounds: result.figures,
+      rounds: result.measurements,
     })),
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- ingest`: what a webhook costs here, beside what it costs a Worker that does next to nothing. The
- * Workers take turns within one run, so that a busy machine is busy for all of them, and the ratios are made turn by turn.
+ * `npm run bench -- ingest`: the cost of a webhook here and in a minimal Worker. The Workers alternate within one run, so
+ * that a busy machine affects all of them, and ratios are made round by round.
  */
 import { rmSync } from "node:fs"
 import { join } from "node:path"
@@ -9,7 +9,7 @@ import { parseArgs } from "node:util"
 import { cpuOfProcessTree } from "../support/cpu.ts"
 import { type IngestMeasurement, type MeasureOptions, measure } from "./measure.ts"
 import { printReport, type ScenarioResult } from "./report.ts"
-import { SCENARIOS, type Scenario, type SubjectName } from "./scenarios.ts"
+import { SCENARIOS, type Scenario, type TargetName } from "./scenarios.ts"
 import { type BenchmarkRun, runSql, startBenchmark } from "./targets.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
@@ -19,16 +19,16 @@ export async function benchIngest(args: string[]): Promise<void> {
   const dataDir = join(ROOT, ".local", `bench-${process.pid}`)
   const starting = startBenchmark(dataDir)
   const cleanUp = async (): Promise<void> => {
-    await starting.then(({ stop }) => stop()).catch(() => {}) // what did not start has stopped itself
+    await starting.then(({ stop }) => stop()).catch(() => {}) // a world that failed to start has stopped itself
     rmSync(dataDir, { recursive: true, force: true })
   }
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => void cleanUp().then(() => process.exit(1)))
   }
   try {
-    const contest = await starting
-    const results = await runScenarios(contest, options)
-    printReport({ ...options, results, bundles: contest.bundles })
+    const run = await starting
+    const results = await runScenarios(run, options)
+    printReport({ ...options, results, bundles: run.bundles })
   } finally {
     await cleanUp()
   }
@@ -67,7 +67,7 @@ function readOptions(args: string[]): Options {
   }
 }
 
-async function runScenarios({ world, subjects }: BenchmarkRun, options: Options): Promise<ScenarioResult[]> {
+async function runScenarios({ world, targets }: BenchmarkRun, options: Options): Promise<ScenarioResult[]> {
   const { connections, seconds, rounds, scenarios } = options
   const secret = world.vars.STRIPE_WEBHOOK_SECRET ?? ""
   const on: MeasureOptions = {
@@ -82,26 +82,26 @@ async function runScenarios({ world, subjects }: BenchmarkRun, options: Options)
 
   const results: ScenarioResult[] = []
   for (const scenario of scenarios) {
-    for (const subject of subjects) await measure(subject, scenario, tag(), { ...on, seconds: scenario.warmUpSeconds })
-    const figures: Record<SubjectName, IngestMeasurement[]> = { bare: [], "bare-signed": [], "churn-saver": [] }
+    for (const target of targets) await measure(target, scenario, tag(), { ...on, seconds: scenario.warmUpSeconds })
+    const measurements: Record<TargetName, IngestMeasurement[]> = { bare: [], "bare-signed": [], "churn-saver": [] }
     for (let round = 1; round <= rounds; round++) {
-      for (const subject of subjects) {
-        process.stderr.write(`${scenario.name}, round ${round} of ${rounds}, ${subject.name}\n`)
-        figures[subject.name].push(await measure(subject, scenario, tag(), on))
+      for (const target of targets) {
+        process.stderr.write(`${scenario.name}, round ${round} of ${rounds}, ${target.name}\n`)
+        measurements[target.name].push(await measure(target, scenario, tag(), on))
       }
     }
-    results.push({ scenario, figures })
-    await expectAllDone(world.postgres().adminUrl)
+    results.push({ scenario, measurements })
+    await expectAllProcessed(world.postgres().adminUrl)
   }
   return results
 }
 
-/** Work that was left to the sweeper would be work that was not measured. */
-async function expectAllDone(adminUrl: string): Promise<void> {
+/** An event that is left to `sweep` would not be measured. */
+async function expectAllProcessed(adminUrl: string): Promise<void> {
   const { rows } = await runSql(
     adminUrl,
-    "SELECT count(*)::integer AS left FROM webhook_events WHERE status <> 'processed'",
+    "SELECT count(*)::integer AS unfinished FROM webhook_events WHERE status <> 'processed'",
   )
-  const left: unknown = rows[0]?.left
-  if (left !== 0) throw new Error(`${String(left)} events were accepted and not finished`)
+  const unfinished: unknown = rows[0]?.unfinished
+  if (unfinished !== 0) throw new Error(`${String(unfinished)} events were accepted and not processed`)
 }

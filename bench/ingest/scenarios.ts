@@ -1,36 +1,36 @@
-/** What is sent, and what every Worker must answer for its figures to count. */
+/** What is sent, and what every Worker must answer for its measurement to count. */
 
-export type SubjectName = "bare" | "bare-signed" | "churn-saver"
+export type TargetName = "bare" | "bare-signed" | "churn-saver"
 
 export interface Scenario {
   readonly name: string
   readonly title: string
   readonly type: "invoice.paid" | "invoice.payment_failed"
   /**
-   * `fresh`: an event, customer and invoice that nobody has seen. `known`: new events of customers that have been seen
-   * before. `same`: one event again and again.
+   * `fresh`: a new event, customer and invoice. `known`: new events of customers that were seen before. `same`: one event
+   * repeated.
    */
   readonly ids: "fresh" | "known" | "same"
   readonly warmUpSeconds: number
   readonly isSigned: boolean
-  readonly expectedStatus: Readonly<Record<SubjectName, number>>
+  readonly expectedStatus: Readonly<Record<TargetName, number>>
 }
 
-/** Compilers need some thousand events before a Worker is as fast as it gets. */
+/** V8 needs some thousand events to optimise a Worker. */
 const WARM_UP_SECONDS = 2
 
-/** Until each of them has been seen, on a slow machine too. */
-const MEETING_SECONDS = 8
+/** Until each known customer has had an event, on a slow machine too. */
+const KNOWN_WARM_UP_SECONDS = 8
 
 const ACCEPTED = { bare: 200, "bare-signed": 200, "churn-saver": 200 } as const
 
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: "known",
-    title: "invoice.paid of a customer who is known; opens no case",
+    title: "invoice.paid of a known customer; opens no case",
     type: "invoice.paid",
     ids: "known",
-    warmUpSeconds: MEETING_SECONDS,
+    warmUpSeconds: KNOWN_WARM_UP_SECONDS,
     isSigned: true,
     expectedStatus: ACCEPTED,
   },
@@ -54,7 +54,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "duplicate",
-    title: "the same invoice.paid again and again, each time signed anew",
+    title: "the same invoice.paid again and again, each time with a new signature",
     type: "invoice.paid",
     ids: "same",
     warmUpSeconds: WARM_UP_SECONDS,
@@ -63,7 +63,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "forged",
-    title: "a flood signed with a wrong secret; the bare Worker takes it for true",
+    title: "a flood signed with a wrong secret; the bare Worker accepts it",
     type: "invoice.paid",
     ids: "fresh",
     warmUpSeconds: WARM_UP_SECONDS,

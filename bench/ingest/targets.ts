@@ -1,4 +1,4 @@
-/** The Workers that are compared, in one world: same Postgres, same proxy in front of it, a workerd each. */
+/** The Workers that are compared, in one world: one Postgres behind one proxy, and a workerd for each. */
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -10,12 +10,12 @@ import { cpuOf } from "../support/cpu.ts"
 import { type ServedWorker, serveBundle } from "../support/workerd.ts"
 import { BARE_TABLE } from "./bare/store.ts"
 import type { BenchmarkTarget } from "./measure.ts"
-import type { SubjectName } from "./scenarios.ts"
+import type { TargetName } from "./scenarios.ts"
 
 const COMPANY_ID = "bench_company"
 
-/** The order in which they take turns. */
-const ENTRIES: readonly { readonly name: SubjectName; readonly entry?: string }[] = [
+/** In the order in which they alternate. */
+const ENTRIES: readonly { readonly name: TargetName; readonly entry?: string }[] = [
   { name: "bare", entry: fileURLToPath(new URL("./bare/insert.ts", import.meta.url)) },
   { name: "bare-signed", entry: fileURLToPath(new URL("./bare/signed.ts", import.meta.url)) },
   { name: "churn-saver" },
@@ -23,25 +23,25 @@ const ENTRIES: readonly { readonly name: SubjectName; readonly entry?: string }[
 
 export interface BenchmarkRun {
   readonly world: World
-  readonly subjects: readonly BenchmarkTarget[]
-  readonly bundles: Readonly<Record<SubjectName, Bundle>>
+  readonly targets: readonly BenchmarkTarget[]
+  readonly bundles: Readonly<Record<TargetName, Bundle>>
   /** Ends every process that was started. May be called twice. */
   stop(): Promise<void>
 }
 
-/** Builds and starts everything in `dataDir`. What was started is stopped again when a later part fails. */
+/** Builds and starts everything in `dataDir`. If one part fails to start, the others are stopped. */
 export async function startBenchmark(dataDir: string): Promise<BenchmarkRun> {
-  const bundleOf = async ({ name, entry }: (typeof ENTRIES)[number]): Promise<[SubjectName, Bundle]> => {
+  const bundleOf = async ({ name, entry }: (typeof ENTRIES)[number]): Promise<[TargetName, Bundle]> => {
     const outdir = join(dataDir, "bundles", name)
     mkdirSync(outdir, { recursive: true, mode: 0o700 })
     return [name, await buildBundle(outdir, entry)]
   }
-  const built: [SubjectName, Bundle][] = []
+  const built: [TargetName, Bundle][] = []
   for (const entry of ENTRIES) built.push(await bundleOf(entry))
-  const bundles = Object.fromEntries(built) as Record<SubjectName, Bundle>
+  const bundles = Object.fromEntries(built) as Record<TargetName, Bundle>
 
   const workers: ServedWorker[] = []
-  const subjectOf = (name: SubjectName, worker: ServedWorker): BenchmarkTarget => {
+  const targetOf = (name: TargetName, worker: ServedWorker): BenchmarkTarget => {
     workers.push(worker)
     return { name, url: worker.url, cpu: cpuOf(worker.pid) }
   }
@@ -51,7 +51,7 @@ export async function startBenchmark(dataDir: string): Promise<BenchmarkRun> {
     dataDir: join(dataDir, "world"),
     fresh: true,
     controlPort: 0,
-    // One company and one address send all of the load; what is measured is the work, not where it is refused.
+    // One company and one address send all of the load; rate limits are not what is measured.
     vars: {
       DEFAULT_COMPANY_ID: COMPANY_ID,
       RATE_LIMIT_WEBHOOKS_PER_MINUTE: "1000000",
@@ -63,13 +63,13 @@ export async function startBenchmark(dataDir: string): Promise<BenchmarkRun> {
     },
     emptyDatabase: async () => {},
     async startWorker({ CLOCK_URL: _, ...vars }, { port }) {
-      // Without CLOCK_URL the Worker asks the platform for the time, as it does when deployed.
+      // Without CLOCK_URL the Worker uses the platform's clock, as when deployed.
       const worker = await serveBundle(bundles["churn-saver"], vars, port)
-      ours.push(subjectOf("churn-saver", worker))
+      ours.push(targetOf("churn-saver", worker))
       return worker
     },
   })
-  // Sending what was planned is another benchmark's business: QStash takes messages and delivers none.
+  // Sending nudges is not measured: QStash takes messages and delivers none.
   world.qstash.hold()
 
   async function stop(): Promise<void> {
@@ -80,9 +80,9 @@ export async function startBenchmark(dataDir: string): Promise<BenchmarkRun> {
   try {
     const bare: BenchmarkTarget[] = []
     for (const { name } of ENTRIES.filter(({ entry }) => entry !== undefined)) {
-      bare.push(subjectOf(name, await serveBundle(bundles[name], bareVars(world))))
+      bare.push(targetOf(name, await serveBundle(bundles[name], bareVars(world))))
     }
-    return { world, bundles, subjects: [...bare, ...ours], stop }
+    return { world, bundles, targets: [...bare, ...ours], stop }
   } catch (cause) {
     await stop()
     throw cause
@@ -94,7 +94,7 @@ const bareVars = ({ vars }: World): Record<string, string> =>
     ["DATABASE_URL", "DATABASE_FETCH_ENDPOINT", "STRIPE_WEBHOOK_SECRET"].map((name) => [name, vars[name] ?? ""]),
   )
 
-/** Runs statements as the database's administrator, past the proxy that counts. */
+/** Runs statements as the database's administrator, bypassing the proxy, which counts requests. */
 export async function runSql(adminUrl: string, text: string): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: adminUrl })
   await client.connect()

@@ -1,4 +1,4 @@
-/** Models and rows to time the evaluator with: made by a seed, of the sizes that training gives. */
+/** Models and rows for timing the evaluator, generated from a seed, of the sizes that training produces. */
 
 import type { Matrix } from "../../shared/learning/data/matrix.ts"
 import { type PackedNode, packNodes } from "../../shared/learning/gbdt/pack.ts"
@@ -16,11 +16,11 @@ const features = Array.from({ length: FEATURES }, (_, place): ModelFeature => ({
 
 /** Rows of 40 normal numbers, one in twenty missing. */
 export function sampleRows(rows: number): Matrix {
-  const draw = (): number => (random.int(20) === 0 ? Number.NaN : random.gaussian())
-  return { features, columns: features.map(() => Float64Array.from({ length: rows }, draw)), rows }
+  const sample = (): number => (random.int(20) === 0 ? Number.NaN : random.gaussian())
+  return { features, columns: features.map(() => Float64Array.from({ length: rows }, sample)), rows }
 }
 
-/** All splits of every tree there, over all features: the most that a tree of its depth can cost. */
+/** Complete trees over all features: the highest cost for their depth. */
 function fullTrees(trees: number, depth: number): GbdtModel {
   const splits = 2 ** depth - 1
   const tree = (): PackedNode[] => {
@@ -43,7 +43,7 @@ function fullTrees(trees: number, depth: number): GbdtModel {
   return packNodes(0, Array.from({ length: trees }, tree), features)
 }
 
-/** Trees as the trainer grows them. */
+/** Trees grown by the trainer. */
 function trainedTrees(trees: number, leavesMax: number): { model: GbdtModel; cpuMs: number } {
   const matrix = sampleRows(TRAINING_ROWS)
   const labels = Uint8Array.from({ length: TRAINING_ROWS }, (_, row) => {
@@ -69,9 +69,9 @@ function lines(knots: number): GamModel {
 
 export type ModelUnderTest = { readonly name: string; readonly artefact: Artefact; readonly trainingMs: number | null }
 
-/** What is timed. */
+/** The models that are timed. */
 export async function makeModels(): Promise<ModelUnderTest[]> {
-  const subject = async (
+  const underTest = async (
     name: string,
     model: GamModel | GbdtModel,
     trainingMs: number | null,
@@ -81,10 +81,10 @@ export async function makeModels(): Promise<ModelUnderTest[]> {
   const small = trainedTrees(340, 6)
   const larger = trainedTrees(300, 8)
   return [
-    await subject("gbdt, 200 full trees of depth 6", fullTrees(200, 6), null),
-    await subject("gbdt, 340 trees of 6 leaves", small.model, small.cpuMs),
-    await subject("gbdt, 300 trees of 8 leaves", larger.model, larger.cpuMs),
-    await subject("logistic, 40 straight lines", lines(2), null),
-    await subject("gam, 40 lines of 8 knots", lines(8), null),
+    await underTest("gbdt, 200 full trees of depth 6", fullTrees(200, 6), null),
+    await underTest("gbdt, 340 trees of 6 leaves", small.model, small.cpuMs),
+    await underTest("gbdt, 300 trees of 8 leaves", larger.model, larger.cpuMs),
+    await underTest("logistic, 40 straight lines", lines(2), null),
+    await underTest("gam, 40 lines of 8 knots", lines(8), null),
   ]
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- scoring`: how fast the evaluator is, in Node and in workerd, beside a loop that multiplies and adds the
- * same numbers. Times are CPU times, so that a busy machine changes them little; ratios are made round by round.
+ * `npm run bench -- scoring`: how fast the evaluator is, in Node and in workerd, compared with a loop that multiplies and adds
+ * the same numbers. Times are CPU times, which a busy machine changes little; ratios are made round by round.
  */
 import { availableParallelism, cpus } from "node:os"
 import { parseArgs } from "node:util"
@@ -11,17 +11,17 @@ import { cpuOf } from "../support/cpu.ts"
 import { medianSpread } from "../support/statistics.ts"
 import { type ModelUnderTest, makeModels, sampleRows } from "./models.ts"
 
-/** Enough rows that a round is no shorter than some hundredths of a second. */
+/** Enough rows for a round of at least some hundredths of a second. */
 const ROWS_MANY = 100_000
 const ROWS_EXPLAINED = 500
-/** What a request of the largest batch brings, and how often it is asked for: the kernel counts in hundredths. */
+/** The largest batch of a request, and repetitions of it: the kernel counts CPU time in hundredths of a second. */
 const ROWS_IN_WORKERD = 100
 const REPEATS = { single: 400, explain: 40 }
 
-type Figures = {
+type Measurement = {
   readonly rowsPerSecond: number
   /** Rows per second ÷ those of the bare loop in the same round. */
-  readonly ofBare: number
+  readonly ratioToBare: number
   readonly explainMs: number
   readonly workerdScoreMs: number | null
   readonly workerdExplainMs: number | null
@@ -29,7 +29,7 @@ type Figures = {
 }
 type Result = Pick<ModelUnderTest, "name" | "trainingMs"> & {
   readonly artefactBytes: number
-  readonly rounds: Figures[]
+  readonly rounds: Measurement[]
 }
 
 export async function benchScoring(args: string[]): Promise<void> {
@@ -40,20 +40,20 @@ export async function benchScoring(args: string[]): Promise<void> {
   const rounds = Number(values.rounds)
   if (!(rounds >= 1)) throw new Error("--rounds takes a positive number")
   process.stderr.write("training the models to be timed\n")
-  const subjects = await makeModels()
+  const models = await makeModels()
   const rows = sampleRows(ROWS_MANY)
   const workerd = await startScoringInWorkerd()
   try {
     const results: Result[] = []
-    for (const { name, artefact, trainingMs } of subjects) {
+    for (const { name, artefact, trainingMs } of models) {
       const text = JSON.stringify(artefact)
       const model = await prepareModel(artefact)
-      const measured: Figures[] = []
-      // The first round warms the compiler up and is thrown away.
+      const measured: Measurement[] = []
+      // The first round lets V8 optimise and is discarded.
       for (let round = 0; round <= rounds; round++) {
         process.stderr.write(`${name}, round ${round} of ${rounds}\n`)
-        const figures = await measure(model, text, rows.columns, workerd)
-        if (round > 0) measured.push(figures)
+        const measurement = await measure(model, text, rows.columns, workerd)
+        if (round > 0) measured.push(measurement)
       }
       results.push({ name, trainingMs, artefactBytes: text.length, rounds: measured })
     }
@@ -68,7 +68,7 @@ async function measure(
   text: string,
   columns: readonly Float64Array[],
   workerd: ScoringInWorkerd,
-): Promise<Figures> {
+): Promise<Measurement> {
   const bareMs = cpuMs(() => bare(columns))
   const manyMs = cpuMs(() => scoreMany(model, columns, ROWS_MANY))
   const vectors = Array.from({ length: ROWS_EXPLAINED }, (_, row) => {
@@ -86,15 +86,15 @@ async function measure(
   const clock = cpuOf(workerd.worker.pid)
   const inWorkerd = async (task: "single" | "explain"): Promise<number | null> => {
     if (clock === null) return null
-    const ask = { task, columns: few, rows: ROWS_IN_WORKERD }
-    await workerd.run({ ...ask, artefact })
+    const request = { task, columns: few, rows: ROWS_IN_WORKERD }
+    await workerd.run({ ...request, artefact })
     const before = clock()
-    await workerd.run({ ...ask, repeat: REPEATS[task] })
+    await workerd.run({ ...request, repeat: REPEATS[task] })
     return (clock() - before) / (ROWS_IN_WORKERD * REPEATS[task])
   }
   return {
     rowsPerSecond: (1_000 * ROWS_MANY) / manyMs,
-    ofBare: bareMs / manyMs,
+    ratioToBare: bareMs / manyMs,
     explainMs: explainMs / ROWS_EXPLAINED,
     workerdScoreMs: await inWorkerd("single"),
     workerdExplainMs: await inWorkerd("explain"),
@@ -109,7 +109,7 @@ function cpuMs(run: () => unknown): number {
   return (user + system) / 1_000
 }
 
-/** The least that could be done: a product for each value, a sum for each row, a probability of it. */
+/** The lower bound: one product per value, one sum and one probability per row. */
 function bare(columns: readonly Float64Array[]): Float64Array {
   const sums = new Float64Array(ROWS_MANY)
   for (const [input, column] of columns.entries()) {
@@ -119,15 +119,18 @@ function bare(columns: readonly Float64Array[]): Float64Array {
   return sums.map((sum) => 1 / (1 + Math.exp(-sum)))
 }
 
-const COLUMNS: readonly { readonly title: string; readonly of: (figures: Figures) => number | null; digits: number }[] =
-  [
-    { title: "rows/s", of: ({ rowsPerSecond }) => rowsPerSecond, digits: 0 },
-    { title: "÷ bare loop", of: ({ ofBare }) => ofBare, digits: 3 },
-    { title: "explanation ms", of: ({ explainMs }) => explainMs, digits: 4 },
-    { title: "score in workerd ms", of: ({ workerdScoreMs }) => workerdScoreMs, digits: 4 },
-    { title: "with explanation ms", of: ({ workerdExplainMs }) => workerdExplainMs, digits: 4 },
-    { title: "prepare ms", of: ({ prepareMs }) => prepareMs, digits: 2 },
-  ]
+const COLUMNS: readonly {
+  readonly title: string
+  readonly of: (measurement: Measurement) => number | null
+  digits: number
+}[] = [
+  { title: "rows/s", of: ({ rowsPerSecond }) => rowsPerSecond, digits: 0 },
+  { title: "÷ bare loop", of: ({ ratioToBare }) => ratioToBare, digits: 3 },
+  { title: "explanation ms", of: ({ explainMs }) => explainMs, digits: 4 },
+  { title: "score in workerd ms", of: ({ workerdScoreMs }) => workerdScoreMs, digits: 4 },
+  { title: "with explanation ms", of: ({ workerdExplainMs }) => workerdExplainMs, digits: 4 },
+  { title: "prepare ms", of: ({ prepareMs }) => prepareMs, digits: 2 },
+]
 
 function asText(results: readonly Result[]): string {
   const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`

@@ -1,4 +1,4 @@
-/** A Worker as `wrangler deploy` would upload it, without uploading. */
+/** Builds a Worker as `wrangler deploy` would upload it. */
 import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
@@ -14,7 +14,7 @@ export interface Bundle {
   readonly gzipBytes: number
 }
 
-/** Builds `entry`, or the project's own Worker, minified, by the configuration that is deployed. Rejects with wrangler's words. */
+/** Builds `entry`, or the project's Worker, minified, with the deployed configuration. Rejects with wrangler's message. */
 export async function buildBundle(outdir: string, entry?: string): Promise<Bundle> {
   const args = ["deploy", ...(entry === undefined ? [] : [entry]), "--dry-run", "--minify", "--env", ""]
   await promisify(execFile)("wrangler", [...args, "--config", WRANGLER_CONFIG, "--outdir", outdir], {

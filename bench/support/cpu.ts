@@ -1,6 +1,6 @@
 /**
- * CPU time of whole processes, as the kernel counts it: all threads, user and system. Ticks are 10 ms, which is under one
- * percent of what a measurement of a few seconds uses.
+ * CPU time of processes as the kernel counts it: all threads, user and system. A tick is 10 ms, under one percent of a
+ * measurement of a few seconds.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 
@@ -37,7 +37,7 @@ interface Stat {
   readonly ofEndedChildren: number
 }
 
-/** Undefined for a process that has just ended. */
+/** Undefined if the process has just ended. */
 function readStat(pid: number): Stat | undefined {
   let text: string
   try {
@@ -45,7 +45,7 @@ function readStat(pid: number): Stat | undefined {
   } catch {
     return undefined
   }
-  // The name in the second field may hold spaces and brackets; fields are counted from behind it (proc(5): 4, 14 to 17).
+  // The name in the second field may hold spaces and brackets; so fields are counted after it (proc(5): 4, 14 to 17).
   const fields = text
     .slice(text.lastIndexOf(")") + 2)
     .split(" ")

@@ -1,11 +1,11 @@
-/** The middle of several measurements, and how far apart they lie. */
+/** The median of several measurements with the lowest and highest. */
 export interface MedianSpread {
   readonly median: number
   readonly min: number
   readonly max: number
 }
 
-/** Throws for an empty list: a figure that was never measured has no middle. */
+/** Throws for an empty list, which has no median. */
 export function medianSpread(values: readonly number[]): MedianSpread {
   return { median: percentile(values, 50), min: Math.min(...values), max: Math.max(...values) }
 }

@@ -1,4 +1,4 @@
-/** workerd by itself, without the development server in front, which costs several times what it serves. */
+/** workerd without wrangler's development server, which costs several times as much as the Worker itself. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -18,7 +18,7 @@ const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 5_000
 const POLL_MS = 20
 
-/** Serves a bundle with `vars` as its bindings; resolves when it takes requests. Its log lines go nowhere, as on a platform that collects them elsewhere. */
+/** Serves a bundle with `vars` as its bindings; resolves when it accepts requests. Its log lines are discarded. */
 export async function serveBundle(
   bundle: Bundle,
   vars: Readonly<Record<string, string>>,
@@ -32,19 +32,19 @@ export async function serveBundle(
   const errors = openSync(errorsFile, "w")
   const child = spawn(workerdBinary(), ["serve", config], { stdio: ["ignore", "ignore", errors] })
   closeSync(errors)
-  const endWithUs = (): boolean => child.kill("SIGKILL")
-  process.once("exit", endWithUs)
+  const killChild = (): boolean => child.kill("SIGKILL")
+  process.once("exit", killChild)
   const exited = new Promise<void>((resolve) => {
     child.once("error", () => resolve())
     child.once("exit", () => resolve())
   })
 
   async function stop(): Promise<void> {
-    const stuck = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS)
+    const killTimer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS)
     child.kill("SIGTERM")
     await exited
-    clearTimeout(stuck)
-    process.off("exit", endWithUs)
+    clearTimeout(killTimer)
+    process.off("exit", killChild)
   }
 
   const url = `http://${LOOPBACK}:${port}`
@@ -74,7 +74,7 @@ async function untilServing(child: ChildProcess, url: string): Promise<void> {
   }
 }
 
-/** The binary itself, of the version that wrangler runs: a process in between would hide its CPU time. */
+/** The binary that wrangler runs; the CPU time of a wrapper's child would not be counted. */
 function workerdBinary(): string {
   const ofWrangler = createRequire(createRequire(import.meta.url).resolve("wrangler"))
   const { default: path } = ofWrangler("workerd") as { readonly default: string }
@@ -102,7 +102,7 @@ const worker :Workerd.Worker = (
 `
 }
 
-/** A setting of wrangler.toml as it is written there, which is how Cap'n Proto writes it too. */
+/** A setting of wrangler.toml as text; TOML and Cap'n Proto write it alike. */
 function compatibility(name: string): string | undefined {
   return new RegExp(`^${name}\\s*=\\s*(.+?)\\s*$`, "m").exec(readFileSync(WRANGLER_CONFIG, "utf8"))?.[1]
 }

@@ -1,4 +1,4 @@
-/** The description of the API, as the Worker serves it: in public, whole, and true of what it answers. */
+/** The description of the API: public, complete, and correct for all answers. */
 import { readFileSync } from "node:fs"
 import { expect, test } from "vitest"
 import { api, world } from "../support/world/world.ts"
@@ -9,14 +9,14 @@ const description = JSON.parse(
 
 const get = (path: string) => fetch(`${world().workerUrl}${path}`)
 
-test("for programs, without a key", async () => {
+test("OpenAPI, without a key", async () => {
   const answer = await get("/api/openapi.json")
   expect(answer.status).toBe(200)
   expect(answer.headers.get("content-type")).toContain("application/json")
   expect(await answer.json()).toEqual(description)
 })
 
-test("for people, without a key, a script or anything from elsewhere", async () => {
+test("a page, without a key, script or external content", async () => {
   const answer = await get("/api/docs")
   expect(answer.status).toBe(200)
   expect(answer.headers.get("content-type")).toContain("text/html")

@@ -1,6 +1,6 @@
 /**
- * `kill -9` of the Worker and of Postgres in the middle of 5 000 webhooks. The provider sends again only what was not
- * answered 200. Nothing is lost, nothing comes twice.
+ * `kill -9` of the Worker and of Postgres in the middle of 5 000 webhooks. The provider retries only what was not
+ * answered 200. Nothing is lost, no message is sent twice.
  */
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { envelope, invoiceEvent } from "../support/events/providers.ts"
@@ -8,10 +8,10 @@ import { type OwnWorld, type ProviderEvent, startOwnWorld } from "../support/own
 
 const CUSTOMERS = 1_250
 const EVENTS_EACH = 4
-/** Every fiftieth customer never pays, and is to hear of it: once. */
-const UNPAID_EACH = 50
-const AT_ONCE = 24
-/** A killed part is back within seconds; the provider's patience is longer. */
+/** Every fiftieth customer never pays, and gets exactly one message. */
+const UNPAID_EVERY = 50
+const CONCURRENCY = 24
+/** A killed process restarts within seconds; the provider retries for longer. */
 const PAUSE_MS = 250
 const TRIES_MAX = 240
 
@@ -21,9 +21,9 @@ beforeAll(async () => {
 })
 afterAll(() => world.stop())
 
-const stays = (customer: number): boolean => customer % UNPAID_EACH === 0
+const isUnpaid = (customer: number): boolean => customer % UNPAID_EVERY === 0
 
-/** A renewal that fails twice, told by charge and invoice, and then is paid, or is told a third time. */
+/** A renewal that fails twice, reported by charge and invoice, and then is paid or fails a third time. */
 function eventsOf(customer: number, now: Date): readonly ProviderEvent[] {
   const tag = `k${customer.toString().padStart(5, "0")}`
   const at = (secondsAgo: number) => new Date(now.getTime() - secondsAgo * 1_000)
@@ -35,27 +35,27 @@ function eventsOf(customer: number, now: Date): readonly ProviderEvent[] {
       ...{ currency: "usd", failure_code: "card_declined", outcome: { reason: "insufficient_funds" } },
     }),
     invoiceEvent({ ...bill, type: "invoice.payment_failed", at: at(300), id: `evt_${tag}_2`, attempt: 2 }),
-    stays(customer)
+    isUnpaid(customer)
       ? invoiceEvent({ ...bill, type: "invoice.payment_failed", at: at(200), id: `evt_${tag}_3`, attempt: 3 })
       : invoiceEvent({ ...bill, type: "invoice.paid", at: at(200), id: `evt_${tag}_3` }),
   ]
   return events.map((event) => ({ provider: "stripe", id: event.id, body: JSON.stringify(event) }))
 }
 
-/** Until it is answered 200; how often it had to be sent. */
+/** Sends until the answer is 200; returns the number of attempts. */
 async function deliver(event: ProviderEvent): Promise<number> {
   for (let tries = 1; tries <= TRIES_MAX; tries++) {
     if ((await world.deliver(event)) === 200) return tries
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
   }
-  throw new Error(`${event.id} was never taken`)
+  throw new Error(`${event.id} was never accepted`)
 }
 
-test("5 000 webhooks through three kills: each is in the ledger once, and each member hears once", async () => {
+test("5 000 webhooks through three kills: each is in the ledger once, and each member gets one message", async () => {
   const now = world.clock.now()
-  // Customers' events are told interleaved, so that a kill meets many stories in the middle.
-  const stories = Array.from({ length: CUSTOMERS }, (_, customer) => eventsOf(customer, now))
-  const events = Array.from({ length: EVENTS_EACH }, (_, turn) => stories.map((story) => story[turn]))
+  // Events of customers are interleaved, so that a kill interrupts many of them midway.
+  const perCustomer = Array.from({ length: CUSTOMERS }, (_, customer) => eventsOf(customer, now))
+  const events = Array.from({ length: EVENTS_EACH }, (_, turn) => perCustomer.map((events) => events[turn]))
     .flat()
     .filter((event) => event !== undefined)
   expect(events).toHaveLength(5_000)
@@ -69,27 +69,27 @@ test("5 000 webhooks through three kills: each is in the ledger once, and each m
     [3_900, () => kill([...world.worker().pids, world.postgres().pid])],
   ])
   let next = 0
-  let again = 0
+  let retries = 0
   await Promise.all(
-    Array.from({ length: AT_ONCE }, async () => {
+    Array.from({ length: CONCURRENCY }, async () => {
       while (next < events.length) {
         const index = next++
         kills.get(index)?.()
         const event = events[index]
-        if (event) again += (await deliver(event)) - 1
+        if (event) retries += (await deliver(event)) - 1
       }
     }),
   )
-  // The kills hit something, or this test shows nothing.
-  expect(again).toBeGreaterThan(0)
+  // Without retries the kills would have interrupted nothing.
+  expect(retries).toBeGreaterThan(0)
 
-  // What was acknowledged and not folded is finished by the sweeper; what was parked comes back by itself.
+  // `sweep` folds what was acknowledged and not folded; the fallback queue delivers what it holds.
   for (let minutes = 0; minutes < 60; minutes += 5) {
     await world.advance("PT5M")
-    const [left] = await world.sql<{ left: number }>(
-      "select (5000 - count(*) filter (where status = 'processed'))::int as left from webhook_events",
+    const [unfinished] = await world.sql<{ count: number }>(
+      "select (5000 - count(*) filter (where status = 'processed'))::int as count from webhook_events",
     )
-    if (left?.left === 0) break
+    if (unfinished?.count === 0) break
   }
   await world.advance("PT15M")
 
@@ -100,7 +100,7 @@ test("5 000 webhooks through three kills: each is in the ledger once, and each m
     (select count(*)::int from facts where kind = 'payment_failed' and event_id is not null) as failures,
     (select count(*)::int from recovery_cases where status = 'recovered') as recovered,
     (select count(*)::int from recovery_cases where status = 'open') as open`)
-  const unpaid = CUSTOMERS / UNPAID_EACH
+  const unpaid = CUSTOMERS / UNPAID_EVERY
   expect(counts).toEqual({
     ...{ keys: 5_000, processed: 5_000, events: 5_000 },
     failures: CUSTOMERS * 3 + unpaid,
@@ -110,14 +110,14 @@ test("5 000 webhooks through three kills: each is in the ledger once, and each m
   const messages = world.mailbox.messages.filter(({ channel }) => channel === "email")
   const perMember = Map.groupBy(messages, ({ to }) => to)
   expect([...perMember.values()].filter((seen) => seen.length > 1)).toEqual([])
-  // Whoever still owes has heard of it, unless the worker died over the message: then a person is told, and it is not sent again.
-  const silent = await world.sql<{ status: string }>(
+  // Who still owes got a message, unless the worker was killed while sending: then it is `unknown` and not re-sent.
+  const unsent = await world.sql<{ status: string }>(
     `select n.status from recovery_cases c left join nudges n on n.case_id = c.id and n.step = 0
      where c.status = 'open' and n.status is distinct from 'sent'`,
   )
-  expect(silent.map(({ status }) => status).filter((status) => status !== "unknown")).toEqual([])
-  const heard = Array.from({ length: CUSTOMERS }, (_, customer) => customer)
-    .filter(stays)
+  expect(unsent.map(({ status }) => status).filter((status) => status !== "unknown")).toEqual([])
+  const reached = Array.from({ length: CUSTOMERS }, (_, customer) => customer)
+    .filter(isUnpaid)
     .filter((customer) => perMember.has(`cus_k${customer.toString().padStart(5, "0")}@example.com`))
-  expect(heard.length + silent.length).toBeGreaterThanOrEqual(unpaid)
+  expect(reached.length + unsent.length).toBeGreaterThanOrEqual(unpaid)
 })

@@ -1,6 +1,6 @@
 /**
- * Postgres is away for four hours, for part of it Redis or QStash as well, while both providers go on sending by their own
- * schedules. Nothing is lost as long as one sink is alive at some try of theirs.
+ * Postgres is down for four hours, for part of it Redis or QStash as well, while both providers send and retry by their own
+ * schedules. Nothing is lost as long as one store is up at one of their attempts.
  */
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -12,9 +12,9 @@ const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 
-/** Whop tries three times more and then never again (docs.whop.com/developer/guides/webhooks). */
+/** Whop retries three times (docs.whop.com/developer/guides/webhooks). */
 const WHOP_WAITS = [10, 20, 40].map((seconds) => seconds * SECOND)
-/** Stripe tries for up to three days with growing waits (docs.stripe.com/webhooks); it does not say which. */
+/** Stripe retries for up to three days with exponential back-off (docs.stripe.com/webhooks); the waits are not documented. */
 const STRIPE_WAITS = [5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 12 * HOUR, 12 * HOUR, 12 * HOUR]
 
 const STEPS = 16
@@ -72,14 +72,14 @@ test("four hours without Postgres: every event of both providers is acknowledged
 
   world.faults.set("postgres", "down")
   for (let step = 0; step < STEPS; step++) {
-    // For an hour QStash is away as well, and Redis keeps what comes; for another hour it is Redis that is away.
+    // For an hour QStash is down as well and Redis takes the deliveries; for another hour Redis is down.
     world.faults.set("qstash", step >= 4 && step < 8 ? "down" : "off")
     world.faults.set("redis", step >= 10 && step < 14 ? "down" : "off")
     await sendSome(`during${step}`)
     await world.advance(STEP)
     await senders.stripe.retryDue()
   }
-  // Then nothing is there at all, for less than Whop's patience: the last of its tries meets a sink.
+  // Then everything is down, for less than Whop's retries last: its last attempt finds a store.
   for (const target of ["qstash", "redis"] as const) world.faults.set(target, "down")
   await sendSome("blackout")
   expect(senders.whop.isWaiting).toBe(true)
@@ -108,7 +108,7 @@ test("four hours without Postgres: every event of both providers is acknowledged
   const [cases] = await world.sql("select count(*)::int as cases from recovery_cases where status = 'open'")
   expect(cases).toEqual({ cases: sent.length })
 
-  // And each member of these cases heard of it once.
+  // Each member of these cases got one message.
   const messages = world.mailbox.messages.filter(({ channel }) => channel === "email")
   const perMember = Map.groupBy(messages, ({ to }) => to)
   expect([...perMember.values()].filter((seen) => seen.length > 1)).toEqual([])

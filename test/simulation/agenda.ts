@@ -1,4 +1,4 @@
-/** What is going to happen, by virtual time; what falls on the same millisecond happens in the order in which it was put. */
+/** Future events by virtual time; those of the same millisecond run in the order in which they were put. */
 
 export interface Entry {
   readonly atMs: number

@@ -1,4 +1,4 @@
-/** What is played as a whole, by however many players: schedules, crash points, orders, mutants. */
+/** Whole runs on all schedule workers: schedules, crash points, orders, mutants, interleavings. */
 import type { FlowReport } from "./crash-points.ts"
 import { FLOWS } from "./flows.ts"
 import type { RaceReport } from "./interleavings/explore.ts"
@@ -10,18 +10,23 @@ import { type OrdersReport, SCENARIOS_WITH_ORDER } from "./orders.ts"
 import type { Pool } from "./pool.ts"
 import { emptyTally, merge, type RequestCounter } from "./schedules.ts"
 
-/** Hears how far a campaign is. */
-export type Listener = (done: number, total: number, more: string) => void
+/** Receives the progress of a command. */
+export type OnProgress = (done: number, total: number, more: string) => void
 
-const silent: Listener = () => undefined
+const noProgress: OnProgress = () => undefined
 
-/** Schedules of one job: short enough that progress is seen, long enough that handing it over costs nothing. */
+/** Schedules of one job: few enough to show progress, enough to make the messages between processes negligible. */
 const SCHEDULES_PER_JOB = 10
-/** Jobs that wait at a player's door; a campaign of a million need not hold a million promises. */
-const JOBS_AT_ONCE = 16
+/** Jobs that are queued at once; a million schedules need not be a million promises. */
+const JOBS_MAX = 16
 
-/** Plays the schedules of so many seeds. */
-export async function runSchedules(pool: Pool, runs: number, from: number, tell = silent): Promise<RequestCounter> {
+/** Runs the schedules of `runs` seeds. */
+export async function runSchedules(
+  pool: Pool,
+  runs: number,
+  from: number,
+  onProgress = noProgress,
+): Promise<RequestCounter> {
   const tally = emptyTally()
   const last = from + runs - 1
   let next = from
@@ -31,10 +36,10 @@ export async function runSchedules(pool: Pool, runs: number, from: number, tell 
       next += SCHEDULES_PER_JOB
       const job = { kind: "schedules", from: start, to: Math.min(last, next - 1) } as const
       merge(tally, await pool.do<RequestCounter>(job))
-      tell(tally.runs, runs, summary(tally))
+      onProgress(tally.runs, runs, summary(tally))
     }
   }
-  await Promise.all(Array.from({ length: JOBS_AT_ONCE }, worker))
+  await Promise.all(Array.from({ length: JOBS_MAX }, worker))
   return tally
 }
 
@@ -43,27 +48,27 @@ const summary = ({ failed, figures, kinds }: RequestCounter): string => {
   return `${failed.length} failed, ${figures.effects ?? 0} effects, ${faults} faults of ${Object.keys(kinds).length} kinds`
 }
 
-/** Those whose names match the pattern, by their places. */
+/** Positions of the names that match the pattern. */
 const placesOf = (names: readonly string[], only: string): number[] =>
   names.flatMap((name, place) => (new RegExp(only).test(name) ? [place] : []))
 
 const guardOf = ({ guard }: { readonly guard: string }): string => guard
 const nameOf = ({ name }: { readonly name: string }): string => name
 
-/** Plays every flow whose name matches `only` at every crash point. */
-export const runCrashPoints = (pool: Pool, only = "", tell = silent): Promise<FlowReport[]> =>
+/** Runs every flow whose name matches `only` at every crash point. */
+export const runCrashPoints = (pool: Pool, only = "", onProgress = noProgress): Promise<FlowReport[]> =>
   each(
     placesOf(FLOWS.map(nameOf), only).map((flow) => () => pool.do<FlowReport>({ kind: "crashes", flow })),
-    tell,
+    onProgress,
     ({ name, single, double }) => `${name}: ${single} single, ${double} double`,
   )
 
-/** Plays every order of every story whose name matches `only`. The longest stories first, so that no player is left alone with one. */
-export function runOrders(pool: Pool, only = "", tell = silent): Promise<OrdersReport[]> {
-  const jobs = placesOf(SCENARIOS_WITH_ORDER.map(nameOf), only).flatMap((story) =>
+/** Runs every order of every scenario whose name matches `only`; the longest first, so that none runs alone at the end. */
+export function runOrders(pool: Pool, only = "", onProgress = noProgress): Promise<OrdersReport[]> {
+  const jobs = placesOf(SCENARIOS_WITH_ORDER.map(nameOf), only).flatMap((scenario) =>
     (["apart", "tied"] as const).map((timing) => ({
-      events: SCENARIOS_WITH_ORDER[story]?.tellers.length ?? 0,
-      job: { kind: "orders", story, timing } as const,
+      events: SCENARIOS_WITH_ORDER[scenario]?.writers.length ?? 0,
+      job: { kind: "orders", scenario, timing } as const,
     })),
   )
   jobs.sort((a, b) => b.events - a.events)
@@ -73,48 +78,48 @@ export function runOrders(pool: Pool, only = "", tell = silent): Promise<OrdersR
         () =>
           pool.do<OrdersReport>(job),
     ),
-    tell,
+    onProgress,
     ({ name, timing, orders }) => `${name}, ${timing}: ${orders} orders`,
   )
 }
 
-/** Hunts every mutant whose name matches `only`. Throws first when a place of the list is not in the code any more. */
-export async function runMutants(pool: Pool, only = "", tell = silent): Promise<KilledMutant[]> {
+/** Tests every mutant whose name matches `only`. Throws first if a place in the list is not in the code any more. */
+export async function runMutants(pool: Pool, only = "", onProgress = noProgress): Promise<KilledMutant[]> {
   for (const mutant of MUTANTS) checkMutantLocations(mutant)
   return each(
     placesOf(MUTANTS.map(guardOf), only).map((mutant) => () => pool.do<KilledMutant>({ kind: "mutant", mutant })),
-    tell,
+    onProgress,
     ({ guard, by }) => `${guard}: ${by ?? "survives"}`,
   )
 }
 
 async function each<T>(
   jobs: readonly (() => Promise<T>)[],
-  tell: Listener,
-  words: (result: T) => string,
+  onProgress: OnProgress,
+  textOf: (result: T) => string,
 ): Promise<T[]> {
   let done = 0
   return Promise.all(
     jobs.map(async (job) => {
       const result = await job()
       done += 1
-      tell(done, jobs.length, words(result))
+      onProgress(done, jobs.length, textOf(result))
       return result
     }),
   )
 }
 
-/** Random interleavings of one job. */
+/** Random interleavings per job. */
 const INTERLEAVINGS_PER_JOB = 50
 
 /**
- * Plays every race with each of its schedules of up to so many preemptions, and so many random schedules over all races.
- * One report for each race.
+ * Runs every race in all schedules of up to `preemptions` preemptions, and `random` schedules over all races. One report per
+ * race.
  */
 export async function runInterleavings(
   pool: Pool,
   { preemptions, random, only = "" }: { readonly preemptions: number; readonly random: number; readonly only?: string },
-  tell = silent,
+  onProgress = noProgress,
 ): Promise<RaceReport[]> {
   const reports = new Map<string, RaceReport>()
   const races = placesOf(RACES.map(nameOf), only)
@@ -152,21 +157,21 @@ export async function runInterleavings(
       failed += report.failed.length
       return report
     }),
-    tell,
+    onProgress,
     ({ race }) => `${schedules} interleavings, ${failed} failed, ${race}`,
   )
   return [...reports.values()]
 }
 
-/** Pieces of the schedules of one race, for players to share. */
+/** Parts into which the schedules of one race are divided. */
 const PARTS = 8
 
-/** Hunts the guards that only meet in Postgres, those whose name matches `only`. */
-export const runRaceMutants = (pool: Pool, only = "", tell = silent): Promise<KilledRaceMutant[]> =>
+/** Tests the mutants of guards within Postgres whose name matches `only`. */
+export const runRaceMutants = (pool: Pool, only = "", onProgress = noProgress): Promise<KilledRaceMutant[]> =>
   each(
     placesOf(RACE_MUTANTS.map(guardOf), only).map(
       (mutant) => () => pool.do<KilledRaceMutant>({ kind: "race_mutant", mutant }),
     ),
-    tell,
+    onProgress,
     ({ guard, by }) => `${guard}: ${by ?? "survived"}`,
   )

@@ -1,12 +1,12 @@
 /**
- * Crash points, exhaustively: a flow is played once to count its effects, then once for each point at which the isolate
- * can die (before or after each effect), and for the sending of a nudge once for each pair of points, the second of which
- * strikes whoever takes up the work. Every run must end as the one without crashes did.
+ * All crash points: a flow runs once to count its effects, then once for each point at which the isolate can crash (before or
+ * after each effect) or an answer be lost, and for the sending of a nudge once for each pair of points, of which the second
+ * hits the retry. Every run must end like the one without crashes.
  */
 
 import { Heartbeat } from "./actors/heartbeat.ts"
 import { API_KEYS } from "./actors/operator.ts"
-import { ASKED_STORIES, customerOf, SCENARIOS, tell } from "./actors/scenarios.ts"
+import { customerOf, LOOKUP_SCENARIOS, SCENARIOS, writeEvents } from "./actors/scenarios.ts"
 import { type Delivery, sendEvent } from "./actors/senders.ts"
 import type { Flow, FlowRun } from "./flows.ts"
 import { checkInvariants } from "./invariants.ts"
@@ -22,23 +22,23 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 
-/** A Tuesday at ten, outside anybody's quiet hours. */
+/** A Tuesday at 10:00 UTC, outside of all quiet hours. */
 const START_MS = Date.UTC(2026, 9, 27, 10)
-/** Leases, retries and the sweeper's patience are over by then. */
+/** Leases and retries are over by then, and `sweep` has run. */
 const AFTERWARDS_MS = 2 * HOUR_MS
 
-/** How one playing of a flow went. */
+/** The result of one run of a flow. */
 export interface FlowResult {
   readonly words: string
   readonly messages: number
   readonly violations: readonly string[]
-  /** Effects within reach of the crashes. */
+  /** Effects at which crashes are possible. */
   readonly effects: number
   readonly isDone: boolean
   readonly trace: readonly string[]
 }
 
-/** How a flow fared. */
+/** The results of all runs of a flow. */
 export interface FlowReport {
   readonly name: string
   readonly effects: number
@@ -47,23 +47,24 @@ export interface FlowReport {
   readonly faults: readonly string[]
 }
 
-/** Plays a flow at all its crash points; with a `reference` to compare with, only until the first fault is found. */
+/** Runs a flow at all its crash points; with a `reference` to compare with, until the first fault. */
 export async function crashEverywhere(flow: Flow, parts: RunParts, reference?: FlowResult): Promise<FlowReport> {
   const faults: string[] = []
-  const isImpatient = reference !== undefined
+  const stopsAtFirstFault = reference !== undefined
   const bare = await runFlow(flow, [], parts)
   faults.push(...bare.violations.map((line) => `${flow.name}, without a crash: ${line}`))
-  if (reference && reference.words !== bare.words) faults.push(`${flow.name}, without a crash: the end is another`)
+  if (reference && reference.words !== bare.words) faults.push(`${flow.name}, without a crash: it ends differently`)
   const counts = { single: 0, double: 0 }
 
-  const isOver = (): boolean => isImpatient && faults.length > 0
+  const isOver = (): boolean => stopsAtFirstFault && faults.length > 0
   async function at(points: readonly CrashPoint[]): Promise<FlowResult> {
-    const played = await runFlow(flow, points, parts)
+    const result = await runFlow(flow, points, parts)
     const where = points.map(({ at: number, when }) => `${when} effect ${number}`).join(", then ")
-    if (played.words !== bare.words) faults.push(`${flow.name}, crash ${where}: the end is another`)
-    if (played.messages > bare.messages) faults.push(`${flow.name}, crash ${where}: more is visible than without`)
-    faults.push(...played.violations.map((line) => `${flow.name}, crash ${where}: ${line}`))
-    return played
+    if (result.words !== bare.words) faults.push(`${flow.name}, crash ${where}: it ends differently`)
+    if (result.messages > bare.messages)
+      faults.push(`${flow.name}, crash ${where}: more messages are visible than without`)
+    faults.push(...result.violations.map((line) => `${flow.name}, crash ${where}: ${line}`))
+    return result
   }
 
   const firsts = pointsUpTo(bare.effects)
@@ -72,7 +73,7 @@ export async function crashEverywhere(flow: Flow, parts: RunParts, reference?: F
     await at([first])
     counts.single += 1
   }
-  if (flow.arePairsPlayed) {
+  if (flow.hasCrashPairs) {
     for (const first of firsts.filter(({ when }) => when !== "lost")) {
       for (let number = 1, isReached = true; isReached && !isOver(); number++) {
         isReached = false
@@ -94,56 +95,63 @@ const pointsUpTo = (count: number): CrashPoint[] =>
     { at, when: "lost" as const },
   ])
 
-/** Plays a flow once, struck at those points. */
+/** Runs a flow once, with crashes at those points. */
 export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: RunParts): Promise<FlowResult> {
-  const { database, player, patches } = parts
+  const { database, scheduleWorker, patches } = parts
   const [company] = COMPANIES
   const settings = new Map(flow.settings ? [[company, flow.settings] as const] : [])
   await database.begin(patches)
   await seedCompanies(database, settings)
 
-  const chaos = new Crashes(points)
+  const injector = new Crashes(points)
   const random = randomOf(`flow ${flow.name}`)
-  const world = new World({ startMs: START_MS, random: random.fork("world"), chaos, database, player, isolatesMax: 1 })
+  const world = new World({
+    startMs: START_MS,
+    random: random.fork("world"),
+    injector,
+    database,
+    scheduleWorker,
+    isolatesMax: 1,
+  })
   const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0 }))
-  const story = [...SCENARIOS, ...ASKED_STORIES].find(({ name }) => name === flow.story)
-  if (!story) throw new Error(`no story is called ${flow.story}`)
+  const scenario = [...SCENARIOS, ...LOOKUP_SCENARIOS].find(({ name }) => name === flow.scenario)
+  if (!scenario) throw new Error(`no scenario is named ${flow.scenario}`)
   const who = { tag: "n0x", company }
-  seedSubscription(world, `sub_${who.tag}`, customerOf(story, who))
+  seedSubscription(world, `sub_${who.tag}`, customerOf(scenario, who))
   const deliveries: Delivery[] = []
-  const path = `/api/webhooks/${story.provider}`
-  const silences: { fromMs: number; untilMs: number }[] = []
+  const path = `/api/webhooks/${scenario.provider}`
+  const mutedPeriods: { fromMs: number; untilMs: number }[] = []
   let reached = 0
 
-  const scene: FlowRun = {
+  const run: FlowRun = {
     world,
-    chaos,
-    next() {
-      const times = story.tellers.map((_, n) => new Date(START_MS + n * HOUR_MS))
-      const told = tell(story, who, times)[deliveries.length]
-      if (!told) throw new Error("the story is over")
+    injector,
+    sendNext() {
+      const times = scenario.writers.map((_, n) => new Date(START_MS + n * HOUR_MS))
+      const webhook = writeEvents(scenario, who, times)[deliveries.length]
+      if (!webhook) throw new Error("the scenario has no more events")
       const state = { attempts: 0, isAcknowledged: false, isGivenUp: false }
-      const delivery: Delivery = { told, provider: story.provider, company, path, ...state }
+      const delivery: Delivery = { webhook, provider: scenario.provider, company, path, ...state }
       deliveries.push(delivery)
       void sendEvent(world, delivery)
     },
-    async pass(ms) {
+    async advance(ms) {
       const untilMs = world.runtime.worldMs + ms
       await runAgenda(world, untilMs, () => heartbeat.plan())
       world.runtime.worldMs = untilMs
     },
-    async strike(work) {
-      chaos.begin()
+    async withCrashes(work) {
+      injector.begin()
       await work()
-      reached = chaos.counted
-      chaos.end()
+      reached = injector.counted
+      injector.end()
     },
-    ask(method, url, body, headers) {
-      // Whoever asks asks again until there is an answer.
+    request(method, url, body, headers) {
+      // The caller retries until there is an answer.
       const again = (answer: { readonly status: number } | null): void => {
         if (answer !== null && answer.status < 500) return
         world.runtime.agenda.put(world.runtime.worldMs + MINUTE_MS, "asked again", () => {
-          scene.ask(method, url, body, headers)
+          run.request(method, url, body, headers)
         })
       }
       const asked = world.send({
@@ -164,20 +172,28 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
       if (url === undefined) throw new Error(`no message with a link to /${kind}`)
       return url
     },
-    async silence(ms) {
+    async muteMessages(ms) {
       const fromMs = world.runtime.worldMs
-      silences.push({ fromMs, untilMs: fromMs + ms })
+      mutedPeriods.push({ fromMs, untilMs: fromMs + ms })
       world.runtime.agenda.put(fromMs + ms, "switch", () => setSwitchEverywhere(world, "NOTIFICATIONS_ENABLED", true))
       await setSwitchEverywhere(world, "NOTIFICATIONS_ENABLED", false)
     },
   }
-  await flow.play(scene)
-  await scene.pass(AFTERWARDS_MS)
+  await flow.run(run)
+  await run.advance(AFTERWARDS_MS)
 
   const seen = await readDatabaseState(database)
   const words = await describeDatabase(seen)
-  const violations = checkInvariants({ world, seen, deliveries, settings, silences, expected: null, reached: words })
-  if (points.length === 0 && !flow.isPlayed(world, words)) violations.push("what the flow is about did not happen")
+  const violations = checkInvariants({
+    world,
+    seen,
+    deliveries,
+    settings,
+    mutedPeriods,
+    expected: null,
+    reached: words,
+  })
+  if (points.length === 0 && !flow.isExpected(world, words)) violations.push("the flow did not do what it is for")
   const { messages } = world.mailbox
-  return { words, messages: messages.length, violations, effects: reached, isDone: chaos.isDone, trace: world.trace }
+  return { words, messages: messages.length, violations, effects: reached, isDone: injector.isDone, trace: world.trace }
 }

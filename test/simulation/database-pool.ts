@@ -1,4 +1,4 @@
-/** Where runs are played: a Postgres with the schema in it, and one database for each process that plays. */
+/** The Postgres of the simulator, with one database for each schedule worker. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,15 +9,15 @@ import { PREPARE_PAUSES } from "./interleavings/instrument.ts"
 import { PREPARE } from "./world/database.ts"
 
 export interface DatabasePool {
-  /** A connection string for the database of each player. */
+  /** A connection string for the database of each schedule worker. */
   readonly urls: readonly string[]
-  /** One more for each, for interleavings: its functions can be stopped, and what is written there stays. */
-  readonly arenaUrls: readonly string[]
+  /** A second database for each, for interleavings: its functions can be paused, and its writes are committed. */
+  readonly interleavingUrls: readonly string[]
   stop(): Promise<void>
 }
 
-/** Starts Postgres and makes so many databases. Rejects with what Postgres says. */
-export async function openDatabasePool(players: number): Promise<DatabasePool> {
+/** Starts Postgres and creates the databases. Rejects with Postgres' error. */
+export async function openDatabasePool(workers: number): Promise<DatabasePool> {
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-simulation-"))
   const postgres = await startPostgres({ dataDir: join(dataDir, "postgres") })
   const stop = async (): Promise<void> => {
@@ -27,15 +27,17 @@ export async function openDatabasePool(players: number): Promise<DatabasePool> {
   try {
     await prepareDatabase(postgres.adminUrl, "unused")
     await asAdmin(postgres.adminUrl, PREPARE)
-    const names = Array.from({ length: players }, (_, place) => `player_${place}`)
-    const arenas = names.map((name) => `${name}_arena`)
+    const names = Array.from({ length: workers }, (_, place) => `worker_${place}`)
+    const interleavingNames = names.map((name) => `${name}_arena`)
     await asAdmin(
       postgres.url("postgres", "postgres"),
-      [...names, ...arenas].map((name) => `CREATE DATABASE ${name} TEMPLATE churn_saver`),
+      [...names, ...interleavingNames].map((name) => `CREATE DATABASE ${name} TEMPLATE churn_saver`),
     )
-    const [urls = [], arenaUrls = []] = [names, arenas].map((all) => all.map((name) => postgres.url("postgres", name)))
-    for (const url of arenaUrls) await asAdmin(url, PREPARE_PAUSES)
-    return { urls, arenaUrls, stop }
+    const [urls = [], interleavingUrls = []] = [names, interleavingNames].map((all) =>
+      all.map((name) => postgres.url("postgres", name)),
+    )
+    for (const url of interleavingUrls) await asAdmin(url, PREPARE_PAUSES)
+    return { urls, interleavingUrls, stop }
   } catch (cause) {
     await stop()
     throw cause

@@ -1,7 +1,7 @@
 /**
- * What must hold when a run has come to rest. The numbers are those of the reliability goals; each fault is told in a
- * sentence that begins with the number of the invariant it breaks. I7 (erasure) and I8 (audit chain) have nothing to
- * judge yet: the product has neither.
+ * What must hold at the end of a run. The numbers are those of the reliability goals; each violation is a sentence that
+ * begins with the number of its invariant. I7 (erasure) and I8 (audit chain) have nothing to check yet: the product has
+ * neither. Over 300 lines because the invariants share their evidence and are read together.
  */
 import { isDeepStrictEqual } from "node:util"
 import type { MailboxMessage } from "../../local/channels/mailbox.ts"
@@ -25,15 +25,15 @@ import {
 import { unresolvedDeadLetters } from "./world/qstash.ts"
 import type { DeliveredMessage, Query, World } from "./world/world.ts"
 
-/** Everything that a judge looks at. */
+/** Everything that is checked. */
 export interface RunEvidence {
   readonly world: World
   readonly seen: DatabaseState
   readonly deliveries: readonly Delivery[]
   readonly settings: ReadonlyMap<string, Partial<CompanySettings>>
-  /** When somebody threw a switch that stops messages, and when it was on again. */
-  readonly silences: readonly { readonly fromMs: number; readonly untilMs: number }[]
-  /** The state that a run without faults has reached with the same events, in words; null to leave that out. */
+  /** Periods in which a switch stopped messages. */
+  readonly mutedPeriods: readonly { readonly fromMs: number; readonly untilMs: number }[]
+  /** The state after a run without faults with the same events, as text; null: not compared. */
   readonly expected: string | null
   readonly reached: string
 }
@@ -42,34 +42,34 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-/** An isolate acts on a reading of the switches that is a minute old at most; then a message may be on its way. */
+/** An isolate uses switches that are a minute old at most; then a message may be in transit. */
 const SWITCH_DELAY_MS = 2 * MINUTE_MS
-/** What the clocks of two isolates can differ by, and a lease. */
-const CLOCKS_MS = 22 * MINUTE_MS
+/** The largest difference of two isolates' clocks, and a lease. */
+const CLOCK_DIFFERENCE_MS = 22 * MINUTE_MS
 
-/** Every invariant that does not hold, in words; empty when all do. */
+/** Every violation, as a sentence; empty when all invariants hold. */
 export function checkInvariants(it: RunEvidence): string[] {
   return [
     ...acknowledged(it),
     ...messages(it),
     ...states(it),
     ...tenants(it),
-    ...rest(it),
+    ...remainingWork(it),
     ...it.world.runtime.faults.map((fault) => `I0 ${fault}`),
   ]
 }
 
-/** I1: what was acknowledged is in the ledger; and what is there was sent. */
+/** I1: what was acknowledged is in the ledger, and what is there was sent. */
 function* acknowledged({ seen, deliveries }: RunEvidence): Generator<string> {
   const events = new Map(seen.events.map((event) => [`${event.company_id} ${event.provider_event_id}`, event]))
-  for (const { told, company, isAcknowledged } of deliveries) {
-    const event = events.get(`${company} ${told.id}`)
-    if (isAcknowledged && !event) yield `I1 ${told.type} ${told.id} was acknowledged and is lost`
+  for (const { webhook, company, isAcknowledged } of deliveries) {
+    const event = events.get(`${company} ${webhook.id}`)
+    if (isAcknowledged && !event) yield `I1 ${webhook.type} ${webhook.id} was acknowledged and is lost`
     if (isAcknowledged && event && event.status !== "processed" && event.status !== "unhandled") {
-      yield `I1 ${told.type} ${told.id} was acknowledged and is ${event.status} (${event.error ?? "no reason"})`
+      yield `I1 ${webhook.type} ${webhook.id} was acknowledged and is ${event.status} (${event.error ?? "no reason"})`
     }
   }
-  const sent = new Set(deliveries.map(({ told, company }) => `${company} ${told.id}`))
+  const sent = new Set(deliveries.map(({ webhook, company }) => `${company} ${webhook.id}`))
   for (const [key, { provider_event_id: id }] of events) {
     if (!sent.has(key) && !id.startsWith(FETCHED_ID_PREFIX)) yield `I1 ${key} was never sent`
   }
@@ -81,20 +81,20 @@ function* acknowledged({ seen, deliveries }: RunEvidence): Generator<string> {
 
 interface Shown {
   readonly message: MailboxMessage
-  readonly sight: DeliveredMessage
+  readonly delivered: DeliveredMessage
   readonly companyId: string
   readonly nudgeId: string
 }
 
-/** I2, I3: what members saw. */
+/** I2, I3: visible messages. */
 function* messages(it: RunEvidence): Generator<string> {
   const { world, seen } = it
   const shown: Shown[] = []
   for (const [place, message] of world.mailbox.messages.entries()) {
-    const sight = world.sights[place]
+    const delivered = world.deliveredMessages[place]
     const [companyId, ...rest] = (message.idempotencyKey ?? "").split(".")
-    if (!sight || !companyId) yield `I2 a ${message.channel} without a key of ours`
-    else shown.push({ message, sight, companyId, nudgeId: rest.join(".") })
+    if (!delivered || !companyId) yield `I2 a ${message.channel} message without an idempotency key`
+    else shown.push({ message, delivered, companyId, nudgeId: rest.join(".") })
   }
 
   const times = new Map<string, number>()
@@ -115,13 +115,13 @@ function* messages(it: RunEvidence): Generator<string> {
   yield* heldOut(shown, seen)
   yield* unknown(it)
   yield* capped(shown, seen)
-  yield* oneVoice(shown, seen)
+  yield* onePerDay(shown, seen)
   yield* given(world)
 }
 
-/** Everything is judged by what the Worker could know: what was committed before it last read, by its own clock. */
-function* timely({ world, seen, settings, silences }: RunEvidence, shown: Shown): Generator<string> {
-  const { message, sight, companyId, nudgeId } = shown
+/** Checks a message against what the Worker could know: what was committed before its last read, by its own clock. */
+function* timely({ world, seen, settings, mutedPeriods }: RunEvidence, shown: Shown): Generator<string> {
+  const { message, delivered, companyId, nudgeId } = shown
   const row = seen.nudges.find((nudge) => nudge.company_id === companyId && nudge.id === nudgeId)
   if (!row) {
     yield `I2 ${nudgeId} was visible and is not in the database`
@@ -134,7 +134,7 @@ function* timely({ world, seen, settings, silences }: RunEvidence, shown: Shown)
       company_id === companyId &&
       id === nudgeId &&
       body.status === "sending" &&
-      effect < sight.effect,
+      effect < delivered.effect,
   )
   if (!mark) {
     yield `I2 ${nudgeId} was sent before it was marked`
@@ -151,27 +151,27 @@ function* timely({ world, seen, settings, silences }: RunEvidence, shown: Shown)
   const known = rebuild(knownAt(seen, customer, read))
   const recoveryCase = findCase(known, row.case_id)
   if (recoveryCase && recoveryCase.status !== "open") yield `I3 ${nudgeId} was visible after its case was closed`
-  if (known.outreach.optedOutAt !== null) yield `I3 ${nudgeId} was visible after the member said stop`
+  if (known.outreach.optedOutAt !== null) yield `I3 ${nudgeId} was visible after the member opted out`
   if (known.profile.isDeleted) yield `I3 ${nudgeId} was visible after the customer was deleted`
   if (recoveryCase?.kind === "payment" && declineAdvice(recoveryCase.declineCode).ask === "silent") {
-    yield `I3 ${nudgeId} was visible although the decline code asks for silence`
+    yield `I3 ${nudgeId} was visible although the decline code allows no message`
   }
 
   const rules = { ...DEFAULT_SETTINGS, ...settings.get(companyId) }
-  // A mark tells the time that was judged by.
-  const judgedAt = instant(String(mark.body.sent_at))
-  if (row.step !== null && isQuietFor(known, rules, message.channel, judgedAt)) {
-    yield `I3 ${nudgeId} was sent at ${judgedAt}, in quiet hours`
+  // The mark contains the time of the decision.
+  const decidedAt = instant(String(mark.body.sent_at))
+  if (row.step !== null && isQuietFor(known, rules, message.channel, decidedAt)) {
+    yield `I3 ${nudgeId} was sent at ${decidedAt}, in quiet hours`
   }
-  const lateMs = sight.sentAtMs - Date.parse(judgedAt)
-  if (Math.abs(lateMs) > CLOCKS_MS) yield `I3 ${nudgeId} was sent ${lateMs} ms after it was judged`
+  const lateMs = delivered.sentAtMs - Date.parse(decidedAt)
+  if (Math.abs(lateMs) > CLOCK_DIFFERENCE_MS) yield `I3 ${nudgeId} was sent ${lateMs} ms after the decision`
   const visibleMs = Date.parse(message.at)
-  if (silences.some(({ fromMs, untilMs }) => visibleMs > fromMs + SWITCH_DELAY_MS && visibleMs < untilMs)) {
+  if (mutedPeriods.some(({ fromMs, untilMs }) => visibleMs > fromMs + SWITCH_DELAY_MS && visibleMs < untilMs)) {
     yield `I3 ${nudgeId} was visible while messages were switched off`
   }
 }
 
-/** The number of the effect with which the task that made `mark` had last read the customer; null when it had not. */
+/** The effect with which the task that made `mark` last read the customer; null if it had not. */
 function readBefore(queries: readonly Query[], mark: number, nudgeId: string, customerId: string): number | null {
   const task = queries.find(({ effect }) => effect === mark)?.task
   const read = queries.findLast(
@@ -187,7 +187,7 @@ function readBefore(queries: readonly Query[], mark: number, nudgeId: string, cu
   return read?.effect ?? null
 }
 
-/** The facts of a customer that were committed before that effect. Those under other objects are left out. */
+/** The facts of a customer that were committed before that effect, without those under other objects. */
 function knownAt({ history, facts }: DatabaseState, customer: StoredCustomer, effect: number): Fact[] {
   const before = new Set(
     history
@@ -211,7 +211,7 @@ function isQuietFor({ profile }: CustomerState, rules: CompanySettings, channel:
   return isQuiet(at, rules.quietHours, own ?? rules.timeZone)
 }
 
-/** Of steps that are due together only the latest is sent. */
+/** Of steps that are due at the same time only the latest is sent. */
 function* superseded(shown: readonly Shown[], seen: DatabaseState): Generator<string> {
   const sent = seen.nudges.filter(
     ({ company_id, id, step, channel, status }) =>
@@ -226,38 +226,38 @@ function* superseded(shown: readonly Shown[], seen: DatabaseState): Generator<st
         one.company_id === earlier.company_id &&
         one.case_id === earlier.case_id &&
         (one.step ?? 0) > (earlier.step ?? 0) &&
-        Date.parse(one.due_at) + CLOCKS_MS < Date.parse(earlier.sent_at ?? one.due_at),
+        Date.parse(one.due_at) + CLOCK_DIFFERENCE_MS < Date.parse(earlier.sent_at ?? one.due_at),
     )
-    if (later) yield `I3 ${earlier.id} was sent when ${later.id} was due already`
+    if (later) yield `I3 ${earlier.id} was sent although ${later.id} was due`
   }
 }
 
 /**
- * A case that is held out is left alone: nobody asks for a message to it here. A case is drawn once, by the share of then,
- * and before its first message.
+ * A held-out case gets no message: none is requested manually here. A case is assigned once, by the share at that time, and
+ * before its first message.
  */
 function* heldOut(shown: readonly Shown[], { facts, nudges }: DatabaseState): Generator<string> {
-  const draws = new Map<string, string>()
+  const assignments = new Map<string, string>()
   for (const { company_id, body } of facts) {
     if (body.kind !== "case_assigned") continue
     const key = `${company_id} ${body.caseId}`
-    if (draws.has(key)) yield `I3 ${key} was drawn twice`
-    draws.set(key, body.arm)
+    if (assignments.has(key)) yield `I3 ${key} was assigned twice`
+    assignments.set(key, body.arm)
   }
   for (const { companyId, nudgeId } of shown) {
     const row = nudges.find(({ company_id, id }) => company_id === companyId && id === nudgeId)
-    const arm = draws.get(`${companyId} ${row?.case_id}`)
-    if (row && arm !== "treated") yield `I3 ${nudgeId} was visible and its case is ${arm ?? "not drawn"}`
+    const arm = assignments.get(`${companyId} ${row?.case_id}`)
+    if (row && arm !== "treated") yield `I3 ${nudgeId} was visible and its case is ${arm ?? "not assigned"}`
   }
 }
 
-/** Where nothing went wrong everybody knows what was sent. */
+/** Without faults no outcome is unknown. */
 function* unknown({ world, seen }: RunEvidence): Generator<string> {
-  if (world.chaos.faults.length > 0 || world.runtime.crashes > 0 || world.chaos.hasOutages) return
+  if (world.injector.faults.length > 0 || world.runtime.crashes > 0 || world.injector.hasOutages) return
   for (const { id, status, reason } of seen.nudges) if (status === "unknown") yield `I10 ${id} is unknown (${reason})`
 }
 
-/** The default caps; a nudge of a person's own hand counts like any other. */
+/** The default frequency caps; a manual nudge counts like any other. */
 function* capped(shown: readonly Shown[], seen: DatabaseState): Generator<string> {
   const byCustomer = new Map<string, number[]>()
   for (const { message, companyId, nudgeId } of shown) {
@@ -269,15 +269,15 @@ function* capped(shown: readonly Shown[], seen: DatabaseState): Generator<string
   for (const [key, times] of byCustomer) {
     times.sort((a, b) => a - b)
     for (const { max, hours } of DEFAULT_SETTINGS.frequencyCaps) {
-      const windowMs = hours * HOUR_MS - CLOCKS_MS
-      const isOver = times.some((at, place) => (times[place + max] ?? Number.POSITIVE_INFINITY) - at < windowMs)
-      if (isOver) yield `I3 ${key} had more than ${max} messages within ${hours} hours`
+      const windowMs = hours * HOUR_MS - CLOCK_DIFFERENCE_MS
+      const exceeds = times.some((at, place) => (times[place + max] ?? Number.POSITIVE_INFINITY) - at < windowMs)
+      if (exceeds) yield `I3 ${key} had more than ${max} messages within ${hours} hours`
     }
   }
 }
 
-/** Of bills of one customer that are open together one is spoken of on a day; the message of the older says it for both. */
-function* oneVoice(shown: readonly Shown[], seen: DatabaseState): Generator<string> {
+/** Of several open invoices of one customer, one is written about per day; the message about the older covers both. */
+function* onePerDay(shown: readonly Shown[], seen: DatabaseState): Generator<string> {
   const sent = shown.flatMap(({ message, companyId, nudgeId }) => {
     const row = seen.nudges.find(({ company_id, id }) => company_id === companyId && id === nudgeId)
     const about = seen.cases.find(({ company_id, id }) => company_id === companyId && id === row?.case_id)
@@ -291,14 +291,14 @@ function* oneVoice(shown: readonly Shown[], seen: DatabaseState): Generator<stri
         one.row.company_id === other.row.company_id &&
         one.row.customer_id === other.row.customer_id &&
         one.row.case_id !== other.row.case_id &&
-        Math.abs(one.at - other.at) < DAY_MS - CLOCKS_MS
+        Math.abs(one.at - other.at) < DAY_MS - CLOCK_DIFFERENCE_MS
       const areOpen = [one, other].every(({ about }) => about.status === "open")
       if (isTogether && areOpen) yield `I3 ${one.row.id} and ${other.row.id} were visible on one day`
     }
   }
 }
 
-/** An incentive is money: given once per case and step, whatever happened to the answer. */
+/** An incentive is given once per case and step, even if an answer was lost. */
 function* given({ mailbox, stripe }: World): Generator<string> {
   for (const subscription of stripe.objects.list("subscriptions")) {
     const discounts = Array.isArray(subscription.discounts) ? subscription.discounts.length : 0
@@ -313,7 +313,7 @@ function* given({ mailbox, stripe }: World): Generator<string> {
   for (const [key, count] of days) if (count > 1) yield `I2 free days of ${key} were given ${count} times`
 }
 
-/** I4, I5: the state is what the ledger says, the rows are what the state says, and faults made no difference to either. */
+/** I4, I5: the state is the fold of the ledger, the rows match the state, and faults made no difference. */
 function* states(it: RunEvidence): Generator<string> {
   const { seen } = it
   for (const customer of seen.customers) {
@@ -324,7 +324,7 @@ function* states(it: RunEvidence): Generator<string> {
       continue
     }
     const rebuilt = rebuild(ledger.map(factOf))
-    if (canonical(rebuilt) !== canonical(state)) yield `I5 ${customer.id} is not what its ledger says`
+    if (canonical(rebuilt) !== canonical(state)) yield `I5 ${customer.id} is not the fold of its ledger`
     const rows = seen.cases.filter((row) => row.company_id === customer.company_id && row.customer_id === customer.id)
     const expected = rebuilt.cases.map((entry) => ({
       id: entry.id,
@@ -337,15 +337,15 @@ function* states(it: RunEvidence): Generator<string> {
     if (!isDeepStrictEqual(expected.sort(byId), shown.sort(byId))) {
       yield `I5 the rows of ${customer.id} say ${JSON.stringify(shown)}, its ledger ${JSON.stringify(expected)}`
     }
-    yield* uncared(it, customer, rebuilt)
+    yield* missingNudges(it, customer, rebuilt)
   }
   if (it.expected !== null && it.expected !== it.reached) {
     yield `I4 the state differs from that of a run without faults: ${difference(it.expected, it.reached)}`
   }
 }
 
-/** A case that stayed open has its nudges: sent, or with the reason why not. */
-function* uncared(
+/** An open case has its nudges: sent, or with a reason. */
+function* missingNudges(
   { seen, settings }: RunEvidence,
   { company_id, id }: StoredCustomer,
   state: CustomerState,
@@ -362,7 +362,7 @@ function* uncared(
   }
 }
 
-/** I6: nothing of one company is with another. Ids of the simulator carry the company's number in their tag. */
+/** I6: no data of one company belongs to another. Ids in the simulator contain the company in their tag. */
 function* tenants({ seen }: RunEvidence): Generator<string> {
   const tagOf = (text: string): string | null => /_([ns])\d+x\w*/.exec(text)?.[1] ?? null
   const isOther = (company: string, text: string): boolean => {
@@ -378,33 +378,34 @@ function* tenants({ seen }: RunEvidence): Generator<string> {
   }
 }
 
-/** I9: nothing is left over. */
-function* rest({ world, seen }: RunEvidence): Generator<string> {
+/** I9: no work is left. */
+function* remainingWork({ world, seen }: RunEvidence): Generator<string> {
   const now = world.runtime.worldMs
   for (const { provider_event_id, status, error } of seen.events) {
     if (status === "dead") yield `I9 ${provider_event_id} is dead (${error ?? "no reason"})`
   }
   for (const { id, status, due_at } of seen.nudges) {
-    if (status === "sending") yield `I9 ${id} is being sent for ever`
+    if (status === "sending") yield `I9 ${id} is still being sent`
     if (status === "planned" && Date.parse(due_at) < now - HOUR_MS) yield `I9 ${id} was due at ${due_at} and is planned`
   }
-  if (world.runtime.live.size > 0) yield `I9 ${world.runtime.live.size} tasks never end`
+  if (world.runtime.live.size > 0) yield `I9 ${world.runtime.live.size} tasks have not ended`
   const { messages, dead } = world.qstash.state
-  if (messages.size > 0) yield `I9 ${messages.size} messages are with QStash`
+  if (messages.size > 0) yield `I9 ${messages.size} messages are still with QStash`
   const left = unresolvedDeadLetters(world.qstash.state)
   if (left > 0) yield `I9 QStash has given up ${left} messages`
   for (const { responseStatus, url } of dead.values()) {
-    if (responseStatus === 489) yield `I9 the Worker has given up a message to ${url}`
+    if (responseStatus === 489) yield `I9 the Worker has rejected a message to ${url}`
   }
-  const parked = world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
-  if (parked > 0) yield `I9 ${parked} deliveries are parked in Redis`
-  if ((world.redis.store.read("parked:refused", "stream")?.entries.length ?? 0) > 0) yield "I9 a delivery was refused"
+  const waiting = world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
+  if (waiting > 0) yield `I9 ${waiting} deliveries are in the fallback queue in Redis`
+  if ((world.redis.store.read("parked:refused", "stream")?.entries.length ?? 0) > 0)
+    yield "I9 a fallback delivery was rejected"
 }
 
-/** Where two texts part. */
+/** The first difference of two texts. */
 function difference(expected: string, reached: string): string {
   let at = 0
   while (at < expected.length && expected[at] === reached[at]) at += 1
-  const cut = (text: string): string => text.slice(Math.max(0, at - 60), at + 60)
-  return `…${cut(expected)}… became …${cut(reached)}…`
+  const excerpt = (text: string): string => text.slice(Math.max(0, at - 60), at + 60)
+  return `…${excerpt(expected)}… became …${excerpt(reached)}…`
 }

@@ -1,4 +1,4 @@
-/** `npm run simulate`: what is played, and how it is told. See HELP. */
+/** `npm run simulate`. See HELP. */
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { runCrashPoints, runInterleavings, runMutants, runOrders, runRaceMutants, runSchedules } from "./commands.ts"
@@ -18,18 +18,18 @@ import {
 import type { Run } from "./run.ts"
 
 const HELP = `npm run simulate -- [options]
-  Plays the deployable in a simulated world: a virtual clock, a real Postgres, stand-ins for everything else, and faults.
-  --runs N      so many schedules (2000 unless something else is asked for), from --from (1) on
+  Runs the deployed bundle in a simulated world: a virtual clock, a real Postgres, local replacements, and faults.
+  --runs N      so many schedules (2000 unless another option selects something else), from --from (1) on
   --seed N      one schedule with its trace; when it fails, the smallest version of it that still fails
   --crashes     every flow at every crash point
-  --orders      every order of every story
-  --mutants     every guard switched off, and what noticed it
-  --only PATTERN   of flows, stories, mutants and races only those whose name matches it
-  --interleavings N   sessions that meet within the functions of the database: every race (see test/simulation/interleavings)
+  --orders      every order of every scenario
+  --mutants     every guard removed, and what noticed it
+  --only PATTERN   only flows, scenarios, mutants and races whose name matches
+  --interleavings N   concurrent sessions within database functions: every race (see test/simulation/interleavings)
                 in all schedules with one preemption, and in N random schedules over all races
-  --preemptions N     all schedules with up to so many preemptions instead of one; 0 for none
-  --interleaving "RACE: SCHEDULE"   one of them, as a failure names it
-  --workers N   so many processes (as many as there are processors)
+  --preemptions N     all schedules with up to N preemptions instead of one; 0 for none
+  --interleaving "RACE: SCHEDULE"   one of them, by the name in a failure
+  --workers N   number of processes (default: one per processor)
   --json        the results as JSON on standard output
   Progress goes to standard error. The exit code is 1 when an invariant does not hold or a mutant survives.
 `
@@ -58,23 +58,23 @@ if (values.help) {
   process.exit(0)
 }
 
-const isCampaign = values.crashes || values.orders || values.mutants || values.seed !== undefined
-const isOther = isCampaign || values.interleavings !== undefined || values.interleaving !== undefined
+const isOtherCommand = values.crashes || values.orders || values.mutants || values.seed !== undefined
+const isOther = isOtherCommand || values.interleavings !== undefined || values.interleaving !== undefined
 const pool = await openPool(
   values.seed === undefined && values.interleaving === undefined ? wholeNumber("workers", values.workers) : 1,
 )
 const results: Record<string, unknown> = {}
-let isGood = true
+let isOk = true
 try {
   if (values.seed !== undefined) await oneSeed(pool, wholeNumber("seed", values.seed))
   if (values.runs !== undefined || !isOther) {
     const runs = wholeNumber("runs", values.runs ?? RUNS_BY_DEFAULT)
     const tally = await runSchedules(pool, runs, wholeNumber("from", values.from), progress("schedules"))
-    tell("schedules", tally, scheduleTable(tally), tally.failed.length === 0)
+    addResult("schedules", tally, scheduleTable(tally), tally.failed.length === 0)
   }
   if (values.crashes) {
     const reports = await runCrashPoints(pool, values.only, progress("flows"))
-    tell(
+    addResult(
       "crashes",
       reports,
       crashTable(reports),
@@ -82,8 +82,8 @@ try {
     )
   }
   if (values.orders) {
-    const reports = await runOrders(pool, values.only, progress("stories"))
-    tell(
+    const reports = await runOrders(pool, values.only, progress("scenarios"))
+    addResult(
       "orders",
       reports,
       orderTable(reports),
@@ -94,7 +94,7 @@ try {
     const preemptions = Number(values.preemptions)
     const random = wholeNumber("interleavings", values.interleavings)
     const reports = await runInterleavings(pool, { preemptions, random, only: values.only }, progress("interleavings"))
-    tell(
+    addResult(
       "interleavings",
       reports,
       interleavingTable(reports),
@@ -105,19 +105,19 @@ try {
     const [name = "", schedule = ""] = values.interleaving.split(/: (?=[^:]*$)/)
     const race = RACES.findIndex((one) => one.name === name)
     if (race < 0) throw new Error(`there is no race "${name}"`)
-    const played = await pool.do<ScheduleResult>({ kind: "interleaving", race, schedule })
-    tell("interleaving", played, JSON.stringify(played, null, 2), played.violations.length === 0)
+    const result = await pool.do<ScheduleResult>({ kind: "interleaving", race, schedule })
+    addResult("interleaving", result, JSON.stringify(result, null, 2), result.violations.length === 0)
   }
   if (values.mutants) {
-    const races = await runRaceMutants(pool, values.only, progress("races without a guard"))
-    tell(
+    const races = await runRaceMutants(pool, values.only, progress("race mutants"))
+    addResult(
       "raceMutants",
       races,
       raceMutantTable(races),
       races.every(({ by }) => by !== null),
     )
     const kills = await runMutants(pool, values.only, progress("mutants"))
-    tell(
+    addResult(
       "mutants",
       kills,
       mutantTable(kills),
@@ -128,16 +128,16 @@ try {
   await pool.close()
 }
 if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`)
-process.exitCode = isGood ? 0 : 1
+process.exitCode = isOk ? 0 : 1
 
-async function oneSeed(players: Pool, seed: number): Promise<void> {
-  const found = await players.do<{ readonly run: Run; readonly smallest: Run }>({ kind: "seed", seed })
-  tell("seed", found, runText(found.run, found.smallest), found.run.violations.length === 0)
+async function oneSeed(workers: Pool, seed: number): Promise<void> {
+  const found = await workers.do<{ readonly run: Run; readonly smallest: Run }>({ kind: "seed", seed })
+  addResult("seed", found, runText(found.run, found.smallest), found.run.violations.length === 0)
 }
 
-function tell(name: string, result: unknown, text: string, holds: boolean): void {
+function addResult(name: string, result: unknown, text: string, isPassed: boolean): void {
   results[name] = result
-  isGood &&= holds
+  isOk &&= isPassed
   if (!values.json) process.stdout.write(`${text}\n`)
 }
 

@@ -1,13 +1,12 @@
 /**
- * All orders of a story's events, by exploration: from each state that was reached every event that is left is delivered,
- * and a state that was reached before with the same events left is not gone on from again. That loses nothing, since what
- * the Worker does is a function of what is stored and what arrives: the clock stands still, random bytes are all alike,
- * and the whole database but for version numbers, which are only ever compared, is what two states must agree in.
- * That a repeated event changes nothing is shown in every state for every event that is in it; so orders with repetitions
- * end where the order of their first deliveries ends.
+ * All orders of a scenario's events, by exploration: from each reached state every remaining event is delivered, and a state
+ * that was reached before with the same remaining events is not explored again. This covers all orders, because the Worker is
+ * a function of what is stored and what arrives: the clock stands still, random bytes are constant, and states are equal only
+ * if the whole database is, except for version numbers, which are only compared. That a repeated event changes nothing is
+ * checked in every state for every event in it; so orders with repetitions end like the order of the first deliveries.
  */
 
-import { ASKED_STORIES, SCENARIOS, type Scenario, tell } from "./actors/scenarios.ts"
+import { LOOKUP_SCENARIOS, SCENARIOS, type Scenario, writeEvents } from "./actors/scenarios.ts"
 import type { Random } from "./random.ts"
 import { deliverNow, type RunParts, seedCompanies } from "./run.ts"
 import { describeDatabase, readDatabaseState } from "./world/database-state.ts"
@@ -15,19 +14,19 @@ import { noFaults } from "./world/no-faults.ts"
 import { COMPANIES } from "./world/targets.ts"
 import { World } from "./world/world.ts"
 
-/** How the events of a story are told: at times of their own, or all within one second. */
+/** The times of a scenario's events: different, or all within one second. */
 export type Timing = "apart" | "tied"
 
 export interface OrdersReport {
   readonly name: string
   readonly timing: Timing
   readonly events: number
-  /** Orders that are covered: all there are. */
+  /** Number of orders, all of which are covered. */
   readonly orders: number
   readonly states: number
   readonly deliveries: number
   readonly repetitions: number
-  /** The one state, in words, that all orders end in; the first of them where they differ. */
+  /** The final state of all orders, as text; the first of them where they differ. */
   readonly end: string
   readonly faults: readonly string[]
 }
@@ -35,84 +34,90 @@ export interface OrdersReport {
 const MINUTE_MS = 60_000
 const NOW_MS = Date.UTC(2026, 9, 27, 12)
 
-/** Stories with more than one event; one has no order. */
-export const SCENARIOS_WITH_ORDER: readonly Scenario[] = [...SCENARIOS, ...ASKED_STORIES].filter(
-  ({ tellers }) => tellers.length > 1,
+/** Scenarios with more than one event. */
+export const SCENARIOS_WITH_ORDER: readonly Scenario[] = [...SCENARIOS, ...LOOKUP_SCENARIOS].filter(
+  ({ writers }) => writers.length > 1,
 )
 
-/** Explores all orders of a story. */
-export async function exploreOrders(story: Scenario, timing: Timing, parts: RunParts): Promise<OrdersReport> {
+/** Explores all orders of a scenario. */
+export async function exploreOrders(scenario: Scenario, timing: Timing, parts: RunParts): Promise<OrdersReport> {
   const { database } = parts
-  const { world, events, deliver } = await begin(story, timing, parts)
+  const { world, events, deliver } = await begin(scenario, timing, parts)
   const faults: string[] = []
   const visited = new Set<string>()
-  const ends = new Map<string, readonly number[]>()
+  const finalStates = new Map<string, readonly number[]>()
   const counts = { deliveries: 0, repetitions: 0 }
 
   async function explore(order: readonly number[]): Promise<void> {
     const state = await fingerprint(parts)
-    const left = events.map((_, place) => place).filter((place) => !order.includes(place))
-    const node = `${left.join()} ${state}`
+    const remaining = events.map((_, index) => index).filter((index) => !order.includes(index))
+    const node = `${remaining.join()} ${state}`
     if (visited.has(node)) return
     visited.add(node)
-    const mark = await database.mark()
-    for (const place of order) {
-      await deliver(place)
+    const savepoint = await database.savepoint()
+    for (const index of order) {
+      await deliver(index)
       counts.repetitions += 1
     }
     if (order.length > 0) {
-      if ((await fingerprint(parts)) !== state)
-        faults.push(`after ${order.join(" ")}, the same again changes the state`)
-      await database.backTo(mark)
+      if ((await fingerprint(parts)) !== state) faults.push(`after ${order.join(" ")}, a repetition changes the state`)
+      await database.rollbackTo(savepoint)
     }
-    if (left.length === 0) ends.set(await describeDatabase(await readDatabaseState(database)), order)
-    for (const place of left) {
-      await deliver(place)
+    if (remaining.length === 0) finalStates.set(await describeDatabase(await readDatabaseState(database)), order)
+    for (const index of remaining) {
+      await deliver(index)
       counts.deliveries += 1
-      await explore([...order, place])
-      await database.backTo(mark)
+      await explore([...order, index])
+      await database.rollbackTo(savepoint)
     }
   }
 
   await explore([])
-  if (ends.size !== 1) {
-    faults.push(`ends differently: ${[...ends.values()].map((order) => order.join(" ")).join(" | ")}`)
+  if (finalStates.size !== 1) {
+    faults.push(`finalStates differently: ${[...finalStates.values()].map((order) => order.join(" ")).join(" | ")}`)
   }
   faults.push(...world.runtime.faults)
-  const [end = ""] = ends.keys()
+  const [end = ""] = finalStates.keys()
   const orders = events.reduce((product, _, n) => product * (n + 1), 1)
-  return { name: story.name, timing, events: events.length, orders, states: visited.size, ...counts, end, faults }
+  return { name: scenario.name, timing, events: events.length, orders, states: visited.size, ...counts, end, faults }
 }
 
-/** Where the order in which the story is told ends, in words. */
-export async function resultOfGivenOrder(story: Scenario, timing: Timing, parts: RunParts): Promise<string> {
-  const { events, deliver } = await begin(story, timing, parts)
-  for (const place of events.keys()) await deliver(place)
+/** The final state of the scenario in its own order, as text. */
+export async function resultOfGivenOrder(scenario: Scenario, timing: Timing, parts: RunParts): Promise<string> {
+  const { events, deliver } = await begin(scenario, timing, parts)
+  for (const index of events.keys()) await deliver(index)
   return describeDatabase(await readDatabaseState(parts.database))
 }
 
-async function begin(story: Scenario, timing: Timing, { database, player, patches }: RunParts) {
+async function begin(scenario: Scenario, timing: Timing, { database, scheduleWorker, patches }: RunParts) {
   const [company] = COMPANIES
   await database.begin(patches)
   await seedCompanies(database, new Map())
-  // What is published would come back later, and there is no later.
-  const chaos = noFaults(new Set(["qstash"]))
-  const world = new World({ startMs: NOW_MS, random: ALWAYS_THE_SAME, chaos, database, player, isolatesMax: 1 })
+  // QStash is down, because its messages would be delivered later and the clock stands still.
+  const injector = noFaults(new Set(["qstash"]))
+  const world = new World({
+    startMs: NOW_MS,
+    random: CONSTANT_RANDOM,
+    injector,
+    database,
+    scheduleWorker,
+    isolatesMax: 1,
+  })
 
-  const firstMs = NOW_MS - story.tellers.length * 10 * MINUTE_MS
-  const times = story.tellers.map((_, n) => new Date(timing === "tied" ? firstMs : firstMs + n * 10 * MINUTE_MS))
-  const events = tell(story, { tag: "n0x", company }, times)
-  const path = `/api/webhooks/${story.provider}`
-  const deliver = async (place: number): Promise<void> => {
-    const told = events[place]
-    if (!told) throw new Error("no such event")
+  const firstMs = NOW_MS - scenario.writers.length * 10 * MINUTE_MS
+  const times = scenario.writers.map((_, n) => new Date(timing === "tied" ? firstMs : firstMs + n * 10 * MINUTE_MS))
+  const events = writeEvents(scenario, { tag: "n0x", company }, times)
+  const path = `/api/webhooks/${scenario.provider}`
+  const deliver = async (index: number): Promise<void> => {
+    const webhook = events[index]
+    if (!webhook) throw new Error("no such event")
     const state = { attempts: 0, isAcknowledged: false, isGivenUp: false }
-    await deliverNow(world, { told, provider: story.provider, company, path, ...state })
+    await deliverNow(world, { webhook, provider: scenario.provider, company, path, ...state })
   }
   return { world, events, deliver }
 }
 
-const WHOLE = [
+const ALL_TABLES = [
   ...[
     "webhook_event_keys",
     "webhook_events",
@@ -125,26 +130,26 @@ const WHOLE = [
   ...["payments", "recovery_cases", "nudges", "consents", "incentives", "company_settings"],
 ]
 
-/** All that the database holds, in one number. */
+/** A hash of everything in the database. */
 async function fingerprint({ database }: RunParts): Promise<string> {
-  const parts = WHOLE.map(
+  const parts = ALL_TABLES.map(
     (table) => `(SELECT string_agg(t::text, chr(10) ORDER BY t::text COLLATE "C") FROM ${table} t)`,
   )
-  // What was sent is known by the event's id; the bytes need not be looked at.
+  // The event's id stands for its payload.
   const events = `(SELECT string_agg((t.id, t.status, t.attempts, t.subject, t.customer_id, t.next_attempt_at, t.error)::text,
     chr(10) ORDER BY t.id) FROM webhook_events t)`
   const customers = `(SELECT string_agg((to_jsonb(t) - 'version')::text, chr(10) ORDER BY t.id) FROM customers t)`
-  const { hash } = await database.glance<{ hash: string }>(
+  const { hash } = await database.readOne<{ hash: string }>(
     `SELECT md5(concat_ws(chr(11), ${[...parts, events, customers].join(", ")})) AS hash`,
   )
   return hash
 }
 
-const ALWAYS_THE_SAME: Random = {
+const CONSTANT_RANDOM: Random = {
   next: () => 0.5,
   between: (min, max) => Math.floor((min + max) / 2),
   chance: () => false,
   pick: (items) => items[0],
   shuffled: (items) => [...items],
-  fork: () => ALWAYS_THE_SAME,
+  fork: () => CONSTANT_RANDOM,
 }

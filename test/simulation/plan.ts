@@ -1,8 +1,8 @@
-/** What is going to happen in a schedule: who lives, what they are told, and what goes wrong when. A function of the seed. */
+/** The plan of a schedule: its customers, their events, and the faults. A function of the seed. */
 import { SWITCH_NAMES, type SwitchName } from "../../shared/domain/flags.ts"
 import type { CompanySettings, PlaybookStep } from "../../shared/domain/settings.ts"
 import type { ScenarioCustomer } from "./actors/event-writers.ts"
-import { customerOf, SCENARIOS, type Scenario, tell } from "./actors/scenarios.ts"
+import { customerOf, SCENARIOS, type Scenario, writeEvents } from "./actors/scenarios.ts"
 import type { Delivery } from "./actors/senders.ts"
 import type { Random } from "./random.ts"
 import { FAULT_KINDS, type FaultProfile, type Outage } from "./world/faults.ts"
@@ -15,17 +15,17 @@ const DAY_MS = 24 * HOUR_MS
 
 /** Runs begin around the days on which clocks change in Europe and America. */
 const FIRST_DAY_MS = Date.UTC(2026, 9, 19)
-const STORY_DAYS = 6
+const SCENARIO_DAYS = 6
 
 /** One schedule. */
 export interface Plan {
   readonly startMs: number
-  readonly healMs: number
+  readonly faultsEndMs: number
   readonly settings: ReadonlyMap<string, Partial<CompanySettings>>
   readonly deliveries: readonly (Delivery & { readonly atMs: number; readonly customer: number })[]
   readonly customers: number
   readonly subscriptions: readonly { readonly id: string; readonly customer: string }[]
-  readonly weather: FaultProfile
+  readonly faultProfile: FaultProfile
   readonly missRate: number
   readonly doubleRate: number
   readonly restarts: readonly number[]
@@ -38,101 +38,112 @@ export interface Plan {
   readonly clickRate: number
 }
 
-/** What of a plan is left out, to see whether it matters. */
+/** Parts of a plan to leave out, to see whether they matter. */
 export interface Reduction {
   readonly hasNoOutages?: boolean
   readonly hasNoSwitches?: boolean
-  readonly hasNoStorms?: boolean
-  /** Only the customer of that number lives. */
+  readonly hasNoUnreliablePeriods?: boolean
+  /** Only the customer of that number takes part. */
   readonly onlyCustomer?: number
 }
 
-/** The plan without what is to be left out. */
-export function reduced(plan: Plan, { hasNoOutages, hasNoSwitches, hasNoStorms, onlyCustomer }: Reduction): Plan {
-  const { deliveries, switches, weather } = plan
+/** The plan without these parts. */
+export function reduced(
+  plan: Plan,
+  { hasNoOutages, hasNoSwitches, hasNoUnreliablePeriods, onlyCustomer }: Reduction,
+): Plan {
+  const { deliveries, switches, faultProfile } = plan
   return {
     ...plan,
     switches: hasNoSwitches ? [] : switches,
     deliveries: deliveries.filter(({ customer }) => onlyCustomer === undefined || customer === onlyCustomer),
-    weather: {
-      ...weather,
-      outages: hasNoOutages ? [] : weather.outages,
-      storms: hasNoStorms ? [] : weather.storms,
+    faultProfile: {
+      ...faultProfile,
+      outages: hasNoOutages ? [] : faultProfile.outages,
+      unreliablePeriods: hasNoUnreliablePeriods ? [] : faultProfile.unreliablePeriods,
     },
   }
 }
 
 const ZONES = [null, "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"] as const
 
-/** The plan that is drawn. */
+/** A random plan. */
 export function planOf(random: Random): Plan {
   const startMs = FIRST_DAY_MS + random.between(0, 20 * 24 * 60) * MINUTE_MS
-  const healMs = startMs + STORY_DAYS * DAY_MS
+  const faultsEndMs = startMs + SCENARIO_DAYS * DAY_MS
   const settings = withHoldouts(random.fork("hold-out"), settingsOf(random.fork("settings")))
   const deliveries: (Delivery & { atMs: number; customer: number })[] = []
   const subscriptions: { id: string; customer: string }[] = []
   const customers = random.pick([1, 1, 1, 1, 2, 3])
   for (let place = 0; place < customers; place++) {
-    const { told, subscription } = lifeOf(random.fork(`life ${place}`), place, startMs)
-    deliveries.push(...told)
+    const { webhooks, subscription } = customerPlan(random.fork(`life ${place}`), place, startMs)
+    deliveries.push(...webhooks)
     if (subscription) subscriptions.push(subscription)
   }
   return {
     startMs,
-    healMs,
+    faultsEndMs,
     settings,
     deliveries,
     customers,
     subscriptions,
-    weather: weatherOf(random.fork("weather"), startMs, deliveries),
+    faultProfile: faultProfileOf(random.fork("weather"), startMs, deliveries),
     missRate: random.pick([0, 0.1, 0.5]),
     doubleRate: random.pick([0, 0.1, 0.4]),
-    restarts: random.chance(0.3) ? [startMs + random.between(0, STORY_DAYS * 24 * 60) * MINUTE_MS] : [],
+    restarts: random.chance(0.3) ? [startMs + random.between(0, SCENARIO_DAYS * 24 * 60) * MINUTE_MS] : [],
     switches: switchesOf(random.fork("switches"), startMs),
     optOutRate: random.pick([0, 0, 0.3]),
     clickRate: random.pick([0, 0.3]),
   }
 }
 
-function lifeOf(random: Random, place: number, startMs: number) {
-  const story = random.pick(SCENARIOS)
-  // Whop's events name their account, which is the first company's.
-  const company = story.provider === "stripe" && random.chance(0.3) ? COMPANIES[1] : COMPANIES[0]
+function customerPlan(random: Random, place: number, startMs: number) {
+  const scenario = random.pick(SCENARIOS)
+  // Whop's events contain their account, which is the first company's.
+  const company = scenario.provider === "stripe" && random.chance(0.3) ? COMPANIES[1] : COMPANIES[0]
   const who: ScenarioCustomer = { tag: `${company.slice(4, 5)}${place}x`, company }
-  const times = timesOf(random, story.tellers.length, startMs)
+  const times = timesOf(random, scenario.writers.length, startMs)
   const path =
-    company === COMPANIES[1] ? `/api/webhooks/${story.provider}/${company}` : `/api/webhooks/${story.provider}`
+    company === COMPANIES[1] ? `/api/webhooks/${scenario.provider}/${company}` : `/api/webhooks/${scenario.provider}`
   const first = random.between(0, 3)
-  const told = [...firstWords(random, story, who, startMs), ...tell(story, who, times)].map((event, n, all) => {
-    const isFirst = n < all.length - times.length
-    const at = isFirst ? startMs : (times[n - (all.length - times.length)]?.getTime() ?? startMs)
-    const late = random.chance(0.2) ? random.between(1, 600) * MINUTE_MS : random.between(0, 3_000)
-    return {
-      told: event,
-      provider: story.provider,
-      company,
-      path,
-      attempts: 0,
-      isAcknowledged: false,
-      isGivenUp: false,
-      atMs: at + (isFirst ? first : late),
-      customer: place,
-    }
-  })
-  const subscription = story.provider === "stripe" ? { id: `sub_${who.tag}`, customer: customerOf(story, who) } : null
-  return { told, subscription }
+  const webhooks = [...firstEvents(random, scenario, who, startMs), ...writeEvents(scenario, who, times)].map(
+    (event, n, all) => {
+      const isFirst = n < all.length - times.length
+      const at = isFirst ? startMs : (times[n - (all.length - times.length)]?.getTime() ?? startMs)
+      const late = random.chance(0.2) ? random.between(1, 600) * MINUTE_MS : random.between(0, 3_000)
+      return {
+        webhook: event,
+        provider: scenario.provider,
+        company,
+        path,
+        attempts: 0,
+        isAcknowledged: false,
+        isGivenUp: false,
+        atMs: at + (isFirst ? first : late),
+        customer: place,
+      }
+    },
+  )
+  const subscription =
+    scenario.provider === "stripe" ? { id: `sub_${who.tag}`, customer: customerOf(scenario, who) } : null
+  return { webhooks, subscription }
 }
 
-/** Some members are known before their story begins, with a zone and a telephone. */
-function firstWords(random: Random, story: Scenario, who: ScenarioCustomer, startMs: number): ReturnType<typeof tell> {
+/** Some customers are known before their scenario begins, with a time zone and a phone number. */
+function firstEvents(
+  random: Random,
+  scenario: Scenario,
+  who: ScenarioCustomer,
+  startMs: number,
+): ReturnType<typeof writeEvents> {
   const zone = random.pick(ZONES)
   const phone = random.chance(0.3) ? "+4915112345678" : null
-  if (story.provider !== "stripe" || !random.chance(0.6)) return []
+  if (scenario.provider !== "stripe" || !random.chance(0.6)) return []
   const object = {
-    id: customerOf(story, who),
+    id: customerOf(scenario, who),
     object: "customer",
     name: "Ann Example",
-    email: `${customerOf(story, who)}@example.com`,
+    email: `${customerOf(scenario, who)}@example.com`,
     phone,
     preferred_locales: [],
     metadata: zone === null ? {} : { time_zone: zone },
@@ -149,11 +160,11 @@ function firstWords(random: Random, story: Scenario, who: ScenarioCustomer, star
   return [{ id: event.id, type: event.type, body: JSON.stringify(event) }]
 }
 
-/** A story takes seconds or days; its events share a second now and then, as Stripe's do. */
+/** A scenario takes seconds or days; some events share a second, as at Stripe. */
 function timesOf(random: Random, count: number, startMs: number): Date[] {
   const gapMs = random.pick([1, 10 * SECOND_MS, HOUR_MS, 12 * HOUR_MS, DAY_MS])
   let at = startMs + random.between(0, 24 * 60) * MINUTE_MS
-  const endMs = startMs + (STORY_DAYS - 1) * DAY_MS
+  const endMs = startMs + (SCENARIO_DAYS - 1) * DAY_MS
   return Array.from({ length: count }, () => {
     const now = at
     if (!random.chance(0.15)) at = Math.min(endMs, at + random.between(0, 2 * gapMs))
@@ -194,29 +205,33 @@ function settingsOf(random: Random): Map<string, Partial<CompanySettings>> {
   return settings
 }
 
-/** Half of the schedules are played with a hold-out, some with the largest. */
+/** Half of the schedules have a hold-out, some the largest. */
 function withHoldouts(
   random: Random,
   settings: ReadonlyMap<string, Partial<CompanySettings>>,
 ): Map<string, Partial<CompanySettings>> {
   const shares = COMPANIES.map((company) => [company, random.pick([0, 0, 10, 50])] as const)
-  const held = shares.flatMap(([company, holdoutPercentage]) =>
+  const withShare = shares.flatMap(([company, holdoutPercentage]) =>
     holdoutPercentage === 0 ? [] : [[company, { ...settings.get(company), holdoutPercentage }] as const],
   )
-  return new Map([...settings, ...held])
+  return new Map([...settings, ...withShare])
 }
 
-/** Postgres twice, as most depends on it. */
+/** Postgres twice, because most depends on it. */
 const TARGETS: readonly [Outage["target"], ...Outage["target"][]] = [
   ...(["postgres", "postgres", "redis", "qstash", "email"] as const),
   ...(["sms", "push", "dm", "stripe-api", "whop-api"] as const),
 ]
 
-function weatherOf(random: Random, startMs: number, deliveries: readonly { readonly atMs: number }[]): FaultProfile {
-  // Trouble that nobody meets is none: most of it begins shortly before something happens.
+function faultProfileOf(
+  random: Random,
+  startMs: number,
+  deliveries: readonly { readonly atMs: number }[],
+): FaultProfile {
+  // Most faults begin shortly before an event, since others would affect nothing.
   const moment = (beforeMs: number): number => {
     const delivery = deliveries[random.between(0, deliveries.length - 1)]
-    const anyTime = startMs + random.between(0, STORY_DAYS * 24 * 60) * MINUTE_MS
+    const anyTime = startMs + random.between(0, SCENARIO_DAYS * 24 * 60) * MINUTE_MS
     const near = (delivery?.atMs ?? anyTime) - random.between(0, beforeMs)
     return random.chance(0.8) ? near : anyTime
   }
@@ -226,14 +241,14 @@ function weatherOf(random: Random, startMs: number, deliveries: readonly { reado
     const target = random.pick<Outage["target"]>(TARGETS)
     return { target, fromMs, untilMs: fromMs + lengthMs, mode: random.pick(["down", "error", "hang"]) }
   })
-  const storms = Array.from({ length: random.pick([0, 1, 2]) }, () => {
+  const unreliablePeriods = Array.from({ length: random.pick([0, 1, 2]) }, () => {
     const lengthMs = random.pick([MINUTE_MS, 10 * MINUTE_MS, HOUR_MS])
     const fromMs = moment(lengthMs)
     return { fromMs, untilMs: fromMs + lengthMs, effectRate: random.pick([0.2, 0.4]) }
   })
   return {
     effectRate: random.pick([0, 0.02, 0.05, 0.1]),
-    storms,
+    unreliablePeriods,
     inboundRate: random.pick([0, 0.1, 0.3, 0.5]),
     skewRate: random.pick([0, 0.2]),
     cutOffAfterMs: random.pick([30_000, 30_000, 2_000, 20]),

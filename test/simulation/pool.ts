@@ -1,14 +1,14 @@
-/** Players in processes of their own, each with its own Worker and its own database. */
+/** Schedule workers: processes that each have their own Worker and database. */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { openDatabasePool } from "./database-pool.ts"
 import type { Timing } from "./orders.ts"
 
-/** Something to do for a player; what it answers depends on the kind. */
+/** A job for a schedule worker; the answer depends on the kind. */
 export type Job =
   | { readonly kind: "schedules"; readonly from: number; readonly to: number }
   | { readonly kind: "seed"; readonly seed: number }
-  | { readonly kind: "orders"; readonly story: number; readonly timing: Timing }
+  | { readonly kind: "orders"; readonly scenario: number; readonly timing: Timing }
   | { readonly kind: "crashes"; readonly flow: number }
   | { readonly kind: "mutant"; readonly mutant: number }
   | {
@@ -22,23 +22,23 @@ export type Job =
   | { readonly kind: "interleaving"; readonly race: number; readonly schedule: string }
   | { readonly kind: "race_mutant"; readonly mutant: number }
 
-/** The young generation of a player's heap: an isolate that crashes is garbage of megabytes at once. */
-const PLAYER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=2048"]
+/** A large young generation of the heap: a crashed isolate is megabytes of garbage. */
+const WORKER_FLAGS = ["--max-semi-space-size=64", "--max-old-space-size=2048"]
 
-const PLAYER = fileURLToPath(new URL("./schedule-worker-process.ts", import.meta.url))
+const WORKER_FILE = fileURLToPath(new URL("./schedule-worker-process.ts", import.meta.url))
 
 export interface Pool {
-  /** Does a job on the next free player. Rejects with the player's words when it breaks. */
+  /** Does a job on the next free worker. Rejects with the worker's error. */
   do<T>(job: Job): Promise<T>
   close(): Promise<void>
 }
 
-/** Starts Postgres and so many players. */
-export async function openPool(players: number): Promise<Pool> {
-  const stage = await openDatabasePool(players)
-  const children = stage.urls.map((url, place) =>
-    fork(PLAYER, [url, stage.arenaUrls[place] ?? ""], {
-      execArgv: PLAYER_FLAGS,
+/** Starts Postgres and the workers. */
+export async function openPool(workers: number): Promise<Pool> {
+  const databases = await openDatabasePool(workers)
+  const children = databases.urls.map((url, place) =>
+    fork(WORKER_FILE, [url, databases.interleavingUrls[place] ?? ""], {
+      execArgv: WORKER_FLAGS,
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     }),
   )
@@ -46,19 +46,19 @@ export async function openPool(players: number): Promise<Pool> {
   const waiting: { readonly take: (child: ChildProcess) => void; readonly fail: (error: Error) => void }[] = []
   let failure: Error | null = null
   let isClosing = false
-  /** Breaks the job of each player that is at work. */
-  const atWork = new Map<ChildProcess, (error: Error) => void>()
+  /** Rejects the job of each busy worker. */
+  const busy = new Map<ChildProcess, (error: Error) => void>()
 
-  // A player that is gone would leave its job, and all that waits for it, waiting for ever.
-  const giveUp = (error: Error): void => {
+  // Otherwise the job of a worker that has exited, and all queued jobs, would wait forever.
+  const failAll = (error: Error): void => {
     failure ??= error
-    for (const fail of atWork.values()) fail(failure)
+    for (const fail of busy.values()) fail(failure)
     for (const { fail } of waiting.splice(0)) fail(failure)
   }
   for (const child of children) {
-    child.on("error", giveUp)
+    child.on("error", failAll)
     child.on("exit", (code, signal) => {
-      if (!isClosing) giveUp(new Error(`a player ended with ${code ?? signal}`))
+      if (!isClosing) failAll(new Error(`a worker exited with ${code ?? signal}`))
     })
   }
 
@@ -67,7 +67,7 @@ export async function openPool(players: number): Promise<Pool> {
     const child = free.shift()
     return child ? Promise.resolve(child) : new Promise((resolve, fail) => waiting.push({ take: resolve, fail }))
   }
-  const giveBack = (child: ChildProcess): void => {
+  const release = (child: ChildProcess): void => {
     const next = waiting.shift()
     if (next) next.take(child)
     else free.push(child)
@@ -77,7 +77,7 @@ export async function openPool(players: number): Promise<Pool> {
       const child = await take()
       try {
         return await new Promise<T>((resolve, reject) => {
-          atWork.set(child, (cause) => reject(new Error(`${cause.message}, over ${JSON.stringify(job)}`, { cause })))
+          busy.set(child, (cause) => reject(new Error(`${cause.message}, job ${JSON.stringify(job)}`, { cause })))
           child.once("message", (reply: { readonly result?: T; readonly error?: string }) => {
             if (reply.error === undefined) resolve(reply.result as T)
             else reject(new Error(reply.error))
@@ -85,8 +85,8 @@ export async function openPool(players: number): Promise<Pool> {
           child.send(job)
         })
       } finally {
-        atWork.delete(child)
-        giveBack(child)
+        busy.delete(child)
+        release(child)
       }
     },
     async close() {
@@ -101,7 +101,7 @@ export async function openPool(players: number): Promise<Pool> {
             }),
         ),
       )
-      await stage.stop()
+      await databases.stop()
     },
   }
 }

@@ -1,6 +1,6 @@
-/** A line of progress on standard error, for whoever waits. */
+/** A line of progress on standard error. */
 
-/** A terminal is written to this often; a log file less. */
+/** Interval of output to a terminal; longer for a log file. */
 const EVERY_MS = process.stderr.isTTY ? 500 : 15_000
 
 export class Progress {
@@ -12,7 +12,7 @@ export class Progress {
     this.#what = what
   }
 
-  /** Says how far it is, if it has not just been said. */
+  /** Writes the progress, at most once per interval. */
   show(done: number, total: number, more: string): void {
     const now = performance.now()
     const isLast = done >= total

@@ -1,4 +1,4 @@
-/** A random source that repeats: the same seed draws the same numbers, on every machine. */
+/** A seeded random source: the same numbers for the same seed, on every machine. */
 
 export interface Random {
   /** In [0, 1). */
@@ -8,7 +8,7 @@ export interface Random {
   chance(probability: number): boolean
   pick<T>(items: readonly [T, ...T[]]): T
   shuffled<T>(items: readonly T[]): T[]
-  /** A source of its own, so that what one part draws does not shift what another part draws. */
+  /** An independent source, so that the numbers of one part do not depend on another part. */
   fork(name: string): Random
 }
 

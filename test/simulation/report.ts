@@ -1,4 +1,4 @@
-/** Results as people read them. */
+/** Results as text. */
 import type { FlowReport } from "./crash-points.ts"
 import type { RaceReport } from "./interleavings/explore.ts"
 import type { KilledRaceMutant } from "./interleavings/kill-mutants.ts"
@@ -7,12 +7,12 @@ import type { OrdersReport } from "./orders.ts"
 import type { Run } from "./run.ts"
 import type { RequestCounter } from "./schedules.ts"
 
-/** More failures than this are not told one by one. */
-const TOLD_MAX = 10
+/** At most so many failures are listed. */
+const LISTED_MAX = 10
 
 const YEAR_MS = 365 * 86_400_000
 
-/** The figures of many schedules, the faults by kind, and the first seeds that failed. */
+/** Counts over many schedules, faults by kind, and the first seeds that failed. */
 export function scheduleTable({ runs, figures, kinds, failed }: RequestCounter): string {
   const { simulatedMs = 0, ...rest } = figures
   const rows: [string, number | string][] = [
@@ -23,12 +23,12 @@ export function scheduleTable({ runs, figures, kinds, failed }: RequestCounter):
   ]
   const failures = failed
     .toSorted((a, b) => a.seed - b.seed)
-    .slice(0, TOLD_MAX)
+    .slice(0, LISTED_MAX)
     .map(({ seed, violations }) => `\nseed ${seed}: npm run simulate -- --seed ${seed}\n${indented(violations)}`)
   return [...rows.map(([name, value]) => `${name.padEnd(24)} ${value}`), ...failures].join("\n")
 }
 
-/** A schedule step by step; when it failed, its smallest version and the faults that are left in it. */
+/** The trace of a schedule; if it failed, of its smallest version with its remaining faults. */
 export function runText(run: Run, smallest: Run): string {
   const figures = `seed ${run.seed}, hash ${run.hash}, ${JSON.stringify(run.figures)}`
   if (run.violations.length === 0) return [...run.trace, "", figures, "every invariant holds"].join("\n")
@@ -36,45 +36,45 @@ export function runText(run: Run, smallest: Run): string {
     ...smallest.trace,
     "",
     figures,
-    `broken by ${run.faults.length} faults:`,
+    `violated with ${run.faults.length} faults:`,
     indented(run.violations),
-    `and still by these ${smallest.faults.length}, as told above:`,
+    `and still with these ${smallest.faults.length}, traced above:`,
     indented(smallest.faults.map(({ kind, id }) => `${kind} at ${id}`)),
     indented(smallest.violations),
   ].join("\n")
 }
 
-/** How each flow took its crashes. */
+/** The crash points of each flow. */
 export const crashTable = (reports: readonly FlowReport[]): string =>
   [
     row("flow", "effects", "single", "double", "faults"),
     ...reports.map(({ name, effects, single, double, faults }) => row(name, effects, single, double, faults.length)),
-    row("in all", "", sum(reports, "single"), sum(reports, "double"), reports.flatMap(({ faults }) => faults).length),
-    ...reports.flatMap(({ faults }) => faults.slice(0, TOLD_MAX)),
+    row("total", "", sum(reports, "single"), sum(reports, "double"), reports.flatMap(({ faults }) => faults).length),
+    ...reports.flatMap(({ faults }) => faults.slice(0, LISTED_MAX)),
   ].join("\n")
 
-/** How many orders of each story end alike. */
+/** The orders of each scenario. */
 export const orderTable = (reports: readonly OrdersReport[]): string =>
   [
-    row("story", "events", "orders", "states", "faults"),
+    row("scenario", "events", "orders", "states", "faults"),
     ...reports.map(({ name, timing, events, orders, states, faults }) =>
       row(`${name} (${timing})`, events, orders, states, faults.length),
     ),
-    row("in all", "", sum(reports, "orders"), sum(reports, "states"), reports.flatMap(({ faults }) => faults).length),
-    ...reports.flatMap(({ faults }) => faults.slice(0, TOLD_MAX)),
+    row("total", "", sum(reports, "orders"), sum(reports, "states"), reports.flatMap(({ faults }) => faults).length),
+    ...reports.flatMap(({ faults }) => faults.slice(0, LISTED_MAX)),
   ].join("\n")
 
-/** Each guard, where it was switched off, and what noticed. */
+/** Each guard, where it was removed, and what noticed it. */
 export const mutantTable = (kills: readonly KilledMutant[]): string =>
   [
     ...kills.map(
-      ({ guard, where, by, fault, played }) =>
-        `${by === null ? "SURVIVES" : "killed"}  ${guard}\n  in ${where}\n  ${by === null ? "by nothing" : `by ${by}, run ${played}`}: ${fault ?? ""}`,
+      ({ guard, where, by, fault, runs }) =>
+        `${by === null ? "SURVIVES" : "killed"}  ${guard}\n  in ${where}\n  ${by === null ? "not noticed" : `by ${by}, run ${runs}`}: ${fault ?? ""}`,
     ),
     `${kills.filter(({ by }) => by !== null).length} of ${kills.length} killed`,
   ].join("\n")
 
-/** How many schedules of each race end well; the failures can be played again by their names. */
+/** The schedules of each race; a failure can be repeated by its name. */
 export const interleavingTable = (reports: readonly RaceReport[]): string =>
   [
     row("race", "schedules", "stops", "waits", "failed"),
@@ -82,17 +82,17 @@ export const interleavingTable = (reports: readonly RaceReport[]): string =>
       row(race, schedules, stops, blocked, failed.length),
     ),
     row(
-      "in all",
+      "total",
       ...[sum(reports, "schedules"), sum(reports, "stops"), sum(reports, "blocked")],
       reports.flatMap(({ failed }) => failed).length,
     ),
     ...reports
       .flatMap(({ failed }) => failed)
-      .slice(0, TOLD_MAX)
+      .slice(0, LISTED_MAX)
       .map(({ schedule, violations }) => `${schedule}\n${indented(violations)}`),
   ].join("\n")
 
-/** Each guard of the races, and the schedule that noticed its absence. */
+/** Each guard of the races, and the schedule that noticed its removal. */
 export const raceMutantTable = (kills: readonly KilledRaceMutant[]): string =>
   kills
     .map(({ guard, by, violations, schedules }) =>

@@ -1,4 +1,4 @@
-/** One schedule: what a seed makes of it, played to its end, healed, and judged. */
+/** Runs the schedule of one seed to its end, without faults at last, and checks the invariants. */
 import { createHash } from "node:crypto"
 import { Heartbeat } from "./actors/heartbeat.ts"
 import { Members } from "./actors/members.ts"
@@ -10,7 +10,7 @@ import { type Plan, planOf, type Reduction, reduced } from "./plan.ts"
 import { randomOf } from "./random.ts"
 import type { Database } from "./world/database.ts"
 import { describeDatabase, readDatabaseState } from "./world/database-state.ts"
-import { type EventKind, type Fault, SeededChaos } from "./world/faults.ts"
+import { type EventKind, type Fault, SeededFaultInjector } from "./world/faults.ts"
 import { noFaults } from "./world/no-faults.ts"
 import { NO_SKEW } from "./world/runtime.ts"
 import type { ScheduleWorker } from "./world/schedule-worker.ts"
@@ -23,24 +23,24 @@ const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-/** After the faults have healed the world goes on for so long. */
-const AFTER_HEALING_MS = 4 * DAY_MS
-/** More steps than this is a world that does not come to rest. */
+/** How long a run continues after its faults have ended. */
+const AFTER_FAULTS_MS = 4 * DAY_MS
+/** With more steps a run counts as not ending. */
 const STEPS_MAX = 60_000
 
 export interface RunParts {
   readonly database: Database
-  readonly player: ScheduleWorker
-  /** Who plays the run without faults to compare with; the same unless given. */
+  readonly scheduleWorker: ScheduleWorker
+  /** The worker of the run without faults to compare with; default: the same. */
   readonly reference?: ScheduleWorker
-  /** Changes of the schema for this run. */
+  /** Statements that change the schema for this run. */
   readonly patches?: readonly string[]
-  readonly calmer?: Reduction
-  /** Which of the drawn faults are let happen; all unless given. */
-  readonly isLet?: (fault: string) => boolean
+  readonly reduction?: Reduction
+  /** Which faults of the seed happen; default: all. */
+  readonly isFaultEnabled?: (fault: string) => boolean
 }
 
-/** How a run went. */
+/** The result of a run. */
 export interface Run {
   readonly seed: number
   readonly violations: readonly string[]
@@ -49,7 +49,7 @@ export interface Run {
   readonly trace: readonly string[]
   readonly faults: readonly Fault[]
   readonly kinds: Readonly<Record<string, number>>
-  /** How many customers it has. */
+  /** Number of customers. */
   readonly customers: number
   readonly figures: {
     readonly events: number
@@ -57,59 +57,64 @@ export interface Run {
     readonly effects: number
     readonly messages: number
     readonly crashes: number
-    /** Dead events that somebody replayed, and nudges of which nobody knows whether they were seen. */
-    readonly leftToPeople: number
+    /** Dead events that were replayed, and nudges with an unknown outcome. */
+    readonly manualWork: number
     readonly simulatedMs: number
   }
 }
 
-/** Plays the schedule of a seed. */
+/** Runs the schedule of a seed. */
 export async function runSchedule(seed: number, parts: RunParts): Promise<Run> {
   const random = randomOf(`seed ${seed}`)
-  const { database, player, patches, isLet, calmer = {} } = parts
-  const plan = reduced(planOf(random.fork("plan")), calmer)
+  const { database, scheduleWorker, patches, isFaultEnabled, reduction = {} } = parts
+  const plan = reduced(planOf(random.fork("plan")), reduction)
   await database.begin(patches)
   await seedCompanies(database, plan.settings)
 
   let world: World | null = null
-  const chaos = new SeededChaos(random.fork("chaos"), plan.weather, () => world?.runtime.worldMs ?? 0, isLet)
-  const made = new World({ startMs: plan.startMs, random: random.fork("world"), chaos, database, player })
-  world = made
-  const { runtime } = made
-  for (const { id, customer } of plan.subscriptions) seedSubscription(made, id, customer)
+  const injector = new SeededFaultInjector(
+    random.fork("chaos"),
+    plan.faultProfile,
+    () => world?.runtime.worldMs ?? 0,
+    isFaultEnabled,
+  )
+  const started = new World({ startMs: plan.startMs, random: random.fork("world"), injector, database, scheduleWorker })
+  world = started
+  const { runtime } = started
+  for (const { id, customer } of plan.subscriptions) seedSubscription(started, id, customer)
 
-  let isHealed = false
-  const heartbeat = new Heartbeat(made, random.fork("heartbeat"), () =>
-    isHealed ? { missRate: 0, doubleRate: 0 } : { missRate: plan.missRate, doubleRate: plan.doubleRate },
+  let haveFaultsEnded = false
+  const heartbeat = new Heartbeat(started, random.fork("heartbeat"), () =>
+    haveFaultsEnded ? { missRate: 0, doubleRate: 0 } : { missRate: plan.missRate, doubleRate: plan.doubleRate },
   )
   for (const delivery of plan.deliveries) {
-    runtime.agenda.put(delivery.atMs, "event", () => void sendEvent(made, delivery))
+    runtime.agenda.put(delivery.atMs, "event", () => void sendEvent(started, delivery))
   }
   for (const atMs of plan.restarts) {
     runtime.agenda.put(atMs, "restart", () => {
-      made.note("a new deployment")
+      started.note("a new deployment")
       runtime.isolates.length = 0
     })
   }
   for (const { name, fromMs, untilMs } of plan.switches) {
-    runtime.agenda.put(fromMs, "switch", () => setSwitchEverywhere(made, name, !DEFAULT_SWITCHES[name]))
-    runtime.agenda.put(untilMs, "switch", () => setSwitchEverywhere(made, name, DEFAULT_SWITCHES[name]))
+    runtime.agenda.put(fromMs, "switch", () => setSwitchEverywhere(started, name, !DEFAULT_SWITCHES[name]))
+    runtime.agenda.put(untilMs, "switch", () => setSwitchEverywhere(started, name, DEFAULT_SWITCHES[name]))
   }
-  runtime.agenda.put(plan.healMs, "healed", () => {
-    isHealed = true
-    chaos.heal()
+  runtime.agenda.put(plan.faultsEndMs, "faults end", () => {
+    haveFaultsEnded = true
+    injector.endFaults()
     for (const isolate of runtime.isolates) isolate.skew = NO_SKEW
-    made.note("all is well again")
-    heartbeat.lookAgain()
+    started.note("all faults end")
+    heartbeat.planAgain()
   })
-  for (const { untilMs } of plan.weather.outages)
-    runtime.agenda.put(untilMs, "outage ends", () => heartbeat.lookAgain())
-  const members = new Members(made, random.fork("members"), plan)
-  const operator = new Operator(made)
-  runtime.agenda.put(plan.healMs + DAY_MS, "operator", () => operator.replayDead())
-  const endMs = plan.healMs + AFTER_HEALING_MS
-  const isAtRest = await runAgenda(made, endMs, async () => {
-    members.look()
+  for (const { untilMs } of plan.faultProfile.outages)
+    runtime.agenda.put(untilMs, "outage ends", () => heartbeat.planAgain())
+  const members = new Members(started, random.fork("members"), plan)
+  const operator = new Operator(started)
+  runtime.agenda.put(plan.faultsEndMs + DAY_MS, "operator", () => operator.replayDead())
+  const endMs = plan.faultsEndMs + AFTER_FAULTS_MS
+  const isAtRest = await runAgenda(started, endMs, async () => {
+    members.react()
     await heartbeat.plan()
   })
 
@@ -117,51 +122,53 @@ export async function runSchedule(seed: number, parts: RunParts): Promise<Run> {
   const unlisted = await operator.unlisted(seen)
   const reached = await describeDatabase(seen)
   const ids = new Set(seen.keys.map(({ company_id, provider_event_id }) => `${company_id} ${provider_event_id}`))
-  const known = plan.deliveries.filter(({ company, told }) => ids.has(`${company} ${told.id}`))
+  const known = plan.deliveries.filter(({ company, webhook }) => ids.has(`${company} ${webhook.id}`))
   const expected = await withoutFaults(known, plan.settings, endMs, parts)
   const violations = checkInvariants({
-    world: made,
+    world: started,
     seen,
     deliveries: plan.deliveries,
     settings: plan.settings,
-    silences: plan.switches.filter(({ name }) => name !== "WEBHOOK_PROCESSING_ENABLED" && name !== "SCHEDULER_ENABLED"),
+    mutedPeriods: plan.switches.filter(
+      ({ name }) => name !== "WEBHOOK_PROCESSING_ENABLED" && name !== "SCHEDULER_ENABLED",
+    ),
     expected,
     reached,
   })
-  if (!isAtRest) violations.push(`I9 the world does not come to rest within ${STEPS_MAX} steps`)
+  if (!isAtRest) violations.push(`I9 work does not end within ${STEPS_MAX} steps`)
   violations.push(...members.broken, ...unlisted)
 
   const counts: Record<string, number> = {}
-  for (const { kind } of chaos.faults) counts[kind] = (counts[kind] ?? 0) + 1
+  for (const { kind } of injector.faults) counts[kind] = (counts[kind] ?? 0) + 1
   const events: Readonly<Record<EventKind, number>> = {
-    outage: plan.weather.outages.length,
+    outage: plan.faultProfile.outages.length,
     cron_missed: heartbeat.missed,
     cron_double: heartbeat.doubled,
-    evicted: made.trace.filter((line) => line.endsWith("is evicted")).length,
+    evicted: started.trace.filter((line) => line.endsWith("is evicted")).length,
     restart: plan.restarts.length,
     switch_thrown: plan.switches.length,
   }
   return {
     seed,
     violations,
-    hash: createHash("sha256").update(made.trace.join("\n")).update(reached).digest("hex").slice(0, 16),
-    trace: made.trace,
-    faults: chaos.faults,
+    hash: createHash("sha256").update(started.trace.join("\n")).update(reached).digest("hex").slice(0, 16),
+    trace: started.trace,
+    faults: injector.faults,
     kinds: { ...counts, ...events },
     customers: plan.customers,
     figures: {
       events: plan.deliveries.length,
       acknowledged: plan.deliveries.filter(({ isAcknowledged }) => isAcknowledged).length,
-      effects: made.applied,
-      messages: made.mailbox.messages.length,
+      effects: started.applied,
+      messages: started.mailbox.messages.length,
       crashes: runtime.crashes,
-      leftToPeople: operator.replayed + seen.nudges.filter(({ status }) => status === "unknown").length,
+      manualWork: operator.replayed + seen.nudges.filter(({ status }) => status === "unknown").length,
       simulatedMs: runtime.worldMs - plan.startMs,
     },
   }
 }
 
-/** Plays what is on the agenda until `endMs`; `atRest` is asked for more whenever nothing is under way. */
+/** Runs the agenda until `endMs`; `atRest` is called whenever no task is running. */
 export async function runAgenda(world: World, endMs: number, atRest: () => Promise<void>): Promise<boolean> {
   const { runtime } = world
   for (let steps = 0; steps < STEPS_MAX; steps++) {
@@ -172,18 +179,18 @@ export async function runAgenda(world: World, endMs: number, atRest: () => Promi
   return false
 }
 
-/** The same events to a Worker to which nothing happens, in words. */
+/** The final state of a run without faults with the same events, as text. */
 async function withoutFaults(
   deliveries: readonly Delivery[],
   settings: Plan["settings"],
   startMs: number,
-  { database, player, reference, patches }: RunParts,
+  { database, scheduleWorker, reference, patches }: RunParts,
 ): Promise<string> {
   await database.begin(reference ? [] : patches)
   await seedCompanies(database, settings)
   const random = randomOf("without faults")
-  const chaos = noFaults()
-  const options = { startMs, random, chaos, database, player: reference ?? player }
+  const injector = noFaults()
+  const options = { startMs, random, injector, database, scheduleWorker: reference ?? scheduleWorker }
   const world = new World({ ...options, isolatesMax: 1, isSteady: true })
   for (const delivery of deliveries) {
     await deliverNow(world, { ...delivery, attempts: 0, isAcknowledged: false, isGivenUp: false })
@@ -191,11 +198,12 @@ async function withoutFaults(
   return describeDatabase(await readDatabaseState(database))
 }
 
-/** Delivers one event at this moment and lets the Worker finish with it. Throws when it is not acknowledged. */
+/** Delivers one event now and lets the Worker finish. Throws if it is not acknowledged. */
 export async function deliverNow(world: World, delivery: Delivery): Promise<void> {
   void sendEvent(world, delivery)
   while (await world.runtime.step(world.runtime.worldMs));
-  if (!delivery.isAcknowledged) throw new Error(`${delivery.told.type} was not taken by a Worker without faults`)
+  if (!delivery.isAcknowledged)
+    throw new Error(`${delivery.webhook.type} was not acknowledged by a Worker without faults`)
 }
 
 /** Companies, their provider accounts and their settings. */
@@ -205,7 +213,7 @@ export async function seedCompanies(database: Database, settings: Plan["settings
   const rows = [...settings].map(
     ([company, value]) => `(${quoted(company)}, ${quoted(JSON.stringify(value))}, '2026-10-01')`,
   )
-  await database.glance(`
+  await database.readOne(`
     WITH made AS (INSERT INTO companies (id, name) VALUES ${COMPANIES.map((id) => `('${id}', 'Simulated')`).join(", ")}
       RETURNING id)
     SELECT count(*) FROM made;
@@ -216,7 +224,7 @@ export async function seedCompanies(database: Database, settings: Plan["settings
     ${rows.length === 0 ? "" : `INSERT INTO company_settings (company_id, settings, updated_at) VALUES ${rows.join(", ")}`}`)
 }
 
-/** A subscription as Stripe's API shows it, so that incentives can be put on it. */
+/** Creates a subscription at Stripe, so that incentives can be applied to it. */
 export function seedSubscription({ stripe }: World, id: string, customer: string): void {
   stripe.objects.put("subscriptions", {
     id,

@@ -1,4 +1,4 @@
-/** A player: does the jobs of the pool one after the other, until the pool lets go of it. */
+/** A schedule worker: does the jobs of the pool one after the other, until the pool disconnects. */
 
 import { crashEverywhere } from "./crash-points.ts"
 import { FLOWS } from "./flows.ts"
@@ -15,26 +15,26 @@ import { bundle } from "./world/bundle.ts"
 import { Database } from "./world/database.ts"
 import { makeScheduleWorker } from "./world/schedule-worker.ts"
 
-const [, , url = "", arenaUrl = ""] = process.argv
+const [, , url = "", interleavingUrl = ""] = process.argv
 const database = await Database.connect(url)
 const built = await bundle()
-const player = makeScheduleWorker(built)
-const parts = { database, player }
+const scheduleWorker = makeScheduleWorker(built)
+const parts = { database, scheduleWorker }
 const real = new RealWorker(parts, built.libraries)
 
-/** Opened when the first interleaving is played, and anew after a mutant has changed the functions. */
-let arena: ScheduleRunner | null = null
-async function currentArena(): Promise<ScheduleRunner> {
-  arena ??= await ScheduleRunner.open(arenaUrl)
-  return arena
+/** Opened for the first interleaving, and again after a mutant has changed the functions. */
+let scheduleRunner: ScheduleRunner | null = null
+async function currentScheduleRunner(): Promise<ScheduleRunner> {
+  scheduleRunner ??= await ScheduleRunner.open(interleavingUrl)
+  return scheduleRunner
 }
 
-async function closeArena(): Promise<void> {
-  await arena?.close()
-  arena = null
+async function closeScheduleRunner(): Promise<void> {
+  await scheduleRunner?.close()
+  scheduleRunner = null
 }
 
-/** A promise of the Worker that nobody looks after is a fault of whatever is being played. */
+/** An unhandled rejection of the Worker is a fault of the current run. */
 const unhandled: string[] = []
 process.on("unhandledRejection", (reason) => {
   unhandled.push(reason instanceof Error ? (reason.stack ?? reason.message) : String(reason))
@@ -56,7 +56,7 @@ async function perform(job: Job): Promise<unknown> {
       return { run, smallest }
     }
     case "orders":
-      return exploreOrders(itemOf(SCENARIOS_WITH_ORDER, job.story), job.timing, parts)
+      return exploreOrders(itemOf(SCENARIOS_WITH_ORDER, job.scenario), job.timing, parts)
     case "crashes": {
       const report = await crashEverywhere(itemOf(FLOWS, job.flow), parts)
       return { ...report, faults: [...report.faults, ...unhandledSoFar()] }
@@ -64,21 +64,21 @@ async function perform(job: Job): Promise<unknown> {
     case "interleavings": {
       const { preemptions, part, parts } = job
       const limits = { preemptions, part, parts, isEnough: () => false }
-      return exploreAllSchedules(await currentArena(), itemOf(RACES, job.race), limits)
+      return exploreAllSchedules(await currentScheduleRunner(), itemOf(RACES, job.race), limits)
     }
     case "random_interleavings": {
       const seeds = Array.from({ length: job.to - job.from + 1 }, (_, place) => job.from + place)
-      return exploreRandomSchedules(await currentArena(), itemOf(RACES, job.race), seeds)
+      return exploreRandomSchedules(await currentScheduleRunner(), itemOf(RACES, job.race), seeds)
     }
     case "interleaving":
-      return (await currentArena()).play(itemOf(RACES, job.race), scheduleOf(job.schedule))
+      return (await currentScheduleRunner()).play(itemOf(RACES, job.race), scheduleOf(job.schedule))
     case "race_mutant": {
-      await closeArena()
-      return killRaceMutant(arenaUrl, itemOf(RACE_MUTANTS, job.mutant))
+      await closeScheduleRunner()
+      return killRaceMutant(interleavingUrl, itemOf(RACE_MUTANTS, job.mutant))
     }
     case "mutant": {
       const kill = await killMutant(itemOf(MUTANTS, job.mutant), real)
-      // A broken Worker may well leave promises unhandled.
+      // A mutant may cause unhandled rejections.
       unhandledSoFar()
       return kill
     }
@@ -106,5 +106,5 @@ process.on("message", (job: Job) => {
   )
 })
 process.on("disconnect", () => {
-  void Promise.all([database.close(), closeArena()]).finally(() => process.exit(0))
+  void Promise.all([database.close(), closeScheduleRunner()]).finally(() => process.exit(0))
 })

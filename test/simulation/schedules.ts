@@ -1,8 +1,8 @@
-/** Many schedules by one player, the faults of each counted, and the smallest version of one that fails. */
+/** Counts over many schedules, and the smallest version of one that fails. */
 import type { Reduction } from "./plan.ts"
 import { type Run, type RunParts, runSchedule } from "./run.ts"
 
-/** What several runs came to. */
+/** Results of several runs. */
 export interface RequestCounter {
   runs: number
   readonly figures: Record<string, number>
@@ -37,12 +37,12 @@ function add(into: Record<string, number>, more: Readonly<Record<string, number>
   for (const [name, value] of Object.entries(more)) into[name] = (into[name] ?? 0) + value
 }
 
-/** Plays so many more versions of a failing schedule at most while looking for a smaller one. */
+/** At most so many runs while looking for a smaller version of a failing schedule. */
 const SHRINK_RUNS_MAX = 200
 
 /**
- * The same schedule with as little in it as still breaks the same invariant: first whole outages, storms, switches and
- * customers are left out, then faults in ever smaller groups. What stays is what a person should read.
+ * The smallest version of a schedule that violates the same invariant: first outages, unreliable periods, switches and
+ * customers are left out, then faults in ever smaller groups.
  */
 export async function shrink(failing: Run, parts: RunParts): Promise<Run> {
   const broken = numberOf(failing)
@@ -56,17 +56,23 @@ export async function shrink(failing: Run, parts: RunParts): Promise<Run> {
     return true
   }
 
-  let calmer: Reduction = {}
-  const lives = Array.from({ length: failing.customers }, (_, onlyCustomer): Reduction => ({ onlyCustomer }))
-  for (const change of [{ hasNoOutages: true }, { hasNoStorms: true }, { hasNoSwitches: true }, ...lives]) {
-    if (await isStillBroken({ ...parts, calmer: { ...calmer, ...change } })) calmer = { ...calmer, ...change }
+  let reduction: Reduction = {}
+  const singleCustomers = Array.from({ length: failing.customers }, (_, onlyCustomer): Reduction => ({ onlyCustomer }))
+  for (const change of [
+    { hasNoOutages: true },
+    { hasNoUnreliablePeriods: true },
+    { hasNoSwitches: true },
+    ...singleCustomers,
+  ]) {
+    if (await isStillBroken({ ...parts, reduction: { ...reduction, ...change } }))
+      reduction = { ...reduction, ...change }
   }
   let kept = best.faults.map(({ id }) => id)
   let size = Math.ceil(kept.length / 2)
   while (size >= 1 && runs < SHRINK_RUNS_MAX) {
     for (let start = 0; start < kept.length && runs < SHRINK_RUNS_MAX; ) {
       const fewer = new Set([...kept.slice(0, start), ...kept.slice(start + size)])
-      if (await isStillBroken({ ...parts, calmer, isLet: (id) => fewer.has(id) })) kept = [...fewer]
+      if (await isStillBroken({ ...parts, reduction, isFaultEnabled: (id) => fewer.has(id) })) kept = [...fewer]
       else start += size
     }
     size = size === 1 ? 0 : Math.ceil(size / 2)
@@ -74,5 +80,5 @@ export async function shrink(failing: Run, parts: RunParts): Promise<Run> {
   return best
 }
 
-/** The invariant that a run breaks first. */
+/** The first invariant that a run violates. */
 const numberOf = ({ violations: [first] }: Run): string | null => first?.split(" ", 1)[0] ?? null

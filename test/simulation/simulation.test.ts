@@ -1,6 +1,6 @@
 /**
- * The deployable in a simulated world: every seed is one schedule of stories, faults and outages that ends with everything
- * healed and every invariant holding. What `npm run simulate` plays for longer is played here in a fixed measure.
+ * The deployed bundle in a simulated world: every seed is one schedule of scenarios, faults and outages, after which every
+ * invariant holds. `npm run simulate` runs more of them than these tests.
  */
 import { availableParallelism } from "node:os"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
@@ -12,19 +12,19 @@ import { openPool, type Pool } from "./pool.ts"
 import type { Run } from "./run.ts"
 import { FAULT_KINDS } from "./world/faults.ts"
 
-const PLAYERS = availableParallelism()
-/** All of it within five minutes: two processors play five schedules a second. `npm run simulate` plays more. */
-const SCHEDULES = PLAYERS >= 4 ? 2_000 : 400
-/** They and what is missing without a guard take less than a minute of two idle processors. */
+const WORKERS = availableParallelism()
+/** All tests within five minutes: two processors run five schedules a second. */
+const SCHEDULES = WORKERS >= 4 ? 2_000 : 400
+/** Together with the race mutants less than a minute on two idle processors. */
 const INTERLEAVINGS = 1_200
 
 let pool: Pool
 beforeAll(async () => {
-  pool = await openPool(PLAYERS)
+  pool = await openPool(WORKERS)
 })
 afterAll(() => pool.close())
 
-test("a seed is played the same way every time, in every process", async () => {
+test("a seed gives the same run every time, in every process", async () => {
   const seeds = [1, 2, 3, 5, 8, 13, 21, 34]
   for (const seed of seeds) {
     const runs = await Promise.all(
@@ -36,7 +36,7 @@ test("a seed is played the same way every time, in every process", async () => {
   expect(new Set(hashes.map(({ run }) => run.hash)).size).toBe(seeds.length)
 })
 
-test("hundreds of schedules: nothing is lost, nothing is visible twice or too late, everything comes to rest", async () => {
+test("hundreds of schedules: nothing is lost, nothing is visible twice or too late, no work is left", async () => {
   const tally = await runSchedules(pool, SCHEDULES, 1)
   expect(tally.failed).toEqual([])
   expect(tally.runs).toBe(SCHEDULES)
@@ -48,34 +48,34 @@ test("hundreds of schedules: nothing is lost, nothing is visible twice or too la
   expect(tally.figures.messages).toBeGreaterThan(SCHEDULES)
 })
 
-test("killed before and after every effect of every flow, everything ends the same", async () => {
+test("every flow ends the same after a crash before or after any of its effects", async () => {
   const reports = await runCrashPoints(pool)
   expect(reports.flatMap(({ faults }) => faults)).toEqual([])
-  const struck = reports.filter(({ effects }) => effects > 0)
-  expect(struck.length).toBeGreaterThanOrEqual(8)
-  for (const { name, effects, single } of struck) expect(single, name).toBe(3 * effects)
+  const withEffects = reports.filter(({ effects }) => effects > 0)
+  expect(withEffects.length).toBeGreaterThanOrEqual(8)
+  for (const { name, effects, single } of withEffects) expect(single, name).toBe(3 * effects)
   const pairs = reports.find(({ name }) => name === "a nudge is sent")
   expect(pairs?.double).toBeGreaterThan(2 * (pairs?.single ?? 0))
 })
 
-test("all orders of every story, with and without ties, end in one state, and a repeated event changes none", async () => {
+test("all orders of every scenario, also within one second, end in one state, and a repeated event changes nothing", async () => {
   const reports = await runOrders(pool)
   expect(reports.flatMap(({ faults }) => faults)).toEqual([])
-  const stories = new Set(reports.map(({ name }) => name))
-  expect(stories.size).toBeGreaterThanOrEqual(20)
+  const names = new Set(reports.map(({ name }) => name))
+  expect(names.size).toBeGreaterThanOrEqual(20)
   expect(reports.filter(({ events, timing }) => events === 6 && timing === "tied").length).toBeGreaterThanOrEqual(6)
 })
 
-test("sessions that meet within the functions of the database lose nothing, wherever they are stopped", async () => {
+test("concurrent sessions within database functions lose nothing, wherever they are stopped", async () => {
   const reports = await runInterleavings(pool, { preemptions: 0, random: INTERLEAVINGS })
   expect(reports.flatMap(({ failed }) => failed)).toEqual([])
   expect(reports.map(({ race }) => race).sort()).toEqual(RACES.map(({ name }) => name).sort())
-  // Otherwise they are not stopped, or never wait for each other.
+  // Otherwise sessions are not stopped, or never wait for each other.
   for (const { race, stops, schedules } of reports) expect(stops, race).toBeGreaterThan(schedules / 4)
   expect(reports.reduce((sum, { blocked }) => sum + blocked, 0)).toBeGreaterThan(INTERLEAVINGS / 10)
 })
 
-test("an interleaving is played the same way every time", async () => {
+test("an interleaving gives the same trace every time", async () => {
   const race = 0
   const schedule = "0 0.1.20>1 1.1.15>0"
   const play = () => pool.do<ScheduleResult>({ kind: "interleaving", race, schedule })
@@ -85,13 +85,13 @@ test("an interleaving is played the same way every time", async () => {
   expect(third.trace).toEqual(first.trace)
 })
 
-describe("without one of its guards", () => {
-  test("the database is found out, whichever it is", async () => {
+describe("a missing guard is noticed", () => {
+  test("in the database, whichever it is", async () => {
     const kills = await runRaceMutants(pool)
     expect(kills.filter(({ by }) => by === null)).toEqual([])
   })
 
-  test("the Worker is found out, whichever it is", async () => {
+  test("in the Worker, whichever it is", async () => {
     const kills = await runMutants(pool)
     expect(kills.filter(({ by }) => by === null)).toEqual([])
     expect(MUTANTS.length).toBeGreaterThanOrEqual(30)

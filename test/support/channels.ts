@@ -1,4 +1,4 @@
-/** Every channel, against a server that records what it is sent and answers what the test wants. */
+/** Every channel, against a server that records requests and answers as the test sets. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, beforeEach } from "vitest"
@@ -21,14 +21,14 @@ export interface Recorded {
 
 export type Answer = (response: ServerResponse, request: Recorded) => void
 
-/** What the other side was sent in this test, and how it answers. */
+/** What the server received in this test, and how it answers. */
 export const fakeRemote: { recorded: Recorded[]; answer: Answer; url: string } = {
   recorded: [],
   answer: () => {},
   url: "",
 }
 
-/** Starts the other side for the tests of a file. */
+/** Starts the server for the tests of a file. */
 export function startFakeRemote(): void {
   const server = createServer((incoming, response) => {
     const chunks: Buffer[] = []
@@ -80,12 +80,12 @@ export const message = (to: string, change: Partial<Message> = {}): Message => (
 })
 
 export const KEY = "nudge_01:email"
-/** How a message is sent: in the name of the deployment's own account at Whop. */
+/** Sends from the deployment's own account at Whop. */
 export const OPTIONS = { idempotencyKey: KEY, grant: grantOf({ provider: "whop", keyAccount: "biz_1" }) }
-/** Long enough that a busy machine never meets it; the test of silence sets its own. */
+/** Longer than a busy machine needs; the test of a time-out sets its own. */
 export const TIMEOUT_MS = 5_000
 
-/** One of each channel, and an address that it takes. */
+/** One of each channel, and an address that it accepts. */
 export const CHANNEL_FACTORIES: Record<
   string,
   { make: (url: string, timeoutMs: number, fetch?: OutboundFetch) => Channel; to: () => string }
@@ -124,7 +124,7 @@ export const CHANNEL_FACTORIES: Record<
   },
 }
 
-/** Sends a message by the channel of this name. */
+/** Sends a message through the channel of this name. */
 export const sendThrough = (name: string, change: Partial<Message> = {}, timeoutMs = TIMEOUT_MS) => {
   const maker = CHANNEL_FACTORIES[name]
   if (!maker) throw new Error(`no channel ${name}`)

@@ -1,7 +1,6 @@
 /**
- * fast-check with one seed for all properties that name none: a run of the tests plays the same cases as the last one, and
- * what it finds it finds every time. `PROPERTY_SEED=<number>` plays others. Test files get it for `fast-check`
- * (vitest.config.ts).
+ * fast-check with one seed for all properties that set none, so that every run of the tests uses the same cases.
+ * `PROPERTY_SEED=<number>` uses others. Test files import it as `fast-check` (vitest.config.ts).
  */
 import { configureGlobal, readConfigureGlobal } from "fast-check"
 

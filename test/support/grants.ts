@@ -1,9 +1,9 @@
-/** Grants as the rule makes them, for tests of what a provider's API does once it may be called. */
+/** Grants made by the rule, for tests of a provider's API. */
 
 import type { Provider, ProviderApi } from "../../shared/provider.ts"
 import { AccountGrant, type GrantRequest } from "../../shared/provider-account.ts"
 
-const QUESTION: GrantRequest = {
+const DEFAULT_REQUEST: GrantRequest = {
   provider: "stripe",
   companyId: "company_default",
   defaultCompanyId: "company_default",
@@ -14,11 +14,11 @@ const QUESTION: GrantRequest = {
   isAnyAccountOwn: false,
 }
 
-/** The answer of the rule to a question that differs in this from the plainest one. */
-export const grantOf = (question: Partial<GrantRequest>): AccountGrant | null =>
-  AccountGrant.for({ ...QUESTION, ...question })
+/** The grant for the default request with these changes. */
+export const grantOf = (change: Partial<GrantRequest>): AccountGrant | null =>
+  AccountGrant.for({ ...DEFAULT_REQUEST, ...change })
 
-/** The API of a provider in the deployment's own name or, with an account, in that account's. */
+/** The API of a provider for the deployment's own account or for `account`. */
 export function apiOf(provider: Provider, account: string | null = null): ProviderApi {
   const registered = account === null ? [] : [account]
   const grant = grantOf({ provider: provider.name, named: account, registered })

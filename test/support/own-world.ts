@@ -1,4 +1,4 @@
-/** A world of a test's own, to be killed and cut off from its stores: started on free ports, with empty data, and gone afterwards. */
+/** A world for one test, whose processes and stores may fail: on free ports, with empty data, removed afterwards. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,19 +10,19 @@ import { ROOT } from "../steps.ts"
 import { whopHeaders } from "./events/providers.ts"
 
 const SECRETS = {
-  STRIPE_WEBHOOK_SECRET: "whsec_accidents_stripe_secret",
-  WHOP_WEBHOOK_SECRET: "ws_accidents_whop_secret_0123456789",
-  ADMIN_API_KEY: "accidents_admin_key_0123456789",
-  DEFAULT_COMPANY_ID: "accidents_company",
+  STRIPE_WEBHOOK_SECRET: "whsec_process_failures_stripe_secret",
+  WHOP_WEBHOOK_SECRET: "ws_process_failures_whop_secret_0123456789",
+  ADMIN_API_KEY: "process_failures_admin_key_0123456789",
+  DEFAULT_COMPANY_ID: "process_failures_company",
   ENCRYPTION_KEYS: `v1:${Buffer.alloc(32, 7).toString("base64")}`,
   TOKEN_SIGNING_KEYS: `v1:${Buffer.alloc(32, 9).toString("base64")}`,
 }
 
-/** A world and what a test does to it. */
+/** A world with what a test needs of it. */
 export interface OwnWorld extends World {
   /** Rows straight from Postgres. */
   sql<Row extends pg.QueryResultRow>(text: string): Promise<Row[]>
-  /** Moves time; resolves when what fell due is done. */
+  /** Moves the clock; resolves when no work is pending. */
   advance(duration: string): Promise<void>
   /** Posts a signed delivery; the status, or null when nobody answered. */
   deliver(event: ProviderEvent): Promise<number | null>
@@ -35,12 +35,12 @@ export interface ProviderEvent {
   readonly body: string
 }
 
-/** A provider waits this long for an answer; Stripe and Whop say nothing of it, Svix waits fifteen seconds. */
+/** How long a provider waits for an answer; Stripe and Whop do not document it, Svix waits fifteen seconds. */
 const ANSWER_MS_MAX = 15_000
 
 /** Starts the world. */
 export async function startOwnWorld(): Promise<OwnWorld> {
-  const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-accidents-"))
+  const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-process-failures-"))
   const world = await startStack({ root: ROOT, env: SECRETS, dataDir, controlPort: 0, logLevel: "none" })
   return {
     ...world,
@@ -93,17 +93,17 @@ async function signed({ provider, id, body }: ProviderEvent, now: Date): Promise
   return whopHeaders({ id, body, timestamp, secret: SECRETS.WHOP_WEBHOOK_SECRET })
 }
 
-/** Deliveries as a provider makes them: at once, and again by its own schedule until they are answered 2xx. */
+/** Delivers like a provider: at once, then by its retry schedule until the answer is 2xx. */
 export class Sender {
   readonly #world: OwnWorld
   readonly #waitsMs: readonly number[]
   readonly #waiting: { readonly event: ProviderEvent; readonly tries: number; readonly dueMs: number }[] = []
-  /** Given up by the provider: what we were not told. */
+  /** Events that the provider gave up. */
   readonly givenUp: ProviderEvent[] = []
   readonly acknowledged = new Set<string>()
   deliveries = 0
 
-  /** `waitsMs`: before the first retry, the second, and so on; after the last one the provider gives up. */
+  /** `waitsMs`: before the first retry, the second, and so on; after the last retry the provider gives up. */
   constructor(world: OwnWorld, waitsMs: readonly number[]) {
     this.#world = world
     this.#waitsMs = waitsMs

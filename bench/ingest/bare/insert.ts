@@ -1,4 +1,4 @@
-/** The least that can be called a webhook endpoint: it believes everybody and makes one insert. */
+/** The minimal webhook endpoint: no signature check and one insert. */
 import { Hono } from "hono"
 import { type BareEnv, insertEvent } from "./store.ts"
 

@@ -1,4 +1,4 @@
-/** The bare endpoint with Stripe's signature checked by hand, as briefly as is still right. */
+/** The bare endpoint with the shortest correct check of Stripe's signature. */
 import { Hono } from "hono"
 import { type BareEnv, insertEvent } from "./store.ts"
 

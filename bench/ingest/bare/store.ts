@@ -1,4 +1,4 @@
-/** The table of the bare Workers, and the one statement that they make. */
+/** The table of the bare Workers and their only statement. */
 import { neon, neonConfig } from "@neondatabase/serverless"
 
 /** The bindings of a bare Worker. */
@@ -14,7 +14,7 @@ export const BARE_TABLE = `
   );
   GRANT SELECT, INSERT ON bench_events TO churn_worker`
 
-/** Stores an event as it came, once. */
+/** Stores an event unchanged, once per id. */
 export async function insertEvent(env: BareEnv, body: string): Promise<void> {
   neonConfig.fetchEndpoint = env.DATABASE_FETCH_ENDPOINT
   const { id, type } = JSON.parse(body) as { readonly id: string; readonly type: string }

@@ -1,4 +1,7 @@
-/** Members who are about to leave: whom the policy has written to, who is left alone, and how the fear ends. */
+/**
+ * Members at risk: whom the policy contacts, whom it skips, and how an at-risk case ends. Over 300 lines because the tests share
+ * how members, scores and runs are made.
+ */
 import { beforeEach, describe, expect, test } from "vitest"
 import { armFor } from "../../../shared/domain/interventions/holdout.ts"
 import type { CaseBody } from "../../support/actions/members.ts"
@@ -19,7 +22,7 @@ import {
 const json = { "content-type": "application/json" }
 const DAY_MS = 86_400_000
 
-/** Two messages a day apart: days of the world's clock are dear. */
+/** Two messages a day apart, because each day of the clock takes time. */
 const playbooks = { payment: [{ day: 0 }], cancellation: [], at_risk: [{ day: 0 }, { day: 1 }] }
 
 const putSettings = async ({ atRisk = {}, ...settings }: { readonly atRisk?: object; [name: string]: unknown }) => {
@@ -30,7 +33,7 @@ const putSettings = async ({ atRisk = {}, ...settings }: { readonly atRisk?: obj
 
 beforeEach(async () => {
   await reset()
-  // Scores come from this test alone, and the job runs when it is asked to.
+  // Only this test inserts scores and starts the job.
   await pause("rescore", true)
   await pause("interventions", true)
   await putFlag("AUTO_RETENTION_CAMPAIGNS", { enabled: true })
@@ -39,8 +42,8 @@ beforeEach(async () => {
 
 type SubscriptionEvent = "created" | "updated" | "deleted"
 
-/** The provider's word on a member's subscription of so much a month. */
-async function tellSubscription(customer: string, type: SubscriptionEvent, more: object = {}, amount = 1_999) {
+/** Sends an event of a member's subscription with this monthly amount. */
+async function sendSubscription(customer: string, type: SubscriptionEvent, more: object = {}, amount = 1_999) {
   const now = await worldNow()
   const seconds = (days: number) => Math.floor((now.getTime() + days * DAY_MS) / 1_000)
   const price = {
@@ -56,10 +59,10 @@ async function tellSubscription(customer: string, type: SubscriptionEvent, more:
   await sendStripe(envelope(`customer.subscription.${type}`, now, fresh("evt"), object))
 }
 
-/** A member with a subscription, and a score that says how likely they leave. */
+/** A member with a subscription and a score. */
 async function member(probability: number, { amount = 1_999, customer = fresh("cus") } = {}): Promise<string> {
   await sendNewCustomer(customer, { email: `${customer}@example.com` })
-  await tellSubscription(customer, "created", {}, amount)
+  await sendSubscription(customer, "created", {}, amount)
   await waitUntilProcessed()
   await score(customer, probability)
   return customer
@@ -83,8 +86,8 @@ const pause = (job: string, isPaused: boolean): Promise<unknown> =>
     [job, isPaused],
   )
 
-/** Lets the job run now, and only now. */
-async function lookThrough(): Promise<Record<string, number>> {
+/** Runs the job once. */
+async function runInterventions(): Promise<Record<string, number>> {
   await sql("delete from risk_passes")
   await pause("interventions", false)
   const { status, body } = await api<{ counts: Record<string, number> }>("/jobs/interventions", {
@@ -112,10 +115,10 @@ const casesOf = async (customer: string): Promise<readonly Shown[]> => {
   return Promise.all(body.data.map(async ({ id }) => (await api<Shown>(`/api/cases/${id}`)).body))
 }
 
-describe("a member who is about to leave", () => {
-  test("gets the messages of the playbook, and the case says why it was opened", async () => {
+describe("a member at risk", () => {
+  test("gets the messages of the playbook, and the case shows why it was opened", async () => {
     const customer = await member(0.4)
-    expect(await lookThrough()).toMatchObject({ opened: 1, failed: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 1, failed: 0 })
     const [found] = await casesOf(customer)
     expect(found).toMatchObject({
       ...{ kind: "at_risk", status: "open", amountMinor: 1_999, risk: { probability: 0.4 } },
@@ -131,16 +134,16 @@ describe("a member who is about to leave", () => {
     })
     expect(await messages(1)).toMatchObject([{ to: `${customer}@example.com` }])
 
-    // Once more changes nothing, and nor does the next day's score.
-    expect(await lookThrough()).toMatchObject({ opened: 0 })
+    // Another run changes nothing, nor does the next day's score.
+    expect(await runInterventions()).toMatchObject({ opened: 0 })
     await advanceClock("PT25H")
     expect(await mailbox()).toHaveLength(2)
     await score(customer, 0.5)
-    expect(await lookThrough()).toMatchObject({ opened: 0, ended: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 0, ended: 0 })
     expect(await casesOf(customer)).toHaveLength(1)
   }, 60_000)
 
-  test("is left alone where contact costs more than it brings, or the score is not to be relied on", async () => {
+  test("is skipped where contact costs more than its value, or the score is not confident", async () => {
     const dear = await member(0.4, { amount: 5_000 })
     await putSettings({ atRisk: { contactCostMinor: 500 } })
     const cheap = await member(0.4, { amount: 1_000 })
@@ -148,53 +151,53 @@ describe("a member who is about to leave", () => {
     await sql("update customer_scores set confidence = 0.3 where customer_id = $1", [`stripe_${vague}`])
     const old = await member(0.9, { amount: 9_000 })
     await sql("update customer_scores set as_of = as_of - interval '3 days' where customer_id = $1", [`stripe_${old}`])
-    expect(await lookThrough()).toMatchObject({ opened: 1 })
+    expect(await runInterventions()).toMatchObject({ opened: 1 })
     for (const customer of [cheap, vague, old]) expect(await casesOf(customer)).toEqual([])
     expect(await casesOf(dear)).toHaveLength(1)
   }, 60_000)
 
-  test("is left alone while a bill is open, and after any message, for as long as the company says", async () => {
+  test("is skipped while an invoice is open, and for the company's rest days after any message", async () => {
     const customer = await member(0.4)
     await failPayment(customer, fresh("in"), { subscription: `sub_of_${customer}` })
     await messages(1)
-    expect(await lookThrough()).toMatchObject({ opened: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 0 })
     await api(
       `/api/cases/${(await api<{ data: { id: string }[] }>("/api/cases?kind=payment")).body.data[0]?.id}/close`,
       {
         method: "POST",
       },
     )
-    expect(await lookThrough()).toMatchObject({ opened: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 0 })
     await advanceClock("PT25H")
     await score(customer, 0.4)
-    expect(await lookThrough()).toMatchObject({ opened: 1 })
+    expect(await runInterventions()).toMatchObject({ opened: 1 })
   }, 60_000)
 
-  test("waits for another day where the day's cases are opened: the most valuable come first", async () => {
+  test("waits when the day's limit is reached: the most valuable come first", async () => {
     await putSettings({ atRisk: { casesPerDay: 1 } })
     const likely = await member(0.6, { amount: 1_000 })
     const valuable = await member(0.3, { amount: 9_000 })
-    expect(await lookThrough()).toMatchObject({ opened: 1 })
+    expect(await runInterventions()).toMatchObject({ opened: 1 })
     expect([await casesOf(valuable), await casesOf(likely)]).toMatchObject([[{ status: "open" }], []])
-    expect(await lookThrough()).toMatchObject({ opened: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 0 })
     await advanceClock("P1D")
     await score(likely, 0.6)
-    expect(await lookThrough()).toMatchObject({ opened: 1 })
+    expect(await runInterventions()).toMatchObject({ opened: 1 })
   }, 60_000)
 
-  test("is nobody's concern while the feature is off, or effects are stopped", async () => {
+  test("gets no case while the feature is off or ROLLBACK_MODE is on", async () => {
     const customer = await member(0.4)
     await putFlag("AUTO_RETENTION_CAMPAIGNS", { enabled: false })
-    expect(await lookThrough()).toMatchObject({ opened: 0, companies: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 0, companies: 0 })
     await putFlag("AUTO_RETENTION_CAMPAIGNS", { enabled: true })
     await putFlag("ROLLBACK_MODE", { enabled: true })
-    expect(await lookThrough()).toMatchObject({ opened: 0, companies: 0 })
+    expect(await runInterventions()).toMatchObject({ opened: 0, companies: 0 })
     await putFlag("ROLLBACK_MODE", { enabled: false })
-    expect(await lookThrough()).toMatchObject({ opened: 1 })
+    expect(await runInterventions()).toMatchObject({ opened: 1 })
     expect(await casesOf(customer)).toHaveLength(1)
   }, 60_000)
 
-  test("is drawn like every other case: who is held out gets no message", async () => {
+  test("is assigned like every other case: a held-out member gets no message", async () => {
     await putSettings({ holdoutPercentage: 50 })
     const day = (await worldNow()).toISOString().slice(0, 10).replaceAll("-", "")
     const armOf = (customer: string) => armFor(world().companyId, `at_risk_sub_of_${customer}_${day}`, 50)
@@ -206,7 +209,7 @@ describe("a member who is about to leave", () => {
     }
     const [held, treated] = [named("held_out"), named("treated")]
     for (const customer of [held, treated]) await member(0.4, { customer })
-    expect(await lookThrough()).toMatchObject({ opened: 2 })
+    expect(await runInterventions()).toMatchObject({ opened: 2 })
     expect([await casesOf(held), await casesOf(treated)]).toMatchObject([[{ heldOut: true }], [{ heldOut: false }]])
     await messages(1)
     await advanceClock("PT25H")
@@ -214,41 +217,41 @@ describe("a member who is about to leave", () => {
   }, 60_000)
 })
 
-describe("the fear ends", () => {
-  const afraid = async () => {
+describe("an at-risk case ends", () => {
+  const atRiskMember = async () => {
     const customer = await member(0.4)
-    expect(await lookThrough()).toMatchObject({ opened: 1 })
+    expect(await runInterventions()).toMatchObject({ opened: 1 })
     await casesOf(customer)
     return customer
   }
 
   test("when the score has fallen by half", async () => {
-    const customer = await afraid()
+    const customer = await atRiskMember()
     await advanceClock("PT1H")
     await score(customer, 0.3)
-    expect(await lookThrough()).toMatchObject({ ended: 0 })
+    expect(await runInterventions()).toMatchObject({ ended: 0 })
     await score(customer, 0.2)
-    expect(await lookThrough()).toMatchObject({ ended: 1 })
+    expect(await runInterventions()).toMatchObject({ ended: 1 })
     expect(await casesOf(customer)).toMatchObject([{ status: "recovered", cause: "risk_fell", recoveredMinor: 0 }])
   }, 60_000)
 
   test("when its time is over, also after the feature was switched off", async () => {
-    const customer = await afraid()
+    const customer = await atRiskMember()
     await putFlag("AUTO_RETENTION_CAMPAIGNS", { enabled: false })
     await advanceClock("PT49H")
-    await lookThrough()
+    await runInterventions()
     expect(await casesOf(customer)).toMatchObject([{ status: "recovered", cause: "stayed" }])
   }, 60_000)
 
-  test("when it comes true", async () => {
-    const [gone, going] = [await afraid(), await afraid()]
-    // Stripe's clock has seconds: what is told within the second of the fear could have come before it.
+  test("when the member leaves", async () => {
+    const [gone, going] = [await atRiskMember(), await atRiskMember()]
+    // Stripe's times have seconds: an event of the same second could have happened before.
     await advanceClock("PT2S")
-    await tellSubscription(gone, "deleted", {
+    await sendSubscription(gone, "deleted", {
       status: "canceled",
       ended_at: Math.floor((await worldNow()).getTime() / 1_000),
     })
-    await tellSubscription(going, "updated", { cancel_at_period_end: true })
+    await sendSubscription(going, "updated", { cancel_at_period_end: true })
     expect(await casesOf(gone)).toMatchObject([{ status: "lost", cause: "subscription_ended" }])
     expect(await casesOf(going)).toMatchObject([{ status: "lost", cause: "cancellation_announced" }])
   }, 60_000)
@@ -258,8 +261,8 @@ describe("once enough cases have ended", () => {
   const CASES = 1_600
 
   /**
-   * Cases of the past: of members with a failed invoice contact keeps most; the others, likelier to leave, it drives away. Which
-   * of them leaves is spread evenly, and was not written to by anybody but chance.
+   * Past cases: contact keeps most members with a failed invoice, and drives away the others, who are likelier to leave. Churn is
+   * spread evenly, and assignment was random.
    */
   async function past(effect: { readonly kept: number; readonly drivenAway: number }): Promise<void> {
     const at = (await worldNow()).toISOString()
@@ -297,8 +300,8 @@ describe("once enough cases have ended", () => {
     )
   }
 
-  /** What the newest score of a member was made of. */
-  async function knownOf(customer: string, failed: number): Promise<void> {
+  /** Sets the inputs of a member's newest score. */
+  async function setInputs(customer: string, failed: number): Promise<void> {
     await sql(
       `insert into predictions (company_id, id, customer_id, as_of, source, model_version, is_shadow, trigger, probability, low,
          high, log_odds, coverage, confidence, vector, vector_hash, took_ms)
@@ -311,12 +314,12 @@ describe("once enough cases have ended", () => {
   const learned = async () =>
     (await api<{ uplift: Record<string, number | string> | null }>("/api/interventions")).body.uplift
 
-  test("who is driven away by contact is left alone, and who is kept is written to for what was learned", async () => {
+  test("members whom contact drives away are skipped, and those whom it keeps are contacted by the learned uplift", async () => {
     await past({ kept: 0.25, drivenAway: 0.3 })
     const [kept, drivenAway] = [await member(0.3), await member(0.9, { amount: 9_000 })]
-    await knownOf(kept, 1)
-    await knownOf(drivenAway, 0)
-    expect(await lookThrough()).toMatchObject({ learned: 1, opened: 1, failed: 0 })
+    await setInputs(kept, 1)
+    await setInputs(drivenAway, 0)
+    expect(await runInterventions()).toMatchObject({ learned: 1, opened: 1, failed: 0 })
     const report = await learned()
     expect(report).toMatchObject({ status: "in_force", rows: CASES })
     expect(Number(report?.areaByUplift)).toBeGreaterThan(Number(report?.areaByRisk))
@@ -325,14 +328,14 @@ describe("once enough cases have ended", () => {
     const detected = found?.timeline.find(({ kind }) => kind === "risk_detected")
     expect(detected).toMatchObject({ upliftSource: "learned" })
     expect(Math.abs(Number(detected?.uplift) - 0.25)).toBeLessThan(0.1)
-    // A week later it is tried again, and not sooner.
-    expect(await lookThrough()).toMatchObject({ learned: 0 })
+    // It is trained again a week later, not sooner.
+    expect(await runInterventions()).toMatchObject({ learned: 0 })
   }, 120_000)
 
-  test("what is assumed holds while there are too few to learn from", async () => {
+  test("the assumed uplift holds while there are too few cases to learn from", async () => {
     await past({ kept: 0.3, drivenAway: -0.5 })
     const customer = await member(0.4)
-    expect(await lookThrough()).toMatchObject({ learned: 1, opened: 1 })
+    expect(await runInterventions()).toMatchObject({ learned: 1, opened: 1 })
     expect(await learned()).toMatchObject({ status: "too_few", treatedLost: 0, keptByUplift: null })
     const [found] = await casesOf(customer)
     expect(found?.timeline.find(({ kind }) => kind === "risk_detected")).toMatchObject({ upliftSource: "assumed" })

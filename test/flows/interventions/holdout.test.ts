@@ -1,4 +1,4 @@
-/** The hold-out: some cases are left alone for good, are told apart everywhere, and are written to only by who says so. */
+/** The hold-out: held-out cases get no automatic messages and are marked everywhere; a manual message needs an override. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { armFor } from "../../../shared/domain/interventions/holdout.ts"
 import type { CaseBody } from "../../support/actions/members.ts"
@@ -15,7 +15,7 @@ const putSettings = async (settings: object) => {
   return answer.body
 }
 
-/** An invoice whose case falls on that side at half. */
+/** An invoice whose case is in that arm at 50 %. */
 function invoiceOn(arm: "treated" | "held_out"): string {
   for (;;) {
     const invoice = fresh("in")
@@ -40,7 +40,7 @@ const listed = async (filter: string): Promise<readonly string[]> =>
   (await api<{ data: { invoiceId: string }[] }>(`/api/cases?${filter}`)).body.data.map(({ invoiceId }) => invoiceId)
 
 describe("with half of the cases held out", () => {
-  test("the one side is nudged and the other is left alone, told apart everywhere, for as long as the case is open", async () => {
+  test("treated cases are nudged and held-out ones are not, marked everywhere, while the case is open", async () => {
     expect(await putSettings({ holdoutPercentage: 50, quietHours: null, alertTeam: true })).toMatchObject({
       holdoutPercentage: 50,
     })
@@ -60,7 +60,7 @@ describe("with half of the cases held out", () => {
     expect(new Set(nudges.map(({ status, reason }) => `${status} ${reason}`))).toEqual(new Set(["suppressed held_out"]))
     expect(timeline.find(({ kind }) => kind === "case_assigned")).toMatchObject({ arm: "held_out", percentage: 50 })
 
-    // What is changed later is for cases to come.
+    // A later change applies to new cases.
     await putSettings({ holdoutPercentage: 0, quietHours: null, alertTeam: true })
     await failPayment(quiet, held, { attempt: 2 })
     await advanceClock("P5D")
@@ -85,7 +85,7 @@ describe("with half of the cases held out", () => {
     })
   }, 60_000)
 
-  test("a person is told, and writes all the same only by saying so", async () => {
+  test("a manual message is refused, unless it overrides the hold-out", async () => {
     await putSettings({ holdoutPercentage: 50, quietHours: null })
     const [customer, held] = [fresh("cus"), invoiceOn("held_out")]
     await sendNewCustomer(customer, { email: "ann@example.com" })
@@ -109,13 +109,13 @@ describe("with half of the cases held out", () => {
   }, 60_000)
 })
 
-test("a case that is open when the hold-out begins counts as treated, and goes on as it was planned", async () => {
+test("a case that is open when the hold-out begins counts as treated, and keeps its plan", async () => {
   await putSettings({ holdoutPercentage: 50, quietHours: null })
   const [customer, held] = [fresh("cus"), invoiceOn("held_out")]
   await sendNewCustomer(customer, { email: "ann@example.com" })
   await failPayment(customer, held)
   await shown(held)
-  // As a version without hold-outs has left it: planned, and never drawn.
+  // As by a version without hold-outs: planned and never assigned.
   await sql("delete from facts where kind = 'case_assigned'")
   await sql("update customers set state = state #- '{outreach,assignments}', version = version + 1")
   await sql("update recovery_cases set arm = null, holdout_percentage = null")

@@ -1,4 +1,4 @@
-/** What the nudges brought: counted by the arm that a case was drawn into, once its time is over, in one company. */
+/** The effect of nudges: matured cases of a company by assigned arm. */
 import { beforeAll, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { fresh } from "../../support/events/providers.ts"
@@ -10,7 +10,7 @@ interface Seed {
   readonly arm?: string | null
   readonly percentage?: number | null
   readonly status?: string
-  /** Days ago, and how long it was open. */
+  /** Age in days, and how long the case was open. */
   readonly opened?: number
   readonly closedAfter?: number | null
   readonly amount?: number
@@ -21,7 +21,7 @@ interface Seed {
 
 let serial = 0
 
-/** So many cases that are alike. */
+/** Inserts similar cases. */
 async function cases(count: number, seed: Seed = {}): Promise<void> {
   const { kind = "payment", arm = "treated", percentage = 20, status = "recovered", opened = 60, amount = 1_000 } = seed
   const { closedAfter = status === "open" ? null : 3, currency = "usd", isWritten = arm === "treated" } = seed
@@ -97,12 +97,12 @@ beforeAll(async () => {
   await cases(20, { arm: "held_out", status: "lost" })
   await cases(6, { arm: "held_out", status: "recovered", closedAfter: 45 })
   await cases(2, { arm: "held_out", status: "reversed" })
-  // What is no part of the comparison: too young, from before there was a hold-out, or from when it was none.
+  // Not compared: too young, from before the hold-out, or from a time without one.
   await cases(9, { opened: 10 })
   await cases(5, { arm: "held_out", opened: 10, status: "open" })
   await cases(30, { arm: null, percentage: null })
   await cases(7, { percentage: 0 })
-  // Another currency, another customer, too few to tell: one that was held out was written to by hand.
+  // Another currency and customer, too few to tell; one held-out case got a manual message.
   await cases(10, { kind: "cancellation", currency: "jpy", amount: 500, customer: "stripe_cus_second" })
   await cases(3, { kind: "cancellation", currency: "jpy", amount: 500, arm: "held_out", customer: "stripe_cus_second" })
   await cases(1, {
@@ -113,7 +113,7 @@ beforeAll(async () => {
     status: "lost",
     isWritten: true,
   })
-  // A leaving that was feared: who has not left by then has stayed, whether the case is closed or not.
+  // At-risk cases: a member who has not left by then has stayed, whether the case is closed or not.
   await cases(40, { kind: "at_risk", status: "recovered", closedAfter: 20 })
   await cases(20, { kind: "at_risk", status: "lost", closedAfter: 40 })
   await cases(20, { kind: "at_risk", status: "open" })
@@ -121,7 +121,7 @@ beforeAll(async () => {
 })
 
 describe("the report", () => {
-  test("compares cases whose time is over, in the arm that they were drawn into", async () => {
+  test("compares matured cases by assigned arm", async () => {
     expect((await api("/api/interventions")).body).toMatchObject({ horizonDays: 30, segmentId: null, uplift: null })
     const { payment } = await report()
     expect(payment).toMatchObject({
@@ -136,14 +136,14 @@ describe("the report", () => {
     expect(Number(high)).toBeGreaterThan(Number(difference))
   })
 
-  test("says what amount the nudges brought, in each currency, with what is not known", async () => {
+  test("shows the incremental amount in each currency, with its interval", async () => {
     const { payment } = await report()
     expect(payment?.amounts).toMatchObject([
       {
         currency: "usd",
         treated: { atStakeMinor: 160_000, keptMinor: 90_000 },
         heldOut: { atStakeMinor: 40_000, keptMinor: 12_000 },
-        // What was kept beyond three tenths of what was at stake.
+        // The amount kept beyond 30 % of the amount at stake.
         incremental: { isTooFewToTell: false, amountMinor: 90_000 - 48_000 },
       },
     ])
@@ -152,7 +152,7 @@ describe("the report", () => {
     expect(Number(incremental.highMinor)).toBeGreaterThan(42_000)
   })
 
-  test("says so where there are too few to tell, and leaves in its arm who was written to by hand", async () => {
+  test("says when there are too few to tell, and keeps a case with a manual message in its arm", async () => {
     const { cancellation } = await report()
     expect(cancellation).toMatchObject({
       treated: { matured: 10, successes: 10 },
@@ -162,7 +162,7 @@ describe("the report", () => {
     })
   })
 
-  test("counts as kept who was feared to leave and did not within the time", async () => {
+  test("counts an at-risk member who did not leave in time as kept", async () => {
     expect((await report()).at_risk).toMatchObject({
       treated: { matured: 80, successes: 80 },
       heldOut: { matured: 40, successes: 0 },
@@ -171,7 +171,7 @@ describe("the report", () => {
     expect((await report("?horizonDays=50")).at_risk).toMatchObject({ treated: { matured: 80, successes: 60 } })
   })
 
-  test("waits as long as it is asked to", async () => {
+  test("uses the requested horizon", async () => {
     expect((await report("?horizonDays=50")).payment).toMatchObject({ heldOut: { matured: 40, successes: 18 } })
     expect((await report("?horizonDays=5")).payment).toMatchObject({ randomized: 214, matured: 214 })
     expect((await report("?horizonDays=61")).payment).toMatchObject({
@@ -208,7 +208,7 @@ describe("the report", () => {
     },
   )
 
-  test("is for analysts too, and of their own company only", async () => {
+  test("is for analysts too, and shows their own company only", async () => {
     expect((await report("", await newApiKey("success-analyst"))).payment?.cases).toBe(251)
     const other = fresh("company")
     await addCompany(other)

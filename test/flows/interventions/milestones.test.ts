@@ -1,4 +1,4 @@
-/** Milestones: recorded once, listed, told to the team that asks for it, and never to a member. */
+/** Milestones: recorded once, listed, sent to the team if it wants them, never to a member. */
 import { beforeEach, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { payInvoice, sendNewCustomer } from "../../support/actions/members.ts"
@@ -56,7 +56,7 @@ const use = async (customer: string, id: string, quantity: number) =>
     body: JSON.stringify({ records: [{ id, customerId: customer, meter: "logins", quantity }] }),
   })
 
-test("a first payment and a mark of use are recorded once, however often they are told", async () => {
+test("a first payment and a usage milestone are recorded once, however often they are reported", async () => {
   await sendNewCustomer("cus_ms1", {})
   await subscribe("cus_ms1", 0)
   const paid = invoiceEvent({ type: "invoice.paid", at: await worldNow(), customer: "cus_ms1", invoice: "in_ms1" })
@@ -84,7 +84,7 @@ test("a first payment and a mark of use are recorded once, however often they ar
   expect((await mailbox()).filter(({ channel }) => channel === "slack")).toEqual([])
 })
 
-test("the calendar brings the first month, the team that asks hears of it once, and the member never", async () => {
+test("the first month is recorded by date and sent once to the team, never to the member", async () => {
   await putSettings({
     milestones: { firstPayment: false, tenureDays: [30, 365], usage: [], announce: true },
     quietHours: null,
@@ -104,10 +104,10 @@ test("the calendar brings the first month, the team that asks hears of it once, 
   expect(shown).toMatchObject([{ id: "tenure_30", kind: "tenure", detail: { days: 30 } }])
   await advanceClock("PT2H")
   const sent = await mailbox()
-  const told = sent.filter(({ body }) => body.includes("stripe_cus_ms2"))
-  expect(told.map(({ channel }) => channel)).toEqual(["slack"])
-  expect(told[0]?.body).toContain("stripe_cus_ms2: a customer for 30 days")
-  expect(told[0]?.body).not.toContain("example.com")
+  const teamMessages = sent.filter(({ body }) => body.includes("stripe_cus_ms2"))
+  expect(teamMessages.map(({ channel }) => channel)).toEqual(["slack"])
+  expect(teamMessages[0]?.body).toContain("stripe_cus_ms2: a customer for 30 days")
+  expect(teamMessages[0]?.body).not.toContain("example.com")
   expect(sent.filter(({ to }) => to.includes("ms2@example.com"))).toEqual([])
   const [row] = await sql<{ days: number }>(
     "select extract(epoch from milestone_due_at - now())::int / 86400 as days from customers where id = 'stripe_cus_ms2'",
@@ -115,7 +115,7 @@ test("the calendar brings the first month, the team that asks hears of it once, 
   expect(row?.days).toBeGreaterThan(300)
 })
 
-test("another tenant sees nothing of them", async () => {
+test("another company cannot see them", async () => {
   await sendNewCustomer("cus_ms3", {})
   await waitUntilProcessed()
   await addCompany("other_ms")

@@ -1,4 +1,7 @@
-/** Segments: what a rule says in JSON is what Postgres finds, for any rule, in one company only, behind its flag. */
+/**
+ * Segments: Postgres finds what the rule in JSON describes, for any rule, in one company only, behind its flag. Over 300 lines
+ * because all tests share one population.
+ */
 import fc from "fast-check"
 import { beforeAll, describe, expect, test } from "vitest"
 import {
@@ -20,7 +23,7 @@ const send = (method: string, path: string, body?: unknown, key?: string) =>
     ...(key !== undefined && { key }),
   })
 
-/** What is known of a customer, as a rule may ask for it; a choice holds all that are there, null: not known. */
+/** The fields of a customer that rules use; a choice has all values, null: unknown. */
 interface Known {
   readonly id: string
   readonly choices: Readonly<Record<(typeof CHOICE_FIELDS)[number], readonly string[]>>
@@ -28,7 +31,7 @@ interface Known {
   readonly flags: Readonly<Record<(typeof FLAG_FIELDS)[number], boolean>>
 }
 
-/** Whether a customer belongs to a segment, said once more in plain words. */
+/** Whether a customer belongs to a segment: a second, simple implementation. */
 function isMember(rule: SegmentRule, known: Known): boolean {
   if ("all" in rule) return rule.all.every((part) => isMember(part, known))
   if ("any" in rule) return rule.any.some((part) => isMember(part, known))
@@ -45,7 +48,7 @@ const STATUSES = ["active", "trialing", "past_due", "paused"] as const
 const LEVELS = ["low", "medium", "high"] as const
 const MONTHS = { month: 1, year: 12 } as const
 
-/** Customers who differ in everything that a rule can ask for; each third has hardly anything to be known. */
+/** Customers who differ in every field of rules; a third have few known fields. */
 async function populate(now: Date): Promise<Known[]> {
   const company = world().companyId
   const at = (days: number) => new Date(now.getTime() - days * DAY_MS).toISOString()
@@ -206,7 +209,7 @@ const leaf: fc.Arbitrary<SegmentRule> = fc.oneof(
   fc.record({
     field: fc.constantFrom(...NUMBER_FIELDS),
     op: fc.constantFrom("lt", "lte", "gt", "gte"),
-    // No value of anybody is this close to a bound that their times could shift it over.
+    // No value is so close to a bound that the passing time could shift it.
     value: fc.constantFrom(0.21, 0.6, 1, 2.2, 21.2, 66.6, 100.1, 2_000.4),
   }),
   fc.record({ field: fc.constantFrom(...FLAG_FIELDS), is: fc.boolean() }),
@@ -221,13 +224,13 @@ const { rule: anyRule } = fc.letrec<{ rule: SegmentRule }>((tie) => ({
   ),
 }))
 
-/** A bound for each field that some keep and some do not. */
+/** A bound for each field that some customers meet and some do not. */
 const BOUNDS: Readonly<Record<(typeof NUMBER_FIELDS)[number], number>> = {
   ...{ risk: 0.21, health: 21.2, tenureDays: 100.1, mrrMinor: 2_000.4 },
   ...{ failedPayments90d: 1.5, cases365d: 0.5, daysSinceContact: 21.2 },
 }
 
-describe("who belongs to a segment", () => {
+describe("the customers of a segment", () => {
   const each: SegmentRule[] = [
     ...CHOICE_FIELDS.map((field): SegmentRule => ({ field, in: choiceValues })),
     ...NUMBER_FIELDS.flatMap((field): SegmentRule[] => [
@@ -237,18 +240,18 @@ describe("who belongs to a segment", () => {
     ...FLAG_FIELDS.map((field): SegmentRule => ({ field, is: true })),
   ]
 
-  test("is who meets the rule, for every field", async () => {
+  test("are those who meet the rule, for every field", async () => {
     for (const rule of each) {
       const expected = people.filter((known) => isMember(rule, known)).map(({ id }) => id)
       const { ids, count } = await membersOf(rule)
       expect([JSON.stringify(rule), ids]).toEqual([JSON.stringify(rule), expected.sort()])
       expect(count).toBe(ids.length)
-      // A rule that all or none meet would say nothing of its field.
+      // A rule that all or none meet would not test its field.
       expect([JSON.stringify(rule), ids.length > 0 && ids.length < people.length]).toEqual([JSON.stringify(rule), true])
     }
   }, 60_000)
 
-  test("is who meets the rule, for any rule", async () => {
+  test("are those who meet the rule, for any rule", async () => {
     await fc.assert(
       fc.asyncProperty(anyRule, async (rule) => {
         const expected = people.filter((known) => isMember(rule, known)).map(({ id }) => id)
@@ -258,7 +261,7 @@ describe("who belongs to a segment", () => {
     )
   }, 120_000)
 
-  test("comes by pages, each once, with the number of all", async () => {
+  test("come in pages, each once, with the total", async () => {
     const made = await send("POST", "/api/segments", { name: fresh("segment"), rule: { field: "hasEmail", is: true } })
     const seen: string[] = []
     for (let cursor: string | null = ""; cursor !== null; ) {
@@ -271,7 +274,7 @@ describe("who belongs to a segment", () => {
     expect([...seen].sort()).toEqual(people.filter(({ flags }) => flags.hasEmail).map(({ id }) => id))
   })
 
-  test("by risk needs no rule of the company's own", async () => {
+  test("exist for each risk level without a rule of the company", async () => {
     const { body } = await send("GET", "/api/segments/risk-high/customers?limit=200")
     expect(idsOf(body.data)).toEqual(
       people.filter(({ choices }) => choices.riskLevel[0] === "high").map(({ id }) => id),
@@ -286,10 +289,10 @@ describe("who belongs to a segment", () => {
   })
 })
 
-describe("segments are kept", () => {
+describe("segments are", () => {
   const rule = { field: "trialing", is: true }
 
-  test("made, read, changed and deleted, each by its own name", async () => {
+  test("created, read, changed and deleted, with unique names", async () => {
     const name = fresh("Trial")
     const made = await send("POST", "/api/segments", { name, rule })
     expect(made.body).toMatchObject({ name, rule, kind: "rule", companyId: world().companyId, createdBy: "admin" })
@@ -304,7 +307,7 @@ describe("segments are kept", () => {
     expect((await send("PUT", `/api/segments/${made.body.id}`, { name, rule })).status).toBe(404)
   })
 
-  test("listed by pages: the company's own, newest first, and those by risk", async () => {
+  test("listed in pages: the company's own, newest first, and those by risk", async () => {
     const made: string[] = []
     for (let n = 0; n < 3; n++) {
       const { body } = await send("POST", "/api/segments", { name: fresh("listed"), rule })
@@ -323,7 +326,7 @@ describe("segments are kept", () => {
     expect(new Set(seen).size).toBe(seen.length)
   })
 
-  test("with a clear word on what is not acceptable", async () => {
+  test("refused with a clear message where invalid", async () => {
     for (const body of [
       { name: "x" },
       { name: "x", rule: { field: "email", in: ["a"] } },
@@ -335,7 +338,7 @@ describe("segments are kept", () => {
     }
   })
 
-  test("by managers, and read by analysts, without names or addresses", async () => {
+  test("written by managers and read by analysts, without names or addresses", async () => {
     const [analyst, manager] = [await newApiKey("success-analyst"), await newApiKey("success-manager")]
     expect((await send("POST", "/api/segments", { name: fresh("a"), rule }, analyst)).status).toBe(403)
     const made = await send("POST", "/api/segments", { name: fresh("m"), rule }, manager)
@@ -345,7 +348,7 @@ describe("segments are kept", () => {
     expect(JSON.stringify(body)).not.toMatch(/email|"name"/)
   })
 
-  test("within one company: another one neither sees nor changes them, nor is found by them", async () => {
+  test("within one company: another one cannot see or change them, and its customers are not in them", async () => {
     const other = fresh("company")
     await addCompany(other)
     const key = await newApiKey("admin", other)
@@ -363,7 +366,7 @@ describe("segments are kept", () => {
     expect(body).toMatchObject({ data: [], count: 0, isCountComplete: true })
   })
 
-  test("only while the feature is on for the company", async () => {
+  test("available only while the feature is on for the company", async () => {
     const other = fresh("company")
     await addCompany(other)
     const key = await newApiKey("admin", other)

@@ -1,4 +1,4 @@
-/** What a company tells of its customers: use and support tickets, once, whoever tells it how often. */
+/** A company's signals about its customers: usage and support tickets, each recorded once. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failWhopPayment, sendNewCustomer } from "../../support/actions/members.ts"
@@ -45,8 +45,8 @@ const usedBy = async (customerId: string) =>
     )
   )[0]?.usage
 
-describe("use", () => {
-  test("is written down once under the sender's id, and folded; the customer by our id or the provider's", async () => {
+describe("signals", () => {
+  test("are recorded once under the sender's id, and folded; the customer by our id or the provider's", async () => {
     await sendNewCustomer("cus_sig1", {})
     await waitUntilProcessed()
     const batch = { records: [use("u1", "cus_sig1"), use("u2", "stripe_cus_sig1", { quantity: 3 })] }
@@ -55,7 +55,7 @@ describe("use", () => {
     expect(first.body).toMatchObject({ recorded: 2, duplicate: 0, refused: 0 })
     expect(first.body.data[0]).toEqual({ id: "u1", status: "recorded", customerId: "stripe_cus_sig1", error: null })
 
-    // The same again, in another order, with an id twice and another customer's name on a known id.
+    // The same again, in another order, with an id twice and another customer for a known id.
     await failWhopPayment({ user: "user_sig1", membership: "mem_sig1", payment: "pay_sig1" }, {})
     await waitUntilProcessed()
     const again = await post("/api/usage", { records: [...batch.records].reverse() })
@@ -74,7 +74,7 @@ describe("use", () => {
       expect(event).toEqual({ type: "signal.usage_recorded", status: "processed", provider: "stripe" })
   })
 
-  test("told late or early folds to the same", async () => {
+  test("in any order fold to the same state", async () => {
     await sendNewCustomer("cus_sig2", {})
     await waitUntilProcessed()
     const now = (await worldNow()).getTime()
@@ -89,7 +89,7 @@ describe("use", () => {
     expect(total).toEqual({ total: 7, at: at(0) })
   })
 
-  test("left behind by its worker is read again from what was stored", async () => {
+  test("that a lost worker left are read again from what was stored", async () => {
     await sendNewCustomer("cus_sig3", {})
     await waitUntilProcessed()
     await post("/api/usage", { records: [use("b1", "cus_sig3")] })
@@ -103,7 +103,7 @@ describe("use", () => {
   })
 })
 
-test("while processing is switched off signals are held, and folded when it is on again", async () => {
+test("are held while processing is off, and folded when it is on again", async () => {
   await sendNewCustomer("cus_sig7", {})
   await waitUntilProcessed()
   await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
@@ -115,7 +115,7 @@ test("while processing is switched off signals are held, and folded when it is o
   await waitFor(async () => (await usedBy("stripe_cus_sig7"))?.logins?.total === 2)
 })
 
-test("tickets stand in the ledger with how the customer sounded, and nothing else", async () => {
+test("of tickets are in the ledger with their sentiment only", async () => {
   await sendNewCustomer("cus_sig4", {})
   await waitUntilProcessed()
   const signals = [
@@ -133,7 +133,7 @@ test("tickets stand in the ledger with how the customer sounded, and nothing els
 })
 
 describe("refusals", () => {
-  test("one wrong item does not keep the others back, and may be sent again", async () => {
+  test("one invalid item does not affect the others, and may be sent again", async () => {
     await sendNewCustomer("cus_sig5", {})
     await waitUntilProcessed()
     const future = new Date((await worldNow()).getTime() + 3_600_000).toISOString()
@@ -169,7 +169,7 @@ describe("refusals", () => {
     expect(await ledger()).toEqual([])
   })
 
-  test("of another tenant nobody is known, and its ids are its own", async () => {
+  test("customers of another company are unknown, and its ids are separate", async () => {
     await sendNewCustomer("cus_sig6", {})
     await waitUntilProcessed()
     await addCompany("other_sig")
@@ -179,7 +179,7 @@ describe("refusals", () => {
     expect((await post("/api/usage", { records: [use("same", "cus_sig6")] })).body.recorded).toBe(1)
   })
 
-  test("only an admin may tell", async () => {
+  test("only an admin may send signals", async () => {
     for (const role of ["success-analyst", "success-manager"] as const) {
       expect((await post("/api/usage", { records: [use("a", "b")] }, await newApiKey(role))).status).toBe(403)
       expect((await post("/api/signals", { signals: [{}] }, await newApiKey(role))).status).toBe(403)

@@ -1,4 +1,4 @@
-/** Which name a company's messages bear while they leave from the deployment's sender. */
+/** The brand name in a company's messages from the deployment's sender. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failPayment, messages, sendNewCustomer } from "../../support/actions/members.ts"
@@ -17,7 +17,7 @@ interface BrandBody {
   readonly decisions: readonly { readonly name: string; readonly isApproved: boolean; readonly why?: string }[]
 }
 
-/** Another company, as an operator added it, with what its admin and the operator do. */
+/** Another company, with calls of its admin and of the operator. */
 async function another() {
   const id = fresh("company")
   await addCompany(id)
@@ -37,8 +37,8 @@ async function another() {
         body: JSON.stringify({ name, reason: "seen the trade register", ...more }),
       }),
     brand: async () => (await api<BrandBody>("/api/settings/brand", { key })).body,
-    /** All that one new member of the company is sent at first. */
-    async told(): Promise<string> {
+    /** The first message to a new member of the company. */
+    async firstMessage(): Promise<string> {
       await control("DELETE", "/mailbox")
       const customer = fresh("cus")
       const path = `/api/webhooks/stripe/${id}`
@@ -52,30 +52,30 @@ async function another() {
 }
 
 describe("a brand name of a company that uses the deployment's sender", () => {
-  test("is in no message until an operator approves exactly it, and then it is", async () => {
+  test("is in messages only after an operator has approved exactly it", async () => {
     const company = await another()
     await company.choose("Megabank")
     expect(await company.brand()).toMatchObject({
       ...{ brandName: "Megabank", shownName: "Another Company", isWaiting: true, approved: [], decisions: [] },
     })
-    const before = await company.told()
+    const before = await company.firstMessage()
     expect(before).toContain("Another Company")
     expect(before).not.toContain("Megabank")
 
     expect(await company.decide("Mega Bank")).toMatchObject({ status: 200, body: { isWaiting: true } })
-    expect(await company.told()).not.toContain("Megabank")
+    expect(await company.firstMessage()).not.toContain("Megabank")
     expect(await company.decide("Megabank")).toMatchObject({
       ...{ status: 200, body: { shownName: "Megabank", isWaiting: false, approved: ["Megabank", "Mega Bank"] } },
     })
-    expect(await company.told()).toContain("Megabank")
+    expect(await company.firstMessage()).toContain("Megabank")
   })
 
-  test("is the one approved before while a changed one waits, and none that was taken back", async () => {
+  test("is the last approved one while a changed one waits, and not a revoked one", async () => {
     const company = await another()
     await company.choose("Ada Fitness")
     await company.decide("Ada Fitness")
     await company.choose("Ada's Bank")
-    const waiting = await company.told()
+    const waiting = await company.firstMessage()
     expect(waiting).toContain("Ada Fitness")
     expect(waiting).not.toContain("Bank")
     await advanceClock("PT1S")
@@ -85,12 +85,12 @@ describe("a brand name of a company that uses the deployment's sender", () => {
       [false, "a mistake"],
       [true, "seen the trade register"],
     ])
-    expect(await company.told()).not.toMatch(/Ada|Bank/)
+    expect(await company.firstMessage()).not.toMatch(/Ada|Bank/)
     expect(await sql("select name, is_approved, who from brand_decisions order by at")).toEqual([
       { name: "Ada Fitness", is_approved: true, who: "admin" },
       { name: "Ada Fitness", is_approved: false, who: "admin" },
     ])
-    // Who decided, and why, is the operator's.
+    // Only the operator sees who decided, and why.
     expect((await company.brand()).decisions.every((decision) => !("why" in decision || "who" in decision))).toBe(true)
   })
 

@@ -1,4 +1,4 @@
-/** Switches in an emergency: thrown in the middle of an effect, and with either of their stores away, emptied or behind. */
+/** Switches in an emergency: set in the middle of an effect, and with either of their stores down, empty or outdated. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { setFlagInRedis, storedFlag } from "../../support/actions/flags.ts"
 import { caseOf, failPayment, payInvoice } from "../../support/actions/members.ts"
@@ -25,7 +25,7 @@ import {
 
 beforeEach(async () => {
   await reset()
-  await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
+  await api("/api/flags") // the isolate caches the last test's flags for five seconds
 })
 afterEach(async () => {
   for (const target of ["redis", "postgres", "qstash", "stripe-api"]) await setFault(target, "off")
@@ -46,9 +46,9 @@ describe("a nudge with an incentive", () => {
     await api("/api/settings", { method: "PUT", body, headers: { "content-type": "application/json" } })
   })
 
-  /** A member whose first nudge is due, and nobody was told of it. */
+  /** A member whose first nudge is due and not published. */
   async function dueMember() {
-    await waitBetweenJobs() // which would hand the nudge out before the test does
+    await waitBetweenJobs() // which would send the nudge before the test does
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await putProviderObject("stripe", "subscriptions", `sub_of_${customer}`, {
       ...{
@@ -74,16 +74,16 @@ describe("a nudge with an incentive", () => {
       ({ path, isReplay, status }) => /subscriptions/.test(path) && !isReplay && status === 200,
     )
 
-  /** Hands the nudge out, and waits until it is on its way and the provider is thinking about the incentive. */
-  async function onItsWay(invoice: string) {
+  /** Starts the job, and waits until the nudge is marked and the provider's call for the incentive is pending. */
+  async function startSending(invoice: string) {
     await setFault("stripe-api", "slow")
     await api("/jobs/reminders", { method: "POST" })
     await waitFor(async () => (await nudgeOf(invoice))?.status === "sending")
   }
 
-  test("is stopped by ROLLBACK_MODE thrown between claim and send: no message, the try does not count", async () => {
+  test("is stopped by ROLLBACK_MODE set between claim and send: no message, the attempt does not count", async () => {
     const { invoice } = await dueMember()
-    await onItsWay(invoice)
+    await startSending(invoice)
     await setFlagInRedis("ROLLBACK_MODE", { enabled: true })
     await waitFor(async () => (await nudgeOf(invoice))?.status === "planned")
     expect(await nudgeOf(invoice)).toEqual({ status: "planned", reason: "switched_off", attempts: 0 })
@@ -97,9 +97,9 @@ describe("a nudge with an incentive", () => {
     expect(await discounts()).toHaveLength(1)
   })
 
-  test("gives no incentive either when the switch is thrown right after the claim's own reading", async () => {
+  test("gives no incentive when the switch is set right after the claim has read it", async () => {
     const { invoice } = await dueMember()
-    await api("/api/flags") // the isolate has read its flags this very moment
+    await api("/api/flags") // the isolate reads its flags now
     await setFlagInRedis("ROLLBACK_MODE", { enabled: true })
     await api("/jobs/reminders", { method: "POST" })
     await waitFor(async () => (await nudgeOf(invoice))?.reason === "switched_off")
@@ -107,9 +107,9 @@ describe("a nudge with an incentive", () => {
     expect([await mailbox(), await discounts()]).toEqual([[], []])
   })
 
-  test("is not sent to a member who paid while the provider was asked for the incentive", async () => {
+  test("is not sent to a member who paid during the call for the incentive", async () => {
     const { customer, invoice } = await dueMember()
-    await onItsWay(invoice)
+    await startSending(invoice)
     await payInvoice(customer, invoice)
     await waitFor(async () => (await nudgeOf(invoice))?.status === "suppressed")
     expect(await nudgeOf(invoice)).toMatchObject({ status: "suppressed", reason: "case_closed" })
@@ -122,7 +122,7 @@ describe("a nudge with an incentive", () => {
   })
 })
 
-test("a nudge without an incentive is stopped by a switch thrown after the claim's own reading", async () => {
+test("a nudge without an incentive is stopped by a switch set after the claim has read it", async () => {
   await waitBetweenJobs()
   const invoice = fresh("in")
   await setFault("qstash", "down")
@@ -139,8 +139,8 @@ test("a nudge without an incentive is stopped by a switch thrown after the claim
 
 const sourceNow = async () => (await api<{ source: string }>("/api/flags/ROLLBACK_MODE")).body.source
 
-describe("with Redis away", () => {
-  test("the last known value holds, and a change reaches the copy and everybody within ten seconds", async () => {
+describe("while Redis is down", () => {
+  test("the last known value holds, and a change reaches Postgres and every isolate within ten seconds", async () => {
     await setSwitchForAll("NOTIFICATIONS_ENABLED", false)
     await setFault("redis", "down")
     await advanceClock("PT10S")
@@ -163,9 +163,9 @@ describe("with Redis away", () => {
     expect(await sourceNow()).toBe("redis")
   })
 
-  test("a change that only the copy has is seen by an isolate that did not make it", async () => {
+  test("a change in Postgres alone reaches an isolate that did not make it", async () => {
     await setFault("redis", "down")
-    await advanceClock("PT2M") // longer than anything is remembered
+    await advanceClock("PT2M") // longer than anything is cached
     await sql(
       `insert into flags values ('NOTIFICATIONS_ENABLED', '{"enabled":false,"percentage":100,"allow":[],"deny":[]}',
         $1, gen_random_uuid(), now(), 'admin', null)`,
@@ -178,7 +178,7 @@ describe("with Redis away", () => {
     expect(await mailbox()).toEqual([])
   })
 
-  test("and Postgres as well nothing can be set, and after a minute nobody would be notified", async () => {
+  test("and Postgres as well, no flag can be set, and after a minute nobody would be notified", async () => {
     await api("/api/flags")
     await setFault("redis", "down")
     await setFault("postgres", "down")
@@ -197,7 +197,7 @@ describe("with Redis away", () => {
   })
 })
 
-test("with Postgres away a switch is thrown in Redis, and its audit entry follows", async () => {
+test("while Postgres is down a switch is set in Redis, and its audit entry follows", async () => {
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
   await setFault("postgres", "down")
@@ -221,7 +221,7 @@ test("with Postgres away a switch is thrown in Redis, and its audit entry follow
   expect(await redis("LLEN", "flags:pending")).toBe(0)
 })
 
-test("a Redis that lost everything is not taken for one where nothing was set, and is filled again", async () => {
+test("an emptied Redis is not mistaken for one without settings, and is filled again", async () => {
   expect(await setSwitchForAll("NOTIFICATIONS_ENABLED", false)).toMatchObject({ storedIn: ["redis", "postgres"] })
   await redis("FLUSHALL")
   await advanceClock("PT10S")
@@ -234,17 +234,17 @@ test("a Redis that lost everything is not taken for one where nothing was set, a
   expect(await redis("EXISTS", "flags:filled")).toBe(1)
 })
 
-test("of changes at once the last wins in both stores alike, and each is audited", async () => {
+test("of concurrent changes the last wins in both stores, and each is audited", async () => {
   await api("/api/flags")
   const shares = [10, 20, 30, 40, 50, 60, 70, 80]
   const answers = await Promise.all(
     shares.map((percentage) => putFlag("BI_DASHBOARD_V2", { enabled: true, percentage })),
   )
   expect(answers.map(({ status }) => status)).toEqual(shares.map(() => 200))
-  // The audit entry of one for which Postgres was too busy comes by the sweeper.
+  // `sweep` writes the audit entry if Postgres was too busy.
   await api("/jobs/sweep", { method: "POST" })
   expect(await sql("select 1 from flag_changes")).toHaveLength(shares.length)
-  // A Redis that was too busy for one of them is told again within ten seconds.
+  // A write to Redis that failed is retried within ten seconds.
   const { redis: inRedis } = await waitFor(async () => {
     const stored = await storedFlag("BI_DASHBOARD_V2")
     return stored.redis?.changeId === stored.postgres?.changeId && stored
@@ -254,25 +254,22 @@ test("of changes at once the last wins in both stores alike, and each is audited
   await waitFor(async () => (await redis<number>("LLEN", "flags:pending")) === 0)
 })
 
-test.each(["redis", "postgres"])(
-  "stores that disagree are brought to the newer value, when %s is behind",
-  async (behind) => {
-    await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 10 })
-    const older = await storedFlag("BI_DASHBOARD_V2")
-    await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 20 })
-    const newer = await storedFlag("BI_DASHBOARD_V2")
-    if (behind === "redis") await redis("SET", "flag:BI_DASHBOARD_V2", JSON.stringify(older.redis))
-    else {
-      await sql("update flags set value = $1, revision = $2, change_id = $3, updated_at = $4", [
-        ...[older.postgres?.value, older.postgres?.revision, older.postgres?.changeId, older.postgres?.updatedAt],
-      ])
-    }
-    expect((await api("/jobs/sweep", { method: "POST" })).body).toMatchObject({ counts: { failed: 0 } })
-    expect(await storedFlag("BI_DASHBOARD_V2")).toEqual(newer)
-  },
-)
+test.each(["redis", "postgres"])("different stores get the newer value, when %s is outdated", async (behind) => {
+  await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 10 })
+  const older = await storedFlag("BI_DASHBOARD_V2")
+  await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 20 })
+  const newer = await storedFlag("BI_DASHBOARD_V2")
+  if (behind === "redis") await redis("SET", "flag:BI_DASHBOARD_V2", JSON.stringify(older.redis))
+  else {
+    await sql("update flags set value = $1, revision = $2, change_id = $3, updated_at = $4", [
+      ...[older.postgres?.value, older.postgres?.revision, older.postgres?.changeId, older.postgres?.updatedAt],
+    ])
+  }
+  expect((await api("/jobs/sweep", { method: "POST" })).body).toMatchObject({ counts: { failed: 0 } })
+  expect(await storedFlag("BI_DASHBOARD_V2")).toEqual(newer)
+})
 
-test("what lies in Redis and is none of ours is replaced by the copy", async () => {
+test("an invalid value in Redis is replaced by that of Postgres", async () => {
   await setSwitchForAll("NOTIFICATIONS_ENABLED", false)
   await redis("SET", "flag:NOTIFICATIONS_ENABLED", "not json")
   await advanceClock("PT10S")

@@ -1,4 +1,4 @@
-/** Switches and flags: who may set them, for which companies they hold, how soon, and what they do not lose. */
+/** Switches and flags: who may set them, for which companies, how soon they hold, and that nothing is lost. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { bucketOf } from "../../../shared/domain/flags.ts"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
@@ -21,7 +21,7 @@ import {
 
 beforeEach(async () => {
   await reset()
-  await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
+  await api("/api/flags") // the isolate caches the last test's flags for five seconds
 })
 afterEach(() => setFault("qstash", "off"))
 
@@ -61,7 +61,7 @@ describe("the API", () => {
     }
   })
 
-  test("is set by an operator only, read by admins only, and knows no other names", async () => {
+  test("flags are set by operators only, read by admins only, and other names are unknown", async () => {
     const status = async (method: "GET" | "PUT", key: string, name = "BI_DASHBOARD_V2") =>
       method === "GET"
         ? (await api(`/api/flags/${name}`, { key })).status
@@ -83,19 +83,16 @@ describe("the API", () => {
 
   test.each([
     ["nothing", {}],
-    ["no answer to whether it is enabled", { percentage: 50 }],
+    ["enabled left out", { percentage: 50 }],
     ["a share below none", { enabled: true, percentage: -1 }],
     ["a share above all", { enabled: true, percentage: 100.5 }],
-    ["a share finer than a hundredth", { enabled: true, percentage: 12.345 }],
-    ["a share in words", { enabled: true, percentage: "50" }],
+    ["a share with three decimals", { enabled: true, percentage: 12.345 }],
+    ["a share as text", { enabled: true, percentage: "50" }],
     ["something unknown", { enabled: true, isOn: true }],
-    ["what is no company's id", { enabled: true, allow: ["not an id"] }],
+    ["an invalid company id", { enabled: true, allow: ["not an id"] }],
     ["a company in both lists", { enabled: true, allow: ["a", "b"], deny: ["b"] }],
-    [
-      "more companies than are named one by one",
-      { enabled: true, deny: Array.from({ length: 1_001 }, (_, i) => `c${i}`) },
-    ],
-    ["a reason that is an essay", { enabled: true, reason: "x".repeat(501) }],
+    ["too many companies", { enabled: true, deny: Array.from({ length: 1_001 }, (_, i) => `c${i}`) }],
+    ["a reason that is too long", { enabled: true, reason: "x".repeat(501) }],
     ["a reason with a NUL", { enabled: true, reason: "a\u0000b" }],
   ])("refuses %s", async (_, body) => {
     expect(await putFlag("BI_DASHBOARD_V2", body)).toMatchObject({ status: 400, body: { code: "MALFORMED" } })
@@ -110,7 +107,7 @@ describe("the API", () => {
     expect((await putFlag("BI_DASHBOARD_V2", { enabled: true, allow: ["b", "a", "b"] })).body.allow).toEqual(["a", "b"])
   })
 
-  test("keeps every change with who and why, newest first and in pages", async () => {
+  test("shows every change with who and why, newest first and in pages", async () => {
     await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 10, reason: " a first tenth " })
     await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 25.5, allow: [A, "another"] })
     await putFlag("ROLLBACK_MODE", { enabled: false })
@@ -127,7 +124,7 @@ describe("the API", () => {
     expect((await api("/api/flags/BI_DASHBOARD_V2/changes?cursor=nonsense")).status).toBe(400)
   })
 
-  test("shows a company's admin no other company, nobody else's key and nobody else's words", async () => {
+  test("shows a company's admin no other company, key or reason", async () => {
     const reason = "for another_company only"
     const allow = ["another_company", A]
     await putFlag("BI_DASHBOARD_V2", { enabled: true, percentage: 0, allow, deny: ["a_third"], reason })
@@ -146,9 +143,9 @@ describe("the API", () => {
   })
 })
 
-describe("a change that another isolate made", () => {
-  test("holds events within ten seconds, by the webhook's own reading", async () => {
-    await failPayment(fresh("cus"), fresh("in")) // the isolate has read its flags
+describe("a change by another isolate", () => {
+  test("holds events within ten seconds", async () => {
+    await failPayment(fresh("cus"), fresh("in")) // the isolate reads its flags
     await messages(1)
     await setFlagInRedis("WEBHOOK_PROCESSING_ENABLED", { enabled: false })
     await advanceClock("PT10S")
@@ -156,7 +153,7 @@ describe("a change that another isolate made", () => {
     await waitFor(async () => (await api(`/api/events/${body.id}`)).body.status === "held", 3)
   })
 
-  test("refuses a nudge by hand and a replay for the companies concerned", async () => {
+  test("refuses a manual nudge and a replay for these companies", async () => {
     const invoice = fresh("in")
     const { body } = await failPayment(fresh("cus"), invoice)
     await messages(1)
@@ -184,9 +181,9 @@ const sendTo = (companyId: string) =>
   failPayment(fresh("cus"), fresh("in"), {}, companyId === A ? {} : { path: `/api/webhooks/stripe/${companyId}` })
 
 describe("events that were held", () => {
-  test("are drained in the order of their arrival, over several batches", async () => {
+  test("are drained in order of arrival, in several batches", async () => {
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
-    await setFault("qstash", "down") // nothing else to do meanwhile
+    await setFault("qstash", "down") // so that no nudges are sent meanwhile
     for (let count = 0; count < 60; count++) await sendTo(A)
     expect(await heldCount()).toBe(60)
     const arrived = await sql<{ id: string }>("select provider_event_id as id from webhook_events order by received_at")
@@ -213,7 +210,7 @@ describe("events that were held", () => {
     expect(await sql("select status from webhook_events where id = $1", [body.id])).toEqual([{ status: "processed" }])
   })
 
-  test("by another's flood wait at most twice as long as they would alone", async () => {
+  test("of one company wait at most twice as long beside another's flood", async () => {
     const B = fresh("company")
     await addCompany(B)
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
@@ -230,18 +227,18 @@ describe("events that were held", () => {
   })
 })
 
-test("due nudges are taken in turns: a flood of 90 % delays another company's by no more than a factor of two", async () => {
+test("due nudges are claimed round-robin: a flood of 90 % delays another company's by no more than a factor of two", async () => {
   const B = fresh("company")
   await addCompany(B)
-  const plant = (companyId: string, count: number, age: string) =>
+  const insertNudges = (companyId: string, count: number, age: string) =>
     sql(
       `insert into nudges (company_id, id, case_id, customer_id, channel, status, due_at)
         select $1, 'n' || i, 'c', 'u', 'email', 'planned', now() - $3::interval + i * interval '1 millisecond'
         from generate_series(1, $2::int) i`,
       [companyId, count, age],
     )
-  await plant(A, 9_000, "2 days")
-  await plant(B, 1_000, "2 hours")
+  await insertNudges(A, 9_000, "2 days")
+  await insertNudges(B, 1_000, "2 hours")
   const claim = (companies: readonly string[] | null) =>
     sql<{ company_id: string; id: string }>(
       "select * from claim_due_nudges(now(), now(), 'flow', now() + interval '2 minutes', 500, $1::text[])",
@@ -252,19 +249,19 @@ test("due nudges are taken in turns: a flood of 90 % delays another company's by
   const ofB = taken.filter(({ company_id }) => company_id === B)
   expect(taken).toHaveLength(2_000)
   expect(ofB.map(({ id }) => id)).toEqual(Array.from({ length: 1_000 }, (_, index) => `n${index + 1}`))
-  // Companies that are switched off hide nobody, however much of theirs is older.
+  // Nudges of companies that are off do not block others, even if they are older.
   await sql("update nudges set lease_owner = null, lease_until = null")
   expect(new Set((await claim([B])).map(({ company_id }) => company_id))).toEqual(new Set([B]))
   expect(await claim([])).toEqual([])
 })
 
-test("a share of the companies is notified, the same ones always; a larger share only adds to them", async () => {
+test("a percentage of the companies is notified, always the same ones; a larger one only adds to them", async () => {
   const companies = Array.from({ length: 6 }, () => fresh("company"))
   for (const id of companies) await addCompany(id)
   const buckets = new Map(companies.map((id) => [id, bucketOf("NOTIFICATIONS_ENABLED", id)]))
   const inOrder = [...companies].sort((a, b) => (buckets.get(a) ?? 0) - (buckets.get(b) ?? 0))
   const [, , lastOn = "", , lastButOne = "", last = ""] = inOrder
-  /** The share that takes in a company and those before it. */
+  /** The percentage that includes a company and those before it. */
   const upTo = (id: string) => ((buckets.get(id) ?? 0) + 1) / 100
   await putFlag("NOTIFICATIONS_ENABLED", { enabled: true, percentage: upTo(lastOn), deny: [A] })
   for (const id of [...companies, A]) await sendTo(id)
@@ -280,7 +277,7 @@ test("a share of the companies is notified, the same ones always; a larger share
   await advanceClock("PT10M")
   expect((await notified()).sort()).toEqual(inOrder.slice(0, 5).sort())
 
-  // ROLLBACK_MODE by the same rule: on for a company stops that company's effects.
+  // ROLLBACK_MODE has the same rule: on for a company stops that company's effects.
   await putFlag("ROLLBACK_MODE", { enabled: true, percentage: 0, allow: [last] })
   await putFlag("NOTIFICATIONS_ENABLED", { enabled: true })
   await advanceClock("PT10M")

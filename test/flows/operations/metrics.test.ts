@@ -1,4 +1,4 @@
-/** The live figures: what users felt in these minutes, what became of events and nudges, and that counting costs nobody anything. */
+/** Live metrics: requests, events and nudges of the last minutes, and that counting costs no round trips. */
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { fresh, invoiceEvent, post, sendStripe } from "../../support/events/providers.ts"
@@ -26,7 +26,7 @@ interface Area {
   readonly errors: number
   readonly meanResponseMs: number | null
 }
-interface Figures {
+interface Metrics {
   readonly windowMinutes: number
   readonly isPartial: boolean
   readonly requests: number
@@ -37,8 +37,8 @@ interface Figures {
   readonly delivery: Readonly<Record<string, number | null>>
 }
 
-const figures = async (query = ""): Promise<Figures> => {
-  const { status, body } = await api<Figures>(`/api/figures${query}`)
+const metrics = async (query = ""): Promise<Metrics> => {
+  const { status, body } = await api<Metrics>(`/api/figures${query}`)
   expect(status).toBe(200)
   return body
 }
@@ -47,14 +47,14 @@ const deliver = async (type: string, customer = fresh("cus")) =>
   sendStripe(invoiceEvent({ type, at: await worldNow(), customer, invoice: `in_of_${customer}` }))
 
 test("requests are counted by area, and outlive the isolate in Redis", async () => {
-  // The isolate has counted for earlier flows; a new hour has nothing of it.
+  // The isolate has counts of earlier flows; a new hour has none.
   await advanceClock("PT2H")
-  const before = await figures("?minutes=1")
+  const before = await metrics("?minutes=1")
   for (let index = 0; index < 5; index++) expect((await deliver("invoice.paid")).status).toBe(200)
   for (let index = 0; index < 3; index++) await sendStripe("{}", { signature: "t=1,v1=00" })
   await fetch(`${world().workerUrl}/api/health`)
   await waitUntilProcessed()
-  const after = await figures("?minutes=1")
+  const after = await metrics("?minutes=1")
   expect(after.isPartial).toBe(false)
   expect(after.areas.webhooks.requests - before.areas.webhooks.requests).toBe(5)
   expect(after.areas.webhooks.refused - before.areas.webhooks.refused).toBe(3)
@@ -64,8 +64,8 @@ test("requests are counted by area, and outlive the isolate in Redis", async () 
   const { webhooks, api: calls, jobs, links } = after.areas
   expect(after.requests).toBe(webhooks.requests + calls.requests + jobs.requests + links.requests)
 
-  await advanceClock("PT11S") // the next request hands on what was counted
-  await figures()
+  await advanceClock("PT11S") // the next request flushes the counts
+  await metrics()
   const [key] = await waitFor(async () => {
     const keys = await redis<string[]>("KEYS", "figures:*")
     return keys.length > 0 && keys
@@ -75,27 +75,27 @@ test("requests are counted by area, and outlive the isolate in Redis", async () 
   expect(seconds).toBeLessThanOrEqual(7_200)
 })
 
-test("errors are counted while everything is away, and are there when it is back", async () => {
+test("errors are counted while all stores are down, and shown when they are back", async () => {
   await advanceClock("PT2H")
-  await figures("?minutes=1")
+  await metrics("?minutes=1")
   await setFault("redis", "down")
   await setFault("postgres", "down")
   for (let index = 0; index < 3; index++) expect((await api("/api/cases")).status).toBe(503)
   await setFault("postgres", "off")
-  const alone = await figures("?minutes=1")
+  const alone = await metrics("?minutes=1")
   expect(alone.isPartial).toBe(true)
   expect(alone.areas.api.errors).toBe(3)
   await setFault("redis", "off")
   const all = await waitFor(async () => {
-    const now = await figures("?minutes=1")
+    const now = await metrics("?minutes=1")
     return !now.isPartial && now
   })
   expect(all.areas.api.errors).toBe(3)
   expect(all.errorRate).toBeCloseTo(3 / all.requests, 6)
 })
 
-test("events and nudges are counted over all companies, by what became of them", async () => {
-  expect(await figures()).toMatchObject({
+test("events and nudges are counted over all companies, by outcome", async () => {
+  expect(await metrics()).toMatchObject({
     windowMinutes: 15,
     processing: { received: 0, processed: 0, failed: 0, waiting: 0, success: null },
     delivery: { sent: 0, failed: 0, unknown: 0, rate: null },
@@ -108,11 +108,11 @@ test("events and nudges are counted over all companies, by what became of them",
   expect((await sendStripe(strange, { path: `/api/webhooks/stripe/${other}` })).status).toBe(200)
   await waitUntilProcessed()
   await advanceClock("PT1M")
-  const sent = await figures()
+  const sent = await metrics()
   expect(sent.processing).toEqual({ received: 4, processed: 4, failed: 0, waiting: 0, success: 1 })
   expect(sent.delivery).toEqual({ sent: 3, failed: 0, unknown: 0, rate: 1 })
 
-  // An event that has lain for a minute was left behind; one of this moment, or held by a switch, waits.
+  // An event unfinished for a minute counts as unprocessed; a new or held one does not.
   const ids = (await sql<{ id: string }>("select id from webhook_events order by received_at")).map(({ id }) => id)
   const minuteAgo = new Date((await worldNow()).getTime() - 61_000)
   const later = new Date((await worldNow()).getTime() + 3_600_000)
@@ -128,17 +128,17 @@ test("events and nudges are counted over all companies, by what became of them",
   ])
   await sql("update webhook_events set status = 'held', next_attempt_at = $2 where id = $1", [ids[2], later])
   await sql("update nudges set status = 'unknown' where id = (select min(id) from nudges where status = 'sent')")
-  const mixed = await figures()
+  const mixed = await metrics()
   expect(mixed.processing).toEqual({ received: 4, processed: 1, failed: 1, waiting: 2, success: 0.5 })
   expect(mixed.delivery).toEqual({ sent: 2, failed: 0, unknown: 1, rate: 2 / 3 })
 
   await sql("update webhook_events set status = 'processed'")
   await advanceClock("PT30M")
-  expect((await figures()).processing).toMatchObject({ received: 0, success: null })
-  expect((await figures("?minutes=45")).processing).toMatchObject({ received: 4, success: 1 })
+  expect((await metrics()).processing).toMatchObject({ received: 0, success: null })
+  expect((await metrics("?minutes=45")).processing).toMatchObject({ received: 4, success: 1 })
 })
 
-test("are for operators alone, and of a window that can be read", async () => {
+test("are for operators only, and for a valid window", async () => {
   for (const role of ["success-analyst", "success-manager", "admin"] as const) {
     expect((await api("/api/figures", { key: await newApiKey(role) })).status).toBe(403)
   }

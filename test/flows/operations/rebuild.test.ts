@@ -1,4 +1,4 @@
-/** State is a function of the ledger: what was lost between the two, or written by an earlier version, comes out of it again. */
+/** State is a function of the ledger: what is missing in it, or was written by an earlier version, is rebuilt. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { afterAll, beforeEach, expect, test } from "vitest"
@@ -48,7 +48,7 @@ async function rebuild(...args: readonly string[]): Promise<{ readonly code: num
   return { code, report: JSON.parse(stdout) }
 }
 
-/** As the race left it: the failure is in the ledger, and the stored state has moved past it without it. */
+/** As after the former race: the failure is in the ledger, and the stored state is newer but lacks it. */
 async function loseCases(customers: readonly string[]): Promise<void> {
   const ids = customers.map((customer) => `stripe_${customer}`)
   await sql("delete from recovery_cases where customer_id = any($1)", [ids])
@@ -60,7 +60,7 @@ async function loseCases(customers: readonly string[]): Promise<void> {
   await sql("update customers set state = state || $2::jsonb where id = any($1)", [ids, without])
 }
 
-test("the command finds lost cases and opens them: the fresh one with its nudges, the old one without", async () => {
+test("the command finds missed cases and opens them: the fresh one with its nudges, the old one without", async () => {
   const now = await worldNow()
   for (const name of ["fresh", "old", "well"]) await sendNewCustomer(`cus_${name}`, { email: `${name}@example.com` })
   await waitUntilProcessed()
@@ -94,7 +94,7 @@ test("the command finds lost cases and opens them: the fresh one with its nudges
   expect((await rebuild("--check")).report.differing).toEqual([])
 })
 
-test("a ledger that the previous version wrote folds without loss, with what it had not processed yet", async () => {
+test("a ledger of the previous version folds without loss, including its unprocessed events", async () => {
   const casesNow = async () =>
     (await sql<Record<string, unknown>>("select customer_id, id, kind, status, amount_minor from recovery_cases"))
       .map(({ customer_id, id, kind, status, amount_minor }) =>
@@ -106,7 +106,7 @@ test("a ledger that the previous version wrote folds without loss, with what it 
     .sort()
   await migratePreviousRows()
 
-  // The ledgers tell the same cases as the stored states; only events that were held are not folded yet.
+  // Ledgers and stored states have the same cases; only held events are not folded yet.
   const { report } = await rebuild("--check")
   expect(report.checked).toBe(previousRows().customers?.length)
   const differing = report.differing.filter(({ isPending }) => !isPending)
@@ -124,7 +124,7 @@ test("a ledger that the previous version wrote folds without loss, with what it 
   expect(await casesNow()).toEqual([...expected, held].sort())
   expect((await rebuild("--check")).report.differing).toEqual([])
 
-  // News go on from the state that was stored then.
+  // New events continue from the stored state.
   await payInvoice("cus_nudged", "in_nudged")
   expect((await caseOf("in_nudged")).status).toBe("recovered")
   const kept = await sql<{ count: string }>("select count(*) as count from facts where event_id is not null")

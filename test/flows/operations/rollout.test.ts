@@ -1,4 +1,4 @@
-/** A careful launch of the real Worker: the command line, the flags and the figures together. */
+/** A launch of the real Worker: command, flags and metrics together. */
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { rollout } from "../../../ops/rollout/command.ts"
 import { fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
@@ -15,20 +15,20 @@ import {
 
 beforeEach(async () => {
   await reset()
-  // Figures of what other flows broke lie in earlier minutes.
+  // Errors of other flows are in earlier minutes.
   await advanceClock("PT1H")
-  await forgetFlags()
+  await expireFlags()
 })
 afterEach(async () => {
   for (const target of ["redis", "postgres", "email"]) await setFault(target, "off")
   await run("dark-launch")
   await putFlag("SCHEDULER_ENABLED", 100)
   await putFlag("NOTIFICATIONS_ENABLED", 100)
-  await forgetFlags()
+  await expireFlags()
 })
 
-/** What the isolate remembers of flags is old by then. */
-const forgetFlags = () => advanceClock("PT15S")
+/** The isolate's cached flags expire. */
+const expireFlags = () => advanceClock("PT15S")
 
 async function run(...args: string[]) {
   let out = ""
@@ -61,16 +61,16 @@ const failPayment = async () => {
   await advanceClock("PT6M")
 }
 
-test("in the dark nobody hears of anything, then the named company, then everybody; a rollback stops it", async () => {
+test("in the dark launch nobody is notified, then the named company, then everybody; a rollback stops it", async () => {
   expect((await run("dark-launch")).code).toBe(0)
   expect(await phase()).toBe("dark-launch")
-  await forgetFlags()
+  await expireFlags()
   await failPayment()
   expect(await mailbox()).toHaveLength(0)
 
   const limited = await run("limited", "--companies", world().companyId)
   expect([limited.code, limited.out]).toEqual([0, expect.stringContaining("It is limited now:")])
-  await forgetFlags()
+  await expireFlags()
   await advanceClock("PT10M")
   expect((await mailbox()).length).toBeGreaterThan(0)
 
@@ -79,7 +79,7 @@ test("in the dark nobody hears of anything, then the named company, then everybo
 
   expect((await run("rollback")).code).toBe(0)
   expect(await phase()).toBe("rollback")
-  await forgetFlags()
+  await expireFlags()
   const before = (await mailbox()).length
   await failPayment()
   expect((await mailbox()).length).toBe(before)
@@ -87,7 +87,7 @@ test("in the dark nobody hears of anything, then the named company, then everybo
   expect((await run("dark-launch")).code).toBe(0)
 })
 
-test("a phase is not skipped, and not entered while a gate is not kept", async () => {
+test("a phase cannot be skipped, or entered while a gate fails", async () => {
   expect((await run("dark-launch")).code).toBe(0)
   expect((await run("full")).out).toContain("full follows limited only")
   await setFault("postgres", "down")

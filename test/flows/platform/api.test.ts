@@ -1,4 +1,7 @@
-/** What clients of the API rely on: shapes, pages, filters, refusals and headers. */
+/**
+ * What clients of the API rely on: shapes, pages, filters, refusals and headers. Over 300 lines because all tests share one set
+ * of rows.
+ */
 import { beforeAll, describe, expect, test } from "vitest"
 import { newApiKey } from "../../support/actions/companies.ts"
 import { caseOf, failPayment, failWhopPayment, payInvoice, sendNewCustomer } from "../../support/actions/members.ts"
@@ -16,7 +19,7 @@ let answered: Awaited<ReturnType<typeof failPayment>>[] = []
 beforeAll(async () => {
   await reset()
   const at = new Date(Math.floor((await worldNow()).getTime() / 1_000) * 1_000)
-  // Half of the cases open in the same second: then the id decides.
+  // Half of the cases open in the same second, so the id decides.
   answered = await Promise.all(
     customers.map((customer, index) =>
       failPayment(customer, invoiceOf(customer), { at: new Date(at.getTime() - (index % 2) * 60_000 * index) }),
@@ -154,7 +157,7 @@ describe("shapes", () => {
 
 describe("pages", () => {
   test.each(["/api/cases", "/api/customers", "/api/events", "/api/cases?provider=stripe"])(
-    "of %s hold every row once, newest first, and none more than asked for",
+    "of %s contain every row once, newest first, and not more than requested",
     async (path) => {
       const whole = (await list(`${path}${path.includes("?") ? "&" : "?"}limit=200`)).data
       expect(whole.length).toBeGreaterThanOrEqual(ROWS)
@@ -166,7 +169,7 @@ describe("pages", () => {
     },
   )
 
-  test("hold what was there while rows are added and changed in between", async () => {
+  test("contain all rows that existed at the beginning, while others are added and changed", async () => {
     const before = (await list("/api/cases?limit=200")).data.map(({ id }) => id)
     const read = (
       await pages("/api/cases", async () => {
@@ -181,7 +184,7 @@ describe("pages", () => {
     ])
   })
 
-  test("end without a cursor when they are exactly full", async () => {
+  test("end without a cursor when exactly full", async () => {
     const { data } = await list("/api/customers?limit=200")
     const all = await list(`/api/customers?limit=${data.length}`)
     expect([all.data.length, all.nextCursor]).toEqual([data.length, null])
@@ -217,7 +220,7 @@ describe("filters", () => {
   })
 })
 
-describe("what is not known is refused by name", () => {
+describe("unknown parameters are refused by name", () => {
   const elsewhere = Buffer.from(JSON.stringify(["2026-01-01T00:00:00.000Z", "x\0"])).toString("base64url")
   test.each([
     "/api/cases?state=open",
@@ -258,7 +261,7 @@ describe("what is not known is refused by name", () => {
     expect((await api(path)).status).toBe(status)
   })
 
-  test("a body of another type, of unknown fields or of no JSON is refused before anything is done", async () => {
+  test("a body of another type, with unknown fields or not JSON is refused without effect", async () => {
     const before = (await api("/api/settings")).body
     const put = (body: string, type: string | null) =>
       api("/api/settings", { method: "PUT", body, headers: type === null ? {} : { "content-type": type } })
@@ -271,8 +274,8 @@ describe("what is not known is refused by name", () => {
   })
 })
 
-describe("who may", () => {
-  test("nobody without a key that is known, whatever comes in its place", async () => {
+describe("access", () => {
+  test("requires a known key", async () => {
     for (const authorization of [
       "",
       "Bearer ",
@@ -290,7 +293,7 @@ describe("who may", () => {
     expect(long.status).toBe(401)
   })
 
-  test("each role only what it is for", async () => {
+  test("depends on the role", async () => {
     const { id } = await caseOf(invoiceOf("cus_page03"))
     const asked: readonly (readonly [string, string, number, number])[] = [
       ["GET", "/api/summary", 200, 200],
@@ -310,7 +313,7 @@ describe("who may", () => {
     }
   })
 
-  test("a revoked key within a minute", async () => {
+  test("ends within a minute after a key is revoked", async () => {
     const key = await newApiKey("success-manager")
     expect((await api("/api/cases", { key })).status).toBe(200)
     await sql("update api_keys set revoked_at = now()")
@@ -319,7 +322,7 @@ describe("who may", () => {
   })
 })
 
-test("an event that is replayed changes nothing, however often and however many at once", async () => {
+test("a replayed event changes nothing, repeatedly and concurrently", async () => {
   await sendNewCustomer("cus_page04", { email: "new@example.com", phone: "+4915112345678", timeZone: "Europe/Berlin" })
   await waitUntilProcessed()
   const whole = () =>
@@ -338,7 +341,7 @@ test("an event that is replayed changes nothing, however often and however many 
   expect(await whole()).toEqual(before)
 })
 
-test("every answer has an id, is kept by no cache and says no more than it must", async () => {
+test("every answer has an id, is not cached and reveals nothing unnecessary", async () => {
   const paths = ["/api/cases", "/api/summary", "/api/cases?x=1", "/api/cases/none", "/api/nothing", "/nothing"]
   for (const path of paths) {
     for (const authorization of [`Bearer ${world().adminApiKey}`, "Bearer wrong"]) {
@@ -364,7 +367,7 @@ test("HEAD is answered like GET, without a body", async () => {
   expect((await fetch(`${world().workerUrl}/api/cases`, { method: "HEAD" })).status).toBe(401)
 })
 
-test("methods that a path does not have do nothing", async () => {
+test("methods that a path does not have have no effect", async () => {
   const { id } = await caseOf(invoiceOf("cus_page06"))
   for (const method of ["DELETE", "PATCH", "PUT", "POST"]) {
     const response = await fetch(`${world().workerUrl}/api/cases/${id}`, { method })

@@ -1,4 +1,7 @@
-/** Personal data lies sealed where it lies at all, and is in no log, queue or cache: canaries are planted and looked for. */
+/**
+ * Personal data is encrypted at rest, and in no log, queue or cache: canary values are sent and searched for. Over 300 lines
+ * because one set of canaries is searched everywhere.
+ */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { parseKeyRing } from "../../../shared/crypto/key-ring.ts"
 import { open, payloadPurpose } from "../../../shared/crypto/seal.ts"
@@ -36,7 +39,7 @@ const CANARIES = {
   whopEmail: "balthasar.canary@example.com",
 } as const
 
-/** Each canary as it is, and as it would look in a column of bytes or in base64. */
+/** Each canary as text, and as it looks in a bytea column or in base64. */
 const needles = Object.values(CANARIES).flatMap((value) => [
   value,
   Buffer.from(value).toString("hex"),
@@ -50,7 +53,7 @@ const needles = Object.values(CANARIES).flatMap((value) => [
 const found = (haystack: string): string[] =>
   needles.filter((needle) => haystack.toLowerCase().includes(needle.toLowerCase()))
 
-async function stripeLife() {
+async function stripeEvents() {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   await sendNewCustomer(customer, { name: CANARIES.name, email: CANARIES.email, phone: CANARIES.phone })
   await sendStripe(await failure(customer, invoice))
@@ -73,7 +76,7 @@ const failure = async (customer: string, invoice: string) =>
     },
   })
 
-const whopLife = () =>
+const whopEvents = () =>
   failWhopPayment(
     { user: `user_${Date.now()}`, membership: fresh("mem"), payment: fresh("pay") },
     { name: CANARIES.whopName, username: CANARIES.whopUser, email: CANARIES.whopEmail },
@@ -102,7 +105,7 @@ const READERS: Readonly<Record<string, readonly string[]>> = {
   stream: ["XRANGE", "-", "+"],
 }
 
-/** Every key of Redis with what it holds. */
+/** Every key of Redis with its value. */
 async function everythingInRedis(): Promise<string> {
   const texts: string[] = []
   for (const key of await redis<string[]>("KEYS", "*")) {
@@ -113,14 +116,14 @@ async function everythingInRedis(): Promise<string> {
   return texts.join("\n")
 }
 
-/** What waits at QStash, what died there, and what it remembers of deliveries. */
+/** Messages, dead letters and logs of QStash. */
 const everythingAtQstash = async (): Promise<string> =>
   JSON.stringify([await qstash("/v2/messages"), await qstash("/v2/dlq"), await qstash("/v2/events")])
 
 describe("canaries", () => {
   test("are in the message to the member, and in no row, key or queue", async () => {
-    const { invoice } = await stripeLife()
-    await whopLife()
+    const { invoice } = await stripeEvents()
+    await whopEvents()
     const sent = await messages(2)
     const toMember = sent.find(({ to }) => to === CANARIES.email)
     expect(toMember?.body).toContain("Zephyrine")
@@ -132,13 +135,13 @@ describe("canaries", () => {
     await advanceClock("PT1H")
 
     const rows = await everythingInPostgres()
-    expect(rows).toContain(invoice) // the search sees what is there
+    expect(rows).toContain(invoice) // the search works
     expect(found(rows)).toEqual([])
     expect(found(await everythingInRedis())).toEqual([])
     expect(found(await everythingAtQstash())).toEqual([])
   })
 
-  test("are sealed in the second sinks as well", async () => {
+  test("are encrypted in the fallback queue as well", async () => {
     await setFault("postgres", "down")
     const [customer, first, second] = [fresh("cus"), fresh("in"), fresh("in")]
     expect((await sendStripe(await failure(customer, first))).status).toBe(200)
@@ -146,14 +149,14 @@ describe("canaries", () => {
     expect(waiting).toContain("/jobs/ingest")
     await setFault("qstash", "down")
     expect((await sendStripe(await failure(customer, second))).status).toBe(200)
-    const parked = await everythingInRedis()
-    expect(parked).toContain("parked:deliveries")
+    const fallback = await everythingInRedis()
+    expect(fallback).toContain("parked:deliveries")
     await setFault("qstash", "off")
     expect(found(waiting)).toEqual([])
-    expect(found(parked)).toEqual([])
+    expect(found(fallback)).toEqual([])
   })
 
-  test("are in no log line, whatever fails on the way", async () => {
+  test("are in no log line, whatever fails", async () => {
     const lines: string[] = []
     for (const level of ["debug", "log", "info", "warn", "error"] as const) {
       vi.spyOn(console, level).mockImplementation((...values) => void lines.push(values.map(String).join(" ")))
@@ -210,7 +213,7 @@ describe("canaries", () => {
   })
 
   test("are in no answer to a role that may not see them, and in no error", async () => {
-    const { customer } = await stripeLife()
+    const { customer } = await stripeEvents()
     await waitUntilProcessed()
     const analyst = await newApiKey("success-analyst")
     const manager = await newApiKey("success-manager")
@@ -228,7 +231,7 @@ describe("canaries", () => {
 })
 
 describe("a sealed payload", () => {
-  test("opens with the key ring at its place, and is byte for byte what was sent", async () => {
+  test("opens with the key ring in its place, and is byte for byte what was sent", async () => {
     const body = `${JSON.stringify(await failure(fresh("cus"), fresh("in")))} \n`
     const timestamp = Math.floor((await worldNow()).getTime() / 1_000)
     const headers = { "stripe-signature": await stripeSignature(body, timestamp) }
@@ -249,9 +252,9 @@ describe("a sealed payload", () => {
     await expect(open(ring.value, place("another_company"), row.payload)).rejects.toThrow("not_authentic")
   })
 
-  test("of another event is not read in its place: the event is left to a person, and no state comes of it", async () => {
-    const { invoice } = await stripeLife()
-    const other = await stripeLife()
+  test("of another event does not open in its place: the event is dead, and has no effect", async () => {
+    const { invoice } = await stripeEvents()
+    const other = await stripeEvents()
     await waitUntilProcessed()
     const before = await sql("select id, state - 'outreach' as state from customers order by id")
     const [first, second] = await sql<{ id: string }>(
@@ -282,7 +285,7 @@ describe("a sealed contact", () => {
     ["customer_keys", "wrapped", false],
     ["customer_pii", "sealed", true],
   ])(
-    "in the row of somebody else (%s.%s, with the key: %s) is an error, and never their data",
+    "in another customer's row (%s.%s, with the key: %s) is an error, and never their data",
     async (table, column, both) => {
       const [ann, bob] = [fresh("cus"), fresh("cus")]
       await sendNewCustomer(ann, { name: "Ann Canary", email: "ann.canary@example.com" })
@@ -299,7 +302,7 @@ describe("a sealed contact", () => {
     },
   )
 
-  test("that does not open sends no message to anybody", async () => {
+  test("that does not open sends no message", async () => {
     const [ann, bob] = [fresh("cus"), fresh("cus")]
     await sendNewCustomer(ann, { name: "Ann Canary", email: "ann.canary@example.com" })
     await sendNewCustomer(bob, { name: "Bob Canary", email: "bob.canary@example.com" })
@@ -318,8 +321,8 @@ describe("a sealed contact", () => {
   })
 })
 
-test("a token in a link says nothing personal", async () => {
-  await stripeLife()
+test("a token in a link contains no personal data", async () => {
+  await stripeEvents()
   const [message] = await messages(1)
   if (message === undefined) throw new Error("no message")
   const { link } = linksIn(message)

@@ -1,4 +1,4 @@
-/** A statement that a time limit of the Worker's role cancels: a plain answer or the fallback queue, and nothing is lost. */
+/** A statement that a time limit of the Worker's role cancels: a defined answer or the fallback queue, and nothing is lost. */
 import pg from "pg"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
@@ -7,7 +7,7 @@ import { api, reset, sql, waitFor, world, worldNow } from "../../support/world/w
 /** Well below DATABASE_TIMEOUT_MS, so that Postgres ends the statement before the Worker stops waiting for it. */
 const SHORT = "200ms"
 
-/** Sessions read the limits of their role when they begin, so those that are open are ended. */
+/** Ends open sessions, because a session reads the limits of its role when it begins. */
 const endSessions = () => sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'churn_worker'")
 
 beforeEach(reset)

@@ -1,11 +1,11 @@
-/** What the Worker's role may do in Postgres: the catalogue as it is, and attacks that worked before. */
+/** What the Worker's role may do in Postgres: checks of the catalogue, and attacks that once worked. */
 import pg from "pg"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { sql, world } from "../../support/world/world.ts"
 
 const WORKER = "churn_worker"
 
-test("functions with another role's rights search no schema of their caller's first", async () => {
+test("SECURITY DEFINER functions do not search a schema of their caller first", async () => {
   const functions = await sql<{ name: string; config: string[] | null }>(
     "select p.proname as name, p.proconfig as config from pg_proc p where p.prosecdef and p.pronamespace = 'public'::regnamespace",
   )
@@ -18,7 +18,7 @@ test("functions with another role's rights search no schema of their caller's fi
   }
 })
 
-test("nobody but its owner makes temporary objects in the database", async () => {
+test("only the owner may create temporary objects in the database", async () => {
   const [row] = await sql<{ worker: boolean }>(
     "select has_database_privilege($1, current_database(), 'TEMPORARY') as worker",
     [WORKER],
@@ -26,7 +26,7 @@ test("nobody but its owner makes temporary objects in the database", async () =>
   expect(row?.worker).toBe(false)
 })
 
-test("the Worker's sessions end what nobody waits for any more", async () => {
+test("the Worker's sessions have time limits", async () => {
   const url = new URL(world().postgresUrl)
   url.username = WORKER
   const client = new pg.Client({ connectionString: url.href })
@@ -46,7 +46,7 @@ test("the Worker's sessions end what nobody waits for any more", async () => {
   }
 })
 
-test("every table has row-level security that binds its owner too", async () => {
+test("every table has row-level security that binds its owner as well", async () => {
   const open = await sql<{ name: string }>(
     `select c.relname as name from pg_class c
      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
@@ -55,7 +55,7 @@ test("every table has row-level security that binds its owner too", async () => 
   expect(open).toEqual([])
 })
 
-test("the Worker's role owns nothing, makes nothing, and is told no function by default", async () => {
+test("the Worker's role owns nothing, creates nothing, and may execute no function by default", async () => {
   const owned = await sql("select 1 from pg_class c join pg_roles r on r.oid = c.relowner where r.rolname = $1", [
     WORKER,
   ])
@@ -96,7 +96,7 @@ describe("as the Worker's role", () => {
   const client = new pg.Client({ connectionString: world().postgresUrl })
   beforeAll(async () => {
     await client.connect()
-    // Rights of the moment, as if somebody had granted them: the functions must hold by themselves.
+    // Rights as if granted by mistake: the functions must be safe by themselves.
     await client.query("begin")
     await client.query(
       "do $$ begin execute format('grant temporary on database %I to churn_worker', current_database()); end $$",
@@ -111,28 +111,28 @@ describe("as the Worker's role", () => {
   afterEach(() => client.query("rollback to savepoint attack"))
   afterAll(() => client.end())
 
-  test("a temporary domain in the place of a type runs nothing as the owner of the tables", async () => {
+  test("a temporary domain in place of a type runs nothing as the owner of the tables", async () => {
     await client.query(`create function pg_temp.note(date) returns boolean language plpgsql as
       $$ begin raise exception 'ran as %', current_user using errcode = 'XX999'; end $$`)
     await client.query("create domain pg_temp.date as pg_catalog.date check (pg_temp.note(value::pg_catalog.date))")
     await client.query("select public.ensure_partitions(now(), 1)")
   })
 
-  test("a temporary view in the place of a table is not asked for keys", async () => {
+  test("a temporary view in place of a table is not read for keys", async () => {
     await client.query(
       "create temporary view api_keys as select 'stolen'::text as company_id, 'k'::text as id, 'admin'::text as role, ''::bytea as hash, null::timestamptz as revoked_at",
     )
     expect((await client.query("select * from public.find_api_key(''::bytea)")).rows).toEqual([])
   })
 
-  test("a switch is not seen from inside a company", async () => {
+  test("a switch is not visible within a company", async () => {
     const count = async () => (await client.query("select count(*)::int as seen from public.flags")).rows
     expect(await count()).toEqual([{ seen: 1 }])
     await client.query("select set_config('app.company_id', 'flows_company', true)")
     expect(await count()).toEqual([{ seen: 0 }])
   })
 
-  test("a switch is not changed from inside a company", async () => {
+  test("a switch cannot be changed within a company", async () => {
     await client.query("select set_config('app.company_id', 'flows_company', true)")
     const write = client.query(
       "insert into flags (name, value, revision, change_id, updated_at, updated_by) values ('SCHEDULER_ENABLED', '{}', 1, gen_random_uuid(), now(), 'x')",

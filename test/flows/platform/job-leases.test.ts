@@ -1,4 +1,4 @@
-/** Runs by the clock: one at a time, once per slot, and taken over when they are lost. */
+/** Scheduled runs: one at a time, once per slot, and taken over when they are lost. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { advanceToIdleMinute, byCron, byQstash, jobOf, postJobAction, runsOf } from "../../support/actions/jobs.ts"
 import { fresh } from "../../support/events/providers.ts"
@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const target of ["postgres", "stripe-api", "qstash"]) await setFault(target, "off")
 })
 
-/** Another worker's run of a job, which holds its lease for so long from now. */
+/** Another worker's run of a job, with a lease of that many seconds. */
 async function otherRun(job: string, leaseSeconds: number): Promise<string> {
   const now = await worldNow()
   const until = new Date(now.getTime() + leaseSeconds * 1_000)
@@ -34,8 +34,8 @@ async function otherRun(job: string, leaseSeconds: number): Promise<string> {
   return row?.id ?? ""
 }
 
-describe("a slot of the clock is run once", () => {
-  test("when both heartbeats fire at once, and twice each", async () => {
+describe("a slot runs once", () => {
+  test("when both triggers fire at once, twice each", async () => {
     const now = await advanceToIdleMinute()
     const fired = await Promise.all([
       ...[1, 2, 3].map(() => byQstash("sweep")),
@@ -48,7 +48,7 @@ describe("a slot of the clock is run once", () => {
     expect((await jobOf("sweep")).heartbeats).toEqual({ qstash: expect.any(String), cron: expect.any(String) })
   })
 
-  test("when a heartbeat comes late, or again after the next slot", async () => {
+  test("when a trigger comes late, or again after the next slot", async () => {
     const now = await advanceToIdleMinute()
     expect((await byQstash("reminders")).body).toMatchObject({ outcome: "dispatched" })
     for (const minutes of [0, 5, 60]) await byCron("*/5 * * * *", new Date(now.getTime() - minutes * 60_000))
@@ -57,7 +57,7 @@ describe("a slot of the clock is run once", () => {
     expect(await runsOf("reminders")).toHaveLength(2)
   })
 
-  test("and again by the other heartbeat when its run failed or was released", async () => {
+  test("and again by the other trigger when its run failed or was released", async () => {
     await advanceToIdleMinute()
     for (const error of ["thrown", "released"]) {
       await byQstash("sweep")
@@ -67,7 +67,7 @@ describe("a slot of the clock is run once", () => {
     }
   })
 
-  test("but whoever asks out of turn is not refused for that", async () => {
+  test("but a manual run is not refused for that", async () => {
     await advanceToIdleMinute()
     await byQstash("sweep")
     expect((await byQstash("sweep", '{"outOfTurn":true}')).body).toMatchObject({ outcome: "swept" })
@@ -77,8 +77,8 @@ describe("a slot of the clock is run once", () => {
   })
 })
 
-describe("a run that is under way", () => {
-  test("keeps every other from beginning, whoever asks", async () => {
+describe("a running job", () => {
+  test("prevents every other run of it", async () => {
     const now = await advanceToIdleMinute()
     const id = await otherRun("sweep", 60)
     expect((await byQstash("sweep")).body).toMatchObject({ outcome: "already_running" })
@@ -96,7 +96,7 @@ describe("a run that is under way", () => {
     expect((await byQstash("reminders")).body).toMatchObject({ outcome: "dispatched" })
   })
 
-  test("that was lost is seen as stuck, and is taken over by a run of a higher fence", async () => {
+  test("whose worker was lost is shown as stuck, and is taken over by a run with a higher fencing token", async () => {
     await advanceToIdleMinute()
     const id = await otherRun("sweep", -1)
     expect((await jobOf("sweep")).running).toMatchObject({ id, isStuck: true })
@@ -112,15 +112,15 @@ describe("a run that is under way", () => {
     expect((await api("/api/health/scheduler")).body).toMatchObject({ status: "pass" })
   })
 
-  test("cannot be doubled, even past the function that begins runs", async () => {
+  test("cannot be doubled, even without the function that begins runs", async () => {
     await advanceToIdleMinute()
     await otherRun("sweep", 60)
     await expect(otherRun("sweep", 60)).rejects.toThrow(/job_runs_unfinished/)
   })
 })
 
-/** A sweep that is kept busy for a while: Stripe is slow to say whose objects these are. */
-async function busySweep(objects: number) {
+/** A sweep that takes a while, because Stripe answers slowly about these objects. */
+async function slowSweep(objects: number) {
   const now = await advanceToIdleMinute()
   await setFault("stripe-api", "slow")
   for (let index = 0; index < objects; index++) {
@@ -136,9 +136,9 @@ async function busySweep(objects: number) {
   return { answer, asked }
 }
 
-describe("a run that is at work", () => {
-  test("stops at its next beat once an operator has released it, and another may begin at once", async () => {
-    const { answer, asked } = await busySweep(8)
+describe("a run in progress", () => {
+  test("stops at its next heartbeat after an operator has released it, and another may begin at once", async () => {
+    const { answer, asked } = await slowSweep(8)
     const { running } = await jobOf("sweep")
     expect(running).toMatchObject({ isStuck: false, source: "operator", heartbeatAt: expect.any(String) })
     const released = await postJobAction("sweep", "release")
@@ -153,8 +153,8 @@ describe("a run that is at work", () => {
     expect(await asked()).toBeLessThan(8)
   })
 
-  test("stops at its next beat once another has taken it over, and does not end in its place", async () => {
-    const { answer, asked } = await busySweep(8)
+  test("stops at its next heartbeat after another has taken over, and does not end that one", async () => {
+    const { answer, asked } = await slowSweep(8)
     await sql("update job_runs set lease_until = started_at where finished_at is null")
     await sql("update object_links set created_at = created_at + interval '15 minutes' where asked_at is null")
     const successor = await byQstash("sweep")
@@ -168,16 +168,16 @@ describe("a run that is at work", () => {
   })
 
   test("extends its lease while it works", async () => {
-    const { answer } = await busySweep(3)
+    const { answer } = await slowSweep(3)
     await answer
-    const [run] = await sql<{ beaten: boolean; extended: boolean }>(
-      "select heartbeat_at > started_at as beaten, lease_until > started_at + interval '90 s' as extended from job_runs",
+    const [run] = await sql<{ has_beaten: boolean; extended: boolean }>(
+      "select heartbeat_at > started_at as has_beaten, lease_until > started_at + interval '90 s' as extended from job_runs",
     )
-    expect(run).toEqual({ beaten: true, extended: true })
+    expect(run).toEqual({ has_beaten: true, extended: true })
   })
 
-  test("comes to its end although that cannot be noted", async () => {
-    const { answer } = await busySweep(1)
+  test("ends although that cannot be recorded", async () => {
+    const { answer } = await slowSweep(1)
     await setFault("postgres", "down")
     expect(await answer).toMatchObject({ status: 200, body: { outcome: "swept" } })
     await setFault("postgres", "off")
@@ -187,7 +187,7 @@ describe("a run that is at work", () => {
   })
 })
 
-test("a worker that dies at any call of a run holds up the job for its lease at most", async () => {
+test("a worker that is killed at any call of a run delays the job by at most its lease", async () => {
   const request = () =>
     new Request(`${world().vars.APP_URL}/jobs/reminders`, {
       method: "POST",
@@ -205,7 +205,7 @@ test("a worker that dies at any call of a run holds up the job for its lease at 
     }
   }
   const lost = (await runsOf("reminders")).filter(({ outcome }) => outcome === "lost")
-  // Before the lease the clock is asked, and who is calling how often.
+  // Before the lease the clock and the rate limit are called.
   expect(lost.length).toBeGreaterThanOrEqual(calls - 2)
 })
 
@@ -214,7 +214,7 @@ test("a run of reminders costs four round trips to Postgres", async () => {
   await api("/jobs/reminders", { method: "POST" })
   await control("DELETE", "/stats")
   expect((await api("/jobs/reminders", { method: "POST" })).status).toBe(200)
-  // One to begin, one to claim what is due, one to read what falls due before the next run, one to end.
+  // Begin, claim what is due, read what is due before the next run, end.
   expect((await stats()).postgres).toBe(4)
   await control("DELETE", "/stats")
   await otherRun("reminders", 60)
@@ -222,7 +222,7 @@ test("a run of reminders costs four round trips to Postgres", async () => {
   expect((await stats()).postgres).toBe(1)
 })
 
-test("runs of more than a month ago are forgotten, found by an index", async () => {
+test("runs older than a month are deleted, found by an index", async () => {
   const now = await advanceToIdleMinute()
   const days = (count: number) => new Date(now.getTime() - count * 86_400_000)
   await sql(

@@ -1,4 +1,4 @@
-/** Who may start a job, and that starting it twice, late or at once changes nothing that anybody sees. */
+/** Who may start a job, and that starting it twice, late or concurrently has no visible effect. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { newApiKey } from "../../support/actions/companies.ts"
 import { signed } from "../../support/actions/jobs.ts"
@@ -25,7 +25,7 @@ afterEach(async () => {
   for (const target of ["qstash", "postgres", "email"]) await setFault(target, "off")
 })
 
-/** An empty chunk: a job that is let in and has nothing to do. */
+/** An empty chunk: an accepted job without work. */
 const NOTHING = JSON.stringify({ companyId: "flows_company", nudgeIds: [], owner: null })
 
 const start = (job: string, body: string, signature: string | null) =>
@@ -34,7 +34,7 @@ const start = (job: string, body: string, signature: string | null) =>
 describe("a job is refused to", () => {
   const seconds = async () => Math.floor((await worldNow()).getTime() / 1_000)
   const cases: readonly (readonly [string, () => Promise<string | null>])[] = [
-    ["somebody without a signature", async () => null],
+    ["a caller without a signature", async () => null],
     ["a signature of another key", () => signed({ body: NOTHING, key: "sig_of_nobody_we_know_0123456789" })],
     ["a signature for another job", () => signed({ body: NOTHING, url: `${world().vars.APP_URL}/jobs/sweep` })],
     ["a signature for another host", () => signed({ body: NOTHING, url: "https://evil.example/jobs/nudges" })],
@@ -64,7 +64,7 @@ describe("a job is refused to", () => {
     ["a token that is not signed", () => signed({ body: NOTHING, header: { alg: "none" } })],
     ["a token of another algorithm", () => signed({ body: NOTHING, header: { alg: "HS512" } })],
     [
-      "a token that demands to be understood",
+      "a token with a critical header",
       () => {
         return signed({ body: NOTHING, header: { alg: "HS256", typ: "JWT", crit: ["x"] } })
       },
@@ -77,7 +77,7 @@ describe("a job is refused to", () => {
     expect(answer.headers.get("cache-control")).toBe("no-store")
   })
 
-  test("a webhook's secret, an API key in the signature's place, and an unknown key", async () => {
+  test("a webhook's secret, an API key in place of the signature, and an unknown key", async () => {
     for (const signature of [world().adminApiKey, `Bearer ${world().adminApiKey}`]) {
       expect((await start("nudges", NOTHING, signature)).status).toBe(401)
     }
@@ -96,7 +96,7 @@ describe("a job is started by", () => {
     }
   })
 
-  test("an operator with the deployment's key, and by no key of a company", async () => {
+  test("an operator with the deployment's key, and not by a company's key", async () => {
     const run = async (key: string) => api<{ outcome: string }>("/jobs/reminders", { method: "POST", key })
     expect(await run(world().adminApiKey)).toMatchObject({ status: 200, body: { outcome: "dispatched" } })
     expect((await run(await newApiKey("admin"))).status).toBe(403)
@@ -106,7 +106,7 @@ describe("a job is started by", () => {
   })
 })
 
-test("a job nobody knows is not found, for those who may start jobs; others are not told", async () => {
+test("an unknown job is 404 for those who may start jobs, and 401 for others", async () => {
   const url = `${world().vars.APP_URL}/jobs/nothing`
   expect((await start("nothing", "", await signed({ url }))).status).toBe(404)
   expect((await start("nothing", "", null)).status).toBe(401)
@@ -116,14 +116,14 @@ test.each([
   ["nudges", '{"nudgeIds":"all"}', "payload_not_understood"],
   ["nudges", "no json", "payload_not_understood"],
   ["ingest", '{"sealed":"AAAA"}', "copy_not_ours"],
-])("%s with %s is given up: QStash is told never to bring it again", async (job, body, reason) => {
+])("%s with %s is answered 489, so that QStash does not retry it", async (job, body, reason) => {
   const url = `${world().vars.APP_URL}/jobs/${job}`
   const answer = await start(job, body, await signed({ url, body }))
   expect(answer).toMatchObject({ status: 489, body: { gaveUp: reason } })
   expect(answer.headers.get("upstash-nonretryable-error")).toBe("true")
 })
 
-test("a message that QStash gave up for our 489 is kept for a person and not redriven", async () => {
+test("a message that was answered 489 stays a dead letter and is not redriven", async () => {
   const { QSTASH_URL: url = "", QSTASH_TOKEN: token = "", APP_URL: app } = world().vars
   await fetch(`${url}/v2/publish/${app}/jobs/nudges`, {
     method: "POST",
@@ -137,7 +137,7 @@ test("a message that QStash gave up for our 489 is kept for a person and not red
 })
 
 describe("one due nudge", () => {
-  /** A member with a nudge that is due and that nobody was told of. */
+  /** A member with a nudge that is due and not published. */
   async function due() {
     await setFault("qstash", "down")
     const [customer, invoice] = [fresh("cus"), fresh("in")]
@@ -153,7 +153,7 @@ describe("one due nudge", () => {
     }
   }
 
-  test("that is delivered ten times at once is one e-mail", async () => {
+  test("delivered ten times at once is one e-mail", async () => {
     const { invoice, body } = await due()
     const signature = await signed({ body })
     const answers = await Promise.all(Array.from({ length: 10 }, () => start("nudges", body, signature)))
@@ -167,7 +167,7 @@ describe("one due nudge", () => {
     expect(timeline.filter(({ kind }) => kind === "nudge_sent")).toHaveLength(1)
   })
 
-  test("that is named twice in one chunk, and in the chunk of another company, is one e-mail", async () => {
+  test("twice in one chunk, and in a chunk of another company, is one e-mail", async () => {
     const { nudgeId } = await due()
     const twice = JSON.stringify({ companyId: world().companyId, nudgeIds: [nudgeId, nudgeId], owner: null })
     const foreign = JSON.stringify({ companyId: "somebody_else", nudgeIds: [nudgeId], owner: null })
@@ -179,7 +179,7 @@ describe("one due nudge", () => {
     expect(await mailbox()).toHaveLength(1)
   })
 
-  test("is one e-mail when reminders, sweeper and QStash all go for it", async () => {
+  test("is one e-mail when reminders, sweep and QStash all send it", async () => {
     const { body } = await due()
     await advanceClock("PT1M")
     const run = (job: string) => api(`/jobs/${job}`, { method: "POST" })
@@ -191,7 +191,7 @@ describe("one due nudge", () => {
     expect(await mailbox()).toHaveLength(1)
   })
 
-  test("that is not due yet is not sent, whoever asks", async () => {
+  test("that is not due yet is not sent", async () => {
     const { invoice } = await due()
     const later = `payment_${invoice}.2.email`
     const body = JSON.stringify({ companyId: world().companyId, nudgeIds: [later], owner: null })
@@ -200,7 +200,7 @@ describe("one due nudge", () => {
     expect((await mailbox()).filter(({ idempotencyKey }) => idempotencyKey?.includes(".2."))).toEqual([])
   })
 
-  test("is tried again, and by nobody lost, when the database goes away in the middle of the chunk", async () => {
+  test("is retried and not lost when Postgres fails in the middle of the chunk", async () => {
     const { body } = await due()
     await setFault("postgres", "down")
     const answer = await start("nudges", body, await signed({ body }))
@@ -211,16 +211,16 @@ describe("one due nudge", () => {
   })
 })
 
-/** A nudge is handed to QStash after its event is folded, and once more a moment later when that did not work. */
-const HANDED_OVER_MS = 500
+/** A nudge is published to QStash after its event is folded, and again shortly after if that failed. */
+const PUBLISHED_MS = 500
 
-test("a scheduler that is switched off hands nothing out, and catches up when it is on", async () => {
+test("a scheduler that is off publishes nothing, and catches up when it is on", async () => {
   await setSwitchForAll("SCHEDULER_ENABLED", false)
   await advanceClock("PT10S")
   await setFault("qstash", "down")
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
-  await new Promise((resolve) => setTimeout(resolve, HANDED_OVER_MS))
+  await new Promise((resolve) => setTimeout(resolve, PUBLISHED_MS))
   await setFault("qstash", "off")
   expect((await api("/jobs/reminders", { method: "POST" })).body).toMatchObject({ outcome: "switched_off" })
   await advanceClock("PT30M")
@@ -230,18 +230,18 @@ test("a scheduler that is switched off hands nothing out, and catches up when it
   expect(await mailbox()).toHaveLength(1)
 })
 
-test("many due nudges are handed out in chunks of one company, each once", async () => {
-  // Nobody but this test shall run the job meanwhile.
+test("many due nudges are published in chunks of one company, each once", async () => {
+  // Only this test runs the job meanwhile.
   if ((await worldNow()).getUTCMinutes() % 5 === 4) await advanceClock("PT1M")
   await setSwitchForAll("NOTIFICATIONS_ENABLED", false)
   await advanceClock("PT10S")
   await Promise.all(Array.from({ length: 45 }, () => failPayment(fresh("cus"), fresh("in"))))
   await waitUntilProcessed()
-  await advanceClock("PT10S") // QStash has brought each of them, and none was sent
+  await advanceClock("PT10S") // QStash has delivered each of them, and none was sent
   await setSwitchForAll("NOTIFICATIONS_ENABLED", true)
   await advanceClock("PT6S")
   await control("DELETE", "/stats")
-  // The second may find the first at work, and then has nothing to do.
+  // The second may find the first running, and then does nothing.
   const runs = await Promise.all(
     [1, 2].map(() => api<{ counts: { due?: number } }>("/jobs/reminders", { method: "POST" })),
   )

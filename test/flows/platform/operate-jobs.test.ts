@@ -1,4 +1,4 @@
-/** Jobs as an engineer operates them: seen, paused, run by hand and released; by nobody else. */
+/** Jobs as an operator manages them: shown, paused, run manually and released; by operators only. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { newApiKey } from "../../support/actions/companies.ts"
 import { advanceToIdleMinute, byCron, byQstash, jobOf, postJobAction, runsOf } from "../../support/actions/jobs.ts"
@@ -7,7 +7,7 @@ import { advanceClock, api, reset, sql, worldNow } from "../../support/world/wor
 beforeEach(reset)
 
 describe("an operator", () => {
-  test("pauses a job for both heartbeats and everybody, and resumes it", async () => {
+  test("pauses a job for both triggers and every caller, and resumes it", async () => {
     const now = await advanceToIdleMinute()
     const paused = await postJobAction("sweep", "pause", { reason: "a migration runs" })
     expect(paused).toMatchObject({
@@ -56,7 +56,7 @@ describe("an operator", () => {
     expect(await jobOf("nudges")).toMatchObject({ schedule: null, nextRunAt: null, lastRun: null, running: null })
   })
 
-  test("turns the pages of a job's runs, and narrows them", async () => {
+  test("pages through a job's runs, and filters them", async () => {
     await advanceToIdleMinute()
     for (let run = 0; run < 5; run++) await postJobAction("sweep", "run")
     await byQstash("sweep")
@@ -75,7 +75,7 @@ describe("an operator", () => {
     }
   })
 
-  test("is told what cannot be done", async () => {
+  test("gets an error for what is not possible", async () => {
     await advanceToIdleMinute()
     expect(await postJobAction("sweep", "release")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
     for (const verb of ["run", "pause", "resume", "release"] as const) {
@@ -96,7 +96,7 @@ describe("an operator", () => {
     expect(await sql("select 1 from job_states where is_paused")).toEqual([])
   })
 
-  test("is nobody with the key of a company, whatever its role", async () => {
+  test("is not a company's key, whatever its role", async () => {
     for (const role of ["admin", "success-manager", "success-analyst"] as const) {
       const key = await newApiKey(role)
       for (const path of ["/api/jobs", "/api/jobs/sweep", "/api/jobs/sweep/runs"]) {

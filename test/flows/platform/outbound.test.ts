@@ -1,4 +1,4 @@
-/** Other sides that fail again and again are left alone, work waits, and comes out once when they are back. */
+/** Services that fail repeatedly are not called for a while; work waits, and is done once when they are back. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { CONSECUTIVE_FAILURES_MAX } from "../../../workers/platform/outbound/breaker.ts"
 import { failPayment, linksIn, messages, visit } from "../../support/actions/members.ts"
@@ -34,7 +34,7 @@ interface Entry {
   readonly reason: string | null
 }
 
-/** What monitors are told of one side, once what was remembered is old. */
+/** The health of one service, after caches have expired. */
 async function integration(target: string) {
   const { status, body } = await api<{ status: string; checks: Record<string, readonly Entry[]> }>(
     "/api/health/integrations",
@@ -43,13 +43,13 @@ async function integration(target: string) {
   return { all: body.status, ...body.checks[`${target}:breaker`]?.[0] }
 }
 
-/** How often the Worker went to a side in vain. */
-const askedInVain = async (target: string): Promise<number> => (await stats())[`${target}-turned-away`] ?? 0
+/** How many calls of a service failed. */
+const failedCalls = async (target: string): Promise<number> => (await stats())[`${target}-turned-away`] ?? 0
 
-/** What was remembered a moment ago is old, also by a clock that a test before this one had moved. */
-const REMEMBERED = "PT2M"
+/** Caches have expired after this time, also those of earlier tests. */
+const CACHES_EXPIRED = "PT2M"
 
-test("a storm of errors from the e-mail API: it is left alone, monitors know, and every nudge goes out once when it is back", async () => {
+test("errors of the e-mail API open its breaker, health shows it, and every nudge is sent once when it is back", async () => {
   const MEMBERS = 24
   expect(await integration("email")).toMatchObject({ all: "pass", status: "pass", observedValue: "closed" })
   await setFault("email", "error")
@@ -63,8 +63,8 @@ test("a storm of errors from the e-mail API: it is left alone, monitors know, an
     )
     return row?.tried === String(MEMBERS)
   })
-  // Four chunks of one company go out at a time, so a few more are under way when the fifth failure comes in.
-  const asked = await askedInVain("email")
+  // Four chunks of one company are sent at a time, so a few more calls are pending at the fifth failure.
+  const asked = await failedCalls("email")
   expect(asked).toBeGreaterThanOrEqual(CONSECUTIVE_FAILURES_MAX)
   expect(asked).toBeLessThanOrEqual(CONSECUTIVE_FAILURES_MAX + 3)
   expect(await sql("select reason, count(*)::int as nudges from nudges where step = 0 group by 1 order by 1")).toEqual([
@@ -72,17 +72,17 @@ test("a storm of errors from the e-mail API: it is left alone, monitors know, an
     { reason: "http_500", nudges: asked },
   ])
 
-  const told = await integration("email")
-  expect(told).toMatchObject({ all: "warn", status: "warn", observedValue: "open", reason: "http_500" })
-  expect(told.failures).toBeGreaterThanOrEqual(CONSECUTIVE_FAILURES_MAX)
-  expect(Date.parse(told.until ?? "")).toBeGreaterThan((await worldNow()).getTime())
+  const health = await integration("email")
+  expect(health).toMatchObject({ all: "warn", status: "warn", observedValue: "open", reason: "http_500" })
+  expect(health.failures).toBeGreaterThanOrEqual(CONSECUTIVE_FAILURES_MAX)
+  expect(Date.parse(health.until ?? "")).toBeGreaterThan((await worldNow()).getTime())
   expect(await api("/api/health")).toMatchObject({ status: 200, body: { status: "warn" } })
 
-  // The next round finds it still broken: one call at a time decides, with longer and longer pauses between them.
+  // It is still broken: one call at a time decides, with growing pauses.
   await control("DELETE", "/stats")
   await advanceClock("PT6M")
-  expect(await askedInVain("email")).toBeGreaterThanOrEqual(1)
-  expect(await askedInVain("email")).toBeLessThan(MEMBERS / 2)
+  expect(await failedCalls("email")).toBeGreaterThanOrEqual(1)
+  expect(await failedCalls("email")).toBeLessThan(MEMBERS / 2)
   expect(await mailbox()).toEqual([])
 
   await setFault("email", "off")
@@ -93,8 +93,8 @@ test("a storm of errors from the e-mail API: it is left alone, monitors know, an
   expect(await integration("email")).toMatchObject({ status: "pass", observedValue: "closed" })
 })
 
-test("what is not configured is no fault, and nobody is called to find out", async () => {
-  await advanceClock(REMEMBERED)
+test("a service that is not configured is no failure, and is not called", async () => {
+  await advanceClock(CACHES_EXPIRED)
   await waitBetweenJobs()
   await control("DELETE", "/stats")
   const { body } = await api<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
@@ -105,7 +105,7 @@ test("what is not configured is no fault, and nobody is called to find out", asy
   expect([postgres, redis, qstash, others]).toEqual([0, 1, 0, {}])
 })
 
-test("Stripe's API hangs: a member is sent on within the bound, and soon at once", async () => {
+test("Stripe's API hangs: a member is redirected within the time-out, and soon at once", async () => {
   const customer = fresh("cus")
   await failPayment(customer, fresh("in"))
   const [message] = await messages(1)
@@ -122,7 +122,7 @@ test("Stripe's API hangs: a member is sent on within the bound, and soon at once
     expect([status, target]).toEqual([302, "https://invoice.stripe.com/i/acct_1/test"])
     expect(ms).toBeLessThan(4_500)
   }
-  // The calls that nobody waited for come to their own end.
+  // The abandoned calls end by themselves.
   await waitFor(async () => (await integration("stripe-api")).observedValue === "open", 30)
   const after = await follow()
   expect(after.target).toBe("https://invoice.stripe.com/i/acct_1/test")
@@ -133,7 +133,7 @@ test("Stripe's API hangs: a member is sent on within the bound, and soon at once
 })
 
 describe("QStash hangs", () => {
-  /** One failed payment in a process of the test's own, to the end of all that follows the answer. */
+  /** One failed payment in a separate process, including the work after the answer. */
   async function webhook() {
     const event = invoiceEvent({
       type: "invoice.payment_failed",
@@ -149,7 +149,7 @@ describe("QStash hangs", () => {
     return { status, ms: performance.now() - startedAt, toQstash: callsTo(world().vars.QSTASH_URL ?? "") }
   }
 
-  test("what follows a webhook stops waiting for it, a parked delivery goes to Redis at once, and to QStash when nobody else is left", async () => {
+  test("work after a webhook stops waiting for it; a fallback delivery goes to Redis at once, and to QStash when Redis is down too", async () => {
     expect((await webhook()).status).toBe(200)
     await setFault("qstash", "hang")
     const before: number[] = []

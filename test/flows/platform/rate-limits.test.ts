@@ -1,4 +1,7 @@
-/** Floods: what they cost us, whom they shut out, and whom they do not. In a world of its own, with limits that can be reached. */
+/**
+ * Floods: what they cost, whom the limits refuse, and whom not. In its own world, with low limits. Over 300 lines because the
+ * tests share that world.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { type Answer, fresh, invoiceEvent, post, sendStripe } from "../../support/events/providers.ts"
@@ -37,7 +40,7 @@ afterAll(async () => {
   await own.stop()
 })
 
-// The clock goes back with every reset, and an isolate whose clock goes back counts anew.
+// The clock goes back with every reset, and the isolate then counts from zero.
 beforeEach(async () => {
   await reset()
   await early()
@@ -47,8 +50,8 @@ afterEach(async () => {
 })
 
 /**
- * Moves to the first seconds of a minute, unless that is now: no job runs by the clock for half a minute then, and the
- * window that slides has most of it ahead.
+ * Moves to the first seconds of a minute, unless that is now: then no scheduled job runs for half a minute, and most of the
+ * sliding window is ahead.
  */
 async function early(): Promise<void> {
   const second = (await worldNow()).getUTCSeconds()
@@ -56,7 +59,7 @@ async function early(): Promise<void> {
 }
 
 let lastAddress = 0
-/** An address that nobody has used yet. */
+/** An unused address. */
 function address(): string {
   lastAddress += 1
   return `198.51.${Math.floor(lastAddress / 250)}.${(lastAddress % 250) + 1}`
@@ -103,8 +106,8 @@ function expectTooMany(answer: Answer): void {
   expect(answer.headers.get("ratelimit-remaining")).toBe("0")
 }
 
-describe("a flood of bad posts", () => {
-  test("costs no round trip and ends in 429, and nobody else notices", async () => {
+describe("a flood of invalid requests", () => {
+  test("costs no round trip and ends in 429, and does not affect others", async () => {
     const CHUNK = 500
     const ip = address()
     const kinds: readonly (() => Promise<Answer>)[] = [
@@ -133,13 +136,13 @@ describe("a flood of bad posts", () => {
     const statuses = statusesOf(answers)
     expect(answers).toHaveLength(10_000)
     expect(Object.keys(statuses).filter((status) => !["401", "404", "415", "429"].includes(status))).toEqual([])
-    // The flood may run into a second and a third minute, and the window slides: some pass again, and few.
+    // The flood may last into a third minute, and the window slides: a few requests pass again.
     expect(statuses["429"]).toBeGreaterThan(9_000)
     expectTooMany(answers.at(-1) as Answer) // ten thousand were sent
     expect((await delivery({ ip: address() })).status).toBe(200)
   }, 300_000)
 
-  test("lands in one bucket whatever proxies the headers speak of", async () => {
+  test("is one client, whatever proxies the headers contain", async () => {
     const ip = address()
     const random = () => `203.0.113.${Math.floor(Math.random() * 250)}`
     const answers = await sequentially(BAD_PER_MINUTE + 20, () =>
@@ -155,7 +158,7 @@ describe("a flood of bad posts", () => {
     expect(statusesOf(answers)).toEqual({ 401: BAD_PER_MINUTE, 429: 20 })
   })
 
-  test("without an address is one bucket too, larger and not unlimited", async () => {
+  test("without an address is one client with a higher limit", async () => {
     const answers = await sequentially(5, (index) => bad({ "x-forwarded-for": `203.0.113.${index}` }))
     const limit = Number(answers[0]?.headers.get("ratelimit-limit"))
     expect(limit).toBe(100 * BAD_PER_MINUTE)
@@ -171,7 +174,7 @@ describe("a flood of bad posts", () => {
     expect((await bad(from("2001:db8:1:3::1"))).status).toBe(401)
   })
 
-  test("shuts its sender out, signed or not, for a while", async () => {
+  test("blocks its sender for a while, signed or not", async () => {
     const ip = address()
     await sequentially(BAD_PER_MINUTE, () => bad(from(ip)))
     expectTooMany(await delivery({ ip }))
@@ -179,7 +182,7 @@ describe("a flood of bad posts", () => {
     expect((await delivery({ ip })).status).toBe(200)
   })
 
-  test("cannot be used to shut out a provider: who was believed lately is heard", async () => {
+  test("cannot block a provider: an address with a recent valid signature bypasses the limit", async () => {
     const ip = address()
     expect((await delivery({ ip })).status).toBe(200)
     expect(statusesOf(await sequentially(BAD_PER_MINUTE + 20, () => bad(from(ip))))).toEqual({
@@ -215,7 +218,7 @@ describe("a company that floods", () => {
     expect((await delivery({ path: loud })).status).toBe(200)
   })
 
-  test("in other isolates is refused in this one, once Redis says so", async () => {
+  test("in other isolates is refused in this one, once Redis has the count", async () => {
     await addCompany("elsewhere")
     const path = "/api/webhooks/stripe/elsewhere"
     const countKey = async () => (await redis<string[]>("KEYS", "rate:webhooks:*"))[0]
@@ -223,7 +226,7 @@ describe("a company that floods", () => {
       expect((await delivery({ path })).status).toBe(200)
       return countKey()
     })
-    // As if many isolates had counted; this one has seen a few.
+    // As if many isolates had counted; this one has counted few.
     await redis("SET", (await countKey()) ?? "", "100000", "KEEPTTL")
     const refused = await waitFor(async () => {
       const answer = await delivery({ path })
@@ -263,23 +266,23 @@ describe("calls of the API", () => {
       const startedAt = performance.now()
       const answers = await sequentially(API_PER_MINUTE + 6, () => call(key))
       expect(statusesOf(answers)).toEqual({ 200: API_PER_MINUTE, 429: 6 })
-      // Redis is asked again every two seconds, for 300 ms.
+      // Redis is tried every two seconds, for 300 ms.
       expect(performance.now() - startedAt).toBeLessThan(10_000)
       expect((await delivery()).status).toBe(200)
       await setFault("redis", "off")
-      await new Promise((resolve) => setTimeout(resolve, 2_100)) // as long as Redis is left alone after a failure
+      await new Promise((resolve) => setTimeout(resolve, 2_100)) // as long as Redis is not called after a failure
     },
   )
 })
 
-describe("guessing keys", () => {
-  test("ends after ten, with a right key too; another address is not touched, and Redis holds no address", async () => {
+describe("brute force of keys", () => {
+  test("is blocked after ten, also with a valid key; another address is not affected, and Redis contains no address", async () => {
     const ip = address()
     const guesses = await sequentially(FAILED_AUTH_PER_5_MINUTES + 3, (index) => call(`a-guess-${index}`, from(ip)))
     expect(statusesOf(guesses)).toEqual({ 401: FAILED_AUTH_PER_5_MINUTES, 429: 3 })
     expectTooMany(await call(world().adminApiKey, from(ip)))
     expect((await call(world().adminApiKey, from(address()))).status).toBe(200)
-    // Jobs take the same keys, and count them in the same place.
+    // Jobs accept the same keys, and share the count.
     const job = await post("/jobs/sweep", "{}", { ...from(ip), authorization: `Bearer ${world().adminApiKey}` })
     expectTooMany(job)
     const keys = await redis<string[]>("KEYS", "*")
@@ -300,8 +303,8 @@ describe("guessing keys", () => {
   })
 })
 
-describe("what callers are told", () => {
-  const told = ({ headers }: { readonly headers: Headers }) => ({
+describe("rate limit headers", () => {
+  const limitHeadersOf = ({ headers }: { readonly headers: Headers }) => ({
     limit: headers.get("ratelimit-limit"),
     policy: headers.get("ratelimit-policy"),
     left: Number(headers.get("ratelimit-remaining")),
@@ -311,12 +314,12 @@ describe("what callers are told", () => {
   test("of a company's limit, on deliveries and calls", async () => {
     const company = fresh("company")
     await addCompany(company)
-    const sent = told(await delivery({ path: `/api/webhooks/stripe/${company}` }))
+    const sent = limitHeadersOf(await delivery({ path: `/api/webhooks/stripe/${company}` }))
     const policy = `${WEBHOOKS_PER_MINUTE};w=60`
     expect(sent).toMatchObject({ limit: String(WEBHOOKS_PER_MINUTE), policy, left: WEBHOOKS_PER_MINUTE - 1 })
     const key = await newApiKey("admin", company)
-    expect(told(await call(key))).toMatchObject({ limit: String(API_PER_MINUTE), left: API_PER_MINUTE - 1 })
-    const again = told(await call(key))
+    expect(limitHeadersOf(await call(key))).toMatchObject({ limit: String(API_PER_MINUTE), left: API_PER_MINUTE - 1 })
+    const again = limitHeadersOf(await call(key))
     expect(again).toMatchObject({ policy: `${API_PER_MINUTE};w=60`, left: API_PER_MINUTE - 2 })
     for (const { seconds } of [sent, again]) {
       expect(seconds).toBeGreaterThan(0)
@@ -326,20 +329,20 @@ describe("what callers are told", () => {
 
   test("of a client's limit, on bad posts, links and health", async () => {
     const ip = address()
-    expect(told(await bad(from(ip)))).toMatchObject({ limit: "60", policy: "60;w=60", left: 59 })
+    expect(limitHeadersOf(await bad(from(ip)))).toMatchObject({ limit: "60", policy: "60;w=60", left: 59 })
     for (const [path, limit] of [
       ["/r/nothing", 600],
       ["/unsubscribe/nothing", 599],
       ["/api/health/live", 300],
     ] as const) {
       const response = await fetch(`${world().workerUrl}${path}`, { headers: from(ip) })
-      expect([path, told(response).left]).toEqual([path, limit - 1])
+      expect([path, limitHeadersOf(response).left]).toEqual([path, limit - 1])
     }
   })
 })
 
-// The last of all: for the rest of the minute this isolate looks up no name that it does not know.
-test("a flood that tries names of companies from everywhere is looked up so often and no more; who is known passes", async () => {
+// The last test: for the rest of the minute this isolate looks up no unknown name.
+test("a distributed flood of unknown companies is looked up a limited number of times; known ones pass", async () => {
   await addCompany("known")
   const path = "/api/webhooks/stripe/known"
   expect((await delivery({ path })).status).toBe(200)

@@ -1,4 +1,4 @@
-/** The tables as the code sees them are the tables as they are: the migrations are written by hand, so a test holds the two together. */
+/** The tables in the code match those in the database, because migrations are written manually. */
 import { is } from "drizzle-orm"
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core"
 import pg from "pg"
@@ -11,7 +11,7 @@ const tables = Object.values(schema)
   .filter((value) => is(value, PgTable))
   .map(getTableConfig)
 
-/** How Postgres writes the types that drizzle names in other words. */
+/** Postgres' names of types that drizzle names differently. */
 const SPELT: Readonly<Record<string, string>> = { "timestamp (3) with time zone": "timestamp with time zone" }
 
 test.each(tables.map((table) => [table.name, table] as const))(
@@ -46,7 +46,7 @@ test.each(tables.map((table) => [table.name, table] as const))("%s has the same 
   expect([...composite, ...single]).toEqual(actual.map((column) => column.name))
 })
 
-test("columns with a default in one place have it in the other", async () => {
+test("columns have a default in both or in neither", async () => {
   for (const table of tables) {
     const actual = await sql<{ name: string }>(
       `select a.attname as name from pg_attribute a
@@ -58,7 +58,7 @@ test("columns with a default in one place have it in the other", async () => {
   }
 })
 
-test("the functions are what db/functions says, owned and callable as its files say", async () => {
+test("the functions match db/functions, with owner and callers", async () => {
   const client = new pg.Client({ connectionString: world().postgresUrl })
   await client.connect()
   try {

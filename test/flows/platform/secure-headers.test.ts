@@ -1,4 +1,4 @@
-/** Every answer of every route says what browsers may do with it; pages for members keep a policy of their own. */
+/** Every answer of every route has security headers; pages for members have their own policy. */
 import { expect, test } from "vitest"
 import { app } from "../../../workers/app.ts"
 import { world } from "../../support/world/world.ts"
@@ -14,7 +14,7 @@ const PLAIN: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
 }
 
-/** Pages whose policy lets in what the page itself holds. */
+/** Pages whose policy allows their own style. */
 const isPage = (path: string): boolean => /^\/(?:r|unsubscribe|thanks)(?:\/|$)/.test(path)
 
 function expectSecure(headers: Headers, path: string): void {
@@ -36,7 +36,7 @@ test("every route, without a key and with one", async () => {
   expect(routes.length).toBeGreaterThan(60)
   for (const route of routes) {
     const [method = "", pattern = ""] = route.split(" ")
-    // A name that nothing has: what would act finds nothing to act on.
+    // An unknown name, so that no action has an effect.
     const path = pattern.replaceAll(/:[a-zA-Z]+/g, "none")
     expectSecure((await ask(method, path)).headers, path)
     const isPlainRead = method === "GET" && path !== "/api/training/export"
@@ -54,7 +54,7 @@ test.each([
   expectSecure((await ask(method, path)).headers, path)
 })
 
-test("a page for a member lets in its own style by a nonce, and nothing else", async () => {
+test("a page for a member allows its own style by a nonce, and nothing else", async () => {
   const { headers } = await ask("GET", "/thanks")
   expectSecure(headers, "/thanks")
   expect(headers.get("content-security-policy")).toMatch(/style-src 'nonce-[^']+'/)

@@ -1,6 +1,6 @@
 /**
- * No invocation makes more calls to the outside than its plan allows, whatever waits for it: what is left is done by the
- * next one. The Worker's own code runs in this process, where its calls are counted one by one.
+ * No invocation makes more subrequests than its plan allows, whatever work is pending: the next one does the rest. The Worker's
+ * code runs in this process, where its calls are counted. Over 300 lines because all tests share one clock ahead.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import {
@@ -33,11 +33,11 @@ import {
   worldNow,
 } from "../../support/world/world.ts"
 
-/** What Cloudflare allows on every plan. */
+/** Cloudflare's limit of the free plan. */
 const FREE = 50
 const HOUR_MS = 3_600_000
 
-/** The processes of this file live in the world's future: what they find due there, the world's own Worker leaves alone. */
+/** The processes of this file have a clock ahead of the world's: what is due for them is not due for the world's Worker. */
 let future: Awaited<ReturnType<typeof startClockAhead>>
 beforeAll(async () => {
   await reset()
@@ -54,7 +54,7 @@ interface Limits {
   readonly max?: number
 }
 
-/** Runs a job as an operator starts it, in a process of its own with so many calls; answers how many it made. */
+/** Runs a job like an operator, in a separate process with that many calls; returns how many it made. */
 async function run(job: string, payload: object = {}, { max = FREE }: Limits = {}): Promise<number> {
   const request = new Request(`${world().vars.APP_URL}/jobs/${job}`, {
     method: "POST",
@@ -67,36 +67,36 @@ async function run(job: string, payload: object = {}, { max = FREE }: Limits = {
   return calls
 }
 
-/** What the world's isolate remembers is dated by the clock, which goes back between tests: each goes further than the last. */
+/** The isolate's caches depend on the clock, which goes back between tests; so each test advances further than the last. */
 let moves = 0
-const forgetOlderTests = () => advanceClock(`PT${++moves}M`)
+const expireCaches = () => advanceClock(`PT${++moves}M`)
 
-/** Events that were recorded and that nobody folds before the world has caught up with this file's clock. */
-async function leaveEvents(count: number): Promise<void> {
+/** Recorded events that are not folded before the world's clock reaches this file's. */
+async function insertEvents(count: number): Promise<void> {
   await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
-  await forgetOlderTests()
+  await expireCaches()
   for (let sent = 0; sent < count; sent += 20) {
     const size = Math.min(20, count - sent)
     await Promise.all(Array.from({ length: size }, () => failPayment(fresh("cus"), fresh("in"))))
   }
   const soon = new Date((await worldNow()).getTime() + HOUR_MS / 2).toISOString()
-  // As if the worker of each had been lost right after the answer.
+  // As if each worker was lost right after the answer.
   await sql("update webhook_events set status = 'received', next_attempt_at = $1 where status = 'held'", [soon])
   await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", true)
-  expect(await left()).toBe(count)
+  expect(await unfinished()).toBe(count)
 }
 
 /** Events that are not folded. */
-async function left(): Promise<number> {
+async function unfinished(): Promise<number> {
   const [row] = await sql<{ events: number }>(
     "select count(*)::int as events from webhook_events where status in ('received', 'failed', 'held')",
   )
   return row?.events ?? 0
 }
 
-/** Nudges of as many members that are due now and in the hands of a dispatcher that never came back. */
-async function leaveNudges(count: number): Promise<readonly string[]> {
-  await forgetOlderTests()
+/** Due nudges of that many members, claimed by a dispatcher that was lost. */
+async function insertNudges(count: number): Promise<readonly string[]> {
+  await expireCaches()
   await setFault("qstash", "down")
   await Promise.all(Array.from({ length: count }, () => failPayment(fresh("cus"), fresh("in"))))
   await waitUntilProcessed()
@@ -118,31 +118,31 @@ const statuses = async (): Promise<Readonly<Record<string, number>>> =>
     ).map(({ status, nudges }) => [status, nudges]),
   )
 
-test("a backlog of 400 events under fifty calls: no run makes more, and all of it is done after some runs", async () => {
+test("a backlog of 400 events with fifty calls: no run makes more, and all is done after some runs", async () => {
   const BACKLOG = 400
-  await leaveEvents(BACKLOG)
+  await insertEvents(BACKLOG)
   const calls: number[] = []
-  while ((await left()) > 0 && calls.length < BACKLOG) calls.push(await run("sweep"))
-  expect(await left()).toBe(0)
+  while ((await unfinished()) > 0 && calls.length < BACKLOG) calls.push(await run("sweep"))
+  expect(await unfinished()).toBe(0)
   expect(await sql("select count(*)::int as cases from recovery_cases where status = 'open'")).toEqual([
     { cases: BACKLOG },
   ])
   expect(Math.max(...calls)).toBeLessThanOrEqual(FREE)
-  // A run that only just begins would keep the limit as well.
+  // A run that does nothing would also stay within the limit.
   expect(calls.length).toBeLessThanOrEqual(BACKLOG / 5)
   console.info(`${BACKLOG} events took ${calls.length} runs of ${Math.min(...calls)} to ${Math.max(...calls)} calls`)
 }, 240_000)
 
-test("with the calls of the paid plan the same backlog is one run", async () => {
-  await leaveEvents(100)
+test("with the paid plan's limit the same backlog takes one run", async () => {
+  await insertEvents(100)
   const calls = await run("sweep", {}, { max: 10_000 })
-  expect(await left()).toBe(0)
+  expect(await unfinished()).toBe(0)
   expect(calls).toBeGreaterThan(FREE)
 })
 
-test("a backlog of nudges: each run sends what it can finish, gives the rest back, and leaves none on its way", async () => {
+test("a backlog of nudges: each run sends what it can finish, returns the rest, and leaves none marked", async () => {
   const members = 36
-  const ids = await leaveNudges(members)
+  const ids = await insertNudges(members)
   const limits = [40, 44, 47, 50, 55, 60]
   for (let runs = 0; ((await statuses()).planned ?? 0) > 0; runs++) {
     expect(runs).toBeLessThan(members)
@@ -155,7 +155,7 @@ test("a backlog of nudges: each run sends what it can finish, gives the rest bac
     expect([max, others]).toEqual([max, {}])
     expect(waiting + sent).toBe(members)
     expect((await mailbox()).length).toBeGreaterThan(before)
-    // What was handed over and not sent may be taken by anybody at once.
+    // What was published and not sent can be claimed at once.
     expect(
       await sql("select id from nudges where id = any($1) and status = 'planned' and lease_owner is not null", [
         nudgeIds,
@@ -167,8 +167,8 @@ test("a backlog of nudges: each run sends what it can finish, gives the rest bac
   expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(ids.length)
 })
 
-test("reminders claim no more than they can hand out, and what is left stays free", async () => {
-  await leaveNudges(60)
+test("reminders claims no more than it can publish, and leaves the rest unclaimed", async () => {
+  await insertNudges(60)
   await sql("update nudges set lease_owner = null, lease_until = null where step = 0")
   await setFault("qstash", "off")
   await waitBetweenJobs()
@@ -180,21 +180,21 @@ test("reminders claim no more than they can hand out, and what is left stays fre
   expect(row?.taken).toBe(60)
 })
 
-describe("what a unit of work costs at most is what it is begun with", () => {
-  /** A sweep that finds nothing, as those below find one thing each; clock, switches and the note of the run included. */
+describe("the reserved subrequests of a unit of work cover its maximum", () => {
+  /** The calls of a sweep without work, for comparison: clock, switches, begin and end of the run. */
   const idle = () => run("sweep", {}, { max: 1_000 })
 
   test("an event", async () => {
     await idle()
     const before = await idle()
-    await leaveEvents(1)
+    await insertEvents(1)
     const cost = (await idle()) - before
     expect(cost).toBeGreaterThanOrEqual(3)
-    // Handing its nudge to QStash is beside the cost: it is left out where there is no room.
+    // Publishing its nudge is not included: it is skipped when the budget is used up.
     expect(cost).toBeLessThanOrEqual(EVENT_SUBREQUESTS + 1)
   })
 
-  test("a parked delivery, known or not", async () => {
+  test("a fallback delivery, known or new", async () => {
     await idle()
     const before = await idle()
     const event = invoiceEvent({
@@ -203,7 +203,7 @@ describe("what a unit of work costs at most is what it is begun with", () => {
       customer: fresh("cus"),
       invoice: fresh("in"),
     })
-    const park = async () => {
+    const enqueue = async () => {
       const body = JSON.stringify(event)
       const headers = {
         "stripe-signature": await stripeSignature(body, Math.floor((await worldNow()).getTime() / 1000)),
@@ -213,10 +213,10 @@ describe("what a unit of work costs at most is what it is begun with", () => {
       expect((await runInProcess(new Request(url, { method: "POST", body, headers }), null)).status).toBe(200)
       for (const target of ["postgres", "qstash"]) await setFault(target, "off")
     }
-    await park()
+    await enqueue()
     await waitBetweenJobs()
     const asNew = (await idle()) - before
-    await park()
+    await enqueue()
     const asKnown = (await idle()) - before
     for (const cost of [asNew, asKnown]) {
       expect(cost).toBeGreaterThanOrEqual(3)
@@ -245,7 +245,7 @@ describe("what a unit of work costs at most is what it is begun with", () => {
     expect(cost).toBeLessThanOrEqual(OBJECT_SUBREQUESTS)
   })
 
-  test("a subscription that is not clear", async () => {
+  test("an unclear subscription", async () => {
     await idle()
     const before = await idle()
     const [customer, id] = [fresh("cus"), fresh("sub")]
@@ -265,7 +265,7 @@ describe("what a unit of work costs at most is what it is begun with", () => {
   })
 
   test("a nudge, without an incentive and with one", async () => {
-    const [plain = ""] = await leaveNudges(1)
+    const [plain = ""] = await insertNudges(1)
     const nudge = (id: string) => run("nudges", { companyId: world().companyId, nudgeIds: [id], owner: "run" })
     const cost = await nudge(plain)
     expect(await statuses()).toEqual({ sent: 1 })
@@ -315,18 +315,18 @@ describe("what a unit of work costs at most is what it is begun with", () => {
     await setFault("postgres", "off")
     await waitBetweenJobs()
     const cost = (await idle()) - before
-    // A sweep that finds none lists them too.
+    // A sweep without any lists them as well.
     expect(cost).toBe(DEAD_LETTER_PAGE_SUBREQUESTS - 1)
     expect((await dead()).messages).toEqual([])
   })
 
-  test("a chunk, and the note of a run", async () => {
-    await leaveNudges(1)
+  test("a chunk, and the end of a run", async () => {
+    await insertNudges(1)
     await sql("update nudges set lease_owner = null, lease_until = null where step = 0")
     await setFault("qstash", "off")
     const cost = await run("reminders")
     expect(cost).toBeGreaterThanOrEqual(4)
-    // Beside them the clock, the switches, the claim and what falls due before the next run.
+    // Besides these: the clock, the switches, the claim, and what is due before the next run.
     expect(cost).toBeLessThanOrEqual(4 + CHUNK_SUBREQUESTS + END_RUN_SUBREQUESTS)
   })
 })

@@ -1,4 +1,4 @@
-/** Who may import what: the doors of `/api/backfills`, and what the command says when it may not. */
+/** Who may import what: `/api/backfills`, and the errors of the command. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { runBackfill, sinceOf, startBackfill, step } from "../../support/actions/backfills.ts"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
@@ -9,7 +9,7 @@ import { api, reset, sql, waitFor } from "../../support/world/world.ts"
 beforeEach(reset)
 
 describe("who may import what", () => {
-  test("a company sees its own backfills and is read through its own account only", async () => {
+  test("a company sees its own backfills and is imported through its own account only", async () => {
     const B = fresh("company")
     await addCompany(B)
     const key = await newApiKey("admin", B)
@@ -27,7 +27,7 @@ describe("who may import what", () => {
     expect([begun.status, begun.body.account]).toEqual([201, "acct_own"])
   })
 
-  test("managers look, admins import, analysts do neither", async () => {
+  test("managers read, admins import, analysts do neither", async () => {
     const since = await sinceOf()
     const { body } = await startBackfill({ provider: "stripe", since })
     for (const [role, mayLook] of [
@@ -55,7 +55,7 @@ describe("who may import what", () => {
     expect((await startBackfill(body)).status).toBe(400)
   })
 
-  test("waits while processing is switched off, and refuses another end for what is not finished", async () => {
+  test("an import waits while processing is off, and refuses another end until it is finished", async () => {
     const since = await sinceOf()
     const { body } = await startBackfill({ provider: "stripe", since })
     expect((await startBackfill({ provider: "stripe", since, until: "2026-01-31" })).status).toBe(409)
@@ -64,7 +64,7 @@ describe("who may import what", () => {
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", true)
   })
 
-  test("the command says in one line what is wrong, and ends with 1", async () => {
+  test("the command prints one line with the error, and exits with 1", async () => {
     const wrong = await runBackfill("--provider", "stripe", "--since", "2100-01-01").ended
     expect([wrong.code, wrong.stdout, wrong.stderr.trim().split("\n")]).toEqual([
       1,

@@ -1,11 +1,14 @@
-/** A company's past is imported through the same path as webhooks, resumable, and nobody is nudged for it. */
+/**
+ * A company's past is imported through the same path as webhooks, resumable, and without nudges. Over 300 lines because the
+ * tests share generated histories.
+ */
 import { afterAll, beforeEach, describe, expect, test } from "vitest"
 import {
   type BackfillBody,
-  figuresOf,
   finish,
   makeHistories,
   putHistories,
+  rowsOfCustomers,
   runBackfill,
   sinceOf,
   startBackfill,
@@ -31,7 +34,7 @@ import {
 
 beforeEach(async () => {
   await reset()
-  // It would compare what was imported with the provider, and what is imported is what is counted here.
+  // Reconciliation would fetch events too, and only imported ones are counted here.
   await api("/api/jobs/reconcile/pause", { method: "POST", body: '{"reason":"a test"}', headers: JSON_HEADERS })
 })
 afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON_HEADERS }))
@@ -39,14 +42,14 @@ afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON
 const JSON_HEADERS = { "content-type": "application/json" }
 
 const A = world().companyId
-const customersOf = (pasts: readonly StripeHistory[]) => pasts.map(({ customer }) => customer)
+const customersOf = (histories: readonly StripeHistory[]) => histories.map(({ customer }) => customer)
 const count = async (text: string, values: readonly unknown[] = []): Promise<number> =>
   Number((await sql<{ count: string }>(`select count(*) as count from ${text}`, values))[0]?.count)
 
-/** Delivers the webhooks of pasts to a company's own endpoint, in the order in which they were sent. */
-async function deliver(pasts: readonly StripeHistory[], companyId: string): Promise<void> {
+/** Delivers the webhooks of histories to a company's own endpoint, in their order. */
+async function deliver(histories: readonly StripeHistory[], companyId: string): Promise<void> {
   await Promise.all(
-    pasts.map(async ({ customer, webhooks }) => {
+    histories.map(async ({ customer, webhooks }) => {
       for (const [index, { type, at, object, previous }] of webhooks.entries()) {
         const event = envelope(type, new Date(at * 1000), `evt_${customer}_${index}`, object, previous)
         const { status } = await sendStripe(event, { path: `/api/webhooks/stripe/${companyId}` })
@@ -57,11 +60,11 @@ async function deliver(pasts: readonly StripeHistory[], companyId: string): Prom
   await waitUntilProcessed()
 }
 
-test("a year of sixty customers, by the command: nobody is nudged for it, until something fails live", {
+test("a year of sixty customers by the command: no nudges, until a payment fails live", {
   timeout: 300_000,
 }, async () => {
-  const pasts = await makeHistories(60)
-  await putHistories(pasts)
+  const histories = await makeHistories(60)
+  await putHistories(histories)
   const since = await sinceOf()
   const { code, stdout, stderr } = await runBackfill("--provider", "stripe", "--since", since, "--json").ended
   expect([code, stderr.split("\n").findLast((line) => line.includes("events/s"))]).toEqual([0, expect.any(String)])
@@ -99,26 +102,29 @@ test("a year of sixty customers, by the command: nobody is nudged for it, until 
   expect(await sql("select distinct case_id from nudges")).toEqual([{ case_id: `payment_${live.invoice}` }])
 })
 
-test("what is imported has the figures of the same story delivered as webhooks", { timeout: 240_000 }, async () => {
-  const pasts = await makeHistories(8)
-  await putHistories(pasts)
+test("an import gives the same rows as the same history delivered as webhooks", { timeout: 240_000 }, async () => {
+  const histories = await makeHistories(8)
+  await putHistories(histories)
   const B = fresh("company")
   await addCompany(B)
-  await deliver(pasts, B)
+  await deliver(histories, B)
   const { body } = await startBackfill({ provider: "stripe", since: await sinceOf() })
   await finish(body.id)
-  const [imported, told] = [await figuresOf(A, customersOf(pasts)), await figuresOf(B, customersOf(pasts))]
-  expect(imported).toEqual(told)
-  expect(told.cases.length).toBeGreaterThan(10)
+  const [imported, delivered] = [
+    await rowsOfCustomers(A, customersOf(histories)),
+    await rowsOfCustomers(B, customersOf(histories)),
+  ]
+  expect(imported).toEqual(delivered)
+  expect(delivered.cases.length).toBeGreaterThan(10)
   expect(await sql("select count(*)::int as nudges from nudges where company_id = $1", [A])).toEqual([{ nudges: 0 }])
 })
 
-describe("an import that is broken off", () => {
-  test("goes on where it was: its process killed, the provider's API and Postgres away", {
+describe("an interrupted import", () => {
+  test("continues where it stopped: after a kill of its process, and with the provider's API and Postgres down", {
     timeout: 240_000,
   }, async () => {
-    const pasts = await makeHistories(12)
-    await putHistories(pasts)
+    const histories = await makeHistories(12)
+    await putHistories(histories)
     const since = await sinceOf()
     const first = runBackfill("--provider", "stripe", "--since", since)
     await waitFor(async () => /[1-9]\d* imported/.test(first.stderrSoFar()))
@@ -133,8 +139,8 @@ describe("an import that is broken off", () => {
     const second = runBackfill("--provider", "stripe", "--since", since, "--json")
     await waitFor(async () => second.stderrSoFar().includes("Trying again"))
     await setFault("stripe-api", "off")
-    await advanceClock("PT3M") // it is left alone for a while after that
-    // The command waits for as long as it was told to, a minute at most.
+    await advanceClock("PT3M") // the circuit breaker is open for a while
+    // The command waits as long as the answer says, a minute at most.
     await waitFor(async () => (second.stderrSoFar().match(/imported/g)?.length ?? 0) > 1, 120)
     await setFault("postgres", "down")
     await waitFor(async () => (second.stderrSoFar().match(/Trying again/g)?.length ?? 0) > 1, 120)
@@ -151,14 +157,14 @@ describe("an import that is broken off", () => {
     const B = fresh("company")
     await addCompany(B)
     await sql("insert into company_accounts values ($1, 'stripe', 'acct_b')", [B])
-    await putHistories(pasts, "acct_b")
+    await putHistories(histories, "acct_b")
     const { body: whole } = await startBackfill({ provider: "stripe", since }, { headers: { "x-company-id": B } })
     const unbroken = await finish(whole.id, { headers: { "x-company-id": B } })
     expect(unbroken.imported).toBe(await count("webhook_events where company_id = $1", [A]))
-    expect(await figuresOf(A, customersOf(pasts))).toEqual(await figuresOf(B, customersOf(pasts)))
+    expect(await rowsOfCustomers(A, customersOf(histories))).toEqual(await rowsOfCustomers(B, customersOf(histories)))
   })
 
-  test("at any call of a step imports each event once, and counts it once", { timeout: 240_000 }, async () => {
+  test("interrupted at any call of a step imports and counts each event once", { timeout: 240_000 }, async () => {
     await putHistories(await makeHistories(3))
     const { body } = await startBackfill({ provider: "stripe", since: await sinceOf() })
     const request = () =>
@@ -182,7 +188,7 @@ describe("an import that is broken off", () => {
     expect(await mailbox()).toEqual([])
   })
 
-  test("or walked by two at once is one import", { timeout: 240_000 }, async () => {
+  test("run by two processes at once is one import", { timeout: 240_000 }, async () => {
     await putHistories(await makeHistories(6))
     const since = await sinceOf()
     const begun = await Promise.all([1, 2, 3].map(() => startBackfill({ provider: "stripe", since })))
@@ -198,7 +204,7 @@ describe("an import that is broken off", () => {
 })
 
 test.each(["webhook first", "import first"])(
-  "what a webhook tells and an import as well is one attempt of a live case: %s",
+  "an event from a webhook and from an import is one attempt of a live case: %s",
   { timeout: 120_000 },
   async (order) => {
     const at = new Date((await worldNow()).getTime() - 3 * 3_600_000)
@@ -218,11 +224,11 @@ test.each(["webhook first", "import first"])(
       status_transitions: transitions,
     })
     const importAll = async () => finish((await startBackfill({ provider: "stripe", since: await sinceOf() })).body.id)
-    const tell = async () => {
+    const sendWebhook = async () => {
       expect((await sendStripe(invoice)).status).toBe(200)
       await waitUntilProcessed()
     }
-    for (const act of order === "webhook first" ? [tell, importAll] : [importAll, tell]) await act()
+    for (const act of order === "webhook first" ? [sendWebhook, importAll] : [importAll, sendWebhook]) await act()
     expect(await sql("select status, failure_count from recovery_cases")).toEqual([
       { status: "open", failure_count: 1 },
     ])
@@ -233,7 +239,7 @@ test.each(["webhook first", "import first"])(
   },
 )
 
-test("a page costs one round trip to record and one to fold, however many customers it holds", async () => {
+test("a page costs one round trip to record and one to fold, for any number of customers", async () => {
   const created = Math.floor((await worldNow()).getTime() / 1000) - 86_400
   for (let n = 0; n < 40; n++) {
     const email = `c${n}@example.com`
@@ -246,12 +252,12 @@ test("a page costs one round trip to record and one to fold, however many custom
   })
   const { status, callsTo } = await runInProcess(request, null)
   expect(status).toBe(200)
-  // The backfill, the recording, the folding, the cursor; and an isolate that is new may read the copy of the flags.
+  // Backfill, recording, folding, cursor; a new isolate may also read the flags.
   expect(callsTo(world().vars.DATABASE_FETCH_ENDPOINT ?? "")).toBeLessThanOrEqual(5)
   expect(await count("customer_pii")).toBe(40)
 })
 
-test("Whop's lists are imported alike", async () => {
+test("Whop's lists are imported in the same way", async () => {
   const [own] = await sql<{ account_id: string }>("select account_id from company_accounts where provider = 'whop'")
   const company = own?.account_id ?? ""
   const now = (await worldNow()).getTime()

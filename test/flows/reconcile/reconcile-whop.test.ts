@@ -1,4 +1,4 @@
-/** Whop gives up after 70 seconds; what it dropped is read from its delivery log or, without one, from its objects. */
+/** Whop stops retrying after 70 seconds; lost events are read from its delivery log or, without one, from its objects. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { postJobAction } from "../../support/actions/jobs.ts"
 import { caseOf, messages } from "../../support/actions/members.ts"
@@ -26,7 +26,7 @@ afterEach(() => setFault("whop-api", "off"))
 const WHOP = { provider: "whop" }
 type Payment = Record<string, unknown> & { readonly id: string }
 
-/** A bill as Whop's API shows it. */
+/** A payment as in Whop's API. */
 function payment(now: Date, more: Record<string, unknown> = {}): Payment {
   const user = fresh("user")
   return {
@@ -45,13 +45,13 @@ function payment(now: Date, more: Record<string, unknown> = {}): Payment {
   }
 }
 
-/** The webhook that tells of an object, sent some seconds after it happened. */
+/** The webhook about an object, sent some seconds after it happened. */
 const webhook = (type: string, data: Payment, at: Date, id = fresh("msg")) => ({
   ...{ id, api_version: "v1", type, company_id: "biz_demo", data },
   timestamp: new Date(at.getTime() + 7_000).toISOString(),
 })
 
-/** What Whop's log holds of one attempt. */
+/** An entry of Whop's delivery log. */
 const logged = (endpoint: string, event: { readonly timestamp: string }, attempt: number) => {
   const id = fresh("whdel")
   const sentAt = new Date(Date.parse(event.timestamp) + attempt * 10_000).toISOString()
@@ -78,7 +78,7 @@ const endpointAt = (url: string, more: object = {}) => {
 const ourUrl = () => `${world().vars.APP_URL}/api/webhooks/whop`
 
 describe("with the delivery log", () => {
-  test("every event that Whop gave up is fetched under its own id, whatever the number of its attempts", async () => {
+  test("every event that Whop gave up is fetched under its own id, after any number of attempts", async () => {
     const now = await worldNow()
     const hook = await endpointAt(ourUrl())
     const elsewhere = await endpointAt("https://example.com/hooks")
@@ -106,7 +106,7 @@ describe("with the delivery log", () => {
     expect((await reconcile(WHOP)).body).toMatchObject({ missing: 0, fetched: 0, isComplete: true })
   })
 
-  test("a bill that failed and was paid while we were away gets no message", async () => {
+  test("a payment that failed and was made during an outage gets no message", async () => {
     const now = await worldNow()
     const hook = await endpointAt(ourUrl())
     const at = (minutes: number) => new Date(now.getTime() - minutes * MINUTE_MS)
@@ -123,9 +123,9 @@ describe("with the delivery log", () => {
 })
 
 describe("without a delivery log", () => {
-  const failedAt = (bill: Payment) => new Date(String(bill.last_payment_attempt))
+  const failedAt = (object: Payment) => new Date(String(object.last_payment_attempt))
 
-  test("a lost failure is read from the payment: one case, one nudge, and nothing the second time", async () => {
+  test("a lost failure is read from the payment: one case, one nudge, and nothing new the second time", async () => {
     const bill = payment(await worldNow())
     await putProviderObject("whop", "payments", bill.id, bill)
     expect((await reconcile(WHOP)).body).toMatchObject({ missing: 1, fetched: 1 })
@@ -140,7 +140,7 @@ describe("without a delivery log", () => {
   })
 
   test.each(["the webhook first", "the object first"])(
-    "twins, %s: the failure counts once, one nudge",
+    "webhook and object, %s: the failure counts once, one nudge",
     async (order) => {
       const now = await worldNow()
       const bill = payment(now)
@@ -176,7 +176,7 @@ describe("without a delivery log", () => {
     },
   )
 
-  test("refunds and disputes are read as well, also where they name only their payment", async () => {
+  test("refunds and disputes are read as well, also if they contain only their payment", async () => {
     const now = await worldNow()
     const at = (minutes: number) => new Date(now.getTime() - minutes * MINUTE_MS).toISOString()
     const bill = payment(now)
@@ -199,7 +199,7 @@ describe("without a delivery log", () => {
     expect((await reconcile(WHOP)).body).toMatchObject({ missing: 0, fetched: 0 })
   })
 
-  test("a membership that changed unheard is repaired by the comparison of memberships", async () => {
+  test("a membership whose change was not reported is repaired by the comparison", async () => {
     const now = await worldNow()
     const [membership, user] = [fresh("mem"), fresh("user")]
     const object = {

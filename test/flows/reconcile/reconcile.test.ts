@@ -1,4 +1,7 @@
-/** What the provider dropped is found, fetched and counted; what is out of its reach is named. */
+/**
+ * Events that the provider did not deliver are found, fetched and counted; what is out of reach is listed. Over 300 lines because
+ * all tests compare with one provider.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { postJobAction } from "../../support/actions/jobs.ts"
@@ -7,11 +10,11 @@ import {
   DAY_MS,
   type Event,
   MINUTE_MS,
-  plantEvents,
+  putEvents,
   reconcile,
+  reconcileFully,
   recordedIds,
   subscriptionObject,
-  wholeRun,
 } from "../../support/actions/reconcile.ts"
 import { envelope, fresh, invoiceEvent, sendStripe, stripeSignature } from "../../support/events/providers.ts"
 import { putProviderObject, setSwitchForAll } from "../../support/world/external-services.ts"
@@ -39,22 +42,22 @@ afterEach(async () => {
 const A = world().companyId
 const NOTHING = { missing: 0, fetched: 0 }
 
-/** A failed and then paid bill of each of so many customers, over the last 29 days: 250 events of 50 members. */
+/** A failed and then paid invoice of each customer, over the last 29 days: 250 events of 50 members. */
 function months(now: Date, members: number): Event[] {
   const at = (index: number, minutes: number) =>
     new Date(now.getTime() - 29 * DAY_MS + index * (28 / members) * DAY_MS + minutes * MINUTE_MS)
   return Array.from({ length: members }, (_, index) => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
-    const bill = (type: string, minutes: number, attempt = 1) =>
+    const invoiceOf = (type: string, minutes: number, attempt = 1) =>
       invoiceEvent({ type, at: at(index, minutes), customer, invoice, attempt })
     return [
       envelope("customer.created", at(index, 0), fresh("evt"), {
         ...{ id: customer, object: "customer", name: "Ann Example", email: `${customer}@example.com`, phone: null },
       }),
-      bill("invoice.payment_failed", 10),
-      bill("invoice.payment_failed", 500, 2),
-      bill("invoice.paid", 900),
-      bill("invoice.payment_succeeded", 900),
+      invoiceOf("invoice.payment_failed", 10),
+      invoiceOf("invoice.payment_failed", 500, 2),
+      invoiceOf("invoice.paid", 900),
+      invoiceOf("invoice.payment_succeeded", 900),
     ]
   }).flat()
 }
@@ -62,17 +65,17 @@ function months(now: Date, members: number): Event[] {
 const stateOfCases = () =>
   sql("select id, status, failure_count, recovered_minor, opened_at, closed_at, cause from recovery_cases order by id")
 
-describe("events that Stripe dropped", () => {
-  test("any k of 250 over 29 days are restored, counted, and found once", async () => {
+describe("events that Stripe did not deliver", () => {
+  test("any number of 250 over 29 days are fetched, counted, and found once", async () => {
     const events = months(await worldNow(), 50)
-    await plantEvents(events)
-    // Another choice in each run; a failure names it.
+    await putEvents(events)
+    // Another choice in each run; a failure shows it.
     const lost = new Set(events.filter(() => Math.random() < 0.3).map(({ id }) => id))
     const choice = `lost: ${events.flatMap(({ id }, index) => (lost.has(id) ? [index] : []))}`
     for (const event of events) if (!lost.has(event.id)) expect((await sendStripe(event)).status).toBe(200)
     await waitUntilProcessed()
 
-    const reports = await wholeRun()
+    const reports = await reconcileFully()
     const sum = (name: "missing" | "fetched" | "outOfReach") =>
       reports.reduce((total, report) => total + report[name], 0)
     expect([sum("missing"), sum("fetched"), sum("outOfReach")], choice).toEqual([lost.size, lost.size, 0])
@@ -90,12 +93,12 @@ describe("events that Stripe dropped", () => {
     expect(await stateOfCases()).toEqual(cases)
   })
 
-  test("a lost failure is one nudge; a lost failure with its lost payment is none", async () => {
+  test("a lost failure gives one nudge; with its lost payment none", async () => {
     const now = await worldNow()
     const at = (minutes: number) => new Date(now.getTime() - minutes * MINUTE_MS)
     const [unpaid, paid] = [fresh("cus"), fresh("cus")]
     const [open, closed] = [fresh("in"), fresh("in")]
-    await plantEvents([
+    await putEvents([
       invoiceEvent({ type: "invoice.payment_failed", at: at(30), customer: unpaid, invoice: open }),
       invoiceEvent({ type: "invoice.payment_failed", at: at(2 * 1440), customer: paid, invoice: closed }),
       invoiceEvent({ type: "invoice.paid", at: at(2 * 1440 - 60), customer: paid, invoice: closed }),
@@ -110,7 +113,7 @@ describe("events that Stripe dropped", () => {
     expect(await caseOf(closed)).toMatchObject({ status: "recovered", nudges: [] })
   })
 
-  test("what came in test mode is not the time since which we are told: what failed since is history", async () => {
+  test("events in test mode do not count as the first received event: earlier failures are history", async () => {
     const began = await worldNow()
     const event = invoiceEvent({ type: "invoice.paid", at: began, customer: fresh("cus"), invoice: fresh("in") })
     const body = JSON.stringify(event)
@@ -123,18 +126,18 @@ describe("events that Stripe dropped", () => {
     await advanceClock("P5D")
     const invoice = fresh("in")
     const at = new Date((await worldNow()).getTime() - 4 * DAY_MS)
-    await plantEvents([invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice })])
-    expect((await wholeRun()).reduce((sum, { fetched }) => sum + fetched, 0)).toBe(1)
+    await putEvents([invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice })])
+    expect((await reconcileFully()).reduce((sum, { fetched }) => sum + fetched, 0)).toBe(1)
     await advanceClock("PT1H")
     expect(await caseOf(invoice)).toMatchObject({ status: "open", nudges: [] })
     expect(await mailbox()).toEqual([])
   }, 60_000)
 
-  test("a payment of the last minute is fetched with the failure that it settles", async () => {
+  test("a payment of the last minute is fetched together with its failure", async () => {
     const now = await worldNow()
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     const at = (seconds: number) => new Date(now.getTime() - seconds * 1000)
-    await plantEvents([
+    await putEvents([
       invoiceEvent({ type: "invoice.payment_failed", at: at(600), customer, invoice }),
       invoiceEvent({ type: "invoice.paid", at: at(20), customer, invoice }),
     ])
@@ -142,20 +145,20 @@ describe("events that Stripe dropped", () => {
     expect(await caseOf(invoice)).toMatchObject({ status: "recovered", nudges: [] })
   })
 
-  test("a webhook that may still be under way is not missing", async () => {
+  test("a webhook that may still arrive is not missing", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     const event = invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })
-    await plantEvents([event])
+    await putEvents([event])
     expect((await reconcile()).body).toMatchObject(NOTHING)
     expect(await recordedIds()).toEqual([])
     expect((await sendStripe(event)).body).toMatchObject({ duplicate: false })
   })
 
-  test("the scheduled job finds them by itself within a quarter of an hour, and tells so", async () => {
+  test("the scheduled job finds them within a quarter of an hour, and logs it", async () => {
     await postJobAction("reconcile", "resume")
     await advanceClock("PT16M")
     const [customer, invoice] = [fresh("cus"), fresh("in")]
-    await plantEvents([invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })])
+    await putEvents([invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })])
     await advanceClock("PT17M")
     expect(await caseOf(invoice)).toMatchObject({ status: "open" })
     const { body } = await api<{ data: { kind: string; missing: number }[] }>("/api/reconciliations?provider=stripe")
@@ -164,13 +167,13 @@ describe("events that Stripe dropped", () => {
     expect(new Set(runs.map(({ outcome }) => outcome))).toEqual(new Set(["compared"]))
   })
 
-  test("what is older than the provider's list is named as out of reach", async () => {
+  test("what is older than the provider's list is reported as out of reach", async () => {
     const now = await worldNow()
     const old = new Date(now.getTime() - 35 * DAY_MS)
     const [lost, kept] = [fresh("evt"), fresh("evt")]
     const event = (id: string, at: Date) =>
       invoiceEvent({ type: "invoice.paid", at, customer: fresh("cus"), invoice: fresh("in"), id })
-    await plantEvents([event(lost, old), event(kept, new Date(now.getTime() - 29 * DAY_MS))])
+    await putEvents([event(lost, old), event(kept, new Date(now.getTime() - 29 * DAY_MS))])
     const since = new Date(now.getTime() - 40 * DAY_MS).toISOString()
     const { body } = await reconcile({ since, provider: "stripe" })
     expect(body).toMatchObject({ missing: 1, fetched: 1, outOfReach: 1 })
@@ -179,7 +182,7 @@ describe("events that Stripe dropped", () => {
     expect(await recordedIds()).toEqual([kept])
   })
 
-  test("after a silence longer than the list, the time in between is named as out of reach", async () => {
+  test("after a gap longer than the list, the time in between is reported as out of reach", async () => {
     await reconcile({ provider: "stripe" })
     await sql("update reconciliation_positions set complete_until = complete_until - interval '45 days'")
     const { body } = await reconcile({ provider: "stripe" })
@@ -191,7 +194,7 @@ describe("events that Stripe dropped", () => {
     expect(days).toBeLessThan(15.1)
   })
 
-  test("one that cannot be read is named and keeps nothing back", async () => {
+  test("an unreadable event is reported and does not block others", async () => {
     const now = await worldNow()
     const good = invoiceEvent({
       type: "invoice.paid",
@@ -199,7 +202,7 @@ describe("events that Stripe dropped", () => {
       customer: fresh("cus"),
       invoice: fresh("in"),
     })
-    await plantEvents([good])
+    await putEvents([good])
     await putProviderObject("stripe", "events", "evt_broken", {
       created: Math.floor(now.getTime() / 1000) - 200_000,
       type: "",
@@ -210,11 +213,11 @@ describe("events that Stripe dropped", () => {
     expect(full?.details.outOfReach).toEqual([{ reason: "unreadable", providerEventId: "evt_broken" }])
   })
 
-  test("while processing is switched off they are kept as held", async () => {
+  test("while processing is off they are stored as held", async () => {
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
     await advanceClock("PT10S")
     const at = new Date((await worldNow()).getTime() - DAY_MS)
-    await plantEvents([
+    await putEvents([
       invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice: fresh("in") }),
     ])
     expect((await reconcile()).body).toMatchObject({ fetched: 1 })
@@ -223,10 +226,10 @@ describe("events that Stripe dropped", () => {
   })
 })
 
-describe("a pass that is interrupted", () => {
-  test("by an API that is away says so, and finds everything once it is back", async () => {
+describe("an interrupted pass", () => {
+  test("by an API that is down says so, and finds everything when it is back", async () => {
     const events = months(await worldNow(), 10)
-    await plantEvents(events)
+    await putEvents(events)
     for (const mode of ["error", "down"]) {
       await setFault("stripe-api", mode)
       const { status, body } = await reconcile({ provider: "stripe" })
@@ -234,27 +237,27 @@ describe("a pass that is interrupted", () => {
       expect(body.data.map(({ details }) => details.stoppedBy)).toEqual(body.data.map(() => "provider_unavailable"))
     }
     await setFault("stripe-api", "off")
-    await advanceClock("PT3M") // it is left alone for a while after that
-    const reports = await wholeRun()
+    await advanceClock("PT3M") // the circuit breaker is open for a while
+    const reports = await reconcileFully()
     expect(reports.reduce((sum, { fetched }) => sum + fetched, 0)).toBe(events.length)
     expect(reports.map(({ details }) => details.stoppedBy)).toEqual(reports.map(() => null))
     expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())
-    // A pass that could not even begin is one report, not one for each try.
+    // A pass that could not begin is one report, not one per attempt.
     expect(await sql("select kind from reconciliations where provider = 'stripe' order by 1")).toEqual([
       { kind: "full" },
       { kind: "recent" },
     ])
   })
 
-  test("keeps its place and its counts, over steps that are bounded and an API that fails half way", async () => {
+  test("keeps its position and counts over bounded steps and an API that fails half way", async () => {
     const now = await worldNow()
-    // More than a step fetches at most.
+    // More than one step fetches.
     const events = Array.from({ length: 620 }, (_, index) =>
       envelope("charge.updated", new Date(now.getTime() - 2 * DAY_MS - index * MINUTE_MS), `evt_many_${index}`, {
         ...{ id: `ch_many_${index}`, object: "charge", amount: 1, currency: "usd" },
       }),
     )
-    await plantEvents(events)
+    await putEvents(events)
     const step = async () => {
       const { body } = await reconcile({ provider: "stripe" })
       return body.data.find(({ kind }) => kind === "full")
@@ -265,40 +268,40 @@ describe("a pass that is interrupted", () => {
     await setFault("stripe-api", "error")
     expect(await step()).toMatchObject({ ...half, details: { stoppedBy: "provider_unavailable" } })
     await setFault("stripe-api", "off")
-    await advanceClock("PT20S") // it is left alone for a while after that
+    await advanceClock("PT20S") // the circuit breaker is open for a while
     const last = await step()
     expect(last).toMatchObject({ ...half, isComplete: true, checked: 620, missing: 620, fetched: 620 })
     expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())
   })
 
-  test("loses nothing when Postgres goes away in the middle", async () => {
+  test("loses nothing when Postgres fails in the middle", async () => {
     const events = months(await worldNow(), 20)
-    await plantEvents(events)
+    await putEvents(events)
     const step = reconcile({ provider: "stripe" })
     await new Promise((resolve) => setTimeout(resolve, 400))
     await setFault("postgres", "error")
     await step.catch(() => undefined)
     await setFault("postgres", "off")
-    await advanceClock("PT3M") // the lease of a worker that was lost
-    await wholeRun()
+    await advanceClock("PT3M") // the lease of the lost worker
+    await reconcileFully()
     await waitUntilProcessed()
     expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())
     expect((await stateOfCases()).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => "recovered"))
   })
 
-  test("is in one pair of hands: steps at the same time fetch everything once", async () => {
+  test("runs once at a time: concurrent steps fetch everything once", async () => {
     const events = months(await worldNow(), 10)
-    await plantEvents(events)
+    await putEvents(events)
     const answers = await Promise.all(Array.from({ length: 4 }, () => reconcile({ provider: "stripe" })))
     expect(answers.map(({ status }) => status).every((status) => status === 200 || status === 409)).toBe(true)
-    await wholeRun()
+    await reconcileFully()
     const rows = await sql<{ sum: string }>("select sum(fetched) as sum from reconciliations where provider = 'stripe'")
     expect(rows).toEqual([{ sum: String(events.length) }])
   })
 })
 
 describe("companies", () => {
-  test("are compared apart: each gets the events of its own account, and sees its own reports", async () => {
+  test("are compared separately: each gets the events of its own account, and sees its own reports", async () => {
     const B = fresh("company")
     await addCompany(B)
     const account = fresh("acct").replace("_", "_1")
@@ -307,7 +310,7 @@ describe("companies", () => {
     const [own, other] = [fresh("evt"), fresh("evt")]
     const event = (id: string) =>
       invoiceEvent({ type: "invoice.payment_failed", at, customer: fresh("cus"), invoice: fresh("in"), id })
-    await plantEvents([event(own), { ...event(other), account }])
+    await putEvents([event(own), { ...event(other), account }])
 
     const key = await newApiKey("admin", B)
     expect((await reconcile({ provider: "stripe" }, { key })).body).toMatchObject({ missing: 1, fetched: 1 })
@@ -330,7 +333,7 @@ describe("companies", () => {
     }
   })
 
-  test("that no account is known of are told so, and only admins may ask", async () => {
+  test("without a known account get an error, and only admins may start a comparison", async () => {
     const B = fresh("company")
     await addCompany(B)
     const admin = await newApiKey("admin", B)
@@ -346,7 +349,7 @@ describe("companies", () => {
 describe("subscriptions", () => {
   const SYNC = { provider: "stripe", subscriptions: true }
 
-  test("that differ in any field are listed, repaired by an event, and then the same", async () => {
+  test("that differ in any field are listed, repaired by an event, and then equal", async () => {
     const now = await worldNow()
     const later = (days: number) => new Date(now.getTime() + days * DAY_MS)
     const changes: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
@@ -394,7 +397,7 @@ describe("subscriptions", () => {
     expect(await sql("select kind, status from recovery_cases")).toEqual([{ kind: "cancellation", status: "open" }])
   })
 
-  test("that ended elsewhere are ended here, those that Stripe does not know are left alone and named", async () => {
+  test("that ended at Stripe end here, those that Stripe does not know are unchanged and reported", async () => {
     const now = await worldNow()
     const [ended, gone] = [fresh("sub"), fresh("sub")]
     const customers = new Map([ended, gone].map((id) => [id, fresh("cus")]))
@@ -418,7 +421,7 @@ describe("subscriptions", () => {
       { id: ended, status: "canceled" },
       { id: gone, status: "active" },
     ])
-    // What came back to life at the provider does so here; within one second the end would win.
+    // A subscription that is active again at the provider becomes active here; within one second the end would win.
     await advanceClock("PT2S")
     await putProviderObject(
       "stripe",
@@ -431,7 +434,7 @@ describe("subscriptions", () => {
     expect(await sql("select status from subscriptions where id = $1", [ended])).toEqual([{ status: "active" }])
   })
 
-  test("that we never heard of are taken in; the same difference that comes back is repaired again", async () => {
+  test("that were never reported are added; a difference that recurs is repaired again", async () => {
     const now = await worldNow()
     const [id, customer] = [fresh("sub"), fresh("cus")]
     const at = (minutes: number) => new Date(now.getTime() + minutes * MINUTE_MS)

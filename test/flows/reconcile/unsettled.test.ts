@@ -1,4 +1,4 @@
-/** Two snapshots of a subscription in one second that contradict each other: the provider is asked which one stands. */
+/** Two contradicting snapshots of a subscription in one second: the provider's API decides. */
 import { afterAll, afterEach, beforeEach, expect, test } from "vitest"
 import { postJobAction } from "../../support/actions/jobs.ts"
 import { subscriptionObject } from "../../support/actions/reconcile.ts"
@@ -13,8 +13,8 @@ beforeEach(async () => {
 afterEach(() => setFault("stripe-api", "off"))
 afterAll(() => postJobAction("reconcile", "resume"))
 
-/** A subscription that became past due and unpaid in one second, each from active. */
-async function tellTwice(customer = fresh("cus")) {
+/** A subscription that became past due and unpaid in one second, both from active. */
+async function sendContradiction(customer = fresh("cus")) {
   const id = fresh("sub")
   const now = await worldNow()
   const object = (status: string) => subscriptionObject({ id, customer, now, status })
@@ -43,7 +43,7 @@ const factsOf = (kind: string) => sql(`select body ->> 'fetched' as fetched from
 const readings = async (id: string) =>
   (await providerCalls()).filter(({ path }) => path === `/v1/subscriptions/${id}`).length
 
-/** The stored states are what the ledgers say. */
+/** Expects the stored states to be the fold of the ledgers. */
 async function expectNothingToRebuild(): Promise<void> {
   const { status, body } = await api<{ checked: number; differing: unknown[] }>("/api/rebuild", {
     method: "POST",
@@ -53,8 +53,8 @@ async function expectNothingToRebuild(): Promise<void> {
   expect([status, body.checked, body.differing]).toEqual([200, 1, []])
 }
 
-test("what the provider shows is recorded as fetched, once, and settles it", async () => {
-  const { id, customer, object } = await tellTwice()
+test("the provider's answer is recorded once as fetched, and settles it", async () => {
+  const { id, customer, object } = await sendContradiction()
   expect(await rowOf(id)).toEqual({ status: expect.any(String), isUnsettled: true, isAsked: false })
   await putProviderObject("stripe", "subscriptions", id, object("trialing"))
 
@@ -71,8 +71,8 @@ test("what the provider shows is recorded as fetched, once, and settles it", asy
   await expectNothingToRebuild()
 })
 
-test("a subscription that the provider does not know stays as it was told", async () => {
-  const { id } = await tellTwice()
+test("a subscription that the provider does not know stays as reported", async () => {
+  const { id } = await sendContradiction()
   const before = await rowOf(id)
   await advanceClock("PT5M")
   expect(await rowOf(id)).toEqual({ status: before?.status, isUnsettled: false, isAsked: true })
@@ -83,8 +83,8 @@ test("a subscription that the provider does not know stays as it was told", asyn
   await expectNothingToRebuild()
 })
 
-test("while the provider is away it is asked again, more and more seldom, and settled when it is back", async () => {
-  const { id, object } = await tellTwice()
+test("while the provider is down it is called at growing intervals, and the subscription is settled when it is back", async () => {
+  const { id, object } = await sendContradiction()
   await putProviderObject("stripe", "subscriptions", id, object("active"))
   await setFault("stripe-api", "error")
   await advanceClock("PT1H")
@@ -96,16 +96,16 @@ test("while the provider is away it is asked again, more and more seldom, and se
 })
 
 test("an answer about another customer is not used", async () => {
-  const { id } = await tellTwice()
-  const stranger = subscriptionObject({ id, customer: fresh("cus"), now: await worldNow(), status: "active" })
-  await putProviderObject("stripe", "subscriptions", id, stranger)
+  const { id } = await sendContradiction()
+  const foreign = subscriptionObject({ id, customer: fresh("cus"), now: await worldNow(), status: "active" })
+  await putProviderObject("stripe", "subscriptions", id, foreign)
   await advanceClock("PT5M")
   expect(await rowOf(id)).toMatchObject({ isUnsettled: true, isAsked: true })
   expect(await sql("select 1 from customers")).toHaveLength(1)
 })
 
-test("what comes meanwhile and says it leaves nothing to be asked", async () => {
-  const { id, object } = await tellTwice()
+test("a later event that settles it makes the call unnecessary", async () => {
+  const { id, object } = await sendContradiction()
   const later = new Date((await worldNow()).getTime() + 2_000)
   await sendStripe(
     envelope("customer.subscription.updated", later, fresh("evt"), object("active"), { status: "unpaid" }),

@@ -1,4 +1,4 @@
-/** The health of customers: in parts that sum, as the company weighs them, and what that costs. */
+/** The health of customers: components that sum to it, the company's weights, and their cost. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failPayment } from "../../support/actions/members.ts"
@@ -43,7 +43,7 @@ const putSettings = async (settings: object) =>
 
 const WEIGHTS = { payment: 1, usage: 1, support: 1, relationship: 1, tenure: 1 }
 
-test("a customer has a health once scored: of components that sum to it, told by list and detail alike", async () => {
+test("a scored customer has a health with components that sum to it, the same in list and detail", async () => {
   await champion({ offset: 0.25 })
   const id = await subscriber()
   expect(await customer(id)).toMatchObject({ score: null, health: null, atRisk: null })
@@ -64,7 +64,7 @@ test("a customer has a health once scored: of components that sum to it, told by
 
   await failPayment(id.replace(/^stripe_/, ""), fresh("in"))
   await waitUntilProcessed()
-  await advanceClock("PT61S") // a fresh score is made once a minute
+  await advanceClock("PT61S") // fresh scores are limited to one a minute
   const worse = await scoreOf(id, "?fresh=true")
   expect(worse.probability).toBeGreaterThan(score.probability)
   const after = await customer(id)
@@ -76,13 +76,13 @@ test("a customer has a health once scored: of components that sum to it, told by
   expect(await customer(id)).toMatchObject({ score: null, health: null, atRisk: null })
 })
 
-test("without a model the health is that of the rules, and says so", async () => {
+test("without a model the health is that of the rules, and is marked so", async () => {
   const id = await subscriber()
   await scoreOf(id)
   expect((await customer(id)).health).toMatchObject({ status: "scored", source: "rules" })
 })
 
-test("too little known is no health, with why", async () => {
+test("with too little known there is no health, with the reason", async () => {
   await champion({ weights: { usage_4w_ratio: 1, usage_8w_ratio: 1, failed_invoices_30d: 20 } })
   const id = await subscriber()
   await scoreOf(id)
@@ -95,7 +95,7 @@ test("too little known is no health, with why", async () => {
   })
 })
 
-test("levels of risk are drawn where the company draws them, and the list is narrowed by them", async () => {
+test("risk levels follow the company's thresholds, and filter the list", async () => {
   await champion({ intercept: -1 })
   const id = await subscriber()
   await scoreOf(id)
@@ -105,7 +105,7 @@ test("levels of risk are drawn where the company draws them, and the list is nar
   const after = await customer(id)
   expect(after.atRisk?.score).toBe(before.atRisk?.score)
   expect([after.atRisk?.level, after.score?.riskLevel]).toEqual(["critical", "critical"])
-  await advanceClock("PT61S") // a fresh score is made once a minute
+  await advanceClock("PT61S") // fresh scores are limited to one a minute
   await scoreOf(id, "?fresh=true")
   expect((await listed("?riskLevel=critical")).map((row) => row.id)).toEqual([id])
   expect(await listed("?riskLevel=low")).toEqual([])
@@ -123,7 +123,7 @@ describe("weights", () => {
   const effectOf = async (query = "", key?: string) =>
     api<Effect>(`/api/settings/health-weights${query}`, key === undefined ? {} : { key })
 
-  test("change the health and say so, and leave the risk as the model says", async () => {
+  test("change the health and are shown, and do not change the risk", async () => {
     await champion()
     const id = await subscriber()
     await failPayment(id.replace(/^stripe_/, ""), fresh("in"))
@@ -139,7 +139,7 @@ describe("weights", () => {
       expect((await putSettings({ healthWeights })).status).toBe(400)
   })
 
-  test("say what they cost on scores whose outcome is known, and that there are none yet", async () => {
+  test("show their cost on scores with a known outcome, and whether there are any", async () => {
     expect((await effectOf()).body).toMatchObject({ rows: 0, auc: null, isReliable: false })
     expect((await effectOf()).body.because).toContain("No score is old enough")
 
@@ -147,7 +147,7 @@ describe("weights", () => {
     const id = await subscriber()
     await scoreOf(id)
     await waitFor(async () => (await sql("select 1 from predictions")).length > 0)
-    // The same score many times, with payment telling who left: what came of them is made up, the way to the answer is not.
+    // The same score many times, with churn depending on payment; the outcomes are inserted.
     await sql("update predictions set parts = jsonb_set(parts, '{reasons}', '[]')")
     await sql(`
       insert into predictions select p.company_id, gen_random_uuid(), p.customer_id, p.as_of - n * interval '1 minute', p.source,
@@ -171,7 +171,7 @@ describe("weights", () => {
     expect((await effectOf("", await newApiKey("admin", "other_health"))).body.rows).toBe(0)
   })
 
-  test("are refused where they are none", async () => {
+  test("are refused where invalid", async () => {
     expect((await effectOf("?payment=9")).status).toBe(400)
     expect((await effectOf("?luck=1")).status).toBe(400)
     expect((await effectOf("", await newApiKey("success-analyst"))).status).toBe(403)

@@ -1,4 +1,4 @@
-/** An incentive is money: it is given once, for a reason, and with a receipt. */
+/** Incentives: applied once, for a reason, with a receipt. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { caseOf, failPayment, failWhopPayment, messages } from "../../support/actions/members.ts"
 import { envelope, fresh, sendStripe } from "../../support/events/providers.ts"
@@ -45,14 +45,14 @@ const discountsOf = async (subscription: string) =>
 const appliedIn = ({ timeline }: Awaited<ReturnType<typeof caseOf>>) =>
   timeline.filter(({ kind }) => kind === "incentive_applied")
 
-/** How often a discount was really put on a subscription: repeated answers to the same key change nothing. */
+/** How often a discount was applied, without repeated answers to the same key. */
 const discountsGiven = async () =>
   (await providerWrites()).filter(
     ({ path, isReplay, status }) => path.includes("/subscriptions/") && !isReplay && status === 200,
   )
 
 describe("a discount at Stripe", () => {
-  test("is applied once under a key of its own, is in the message, and its receipt is in the timeline", async () => {
+  test("is applied once under its own key, is in the message, and its receipt is in the timeline", async () => {
     await giveOn("payment", DISCOUNT)
     const { customer, subscription, invoice } = await newMember()
     await failPayment(customer, invoice)
@@ -77,7 +77,7 @@ describe("a discount at Stripe", () => {
     expect(await discountsGiven()).toHaveLength(1)
   })
 
-  test("is given once per customer and period: the next case's message goes without", async () => {
+  test("is given once per customer and period: the next case's message has none", async () => {
     await giveOn("payment", DISCOUNT, { incentivePeriodDays: 30 })
     const { customer, subscription, invoice } = await newMember()
     await failPayment(customer, invoice)
@@ -115,21 +115,24 @@ describe("a discount at Stripe", () => {
     expect(await discountsOf(subscription)).toMatchObject([{ id: "di_old" }, { object: "discount" }])
   })
 
-  test.each(["down", "error", "drop"])("waits while the API is %s, message and all, and then is one", async (mode) => {
-    await giveOn("payment", DISCOUNT)
-    const { customer, subscription, invoice } = await newMember()
-    await setFault("stripe-api", mode)
-    await failPayment(customer, invoice)
-    await waitFor(async () => (await caseOf(invoice)).nudges[0]?.reason === "provider_api")
-    expect(await mailbox()).toEqual([])
-    await setFault("stripe-api", "off")
-    await advanceClock("PT1H")
-    expect(await mailbox()).toHaveLength(1)
-    expect(await discountsOf(subscription)).toHaveLength(1)
-    expect(appliedIn(await caseOf(invoice))).toHaveLength(1)
-  })
+  test.each(["down", "error", "drop"])(
+    "waits with its message while the API is %s, and is then applied once",
+    async (mode) => {
+      await giveOn("payment", DISCOUNT)
+      const { customer, subscription, invoice } = await newMember()
+      await setFault("stripe-api", mode)
+      await failPayment(customer, invoice)
+      await waitFor(async () => (await caseOf(invoice)).nudges[0]?.reason === "provider_api")
+      expect(await mailbox()).toEqual([])
+      await setFault("stripe-api", "off")
+      await advanceClock("PT1H")
+      expect(await mailbox()).toHaveLength(1)
+      expect(await discountsOf(subscription)).toHaveLength(1)
+      expect(appliedIn(await caseOf(invoice))).toHaveLength(1)
+    },
+  )
 
-  test("and its message survive an API that is away for hours", async () => {
+  test("and its message survive hours without the API", async () => {
     await giveOn("payment", DISCOUNT)
     const { customer, subscription, invoice } = await newMember()
     await setFault("stripe-api", "down")
@@ -143,7 +146,7 @@ describe("a discount at Stripe", () => {
     expect(await discountsOf(subscription)).toHaveLength(1)
   })
 
-  test("that is refused for good is left out, and the message goes without it", async () => {
+  test("that is permanently refused is left out, and the message is sent without it", async () => {
     await giveOn("payment", DISCOUNT)
     const { customer, invoice } = await newMember({ customer: "cus_somebody_else" })
     await failPayment(customer, invoice)
@@ -153,7 +156,7 @@ describe("a discount at Stripe", () => {
     expect(await discountsGiven()).toEqual([])
   })
 
-  test("outlives an e-mail that has to be tried again: one discount, one message", async () => {
+  test("is applied once although the e-mail is retried: one discount, one message", async () => {
     await giveOn("payment", DISCOUNT)
     const { customer, subscription, invoice } = await newMember()
     await setFault("email", "down")
@@ -207,11 +210,11 @@ describe("free days", () => {
     )
   })
 
-  test("at Stripe move the next payment of a member who announced to leave", async () => {
+  test("at Stripe move the next payment of a member with a scheduled cancellation", async () => {
     await giveOn("cancellation", { kind: "free_days", days: 14 })
     const { customer, subscription } = await newMember({ status: "active" })
     const at = await worldNow()
-    const leaving = { ...subscriptionOf(customer), status: "active", currency: "usd", cancel_at_period_end: true }
+    const canceling = { ...subscriptionOf(customer), status: "active", currency: "usd", cancel_at_period_end: true }
     const start_date = Math.floor(at.getTime() / 1_000) - 86_400
     await failPayment(customer, fresh("in"), { type: "invoice.paid" })
     await sendStripe(
@@ -219,7 +222,7 @@ describe("free days", () => {
         "customer.subscription.updated",
         at,
         fresh("evt"),
-        { ...leaving, start_date, cancel_at: null },
+        { ...canceling, start_date, cancel_at: null },
         {
           cancel_at_period_end: false,
         },

@@ -1,4 +1,4 @@
-/** Payment cases of which nothing is heard any more. */
+/** Payment cases without news. */
 import { beforeEach, expect, test } from "vitest"
 import {
   type CaseBody,
@@ -43,7 +43,7 @@ test("a case without news lapses after sixty days, one with news later, and a la
   expect(Date.parse(lapsed.closedAt) - Date.parse(String(failure?.occurredAt))).toBe(60 * 86_400_000)
   expect(await shown(retried)).toMatchObject({ status: "open" })
 
-  // The job comes again, finds nothing more, and the state is what the ledger says.
+  // Another run finds nothing more, and the state is the fold of the ledger.
   await advanceClock("PT2H")
   expect(await sql("select count(*)::int as facts from facts where kind = 'case_lapsed'")).toEqual([{ facts: 1 }])
   expect(
@@ -56,7 +56,7 @@ test("a case without news lapses after sixty days, one with news later, and a la
   expect(await shown(silent)).toMatchObject({ status: "recovered", recoveredMinor: 1_999 })
 }, 280_000)
 
-test("a case whose row says nothing of its news is looked at once and left until it may lapse", async () => {
+test("a case whose row lacks the time of its news is checked once, then not until it may lapse", async () => {
   const invoice = fresh("in")
   const customer = fresh("cus")
   await failPayment(customer, invoice)

@@ -1,4 +1,7 @@
-/** What a member finds behind the links of a message, and what a stranger with such a link can do: nothing. */
+/**
+ * The links in messages: what a member gets, and that forged links have no effect. Over 300 lines because all tests open the links
+ * of one kind of message.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { parseKeyRing } from "../../../shared/crypto/key-ring.ts"
 import { signToken, type TokenClaims, type TokenPurpose } from "../../../shared/tokens.ts"
@@ -44,7 +47,7 @@ async function nudged() {
 const clicksOf = async (invoice: string) =>
   (await caseOf(invoice)).timeline.filter(({ kind }) => kind === "link_clicked")
 
-/** A token as the Worker signs it, or under a ring of our own. */
+/** A token as signed by the Worker, or under another ring. */
 const tokenFor = (
   claims: Partial<TokenClaims> & { readonly purpose: TokenPurpose },
   ring = world().vars.TOKEN_SIGNING_KEYS,
@@ -55,7 +58,7 @@ const tokenFor = (
   return signToken(keys.value, { ...usual, expiresAtSeconds: 4_000_000_000, ...claims })
 }
 
-/** What every answer to a member carries. */
+/** Headers of every answer to a member. */
 function expectGuarded(response: Response): void {
   const { headers } = response
   expect(headers.get("cache-control")).toBe("no-store")
@@ -85,7 +88,7 @@ describe("the link to the payment page", () => {
     expect(clicks).toMatchObject([{ caseId: `payment_${invoice}`, nudgeId: `payment_${invoice}.0.email` }])
   })
 
-  test("leads to the page of the invoice while the provider's API is away", async () => {
+  test("leads to the page of the invoice while the provider's API is down", async () => {
     const { link } = await nudged()
     await setFault("stripe-api", "down")
     expect((await visit(link)).headers.get("location")).toBe("https://invoice.stripe.com/i/acct_1/test")
@@ -100,7 +103,7 @@ describe("the link to the payment page", () => {
     expect((await visit(linksIn(message).link)).headers.get("location")).toBe("https://whop.com/billing/manage/x")
   })
 
-  test("asked for by HEAD, as link checkers do, is answered and is no click", async () => {
+  test("by HEAD, as from link checkers, is answered and is no click", async () => {
     const { link, invoice } = await nudged()
     const response = await visit(link, { method: "HEAD" })
     expect(response.status).toBe(200)
@@ -111,14 +114,14 @@ describe("the link to the payment page", () => {
 
   test("opened by a program within seconds shows a button, and only the button is a click", async () => {
     const { link, invoice } = await nudged()
-    const asked = async () => (await providerWrites()).filter(({ path }) => path.includes("portal")).length
-    const before = await asked()
+    const portalCalls = async () => (await providerWrites()).filter(({ path }) => path.includes("portal")).length
+    const before = await portalCalls()
     const scanners = [
-      {}, // a library that says nothing of itself
+      {}, // a library without a user agent
       { "user-agent": "curl/8.5.0" },
       { ...BROWSER, "sec-purpose": "prefetch" },
       { ...BROWSER, "user-agent": `${BROWSER["user-agent"]} SafeLinks` },
-      { "user-agent": BROWSER["user-agent"] }, // a gateway that calls itself a browser
+      { "user-agent": BROWSER["user-agent"] }, // a gateway with a browser's user agent
     ]
     for (const headers of scanners) {
       const response = await visit(link, { headers })
@@ -128,7 +131,7 @@ describe("the link to the payment page", () => {
     }
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(await clicksOf(invoice)).toEqual([])
-    expect(await asked()).toBe(before)
+    expect(await portalCalls()).toBe(before)
 
     const response = await visit(link, { method: "POST" })
     expect(response.status).toBe(303)
@@ -136,7 +139,7 @@ describe("the link to the payment page", () => {
     await waitFor(async () => (await clicksOf(invoice)).length === 1)
   })
 
-  test("opened an hour later by a program that nobody knows leads on", async () => {
+  test("opened an hour later by an unknown program redirects", async () => {
     const { link } = await nudged()
     await advanceClock("PT1H")
     expect((await visit(link, { headers: {} })).status).toBe(302)
@@ -183,7 +186,7 @@ describe("the link to the payment page", () => {
     }
   })
 
-  test("works for thirty days and then says that it has expired", async () => {
+  test("works for thirty days and then shows that it has expired", async () => {
     const { link } = await nudged()
     await advanceClock("P29D")
     expect((await visit(link)).status).toBe(302)
@@ -194,8 +197,8 @@ describe("the link to the payment page", () => {
   })
 })
 
-describe("a token that does not hold", () => {
-  test("of the other purpose, altered, cut, of another key or of nobody opens nothing", async () => {
+describe("an invalid token", () => {
+  test("for another purpose, altered, truncated or under another key is refused", async () => {
     const { link, unsubscribe } = await nudged()
     const [linkToken, stopToken] = [link, unsubscribe].map((url) => url.slice(url.lastIndexOf("/") + 1))
     if (linkToken === undefined || stopToken === undefined) throw new Error("no tokens")
@@ -225,7 +228,7 @@ describe("a token that does not hold", () => {
     expect(await sql("select 1 from facts where kind = 'link_clicked'")).toEqual([])
   })
 
-  test("that is ours but names a customer who is not there says so, and makes nobody", async () => {
+  test("for a customer who does not exist is refused, and creates none", async () => {
     const response = await visit(`${world().workerUrl}/r/${await tokenFor({ purpose: "link" })}`)
     expect(response.status).toBe(404)
     const stop = await visit(`${world().workerUrl}/unsubscribe/${await tokenFor({ purpose: "unsubscribe" })}`, {
@@ -235,7 +238,7 @@ describe("a token that does not hold", () => {
     expect(await sql("select 1 from customers")).toEqual([])
   })
 
-  test("that has expired is no way to stop messages either", async () => {
+  test("that has expired cannot unsubscribe", async () => {
     const { customer, invoice } = await nudged()
     const expiresAtSeconds = Math.floor((await worldNow()).getTime() / 1_000) - 1
     const claims = { customerId: `stripe_${customer}`, caseId: `payment_${invoice}`, expiresAtSeconds }
@@ -245,8 +248,8 @@ describe("a token that does not hold", () => {
   })
 })
 
-describe("the wish to be left alone", () => {
-  test("is asked about by GET, which mail programs follow by themselves, and nothing changes", async () => {
+describe("unsubscribing", () => {
+  test("shows a question on GET, which mail programs send by themselves, and changes nothing", async () => {
     const { unsubscribe, invoice } = await nudged()
     const response = await visit(unsubscribe)
     expect(response.status).toBe(200)
@@ -259,7 +262,7 @@ describe("the wish to be left alone", () => {
     expect((await caseOf(invoice)).timeline.some(({ kind }) => kind === "opted_out")).toBe(false)
   })
 
-  test("is recorded by one click, and there is no further message in any case", async () => {
+  test("is recorded by one click, and no case sends further messages", async () => {
     const { customer, unsubscribe, invoice } = await nudged()
     const body = new URLSearchParams({ "List-Unsubscribe": "One-Click" })
     const response = await visit(unsubscribe, { method: "POST", body })
@@ -281,7 +284,7 @@ describe("the wish to be left alone", () => {
     expect(shown.body.consents).toMatchObject([{ purpose: "recovery_messages", isGranted: false }])
   })
 
-  test("is taken as multipart too, as some mail programs send it", async () => {
+  test("accepts multipart, as sent by some mail programs", async () => {
     const { unsubscribe } = await nudged()
     const body = new FormData()
     body.set("List-Unsubscribe", "One-Click")
@@ -289,7 +292,7 @@ describe("the wish to be left alone", () => {
     expect(await sql("select via from consents")).toEqual([{ via: "one_click" }])
   })
 
-  test("that cannot be stored is not answered as if it were", async () => {
+  test("that cannot be stored is not confirmed", async () => {
     const { unsubscribe } = await nudged()
     await setFault("postgres", "down")
     const response = await visit(unsubscribe, { method: "POST" })
@@ -300,10 +303,10 @@ describe("the wish to be left alone", () => {
     expect(await sql("select via from consents")).toEqual([{ via: "page" }])
   })
 
-  test("survives everything that the provider says later", async () => {
+  test("holds after later events of the provider", async () => {
     const { customer, unsubscribe } = await nudged()
     await visit(unsubscribe, { method: "POST" })
-    // A fact that happened before the wish makes the customer's ledger be folded anew.
+    // A fact from before the opt-out causes a refold of the ledger.
     const at = new Date((await worldNow()).getTime() - 3_600_000)
     const invoice = fresh("in")
     await sendStripe(invoiceEvent({ type: "invoice.payment_failed", at, customer, invoice, ...WITHOUT_ADDRESS }))

@@ -1,4 +1,6 @@
-/** When a nudge may be seen, on which channel, and what stops it. */
+/**
+ * When a nudge is sent, on which channel, and what stops it. Over 300 lines because all tests share settings and helpers.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import {
   advanceToHour,
@@ -45,8 +47,8 @@ const playbook = (...steps: readonly object[]) => ({
 
 const channels = async (): Promise<string[]> => (await mailbox()).map(({ channel }) => channel)
 
-/** QStash has brought what was handed to it. */
-const untilTried = (invoice: string) =>
+/** Waits until QStash has delivered the nudge. */
+const waitForAttempt = (invoice: string) =>
   waitFor(async () => {
     await waitUntilProcessed()
     const [row] = await sql<{ tried: string }>(
@@ -57,7 +59,7 @@ const untilTried = (invoice: string) =>
   })
 
 describe("quiet hours", () => {
-  test("nothing is seen while it is night where the member lives, and exactly one message at its end", async () => {
+  test("no message while it is night where the member lives, and exactly one at its end", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await advanceToHour(12) // 21:00 in Tokyo
     await sendNewCustomer(customer, { email: "yui@example.com", timeZone: "Asia/Tokyo" })
@@ -73,7 +75,7 @@ describe("quiet hours", () => {
     expect(await mailbox()).toHaveLength(1)
   })
 
-  test("the same hour is no night elsewhere: that member is written to at once", async () => {
+  test("the same hour is not night elsewhere: that member gets the message at once", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await advanceToHour(12)
     await sendNewCustomer(customer, { email: "eva@example.com", timeZone: "Europe/Berlin" })
@@ -81,7 +83,7 @@ describe("quiet hours", () => {
     expect(await messages(1)).toMatchObject([{ to: "eva@example.com" }])
   })
 
-  test("a later step falls into no night either, however its day was counted", async () => {
+  test("a later step is not sent at night either", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await putSettings({ quietHours: { start: "12:00", end: "15:00" }, ...playbook({ day: 0 }, { day: 1 }) })
     await advanceToHour(11)
@@ -115,7 +117,7 @@ test("the frequency cap counts over all cases of a member: the second case waits
 })
 
 describe("channels", () => {
-  test("an e-mail that is refused for good becomes an SMS, once", async () => {
+  test("an e-mail that is permanently refused becomes an SMS, once", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await advanceToHour(12)
     await sendNewCustomer(customer, { email: "ann@localhost", phone: "+4915112345678" })
@@ -130,35 +132,35 @@ describe("channels", () => {
     ])
   })
 
-  test("an e-mail that is refused, with nothing else to reach the member by, is told to a person and to nobody else", async () => {
+  test("an e-mail that is refused, without another channel, is listed as failed and not sent otherwise", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await sendNewCustomer(customer, { email: "ann@localhost" })
     await failPayment(customer, invoice, WITHOUT_ADDRESS)
-    await untilTried(invoice)
+    await waitForAttempt(invoice)
     await advanceClock("PT4H")
     expect(await mailbox()).toEqual([])
     const { nudges } = await caseOf(invoice)
     expect(nudges.find(({ step }) => step === 0)).toMatchObject({ status: "failed", reason: "invalid_address" })
   })
 
-  test("a mail host that stays away is given up after its tries, and the SMS goes out", async () => {
+  test("a mail host that stays down is given up after the retries, and the SMS is sent", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await advanceToHour(9)
     await setFault("email", "down")
     await sendNewCustomer(customer, { email: "ann@example.com", phone: "+4915112345678" })
     await failPayment(customer, invoice)
-    await untilTried(invoice)
+    await waitForAttempt(invoice)
     await advanceClock("PT30M")
     expect(await mailbox()).toEqual([])
     await advanceClock("PT3H")
     expect(await channels()).toEqual(["sms"])
   })
 
-  test("a mail host that is away for a day delays the e-mail of a member whom nothing else reaches, and is one e-mail", async () => {
+  test("a mail host that is down for a day delays the e-mail of a member without another channel, and is one e-mail", async () => {
     const invoice = fresh("in")
     await setFault("email", "down")
     await failPayment(fresh("cus"), invoice)
-    await untilTried(invoice)
+    await waitForAttempt(invoice)
     await advanceClock("P1D")
     expect(await mailbox()).toEqual([])
     await setFault("email", "off")
@@ -169,7 +171,7 @@ describe("channels", () => {
     expect((await caseOf(invoice)).nudges[0]).toMatchObject({ step: 0, status: "sent" })
   })
 
-  test("a mail host that stays away for good is one e-mail in the end, of the latest step, and no pile of them", async () => {
+  test("a mail host that is down for long gives one e-mail in the end, of the latest step", async () => {
     await setFault("email", "down")
     await failPayment(fresh("cus"), fresh("in"))
     await waitUntilProcessed()
@@ -179,7 +181,7 @@ describe("channels", () => {
     expect(await mailbox()).toHaveLength(1)
   })
 
-  test("a Whop member without an e-mail address gets a push, and a direct message where push stays away", async () => {
+  test("a Whop member without an e-mail address gets a push, and a direct message while push is down", async () => {
     await advanceToHour(9)
     const [payment, user] = [fresh("pay"), `user_${Date.now()}`]
     await failWhopPayment({ user, membership: fresh("mem"), payment })
@@ -189,7 +191,7 @@ describe("channels", () => {
     expect(await channels()).toEqual(["push", "dm"])
   })
 
-  test("nobody is reached who has no address: the case says so", async () => {
+  test("a member without an address gets no message: the case shows it", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await failPayment(customer, invoice, WITHOUT_ADDRESS)
     await waitUntilProcessed()
@@ -201,7 +203,7 @@ describe("channels", () => {
     )
   })
 
-  test("an address that becomes known later brings the nudges back", async () => {
+  test("an address that becomes known later restores the nudges", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await failPayment(customer, invoice, WITHOUT_ADDRESS)
     await waitUntilProcessed()
@@ -212,7 +214,7 @@ describe("channels", () => {
     expect(await mailbox()).toHaveLength(3)
   })
 
-  test("and so does one that a later invoice names, though the customer was said to have none", async () => {
+  test("and so does one in a later invoice, although the customer had none", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await sendNewCustomer(customer, {})
     await failPayment(customer, invoice, WITHOUT_ADDRESS)
@@ -222,7 +224,7 @@ describe("channels", () => {
     expect(await reasons()).toEqual(new Set(["no_address"]))
     await failPayment(customer, invoice, { attempt: 2 })
     expect(await messages(1)).toMatchObject([{ to: `${customer}@example.com` }])
-    // Said to be gone after that, it is used no more.
+    // After its removal it is not used any more.
     await sendStripe(
       envelope("customer.updated", new Date((await worldNow()).getTime() + 1_000), fresh("evt"), {
         ...{ id: customer, object: "customer", name: "Ann Example", email: null, phone: null },
@@ -234,7 +236,7 @@ describe("channels", () => {
   })
 })
 
-test("a company's own days and channels hold for its next case", async () => {
+test("a company's own days and channels apply to its next case", async () => {
   await putSettings({
     channelOrder: ["sms", "email"],
     ...playbook({ day: 0 }, { day: 1, channel: "email" }, { day: 6 }),
@@ -250,7 +252,7 @@ test("a company's own days and channels hold for its next case", async () => {
   expect(nudges.map(({ step }) => step)).toEqual([0, 1, 6])
 })
 
-test("whoever opted out gets nothing more, in this case and in later ones", async () => {
+test("a member who opted out gets no more messages, in this case and later ones", async () => {
   const [customer, first, second] = [fresh("cus"), fresh("in"), fresh("in")]
   await failPayment(customer, first)
   const [message] = await messages(1)
@@ -264,8 +266,8 @@ test("whoever opted out gets nothing more, in this case and in later ones", asyn
   expect(nudges.every(({ reason }) => reason === "opted_out")).toBe(true)
 })
 
-describe("a nudge by hand", () => {
-  const press = (caseId: string, key: string) =>
+describe("a manual nudge", () => {
+  const sendManually = (caseId: string, key: string) =>
     api<{ nudge: { id: string }; code: string }>(`/api/cases/${caseId}/nudge`, {
       method: "POST",
       headers: { "idempotency-key": key },
@@ -277,24 +279,24 @@ describe("a nudge by hand", () => {
     return { customer, invoice, id: (await caseOf(invoice)).id }
   }
 
-  test("is one message, however often and however fast the button was pressed", async () => {
+  test("is one message, however often and fast it is requested", async () => {
     const { id } = await openCase()
-    const answers = await Promise.all(Array.from({ length: 5 }, () => press(id, "one-click")))
+    const answers = await Promise.all(Array.from({ length: 5 }, () => sendManually(id, "one-click")))
     expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202])
     expect(new Set(answers.map(({ body }) => body.nudge.id)).size).toBe(1)
     await messages(2)
     await advanceClock("PT30M")
     expect(await mailbox()).toHaveLength(2)
-    expect((await press(id, "one-click")).status).toBe(202)
+    expect((await sendManually(id, "one-click")).status).toBe(202)
     await advanceClock("PT30M")
     expect(await mailbox()).toHaveLength(2)
   })
 
   test("is refused where the frequency cap is reached", async () => {
     const { id } = await openCase()
-    expect((await press(id, "first")).status).toBe(202)
+    expect((await sendManually(id, "first")).status).toBe(202)
     await messages(2)
-    expect(await press(id, "second")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
+    expect(await sendManually(id, "second")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
     expect(await mailbox()).toHaveLength(2)
   })
 
@@ -302,7 +304,7 @@ describe("a nudge by hand", () => {
     const { id, customer, invoice } = await openCase()
     await payInvoice(customer, invoice)
     expect((await caseOf(invoice)).status).toBe("recovered")
-    expect(await press(id, "too-late")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
+    expect(await sendManually(id, "too-late")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
     await advanceClock("PT30M")
     expect(await mailbox()).toHaveLength(1)
   })
@@ -312,7 +314,7 @@ describe("a nudge by hand", () => {
     const [message] = await mailbox()
     if (message === undefined) throw new Error("no message")
     await fetch(linksIn(message).unsubscribe, { method: "POST" })
-    expect(await press(id, "unwanted")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
+    expect(await sendManually(id, "unwanted")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
     await advanceClock("PT30M")
     expect(await mailbox()).toHaveLength(1)
   })
@@ -337,15 +339,15 @@ describe("switches", () => {
     expect(await mailbox()).toHaveLength(1)
   })
 
-  test("processing that is switched off holds events within ten seconds, and drains them when it is on again", async () => {
+  test("processing that is off holds events within ten seconds, and drains them when it is on again", async () => {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
-    await failPayment(fresh("cus"), fresh("in")) // the isolate has read its switches
+    await failPayment(fresh("cus"), fresh("in")) // the isolate reads its switches
     await messages(1)
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
     await advanceClock("PT10S")
     const answer = await failPayment(customer, invoice)
     expect(answer).toMatchObject({ status: 200, body: { received: true, duplicate: false } })
-    // The answer does not wait for the switch; what comes after it does.
+    // The answer does not wait for the switch; the work after it does.
     await waitFor(async () => (await api(`/api/events/${answer.body.id}`)).body.status === "held", 3)
     await advanceClock("PT1H")
     expect(await mailbox()).toHaveLength(1)

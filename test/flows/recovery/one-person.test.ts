@@ -1,4 +1,4 @@
-/** One person, one voice: customers who share an address, and several open cases of one member. */
+/** Per-person limits: customers who share an address, and several open cases of one member. */
 import pg from "pg"
 import { beforeEach, describe, expect, test } from "vitest"
 import {
@@ -28,7 +28,7 @@ import {
 beforeEach(reset)
 
 /** Two customers of the company with one address, spelt in two ways. */
-async function twins(): Promise<readonly [string, string]> {
+async function sharedCustomers(): Promise<readonly [string, string]> {
   const [one, other] = [fresh("cus"), fresh("cus")]
   await sendNewCustomer(one, { email: "Ada.Twin@Example.com" })
   await sendNewCustomer(other, { email: "ada.twin@example.com" })
@@ -36,9 +36,9 @@ async function twins(): Promise<readonly [string, string]> {
   return [one, other]
 }
 
-const toTwins = async () => (await mailbox()).filter(({ to }) => to.toLowerCase() === "ada.twin@example.com")
+const toShared = async () => (await mailbox()).filter(({ to }) => to.toLowerCase() === "ada.twin@example.com")
 
-async function pressUnsubscribe(message: MailboxMessage | undefined): Promise<void> {
+async function unsubscribe(message: MailboxMessage | undefined): Promise<void> {
   if (!message) throw new Error("no message came")
   const answer = await fetch(linksIn(message).unsubscribe, {
     method: "POST",
@@ -49,31 +49,31 @@ async function pressUnsubscribe(message: MailboxMessage | undefined): Promise<vo
 }
 
 describe("two customers with one address", () => {
-  test("are written to once for bills that fail together, and the message names the total", async () => {
-    const [one, other] = await twins()
+  test("get one message for invoices that fail together, with the total", async () => {
+    const [one, other] = await sharedCustomers()
     const [first, second] = [fresh("in"), fresh("in")]
     await Promise.all([failPayment(one, first, WITHOUT_ADDRESS), failPayment(other, second, WITHOUT_ADDRESS)])
     await messages(1)
     await advanceClock("PT10M")
-    const [message, ...more] = await toTwins()
+    const [message, ...more] = await toShared()
     expect(more).toEqual([])
     expect(message?.body).toContain("In all, 2 invoices are open, together $39.98.")
     await advanceClock("P2D")
     await advanceClock("P2DT1H")
-    expect((await toTwins()).filter(({ subject }) => subject?.startsWith("Last reminder"))).toHaveLength(1)
-    expect(await toTwins()).toHaveLength(3)
+    expect((await toShared()).filter(({ subject }) => subject?.startsWith("Last reminder"))).toHaveLength(1)
+    expect(await toShared()).toHaveLength(3)
     const reasons = [...(await caseOf(first)).nudges, ...(await caseOf(second)).nudges].map(({ reason }) => reason)
     expect(reasons.filter((reason) => reason === "same_conversation")).toHaveLength(3)
   })
 
-  test("get one message when both are handed over in the same moment", async () => {
-    const [one, other] = await twins()
+  test("get one message when both nudges are sent at the same moment", async () => {
+    const [one, other] = await sharedCustomers()
     const [first, second] = [fresh("in"), fresh("in")]
     await failPayment(one, first, WITHOUT_ADDRESS)
     await failPayment(other, second, WITHOUT_ADDRESS)
     await waitUntilProcessed()
-    // The younger of two bills is put off by the older one's plan; two equally old goodbyes would not be. What is asked for
-    // by hand knows no plan, so only the cap stands between the two messages.
+    // The younger of two invoices waits for the older one's plan. A manual nudge has no plan, so only the frequency cap prevents
+    // the second message.
     const settings = { frequencyCaps: [{ max: 1, hours: 24 }], quietHours: null }
     await api("/api/settings", {
       method: "PUT",
@@ -91,11 +91,11 @@ describe("two customers with one address", () => {
     )
     await messages(1)
     await advanceClock("PT10M")
-    expect(await toTwins()).toHaveLength(1)
+    expect(await toShared()).toHaveLength(1)
   })
 
-  test("are sent to one after the other: who decided meanwhile must decide again", async () => {
-    const ids = (await twins()).map((customer) => `stripe_${customer}`)
+  test("are sent to one after the other: a sender that decided meanwhile must decide again", async () => {
+    const ids = (await sharedCustomers()).map((customer) => `stripe_${customer}`)
     const [first, second] = [0, 1].map(() => new pg.Client({ connectionString: world().postgresUrl }))
     if (!first || !second) throw new Error("two sessions")
     const clients = [first, second]
@@ -114,7 +114,7 @@ describe("two customers with one address", () => {
         (error: { readonly code?: string }) => error.code,
       )
       await first.query("update customers set version = version + 1 where id = $1", [ids[0]])
-      // Waits for the lock, and sees what was committed meanwhile.
+      // Waits for the lock, then sees what was committed meanwhile.
       expect(await Promise.race([outcome, new Promise((resolve) => setTimeout(() => resolve("waits"), 200))])).toBe(
         "waits",
       )
@@ -125,26 +125,26 @@ describe("two customers with one address", () => {
     }
   })
 
-  test("said stop both, when one of them did: also the customer who comes later", async () => {
-    const [one, other] = await twins()
+  test("are both opted out when one of them is, also a customer who is added later", async () => {
+    const [one, other] = await sharedCustomers()
     const [first, second, third] = [fresh("in"), fresh("in"), fresh("in")]
     await failPayment(one, first, WITHOUT_ADDRESS)
     const [message] = await messages(1)
-    await pressUnsubscribe(message)
+    await unsubscribe(message)
     await failPayment(other, second, WITHOUT_ADDRESS)
     const late = fresh("cus")
     await sendNewCustomer(late, { email: "ADA.TWIN@example.com" })
     await failPayment(late, third, WITHOUT_ADDRESS)
     await advanceClock("PT10M")
     await advanceClock("P2D")
-    expect(await toTwins()).toHaveLength(1)
+    expect(await toShared()).toHaveLength(1)
     for (const invoice of [second, third]) {
       const { nudges, customerId } = await caseOf(invoice)
       expect(nudges[0]).toMatchObject({ status: "suppressed", reason: "opted_out" })
       const customer = await api<{ consents: { isGranted: boolean; via: string }[] }>(`/api/customers/${customerId}`)
       expect(customer.body.consents).toMatchObject([{ isGranted: false, via: "address" }])
     }
-    // Who said stop is known by the address of then, also once they have another.
+    // The opt-out belongs to the address at that time, also after a change.
     await sendStripe(
       envelope("customer.updated", await worldNow(), fresh("evt"), {
         ...{ id: one, object: "customer", name: "Ann", email: "elsewhere@example.com", phone: null },
@@ -156,8 +156,8 @@ describe("two customers with one address", () => {
     expect(rows).toHaveLength(2)
   })
 
-  test("are one person again after the sweep, where their contacts were stored before there was an index", async () => {
-    const [one, other] = await twins()
+  test("are one person again after sweep, if their contacts were stored before there was an index", async () => {
+    const [one, other] = await sharedCustomers()
     await sql("delete from customer_addresses")
     await sql("update customer_pii set indexed_version = null")
     await control("POST", "/clock", { advance: "PT2M" })
@@ -167,18 +167,18 @@ describe("two customers with one address", () => {
     await failPayment(other, second, WITHOUT_ADDRESS)
     await messages(1)
     await advanceClock("PT10M")
-    expect(await toTwins()).toHaveLength(1)
+    expect(await toShared()).toHaveLength(1)
   })
 
-  test("of another company are nobody's business", async () => {
-    await twins()
+  test("of another company are not affected", async () => {
+    await sharedCustomers()
     const rows = await sql<{ company_id: string }>("select distinct company_id from customer_addresses")
     expect(rows).toEqual([{ company_id: world().companyId }])
   })
 })
 
-describe("several open bills of one member", () => {
-  test("are one conversation: the next message names the new total, and the last reminder is sent once", async () => {
+describe("several open invoices of one member", () => {
+  test("share one sequence: the next message has the new total, and the last reminder is sent once", async () => {
     const customer = fresh("cus")
     await sendNewCustomer(customer, { email: "weekly@example.com" })
     const invoices = [fresh("in"), fresh("in"), fresh("in")]
@@ -193,7 +193,7 @@ describe("several open bills of one member", () => {
     expect(sent.filter(({ subject }) => subject?.startsWith("Last reminder"))).toHaveLength(1)
   })
 
-  test("go on with the younger one when the older one is paid", async () => {
+  test("continue with the younger one when the older one is paid", async () => {
     const customer = fresh("cus")
     await sendNewCustomer(customer, { email: "weekly@example.com" })
     const [first, second] = [fresh("in"), fresh("in")]

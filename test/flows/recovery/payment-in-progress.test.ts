@@ -1,4 +1,4 @@
-/** Reminders wait while a bank debit is in progress, and go on when it fails, is called off, or times out. */
+/** Reminders wait while a bank debit is in progress, and continue when it fails, is canceled, or times out. */
 import { beforeEach, expect, test } from "vitest"
 import { caseOf, failPayment, messages, payInvoice } from "../../support/actions/members.ts"
 import { envelope, fresh, sendStripe } from "../../support/events/providers.ts"
@@ -8,11 +8,11 @@ beforeEach(reset)
 
 const AMOUNT = 1999
 
-/** A member who answers the first reminder with a bank debit, six hours later. */
+/** A member who pays by bank debit six hours after the first reminder. */
 async function debit() {
   const member = { customer: fresh("cus"), invoice: fresh("in"), intent: fresh("pi"), charge: fresh("py") }
   const money = { customer: member.customer, currency: "usd", amount: AMOUNT }
-  const tell = async (type: string, object: object) => {
+  const sendEvent = async (type: string, object: object) => {
     await sendStripe(envelope(type, await worldNow(), fresh("evt"), { ...money, ...object }))
     await waitUntilProcessed()
   }
@@ -24,15 +24,15 @@ async function debit() {
   await failPayment(member.customer, member.invoice)
   await messages(1)
   await advanceClock("PT6H")
-  await tell("payment_intent.processing", { ...intent("processing"), payment_method_types: ["us_bank_account"] })
-  await tell("charge.pending", charge("pending"))
-  return { ...member, tell, intent, charge }
+  await sendEvent("payment_intent.processing", { ...intent("processing"), payment_method_types: ["us_bank_account"] })
+  await sendEvent("charge.pending", charge("pending"))
+  return { ...member, sendEvent, intent, charge }
 }
 
 const reminders = async (invoice: string) =>
   (await caseOf(invoice)).nudges.map(({ step, status, reason }) => [step, status, reason])
 
-test("no reminder goes out while it is in progress, and the case shows it", async () => {
+test("no reminder is sent while it is in progress, and the case shows it", async () => {
   const { invoice } = await debit()
   const { body } = await api<{ paymentInProgress: unknown }>(`/api/cases/payment_${invoice}`)
   expect(body.paymentInProgress).not.toBeNull()
@@ -46,13 +46,13 @@ test("no reminder goes out while it is in progress, and the case shows it", asyn
   ])
 })
 
-test("when it fails, reminders are pulled forward: the one that is overdue goes out at once, the next two days later", async () => {
-  const { invoice, tell, intent, charge } = await debit()
+test("when it fails, the overdue reminder is sent at once, the next one two days later", async () => {
+  const { invoice, sendEvent, intent, charge } = await debit()
   await advanceClock("P4D")
   expect(await mailbox()).toHaveLength(1)
   const failedAt = await worldNow()
-  await tell("charge.failed", charge("failed", { failure_code: "insufficient_funds" }))
-  await tell("payment_intent.payment_failed", intent("requires_payment_method"))
+  await sendEvent("charge.failed", charge("failed", { failure_code: "insufficient_funds" }))
+  await sendEvent("payment_intent.payment_failed", intent("requires_payment_method"))
   await advanceClock("PT2M")
   expect(await mailbox()).toHaveLength(2)
   await advanceClock("P2DT2M")
@@ -68,15 +68,15 @@ test("when it fails, reminders are pulled forward: the one that is overdue goes 
   expect(late.filter(({ seconds }) => Number(seconds) < 0 || Number(seconds) > 60)).toEqual([])
 })
 
-test("when it is called off, reminders go on", async () => {
-  const { tell, intent } = await debit()
+test("when it is canceled, reminders continue", async () => {
+  const { sendEvent, intent } = await debit()
   await advanceClock("P3D")
-  await tell("payment_intent.canceled", { ...intent("canceled"), cancellation_reason: "requested_by_customer" })
+  await sendEvent("payment_intent.canceled", { ...intent("canceled"), cancellation_reason: "requested_by_customer" })
   await advanceClock("PT2M")
   expect(await mailbox()).toHaveLength(2)
 })
 
-test("when nothing is heard of it, reminders go on after the longest time that such a debit takes", async () => {
+test("without a result, reminders continue after the longest time of such a debit", async () => {
   await debit()
   await advanceClock("P13D")
   expect(await mailbox()).toHaveLength(1)
@@ -84,7 +84,7 @@ test("when nothing is heard of it, reminders go on after the longest time that s
   expect(await mailbox()).toHaveLength(2)
 })
 
-test("a bill that is voided and issued anew later is reminded of on its days", async () => {
+test("an invoice that is voided and reissued later gets its reminders", async () => {
   const [customer, invoice, again] = [fresh("cus"), fresh("in"), fresh("in")]
   const start = Math.floor((await worldNow()).getTime() / 1000)
   const lines = [{ period: { start, end: start + 30 * 86_400 } }]
@@ -106,7 +106,7 @@ test("a bill that is voided and issued anew later is reminded of on its days", a
   expect((await mailbox()).map(({ subject }) => subject.split(" ")[0])).toEqual(["Your", "Reminder:", "Last"])
 })
 
-test("a recovery that was refunded in full leaves a zero in the figures, not a gap", async () => {
+test("a recovery that was refunded in full is a zero in the summary", async () => {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   const recovered = async () => (await api<{ recoveredMinor: object }>("/api/summary")).body.recoveredMinor
   await failPayment(customer, invoice)

@@ -40,7 +40,7 @@ const caseOfInvoice = async (invoice: string): Promise<CaseBody> => {
   return found.body
 }
 
-test("three nudges, on days 0, 2 and 4, and no more", async () => {
+test("three nudges, on days 0, 2 and 4, not more", async () => {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   await fail(customer, invoice)
   const [first] = await messages(1)
@@ -91,7 +91,7 @@ test("a payment ends the case and its nudges", async () => {
   expect(summary.body.recoveredMinor).toEqual({ usd: 1999 })
 })
 
-test("a fraud code is met with silence", async () => {
+test("a fraud code gets no message", async () => {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   const at = await worldNow()
   await sendStripe(
@@ -118,7 +118,7 @@ test("a fraud code is met with silence", async () => {
   expect(recovery.nudges.length).toBeGreaterThan(0)
 })
 
-test("a first invoice that fails is a sale not made: no case, no nudge", async () => {
+test("a first invoice that fails opens no case and no nudge", async () => {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   await fail(customer, invoice, { billingReason: "subscription_create" })
   await waitUntilProcessed()
@@ -127,14 +127,14 @@ test("a first invoice that fails is a sale not made: no case, no nudge", async (
   expect((await api<{ data: unknown[] }>("/api/cases")).body.data).toEqual([])
 })
 
-test("a chargeback takes the recovery back, and a won dispute gives it back", async () => {
+test("a chargeback reverses the recovery, and a won dispute restores it", async () => {
   const [customer, invoice, charge] = [fresh("cus"), fresh("in"), fresh("ch")]
   await fail(customer, invoice)
   await advanceClock("PT1H")
   const at = await worldNow()
   await sendStripe(invoiceEvent({ type: "invoice.paid", at, customer, invoice, more: { charge } }))
   const dispute = { id: fresh("dp"), object: "dispute", charge, amount: 1999, currency: "usd", reason: "fraudulent" }
-  // A dispute names no customer: it is tied to one through its charge.
+  // A dispute has no customer: it is linked to one through its charge.
   await advanceClock("P1D")
   await sendStripe(
     envelope("charge.dispute.created", await worldNow(), fresh("evt"), { ...dispute, status: "needs_response" }),
@@ -145,7 +145,7 @@ test("a chargeback takes the recovery back, and a won dispute gives it back", as
   expect((await caseOfInvoice(invoice)).status).toBe("recovered")
 })
 
-test("a dispute that comes before anything else waits for its customer and ends in the same state", async () => {
+test("a dispute that arrives first waits for its customer and ends in the same state", async () => {
   const [customer, invoice, charge] = [fresh("cus"), fresh("in"), fresh("ch")]
   const now = (await worldNow()).getTime()
   const at = (minutesAgo: number) => new Date(now - minutesAgo * 60_000)

@@ -1,4 +1,4 @@
-/** Models as they age: labels that mature, alarms, the way back to the champion before, and challengers. */
+/** Monitoring of models: matured labels, alarms, rollback to the previous champion, and challengers. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { postJobAction } from "../../support/actions/jobs.ts"
@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 const A = world().companyId
 
-/** Models that say the same of everybody: 10 % and 3 %. */
+/** Models with a constant prediction: 10 % and 3 %. */
 const TENTH = { intercept: Math.log(0.1 / 0.9), weights: { tenure_days: 0 } }
 const FEW = { intercept: Math.log(0.03 / 0.97), weights: { tenure_days: 0 } }
 
@@ -42,10 +42,10 @@ const monitoringOf = (id: string, key?: string) =>
 const runDrift = async () => (await postJobAction("drift", "run")).body
 const championNow = async () =>
   (await sql("select champion, previous from model_champions where company_id = $1", [A]))[0]
-const toldTeam = async () => (await mailbox()).filter(({ channel }) => channel === "slack").map(({ body }) => body)
+const teamMessages = async () => (await mailbox()).filter(({ channel }) => channel === "slack").map(({ body }) => body)
 
-describe("more customers leave than predicted", () => {
-  test("raises one alarm, goes back to the champion before that predicts them, and tells the team once", async () => {
+describe("more churn than predicted", () => {
+  test("raises one alarm, rolls back to a previous champion that predicts it, and notifies the team once", async () => {
     const before = await champion(TENTH)
     const drifted = await champion(FEW)
     await insertLabels({ companyId: A, sha256: drifted, weeks: 10, perWeek: 60, probability: 0.03, everyNth: 10 })
@@ -64,9 +64,9 @@ describe("more customers leave than predicted", () => {
     expect(body.alarms.data).toContainEqual(
       expect.objectContaining({ measure: "churn_above", status: "open", action: "returned" }),
     )
-    expect(await toldTeam()).toEqual([expect.stringContaining("more customers leave than predicted")])
+    expect(await teamMessages()).toEqual([expect.stringContaining("more customers leave than predicted")])
 
-    // The same day again, and the next one: what was returned to has no labels yet, and nothing goes back and forth.
+    // The same day again, and the next one: the restored champion has no labels yet, and nothing changes again.
     expect(await runDrift()).toMatchObject({ counts: { companies: 0 } })
     await makeCompanyDue(A)
     expect(await runDrift()).toMatchObject({ counts: { checked: 1, alarms: 0, returned: 0 } })
@@ -74,10 +74,10 @@ describe("more customers leave than predicted", () => {
     expect((await monitoringOf(drifted)).body.alarms.data).toContainEqual(
       expect.objectContaining({ measure: "churn_above", status: "closed" }),
     )
-    expect(await toldTeam()).toHaveLength(1)
+    expect(await teamMessages()).toHaveLength(1)
   })
 
-  test("alarms, and stays, when the champion before predicts no better", async () => {
+  test("raises an alarm without rollback when the previous champion predicts no better", async () => {
     await champion({ ...FEW, intercept: FEW.intercept + 0.05 })
     const drifted = await champion(FEW)
     await insertLabels({ companyId: A, sha256: drifted, weeks: 10, perWeek: 60, probability: 0.03, everyNth: 10 })
@@ -90,7 +90,7 @@ describe("more customers leave than predicted", () => {
     expect(health).toMatchObject({ status: "warn", mainAlarms: 1 })
   })
 
-  test("does not change what all companies share", async () => {
+  test("does not change a shared champion", async () => {
     await champion(TENTH, "shared")
     const drifted = await champion(FEW, "shared")
     await insertLabels({ companyId: A, sha256: drifted, weeks: 10, perWeek: 60, probability: 0.03, everyNth: 10 })
@@ -101,7 +101,7 @@ describe("more customers leave than predicted", () => {
   })
 })
 
-test("as many customers as predicted leave: no alarm, and the champion stays", async () => {
+test("with churn as predicted there is no alarm, and the champion stays", async () => {
   await champion(FEW)
   const right = await champion(TENTH)
   await insertLabels({ companyId: A, sha256: right, weeks: 20, perWeek: 60, probability: 0.1, everyNth: 10 })
@@ -119,11 +119,11 @@ test("while the flag is off nothing is checked or trained", async () => {
   expect((await postJobAction("retrain", "run")).body).toMatchObject({ outcome: "switched_off" })
 })
 
-test("predictions get the label that the ledger tells, once, and none of a customer twice within a month", async () => {
+test("predictions get their label from the ledger, once, and at most one per customer and month", async () => {
   const model = await champion(TENTH)
   const [stays, leaves] = [await subscriber(), await subscriber()]
   await cancelSubscription(leaves)
-  // They came a hundred days ago, and one of them left after twenty-five.
+  // They started a hundred days ago, and one of them left after 25 days.
   const moved = (column: string) => `${column} = ${column} - interval '100 days'`
   await sql(`update facts set ${["occurred_at", "recorded_at", "known_at"].map(moved).join(", ")}`)
   await sql(`update object_links set ${["created_at", "linked_at"].map(moved).join(", ")}`)
@@ -152,7 +152,7 @@ test("predictions get the label that the ledger tells, once, and none of a custo
 })
 
 describe("a challenger", () => {
-  test("is made of the company's labels, shadows, is proposed when it predicts better, and never promotes itself", async () => {
+  test("is trained on the company's labels, shadows, is proposed when it predicts better, and is never promoted automatically", async () => {
     const served = await champion(FEW)
     const labels = { companyId: A, weeks: 10, perWeek: 60, everyNth: 10 }
     const until = await insertLabels({ ...labels, sha256: served, probability: 0.03 })
@@ -163,7 +163,7 @@ describe("a challenger", () => {
     )
     if (!shadow) throw new Error("there is no shadow")
     expect(shadow.version).toMatch(/^recalibrated-\d{4}-\d\d-\d\d-/)
-    // What the company adds lies apart from the artefact, which names nobody.
+    // The company's offset is stored apart from the artefact.
     const [offset] = await sql<{ log_odds: number; rows: number; company_id: string }>(
       "select company_id, log_odds, rows from model_offsets where sha256 = $1",
       [shadow.sha256],
@@ -183,7 +183,7 @@ describe("a challenger", () => {
       },
     ])
 
-    // A week later it has said nothing that matured: it waits, and no other is made.
+    // A week later it has no matured labels: it waits, and no other is trained.
     await makeCompanyDue(A)
     expect((await postJobAction("retrain", "run")).body).toMatchObject({ outcome: "challenger_waits" })
     expect(await trainings("?verdict=wait")).toHaveLength(1)
@@ -198,14 +198,14 @@ describe("a challenger", () => {
       { challenger: { id: shadow.sha256 }, verdictDetails: { reason: "better" }, proposedAt: expect.any(String) },
     ])
     expect(await championNow()).toMatchObject({ champion: served })
-    expect((await toldTeam()).filter((body) => body.includes("better model"))).toHaveLength(1)
+    expect((await teamMessages()).filter((body) => body.includes("better model"))).toHaveLength(1)
   })
 
-  test("has a model of its own where enough customers left, trained in the Worker", async () => {
+  test("is trained in the Worker as a separate model where enough customers churned", async () => {
     const served = await champion(FEW)
     await insertLabels({
       ...{ companyId: A, sha256: served, weeks: 20, perWeek: 100, probability: 0.1, everyNth: 0 },
-      // Who has failed to pay leaves three times as often.
+      // Customers with a failed payment churn three times as often.
       vectorSql: `jsonb_build_object('tenure_days', n % 400, 'failed_invoices_30d', n % 2, 'interval', 'month')`,
       churnedSql: "case when n % 2 = 1 then n % 5 = 0 else n % 16 = 0 end",
     })
@@ -222,7 +222,7 @@ describe("a challenger", () => {
   })
 })
 
-test("an export for training names nobody, and is for admins only", async () => {
+test("an export for training identifies nobody, and is for admins only", async () => {
   const model = await champion(FEW)
   await subscriber()
   await insertLabels({ companyId: A, sha256: model, weeks: 10, perWeek: 60, probability: 0.03, everyNth: 10 })
@@ -241,7 +241,7 @@ test("an export for training names nobody, and is for admins only", async () => 
   expect((await api("/api/training/export?all=1")).status).toBe(400)
 })
 
-test("another company sees neither the checks nor the trainings of a model", async () => {
+test("another company cannot see the checks or trainings of a model", async () => {
   const drifted = await champion(FEW)
   await insertLabels({ companyId: A, sha256: drifted, weeks: 10, perWeek: 60, probability: 0.03, everyNth: 10 })
   await runDrift()

@@ -1,9 +1,9 @@
-/** What a model saw live is what the ledger gives again: the same inputs, bit for bit, at the same moment. */
+/** The inputs of a live score can be recomputed from the ledger for that moment, bit for bit. */
 import { createHash } from "node:crypto"
 import { beforeEach, expect, test } from "vitest"
 import { type Features, features, type LedgerFact, vectorOf } from "../../../shared/domain/scoring/features.ts"
 import { fresh, sendStripe } from "../../support/events/providers.ts"
-import { failedRenewalStory } from "../../support/events/scenario.ts"
+import { failedRenewalScenario } from "../../support/events/scenario.ts"
 import { champion, scoreOf, send, subscriber, withoutScheduledScoring } from "../../support/models/scoring.ts"
 import { setSwitchForAll } from "../../support/world/external-services.ts"
 import { advanceClock, api, reset, sql, waitUntilProcessed, world, worldNow } from "../../support/world/world.ts"
@@ -19,7 +19,7 @@ interface Stored {
   readonly vector_hash: string
 }
 
-/** Everything that is known of a customer today, with the times from which on it was. */
+/** A customer's ledger today, with known times. */
 async function ledgerOf(customerId: string): Promise<readonly LedgerFact[]> {
   const [row] = await sql<{ facts: { id: string; occurredAt: string; knownAt: string; body: LedgerFact }[] }>(
     `select facts from (select set_config('app.company_id', $1, false)) as entered,
@@ -32,20 +32,20 @@ async function ledgerOf(customerId: string): Promise<readonly LedgerFact[]> {
   }))
 }
 
-test("whatever comes, late, twice or out of order, later facts change nothing of what was known then", async () => {
+test("facts that arrive late, twice or out of order do not change what was known before", async () => {
   await champion()
   const [tag, usage] = [fresh("r"), { meter: "logins", quantity: 3 }]
   const customer = await subscriber(`cus_${tag}`)
-  // One after the other: what is still on its way while a score is made is known by nobody.
-  const tell = async (work: () => Promise<unknown>) => {
+  // One after the other, since what arrives during scoring is not known to the score.
+  const scoreAfter = async (work: () => Promise<unknown>) => {
     await work()
     await waitUntilProcessed()
-    await advanceClock("PT61S") // a fresh score is made once a minute
+    await advanceClock("PT61S") // fresh scores are limited to one a minute
     expect(await scoreOf(customer, "?fresh=true")).toMatchObject({ isStored: false })
   }
-  const { events } = failedRenewalStory(tag, new Date((await worldNow()).getTime() - 60_000))
-  // The last thing is heard of first, and everything else after it.
-  for (const event of [...events].reverse()) await tell(() => sendStripe(event))
+  const { events } = failedRenewalScenario(tag, new Date((await worldNow()).getTime() - 60_000))
+  // The last event arrives first, all others after it.
+  for (const event of [...events].reverse()) await scoreAfter(() => sendStripe(event))
   for (const [id, days] of [
     ["u1", 0],
     ["u2", 40],
@@ -53,7 +53,7 @@ test("whatever comes, late, twice or out of order, later facts change nothing of
   ] as const) {
     await advanceClock("PT1M")
     const occurredAt = new Date((await worldNow()).getTime() - days * 86_400_000).toISOString()
-    await tell(() =>
+    await scoreAfter(() =>
       send("/api/usage", { records: [{ id: `${tag}${id}`, customerId: customer, occurredAt, ...usage }] }),
     )
   }
@@ -65,28 +65,28 @@ test("whatever comes, late, twice or out of order, later facts change nothing of
   expect(new Set(stored.map(({ vector_hash }) => vector_hash)).size).toBeGreaterThan(5)
 })
 
-test("what was on its way while a score was made was not known to it, and is not known to it later either", async () => {
+test("what arrived during scoring is not known to the score, then or later", async () => {
   await champion()
   await setSwitchForAll("REAL_TIME_PREDICTIONS", true)
   const tags = Array.from({ length: 4 }, () => fresh("r"))
   const customers = await Promise.all(tags.map((tag) => subscriber(`cus_${tag}`)))
   const end = new Date((await worldNow()).getTime() - 60_000)
-  const ask = async (customer: string) => {
+  const score = async (customer: string) => {
     for (let times = 0; times < 6; times++) {
       const { status } = await api(`/api/customers/${customer}/score?fresh=true`)
       expect([200, 503]).toContain(status)
     }
   }
   await Promise.all([
-    ...tags.flatMap((tag) => failedRenewalStory(tag, end).events.map((event) => sendStripe(event))),
-    ...customers.map(ask),
+    ...tags.flatMap((tag) => failedRenewalScenario(tag, end).events.map((event) => sendStripe(event))),
+    ...customers.map(score),
   ])
   await waitUntilProcessed()
   await setSwitchForAll("REAL_TIME_PREDICTIONS", false)
   for (const customer of customers) expect((await replayed(customer)).length).toBeGreaterThan(0)
 })
 
-/** What was said of a customer, each from inputs that the ledger of today gives again. */
+/** The scores of a customer; each vector must follow from today's ledger. */
 async function replayed(customer: string): Promise<readonly Stored[]> {
   const stored = await sql<Stored>(
     "select as_of, vector, vector_hash from predictions where customer_id = $1 order by as_of",

@@ -1,6 +1,6 @@
 /**
- * What was known when: every vector that was scored comes out of the ledger again bit for bit, however late the ledger
- * learned things; and models are trained on that ledger.
+ * Known times: every scored vector can be recomputed from the ledger bit for bit, even if facts arrived late; and models are
+ * trained on that ledger.
  */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
@@ -44,11 +44,11 @@ const database = () =>
 const hoursAgo = async (hours: number): Promise<string> =>
   new Date((await worldNow()).getTime() - hours * 3_600_000).toISOString()
 
-test("every stored vector is the one that the ledger gives for its moment, though much came late", async () => {
+test("every stored vector follows from the ledger for its moment, although facts arrived late", async () => {
   const customerId = await subscriber("cus_known")
   const scoreLater = async () => {
     await waitUntilProcessed()
-    await advanceClock("PT2H") // a stored score holds for an hour
+    await advanceClock("PT2H") // a stored score is used for an hour
     expect((await scoreOf(customerId)).asOf).toBeDefined()
   }
   await scoreLater()
@@ -56,7 +56,7 @@ test("every stored vector is the one that the ledger gives for its moment, thoug
   await failPayment("cus_known", "in_known", { subscription: "sub_of_cus_known" })
   await scoreLater()
 
-  // A chargeback waits under its charge: nobody knows yet whose it is.
+  // A chargeback waits under its charge, whose customer is not known yet.
   const dispute = { id: "dp_known", object: "dispute", charge: "ch_known", status: "needs_response", reason: "general" }
   const money = { amount: 1_999, currency: "usd" }
   await sendStripe(envelope("charge.dispute.created", await worldNow(), fresh("evt"), { ...dispute, ...money }))
@@ -66,7 +66,7 @@ test("every stored vector is the one that the ledger gives for its moment, thoug
   expect((await send("/api/usage", { records: [use("u1", await hoursAgo(1), 4)] })).status).toBe(200)
   await scoreLater()
 
-  // News of long ago, and whose the charge was.
+  // Old facts, and the customer of the charge.
   expect((await send("/api/usage", { records: [use("u2", await hoursAgo(24 * 20), 9)] })).status).toBe(200)
   const charge = { id: "ch_known", object: "charge", customer: "cus_known", ...money }
   await sendStripe(envelope("charge.updated", await worldNow(), fresh("evt"), charge))
@@ -83,7 +83,7 @@ test("every stored vector is the one that the ledger gives for its moment, thoug
   for (const { as_of, vector } of stored) {
     expect(vectorOf(vector)).toStrictEqual(vectorOf(features(ledger, as_of.toISOString())))
   }
-  // They are not one and the same: what was told late is in the later ones only.
+  // They differ: late facts are in the later ones only.
   expect(stored.map(({ vector }) => vector.disputes_365d)).toEqual([0, 0, 0, 1, 1])
   expect(stored.map(({ vector }) => vector.days_since_usage !== null)).toEqual([false, false, true, true, true])
   expect(new Set(stored.map(({ vector }) => JSON.stringify(vector))).size).toBe(stored.length)
@@ -119,7 +119,7 @@ async function companyEvents(tenant: string): Promise<LoggedEvent[]> {
   })
 }
 
-/** Writes ledgers as webhooks would have left them. */
+/** Inserts ledgers as webhooks would have done. */
 async function writeLedgers(ledgers: ReadonlyMap<string, readonly LedgerFact[]>): Promise<void> {
   await sql(
     `insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
@@ -145,12 +145,12 @@ async function writeLedgers(ledgers: ReadonlyMap<string, readonly LedgerFact[]>)
   )
 }
 
-test("a model is trained on the product's own ledger, read in pages, with the label of what became of each customer", async () => {
+test("a model is trained on the product's ledger, read in pages, with each customer's label", async () => {
   const { ledgers } = ledgersOf(await companyEvents("t06"), { monthDays: 30 })
   await writeLedgers(ledgers)
   const now = Date.parse("2026-06-01T00:00:00.000Z")
 
-  // What is read is what was written, to the bit.
+  // What is read equals what was written, bit for bit.
   const [name = "", ledger = []] = [...ledgers][0] ?? []
   const read = (await readLedgers(database(), world().companyId, [`stripe_${name}`])).get(`stripe_${name}`) ?? []
   expect(ledgerRows(read, now)).toStrictEqual(ledgerRows(ledger, now))
@@ -192,7 +192,7 @@ test("a model is trained on the product's own ledger, read in pages, with the la
     expect(await readFile(join(folder, "model.json"), "utf8")).not.toContain(world().companyId)
     expect(await readdir(folder)).toEqual(["model.json"])
 
-    // Of several companies: one model that names none, and beside it what each adds.
+    // For several companies: one model without company names, and an offset for each.
     await addCompany("twin")
     for (const statement of [
       `insert into customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
@@ -215,7 +215,7 @@ test("a model is trained on the product's own ledger, read in pages, with the la
     expect(text).not.toMatch(new RegExp(`twin|${world().companyId}`))
     const { offsets = [] } = (await readOffsets(path, text)) ?? {}
     expect(offsets.map(({ company }) => company)).toEqual([world().companyId, "twin"].sort())
-    // Twins have the same customers, so the same offset.
+    // Both companies have the same customers, so the same offset.
     expect(offsets[0]?.logOdds).toBeCloseTo(offsets[1]?.logOdds ?? Number.NaN, 6)
     expect(offsets[0]?.rows).toBe(offsets[1]?.rows)
   } finally {

@@ -31,22 +31,22 @@ async function run(...args: readonly string[]): Promise<{ out: string; message: 
   }
 }
 
-/** Half of the customers have failed to pay, and two in ten of them leave; of the others one in fifty. */
+/** Half of the customers have a failed payment, and 20 % of them churn; of the others 2 %. */
 const TRUTH = {
   vectorSql: "jsonb_build_object('tenure_days', n % 400, 'failed_invoices_30d', n % 2, 'price_class', null)",
   churnedSql: "case when n % 2 = 1 then (n / 2) % 10 < 2 else (n / 2) % 50 = 0 end",
 }
 const logit = (probability: number): number => Math.log(probability / (1 - probability))
-/** Knows that; a value of 10 would add ten times what one failure adds. */
-const KNOWING = { intercept: logit(0.02), weights: { failed_invoices_30d: 10 * (logit(0.2) - logit(0.02)) } }
+/** A model with these rates; a value of 10 adds ten times as much as one failure. */
+const TRUE_MODEL = { intercept: logit(0.02), weights: { failed_invoices_30d: 10 * (logit(0.2) - logit(0.02)) } }
 
-test("labels are exported as a table that names nobody, and judge a model beside the champion", async () => {
+test("labels are exported as a table that identifies nobody, and evaluate a model beside the champion", async () => {
   const { companyId } = world()
   const out = join(folder, "labels.csv")
   expect((await run("validate", "--from-ledger", "--model", out)).code).toBe(2)
   const served = await champion({ intercept: logit(0.05), weights: { failed_invoices_30d: 0 } })
   const none = join(folder, "knowing.json")
-  writeFileSync(none, (await modelText(KNOWING)).text)
+  writeFileSync(none, (await modelText(TRUE_MODEL)).text)
   expect(await run("validate", "--from-ledger", "--model", none)).toMatchObject({ code: 2 })
 
   await insertLabels({ companyId, sha256: served, weeks: 16, perWeek: 100, probability: 0.05, everyNth: 0, ...TRUTH })
@@ -60,6 +60,6 @@ test("labels are exported as a table that names nobody, and judge a model beside
   expect(JSON.parse(better.out)).toMatchObject({ isValid: true, verdict: "better", rows: 1_600 })
   expect(better.code).toBe(0)
   const wrong = join(folder, "wrong.json")
-  writeFileSync(wrong, (await modelText({ ...KNOWING, intercept: logit(0.4) })).text)
+  writeFileSync(wrong, (await modelText({ ...TRUE_MODEL, intercept: logit(0.4) })).text)
   expect(await run("validate", "--from-ledger", "--model", wrong)).toMatchObject({ code: 3 })
 })

@@ -15,7 +15,7 @@ beforeEach(async () => {
   await withoutScheduledScoring()
 })
 
-/** Runs the command; what it wrote, or the sentence with which it gave up. */
+/** Runs the command; its output, or its error message. */
 async function run(...args: readonly string[]) {
   const written = { out: "", err: "", failure: null as string | null }
   const output = {
@@ -34,15 +34,15 @@ async function run(...args: readonly string[]) {
   return written
 }
 
-/** A file as train would have written it. */
-async function file(name: string, wish: Parameters<typeof modelText>[0]) {
-  const { text, sha256 } = await modelText(wish)
+/** A file as written by train. */
+async function file(name: string, options: Parameters<typeof modelText>[0]) {
+  const { text, sha256 } = await modelText(options)
   const path = join(folder, name)
   writeFileSync(path, text)
   return { path, sha256 }
 }
 
-test("a file is pushed, serves, gives way to the next one and comes back", async () => {
+test("a model is pushed, promoted, replaced and rolled back to", async () => {
   const [first, second] = [await file("first.json", { intercept: -2 }), await file("second.json", { intercept: -1 })]
   expect((await run("models")).out).toContain("rules answer")
   expect((await run("push", "--model", first.path, "--version", "v1")).out).toContain(first.sha256)
@@ -67,7 +67,7 @@ test("a file is pushed, serves, gives way to the next one and comes back", async
   expect((await scoreOf(customer)).source).toBe("rules")
 })
 
-test("a closed gate is shown with its reason, and nothing has changed", async () => {
+test("a failed gate is shown with its reason, and nothing changes", async () => {
   const { path } = await file("weak.json", { metrics: { auc: 0.55 } })
   await run("push", "--model", path, "--version", "weak")
   const { err, failure } = await run("promote", "--model", "weak", "--reason", "why not")
@@ -76,7 +76,7 @@ test("a closed gate is shown with its reason, and nothing has changed", async ()
   expect((await run("models")).out).toMatch(/candidate/)
 })
 
-test("says in one line what is missing or not there", async () => {
+test("prints one line about what is missing or not found", async () => {
   expect((await run("push")).failure).toContain("--model")
   expect((await run("push", "--model", join(folder, "nothing.json"))).failure).toContain("cannot be read")
   expect((await run("promote", "--model", "v1")).failure).toContain("--reason")

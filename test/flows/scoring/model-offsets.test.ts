@@ -1,4 +1,4 @@
-/** What companies add to a model that they share: each scores with its own, and none learns which others there are. */
+/** Company offsets of a shared model: each company scores with its own, and sees no other company. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -31,18 +31,18 @@ beforeEach(async () => {
 })
 
 const A = world().companyId
-/** No short fraction: what is stored must come back to the last bit. */
+/** Not a short fraction: it must be stored exactly. */
 const OFFSET = 0.1 + 0.2
 const FEATURES = { tenure_days: 400, failed_invoices_30d: 1, price_class: "free" }
 
-/** What the API says of features, for the company of the key. */
-async function said(key?: string, more: object = {}): Promise<ScoreBody> {
+/** The API's score of features, for the company of the key. */
+async function apiScore(key?: string, more: object = {}): Promise<ScoreBody> {
   const { status, body } = await send<ScoreBody>("/api/score", { features: FEATURES, ...more }, key)
   expect(status).toBe(200)
   return body
 }
 
-/** What a model says of them in this process, with an offset. */
+/** The log-odds of a model in this process, with an offset. */
 async function trained(text: string, offset: number): Promise<number> {
   const prepared = await prepareModel(JSON.parse(text))
   return score(prepared, encode(prepared, FEATURES).vector, offset).probability
@@ -55,7 +55,7 @@ async function another() {
   return { id, key: await newApiKey("admin", id) }
 }
 
-/** A stored model of the older form, which cannot be uploaded any more. */
+/** A stored model of the older format, which cannot be uploaded any more. */
 async function storeOlder(offsets: Record<string, number>) {
   const { text, sha256 } = await modelText({ offsets })
   const { text: newer } = await modelText({})
@@ -84,21 +84,21 @@ async function run(...args: readonly string[]) {
 }
 
 describe("an offset", () => {
-  test("is added for its company alone, to the bits that the trainer has", async () => {
+  test("is added for its company only, exactly as by the trainer", async () => {
     const B = await another()
     const id = await champion({}, "shared")
     const { text } = await modelText({})
-    const without = await said()
+    const without = await apiScore()
     expect(without.probability).toBe(await trained(text, 0))
     expect((await putOffset(id, OFFSET)).status).toBe(200)
-    const own = await said()
+    const own = await apiScore()
     expect(own.probability).toBe(await trained(text, OFFSET))
     expect(own.reasons.map(({ code }) => code)).toContain("company")
-    expect((await said(undefined, { model: id })).probability).toBe(own.probability)
-    expect((await said(B.key)).probability).toBe(without.probability)
+    expect((await apiScore(undefined, { model: id })).probability).toBe(own.probability)
+    expect((await apiScore(B.key)).probability).toBe(without.probability)
     expect((await putOffset(id, -1, { company: B.id })).status).toBe(200)
-    expect((await said(B.key)).probability).toBe(await trained(text, -1))
-    expect((await said()).probability).toBe(own.probability)
+    expect((await apiScore(B.key)).probability).toBe(await trained(text, -1))
+    expect((await apiScore()).probability).toBe(own.probability)
 
     const shown = async (key?: string) =>
       (await api<{ offset: { logOdds: number } | null }>(`/api/models/${id}`, key === undefined ? {} : { key })).body
@@ -120,15 +120,15 @@ describe("an offset", () => {
     expect(await sql("select company_id, sha256 from model_offsets")).toEqual([{ company_id: A, sha256: own }])
   })
 
-  test("holds for its own model: through a promotion, a rollback and in the shadow", async () => {
+  test("belongs to its model: through promotion, rollback and as shadow", async () => {
     const first = await champion({ offset: 0.5 }, "shared")
     const { text } = await modelText({})
     const second = await champion({ intercept: -1, offset: -0.5 }, "shared")
     const { text: secondText } = await modelText({ intercept: -1 })
-    expect((await said()).probability).toBe(await trained(secondText, -0.5))
+    expect((await apiScore()).probability).toBe(await trained(secondText, -0.5))
     const back = await send("/api/models/rollback", { reason: "it was not", scope: "shared" })
     expect(back).toMatchObject({ status: 200, body: { champion: first } })
-    expect((await said()).probability).toBe(await trained(text, 0.5))
+    expect((await apiScore()).probability).toBe(await trained(text, 0.5))
     expect((await send(`/api/models/${second}/shadow`, { reason: "compare" })).status).toBe(200)
 
     const customer = await subscriber()
@@ -142,7 +142,7 @@ describe("an offset", () => {
     await putOffset(first, 2.5)
     await advanceClock("PT61S")
     const after = await scoreOf(customer)
-    expect(after.isStored).toBe(false) // another offset is another score, within the hour too
+    expect(after.isStored).toBe(false) // another offset gives another score, also within the hour
     expect(after.logOdds - before.logOdds).toBeCloseTo(2, 2)
     const [, , champions, shadows] = await logged()
     expect(champions?.log_odds).toBeCloseTo(after.logOdds, 9)
@@ -152,7 +152,7 @@ describe("an offset", () => {
 })
 
 describe("an artefact with offsets inside", () => {
-  test("is refused, with what to do instead", async () => {
+  test("is refused, with the alternative", async () => {
     const { text } = await modelText({ offsets: { [A]: 0.25 } })
     const { status, body } = await upload(text, "?scope=shared")
     expect([status, body.code]).toEqual([400, "MALFORMED"])
@@ -160,12 +160,12 @@ describe("an artefact with offsets inside", () => {
     expect(await sql("select 1 from models")).toEqual([])
   })
 
-  test("that is stored already adds what it added, and names no company to anybody", async () => {
+  test("that is stored already keeps its offsets, and shows no company names", async () => {
     const B = await another()
     const { text, sha256, newer } = await storeOlder({ [A]: OFFSET, [B.id]: -1 })
     expect((await send(`/api/models/${sha256}/promote`, { reason: "as before" })).status).toBe(200)
-    expect((await said()).probability).toBe(await trained(newer, OFFSET))
-    expect((await said(B.key)).probability).toBe(await trained(newer, -1))
+    expect((await apiScore()).probability).toBe(await trained(newer, OFFSET))
+    expect((await apiScore(B.key)).probability).toBe(await trained(newer, -1))
     for (const path of ["", "/artefact", "/monitoring"]) {
       const answer = await api(`/api/models/${sha256}${path}`, { key: B.key })
       expect([path, answer.status]).toEqual([path, 200])
@@ -174,12 +174,12 @@ describe("an artefact with offsets inside", () => {
     const artefact = await api(`/api/models/${sha256}/artefact`)
     expect(artefact.body).toEqual(JSON.parse(newer))
     expect(text).toContain(B.id)
-    // A stored offset comes before one inside.
+    // A stored offset takes precedence over one inside.
     await putOffset(sha256, 2)
-    expect((await said()).probability).toBe(await trained(newer, 2))
+    expect((await apiScore()).probability).toBe(await trained(newer, 2))
   })
 
-  test("is split by push: the artefact for all, each offset for its company", async () => {
+  test("is split by push: the shared artefact, and each offset for its company", async () => {
     const B = await another()
     const path = join(folder, "older.json")
     writeFileSync(path, (await modelText({ offsets: { [A]: OFFSET, [B.id]: -1, nobody: 3, "no id": 4 } })).text)
@@ -194,12 +194,12 @@ describe("an artefact with offsets inside", () => {
     expect(stored?.artefact).not.toMatch(new RegExp(`${A}|${B.id}|nobody|offsets`))
     expect((await run("promote", "--model", "split", "--reason", "the first")).failure).toBeNull()
     const { text } = await modelText({})
-    expect((await said()).probability).toBe(await trained(text, OFFSET))
-    expect((await said(B.key)).probability).toBe(await trained(text, -1))
+    expect((await apiScore()).probability).toBe(await trained(text, OFFSET))
+    expect((await apiScore(B.key)).probability).toBe(await trained(text, -1))
   })
 })
 
-test("push sends the file of offsets beside a model, and none that was made for another", async () => {
+test("push sends the file of offsets beside a model, and refuses one of another model", async () => {
   const B = await another()
   const { text, sha256 } = await modelText({})
   const path = join(folder, "beside.json")
@@ -209,7 +209,7 @@ test("push sends the file of offsets beside a model, and none that was made for 
     [B.id, { offset: -1, rows: 40 }],
   ])
   await writeOffsets(path, text, "2026-02-01T00:00:00.000Z", offsets)
-  // As a company's own model only that company's counts.
+  // For a company's own model only that company's offset is used.
   expect((await run("push", "--model", path)).out).toContain("1 offsets of companies are stored.")
   const rows = () => sql("select company_id, sha256, log_odds, rows from model_offsets order by rows desc")
   expect(await rows()).toEqual([{ company_id: A, sha256, log_odds: OFFSET, rows: 300 }])

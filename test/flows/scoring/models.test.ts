@@ -1,4 +1,7 @@
-/** The registry of models: what may serve, what serves when it may not, and that whoever changes it leaves a trace. */
+/**
+ * The registry of models: what may serve, what serves instead, and that changes are recorded. Over 300 lines because the tests
+ * share one registry.
+ */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { fresh } from "../../support/events/providers.ts"
@@ -19,7 +22,7 @@ import { advanceClock, api, reset, sql, waitFor, world } from "../../support/wor
 beforeEach(async () => {
   await reset()
   await withoutScheduledScoring()
-  await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
+  await api("/api/flags") // the isolate caches the last test's flags for five seconds
 })
 
 const A = world().companyId
@@ -49,7 +52,7 @@ interface GateBody {
 const closed = (gates: readonly GateBody[]) => gates.filter(({ status }) => status === "fail").map(({ name }) => name)
 
 describe("a model", () => {
-  test("is kept byte by byte under its sha-256, serves after its gates, and is taken back", async () => {
+  test("is stored byte by byte under its sha-256, serves after its gates, and is rolled back", async () => {
     const first = await modelText({ intercept: -2 })
     const second = await modelText({ intercept: -1 })
     expect(await upload(first.text, "?version=v1")).toMatchObject({
@@ -93,7 +96,7 @@ describe("a model", () => {
     ])
   })
 
-  test("goes back to what served before, as often as there was something before", async () => {
+  test("rolls back to the previous champion, repeatedly", async () => {
     const ids = [
       await champion({ intercept: -3 }),
       await champion({ intercept: -2 }),
@@ -108,7 +111,7 @@ describe("a model", () => {
     expect(await scoreOf(await subscriber())).toMatchObject({ source: "rules" })
   })
 
-  test("that is none is refused", async () => {
+  test("that is invalid is refused", async () => {
     const wrong = ["", "{", "null", "[]", '{"format":"churn-saver-model/1"}', Buffer.from([0x7b, 0xff, 0x7d])]
     for (const body of wrong) {
       const answer = await api("/api/models", { method: "POST", headers: { "content-type": "application/json" }, body })
@@ -117,7 +120,7 @@ describe("a model", () => {
     expect(await sql("select 1 from models")).toEqual([])
   })
 
-  test("whose features are not those of its hash is refused, and so is one beyond a megabyte", async () => {
+  test("whose features do not match its hash is refused, and one over a megabyte as well", async () => {
     const { text } = await modelText()
     const renamed = text.replace('"name":"tenure_days"', '"name":"tenure_years"')
     expect(await upload(renamed)).toMatchObject({
@@ -147,7 +150,7 @@ describe("the gates", () => {
     expect(await sql("select 1 from model_changes where action <> 'uploaded'")).toEqual([])
   })
 
-  test("say whether accuracy is high, or only better than a constant answer", async () => {
+  test("show whether accuracy is high, or only better than a constant prediction", async () => {
     const because = async (metrics: object) => {
       const { text, sha256 } = await modelText({ metrics })
       await upload(text)
@@ -165,7 +168,7 @@ describe("the gates", () => {
     expect(await champions()).toEqual([])
   })
 
-  test("are passed by an operator who says why, but not while they are strict, and never past a schema", async () => {
+  test("can be forced by an operator with a reason, but not while they are strict, and never for other features", async () => {
     const { text, sha256 } = await modelText({ metrics: { auc: 0.5 } })
     await upload(text)
     const admin = await newApiKey("admin")
@@ -183,12 +186,12 @@ describe("the gates", () => {
     const refused = await promote(strange.sha256, { force: true })
     expect([refused.status, closed(refused.body.gates.gates)]).toEqual([409, ["schema"]])
     expect((await send(`/api/models/${strange.sha256}/shadow`, { reason: "try" })).status).toBe(409)
-    // What it was made for is still possible: features that the caller brings.
+    // It can still score features given by the caller.
     const said = await send("/api/score", { model: strange.sha256, features: { MonthlyCharges: 5 } })
     expect(said).toMatchObject({ status: 200, body: { status: "scored", model: { id: strange.sha256 } } })
   })
 
-  test("that nobody has measured are closed only while gates are strict", async () => {
+  test("without data fail only while gates are strict", async () => {
     const { text, sha256 } = await modelText()
     await upload(text)
     await putFlag("STRICT_QUALITY_GATES", { enabled: true })
@@ -202,9 +205,9 @@ describe("the gates", () => {
   })
 })
 
-describe("an artefact that is not what it was", () => {
-  test("does not serve: the one before it does, then that of all; and it is told", async () => {
-    // Models that no isolate has checked in another test: what was checked is remembered by its content.
+describe("an altered artefact", () => {
+  test("does not serve: the previous one does, then the shared one; and health shows it", async () => {
+    // Models that no isolate has checked yet: checks are cached by content.
     const shared = await champion({ intercept: -4.1 }, "shared")
     const first = await champion({ intercept: -3.1 })
     const second = await champion({ intercept: -2.1 })
@@ -222,12 +225,12 @@ describe("an artefact that is not what it was", () => {
       return refused
     })
     expect(told.reason).toContain("sha-256")
-    await advanceClock("PT6S") // what was found is remembered for five
+    await advanceClock("PT6S") // the result is cached for five seconds
     await waitFor(async () => (await health()) === "warn")
     expect((await promote(second)).status).toBe(409)
     await spoil(first)
     const other = await subscriber()
-    // This isolate has checked the first one already; one that has not finds out.
+    // This isolate has cached the check of the first one; another isolate finds the change.
     expect((await scoreOf(other)).model?.id).toBe(first)
     const answer = await elsewhere(`/api/customers/${other}/score?fresh=true`)
     expect(answer).toBe(200)
@@ -235,7 +238,7 @@ describe("an artefact that is not what it was", () => {
   })
 })
 
-/** A request to an isolate of its own kind, in this process; its status. */
+/** A request to another isolate, in this process; its status. */
 async function elsewhere(path: string, vars: Readonly<Record<string, string>> = {}): Promise<number | "killed"> {
   const request = new Request(`${world().workerUrl}${path}`, {
     headers: { authorization: `Bearer ${world().adminApiKey}` },
@@ -244,7 +247,7 @@ async function elsewhere(path: string, vars: Readonly<Record<string, string>> = 
 }
 
 describe("which model serves", () => {
-  test("is the company's own, else that of all, and a pin's wherever it is known", async () => {
+  test("is the company's own, else the shared one, and a pinned one wherever it is known", async () => {
     const B = fresh("company")
     await addCompany(B)
     const shared = await champion({ intercept: -4 }, "shared")
@@ -260,7 +263,7 @@ describe("which model serves", () => {
     expect((await logOf(customerA)).map((row) => row.model_sha256)).toEqual([own, shared, own])
   })
 
-  test("is seen and changed by its own company only; what all share by operators", async () => {
+  test("is visible to and changed by its own company only; a shared one by operators", async () => {
     const B = fresh("company")
     await addCompany(B)
     const own = await champion()
@@ -287,7 +290,7 @@ describe("which model serves", () => {
     expect((await upload(text, "", await newApiKey("success-manager"))).status).toBe(403)
   })
 
-  test("has shadows beside it, two at most, whose word is only logged", async () => {
+  test("has at most two shadows, whose scores are only logged", async () => {
     const id = await champion()
     const shadows = []
     for (const intercept of [0, 1, 2]) {

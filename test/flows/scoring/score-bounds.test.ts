@@ -1,4 +1,4 @@
-/** A model that costs much: refused at the upload, or bounded by what one request may take. */
+/** An expensive model: refused at the upload, or bounded by the work of one request. */
 import { beforeEach, expect, test } from "vitest"
 import { modelFeatures } from "../../../shared/domain/scoring/features.ts"
 import type { ModelFeature } from "../../../shared/scoring/artefact.ts"
@@ -12,11 +12,11 @@ beforeEach(async () => {
   await withoutScheduledScoring()
 })
 
-/** Numbers that customers are described by; more would make the artefact larger and not dearer. */
+/** Features that exist; more would make the artefact larger, not more expensive. */
 const FEATURES: ModelFeature[] = modelFeatures.filter(({ type }) => type === "number").slice(0, 64)
 const DEPTH = 64
 
-/** Trees that are as deep as may be, as they are uploaded; gates are open. */
+/** The deepest trees allowed, as an upload that passes the gates. */
 async function deep(trees: number): Promise<string> {
   const good = JSON.parse((await modelText({})).text)
   const artefact = await artefactOf(FEATURES, [{ weight: 1e-3, model: chains(trees, DEPTH, FEATURES.length) }])
@@ -27,7 +27,7 @@ async function deep(trees: number): Promise<string> {
 const record = Object.fromEntries(FEATURES.map(({ name }, place) => [name, place]))
 const records = (count: number) => Array.from({ length: count }, () => ({ features: record }))
 
-test("an upload of 300 trees of depth 64 is refused at once, with the figures", async () => {
+test("an upload of 300 trees of depth 64 is refused at once, with the numbers", async () => {
   const text = await deep(300)
   expect(text.length).toBeGreaterThan(800_000)
   const startedMs = performance.now()
@@ -39,7 +39,7 @@ test("an upload of 300 trees of depth 64 is refused at once, with the figures", 
   expect(await sql("select 1 from models")).toEqual([])
 })
 
-test("a request beyond the work that it may take is refused with the numbers, and scores nobody", async () => {
+test("a request beyond the maximum of work is refused with the numbers, and scores nothing", async () => {
   const text = await deep(19)
   const work = explanationCost(await prepareModel(JSON.parse(text)))
   const { status, body } = await upload(text, "?version=deep")
@@ -59,7 +59,7 @@ test("a request beyond the work that it may take is refused with the numbers, an
   expect(tookMs).toBeLessThan(5_000)
 })
 
-test("customers count as features that are brought do, and those whose score still holds do not", async () => {
+test("customers count like given features, and those with a stored score do not", async () => {
   const text = await deep(19)
   const work = explanationCost(await prepareModel(JSON.parse(text)))
   const { body } = await upload(text)

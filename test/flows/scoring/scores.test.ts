@@ -1,4 +1,7 @@
-/** Scores of customers: what they are made of, when they are made anew, and whose they are. */
+/**
+ * Scores of customers: their reasons, when they are made again, and who may see them. Over 300 lines because all tests share one
+ * model.
+ */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failPayment } from "../../support/actions/members.ts"
@@ -35,11 +38,11 @@ import {
 beforeEach(async () => {
   await reset()
   await withoutScheduledScoring()
-  await api("/api/flags") // what the isolate remembers of the last test's flags would hold for five seconds
+  await api("/api/flags") // the isolate caches the last test's flags for five seconds
 })
 
-/** A night that begins in the middle of a test would be another pass, and an hour's heartbeat another run. */
-async function awayFromNight(): Promise<void> {
+/** Nightly scoring that begins during a test would be another pass, and the hourly trigger another run. */
+async function avoidScheduledScoring(): Promise<void> {
   const now = await worldNow()
   if ([2, 3].includes(now.getUTCHours())) await advanceClock("PT2H")
   if ([19, 20].includes(now.getUTCMinutes())) await advanceClock("PT3M")
@@ -48,14 +51,14 @@ async function awayFromNight(): Promise<void> {
 const sum = (parts: readonly { readonly logOdds: number }[], from = 0) =>
   parts.reduce((total, { logOdds }) => total + logOdds, from)
 
-/** A customer's bill fails, and that is folded. */
+/** Fails a customer's invoice, and waits until it is folded. */
 async function fail(customerId: string): Promise<void> {
   await failPayment(customerId.replace(/^stripe_/, ""), fresh("in"))
   await waitUntilProcessed()
 }
 
 describe("a score", () => {
-  test("is made of reasons that sum to it, and to how it changed, to the last bit", async () => {
+  test("has reasons that sum exactly to it and to its change", async () => {
     const id = await champion({ offset: 0.25 })
     const customer = await subscriber()
     const first = await scoreOf(customer)
@@ -83,7 +86,7 @@ describe("a score", () => {
     expect(sum(third.change?.reasons ?? [])).toBe(third.logOdds - second.logOdds)
   })
 
-  test("holds for an hour, for the champion that made it, and costs one round trip then", async () => {
+  test("is stored for an hour and its champion, and then costs one round trip", async () => {
     await champion()
     const customer = await subscriber()
     const first = await scoreOf(customer)
@@ -91,7 +94,7 @@ describe("a score", () => {
     await control("DELETE", "/stats")
     expect(await scoreOf(customer)).toEqual({ ...first, isStored: true })
     expect((await stats()).postgres).toBe(1)
-    // A fresh score is made once a minute at most.
+    // Fresh scores are limited to one a minute.
     expect((await scoreOf(customer, "?fresh=true")).isStored).toBe(true)
     await advanceClock("PT61S")
     await waitBetweenJobs()
@@ -105,7 +108,7 @@ describe("a score", () => {
     expect((await logOf(customer)).map(({ trigger }) => trigger)).toEqual(["request", "request", "request", "request"])
   })
 
-  test("is told beside the customer, in lists and in a history, and ends with the subscription", async () => {
+  test("is shown with the customer, in lists and in a history, and ends with the subscription", async () => {
     await champion()
     const customer = await subscriber()
     const customers = async () =>
@@ -129,7 +132,7 @@ describe("a score", () => {
     expect(await sql("select not_scored from customer_scores")).toEqual([{ not_scored: "no_paid_access" }])
   })
 
-  test("is not shown where too little is known, and says how much would be needed", async () => {
+  test("is not shown where too little is known, with what would be needed", async () => {
     await champion({ weights: { tenure_days: -0.2, usage_2w_ratio: 1, usage_8w_ratio: 1 } })
     const customer = await subscriber()
     const score = await scoreOf(customer)
@@ -140,7 +143,7 @@ describe("a score", () => {
     expect(list.body.data[0]?.score).toBeNull()
   })
 
-  test("of another company's customer is not there", async () => {
+  test("of another company's customer is not found", async () => {
     const B = fresh("company")
     await addCompany(B)
     const customer = await subscriber()
@@ -155,7 +158,7 @@ describe("a score", () => {
 })
 
 describe("POST /api/score", () => {
-  test("scores a hundred at once, in the order given, each for itself", async () => {
+  test("scores a hundred at once, in the given order, independently", async () => {
     await champion()
     const customers = await Promise.all(Array.from({ length: 4 }, () => subscriber()))
     const items = Array.from({ length: 100 }, (_, index) => {
@@ -175,7 +178,7 @@ describe("POST /api/score", () => {
     expect(row).toEqual({ said: 2, customers: 2 })
   })
 
-  test("gives a defined score for whatever features hold", async () => {
+  test("gives a defined score for any features", async () => {
     await champion()
     const hostile: readonly Record<string, unknown>[] = [
       {},
@@ -199,7 +202,7 @@ describe("POST /api/score", () => {
     expect(body.data.map((said) => said.status)[2]).toBe("scored")
     expect(body.data[3]).toMatchObject({ unusable: ["tenure_days", "failed_invoices_30d", "price_class"] })
     expect(body.data[4]?.ignored).toContain("unknown_name")
-    // JSON has no NaN, but numbers that no double holds; they are refused or missing, never answered.
+    // JSON has no NaN, but numbers beyond double; they are refused or count as missing.
     const raw = await api<{ code?: string; status?: string }>("/api/score", {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -209,7 +212,7 @@ describe("POST /api/score", () => {
     expect([raw.status, raw.body.status]).toEqual([200, "scored"])
   })
 
-  test("refuses what asks for nothing, for two things at once, or for too much", async () => {
+  test("refuses empty, ambiguous and too large requests", async () => {
     const wrong = {
       nothing: {},
       "an empty batch": { items: [] },
@@ -228,7 +231,7 @@ describe("POST /api/score", () => {
     }
   })
 
-  test("scores features by a named model of the registry, and knows no others", async () => {
+  test("scores features by a named model of the registry, and by no other", async () => {
     const { text, sha256 } = await modelText({ features: [{ name: "calls", type: "number" }] })
     await upload(text, "?version=calls-1")
     const said = await send("/api/score", { model: "calls-1", features: { calls: 5 } })
@@ -237,7 +240,7 @@ describe("POST /api/score", () => {
   })
 })
 
-describe("scoring by itself", () => {
+describe("automatic scoring", () => {
   test("follows each event while REAL_TIME_PREDICTIONS is on, and only then", async () => {
     await champion()
     const customer = await subscriber()
@@ -254,9 +257,9 @@ describe("scoring by itself", () => {
     expect(await logOf(customer)).toHaveLength(2)
   })
 
-  test("comes to everybody at night, once, in as many steps as it takes", async () => {
+  test("scores everybody nightly, once, in several steps", async () => {
     await champion()
-    await awayFromNight()
+    await avoidScheduledScoring()
     const customers = await Promise.all(Array.from({ length: 5 }, () => subscriber()))
     const gone = await subscriber()
     await cancelSubscription(gone)
@@ -268,14 +271,14 @@ describe("scoring by itself", () => {
       })
       return runInProcess(request, null, { ML_BATCH_SIZE: batch, SUBREQUESTS_MAX: subrequests })
     }
-    const night = () =>
+    const nightlyPass = () =>
       sql("select scored, not_scored, failed from rescore_passes where finished_at is not null order by night")
     await withScheduledScoring()
     expect((await run("2", "50")).status).toBe(200)
-    await waitFor(async () => (await night()).length === 1)
+    await waitFor(async () => (await nightlyPass()).length === 1)
     const logged = () => sql("select customer_id as id, trigger from predictions order by customer_id")
     expect(await logged()).toEqual([...customers].sort().map((id) => ({ id, trigger: "nightly" })))
-    expect(await night()).toEqual([{ scored: 5, not_scored: 0, failed: 0 }])
+    expect(await nightlyPass()).toEqual([{ scored: 5, not_scored: 0, failed: 0 }])
     await run("2", "50")
     expect(await logged()).toHaveLength(5)
     await cancelSubscription(customers[0] ?? "")
@@ -286,9 +289,9 @@ describe("scoring by itself", () => {
     ])
   })
 
-  test("goes on where an invocation had no room for all of a night", async () => {
+  test("continues where an invocation had no budget left", async () => {
     await champion()
-    await awayFromNight()
+    await avoidScheduledScoring()
     await Promise.all(Array.from({ length: 9 }, () => subscriber()))
     const request = new Request(`${world().vars.APP_URL}/jobs/rescore`, {
       method: "POST",

@@ -1,14 +1,14 @@
 /**
- * A crash between any two steps, before or after each effect: the provider sends again what was not acknowledged, the
- * sweeper finishes what was left, and the end is the same as without the crash. One visible message at most.
+ * A crash before or after each effect: the provider retries what was not acknowledged, `sweep` finishes the rest, and the end is
+ * the same as without a crash. At most one visible message.
  */
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { stripeSignature } from "../../support/events/providers.ts"
-import { describeState, failedRenewalStory } from "../../support/events/scenario.ts"
+import { describeState, failedRenewalScenario } from "../../support/events/scenario.ts"
 import { type KillPoint, type Outcome, runInProcess } from "../../support/world/run-in-process.ts"
 import { advanceClock, mailbox, reset, setFault, sql, world, worldNow } from "../../support/world/world.ts"
 
-/** Leases and the sweeper's patience have run out by then, and the second nudge is not due yet. */
+/** Leases have expired and `sweep` has run by then, and the second nudge is not due yet. */
 const LATER = "PT10M"
 
 let end: Date
@@ -16,7 +16,7 @@ let calm: Awaited<ReturnType<typeof run>>
 
 beforeAll(async () => {
   await reset()
-  // With QStash away a nudge goes out where this test sends it, or else by the sweeper.
+  // With QStash down a nudge is sent by this test or by `sweep`.
   await setFault("qstash", "down")
   end = await worldNow()
   calm = await run("calm0000", null)
@@ -32,7 +32,7 @@ async function webhook(body: string, kill: KillPoint | null): Promise<Outcome> {
   )
 }
 
-/** What QStash would bring: the nudge of day 0, due now. */
+/** QStash's message: the nudge of day 0, due now. */
 const nudgeJob = (tag: string, kill: KillPoint | null): Promise<Outcome> =>
   runInProcess(
     new Request(`${world().vars.APP_URL}/jobs/nudges`, {
@@ -47,19 +47,19 @@ type Step = "failed" | "nudge" | "paid"
 
 /** One failed payment, from its webhook over the nudge to the payment, with one process killed once. */
 async function run(tag: string, kill: (KillPoint & { readonly step: Step }) | null) {
-  const { events } = failedRenewalStory(tag, end)
+  const { events } = failedRenewalScenario(tag, end)
   const [failed, , , , paid] = events.map((event) => JSON.stringify(event))
   const at = (step: Step) => (kill?.step === step ? kill : null)
 
   const deliver = async (step: Step, body = "") => {
     const outcome = await webhook(body, at(step))
-    // What was not acknowledged comes again; what was, does not.
+    // Only what was not acknowledged is retried.
     if (outcome.status !== 200) expect((await webhook(body, null)).status).toBe(200)
     return outcome.calls
   }
   const calls = { failed: await deliver("failed", failed), nudge: 0, paid: 0 }
   calls.nudge = (await nudgeJob(tag, at("nudge"))).calls
-  // Once for the sweeper to fold what was left, once more to send what that planned.
+  // Once for `sweep` to fold the rest, once more to send what that planned.
   await advanceClock(LATER)
   await advanceClock(LATER)
   calls.paid = await deliver("paid", paid)
@@ -82,7 +82,7 @@ test("without a crash the member gets one message and the case is recovered", ()
 
 const STEPS: readonly Step[] = ["failed", "nudge", "paid"]
 
-test("killed at any call, before it or after its effect, everything ends the same", async () => {
+test("killed before any call or after its effect, everything ends the same", async () => {
   const kills = STEPS.flatMap((step) =>
     Array.from({ length: calm.calls[step] }, (_, index) => index + 1).flatMap((call) =>
       (["before", "after"] as const).map((when) => ({ step, call, when })),
@@ -94,7 +94,7 @@ test("killed at any call, before it or after its effect, everything ends the sam
     const where = `${kill.step}, ${kill.when} call ${kill.call}`
     expect(result.words, where).toBe(calm.words)
     expect(result.left, where).toBe("0")
-    // Nobody can know whether a message was seen that was on its way in a process that died; then a person is told.
+    // If the process was killed while sending, the outcome is unknown, and the nudge is listed as such.
     expect(["1 sent", "0 unknown", "1 unknown"], where).toContain(`${result.messages} ${result.nudge}`)
   }
 }, 300_000)

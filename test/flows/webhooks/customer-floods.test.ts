@@ -1,4 +1,4 @@
-/** One customer with more than anybody has: it costs the others nothing, nothing of it is lost, and an operator hears of it. */
+/** One customer beyond all limits: others are not affected, nothing is lost, and the team is notified. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { postJobAction } from "../../support/actions/jobs.ts"
 import { caseOf, failPayment, messages } from "../../support/actions/members.ts"
@@ -18,11 +18,11 @@ import {
 
 beforeEach(reset)
 
-/** `CUSTOMER_EVENTS_PER_HOUR`, and the links that one customer may have. */
+/** `CUSTOMER_EVENTS_PER_HOUR`, and the limit of links of one customer. */
 const EVENTS_MAX = 1_000
 const LINKS_MAX = 10_000
 
-/** A customer with one failed bill, and so many events within the hour; one row stands for each. */
+/** A customer with one failed invoice and that many events within the hour, inserted as rows. */
 async function busyCustomer(events = EVENTS_MAX): Promise<{ readonly customer: string; readonly invoice: string }> {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   await failPayment(customer, invoice)
@@ -51,7 +51,7 @@ const deadReasons = async (customer: string) =>
     ])
   ).map(({ error }) => error)
 
-test("an event beyond the customer's hour is kept as a dead letter, answers 200, and is processed when it is replayed", async () => {
+test("an event beyond the hourly limit is answered 200, stored as a dead letter, and processed when replayed", async () => {
   const { customer } = await busyCustomer()
   const invoice = fresh("in")
   const { status, body } = await failPayment(customer, invoice)
@@ -62,7 +62,7 @@ test("an event beyond the customer's hour is kept as a dead letter, answers 200,
   const facts = await sql("select id from facts where body ->> 'invoiceId' = $1", [invoice])
   expect(facts).toHaveLength(0)
 
-  // Another customer is not concerned.
+  // Another customer is not affected.
   const other = fresh("in")
   await failPayment(fresh("cus"), other)
   await waitFor(async () => (await api(`/api/cases/payment_${other}`)).status === 200)
@@ -72,7 +72,7 @@ test("an event beyond the customer's hour is kept as a dead letter, answers 200,
   await waitFor(async () => (await api(`/api/cases/payment_${invoice}`)).status === 200)
 })
 
-test("events of one customer that are recorded at once do not pass the limit together", async () => {
+test("concurrent events of one customer do not exceed the limit", async () => {
   const left = 5
   const { customer } = await busyCustomer(EVENTS_MAX - left)
   const answers = await Promise.all(Array.from({ length: 20 }, () => failPayment(customer, fresh("in"))))
@@ -80,7 +80,7 @@ test("events of one customer that are recorded at once do not pass the limit tog
   expect(await deadReasons(customer)).toHaveLength(20 - left)
 })
 
-test("signals count, and those beyond the limit are set aside", async () => {
+test("signals count, and those beyond the limit become dead letters", async () => {
   const { customer } = await busyCustomer(EVENTS_MAX - 1)
   const signals = ["s1", "s2", "s3"].map((id) => ({
     id,
@@ -114,7 +114,7 @@ describe("a thin event", () => {
     }
   }
 
-  test("of a customer with too many is set aside when its customer is known", async () => {
+  test("of a customer beyond the limit becomes a dead letter when its customer is known", async () => {
     const { customer } = await busyCustomer()
     const { body, status } = await sendStripe(await thinOf(customer, fresh("in")))
     expect(status).toBe(200)
@@ -127,7 +127,7 @@ describe("a thin event", () => {
   })
 })
 
-test("a further link than a customer may have is not stored, and its event is set aside with the reason", async () => {
+test("a link beyond the limit is not stored, and its event becomes a dead letter with the reason", async () => {
   const { customer } = await busyCustomer(1)
   await sql(
     `insert into object_links (company_id, provider, object_id, root_id, is_customer, created_at)
@@ -139,7 +139,7 @@ test("a further link than a customer may have is not stored, and its event is se
   expect(await deadReasons(customer)).toEqual(["too_many_links"])
   expect(await sql("select object_id from object_links where object_id = $1", [invoice])).toEqual([])
   expect(await customerBody(customer)).toMatchObject({ quarantine: { reason: "too_many_links" } })
-  // What brings no new link goes on as before.
+  // An event without a new link is processed.
   const seen = envelope("customer.updated", await worldNow(), fresh("evt"), { id: customer, object: "customer" })
   expect((await sendStripe(seen)).status).toBe(200)
   await waitUntilProcessed()
@@ -147,7 +147,7 @@ test("a further link than a customer may have is not stored, and its event is se
 })
 
 describe("a quarantine", () => {
-  test("is told to the team once, is shown, keeps messages back, and ends when an operator releases the customer", async () => {
+  test("is reported to the team once, is shown, holds messages, and ends when an admin releases the customer", async () => {
     const { customer, invoice } = await busyCustomer()
     await failPayment(customer, fresh("in"))
     await failPayment(customer, fresh("in"))
@@ -161,7 +161,7 @@ describe("a quarantine", () => {
     expect(told[0]).toContain(`Customer stripe_${customer} of ${world().companyId}`)
     expect(told[0]).toContain(`/api/customers/stripe_${customer}`)
 
-    // The message of the first failure falls due, and waits.
+    // The message of the first failure is due, and waits.
     await advanceClock("PT6S")
     await waitFor(async () => (await caseOf(invoice)).nudges.some(({ reason }) => reason === "quarantined"))
     expect((await mailbox()).filter(({ channel }) => channel === "email")).toEqual([])
@@ -175,7 +175,7 @@ describe("a quarantine", () => {
     expect(sent.filter(({ channel }) => channel === "email")).toHaveLength(1)
   })
 
-  test("ends by itself a day after the last excess, and the next one is told anew", async () => {
+  test("ends a day after the last excess, and the next one is reported again", async () => {
     const { customer } = await busyCustomer()
     await failPayment(customer, fresh("in"))
     await postJobAction("sweep", "run")

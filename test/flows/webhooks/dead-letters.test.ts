@@ -1,4 +1,4 @@
-/** What nobody tries again by itself: seen in one list with its reason, and tried once more when an operator says so. */
+/** Dead letters: one list with reasons, and a retry by an operator. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failPayment } from "../../support/actions/members.ts"
@@ -45,7 +45,7 @@ const retry = (kind: string, id: string, key?: string) =>
     ...(key !== undefined && { key }),
   })
 
-/** An event whose processing has failed for good. */
+/** An event whose processing has failed permanently. */
 async function deadEvent(): Promise<string> {
   const { body } = await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
@@ -55,7 +55,7 @@ async function deadEvent(): Promise<string> {
   return String(body.id)
 }
 
-/** A message that QStash gave up, because our answer said never to bring it again. */
+/** A message that was answered 489. */
 async function deadMessage(url = `${world().vars.APP_URL}/jobs/nudges`): Promise<void> {
   const { QSTASH_URL: base = "", QSTASH_TOKEN: token = "" } = world().vars
   const before = (await qstash<{ messages: unknown[] }>("/v2/dlq")).messages.length
@@ -67,8 +67,8 @@ async function deadMessage(url = `${world().vars.APP_URL}/jobs/nudges`): Promise
   await waitFor(async () => (await qstash<{ messages: unknown[] }>("/v2/dlq")).messages.length > before)
 }
 
-/** A parked copy that was refused, although it could be stored. */
-async function refusedCopy(): Promise<{ readonly id: string; readonly customer: string }> {
+/** A rejected fallback delivery that could be stored. */
+async function rejectedDelivery(): Promise<{ readonly id: string; readonly customer: string }> {
   const customer = fresh("cus")
   await setFault("postgres", "down")
   await setFault("qstash", "down")
@@ -87,7 +87,7 @@ test("each kind is listed with its reason, and no body is shown", async () => {
   const eventId = await deadEvent()
   await deadMessage()
   await deadMessage(`${world().controlUrl}/somebody-else`)
-  const { id: parkedId } = await refusedCopy()
+  const { id: parkedId } = await rejectedDelivery()
   const { status, body } = await list()
   expect(status).toBe(200)
   expect(body).toEqual({
@@ -111,7 +111,7 @@ test("each kind is listed with its reason, and no body is shown", async () => {
   expect(JSON.stringify(body)).not.toMatch(/ann@example|sealed|secret/)
 })
 
-test("the pages of the list meet each letter once, whatever their size", async () => {
+test("the pages of the list contain each dead letter once, at any size", async () => {
   const events = [await deadEvent(), await deadEvent(), await deadEvent()]
   for (let message = 0; message < 3; message++) await deadMessage()
   for (let copy = 0; copy < 3; copy++)
@@ -135,7 +135,7 @@ test("the pages of the list meet each letter once, whatever their size", async (
   }
 })
 
-test("the other kinds are listed while QStash or Redis is away", async () => {
+test("the other kinds are listed while QStash or Redis is down", async () => {
   const eventId = await deadEvent()
   await deadMessage()
   for (const [target, kind] of [
@@ -159,14 +159,14 @@ describe("a retry", () => {
     expect((await retry("event", eventId)).status).toBe(404)
   })
 
-  test("of an event whose payload is gone is a conflict that the list foretells", async () => {
+  test("of an event whose payload was purged is a conflict, and the list shows it", async () => {
     const eventId = await deadEvent()
     await sql("update webhook_events set payload = null")
     expect((await list()).body.data).toMatchObject([{ isRetryable: false }])
     expect(await retry("event", eventId)).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
   })
 
-  test("of a message delivers it once more; one that is not ours is not there", async () => {
+  test("of a message delivers it again; one of another deployment is not found", async () => {
     await deadMessage()
     await deadMessage(`${world().controlUrl}/somebody-else`)
     const dead = () => qstash<{ messages: { dlqId: string; url: string }[] }>("/v2/dlq")
@@ -182,8 +182,8 @@ describe("a retry", () => {
     expect((await retry("message", letter?.id ?? "")).status).toBe(404)
   })
 
-  test("of a copy stores it with the next sweep", async () => {
-    const { id, customer } = await refusedCopy()
+  test("of a fallback delivery stores it with the next sweep", async () => {
+    const { id, customer } = await rejectedDelivery()
     expect(await retry("parked", id)).toMatchObject({ status: 200, body: { status: "queued" } })
     expect((await retry("parked", id)).status).toBe(404)
     await advanceClock("PT2M")
@@ -191,7 +191,7 @@ describe("a retry", () => {
     expect((await list()).body.data).toEqual([])
   })
 
-  test("of what cannot be is not found", async () => {
+  test("of an invalid id is not found", async () => {
     for (const [kind, id] of [
       ["event", "no-uuid"],
       ["event", "00000000-0000-8000-8000-000000000000"],
@@ -206,7 +206,7 @@ describe("a retry", () => {
 })
 
 describe("a company's key", () => {
-  test("sees the company's own events only, and retries them only as admin", async () => {
+  test("shows the company's own events only, and retries them only for admins", async () => {
     const B = fresh("company")
     await addCompany(B)
     const eventId = await deadEvent()
@@ -228,10 +228,10 @@ describe("a company's key", () => {
   })
 })
 
-/** More than a sweep looks through. */
+/** More than one sweep reads. */
 const OTHERS = 1_001
 
-test("a delivery of which QStash has the only copy comes back from behind a thousand letters of others", async () => {
+test("a delivery in QStash alone is redriven although a thousand dead letters of others are before it", async () => {
   const customer = fresh("cus")
   await setFault("postgres", "down")
   expect((await failPayment(customer, fresh("in"))).status).toBe(200)

@@ -1,4 +1,4 @@
-/** A company that signs its own events cannot have us call a provider about what is another's; strangers' events wait apart. */
+/** A company that signs its own events cannot cause calls about objects of another; events of unregistered accounts are stored separately. */
 import { beforeEach, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failPayment, linksIn, messages, payInvoice } from "../../support/actions/members.ts"
@@ -35,7 +35,7 @@ async function attacker() {
   return { companyId, key, options: { secret, path: `/api/webhooks/stripe/${companyId}` } }
 }
 
-test("thin events, portals, incentives, look-ups and account headers reach nothing of another company", async () => {
+test("thin events, portals, incentives, look-ups and account headers reach no object of another company", async () => {
   const { key, options } = await attacker()
   const [customer, invoice, subscription] = [fresh("cus"), fresh("in"), fresh("sub")]
   const at = await worldNow()
@@ -65,13 +65,13 @@ test("thin events, portals, incentives, look-ups and account headers reach nothi
   const visited = await fetch(linksIn(message).link, { redirect: "manual" })
   expect(visited.headers.get("location") ?? "").not.toContain("billing.stripe.com/p/session")
   await advanceClock("PT15M")
-  // The default company is compared with its own account's lists meanwhile; nothing else is asked, and nothing by id.
+  // Meanwhile the default company is compared with its own account's lists; there is no other call, and none by id.
   const lists = ["/v1/events", "/v1/subscriptions"]
   const asked = (await providerCalls()).filter(({ provider, path }) => provider === "stripe" && !lists.includes(path))
   expect(asked).toEqual([])
 })
 
-test("an event of an account that nobody registered waits apart, and is taken in once it is registered", async () => {
+test("an event of an unregistered account is stored separately, and ingested once the account is registered", async () => {
   const account = fresh("acct").replaceAll("_", "").replace("acct", "acct_")
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   const event = {
@@ -115,7 +115,7 @@ test("an unsigned post is answered 401 whether or not the company exists, and a 
   expect([await signed("/nobody_here"), await signed("/no!company")]).toEqual([404, 404])
 })
 
-test("the link of a closed case shows a page of thanks, and no portal", async () => {
+test("the link of a closed case shows a page of thanks and opens no portal", async () => {
   const [customer, invoice] = [fresh("cus"), fresh("in")]
   await failPayment(customer, invoice)
   const [message] = await messages(1)

@@ -1,4 +1,4 @@
-/** A customer with more facts than one answer holds: read in pages, folded to the same state, and no fact lost between them. */
+/** A customer with more facts than one page: read in pages, folded to the same state, without losing a fact between them. */
 import { beforeEach, expect, test } from "vitest"
 import { fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
 import { IS_FIRST_TO_PAUSE, pauseWhile, withPausePoint } from "../../support/world/pause-points.ts"
@@ -12,7 +12,7 @@ beforeEach(reset)
 
 const before = (at: Date, seconds: number) => new Date(at.getTime() - seconds * 1000)
 
-/** A customer whose ledger has one record of use for each second that ends an hour ago. */
+/** A customer with one usage record per second, until an hour ago. */
 async function heavyUser(): Promise<{ readonly customer: string; readonly firstAt: Date; readonly at: Date }> {
   const at = await worldNow()
   const customer = fresh("cus")
@@ -40,13 +40,13 @@ const stateOf = async (customer: string) =>
 const failure = (customer: string, invoice: string, at: Date, id = fresh("evt")) =>
   sendStripe(invoiceEvent({ type: "invoice.payment_failed", id, at, customer, invoice }))
 
-test("a late fact reads every page, once each, and all facts count", async () => {
+test("a late fact causes each page to be read once, and all facts count", async () => {
   const { customer, firstAt, at } = await heavyUser()
   const invoice = fresh("in")
   await control("DELETE", "/stats")
   expect((await failure(customer, invoice, before(at, 600))).status).toBe(200)
   await waitUntilProcessed()
-  // Recording reads the first page, and one commit ends it.
+  // Recording reads the first page, and there is one commit.
   expect((await stats()).postgres).toBe(1 + (PAGES - 1) + 1)
   const state = await stateOf(customer)
   expect(state?.usage?.calls?.total).toBe(FACTS)
@@ -61,7 +61,7 @@ test("a late fact reads every page, once each, and all facts count", async () =>
   ])
 })
 
-test("a fact after the snapshot costs no further page, however long the ledger", async () => {
+test("a fact after the snapshot costs no further page, for any length of the ledger", async () => {
   const { customer, at } = await heavyUser()
   await failure(customer, fresh("in"), before(at, 600))
   await waitUntilProcessed()
@@ -75,13 +75,13 @@ test("a commit between two pages loses neither fact", async () => {
   const { customer, at } = await heavyUser()
   const [held, other] = [fresh("in"), fresh("in")]
   const beforePage = (body: string) => body.replace("  RETURN ledger_page", `  ${pauseWhile(IS_FIRST_TO_PAUSE)}\n$&`)
-  await withPausePoint("read_facts", beforePage, async (gate) => {
+  await withPausePoint("read_facts", beforePage, async (pausePoint) => {
     expect((await failure(customer, held, before(at, 600))).status).toBe(200)
-    await gate.reached()
-    // Before the page that is being read, and after what the reading has seen.
+    await pausePoint.reached()
+    // Before the current page, and after the pages that were read.
     await failure(customer, other, before(at, 3_600 + FACTS + 60))
     await waitFor(async () => (await stateOf(customer))?.cases.some(({ invoiceId }) => invoiceId === other) === true)
-    await gate.open()
+    await pausePoint.resume()
   })
   await waitUntilProcessed()
   const state = await stateOf(customer)

@@ -1,4 +1,4 @@
-/** A database that fails for a moment delays an event; it does not use up the event's tries. */
+/** A short failure of Postgres delays an event and does not use up its attempts. */
 import { beforeEach, expect, test } from "vitest"
 import { advanceToIdleMinute } from "../../support/actions/jobs.ts"
 import { failPayment } from "../../support/actions/members.ts"
@@ -20,18 +20,18 @@ interface EventRow {
   readonly error: string | null
 }
 
-/** The one event has a single try left, and is due. */
-const oneTryLeft = () =>
+/** Sets the event to its last attempt, due now. */
+const setLastAttempt = () =>
   sql("update webhook_events set status = 'failed', attempts = 7, error = null, next_attempt_at = received_at")
 
 const event = async (): Promise<EventRow | undefined> =>
   (await sql<EventRow & Record<string, unknown>>("select status, attempts, error from webhook_events"))[0]
 
-test("any one call of a sweep that is lost, before its effect or after it, costs the event no try of its own", async () => {
+test("a lost call of a sweep, before or after its effect, does not count as an attempt of the event", async () => {
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
   await advanceToIdleMinute()
-  await oneTryLeft()
+  await setLastAttempt()
   const { calls } = await runInProcess(sweep(), null)
   expect(await event()).toMatchObject({ status: "processed" })
   expect(calls).toBeGreaterThan(8)
@@ -40,8 +40,8 @@ test("any one call of a sweep that is lost, before its effect or after it, costs
   for (let call = 1; call <= calls; call++) {
     for (const when of ["before", "after"] as const) {
       await sql("delete from job_runs")
-      await oneTryLeft()
-      await runInProcess(sweep(), { call, when, isSurvived: true })
+      await setLastAttempt()
+      await runInProcess(sweep(), { call, when, isOnlyCallLost: true })
       const end = await event()
       expect([call, when, end?.status]).not.toEqual([call, when, "dead"])
       ends.push(end)

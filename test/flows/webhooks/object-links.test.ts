@@ -1,4 +1,4 @@
-/** Objects that are tied together by deliveries at the same moment end under one root, whoever commits first. */
+/** Objects linked by concurrent deliveries end under one root, in any order of commits. */
 import pg from "pg"
 import { beforeEach, expect, test } from "vitest"
 import { reset, sql, world } from "../../support/world/world.ts"
@@ -18,19 +18,19 @@ async function inTransaction(work: (client: pg.Client) => Promise<void>): Promis
   }
 }
 
-const tie = (client: pg.Client, customer: string | null, objects: readonly string[]): Promise<unknown> =>
+const link = (client: pg.Client, customer: string | null, objects: readonly string[]): Promise<unknown> =>
   client.query("select * from tie_objects('stripe', $1, $2, now())", [customer, objects])
 
 /** Long enough for a statement that does not wait. */
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 300))
 
-test("an object tied to a root that is being moved to its customer goes along", async () => {
-  await inTransaction((client) => tie(client, null, ["ch_root", "pi_other"]).then(() => undefined))
+test("an object linked to a root that is being moved to its customer moves with it", async () => {
+  await inTransaction((client) => link(client, null, ["ch_root", "pi_other"]).then(() => undefined))
   let second: Promise<void> = Promise.resolve()
   await inTransaction(async (client) => {
-    await tie(client, "cus_1", ["ch_root"])
-    // Knows its object by the root as it stands before the first has committed.
-    second = inTransaction((other) => tie(other, null, ["pi_other", "dp_new"]).then(() => undefined))
+    await link(client, "cus_1", ["ch_root"])
+    // Reads the root before the first session has committed.
+    second = inTransaction((other) => link(other, null, ["pi_other", "dp_new"]).then(() => undefined))
     await pause()
   })
   await second
@@ -41,10 +41,10 @@ test("an object tied to a root that is being moved to its customer goes along", 
   ])
 })
 
-test("deliveries that share nothing do not wait for each other", async () => {
+test("deliveries without common objects do not wait for each other", async () => {
   await inTransaction(async (client) => {
-    await tie(client, null, ["ch_1", "pi_1"])
-    await inTransaction((other) => tie(other, null, ["ch_2", "pi_2"]).then(() => undefined))
+    await link(client, null, ["ch_1", "pi_1"])
+    await inTransaction((other) => link(other, null, ["ch_2", "pi_2"]).then(() => undefined))
   })
   const [row] = await sql("select count(distinct root_id)::int as roots from object_links")
   expect(row).toEqual({ roots: 2 })

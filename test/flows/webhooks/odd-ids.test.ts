@@ -1,4 +1,4 @@
-/** Ids of long ago: any printable text. They go the whole way, from the webhook to the message and its link. */
+/** Ids with any printable text work everywhere, from the webhook to the message and its link. */
 import { beforeEach, expect, test } from "vitest"
 import { failPayment, linksIn, messages, visit } from "../../support/actions/members.ts"
 import { fresh } from "../../support/events/providers.ts"

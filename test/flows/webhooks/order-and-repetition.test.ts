@@ -2,19 +2,19 @@
 import fc from "fast-check"
 import { beforeAll, expect, test } from "vitest"
 import { sendStripe } from "../../support/events/providers.ts"
-import { describeState, failedRenewalStory, unlinkedChargeStory } from "../../support/events/scenario.ts"
+import { describeState, failedRenewalScenario, unlinkedChargeScenario } from "../../support/events/scenario.ts"
 import { reset, sql, waitUntilProcessed, worldNow } from "../../support/world/world.ts"
 
-const STORY_EVENTS = 7
+const SCENARIO_EVENTS = 7
 
 let end: Date
 let inOrder: string
-let lives = 0
+let runs = 0
 
-/** Delivers a story in groups: the events of a group are sent at once. Answers the state in words. */
-async function live(groups: readonly (readonly number[])[]): Promise<string> {
-  const tag = `life${(lives++).toString(36).padStart(4, "0")}`
-  const { events } = failedRenewalStory(tag, end)
+/** Delivers a scenario in groups; the events of a group are sent concurrently. Returns the state as text. */
+async function deliverGroups(groups: readonly (readonly number[])[]): Promise<string> {
+  const tag = `life${(runs++).toString(36).padStart(4, "0")}`
+  const { events } = failedRenewalScenario(tag, end)
   for (const group of groups) {
     const answers = await Promise.all(group.map((index) => sendStripe(events[index])))
     expect(answers.map((answer) => answer.status)).toEqual(group.map(() => 200))
@@ -26,10 +26,10 @@ async function live(groups: readonly (readonly number[])[]): Promise<string> {
 beforeAll(async () => {
   await reset()
   end = await worldNow()
-  inOrder = await live(Array.from({ length: STORY_EVENTS }, (_, index) => [index]))
+  inOrder = await deliverGroups(Array.from({ length: SCENARIO_EVENTS }, (_, index) => [index]))
 })
 
-test("the story told in order ends as it should", async () => {
+test("the scenario in order ends in the expected state", async () => {
   expect(
     JSON.parse(inOrder).cases.map((entry: Record<string, unknown>) => [entry.kind, entry.status, entry.failure_count]),
   ).toEqual([
@@ -38,11 +38,11 @@ test("the story told in order ends as it should", async () => {
   ])
 })
 
-/** A permutation with every event once to three times, cut into groups that are delivered at once. */
+/** A permutation with every event one to three times, in groups that are delivered concurrently. */
 const telling = fc
   .tuple(
-    fc.array(fc.integer({ min: 1, max: 3 }), { minLength: STORY_EVENTS, maxLength: STORY_EVENTS }),
-    fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 3 * STORY_EVENTS, maxLength: 3 * STORY_EVENTS }),
+    fc.array(fc.integer({ min: 1, max: 3 }), { minLength: SCENARIO_EVENTS, maxLength: SCENARIO_EVENTS }),
+    fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 3 * SCENARIO_EVENTS, maxLength: 3 * SCENARIO_EVENTS }),
   )
   .chain(([copies, sizes]) => {
     const deliveries = copies.flatMap((count, index) => Array.from({ length: count }, () => index))
@@ -60,13 +60,13 @@ const telling = fc
 test("any order, any repetition and any concurrency of the same webhooks end in the same state, byte for byte", async () => {
   await fc.assert(
     fc.asyncProperty(telling, async (groups) => {
-      expect(await live(groups)).toBe(inOrder)
+      expect(await deliverGroups(groups)).toBe(inOrder)
     }),
     { numRuns: 60 },
   )
 })
 
-/** All orders of so many events. */
+/** All orders of `count` events. */
 const ordersOf = (count: number): number[][] =>
   count === 0
     ? [[]]
@@ -74,11 +74,11 @@ const ordersOf = (count: number): number[][] =>
         Array.from({ length: count }, (_, place) => [...order.slice(0, place), count - 1, ...order.slice(place)]),
       )
 
-test("an event that says nothing but whose object it is counts like any other, in all orders", async () => {
+test("an event that only links an object to its customer counts, in all orders", async () => {
   const states = new Map<string, number[]>()
   for (const [index, order] of ordersOf(4).entries()) {
     const tag = `odd${index.toString().padStart(4, "0")}`
-    const { events } = unlinkedChargeStory(tag, end)
+    const { events } = unlinkedChargeScenario(tag, end)
     for (const place of order) expect((await sendStripe(events[place])).status).toBe(200)
     await waitUntilProcessed()
     states.set(await describeState(tag), order)
@@ -90,11 +90,11 @@ test("an event that says nothing but whose object it is counts like any other, i
 
 test("all at once ends in the same state", async () => {
   for (let round = 0; round < 5; round++) {
-    expect(await live([Array.from({ length: STORY_EVENTS }, (_, index) => index)])).toBe(inOrder)
+    expect(await deliverGroups([Array.from({ length: SCENARIO_EVENTS }, (_, index) => index)])).toBe(inOrder)
   }
 })
 
-test("however the webhooks came, no nudge was planned or sent twice", async () => {
+test("in any order no nudge is planned or sent twice", async () => {
   const doubled = await sql(
     `select case_id, step, channel from nudges where step is not null group by company_id, case_id, step, channel having count(*) > 1`,
   )

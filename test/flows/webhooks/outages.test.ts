@@ -1,4 +1,4 @@
-/** An outage delays, it does not lose: nothing acknowledged is lost, and nothing comes twice. */
+/** An outage delays and loses nothing: nothing acknowledged is lost, and no message is sent twice. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { SLOW_MS } from "../../../local/faults.ts"
 import { advanceToIdleMinute } from "../../support/actions/jobs.ts"
@@ -27,7 +27,7 @@ const deliver = async (customer: string, type = "invoice.payment_failed") => {
 }
 
 describe.each(["down", "hang", "slow", "drop", "error"])("Postgres in mode %s during a stream of webhooks", (mode) => {
-  test("every answer is 200 from a durable sink within five seconds, and nothing is lost or doubled", async () => {
+  test("every answer is 200 from a durable store within five seconds, and nothing is lost or doubled", async () => {
     const before = await Promise.all(Array.from({ length: 5 }, () => deliver(fresh("cus"))))
     await waitUntilProcessed()
     await setFault("postgres", mode)
@@ -39,7 +39,7 @@ describe.each(["down", "hang", "slow", "drop", "error"])("Postgres in mode %s du
     expect(all.map(({ status }) => status)).toEqual(all.map(() => 200))
     expect(Math.max(...all.map(({ ms }) => ms))).toBeLessThan(5_000)
 
-    // What Postgres was slow to do it does after the Worker has stopped waiting; that too must not double anything.
+    // A slow Postgres commits after the Worker has stopped waiting; that must not double anything.
     if (mode === "slow") await new Promise((resolve) => setTimeout(resolve, SLOW_MS + 1_000))
     await waitFor(async () => {
       const [row] = await sql<{ cases: string }>("select count(*) as cases from recovery_cases where status = 'open'")
@@ -57,7 +57,7 @@ describe.each(["down", "hang", "slow", "drop", "error"])("Postgres in mode %s du
   })
 })
 
-test("Postgres and QStash away: Redis keeps the delivery, and the sweeper brings it back", async () => {
+test("Postgres and QStash down: Redis keeps the delivery, and sweep ingests it", async () => {
   await setFault("postgres", "down")
   await setFault("qstash", "down")
   const { status } = await deliver(fresh("cus"))
@@ -68,7 +68,7 @@ test("Postgres and QStash away: Redis keeps the delivery, and the sweeper brings
   expect(await sql("select status from recovery_cases")).toEqual([{ status: "open" }])
 })
 
-test("no sink at all: 503 with Retry-After, and the retry is stored once", async () => {
+test("all stores down: 503 with Retry-After, and the retry is stored once", async () => {
   for (const target of ["postgres", "qstash", "redis"]) await setFault(target, "down")
   const event = invoiceEvent({
     type: "invoice.paid",
@@ -84,8 +84,8 @@ test("no sink at all: 503 with Retry-After, and the retry is stored once", async
   expect((await sendStripe(event)).body).toMatchObject({ received: true, duplicate: false })
 })
 
-test("QStash away: the nudge goes out by the sweeper, once", async () => {
-  await advanceToIdleMinute() // the sweeper must not come before the look at the empty mailbox
+test("QStash down: sweep sends the nudge, once", async () => {
+  await advanceToIdleMinute() // `sweep` must not run before the check of the empty mailbox
   await setFault("qstash", "down")
   await deliver(fresh("cus"))
   await waitUntilProcessed()
@@ -97,7 +97,7 @@ test("QStash away: the nudge goes out by the sweeper, once", async () => {
   expect(await mailbox()).toHaveLength(1)
 })
 
-test("a channel that is away: the nudge goes out when it is back, once", async () => {
+test("a channel that is down: the nudge is sent when it is back, once", async () => {
   await setFault("email", "down")
   await deliver(fresh("cus"))
   await waitUntilProcessed()
@@ -108,7 +108,7 @@ test("a channel that is away: the nudge goes out when it is back, once", async (
   expect(await mailbox()).toHaveLength(1)
 })
 
-test("a channel that loses its reply: the message is seen once and the nudge is left to a person", async () => {
+test("a channel that loses its reply: the message is visible once and the nudge is unknown", async () => {
   await setFault("email", "drop")
   await deliver(fresh("cus"))
   await waitFor(async () => (await mailbox()).length === 1)

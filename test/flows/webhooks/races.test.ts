@@ -1,4 +1,4 @@
-/** Two writers of one customer, with the second one's commit between two steps of the first: neither loses anything. */
+/** Two concurrent writers of one customer, the second committing between two steps of the first: nothing is lost. */
 import { afterAll, beforeEach, expect, test } from "vitest"
 import { makeHistories, putHistories, sinceOf, startBackfill, step } from "../../support/actions/backfills.ts"
 import { byQstash } from "../../support/actions/jobs.ts"
@@ -24,15 +24,15 @@ beforeEach(async () => {
 })
 afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON_HEADERS }))
 
-/** The delivery that waits is the one of this event. */
-const HELD = "evt_held"
-const isHeld = `p ->> 'providerEventId' = '${HELD}'`
+/** The delivery of this event is paused. */
+const PAUSED = "evt_held"
+const isHeld = `p ->> 'providerEventId' = '${PAUSED}'`
 
-/** Between writing the facts of a delivery down and reading the customer's stream. */
+/** Between recording the facts of a delivery and reading the customer's stream. */
 const beforeReading = (body: string): string =>
   body.replace("  RETURN jsonb_build_object('isNew', true, 'stream'", `  ${pauseWhile(isHeld)}\n$&`)
 
-/** Between reading the stream and committing what was recorded. */
+/** Between reading the stream and committing the record. */
 const afterReading = (body: string): string =>
   body.replace(
     /RETURN (jsonb_build_object\('isNew', true, 'stream'[\s\S]*?\));\s*END/,
@@ -54,8 +54,8 @@ const chargeFailed = (customer: string, at: Date) =>
     }),
   )
 
-const heldFailure = (customer: string, invoice: string, at: Date) =>
-  sendStripe(invoiceEvent({ type: "invoice.payment_failed", id: HELD, at, customer, invoice }))
+const pausedFailure = (customer: string, invoice: string, at: Date) =>
+  sendStripe(invoiceEvent({ type: "invoice.payment_failed", id: PAUSED, at, customer, invoice }))
 
 const versionOf = async (customer: string): Promise<number> => {
   const [row] = await sql<{ version: number }>("select version from customers where provider_customer_id = $1", [
@@ -64,7 +64,7 @@ const versionOf = async (customer: string): Promise<number> => {
   return row?.version ?? 0
 }
 
-/** Waits until somebody else has committed. */
+/** Waits until another session has committed. */
 const committedAfter = (customer: string, version: number) => waitFor(async () => (await versionOf(customer)) > version)
 
 const statusOf = async (invoice: string) =>
@@ -80,13 +80,13 @@ test("a delivery, while another one with a later fact is committed", async () =>
     }),
   )
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
     const version = await versionOf("cus_a")
-    const held = heldFailure("cus_a", "in_a", later(at, -30))
-    await gate.reached()
+    const held = pausedFailure("cus_a", "in_a", later(at, -30))
+    await pausePoint.reached()
     await chargeFailed("cus_a", later(at, -20))
     await committedAfter("cus_a", version)
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -97,19 +97,19 @@ test("a delivery, while a nudge is sent from a ledger with a later fact", async 
   const at = await worldNow()
   await failPayment("cus_b", "in_b1")
   const nudgeId = (await caseOf("in_b1")).nudges.find(({ step }) => step === 0)?.id
-  // Recorded, and its worker lost.
+  // Recorded, then its worker is lost.
   await sql(
     `insert into facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body)
      values ($1, 'lost.0', 'stripe', 'cus_b', 'customer_seen', 0, $2, $2, $2, '{"kind": "customer_seen", "hasPhone": false}')`,
     [world().companyId, later(at, 240)],
   )
-  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
     const version = await versionOf("cus_b")
-    const held = heldFailure("cus_b", "in_b2", later(at, 120))
-    await gate.reached()
+    const held = pausedFailure("cus_b", "in_b2", later(at, 120))
+    await pausePoint.reached()
     await byQstash("nudges", JSON.stringify({ companyId: world().companyId, nudgeIds: [nudgeId], owner: null }))
     await committedAfter("cus_b", version)
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -128,15 +128,15 @@ test("a delivery, while a page with later facts is imported", async () => {
   })
   await sendStripe(created)
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", beforeReading, async (gate) => {
+  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
     const version = await versionOf(customer)
-    const held = heldFailure(customer, "in_c", later(at, -390 * DAY))
-    await gate.reached()
+    const held = pausedFailure(customer, "in_c", later(at, -390 * DAY))
+    await pausePoint.reached()
     const { body } = await startBackfill({ provider: "stripe", since: await sinceOf() })
-    // One page: the delivery waits for no longer than the Worker waits for the database.
+    // One page, so that the delivery waits less than the Worker's database time-out.
     await step(body.id)
     expect(await versionOf(customer)).toBeGreaterThan(version)
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
@@ -145,13 +145,13 @@ test("a delivery, while a page with later facts is imported", async () => {
 
 test("two commits that each folded without the other's fact, one of them changing nothing", async () => {
   const at = await worldNow()
-  // Who owns the invoice is known, so that neither delivery waits for the other's locks.
+  // The invoice is linked already, so that neither delivery waits for the other's locks.
   await sendStripe(invoiceEvent({ type: "invoice.finalized", at, customer: "cus_d", invoice: "in_d" }))
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", afterReading, async (gate) => {
-    const held = heldFailure("cus_d", "in_d", later(at, -3600))
-    await gate.reached()
-    // Nothing is owed for all that this reading knows.
+  await withPausePoint("record_delivery", afterReading, async (pausePoint) => {
+    const held = pausedFailure("cus_d", "in_d", later(at, -3600))
+    await pausePoint.reached()
+    // In this reading nothing is owed.
     const id = fresh("evt")
     await sendStripe(
       invoiceEvent({
@@ -169,19 +169,19 @@ test("two commits that each folded without the other's fact, one of them changin
       ])
       return row?.status === "processed"
     })
-    await gate.open()
+    await pausePoint.resume()
     expect((await held).status).toBe(200)
   })
   await waitUntilProcessed()
   expect(await statusOf("in_d")).not.toBe("open")
 })
 
-test("a nudge waits for an address that the ledger knows of and whose event is not committed yet", async () => {
+test("a nudge waits for an address that is in the ledger and whose event is not committed yet", async () => {
   const first = (body: string) =>
     body.replace(/\bBEGIN\b/, `BEGIN ${pauseWhile(`p_customer_id = 'stripe_cus_e' AND ${IS_FIRST_TO_PAUSE}`)}`)
-  await withPausePoint("assert_version", first, async (gate) => {
+  await withPausePoint("assert_version", first, async (pausePoint) => {
     await sendNewCustomer("cus_e", { email: "eve@example.com" })
-    await gate.reached()
+    await pausePoint.reached()
     await failPayment("cus_e", "in_e", WITHOUT_ADDRESS)
     const [planned] = await waitFor(async () => {
       const rows = await sql<{ id: string }>("select id from nudges where customer_id = 'stripe_cus_e' and step = 0")
@@ -191,7 +191,7 @@ test("a nudge waits for an address that the ledger knows of and whose event is n
     await byQstash("nudges", JSON.stringify({ companyId: world().companyId, nudgeIds, owner: null }))
     const [nudge] = await sql("select status, reason from nudges where id = $1", nudgeIds)
     expect(nudge).toEqual({ status: "planned", reason: "address_pending" })
-    await gate.open()
+    await pausePoint.resume()
   })
   await waitUntilProcessed()
   await advanceClock("PT20S")

@@ -6,11 +6,11 @@ import { reset, sql, waitUntilProcessed } from "../../support/world/world.ts"
 
 beforeAll(reset)
 
-test("every recorded event is accepted, and stored once when it comes five times at once", async () => {
+test("every recorded event is accepted, and stored once when delivered five times at once", async () => {
   const events = recordedEvents()
   expect(events.length).toBeGreaterThanOrEqual(115)
   for (const [index, recorded] of events.entries()) {
-    // Many recordings share an id that was blanked; here each is an event of its own.
+    // Many recordings share a blanked id; here each gets its own.
     const event = { ...recorded.body, id: `evt_recorded_${index}` }
     const answers = await Promise.all(Array.from({ length: 5 }, () => sendStripe(event)))
     expect(

@@ -1,4 +1,4 @@
-/** Many events once more: put in line by one request, worked off by the sweeper, and nothing happens twice. */
+/** Bulk replay: queued by one request, processed by sweep, and nothing happens twice. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { advanceToIdleMinute } from "../../support/actions/jobs.ts"
@@ -57,20 +57,20 @@ async function history() {
   const rows = await sql<{ id: string; received_at: Date }>(
     "select id, received_at from webhook_events order by received_at",
   )
-  // Nobody works on them while the test looks: no cron of the world's own comes in the next moments either.
+  // They are not processed during the check, since no trigger of the world runs in this time.
   await advanceToIdleMinute()
   await setFault("qstash", "down")
   return { ada, bob, ids: rows.map(({ id }) => id), times: rows.map((row) => row.received_at.toISOString()) }
 }
 
-const inLine = async () =>
+const queuedIds = async () =>
   (
     await sql<{ id: string }>(
       "select id from webhook_events where status = 'received' and attempts = 0 and replayed_at is not null order by received_at",
     )
   ).map(({ id }) => id)
 
-test("by each filter exactly those are put in line that fit it", async () => {
+test("each filter queues exactly the matching events", async () => {
   const { ada, bob, ids, times } = await history()
   const [a = "", b = "", c = "", d = ""] = ids
   await sql("update webhook_events set status = 'dead', error = 'processing_failed', attempts = 8 where id = $1", [b])
@@ -102,7 +102,7 @@ test("by each filter exactly those are put in line that fit it", async () => {
     expect([filter, status, body.matched, body.queued, body.purged, body.more]).toEqual([
       ...[filter, 202, expected.length, expected.length, 0, more],
     ])
-    expect([filter, await inLine()]).toEqual([filter, expected])
+    expect([filter, await queuedIds()]).toEqual([filter, expected])
     expect(body.lastReceivedAt).toBe(expected.length === 0 ? null : times[ids.indexOf(expected.at(-1) ?? "")])
     for (const row of before) {
       await sql("update webhook_events set status = $2, attempts = $3, error = $4, replayed_at = null where id = $1", [
@@ -112,7 +112,7 @@ test("by each filter exactly those are put in line that fit it", async () => {
   }
 })
 
-test("what was dead is processed by the next sweep, and what happened already does not happen again", async () => {
+test("dead events are processed by the next sweep, and earlier effects are not repeated", async () => {
   const { ids } = await history()
   await advanceClock("PT10M")
   const sent = (await mailbox()).length
@@ -129,7 +129,7 @@ test("what was dead is processed by the next sweep, and what happened already do
   expect((await mailbox()).length).toBe(sent)
 })
 
-test("one bad among many is dead again with its reason, and the others are done", async () => {
+test("one bad event among many is dead again with its reason, and the others are processed", async () => {
   for (let member = 0; member < 20; member++) await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
   await sql("update webhook_events set status = 'dead', attempts = 8, next_attempt_at = null")
@@ -144,7 +144,7 @@ test("one bad among many is dead again with its reason, and the others are done"
   ])
 })
 
-test("a sweep is asked for at once", async () => {
+test("sweep is triggered at once", async () => {
   const { ids } = await history()
   await setFault("qstash", "off")
   await sql("update webhook_events set status = 'dead', attempts = 8, next_attempt_at = null")
@@ -158,7 +158,7 @@ test("a sweep is asked for at once", async () => {
   expect(asked).toMatchObject([{ outcome: "swept" }])
 })
 
-test("events whose payload is gone are left out and counted, and never stand in the way of others", async () => {
+test("events with a purged payload are left out and counted, and do not block others", async () => {
   const { ids } = await history()
   await sql("update webhook_events set status = 'dead'")
   await sql("update webhook_events set payload = null where id = any($1)", [ids.slice(0, 2)])
@@ -169,11 +169,11 @@ test("events whose payload is gone are left out and counted, and never stand in 
     purged: 2,
     more: false,
   })
-  expect(await inLine()).toEqual(ids.slice(2))
+  expect(await queuedIds()).toEqual(ids.slice(2))
 })
 
 describe("a replay is refused", () => {
-  test("without a filter, and for what is no filter", async () => {
+  test("without a filter, and for an invalid filter", async () => {
     for (const body of [
       ...[
         {},
@@ -192,14 +192,14 @@ describe("a replay is refused", () => {
     expect((await api("/api/events/replay", { method: "POST" })).status).toBe(400)
   })
 
-  test("to whoever is no admin", async () => {
+  test("to everybody but admins", async () => {
     for (const role of ["success-manager", "success-analyst"] as const) {
       expect((await replay({ status: "dead" }, await newApiKey(role))).status).toBe(403)
     }
     expect((await replay({ status: "dead" }, await newApiKey("admin"))).status).toBe(202)
   })
 
-  test("while processing is switched off, so that what is held stays held", async () => {
+  test("while processing is off, so that held events stay held", async () => {
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
     await advanceClock("PT10S")
     await failPayment(fresh("cus"), fresh("in"))
@@ -222,7 +222,7 @@ test("a company replays its own events only", async () => {
   ])
 })
 
-test("ten thousand events, the most there may be, are put in line within the time-out, in one round trip", async () => {
+test("ten thousand events, the maximum, are queued within the time-out, in one round trip", async () => {
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
   await setFault("qstash", "down")
@@ -245,7 +245,7 @@ test("ten thousand events, the most there may be, are put in line within the tim
   expect(row?.is_oldest).toBe(true)
 })
 
-test("monitors are not alarmed by events that arrived long ago and wait again since now", async () => {
+test("old events that were just queued do not change the health", async () => {
   await failPayment(fresh("cus"), fresh("in"))
   await advanceClock("PT2H")
   await waitUntilProcessed()

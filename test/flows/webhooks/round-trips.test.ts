@@ -1,4 +1,4 @@
-/** The budget of a webhook: what it may ask of the outside, counted at the outside. */
+/** The budget of a webhook: its outgoing calls, counted by the local replacements. */
 import { beforeEach, expect, test } from "vitest"
 import { fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
 import {
@@ -15,12 +15,11 @@ import {
 
 beforeEach(async () => {
   await reset()
-  // An isolate hands on what it has counted every ten seconds, after an answer, and asks again for its switches. The warm
-  // delivery is that answer, so that what is counted below is what a delivery costs by itself; what all of them cost
-  // together has a test of its own.
+  // An isolate flushes its counts every ten seconds, after an answer, and reads its switches again. The warm delivery does
+  // that, so that the counts below are those of one delivery; their shared cost has its own test.
   await advanceClock("PT11S")
   await waitBetweenJobs()
-  // A warm isolate: it has read its switches and knows its company.
+  // A warm isolate: its switches and company are cached.
   await sendStripe(
     invoiceEvent({ type: "invoice.paid", at: await worldNow(), customer: fresh("cus"), invoice: fresh("in") }),
   )
@@ -39,7 +38,7 @@ test("one round trip to Postgres before the answer, two in all, none to Redis or
   expect({ postgres, redis, qstash }).toEqual({ postgres: 2, redis: 0, qstash: 0 })
 })
 
-test("neither Redis nor QStash can keep an answer waiting", async () => {
+test("neither Redis nor QStash can delay an answer", async () => {
   await control("DELETE", "/stats")
   await setFault("redis", "hang")
   await setFault("qstash", "hang")
@@ -71,7 +70,7 @@ test("a duplicate costs one round trip", async () => {
   expect((await stats()).postgres).toBe(1)
 })
 
-test("a flood of unsigned posts costs no round trip at all", async () => {
+test("a flood of unsigned requests costs no round trip at all", async () => {
   await control("DELETE", "/stats")
   const event = invoiceEvent({
     type: "invoice.paid",
@@ -85,7 +84,7 @@ test("a flood of unsigned posts costs no round trip at all", async () => {
   expect({ postgres, redis, qstash }).toEqual({ postgres: 0, redis: 0, qstash: 0 })
 })
 
-test("a late fact that needs the whole ledger is still two round trips", async () => {
+test("a late fact that needs the whole ledger costs two round trips as well", async () => {
   const at = await worldNow()
   const customer = fresh("cus")
   const invoice = fresh("in")
@@ -99,7 +98,7 @@ test("a late fact that needs the whole ledger is still two round trips", async (
   expect((await stats()).postgres).toBe(2)
 })
 
-test("a hundred deliveries cost Redis a round trip every few seconds, however many they are", async () => {
+test("a hundred deliveries cost Redis a round trip every few seconds", async () => {
   await advanceClock("PT11S")
   await waitBetweenJobs()
   await control("DELETE", "/stats")
@@ -113,8 +112,8 @@ test("a hundred deliveries cost Redis a round trip every few seconds, however ma
     )
   }
   await waitUntilProcessed()
-  // The figures, every ten seconds; a company's share of its limit, once a second at most and for a hundredth of it; and the
-  // switches, which are read again every five seconds by those that come at that moment.
+  // Metrics, every ten seconds; a company's share of its limit, once a second at most and for a hundredth of it; and the
+  // switches, every five seconds.
   const seconds = Math.ceil(((await worldNow()).getTime() - at.getTime()) / 1_000)
   expect((await stats()).redis).toBeLessThanOrEqual(Math.ceil(seconds / 10) + 1 + 2 + atOnce * Math.ceil(seconds / 5))
 })

@@ -1,4 +1,4 @@
-/** Events of the other mode have no effect, at Stripe and at Whop, and are in no figure. */
+/** Events of the other mode have no effect, at Stripe and at Whop, and are in no metric. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { envelope, fresh, invoiceEvent, sendStripe, sendWhop } from "../../support/events/providers.ts"
 import { putProviderObject } from "../../support/world/external-services.ts"
@@ -16,12 +16,12 @@ import {
 } from "../../support/world/world.ts"
 
 /** A failure, its recovery and a cancellation of one member at Stripe, of one mode. */
-async function stripeLife(livemode: boolean): Promise<string[]> {
+async function stripeEvents(livemode: boolean): Promise<string[]> {
   const [customer, invoice, subscription] = [fresh("cus"), fresh("in"), fresh("sub")]
   const at = await worldNow()
   const bill = (type: string) => invoiceEvent({ type, at, customer, invoice, subscription })
   const item = { price: { id: "price_1", unit_amount: 1999, currency: "usd", recurring: { interval: "month" } } }
-  const leaving = { id: subscription, object: "subscription", customer, status: "active", cancel_at_period_end: true }
+  const canceling = { id: subscription, object: "subscription", customer, status: "active", cancel_at_period_end: true }
   const events = [
     bill("invoice.payment_failed"),
     bill("invoice.paid"),
@@ -30,7 +30,7 @@ async function stripeLife(livemode: boolean): Promise<string[]> {
       at,
       fresh("evt"),
       {
-        ...leaving,
+        ...canceling,
         currency: "usd",
         items: { data: [item] },
         current_period_end: Math.floor(at.getTime() / 1000) + 900_000,
@@ -43,7 +43,7 @@ async function stripeLife(livemode: boolean): Promise<string[]> {
   return answers.map(({ body }) => String(body.id))
 }
 
-/** A failed bill at Whop; one of the sandbox says so by its pages. */
+/** A failed payment at Whop; one of the sandbox has its page addresses. */
 async function whopFailure(isLive: boolean, account: string): Promise<string> {
   const at = (await worldNow()).toISOString()
   const user = fresh("user")
@@ -83,9 +83,9 @@ const NOTHING = {
 }
 
 describe.each([
-  { mode: "live", foreign: false, reason: "test_mode" },
-  { mode: "test", foreign: true, reason: "live_mode" },
-])("a deployment in mode $mode", ({ mode, foreign, reason }) => {
+  { mode: "live", isOtherModeLive: false, reason: "test_mode" },
+  { mode: "test", isOtherModeLive: true, reason: "live_mode" },
+])("a deployment in mode $mode", ({ mode, isOtherModeLive, reason }) => {
   let own: StartedWorld
   beforeAll(async () => {
     own = await startFlowsWorld({ STRIPE_MODE: mode, WHOP_MODE: mode, WHOP_ACCOUNTS: "any" })
@@ -98,7 +98,7 @@ describe.each([
   beforeEach(reset)
 
   test("keeps events of the other mode without any effect, and counts them nowhere", async () => {
-    const ids = [...(await stripeLife(foreign)), await whopFailure(foreign, "biz_any")]
+    const ids = [...(await stripeEvents(isOtherModeLive)), await whopFailure(isOtherModeLive, "biz_any")]
     const { summary, ...rest } = await traces()
     expect(rest).toEqual(NOTHING)
     const none = { open: 0, recovered: 0, lost: 0, reversed: 0 }
@@ -116,24 +116,24 @@ describe.each([
     expect((await api<{ data: unknown[] }>("/api/customers")).body.data).toEqual([])
   })
 
-  test("does not learn of them by reading them again", async () => {
-    const [id = ""] = await stripeLife(foreign)
+  test("has no effect from a replay", async () => {
+    const [id = ""] = await stripeEvents(isOtherModeLive)
     await api(`/api/events/${id}/replay`, { method: "POST" })
     expect(await traces()).toMatchObject(NOTHING)
     expect((await api(`/api/events/${id}`)).body).toMatchObject({ status: "unhandled", error: reason })
   })
 
-  test("does not learn of them by thin events, which may leave out their mode", async () => {
-    const [customer, invoice, twin] = [fresh("cus"), fresh("in"), fresh("evt")]
+  test("has no effect from thin events, which may leave out their mode", async () => {
+    const [customer, invoice, snapshotId] = [fresh("cus"), fresh("in"), fresh("evt")]
     const at = await worldNow()
     const event = {
       ...invoiceEvent({ type: "invoice.payment_failed", at, customer, invoice }),
-      livemode: foreign,
-      id: twin,
+      livemode: isOtherModeLive,
+      id: snapshotId,
     }
     const { data } = event as unknown as { data: { object: object } }
-    await putProviderObject("stripe", "invoices", invoice, { ...data.object, livemode: foreign })
-    await putProviderObject("stripe", "events", twin, event)
+    await putProviderObject("stripe", "invoices", invoice, { ...data.object, livemode: isOtherModeLive })
+    await putProviderObject("stripe", "events", snapshotId, event)
     const thin = (more: object) => ({
       ...{
         id: fresh("evt_thin"),
@@ -144,13 +144,13 @@ describe.each([
       related_object: { id: invoice, type: "invoice", url: `/v1/invoices/${invoice}` },
       ...more,
     })
-    for (const more of [{}, { snapshot_event: twin }]) expect((await sendStripe(thin(more))).status).toBe(200)
+    for (const more of [{}, { snapshot_event: snapshotId }]) expect((await sendStripe(thin(more))).status).toBe(200)
     expect(await traces()).toMatchObject(NOTHING)
   })
 
-  test("works on events of its own mode", async () => {
-    await stripeLife(!foreign)
-    await whopFailure(!foreign, "biz_any")
+  test("processes events of its own mode", async () => {
+    await stripeEvents(!isOtherModeLive)
+    await whopFailure(!isOtherModeLive, "biz_any")
     const { summary, messages } = await traces()
     expect(summary).toMatchObject({ cases: { open: 2, recovered: 1 }, recoveredMinor: { usd: 1999 } })
     expect(messages).toBeGreaterThan(0)
@@ -169,14 +169,14 @@ describe("accounts of Whop", () => {
   })
   beforeEach(reset)
 
-  test("registered: our own are taken in, a stranger's event waits apart until its account is registered", async () => {
+  test("registered: our own are ingested, an unregistered account's event is stored until the account is registered", async () => {
     await whopFailure(true, "biz_ours")
-    const stranger = await whopFailure(true, "biz_stranger")
+    const foreign = await whopFailure(true, "biz_stranger")
     await waitUntilProcessed()
     const count = async () => (await sql<{ n: number }>("select count(*)::int as n from recovery_cases"))[0]?.n
     expect(await count()).toBe(1)
     expect((await api<{ data: object[] }>("/api/events?status=unmapped_account")).body.data).toMatchObject([
-      { id: stranger, account: "biz_stranger", status: "unmapped_account" },
+      { id: foreign, account: "biz_stranger", status: "unmapped_account" },
     ])
     await sql("insert into company_accounts values ($1, 'whop', 'biz_stranger')", [world().companyId])
     await advanceClock("PT3M")

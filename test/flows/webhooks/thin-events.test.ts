@@ -1,6 +1,6 @@
 /**
- * Thin events of Stripe: recorded before the answer, asked for after it, and one fact with their snapshot twin, whichever
- * comes first and whether the API is there or not. One case, one message, always.
+ * Thin events of Stripe: recorded before the answer, looked up after it, and one fact together with their snapshot event, in any
+ * order and with or without the API. Always one case and one message.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
@@ -17,8 +17,8 @@ import {
   worldNow,
 } from "../../support/world/world.ts"
 
-/** Everything is lived so many times, by another member each. */
-const TIMES = 5
+/** Each scenario runs for so many members. */
+const MEMBERS = 5
 
 beforeEach(reset)
 afterEach(async () => {
@@ -32,13 +32,13 @@ interface Failure {
   readonly thin: Readonly<Record<string, unknown>> & { readonly id: string }
 }
 
-/** A failed bill as both kinds of event tell it. `twin`: where Stripe says that they tell the same. */
-async function failure(twin: "in the event" | "when asked" | "nowhere"): Promise<Failure> {
+/** A failed invoice as thin and snapshot event. `relation`: where Stripe names the snapshot. */
+async function failure(relation: "in the event" | "when asked" | "nowhere"): Promise<Failure> {
   const [customer, invoice, thinId] = [fresh("cus"), fresh("in"), fresh("evt_thin")]
   const at = await worldNow()
   const snapshot = invoiceEvent({ type: "invoice.payment_failed", at, customer, invoice })
   await putProviderObject("stripe", "invoices", invoice, (snapshot.data as { object: object }).object)
-  if (twin !== "nowhere") await putProviderObject("stripe", "events", snapshot.id, snapshot)
+  if (relation !== "nowhere") await putProviderObject("stripe", "events", snapshot.id, snapshot)
   const thin = {
     id: thinId,
     object: "v2.core.event",
@@ -46,9 +46,9 @@ async function failure(twin: "in the event" | "when asked" | "nowhere"): Promise
     created: at.toISOString(),
     livemode: false,
     related_object: { id: invoice, type: "invoice", url: `/v1/invoices/${invoice}` },
-    ...(twin === "in the event" && { snapshot_event: snapshot.id }),
+    ...(relation === "in the event" && { snapshot_event: snapshot.id }),
   }
-  if (twin === "when asked") {
+  if (relation === "when asked") {
     await putProviderObject("stripe", "core_events", thinId, {
       ...thin,
       snapshot_event: snapshot.id,
@@ -58,27 +58,27 @@ async function failure(twin: "in the event" | "when asked" | "nowhere"): Promise
   return { customer, invoice, snapshot, thin }
 }
 
-const failures = (twin: Parameters<typeof failure>[0]) =>
-  Promise.all(Array.from({ length: TIMES }, () => failure(twin)))
+const failures = (relation: Parameters<typeof failure>[0]) =>
+  Promise.all(Array.from({ length: MEMBERS }, () => failure(relation)))
 
 async function deliver(...events: readonly unknown[]): Promise<void> {
   for (const event of events) expect((await sendStripe(event)).status).toBe(200)
 }
 
-/** One failure, one case, one message for each; and nothing is left to do. */
-async function expectOneCaseEach(lives: readonly Failure[]): Promise<void> {
+/** Expects one failure, one case and one message for each, and no work left. */
+async function expectOneCaseEach(group: readonly Failure[]): Promise<void> {
   await allDone()
-  // Nobody says why the payments failed: the messages wait a little for that.
+  // The decline reason is not reported: the messages wait a little for it.
   await advanceClock("PT1M")
-  await waitFor(async () => (await mailbox()).length >= lives.length)
+  await waitFor(async () => (await mailbox()).length >= group.length)
   const sent = await mailbox()
-  for (const { customer, invoice } of lives) {
+  for (const { customer, invoice } of group) {
     expect(sent.filter(({ to }) => to === `${customer}@example.com`)).toHaveLength(1)
     expect(
       await sql("select status, failure_count, amount_minor::int from recovery_cases where invoice_id = $1", [invoice]),
     ).toEqual([{ status: "open", failure_count: 1, amount_minor: 1999 }])
   }
-  expect(sent).toHaveLength(lives.length)
+  expect(sent).toHaveLength(group.length)
 }
 
 const allDone = () =>
@@ -92,8 +92,8 @@ const eventOf = async (id: string) => {
   return body.data[0]
 }
 
-/** The ways in which the two may come; each is lived five times. */
-const ORDERS: readonly ((life: Failure) => Promise<unknown>)[] = [
+/** The orders in which the two may arrive. */
+const ORDERS: readonly ((first: Failure) => Promise<unknown>)[] = [
   ({ thin }) => deliver(thin, thin),
   ({ thin, snapshot }) =>
     deliver(thin)
@@ -108,45 +108,45 @@ const ORDERS: readonly ((life: Failure) => Promise<unknown>)[] = [
   ({ thin, snapshot }) => Promise.all([thin, snapshot, snapshot, thin].map((event) => deliver(event))),
 ]
 
-describe.each(["in the event", "when asked", "nowhere"] as const)("with its twin named %s", (twin) => {
+describe.each(["in the event", "when asked", "nowhere"] as const)("with its snapshot named %s", (relation) => {
   test("a thin event alone, before, after and together with its snapshot is one case and one message", async () => {
-    const told = await Promise.all(ORDERS.map(async (tell) => ({ tell, lives: await failures(twin) })))
-    for (const { tell, lives } of told) await Promise.all(lives.map(tell))
-    await expectOneCaseEach(told.flatMap(({ lives }) => lives))
-    for (const { thin, snapshot } of told[0]?.lives ?? []) {
+    const delivered = await Promise.all(ORDERS.map(async (order) => ({ order, group: await failures(relation) })))
+    for (const { order, group } of delivered) await Promise.all(group.map(order))
+    await expectOneCaseEach(delivered.flatMap(({ group }) => group))
+    for (const { thin, snapshot } of delivered[0]?.group ?? []) {
       expect(await eventOf(thin.id)).toMatchObject({ status: "processed", error: null, type: thin.type })
-      // The twin is there under its own name, as if it had come by itself.
-      if (twin === "nowhere") expect(await eventOf(snapshot.id)).toBeUndefined()
+      // The snapshot event is stored under its own id, as if it had been delivered.
+      if (relation === "nowhere") expect(await eventOf(snapshot.id)).toBeUndefined()
       else expect(await eventOf(snapshot.id)).toMatchObject({ status: "processed", type: "invoice.payment_failed" })
     }
   })
 })
 
-test("while the API is away the answer is 200 all the same, and the case comes when it is back", async () => {
+test("while the API is down the answer is 200, and the case opens when it is back", async () => {
   await setFault("stripe-api", "down")
   const at = await worldNow()
   await setFault("stripe-api", "off")
-  const lives = await failures("in the event")
+  const group = await failures("in the event")
   await setFault("stripe-api", "down")
-  for (const { thin } of lives) await deliver(thin)
+  for (const { thin } of group) await deliver(thin)
   await advanceClock("PT10M")
   expect(await sql("select 1 from recovery_cases")).toEqual([])
-  const [life] = lives
-  expect(await eventOf(life?.thin.id ?? "")).toMatchObject({ status: "failed", error: "provider_api_away" })
+  const [first] = group
+  expect(await eventOf(first?.thin.id ?? "")).toMatchObject({ status: "failed", error: "provider_api_away" })
   await setFault("stripe-api", "off")
-  await advanceClock("PT5H") // however often it was tried meanwhile, the next try is not further away
-  await expectOneCaseEach(lives)
+  await advanceClock("PT5H") // longer than the wait before the next attempt
+  await expectOneCaseEach(group)
   const opened = await sql<{ opened_at: Date }>("select opened_at from recovery_cases")
-  // The case is as old as the failure, not as the answer of the API.
+  // The case has the time of the failure, not of the API's answer.
   for (const { opened_at } of opened) expect(Math.abs(opened_at.getTime() - at.getTime())).toBeLessThan(60_000)
 })
 
-test("an API that stays away leaves the event to a person, who can have it read again", async () => {
+test("an API that stays down makes the event a dead letter, which can be replayed", async () => {
   const lost = await failure("nowhere")
   await setFault("stripe-api", "error")
   await deliver(lost.thin)
   const sweep = async () => {
-    // Hours later: the waits between tries double, and the clock need not go through them all.
+    // Hours later: the waits between attempts double.
     await sql("update webhook_events set next_attempt_at = received_at, attempts = greatest(attempts, 6)")
     expect((await api("/jobs/sweep", { method: "POST" })).status).toBe(200)
   }
@@ -156,13 +156,13 @@ test("an API that stays away leaves the event to a person, who can have it read 
   const dead = await eventOf(lost.thin.id)
   expect(dead).toMatchObject({ status: "dead", error: "provider_api_away", attempts: 8 })
   await setFault("stripe-api", "off")
-  await advanceClock("PT3M") // it is left alone for a while after that
+  await advanceClock("PT3M") // the circuit breaker is open for a while
   const replayed = await api(`/api/events/${dead?.id}/replay`, { method: "POST" })
   expect(replayed.body).toMatchObject({ status: "processed" })
   await expectOneCaseEach([lost])
 })
 
-test("what we do not read is not asked for", async () => {
+test("types that are not read are not looked up", async () => {
   const { thin } = await failure("in the event")
   await deliver(
     { ...thin, id: "evt_price", type: "v1.price.updated" },
@@ -175,7 +175,7 @@ test("what we do not read is not asked for", async () => {
   expect((await stats())["stripe-api"] ?? 0).toBe(0)
 })
 
-test("an object that is gone is said to be gone", async () => {
+test("a deleted object is reported as deleted", async () => {
   const { thin } = await failure("nowhere")
   const related_object = { id: "in_gone", type: "invoice", url: "/v1/invoices/in_gone" }
   await deliver({ ...thin, related_object })
@@ -183,7 +183,7 @@ test("an object that is gone is said to be gone", async () => {
   expect(await eventOf(thin.id)).toMatchObject({ error: "thin event, and its object is gone" })
 })
 
-test("a bill that was paid before anybody could ask is a recovered case, and nobody is reminded", async () => {
+test("an invoice that was paid before the look-up is a recovered case without reminders", async () => {
   const { thin, invoice, snapshot } = await failure("nowhere")
   const paidAt = Math.floor((await worldNow()).getTime() / 1000) + 1
   await putProviderObject("stripe", "invoices", invoice, {
@@ -199,11 +199,11 @@ test("a bill that was paid before anybody could ask is a recovered case, and nob
   expect(await mailbox()).toEqual([])
 })
 
-test("a thin event that came while Postgres was away is asked for when it is back", async () => {
-  const parked = await failure("in the event")
+test("a thin event that arrived while Postgres was down is looked up when it is back", async () => {
+  const queued = await failure("in the event")
   await setFault("postgres", "down")
-  await deliver(parked.thin)
+  await deliver(queued.thin)
   await setFault("postgres", "off")
   await advanceClock("PT10M")
-  await expectOneCaseEach([parked])
+  await expectOneCaseEach([queued])
 })

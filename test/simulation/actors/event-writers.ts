@@ -1,20 +1,20 @@
-/** What a provider may tell of one customer: events that are none yet, until their time, their id and whose they are is given. */
+/** Builders of a provider's events about one customer; time, id and customer are given when the event is written. */
 import { envelope, invoiceEvent } from "../../support/events/events.ts"
 
-/** Whose story it is. The tag makes all ids their own. */
+/** The customer of a scenario. The tag makes all ids unique. */
 export interface ScenarioCustomer {
   readonly tag: string
   readonly company: string
 }
 
-/** One thing that a provider tells, as it is sent. */
+/** One event of a provider, as it is sent. */
 export interface ScheduledEvent {
   readonly id: string
   readonly type: string
   readonly body: string
 }
 
-/** An event that is no event yet: `n` is its place in the story and makes its id. */
+/** Writes an event for a time, an id and a customer. */
 export type EventWriter = (
   at: Date,
   id: string,
@@ -24,7 +24,7 @@ export type EventWriter = (
 const seconds = (at: Date): number => Math.floor(at.getTime() / 1_000)
 const AMOUNT = { amount: 1_999, currency: "usd" }
 
-interface Bill {
+interface InvoiceOptions {
   readonly n?: number
   readonly attempt?: number
   readonly charge?: boolean
@@ -33,8 +33,8 @@ interface Bill {
   readonly more?: Readonly<Record<string, unknown>>
 }
 
-export const bill =
-  (type: string, { n = 1, attempt = 1, charge, intent, next, more }: Bill = {}): EventWriter =>
+export const invoice =
+  (type: string, { n = 1, attempt = 1, charge, intent, next, more }: InvoiceOptions = {}): EventWriter =>
   (at, id, { tag }) =>
     invoiceEvent({
       type: `invoice.${type}`,
@@ -48,7 +48,7 @@ export const bill =
         ...(intent && { payment_intent: `pi_${tag}_${n}` }),
         ...more,
       },
-    }) as unknown as { id: string; type: string } // the builder's own type says nothing of its fields
+    }) as unknown as { id: string; type: string } // the builder's type does not declare its fields
 
 export const charge =
   (
@@ -106,7 +106,7 @@ export const subscription =
         currency: "usd",
         cancel_at_period_end: cancels,
         cancel_at: null,
-        // Fixed, so that every telling of the story says the same of it.
+        // Fixed, so that it is the same at any times of the scenario.
         start_date: Date.UTC(2026, 7, 1) / 1_000,
         ended_at: type === "deleted" ? seconds(at) : null,
         items: {
@@ -153,14 +153,14 @@ export const card =
       ...{ id: `pm_${tag}`, object: "payment_method", customer: `cus_${tag}`, type: "card" },
     })
 
-/** A part of the bill is credited. */
+/** Part of the invoice is credited. */
 export const credited: EventWriter = (at, id, { tag }) =>
   envelope("credit_note.created", at, id, {
     ...{ id: `cn_${tag}`, object: "credit_note", customer: `cus_${tag}`, invoice: `in_${tag}_1` },
     ...{ amount: 500, currency: "usd", status: "issued", type: "pre_payment" },
   })
 
-/** Something was paid of the bill, beside what it charges automatically. */
+/** A part payment of the invoice, besides the automatic charge. */
 export const partPaid: EventWriter = (at, id, { tag }) =>
   envelope("invoice_payment.paid", at, id, {
     ...{ id: `inpay_${tag}`, object: "invoice_payment", invoice: `in_${tag}_1`, is_default: false },
@@ -168,22 +168,22 @@ export const partPaid: EventWriter = (at, id, { tag }) =>
     payment: { type: "payment_intent", payment_intent: `pi_${tag}_part` },
   })
 
-/** The bill says what it asks for now. */
-export const asksForLess = bill("updated", {
+/** The invoice with its new amount. */
+export const amountReduced = invoice("updated", {
   more: { amount_due: 1_499, amount_remaining: 1_199, amount_paid: 300, pre_payment_credit_notes_amount: 500 },
 })
 
 export const announced = subscription("updated", { cancels: true, previous: { cancel_at_period_end: false } })
 export const withdrawn = subscription("updated", { previous: { cancel_at_period_end: true } })
-export const failed = bill("payment_failed")
-export const failedAgain = bill("payment_failed", { attempt: 2 })
-export const gaveUp = bill("payment_failed", { attempt: 4, next: null })
-export const paid = bill("paid")
-export const paidByCharge = bill("paid", { charge: true })
+export const failed = invoice("payment_failed")
+export const failedAgain = invoice("payment_failed", { attempt: 2 })
+export const gaveUp = invoice("payment_failed", { attempt: 4, next: null })
+export const paid = invoice("paid")
+export const paidByCharge = invoice("paid", { charge: true })
 export const reason = charge("failed", "insufficient_funds")
 
-/** Told as of one fixed second, whenever it is told. */
+/** An event with a fixed time. */
 export const inOneSecond =
-  (teller: EventWriter): EventWriter =>
+  (writer: EventWriter): EventWriter =>
   (_, id, who) =>
-    teller(new Date(Date.UTC(2026, 9, 27, 9)), id, who)
+    writer(new Date(Date.UTC(2026, 9, 27, 9)), id, who)

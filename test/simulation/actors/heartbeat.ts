@@ -1,6 +1,6 @@
 /**
- * The clocks of the deployment: QStash's schedules and the platform's cron triggers. Minutes in which there is nothing to
- * find are skipped: a slot is played when something would be found at it, and now and then for nothing.
+ * The two triggers of the deployment: QStash's schedules and Cron Triggers. Minutes without pending work are skipped: a slot
+ * runs when there is work for it, and now and then without.
  */
 
 import { readSpec } from "../../../local/qstash/message.ts"
@@ -11,22 +11,22 @@ import { APP_URL } from "../world/targets.ts"
 import type { World } from "../world/world.ts"
 
 const MINUTE_MS = 60_000
-/** The sweeper leaves a due nudge to QStash for so long. */
+/** `sweep` leaves a due nudge to QStash for so long. */
 const OVERDUE_MS = 2 * MINUTE_MS
-/** `reminders` hands over what falls due within so long. */
+/** `reminders` publishes what is due within so long. */
 const PUBLISH_AHEAD_MS = 6 * MINUTE_MS
-/** A provider is asked about an object when nobody has named its customer for so long, and again after twice the time. */
+/** An object without a known customer is looked up after so long, and again after twice the time. */
 const LOOKUP_AFTER_MS = 10 * MINUTE_MS
-/** While nothing changes, slots are played at growing distances. */
-const DISTANCE_MS_MAX = 60 * MINUTE_MS
+/** While nothing changes, slots run at growing intervals. */
+const INTERVAL_MS_MAX = 60 * MINUTE_MS
 
 export interface HeartbeatOptions {
-  /** Whether a slot is lost, or comes twice, on one of the two clocks. */
+  /** How often a slot is missed or doubled by one of the two triggers. */
   readonly missRate: number
   readonly doubleRate: number
 }
 
-interface Work {
+interface PendingWork {
   readonly event: string | null
   readonly held: number
   readonly nudge: string | null
@@ -34,7 +34,7 @@ interface Work {
   readonly unclear: string | null
 }
 
-const WORK = `SELECT
+const PENDING_WORK = `SELECT
   (SELECT min(next_attempt_at) FROM webhook_events WHERE status IN ('received', 'failed')) AS event,
   (SELECT count(*)::integer FROM webhook_events WHERE status = 'held') AS held,
   (SELECT min(greatest(due_at, lease_until)) FROM nudges WHERE status IN ('planned', 'sending')) AS nudge,
@@ -45,35 +45,35 @@ const WORK = `SELECT
 export class Heartbeat {
   readonly #world: World
   readonly #random: Random
-  readonly #habits: () => HeartbeatOptions
+  readonly #options: () => HeartbeatOptions
   missed = 0
   doubled = 0
-  played = 0
+  slots = 0
   #plannedFor: number | null = null
   #seen = ""
-  #looked = ""
-  #distanceMs = MINUTE_MS
+  #plannedAt = ""
+  #intervalMs = MINUTE_MS
 
-  constructor(world: World, random: Random, habits: () => HeartbeatOptions) {
+  constructor(world: World, random: Random, options: () => HeartbeatOptions) {
     this.#world = world
     this.#random = random
-    this.#habits = habits
+    this.#options = options
   }
 
-  /** Puts the next slot that would find something on the agenda. Asked whenever the world has come to rest. */
+  /** Puts the next slot with work on the agenda. Called whenever no task is running. */
   async plan(): Promise<void> {
     const { applied, database, runtime } = this.#world
     const dead = unresolvedDeadLetters(this.#world.qstash.state)
-    const looked = `${applied} ${dead}`
-    if (looked === this.#looked) return
-    this.#looked = looked
-    const work = await database.glance<Work>(WORK)
-    const parked = this.#world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
+    const version = `${applied} ${dead}`
+    if (version === this.#plannedAt) return
+    this.#plannedAt = version
+    const work = await database.readOne<PendingWork>(PENDING_WORK)
+    const fallback = this.#world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
     const now = runtime.worldMs
     const ahead = slot(after(work.nudge, -PUBLISH_AHEAD_MS), 5)
     const candidates = [
       ahead !== null && ahead > now ? ahead : null,
-      parked + dead + work.held > 0 ? 0 : null,
+      fallback + dead + work.held > 0 ? 0 : null,
       after(work.event, 0),
       slot(after(work.nudge, 0), 5),
       after(work.nudge, OVERDUE_MS),
@@ -83,43 +83,43 @@ export class Heartbeat {
     if (candidates.length === 0) return
     const wanted = slot(Math.min(...candidates), 1) ?? now
     const next = slot(now + 1, 1) ?? now
-    // Dead letters that come and go are no progress.
-    const seen = JSON.stringify([work, parked])
-    if (wanted > now) this.#distanceMs = MINUTE_MS
-    else this.#distanceMs = seen === this.#seen ? Math.min(DISTANCE_MS_MAX, this.#distanceMs * 2) : MINUTE_MS
+    // Dead letters that appear and disappear are not progress.
+    const seen = JSON.stringify([work, fallback])
+    if (wanted > now) this.#intervalMs = MINUTE_MS
+    else this.#intervalMs = seen === this.#seen ? Math.min(INTERVAL_MS_MAX, this.#intervalMs * 2) : MINUTE_MS
     this.#seen = seen
-    this.at(wanted > now ? wanted : next + this.#distanceMs - MINUTE_MS)
+    this.at(wanted > now ? wanted : next + this.#intervalMs - MINUTE_MS)
   }
 
-  /** Looks again, although nothing has happened that anybody could see. */
-  lookAgain(): void {
-    this.#looked = ""
-    this.#distanceMs = MINUTE_MS
+  /** Plans again although nothing has changed. */
+  planAgain(): void {
+    this.#plannedAt = ""
+    this.#intervalMs = MINUTE_MS
   }
 
-  /** Plays the slot of that minute. */
+  /** Runs the slot of that minute. */
   at(atMs: number): void {
     if (this.#plannedFor !== null && this.#plannedFor <= atMs) return
     this.#plannedFor = atMs
     this.#world.runtime.agenda.put(atMs, "slot", () => {
       if (this.#plannedFor !== atMs) return
       this.#plannedFor = null
-      return this.#play(atMs)
+      return this.#runSlot(atMs)
     })
   }
 
-  async #play(atMs: number): Promise<void> {
-    this.played += 1
-    this.#looked = ""
+  async #runSlot(atMs: number): Promise<void> {
+    this.slots += 1
+    this.#plannedAt = ""
     const due = SCHEDULES.filter(
-      ({ job, cron }) => isPlayed(job) && (cron === "* * * * *" || atMs % (5 * MINUTE_MS) === 0),
+      ({ job, cron }) => isIncluded(job) && (cron === "* * * * *" || atMs % (5 * MINUTE_MS) === 0),
     )
-    const { missRate, doubleRate } = this.#habits()
-    // What becomes of a slot hangs on which one it is.
+    const { missRate, doubleRate } = this.#options()
+    // The outcome of a slot depends only on the slot.
     const random = this.#random.fork(String(atMs))
-    const draws = [this.#times(random, missRate, doubleRate), this.#times(random, missRate, doubleRate)]
-    // One clock is enough to see that the work gets done; both strike at once often enough to meet.
-    const [byCron = 0, byQstash = 0] = random.chance(0.25) ? draws : random.shuffled([draws[0] ?? 1, 0])
+    const counts = [this.#times(random, missRate, doubleRate), this.#times(random, missRate, doubleRate)]
+    // Usually one of the two triggers, at times both at once.
+    const [byCron = 0, byQstash = 0] = random.chance(0.25) ? counts : random.shuffled([counts[0] ?? 1, 0])
     for (const { job, cron } of due) {
       for (let time = 0; time < byQstash; time++) this.#publish(job)
       for (let time = 0; time < byCron; time++) await this.#world.trigger(cron)
@@ -144,10 +144,10 @@ export class Heartbeat {
 }
 
 /**
- * The provider's lists of this world know nothing, so comparing with them would only tell of the past anew. Milestones and
- * scores are said to nobody by the clock, so an hour's run of them only costs time.
+ * The provider's lists are empty here, so reconciliation would only import history. Milestones and scores of scheduled runs
+ * have no effect on other invariants, and cost time.
  */
-const NOT_PLAYED: ReadonlySet<string> = new Set([
+const EXCLUDED_JOBS: ReadonlySet<string> = new Set([
   "reconcile",
   "milestones",
   "rescore",
@@ -155,7 +155,7 @@ const NOT_PLAYED: ReadonlySet<string> = new Set([
   "drift",
   "retrain",
 ])
-const isPlayed = (job: string): boolean => !NOT_PLAYED.has(job)
+const isIncluded = (job: string): boolean => !EXCLUDED_JOBS.has(job)
 
 const after = (at: string | Date | null, ms: number): number | null =>
   at === null ? null : new Date(at).getTime() + ms

@@ -1,4 +1,4 @@
-/** What members do with the messages that reach them: follow the link, or say stop. */
+/** What members do with their messages: open the link, or unsubscribe. */
 import type { Plan } from "../plan.ts"
 import type { Random } from "../random.ts"
 import { APP_URL } from "../world/targets.ts"
@@ -21,7 +21,7 @@ export class Members {
     this.#plan = plan
   }
 
-  look(): void {
+  react(): void {
     const { messages } = this.#world.mailbox
     for (; this.#seen < messages.length; this.#seen++) {
       const message = messages[this.#seen]
@@ -31,8 +31,8 @@ export class Members {
       const afterMs = random.between(1, 300) * MINUTE_MS
       const [link] = /https?:\/\/\S+\/r\/[\w-]+/.exec(message?.body ?? "") ?? []
       const [, unsubscribe] = /<(.+)>/.exec(message?.headers?.["List-Unsubscribe"] ?? "") ?? []
-      if (isClicked && link) this.#later(afterMs, () => this.#ask("GET", link, 1))
-      if (isUnwanted && unsubscribe) this.#later(afterMs + MINUTE_MS, () => this.#ask("POST", unsubscribe, 4))
+      if (isClicked && link) this.#later(afterMs, () => this.#request("GET", link, 1))
+      if (isUnwanted && unsubscribe) this.#later(afterMs + MINUTE_MS, () => this.#request("POST", unsubscribe, 4))
     }
   }
 
@@ -41,8 +41,8 @@ export class Members {
     agenda.put(worldMs + afterMs, "member", () => void act())
   }
 
-  /** A wish that was not taken is said again an hour later; a click that failed is forgotten. */
-  async #ask(method: "GET" | "POST", url: string, tries: number): Promise<void> {
+  /** An unsubscription that was not accepted is repeated an hour later; a failed click is not. */
+  async #request(method: "GET" | "POST", url: string, tries: number): Promise<void> {
     const path = url.slice(APP_URL.length).split("/")[1] ?? ""
     const answer = await this.#world.send({
       name: `member ${method} /${path}`,
@@ -53,7 +53,7 @@ export class Members {
       timeoutMs: 30 * SECOND_MS,
     })
     if (answer?.status === 500) this.broken.push(`I0 a member was answered 500 to ${path}`)
-    const isTaken = answer !== null && answer.status < 400
-    if (!isTaken && tries > 1) this.#later(HOUR_MS, () => this.#ask(method, url, tries - 1))
+    const isAccepted = answer !== null && answer.status < 400
+    if (!isAccepted && tries > 1) this.#later(HOUR_MS, () => this.#request(method, url, tries - 1))
   }
 }

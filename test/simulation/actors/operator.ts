@@ -1,4 +1,4 @@
-/** The person to whom the product leaves what it cannot settle itself: asks the API, as the dashboard does. */
+/** The person who handles what is not retried automatically, through the API. */
 import type { DatabaseState } from "../world/database-state.ts"
 import { APP_URL, COMPANIES } from "../world/targets.ts"
 import type { World } from "../world/world.ts"
@@ -20,24 +20,24 @@ export class Operator {
     this.#world = world
   }
 
-  /** Replays every event that was left to a person. */
+  /** Replays every dead event. */
   async replayDead(): Promise<void> {
-    const { dead } = await this.#world.database.glance<{ dead: Company[] | null }>(
+    const { dead } = await this.#world.database.readOne<{ dead: Company[] | null }>(
       "SELECT array_agg(DISTINCT company_id) AS dead FROM webhook_events WHERE status = 'dead'",
     )
     for (const company of dead ?? []) void this.#replayDeadOf(company)
   }
 
   async #replayDeadOf(company: Company): Promise<void> {
-    const list = await this.#ask(company, "GET", "/api/events?status=dead&limit=200")
+    const list = await this.#request(company, "GET", "/api/events?status=dead&limit=200")
     const events = (list?.data ?? []) as readonly { readonly id: string }[]
     for (const { id } of events) {
       this.replayed += 1
-      await this.#ask(company, "POST", `/api/events/${id}/replay`)
+      await this.#request(company, "POST", `/api/events/${id}/replay`)
     }
   }
 
-  /** I10: every nudge of which nobody knows whether it was seen is shown to a person. */
+  /** I10: every nudge with an unknown outcome is listed by the API. */
   async unlisted(seen: DatabaseState): Promise<string[]> {
     const faults: string[] = []
     for (const company of COMPANIES) {
@@ -46,7 +46,7 @@ export class Operator {
       const body = await this.#now(company, "/api/nudges?status=unknown&limit=200")
       const listed = (body?.data ?? []) as readonly { readonly id: string }[]
       for (const { id } of unknown) {
-        if (!listed.some((nudge) => nudge.id === id)) faults.push(`I10 ${id} is unknown, and no list says so`)
+        if (!listed.some((nudge) => nudge.id === id)) faults.push(`I10 ${id} is unknown and not listed`)
       }
     }
     return faults
@@ -55,14 +55,14 @@ export class Operator {
   async #now(company: Company, path: string): Promise<Record<string, unknown> | null> {
     const { runtime } = this.#world
     let answer: Record<string, unknown> | null | undefined
-    void this.#ask(company, "GET", path).then((body) => {
+    void this.#request(company, "GET", path).then((body) => {
       answer = body
     })
     while ((answer === undefined || runtime.live.size > 0) && (await runtime.step(Number.POSITIVE_INFINITY)));
     return answer ?? null
   }
 
-  async #ask(company: Company, method: string, path: string): Promise<Record<string, unknown> | null> {
+  async #request(company: Company, method: string, path: string): Promise<Record<string, unknown> | null> {
     const answer = await this.#world.send({
       name: `operator ${method} ${path.split("?")[0]}`,
       method,

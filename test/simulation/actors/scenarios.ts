@@ -1,11 +1,10 @@
 /**
- * What happens to one customer, as their provider tells it. A story says what is told and in which order; when, is given:
- * the same story can be told over a week or within one second.
+ * What happens to one customer, as a list of provider events in order. The times are given separately: the same scenario can
+ * take a week or one second. Over 300 lines because it is one list.
  */
 import {
+  amountReduced,
   announced,
-  asksForLess,
-  bill,
   card,
   charge,
   credited,
@@ -17,6 +16,7 @@ import {
   gaveUp,
   inOneSecond,
   intent,
+  invoice,
   paid,
   paidByCharge,
   partPaid,
@@ -31,28 +31,28 @@ import { whopEvent } from "./whop-events.ts"
 export interface Scenario {
   readonly name: string
   readonly provider: "stripe" | "whop"
-  readonly tellers: readonly EventWriter[]
+  readonly writers: readonly EventWriter[]
 }
 
-/** The events of a story, told at these times; there is one for each. */
-export const tell = ({ tellers }: Scenario, who: ScenarioCustomer, times: readonly Date[]): ScheduledEvent[] =>
-  tellers.map((teller, n) => {
-    const event = teller(times[n] ?? times.at(-1) ?? new Date(0), `evt_${who.tag}_${n}`, who)
+/** The events of a scenario at these times, one time for each. */
+export const writeEvents = ({ writers }: Scenario, who: ScenarioCustomer, times: readonly Date[]): ScheduledEvent[] =>
+  writers.map((writer, n) => {
+    const event = writer(times[n] ?? times.at(-1) ?? new Date(0), `evt_${who.tag}_${n}`, who)
     return { id: event.id, type: event.type, body: JSON.stringify(event) }
   })
 
-/** The customer of a story, by the provider's id. */
+/** The customer of a scenario, by the provider's id. */
 export const customerOf = ({ provider }: Pick<Scenario, "provider">, { tag }: ScenarioCustomer): string =>
   provider === "stripe" ? `cus_${tag}` : `user_${tag}`
 
-const stripe = (name: string, ...tellers: EventWriter[]): Scenario => ({ name, provider: "stripe", tellers })
-const whop = (name: string, ...tellers: EventWriter[]): Scenario => ({ name, provider: "whop", tellers })
+const stripe = (name: string, ...writers: EventWriter[]): Scenario => ({ name, provider: "stripe", writers })
+const whop = (name: string, ...writers: EventWriter[]): Scenario => ({ name, provider: "whop", writers })
 
-/** Stories of at most six events each. */
+/** Scenarios of at most six events each. */
 export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   stripe("a renewal fails and is paid", failed, paid),
   stripe("a renewal fails twice and is paid late", failed, failedAgain, paid),
-  stripe("the charge says why", failed, reason, failedAgain, paidByCharge),
+  stripe("the charge has the decline reason", failed, reason, failedAgain, paidByCharge),
   stripe("the card was stolen", failed, charge("failed", "stolen_card"), failedAgain),
   stripe(
     "paid, disputed and won",
@@ -67,25 +67,25 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   ),
   stripe("an inquiry only", failed, paidByCharge, dispute("created", "warning_needs_response")),
   stripe(
-    "a chargeback on a charge that nobody ties to its invoice",
+    "a chargeback on a charge that is not linked to its invoice",
     ...[failed, paid, dispute("created", "needs_response"), charge("updated", null, { names: "customer" })],
   ),
   stripe("refunded after it was recovered", failed, paidByCharge, charge("refunded", null, { outcome: "succeeded" })),
-  stripe("voided", failed, bill("voided", { more: { status: "void" } })),
-  stripe("written off", failed, failedAgain, bill("marked_uncollectible", { more: { status: "uncollectible" } })),
-  stripe("the provider gives up and is paid all the same", failed, failedAgain, gaveUp, paid),
-  stripe("announces to leave and thinks again", announced, withdrawn),
-  stripe("announces to leave and leaves", announced, subscription("deleted", { status: "canceled" })),
+  stripe("voided", failed, invoice("voided", { more: { status: "void" } })),
+  stripe("written off", failed, failedAgain, invoice("marked_uncollectible", { more: { status: "uncollectible" } })),
+  stripe("the provider gives up and the invoice is paid", failed, failedAgain, gaveUp, paid),
+  stripe("schedules a cancellation and withdraws it", announced, withdrawn),
+  stripe("schedules a cancellation and ends", announced, subscription("deleted", { status: "canceled" })),
   stripe(
-    "leaves, comes back, leaves",
+    "cancels, withdraws, cancels",
     announced,
     withdrawn,
     announced,
     subscription("deleted", { status: "canceled" }),
   ),
-  stripe("ends while a bill is open", failed, failedAgain, subscription("deleted", { status: "canceled" })),
-  stripe("asked to authenticate", bill("payment_action_required"), failed, paid),
-  stripe("two bills at once", failed, bill("payment_failed", { n: 2 }), paid, bill("paid", { n: 2 })),
+  stripe("ends while an invoice is open", failed, failedAgain, subscription("deleted", { status: "canceled" })),
+  stripe("asked to authenticate", invoice("payment_action_required"), failed, paid),
+  stripe("two invoices at once", failed, invoice("payment_failed", { n: 2 }), paid, invoice("paid", { n: 2 })),
   stripe(
     "known before, and without an address at first",
     ...[customer("created", { email: null }), failed, customer("updated"), paid],
@@ -95,36 +95,36 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
   stripe("the card is updated by the network", failed, card("automatically_updated"), paid),
   stripe(
     "intents and charges without an invoice",
-    ...[failed, intent("payment_failed"), charge("failed", "do_not_honor", { names: "customer" }), bill("paid")],
+    ...[failed, intent("payment_failed"), charge("failed", "do_not_honor", { names: "customer" }), invoice("paid")],
   ),
   stripe(
-    "a trial that becomes a bill",
+    "a trial with a first invoice",
     subscription("created", { status: "trialing", more: () => ({ trial_end: Date.UTC(2026, 9, 30) / 1_000 }) }),
     ...[subscription("trial_will_end", { status: "trialing" }), failed, paid],
   ),
   stripe(
-    "a bank debit is under way and fails",
+    "a bank debit is pending and fails",
     failed,
     intent("processing"),
-    bill("payment_failed", { attempt: 2, intent: true }),
+    invoice("payment_failed", { attempt: 2, intent: true }),
   ),
   stripe(
-    "a bank debit is under way and arrives",
+    "a bank debit is pending and succeeds",
     failed,
     intent("processing"),
     intent("succeeded"),
-    bill("paid", { intent: true }),
+    invoice("paid", { intent: true }),
   ),
-  stripe("a bank debit is given up", failed, intent("processing"), intent("canceled")),
-  stripe("what a bill asks for changes", failed, credited, partPaid, asksForLess, paid),
+  stripe("a bank debit is canceled", failed, intent("processing"), intent("canceled")),
+  stripe("the amount of an invoice changes", failed, credited, partPaid, amountReduced, paid),
   // Six events each.
   stripe(
-    "six: told by charge and invoice, paid, disputed, announced",
+    "six: reported by charge and invoice, paid, disputed, cancellation scheduled",
     ...[failed, reason, failedAgain, announced, paidByCharge, dispute("created", "needs_response")],
   ),
   stripe(
-    "six: two bills and a leaving",
-    ...[failed, bill("payment_failed", { n: 2 }), announced, paid, withdrawn, bill("voided", { n: 2 })],
+    "six: two invoices and a cancellation",
+    ...[failed, invoice("payment_failed", { n: 2 }), announced, paid, withdrawn, invoice("voided", { n: 2 })],
   ),
   stripe(
     "six: a customer from beginning to end",
@@ -137,11 +137,11 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
     ...[charge("refunded", null, { outcome: "succeeded" }), card("attached")],
   ),
   stripe(
-    "six: leaves twice while a bill is open",
+    "six: cancels twice while an invoice is open",
     ...[failed, announced, withdrawn, announced, gaveUp, subscription("deleted", { status: "canceled" })],
   ),
   stripe(
-    "six: nobody says whose charge it is until late",
+    "six: the customer of a charge is known late",
     ...[failed, paid, dispute("created", "needs_response"), dispute("closed", "lost"), card("attached")],
     charge("updated", null, { names: "customer" }),
   ),
@@ -171,7 +171,7 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
     whopEvent("dispute.updated", { status: "won" }),
   ),
   whop(
-    "six: all that Whop tells",
+    "six: events of all kinds from Whop",
     whopEvent("membership.activated"),
     whopEvent("payment.failed"),
     whopEvent("payment.failed", { payments_failed: 2 }),
@@ -182,12 +182,12 @@ export const SCENARIOS: readonly [Scenario, ...Scenario[]] = [
 ]
 
 /**
- * Stories of which the provider has to be asked. A run without faults, whose clock stands still, asks nobody, so no schedule
- * is compared with it.
+ * Scenarios that need a call of the provider's API. A run without faults has a stopped clock and makes no such call, so
+ * schedules do not include them.
  */
-export const ASKED_STORIES: readonly Scenario[] = [
+export const LOOKUP_SCENARIOS: readonly Scenario[] = [
   stripe(
-    "two words on a subscription in one second",
+    "two snapshots of a subscription in one second",
     ...["past_due", "unpaid"].map((status) =>
       inOneSecond(subscription("updated", { status, previous: { status: "active" } })),
     ),

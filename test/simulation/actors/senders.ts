@@ -1,4 +1,4 @@
-/** Providers as senders of webhooks: signed, tried again by each one's own schedule, and then never again. */
+/** Providers as senders of webhooks: signed, retried by each provider's own schedule, then given up. */
 import { createHmac } from "node:crypto"
 import { APP_URL, secret } from "../world/targets.ts"
 import type { World } from "../world/world.ts"
@@ -8,7 +8,7 @@ const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 
-/** Stripe tries for three days with growing waits; Whop three times more within 70 seconds, and then never. */
+/** Stripe retries for three days with growing waits; Whop three times within 70 seconds. */
 const WAITS_MS = {
   stripe: [MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS, 10 * HOUR_MS].concat(
     Array.from({ length: 4 }, () => 12 * HOUR_MS),
@@ -16,33 +16,33 @@ const WAITS_MS = {
   whop: [10 * SECOND_MS, 20 * SECOND_MS, 40 * SECOND_MS],
 } as const
 
-/** How long each waits for an answer. Whop does not say; five seconds is assumed. */
-const PATIENCE_MS = { stripe: 10 * SECOND_MS, whop: 5 * SECOND_MS } as const
+/** How long each waits for an answer. Whop does not document it; five seconds are assumed. */
+const TIMEOUT_MS = { stripe: 10 * SECOND_MS, whop: 5 * SECOND_MS } as const
 
-/** An event on its way, and what its sender knows of it. */
+/** The delivery of an event, as its sender sees it. */
 export interface Delivery {
-  readonly told: ScheduledEvent
+  readonly webhook: ScheduledEvent
   readonly provider: "stripe" | "whop"
   readonly company: string
-  /** The company's own endpoint, or the one that is for all. */
+  /** The company's own endpoint, or the shared one. */
   readonly path: string
   attempts: number
-  /** A 2xx came back: from then on it is ours to keep. */
+  /** Answered 2xx: from then on it must not be lost. */
   isAcknowledged: boolean
   isGivenUp: boolean
 }
 
-/** Sends an event now, and again until it is acknowledged or its sender gives up. */
+/** Sends an event now, and retries until it is acknowledged or given up. */
 export async function sendEvent(world: World, delivery: Delivery): Promise<void> {
-  const { provider, told, path } = delivery
+  const { provider, webhook, path } = delivery
   delivery.attempts += 1
   const answer = await world.send({
-    name: `${provider} ${told.type} ${told.id}${delivery.attempts > 1 ? ` try ${delivery.attempts}` : ""}`,
+    name: `${provider} ${webhook.type} ${webhook.id}${delivery.attempts > 1 ? ` try ${delivery.attempts}` : ""}`,
     method: "POST",
     url: `${APP_URL}${path}`,
     headers: signed(delivery, Math.floor(world.runtime.worldMs / SECOND_MS)),
-    body: told.body,
-    timeoutMs: PATIENCE_MS[provider],
+    body: webhook.body,
+    timeoutMs: TIMEOUT_MS[provider],
   })
   if (answer !== null && answer.status >= 200 && answer.status < 300) {
     delivery.isAcknowledged = true
@@ -51,7 +51,7 @@ export async function sendEvent(world: World, delivery: Delivery): Promise<void>
   const waitMs = WAITS_MS[provider][delivery.attempts - 1]
   if (waitMs === undefined) {
     delivery.isGivenUp = true
-    world.note(`${provider} gives up ${told.id}`)
+    world.note(`${provider} gives up ${webhook.id}`)
     return
   }
   world.runtime.agenda.put(
@@ -61,18 +61,20 @@ export async function sendEvent(world: World, delivery: Delivery): Promise<void>
   )
 }
 
-function signed({ provider, told }: Delivery, timestamp: number): Record<string, string> {
+function signed({ provider, webhook }: Delivery, timestamp: number): Record<string, string> {
   const json = { "content-type": "application/json" }
   if (provider === "stripe") {
-    const mac = createHmac("sha256", secret("stripe-webhook-secret")).update(`${timestamp}.${told.body}`).digest("hex")
+    const mac = createHmac("sha256", secret("stripe-webhook-secret"))
+      .update(`${timestamp}.${webhook.body}`)
+      .digest("hex")
     return { ...json, "stripe-signature": `t=${timestamp},v1=${mac}` }
   }
   const mac = createHmac("sha256", secret("whop-webhook-secret"))
-    .update(`${told.id}.${timestamp}.${told.body}`)
+    .update(`${webhook.id}.${timestamp}.${webhook.body}`)
     .digest("base64")
   return {
     ...json,
-    "webhook-id": told.id,
+    "webhook-id": webhook.id,
     "webhook-timestamp": String(timestamp),
     "webhook-signature": `v1,${mac}`,
   }

@@ -13,7 +13,7 @@ const FILES: Readonly<Record<string, string>> = {
   "dispute.updated": "dispute-updated.won",
 }
 
-/** The Whop company that the simulator's first company is known by. */
+/** The Whop company of the simulator's first company. */
 export const WHOP_ACCOUNT = "biz_simulated"
 
 const texts = new Map<string, string>()

@@ -1,6 +1,6 @@
 /**
- * Schedules of a race: all with so many preemptions (most defects need one or two), then random ones with more. Whatever
- * the order, in the end the state is the fold of the whole ledger, and nothing that was acknowledged is missing.
+ * Schedules of a race: all with up to N preemptions (most defects need one or two), then random ones with more. After any
+ * schedule the state is the fold of the whole ledger, and nothing that was acknowledged is missing.
  */
 import { currentFunctions } from "../../../db/functions.ts"
 import { loadStream } from "../../../db/queries/recovery/stream.ts"
@@ -16,14 +16,14 @@ import { type Point, type Schedule, Sessions, type Trace } from "./sessions.ts"
 
 /** Sessions of a race at most. */
 const SESSIONS = 3
-/** Rows of old schedules are other companies'; after so many the tables are emptied. */
+/** Each schedule has its own company; after so many the tables are truncated. */
 const SCHEDULES_BETWEEN_CLEANINGS = 2_000
 const RANDOM_STOPS_MAX = 4
 
-/** What the Worker does in a race: the module, or the same with a guard switched off. */
+/** The Worker's part of a race: the module, or the same with a guard removed. */
 export type RaceModule = Pick<typeof current, "servicesFor" | "deliverEvent" | "runAct" | "factIdsOf">
 
-/** How a schedule ended. */
+/** The result of a schedule. */
 export interface ScheduleResult {
   readonly schedule: Schedule
   readonly trace: Trace
@@ -33,14 +33,14 @@ export interface ScheduleResult {
 export interface RaceReport {
   readonly race: string
   schedules: number
-  /** Sessions that were found waiting for another one's lock. */
+  /** How often a session waited for another one's lock. */
   blocked: number
-  /** Stops at which another session went on. */
+  /** Stops at which another session continued. */
   stops: number
   readonly failed: { readonly schedule: string; readonly violations: readonly string[] }[]
 }
 
-/** One database in which schedules are played one after the other. */
+/** Runs schedules one after the other in one database. */
 export class ScheduleRunner {
   readonly #sessions: Sessions
   readonly #acts: RaceModule
@@ -60,8 +60,8 @@ export class ScheduleRunner {
   }
 
   /**
-   * Opens an arena. `functions` are statements that replace functions of the database, `acts` the Worker's part; without
-   * them both are the current ones.
+   * Opens a database. `functions` are statements that replace database functions, `acts` the Worker's part; by default both
+   * are the current ones.
    */
   static async open(
     url: string,
@@ -78,7 +78,7 @@ export class ScheduleRunner {
     return this.#sessions.close()
   }
 
-  /** Plays one schedule in a company of its own, and judges where it ended. */
+  /** Runs one schedule in its own company, and checks the final state. */
   async play(race: Race, schedule: Schedule): Promise<ScheduleResult> {
     return this.#inside(async () => {
       if (this.#company % SCHEDULES_BETWEEN_CLEANINGS === 0) await this.#sessions.admin(TRUNCATE_ALL)
@@ -93,39 +93,39 @@ export class ScheduleRunner {
       })
       const trace = await this.#sessions.play(work, schedule)
       const violations = await this.#finish(race, companyId, trace).then(
-        () => this.#judge(race, companyId),
-        (error: unknown) => [`it does not come to rest: ${String(error)}`],
+        () => this.#check(race, companyId),
+        (error: unknown) => [`work does not end: ${String(error)}`],
       )
       return { schedule, trace, violations }
     })
   }
 
-  /** What failed is done once more by whoever asked, and what was left behind by the sweeper. */
+  /** Failed acts are repeated, as their caller would; unfinished events are reprocessed, as by `sweep`. */
   async #finish(race: Race, companyId: string, { errors }: Trace): Promise<void> {
     const { setup } = this.#services
     for (const [place, act] of race.sessions.entries())
       if (errors[place]) await this.#acts.runAct(setup, companyId, act)
-    const left = await this.#sessions.admin<{ id: string }>(
+    const unfinished = await this.#sessions.admin<{ id: string }>(
       "SELECT id FROM webhook_events WHERE company_id = $1 AND status IN ('received', 'failed')",
       [companyId],
     )
-    for (const { id } of left) await reprocess(setup, companyId, id)
+    for (const { id } of unfinished) await reprocess(setup, companyId, id)
   }
 
-  async #judge(race: Race, companyId: string): Promise<string[]> {
+  async #check(race: Race, companyId: string): Promise<string[]> {
     const { setup } = this.#services
     const [found] = await this.#sessions.admin<{
       facts: string[]
       customers: string[]
       events: number
       cases: string[]
-    }>(JUDGED, [companyId])
-    if (found === undefined) throw new Error("nothing was found")
+    }>(FINAL_STATE, [companyId])
+    if (found === undefined) throw new Error("the query returned no row")
     const violations: string[] = []
     const ledger = new Set(found.facts)
-    const wanted = this.#expected.get(race.name) ?? (await this.#acts.factIdsOf(setup, race))
-    this.#expected.set(race.name, wanted)
-    for (const id of wanted) if (!ledger.has(id)) violations.push(`a fact is not in the ledger: ${id}`)
+    const expected = this.#expected.get(race.name) ?? (await this.#acts.factIdsOf(setup, race))
+    this.#expected.set(race.name, expected)
+    for (const id of expected) if (!ledger.has(id)) violations.push(`a fact is not in the ledger: ${id}`)
     if (found.customers.length !== 1 || found.customers[0] !== CUSTOMER_ID)
       violations.push(`customers: ${found.customers.join()}`)
     if (found.events > 0) violations.push(`${found.events} events are not processed`)
@@ -141,13 +141,13 @@ export class ScheduleRunner {
     if (new Set(invoices).size !== invoices.length) violations.push("an invoice has two cases")
     const shown = folded.cases.map(({ id, status }) => `${id} ${status}`).sort()
     if (found.cases.join() !== shown.join())
-      violations.push(`cases are shown as ${found.cases.join()}, and are ${shown.join()}`)
+      violations.push(`case rows are ${found.cases.join()}, and the state has ${shown.join()}`)
     const { seen } = this.#outside
-    if (new Set(seen).size !== seen.length) violations.push("a nudge was seen twice")
+    if (new Set(seen).size !== seen.length) violations.push("a nudge was visible twice")
     return violations
   }
 
-  /** The Worker's calls go to the sessions, and its pauses before it tries again take no time. */
+  /** Sends the Worker's calls to the sessions, and makes its waits before a retry immediate. */
   async #inside<T>(play: () => Promise<T>): Promise<T> {
     const real = { fetch: globalThis.fetch, setTimeout: globalThis.setTimeout }
     const fetchOfSession = async (_input: unknown, init?: RequestInit): Promise<Response> => {
@@ -155,8 +155,8 @@ export class ScheduleRunner {
       const [, place] = /\/\/session_(\d)/.exec(headers.get("neon-connection-string") ?? "") ?? []
       return this.#sessions.answer(place === undefined ? null : Number(place), headers, String(init?.body))
     }
-    const soon = (callback: () => void) => setImmediate(callback)
-    Object.assign(globalThis, { fetch: fetchOfSession, setTimeout: soon })
+    const immediately = (callback: () => void) => setImmediate(callback)
+    Object.assign(globalThis, { fetch: fetchOfSession, setTimeout: immediately })
     try {
       return await play()
     } finally {
@@ -168,7 +168,7 @@ export class ScheduleRunner {
 const BACKFILL = `INSERT INTO backfills (company_id, id, provider, account, since, until, reached, requested_by, started_at, updated_at)
   VALUES ($1, 'backfill', 'stripe', '', $2, $2, $2, 'operator', $2, $2)`
 
-const JUDGED = `SELECT
+const FINAL_STATE = `SELECT
   ARRAY(SELECT f.id FROM facts f WHERE f.company_id = $1) AS facts,
   ARRAY(SELECT c.id FROM customers c WHERE c.company_id = $1) AS customers,
   (SELECT count(*)::integer FROM webhook_events e WHERE e.company_id = $1 AND e.status <> 'processed') AS events,
@@ -180,9 +180,9 @@ const TRUNCATE_ALL = `DO $$ DECLARE names text; BEGIN
   EXECUTE 'TRUNCATE ' || names;
 END $$`
 
-/** All schedules of a race with up to so many preemptions; with `part`, those whose first preemption falls to this part. */
+/** All schedules of a race with up to `preemptions`; of these, the part whose first preemption falls to `part` of `parts`. */
 export async function exploreAllSchedules(
-  arena: ScheduleRunner,
+  runner: ScheduleRunner,
   race: Race,
   {
     preemptions,
@@ -193,7 +193,7 @@ export async function exploreAllSchedules(
     readonly preemptions: number
     readonly part: number
     readonly parts: number
-    /** Asked after each schedule. */
+    /** Called after each schedule. */
     readonly isEnough: (report: RaceReport) => boolean
   },
 ): Promise<RaceReport> {
@@ -201,10 +201,10 @@ export async function exploreAllSchedules(
   let place = 0
   const visit = async (schedule: Schedule): Promise<void> => {
     const depth = schedule.stops.length
-    const played = await arena.play(race, schedule)
-    if (depth > 0 || part === 0) count(report, race, played)
+    const result = await runner.play(race, schedule)
+    if (depth > 0 || part === 0) count(report, race, result)
     if (depth === preemptions) return
-    for (const { point, others } of played.trace.points) {
+    for (const { point, others } of result.trace.points) {
       for (const to of others) {
         if (isEnough(report)) return
         if (depth === 0 && place++ % parts !== part) continue
@@ -218,21 +218,21 @@ export async function exploreAllSchedules(
 
 /** Random schedules of a race: each a function of its seed. */
 export async function exploreRandomSchedules(
-  arena: ScheduleRunner,
+  runner: ScheduleRunner,
   race: Race,
   seeds: readonly number[],
 ): Promise<RaceReport> {
   const report = emptyReport(race)
   const points: Point[] = []
   for (const first of race.sessions.keys()) {
-    const { trace } = await arena.play(race, { first, stops: [] })
+    const { trace } = await runner.play(race, { first, stops: [] })
     points.push(...trace.points.map(({ point }) => point))
   }
   for (const seed of seeds) {
     count(
       report,
       race,
-      await arena.play(race, randomSchedule(randomOf(`${race.name} ${seed}`), race.sessions.length, points)),
+      await runner.play(race, randomSchedule(randomOf(`${race.name} ${seed}`), race.sessions.length, points)),
     )
   }
   return report
@@ -259,19 +259,19 @@ function count(report: RaceReport, race: Race, { schedule, trace, violations }: 
   }
 }
 
-/** A schedule as it is told and typed: who begins, then each stop as session.request.pause>next. */
+/** A schedule as text: the first session, then each stop as session.request.pause>next. */
 export const textOf = ({ first, stops }: Schedule): string =>
   [first, ...stops.map(({ session, request, pause, to }) => `${session}.${request}.${pause}>${to}`)].join(" ")
 
 /** Reads what `textOf` writes. Throws for anything else. */
 export function scheduleOf(text: string): Schedule {
   const [first = "", ...stops] = text.trim().split(/\s+/)
-  if (!/^\d$/.test(first)) throw new Error(`"${text}" is no schedule`)
+  if (!/^\d$/.test(first)) throw new Error(`"${text}" is not a schedule`)
   return {
     first: Number(first),
     stops: stops.map((stop) => {
       const [, session, request, pause, to] = /^(\d)\.(\d+)\.(\d+)>(\d)$/.exec(stop) ?? []
-      if (session === undefined) throw new Error(`"${stop}" is no stop`)
+      if (session === undefined) throw new Error(`"${stop}" is not a stop`)
       return { session: Number(session), request: Number(request), pause: Number(pause), to: Number(to) }
     }),
   }

@@ -1,16 +1,16 @@
 /**
- * Functions of the database that can be stopped between two of their statements. After each statement of a PL/pgSQL body
- * stands a call of `simulation.pause`, which counts and, where the scheduler wants it, waits for a lock that it holds.
+ * Database functions that can be paused between two statements. After each statement of a PL/pgSQL body a call of
+ * `simulation.pause` is inserted, which counts and, at the stops of the schedule, waits for a lock of the scheduler.
  */
 
-/** Written as a condition: unlike PERFORM it leaves FOUND as the statement before has set it. */
+/** A condition, because PERFORM would change FOUND. */
 const PAUSE = " IF simulation.pause() THEN END IF;"
 
-/** What a database of the interleavings has beside the product's own. `simulation` is there already. */
+/** What the database for interleavings has in addition. The schema `simulation` exists already. */
 export const PREPARE_PAUSES: readonly string[] = [
   "DROP TRIGGER note ON facts; DROP TRIGGER note_insert ON nudges; DROP TRIGGER note_update ON nudges",
   "GRANT USAGE ON SCHEMA simulation TO PUBLIC",
-  // Whoever is told to stop says so at once, and waits until the scheduler lets go of the lock of this stop.
+  // At a stop it reports that, and waits until the scheduler releases the lock of this stop.
   `CREATE FUNCTION simulation.pause() RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog AS $$
   DECLARE
     v_at integer := current_setting('simulation.at')::integer + 1;
@@ -32,7 +32,7 @@ export const PREPARE_PAUSES: readonly string[] = [
   END $$`,
 ]
 
-/** The statement that makes a function with pauses; as it is where its language has no statements of its own. */
+/** The statement that creates a function with pauses; unchanged if it is not PL/pgSQL. */
 export function instrumented(statement: string): string {
   const [whole, tag = ""] = /AS (\$\w*\$)/.exec(statement) ?? []
   if (whole === undefined || !/LANGUAGE plpgsql/i.test(statement)) return statement
@@ -43,7 +43,7 @@ export function instrumented(statement: string): string {
 
 const TOKEN = /--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'|"[^"]*"|[A-Za-z_]\w*|[\s\S]/g
 
-/** Pauses after the statements of the blocks, and none among declarations or after the end of the body. */
+/** Inserts pauses after the statements of blocks, not among declarations or after the end of the body. */
 function withPauses(body: string): string {
   const tokens: readonly string[] = body.match(TOKEN) ?? []
   const last = tokens.lastIndexOf("END")

@@ -1,4 +1,4 @@
-/** Guards of which the interleavings must notice that they are missing. */
+/** Mutants that the interleavings must kill. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
@@ -13,7 +13,7 @@ export interface RaceMutant {
   readonly guard: string
   readonly code?: readonly Patch[]
   readonly functions?: readonly Patch[]
-  /** A file of this folder that holds a whole function as it once was. */
+  /** A file of this folder with an earlier version of a function. */
   readonly superseded?: string
   /** The race that needs the guard. */
   readonly race: string
@@ -93,28 +93,28 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
 
 export interface KilledRaceMutant {
   readonly guard: string
-  /** The schedule that noticed it; null: none did. */
+  /** The schedule that noticed it; null: none. */
   readonly by: string | null
   readonly violations: readonly string[]
   readonly schedules: number
 }
 
-/** Schedules in which a missing guard must be noticed. */
+/** The maximum of schedules for one mutant. */
 const SCHEDULES_MAX = 3_000
 
-/** Plays the schedules of its race, those with the fewest preemptions first, until one shows that the guard is missing. */
+/** Runs the schedules of its race, fewest preemptions first, until one notices the missing guard. */
 export async function killRaceMutant(url: string, mutant: RaceMutant): Promise<KilledRaceMutant> {
   const race = RACES.find(({ name }) => name === mutant.race)
   if (race === undefined) throw new Error(`there is no race "${mutant.race}"`)
   const old = mutant.superseded === undefined ? [] : [readFileSync(new URL(mutant.superseded, import.meta.url), "utf8")]
   const acts = mutant.code === undefined ? undefined : await actsWith(mutant.code)
-  const arena = await ScheduleRunner.open(url, [...old, ...patchedFunctions(mutant.functions ?? [])], acts)
+  const runner = await ScheduleRunner.open(url, [...old, ...patchedFunctions(mutant.functions ?? [])], acts)
   try {
     let schedules = 0
     for (const preemptions of [1, 2]) {
-      const report = await exploreAllSchedules(arena, race, {
+      const report = await exploreAllSchedules(runner, race, {
         ...{ preemptions, part: 0, parts: 1 },
-        isEnough: (sofar) => sofar.failed.length > 0 || sofar.schedules >= SCHEDULES_MAX,
+        isEnough: (soFar) => soFar.failed.length > 0 || soFar.schedules >= SCHEDULES_MAX,
       })
       schedules += report.schedules
       const [found] = report.failed
@@ -122,11 +122,11 @@ export async function killRaceMutant(url: string, mutant: RaceMutant): Promise<K
     }
     return { guard: mutant.guard, by: null, violations: [], schedules }
   } finally {
-    await arena.close()
+    await runner.close()
   }
 }
 
-/** The acts of the races over code with these changes made, as a module of its own. */
+/** The acts of the races with these changes of the code, as a separate module. */
 async function actsWith(patches: readonly Patch[]): Promise<RaceModule> {
   const folder = join(ROOT, ".local", "interleavings")
   const outfile = join(folder, `${process.pid}.mjs`)
@@ -151,7 +151,7 @@ async function actsWith(patches: readonly Patch[]): Promise<RaceModule> {
   mkdirSync(folder, { recursive: true })
   try {
     writeFileSync(outfile, result.outputFiles?.[0]?.text ?? "")
-    // What a module exports is known only when it is loaded; it is the module above.
+    // An imported module is untyped; it is the module above.
     return (await import(`${pathToFileURL(outfile)}?${Date.now()}`)) as RaceModule
   } finally {
     rmSync(outfile, { force: true })

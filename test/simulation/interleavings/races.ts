@@ -1,4 +1,7 @@
-/** What meets at one customer: pairs and triples of writers, each with what was there before. */
+/**
+ * Concurrent writers of one customer, in pairs and triples, each with earlier events. Over 300 lines because the races and what
+ * they do are bundled as one module for the mutants.
+ */
 
 import { type Db, makeDb } from "../../../db/client.ts"
 import type { BackfillRow } from "../../../db/queries/reconcile/backfills.ts"
@@ -27,25 +30,25 @@ import type { Signal } from "../../../workers/webhooks/signal.ts"
 import { envelope, invoiceEvent } from "../../support/events/events.ts"
 import { VARS } from "../world/targets.ts"
 
-/** When everything happens: no quiet hours, and within the partitions of the stage. */
+/** The time of all races: no quiet hours, and within the partitions of the database. */
 export const NOW = new Date("2026-11-10T12:00:00Z")
 
 const config = parseConfig(VARS)
 const CUSTOMER = "cus_a"
 export const CUSTOMER_ID = `stripe_${CUSTOMER}`
 
-/** What one schedule leaves behind beside the database. */
+/** Effects of a schedule outside of the database. */
 export interface Outside {
-  /** Nudges that a member saw, by id. */
+  /** Ids of visible nudges. */
   readonly seen: string[]
 }
 
 /** The parts of the Worker that the races use, for one company and one session. */
 export function servicesFor(database: string, outside: Outside): Services {
-  // Nobody is scored anew: that is read from models, and writes nothing of a customer.
+  // Without scoring, which does not write a customer's state.
   const isOn = (name: string): boolean => name !== "ROLLBACK_MODE" && name !== "REAL_TIME_PREDICTIONS"
   const flags: Partial<Flags> = { isOn, isOnForAll: isOn, isOffForAll: (name) => !isOn(name), valueOf: () => ON }
-  const log = { debug: ignore, info: ignore, warn: ignore, error: ignore, with: () => log }
+  const log = { debug: noop, info: noop, warn: noop, error: noop, with: () => log }
   let ids = 0
   const services: Partial<Services> = {
     config,
@@ -67,18 +70,18 @@ export function servicesFor(database: string, outside: Outside): Services {
     log,
     now: () => NOW,
     newId: () => `${database}_${ids++}`,
-    waitUntil: ignore,
+    waitUntil: noop,
   }
-  // Only what the races use is there.
+  // Only what the races use is present.
   return services as Services
 }
 
-const ignore = (): void => undefined
+const noop = (): void => undefined
 
 const stripe = () =>
-  stripeProvider({ ...config.providers.stripe, fetch: () => Promise.reject(new Error("no provider is asked")) })
+  stripeProvider({ ...config.providers.stripe, fetch: () => Promise.reject(new Error("no provider is called")) })
 
-/** The sessions are told apart by the user of their connection string. */
+/** Sessions are identified by the user of their connection string. */
 const databaseOf = (user: string): Db =>
   makeDb({
     url: `postgres://${user}:unused@interleavings.local/churn_saver`,
@@ -86,14 +89,14 @@ const databaseOf = (user: string): Db =>
     timeoutMs: 60_000,
   })
 
-/** One thing that a session does. */
+/** What one session does. */
 export type Act =
   | { readonly kind: "deliver"; readonly event: object }
   | { readonly kind: "send" }
   | { readonly kind: "import"; readonly events: readonly object[] }
   | { readonly kind: "own"; readonly fact: "opted_out" | "clicked" }
   | { readonly kind: "replay"; readonly event: object }
-  /** What the company itself tells of its customer's use. */
+  /** A usage signal of the company. */
   | { readonly kind: "signal"; readonly signal: Signal }
 
 export interface Race {
@@ -149,7 +152,7 @@ const FAILED = invoice("payment_failed", 1, -1)
 
 export const RACES: readonly Race[] = [
   {
-    // Nothing has to be tied, so that neither waits for the other before it has read.
+    // Nothing is linked, so that neither waits for the other before it has read.
     name: "two deliveries about what is known",
     before: [invoice("payment_failed", 1, -200), invoice("payment_failed", 2, -190)],
     sessions: [deliver(invoice("payment_failed", 1, -9)), deliver(invoice("paid", 2, -8))],
@@ -251,13 +254,13 @@ export const RACES: readonly Race[] = [
 
 const encode = (event: object): Uint8Array => new TextEncoder().encode(JSON.stringify(event))
 
-/** The event as our endpoint reads it. */
+/** The event as the endpoint reads it. */
 export const readOf = (services: Services, event: object): Promise<ReadDelivery> =>
   readDelivery(services, {
     ...{ provider: "stripe", path: null, rawBody: encode(event), headers: new Headers(), receivedAt: NOW },
   })
 
-/** Records a delivery and goes on with it, as the route does. */
+/** Records a delivery and processes it, like the route. */
 export async function deliverEvent(services: Services, companyId: string, event: object): Promise<void> {
   const read = await readOf(services, event)
   const written = await newEventOf(services, read, { companyId, isProcessing: true })
@@ -265,15 +268,15 @@ export async function deliverEvent(services: Services, companyId: string, event:
   if (stream !== null) await advance(services, stream, processingOf(read))
 }
 
-/** Facts that a race must leave in the ledger, once its acts have ended well. */
+/** Ids of the facts that must be in the ledger after a race. */
 export async function factIdsOf(services: Services, { before, sessions }: Race): Promise<string[]> {
   const delivered = [
     ...before,
     ...sessions.flatMap((act) => (act.kind === "deliver" ? [act.event] : act.kind === "import" ? act.events : [])),
   ]
   const own = sessions.flatMap((act) => (act.kind === "own" ? [ownFact(act.fact).id] : []))
-  const told = sessions.flatMap((act) => (act.kind === "signal" ? [eventIdFrom(["signal", act.signal.id])] : []))
-  const signals = (await Promise.all(told)).map((id) => `${id}.0`)
+  const signalIds = sessions.flatMap((act) => (act.kind === "signal" ? [eventIdFrom(["signal", act.signal.id])] : []))
+  const signals = (await Promise.all(signalIds)).map((id) => `${id}.0`)
   const reads = await Promise.all(delivered.map((event) => readOf(services, event)))
   return [...new Set([...reads.flatMap((read) => factsOf(read).map(({ id }) => id)), ...own, ...signals])]
 }
@@ -287,7 +290,7 @@ const ownFact = (kind: "opted_out" | "clicked"): Fact =>
         ...{ nudgeId: "payment_in_1.0.email", step: 0, channel: "email" },
       }
 
-/** Does an act once; whatever it throws, whoever asked would ask again. */
+/** Does an act once. If it throws, its caller would retry. */
 export async function runAct(services: Services, companyId: string, act: Act): Promise<void> {
   switch (act.kind) {
     case "deliver":
@@ -321,7 +324,7 @@ export async function runAct(services: Services, companyId: string, act: Act): P
         occurredAt: NOW.toISOString(),
       }))
       const api = { listHistory: async () => ({ events: listed, cursor: null }) }
-      // The deployment's own account is the default company's, so the import is one of that.
+      // The deployment's own account belongs to the default company, so that is the importing company.
       const access = { ...config.access, defaultCompanyId: companyId }
       const providers = { stripe: { ...stripe(), apiFor: () => api } }
       const importing = { ...services, config: { ...config, access }, providers } as unknown as Services

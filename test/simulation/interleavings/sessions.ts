@@ -1,64 +1,64 @@
 /**
  * Sessions of Postgres with real transactions, of which one runs at a time. A schedule says where a session is stopped and
- * which one goes on: before a request, or between two statements of it, also within a function. A session that waits for a
- * lock of another is recognised by Postgres's own list of waiting locks, and the others go on.
+ * which one continues: before a request, or between two statements, also within a function. A session that waits for a lock
+ * of another is found in `pg_locks`, and the others continue. Over 300 lines: one state machine.
  */
 import { setTimeout as sleep } from "node:timers/promises"
 import pg from "pg"
 import { errorBody, requestBody, run } from "../../../local/postgres/neon-proxy.ts"
 
-/** A place at which a session can be stopped: `pause` 0 is before the request, which are counted from 1. */
+/** A point at which a session can be stopped. Requests are counted from 1; `pause` 0 is before the request. */
 export interface Point {
   readonly session: number
   readonly request: number
   readonly pause: number
 }
 
-/** A stop, and who goes on there. */
+/** A stop, and the session that continues there. */
 export interface PreemptionPoint extends Point {
   readonly to: number
 }
 
-/** Who begins, and the stops. Without one each session runs to its end, or until it waits for another. */
+/** The first session and the stops. Without stops each session runs to its end, or until it waits for another. */
 export interface Schedule {
   readonly first: number
   readonly stops: readonly PreemptionPoint[]
 }
 
-/** What happened in a schedule. */
+/** The trace of a schedule. */
 export interface Trace {
-  /** Points that were passed after the last stop, each with the sessions that could have gone on instead. */
+  /** Points passed after the last stop, each with the sessions that could have continued instead. */
   readonly points: readonly { readonly point: Point; readonly others: readonly number[] }[]
-  /** Stops at which another session went on. */
+  /** Stops at which another session continued. */
   readonly stopped: number
-  /** How often a session was found waiting for another. */
+  /** How often a session waited for another. */
   readonly blocked: number
-  /** How the sessions ended; null: well. */
+  /** Errors of the sessions; null: success. */
   readonly errors: readonly (Error | null)[]
 }
 
-/** Sessions that make no progress for so long are stuck. */
+/** Without progress for so long, sessions count as stuck. */
 const STUCK_MS = 10_000
-/** A statement takes less than this, unless it waits. */
-const LOOK_AFTER_MS = 2
-/** The key under which `simulation.pause` takes its locks, apart from the product's own. */
+/** A statement takes less than this, unless it waits for a lock. */
+const CHECK_LOCKS_AFTER_MS = 2
+/** The class of advisory locks of `simulation.pause`; the product uses others. */
 const LOCKS = 7777
 const STOPS_PER_SESSION = 100
 
-type Status = "turn" | "running" | "parked" | "blocked" | "done"
+type Status = "ready" | "running" | "paused" | "blocked" | "done"
 
 interface Session {
   readonly client: pg.Client
   pid: number
   status: Status
-  /** Lets the next request begin. */
+  /** Starts the next request. */
   begin: (() => void) | null
   isExecuting: boolean
   request: number
-  /** Statements passed in each request, as far as it says. */
+  /** Number of pauses passed in each request. */
   readonly pauses: Map<number, number>
-  /** The pause at which it is parked. */
-  parkedAt: number
+  /** The pause at which it is paused. */
+  pausedAt: number
   error: Error | null
 }
 
@@ -66,7 +66,7 @@ interface Segment {
   readonly session: number
   readonly from: { readonly request: number; readonly pause: number }
   to: { readonly request: number; readonly pause: number } | null
-  /** The same session ran before: then stopping it where this begins is a choice too. */
+  /** The same session ran before, so stopping it at the start of this segment is a choice as well. */
   readonly isContinued: boolean
   readonly others: readonly number[]
 }
@@ -87,13 +87,13 @@ export class Sessions {
     this.#clients = clients
   }
 
-  /** Opens so many sessions, one for whoever prepares and judges, and one for the scheduler. */
+  /** Opens the sessions, one for preparation and checks, and one for the scheduler. */
   static async open(url: string, count: number): Promise<Sessions> {
     const connect = async (statement: string): Promise<pg.Client> => {
       const options: pg.ClientConfig & { readonly pipeline: true } = { connectionString: url, pipeline: true }
       const client = new pg.Client(options)
       await client.connect()
-      // The tables are small when plans are made, and grow.
+      // Plans are made for small tables, which grow.
       await client.query(`SET enable_seqscan = off; SET deadlock_timeout = '10ms'; ${statement}`)
       return client
     }
@@ -103,7 +103,7 @@ export class Sessions {
     return new Sessions(await connect(""), await connect(worker), clients)
   }
 
-  /** Statements of whoever prepares a schedule or judges it, past row-level security. */
+  /** Statements that prepare or check a schedule, without row-level security. */
   async admin<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
     return (await this.#control.query<Row>(text, [...values])).rows
   }
@@ -118,23 +118,23 @@ export class Sessions {
 
     const own = this.#of(session)
     own.request += 1
-    own.parkedAt = 0
+    own.pausedAt = 0
     await new Promise<void>((begin) => {
       own.begin = begin
-      this.#set(own, "turn")
+      this.#set(own, "ready")
     })
     own.isExecuting = true
     const stops = this.#stops
       .map((stop, place) => ({ ...stop, place }))
       .filter((stop) => stop.session === session && stop.request === own.request && stop.pause > 0)
-      .map(({ pause, place }) => `,${pause}=${keyOf(session, place)}`)
+      .map(({ pause, place }) => `,${pause}=${lockKeyOf(session, place)}`)
       .join("")
     const { request } = own
     const answer = await this.#execute(own.client, stops, queries, { isBatch, arrayMode }, (pauses) =>
       own.pauses.set(request, pauses),
     )
     own.isExecuting = false
-    // What ended may have let others go on, and nobody goes on from here before that is known.
+    // A session that ended may have unblocked others; that must be known before one continues.
     this.#recheck()
     this.#set(own, "running")
     return answer
@@ -190,13 +190,13 @@ export class Sessions {
   async play(work: readonly ((session: number) => Promise<void>)[], schedule: Schedule): Promise<Trace> {
     this.#stops = schedule.stops
     this.#blocked = 0
-    this.#sessions = work.map((_, place) => this.#fresh(place))
-    const locks = schedule.stops.flatMap(({ session, pause }, place) => (pause > 0 ? [keyOf(session, place)] : []))
+    this.#sessions = work.map((_, place) => this.#newSession(place))
+    const locks = schedule.stops.flatMap(({ session, pause }, place) => (pause > 0 ? [lockKeyOf(session, place)] : []))
     if (locks.length > 0)
       await this.#control.query(`SELECT ${locks.map((key) => `pg_advisory_lock(${LOCKS}, ${key})`).join()}`)
     this.#sessions.forEach((session, place) => {
       session.client.on("notice", ({ message }) => {
-        if (message === "simulation paused") this.#parks(session)
+        if (message === "simulation paused") this.#markPaused(session)
       })
       // Begins before anything is granted, and comes to its first request.
       void (work[place] as (session: number) => Promise<void>)(place)
@@ -241,7 +241,7 @@ export class Sessions {
         const next = this.#sessions.findIndex(isReady)
         if (next < 0) {
           // All wait for one another; Postgres ends one of them.
-          await this.#untilChange(STUCK_MS)
+          await this.#waitForChange(STUCK_MS)
           continue
         }
         current = next
@@ -253,7 +253,7 @@ export class Sessions {
       )
       const isContinued = last?.session === current && segments.length > 0
       if (from !== null) segments.push({ session: current, from, to: null, isContinued, others })
-      await this.#grant(going, current)
+      await this.#resume(going, current)
     }
     return {
       points: segments.flatMap((segment) => this.#pointsOf(segment)),
@@ -263,7 +263,7 @@ export class Sessions {
     }
   }
 
-  /** The points of a segment at which another session could have gone on. */
+  /** The points of a segment at which another session could have continued. */
   #pointsOf({
     session,
     from,
@@ -284,28 +284,28 @@ export class Sessions {
     return points
   }
 
-  async #grant(session: Session, place: number): Promise<void> {
-    if (session.status === "turn") {
+  async #resume(session: Session, place: number): Promise<void> {
+    if (session.status === "ready") {
       this.#set(session, "running")
       session.begin?.()
       return
     }
-    const { request, parkedAt } = session
+    const { request, pausedAt } = session
     const stop = this.#stops.findIndex(
-      (one) => one.session === place && one.request === request && one.pause === parkedAt,
+      (one) => one.session === place && one.request === request && one.pause === pausedAt,
     )
     session.status = "running"
-    await this.#control.query(`SELECT pg_advisory_unlock(${LOCKS}, ${keyOf(place, stop)})`)
+    await this.#control.query(`SELECT pg_advisory_unlock(${LOCKS}, ${lockKeyOf(place, stop)})`)
   }
 
-  /** Waits until every session waits: for its turn, at a stop, for another's lock, or for nothing more. */
+  /** Waits until no session runs: each is ready, paused, blocked or done. */
   async #settle(): Promise<void> {
     const untilMs = Date.now() + STUCK_MS
     for (;;) {
       const running = this.#sessions.filter(({ status }) => status === "running")
       if (running.length === 0) return
       if (Date.now() > untilMs) throw new Error("sessions make no progress")
-      if (await this.#untilChange(LOOK_AFTER_MS)) continue
+      if (await this.#waitForChange(CHECK_LOCKS_AFTER_MS)) continue
       const executing = running.filter(({ isExecuting }) => isExecuting)
       if (executing.length === 0) continue
       const { rows } = await this.#control.query<{ pid: number }>(
@@ -320,7 +320,7 @@ export class Sessions {
     }
   }
 
-  #untilChange(ms: number): Promise<boolean> {
+  #waitForChange(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const limit = new AbortController()
       this.#changed = () => {
@@ -339,27 +339,27 @@ export class Sessions {
     this.#changed()
   }
 
-  #parks(session: Session): void {
+  #markPaused(session: Session): void {
     const place = this.#sessions.indexOf(session)
-    const here = this.#stops.filter(
-      (stop) => stop.session === place && stop.request === session.request && stop.pause > session.parkedAt,
+    const stopsAhead = this.#stops.filter(
+      (stop) => stop.session === place && stop.request === session.request && stop.pause > session.pausedAt,
     )
-    session.parkedAt = Math.min(...here.map(({ pause }) => pause))
-    this.#set(session, "parked")
+    session.pausedAt = Math.min(...stopsAhead.map(({ pause }) => pause))
+    this.#set(session, "paused")
   }
 
-  /** Whoever waited may have got its lock. */
+  /** A blocked session may have got its lock. */
   #recheck(): void {
     for (const session of this.#sessions) if (session.status === "blocked") session.status = "running"
   }
 
-  #fresh(place: number): Session {
+  #newSession(place: number): Session {
     const client = this.#clients[place]
     if (client === undefined) throw new Error(`there is no session ${place}`)
-    // What pg knows of its backend is not in its types.
+    // pg's types lack the backend's process id.
     const { processID: pid } = client as unknown as { readonly processID: number }
     return {
-      ...{ client, pid, status: "running", begin: null, isExecuting: false, request: 0, parkedAt: 0, error: null },
+      ...{ client, pid, status: "running", begin: null, isExecuting: false, request: 0, pausedAt: 0, error: null },
       pauses: new Map(),
     }
   }
@@ -375,9 +375,9 @@ export class Sessions {
   }
 }
 
-const keyOf = (session: number, place: number): number => session * STOPS_PER_SESSION + place
+const lockKeyOf = (session: number, place: number): number => session * STOPS_PER_SESSION + place
 
-const isReady = ({ status }: Session): boolean => status === "turn" || status === "parked"
+const isReady = ({ status }: Session): boolean => status === "ready" || status === "paused"
 
-const placeOf = ({ status, request, parkedAt }: Session) =>
-  status === "turn" ? { request, pause: 0 } : status === "parked" ? { request, pause: parkedAt } : null
+const placeOf = ({ status, request, pausedAt }: Session) =>
+  status === "ready" ? { request, pause: 0 } : status === "paused" ? { request, pause: pausedAt } : null

@@ -1,4 +1,4 @@
-/** Hunts mutants: plays runs against a Worker with one guard switched off until one of them shows that it is missing. */
+/** Tests mutants: runs against a Worker with one guard removed, until one run notices it. */
 import { readFileSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { currentFunctions } from "../../../db/functions.ts"
@@ -12,10 +12,10 @@ import { bundleApp, type Patch, patched } from "../world/bundle.ts"
 import { makeScheduleWorker } from "../world/schedule-worker.ts"
 import type { DetectionPlan, Mutant } from "./mutant-list.ts"
 
-/** Schedules in which a missing guard must be noticed; the hunt ends there. */
+/** The maximum of schedules for one mutant. */
 const SCHEDULES_MAX = 300
 
-/** The Worker with all its guards: what a mutant is compared with. What it was asked is remembered. */
+/** The Worker with all its guards, with which a mutant is compared; results are cached. */
 export class RealWorker {
   readonly parts: RunParts
   readonly libraries: string
@@ -27,47 +27,47 @@ export class RealWorker {
     this.libraries = libraries
   }
 
-  /** How a flow goes without crashes. */
+  /** The result of a flow without crashes. */
   async flow(flow: Flow): Promise<FlowResult> {
-    const played = this.#flows.get(flow.name) ?? (await runFlow(flow, [], this.parts))
-    this.#flows.set(flow.name, played)
-    return played
+    const result = this.#flows.get(flow.name) ?? (await runFlow(flow, [], this.parts))
+    this.#flows.set(flow.name, result)
+    return result
   }
 
-  /** Where a story ends: one order is enough, since all end there. */
-  async orders(story: Scenario, timing: Timing): Promise<string> {
-    const key = `${story.name} ${timing}`
-    const end = this.#orders.get(key) ?? (await resultOfGivenOrder(story, timing, this.parts))
-    this.#orders.set(key, end)
-    return end
+  /** The final state of a scenario; one order is enough, since all end alike. */
+  async orders(scenario: Scenario, timing: Timing): Promise<string> {
+    const key = `${scenario.name} ${timing}`
+    const state = this.#orders.get(key) ?? (await resultOfGivenOrder(scenario, timing, this.parts))
+    this.#orders.set(key, state)
+    return state
   }
 }
 
 export interface KilledMutant {
   readonly guard: string
   readonly where: string
-  /** What noticed it, in words; null: nothing did. */
+  /** What noticed it; null: nothing did. */
   readonly by: string | null
   readonly fault: string | null
-  /** Flows, stories and schedules that were played. */
-  readonly played: number
+  /** Number of flows, scenarios and schedules that were run. */
+  readonly runs: number
 }
 
-/** Plays until the mutant is noticed or everything was tried. */
+/** Runs until the mutant is noticed or everything was tried. */
 export async function killMutant(mutant: Mutant, real: RealWorker): Promise<KilledMutant> {
   const { app } = await bundleApp(mutant.code ?? [])
-  const { database, player: reference } = real.parts
-  const player = makeScheduleWorker({ libraries: real.libraries, app })
-  const parts: RunParts = { database, player, reference, patches: schemaOf(mutant) }
+  const { database, scheduleWorker: reference } = real.parts
+  const scheduleWorker = makeScheduleWorker({ libraries: real.libraries, app })
+  const parts: RunParts = { database, scheduleWorker, reference, patches: schemaOf(mutant) }
   const where = [...(mutant.code ?? []), ...(mutant.functions ?? [])].map(({ file }) => file)
   const kill = { guard: mutant.guard, where: [...new Set(where)].join(", ") || (mutant.tables ?? []).join("; ") }
-  let played = 0
+  let runs = 0
   for (const attempt of attempts(mutant.first, real)) {
-    played += 1
+    runs += 1
     const fault = await attempt.play(parts).catch((error: unknown) => `the Worker breaks: ${String(error)}`)
-    if (fault !== null) return { ...kill, by: attempt.name, fault, played }
+    if (fault !== null) return { ...kill, by: attempt.name, fault, runs }
   }
-  return { ...kill, by: null, fault: null, played }
+  return { ...kill, by: null, fault: null, runs }
 }
 
 interface Attempt {
@@ -75,30 +75,30 @@ interface Attempt {
   play(parts: RunParts): Promise<string | null>
 }
 
-/** What is known to need the guard first, then everything else. */
+/** First what is known to need the guard, then everything else. */
 function* attempts(first: DetectionPlan, real: RealWorker): Generator<Attempt> {
   const flows = FLOWS.map((flow): Attempt & { readonly of: DetectionPlan } => ({
     of: { kind: "crashes", flow: flow.name },
     name: `crash points of "${flow.name}"`,
     play: async (parts) => (await crashEverywhere(flow, parts, await real.flow(flow))).faults[0] ?? null,
   }))
-  const stories = SCENARIOS_WITH_ORDER.flatMap((story) =>
+  const scenarios = SCENARIOS_WITH_ORDER.flatMap((scenario) =>
     (["tied", "apart"] as const).map((timing): Attempt & { readonly of: DetectionPlan } => ({
-      of: { kind: "orders", story: story.name },
-      name: `orders of "${story.name}", ${timing}`,
-      play: async (parts) => (await exploreOrders(story, timing, parts)).faults[0] ?? null,
+      of: { kind: "orders", scenario: scenario.name },
+      name: `orders of "${scenario.name}", ${timing}`,
+      play: async (parts) => (await exploreOrders(scenario, timing, parts)).faults[0] ?? null,
     })),
   )
   const isFirst = (attempt: { readonly of: DetectionPlan }): boolean =>
     JSON.stringify(attempt.of) === JSON.stringify(first)
-  yield* [...flows, ...stories].filter(isFirst)
+  yield* [...flows, ...scenarios].filter(isFirst)
   for (let seed = 1; seed <= SCHEDULES_MAX; seed++) {
     yield { name: `seed ${seed}`, play: async (parts) => (await runSchedule(seed, parts)).violations[0] ?? null }
   }
-  yield* [...flows, ...stories].filter((attempt) => !isFirst(attempt))
+  yield* [...flows, ...scenarios].filter((attempt) => !isFirst(attempt))
 }
 
-/** The statements that switch the guard off in the database, for as long as a run lasts. */
+/** The statements that remove the guard in the database during a run. */
 const schemaOf = ({ functions = [], tables = [] }: Mutant): string[] => [
   ...tables,
   ...patchedFunctions(functions).map((text) => text.trim().replace(/;$/, "")),
@@ -109,14 +109,14 @@ export function patchedFunctions(patches: readonly Patch[]): string[] {
   const texts = new Map<string, string>()
   for (const patch of patches) {
     if (!currentFunctions().has(basename(patch.file, ".sql")) || dirname(patch.file) !== "db/functions") {
-      throw new Error(`${patch.file} is no function of the database`)
+      throw new Error(`${patch.file} is not a database function`)
     }
     texts.set(patch.file, patched(texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8"), patch))
   }
   return [...texts.values()]
 }
 
-/** Throws when a place of the list is not in the code, or not once: it must be read again. */
+/** Throws if a place in the list is not in the code exactly once. */
 export function checkMutantLocations({ code = [], functions = [] }: Mutant): void {
   patchedFunctions(functions)
   const texts = new Map<string, string>()

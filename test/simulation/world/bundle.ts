@@ -1,7 +1,7 @@
 /**
- * The deployable as the simulator runs it: bundled from `workers/index.ts` as wrangler does it, and started anew for each
- * isolate. Packages are bundled apart and started once in a process; a Worker of our own code alone starts in a
- * millisecond instead of twenty, and a crash is a new isolate. Packages with state of their own stay in the isolate.
+ * The deployed bundle in the simulator: built from `workers/index.ts` like wrangler does, and started again for each isolate.
+ * Packages are bundled separately and started once per process, so that an isolate starts in one millisecond instead of
+ * twenty. Packages with module state are part of the isolate.
  */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -11,7 +11,7 @@ import { type BuildOptions, build, type Plugin } from "esbuild"
 import { ROOT } from "../../steps.ts"
 import type { Seams } from "./seams.ts"
 
-/** As wrangler builds for workerd. */
+/** wrangler's options for workerd. */
 const OPTIONS = {
   bundle: true,
   format: "cjs",
@@ -23,14 +23,14 @@ const OPTIONS = {
   absWorkingDir: ROOT,
 } satisfies BuildOptions & { write: false }
 
-/** A provider of flags is registered once for the whole module, so each isolate needs a module of its own. */
-const OF_THE_ISOLATE = /^@(openfeature\/|upstash\/ratelimit)/
+/** Packages with module state (OpenFeature registers one provider per module), which each isolate needs for itself. */
+const STATEFUL_PACKAGES = /^@(openfeature\/|upstash\/ratelimit)/
 
-/** Modules of Node that workerd offers too. */
-const OF_THE_PLATFORM = /^(node:)?(events|async_hooks)$/
+/** Modules of Node that workerd also provides. */
+const PLATFORM_MODULES = /^(node:)?(events|async_hooks)$/
 const platform = createRequire(import.meta.url)
 
-/** One change to one source file, found by exactly one place in it. */
+/** A change of one source file, at a text that occurs exactly once. */
 export interface Patch {
   readonly file: string
   readonly find: string
@@ -42,20 +42,20 @@ export interface Bundle {
   readonly app: string
 }
 
-/** The text of `file` with the change made. Throws when its place is not there exactly once: then the list is stale. */
+/** The text of `file` with the change. Throws if the place does not occur exactly once. */
 export function patched(text: string, { file, find, replace }: Patch): string {
   const places = text.split(find).length - 1
   if (places !== 1) throw new Error(`${file} has ${places} places that read ${JSON.stringify(find)}; expected one`)
   return text.replace(find, () => replace)
 }
 
-/** Bundles the packages, and the Worker's own code with `patches` made. Rejects with esbuild's words. */
+/** Bundles the packages, and the Worker's code with `patches`. Rejects with esbuild's error. */
 export async function bundle(patches: readonly Patch[] = []): Promise<Bundle> {
   const { app, packages } = await bundleApp(patches)
   return { app, libraries: await bundleLibraries(packages) }
 }
 
-/** The Worker's own code, and the packages it asks for. */
+/** The Worker's own code, and the packages it imports. */
 export async function bundleApp(
   patches: readonly Patch[] = [],
 ): Promise<{ readonly app: string; readonly packages: readonly string[] }> {
@@ -64,9 +64,9 @@ export async function bundleApp(
   const plugin: Plugin = {
     name: "isolate",
     setup(setup) {
-      setup.onResolve({ filter: OF_THE_PLATFORM }, ({ path }) => ({ path, external: true }))
+      setup.onResolve({ filter: PLATFORM_MODULES }, ({ path }) => ({ path, external: true }))
       setup.onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
-        if (OF_THE_ISOLATE.test(path) || importer.includes("node_modules")) return undefined
+        if (STATEFUL_PACKAGES.test(path) || importer.includes("node_modules")) return undefined
         packages.add(path)
         return { path, external: true }
       })
@@ -82,7 +82,7 @@ export async function bundleApp(
   const result = await build({ ...OPTIONS, entryPoints: ["workers/index.ts"], plugins: [plugin] })
   const unused = patches.filter((patch) => !used.has(patch))
   if (unused.length > 0) throw new Error(`not part of the Worker: ${unused.map(({ file }) => file).join(", ")}`)
-  // Our modules are Node's to esbuild, which then takes a whole package for its default export; ours say what theirs is.
+  // esbuild treats our modules as Node's and a whole package as its default export; the packages declare theirs.
   const app = textOf(result).replaceAll(/__toESM\(require\(("[^"]+")\), 1\)/g, "__toESM(require($1))")
   return { app, packages: [...packages].sort() }
 }
@@ -106,19 +106,19 @@ function textOf(result: { readonly outputFiles: readonly { readonly text: string
   return file.text
 }
 
-/** What the deployable exports. */
+/** What the bundle exports. */
 export interface WorkerModule {
   fetch(request: Request, env: object, context: object): Promise<Response>
   scheduled(controller: object, env: object, context: object): Promise<void> | void
 }
 
-/** Makes isolates of a bundle; each has module state of its own, and all see the world through the same seams. */
+/** Creates isolates of a bundle: each has its own module state, and all use the same replaced globals. */
 export function isolateFactory({ libraries, app }: Bundle, seams: Seams): () => WorkerModule {
   const names = Object.keys(seams)
   const values = Object.values(seams)
   const compile = (source: string, filename: string) => {
     const text = `(function (module, exports, require, ${names.join(", ")}) {${source}\n})`
-    // What a script evaluates to is not typed; it is the function above.
+    // The result of a script is untyped; it is the function above.
     return new Script(text, { filename }).runInThisContext() as (...parts: unknown[]) => void
   }
   const run = (code: (...parts: unknown[]) => void, require: (name: string) => unknown): Record<string, unknown> => {
@@ -127,8 +127,8 @@ export function isolateFactory({ libraries, app }: Bundle, seams: Seams): () => 
     return module.exports
   }
   const missing = (name: string): unknown => {
-    if (OF_THE_PLATFORM.test(name)) return platform(name)
-    throw new Error(`the bundle asks for ${name}, which is not in it`)
+    if (PLATFORM_MODULES.test(name)) return platform(name)
+    throw new Error(`the bundle imports ${name}, which it does not contain`)
   }
 
   const loaded = run(compile(libraries, "libraries.js"), missing)

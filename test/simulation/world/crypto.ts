@@ -1,10 +1,10 @@
 /**
- * The operations of WebCrypto that the Worker uses most, carried out on this thread by the same OpenSSL: two hundred in a
- * schedule, and handing each to another thread costs many times what it does there. Anything else goes the usual way.
+ * The operations of WebCrypto that the Worker uses most, on this thread with the same OpenSSL: a schedule has two hundred, and
+ * passing each to another thread costs many times the operation. Other operations use WebCrypto.
  */
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, timingSafeEqual } from "node:crypto"
 
-/** A key of ours. The Worker hands keys on and looks into none. */
+/** A key; the Worker only passes keys on. */
 class Key {
   readonly algorithm: string
   readonly bytes: Buffer
@@ -16,7 +16,7 @@ class Key {
 
 const TAG_BYTES = 16
 
-/** How to do that operation here; null: it is not one of those. Rejects as WebCrypto does. */
+/** The synchronous operation; null: not one of those. Rejects like WebCrypto. */
 export function synchronousCrypto(name: string, args: readonly unknown[]): (() => Promise<unknown>) | null {
   const result = operationFor(name, args)
   return result === null ? null : async () => result()
@@ -103,5 +103,5 @@ function bytesOf(value: unknown): Uint8Array {
   throw new TypeError("neither a buffer nor a view of one")
 }
 
-/** A buffer of its own, as WebCrypto answers. */
+/** A separate buffer, as WebCrypto returns. */
 const buffer = (bytes: Buffer): ArrayBuffer => new Uint8Array(bytes).buffer

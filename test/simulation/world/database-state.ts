@@ -1,4 +1,4 @@
-/** All that an onlooker sees of the database, in one look: what the judge of a run works with. */
+/** The contents of the database, read in one statement, for the invariants. */
 
 import { parseKeyRing } from "../../../shared/crypto/key-ring.ts"
 import type { Fact, FactBody, Instant } from "../../../shared/domain/facts.ts"
@@ -88,7 +88,7 @@ export interface DatabaseState {
 const all = (table: string, order: string, columns = "to_jsonb(t)"): string =>
   `coalesce((SELECT jsonb_agg(${columns} ORDER BY ${order}) FROM ${table} t), '[]')`
 
-const LOOK = `SELECT jsonb_build_object(
+const READ = `SELECT jsonb_build_object(
   'events', ${all("webhook_events", "t.provider_event_id, t.company_id", "to_jsonb(t) - 'payload'")},
   'keys', ${all("webhook_event_keys", "t.provider_event_id")},
   'customers', coalesce((SELECT jsonb_agg(jsonb_build_object(
@@ -107,12 +107,12 @@ const LOOK = `SELECT jsonb_build_object(
   'history', ${all("simulation.history", "t.effect")}
 ) AS seen`
 
-/** Looks. */
+/** Reads the database. */
 export async function readDatabaseState(database: Database): Promise<DatabaseState> {
-  return (await database.glance<{ seen: DatabaseState }>(LOOK)).seen
+  return (await database.readOne<{ seen: DatabaseState }>(READ)).seen
 }
 
-/** A fact as the domain knows it. */
+/** A row as a fact of the domain. */
 export const factOf = ({ id, occurred_at, body }: Pick<FactRow, "id" | "occurred_at" | "body">): Fact => ({
   ...body,
   id,
@@ -121,7 +121,7 @@ export const factOf = ({ id, occurred_at, body }: Pick<FactRow, "id" | "occurred
 
 export const instant = (text: string): Instant => new Date(text).toISOString()
 
-/** The ledger of a customer: its own facts, and those under objects that came to belong to it. */
+/** The ledger of a customer: its own facts, and those of objects that were linked to it. */
 export function ledgerOf(
   seen: DatabaseState,
   { company_id, provider, provider_customer_id }: StoredCustomer,
@@ -139,20 +139,20 @@ export function ledgerOf(
 
 const ring = parseKeyRing(secret("encryption-keys"))
 
-/** What the database says of all customers because of what providers told, in one text that a run without faults repeats. */
+/** All customers, cases and facts that follow from the providers' events, as text; equal for a run without faults. */
 export async function describeDatabase(seen: DatabaseState): Promise<string> {
-  if (!ring.ok) throw new Error("the simulator's keys are none")
+  if (!ring.ok) throw new Error("the simulator's key ring is invalid")
   const customers = []
   for (const customer of seen.customers) {
     const { company_id: companyId, id, state, sealed, wrapped } = customer
-    const { outreach: _own, position: _last, ...told } = state ?? { outreach: null, position: null }
+    const { outreach: _own, position: _last, ...providerState } = state ?? { outreach: null, position: null }
     const holder: ContactHolder = {
       companyId,
       customer: { id },
       sealedContact: sealed === null ? null : Buffer.from(sealed, "base64"),
       wrappedDataKey: wrapped === null ? null : Buffer.from(wrapped, "base64"),
     }
-    customers.push({ companyId, id, told, contact: await decryptContact(ring.value, holder) })
+    customers.push({ companyId, id, providerState, contact: await decryptContact(ring.value, holder) })
   }
   return canonical({
     customers,
@@ -161,7 +161,7 @@ export async function describeDatabase(seen: DatabaseState): Promise<string> {
     subscriptions: seen.subscriptions.map(({ asked_at: _asked, ...row }) => row),
     facts: seen.facts
       .filter(({ event_id }) => event_id !== null)
-      // When something was fetched hangs on when somebody came to ask.
+      // The time of a fetched fact depends on when it was fetched.
       .map(({ company_id, id, occurred_at, body }) => ({
         ...{ company_id, id, body },
         occurred_at: "fetched" in body ? null : occurred_at,
@@ -169,7 +169,7 @@ export async function describeDatabase(seen: DatabaseState): Promise<string> {
   })
 }
 
-/** The same text for the same value, whatever order its keys are in. */
+/** The same text for the same value in any order of keys. */
 export const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) =>
     part !== null && typeof part === "object" && !Array.isArray(part)

@@ -1,31 +1,31 @@
 /**
- * A real Postgres on one connection. A schedule is one transaction that is rolled back at its end, and every request of
- * the Worker a savepoint in it, so that an empty database costs nothing. Requests are therefore carried out one after
- * another: what happens when transactions meet inside Postgres is the subject of `interleavings`.
+ * A real Postgres on one connection. A schedule is one transaction that is rolled back at its end, and every request of the
+ * Worker a savepoint in it, so that an empty database costs nothing. Requests are therefore sequential; concurrent
+ * transactions are tested by `interleavings`.
  */
 import pg from "pg"
 import { jsonReply, type Reply, type StandInRequest, textReply } from "../../../local/faults.ts"
 import { errorBody, requestBody, run } from "../../../local/postgres/neon-proxy.ts"
 
-/** A mark to come back to. */
+/** A savepoint to roll back to. */
 export interface Savepoint {
   readonly name: string
 }
 
-/** Statements of the Worker as they were carried out, for whoever judges the run. */
+/** Executed statements of the Worker, for the invariants. */
 export interface Executed {
   readonly queries: readonly { readonly query: string; readonly params: readonly unknown[] }[]
   readonly isDone: boolean
 }
 
-/** Aborted transactions leave dead rows; after so many schedules the tables are emptied for good. */
+/** Aborted transactions leave dead rows; after so many schedules the tables are truncated. */
 const SCHEDULES_BETWEEN_CLEANINGS = 50
 
-/** Types as the proxy leaves them: as Postgres writes them. */
+/** Values are returned as Postgres' text, like by the proxy. */
 export class Database {
   readonly #client: pg.Client
   readonly #names = new Map<string, string>()
-  #marks = 0
+  #savepoints = 0
   #schedules = 0
   #isOpen = false
 
@@ -34,14 +34,14 @@ export class Database {
   }
 
   static async connect(adminUrl: string): Promise<Database> {
-    // All statements of a request are on their way at once: the package's types do not know the option yet.
+    // All statements of a request are sent at once; the package's types lack the option.
     const options: pg.ClientConfig & { readonly pipeline: true } = { connectionString: adminUrl, pipeline: true }
     const client = new pg.Client(options)
     await client.connect()
     return new Database(client)
   }
 
-  /** Begins a schedule in an empty database; `patches` change the schema for as long as it lasts. */
+  /** Begins a schedule in an empty database; `patches` change the schema until its end. */
   async begin(patches: readonly string[] = []): Promise<void> {
     if (this.#isOpen) await this.rollback()
     if (this.#schedules++ % SCHEDULES_BETWEEN_CLEANINGS === 0) await this.#client.query(TRUNCATE_ALL)
@@ -49,19 +49,19 @@ export class Database {
     this.#isOpen = true
   }
 
-  /** Ends a schedule; nothing of it stays. */
+  /** Ends a schedule and rolls it back. */
   async rollback(): Promise<void> {
     await this.#client.query("ROLLBACK; RESET ROLE")
     this.#isOpen = false
   }
 
-  /** Carries out one request of Neon's protocol as the Worker's role: whole or not at all, and seeing no setting of another. */
+  /** Executes one request of Neon's protocol as the Worker's role: atomically, and without settings of another request. */
   async answer(req: StandInRequest, body: Buffer, number: number, note: (executed: Executed) => void): Promise<Reply> {
     const parsed = requestBody.safeParse(JSON.parse(body.toString("utf8")))
     if (!parsed.success) return jsonReply({ message: "not a query or a batch of queries" }, 400)
     const arrayMode = req.headers["neon-array-mode"] === "true"
     const queries = "queries" in parsed.data ? parsed.data.queries : [parsed.data]
-    // The savepoint of the request before is let go here, which saves a round trip; an error leaves the rest undone.
+    // The savepoint of the previous request is released here, which saves a round trip; after an error the rest is not executed.
     // One write to the socket for all of them.
     this.#client.connection.stream.cork()
     const began = this.#client.query(
@@ -84,7 +84,7 @@ export class Database {
     return textReply(`connection to Postgres failed: ${String(error)}`, 500)
   }
 
-  /** Statements are prepared once for all runs: planning each anew is most of what they cost. */
+  /** Statements are prepared once for all runs, because planning is most of their cost. */
   #nameOf(query: string): string {
     const known = this.#names.get(query)
     if (known !== undefined) return known
@@ -93,8 +93,8 @@ export class Database {
     return name
   }
 
-  /** What an onlooker sees, past row-level security. Only for the simulator itself. */
-  async see<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+  /** Reads without row-level security; for the simulator only. */
+  async read<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
     const [, result] = await Promise.all([
       this.#client.query("RESET ROLE"),
       this.#client.query<Row>(text, [...values]),
@@ -103,24 +103,24 @@ export class Database {
     return result.rows
   }
 
-  /** One look without parameters, in one round trip. */
-  async glance<Row>(text: string): Promise<Row> {
+  /** Reads one row without parameters, in one round trip. */
+  async readOne<Row>(text: string): Promise<Row> {
     const results: unknown = await this.#client.query(`RESET ROLE; ${text}; SET ROLE churn_worker`)
-    // With several statements pg answers a list of results, which its types do not know.
+    // With several statements pg returns a list of results, which its types lack.
     const [, result] = results as [unknown, { rows: Row[] }]
     const [row] = result.rows
-    if (row === undefined) throw new Error("the glance saw nothing")
+    if (row === undefined) throw new Error("the query returned no row")
     return row
   }
 
-  /** A state to come back to, any number of times. */
-  async mark(): Promise<Savepoint> {
-    const name = `mark${this.#marks++}`
+  /** A state to roll back to, any number of times. */
+  async savepoint(): Promise<Savepoint> {
+    const name = `savepoint_${this.#savepoints++}`
     await this.#client.query(`SAVEPOINT ${name}; SAVEPOINT request`)
     return { name }
   }
 
-  async backTo({ name }: Savepoint): Promise<void> {
+  async rollbackTo({ name }: Savepoint): Promise<void> {
     await this.#client.query(`ROLLBACK TO SAVEPOINT ${name}; SAVEPOINT request`)
   }
 
@@ -137,8 +137,8 @@ const TRUNCATE_ALL = `DO $$ DECLARE names text; BEGIN
 END $$`
 
 /**
- * What the simulator adds to a database, in a schema of its own: partitions for the months it plays in, and a history of
- * rows that change, each with the number of the request that changed it.
+ * What the simulator adds to a database, in its own schema: partitions for the months of its runs, and a history of changed
+ * rows, each with the number of the request that changed it.
  */
 export const PREPARE: readonly string[] = [
   `DO $$ DECLARE name text; BEGIN
@@ -148,7 +148,7 @@ export const PREPARE: readonly string[] = [
     END LOOP;
     PERFORM ensure_partitions('2026-10-01', 3);
   END $$`,
-  // What is rolled back is cleaned away here, and statistics of empty tables help nobody.
+  // Dead rows are truncated, and statistics of empty tables are useless.
   "ALTER SYSTEM SET autovacuum = off",
   "SELECT pg_reload_conf()",
   `CREATE SCHEMA simulation;

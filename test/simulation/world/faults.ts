@@ -1,14 +1,14 @@
 /**
- * What goes wrong. Every effect and every arrival is put to the chaos of the run, which answers with its course. What is
- * drawn for one hangs on the seed and on which one it is (the third call to Postgres by the webhook of that event), not on
- * what was drawn before: so a fault can be left out, and the others stay where they are.
+ * Fault injection. The injector of a run plans every effect and every incoming request. A plan depends on the seed and on
+ * which effect it is (the third call to Postgres by the webhook of that event), not on earlier plans; so a fault can be left
+ * out without moving the others.
  */
 import type { FaultTarget } from "../../../local/faults.ts"
 import type { Random } from "../random.ts"
 import { type Answer, type Effect, type EffectPlan, NO_SKEW, type Skew } from "./runtime.ts"
 import { CLIENT_TIMEOUT_MS } from "./targets.ts"
 
-/** The twelve kinds of fault at the boundary of an effect, and what else happens to a deployment. */
+/** The twelve kinds of faults of an effect, and what else happens to a deployment. */
 export const FAULT_KINDS = [
   "error_before",
   "reply_lost",
@@ -27,38 +27,38 @@ export const EVENT_KINDS = ["outage", "cron_missed", "cron_double", "evicted", "
 export type FaultKind = (typeof FAULT_KINDS)[number]
 export type EventKind = (typeof EVENT_KINDS)[number]
 
-/** A fault that was let happen. */
+/** A fault that was injected. */
 export interface Fault {
-  /** Which effect or arrival it strikes: the same as long as the seed is. */
+  /** The effect or incoming request; the same for a seed. */
   readonly id: string
   readonly kind: FaultKind
   readonly where: string
 }
 
-/** How a request to the Worker goes. */
+/** The plan of a request to the Worker. */
 export interface Inbound {
   /** Null: it never arrives. */
   readonly arrivesAfterMs: number | null
-  /** Further copies, each so much later. */
+  /** Delays of further copies. */
   readonly copiesAfterMs: readonly number[]
   readonly isReplyLost: boolean
 }
 
-export interface Chaos {
+export interface FaultInjector {
   readonly faults: readonly Fault[]
-  /** Whether anything was ever away as a whole. */
+  /** Whether any target had an outage. */
   readonly hasOutages: boolean
   /** How long work may go on after the answer. */
   readonly cutOffAfterMs: number
-  /** Hears of each fault as it strikes. */
-  tell: (line: string) => void
-  course(effect: Effect, target: FaultTarget): EffectPlan
+  /** Called with each injected fault. */
+  onFault: (line: string) => void
+  plan(effect: Effect, target: FaultTarget): EffectPlan
   inbound(name: string): Inbound
   /** How far the clock of a new isolate is off. */
   skew(): Skew
 }
 
-/** What the platform grants (developers.cloudflare.com/workers/runtime-apis/context). */
+/** The platform's limit (developers.cloudflare.com/workers/runtime-apis/context). */
 export const WAIT_UNTIL_MS = 30_000
 
 export const NO_FAULT: EffectPlan = { arrivesAfterMs: 1, answersAfterMs: 2, answer: null, crash: null }
@@ -66,7 +66,7 @@ export const DELIVERED_ONCE: Inbound = { arrivesAfterMs: 1, copiesAfterMs: [], i
 
 export const noop = (): void => undefined
 
-/** A target that cannot be used for a while. */
+/** An outage of one target. */
 export interface Outage {
   readonly target: FaultTarget
   readonly fromMs: number
@@ -74,20 +74,20 @@ export interface Outage {
   readonly mode: "down" | "error" | "hang"
 }
 
-/** A time in which everything is unreliable. */
+/** A period with more faults. */
 export interface UnreliablePeriod {
   readonly fromMs: number
   readonly untilMs: number
   readonly effectRate: number
 }
 
-/** How much goes wrong in a run. */
+/** How many faults a run has. */
 export interface FaultProfile {
   readonly effectRate: number
-  readonly storms: readonly UnreliablePeriod[]
+  readonly unreliablePeriods: readonly UnreliablePeriod[]
   readonly inboundRate: number
   readonly skewRate: number
-  /** The platform's own bound, or less where it takes isolates away early. */
+  /** The platform's limit, or less for early evictions. */
   readonly cutOffAfterMs: number
   readonly kinds: ReadonlyMap<FaultKind, number>
   readonly outages: readonly Outage[]
@@ -95,96 +95,103 @@ export interface FaultProfile {
 
 const MINUTE_MS = 60_000
 const JUMP_MS = 10 * MINUTE_MS
-/** A clock that is off is set right after a while; QStash and the providers refuse to be believed until then. */
+/** A wrong clock is corrected after this time; until then signatures are outside of the tolerance. */
 const SKEWED_MS = 45 * MINUTE_MS
 
-/** The kinds that strike an effect; the others strike what comes in. */
+/** Kinds of faults of effects; the others are those of incoming requests. */
 const AT_EFFECTS = FAULT_KINDS.filter((kind) => !["duplicate_inbound", "reorder", "drop_inbound"].includes(kind))
 const AT_ARRIVALS = ["duplicate_inbound", "reorder", "drop_inbound", "reply_lost"] as const
 
-/** Chaos by a seed, until it is healed. */
-export class SeededChaos implements Chaos {
+/** Seeded faults, until `endFaults`. */
+export class SeededFaultInjector implements FaultInjector {
   readonly faults: Fault[] = []
   readonly hasOutages: boolean
-  tell: (line: string) => void = noop
+  onFault: (line: string) => void = noop
   readonly #random: Random
-  readonly #weather: FaultProfile
-  readonly #isLet: (id: string) => boolean
+  readonly #faultProfile: FaultProfile
+  readonly #isFaultEnabled: (id: string) => boolean
   readonly #nowMs: () => number
-  readonly #met = new Map<string, number>()
-  #isHealed = false
+  readonly #counts = new Map<string, number>()
+  #haveFaultsEnded = false
 
-  constructor(random: Random, weather: FaultProfile, nowMs: () => number, isLet: (id: string) => boolean = () => true) {
+  constructor(
+    random: Random,
+    faultProfile: FaultProfile,
+    nowMs: () => number,
+    isFaultEnabled: (id: string) => boolean = () => true,
+  ) {
     this.#random = random
-    this.#weather = weather
-    this.hasOutages = weather.outages.length > 0
+    this.#faultProfile = faultProfile
+    this.hasOutages = faultProfile.outages.length > 0
     this.#nowMs = nowMs
-    this.#isLet = isLet
+    this.#isFaultEnabled = isFaultEnabled
   }
 
-  /** The name of this one among those that are called alike, and a source of its own. */
-  #meet(name: string): { readonly id: string; readonly random: Random } {
-    const before = this.#met.get(name) ?? 0
-    this.#met.set(name, before + 1)
+  /** The id of this effect among those of one name, with its own random source. */
+  #identify(name: string): { readonly id: string; readonly random: Random } {
+    const before = this.#counts.get(name) ?? 0
+    this.#counts.set(name, before + 1)
     const id = `${name} ${before + 1}`
     return { id, random: this.#random.fork(id) }
   }
 
   get cutOffAfterMs(): number {
-    return this.#isHealed ? WAIT_UNTIL_MS : this.#weather.cutOffAfterMs
+    return this.#haveFaultsEnded ? WAIT_UNTIL_MS : this.#faultProfile.cutOffAfterMs
   }
 
-  heal(): void {
-    this.#isHealed = true
+  endFaults(): void {
+    this.#haveFaultsEnded = true
   }
 
   outageOf(target: FaultTarget): Outage | undefined {
     const now = this.#nowMs()
-    if (this.#isHealed) return undefined
-    return this.#weather.outages.find((one) => one.target === target && one.fromMs <= now && now < one.untilMs)
+    if (this.#haveFaultsEnded) return undefined
+    return this.#faultProfile.outages.find((one) => one.target === target && one.fromMs <= now && now < one.untilMs)
   }
 
   #effectRate(): number {
     const now = this.#nowMs()
-    const storm = this.#weather.storms.find(({ fromMs, untilMs }) => fromMs <= now && now < untilMs)
-    return storm?.effectRate ?? this.#weather.effectRate
+    const unreliablePeriod = this.#faultProfile.unreliablePeriods.find(
+      ({ fromMs, untilMs }) => fromMs <= now && now < untilMs,
+    )
+    return unreliablePeriod?.effectRate ?? this.#faultProfile.effectRate
   }
 
   skew(): Skew {
-    const { random } = this.#meet("isolate")
-    const isOff = random.chance(this.#weather.skewRate)
+    const { random } = this.#identify("isolate")
+    const isOff = random.chance(this.#faultProfile.skewRate)
     const byMs = random.between(-JUMP_MS, JUMP_MS)
-    return isOff && !this.#isHealed ? { byMs, untilMs: this.#nowMs() + SKEWED_MS } : NO_SKEW
+    return isOff && !this.#haveFaultsEnded ? { byMs, untilMs: this.#nowMs() + SKEWED_MS } : NO_SKEW
   }
 
-  course(effect: Effect, target: FaultTarget): EffectPlan {
-    const { id, random } = this.#meet(`${target} of ${effect.task.name}`)
+  plan(effect: Effect, target: FaultTarget): EffectPlan {
+    const { id, random } = this.#identify(`${target} of ${effect.task.name}`)
     const up = random.between(1, 8)
     const down = random.between(1, 8)
     const usual: EffectPlan = { arrivesAfterMs: up, answersAfterMs: up + down, answer: null, crash: null }
-    const isStruck = random.chance(this.#effectRate())
-    const draw = { kind: this.#kindOf(random, AT_EFFECTS), amount: random.next(), coin: random.chance(0.5) }
-    if (this.#isHealed) return usual
+    const isFaulty = random.chance(this.#effectRate())
+    const choice = { kind: this.#kindOf(random, AT_EFFECTS), amount: random.next(), coin: random.chance(0.5) }
+    if (this.#haveFaultsEnded) return usual
     const outage = this.outageOf(target)
     if (outage) {
       return inOutage(outage, target, usual)
     }
-    if (!isStruck || !this.#strikes(draw.kind, id, target)) return usual
-    if (draw.kind === "clock_jump") {
-      effect.task.isolate.skew = { byMs: (draw.coin ? 1 : -1) * JUMP_MS, untilMs: this.#nowMs() + SKEWED_MS }
+    if (!isFaulty || !this.#inject(choice.kind, id, target)) return usual
+    if (choice.kind === "clock_jump") {
+      effect.task.isolate.skew = { byMs: (choice.coin ? 1 : -1) * JUMP_MS, untilMs: this.#nowMs() + SKEWED_MS }
     }
-    return faulty(draw, target, usual)
+    return faulty(choice, target, usual)
   }
 
   inbound(name: string): Inbound {
-    const { id, random } = this.#meet(name)
+    const { id, random } = this.#identify(name)
     const usual: Inbound = { arrivesAfterMs: random.between(1, 20), copiesAfterMs: [], isReplyLost: false }
-    const isStruck = random.chance(this.#weather.inboundRate)
+    const isFaulty = random.chance(this.#faultProfile.inboundRate)
     const kind = this.#kindOf(random, AT_ARRIVALS)
     const [near, far] = [random.between(0, 40), random.between(1, 30) * MINUTE_MS]
     const isFar = random.chance(0.4)
     const copies = random.between(1, 3)
-    if (this.#isHealed || !isStruck || !this.#strikes(kind, id, name)) return usual
+    if (this.#haveFaultsEnded || !isFaulty || !this.#inject(kind, id, name)) return usual
     switch (kind) {
       case "drop_inbound":
         return { ...usual, arrivesAfterMs: null }
@@ -198,20 +205,20 @@ export class SeededChaos implements Chaos {
   }
 
   #kindOf<K extends FaultKind>(random: Random, among: readonly K[]): K {
-    const weights = among.map((kind) => this.#weather.kinds.get(kind) ?? 0)
+    const weights = among.map((kind) => this.#faultProfile.kinds.get(kind) ?? 0)
     let left = random.next() * weights.reduce((sum, weight) => sum + weight, 0)
     for (const [place, kind] of among.entries()) {
       left -= weights[place] ?? 0
       if (left <= 0) return kind
     }
-    // Only rounding leads here; the list is never empty.
+    // Reached by rounding only; the list is never empty.
     return among[among.length - 1] as K
   }
 
-  #strikes(kind: FaultKind, id: string, where: string): boolean {
-    if (!this.#isLet(id)) return false
+  #inject(kind: FaultKind, id: string, where: string): boolean {
+    if (!this.#isFaultEnabled(id)) return false
     this.faults.push({ id, kind, where })
-    this.tell(`✗ ${kind} at ${id}`)
+    this.onFault(`✗ ${kind} at ${id}`)
     return true
   }
 }
@@ -223,9 +230,9 @@ function inOutage({ mode }: Outage, target: FaultTarget, usual: EffectPlan): Eff
   return { ...never, answer: () => "lost" }
 }
 
-/** Whose 5xx may hide that it was done: those that take the same call twice. Elsewhere 5xx says that it was not done. */
-const MAY_HAVE_BEEN_DONE: ReadonlySet<FaultTarget> = new Set(["postgres", "redis", "qstash", "stripe-api"])
-/** Channels answer a gateway's error when nobody knows; 429, 500 and 503 say that they took nothing. */
+/** Targets whose 5xx may follow an effect: they accept the same call twice. Elsewhere 5xx means no effect. */
+const MAY_HAVE_TAKEN_EFFECT: ReadonlySet<FaultTarget> = new Set(["postgres", "redis", "qstash", "stripe-api"])
+/** For channels 502 and 504 mean an unknown outcome; 429, 500 and 503 mean no effect. */
 const CHANNELS: ReadonlySet<FaultTarget> = new Set(["email", "sms", "push", "dm", "slack"])
 
 function faulty(
@@ -233,7 +240,7 @@ function faulty(
   target: FaultTarget,
   usual: EffectPlan,
 ): EffectPlan {
-  const patienceMs = CLIENT_TIMEOUT_MS[target]
+  const timeoutMs = CLIENT_TIMEOUT_MS[target]
   const never = { ...usual, arrivesAfterMs: null }
   switch (kind) {
     case "error_before":
@@ -241,9 +248,9 @@ function faulty(
     case "reply_lost":
       return { ...usual, answer: () => "lost" }
     case "applied_after_timeout":
-      return { ...usual, arrivesAfterMs: patienceMs + 1 + Math.floor(amount ** 3 * MINUTE_MS), answersAfterMs: null }
+      return { ...usual, arrivesAfterMs: timeoutMs + 1 + Math.floor(amount ** 3 * MINUTE_MS), answersAfterMs: null }
     case "slow": {
-      const answersAfterMs = Math.ceil(patienceMs * (0.2 + 1.3 * amount))
+      const answersAfterMs = Math.ceil(timeoutMs * (0.2 + 1.3 * amount))
       return { ...usual, arrivesAfterMs: coin ? 1 : answersAfterMs - 1, answersAfterMs }
     }
     case "crash_before":
@@ -266,7 +273,7 @@ function faultyStatus(amount: number, coin: boolean, target: FaultTarget, usual:
   const retryAfter = { "retry-after": String(1 + Math.floor(amount * 20)) }
   if (CHANNELS.has(target) && amount < 0.3)
     return { ...usual, answer: () => plainAnswer(coin ? 502 : 504, "bad gateway") }
-  const isDone = coin && MAY_HAVE_BEEN_DONE.has(target)
+  const isDone = coin && MAY_HAVE_TAKEN_EFFECT.has(target)
   const status = amount < 0.5 ? 429 : amount < 0.75 ? 500 : 503
   return {
     ...usual,

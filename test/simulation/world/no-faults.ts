@@ -1,49 +1,57 @@
-/** Chaos of a kind that is under control: none at all, or exactly what a flow asks for. */
+/** Fault injectors without randomness: no faults, or exactly those of a flow. */
 import type { FaultTarget } from "../../../local/faults.ts"
-import { type Chaos, DELIVERED_ONCE, type Fault, type Inbound, NO_FAULT, noop, WAIT_UNTIL_MS } from "./faults.ts"
+import {
+  DELIVERED_ONCE,
+  type Fault,
+  type FaultInjector,
+  type Inbound,
+  NO_FAULT,
+  noop,
+  WAIT_UNTIL_MS,
+} from "./faults.ts"
 import { type Effect, type EffectPlan, NO_SKEW, type Skew } from "./runtime.ts"
 
 const AT_ONCE: EffectPlan = { ...NO_FAULT, arrivesAfterMs: 0, answersAfterMs: 0 }
 
-/** Nothing goes wrong and nothing takes time, but for what is `away`. */
-export const noFaults = (away: ReadonlySet<FaultTarget> = new Set()): Chaos => ({
+/** No faults and no delays, except that `down` is down. */
+export const noFaults = (down: ReadonlySet<FaultTarget> = new Set()): FaultInjector => ({
   faults: [],
-  hasOutages: away.size > 0,
+  hasOutages: down.size > 0,
   cutOffAfterMs: WAIT_UNTIL_MS,
-  tell: noop,
-  course: (_, target) => (away.has(target) ? { ...AT_ONCE, arrivesAfterMs: null, answer: () => "lost" } : AT_ONCE),
+  onFault: noop,
+  plan: (_, target) => (down.has(target) ? { ...AT_ONCE, arrivesAfterMs: null, answer: () => "lost" } : AT_ONCE),
   inbound: () => ({ ...DELIVERED_ONCE, arrivesAfterMs: 0 }),
   skew: () => NO_SKEW,
 })
 
 /**
- * Where a flow is struck: at the effect with that number counted from `begin`. The isolate dies before it is sent or after
- * it arrived; or, with `lost`, it lives on and the answer does not come.
+ * A crash at the effect with that number, counted from `begin`: before it is sent, or after it arrived. With `lost` the isolate
+ * survives and the answer is lost.
  */
 export interface CrashPoint {
   readonly at: number
   readonly when: "before" | "after" | "lost"
 }
 
-interface Special {
-  readonly isMeant: (effect: Effect) => boolean
-  readonly course: Partial<EffectPlan>
+interface Override {
+  readonly matches: (effect: Effect) => boolean
+  readonly plan: Partial<EffectPlan>
   readonly times: number
 }
 
-/** Calm but for crashes. Each point is counted anew after the one before it, so that a pair strikes the retry. */
-export class Crashes implements Chaos {
+/** No faults but crashes. Each point is counted from the previous one, so that the second of a pair hits the retry. */
+export class Crashes implements FaultInjector {
   readonly faults: Fault[] = []
-  /** What does not answer at all, as long as it is in here. */
-  readonly away = new Set<FaultTarget>()
+  /** Targets that are down. */
+  readonly down = new Set<FaultTarget>()
   hasOutages = false
   readonly cutOffAfterMs = WAIT_UNTIL_MS
-  tell: (line: string) => void = noop
+  onFault: (line: string) => void = noop
   /** Effects since counting began, or since the last crash. */
   counted = 0
   readonly #points: CrashPoint[]
   #isCounting = false
-  #special: Special | null = null
+  #override: Override | null = null
 
   constructor(points: readonly CrashPoint[]) {
     this.#points = [...points]
@@ -58,9 +66,9 @@ export class Crashes implements Chaos {
     this.#isCounting = false
   }
 
-  /** The next effects of that kind, so many times, go like this. */
-  next(isMeant: (effect: Effect) => boolean, course: Partial<EffectPlan>, times = 1): void {
-    this.#special = { isMeant, course, times }
+  /** Sets the plan of the next matching effects. */
+  next(matches: (effect: Effect) => boolean, plan: Partial<EffectPlan>, times = 1): void {
+    this.#override = { matches, plan, times }
     this.hasOutages = true
   }
 
@@ -69,16 +77,16 @@ export class Crashes implements Chaos {
     return this.#points.length === 0
   }
 
-  course(effect: Effect, target: FaultTarget): EffectPlan {
-    if (this.away.has(target)) {
+  plan(effect: Effect, target: FaultTarget): EffectPlan {
+    if (this.down.has(target)) {
       this.hasOutages = true
       return { ...NO_FAULT, arrivesAfterMs: null, answer: () => "lost" }
     }
-    if (this.#special !== null && this.#special.times > 0 && this.#special.isMeant(effect)) {
-      this.#special = { ...this.#special, times: this.#special.times - 1 }
-      return { ...NO_FAULT, ...this.#special.course }
+    if (this.#override !== null && this.#override.times > 0 && this.#override.matches(effect)) {
+      this.#override = { ...this.#override, times: this.#override.times - 1 }
+      return { ...NO_FAULT, ...this.#override.plan }
     }
-    // Not all alike, so that of two tasks that run at once the first to read is not always the first to write.
+    // Different delays, so that of two concurrent tasks the first to read is not always the first to write.
     const up = 1 + ((effect.number * 7) % 13)
     const usual: EffectPlan = { ...NO_FAULT, arrivesAfterMs: up, answersAfterMs: up + 1 }
     if (!this.#isCounting) return usual
@@ -89,7 +97,7 @@ export class Crashes implements Chaos {
     this.counted = 0
     const kind = next.when === "lost" ? "reply_lost" : (`crash_${next.when}` as const)
     this.faults.push({ id: `${effect.number}`, kind, where: target })
-    this.tell(`✗ ${kind}`)
+    this.onFault(`✗ ${kind}`)
     return next.when === "lost" ? { ...usual, answer: () => "lost" } : { ...usual, crash: next.when }
   }
 

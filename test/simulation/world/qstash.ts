@@ -1,4 +1,4 @@
-/** QStash on the virtual clock: the stand-in's queue with its own rules, delivered by the simulator when they fall due. */
+/** QStash on the virtual clock: the local replacement's queue, whose messages the simulator delivers when due. */
 import type { Attempt, deliver } from "../../../local/qstash/delivery.ts"
 import type { Message } from "../../../local/qstash/message.ts"
 import type { createRunner, Runner } from "../../../local/qstash/runner.ts"
@@ -7,7 +7,7 @@ import type { QstashState } from "../../../local/qstash/state.ts"
 import type { Call } from "./call.ts"
 import type { Answer, Runtime } from "./runtime.ts"
 
-/** Hands messages over by `send`. */
+/** Delivers messages with `send`. */
 export const deliverer =
   (send: (call: Call) => Promise<Answer | null>): typeof deliver =>
   async (message, { clock, signingKey }): Promise<Attempt> => {
@@ -29,12 +29,12 @@ export const deliverer =
     return { status: answer.status, headers: new Headers(answer.headers), body: Buffer.from(answer.body), error: null }
   }
 
-/** Dead letters that somebody must bring back: runs by the clock are repeated by the clock, and 489 is the Worker's own word. */
+/** Dead letters that must be retried: scheduled runs repeat by themselves, and 489 is the Worker's rejection. */
 export const unresolvedDeadLetters = ({ dead }: QstashState): number =>
   [...dead.values()].filter(({ url, responseStatus }) => responseStatus !== 489 && /\/jobs\/(ingest|nudges)$/.test(url))
     .length
 
-/** Starts what is due when its time has come, by the agenda of the run and not by timers of this machine. */
+/** Starts due messages by the agenda of the run instead of timers. */
 export const virtualRunner =
   (runtime: Runtime): typeof createRunner =>
   ({ state, attempt }): Runner => {

@@ -1,7 +1,7 @@
 /**
- * Isolates, the tasks in them, and their effects. Every call to the outside is an effect with a moment at which it
- * arrives and one at which its answer is back, both on the virtual clock. One thing happens at a time: after it the code
- * runs until it waits again, so whatever runs belongs to the task that was woken, and a run is a function of its seed.
+ * Isolates, their tasks, and the tasks' effects. Every outgoing call is an effect that arrives at one time and is answered at
+ * another, both on the virtual clock. One thing happens at a time: the code then runs until it waits again, so running code
+ * belongs to the task that was resumed, and a run is a function of its seed. Over 300 lines: one state machine.
  */
 import { Agenda } from "../agenda.ts"
 import type { Random } from "../random.ts"
@@ -19,24 +19,24 @@ export interface Isolate {
   readonly id: number
   readonly module: WorkerModule
   readonly env: object
-  /** How far its clock is off, until the platform sets it right. */
+  /** The error of its clock, until the platform corrects it. */
   skew: Skew
-  isDead: boolean
+  hasEnded: boolean
 }
 
 export interface Task {
   readonly id: number
   readonly name: string
   readonly isolate: Isolate
-  isDead: boolean
+  hasEnded: boolean
   effects: number
   isAnswered: boolean
   readonly waiting: Set<Promise<unknown>>
 }
 
-/** A call of the Worker to the outside. */
+/** An outgoing call of the Worker. */
 export interface Effect {
-  /** Counted over the run, in the order in which they were asked for. */
+  /** Counted over the run, in the order of the calls. */
   readonly number: number
   readonly task: Task
   readonly method: string
@@ -44,35 +44,35 @@ export interface Effect {
   readonly headers: Headers
   readonly body: string
   readonly signal: AbortSignal | null
-  readonly askedAtMs: number
+  readonly calledAtMs: number
 }
 
-/** An answer as the Worker will read it. */
+/** An answer as the Worker reads it. */
 export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Buffer
 }
 
-/** How an effect goes. The world carries it out at `arrivesAfterMs`; the Worker hears of it at `answersAfterMs`. */
+/** The plan of an effect: it takes place at `arrivesAfterMs`, and is answered at `answersAfterMs`. */
 export interface EffectPlan {
   /** Null: it never arrives. */
   readonly arrivesAfterMs: number | null
   /** Null: no answer ever. */
   readonly answersAfterMs: number | null
-  /** Null: what the world answered; `lost` is a connection that broke. */
+  /** Null: the real answer; `lost`: a broken connection. */
   readonly answer: ((real: Answer | null) => Answer | "lost") | null
   readonly crash: "before" | "after" | null
 }
 
-/** What a runtime is part of. */
+/** What a runtime needs of its world. */
 export interface RuntimeOptions {
   readonly random: Random
   readonly makeIsolate: () => WorkerModule
   readonly env: () => object
-  /** When work that goes on after the answer is cut off. */
+  /** When work after the answer is cut off. */
   cutOffAfterMs(): number
-  courseOf(effect: Effect): EffectPlan
+  planOfEffect(effect: Effect): EffectPlan
   perform(effect: Effect): Promise<Answer>
   trace(line: string): void
   log(line: string): void
@@ -86,37 +86,37 @@ export class Runtime implements SeamSources {
   crashes = 0
   effects = 0
   current: Task | null = null
-  /** Tasks that are not done yet. */
+  /** Tasks that have not ended. */
   readonly live = new Set<Task>()
-  readonly #surroundings: RuntimeOptions
+  readonly #options: RuntimeOptions
   readonly #timers = new Map<number, () => void>()
   readonly #listening = new Set<() => void>()
   #made = { isolates: 0, tasks: 0, timers: 0 }
   #operations = 0
   #activity = 0
 
-  constructor(startMs: number, surroundings: RuntimeOptions) {
+  constructor(startMs: number, options: RuntimeOptions) {
     this.worldMs = startMs
-    this.#surroundings = surroundings
+    this.#options = options
   }
 
-  // The seams.
+  // The replaced globals.
 
   nowMs(): number {
     return this.worldMs + (this.current === null ? 0 : this.skewOf(this.current.isolate))
   }
 
-  /** How far the clock of an isolate is off at this moment. */
+  /** The current error of an isolate's clock. */
   skewOf({ skew }: Isolate): number {
     return this.worldMs < skew.untilMs ? skew.byMs : 0
   }
 
   random(): number {
-    return this.#surroundings.random.next()
+    return this.#options.random.next()
   }
 
   fill(bytes: Uint8Array): void {
-    for (let index = 0; index < bytes.length; index++) bytes[index] = this.#surroundings.random.between(0, 255)
+    for (let index = 0; index < bytes.length; index++) bytes[index] = this.#options.random.between(0, 255)
   }
 
   cryptoBegins(): void {
@@ -129,7 +129,7 @@ export class Runtime implements SeamSources {
   }
 
   log(line: string): void {
-    this.#surroundings.log(line)
+    this.#options.log(line)
   }
 
   setTimer(callback: () => void, delayMs: number): number {
@@ -149,16 +149,16 @@ export class Runtime implements SeamSources {
     this.#timers.delete(id)
   }
 
-  /** Node keeps a signal that somebody listens to, and with it the whole run, for as long as it is not given. */
+  /** Removes listeners of abort signals: Node would keep them, and with them the whole run. */
   end(): void {
-    for (const forget of [...this.#listening]) forget()
+    for (const removeListener of [...this.#listening]) removeListener()
   }
 
   async fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const task = this.current
-    if (task === null) throw new Error("a call to the outside that belongs to no task")
+    if (task === null) throw new Error("an outgoing call without a task")
     this.#activity += 1
-    if (isDead(task)) return new Promise<Response>(() => undefined)
+    if (hasEnded(task)) return new Promise<Response>(() => undefined)
     const request = input instanceof Request ? input : null
     const signal = init?.signal ?? request?.signal ?? null
     const given = init?.body ?? null
@@ -171,15 +171,15 @@ export class Runtime implements SeamSources {
       headers: new Headers(init?.headers ?? request?.headers),
       body,
       signal,
-      askedAtMs: this.worldMs,
+      calledAtMs: this.worldMs,
     }
     task.effects += 1
-    return this.#goes(effect, this.#surroundings.courseOf(effect))
+    return this.#execute(effect, this.#options.planOfEffect(effect))
   }
 
-  #goes(effect: Effect, course: EffectPlan): Promise<Response> {
+  #execute(effect: Effect, plan: EffectPlan): Promise<Response> {
     const { task, signal } = effect
-    if (course.crash === "before") {
+    if (plan.crash === "before") {
       this.crash(task.isolate, `before effect ${effect.number}`)
       return new Promise(() => undefined)
     }
@@ -189,77 +189,77 @@ export class Runtime implements SeamSources {
       const settle = (outcome: () => void): void => {
         if (isSettled) return
         isSettled = true
-        forget()
+        removeListener()
         outcome()
       }
       const abort = (): void => settle(() => reject(signal?.reason))
-      const forget = (): void => {
+      const removeListener = (): void => {
         signal?.removeEventListener("abort", abort)
-        this.#listening.delete(forget)
+        this.#listening.delete(removeListener)
       }
       if (signal !== null) {
         signal.addEventListener("abort", abort, { once: true })
-        this.#listening.add(forget)
+        this.#listening.add(removeListener)
       }
 
       let real: Answer | null = null
-      const hear = (): Promise<void> =>
+      const reply = (): Promise<void> =>
         this.wake(task, () =>
           settle(() => {
-            const answer = course.answer === null ? real : course.answer(real)
+            const answer = plan.answer === null ? real : plan.answer(real)
             if (answer === "lost" || answer === null) reject(new TypeError("Network connection lost."))
             else resolve(responseOf(answer))
           }),
         )
       const arrive = async (): Promise<void> => {
-        real = await this.#surroundings.perform(effect)
-        if (course.crash === "after") this.crash(task.isolate, `after effect ${effect.number}`)
+        real = await this.#options.perform(effect)
+        if (plan.crash === "after") this.crash(task.isolate, `after effect ${effect.number}`)
       }
-      const { arrivesAfterMs, answersAfterMs } = course
+      const { arrivesAfterMs, answersAfterMs } = plan
       if (arrivesAfterMs === null && answersAfterMs === 0) {
-        this.agenda.put(this.worldMs, "call", hear)
+        this.agenda.put(this.worldMs, "call", reply)
         return
       }
       if (arrivesAfterMs === 0 && answersAfterMs === 0) {
-        // At once and in one step: what is no part of the outside, such as the clock.
+        // In one step, for what is not an external service, such as the clock.
         this.agenda.put(this.worldMs, "call", async () => {
           await arrive()
-          await hear()
+          await reply()
         })
         return
       }
       if (arrivesAfterMs !== null) this.agenda.put(this.worldMs + arrivesAfterMs, "arrival", arrive)
-      if (answersAfterMs !== null) this.agenda.put(this.worldMs + answersAfterMs, "answer", hear)
+      if (answersAfterMs !== null) this.agenda.put(this.worldMs + answersAfterMs, "answer", reply)
     })
   }
 
   // Isolates and tasks.
 
   newIsolate(skew = NO_SKEW): Isolate {
-    const { makeIsolate, env } = this.#surroundings
-    const isolate = { id: ++this.#made.isolates, module: makeIsolate(), env: env(), skew, isDead: false }
+    const { makeIsolate, env } = this.#options
+    const isolate = { id: ++this.#made.isolates, module: makeIsolate(), env: env(), skew, hasEnded: false }
     this.isolates.push(isolate)
     return isolate
   }
 
-  /** The isolate is gone, and everything in it; what it had sent is on its way all the same. */
+  /** Ends the isolate and its tasks; calls that were sent still arrive. */
   crash(isolate: Isolate, why: string): void {
-    if (isolate.isDead) return
-    isolate.isDead = true
+    if (isolate.hasEnded) return
+    isolate.hasEnded = true
     this.crashes += 1
-    this.#surroundings.trace(`isolate ${isolate.id} crashes ${why}`)
+    this.#options.trace(`isolate ${isolate.id} crashes ${why}`)
     const place = this.isolates.indexOf(isolate)
     if (place >= 0) this.isolates.splice(place, 1)
     for (const task of this.live) if (task.isolate === isolate) this.kill(task)
   }
 
-  /** The task does nothing any more. */
+  /** Ends the task. */
   kill(task: Task): void {
-    task.isDead = true
+    task.hasEnded = true
     this.live.delete(task)
   }
 
-  /** Runs one call of the Worker; `onAnswer` hears the answer, or null when it threw. Not called for a task that died. */
+  /** Runs one call of the Worker; `onAnswer` gets the answer, or null if it threw. Not called for a task that was killed. */
   async start(
     name: string,
     isolate: Isolate,
@@ -270,22 +270,22 @@ export class Runtime implements SeamSources {
       id: ++this.#made.tasks,
       name,
       isolate,
-      isDead: false,
+      hasEnded: false,
       effects: 0,
       isAnswered: false,
       waiting: new Set(),
     }
     this.live.add(task)
-    this.#surroundings.trace(`task ${task.id} ${name} in isolate ${isolate.id}`)
+    this.#options.trace(`task ${task.id} ${name} in isolate ${isolate.id}`)
     const context = {
       waitUntil: (work: Promise<unknown>) => {
-        const settled = work.then(ignore, ignore).then(() => {
+        const settled = work.then(noop, noop).then(() => {
           task.waiting.delete(settled)
           this.#endIfDone(task)
         })
         task.waiting.add(settled)
       },
-      passThroughOnException: ignore,
+      passThroughOnException: noop,
       props: {},
     }
     const answer = async (): Promise<void> => {
@@ -301,11 +301,11 @@ export class Runtime implements SeamSources {
       } catch (error) {
         this.faults.push(`${name} threw ${String(error)}`)
       }
-      if (task.isDead) return
+      if (task.hasEnded) return
       task.isAnswered = true
-      this.agenda.put(this.worldMs + this.#surroundings.cutOffAfterMs(), "eviction", () => {
+      this.agenda.put(this.worldMs + this.#options.cutOffAfterMs(), "eviction", () => {
         if (!this.live.has(task)) return
-        this.#surroundings.trace(`task ${task.id} is evicted`)
+        this.#options.trace(`task ${task.id} is evicted`)
         this.kill(task)
       })
       onAnswer(result)
@@ -319,9 +319,9 @@ export class Runtime implements SeamSources {
     if (task.isAnswered && task.waiting.size === 0) this.live.delete(task)
   }
 
-  /** Lets a task go on, and waits until it waits again. */
+  /** Resumes a task, and waits until it waits again. */
   async wake(task: Task | null, go: () => void): Promise<void> {
-    if (task !== null && isDead(task)) return
+    if (task !== null && hasEnded(task)) return
     this.current = task
     go()
     let before: number
@@ -332,7 +332,7 @@ export class Runtime implements SeamSources {
     this.current = null
   }
 
-  /** Does the next thing on the agenda; false when there is none up to `untilMs`. */
+  /** Runs the next entry of the agenda; false if there is none up to `untilMs`. */
   async step(untilMs: number): Promise<boolean> {
     const { nextAtMs } = this.agenda
     if (nextAtMs === null || nextAtMs > untilMs) return false
@@ -344,14 +344,14 @@ export class Runtime implements SeamSources {
   }
 }
 
-const isDead = (task: Task): boolean => task.isDead || task.isolate.isDead
+const hasEnded = (task: Task): boolean => task.hasEnded || task.isolate.hasEnded
 
-const ignore = (): void => undefined
+const noop = (): void => undefined
 
-/** Everything that was ready has run once this resolves. */
+/** Resolves when all ready callbacks have run. */
 export const drainMicrotasks = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** Statuses that carry no body. */
+/** Statuses without a body. */
 const BODILESS: ReadonlySet<number> = new Set([101, 204, 205, 304])
 
 function responseOf({ status, headers, body }: Answer): Response {

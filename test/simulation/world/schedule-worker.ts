@@ -1,13 +1,13 @@
-/** One process's Worker, ready to be started in as many isolates as a run needs, seeing the world of the run. */
+/** The Worker of one process: starts isolates that use the world of the current run. */
 import { type Bundle, isolateFactory, type WorkerModule } from "./bundle.ts"
 import { makeSeams, type SeamSources } from "./seams.ts"
 import { VARS } from "./targets.ts"
 
-/** Runs follow one another in a process; the seams speak to the one that is being played. */
+/** Runs follow one another in a process; the replaced globals use the current one. */
 export interface ScheduleWorker {
-  /** An isolate that lives on from run to run: for runs in which nothing goes wrong and no time passes. */
+  /** An isolate that is reused by runs without faults and without passing time. */
   readonly steady: () => { readonly module: WorkerModule; readonly env: object }
-  /** What makes isolates for a run; from now on the seams are those of the given world. */
+  /** Creates an isolate. */
   readonly makeIsolate: () => WorkerModule
   enter(sources: SeamSources): void
 }
@@ -16,7 +16,7 @@ export interface ScheduleWorker {
 export function makeScheduleWorker(bundle: Bundle): ScheduleWorker {
   let sources: SeamSources | null = null
   const current = (): SeamSources => {
-    if (sources === null) throw new Error("the Worker runs outside any world")
+    if (sources === null) throw new Error("the Worker runs outside of any run")
     return sources
   }
   const seams = makeSeams({

@@ -1,33 +1,33 @@
 /**
- * The globals that tie code to the platform, replaced for the deployable and only for it: they are parameters of the
- * function its bundle is wrapped in, so nothing in the product knows of the simulator, and nothing else in the process
- * is changed. Time stands still while code runs, as it does in workerd, and moves between effects.
+ * The globals of the platform, replaced for the bundle only: they are parameters of the function that wraps it, so the
+ * product needs no change and the rest of the process is unaffected. Time stands still while code runs, as in workerd, and
+ * advances between effects.
  */
 import { webcrypto } from "node:crypto"
 import { synchronousCrypto } from "./crypto.ts"
 
 export interface SeamSources {
-  /** The time as the code that is running now would read it. */
+  /** The time for the running code. */
   nowMs(): number
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>
-  /** Runs `callback` after so many milliseconds, if the code that asked is still alive. */
+  /** Runs `callback` after so many milliseconds, if its task has not ended. */
   setTimer(callback: () => void, delayMs: number): number
   clearTimer(id: number): void
   /** In [0, 1). */
   random(): number
   fill(bytes: Uint8Array): void
-  /** An operation of WebCrypto has begun, or ended: it runs on another thread, so the world must wait for it. */
+  /** An operation of WebCrypto began or ended: it runs on another thread, and the run waits for it. */
   cryptoBegins(): void
   cryptoEnds(): void
   log(line: string): void
-  /** The run is over: nothing is to be kept for it. */
+  /** The run is over: releases what it holds. */
   end(): void
 }
 
-/** The name of each global and what stands in its place. */
+/** Each global's name and its replacement. */
 export type Seams = Readonly<Record<string, unknown>>
 
-/** Builds the seams. */
+/** Builds the replacements. */
 export function makeSeams(sources: Omit<SeamSources, "end">): Seams {
   const RealDate = Date
   class WorldDate extends RealDate {
@@ -41,7 +41,7 @@ export function makeSeams(sources: Omit<SeamSources, "end">): Seams {
   }
 
   const setTimeout = (callback: (...args: unknown[]) => void, delayMs = 0, ...args: unknown[]): number =>
-    sources.setTimer(() => callback(...args), Math.ceil(delayMs)) // Date tells whole milliseconds
+    sources.setTimer(() => callback(...args), Math.ceil(delayMs)) // Date has whole milliseconds
   const clearTimeout = (id: number | undefined): void => {
     if (id !== undefined) sources.clearTimer(id)
   }
@@ -78,7 +78,7 @@ export function makeSeams(sources: Omit<SeamSources, "end">): Seams {
 }
 
 const unavailable = (name: string) => () => {
-  throw new Error(`the simulator has no ${name}; give it one before the Worker uses it`)
+  throw new Error(`the simulator has no ${name}; add it before the Worker uses it`)
 }
 
 function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end">) {
@@ -86,7 +86,7 @@ function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end"
     fill(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     return view
   }
-  /** Operations end one at a time and in the order in which they began, whatever thread was quicker. */
+  /** Operations end one at a time, in the order in which they began, independent of threads. */
   let last: Promise<unknown> = Promise.resolve()
   const inOrder = async <T>(operation: Promise<T>): Promise<T> => {
     cryptoBegins()
@@ -107,7 +107,7 @@ function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end"
       if (typeof operation !== "function") return operation
       return (...args: unknown[]) => {
         const quick = synchronousCrypto(String(name), args)
-        // In a promise, as WebCrypto answers; an error is the caller's too.
+        // As a promise like WebCrypto's; an error rejects it.
         return quick ? quick() : inOrder(Promise.resolve(operation.apply(target, args)))
       }
     },

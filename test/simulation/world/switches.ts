@@ -1,8 +1,8 @@
-/** Switches as an operator throws them: in both stores, as the product's own API leaves them there. */
+/** Sets switches in both stores, like the API does for an operator. */
 import type { SwitchName } from "../../../shared/domain/flags.ts"
 import type { World } from "./world.ts"
 
-/** What each switch says while nobody has thrown it. */
+/** The initial value of each switch. */
 export const DEFAULT_SWITCHES: Readonly<Record<SwitchName, boolean>> = {
   WEBHOOK_PROCESSING_ENABLED: true,
   SCHEDULER_ENABLED: true,
@@ -10,7 +10,7 @@ export const DEFAULT_SWITCHES: Readonly<Record<SwitchName, boolean>> = {
   ROLLBACK_MODE: false,
 }
 
-/** Throws a switch for all companies. Resolves when both stores have it. */
+/** Sets a switch for all companies, in both stores. */
 export async function setSwitchEverywhere(world: World, name: SwitchName, isOn: boolean): Promise<void> {
   const revision = world.runtime.worldMs
   const flag = {
@@ -22,7 +22,7 @@ export async function setSwitchEverywhere(world: World, name: SwitchName, isOn: 
     reason: null,
   }
   world.redis.execute(["SET", `flag:${name}`, JSON.stringify(flag)])
-  await world.database.see(
+  await world.database.read(
     `INSERT INTO flags (name, value, revision, change_id, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5, $6)
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, revision = excluded.revision, change_id = excluded.change_id,
        updated_at = excluded.updated_at, updated_by = excluded.updated_by`,

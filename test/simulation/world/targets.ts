@@ -1,4 +1,4 @@
-/** Where the parts of the simulated world answer, and what the Worker is told of it. */
+/** Addresses and secrets of the simulated world, and the Worker's environment. */
 import type { FaultTarget } from "../../../local/faults.ts"
 import { workerVars } from "../../../local/world-vars.ts"
 
@@ -20,19 +20,19 @@ const PORTS = {
 export type Service = keyof typeof PORTS
 
 const SERVICES: ReadonlyMap<string, Service> = new Map(
-  // The keys of a literal are what they are written as.
+  // The keys of a literal have its literal types.
   Object.entries(PORTS).map(([name, port]) => [String(port), name as Service]),
 )
 
-/** Who is called under that URL. Throws for an address outside the world. */
+/** The service with that URL. Throws for any other address. */
 export function serviceOf(url: URL): Service {
   const service = SERVICES.get(url.port)
   if (service === undefined || url.hostname !== "127.0.0.1")
-    throw new Error(`a call to ${url.origin}, which is not there`)
+    throw new Error(`a call to ${url.origin}, which the simulator does not have`)
   return service
 }
 
-/** Secrets that are the same in every run; they open nothing but this world. */
+/** Secrets of the simulated world, the same in every run. */
 const SECRETS: Readonly<Record<string, string>> = {
   "redis-token": "simulated_redis_token_0123456789",
   "qstash-token": "simulated_qstash_token_0123456789",
@@ -53,11 +53,11 @@ const SECRETS: Readonly<Record<string, string>> = {
 
 export const secret = (name: string): string => {
   const known = SECRETS[name]
-  if (known === undefined) throw new Error(`the simulator has no secret called ${name}`)
+  if (known === undefined) throw new Error(`the simulator has no secret named ${name}`)
   return known
 }
 
-/** The companies of the world; the first is the one that an event without a company belongs to. */
+/** The companies of the world; the first is the default one. */
 export const COMPANIES = ["sim_north", "sim_south"] as const
 
 /** The Worker's environment. */
@@ -83,7 +83,7 @@ export const VARS: Readonly<Record<string, string>> = {
   WHOP_EXPERIENCE_ID: "exp_simulated",
 }
 
-/** How long the Worker waits for each before it gives up; only for choosing what is slow. */
+/** The Worker's time-outs, for the choice of slow answers. */
 export const CLIENT_TIMEOUT_MS: Readonly<Record<FaultTarget, number>> = {
   postgres: 2_000,
   redis: 250,

@@ -1,6 +1,6 @@
 /**
  * The world of one run: Postgres, Redis, QStash, the providers' APIs and the channels in this process, the Worker in its
- * isolates, and one clock for all of them. Who calls whom goes through the chaos of the run.
+ * isolates, and one clock for all of them. All calls pass the fault injector of the run.
  */
 import { createMailbox, type Mailbox } from "../../../local/channels/mailbox.ts"
 import { handleSendgrid } from "../../../local/channels/sendgrid.ts"
@@ -18,7 +18,7 @@ import type { Random } from "../random.ts"
 import type { WorkerModule } from "./bundle.ts"
 import type { Call } from "./call.ts"
 import type { Database, Executed } from "./database.ts"
-import type { Chaos } from "./faults.ts"
+import type { FaultInjector } from "./faults.ts"
 import { deliverer, virtualRunner } from "./qstash.ts"
 import { type Answer, drainMicrotasks, type Effect, type Isolate, Runtime, type Task } from "./runtime.ts"
 import type { ScheduleWorker } from "./schedule-worker.ts"
@@ -27,27 +27,27 @@ import { secret, serviceOf, VARS } from "./targets.ts"
 export interface WorldOptions {
   readonly startMs: number
   readonly random: Random
-  readonly chaos: Chaos
+  readonly injector: FaultInjector
   readonly database: Database
-  readonly player: ScheduleWorker
-  /** Plays in the player's steady isolate. */
+  readonly scheduleWorker: ScheduleWorker
+  /** Uses the schedule worker's reused isolate. */
   readonly isSteady?: boolean
-  /** At most so many isolates at once. */
+  /** Maximum of concurrent isolates. */
   readonly isolatesMax?: number
 }
 
-/** A request to Postgres, as it was carried out. */
+/** An executed request to Postgres. */
 export interface Query extends Executed {
   readonly effect: number
   readonly task: number
   readonly isolate: number
 }
 
-/** A message that became visible, and which effect made it so. */
+/** The effect that made a message visible. */
 export interface DeliveredMessage {
   readonly effect: number
   readonly task: number
-  /** What the isolate took for the time when it sent the message. */
+  /** The isolate's time when it sent the message. */
   readonly sentAtMs: number
 }
 
@@ -62,32 +62,40 @@ export class World {
   readonly trace: string[] = []
   readonly logs: string[] = []
   readonly queries: Query[] = []
-  /** Beside each message of the mailbox. */
-  readonly sights: DeliveredMessage[] = []
-  readonly chaos: Chaos
+  /** One for each message of the mailbox, in its order. */
+  readonly deliveredMessages: DeliveredMessage[] = []
+  readonly injector: FaultInjector
   readonly #random: Random
   readonly #isolatesMax: number
   readonly #called = new Map<string, number>()
-  /** Arrivals in the order in which the world carried them out: what the history of the database is numbered by. */
+  /** Number of executed effects; the history of the database contains it. */
   applied = 0
 
-  constructor({ startMs, random, chaos, database, player, isolatesMax = 2, isSteady = false }: WorldOptions) {
+  constructor({
+    startMs,
+    random,
+    injector,
+    database,
+    scheduleWorker,
+    isolatesMax = 2,
+    isSteady = false,
+  }: WorldOptions) {
     this.database = database
-    this.chaos = chaos
-    chaos.tell = (line) => this.note(line)
+    this.injector = injector
+    injector.onFault = (line) => this.note(line)
     this.#random = random
     this.#isolatesMax = isolatesMax
     this.runtime = new Runtime(startMs, {
       random: random.fork("product"),
-      makeIsolate: isSteady ? () => player.steady().module : player.makeIsolate,
-      env: isSteady ? () => player.steady().env : () => ({ ...VARS }),
-      cutOffAfterMs: () => chaos.cutOffAfterMs,
-      courseOf: (effect) => this.#courseOf(effect),
+      makeIsolate: isSteady ? () => scheduleWorker.steady().module : scheduleWorker.makeIsolate,
+      env: isSteady ? () => scheduleWorker.steady().env : () => ({ ...VARS }),
+      cutOffAfterMs: () => injector.cutOffAfterMs,
+      planOfEffect: (effect) => this.#planOfEffect(effect),
       perform: (effect) => this.#perform(effect),
       trace: (line) => this.note(line),
       log: (line) => void this.logs.push(line),
     })
-    player.enter(this.runtime)
+    scheduleWorker.enter(this.runtime)
     const now = (): Date => new Date(this.runtime.worldMs)
     this.mailbox = createMailbox(now)
     this.redis = createRedis(() => this.runtime.worldMs)
@@ -107,7 +115,7 @@ export class World {
     this.trace.push(`${new Date(this.runtime.worldMs).toISOString().slice(5, 23)} ${line}`)
   }
 
-  /** The part of the world that an effect is about, for whoever makes it fail; null for what is no part of the outside. */
+  /** The fault target of an effect; null for what is not an external service. */
   targetOf({ url, method }: Pick<Effect, "url" | "method">): FaultTarget | null {
     const service = serviceOf(url)
     switch (service) {
@@ -126,11 +134,11 @@ export class World {
     }
   }
 
-  #courseOf(effect: Effect) {
+  #planOfEffect(effect: Effect) {
     const target = this.targetOf(effect)
-    // The clock is a seam of the local world and nothing that could fail.
+    // The clock is not an external service and cannot fail.
     if (target === null) return { arrivesAfterMs: 0, answersAfterMs: 0, answer: null, crash: null }
-    return this.chaos.course(effect, target)
+    return this.injector.plan(effect, target)
   }
 
   async #perform(effect: Effect): Promise<Answer> {
@@ -143,13 +151,13 @@ export class World {
     const number = ++this.applied
     const request: StandInRequest = { method, url: url.pathname + url.search, headers: Object.fromEntries(headers) }
     const bytes = Buffer.from(body)
-    const seenBefore = this.mailbox.messages.length
+    const countBefore = this.mailbox.messages.length
     const reply = await this.#answer(service, request, bytes, number, effect.task)
-    for (let place = seenBefore; place < this.mailbox.messages.length; place++) {
-      const sentAtMs = effect.askedAtMs + this.runtime.skewOf(effect.task.isolate)
-      this.sights.push({ effect: number, task: effect.task.id, sentAtMs })
+    for (let place = countBefore; place < this.mailbox.messages.length; place++) {
+      const sentAtMs = effect.calledAtMs + this.runtime.skewOf(effect.task.isolate)
+      this.deliveredMessages.push({ effect: number, task: effect.task.id, sentAtMs })
     }
-    this.note(`#${number} task ${effect.task.id} ${this.#words(service, effect)} → ${reply.status}`)
+    this.note(`#${number} task ${effect.task.id} ${this.#describe(service, effect)} → ${reply.status}`)
     return { ...reply, headers: reply.headers ?? {} }
   }
 
@@ -190,8 +198,8 @@ export class World {
     }
   }
 
-  /** What an effect is, in words that are the same in every run of a seed. */
-  #words(service: string, { method, url, body }: Effect): string {
+  /** An effect as text, the same in every run of a seed. */
+  #describe(service: string, { method, url, body }: Effect): string {
     if (service === "postgres") {
       const named = [...body.matchAll(FUNCTIONS)].map(([, name]) => name)
       return `postgres ${[...new Set(named)].join(" ") || "statements"}`
@@ -200,24 +208,24 @@ export class World {
     return `${service} ${method} ${url.pathname.replace(/(di|coupon|saver)_\w+/, "$1_…").slice(0, 80)}`
   }
 
-  /** An isolate that takes a call of that name: one that is there, or a new one. */
+  /** The isolate for a call of that name: an existing or a new one. */
   #isolateFor(name: string): Isolate {
     const { isolates } = this.runtime
     const before = this.#called.get(name) ?? 0
     this.#called.set(name, before + 1)
     const place = this.#random.fork(`${name} ${before}`).between(0, this.#isolatesMax - 1)
-    return isolates[place] ?? this.runtime.newIsolate(this.chaos.skew())
+    return isolates[place] ?? this.runtime.newIsolate(this.injector.skew())
   }
 
-  /** Calls the Worker as the outside does. Null: no answer came, for whatever reason. */
+  /** Calls the Worker from outside. Null: no answer. */
   send(call: Call): Promise<Answer | null> {
-    const { runtime, chaos } = this
-    const course = chaos.inbound(call.name)
+    const { runtime, injector } = this
+    const plan = injector.inbound(call.name)
     return new Promise((resolve) => {
-      let isOver = false
+      let isConcluded = false
       const conclude = (answer: Answer | null): void => {
-        if (isOver) return
-        isOver = true
+        if (isConcluded) return
+        isConcluded = true
         this.note(`${call.name} is answered ${answer === null ? "nothing" : answer.status}`)
         resolve(answer)
       }
@@ -228,27 +236,27 @@ export class World {
         await runtime.start(`${call.name}${isCopy ? " again" : ""}`, isolate, work, (answer) => {
           if (!isCopy)
             runtime.agenda.put(runtime.worldMs, "reply", () => {
-              conclude(course.isReplyLost ? null : answer)
+              conclude(plan.isReplyLost ? null : answer)
               return drainMicrotasks()
             })
         })
       }
-      const { arrivesAfterMs, copiesAfterMs } = course
+      const { arrivesAfterMs, copiesAfterMs } = plan
       if (arrivesAfterMs !== null) {
         runtime.agenda.put(runtime.worldMs + arrivesAfterMs, "inbound", () => arrive(false))
         for (const after of copiesAfterMs) {
           runtime.agenda.put(runtime.worldMs + arrivesAfterMs + after, "inbound copy", () => arrive(true))
         }
       }
-      const patienceMs = arrivesAfterMs === null ? 1 : call.timeoutMs
-      runtime.agenda.put(runtime.worldMs + patienceMs, "caller gives up", () => {
+      const timeoutMs = arrivesAfterMs === null ? 1 : call.timeoutMs
+      runtime.agenda.put(runtime.worldMs + timeoutMs, "caller gives up", () => {
         conclude(null)
         return drainMicrotasks()
       })
     })
   }
 
-  /** The platform's cron trigger. */
+  /** Fires a Cron Trigger. */
   async trigger(cron: string): Promise<void> {
     const work = async (module: WorkerModule, env: object, context: object): Promise<null> => {
       await module.scheduled({ cron, scheduledTime: this.runtime.worldMs, noRetry: () => undefined }, env, context)
@@ -258,7 +266,7 @@ export class World {
   }
 }
 
-/** Functions of the database that tell what a request is about. */
+/** Names of database functions or tables in a request. */
 const FUNCTIONS = /\b(\w+)\((?=[^)]*\$\d)|\b(?:update|insert into|delete from) \\"(\w+)/g
 
 const worldClock = (now: () => Date): VirtualClock => ({

@@ -1,4 +1,4 @@
-/** Imports of a company's past: planted at the provider, asked for over HTTP or by the command line, and counted. */
+/** Imports of a company's past: creates it at the provider's replacement, imports it over HTTP or by the command, counts it. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { ROOT } from "../../steps.ts"
@@ -16,10 +16,10 @@ export interface BackfillBody {
   readonly isComplete: boolean
 }
 
-/** How many objects are planted at once. */
-const PLANTED_AT_ONCE = 24
+/** How many objects are created at once. */
+const CREATED_AT_ONCE = 24
 
-/** Pasts of so many customers over a year that ended some hours ago. */
+/** Histories of `count` customers over a year that ended four hours ago. */
 export async function makeHistories(count: number): Promise<readonly StripeHistory[]> {
   const end = Math.floor((await worldNow()).getTime() / 1000) - 4 * 3_600
   return Array.from({ length: count }, (_, seed) =>
@@ -27,13 +27,13 @@ export async function makeHistories(count: number): Promise<readonly StripeHisto
   )
 }
 
-/** Stripe's lists show these pasts from now on. */
-export async function putHistories(pasts: readonly StripeHistory[], account?: string): Promise<void> {
-  const all = pasts.flatMap(({ objects }) =>
+/** Adds these histories to Stripe's lists. */
+export async function putHistories(histories: readonly StripeHistory[], account?: string): Promise<void> {
+  const all = histories.flatMap(({ objects }) =>
     [...objects].flatMap(([collection, list]) => list.map((object) => ({ collection, object }))),
   )
-  for (let start = 0; start < all.length; start += PLANTED_AT_ONCE) {
-    const some = all.slice(start, start + PLANTED_AT_ONCE)
+  for (let start = 0; start < all.length; start += CREATED_AT_ONCE) {
+    const some = all.slice(start, start + CREATED_AT_ONCE)
     await Promise.all(
       some.map(({ collection, object }) =>
         putProviderObject("stripe", collection, object.id, { ...object, ...(account && { account }) }),
@@ -42,7 +42,7 @@ export async function putHistories(pasts: readonly StripeHistory[], account?: st
   }
 }
 
-/** The day before the pasts begin. */
+/** A day before the histories begin. */
 export const sinceOf = async (): Promise<string> =>
   new Date((await worldNow()).getTime() - 367 * 86_400_000).toISOString().slice(0, 10)
 
@@ -51,7 +51,7 @@ interface Caller {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Asks for a backfill. */
+/** Starts a backfill. */
 export const startBackfill = <T = BackfillBody>(body: object, caller: Caller = {}) =>
   api<T>("/api/backfills", {
     ...(caller.key !== undefined && { key: caller.key }),
@@ -68,10 +68,10 @@ export const step = <T = BackfillBody>(id: string, caller: Caller = {}) =>
     headers: { ...caller.headers },
   })
 
-/** Steps of one backfill until it is complete; more than this is a walk that does not end. */
+/** Steps of one backfill; with more it does not end. */
 const STEPS_MAX = 500
 
-/** Walks a backfill to its end. */
+/** Runs a backfill to its end. */
 export async function finish(id: string, caller: Caller = {}): Promise<BackfillBody> {
   for (let steps = 0; steps < STEPS_MAX; steps++) {
     const { status, body } = await step(id, caller)
@@ -103,8 +103,8 @@ export function runBackfill(...args: readonly string[]) {
   return { ended, kill: () => child.kill("SIGKILL"), stderrSoFar: () => stderr }
 }
 
-/** What a company's tables say, in words that do not depend on how it was told. */
-export async function figuresOf(companyId: string, customers: readonly string[]) {
+/** A company's cases, payments and subscriptions, without what depends on webhook or import. */
+export async function rowsOfCustomers(companyId: string, customers: readonly string[]) {
   const ids = customers.map((customer) => `stripe_${customer}`)
   const cases = await sql(
     `select id, kind, status, amount_minor, recovered_minor, failure_count, opened_at, closed_at

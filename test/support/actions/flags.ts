@@ -1,11 +1,11 @@
-/** Flags as they lie in both stores, and a change that this isolate did not make itself. */
+/** Flags in both stores, and a change made by another isolate. */
 import { randomUUID } from "node:crypto"
 import type { FlagValue } from "../../../shared/domain/flags.ts"
 import type { SetFlag } from "../../../shared/flags/flags.ts"
 import { redis } from "../world/external-services.ts"
 import { sql, worldNow } from "../world/world.ts"
 
-/** Sets a flag in Redis alone, as another isolate's change arrives there: the Worker has to find out by itself. */
+/** Sets a flag in Redis alone, as a change by another isolate does: the Worker is not notified. */
 export async function setFlagInRedis(name: string, value: Partial<FlagValue>): Promise<void> {
   const now = await worldNow()
   const flag: SetFlag = {

@@ -1,4 +1,4 @@
-/** Jobs as their callers start them: QStash with its signature, the platform's cron triggers, an operator. */
+/** Starts jobs as QStash (signed), Cron Triggers or an operator do. */
 import { createHash, createHmac } from "node:crypto"
 import { type Answer, post } from "../events/providers.ts"
 import { advanceClock, api, sql, world, worldNow } from "../world/world.ts"
@@ -13,7 +13,7 @@ export interface Signing {
 
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url")
 
-/** A signature as QStash makes it, by hand; parts of it replaced. */
+/** QStash's signature, with parts replaced. */
 export async function signed({
   key = world().vars.QSTASH_CURRENT_SIGNING_KEY,
   header,
@@ -28,7 +28,7 @@ export async function signed({
     exp: now + 300,
     nbf: now,
     iat: now,
-    jti: "jwt_by_hand",
+    jti: "jwt_of_test",
     body: createHash("sha256").update(body).digest("base64url"),
   }
   const content = `${encode(header ?? { alg: "HS256", typ: "JWT" })}.${encode({ ...usual, ...claims })}`
@@ -43,7 +43,7 @@ export async function byQstash(job: string, body = "{}"): Promise<Answer> {
   return post(`/jobs/${job}`, body, { "upstash-signature": signature })
 }
 
-/** The platform fires a cron trigger for the minute of `at`. */
+/** Fires a Cron Trigger for the minute of `at`. */
 export async function byCron(cron: string, at: Date): Promise<void> {
   const url = new URL("/cdn-cgi/handler/scheduled", world().workerUrl)
   url.searchParams.set("cron", cron)
@@ -67,7 +67,7 @@ export interface JobBody {
 /** A job as the API shows it. */
 export const jobOf = async (name: string): Promise<JobBody> => (await api<JobBody>(`/api/jobs/${name}`)).body
 
-/** What an operator does about a job. */
+/** An operator's action on a job. */
 export const postJobAction = (
   name: string,
   verb: "run" | "pause" | "resume" | "release",
@@ -83,14 +83,14 @@ export const postJobAction = (
     },
   )
 
-/** Seconds of a minute in which no heartbeat of the world's own meets a test's. */
-const [QUIET_FROM, QUIET_UNTIL] = [4, 35]
+/** Seconds of a minute in which the world's own triggers do not run. */
+const [IDLE_FROM, IDLE_UNTIL] = [4, 35]
 
-/** Goes to such a moment, and forgets all runs. */
+/** Moves the clock to such a moment, and deletes all runs. */
 export async function advanceToIdleMinute(): Promise<Date> {
   const second = (await worldNow()).getUTCSeconds()
-  if (second < QUIET_FROM) await advanceClock(`PT${QUIET_FROM - second}S`)
-  if (second > QUIET_UNTIL) await advanceClock(`PT${60 + QUIET_FROM - second}S`)
+  if (second < IDLE_FROM) await advanceClock(`PT${IDLE_FROM - second}S`)
+  if (second > IDLE_UNTIL) await advanceClock(`PT${60 + IDLE_FROM - second}S`)
   await sql("delete from job_runs")
   return worldNow()
 }

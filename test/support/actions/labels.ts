@@ -1,24 +1,24 @@
-/** Predictions of months ago and what came of them, planted as the nightly pass and the job of labels leave them. */
+/** Inserts predictions of months ago with their outcomes, as nightly scoring and the job `drift` store them. */
 import { advanceClock, sql, worldNow } from "../world/world.ts"
 
-/** What is planted: of each week so many predictions, one customer each. */
+/** What is inserted: predictions per week, one customer each. */
 export interface LabelPlan {
   readonly companyId: string
   readonly sha256: string
   readonly weeks: number
   readonly perWeek: number
-  /** What the model said of everybody. */
+  /** The prediction for every customer. */
   readonly probability: number
-  /** Every n-th of them left; 0: nobody. */
+  /** Every n-th customer churned; 0: nobody. */
   readonly everyNth: number
   readonly isShadow?: boolean
   /** The inputs of a row, by its number, as SQL of `n`. */
   readonly vectorSql?: string
-  /** Leaving by the number of the row instead, as SQL of `n`. */
+  /** Churn by the number of the row instead, as SQL of `n`. */
   readonly churnedSql?: string
   /** The prediction by the number of the row instead, as SQL of `n`. */
   readonly probabilitySql?: string
-  /** When the youngest was made, as an earlier planting says it; left out, the end of the last week that has matured. */
+  /** When the youngest was made, as returned by an earlier call; default: the end of the last matured week. */
   readonly until?: string
 }
 
@@ -26,15 +26,15 @@ export interface LabelPlan {
 const YOUNGEST_DAYS = 75
 
 /**
- * Plants predictions with their labels, evenly over the weeks, and says when the youngest was made. With the same `until`
- * the customers and times are the same, whatever the model is.
+ * Inserts predictions with their labels, evenly over the weeks; returns when the youngest was made. With the same `until`
+ * customers and times are the same for every model.
  */
-export async function insertLabels(planted: LabelPlan): Promise<string> {
-  const { companyId, sha256, weeks, perWeek, everyNth, isShadow = false } = planted
-  const { vectorSql = `jsonb_build_object('tenure_days', n % 400)`, probabilitySql = String(planted.probability) } =
-    planted
-  const churnedSql = planted.churnedSql ?? (everyNth === 0 ? "false" : `n % ${everyNth} = 0`)
-  const until = planted.until ?? new Date((await worldNow()).getTime() - YOUNGEST_DAYS * 86_400_000).toISOString()
+export async function insertLabels(labels: LabelPlan): Promise<string> {
+  const { companyId, sha256, weeks, perWeek, everyNth, isShadow = false } = labels
+  const { vectorSql = `jsonb_build_object('tenure_days', n % 400)`, probabilitySql = String(labels.probability) } =
+    labels
+  const churnedSql = labels.churnedSql ?? (everyNth === 0 ? "false" : `n % ${everyNth} = 0`)
+  const until = labels.until ?? new Date((await worldNow()).getTime() - YOUNGEST_DAYS * 86_400_000).toISOString()
   const rows = `
     select n, 'planted_' || n as customer_id, md5('${isShadow}' || '${sha256}' || n)::uuid as id,
       date_trunc('milliseconds', $3::timestamptz - make_interval(secs => n * ${(7 * 86_400) / perWeek})) as as_of,
@@ -53,7 +53,7 @@ export async function insertLabels(planted: LabelPlan): Promise<string> {
      select $1, $2, customer_id, as_of, id, ${isShadow}, probability, is_churned, now() from (${rows}) as r`,
     [companyId, sha256, until],
   )
-  // They have their labels; the job must not look for ledgers of customers that were never there.
+  // They have their labels: the job must not read ledgers of these customers, which do not exist.
   await sql(
     `insert into model_label_positions (company_id, model_sha256, as_of, prediction_id)
      select $1, $2, $3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid on conflict do nothing`,
@@ -62,15 +62,15 @@ export async function insertLabels(planted: LabelPlan): Promise<string> {
   return until
 }
 
-/** As if a day, or a week, had passed since the jobs looked at this company. */
+/** Makes the company due for `drift` and `retrain`. */
 export const makeCompanyDue = (companyId: string): Promise<unknown> =>
   sql("update monitoring_positions set checked_at = null, retrained_at = null where company_id = $1", [companyId])
 
-/** The jobs by the hour run at this minute, and a test must not share its company with them. */
+/** The hourly jobs run at this minute, and must not process a test's company. */
 const SLOT_MINUTE = 20
 const MARGIN_MINUTES = 3
 
-/** Leaves the minutes before the hourly slot behind; to be called while the jobs are still switched off. */
+/** Moves the clock past the hourly slot if it is near; to be called while the jobs are still off. */
 export async function advancePastHourlySlot(): Promise<void> {
   const minute = (await worldNow()).getUTCMinutes()
   if (minute >= SLOT_MINUTE - MARGIN_MINUTES && minute <= SLOT_MINUTE) await advanceClock("PT5M")

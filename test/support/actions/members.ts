@@ -1,4 +1,4 @@
-/** What happens to one member: they become a customer, a payment of theirs fails or is paid, a message reaches them. */
+/** What happens to one member: a new customer, a failed or paid payment, a message. */
 import {
   envelope,
   fresh,
@@ -37,7 +37,7 @@ export interface CaseBody {
   readonly timeline: readonly (Readonly<Record<string, unknown>> & { readonly kind: string })[]
 }
 
-/** The provider tells of a new customer. */
+/** Sends the event of a new customer. */
 export async function sendNewCustomer(
   customer: string,
   details: { readonly email?: string; readonly phone?: string; readonly name?: string; readonly timeZone?: string },
@@ -48,7 +48,7 @@ export async function sendNewCustomer(
   await sendStripe(envelope("customer.created", await worldNow(), fresh("evt"), object))
 }
 
-/** Stripe tells that an invoice was not paid; a customer whom `meet` introduced keeps the addresses they have. */
+/** Sends a failed payment of Stripe; a customer sent by `sendNewCustomer` keeps their addresses. */
 export const failPayment = async (
   customer: string,
   invoice: string,
@@ -66,7 +66,7 @@ export const WITHOUT_ADDRESS = { more: { customer_email: null, customer_name: nu
 export const payInvoice = async (customer: string, invoice: string) =>
   sendStripe(invoiceEvent({ type: "invoice.paid", at: await worldNow(), customer, invoice }))
 
-/** Whop tells that a bill was not paid. */
+/** Sends a failed payment of Whop. */
 export const failWhopPayment = async (
   member: { readonly user: string; readonly membership: string; readonly payment: string },
   person: Readonly<Record<string, unknown>> = {},
@@ -102,10 +102,10 @@ export async function caseOf(invoice: string, key?: string): Promise<CaseBody> {
   return (await api<CaseBody>(`/api/cases/${found.id}`, init)).body
 }
 
-/** A first message waits this long for the reason of the failure, which another event may bring. */
+/** A first message waits this long for an event with the decline reason. */
 const REASON_WAIT = "PT6S"
 
-/** Lets what is due go out, and waits until so many messages are in the mailbox; answers all that are there. */
+/** Sends what is due and waits until `count` messages are in the mailbox; returns all of them. */
 export async function messages(count: number): Promise<readonly MailboxMessage[]> {
   await waitUntilProcessed()
   if ((await mailbox()).length < count) await advanceClock(REASON_WAIT)
@@ -115,7 +115,7 @@ export async function messages(count: number): Promise<readonly MailboxMessage[]
   })
 }
 
-/** Moves time to the next moment at which clocks in UTC show this hour. */
+/** Moves the clock to the next start of this hour in UTC. */
 export async function advanceToHour(hourUtc: number): Promise<void> {
   const now = await worldNow()
   const next = new Date(now)
@@ -124,7 +124,7 @@ export async function advanceToHour(hourUtc: number): Promise<void> {
   await advanceClock(`PT${Math.ceil((next.getTime() - now.getTime()) / 1_000)}S`)
 }
 
-/** The links that a member finds in a message. */
+/** The links in a message. */
 export function linksIn({ body, headers }: MailboxMessage): { readonly link: string; readonly unsubscribe: string } {
   const [link] = /https?:\/\/\S+\/r\/[\w-]+/.exec(body) ?? []
   const [, unsubscribe] = /<(.+)>/.exec(headers?.["List-Unsubscribe"] ?? "") ?? []
@@ -132,7 +132,7 @@ export function linksIn({ body, headers }: MailboxMessage): { readonly link: str
   return { link, unsubscribe }
 }
 
-/** What a browser sends when a person opens a link. */
+/** The headers of a browser when a person opens a link. */
 export const BROWSER = {
   "user-agent":
     "Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 Version/19.1 Mobile Safari/604.1",

@@ -1,4 +1,4 @@
-/** Provider's truth to compare with, and comparisons asked for over HTTP. */
+/** The provider's objects and events, and comparisons with them over HTTP. */
 import { putProviderObject } from "../world/external-services.ts"
 import { api, sql } from "../world/world.ts"
 
@@ -7,8 +7,8 @@ export const DAY_MS = 86_400_000
 
 export type Event = { readonly id: string } & Record<string, unknown>
 
-/** Makes events part of what Stripe says happened, whether or not they are ever delivered. */
-export async function plantEvents(events: readonly Event[]): Promise<void> {
+/** Adds events to Stripe's list, whether or not they are ever delivered. */
+export async function putEvents(events: readonly Event[]): Promise<void> {
   for (let start = 0; start < events.length; start += 20)
     await Promise.all(
       events.slice(start, start + 20).map((event) => putProviderObject("stripe", "events", event.id, event)),
@@ -35,19 +35,19 @@ export interface ReportBody {
 export type ReconcileAnswer = Omit<ReportBody, "id" | "kind" | "details"> & { readonly data: readonly ReportBody[] }
 
 /** Compares now, one step. */
-export const reconcile = (wish: object = {}, init: { readonly key?: string } = {}) =>
+export const reconcile = (request: object = {}, init: { readonly key?: string } = {}) =>
   api<ReconcileAnswer>("/api/reconciliations", {
     ...init,
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify(wish),
+    body: JSON.stringify(request),
   })
 
-/** Steps until nothing is left to be done; answers the last report of each pass. */
-export async function wholeRun(wish: object = { provider: "stripe" }): Promise<readonly ReportBody[]> {
+/** Runs steps until the comparison is complete; returns the last report of each pass. */
+export async function reconcileFully(request: object = { provider: "stripe" }): Promise<readonly ReportBody[]> {
   const reports = new Map<string, ReportBody>()
   for (let steps = 0; steps < 10; steps++) {
-    const { body } = await reconcile(wish)
+    const { body } = await reconcile(request)
     for (const report of body.data) reports.set(report.id, report)
     if (body.isComplete) return [...reports.values()]
   }

@@ -1,7 +1,7 @@
 /**
- * Lives of customers, drawn at random and plausible: subscriptions with trials, pauses and announced leavings; bills that
- * fail, are retried, paid, voided, refunded or disputed; what we did ourselves in between. Times are few and round, so
- * that many facts share a second.
+ * Generated customer histories that are plausible: subscriptions with trials, pauses and scheduled cancellations; invoices
+ * that fail, are retried, paid, voided, refunded or disputed; our own outreach in between. Times are few and round, so that
+ * many facts share a second. Over 300 lines because the generators and what they generate are read together.
  */
 import fc from "fast-check"
 import type { Fact, Instant, SubscriptionSnapshot } from "../../../shared/domain/facts.ts"
@@ -14,37 +14,37 @@ const DAY = 24 * HOUR
 
 const CODES = [null, "insufficient_funds", "expired_card", "stolen_card", "authentication_required", "new_code"]
 
-/** How an attempt is told: by whom, and how many seconds after the invoice the charge is heard of. */
-const telling = fc.record({
+/** Which events report an attempt, and how many seconds after the invoice's event the charge's comes. */
+const report = fc.record({
   shape: fc.constantFrom("invoice", "legacy", "basil", "charge only"),
   chargeAfter: fc.constantFrom(-1, 0, 0, 2),
   hasIntent: fc.boolean(),
   code: fc.constantFrom(...CODES),
 })
 
-const bill = fc.record({
+const invoice = fc.record({
   amount: fc.constantFrom(0, 1_999, 1_999, 5_000),
-  attempts: fc.array(fc.record({ after: fc.constantFrom(0, SECOND, HOUR, 2 * DAY), telling }), { maxLength: 4 }),
-  isLastGivenUp: fc.boolean(),
-  isAuthenticationAsked: fc.constantFrom(false, false, true),
+  attempts: fc.array(fc.record({ after: fc.constantFrom(0, SECOND, HOUR, 2 * DAY), report }), { maxLength: 4 }),
+  isLastAttemptFinal: fc.boolean(),
+  isAuthenticationRequired: fc.constantFrom(false, false, true),
   end: fc.constantFrom("paid", "paid", "paid elsewhere", "voided", "uncollectible", "open"),
   endAfter: fc.constantFrom(0, 0, SECOND, 5 * HOUR, 9 * DAY),
-  isToldTwice: fc.boolean(),
+  isReportedTwice: fc.boolean(),
   lateFailureAfter: fc.constantFrom(null, null, 0, DAY),
   dispute: fc.constantFrom(null, null, "open", "won", "lost", "withdrawn", "inquiry"),
   refund: fc.constantFrom(null, null, 500, 1_999),
   hasRefundFailed: fc.constantFrom(false, false, true),
-  pending: fc.constantFrom(null, null, null, "tied", "loose"),
+  pending: fc.constantFrom(null, null, null, "matched", "unmatched"),
   credit: fc.constantFrom(null, null, null, 500, 1_999),
   part: fc.constantFrom(null, null, null, 300),
-  isIssuedAgain: fc.constantFrom(false, false, true),
+  isReissued: fc.constantFrom(false, false, true),
 })
 
 const plan = fc.record({
   start: fc.constantFrom(0, 0, 3 * DAY),
   trialDays: fc.constantFrom(0, 0, 7),
-  isStartTold: fc.constantFrom(true, true, false),
-  bills: fc.array(bill, { minLength: 1, maxLength: 3 }),
+  isStartReported: fc.constantFrom(true, true, false),
+  invoices: fc.array(invoice, { minLength: 1, maxLength: 3 }),
   announcements: fc.array(
     fc.record({ at: fc.constantFrom(0, 20 * DAY, 40 * DAY), withdrawnAfter: fc.constantFrom(null, 0, DAY) }),
     { maxLength: 2 },
@@ -55,11 +55,21 @@ const plan = fc.record({
   isRevived: fc.constantFrom(false, false, true),
 })
 
-type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never
-type Bill = Plan["bills"][number]
+type GeneratedPlan = typeof plan extends fc.Arbitrary<infer T> ? T : never
+type GeneratedInvoice = GeneratedPlan["invoices"][number]
 
-const own = fc.record({
-  kind: fc.constantFrom("sent", "clicked", "incentive", "opted out", "closed", "sent", "drawn", "feared", "passed"),
+const outreachAction = fc.record({
+  kind: fc.constantFrom(
+    "sent",
+    "clicked",
+    "incentive",
+    "opted out",
+    "closed",
+    "sent",
+    "assigned",
+    "at risk",
+    "risk passed",
+  ),
   about: fc.nat({ max: 20 }),
   at: fc.constantFrom(0, DAY, 2 * DAY, 4 * DAY, 35 * DAY, 36 * DAY),
 })
@@ -74,27 +84,27 @@ const member = fc.record({
   isDeletedLater: fc.constantFrom(false, false, false, true),
 })
 
-const script = fc.record({
+const history = fc.record({
   member,
   plans: fc.array(plan, { minLength: 1, maxLength: 3 }),
-  owns: fc.array(own, { maxLength: 6 }),
+  outreach: fc.array(outreachAction, { maxLength: 6 }),
 })
 
-/** A customer's facts, in no order that means anything. */
-export const arbitraryFacts: fc.Arbitrary<readonly Fact[]> = script.map(({ member, plans, owns }) => {
+/** A customer's facts, in no particular order. */
+export const arbitraryFacts: fc.Arbitrary<readonly Fact[]> = history.map(({ member, plans, outreach }) => {
   const facts: Fact[] = []
-  // Ids come from a counter of this life, scattered so that their order says nothing.
+  // Ids come from a counter per history, scattered so that they are in no order.
   const id = () => `${((facts.length + 1) * 7_919) % 9_973}_${facts.length}`
   const at = (ms: number): Instant => new Date(Date.parse(make.on(0)) + ms).toISOString()
-  const tell = (fact: Fact): void => void facts.push({ ...fact, id: id() })
+  const add = (fact: Fact): void => void facts.push({ ...fact, id: id() })
 
   const { hasEmail, hasPhone, timeZone } = member
-  tell(make.customerSeen({ at: at(0), hasEmail, hasPhone, timeZone }))
+  add(make.customerSeen({ at: at(0), hasEmail, hasPhone, timeZone }))
   for (const card of member.cards)
-    tell((card.isByProvider ? make.cardUpdatedByProvider : make.cardAdded)({ at: at(card.at) }))
-  if (member.isDeletedLater) tell(make.customerSeen({ at: at(70 * DAY), deleted: true }))
+    add((card.isByProvider ? make.cardUpdatedByProvider : make.cardAdded)({ at: at(card.at) }))
+  if (member.isDeletedLater) add(make.customerSeen({ at: at(70 * DAY), deleted: true }))
   plans.forEach((entry, index) => {
-    livePlan(entry, `sub_${index}`, at, tell)
+    addPlan(entry, `sub_${index}`, at, add)
   })
 
   const caseIds = facts.flatMap((fact) =>
@@ -104,37 +114,43 @@ export const arbitraryFacts: fc.Arbitrary<readonly Fact[]> = script.map(({ membe
         ? [`cancellation_${fact.subscription.subscriptionId}_1`]
         : [],
   )
-  for (const entry of owns) tell(ownFact(entry, caseIds[entry.about % Math.max(caseIds.length, 1)] ?? "no_case", at))
+  for (const entry of outreach)
+    add(outreachFact(entry, caseIds[entry.about % Math.max(caseIds.length, 1)] ?? "no_case", at))
   return facts
 })
 
-function livePlan(entry: Plan, subscriptionId: string, at: (ms: number) => Instant, tell: (fact: Fact) => void): void {
-  const firstBillAt = entry.start + entry.trialDays * DAY
+function addPlan(
+  entry: GeneratedPlan,
+  subscriptionId: string,
+  at: (ms: number) => Instant,
+  add: (fact: Fact) => void,
+): void {
+  const firstInvoiceAt = entry.start + entry.trialDays * DAY
   const base: Partial<SubscriptionSnapshot> & { subscriptionId: string } = {
     subscriptionId,
     startedAt: at(entry.start),
-    trialEnd: entry.trialDays > 0 ? at(firstBillAt) : null,
+    trialEnd: entry.trialDays > 0 ? at(firstInvoiceAt) : null,
   }
   const status = entry.trialDays > 0 ? "trialing" : "active"
-  if (entry.isStartTold) tell(make.subscription("subscription_started", { at: at(entry.start), ...base, status }))
+  if (entry.isStartReported) add(make.subscription("subscription_started", { at: at(entry.start), ...base, status }))
   if (entry.trialDays > 0)
-    tell(make.subscription("trial_ending", { at: at(entry.start + 4 * DAY), ...base, status: "trialing" }))
+    add(make.subscription("trial_ending", { at: at(entry.start + 4 * DAY), ...base, status: "trialing" }))
 
-  entry.bills.forEach((paper, index) => {
+  entry.invoices.forEach((invoice, index) => {
     const invoiceId = `in_${subscriptionId.slice(4)}_${index}`
-    liveBill(paper, { invoiceId, subscriptionId, isFirst: index === 0 }, firstBillAt + index * 30 * DAY, at, tell)
+    addInvoice(invoice, { invoiceId, subscriptionId, isFirst: index === 0 }, firstInvoiceAt + index * 30 * DAY, at, add)
   })
   for (const { at: moment, withdrawnAfter } of entry.announcements) {
-    tell(make.cancellationAnnounced({ at: at(moment), ...base, cancelAt: at(moment + 30 * DAY) }))
+    add(make.cancellationAnnounced({ at: at(moment), ...base, cancelAt: at(moment + 30 * DAY) }))
     if (withdrawnAfter !== null)
-      tell(make.subscription("subscription_resumed", { at: at(moment + withdrawnAfter), ...base }))
+      add(make.subscription("subscription_resumed", { at: at(moment + withdrawnAfter), ...base }))
   }
   if (entry.statusLater !== null)
-    tell(make.subscription("subscription_changed", { at: at(38 * DAY), ...base, status: entry.statusLater }))
+    add(make.subscription("subscription_changed", { at: at(38 * DAY), ...base, status: entry.statusLater }))
   if (entry.pause !== null)
-    tell(make.subscription("subscription_paused", { at: at(31 * DAY), ...base, status: "paused", paused: entry.pause }))
-  if (entry.end !== null) tell(make.subscriptionEnded({ at: at(entry.end), ...base }))
-  if (entry.isRevived) tell(make.subscription("subscription_resumed", { at: at(67 * DAY), ...base }))
+    add(make.subscription("subscription_paused", { at: at(31 * DAY), ...base, status: "paused", paused: entry.pause }))
+  if (entry.end !== null) add(make.subscriptionEnded({ at: at(entry.end), ...base }))
+  if (entry.isRevived) add(make.subscription("subscription_resumed", { at: at(67 * DAY), ...base }))
 }
 
 interface About {
@@ -143,72 +159,75 @@ interface About {
   readonly isFirst: boolean
 }
 
-function liveBill(
-  paper: Bill,
+function addInvoice(
+  invoice: GeneratedInvoice,
   { isFirst, ...refs }: About,
   dueAt: number,
   at: (ms: number) => Instant,
-  tell: (fact: Fact) => void,
+  add: (fact: Fact) => void,
 ): void {
-  const money = { amountMinor: paper.amount, currency: "usd" }
+  const money = { amountMinor: invoice.amount, currency: "usd" }
   const paymentIntentId = `pi_${refs.invoiceId}`
   let moment = dueAt
-  paper.attempts.forEach(({ after, telling: { shape, chargeAfter, hasIntent, code } }, index) => {
+  invoice.attempts.forEach(({ after, report: { shape, chargeAfter, hasIntent, code } }, index) => {
     moment += after
     const chargeAt = at(moment + chargeAfter * SECOND)
     const charge = { chargeId: `ch_${refs.invoiceId}_${index}`, ...(hasIntent && { paymentIntentId }) }
-    const isLast = index === paper.attempts.length - 1
-    const nextAttemptAt = isLast && paper.isLastGivenUp ? null : at(moment + 2 * DAY)
+    const isLast = index === invoice.attempts.length - 1
+    const nextAttemptAt = isLast && invoice.isLastAttemptFinal ? null : at(moment + 2 * DAY)
     const attempt = { attempt: index + 1, nextAttemptAt, isFirstInvoice: isFirst && index % 2 === 0 }
     if (shape !== "charge only")
-      tell(make.paymentFailed({ at: at(moment), ...refs, ...money, ...attempt, ...(shape === "legacy" && charge) }))
+      add(make.paymentFailed({ at: at(moment), ...refs, ...money, ...attempt, ...(shape === "legacy" && charge) }))
     if (shape === "invoice") return
     const named = shape === "legacy" ? refs : {}
-    tell(make.chargeFailed({ at: chargeAt, ...named, ...money, ...charge, declineCode: code }))
+    add(make.chargeFailed({ at: chargeAt, ...named, ...money, ...charge, declineCode: code }))
     if (hasIntent)
-      tell(make.chargeFailed({ at: chargeAt, ...named, ...money, paymentIntentId, chargeId: null, declineCode: code }))
+      add(make.chargeFailed({ at: chargeAt, ...named, ...money, paymentIntentId, chargeId: null, declineCode: code }))
   })
-  if (paper.isAuthenticationAsked) tell(make.actionRequired({ at: at(moment), ...refs, ...money }))
+  if (invoice.isAuthenticationRequired) add(make.actionRequired({ at: at(moment), ...refs, ...money }))
 
-  const endAt = moment + paper.endAfter
-  if (paper.pending !== null) {
-    const names = paper.pending === "tied" ? refs : { invoiceId: null, subscriptionId: null }
-    tell(make.paymentPending({ at: at(moment), ...names, ...money, paymentIntentId, method: "sepa_debit" }))
+  const endAt = moment + invoice.endAfter
+  if (invoice.pending !== null) {
+    const names = invoice.pending === "matched" ? refs : { invoiceId: null, subscriptionId: null }
+    add(make.paymentPending({ at: at(moment), ...names, ...money, paymentIntentId, method: "sepa_debit" }))
   }
-  const credited = Math.min(paper.credit ?? 0, paper.amount)
-  const paidPart = Math.min(paper.part ?? 0, paper.amount - credited)
-  if (paper.credit !== null)
-    tell(make.invoiceCredited({ at: at(moment + SECOND), ...refs, ...money, amountMinor: credited }))
-  if (paper.part !== null) {
-    const amountMinor = paper.amount - credited - paidPart
-    tell(make.invoiceChanged({ at: at(moment + SECOND), ...refs, ...money, amountMinor, paidMinor: paidPart }))
+  const credited = Math.min(invoice.credit ?? 0, invoice.amount)
+  const paidPart = Math.min(invoice.part ?? 0, invoice.amount - credited)
+  if (invoice.credit !== null)
+    add(make.invoiceCredited({ at: at(moment + SECOND), ...refs, ...money, amountMinor: credited }))
+  if (invoice.part !== null) {
+    const amountMinor = invoice.amount - credited - paidPart
+    add(make.invoiceChanged({ at: at(moment + SECOND), ...refs, ...money, amountMinor, paidMinor: paidPart }))
   }
-  if (paper.isIssuedAgain) {
+  if (invoice.isReissued) {
     const again = { ...refs, invoiceId: `${refs.invoiceId}_again` }
-    tell(make.invoiceReissued({ at: at(moment), ...again, replaces: refs.invoiceId }))
-    if (paper.end === "voided") tell(make.paymentSucceeded({ at: at(endAt + SECOND), ...again, ...money }))
+    add(make.invoiceReissued({ at: at(moment), ...again, replaces: refs.invoiceId }))
+    if (invoice.end === "voided") add(make.paymentSucceeded({ at: at(endAt + SECOND), ...again, ...money }))
   }
-  if (paper.end === "voided") tell(make.invoiceVoided({ at: at(endAt), ...refs }))
-  if (paper.end === "uncollectible") tell(make.invoiceUncollectible({ at: at(endAt), ...refs }))
-  if (paper.end !== "paid" && paper.end !== "paid elsewhere") return
-  const how = paper.end === "paid" ? "collected" : "out_of_band"
-  tell(make.paymentSucceeded({ at: at(endAt), ...refs, ...money, how }))
-  if (paper.isToldTwice) tell(make.chargeSucceeded({ at: at(endAt), ...money, paymentIntentId, chargeId: "ch_paid" }))
-  if (paper.lateFailureAfter !== null)
-    tell(make.paymentFailed({ at: at(endAt + paper.lateFailureAfter), ...refs, ...money, attempt: 9 }))
-  if (paper.refund !== null)
-    tell(make.refunded({ at: at(endAt + DAY), ...refs, ...money, amountMinor: Math.min(paper.refund, paper.amount) }))
-  if (paper.refund !== null && paper.hasRefundFailed)
-    tell(make.refundFailed({ at: at(endAt + DAY + HOUR), ...refs, ...money, amountMinor: paper.refund }))
-  if (paper.dispute === null) return
+  if (invoice.end === "voided") add(make.invoiceVoided({ at: at(endAt), ...refs }))
+  if (invoice.end === "uncollectible") add(make.invoiceUncollectible({ at: at(endAt), ...refs }))
+  if (invoice.end !== "paid" && invoice.end !== "paid elsewhere") return
+  const how = invoice.end === "paid" ? "collected" : "out_of_band"
+  add(make.paymentSucceeded({ at: at(endAt), ...refs, ...money, how }))
+  if (invoice.isReportedTwice)
+    add(make.chargeSucceeded({ at: at(endAt), ...money, paymentIntentId, chargeId: "ch_paid" }))
+  if (invoice.lateFailureAfter !== null)
+    add(make.paymentFailed({ at: at(endAt + invoice.lateFailureAfter), ...refs, ...money, attempt: 9 }))
+  if (invoice.refund !== null)
+    add(
+      make.refunded({ at: at(endAt + DAY), ...refs, ...money, amountMinor: Math.min(invoice.refund, invoice.amount) }),
+    )
+  if (invoice.refund !== null && invoice.hasRefundFailed)
+    add(make.refundFailed({ at: at(endAt + DAY + HOUR), ...refs, ...money, amountMinor: invoice.refund }))
+  if (invoice.dispute === null) return
   const dispute = { ...refs, ...money, disputeId: `dp_${refs.invoiceId}` }
-  tell(make.disputeOpened({ at: at(endAt + 2 * DAY), ...dispute, isInquiry: paper.dispute === "inquiry" }))
-  if (paper.dispute === "open" || paper.dispute === "inquiry") return
-  tell(make.disputeClosed({ at: at(endAt + 2 * DAY + HOUR), ...dispute, outcome: paper.dispute }))
+  add(make.disputeOpened({ at: at(endAt + 2 * DAY), ...dispute, isInquiry: invoice.dispute === "inquiry" }))
+  if (invoice.dispute === "open" || invoice.dispute === "inquiry") return
+  add(make.disputeClosed({ at: at(endAt + 2 * DAY + HOUR), ...dispute, outcome: invoice.dispute }))
 }
 
-function ownFact(
-  { kind, at: moment }: typeof own extends fc.Arbitrary<infer T> ? T : never,
+function outreachFact(
+  { kind, at: moment }: typeof outreachAction extends fc.Arbitrary<infer T> ? T : never,
   caseId: string,
   at: (ms: number) => Instant,
 ): Fact {
@@ -220,11 +239,11 @@ function ownFact(
       return make.incentiveApplied(stamp)
     case "opted out":
       return make.optedOut(stamp)
-    case "feared":
+    case "at risk":
       return make.riskDetected({ at: stamp.at, caseId: "at_risk_sub_0", subscriptionId: "sub_0" })
-    case "passed":
+    case "risk passed":
       return make.riskPassed({ at: stamp.at, caseId: moment > 4 * DAY ? "at_risk_sub_0" : caseId })
-    case "drawn":
+    case "assigned":
       return make.caseAssigned({ ...stamp, arm: moment > DAY ? "held_out" : "treated" })
     case "closed":
       return make.closedByOperator(stamp)
@@ -243,9 +262,9 @@ export const manySubscriptionsFacts: fc.Arbitrary<readonly Fact[]> = fc
     }),
     { minLength: 4, maxLength: 8, size: "max" },
   )
-  .map((bills) => [
+  .map((invoices) => [
     make.customerSeen({ at: make.on(0), id: "seen", hasEmail: true, hasPhone: true, timeZone: "Europe/Berlin" }),
-    ...bills.flatMap(({ day, codes, paidAfter }, index) => {
+    ...invoices.flatMap(({ day, codes, paidAfter }, index) => {
       const refs = { invoiceId: `in_${index}`, subscriptionId: `sub_${index}` }
       const failures = codes.map((declineCode, turn) =>
         make.paymentFailed({
@@ -263,7 +282,7 @@ export const manySubscriptionsFacts: fc.Arbitrary<readonly Fact[]> = fc
 
 const FLOOD_TIMES = fc.nat({ max: 400 }).map((hours) => new Date(Date.parse(make.on(0)) + hours * HOUR).toISOString())
 
-/** More of everything than the state of a customer keeps: more invoices, cases, subscriptions, clicks, draws. */
+/** More of everything than the state of a customer keeps: invoices, cases, subscriptions, clicks, assignments. */
 export const overLimitFacts: fc.Arbitrary<readonly Fact[]> = fc
   .array(
     fc.record({
@@ -275,7 +294,18 @@ export const overLimitFacts: fc.Arbitrary<readonly Fact[]> = fc
         "disputed",
         "refunded",
       ),
-      own: fc.constantFrom(null, null, null, null, "clicked", "sent", "drawn", "announced", "resumed", "ended"),
+      outreachAction: fc.constantFrom(
+        null,
+        null,
+        null,
+        null,
+        "clicked",
+        "sent",
+        "assigned",
+        "announced",
+        "resumed",
+        "ended",
+      ),
       invoice: fc.nat({ max: 330 }),
       subscription: fc.nat({ max: 12 }),
       at: FLOOD_TIMES,
@@ -283,17 +313,17 @@ export const overLimitFacts: fc.Arbitrary<readonly Fact[]> = fc
     { minLength: 900, maxLength: 1_100, size: "max" },
   )
   .map((entries) =>
-    entries.map(({ kind, own: ownKind, invoice, subscription, at }, index) => {
+    entries.map(({ kind, outreachAction: outreachKind, invoice, subscription, at }, index) => {
       const refs = { invoiceId: `in_${invoice}`, subscriptionId: `sub_${subscription}` }
       const given = { at, id: `${(index * 7_919) % 9_973}_${index}`, ...refs }
       const { subscriptionId } = refs
       const caseId = `payment_in_${invoice}`
-      switch (ownKind ?? kind) {
+      switch (outreachKind ?? kind) {
         case "clicked":
           return make.linkClicked({ at, id: given.id, caseId })
         case "sent":
           return make.nudgeSent({ at, id: given.id, caseId })
-        case "drawn":
+        case "assigned":
           return make.caseAssigned({ at, id: given.id, caseId })
         case "announced":
           return make.cancellationAnnounced({ at, id: given.id, subscriptionId })
@@ -317,7 +347,7 @@ export const overLimitFacts: fc.Arbitrary<readonly Fact[]> = fc
     }),
   )
 
-/** A life without what we did ourselves. */
+/** A history without our own outreach. */
 export const providerFacts: fc.Arbitrary<readonly Fact[]> = arbitraryFacts.map((facts) =>
   facts.filter(({ kind }) => !isOutreach(kind) && kind !== "case_closed_by_operator"),
 )
@@ -340,7 +370,7 @@ const refs = {
   paymentIntentId: maybe(ID),
 }
 const money = { amountMinor: AMOUNT, currency: fc.constantFrom("usd", "jpy") }
-/** What an event may leave out; adapters leave out both or neither, the fold takes any. */
+/** What an event may leave out; adapters leave out both or neither, the fold accepts either. */
 const stated = { amountMinor: maybe(AMOUNT), currency: maybe(fc.constantFrom("usd", "jpy")) }
 const snapshot = fc.record({
   subscriptionId: ID,
@@ -405,7 +435,7 @@ const anyBody = fc.oneof(
   fc.record({ kind: fc.constant("case_closed_by_operator" as const), caseId, note: maybe(ID) }),
 )
 
-/** Facts that no provider would tell: any ids, any order, names that every object inherits. */
+/** Facts that no provider would send: any ids, any order, names of properties that every object inherits. */
 export const anyFacts: fc.Arbitrary<readonly Fact[]> = fc
   .array(fc.tuple(anyBody, WHEN, fc.nat({ max: 999 })), { maxLength: 30, size: "max" })
   .map((entries) =>

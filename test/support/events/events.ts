@@ -1,8 +1,8 @@
-/** Stripe's events as values, for whoever sends them. */
+/** Stripe's events as values. */
 
 let serial = 0
 
-/** An id nobody has used yet. */
+/** An unused id. */
 export const uniqueId = (prefix: string): string => `${prefix}_${Date.now().toString(36)}${(serial++).toString(36)}`
 
 export interface InvoiceOptions {

@@ -1,4 +1,4 @@
-/** Facts as short as a test wants to write them: only what matters is said, the rest is one plain monthly customer. */
+/** Builders of facts with defaults of one monthly customer. Over 300 lines: one builder for each kind of fact. */
 import type {
   Fact,
   FactKind,
@@ -13,11 +13,11 @@ type Given<K extends FactKind> = Partial<Body<K>> & Stamp
 
 interface Stamp {
   readonly at: Instant
-  /** Decides between facts of one kind and second; unnamed facts are numbered as they are made. */
+  /** Orders facts of one kind and second; without it facts are numbered as they are made. */
   readonly id?: string | undefined
 }
 
-/** A moment of the test's month; day 0 is Monday, 2 March 2026. */
+/** A time in the test's month; day 0 is Monday, 2 March 2026. */
 export const on = (day: number, time = "10:00:00"): Instant => {
   const [hours = 0, minutes = 0, seconds = 0] = time.split(":").map(Number)
   return new Date(Date.UTC(2026, 2, 2 + day, hours, minutes, seconds)).toISOString()
@@ -36,9 +36,9 @@ const BILL = {
 } as const
 
 const REFS = { invoiceId: "in_1", subscriptionId: "sub_1", chargeId: null, paymentIntentId: null } as const
-const LOOSE = { ...BILL, invoiceId: null, subscriptionId: null } as const
+const WITHOUT_REFS = { ...BILL, invoiceId: null, subscriptionId: null } as const
 
-/** An invoice's own word of a failed attempt. */
+/** A failed attempt reported by the invoice. */
 export const paymentFailed = ({ at, id, ...given }: Given<"payment_failed">): Fact => ({
   kind: "payment_failed",
   ...BILL,
@@ -49,9 +49,9 @@ export const paymentFailed = ({ at, id, ...given }: Given<"payment_failed">): Fa
   ...stamp({ at, id }),
 })
 
-/** A charge's or payment intent's word of a failed attempt; since basil it does not name the invoice. */
+/** A failed attempt reported by a charge or payment intent, which does not name its invoice since API version basil. */
 export const chargeFailed = (given: Given<"payment_failed">): Fact =>
-  paymentFailed({ ...LOOSE, attempt: null, ...given })
+  paymentFailed({ ...WITHOUT_REFS, attempt: null, ...given })
 
 export const paymentSucceeded = ({ at, id, ...given }: Given<"payment_succeeded">): Fact => ({
   kind: "payment_succeeded",
@@ -61,7 +61,8 @@ export const paymentSucceeded = ({ at, id, ...given }: Given<"payment_succeeded"
   ...stamp({ at, id }),
 })
 
-export const chargeSucceeded = (given: Given<"payment_succeeded">): Fact => paymentSucceeded({ ...LOOSE, ...given })
+export const chargeSucceeded = (given: Given<"payment_succeeded">): Fact =>
+  paymentSucceeded({ ...WITHOUT_REFS, ...given })
 
 export const actionRequired = ({ at, id, ...given }: Given<"payment_action_required">): Fact => ({
   kind: "payment_action_required",
@@ -185,7 +186,7 @@ export const MONTHLY: SubscriptionItem = {
 type SubscriptionKind = Extract<Fact, { readonly subscription: SubscriptionSnapshot }>["kind"]
 type SubscriptionGiven = Partial<SubscriptionSnapshot> & Stamp & { readonly replaced?: PreviousAttributes }
 
-/** A word on a subscription of that kind; the end and the announcement have builders of their own. */
+/** A fact of that kind about a subscription; the end and the scheduled cancellation have their own builders. */
 export const subscription = (
   kind: Exclude<SubscriptionKind, "subscription_ended" | "cancellation_announced">,
   { at, id, replaced, ...given }: SubscriptionGiven,

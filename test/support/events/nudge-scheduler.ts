@@ -1,7 +1,7 @@
 /**
- * The scheduler as a pure loop over a virtual clock: facts arrive, decide plans, due nudges are claimed, decided again,
- * marked, sent and recorded. Between any two steps the worker may be lost; a step that was lost is taken up again later.
- * It keeps the promises of the database (a commit is whole or not at all) and of channels (`email` knows keys).
+ * A model of sending on a virtual clock: facts arrive, nudges are planned; due ones are claimed, decided again, marked, sent
+ * and recorded. The worker may be lost between any two steps; a lost step is repeated later. The database commits
+ * atomically, and the channel `email` has idempotency keys.
  */
 
 import type { Fact, Instant } from "../../../shared/domain/facts.ts"
@@ -19,7 +19,7 @@ import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import type { CompanySettings } from "../../../shared/domain/settings.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 
-/** What a member saw, and what we knew when we sent it. */
+/** A visible message, and the state when it was sent. */
 export interface VisibleMessage {
   readonly nudge: Nudge
   readonly at: Instant
@@ -27,11 +27,11 @@ export interface VisibleMessage {
   readonly personThen: Person
 }
 
-/** How the next step goes: well, or lost before or after it took effect, or what the channel answers. */
+/** The outcome of a step: success, lost before or after its effect, or the channel's answer. */
 export const SEND_OUTCOMES = ["well", "lost before", "lost after", "done twice", "refused", "retry", "unknown"] as const
 export type SimulatedOutcome = (typeof SEND_OUTCOMES)[number]
 
-/** A channel that knows keys forgets them after a day (Resend, 24 hours). */
+/** A channel keeps idempotency keys for a day (Resend, 24 hours). */
 const KEY_WINDOW_MS = 24 * 3_600_000
 
 const isWithinWindow = (at: Instant | undefined, now: Instant): boolean =>
@@ -40,30 +40,30 @@ const isWithinWindow = (at: Instant | undefined, now: Instant): boolean =>
 export class Scheduler {
   readonly nudges = new Map<string, Nudge>()
   readonly visible: VisibleMessage[] = []
-  readonly #firstTried = new Map<string, Instant>()
+  readonly #firstAttemptAt = new Map<string, Instant>()
   readonly #ledger = new Map<string, Fact>()
   readonly #settings: CompanySettings
   readonly #reach: ReachableChannels
-  readonly #nextFate: () => SimulatedOutcome
+  readonly #nextOutcome: () => SimulatedOutcome
   /** Other customers with the same address. */
   readonly sharing: Scheduler[] = []
   #state: CustomerState | null = null
 
-  constructor(settings: CompanySettings, reach: ReachableChannels, nextFate: () => SimulatedOutcome) {
+  constructor(settings: CompanySettings, reach: ReachableChannels, nextOutcome: () => SimulatedOutcome) {
     this.#settings = settings
     this.#reach = reach
-    this.#nextFate = nextFate
+    this.#nextOutcome = nextOutcome
   }
 
-  /** A fact of the provider or the member arrives; it is in the ledger, whatever happens to its processing. */
+  /** Adds a fact of the provider or the member to the ledger, even if its processing fails. */
   arrive(fact: Fact): void {
     this.#ledger.set(fact.id, fact)
     this.#state = null
   }
 
-  /** What the other customers of the person see of this one. */
+  /** This customer as seen by other customers of the person. */
   asShared(): SharedCustomer {
-    return { customerId: "another", state: this.#known(), nudges: [...this.nudges.values()] }
+    return { customerId: "another", state: this.#currentState(), nudges: [...this.nudges.values()] }
   }
 
   #person(): Person {
@@ -72,22 +72,22 @@ export class Scheduler {
     return { others, isOptedOut: others.some(({ state }) => state.outreach.optedOutAt !== null) }
   }
 
-  #known(): CustomerState {
+  #currentState(): CustomerState {
     this.#state ??= rebuild([...this.#ledger.values()])
     return this.#state
   }
 
-  /** Fold, decide, commit. A worker that is lost leaves it to the next. */
+  /** Fold, decide, commit; a lost worker leaves it to the next call. */
   advance(now: Instant): void {
-    const fate = this.#nextFate()
-    if (fate === "lost before") return
-    for (let time = 0; time < (fate === "done twice" ? 2 : 1); time++) {
+    const outcome = this.#nextOutcome()
+    if (outcome === "lost before") return
+    for (let time = 0; time < (outcome === "done twice" ? 2 : 1); time++) {
       const nudges = [...this.nudges.values()]
-      for (const action of decide(this.#known(), nudges, this.#settings, this.#reach, now)) this.#carryOut(action)
+      for (const action of decide(this.#currentState(), nudges, this.#settings, this.#reach, now)) this.#perform(action)
     }
   }
 
-  /** Sends what is due: all are marked before the first is sent, as workers that run at once would do it. */
+  /** Sends what is due. All are marked before the first is sent, as by concurrent workers. */
   sendDue(now: Instant): void {
     const due = [...this.nudges.values()].filter(
       ({ status, dueAt }) => (status === "planned" || status === "sending") && dueAt <= now,
@@ -97,32 +97,36 @@ export class Scheduler {
 
   #prepare(id: string, now: Instant): boolean {
     const nudge = this.#row(id)
-    if (nudge.status === "sending" && (nudge.channel !== "email" || !isWithinWindow(this.#firstTried.get(id), now))) {
+    if (
+      nudge.status === "sending" &&
+      (nudge.channel !== "email" || !isWithinWindow(this.#firstAttemptAt.get(id), now))
+    ) {
       this.#set(id, { status: "unknown", reason: "worker_lost" })
       return false
     }
     const others = [...this.nudges.values()].filter((other) => other.id !== id)
-    const decision = decideSend(this.#known(), nudge, others, this.#settings, now, this.#person())
+    const decision = decideSend(this.#currentState(), nudge, others, this.#settings, now, this.#person())
     if (decision.kind === "suppress") this.#set(id, { status: "suppressed", reason: decision.reason })
     if (decision.kind === "defer") this.#set(id, { dueAt: decision.until, reason: decision.reason })
     if (decision.kind !== "send") return false
     this.#set(id, { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now })
-    this.#firstTried.set(id, this.#firstTried.get(id) ?? now)
+    this.#firstAttemptAt.set(id, this.#firstAttemptAt.get(id) ?? now)
     return true
   }
 
   #send(id: string, now: Instant): void {
-    const fate = this.#nextFate()
-    if (fate === "lost before") return
+    const outcome = this.#nextOutcome()
+    if (outcome === "lost before") return
     const nudge = this.#row(id)
-    const isRefused = fate === "refused" || fate === "retry"
+    const isRejected = outcome === "refused" || outcome === "retry"
     const isKeyKnown =
-      nudge.channel === "email" && this.visible.some(({ nudge: seen, at }) => seen.id === id && isWithinWindow(at, now))
-    if (!isRefused && !isKeyKnown)
-      this.visible.push({ nudge, at: now, knownThen: this.#known(), personThen: this.#person() })
-    if (fate === "lost after") return
-    if (isRefused && !isKeyKnown) this.#settleRefusal(nudge, fate, now)
-    else if (fate === "unknown") this.#set(id, { status: "unknown", reason: "time_out" })
+      nudge.channel === "email" &&
+      this.visible.some(({ nudge: other, at }) => other.id === id && isWithinWindow(at, now))
+    if (!isRejected && !isKeyKnown)
+      this.visible.push({ nudge, at: now, knownThen: this.#currentState(), personThen: this.#person() })
+    if (outcome === "lost after") return
+    if (isRejected && !isKeyKnown) this.#settleRejection(nudge, outcome, now)
+    else if (outcome === "unknown") this.#set(id, { status: "unknown", reason: "time_out" })
     else this.#settleSent(nudge, now)
   }
 
@@ -132,19 +136,19 @@ export class Scheduler {
     this.arrive({ kind: "nudge_sent", id: `nudge_sent:${id}`, occurredAt: now, ...receipt })
   }
 
-  #settleRefusal(nudge: Nudge, fate: SimulatedOutcome, now: Instant): void {
-    const again = fate === "retry" ? retryAt(nudge.attempts, null, now) : null
+  #settleRejection(nudge: Nudge, outcome: SimulatedOutcome, now: Instant): void {
+    const again = outcome === "retry" ? retryAt(nudge.attempts, null, now) : null
     if (again !== null) {
       this.#set(nudge.id, { status: "planned", reason: "busy", dueAt: again, sentAt: null })
       return
     }
     this.#set(nudge.id, { status: "failed", reason: "no_address", sentAt: null })
     const others = [...this.nudges.values()].filter((other) => other.id !== nudge.id)
-    const fallback = fallbackFor(this.#known(), nudge, others, this.#settings, this.#reach, now)
+    const fallback = fallbackFor(this.#currentState(), nudge, others, this.#settings, this.#reach, now)
     if (fallback) this.#plan(fallback)
   }
 
-  #carryOut(action: Action): void {
+  #perform(action: Action): void {
     if (action.kind === "plan_nudge") this.#plan(action.nudge)
     else if (action.kind === "move_nudge") {
       const { id, dueAt, reason } = action.nudge
@@ -152,7 +156,7 @@ export class Scheduler {
     } else this.#set(action.nudgeId, { status: "suppressed", reason: action.reason })
   }
 
-  /** As the database does it: a row that is there changes only when it was put aside. */
+  /** Like the database: an existing row changes only if it was suppressed. */
   #plan(nudge: Nudge): void {
     const present = this.nudges.get(nudge.id)
     if (present === undefined) this.nudges.set(nudge.id, nudge)

@@ -1,9 +1,9 @@
-/** Facts as an import tells them, and lives of which some was told live and some imported. */
+/** Imported facts, and histories that are partly live and partly imported. */
 import fc from "fast-check"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { isOutreach } from "../../../shared/domain/recovery/fold.ts"
 
-/** The same facts, each told live or imported; what we did ourselves was never imported. */
+/** The same facts, each live or imported; our own outreach is never imported. */
 export const mixLiveAndImported = (facts: fc.Arbitrary<readonly Fact[]>): fc.Arbitrary<readonly Fact[]> =>
   facts.chain((all) =>
     fc
@@ -11,6 +11,6 @@ export const mixLiveAndImported = (facts: fc.Arbitrary<readonly Fact[]>): fc.Arb
       .map((isImported) => all.map((fact, index) => (isImported[index] ? asImported(fact) : fact))),
   )
 
-/** The fact as an import tells it. */
+/** The fact as an import records it. */
 export const asImported = (fact: Fact): Fact =>
   isOutreach(fact.kind) || fact.kind === "case_closed_by_operator" ? fact : { ...fact, origin: "history" }

@@ -1,6 +1,6 @@
 /**
- * Rows as the previous version wrote them (migrations up to 0016; recorded from a told story), brought to today's tables by
- * the migrations after it.
+ * Rows as the previous version wrote them (migrations up to 0016; recorded from a scenario), brought to today's tables by
+ * the later migrations.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -21,10 +21,10 @@ type Query = (text: string, values?: readonly unknown[]) => Promise<{ readonly r
 const recorded = (): { readonly now: string; readonly tables: Readonly<Record<string, readonly Row[]>> } =>
   JSON.parse(gunzipSync(readFileSync(join(ROOT, "test/fixtures/previous-version/rows.json.gz"))).toString())
 
-/** The rows as they were written, by table; parents before children. */
+/** The recorded rows by table; parents before children. */
 export const previousRows = () => recorded().tables
 
-/** Puts the rows through the migrations in a database of their own, and then into the world's. */
+/** Migrates the rows in a separate database, and copies them into the world's. */
 export async function migratePreviousRows(): Promise<void> {
   const aheadMs = Date.parse(recorded().now) - (await worldNow()).getTime()
   if (aheadMs > 0) await advanceClock(`PT${Math.ceil(aheadMs / 1000) + 60}S`)

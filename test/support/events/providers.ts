@@ -30,7 +30,7 @@ export function stripeSignature(
   return Stripe.webhooks.generateTestHeaderStringAsync({ payload, secret, timestamp })
 }
 
-/** Posts a Stripe event (or a raw body) to the Worker, signed now unless said otherwise. */
+/** Posts a Stripe event (or a raw body) to the Worker, signed now unless `options` differ. */
 export async function sendStripe(event: unknown, options: SendOptions = {}): Promise<Answer> {
   const body = typeof event === "string" ? event : JSON.stringify(event)
   const timestamp = Math.floor((await worldNow()).getTime() / 1000)

@@ -1,9 +1,9 @@
-/** A story of one customer as a list of events at fixed times, and its state in words that do not depend on who lived it. */
+/** Scenarios of one customer as lists of events at fixed times, and the resulting state without the customer's ids. */
 
 import { sql } from "../world/world.ts"
 import { envelope, invoiceEvent } from "./providers.ts"
 
-export interface Story {
+export interface Scenario {
   readonly customer: string
   readonly events: readonly ({ readonly id: string } & Record<string, unknown>)[]
 }
@@ -11,10 +11,10 @@ export interface Story {
 const MINUTE_MS = 60_000
 
 /**
- * A renewal that fails twice, told by charge and invoice, is paid and then disputed, while the member announces to leave
- * and thinks again. `tag` makes its ids unique; `end` is when the last thing happens.
+ * A renewal that fails twice, reported by charge and invoice, is paid and then disputed, while the member schedules a
+ * cancellation and withdraws it. `tag` makes its ids unique; `end` is the time of the last event.
  */
-export function failedRenewalStory(tag: string, end: Date): Story {
+export function failedRenewalScenario(tag: string, end: Date): Scenario {
   const [customer, invoice, charge, subscription] = [`cus_${tag}`, `in_${tag}`, `ch_${tag}`, `sub_${tag}`]
   const at = (minutesBeforeEnd: number) => new Date(end.getTime() - minutesBeforeEnd * MINUTE_MS)
   const bill = (type: string, minutes: number, n: number, more: Record<string, unknown> = {}, attempt = 1) =>
@@ -82,10 +82,10 @@ export function failedRenewalStory(tag: string, end: Date): Story {
 }
 
 /**
- * A chargeback on a charge that no event ever names together with its invoice; only an event that says nothing else
- * (`charge.updated`) tells whose charge it is.
+ * A chargeback on a charge that no event names together with its invoice; only an event without facts (`charge.updated`)
+ * contains its customer.
  */
-export function unlinkedChargeStory(tag: string, end: Date): Story {
+export function unlinkedChargeScenario(tag: string, end: Date): Scenario {
   const [customer, invoice, charge] = [`cus_${tag}`, `in_${tag}`, `ch_${tag}`]
   const at = (minutesBeforeEnd: number) => new Date(end.getTime() - minutesBeforeEnd * MINUTE_MS)
   const bill = (type: string, minutes: number, n: number) =>
@@ -104,10 +104,10 @@ export function unlinkedChargeStory(tag: string, end: Date): Story {
   }
 }
 
-/** Everything that the database says of a customer because of its events, byte for byte, with the story's tag taken out. */
+/** Everything in the database that follows from a customer's events, as text, with the scenario's tag replaced. */
 export async function describeState(tag: string): Promise<string> {
   const customer = `stripe_cus_${tag}`
-  const [row] = await sql<{ words: string }>(
+  const [row] = await sql<{ text: string }>(
     `select jsonb_build_object(
       'state', (select state - 'outreach' - 'position' from customers where id = $1),
       'cases', (select jsonb_agg(to_jsonb(c) - 'cause' - 'arm' - 'holdout_percentage' order by c.id) from recovery_cases c where customer_id = $1),
@@ -116,8 +116,8 @@ export async function describeState(tag: string): Promise<string> {
       'facts', (select jsonb_agg(f.body || jsonb_build_object('at', f.occurred_at) order by f.occurred_at, f.rank, f.body::text)
         from facts f where f.event_id is not null and (f.subject = $2 or f.subject in (
           select object_id from object_links where root_id = $2)))
-    )::text as words`,
+    )::text as text`,
     [customer, `cus_${tag}`],
   )
-  return (row?.words ?? "").replaceAll(tag, "TAG")
+  return (row?.text ?? "").replaceAll(tag, "TAG")
 }

@@ -1,9 +1,9 @@
-/** What holds for every state, whatever facts it was folded from. */
+/** What holds for every state, from any facts. */
 import { isDeepStrictEqual } from "node:util"
 import { causeOf } from "../../../shared/domain/recovery/cause.ts"
 import { type CaseState, type CustomerState, paymentOf, subscriptionOf } from "../../../shared/domain/state.ts"
 
-/** Every promise that the state breaks, in words; empty for a state that is well-formed. */
+/** Every invariant that the state violates, as text; empty for a valid state. */
 export function invariantViolations(state: CustomerState): string[] {
   const faults: string[] = []
   const expectThat = (holds: boolean, fault: string): void => {
@@ -13,12 +13,12 @@ export function invariantViolations(state: CustomerState): string[] {
   expectThat(isDeepStrictEqual(JSON.parse(JSON.stringify(state)), state), "is not plain JSON")
   expectThat(Object.keys(Object.prototype).length === 0, "reached the prototype of all objects")
   for (const [key, entry] of Object.entries(state.subscriptions)) {
-    expectThat(key === entry.id, `subscription ${key} is stored under another name`)
+    expectThat(key === entry.id, `subscription ${key} is stored under another key`)
   }
   for (const [key, entry] of Object.entries(state.payments)) {
-    expectThat(key === entry.invoiceId, `payment ${key} is stored under another name`)
+    expectThat(key === entry.invoiceId, `payment ${key} is stored under another key`)
     expectThat(isMoney(entry.amountMinor) && isMoney(entry.refundedMinor), `payment ${key} has an odd amount`)
-    expectThat(entry.status !== "succeeded" || entry.paidAt !== null, `payment ${key} was paid at no time`)
+    expectThat(entry.status !== "succeeded" || entry.paidAt !== null, `payment ${key} is paid without a time`)
   }
   const ids = state.cases.map((entry) => entry.id)
   expectThat(new Set(ids).size === ids.length, "has a case twice")

@@ -1,18 +1,18 @@
-/** A customer's stream as the database keeps it: a ledger that knows each fact once, and a snapshot that is only JSON. */
+/** A customer's stream as in the database: a ledger with each fact once, and a snapshot in JSON. */
 import { type Fact, inLedgerOrder } from "../../../shared/domain/facts.ts"
 import { fold, isBefore, rebuild } from "../../../shared/domain/recovery/fold.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 
-/** How a snapshot looks after it was stored and read again. */
+/** A snapshot after it was stored and read again. */
 export type Storage = (state: CustomerState) => CustomerState
 
-/** As text: the keys stay in their order. */
+/** As text: keys keep their order. */
 export const asText: Storage = (state) => JSON.parse(JSON.stringify(state))
 
 /** As Postgres' jsonb: the keys of every object by length, then by bytes. */
 export const asJsonb: Storage = (state) => JSON.parse(JSON.stringify(sortKeys(state)))
 
-/** The same text for the same state, whatever order its keys are in. */
+/** The same text for the same state in any order of keys. */
 export const canonical = (state: CustomerState): string => JSON.stringify(sortKeys(state))
 
 function sortKeys(value: unknown): unknown {
@@ -31,7 +31,7 @@ export class StoredStream {
     this.#storage = storage
   }
 
-  /** The state after a batch arrived, with a refold only where the rule asks for one. */
+  /** The state after a batch, refolded only where the rule requires it. */
   append(batch: readonly Fact[]): CustomerState {
     const position = this.#snapshot?.position ?? null
     for (const fact of batch) this.#ledger.set(fact.id, fact)
@@ -41,7 +41,7 @@ export class StoredStream {
     return state
   }
 
-  /** The state of everything that arrived so far, folded from the beginning. */
+  /** The state of all facts so far, folded from the beginning. */
   rebuilt(): CustomerState {
     return rebuild([...this.#ledger.values()])
   }

@@ -1,6 +1,6 @@
 /**
- * A customer's past at Stripe in two tellings: the webhooks as they came, and the objects as the lists show them today. Made
- * from a seed; all of it lies between `start` and `end`.
+ * A customer's past at Stripe in two forms: the webhooks as they were sent, and the objects as the lists show them today.
+ * Generated from a seed, between `start` and `end`.
  */
 export type StripeObject = Readonly<Record<string, unknown>> & { readonly id: string }
 
@@ -21,7 +21,7 @@ export interface StripeHistory {
 const DAY = 86_400
 const MONTH = 30 * DAY
 
-/** Numbers that repeat for a seed (Park and Miller). */
+/** Random numbers from a seed (Park and Miller). */
 function randomOf(seed: number): (below: number) => number {
   let state = (seed % 2_147_483_646) + 1
   return (below) => {
@@ -32,7 +32,7 @@ function randomOf(seed: number): (below: number) => number {
 
 type End = "paid" | "paid elsewhere" | "uncollectible" | "voided" | "open" | "given up"
 
-/** The past of one customer, in seconds since 1970. `tag` makes its ids unique. */
+/** The history of one customer, in seconds since 1970. `tag` makes its ids unique. */
 export function stripeHistory(
   tag: string,
   seed: number,
@@ -42,56 +42,62 @@ export function stripeHistory(
   for (let turn = 0; turn < 5; turn++) random(7)
   const webhooks: HistoricalWebhook[] = []
   const objects = new Map<string, StripeObject[]>()
-  const keep = (collection: string, object: StripeObject): void => {
+  const addObject = (collection: string, object: StripeObject): void => {
     objects.set(collection, [...(objects.get(collection) ?? []), object])
   }
-  const tell = (type: string, at: number, object: StripeObject, previous?: HistoricalWebhook["previous"]): void => {
+  const addWebhook = (
+    type: string,
+    at: number,
+    object: StripeObject,
+    previous?: HistoricalWebhook["previous"],
+  ): void => {
     webhooks.push({ type, at, object, ...(previous && { previous }) })
   }
 
   const customer = `cus_${tag}`
   const subscriptionId = `sub_${tag}`
-  const began = start + random(120) * DAY + random(DAY)
+  const startedAt = start + random(120) * DAY + random(DAY)
   const person = {
     id: customer,
     object: "customer",
-    created: began,
+    created: startedAt,
     email: `${tag}@example.com`,
     name: `Person ${tag}`,
   }
-  keep("customers", person)
-  tell("customer.created", began, person)
+  addObject("customers", person)
+  addWebhook("customer.created", startedAt, person)
 
   const amount = 1_000 + random(40) * 100
-  const trialEnd = random(4) === 0 ? began + 7 * DAY : null
-  const firstBill = trialEnd ?? began
-  const bills = Math.min(12, Math.floor((end - firstBill - 20 * DAY) / MONTH))
-  const leaving = (["none", "none", "announced", "announced and ended", "ended at once"] as const)[random(5)] ?? "none"
-  const lastBill = firstBill + (bills - 1) * MONTH
+  const trialEnd = random(4) === 0 ? startedAt + 7 * DAY : null
+  const firstInvoiceAt = trialEnd ?? startedAt
+  const invoices = Math.min(12, Math.floor((end - firstInvoiceAt - 20 * DAY) / MONTH))
+  const cancellation =
+    (["none", "none", "announced", "announced and ended", "ended at once"] as const)[random(5)] ?? "none"
+  const lastInvoiceAt = firstInvoiceAt + (invoices - 1) * MONTH
 
   let isOwing = false
-  for (let index = 0; index < bills; index++) {
-    const isLast = index === bills - 1
-    const outcome = index === 0 ? "paid" : isLast && leaving === "none" ? random(8) : random(6)
+  for (let index = 0; index < invoices; index++) {
+    const isLast = index === invoices - 1
+    const outcome = index === 0 ? "paid" : isLast && cancellation === "none" ? random(8) : random(6)
     const how: End =
       (["paid", "paid", "paid", "paid elsewhere", "uncollectible", "voided", "open", "given up"] as const)[
         typeof outcome === "number" ? outcome : 0
       ] ?? "paid"
     const isOwed = how === "open" || how === "given up"
     isOwing ||= isOwed
-    const isTroubled = index > 0 && (how !== "paid" || random(3) === 0)
-    const failures = isTroubled ? (how === "given up" ? 2 + random(2) : 1 + random(3)) : 0
-    bill({ index, at: firstBill + index * MONTH, how, failures, isFirst: index === 0 })
+    const hasFailures = index > 0 && (how !== "paid" || random(3) === 0)
+    const failures = hasFailures ? (how === "given up" ? 2 + random(2) : 1 + random(3)) : 0
+    addInvoice({ index, at: firstInvoiceAt + index * MONTH, how, failures, isFirst: index === 0 })
   }
 
-  function bill(paper: {
+  function addInvoice(invoice: {
     readonly index: number
     readonly at: number
     readonly how: End
     readonly failures: number
     readonly isFirst: boolean
   }) {
-    const { index, at, how, failures, isFirst } = paper
+    const { index, at, how, failures, isFirst } = invoice
     const [id, intent] = [`in_${tag}_${index}`, `pi_${tag}_${index}`]
     const isPaid = how === "paid" || how === "paid elsewhere"
     const common = {
@@ -119,9 +125,9 @@ export function stripeHistory(
         failure_code: "card_declined",
         outcome: { reason: random(2) === 0 ? "insufficient_funds" : "expired_card" },
       }
-      keep("charges", charge)
-      tell("charge.failed", moment, charge)
-      tell("invoice.payment_failed", moment, {
+      addObject("charges", charge)
+      addWebhook("charge.failed", moment, charge)
+      addWebhook("invoice.payment_failed", moment, {
         ...common,
         status: "open",
         amount_paid: 0,
@@ -138,26 +144,26 @@ export function stripeHistory(
       voided_at: how === "voided" ? endAt : null,
     }
     const isCharged = how === "paid"
-    const whole = {
+    const invoiceObject = {
       ...common,
       status: isPaid ? "paid" : how === "uncollectible" ? "uncollectible" : how === "voided" ? "void" : "open",
       amount_paid: isPaid ? amount : 0,
       amount_remaining: isPaid ? 0 : amount,
       amount_paid_off_stripe: how === "paid elsewhere" ? amount : 0,
-      // A payment elsewhere is no attempt of Stripe's.
+      // An out-of-band payment is not an attempt of Stripe.
       attempt_count: failures + (isCharged ? 1 : 0) + (how === "paid elsewhere" && failures === 1 ? 1 : 0),
       next_payment_attempt: how === "open" ? attemptAt(failures) + 3 * DAY : null,
       status_transitions: transitions,
     }
-    keep("invoices", {
-      ...whole,
+    addObject("invoices", {
+      ...invoiceObject,
       payments: {
         data: [{ payment: { type: "payment_intent", payment_intent: intent }, status: isCharged ? "paid" : "open" }],
       },
     })
-    if (how === "uncollectible") tell("invoice.marked_uncollectible", endAt, whole)
-    if (how === "voided") tell("invoice.voided", endAt, whole)
-    if (isPaid) tell("invoice.paid", endAt, whole)
+    if (how === "uncollectible") addWebhook("invoice.marked_uncollectible", endAt, invoiceObject)
+    if (how === "voided") addWebhook("invoice.voided", endAt, invoiceObject)
+    if (isPaid) addWebhook("invoice.paid", endAt, invoiceObject)
     if (isCharged) settle(chargeOf(failures + 1, endAt), endAt)
 
     function chargeOf(attempt: number, moment: number) {
@@ -175,10 +181,10 @@ export function stripeHistory(
 
   function settle(base: StripeObject, at: number): void {
     const charge = { ...base, status: "succeeded", paid: true, captured: true, amount_captured: amount }
-    tell("charge.succeeded", at, { ...charge, amount_refunded: 0 })
+    addWebhook("charge.succeeded", at, { ...charge, amount_refunded: 0 })
     const about = { charge: base.id, payment_intent: base.payment_intent, currency: "usd" }
-    const fate = random(12)
-    if (fate === 0) {
+    const followUp = random(12)
+    if (followUp === 0) {
       const refund = {
         id: `re_${base.id}`,
         object: "refund",
@@ -187,12 +193,12 @@ export function stripeHistory(
         status: "succeeded",
         ...about,
       }
-      keep("refunds", refund)
-      tell("refund.created", at + DAY, refund)
+      addObject("refunds", refund)
+      addWebhook("refund.created", at + DAY, refund)
     }
-    keep("charges", { ...charge, amount_refunded: fate === 0 ? 500 : 0 })
-    if (fate > 3 || fate === 0) return
-    const status = ["", "won", "lost", "needs_response"][fate]
+    addObject("charges", { ...charge, amount_refunded: followUp === 0 ? 500 : 0 })
+    if (followUp > 3 || followUp === 0) return
+    const status = ["", "won", "lost", "needs_response"][followUp]
     const dispute = {
       id: `du_${base.id}`,
       object: "dispute",
@@ -201,17 +207,17 @@ export function stripeHistory(
       reason: "general",
       ...about,
     }
-    const moved = [{ created: at + 2 * DAY }, ...(status === "won" ? [{ created: at + 9 * DAY }] : [])]
-    keep("disputes", { ...dispute, status, balance_transactions: moved })
-    tell("charge.dispute.created", at + 2 * DAY, { ...dispute, status: "needs_response" })
-    if (status !== "needs_response") tell("charge.dispute.closed", at + 9 * DAY, { ...dispute, status })
+    const balanceTransactions = [{ created: at + 2 * DAY }, ...(status === "won" ? [{ created: at + 9 * DAY }] : [])]
+    addObject("disputes", { ...dispute, status, balance_transactions: balanceTransactions })
+    addWebhook("charge.dispute.created", at + 2 * DAY, { ...dispute, status: "needs_response" })
+    if (status !== "needs_response") addWebhook("charge.dispute.closed", at + 9 * DAY, { ...dispute, status })
   }
 
-  const calm = {
+  const uncanceled = {
     id: subscriptionId,
     object: "subscription",
-    created: began,
-    start_date: began,
+    created: startedAt,
+    start_date: startedAt,
     customer,
     currency: "usd",
     trial_end: trialEnd,
@@ -223,7 +229,7 @@ export function stripeHistory(
       data: [
         {
           quantity: 1,
-          current_period_end: lastBill + MONTH,
+          current_period_end: lastInvoiceAt + MONTH,
           price: {
             id: "price_1",
             product: "prod_1",
@@ -235,31 +241,34 @@ export function stripeHistory(
       ],
     },
   }
-  tell("customer.subscription.created", began, { ...calm, status: trialEnd === null ? "active" : "trialing" })
+  addWebhook("customer.subscription.created", startedAt, {
+    ...uncanceled,
+    status: trialEnd === null ? "active" : "trialing",
+  })
   if (trialEnd !== null) {
-    tell("customer.subscription.updated", trialEnd, { ...calm, status: "active" }, { status: "trialing" })
+    addWebhook("customer.subscription.updated", trialEnd, { ...uncanceled, status: "active" }, { status: "trialing" })
   }
-  const asked = lastBill + 10 * DAY
-  const endsAt = leaving === "announced" ? lastBill + MONTH : asked + 5 * DAY
-  const isAnnounced = leaving === "announced" || leaving === "announced and ended"
-  const isEnded = leaving === "announced and ended" || leaving === "ended at once"
+  const announcedAt = lastInvoiceAt + 10 * DAY
+  const endsAt = cancellation === "announced" ? lastInvoiceAt + MONTH : announcedAt + 5 * DAY
+  const isAnnounced = cancellation === "announced" || cancellation === "announced and ended"
+  const isEnded = cancellation === "announced and ended" || cancellation === "ended at once"
   const status = isEnded ? "canceled" : isOwing ? "past_due" : "active"
   const announced = isAnnounced
     ? {
         cancel_at_period_end: true,
         cancel_at: endsAt,
-        canceled_at: asked,
+        canceled_at: announcedAt,
         cancellation_details: { reason: "cancellation_requested" },
       }
     : {}
   if (isAnnounced) {
     const before = { cancel_at_period_end: false, cancel_at: null, canceled_at: null }
-    tell("customer.subscription.updated", asked, { ...calm, ...announced, status: "active" }, before)
+    addWebhook("customer.subscription.updated", announcedAt, { ...uncanceled, ...announced, status: "active" }, before)
   }
-  const over = isEnded ? { ended_at: endsAt, canceled_at: isAnnounced ? asked : endsAt } : {}
-  const last = { ...calm, ...announced, ...over, status }
-  if (isEnded) tell("customer.subscription.deleted", endsAt, last)
-  if (isOwing && !isEnded) tell("customer.subscription.updated", end - DAY, last, { status: "active" })
-  keep("subscriptions", last)
+  const endFields = isEnded ? { ended_at: endsAt, canceled_at: isAnnounced ? announcedAt : endsAt } : {}
+  const last = { ...uncanceled, ...announced, ...endFields, status }
+  if (isEnded) addWebhook("customer.subscription.deleted", endsAt, last)
+  if (isOwing && !isEnded) addWebhook("customer.subscription.updated", end - DAY, last, { status: "active" })
+  addObject("subscriptions", last)
   return { customer, webhooks, objects }
 }

@@ -1,11 +1,11 @@
-/** Small models made by hand or by chance, for tests of what reads them. */
+/** Small models, given or random, for tests of what reads them. */
 import type { Random } from "../../../shared/learning/random.ts"
 import type { Artefact, GamModel, GamTerm, GbdtModel, ModelFeature } from "../../../shared/scoring/artefact.ts"
 import { base64Of } from "../../../shared/scoring/binary.ts"
 import { featureHash } from "../../../shared/scoring/feature-hash.ts"
 import { CATEGORY, LEAF, MISSING_LEFT } from "../../../shared/scoring/forest.ts"
 
-/** A whole artefact around parts, with training figures of no meaning. */
+/** A complete artefact around parts, with arbitrary training metrics. */
 export async function artefactOf(
   features: ModelFeature[],
   parts: Artefact["parts"],
@@ -64,7 +64,7 @@ export function columnsOf(rows: readonly Float64Array[]): Float64Array[] {
 
 type Node = { input: number; value: number; left: number; flags: number; cover: number }
 
-/** Trees with splits by chance; the same feature often comes again on a path, some children have seen no row. */
+/** Trees with random splits; a feature often repeats on a path, and some children have no training rows. */
 export function randomForest(
   random: Random,
   features: readonly ModelFeature[],
@@ -111,14 +111,14 @@ export function randomForest(
   }
 }
 
-/** Trees that go on at one side only, so deep: each leaf costs the explanation the square of its depth. */
+/** Deep trees that continue on one side only: the explanation of a leaf costs the square of its depth. */
 export function chains(trees: number, depth: number, inputCount = 64): GbdtModel {
   const inputs: number[] = []
   const children: number[] = []
   const roots: number[] = []
   for (let tree = 0; tree < trees; tree++) {
     roots.push(inputs.length)
-    // Node 2k asks and goes on at its right child; node 2k + 1 is a leaf.
+    // Node 2k splits and continues at its right child; node 2k + 1 is a leaf.
     for (let node = 0; node <= 2 * depth; node++) {
       const asks = node % 2 === 0 && node < 2 * depth
       inputs.push(asks ? (node / 2) % inputCount : LEAF)

@@ -21,7 +21,7 @@ export type ScoringInWorkerd = {
   readonly stop: () => Promise<void>
 }
 
-/** The evaluator, bundled as the deployable is, in a workerd of its own. */
+/** The evaluator, bundled like the deployed Worker, in a separate workerd. */
 export async function startScoringInWorkerd(): Promise<ScoringInWorkerd> {
   const dir = mkdtempSync(join(tmpdir(), "churn-saver-scoring-"))
   const module = "scoring-worker.js"

@@ -1,9 +1,9 @@
-/** A Worker that is the evaluator and nothing else: what a model gives in workerd, for tests and benchmarks. */
+/** A Worker with the evaluator alone: results of a model in workerd, for tests and benchmarks. */
 import { base64Of, numbersOf } from "../../../shared/scoring/binary.ts"
 import { explain } from "../../../shared/scoring/explain.ts"
 import { encode, type Model, prepareModel, rawScores, score, scoreMany } from "../../../shared/scoring/model.ts"
 
-/** `columns` are Float64 in base64; `repeat` does the task so many times over, to be timed from outside. */
+/** `columns` are Float64 in base64; `repeat` repeats the task, to be timed from outside. */
 export type ScoringTask = {
   readonly artefact?: unknown
   readonly task: "many" | "single" | "explain"
@@ -43,7 +43,7 @@ function run(scored: Model, { task, rows }: ScoringTask, columns: readonly Float
   const probabilities = new Float64Array(rows)
   const contributions: number[] = []
   for (let row = 0; row < rows; row++) {
-    // From the record, as a request brings it.
+    // From the record, as in a request.
     const vector = encode(scored, recordOf(scored, columns, row)).vector
     if (task === "explain") {
       const why = explain(scored, vector)

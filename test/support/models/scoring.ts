@@ -1,4 +1,4 @@
-/** Models as companies upload them, and customers that can be scored. */
+/** Models for upload, and customers that can be scored. */
 import { createHash } from "node:crypto"
 import { modelFeatures } from "../../../shared/domain/scoring/features.ts"
 import type { Artefact, ModelFeature } from "../../../shared/scoring/artefact.ts"
@@ -6,16 +6,16 @@ import { envelope, fresh, sendStripe } from "../events/providers.ts"
 import { api, sql, waitUntilProcessed, worldNow } from "../world/world.ts"
 import { artefactOf } from "./models.ts"
 
-/** Figures with which every gate is open. */
+/** Metrics that pass every gate. */
 const GOOD = { auc: 0.78, prAuc: 0.2, logLoss: 0.12, brier: 0.03, ece: 0.01, accuracy: 0.93, baseRate: 0.1, lift: 4 }
 
 const ROWS = 2_000
 const EVENTS = 200
 
-/** What a test wants of a model: its weights by feature, over defaults. */
+/** A model of a test: its weights by feature, over defaults. */
 export interface ModelOptions {
   readonly intercept?: number
-  /** Log-odds that a feature's value of 10 adds beside one of 0. */
+  /** Log-odds that a feature's value of 10 adds compared with 0. */
   readonly weights?: Readonly<Record<string, number>>
   readonly metrics?: Partial<typeof GOOD>
   readonly features?: ModelFeature[]
@@ -23,10 +23,12 @@ export interface ModelOptions {
   readonly offsets?: Record<string, number>
 }
 
-/** A small scorecard over features of customers, as it is uploaded, and its address. */
-export async function modelText(wish: ModelOptions = {}): Promise<{ readonly text: string; readonly sha256: string }> {
-  const { intercept = -2, weights = { failed_invoices_30d: 20, tenure_days: -0.2, price_class: 0 } } = wish
-  const features = wish.features ?? modelFeatures.filter(({ name }) => Object.hasOwn(weights, name))
+/** A small scorecard over features of customers, as text, and its SHA-256. */
+export async function modelText(
+  options: ModelOptions = {},
+): Promise<{ readonly text: string; readonly sha256: string }> {
+  const { intercept = -2, weights = { failed_invoices_30d: 20, tenure_days: -0.2, price_class: 0 } } = options
+  const features = options.features ?? modelFeatures.filter(({ name }) => Object.hasOwn(weights, name))
   const terms = features.map((feature, input) =>
     feature.type === "number"
       ? {
@@ -40,11 +42,11 @@ export async function modelText(wish: ModelOptions = {}): Promise<{ readonly tex
   ])
   const training: Artefact["training"] = {
     ...{ ...artefact.training, rows: ROWS, events: EVENTS },
-    metrics: { ...GOOD, ...wish.metrics },
+    metrics: { ...GOOD, ...options.metrics },
     reference: features.map(() => ({ missing: 0, cuts: [1, 2, 3], shares: [0.25, 0.25, 0.25, 0.25] })),
   }
   const confidence = [{ upTo: 1, rows: ROWS, events: EVENTS }]
-  const older = wish.offsets && { offsets: wish.offsets }
+  const older = options.offsets && { offsets: options.offsets }
   const text = JSON.stringify({ ...artefact, training, confidence, ...older })
   return { text, sha256: createHash("sha256").update(text).digest("hex") }
 }
@@ -55,14 +57,14 @@ const JSON_TYPE = { "content-type": "application/json" }
 export const send = <T = Record<string, unknown>>(path: string, body: unknown, key?: string) =>
   api<T>(path, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body), ...(key !== undefined && { key }) })
 
-/** Uploads a model as it is. */
+/** Uploads a model. */
 export const upload = (text: string, query = "", key?: string) =>
   api<{ id: string; version: string; state: string; scope: string; code?: string; detail?: string }>(
     `/api/models${query}`,
     { method: "POST", headers: JSON_TYPE, body: text, ...(key !== undefined && { key }) },
   )
 
-/** Stores what a company adds to a model. */
+/** Stores a company's offset for a model. */
 export const putOffset = (id: string, logOdds: number, { company, key }: { company?: string; key?: string } = {}) =>
   api(`/api/models/${id}/offset`, {
     method: "PUT",
@@ -71,12 +73,12 @@ export const putOffset = (id: string, logOdds: number, { company, key }: { compa
     ...(key !== undefined && { key }),
   })
 
-/** A model that serves from here on; `offset` is what the company adds to it. */
+/** Uploads and promotes a model; `offset` is the company's. */
 export async function champion(
-  { offset, ...wish }: ModelOptions & { readonly offset?: number } = {},
+  { offset, ...options }: ModelOptions & { readonly offset?: number } = {},
   scope: "company" | "shared" = "company",
 ): Promise<string> {
-  const { text, sha256 } = await modelText(wish)
+  const { text, sha256 } = await modelText(options)
   const { status } = await upload(text, `?scope=${scope}`)
   if (status !== 201) throw new Error(`the upload was answered ${status}`)
   if (offset !== undefined) await putOffset(sha256, offset)
@@ -85,7 +87,7 @@ export async function champion(
   return sha256
 }
 
-/** A member with a subscription that is paid for; our id of them. */
+/** Creates a member with a paid subscription; returns our id. */
 export async function subscriber(customer = fresh("cus"), path = "/api/webhooks/stripe"): Promise<string> {
   const now = await worldNow()
   const seconds = (days: number) => Math.floor((now.getTime() + days * 86_400_000) / 1_000)
@@ -112,7 +114,7 @@ export async function subscriber(customer = fresh("cus"), path = "/api/webhooks/
   return `stripe_${customer}`
 }
 
-/** Their subscription ends. */
+/** Ends the member's subscription. */
 export async function cancelSubscription(customerId: string): Promise<void> {
   const customer = customerId.replace(/^stripe_/, "")
   const now = await worldNow()
@@ -158,18 +160,18 @@ export interface ScoreBody {
 export const scoreOf = async (customerId: string, query = ""): Promise<ScoreBody> =>
   (await api<ScoreBody>(`/api/customers/${customerId}/score${query}`)).body
 
-/** The log of what was said of a customer, oldest first. */
+/** The predictions of a customer, oldest first. */
 export const logOf = (customerId: string) =>
   sql<{ trigger: string; is_shadow: boolean; model_sha256: string | null; source: string; as_of: Date }>(
     "select trigger, is_shadow, model_sha256, source, as_of from predictions where customer_id = $1 order by as_of, is_shadow",
     [customerId],
   )
 
-/** Nobody is scored by the clock, whatever it shows: for tests that count what is said. */
+/** Pauses scheduled scoring, for tests that count predictions. */
 export const withoutScheduledScoring = (): Promise<unknown> =>
   sql(
     "insert into job_states (job, is_paused) values ('rescore', true) on conflict (job) do update set is_paused = true",
   )
 
-/** The clock scores again. */
+/** Resumes scheduled scoring. */
 export const withScheduledScoring = (): Promise<unknown> => sql("delete from job_states where job = 'rescore'")

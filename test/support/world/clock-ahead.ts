@@ -1,9 +1,9 @@
-/** A clock for processes of the test's own that is ahead of the world's: what is due there is not due in the world yet. */
+/** A clock ahead of the world's for processes of a test: what is due for them is not due in the world yet. */
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { worldNow } from "./world.ts"
 
-/** Starts a clock that is so far ahead, and asks it nothing more of the world. */
+/** Starts a clock that is `aheadMs` ahead, independent of the world from then on. */
 export async function startClockAhead(aheadMs: number): Promise<{ readonly url: string; readonly stop: () => void }> {
   const offsetMs = (await worldNow()).getTime() - Date.now() + aheadMs
   const server = createServer((_, response) => {
@@ -11,7 +11,7 @@ export async function startClockAhead(aheadMs: number): Promise<{ readonly url: 
     response.end(JSON.stringify({ now: new Date(Date.now() + offsetMs).toISOString() }))
   })
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening))
-  const { port } = server.address() as AddressInfo // a TCP server that listens has no other kind
+  const { port } = server.address() as AddressInfo // a listening TCP server has this kind of address
   return {
     url: `http://127.0.0.1:${port}/clock`,
     stop: () => {

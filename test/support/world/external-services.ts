@@ -1,4 +1,4 @@
-/** The stand-ins for the outside world, asked directly: what lies in Redis and QStash, and what the providers were asked. */
+/** Direct access to the local replacements: contents of Redis and QStash, calls of the providers' APIs. */
 import { api, control, world } from "./world.ts"
 
 /** One command to Redis, over Upstash's REST protocol. */
@@ -13,14 +13,14 @@ export async function redis<T>(...command: readonly string[]): Promise<T> {
   return ((await response.json()) as { result: T }).result
 }
 
-/** Throws a switch, for every company, as an operator does. */
+/** Sets a switch for every company, as an operator does. */
 export async function setSwitchForAll(name: string, isOn: boolean): Promise<unknown> {
   const { status, body } = await putFlag(name, { enabled: isOn })
   if (status !== 200) throw new Error(`setting ${name} was answered ${status}`)
   return body
 }
 
-/** What is answered to a flag that is set. */
+/** Sets a flag; returns the answer. */
 export const putFlag = (name: string, flag: object, key?: string) =>
   api(`/api/flags/${name}`, {
     method: "PUT",
@@ -29,7 +29,7 @@ export const putFlag = (name: string, flag: object, key?: string) =>
     ...(key !== undefined && { key }),
   })
 
-/** A reading of QStash's API. */
+/** Reads from QStash's API. */
 export async function qstash<T>(path: string): Promise<T> {
   const { QSTASH_URL: url = "", QSTASH_TOKEN: token = "" } = world().vars
   const response = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } })
@@ -48,15 +48,15 @@ export interface ProviderCall {
   readonly isReplay: boolean
 }
 
-/** What the providers' APIs were asked. */
+/** All calls of the providers' APIs. */
 export const providerCalls = async (): Promise<readonly ProviderCall[]> =>
   (await control<{ calls: ProviderCall[] }>("GET", "/mailbox")).calls
 
-/** What the providers' APIs were asked to change. */
+/** Calls that change something at the providers. */
 export const providerWrites = async (): Promise<readonly ProviderCall[]> =>
   (await providerCalls()).filter(({ method }) => method === "POST")
 
-/** An object as the provider's API shows it from now on. */
+/** Creates or replaces an object at the provider's replacement. */
 export async function putProviderObject(
   provider: "stripe" | "whop",
   kind: string,
@@ -64,10 +64,10 @@ export async function putProviderObject(
   object: object,
 ): Promise<void> {
   const response = await fetch(objectUrl(provider, kind, id), { method: "PUT", body: JSON.stringify(object) })
-  if (!response.ok) throw new Error(`planting ${kind}/${id} was answered ${response.status}`)
+  if (!response.ok) throw new Error(`creating ${kind}/${id} was answered ${response.status}`)
 }
 
-/** The same object as it is now. */
+/** Reads an object from the provider's replacement. */
 export const readProviderObject = async (provider: "stripe" | "whop", kind: string, id: string) =>
   (await (await fetch(objectUrl(provider, kind, id))).json()) as Record<string, unknown>
 

@@ -1,4 +1,4 @@
-/** The local worlds that flows run in: each process of tests has one to itself. */
+/** The local worlds of the flows, one for each test process. */
 import type { TestProject } from "vitest/node"
 import { startFlowsWorld } from "./start-world.ts"
 

@@ -1,35 +1,35 @@
 /**
- * Gates inside database functions: a session that comes to one waits until the test opens it, so that a test decides which
- * commit comes between two statements of another session.
+ * Pause points in database functions: a session waits there until the test resumes it, so that a test decides which commit
+ * comes between two statements of another session.
  */
 import pg from "pg"
 import { sql, waitFor, world } from "./world.ts"
 
-/** Any number that nothing else locks. */
-const GATE = 7_735_519
+/** A number that nothing else locks. */
+const PAUSE_LOCK = 7_735_519
 
-/** What a function's body does at a gate, for as long as this condition of SQL holds. */
+/** SQL of a pause point that waits while this condition holds. */
 export const pauseWhile = (condition: string): string =>
-  `IF ${condition} THEN PERFORM pg_advisory_xact_lock_shared(${GATE}); END IF;`
+  `IF ${condition} THEN PERFORM pg_advisory_xact_lock_shared(${PAUSE_LOCK}); END IF;`
 
-/** Whether nobody waits at the gate: then the next one does, and those after it go on. */
-export const IS_FIRST_TO_PAUSE = `NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = ${GATE} AND NOT granted)`
+/** True while no session waits: the first one waits, later ones continue. */
+export const IS_FIRST_TO_PAUSE = `NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = ${PAUSE_LOCK} AND NOT granted)`
 
-/** A closed gate. */
+/** A pause point that is in force. */
 export interface PausePoint {
-  /** Waits until a session has come to the gate. */
+  /** Waits until a session has reached it. */
   reached(): Promise<unknown>
-  open(): Promise<void>
+  resume(): Promise<void>
 }
 
 /**
- * Puts a gate into the body of a function and closes it while `run` runs; afterwards the function is as it was. `edit` must
- * change the body: a place that has moved is noticed.
+ * Puts a pause point into the body of a function while `run` runs, then restores the function. Throws if `edit` does not
+ * change the body.
  */
 export async function withPausePoint(
   functionName: string,
   edit: (body: string) => string,
-  run: (gate: PausePoint) => Promise<void>,
+  run: (pausePoint: PausePoint) => Promise<void>,
 ): Promise<void> {
   const [row] = await sql<{ body: string }>("select pg_get_functiondef($1::regproc) as body", [functionName])
   const body = row?.body ?? ""
@@ -37,26 +37,26 @@ export async function withPausePoint(
   if (edited === body) throw new Error(`there is no such place in ${functionName}`)
   const holder = new pg.Client({ connectionString: world().postgresUrl })
   await holder.connect()
-  let isOpen = false
-  const open = async () => {
-    if (!isOpen) await holder.query("select pg_advisory_unlock($1)", [GATE])
-    isOpen = true
+  let isResumed = false
+  const resume = async () => {
+    if (!isResumed) await holder.query("select pg_advisory_unlock($1)", [PAUSE_LOCK])
+    isResumed = true
   }
   try {
-    await holder.query("select pg_advisory_lock($1)", [GATE])
+    await holder.query("select pg_advisory_lock($1)", [PAUSE_LOCK])
     await sql(edited)
-    await run({ reached: () => waitFor(async () => (await waiting()) > 0), open })
+    await run({ reached: () => waitFor(async () => (await countWaiting()) > 0), resume })
   } finally {
-    await open()
+    await resume()
     await sql(body)
     await holder.end()
   }
 }
 
-async function waiting(): Promise<number> {
+async function countWaiting(): Promise<number> {
   const [row] = await sql<{ count: string }>(
     "select count(*) as count from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
-    [GATE],
+    [PAUSE_LOCK],
   )
   return Number(row?.count)
 }

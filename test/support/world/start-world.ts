@@ -1,4 +1,4 @@
-/** A local world for flows: the real Worker in workerd, a real Postgres, and stand-ins for everything outside. */
+/** A local world for flows: the real Worker in workerd, a real Postgres, and local replacements of external services. */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -20,7 +20,7 @@ export interface StartedWorld {
   stop(): Promise<void>
 }
 
-/** Starts a world in a folder of its own; `vars` are set on top of what every flow has. */
+/** Starts a world in a new folder; `vars` are added to those of every flow. */
 export async function startFlowsWorld(vars: Readonly<Record<string, string>> = {}): Promise<StartedWorld> {
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-flows-"))
   const world = await startStack({ root: ROOT, env: SECRETS, vars, dataDir, controlPort: 0, logLevel: "none" })

@@ -1,4 +1,4 @@
-/** How a flow speaks to the world: over HTTP as its users do, and to Postgres directly where it counts rows. */
+/** How a flow uses the world: over HTTP like its users, and Postgres directly to count rows. */
 import pg from "pg"
 import { inject } from "vitest"
 import { requireDescribed } from "./described.ts"
@@ -20,16 +20,16 @@ declare module "vitest" {
 
 let own: WorldAccess | null = null
 
-/** The running world: of this process of tests, and of no other. */
+/** The world of this test process. */
 export function world(): WorldAccess {
   const worlds = inject("worlds")
   const poolId = Number(process.env.VITEST_POOL_ID ?? "1")
   const running = own ?? worlds[(poolId - 1) % worlds.length]
-  if (!running) throw new Error("no world was started for this process of tests")
+  if (!running) throw new Error("no world was started for this test process")
   return running
 }
 
-/** From here on this file speaks to a world of its own (start-world.ts); null: to the one of all flows again. */
+/** Makes this file use a world of its own (start-world.ts); null: the shared one again. */
 export function useWorld(access: WorldAccess | null): void {
   own = access
 }
@@ -44,7 +44,7 @@ export interface MailboxMessage {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Asks the control server; fails the test when it refuses. */
+/** Calls the control server; throws when it refuses. */
 export async function control<T>(method: string, path: string, body?: unknown): Promise<T> {
   const response = await fetch(`${world().controlUrl}${path}`, {
     method,
@@ -68,7 +68,7 @@ export async function reset(): Promise<void> {
   await control("POST", "/reset")
 }
 
-/** Moves time for the Worker and QStash; resolves when what fell due is done. */
+/** Moves the clock of Worker and QStash; resolves when no work is pending. */
 export const advanceClock = (duration: string): Promise<unknown> => control("POST", "/clock", { advance: duration })
 
 /** The Worker's time. */
@@ -81,7 +81,7 @@ export const mailbox = async (): Promise<readonly MailboxMessage[]> =>
 
 export const stats = (): Promise<Readonly<Record<string, number>>> => control("GET", "/stats")
 
-/** Asks the Worker's API as admin. */
+/** Calls the Worker's API as operator, unless `key` differs. */
 export async function api<T = Record<string, unknown>>(
   path: string,
   init: RequestInit & { readonly key?: string } = {},
@@ -97,7 +97,7 @@ export async function api<T = Record<string, unknown>>(
   return { status: response.status, body: body as T }
 }
 
-/** Waits until no job is about to run by the clock: for tests that count what one delivery costs. */
+/** Waits until no scheduled job is about to run, for tests that count the cost of one delivery. */
 export async function waitBetweenJobs(): Promise<void> {
   const [early, late] = [4, 54]
   await waitFor(async () => {
@@ -106,10 +106,10 @@ export async function waitBetweenJobs(): Promise<void> {
   })
 }
 
-/** A connection costs more than most that is asked through it. */
+/** Pooled, because a connection costs more than most queries. */
 const pools = new Map<string, pg.Pool>()
 
-/** Rows straight from Postgres, past row-level security: only to count what the product must have written. */
+/** Rows straight from Postgres, bypassing row-level security; to check what the product has written. */
 export async function sql<Row extends pg.QueryResultRow>(
   text: string,
   values: readonly unknown[] = [],
@@ -118,36 +118,38 @@ export async function sql<Row extends pg.QueryResultRow>(
   let pool = pools.get(postgresUrl)
   if (!pool) {
     pool = new pg.Pool({ connectionString: postgresUrl, allowExitOnIdle: true })
-    pool.on("error", () => {}) // the world ends before we do
+    pool.on("error", () => {}) // the world stops before this process
     pools.set(postgresUrl, pool)
   }
   return (await pool.query<Row>(text, [...values])).rows
 }
 
-/** What is waited for comes within moments; a machine that is busy with other things takes many times as long. */
-const PATIENCE_SECONDS = 60
-const LOOK_EVERY_MS = 50
+/** Usually well under a second is enough; a busy machine takes many times as long. */
+const WAIT_SECONDS_MAX = 60
+const POLL_MS = 50
 
-/** Waits until `check` answers something, looking again a few times a second; fails after `seconds`. */
+/** Waits until `check` returns something, polling; throws after `seconds`. */
 export async function waitFor<T>(
   check: () => Promise<T | null | undefined | false>,
-  seconds = PATIENCE_SECONDS,
+  seconds = WAIT_SECONDS_MAX,
 ): Promise<T> {
   const until = Date.now() + seconds * 1000
   for (;;) {
     const result = await check()
     if (result) return result
-    if (Date.now() > until) throw new Error(`nothing came of it within ${seconds} s`)
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    if (Date.now() > until) throw new Error(`still not true after ${seconds} s`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
 
-/** What lost every race is left to the sweeper, which comes once a minute to what is a minute old. */
-const SETTLED_SECONDS = 130
+/** An event that lost every race is left to `sweep`, once a minute for what is a minute old. */
+const PROCESSED_SECONDS_MAX = 130
 
 /** Waits until no event is waiting to be folded. */
 export const waitUntilProcessed = (): Promise<true> =>
   waitFor(async () => {
-    const [row] = await sql<{ left: string }>("select count(*) as left from webhook_events where status = 'received'")
-    return row?.left === "0"
-  }, SETTLED_SECONDS)
+    const [row] = await sql<{ unfinished: string }>(
+      "select count(*) as unfinished from webhook_events where status = 'received'",
+    )
+    return row?.unfinished === "0"
+  }, PROCESSED_SECONDS_MAX)

@@ -9,7 +9,7 @@ import type { Delivery } from "../../../../shared/provider.ts"
 import { deliveryOf, event, INVOICE, SUBSCRIPTION, thinOf } from "../../../../test/fixtures/stripe/constructed/event.ts"
 import { expectWellFormed } from "../../../../test/fixtures/stripe/constructed/well-formed.ts"
 import { recordedEvents } from "../../../../test/fixtures/stripe/recorded.ts"
-import { failedRenewalStory } from "../../../../test/support/events/scenario.ts"
+import { failedRenewalScenario } from "../../../../test/support/events/scenario.ts"
 import { invariantViolations } from "../../../../test/support/events/state-invariants.ts"
 import { isObject, type JsonObject } from "../facts/fields.ts"
 import { normalize } from "../facts/normalize.ts"
@@ -121,7 +121,7 @@ test("there are enough recorded events", () => {
   expect(new Set(RECORDED.map(([, { type }]) => type)).size).toBeGreaterThanOrEqual(18)
 })
 
-const SCENARIO = failedRenewalStory("thin0000", new Date("2026-06-01T12:00:00.000Z"))
+const SCENARIO = failedRenewalScenario("thin0000", new Date("2026-06-01T12:00:00.000Z"))
   .events as unknown as readonly Snapshot[]
 
 /** Some events of the scenario with a thin event each: its type, its place in the ledger, and its difference in seconds. */
