@@ -30,7 +30,7 @@ export interface TestDatabase {
 /** For a file of tests: its connection, and a transaction for each test. */
 export function useDatabase(): TestDatabase {
   let database: Database
-  const rows: TestDatabase["rows"] = (text, values = []) => database.(text, values)
+  const rows: TestDatabase["rows"] = (text, values = []) => database.read(text, values)
   const addCompany = async (id: string) => {
     await rows("INSERT INTO companies (id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING", [id])
   }
