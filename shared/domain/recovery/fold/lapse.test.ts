@@ -78,7 +78,7 @@ test("cases of other kinds and closed ones do not lapse", () => {
   expect(state.cases.flatMap(({ id }) => lapsedBy(state, id, on(300)) ?? [])).toEqual([])
 })
 
-test("with what the job wrote, any permutation and any duplication of a life gives the same bytes", () => {
+test("with what the job wrote, any permutation and any duplication of a generated history gives the same bytes", () => {
   // The job comes when a part of the life is known, and once more when all of it is.
   const looked = arbitraryFacts.chain((facts) =>
     fc.nat({ max: facts.length }).map((known) => {

@@ -423,7 +423,7 @@ describe("what is owed changes", () => {
   })
 })
 
-describe("a bill that is voided and issued again", () => {
+describe("a bill that is voided and reissued", () => {
   const link = (day: number) => make.invoiceReissued({ at: on(day, "11:00:00"), invoiceId: "in_2", replaces: "in_1" })
   const voided = make.invoiceVoided({ at: on(1) })
   const paid = paymentSucceeded({ at: on(2), invoiceId: "in_2" })
@@ -437,7 +437,7 @@ describe("a bill that is voided and issued again", () => {
     expect(cases).toMatchObject([{ id: "payment_in_1", invoiceId: "in_2", status: "recovered", recoveredMinor: 1_999 }])
   })
 
-  test("goes on when the new invoice fails too", () => {
+  test("continues when the new invoice fails too", () => {
     const again = paymentFailed({ at: on(2), invoiceId: "in_2" })
     expect(casesAfter(paymentFailed({ at: on(0) }), link(0), voided, again)).toMatchObject([
       { id: "payment_in_1", invoiceId: "in_2", status: "open" },
@@ -454,14 +454,14 @@ describe("a bill that is voided and issued again", () => {
   })
 })
 
-test("a change of plan that is voided while the plan before goes on is no case", () => {
+test("a change of plan that is voided while the previous plan continues is no case", () => {
   const change = paymentFailed({ at: on(0), billing: "change" })
   const running = subscription("subscription_started", { at: on(-30) })
   expect(casesAfter(running, change, make.invoiceVoided({ at: on(1) }))).toEqual([])
   expect(casesAfter(running, change)).toMatchObject([{ status: "open" }])
 })
 
-test("the first bill after a free plan is a sale not made", () => {
+test("the first bill after a free plan is a failed sale", () => {
   const free = subscription("subscription_started", { at: on(-30), items: [{ ...make.MONTHLY, unitAmountMinor: 0 }] })
   const upgraded = subscription("subscription_changed", { at: on(0) })
   expect(casesAfter(free, upgraded, paymentFailed({ at: on(0) }))).toEqual([])
@@ -481,7 +481,7 @@ describe("a payment in progress", () => {
   const pending = make.paymentPending({ at: on(1), invoiceId: null, paymentIntentId: "pi_1" })
   const pendingAfter = (...facts: readonly Fact[]) => rebuild([paymentFailed({ at: on(0) }), ...facts]).pending
 
-  test("is kept once, whoever tells of it, until its method's time is up", () => {
+  test("is kept once, for all events that report it, until it times out", () => {
     const charge = make.paymentPending({ at: on(1), invoiceId: null, chargeId: "py_1", paymentIntentId: "pi_1" })
     expect(pendingAfter(pending, charge)).toMatchObject([{ refs: ["pi_1", "py_1"], since: on(1), until: on(15) }])
   })
@@ -504,7 +504,7 @@ describe("a payment in progress", () => {
   })
 })
 
-test("a bank's wish to authenticate is kept with the case, before or after it opened", () => {
+test("a required authentication is kept with the case, before or after it opened", () => {
   for (const time of ["09:00:00", "10:00:00", "11:00:00"]) {
     const asked = make.actionRequired({ at: on(0, time) })
     expect(caseAfter(asked, paymentFailed({ at: on(0) })).needsAuthentication).toBe(true)
@@ -537,7 +537,7 @@ test("which invoice a charge belongs to does not depend on how the state was sto
   }
 })
 
-describe("one failure that is told by a numbered and by an unnumbered event", () => {
+describe("one failure that a numbered and an unnumbered event report", () => {
   const numbered = (time: string, attempt = 1) => paymentFailed({ at: on(0, time), attempt, id: `n${attempt}` })
   const unnumbered = (time: string, id: string) => paymentFailed({ at: on(0, time), attempt: null, id })
 
