@@ -98,7 +98,7 @@ function worksOf({ streams, outcomes }: RecordedHistory, reads: readonly ReadDel
     const work = {
       events: own.flatMap(({ events }) => events),
       factIds: own.flatMap(({ factIds }) => factIds),
-      contactWords: own.flatMap(({ contactWords }) => contactWords),
+      contactUpdates: own.flatMap(({ contactUpdates }) => contactUpdates),
       ownFacts: [],
     }
     return { stream, work }

@@ -24,7 +24,7 @@ const AT_ONCE = 4
 /** Customers who have something new in their ledger, by our id, with what brought it. */
 export type ChangedCustomers = Map<
   string,
-  { readonly events: EventRef[]; readonly factIds: string[]; readonly contactWords: ContactUpdate[] }
+  { readonly events: EventRef[]; readonly factIds: string[]; readonly contactUpdates: ContactUpdate[] }
 >
 
 /** Reads an event of the provider's list as a delivery to this company; null: the body cannot be read. */
@@ -89,11 +89,11 @@ export async function recordAll(
 }
 
 function note(touched: ChangedCustomers, customerId: string, read: ReadDelivery): void {
-  const { events, factIds, contactWords } = processingOf(read)
-  const present = touched.get(customerId) ?? { events: [], factIds: [], contactWords: [] }
+  const { events, factIds, contactUpdates } = processingOf(read)
+  const present = touched.get(customerId) ?? { events: [], factIds: [], contactUpdates: [] }
   present.events.push(...events)
   present.factIds.push(...factIds)
-  present.contactWords.push(...contactWords)
+  present.contactUpdates.push(...contactUpdates)
   touched.set(customerId, present)
 }
 
