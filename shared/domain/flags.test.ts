@@ -17,7 +17,7 @@ const share = (percentage: number, changes: Partial<FlagValue> = {}): FlagValue 
 const isOn = (value: FlagValue, companyId: string, name: FlagName = "BI_DASHBOARD_V2") =>
   evaluate(name, value, companyId).isOn
 
-/** Ids as they look in life: numbered, with a provider's prefix, and random ones. */
+/** Realistic ids: numbered, with a provider's prefix, and random ones. */
 const FAMILIES: Readonly<Record<string, (index: number) => string>> = {
   numbered: (index) => `company_${index}`,
   "padded and numbered": (index) => `acme-${String(index).padStart(8, "0")}`,
@@ -65,7 +65,7 @@ describe("the rule", () => {
     expect(evaluate("ROLLBACK_MODE", share(100), "b")).toEqual({ isOn: true, because: "everybody" })
   })
 
-  test("on or off for all is what no company's evaluation contradicts", () => {
+  test("on or off for all agrees with the evaluation of every company", () => {
     const values = [ON, OFF, share(0), share(50), share(100, { deny: ["a"] }), share(0, { allow: ["a"] })]
     expect(values.map(isOnForAll)).toEqual([true, false, false, false, false, false])
     expect(values.map(isOffForAll)).toEqual([false, true, true, false, false, false])
@@ -82,7 +82,7 @@ describe("the rule", () => {
   })
 })
 
-/** 99 degrees of freedom: 148.2 is passed by one in a thousand even hashes; the figures are fixed, so it never flickers. */
+/** 99 degrees of freedom: 148.2 is passed by one in a thousand even hashes; the input is fixed, so the test is not flaky. */
 const CHI_SQUARE_MAX = 148.2
 
 describe.each(Object.entries(FAMILIES))("companies with ids that are %s", (_, idOf) => {
@@ -110,12 +110,12 @@ describe.each(Object.entries(FAMILIES))("companies with ids that are %s", (_, id
     expect(before.size).toBe(COMPANIES)
   })
 
-  test("are drawn once for all switches: a smaller share of one is within a larger share of another", () => {
+  test("have one bucket for all switches: a smaller share of one is within a larger share of another", () => {
     const reached = companies.filter((id) => isOn(share(10), id, "NOTIFICATIONS_ENABLED"))
     expect(reached.filter((id) => !isOn(share(20), id, "SCHEDULER_ENABLED"))).toEqual([])
   })
 
-  test("are drawn anew for each feature: being early with one says nothing about another", () => {
+  test("have another bucket for each feature: shares of features are independent", () => {
     const tenth = (name: FlagName) => companies.map((id) => isOn(share(10), id, name))
     const features = FLAG_NAMES.filter((name) => !SWITCH_NAMES.some((switchName) => switchName === name))
     const [first, ...others] = ["ROLLBACK_MODE" as const, ...features].map(tenth)

@@ -53,7 +53,7 @@ describe("money", () => {
     )
   })
 
-  test("has as many decimals as it is counted in", () => {
+  test("has the decimals of its minor unit", () => {
     const decimals = { usd: 2, jpy: 0, mga: 0, isk: 2, ugx: 2, ttd: 2, kwd: 3, clf: 4, usdt: 6, btc: 8, eth: 8, ape: 8 }
     expect(Object.fromEntries(Object.keys(decimals).map((code) => [code, exponentOf(code)]))).toEqual(decimals)
     expect(["whop_usd", "USD", "xyz", "__proto__", "constructor"].map(exponentOf)).toEqual([2, 2, 2, 2, 2])
@@ -150,7 +150,7 @@ describe("an amount in major units becomes minor units", () => {
     )
   })
 
-  test("to a safe integer or not at all, whatever comes in", () => {
+  test("to a safe integer or not at all, for any input", () => {
     fc.assert(
       fc.property(fc.anything(), fc.string(), (amount, currency) => {
         const minor = minorUnitsOf(amount, currency)

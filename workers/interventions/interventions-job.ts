@@ -118,7 +118,7 @@ async function closeRiskCases(
       if (!stream || !recoveryCase) continue
       const fact = riskCloseReason(state, recoveryCase, score, services.now().toISOString())
       if (fact === null) continue
-      await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [fact] })
+      await advance(services, stream, { events: [], factIds: [], contactUpdates: [], ownFacts: [fact] })
       counts.ended += 1
     } catch (error) {
       counts.failed += 1
@@ -211,7 +211,7 @@ async function openFor(services: Services, progress: RunHeartbeat, companyId: st
       reasons.set(decision.reason, (reasons.get(decision.reason) ?? 0) + 1)
       continue
     }
-    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [decision.fact] })
+    await advance(services, stream, { events: [], factIds: [], contactUpdates: [], ownFacts: [decision.fact] })
     counts.opened += 1
     remaining -= 1
   }

@@ -95,7 +95,7 @@ const pendingWorkOf = (streams: readonly StreamReading[], reads: readonly ReadDe
       .map(processingOf)
     const events = own.flatMap((work) => work.events)
     const factIds = own.flatMap((work) => work.factIds)
-    return { stream, work: { events, factIds, contactWords: [], ownFacts: [] } }
+    return { stream, work: { events, factIds, contactUpdates: [], ownFacts: [] } }
   })
 
 function readNew(signal: Signal, customer: CustomerLookup, receivedAt: Date): Promise<ReadDelivery> {

@@ -14,7 +14,7 @@ describe("a direct message", () => {
     ])
   })
 
-  test("may be tried again when only the opening of the channel was lost, since nobody saw anything", async () => {
+  test("is retried when only opening the channel failed, since nothing was delivered", async () => {
     fakeRemote.answer = (response) => void response.destroy()
     expect(await sendThrough("dm")).toEqual({ kind: "retry", reason: "connection_lost", retryAfterMs: null })
     expect(fakeRemote.recorded.length).toBe(1)

@@ -38,7 +38,7 @@ describe("e-mail", () => {
     expect(body.subject).toBe("a Bcc: b@example.com")
   })
 
-  test("is sent to the domain as DNS knows it, whatever its letters", async () => {
+  test("is sent to the domain in its ASCII form", async () => {
     await sendThrough("email", { to: "Ada@Bücher.example" })
     const body = JSON.parse(fakeRemote.recorded[0]?.body ?? "")
     expect(body.personalizations[0].to).toEqual([{ email: "Ada@xn--bcher-kva.example" }])

@@ -1,4 +1,4 @@
-/** What every channel promises, whatever it sends by. */
+/** What every channel guarantees. */
 import { describe, expect, test } from "vitest"
 import { NotSent } from "../../shared/network/outbound-fetch.ts"
 import {
@@ -19,7 +19,7 @@ import { smsChannel } from "./sms.ts"
 
 startFakeRemote()
 
-/** For the test of silence, which a busy machine may meet as well as not. */
+/** For the test without a response: short, so that the test is fast. */
 const IMPATIENT_MS = 200
 
 describe.each(Object.keys(CHANNEL_FACTORIES))("%s", (name) => {
@@ -55,7 +55,7 @@ describe.each(Object.keys(CHANNEL_FACTORIES))("%s", (name) => {
     expect(fakeRemote.recorded.length).toBe(1)
   })
 
-  test("waits as long as it is told, within reason", async () => {
+  test("waits as long as requested, up to the maximum", async () => {
     for (const [headers, retryAfterMs] of [
       [{ "Retry-After": "7" }, 7_000],
       [{ "Retry-After": "99999999" }, 3_600_000],
@@ -77,7 +77,7 @@ describe.each(Object.keys(CHANNEL_FACTORIES))("%s", (name) => {
     }
   })
 
-  test("refuses to send without credentials, and calls nobody", async () => {
+  test("refuses to send without credentials, and makes no request", async () => {
     const bare = {
       email: emailChannel({ apiKey: "", apiUrl: fakeRemote.url, from: "pay@acme.example", replyTo: null }),
       sms: smsChannel({ accountSid: "AC1", authToken: null, apiUrl: fakeRemote.url, from: "+15005550006" }),
@@ -104,8 +104,8 @@ describe.each(Object.keys(CHANNEL_FACTORIES))("%s", (name) => {
   })
 })
 
-describe.each(["email", "sms", "push", "slack"])("%s, left without an answer", (name) => {
-  test("is unknown when the other side is silent", async () => {
+describe.each(["email", "sms", "push", "slack"])("%s, without a response", (name) => {
+  test("is unknown when the service does not respond", async () => {
     fakeRemote.answer = () => {}
     expect(await sendThrough(name, {}, IMPATIENT_MS)).toEqual({ kind: "unknown", reason: "timeout" })
   })
@@ -115,7 +115,7 @@ describe.each(["email", "sms", "push", "slack"])("%s, left without an answer", (
     expect(await sendThrough(name)).toEqual({ kind: "unknown", reason: "connection_lost" })
   })
 
-  test("stops reading an answer without end and lets the connection go", async () => {
+  test("stops reading an endless response and closes the connection", async () => {
     const closed = new Promise<void>((resolve) => {
       fakeRemote.answer = (response) => {
         const pour = () => {
@@ -130,7 +130,7 @@ describe.each(["email", "sms", "push", "slack"])("%s, left without an answer", (
     await closed
   })
 
-  test("is sent when only the body breaks off", async () => {
+  test("is sent when only the body is interrupted", async () => {
     fakeRemote.answer = (response) => {
       response.writeHead(202, { "Content-Length": "1000" }).write("{")
       setTimeout(() => response.destroy(), 20)
@@ -138,7 +138,7 @@ describe.each(["email", "sms", "push", "slack"])("%s, left without an answer", (
     expect((await sendThrough(name)).kind).toBe("sent")
   })
 
-  test("is unknown after an error that does not say what became of the request", async () => {
+  test("is unknown after an error that leaves the outcome open", async () => {
     for (const status of [501, 520, 522, 524]) {
       fakeRemote.answer = reply(status)
       expect(await sendThrough(name)).toEqual({ kind: "unknown", reason: `http_${status}` })
@@ -146,11 +146,11 @@ describe.each(["email", "sms", "push", "slack"])("%s, left without an answer", (
   })
 })
 
-describe.each(Object.keys(CHANNEL_FACTORIES))("%s, where the way out is closed", (name) => {
+describe.each(Object.keys(CHANNEL_FACTORIES))("%s, where outgoing calls are blocked", (name) => {
   test.each([
     ["circuit_open", 12_000],
     ["budget_spent", null],
-  ] as const)("is surely not sent and tried again: %s", async (reason, retryAfterMs) => {
+  ] as const)("is not sent, and retried: %s", async (reason, retryAfterMs) => {
     const closed = async () => {
       throw new NotSent(reason, retryAfterMs)
     }

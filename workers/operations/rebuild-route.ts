@@ -34,8 +34,8 @@ export const rebuild = new Hono<AppEnv>().post(
     const { companyId, keyId } = c.get("principal")
     const { nudgeAgeHours, ...wanted } = c.req.valid("json")
     if (wanted.apply) await requireProcessingEnabled(services, companyId)
-    const quietBefore = new Date(services.now().getTime() - nudgeAgeHours * HOUR_MS)
-    const page = await rebuildPage(services, companyId, { ...wanted, quietBefore })
+    const noNudgesBefore = new Date(services.now().getTime() - nudgeAgeHours * HOUR_MS)
+    const page = await rebuildPage(services, companyId, { ...wanted, noNudgesBefore })
     if (wanted.apply) services.log.info("rebuild_requested", { companyId, keyId, count: page.differing.length })
     return c.json(page)
   },

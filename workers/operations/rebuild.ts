@@ -37,13 +37,13 @@ export async function rebuildPage(
     after,
     limit,
     apply,
-    quietBefore,
+    noNudgesBefore,
   }: {
     readonly after: string | null
     readonly limit: number
     readonly apply: boolean
     /** Cases that opened before this moment get no nudges. */
-    readonly quietBefore: Date
+    readonly noNudgesBefore: Date
   },
 ): Promise<RebuildPage> {
   const { budget, db, log } = services
@@ -58,7 +58,7 @@ export async function rebuildPage(
     if (isApplied) {
       // The rest of the page waits for the next request.
       if (checked > 0 && !budget.hasRoomFor(1 + CONFLICT_RETRY_SUBREQUESTS)) break
-      await advance(services, stream, workOf(quietBefore))
+      await advance(services, stream, workOf(noNudgesBefore))
     }
     checked += 1
     if (differences.length === 0) continue
@@ -69,12 +69,12 @@ export async function rebuildPage(
   return { checked, differing, next: isLast ? null : lastOf(read.slice(0, checked)) }
 }
 
-const workOf = (quietBefore: Date) => ({
+const workOf = (noNudgesBefore: Date) => ({
   events: [],
   factIds: [],
-  contactWords: [],
+  contactUpdates: [],
   ownFacts: [],
-  quietBefore: quietBefore.toISOString(),
+  noNudgesBefore: noNudgesBefore.toISOString(),
 })
 
 const lastOf = (read: readonly { readonly stream: StreamReading }[]): string | null =>

@@ -98,7 +98,7 @@ function workByCustomer({ streams, outcomes }: RecordedHistory, reads: readonly 
     const work = {
       events: own.flatMap(({ events }) => events),
       factIds: own.flatMap(({ factIds }) => factIds),
-      contactWords: own.flatMap(({ contactWords }) => contactWords),
+      contactUpdates: own.flatMap(({ contactUpdates }) => contactUpdates),
       ownFacts: [],
     }
     return { stream, work }

@@ -24,7 +24,7 @@ const CONCURRENCY_MAX = 4
 /** Customers with new facts in their ledger, by our id, with the events that brought them. */
 export type ChangedCustomers = Map<
   string,
-  { readonly events: EventRef[]; readonly factIds: string[]; readonly contactWords: ContactUpdate[] }
+  { readonly events: EventRef[]; readonly factIds: string[]; readonly contactUpdates: ContactUpdate[] }
 >
 
 /** Reads an event of the provider's list as a delivery to this company; null: the body cannot be read. */
@@ -89,11 +89,11 @@ export async function recordAll(
 }
 
 function addChange(changed: ChangedCustomers, customerId: string, read: ReadDelivery): void {
-  const { events, factIds, contactWords } = processingOf(read)
-  const change = changed.get(customerId) ?? { events: [], factIds: [], contactWords: [] }
+  const { events, factIds, contactUpdates } = processingOf(read)
+  const change = changed.get(customerId) ?? { events: [], factIds: [], contactUpdates: [] }
   change.events.push(...events)
   change.factIds.push(...factIds)
-  change.contactWords.push(...contactWords)
+  change.contactUpdates.push(...contactUpdates)
   changed.set(customerId, change)
 }
 

@@ -35,7 +35,7 @@ export async function settleSubscription(services: Services, found: UnsettledSub
     if (subscription !== null) return await record(services, found, subscription, { unsettledAt, subject })
     const now = services.now().toISOString()
     await advance(services, stream, {
-      ...{ events: [], factIds: [], contactWords: [], ownFacts: [] },
+      ...{ events: [], factIds: [], contactUpdates: [], ownFacts: [] },
       factsFrom: (state) => notFound(state, subscriptionId, now),
     })
     return true

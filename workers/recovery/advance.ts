@@ -41,13 +41,13 @@ export interface PendingAdvance {
   readonly events: readonly EventRef[]
   /** Ids of the facts of these events: a commit for the events must include all of them. */
   readonly factIds: readonly string[]
-  readonly contactWords: readonly ContactUpdate[]
+  readonly contactUpdates: readonly ContactUpdate[]
   /** Our own facts to append, such as a click or an opt-out. */
   readonly ownFacts: readonly Fact[]
   /** Our own facts that depend on the state: computed each time it is read. */
   readonly factsFrom?: (state: CustomerState) => readonly Fact[]
   /** For a rebuild: open cases that it finds and that opened before this time get no nudges. */
-  readonly quietBefore?: Instant
+  readonly noNudgesBefore?: Instant
 }
 
 /**
@@ -195,13 +195,13 @@ async function prepare(
   const read = stateOf(stream, dropped)
   const own = [...work.ownFacts, ...(work.factsFrom?.(read) ?? [])]
   const folded = fold(own, read, dropped)
-  const late = casesFoundLate(stream.snapshot, folded, work.quietBefore ?? "")
+  const late = casesFoundLate(stream.snapshot, folded, work.noNudgesBefore ?? "")
   // Cases without nudges are not part of the experiment.
   const assignments = assignHoldout(services, stream, folded).filter(({ caseId }) => !late.has(caseId))
   const state = fold(assignments, folded)
   const decided = decide(state, stream.nudges, settingsOf(stream), await reachableChannels(services, stream), now)
   const actions = withoutNudges(decided, late)
-  const contact = await mergeContact(config.keys.encryption, stream, work.contactWords)
+  const contact = await mergeContact(config.keys.encryption, stream, work.contactUpdates)
 
   // Another writer may have folded our facts already: then there is nothing to write.
   const isNeeded = work.events.length > 0 && !isFolded

@@ -23,7 +23,7 @@ export async function closeCase(services: Services, stream: Stream, caseId: stri
   await advance(services, stream, {
     events: [],
     factIds: [],
-    contactWords: [],
+    contactUpdates: [],
     ownFacts: [{ kind: "case_closed_by_operator", id, occurredAt, caseId, note: null }],
   })
 }

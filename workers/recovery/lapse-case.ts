@@ -1,5 +1,5 @@
 /** Closes a payment case without news for a long time, if its ledger confirms it. */
-import { type LapsingCase, noteLastNews } from "../../db/queries/recovery/lapsing.ts"
+import { type LapsingCase, recordLastNews } from "../../db/queries/recovery/lapsing.ts"
 import { loadStream } from "../../db/queries/recovery/stream.ts"
 import { lapsedBy, lapseTime, lastNewsAt } from "../../shared/domain/recovery/fold/lapse.ts"
 import { type CustomerState, findCase } from "../../shared/domain/state.ts"
@@ -22,9 +22,9 @@ export async function lapseCase(services: Services, found: LapsingCase): Promise
     const isOpen = recoveryCase && lapseTime(state, recoveryCase) !== null
     const last = isOpen ? lastNewsAt(state, recoveryCase) : null
     // If the case is not open in the ledger, its row is checked again after another lapse period.
-    await noteLastNews(services.db, found, last === null ? now : new Date(last))
+    await recordLastNews(services.db, found, last === null ? now : new Date(last))
     return false
   }
-  await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [], factsFrom })
+  await advance(services, stream, { events: [], factIds: [], contactUpdates: [], ownFacts: [], factsFrom })
   return true
 }

@@ -1,5 +1,5 @@
 /** Notifies the team of customers in quarantine: once per quarantine. */
-import { type NewQuarantine, noteAnnounced, quarantinesToAnnounce } from "../../db/queries/recovery/quarantines.ts"
+import { type NewQuarantine, quarantinesToAnnounce, recordAnnouncement } from "../../db/queries/recovery/quarantines.ts"
 import type { Message } from "../../shared/channel.ts"
 import { safeKey } from "../../shared/crypto/plain-key.ts"
 import { renderTeamAlert } from "../../shared/domain/messaging/messages.ts"
@@ -31,11 +31,11 @@ export async function announceQuarantines(
   for (const found of await quarantinesToAnnounce(db, now(), ANNOUNCED_MAX, allowed)) {
     if (!(await hasBudget(ANNOUNCEMENT_SUBREQUESTS))) break
     // Marked first, so that a message that may have been delivered is not sent again.
-    if (!(await noteAnnounced(db, found, now()))) continue
+    if (!(await recordAnnouncement(db, found, now()))) continue
     const { companyId, customerId, reason, since } = found
     const idempotencyKey = await safeKey(`${companyId}.quarantine.${customerId}.${since.toISOString()}`)
     const outcome = await channels.slack.send(alertOf(found, services.config.appUrl), { idempotencyKey })
-    if (outcome.kind === "retry") await noteAnnounced(db, found, null)
+    if (outcome.kind === "retry") await recordAnnouncement(db, found, null)
     if (outcome.kind === "sent") announced += 1
     log.info("quarantine_announced", { companyId, customerId, reason, outcome: outcome.kind })
   }

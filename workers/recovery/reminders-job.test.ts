@@ -9,13 +9,13 @@ const nudge = (companyId: string, id: string, dueAt: string) => ({
   dueAt: new Date(`2026-03-01T${dueAt}Z`),
 })
 
-test("a run hands over everything that falls due before the next run, and before a late start of it", () => {
+test("a run publishes everything that is due before the next run, and before a late start of it", () => {
   const schedule = scheduleOf("reminders")
   if (schedule === null) throw new Error("reminders has no schedule")
   expect(PUBLISH_AHEAD_MS).toBeGreaterThanOrEqual(intervalMs(schedule.cron) + 60_000)
 })
 
-test("a chunk holds nudges of one company that fall due within 30 seconds, for the time of the last of them", () => {
+test("a chunk has nudges of one company that are due within 30 seconds, for the time of the last of them", () => {
   const chunks = chunksByTime(
     [
       nudge("one", "d", "09:02:00"),

@@ -86,7 +86,7 @@ const factIdOf = (eventId: string, index: number): string => `${eventId}.${index
 export const processingOf = ({ delivery, eventId, receivedAt }: ReadDelivery) => ({
   events: [{ id: eventId, receivedAt: receivedAt.toISOString() }],
   factIds: delivery.facts.map((_, index) => factIdOf(eventId, index)),
-  contactWords:
+  contactUpdates:
     delivery.contact === null ? [] : [{ change: delivery.contact, occurredAt: delivery.occurredAt, eventId }],
   ownFacts: [],
 })

@@ -14,7 +14,7 @@ export async function resolveCustomerOfObject(services: Services, object: Waitin
     const owner = api === null ? null : await api.customerOf(subject)
     if (owner === null) return false
     const { stream, events } = await linkToCustomer(db, object, owner.customer, owner.objects, now())
-    if (stream !== null) await advance(services, stream, { events, factIds: [], contactWords: [], ownFacts: [] })
+    if (stream !== null) await advance(services, stream, { events, factIds: [], contactUpdates: [], ownFacts: [] })
     return stream !== null
   } catch (error) {
     log.warn("object_lookup_failed", { companyId, provider, error })

@@ -31,7 +31,7 @@ export async function lapsingCases(
 }
 
 /** Records the last news of a case whose row is older than the state, so that the case is not checked before it may lapse. */
-export async function noteLastNews(db: Db, { companyId, caseId }: LapsingCase, at: Date): Promise<void> {
+export async function recordLastNews(db: Db, { companyId, caseId }: LapsingCase, at: Date): Promise<void> {
   await inCompany(db, companyId, [
     db
       .update(recoveryCases)

@@ -73,7 +73,7 @@ export async function quarantinesToAnnounce(
  * Records that the team is being notified of a quarantine (`at`), or that it failed (null). False: another process notifies
  * it, or there is a newer quarantine.
  */
-export async function noteAnnounced(
+export async function recordAnnouncement(
   db: Db,
   { companyId, customerId, since }: NewQuarantine,
   at: Date | null,

@@ -12,11 +12,11 @@ const input = (change: Partial<BrandInput> = {}): BrandInput => ({
 describe("the name that members read", () => {
   test.each<[string, Partial<BrandInput>, string]>([
     ["is the operator's where the company has chosen none", { brandName: null, approved: ["Old"] }, "Ada Ltd"],
-    ["is the operator's while the chosen one waits", {}, "Ada Ltd"],
-    ["is the one approved last while the chosen one waits", { approved: ["Newer", "Old"] }, "Newer"],
+    ["is the operator's until the chosen one is approved", {}, "Ada Ltd"],
+    ["is the last approved one until the chosen one is approved", { approved: ["Newer", "Old"] }, "Newer"],
     ["is the chosen one once it is approved", { approved: ["Old", "Ada Fitness"] }, "Ada Fitness"],
     ["is the default company's own without an approval", { isDefaultCompany: true }, "Ada Fitness"],
-    ["is the chosen one where the operator calls the company so", { companyName: "Ada Fitness" }, "Ada Fitness"],
+    ["is the chosen one where it is the operator's name", { companyName: "Ada Fitness" }, "Ada Fitness"],
     [
       "is compared without regard to spaces",
       { brandName: " Ada \u00a0 Fitness", approved: ["Ada Fitness"] },
@@ -32,7 +32,7 @@ describe("the name that members read", () => {
     ["a letter that looks alike", "\u0410da Fitness"],
     ["another width", "\uff21da Fitness"],
     ["a word more", "Ada Fitness Club"],
-  ])("is no approved one with %s", (_, brandName) => {
+  ])("does not match an approved one with %s", (_, brandName) => {
     const other = input({ brandName, approved: ["Ada Fitness"] })
     expect(awaitsApproval(other)).toBe(true)
     expect(shownBrand(other)).toBe("Ada Fitness")

@@ -53,7 +53,7 @@ describe("several open bills", () => {
     }
   })
 
-  test("are not spoken of where there is one", () => {
+  test("are not mentioned where there is one", () => {
     expect(render({ bills: { ...bills, invoiceCount: 1 } }).text).toBe(render().text)
   })
 
@@ -95,7 +95,7 @@ Unsubscribe from these reminders: ${UNSUBSCRIBE}
 `)
   })
 
-  test("is as short as a text message and says how to stop", () => {
+  test("fits a text message and has the opt-out", () => {
     expect(render({ channel: "sms" }).text).toBe(
       `Acme Fitness: Your payment of $19.99 did not go through. Please check your payment details: ${LINK} Reply STOP to opt out.`,
     )
@@ -120,11 +120,11 @@ Unsubscribe from these reminders: ${UNSUBSCRIBE}
     ["den", "Hi Ada,"],
     ["", "Hi Ada,"],
     [null, "Hi Ada,"],
-  ])("speaks the language of %s", (locale, greeting) => {
+  ])("is in the language of %s", (locale, greeting) => {
     expect(render({ locale }).text.startsWith(greeting)).toBe(true)
   })
 
-  test("writes amounts in the language it speaks, never half in another", () => {
+  test("formats amounts in the language of the text", () => {
     expect(render({ locale: "de-DE" }).text).toMatch(/19,99\s\$/)
     expect(render({ locale: "pt-BR" }).text).toContain("$19.99")
   })
@@ -153,7 +153,7 @@ Unsubscribe from these reminders: ${UNSUBSCRIBE}
     }
   })
 
-  test("refuses a link that is not of the web", () => {
+  test("throws for a link that is not http(s)", () => {
     expect(() => render({ link: "javascript:alert(1)" })).toThrow(TypeError)
   })
 })
@@ -161,7 +161,7 @@ Unsubscribe from these reminders: ${UNSUBSCRIBE}
 describe("the e-mail", () => {
   const html = render().html ?? ""
 
-  test("has a language, a preheader, a button, the same link in plain and the way out", () => {
+  test("has a language, a preheader, a button, the same link as text and the unsubscribe link", () => {
     expect(html).toContain('<html lang="en">')
     expect(html).toContain('name="color-scheme" content="light dark"')
     expect(html.indexOf("Please check your payment details")).toBeLessThan(html.indexOf("Hi Ada,"))
@@ -230,7 +230,7 @@ describe("whatever names and brands contain", () => {
     incentive: fc.constantFrom({ kind: "free_days" as const, days: 7 }, null),
   })
 
-  test("markup stays ours, headers stay one line, and there is no second link", () => {
+  test("there is no foreign markup, subjects are one line, and there is no second link", () => {
     const tagsOf = (html: string) => [...html.matchAll(/<\/?[a-z!][^>]*>/gi)].map((match) => match[0].split(/[\s>]/)[0])
     fc.assert(
       fc.property(anyInput, (change) => {
@@ -362,7 +362,7 @@ describe("a first name", () => {
     ...["Guest", "First Last", "Kunde", "Cliente", "Client inconnu", "Mr. & Mrs. Smith", "admin"],
     ...["\u200b", "\u200d\u200c", "\u3164", "\u2800", "\u00ad\ufeff", "\u115f\u1160", "\ufe0f", "\u{e0041}"],
     ...["Z̸̧a̷l̶g̵o̴", "Ada\u0301\u0302\u0303\u0304", "H̵̛͕̞̦̰̜͍̰̥̟͆̏͂̌͑ͅä̷͔̟͓̬̯̟͍̭͉͈̮͙̣̯̬͚̞̭̍̀̾͠m̴̡̧̛̝̯̹̗̹̤̲̺̟̥̈̏͊̔̑̍͆̌̀̚͝͝b̴̢̢̫̝̠̗̼̬̻̮̺̭͔̘͑̆̎̚"],
-  ])("is not read out of %j", (name) => {
+  ])("is not taken from %j", (name) => {
     expect(firstNameOf(name)).toBeNull()
   })
 
@@ -390,7 +390,7 @@ describe("a team alert", () => {
     )
   })
 
-  test("stays within one Slack message and says when it is over", () => {
+  test("stays within one Slack message and states when it is resolved", () => {
     const { subject, text } = renderTeamAlert({
       severity: "P3",
       state: "resolved",

@@ -19,7 +19,7 @@ test("an open case has no cause yet", () => {
   expect(causeAfter(failed, make.nudgeSent({ at: on(1) }))).toBeNull()
 })
 
-describe("a paid case is owed to", () => {
+describe("a paid case is attributed to", () => {
   test.each<[Cause, string, readonly Fact[]]>([
     ["provider_retry", "nothing else that we know of", []],
     ["nudge", "our message of that day", [make.nudgeSent({ at: on(19) })]],
@@ -54,7 +54,7 @@ describe("a paid case is owed to", () => {
     expect(causeAfter(failed, ...facts, paid)).toBe(cause)
   })
 
-  test("nobody's effort, when it was paid another way", () => {
+  test("nobody, when it was paid out of band", () => {
     const elsewhere = make.paymentSucceeded({ at: on(20), how: "out_of_band" })
     expect(causeAfter(failed, make.nudgeSent({ at: on(19) }), make.incentiveApplied({ at: on(19) }), elsewhere)).toBe(
       "out_of_band",
@@ -70,7 +70,7 @@ describe("a paid case is owed to", () => {
   })
 })
 
-describe("a withdrawn cancellation is owed to", () => {
+describe("a withdrawn cancellation is attributed to", () => {
   const about = { caseId: "cancellation_sub_1_1" }
   test.each<[Cause, readonly Fact[]]>([
     ["resumed", []],
@@ -93,7 +93,7 @@ test.each<[Cause, Fact]>([
   expect(causeAfter(failed, make.nudgeSent({ at: on(1) }), end)).toBe(cause)
 })
 
-test("a recovery that a chargeback took back is owed to the dispute, and to its old cause when that is won", () => {
+test("a recovery that a chargeback reversed is attributed to the dispute, and to its previous cause when the dispute is won", () => {
   const facts = [failed, make.nudgeSent({ at: on(19) }), paid, make.disputeOpened({ at: on(40) })]
   expect(causeAfter(...facts)).toBe("dispute")
   expect(causeAfter(...facts, make.disputeClosed({ at: on(60) }))).toBe("nudge")

@@ -43,7 +43,7 @@ interface Row {
   readonly now?: Instant
 }
 
-function situation({
+function contextOf({
   facts = [failed],
   of = {},
   nudges = [],
@@ -59,7 +59,7 @@ function situation({
 }
 
 const found = (row: Row) => {
-  const applied = applyRules("send", situation(row))
+  const applied = applyRules("send", contextOf(row))
   return applied === null ? null : { rule: applied.rule.rule, until: applied.until }
 }
 
@@ -89,12 +89,12 @@ const ROWS: Readonly<
   },
   opted_out: {
     applies: {
-      "the customer said stop": { facts: [failed, make.optedOut({ at: on(0) })] },
-      "another customer with the address said stop": { person: shared([make.optedOut({ at: on(-40) })]) },
-      "one of many said stop, who is not listed": { person: { others: [], isOptedOut: true } },
-      "a person writes by hand": { of: { step: null }, person: { others: [], isOptedOut: true } },
+      "the customer opted out": { facts: [failed, make.optedOut({ at: on(0) })] },
+      "another customer with the address opted out": { person: shared([make.optedOut({ at: on(-40) })]) },
+      "one of many opted out, who is not listed": { person: { others: [], isOptedOut: true } },
+      "a manual nudge": { of: { step: null }, person: { others: [], isOptedOut: true } },
     },
-    passes: { "another customer with the address said nothing": { person: shared([mailed]) } },
+    passes: { "another customer with the address has not opted out": { person: shared([mailed]) } },
   },
   customer_deleted: {
     applies: { "the customer is deleted": { facts: [failed, make.customerSeen({ at: on(0), deleted: true })] } },
@@ -115,7 +115,7 @@ const ROWS: Readonly<
         person: shared([failed]),
         now: on(1),
       },
-      "a feared leaving beside an announced one": {
+      "an at-risk case beside an announced cancellation": {
         facts: [
           make.subscription("subscription_started", { at: on(0) }),
           make.riskDetected({ at: on(0) }),
@@ -132,7 +132,7 @@ const ROWS: Readonly<
         of: { caseId: LEAVING },
         now: on(1),
       },
-      "a cancellation beside a bill that may not be spoken of": {
+      "a cancellation beside a bill that no message may mention": {
         facts: [make.paymentFailed({ at: on(0), declineCode: "stolen_card" }), announced],
         of: { caseId: LEAVING },
         now: on(1),
@@ -189,7 +189,7 @@ const ROWS: Readonly<
   },
   held_out: {
     applies: { "the case is in the control group": { facts: [failed, heldOut] } },
-    passes: { "a person writes by hand": { facts: [failed, heldOut], of: { step: null } } },
+    passes: { "a manual nudge": { facts: [failed, heldOut], of: { step: null } } },
   },
   history: {
     applies: { "the case was imported": { facts: [{ ...failed, origin: "history" }] } },
@@ -201,7 +201,7 @@ const ROWS: Readonly<
     },
     passes: {
       "the invoice is a month old": { facts: [make.paymentFailed({ at: on(0), issuedAt: on(-30) })] },
-      "a person writes by hand": {
+      "a manual nudge": {
         facts: [make.paymentFailed({ at: on(0), issuedAt: on(-730) })],
         of: { step: null },
       },
@@ -209,7 +209,7 @@ const ROWS: Readonly<
   },
   payment_in_progress: {
     applies: {
-      "a bank debit is under way": {
+      "a bank debit is in progress": {
         facts: [failed, make.paymentPending({ at: on(1), method: "sepa_debit" })],
         now: on(1),
       },
@@ -229,7 +229,7 @@ const ROWS: Readonly<
       },
     },
     passes: {
-      "the pause has reached its date, whether or not its end was told": {
+      "the pause has reached its date, without an event of its end": {
         facts: [
           failed,
           make.subscription("subscription_paused", { at: on(1), paused: "requested", pauseEndsAt: on(5) }),
@@ -310,7 +310,7 @@ const ROWS: Readonly<
         person: shared([failed], [sent(PAYMENT, 4, on(4))]),
         now: on(9),
       },
-      "a bill was reminded of, and is paid, when the cancellation has its turn": {
+      "a reminder of a bill was sent, and the bill is paid, when the cancellation is due": {
         facts: [failed, announced, make.paymentSucceeded({ at: on(4) })],
         of: { caseId: LEAVING, step: 2 },
         nudges: [sent(PAYMENT, 2, on(2))],
@@ -318,7 +318,7 @@ const ROWS: Readonly<
       },
     },
     passes: {
-      "a further bill is told of once": {
+      "a further bill gets its first message": {
         facts: [failed, make.paymentFailed({ at: on(9), invoiceId: "in_2" })],
         of: { caseId: "payment_in_2" },
         nudges: [sent(PAYMENT, 4, on(4))],
@@ -381,14 +381,14 @@ const ROWS: Readonly<
   quiet_hours: {
     applies: {
       "it is night where the member lives": { facts: [failed, inKolkata], now: on(0, "18:00:00") },
-      "as another customer of the person tells": { person: shared([inKolkata]), now: on(0, "18:00:00") },
+      "according to another customer of the person": { person: shared([inKolkata]), now: on(0, "18:00:00") },
     },
-    passes: { "a person writes by hand": { facts: [failed, inKolkata], of: { step: null }, now: on(0, "18:00:00") } },
+    passes: { "a manual nudge": { facts: [failed, inKolkata], of: { step: null }, now: on(0, "18:00:00") } },
   },
   quarantined: {
     applies: {
       "the customer is in quarantine": { person: { others: [], isOptedOut: false, quarantinedUntil: on(1) } },
-      "a person writes by hand": {
+      "a manual nudge": {
         of: { step: null },
         person: { others: [], isOptedOut: false, quarantinedUntil: on(1) },
       },
@@ -404,13 +404,13 @@ const ROWS: Readonly<
         nudges: [sent("x", 0, on(0))],
         person: shared([mailed], [sent("y", 0, on(0))]),
       },
-      "and a person writes by hand": { of: { step: null }, nudges: [sent("x", 0, on(0)), sent("y", 0, on(0))] },
+      "and a manual nudge": { of: { step: null }, nudges: [sent("x", 0, on(0)), sent("y", 0, on(0))] },
     },
     passes: { "one message today": { nudges: [sent("x", 0, on(0))] } },
   },
 }
 
-test("every rule has its rows, and every row its rule", () => {
+test("every rule has rows, and every row a rule", () => {
   expect(Object.keys(ROWS).sort()).toEqual(CONTACT_RULES.map(({ rule }) => rule).sort())
 })
 
@@ -427,7 +427,7 @@ describe.each(CONTACT_RULES.map((rule) => [rule.rule, rule] as const))("%s", (na
     expect(found(row)).toBeNull()
   })
 
-  test("says why, and where that comes from", () => {
+  test("has a reason and a source", () => {
     expect(rule.why.endsWith(".")).toBe(true)
     expect(rule.source.length).toBeGreaterThan(5)
     expect(rule.at === "plan" && rule.outcome === "defer").toBe(false)
@@ -443,13 +443,13 @@ test("the reference lists the rules in their order, with their reasons", () => {
   )
 })
 
-test("a message to the team stops for nothing that is about the member's peace", () => {
+test("rules that protect the member do not apply to messages to the team", () => {
   const of = { channel: "slack", caseId: LEAVING } as const
   expect(found({ facts: [failed, announced], of, now: on(1) })).toBeNull()
 })
 
 describe("the open bills of a person", () => {
-  const bills = (row: Row) => totalsByCurrency(openBillsOf(situation(row)))
+  const bills = (row: Row) => totalsByCurrency(openBillsOf(contextOf(row)))
 
   test("are counted and summed by currency, over all customers with the address", () => {
     const second = make.paymentFailed({ at: on(1), invoiceId: "in_2", ...MONEY })
@@ -463,7 +463,7 @@ describe("the open bills of a person", () => {
     })
   })
 
-  test("leave out what may not be spoken of: held out, imported, of a stolen card, paid", () => {
+  test("exclude what no message may mention: held out, imported, of a stolen card, paid", () => {
     const stolen = make.paymentFailed({ at: on(1), invoiceId: "in_2", declineCode: "stolen_card" })
     const old: Fact = { ...make.paymentFailed({ at: on(1), invoiceId: "in_3" }), origin: "history" }
     const paid = [
@@ -477,7 +477,7 @@ describe("the open bills of a person", () => {
     expect(bills({ facts: [failed, stolen, old, ...paid, ...out] }).invoiceCount).toBe(1)
   })
 
-  test("are no matter of a cancellation", () => {
+  test("are not part of a cancellation message", () => {
     expect(bills({ facts: [failed, announced], of: { caseId: LEAVING } }).invoiceCount).toBe(0)
   })
 })

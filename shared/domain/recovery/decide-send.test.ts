@@ -37,7 +37,7 @@ test("a due nudge of an open case is sent", () => {
   expect(decided(nudge())).toEqual(SEND)
 })
 
-describe("at the moment of sending a nudge is put aside", () => {
+describe("a nudge is suppressed when it is sent", () => {
   test.each<[string, Fact]>([
     ["case_closed", make.paymentSucceeded({ at: on(1) })],
     ["case_closed", make.closedByOperator({ at: on(1) })],
@@ -49,7 +49,7 @@ describe("at the moment of sending a nudge is put aside", () => {
       expect(decided(nudge({ step }), { facts: [fact] })).toEqual({ kind: "suppress", reason })
   })
 
-  test("when its case is not there any more", () => {
+  test("when its case no longer exists", () => {
     expect(decided(nudge({ caseId: "payment_in_9" }))).toEqual({ kind: "suppress", reason: "case_closed" })
   })
 })
@@ -63,7 +63,7 @@ describe("after an outage", () => {
     expect(decisions).toEqual([superseded, superseded, SEND])
   })
 
-  test.each(["sending", "sent", "unknown"] as const)("a step is put aside when a later one is %s", (status) => {
+  test.each(["sending", "sent", "unknown"] as const)("a step is suppressed when a later one is %s", (status) => {
     expect(decided(nudge(), { others: [nudge({ step: 2, status })], now: on(1) })).toEqual(superseded)
   })
 
@@ -97,7 +97,7 @@ describe("in the recipient's night", () => {
     })
   })
 
-  test("a person's click goes out, and so does a word to the team", () => {
+  test("a manual nudge is sent, and so is a message to the team", () => {
     expect(decided(nudge({ step: null }), { facts: [inBerlin], now })).toEqual(SEND)
     expect(decided(nudge({ channel: "slack" }), { facts: [inBerlin], now })).toEqual(SEND)
   })
@@ -121,11 +121,11 @@ describe("the frequency caps", () => {
     expect(decided(nudge(), { others: week, now: on(4) })).toMatchObject({ until: on(5) })
   })
 
-  test("tell a person who sends by hand instead of sending later", () => {
+  test("refuse a manual nudge instead of postponing it", () => {
     expect(decided(nudge({ step: null }), { others: two })).toEqual({ kind: "suppress", reason: "frequency_cap" })
   })
 
-  test("count what may have been seen, and nothing else", () => {
+  test("count what may have been delivered, and nothing else", () => {
     const as = (change: Partial<Nudge>) => ({ others: two.map((other) => ({ ...other, ...change })) })
     for (const status of ["unknown", "sending", "suppressed"] as const)
       expect(decided(nudge(), as({ status })).kind).toBe("defer")
@@ -134,7 +134,7 @@ describe("the frequency caps", () => {
     expect(decided(nudge(), as({ channel: "slack" }))).toEqual(SEND)
   })
 
-  test("count what is on its way now, though an outage held it up for days", () => {
+  test("count what is being sent now, though an outage delayed it for days", () => {
     const others = two.map((other) => ({ ...other, status: "sending" as const, dueAt: on(0), sentAt: null }))
     expect(decided(nudge(), { others })).toMatchObject({ kind: "defer", reason: "frequency_cap" })
   })
@@ -148,41 +148,41 @@ describe("the frequency caps", () => {
   })
 })
 
-describe("a channel that gave up hands over", () => {
+describe("a channel that failed finally is followed", () => {
   const reach: ReachableChannels = { provider: "whop", configured: ["email", "sms", "push", "slack"] }
   const settings: CompanySettings = { ...DEFAULT_SETTINGS, channelOrder: ["email", "push", "sms"] }
   const state = rebuild([mailed, failed])
   const next = (subject: Nudge, others: readonly Nudge[] = [], now = on(4)) =>
     fallbackFor(state, subject, others, settings, reach, now)
 
-  test("to the next in the order, with the same step and incentive, now", () => {
+  test("by the next in the order, with the same step and incentive, now", () => {
     const incentive = { kind: "free_days", days: 7 } as const
     expect(next(nudge({ status: "failed", attempts: 4, incentive }))).toEqual(
       nudge({ channel: "push", incentive, dueAt: on(4) }),
     )
   })
 
-  test("not to one that was tried, and in the end to none", () => {
+  test("by none that was tried, and in the end by none", () => {
     const push = nudge({ channel: "push", status: "failed" })
     expect(next(push, [nudge()])?.channel).toBe("sms")
     expect(next(nudge({ channel: "sms" }), [nudge(), push])).toBeNull()
   })
 
-  test("in the morning, when the next one makes a noise", () => {
+  test("in the morning, when the next one makes a sound", () => {
     expect(next(nudge(), [], on(4, "23:00:00"))?.dueAt).toBe(on(5, "08:00:00"))
   })
 
-  test("for a click of its own, whatever earlier clicks used", () => {
+  test("for each manual nudge, independent of earlier ones", () => {
     const earlier = nudge({ id: manualNudgeId("payment_in_1", "earlier", "push"), step: null, channel: "push" })
     expect(next(nudge({ step: null }), [earlier])?.id).toBe(manualNudgeId("payment_in_1", "key", "push"))
   })
 
-  test("never from the team to the member", () => {
+  test("never by a message to the member, when the team's channel failed", () => {
     expect(next(nudge({ channel: "slack" }))).toBeNull()
   })
 })
 
-describe("an address that is not there yet", () => {
+describe("an address that is not stored yet", () => {
   const known = rebuild([mailed, failed])
 
   test("is waited for while the state knows of one, about four hours in all", () => {

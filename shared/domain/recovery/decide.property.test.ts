@@ -43,7 +43,7 @@ function isAtNight({ at, nudge, knownThen }: VisibleMessage): boolean {
 const countWithin = (messages: readonly VisibleMessage[], until: Instant, hours: number): number =>
   messages.filter(({ at }) => at <= until && Date.parse(at) > Date.parse(until) - hours * HOUR_MS).length
 
-/** Every promise about messages that was broken, in words. */
+/** Every broken promise about messages. */
 function* broken(messages: readonly VisibleMessage[]): Generator<string> {
   const steps = messages.map(({ nudge }) => `${nudge.caseId} step ${nudge.step}`)
   for (const step of new Set(steps)) {
@@ -64,7 +64,7 @@ function* broken(messages: readonly VisibleMessage[]): Generator<string> {
 }
 
 /**
- * Runs lives, each by its own scheduler: facts arrive late by up to two days, the clock goes on in uneven steps, and
+ * Runs generated histories, each with its own scheduler: facts arrive late by up to two days, the clock goes on in uneven steps, and
  * outages happen between.
  */
 function run(
@@ -126,7 +126,7 @@ test.each([
   },
 )
 
-/** Every promise to a person that was broken, whichever of their customers a message was for. */
+/** Every broken promise to a person, over all their customers. */
 function* brokenToPerson(parties: readonly Scheduler[]): Generator<string> {
   const messages = parties.flatMap((party) => party.visible).sort((a, b) => (a.at < b.at ? -1 : 1))
   const optOuts = parties.map((party) => party.asShared().state.outreach.optedOutAt)
@@ -148,7 +148,7 @@ function* brokenToPerson(parties: readonly Scheduler[]): Generator<string> {
   }
 }
 
-test("two customers of one person are written to as one, whatever happens between any two steps", () => {
+test("two customers of one person get messages as one, whatever happens between any two steps", () => {
   const seen = { first: 0, second: 0 }
   // The second customer's ids are others, as they are at a provider.
   const renamed = manySubscriptionsFacts.map((facts) =>

@@ -41,7 +41,7 @@ const planned = (facts: readonly Fact[], situation: Situation = {}): Nudge[] =>
 const brief = (nudges: readonly Nudge[]) => nudges.map(({ id, status, reason }) => [id, status, reason])
 
 describe("a case that is open again", () => {
-  test("has the reminders that its end had put aside, once", () => {
+  test("gets the reminders that its end had suppressed, once", () => {
     const first = planned([mailed, failed])
     const sent = first.map((nudge) => (nudge.step === 0 ? { ...nudge, status: "sent" as const, sentAt: on(0) } : nudge))
     const voided = [mailed, failed, make.invoiceVoided({ at: on(1) })]
@@ -113,7 +113,7 @@ describe("a payment that is in progress when the case opens", () => {
   })
 })
 
-describe("what is planned is put aside", () => {
+describe("a planned nudge is suppressed", () => {
   const nudges = planned([mailed, failed])
 
   test.each<[string, Fact]>([
@@ -127,18 +127,18 @@ describe("what is planned is put aside", () => {
     expect(decided([mailed, failed, fact], { nudges: after, now: on(2) })).toEqual([])
   })
 
-  test("also when its case turns out never to have been one", () => {
+  test("also when a late fact removes its case", () => {
     const paidBefore = make.paymentSucceeded({ at: on(-1) })
     expect(brief(planned([mailed, failed, paidBefore], { nudges }))[0]).toContain("case_closed")
   })
 
-  test("but what was sent or is on its way stays as it is", () => {
+  test("but what was sent or is being sent stays as it is", () => {
     const sent = nudges.map((nudge) => ({ ...nudge, status: "sent" as const }))
     expect(decided([mailed, failed, make.paymentSucceeded({ at: on(1) })], { nudges: sent })).toEqual([])
   })
 })
 
-describe("a case that nothing may be said in", () => {
+describe("a case that gets no messages", () => {
   const silent = make.paymentFailed({ at: on(0), declineCode: "lost_card" })
 
   test.each(["lost_card", "stolen_card", "fraudulent", "pickup_card"])("shows that it is silent: %s", (declineCode) => {
@@ -148,7 +148,7 @@ describe("a case that nothing may be said in", () => {
     )
   })
 
-  test("is planned anew when a later attempt fails for another reason", () => {
+  test("is planned again when a later attempt fails for another reason", () => {
     const nudges = planned([mailed, silent])
     const later = make.paymentFailed({ at: on(1), attempt: 2, declineCode: "insufficient_funds" })
     const after = planned([mailed, silent, later], { nudges, now: on(1) })
@@ -156,18 +156,18 @@ describe("a case that nothing may be said in", () => {
     expect(decided([mailed, silent, later], { nudges: after, now: on(1) })).toEqual([])
   })
 
-  test("is not planned anew once a message was tried: it may have been seen", () => {
+  test("is not planned again once a message was attempted: it may have been delivered", () => {
     const nudges = planned([mailed, silent]).map((nudge) => ({ ...nudge, attempts: nudge.step === 0 ? 1 : 0 }))
     const later = make.paymentFailed({ at: on(1), attempt: 2, declineCode: "insufficient_funds" })
     expect(decided([mailed, silent, later], { nudges, now: on(1) })).toEqual([])
   })
 
-  test("stays silent for good when the member opted out", () => {
+  test("stays silent when the member opted out", () => {
     const nudges = planned([mailed, failed, make.optedOut({ at: on(0) })])
     expect(brief(nudges)[0]).toEqual(["payment_in_1.0.email", "suppressed", "opted_out"])
   })
 
-  test("of a cancellation is not told again when an earlier announcement becomes known later", () => {
+  test("of a cancellation sends nothing again when an earlier announcement arrives late", () => {
     const facts = [mailed, make.cancellationAnnounced({ at: on(5) })]
     const [first, ...later] = planned(facts, { now: on(5) })
     if (first === undefined) throw new Error("nothing was planned")
@@ -189,7 +189,7 @@ describe("a case that nothing may be said in", () => {
     expect(ids).toContain("cancellation_sub_1_2.0.email")
   })
 
-  test("of a cancellation does not listen to decline codes", () => {
+  test("of a cancellation ignores decline codes", () => {
     const nudges = planned([mailed, make.cancellationAnnounced({ at: on(0) })])
     expect(nudges.every(({ status }) => status === "planned")).toBe(true)
   })
@@ -220,7 +220,7 @@ describe("a member without an address", () => {
     expect(decided([mailed, failed], { nudges: refused, now: on(1) })).toEqual([])
   })
 
-  test("is planned for later though the team was told at once", () => {
+  test("is planned for later although the team was notified at once", () => {
     const steps = [{ day: 0, channel: "slack" as const, incentive: null }, ...DEFAULT_SETTINGS.playbooks.payment]
     const settings = { playbooks: { ...DEFAULT_SETTINGS.playbooks, payment: steps } }
     const before = planned([failed], { settings })
@@ -256,7 +256,7 @@ describe("the channel", () => {
     expect(first({ settings }, [mailed, failed])).toBe("email")
   })
 
-  test("of the team stands alone: without it the team's step is put aside", () => {
+  test("of the team has no fallback: without it the team's step is suppressed", () => {
     const steps = [{ day: 0, channel: "slack" as const, incentive: null }]
     const settings = { playbooks: { ...DEFAULT_SETTINGS.playbooks, payment: steps } }
     expect(brief(planned([mailed, failed], { settings, reach: { ...STRIPE, configured: ["email"] } }))).toEqual([
@@ -265,7 +265,7 @@ describe("the channel", () => {
   })
 })
 
-describe("due times keep out of the night", () => {
+describe("due times are outside quiet hours", () => {
   const dueAt = (facts: readonly Fact[], now: Instant, settings: Partial<CompanySettings> = {}) =>
     planned([...facts, make.paymentFailed({ at: now })], { now, settings })[0]?.dueAt
   const seen = (timeZone: string | null, channel: "email" | "phone" = "email") =>
@@ -338,7 +338,7 @@ describe("an incentive is given", () => {
     expect(may([failed, make.incentiveApplied({ at: on(0), caseId: "payment_in_0" })], [], on(180))).toBe(true)
   })
 
-  test("not while another is on its way, however long ago that one was due", () => {
+  test("not while another is being sent, however long ago that one was due", () => {
     const [other] = planned([mailed, failed]).map((nudge) => ({ ...nudge, incentive, status: "sending" as const }))
     expect(may([failed], other ? [other] : [], on(400))).toBe(false)
     expect(may([failed], other ? [{ ...other, incentive: null }] : [], on(400))).toBe(true)
@@ -352,7 +352,7 @@ describe("a nudge that did not work is tried again", () => {
     expect(retryAt(SEND_ATTEMPTS_MAX, 1, on(0))).toBeNull()
   })
 
-  test("not before the other side asked for it", () => {
+  test("not before the delay that the service requested", () => {
     expect(retryAt(1, 7_200_000, on(0))).toBe(on(0, "12:00:00"))
     expect(retryAt(1, 1_000, on(0))).toBe(on(0, "10:05:00"))
   })

@@ -32,7 +32,7 @@ const WHOP_DOCUMENTED = `insufficient_funds lost_card stolen_card expired_card s
 
 const words = (text: string) => text.trim().split(/\s+/)
 
-describe("the decline ladder", () => {
+describe("the decline codes", () => {
   test.each([
     ["Stripe", STRIPE_DOCUMENTED],
     ["Whop", WHOP_DOCUMENTED],

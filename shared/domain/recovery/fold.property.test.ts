@@ -29,7 +29,7 @@ function inBatches(facts: readonly Fact[], sizes: readonly number[]): Fact[][] {
 }
 
 describe("order and repetition do not matter", () => {
-  test("any permutation and any duplication of a life gives the same bytes", () => {
+  test("any permutation and any duplication of a generated history gives the same bytes", () => {
     fc.assert(
       fc.property(arriving(arbitraryFacts), ([facts, arrived]) => {
         expect(bytes(rebuild(arrived))).toBe(bytes(rebuild(facts)))
@@ -48,7 +48,7 @@ describe("order and repetition do not matter", () => {
   })
 })
 
-describe("a snapshot and what comes after it is worth the whole ledger", () => {
+describe("a snapshot and the facts after it give the same state as the whole ledger", () => {
   const batchSizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 })
   const storages: [string, fc.Arbitrary<readonly Fact[]>, Storage, (state: CustomerState) => string][] = [
     ["a life, stored as text, to the byte", arbitraryFacts, asText, bytes],
@@ -90,7 +90,7 @@ describe("a customer with more facts than the state keeps", () => {
     )
   })
 
-  test("has the same state when it is told in order, in batches that are folded onto the stored state", () => {
+  test("has the same state when facts arrive in order, in batches that are folded onto the stored state", () => {
     fc.assert(
       fc.property(overLimitFacts, fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 }), (facts, sizes) => {
         const stream = new StoredStream(asJsonb)
@@ -128,7 +128,7 @@ describe("a fold that changes its records in place gives what folding by copies 
   })
 })
 
-test("what we did ourselves changes nothing but the record of it, wherever it falls", () => {
+test("our own actions change only `outreach`, at any position", () => {
   const withOwn = fc.tuple(providerFacts, arbitraryFacts).chain(([told, other]) => {
     const own = other.filter(({ kind }) => isOutreach(kind)).map((fact) => ({ ...fact, id: `own_${fact.id}` }))
     return fc.tuple(fc.constant(told), arrivalOrders([...told, ...own]))
@@ -144,7 +144,7 @@ test("what we did ourselves changes nothing but the record of it, wherever it fa
 })
 
 describe("a state is well-formed", () => {
-  test("at every moment of a life", () => {
+  test("at every moment of a generated history", () => {
     const seen: Record<CaseStatus, number> = { open: 0, recovered: 0, lost: 0, reversed: 0 }
     fc.assert(
       fc.property(arbitraryFacts, fc.nat({ max: 100 }), (facts, percent) => {
@@ -156,11 +156,11 @@ describe("a state is well-formed", () => {
       }),
       { numRuns: 700 },
     )
-    // Lives without such cases would prove nothing about them.
+    // Histories without such cases would prove nothing about them.
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(20)
   })
 
-  test("after facts that no provider would tell, with ids that every object inherits", () => {
+  test("after facts that no provider would report, with ids that every object inherits", () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
         expect(invariantViolations(rebuild(facts))).toEqual([])

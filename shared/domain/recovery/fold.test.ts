@@ -9,7 +9,7 @@ test("no facts, no state", () => {
 })
 
 describe("the profile", () => {
-  test("keeps what an event does not say, and takes what it denies", () => {
+  test("keeps what an event does not state, and applies what it states to be none", () => {
     const facts = [
       make.customerSeen({ at: on(0), hasEmail: true, hasPhone: true, timeZone: "Europe/Berlin", locale: "de" }),
       make.customerSeen({ at: on(1), hasPhone: false }),
@@ -29,18 +29,18 @@ describe("what we did", () => {
     expect(rebuild([late, early, late]).outreach.sent.map(({ at }) => at)).toEqual([on(1), on(2)])
   })
 
-  test("keeps the first wish to be left alone", () => {
+  test("keeps the first opt-out", () => {
     expect(rebuild([make.optedOut({ at: on(4) }), make.optedOut({ at: on(2) })]).outreach.optedOutAt).toBe(on(2))
   })
 
-  test("has no place in the order, so its receipts ask for no refold", () => {
+  test("does not depend on the order, so its receipts need no refold", () => {
     const state = rebuild([make.paymentFailed({ at: on(0) }), make.nudgeSent({ at: on(1) })])
     expect(state.position).toMatchObject({ occurredAt: on(0) })
     expect(isBefore(make.nudgeSent({ at: on(-1) }), state.position)).toBe(false)
   })
 })
 
-describe("a fact asks for a refold", () => {
+describe("a fact needs a refold", () => {
   const known = make.paymentFailed({ at: on(1), id: "m" })
   const { position } = rebuild([known])
 
@@ -57,7 +57,7 @@ describe("a fact asks for a refold", () => {
   })
 })
 
-test("an operator's word about a case that is not there, or closed, changes no case", () => {
+test("closing a missing or closed case changes no case", () => {
   const failed = make.paymentFailed({ at: on(0) })
   const paid = make.paymentSucceeded({ at: on(1) })
   expect(rebuild([failed, make.closedByOperator({ at: on(1), caseId: "payment_in_2" })]).cases).toEqual(
@@ -76,7 +76,7 @@ test.each(["__proto__", "constructor", "toString", "hasOwnProperty"])("an invoic
   expect(paymentOf(rebuild([]), invoiceId)).toBeUndefined()
 })
 
-test("a reading that lacks a fact is told by the fact's id", () => {
+test("a fact that was not read is reported by its id", () => {
   const facts = ["a", "b"].map((id) => make.paymentFailed({ at: on(1), id }))
   expect(missingFacts(["a", "b"], facts)).toEqual([])
   expect(missingFacts(["b", "c"], facts)).toEqual(["c"])

@@ -1,4 +1,4 @@
-/** The laws of the ledger for facts of which some were imported, and the one promise about them: no message for the past. */
+/** The invariants of the ledger where some facts were imported, and their promise: no message about the past. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { anyFacts, arbitraryFacts, arrivalOrders, providerFacts } from "../../../test/support/events/arbitrary-facts.ts"
@@ -60,7 +60,7 @@ const figures = (state: CustomerState) => ({
   })),
 })
 
-test("a life that was imported has the figures of one that was told live", () => {
+test("an imported history has the amounts and counts of a live one", () => {
   fc.assert(
     fc.property(arbitraryFacts, (facts) => {
       expect(figures(rebuild(facts.map(asImported)))).toEqual(figures(rebuild(facts)))
@@ -83,7 +83,7 @@ const shown = (state: CustomerState) => ({
   })),
 })
 
-test("a life that was told live and imported as well, under other ids, is the one that was told live", () => {
+test("a live history that was also imported, under other ids, equals the live one", () => {
   fc.assert(
     fc.property(
       providerFacts.chain((facts) => {
@@ -98,7 +98,7 @@ test("a life that was told live and imported as well, under other ids, is the on
   )
 })
 
-test("a payment case that live news opened is live, whatever is imported around it", () => {
+test("a payment case that a live fact opened is live, whatever is imported around it", () => {
   let seen = 0
   fc.assert(
     fc.property(mixLiveAndImported(providerFacts), (facts) => {
@@ -158,7 +158,7 @@ function messagesOf(facts: readonly Fact[], lateHours: readonly number[]) {
 const unsent = (facts: readonly Fact[]) => facts.filter(({ kind }) => kind !== "nudge_sent")
 const lateness = fc.array(fc.constantFrom(0, 0, 6, 48, 500), { minLength: 1, maxLength: 6 })
 
-test("no message is seen for a case known from history alone, and others are", () => {
+test("no message is sent for a case known only from history, and others are sent", () => {
   let seen = 0
   fc.assert(
     fc.property(mixLiveAndImported(arbitraryFacts.map(unsent)), lateness, (facts, lateHours) => {
@@ -173,7 +173,7 @@ test("no message is seen for a case known from history alone, and others are", (
   expect(seen).toBeGreaterThan(50)
 })
 
-test("a life that was imported as a whole is a silent one", () => {
+test("a history that was wholly imported gets no messages", () => {
   fc.assert(
     fc.property(arbitraryFacts.map(unsent), lateness, (facts, lateHours) => {
       expect(messagesOf(facts.map(asImported), lateHours)).toEqual([])

@@ -47,7 +47,7 @@ describe("a case that is known from history alone", () => {
     }
   })
 
-  test("of a leaving is nudged when leaving is announced live, not when another event repeats it", () => {
+  test("of a cancellation is nudged when it is announced live, not when another event repeats it", () => {
     const announced = make.cancellationAnnounced({ at: on(0), id: "a" })
     const repeated = make.subscription("subscription_changed", { at: on(3), cancelAt: on(30) })
     expect(plannedCases([...past(announced), repeated])).toEqual([])
@@ -84,7 +84,7 @@ describe("a case that live news opened", () => {
   })
 })
 
-test("a plan that stands for a case which turns out to be history is put aside, and comes back with live news", () => {
+test("a plan for a case that turns out to be imported is suppressed, and returns with live news", () => {
   const repeated = make.subscription("subscription_changed", { at: on(3), cancelAt: on(30) })
   const plans = actionsAfter([repeated]).flatMap((a) => (a.kind === "plan_nudge" ? [a.nudge] : []))
   expect(plans.length).toBeGreaterThan(0)
@@ -98,7 +98,7 @@ test("a plan that stands for a case which turns out to be history is put aside, 
   ])
 })
 
-test("a person may write by hand for a case that is history", () => {
+test("a manual nudge may be sent for an imported case", () => {
   const state = rebuild([seen, ...past(failed(0, 1))])
   const nudge: Nudge = {
     ...{ id: "payment_in_1.manual-1.email", caseId: "payment_in_1", step: null, channel: "email", status: "planned" },

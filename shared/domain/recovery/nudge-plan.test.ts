@@ -46,13 +46,13 @@ describe("how an attempt ended", () => {
     expect(plan.facts).toMatchObject([{ kind: "nudge_sent", providerMessageId: "msg_1", caseId: "case" }])
   })
 
-  test("switched off: planned again, and the try does not count", () => {
+  test("switched off: planned again, and the attempt does not count", () => {
     const plan = settle({ kind: "switched_off" })
     const change = { status: "planned", reason: "switched_off", attempts: 0, sentAt: null }
     expect(plan).toMatchObject({ outcome: "switched_off", change, facts: [], postponed: { id: "case.0.email" } })
   })
 
-  test("retry: planned again, no earlier than the other side asked", () => {
+  test("retry: planned again, no earlier than the service requested", () => {
     const plan = settle({ kind: "retry", reason: "rate_limited", retryAfterMs: 3 * 3_600_000 })
     expect(plan.outcome).toBe("retry")
     expect(plan.postponed).toMatchObject({ dueAt: "2026-06-01T15:00:00.000Z", status: "planned", sentAt: null })
@@ -88,11 +88,11 @@ describe("how an attempt ended", () => {
 
   const spent: Attempt = { kind: "retry", reason: "away", retryAfterMs: null }
 
-  test("out of tries: the next channel takes over", () => {
+  test("out of attempts: the next channel takes over", () => {
     expect(settle(spent, { nudge: nudge({ attempts: 5 }) }).fallback).toMatchObject({ channel: "sms" })
   })
 
-  test("out of tries on the only channel: the outage is waited out by the hour, for two days", () => {
+  test("out of attempts on the only channel: hourly retries for two days", () => {
     const only = { reach: { provider: "stripe", configured: ["email"] } } as const
     const plan = settle(spent, { ...only, nudge: nudge({ attempts: 47 }) })
     expect(plan.postponed).toMatchObject({ dueAt: "2026-06-01T13:00:00.000Z" })
@@ -107,7 +107,7 @@ describe("how an attempt ended", () => {
     expect(plan).toMatchObject({ outcome: "retry", fallback: null })
   })
 
-  test("the receipt of an incentive is written whatever came of the message", () => {
+  test("the receipt of an incentive is written for any outcome of the message", () => {
     const applied = [
       {
         kind: "incentive_applied",
@@ -146,7 +146,7 @@ describe("a nudge that is not sent now", () => {
     expect(kinds(planSuppression(opted, nudge(), "opted_out", NOW))).toEqual(["nudge_suppressed"])
   })
 
-  test("deferred after it was marked: the try does not count", () => {
+  test("deferred after it was marked: the attempt does not count", () => {
     const until = "2026-06-02T08:00:00.000Z"
     const plan = planDeferral(nudge(), { until, reason: "quiet_hours" })
     expect(plan.change).toEqual({ status: "planned", reason: "quiet_hours", attempts: 0, sentAt: null, dueAt: until })

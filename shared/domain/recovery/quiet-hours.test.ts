@@ -64,7 +64,7 @@ const WINDOWS = [
 ]
 
 describe("the next allowed moment", () => {
-  test("is outside quiet hours, not before, and stays put, at each half hour around every change of clocks", () => {
+  test("is outside quiet hours, not before, and stable, at each half hour around every clock change", () => {
     expect(CHANGES.length).toBeGreaterThan(80)
     for (const { zone, day } of CHANGES) {
       for (const quiet of WINDOWS) {

@@ -13,14 +13,14 @@ const due = (nudges: readonly Nudge[], now: string) =>
   resumedAfterEnd(nudges, now).map(({ step, status, reason, dueAt }) => [step, status, reason, dueAt])
 
 describe("a case that is open again", () => {
-  test("goes on with the reminders that its end put aside, on their days", () => {
+  test("continues the reminders that its end suppressed, on their days", () => {
     expect(due([sent, nudge(2), nudge(4)], on(1))).toEqual([
       [2, "planned", null, on(2)],
       [4, "planned", null, on(4)],
     ])
   })
 
-  test("goes on at once where the day has passed, and keeps the days between", () => {
+  test("continues at once where the day has passed, and keeps the days between", () => {
     expect(due([sent, nudge(2), nudge(4)], on(9))).toEqual([
       [2, "planned", null, on(9)],
       [4, "planned", null, on(11)],

@@ -301,7 +301,7 @@ export async function runAct(services: Services, companyId: string, act: Act): P
     case "own": {
       const stream = await loadStream(services.db, companyId, CUSTOMER_ID, { whole: false })
       if (stream === null) throw new Error("there is no customer")
-      return advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [ownFact(act.fact)] })
+      return advance(services, stream, { events: [], factIds: [], contactUpdates: [], ownFacts: [ownFact(act.fact)] })
     }
     case "signal": {
       const afterwards: Promise<unknown>[] = []

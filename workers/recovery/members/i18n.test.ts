@@ -16,6 +16,6 @@ test.each([
   expect(pageTextsFor(header).language).toBe(language)
 })
 
-test("whatever a browser says, there are words", () => {
+test("any header gives texts", () => {
   fc.assert(fc.property(fc.string(), (header) => pageTextsFor(header).done.title !== ""))
 })

@@ -153,7 +153,7 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
   const id = `link_clicked:${nudgeId ?? caseId}:${second.number}`
   const click: Fact = { kind: "link_clicked", id, occurredAt: second.at, caseId, nudgeId }
   try {
-    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [click] })
+    await advance(services, stream, { events: [], factIds: [], contactUpdates: [], ownFacts: [click] })
   } catch (error) {
     services.log.warn("click_record_failed", { companyId: stream.companyId, caseId, error })
   }
@@ -199,7 +199,7 @@ async function optOut(services: Services, claims: TokenClaims, via: "one_click" 
     // The customer no longer exists, or has already opted out.
     if (stream === null || stateOf(stream).outreach.optedOutAt !== null) return
     const optedOut: Fact = { kind: "opted_out", id, occurredAt: second.at, caseId, via }
-    await advance(services, stream, { events: [], factIds: [], contactWords: [], ownFacts: [optedOut] })
+    await advance(services, stream, { events: [], factIds: [], contactUpdates: [], ownFacts: [optedOut] })
     services.log.info("opted_out", { companyId, customerId, source: via })
   } catch (cause) {
     throw new AppError("UNAVAILABLE", "Your wish could not be stored now. Please try again in a minute.", {

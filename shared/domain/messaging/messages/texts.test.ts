@@ -1,4 +1,4 @@
-/** Every text there is: languages, kinds, billing, collection, steps, asks and channels, with the rules that all of them keep. */
+/** All texts (languages, kinds, billing, collection, steps, asks and channels), with the rules that each must follow. */
 import { describe, expect, test } from "vitest"
 import type { MemberMessageAction } from "../../recovery/decline-codes.ts"
 import { type NudgeInput, renderNudge } from "../messages.ts"
@@ -128,15 +128,15 @@ describe("every text", () => {
     }
   })
 
-  test("speaks of a subscription to those who have one, so that the words are the right ones", () => {
+  test("mentions a subscription to those who have one, which verifies the patterns", () => {
     for (const locale of LANGUAGES) expect(render({ ...base, locale }).all).toMatch(SUBSCRIPTION[locale])
   })
 
-  test("promises nothing to be near, and calls no payment the latest", () => {
+  test("does not say that something is soon, nor calls a payment the latest", () => {
     for (const [name, language, input] of ROWS) expect(words(render(input).all), name).not.toMatch(SOON[language])
   })
 
-  test("says of an invoice that is paid by hand that it is overdue, and not that a payment failed", () => {
+  test("says that a manually paid invoice is overdue, not that a payment failed", () => {
     const overdue = {
       en: /overdue|not paid/i,
       de: /überfällig|nicht bezahlt/i,
@@ -163,7 +163,7 @@ describe("every text", () => {
     }
   })
 
-  test("is a subject of one short line, and a push that a telephone shows", () => {
+  test("has a one-line subject, and fits a push notification", () => {
     for (const brandName of BRANDS) {
       for (const [name, , input] of FEW) {
         const { subject, text } = render({ ...input, brandName })
@@ -178,7 +178,7 @@ describe("a text message", () => {
   const OFFERS = [null, { kind: "discount", percentOff: 100, months: 36 }] as const
   const AMOUNTS = ["eur", "inr", "usdt"].map((currency) => ({ amountMinor: 99_999_999, currency }))
 
-  test("is two parts at most in every language, keeps link and opt-out, and has plain quotes and spaces", () => {
+  test("has at most two segments in every language, keeps link and opt-out, and has plain quotes and spaces", () => {
     for (const brandName of BRANDS) {
       for (const [name, , input] of FEW) {
         if (input.channel !== "sms") continue
@@ -264,7 +264,7 @@ describe("the length of a text message", () => {
     ["a".repeat(307), 3],
     ["€".repeat(80), 1],
     ["€".repeat(81), 2],
-    // An escape and its character are not parted: 76 of them to a part of 153.
+    // An escape and its character stay together: 76 of them in a segment of 153.
     ["€".repeat(152), 2],
     ["€".repeat(153), 3],
     ["ó".repeat(70), 1],

@@ -29,7 +29,7 @@ describe("open cases", () => {
     expect(state.refused).toEqual({ cases: 20 })
   })
 
-  test("are all there up to the bound, and nothing is refused", () => {
+  test("are all kept up to the bound, and nothing is refused", () => {
     const state = rebuild(times(BOUNDS.openCases, failed))
     expect(state.cases).toHaveLength(BOUNDS.openCases)
     expect(state).not.toHaveProperty("refused")
@@ -49,7 +49,7 @@ describe("open cases", () => {
 describe("closed cases", () => {
   const facts = times(BOUNDS.closedCases + 30, failedAndPaid)
 
-  test("leave the state, the oldest first, and their payments stay for a while", () => {
+  test("are dropped, the oldest first, and their payments stay for a while", () => {
     const state = rebuild(facts)
     expect(state.cases.map(({ id }) => id)).toEqual(
       times(BOUNDS.closedCases, (index) => failed(index + 30)).map(
@@ -59,7 +59,7 @@ describe("closed cases", () => {
     expect(paymentOf(state, "in_29")).toMatchObject({ status: "succeeded" })
   })
 
-  test("are handed out when they leave, with their payments", () => {
+  test("are returned when they are dropped, with their payments", () => {
     const dropped: DroppedCase[] = []
     fold(facts, EMPTY_STATE, dropped)
     expect(dropped.map(({ entry }) => entry.id)).toEqual(
@@ -74,7 +74,7 @@ describe("closed cases", () => {
     expect(findCase(rebuild([...facts, disputed]), `payment_${invoiceId}`)).toMatchObject({ status: "reversed" })
   })
 
-  test("keep the numbers of announcements: none is given twice", () => {
+  test("keep the numbers of cancellation cases: none is used twice", () => {
     const episodes = times(BOUNDS.closedCases + 10, (index) => [
       make.cancellationAnnounced({ at: at(index * DAY) }),
       make.subscription("subscription_resumed", { at: at(index * DAY + SECOND) }),
@@ -98,7 +98,7 @@ describe("subscriptions", () => {
     expect(refused).toBeUndefined()
   })
 
-  test("that would be too many that go on are not taken in, and counted", () => {
+  test("beyond the bound, where none has ended, are not added, and counted", () => {
     const facts = times(BOUNDS.subscriptions + 5, (index) =>
       make.subscription("subscription_started", { at: at(index * SECOND), subscriptionId: `sub_${index}` }),
     )
@@ -126,7 +126,7 @@ describe("clicks", () => {
 })
 
 describe("the size of a state", () => {
-  /** With ids of 255 characters, the longest that are taken. */
+  /** With ids of 255 characters, the longest that are accepted. */
   const BYTES_MAX_LONG_IDS = 4 * 1024 * 1024
   /** With ids as providers make them. */
   const BYTES_MAX = 512 * 1024

@@ -10,13 +10,13 @@ const casesAfter = (...facts: readonly Fact[]) => rebuild(facts).cases
 const opened = disputeOpened({ at: on(5) })
 
 describe("a chargeback", () => {
-  test("takes the recovery back, and its money", () => {
+  test("reverses the recovery and its amount", () => {
     expect(casesAfter(...recovered, opened)).toMatchObject([
       { status: "reversed", closeReason: "dispute", closedAt: on(5), recoveredMinor: 0, disputeId: "dp_1" },
     ])
   })
 
-  test.each(["won", "withdrawn"] as const)("that is %s gives back all that it took", (outcome) => {
+  test.each(["won", "withdrawn"] as const)("that is %s restores the recovery", (outcome) => {
     const [before] = casesAfter(...recovered)
     expect(casesAfter(...recovered, opened, disputeClosed({ at: on(30), outcome }))).toEqual([
       { ...before, disputeId: "dp_1" },
@@ -29,7 +29,7 @@ describe("a chargeback", () => {
     ])
   })
 
-  test("that is lost takes the recovery back though nobody told of its opening", () => {
+  test("that is lost reverses the recovery although its opening was not reported", () => {
     expect(casesAfter(...recovered, disputeClosed({ at: on(30), outcome: "lost" }))).toMatchObject([
       { status: "reversed" },
     ])
@@ -41,7 +41,7 @@ describe("a chargeback", () => {
     ])
   })
 
-  test("is not undone by a repeated word of the payment", () => {
+  test("is not undone by a repeated event of the payment", () => {
     expect(casesAfter(...recovered, opened, paymentSucceeded({ at: on(6) }))).toMatchObject([
       { status: "reversed", recoveredMinor: 0 },
     ])
@@ -69,15 +69,15 @@ describe("a dispute that names no invoice", () => {
     expect(casesAfter(...recovered, charge, byCharge("ch_1"))).toMatchObject([{ status: "reversed" }])
   })
 
-  test("is not laid on another payment whose charge is known", () => {
+  test("is not matched to another payment whose charge is known", () => {
     expect(casesAfter(...recovered, charge, byCharge("ch_2"))).toMatchObject([{ status: "recovered" }])
   })
 
-  test("finds the one recovered payment of that amount whose charge nobody told", () => {
+  test("finds the only recovered payment of that amount whose charge is unknown", () => {
     expect(casesAfter(...recovered, byCharge("ch_2"))).toMatchObject([{ status: "reversed" }])
   })
 
-  test("touches neither of two that would fit", () => {
+  test("changes neither of two that match", () => {
     const second = { invoiceId: "in_2" }
     const both = [...recovered, paymentFailed({ at: on(0), ...second }), paymentSucceeded({ at: on(1), ...second })]
     expect(casesAfter(...both, byCharge("ch_2")).map(({ status }) => status)).toEqual(["recovered", "recovered"])

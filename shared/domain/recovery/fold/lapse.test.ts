@@ -24,7 +24,7 @@ function lookedAt(facts: readonly Fact[], day: number): readonly Fact[] {
 const afterLook = (facts: readonly Fact[], day: number) => caseOf(rebuild(lookedAt(facts, day)))
 
 describe("an open payment case lapses", () => {
-  test("sixty days after it was last heard of, and not a moment before", () => {
+  test("sixty days after the last news, and not before", () => {
     const facts = [paymentFailed({ at: on(0) }), paymentFailed({ at: on(5), attempt: 2 })]
     expect(lapseTime(rebuild(facts), caseOf(rebuild(facts)))).toBe(on(5 + LAPSE_DAYS))
     expect(lapsedBy(rebuild(facts), "payment_in_1", on(5 + LAPSE_DAYS, "09:59:59"))).toBeNull()
@@ -44,27 +44,27 @@ describe("an open payment case lapses", () => {
     expect(afterLook(facts, day)).toMatchObject({ status: "lost", closeReason: "lapsed" })
   })
 
-  test("as of the same moment, whenever the job comes", () => {
+  test("at the same time, whenever the job runs", () => {
     const facts = [paymentFailed({ at: on(0) })]
     expect(lapsedBy(rebuild(facts), "payment_in_1", on(90))).toEqual(lapsedBy(rebuild(facts), "payment_in_1", on(60)))
     expect(lookedAt(lookedAt(facts, 60), 90)).toEqual(lookedAt(facts, 60))
   })
 
-  test("after all that the ledger holds, whatever it is about", () => {
+  test("after the last fact of the ledger, of any case", () => {
     const facts = [paymentFailed({ at: on(0) }), make.customerSeen({ at: on(80), hasPhone: true })]
     const fact = lapsedBy(rebuild(facts), "payment_in_1", on(81))
     expect(fact).toMatchObject({ occurredAt: on(80).replace(".000Z", ".001Z") })
     expect(afterLook(facts, 81).status).toBe("lost")
   })
 
-  test("not where it was heard of before, though later than the job: then it lapses sixty days after that", () => {
+  test("not where earlier news arrives after the job: then it lapses sixty days after that news", () => {
     const late = paymentFailed({ at: on(30), attempt: 2 })
     const facts = [...lookedAt([paymentFailed({ at: on(0) })], 60), late]
     expect(caseOf(rebuild(facts))).toMatchObject({ status: "open" })
     expect(afterLook(facts, 90)).toMatchObject({ status: "lost", closeReason: "lapsed", closedAt: on(90) })
   })
 
-  test("and a payment that comes later still recovers it", () => {
+  test("and a later payment still recovers it", () => {
     const facts = [...lookedAt([paymentFailed({ at: on(0) })], 60), paymentSucceeded({ at: on(61) })]
     expect(caseOf(rebuild(facts))).toMatchObject({ status: "recovered", recoveredMinor: 1_999, closedAt: on(61) })
   })
@@ -78,7 +78,7 @@ test("cases of other kinds and closed ones do not lapse", () => {
   expect(state.cases.flatMap(({ id }) => lapsedBy(state, id, on(300)) ?? [])).toEqual([])
 })
 
-test("with what the job wrote, any permutation and any duplication of a life gives the same bytes", () => {
+test("with what the job wrote, any permutation and any duplication of a generated history gives the same bytes", () => {
   // The job comes when a part of the life is known, and once more when all of it is.
   const looked = arbitraryFacts.chain((facts) =>
     fc.nat({ max: facts.length }).map((known) => {

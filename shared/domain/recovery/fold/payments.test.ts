@@ -44,7 +44,7 @@ describe("a payment case opens", () => {
     ])
   })
 
-  test("without an amount where the event states none, and with the one that is known from elsewhere", () => {
+  test("without an amount where the event states none, and with the one known from another event", () => {
     const unknown = { amountMinor: null, currency: null }
     const failure = paymentFailed({ at: on(0), ...unknown })
     expect(caseAfter(failure)).toMatchObject({ status: "open", amountMinor: 0, currency: null })
@@ -63,18 +63,18 @@ describe("a payment case opens", () => {
     expect(caseAfter(failure, paid)).toMatchObject({ status: "recovered", currency: null, recoveredMinor: 0 })
   })
 
-  test("and charges without an amount are paired by their ids only", () => {
+  test("and charges without an amount are matched only by their ids", () => {
     const unknown = { amountMinor: null, currency: null }
     const charge = chargeFailed({ at: on(0), chargeId: "ch_1", declineCode: "expired_card", ...unknown })
     expect(caseAfter(charge, paymentFailed({ at: on(0), ...unknown })).declineCode).toBeNull()
     expect(caseAfter(charge, paymentFailed({ at: on(0), chargeId: "ch_1" })).declineCode).toBe("expired_card")
   })
 
-  test("and stays open when retries are switched off, for the member can still pay", () => {
+  test("and stays open when retries are switched off, because the member can still pay", () => {
     expect(caseAfter(paymentFailed({ at: on(0), nextAttemptAt: null })).status).toBe("open")
   })
 
-  test("for a payment without attempt number or charge, as Whop tells it", () => {
+  test("for a payment without attempt number or charge, as at Whop", () => {
     expect(caseAfter(paymentFailed({ at: on(0), attempt: null })).status).toBe("open")
   })
 
@@ -83,7 +83,7 @@ describe("a payment case opens", () => {
     expect(casesAfter(paymentFailed({ at: on(0), ...first }), paymentFailed({ at: on(3), attempt: 2 }))).toEqual([])
   })
 
-  test("not for the first invoice after a trial, also when its retries go on beyond two weeks", () => {
+  test("not for the first invoice after a trial, also when its retries continue beyond two weeks", () => {
     const trial = subscription("subscription_started", { at: on(-7), status: "trialing", trialEnd: on(0) })
     const facts = [paymentFailed({ at: on(0, "11:00:00") }), paymentFailed({ at: on(16), attempt: 5 })]
     expect(casesAfter(trial, ...facts)).toEqual([])
@@ -95,13 +95,13 @@ describe("a payment case opens", () => {
     expect(caseAfter(trial, paid, paymentFailed({ at: on(10) })).status).toBe("open")
   })
 
-  test("for a bill after a trial whose only payment so far was of nothing: not yet", () => {
+  test("for a bill after a trial whose only payment was of zero: not yet", () => {
     const trial = subscription("subscription_started", { at: on(-7), status: "trialing", trialEnd: on(0) })
     const free = paymentSucceeded({ at: on(-7), invoiceId: "in_0", amountMinor: 0 })
     expect(casesAfter(trial, free, paymentFailed({ at: on(1) }))).toEqual([])
   })
 
-  test("not for a failure that is told after the invoice was paid", () => {
+  test("not for a failure that is reported after the invoice was paid", () => {
     expect(casesAfter(paymentSucceeded({ at: on(0) }), paymentFailed({ at: on(1) }))).toEqual([])
   })
 
@@ -117,12 +117,12 @@ describe("a payment case opens", () => {
     expect(casesAfter(...facts, paymentFailed({ at: on(2) }))).toEqual([])
   })
 
-  test("not on a charge alone, which does not say what it was for", () => {
+  test("not on a charge alone, which does not state what it was for", () => {
     const legacy = chargeFailed({ at: on(0), chargeId: "ch_1", invoiceId: "in_1" })
     expect(casesAfter(legacy, chargeFailed({ at: on(0), chargeId: "ch_2" }))).toEqual([])
   })
 
-  test("not on a bank's wish to authenticate, which is no decline", () => {
+  test("not on a required authentication, which is no decline", () => {
     expect(casesAfter(make.actionRequired({ at: on(0) }))).toEqual([])
   })
 })
@@ -171,7 +171,7 @@ describe("a payment case closes", () => {
     expect(caseAfter(failed, ...facts)).toMatchObject({ ...expected, openedAt: on(0), closedAt: on(2) })
   })
 
-  test("once: what comes later does not change the first end", () => {
+  test("once: later facts do not change the first closing", () => {
     const closed = caseAfter(failed, make.invoiceVoided({ at: on(1) }), subscriptionEnded({ at: on(2) }))
     expect(closed).toMatchObject({ closeReason: "voided", closedAt: on(1) })
   })
@@ -185,7 +185,7 @@ describe("a payment case closes", () => {
     expect(caseAfter(failed, subscriptionEnded({ at: on(1), subscriptionId: "sub_2" })).status).toBe("open")
   })
 
-  test("as lost, when a later failure says that it belongs to a subscription that has ended", () => {
+  test("as lost, when a later failure states that it belongs to an ended subscription", () => {
     const unnamed = paymentFailed({ at: on(0), subscriptionId: null })
     const closed = caseAfter(unnamed, subscriptionEnded({ at: on(1) }), paymentFailed({ at: on(2), attempt: 2 }))
     expect(closed).toMatchObject({ status: "lost", closeReason: "subscription_ended" })
@@ -215,7 +215,7 @@ describe("a payment case closes", () => {
     expect(closed).toMatchObject({ status: "lost", closedAt: on(1), recoveredMinor: 0 })
   })
 
-  test("with the sum that its payment says, also when two facts name different ones", () => {
+  test("with the amount of its payment, also when two facts state different ones", () => {
     const facts = [
       paymentSucceeded({ at: on(1), amountMinor: 1_000 }),
       paymentSucceeded({ at: on(2), amountMinor: 1_999 }),
@@ -275,7 +275,7 @@ describe("failures are counted", () => {
     expect(failureCountOf(caseAfter(paymentFailed({ at: on(1) }), ...charges))).toBe(3)
   })
 
-  test.each(["1", "3"])("alike whether the first charge (%s) is told before or after the invoice", (id) => {
+  test.each(["1", "3"])("equally whether the first charge (%s) is reported before or after the invoice", (id) => {
     const first = [paymentFailed({ at: on(0), id: "2" }), chargeFailed({ at: on(0), id, ...legacy, chargeId: "ch_1" })]
     expect(failureCountOf(caseAfter(...first, chargeFailed({ at: on(2), ...legacy, chargeId: "ch_2" })))).toBe(2)
   })
@@ -298,7 +298,7 @@ describe("a charge that names no invoice", () => {
     expect(caseAfter(paymentFailed({ at: on(0) }), charge).declineCode).toBe("expired_card")
   })
 
-  test("gives it also to a case that this very attempt closed", () => {
+  test("gives it also to a case that this attempt closed", () => {
     const ended = subscription("subscription_changed", { at: on(2), status: "unpaid" })
     const charge = chargeFailed({ at: on(2, "10:00:02"), chargeId: "ch_2", declineCode: "stolen_card" })
     const last = paymentFailed({ at: on(2), attempt: 2, nextAttemptAt: null })
@@ -317,7 +317,7 @@ describe("a charge that names no invoice", () => {
     expect(caseAfter(paymentFailed({ at: on(0) }), charge).declineCode).toBeNull()
   })
 
-  test("is kept until its second attempt, when the first had no invoice's word", () => {
+  test("is kept until its second attempt, when the first had no invoice event", () => {
     const names = { paymentIntentId: "pi_1" }
     const charges = [
       chargeFailed({ at: on(0), chargeId: "ch_1", ...names, declineCode: "expired_card" }),
@@ -326,7 +326,7 @@ describe("a charge that names no invoice", () => {
     expect(caseAfter(...charges, paymentFailed({ at: on(2, "10:00:01"), attempt: 2 })).declineCode).toBe("lost_card")
   })
 
-  test("does not settle an invoice that has not said that it is paid", () => {
+  test("does not settle an invoice whose own event has not reported payment", () => {
     const facts = [
       paymentFailed({ at: on(0), paymentIntentId: "pi_1" }),
       chargeSucceeded({ at: on(1), paymentIntentId: "pi_1" }),
@@ -334,7 +334,7 @@ describe("a charge that names no invoice", () => {
     expect(caseAfter(...facts).status).toBe("open")
   })
 
-  test("is found again by a refund, once paired", () => {
+  test("is found by a refund, once matched", () => {
     const facts = [
       paymentFailed({ at: on(0) }),
       paymentSucceeded({ at: on(1) }),
@@ -348,13 +348,13 @@ describe("a charge that names no invoice", () => {
 describe("a refund", () => {
   const paid = [paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1) })]
 
-  test("is kept with the payment as the largest total told, and lowers what was recovered", () => {
+  test("is kept with the payment as the largest reported total, and reduces what was recovered", () => {
     const refunds = [500, 700, 600].map((amountMinor, day) => make.refunded({ at: on(2 + day), amountMinor }))
     expect(paymentOf(rebuild([...paid, ...refunds]), "in_1")?.refundedMinor).toBe(700)
     expect(caseAfter(...paid, ...refunds)).toMatchObject({ status: "recovered", recoveredMinor: 1_299 })
   })
 
-  test("of all of it reverses the recovery, and one that failed gives it back", () => {
+  test("in full reverses the recovery, and one that failed restores it", () => {
     const whole = make.refunded({ at: on(2), refundId: "re_1", refundMinor: 1_999 })
     expect(caseAfter(...paid, whole)).toMatchObject({
       ...{ status: "reversed", closeReason: "refunded", recoveredMinor: 0, closedAt: on(2) },
@@ -371,7 +371,7 @@ describe("a refund", () => {
 describe("the end of dunning", () => {
   const last = paymentFailed({ at: on(1), attempt: 2, nextAttemptAt: null })
 
-  test("is not an attempt without a next one: the bill can still be paid", () => {
+  test("is not the last attempt: the bill can still be paid", () => {
     expect(caseAfter(paymentFailed({ at: on(0) }), last)).toMatchObject({ status: "open", closeReason: null })
   })
 
@@ -402,7 +402,7 @@ describe("what is owed changes", () => {
     expect(caseAfter(failed, note, voided).amountMinor).toBe(2_900)
   })
 
-  test("by a part that was paid: the rest is asked for, and all of it was at stake", () => {
+  test("by a part payment: the rest is owed, and the amount of the case stays", () => {
     const part = changed({ amountMinor: 1_900, paidMinor: 1_000 })
     expect(caseAfter(failed, part)).toMatchObject({ amountMinor: 2_900, remainingMinor: 1_900 })
     const paid = caseAfter(failed, part, paymentSucceeded({ at: on(2), amountMinor: 2_900 }))
@@ -417,13 +417,13 @@ describe("what is owed changes", () => {
     expect(caseAfter(failed, paymentSucceeded({ at: on(1), amountMinor: 0 }))).toMatchObject(waived)
   })
 
-  test("nothing was ever owed: a bill of zero opens no case", () => {
+  test("nothing was owed: a bill of zero opens no case", () => {
     expect(casesAfter(paymentFailed({ at: on(0), amountMinor: 0 }))).toEqual([])
     expect(casesAfter(paymentFailed({ at: on(0), amountMinor: null, currency: null }))).toHaveLength(1)
   })
 })
 
-describe("a bill that is voided and issued again", () => {
+describe("a bill that is voided and reissued", () => {
   const link = (day: number) => make.invoiceReissued({ at: on(day, "11:00:00"), invoiceId: "in_2", replaces: "in_1" })
   const voided = make.invoiceVoided({ at: on(1) })
   const paid = paymentSucceeded({ at: on(2), invoiceId: "in_2" })
@@ -437,14 +437,14 @@ describe("a bill that is voided and issued again", () => {
     expect(cases).toMatchObject([{ id: "payment_in_1", invoiceId: "in_2", status: "recovered", recoveredMinor: 1_999 }])
   })
 
-  test("goes on when the new invoice fails too", () => {
+  test("continues when the new invoice fails too", () => {
     const again = paymentFailed({ at: on(2), invoiceId: "in_2" })
     expect(casesAfter(paymentFailed({ at: on(0) }), link(0), voided, again)).toMatchObject([
       { id: "payment_in_1", invoiceId: "in_2", status: "open" },
     ])
   })
 
-  test("is known by its subscription and time where nothing links the two", () => {
+  test("is identified by subscription and period where nothing links the two", () => {
     const period = { start: on(0), end: on(30) }
     const later = { start: on(30), end: on(60) }
     const again = (time: typeof period) => paymentSucceeded({ at: on(2), invoiceId: "in_2", period: time })
@@ -454,14 +454,14 @@ describe("a bill that is voided and issued again", () => {
   })
 })
 
-test("a change of plan that is voided while the plan before goes on is no case", () => {
+test("a change of plan that is voided while the previous plan continues is no case", () => {
   const change = paymentFailed({ at: on(0), billing: "change" })
   const running = subscription("subscription_started", { at: on(-30) })
   expect(casesAfter(running, change, make.invoiceVoided({ at: on(1) }))).toEqual([])
   expect(casesAfter(running, change)).toMatchObject([{ status: "open" }])
 })
 
-test("the first bill after a free plan is a sale not made", () => {
+test("the first bill after a free plan is a failed sale", () => {
   const free = subscription("subscription_started", { at: on(-30), items: [{ ...make.MONTHLY, unitAmountMinor: 0 }] })
   const upgraded = subscription("subscription_changed", { at: on(0) })
   expect(casesAfter(free, upgraded, paymentFailed({ at: on(0) }))).toEqual([])
@@ -470,7 +470,7 @@ test("the first bill after a free plan is a sale not made", () => {
   ).toHaveLength(1)
 })
 
-test("a one-off invoice says so, and its payment is no subscription revenue", () => {
+test("a one-off invoice is marked, and its payment is no subscription revenue", () => {
   const oneOff = paymentFailed({ at: on(0), subscriptionId: null, billing: "one_off", collection: "manual" })
   expect(caseAfter(oneOff)).toMatchObject({ billing: "one_off", collection: "manual" })
   const paid = paymentSucceeded({ at: on(1), subscriptionId: null, billing: "one_off" })
@@ -481,7 +481,7 @@ describe("a payment in progress", () => {
   const pending = make.paymentPending({ at: on(1), invoiceId: null, paymentIntentId: "pi_1" })
   const pendingAfter = (...facts: readonly Fact[]) => rebuild([paymentFailed({ at: on(0) }), ...facts]).pending
 
-  test("is kept once, whoever tells of it, until its method's time is up", () => {
+  test("is kept once, for all events that report it, until it times out", () => {
     const charge = make.paymentPending({ at: on(1), invoiceId: null, chargeId: "py_1", paymentIntentId: "pi_1" })
     expect(pendingAfter(pending, charge)).toMatchObject([{ refs: ["pi_1", "py_1"], since: on(1), until: on(15) }])
   })
@@ -495,7 +495,7 @@ describe("a payment in progress", () => {
     expect(pendingAfter(pending, end)).toBeUndefined()
   })
 
-  test("that is canceled has not failed, and one that is canceled is not another", () => {
+  test("that is canceled has not failed, and only this one ends", () => {
     const canceled = make.paymentCanceled({ at: on(5), invoiceId: null, paymentIntentId: "pi_1" })
     const open = caseAfter(paymentFailed({ at: on(0) }), pending, canceled)
     expect(open).toMatchObject({ status: "open", invoiceFailures: [`1@${on(0)}`], chargeFailures: [] })
@@ -504,7 +504,7 @@ describe("a payment in progress", () => {
   })
 })
 
-test("a bank's wish to authenticate is kept with the case, before or after it opened", () => {
+test("a required authentication is kept with the case, before or after it opened", () => {
   for (const time of ["09:00:00", "10:00:00", "11:00:00"]) {
     const asked = make.actionRequired({ at: on(0, time) })
     expect(caseAfter(asked, paymentFailed({ at: on(0) })).needsAuthentication).toBe(true)
@@ -537,7 +537,7 @@ test("which invoice a charge belongs to does not depend on how the state was sto
   }
 })
 
-describe("one failure that is told by a numbered and by an unnumbered event", () => {
+describe("one failure that a numbered and an unnumbered event report", () => {
   const numbered = (time: string, attempt = 1) => paymentFailed({ at: on(0, time), attempt, id: `n${attempt}` })
   const unnumbered = (time: string, id: string) => paymentFailed({ at: on(0, time), attempt: null, id })
 
@@ -555,7 +555,7 @@ describe("one failure that is told by a numbered and by an unnumbered event", ()
     expect(failureCountOf(caseAfter(numbered("10:00:00"), unnumbered("10:00:06", "a")))).toBe(2)
   })
 
-  test("stands beside a further attempt that comes at once", () => {
+  test("counts besides a further attempt that follows at once", () => {
     const both = caseAfter(numbered("10:00:00"), unnumbered("10:00:00", "a"), numbered("10:00:02", 2))
     expect(failureCountOf(both)).toBe(2)
   })

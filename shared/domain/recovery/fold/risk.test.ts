@@ -14,8 +14,8 @@ const mailed = make.customerSeen({ at: on(0), hasEmail: true })
 const feared = make.riskDetected({ at: on(5) })
 const caseAfter = (...facts: Fact[]) => findCase(rebuild([started, feared, ...facts]), CASE)
 
-describe("a case of a feared leaving", () => {
-  test("is opened for what a period is worth, and says what was feared until when", () => {
+describe("an at-risk case", () => {
+  test("opens with the amount of one period, the probability and the end of the horizon", () => {
     expect(caseAfter()).toMatchObject({
       ...{ kind: "at_risk", status: "open", openedAt: on(5), amountMinor: 1_999, currency: "usd", recoveredMinor: 0 },
       risk: { probability: 0.3, until: on(35) },
@@ -43,7 +43,7 @@ describe("a case of a feared leaving", () => {
     }
   })
 
-  test("is never credited to a message: who was feared to leave may have stayed anyway", () => {
+  test("is never attributed to a message: the member may have stayed anyway", () => {
     const sent = make.nudgeSent({ at: on(5), caseId: CASE, nudgeId: `${CASE}.0.email` })
     const state = rebuild([started, feared, sent, make.riskPassed({ at: on(6), why: "fell" })])
     const found = findCase(state, CASE)
@@ -58,7 +58,7 @@ describe("a case of a feared leaving", () => {
     expect(findCase(rebuild([started, feared, ...before]), CASE)).toBeUndefined()
   })
 
-  test("of somebody whom nobody knows is not opened", () => {
+  test("of an unknown subscription is not opened", () => {
     expect(rebuild([feared]).cases).toEqual([])
   })
 })

@@ -53,19 +53,19 @@ describe("two snapshots of one second that contradict each other", () => {
     expect(unsettledAfter(...twice.toReversed())).toEqual(unsettledAfter())
   })
 
-  test("are settled by a later snapshot, fetched or told", () => {
+  test("are settled by a later snapshot, fetched or received", () => {
     const later = make.subscription("subscription_changed", { at: on(2) })
     expect(unsettledAfter(later)).toMatchObject({ status: "active" })
     expect(unsettledAfter(later)).not.toHaveProperty("unsettledAt")
   })
 
-  test("stay as they are where the provider knows nothing of it", () => {
+  test("stay as they are where the provider does not have it", () => {
     const { unsettledAt: _, ...known } = unsettledAfter() ?? {}
     expect(unsettledAfter(make.subscriptionNotFound({ at: on(2) }))).toEqual(known)
     expect(unsettledAfter(make.subscriptionNotFound({ at: on(2), subscriptionId: "sub_2" }))).toEqual(unsettledAfter())
   })
 
-  test("are nobody's concern once it has ended, in that second or later", () => {
+  test("do not matter once it has ended, in that second or later", () => {
     const ended = make.subscriptionEnded({ at: on(1), status: "past_due" })
     expect(unsettledAfter(ended)).toMatchObject({ endedAt: on(1) })
     expect(unsettledAfter(ended)).not.toHaveProperty("unsettledAt")
@@ -73,17 +73,17 @@ describe("two snapshots of one second that contradict each other", () => {
   })
 })
 
-describe("whose wish an end is", () => {
+describe("who asked for an end", () => {
   const announced = (given: object = {}) => make.cancellationAnnounced({ at: on(1), endBy: "member", ...given })
 
-  test("a term that was agreed at the start is nobody's, also when it is repeated", () => {
+  test("a fixed term from the start is `other`, also when it is repeated", () => {
     const term = { cancelAt: on(120) }
     const started = make.subscription("subscription_started", { at: on(0), ...term })
     const repeated = make.subscription("subscription_changed", { at: on(1), ...term, endBy: "member" })
     expect(rebuild([started, repeated]).cases).toEqual([])
   })
 
-  test("a term that is extended stays nobody's; an earlier end is the member's", () => {
+  test("an extended term stays `other`; an earlier end is the member's", () => {
     const started = make.subscription("subscription_started", { at: on(0), cancelAt: on(120) })
     const moved = (day: number) =>
       make.subscription("subscription_changed", { at: on(1), cancelAt: on(day), endBy: "member" })
@@ -125,7 +125,7 @@ describe("a cancellation case", () => {
     expect(casesAfter(started, changed)).toHaveLength(1)
   })
 
-  test("opens once, however often the announcement is told", () => {
+  test("opens once, however often the announcement is reported", () => {
     const again = subscription("subscription_changed", { at: on(2), cancelAt: on(30) })
     expect(casesAfter(cancellationAnnounced({ at: on(1) }), cancellationAnnounced({ at: on(2) }), again)).toHaveLength(
       1,
@@ -154,7 +154,7 @@ describe("a cancellation case", () => {
     expect(casesAfter(cancellationAnnounced({ at: on(1) }), ...facts).map(({ status }) => status)).not.toContain("open")
   })
 
-  test("opens a second time when leaving is announced again", () => {
+  test("opens a second time when a cancellation is announced again", () => {
     const again = [resumed(2), cancellationAnnounced({ at: on(3) })]
     expect(casesAfter(cancellationAnnounced({ at: on(1) }), ...again)).toMatchObject([
       { id: "cancellation_sub_1_1", status: "recovered" },
@@ -162,7 +162,7 @@ describe("a cancellation case", () => {
     ])
   })
 
-  test("that an operator put aside stays so for as long as the announcement stands", () => {
+  test("that an operator closed stays closed while the announcement stands", () => {
     const closed = make.closedByOperator({ at: on(2), caseId: "cancellation_sub_1_1" })
     const later = subscription("subscription_changed", { at: on(3), cancelAt: on(30) })
     const facts = [cancellationAnnounced({ at: on(1) }), closed, later]
@@ -173,7 +173,7 @@ describe("a cancellation case", () => {
     ])
   })
 
-  test("is opened anew for a subscription that came back after an operator had put the first aside", () => {
+  test("opens again for a subscription that was resumed after an operator had closed the first", () => {
     const facts = [
       cancellationAnnounced({ at: on(1) }),
       make.closedByOperator({ at: on(2), caseId: "cancellation_sub_1_1" }),
@@ -210,7 +210,7 @@ describe("a cancellation case", () => {
 describe("a subscription", () => {
   const stateAfter = (...facts: readonly Fact[]) => subscriptionOf(rebuild(facts), "sub_1")
 
-  test("stays ended when an older word on it comes with a later time", () => {
+  test("stays ended when an older snapshot comes with a later time", () => {
     const late = subscription("subscription_changed", { at: on(6), status: "active" })
     expect(stateAfter(started, subscriptionEnded({ at: on(5) }), late)).toMatchObject({
       status: "canceled",
@@ -222,12 +222,12 @@ describe("a subscription", () => {
     expect(stateAfter(subscriptionEnded({ at: on(5) }), resumed(6))).toMatchObject({ status: "active", endedAt: null })
   })
 
-  test("that never began is not one that was canceled", () => {
+  test("that never started was not canceled", () => {
     const ended = subscriptionEnded({ at: on(1), status: "incomplete_expired" })
     expect(stateAfter(ended)?.status).toBe("incomplete_expired")
   })
 
-  test("keeps a status that nobody knows yet", () => {
+  test("keeps an unknown status", () => {
     expect(stateAfter(subscription("subscription_changed", { at: on(1), status: "unknown" }))?.status).toBe("unknown")
   })
 
@@ -244,7 +244,7 @@ describe("a subscription", () => {
     ])
   })
 
-  test("counts as paid for whichever is told first, the payment or the subscription", () => {
+  test("counts as paid whichever is reported first, the payment or the subscription", () => {
     for (const day of [-1, 1]) {
       expect(stateAfter(started, make.paymentSucceeded({ at: on(day) }))?.hasPaid).toBe(true)
     }

@@ -11,7 +11,7 @@ const used = (day: number, meter: string, quantity: number): Fact => ({
   subscriptionId: null,
 })
 
-test("what was used is summed by meter, and the last word says when", () => {
+test("usage is summed by meter, with the time of the last record", () => {
   const { usage } = rebuild([used(3, "logins", 4), used(0, "logins", 2), used(1, "exports", 1)])
   expect(usage).toEqual({
     logins: { total: 6, at: "2026-01-04T00:00:00.000Z" },
@@ -19,7 +19,7 @@ test("what was used is summed by meter, and the last word says when", () => {
   })
 })
 
-test("meters beyond the bound do not make the state grow, and those that are there go on counting", () => {
+test("meters beyond the bound do not make the state grow, and existing ones continue to count", () => {
   const facts = Array.from({ length: 50 }, (_, day) => used(day, `meter_${day}`, 1))
   const { usage } = rebuild([...facts, used(60, "meter_0", 5), used(61, "meter_49", 5)])
   expect(Object.keys(usage ?? {})).toHaveLength(20)
@@ -31,7 +31,7 @@ test("a sum stays a number that JSON keeps", () => {
   expect(usage?.bytes?.total).toBe(Number.MAX_SAFE_INTEGER)
 })
 
-test("a ticket leaves the state as it is, but for its place in the ledger", () => {
+test("a ticket changes only the position in the ledger", () => {
   const opened: Fact = {
     kind: "ticket_opened",
     id: "t",
