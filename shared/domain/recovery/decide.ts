@@ -1,6 +1,6 @@
 /**
  * decide(state, nudges, settings, now) → actions: what should happen, as values. Deciding twice gives the same actions, and
- * deciding after they were carried out gives none.
+ * deciding after they were carried out gives none. Over 300 lines because planning and sending use the same helpers.
  */
 
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "../facts.ts"
