@@ -1,4 +1,5 @@
--- Callers: churn_worker Raises CS001 unless exactly `p_counts` facts of each customer were known at `p_as_of`. Until
+-- Callers: churn_worker
+-- Raises CS001 unless exactly `p_counts` facts of each customer were known at `p_as_of`. Until
 -- the end of the transaction nobody else can write facts of these customers, and facts written afterwards are known
 -- later. It takes its locks without waiting, so it cannot be part of a deadlock: a customer whose facts are being
 -- written counts as changed.

@@ -1,4 +1,5 @@
--- Callers: churn_worker Claims one due nudge for `p_owner`: unclaimed, with an expired lease, or claimed by the
+-- Callers: churn_worker
+-- Claims one due nudge for `p_owner`: unclaimed, with an expired lease, or claimed by the
 -- dispatcher. Returns the customer's current stream; null when there is nothing to claim.
 CREATE OR REPLACE FUNCTION claim_nudge(p_id text, p_dispatcher text, p_owner text, p_now timestamptz, p_until timestamptz)
 RETURNS jsonb LANGUAGE plpgsql AS $$

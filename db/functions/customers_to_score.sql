@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker The next customers of `p_companies` (null: all) with paid access, or whose
+-- Owner: churn_system
+-- Callers: churn_worker
+-- The next customers of `p_companies` (null: all) with paid access, or whose
 -- last score shows that they had it, in the order of the primary keys.
 CREATE OR REPLACE FUNCTION customers_to_score(p_after_company text, p_after_customer text, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text)

@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_system Due nudges without a lease, of `p_companies` (null: all): round-robin over
+-- Owner: churn_system
+-- Callers: churn_system
+-- Due nudges without a lease, of `p_companies` (null: all): round-robin over
 -- companies, each company's oldest first, so that no company waits behind another's backlog. More than `p_limit` may be
 -- returned; claim the first ones.
 --

@@ -1,4 +1,5 @@
--- Callers: churn_worker How many more events of a customer may be processed, of `p_max` in the hour before `p_now`;
+-- Callers: churn_worker
+-- How many more events of a customer may be processed, of `p_max` in the hour before `p_now`;
 -- imported and dead events do not count. Near the limit, transactions that record events of one customer are
 -- serialized, so that each sees the events of those before it. Far from the limit they are not: if more than 50 events
 -- of one customer are recorded at the same time, the limit is exceeded by at most the number beyond 50.

@@ -1,4 +1,5 @@
--- Callers: churn_worker Whether one of these facts is before the position of the customer's snapshot, or there is no
+-- Callers: churn_worker
+-- Whether one of these facts is before the position of the customer's snapshot, or there is no
 -- snapshot: then the whole ledger must be read. STABLE, like read_stream: in one statement both see the same database
 -- snapshot.
 CREATE OR REPLACE FUNCTION has_late_facts(p_customer_id text, p_facts jsonb) RETURNS boolean LANGUAGE plpgsql STABLE AS $$

@@ -1,4 +1,5 @@
--- Callers: churn_worker Indexes the addresses of a stored contact, unless it has changed since it was read (SHA-256 of
+-- Callers: churn_worker
+-- Indexes the addresses of a stored contact, unless it has changed since it was read (SHA-256 of
 -- the sealed bytes): then the writer of the change has indexed it, or the next run does. True when it was indexed.
 CREATE OR REPLACE FUNCTION index_contact(
   p_customer_id text, p_sealed_sha256 text, p_kinds text[], p_addresses text[], p_version integer

@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Open payment cases of `p_companies` (null: all) whose last news, according
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Open payment cases of `p_companies` (null: all) whose last news, according
 -- to their rows, is at or before `p_since`, the oldest first.
 CREATE OR REPLACE FUNCTION lapsing_cases(p_since timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text, id text)

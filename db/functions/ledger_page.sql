@@ -1,4 +1,5 @@
--- Callers: churn_worker The next facts of a customer in ledger order, at most `p_limit` (null: 2000): `facts` are those
+-- Callers: churn_worker
+-- The next facts of a customer in ledger order, at most `p_limit` (null: 2000): `facts` are those
 -- after `p_after` (null: from the beginning); `next` is the position after which the next page starts, null on the last
 -- page. `p_is_whole`: with the facts of all objects that were linked to the customer, and with our own actions;
 -- otherwise only facts that a snapshot does not contain yet. `knownAt` is when a fact was first known of the customer:

@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Live metrics: events processed and nudges delivered since `p_from`, over
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Live metrics: events processed and nudges delivered since `p_from`, over
 -- all companies. An event that is still `received` counts as failed once it is older than `p_waiting_since`; until then
 -- it counts as waiting, like a held event. Events of the other mode (test or live) are not counted.
 CREATE OR REPLACE FUNCTION live_figures(p_from timestamptz, p_waiting_since timestamptz) RETURNS jsonb

@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Unmapped events whose account has a company now, oldest first: registered
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Unmapped events whose account has a company now, oldest first: registered
 -- for the company in the path, or for any company if the path names none; or the deployment's own account at Whop
 -- (`p_key_account`, or all with `p_is_any`), which is the default company's. Ids only; the caller reads each event
 -- again and determines its company.

@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Companies of `p_companies` (null: all) that were not checked, or not
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Companies of `p_companies` (null: all) that were not checked, or not
 -- retrained, since `p_before`, the longest waiting first.
 CREATE OR REPLACE FUNCTION monitoring_due(p_what text, p_before timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text)

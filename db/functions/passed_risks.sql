@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Open at-risk cases that have expired, or whose customer's latest
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Open at-risk cases that have expired, or whose customer's latest
 -- probability is at most `p_fallen` times the one at opening.
 CREATE OR REPLACE FUNCTION passed_risks(p_now timestamptz, p_fallen double precision, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, customer_id text, id text, probability double precision, as_of timestamptz)

@@ -1,4 +1,5 @@
--- Callers: churn_worker Inserts a delivery's facts and links, each once, under the customer or, while the customer is
+-- Callers: churn_worker
+-- Inserts a delivery's facts and links, each once, under the customer or, while the customer is
 -- unknown, under the object. Also stores when the facts were recorded.
 CREATE OR REPLACE FUNCTION place_facts(p jsonb) RETURNS TABLE (subject text, customer_id text, has_joined boolean)
 LANGUAGE plpgsql AS $$

@@ -1,4 +1,5 @@
--- Callers: churn_worker A further page of a customer's facts, after `p_after`, in the form of `ledger_page`. Raises
+-- Callers: churn_worker
+-- A further page of a customer's facts, after `p_after`, in the form of `ledger_page`. Raises
 -- CS001 when the customer no longer has the version of the first page: pages of two versions must not be combined, and
 -- the caller reads again.
 CREATE OR REPLACE FUNCTION read_facts(p_customer_id text, p_version integer, p_is_whole boolean, p_after jsonb)

@@ -1,4 +1,5 @@
--- Callers: churn_worker The ledgers of customers in order of ids, about `p_limit` facts in total: the last one returned
+-- Callers: churn_worker
+-- The ledgers of customers in order of ids, about `p_limit` facts in total: the last one returned
 -- may continue at `next`, and the customers after it are not returned. `p_after` is the `next` of the first customer,
 -- whose earlier facts were read before.
 CREATE OR REPLACE FUNCTION read_ledgers(p_customers text[], p_after jsonb, p_limit integer)

@@ -1,4 +1,5 @@
--- Callers: churn_worker Everything that fold and decide need of one customer. `p_after_snapshot`: only the facts that
+-- Callers: churn_worker
+-- Everything that fold and decide need of one customer. `p_after_snapshot`: only the facts that
 -- the snapshot does not contain yet; otherwise the whole ledger, with the facts of all objects that were linked to the
 -- customer. `facts` is the first page; `next` is where `read_facts` continues, null when there is no other page.
 CREATE OR REPLACE FUNCTION read_stream(p_customer_id text, p_after_snapshot boolean) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$

@@ -1,4 +1,5 @@
--- Callers: churn_worker Why an event is stored and not processed; null: it is processed. `p_events_left`: how many more
+-- Callers: churn_worker
+-- Why an event is stored and not processed; null: it is processed. `p_events_left`: how many more
 -- events of its customer may be processed within the hour; null without such a limit. Over a limit the customer is put
 -- into quarantine.
 CREATE OR REPLACE FUNCTION reason_to_set_aside(p jsonb, p_events_left integer) RETURNS text LANGUAGE plpgsql AS $$

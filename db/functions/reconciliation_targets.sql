@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker The accounts to reconcile, of all companies, the longest waiting first: the
+-- Owner: churn_system
+-- Callers: churn_worker
+-- The accounts to reconcile, of all companies, the longest waiting first: the
 -- registered ones, and that of the deployment's own key (empty), which is the default company's. Each with the
 -- positions of its comparisons.
 CREATE OR REPLACE FUNCTION reconciliation_targets(p_default_company text)

@@ -1,4 +1,5 @@
--- Callers: churn_worker Records one delivery and reads the customer's stream, in one round trip. Only the first of
+-- Callers: churn_worker
+-- Records one delivery and reads the customer's stream, in one round trip. Only the first of
 -- repeated deliveries is new; the others change nothing. The event, its facts and its links are written together or not
 -- at all.
 CREATE OR REPLACE FUNCTION record_delivery(p jsonb, p_payload bytea) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -1,4 +1,5 @@
--- Callers: churn_worker Records a page of imported events, each at most once as in record_delivery, and reads the
+-- Callers: churn_worker
+-- Records a page of imported events, each at most once as in record_delivery, and reads the
 -- streams of the customers with new facts to fold: one round trip for the page. New and known events are counted in the
 -- same transaction, so that a page that is imported twice is counted once. Each element of `p_events` is a delivery
 -- with its sealed payload in base64; the caller sets the company.

@@ -1,4 +1,5 @@
--- Callers: churn_worker Records a thin event: it stays unfinished until its object is fetched from the provider, by the
+-- Callers: churn_worker
+-- Records a thin event: it stays unfinished until its object is fetched from the provider, by the
 -- request that received it or else by the sweep, and gets its customer and its facts then. If its object is linked to a
 -- customer with too many events, it is dead at once; if the customer is not known yet, that is checked later
 -- (`replay_delivery`).

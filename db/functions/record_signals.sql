@@ -1,4 +1,5 @@
--- Callers: churn_worker Records a batch of signals that a company sends about its customers: usage, and support
+-- Callers: churn_worker
+-- Records a batch of signals that a company sends about its customers: usage, and support
 -- tickets. Each is an event like a webhook, stored once under the sender's own id, for any customer; an id that exists
 -- already changes nothing. Returns which were new, which of these are stored and not processed, with the reason, and
 -- the streams of the customers with facts to fold: one round trip, one transaction. Each element of `p_events` is a

@@ -1,4 +1,5 @@
--- Callers: churn_worker Processes a stored event again: adds facts that were not in the ledger, and returns the
+-- Callers: churn_worker
+-- Processes a stored event again: adds facts that were not in the ledger, and returns the
 -- customer's whole stream; null when the customer is still unknown. A thin event gets its customer here, and is dead if
 -- that customer has too many events; so is any event with too many links.
 CREATE OR REPLACE FUNCTION replay_delivery(p jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$

@@ -1,4 +1,5 @@
--- Callers: churn_worker Rolls back to the previous champion and writes the audit entry. The new previous champion is
+-- Callers: churn_worker
+-- Rolls back to the previous champion and writes the audit entry. The new previous champion is
 -- the one that served when that champion was promoted. `p_expected`: the champion to roll back from; null: any.
 CREATE OR REPLACE FUNCTION return_champion(
   p_expected text, p_action text, p_change_id uuid, p_who text, p_why text, p_now timestamptz

@@ -1,4 +1,5 @@
--- Callers: churn_worker Sets a model of the transaction's company to shadow or retired and writes the audit entry.
+-- Callers: churn_worker
+-- Sets a model of the transaction's company to shadow or retired and writes the audit entry.
 -- Retiring the champion leaves the company without one of its own.
 CREATE OR REPLACE FUNCTION set_model_state(
   p_sha256 text, p_state text, p_shadows_max integer, p_change_id uuid, p_who text, p_why text, p_now timestamptz

@@ -1,4 +1,5 @@
--- Callers: churn_worker Links objects to a customer, or to each other while the customer is unknown. Returns the root
+-- Callers: churn_worker
+-- Links objects to a customer, or to each other while the customer is unknown. Returns the root
 -- they are linked to, whether it is a customer, and whether waiting objects were linked to a customer by this call.
 -- `p_now` is the time of the link.
 CREATE OR REPLACE FUNCTION tie_objects(p_provider text, p_customer text, p_objects text[], p_now timestamptz)

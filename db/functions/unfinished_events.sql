@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Unfinished events of `p_companies` (null: all): round-robin over companies,
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Unfinished events of `p_companies` (null: all): round-robin over companies,
 -- each company's in the order of arrival or, after a failure, of the next attempt. Only companies with unfinished
 -- events are visited, with one index look-up each, and no more events are read than could be returned. If more than 10
 -- 000 companies have some, the others follow once these are finished.

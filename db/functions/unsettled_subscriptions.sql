@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Subscriptions of `p_companies` (null: all) whose snapshots of the same
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Subscriptions of `p_companies` (null: all) whose snapshots of the same
 -- second contradict each other. Each is read from the provider two minutes after that second, when no delayed event is
 -- likely to resolve it, and again after intervals that double: at least five minutes, at most a day. Those never read
 -- come first.

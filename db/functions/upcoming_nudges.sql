@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Planned, unclaimed nudges that are due after `p_now` and by `p_until`, in
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Planned, unclaimed nudges that are due after `p_now` and by `p_until`, in
 -- the order of `due_nudges`. They are read, not claimed: publishing them to QStash ahead of time needs no claim.
 CREATE OR REPLACE FUNCTION upcoming_nudges(p_now timestamptz, p_until timestamptz, p_limit integer, p_companies text[])
 RETURNS TABLE (company_id text, id text, due_at timestamptz)

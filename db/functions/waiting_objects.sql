@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Objects without a customer since before `p_before`: those never looked up
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Objects without a customer since before `p_before`: those never looked up
 -- first, the others again after intervals that double, and none older than two weeks (a guest's payment has no customer
 -- at all).
 CREATE OR REPLACE FUNCTION waiting_objects(p_before timestamptz, p_limit integer)

@@ -1,4 +1,6 @@
--- Owner: churn_system Callers: churn_worker Counts of due and overdue nudges and of unprocessed events, over all
+-- Owner: churn_system
+-- Callers: churn_worker
+-- Counts of due and overdue nudges and of unprocessed events, over all
 -- companies. A replayed event counts from its replay.
 CREATE OR REPLACE FUNCTION work_in_hand(p_now timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
