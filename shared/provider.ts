@@ -1,5 +1,5 @@
 /**
- * The interface of a billing provider. All knowledge of one provider is in its folder; only the registry in `services.ts`
+ * The interface of a billing provider. All knowledge of one provider is in its folder; only the registry in `make-services.ts`
  * names it.
  */
 import type { Incentive, Instant, ProviderFactBody, ProviderName } from "./domain/facts.ts"

@@ -1,3 +1,4 @@
+/** Every text that a member can get, by kind and step. Longer than 300 lines, so that one kind is compared with the next. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { MemberMessageAction } from "../recovery/decline-codes.ts"

@@ -1,3 +1,4 @@
+/** The table of contact rules, row by row. Longer than 300 lines, because the table is one. */
 import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import * as make from "../../../test/support/events/facts.ts"

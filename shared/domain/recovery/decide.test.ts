@@ -1,3 +1,4 @@
+/** Which nudges are planned, moved and suppressed. Longer than 300 lines: one decision, seen from each of its causes. */
 import { describe, expect, test } from "vitest"
 import * as make from "../../../test/support/events/facts.ts"
 import { on } from "../../../test/support/events/facts.ts"

@@ -35,7 +35,7 @@ export const POLICIES: Readonly<Record<Target, Policy>> = {
   // Stripe keeps keys for a day and answers a repetition with the first answer
   // (docs.stripe.com/api/idempotent_requests).
   "stripe-api": { timeoutMs: 8_000, deadlineMs: 17_000, readRetries: 1, keyedWriteRetries: 1, delayMs: 500 },
-  // Whop documents its key for some calls and not for the one that we make (see providers/whop/api.ts).
+  // Whop documents its key for some calls and not for the one that we make (see workers/providers/whop/api/client.ts).
   "whop-api": { timeoutMs: 8_000, deadlineMs: 17_000, readRetries: 1, keyedWriteRetries: 0, delayMs: 500 },
   email: MESSAGE,
   sms: MESSAGE,

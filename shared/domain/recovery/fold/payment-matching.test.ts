@@ -1,3 +1,4 @@
+/** Which payment a charge belongs to. Longer than 300 lines: the rules compete, so they are read together. */
 import { describe, expect, test } from "vitest"
 import * as make from "../../../../test/support/events/facts.ts"
 import { on } from "../../../../test/support/events/facts.ts"

@@ -1,3 +1,4 @@
+/** What payments make of a case, from the failure to the refund. Longer than 300 lines: one life of an invoice, in order. */
 import { describe, expect, test } from "vitest"
 import * as make from "../../../../test/support/events/facts.ts"
 import { on } from "../../../../test/support/events/facts.ts"
