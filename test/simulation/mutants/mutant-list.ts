@@ -91,17 +91,6 @@ export const MUTANTS: readonly Mutant[] = [
     first: orders("a chargeback on a charge that is not linked to its invoice"),
   },
   {
-    guard: "of two words on an address the newer counts",
-    code: [
-      at(
-        "workers/recovery/customer-contact.ts",
-        `value !== undefined && asOf > (known[name as keyof Fields]?.asOf ?? "")`,
-        "value !== undefined && name !== undefined",
-      ),
-    ],
-    first: orders("known before, and without an address at first"),
-  },
-  {
     guard: "answered only after it is written",
     code: [
       at(
@@ -413,17 +402,6 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a case of which nothing is heard lapses",
     code: [at(LAPSE, "if (due === null || due > now) return null", "if (due === null || now !== null) return null")],
     first: crashes("a case of which nothing is heard"),
-  },
-  {
-    guard: "a payment recovers a case that has lapsed",
-    code: [
-      at(
-        "shared/domain/recovery/fold/payments.ts",
-        `const isFinal = recoveryCase?.closeReason`,
-        `const isFinal = recoveryCase?.closeReason === "lapsed" || recoveryCase?.closeReason`,
-      ),
-    ],
-    first: crashes("a payment after nothing was heard for long"),
   },
   {
     guard: "a provider that tells two things in one second is asked",
