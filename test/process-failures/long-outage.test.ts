@@ -45,10 +45,13 @@ function stripeEvent(tag: string): ProviderEvent {
 function whopEvent(tag: string): ProviderEvent {
   const { data } = whopFailure
   const id = `msg_${tag}`
+  const now = world.clock.now().toISOString()
   const event = {
-    ...{ ...whopFailure, id, timestamp: world.clock.now().toISOString() },
+    ...{ ...whopFailure, id, timestamp: now },
     data: {
       ...data,
+      // A failure of the fixture's own time would lapse for lack of news.
+      ...{ created_at: now, updated_at: now, last_payment_attempt: now },
       ...{ id: `pay_${tag}`, user: { ...data.user, id: `user_${tag}`, email: `user_${tag}@example.com` } },
       ...{ membership: { ...data.membership, id: `mem_${tag}` }, member: { ...data.member, id: `mber_${tag}` } },
     },
