@@ -1,3 +1,7 @@
+/**
+ * Records the signals that a company sends (usage, support tickets). Each is recorded once under the sender's id, then folded
+ * like a provider's event.
+ */
 import { type CustomerLookup, findCustomers } from "../../db/queries/recovery/customers.ts"
 import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { recordSignals } from "../../db/queries/recovery/stream.ts"

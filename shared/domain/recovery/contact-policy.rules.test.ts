@@ -140,7 +140,7 @@ describe("an older open bill speaks for a younger one", () => {
     expect(rule(nudge({ step: 2, status: "sending", dueAt: on(9) }))).toBe("covered")
   })
 
-  test("not by a message by hand, one for the team, or one that was put aside", () => {
+  test("not by a manual message, one for the team, or a suppressed one", () => {
     expect(rule(nudge({ step: null, dueAt: on(2) }))).toBeNull()
     expect(rule(nudge({ step: 2, channel: "slack", dueAt: on(2) }))).toBeNull()
     expect(rule(nudge({ step: 2, status: "suppressed", dueAt: on(2) }))).toBeNull()

@@ -70,7 +70,7 @@ describe("after an outage", () => {
   test.each<[string, Partial<Nudge>]>([
     ["is not due yet", { step: 2, dueAt: on(9) }],
     ["failed", { step: 2, status: "failed" }],
-    ["was put aside", { step: 2, status: "suppressed" }],
+    ["was suppressed", { step: 2, status: "suppressed" }],
     ["belongs to another case", { step: 2, caseId: "payment_in_2" }],
     ["is for the team", { step: 2, channel: "slack", status: "sent" }],
     ["was sent by hand", { step: null, status: "sent" }],

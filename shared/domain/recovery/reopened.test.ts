@@ -27,7 +27,7 @@ describe("a case that is open again", () => {
     ])
   })
 
-  test("leaves alone what was sent, tried, or put aside for another reason", () => {
+  test("does not change what was sent, tried, or suppressed for another reason", () => {
     expect(due([sent, nudge(2, { attempts: 1 }), nudge(4, { reason: "opted_out" })], on(1))).toEqual([])
     expect(due([nudge(4, { status: "sent", sentAt: on(4) }), nudge(2)], on(5))).toEqual([])
   })

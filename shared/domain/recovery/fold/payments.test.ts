@@ -209,7 +209,7 @@ describe("a payment case closes", () => {
   })
 
   test.each<[string, Fact]>([
-    ["put aside by an operator", make.closedByOperator({ at: on(1) })],
+    ["closed by an operator", make.closedByOperator({ at: on(1) })],
     ["voided", make.invoiceVoided({ at: on(1) })],
   ])("for good, when it was %s", (_, end) => {
     const closed = caseAfter(failed, end, paymentSucceeded({ at: on(9) }), paymentFailed({ at: on(9), attempt: 2 }))
