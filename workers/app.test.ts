@@ -1,8 +1,8 @@
 import { Hono } from "hono"
 import { expect, test } from "vitest"
 import { api } from "./app.ts"
-import { permissionOf } from "./platform/auth.ts"
 import { AppError, problem } from "./platform/errors.ts"
+import { permissionOf } from "./platform/http/auth.ts"
 import type { AppEnv, Services } from "./platform/services.ts"
 
 /** Middleware is registered for all methods; what has a method of its own is a route. */

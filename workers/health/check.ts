@@ -6,7 +6,7 @@ import type { Context } from "hono"
 import { isDatabaseUnavailable } from "../../db/client.ts"
 import { withTimeout } from "../../shared/network/with-timeout.ts"
 import { TtlCache } from "../../shared/ttl-cache.ts"
-import { authenticate, isAllowed } from "../platform/auth.ts"
+import { authenticate, isAllowed } from "../platform/http/auth.ts"
 import type { AppEnv } from "../platform/services.ts"
 
 export type HealthStatus = "pass" | "warn" | "fail"

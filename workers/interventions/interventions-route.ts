@@ -14,8 +14,8 @@ import {
   verdictOf,
 } from "../../shared/domain/interventions/lift.ts"
 import type { CaseKind } from "../../shared/domain/state.ts"
-import { withPermission } from "../platform/auth.ts"
-import { idText, validQuery } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { idText, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { requireSegment } from "./segments-route.ts"
 

@@ -14,9 +14,9 @@ import {
 } from "../../db/queries/interventions/segments.ts"
 import { type CustomerRow, listCustomers } from "../../db/queries/recovery/customers.ts"
 import { RISK_SEGMENTS } from "../../shared/domain/interventions/segments.ts"
-import { withPermission } from "../platform/auth.ts"
 import { AppError } from "../platform/errors.ts"
-import { listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { segmentRule } from "./segment-rule.ts"
 

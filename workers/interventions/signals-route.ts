@@ -1,8 +1,8 @@
 /** `POST /api/usage` and `POST /api/signals`: usage records and support tickets that a company sends about its customers. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
-import { withPermission } from "../platform/auth.ts"
-import { firstIssue, validJson } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { firstIssue, validJson } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { type Signal, signalSchema, usageSchema } from "../webhooks/signal.ts"
 import { ingestSignals, type SignalOutcome } from "./record-signals.ts"

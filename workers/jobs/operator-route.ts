@@ -10,12 +10,12 @@ import {
   setJobPaused,
 } from "../../db/queries/platform/jobs.ts"
 import { isStuck } from "../health/checks.ts"
-import { withPermission } from "../platform/auth.ts"
 import { AppError } from "../platform/errors.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "../platform/http/request.ts"
 import type { AnyJob } from "../platform/jobs/job.ts"
 import { runJob } from "../platform/jobs/run.ts"
 import { isScheduled, nextSlot, scheduleOf } from "../platform/jobs/schedules.ts"
-import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "../platform/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { JOBS } from "./registry.ts"
 

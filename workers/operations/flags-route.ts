@@ -7,10 +7,10 @@ import * as z from "zod"
 import { listFlagChanges } from "../../db/queries/platform/flags.ts"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../../shared/domain/flags.ts"
 import type { Flags, SetFlag } from "../../shared/flags/flags.ts"
-import { withPermission } from "../platform/auth.ts"
 import { features } from "../platform/features.ts"
 import { changeFlag } from "../platform/flags.ts"
-import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "../platform/http/request.ts"
 import type { AppEnv, Principal } from "../platform/services.ts"
 
 /** For more companies than this, use a percentage. */

@@ -3,9 +3,9 @@ import { Hono } from "hono"
 import * as z from "zod"
 import { type LiveMetrics, liveMetrics } from "../../db/queries/operations/metrics.ts"
 import { type Counts, ratioOf, summarizeRequests } from "../../shared/observability/metrics.ts"
-import { withPermission } from "../platform/auth.ts"
-import { validQuery } from "../platform/request.ts"
-import { readCounts, windowOf } from "../platform/request-metrics.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { validQuery } from "../platform/http/request.ts"
+import { readCounts, windowOf } from "../platform/http/request-metrics.ts"
 import type { AppEnv } from "../platform/services.ts"
 
 const MINUTE_MS = 60_000

@@ -3,8 +3,8 @@
  */
 import { Hono } from "hono"
 import * as z from "zod"
-import { withPermission } from "../platform/auth.ts"
-import { idText, validJson } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { idText, validJson } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { requireProcessingEnabled } from "../platform/switches.ts"
 import { rebuildPage } from "./rebuild.ts"

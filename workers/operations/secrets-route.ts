@@ -11,10 +11,10 @@ import { addSecret, endSecret, listSecrets, type SecretRow } from "../../db/quer
 import { fromUtf8, sha256, utf8 } from "../../shared/crypto/bytes.ts"
 import { open, SealError, seal } from "../../shared/crypto/seal.ts"
 import { PROVIDERS } from "../../shared/domain/facts.ts"
-import { withPermission } from "../platform/auth.ts"
 import { clearSecretsCache, secretSealContext } from "../platform/companies.ts"
 import { AppError } from "../platform/errors.ts"
-import { validId, validJson } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { validId, validJson } from "../platform/http/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 
 /** The bounds of the deployment's own secrets; Stripe's have 38 characters, Whop's 67. */

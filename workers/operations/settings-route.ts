@@ -6,9 +6,9 @@ import { settingsOf as readSettings, saveSettings } from "../../db/queries/platf
 import type { Config } from "../../shared/config.ts"
 import { awaitsApproval } from "../../shared/domain/messaging/brand.ts"
 import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
-import { withPermission } from "../platform/auth.ts"
 import { AppError } from "../platform/errors.ts"
-import { validJson } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { validJson } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { settingsSchema } from "./settings-schema.ts"
 

@@ -9,9 +9,9 @@ import {
   readBackfill,
 } from "../../db/queries/reconcile/backfills.ts"
 import { PROVIDERS, type ProviderName } from "../../shared/domain/facts.ts"
-import { withPermission } from "../platform/auth.ts"
 import { AppError } from "../platform/errors.ts"
-import { idText, listOf, pageFields, validId, validJson, validQuery } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { idText, listOf, pageFields, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { requireProcessingEnabled } from "../platform/switches.ts"
 import { importPage } from "./import-history.ts"

@@ -33,7 +33,7 @@ import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Services } from "../platform/services.ts"
 import { withReloadRetries } from "./conflict-retries.ts"
 import { type ContactUpdate, mergeContact } from "./customer-contact.ts"
-import { enqueueNudges } from "./enqueue-nudges.ts"
+import { enqueueNudges } from "./nudges/enqueue-nudges.ts"
 import { assignHoldout, keyOf, reachableChannels, stateOf } from "./stream-state.ts"
 
 /** What to process; finished when the customer is up to date. */

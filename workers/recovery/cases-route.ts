@@ -12,12 +12,12 @@ import { type ChannelName, PROVIDERS } from "../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
 import type { MemberChannel } from "../../shared/domain/settings.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
-import { withPermission } from "../platform/auth.ts"
 import { AppError } from "../platform/errors.ts"
-import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/request.ts"
+import { withPermission } from "../platform/http/auth.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { closeCase } from "./close-case.ts"
-import { idempotencyKey, sendManualNudge } from "./manual-nudge.ts"
+import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]

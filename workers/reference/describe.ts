@@ -4,8 +4,8 @@
  */
 import type { Hono } from "hono"
 import * as z from "zod"
-import { isAllowed, permissionOf, type Role } from "../platform/auth.ts"
-import { inputOf } from "../platform/request.ts"
+import { isAllowed, permissionOf, type Role } from "../platform/http/auth.ts"
+import { inputOf } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { DESCRIBED } from "./answers/all.ts"
 import { type Answer, type Described, problemDocument } from "./answers/common.ts"

@@ -22,9 +22,9 @@ import { canBeForced, type GateReport } from "../../shared/scoring/gates.ts"
 import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
 import { offsetSchema } from "../../shared/scoring/offsets.ts"
 import { type ModelState, SHARED_COMPANY } from "../../shared/scoring/stored-values.ts"
-import { requirePermission, withPermission } from "../platform/auth.ts"
 import { AppError } from "../platform/errors.ts"
-import { limitBody } from "../platform/limit-body.ts"
+import { requirePermission, withPermission } from "../platform/http/auth.ts"
+import { limitBody } from "../platform/http/limit-body.ts"
 import {
   listOf,
   pageFields,
@@ -34,7 +34,7 @@ import {
   validId,
   validJson,
   validQuery,
-} from "../platform/request.ts"
+} from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { evaluateModelGates } from "./gates.ts"
 import { artefactText, readArtefact } from "./serving.ts"

@@ -16,7 +16,7 @@ import type { Services } from "../../../workers/platform/services.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
 import { importPage } from "../../../workers/reconcile/import-history.ts"
 import { advance } from "../../../workers/recovery/advance.ts"
-import { sendNudge } from "../../../workers/recovery/send-nudge.ts"
+import { sendNudge } from "../../../workers/recovery/nudges/send-nudge.ts"
 import {
   eventIdFrom,
   factsOf,

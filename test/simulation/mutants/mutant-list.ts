@@ -25,7 +25,7 @@ const ASSERT_LEASE = "db/functions/assert_lease.sql"
 const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
 const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
 const TIE = "db/functions/tie_objects.sql"
-const SEND = "workers/recovery/send-nudge.ts"
+const SEND = "workers/recovery/nudges/send-nudge.ts"
 const POLICY = "shared/domain/recovery/contact-policy.ts"
 const CONVERSATION = "shared/domain/recovery/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
@@ -252,7 +252,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a person who writes to a case that is held out must say so",
     code: [
       at(
-        "workers/recovery/manual-nudge.ts",
+        "workers/recovery/nudges/manual-nudge.ts",
         `if (overrides && !overrideHoldout) throw refusal("held_out")`,
         "void overrideHoldout",
       ),

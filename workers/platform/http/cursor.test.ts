@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
+import { toBase64Url, utf8 } from "../../../shared/crypto/bytes.ts"
 import { decodeCursor, encodeCursor } from "./cursor.ts"
 
 const at = new Date("2026-03-01T10:00:00.123Z")

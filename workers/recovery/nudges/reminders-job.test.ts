@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { intervalMs, scheduleOf } from "../platform/jobs/schedules.ts"
+import { intervalMs, scheduleOf } from "../../platform/jobs/schedules.ts"
 import { PUBLISH_AHEAD_MS } from "./enqueue-nudges.ts"
 import { chunksByTime } from "./reminders-job.ts"
 

@@ -1,9 +1,9 @@
 /** Sends a chunk of one company's nudges; the rules are applied to each at this time. */
 import * as z from "zod"
-import { releaseLeases } from "../../db/queries/recovery/nudges.ts"
-import { defineJob, done, type RunHeartbeat } from "../platform/jobs/job.ts"
-import { NUDGE_SUBREQUESTS } from "../platform/outbound/subrequests.ts"
-import type { Services } from "../platform/services.ts"
+import { releaseLeases } from "../../../db/queries/recovery/nudges.ts"
+import { defineJob, done, type RunHeartbeat } from "../../platform/jobs/job.ts"
+import { NUDGE_SUBREQUESTS } from "../../platform/outbound/subrequests.ts"
+import type { Services } from "../../platform/services.ts"
 import { sendNudge } from "./send-nudge.ts"
 
 /** A chunk ends well within QStash's time-out even when every channel is slow. */

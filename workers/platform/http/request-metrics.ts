@@ -4,7 +4,7 @@
  * nowhere else.
  */
 
-import { withTimeout } from "../../shared/network/with-timeout.ts"
+import { withTimeout } from "../../../shared/network/with-timeout.ts"
 import {
   AREAS,
   type Area,
@@ -14,8 +14,8 @@ import {
   isClientError,
   minuteOf,
   RequestCounter,
-} from "../../shared/observability/metrics.ts"
-import type { Services } from "./services.ts"
+} from "../../../shared/observability/metrics.ts"
+import type { Services } from "../services.ts"
 
 /** At most one pipeline per isolate in this time. */
 const FLUSH_EVERY_MS = 10_000

@@ -4,13 +4,13 @@
  * and is not retried.
  */
 
-import { databaseFailure } from "../../db/client.ts"
-import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
-import { claimNudge, releaseLeases } from "../../db/queries/recovery/nudges.ts"
-import { loadPersonStream, type PersonStream } from "../../db/queries/recovery/persons.ts"
-import { safeKey } from "../../shared/crypto/plain-key.ts"
-import type { Fact } from "../../shared/domain/facts.ts"
-import { addressRetryAt, decideSend } from "../../shared/domain/recovery/decide.ts"
+import { databaseFailure } from "../../../db/client.ts"
+import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
+import { claimNudge, releaseLeases } from "../../../db/queries/recovery/nudges.ts"
+import { loadPersonStream, type PersonStream } from "../../../db/queries/recovery/persons.ts"
+import { safeKey } from "../../../shared/crypto/plain-key.ts"
+import type { Fact } from "../../../shared/domain/facts.ts"
+import { addressRetryAt, decideSend } from "../../../shared/domain/recovery/decide.ts"
 import {
   type Attempt,
   type NudgeOutcome,
@@ -19,25 +19,25 @@ import {
   planSettle,
   planSuppression,
   type SendOutcome,
-} from "../../shared/domain/recovery/nudge-plan.ts"
-import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
-import { settingsOf } from "../../shared/domain/settings.ts"
-import type { Reservation } from "../platform/outbound/budget.ts"
+} from "../../../shared/domain/recovery/nudge-plan.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { settingsOf } from "../../../shared/domain/settings.ts"
+import type { Reservation } from "../../platform/outbound/budget.ts"
 import {
   INCENTIVE_SUBREQUESTS,
   MARKED_NUDGE_SUBREQUESTS,
   NUDGE_SUBREQUESTS,
   RECEIPT_SUBREQUESTS,
-} from "../platform/outbound/subrequests.ts"
-import { grantFor } from "../platform/provider-accounts.ts"
-import type { Services } from "../platform/services.ts"
-import { isEnabledFor, NOTIFICATIONS_SWITCH } from "../platform/switches.ts"
-import { type IncentiveResult, incentiveFor } from "./apply-incentive.ts"
+} from "../../platform/outbound/subrequests.ts"
+import { grantFor } from "../../platform/provider-accounts.ts"
+import type { Services } from "../../platform/services.ts"
+import { isEnabledFor, NOTIFICATIONS_SWITCH } from "../../platform/switches.ts"
+import { type IncentiveResult, incentiveFor } from "../apply-incentive.ts"
+import { withConflictRetries, withReloadRetries } from "../conflict-retries.ts"
+import { isWhopChannel, reachableChannels, stateOf } from "../stream-state.ts"
 import { afterWrite, commitNudge, write } from "./commit-nudge.ts"
 import { composeMessage, hasNoAddress } from "./compose-message.ts"
-import { withConflictRetries, withReloadRetries } from "./conflict-retries.ts"
 import { enqueueNudge } from "./enqueue-nudges.ts"
-import { isWhopChannel, reachableChannels, stateOf } from "./stream-state.ts"
 
 /** Longer than a send and its writes can take, short enough that a failed worker does not block a nudge for long. */
 const LEASE_MS = 120_000

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest"
+import type { Services } from "../services.ts"
 import { authenticate, bearerKey, isAllowed, type Permission, type Role, requirePermission } from "./auth.ts"
-import type { Services } from "./services.ts"
 
 const ADMIN_KEY = "an-admin-key-of-some-length"
 

@@ -2,12 +2,12 @@
 import { zValidator } from "@hono/zod-validator"
 import type { Context, MiddlewareHandler } from "hono"
 import * as z from "zod"
-import type { Page, PageRequest } from "../../db/queries/platform/page.ts"
-import { fromUtf8 } from "../../shared/crypto/bytes.ts"
+import type { Page, PageRequest } from "../../../db/queries/platform/page.ts"
+import { fromUtf8 } from "../../../shared/crypto/bytes.ts"
+import { AppError } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
 import { decodeCursor, encodeCursor } from "./cursor.ts"
-import { AppError } from "./errors.ts"
 import { limitBody } from "./limit-body.ts"
-import type { AppEnv } from "./services.ts"
 
 /** The default and the largest number of rows per page. */
 const PAGE_DEFAULT = 50

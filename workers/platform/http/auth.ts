@@ -3,13 +3,13 @@
  * declaration does not exist (see workers/app.ts).
  */
 import type { Context, MiddlewareHandler } from "hono"
-import { companyOf, findApiKey } from "../../db/queries/platform/companies.ts"
-import { areEqual, sha256, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
-import { TtlCache } from "../../shared/ttl-cache.ts"
-import { AppError } from "./errors.ts"
-import { blockBruteForce, countFailedAuth } from "./limits/clients.ts"
-import { countUnknownLookup, limitUnknownLookups } from "./limits/unknown-lookups.ts"
-import type { AppEnv, Principal, Services } from "./services.ts"
+import { companyOf, findApiKey } from "../../../db/queries/platform/companies.ts"
+import { areEqual, sha256, toBase64Url, utf8 } from "../../../shared/crypto/bytes.ts"
+import { TtlCache } from "../../../shared/ttl-cache.ts"
+import { AppError } from "../errors.ts"
+import { blockBruteForce, countFailedAuth } from "../limits/clients.ts"
+import { countUnknownLookup, limitUnknownLookups } from "../limits/unknown-lookups.ts"
+import type { AppEnv, Principal, Services } from "../services.ts"
 
 export type Role = Principal["role"]
 

@@ -1,9 +1,9 @@
 import { Hono } from "hono"
 import { describe, expect, test } from "vitest"
 import * as z from "zod"
-import { problem } from "./errors.ts"
+import { problem } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
 import { firstIssue, idText, isJson, pageFields, validId, validJson, validQuery } from "./request.ts"
-import type { AppEnv } from "./services.ts"
 
 test.each([
   ["application/json", true],

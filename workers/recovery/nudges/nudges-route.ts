@@ -1,12 +1,12 @@
 /** `/api/nudges`: all nudges, including those whose case no longer exists. */
 import { Hono } from "hono"
 import * as z from "zod"
-import { listNudges } from "../../db/queries/recovery/nudge-list.ts"
-import type { ChannelName } from "../../shared/domain/facts.ts"
-import { withPermission } from "../platform/auth.ts"
-import { idText, listOf, pageFields, splitPage, validQuery } from "../platform/request.ts"
-import type { AppEnv } from "../platform/services.ts"
-import { type publicNudgeStatus, showNudge } from "./cases-route.ts"
+import { listNudges } from "../../../db/queries/recovery/nudge-list.ts"
+import type { ChannelName } from "../../../shared/domain/facts.ts"
+import { withPermission } from "../../platform/http/auth.ts"
+import { idText, listOf, pageFields, splitPage, validQuery } from "../../platform/http/request.ts"
+import type { AppEnv } from "../../platform/services.ts"
+import { type publicNudgeStatus, showNudge } from "../cases-route.ts"
 
 const STATUSES = ["planned", "sent", "failed", "suppressed", "unknown"] as const satisfies ReturnType<
   typeof publicNudgeStatus

@@ -1,6 +1,6 @@
 /** The end of a page of a list: opaque to callers, so that they cannot depend on its content. */
-import type { ListPosition } from "../../db/queries/platform/page.ts"
-import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../../shared/crypto/bytes.ts"
+import type { ListPosition } from "../../../db/queries/platform/page.ts"
+import { fromBase64Url, fromUtf8, toBase64Url, utf8 } from "../../../shared/crypto/bytes.ts"
 
 /** A time and an id of 400 characters of three bytes fit; anything longer is refused unread. */
 const CURSOR_CHARS_MAX = 1_700

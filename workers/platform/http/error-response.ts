@@ -1,8 +1,8 @@
 /** How errors are answered (RFC 9457) and logged; nothing of an error that is not meant for the caller is shown. */
 import type { Context } from "hono"
-import { isDatabaseUnavailable } from "../../db/client.ts"
-import { AppError, problem } from "./errors.ts"
-import type { AppEnv } from "./services.ts"
+import { isDatabaseUnavailable } from "../../../db/client.ts"
+import { AppError, problem } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
 
 /** Seconds after which an outage is worth another try. */
 const RETRY_AFTER_SECONDS = 10

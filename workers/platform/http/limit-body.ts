@@ -1,8 +1,8 @@
 /** The largest body that is read, and its accepted encoding. */
 import type { MiddlewareHandler } from "hono"
 import { bodyLimit } from "hono/body-limit"
-import { AppError } from "./errors.ts"
-import type { AppEnv } from "./services.ts"
+import { AppError } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
 
 /** Refuses a body that is compressed or longer than `bytesMax`, before a handler reads it. */
 export function limitBody(bytesMax: number): MiddlewareHandler<AppEnv> {

@@ -1,10 +1,10 @@
 /** What every call of the API passes before its route. */
 import type { MiddlewareHandler } from "hono"
 import { matchedRoutes } from "hono/route"
+import { AppError } from "../errors.ts"
+import { enforceApiLimit } from "../limits/companies.ts"
+import type { AppEnv } from "../services.ts"
 import { permissionOf, setPrincipal } from "./auth.ts"
-import { AppError } from "./errors.ts"
-import { enforceApiLimit } from "./limits/companies.ts"
-import type { AppEnv } from "./services.ts"
 
 /**
  * Identifies the caller and applies the company's limit. Denies by default: a route that declares no permission is answered

@@ -1,15 +1,15 @@
 /** Writes the change of one nudge: the nudge, its facts and the state, in one commit. */
-import { commit } from "../../db/queries/recovery/commit.ts"
-import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
-import { assertLease } from "../../db/queries/recovery/nudges.ts"
-import { assertPersonUnchanged, type PersonStream } from "../../db/queries/recovery/persons.ts"
-import type { DroppedCase } from "../../shared/domain/recovery/fold/bounds.ts"
-import { fold } from "../../shared/domain/recovery/fold.ts"
-import type { NudgePlan } from "../../shared/domain/recovery/nudge-plan.ts"
-import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
-import { EMPTY_STATE } from "../../shared/domain/state.ts"
-import type { Services } from "../platform/services.ts"
-import { keyOf, stateOf } from "./stream-state.ts"
+import { commit } from "../../../db/queries/recovery/commit.ts"
+import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
+import { assertLease } from "../../../db/queries/recovery/nudges.ts"
+import { assertPersonUnchanged, type PersonStream } from "../../../db/queries/recovery/persons.ts"
+import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
+import { fold } from "../../../shared/domain/recovery/fold.ts"
+import type { NudgePlan } from "../../../shared/domain/recovery/nudge-plan.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { EMPTY_STATE } from "../../../shared/domain/state.ts"
+import type { Services } from "../../platform/services.ts"
+import { keyOf, stateOf } from "../stream-state.ts"
 
 /** Writes a plan and releases the nudge; with an owner, only while that worker still has its lease. */
 export async function write(

@@ -1,17 +1,17 @@
 /** The message of a nudge: its address, its text, and its signed links. */
 
-import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
-import type { PersonStream } from "../../db/queries/recovery/persons.ts"
-import type { Message } from "../../shared/channel.ts"
-import { normalizePhone } from "../../shared/contact/address.ts"
-import type { Incentive, Instant } from "../../shared/domain/facts.ts"
-import { shownBrand } from "../../shared/domain/messaging/brand.ts"
-import { renderNudge, renderTeamAlert } from "../../shared/domain/messaging/messages.ts"
-import { formatMoney } from "../../shared/domain/money.ts"
-import { openBillsOf, totalsByCurrency } from "../../shared/domain/recovery/conversation.ts"
-import { declineAdvice } from "../../shared/domain/recovery/decline-codes.ts"
-import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
-import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
+import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
+import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
+import type { Message } from "../../../shared/channel.ts"
+import { normalizePhone } from "../../../shared/contact/address.ts"
+import type { Incentive, Instant } from "../../../shared/domain/facts.ts"
+import { shownBrand } from "../../../shared/domain/messaging/brand.ts"
+import { renderNudge, renderTeamAlert } from "../../../shared/domain/messaging/messages.ts"
+import { formatMoney } from "../../../shared/domain/money.ts"
+import { openBillsOf, totalsByCurrency } from "../../../shared/domain/recovery/conversation.ts"
+import { declineAdvice } from "../../../shared/domain/recovery/decline-codes.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { type CompanySettings, settingsOf } from "../../../shared/domain/settings.ts"
 import {
   type CaseState,
   type CustomerState,
@@ -20,11 +20,11 @@ import {
   owedMinorOf,
   paymentOf,
   subscriptionOf,
-} from "../../shared/domain/state.ts"
-import { signToken } from "../../shared/tokens.ts"
-import type { Services } from "../platform/services.ts"
-import { type Contact, decryptContact } from "./customer-contact.ts"
-import { stateOf } from "./stream-state.ts"
+} from "../../../shared/domain/state.ts"
+import { signToken } from "../../../shared/tokens.ts"
+import type { Services } from "../../platform/services.ts"
+import { type Contact, decryptContact } from "../customer-contact.ts"
+import { stateOf } from "../stream-state.ts"
 
 /** A link works longer than the playbook and the provider's retries last, and not much longer. */
 const LINK_DAYS = 30

@@ -1,8 +1,8 @@
 /** A path that exists, called with a method that it does not have, is answered 405 with the methods that it has. */
 import type { Context, Hono, MiddlewareHandler } from "hono"
 import { matchedRoutes } from "hono/route"
-import { AppError } from "./errors.ts"
-import type { AppEnv } from "./services.ts"
+import { AppError } from "../errors.ts"
+import type { AppEnv } from "../services.ts"
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 

@@ -9,11 +9,11 @@ import {
   releaseLeases,
   type UpcomingNudge,
   upcomingNudges,
-} from "../../db/queries/recovery/nudges.ts"
-import { defineJob, done, type RunHeartbeat } from "../platform/jobs/job.ts"
-import { CHUNK_SUBREQUESTS } from "../platform/outbound/subrequests.ts"
-import type { Services } from "../platform/services.ts"
-import { enabledCompanies, SCHEDULER_SWITCH } from "../platform/switches.ts"
+} from "../../../db/queries/recovery/nudges.ts"
+import { defineJob, done, type RunHeartbeat } from "../../platform/jobs/job.ts"
+import { CHUNK_SUBREQUESTS } from "../../platform/outbound/subrequests.ts"
+import type { Services } from "../../platform/services.ts"
+import { enabledCompanies, SCHEDULER_SWITCH } from "../../platform/switches.ts"
 import { PUBLISH_AHEAD_MS, publishNudges } from "./enqueue-nudges.ts"
 import { NUDGES_PER_CHUNK } from "./nudges-job.ts"
 
