@@ -1,6 +1,7 @@
 /** Middleware and routes: the whole surface of the Worker on one page. */
 import { Hono } from "hono"
 import { secureHeaders } from "hono/secure-headers"
+import { dashboardOf } from "./dashboard/route.tsx"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { interventions } from "./interventions/interventions-route.ts"
@@ -108,6 +109,7 @@ export const app: Hono<AppEnv> = new Hono<AppEnv>()
   .route("/jobs", jobs)
   .route("/api", reference)
   .route("/api", api)
+  .route("/dashboard", dashboardOf(api))
   .route("/", members)
   .notFound(notFoundResponse)
   .onError(errorResponse)

@@ -299,7 +299,7 @@ const signalOutcomes = z
   })
   .meta({ id: "SignalOutcomes" })
 
-export const MEMBERS: Readonly<Record<string, Described>> = {
+export const MEMBERS = {
   "GET /api/cases": { summary: "Cases, the latest opened first", answers: ok(listOf(recoveryCase)) },
   "GET /api/cases/:id": {
     summary: "One case with its nudges and its timeline",
@@ -440,4 +440,4 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     body: "application/x-www-form-urlencoded",
     answers: { 200: { type: "text/html" }, 404: { type: "text/html" }, 410: { type: "text/html" } },
   },
-}
+} as const satisfies Readonly<Record<string, Described>>
