@@ -1,9 +1,9 @@
 /** One case as a story: what happened, what was written to the member, and what comes next. */
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { CaseStatus, inWords, KIND_NAMES } from "../parts/cases.tsx"
 import { Badge, Heading, Panel, Table, Time, type Tone } from "../parts/parts.tsx"
 import { dateTime, money, percent, type Viewer } from "../viewer.ts"
-import { CaseStatus, inWords, KIND_NAMES } from "./cases.tsx"
 
 type CaseAnswer = AnswerOf<"GET /api/cases/:id">
 type Nudge = CaseAnswer["nudges"][number]

@@ -1,27 +1,47 @@
-/** Recovery cases as a list with filters. */
+/** Recovery cases: the list with filters, and one case with its actions. */
+import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
-import { Badge, Choice, Heading, Pager, Table, Time, type Tone } from "../parts/parts.tsx"
-import { money, type Viewer } from "../viewer.ts"
+import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
+import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
+import { Choice, Heading, Pager } from "../parts/parts.tsx"
+import type { Viewer } from "../viewer.ts"
+import { CasePage } from "./case.tsx"
+
+const PATH = "/dashboard/cases"
+const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`
+
+export const cases = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const query = listQuery(c)
+    const found = await c.get("ask")("GET /api/cases", { query: { ...query, limit: ROWS } })
+    return show(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} query={query} />)
+  })
+  .get("/:id", async (c) => {
+    const one = await c.get("ask")("GET /api/cases/:id", { params: c.req.param() })
+    return show(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
+  })
+  .post("/:id/nudge", async (c) => {
+    const { channel = "", overrideHoldout, key } = await formOf(c)
+    return act(c, pathOf(c.req.param("id")), async () => {
+      await c.get("ask")("POST /api/cases/:id/nudge", {
+        params: c.req.param(),
+        body: { ...(channel !== "" && { channel }), overrideHoldout: overrideHoldout === "yes" },
+        ...(key !== undefined && { idempotencyKey: key }),
+      })
+      return "sent"
+    })
+  })
+  .post("/:id/close", (c) =>
+    act(c, pathOf(c.req.param("id")), async () => {
+      await c.get("ask")("POST /api/cases/:id/close", { params: c.req.param() })
+      return "closed"
+    }),
+  )
 
 type Cases = AnswerOf<"GET /api/cases">
-export type CaseAnswer = Cases["data"][number]
 
-export const KIND_NAMES = { payment: "Failed payment", cancellation: "Cancellation", at_risk: "At risk" } as const
-const STATUS_NAMES = { open: "Open", recovered: "Recovered", lost: "Lost", reversed: "Reversed" } as const
-const STATUS_TONES = { open: "info", recovered: "good", lost: "bad", reversed: "warn" } as const satisfies Record<
-  CaseAnswer["status"],
-  Tone
->
-
-export const CaseStatus: FC<{ readonly status: CaseAnswer["status"] }> = ({ status }) => (
-  <Badge tone={STATUS_TONES[status]}>{STATUS_NAMES[status]}</Badge>
-)
-
-/** A code of a provider as words: `insufficient_funds` → "insufficient funds". */
-export const inWords = (code: string | null): string => (code === null ? "–" : code.replaceAll("_", " "))
-
-export const CasesPage: FC<{
+const CasesPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly cases: Cases
@@ -57,37 +77,4 @@ export const CasesPage: FC<{
     <CaseTable viewer={viewer} now={now} cases={cases.data} />
     <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} />
   </>
-)
-
-export const CaseTable: FC<{
-  readonly viewer: Viewer
-  readonly now: Date
-  readonly cases: readonly CaseAnswer[]
-}> = ({ viewer, now, cases }) => (
-  <Table
-    caption="Cases"
-    rows={cases}
-    empty="No case matches."
-    columns={[
-      {
-        title: "Case",
-        cell: (one) => <a href={`/dashboard/cases/${encodeURIComponent(one.id)}`}>{KIND_NAMES[one.kind]}</a>,
-      },
-      { title: "Status", cell: ({ status }) => <CaseStatus status={status} /> },
-      {
-        title: "Amount",
-        isNumber: true,
-        cell: ({ amountMinor, currency }) => money(viewer, amountMinor, currency),
-      },
-      { title: "Reason", cell: ({ declineCode, cause }) => inWords(declineCode ?? cause) },
-      {
-        title: "Customer",
-        cell: ({ customerId, providerCustomerId }) => (
-          <a href={`/dashboard/customers/${encodeURIComponent(customerId)}`}>{providerCustomerId}</a>
-        ),
-      },
-      { title: "Opened", cell: ({ openedAt }) => <Time viewer={viewer} at={openedAt} now={now} /> },
-      { title: "Closed", cell: ({ closedAt }) => <Time viewer={viewer} at={closedAt} now={now} /> },
-    ]}
-  />
 )

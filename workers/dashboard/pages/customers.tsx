@@ -1,24 +1,49 @@
 /** Customers: a list by risk, and one customer with subscriptions, score, health and history. */
+import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
-import { Badge, Choice, Figure, Heading, Pager, Panel, Table, Time, type Tone } from "../parts/parts.tsx"
+import { act, type DashboardEnv, frameOf, listQuery, ROWS, show } from "../page.tsx"
+import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
+import { Choice, Figure, Heading, Pager, Panel, Risk, Table, Time } from "../parts/parts.tsx"
 import { money, number, percent, type Viewer } from "../viewer.ts"
-import { type CaseAnswer, CaseTable, inWords } from "./cases.tsx"
+
+const PATH = "/dashboard/customers"
+
+export const customers = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const query = listQuery(c)
+    const found = await c.get("ask")("GET /api/customers", { query: { ...query, limit: ROWS } })
+    return show(c, "Customers", PATH, <CustomersPage {...frameOf(c)} customers={found} query={query} />)
+  })
+  .get("/:id", async (c) => {
+    const ask = c.get("ask")
+    const { id } = c.req.param()
+    const [customer, cases, scores, milestones] = await Promise.all([
+      ask("GET /api/customers/:id", { params: { id } }),
+      ask("GET /api/cases", { query: { customerId: id, limit: ROWS } }),
+      ask("GET /api/customers/:id/scores", { params: { id }, query: { limit: 20 } }),
+      ask("GET /api/customers/:id/milestones", { params: { id } }),
+    ])
+    const about = { customer, cases: cases.data, scores: scores.data, milestones: milestones.data }
+    const title = customer.name ?? customer.providerCustomerId
+    return show(c, title, PATH, <CustomerPage {...frameOf(c)} {...about} />)
+  })
+  .post("/:id/release", (c) =>
+    act(c, `${PATH}/${encodeURIComponent(c.req.param("id"))}`, async () => {
+      await c.get("ask")("POST /api/customers/:id/release", { params: c.req.param() })
+      return "released"
+    }),
+  )
 
 type Customers = AnswerOf<"GET /api/customers">
 type Customer = Customers["data"][number]
 
-const RISK_TONES: Readonly<Record<string, Tone>> = { low: "good", medium: "warn", high: "bad", critical: "bad" }
-
-export const Risk: FC<{ readonly level: string | undefined }> = ({ level }) =>
-  level === undefined ? <span>–</span> : <Badge tone={RISK_TONES[level] ?? "plain"}>{level}</Badge>
-
-export const CustomersPage: FC<{
+const CustomersPage: FC<{
   readonly viewer: Viewer
   readonly customers: Customers
-  readonly riskLevels: readonly string[]
   readonly query: Readonly<Record<string, string | undefined>>
-}> = ({ viewer, customers, riskLevels, query }) => (
+}> = ({ viewer, customers, query }) => (
   <>
     <Heading title="Customers" lead="Everyone who pays or paid, the newest first." />
     <form class="filters" method="get">
@@ -26,7 +51,7 @@ export const CustomersPage: FC<{
         name="riskLevel"
         label="Risk"
         value={query.riskLevel}
-        options={riskLevels.map((level) => [level, level])}
+        options={RISK_LEVELS.map((level) => [level, level])}
       />
       <Choice
         name="provider"
@@ -70,23 +95,29 @@ export const CustomersPage: FC<{
   </>
 )
 
-export const CustomerPage: FC<{
+const CustomerPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly customer: AnswerOf<"GET /api/customers/:id">
   readonly cases: readonly CaseAnswer[]
   readonly scores: AnswerOf<"GET /api/customers/:id/scores">["data"]
-}> = ({ viewer, now, customer, cases, scores }) => (
+  readonly milestones: AnswerOf<"GET /api/customers/:id/milestones">["data"]
+}> = ({ viewer, now, customer, cases, scores, milestones }) => (
   <>
     <Heading
       title={customer.name ?? customer.providerCustomerId}
       lead={[customer.email, customer.provider, customer.providerCustomerId].filter(Boolean).join(" · ")}
     />
     {customer.quarantine !== null && (
-      <p class="notice refused">
+      <div class="notice refused">
         In quarantine ({inWords(customer.quarantine.reason)}): gets no messages until{" "}
         <Time viewer={viewer} at={customer.quarantine.endsAt} />.
-      </p>
+        {viewer.can("events:replay") && (
+          <form method="post" action={`${PATH}/${encodeURIComponent(customer.id)}/release`}>
+            <button type="submit">Send messages again</button>
+          </form>
+        )}
+      </div>
     )}
     <dl class="figures">
       <Figure
@@ -145,6 +176,17 @@ export const CustomerPage: FC<{
           ]}
         />
       </Panel>
+      <Panel title="Milestones">
+        <Table
+          caption="Milestones"
+          rows={milestones}
+          empty="None reached yet."
+          columns={[
+            { title: "Milestone", cell: ({ kind }) => inWords(kind) },
+            { title: "Reached", cell: ({ reachedAt }) => <Time viewer={viewer} at={reachedAt} /> },
+          ]}
+        />
+      </Panel>
     </div>
   </>
 )
@@ -159,8 +201,11 @@ function priceOf(viewer: Viewer, { items, currency }: Customer["subscriptions"][
   return `${money(viewer, amountMinor, currency)}${interval ? ` / ${interval}` : ""}`
 }
 
-const reasonsOf = ({ reasons }: { readonly reasons: readonly object[] }): string =>
+type Score = AnswerOf<"GET /api/customers/:id/scores">["data"][number]
+
+/** The three strongest reasons. */
+const reasonsOf = ({ reasons }: Score): string =>
   reasons
     .slice(0, 3)
-    .map((reason) => inWords("feature" in reason ? String(reason.feature) : "unknown"))
+    .map(({ label }) => label)
     .join(", ") || "–"

@@ -1,10 +1,41 @@
 /** Webhook events: what was received, what became of it, and sending it through again. */
+import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { Badge, Choice, Heading, Pager, Table, Time, type Tone } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
+const PATH = "/dashboard/events"
+
+export const events = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const query = listQuery(c)
+    const found = await c.get("ask")("GET /api/events", { query: { ...query, limit: ROWS } })
+    return show(c, "Events", PATH, <EventsPage {...frameOf(c)} events={found} query={query} />)
+  })
+  .post("/:id/replay", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("POST /api/events/:id/replay", { params: c.req.param() })
+      return "replayed"
+    }),
+  )
+  .post("/replay", async (c) => {
+    const filter = Object.fromEntries(Object.entries(await formOf(c)).filter(([, value]) => value !== ""))
+    return act(c, PATH, async () => {
+      await c.get("ask")("POST /api/events/replay", { body: filter })
+      return "queued"
+    })
+  })
+
 type Events = AnswerOf<"GET /api/events">
+
+/** The filters of the list that a bulk replay has too. */
+const REPLAY_FILTERS = ["status", "provider", "type"] as const
+
+/** Only filters that a replay has: with another one, it would replay more than the list shows. */
+const isFiltered = (query: Readonly<Record<string, string | undefined>>): boolean =>
+  REPLAY_FILTERS.some((name) => query[name]) && !query.providerEventId
 
 const STATUS_TONES: Readonly<Record<string, Tone>> = {
   received: "info",
@@ -15,7 +46,7 @@ const STATUS_TONES: Readonly<Record<string, Tone>> = {
   dead: "bad",
 }
 
-export const EventsPage: FC<{
+const EventsPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly events: Events
@@ -49,6 +80,23 @@ export const EventsPage: FC<{
       </label>
       <button type="submit">Filter</button>
     </form>
+    {viewer.can("events:replay") && isFiltered(query) && (
+      <details>
+        <summary>Replay all events of this filter</summary>
+        <form class="stack" method="post" action={`${PATH}/replay`}>
+          <p class="note">
+            Up to 1,000 stored events are processed again from their payloads. Events that were processed before change
+            nothing.
+          </p>
+          {REPLAY_FILTERS.map((name) => (
+            <input type="hidden" name={name} value={query[name] ?? ""} />
+          ))}
+          <div>
+            <button type="submit">Replay them</button>
+          </div>
+        </form>
+      </details>
+    )}
     <Table
       caption="Events"
       rows={events.data}

@@ -1,12 +1,24 @@
 /** What is at stake, what was recovered, and who is about to leave. */
+import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
-import { Figure, Heading, Panel, Table } from "../parts/parts.tsx"
+import { type DashboardEnv, frameOf, show } from "../page.tsx"
+import { type CaseAnswer, CaseTable } from "../parts/cases.tsx"
+import { Figure, Heading, Panel, Risk, Table } from "../parts/parts.tsx"
 import { money, number, percent, type Viewer } from "../viewer.ts"
-import { type CaseAnswer, CaseTable } from "./cases.tsx"
-import { Risk } from "./customers.tsx"
 
-export const OverviewPage: FC<{
+export const overview = new Hono<DashboardEnv>().get("/", async (c) => {
+  const ask = c.get("ask")
+  const [summary, open, atRisk] = await Promise.all([
+    ask("GET /api/summary"),
+    ask("GET /api/cases", { query: { status: "open", limit: 8 } }),
+    ask("GET /api/customers", { query: { riskLevel: "high", limit: 8 } }),
+  ])
+  const page = <OverviewPage {...frameOf(c)} summary={summary} open={open.data} atRisk={atRisk.data} />
+  return show(c, "Overview", "/dashboard", page)
+})
+
+const OverviewPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly summary: AnswerOf<"GET /api/summary">

@@ -9,6 +9,11 @@ export const Badge: FC<{ readonly tone?: Tone; readonly children?: Child }> = ({
 
 export type Tone = "plain" | "good" | "warn" | "bad" | "info"
 
+const RISK_TONES: Readonly<Record<string, Tone>> = { low: "good", medium: "warn", high: "bad", critical: "bad" }
+
+export const Risk: FC<{ readonly level: string | undefined }> = ({ level }) =>
+  level === undefined ? <span>–</span> : <Badge tone={RISK_TONES[level] ?? "plain"}>{level}</Badge>
+
 /** A point in time, relative to now, with the exact time on hover and for screen readers. */
 export const Time: FC<{ readonly viewer: Viewer; readonly at: string | null; readonly now?: Date }> = ({
   viewer,
