@@ -33,7 +33,8 @@ export class ApiProblem extends Error {
   }
 }
 
-const problemDocument = z.object({ status: z.int(), code: z.string(), detail: z.string() })
+/** The parts of a problem document (RFC 9457) that pages show. */
+export const problemDocument = z.object({ status: z.int(), code: z.string(), detail: z.string() })
 
 interface Caller {
   readonly services: Services

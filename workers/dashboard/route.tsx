@@ -4,14 +4,23 @@
  */
 import { Hono, type MiddlewareHandler } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
+import { errorResponse } from "../platform/http/error-response.ts"
 import { limitBody } from "../platform/http/limit-body.ts"
 import type { AppEnv } from "../platform/services.ts"
-import { ApiProblem, apiClients } from "./api-client.ts"
-import { type DashboardEnv, render } from "./page.tsx"
+import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
+import { type DashboardContext, type DashboardEnv, render } from "./page.tsx"
 import { cases } from "./pages/cases.tsx"
 import { customers } from "./pages/customers.tsx"
 import { events } from "./pages/events.tsx"
+import { flags } from "./pages/flags.tsx"
+import { imports } from "./pages/imports.tsx"
+import { interventions } from "./pages/interventions.tsx"
+import { deadLetters, jobs } from "./pages/jobs.tsx"
+import { messages } from "./pages/messages.tsx"
+import { models } from "./pages/models.tsx"
 import { overview } from "./pages/overview.tsx"
+import { segments } from "./pages/segments.tsx"
+import { settings } from "./pages/settings.tsx"
 import { requireSameOrigin, signedIn } from "./session.ts"
 import { viewerOf } from "./viewer.ts"
 
@@ -55,20 +64,34 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/", overview)
     .route("/cases", cases)
     .route("/customers", customers)
+    .route("/messages", messages)
+    .route("/segments", segments)
+    .route("/interventions", interventions)
+    .route("/models", models)
     .route("/events", events)
-    .onError((error, c) => {
-      if (!(error instanceof ApiProblem)) throw error
-      return render(c, error.status as ContentfulStatusCode, {
-        title: "This did not work",
-        viewer: c.get("viewer"),
-        notice: { kind: "refused", text: error.detail },
-        children: (
-          <p>
-            <a href="/dashboard">To the overview</a>
-          </p>
-        ),
-      })
+    .route("/imports", imports)
+    .route("/jobs", jobs)
+    .route("/dead-letters", deadLetters)
+    .route("/flags", flags)
+    .route("/settings", settings)
+    .notFound((c) => errorPage(c, 404, "There is no such page."))
+    .onError(async (error, c) => {
+      if (error instanceof ApiProblem) return errorPage(c, error.status, error.detail)
+      const { status, detail } = problemDocument.parse(await errorResponse(error, c).json())
+      return errorPage(c, status, detail)
     })
   // Its variables beside those of the API are set by its own middleware.
   return dashboard as unknown as Hono<AppEnv>
 }
+
+const errorPage = (c: DashboardContext, status: number, text: string) =>
+  render(c, status as ContentfulStatusCode, {
+    title: "This did not work",
+    viewer: c.get("viewer"),
+    notice: { kind: "refused", text },
+    children: (
+      <p>
+        <a href="/dashboard">To the overview</a>
+      </p>
+    ),
+  })

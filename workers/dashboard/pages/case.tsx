@@ -2,20 +2,11 @@
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { CaseStatus, inWords, KIND_NAMES } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, Table, Time, type Tone } from "../parts/parts.tsx"
+import { NUDGE_TONES } from "../parts/nudges.ts"
+import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
 import { dateTime, money, percent, type Viewer } from "../viewer.ts"
 
 type CaseAnswer = AnswerOf<"GET /api/cases/:id">
-type Nudge = CaseAnswer["nudges"][number]
-
-const NUDGE_TONES = {
-  planned: "info",
-  sent: "good",
-  failed: "bad",
-  suppressed: "plain",
-  unknown: "warn",
-} as const satisfies Record<Nudge["status"], Tone>
-
 export const CasePage: FC<{
   readonly viewer: Viewer
   readonly now: Date
