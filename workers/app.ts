@@ -13,6 +13,7 @@ import { makeServices } from "./make-services.ts"
 import { brand } from "./operations/brand-route.ts"
 import { flags } from "./operations/flags-route.ts"
 import { metricsApi } from "./operations/metrics-route.ts"
+import { overview } from "./operations/overview-route.ts"
 import { rebuild } from "./operations/rebuild-route.ts"
 import { secrets } from "./operations/secrets-route.ts"
 import { settings } from "./operations/settings-route.ts"
@@ -80,6 +81,7 @@ export const api = new Hono<AppEnv>()
   .route("/usage", usage)
   // Operations
   .route("/summary", summary)
+  .route("/overview", overview)
   .route("/settings/brand", brand)
   .route("/settings", settings)
   .route("/secrets", secrets)

@@ -1,12 +1,17 @@
 /** Customers: a list by risk, and one customer with subscriptions, score, health and history. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { lineChart } from "../../../shared/charts/line.ts"
 import { RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
 import { Choice, Figure, Heading, Pager, Panel, Risk, Table, Time } from "../parts/parts.tsx"
-import { money, number, percent, type Viewer } from "../viewer.ts"
+import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
+
+/** Scores in the chart, and those of them in the table. */
+const SCORES = 60
+const SCORES_SHOWN = 8
 
 const PATH = "/dashboard/customers"
 
@@ -22,7 +27,7 @@ export const customers = new Hono<DashboardEnv>()
     const [customer, cases, scores, milestones] = await Promise.all([
       ask("GET /api/customers/:id", { params: { id } }),
       ask("GET /api/cases", { query: { customerId: id, limit: ROWS } }),
-      ask("GET /api/customers/:id/scores", { params: { id }, query: { limit: 20 } }),
+      ask("GET /api/customers/:id/scores", { params: { id }, query: { limit: SCORES } }),
       ask("GET /api/customers/:id/milestones", { params: { id } }),
     ])
     const about = { customer, cases: cases.data, scores: scores.data, milestones: milestones.data }
@@ -152,9 +157,31 @@ const CustomerPage: FC<{
     </Panel>
     <div class="columns">
       <Panel title="Scores" note="The latest first, with the strongest reasons.">
+        {lineChart(
+          {
+            id: "scores",
+            title: "Probability of leaving",
+            description: "Each score of the customer, with the range in which the probability lies.",
+          },
+          scores.toReversed().flatMap(({ asOf, probability, interval }) =>
+            probability === null
+              ? []
+              : [
+                  {
+                    at: Date.parse(asOf),
+                    value: probability,
+                    ...(interval && { low: interval.low, high: interval.high }),
+                  },
+                ],
+          ),
+          {
+            time: (at) => dateOnly(viewer, new Date(at).toISOString()),
+            value: (probability) => percent(viewer, probability, 1),
+          },
+        )}
         <Table
           caption="Scores"
-          rows={scores}
+          rows={scores.slice(0, SCORES_SHOWN)}
           empty="No score is recorded."
           columns={[
             { title: "When", cell: ({ asOf }) => <Time viewer={viewer} at={asOf} now={now} /> },

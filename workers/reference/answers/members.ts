@@ -273,6 +273,40 @@ const summary = z.strictObject({
   recoveredMinorByArm: z.strictObject({ treated: byCurrency, held_out: byCurrency, not_drawn: byCurrency }),
 })
 
+const overview = z.strictObject({
+  asOf: instant,
+  days: z.int().describe("Counts are of cases that opened within so many days"),
+  atStake: z.array(z.strictObject({ kind, currency: z.string().nullable(), cases: count, amountMinor: z.int() })),
+  funnel: z.array(
+    z.strictObject({
+      kind,
+      opened: count,
+      nudged: count.describe("Cases with at least one sent message"),
+      clicked: count.describe("Cases whose link was opened"),
+      recovered: count,
+      ended: count.describe("Closed with any result: the denominator of the recovery rate"),
+    }),
+  ),
+  reasons: z.array(
+    z.strictObject({ kind, reason: z.string().nullable(), cases: count, recovered: count, ended: count }),
+  ),
+  recovered: z.array(
+    z.strictObject({ day: z.string().describe("UTC"), currency: z.string(), cases: count, amountMinor: z.int() }),
+  ),
+  likelyToLeave: z
+    .array(
+      z.strictObject({
+        customerId: z.string(),
+        providerCustomerId: z.string(),
+        probability,
+        monthlyMinor: z.number(),
+        currency: z.string(),
+        expectedLossMinor: z.number().describe("Probability times the monthly price"),
+      }),
+    )
+    .describe("Scored within two days and without an open case; the largest expected loss first, by currency"),
+})
+
 const weights = z
   .strictObject({
     payment: z.number(),
@@ -353,6 +387,10 @@ export const MEMBERS = {
   },
   "GET /api/customers/:id/milestones": { summary: "Milestones, the latest first", answers: ok(listOf(milestone)) },
   "GET /api/summary": { summary: "Current counts and recovered revenue", answers: ok(summary) },
+  "GET /api/overview": {
+    summary: "What is at stake, what was recovered and through what, and who is likely to leave",
+    answers: ok(overview),
+  },
   "GET /api/interventions": {
     summary: "The lift of nudges over the hold-out",
     answers: ok(
