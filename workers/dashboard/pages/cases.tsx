@@ -2,9 +2,10 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
-import { Choice, Heading, Pager } from "../parts/parts.tsx"
+import { Choice, ExportLink, Heading, Pager } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 import { CasePage } from "./case.tsx"
 
@@ -17,6 +18,7 @@ export const cases = new Hono<DashboardEnv>()
     const found = await c.get("ask")("GET /api/cases", { query: { ...query, limit: ROWS } })
     return show(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} query={query} />)
   })
+  .get("/export", (c) => exportOf(c, "cases", (query) => c.get("ask")("GET /api/cases", { query }), CASE_COLUMNS))
   .get("/:id", async (c) => {
     const one = await c.get("ask")("GET /api/cases/:id", { params: c.req.param() })
     return show(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
@@ -38,6 +40,27 @@ export const cases = new Hono<DashboardEnv>()
       return "closed"
     }),
   )
+
+const CASE_COLUMNS = [
+  "id",
+  "kind",
+  "status",
+  "provider",
+  "customerId",
+  "providerCustomerId",
+  "subscriptionId",
+  "invoiceId",
+  "amountMinor",
+  "currency",
+  "remainingMinor",
+  "recoveredMinor",
+  "declineCode",
+  "cause",
+  "failureCount",
+  "arm",
+  "openedAt",
+  "closedAt",
+] as const
 
 type Cases = AnswerOf<"GET /api/cases">
 
@@ -73,6 +96,7 @@ const CasesPage: FC<{
         <input name="customerId" value={query.customerId ?? ""} />
       </label>
       <button type="submit">Filter</button>
+      <ExportLink path="/dashboard/cases" query={query} />
     </form>
     <CaseTable viewer={viewer} now={now} cases={cases.data} />
     <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} />

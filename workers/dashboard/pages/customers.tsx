@@ -4,9 +4,10 @@ import type { FC } from "hono/jsx"
 import { lineChart } from "../../../shared/charts/line.ts"
 import { RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
-import { Choice, Figure, Heading, Pager, Panel, Risk, Table, Time } from "../parts/parts.tsx"
+import { Choice, ExportLink, Figure, Heading, Pager, Panel, Risk, Table, Time } from "../parts/parts.tsx"
 import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
 
 /** Scores in the chart, and those of them in the table. */
@@ -21,6 +22,9 @@ export const customers = new Hono<DashboardEnv>()
     const found = await c.get("ask")("GET /api/customers", { query: { ...query, limit: ROWS } })
     return show(c, "Customers", PATH, <CustomersPage {...frameOf(c)} customers={found} query={query} />)
   })
+  .get("/export", (c) =>
+    exportOf(c, "customers", (query) => c.get("ask")("GET /api/customers", { query }), CUSTOMER_COLUMNS),
+  )
   .get("/:id", async (c) => {
     const ask = c.get("ask")
     const { id } = c.req.param()
@@ -40,6 +44,18 @@ export const customers = new Hono<DashboardEnv>()
       return "released"
     }),
   )
+
+const CUSTOMER_COLUMNS = [
+  "id",
+  "provider",
+  "providerCustomerId",
+  "name",
+  "email",
+  "timeZone",
+  "score",
+  "health",
+  "atRisk",
+] as const
 
 type Customers = AnswerOf<"GET /api/customers">
 type Customer = Customers["data"][number]
@@ -72,6 +88,7 @@ const CustomersPage: FC<{
         <input name="providerCustomerId" value={query.providerCustomerId ?? ""} />
       </label>
       <button type="submit">Filter</button>
+      <ExportLink path="/dashboard/customers" query={query} />
     </form>
     <Table
       caption="Customers"

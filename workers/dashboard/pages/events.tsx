@@ -2,8 +2,9 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { Badge, Choice, Heading, Pager, Table, Time, type Tone } from "../parts/parts.tsx"
+import { Badge, Choice, ExportLink, Heading, Pager, Table, Time, type Tone } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/events"
@@ -14,6 +15,7 @@ export const events = new Hono<DashboardEnv>()
     const found = await c.get("ask")("GET /api/events", { query: { ...query, limit: ROWS } })
     return show(c, "Events", PATH, <EventsPage {...frameOf(c)} events={found} query={query} />)
   })
+  .get("/export", (c) => exportOf(c, "events", (query) => c.get("ask")("GET /api/events", { query }), EVENT_COLUMNS))
   .post("/:id/replay", (c) =>
     act(c, PATH, async () => {
       await c.get("ask")("POST /api/events/:id/replay", { params: c.req.param() })
@@ -27,6 +29,21 @@ export const events = new Hono<DashboardEnv>()
       return "queued"
     })
   })
+
+const EVENT_COLUMNS = [
+  "id",
+  "provider",
+  "providerEventId",
+  "type",
+  "apiVersion",
+  "status",
+  "attempts",
+  "customerId",
+  "occurredAt",
+  "receivedAt",
+  "processedAt",
+  "error",
+] as const
 
 type Events = AnswerOf<"GET /api/events">
 
@@ -79,6 +96,7 @@ const EventsPage: FC<{
         <input name="providerEventId" value={query.providerEventId ?? ""} />
       </label>
       <button type="submit">Filter</button>
+      <ExportLink path="/dashboard/events" query={query} />
     </form>
     {viewer.can("events:replay") && isFiltered(query) && (
       <details>

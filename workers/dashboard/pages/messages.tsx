@@ -2,20 +2,38 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { type DashboardEnv, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
 import { NUDGE_TONES } from "../parts/nudges.ts"
-import { Badge, Choice, Heading, Pager, Table, Time } from "../parts/parts.tsx"
+import { Badge, Choice, ExportLink, Heading, Pager, Table, Time } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/messages"
 const CHANNELS = ["email", "sms", "push", "dm", "slack"]
 
-export const messages = new Hono<DashboardEnv>().get("/", async (c) => {
-  const query = listQuery(c)
-  const found = await c.get("ask")("GET /api/nudges", { query: { ...query, limit: ROWS } })
-  return show(c, "Messages", PATH, <MessagesPage {...frameOf(c)} nudges={found} query={query} />)
-})
+export const messages = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const query = listQuery(c)
+    const found = await c.get("ask")("GET /api/nudges", { query: { ...query, limit: ROWS } })
+    return show(c, "Messages", PATH, <MessagesPage {...frameOf(c)} nudges={found} query={query} />)
+  })
+  .get("/export", (c) =>
+    exportOf(c, "messages", (query) => c.get("ask")("GET /api/nudges", { query }), MESSAGE_COLUMNS),
+  )
+
+const MESSAGE_COLUMNS = [
+  "id",
+  "caseId",
+  "customerId",
+  "step",
+  "channel",
+  "status",
+  "reason",
+  "attempts",
+  "dueAt",
+  "sentAt",
+] as const
 
 const MessagesPage: FC<{
   readonly viewer: Viewer
@@ -39,6 +57,7 @@ const MessagesPage: FC<{
         options={CHANNELS.map((channel) => [channel, channel])}
       />
       <button type="submit">Filter</button>
+      <ExportLink path="/dashboard/messages" query={query} />
     </form>
     <Table
       caption="Messages"

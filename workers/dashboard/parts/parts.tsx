@@ -139,6 +139,16 @@ export const Pager: FC<{
   )
 }
 
+/** Downloads the list with its filters. */
+export const ExportLink: FC<{
+  readonly path: string
+  readonly query: Readonly<Record<string, string | undefined>>
+}> = ({ path, query: { cursor: _, ...filters } }) => (
+  <a class="button quiet" href={pathWith(`${path}/export`, filters)} download>
+    Export as CSV
+  </a>
+)
+
 /** A path with a query; undefined and empty values are left out. */
 export function pathWith(path: string, query: Readonly<Record<string, string | undefined>>): string {
   const search = new URLSearchParams()
