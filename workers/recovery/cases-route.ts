@@ -16,6 +16,7 @@ import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
+import { actOnCases, BULK_CASES_MAX } from "./bulk-cases.ts"
 import { closeCase } from "./close-case.ts"
 import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
 
@@ -55,6 +56,14 @@ const nudgeBody = z.strictObject({
 /** A note may contain personal data, so it is accepted and not stored. */
 const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() })
 
+const bulkBody = z.strictObject({
+  action: z.enum(["nudge", "close"]),
+  caseIds: z.array(idText).min(1).max(BULK_CASES_MAX),
+  channel: z.enum(CHANNELS).optional(),
+  /** Decides and changes nothing. */
+  dryRun: z.boolean().default(false),
+})
+
 export const cases = new Hono<AppEnv>()
   .get("/", withPermission("cases:read"), validQuery(query), async (c) => {
     const { page, filter } = splitPage(c.req.valid("query"))
@@ -71,6 +80,17 @@ export const cases = new Hono<AppEnv>()
       nudges: nudges.map(showNudge),
       timeline: timeline.map(showFact),
     })
+  })
+  .post("/bulk", withPermission("cases:write"), validJson(bulkBody), async (c) => {
+    const services = c.get("services")
+    const { log } = services
+    const { companyId, keyId } = c.get("principal")
+    const { action, caseIds, channel = null, dryRun: isDryRun } = c.req.valid("json")
+    const key = await idempotencyKey(c.req.header("idempotency-key"), services.now())
+    const data = await actOnCases(services, companyId, { action, caseIds, channel, key, isDryRun })
+    const event = action === "nudge" ? "nudge_sent_manually" : "case_closed_manually"
+    for (const { caseId, outcome } of data) if (outcome === "done") log.info(event, { companyId, caseId, keyId })
+    return c.json({ data, nextCursor: null })
   })
   .post(
     "/:id/nudge",

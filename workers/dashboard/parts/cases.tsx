@@ -24,12 +24,25 @@ export const CaseTable: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly cases: readonly CaseAnswer[]
-}> = ({ viewer, now, cases }) => (
+  /** The form that ticked cases belong to; absent: cases cannot be ticked. */
+  readonly form?: string
+}> = ({ viewer, now, cases, form }) => (
   <Table
     caption="Cases"
     rows={cases}
     empty="No case matches."
     columns={[
+      ...(form === undefined
+        ? []
+        : [
+            {
+              title: "Select",
+              cell: (one: CaseAnswer) =>
+                one.status === "open" && (
+                  <input type="checkbox" form={form} name="caseId" value={one.id} aria-label={`Select ${one.id}`} />
+                ),
+            },
+          ]),
       {
         title: "Case",
         cell: (one) => <a href={`/dashboard/cases/${encodeURIComponent(one.id)}`}>{KIND_NAMES[one.kind]}</a>,

@@ -339,6 +339,22 @@ export const MEMBERS = {
     summary: "One case with its nudges and its timeline",
     answers: ok(z.strictObject({ ...caseFields, nudges: z.array(nudge), timeline: z.array(fact) })),
   },
+  "POST /api/cases/bulk": {
+    summary: "Sends a manual nudge for many cases or closes them; a dry run says whom it reaches and whom not",
+    answers: ok(
+      listOf(
+        z.strictObject({
+          caseId: z.string(),
+          outcome: z
+            .enum(["done", "would_be_done", "refused", "not_tried"])
+            .describe("`not_tried`: the call made too many round trips; ask for these again"),
+          channel: channel.nullable(),
+          reason: z.string().nullable(),
+          detail: z.string().nullable().describe("Why it was refused, for people"),
+        }),
+      ),
+    ),
+  },
   "POST /api/cases/:id/nudge": {
     summary: "Sends a manual nudge; the same Idempotency-Key is the same nudge",
     answers: { 202: { schema: z.strictObject({ nudge }) } },
