@@ -5,7 +5,7 @@ import { lineChart } from "../../../shared/charts/line.ts"
 import { RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, frameOf, listQuery, ROWS, show } from "../page.tsx"
+import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
 import { Choice, ExportLink, Figure, Heading, Pager, Panel, Risk, Table, Time } from "../parts/parts.tsx"
 import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
@@ -21,6 +21,11 @@ export const customers = new Hono<DashboardEnv>()
     const query = listQuery(c)
     const found = await c.get("ask")("GET /api/customers", { query: { ...query, limit: ROWS } })
     return show(c, "Customers", PATH, <CustomersPage {...frameOf(c)} customers={found} query={query} />)
+  })
+  .post("/search", async (c) => {
+    const { email = "" } = await formOf(c)
+    const found = await c.get("ask")("POST /api/customers/search", { body: { email } })
+    return show(c, "Customers", PATH, <CustomersPage {...frameOf(c)} customers={found} query={{}} />)
   })
   .get("/export", (c) =>
     exportOf(c, "customers", (query) => c.get("ask")("GET /api/customers", { query }), CUSTOMER_COLUMNS),
@@ -66,7 +71,19 @@ const CustomersPage: FC<{
   readonly query: Readonly<Record<string, string | undefined>>
 }> = ({ viewer, customers, query }) => (
   <>
-    <Heading title="Customers" lead="Everyone who pays or paid, the newest first." />
+    <Heading title="Customers" lead="Everyone who pays or paid, the newest first.">
+      {viewer.can("contacts:read") && (
+        <search>
+          <form class="filters" method="post" action={`${PATH}/search`}>
+            <label>
+              E-mail address
+              <input type="email" name="email" required />
+            </label>
+            <button type="submit">Find</button>
+          </form>
+        </search>
+      )}
+    </Heading>
     <form class="filters" method="get">
       <Choice
         name="riskLevel"

@@ -374,6 +374,10 @@ export const MEMBERS = {
     ),
   },
   "GET /api/customers": { summary: "Customers", answers: ok(listOf(z.strictObject(customerFields))) },
+  "POST /api/customers/search": {
+    summary: "Customers with this e-mail address or phone number, in any spelling",
+    answers: ok(listOf(z.strictObject(customerFields))),
+  },
   "GET /api/customers/:id": {
     summary: "One customer",
     answers: ok(
