@@ -1,6 +1,6 @@
 -- Owner: churn_system
 -- Callers: churn_worker
--- The accounts to reconcile, of all companies, the longest waiting first: the
+-- The accounts to reconcile, of all companies that are not closed, the longest waiting first: the
 -- registered ones, and that of the deployment's own key (empty), which is the default company's. Each with the
 -- positions of its comparisons.
 CREATE OR REPLACE FUNCTION reconciliation_targets(p_default_company text)
@@ -9,6 +9,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
   SELECT t.company_id, t.provider, t.account, coalesce(p.positions, '[]')
   FROM (
     SELECT a.company_id, a.provider, a.account_id AS account FROM public.company_accounts a
+    JOIN public.companies c ON c.id = a.company_id AND c.closed_at IS NULL
     UNION ALL
     SELECT c.id, p.name, '' FROM public.companies c, unnest(ARRAY['stripe', 'whop']) AS p (name) WHERE c.id = p_default_company
   ) AS t

@@ -47,9 +47,14 @@ export interface AppEnv {
   Variables: { services: Services; requestId: string; principal: Principal }
 }
 
-/** Who calls the API: a key with a role, and the company it may see. The deployment's own key is the operator's. */
+/** Who calls the API or uses the dashboard, with a role, and the company it may see. */
 export interface Principal {
+  /** The key; `admin`: the deployment's own. A person who signed in is `person:<id>`. */
   readonly keyId: string
   readonly role: "success-analyst" | "success-manager" | "admin" | "operator"
+  /** `NO_COMPANY` for an operator who named none, which only routes of the deployment as a whole accept. */
   readonly companyId: string
 }
+
+/** No company has this id, and the database shows no company's rows under it. */
+export const NO_COMPANY = ""

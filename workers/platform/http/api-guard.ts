@@ -12,10 +12,12 @@ import { permissionOf, setPrincipal } from "./auth.ts"
  */
 export const guardApi: MiddlewareHandler<AppEnv> = async (c, next) => {
   c.header("cache-control", "no-store")
-  const isDeclared = matchedRoutes(c).some(({ handler }) => permissionOf(handler) !== null)
-  if (!isDeclared) throw new AppError("NOT_FOUND", "There is nothing here.")
+  const permission = matchedRoutes(c)
+    .map(({ handler }) => permissionOf(handler))
+    .find((declared) => declared !== null)
+  if (!permission) throw new AppError("NOT_FOUND", "There is nothing here.")
   // The dashboard calls routes in this process in the name of a person who is signed in.
-  if (c.get("principal") === undefined) await setPrincipal(c)
+  if (c.get("principal") === undefined) await setPrincipal(c, permission)
   await enforceApiLimit(c, c.get("principal").companyId)
   await next()
 }

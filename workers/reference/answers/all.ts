@@ -1,11 +1,12 @@
 /** Every route of the API, by method and path. */
 import type * as z from "zod"
 import type { Described } from "./common.ts"
+import { COMPANIES } from "./companies.ts"
 import { MEMBERS } from "./members.ts"
 import { OPERATIONS } from "./operations.ts"
 import { SCORES } from "./scores.ts"
 
-const ROUTES = { ...MEMBERS, ...SCORES, ...OPERATIONS }
+const ROUTES = { ...COMPANIES, ...MEMBERS, ...SCORES, ...OPERATIONS }
 
 export const DESCRIBED: Readonly<Record<string, Described>> = ROUTES
 
