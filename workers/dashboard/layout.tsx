@@ -115,11 +115,9 @@ const Sidebar: FC<{ readonly viewer: Viewer; readonly at: string | undefined }> 
     </nav>
     <div class="account">
       <p>
-        <strong>{viewer.name}</strong>
+        <strong>{viewer.principal.companyId || "No company"}</strong>
         <br />
-        <small>
-          {viewer.principal.role} · {viewer.principal.companyId}
-        </small>
+        <small>signed in as {viewer.principal.role}</small>
       </p>
       <form method="post" action="/dashboard/sign-out">
         <button class="quiet" type="submit">

@@ -21,7 +21,8 @@ import { models } from "./pages/models.tsx"
 import { overview } from "./pages/overview.tsx"
 import { segments } from "./pages/segments.tsx"
 import { settings } from "./pages/settings.tsx"
-import { requireSameOrigin, signedIn } from "./session.ts"
+import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
+import { requireSameOrigin, sessionOf } from "./session.ts"
 import { viewerOf } from "./viewer.ts"
 
 /** Forms of the dashboard are small; the largest holds the settings of a company. */
@@ -53,11 +54,13 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .use(setPageHeaders)
     .use(requireSameOrigin)
     .use(limitBody(BODY_BYTES_MAX))
+    .route("/sign-in", signIn)
+    .route("/sign-out", signOut)
     .use(async (c, next) => {
-      const session = await signedIn(c)
-      if (session === null) return c.redirect("/dashboard/sign-in", 303)
-      const { principal, name } = session
-      c.set("viewer", viewerOf(c, principal, name))
+      const session = await sessionOf(c)
+      if (session === null) return withoutSession(c)
+      const { principal } = session
+      c.set("viewer", viewerOf(c, principal))
       c.set("ask", clientOf(c, { services: c.get("services"), principal, requestId: c.get("requestId") }))
       return next()
     })

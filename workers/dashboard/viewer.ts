@@ -7,8 +7,6 @@ import type { Principal } from "../platform/services.ts"
 
 export interface Viewer {
   readonly principal: Principal
-  /** The name shown in the header: of the person, or of the key. */
-  readonly name: string
   /** BCP 47. */
   readonly locale: string
   /** IANA. */
@@ -23,10 +21,9 @@ const LOCALE_DEFAULT = "en-GB"
 const ZONE_DEFAULT = "UTC"
 
 /** The viewer of a request: locale by `accept-language`, time zone by Cloudflare's estimate. */
-export function viewerOf(c: Context, principal: Principal, name: string): Viewer {
+export function viewerOf(c: Context, principal: Principal): Viewer {
   return {
     principal,
-    name,
     locale: localeOf(c.req.header("accept-language")),
     timeZone: zoneOf("cf" in c.req.raw ? placeOf.safeParse(c.req.raw.cf).data?.timezone : undefined),
     can: (permission) => isAllowed(principal.role, permission),
