@@ -35,7 +35,15 @@ const NAVIGATION: readonly { readonly title: string; readonly entries: readonly 
       { path: "/dashboard/imports", name: "Imports", permission: "reconciliation:read" },
       { path: "/dashboard/jobs", name: "Jobs", permission: "jobs:read" },
       { path: "/dashboard/flags", name: "Flags and switches", permission: "flags:read" },
+    ],
+  },
+  {
+    title: "Company",
+    entries: [
+      { path: "/dashboard/set-up", name: "Set-up", permission: "companies:read" },
       { path: "/dashboard/settings", name: "Settings", permission: "settings:read" },
+      { path: "/dashboard/people", name: "People and keys", permission: "people:read" },
+      { path: "/dashboard/companies", name: "Companies", permission: "companies:list" },
     ],
   },
 ]

@@ -43,6 +43,12 @@ const RESULTS = {
   started: "The import has started.",
   imported: "The next page was imported.",
   compared: "The comparison has run.",
+  companyClosed: "The company is closed.",
+  companyOpened: "The company is open again.",
+  testSent: "The test message is on its way to you.",
+  invited: "The invitation is on its way.",
+  removed: "The person was removed, and all sessions have ended.",
+  revoked: "The key was revoked, and its sessions have ended.",
 } as const satisfies Record<string, string>
 
 export type Result = keyof typeof RESULTS

@@ -6,10 +6,11 @@ import { Hono, type MiddlewareHandler } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
 import { errorResponse } from "../platform/http/error-response.ts"
 import { limitBody } from "../platform/http/limit-body.ts"
-import type { AppEnv } from "../platform/services.ts"
+import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
 import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
 import { type DashboardContext, type DashboardEnv, render } from "./page.tsx"
 import { cases } from "./pages/cases.tsx"
+import { companies, setUp } from "./pages/companies.tsx"
 import { customers } from "./pages/customers.tsx"
 import { events } from "./pages/events.tsx"
 import { flags } from "./pages/flags.tsx"
@@ -19,6 +20,7 @@ import { deadLetters, jobs } from "./pages/jobs.tsx"
 import { messages } from "./pages/messages.tsx"
 import { models } from "./pages/models.tsx"
 import { overview } from "./pages/overview.tsx"
+import { people } from "./pages/people.tsx"
 import { segments } from "./pages/segments.tsx"
 import { settings } from "./pages/settings.tsx"
 import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
@@ -60,6 +62,10 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
       const session = await sessionOf(c)
       if (session === null) return withoutSession(c)
       const { principal } = session
+      // An operator chooses a company first.
+      if (principal.companyId === NO_COMPANY && !c.req.path.startsWith("/dashboard/companies")) {
+        return c.redirect("/dashboard/companies", 303)
+      }
       c.set("viewer", viewerOf(c, principal))
       c.set("ask", clientOf(c, { services: c.get("services"), principal, requestId: c.get("requestId") }))
       return next()
@@ -76,7 +82,10 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/jobs", jobs)
     .route("/dead-letters", deadLetters)
     .route("/flags", flags)
+    .route("/set-up", setUp)
     .route("/settings", settings)
+    .route("/people", people)
+    .route("/companies", companies)
     .notFound((c) => errorPage(c, 404, "There is no such page."))
     .onError(async (error, c) => {
       if (error instanceof ApiProblem) return errorPage(c, error.status, error.detail)
