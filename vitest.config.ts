@@ -79,6 +79,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          globalSetup: ["test/support/world/global-setup.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+        },
+      },
+      {
+        test: {
           name: "simulation",
           include: ["test/simulation/**/*.test.ts"],
           testTimeout: 1_200_000,
