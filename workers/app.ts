@@ -13,6 +13,7 @@ import { signals, usage } from "./interventions/signals-route.ts"
 import { jobsApi } from "./jobs/operator-route.ts"
 import { jobs } from "./jobs/route.ts"
 import { makeServices } from "./make-services.ts"
+import { templates } from "./messaging/templates/templates-route.ts"
 import { brand } from "./operations/brand-route.ts"
 import { flags } from "./operations/flags-route.ts"
 import { metricsApi } from "./operations/metrics-route.ts"
@@ -67,6 +68,8 @@ export const api = new Hono<AppEnv>()
   .route("/cases", cases)
   .route("/nudges", nudges)
   .route("/customers", customers)
+  // Messaging
+  .route("/templates", templates)
   // Reconciliation and import
   .route("/reconciliations", reconciliations)
   .route("/backfills", backfills)

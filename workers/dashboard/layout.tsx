@@ -18,6 +18,7 @@ const NAVIGATION: readonly { readonly title: string; readonly entries: readonly 
       { path: "/dashboard/cases", name: "Cases", permission: "cases:read" },
       { path: "/dashboard/customers", name: "Customers", permission: "customers:read" },
       { path: "/dashboard/messages", name: "Messages", permission: "cases:read" },
+      { path: "/dashboard/templates", name: "Templates", permission: "settings:read" },
     ],
   },
   {

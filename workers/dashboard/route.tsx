@@ -24,6 +24,7 @@ import { people } from "./pages/people.tsx"
 import { segments } from "./pages/segments.tsx"
 import { settings } from "./pages/settings.tsx"
 import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
+import { templates } from "./pages/templates.tsx"
 import { requireSameOrigin, sessionOf } from "./session.ts"
 import { viewerOf } from "./viewer.ts"
 
@@ -74,6 +75,7 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/cases", cases)
     .route("/customers", customers)
     .route("/messages", messages)
+    .route("/templates", templates)
     .route("/segments", segments)
     .route("/interventions", interventions)
     .route("/models", models)

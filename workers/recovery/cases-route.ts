@@ -10,7 +10,7 @@ import {
 } from "../../db/queries/recovery/cases.ts"
 import { type ChannelName, PROVIDERS } from "../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
-import type { MemberChannel } from "../../shared/domain/settings.ts"
+import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
@@ -22,7 +22,6 @@ import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
-const CHANNELS = ["email", "sms", "push", "dm"] as const satisfies MemberChannel[]
 
 /** Enough for a sentence. */
 const NOTE_CHARS_MAX = 500
@@ -49,7 +48,7 @@ const query = z.strictObject({
 })
 
 const nudgeBody = z.strictObject({
-  channel: z.enum(CHANNELS).optional(),
+  channel: z.enum(MEMBER_CHANNELS).optional(),
   overrideHoldout: z.boolean().default(false),
 })
 
@@ -59,7 +58,7 @@ const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional
 const bulkBody = z.strictObject({
   action: z.enum(["nudge", "close"]),
   caseIds: z.array(idText).min(1).max(BULK_CASES_MAX),
-  channel: z.enum(CHANNELS).optional(),
+  channel: z.enum(MEMBER_CHANNELS).optional(),
   /** Decides and changes nothing. */
   dryRun: z.boolean().default(false),
 })

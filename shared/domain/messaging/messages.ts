@@ -3,7 +3,7 @@
  * channels send. Unknown values (null) are omitted.
  */
 
-import type { Incentive, Instant, Money } from "../facts.ts"
+import type { Incentive, Instant, Money, TemplateRef } from "../facts.ts"
 import { formatMoney } from "../money.ts"
 import type { MemberMessageAction } from "../recovery/decline-codes.ts"
 import type { MemberChannel } from "../settings.ts"
@@ -78,7 +78,7 @@ export interface Rendered {
 
 /** A message of a nudge, and the company's template that words it; null: the shipped words. */
 export interface RenderedNudge extends Rendered {
-  readonly template: Pick<Template, "id" | "version"> | null
+  readonly template: TemplateRef | null
 }
 
 const SUBJECT_MAX = 120

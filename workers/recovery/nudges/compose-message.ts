@@ -82,6 +82,7 @@ export async function composeMessage(
     link,
     unsubscribeUrl,
     incentive,
+    templates: stream.templates,
   })
   return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
 }
@@ -142,7 +143,7 @@ const token = (
     expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
   })
 
-/** The alert to the team. There is no dashboard yet, so it links to the case in the API. */
+/** The alert to the team, with a link to the case in the dashboard. */
 function teamMessage({ config }: Services, { companyId, companyName }: Stream, recoveryCase: CaseState): Message {
   const { id, kind, amountMinor, currency, declineCode } = recoveryCase
   const amount = currency === null ? "" : formatMoney({ amountMinor, currency }, "en")
@@ -156,7 +157,7 @@ function teamMessage({ config }: Services, { companyId, companyName }: Stream, r
       `failed ${failureCountOf(recoveryCase)} times`,
       `code ${declineCode ?? "none"}`,
     ],
-    link: `${config.appUrl}/api/cases/${encodeURIComponent(id)}`,
+    link: `${config.appUrl}/dashboard/cases/${encodeURIComponent(id)}`,
   })
   return { to: "", ...rendered, unsubscribeUrl: null }
 }

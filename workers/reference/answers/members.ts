@@ -273,6 +273,32 @@ const summary = z.strictObject({
   recoveredMinorByArm: z.strictObject({ treated: byCurrency, held_out: byCurrency, not_drawn: byCurrency }),
 })
 
+const templateWords = z
+  .record(z.string(), z.string())
+  .describe("Own words by part; a part that is left out is written as shipped")
+const savedFields = {
+  version: z.int(),
+  words: templateWords,
+  isInForce: z.boolean(),
+  savedAt: instant,
+  savedBy: z.string(),
+}
+const templateFields = {
+  id: z.string(),
+  companyId: z.string(),
+  caseKind: kind,
+  stage: z.string().nullable().describe("Null: all stages; so are the next three"),
+  ask: z.string().nullable(),
+  channel: channel.nullable(),
+  language: z.string().nullable(),
+  ...savedFields,
+}
+const template = z.strictObject(templateFields).meta({ id: "Template" })
+const previewed = z.strictObject({
+  faults: z.array(z.strictObject({ part: z.string(), reason: z.string() })),
+  previews: z.array(z.strictObject({ channel, subject: z.string(), text: z.string(), html: z.string().nullable() })),
+})
+
 const overview = z.strictObject({
   asOf: instant,
   days: z.int().describe("Counts are of cases that opened within so many days"),
@@ -407,6 +433,17 @@ export const MEMBERS = {
   },
   "GET /api/customers/:id/milestones": { summary: "Milestones, the latest first", answers: ok(listOf(milestone)) },
   "GET /api/summary": { summary: "Current counts and recovered revenue", answers: ok(summary) },
+  "GET /api/templates": { summary: "The company's own words for its messages", answers: ok(listOf(template)) },
+  "POST /api/templates": { summary: "Adds a template", answers: { 201: { schema: template } } },
+  "POST /api/templates/preview": {
+    summary: "The faults of words, and how messages with them look for an invented member",
+    answers: ok(previewed),
+  },
+  "GET /api/templates/:id": {
+    summary: "One template with all its versions",
+    answers: ok(z.strictObject({ ...templateFields, versions: z.array(z.strictObject(savedFields)) })),
+  },
+  "PUT /api/templates/:id": { summary: "Saves a new version, or switches the template off", answers: ok(template) },
   "GET /api/overview": {
     summary: "What is at stake, what was recovered and through what, and who is likely to leave",
     answers: ok(overview),

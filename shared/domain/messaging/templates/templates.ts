@@ -13,7 +13,7 @@ export const PARTS = ["subject", "opening", "ask", "button", "short"] as const
 export type TemplatePart = (typeof PARTS)[number]
 
 /** The words of a template; a part that is left out is written as shipped. */
-export type TemplateWords = { readonly [Part in TemplatePart]?: string }
+export type TemplateWords = { readonly [Part in TemplatePart]?: string | undefined }
 
 /** Which messages a template is for; null: all. */
 export interface TemplatePlace {
