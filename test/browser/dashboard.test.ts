@@ -99,6 +99,25 @@ describe("a success team", () => {
     await close()
   })
 
+  test("writes its own words, looks at them, saves them, and a member reads them", async () => {
+    await reset()
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.getByRole("link", { name: "Templates" }).click()
+    await page.getByRole("link", { name: "New template" }).click()
+    await page.getByLabel("What to do").fill("Please give us a card that works, {firstName}.")
+    await page.getByRole("button", { name: "Preview" }).click()
+    await page.getByText("Please give us a card that works, Ada.").first().waitFor()
+    await page.getByRole("button", { name: "Save" }).click()
+    await page.getByText("Saved.").waitFor()
+    await failedMembers(1)
+    await advanceClock("PT1M")
+    const message = await waitFor(async () => (await mailbox()).find(({ to }) => to === "member0@example.com"))
+    expect(message.body).toContain("Please give us a card that works, Member.")
+    expect(complaints).toEqual([])
+    await close()
+  })
+
   test("exports what it sees", async () => {
     await reset()
     await failedMembers(1)

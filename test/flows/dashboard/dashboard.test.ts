@@ -14,6 +14,7 @@ const PAGES = [
   "/dashboard/cases",
   "/dashboard/customers",
   "/dashboard/messages",
+  "/dashboard/templates",
   "/dashboard/segments",
   "/dashboard/interventions",
   "/dashboard/models",
@@ -37,6 +38,7 @@ const ANALYST = [
 const MANAGER = [
   ...ANALYST,
   "/dashboard/models",
+  "/dashboard/templates",
   "/dashboard/events",
   "/dashboard/imports",
   "/dashboard/set-up",
