@@ -12,8 +12,8 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   sql,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   world,
@@ -187,7 +187,7 @@ describe("events that were held", () => {
     for (let count = 0; count < 60; count++) await sendTo(A)
     expect(await heldCount()).toBe(60)
     const arrived = await sql<{ id: string }>("select provider_event_id as id from webhook_events order by received_at")
-    await waitBetweenJobs()
+    await settle()
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", true)
     expect((await api("/jobs/sweep", { method: "POST" })).body).toMatchObject({ counts: { events: 60 } })
     expect((await processed()).map(({ id }) => id)).toEqual(arrived.map(({ id }) => id))
@@ -218,7 +218,7 @@ describe("events that were held", () => {
     for (let count = 0; count < 54; count++) await sendTo(A)
     for (let count = 0; count < 6; count++) await sendTo(B)
     expect(await heldCount()).toBe(60)
-    await waitBetweenJobs()
+    await settle()
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", true)
     await api("/jobs/sweep", { method: "POST" })
     const companies = (await processed()).map(({ company }) => company)

@@ -12,6 +12,7 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   sql,
   stats,
   waitFor,
@@ -211,16 +212,13 @@ describe("one due nudge", () => {
   })
 })
 
-/** A nudge is published to QStash after its event is folded, and again shortly after if that failed. */
-const PUBLISHED_MS = 500
-
 test("a scheduler that is off publishes nothing, and catches up when it is on", async () => {
   await setSwitchForAll("SCHEDULER_ENABLED", false)
   await advanceClock("PT10S")
   await setFault("qstash", "down")
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
-  await new Promise((resolve) => setTimeout(resolve, PUBLISHED_MS))
+  await settle()
   await setFault("qstash", "off")
   expect((await api("/jobs/reminders", { method: "POST" })).body).toMatchObject({ outcome: "switched_off" })
   await advanceClock("PT30M")

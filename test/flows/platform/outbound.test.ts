@@ -11,9 +11,9 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   sql,
   stats,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   world,
@@ -95,7 +95,7 @@ test("errors of the e-mail API open its breaker, health shows it, and every nudg
 
 test("a service that is not configured is no failure, and is not called", async () => {
   await advanceClock(CACHES_EXPIRED)
-  await waitBetweenJobs()
+  await settle()
   await control("DELETE", "/stats")
   const { body } = await api<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
   expect(Object.keys(body.checks)).toEqual(

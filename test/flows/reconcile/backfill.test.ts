@@ -2,7 +2,7 @@
  * A company's past is imported through the same path as webhooks, resumable, and without nudges. Over 300 lines because the
  * tests share generated histories.
  */
-import { afterAll, beforeEach, describe, expect, test } from "vitest"
+import { beforeEach, describe, expect, test } from "vitest"
 import {
   type BackfillBody,
   finish,
@@ -32,14 +32,7 @@ import {
   worldNow,
 } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  // Reconciliation would fetch events too, and only imported ones are counted here.
-  await api("/api/jobs/reconcile/pause", { method: "POST", body: '{"reason":"a test"}', headers: JSON_HEADERS })
-})
-afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON_HEADERS }))
-
-const JSON_HEADERS = { "content-type": "application/json" }
+beforeEach(reset)
 
 const A = world().companyId
 const customersOf = (histories: readonly StripeHistory[]) => histories.map(({ customer }) => customer)

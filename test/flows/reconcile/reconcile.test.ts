@@ -4,7 +4,6 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
-import { postJobAction } from "../../support/actions/jobs.ts"
 import { caseOf, messages, payInvoice } from "../../support/actions/members.ts"
 import {
   DAY_MS,
@@ -24,6 +23,7 @@ import {
   api,
   mailbox,
   reset,
+  runHeartbeats,
   setFault,
   sql,
   waitUntilProcessed,
@@ -31,10 +31,7 @@ import {
   worldNow,
 } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await postJobAction("reconcile", "pause", { reason: "the test compares by itself" })
-})
+beforeEach(reset)
 afterEach(async () => {
   for (const target of ["stripe-api", "postgres", "qstash"]) await setFault(target, "off")
 })
@@ -155,7 +152,7 @@ describe("events that Stripe did not deliver", () => {
   })
 
   test("the scheduled job finds them within a quarter of an hour, and logs it", async () => {
-    await postJobAction("reconcile", "resume")
+    await runHeartbeats(["reconcile"])
     await advanceClock("PT16M")
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await putEvents([invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), customer, invoice })])
