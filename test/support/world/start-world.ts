@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startStack } from "../../../local/stack.ts"
 import { ROOT } from "../../steps.ts"
+import { HEARTBEATS } from "./heartbeats.ts"
 import type { WorldAccess } from "./world.ts"
 
 const SECRETS = {
@@ -14,9 +15,6 @@ const SECRETS = {
   ENCRYPTION_KEYS: `v1:${Buffer.alloc(32, 7).toString("base64")}`,
   TOKEN_SIGNING_KEYS: `v1:${Buffer.alloc(32, 9).toString("base64")}`,
 }
-
-/** Nudges, links and retries need these two; others run in the flows about them. */
-const HEARTBEATS = ["sweep", "reminders"]
 
 /** In the daytime for most of a run, whatever the machine's time. */
 const START_TIME = "08:30:00"

@@ -2,6 +2,7 @@
 import pg from "pg"
 import { inject } from "vitest"
 import { requireDescribed } from "./described.ts"
+import { HEARTBEATS } from "./heartbeats.ts"
 
 export interface WorldAccess {
   readonly workerUrl: string
@@ -59,11 +60,11 @@ export async function control<T>(method: string, path: string, body?: unknown): 
 export const reset = (): Promise<unknown> => control("POST", "/reset")
 
 /**
- * Runs other heartbeats than those of `sweep` and `reminders` until the next reset: "live", all by themselves as in
- * production, or those of these jobs whenever the clock is moved.
+ * Until the next reset, runs the heartbeats of these jobs too whenever the clock is moved; or, with "live", those of all jobs,
+ * by themselves, by both triggers, as in production.
  */
-export const runHeartbeats = (running: "live" | readonly string[]): Promise<unknown> =>
-  control("POST", "/heartbeats", { running })
+export const runHeartbeats = (jobs: "live" | readonly string[]): Promise<unknown> =>
+  control("POST", "/heartbeats", { running: jobs === "live" ? jobs : [...HEARTBEATS, ...jobs] })
 
 /** Resolves when no work is pending: no delivery of QStash is due, and the Worker makes no more requests. */
 export const settle = (): Promise<unknown> => control("POST", "/settle")
