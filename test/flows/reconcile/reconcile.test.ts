@@ -66,18 +66,17 @@ describe("events that Stripe did not deliver", () => {
   test("any number of 250 over 29 days are fetched, counted, and found once", async () => {
     const events = months(await worldNow(), 50)
     await putEvents(events)
-    // Another choice in each run; a failure shows it.
-    const lost = new Set(events.filter(() => Math.random() < 0.3).map(({ id }) => id))
-    const choice = `lost: ${events.flatMap(({ id }, index) => (lost.has(id) ? [index] : []))}`
+    // Three of ten, of every kind.
+    const lost = new Set(events.filter((_, index) => (index * 62) % 97 < 29).map(({ id }) => id))
     for (const event of events) if (!lost.has(event.id)) expect((await sendStripe(event)).status).toBe(200)
     await waitUntilProcessed()
 
     const reports = await reconcileFully()
     const sum = (name: "missing" | "fetched" | "outOfReach") =>
       reports.reduce((total, report) => total + report[name], 0)
-    expect([sum("missing"), sum("fetched"), sum("outOfReach")], choice).toEqual([lost.size, lost.size, 0])
+    expect([sum("missing"), sum("fetched"), sum("outOfReach")]).toEqual([lost.size, lost.size, 0])
     expect(reports.reduce((most, report) => Math.max(most, report.checked), 0)).toBe(events.length)
-    expect(await recordedIds(), choice).toEqual(events.map(({ id }) => id).sort())
+    expect(await recordedIds()).toEqual(events.map(({ id }) => id).sort())
     await waitUntilProcessed()
     const cases = await stateOfCases()
     expect(cases).toHaveLength(50)
