@@ -35,5 +35,5 @@ export function churnLabel(ledger: readonly LedgerFact[], asOf: Instant): ChurnL
   // Access had ended before `asOf` and that became known late, so there was nothing to predict.
   if (period === undefined) return null
   const isChurned = period.to !== null && Date.parse(period.to) <= then.atMs + HORIZON_DAYS * DAY_MS
-  return isChurned ? { isChurned, end: period.end ?? "other" } : { isChurned, end: null }
+  return isChurned ? { isChurned, end: period.end } : { isChurned: false, end: null }
 }

@@ -9,12 +9,11 @@ import { type CustomerState, EMPTY_STATE, type SubscriptionState, subscriptionOf
 /** Why paid access ended. `other`: the company or a policy ended it. */
 export type EndOfAccess = "voluntary" | "payment_failure" | "other"
 
-/** An uninterrupted period with at least one paid subscription. `to` is null while it lasts. */
-export interface AccessPeriod {
-  readonly from: Instant
-  readonly to: Instant | null
-  readonly end: EndOfAccess | null
-}
+/** An uninterrupted period with at least one paid subscription. `to` and `end` are null while it lasts. */
+export type AccessPeriod = { readonly from: Instant } & (
+  | { readonly to: null; readonly end: null }
+  | { readonly to: Instant; readonly end: EndOfAccess }
+)
 
 /** The state of a ledger, and its access periods in order of time. */
 export interface AccessHistory {

@@ -2,7 +2,7 @@
 import type { Fact, SubscriptionSnapshot } from "../../facts.ts"
 import { monthlyMinor, monthsBilled } from "./prices.ts"
 import type { Features } from "./schema.ts"
-import { countWithin, DAY_MS, daysSince, factsOf, type LedgerView } from "./view.ts"
+import { countWithin, DAYS_OF_A_MONTH, daysSince, factsOf, type LedgerView } from "./view.ts"
 
 /** A smaller change of price is rounding or tax, not a plan change. */
 const CHANGE_MIN = 0.01
@@ -103,7 +103,8 @@ function planChanges(view: LedgerView): PlanChange[] {
 function discountOf(view: LedgerView): number {
   return factsOf(view, "incentive_applied").reduce((most, { incentive, occurredAt }) => {
     if (incentive.kind !== "discount") return most
-    const runsMs = incentive.months * (365.25 / 12) * DAY_MS
-    return daysSince(view, occurredAt) * DAY_MS <= runsMs ? Math.max(most, incentive.percentOff) : most
+    return daysSince(view, occurredAt) <= incentive.months * DAYS_OF_A_MONTH
+      ? Math.max(most, incentive.percentOff)
+      : most
   }, 0)
 }

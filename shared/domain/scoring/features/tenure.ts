@@ -3,13 +3,12 @@ import type { SubscriptionState } from "../../state.ts"
 import { grantsAccess } from "./access.ts"
 import { monthlyMinor, monthsBilled } from "./prices.ts"
 import type { Features } from "./schema.ts"
-import { daysSince, type LedgerView } from "./view.ts"
+import { DAYS_OF_A_MONTH, daysSince, type LedgerView } from "./view.ts"
 
 /** A renewal whose invoice is late by at most this is still due. */
 const RENEWAL_LATE_DAYS = 3
 /** A renewal within this time falls into the prediction horizon. */
 const RENEWAL_DUE_DAYS = 30
-const DAYS_OF_A_MONTH = 365.25 / 12
 
 type Tenure = Pick<
   Features,

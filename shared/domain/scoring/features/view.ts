@@ -12,6 +12,9 @@ export const GRACE_DAYS = 30
 /** Milliseconds of a day. */
 export const DAY_MS = 86_400_000
 
+/** The mean length of a month. */
+export const DAYS_OF_A_MONTH = 365.25 / 12
+
 export interface LedgerView {
   readonly atMs: number
   readonly state: CustomerState
