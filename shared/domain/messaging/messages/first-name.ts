@@ -67,7 +67,7 @@ const CONJUNCTIONS = setOf("and und et y e o og och en & +")
 
 const isCompany = (words: readonly string[]): boolean => {
   const last = (words.at(-1) ?? "").replaceAll(".", "")
-  return words.length > 1 && (COMPANY_ENDS.has(last.toLowerCase()) || SHORT_COMPANY_ENDS.has(last))
+  return COMPANY_ENDS.has(last.toLowerCase()) || SHORT_COMPANY_ENDS.has(last)
 }
 
 /** Letters with their combining marks and joiners. */
