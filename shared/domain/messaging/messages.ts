@@ -168,8 +168,8 @@ const offerOf = ({ incentive, billing, caseKind }: NudgeInput, phrases: Phrases)
 
 /**
  * The longest text that fits. A text message uses the GSM alphabet where possible: one other character halves the capacity.
- * Optional parts are dropped in this order: offer, total, amount, non-GSM letters of the brand, the brand; the link and the
- * opt-out never are.
+ * What does not fit is dropped in this order: non-GSM letters of the brand, offer, total, amount, sentence, brand; the link and
+ * the opt-out never are.
  */
 function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
   const { input, phrases, values, stage } = rendering
