@@ -82,6 +82,17 @@ describe("a label", () => {
     expect(labelAt(10, began, ended(10))).toBeNull()
   })
 
+  test("is missing if paid access became known only after the prediction", () => {
+    const trial = make.subscription("subscription_started", { at: on(0), status: "trialing" })
+    const paying = make.subscription("subscription_changed", { at: on(8) })
+    expect(churnLabel([...known([trial]), ...known([paying], 5)], on(10))).toBeNull()
+    expect(churnLabel(known([trial, paying]), on(10))).toEqual({ isChurned: false, end: null })
+  })
+
+  test("is missing if access had ended unnoticed, though it began again later", () => {
+    expect(churnLabel([...known([began]), ...known([ended(1)], 50), ...known([back(51)])], on(50))).toBeNull()
+  })
+
   test("exists if access that had ended unnoticed began again at that moment", () => {
     const ledger = [...known([began]), ...known([ended(1)], 50), ...known([back(50)])]
     expect(churnLabel(ledger, on(50))).toEqual({ isChurned: false, end: null })

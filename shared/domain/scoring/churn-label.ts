@@ -28,7 +28,7 @@ export type ChurnLabel =
 export function churnLabel(ledger: readonly LedgerFact[], asOf: Instant): ChurnLabel | null {
   const then = viewOf(ledger, asOf)
   const serving = Object.values(then.state.subscriptions).filter(grantsAccess)
-  if (serving.length === 0 || serving.every(({ cancelAt }) => cancelAt !== null)) return null
+  if (serving.every(({ cancelAt }) => cancelAt !== null)) return null
 
   const later = viewOf(ledger, new Date(then.atMs + LABEL_DAYS * DAY_MS).toISOString())
   const period = later.periods.find(({ from, to }) => from <= asOf && (to === null || to > asOf))

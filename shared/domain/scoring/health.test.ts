@@ -4,6 +4,7 @@ import {
   type ComponentWeights,
   type Health,
   healthOf,
+  healthOfOdds,
   healthOfProbability,
   MODEL_WEIGHTS,
   RISK_LEVELS,
@@ -115,11 +116,11 @@ describe("the health of a customer", () => {
       const health = healthWith(scored(added))
       expect(health.components.reduce((sum, { score }) => sum + score, 0)).toBe(health.score)
       const total = Object.values(added).reduce((sum, value) => sum + value, 0)
-      const slope = (health.score - 70) / total
-      for (const { name, points } of health.components) {
-        if (name === "usage") continue
+      const slope = (healthOfOdds(total) - 70) / total
+      for (const { name, score, points } of health.components) {
+        expect(score - points).toBe(Math.round(14 * GRID) / GRID)
         const exact = (added[`${name}.a` as keyof typeof added] ?? 0) * slope
-        expect(Math.abs(points - exact)).toBeLessThan(1 / GRID)
+        if (name !== "usage") expect(Math.abs(points - exact)).toBeLessThan(0.51 / GRID)
       }
     }
   })

@@ -80,6 +80,7 @@ describe("a period of access", () => {
   test.each([
     ["the time that the provider states", on(7), on(7)],
     ["the event, where the stated time is before the period", on(-3), on(9)],
+    ["the event, where the stated time is the beginning of the period", on(0), on(9)],
     ["the event, where the stated time is still to come", on(30), on(9)],
   ])("ends with %s", (_, endedAt, to) => {
     expect(periodsOf(began, ended(9, "requested", { endedAt }))).toEqual([{ from: on(0), to, end: "voluntary" }])

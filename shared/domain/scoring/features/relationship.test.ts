@@ -103,8 +103,9 @@ describe("a change of plan", () => {
   })
 
   test("is ordered by time, whichever kind of event it comes with, and by id in one second", () => {
-    const resumed = make.subscription("subscription_resumed", { at: ago(20), ...price(2_000) })
-    expect(featuresOf(started(), changed(9, price(500)), resumed)).toMatchObject({ price_change_365d: 0.5 })
+    const cheaper = changed(9, price(500))
+    const dearer = make.subscription("subscription_resumed", { at: ago(20), ...price(2_000) })
+    expect(featuresOf(started(), cheaper, dearer)).toMatchObject({ price_change_365d: 0.5 })
     const sameSecond = [
       make.subscription("subscription_changed", { at: ago(9), id: "b", ...price(500) }),
       make.subscription("subscription_resumed", { at: ago(9), id: "a", ...price(2_000) }),

@@ -80,18 +80,19 @@ function planChanges(view: LedgerView): PlanChange[] {
     ...factsOf(view, "subscription_resumed"),
     ...factsOf(view, "cancellation_announced"),
   ].sort((a, b) => (a.occurredAt < b.occurredAt ? -1 : a.occurredAt > b.occurredAt ? 1 : a.id < b.id ? -1 : 1))
-  const known = new Map<string, SubscriptionSnapshot>()
+  const known = new Map<string, { readonly subscription: SubscriptionSnapshot; readonly price: number }>()
   const changes: PlanChange[] = []
   for (const { subscription, occurredAt } of snapshots) {
     const before = known.get(subscription.subscriptionId)
     const price = monthlyMinor(subscription)
     if (price === null) continue
-    known.set(subscription.subscriptionId, subscription)
-    const old = before && before.currency === subscription.currency ? monthlyMinor(before) : null
-    if (!before || old === null || old <= 0 || price <= 0) continue
-    const ratio = price / old
-    const isLonger = (monthsBilled(subscription) ?? 0) > (monthsBilled(before) ?? 0)
-    const isShorter = (monthsBilled(subscription) ?? 0) < (monthsBilled(before) ?? 0)
+    known.set(subscription.subscriptionId, { subscription, price })
+    if (before === undefined || before.subscription.currency !== subscription.currency) continue
+    if (before.price <= 0 || price <= 0) continue
+    const ratio = price / before.price
+    const [monthsBefore, months] = [monthsBilled(before.subscription) ?? 0, monthsBilled(subscription) ?? 0]
+    const isLonger = months > monthsBefore
+    const isShorter = months < monthsBefore
     const low = isLonger ? 1 - INTERVAL_DISCOUNT_MAX : 1 - CHANGE_MIN
     const high = isShorter ? 1 / (1 - INTERVAL_DISCOUNT_MAX) : 1 + CHANGE_MIN
     if (ratio < low || ratio > high) changes.push({ occurredAt, ratio: bounded(ratio) })

@@ -57,6 +57,7 @@ describe("the renewal", () => {
     ["is assumed as many periods later as have passed", { currentPeriodEnd: on(50) }, 2 * DAYS_OF_A_MONTH - 50],
     ["is counted from the start, where no period is known", { startedAt: on(90) }, DAYS_OF_A_MONTH - 10],
     ["is counted from a start a day ago without being late", { startedAt: on(99) }, DAYS_OF_A_MONTH - 1],
+    ["is when it starts, where that is now", { startedAt: on(100), ...every(null) }, 0],
     ["is unknown without a period or a start", { startedAt: null }, null],
     [
       "is unknown where the period has passed and its length is not known",
@@ -133,8 +134,12 @@ describe("a customer", () => {
 describe("the main subscription", () => {
   const idOf = (...facts: readonly Fact[]) => mainSubscription(viewOn(100, facts))?.id
   const two = (a: Partial<SubscriptionSnapshot>, b: Partial<SubscriptionSnapshot>) => {
-    const facts = [started({ subscriptionId: "sub_a", ...a }), started({ subscriptionId: "sub_b", ...b })]
-    return [idOf(...facts), idOf(...facts.toReversed())]
+    const given = [
+      { subscriptionId: "sub_a", ...a },
+      { subscriptionId: "sub_b", ...b },
+    ]
+    // The one with the lower id of its fact becomes known first.
+    return [given, given.toReversed()].map((order) => idOf(...order.map((one, n) => ({ ...started(one), id: `${n}` }))))
   }
 
   test.each<[string, Partial<SubscriptionSnapshot>, Partial<SubscriptionSnapshot>]>([

@@ -31,7 +31,7 @@ test("usage that was never reported is not known, which differs from none", () =
 })
 
 test("a meter that always counted zero is known, and its usage is as old as its first record", () => {
-  expect(featuresOf(used(20, 0), used(3, 0))).toEqual({
+  expect(featuresOf(used(20, 0), used(3, 0), used(9, 0, "bytes"))).toEqual({
     usage_known: 1,
     usage_4w_ratio: null,
     usage_8w_ratio: null,

@@ -74,6 +74,7 @@ describe("a score by rules", () => {
     const { logOdds, base, reasons, probability } = scoreByRules({
       zero_usage_4w: 1,
       paused: 1,
+      disputes_365d: 1,
       long_plan: 1,
       cancel_scheduled: 1,
       upgrades_90d: 1,
@@ -81,11 +82,12 @@ describe("a score by rules", () => {
     expect(reasons.map(({ code }) => code)).toEqual([
       "cancel_scheduled",
       "long_plan",
+      "disputes_365d",
       "paused",
       "zero_usage_4w",
       "upgrades_90d",
     ])
-    expect(logOdds - base).toBeCloseTo(3 - 1.4 + 0.7 + 0.7 - 0.4, 9)
+    expect(logOdds - base).toBeCloseTo(3 - 1.4 + 3 * 0.7 - 0.4, 9)
     expect(probability).toBeCloseTo(1 / (1 + Math.exp(-logOdds)), 12)
   })
 
