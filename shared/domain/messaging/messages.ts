@@ -172,7 +172,7 @@ const offerOf = ({ incentive, billing, caseKind }: NudgeInput, phrases: Phrases)
  * the opt-out never are.
  */
 function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
-  const { input, phrases, values, stage } = rendering
+  const { input, phrases, locale, values, stage } = rendering
   const isSms = input.channel === "sms"
   const write = isSms ? toGsm : (text: string) => text
   const link = webLink(input.link)
@@ -180,7 +180,7 @@ function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
   const offer = offerOf(input, phrases).map(write)
   const total = totalOf(rendering).map(write)
   const brand = truncate(values.brand, SHORT_BRAND_MAX)
-  const amount = values.amount === null || !isSms ? values.amount : gsmAmount(input.money, values.amount)
+  const amount = input.money !== null && isSms ? gsmAmount(input.money, locale) : values.amount
   const sentence = (amountText: string | null) =>
     write(phrases.mark[stage] + wording.short({ ...values, amount: amountText }))
   const from = (name: string) => withoutDoublePunctuation(phrases.from(name), name)
@@ -209,9 +209,9 @@ function plainName(brand: string): readonly string[] {
 }
 
 /** The amount in the GSM alphabet: with the currency code where the currency sign is not in it. */
-function gsmAmount(money: Money | null, formatted: string): string {
-  const plain = formatted.replaceAll(/\p{Zs}/gu, " ")
-  if (money === null || isGsm(plain)) return plain
+function gsmAmount(money: Money, locale: string): string {
+  const plain = formatMoney(money, locale).replaceAll(/\p{Zs}/gu, " ")
+  if (isGsm(plain)) return plain
   const number = formatMoney(money, "en").replaceAll(/[^\d.,-]/g, "")
   return `${number} ${money.currency.toUpperCase()}`
 }
@@ -278,9 +278,10 @@ function dateIn(at: Instant, locale: string, timeZone: string | null): string {
  * opt-out alone exceed two segments.
  */
 export function renderNudge(input: NudgeInput): Rendered | null {
-  const language = input.locale?.slice(0, 2).toLowerCase() ?? ""
-  const phrases = /^[a-z]{2}(?:[-_]|$)/i.test(input.locale ?? "") ? (LANGUAGES.get(language) ?? en) : en
-  const locale = phrases.language === language ? (input.locale ?? "en").replaceAll("_", "-") : "en"
+  const tag = (input.locale ?? "").replaceAll("_", "-")
+  const language = tag.replace(/-.*/, "").toLowerCase()
+  const phrases = LANGUAGES.get(language) ?? en
+  const locale = phrases.language === language ? tag : "en"
   const values: PhraseValues = {
     brand: brandOf(input.brandName) || phrases.unnamed,
     amount: input.money === null ? null : formatMoney(input.money, locale),
