@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/events/facts.ts"
 import { on } from "../../test/support/events/facts.ts"
-import { comparePositions, type FactKind, inLedgerOrder, PROVIDERS, positionOf, rankOf } from "./facts.ts"
+import {
+  comparePositions,
+  type FactKind,
+  inLedgerOrder,
+  laterOf,
+  PROVIDERS,
+  positionOf,
+  rankOf,
+  UNKNOWN_MONEY,
+} from "./facts.ts"
 
 /** Every kind, as facts of one second are ordered. Stored ranks depend on it. */
 const IN_ORDER: readonly FactKind[] = [
@@ -88,6 +97,14 @@ test("the ledger has each fact once, in order", () => {
   const [early, late] = [make.cardAdded({ at: on(1), id: "b" }), make.cardAdded({ at: on(2), id: "a" })]
   const sameTime = make.paymentSucceeded({ at: on(1), id: "0" })
   expect(inLedgerOrder([late, sameTime, early, late])).toEqual([early, sameTime, late])
+})
+
+test("the later of two moments", () => {
+  expect([laterOf(on(1), on(2)), laterOf(on(2), on(1)), laterOf(on(1), on(1))]).toEqual([on(2), on(2), on(1)])
+})
+
+test("an amount that no event states is null in both parts", () => {
+  expect(UNKNOWN_MONEY).toEqual({ amountMinor: null, currency: null })
 })
 
 test("facts come from Stripe and Whop", () => {

@@ -11,8 +11,10 @@ import {
   isDeclineReasonMissing,
   isHeldOut,
   owedMinorOf,
+  payingSince,
   paymentOf,
   subscriptionOf,
+  usedOf,
 } from "./state.ts"
 
 const CASE = "payment_in_1"
@@ -81,8 +83,37 @@ describe("a case", () => {
   })
 })
 
+describe("a subscription is paid", () => {
+  const since = (startedAt: string | null, trialEnd: string | null) => {
+    const state = rebuild([make.subscription("subscription_started", { at: on(0), startedAt, trialEnd })])
+    const subscription = subscriptionOf(state, "sub_1")
+    return subscription && payingSince(subscription)
+  }
+
+  test.each([
+    ["from its start", on(0), null, on(0)],
+    ["from the end of its trial", on(0), on(14), on(14)],
+    ["from its start, where the trial was over before", on(0), on(-14), on(0)],
+    ["from an unknown time, where no start is known", null, on(14), null],
+  ])("%s", (_, startedAt, trialEnd, expected) => {
+    expect(since(startedAt, trialEnd)).toBe(expected)
+  })
+})
+
+test("usage is the total of a meter, and none of one that is not known", () => {
+  const used = (meter: string, id: string) =>
+    ({ id, occurredAt: on(0), kind: "usage_recorded", meter, quantity: 3, subscriptionId: null }) as const
+  const state = rebuild([used("logins", "a"), used("logins", "b")])
+  expect(["logins", "exports", "constructor"].map((meter) => usedOf(state, meter))).toEqual([6, 0, 0])
+  expect(usedOf(EMPTY_STATE, "logins")).toBe(0)
+})
+
 describe("a record is found by an id from outside", () => {
   const state = rebuild([failed, make.subscription("subscription_started", { at: on(0) })])
+
+  test("and by no id there is none, even if one is called null", () => {
+    expect(paymentOf(rebuild([make.paymentFailed({ at: on(0), invoiceId: "null" })]), null)).toBeUndefined()
+  })
 
   test("if it exists", () => {
     expect(paymentOf(state, "in_1")?.amountMinor).toBe(1_999)

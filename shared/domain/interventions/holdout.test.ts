@@ -135,7 +135,7 @@ describe("a case is assigned", () => {
       make.cancellationAnnounced({ at: on(1) }),
       make.subscription("subscription_resumed", { at: on(2) }),
     ]
-    const [again] = assign([make.cancellationAnnounced({ at: on(5) }), assigned, ...earlier], 50, [], 6)
+    const [again] = assign([make.cancellationAnnounced({ at: on(5) }), assigned, ...earlier], 0, [], 6)
     expect(again).toMatchObject({ caseId: "cancellation_sub_1_2", arm: assigned.arm, percentage: assigned.percentage })
     // A cancellation announced after that assignment is a different case.
     const later = [

@@ -240,6 +240,7 @@ describe("the incremental amount", () => {
   test("is unknown without amounts in both arms, and very uncertain with one case", () => {
     const some = amounts([[1_000, 500]])
     expect(incrementalOf([{ treated: some, heldOut: amounts([]) }])).toBeNull()
+    expect(incrementalOf([{ treated: amounts([]), heldOut: some }])).toBeNull()
     const found = incrementalOf([{ treated: some, heldOut: some }])
     expect(found?.low).toBeLessThan(-1_000)
     expect(found?.high).toBeGreaterThan(1_000)

@@ -90,6 +90,25 @@ describe("the first payment of a customer", () => {
     expect(reached.map(({ reachedAt }) => reachedAt)).toEqual([at(1)])
   })
 
+  test("is the earliest one, though another invoice was there first", () => {
+    const { kind: _, how: __, ...bill } = paid(0) as Extract<Fact, { kind: "payment_succeeded" }>
+    const failed = {
+      ...bill,
+      kind: "payment_failed",
+      id: "failed",
+      attempt: 1,
+      declineCode: null,
+      isFirstInvoice: false,
+    } as Fact
+    const late = { ...paid(2), invoiceId: "in_0" } as Fact
+    const reached = step([started(0), failed, paid(1), late], DEFAULT_MILESTONES, at(2))
+    expect(reached.map(({ reachedAt }) => reachedAt)).toEqual([at(1)])
+  })
+
+  test("is none if it was imported, among other facts", () => {
+    expect(step([started(0), paid(1, { origin: "history" })])).toEqual([])
+  })
+
   test("counts for seven days after it, the last included", () => {
     expect(step([started(0), paid(0)], DEFAULT_MILESTONES, at(7))).toHaveLength(1)
     expect(step([started(0), paid(0)], DEFAULT_MILESTONES, at(7.001))).toEqual([])
@@ -180,7 +199,9 @@ describe("a usage milestone", () => {
 
   test("is reached by the record that passes it, once", () => {
     expect(keysOf([used(0, 99)], [used(1, 1)], 1)).toEqual(["usage_logins_100@1"])
-    expect(keysOf([used(0, 99), used(1, 1)], [used(2, 50)], 2)).toEqual([])
+    for (const isWhole of [false, true]) {
+      expect(keysOf([used(0, 99), used(1, 1)], [used(2, 50)], 2, isWhole)).toEqual([])
+    }
   })
 
   test("is the same for the whole ledger and for only the later facts", () => {
@@ -248,8 +269,8 @@ describe("a tenure milestone", () => {
   })
 
   test("is counted from the first of several subscriptions that are paid", () => {
-    const second = { ...started(-10, { subscriptionId: "sub_2" }), id: "second" }
-    const paidSecond = { ...paid(-9), subscriptionId: "sub_2" } as Fact
+    const second = { ...started(1, { subscriptionId: "sub_2", startedAt: at(-10) }), id: "second" }
+    const paidSecond = { ...paid(2), subscriptionId: "sub_2" } as Fact
     expect(nextMilestoneAt(rebuild([started(0), paid(0), second]), DEFAULT_MILESTONES, at(0))).toBe(at(30))
     expect(nextMilestoneAt(rebuild([started(0), paid(0), second, paidSecond]), DEFAULT_MILESTONES, at(0))).toBe(at(20))
   })

@@ -49,6 +49,13 @@ describe("the window of a pass", () => {
     })
   })
 
+  test("has a gap where nothing was compared yet and the list is shorter than a day", () => {
+    expect(recentWindow(null, NOW, 0.5).gap).toEqual({
+      from: "2026-03-30T12:00:00.000Z",
+      to: "2026-03-31T00:00:00.000Z",
+    })
+  })
+
   test("has no gap where the list starts exactly where the last comparison ended", () => {
     const listStart = "2026-03-01T12:00:00.000Z"
     expect(recentWindow(listStart, NOW, 30).gap).toBeNull()
@@ -104,7 +111,7 @@ describe("a fact is identified by", () => {
     ["dispute and outcome, if it was closed", make.disputeClosed({ at }), { disputeId: "dp_1", outcome: "won" }],
     ["nothing, if it is of another kind", make.cardAdded({ at }), null],
   ])("%s", (_, fact, key) => {
-    expect(duplicateKeyOf(fact)).toEqual(key)
+    expect(duplicateKeyOf(fact)).toStrictEqual(key)
   })
 })
 
@@ -147,6 +154,10 @@ describe("the differences of a subscription", () => {
     expect(subscriptionDifferences(known, "sub_1", [end])).toContainEqual({
       ...{ subscriptionId: "sub_1", field: "endedAt", ours: null, theirs: make.on(4) },
     })
+    const resumed = make.subscription("subscription_resumed", { at: make.on(9) })
+    expect(subscriptionDifferences(fold([end], known), "sub_1", [resumed])).toContainEqual({
+      ...{ subscriptionId: "sub_1", field: "endedAt", ours: make.on(4), theirs: null },
+    })
     const other = make.subscriptionEnded({ at: make.on(9), endedAt: make.on(3) })
     expect(subscriptionDifferences(fold([end], known), "sub_1", [other])).toEqual([])
   })
@@ -165,6 +176,7 @@ describe("the differences of a subscription", () => {
   test("are none for a subscription that neither side knows", () => {
     expect(subscriptionDifferences(EMPTY_STATE, "sub_1", [])).toEqual([])
     expect(subscriptionDifferences(known, "sub_2", [])).toEqual([])
+    expect(subscriptionDifferences(known, "sub_1", [])).toEqual([])
   })
 
   test("do not include a date that stands for the time of reading, where we have one", () => {

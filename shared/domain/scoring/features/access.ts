@@ -2,9 +2,9 @@
  * The periods in which a customer had paid access, from the ledger. Trials, unpaid first invoices and states in which the
  * provider has stopped service are not access; a pause requested by the member is.
  */
-import type { Fact, Instant } from "../../facts.ts"
+import { type Fact, type Instant, laterOf } from "../../facts.ts"
 import { apply } from "../../recovery/fold.ts"
-import { type CustomerState, EMPTY_STATE, type SubscriptionState } from "../../state.ts"
+import { type CustomerState, EMPTY_STATE, payingSince, type SubscriptionState, subscriptionOf } from "../../state.ts"
 
 /** Why paid access ended. `other`: the company or a policy ended it. */
 export type EndOfAccess = "voluntary" | "payment_failure" | "other"
@@ -63,26 +63,26 @@ export const grantsAccess = ({ status, endedAt, paused }: SubscriptionState): bo
 
 /** A subscription seen for the first time may have started before its first fact; a trial does not count. */
 function beginningOf(
-  { id, startedAt, trialEnd }: SubscriptionState,
+  subscription: SubscriptionState,
   before: CustomerState,
   fact: Fact,
   last: AccessPeriod | undefined,
 ): Instant {
-  const isNew = !Object.hasOwn(before.subscriptions, id)
-  const stated = isNew && startedAt !== null ? later(startedAt, trialEnd ?? startedAt) : fact.occurredAt
-  const from = earlier(stated, fact.occurredAt)
-  return last?.to ? later(from, last.to) : from
+  const isNew = subscriptionOf(before, subscription.id) === undefined
+  const from = earlierOf(isNew ? payingSince(subscription) : null, fact.occurredAt)
+  return last?.to ? laterOf(from, last.to) : from
 }
 
 /** The provider's end time, if it lies within the period and not in the future. */
 function endingOf(fact: Fact, period: AccessPeriod): Instant {
   const stated = fact.kind === "subscription_ended" ? fact.subscription.endedAt : null
-  const to = earlier(stated ?? fact.occurredAt, fact.occurredAt)
+  const to = earlierOf(stated, fact.occurredAt)
   return to > period.from ? to : fact.occurredAt
 }
 
-const earlier = (a: Instant, b: Instant): Instant => (a < b ? a : b)
-const later = (a: Instant, b: Instant): Instant => (a > b ? a : b)
+/** `stated`, unless it is unknown or after `limit`. */
+const earlierOf = (stated: Instant | null, limit: Instant): Instant =>
+  stated !== null && stated < limit ? stated : limit
 
 function causeOf(state: CustomerState, fact: Fact): EndOfAccess {
   if (fact.kind !== "subscription_ended") return "payment_failure"
