@@ -44,6 +44,10 @@ describe("the last reminder", () => {
     expect(render({ step: 4, isLeaving: true }).subject).toBe(render({ step: 2 }).subject)
   })
 
+  test("alone is worded otherwise for them", () => {
+    for (const step of [0, 2]) expect(textOf({ step, isLeaving: true })).toBe(textOf({ step }))
+  })
+
   test("of a cancellation goes to those who leave", () => {
     expect(render({ caseKind: "cancellation", step: 4, isLeaving: true }).subject).toBe(
       "Last reminder: keep your Acme Fitness subscription",
@@ -118,6 +122,10 @@ describe("the whole text", () => {
     expect(textOf({ ...canceled, channel: "push" })).toBe(
       `Acme Fitness: Your subscription is set to end. Changed your mind? Keep it here: ${LINK}`,
     )
+  })
+
+  test("of a cancellation whose date is not known does not name one", () => {
+    expect(textOf({ caseKind: "cancellation" })).toContain("If you do nothing, it ends on the date you were told.")
   })
 
   test("of a payment without a known reason asks to check the details", () => {
@@ -252,6 +260,12 @@ describe("a short message is made to fit", () => {
     expect(textOf({ ...input, brandName: "樂天" })).toMatch(/^樂天: /)
   })
 
+  test("without a brand of which no letter is left", () => {
+    const link = `${LINK}${"x".repeat(80)}`
+    expect(textOf({ channel: "sms", brandName: "樂天", link })).toMatch(/^Your payment of \$19\.99 did/)
+    expect(textOf({ channel: "sms", brandName: "樂天 24", link })).toMatch(/^24: Your payment of/)
+  })
+
   test("with a mark that it is a reminder, and no second colon after a brand's own punctuation", () => {
     expect(textOf({ channel: "push", step: 2, brandName: "Yahoo!" })).toMatch(/^Yahoo! - Reminder: Your payment/)
     expect(textOf({ channel: "sms", step: 4, brandName: "Yahoo!" })).toMatch(/^Yahoo! - Last reminder: Your payment/)
@@ -335,6 +349,7 @@ describe("a date", () => {
     ["en-US", "Europe/Berlin", "October 26, 2027"],
     ["en-GB", "Europe/Berlin", "26 October 2027"],
     ["en_GB", "UTC", "25 October 2027"],
+    ["en-GB", null, "25 October 2027"],
     ["en-US", "Mars/Olympus", "October 25, 2027"],
     ["en-US", "", "October 25, 2027"],
     ["en-!!", "Europe/Berlin", "October 25, 2027"],

@@ -205,14 +205,14 @@ function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
 /** The brand in the GSM alphabet, if any letters or digits remain. */
 function plainName(brand: string): readonly string[] {
   const plain = stripToGsm(brand)
-  return plain !== brand && /[\p{L}\p{N}]/u.test(plain) ? [plain] : []
+  return /[\p{L}\p{N}]/u.test(plain) ? [plain] : []
 }
 
 /** The amount in the GSM alphabet: with the currency code where the currency sign is not in it. */
 function gsmAmount(money: Money, locale: string): string {
   const plain = formatMoney(money, locale).replaceAll(/\p{Zs}/gu, " ")
   if (isGsm(plain)) return plain
-  const number = formatMoney(money, "en").replaceAll(/[^\d.,-]/g, "")
+  const number = formatMoney(money, null).replaceAll(/[^\d.,-]/g, "")
   return `${number} ${money.currency.toUpperCase()}`
 }
 
@@ -230,8 +230,8 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
     return { subject: wording.subject, text: [greeting, ...body, link, ...after, ...help].join("\n\n"), html: null }
   }
   const unsubscribeUrl = input.unsubscribeUrl === null ? null : webLink(input.unsubscribeUrl)
-  const footer = [withoutDoublePunctuation(wording.reason, values.brand)]
-  const optOut = unsubscribeUrl === null ? [] : [`${phrases.unsubscribe}: ${unsubscribeUrl}`]
+  const footer = withoutDoublePunctuation(wording.reason, values.brand)
+  const optOut = unsubscribeUrl === null ? "" : `\n${phrases.unsubscribe}: ${unsubscribeUrl}`
   const html = emailHtml({
     language: phrases.language,
     subject: wording.subject,
@@ -244,14 +244,7 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
     footer,
     unsubscribe: unsubscribeUrl === null ? null : { text: phrases.unsubscribe, url: unsubscribeUrl },
   })
-  const text = [
-    greeting,
-    ...body,
-    `${wording.button}: ${link}`,
-    ...after,
-    ...help,
-    `${footer.join(" ")}\n${optOut.join("")}`.trim(),
-  ]
+  const text = [greeting, ...body, `${wording.button}: ${link}`, ...after, ...help, `${footer}${optOut}`]
   return { subject: wording.subject, text: `${text.join("\n\n")}\n`, html }
 }
 

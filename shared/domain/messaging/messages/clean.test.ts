@@ -8,6 +8,7 @@ describe("a text is truncated", () => {
     ["without a space before the ellipsis", "Ada Fitness", 5, "Ada…"],
     ["between characters, never inside one", "💪💪💪💪", 3, "💪💪…"],
     ["and fits by characters, not by units", "💪💪💪", 3, "💪💪💪"],
+    ["with the joiners before its end", "می\u200cخواهمخواهم", 6, "می\u200cخو…"],
     ["without a joiner at its end", "می\u200c\u200dخواهم", 5, "می…"],
   ])("%s", (_, text, lengthMax, expected) => {
     expect(truncate(text, lengthMax)).toBe(expected)
@@ -45,6 +46,9 @@ describe("a text becomes one line of what is visible", () => {
 describe("a joiner", () => {
   test.each([
     ["stays between Arabic letters", "می\u200cخواهم"],
+    ["stays after the first letter", "م\u200cم"],
+    ["stays after an Arabic letter outside the basic plane", "𞸀\u200c𞸁"],
+    ["is no space between them, which is invisible", "م\u200bم", "مم"],
     ["stays between Indic letters", "क्\u200dष"],
     ["stays after a letter outside the basic plane", "𑁍\u200d𑁍", "𑁍𑁍"],
     ["is dropped between Latin letters", "A\u200dd\u200ca", "Ada"],
@@ -59,6 +63,8 @@ describe("a joiner", () => {
     ["stays after an emoji with a variation selector", "🏳️\u200d🌈"],
     ["stays before a sign of a profession", "👩\u200d⚕️"],
     ["stays before a sign of a sex", "🏃\u200d♀️"],
+    ["is dropped after a letter that follows an emoji", "👩A\u200d👧", "👩A👧"],
+    ["is dropped before a letter that precedes an emoji", "👩\u200dA👧", "👩A👧"],
     ["is dropped between an emoji and a letter", "👩\u200dA", "👩A"],
     ["is dropped between a letter and an emoji", "A\u200d👩", "A👩"],
     ["that does not join is dropped between emoji", "👩\u200c👧", "👩👧"],
@@ -78,6 +84,7 @@ describe("a variation selector", () => {
     ["stays after an emoji", "❤\ufe0f"],
     ["stays where it asks for text", "❤\ufe0e"],
     ["is dropped after a letter", "A\ufe0f", "A"],
+    ["is dropped after a letter that follows an emoji", "❤A\ufe0f", "❤A"],
     ["is dropped at the beginning", "\ufe0eA", "A"],
   ])("%s", (_, text, expected = text) => {
     expect(oneLine(text, 100)).toBe(expected)
@@ -100,6 +107,7 @@ describe("a brand", () => {
   test.each([
     ["https://evil.example", "https evil example"],
     ["evil: /login", "evil login"],
+    ["evil:/login.x", "evil login x"],
     ["WWW.evil", "WWW evil"],
     ["//evil.example/x", "evil example x"],
     ["evil\\x", "evil x"],

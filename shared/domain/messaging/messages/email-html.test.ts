@@ -10,7 +10,7 @@ const parts: EmailParts = {
   button: "Pay > now",
   link: "https://pay.example.com/r/a?b=1&c=2",
   linkHint: "Or open <this>:",
-  footer: ["Why & how", "More"],
+  footer: "Why & how",
   unsubscribe: { text: "Stop & go", url: "https://pay.example.com/stop?a=1&b=2" },
 }
 const LINK = "https://pay.example.com/r/a?b=1&amp;c=2"
@@ -39,14 +39,12 @@ describe("an e-mail", () => {
       expect.stringContaining(">Pay &gt; now</a>"),
       expect.stringMatching(/^Or open &lt;this&gt;:<br>/),
       "Why &amp; how",
-      "More",
       expect.stringContaining(">Stop &amp; go</a>"),
     ])
   })
 
   test("has the paragraphs on lines of their own", () => {
     expect(html).toMatch(/>First &lt;p&gt;<\/p>\n<p [^>]*>Second<\/p>\n/)
-    expect(html).toMatch(/>Why &amp; how<\/p>\n<p [^>]*>More<\/p>\n/)
   })
 
   test("has the link as a button and as text, and the way to unsubscribe", () => {
@@ -77,6 +75,6 @@ describe("an e-mail", () => {
   test("has no way to unsubscribe where there is none, and an empty line in its place", () => {
     const without = emailHtml({ ...parts, unsubscribe: null })
     expect(without).not.toContain("Stop")
-    expect(without).toContain(">More</p>\n\n</div>")
+    expect(without).toContain(">Why &amp; how</p>\n\n</div>")
   })
 })

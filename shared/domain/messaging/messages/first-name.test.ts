@@ -109,6 +109,8 @@ describe("a first name", () => {
     ["Captain Ada Lovelace", "Ada"],
     ["Mag. Anna Huber", "Anna"],
     ["Mag Ryan", "Mag"],
+    ["H.c. Ada Lovelace", "Ada"],
+    ["..Dr.. Ada Lovelace", "Ada"],
     ["Prof. Ing. Col. Ada Lovelace", "Ada"],
     ["Herr und Frau Weber", null],
     ["Mr. y Mrs. Smith", null],
@@ -147,6 +149,13 @@ describe("a first name", () => {
     expect(firstNameOf(name)).toBe(first)
   })
 
+  test.each(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "EV", "KG", "UG"])(
+    "is not that of a company that ends in %s",
+    (end) => {
+      expect(firstNameOf(`Zed ${end}`)).toBeNull()
+    },
+  )
+
   test.each([
     ["O'Neil", "O'Neil"],
     ["Jean-Luc-Marie", "Jean-Luc-Marie"],
@@ -171,6 +180,8 @@ describe("a first name", () => {
     ["NA Li", null],
     ["NAN Li", null],
     ["Nano Li", "Nano"],
+    ["nadia Li", "nadia"],
+    ["Ann Li", "Ann"],
     ["Ana Li", "Ana"],
     ["no. name", null],
     ["Yo Name", "Yo"],

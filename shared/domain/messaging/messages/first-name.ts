@@ -42,7 +42,7 @@ const COMPANY_ENDS = setOf(
   "inc llc ltd limited gmbh corp corporation company sarl sas srl plc pty llp kg ohg mbh ug gbr holding holdings group",
   "gruppe groupe grupo studio studios gym fitness services service solutions consulting agency verein foundation gmbh&co",
 )
-const SHORT_COMPANY_ENDS = new Set(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "KG", "UG", "EV"])
+const SHORT_COMPANY_ENDS = new Set(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "EV"])
 
 /** A word in lower case, without its full stops. */
 const plain = (word: string): string => word.toLowerCase().replaceAll(/^\.+|\.+$/g, "")

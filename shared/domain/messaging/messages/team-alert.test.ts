@@ -16,6 +16,11 @@ describe("a team alert", () => {
     )
   })
 
+  test("has a line for each line, and no more without a link", () => {
+    const alert = { severity: "P0", state: "firing", title: "Down", lines: ["a", "b"], link: null } as const
+    expect(renderTeamAlert(alert).text).toBe("[P0] Down\n• a\n• b")
+  })
+
   test("stays within one Slack message and states when it is resolved", () => {
     const { subject, text } = renderTeamAlert({
       severity: "P3",
