@@ -43,6 +43,10 @@ describe("a period of access", () => {
     ])
   })
 
+  test("ends with the event of a subscription that has not ended, whatever end it states", () => {
+    expect(periodsOf(began, changed(5, { status: "unpaid", endedAt: on(3) }))).toMatchObject([{ to: on(5) }])
+  })
+
   test("lasts as long as any subscription gives access", () => {
     const other = make.subscription("subscription_started", { at: on(3), subscriptionId: "sub_2", startedAt: on(3) })
     expect(periodsOf(began, other, ended(5, "requested"))).toEqual([{ from: on(0), to: null, end: null }])

@@ -70,9 +70,7 @@ describe("the renewal", () => {
       20,
     ],
   ])("%s", (_, given, days) => {
-    const { days_to_renewal } = on100(started(given))
-    if (typeof days === "number") expect(days_to_renewal).toBeCloseTo(days, 9)
-    else expect(days_to_renewal).toBeNull()
+    expect(on100(started(given)).days_to_renewal).toEqual(days === null ? null : expect.closeTo(days, 9))
   })
 
   test.each<[string, Partial<SubscriptionSnapshot>, Readonly<Record<string, 0 | 1 | null>>]>([
