@@ -194,7 +194,7 @@ describe("a short message is made to fit", () => {
   /** What is left in the message as the link gets longer, each state once. */
   function statesOf(channel: "sms" | "push", lengthMax: number) {
     const states: string[] = []
-    for (let length = 1; length <= lengthMax; length++) {
+    for (let length = 1; length <= lengthMax; length += 4) {
       const rendered = renderNudge({ ...NUDGE, ...full, channel, link: `${LINK}${"x".repeat(length)}` })
       const { text } = rendered ?? { text: "none" }
       const parts = {
@@ -237,15 +237,19 @@ describe("a short message is made to fit", () => {
   })
 
   test("to the last character", () => {
-    const link = (length: number) => LINK + "x".repeat(length)
-    const lengthOf = (length: number) => textOf({ channel: "push", link: link(length) }).length
-    const longest = Array.from({ length: 290 }, (_, length) => lengthOf(length))
-    expect(Math.max(...longest)).toBe(320)
-    expect(textOf({ channel: "push", link: link(400) })).toBe(link(400))
-    const segments = Array.from({ length: 250 }, (_, length) =>
-      segmentsOf(textOf({ channel: "sms", link: link(length) })),
-    )
-    expect(Math.max(...segments)).toBe(2)
+    const linkOf = (length: number) => `https://a.example/${"x".repeat(length - "https://a.example/".length)}`
+    const around = (length: number) => [length - 1, length, length + 1].map(linkOf)
+    // "Acme Fitness: " has 14 characters: a push of 320 has room for a link of 306.
+    const pushes = around(306).map((link) => textOf({ channel: "push", link }).length)
+    expect(pushes).toEqual([319, 320, 307])
+    // Two segments have 306 characters; brand and opt-out leave 269 for the link.
+    const texts = around(269).map((link) => textOf({ channel: "sms", link }))
+    expect(texts.map((text) => [text.length, segmentsOf(text)])).toEqual([
+      [305, 2],
+      [306, 2],
+      [293, 2],
+    ])
+    expect(textOf({ channel: "push", link: linkOf(400) })).toBe(linkOf(400))
   })
 
   test("with a brand of at most 30 characters", () => {
