@@ -39,6 +39,16 @@ describe("the name that members read", () => {
   })
 })
 
+test.each<[string, Partial<BrandInput>, boolean]>([
+  ["waits for an approval", {}, true],
+  ["that is approved does not wait", { approved: ["Ada Fitness"] }, false],
+  ["that is the operator's does not wait", { companyName: "Ada  Fitness" }, false],
+  ["of the default company does not wait", { isDefaultCompany: true }, false],
+  ["that was not chosen does not wait", { brandName: null }, false],
+])("a name %s", (_, change, awaits) => {
+  expect(awaitsApproval(input(change))).toBe(awaits)
+})
+
 test("a normalised name stays as it is", () => {
   const once = normalizeBrand(" Cafe\u0301 \t #1 ")
   expect(once).toBe("Caf\u00e9 #1")
