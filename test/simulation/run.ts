@@ -213,10 +213,8 @@ export async function seedCompanies(database: Database, settings: Plan["settings
   const rows = [...settings].map(
     ([company, value]) => `(${quoted(company)}, ${quoted(JSON.stringify(value))}, '2026-10-01')`,
   )
-  await database.readOne(`
-    WITH made AS (INSERT INTO companies (id, name) VALUES ${COMPANIES.map((id) => `('${id}', 'Simulated')`).join(", ")}
-      RETURNING id)
-    SELECT count(*) FROM made;
+  await database.execute(`
+    INSERT INTO companies (id, name) VALUES ${COMPANIES.map((id) => `('${id}', 'Simulated')`).join(", ")};
     INSERT INTO api_keys (company_id, id, name, role, hash, created_at) VALUES ${COMPANIES.map(
       (id) => `('${id}', 'key', 'simulated', 'admin', sha256('${API_KEYS[id]}'), '2026-10-01')`,
     ).join(", ")};

@@ -9,11 +9,11 @@ import { MUTANTS } from "./mutants/mutant-list.ts"
 import { killMutant, RealWorker } from "./mutants/mutants.ts"
 import { exploreOrders, SCENARIOS_WITH_ORDER } from "./orders.ts"
 import type { Job } from "./pool.ts"
-import { runSchedule } from "./run.ts"
+import { type RunParts, runSchedule } from "./run.ts"
 import { count, emptyTally, shrink } from "./schedules.ts"
 import { bundle } from "./world/bundle.ts"
 import { Database } from "./world/database.ts"
-import { makeScheduleWorker } from "./world/schedule-worker.ts"
+import { makeScheduleWorker, type ScheduleWorker } from "./world/schedule-worker.ts"
 
 const [, , url = "", interleavingUrl = ""] = process.argv
 const database = await Database.connect(url)
@@ -34,6 +34,12 @@ async function closeScheduleRunner(): Promise<void> {
   scheduleRunner = null
 }
 
+let evaluating: ScheduleWorker | null = null
+function partsOfProduction(): RunParts {
+  evaluating ??= makeScheduleWorker(built, { evaluatesModules: true })
+  return { database, scheduleWorker: evaluating }
+}
+
 /** An unhandled rejection of the Worker is a fault of the current run. */
 const unhandled: string[] = []
 process.on("unhandledRejection", (reason) => {
@@ -51,7 +57,7 @@ async function perform(job: Job): Promise<unknown> {
       return tally
     }
     case "seed": {
-      const run = withUnhandled(await runSchedule(job.seed, parts))
+      const run = withUnhandled(await runSchedule(job.seed, job.evaluatesModules ? partsOfProduction() : parts))
       const smallest = run.violations.length === 0 ? run : await shrink(run, parts)
       return { run, smallest }
     }

@@ -5,7 +5,8 @@
  */
 import { Agenda } from "../agenda.ts"
 import type { Random } from "../random.ts"
-import type { WorkerModule } from "./bundle.ts"
+import type { IsolateParts, WorkerModule } from "./bundle.ts"
+import type { ModuleState } from "./module-state.ts"
 import type { SeamSources } from "./seams.ts"
 
 export interface Skew {
@@ -15,9 +16,8 @@ export interface Skew {
 
 export const NO_SKEW: Skew = { byMs: 0, untilMs: 0 }
 
-export interface Isolate {
+export interface Isolate extends IsolateParts {
   readonly id: number
-  readonly module: WorkerModule
   readonly env: object
   /** The error of its clock, until the platform corrects it. */
   skew: Skew
@@ -68,8 +68,7 @@ export interface EffectPlan {
 /** What a runtime needs of its world. */
 export interface RuntimeOptions {
   readonly random: Random
-  readonly makeIsolate: () => WorkerModule
-  readonly env: () => object
+  readonly makeIsolate: () => IsolateParts & { readonly env: object }
   /** When work after the answer is cut off. */
   cutOffAfterMs(): number
   planOfEffect(effect: Effect): EffectPlan
@@ -104,6 +103,11 @@ export class Runtime implements SeamSources {
 
   nowMs(): number {
     return this.worldMs + (this.current === null ? 0 : this.skewOf(this.current.isolate))
+  }
+
+  moduleState(): ModuleState {
+    if (this.current === null) throw new Error("code of the Worker runs without a task")
+    return this.current.isolate.moduleState
   }
 
   /** The current error of an isolate's clock. */
@@ -236,8 +240,7 @@ export class Runtime implements SeamSources {
   // Isolates and tasks.
 
   newIsolate(skew = NO_SKEW): Isolate {
-    const { makeIsolate, env } = this.#options
-    const isolate = { id: ++this.#made.isolates, module: makeIsolate(), env: env(), skew, hasEnded: false }
+    const isolate = { id: ++this.#made.isolates, ...this.#options.makeIsolate(), skew, hasEnded: false }
     this.isolates.push(isolate)
     return isolate
   }

@@ -1,19 +1,21 @@
 /** The Worker of one process: starts isolates that use the world of the current run. */
-import { type Bundle, isolateFactory, type WorkerModule } from "./bundle.ts"
+import { type Bundle, type IsolateParts, isolateFactory } from "./bundle.ts"
 import { makeSeams, type SeamSources } from "./seams.ts"
 import { VARS } from "./targets.ts"
+
+type NewIsolate = IsolateParts & { readonly env: object }
 
 /** Runs follow one another in a process; the replaced globals use the current one. */
 export interface ScheduleWorker {
   /** An isolate that is reused by runs without faults and without passing time. */
-  readonly steady: () => { readonly module: WorkerModule; readonly env: object }
+  readonly steady: () => NewIsolate
   /** Creates an isolate. */
-  readonly makeIsolate: () => WorkerModule
+  readonly makeIsolate: () => NewIsolate
   enter(sources: SeamSources): void
 }
 
-/** Compiles a bundle once. */
-export function makeScheduleWorker(bundle: Bundle): ScheduleWorker {
+/** Evaluates a bundle once, or with `evaluatesModules` for each isolate. */
+export function makeScheduleWorker(bundle: Bundle, { evaluatesModules = false } = {}): ScheduleWorker {
   let sources: SeamSources | null = null
   const current = (): SeamSources => {
     if (sources === null) throw new Error("the Worker runs outside of any run")
@@ -30,12 +32,13 @@ export function makeScheduleWorker(bundle: Bundle): ScheduleWorker {
     cryptoEnds: () => current().cryptoEnds(),
     log: (line) => current().log(line),
   })
-  const makeIsolate = isolateFactory(bundle, seams)
-  let steady: { readonly module: WorkerModule; readonly env: object } | null = null
+  const newIsolate = isolateFactory(bundle, seams, { moduleState: () => current().moduleState(), evaluatesModules })
+  const makeIsolate = (): NewIsolate => ({ ...newIsolate(), env: { ...VARS } })
+  let steady: NewIsolate | null = null
   return {
     makeIsolate,
     steady() {
-      steady ??= { module: makeIsolate(), env: { ...VARS } }
+      steady ??= makeIsolate()
       return steady
     },
     enter(next) {
