@@ -113,7 +113,7 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
     scheduleWorker,
     isolatesMax: 1,
   })
-  const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0 }))
+  const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0, idleRate: 1 }))
   const scenario = [...SCENARIOS, ...LOOKUP_SCENARIOS].find(({ name }) => name === flow.scenario)
   if (!scenario) throw new Error(`no scenario is named ${flow.scenario}`)
   const who = { tag: "n0x", company }

@@ -25,6 +25,8 @@ const DAY_MS = 24 * HOUR_MS
 
 /** How long a run continues after its faults have ended. */
 const AFTER_FAULTS_MS = 4 * DAY_MS
+/** A job without work makes a dozen calls and changes nothing. */
+const IDLE_RATE = 0.2
 /** With more steps a run counts as not ending. */
 const STEPS_MAX = 60_000
 
@@ -85,7 +87,9 @@ export async function runSchedule(seed: number, parts: RunParts): Promise<Run> {
 
   let haveFaultsEnded = false
   const heartbeat = new Heartbeat(started, random.fork("heartbeat"), () =>
-    haveFaultsEnded ? { missRate: 0, doubleRate: 0 } : { missRate: plan.missRate, doubleRate: plan.doubleRate },
+    haveFaultsEnded
+      ? { missRate: 0, doubleRate: 0, idleRate: IDLE_RATE }
+      : { missRate: plan.missRate, doubleRate: plan.doubleRate, idleRate: IDLE_RATE },
   )
   for (const delivery of plan.deliveries) {
     runtime.agenda.put(delivery.atMs, "event", () => void sendEvent(started, delivery))
