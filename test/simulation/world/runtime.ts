@@ -45,6 +45,10 @@ export interface Effect {
   readonly body: string
   readonly signal: AbortSignal | null
   readonly calledAtMs: number
+  /** The step in which it arrived; null: not yet. */
+  arrivedInStep: number | null
+  /** The effect whose answer the task was resumed with one step after its arrival, having only computed since then. */
+  readonly follows: Effect | null
 }
 
 /** An answer as the Worker reads it. */
@@ -85,6 +89,10 @@ export class Runtime implements SeamSources {
   crashes = 0
   effects = 0
   current: Task | null = null
+  /** Entries of the agenda that were run. */
+  #steps = 0
+  /** The effect whose answer the current step brings to its task. */
+  #answered: Effect | null = null
   /** Tasks that have not ended. */
   readonly live = new Set<Task>()
   readonly #options: RuntimeOptions
@@ -176,6 +184,8 @@ export class Runtime implements SeamSources {
       body,
       signal,
       calledAtMs: this.worldMs,
+      arrivedInStep: null,
+      follows: this.#answered?.task === task ? this.#answered : null,
     }
     task.effects += 1
     return this.#execute(effect, this.#options.planOfEffect(effect))
@@ -207,15 +217,18 @@ export class Runtime implements SeamSources {
       }
 
       let real: Answer | null = null
-      const reply = (): Promise<void> =>
-        this.wake(task, () =>
+      const reply = (): Promise<void> => {
+        if (effect.arrivedInStep === this.#steps - 1) this.#answered = effect
+        return this.wake(task, () =>
           settle(() => {
             const answer = plan.answer === null ? real : plan.answer(real)
             if (answer === "lost" || answer === null) reject(new TypeError("Network connection lost."))
             else resolve(responseOf(answer))
           }),
         )
+      }
       const arrive = async (): Promise<void> => {
+        effect.arrivedInStep = this.#steps
         real = await this.#options.perform(effect)
         if (plan.crash === "after") this.crash(task.isolate, `after effect ${effect.number}`)
       }
@@ -306,6 +319,7 @@ export class Runtime implements SeamSources {
       }
       if (task.hasEnded) return
       task.isAnswered = true
+      this.#answered = null
       this.agenda.put(this.worldMs + this.#options.cutOffAfterMs(), "eviction", () => {
         if (!this.live.has(task)) return
         this.#options.trace(`task ${task.id} is evicted`)
@@ -342,6 +356,8 @@ export class Runtime implements SeamSources {
     const entry = this.agenda.take()
     if (entry === null) return false
     this.worldMs = Math.max(this.worldMs, entry.atMs)
+    this.#steps += 1
+    this.#answered = null
     await entry.run()
     return true
   }
