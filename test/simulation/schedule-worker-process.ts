@@ -13,14 +13,15 @@ import { type RunParts, runSchedule } from "./run.ts"
 import { count, emptyTally, shrink } from "./schedules.ts"
 import { bundle } from "./world/bundle.ts"
 import { Database } from "./world/database.ts"
-import { makeScheduleWorker, type ScheduleWorker } from "./world/schedule-worker.ts"
+import { loadPackages, makeScheduleWorker, type ScheduleWorker } from "./world/schedule-worker.ts"
 
 const [, , url = "", interleavingUrl = ""] = process.argv
 const database = await Database.connect(url)
 const built = await bundle()
-const scheduleWorker = makeScheduleWorker(built)
+const packages = loadPackages(built.libraries)
+const scheduleWorker = makeScheduleWorker(built.app, packages)
 const parts = { database, scheduleWorker }
-const real = new RealWorker(parts, built.libraries)
+const real = new RealWorker(parts, packages)
 
 /** Opened for the first interleaving, and again after a mutant has changed the functions. */
 let scheduleRunner: ScheduleRunner | null = null
@@ -36,7 +37,7 @@ async function closeScheduleRunner(): Promise<void> {
 
 let evaluating: ScheduleWorker | null = null
 function partsOfProduction(): RunParts {
-  evaluating ??= makeScheduleWorker(built, { evaluatesModules: true })
+  evaluating ??= makeScheduleWorker(built.app, packages, { evaluatesModules: true })
   return { database, scheduleWorker: evaluating }
 }
 

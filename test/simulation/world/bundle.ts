@@ -122,30 +122,39 @@ export interface IsolateParts {
   readonly moduleState: ModuleState
 }
 
-/**
- * Creates isolates of a bundle: all use the same replaced globals, and each has its own module state. `evaluatesModules`: each
- * evaluates all modules itself, as in production, which takes as long as several requests.
- */
-export function isolateFactory(
-  { libraries, app }: Bundle,
-  seams: Seams,
-  { moduleState, evaluatesModules }: { readonly moduleState: () => ModuleState; readonly evaluatesModules: boolean },
-): () => IsolateParts {
-  const missing = (name: string): unknown => {
-    if (PLATFORM_MODULES.test(name)) return platform(name)
-    throw new Error(`the bundle imports ${name}, which it does not contain`)
-  }
+/** Evaluated packages by name. */
+export type Packages = ReadonlyMap<string, object>
 
-  const loaded = compile(libraries, "libraries.js", seams)(missing)
-  const packages = new Map(
+/** Evaluates the bundle of packages. */
+export function evaluatePackages(libraries: string, seams: Seams): Packages {
+  const loaded = compile(libraries, "libraries.js", seams)(platformModule)
+  return new Map(
     (loaded.names as string[]).map((name, index) => {
       const namespace = loaded[`package${index}`] as object
       return [name, { ...namespace, __esModule: true }] as const
     }),
   )
+}
+
+function platformModule(name: string): unknown {
+  if (PLATFORM_MODULES.test(name)) return platform(name)
+  throw new Error(`the bundle imports ${name}, which it does not contain`)
+}
+
+/**
+ * Creates isolates of the Worker: all use the same replaced globals, and each has its own module state. `evaluatesModules`:
+ * each evaluates all modules itself, as in production, which takes as long as several requests.
+ */
+export function isolateFactory(
+  app: string,
+  packages: Packages,
+  seams: Seams,
+  { moduleState, evaluatesModules }: { readonly moduleState: () => ModuleState; readonly evaluatesModules: boolean },
+): () => IsolateParts {
   const evaluate = (state: () => ModuleState): WorkerModule =>
-    compile(app, "worker.js", { ...seams, ...makeStateSeams(state) })((name) => packages.get(name) ?? missing(name))
-      .default as WorkerModule
+    compile(app, "worker.js", { ...seams, ...makeStateSeams(state) })(
+      (name) => packages.get(name) ?? platformModule(name),
+    ).default as WorkerModule
   const shared = evaluate(moduleState)
   return () => {
     const own: ModuleState = new Map()
