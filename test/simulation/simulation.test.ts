@@ -13,8 +13,8 @@ import type { Run } from "./run.ts"
 import { FAULT_KINDS } from "./world/faults.ts"
 
 const WORKERS = availableParallelism()
-/** All tests within five minutes: two processors run five schedules a second. */
-const SCHEDULES = WORKERS >= 4 ? 2_000 : 400
+/** All tests within about five minutes on two processors. */
+const SCHEDULES = WORKERS >= 4 ? 2_000 : 1_000
 /** Together with the race mutants less than a minute on two idle processors. */
 const INTERLEAVINGS = 1_200
 
