@@ -99,7 +99,9 @@ test("a service that is not configured is no failure, and is not called", async 
   await control("DELETE", "/stats")
   const { body } = await api<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
   expect(Object.keys(body.checks)).toEqual(
-    ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash"].map((target) => `${target}:breaker`),
+    ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash", "access"].map(
+      (target) => `${target}:breaker`,
+    ),
   )
   const { postgres, redis, qstash, ...others } = await stats()
   expect([postgres, redis, qstash, others]).toEqual([0, 1, 0, {}])

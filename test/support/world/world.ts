@@ -43,6 +43,8 @@ export interface MailboxMessage {
   readonly idempotencyKey: string | null
   readonly at: string
   readonly headers?: Readonly<Record<string, string>>
+  readonly from?: string
+  readonly account?: string
 }
 
 /** Calls the control server; throws when it refuses. */
