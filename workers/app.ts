@@ -2,6 +2,7 @@
 import { Hono } from "hono"
 import { secureHeaders } from "hono/secure-headers"
 import { companies } from "./companies/companies-route.ts"
+import { credentials } from "./companies/credentials-route.ts"
 import { keys, operatorKeys } from "./companies/keys-route.ts"
 import { people, signIns } from "./companies/people-route.ts"
 import { dashboardOf } from "./dashboard/route.tsx"
@@ -87,6 +88,7 @@ export const api = new Hono<AppEnv>()
   .route("/usage", usage)
   // Companies
   .route("/companies", companies)
+  .route("/credentials", credentials)
   .route("/keys", keys)
   .route("/operator-keys", operatorKeys)
   .route("/people", people)

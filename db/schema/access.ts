@@ -1,5 +1,6 @@
 /** Who may do what in a company: API keys, people, their sessions, and the company's set-up. */
-import { pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
+import { jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
+import type { CredentialKind } from "../../shared/credentials.ts"
 import { bytea, companyId, instant } from "./columns.ts"
 
 /** Null: an operator's, for the whole deployment. */
@@ -96,4 +97,19 @@ export const onboardingSteps = pgTable(
     who: text("who").notNull(),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.step] })],
+)
+
+export const companyCredentials = pgTable(
+  "company_credentials",
+  {
+    companyId: companyId(),
+    kind: text("kind").$type<CredentialKind>().notNull(),
+    sealed: bytea("sealed").notNull(),
+    shown: jsonb("shown").$type<Readonly<Record<string, string | null>>>().notNull(),
+    checkResult: text("check_result"),
+    checkedAt: instant("checked_at"),
+    createdAt: instant("created_at").notNull(),
+    createdBy: text("created_by").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.companyId, table.kind] })],
 )

@@ -12,6 +12,8 @@ import {
   listCompanies,
   readCompany,
 } from "../../db/queries/companies/companies.ts"
+import { SHARED_KINDS } from "../../shared/credentials.ts"
+import { forgetCredentials } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
@@ -46,8 +48,19 @@ const account = z.discriminatedUnion("provider", [
 ])
 const accounts = z.array(account).max(ACCOUNTS_MAX).default([])
 
-const newCompany = z.strictObject({ id: companyId, name: companyName, accounts })
-const change = z.strictObject({ name: companyName.optional(), addAccounts: accounts, removeAccounts: accounts })
+/** For what the company may use the deployment's credentials where it has none of its own; null: as it is, first all. */
+const sharedKinds = z
+  .array(z.enum(SHARED_KINDS))
+  .max(SHARED_KINDS.length)
+  .transform((kinds) => [...new Set(kinds)])
+  .nullable()
+  .default(null)
+
+const newCompany = z.strictObject({ id: companyId, name: companyName, accounts, sharedKinds })
+const change = z.strictObject({
+  ...{ name: companyName.optional(), sharedKinds },
+  ...{ addAccounts: accounts, removeAccounts: accounts },
+})
 const testMessage = z.strictObject({
   /** Who gets it; a person who is signed in may leave it out. */
   personId: z.string().min(1).max(100).optional(),
@@ -71,11 +84,12 @@ export const companies = new Hono<AppEnv>()
   .put("/:id", withPermission("companies:write"), validId(companyId), validJson(change), async (c) => {
     const { db, log } = c.get("services")
     const { id } = c.req.valid("param")
-    const { name = null, addAccounts, removeAccounts } = c.req.valid("json")
+    const { name = null, addAccounts, removeAccounts, sharedKinds: shared } = c.req.valid("json")
     const isFound = await refusingConflicts(
-      changeCompany(db, id, { name, added: addAccounts, removed: removeAccounts }),
+      changeCompany(db, id, { name, added: addAccounts, removed: removeAccounts, sharedKinds: shared }),
     )
     if (!isFound) throw noSuchCompany()
+    forgetCredentials(id)
     log.info("company_changed", { companyId: id, keyId: c.get("principal").keyId })
     return c.json(showCompany(await existing(c, id)))
   })
@@ -133,8 +147,8 @@ async function refusingConflicts<T>(writing: Promise<T>): Promise<T> {
   }
 }
 
-const showCompany = ({ id, name, createdAt, closedAt, closedBy, accounts: shown }: Company) => ({
-  ...{ id, name, accounts: shown },
+const showCompany = ({ createdAt, closedAt, closedBy, ...company }: Company) => ({
+  ...company,
   createdAt: createdAt.toISOString(),
   closedAt: closedAt?.toISOString() ?? null,
   closedBy,

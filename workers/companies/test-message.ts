@@ -6,6 +6,7 @@ import { readBrand } from "../../db/queries/messaging/brands.ts"
 import { shownBrand } from "../../shared/domain/messaging/brand.ts"
 import { renderNudge } from "../../shared/domain/messaging/messages.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
+import { hasOwnSender } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import type { Services } from "../platform/services.ts"
 import { recordStep } from "./onboarding.ts"
@@ -37,23 +38,24 @@ export async function sendTestMessage(
   services: Services,
   { company, personId, by }: { readonly company: Company; readonly personId: string; readonly by: string },
 ): Promise<{ readonly subject: string; readonly text: string }> {
-  const { channels, config, db, log, newId, now } = services
+  const { config, db, log, newId, now } = services
   const [person, brand] = await Promise.all([readPerson(db, company.id, personId), readBrand(db, company.id)])
   const to = person && (await addressOf(config.keys.encryption, person))
   if (!to || brand === null) throw new AppError("NOT_FOUND", "There is no such person in the company.")
   const settings = settingsOf(brand)
-  const isDefaultCompany = company.id === config.access.defaultCompanyId
+  const isTrusted = company.id === config.access.defaultCompanyId || (await hasOwnSender(services, company.id))
   const rendered = renderNudge({
     ...INVENTED,
     step: settings.playbooks.payment[0]?.day ?? 0,
     now: now().toISOString(),
-    brandName: shownBrand({ ...brand, brandName: settings.brandName, isDefaultCompany }),
+    brandName: shownBrand({ ...brand, brandName: settings.brandName, isTrusted }),
     supportEmail: settings.supportEmail,
     link: `${config.appUrl}/`,
     unsubscribeUrl: null,
   })
   if (rendered === null) throw new Error("an e-mail is never too short for its link")
-  const sent = await channels.email.send({ to, ...rendered, unsubscribeUrl: null }, { idempotencyKey: newId() })
+  const { email } = await services.channelsFor(company.id)
+  const sent = await email.send({ to, ...rendered, unsubscribeUrl: null }, { idempotencyKey: newId() })
   if (sent.kind !== "sent") {
     throw new AppError("CONFLICT", "The message was not sent; the log has the sender's reason.", {
       reason: sent.reason,

@@ -12,6 +12,8 @@ import type { Outbound } from "./outbound/client.ts"
 import type { QstashPublisher } from "./qstash/publish.ts"
 import type { makeRedis } from "./redis.ts"
 
+export type Channels = Readonly<Record<ChannelName, Channel>>
+
 export interface Services {
   readonly config: Config
   readonly db: Db
@@ -25,7 +27,10 @@ export interface Services {
   readonly sharedLimit: SharedLimiter
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
-  readonly channels: Readonly<Record<ChannelName, Channel>>
+  /** The deployment's own channels. Whatever is sent for a company goes through `channelsFor`. */
+  readonly channels: Channels
+  /** A company's channels: with its own credentials, else with the deployment's where it may use them. */
+  readonly channelsFor: (companyId: string) => Promise<Channels>
   /** All outgoing calls, and the state of their circuit breakers. */
   readonly outbound: Outbound
   /** The subrequests that this invocation may still make. */

@@ -1,5 +1,6 @@
 /** Companies, as an operator sets them up. They are written by functions of the database only. */
 import { eq, sql } from "drizzle-orm"
+import type { SharedKind } from "../../../shared/credentials.ts"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { onboardingSteps } from "../../schema.ts"
@@ -18,6 +19,8 @@ export interface Company {
   readonly closedAt: Date | null
   readonly closedBy: string | null
   readonly accounts: readonly Account[]
+  /** The kinds for which it may use the deployment's credentials where it has none of its own. */
+  readonly sharedKinds: readonly SharedKind[]
 }
 
 interface CompanyRow extends Record<string, unknown> {
@@ -27,6 +30,7 @@ interface CompanyRow extends Record<string, unknown> {
   readonly closed_at: string | null
   readonly closed_by: string | null
   readonly accounts: readonly Account[]
+  readonly shared_kinds: readonly SharedKind[]
 }
 
 /** A page of the companies, the newest first. */
@@ -51,26 +55,41 @@ const companyOfRow = (row: CompanyRow): Company => ({
   closedAt: row.closed_at === null ? null : new Date(row.closed_at),
   closedBy: row.closed_by,
   accounts: row.accounts,
+  sharedKinds: row.shared_kinds,
 })
+
+interface Sharing {
+  /** Null: all for a new company, as they are for another. */
+  readonly sharedKinds: readonly SharedKind[] | null
+}
+
+const sharedJson = (kinds: readonly SharedKind[] | null) => (kinds === null ? null : JSON.stringify(kinds))
 
 /** Adds a company with its accounts; a `conflict` (db/client.ts) when the id or an account is taken. */
 export async function addCompany(
   db: Db,
-  { id, name, accounts }: Pick<Company, "id" | "name" | "accounts">,
+  { id, name, accounts, sharedKinds }: Pick<Company, "id" | "name" | "accounts"> & Sharing,
   now: Date,
 ): Promise<void> {
-  await db.execute(sql`select add_company(${id}, ${name}, ${JSON.stringify(accounts)}, ${now.toISOString()})`)
+  await db.execute(
+    sql`select add_company(${id}, ${name}, ${JSON.stringify(accounts)}, ${sharedJson(sharedKinds)}, ${now.toISOString()})`,
+  )
 }
 
-/** Renames a company, and adds and removes accounts. False: no such company; a `conflict` when an account is taken. */
+/** Changes a company; null leaves something as it is. False: no such company; a `conflict` when an account is taken. */
 export async function changeCompany(
   db: Db,
   id: string,
-  change: { readonly name: string | null; readonly added: readonly Account[]; readonly removed: readonly Account[] },
+  change: Sharing & {
+    readonly name: string | null
+    readonly added: readonly Account[]
+    readonly removed: readonly Account[]
+  },
 ): Promise<boolean> {
-  const { name, added, removed } = change
+  const { name, added, removed, sharedKinds } = change
   const { rows } = await db.execute<{ found: boolean }>(
-    sql`select change_company(${id}, ${name}, ${JSON.stringify(added)}, ${JSON.stringify(removed)}) as found`,
+    sql`select change_company(${id}, ${name}, ${JSON.stringify(added)}, ${JSON.stringify(removed)},
+      ${sharedJson(sharedKinds)}) as found`,
   )
   return rows[0]?.found === true
 }

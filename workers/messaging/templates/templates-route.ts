@@ -18,6 +18,7 @@ import {
 } from "../../../shared/domain/messaging/templates/templates.ts"
 import { MESSAGE_ACTIONS } from "../../../shared/domain/recovery/decline-codes.ts"
 import { MEMBER_CHANNELS, settingsOf } from "../../../shared/domain/settings.ts"
+import { hasOwnSender } from "../../platform/credentials.ts"
 import { AppError } from "../../platform/errors.ts"
 import { withPermission } from "../../platform/http/auth.ts"
 import { validId, validJson } from "../../platform/http/request.ts"
@@ -119,16 +120,17 @@ async function versionsOf(c: Context<AppEnv>): Promise<readonly [TemplateRow, ..
 
 /** Words with their faults, and how messages with them look. */
 async function checked(c: Context<AppEnv>, place: TemplatePlace, own: TemplateWords) {
-  const { config, db, now } = c.get("services")
+  const services = c.get("services")
+  const { config, db, now } = services
   const { companyId } = c.get("principal")
   const brand = await readBrand(db, companyId)
   if (brand === null) throw new AppError("NOT_FOUND", "There is no such company.")
   const faults = faultsOf(own)
   if (faults.length > 0) return { faults, previews: [] as readonly Preview[] }
   const settings = settingsOf(brand)
-  const isDefaultCompany = companyId === config.access.defaultCompanyId
+  const isTrusted = companyId === config.access.defaultCompanyId || (await hasOwnSender(services, companyId))
   const company = {
-    brandName: shownBrand({ ...brand, brandName: settings.brandName, isDefaultCompany }),
+    brandName: shownBrand({ ...brand, brandName: settings.brandName, isTrusted }),
     supportEmail: settings.supportEmail,
     appUrl: config.appUrl,
   }

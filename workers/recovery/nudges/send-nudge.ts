@@ -268,7 +268,8 @@ async function send(
     ? await grantFor(services, { provider: "whop", companyId, named: null })
     : null
   const idempotencyKey = await safeKey(`${companyId}.${nudge.id}`)
-  const outcome = await services.channels[nudge.channel].send(message, { idempotencyKey, grant })
+  const channels = await services.channelsFor(companyId)
+  const outcome = await channels[nudge.channel].send(message, { idempotencyKey, grant })
   return outcome.kind === "sent" && message.template ? { ...outcome, template: message.template } : outcome
 }
 

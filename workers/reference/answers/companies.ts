@@ -1,6 +1,8 @@
 /** Answers about companies, their keys and their people. */
 import * as z from "zod"
+import { CREDENTIAL_KINDS, SHARED_KINDS } from "../../../shared/credentials.ts"
 import { ONBOARDING_ITEMS } from "../../../shared/domain/companies/onboarding.ts"
+import { CHECK_RESULTS } from "../../companies/check-credentials.ts"
 import { type Described, instant, listOf, ok, provider } from "./common.ts"
 
 const company = z
@@ -8,6 +10,9 @@ const company = z
     id: z.string(),
     name: z.string(),
     accounts: z.array(z.strictObject({ provider, accountId: z.string() })),
+    sharedKinds: z
+      .array(z.enum(SHARED_KINDS))
+      .describe("For what it may use the deployment's credentials where it has none of its own"),
     createdAt: instant,
     closedAt: instant.nullable().describe("Null: open"),
     closedBy: z.string().nullable(),
@@ -53,6 +58,21 @@ const signIn = z
     at: instant,
   })
   .meta({ id: "SignIn" })
+
+const credential = z
+  .strictObject({
+    kind: z.enum(CREDENTIAL_KINDS),
+    source: z.enum(["own", "deployment", "none"]),
+    shown: z
+      .record(z.string(), z.string().nullable())
+      .nullable()
+      .describe("Accounts and senders; of keys the last four characters"),
+    checkResult: z.enum(CHECK_RESULTS).nullable().describe("Null: it cannot be checked"),
+    checkedAt: instant.nullable(),
+    createdAt: instant.nullable(),
+    createdBy: z.string().nullable(),
+  })
+  .meta({ id: "Credential" })
 
 const listKeys = (whose: string) => ({
   summary: `The API keys of ${whose}, the newest first`,
@@ -104,6 +124,17 @@ export const COMPANIES = {
   "POST /api/operator-keys": makeKey("operators"),
   "POST /api/operator-keys/:id/rotate": rotateKey,
   "DELETE /api/operator-keys/:id": revokeKey,
+  "GET /api/credentials": {
+    summary: "What the company uses at providers and channels: its own, the deployment's, or nothing",
+    answers: ok(listOf(credential)),
+  },
+  "GET /api/credentials/:kind": { summary: "The company's own credential of a kind", answers: ok(credential) },
+  "PUT /api/credentials/:kind": {
+    summary: "Checks and stores a credential in place of the earlier one",
+    answers: ok(credential),
+  },
+  "POST /api/credentials/:kind/check": { summary: "Checks a stored credential again", answers: ok(credential) },
+  "DELETE /api/credentials/:kind": { summary: "Deletes a credential", answers: { 204: {} } },
   "GET /api/people": { summary: "The people of the company, the last invited first", answers: ok(listOf(person)) },
   "POST /api/people": {
     summary: "Invites somebody to an address",
