@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import { overLimitFacts } from "../../../../test/support/events/arbitrary-facts.ts"
 import * as make from "../../../../test/support/events/facts.ts"
 import type { Fact } from "../../facts.ts"
-import { type CustomerState, EMPTY_STATE, findCase, paymentOf } from "../../state.ts"
+import { EMPTY_STATE, findCase, paymentOf } from "../../state.ts"
 import { fold, rebuild } from "../fold.ts"
 import { BOUNDS, type DroppedCase } from "./bounds.ts"
 import { OUTREACH_BOUNDS } from "./outreach.ts"
@@ -174,81 +174,5 @@ describe("parts of one invoice", () => {
     ])
     expect(Object.keys(paymentOf(state, "in_1")?.credits ?? {})).toHaveLength(BOUNDS.partsOfInvoice)
     expect(findCase(state, "payment_in_1")).toMatchObject({ amountMinor: 100_000 - BOUNDS.partsOfInvoice })
-  })
-})
-
-describe("the work of a fold grows with the number of facts, not with its square", () => {
-  const of = (index: number) => ({ at: at(index * SECOND), subscriptionId: `sub_${index}` })
-  const started = (index: number) => make.subscription("subscription_started", of(index))
-  /** Two facts of one thing in turn. */
-  const inTurn = (first: (index: number) => Fact, second: (index: number) => Fact) => (index: number) =>
-    index % 2 === 0 ? first(index) : { ...second(index - 1), id: `second_${index}`, occurredAt: at(index * SECOND) }
-  const shapes: [string, (index: number) => Fact][] = [
-    ["clicks", (index) => make.linkClicked({ at: at(index * SECOND) })],
-    ["failed invoices", failed],
-    [
-      "cases that open and close",
-      inTurn(failed, (index) => make.paymentSucceeded({ at: at(index), invoiceId: `in_${index}` })),
-    ],
-    ["attempts of one invoice", (index) => make.paymentFailed({ at: at(index * SECOND), attempt: index })],
-    ["charges without an invoice", (index) => make.chargeFailed({ at: at(index * SECOND), chargeId: `ch_${index}` })],
-    ["messages", (index) => make.nudgeSent({ at: at(index * SECOND), caseId: `payment_in_${index}` })],
-    ["subscriptions that start", started],
-    ["subscriptions that start and end", inTurn(started, (index) => make.subscriptionEnded(of(index)))],
-    ["announced ends of as many subscriptions", (index) => make.cancellationAnnounced(of(index))],
-    [
-      "one announced end that is withdrawn",
-      inTurn(
-        (index) => make.cancellationAnnounced({ at: at(index * SECOND) }),
-        (index) => make.subscription("subscription_resumed", { at: at(index) }),
-      ),
-    ],
-    [
-      "credit notes of one invoice",
-      (index) =>
-        index === 0
-          ? make.paymentFailed({ at: at(0), invoiceId: "in_1", amountMinor: 1_000_000 })
-          : make.invoiceCredited({
-              at: at(index * SECOND),
-              invoiceId: "in_1",
-              creditNoteId: `cn_${index}`,
-              amountMinor: 1,
-            }),
-    ],
-  ]
-  /** Time of this process only, so that a busy machine does not change it. */
-  const cpuOf = (work: () => void): number => {
-    const before = process.cpuUsage()
-    work()
-    return process.cpuUsage(before).user
-  }
-  /** What is less than this is mostly the noise of the clock and of the compiler, in microseconds. */
-  const NOISE = 40_000
-
-  test.each(shapes)("%s: a hundred thousand facts cost ten times ten thousand", (_, tell) => {
-    const small = times(10_000, tell)
-    const large = times(100_000, tell)
-    cpuOf(() => fold(small)) // compiles what is folded
-    const cheap = Math.max(
-      NOISE,
-      cpuOf(() => fold(small)),
-    )
-    // A hundred times the work, were it the square. The lesser of two, because the collector runs when it likes.
-    expect(
-      Math.min(
-        cpuOf(() => fold(large)),
-        cpuOf(() => fold(large)),
-      ) / cheap,
-    ).toBeLessThan(14)
-  })
-
-  test.each(shapes)("%s: one more fact costs the same after a hundred thousand as after ten thousand", (_, tell) => {
-    const more = times(300, (index) => tell(100_000 + index))
-    const oneByOne = (from: CustomerState) => cpuOf(() => more.forEach((fact) => void fold([fact], from)))
-    const small = fold(times(10_000, tell))
-    const large = fold(times(100_000, tell))
-    oneByOne(small)
-    const cheap = Math.max(NOISE, oneByOne(small))
-    expect(Math.min(oneByOne(large), oneByOne(large)) / cheap).toBeLessThan(3)
   })
 })
