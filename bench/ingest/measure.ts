@@ -13,7 +13,8 @@ export async function measure(
   pattern: Pattern,
 ): Promise<Measurement> {
   const expectedStatus = refusedBy.includes(target.name) ? 401 : 200
-  const measured = await measureLoad(started, target, { source, pattern, expectedStatus })
+  const isOverload = pattern.kind !== "closed"
+  const measured = await measureLoad(started, target, { source, pattern, expectedStatus, isOverload })
   const { postgresTrips, redisTrips, qstashTrips } = measured
   if (target.name === "churn-saver" && !source.isSigned && postgresTrips + redisTrips + qstashTrips > 0) {
     throw new Error("a delivery with a wrong signature made a round trip")

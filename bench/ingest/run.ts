@@ -51,14 +51,18 @@ async function benchIngest(args: string[], isQuick: boolean): Promise<BenchmarkR
   }
 
   return withStarted(startIngestWorld, async (started) => {
-    const results: IngestResults = {
+    const measured = {
       statistics: has("statistics") ? await tableStatistics(started, effort) : [],
       closed: has("closed") ? await closedLoop(started, effort) : [],
-      open: has("open") ? await openLoop(started, effort) : null,
-      burst: has("burst") ? await burst(started, effort) : [],
       delayed: has("network") ? await delayedDatabase(started, effort) : [],
     }
     await expectAllProcessed(started.adminUrl)
+    // More than a server can take: what it could not record is repeated by the sender, or by the fallback queue.
+    const results: IngestResults = {
+      ...measured,
+      open: has("open") ? await openLoop(started, effort) : null,
+      burst: has("burst") ? await burst(started, effort) : [],
+    }
     const { rounds, seconds } = effort
     return ingestReport(results, `Medians of ${rounds} rounds of ${seconds} s, lowest and highest in brackets.`)
   })

@@ -165,8 +165,8 @@ export async function openLoop(started: IngestWorld, { stepSeconds }: Effort): P
 }
 
 /** Whether the answers, or the work after them, fell behind. */
-export const isBeyond = ({ foldedPerSecond, perSecond, p99Ms }: OpenStep): boolean =>
-  foldedPerSecond < perSecond * (1 - BEHIND_SHARE) || p99Ms > WAITING_MS
+export const isBeyond = ({ foldedPerSecond, perSecond, p99Ms, deferred }: OpenStep): boolean =>
+  deferred > 0 || foldedPerSecond < perSecond * (1 - BEHIND_SHARE) || p99Ms > WAITING_MS
 
 export interface BurstResult {
   readonly scenario: Scenario

@@ -7,7 +7,10 @@ import { type Pattern, sendLoad } from "./load.ts"
 
 /** Per event unless said otherwise. CPU is null where the system does not report it. */
 export interface Measurement {
+  /** Accepted, or, where a refusal is expected, refused. */
   readonly events: number
+  /** Answered 503 with Retry-After, where that is allowed. */
+  readonly deferred: number
   /** Counts until the last answer. */
   readonly acknowledgedPerSecond: number
   /** Counts until the last work after the answers is done. */
@@ -39,6 +42,8 @@ export interface Sending {
   readonly source: EventSource
   readonly pattern: Pattern
   readonly expectedStatus: number
+  /** The server may answer 503: it is sent more than it can take. */
+  readonly isOverload?: boolean
   /** Part of the ids of its events; default: different for every load. */
   readonly tag?: string
 }
@@ -47,7 +52,7 @@ export interface Sending {
 export async function measureLoad(
   { world, postgresCpu, secret }: BenchmarkWorld,
   server: Server,
-  { source, pattern, expectedStatus, tag = nextTag() }: Sending,
+  { source, pattern, expectedStatus, isOverload = false, tag = nextTag() }: Sending,
 ): Promise<Measurement> {
   world.stats.clear()
   const clocks = [server.cpu ?? noCpu, postgresCpu ?? noCpu, ownCpu]
@@ -58,13 +63,15 @@ export async function measureLoad(
   const { postgres = 0, redis = 0, qstash = 0 } = world.stats.all()
   world.qstash.clear()
 
-  const events = load.latenciesMs.length
-  if (load.statuses[expectedStatus] !== events) {
+  const events = load.statuses[expectedStatus] ?? 0
+  const deferred = isOverload ? (load.statuses[503] ?? 0) : 0
+  if (events === 0 || events + deferred !== load.latenciesMs.length) {
     throw new Error(`expected ${expectedStatus} only, answered ${JSON.stringify(load.statuses)}`)
   }
   const foldedMs = load.elapsedMs + followedMs
   return {
     events,
+    deferred,
     acknowledgedPerSecond: (events * 1000) / load.elapsedMs,
     foldedPerSecond: (events * 1000) / foldedMs,
     acknowledgedMs: load.elapsedMs,

@@ -4,16 +4,22 @@ import { LOOPBACK } from "../../local/loopback.ts"
 
 export interface DelayedRoute {
   readonly port: number
+  /** What has come back so far. */
+  bytesReceived(): number
   stop(): Promise<void>
 }
 
 /** Forwards to a port of this machine with a round trip of `roundTripMs`. */
 export async function startDelayedRoute(toPort: number, roundTripMs: number): Promise<DelayedRoute> {
   const open = new Set<Socket>()
+  let received = 0
   const server = createServer((near) => {
     const far = connect(toPort, LOOPBACK)
     forward(near, far, roundTripMs / 2)
     forward(far, near, roundTripMs / 2)
+    far.on("data", (bytes) => {
+      received += bytes.length
+    })
     for (const socket of [near, far]) {
       open.add(socket)
       socket.setNoDelay(true)
@@ -25,6 +31,7 @@ export async function startDelayedRoute(toPort: number, roundTripMs: number): Pr
   if (address === null || typeof address === "string") throw new Error("not listening on a TCP port")
   return {
     port: address.port,
+    bytesReceived: () => received,
     stop: () =>
       new Promise((resolve) => {
         for (const socket of open) socket.destroy()

@@ -29,6 +29,8 @@ export interface BenchmarkWorldOptions {
   readonly workerd?: WorkerdOptions
   /** Prepares the database further, as its administrator. */
   readonly prepare?: (adminUrl: string) => Promise<void>
+  /** The address of Postgres' proxy that the Worker gets in place of this one. */
+  readonly routeTo?: (databaseEndpoint: string) => Promise<string>
 }
 
 /** Rate limits are not what is measured. */
@@ -43,6 +45,7 @@ export async function startBenchmarkWorld({
   dataDir,
   workerd,
   prepare,
+  routeTo = async (endpoint) => endpoint,
 }: BenchmarkWorldOptions): Promise<BenchmarkWorld> {
   const outdir = join(dataDir, "bundle")
   mkdirSync(outdir, { recursive: true, mode: 0o700 })
@@ -60,7 +63,8 @@ export async function startBenchmarkWorld({
     emptyDatabase: async () => {},
     async startWorker({ CLOCK_URL: _, ...vars }, { port }) {
       // Without CLOCK_URL the Worker uses the platform's clock, as when deployed.
-      const served = await serveBundle(bundle, vars, { ...workerd, port })
+      const endpoint = await routeTo(vars.DATABASE_FETCH_ENDPOINT ?? "")
+      const served = await serveBundle(bundle, { ...vars, DATABASE_FETCH_ENDPOINT: endpoint }, { ...workerd, port })
       workers.push(served)
       return served
     },
