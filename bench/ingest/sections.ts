@@ -149,13 +149,14 @@ const BEHIND_SHARE = 0.1
 const WAITING_MS = 1_000
 
 /** Requests arrive at a rate that rises from step to step until the server falls behind. */
-export async function openLoop(started: IngestWorld, { stepSeconds }: Effort): Promise<OpenResult> {
+export async function openLoop(started: IngestWorld, effort: Effort): Promise<OpenResult> {
+  await warmUp(started, started.targets, KNOWN_SCENARIO, effort)
   const measured = noRounds() as unknown as Record<TargetName, OpenStep[]>
   for (const target of started.targets) {
     for (let rate = FIRST_RATE; rate < RATE_MAX; rate *= RATE_FACTOR) {
       const perSecond = Math.round(rate)
       progress(`open loop, ${target.name}, ${perSecond} a second`)
-      const pattern = { kind: "open", perSecond, seconds: stepSeconds } as const
+      const pattern = { kind: "open", perSecond, seconds: effort.stepSeconds } as const
       const step = await measure(started, target, KNOWN_SCENARIO, pattern)
       measured[target.name].push({ ...step, perSecond })
       if (isBeyond({ ...step, perSecond })) break
@@ -180,6 +181,7 @@ const BURST_CONNECTIONS = 200
 export async function burst(started: IngestWorld, effort: Effort): Promise<readonly BurstResult[]> {
   const results: BurstResult[] = []
   for (const scenario of [KNOWN_SCENARIO, FAILED_SCENARIO]) {
+    await warmUp(started, started.targets, scenario, effort)
     const pattern = { kind: "burst", count: effort.burst, connections: BURST_CONNECTIONS } as const
     const rounds = await alternate(
       started.targets,
