@@ -26,7 +26,7 @@ export default defineConfig({
         plugins: [seeded],
         test: {
           name: "unit",
-          include: ["{shared,workers,db,ops,test/rules}/**/*.test.ts"],
+          include: ["{shared,workers,db,ops,bench,test/rules}/**/*.test.ts"],
           exclude: ["**/*.db.test.ts"],
           testTimeout: 30_000,
         },
