@@ -7,7 +7,7 @@ import { databaseFailure } from "../../db/client.ts"
 import {
   type Commit,
   commit,
-  commitAll,
+  commitStreams,
   type EventRef,
   markProcessed,
   type NudgeChange,
@@ -115,8 +115,8 @@ async function readPages(services: Services, reading: StreamReading, { factIds }
 }
 
 /**
- * Advances several customers of one company in one transaction: an import affects many at once. If one of them has changed
- * since it was read, each is advanced separately.
+ * Advances several customers of one company in one transaction: an import affects many at once. One that has changed since
+ * it was read is advanced separately.
  */
 export async function advanceAll(
   services: Services,
@@ -124,19 +124,25 @@ export async function advanceAll(
   works: readonly { readonly stream: StreamReading; readonly work: PendingAdvance }[],
 ): Promise<void> {
   let prepared: readonly Prepared[]
+  let lost: ReadonlyMap<string, unknown>
   try {
     prepared = await Promise.all(
       works.map(async ({ stream, work }) => prepare(services, await completed(services, stream, work), work, false)),
     )
     const commits = prepared.flatMap(({ commit: one }) => (one === null ? [] : [one]))
-    await commitAll(services.db, companyId, commits)
+    const written = await commitStreams(services.db, companyId, commits, services.now().toISOString())
+    lost = written.lost
   } catch (error) {
     const failure = databaseFailure(error)
     if (failure !== "stale_version" && failure !== "conflict") throw error
     for (const { stream, work } of works) await advance(services, stream, work)
     return
   }
-  for (const { planned, state } of prepared) await enqueueNudges(services, companyId, planned, state)
+  for (const [place, { stream, work }] of works.entries()) {
+    const one = prepared[place]
+    if (lost.has(stream.customer.id)) await advance(services, stream, work)
+    else if (one) await enqueueNudges(services, companyId, one.planned, one.state)
+  }
 }
 
 async function advanceOnce(
