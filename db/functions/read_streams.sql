@@ -45,7 +45,9 @@ BEGIN
     ) ORDER BY given.place), '[]')
     FROM unnest(p_customers, p_are_whole, p_times, p_ranks, p_facts)
       WITH ORDINALITY AS given (id, is_whole, occurred_at, rank, fact_id, place)
-    JOIN customers c ON c.company_id = v_company AND c.id = given.id
+    CROSS JOIN LATERAL (
+      SELECT * FROM customers k WHERE k.company_id = v_company AND k.id = given.id OFFSET 0
+    ) AS c
     CROSS JOIN LATERAL (
       SELECT (s.position ->> 'occurredAt')::timestamptz AS occurred_at, (s.position ->> 'rank')::smallint AS rank,
         s.position ->> 'id' COLLATE "C" AS id
@@ -70,9 +72,10 @@ BEGIN
       ) AS l
     ) AS ledger
     CROSS JOIN LATERAL (
-      SELECT CASE WHEN ledger.count > 2000
-        THEN ledger_page(c, read.is_whole, CASE WHEN NOT read.is_whole THEN c.state -> 'position' END, NULL) END AS page
-      OFFSET 0
+      SELECT CASE WHEN ledger.count > 2000 THEN (
+        SELECT ledger_page(k, read.is_whole, CASE WHEN NOT read.is_whole THEN k.state -> 'position' END, NULL)
+          FROM customers k WHERE k.company_id = v_company AND k.id = c.id
+      ) END AS page OFFSET 0
     ) AS long
   );
 END
