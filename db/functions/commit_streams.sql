@@ -28,7 +28,6 @@ DECLARE
   v_unleased text[] := '{}';
   v_changed text[] := '{}';
   v_written text[];
-  v_contact jsonb;
   v_nudge record;
 BEGIN
   PERFORM set_config('app.company_id', p_company, true);
@@ -177,22 +176,19 @@ BEGIN
       ON CONFLICT DO NOTHING;
   END IF;
   IF p_contacts <> '[]' THEN
+    IF cardinality(v_written) < cardinality(p_customers) THEN
+      SELECT coalesce(jsonb_agg(c), '[]') INTO p_contacts
+        FROM jsonb_array_elements(p_contacts) AS c WHERE c ->> 'customer_id' = ANY (v_written);
+    END IF;
     INSERT INTO customer_keys (company_id, customer_id, wrapped)
       SELECT p_company, r.customer_id, decode(r.wrapped, 'base64')
-      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, wrapped text)
-      WHERE r.wrapped IS NOT NULL AND r.customer_id = ANY (v_written);
-    INSERT INTO customer_pii (company_id, customer_id, sealed, updated_at)
-      SELECT p_company, r.customer_id, decode(r.sealed, 'base64'), p_now
-      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, sealed text) WHERE r.customer_id = ANY (v_written)
-      ON CONFLICT (company_id, customer_id) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at;
-    FOR v_contact IN
-      SELECT c FROM jsonb_array_elements(p_contacts) AS c WHERE c ->> 'customer_id' = ANY (v_written)
-    LOOP
-      PERFORM set_addresses(
-        v_contact ->> 'customer_id', ARRAY(SELECT jsonb_array_elements_text(v_contact -> 'kinds')),
-        ARRAY(SELECT jsonb_array_elements_text(v_contact -> 'addresses')), (v_contact ->> 'version')::integer
-      );
-    END LOOP;
+      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, wrapped text) WHERE r.wrapped IS NOT NULL;
+    INSERT INTO customer_pii (company_id, customer_id, sealed, updated_at, indexed_version)
+      SELECT p_company, r.customer_id, decode(r.sealed, 'base64'), p_now, r.version
+      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, sealed text, version integer)
+      ON CONFLICT (company_id, customer_id) DO UPDATE SET
+        sealed = excluded.sealed, updated_at = excluded.updated_at, indexed_version = excluded.indexed_version;
+    PERFORM set_contact_addresses(p_contacts);
   END IF;
 
   IF cardinality(p_event_ids) > 0 THEN

@@ -31,7 +31,6 @@ DECLARE
   v_unleased text[] := '{}';
   v_changed text[] := '{}';
   v_written text[];
-  v_contact jsonb;
   v_nudge record;
 BEGIN
   PERFORM set_config('app.company_id', p_company, true);
@@ -180,22 +179,19 @@ BEGIN
       ON CONFLICT DO NOTHING;
   END IF;
   IF p_contacts <> '[]' THEN
+    IF cardinality(v_written) < cardinality(p_customers) THEN
+      SELECT coalesce(jsonb_agg(c), '[]') INTO p_contacts
+        FROM jsonb_array_elements(p_contacts) AS c WHERE c ->> 'customer_id' = ANY (v_written);
+    END IF;
     INSERT INTO customer_keys (company_id, customer_id, wrapped)
       SELECT p_company, r.customer_id, decode(r.wrapped, 'base64')
-      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, wrapped text)
-      WHERE r.wrapped IS NOT NULL AND r.customer_id = ANY (v_written);
-    INSERT INTO customer_pii (company_id, customer_id, sealed, updated_at)
-      SELECT p_company, r.customer_id, decode(r.sealed, 'base64'), p_now
-      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, sealed text) WHERE r.customer_id = ANY (v_written)
-      ON CONFLICT (company_id, customer_id) DO UPDATE SET sealed = excluded.sealed, updated_at = excluded.updated_at;
-    FOR v_contact IN
-      SELECT c FROM jsonb_array_elements(p_contacts) AS c WHERE c ->> 'customer_id' = ANY (v_written)
-    LOOP
-      PERFORM set_addresses(
-        v_contact ->> 'customer_id', ARRAY(SELECT jsonb_array_elements_text(v_contact -> 'kinds')),
-        ARRAY(SELECT jsonb_array_elements_text(v_contact -> 'addresses')), (v_contact ->> 'version')::integer
-      );
-    END LOOP;
+      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, wrapped text) WHERE r.wrapped IS NOT NULL;
+    INSERT INTO customer_pii (company_id, customer_id, sealed, updated_at, indexed_version)
+      SELECT p_company, r.customer_id, decode(r.sealed, 'base64'), p_now, r.version
+      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, sealed text, version integer)
+      ON CONFLICT (company_id, customer_id) DO UPDATE SET
+        sealed = excluded.sealed, updated_at = excluded.updated_at, indexed_version = excluded.indexed_version;
+    PERFORM set_contact_addresses(p_contacts);
   END IF;
 
   IF cardinality(p_event_ids) > 0 THEN
@@ -309,3 +305,47 @@ BEGIN
   );
 END
 $$;
+--> statement-breakpoint
+-- `set_contact_addresses` of one customer, with the version of the key.
+CREATE OR REPLACE FUNCTION set_addresses(p_customer_id text, p_kinds text[], p_addresses text[], p_version integer)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_contact_addresses(jsonb_build_array(
+    jsonb_build_object('customer_id', p_customer_id, 'kinds', to_jsonb(p_kinds), 'addresses', to_jsonb(p_addresses))
+  ));
+  UPDATE customer_pii p SET indexed_version = p_version
+    WHERE p.company_id = app_company() AND p.customer_id = p_customer_id;
+END
+$$;
+--> statement-breakpoint
+-- Replaces the addresses of customers: `p_contacts` is a list of `customer_id`, `kinds` and `addresses` (hexadecimal).
+-- Earlier ones stay if the customer has opted out.
+CREATE OR REPLACE FUNCTION set_contact_addresses(p_contacts jsonb) RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_company text := app_company();
+BEGIN
+  DELETE FROM customer_addresses a
+    WHERE a.company_id = v_company
+      AND a.customer_id = ANY (ARRAY(SELECT c ->> 'customer_id' FROM jsonb_array_elements(p_contacts) AS c))
+      AND NOT EXISTS (
+        SELECT FROM jsonb_array_elements(p_contacts) AS c
+        WHERE c ->> 'customer_id' = a.customer_id AND c -> 'addresses' ? encode(a.address, 'hex')
+      )
+      AND NOT EXISTS (
+        SELECT FROM consents o
+        WHERE o.company_id = v_company AND o.customer_id = a.customer_id AND o.purpose = 'recovery_messages'
+          AND NOT o.is_granted
+      );
+  INSERT INTO customer_addresses (company_id, customer_id, kind, address)
+    SELECT v_company, c ->> 'customer_id', kind.name, decode(c -> 'addresses' ->> (kind.place - 1)::integer, 'hex')
+      FROM jsonb_array_elements(p_contacts) AS c
+      CROSS JOIN LATERAL jsonb_array_elements_text(c -> 'kinds') WITH ORDINALITY AS kind (name, place)
+    ON CONFLICT DO NOTHING;
+END
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION set_contact_addresses(jsonb) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION set_contact_addresses(jsonb) TO churn_worker;

@@ -225,3 +225,22 @@ test("what takes an instant back is worth nothing beside another version of the 
 
 /** First among the facts of its second. */
 const seen: Fact = { kind: "customer_seen", id: "seen", occurredAt: AT, hasPhone: false }
+
+test("a new contact replaces the addresses, unless the customer has opted out", async () => {
+  const contactOf = (index: string, newWrappedKey: Uint8Array | null) => ({
+    contact: {
+      ...{ sealed: new Uint8Array([1]), newWrappedKey },
+      addresses: { indexes: [{ kind: "email" as const, index }], version: 1 },
+    },
+  })
+  const addresses = async () =>
+    (
+      await rows<{ address: string }>("SELECT encode(address, 'hex') AS address FROM customer_addresses ORDER BY 1")
+    ).map(({ address }) => address)
+  await commit(db, await recorded("1", { more: contactOf("aa", new Uint8Array([2])) }))
+  await commit(db, { ...(await recordedAgain("1")), ...contactOf("bb", null) })
+  expect(await addresses()).toEqual(["bb"])
+  const optedOut: Fact = { kind: "opted_out", id: "out", occurredAt: AT, caseId: null, via: "page" }
+  await commit(db, { ...(await recordedAgain("1")), facts: [optedOut], ...contactOf("cc", null) })
+  expect(await addresses()).toEqual(["bb", "cc"])
+})
