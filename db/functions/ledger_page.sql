@@ -1,6 +1,6 @@
 -- Callers: churn_worker
 -- The next facts of a customer in ledger order, at most `p_limit` (null: 2000): `facts` are those after `p_after` (null:
--- from the beginning); `next` is the position after which the next page starts, null on the last page. See `ledger_facts`.
+-- from the beginning; `p_is_whole`: with the facts of objects and our own actions); `next` is the position after which the next page starts, null on the last page. See `ledger_facts`.
 CREATE OR REPLACE FUNCTION ledger_page(
   p_customer customers, p_is_whole boolean, p_after jsonb, p_limit integer
 )
@@ -26,7 +26,8 @@ BEGIN
     INTO v_facts, v_next
     FROM (
       SELECT l.*, row_number() OVER () AS place FROM ledger_facts(
-        p_customer.company_id, p_customer.provider, p_customer.provider_customer_id, p_is_whole, v_at, v_rank, v_id, v_limit + 1
+        p_customer.company_id, p_customer.provider, p_customer.provider_customer_id, p_is_whole, p_is_whole, v_at, v_rank, v_id,
+        v_limit + 1
       ) AS l
     ) AS f;
   RETURN jsonb_build_object('facts', coalesce(v_facts, '[]'), 'next', v_next);

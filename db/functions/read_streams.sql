@@ -22,8 +22,8 @@ BEGIN
         'createdAt', c.created_at
       ),
       'state', c.state,
-      'isWhole', read.is_whole,
-      'isFromInstant', read.is_from_instant,
+      'isWhole', read.is_whole OR read.is_from_instant AND ledger.count > 2000,
+      'isFromInstant', read.is_from_instant AND ledger.count <= 2000,
       'undo', CASE WHEN snapshot.has_undo THEN c.undo - 'version' END,
       'facts', CASE WHEN long.page IS NULL THEN coalesce(ledger.facts, '[]') ELSE (long.page -> 'facts')::json END,
       'next', long.page -> 'next',
@@ -77,14 +77,17 @@ BEGIN
       SELECT count(*) AS count,
         json_agg(json_build_object('id', l.id, 'occurredAt', l.occurred_at, 'body', l.body, 'knownAt', l.known_at)) AS facts
       FROM ledger_facts(
-        v_company, c.provider, c.provider_customer_id, read.is_whole, start.occurred_at, start.rank, start.id, 2001
+        v_company, c.provider, c.provider_customer_id, read.is_whole OR read.is_from_instant, read.is_whole,
+        start.occurred_at, start.rank, start.id, 2001
       ) AS l
     ) AS ledger
     CROSS JOIN LATERAL (
+      -- More facts in one instant than a page holds: the whole ledger.
       SELECT CASE WHEN ledger.count > 2000 THEN (
-        SELECT ledger_page(k, read.is_whole, CASE WHEN NOT read.is_whole THEN
-            jsonb_build_object('occurredAt', start.occurred_at, 'rank', start.rank, 'id', start.id) END, NULL)
-          FROM customers k WHERE k.company_id = v_company AND k.id = c.id
+        SELECT ledger_page(
+            k, read.is_whole OR read.is_from_instant,
+            CASE WHEN NOT (read.is_whole OR read.is_from_instant) THEN k.state -> 'position' END, NULL
+          ) FROM customers k WHERE k.company_id = v_company AND k.id = c.id
       ) END AS page OFFSET 0
     ) AS long
   );

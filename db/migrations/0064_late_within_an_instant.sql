@@ -214,6 +214,76 @@ GRANT EXECUTE ON FUNCTION commit_streams(text, timestamptz, text[], integer[], j
   p_sets_milestone boolean[], timestamptz[], -- The claimed nudge that is written about, owner, the mark of the person; null without such a guard.
   p_nudges_claimed text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]) TO churn_worker;
 --> statement-breakpoint
+DROP FUNCTION ledger_facts(text, text, text, boolean, timestamptz, smallint, text, integer);
+--> statement-breakpoint
+-- The next facts of a customer in ledger order, at most `p_limit`, after a position. `p_with_objects`: with the facts of
+-- all objects that were linked to the customer. `p_with_own`: with our own actions, which are written in one transaction
+-- with the state that contains them, and move no position. `known_at` is when a fact was first known of the customer: recorded, and its object linked to the customer.
+-- One query, so that it becomes a part of the query that calls it.
+CREATE OR REPLACE FUNCTION ledger_facts(
+  p_company text, p_provider text, p_customer text, p_with_objects boolean, p_with_own boolean, p_at timestamptz,
+  p_rank smallint, p_id text, p_limit integer
+)
+RETURNS TABLE (id text, occurred_at timestamptz, rank smallint, body jsonb, known_at timestamptz) LANGUAGE sql STABLE AS $$
+  SELECT f.id, f.occurred_at, f.rank, f.body, f.known_at
+  FROM (
+    SELECT p_customer AS id, NULL::timestamptz AS linked_at
+    UNION ALL
+    SELECT l.object_id, coalesce(l.linked_at, l.created_at) FROM object_links l
+      WHERE p_with_objects AND l.company_id = p_company AND l.provider = p_provider AND l.is_customer AND l.holds_facts
+        AND l.root_id = p_customer
+  ) AS s CROSS JOIN LATERAL (
+    -- One look-up per subject, in index order and up to the limit.
+    SELECT o.id, o.occurred_at, o.rank, o.body, greatest(coalesce(o.known_at, o.recorded_at), s.linked_at) AS known_at
+    FROM facts o
+    WHERE o.company_id = p_company AND o.provider = p_provider AND o.subject = s.id
+      -- Enables partition pruning, which the row comparison alone does not.
+      AND o.occurred_at >= p_at AND (o.occurred_at, o.rank, o.id) > (p_at, p_rank, p_id)
+      AND (p_with_own OR o.rank NOT BETWEEN 69 AND 76)
+    ORDER BY o.occurred_at, o.rank, o.id LIMIT p_limit
+  ) AS f
+  ORDER BY f.occurred_at, f.rank, f.id LIMIT p_limit
+$$;
+--> statement-breakpoint
+REVOKE EXECUTE ON FUNCTION ledger_facts(text, text, text, boolean, boolean, timestamptz, smallint, text, integer) FROM PUBLIC;
+--> statement-breakpoint
+GRANT EXECUTE ON FUNCTION ledger_facts(text, text, text, boolean, boolean, timestamptz, smallint, text, integer) TO churn_worker;
+--> statement-breakpoint
+-- The next facts of a customer in ledger order, at most `p_limit` (null: 2000): `facts` are those after `p_after` (null:
+-- from the beginning; `p_is_whole`: with the facts of objects and our own actions); `next` is the position after which the next page starts, null on the last page. See `ledger_facts`.
+CREATE OR REPLACE FUNCTION ledger_page(
+  p_customer customers, p_is_whole boolean, p_after jsonb, p_limit integer
+)
+RETURNS jsonb LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_at timestamptz := coalesce((p_after ->> 'occurredAt')::timestamptz, '-infinity');
+  v_rank smallint := coalesce((p_after ->> 'rank')::smallint, -1);
+  v_id text := coalesce(p_after ->> 'id', '');
+  v_limit integer := coalesce(p_limit, 2000);
+  v_facts jsonb;
+  v_next jsonb;
+BEGIN
+  -- One more than the page holds, to know whether there is another.
+  SELECT
+    jsonb_agg(
+      jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body, 'knownAt', f.known_at) ORDER BY f.place
+    ) FILTER (WHERE f.place <= v_limit),
+    CASE WHEN count(*) > v_limit THEN jsonb_agg(
+      jsonb_build_object('occurredAt', f.occurred_at, 'rank', f.rank, 'id', f.id)
+    ) FILTER (WHERE f.place = v_limit) -> 0 END
+    INTO v_facts, v_next
+    FROM (
+      SELECT l.*, row_number() OVER () AS place FROM ledger_facts(
+        p_customer.company_id, p_customer.provider, p_customer.provider_customer_id, p_is_whole, p_is_whole, v_at, v_rank, v_id,
+        v_limit + 1
+      ) AS l
+    ) AS f;
+  RETURN jsonb_build_object('facts', coalesce(v_facts, '[]'), 'next', v_next);
+END
+$$;
+--> statement-breakpoint
 -- Everything that fold and decide need of some customers, a list with one element for each that exists. By default only
 -- the facts that the snapshot does not contain yet; the whole ledger, with the facts of all objects that were linked to
 -- the customer, where `p_are_whole` says so, where there is no snapshot, and where the customer's earliest new fact
@@ -237,8 +307,8 @@ BEGIN
         'createdAt', c.created_at
       ),
       'state', c.state,
-      'isWhole', read.is_whole,
-      'isFromInstant', read.is_from_instant,
+      'isWhole', read.is_whole OR read.is_from_instant AND ledger.count > 2000,
+      'isFromInstant', read.is_from_instant AND ledger.count <= 2000,
       'undo', CASE WHEN snapshot.has_undo THEN c.undo - 'version' END,
       'facts', CASE WHEN long.page IS NULL THEN coalesce(ledger.facts, '[]') ELSE (long.page -> 'facts')::json END,
       'next', long.page -> 'next',
@@ -292,14 +362,17 @@ BEGIN
       SELECT count(*) AS count,
         json_agg(json_build_object('id', l.id, 'occurredAt', l.occurred_at, 'body', l.body, 'knownAt', l.known_at)) AS facts
       FROM ledger_facts(
-        v_company, c.provider, c.provider_customer_id, read.is_whole, start.occurred_at, start.rank, start.id, 2001
+        v_company, c.provider, c.provider_customer_id, read.is_whole OR read.is_from_instant, read.is_whole,
+        start.occurred_at, start.rank, start.id, 2001
       ) AS l
     ) AS ledger
     CROSS JOIN LATERAL (
+      -- More facts in one instant than a page holds: the whole ledger.
       SELECT CASE WHEN ledger.count > 2000 THEN (
-        SELECT ledger_page(k, read.is_whole, CASE WHEN NOT read.is_whole THEN
-            jsonb_build_object('occurredAt', start.occurred_at, 'rank', start.rank, 'id', start.id) END, NULL)
-          FROM customers k WHERE k.company_id = v_company AND k.id = c.id
+        SELECT ledger_page(
+            k, read.is_whole OR read.is_from_instant,
+            CASE WHEN NOT (read.is_whole OR read.is_from_instant) THEN k.state -> 'position' END, NULL
+          ) FROM customers k WHERE k.company_id = v_company AND k.id = c.id
       ) END AS page OFFSET 0
     ) AS long
   );

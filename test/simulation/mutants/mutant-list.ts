@@ -91,6 +91,17 @@ export const MUTANTS: readonly Mutant[] = [
     first: orders(TOLD_TWICE),
   },
   {
+    guard: "the facts of a second include those of linked objects",
+    functions: [
+      at(
+        "db/functions/read_streams.sql",
+        "read.is_whole OR read.is_from_instant, read.is_whole,\n",
+        "read.is_whole, read.is_whole,\n",
+      ),
+    ],
+    first: orders("a chargeback on a charge that is not linked to its invoice"),
+  },
+  {
     guard: "ties are ranked, not taken as they come",
     code: [at("shared/domain/facts.ts", "if (a.rank !== b.rank) return a.rank - b.rank", "")],
     first: orders("ends while an invoice is open"),
