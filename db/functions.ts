@@ -112,7 +112,10 @@ function parse(text: string): DatabaseFunction | null {
     .replace(/^CREATE FUNCTION/, "CREATE OR REPLACE FUNCTION")
   const [heading, name, args] = CREATE.exec(statement) ?? []
   if (heading === undefined || name === undefined || args === undefined) return null
-  const types = args.split(",").map((argument) => argument.trim().replace(/^\w+\s+/, ""))
+  const types = args
+    .replaceAll(/--[^\n]*/g, "")
+    .split(",")
+    .map((argument) => argument.trim().replace(/^\w+\s+/, ""))
   return {
     name,
     signature: `${name}(${types.filter((type) => type !== "").join(", ")})`,

@@ -1,6 +1,4 @@
-DROP FUNCTION commit_streams(text, timestamptz, text[], integer[], jsonb, -- Whether the next milestone is set, when it is reached by date.
-  p_sets_milestone boolean[], timestamptz[], -- The claimed nudge that is written about, owner, the mark of the person; null without such a guard.
-  p_nudges_claimed text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]);
+DROP FUNCTION commit_streams(text, timestamptz, text[], integer[], jsonb, boolean[], timestamptz[], text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]);
 --> statement-breakpoint
 -- Commits what was folded and decided for some customers of one company, in one transaction and one round trip; returns
 -- the customers of whom nothing was written. `stale_version`: another writer was first, or another customer of the
@@ -204,15 +202,9 @@ BEGIN
 END
 $$;
 --> statement-breakpoint
-REVOKE EXECUTE ON FUNCTION commit_streams(text, timestamptz, text[], integer[], jsonb, -- What takes the facts of the last instant back from each state, null.
-  p_undos jsonb, -- Whether the next milestone is set, when it is reached by date.
-  p_sets_milestone boolean[], timestamptz[], -- The claimed nudge that is written about, owner, the mark of the person; null without such a guard.
-  p_nudges_claimed text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION commit_streams(text, timestamptz, text[], integer[], jsonb, jsonb, boolean[], timestamptz[], text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]) FROM PUBLIC;
 --> statement-breakpoint
-GRANT EXECUTE ON FUNCTION commit_streams(text, timestamptz, text[], integer[], jsonb, -- What takes the facts of the last instant back from each state, null.
-  p_undos jsonb, -- Whether the next milestone is set, when it is reached by date.
-  p_sets_milestone boolean[], timestamptz[], -- The claimed nudge that is written about, owner, the mark of the person; null without such a guard.
-  p_nudges_claimed text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]) TO churn_worker;
+GRANT EXECUTE ON FUNCTION commit_streams(text, timestamptz, text[], integer[], jsonb, jsonb, boolean[], timestamptz[], text[], text[], text[], jsonb, jsonb, jsonb, jsonb, integer[], text[], text[], text[], smallint[], timestamptz[], jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, integer[], uuid[], timestamptz[]) TO churn_worker;
 --> statement-breakpoint
 DROP FUNCTION ledger_facts(text, text, text, boolean, timestamptz, smallint, text, integer);
 --> statement-breakpoint
