@@ -4,7 +4,8 @@
 -- serialized, so that each sees the events of those before it. Far from the limit they are not: if more than 50 events
 -- of one customer are recorded at the same time, the limit is exceeded by at most the number beyond 50.
 CREATE OR REPLACE FUNCTION events_left(p_customer_id text, p_max integer, p_now timestamptz) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   v_left integer;
 BEGIN
@@ -13,7 +14,8 @@ BEGIN
       SELECT FROM webhook_events e
       WHERE e.company_id = app_company() AND e.customer_id = p_customer_id AND e.status <> 'dead'
         AND e.provider_event_id NOT LIKE 'history\_%' AND e.received_at > p_now - interval '1 hour'
-      LIMIT p_max
+      -- The order of the index by customer.
+      ORDER BY e.received_at DESC, e.id LIMIT p_max
     ) AS recent;
     EXIT WHEN v_look = 2 OR v_left <= 0 OR v_left > 50;
     PERFORM pg_advisory_xact_lock(hashtextextended('events|' || app_company() || '|' || p_customer_id, 0));

@@ -7,7 +7,7 @@ import { databaseFailure } from "../../db/client.ts"
 import {
   type Commit,
   commit,
-  commitAll,
+  commitStreams,
   type EventRef,
   markProcessed,
   type NudgeChange,
@@ -28,13 +28,14 @@ import { type Action, decide } from "../../shared/domain/recovery/decide.ts"
 import type { DroppedCase } from "../../shared/domain/recovery/fold/bounds.ts"
 import { fold, missingFacts } from "../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
+import { foldUndoable } from "../../shared/domain/recovery/undo.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Services } from "../platform/services.ts"
 import { withReloadRetries } from "./conflict-retries.ts"
 import { type ContactUpdate, mergeContact } from "./customer-contact.ts"
 import { enqueueNudges } from "./nudges/enqueue-nudges.ts"
-import { assignHoldout, keyOf, reachableChannels, stateOf } from "./stream-state.ts"
+import { assignHoldout, keyOf, reachableChannels, undoableStateOf } from "./stream-state.ts"
 
 /** What to process; finished when the customer is up to date. */
 export interface PendingAdvance {
@@ -115,8 +116,8 @@ async function readPages(services: Services, reading: StreamReading, { factIds }
 }
 
 /**
- * Advances several customers of one company in one transaction: an import affects many at once. If one of them has changed
- * since it was read, each is advanced separately.
+ * Advances several customers of one company in one transaction: an import affects many at once. One that has changed since
+ * it was read is advanced separately.
  */
 export async function advanceAll(
   services: Services,
@@ -124,19 +125,25 @@ export async function advanceAll(
   works: readonly { readonly stream: StreamReading; readonly work: PendingAdvance }[],
 ): Promise<void> {
   let prepared: readonly Prepared[]
+  let lost: ReadonlyMap<string, unknown>
   try {
     prepared = await Promise.all(
       works.map(async ({ stream, work }) => prepare(services, await completed(services, stream, work), work, false)),
     )
     const commits = prepared.flatMap(({ commit: one }) => (one === null ? [] : [one]))
-    await commitAll(services.db, companyId, commits)
+    const written = await commitStreams(services.db, companyId, commits, services.now().toISOString())
+    lost = written.lost
   } catch (error) {
     const failure = databaseFailure(error)
     if (failure !== "stale_version" && failure !== "conflict") throw error
     for (const { stream, work } of works) await advance(services, stream, work)
     return
   }
-  for (const { planned, state } of prepared) await enqueueNudges(services, companyId, planned, state)
+  for (const [place, { stream, work }] of works.entries()) {
+    const one = prepared[place]
+    if (lost.has(stream.customer.id)) await advance(services, stream, work)
+    else if (one) await enqueueNudges(services, companyId, one.planned, one.state)
+  }
 }
 
 async function advanceOnce(
@@ -192,9 +199,9 @@ async function prepare(
   const { config } = services
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
-  const read = stateOf(stream, dropped)
-  const own = [...work.ownFacts, ...(work.factsFrom?.(read) ?? [])]
-  const folded = fold(own, read, dropped)
+  const read = undoableStateOf(stream, dropped)
+  const own = [...work.ownFacts, ...(work.factsFrom?.(read.state) ?? [])]
+  const { state: folded, undo } = foldUndoable(own, read, dropped)
   const late = casesFoundLate(stream.snapshot, folded, work.noNudgesBefore ?? "")
   // Cases without nudges are not part of the experiment.
   const assignments = assignHoldout(services, stream, folded).filter(({ caseId }) => !late.has(caseId))
@@ -213,6 +220,7 @@ async function prepare(
     expectedVersion: stream.customer.version,
     now,
     state,
+    undo,
     projected: stream.snapshot ?? EMPTY_STATE,
     dropped,
     facts: [...own, ...assignments, ...actions.map((action) => factOf(action, stream, now))],

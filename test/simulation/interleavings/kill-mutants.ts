@@ -13,8 +13,6 @@ export interface RaceMutant {
   readonly guard: string
   readonly code?: readonly Patch[]
   readonly functions?: readonly Patch[]
-  /** A file of this folder with an earlier version of a function. */
-  readonly superseded?: string
   /** The race that needs the guard. */
   readonly race: string
 }
@@ -30,17 +28,41 @@ const KNOWN = "two deliveries about what is known"
 export const RACE_MUTANTS: readonly RaceMutant[] = [
   {
     guard: "a delivery reads the position of the snapshot and the snapshot in one statement (and checks what it read)",
-    superseded: "two-readings.sql",
+    functions: [
+      {
+        file: "db/functions/record_deliveries.sql",
+        find: "  RETURN json_build_object(",
+        replace: `  v_are_whole := ARRAY(
+    SELECT c.is_whole OR has_late_facts(
+      c.id, jsonb_build_array(jsonb_build_object('occurredAt', c.occurred_at, 'rank', c.rank, 'id', c.fact_id))
+    ) FROM unnest(v_to_fold, v_are_whole, v_times, v_ranks, v_facts) WITH ORDINALITY
+      AS c (id, is_whole, occurred_at, rank, fact_id, place) ORDER BY c.place
+  );
+  v_times := NULL;
+  RETURN json_build_object(`,
+      },
+    ],
     code: [CHECKED],
     race: KNOWN,
+  },
+  {
+    guard: "deliveries that share an object are serialized",
+    functions: [
+      {
+        file: "db/functions/place_deliveries.sql",
+        find: "PERFORM pg_advisory_xact_lock(hashtextextended(v_company || '|' || k.name, 0))",
+        replace: "PERFORM length(k.name)",
+      },
+    ],
+    race: "two sets of deliveries that share their objects, in opposite order",
   },
   {
     guard: "writers of a customer meet in a version number",
     functions: [
       {
-        file: "db/functions/assert_version.sql",
-        find: "IF v_version IS DISTINCT FROM p_expected THEN",
-        replace: "IF false THEN",
+        file: "db/functions/commit_streams.sql",
+        find: "AND c.version = p_versions[array_position(p_customers, c.id)]",
+        replace: "",
       },
     ],
     race: KNOWN,
@@ -54,14 +76,14 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
         replace: "",
       },
       {
-        file: "db/functions/assert_lease.sql",
-        find: "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
-        replace: "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+        file: "db/functions/commit_streams.sql",
+        find: "IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN",
+        replace: "IF false THEN",
       },
       {
-        file: "db/functions/assert_version.sql",
-        find: "IF v_version IS DISTINCT FROM p_expected THEN",
-        replace: "IF false THEN",
+        file: "db/functions/commit_streams.sql",
+        find: "AND c.version = p_versions[array_position(p_customers, c.id)]",
+        replace: "",
       },
     ],
     race: "a nudge that is sent by two",
@@ -106,9 +128,8 @@ const SCHEDULES_MAX = 3_000
 export async function killRaceMutant(url: string, mutant: RaceMutant): Promise<KilledRaceMutant> {
   const race = RACES.find(({ name }) => name === mutant.race)
   if (race === undefined) throw new Error(`there is no race "${mutant.race}"`)
-  const old = mutant.superseded === undefined ? [] : [readFileSync(new URL(mutant.superseded, import.meta.url), "utf8")]
   const acts = mutant.code === undefined ? undefined : await actsWith(mutant.code)
-  const runner = await ScheduleRunner.open(url, [...old, ...patchedFunctions(mutant.functions ?? [])], acts)
+  const runner = await ScheduleRunner.open(url, patchedFunctions(mutant.functions ?? []), acts)
   try {
     let schedules = 0
     for (const preemptions of [1, 2]) {

@@ -20,8 +20,7 @@ export interface Mutant {
   readonly first: DetectionPlan
 }
 
-const ASSERT_VERSION = "db/functions/assert_version.sql"
-const ASSERT_LEASE = "db/functions/assert_lease.sql"
+const COMMIT = "db/functions/commit_streams.sql"
 const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
 const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
 const TIE = "db/functions/tie_objects.sql"
@@ -53,21 +52,21 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "writers of a customer meet in a version number",
-    functions: [at(ASSERT_VERSION, "IF v_version IS DISTINCT FROM p_expected THEN", "IF false THEN")],
+    functions: [at(COMMIT, "AND c.version = p_versions[array_position(p_customers, c.id)]", "")],
     first: crashes("payments and failures of one customer at once"),
   },
   {
     guard: "every commit raises the version",
-    code: [at("db/queries/recovery/commit.ts", "version: work.expectedVersion + 1", "version: work.expectedVersion")],
+    functions: [at(COMMIT, "SET version = c.version + 1,", "SET")],
     first: crashes("payments and failures of one customer at once"),
   },
   {
     guard: "a late fact has the ledger folded anew",
     functions: [
       at(
-        "db/functions/has_late_facts.sql",
-        "RETURN v_position IS NULL OR EXISTS (",
-        "RETURN v_position IS NULL OR false AND EXISTS (",
+        "db/functions/read_streams.sql",
+        "<= (snapshot.occurred_at, snapshot.rank, snapshot.id)",
+        "< ('-infinity', -1, '')",
       ),
     ],
     // What the reading left out would be noticed there, and read again.
@@ -79,6 +78,28 @@ export const MUTANTS: readonly Mutant[] = [
       ),
     ],
     first: orders(TOLD_TWICE),
+  },
+  {
+    guard: "a fact that is late within a second is folded onto the state before that second",
+    code: [
+      at(
+        "db/queries/recovery/ledger-pages.ts",
+        "return { state: takeBack(snapshot, undo), undo: null }",
+        "return { state: snapshot, undo: null }",
+      ),
+    ],
+    first: orders(TOLD_TWICE),
+  },
+  {
+    guard: "the facts of a second include those of linked objects",
+    functions: [
+      at(
+        "db/functions/read_streams.sql",
+        "read.is_whole OR read.is_from_instant, read.is_whole,\n",
+        "read.is_whole, read.is_whole,\n",
+      ),
+    ],
+    first: orders("a chargeback on a charge that is not linked to its invoice"),
   },
   {
     guard: "ties are ranked, not taken as they come",
@@ -203,9 +224,9 @@ export const MUTANTS: readonly Mutant[] = [
     code: [at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()")],
     functions: [
       at(
-        ASSERT_LEASE,
-        "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
-        "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+        COMMIT,
+        "IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN",
+        "IF false THEN",
       ),
       at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
     ],
