@@ -58,6 +58,19 @@ export async function inCompany<const T extends readonly BatchItem<"pg">[]>(
  */
 export type DatabaseFailure = "stale_version" | "lost_lease" | "conflict" | "canceled" | "rejected" | "outcome_unknown"
 
+/** A failure that a database function reports in its result rather than by an error. */
+export class ReportedFailure extends Error {
+  readonly failure: "stale_version" | "lost_lease"
+  /** SQLSTATE, as in an error of the driver. */
+  readonly code: string
+
+  constructor(failure: "stale_version" | "lost_lease") {
+    super(`the commit failed: ${failure}`)
+    this.failure = failure
+    this.code = failure === "stale_version" ? "CS001" : "CS002"
+  }
+}
+
 /** statement_timeout, lock_timeout and idle_in_transaction_session_timeout (migration 0050). */
 const CANCELED: ReadonlySet<string | null> = new Set(["57014", "55P03", "25P03"])
 

@@ -5,7 +5,7 @@ import { type Fact, type Instant, type ProviderName, rankOf } from "../../../sha
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
-import { type Db, inCompany } from "../../client.ts"
+import { type Db, databaseFailure, inCompany } from "../../client.ts"
 import {
   consents,
   customerKeys,
@@ -84,6 +84,27 @@ export async function commitAll(db: Db, companyId: string, works: readonly Commi
   const inOrder = [...works].sort((a, b) => (a.key.customerId < b.key.customerId ? -1 : 1))
   const statements = inOrder.flatMap((work) => commitStatements(db, work))
   if (statements.length > 0) await inCompany(db, companyId, statements)
+}
+
+/** Customers of whom nothing was committed, with the reason. */
+export interface Committed {
+  readonly lost: ReadonlyMap<string, "stale_version">
+}
+
+/** Commits several customers of a company. One that has changed is left out and reported (`lost`): load and decide again. */
+export async function commitStreams(
+  db: Db,
+  companyId: string,
+  commits: readonly Commit[],
+  _now: Instant,
+): Promise<Committed> {
+  try {
+    await commitAll(db, companyId, commits)
+    return { lost: new Map() }
+  } catch (error) {
+    if (databaseFailure(error) !== "stale_version") throw error
+    return { lost: new Map(commits.map(({ key }) => [key.customerId, "stale_version" as const])) }
+  }
 }
 
 function commitStatements(db: Db, work: Commit): BatchItem<"pg">[] {

@@ -64,6 +64,31 @@ export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedD
 }
 
 /**
+ * Records several events of one company, as `recordDelivery` does: one round trip, one transaction, all or none. The results
+ * are in the order of the events.
+ */
+export async function recordDeliveries(
+  db: Db,
+  companyId: string,
+  events: readonly NewEvent[],
+): Promise<readonly RecordedDelivery[]> {
+  const results = await inCompany(
+    db,
+    companyId,
+    events.map(({ sealedPayload, ...rest }) =>
+      db.execute<{ outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null } }>(
+        sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
+      ),
+    ),
+  )
+  return results.map(({ rows: [row] }) => {
+    if (!row) throw new Error("record_delivery returned nothing")
+    const { isNew, setAside = null, stream } = row.outcome
+    return { isNew, setAside, stream: stream ? readStreamJson(companyId, stream) : null }
+  })
+}
+
+/**
  * Records an event that has no facts before its provider's API is called, unless it exists; its facts come with
  * `replayDelivery`. One round trip.
  */
