@@ -8,7 +8,7 @@ import {
   recordDeliveries,
   recordPending,
 } from "../../db/queries/recovery/stream.ts"
-import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
+import { payloadPurpose, sealDeflated } from "../../shared/crypto/seal.ts"
 import { withTimeout } from "../../shared/network/with-timeout.ts"
 import type { Delivery } from "../../shared/provider.ts"
 import { type DeliveryOwner, ownerOfDelivery } from "../platform/companies.ts"
@@ -149,7 +149,7 @@ export async function newEventOf(
     objects: delivery.objects,
     facts: factsOf(read),
     customerEventsMax: config.limits.customerEventsPerHour,
-    sealedPayload: await seal(config.keys.encryption, place, rawBody),
+    sealedPayload: await sealDeflated(config.keys.encryption, place, rawBody),
   }
 }
 
