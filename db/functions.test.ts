@@ -10,6 +10,6 @@ test("every function of the migrations has its file", () => {
 })
 
 test("a signature consists of the name and the types of the arguments", () => {
-  expect(currentFunctions().get("assert_version")?.signature).toBe("assert_version(text, integer)")
+  expect(currentFunctions().get("has_late_facts")?.signature).toBe("has_late_facts(text, jsonb)")
   expect(currentFunctions().get("company_ids")?.signature).toBe("company_ids()")
 })

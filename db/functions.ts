@@ -16,7 +16,7 @@ const BREAKPOINT = "--> statement-breakpoint"
 /** One function: its name with the types of its arguments, its statement, and who owns and who may call it. */
 export interface DatabaseFunction {
   readonly name: string
-  /** Such as `assert_version(text, integer)`. */
+  /** Such as `index_contact(text, text, text[], text[], integer)`. */
   readonly signature: string
   /** From the name to the language; after a change here Postgres requires the function to be dropped first. */
   readonly heading: string

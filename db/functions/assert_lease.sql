@@ -1,4 +1,5 @@
 -- Callers: churn_worker
+-- Only for Workers of the version before `commit_streams`, which may run while a deployment is in progress.
 -- Raises CS002 unless the nudge is still claimed by this owner and may be sent.
 CREATE OR REPLACE FUNCTION assert_lease(p_nudge_id text, p_owner text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,5 @@
 -- Callers: churn_worker
+-- Only for Workers of the version before `commit_streams`, which may run while a deployment is in progress.
 -- Raises CS001 unless the customers that share an address with this one are unchanged since they
 -- were read. Until the end of the transaction every other sender to the same person waits: of two messages decided at
 -- the same time, the second is decided again. There is one lock per address, always taken in the same order, after the

@@ -1,4 +1,5 @@
 -- Callers: churn_worker
+-- Only for Workers of the version before `commit_streams`, which may run while a deployment is in progress.
 -- Raises CS001 unless the customer has the expected version. Locks the shared knowledge lock
 -- first, then the row, in the same order as every writer.
 CREATE OR REPLACE FUNCTION assert_version(p_customer_id text, p_expected integer) RETURNS void LANGUAGE plpgsql AS $$

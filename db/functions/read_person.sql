@@ -1,6 +1,6 @@
 -- Callers: churn_worker
 -- What the contact rules need of the other customers that share an address with this one, and the
--- mark that `assert_person` compares. One database snapshot: the function is STABLE. The states of the 50 customers
+-- mark that `changed_persons` compares. One database snapshot: the function is STABLE. The states of the 50 customers
 -- that changed last are read; opt-outs and sent nudges count over all of them.
 CREATE OR REPLACE FUNCTION read_person(p_customer_id text, p_sent_since timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$

@@ -550,7 +550,7 @@ export const FLOWS: readonly Flow[] = [
       for (let webhook = 0; webhook < 6; webhook++) {
         // Of the last two events, the first reader writes last, and no later event repairs it.
         if (webhook === 4) {
-          injector.next(({ body }) => body.includes("assert_version"), { arrivesAfterMs: 500, answersAfterMs: 501 })
+          injector.next(({ body }) => body.includes("commit_streams"), { arrivesAfterMs: 500, answersAfterMs: 501 })
         }
         sendNext()
         await advance(30)

@@ -4,12 +4,11 @@
  */
 
 import { databaseFailure } from "../../db/client.ts"
-import { commit, commitAll, markProcessed } from "../../db/queries/recovery/commit.ts"
+import { commit, commitStreams, markProcessed } from "../../db/queries/recovery/commit.ts"
 import { type FoldedPage, readRest, type Stream, type StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { quarantine } from "../../db/queries/recovery/quarantines.ts"
 import { startStream } from "../../db/queries/recovery/stream.ts"
-import type { Milestone } from "../../shared/domain/interventions/milestones.ts"
-import { reachedByStep } from "../../shared/domain/interventions/milestones.ts"
+import { type Milestone, reachedByStep } from "../../shared/domain/interventions/milestones.ts"
 import { missingFacts } from "../../shared/domain/recovery/fold.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
@@ -92,8 +91,8 @@ async function readPages(services: Services, reading: StreamReading, { factIds }
 }
 
 /**
- * Advances several customers of one company in one transaction: an import affects many at once. If one of them has changed
- * since it was read, each is advanced separately.
+ * Advances several customers of one company in one transaction: an import affects many at once. One that has changed since
+ * it was read is advanced separately.
  */
 export async function advanceAll(
   services: Services,
@@ -101,6 +100,7 @@ export async function advanceAll(
   works: readonly { readonly stream: StreamReading; readonly work: PendingAdvance }[],
 ): Promise<void> {
   let prepared: readonly Prepared[]
+  let lost: ReadonlyMap<string, unknown>
   try {
     prepared = await Promise.all(
       works.map(async ({ stream, work }) =>
@@ -108,14 +108,19 @@ export async function advanceAll(
       ),
     )
     const commits = prepared.flatMap(({ commit: one }) => (one === null ? [] : [one]))
-    await commitAll(services.db, companyId, commits)
+    const written = await commitStreams(services.db, companyId, commits, services.now().toISOString())
+    lost = written.lost
   } catch (error) {
     const failure = databaseFailure(error)
     if (failure !== "stale_version" && failure !== "conflict") throw error
     for (const { stream, work } of works) await advance(services, stream, work)
     return
   }
-  for (const { planned, state } of prepared) await enqueueNudges(services, companyId, planned, state)
+  for (const [place, { stream, work }] of works.entries()) {
+    const one = prepared[place]
+    if (lost.has(stream.customer.id)) await advance(services, stream, work)
+    else if (one) await enqueueNudges(services, companyId, one.planned, one.state)
+  }
 }
 
 async function commitAlone(

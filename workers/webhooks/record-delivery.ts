@@ -6,6 +6,7 @@ import {
   type NewEvent,
   type RecordedDelivery,
   recordDeliveries,
+  recordDelivery,
   recordPending,
 } from "../../db/queries/recovery/stream.ts"
 import { payloadPurpose, sealDeflated } from "../../shared/crypto/seal.ts"
@@ -103,9 +104,7 @@ async function recordTogether(services: Services, event: NewEvent): Promise<Reco
   })
   if (recorded !== null) return recorded
   const leftMs = Math.max(0, startedMs + RECORD_MS_MAX - now().getTime())
-  const [alone] = await withTimeout(leftMs, recordDeliveries(db, companyId, [event]))
-  if (alone === undefined) throw new Error("record_deliveries returned nothing")
-  return alone
+  return withTimeout(leftMs, recordDelivery(db, event))
 }
 
 /** A thin event whose object may not be fetched in this company's name is stored and not expanded. */

@@ -1,5 +1,5 @@
 /** Milestones: recorded once, due by date, and to be announced. */
-import { and, asc, desc, eq, lte, type SQL, sql } from "drizzle-orm"
+import { and, asc, desc, eq, lte, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import type { Instant } from "../../../shared/domain/facts.ts"
 import type { Milestone } from "../../../shared/domain/interventions/milestones.ts"
@@ -18,18 +18,14 @@ export interface MilestoneChange {
   readonly isAnnounced: boolean
 }
 
-/** The statements of a change, unsent; a milestone that exists stays as it is. */
-export const milestoneStatements = (
-  db: Db,
-  { companyId, customerId }: { readonly companyId: string; readonly customerId: string },
-  { reached, isAnnounced }: MilestoneChange,
-  now: Instant,
-): BatchItem<"pg">[] => insertStatements(db, companyId, [{ customerId, reached }], isAnnounced, now)
+/** The rows of a change as `commit_streams` expects them. */
+export const milestoneRows = (customerId: string, { reached, isAnnounced }: MilestoneChange) =>
+  reached.map(({ key, kind, detail, reachedAt }) => ({
+    ...{ customer_id: customerId, key, kind, detail },
+    ...{ reached_at: reachedAt, announcement: announcementOf(isAnnounced) },
+  }))
 
-/** The due time that a commit writes: a due time that has passed stays, so that the job still finds it. */
-export const nextMilestoneDueAt = ({ nextAt }: MilestoneChange, now: Instant): SQL =>
-  sql`case when ${customers.milestoneDueAt} <= ${now}::timestamptz then ${customers.milestoneDueAt}
-    else ${nextAt}::timestamptz end`
+const announcementOf = (isAnnounced: boolean): Announcement => (isAnnounced ? "planned" : "none")
 
 const isCustomer = (companyId: string, customerId: string) =>
   and(eq(customers.companyId, companyId), eq(customers.id, customerId))
@@ -46,7 +42,7 @@ function insertStatements(
   isAnnounced: boolean,
   now: Instant,
 ): BatchItem<"pg">[] {
-  const announcement: Announcement = isAnnounced ? "planned" : "none"
+  const announcement = announcementOf(isAnnounced)
   const rows = found.flatMap(({ customerId, reached }) =>
     reached.map(({ key, kind, detail, reachedAt }) => ({
       ...{ companyId, customerId, key, kind, detail, reachedAt: new Date(reachedAt) },

@@ -1,24 +1,15 @@
 /** Writes what was folded and decided: state, projections, plans and receipts, in one transaction. */
-import { and, eq, inArray, sql } from "drizzle-orm"
-import type { BatchItem } from "drizzle-orm/batch"
+import { and, eq, inArray, type SQL, sql } from "drizzle-orm"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
-import { type Db, databaseFailure, inCompany } from "../../client.ts"
-import {
-  consents,
-  customerKeys,
-  customerPii,
-  customers,
-  facts as factsTable,
-  incentives,
-  nudges as nudgesTable,
-  webhookEvents,
-} from "../../schema.ts"
-import { type MilestoneChange, milestoneStatements, nextMilestoneDueAt } from "../interventions/milestones.ts"
-import { type IndexedAddresses, setAddresses } from "./persons.ts"
-import { excludedColumns, projectionStatements } from "./projections.ts"
+import { type DatabaseFailure, type Db, inCompany, ReportedFailure } from "../../client.ts"
+import { incentives, nudges as nudgesTable, webhookEvents } from "../../schema.ts"
+import { type MilestoneChange, milestoneRows } from "../interventions/milestones.ts"
+import { arrayParameter as array, jsonParameter as json, toBase64 } from "../platform/parameters.ts"
+import type { IndexedAddresses } from "./persons.ts"
+import { asRowOf, type ProjectionChanges, projectionChanges } from "./projections.ts"
 
 export interface CustomerKey {
   readonly companyId: string
@@ -44,8 +35,10 @@ export interface Commit {
   readonly contact: ContactChange | null
   readonly processedEvents: readonly EventRef[]
   readonly milestones?: MilestoneChange
-  /** Statements of the caller for the same transaction; they run right after the version check. */
-  readonly guards?: readonly BatchItem<"pg">[]
+  /** The nudge that is written about; nothing is written unless this owner still has its lease. */
+  readonly claim?: { readonly nudgeId: string; readonly owner: string }
+  /** The mark of the person as read; nothing is written when the person has changed, and other senders to them wait. */
+  readonly personMark?: string
 }
 
 /** A contact that was sealed again, with the blind indexes of its addresses. */
@@ -75,67 +68,102 @@ export type NudgeChange =
  * Commits; throws when another writer was first (`databaseFailure(error) === "stale_version"`): load and decide again.
  */
 export async function commit(db: Db, work: Commit): Promise<void> {
-  await inCompany(db, work.key.companyId, commitStatements(db, work))
-}
-
-/** Commits for several customers of a company, all or none; throws like `commit` when one of them has changed. */
-export async function commitAll(db: Db, companyId: string, works: readonly Commit[]): Promise<void> {
-  // In a fixed order, so that commits that share customers cannot deadlock.
-  const inOrder = [...works].sort((a, b) => (a.key.customerId < b.key.customerId ? -1 : 1))
-  const statements = inOrder.flatMap((work) => commitStatements(db, work))
-  if (statements.length > 0) await inCompany(db, companyId, statements)
+  const { lost } = await commitStreams(db, work.key.companyId, [work], work.now)
+  const failure = lost.get(work.key.customerId)
+  if (failure !== undefined) throw new ReportedFailure(failure)
 }
 
 /** Customers of whom nothing was committed, with the reason. */
 export interface Committed {
-  readonly lost: ReadonlyMap<string, "stale_version">
+  readonly lost: ReadonlyMap<string, Extract<DatabaseFailure, "stale_version" | "lost_lease">>
 }
 
-/** Commits several customers of a company. One that has changed is left out and reported (`lost`): load and decide again. */
+/**
+ * Commits several customers of a company in one transaction and one round trip, each over the version that was read. One
+ * that has changed is left out and reported (`lost`): load it and decide again.
+ */
 export async function commitStreams(
   db: Db,
   companyId: string,
   commits: readonly Commit[],
-  _now: Instant,
+  now: Instant,
 ): Promise<Committed> {
-  try {
-    await commitAll(db, companyId, commits)
-    return { lost: new Map() }
-  } catch (error) {
-    if (databaseFailure(error) !== "stale_version") throw error
-    return { lost: new Map(commits.map(({ key }) => [key.customerId, "stale_version" as const])) }
-  }
+  const { together, apart } = withoutSharedRows(commits)
+  const lost = new Map(apart.map(({ key }) => [key.customerId, "stale_version" as const]))
+  if (together.length === 0) return { lost }
+  const result = await db.execute<{ customer_id: string; failure: "stale_version" | "lost_lease" }>(
+    sql`select customer_id, failure from commit_streams(${sql.join(parametersOf(companyId, together, now), sql`, `)})`,
+  )
+  return { lost: new Map([...lost, ...result.rows.map((row) => [row.customer_id, row.failure] as const)]) }
 }
 
-function commitStatements(db: Db, work: Commit): BatchItem<"pg">[] {
-  const { companyId, customerId } = work.key
-  const statements: BatchItem<"pg">[] = [
-    db.execute(sql`select assert_version(${customerId}, ${work.expectedVersion})`),
-    ...(work.guards ?? []),
-    db
-      .update(customers)
-      .set({
-        ...{ version: work.expectedVersion + 1, state: work.state, updatedAt: new Date(work.now) },
-        ...(work.milestones && { milestoneDueAt: nextMilestoneDueAt(work.milestones, work.now) }),
-      })
-      .where(and(eq(customers.companyId, companyId), eq(customers.id, customerId))),
-    ...projectionStatements(db, work.key, work.state, work.projected, work.dropped),
-    ...ownFactStatements(db, work),
-    ...nudgeStatements(db, work),
-    ...contactStatements(db, work),
-    ...(work.milestones ? milestoneStatements(db, work.key, work.milestones, work.now) : []),
-  ]
-  if (work.facts.length > 0) {
-    statements.push(
-      db
-        .insert(factsTable)
-        .values(work.facts.map((fact) => factRow(work, fact)))
-        .onConflictDoNothing(),
-    )
+/**
+ * Commits that write different rows, in order of customers, and the rest. Two customers may have a case of the same id; only
+ * one of them has its row.
+ */
+function withoutSharedRows(commits: readonly Commit[]) {
+  const inOrder = [...commits].sort((a, b) => (a.key.customerId < b.key.customerId ? -1 : 1))
+  const taken = new Set<string>()
+  const together: Commit[] = []
+  const apart: Commit[] = []
+  for (const work of inOrder) {
+    const { key, state, projected, dropped } = work
+    const cases = [...state.cases, ...projected.cases, ...dropped.map(({ entry }) => entry)]
+    const ids = [`customer ${key.customerId}`, ...new Set(cases.map(({ id }) => `case ${id}`))]
+    if (ids.some((id) => taken.has(id))) {
+      apart.push(work)
+      continue
+    }
+    for (const id of ids) taken.add(id)
+    together.push(work)
   }
-  if (work.processedEvents.length > 0)
-    statements.push(processedStatement(db, companyId, work.processedEvents, work.now))
-  return statements
+  return { together, apart }
+}
+
+/** The parameters of `commit_streams`, in its order. */
+function parametersOf(companyId: string, commits: readonly Commit[], now: Instant): SQL[] {
+  const changes = commits.map((work): ProjectionChanges => {
+    const { key, state, projected, dropped } = work
+    return projectionChanges(key, state, projected, dropped)
+  })
+  const isGuarded = commits.some(({ claim, personMark }) => claim !== undefined || personMark !== undefined)
+  const guarded = isGuarded ? commits : []
+  const facts = commits.flatMap(({ key, facts: own }, place) => own.map((fact) => ({ key, fact, place: place + 1 })))
+  const events = commits.flatMap(({ processedEvents }, place) =>
+    processedEvents.map((event) => ({ ...event, place: place + 1 })),
+  )
+  return [
+    sql`${companyId}`,
+    sql`${now}::timestamptz`,
+    array(commits.map(({ key }) => key.customerId)),
+    array(commits.map(({ expectedVersion }) => expectedVersion)),
+    json(commits.map(({ state }) => state)),
+    array(commits.map(({ milestones }) => milestones !== undefined)),
+    array(commits.map(({ milestones }) => milestones?.nextAt ?? null)),
+    array(guarded.map(({ claim }) => claim?.nudgeId ?? null)),
+    array(guarded.map(({ claim }) => claim?.owner ?? null)),
+    array(guarded.map(({ personMark }) => personMark ?? null)),
+    json(changes.flatMap(({ cases }) => cases)),
+    json(changes.flatMap(({ removedCases }) => removedCases)),
+    json(changes.flatMap(({ subscriptions }) => subscriptions)),
+    json(changes.flatMap(({ payments }) => payments)),
+    array(facts.map(({ place }) => place)),
+    array(facts.map(({ fact }) => fact.id)),
+    array(facts.map(({ key }) => key.provider)),
+    array(facts.map(({ key }) => key.providerCustomerId)),
+    array(facts.map(({ fact }) => rankOf(fact.kind))),
+    array(facts.map(({ fact }) => fact.occurredAt)),
+    json(facts.map(({ fact: { id: _, occurredAt: __, ...body } }) => body)),
+    json(commits.flatMap(plannedNudges)),
+    json(commits.flatMap(changedNudges)),
+    json(commits.flatMap(consentsOf)),
+    json(commits.flatMap(incentivesOf)),
+    json(commits.flatMap(milestonesOf)),
+    json(commits.flatMap(contactOf)),
+    array(events.map(({ place }) => place)),
+    array(events.map(({ id }) => id)),
+    array(events.map(({ receivedAt }) => receivedAt)),
+  ]
 }
 
 /** Marks events as processed when there is nothing else to write. */
@@ -166,88 +194,48 @@ const processedStatement = (db: Db, companyId: string, events: readonly EventRef
       ),
     )
 
-const factRow = ({ key, now }: Commit, { id, occurredAt, ...body }: Fact) => ({
-  companyId: key.companyId,
-  id,
-  provider: key.provider,
-  subject: key.providerCustomerId,
-  kind: body.kind,
-  rank: rankOf(body.kind),
-  occurredAt: new Date(occurredAt),
-  recordedAt: new Date(now),
-  knownAt: sql`known_from(${key.customerId}, ${now}::timestamptz)`,
-  body,
-})
+const nudgeRow = asRowOf(nudgesTable)
+const incentiveRow = asRowOf(incentives)
 
-/** Rows that our own facts write besides the ledger: consents and incentives. */
-function ownFactStatements(db: Db, { key, facts }: Commit): BatchItem<"pg">[] {
-  const { companyId, customerId } = key
-  return facts.flatMap((fact): BatchItem<"pg">[] => {
-    const at = new Date(fact.occurredAt)
-    if (fact.kind === "opted_out") {
-      const consent = {
-        companyId,
-        customerId,
-        purpose: "recovery_messages",
-        isGranted: false,
-        via: fact.via,
-        changedAt: at,
-      }
-      return [db.insert(consents).values(consent).onConflictDoNothing()]
-    }
-    if (fact.kind === "incentive_applied") {
-      const { id, caseId, incentive, providerReceiptId: receiptId } = fact
-      const row = { companyId, customerId, id, caseId, incentive, receiptId, createdAt: at }
-      return [db.insert(incentives).values(row).onConflictDoNothing()]
-    }
-    return []
+const plannedNudges = ({ key, nudges }: Commit) =>
+  nudges.flatMap((change) =>
+    change.kind === "plan" ? [nudgeRow({ ...change.nudge, customerId: key.customerId, sentAt: null })] : [],
+  )
+
+const changedNudges = ({ key, nudges }: Commit) =>
+  nudges.flatMap((change) => {
+    if (change.kind !== "set") return []
+    const lease = change.releaseLease && { leaseOwner: null, leaseUntil: null }
+    return [{ customer_id: key.customerId, id: change.id, change: nudgeRow({ ...change.change, ...lease }) }]
   })
-}
 
-function nudgeStatements(db: Db, { key, nudges }: Commit): BatchItem<"pg">[] {
-  return nudges.map((change) => {
-    if (change.kind === "plan") {
-      const { nudge } = change
-      return db
-        .insert(nudgesTable)
-        .values({
-          companyId: key.companyId,
-          customerId: key.customerId,
-          ...nudge,
-          dueAt: new Date(nudge.dueAt),
-          sentAt: null,
-        })
-        .onConflictDoUpdate({
-          target: [nudgesTable.companyId, nudgesTable.id],
-          set: { status: sql`excluded.status`, reason: sql`excluded.reason`, dueAt: sql`excluded.due_at` },
-          setWhere: eq(nudgesTable.status, "suppressed"),
-        })
-    }
-    const { dueAt, sentAt, ...rest } = change.change
-    return db
-      .update(nudgesTable)
-      .set({
-        ...rest,
-        ...(dueAt !== undefined && { dueAt: new Date(dueAt) }),
-        ...(sentAt !== undefined && { sentAt: sentAt === null ? null : new Date(sentAt) }),
-        ...(change.releaseLease && { leaseOwner: null, leaseUntil: null }),
-      })
-      .where(and(eq(nudgesTable.companyId, key.companyId), eq(nudgesTable.id, change.id)))
+/** Opt-outs among our own facts. */
+const consentsOf = ({ key, facts }: Commit) =>
+  facts.flatMap((fact) =>
+    fact.kind === "opted_out" ? [{ customer_id: key.customerId, via: fact.via, changed_at: fact.occurredAt }] : [],
+  )
+
+/** Incentives that our own facts report as applied. */
+const incentivesOf = ({ key, facts }: Commit) =>
+  facts.flatMap((fact) => {
+    if (fact.kind !== "incentive_applied") return []
+    const { id, caseId, incentive, providerReceiptId: receiptId, occurredAt: createdAt } = fact
+    return [incentiveRow({ customerId: key.customerId, id, caseId, incentive, receiptId, createdAt })]
   })
-}
 
-function contactStatements(db: Db, { key, contact, now }: Commit): BatchItem<"pg">[] {
-  if (contact === null) return []
-  const owner = { companyId: key.companyId, customerId: key.customerId }
-  const write = db
-    .insert(customerPii)
-    .values({ ...owner, sealed: contact.sealed, updatedAt: new Date(now) })
-    .onConflictDoUpdate({
-      target: [customerPii.companyId, customerPii.customerId],
-      set: excludedColumns(customerPii, "companyId", "customerId", "indexedVersion"),
-    })
-  const written = [write, setAddresses(db, key.customerId, contact.addresses)]
-  return contact.newWrappedKey === null
-    ? written
-    : [db.insert(customerKeys).values({ ...owner, wrapped: contact.newWrappedKey }), ...written]
-}
+const milestonesOf = ({ key, milestones }: Commit) =>
+  milestones === undefined ? [] : milestoneRows(key.customerId, milestones)
+
+const contactOf = ({ key, contact }: Commit) =>
+  contact === null
+    ? []
+    : [
+        {
+          customer_id: key.customerId,
+          sealed: toBase64(contact.sealed),
+          wrapped: contact.newWrappedKey === null ? null : toBase64(contact.newWrappedKey),
+          kinds: contact.addresses.indexes.map(({ kind }) => kind),
+          addresses: contact.addresses.indexes.map(({ index }) => index),
+          version: contact.addresses.version,
+        },
+      ]

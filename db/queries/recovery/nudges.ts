@@ -106,10 +106,6 @@ export async function claimNudge(
   return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
 }
 
-/** Statement: raises unless this owner still has the lease of the nudge, and it is not finished. */
-export const assertLease = (db: Db, nudgeId: string, owner: string) =>
-  db.execute(sql`select assert_lease(${nudgeId}, ${owner})`)
-
 /** Releases an owner's leases in a company, so that others need not wait for their end. */
 export async function releaseLeases(db: Db, companyId: string, owner: string): Promise<void> {
   await inCompany(db, companyId, [

@@ -7,18 +7,15 @@ import { type Db, inCompany } from "../../client.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
 import { textArray } from "../platform/companies.ts"
 import { instantOf } from "../platform/fact-json.ts"
+import { bytesFromBase64 } from "../platform/parameters.ts"
 import { readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
-import { bytesFromBase64, streamFrom, streamStatement } from "./stream.ts"
+import { streamFrom, streamStatement } from "./stream.ts"
 
 /** The addresses of a contact, and the newest version of the key with which they are indexed. */
 export interface IndexedAddresses {
   readonly indexes: readonly AddressIndex[]
   readonly version: number
 }
-
-/** Statement: replaces the customer's addresses. */
-export const setAddresses = (db: Db, customerId: string, { indexes, version }: IndexedAddresses) =>
-  db.execute(sql`select set_addresses(${customerId}, ${kindsOf(indexes)}, ${valuesOf(indexes)}, ${version})`)
 
 const kindsOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ kind }) => kind))
 const valuesOf = (indexes: readonly AddressIndex[]) => textArray(indexes.map(({ index }) => index))
@@ -99,10 +96,6 @@ export async function startPersonStream(
   const read = streamFrom(companyId, stream)
   return read === null ? null : { ...read, person: personFrom(person), approvedBrands: approvedFrom(approved) }
 }
-
-/** Statement: raises `stale_version` if the person has changed since they were read, and makes other senders to them wait. */
-export const assertPersonUnchanged = (db: Db, customerId: string, mark: string) =>
-  db.execute(sql`select assert_person(${customerId}, ${mark})`)
 
 /** Customers of all companies whose addresses are not indexed with this version of the key. */
 export async function loadContactsToIndex(

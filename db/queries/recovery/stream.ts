@@ -1,5 +1,5 @@
 /** A customer's stream: records deliveries and reads the stream, one round trip each. */
-import { sql } from "drizzle-orm"
+import { type SQL, sql } from "drizzle-orm"
 import {
   type Fact,
   type Instant,
@@ -11,6 +11,7 @@ import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type FactJson, factsFrom, instantOf } from "../platform/fact-json.ts"
+import { arrayParameter as array, bytesFromBase64, toBase64 } from "../platform/parameters.ts"
 import { type CustomerRef, readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
 
 /** One verified delivery, ready to be recorded: payload sealed, facts free of personal data. */
@@ -49,43 +50,79 @@ export interface RecordedDelivery {
 }
 
 /**
- * Records the event with its facts and links, unless it exists, and reads the customer's stream: one round trip, one
- * transaction. Repeating it with the same event changes nothing and returns `isNew: false`.
- */
-export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
-  const { sealedPayload, ...rest } = event
-  const result = await db.execute<{
-    outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null }
-  }>(sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`)
-  const outcome = result.rows[0]?.outcome
-  if (!outcome) throw new Error("record_delivery returned nothing")
-  const { isNew, setAside = null } = outcome
-  return { isNew, setAside, stream: outcome.stream ? readStreamJson(event.companyId, outcome.stream) : null }
-}
-
-/**
- * Records several events of one company, as `recordDelivery` does: one round trip, one transaction, all or none. The results
- * are in the order of the events.
+ * Records events of one company with their facts and links, each unless it exists, and reads the streams of their customers:
+ * one round trip, one transaction. Events of one customer have one stream in common, which holds the facts of all. Repeating
+ * it with the same events changes nothing and returns `isNew: false`.
  */
 export async function recordDeliveries(
   db: Db,
   companyId: string,
   events: readonly NewEvent[],
 ): Promise<readonly RecordedDelivery[]> {
-  const results = await inCompany(
-    db,
-    companyId,
-    events.map(({ sealedPayload, ...rest }) =>
-      db.execute<{ outcome: { isNew: boolean; setAside?: SetAsideReason; stream?: StreamJson | null } }>(
-        sql`select record_delivery(${deliveryJson(rest)}::jsonb, decode(${toBase64(sealedPayload)}, 'base64')) as outcome`,
-      ),
-    ),
+  if (events.length === 0) return []
+  const result = await db.execute<{ recorded: { outcomes: DeliveryOutcome[]; streams: StreamJson[] } }>(
+    sql`select record_deliveries(${sql.join(deliveryParameters(companyId, events), sql`, `)}) as recorded`,
   )
-  return results.map(({ rows: [row] }) => {
-    if (!row) throw new Error("record_delivery returned nothing")
-    const { isNew, setAside = null, stream } = row.outcome
-    return { isNew, setAside, stream: stream ? readStreamJson(companyId, stream) : null }
-  })
+  const recorded = result.rows[0]?.recorded
+  if (!recorded) throw new Error("record_deliveries returned nothing")
+  const streams = new Map(recorded.streams.map((json) => [json.customer.id, readStreamJson(companyId, json)]))
+  return recorded.outcomes.map(({ isNew, setAside, customerId }) => ({
+    isNew,
+    setAside,
+    stream: customerId === null ? null : (streams.get(customerId) ?? null),
+  }))
+}
+
+interface DeliveryOutcome {
+  readonly isNew: boolean
+  readonly setAside: SetAsideReason | null
+  readonly customerId: string | null
+}
+
+/** The parameters of `record_deliveries`, in its order. */
+function deliveryParameters(companyId: string, events: readonly NewEvent[]): SQL[] {
+  const objects = events.flatMap((event, place) => event.objects.map((id) => ({ id, place: place + 1 })))
+  const facts = events.flatMap((event, place) => event.facts.map((fact) => ({ fact, place: place + 1 })))
+  const texts = (of: (event: NewEvent) => string | null) =>
+    array(
+      events.map((event) => {
+        const text = of(event)
+        return text === null ? null : storable(text)
+      }),
+    )
+  return [
+    sql`${companyId}`,
+    // The same for all events of a deployment.
+    sql`${events[0]?.customerEventsMax ?? 0}::integer`,
+    texts(({ id }) => id),
+    texts(({ provider }) => provider),
+    texts(({ account }) => account ?? ""),
+    texts(({ providerEventId }) => providerEventId),
+    texts(({ type }) => type),
+    texts(({ apiVersion }) => apiVersion),
+    texts(({ status }) => status),
+    texts(({ error }) => error),
+    texts(({ occurredAt }) => occurredAt),
+    texts(({ receivedAt }) => receivedAt),
+    texts(({ knownAt }) => knownAt),
+    texts(({ nextAttemptAt }) => nextAttemptAt),
+    texts(({ customer }) => customer),
+    array(events.map(({ sealedPayload }) => toBase64(sealedPayload))),
+    array(objects.map(({ place }) => place)),
+    array(objects.map(({ id }) => storable(id))),
+    array(facts.map(({ place }) => place)),
+    array(facts.map(({ fact }) => fact.id)),
+    array(facts.map(({ fact }) => rankOf(fact.kind))),
+    array(facts.map(({ fact }) => fact.occurredAt)),
+    sql`${storableJson(facts.map(({ fact: { id: _, occurredAt: __, ...body } }) => body))}::jsonb`,
+  ]
+}
+
+/** Records one event; see `recordDeliveries`. */
+export async function recordDelivery(db: Db, event: NewEvent): Promise<RecordedDelivery> {
+  const [recorded] = await recordDeliveries(db, event.companyId, [event])
+  if (!recorded) throw new Error("record_deliveries returned nothing")
+  return recorded
 }
 
 /**
@@ -191,10 +228,13 @@ export async function replayDelivery(
   return { setAside: null, stream: outcome === null ? null : readStreamJson(event.companyId, outcome) }
 }
 
-/**
- * The event as the database functions expect it: with the rank of each fact. Postgres stores neither NUL nor lone
- * surrogates; both become U+FFFD here and are unchanged in the sealed payload.
- */
+/** Postgres stores neither NUL nor lone surrogates; both become U+FFFD here and are unchanged in the sealed payload. */
+const storable = (text: string): string => text.toWellFormed().replaceAll("\u0000", "\ufffd")
+
+const storableJson = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storable(part) : part))
+
+/** The event as the database functions expect it in JSON: with the rank of each fact. */
 function deliveryJson(event: Omit<ReplayedEvent, "status"> & { readonly status: string }): string {
   const { facts, account, ...rest } = event
   const delivery = {
@@ -203,9 +243,7 @@ function deliveryJson(event: Omit<ReplayedEvent, "status"> & { readonly status: 
     account: account ?? "",
     facts: facts.map(({ id, occurredAt, ...body }) => ({ id, occurredAt, rank: rankOf(body.kind), body })),
   }
-  return JSON.stringify(delivery, (_, value: unknown) =>
-    typeof value === "string" ? value.toWellFormed().replaceAll("\u0000", "\ufffd") : value,
-  )
+  return storableJson(delivery)
 }
 
 /** Several events in one parameter, each with its payload as base64. */
@@ -275,13 +313,3 @@ const readStreamJson = (companyId: string, json: StreamJson): StreamReading => (
   sealedContact: json.contact === null ? null : bytesFromBase64(json.contact),
   wrappedDataKey: json.dataKey === null ? null : bytesFromBase64(json.dataKey),
 })
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = ""
-  for (const byte of bytes) binary += String.fromCharCode(byte)
-  return btoa(binary)
-}
-
-/** The bytes of a base64 text from Postgres, which inserts line breaks. */
-export const bytesFromBase64 = (text: string): Uint8Array =>
-  Uint8Array.from(atob(text.replaceAll("\n", "")), (character) => character.charCodeAt(0))

@@ -108,18 +108,16 @@ describe("two customers with one address", () => {
         const { rows } = await client.query("select person_mark($1) as mark", [ids[place]])
         marks.push(rows[0].mark)
       }
-      await first.query("select assert_person($1, $2)", [ids[0], marks[0]])
-      const outcome = second.query("select assert_person($1, $2)", [ids[1], marks[1]]).then(
-        () => "went on",
-        (error: { readonly code?: string }) => error.code,
-      )
+      const changed = "select changed_persons(array[$1], array[$2]) as customers"
+      await first.query(changed, [ids[0], marks[0]])
+      const outcome = second.query(changed, [ids[1], marks[1]]).then(({ rows }) => rows[0].customers)
       await first.query("update customers set version = version + 1 where id = $1", [ids[0]])
       // Waits for the lock, then sees what was committed meanwhile.
       expect(await Promise.race([outcome, new Promise((resolve) => setTimeout(() => resolve("waits"), 200))])).toBe(
         "waits",
       )
       await first.query("commit")
-      expect(await outcome).toBe("CS001")
+      expect(await outcome).toEqual([ids[1]])
     } finally {
       for (const client of clients) await client.end()
     }

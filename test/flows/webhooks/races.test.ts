@@ -26,17 +26,17 @@ afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON
 
 /** The delivery of this event is paused. */
 const PAUSED = "evt_held"
-const isHeld = `p ->> 'providerEventId' = '${PAUSED}'`
+const isHeld = `'${PAUSED}' = ANY (p_provider_event_ids)`
 
 /** Between recording the facts of a delivery and reading the customer's stream. */
 const beforeReading = (body: string): string =>
-  body.replace("  RETURN jsonb_build_object('isNew', true, 'stream'", `  ${pauseWhile(isHeld)}\n$&`)
+  body.replace("  RETURN jsonb_build_object(\n    'outcomes'", `  ${pauseWhile(isHeld)}\n$&`)
 
 /** Between reading the stream and committing the record. */
 const afterReading = (body: string): string =>
   body.replace(
-    /RETURN (jsonb_build_object\('isNew', true, 'stream'[\s\S]*?\));\s*END/,
-    (_, result) => `p := p || jsonb_build_object('result', ${result}); ${pauseWhile(isHeld)} RETURN p -> 'result'; END`,
+    /RETURN (jsonb_build_object\(\s*'outcomes'[\s\S]*?\));\s*END/,
+    (_, result) => `v_to_fold := ${result}; ${pauseWhile(isHeld)} RETURN v_to_fold; END`,
   )
 
 const later = (at: Date, seconds: number) => new Date(at.getTime() + seconds * 1000)
@@ -80,7 +80,7 @@ test("a delivery, while another one with a later fact is committed", async () =>
     }),
   )
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
+  await withPausePoint("record_deliveries", beforeReading, async (pausePoint) => {
     const version = await versionOf("cus_a")
     const held = pausedFailure("cus_a", "in_a", later(at, -30))
     await pausePoint.reached()
@@ -103,7 +103,7 @@ test("a delivery, while a nudge is sent from a ledger with a later fact", async 
      values ($1, 'lost.0', 'stripe', 'cus_b', 'customer_seen', 0, $2, $2, $2, '{"kind": "customer_seen", "hasPhone": false}')`,
     [world().companyId, later(at, 240)],
   )
-  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
+  await withPausePoint("record_deliveries", beforeReading, async (pausePoint) => {
     const version = await versionOf("cus_b")
     const held = pausedFailure("cus_b", "in_b2", later(at, 120))
     await pausePoint.reached()
@@ -128,7 +128,7 @@ test("a delivery, while a page with later facts is imported", async () => {
   })
   await sendStripe(created)
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", beforeReading, async (pausePoint) => {
+  await withPausePoint("record_deliveries", beforeReading, async (pausePoint) => {
     const version = await versionOf(customer)
     const held = pausedFailure(customer, "in_c", later(at, -390 * DAY))
     await pausePoint.reached()
@@ -148,7 +148,7 @@ test("two commits that each folded without the other's fact, one of them changin
   // The invoice is linked already, so that neither delivery waits for the other's locks.
   await sendStripe(invoiceEvent({ type: "invoice.finalized", at, customer: "cus_d", invoice: "in_d" }))
   await waitUntilProcessed()
-  await withPausePoint("record_delivery", afterReading, async (pausePoint) => {
+  await withPausePoint("record_deliveries", afterReading, async (pausePoint) => {
     const held = pausedFailure("cus_d", "in_d", later(at, -3600))
     await pausePoint.reached()
     // In this reading nothing is owed.
@@ -178,8 +178,8 @@ test("two commits that each folded without the other's fact, one of them changin
 
 test("a nudge waits for an address that is in the ledger and whose event is not committed yet", async () => {
   const first = (body: string) =>
-    body.replace(/\bBEGIN\b/, `BEGIN ${pauseWhile(`p_customer_id = 'stripe_cus_e' AND ${IS_FIRST_TO_PAUSE}`)}`)
-  await withPausePoint("assert_version", first, async (pausePoint) => {
+    body.replace(/\bBEGIN\b/, `BEGIN ${pauseWhile(`'stripe_cus_e' = ANY (p_customers) AND ${IS_FIRST_TO_PAUSE}`)}`)
+  await withPausePoint("commit_streams", first, async (pausePoint) => {
     await sendNewCustomer("cus_e", { email: "eve@example.com" })
     await pausePoint.reached()
     await failPayment("cus_e", "in_e", WITHOUT_ADDRESS)

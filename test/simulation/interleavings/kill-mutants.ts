@@ -13,8 +13,6 @@ export interface RaceMutant {
   readonly guard: string
   readonly code?: readonly Patch[]
   readonly functions?: readonly Patch[]
-  /** A file of this folder with an earlier version of a function. */
-  readonly superseded?: string
   /** The race that needs the guard. */
   readonly race: string
 }
@@ -30,7 +28,25 @@ const KNOWN = "two deliveries about what is known"
 export const RACE_MUTANTS: readonly RaceMutant[] = [
   {
     guard: "a delivery reads the position of the snapshot and the snapshot in one statement (and checks what it read)",
-    superseded: "two-readings.sql",
+    functions: [
+      {
+        file: "db/functions/record_deliveries.sql",
+        find: "  v_to_fold jsonb;",
+        replace: "  v_to_fold jsonb;\n  v_late jsonb;",
+      },
+      {
+        file: "db/functions/record_deliveries.sql",
+        find: "  -- One statement, so that the positions and the facts",
+        replace: `  SELECT jsonb_object_agg(c.id, has_late_facts(c.id, c.facts)) INTO v_late
+    FROM jsonb_to_recordset(v_to_fold) AS c (id text, facts jsonb);
+  -- Two statements, so that the positions and the facts`,
+      },
+      {
+        file: "db/functions/record_deliveries.sql",
+        find: "has_late_facts(c.id, c.facts))",
+        replace: "(v_late ->> c.id)::boolean)",
+      },
+    ],
     code: [CHECKED],
     race: KNOWN,
   },
@@ -38,9 +54,9 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "writers of a customer meet in a version number",
     functions: [
       {
-        file: "db/functions/assert_version.sql",
-        find: "IF v_version IS DISTINCT FROM p_expected THEN",
-        replace: "IF false THEN",
+        file: "db/functions/commit_streams.sql",
+        find: "AND c.version = given.version",
+        replace: "",
       },
     ],
     race: KNOWN,
@@ -54,14 +70,14 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
         replace: "",
       },
       {
-        file: "db/functions/assert_lease.sql",
-        find: "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
-        replace: "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
+        file: "db/functions/commit_streams.sql",
+        find: "IF NOT FOUND THEN\n        v_unleased",
+        replace: "IF false THEN\n        v_unleased",
       },
       {
-        file: "db/functions/assert_version.sql",
-        find: "IF v_version IS DISTINCT FROM p_expected THEN",
-        replace: "IF false THEN",
+        file: "db/functions/commit_streams.sql",
+        find: "AND c.version = given.version",
+        replace: "",
       },
     ],
     race: "a nudge that is sent by two",
@@ -106,9 +122,8 @@ const SCHEDULES_MAX = 3_000
 export async function killRaceMutant(url: string, mutant: RaceMutant): Promise<KilledRaceMutant> {
   const race = RACES.find(({ name }) => name === mutant.race)
   if (race === undefined) throw new Error(`there is no race "${mutant.race}"`)
-  const old = mutant.superseded === undefined ? [] : [readFileSync(new URL(mutant.superseded, import.meta.url), "utf8")]
   const acts = mutant.code === undefined ? undefined : await actsWith(mutant.code)
-  const runner = await ScheduleRunner.open(url, [...old, ...patchedFunctions(mutant.functions ?? [])], acts)
+  const runner = await ScheduleRunner.open(url, patchedFunctions(mutant.functions ?? []), acts)
   try {
     let schedules = 0
     for (const preemptions of [1, 2]) {

@@ -20,8 +20,7 @@ export interface Mutant {
   readonly first: DetectionPlan
 }
 
-const ASSERT_VERSION = "db/functions/assert_version.sql"
-const ASSERT_LEASE = "db/functions/assert_lease.sql"
+const COMMIT = "db/functions/commit_streams.sql"
 const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
 const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
 const TIE = "db/functions/tie_objects.sql"
@@ -53,12 +52,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "writers of a customer meet in a version number",
-    functions: [at(ASSERT_VERSION, "IF v_version IS DISTINCT FROM p_expected THEN", "IF false THEN")],
+    functions: [at(COMMIT, "AND c.version = given.version", "")],
     first: crashes("payments and failures of one customer at once"),
   },
   {
     guard: "every commit raises the version",
-    code: [at("db/queries/recovery/commit.ts", "version: work.expectedVersion + 1", "version: work.expectedVersion")],
+    functions: [at(COMMIT, "SET version = c.version + 1,", "SET")],
     first: crashes("payments and failures of one customer at once"),
   },
   {
@@ -202,11 +201,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "what is claimed and marked already is not marked again (fencing and its second look)",
     code: [at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()")],
     functions: [
-      at(
-        ASSERT_LEASE,
-        "  IF NOT FOUND THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
-        "  IF false THEN\n    RAISE EXCEPTION 'nudge is not claimed by this worker'",
-      ),
+      at(COMMIT, "IF NOT FOUND THEN\n        v_unleased", "IF false THEN\n        v_unleased"),
       at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
     ],
     first: crashes("a nudge is brought twice at once"),

@@ -1,8 +1,7 @@
 /** Writes the change of one nudge: the nudge, its facts and the state, in one commit. */
 import { commit } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
-import { assertLease } from "../../../db/queries/recovery/nudges.ts"
-import { assertPersonUnchanged, type PersonStream } from "../../../db/queries/recovery/persons.ts"
+import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import { fold } from "../../../shared/domain/recovery/fold.ts"
 import type { NudgePlan } from "../../../shared/domain/recovery/nudge-plan.ts"
@@ -56,10 +55,8 @@ export async function commitNudge(
     ],
     contact: null,
     processedEvents: [],
-    guards: [
-      ...(owner === null ? [] : [assertLease(services.db, nudgeId, owner)]),
-      ...(isForPerson && person ? [assertPersonUnchanged(services.db, stream.customer.id, person.mark)] : []),
-    ],
+    ...(owner !== null && { claim: { nudgeId, owner } }),
+    ...(isForPerson && person && { personMark: person.mark }),
   })
 }
 
