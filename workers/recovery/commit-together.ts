@@ -120,7 +120,7 @@ async function prepareAgain(services: Services, steps: MergedSteps) {
     events: steps.flatMap(({ work: { events } }) => events),
     factIds: steps.flatMap(({ work: { factIds } }) => factIds),
     contactUpdates: steps.flatMap(({ work: { contactUpdates } }) => contactUpdates),
-    ownFacts: [],
+    ownFacts: steps.flatMap(({ work: { ownFacts } }) => ownFacts),
   }
   const { commit: whole, planned, state } = await prepareCommit(services, main.complete, work, false)
   if (whole === null) throw new Error("a commit that finishes events is never empty")
