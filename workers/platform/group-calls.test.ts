@@ -95,14 +95,21 @@ test("a single request calls at once, waits for nobody and sets no timer", async
   calls.made[0]?.end()
   await pass()
   expect(request.result).toBe("result of one")
-  expect(groups.isBusy("a company")).toBe(false)
+  expect(groups.whenIdle("a company")).toBeNull()
 })
 
 test("requests that arrive during a call are in the next one together, in the order of their arrival", async () => {
   const { calls, groups, send } = isolate()
   const requests = ["one", "two", "three"].map((item) => send(item))
-  expect(groups.isBusy("a company")).toBe(true)
+  let isIdle = false
+  groups.whenIdle("a company")?.then(() => {
+    isIdle = true
+  })
+  calls.made[0]?.end()
+  await pass()
+  expect(isIdle).toBe(false)
   await endAll(calls)
+  expect(isIdle).toBe(true)
   expect(calls.groups).toEqual([["one"], ["two", "three"]])
   expect(requests.map(({ result }) => result)).toEqual(["result of one", "result of two", "result of three"])
   expect(vi.getTimerCount()).toBe(0)
@@ -157,7 +164,7 @@ test("each request leads at most one call", async () => {
   await endAll(calls)
   expect(Math.max(...made.values())).toBe(1)
   expect(calls.groups.flat()).toHaveLength(50)
-  expect(groups.isBusy("a company")).toBe(false)
+  expect(groups.whenIdle("a company")).toBeNull()
 })
 
 describe("a call that fails", () => {
@@ -236,7 +243,7 @@ describe("a request that ends", () => {
     const { calls, groups, send } = isolate()
     send("one").endNow()
     await pass(60_000)
-    expect(groups.isBusy("a company")).toBe(false)
+    expect(groups.whenIdle("a company")).toBeNull()
     send("two")
     expect(calls.groups[1]).toEqual(["two"])
   })

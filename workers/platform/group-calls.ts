@@ -58,6 +58,8 @@ interface Entry<Item, Result> {
 /** The items of one key. */
 interface Lane<Item, Result> {
   readonly queue: Entry<Item, Result>[]
+  /** Wake the requests that wait until there is nothing to do. */
+  readonly idleSignals: (() => void)[]
   leader: Entry<Item, Result> | null
   /** Since when the leader leads, and how long it may before another request takes over. */
   ledSinceMs: number
@@ -75,10 +77,14 @@ export class GroupCalls<Item, Result> {
     this.#nowMs = nowMs
   }
 
-  /** Whether a call of this key is in flight or requests wait for one. */
-  isBusy(key: string): boolean {
+  /**
+   * Resolves when no call of this key is in flight and no request waits for one; null: that is so now. May never resolve, when
+   * the request that led the last call has ended.
+   */
+  whenIdle(key: string): Promise<void> | null {
     const lane = this.#lanes.get(key)
-    return lane !== undefined && lane.leader !== null && !this.#isLate(lane.ledSinceMs, lane.ledMsMax)
+    if (lane === undefined || lane.leader === null || this.#isLate(lane.ledSinceMs, lane.ledMsMax)) return null
+    return new Promise((resolve) => void lane.idleSignals.push(resolve))
   }
 
   /**
@@ -86,7 +92,7 @@ export class GroupCalls<Item, Result> {
    * that made it has ended, and its outcome is unknown; act alone. Throws the error of a call for this item alone.
    */
   run(key: string, item: Item, member: GroupMember<Item, Result>): Promise<Result | null> {
-    const lane = this.#lanes.get(key) ?? { queue: [], leader: null, ledSinceMs: 0, ledMsMax: 0 }
+    const lane = this.#lanes.get(key) ?? { queue: [], idleSignals: [], leader: null, ledSinceMs: 0, ledMsMax: 0 }
     this.#lanes.set(key, lane)
     const queuedAtMs = this.#nowMs()
     const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: () => {} }
@@ -164,8 +170,11 @@ export class GroupCalls<Item, Result> {
   #handOver(key: string, lane: Lane<Item, Result>): void {
     const next = lane.queue[0] ?? null
     this.#appoint(lane, next, APPOINTED_MS_MAX)
-    if (next === null) this.#lanes.delete(key)
-    else next.wake()
+    if (next !== null) next.wake()
+    else {
+      this.#lanes.delete(key)
+      for (const wake of lane.idleSignals) wake()
+    }
   }
 
   #appoint(lane: Lane<Item, Result>, leader: Entry<Item, Result> | null, ledMsMax: number): void {

@@ -2,12 +2,13 @@
 import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { holdEvent } from "../../db/queries/webhooks/event-status.ts"
 import type { DeliveryOwner } from "../platform/companies.ts"
+import { waitForSignal } from "../platform/group-calls.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { processingOf, type ReadDelivery } from "./read-delivery.ts"
-import { type AcceptedDelivery, abandonedAt, acceptDelivery, isRecording } from "./record-delivery.ts"
+import { type AcceptedDelivery, abandonedAt, acceptDelivery, whenRecorded } from "./record-delivery.ts"
 import { replay } from "./replay.ts"
 
 /** Records a delivery of this owner; answers how that went, and the rest of the work, which may follow the answer. */
@@ -43,7 +44,6 @@ async function follow(
 
 /** Processing gives way to deliveries that wait for their answer, but not for longer than this. */
 const GIVE_WAY_MS_MAX = 200
-const LOOK_EVERY_MS = 10
 
 /** More than this many give no more way: each holds its stream in memory. */
 const WAITING_MAX = 200
@@ -53,14 +53,14 @@ const waitingUntilMs: number[] = []
 
 /** Waits while deliveries of the company are being recorded, so that a burst is acknowledged first. */
 async function giveWay(companyId: string): Promise<void> {
-  const startedMs = Date.now()
-  while (waitingUntilMs[0] !== undefined && waitingUntilMs[0] <= startedMs) waitingUntilMs.shift()
-  if (!isRecording(companyId) || waitingUntilMs.length >= WAITING_MAX) return
-  const limitMs = startedMs + GIVE_WAY_MS_MAX
+  const recorded = whenRecorded(companyId)
+  if (recorded === null) return
+  const nowMs = Date.now()
+  while (waitingUntilMs[0] !== undefined && waitingUntilMs[0] <= nowMs) waitingUntilMs.shift()
+  if (waitingUntilMs.length >= WAITING_MAX) return
+  const limitMs = nowMs + GIVE_WAY_MS_MAX
   waitingUntilMs.push(limitMs)
-  while (isRecording(companyId) && Date.now() < limitMs) {
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
-  }
+  await waitForSignal(recorded, GIVE_WAY_MS_MAX)
   const place = waitingUntilMs.indexOf(limitMs)
   if (place >= 0) waitingUntilMs.splice(place, 1)
 }

@@ -84,8 +84,8 @@ const groups = new GroupCalls<NewEvent, RecordedDelivery>({
   queueMsMax: QUEUE_MS_MAX,
 })
 
-/** Whether deliveries of this company are being recorded by this isolate. */
-export const isRecording = (companyId: string): boolean => groups.isBusy(companyId)
+/** Resolves when this isolate records no deliveries of this company; null: that is so now. May never resolve. */
+export const whenRecorded = (companyId: string): Promise<void> | null => groups.whenIdle(companyId)
 
 /**
  * Records an event together with others of its company that arrived while the last call was in flight. After a failure of
