@@ -106,6 +106,39 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("nothing can be stored anywhere"),
   },
   {
+    guard: "an event whose group failed is recorded alone before it is acknowledged",
+    code: [
+      at(
+        "workers/webhooks/record-delivery.ts",
+        "if (recorded !== null) return recorded",
+        "if (recorded !== null || event.id !== null) return recorded ?? { isNew: false, setAside: null, stream: null }",
+      ),
+    ],
+    first: schedules,
+  },
+  {
+    guard: "an event is finished with another's commit only if that has read its facts",
+    code: [
+      at(
+        "workers/recovery/commit-together.ts",
+        "return missingFacts(other.work.factIds, stream.facts).length === 0",
+        "return missingFacts(other.work.factIds, stream.facts).length >= 0",
+      ),
+    ],
+    first: schedules,
+  },
+  {
+    guard: "an event that needed the whole ledger is finished only over a whole reading",
+    code: [
+      at(
+        "workers/recovery/commit-together.ts",
+        "if (other.reading.isWhole && !(stream.isWhole && other.work.factIds.length > 0)) return false",
+        "",
+      ),
+    ],
+    first: schedules,
+  },
+  {
     guard: "a delivery belongs to the company of its path",
     code: [
       at(
