@@ -29,6 +29,7 @@ const POLICY = "shared/domain/recovery/contact-policy.ts"
 const CONVERSATION = "shared/domain/recovery/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
 const HTTP = "workers/messaging/http.ts"
+const TOGETHER = "workers/recovery/commit-together.ts"
 const LAPSE = "shared/domain/recovery/fold/lapse.ts"
 
 const at = (file: string, find: string, replace: string): Patch => ({ file, find, replace })
@@ -114,29 +115,19 @@ export const MUTANTS: readonly Mutant[] = [
         "if (recorded !== null || event.id !== null) return recorded ?? { isNew: false, setAside: null, stream: null }",
       ),
     ],
-    first: schedules,
+    first: crashes("a group of events is not recorded"),
   },
   {
-    guard: "an event is finished with another's commit only if that has read its facts",
+    guard: "an event is finished with another's commit only if that has read what was recorded with it",
     code: [
+      at(TOGETHER, "if (other.reading.isWhole && !(stream.isWhole && other.work.factIds.length > 0)) return false", ""),
       at(
-        "workers/recovery/commit-together.ts",
+        TOGETHER,
         "return missingFacts(other.work.factIds, stream.facts).length === 0",
         "return missingFacts(other.work.factIds, stream.facts).length >= 0",
       ),
     ],
-    first: schedules,
-  },
-  {
-    guard: "an event that needed the whole ledger is finished only over a whole reading",
-    code: [
-      at(
-        "workers/recovery/commit-together.ts",
-        "if (other.reading.isWhole && !(stream.isWhole && other.work.factIds.length > 0)) return false",
-        "",
-      ),
-    ],
-    first: schedules,
+    first: crashes("two events of a customer are committed with one another"),
   },
   {
     guard: "a delivery belongs to the company of its path",
