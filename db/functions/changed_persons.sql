@@ -3,7 +3,8 @@
 -- of one person, only the first may be unchanged. Until the end of the transaction every other sender to the same
 -- persons waits: of two messages decided at the same time, the second is decided again. There is one lock per address,
 -- always taken in the same order, after the customers' own rows.
-CREATE OR REPLACE FUNCTION changed_persons(p_customers text[], p_marks text[]) RETURNS text[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION changed_persons(p_customers text[], p_marks text[]) RETURNS text[] LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   v_lock bigint;
 BEGIN

@@ -17,7 +17,9 @@ CREATE OR REPLACE FUNCTION commit_streams(
   p_fact_times timestamptz[], p_fact_bodies jsonb,
   p_nudges jsonb, p_nudge_changes jsonb, p_consents jsonb, p_incentives jsonb, p_milestones jsonb, p_contacts jsonb,
   p_event_customers integer[], p_event_ids uuid[], p_events_received timestamptz[]
-) RETURNS TABLE (customer_id text, failure text) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (customer_id text, failure text) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
   v_place integer;
@@ -25,6 +27,7 @@ DECLARE
   v_changed text[] := '{}';
   v_written text[];
   v_contact jsonb;
+  v_nudge record;
 BEGIN
   PERFORM set_config('app.company_id', p_company, true);
 
@@ -36,11 +39,10 @@ BEGIN
   IF cardinality(p_nudges_claimed) > 0 THEN
     FOR v_place IN 1..cardinality(p_customers) LOOP
       CONTINUE WHEN p_nudges_claimed[v_place] IS NULL;
-      PERFORM FROM nudges n
-        WHERE n.company_id = p_company AND n.id = p_nudges_claimed[v_place] AND n.lease_owner = p_owners[v_place]
-          AND n.status IN ('planned', 'sending')
-        FOR UPDATE;
-      IF NOT FOUND THEN
+      -- By the key alone, so that only its index can be used.
+      SELECT n.status, n.lease_owner INTO v_nudge
+        FROM nudges n WHERE n.company_id = p_company AND n.id = p_nudges_claimed[v_place] FOR UPDATE;
+      IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN
         v_unleased := v_unleased || p_customers[v_place];
       END IF;
     END LOOP;
@@ -48,14 +50,13 @@ BEGIN
   END IF;
 
   WITH written AS (
-    UPDATE customers c SET version = c.version + 1, state = p_states -> (given.place - 1)::integer, updated_at = p_now,
+    UPDATE customers c SET version = c.version + 1, state = p_states -> (array_position(p_customers, c.id) - 1), updated_at = p_now,
         milestone_due_at = CASE
           -- A due time that has passed stays, so that the job still finds it.
-          WHEN NOT given.sets_milestone OR c.milestone_due_at <= p_now THEN c.milestone_due_at
-          ELSE given.milestone_due END
-      FROM unnest(p_customers, p_versions, p_sets_milestone, p_milestone_due)
-        WITH ORDINALITY AS given (id, version, sets_milestone, milestone_due, place)
-      WHERE c.company_id = p_company AND c.id = given.id AND c.version = given.version
+          WHEN NOT p_sets_milestone[array_position(p_customers, c.id)] OR c.milestone_due_at <= p_now THEN c.milestone_due_at
+          ELSE p_milestone_due[array_position(p_customers, c.id)] END
+      WHERE c.company_id = p_company AND c.id = ANY (p_customers)
+        AND c.version = p_versions[array_position(p_customers, c.id)]
         AND c.id <> ALL (v_unleased) AND c.id <> ALL (v_changed)
       RETURNING c.id
   )

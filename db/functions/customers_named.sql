@@ -6,7 +6,9 @@
 CREATE OR REPLACE FUNCTION customers_named(
   p_providers text[], p_customers text[], p_object_events integer[], p_objects text[]
 )
-RETURNS TABLE (place integer, customer_id text, is_crowded boolean) LANGUAGE plpgsql STABLE AS $$
+RETURNS TABLE (place integer, customer_id text, is_crowded boolean) LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   v_company text := app_company();
 BEGIN
@@ -14,7 +16,10 @@ BEGIN
     WITH objects AS MATERIALIZED (
       SELECT o.event, o.id, l.root_id, coalesce(l.is_customer, false) AS is_customer
       FROM unnest(p_object_events, p_objects) AS o (event, id)
-      LEFT JOIN object_links l ON l.company_id = v_company AND l.provider = p_providers[o.event] AND l.object_id = o.id
+      LEFT JOIN LATERAL (
+        SELECT k.root_id, k.is_customer FROM object_links k
+          WHERE k.company_id = v_company AND k.provider = p_providers[o.event] AND k.object_id = o.id OFFSET 0
+      ) AS l ON true
     )
     SELECT e.place::integer, e.provider || '_' || coalesce(e.customer, (
         SELECT min(o.root_id) FROM objects o WHERE o.event = e.place AND o.is_customer

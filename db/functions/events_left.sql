@@ -4,7 +4,8 @@
 -- serialized, so that each sees the events of those before it. Far from the limit they are not: if more than 50 events
 -- of one customer are recorded at the same time, the limit is exceeded by at most the number beyond 50.
 CREATE OR REPLACE FUNCTION events_left(p_customer_id text, p_max integer, p_now timestamptz) RETURNS integer
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   v_left integer;
 BEGIN

@@ -2,7 +2,8 @@
 -- Whether one of these facts is before the position of the customer's snapshot, or there is no
 -- snapshot: then the whole ledger must be read. STABLE, like read_stream: in one statement both see the same database
 -- snapshot.
-CREATE OR REPLACE FUNCTION has_late_facts(p_customer_id text, p_facts jsonb) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION has_late_facts(p_customer_id text, p_facts jsonb) RETURNS boolean LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   v_position jsonb;
 BEGIN

@@ -22,7 +22,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
         count(*) FILTER (
           WHERE status = 'held' OR (status = 'received' AND received_at >= p_waiting_since)
         ) AS waiting
-      FROM public.webhook_events WHERE company_id = c.id AND received_at >= p_from
+      FROM public.webhook_events WHERE company_id = c.id AND received_at >= p_from AND received_at < 'infinity'
         AND (status <> 'unhandled' OR error IS NULL OR error NOT IN ('test_mode', 'live_mode'))
     ) AS e
   ), sent AS (

@@ -8,7 +8,9 @@ CREATE OR REPLACE FUNCTION place_deliveries(
   p_object_events integer[], p_objects text[],
   p_fact_events integer[], p_fact_ids text[], p_fact_ranks smallint[], p_fact_times timestamptz[], p_fact_bodies jsonb
 )
-RETURNS TABLE (place integer, subject text, customer_id text, has_joined boolean) LANGUAGE plpgsql AS $$
+RETURNS TABLE (place integer, subject text, customer_id text, has_joined boolean) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
   v_company text := app_company();
@@ -29,7 +31,10 @@ DECLARE
 BEGIN
   SELECT array_agg(DISTINCT o.event) INTO v_open
     FROM unnest(p_object_events, p_objects) AS o (event, id)
-    LEFT JOIN object_links l ON l.company_id = v_company AND l.provider = p_providers[o.event] AND l.object_id = o.id
+    LEFT JOIN LATERAL (
+      SELECT k.is_customer FROM object_links k
+        WHERE k.company_id = v_company AND k.provider = p_providers[o.event] AND k.object_id = o.id OFFSET 0
+    ) AS l ON true
     WHERE o.event = ANY (p_places) AND (p_customers[o.event] IS NULL OR l.is_customer IS NOT TRUE);
 
   IF v_open IS NOT NULL THEN
@@ -46,7 +51,10 @@ BEGIN
         ), array_agg(DISTINCT o.event) FILTER (WHERE p_customers[o.event] IS NULL OR NOT l.is_customer)
         INTO v_next, v_joining
         FROM unnest(p_object_events, p_objects) AS o (event, id)
-        LEFT JOIN object_links l ON l.company_id = v_company AND l.provider = p_providers[o.event] AND l.object_id = o.id
+        LEFT JOIN LATERAL (
+          SELECT k.provider, k.root_id, k.is_customer FROM object_links k
+            WHERE k.company_id = v_company AND k.provider = p_providers[o.event] AND k.object_id = o.id OFFSET 0
+        ) AS l ON true
         WHERE o.event = ANY (v_open);
     END LOOP;
 

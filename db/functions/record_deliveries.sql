@@ -13,7 +13,9 @@ CREATE OR REPLACE FUNCTION record_deliveries(
   p_known timestamptz[], p_next_attempts timestamptz[], p_customers text[], p_payloads text[],
   p_object_events integer[], p_objects text[],
   p_fact_events integer[], p_fact_ids text[], p_fact_ranks smallint[], p_fact_times timestamptz[], p_fact_bodies jsonb
-) RETURNS jsonb LANGUAGE plpgsql AS $$
+) RETURNS json LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
   -- Places of the events that are new, and of those of them that are not set aside.
   v_new integer[];
@@ -30,7 +32,12 @@ DECLARE
   v_customer_ids text[];
   v_joined boolean[];
   v_statuses text[];
-  v_to_fold jsonb;
+  -- The customers to fold: whether waiting facts were linked to them, and their earliest new facts.
+  v_to_fold text[];
+  v_are_whole boolean[];
+  v_times timestamptz[];
+  v_ranks smallint[];
+  v_facts text[];
 BEGIN
   PERFORM set_config('app.company_id', p_company, true);
 
@@ -118,33 +125,29 @@ BEGIN
     WHERE e.place = ANY (v_new);
 
   -- The customers to fold, each with its earliest new fact.
-  SELECT coalesce(jsonb_agg(c), '[]') INTO v_to_fold FROM (
-    SELECT v_customer_ids[e.place] AS id, bool_or(v_joined[e.place]) AS "hasJoined", (
-        SELECT jsonb_agg(f) FROM (
-          SELECT f.occurred_at AS "occurredAt", f.rank, f.id
-          FROM unnest(p_fact_events, p_fact_ids, p_fact_ranks, p_fact_times) AS f (event, id, rank, occurred_at)
-          WHERE f.event = ANY (v_placed) AND v_customer_ids[f.event] = v_customer_ids[min(e.place)]
-          ORDER BY f.occurred_at, f.rank, f.id COLLATE "C" LIMIT 1
-        ) AS f
-      ) AS facts
-    FROM unnest(v_placed) AS e (place) WHERE v_statuses[e.place] = 'received'
-    GROUP BY v_customer_ids[e.place]
-  ) AS c;
+  SELECT array_agg(c.id), array_agg(c.has_joined), array_agg(c.occurred_at), array_agg(c.rank), array_agg(c.fact_id)
+    INTO v_to_fold, v_are_whole, v_times, v_ranks, v_facts
+    FROM (
+      SELECT DISTINCT ON (v_customer_ids[e.place]) v_customer_ids[e.place] AS id,
+        bool_or(v_joined[e.place]) OVER (PARTITION BY v_customer_ids[e.place]) AS has_joined,
+        f.occurred_at, f.rank, f.id AS fact_id
+      FROM unnest(v_placed) AS e (place)
+      LEFT JOIN unnest(p_fact_events, p_fact_ids, p_fact_ranks, p_fact_times) AS f (event, id, rank, occurred_at)
+        ON f.event = e.place
+      WHERE v_statuses[e.place] = 'received'
+      ORDER BY v_customer_ids[e.place], f.occurred_at, f.rank, f.id COLLATE "C"
+    ) AS c;
 
-  -- One statement, so that the positions and the facts after them are read in the same database snapshot.
-  RETURN jsonb_build_object(
+  RETURN json_build_object(
     'outcomes', (
-      SELECT jsonb_agg(jsonb_build_object(
+      SELECT json_agg(json_build_object(
         'isNew', e.place = ANY (v_new),
         'setAside', CASE WHEN e.place = ANY (v_new) THEN v_reasons[e.place] END,
         'customerId', CASE WHEN e.place = ANY (v_new) AND v_statuses[e.place] = 'received' THEN v_customer_ids[e.place] END
       ) ORDER BY e.place)
       FROM unnest(p_ids) WITH ORDINALITY AS e (id, place)
     ),
-    'streams', (
-      SELECT coalesce(jsonb_agg(read_stream(c.id, NOT (c."hasJoined" OR has_late_facts(c.id, c.facts)))), '[]')
-      FROM jsonb_to_recordset(v_to_fold) AS c (id text, "hasJoined" boolean, facts jsonb)
-    )
+    'streams', read_streams(v_to_fold, v_are_whole, v_times, v_ranks, v_facts)
   );
 END
 $$;

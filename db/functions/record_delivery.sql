@@ -23,7 +23,7 @@ BEGIN
     ARRAY[(p ->> 'nextAttemptAt')::timestamptz], ARRAY[p ->> 'customer'], ARRAY[encode(p_payload, 'base64')],
     array_fill(1, ARRAY[cardinality(v_objects)]), v_objects,
     array_fill(1, ARRAY[coalesce(cardinality(v_ids), 0)]), v_ids, v_ranks, v_times, v_bodies
-  );
+  )::jsonb;
   RETURN jsonb_strip_nulls(jsonb_build_object(
     'isNew', v_recorded #> '{outcomes,0,isNew}', 'setAside', v_recorded #> '{outcomes,0,setAside}'
   )) || CASE WHEN v_recorded -> 'streams' <> '[]' THEN jsonb_build_object('stream', v_recorded #> '{streams,0}') ELSE '{}' END;

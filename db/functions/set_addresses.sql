@@ -1,7 +1,8 @@
 -- Callers: churn_worker
 -- Replaces the addresses of a customer. Earlier ones stay if the customer has opted out.
 CREATE OR REPLACE FUNCTION set_addresses(p_customer_id text, p_kinds text[], p_addresses text[], p_version integer)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 BEGIN
   DELETE FROM customer_addresses a
     WHERE a.company_id = app_company() AND a.customer_id = p_customer_id

@@ -3,7 +3,8 @@
 -- they are linked to, whether it is a customer, and whether waiting objects were linked to a customer by this call.
 -- `p_now` is the time of the link.
 CREATE OR REPLACE FUNCTION tie_objects(p_provider text, p_customer text, p_objects text[], p_now timestamptz)
-RETURNS TABLE (root text, is_customer boolean, has_joined boolean) LANGUAGE plpgsql AS $$
+RETURNS TABLE (root text, is_customer boolean, has_joined boolean) LANGUAGE plpgsql
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
   v_company text := app_company();
   v_object text;

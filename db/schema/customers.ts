@@ -46,7 +46,7 @@ export const customerAddresses = pgTable(
     kind: text("kind").$type<"email" | "phone">().notNull(),
     address: bytea("address").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.companyId, table.customerId, table.kind, table.address] })],
+  (table) => [primaryKey({ columns: [table.customerId, table.companyId, table.kind, table.address] })],
 )
 
 export const customerQuarantines = pgTable(

@@ -56,7 +56,7 @@ export const nudges = pgTable(
     leaseOwner: text("lease_owner"),
     leaseUntil: instant("lease_until"),
   },
-  (table) => [primaryKey({ columns: [table.companyId, table.id] })],
+  (table) => [primaryKey({ columns: [table.id, table.companyId] })],
 )
 
 export const incentives = pgTable(

@@ -1,4 +1,5 @@
 /** Webhook events, unmapped events, facts and object links. */
+import { sql } from "drizzle-orm"
 import { boolean, integer, jsonb, pgTable, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core"
 import type { FactBody, FactKind, ProviderName } from "../../shared/domain/facts.ts"
 import { bytea, companyId, instant } from "./columns.ts"
@@ -27,8 +28,14 @@ export const webhookEvents = pgTable(
     payload: bytea("payload"),
     replayedAt: instant("replayed_at"),
   },
-  (table) => [primaryKey({ columns: [table.companyId, table.id, table.receivedAt] })],
+  (table) => [primaryKey({ columns: [table.receivedAt, table.id, table.companyId] })],
 )
+
+/**
+ * Condition that is always true. The index of a company's events in order of arrival is partial on it, so that queries which
+ * look up single events never use that index.
+ */
+export const isListedEvent = sql`${webhookEvents.receivedAt} < 'infinity'`
 
 export const webhookEventKeys = pgTable(
   "webhook_event_keys",
@@ -40,7 +47,7 @@ export const webhookEventKeys = pgTable(
     eventId: uuid("event_id").notNull(),
     receivedAt: instant("received_at").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.companyId, table.provider, table.account, table.providerEventId] })],
+  (table) => [primaryKey({ columns: [table.providerEventId, table.account, table.provider, table.companyId] })],
 )
 
 /** Belongs to no company. */
@@ -77,7 +84,7 @@ export const facts = pgTable(
     eventId: uuid("event_id"),
     body: jsonb("body").$type<FactBody>().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.companyId, table.id, table.occurredAt] })],
+  (table) => [primaryKey({ columns: [table.id, table.occurredAt, table.companyId] })],
 )
 
 export const objectLinks = pgTable(
@@ -93,5 +100,5 @@ export const objectLinks = pgTable(
     linkedAt: instant("linked_at"),
     askedAt: instant("asked_at"),
   },
-  (table) => [primaryKey({ columns: [table.companyId, table.provider, table.objectId] })],
+  (table) => [primaryKey({ columns: [table.objectId, table.provider, table.companyId] })],
 )

@@ -4,7 +4,7 @@ import type { Arm, ChannelName } from "../../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
 import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
-import { type EventStatus, nudges, recoveryCases, webhookEvents } from "../../schema.ts"
+import { type EventStatus, isListedEvent, nudges, recoveryCases, webhookEvents } from "../../schema.ts"
 import { isOfMode } from "../webhooks/events.ts"
 
 /** Grouped counts; a missing group has a count of zero. */
@@ -32,7 +32,7 @@ export async function readSummary(db: Db, companyId: string): Promise<SummaryRow
     db
       .select({ status: webhookEvents.status, count: count() })
       .from(webhookEvents)
-      .where(and(eq(webhookEvents.companyId, companyId), isOfMode))
+      .where(and(eq(webhookEvents.companyId, companyId), isListedEvent, isOfMode))
       .groupBy(webhookEvents.status),
     db
       .select({ kind: recoveryCases.kind, status: recoveryCases.status, arm: recoveryCases.arm, count: count() })
@@ -42,7 +42,8 @@ export async function readSummary(db: Db, companyId: string): Promise<SummaryRow
     db
       .select({ channel: nudges.channel, status: nudges.status, count: count() })
       .from(nudges)
-      .where(eq(nudges.companyId, companyId))
+      // Always true, and stated by the index of a company's nudges.
+      .where(and(eq(nudges.companyId, companyId), sql`${nudges.dueAt} < 'infinity'`))
       .groupBy(nudges.channel, nudges.status),
     db
       .select({

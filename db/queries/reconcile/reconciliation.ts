@@ -4,6 +4,7 @@ import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import {
   backfills,
+  isListedEvent,
   type ReconciliationKind,
   reconciliationPositions,
   reconciliations,
@@ -39,7 +40,7 @@ export async function historyBoundsOf(
     db
       .select({ receivedAt: webhookEvents.receivedAt })
       .from(webhookEvents)
-      .where(and(eq(webhookEvents.companyId, companyId), isOfMode))
+      .where(and(eq(webhookEvents.companyId, companyId), isListedEvent, isOfMode))
       .orderBy(asc(webhookEvents.receivedAt), asc(webhookEvents.id))
       .limit(1),
     db

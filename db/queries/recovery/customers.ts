@@ -126,6 +126,8 @@ export async function listCustomers(
       .where(
         and(
           eq(customers.companyId, companyId),
+          // Always true, and stated by the index of the list.
+          sql`${customers.createdAt} < 'infinity'`,
           filter.provider && eq(customers.provider, filter.provider),
           filter.condition,
           filter.providerCustomerId === undefined

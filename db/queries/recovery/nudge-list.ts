@@ -39,6 +39,8 @@ export async function listNudges(
       .where(
         and(
           eq(nudges.companyId, companyId),
+          // Always true, and stated by the index of the list.
+          sql`${nudges.dueAt} < 'infinity'`,
           statusCondition(filter.status),
           filter.channel && eq(nudges.channel, filter.channel),
           filter.caseId === undefined ? undefined : eq(nudges.caseId, filter.caseId),

@@ -9,6 +9,7 @@ import type { AlarmAction } from "../../../shared/scoring/stored-values.ts"
 import { type Db, inCompany } from "../../client.ts"
 import {
   customerScores,
+  isListedEvent,
   modelAlarms,
   modelChanges,
   modelChecks,
@@ -174,11 +175,12 @@ const countsOf = (companyId: string, sha256: string, bounds: TimeRange) => sql`
       (count(*) filter (where e.received_at > e.occurred_at + interval '1 day'))::int as late_events
     from (
       select received_at, occurred_at from webhook_events
-      where company_id = ${companyId} and received_at >= ${bounds.eventsFrom.toISOString()}::timestamptz
+      where company_id = ${companyId} and received_at >= ${bounds.eventsFrom.toISOString()}::timestamptz and ${isListedEvent}
       order by received_at desc, id desc limit ${EVENTS_MAX}
     ) as e
     where e.occurred_at >= (
-      select received_at from webhook_events where company_id = ${companyId} order by received_at, id limit 1)
+      select received_at from webhook_events where company_id = ${companyId} and ${isListedEvent}
+      order by received_at, id limit 1)
   ), labelled as (
     select count(*)::int as labelled from model_outcomes o
     where o.company_id = ${companyId} and o.model_sha256 = ${sha256} and o.is_churned is not null

@@ -2,7 +2,7 @@
 import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
-import { type EventStatus, webhookEventKeys, webhookEvents } from "../../schema.ts"
+import { type EventStatus, isListedEvent, webhookEventKeys, webhookEvents } from "../../schema.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import { matchesCustomer } from "../recovery/customers.ts"
 
@@ -23,6 +23,12 @@ export interface EventFilter {
 
 /** Condition: not an event of a mode that the deployment ignores; such events are left out of all metrics. */
 export const isOfMode = sql`(${webhookEvents.status} <> 'unhandled' or coalesce(${webhookEvents.error}, '') not in ('test_mode', 'live_mode'))`
+
+/** Condition: an event with this id at its provider. The index is that of the keys, which give the partition. */
+const hasProviderEventId = (companyId: string, providerEventId: string): SQL =>
+  sql`(${webhookEvents.receivedAt}, ${webhookEvents.id}) in (
+    select ${webhookEventKeys.receivedAt}, ${webhookEventKeys.eventId} from ${webhookEventKeys}
+    where ${webhookEventKeys.companyId} = ${companyId} and ${webhookEventKeys.providerEventId} = ${providerEventId})`
 
 const COLUMNS = {
   id: webhookEvents.id,
@@ -50,11 +56,12 @@ export type EventRow = Pick<typeof webhookEvents.$inferSelect, Exclude<keyof typ
 export const matchingEvents = (db: Db, companyId: string, filter: EventFilter): SQL | undefined =>
   and(
     eq(webhookEvents.companyId, companyId),
+    isListedEvent,
     filter.status && eq(webhookEvents.status, filter.status),
     filter.provider && eq(webhookEvents.provider, filter.provider),
     filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
     filter.apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, filter.apiVersion),
-    filter.providerEventId === undefined ? undefined : eq(webhookEvents.providerEventId, filter.providerEventId),
+    filter.providerEventId === undefined ? undefined : hasProviderEventId(companyId, filter.providerEventId),
     filter.customerId === undefined
       ? undefined
       : matchesCustomer(db, webhookEvents.customerId, companyId, filter.customerId),

@@ -30,13 +30,13 @@ const isHeld = `'${PAUSED}' = ANY (p_provider_event_ids)`
 
 /** Between recording the facts of a delivery and reading the customer's stream. */
 const beforeReading = (body: string): string =>
-  body.replace("  RETURN jsonb_build_object(\n    'outcomes'", `  ${pauseWhile(isHeld)}\n$&`)
+  body.replace("  RETURN json_build_object(\n    'outcomes'", `  ${pauseWhile(isHeld)}\n$&`)
 
 /** Between reading the stream and committing the record. */
 const afterReading = (body: string): string =>
   body.replace(
-    /RETURN (jsonb_build_object\(\s*'outcomes'[\s\S]*?\));\s*END/,
-    (_, result) => `v_to_fold := ${result}; ${pauseWhile(isHeld)} RETURN v_to_fold; END`,
+    /RETURN (json_build_object\(\s*'outcomes'[\s\S]*?\));\s*END/,
+    (_, result) => `v_facts := ARRAY[(${result})::text]; ${pauseWhile(isHeld)} RETURN v_facts[1]; END`,
   )
 
 const later = (at: Date, seconds: number) => new Date(at.getTime() + seconds * 1000)

@@ -31,20 +31,15 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     functions: [
       {
         file: "db/functions/record_deliveries.sql",
-        find: "  v_to_fold jsonb;",
-        replace: "  v_to_fold jsonb;\n  v_late jsonb;",
-      },
-      {
-        file: "db/functions/record_deliveries.sql",
-        find: "  -- One statement, so that the positions and the facts",
-        replace: `  SELECT jsonb_object_agg(c.id, has_late_facts(c.id, c.facts)) INTO v_late
-    FROM jsonb_to_recordset(v_to_fold) AS c (id text, facts jsonb);
-  -- Two statements, so that the positions and the facts`,
-      },
-      {
-        file: "db/functions/record_deliveries.sql",
-        find: "has_late_facts(c.id, c.facts))",
-        replace: "(v_late ->> c.id)::boolean)",
+        find: "  RETURN json_build_object(",
+        replace: `  v_are_whole := ARRAY(
+    SELECT c.is_whole OR has_late_facts(
+      c.id, jsonb_build_array(jsonb_build_object('occurredAt', c.occurred_at, 'rank', c.rank, 'id', c.fact_id))
+    ) FROM unnest(v_to_fold, v_are_whole, v_times, v_ranks, v_facts) WITH ORDINALITY
+      AS c (id, is_whole, occurred_at, rank, fact_id, place) ORDER BY c.place
+  );
+  v_times := NULL;
+  RETURN json_build_object(`,
       },
     ],
     code: [CHECKED],
@@ -55,7 +50,7 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     functions: [
       {
         file: "db/functions/commit_streams.sql",
-        find: "AND c.version = given.version",
+        find: "AND c.version = p_versions[array_position(p_customers, c.id)]",
         replace: "",
       },
     ],
@@ -71,12 +66,12 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
       },
       {
         file: "db/functions/commit_streams.sql",
-        find: "IF NOT FOUND THEN\n        v_unleased",
-        replace: "IF false THEN\n        v_unleased",
+        find: "IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN",
+        replace: "IF false THEN",
       },
       {
         file: "db/functions/commit_streams.sql",
-        find: "AND c.version = given.version",
+        find: "AND c.version = p_versions[array_position(p_customers, c.id)]",
         replace: "",
       },
     ],

@@ -53,7 +53,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "writers of a customer meet in a version number",
-    functions: [at(COMMIT, "AND c.version = given.version", "")],
+    functions: [at(COMMIT, "AND c.version = p_versions[array_position(p_customers, c.id)]", "")],
     first: crashes("payments and failures of one customer at once"),
   },
   {
@@ -65,9 +65,9 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a late fact has the ledger folded anew",
     functions: [
       at(
-        "db/functions/has_late_facts.sql",
-        "RETURN v_position IS NULL OR EXISTS (",
-        "RETURN v_position IS NULL OR false AND EXISTS (",
+        "db/functions/read_streams.sql",
+        "<= (snapshot.occurred_at, snapshot.rank, snapshot.id)",
+        "< ('-infinity', -1, '')",
       ),
     ],
     // What the reading left out would be noticed there, and read again.
@@ -225,7 +225,11 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "what is claimed and marked already is not marked again (fencing and its second look)",
     code: [at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()")],
     functions: [
-      at(COMMIT, "IF NOT FOUND THEN\n        v_unleased", "IF false THEN\n        v_unleased"),
+      at(
+        COMMIT,
+        "IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN",
+        "IF false THEN",
+      ),
       at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
     ],
     first: crashes("a nudge is brought twice at once"),

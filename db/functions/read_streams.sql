@@ -1,0 +1,79 @@
+-- Callers: churn_worker
+-- Everything that fold and decide need of some customers, a list with one element for each that exists. By default only
+-- the facts that the snapshot does not contain yet; the whole ledger, with the facts of all objects that were linked to
+-- the customer, where `p_are_whole` says so, where there is no snapshot, and where the customer's earliest new fact
+-- (`p_times`, `p_ranks`, `p_facts`; null: there is none) is before the position of the snapshot.
+-- `facts` is the first page; `next` is where `read_facts` continues, null when there is no other page.
+--
+-- One statement, so that the positions and the facts after them are read in the same database snapshot.
+CREATE OR REPLACE FUNCTION read_streams(
+  p_customers text[], p_are_whole boolean[], p_times timestamptz[], p_ranks smallint[], p_facts text[]
+) RETURNS json LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
+SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_company text := app_company();
+BEGIN
+  RETURN (
+    SELECT coalesce(json_agg(json_build_object(
+      'customer', json_build_object(
+        'id', c.id, 'provider', c.provider, 'providerCustomerId', c.provider_customer_id, 'version', c.version,
+        'createdAt', c.created_at
+      ),
+      'state', c.state,
+      'isWhole', read.is_whole,
+      'facts', CASE WHEN long.page IS NULL THEN coalesce(ledger.facts, '[]') ELSE (long.page -> 'facts')::json END,
+      'next', long.page -> 'next',
+      'nudges', (
+        SELECT coalesce(json_agg(json_build_object(
+          'id', n.id, 'caseId', n.case_id, 'step', n.step, 'channel', n.channel, 'status', n.status, 'reason', n.reason,
+          'incentive', n.incentive, 'dueAt', n.due_at, 'attempts', n.attempts, 'sentAt', n.sent_at
+        ) ORDER BY n.id), '[]')
+        FROM (
+          SELECT * FROM nudges m WHERE m.company_id = v_company AND m.customer_id = c.id
+          ORDER BY m.due_at DESC, m.id LIMIT 2000
+        ) AS n
+      ),
+      'companyName', (SELECT o.name FROM companies o WHERE o.id = v_company),
+      'settings', (SELECT s.settings FROM company_settings s WHERE s.company_id = v_company),
+      'contact', (
+        SELECT encode(p.sealed, 'base64') FROM customer_pii p WHERE p.company_id = v_company AND p.customer_id = c.id
+      ),
+      'dataKey', (
+        SELECT encode(k.wrapped, 'base64') FROM customer_keys k WHERE k.company_id = v_company AND k.customer_id = c.id
+      )
+    ) ORDER BY given.place), '[]')
+    FROM unnest(p_customers, p_are_whole, p_times, p_ranks, p_facts)
+      WITH ORDINALITY AS given (id, is_whole, occurred_at, rank, fact_id, place)
+    JOIN customers c ON c.company_id = v_company AND c.id = given.id
+    CROSS JOIN LATERAL (
+      SELECT (s.position ->> 'occurredAt')::timestamptz AS occurred_at, (s.position ->> 'rank')::smallint AS rank,
+        s.position ->> 'id' COLLATE "C" AS id
+      FROM (SELECT nullif(c.state -> 'position', 'null') AS position OFFSET 0) AS s OFFSET 0
+    ) AS snapshot
+    CROSS JOIN LATERAL (
+      SELECT given.is_whole OR snapshot.occurred_at IS NULL OR coalesce(
+        (given.occurred_at, given.rank, given.fact_id COLLATE "C") <= (snapshot.occurred_at, snapshot.rank, snapshot.id),
+        false
+      ) AS is_whole OFFSET 0
+    ) AS read
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN read.is_whole THEN '-infinity' ELSE snapshot.occurred_at END AS occurred_at,
+        CASE WHEN read.is_whole THEN -1 ELSE snapshot.rank END::smallint AS rank,
+        CASE WHEN read.is_whole THEN '' ELSE snapshot.id END AS id OFFSET 0
+    ) AS start
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS count,
+        json_agg(json_build_object('id', l.id, 'occurredAt', l.occurred_at, 'body', l.body, 'knownAt', l.known_at)) AS facts
+      FROM ledger_facts(
+        v_company, c.provider, c.provider_customer_id, read.is_whole, start.occurred_at, start.rank, start.id, 2001
+      ) AS l
+    ) AS ledger
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN ledger.count > 2000
+        THEN ledger_page(c, read.is_whole, CASE WHEN NOT read.is_whole THEN c.state -> 'position' END, NULL) END AS page
+      OFFSET 0
+    ) AS long
+  );
+END
+$$;
