@@ -561,22 +561,26 @@ export const FLOWS: readonly Flow[] = [
       await advance(10 * MINUTE_MS)
     },
   },
-  {
-    name: "a group of events is not recorded",
-    isExpected: ({ trace }, description) =>
-      description.includes(RECOVERED) && trace.filter((line) => line.includes("record_deliveries")).length === 3,
-    scenario: "a renewal fails twice and is paid late",
-    async run({ injector, sendNext, advance, withCrashes }) {
-      // Two events wait while the first is recorded; the call for both fails, and each is recorded alone.
-      injector.next(({ body }) => body.includes("record_deliveries") && /evt_n0x_\d\W+evt_n0x_\d/.test(body), {
-        ...{ arrivesAfterMs: null, answersAfterMs: 5, answer: () => "lost" },
-      })
-      await withCrashes(async () => {
-        for (let webhook = 0; webhook < 3; webhook++) sendNext()
-        await advance(2 * SECOND_MS)
-      })
-    },
-  },
+  ...(["refused", "lost"] as const).map(
+    (how): Flow => ({
+      name: `the call that records a group of events is ${how}`,
+      isExpected: ({ trace }, description) =>
+        description.includes(RECOVERED) && trace.some((line) => line.includes("/jobs/ingest")) === (how === "lost"),
+      scenario: "a renewal fails twice and is paid late",
+      async run({ injector, sendNext, advance, withCrashes }) {
+        // Two events wait while the first is recorded. Those of a refused call are recorded alone, others wait in QStash.
+        const refusal = plainAnswer(400, JSON.stringify({ message: "refused", code: "23514" }))
+        injector.next(({ body }) => body.includes("record_deliveries") && /evt_n0x_\d\W+evt_n0x_\d/.test(body), {
+          ...{ arrivesAfterMs: null, answersAfterMs: 5, answer: () => (how === "refused" ? refusal : "lost") },
+        })
+        await withCrashes(async () => {
+          for (let webhook = 0; webhook < 3; webhook++) sendNext()
+          await advance(2 * SECOND_MS)
+        })
+        await advance(MINUTE_MS)
+      },
+    }),
+  ),
   {
     name: "two events of a customer are committed with one another",
     isExpected: (_, description) => description.includes(RECOVERED),

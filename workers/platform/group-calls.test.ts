@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
-import { GroupCalls, type GroupMember, waitForSignal } from "./group-calls.ts"
+import { GroupCalls, type GroupMember, type GroupOutcome, waitForSignal } from "./group-calls.ts"
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -9,7 +9,13 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-const BOUNDS = { itemsMax: 4, bytes: { max: 100, of: (item: string) => item.length }, queueMsMax: 500 }
+const BOUNDS = {
+  itemsMax: 4,
+  bytes: { max: 100, of: (item: string) => item.length },
+  callsMax: 2,
+  slowAfterMs: 500,
+  queueMsMax: 1_500,
+}
 const CALL_MS_MAX = 2_000
 
 /** A database behind calls: each call ends when the test ends it. */
@@ -30,9 +36,8 @@ class Calls {
 /** A request of the isolate; one that has ended runs no more code, whatever is resolved. */
 class FakeRequest implements GroupMember<string, string> {
   readonly callMsMax = CALL_MS_MAX
-  readonly failures: number[] = []
   readonly kept: Promise<unknown>[] = []
-  result: string | null | undefined
+  outcome: GroupOutcome<string> | null = null
   error: unknown
   hasEnded = false
   readonly #calls: Calls
@@ -54,7 +59,11 @@ class FakeRequest implements GroupMember<string, string> {
     if (this.hasEnded) await never
   }
   readonly waitUntil = (work: Promise<unknown>) => void this.kept.push(work)
-  readonly onFailure = (_: unknown, count: number) => void this.failures.push(count)
+
+  /** Its result, or why there is none; null: it still waits. */
+  get result(): string | null {
+    return this.outcome?.kind === "done" ? this.outcome.result : (this.outcome?.kind ?? null)
+  }
 }
 
 const never = new Promise<never>(() => {})
@@ -65,8 +74,8 @@ function isolate(bounds = BOUNDS) {
   const send = (item: string, key = "a company"): FakeRequest => {
     const request = new FakeRequest(calls)
     groups.run(key, item, request).then(
-      (result) => {
-        request.result = result
+      (outcome) => {
+        request.outcome = outcome
       },
       (error: unknown) => {
         request.error = error
@@ -134,7 +143,7 @@ test("calls of two keys do not wait for each other", async () => {
 })
 
 test("a group has at most so many items and bytes, and one item may have more bytes than that", async () => {
-  const { calls, send } = isolate()
+  const { calls, send } = isolate({ ...BOUNDS, callsMax: 1 })
   const items = ["first", "x".repeat(150), "y".repeat(60), "z".repeat(60), "1", "2", "3", "4"]
   const requests = items.map((item) => send(item))
   await endAll(calls)
@@ -174,22 +183,21 @@ describe("a call that fails", () => {
     calls.made[0]?.fail(new Error("poison"))
     await pass()
     expect(request.error).toEqual(new Error("poison"))
-    expect(request.failures).toEqual([])
   })
 
-  test("for a group has no result for any of them, and the leader learns why", async () => {
+  test("for a group has no result for any of them, and all learn why", async () => {
     const { calls, send } = isolate()
     const first = send("one")
-    const group = ["two", "poison", "four"].map((item) => send(item))
+    const group = ["two", "poison"].map((item) => send(item))
     calls.made[0]?.end()
     await pass()
-    calls.made[1]?.fail()
+    const error = new Error("refused")
+    calls.made[1]?.fail(error)
     await pass()
     expect(first.result).toBe("result of one")
-    expect(group.map(({ result }) => result)).toEqual([null, null, null])
-    expect(group.map(({ failures }) => failures)).toEqual([[3], [], []])
-    send("five")
-    expect(calls.groups[2]).toEqual(["five"])
+    expect(group.map(({ outcome }) => outcome)).toEqual(group.map(() => ({ kind: "failed", error })))
+    send("four")
+    expect(calls.groups[2]).toEqual(["four"])
   })
 })
 
@@ -219,7 +227,7 @@ describe("a request that ends", () => {
     expect(fourth?.result).toBe("result of four")
   })
 
-  test("in its call: those in the call act alone after its time, those in the queue make the next call before", async () => {
+  test("in its call: those in the call wait for its time, those in the queue call beside it before", async () => {
     const { calls, send } = isolate()
     send("one")
     const leader = send("two")
@@ -229,14 +237,14 @@ describe("a request that ends", () => {
     expect(calls.groups[1]).toEqual(["two", "three"])
     leader.endNow()
     const queued = send("four")
-    await pass(BOUNDS.queueMsMax + 100)
+    await pass(BOUNDS.slowAfterMs + 100)
     expect(calls.groups[2]).toEqual(["four"])
     calls.made[2]?.end()
     await pass()
     expect(queued.result).toBe("result of four")
-    expect(inGroup.result).toBeUndefined()
-    await pass(CALL_MS_MAX)
     expect(inGroup.result).toBeNull()
+    await pass(CALL_MS_MAX)
+    expect(inGroup.result).toBe("late")
   })
 
   test("in its call, with nobody waiting: a request after a while does not wait", async () => {
@@ -264,14 +272,15 @@ test("the work of every request is kept when its client disconnects", async () =
   expect(requests.map(({ kept }) => kept.length)).toEqual([1, 1])
   calls.made[0]?.fail()
   await endAll(calls)
-  expect(await Promise.all(requests.flatMap(({ kept }) => kept))).toEqual([undefined, "result of two"])
+  const done = { kind: "done", result: "result of two" }
+  expect(await Promise.all(requests.flatMap(({ kept }) => kept))).toEqual([undefined, done])
 })
 
-test("a slow call holds nobody up for longer than the queue's limit, and its late results are still delivered", async () => {
+test("a slow call holds nobody up, and its late results are still delivered", async () => {
   const { calls, send } = isolate()
   const slow = send("one")
   const waiting = ["two", "three"].map((item) => send(item))
-  await pass(BOUNDS.queueMsMax + 100)
+  await pass(BOUNDS.slowAfterMs + 100)
   expect(calls.groups).toEqual([["one"], ["two", "three"]])
   calls.made[1]?.end()
   await pass()
@@ -281,11 +290,25 @@ test("a slow call holds nobody up for longer than the queue's limit, and its lat
   expect(slow.result).toBe("result of one")
 })
 
-test("a long queue is called side by side once its requests have waited for the limit", async () => {
+test("when a whole group waits it is called beside the call in flight, but not beside too many", async () => {
   const { calls, send } = isolate()
   for (let index = 0; index < 13; index++) send(`${index}`)
-  await pass(BOUNDS.queueMsMax + 100)
-  expect(calls.groups.map(({ length }) => length)).toEqual([1, 4, 4, 4])
+  expect(calls.groups.map(({ length }) => length)).toEqual([1, 4])
+  calls.made[1]?.end()
+  await pass()
+  expect(calls.groups.map(({ length }) => length)).toEqual([1, 4, 4])
+})
+
+test("who waits too long for a call stops waiting, and is in none", async () => {
+  const { calls, send } = isolate()
+  for (let index = 0; index < 5; index++) send(`${index}`)
+  const late = send("late")
+  await pass(BOUNDS.queueMsMax - 100)
+  expect(late.result).toBeNull()
+  await pass(200)
+  expect(late.result).toBe("late")
+  await endAll(calls)
+  expect(calls.groups.flat()).not.toContain("late")
 })
 
 test("a clock that goes back does not keep anybody waiting", async () => {
@@ -296,7 +319,7 @@ test("a clock that goes back does not keep anybody waiting", async () => {
   expect(calls.groups[1]).toEqual(["two"])
 })
 
-test("whatever ends and fails: every request that goes on gets an answer, and each of their items was in a call", async () => {
+test("whatever ends and fails: every request that goes on gets an answer, and what has a result was in a call", async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant("send" as const), key: fc.constantFrom("a", "b") }),
     fc.record({ kind: fc.constant("end" as const), place: fc.nat(40) }),
@@ -319,10 +342,10 @@ test("whatever ends and fails: every request that goes on gets an answer, and ea
       await pass(300)
     }
     const called = new Set(calls.groups.flat())
-    for (const [index, { hasEnded, result, error }] of requests.entries()) {
+    for (const [index, { hasEnded, outcome, error }] of requests.entries()) {
       if (hasEnded) continue
-      expect(result !== undefined || error !== undefined).toBe(true)
-      expect(called.has(`${index}`)).toBe(true)
+      expect(outcome !== null || error !== undefined).toBe(true)
+      if (outcome?.kind !== "late") expect(called.has(`${index}`)).toBe(true)
     }
   }
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), play), { numRuns: 200 })

@@ -5,25 +5,23 @@
  *
  * What workerd requires: only plain data may cross requests, so a leader calls with its own clients; a waiting request needs a
  * timer of its own, or it counts as hung; and a request may end at any moment, with its turn or in the middle of its call. So
- * every waiting request looks at the clock itself: it takes over from a leader that is too late, and no longer waits for the
- * result of a call that takes too long.
+ * every waiting request looks at the clock itself: it takes a turn that nobody uses, calls beside a call that takes too long,
+ * and stops waiting in the end.
  *
- * Trade-off: a call that is slow, not lost, is treated alike. Then two calls are in flight, and an item may be in both; so
- * calls must be idempotent.
+ * Trade-off: a call that is slow, not lost, is treated alike. What was in it may be tried again while it still runs; so calls
+ * must be idempotent.
  */
 
 /** What a request brings: clients and timers are its own. */
 export interface GroupMember<Item, Result> {
   /** One call for these items; the results are in the order of the items. */
   readonly call: (items: readonly Item[]) => Promise<readonly Result[]>
-  /** The longest that `call` takes; afterwards a request no longer waits for the result of another request's call. */
+  /** The longest that `call` takes. */
   readonly callMsMax: number
   /** Waits for `signal`, but at most this long, by a timer of this request. Never rejects. */
   readonly waitFor: (signal: Promise<void>, limitMs: number) => Promise<void>
   /** The call, or the wait for it, goes on when this request's client disconnects. */
   readonly waitUntil: (work: Promise<unknown>) => void
-  /** The call for a group failed; each request acts alone now. */
-  readonly onFailure: (error: unknown, count: number) => void
 }
 
 export interface GroupBounds<Item> {
@@ -31,12 +29,22 @@ export interface GroupBounds<Item> {
   readonly itemsMax: number
   /** The most bytes of one call, unless one item is larger. */
   readonly bytes?: { readonly max: number; readonly of: (item: Item) => number }
-  /** A request that waits longer for its turn makes a call beside the one in flight. */
+  /** The most calls of one key in flight: beside one, further ones begin when a whole group waits, or when it is slow. */
+  readonly callsMax: number
+  /** A call that takes longer is slow. */
+  readonly slowAfterMs: number
+  /** The longest that an item waits for a call to begin. */
   readonly queueMsMax: number
 }
 
-/** A leader that was appointed begins within microseconds; a request that has ended never does. */
-const APPOINTED_MS_MAX = 50
+/** `failed`: the call for a group failed, with this error. `late`: there is no result in time; the item may be in a call. */
+export type GroupOutcome<Result> =
+  | { readonly kind: "done"; readonly result: Result }
+  | { readonly kind: "failed"; readonly error: unknown }
+  | { readonly kind: "late" }
+
+/** A request whose turn it is begins within microseconds; a request that has ended never does. */
+const TURN_MS_MAX = 50
 
 /** How often a waiting request looks at the clock. */
 const LOOK_EVERY_MS = 50
@@ -49,8 +57,7 @@ interface Entry<Item, Result> {
   readonly queuedAtMs: number
   /** When the call with this item began; null: it is in the queue. */
   calledAtMs: number | null
-  /** Null: there is none yet. */
-  outcome: { readonly result: Result | null } | null
+  outcome: GroupOutcome<Result> | null
   /** Wakes the request. */
   wake: () => void
 }
@@ -58,12 +65,12 @@ interface Entry<Item, Result> {
 /** The items of one key. */
 interface Lane<Item, Result> {
   readonly queue: Entry<Item, Result>[]
+  /** When each call in flight began. */
+  callsSinceMs: number[]
+  /** Whose turn it is to make the next call, and since when. */
+  turn: { readonly of: Entry<Item, Result>; readonly sinceMs: number } | null
   /** Wake the requests that wait until there is nothing to do. */
   readonly idleSignals: (() => void)[]
-  leader: Entry<Item, Result> | null
-  /** Since when the leader leads, and how long it may before another request takes over. */
-  ledSinceMs: number
-  ledMsMax: number
 }
 
 /** The group calls of one isolate. */
@@ -83,16 +90,16 @@ export class GroupCalls<Item, Result> {
    */
   whenIdle(key: string): Promise<void> | null {
     const lane = this.#lanes.get(key)
-    if (lane === undefined || lane.leader === null || this.#isLate(lane.ledSinceMs, lane.ledMsMax)) return null
-    return new Promise((resolve) => void lane.idleSignals.push(resolve))
+    const isIdle = lane === undefined || (lane.queue.length === 0 && lane.callsSinceMs.every((ms) => this.#isSlow(ms)))
+    return isIdle ? null : new Promise((resolve) => void lane.idleSignals.push(resolve))
   }
 
   /**
-   * The result for the item, from a call with the other items of its key that wait. Null: that call failed, or the request
-   * that made it has ended, and its outcome is unknown; act alone. Throws the error of a call for this item alone.
+   * The outcome for the item, from a call with the other items of its key that wait. Throws the error of a call for this item
+   * alone.
    */
-  run(key: string, item: Item, member: GroupMember<Item, Result>): Promise<Result | null> {
-    const lane = this.#lanes.get(key) ?? { queue: [], idleSignals: [], leader: null, ledSinceMs: 0, ledMsMax: 0 }
+  run(key: string, item: Item, member: GroupMember<Item, Result>): Promise<GroupOutcome<Result>> {
+    const lane = this.#lanes.get(key) ?? { queue: [], callsSinceMs: [], turn: null, idleSignals: [] }
     this.#lanes.set(key, lane)
     const queuedAtMs = this.#nowMs()
     const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: () => {} }
@@ -107,25 +114,39 @@ export class GroupCalls<Item, Result> {
     lane: Lane<Item, Result>,
     entry: Entry<Item, Result>,
     member: GroupMember<Item, Result>,
-  ): Promise<Result | null> {
+  ): Promise<GroupOutcome<Result>> {
+    const { callMsMax, waitFor } = member
     while (entry.outcome === null) {
-      if (entry.calledAtMs !== null) {
-        if (this.#isLate(entry.calledAtMs, member.callMsMax)) return null
-      } else if (this.#mayLead(lane, entry)) {
+      lane.callsSinceMs = lane.callsSinceMs.filter((sinceMs) => !this.#isOver(sinceMs, callMsMax))
+      if (entry.calledAtMs === null && this.#mayLead(lane, entry)) {
         await this.#lead(key, lane, entry, member)
         continue
+      }
+      const [sinceMs, limitMs] =
+        entry.calledAtMs === null ? [entry.queuedAtMs, this.#bounds.queueMsMax] : [entry.calledAtMs, callMsMax]
+      if (this.#isOver(sinceMs, limitMs)) {
+        if (entry.calledAtMs === null) lane.queue.splice(lane.queue.indexOf(entry), 1)
+        return { kind: "late" }
       }
       const signal = new Promise<void>((resolve) => {
         entry.wake = resolve
       })
-      await member.waitFor(signal, LOOK_EVERY_MS)
+      await waitFor(signal, LOOK_EVERY_MS)
     }
-    return entry.outcome.result
+    return entry.outcome
   }
 
-  #mayLead({ leader, ledSinceMs, ledMsMax }: Lane<Item, Result>, entry: Entry<Item, Result>): boolean {
-    if (leader === null || leader === entry) return true
-    return this.#isLate(ledSinceMs, ledMsMax) || this.#isLate(entry.queuedAtMs, this.#bounds.queueMsMax)
+  #mayLead(lane: Lane<Item, Result>, entry: Entry<Item, Result>): boolean {
+    const { turn } = lane
+    if (turn !== null && turn.of !== entry && !this.#isOver(turn.sinceMs, TURN_MS_MAX)) return false
+    return this.#mayCall(lane)
+  }
+
+  #mayCall({ callsSinceMs, queue }: Lane<Item, Result>): boolean {
+    const { callsMax, itemsMax } = this.#bounds
+    if (callsSinceMs.length === 0) return true
+    if (callsSinceMs.length >= callsMax) return false
+    return queue.length >= itemsMax || callsSinceMs.every((sinceMs) => this.#isSlow(sinceMs))
   }
 
   /** Makes one call for this item and others of the queue. */
@@ -133,19 +154,23 @@ export class GroupCalls<Item, Result> {
     key: string,
     lane: Lane<Item, Result>,
     leader: Entry<Item, Result>,
-    { call, onFailure }: GroupMember<Item, Result>,
+    { call }: GroupMember<Item, Result>,
   ): Promise<void> {
-    this.#appoint(lane, leader, this.#bounds.queueMsMax)
     const group = this.#takeGroup(lane, leader)
-    let results: readonly Result[] | null = null
+    const startedMs = this.#nowMs()
+    lane.turn = null
+    lane.callsSinceMs.push(startedMs)
+    for (const entry of group) entry.calledAtMs = startedMs
     try {
-      results = await call(group.map(({ item }) => item))
+      const results = await call(group.map(({ item }) => item))
+      for (const [place, entry] of group.entries()) entry.outcome = outcomeOf(results[place])
     } catch (error) {
       if (group.length === 1) throw error
-      onFailure(error, group.length)
+      for (const entry of group) entry.outcome = { kind: "failed", error }
     } finally {
-      for (const [place, entry] of group.entries()) entry.outcome = { result: results?.[place] ?? null }
-      if (lane.leader === leader) this.#handOver(key, lane)
+      const place = lane.callsSinceMs.indexOf(startedMs)
+      if (place >= 0) lane.callsSinceMs.splice(place, 1)
+      this.#handOver(key, lane)
       for (const entry of group) entry.wake()
     }
   }
@@ -162,33 +187,37 @@ export class GroupCalls<Item, Result> {
       group.push(next)
       queue.shift()
     }
-    for (const entry of group) entry.calledAtMs = this.#nowMs()
     return group
   }
 
-  /** Appoints the request that has waited longest. Should it have ended, another one takes over. */
+  /** Gives the turn to the request that has waited longest. Should it have ended, another one takes it. */
   #handOver(key: string, lane: Lane<Item, Result>): void {
-    const next = lane.queue[0] ?? null
-    this.#appoint(lane, next, APPOINTED_MS_MAX)
-    if (next !== null) next.wake()
-    else {
+    const [next] = lane.queue
+    if (next !== undefined) {
+      if (!this.#mayCall(lane)) return
+      lane.turn = { of: next, sinceMs: this.#nowMs() }
+      next.wake()
+    } else if (lane.callsSinceMs.length === 0) {
       this.#lanes.delete(key)
       for (const wake of lane.idleSignals) wake()
     }
   }
 
-  #appoint(lane: Lane<Item, Result>, leader: Entry<Item, Result> | null, ledMsMax: number): void {
-    lane.leader = leader
-    lane.ledSinceMs = this.#nowMs()
-    lane.ledMsMax = ledMsMax
+  #isSlow(callSinceMs: number): boolean {
+    return this.#isOver(callSinceMs, this.#bounds.slowAfterMs)
   }
 
-  /** A clock that went back counts as late: waiting for it to catch up could take for ever. */
-  #isLate(sinceMs: number, limitMs: number): boolean {
+  /** A clock that went back counts as over: waiting for it to catch up could take for ever. */
+  #isOver(sinceMs: number, limitMs: number): boolean {
     const elapsedMs = this.#nowMs() - sinceMs
     return elapsedMs < 0 || elapsedMs > limitMs
   }
 }
+
+const outcomeOf = <Result>(result: Result | undefined): GroupOutcome<Result> =>
+  result === undefined
+    ? { kind: "failed", error: new Error("the call has no result for this item") }
+    : { kind: "done", result }
 
 /** Waits for `signal`, but at most this long, by a timer of the request that calls it. */
 export async function waitForSignal(signal: Promise<void>, limitMs: number): Promise<void> {

@@ -15,8 +15,14 @@ import { type CompleteStream, type PendingAdvance, type Prepared, prepareCommit 
 /** The leader of a group spends the processor time of its statement: about 0.1 ms a customer. */
 const CUSTOMERS_MAX = 25
 
+/** More calls at once would only make each other slower. */
+const CALLS_MAX = 2
+
+/** A call takes some milliseconds, and more when it waits for another writer. */
+const SLOW_AFTER_MS = 1_000
+
 /** Processing is not urgent, but the platform ends a request 30 seconds after its answer. */
-const QUEUE_MS_MAX = 1_000
+const QUEUE_MS_MAX = 10_000
 
 /** Beyond the database's time-out, for a busy isolate. */
 const CALL_MARGIN_MS = 200
@@ -38,7 +44,12 @@ type StepOutcome =
   | { readonly kind: "covered" }
   | { readonly kind: "lost"; readonly failure: ReportedFailure["failure"] }
 
-const groups = new GroupCalls<ReadyStep, StepOutcome>({ itemsMax: CUSTOMERS_MAX, queueMsMax: QUEUE_MS_MAX })
+const groups = new GroupCalls<ReadyStep, StepOutcome>({
+  itemsMax: CUSTOMERS_MAX,
+  callsMax: CALLS_MAX,
+  slowAfterMs: SLOW_AFTER_MS,
+  queueMsMax: QUEUE_MS_MAX,
+})
 
 /**
  * Commits the step, with those of other requests that are ready. Returns what follows; null: another step of the customer
@@ -55,15 +66,16 @@ export async function commitTogether(
     callMsMax: config.database.timeoutMs + CALL_MARGIN_MS,
     waitFor: waitForSignal,
     waitUntil,
-    onFailure: (error, count) => log.warn("group_commit_failed", { companyId, count, error }),
   })
-  if (outcome === null) {
+  if (outcome.kind !== "done") {
+    log.warn("group_commit_failed", { companyId, customerId: step.commit.key.customerId, reason: outcome.kind })
     // The version guard shows whether the group was committed after all.
     await commit(db, step.commit)
     return step
   }
-  if (outcome.kind === "lost") throw new ReportedFailure(outcome.failure)
-  return outcome.kind === "covered" ? null : outcome
+  const { result } = outcome
+  if (result.kind === "lost") throw new ReportedFailure(result.failure)
+  return result.kind === "covered" ? null : result
 }
 
 /** Commits steps of one company in one round trip, each customer once. */

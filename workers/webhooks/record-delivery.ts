@@ -2,6 +2,7 @@
  * Records a verified delivery, encrypted, for the company that it belongs to. The webhook route and the fallback queue use
  * the same function.
  */
+import { databaseFailure } from "../../db/client.ts"
 import {
   type NewEvent,
   type RecordedDelivery,
@@ -10,7 +11,6 @@ import {
   recordPending,
 } from "../../db/queries/recovery/stream.ts"
 import { payloadPurpose, sealDeflated } from "../../shared/crypto/seal.ts"
-import { withTimeout } from "../../shared/network/with-timeout.ts"
 import type { Delivery } from "../../shared/provider.ts"
 import { type DeliveryOwner, ownerOfDelivery } from "../platform/companies.ts"
 import { GroupCalls, waitForSignal } from "../platform/group-calls.ts"
@@ -69,18 +69,23 @@ const GROUP_EVENTS_MAX = 50
 /** Far below what one statement may have, 64 MiB. */
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
 
-/** In a burst: a call takes some milliseconds, and more with a database far away. */
-const QUEUE_MS_MAX = 500
+/** More calls at once would only make each other slower. */
+const CALLS_MAX = 3
+
+/** A call takes some milliseconds, and more with a database far away. */
+const SLOW_AFTER_MS = 500
+
+/** With the database's time-out and the fallback queue after it, an answer takes less than five seconds. */
+const QUEUE_MS_MAX = 1_000
 
 /** Beyond the database's time-out, for a busy isolate. */
 const CALL_MARGIN_MS = 100
 
-/** With the fallback queue after it, an answer takes less than five seconds. */
-const RECORD_MS_MAX = 3_200
-
 const groups = new GroupCalls<NewEvent, RecordedDelivery>({
   itemsMax: GROUP_EVENTS_MAX,
   bytes: { max: GROUP_BYTES_MAX, of: ({ sealedPayload }) => sealedPayload.length },
+  callsMax: CALLS_MAX,
+  slowAfterMs: SLOW_AFTER_MS,
   queueMsMax: QUEUE_MS_MAX,
 })
 
@@ -88,23 +93,24 @@ const groups = new GroupCalls<NewEvent, RecordedDelivery>({
 export const whenRecorded = (companyId: string): Promise<void> | null => groups.whenIdle(companyId)
 
 /**
- * Records an event together with others of its company that arrived while the last call was in flight. After a failure of
- * the group, or without its result in time, it is recorded alone: repeating it changes nothing.
+ * Records an event together with others of its company that arrived while the last call was in flight. When Postgres refuses
+ * the group, each is recorded alone, so that one cannot stop the others. Throws when there was no answer in time, alone or in a
+ * group: it may have been recorded, and repeating it changes nothing.
  */
 async function recordTogether(services: Services, event: NewEvent): Promise<RecordedDelivery> {
-  const { config, db, log, now, waitUntil } = services
+  const { config, db, log, waitUntil } = services
   const { companyId } = event
-  const startedMs = now().getTime()
   const recorded = await groups.run(companyId, event, {
     call: (events) => recordDeliveries(db, companyId, events),
     callMsMax: config.database.timeoutMs + CALL_MARGIN_MS,
     waitFor: waitForSignal,
     waitUntil,
-    onFailure: (error, count) => log.warn("group_record_failed", { companyId, count, error }),
   })
-  if (recorded !== null) return recorded
-  const leftMs = Math.max(0, startedMs + RECORD_MS_MAX - now().getTime())
-  return withTimeout(leftMs, recordDelivery(db, event))
+  if (recorded.kind === "done") return recorded.result
+  const error = recorded.kind === "failed" ? recorded.error : new Error("not recorded in time")
+  if (databaseFailure(error) === "outcome_unknown") throw error
+  log.warn("group_record_failed", { companyId, eventId: event.id, error })
+  return recordDelivery(db, event)
 }
 
 /** A thin event whose object may not be fetched in this company's name is stored and not expanded. */

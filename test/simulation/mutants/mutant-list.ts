@@ -29,6 +29,7 @@ const POLICY = "shared/domain/recovery/contact-policy.ts"
 const CONVERSATION = "shared/domain/recovery/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
 const HTTP = "workers/messaging/http.ts"
+const RECORD = "workers/webhooks/record-delivery.ts"
 const TOGETHER = "workers/recovery/commit-together.ts"
 const LAPSE = "shared/domain/recovery/fold/lapse.ts"
 
@@ -107,15 +108,20 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("nothing can be stored anywhere"),
   },
   {
-    guard: "an event whose group failed is recorded alone before it is acknowledged",
+    guard: "an event whose group was refused is recorded alone before it is acknowledged",
+    code: [at(RECORD, "return recordDelivery(db, event)", "return { isNew: false, setAside: null, stream: null }")],
+    first: crashes("the call that records a group of events is refused"),
+  },
+  {
+    guard: "an event whose group has no answer is not acknowledged as recorded",
     code: [
       at(
-        "workers/webhooks/record-delivery.ts",
-        "if (recorded !== null) return recorded",
-        "if (recorded !== null || event.id !== null) return recorded ?? { isNew: false, setAside: null, stream: null }",
+        RECORD,
+        `if (databaseFailure(error) === "outcome_unknown") throw error`,
+        `if (databaseFailure(error) === "outcome_unknown") return { isNew: false, setAside: null, stream: null }`,
       ),
     ],
-    first: crashes("a group of events is not recorded"),
+    first: crashes("the call that records a group of events is lost"),
   },
   {
     guard: "an event is finished with another's commit only if that has read what was recorded with it",
