@@ -15,6 +15,7 @@ const BOUNDS = {
   callsMax: 2,
   slowAfterMs: 500,
   queueMsMax: 1_500,
+  queueMsMaxAfterFailure: 700,
 }
 const CALL_MS_MAX = 2_000
 
@@ -309,6 +310,19 @@ test("who waits too long for a call stops waiting, and is in none", async () => 
   expect(late.result).toBe("late")
   await endAll(calls)
   expect(calls.groups.flat()).not.toContain("late")
+})
+
+test("after a call that failed nobody waits as long", async () => {
+  const { calls, send } = isolate({ ...BOUNDS, callsMax: 1 })
+  send("one")
+  const early = send("early")
+  await pass(600)
+  const next = send("next")
+  await pass(300)
+  calls.made[0]?.fail()
+  await pass(100)
+  expect([early.result, next.result]).toEqual(["late", null])
+  expect(calls.groups).toEqual([["one"], ["next"]])
 })
 
 test("a clock that goes back does not keep anybody waiting", async () => {

@@ -33,8 +33,9 @@ export interface GroupBounds<Item> {
   readonly callsMax: number
   /** A call that takes longer is slow. */
   readonly slowAfterMs: number
-  /** The longest that an item waits for a call to begin. */
+  /** The longest that an item waits for a call to begin, and after a call that failed. */
   readonly queueMsMax: number
+  readonly queueMsMaxAfterFailure: number
 }
 
 /** `failed`: the call for a group failed, with this error. `late`: there is no result in time; the item may be in a call. */
@@ -67,6 +68,8 @@ interface Lane<Item, Result> {
   readonly queue: Entry<Item, Result>[]
   /** When each call in flight began. */
   callsSinceMs: number[]
+  /** The last call failed. */
+  hasFailed: boolean
   /** Whose turn it is to make the next call, and since when. */
   turn: { readonly of: Entry<Item, Result>; readonly sinceMs: number } | null
   /** Wake the requests that wait until there is nothing to do. */
@@ -99,7 +102,7 @@ export class GroupCalls<Item, Result> {
    * alone.
    */
   run(key: string, item: Item, member: GroupMember<Item, Result>): Promise<GroupOutcome<Result>> {
-    const lane = this.#lanes.get(key) ?? { queue: [], callsSinceMs: [], turn: null, idleSignals: [] }
+    const lane = this.#lanes.get(key) ?? { queue: [], callsSinceMs: [], hasFailed: false, turn: null, idleSignals: [] }
     this.#lanes.set(key, lane)
     const queuedAtMs = this.#nowMs()
     const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: () => {} }
@@ -118,15 +121,14 @@ export class GroupCalls<Item, Result> {
     const { callMsMax, waitFor } = member
     while (entry.outcome === null) {
       lane.callsSinceMs = lane.callsSinceMs.filter((sinceMs) => !this.#isOver(sinceMs, callMsMax))
-      if (entry.calledAtMs === null && this.#mayLead(lane, entry)) {
+      if (entry.calledAtMs !== null) {
+        if (this.#isOver(entry.calledAtMs, callMsMax)) return { kind: "late" }
+      } else if (this.#isOver(entry.queuedAtMs, this.#queueMsMaxOf(lane))) {
+        lane.queue.splice(lane.queue.indexOf(entry), 1)
+        return { kind: "late" }
+      } else if (this.#mayLead(lane, entry)) {
         await this.#lead(key, lane, entry, member)
         continue
-      }
-      const [sinceMs, limitMs] =
-        entry.calledAtMs === null ? [entry.queuedAtMs, this.#bounds.queueMsMax] : [entry.calledAtMs, callMsMax]
-      if (this.#isOver(sinceMs, limitMs)) {
-        if (entry.calledAtMs === null) lane.queue.splice(lane.queue.indexOf(entry), 1)
-        return { kind: "late" }
       }
       const signal = new Promise<void>((resolve) => {
         entry.wake = resolve
@@ -134,6 +136,10 @@ export class GroupCalls<Item, Result> {
       await waitFor(signal, LOOK_EVERY_MS)
     }
     return entry.outcome
+  }
+
+  #queueMsMaxOf({ hasFailed }: Lane<Item, Result>): number {
+    return hasFailed ? this.#bounds.queueMsMaxAfterFailure : this.#bounds.queueMsMax
   }
 
   #mayLead(lane: Lane<Item, Result>, entry: Entry<Item, Result>): boolean {
@@ -163,8 +169,10 @@ export class GroupCalls<Item, Result> {
     for (const entry of group) entry.calledAtMs = startedMs
     try {
       const results = await call(group.map(({ item }) => item))
+      lane.hasFailed = false
       for (const [place, entry] of group.entries()) entry.outcome = outcomeOf(results[place])
     } catch (error) {
+      lane.hasFailed = true
       if (group.length === 1) throw error
       for (const entry of group) entry.outcome = { kind: "failed", error }
     } finally {

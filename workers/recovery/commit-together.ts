@@ -49,6 +49,7 @@ const groups = new GroupCalls<ReadyStep, StepOutcome>({
   callsMax: CALLS_MAX,
   slowAfterMs: SLOW_AFTER_MS,
   queueMsMax: QUEUE_MS_MAX,
+  queueMsMaxAfterFailure: QUEUE_MS_MAX,
 })
 
 /**

@@ -75,8 +75,11 @@ const CALLS_MAX = 3
 /** A call takes some milliseconds, and more with a database far away. */
 const SLOW_AFTER_MS = 500
 
-/** With the database's time-out and the fallback queue after it, an answer takes less than five seconds. */
-const QUEUE_MS_MAX = 1_000
+/** While Postgres answers, a burst may keep this isolate busy for so long. */
+const QUEUE_MS_MAX = 2_500
+
+/** With the database's time-out and the fallback queue after it, an answer takes less than five seconds in an outage. */
+const QUEUE_MS_MAX_AFTER_FAILURE = 1_000
 
 /** Beyond the database's time-out, for a busy isolate. */
 const CALL_MARGIN_MS = 100
@@ -87,6 +90,7 @@ const groups = new GroupCalls<NewEvent, RecordedDelivery>({
   callsMax: CALLS_MAX,
   slowAfterMs: SLOW_AFTER_MS,
   queueMsMax: QUEUE_MS_MAX,
+  queueMsMaxAfterFailure: QUEUE_MS_MAX_AFTER_FAILURE,
 })
 
 /** Resolves when this isolate records no deliveries of this company; null: that is so now. May never resolve. */
