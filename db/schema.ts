@@ -3,6 +3,7 @@
  * row-level security and functions; a test compares both.
  */
 
+export * from "./schema/access.ts"
 export * from "./schema/brands.ts"
 export * from "./schema/customers.ts"
 export * from "./schema/interventions.ts"

@@ -7,8 +7,8 @@ import type { Qstash } from "./qstash/server.ts"
 /** The parts of the local world that act while time passes. */
 export type AdvanceParts = {
   readonly clock: VirtualClock
-  readonly qstash: Pick<Qstash, "nextDueAt" | "slotOf" | "fireDue" | "idle">
-  readonly cron: Pick<CronTicker, "fireDue" | "slotAtOrAfter">
+  readonly qstash: Pick<Qstash, "nextDueAt" | "slotOf" | "fireSchedules" | "fireDue" | "idle">
+  readonly cron: Pick<CronTicker, "fireDue" | "idle" | "slotAtOrAfter">
   readonly faults: Pick<Faults, "activity">
   readonly workerUrl: () => string | null
   /** The operator's key: without it health shows no counts. */
@@ -65,6 +65,8 @@ export async function advance(parts: AdvanceParts, duration: string): Promise<Ad
   for (let steps = 1; ; steps += 1) {
     const next = await nextStop(parts, work, target)
     clock.advanceTo(next)
+    parts.qstash.fireSchedules()
+    parts.cron.fireDue()
     await settle(parts, deadlineMs)
     if (next.getTime() >= target.getTime()) break
     if (steps >= STEPS_MAX) throw new AdvanceTimeout(`stopped at ${clock.now().toISOString()} after ${STEPS_MAX} steps`)
@@ -84,12 +86,12 @@ async function nextStop({ clock, qstash }: AdvanceParts, work: WorkWatch, target
   return new Date(Math.min(...stops.filter((stop) => stop !== null).map((stop) => stop.getTime())))
 }
 
-async function settle({ qstash, cron }: AdvanceParts, deadlineMs: number): Promise<void> {
+async function settle({ qstash, cron }: Pick<AdvanceParts, "qstash" | "cron">, deadlineMs: number): Promise<void> {
   await qstash.fireDue()
   const limit = new AbortController()
   const waitMs = Math.max(0, Math.min(IDLE_MS_MAX, deadlineMs - Date.now()))
   const timeout = sleep(waitMs, undefined, { signal: limit.signal }).catch(() => {})
-  await Promise.race([Promise.all([cron.fireDue(), qstash.idle()]), timeout])
+  await Promise.race([Promise.all([cron.idle(), qstash.idle()]), timeout])
   limit.abort()
 }
 
@@ -148,10 +150,11 @@ async function waitUntilIdle({ faults, workerUrl, apiKey }: AdvanceParts): Promi
   }
 }
 
-/**
- * The Worker's last work may have published a message that is due at once, so this repeats until nothing new begins.
- */
-async function waitUntilDone(parts: AdvanceParts): Promise<void> {
+/** Resolves when no delivery is in progress or due, and the Worker makes no more requests. */
+export async function waitUntilDone(
+  parts: Pick<AdvanceParts, "qstash" | "cron" | "faults" | "workerUrl">,
+): Promise<void> {
+  // The Worker's last work may have published a message that is due at once, so this repeats until nothing new begins.
   const deadlineMs = Date.now() + IDLE_TIMEOUT_MS
   let before: number
   do {

@@ -57,6 +57,19 @@ test("it goes back only by a reset", () => {
   expect(clock.now().getTime()).toBe(5_000)
 })
 
+test.each([
+  ["2026-03-01T08:00:00Z", "2026-03-01T10:30:00.000Z"],
+  ["2026-03-01T23:59:59Z", "2026-03-02T10:30:00.000Z"],
+])("with a start time it starts at the next one, and continues from there after a reset: %s", (at, start) => {
+  let real = Date.parse(at)
+  const clock = createClock({ startTime: "10:30:00", realNow: () => real })
+  expect(clock.now().toISOString()).toBe(start)
+  clock.advance("P3D")
+  real += 60_000
+  clock.reset()
+  expect(clock.now().getTime() - Date.parse(start)).toBe(60_000)
+})
+
 test("a restart continues at the same time", () => {
   const file = join(mkdtempSync(join(tmpdir(), "clock-")), "clock.json")
   createClock({ file }).advance("P3D")

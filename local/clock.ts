@@ -10,7 +10,7 @@ export type VirtualClock = {
   advanceTo(instant: Date): void
   /** Moves forward by an ISO 8601 duration such as `P2D` or `PT5M`. Throws `DurationError` for an invalid one. */
   advance(duration: string): void
-  /** Back to real time. */
+  /** Back to the offset of the start. */
   reset(): void
   /** Calls `listener` after every move, so that timers based on the old time can be set again. */
   onMove(listener: () => void): void
@@ -53,16 +53,20 @@ export function parseDurationMs(text: string): number {
 
 /**
  * Creates a clock. With `file` the offset is read from it and written at every move, so that a restarted world
- * continues at its own time. `realNow` is for tests.
+ * continues at its own time. With `startTime`, a time of day in UTC as "10:30:00", it starts at the next one, and a reset
+ * goes back to what has passed since then. `realNow` is for tests.
  */
 export function createClock({
   file,
+  startTime,
   realNow = Date.now,
 }: {
   readonly file?: string
+  readonly startTime?: string | undefined
   readonly realNow?: () => number
 } = {}): VirtualClock {
-  let offsetMs = file ? readOffset(file) : 0
+  const startOffsetMs = startTime === undefined ? 0 : msUntil(startTime, realNow())
+  let offsetMs = (file ? readOffset(file) : null) ?? startOffsetMs
   const listeners: (() => void)[] = []
 
   function moveTo(nextOffsetMs: number): void {
@@ -84,13 +88,20 @@ export function createClock({
       const ms = parseDurationMs(duration)
       if (ms > 0) moveTo(offsetMs + ms)
     },
-    reset: () => moveTo(0),
+    reset: () => moveTo(startOffsetMs),
     onMove: (listener) => void listeners.push(listener),
   }
 }
 
-function readOffset(file: string): number {
-  if (!existsSync(file)) return 0
+/** The milliseconds from `nowMs` until the next time of day like this. */
+function msUntil(timeOfDay: string, nowMs: number): number {
+  const today = new Date(nowMs).toISOString().slice(0, 10)
+  const ms = Date.parse(`${today}T${timeOfDay}Z`) - nowMs
+  return ms < 0 ? ms + DAY_MS : ms
+}
+
+function readOffset(file: string): number | null {
+  if (!existsSync(file)) return null
   const saved: unknown = JSON.parse(readFileSync(file, "utf8"))
   const offsetMs = typeof saved === "object" && saved !== null && "offsetMs" in saved ? saved.offsetMs : undefined
   if (typeof offsetMs !== "number" || !Number.isFinite(offsetMs)) throw new Error(`${file} contains no clock offset`)

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "@upstash/qstash"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
-import { advance } from "./advance.ts"
+import { advance, waitUntilDone } from "./advance.ts"
 import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
 import { createClock, type VirtualClock } from "./clock.ts"
 import { startControl } from "./control.ts"
 import { createFaults, type Faults, jsonReply, type Listening, type Reply, serve, textReply } from "./faults.ts"
+import { createHeartbeats, type Heartbeats } from "./heartbeats.ts"
 import { type CronTicker, startCronTicker } from "./processes/cron-ticker.ts"
 import { type Qstash, startQstash } from "./qstash/server.ts"
 import { createStats, type Stats } from "./stats.ts"
@@ -16,6 +17,7 @@ let clock: VirtualClock
 let faults: Faults
 let mailbox: Mailbox
 let stats: Stats
+let heartbeats: Heartbeats
 let qstash: Qstash
 let cron: CronTicker
 let worker: Listening
@@ -31,6 +33,7 @@ beforeEach(async () => {
   faults = createFaults()
   mailbox = createMailbox(clock.now)
   stats = createStats()
+  heartbeats = createHeartbeats()
   done = []
   dueAt = []
   pending = 0
@@ -40,17 +43,23 @@ beforeEach(async () => {
     const { status, headers, body } = answerAsWorker(req.url ?? "")
     res.writeHead(status, headers).end(body)
   })
-  qstash = await startQstash({ clock, faults, token: "t", currentSigningKey: "current", nextSigningKey: "next" })
+  qstash = await startQstash({
+    ...{ clock, faults, heartbeats, token: "t" },
+    currentSigningKey: "current",
+    nextSigningKey: "next",
+  })
   qstash.release()
-  cron = startCronTicker({ crons: ["*/10 * * * *"], clock, workerUrl: worker.url })
+  cron = startCronTicker({ crons: ["*/10 * * * *"], clock, workerUrl: worker.url, heartbeats, isOn: qstash.isMissed })
   control = await startControl({
     clock,
     faults,
     mailbox,
     stats,
+    heartbeats,
     port: 0,
     advance: (duration) =>
       advance({ clock, qstash, cron, faults, workerUrl: () => worker.url, apiKey: () => null }, duration),
+    settle: () => waitUntilDone({ qstash, cron, faults, workerUrl: () => worker.url }),
     reset: async () => {
       resets += 1
       clock.reset()
@@ -208,6 +217,50 @@ test("stats are counted and emptied", async () => {
   expect((await call("DELETE", "/stats")).body).toEqual({ postgres: 0, redis: 0, qstash: 0 })
 })
 
+describe("heartbeats for tests", () => {
+  const schedule = (job: string) =>
+    client().schedules.create({ destination: `${worker.url}/jobs/${job}`, cron: "* * * * *" })
+
+  test("only those of the named jobs run, at QStash, and only while the clock is moved", async () => {
+    await Promise.all([schedule("wanted"), schedule("unwanted")])
+    expect((await call("POST", "/heartbeats", { running: ["wanted"] })).body).toEqual({ running: ["wanted"] })
+    clock.advance("PT1H")
+    await call("POST", "/settle")
+    expect(timesOf("/jobs/wanted")).toEqual([])
+    await call("POST", "/clock", { advance: "PT1M" })
+    expect(timesOf("/jobs/wanted")).toHaveLength(1)
+    expect(timesOf("/jobs/unwanted")).toEqual([])
+    expect(timesOf("/cdn-cgi/handler/scheduled")).toEqual([])
+  })
+
+  test("all of them run again once they are live", async () => {
+    await Promise.all([schedule("wanted"), schedule("unwanted")])
+    for (const running of [["wanted"], "live"]) await call("POST", "/heartbeats", { running })
+    expect((await call("GET", "/heartbeats")).body).toEqual({ running: "live" })
+    await call("POST", "/clock", { advance: "PT10M" })
+    for (const path of ["/jobs/wanted", "/jobs/unwanted", "/cdn-cgi/handler/scheduled"]) {
+      expect(timesOf(path).length).toBeGreaterThan(0)
+    }
+  })
+
+  test("the Cron Trigger of a named job takes over while QStash delivers nothing", async () => {
+    await client().schedules.create({ destination: `${worker.url}/jobs/wanted`, cron: "*/10 * * * *" })
+    faults.set("qstash", "down")
+    for (const running of [["another"], ["wanted"]]) {
+      await call("POST", "/heartbeats", { running })
+      await call("POST", "/clock", { advance: "PT10M" })
+    }
+    expect(timesOf("/cdn-cgi/handler/scheduled")).toHaveLength(1)
+    expect(timesOf("/jobs/wanted")).toEqual([])
+  })
+})
+
+test("settling waits for deliveries and for what they cause", async () => {
+  await client().publish({ url: `${worker.url}/slow` })
+  expect((await call("POST", "/settle")).status).toBe(200)
+  expect(timesOf("/slow")).toHaveLength(1)
+})
+
 test("a reset empties the world", async () => {
   clock.advance("P9D")
   expect((await call("POST", "/reset")).status).toBe(200)
@@ -222,6 +275,7 @@ test.each([
   ["POST", "/clock", { advance: 5 }, 400],
   ["POST", "/faults", { target: "moon", mode: "down" }, 400],
   ["POST", "/faults", { target: "sms", mode: "melt" }, 400],
+  ["POST", "/heartbeats", { running: "sometimes" }, 400],
   ["GET", "/nothing", undefined, 404],
   ["GET", "/reset", undefined, 404],
 ])("%s %s with %j is %s", async (method, path, body, status) => {

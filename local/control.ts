@@ -4,6 +4,7 @@ import { type AdvanceResult, AdvanceTimeout } from "./advance.ts"
 import type { Mailbox } from "./channels/mailbox.ts"
 import { DurationError, type VirtualClock } from "./clock.ts"
 import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
+import type { Heartbeats } from "./heartbeats.ts"
 import { headerOf, isLoopbackUrl } from "./loopback.ts"
 import type { Stats } from "./stats.ts"
 
@@ -13,8 +14,11 @@ export type ControlParts = {
   readonly faults: Faults
   readonly mailbox: Mailbox
   readonly stats: Stats
+  readonly heartbeats: Heartbeats
   /** Moves time by an ISO 8601 duration and resolves when all due work is done. */
   readonly advance: (duration: string) => Promise<AdvanceResult>
+  /** Resolves when all due work is done. */
+  readonly settle: () => Promise<void>
   /** Empties the world. */
   readonly reset: () => Promise<void>
   /** The addresses of the world's servers, by name. */
@@ -31,11 +35,12 @@ class BadInput extends Error {}
 
 const advanceRequest = z.strictObject({ advance: z.string() })
 const faultRequest = z.strictObject({ target: z.enum(FAULT_TARGETS), mode: z.enum(FAULT_MODES) })
+const heartbeatsRequest = z.strictObject({ running: z.union([z.literal("live"), z.array(z.string())]) })
 
 /** Control requests are a line of JSON. */
 const BODY_BYTES_MAX = 64 * 1024
 
-/** Starts the control server, on the loopback interface only: mailbox, clock, faults, stats and reset. */
+/** Starts the control server, on the loopback interface only: mailbox, clock, faults, heartbeats, stats and reset. */
 export function startControl(parts: ControlParts): Promise<Listening> {
   /** Moves and resets are serialized: each waits for the world to be idle. */
   let last: Promise<unknown> = Promise.resolve()
@@ -72,7 +77,7 @@ type Act = (body: string) => unknown
 type Routes = Readonly<Record<string, Readonly<Record<string, Act>>>>
 
 function createRoutes(
-  { clock, faults, mailbox, stats, advance, reset, addresses = () => ({}) }: ControlParts,
+  { clock, faults, mailbox, stats, heartbeats, advance, settle, reset, addresses = () => ({}) }: ControlParts,
   serialize: <T>(act: () => Promise<T>) => Promise<T>,
 ): Routes {
   const modes = () => Object.fromEntries(FAULT_TARGETS.map((target) => [target, faults.mode(target)]))
@@ -99,6 +104,19 @@ function createRoutes(
         const { target, mode } = read(faultRequest, body)
         faults.set(target, mode)
         return modes()
+      },
+    },
+    "/heartbeats": {
+      GET: () => ({ running: heartbeats.running() }),
+      POST(body) {
+        heartbeats.set(read(heartbeatsRequest, body).running)
+        return { running: heartbeats.running() }
+      },
+    },
+    "/settle": {
+      async POST() {
+        await serialize(settle)
+        return { now: clock.now().toISOString() }
       },
     },
     "/stats": {

@@ -19,7 +19,10 @@ import { startWorld, type World, type WorldOptions } from "./world.ts"
 const WHOP_VARS = { WHOP_COMPANY_ID: "biz_demo", WHOP_EXPERIENCE_ID: "exp_demo" }
 
 export interface StackOptions
-  extends Pick<WorldOptions, "dataDir" | "fresh" | "workerPort" | "controlPort" | "duplicates"> {
+  extends Pick<
+    WorldOptions,
+    "dataDir" | "fresh" | "workerPort" | "controlPort" | "duplicates" | "heartbeats" | "startTime"
+  > {
   /** The directory of `.dev.vars`. */
   readonly root: string
   readonly env: Readonly<Record<string, string | undefined>>

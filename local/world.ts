@@ -1,5 +1,5 @@
 import { join } from "node:path"
-import { advance, waitUntilRequestsDone } from "./advance.ts"
+import { advance, waitUntilDone, waitUntilRequestsDone } from "./advance.ts"
 import { createMailbox, type Mailbox } from "./channels/mailbox.ts"
 import { startSendgrid } from "./channels/sendgrid.ts"
 import { startSlack } from "./channels/slack.ts"
@@ -7,6 +7,7 @@ import { startTwilio } from "./channels/twilio.ts"
 import { createClock, type VirtualClock } from "./clock.ts"
 import { CONTROL_PORT, startControl } from "./control.ts"
 import { createFaults, type Faults } from "./faults.ts"
+import { createHeartbeats, type RunningHeartbeats } from "./heartbeats.ts"
 import { freePort, LOOPBACK } from "./loopback.ts"
 import { waitForPreviousServer } from "./postgres/launch.ts"
 import { startNeonProxy } from "./postgres/neon-proxy.ts"
@@ -40,6 +41,10 @@ export type WorldOptions = {
   readonly emptyDatabase: (adminUrl: string) => Promise<void>
   /** The Worker's cron triggers; `readCrons` reads them from wrangler.toml. */
   readonly crons?: readonly string[]
+  /** By default live. */
+  readonly heartbeats?: RunningHeartbeats
+  /** The time of day in UTC, as "10:30:00", at which the clock starts; by default that of the machine. */
+  readonly startTime?: string
   /** Variables in addition to the world's own, or in place of them. */
   readonly vars?: Readonly<Record<string, string>>
   /** Repeats deliveries; see `QstashOptions`. */
@@ -88,7 +93,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     }
     const file = (name: string): string => join(dataDir, name)
     const stats = createStats()
-    const clock = createClock({ file: file("clock.json") })
+    const clock = createClock({ file: file("clock.json"), startTime: options.startTime })
+    const heartbeats = createHeartbeats(options.heartbeats)
     const faults = createFaults({ onTurnedAway: (target) => stats.count(`${target}-turned-away`) })
     const mailbox = createMailbox(clock.now)
     const secrets = openSecrets(file("secrets.json"))
@@ -116,6 +122,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       startQstash({
         clock,
         faults,
+        heartbeats,
         token: known.qstashToken,
         currentSigningKey: known.currentSigningKey,
         nextSigningKey: known.nextSigningKey,
@@ -146,10 +153,15 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
     const workerPort = options.workerPort ?? (await freePort())
     const workerUrl = `http://${LOOPBACK}:${workerPort}`
-    const cron = await parts.start(Promise.resolve(startCronTicker({ crons: options.crons ?? [], clock, workerUrl })))
+    const cron = await parts.start(
+      Promise.resolve(
+        startCronTicker({ crons: options.crons ?? [], clock, workerUrl, heartbeats, isOn: qstash.isMissed }),
+      ),
+    )
 
     async function reset(): Promise<void> {
       faults.clear()
+      heartbeats.reset()
       qstash.clear()
       await qstash.idle()
       // Running work would write into the emptied world.
@@ -165,7 +177,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
     const control = await parts.start(
       startControl({
-        ...{ clock, faults, mailbox, stats, reset },
+        ...{ clock, faults, mailbox, stats, heartbeats, reset },
+        settle: () => waitUntilDone({ qstash, cron, faults, workerUrl: () => workerUrl }),
         addresses: () => ({
           worker: workerUrl,
           stripeApi: stripe.url,

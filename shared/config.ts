@@ -59,7 +59,12 @@ export interface Config {
     /** Where Whop shows push notifications (an experience) and direct messages (a company). */
     readonly whop: { readonly companyId: string | null; readonly experienceId: string | null }
   }
-  readonly access: { readonly adminApiKey: string; readonly defaultCompanyId: string | null }
+  readonly access: {
+    readonly adminApiKey: string
+    readonly defaultCompanyId: string | null
+    /** Cloudflare Access in front of the dashboard; null: it is not used. */
+    readonly cloudflareAccess: { readonly teamUrl: string; readonly audience: string } | null
+  }
   readonly keys: { readonly encryption: KeyRing; readonly tokenSigning: KeyRing }
   /** Rate limits; beyond them the answer is 429. */
   readonly limits: {
@@ -131,6 +136,7 @@ function halfConfigured(env: Record<string, unknown>): string[] {
   const channels = [
     { names: ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"], isChecked: true },
     { names: ["SENDGRID_API_KEY", "EMAIL_FROM"], isChecked: env.SENDGRID_API_KEY !== undefined },
+    { names: ["ACCESS_TEAM_URL", "ACCESS_AUDIENCE"], isChecked: true },
   ]
   return channels.flatMap(({ names, isChecked }) => {
     const missing = names.filter((name) => env[name] === undefined)
@@ -223,6 +229,8 @@ function schemaFor(environment: unknown) {
     WHOP_EXPERIENCE_ID: text("exp_ and an id", (id) => /^exp_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
     ADMIN_API_KEY: secret(secretCharsMin),
     DEFAULT_COMPANY_ID: text("1 to 64 letters, digits, _ or -", (id) => /^[A-Za-z0-9_-]{1,64}$/.test(id)).optional(),
+    ACCESS_TEAM_URL: baseUrl.optional(),
+    ACCESS_AUDIENCE: text("64 hexadecimal digits", (value) => /^[0-9a-f]{64}$/.test(value)).optional(),
     ENCRYPTION_KEYS: keyRing(),
     TOKEN_SIGNING_KEYS: keyRing(),
     RATE_LIMIT_WEBHOOKS_PER_MINUTE: wholeNumber(1, 1_000_000, 6_000),
@@ -306,7 +314,14 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
       slack: { webhookUrl: vars.SLACK_WEBHOOK_URL ?? null },
       whop: { companyId: vars.WHOP_COMPANY_ID ?? null, experienceId: vars.WHOP_EXPERIENCE_ID ?? null },
     },
-    access: { adminApiKey: vars.ADMIN_API_KEY, defaultCompanyId: vars.DEFAULT_COMPANY_ID ?? null },
+    access: {
+      adminApiKey: vars.ADMIN_API_KEY,
+      defaultCompanyId: vars.DEFAULT_COMPANY_ID ?? null,
+      cloudflareAccess:
+        vars.ACCESS_TEAM_URL === undefined || vars.ACCESS_AUDIENCE === undefined
+          ? null
+          : { teamUrl: vars.ACCESS_TEAM_URL, audience: vars.ACCESS_AUDIENCE },
+    },
     keys: { encryption: vars.ENCRYPTION_KEYS, tokenSigning: vars.TOKEN_SIGNING_KEYS },
     limits: {
       webhooksPerMinute: vars.RATE_LIMIT_WEBHOOKS_PER_MINUTE,

@@ -35,6 +35,29 @@ describe.each(ROWS)("%s at %s", (_, provider) => {
     expect(accountOf({ named: "foreign", registered: ["other"] })).toBeNull()
   })
 
+  test("uses the company's own key first, for its own account and for events that name none", () => {
+    const ownKey = { apiKey: "own_key", account: provider === "whop" ? "biz_own" : null }
+    const own = { kind: "own", ...ownKey }
+    for (const company of [{}, B]) {
+      expect(accountOf({ ...company, ownKey })).toEqual(own)
+      expect(accountOf({ ...company, ownKey, named: "foreign" })).toBeNull()
+      if (ownKey.account !== null) expect(accountOf({ ...company, ownKey, named: ownKey.account })).toEqual(own)
+    }
+    // An account that the operator registered besides is reached as before.
+    const registered = [keyAccount ?? "acct_b"]
+    const connected = { kind: "connected", account: registered[0] }
+    expect(accountOf({ ...B, ownKey, registered, named: registered[0] ?? null })).toEqual(connected)
+  })
+
+  test("does not use the deployment's key where the operator does not allow it, or there is none", () => {
+    const registered = [keyAccount ?? "acct_b"]
+    for (const company of [{}, B]) {
+      expect(accountOf({ ...company, registered, isDeploymentKeyAllowed: false })).toBeNull()
+      const ownKey = { apiKey: "own_key", account: null }
+      expect(accountOf({ ...company, registered, ownKey, isDeploymentKeyAllowed: false })?.kind).toBe("own")
+    }
+  })
+
   test("is not made for a company without an account, whatever is named", () => {
     for (const named of [null, "foreign", keyAccount]) expect(accountOf({ ...B, named })).toBeNull()
     expect(accountOf({ ...B, isAnyAccountOwn: true })).toBeNull()

@@ -1,8 +1,8 @@
 /**
- * Account grants: the one rule for which account a provider's API is called. The deployment's own account belongs to the
- * default company. For any other company, calls use an account that is registered for it (`company_accounts`), with the
- * deployment's key, or a key of its own; otherwise no call is made. A provider returns its API only for a grant, and only
- * this file creates one.
+ * Account grants: the one rule for which account a provider's API is called. A company with a key of its own uses that.
+ * Otherwise the deployment's own account belongs to the default company, and any other company's calls use an account that
+ * is registered for it (`company_accounts`), with the deployment's key where the operator allows it; otherwise no call is
+ * made. A provider returns its API only for a grant, and only this file creates one.
  */
 import type { ProviderName } from "./domain/facts.ts"
 
@@ -29,6 +29,10 @@ export interface GrantRequest {
   readonly isKeyAccountForeign: boolean
   /** Whether every account that the default company's events name counts as the deployment's own (`WHOP_ACCOUNTS`). */
   readonly isAnyAccountOwn: boolean
+  /** The company's own key, with its account where that is known (Whop's company); null: it has none. */
+  readonly ownKey: { readonly apiKey: string; readonly account: string | null } | null
+  /** Whether there is a key of the deployment, and the company may use it. */
+  readonly isDeploymentKeyAllowed: boolean
 }
 
 /** Permission to call one provider for one company, for one account. */
@@ -47,7 +51,7 @@ export class AccountGrant {
 
   /** The grant; null: no call may be made for this company about this account. */
   static for(request: GrantRequest): AccountGrant | null {
-    const account = request.provider === "stripe" ? stripeAccount(request) : whopAccount(request)
+    const account = ownAccount(request) ?? deploymentAccount(request)
     return account === null ? null : new AccountGrant(request, account)
   }
 
@@ -55,6 +59,17 @@ export class AccountGrant {
   isFor(provider: ProviderName): boolean {
     return this.#isGranted && this.provider === provider
   }
+}
+
+/** A key reaches its own account, which events at the company's own endpoint need not name. */
+function ownAccount({ named, ownKey }: GrantRequest): ProviderAccount | null {
+  if (ownKey === null || (named !== null && named !== ownKey.account)) return null
+  return { kind: "own", account: ownKey.account, apiKey: ownKey.apiKey }
+}
+
+function deploymentAccount(request: GrantRequest): ProviderAccount | null {
+  if (!request.isDeploymentKeyAllowed) return null
+  return request.provider === "stripe" ? stripeAccount(request) : whopAccount(request)
 }
 
 function stripeAccount({ companyId, defaultCompanyId, named, registered }: GrantRequest): ProviderAccount | null {

@@ -49,6 +49,12 @@ export class TtlCache<Value> {
     this.#reads.delete(name)
   }
 
+  /** Removes all values, as `delete` does. */
+  clear(): void {
+    this.#entries.clear()
+    this.#reads.clear()
+  }
+
   /**
    * The cached value, else the read one. With `isStaleAllowed`, a failed read returns the expired value and caches it
    * for another `ttlMs`, so that not every caller waits for an unavailable source; otherwise the read's error is

@@ -1,6 +1,10 @@
 /** Middleware and routes: the whole surface of the Worker on one page. */
 import { Hono } from "hono"
 import { secureHeaders } from "hono/secure-headers"
+import { companies } from "./companies/companies-route.ts"
+import { credentials } from "./companies/credentials-route.ts"
+import { keys, operatorKeys } from "./companies/keys-route.ts"
+import { people, signIns } from "./companies/people-route.ts"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { interventions } from "./interventions/interventions-route.ts"
@@ -77,6 +81,13 @@ export const api = new Hono<AppEnv>()
   .route("/segments", segments)
   .route("/signals", signals)
   .route("/usage", usage)
+  // Companies
+  .route("/companies", companies)
+  .route("/credentials", credentials)
+  .route("/keys", keys)
+  .route("/operator-keys", operatorKeys)
+  .route("/people", people)
+  .route("/sign-ins", signIns)
   // Operations
   .route("/summary", summary)
   .route("/settings/brand", brand)

@@ -4,13 +4,21 @@
  */
 import { makeDb } from "../db/client.ts"
 import { type Config, parseConfig } from "../shared/config.ts"
+import { BoundedMap } from "../shared/network/rate-limit.ts"
 import { createLogger } from "../shared/observability/log.ts"
 import { dmChannel } from "./messaging/dm.ts"
 import { emailChannel } from "./messaging/email.ts"
 import { pushChannel } from "./messaging/push.ts"
 import { slackChannel } from "./messaging/slack.ts"
 import { smsChannel } from "./messaging/sms.ts"
+import {
+  type ChannelCredentials,
+  companyCredentials,
+  deploymentCredentials,
+  slackOrigin,
+} from "./platform/channel-credentials.ts"
 import { clockOffsetMs } from "./platform/clock.ts"
+import { accessOf } from "./platform/credentials.ts"
 import { readCurrentFlags } from "./platform/flags.ts"
 import { sharedLimiter } from "./platform/limits/shared.ts"
 import { publishView } from "./platform/outbound/breaker-view.ts"
@@ -18,7 +26,7 @@ import { createBudget } from "./platform/outbound/budget.ts"
 import { type Breakers, makeOutbound, type Outbound } from "./platform/outbound/client.ts"
 import { qstashPublisher } from "./platform/qstash/publish.ts"
 import { makeRedis } from "./platform/redis.ts"
-import type { Env, Services } from "./platform/services.ts"
+import type { Channels, Env, Services } from "./platform/services.ts"
 import { stripeProvider } from "./providers/stripe/index.ts"
 import { whopProvider } from "./providers/whop/index.ts"
 
@@ -53,15 +61,20 @@ export async function makeServices(
       fetchPastBreaker: outbound().fetchFor("qstash", { isPastBreaker: true }),
     }),
   )
-  const stripe = lazy(() => stripeProvider({ ...config.providers.stripe, fetch: outbound().fetchFor("stripe-api") }))
+  const stripe = lazy(() =>
+    stripeProvider({
+      ...config.providers.stripe,
+      fetchFor: (companyId) => outbound().fetchFor("stripe-api", { companyId }),
+    }),
+  )
   const whop = lazy(() =>
     whopProvider({
       ...config.providers.whop,
       webhookUrl: `${config.appUrl}/api/webhooks/whop`,
-      fetch: outbound().fetchFor("whop-api"),
+      fetchFor: (companyId) => outbound().fetchFor("whop-api", { companyId }),
     }),
   )
-  const channels = lazy(() => makeChannels(config, outbound()))
+  const channels = lazy(() => makeChannels(config, deploymentCredentials(config), outbound()))
   const services: Services = {
     config,
     get db() {
@@ -86,6 +99,10 @@ export async function makeServices(
     get channels() {
       return channels()
     },
+    async channelsFor(companyId) {
+      const credentials = companyCredentials(config, await accessOf(services, companyId), companyId)
+      return makeChannels(config, credentials, outbound())
+    },
     get outbound() {
       return outbound()
     },
@@ -107,24 +124,31 @@ function lazy<T extends object>(make: () => T): () => T {
   }
 }
 
-const makeChannels = ({ channels, providers, environment }: Config, { fetchFor }: Outbound): Services["channels"] => ({
-  email: emailChannel({ ...channels.sendgrid, fetch: fetchFor("email") }),
-  sms: smsChannel({ ...channels.twilio, fetch: fetchFor("sms") }),
-  push: pushChannel({ ...providers.whop, experienceId: channels.whop.experienceId, fetch: fetchFor("push") }),
-  dm: dmChannel({ ...providers.whop, fetch: fetchFor("dm") }),
-  slack: slackChannel({
-    fetch: fetchFor("slack"),
-    webhookUrl: channels.slack.webhookUrl,
-    apiUrl:
-      environment === "local" && channels.slack.webhookUrl ? new URL(channels.slack.webhookUrl).origin : SLACK_URL,
-  }),
-})
+function makeChannels(
+  config: Config,
+  { sendgrid, twilio, slack, whop }: ChannelCredentials,
+  { fetchFor }: Outbound,
+): Channels {
+  const { channels, providers } = config
+  const { apiUrl } = providers.whop
+  return {
+    email: emailChannel({ ...sendgrid.values, apiUrl: channels.sendgrid.apiUrl, fetch: fetchFor("email", sendgrid) }),
+    sms: smsChannel({ ...twilio.values, apiUrl: channels.twilio.apiUrl, fetch: fetchFor("sms", twilio) }),
+    push: pushChannel({ ...whop.values, apiUrl, fetch: fetchFor("push", whop) }),
+    dm: dmChannel({ ...whop.values, apiUrl, fetch: fetchFor("dm", whop) }),
+    slack: slackChannel({
+      ...slack.values,
+      apiUrl: slackOrigin(config),
+      fetch: fetchFor("slack", slack),
+    }),
+  }
+}
 
-/** The only host to which alerts to the team are sent. */
-const SLACK_URL = "https://hooks.slack.com"
+/** A few services for each company with credentials of its own; one that is evicted is closed again. */
+const BREAKERS_MAX = 5_000
 
 /** Circuit breakers are per isolate, so that later requests do not wait for a service that is down. */
-const breakers: Breakers = new Map()
+const breakers: Breakers = new BoundedMap(BREAKERS_MAX)
 
 /** The environment of an isolate never changes, so it is parsed once. */
 const parsed = new WeakMap<Env, Config>()

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto"
 import { z } from "zod"
 import { type Faults, jsonReply, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
+import { accountOfKey, bearerOf } from "../own-key.ts"
 import type { Mailbox } from "./mailbox.ts"
 
 const address = z.object({ email: z.email(), name: z.string().optional() })
@@ -48,14 +49,29 @@ type SendgridParts = { readonly mailbox: Mailbox; readonly apiKey: string }
 
 /** Answers one request, without a server. */
 export function handleSendgrid(req: StandInRequest, body: Buffer, { mailbox, apiKey }: SendgridParts): Reply {
-  if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
+  const account = accountOfKey(bearerOf(headerOf(req, "authorization")) ?? "", apiKey)
+  if (account === null) {
     return refusal(401, "The provided authorization grant is invalid, expired, or revoked")
   }
+  if (req.method === "GET" && req.url?.split("?")[0] === "/v3/whitelabel/domains") return authenticatedDomains(account)
   if (req.method !== "POST" || req.url !== "/v3/mail/send") return refusal(404, "Not Found")
-  return send(body, headerOf(req, "idempotency-key"), mailbox)
+  return send(body, { account, idempotencyKey: headerOf(req, "idempotency-key") }, mailbox)
 }
 
-function send(body: Buffer, idempotencyKey: string | null, mailbox: Mailbox): Reply {
+/** An account has one domain, named like it; another one waits for its DNS records. */
+const authenticatedDomains = (account: string): Reply =>
+  jsonReply([
+    { id: 1, domain: account === "" ? "churn-saver.example" : `${account}.example`, valid: true },
+    { id: 2, domain: "pending.example", valid: false },
+  ])
+
+interface Sent {
+  /** Of a company's own key; empty: the world's. */
+  readonly account: string
+  readonly idempotencyKey: string | null
+}
+
+function send(body: Buffer, { account, idempotencyKey }: Sent, mailbox: Mailbox): Reply {
   const parsed = mail.safeParse(parseJson(body))
   if (!parsed.success) {
     const [issue] = parsed.error.issues
@@ -77,6 +93,7 @@ function send(body: Buffer, idempotencyKey: string | null, mailbox: Mailbox): Re
         channel: "email",
         to: email,
         from: from.email,
+        ...(account !== "" && { account }),
         subject,
         body: part("text/plain") ?? "",
         html: part("text/html") ?? null,

@@ -1,8 +1,9 @@
 import { type Faults, type Listening, type Reply, type StandInRequest, serve, textReply } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
+import { accountOfKey } from "../own-key.ts"
 import type { Mailbox } from "./mailbox.ts"
 
-/** A local replacement of Slack's incoming webhooks. Two equal posts are two messages; the answer is `ok`. */
+/** A local replacement of Slack's incoming webhooks, each channel with its own (local/own-key.ts). Two equal posts are two messages; the answer is `ok`. */
 export function startSlack({
   faults,
   onRequest,
@@ -24,14 +25,15 @@ type SlackParts = {
 
 /** Answers one request, without a server. */
 export function handleSlack(req: StandInRequest, body: Buffer, { mailbox, path }: SlackParts): Reply {
-  if (req.method !== "POST" || req.url !== path) return textReply("no_service", 404)
+  const to = req.url ?? ""
+  if (req.method !== "POST" || accountOfKey(to, path) === null) return textReply("no_service", 404)
   const payload = parseObject(body)
   if (!payload) return textReply("invalid_payload", 400)
   const { text, blocks } = payload
   if (typeof text !== "string" && !Array.isArray(blocks)) return textReply("no_text", 400)
   mailbox.deliver({
     channel: "slack",
-    to: path,
+    to,
     subject: "",
     body: typeof text === "string" ? text : JSON.stringify(blocks),
     idempotencyKey: headerOf(req, "idempotency-key"),

@@ -34,6 +34,9 @@ export function handleTwilio(
 ): Reply {
   const authorization = `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString("base64")}`
   if (headerOf(req, "authorization") !== authorization) return refusal(401, 20003, "Authenticate")
+  if (req.method === "GET" && req.url === `/2010-04-01/Accounts/${accountSid}.json`) {
+    return jsonReply({ sid: accountSid, status: "active" })
+  }
   if (req.method !== "POST" || req.url !== `/2010-04-01/Accounts/${accountSid}/Messages.json`) {
     return refusal(404, 20404, `The requested resource ${req.url} was not found`)
   }

@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs"
 import type { VirtualClock } from "../clock.ts"
+import type { Heartbeats } from "../heartbeats.ts"
 import { type Cron, parseCron } from "../qstash/cron.ts"
 import { withDeadline } from "../with-deadline.ts"
 
 /** Cloudflare's Cron Triggers for a local Worker, which workerd itself does not run. */
 export type CronTicker = {
-  /**
-   * Calls the Worker for each cron that is due, once per cron for any number of passed slots. Resolves when these runs
-   * and earlier ones have ended.
-   */
-  fireDue(): Promise<void>
+  /** Calls the Worker for each cron that is due and on, once per cron for any number of passed slots. */
+  fireDue(): void
+  /** Resolves when all runs have ended. */
+  idle(): Promise<void>
   /** The first slot of any cron at or after `instant`; null when there are no crons. */
   slotAtOrAfter(instant: Date): Date | null
   stop(): Promise<void>
@@ -20,16 +20,24 @@ const RUN_TIMEOUT_MS = 60_000
 /** Timers overflow beyond 2^31 ms. */
 const SLEEP_MS_MAX = 60 * 60 * 1_000
 
-/** Runs each cron at its slots, in the time of `clock`. A Worker that does not answer misses its slot. */
+/**
+ * Runs each cron at its slots, in the time of `clock`, by itself while heartbeats are live. A Worker that does not answer
+ * misses its slot.
+ */
 export function startCronTicker({
   crons,
   clock,
   workerUrl,
+  heartbeats,
+  isOn,
   onError = () => {},
 }: {
   readonly crons: readonly string[]
   readonly clock: VirtualClock
   readonly workerUrl: string
+  readonly heartbeats: Pick<Heartbeats, "areLive" | "onChange">
+  /** Whether this cron runs although heartbeats are not live. */
+  readonly isOn: (expression: string) => boolean
   readonly onError?: (error: unknown) => void
 }): CronTicker {
   const entries = crons.map((expression) => {
@@ -54,21 +62,26 @@ export function startCronTicker({
     }
   }
 
-  async function fireDue(): Promise<void> {
+  function fireDue(): void {
     const now = clock.now()
     const due = entries.filter(({ nextAt }) => nextAt <= now)
     for (const entry of due) {
       const slot = lastSlot(entry.cron, entry.nextAt, now)
       entry.nextAt = entry.cron.next(now)
+      if (!heartbeats.areLive() && !isOn(entry.expression)) continue
       const run = call(entry.expression, slot).finally(() => running.delete(run))
       running.add(run)
     }
     sleep()
+  }
+
+  async function idle(): Promise<void> {
     await Promise.all(running)
   }
 
   function sleep(): void {
     if (timer) clearTimeout(timer)
+    if (!heartbeats.areLive()) return
     if (entries.length === 0 || cut.signal.aborted) return
     const next = Math.min(...entries.map(({ nextAt }) => nextAt.getTime()))
     timer = setTimeout(fireDue, Math.min(SLEEP_MS_MAX, Math.max(0, next - clock.now().getTime())))
@@ -83,10 +96,12 @@ export function startCronTicker({
     }
     sleep()
   })
+  heartbeats.onChange(sleep)
   sleep()
 
   return {
     fireDue,
+    idle,
     slotAtOrAfter(instant) {
       const before = new Date(instant.getTime() - 1)
       const slots = entries.map(({ cron }) => cron.next(before).getTime())
@@ -95,7 +110,7 @@ export function startCronTicker({
     async stop() {
       cut.abort()
       if (timer) clearTimeout(timer)
-      await Promise.all(running)
+      await idle()
     },
   }
 }

@@ -11,7 +11,7 @@ export type StripeCall = {
   readonly method: string
   readonly path: string
   readonly params: Form
-  /** The connected account of the request; empty: the key's own. */
+  /** The connected account of the request, or that of a company's own key; empty: the world's own. */
   readonly account: string
 }
 
@@ -51,6 +51,9 @@ export function handleStripe(call: StripeCall, world: StripeWorld): Reply {
       const before = world.objects.get(collection, id) ?? { ...base(kind, "", world), id }
       return update(collection, before, call.params, world)
     }
+  }
+  if (call.method === "GET" && version === "v1" && collection === "account" && id === undefined) {
+    return jsonReply({ id: call.account === "" ? "acct_world" : call.account, object: "account" })
   }
   if (call.method === "GET" && version === "v1" && collection === "checkout" && id === "sessions") {
     const object = world.objects.get("checkout_sessions", rest[0] ?? "")

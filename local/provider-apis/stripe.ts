@@ -2,6 +2,7 @@ import { createHash, randomBytes } from "node:crypto"
 import type { Mailbox } from "../channels/mailbox.ts"
 import { type Faults, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
+import { accountOfKey, bearerOf } from "../own-key.ts"
 import { parseForm } from "./form.ts"
 import { answerObjectSetup, createObjects, type ObjectStore } from "./objects.ts"
 import { stripeError } from "./stripe-errors.ts"
@@ -63,7 +64,6 @@ export function createStripeApi({
 }: ProviderApiOptions & { readonly onRequest?: () => void }): ProviderApi {
   const objects = createObjects()
   const replies = new Map<string, StoredReply>()
-  const accepted = [`Bearer ${apiKey}`, `Basic ${Buffer.from(`${apiKey}:`).toString("base64")}`]
 
   function once(
     key: string,
@@ -90,13 +90,14 @@ export function createStripeApi({
     const setup = answerObjectSetup(objects, method, path, body)
     if (setup) return setup
     onRequest?.()
-    if (!accepted.includes(headerOf(req, "authorization") ?? "")) {
+    const ownAccount = accountOfKey(keyOf(headerOf(req, "authorization")), apiKey)
+    if (ownAccount === null) {
       return stripeError(401, { type: "invalid_request_error", message: "Invalid API Key provided." })
     }
     const text = method === "GET" ? query : body.toString("utf8")
     const params = parseForm(new URLSearchParams(text))
     const key = method === "POST" ? headerOf(req, "idempotency-key") : null
-    const account = headerOf(req, "stripe-account") ?? ""
+    const account = headerOf(req, "stripe-account") ?? ownAccount
     const perform = (): Reply => handleStripe({ method, path, params, account }, { objects, now, adoptsUnknown })
     const fingerprint = createHash("sha256").update(`${method} ${path} ${text}`).digest("hex")
     const { reply, isReplay } =
@@ -112,7 +113,8 @@ export function createStripeApi({
       status: reply.status,
       isReplay,
     })
-    return { ...reply, headers: { ...reply.headers, "request-id": `req_${randomBytes(7).toString("hex")}` } }
+    const shown = ownAccount === "" ? reply : withoutAccounts(reply)
+    return { ...shown, headers: { ...shown.headers, "request-id": `req_${randomBytes(7).toString("hex")}` } }
   }
 
   return {
@@ -123,6 +125,24 @@ export function createStripeApi({
       replies.clear()
     },
   }
+}
+
+/** Objects say their account to a platform only; an account's own key sees them without. */
+const withoutAccounts = (reply: Reply): Reply => ({
+  ...reply,
+  body: JSON.stringify(
+    JSON.parse(String(reply.body), (name, value) =>
+      name === "account" && typeof value === "string" ? undefined : value,
+    ),
+  ),
+})
+
+/** Stripe accepts a key as a Bearer token, and as the user of Basic authentication. */
+function keyOf(header: string | null): string {
+  const basic = /^Basic (\S+)$/.exec(header ?? "")?.[1]
+  return basic === undefined
+    ? (bearerOf(header) ?? "")
+    : Buffer.from(basic, "base64").toString("utf8").replace(/:$/, "")
 }
 
 const keyReused = (key: string): Reply =>

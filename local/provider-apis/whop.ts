@@ -1,5 +1,14 @@
-import { type Faults, type FaultTarget, type Listening, type Reply, type StandInRequest, serve } from "../faults.ts"
+import {
+  type Faults,
+  type FaultTarget,
+  jsonReply,
+  type Listening,
+  type Reply,
+  type StandInRequest,
+  serve,
+} from "../faults.ts"
 import { headerOf } from "../loopback.ts"
+import { accountOfKey, bearerOf } from "../own-key.ts"
 import { answerObjectSetup, createObjects, parseObject } from "./objects.ts"
 import type { ProviderApi, ProviderApiOptions, ProviderApiServer } from "./stripe.ts"
 import { handleWhop, whopError } from "./whop-routes.ts"
@@ -45,12 +54,15 @@ export function createWhopApi({
     const setup = answerObjectSetup(objects, method, path, body)
     if (setup) return setup
     onRequest?.(target)
-    if (headerOf(req, "authorization") !== `Bearer ${apiKey}`) {
+    const account = accountOfKey(bearerOf(headerOf(req, "authorization")) ?? "", apiKey)
+    if (account === null) {
       return whopError(401, "unauthorized", "The API key is missing or not valid.")
     }
     const idempotencyKey = headerOf(req, "idempotency-key")
     const params = new URLSearchParams(query)
     const content = parseObject(body) ?? {}
+    const company = /^\/companies\/([^/]+)$/.exec(path)?.[1]
+    if (method === "GET" && company !== undefined) return companyReply(company, account)
     const reply = handleWhop(
       { method, path, query: params, body: content, idempotencyKey },
       { objects, mailbox, now, adoptsUnknown },
@@ -60,6 +72,7 @@ export function createWhopApi({
       target,
       method,
       path: rawPath,
+      account: account === "" ? null : account,
       body: method === "GET" ? Object.fromEntries(params) : content,
       idempotencyKey,
       status: reply.status,
@@ -70,6 +83,12 @@ export function createWhopApi({
 
   return { objects, answer, clear: objects.clear }
 }
+
+/** A key reads its own company only; the world's key reads any. */
+const companyReply = (company: string, account: string): Reply =>
+  account === "" || account === company
+    ? jsonReply({ id: company, title: company })
+    : whopError(403, "forbidden", "The API key has no access to this company.")
 
 /** The target of a request to Whop: its API, or one of its two channels. */
 export const whopTarget = (req: StandInRequest): FaultTarget => targetOf(pathOf(req))

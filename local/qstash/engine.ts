@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto"
 import type { VirtualClock } from "../clock.ts"
 import type { Faults } from "../faults.ts"
+import { createHeartbeats, type Heartbeats } from "../heartbeats.ts"
 import { type Attempt, callbackBody, deliver, headerLists, isNonRetryable } from "./delivery.ts"
 import type { CallbackSpec, DeadLetter, Message, MessageSpec } from "./message.ts"
 import { defaultRetryDelayMs, evaluateRetryDelayMs, requestedRetryDelayMs } from "./retry-delay.ts"
@@ -40,6 +41,8 @@ export type Engine = {
 export type EngineOptions = {
   readonly clock: VirtualClock
   readonly faults: Faults
+  /** By default live. */
+  readonly heartbeats?: Heartbeats | undefined
   /** The current signing key. */
   readonly signingKey: () => string
   readonly stateFile?: string | undefined
@@ -57,7 +60,12 @@ const EVENTS_MAX = 1_000
 
 /** Creates the queue. Nothing is delivered before `runner.release()`. */
 export function createEngine(options: EngineOptions): Engine {
-  const { clock, deliver: deliverMessage = deliver, makeRunner = createRunner } = options
+  const {
+    clock,
+    heartbeats = createHeartbeats(),
+    deliver: deliverMessage = deliver,
+    makeRunner = createRunner,
+  } = options
   const state = options.stateFile ? readState(options.stateFile) : emptyState()
   const saver = createSaver(options.stateFile, state)
   const events: QstashEvent[] = []
@@ -155,8 +163,9 @@ export function createEngine(options: EngineOptions): Engine {
     await Promise.all([attemptOnce(message, signal), ...extra])
   }
 
-  const scheduler = createScheduler({ state, clock, publish: enter })
+  const scheduler = createScheduler({ state, clock, heartbeats, publish: enter })
   const runner = makeRunner({ state, clock, faults: options.faults, scheduler, attempt: attemptWithDuplicates })
+  heartbeats.onChange(runner.wake)
 
   function changed(): void {
     saver.touch()

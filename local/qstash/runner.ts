@@ -12,7 +12,7 @@ export type Runner = {
   hold(): void
   /** Checks the state soon. */
   wake(): void
-  /** Starts everything that is due, schedules included. */
+  /** Starts every due message, and those of due schedules while heartbeats are live. */
   fireDue(): void
   /** Resolves when no delivery is running and no due one can start. */
   idle(): Promise<void>
@@ -26,6 +26,9 @@ export type Runner = {
 
 /** In these fault modes the queue does not deliver either. */
 const SILENT_MODES: ReadonlySet<FaultMode> = new Set(["down", "hang", "error"])
+
+/** Whether it delivers nothing because of a fault. */
+export const isSilent = (faults: Faults): boolean => SILENT_MODES.has(faults.mode("qstash"))
 
 /** How often a silent queue checks its fault mode. */
 const IDLE_CHECK_MS = 100
@@ -58,7 +61,6 @@ export function createRunner({
   let immediate: NodeJS.Immediate | null = null
 
   const nowMs = (): number => clock.now().getTime()
-  const isSilent = (): boolean => SILENT_MODES.has(faults.mode("qstash"))
   const waiting = (): Message[] => [...state.messages.values()].filter(({ messageId }) => !running.has(messageId))
 
   function underWay(key?: string): number {
@@ -100,8 +102,8 @@ export function createRunner({
 
   function fireDue(): void {
     if (!isReleased || isStopped) return
-    if (!isSilent()) {
-      scheduler.fireDue()
+    if (!isSilent(faults)) {
+      scheduler.fireDueIfLive()
       const due = waiting().filter(({ dueAtMs }) => dueAtMs <= nowMs())
       due.sort((a, b) => a.dueAtMs - b.dueAtMs || a.sequence - b.sequence)
       for (const message of due) {
@@ -124,7 +126,7 @@ export function createRunner({
   function sleep(): void {
     if (timer) clearTimeout(timer)
     const next = Math.min(nextDueAtMs() ?? Infinity, scheduler.nextAtMs() ?? Infinity)
-    const sleepMs = isSilent() ? IDLE_CHECK_MS : Math.min(SLEEP_MS_MAX, Math.max(0, next - nowMs()))
+    const sleepMs = isSilent(faults) ? IDLE_CHECK_MS : Math.min(SLEEP_MS_MAX, Math.max(0, next - nowMs()))
     timer = setTimeout(wake, sleepMs)
     timer.unref()
   }

@@ -1,4 +1,5 @@
 import type { VirtualClock } from "../clock.ts"
+import type { Heartbeats } from "../heartbeats.ts"
 import { parseCron } from "./cron.ts"
 import type { Message, MessageSpec } from "./message.ts"
 import type { QstashState, Schedule } from "./state.ts"
@@ -9,11 +10,15 @@ export type Scheduler = {
   put(schedule: { readonly scheduleId: string; readonly cron: string; readonly spec: MessageSpec }): void
   pause(scheduleId: string): boolean
   resume(scheduleId: string): boolean
-  /** Publishes each due schedule, once for any number of passed slots. */
+  /** Publishes each due schedule that is on, once for any number of passed slots. */
   fireDue(): void
+  /** The same if the heartbeats are live; otherwise nothing. */
+  fireDueIfLive(): void
+  /** Whether a schedule with this cron is on. */
+  isOn(cron: string): boolean
   /** The first slot of `schedule` at or after `instant`. */
   slotAtOrAfter(schedule: Schedule, instant: Date): Date
-  /** When the next schedule fires; null when none is active. */
+  /** When the next schedule fires by itself; null when none does. */
   nextAtMs(): number | null
 }
 
@@ -21,10 +26,12 @@ export type Scheduler = {
 export function createScheduler({
   state,
   clock,
+  heartbeats,
   publish,
 }: {
   readonly state: QstashState
   readonly clock: VirtualClock
+  readonly heartbeats: Heartbeats
   readonly publish: (spec: MessageSpec) => Message
 }): Scheduler {
   const nextAfterNow = (cron: string): number => parseCron(cron).next(clock.now()).getTime()
@@ -47,6 +54,17 @@ export function createScheduler({
     return true
   }
 
+  function fireDue(): void {
+    const nowMs = clock.now().getTime()
+    for (const schedule of active()) {
+      if (schedule.nextAtMs > nowMs) continue
+      schedule.nextAtMs = nextAfterNow(schedule.cron)
+      if (!heartbeats.isScheduleOn(schedule.spec.url)) continue
+      schedule.lastAtMs = nowMs
+      publish(schedule.spec)
+    }
+  }
+
   const active = (): Schedule[] => [...state.schedules.values()].filter((schedule) => !schedule.isPaused)
 
   return {
@@ -64,16 +82,15 @@ export function createScheduler({
     },
     pause: (scheduleId) => setPaused(scheduleId, true),
     resume: (scheduleId) => setPaused(scheduleId, false),
-    fireDue() {
-      const nowMs = clock.now().getTime()
-      for (const schedule of active()) {
-        if (schedule.nextAtMs > nowMs) continue
-        schedule.lastAtMs = nowMs
-        schedule.nextAtMs = nextAfterNow(schedule.cron)
-        publish(schedule.spec)
-      }
+    fireDue,
+    fireDueIfLive() {
+      if (heartbeats.areLive()) fireDue()
     },
+    isOn: (cron) => active().some((schedule) => schedule.cron === cron && heartbeats.isScheduleOn(schedule.spec.url)),
     slotAtOrAfter: ({ cron }, instant) => parseCron(cron).next(new Date(instant.getTime() - 1)),
-    nextAtMs: () => active().reduce<number | null>((next, { nextAtMs }) => Math.min(next ?? nextAtMs, nextAtMs), null),
+    nextAtMs: () =>
+      heartbeats.areLive()
+        ? active().reduce<number | null>((next, { nextAtMs }) => Math.min(next ?? nextAtMs, nextAtMs), null)
+        : null,
   }
 }

@@ -1,9 +1,10 @@
 import type { VirtualClock } from "../clock.ts"
 import { type Faults, jsonReply, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
-import { createEngine, type Engine } from "./engine.ts"
+import { createEngine, type Engine, type EngineOptions } from "./engine.ts"
 import type { Message } from "./message.ts"
 import { type ApiRequest, handleRequest, type SigningKeys } from "./routes.ts"
+import { isSilent } from "./runner.ts"
 
 /** A running local replacement of Upstash QStash. */
 export type Qstash = {
@@ -16,7 +17,11 @@ export type Qstash = {
   nextDueAt(): Date | null
   /** The first slot at or after `instant` of the schedule with this id or whose destination path ends with it. */
   slotOf(name: string, instant: Date): Date | null
-  /** Starts everything that is due: messages and schedules. */
+  /** Publishes the schedules that are due and on, although heartbeats may not be live. */
+  fireSchedules(): void
+  /** Whether Cron Triggers must take over a schedule with this cron, because it is on and QStash delivers nothing. */
+  isMissed(cron: string): boolean
+  /** Starts every due message, and those of due schedules while heartbeats are live. */
   fireDue(): Promise<void>
   /** Resolves when no delivery is running and no due one can start. */
   idle(): Promise<void>
@@ -30,6 +35,7 @@ export type Qstash = {
 export type QstashOptions = {
   readonly clock: VirtualClock
   readonly faults: Faults
+  readonly heartbeats?: EngineOptions["heartbeats"]
   readonly token: string
   readonly currentSigningKey: string
   readonly nextSigningKey: string
@@ -51,6 +57,7 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
   const engine = createEngine({
     clock,
     faults,
+    heartbeats: options.heartbeats,
     signingKey: () => (options.signWith === "next" ? keys.next : keys.current),
     stateFile: options.stateFile,
     duplicates: options.duplicates,
@@ -68,6 +75,8 @@ export async function startQstash(options: QstashOptions): Promise<Qstash> {
     hold: engine.runner.hold,
     nextDueAt: engine.runner.nextDueAt,
     slotOf: (name, instant) => slotOf(engine, name, instant),
+    isMissed: (cron) => isSilent(faults) && engine.scheduler.isOn(cron),
+    fireSchedules: engine.scheduler.fireDue,
     async fireDue() {
       engine.runner.fireDue()
     },

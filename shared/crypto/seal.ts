@@ -18,6 +18,8 @@ export type SealPurpose =
   | { readonly name: "secret" }
   /** Deliveries in the fallback queue. */
   | { readonly name: "parked" }
+  /** Addresses of the people who sign in. */
+  | { readonly name: "person" }
   /** Unmapped events. */
   | { readonly name: "unmapped" }
 

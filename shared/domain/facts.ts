@@ -424,6 +424,9 @@ const RANK: Readonly<Record<FactKind, number>> = {
 /** Rank of a kind among facts of the same instant; stored with the fact so that the database sorts in the same order. */
 export const rankOf = (kind: FactKind): number => RANK[kind]
 
+/** The later of two moments. */
+export const laterOf = (a: Instant, b: Instant): Instant => (a > b ? a : b)
+
 /** The position of a fact in the ledger. */
 export interface LedgerPosition {
   readonly occurredAt: Instant

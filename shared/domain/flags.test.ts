@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest"
 import {
   bucketOf,
   evaluate,
+  FLAG_DEFAULTS,
   FLAG_NAMES,
   type FlagName,
   type FlagValue,
@@ -50,6 +51,32 @@ describe("the hash is MurmurHash3", () => {
 })
 const BUCKETS_OF_DEMO = { NOTIFICATIONS_ENABLED: 7_196, BI_DASHBOARD_V2: 9_913 }
 
+describe("the flags", () => {
+  test("are four switches and six features", () => {
+    expect(SWITCH_NAMES.join(" ")).toBe(
+      "WEBHOOK_PROCESSING_ENABLED SCHEDULER_ENABLED NOTIFICATIONS_ENABLED ROLLBACK_MODE",
+    )
+    expect(FLAG_NAMES.slice(4).join(" ")).toBe(
+      "REAL_TIME_PREDICTIONS ADVANCED_SEGMENTATION AUTO_RETENTION_CAMPAIGNS STRICT_QUALITY_GATES MODEL_DRIFT_DETECTION BI_DASHBOARD_V2",
+    )
+    expect(FLAG_NAMES.slice(0, 4)).toEqual(SWITCH_NAMES)
+  })
+
+  test.each(["staging", "production"] as const)("are all off in %s before the launch", (environment) => {
+    const off = { enabled: false, percentage: 100, allow: [], deny: [] }
+    expect(FLAG_DEFAULTS[environment]).toEqual(Object.fromEntries(FLAG_NAMES.map((name) => [name, off])))
+  })
+
+  test("on a developer's machine process webhooks, run the scheduler and send messages, and nothing else", () => {
+    expect(FLAG_NAMES.filter((name) => FLAG_DEFAULTS.local[name].enabled)).toEqual([
+      "WEBHOOK_PROCESSING_ENABLED",
+      "SCHEDULER_ENABLED",
+      "NOTIFICATIONS_ENABLED",
+    ])
+    expect(FLAG_DEFAULTS.local.SCHEDULER_ENABLED).toEqual({ enabled: true, percentage: 100, allow: [], deny: [] })
+  })
+})
+
 describe("the rule", () => {
   test("not enabled is off for all, also for those on the allow list", () => {
     expect(evaluate("ROLLBACK_MODE", { ...OFF, allow: ["a"] }, "a")).toEqual({ isOn: false, because: "disabled" })
@@ -70,6 +97,15 @@ describe("the rule", () => {
     expect(values.map(isOnForAll)).toEqual([true, false, false, false, false, false])
     expect(values.map(isOffForAll)).toEqual([false, true, true, false, false, false])
     expect(isOffForAll(share(0, { allow: ["a"], deny: ["a"] }))).toBe(true)
+    expect(isOffForAll(share(0, { allow: ["a", "b"], deny: ["a"] }))).toBe(false)
+    expect(isOffForAll(share(50, { allow: ["a"], deny: ["a"] }))).toBe(false)
+  })
+
+  test("a share is what is written, though 0.29 × 100 is a little less than 29", () => {
+    const company = companiesOf((index) => `company_${index}`).find((id) => bucketOf("BI_DASHBOARD_V2", id) === 28)
+    if (company === undefined) throw new Error("no company in that bucket")
+    expect(evaluate("BI_DASHBOARD_V2", share(0.29), company)).toEqual({ isOn: true, because: "share" })
+    expect(evaluate("BI_DASHBOARD_V2", share(0.28), company)).toEqual({ isOn: false, because: "share" })
   })
 
   test("a hundredth of a percent is the finest share", () => {

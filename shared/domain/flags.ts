@@ -1,7 +1,8 @@
 /**
  * Switches and feature flags: their names, their values, and for which companies each is on. A switch stops effects; events
- * are accepted in any case. All ten follow one rule, so `ROLLBACK_MODE` too can be on for some companies only, and stops
- * the effects of these.
+ * are accepted in any case. All follow one rule, so `ROLLBACK_MODE` too can be on for some companies only, and stops
+ * the effects of these. `COMPANY_CLOSED` is set by closing and opening companies, and by nothing else: it is a flag so that
+ * it takes effect everywhere as fast as a switch does.
  */
 
 export const SWITCH_NAMES = [
@@ -20,6 +21,7 @@ export const FLAG_NAMES = [
   "STRICT_QUALITY_GATES",
   "MODEL_DRIFT_DETECTION",
   "BI_DASHBOARD_V2",
+  "COMPANY_CLOSED",
 ] as const
 export type FlagName = (typeof FLAG_NAMES)[number]
 
@@ -53,6 +55,7 @@ const NOT_LAUNCHED: FlagValues = {
   STRICT_QUALITY_GATES: OFF,
   MODEL_DRIFT_DETECTION: OFF,
   BI_DASHBOARD_V2: OFF,
+  COMPANY_CLOSED: OFF,
 }
 
 /** The default of each flag in each environment. On a developer's machine, processing and messages are on at once. */

@@ -36,6 +36,16 @@ describe("money", () => {
     [100, "<b>", "en", "1.00 B"],
     [100, "", "en", "1.00"],
     [100, "__proto__", "en", "1.00 __PROTO__"],
+    [50_050, "isk", "en", "ISK 500.50"],
+    [-50_000, "isk", "en", "-ISK 500"],
+    [0, "usd", "en", "$0.00"],
+    [-5, "jpy", "en", "-¥5"],
+    [-5, "usd", "en", "-$0.05"],
+    [100, "a currency", "en", "1.00 ACURRENCY"],
+    [100, "abcdefghijklmn", "en", "1.00 ABCDEFGHIJKL"],
+    [100, "us$d", "en", "$1.00"],
+    [1_999, "eur", "pt_BR_x", "€19.99"],
+    [Number.NaN, "whop_usd", "en", "USD"],
   ])("%s %s in %s reads %s", (amountMinor, currency, locale, expected) => {
     expect(plain(formatMoney({ amountMinor, currency }, locale))).toBe(expected)
   })
@@ -61,7 +71,9 @@ describe("money", () => {
 
   test("a currency is in lower case, as ISO and Whop spell it", () => {
     expect(["USD", "whop_usd", "usdt"].map(currencyCodeOf)).toEqual(["usd", "whop_usd", "usdt"])
-    expect([null, 5, "", "us", "dollar", "u s"].map(currencyCodeOf)).toEqual([null, null, null, null, null, null])
+    expect(["abcde", "Whop_USD"].map(currencyCodeOf)).toEqual(["abcde", "whop_usd"])
+    const others = [null, 5, "", "us", "dollar", "u s", "usd1", "1usd", " usd", "xwhop_usd", "whop_usdx", "whop"]
+    expect(others.map(currencyCodeOf)).toEqual([...others.slice(1).map(() => null), "whop"])
   })
 })
 
@@ -95,6 +107,19 @@ describe("an amount in major units becomes minor units", () => {
     ["00000000000000000029.00", "usd", 2900],
     [0, "usd", 0],
     ["1e-400", "usd", 0],
+    [" 29 ", "usd", 2900],
+    ["1e+2", "usd", 10_000],
+    ["1.5e2", "usd", 15_000],
+    ["125e-2", "usd", 125],
+    ["0.025", "usd", 2],
+    ["0.035", "usd", 4],
+    ["0.0349", "usd", 3],
+    ["0".repeat(30), "usd", 0],
+    [`1.${"0".repeat(40)}`, "usd", 100],
+    [29, "xyz", 2900],
+    [29, "uyw", 290_000],
+    [29, "tnd", 29_000],
+    [29, "usdc", 29_000_000],
   ])("%j %s is %j", (amount, currency, minor) => {
     expect(minorUnitsOf(amount, currency)).toBe(minor)
   })
@@ -114,6 +139,14 @@ describe("an amount in major units becomes minor units", () => {
     ["9007199254740992", "jpy"],
     [90_071_992_547_409.92, "usd"],
     [100_000_000, "eth"],
+    ["x29", "usd"],
+    ["29x", "usd"],
+    ["29.", "usd"],
+    ["29e", "usd"],
+    ["2 9", "usd"],
+    ["1e0001", "usd"],
+    ["0".repeat(31), "usd"],
+    [`1.${"0".repeat(41)}`, "usd"],
     [null, "usd"],
     [true, "usd"],
     [[19.99], "usd"],

@@ -3,19 +3,20 @@
  * other field depends on it, so our own receipts need no refold.
  * Over 300 lines: the types refer to each other and are stored together, as one JSON document.
  */
-import type {
-  Arm,
-  ChannelName,
-  EndBy,
-  EndReason,
-  FactOrigin,
-  Incentive,
-  Instant,
-  LedgerPosition,
-  PreviousAttributes,
-  ServicePeriod,
-  SubscriptionItem,
-  SubscriptionStatus,
+import {
+  type Arm,
+  type ChannelName,
+  type EndBy,
+  type EndReason,
+  type FactOrigin,
+  type Incentive,
+  type Instant,
+  type LedgerPosition,
+  laterOf,
+  type PreviousAttributes,
+  type ServicePeriod,
+  type SubscriptionItem,
+  type SubscriptionStatus,
 } from "./facts.ts"
 
 export interface Profile {
@@ -300,6 +301,14 @@ export const subscriptionOf = (
   state: Pick<CustomerState, "subscriptions">,
   subscriptionId: string | null,
 ): SubscriptionState | undefined => entryOf(state.subscriptions, subscriptionId)
+
+/** The total usage of a meter; 0 if none was recorded. */
+export const usedOf = ({ usage }: Pick<CustomerState, "usage">, meter: string): number =>
+  entryOf(usage ?? {}, meter)?.total ?? 0
+
+/** When a customer started to pay for a subscription: after the trial, if there was one; null: not known. */
+export const payingSince = ({ startedAt, trialEnd }: SubscriptionState): Instant | null =>
+  startedAt === null ? null : laterOf(startedAt, trialEnd ?? startedAt)
 
 /** The case with that id, if the state has it. */
 export const findCase = (state: CustomerState, caseId: string): CaseState | undefined =>

@@ -14,6 +14,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   webhooks: ["recovery", "scoring"],
   recovery: ["scoring"],
   scoring: [],
+  companies: [],
   messaging: [],
   health: [],
 }

@@ -1,7 +1,8 @@
 /**
  * All crash points: a flow runs once to count its effects, then once for each point at which the isolate can crash (before or
  * after each effect) or an answer be lost, and for the sending of a nudge once for each pair of points, of which the second
- * hits the retry. Every run must end like the one without crashes.
+ * hits the retry. Every run must end like the one without crashes. A crash before an effect is not run if it leaves the same
+ * state as one after the effect before it.
  */
 
 import { Heartbeat } from "./actors/heartbeat.ts"
@@ -34,6 +35,8 @@ export interface FlowResult {
   readonly violations: readonly string[]
   /** Effects at which crashes are possible. */
   readonly effects: number
+  /** Those before which a crash is the same as after the previous one. */
+  readonly repeated: ReadonlySet<number>
   readonly isDone: boolean
   readonly trace: readonly string[]
 }
@@ -67,23 +70,27 @@ export async function crashEverywhere(flow: Flow, parts: RunParts, reference?: F
     return result
   }
 
-  const firsts = pointsUpTo(bare.effects)
-  for (const first of firsts) {
-    if (isOver()) break
-    await at([first])
-    counts.single += 1
-  }
-  if (flow.hasCrashPairs) {
-    for (const first of firsts.filter(({ when }) => when !== "lost")) {
-      for (let number = 1, isReached = true; isReached && !isOver(); number++) {
-        isReached = false
-        for (const when of ["before", "after"] as const) {
-          const { isDone } = await at([first, { at: number, when }])
-          if (isDone) counts.double += 1
-          isReached ||= isDone
-        }
-      }
+  /** Crashes again at every effect after a first crash; the number of second crash points that are reached. */
+  async function crashAgain(first: CrashPoint, { repeated }: FlowResult): Promise<number> {
+    let reached = 0
+    for (let number = 1; !isOver(); number++) {
+      const { isDone } = await at([first, { at: number, when: "after" }])
+      if (!isDone) break
+      if (!repeated.has(number)) await at([first, { at: number, when: "before" }])
+      reached += 2
     }
+    return reached
+  }
+
+  for (const first of pointsUpTo(bare.effects)) {
+    if (isOver()) break
+    counts.single += 1
+    if (first.when === "before" && bare.repeated.has(first.at)) continue
+    const result = await at([first])
+    if (!flow.hasCrashPairs || first.when === "lost" || isOver()) continue
+    // The crash before the next effect may be the same as this one.
+    const times = first.when === "after" && bare.repeated.has(first.at + 1) ? 2 : 1
+    counts.double += times * (await crashAgain(first, result))
   }
   return { name: flow.name, effects: bare.effects, ...counts, faults }
 }
@@ -113,7 +120,7 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
     scheduleWorker,
     isolatesMax: 1,
   })
-  const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0 }))
+  const heartbeat = new Heartbeat(world, random.fork("heartbeat"), () => ({ missRate: 0, doubleRate: 0, idleRate: 1 }))
   const scenario = [...SCENARIOS, ...LOOKUP_SCENARIOS].find(({ name }) => name === flow.scenario)
   if (!scenario) throw new Error(`no scenario is named ${flow.scenario}`)
   const who = { tag: "n0x", company }
@@ -122,6 +129,7 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
   const path = `/api/webhooks/${scenario.provider}`
   const mutedPeriods: { fromMs: number; untilMs: number }[] = []
   let reached = 0
+  let repeated: ReadonlySet<number> = new Set()
 
   const run: FlowRun = {
     world,
@@ -145,6 +153,7 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
       injector.begin()
       await work()
       reached = injector.counted
+      repeated = new Set(injector.repeated)
       injector.end()
     },
     request(method, url, body, headers) {
@@ -196,5 +205,13 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
   })
   if (points.length === 0 && !flow.isExpected(world, words)) violations.push("the flow did not do what it is for")
   const { messages } = world.mailbox
-  return { words, messages: messages.length, violations, effects: reached, isDone: injector.isDone, trace: world.trace }
+  return {
+    words,
+    messages: messages.length,
+    violations,
+    effects: reached,
+    repeated,
+    isDone: injector.isDone,
+    trace: world.trace,
+  }
 }

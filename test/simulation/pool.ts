@@ -7,7 +7,8 @@ import type { Timing } from "./orders.ts"
 /** A job for a schedule worker; the answer depends on the kind. */
 export type Job =
   | { readonly kind: "schedules"; readonly from: number; readonly to: number }
-  | { readonly kind: "seed"; readonly seed: number }
+  /** `evaluatesModules`: every isolate evaluates the Worker's modules itself, as in production. */
+  | { readonly kind: "seed"; readonly seed: number; readonly evaluatesModules?: boolean }
   | { readonly kind: "orders"; readonly scenario: number; readonly timing: Timing }
   | { readonly kind: "crashes"; readonly flow: number }
   | { readonly kind: "mutant"; readonly mutant: number }

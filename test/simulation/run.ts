@@ -25,6 +25,8 @@ const DAY_MS = 24 * HOUR_MS
 
 /** How long a run continues after its faults have ended. */
 const AFTER_FAULTS_MS = 4 * DAY_MS
+/** A job without work makes a dozen calls and changes nothing. */
+const IDLE_RATE = 0.2
 /** With more steps a run counts as not ending. */
 const STEPS_MAX = 60_000
 
@@ -87,7 +89,9 @@ export async function runSchedule(seed: number, parts: RunParts): Promise<Run> {
 
   let haveFaultsEnded = false
   const heartbeat = new Heartbeat(started, random.fork("heartbeat"), () =>
-    haveFaultsEnded ? { missRate: 0, doubleRate: 0 } : { missRate: plan.missRate, doubleRate: plan.doubleRate },
+    haveFaultsEnded
+      ? { missRate: 0, doubleRate: 0, idleRate: IDLE_RATE }
+      : { missRate: plan.missRate, doubleRate: plan.doubleRate, idleRate: IDLE_RATE },
   )
   for (const delivery of plan.deliveries) {
     runtime.agenda.put(delivery.atMs, "event", () => void sendEvent(started, delivery))
@@ -220,10 +224,8 @@ export async function seedCompanies(database: Database, settings: Plan["settings
   const rows = [...settings].map(
     ([company, value]) => `(${quoted(company)}, ${quoted(JSON.stringify(value))}, '2026-10-01')`,
   )
-  await database.readOne(`
-    WITH made AS (INSERT INTO companies (id, name) VALUES ${COMPANIES.map((id) => `('${id}', 'Simulated')`).join(", ")}
-      RETURNING id)
-    SELECT count(*) FROM made;
+  await database.execute(`
+    INSERT INTO companies (id, name) VALUES ${COMPANIES.map((id) => `('${id}', 'Simulated')`).join(", ")};
     INSERT INTO api_keys (company_id, id, name, role, hash, created_at) VALUES ${COMPANIES.map(
       (id) => `('${id}', 'key', 'simulated', 'admin', sha256('${API_KEYS[id]}'), '2026-10-01')`,
     ).join(", ")};

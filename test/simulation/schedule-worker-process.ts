@@ -9,18 +9,19 @@ import { MUTANTS } from "./mutants/mutant-list.ts"
 import { killMutant, RealWorker } from "./mutants/mutants.ts"
 import { exploreOrders, SCENARIOS_WITH_ORDER } from "./orders.ts"
 import type { Job } from "./pool.ts"
-import { runSchedule } from "./run.ts"
+import { type RunParts, runSchedule } from "./run.ts"
 import { count, emptyTally, shrink } from "./schedules.ts"
 import { bundle } from "./world/bundle.ts"
 import { Database } from "./world/database.ts"
-import { makeScheduleWorker } from "./world/schedule-worker.ts"
+import { loadPackages, makeScheduleWorker, type ScheduleWorker } from "./world/schedule-worker.ts"
 
 const [, , url = "", interleavingUrl = ""] = process.argv
 const database = await Database.connect(url)
 const built = await bundle()
-const scheduleWorker = makeScheduleWorker(built)
+const packages = loadPackages(built.libraries)
+const scheduleWorker = makeScheduleWorker(built.app, packages)
 const parts = { database, scheduleWorker }
-const real = new RealWorker(parts, built.libraries)
+const real = new RealWorker(parts, packages)
 
 /** Opened for the first interleaving, and again after a mutant has changed the functions. */
 let scheduleRunner: ScheduleRunner | null = null
@@ -32,6 +33,12 @@ async function currentScheduleRunner(): Promise<ScheduleRunner> {
 async function closeScheduleRunner(): Promise<void> {
   await scheduleRunner?.close()
   scheduleRunner = null
+}
+
+let evaluating: ScheduleWorker | null = null
+function partsOfProduction(): RunParts {
+  evaluating ??= makeScheduleWorker(built.app, packages, { evaluatesModules: true })
+  return { database, scheduleWorker: evaluating }
 }
 
 /** An unhandled rejection of the Worker is a fault of the current run. */
@@ -51,7 +58,7 @@ async function perform(job: Job): Promise<unknown> {
       return tally
     }
     case "seed": {
-      const run = withUnhandled(await runSchedule(job.seed, parts))
+      const run = withUnhandled(await runSchedule(job.seed, job.evaluatesModules ? partsOfProduction() : parts))
       const smallest = run.violations.length === 0 ? run : await shrink(run, parts)
       return { run, smallest }
     }

@@ -12,6 +12,8 @@ const DEFAULT_REQUEST: GrantRequest = {
   keyAccount: null,
   isKeyAccountForeign: false,
   isAnyAccountOwn: false,
+  ownKey: null,
+  isDeploymentKeyAllowed: true,
 }
 
 /** The grant for the default request with these changes. */

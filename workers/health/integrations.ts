@@ -49,6 +49,8 @@ function isConfigured({ channels, config }: Services, target: Target): boolean {
   switch (target) {
     case "qstash":
       return true
+    case "access":
+      return config.access.cloudflareAccess !== null
     case "stripe-api":
       return hasKey(config.providers.stripe)
     case "whop-api":

@@ -86,8 +86,7 @@ async function recordBatch({ db, now }: Services, companyId: string, counts: Cou
 }
 
 async function announce(services: Services, progress: RunHeartbeat, counts: Counts): Promise<void> {
-  const { budget, channels, db, log } = services
-  if (!channels.slack.isConfigured) return
+  const { budget, db, log } = services
   const allowed = await enabledCompanies(services, await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH)
   if (allowed?.length === 0) return
   for (const companyId of await companiesWithAnnouncements(db, DUE_MAX, allowed)) {
@@ -96,11 +95,13 @@ async function announce(services: Services, progress: RunHeartbeat, counts: Coun
       counts.postponed += 1
       return
     }
+    const { slack } = await services.channelsFor(companyId)
+    if (!slack.isConfigured) continue
     const rows = await claimAnnouncements(db, companyId, services.now(), ANNOUNCEMENTS_MAX)
     const [first] = rows
     if (first === undefined) continue
     const idempotencyKey = await safeKey(`${companyId}.milestone.${first.customerId}.${first.key}`)
-    const outcome = await channels.slack.send(announcementOf(rows), { idempotencyKey })
+    const outcome = await slack.send(announcementOf(rows), { idempotencyKey })
     const status = announcementStatusOf(outcome, rows, services.now())
     await finishAnnouncements(db, companyId, rows, status)
     log.info("milestones_announced", { companyId, count: rows.length, outcome: outcome.kind })

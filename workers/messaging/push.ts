@@ -29,8 +29,10 @@ export function pushChannel({
 }: PushOptions): Channel {
   async function send(message: Message, { idempotencyKey, grant }: SendOptions): Promise<SendOutcome> {
     if (!apiKey || !experienceId) return { kind: "refused", reason: "not_configured" }
-    // The experience is the deployment's, so it reaches only members of the account of its key.
-    if (!grant?.isFor("whop") || grant.account.kind === "own") return { kind: "refused", reason: "no_account" }
+    // The experience belongs to the account of this key, and reaches its members only.
+    if (!grant?.isFor("whop")) return { kind: "refused", reason: "no_account" }
+    const { account } = grant
+    if (account.kind === "own" && account.apiKey !== apiKey) return { kind: "refused", reason: "no_account" }
     if (!WHOP_USER_ID.test(message.to)) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
       url: join(apiUrl, "/notifications"),

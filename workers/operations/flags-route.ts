@@ -7,6 +7,7 @@ import * as z from "zod"
 import { listFlagChanges } from "../../db/queries/platform/flags.ts"
 import { FLAG_NAMES, type FlagName, type FlagValue } from "../../shared/domain/flags.ts"
 import type { Flags, SetFlag } from "../../shared/flags/flags.ts"
+import { AppError } from "../platform/errors.ts"
 import { features } from "../platform/features.ts"
 import { changeFlag } from "../platform/flags.ts"
 import { withPermission } from "../platform/http/auth.ts"
@@ -61,6 +62,14 @@ const changesQuery = z.strictObject({
 
 const validName = validParam(z.object({ name: z.enum(FLAG_NAMES) }), "There is no such flag.")
 
+/** Throws CONFLICT for the flag that closing a company sets: the two would contradict each other. */
+function requireSettable(name: FlagName): void {
+  if (name !== "COMPANY_CLOSED") return
+  throw new AppError("CONFLICT", "Close or open a company instead: /api/companies/<id>/close.", {
+    reason: "flag_is_set",
+  })
+}
+
 export const flags = new Hono<AppEnv>()
   .get("/", withPermission("flags:read"), async (c) => {
     const current = await c.get("services").flags({ isImmediate: true })
@@ -80,6 +89,7 @@ export const flags = new Hono<AppEnv>()
       const services = c.get("services")
       const { keyId } = c.get("principal")
       const { name } = c.req.valid("param")
+      requireSettable(name)
       const { reason, ...value } = c.req.valid("json")
       const { storedIn } = await changeFlag(services, name, value, { who: keyId, why: reason })
       services.log.warn("flag_changed", { flag: name, isOn: value.enabled, value: value.percentage, keyId })

@@ -6,6 +6,7 @@ import { settingsOf as readSettings, saveSettings } from "../../db/queries/platf
 import type { Config } from "../../shared/config.ts"
 import { awaitsApproval } from "../../shared/domain/messaging/brand.ts"
 import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
+import { hasOwnSender } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { validJson } from "../platform/http/request.ts"
@@ -19,7 +20,8 @@ export const settings = new Hono<AppEnv>()
     return c.json(effectiveSettings(settingsOf({ settings: stored }), config))
   })
   .put("/", withPermission("settings:write"), validJson(settingsSchema), async (c) => {
-    const { db, config, now, log } = c.get("services")
+    const services = c.get("services")
+    const { db, config, now, log } = services
     const { companyId, keyId } = c.get("principal")
     const saved = c.req.valid("json")
     try {
@@ -31,8 +33,8 @@ export const settings = new Hono<AppEnv>()
     }
     log.info("settings_saved", { companyId, keyId })
     const brand = saved.brandName === null ? null : await readBrand(db, companyId)
-    const isDefaultCompany = companyId === config.access.defaultCompanyId
-    if (brand !== null && awaitsApproval({ ...brand, brandName: saved.brandName, isDefaultCompany })) {
+    const isTrusted = companyId === config.access.defaultCompanyId || (await hasOwnSender(services, companyId))
+    if (brand !== null && awaitsApproval({ ...brand, brandName: saved.brandName, isTrusted })) {
       log.warn("brand_awaits_approval", { companyId, keyId })
     }
     return c.json(effectiveSettings(saved, config))

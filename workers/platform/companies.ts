@@ -1,9 +1,10 @@
 /** The company of a delivery or an account, and the signing secrets of its endpoint; cached in the isolate. */
 
-import { companyOf, webhookSecretsOf } from "../../db/queries/platform/companies.ts"
+import { companyOf, type KnownCompany, webhookSecretsOf } from "../../db/queries/platform/companies.ts"
 import { accountsOf } from "../../db/queries/reconcile/backfills.ts"
 import { fromUtf8 } from "../../shared/crypto/bytes.ts"
 import { open, type SealContext } from "../../shared/crypto/seal.ts"
+import { acceptsDeliveries } from "../../shared/domain/companies/closing.ts"
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import { TtlCache } from "../../shared/ttl-cache.ts"
 import { AppError } from "./errors.ts"
@@ -17,7 +18,7 @@ const CACHE_TTL_MS = 60_000
 const ENTRIES_MAX = 1_000
 
 const bounds = { ttlMs: CACHE_TTL_MS, entriesMax: ENTRIES_MAX }
-const companies = new TtlCache<string | null>(bounds)
+const companies = new TtlCache<KnownCompany | null>(bounds)
 /** Unknown names are cached separately, so that trying them does not evict the known ones. */
 const unknownNames = new TtlCache<true>(bounds)
 const secrets = new TtlCache<readonly OwnSecret[]>(bounds)
@@ -98,7 +99,7 @@ const companyOfPath = (services: Services, path: string): Promise<string | null>
 
 const noSuchCompany = () => new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
-/** A cached look-up, for known and unknown names. */
+/** A cached look-up, for known and unknown names. A company that was closed long ago counts as unknown. */
 async function lookUpCompany(
   { db, now }: Services,
   name: string,
@@ -107,7 +108,7 @@ async function lookUpCompany(
   const nowMs = now().getTime()
   if (unknownNames.get(name, nowMs)) return null
   const found = await companies.load(name, nowMs, () => companyOf(db, question), WHILE_UNAVAILABLE)
-  if (found !== null) return found
+  if (found !== null && acceptsDeliveries(found.closedAt, now())) return found.id
   companies.delete(name)
   unknownNames.set(name, true, nowMs)
   return null

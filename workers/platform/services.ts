@@ -12,6 +12,8 @@ import type { Outbound } from "./outbound/client.ts"
 import type { QstashPublisher } from "./qstash/publish.ts"
 import type { makeRedis } from "./redis.ts"
 
+export type Channels = Readonly<Record<ChannelName, Channel>>
+
 export interface Services {
   readonly config: Config
   readonly db: Db
@@ -25,7 +27,10 @@ export interface Services {
   readonly sharedLimit: SharedLimiter
   readonly qstash: QstashPublisher
   readonly providers: Readonly<Record<ProviderName, Provider>>
-  readonly channels: Readonly<Record<ChannelName, Channel>>
+  /** The deployment's own channels. Whatever is sent for a company goes through `channelsFor`. */
+  readonly channels: Channels
+  /** A company's channels: with its own credentials, else with the deployment's where it may use them. */
+  readonly channelsFor: (companyId: string) => Promise<Channels>
   /** All outgoing calls, and the state of their circuit breakers. */
   readonly outbound: Outbound
   /** The subrequests that this invocation may still make. */
@@ -47,9 +52,14 @@ export interface AppEnv {
   Variables: { services: Services; requestId: string; principal: Principal }
 }
 
-/** Who calls the API: a key with a role, and the company it may see. The deployment's own key is the operator's. */
+/** Who calls the API or uses the dashboard, with a role, and the company it may see. */
 export interface Principal {
+  /** The key; `admin`: the deployment's own. A person who signed in is `person:<id>`. */
   readonly keyId: string
   readonly role: "success-analyst" | "success-manager" | "admin" | "operator"
+  /** `NO_COMPANY` for an operator who named none, which only routes of the deployment as a whole accept. */
   readonly companyId: string
 }
+
+/** No company has this id, and the database shows no company's rows under it. */
+export const NO_COMPANY = ""

@@ -21,9 +21,11 @@ export const SCHEDULER_SWITCH: SwitchCondition = {
   off: NOTIFICATIONS_SWITCH.off,
 }
 
-/** Whether it holds for this company. */
+/** Whether it holds for this company; for a closed one nothing does. */
 export const isEnabledFor = (flags: Flags, { on, off }: SwitchCondition, companyId: string): boolean =>
-  on.every((name) => flags.isOn(name, companyId)) && !off.some((name) => flags.isOn(name, companyId))
+  on.every((name) => flags.isOn(name, companyId)) && !offOrClosed(off).some((name) => flags.isOn(name, companyId))
+
+const offOrClosed = (off: readonly FlagName[]): readonly FlagName[] => [...off, "COMPANY_CLOSED"]
 
 /**
  * The companies for which the condition holds: none (an empty list), all (null), or some; the database is read only
@@ -34,7 +36,8 @@ export async function enabledCompanies(
   flags: Flags,
   condition: SwitchCondition,
 ): Promise<readonly string[] | null> {
-  const { on, off } = condition
+  const { on } = condition
+  const off = offOrClosed(condition.off)
   if (on.some((name) => flags.isOffForAll(name)) || off.some((name) => flags.isOnForAll(name))) return []
   if (on.every((name) => flags.isOnForAll(name)) && off.every((name) => flags.isOffForAll(name))) return null
   return (await companyIds(db)).filter((companyId) => isEnabledFor(flags, condition, companyId))

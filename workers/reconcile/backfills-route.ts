@@ -12,6 +12,7 @@ import { PROVIDERS, type ProviderName } from "../../shared/domain/facts.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { idText, listOf, pageFields, validId, validJson, validQuery } from "../platform/http/request.ts"
+import { companyHasKey } from "../platform/provider-accounts.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { requireProcessingEnabled } from "../platform/switches.ts"
 import { importPage } from "./import-history.ts"
@@ -89,20 +90,22 @@ async function backfillOf({ db }: Services, companyId: string, id: string): Prom
 }
 
 /**
- * The account whose lists are read. The deployment's key reads its own account, which belongs to the default company only:
- * any other company needs a registered account.
+ * The account whose lists are read; empty: that of the company's own key, or of the deployment's, which belongs to the
+ * default company only. Any other company without a key needs a registered account.
  */
 async function accountOf(
-  { db, config }: Services,
+  services: Services,
   companyId: string,
   provider: ProviderName,
   named: string | undefined,
 ): Promise<string> {
+  const { db, config } = services
   const registered = await accountsOf(db, companyId, provider)
   if (named !== undefined) {
     if (registered.includes(named)) return named
     throw new AppError("CONFLICT", "This account is not one of the company's.", { reason: "foreign_account" })
   }
+  if (await companyHasKey(services, companyId, provider)) return ""
   const [only] = registered
   if (companyId === config.access.defaultCompanyId && registered.length === 0) return ""
   if (only !== undefined && registered.length === 1) return only

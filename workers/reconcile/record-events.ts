@@ -10,7 +10,7 @@ import { holdEvent } from "../../db/queries/webhooks/event-status.ts"
 import { type HistoricalEvent, type ProviderApi, ProviderApiError } from "../../shared/provider.ts"
 import { ownerOfDelivery } from "../platform/companies.ts"
 import { AppError } from "../platform/errors.ts"
-import { apiFor } from "../platform/provider-accounts.ts"
+import { apiFor, isOwnKeyAccount } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
@@ -34,7 +34,11 @@ export async function readListed(
   { rawBody, headers }: HistoricalEvent,
 ): Promise<ReadDelivery | null> {
   try {
-    return await readDelivery(services, { provider, path: companyId, rawBody, headers, receivedAt: services.now() })
+    const listed = { provider, path: companyId, rawBody, headers, receivedAt: services.now() }
+    const read = await readDelivery(services, listed)
+    // The company's own key reads its own account only, which nobody has to register.
+    const isOwnSecret = await isOwnKeyAccount(services, { provider, companyId, account: read.delivery.account })
+    return { ...read, isOwnSecret }
   } catch (error) {
     if (error instanceof AppError) return null
     throw error
@@ -45,10 +49,10 @@ export async function readListed(
 export async function isOwnedByCompany(
   services: Services,
   target: Target,
-  { delivery }: ReadDelivery,
+  { delivery, isOwnSecret = false }: ReadDelivery,
 ): Promise<boolean> {
   const { provider, account } = delivery
-  const owner = await ownerOfDelivery(services, { provider, path: target.companyId, account, isOwnSecret: false })
+  const owner = await ownerOfDelivery(services, { provider, path: target.companyId, account, isOwnSecret })
   return owner.kind === "company"
 }
 

@@ -8,6 +8,8 @@ import { enabledCompanies, NOTIFICATIONS_SWITCH } from "../platform/switches.ts"
 
 /** Notifications per run; the next run is a minute later. */
 const ANNOUNCED_MAX = 10
+/** More than that are read, since those of companies without Slack stay pending. */
+const LISTED_MAX = 200
 
 /** Marking one, a message with its retry, and removing the mark. */
 export const ANNOUNCEMENT_SUBREQUESTS = 4
@@ -23,18 +25,21 @@ export async function announceQuarantines(
   services: Services,
   hasBudget: (subrequests: number) => Promise<boolean>,
 ): Promise<number> {
-  const { channels, db, log, now } = services
-  if (!channels.slack.isConfigured || !(await hasBudget(1))) return 0
+  const { db, log, now } = services
+  if (!(await hasBudget(1))) return 0
   const allowed = await enabledCompanies(services, await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH)
   if (allowed?.length === 0) return 0
   let announced = 0
-  for (const found of await quarantinesToAnnounce(db, now(), ANNOUNCED_MAX, allowed)) {
+  for (const found of await quarantinesToAnnounce(db, now(), LISTED_MAX, allowed)) {
+    if (announced === ANNOUNCED_MAX) break
     if (!(await hasBudget(ANNOUNCEMENT_SUBREQUESTS))) break
+    const { slack } = await services.channelsFor(found.companyId)
+    if (!slack.isConfigured) continue
     // Marked first, so that a message that may have been delivered is not sent again.
     if (!(await recordAnnouncement(db, found, now()))) continue
     const { companyId, customerId, reason, since } = found
     const idempotencyKey = await safeKey(`${companyId}.quarantine.${customerId}.${since.toISOString()}`)
-    const outcome = await channels.slack.send(alertOf(found, services.config.appUrl), { idempotencyKey })
+    const outcome = await slack.send(alertOf(found, services.config.appUrl), { idempotencyKey })
     if (outcome.kind === "retry") await recordAnnouncement(db, found, null)
     if (outcome.kind === "sent") announced += 1
     log.info("quarantine_announced", { companyId, customerId, reason, outcome: outcome.kind })

@@ -25,13 +25,14 @@ export function assignHoldout({ config, now }: Services, stream: Stream, state: 
   return assignCases(state, stream.nudges, { companyId: stream.companyId, percentage }, now().toISOString())
 }
 
-/** The channels that can reach this customer in this deployment; a provider's only where the company may call its API. */
+/** The channels that can reach this customer for the company; a provider's only where the company may call its API. */
 export async function reachableChannels(
   services: Services,
   { companyId, customer }: Stream,
 ): Promise<ReachableChannels> {
   const { provider } = customer
-  const channels = Object.values(services.channels).filter(({ isConfigured }) => isConfigured)
+  const all = await services.channelsFor(companyId)
+  const channels = Object.values(all).filter(({ isConfigured }) => isConfigured)
   const isByProvider = provider === "whop" && channels.some(({ name }) => isWhopChannel(name))
   const canCall = isByProvider && (await grantFor(services, { provider, companyId, named: null })) !== null
   return { provider, configured: channels.map(({ name }) => name).filter((name) => canCall || !isWhopChannel(name)) }

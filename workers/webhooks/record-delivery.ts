@@ -126,7 +126,7 @@ export async function withoutForbiddenLookups(
   const { provider, delivery } = read
   if (delivery.needs === undefined) return read
   if ((await grantFor(services, { provider, companyId, named: delivery.account })) !== null) return read
-  return { ...read, delivery: silenced(delivery, "thin event, and not of the company's account") }
+  return { ...read, delivery: silenced(delivery, "thin event, and no account of the company to look it up in") }
 }
 
 /** A read delivery as it is recorded: facts without personal data, the payload encrypted. */

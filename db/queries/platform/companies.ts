@@ -1,8 +1,15 @@
 /** Companies, their accounts at providers, their secrets and their settings. */
 import { and, desc, eq, gt, isNull, or, sql } from "drizzle-orm"
+import { toHex } from "../../../shared/crypto/bytes.ts"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { companySettings, webhookSecrets } from "../../schema.ts"
+
+/** A company, and since when it is closed. */
+export interface KnownCompany {
+  readonly id: string
+  readonly closedAt: Date | null
+}
 
 /** The company in the path, else the one with the provider's account; null when there is none. */
 export async function companyOf(
@@ -12,12 +19,16 @@ export async function companyOf(
     provider,
     account,
   }: { readonly path: string | null; readonly provider: ProviderName; readonly account: string | null },
-): Promise<string | null> {
-  const result = await db.execute<{ company: string | null }>(
-    sql`select company_of(${path}, ${provider}, ${account}) as company`,
+): Promise<KnownCompany | null> {
+  const result = await db.execute<{ company: string; closed_at: string | null }>(
+    sql`select company, closed_at from company_of(${path}, ${provider}, ${account})`,
   )
-  return result.rows[0]?.company ?? null
+  const row = result.rows[0]
+  return row ? { id: row.company, closedAt: timeOf(row.closed_at) } : null
 }
+
+/** Times of a function's rows are text. */
+const timeOf = (text: string | null | undefined): Date | null => (text ? new Date(text) : null)
 
 /** The account of the latest event about a customer or an object; null when it names none. */
 export async function accountOfSubject(
@@ -89,15 +100,40 @@ export async function saveSettings(db: Db, companyId: string, settings: unknown,
   ])
 }
 
+/** The owner of an API key. */
+export interface KeyOwner {
+  /** Null: an operator's key. */
+  readonly companyId: string | null
+  readonly id: string
+  readonly role: string
+  readonly expiresAt: Date | null
+  /** Since when its company is closed. */
+  readonly companyClosedAt: Date | null
+}
+
 /** The owner of the API key with this SHA-256; null when it is unknown or revoked. */
-export async function findApiKey(
-  db: Db,
-  hash: Uint8Array,
-): Promise<{ readonly companyId: string; readonly id: string; readonly role: string } | null> {
-  const hex = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("")
-  const result = await db.execute<{ company_id: string; id: string; role: string }>(
-    sql`select company_id, id, role from find_api_key(decode(${hex}, 'hex'))`,
-  )
+export async function findApiKey(db: Db, hash: Uint8Array): Promise<KeyOwner | null> {
+  const result = await db.execute<{
+    company_id: string | null
+    id: string
+    role: string
+    expires_at: string | null
+    closed_at: string | null
+  }>(sql`select company_id, id, role, expires_at, closed_at from find_api_key(decode(${toHex(hash)}, 'hex'))`)
   const row = result.rows[0]
-  return row ? { companyId: row.company_id, id: row.id, role: row.role } : null
+  if (!row) return null
+  return {
+    companyId: row.company_id,
+    id: row.id,
+    role: row.role,
+    expiresAt: timeOf(row.expires_at),
+    companyClosedAt: timeOf(row.closed_at),
+  }
+}
+
+/** Records that the key with this SHA-256 was used, unless a use after `since` is recorded already. */
+export async function markApiKeyUsed(db: Db, hash: Uint8Array, now: Date, since: Date): Promise<void> {
+  await db.execute(
+    sql`select mark_api_key_used(decode(${toHex(hash)}, 'hex'), ${now.toISOString()}, ${since.toISOString()})`,
+  )
 }

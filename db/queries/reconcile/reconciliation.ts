@@ -13,11 +13,18 @@ import {
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import { isOfMode } from "../webhooks/events.ts"
 
-/** One account of one company at one provider; an empty account is the one of the deployment's own key. */
+/** One account of one company at one provider; an empty account is that of the company's or the deployment's own key. */
 export interface Target {
   readonly companyId: string
   readonly provider: ProviderName
   readonly account: string
+}
+
+/** An account that may be compared, and by which key. */
+export interface ReconciliationTarget extends Target {
+  readonly hasOwnKey: boolean
+  /** Whether the company may use the deployment's key. */
+  readonly isShared: boolean
 }
 
 /** One kind of comparison of one account. */
@@ -64,17 +71,17 @@ export interface ReconcileStatus {
 export async function reconciliationTargets(
   db: Db,
   defaultCompanyId: string | null,
-): Promise<readonly (Target & { readonly statuses: readonly ReconcileStatus[] })[]> {
+): Promise<readonly (ReconciliationTarget & { readonly statuses: readonly ReconcileStatus[] })[]> {
   const result = await db.execute<{
     company_id: string
     provider: ProviderName
     account: string
+    has_own_key: boolean
+    is_shared: boolean
     positions: readonly StatusJson[]
-  }>(sql`select company_id, provider, account, positions from reconciliation_targets(${defaultCompanyId})`)
-  return result.rows.map(({ company_id: companyId, provider, account, positions }) => ({
-    companyId,
-    provider,
-    account,
+  }>(sql`select * from reconciliation_targets(${defaultCompanyId})`)
+  return result.rows.map(({ company_id: companyId, provider, account, positions, ...row }) => ({
+    ...{ companyId, provider, account, hasOwnKey: row.has_own_key, isShared: row.is_shared },
     statuses: positions.map(({ kind, isOpen, completeUntil, steppedAt }) => ({
       ...{ kind, isOpen },
       completeUntil: completeUntil === null ? null : new Date(completeUntil),

@@ -1,5 +1,5 @@
 /** The outcome of attempts to process stored webhook events. */
-import { and, eq } from "drizzle-orm"
+import { and, eq, inArray } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { webhookEvents } from "../../schema.ts"
 import type { StoredEvent } from "./events.ts"
@@ -66,5 +66,15 @@ export async function holdEvent(
           eq(webhookEvents.status, "received"),
         ),
       ),
+  ])
+}
+
+/** Holds all events of a company that are not processed: it was closed. They are processed once it is open again. */
+export async function holdUnfinishedEvents(db: Db, companyId: string): Promise<void> {
+  await inCompany(db, companyId, [
+    db
+      .update(webhookEvents)
+      .set({ status: "held", nextAttemptAt: null })
+      .where(and(eq(webhookEvents.companyId, companyId), inArray(webhookEvents.status, ["received", "failed"]))),
   ])
 }

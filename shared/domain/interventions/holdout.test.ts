@@ -4,6 +4,7 @@ import { arbitraryFacts, arrivalOrders, providerFacts } from "../../../test/supp
 import * as make from "../../../test/support/events/facts.ts"
 import { on } from "../../../test/support/events/facts.ts"
 import type { Fact } from "../facts.ts"
+import { bucketOfKey } from "../flags.ts"
 import { decide, decideSend, type ReachableChannels } from "../recovery/decide.ts"
 import { rebuild } from "../recovery/fold.ts"
 import { manualNudgeId, type Nudge } from "../recovery/nudges.ts"
@@ -23,6 +24,10 @@ const assign = (facts: readonly Fact[], percentage: number, nudges: readonly Nud
 const heldOutCase = Array.from({ length: 64 }, (_, n) => `in_${n}`).find(
   (id) => armFor("acme", `payment_${id}`, 50) === "held_out",
 )
+
+/** Of the cases `payment_in_0` to `payment_in_11` at 50 percent: held out or treated. */
+const ARMS_OF_ACME = "hhhhththhthh"
+const ARMS_OF_GLOBEX = "htttthtthhth"
 
 describe("assignment", () => {
   test.each([1, 10, 25, 50])("holds out %i percent of cases, evenly over companies and kinds of ids", (percentage) => {
@@ -48,6 +53,18 @@ describe("assignment", () => {
     for (const agreeing of [both, runs]) expect(Math.abs(agreeing - 4_000)).toBeLessThan(5 * Math.sqrt(2_000))
   })
 
+  test("of a case never changes: a case would change sides in the middle of a measurement", () => {
+    const ids = Array.from({ length: 12 }, (_, n) => `payment_in_${n}`)
+    const held = (company: string) => ids.map((id) => (armFor(company, id, 50) === "held_out" ? "h" : "t")).join("")
+    expect([held("acme"), held("globex")]).toEqual([ARMS_OF_ACME, ARMS_OF_GLOBEX])
+  })
+
+  test("holds out a hundredth of the buckets for each percent", () => {
+    const bucket = bucketOfKey(`holdout:acme:${CASE}`)
+    expect(armFor("acme", CASE, bucket / 100)).toBe("treated")
+    expect(armFor("acme", CASE, (bucket + 1) / 100)).toBe("held_out")
+  })
+
   test("holds out no case at 0, and a larger share holds out every case that a smaller one does", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.nat({ max: 50 }), fc.nat({ max: 50 }), (company, caseId, a, b) => {
@@ -63,7 +80,10 @@ describe("assignment", () => {
 describe("a case is assigned", () => {
   test("when it opens, once", () => {
     const [assigned, ...more] = assign([mailed, failed], 10)
-    expect(assigned).toMatchObject({ kind: "case_assigned", id: `case_assigned:${CASE}`, caseId: CASE, percentage: 10 })
+    expect(assigned).toEqual({
+      ...{ kind: "case_assigned", id: `case_assigned:${CASE}`, occurredAt: on(0) },
+      ...{ caseId: CASE, arm: armFor("acme", CASE, 10), percentage: 10 },
+    })
     expect(more).toEqual([])
     if (assigned) expect(assign([mailed, failed, assigned], 50, [], 3)).toEqual([])
   })
@@ -76,6 +96,30 @@ describe("a case is assigned", () => {
     )
     expect(assign([mailed, failed], 50, old)).toEqual([])
     expect(isHeldOut(rebuild([mailed, failed]), CASE)).toBe(false)
+  })
+
+  test("though another case has nudges", () => {
+    const other = make.paymentFailed({ at: on(1), invoiceId: "in_2", subscriptionId: "sub_2" })
+    const nudge = { id: "n", caseId: CASE } as Nudge
+    expect(assign([mailed, failed, other], 50, [nudge], 1).map(({ caseId }) => caseId)).toEqual(["payment_in_2"])
+  })
+
+  test("by itself, whatever another case of the subscription was assigned to", () => {
+    const assigned = make.caseAssigned({ at: on(1), arm: "treated", percentage: 7 })
+    const secondFailure = make.paymentFailed({ at: on(0), invoiceId: "in_2" })
+    expect(assign([failed, assigned, secondFailure], 50, [], 2)).toMatchObject([
+      { caseId: "payment_in_2", percentage: 50 },
+    ])
+    const announced = make.cancellationAnnounced({ at: on(0) })
+    expect(assign([failed, assigned, announced], 50, [], 2)).toMatchObject([
+      { caseId: "cancellation_sub_1_1", percentage: 50 },
+    ])
+  })
+
+  test("by itself, whatever the cancellation of another subscription was assigned to", () => {
+    const assigned = make.caseAssigned({ at: on(1), caseId: "cancellation_sub_2_1", percentage: 7 })
+    const both = ["sub_1", "sub_2"].map((subscriptionId) => make.cancellationAnnounced({ at: on(0), subscriptionId }))
+    expect(assign([...both, assigned], 50, [], 2)).toMatchObject([{ caseId: "cancellation_sub_1_1", percentage: 50 }])
   })
 
   test("when an imported case becomes live", () => {
@@ -91,7 +135,7 @@ describe("a case is assigned", () => {
       make.cancellationAnnounced({ at: on(1) }),
       make.subscription("subscription_resumed", { at: on(2) }),
     ]
-    const [again] = assign([make.cancellationAnnounced({ at: on(5) }), assigned, ...earlier], 50, [], 6)
+    const [again] = assign([make.cancellationAnnounced({ at: on(5) }), assigned, ...earlier], 0, [], 6)
     expect(again).toMatchObject({ caseId: "cancellation_sub_1_2", arm: assigned.arm, percentage: assigned.percentage })
     // A cancellation announced after that assignment is a different case.
     const later = [

@@ -23,6 +23,10 @@ describe("a share", () => {
     expect(rounded(shareOf({ successes, cases }))).toEqual([low, high])
   })
 
+  test("is successes over cases", () => {
+    expect(shareOf({ successes: 15, cases: 60 }).rate).toBe(0.25)
+  })
+
   test("of no cases is unknown", () => {
     expect(shareOf({ successes: 0, cases: 0 })).toEqual({ rate: null, low: 0, high: 1 })
   })
@@ -84,6 +88,27 @@ describe("a lift", () => {
     expect(misled / RUNS).toBeGreaterThan(0.5)
   })
 
+  test("is the mean of the strata, weighted by cases of both arms", () => {
+    // The differences are 0.6 and 0.25, the weights 10·10/20 = 5 and 2·4/6 = 4/3.
+    const lift = liftOf([arms(9, 10, 3, 10), arms(1, 2, 1, 4)])
+    expect(lift?.difference).toBeCloseTo((5 * 0.6 + (4 / 3) * 0.25) / (5 + 4 / 3), 12)
+  })
+
+  test("over two equal strata is the same, with an interval narrower by the square root of two", () => {
+    const stratum = arms(56, 70, 48, 80)
+    const [one, two] = [liftOf([stratum]), liftOf([stratum, stratum])]
+    if (one === null || two === null) throw new Error("no lift")
+    expect(one.difference).toBeCloseTo(0.2, 12)
+    expect(two.difference).toBeCloseTo(0.2, 12)
+    expect(two.difference - two.low).toBeCloseTo((one.difference - one.low) / Math.SQRT2, 12)
+    expect(two.high - two.difference).toBeCloseTo((one.high - one.difference) / Math.SQRT2, 12)
+  })
+
+  test("leaves out a stratum without cases in both arms", () => {
+    const stratum = arms(56, 70, 48, 80)
+    expect(liftOf([arms(5, 10, 0, 0), stratum, arms(0, 0, 5, 10)])).toEqual(liftOf([stratum]))
+  })
+
   test("is unknown without cases in both arms", () => {
     expect(liftOf([])).toBeNull()
     expect(liftOf([arms(5, 10, 0, 0), arms(0, 0, 5, 10)])).toBeNull()
@@ -95,6 +120,10 @@ describe("the verdict", () => {
     ["too_few_to_tell", []],
     ["too_few_to_tell", [arms(200, 200, 0, 29)]],
     ["too_few_to_tell", [arms(100, 200, 0, 0)]],
+    ["too_few_to_tell", [arms(29, 29, 0, 200)]],
+    ["too_few_to_tell", [arms(100, 200, 0, 0), arms(0, 0, 50, 200)]],
+    ["more", [arms(30, 30, 0, 30)]],
+    ["more", [arms(15, 15, 0, 15), arms(15, 15, 0, 15)]],
     ["no_difference_shown", [arms(300, 900, 30, 100)]],
     ["more", [arms(450, 900, 30, 100)]],
     ["less", [arms(150, 900, 30, 100)]],
@@ -130,6 +159,63 @@ describe("the incremental amount", () => {
     expect(incrementalOf([{ treated, heldOut }])).toMatchObject({ amountMinor: 4_000 - 2_500 })
   })
 
+  const halfKept = amounts([
+    [1_000, 1_000],
+    [1_000, 0],
+  ])
+
+  test("has an interval of two ratio estimates", () => {
+    // Two cases each, half of the amount kept: the variance of each ratio is 2/1 · 500 000 / 2 000² = 0.25.
+    expect(incrementalOf([{ treated: halfKept, heldOut: halfKept }])).toEqual({
+      amountMinor: 0,
+      low: Math.floor(-1.96 * Math.sqrt(2_000 ** 2 * (0.25 + 0.25))),
+      high: Math.ceil(1.96 * Math.sqrt(2_000 ** 2 * (0.25 + 0.25))),
+    })
+    // Three cases, of which a third of the amount is kept: 3/2 · (1 − 2/3 + 3/9) · 1 000² / 3 000² = 1/9.
+    const third = amounts([
+      [1_000, 1_000],
+      [1_000, 0],
+      [1_000, 0],
+    ])
+    const half = 1.959964 * Math.sqrt(3_000 ** 2 * (1 / 9 + 0.25))
+    expect(incrementalOf([{ treated: third, heldOut: halfKept }])).toEqual({
+      amountMinor: 1_000 - 1_500,
+      low: Math.floor(-500 - half),
+      high: Math.ceil(-500 + half),
+    })
+  })
+
+  test("has no uncertainty where everything is kept, or the same share of every amount", () => {
+    const all = amounts([
+      [1_000, 1_000],
+      [3_000, 3_000],
+    ])
+    const third = amounts([
+      [1_000, 1_000 / 3],
+      [7_100, 7_100 / 3],
+    ])
+    const found = incrementalOf([{ treated: all, heldOut: third }])
+    expect(found?.amountMinor).toBe(2_667)
+    expect(Math.abs((found?.high ?? 0) - (found?.low ?? 0))).toBeLessThan(3)
+  })
+
+  test("is the sum of the strata, without those that have no amount in both arms", () => {
+    const stratum = {
+      treated: amounts([
+        [4_000, 4_000],
+        [1_000, 0],
+      ]),
+      heldOut: halfKept,
+    }
+    const one = incrementalOf([stratum])
+    expect(one?.amountMinor).toBe(1_500)
+    expect(incrementalOf([stratum, stratum])?.amountMinor).toBe(3_000)
+    const none = amounts([])
+    expect(
+      incrementalOf([{ treated: none, heldOut: halfKept }, stratum, { treated: halfKept, heldOut: none }]),
+    ).toEqual(one)
+  })
+
   test("covers the true value about 19 times of 20, although amounts differ by a factor of 100", () => {
     const random = new Random("amounts")
     const sample = (count: number, rate: number) =>
@@ -154,6 +240,7 @@ describe("the incremental amount", () => {
   test("is unknown without amounts in both arms, and very uncertain with one case", () => {
     const some = amounts([[1_000, 500]])
     expect(incrementalOf([{ treated: some, heldOut: amounts([]) }])).toBeNull()
+    expect(incrementalOf([{ treated: amounts([]), heldOut: some }])).toBeNull()
     const found = incrementalOf([{ treated: some, heldOut: some }])
     expect(found?.low).toBeLessThan(-1_000)
     expect(found?.high).toBeGreaterThan(1_000)

@@ -22,8 +22,10 @@ export interface Share {
 }
 
 /** The share with Wilson's score interval (1927); without cases, no share and an interval of 0 to 1. */
-export function shareOf({ successes, cases }: Share): { readonly rate: number | null } & Interval {
-  if (cases === 0) return { rate: null, low: 0, high: 1 }
+export const shareOf = (share: Share): { readonly rate: number | null } & Interval =>
+  share.cases === 0 ? { rate: null, low: 0, high: 1 } : wilson(share)
+
+function wilson({ successes, cases }: Share): { readonly rate: number } & Interval {
   const rate = successes / cases
   const [square, denominator] = [Z * Z, 1 + (Z * Z) / cases]
   const centre = (rate + square / (2 * cases)) / denominator
@@ -44,20 +46,21 @@ export interface Stratum {
  */
 export function liftOf(strata: readonly Stratum[]): ({ readonly difference: number } & Interval) | null {
   const both = strata.filter(({ treated, heldOut }) => treated.cases > 0 && heldOut.cases > 0)
-  const weights = both.map(({ treated: { cases: n }, heldOut: { cases: m } }) => (n * m) / (n + m))
-  const total = weights.reduce((sum, weight) => sum + weight, 0)
-  if (total === 0) return null
+  if (both.length === 0) return null
+  const total = both.reduce((sum, stratum) => sum + weightOf(stratum), 0)
   let [difference, below, above] = [0, 0, 0]
-  for (const [place, { treated, heldOut }] of both.entries()) {
-    const weight = (weights[place] ?? 0) / total
-    const [t, h] = [shareOf(treated), shareOf(heldOut)]
-    const [p, q] = [t.rate ?? 0, h.rate ?? 0]
-    difference += weight * (p - q)
-    below += weight * weight * ((p - t.low) ** 2 + (h.high - q) ** 2)
-    above += weight * weight * ((t.high - p) ** 2 + (q - h.low) ** 2)
+  for (const stratum of both) {
+    const weight = weightOf(stratum) / total
+    const [t, h] = [wilson(stratum.treated), wilson(stratum.heldOut)]
+    difference += weight * (t.rate - h.rate)
+    below += weight * weight * ((t.rate - t.low) ** 2 + (h.high - h.rate) ** 2)
+    above += weight * weight * ((t.high - t.rate) ** 2 + (h.rate - h.low) ** 2)
   }
   return { difference, low: difference - Math.sqrt(below), high: difference + Math.sqrt(above) }
 }
+
+/** The weight of Mantel and Haenszel (1959): the smaller arm counts most. */
+const weightOf = ({ treated: { cases: n }, heldOut: { cases: m } }: Stratum): number => (n * m) / (n + m)
 
 export type Verdict = "too_few_to_tell" | "no_difference_shown" | "more" | "less"
 

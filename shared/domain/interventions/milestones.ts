@@ -3,7 +3,7 @@
  * did not contain before, and from dates. What was reached long before it becomes known, or was imported, does not count.
  */
 import type { Fact, Instant } from "../facts.ts"
-import { type CustomerState, EMPTY_STATE, type SubscriptionState } from "../state.ts"
+import { type CustomerState, EMPTY_STATE, payingSince, type SubscriptionState, usedOf } from "../state.ts"
 
 const DAY_MS = 86_400_000
 
@@ -87,7 +87,7 @@ function firstPayment({ before, from, state, facts }: Step): Milestone[] {
   const isImported = facts.some(
     (fact) => fact.kind === "payment_succeeded" && fact.occurredAt === at && fact.origin === "history",
   )
-  const began = Object.values(state.subscriptions).flatMap((subscription) => beginningOf(subscription) ?? [])
+  const began = Object.values(state.subscriptions).flatMap((subscription) => payingSince(subscription) ?? [])
   const isLate = began.some((start) => shifted(start, FIRST_PAYMENT_WITHIN_DAYS) < at)
   return isImported || isLate ? [] : [{ key: "first_payment", kind: "first_payment", reachedAt: at, detail: {} }]
 }
@@ -99,19 +99,16 @@ const firstPaidAt = ({ payments }: CustomerState): Instant | null =>
 
 function usageMilestones(step: Step, settings: MilestoneSettings): Milestone[] {
   return Object.entries(step.state.usage ?? {}).flatMap(([meter, { total }]) => {
-    const earlier = usedIn(step.before ?? EMPTY_STATE, meter)
+    const earlier = usedOf(step.before ?? EMPTY_STATE, meter)
     return settings.usage.flatMap((goal): Milestone[] => {
       if ((goal.meter !== null && goal.meter !== meter) || total < goal.total || earlier >= goal.total) return []
-      const reachedAt = goalReachedAt(step.facts, meter, goal.total, usedIn(step.from, meter))
+      const reachedAt = goalReachedAt(step.facts, meter, goal.total, usedOf(step.from, meter))
       if (reachedAt === null) return []
       const detail = { meter, total: goal.total }
       return [{ key: `usage_${meter}_${goal.total}`, kind: "usage", reachedAt, detail }]
     })
   })
 }
-
-const usedIn = ({ usage = {} }: CustomerState, meter: string): number =>
-  (Object.hasOwn(usage, meter) ? usage[meter]?.total : undefined) ?? 0
 
 /** When the total reached the goal; null if it did not, or if an imported fact did. */
 function goalReachedAt(facts: readonly Fact[], meter: string, goal: number, from: number): Instant | null {
@@ -129,7 +126,7 @@ function tenureMarks(state: CustomerState, { tenureDays }: MilestoneSettings): M
   if (state.profile.isDeleted) return []
   const began = Object.values(state.subscriptions)
     .filter(isPaying)
-    .flatMap((subscription) => beginningOf(subscription) ?? [])
+    .flatMap((subscription) => payingSince(subscription) ?? [])
     .sort()[0]
   if (began === undefined) return []
   return tenureDays.map((days) => {
@@ -138,13 +135,7 @@ function tenureMarks(state: CustomerState, { tenureDays }: MilestoneSettings): M
 }
 
 /** A paid subscription that continues, including one whose payment is being retried. */
-const isPaying = ({ status, endedAt, hasPaid }: SubscriptionState): boolean =>
-  hasPaid && endedAt === null && (status === "active" || status === "past_due")
-
-/** When a customer started to pay for it: after the trial, if there was one. */
-function beginningOf({ startedAt, trialEnd }: SubscriptionState): Instant | null {
-  if (startedAt === null) return null
-  return trialEnd !== null && trialEnd > startedAt ? trialEnd : startedAt
-}
+const isPaying = ({ status, hasPaid }: SubscriptionState): boolean =>
+  hasPaid && (status === "active" || status === "past_due")
 
 const shifted = (at: Instant, days: number): Instant => new Date(Date.parse(at) + days * DAY_MS).toISOString()

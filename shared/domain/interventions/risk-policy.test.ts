@@ -2,14 +2,15 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import * as make from "../../../test/support/events/facts.ts"
 import { on } from "../../../test/support/events/facts.ts"
-import type { Fact, Instant } from "../facts.ts"
+import type { Fact, Instant, SubscriptionSnapshot } from "../facts.ts"
 import { rebuild } from "../recovery/fold.ts"
 import type { Nudge } from "../recovery/nudges.ts"
-import { findCase } from "../state.ts"
+import { findCase, type SubscriptionState } from "../state.ts"
 import {
   DEFAULT_RISK_POLICY,
   decideRisk,
   expectedValueMinor,
+  highestPriced,
   type RiskPolicy,
   type RiskScore,
   riskCloseReason,
@@ -126,6 +127,91 @@ describe("a member is skipped", () => {
   })
 })
 
+describe("the case", () => {
+  const factOf = (situation: Situation) => {
+    const decision = decided(situation)
+    if (decision.kind !== "open") throw new Error(`skipped: ${decision.reason}`)
+    return decision.fact
+  }
+
+  test("records the score and what was expected of contact", () => {
+    expect(factOf({})).toEqual({
+      ...{ kind: "risk_detected", id: "risk_detected:at_risk_sub_1_20260312", occurredAt: on(10) },
+      ...{ caseId: "at_risk_sub_1_20260312", subscriptionId: "sub_1", probability: 0.4 },
+      ...{ uplift: 0.4 * 0.1, upliftSource: "assumed", expectedValueMinor: 235 },
+      ...{ predictionId: "p", modelVersion: "m", asOf: on(9), until: on(40) },
+    })
+  })
+
+  test("is of the subscription with the highest monthly price that gives access", () => {
+    const of = (subscriptionId: string, unitAmountMinor: number, given: Partial<SubscriptionSnapshot> = {}) =>
+      make.subscription("subscription_started", {
+        ...{ at: on(1), subscriptionId, items: [{ ...make.MONTHLY, unitAmountMinor }] },
+        ...given,
+      })
+    expect(factOf({ facts: [of("sub_0", 1_000), of("sub_2", 9_900)] }).subscriptionId).toBe("sub_2")
+    const trial = of("sub_2", 9_900, { status: "trialing" })
+    expect(factOf({ facts: [of("sub_0", 1_000), trial] }).subscriptionId).toBe("sub_1")
+  })
+
+  test("is opened after the member had no message for the rest period, to the second", () => {
+    expect(reasonOf({ nudges: [sent(on(1))], now: on(15) })).toBe("open")
+    expect(reasonOf({ nudges: [sent(on(1, "10:00:01"))], now: on(15) })).toBe("at_rest")
+  })
+
+  test("waits for a message that is being sent, by the time at which it was due", () => {
+    const sending = sent(on(3), { status: "sending", sentAt: null })
+    expect(reasonOf({ nudges: [sending] })).toBe("at_rest")
+    expect(reasonOf({ nudges: [sending], now: on(30) })).toBe("open")
+    expect(reasonOf({ nudges: [sent(on(3), { status: "planned", sentAt: null })] })).toBe("open")
+    expect(reasonOf({ nudges: [sent(on(12), { sentAt: on(2) })], now: on(17) })).toBe("open")
+  })
+
+  test("waits after an at-risk case, not after another one", () => {
+    const recovered = [make.paymentFailed({ at: on(8) }), make.paymentSucceeded({ at: on(9) })]
+    expect(reasonOf({ facts: recovered })).toBe("open")
+    const passed = [make.riskDetected({ at: on(1) }), make.riskPassed({ at: on(3) })]
+    expect(reasonOf({ facts: passed, now: on(17) })).toBe("open")
+    expect(reasonOf({ facts: passed, now: on(16) })).toBe("at_rest")
+  })
+})
+
+describe("a member with nothing to keep is skipped", () => {
+  const priced = (unitAmountMinor: number | null) =>
+    make.subscription("subscription_changed", { at: on(1), items: [{ ...make.MONTHLY, unitAmountMinor }] })
+
+  test("because the plan is free", () => {
+    expect(reasonOf({ facts: [priced(0)], policy: { contactCostMinor: 0 } })).toBe("nothing_to_keep")
+  })
+
+  test("because no price is known", () => {
+    const facts = [make.subscription("subscription_started", { at: on(1), items: [], subscriptionId: "sub_2" })]
+    const unknown = decideRisk(rebuild(facts), [], score, DEFAULT_RISK_POLICY, on(10))
+    expect(unknown).toEqual({ kind: "skip", reason: "nothing_to_keep" })
+  })
+
+  test("unless the expected value is above zero, however small", () => {
+    const uplift = 100 / (1_999 * 6 * 0.7)
+    expect(reasonOf({ score: { learnedUplift: uplift } })).toBe("not_worth_it")
+    expect(reasonOf({ score: { learnedUplift: uplift * 1.02 } })).toBe("open")
+  })
+})
+
+describe("the subscription with the highest monthly price", () => {
+  const of = (id: string, unitAmountMinor: number | null) =>
+    ({ id, items: [{ ...make.MONTHLY, unitAmountMinor }] }) as unknown as SubscriptionState
+
+  test.each<[string, readonly SubscriptionState[], string | undefined]>([
+    ["is the dearest", [of("a", 100), of("b", 300), of("c", 200)], "b"],
+    ["is the first by id of equal ones", [of("b", 100), of("a", 100), of("c", 100)], "a"],
+    ["is free rather than unknown", [of("a", null), of("b", 0)], "b"],
+    ["is free rather than unknown, in any order", [of("b", 0), of("a", null)], "b"],
+    ["is none of none", [], undefined],
+  ])("%s", (_, subscriptions, id) => {
+    expect(highestPriced(subscriptions)?.id).toBe(id)
+  })
+})
+
 test("a learned uplift takes precedence over the assumed one", () => {
   expect(decided({ score: { probability: 0.05, learnedUplift: 0.2 } })).toMatchObject({
     fact: { uplift: 0.2, upliftSource: "learned", expectedValueMinor: 1_579 },
@@ -144,6 +230,32 @@ describe("an at-risk case closes", () => {
     if (!recoveryCase) throw new Error("no case")
     return riskCloseReason(state, recoveryCase, newest, now)?.why ?? null
   }
+
+  test("by a fact that names the case and the reason, and never precedes the ledger", () => {
+    const opened = make.riskDetected({ at: on(5) })
+    const close = (facts: readonly Fact[], now: Instant) => {
+      const state = rebuild([started, ...facts])
+      const recoveryCase = findCase(state, "at_risk_sub_1")
+      return recoveryCase && riskCloseReason(state, recoveryCase, null, now)
+    }
+    const passed = { kind: "risk_passed", id: "risk_passed:at_risk_sub_1", caseId: "at_risk_sub_1", why: "stayed" }
+    expect(close([opened], on(36))).toEqual({ ...passed, occurredAt: on(36) })
+    const ahead = make.subscription("subscription_changed", { at: on(37) })
+    expect(close([opened, ahead], on(36))).toEqual({ ...passed, occurredAt: on(37) })
+    expect(close([opened, make.riskPassed({ at: on(6) })], on(36))).toBeNull()
+    expect(close([opened], on(34))).toBeNull()
+  })
+
+  test("only if it is an at-risk case", () => {
+    const state = rebuild([make.paymentFailed({ at: on(5) })])
+    const recoveryCase = state.cases[0]
+    expect(recoveryCase && riskCloseReason(state, recoveryCase, { probability: 0, asOf: on(9) }, on(99))).toBeNull()
+  })
+
+  test("by a score that is newer than its opening, not by the one that opened it", () => {
+    expect(closeReason(on(7), { probability: 0.01, asOf: on(5) })).toBeNull()
+    expect(closeReason(on(7), { probability: 0.01, asOf: on(5, "10:00:01") })).toBe("fell")
+  })
 
   test("when a newer score is at most half of the opening one, or the period has passed", () => {
     expect(closeReason(on(7), { probability: 0.15, asOf: on(6) })).toBe("fell")

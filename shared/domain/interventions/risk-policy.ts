@@ -2,7 +2,7 @@
  * Which members to contact before they leave: those for whom the expected value of contact exceeds its cost. The value is the
  * drop in the probability of leaving (risk × uplift) times the margin of the months that a member stays.
  */
-import type { Fact, Instant } from "../facts.ts"
+import { type Fact, type Instant, laterOf } from "../facts.ts"
 import { mayHaveBeenDelivered, type Nudge } from "../recovery/nudges.ts"
 import { grantsAccess } from "../scoring/features/access.ts"
 import { monthlyMinor } from "../scoring/features/prices.ts"
@@ -84,9 +84,9 @@ export function decideRisk(
 ): RiskDecision {
   const skip = (reason: SkipReason): RiskDecision => ({ kind: "skip", reason })
   const subscription = highestPriced(Object.values(state.subscriptions).filter(grantsAccess))
-  const monthly = subscription ? monthlyMinor(subscription) : null
   if (!subscription) return skip("no_subscription")
-  if (subscription.cancelAt !== null || monthly === null || monthly <= 0) return skip("nothing_to_keep")
+  const monthly = monthlyMinor(subscription) ?? 0
+  if (subscription.cancelAt !== null || monthly <= 0) return skip("nothing_to_keep")
   if (state.profile.isDeleted) return skip("customer_deleted")
   if (state.outreach.optedOutAt !== null) return skip("opted_out")
   if (state.cases.some(({ status }) => status === "open")) return skip("case_open")
@@ -103,15 +103,12 @@ export function decideRisk(
   const value = expectedValueMinor(uplift, monthly, policy)
   if (!(value > 0)) return skip("not_worth_it")
   const caseId = `at_risk_${subscription.id}_${now.slice(0, 10).replaceAll("-", "")}`
-  // Never before the last fact of the ledger, because a provider's clock may be ahead of ours.
-  const last = state.position?.occurredAt ?? now
-  const occurredAt = last > now ? last : now
   return {
     kind: "open",
     fact: {
       kind: "risk_detected",
       id: `risk_detected:${caseId}`,
-      occurredAt,
+      occurredAt: afterLedger(state, now),
       caseId,
       subscriptionId: subscription.id,
       probability: score.probability,
@@ -138,9 +135,11 @@ export function riskCloseReason(
   const hasFallen = score !== null && score.asOf > openedAt && score.probability <= risk.probability * RISK_DROP_SHARE
   const why = now >= risk.until ? "stayed" : hasFallen ? "fell" : null
   if (why === null) return null
-  const last = state.position?.occurredAt ?? now
-  return { kind: "risk_passed", id: `risk_passed:${caseId}`, occurredAt: last > now ? last : now, caseId, why }
+  return { kind: "risk_passed", id: `risk_passed:${caseId}`, occurredAt: afterLedger(state, now), caseId, why }
 }
+
+/** Now, but never before the last fact of the ledger: a provider's clock may be ahead of ours. */
+const afterLedger = ({ position }: CustomerState, now: Instant): Instant => laterOf(position?.occurredAt ?? now, now)
 
 /** The subscription with the highest monthly price; ties are resolved by id. */
 export const highestPriced = (subscriptions: readonly SubscriptionState[]): SubscriptionState | undefined =>

@@ -4,7 +4,7 @@ import { awaitsApproval, type BrandInput, normalizeBrand, shownBrand } from "./b
 const input = (change: Partial<BrandInput> = {}): BrandInput => ({
   brandName: "Ada Fitness",
   companyName: "Ada Ltd",
-  isDefaultCompany: false,
+  isTrusted: false,
   approved: [],
   ...change,
 })
@@ -15,7 +15,7 @@ describe("the name that members read", () => {
     ["is the operator's until the chosen one is approved", {}, "Ada Ltd"],
     ["is the last approved one until the chosen one is approved", { approved: ["Newer", "Old"] }, "Newer"],
     ["is the chosen one once it is approved", { approved: ["Old", "Ada Fitness"] }, "Ada Fitness"],
-    ["is the default company's own without an approval", { isDefaultCompany: true }, "Ada Fitness"],
+    ["is the default company's own without an approval", { isTrusted: true }, "Ada Fitness"],
     ["is the chosen one where it is the operator's name", { companyName: "Ada Fitness" }, "Ada Fitness"],
     [
       "is compared without regard to spaces",
@@ -37,6 +37,16 @@ describe("the name that members read", () => {
     expect(awaitsApproval(other)).toBe(true)
     expect(shownBrand(other)).toBe("Ada Fitness")
   })
+})
+
+test.each<[string, Partial<BrandInput>, boolean]>([
+  ["waits for an approval", {}, true],
+  ["that is approved does not wait", { approved: ["Ada Fitness"] }, false],
+  ["that is the operator's does not wait", { companyName: "Ada  Fitness" }, false],
+  ["of the default company does not wait", { isDefaultCompany: true }, false],
+  ["that was not chosen does not wait", { brandName: null }, false],
+])("a name %s", (_, change, awaits) => {
+  expect(awaitsApproval(input(change))).toBe(awaits)
 })
 
 test("a normalised name stays as it is", () => {

@@ -3,7 +3,7 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { MemberMessageAction } from "../recovery/decline-codes.ts"
 import { segmentsOf } from "./messages/sms.ts"
-import { firstNameOf, type NudgeInput, type Rendered, renderNudge, renderTeamAlert } from "./messages.ts"
+import { firstNameOf, type NudgeInput, type Rendered, renderNudge } from "./messages.ts"
 
 const LINK = "https://pay.example.com/r/abcdefghijklmnopqrstuvwxyz0123456789"
 const UNSUBSCRIBE = "https://pay.example.com/unsubscribe/abcdefghijklmnop"
@@ -285,121 +285,10 @@ describe("whatever names and brands contain", () => {
   })
 })
 
-describe("a first name", () => {
-  test.each([
-    ["Ada Lovelace", "Ada"],
-    ["  Jean-Luc   Picard", "Jean-Luc"],
-    ["O’Neil", "O’Neil"],
-    ["José María", "José"],
-    ["李 小龍", "李"],
-    ["J. Doe", "J."],
-    ["Nguyễn Văn", "Nguyễn"],
-    ["Nguyễn Văn".normalize("NFD"), "Nguyễn"],
-    ["Dr. Ada Lovelace", "Ada"],
-    ["Prof. Dr. med. Ada Lovelace", "Ada"],
-    ["Herr Jan Schmidt", "Jan"],
-    ["Van Morrison", "Van"],
-    ["Nan Goldin", "Nan"],
-    ["Na Li", "Na"],
-    ["No Rina", "No"],
-    ["ADA LOVELACE", "ADA"],
-    ["علی\u200cرضا محمدی", "علی\u200cرضا"],
-    ["क्\u200dषितिज", "क्\u200dषितिज"],
-    ["မြို့မောင်", "မြို့မောင်"],
-    ["Ọlá́", "Ọlá́".normalize("NFC")],
-    ["A\u200bd\u200da\ufeff", "Ada"],
-    ["丽丽", "丽丽"],
-  ])("of %j is %s", (name, first) => {
-    expect(firstNameOf(name)).toBe(first)
-  })
-
-  test.each([
-    null,
-    "",
-    "ada@example.com",
-    "evil.example",
-    "https://evil.example",
-    "xX_ada_Xx",
-    "user123",
-    "Lovelace, Ada",
-    "<b>Ada</b>",
-    "🔥",
-    "A".repeat(31),
-    "[Ada](x)",
-    "=HYPERLINK(1)",
-    ...[
-      "null",
-      "NULL",
-      "NaN",
-      "nan",
-      "undefined",
-      "N/A",
-      "n/a",
-      "none",
-      "None.",
-      "-",
-      "--",
-      ".",
-      "?",
-      "Unknown",
-      "xxx",
-    ],
-    ...["Mr.", "Mr", "MRS.", "Dr", "Dr.", "Dr. med.", "Mr. Smith", "Frau Schmidt", "M. Dupont", "Sra. García", "Herr"],
-    ...["von", "Von", "von Neumann", "de la Cruz", "van der Berg", "Van der Berg", "zu Guttenberg"],
-    ...[
-      "ACME",
-      "Acme",
-      "Acme Corp",
-      "Acme Fitness GmbH",
-      "Foo AG",
-      "Test",
-      "test user",
-      "Test Test",
-      "IBM",
-      "Customer",
-    ],
-    ...["No Name", "Not Provided", "not available", "Unnamed", "na", "x", "Card Holder", "VISA CARDHOLDER"],
-    ...["Dear Customer", "Stripe Customer", "Mr. and Mrs. Smith", "The Smiths", "Familie Weber"],
-    ...["Guest", "First Last", "Kunde", "Cliente", "Client inconnu", "Mr. & Mrs. Smith", "admin"],
-    ...["\u200b", "\u200d\u200c", "\u3164", "\u2800", "\u00ad\ufeff", "\u115f\u1160", "\ufe0f", "\u{e0041}"],
-    ...["Z̸̧a̷l̶g̵o̴", "Ada\u0301\u0302\u0303\u0304", "H̵̛͕̞̦̰̜͍̰̥̟͆̏͂̌͑ͅä̷͔̟͓̬̯̟͍̭͉͈̮͙̣̯̬͚̞̭̍̀̾͠m̴̡̧̛̝̯̹̗̹̤̲̺̟̥̈̏͊̔̑̍͆̌̀̚͝͝b̴̢̢̫̝̠̗̼̬̻̮̺̭͔̘͑̆̎̚"],
-  ])("is not taken from %j", (name) => {
-    expect(firstNameOf(name)).toBeNull()
-  })
-
-  test("is letters or nothing, whatever the name", () => {
-    fc.assert(
-      fc.property(hostile, (name) => {
-        expect(firstNameOf(name) ?? "A").toMatch(/^(?:[\p{L}\p{M}'’.-]|\u200c|\u200d){1,30}$/u)
-      }),
-    )
-  })
-})
-
-describe("a team alert", () => {
-  test("escapes what Slack would read as mark-up and links once", () => {
-    const { subject, text } = renderTeamAlert({
-      severity: "P1",
-      state: "firing",
-      title: "Errors > 10 % <!channel>\r\n& more",
-      lines: ["case <https://evil.example|x>", "count 5"],
-      link: "https://ops.example.com/alerts/1?a=1&b=|2",
-    })
-    expect(subject).toBe("[P1] Errors > 10 % <!channel> & more")
-    expect(text).toBe(
-      "[P1] Errors &gt; 10 % &lt;!channel&gt; &amp; more\n• case &lt;https://evil.example|x&gt;\n• count 5\n<https://ops.example.com/alerts/1?a=1&amp;b=%7C2|Open>",
-    )
-  })
-
-  test("stays within one Slack message and states when it is resolved", () => {
-    const { subject, text } = renderTeamAlert({
-      severity: "P3",
-      state: "resolved",
-      title: "A".repeat(9_999),
-      lines: Array.from({ length: 99 }, () => "B".repeat(9_999)),
-      link: null,
-    })
-    expect(subject.startsWith("[P3] Resolved: AAA")).toBe(true)
-    expect(text.length).toBeLessThan(4_000)
-  })
+test("a first name is letters or nothing, whatever the name", () => {
+  fc.assert(
+    fc.property(hostile, (name) => {
+      expect(firstNameOf(name) ?? "A").toMatch(/^(?:[\p{L}\p{M}'’.-]|\u200c|\u200d){1,30}$/u)
+    }),
+  )
 })

@@ -168,11 +168,11 @@ const offerOf = ({ incentive, billing, caseKind }: NudgeInput, phrases: Phrases)
 
 /**
  * The longest text that fits. A text message uses the GSM alphabet where possible: one other character halves the capacity.
- * Optional parts are dropped in this order: offer, total, amount, non-GSM letters of the brand, the brand; the link and the
- * opt-out never are.
+ * What does not fit is dropped in this order: non-GSM letters of the brand, offer, total, amount, sentence, brand; the link and
+ * the opt-out never are.
  */
 function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
-  const { input, phrases, values, stage } = rendering
+  const { input, phrases, locale, values, stage } = rendering
   const isSms = input.channel === "sms"
   const write = isSms ? toGsm : (text: string) => text
   const link = webLink(input.link)
@@ -180,7 +180,7 @@ function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
   const offer = offerOf(input, phrases).map(write)
   const total = totalOf(rendering).map(write)
   const brand = truncate(values.brand, SHORT_BRAND_MAX)
-  const amount = values.amount === null || !isSms ? values.amount : gsmAmount(input.money, values.amount)
+  const amount = input.money !== null && isSms ? gsmAmount(input.money, locale) : values.amount
   const sentence = (amountText: string | null) =>
     write(phrases.mark[stage] + wording.short({ ...values, amount: amountText }))
   const from = (name: string) => withoutDoublePunctuation(phrases.from(name), name)
@@ -205,14 +205,14 @@ function renderShort(wording: Wording, rendering: Rendering): Rendered | null {
 /** The brand in the GSM alphabet, if any letters or digits remain. */
 function plainName(brand: string): readonly string[] {
   const plain = stripToGsm(brand)
-  return plain !== brand && /[\p{L}\p{N}]/u.test(plain) ? [plain] : []
+  return /[\p{L}\p{N}]/u.test(plain) ? [plain] : []
 }
 
 /** The amount in the GSM alphabet: with the currency code where the currency sign is not in it. */
-function gsmAmount(money: Money | null, formatted: string): string {
-  const plain = formatted.replaceAll(/\p{Zs}/gu, " ")
-  if (money === null || isGsm(plain)) return plain
-  const number = formatMoney(money, "en").replaceAll(/[^\d.,-]/g, "")
+function gsmAmount(money: Money, locale: string): string {
+  const plain = formatMoney(money, locale).replaceAll(/\p{Zs}/gu, " ")
+  if (isGsm(plain)) return plain
+  const number = formatMoney(money, null).replaceAll(/[^\d.,-]/g, "")
   return `${number} ${money.currency.toUpperCase()}`
 }
 
@@ -230,8 +230,8 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
     return { subject: wording.subject, text: [greeting, ...body, link, ...after, ...help].join("\n\n"), html: null }
   }
   const unsubscribeUrl = input.unsubscribeUrl === null ? null : webLink(input.unsubscribeUrl)
-  const footer = [withoutDoublePunctuation(wording.reason, values.brand)]
-  const optOut = unsubscribeUrl === null ? [] : [`${phrases.unsubscribe}: ${unsubscribeUrl}`]
+  const footer = withoutDoublePunctuation(wording.reason, values.brand)
+  const optOut = unsubscribeUrl === null ? "" : `\n${phrases.unsubscribe}: ${unsubscribeUrl}`
   const html = emailHtml({
     language: phrases.language,
     subject: wording.subject,
@@ -244,14 +244,7 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
     footer,
     unsubscribe: unsubscribeUrl === null ? null : { text: phrases.unsubscribe, url: unsubscribeUrl },
   })
-  const text = [
-    greeting,
-    ...body,
-    `${wording.button}: ${link}`,
-    ...after,
-    ...help,
-    `${footer.join(" ")}\n${optOut.join("")}`.trim(),
-  ]
+  const text = [greeting, ...body, `${wording.button}: ${link}`, ...after, ...help, `${footer}${optOut}`]
   return { subject: wording.subject, text: `${text.join("\n\n")}\n`, html }
 }
 
@@ -278,9 +271,10 @@ function dateIn(at: Instant, locale: string, timeZone: string | null): string {
  * opt-out alone exceed two segments.
  */
 export function renderNudge(input: NudgeInput): Rendered | null {
-  const language = input.locale?.slice(0, 2).toLowerCase() ?? ""
-  const phrases = /^[a-z]{2}(?:[-_]|$)/i.test(input.locale ?? "") ? (LANGUAGES.get(language) ?? en) : en
-  const locale = phrases.language === language ? (input.locale ?? "en").replaceAll("_", "-") : "en"
+  const tag = (input.locale ?? "").replaceAll("_", "-")
+  const language = tag.replace(/-.*/, "").toLowerCase()
+  const phrases = LANGUAGES.get(language) ?? en
+  const locale = phrases.language === language ? tag : "en"
   const values: PhraseValues = {
     brand: brandOf(input.brandName) || phrases.unnamed,
     amount: input.money === null ? null : formatMoney(input.money, locale),

@@ -100,7 +100,7 @@ export function subscriptionDifferences(
   const ours = subscriptionOf(state, subscriptionId)
   const theirs = subscriptionOf(fold(facts, state), subscriptionId)
   if (theirs === undefined) return []
-  const readAt = facts.at(-1)?.occurredAt ?? null
+  const readAt = facts.at(-1)?.occurredAt
   const ourFields = ours === undefined ? {} : fieldsOf(ours)
   return Object.entries(fieldsOf(theirs)).flatMap(([field, value]) => {
     const own = ourFields[field] ?? null

@@ -28,12 +28,12 @@ export type ChurnLabel =
 export function churnLabel(ledger: readonly LedgerFact[], asOf: Instant): ChurnLabel | null {
   const then = viewOf(ledger, asOf)
   const serving = Object.values(then.state.subscriptions).filter(grantsAccess)
-  if (serving.length === 0 || serving.every(({ cancelAt }) => cancelAt !== null)) return null
+  if (serving.every(({ cancelAt }) => cancelAt !== null)) return null
 
   const later = viewOf(ledger, new Date(then.atMs + LABEL_DAYS * DAY_MS).toISOString())
   const period = later.periods.find(({ from, to }) => from <= asOf && (to === null || to > asOf))
   // Access had ended before `asOf` and that became known late, so there was nothing to predict.
   if (period === undefined) return null
   const isChurned = period.to !== null && Date.parse(period.to) <= then.atMs + HORIZON_DAYS * DAY_MS
-  return isChurned ? { isChurned, end: period.end ?? "other" } : { isChurned, end: null }
+  return isChurned ? { isChurned, end: period.end } : { isChurned: false, end: null }
 }

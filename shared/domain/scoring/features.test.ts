@@ -7,7 +7,7 @@ import {
   subscriptionEnded,
 } from "../../../test/support/events/facts.ts"
 import type { Fact, SubscriptionItem } from "../facts.ts"
-import { type FeatureName, featureSchema, features, type LedgerFact, modelFeatures } from "./features.ts"
+import { type FeatureName, featureSchema, features, type LedgerFact, modelFeatures, vectorOf } from "./features.ts"
 
 const DAY_MS = 86_400_000
 const on = (day: number): string => new Date(Date.parse("2026-01-01T00:00:00.000Z") + day * DAY_MS).toISOString()
@@ -147,6 +147,17 @@ describe("usage", () => {
     })
     expect(at(60, [])).toMatchObject({ usage_known: 0, zero_usage_4w: null, usage_8w_ratio: null })
   })
+})
+
+test("a model has numbers and categories with their levels, in the order of the schema", () => {
+  expect(modelFeatures.slice(0, 3)).toEqual([
+    { name: "tenure_days", type: "number" },
+    { name: "interval", type: "category", levels: ["shorter", "month", "quarter", "half_year", "year", "longer"] },
+    { name: "days_to_renewal", type: "number" },
+  ])
+  const values = at(30, [started({ at: on(0), currentPeriodEnd: on(31) })])
+  expect(vectorOf(values).slice(0, 3)).toEqual([30, "month", 1])
+  expect(vectorOf(values)).toHaveLength(featureSchema.length)
 })
 
 test("reminders sent because of a score do not influence the next score", () => {

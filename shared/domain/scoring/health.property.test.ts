@@ -69,12 +69,6 @@ describe("health", () => {
     )
   })
 
-  test("follows the formula: 43.75 at three times the odds, 95.89 at a tenth of them", () => {
-    const ofOdds = (odds: number) => odds / (1 + odds)
-    expect(healthOfProbability(ofOdds(0.03), ofOdds(0.01))).toBeCloseTo(43.75, 9)
-    expect(healthOfProbability(ofOdds(0.001), ofOdds(0.01))).toBeCloseTo(95.8904, 4)
-  })
-
   test("is exactly the sum of its components in any order, within 0 and 100, and never NaN", () => {
     fc.assert(
       fc.property(scored, rate, weights, fc.boolean(), (customer, base, own, isOwn) => {
@@ -140,38 +134,7 @@ describe("health", () => {
   })
 })
 
-describe("not scored", () => {
-  const customer = { probability: 0.1, logOdds: -2.2, base: -2.2, reasons: [], coverage: 1 }
-
-  test("if coverage is too low, with the coverage", () => {
-    expect(healthOf({ ...customer, coverage: 0.4 }, rulesOf(0.03))).toEqual({
-      status: "not_scored",
-      because: { reason: "coverage_too_low", coverage: 0.4, needed: 0.5 },
-    })
-  })
-
-  test.each([
-    ["the customer has no score", null],
-    ["the score is NaN", { ...customer, logOdds: Number.NaN }],
-    ["a reason is not finite", { ...customer, reasons: [{ code: "usage.a", logOdds: Number.POSITIVE_INFINITY }] }],
-  ])("if %s", (_, given) => {
-    expect(healthOf(given, rulesOf(0.03))).toEqual({ status: "not_scored", because: { reason: "no_score" } })
-  })
-})
-
 describe("risk", () => {
-  test.each([
-    [0.03, 0.03, "low"],
-    [0.046, 0.03, "medium"],
-    [0.091, 0.03, "high"],
-    [0.181, 0.03, "critical"],
-    [0.3, 0.3, "medium"],
-    [0.55, 0.3, "high"],
-    [0.8, 0.3, "critical"],
-  ])("of %s at a base rate of %s is %s", (probability, base, level) => {
-    expect(riskLevelOf(probability, base)).toBe(level)
-  })
-
   test("never falls as the probability rises", () => {
     const order = ["low", "medium", "high", "critical"]
     const share = fc.double({ min: 0, max: 1, noNaN: true })
@@ -202,22 +165,5 @@ describe("rules without a model", () => {
       }),
       SEED,
     )
-  })
-
-  test("a customer without known features has the base rate and coverage 0", () => {
-    const score = scoreByRules({}, 0.05)
-    expect(score.probability).toBeCloseTo(0.05, 12)
-    expect(score).toMatchObject({ source: "rules", reasons: [], coverage: 0 })
-  })
-
-  test("risk factors raise the probability, and protective factors lower it", () => {
-    const of = (given: Readonly<Record<string, number>>) => scoreByRules(given).probability
-    const known = Object.fromEntries(RULE_FEATURES.map((feature) => [feature, 0]))
-    const plain = of({ ...known, tenure_days: 200 })
-    for (const feature of ["cancel_scheduled", "unrecovered_invoices_30d", "negative_tickets_30d", "zero_usage_4w"]) {
-      expect(of({ ...known, tenure_days: 200, [feature]: 1 })).toBeGreaterThan(plain)
-    }
-    expect(of({ ...known, tenure_days: 500 })).toBeLessThan(plain)
-    expect(of({ ...known, tenure_days: 20 })).toBeGreaterThan(plain)
   })
 })

@@ -91,7 +91,8 @@ const BASE_RATE_MIN = 1e-6
 /** Points are rounded to a grid on which sums are exact; its steps are below a ten-millionth of a point. */
 const GRID = 2 ** 24
 
-const onGrid = (points: number): number => Math.round(points * GRID) / GRID
+/** Never -0, which is written as "-0". */
+const onGrid = (points: number): number => Math.round(points * GRID) / GRID + 0
 
 /** The health for log-odds that are `above` (worse than) those of the base rate. Strictly decreasing. */
 export const healthOfOdds = (above: number): number => 100 / (1 + Math.exp(above - MEAN_LOGIT))

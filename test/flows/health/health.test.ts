@@ -11,8 +11,8 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   stats,
-  waitBetweenJobs,
   waitUntilProcessed,
   world,
   worldNow,
@@ -163,7 +163,7 @@ test.each([
   ["/api/health/qstash", { postgres: 0, redis: 0, qstash: 1 }],
 ])("ten monitors at %s cost what one does", async (path, most) => {
   await expireCache()
-  await waitBetweenJobs()
+  await settle()
   await control("DELETE", "/stats")
   await get(path)
   await Promise.all(Array.from({ length: 9 }, () => get(path)))
@@ -216,7 +216,7 @@ describe("measurements", () => {
     await setSwitchForAll("WEBHOOK_PROCESSING_ENABLED", false)
     await expireCache()
     await failPayment(fresh("cus"), fresh("in"))
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await settle()
     await expireCache()
     expect(await get("/api/health/webhooks")).toMatchObject({
       status: 200,

@@ -8,6 +8,7 @@ import {
   api,
   mailbox,
   reset,
+  runHeartbeats,
   sql,
   waitFor,
   waitUntilProcessed,
@@ -95,7 +96,7 @@ test("the first month is recorded by date and sent once to the team, never to th
   await waitUntilProcessed()
   expect(await milestonesOf("cus_ms2")).toEqual([])
 
-  // The job runs once an hour.
+  await runHeartbeats(["milestones"]) // once an hour
   await advanceClock("PT90M")
   const shown = await waitFor(async () => {
     const all = await milestonesOf("cus_ms2")

@@ -16,8 +16,8 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   sql,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   world,
@@ -48,7 +48,6 @@ describe("a nudge with an incentive", () => {
 
   /** A member whose first nudge is due and not published. */
   async function dueMember() {
-    await waitBetweenJobs() // which would send the nudge before the test does
     const [customer, invoice] = [fresh("cus"), fresh("in")]
     await putProviderObject("stripe", "subscriptions", `sub_of_${customer}`, {
       ...{
@@ -123,7 +122,7 @@ describe("a nudge with an incentive", () => {
 })
 
 test("a nudge without an incentive is stopped by a switch set after the claim has read it", async () => {
-  await waitBetweenJobs()
+  await settle()
   const invoice = fresh("in")
   await setFault("qstash", "down")
   await failPayment(fresh("cus"), invoice)

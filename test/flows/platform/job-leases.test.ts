@@ -1,6 +1,7 @@
 /** Scheduled runs: one at a time, once per slot, and taken over when they are lost. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { advanceToIdleMinute, byCron, byQstash, jobOf, postJobAction, runsOf } from "../../support/actions/jobs.ts"
+import { SCHEDULES } from "../../../workers/platform/jobs/schedules.ts"
+import { advanceToNewMinute, byCron, byQstash, jobOf, postJobAction, runsOf } from "../../support/actions/jobs.ts"
 import { fresh } from "../../support/events/providers.ts"
 import { runInProcess } from "../../support/world/run-in-process.ts"
 import {
@@ -8,6 +9,7 @@ import {
   api,
   control,
   reset,
+  runHeartbeats,
   setFault,
   sql,
   stats,
@@ -35,8 +37,17 @@ async function otherRun(job: string, leaseSeconds: number): Promise<string> {
 }
 
 describe("a slot runs once", () => {
+  test("when QStash and Cron Triggers both run all jobs by themselves", async () => {
+    await runHeartbeats("live")
+    await advanceClock("PT1H")
+    const jobs = await sql<{ job: string }>("select distinct job from job_runs where slot is not null")
+    expect(jobs.map(({ job }) => job).sort()).toEqual(SCHEDULES.map(({ job }) => job).sort())
+    expect(await sql("select job, slot from job_runs group by job, slot having count(*) > 1")).toEqual([])
+    expect((await jobOf("sweep")).heartbeats).toEqual({ qstash: expect.any(String), cron: expect.any(String) })
+  })
+
   test("when both triggers fire at once, twice each", async () => {
-    const now = await advanceToIdleMinute()
+    const now = await advanceToNewMinute()
     const fired = await Promise.all([
       ...[1, 2, 3].map(() => byQstash("sweep")),
       ...[1, 2].map(async () => byCron("* * * * *", now)),
@@ -49,7 +60,7 @@ describe("a slot runs once", () => {
   })
 
   test("when a trigger comes late, or again after the next slot", async () => {
-    const now = await advanceToIdleMinute()
+    const now = await advanceToNewMinute()
     expect((await byQstash("reminders")).body).toMatchObject({ outcome: "dispatched" })
     for (const minutes of [0, 5, 60]) await byCron("*/5 * * * *", new Date(now.getTime() - minutes * 60_000))
     expect(await runsOf("reminders")).toHaveLength(1)
@@ -58,7 +69,7 @@ describe("a slot runs once", () => {
   })
 
   test("and again by the other trigger when its run failed or was released", async () => {
-    await advanceToIdleMinute()
+    await advanceToNewMinute()
     for (const error of ["thrown", "released"]) {
       await byQstash("sweep")
       await sql("update job_runs set error = $1", [error])
@@ -68,7 +79,7 @@ describe("a slot runs once", () => {
   })
 
   test("but a manual run is not refused for that", async () => {
-    await advanceToIdleMinute()
+    await advanceToNewMinute()
     await byQstash("sweep")
     expect((await byQstash("sweep", '{"outOfTurn":true}')).body).toMatchObject({ outcome: "swept" })
     expect((await postJobAction("sweep", "run")).body).toMatchObject({ outcome: "swept" })
@@ -79,7 +90,7 @@ describe("a slot runs once", () => {
 
 describe("a running job", () => {
   test("prevents every other run of it", async () => {
-    const now = await advanceToIdleMinute()
+    const now = await advanceToNewMinute()
     const id = await otherRun("sweep", 60)
     expect((await byQstash("sweep")).body).toMatchObject({ outcome: "already_running" })
     await byCron("* * * * *", now)
@@ -97,7 +108,7 @@ describe("a running job", () => {
   })
 
   test("whose worker was lost is shown as stuck, and is taken over by a run with a higher fencing token", async () => {
-    await advanceToIdleMinute()
+    await advanceToNewMinute()
     const id = await otherRun("sweep", -1)
     expect((await jobOf("sweep")).running).toMatchObject({ id, isStuck: true })
     expect(await api("/api/health/scheduler")).toMatchObject({ status: 200, body: { status: "warn", stuckJobs: 1 } })
@@ -113,7 +124,7 @@ describe("a running job", () => {
   })
 
   test("cannot be doubled, even without the function that begins runs", async () => {
-    await advanceToIdleMinute()
+    await advanceToNewMinute()
     await otherRun("sweep", 60)
     await expect(otherRun("sweep", 60)).rejects.toThrow(/job_runs_unfinished/)
   })
@@ -121,7 +132,7 @@ describe("a running job", () => {
 
 /** A sweep that takes a while, because Stripe answers slowly about these objects. */
 async function slowSweep(objects: number) {
-  const now = await advanceToIdleMinute()
+  const now = await advanceToNewMinute()
   await setFault("stripe-api", "slow")
   for (let index = 0; index < objects; index++) {
     await sql(
@@ -193,7 +204,7 @@ test("a worker that is killed at any call of a run delays the job by at most its
       method: "POST",
       headers: { authorization: `Bearer ${world().adminApiKey}` },
     })
-  await advanceToIdleMinute()
+  await advanceToNewMinute()
   const { status, calls } = await runInProcess(request(), null)
   expect(status).toBe(200)
   for (let call = 2; call <= calls; call++) {
@@ -210,7 +221,7 @@ test("a worker that is killed at any call of a run delays the job by at most its
 })
 
 test("a run of reminders costs four round trips to Postgres", async () => {
-  await advanceToIdleMinute()
+  await advanceToNewMinute()
   await api("/jobs/reminders", { method: "POST" })
   await control("DELETE", "/stats")
   expect((await api("/jobs/reminders", { method: "POST" })).status).toBe(200)
@@ -223,7 +234,7 @@ test("a run of reminders costs four round trips to Postgres", async () => {
 })
 
 test("runs older than a month are deleted, found by an index", async () => {
-  const now = await advanceToIdleMinute()
+  const now = await advanceToNewMinute()
   const days = (count: number) => new Date(now.getTime() - count * 86_400_000)
   await sql(
     `insert into job_runs (job, source, started_at, finished_at, outcome)

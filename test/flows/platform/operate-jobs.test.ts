@@ -1,14 +1,14 @@
 /** Jobs as an operator manages them: shown, paused, run manually and released; by operators only. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { newApiKey } from "../../support/actions/companies.ts"
-import { advanceToIdleMinute, byCron, byQstash, jobOf, postJobAction, runsOf } from "../../support/actions/jobs.ts"
+import { advanceToNewMinute, byCron, byQstash, jobOf, postJobAction, runsOf } from "../../support/actions/jobs.ts"
 import { advanceClock, api, reset, sql, worldNow } from "../../support/world/world.ts"
 
 beforeEach(reset)
 
 describe("an operator", () => {
   test("pauses a job for both triggers and every caller, and resumes it", async () => {
-    const now = await advanceToIdleMinute()
+    const now = await advanceToNewMinute()
     const paused = await postJobAction("sweep", "pause", { reason: "a migration runs" })
     expect(paused).toMatchObject({
       status: 200,
@@ -57,7 +57,7 @@ describe("an operator", () => {
   })
 
   test("pages through a job's runs, and filters them", async () => {
-    await advanceToIdleMinute()
+    await advanceToNewMinute()
     for (let run = 0; run < 5; run++) await postJobAction("sweep", "run")
     await byQstash("sweep")
     type Page = { data: { id: string; source: string }[]; nextCursor: string | null }
@@ -76,7 +76,7 @@ describe("an operator", () => {
   })
 
   test("gets an error for what is not possible", async () => {
-    await advanceToIdleMinute()
+    await advanceToNewMinute()
     expect(await postJobAction("sweep", "release")).toMatchObject({ status: 409, body: { code: "CONFLICT" } })
     for (const verb of ["run", "pause", "resume", "release"] as const) {
       const body = verb === "pause" ? { reason: "x" } : undefined

@@ -11,9 +11,9 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   sql,
   stats,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   world,
@@ -95,11 +95,13 @@ test("errors of the e-mail API open its breaker, health shows it, and every nudg
 
 test("a service that is not configured is no failure, and is not called", async () => {
   await advanceClock(CACHES_EXPIRED)
-  await waitBetweenJobs()
+  await settle()
   await control("DELETE", "/stats")
   const { body } = await api<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
   expect(Object.keys(body.checks)).toEqual(
-    ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash"].map((target) => `${target}:breaker`),
+    ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash", "access"].map(
+      (target) => `${target}:breaker`,
+    ),
   )
   const { postgres, redis, qstash, ...others } = await stats()
   expect([postgres, redis, qstash, others]).toEqual([0, 1, 0, {}])

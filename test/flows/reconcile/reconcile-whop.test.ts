@@ -1,6 +1,5 @@
 /** Whop stops retrying after 70 seconds; lost events are read from its delivery log or, without one, from its objects. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { postJobAction } from "../../support/actions/jobs.ts"
 import { caseOf, messages } from "../../support/actions/members.ts"
 import { DAY_MS, MINUTE_MS, reconcile, recordedIds } from "../../support/actions/reconcile.ts"
 import { fresh, sendWhop } from "../../support/events/providers.ts"
@@ -17,10 +16,7 @@ import {
   worldNow,
 } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await postJobAction("reconcile", "pause", { reason: "the test compares by itself" })
-})
+beforeEach(reset)
 afterEach(() => setFault("whop-api", "off"))
 
 const WHOP = { provider: "whop" }

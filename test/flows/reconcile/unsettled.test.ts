@@ -1,17 +1,12 @@
 /** Two contradicting snapshots of a subscription in one second: the provider's API decides. */
-import { afterAll, afterEach, beforeEach, expect, test } from "vitest"
-import { postJobAction } from "../../support/actions/jobs.ts"
+import { afterEach, beforeEach, expect, test } from "vitest"
 import { subscriptionObject } from "../../support/actions/reconcile.ts"
 import { envelope, fresh, sendStripe } from "../../support/events/providers.ts"
 import { providerCalls, putProviderObject } from "../../support/world/external-services.ts"
 import { advanceClock, api, reset, setFault, sql, waitUntilProcessed, worldNow } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await postJobAction("reconcile", "pause", { reason: "it compares subscriptions, too" })
-})
+beforeEach(reset)
 afterEach(() => setFault("stripe-api", "off"))
-afterAll(() => postJobAction("reconcile", "resume"))
 
 /** A subscription that became past due and unpaid in one second, both from active. */
 async function sendContradiction(customer = fresh("cus")) {

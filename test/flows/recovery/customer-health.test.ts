@@ -3,19 +3,10 @@ import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { failPayment } from "../../support/actions/members.ts"
 import { fresh } from "../../support/events/providers.ts"
-import {
-  cancelSubscription,
-  champion,
-  scoreOf,
-  subscriber,
-  withoutScheduledScoring,
-} from "../../support/models/scoring.ts"
+import { cancelSubscription, champion, scoreOf, subscriber } from "../../support/models/scoring.ts"
 import { advanceClock, api, reset, sql, waitFor, waitUntilProcessed } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
+beforeEach(reset)
 
 interface CustomerBody {
   readonly id: string

@@ -9,7 +9,7 @@ import {
   sendNewCustomer,
 } from "../../support/actions/members.ts"
 import { fresh } from "../../support/events/providers.ts"
-import { advanceClock, api, reset, sql } from "../../support/world/world.ts"
+import { advanceClock, api, reset, runHeartbeats, sql } from "../../support/world/world.ts"
 
 beforeEach(async () => {
   await reset()
@@ -17,6 +17,7 @@ beforeEach(async () => {
   const body = JSON.stringify({ quietHours: null, playbooks })
   const answer = await api("/api/settings", { method: "PUT", body, headers: { "content-type": "application/json" } })
   expect(answer.status).toBe(200)
+  await runHeartbeats(["interventions"])
 })
 
 type Shown = CaseBody & { readonly cause: string | null; readonly closedAt: string; readonly recoveredMinor: number }

@@ -23,6 +23,7 @@ import {
   mailbox,
   reset,
   setFault,
+  settle,
   sql,
   waitFor,
   waitUntilProcessed,
@@ -108,7 +109,7 @@ describe("the link to the payment page", () => {
     const response = await visit(link, { method: "HEAD" })
     expect(response.status).toBe(200)
     expectGuarded(response)
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await settle()
     expect(await clicksOf(invoice)).toEqual([])
   })
 
@@ -129,7 +130,7 @@ describe("the link to the payment page", () => {
       expect(await response.text()).toContain('<form method="post">')
       expectGuarded(response)
     }
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    await settle()
     expect(await clicksOf(invoice)).toEqual([])
     expect(await portalCalls()).toBe(before)
 
@@ -150,7 +151,7 @@ describe("the link to the payment page", () => {
     const { link, invoice } = await nudged()
     await Promise.all([visit(link), visit(link), visit(link)])
     await waitFor(async () => (await clicksOf(invoice)).length > 0)
-    await new Promise((resolve) => setTimeout(resolve, 400))
+    await settle()
     const seconds = (await clicksOf(invoice)).map(({ occurredAt }) => occurredAt)
     expect(new Set(seconds).size).toBe(seconds.length)
     expect(seconds.length).toBeLessThanOrEqual(2)

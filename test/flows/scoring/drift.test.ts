@@ -2,23 +2,13 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { postJobAction } from "../../support/actions/jobs.ts"
-import { advancePastHourlySlot, insertLabels, makeCompanyDue } from "../../support/actions/labels.ts"
-import {
-  cancelSubscription,
-  champion,
-  modelText,
-  send,
-  subscriber,
-  upload,
-  withoutScheduledScoring,
-} from "../../support/models/scoring.ts"
+import { insertLabels, makeCompanyDue } from "../../support/actions/labels.ts"
+import { cancelSubscription, champion, modelText, send, subscriber, upload } from "../../support/models/scoring.ts"
 import { putFlag } from "../../support/world/external-services.ts"
 import { api, mailbox, reset, sql, world, worldNow } from "../../support/world/world.ts"
 
 beforeEach(async () => {
   await reset()
-  await withoutScheduledScoring()
-  await advancePastHourlySlot()
   await putFlag("MODEL_DRIFT_DETECTION", { enabled: true })
 })
 

@@ -4,14 +4,11 @@ import { beforeEach, expect, test } from "vitest"
 import { type Features, features, type LedgerFact, vectorOf } from "../../../shared/domain/scoring/features.ts"
 import { fresh, sendStripe } from "../../support/events/providers.ts"
 import { failedRenewalScenario } from "../../support/events/scenario.ts"
-import { champion, scoreOf, send, subscriber, withoutScheduledScoring } from "../../support/models/scoring.ts"
+import { champion, scoreOf, send, subscriber } from "../../support/models/scoring.ts"
 import { setSwitchForAll } from "../../support/world/external-services.ts"
 import { advanceClock, api, reset, sql, waitUntilProcessed, world, worldNow } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
+beforeEach(reset)
 
 interface Stored {
   readonly as_of: Date

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gunzipSync } from "node:zlib"
-import { afterAll, beforeEach, expect, test } from "vitest"
+import { beforeEach, expect, test } from "vitest"
 import { makeDb } from "../../../db/client.ts"
 import { readLedgers } from "../../../db/queries/scoring/ledgers.ts"
 import { model } from "../../../ops/model/command.ts"
@@ -19,20 +19,10 @@ import { ledgerRows } from "../../../shared/learning/data/ledger-rows.ts"
 import { addCompany } from "../../support/actions/companies.ts"
 import { failPayment, payInvoice } from "../../support/actions/members.ts"
 import { envelope, fresh, sendStripe } from "../../support/events/providers.ts"
-import {
-  scoreOf,
-  send,
-  subscriber,
-  withoutScheduledScoring,
-  withScheduledScoring,
-} from "../../support/models/scoring.ts"
+import { scoreOf, send, subscriber } from "../../support/models/scoring.ts"
 import { advanceClock, reset, sql, waitUntilProcessed, world, worldNow } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
-afterAll(withScheduledScoring)
+beforeEach(reset)
 
 const database = () =>
   makeDb({

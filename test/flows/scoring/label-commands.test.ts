@@ -6,16 +6,13 @@ import { afterAll, beforeEach, expect, test } from "vitest"
 import { CommandError } from "../../../ops/deployment.ts"
 import { model } from "../../../ops/model/command.ts"
 import { insertLabels } from "../../support/actions/labels.ts"
-import { champion, modelText, withoutScheduledScoring } from "../../support/models/scoring.ts"
+import { champion, modelText } from "../../support/models/scoring.ts"
 import { reset, world } from "../../support/world/world.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "churn-saver-labels-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
+beforeEach(reset)
 
 /** The command against this world. */
 async function run(...args: readonly string[]): Promise<{ out: string; message: string; code: number }> {

@@ -4,16 +4,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeEach, expect, test } from "vitest"
 import { model } from "../../../ops/model/command.ts"
-import { modelText, scoreOf, subscriber, withoutScheduledScoring } from "../../support/models/scoring.ts"
+import { modelText, scoreOf, subscriber } from "../../support/models/scoring.ts"
 import { reset, sql, world } from "../../support/world/world.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "churn-saver-models-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
+beforeEach(reset)
 
 /** Runs the command; its output, or its error message. */
 async function run(...args: readonly string[]) {

@@ -18,17 +18,13 @@ import {
   send,
   subscriber,
   upload,
-  withoutScheduledScoring,
 } from "../../support/models/scoring.ts"
 import { advanceClock, api, reset, sql, world } from "../../support/world/world.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "churn-saver-offsets-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
+beforeEach(reset)
 
 const A = world().companyId
 /** Not a short fraction: it must be stored exactly. */

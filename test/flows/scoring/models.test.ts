@@ -5,23 +5,13 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { fresh } from "../../support/events/providers.ts"
-import {
-  champion,
-  logOf,
-  modelText,
-  scoreOf,
-  send,
-  subscriber,
-  upload,
-  withoutScheduledScoring,
-} from "../../support/models/scoring.ts"
+import { champion, logOf, modelText, scoreOf, send, subscriber, upload } from "../../support/models/scoring.ts"
 import { putFlag } from "../../support/world/external-services.ts"
 import { runInProcess } from "../../support/world/run-in-process.ts"
 import { advanceClock, api, reset, sql, waitFor, world } from "../../support/world/world.ts"
 
 beforeEach(async () => {
   await reset()
-  await withoutScheduledScoring()
   await api("/api/flags") // the isolate caches the last test's flags for five seconds
 })
 

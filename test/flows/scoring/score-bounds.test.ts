@@ -4,13 +4,10 @@ import { modelFeatures } from "../../../shared/domain/scoring/features.ts"
 import type { ModelFeature } from "../../../shared/scoring/artefact.ts"
 import { explanationCost, prepareModel } from "../../../shared/scoring/model.ts"
 import { artefactOf, chains } from "../../support/models/models.ts"
-import { modelText, send, subscriber, upload, withoutScheduledScoring } from "../../support/models/scoring.ts"
+import { modelText, send, subscriber, upload } from "../../support/models/scoring.ts"
 import { api, reset, sql } from "../../support/world/world.ts"
 
-beforeEach(async () => {
-  await reset()
-  await withoutScheduledScoring()
-})
+beforeEach(reset)
 
 /** Features that exist; more would make the artefact larger, not more expensive. */
 const FEATURES: ModelFeature[] = modelFeatures.filter(({ type }) => type === "number").slice(0, 64)

@@ -16,8 +16,6 @@ import {
   send,
   subscriber,
   upload,
-  withoutScheduledScoring,
-  withScheduledScoring,
 } from "../../support/models/scoring.ts"
 import { setSwitchForAll } from "../../support/world/external-services.ts"
 import { runInProcess } from "../../support/world/run-in-process.ts"
@@ -26,27 +24,19 @@ import {
   api,
   control,
   reset,
+  runHeartbeats,
+  settle,
   sql,
   stats,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   world,
-  worldNow,
 } from "../../support/world/world.ts"
 
 beforeEach(async () => {
   await reset()
-  await withoutScheduledScoring()
   await api("/api/flags") // the isolate caches the last test's flags for five seconds
 })
-
-/** Nightly scoring that begins during a test would be another pass, and the hourly trigger another run. */
-async function avoidScheduledScoring(): Promise<void> {
-  const now = await worldNow()
-  if ([2, 3].includes(now.getUTCHours())) await advanceClock("PT2H")
-  if ([19, 20].includes(now.getUTCMinutes())) await advanceClock("PT3M")
-}
 
 const sum = (parts: readonly { readonly logOdds: number }[], from = 0) =>
   parts.reduce((total, { logOdds }) => total + logOdds, from)
@@ -90,14 +80,14 @@ describe("a score", () => {
     await champion()
     const customer = await subscriber()
     const first = await scoreOf(customer)
-    await waitBetweenJobs()
+    await settle()
     await control("DELETE", "/stats")
     expect(await scoreOf(customer)).toEqual({ ...first, isStored: true })
     expect((await stats()).postgres).toBe(1)
     // Fresh scores are limited to one a minute.
     expect((await scoreOf(customer, "?fresh=true")).isStored).toBe(true)
     await advanceClock("PT61S")
-    await waitBetweenJobs()
+    await settle()
     await control("DELETE", "/stats")
     expect((await scoreOf(customer, "?fresh=true")).isStored).toBe(false)
     expect((await stats()).postgres).toBe(3)
@@ -259,7 +249,6 @@ describe("automatic scoring", () => {
 
   test("scores everybody nightly, once, in several steps", async () => {
     await champion()
-    await avoidScheduledScoring()
     const customers = await Promise.all(Array.from({ length: 5 }, () => subscriber()))
     const gone = await subscriber()
     await cancelSubscription(gone)
@@ -273,7 +262,6 @@ describe("automatic scoring", () => {
     }
     const nightlyPass = () =>
       sql("select scored, not_scored, failed from rescore_passes where finished_at is not null order by night")
-    await withScheduledScoring()
     expect((await run("2", "50")).status).toBe(200)
     await waitFor(async () => (await nightlyPass()).length === 1)
     const logged = () => sql("select customer_id as id, trigger from predictions order by customer_id")
@@ -282,6 +270,7 @@ describe("automatic scoring", () => {
     await run("2", "50")
     expect(await logged()).toHaveLength(5)
     await cancelSubscription(customers[0] ?? "")
+    await runHeartbeats(["rescore"])
     await advanceClock("P1D")
     await waitFor(async () => (await sql("select 1 from predictions")).length === 9)
     expect(await sql("select not_scored from customer_scores where customer_id = $1", [customers[0]])).toEqual([
@@ -291,14 +280,12 @@ describe("automatic scoring", () => {
 
   test("continues where an invocation had no budget left", async () => {
     await champion()
-    await avoidScheduledScoring()
     await Promise.all(Array.from({ length: 9 }, () => subscriber()))
     const request = new Request(`${world().vars.APP_URL}/jobs/rescore`, {
       method: "POST",
       headers: { authorization: `Bearer ${world().adminApiKey}` },
       body: "{}",
     })
-    await withScheduledScoring()
     expect((await runInProcess(request, null, { ML_BATCH_SIZE: "1", SUBREQUESTS_MAX: "40" })).status).toBe(200)
     const [early] = await sql<{ scored: number }>("select count(*)::int as scored from predictions")
     expect(early?.scored).toBeGreaterThan(0)

@@ -5,9 +5,9 @@ import {
   advanceClock,
   control,
   reset,
+  settle,
   sql,
   stats,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   world,
@@ -54,7 +54,7 @@ test("a burst is acknowledged event by event, in far fewer round trips than even
   await waitUntilProcessed()
   await control("POST", "/reset")
   const events = await burstOf(BURST)
-  await waitBetweenJobs()
+  await settle()
   await control("DELETE", "/stats")
   const answers = await Promise.all(events.map((event) => sendStripe(event)))
   expect(answers.map(({ status, body }) => [status, body.duplicate])).toEqual(answers.map(() => [200, false]))

@@ -1,6 +1,6 @@
 /** A short failure of Postgres delays an event and does not use up its attempts. */
 import { beforeEach, expect, test } from "vitest"
-import { advanceToIdleMinute } from "../../support/actions/jobs.ts"
+import { advanceToNewMinute } from "../../support/actions/jobs.ts"
 import { failPayment } from "../../support/actions/members.ts"
 import { fresh } from "../../support/events/providers.ts"
 import { runInProcess } from "../../support/world/run-in-process.ts"
@@ -30,7 +30,7 @@ const event = async (): Promise<EventRow | undefined> =>
 test("a lost call of a sweep, before or after its effect, does not count as an attempt of the event", async () => {
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
-  await advanceToIdleMinute()
+  await advanceToNewMinute()
   await setLastAttempt()
   const { calls } = await runInProcess(sweep(), null)
   expect(await event()).toMatchObject({ status: "processed" })

@@ -1,28 +1,13 @@
 /** Two concurrent writers of one customer, the second committing between two steps of the first: nothing is lost. */
-import { afterAll, beforeEach, expect, test } from "vitest"
+import { beforeEach, expect, test } from "vitest"
 import { makeHistories, putHistories, sinceOf, startBackfill, step } from "../../support/actions/backfills.ts"
 import { byQstash } from "../../support/actions/jobs.ts"
 import { caseOf, failPayment, messages, sendNewCustomer, WITHOUT_ADDRESS } from "../../support/actions/members.ts"
 import { envelope, fresh, invoiceEvent, sendStripe } from "../../support/events/providers.ts"
 import { IS_FIRST_TO_PAUSE, pauseWhile, withPausePoint } from "../../support/world/pause-points.ts"
-import {
-  advanceClock,
-  api,
-  reset,
-  sql,
-  waitFor,
-  waitUntilProcessed,
-  world,
-  worldNow,
-} from "../../support/world/world.ts"
+import { advanceClock, reset, sql, waitFor, waitUntilProcessed, world, worldNow } from "../../support/world/world.ts"
 
-const JSON_HEADERS = { "content-type": "application/json" }
-
-beforeEach(async () => {
-  await reset()
-  await api("/api/jobs/reconcile/pause", { method: "POST", body: '{"reason":"a test"}', headers: JSON_HEADERS })
-})
-afterAll(() => api("/api/jobs/reconcile/resume", { method: "POST", headers: JSON_HEADERS }))
+beforeEach(reset)
 
 /** The delivery of this event is paused. */
 const PAUSED = "evt_held"

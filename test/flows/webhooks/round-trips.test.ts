@@ -6,8 +6,8 @@ import {
   control,
   reset,
   setFault,
+  settle,
   stats,
-  waitBetweenJobs,
   waitFor,
   waitUntilProcessed,
   worldNow,
@@ -18,7 +18,7 @@ beforeEach(async () => {
   // An isolate flushes its counts every ten seconds, after an answer, and reads its switches again. The warm delivery does
   // that, so that the counts below are those of one delivery; their shared cost has its own test.
   await advanceClock("PT11S")
-  await waitBetweenJobs()
+  await settle()
   // A warm isolate: its switches and company are cached.
   await sendStripe(
     invoiceEvent({ type: "invoice.paid", at: await worldNow(), customer: fresh("cus"), invoice: fresh("in") }),
@@ -33,7 +33,7 @@ test("one round trip to Postgres before the answer, two in all, none to Redis or
   const answer = await sendStripe(invoiceEvent({ type: "invoice.paid", at, customer, invoice: fresh("in") }))
   expect(answer.status).toBe(200)
   await waitUntilProcessed()
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await settle()
   const { postgres = 0, redis = 0, qstash = 0 } = await stats()
   expect({ postgres, redis, qstash }).toEqual({ postgres: 2, redis: 0, qstash: 0 })
 })
@@ -66,7 +66,7 @@ test("a duplicate costs one round trip", async () => {
   await waitUntilProcessed()
   await control("DELETE", "/stats")
   expect((await sendStripe(event)).body.duplicate).toBe(true)
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await settle()
   expect((await stats()).postgres).toBe(1)
 })
 
@@ -94,13 +94,13 @@ test("a late fact that needs the whole ledger costs two round trips as well", as
   const earlier = new Date(at.getTime() - 60_000)
   await sendStripe(invoiceEvent({ type: "invoice.payment_failed", at: earlier, customer, invoice }))
   await waitUntilProcessed()
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await settle()
   expect((await stats()).postgres).toBe(2)
 })
 
 test("a hundred deliveries cost Redis a round trip every few seconds", async () => {
   await advanceClock("PT11S")
-  await waitBetweenJobs()
+  await settle()
   await control("DELETE", "/stats")
   const at = await worldNow()
   const atOnce = 10

@@ -1,6 +1,6 @@
 /**
  * The two triggers of the deployment: QStash's schedules and Cron Triggers. Minutes without pending work are skipped: a slot
- * runs when there is work for it, and now and then without.
+ * runs when there is work for one of its jobs, and the other job then runs now and then.
  */
 
 import { readSpec } from "../../../local/qstash/message.ts"
@@ -24,6 +24,8 @@ export interface HeartbeatOptions {
   /** How often a slot is missed or doubled by one of the two triggers. */
   readonly missRate: number
   readonly doubleRate: number
+  /** How often a job without work runs in a slot that runs for the other one. */
+  readonly idleRate: number
 }
 
 interface PendingWork {
@@ -51,6 +53,8 @@ export class Heartbeat {
   slots = 0
   #plannedFor: number | null = null
   #seen = ""
+  /** When each job has work. */
+  #dueMs: Readonly<Record<string, number>> = {}
   #plannedAt = ""
   #intervalMs = MINUTE_MS
 
@@ -71,15 +75,19 @@ export class Heartbeat {
     const fallback = this.#world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
     const now = runtime.worldMs
     const ahead = slot(after(work.nudge, -PUBLISH_AHEAD_MS), 5)
-    const candidates = [
-      ahead !== null && ahead > now ? ahead : null,
+    const forSweep = [
       fallback + dead + work.held > 0 ? 0 : null,
       after(work.event, 0),
-      slot(after(work.nudge, 0), 5),
       after(work.nudge, OVERDUE_MS),
       after(work.object, LOOKUP_AFTER_MS),
       after(work.unclear, 0),
     ].filter((at) => at !== null)
+    this.#dueMs = {
+      sweep: Math.min(...forSweep),
+      reminders: after(work.nudge, -PUBLISH_AHEAD_MS) ?? Number.POSITIVE_INFINITY,
+    }
+    const forReminders = [ahead !== null && ahead > now ? ahead : null, slot(after(work.nudge, 0), 5)]
+    const candidates = [...forSweep, ...forReminders.filter((at) => at !== null)]
     if (candidates.length === 0) return
     const wanted = slot(Math.min(...candidates), 1) ?? now
     const next = slot(now + 1, 1) ?? now
@@ -114,13 +122,15 @@ export class Heartbeat {
     const due = SCHEDULES.filter(
       ({ job, cron }) => isIncluded(job) && (cron === "* * * * *" || atMs % (5 * MINUTE_MS) === 0),
     )
-    const { missRate, doubleRate } = this.#options()
+    const { missRate, doubleRate, idleRate } = this.#options()
     // The outcome of a slot depends only on the slot.
     const random = this.#random.fork(String(atMs))
+    const isRun = (job: string): boolean =>
+      (this.#dueMs[job] ?? 0) <= atMs || idleRate === 1 || random.fork(job).chance(idleRate)
     const counts = [this.#times(random, missRate, doubleRate), this.#times(random, missRate, doubleRate)]
     // Usually one of the two triggers, at times both at once.
     const [byCron = 0, byQstash = 0] = random.chance(0.25) ? counts : random.shuffled([counts[0] ?? 1, 0])
-    for (const { job, cron } of due) {
+    for (const { job, cron } of due.filter(({ job }) => isRun(job))) {
       for (let time = 0; time < byQstash; time++) this.#publish(job)
       for (let time = 0; time < byCron; time++) await this.#world.trigger(cron)
     }

@@ -50,22 +50,24 @@ export function servicesFor(database: string, outside: Outside): Services {
   const flags: Partial<Flags> = { isOn, isOnForAll: isOn, isOffForAll: (name) => !isOn(name), valueOf: () => ON }
   const log = { debug: noop, info: noop, warn: noop, error: noop, with: () => log }
   let ids = 0
+  const channels = {
+    email: {
+      name: "email",
+      isConfigured: true,
+      async send(_message: unknown, { idempotencyKey }: { readonly idempotencyKey: string }) {
+        outside.seen.push(idempotencyKey)
+        return { kind: "sent", providerMessageId: null }
+      },
+    },
+  } as unknown as Services["channels"]
   const services: Partial<Services> = {
     config,
     db: databaseOf(database),
     flags: async () => flags as Flags,
     qstash: { publish: async () => ({ messageId: "", isDuplicate: false }) } as unknown as Services["qstash"],
     providers: { stripe: stripe() } as unknown as Services["providers"],
-    channels: {
-      email: {
-        name: "email",
-        isConfigured: true,
-        async send(_message: unknown, { idempotencyKey }: { readonly idempotencyKey: string }) {
-          outside.seen.push(idempotencyKey)
-          return { kind: "sent", providerMessageId: null }
-        },
-      },
-    } as unknown as Services["channels"],
+    channels,
+    channelsFor: async () => channels,
     budget: createBudget(1_000_000),
     log,
     now: () => NOW,
@@ -79,7 +81,10 @@ export function servicesFor(database: string, outside: Outside): Services {
 const noop = (): void => undefined
 
 const stripe = () =>
-  stripeProvider({ ...config.providers.stripe, fetch: () => Promise.reject(new Error("no provider is called")) })
+  stripeProvider({
+    ...config.providers.stripe,
+    fetchFor: () => () => Promise.reject(new Error("no provider is called")),
+  })
 
 /** Sessions are identified by the user of their connection string. */
 const databaseOf = (user: string): Db =>

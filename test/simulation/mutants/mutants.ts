@@ -8,7 +8,7 @@ import { crashEverywhere, type FlowResult, runFlow } from "../crash-points.ts"
 import { FLOWS, type Flow } from "../flows.ts"
 import { exploreOrders, resultOfGivenOrder, SCENARIOS_WITH_ORDER, type Timing } from "../orders.ts"
 import { type RunParts, runSchedule } from "../run.ts"
-import { bundleApp, type Patch, patched } from "../world/bundle.ts"
+import { bundleApp, type Packages, type Patch, patched } from "../world/bundle.ts"
 import { makeScheduleWorker } from "../world/schedule-worker.ts"
 import type { DetectionPlan, Mutant } from "./mutant-list.ts"
 
@@ -18,13 +18,13 @@ const SCHEDULES_MAX = 300
 /** The Worker with all its guards, with which a mutant is compared; results are cached. */
 export class RealWorker {
   readonly parts: RunParts
-  readonly libraries: string
+  readonly packages: Packages
   readonly #flows = new Map<string, FlowResult>()
   readonly #orders = new Map<string, string>()
 
-  constructor(parts: RunParts, libraries: string) {
+  constructor(parts: RunParts, packages: Packages) {
     this.parts = parts
-    this.libraries = libraries
+    this.packages = packages
   }
 
   /** The result of a flow without crashes. */
@@ -57,7 +57,7 @@ export interface KilledMutant {
 export async function killMutant(mutant: Mutant, real: RealWorker): Promise<KilledMutant> {
   const { app } = await bundleApp(mutant.code ?? [])
   const { database, scheduleWorker: reference } = real.parts
-  const scheduleWorker = makeScheduleWorker({ libraries: real.libraries, app })
+  const scheduleWorker = makeScheduleWorker(app, real.packages)
   const parts: RunParts = { database, scheduleWorker, reference, patches: schemaOf(mutant) }
   const where = [...(mutant.code ?? []), ...(mutant.functions ?? [])].map(({ file }) => file)
   const kill = { guard: mutant.guard, where: [...new Set(where)].join(", ") || (mutant.tables ?? []).join("; ") }

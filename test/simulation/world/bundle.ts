@@ -1,7 +1,6 @@
 /**
- * The deployed bundle in the simulator: built from `workers/index.ts` like wrangler does, and started again for each isolate.
- * Packages are bundled separately and started once per process, so that an isolate starts in one millisecond instead of
- * twenty. Packages with module state are part of the isolate.
+ * The deployed bundle in the simulator: built from `workers/index.ts` like wrangler does. Packages are bundled separately and
+ * evaluated once per process; the Worker's modules once per bundle, with the state of each isolate apart (module-state.ts).
  */
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -9,6 +8,7 @@ import { relative, sep } from "node:path"
 import { Script } from "node:vm"
 import { type BuildOptions, build, type Plugin } from "esbuild"
 import { ROOT } from "../../steps.ts"
+import { type ModuleState, makeStateSeams, VARIABLE_NAMES, withContainers, withoutVariables } from "./module-state.ts"
 import type { Seams } from "./seams.ts"
 
 /** wrangler's options for workerd. */
@@ -23,8 +23,7 @@ const OPTIONS = {
   absWorkingDir: ROOT,
 } satisfies BuildOptions & { write: false }
 
-/** Packages with module state (OpenFeature registers one provider per module), which each isolate needs for itself. */
-const STATEFUL_PACKAGES = /^@(openfeature\/|upstash\/ratelimit)/
+const PACKAGE_IMPORT = /__toESM\(require\(("(?!node:|events"|async_hooks")[^"]+")\)(?:, 1)?\)/g
 
 /** Modules of Node that workerd also provides. */
 const PLATFORM_MODULES = /^(node:)?(events|async_hooks)$/
@@ -66,24 +65,28 @@ export async function bundleApp(
     setup(setup) {
       setup.onResolve({ filter: PLATFORM_MODULES }, ({ path }) => ({ path, external: true }))
       setup.onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
-        if (STATEFUL_PACKAGES.test(path) || importer.includes("node_modules")) return undefined
+        if (importer.includes("node_modules")) return undefined
         packages.add(path)
         return { path, external: true }
       })
       setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const file = relative(ROOT, path).split(sep).join("/")
         const own = patches.filter((patch) => patch.file === file)
-        if (own.length === 0) return undefined
         for (const patch of own) used.add(patch)
-        return { contents: own.reduce(patched, readFileSync(path, "utf8")), loader: "ts" }
+        return { contents: withoutVariables(own.reduce(patched, readFileSync(path, "utf8")), file), loader: "ts" }
       })
     },
   }
-  const result = await build({ ...OPTIONS, entryPoints: ["workers/index.ts"], plugins: [plugin] })
+  const result = await build({
+    ...OPTIONS,
+    entryPoints: ["workers/index.ts"],
+    plugins: [plugin],
+    define: VARIABLE_NAMES,
+  })
   const unused = patches.filter((patch) => !used.has(patch))
   if (unused.length > 0) throw new Error(`not part of the Worker: ${unused.map(({ file }) => file).join(", ")}`)
-  // esbuild treats our modules as Node's and a whole package as its default export; the packages declare theirs.
-  const app = textOf(result).replaceAll(/__toESM\(require\(("[^"]+")\), 1\)/g, "__toESM(require($1))")
+  // esbuild copies a package for each module that imports it, and takes it for its default export; ours declare theirs.
+  const app = withContainers(textOf(result).replaceAll(PACKAGE_IMPORT, "require($1)"))
   return { app, packages: [...packages].sort() }
 }
 
@@ -95,6 +98,7 @@ async function bundleLibraries(packages: readonly string[]): Promise<string> {
   const result = await build({
     ...OPTIONS,
     stdin: { contents: contents.join("\n"), resolveDir: ROOT, loader: "js" },
+    external: ["node:events", "async_hooks"],
     footer: { js: `module.exports.names = ${JSON.stringify(packages)}` },
   })
   return textOf(result)
@@ -112,32 +116,60 @@ export interface WorkerModule {
   scheduled(controller: object, env: object, context: object): Promise<void> | void
 }
 
-/** Creates isolates of a bundle: each has its own module state, and all use the same replaced globals. */
-export function isolateFactory({ libraries, app }: Bundle, seams: Seams): () => WorkerModule {
-  const names = Object.keys(seams)
-  const values = Object.values(seams)
-  const compile = (source: string, filename: string) => {
-    const text = `(function (module, exports, require, ${names.join(", ")}) {${source}\n})`
-    // The result of a script is untyped; it is the function above.
-    return new Script(text, { filename }).runInThisContext() as (...parts: unknown[]) => void
-  }
-  const run = (code: (...parts: unknown[]) => void, require: (name: string) => unknown): Record<string, unknown> => {
-    const module = { exports: {} as Record<string, unknown> }
-    code(module, module.exports, require, ...values)
-    return module.exports
-  }
-  const missing = (name: string): unknown => {
-    if (PLATFORM_MODULES.test(name)) return platform(name)
-    throw new Error(`the bundle imports ${name}, which it does not contain`)
-  }
+/** The Worker of an isolate: its modules, and their state. */
+export interface IsolateParts {
+  readonly module: WorkerModule
+  readonly moduleState: ModuleState
+}
 
-  const loaded = run(compile(libraries, "libraries.js"), missing)
-  const packages = new Map(
+/** Evaluated packages by name. */
+export type Packages = ReadonlyMap<string, object>
+
+/** Evaluates the bundle of packages. */
+export function evaluatePackages(libraries: string, seams: Seams): Packages {
+  const loaded = compile(libraries, "libraries.js", seams)(platformModule)
+  return new Map(
     (loaded.names as string[]).map((name, index) => {
       const namespace = loaded[`package${index}`] as object
       return [name, { ...namespace, __esModule: true }] as const
     }),
   )
-  const code = compile(app, "worker.js")
-  return () => run(code, (name) => packages.get(name) ?? missing(name)).default as WorkerModule
+}
+
+function platformModule(name: string): unknown {
+  if (PLATFORM_MODULES.test(name)) return platform(name)
+  throw new Error(`the bundle imports ${name}, which it does not contain`)
+}
+
+/**
+ * Creates isolates of the Worker: all use the same replaced globals, and each has its own module state. `evaluatesModules`:
+ * each evaluates all modules itself, as in production, which takes as long as several requests.
+ */
+export function isolateFactory(
+  app: string,
+  packages: Packages,
+  seams: Seams,
+  { moduleState, evaluatesModules }: { readonly moduleState: () => ModuleState; readonly evaluatesModules: boolean },
+): () => IsolateParts {
+  const evaluate = (state: () => ModuleState): WorkerModule =>
+    compile(app, "worker.js", { ...seams, ...makeStateSeams(state) })(
+      (name) => packages.get(name) ?? platformModule(name),
+    ).default as WorkerModule
+  const shared = evaluate(moduleState)
+  return () => {
+    const own: ModuleState = new Map()
+    return { module: evaluatesModules ? evaluate(() => own) : shared, moduleState: own }
+  }
+}
+
+/** Compiles a bundle whose globals are those; the result evaluates it. */
+function compile(source: string, filename: string, globals: object) {
+  const text = `(function (module, exports, require, ${Object.keys(globals).join(", ")}) {${source}\n})`
+  // The result of a script is untyped; it is the function above.
+  const code = new Script(text, { filename }).runInThisContext() as (...parts: unknown[]) => void
+  return (require: (name: string) => unknown): Record<string, unknown> => {
+    const module = { exports: {} as Record<string, unknown> }
+    code(module, module.exports, require, ...Object.values(globals))
+    return module.exports
+  }
 }

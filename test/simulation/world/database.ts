@@ -18,7 +18,7 @@ export interface Executed {
   readonly isDone: boolean
 }
 
-/** Aborted transactions leave dead rows; after so many schedules the tables are truncated. */
+/** Aborted transactions leave dead rows; after so many schedules large tables are truncated. */
 const SCHEDULES_BETWEEN_CLEANINGS = 50
 
 /** Values are returned as Postgres' text, like by the proxy. */
@@ -44,7 +44,7 @@ export class Database {
   /** Begins a schedule in an empty database; `patches` change the schema until its end. */
   async begin(patches: readonly string[] = []): Promise<void> {
     if (this.#isOpen) await this.rollback()
-    if (this.#schedules++ % SCHEDULES_BETWEEN_CLEANINGS === 0) await this.#client.query(TRUNCATE_ALL)
+    if (this.#schedules++ % SCHEDULES_BETWEEN_CLEANINGS === 0) await this.#client.query(TRUNCATE_LARGE)
     await this.#client.query(["BEGIN", ...patches, "SAVEPOINT request", "SET ROLE churn_worker"].join(";\n"))
     this.#isOpen = true
   }
@@ -66,7 +66,8 @@ export class Database {
     this.#client.connection.stream.cork()
     const began = this.#client.query(
       `RELEASE SAVEPOINT request;
-       SELECT set_config('app.company_id', '', true), set_config('simulation.effect', '${number}', true);
+       SET LOCAL app.company_id = '';
+       SET LOCAL simulation.effect = '${number}';
        SAVEPOINT request`,
     )
     const under = queries.map((query) => run(this.#client, query, arrayMode, this.#nameOf(query.query)))
@@ -95,22 +96,28 @@ export class Database {
 
   /** Reads without row-level security; for the simulator only. */
   async read<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    const [, result] = await Promise.all([
+    // Prepared and in one write, because planning costs many times the execution.
+    this.#client.connection.stream.cork()
+    const all = Promise.all([
       this.#client.query("RESET ROLE"),
-      this.#client.query<Row>(text, [...values]),
+      this.#client.query<Row>({ name: this.#nameOf(text), text, values: [...values] }),
       this.#client.query("SET ROLE churn_worker"),
     ])
+    this.#client.connection.stream.uncork()
+    const [, result] = await all
     return result.rows
   }
 
-  /** Reads one row without parameters, in one round trip. */
-  async readOne<Row>(text: string): Promise<Row> {
-    const results: unknown = await this.#client.query(`RESET ROLE; ${text}; SET ROLE churn_worker`)
-    // With several statements pg returns a list of results, which its types lack.
-    const [, result] = results as [unknown, { rows: Row[] }]
-    const [row] = result.rows
+  /** Reads one row without parameters. */
+  async readOne<Row extends pg.QueryResultRow>(text: string): Promise<Row> {
+    const [row] = await this.read<Row>(text)
     if (row === undefined) throw new Error("the query returned no row")
     return row
+  }
+
+  /** Runs statements without parameters as the owner of all tables. */
+  async execute(statements: string): Promise<void> {
+    await this.#client.query(`RESET ROLE; ${statements}; SET ROLE churn_worker`)
   }
 
   /** A state to roll back to, any number of times. */
@@ -130,10 +137,12 @@ export class Database {
   }
 }
 
-const TRUNCATE_ALL = `DO $$ DECLARE names text; BEGIN
-  SELECT string_agg(format('%I', c.relname), ', ') INTO names FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition;
-  EXECUTE 'TRUNCATE ' || names;
+/** Small tables are kept: a truncated one costs milliseconds for its new files and the statements that are planned again. */
+const TRUNCATE_LARGE = `DO $$ DECLARE names text; BEGIN
+  SELECT string_agg(format('%I.%I', n.nspname, c.relname), ', ') INTO names FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname IN ('public', 'simulation') AND c.relkind = 'r' AND pg_relation_size(c.oid) > 131072;
+  IF names IS NOT NULL THEN EXECUTE 'TRUNCATE ' || names || ' CASCADE'; END IF;
 END $$`
 
 /**

@@ -49,6 +49,13 @@ export class Crashes implements FaultInjector {
   onFault: (line: string) => void = noop
   /** Effects since counting began, or since the last crash. */
   counted = 0
+  /**
+   * Of those, the ones before which a crash is the same as after the previous one: that one had arrived, and its answer was all
+   * that happened since.
+   */
+  readonly repeated = new Set<number>()
+  #previous: Effect | null = null
+  #sent = 0
   readonly #points: CrashPoint[]
   #isCounting = false
   #override: Override | null = null
@@ -59,7 +66,13 @@ export class Crashes implements FaultInjector {
 
   begin(): void {
     this.#isCounting = true
+    this.#restart()
+  }
+
+  #restart(): void {
     this.counted = 0
+    this.repeated.clear()
+    this.#previous = null
   }
 
   end(): void {
@@ -87,14 +100,18 @@ export class Crashes implements FaultInjector {
       return { ...NO_FAULT, ...this.#override.plan }
     }
     // Different delays, so that of two concurrent tasks the first to read is not always the first to write.
-    const up = 1 + ((effect.number * 7) % 13)
+    const up = 1 + ((++this.#sent * 7) % 13)
     const usual: EffectPlan = { ...NO_FAULT, arrivesAfterMs: up, answersAfterMs: up + 1 }
     if (!this.#isCounting) return usual
     this.counted += 1
+    if (this.#previous !== null && effect.follows === this.#previous) this.repeated.add(this.counted)
+    this.#previous = effect
     const [next] = this.#points
     if (next?.at !== this.counted) return usual
     this.#points.shift()
-    this.counted = 0
+    this.#restart()
+    // It is not sent, so that the run goes on like one that crashes after the previous effect.
+    if (next.when === "before") this.#sent -= 1
     const kind = next.when === "lost" ? "reply_lost" : (`crash_${next.when}` as const)
     this.faults.push({ id: `${effect.number}`, kind, where: target })
     this.onFault(`✗ ${kind}`)

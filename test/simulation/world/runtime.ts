@@ -7,7 +7,8 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { Agenda } from "../agenda.ts"
 import type { Random } from "../random.ts"
-import type { WorkerModule } from "./bundle.ts"
+import type { IsolateParts, WorkerModule } from "./bundle.ts"
+import type { ModuleState } from "./module-state.ts"
 import type { SeamSources } from "./seams.ts"
 
 export interface Skew {
@@ -17,9 +18,8 @@ export interface Skew {
 
 export const NO_SKEW: Skew = { byMs: 0, untilMs: 0 }
 
-export interface Isolate {
+export interface Isolate extends IsolateParts {
   readonly id: number
-  readonly module: WorkerModule
   readonly env: object
   /** The error of its clock, until the platform corrects it. */
   skew: Skew
@@ -47,6 +47,10 @@ export interface Effect {
   readonly body: string
   readonly signal: AbortSignal | null
   readonly calledAtMs: number
+  /** The step in which it arrived; null: not yet. */
+  arrivedInStep: number | null
+  /** The effect whose answer the task was resumed with one step after its arrival, having only computed since then. */
+  readonly follows: Effect | null
 }
 
 /** An answer as the Worker reads it. */
@@ -70,8 +74,7 @@ export interface EffectPlan {
 /** What a runtime needs of its world. */
 export interface RuntimeOptions {
   readonly random: Random
-  readonly makeIsolate: () => WorkerModule
-  readonly env: () => object
+  readonly makeIsolate: () => IsolateParts & { readonly env: object }
   /** When work after the answer is cut off. */
   cutOffAfterMs(): number
   planOfEffect(effect: Effect): EffectPlan
@@ -87,6 +90,10 @@ export class Runtime implements SeamSources {
   worldMs = 0
   crashes = 0
   effects = 0
+  /** Entries of the agenda that were run. */
+  #steps = 0
+  /** The effect whose answer the current step brings to its task. */
+  #answered: Effect | null = null
   /** Tasks that have not ended. */
   readonly live = new Set<Task>()
   readonly #options: RuntimeOptions
@@ -112,6 +119,11 @@ export class Runtime implements SeamSources {
   nowMs(): number {
     const { current } = this
     return this.worldMs + (current === null ? 0 : this.skewOf(current.isolate))
+  }
+
+  moduleState(): ModuleState {
+    if (this.current === null) throw new Error("code of the Worker runs without a task")
+    return this.current.isolate.moduleState
   }
 
   /** The current error of an isolate's clock. */
@@ -180,6 +192,8 @@ export class Runtime implements SeamSources {
       body,
       signal,
       calledAtMs: this.worldMs,
+      arrivedInStep: null,
+      follows: this.#answered?.task === task ? this.#answered : null,
     }
     task.effects += 1
     return this.#execute(effect, this.#options.planOfEffect(effect))
@@ -211,15 +225,18 @@ export class Runtime implements SeamSources {
       }
 
       let real: Answer | null = null
-      const reply = (): Promise<void> =>
-        this.wake(task, () =>
+      const reply = (): Promise<void> => {
+        if (effect.arrivedInStep === this.#steps - 1) this.#answered = effect
+        return this.wake(task, () =>
           settle(() => {
             const answer = plan.answer === null ? real : plan.answer(real)
             if (answer === "lost" || answer === null) reject(new TypeError("Network connection lost."))
             else resolve(responseOf(answer))
           }),
         )
+      }
       const arrive = async (): Promise<void> => {
+        effect.arrivedInStep = this.#steps
         real = await this.#options.perform(effect)
         if (plan.crash === "after") this.crash(task.isolate, `after effect ${effect.number}`)
       }
@@ -244,8 +261,7 @@ export class Runtime implements SeamSources {
   // Isolates and tasks.
 
   newIsolate(skew = NO_SKEW): Isolate {
-    const { makeIsolate, env } = this.#options
-    const isolate = { id: ++this.#made.isolates, module: makeIsolate(), env: env(), skew, hasEnded: false }
+    const isolate = { id: ++this.#made.isolates, ...this.#options.makeIsolate(), skew, hasEnded: false }
     this.isolates.push(isolate)
     return isolate
   }
@@ -311,6 +327,7 @@ export class Runtime implements SeamSources {
       }
       if (task.hasEnded) return
       task.isAnswered = true
+      this.#answered = null
       this.agenda.put(this.worldMs + this.#options.cutOffAfterMs(), "eviction", () => {
         if (!this.live.has(task)) return
         this.#options.trace(`task ${task.id} is evicted`)
@@ -346,6 +363,8 @@ export class Runtime implements SeamSources {
     const entry = this.agenda.take()
     if (entry === null) return false
     this.worldMs = Math.max(this.worldMs, entry.atMs)
+    this.#steps += 1
+    this.#answered = null
     await entry.run()
     return true
   }

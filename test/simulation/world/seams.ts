@@ -6,6 +6,7 @@
 import { webcrypto } from "node:crypto"
 import { deflateRawSync, inflateRawSync } from "node:zlib"
 import { synchronousCrypto } from "./crypto.ts"
+import type { ModuleState } from "./module-state.ts"
 
 export interface SeamSources {
   /** The time for the running code. */
@@ -21,6 +22,8 @@ export interface SeamSources {
   cryptoBegins(): void
   cryptoEnds(): void
   log(line: string): void
+  /** The state of the modules for the running code. */
+  moduleState(): ModuleState
   /** The run is over: releases what it holds. */
   end(): void
 }
@@ -29,7 +32,7 @@ export interface SeamSources {
 export type Seams = Readonly<Record<string, unknown>>
 
 /** Builds the replacements. */
-export function makeSeams(sources: Omit<SeamSources, "end">): Seams {
+export function makeSeams(sources: Omit<SeamSources, "end" | "moduleState">): Seams {
   const RealDate = Date
   class WorldDate extends RealDate {
     constructor(...parts: [] | [number | string | Date] | [number, number, ...number[]]) {
@@ -96,7 +99,7 @@ const unavailable = (name: string) => () => {
   throw new Error(`the simulator has no ${name}; add it before the Worker uses it`)
 }
 
-function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end">) {
+function worldCrypto({ fill, cryptoBegins, cryptoEnds }: Omit<SeamSources, "end" | "moduleState">) {
   const getRandomValues = <T extends ArrayBufferView>(view: T): T => {
     fill(new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
     return view

@@ -22,7 +22,7 @@ import type { FaultInjector } from "./faults.ts"
 import { deliverer, virtualRunner } from "./qstash.ts"
 import { type Answer, drainMicrotasks, type Effect, type Isolate, Runtime, type Task } from "./runtime.ts"
 import type { ScheduleWorker } from "./schedule-worker.ts"
-import { secret, serviceOf, VARS } from "./targets.ts"
+import { secret, serviceOf } from "./targets.ts"
 
 export interface WorldOptions {
   readonly startMs: number
@@ -87,8 +87,7 @@ export class World {
     this.#isolatesMax = isolatesMax
     this.runtime = new Runtime(startMs, {
       random: random.fork("product"),
-      makeIsolate: isSteady ? () => scheduleWorker.steady().module : scheduleWorker.makeIsolate,
-      env: isSteady ? () => scheduleWorker.steady().env : () => ({ ...VARS }),
+      makeIsolate: isSteady ? scheduleWorker.steady : scheduleWorker.makeIsolate,
       cutOffAfterMs: () => injector.cutOffAfterMs,
       planOfEffect: (effect) => this.#planOfEffect(effect),
       perform: (effect) => this.#perform(effect),

@@ -1,5 +1,5 @@
 /** Inserts predictions of months ago with their outcomes, as nightly scoring and the job `drift` store them. */
-import { advanceClock, sql, worldNow } from "../world/world.ts"
+import { sql, worldNow } from "../world/world.ts"
 
 /** What is inserted: predictions per week, one customer each. */
 export interface LabelPlan {
@@ -65,13 +65,3 @@ export async function insertLabels(labels: LabelPlan): Promise<string> {
 /** Makes the company due for `drift` and `retrain`. */
 export const makeCompanyDue = (companyId: string): Promise<unknown> =>
   sql("update monitoring_positions set checked_at = null, retrained_at = null where company_id = $1", [companyId])
-
-/** The hourly jobs run at this minute, and must not process a test's company. */
-const SLOT_MINUTE = 20
-const MARGIN_MINUTES = 3
-
-/** Moves the clock past the hourly slot if it is near; to be called while the jobs are still off. */
-export async function advancePastHourlySlot(): Promise<void> {
-  const minute = (await worldNow()).getUTCMinutes()
-  if (minute >= SLOT_MINUTE - MARGIN_MINUTES && minute <= SLOT_MINUTE) await advanceClock("PT5M")
-}

@@ -166,12 +166,3 @@ export const logOf = (customerId: string) =>
     "select trigger, is_shadow, model_sha256, source, as_of from predictions where customer_id = $1 order by as_of, is_shadow",
     [customerId],
   )
-
-/** Pauses scheduled scoring, for tests that count predictions. */
-export const withoutScheduledScoring = (): Promise<unknown> =>
-  sql(
-    "insert into job_states (job, is_paused) values ('rescore', true) on conflict (job) do update set is_paused = true",
-  )
-
-/** Resumes scheduled scoring. */
-export const withScheduledScoring = (): Promise<unknown> => sql("delete from job_states where job = 'rescore'")

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { startStack } from "../../../local/stack.ts"
 import { ROOT } from "../../steps.ts"
+import { HEARTBEATS } from "./heartbeats.ts"
 import type { WorldAccess } from "./world.ts"
 
 const SECRETS = {
@@ -15,6 +16,9 @@ const SECRETS = {
   TOKEN_SIGNING_KEYS: `v1:${Buffer.alloc(32, 9).toString("base64")}`,
 }
 
+/** In the daytime for most of a run, whatever the machine's time. */
+const START_TIME = "08:30:00"
+
 export interface StartedWorld {
   readonly access: WorldAccess
   stop(): Promise<void>
@@ -23,7 +27,10 @@ export interface StartedWorld {
 /** Starts a world in a new folder; `vars` are added to those of every flow. */
 export async function startFlowsWorld(vars: Readonly<Record<string, string>> = {}): Promise<StartedWorld> {
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-flows-"))
-  const world = await startStack({ root: ROOT, env: SECRETS, vars, dataDir, controlPort: 0, logLevel: "none" })
+  const world = await startStack({
+    ...{ root: ROOT, env: SECRETS, vars, dataDir, controlPort: 0, logLevel: "none" },
+    ...{ heartbeats: HEARTBEATS, startTime: START_TIME },
+  })
   return {
     access: {
       workerUrl: world.workerUrl,

@@ -2,6 +2,7 @@
 import pg from "pg"
 import { inject } from "vitest"
 import { requireDescribed } from "./described.ts"
+import { HEARTBEATS } from "./heartbeats.ts"
 
 export interface WorldAccess {
   readonly workerUrl: string
@@ -42,6 +43,8 @@ export interface MailboxMessage {
   readonly idempotencyKey: string | null
   readonly at: string
   readonly headers?: Readonly<Record<string, string>>
+  readonly from?: string
+  readonly account?: string
 }
 
 /** Calls the control server; throws when it refuses. */
@@ -55,18 +58,18 @@ export async function control<T>(method: string, path: string, body?: unknown): 
   return (text === "" ? null : JSON.parse(text)) as T
 }
 
-/** The hourly jobs run at this minute; no test takes as many minutes as are left free before it. */
-const HOURLY_MINUTE = 20
-const FREE_MINUTES = 6
+/** Empties everything, so that a test starts from nothing, always at the same time of day but for the duration of the run. */
+export const reset = (): Promise<unknown> => control("POST", "/reset")
 
-/** Empties everything, so that a test starts from nothing, and lets no hourly job run by itself in the middle of it. */
-export async function reset(): Promise<void> {
-  await control("POST", "/reset")
-  const minutesLeft = HOURLY_MINUTE - (await worldNow()).getUTCMinutes()
-  if (minutesLeft < 0 || minutesLeft > FREE_MINUTES) return
-  await advanceClock(`PT${minutesLeft + 1}M`)
-  await control("POST", "/reset")
-}
+/**
+ * Until the next reset, runs the heartbeats of these jobs too whenever the clock is moved; or, with "live", those of all jobs,
+ * by themselves, by both triggers, as in production.
+ */
+export const runHeartbeats = (jobs: "live" | readonly string[]): Promise<unknown> =>
+  control("POST", "/heartbeats", { running: jobs === "live" ? jobs : [...HEARTBEATS, ...jobs] })
+
+/** Resolves when no work is pending: no delivery of QStash is due, and the Worker makes no more requests. */
+export const settle = (): Promise<unknown> => control("POST", "/settle")
 
 /** Moves the clock of Worker and QStash; resolves when no work is pending. */
 export const advanceClock = (duration: string): Promise<unknown> => control("POST", "/clock", { advance: duration })
@@ -95,15 +98,6 @@ export async function api<T = Record<string, unknown>>(
   const body = text === "" ? null : JSON.parse(text)
   if (text !== "") requireDescribed(init.method ?? "GET", path, response, body)
   return { status: response.status, body: body as T }
-}
-
-/** Waits until no scheduled job is about to run, for tests that count the cost of one delivery. */
-export async function waitBetweenJobs(): Promise<void> {
-  const [early, late] = [4, 54]
-  await waitFor(async () => {
-    const second = (await worldNow()).getUTCSeconds()
-    return second >= early && second <= late
-  })
 }
 
 /** Pooled, because a connection costs more than most queries. */
@@ -142,14 +136,22 @@ export async function waitFor<T>(
   }
 }
 
-/** An event that lost every race is left to `sweep`, once a minute for what is a minute old. */
-const PROCESSED_SECONDS_MAX = 130
+/** An event that lost every race is left to `sweep`, which takes what is a minute old. */
+const LEFT_TO_SWEEP = "PT61S"
+/** This often the Worker may pause in its work. */
+const PAUSES_MAX = 20
 
 /** Waits until no event is waiting to be folded. */
-export const waitUntilProcessed = (): Promise<true> =>
-  waitFor(async () => {
+export async function waitUntilProcessed(): Promise<void> {
+  let pauses = 0
+  await waitFor(async () => {
+    await settle()
     const [row] = await sql<{ unfinished: string }>(
       "select count(*) as unfinished from webhook_events where status = 'received'",
     )
-    return row?.unfinished === "0"
-  }, PROCESSED_SECONDS_MAX)
+    if (row?.unfinished === "0") return true
+    pauses += 1
+    if (pauses % PAUSES_MAX === 0) await advanceClock(LEFT_TO_SWEEP)
+    return false
+  })
+}

@@ -12,9 +12,11 @@ import { permissionOf, setPrincipal } from "./auth.ts"
  */
 export const guardApi: MiddlewareHandler<AppEnv> = async (c, next) => {
   c.header("cache-control", "no-store")
-  const isDeclared = matchedRoutes(c).some(({ handler }) => permissionOf(handler) !== null)
-  if (!isDeclared) throw new AppError("NOT_FOUND", "There is nothing here.")
-  await setPrincipal(c)
+  const permission = matchedRoutes(c)
+    .map(({ handler }) => permissionOf(handler))
+    .find((declared) => declared !== null)
+  if (!permission) throw new AppError("NOT_FOUND", "There is nothing here.")
+  await setPrincipal(c, permission)
   await enforceApiLimit(c, c.get("principal").companyId)
   await next()
 }

@@ -5,11 +5,13 @@ import { authenticate, bearerKey, isAllowed, type Permission, type Role, require
 const ADMIN_KEY = "an-admin-key-of-some-length"
 
 let lookups = 0
+let recordedUses = 0
 let nowMs = Date.parse("2026-03-01T10:00:00Z")
-let row: Record<string, string> | null = null
+let row: Record<string, string | null> | null = null
 
 beforeEach(() => {
   lookups = 0
+  recordedUses = 0
   nowMs += 3_600_000
   row = null
 })
@@ -20,8 +22,13 @@ const services = (defaultCompanyId: string | null = "acme"): Services =>
     config: { access: { adminApiKey: ADMIN_KEY, defaultCompanyId }, limits: { failedAuthPer5Minutes: 10 } },
     sharedLimit: async () => null,
     now: () => new Date(nowMs),
+    waitUntil: (work: Promise<unknown>) => void work,
     db: {
-      execute: async () => {
+      execute: async (query: unknown) => {
+        if (JSON.stringify(query).includes("mark_api_key_used")) {
+          recordedUses += 1
+          return { rows: [] }
+        }
         lookups += 1
         return { rows: row === null ? [] : [row] }
       },
@@ -62,15 +69,22 @@ describe("the admin key", () => {
 
   test("is for any existing company, which is looked up once per cache time", async () => {
     await expect(authenticate(services(), headers(ADMIN_KEY, "other"))).rejects.toMatchObject({ code: "NOT_FOUND" })
-    row = { company: "other" }
+    row = { company: "other", closed_at: null }
     for (let times = 0; times < 3; times++) {
       expect((await authenticate(services(), headers(ADMIN_KEY, "other"))).companyId).toBe("other")
     }
     expect(lookups).toBe(2)
   })
 
-  test("needs a company when there is no default", async () => {
+  test("is for no closed company", async () => {
+    row = { company: "closed", closed_at: "2026-03-01T09:00:00Z" }
+    await expect(authenticate(services(), headers(ADMIN_KEY, "closed"))).rejects.toMatchObject({ code: "NOT_FOUND" })
+  })
+
+  test("needs a company when there is no default, but not for what is about no company", async () => {
     await expect(authenticate(services(null), headers(ADMIN_KEY))).rejects.toMatchObject({ code: "MALFORMED" })
+    const principal = await authenticate(services(null), headers(ADMIN_KEY), { isCompanyNeeded: false })
+    expect(principal).toEqual({ keyId: "admin", role: "operator", companyId: "" })
   })
 
   test.each(["a b", "../x", "", "x".repeat(65)])("refuses %j as a company", async (companyId) => {
@@ -92,6 +106,44 @@ describe("a company's key", () => {
     expect(await authenticate(services(), headers("own-company"))).toEqual(known)
     expect(await authenticate(services(), headers("own-company", "acme"))).toEqual(known)
     await expect(authenticate(services(), headers("own-company", "other"))).rejects.toMatchObject({ code: "FORBIDDEN" })
+  })
+
+  test("is refused once it has expired, also from the cache", async () => {
+    row = { company_id: "acme", id: "k3", role: "admin", expires_at: new Date(nowMs + 10_000).toISOString() }
+    expect(await authenticate(services(), headers("expiring"))).toMatchObject({ keyId: "k3" })
+    nowMs += 10_000
+    await expect(authenticate(services(), headers("expiring"))).rejects.toMatchObject({ reason: "key_expired" })
+    expect(lookups).toBe(1)
+  })
+
+  test("is refused while its company is closed", async () => {
+    row = { company_id: "acme", id: "k4", role: "admin", closed_at: "2026-03-01T09:00:00Z" }
+    await expect(authenticate(services(), headers("of-a-closed-company"))).rejects.toMatchObject({
+      code: "FORBIDDEN",
+      reason: "company_closed",
+    })
+  })
+
+  test("has its use recorded once an hour", async () => {
+    row = { company_id: "acme", id: "k5", role: "success-analyst" }
+    for (const passedMs of [0, 1_000, 3_598_999]) {
+      nowMs += passedMs
+      await authenticate(services(), headers("busy"))
+    }
+    expect(recordedUses).toBe(1)
+    nowMs += 1
+    await authenticate(services(), headers("busy"))
+    expect(recordedUses).toBe(2)
+  })
+
+  test("without a company is an operator's, for the company that it names", async () => {
+    row = { company_id: null, id: "op1", role: "operator", company: "other", closed_at: null }
+    const principal = { keyId: "op1", role: "operator", companyId: "acme" }
+    expect(await authenticate(services(), headers("of-an-operator"))).toEqual(principal)
+    expect(await authenticate(services(), headers("of-an-operator", "other"))).toEqual({
+      ...principal,
+      companyId: "other",
+    })
   })
 
   test("is looked up once in thirty seconds, known or not", async () => {

@@ -3,13 +3,13 @@
  * declaration does not exist (see workers/app.ts).
  */
 import type { Context, MiddlewareHandler } from "hono"
-import { companyOf, findApiKey } from "../../../db/queries/platform/companies.ts"
+import { companyOf, findApiKey, type KeyOwner, markApiKeyUsed } from "../../../db/queries/platform/companies.ts"
 import { areEqual, sha256, toBase64Url, utf8 } from "../../../shared/crypto/bytes.ts"
 import { TtlCache } from "../../../shared/ttl-cache.ts"
 import { AppError } from "../errors.ts"
 import { blockBruteForce, countFailedAuth } from "../limits/clients.ts"
 import { countUnknownLookup, limitUnknownLookups } from "../limits/unknown-lookups.ts"
-import type { AppEnv, Principal, Services } from "../services.ts"
+import { type AppEnv, NO_COMPANY, type Principal, type Services } from "../services.ts"
 
 export type Role = Principal["role"]
 
@@ -46,10 +46,19 @@ const ROLES_BY_PERMISSION = {
   "segments:read": ALL,
   "segments:write": MANAGERS,
   "interventions:read": ALL,
+  "companies:read": MANAGERS,
+  "keys:read": ADMINS,
+  "keys:write": ADMINS,
+  "people:read": ADMINS,
+  "people:write": ADMINS,
   // Models that all companies share, and overriding a failed gate.
   "models:operate": OPERATORS,
   // A company that sends from the deployment's address must not present itself as another one.
   "brands:write": OPERATORS,
+  "companies:list": OPERATORS,
+  "companies:write": OPERATORS,
+  "operators:read": OPERATORS,
+  "operators:write": OPERATORS,
   "flags:write": OPERATORS,
   "figures:read": OPERATORS,
   "health:read": OPERATORS,
@@ -59,6 +68,14 @@ const ROLES_BY_PERMISSION = {
 } as const satisfies Record<string, readonly Role[]>
 
 export type Permission = keyof typeof ROLES_BY_PERMISSION
+
+/** What is about no single company: an operator need not name one. */
+const OF_THE_DEPLOYMENT: ReadonlySet<Permission> = new Set([
+  "companies:list",
+  "companies:write",
+  "operators:read",
+  "operators:write",
+])
 
 /** Whether a role holds a permission; an operator holds all permissions of an admin. */
 export const isAllowed = (role: Role, permission: Permission): boolean =>
@@ -98,67 +115,119 @@ const CACHE_TTL_MS = 30_000
 /** More keys than this in one isolate are a brute-force attempt. */
 const ENTRIES_MAX = 1_000
 
-type KeyOwner = Awaited<ReturnType<typeof findApiKey>>
 const bounds = { ttlMs: CACHE_TTL_MS, entriesMax: ENTRIES_MAX }
-const knownKeys = new TtlCache<NonNullable<KeyOwner>>(bounds)
+const knownKeys = new TtlCache<KeyOwner>(bounds)
 /** Unknown keys are cached separately, so that brute force does not evict the known ones. */
 const unknownKeys = new TtlCache<true>(bounds)
 
+/** What a caller asks for besides being known. */
+export interface Wish {
+  /** The company that the caller names; null: its own, or the default one. */
+  readonly companyId: string | null
+  /** False: an operator need not name a company where there is no default one. */
+  readonly isCompanyNeeded?: boolean
+}
+
 /**
  * The caller that these headers identify. Throws UNAUTHENTICATED without a known key, FORBIDDEN for a company that is
- * not the key's, NOT_FOUND when the operator names a company that does not exist, and TOO_MANY_REQUESTS for a client
- * that has sent too many unknown keys.
+ * not the key's or is closed, NOT_FOUND when the operator names a company that does not exist or is closed, and
+ * TOO_MANY_REQUESTS for a client that has sent too many unknown keys.
  */
-export async function authenticate(services: Services, headers: Headers): Promise<Principal> {
+export function authenticate(
+  services: Services,
+  headers: Headers,
+  { isCompanyNeeded = true }: Pick<Wish, "isCompanyNeeded"> = {},
+): Promise<Principal> {
+  return countingFailures(services, headers, async () => {
+    const key = bearerKey(headers.get("authorization"))
+    if (key === null) throw new AppError("UNAUTHENTICATED", "A Bearer key is needed.", { reason: "key_missing" })
+    const companyId = headers.get("x-company-id")
+    if (companyId !== null && !COMPANY_ID.test(companyId)) {
+      throw new AppError("MALFORMED", "x-company-id is not the id of a company.")
+    }
+    return identify(services, key, { companyId, isCompanyNeeded })
+  })
+}
+
+/** Runs an authentication, and counts its failures against the client. Throws TOO_MANY_REQUESTS after too many. */
+export async function countingFailures<T>(services: Services, headers: Headers, attempt: () => Promise<T>): Promise<T> {
   blockBruteForce(services, headers)
   try {
-    return await identify(services, headers)
+    return await attempt()
   } catch (error) {
     if (error instanceof AppError && error.code === "UNAUTHENTICATED") await countFailedAuth(services, headers)
     throw error
   }
 }
 
-async function identify(services: Services, headers: Headers): Promise<Principal> {
-  const { config } = services
-  const key = bearerKey(headers.get("authorization"))
-  if (key === null) throw new AppError("UNAUTHENTICATED", "A Bearer key is needed.", { reason: "key_missing" })
-  const named = headers.get("x-company-id")
-  if (named !== null && !COMPANY_ID.test(named)) {
-    throw new AppError("MALFORMED", "x-company-id is not the id of a company.")
-  }
+/** The caller with this key. Throws like `authenticate`, without counting failures. */
+export async function identify(services: Services, key: string, wish: Wish): Promise<Principal> {
   const digest = await sha256(utf8(key))
-  if (areEqual(digest, await sha256(utf8(config.access.adminApiKey)))) {
-    const companyId = named ?? config.access.defaultCompanyId
-    if (companyId === null) throw new AppError("MALFORMED", "Name the company in the header x-company-id.")
-    if (named !== null) await requireCompany(services, named)
-    return { keyId: "admin", role: "operator", companyId }
+  if (areEqual(digest, await sha256(utf8(services.config.access.adminApiKey)))) {
+    return operatorOf(services, BOOTSTRAP_KEY_ID, wish)
   }
   const owner = await ownerOf(services, digest)
   if (owner === null) throw new AppError("UNAUTHENTICATED", "The key is not known.", { reason: "key_unknown" })
-  if (named !== null && named !== owner.companyId) {
+  if (owner.expiresAt !== null && owner.expiresAt <= services.now()) {
+    throw new AppError("UNAUTHENTICATED", "The key has expired.", { reason: "key_expired" })
+  }
+  noteUse(services, digest)
+  if (owner.companyId === null) return operatorOf(services, owner.id, wish)
+  if (wish.companyId !== null && wish.companyId !== owner.companyId) {
     throw new AppError("FORBIDDEN", "This key belongs to another company.", { reason: "other_company" })
   }
-  const role = ALL.find((candidate) => candidate === owner.role)
-  if (role === undefined) throw new Error("an API key has an unknown role")
-  return { keyId: owner.id, role, companyId: owner.companyId }
+  if (owner.companyClosedAt !== null) throw companyClosed()
+  return { keyId: owner.id, role: companyRole(owner.role), companyId: owner.companyId }
 }
 
-/** Companies that an operator named and that exist. */
+/** The key in ADMIN_API_KEY: with it the first companies and operators' keys are made. */
+export const BOOTSTRAP_KEY_ID = "admin"
+
+/** The refusal of a caller whose company is closed. */
+export const companyClosed = (): AppError =>
+  new AppError("FORBIDDEN", "This company is closed.", { reason: "company_closed" })
+
+/** A role of a company's key or person, as it is stored. */
+export function companyRole(stored: string): Exclude<Role, "operator"> {
+  const role = ALL.find((candidate) => candidate === stored)
+  if (role === undefined || role === "operator") throw new Error("an unknown role is stored")
+  return role
+}
+
+/** An operator, for the company that was named or the default one. Throws NOT_FOUND, or MALFORMED without a company. */
+export async function operatorOf(
+  services: Services,
+  keyId: string,
+  { companyId: named, isCompanyNeeded = true }: Wish,
+): Promise<Principal> {
+  const companyId = named ?? services.config.access.defaultCompanyId ?? (isCompanyNeeded ? null : NO_COMPANY)
+  if (companyId === null) throw new AppError("MALFORMED", "Name the company in the header x-company-id.")
+  if (named !== null) await requireCompany(services, named)
+  return { keyId, role: "operator", companyId }
+}
+
+/** Companies that an operator named, and that exist and are open. */
 const knownCompanies = new TtlCache<true>(bounds)
 
-/** Throws NOT_FOUND for a company that does not exist; empty answers would look like an inactive company. */
+/** Throws NOT_FOUND for a company that does not exist or is closed; empty answers would look like an inactive company. */
 async function requireCompany({ db, now }: Services, companyId: string): Promise<void> {
   const nowMs = now().getTime()
   if (knownCompanies.get(companyId, nowMs)) return
-  if ((await companyOf(db, { path: companyId, provider: "stripe", account: null })) === null) {
+  const found = await companyOf(db, { path: companyId, provider: "stripe", account: null })
+  if (found === null || found.closedAt !== null) {
     knownCompanies.delete(companyId)
     throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
   }
   knownCompanies.set(companyId, true, nowMs)
 }
 
-async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOwner> {
+/** Makes this isolate look the company up again; the others do so within half a minute. */
+export const forgetCompany = (companyId: string): void => knownCompanies.delete(companyId)
+
+/** Makes this isolate look all keys up again; the others do so within half a minute. */
+export const forgetKeys = (): void => knownKeys.clear()
+
+async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOwner | null> {
   const name = toBase64Url(digest)
   const nowMs = now().getTime()
   const known = knownKeys.get(name, nowMs)
@@ -174,10 +243,30 @@ async function ownerOf({ db, now }: Services, digest: Uint8Array): Promise<KeyOw
   return owner
 }
 
+/** The last use of a key is recorded to the hour, so that a busy key costs one write an hour in each isolate. */
+const USE_RECORDED_EVERY_MS = 3_600_000
+const recordedUses = new TtlCache<true>({ ttlMs: USE_RECORDED_EVERY_MS, entriesMax: ENTRIES_MAX })
+
+/** Records the use after the answer; nothing waits for it, and a failure is repeated with the next use. */
+function noteUse({ db, log, now, waitUntil }: Services, digest: Uint8Array): void {
+  const name = toBase64Url(digest)
+  const at = now()
+  if (recordedUses.get(name, at.getTime())) return
+  recordedUses.set(name, true, at.getTime())
+  const since = new Date(at.getTime() - USE_RECORDED_EVERY_MS)
+  waitUntil(
+    markApiKeyUsed(db, digest, at, since).catch((error: unknown) => {
+      recordedUses.delete(name)
+      log.warn("key_use_not_recorded", { error })
+    }),
+  )
+}
+
 /** Authenticates the caller before any other handler of the API runs. */
-export async function setPrincipal(c: Context<AppEnv>): Promise<void> {
+export async function setPrincipal(c: Context<AppEnv>, permission: Permission): Promise<void> {
+  const isCompanyNeeded = !OF_THE_DEPLOYMENT.has(permission)
   try {
-    c.set("principal", await authenticate(c.get("services"), c.req.raw.headers))
+    c.set("principal", await authenticate(c.get("services"), c.req.raw.headers, { isCompanyNeeded }))
   } catch (error) {
     if (error instanceof AppError && error.code === "UNAUTHENTICATED") c.header("www-authenticate", "Bearer")
     throw error

@@ -11,6 +11,7 @@ import {
   failedAuthLimit,
   invalidRequestsLimit,
   setRateLimitHeaders,
+  signInRequestsLimit,
   tooManyRequests,
 } from "./limits.ts"
 
@@ -73,4 +74,14 @@ export async function countFailedAuth({ config, now, sharedLimit }: Services, he
   if (!shared?.isOver) return
   buckets.block(limit, client.network, now().getTime(), shared.resetMs)
   throw tooManyRequests({ limit, ...shared }, "client_guesses_keys")
+}
+
+/** Counts a request for a link to sign in, over all isolates. Throws TOO_MANY_REQUESTS. */
+export async function limitSignInRequests({ config, now, sharedLimit }: Services, headers: Headers): Promise<void> {
+  const client = clientFrom(headers)
+  const limit = signInRequestsLimit(config.limits, client)
+  const own = buckets.take(limit, client.network, now().getTime())
+  const shared = own.isOver ? null : await sharedLimit(limit, client.network, 1)
+  if (own.isOver) throw tooManyRequests(own, "client_asks_for_links")
+  if (shared?.isOver) throw tooManyRequests({ limit, ...shared }, "client_asks_for_links")
 }

@@ -51,6 +51,10 @@ export const invalidRequestsLimit = ({ badPerMinute }: Limits, client: Client): 
 export const failedAuthLimit = ({ failedAuthPer5Minutes }: Limits, client: Client): Limit =>
   perClient({ name: "auth", max: failedAuthPer5Minutes, windowMs: FAILED_AUTH_WINDOW_MS }, client)
 
+/** Links to sign in that one client asks for. */
+export const signInRequestsLimit = ({ failedAuthPer5Minutes }: Limits, client: Client): Limit =>
+  perClient({ name: "sign-in", max: failedAuthPer5Minutes, windowMs: FAILED_AUTH_WINDOW_MS }, client)
+
 /** Visits of one client to links in messages. */
 export const linksLimit = ({ linksPerMinute }: Limits, client: Client): Limit =>
   perClient({ name: "links", max: linksPerMinute, windowMs: MINUTE_MS }, client)

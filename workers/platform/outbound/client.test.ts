@@ -169,6 +169,20 @@ describe("the breaker", () => {
     expect(outbound.viewOf("sms").state).toBe("closed")
   })
 
+  test("of a company's own credentials stops that company's calls only, and is not published", async () => {
+    const breakers: Breakers = new Map()
+    const own = { companyId: "acme" }
+    const failing = invocation({ answers: [hangUp], breakers })
+    for (let times = 0; times < 5; times++) await caught(failing.outbound.fetchFor("email", own)(URL_OF, KEYED))
+    expect(failing.published).toEqual([])
+    const { outbound } = invocation({ answers: [status(200)], breakers })
+    expect(await caught(outbound.fetchFor("email", own)(URL_OF, KEYED))).toMatchObject({ reason: "circuit_open" })
+    for (const options of [{}, { companyId: null }, { companyId: "other" }]) {
+      expect((await outbound.fetchFor("email", options)(URL_OF, KEYED)).status).toBe(200)
+    }
+    expect(outbound.viewOf("email").state).toBe("closed")
+  })
+
   test("is published once when it opens and once when it closes", async () => {
     const { breakers, first } = await broken()
     expect(first.published).toMatchObject([

@@ -20,15 +20,23 @@ import {
   waitBeforeRetryMs,
 } from "./policy.ts"
 
-/** The breakers of an isolate: values only, since a promise of one request must not be awaited by another. */
-export type Breakers = Map<Target, BreakerState>
+/**
+ * The breakers of an isolate: values only, since a promise of one request must not be awaited by another. The deployment's
+ * own are named by their target, those of a company's own credentials by target and company.
+ */
+export type Breakers = Map<string, BreakerState>
+
+/** How a target is called. */
+export interface FetchOptions {
+  /** Bypasses the breaker and makes one attempt: for health checks, and for a last resort. */
+  readonly isPastBreaker?: boolean
+  /** The company whose own credentials are used: its failures are no reason to refuse others' calls. */
+  readonly companyId?: string | null
+}
 
 export interface Outbound {
-  /**
-   * A `fetch` for this target. `isPastBreaker` bypasses the breaker and makes one attempt: for health checks, and for a
-   * last resort.
-   */
-  fetchFor(target: Target, options?: { readonly isPastBreaker?: boolean }): OutboundFetch
+  /** A `fetch` for this target. */
+  fetchFor(target: Target, options?: FetchOptions): OutboundFetch
   /** This isolate's view of a target. */
   viewOf(target: Target): BreakerView
 }
@@ -54,9 +62,9 @@ export interface OutboundParts {
 export function makeOutbound(parts: OutboundParts): Outbound {
   return {
     fetchFor:
-      (target, { isPastBreaker = false } = {}) =>
+      (target, options = {}) =>
       (input, init = {}) => {
-        const call = new Call(parts, target, isPastBreaker, input, init)
+        const call = new Call(parts, target, options, input, init)
         const answer = call.run()
         parts.waitUntil(answer.catch(() => undefined))
         return answer
@@ -71,13 +79,15 @@ class Call {
   readonly #target: Target
   readonly #policy: Policy
   readonly #isPastBreaker: boolean
+  readonly #companyId: string | null
+  readonly #breaker: string
   readonly #input: RequestInfo | URL
   readonly #init: RequestInit
 
   constructor(
     parts: OutboundParts,
     target: Target,
-    isPastBreaker: boolean,
+    { isPastBreaker = false, companyId = null }: FetchOptions,
     input: RequestInfo | URL,
     init: RequestInit,
   ) {
@@ -85,6 +95,8 @@ class Call {
     this.#target = target
     this.#policy = POLICIES[target]
     this.#isPastBreaker = isPastBreaker
+    this.#companyId = companyId
+    this.#breaker = companyId === null ? target : `${target}|${companyId}`
     this.#input = input
     this.#init = init
   }
@@ -123,7 +135,7 @@ class Call {
       return false
     }
     const nowMs = now().getTime()
-    const before = breakers.get(this.#target) ?? newBreaker(nowMs)
+    const before = breakers.get(this.#breaker) ?? newBreaker(nowMs)
     const admission = admit(before, nowMs)
     if (!admission.isAdmitted) throw new NotSent("circuit_open", Math.ceil(admission.retryAfterMs))
     budget.spend() // before the state is stored: an unsent probe would block other calls
@@ -172,7 +184,7 @@ class Call {
     if (this.#isPastBreaker) return
     const { breakers, now, random } = this.#parts
     const nowMs = now().getTime()
-    const before = breakers.get(this.#target) ?? newBreaker(nowMs)
+    const before = breakers.get(this.#breaker) ?? newBreaker(nowMs)
     const ended = {
       isProbe,
       failure: failureOf(outcome),
@@ -182,16 +194,23 @@ class Call {
     this.#keep(before, record(before, ended, nowMs, random()))
   }
 
-  /** Stores the state in the isolate; logs and publishes a breaker that has opened or closed. */
+  /** Stores the state in the isolate; logs a breaker that has opened or closed, and publishes the deployment's own. */
   #keep(before: BreakerState, after: BreakerState): void {
     const { breakers, budget, log, now, publish, waitUntil } = this.#parts
-    breakers.set(this.#target, after)
+    breakers.set(this.#breaker, after)
     if (before.kind === after.kind) return
     const view = viewOf(after, now())
-    const fields = { target: this.#target, outcome: view.state, reason: view.reason, count: view.failures }
+    const ofCompany = this.#companyId === null ? {} : { companyId: this.#companyId }
+    const fields = {
+      ...ofCompany,
+      target: this.#target,
+      outcome: view.state,
+      reason: view.reason,
+      count: view.failures,
+    }
     if (after.kind === "closed") log.info("breaker_changed", fields)
     else log.warn("breaker_changed", fields)
-    if (after.kind === "half_open" || !budget.hasRoomFor(1)) return
+    if (this.#companyId !== null || after.kind === "half_open" || !budget.hasRoomFor(1)) return
     const published = publish(this.#target, view).catch((error: unknown) =>
       log.warn("breaker_publish_failed", { target: this.#target, error }),
     )

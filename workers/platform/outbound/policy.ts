@@ -9,7 +9,7 @@ import { retryAfterMs } from "../../../shared/network/retry-after.ts"
  * All services that are called through this folder. Postgres and Redis have their own bounds where their clients are
  * made.
  */
-export const TARGETS = ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash"] as const
+export const TARGETS = ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash", "access"] as const
 export type Target = (typeof TARGETS)[number]
 
 export interface Policy {
@@ -44,6 +44,8 @@ export const POLICIES: Readonly<Record<Target, Policy>> = {
   slack: MESSAGE,
   // A webhook may be waiting for it; with the same deduplication id a retry creates no second message.
   qstash: { timeoutMs: 2_000, deadlineMs: 2_000, readRetries: 1, keyedWriteRetries: 1, delayMs: 100 },
+  // The keys of Cloudflare Access; somebody who signs in is waiting.
+  access: { timeoutMs: 2_000, deadlineMs: 4_500, readRetries: 1, keyedWriteRetries: 0, delayMs: 100 },
 }
 
 /** Longer waits are left to the job's own schedule. */

@@ -14,9 +14,10 @@ export const CONFLICT_RETRY_SUBREQUESTS = 2
 export const RECEIPT_SUBREQUESTS = 1 + 3 * CONFLICT_RETRY_SUBREQUESTS
 
 /**
- * Determining the account for a provider call: the company's accounts, the company of the key's account, and the event.
+ * Determining the account for a provider call: the company's credentials and accounts, the company of the key's account,
+ * and the event.
  */
-export const GRANT_SUBREQUESTS = 3
+export const GRANT_SUBREQUESTS = 4
 
 /** A nudge from its mark on: the switches once more, the grant and the two calls of a direct message, the receipt. */
 export const MARKED_NUDGE_SUBREQUESTS = COMMAND + GRANT_SUBREQUESTS + 2 + RECEIPT_SUBREQUESTS

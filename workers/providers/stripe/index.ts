@@ -1,3 +1,4 @@
+import type { OutboundFetch } from "../../../shared/network/outbound-fetch.ts"
 import type { Provider } from "../../../shared/provider.ts"
 import { apiErrorOf, type StripeApiConfig, stripeClient } from "./api/client.ts"
 import { EVENT_LIST_DAYS, findSubscription, listEvents, listSubscriptions } from "./api/event-list.ts"
@@ -9,23 +10,28 @@ import { normalize } from "./facts/normalize.ts"
 import { expand } from "./thin/expand.ts"
 import { verify } from "./verify.ts"
 
+interface StripeOptions extends Omit<StripeApiConfig, "apiKey" | "account" | "fetch"> {
+  /** The deployment's; null: it has none. */
+  readonly apiKey: string | null
+  /** For calls with the key of this company, or with the deployment's (null). */
+  readonly fetchFor?: (companyId: string | null) => OutboundFetch
+}
+
 /** Stripe as a billing provider. No request is sent before a call of the API. */
-export function stripeProvider({
-  apiKey,
-  apiUrl,
-  fetch: send,
-}: Omit<StripeApiConfig, "apiKey" | "account"> & { readonly apiKey: string | null }): Provider {
+export function stripeProvider({ apiKey, apiUrl, fetchFor }: StripeOptions): Provider {
   return {
     name: "stripe",
     verify,
-    normalize: (body, { receivedAt }) => normalize(body, { receivedAt, hasApiKey: apiKey !== null }),
+    normalize: (body, { receivedAt }) => normalize(body, { receivedAt }),
     redirectHosts: [".stripe.com"],
     memberPage: null,
     eventListDays: EVENT_LIST_DAYS,
     apiFor(grant) {
       if (!grant.isFor("stripe")) throw new TypeError("a grant for another provider")
       const { account } = grant.account
+      const isOwn = grant.account.kind === "own"
       const key = grant.account.kind === "own" ? grant.account.apiKey : apiKey
+      const send = fetchFor?.(isOwn ? grant.companyId : null)
       // Created when needed: a webhook never calls the API.
       const stripe = () => {
         if (key === null) throw apiErrorOf("no API key is configured")

@@ -22,6 +22,7 @@ import {
   subscriptionOf,
 } from "../../../shared/domain/state.ts"
 import { signToken } from "../../../shared/tokens.ts"
+import { accessOf } from "../../platform/credentials.ts"
 import type { Services } from "../../platform/services.ts"
 import { type Contact, decryptContact } from "../customer-contact.ts"
 import { stateOf } from "../stream-state.ts"
@@ -52,8 +53,9 @@ export async function composeMessage(
   const contact = await decryptContact(config.keys.encryption, stream)
   const to = addressOf(contact, stream, nudge.channel, settings)
   if (to === null) return null
-  const link = `${config.appUrl}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
-  const unsubscribeUrl = `${config.appUrl}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
+  const { base, isOwnSender } = await appearanceOf(services, stream.companyId, nudge.channel)
+  const link = `${base}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
+  const unsubscribeUrl = `${base}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
   const { currency } = recoveryCase
   const amountMinor = owedMinorOf(recoveryCase)
   const rendered = renderNudge({
@@ -75,7 +77,7 @@ export async function composeMessage(
     brandName: shownBrand({
       brandName: settings.brandName,
       companyName: stream.companyName,
-      isDefaultCompany: stream.companyId === config.access.defaultCompanyId,
+      isTrusted: isOwnSender || stream.companyId === config.access.defaultCompanyId,
       approved: stream.approvedBrands,
     }),
     supportEmail: settings.supportEmail,
@@ -84,6 +86,14 @@ export async function composeMessage(
     incentive,
   })
   return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
+}
+
+/** Where the links of a message lead, and whether it is sent by the company's own sender. */
+async function appearanceOf(services: Services, companyId: string, channel: Exclude<Nudge["channel"], "slack">) {
+  const { own } = await accessOf(services, companyId)
+  const domain = own["link-domain"]?.domain
+  const isOwnSender = { email: own.sendgrid, sms: own.twilio, push: own.whop, dm: own.whop }[channel] !== undefined
+  return { base: domain === undefined ? services.config.appUrl : `https://${domain}`, isOwnSender }
 }
 
 /** Whether the contact has no address on this channel. An unusable one counts as an address: waiting does not help. */

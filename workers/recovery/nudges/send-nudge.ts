@@ -268,7 +268,8 @@ async function send(
     ? await grantFor(services, { provider: "whop", companyId, named: null })
     : null
   const idempotencyKey = await safeKey(`${companyId}.${nudge.id}`)
-  return services.channels[nudge.channel].send(message, { idempotencyKey, grant })
+  const channels = await services.channelsFor(companyId)
+  return channels[nudge.channel].send(message, { idempotencyKey, grant })
 }
 
 /** Records how the attempt ended. */

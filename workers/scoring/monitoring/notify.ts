@@ -35,10 +35,12 @@ const MEASURE_TEXTS: Readonly<Record<MeasureName, string>> = {
 
 /** One message for all new alarms. If notifications are off or sending failed for now, the next check sends it. */
 export async function notifyModelAlarms(services: Services, companyId: string, found: Announcement): Promise<void> {
-  const { channels, db, log, now } = services
+  const { db, log, now } = services
   const { version, report, action } = found
   const newAlarms = found.alarms.filter(({ announcedAt, closedAt }) => !announcedAt && !closedAt)
-  if (newAlarms.length === 0 || !channels.slack.isConfigured) return
+  if (newAlarms.length === 0) return
+  const { slack } = await services.channelsFor(companyId)
+  if (!slack.isConfigured) return
   if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH, companyId)) return
   const isPrimary = newAlarms.some(({ measure }) => ROLLBACK_MEASURES.includes(measure))
   const measureOf = (name: MeasureName) => report.measures.find((measure) => measure.name === name)
@@ -58,7 +60,7 @@ export async function notifyModelAlarms(services: Services, companyId: string, f
   // Recorded before sending, so that a message that may have been delivered is not sent again.
   for (const { id } of newAlarms) await recordAlarmAction(db, companyId, id, { announcedAt: now() })
   const [first] = newAlarms
-  const outcome = await channels.slack.send(
+  const outcome = await slack.send(
     { ...message, to: "", unsubscribeUrl: null },
     { idempotencyKey: `model-alarm-${first?.id}` },
   )
@@ -73,8 +75,9 @@ export async function notifyProposal(
   companyId: string,
   { id, verdict }: { readonly id: string; readonly verdict: Verdict },
 ): Promise<void> {
-  const { channels, log } = services
-  if (!channels.slack.isConfigured) return
+  const { log } = services
+  const { slack } = await services.channelsFor(companyId)
+  if (!slack.isConfigured) return
   if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH, companyId)) return
   const { rows = 0, events = 0, championLogLoss = 0, challengerLogLoss = 0 } = verdict.comparison ?? {}
   const message = renderTeamAlert({
@@ -87,10 +90,7 @@ export async function notifyProposal(
     ],
     link: null,
   })
-  const outcome = await channels.slack.send(
-    { ...message, to: "", unsubscribeUrl: null },
-    { idempotencyKey: `challenger-${id}` },
-  )
+  const outcome = await slack.send({ ...message, to: "", unsubscribeUrl: null }, { idempotencyKey: `challenger-${id}` })
   if (outcome.kind !== "sent") log.warn("proposal_notify_failed", { companyId, reason: outcome.reason })
 }
 

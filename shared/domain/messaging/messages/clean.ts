@@ -45,7 +45,7 @@ export function oneLine(text: string, lengthMax: number): string {
   const visible = text
     .slice(0, RAW_MAX)
     .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Zs}\u2800]+/gu, " ")
+    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Zs}\u2800]/gu, " ")
     .replaceAll(INVISIBLE, (character, offset: number, whole: string) =>
       isShaping(
         character,

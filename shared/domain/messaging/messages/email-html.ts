@@ -14,7 +14,7 @@ export interface EmailParts {
   readonly button: string
   readonly link: string
   readonly linkHint: string
-  readonly footer: readonly string[]
+  readonly footer: string
   readonly unsubscribe: { readonly text: string; readonly url: string } | null
 }
 
@@ -29,7 +29,6 @@ export function emailHtml(parts: EmailParts): string {
   const paragraphs = parts.paragraphs
     .map((text) => `<p style="${FONT};font-size:16px;line-height:1.5;margin:0 0 16px">${escapeHtml(text)}</p>`)
     .join("\n")
-  const footer = parts.footer.map((text) => `<p style="${SMALL}">${escapeHtml(text)}</p>`).join("\n")
   const unsubscribe = parts.unsubscribe
     ? `<p style="${SMALL}"><a href="${escapeHtml(parts.unsubscribe.url)}" style="color:inherit">${escapeHtml(parts.unsubscribe.text)}</a></p>`
     : ""
@@ -50,7 +49,7 @@ ${paragraphs}
 <p style="margin:24px 0"><a href="${link}" style="${BUTTON}">${escapeHtml(parts.button)}</a></p>
 <p style="${SMALL}">${escapeHtml(parts.linkHint)}<br><a href="${link}" style="color:inherit;word-break:break-all">${link}</a></p>
 <hr style="border:0;border-top:1px solid #888888;margin:24px 0">
-${footer}
+<p style="${SMALL}">${escapeHtml(parts.footer)}</p>
 ${unsubscribe}
 </div>
 </body>

@@ -42,7 +42,7 @@ const COMPANY_ENDS = setOf(
   "inc llc ltd limited gmbh corp corporation company sarl sas srl plc pty llp kg ohg mbh ug gbr holding holdings group",
   "gruppe groupe grupo studio studios gym fitness services service solutions consulting agency verein foundation gmbh&co",
 )
-const SHORT_COMPANY_ENDS = new Set(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "KG", "UG", "EV"])
+const SHORT_COMPANY_ENDS = new Set(["SA", "AG", "AB", "BV", "NV", "OY", "AS", "SL", "LP", "CO", "SE", "EV"])
 
 /** A word in lower case, without its full stops. */
 const plain = (word: string): string => word.toLowerCase().replaceAll(/^\.+|\.+$/g, "")
@@ -67,7 +67,7 @@ const CONJUNCTIONS = setOf("and und et y e o og och en & +")
 
 const isCompany = (words: readonly string[]): boolean => {
   const last = (words.at(-1) ?? "").replaceAll(".", "")
-  return words.length > 1 && (COMPANY_ENDS.has(last.toLowerCase()) || SHORT_COMPANY_ENDS.has(last))
+  return COMPANY_ENDS.has(last.toLowerCase()) || SHORT_COMPANY_ENDS.has(last)
 }
 
 /** Letters with their combining marks and joiners. */

@@ -75,6 +75,7 @@ export interface Phrases {
 
 /** The stage of a playbook step by its day; a manual message (null) is worded like the first. */
 export function stageOf(step: number | null): MessageStage {
-  if (step === null || step <= 0) return "first"
-  return step < 4 ? "reminder" : "last"
+  const day = step ?? 0
+  if (day <= 0) return "first"
+  return day < 4 ? "reminder" : "last"
 }

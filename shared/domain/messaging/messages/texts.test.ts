@@ -254,28 +254,3 @@ describe("several open invoices", () => {
     expect(render({ ...base, locale, bills: { invoiceCount: 1, totals } }).text).not.toContain("60")
   })
 })
-
-describe("the length of a text message", () => {
-  test.each([
-    ["", 1],
-    ["a".repeat(160), 1],
-    ["a".repeat(161), 2],
-    ["a".repeat(306), 2],
-    ["a".repeat(307), 3],
-    ["€".repeat(80), 1],
-    ["€".repeat(81), 2],
-    // An escape and its character stay together: 76 of them in a segment of 153.
-    ["€".repeat(152), 2],
-    ["€".repeat(153), 3],
-    ["ó".repeat(70), 1],
-    ["ó".repeat(71), 2],
-    ["ó".repeat(134), 2],
-    ["ó".repeat(135), 3],
-    ["💪".repeat(35), 1],
-    ["💪".repeat(36), 2],
-    ["💪".repeat(66), 2],
-    ["💪".repeat(67), 3],
-  ])("%#: is counted in parts", (text, parts) => {
-    expect(segmentsOf(text)).toBe(parts)
-  })
-})

@@ -2,19 +2,18 @@
  * The periods in which a customer had paid access, from the ledger. Trials, unpaid first invoices and states in which the
  * provider has stopped service are not access; a pause requested by the member is.
  */
-import type { Fact, Instant } from "../../facts.ts"
+import { type Fact, type Instant, laterOf } from "../../facts.ts"
 import { apply } from "../../recovery/fold.ts"
-import { type CustomerState, EMPTY_STATE, type SubscriptionState, subscriptionOf } from "../../state.ts"
+import { type CustomerState, EMPTY_STATE, payingSince, type SubscriptionState, subscriptionOf } from "../../state.ts"
 
 /** Why paid access ended. `other`: the company or a policy ended it. */
 export type EndOfAccess = "voluntary" | "payment_failure" | "other"
 
-/** An uninterrupted period with at least one paid subscription. `to` is null while it lasts. */
-export interface AccessPeriod {
-  readonly from: Instant
-  readonly to: Instant | null
-  readonly end: EndOfAccess | null
-}
+/** An uninterrupted period with at least one paid subscription. `to` and `end` are null while it lasts. */
+export type AccessPeriod = { readonly from: Instant } & (
+  | { readonly to: null; readonly end: null }
+  | { readonly to: Instant; readonly end: EndOfAccess }
+)
 
 /** The state of a ledger, and its access periods in order of time. */
 export interface AccessHistory {
@@ -33,14 +32,14 @@ export function accessHistory(facts: readonly Fact[]): AccessHistory {
     if (SIGNALS.has(fact.kind)) continue
     const before = state
     state = apply(before, fact)
-    if (state.subscriptions === before.subscriptions) continue
     const last = periods.at(-1)
     const isIn = last !== undefined && last.to === null
-    const serving = Object.values(state.subscriptions).filter(grantsAccess)
-    if (serving.length > 0 && !isIn) {
+    const serving = Object.values(state.subscriptions).find(grantsAccess)
+    // A fact changes one subscription: where none gave access before, `serving` is the one that it is about.
+    if (serving !== undefined && !isIn) {
       periods.push({ from: beginningOf(serving, before, fact, last), to: null, end: null })
-    } else if (serving.length === 0 && isIn) {
-      periods.splice(-1, 1, { from: last.from, to: endingOf(state, fact, last), end: causeOf(state, fact) })
+    } else if (serving === undefined && isIn) {
+      periods.splice(-1, 1, { from: last.from, to: endingOf(fact, last), end: causeOf(state, fact) })
     }
   }
   return { state, periods }
@@ -64,29 +63,26 @@ export const grantsAccess = ({ status, endedAt, paused }: SubscriptionState): bo
 
 /** A subscription seen for the first time may have started before its first fact; a trial does not count. */
 function beginningOf(
-  serving: readonly SubscriptionState[],
+  subscription: SubscriptionState,
   before: CustomerState,
   fact: Fact,
   last: AccessPeriod | undefined,
 ): Instant {
-  const starts = serving.map((subscription) => {
-    const isNew = !Object.hasOwn(before.subscriptions, subscription.id)
-    const from = isNew ? later(subscription.startedAt, subscription.trialEnd) : null
-    return from !== null && from < fact.occurredAt ? from : fact.occurredAt
-  })
-  const first = starts.reduce((a, b) => (a < b ? a : b))
-  return last?.to && first < last.to ? last.to : first
+  const isNew = subscriptionOf(before, subscription.id) === undefined
+  const from = earlierOf(isNew ? payingSince(subscription) : null, fact.occurredAt)
+  return last?.to ? laterOf(from, last.to) : from
 }
 
 /** The provider's end time, if it lies within the period and not in the future. */
-function endingOf(state: CustomerState, fact: Fact, period: AccessPeriod): Instant {
-  const endedAt =
-    "subscription" in fact ? (subscriptionOf(state, fact.subscription.subscriptionId)?.endedAt ?? null) : null
-  return endedAt !== null && endedAt > period.from && endedAt < fact.occurredAt ? endedAt : fact.occurredAt
+function endingOf(fact: Fact, period: AccessPeriod): Instant {
+  const stated = fact.kind === "subscription_ended" ? fact.subscription.endedAt : null
+  const to = earlierOf(stated, fact.occurredAt)
+  return to > period.from ? to : fact.occurredAt
 }
 
-const later = (a: Instant | null, b: Instant | null): Instant | null =>
-  a === null ? null : b !== null && b > a ? b : a
+/** `stated`, unless it is unknown or after `limit`. */
+const earlierOf = (stated: Instant | null, limit: Instant): Instant =>
+  stated !== null && stated < limit ? stated : limit
 
 function causeOf(state: CustomerState, fact: Fact): EndOfAccess {
   if (fact.kind !== "subscription_ended") return "payment_failure"

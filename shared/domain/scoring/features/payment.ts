@@ -1,6 +1,6 @@
 /** Payment features: failures, recoveries, refunds, disputes, price class. */
 import { declineAdvice } from "../../recovery/decline-codes.ts"
-import type { PaymentState } from "../../state.ts"
+import { type PaymentState, paymentOf } from "../../state.ts"
 import { priceClassOf } from "./prices.ts"
 import type { Features } from "./schema.ts"
 import { mainSubscription } from "./tenure.ts"
@@ -49,7 +49,7 @@ export function paymentFeatures(view: LedgerView): Payment {
     new_card_needed: Number(
       lastFailure !== undefined &&
         !hasNewCard &&
-        isOpenStill(view, lastFailure.invoiceId) &&
+        paymentOf(view.state, lastFailure.invoiceId)?.status !== "succeeded" &&
         !declineAdvice(lastFailure.declineCode).providerRetries,
     ),
     new_card_90d: Number(countWithin(view, cards, 90) > 0),
@@ -66,9 +66,6 @@ export function paymentFeatures(view: LedgerView): Payment {
 
 const isWithin = (view: LedgerView, at: string | null, days: number): boolean =>
   at !== null && daysSince(view, at) <= days
-
-const isOpenStill = ({ state }: LedgerView, invoiceId: string | null): boolean =>
-  invoiceId === null || !Object.hasOwn(state.payments, invoiceId) || state.payments[invoiceId]?.status !== "succeeded"
 
 /** The invoice and the charge both report an attempt, so the larger of both counts is used. */
 function attemptsWithin(view: LedgerView, days: number): number {

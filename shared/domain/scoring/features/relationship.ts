@@ -2,7 +2,7 @@
 import type { Fact, SubscriptionSnapshot } from "../../facts.ts"
 import { monthlyMinor, monthsBilled } from "./prices.ts"
 import type { Features } from "./schema.ts"
-import { countWithin, DAY_MS, daysSince, factsOf, type LedgerView } from "./view.ts"
+import { countWithin, DAYS_OF_A_MONTH, daysSince, factsOf, type LedgerView } from "./view.ts"
 
 /** A smaller change of price is rounding or tax, not a plan change. */
 const CHANGE_MIN = 0.01
@@ -80,18 +80,19 @@ function planChanges(view: LedgerView): PlanChange[] {
     ...factsOf(view, "subscription_resumed"),
     ...factsOf(view, "cancellation_announced"),
   ].sort((a, b) => (a.occurredAt < b.occurredAt ? -1 : a.occurredAt > b.occurredAt ? 1 : a.id < b.id ? -1 : 1))
-  const known = new Map<string, SubscriptionSnapshot>()
+  const known = new Map<string, { readonly subscription: SubscriptionSnapshot; readonly price: number }>()
   const changes: PlanChange[] = []
   for (const { subscription, occurredAt } of snapshots) {
     const before = known.get(subscription.subscriptionId)
     const price = monthlyMinor(subscription)
     if (price === null) continue
-    known.set(subscription.subscriptionId, subscription)
-    const old = before && before.currency === subscription.currency ? monthlyMinor(before) : null
-    if (!before || old === null || old <= 0 || price <= 0) continue
-    const ratio = price / old
-    const isLonger = (monthsBilled(subscription) ?? 0) > (monthsBilled(before) ?? 0)
-    const isShorter = (monthsBilled(subscription) ?? 0) < (monthsBilled(before) ?? 0)
+    known.set(subscription.subscriptionId, { subscription, price })
+    if (before === undefined || before.subscription.currency !== subscription.currency) continue
+    if (before.price <= 0 || price <= 0) continue
+    const ratio = price / before.price
+    const [monthsBefore, months] = [monthsBilled(before.subscription) ?? 0, monthsBilled(subscription) ?? 0]
+    const isLonger = months > monthsBefore
+    const isShorter = months < monthsBefore
     const low = isLonger ? 1 - INTERVAL_DISCOUNT_MAX : 1 - CHANGE_MIN
     const high = isShorter ? 1 / (1 - INTERVAL_DISCOUNT_MAX) : 1 + CHANGE_MIN
     if (ratio < low || ratio > high) changes.push({ occurredAt, ratio: bounded(ratio) })
@@ -103,7 +104,8 @@ function planChanges(view: LedgerView): PlanChange[] {
 function discountOf(view: LedgerView): number {
   return factsOf(view, "incentive_applied").reduce((most, { incentive, occurredAt }) => {
     if (incentive.kind !== "discount") return most
-    const runsMs = incentive.months * (365.25 / 12) * DAY_MS
-    return daysSince(view, occurredAt) * DAY_MS <= runsMs ? Math.max(most, incentive.percentOff) : most
+    return daysSince(view, occurredAt) <= incentive.months * DAYS_OF_A_MONTH
+      ? Math.max(most, incentive.percentOff)
+      : most
   }, 0)
 }

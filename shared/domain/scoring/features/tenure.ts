@@ -3,13 +3,14 @@ import type { SubscriptionState } from "../../state.ts"
 import { grantsAccess } from "./access.ts"
 import { monthlyMinor, monthsBilled } from "./prices.ts"
 import type { Features } from "./schema.ts"
-import { daysSince, type LedgerView } from "./view.ts"
+import { DAYS_OF_A_MONTH, daysSince, type LedgerView } from "./view.ts"
 
 /** A renewal whose invoice is late by at most this is still due. */
 const RENEWAL_LATE_DAYS = 3
+/** An invoice for longer than this is that of a long plan. */
+const LONG_MONTHS_MIN = 1.5
 /** A renewal within this time falls into the prediction horizon. */
 const RENEWAL_DUE_DAYS = 30
-const DAYS_OF_A_MONTH = 365.25 / 12
 
 type Tenure = Pick<
   Features,
@@ -21,7 +22,7 @@ export function tenureFeatures(view: LedgerView): Tenure {
   const main = mainSubscription(view)
   const months = main ? monthsBilled(main) : null
   const toRenewal = main ? daysToRenewal(view, main, months) : null
-  const isLong = months !== null && months > 1.5
+  const isLong = (months ?? 0) > LONG_MONTHS_MIN
   const isDue = toRenewal !== null && toRenewal < RENEWAL_DUE_DAYS
   const period = view.periods.at(-1)
   const returns = view.periods.length - (period?.to === null ? 1 : 0)
@@ -46,9 +47,8 @@ export function mainSubscription({ state }: LedgerView): SubscriptionState | und
 
 function isBefore(a: SubscriptionState, b: SubscriptionState): boolean {
   const serves = Number(grantsAccess(a)) - Number(grantsAccess(b))
-  if (serves !== 0) return serves > 0
-  const price = (monthlyMinor(a) ?? -1) - (monthlyMinor(b) ?? -1)
-  if (price !== 0) return price > 0
+  const lead = serves || (monthlyMinor(a) ?? -1) - (monthlyMinor(b) ?? -1)
+  if (lead !== 0) return lead > 0
   const [startA, startB] = [a.startedAt ?? "", b.startedAt ?? ""]
   return startA === startB ? a.id < b.id : startA > startB
 }

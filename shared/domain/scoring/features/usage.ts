@@ -84,8 +84,8 @@ function metersOf(view: LedgerView): Meter[] {
  */
 function meanRatio(meters: readonly Meter[], recent: number, until: number): number | null {
   const ratios = meters.flatMap((meter) => {
-    const { now, before } = weekly(meter, recent, until)
-    return before > 0 ? [Math.min(RATIO_MAX, now / before)] : []
+    const usage = weekly(meter, recent, until)
+    return usage !== null && usage.before > 0 ? [Math.min(RATIO_MAX, usage.now / usage.before)] : []
   })
   return meanOf(ratios)
 }
@@ -96,17 +96,17 @@ function meanRatio(meters: readonly Meter[], recent: number, until: number): num
  */
 function meanDrop(meters: readonly Meter[], recent: number, until: number): number | null {
   const drops = meters.flatMap((meter) => {
-    const { now, before, weeks } = weekly(meter, recent, until)
-    return weeks > 0 ? [Math.max(0, 1 - (now + 1) / (before + 1))] : []
+    const usage = weekly(meter, recent, until)
+    return usage === null ? [] : [Math.max(0, 1 - (usage.now + 1) / (usage.before + 1))]
   })
   return meanOf(drops)
 }
 
-/** Weekly usage of a meter in the last `recent` weeks and in the `weeks` before them, back to `until` at most. */
-function weekly(meter: Meter, recent: number, until: number): { now: number; before: number; weeks: number } {
-  const weeks = Math.max(0, Math.ceil(Math.min(until * 7, meter.oldest) / 7) - recent)
-  const now = sum(meter, 0, recent) / recent
-  return { now, before: weeks === 0 ? 0 : sum(meter, recent, until) / weeks, weeks }
+/** Weekly usage in the last `recent` weeks and before them, back to `until` weeks; null for a meter that is not older. */
+function weekly(meter: Meter, recent: number, until: number): { now: number; before: number } | null {
+  const weeks = Math.ceil(Math.min(until * 7, meter.oldest) / 7) - recent
+  if (weeks <= 0) return null
+  return { now: sum(meter, 0, recent) / recent, before: sum(meter, recent, until) / weeks }
 }
 
 function sum({ weeks }: Meter, from: number, to: number): number {

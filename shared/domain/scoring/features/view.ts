@@ -1,5 +1,5 @@
 /** What was known of a customer at a moment: the input of every feature. */
-import { comparePositions, type Fact, type FactKind, type Instant, positionOf } from "../../facts.ts"
+import { type Fact, type FactKind, type Instant, inLedgerOrder } from "../../facts.ts"
 import type { CustomerState } from "../../state.ts"
 import { type AccessPeriod, accessHistory, joinPeriods } from "./access.ts"
 
@@ -11,6 +11,9 @@ export const GRACE_DAYS = 30
 
 /** Milliseconds of a day. */
 export const DAY_MS = 86_400_000
+
+/** The mean length of a month. */
+export const DAYS_OF_A_MONTH = 365.25 / 12
 
 export interface LedgerView {
   readonly atMs: number
@@ -24,21 +27,8 @@ export interface LedgerView {
  * Facts that occurred before `asOf` and were known by then, in ledger order, each id once. Independent of order and repetition
  * in `ledger`.
  */
-export function knownFacts(ledger: readonly LedgerFact[], asOf: Instant): Fact[] {
-  const byId = new Map<string, LedgerFact>()
-  for (const fact of ledger) {
-    if (fact.knownAt > asOf || fact.occurredAt >= asOf) continue
-    byId.set(fact.id, fact)
-  }
-  return [...byId.values()].sort((a, b) =>
-    // Most facts differ in time, which is cheaper to compare than whole positions.
-    a.occurredAt === b.occurredAt
-      ? comparePositions(positionOf(a), positionOf(b))
-      : a.occurredAt < b.occurredAt
-        ? -1
-        : 1,
-  )
-}
+export const knownFacts = (ledger: readonly LedgerFact[], asOf: Instant): Fact[] =>
+  inLedgerOrder(ledger.filter(({ knownAt, occurredAt }) => knownAt <= asOf && occurredAt < asOf))
 
 /** The view of a ledger at a moment. */
 export function viewOf(ledger: readonly LedgerFact[], asOf: Instant): LedgerView {

@@ -68,7 +68,7 @@ export function scoreByRules(input: RuleInput, baseRate: number = BASE_RATE_UNKN
   const rate = Number.isFinite(baseRate) ? Math.min(Math.max(baseRate, RATE_MIN), RATE_MAX) : BASE_RATE_UNKNOWN
   const base = onGrid(Math.log(rate / (1 - rate)))
   const known = RULES.flatMap(({ feature, logOdds }) => {
-    const value = Object.hasOwn(input, feature) ? input[feature] : null
+    const value = input[feature]
     return typeof value === "number" && Number.isFinite(value)
       ? [{ code: feature, value, logOdds: onGrid(logOdds(value)) }]
       : []

@@ -131,7 +131,7 @@ describe("an error of the API", () => {
 
   test("of a call that was not sent can be retried, and has its cause", async () => {
     const fetch = () => Promise.reject(new NotSent("circuit_open", 5_000))
-    const withOpenCircuit = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetch }))
+    const withOpenCircuit = apiOf(stripeProvider({ apiKey: "sk_test_1", apiUrl, fetchFor: () => fetch }))
     const error = await withOpenCircuit.customerOf("sub_1").catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ retry: true, status: null, cause: { reason: "circuit_open" } })
     expect(calls()).toEqual([])

@@ -86,12 +86,12 @@ export const eventReaderFor = (type: string): EventReader =>
   READERS.get(type) ?? (isKnownType(type) ? notUsed : unknown)
 
 /**
- * The delivery in the body, or why its envelope cannot be read. `hasApiKey`: there is a key for Stripe's API. `receivedAt` is
- * used where the time of the event cannot be read.
+ * The delivery in the body, or why its envelope cannot be read. `receivedAt` is used where the
+ * time of the event cannot be read.
  */
 export function normalize(
   body: unknown,
-  { receivedAt = new Date(0), hasApiKey = true }: { readonly receivedAt?: Date; readonly hasApiKey?: boolean } = {},
+  { receivedAt = new Date(0) }: { readonly receivedAt?: Date } = {},
 ): Result<Delivery, MalformedEvent> {
   const envelope = readEnvelope(body, receivedAt)
   if (!envelope.ok) return envelope
@@ -106,7 +106,7 @@ export function normalize(
       unhandled: event.fault,
     })
   }
-  return ok(event.thin === null ? snapshotDelivery(event) : thinDelivery(event, event.thin, hasApiKey))
+  return ok(event.thin === null ? snapshotDelivery(event) : thinDelivery(event, event.thin))
 }
 
 const envelopeFields = (event: StripeEvent) => ({
@@ -132,13 +132,12 @@ function snapshotDelivery(event: StripeEvent): Delivery {
 }
 
 /** A thin event has no facts by itself; its type alone decides whether it is worth a lookup. */
-function thinDelivery(event: StripeEvent, thin: ThinPart, hasApiKey: boolean): Delivery {
+function thinDelivery(event: StripeEvent, thin: ThinPart): Delivery {
   const base = { ...envelopeFields(event), customer: null, objects: [], facts: [], contact: null }
   const type = snapshotTypeOf(event.type)
   if (type === null || !READERS.has(type)) {
     return { ...base, unhandled: type !== null && isKnownType(type) ? "not used" : "unknown type" }
   }
   if (thin.snapshotEventId === null && thin.object === null) return { ...base, unhandled: "thin event names nothing" }
-  if (!hasApiKey) return { ...base, unhandled: "thin event, and no API key to ask with" }
   return { ...base, unhandled: null, needs: thin }
 }

@@ -61,10 +61,8 @@ describe("which thin events are looked up", () => {
     expect(needs === undefined ? unhandled : true).toBe(wanted)
   })
 
-  test("none without an API key, and none that names no object", () => {
+  test("none that names no object", () => {
     const thin = thinOf(event("invoice.paid", INVOICE))
-    const read = normalize(thin, { hasApiKey: false })
-    expect(read).toMatchObject({ ok: true, value: { unhandled: "thin event, and no API key to ask with" } })
     expect(deliveryOf({ ...thin, related_object: null })).toMatchObject({ unhandled: "thin event names nothing" })
     expect(deliveryOf({ ...thin, related_object: null, snapshot_event: "evt_1" }).needs).toEqual({
       snapshotEventId: "evt_1",

@@ -25,7 +25,7 @@ function lists(objects: Lists) {
     const end_cursor = isLast ? null : String(from + 2)
     return Response.json({ data: all.slice(from, from + 2), page_info: { end_cursor, has_next_page: !isLast } })
   }
-  return { requests, api: apiOf(whopProvider({ apiKey: "key", fetch: send }), "biz_1") }
+  return { requests, api: apiOf(whopProvider({ apiKey: "key", fetchFor: () => send }), "biz_1") }
 }
 
 const factsOf = (events: ReturnType<typeof paymentEvents>) =>
@@ -72,7 +72,9 @@ test("every page of every list is read once, for the given range, memberships wh
 test("without a company there is no call, and a cursor of another list is an error", async () => {
   const { requests, api } = lists({})
   await expect(api.listHistory({ since, until, cursor: "x", limit: 50 })).rejects.toMatchObject({ retry: false })
-  const withoutCompany = apiOf(whopProvider({ apiKey: "key", fetch: () => Promise.reject(new Error("called")) }))
+  const withoutCompany = apiOf(
+    whopProvider({ apiKey: "key", fetchFor: () => () => Promise.reject(new Error("called")) }),
+  )
   await expect(withoutCompany.listHistory({ since, until, cursor: null, limit: 50 })).rejects.toMatchObject({
     retry: false,
   })

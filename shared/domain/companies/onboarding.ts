@@ -1,0 +1,93 @@
+/** The checklist of a company's set-up, from what is stored and switched on. */
+import type { Instant, ProviderName } from "../facts.ts"
+
+export const ONBOARDING_ITEMS = ["provider_connected", "sender_verified", "first_message_sent", "switches_set"] as const
+export type OnboardingItem = (typeof ONBOARDING_ITEMS)[number]
+
+/** Steps that are recorded when they are done; the other items are read from what is there. */
+export const RECORDED_STEPS = ["sender_verified", "first_message_sent"] as const
+export type RecordedStep = (typeof RECORDED_STEPS)[number]
+
+export interface OnboardingInput {
+  readonly companyId: string
+  /** The first verified delivery of each provider. */
+  readonly firstDeliveries: readonly { readonly provider: ProviderName; readonly at: Instant }[]
+  readonly steps: readonly { readonly step: string; readonly at: Instant }[]
+  /** Whether e-mail can be sent for the company. `deployment`: from the operator's own sender. */
+  readonly sender: "own" | "deployment" | "none"
+  /** Whether events are processed, and whether messages are sent on schedule. */
+  readonly isProcessing: boolean
+  readonly isSending: boolean
+}
+
+export interface ChecklistEntry {
+  readonly item: OnboardingItem
+  readonly isDone: boolean
+  /** When it was done, where that is known. */
+  readonly at: Instant | null
+  /** What is there, or what to do, in one sentence. */
+  readonly how: string
+}
+
+/** All items in the order in which they are done. */
+export function checklist(input: OnboardingInput): readonly ChecklistEntry[] {
+  return [providerConnected(input), senderVerified(input), firstMessageSent(input), switchesSet(input)]
+}
+
+function providerConnected({ companyId, firstDeliveries }: OnboardingInput): ChecklistEntry {
+  const [first] = [...firstDeliveries].sort((a, b) => (a.at < b.at ? -1 : 1))
+  const names = firstDeliveries.map(({ provider }) => provider).join(" and ")
+  return {
+    item: "provider_connected",
+    isDone: first !== undefined,
+    at: first?.at ?? null,
+    how:
+      first === undefined
+        ? `Add the endpoint /api/webhooks/stripe/${companyId} or /api/webhooks/whop/${companyId} at the provider, store its secret, and send a test event.`
+        : `Signed events of ${names} have arrived.`,
+  }
+}
+
+function senderVerified({ steps, sender }: OnboardingInput): ChecklistEntry {
+  const at = doneAt(steps, "sender_verified")
+  const how = {
+    own:
+      at === null
+        ? "Check the company's own sender: its domain must be authenticated."
+        : "The company's own sender is verified.",
+    deployment: "Messages are sent from the deployment's sender, which its operator has set up.",
+    none: "There is no sender: store one for the company, or let the operator set up the deployment's.",
+  }[sender]
+  return { item: "sender_verified", isDone: sender === "deployment" || (sender === "own" && at !== null), at, how }
+}
+
+function firstMessageSent({ companyId, steps }: OnboardingInput): ChecklistEntry {
+  const at = doneAt(steps, "first_message_sent")
+  return {
+    item: "first_message_sent",
+    isDone: at !== null,
+    at,
+    how:
+      at === null
+        ? `Read the first message and send it to yourself: POST /api/companies/${companyId}/test-message.`
+        : "The first message was sent to a person of the company.",
+  }
+}
+
+function switchesSet({ isProcessing, isSending }: OnboardingInput): ChecklistEntry {
+  return {
+    item: "switches_set",
+    isDone: isProcessing && isSending,
+    at: null,
+    how: isSending
+      ? isProcessing
+        ? "Events are processed, and messages are sent."
+        : "Messages may be sent, but events are stored and not processed: run `npm run rollout`."
+      : isProcessing
+        ? "Events are processed, and no messages are sent yet: the next phase is `npm run rollout -- limited`."
+        : "Events are stored and not processed: the next phase is `npm run rollout -- dark-launch`.",
+  }
+}
+
+const doneAt = (steps: OnboardingInput["steps"], name: RecordedStep): Instant | null =>
+  steps.find(({ step }) => step === name)?.at ?? null
