@@ -8,6 +8,8 @@
 CREATE OR REPLACE FUNCTION commit_streams(
   p_company text, p_now timestamptz,
   p_customers text[], p_versions integer[], p_states jsonb,
+  -- What takes the facts of the last instant back from each state, or null.
+  p_undos jsonb,
   -- Whether the next milestone is set, and when it is reached by date.
   p_sets_milestone boolean[], p_milestone_due timestamptz[],
   -- The claimed nudge that is written about, its owner, and the mark of the person; null without such a guard.
@@ -51,6 +53,9 @@ BEGIN
 
   WITH written AS (
     UPDATE customers c SET version = c.version + 1, state = p_states -> (array_position(p_customers, c.id) - 1), updated_at = p_now,
+        -- With the version of its state: it is worth nothing beside another one.
+        undo = jsonb_build_object('version', c.version + 1)
+          || nullif(p_undos -> (array_position(p_customers, c.id) - 1), 'null'),
         milestone_due_at = CASE
           -- A due time that has passed stays, so that the job still finds it.
           WHEN NOT p_sets_milestone[array_position(p_customers, c.id)] OR c.milestone_due_at <= p_now THEN c.milestone_due_at

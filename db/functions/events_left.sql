@@ -14,7 +14,8 @@ BEGIN
       SELECT FROM webhook_events e
       WHERE e.company_id = app_company() AND e.customer_id = p_customer_id AND e.status <> 'dead'
         AND e.provider_event_id NOT LIKE 'history\_%' AND e.received_at > p_now - interval '1 hour'
-      LIMIT p_max
+      -- The order of the index by customer.
+      ORDER BY e.received_at DESC, e.id LIMIT p_max
     ) AS recent;
     EXIT WHEN v_look = 2 OR v_left <= 0 OR v_left > 50;
     PERFORM pg_advisory_xact_lock(hashtextextended('events|' || app_company() || '|' || p_customer_id, 0));

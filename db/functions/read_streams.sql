@@ -2,7 +2,8 @@
 -- Everything that fold and decide need of some customers, a list with one element for each that exists. By default only
 -- the facts that the snapshot does not contain yet; the whole ledger, with the facts of all objects that were linked to
 -- the customer, where `p_are_whole` says so, where there is no snapshot, and where the customer's earliest new fact
--- (`p_times`, `p_ranks`, `p_facts`; null: there is none) is before the position of the snapshot.
+-- (`p_times`, `p_ranks`, `p_facts`; null: there is none) is before the position of the snapshot. Where it is so within the
+-- instant of the position, the facts of that instant (`isFromInstant`), which are folded after `undo`.
 -- `facts` is the first page; `next` is where `read_facts` continues, null when there is no other page.
 --
 -- One statement, so that the positions and the facts after them are read in the same database snapshot.
@@ -22,6 +23,8 @@ BEGIN
       ),
       'state', c.state,
       'isWhole', read.is_whole,
+      'isFromInstant', read.is_from_instant,
+      'undo', CASE WHEN snapshot.has_undo THEN c.undo - 'version' END,
       'facts', CASE WHEN long.page IS NULL THEN coalesce(ledger.facts, '[]') ELSE (long.page -> 'facts')::json END,
       'next', long.page -> 'next',
       'nudges', (
@@ -45,22 +48,30 @@ BEGIN
     ) ORDER BY given.place), '[]')
     FROM unnest(p_customers, p_are_whole, p_times, p_ranks, p_facts)
       WITH ORDINALITY AS given (id, is_whole, occurred_at, rank, fact_id, place)
-    JOIN customers c ON c.company_id = v_company AND c.id = given.id
+    CROSS JOIN LATERAL (
+      SELECT * FROM customers k WHERE k.company_id = v_company AND k.id = given.id OFFSET 0
+    ) AS c
     CROSS JOIN LATERAL (
       SELECT (s.position ->> 'occurredAt')::timestamptz AS occurred_at, (s.position ->> 'rank')::smallint AS rank,
-        s.position ->> 'id' COLLATE "C" AS id
+        s.position ->> 'id' COLLATE "C" AS id, coalesce((c.undo ->> 'version')::integer = c.version, false) AS has_undo
       FROM (SELECT nullif(c.state -> 'position', 'null') AS position OFFSET 0) AS s OFFSET 0
     ) AS snapshot
     CROSS JOIN LATERAL (
-      SELECT given.is_whole OR snapshot.occurred_at IS NULL OR coalesce(
-        (given.occurred_at, given.rank, given.fact_id COLLATE "C") <= (snapshot.occurred_at, snapshot.rank, snapshot.id),
-        false
-      ) AS is_whole OFFSET 0
+      SELECT coalesce(
+          (given.occurred_at, given.rank, given.fact_id COLLATE "C") <= (snapshot.occurred_at, snapshot.rank, snapshot.id),
+          false
+        ) AS is_late,
+        -- Late within the instant of the position: the facts of that instant are enough.
+        coalesce(given.occurred_at = snapshot.occurred_at, false) AND snapshot.has_undo AS is_in_instant OFFSET 0
+    ) AS earliest
+    CROSS JOIN LATERAL (
+      SELECT given.is_whole OR snapshot.occurred_at IS NULL OR earliest.is_late AND NOT earliest.is_in_instant AS is_whole,
+        NOT given.is_whole AND earliest.is_late AND earliest.is_in_instant AS is_from_instant OFFSET 0
     ) AS read
     CROSS JOIN LATERAL (
       SELECT CASE WHEN read.is_whole THEN '-infinity' ELSE snapshot.occurred_at END AS occurred_at,
-        CASE WHEN read.is_whole THEN -1 ELSE snapshot.rank END::smallint AS rank,
-        CASE WHEN read.is_whole THEN '' ELSE snapshot.id END AS id OFFSET 0
+        CASE WHEN read.is_whole OR read.is_from_instant THEN -1 ELSE snapshot.rank END::smallint AS rank,
+        CASE WHEN read.is_whole OR read.is_from_instant THEN '' ELSE snapshot.id END AS id OFFSET 0
     ) AS start
     CROSS JOIN LATERAL (
       SELECT count(*) AS count,
@@ -70,9 +81,11 @@ BEGIN
       ) AS l
     ) AS ledger
     CROSS JOIN LATERAL (
-      SELECT CASE WHEN ledger.count > 2000
-        THEN ledger_page(c, read.is_whole, CASE WHEN NOT read.is_whole THEN c.state -> 'position' END, NULL) END AS page
-      OFFSET 0
+      SELECT CASE WHEN ledger.count > 2000 THEN (
+        SELECT ledger_page(k, read.is_whole, CASE WHEN NOT read.is_whole THEN
+            jsonb_build_object('occurredAt', start.occurred_at, 'rank', start.rank, 'id', start.id) END, NULL)
+          FROM customers k WHERE k.company_id = v_company AND k.id = c.id
+      ) END AS page OFFSET 0
     ) AS long
   );
 END

@@ -284,7 +284,8 @@ BEGIN
       SELECT FROM webhook_events e
       WHERE e.company_id = app_company() AND e.customer_id = p_customer_id AND e.status <> 'dead'
         AND e.provider_event_id NOT LIKE 'history\_%' AND e.received_at > p_now - interval '1 hour'
-      LIMIT p_max
+      -- The order of the index by customer.
+      ORDER BY e.received_at DESC, e.id LIMIT p_max
     ) AS recent;
     EXIT WHEN v_look = 2 OR v_left <= 0 OR v_left > 50;
     PERFORM pg_advisory_xact_lock(hashtextextended('events|' || app_company() || '|' || p_customer_id, 0));
@@ -605,7 +606,9 @@ BEGIN
     ) ORDER BY given.place), '[]')
     FROM unnest(p_customers, p_are_whole, p_times, p_ranks, p_facts)
       WITH ORDINALITY AS given (id, is_whole, occurred_at, rank, fact_id, place)
-    JOIN customers c ON c.company_id = v_company AND c.id = given.id
+    CROSS JOIN LATERAL (
+      SELECT * FROM customers k WHERE k.company_id = v_company AND k.id = given.id OFFSET 0
+    ) AS c
     CROSS JOIN LATERAL (
       SELECT (s.position ->> 'occurredAt')::timestamptz AS occurred_at, (s.position ->> 'rank')::smallint AS rank,
         s.position ->> 'id' COLLATE "C" AS id
@@ -630,9 +633,10 @@ BEGIN
       ) AS l
     ) AS ledger
     CROSS JOIN LATERAL (
-      SELECT CASE WHEN ledger.count > 2000
-        THEN ledger_page(c, read.is_whole, CASE WHEN NOT read.is_whole THEN c.state -> 'position' END, NULL) END AS page
-      OFFSET 0
+      SELECT CASE WHEN ledger.count > 2000 THEN (
+        SELECT ledger_page(k, read.is_whole, CASE WHEN NOT read.is_whole THEN k.state -> 'position' END, NULL)
+          FROM customers k WHERE k.company_id = v_company AND k.id = c.id
+      ) END AS page OFFSET 0
     ) AS long
   );
 END

@@ -13,6 +13,7 @@ export const customers = pgTable(
     providerCustomerId: text("provider_customer_id").notNull(),
     version: integer("version").notNull().default(0),
     state: jsonb("state").$type<CustomerState>(),
+    undo: jsonb("undo"),
     createdAt: instant("created_at").notNull(),
     updatedAt: instant("updated_at").notNull(),
     milestoneDueAt: instant("milestone_due_at"),

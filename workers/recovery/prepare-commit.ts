@@ -8,11 +8,12 @@ import { type Action, decide } from "../../shared/domain/recovery/decide.ts"
 import type { DroppedCase } from "../../shared/domain/recovery/fold/bounds.ts"
 import { fold } from "../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
+import { foldUndoable } from "../../shared/domain/recovery/undo.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Services } from "../platform/services.ts"
 import { type ContactUpdate, mergeContact } from "./customer-contact.ts"
-import { assignHoldout, keyOf, reachableChannels, stateOf } from "./stream-state.ts"
+import { assignHoldout, keyOf, reachableChannels, undoableStateOf } from "./stream-state.ts"
 
 /** What to process; finished when the customer is up to date. */
 export interface PendingAdvance {
@@ -58,9 +59,9 @@ export async function prepareCommit(
   const { config } = services
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
-  const read = stateOf(stream, dropped)
-  const own = [...work.ownFacts, ...(work.factsFrom?.(read) ?? [])]
-  const folded = fold(own, read, dropped)
+  const read = undoableStateOf(stream, dropped)
+  const own = [...work.ownFacts, ...(work.factsFrom?.(read.state) ?? [])]
+  const { state: folded, undo } = foldUndoable(own, read, dropped)
   const late = casesFoundLate(stream.snapshot, folded, work.noNudgesBefore ?? "")
   // Cases without nudges are not part of the experiment.
   const assignments = assignHoldout(services, stream, folded).filter(({ caseId }) => !late.has(caseId))
@@ -79,6 +80,7 @@ export async function prepareCommit(
     expectedVersion: stream.customer.version,
     now,
     state,
+    undo,
     projected: stream.snapshot ?? EMPTY_STATE,
     dropped,
     facts: [...own, ...assignments, ...actions.map((action) => factOf(action, stream, now))],

@@ -1,10 +1,10 @@
 /** What is derived from a customer's stream: the state, the key for commits, hold-out assignments, reachable channels. */
-import { baseOf, type Stream } from "../../db/queries/recovery/ledger-pages.ts"
+import { type Stream, undoableBaseOf } from "../../db/queries/recovery/ledger-pages.ts"
 import type { ChannelName } from "../../shared/domain/facts.ts"
 import { assignCases } from "../../shared/domain/interventions/holdout.ts"
 import type { ReachableChannels } from "../../shared/domain/recovery/decide.ts"
 import type { DroppedCase } from "../../shared/domain/recovery/fold/bounds.ts"
-import { fold } from "../../shared/domain/recovery/fold.ts"
+import { foldUndoable, type UndoableState } from "../../shared/domain/recovery/undo.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
 import { grantFor } from "../platform/provider-accounts.ts"
@@ -14,9 +14,13 @@ import type { Services } from "../platform/services.ts"
  * The state of a stream: all its facts folded, or those after the snapshot. Cases that the fold drops are added to
  * `dropped`.
  */
-export function stateOf(stream: Stream, dropped: DroppedCase[] = []): CustomerState {
+export const stateOf = (stream: Stream, dropped: DroppedCase[] = []): CustomerState =>
+  undoableStateOf(stream, dropped).state
+
+/** The state of a stream, with what takes the facts of its last instant back. */
+export function undoableStateOf(stream: Stream, dropped: DroppedCase[] = []): UndoableState {
   for (const one of stream.earlier?.dropped ?? []) dropped.push(one)
-  return fold(stream.facts, baseOf(stream), dropped)
+  return foldUndoable(stream.facts, undoableBaseOf(stream), dropped)
 }
 
 /** The assignments of cases that have just opened: held out or treated, by the company's percentage or the deployment's. */

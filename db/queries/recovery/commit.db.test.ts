@@ -1,12 +1,14 @@
 import { expect, test } from "vitest"
 import type { Fact } from "../../../shared/domain/facts.ts"
-import { fold } from "../../../shared/domain/recovery/fold.ts"
+import { fold, rebuild } from "../../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { foldUndoable } from "../../../shared/domain/recovery/undo.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"
 import { databaseFailure } from "../../client.ts"
 import { type Commit, commit, commitStreams } from "./commit.ts"
-import { type NewEvent, recordDelivery } from "./stream.ts"
+import { baseOf } from "./ledger-pages.ts"
+import { type NewEvent, recordDeliveries, recordDelivery } from "./stream.ts"
 
 const { db, rows } = useDatabase()
 
@@ -30,14 +32,15 @@ const failed = (customer: string, invoiceId = `in_${customer}`): Fact => ({
 
 const eventId = (customer: string) => `00000000-0000-4000-8000-${customer.padStart(12, "0")}`
 
-/** Records an event of a new customer; its commit, which has not been made. */
-async function recorded(customer: string, { invoice = `in_${customer}`, more = {} as Partial<Commit> } = {}) {
-  const event: NewEvent = {
-    id: eventId(customer),
+/** An event of a customer. */
+function eventOf(customer: string, more: Partial<NewEvent>): NewEvent {
+  const id = more.id ?? eventId(customer)
+  return {
+    id,
     companyId: TEST_COMPANY,
     provider: "stripe",
     account: null,
-    providerEventId: `evt_${customer}`,
+    providerEventId: `evt_${id}`,
     type: "invoice.payment_failed",
     apiVersion: null,
     status: "received",
@@ -48,10 +51,19 @@ async function recorded(customer: string, { invoice = `in_${customer}`, more = {
     nextAttemptAt: "2026-10-05T12:01:00.000Z",
     customer,
     objects: [],
-    facts: [failed(customer, invoice)],
+    facts: [],
     customerEventsMax: 1_000,
     sealedPayload: new Uint8Array([1]),
+    ...more,
   }
+}
+
+/** Records an event of a new customer; its commit, which has not been made. */
+async function recorded(
+  customer: string,
+  { invoice = `in_${customer}`, facts = [failed(customer, invoice)], more = {} as Partial<Commit> } = {},
+) {
+  const event = eventOf(customer, { facts })
   const { stream } = await recordDelivery(db, event)
   if (!stream) throw new Error("no stream")
   const { id: customerId, provider, providerCustomerId, version } = stream.customer
@@ -187,3 +199,29 @@ test("a case that two customers have keeps the row of the first one", async () =
   if (second) await commit(db, second)
   expect([await casesOf("stripe_1"), await casesOf("stripe_2")]).toEqual([["payment_in_same"], []])
 })
+
+test("a fact that is late within the last second is read with the facts of that second, and what takes them back", async () => {
+  const work = await recorded("1", { facts: [failed("1", "in_b")] })
+  const { state, undo } = foldUndoable([failed("1", "in_b")], { state: EMPTY_STATE, undo: null })
+  await commit(db, { ...work, state, undo })
+  const late = { ...seen, id: "late" }
+  const [read] = await recordDeliveries(db, TEST_COMPANY, [eventOf("1", { id: eventId("9"), facts: [late] })])
+  if (!read?.stream) throw new Error("no stream")
+  expect(read.stream).toMatchObject({ isWhole: false, isFromInstant: true })
+  expect(read.stream.facts.map(({ id }) => id)).toEqual(["late", "failed 1"])
+  expect(fold(read.stream.facts, baseOf({ ...read.stream, earlier: null }))).toEqual(
+    rebuild([late, failed("1", "in_b")]),
+  )
+})
+
+test("what takes an instant back is worth nothing beside another version of the state", async () => {
+  const work = await recorded("1")
+  const { state, undo } = foldUndoable([failed("1")], { state: EMPTY_STATE, undo: null })
+  await commit(db, { ...work, state, undo })
+  await rows("UPDATE customers SET version = version + 1")
+  const [read] = await recordDeliveries(db, TEST_COMPANY, [eventOf("1", { id: eventId("9"), facts: [seen] })])
+  expect(read?.stream).toMatchObject({ isWhole: true, isFromInstant: false, undo: null })
+})
+
+/** First among the facts of its second. */
+const seen: Fact = { kind: "customer_seen", id: "seen", occurredAt: AT, hasPhone: false }

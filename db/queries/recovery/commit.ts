@@ -3,6 +3,7 @@ import { and, eq, inArray, type SQL, sql } from "drizzle-orm"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import type { Undo } from "../../../shared/domain/recovery/undo.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 import { type DatabaseFailure, type Db, inCompany, ReportedFailure } from "../../client.ts"
 import { incentives, nudges as nudgesTable, webhookEvents } from "../../schema.ts"
@@ -27,6 +28,8 @@ export interface Commit {
   readonly state: CustomerState
   /** The state as it was read, which the projections contain. */
   readonly projected: CustomerState
+  /** What takes the facts of the last instant back from `state`; absent: not known. */
+  readonly undo?: Undo | null
   /** Cases that the fold of `state` dropped: their rows are kept. */
   readonly dropped: readonly DroppedCase[]
   /** Our own facts: receipts, plans, suppressions. */
@@ -138,6 +141,7 @@ function parametersOf(companyId: string, commits: readonly Commit[], now: Instan
     array(commits.map(({ key }) => key.customerId)),
     array(commits.map(({ expectedVersion }) => expectedVersion)),
     json(commits.map(({ state }) => state)),
+    json(commits.map(({ undo = null }) => undo)),
     array(commits.map(({ milestones }) => milestones !== undefined)),
     array(commits.map(({ milestones }) => milestones?.nextAt ?? null)),
     array(guarded.map(({ claim }) => claim?.nudgeId ?? null)),

@@ -11,6 +11,7 @@ import type { Fact, LedgerPosition, ProviderName } from "../../../shared/domain/
 import { type DroppedCase, newlyDropped } from "../../../shared/domain/recovery/fold/bounds.ts"
 import { fold } from "../../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { takeBack, type Undo, type UndoableState } from "../../../shared/domain/recovery/undo.ts"
 import { type CustomerState, EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { type Db, databaseFailure, inCompany } from "../../client.ts"
 import { type FactJson, factsFrom } from "../platform/fact-json.ts"
@@ -30,6 +31,10 @@ export interface StreamReading {
   readonly snapshot: CustomerState | null
   /** True when `facts` start at the beginning of the ledger, false when they start after the snapshot. */
   readonly isWhole: boolean
+  /** `facts` start with the snapshot's last instant: one of them belongs before its position. */
+  readonly isFromInstant: boolean
+  /** What takes the facts of the snapshot's last instant back; null: not known. */
+  readonly undo: Undo | null
   /** In ledger order. */
   readonly facts: readonly Fact[]
   /** Where the next page of facts starts; null: these are all. `readRest` reads it. */
@@ -66,8 +71,23 @@ export interface FoldedPage {
 const READINGS_MAX = 4
 
 /** The state that the facts of a reading are folded onto. */
-export const baseOf = ({ isWhole, snapshot, earlier }: StreamReading & { readonly earlier: Folded | null }) =>
-  earlier?.state ?? (isWhole ? EMPTY_STATE : (snapshot ?? EMPTY_STATE))
+export const baseOf = (reading: StreamReading & { readonly earlier: Folded | null }): CustomerState =>
+  undoableBaseOf(reading).state
+
+/** The state that the facts of a reading are folded onto, with what takes its last instant back. */
+export function undoableBaseOf({
+  isWhole,
+  isFromInstant,
+  snapshot,
+  undo,
+  earlier,
+}: StreamReading & { readonly earlier: Folded | null }): UndoableState {
+  if (earlier !== null) return { state: earlier.state, undo: null }
+  if (isWhole || snapshot === null) return { state: EMPTY_STATE, undo: null }
+  if (!isFromInstant) return { state: snapshot, undo }
+  if (undo === null) throw new Error("a reading from an instant has what takes it back")
+  return { state: takeBack(snapshot, undo), undo: null }
+}
 
 /**
  * The reading with its further pages, one round trip each. `visit` gets each page but the last. Throws

@@ -8,6 +8,7 @@ import {
   rankOf,
 } from "../../../shared/domain/facts.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import type { Undo } from "../../../shared/domain/recovery/undo.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type FactJson, factsFrom, instantOf } from "../platform/fact-json.ts"
@@ -287,6 +288,8 @@ type StreamJson = {
   readonly customer: CustomerRef
   readonly state: CustomerState | null
   readonly isWhole: boolean
+  readonly isFromInstant: boolean
+  readonly undo: Undo | null
   readonly facts: readonly FactJson[]
   readonly next: LedgerPosition | null
   readonly nudges: readonly Nudge[]
@@ -301,6 +304,8 @@ const readStreamJson = (companyId: string, json: StreamJson): StreamReading => (
   customer: json.customer,
   snapshot: json.state,
   isWhole: json.isWhole,
+  isFromInstant: json.isFromInstant,
+  undo: json.undo,
   facts: factsFrom(json.facts),
   next: json.next,
   nudges: json.nudges.map((nudge) => ({

@@ -12,6 +12,10 @@ const canonical = (value: unknown): string =>
       : part,
   )
 
+/** Whether two values have the same content, for any order of fields. */
+export const isSameValue = (one: unknown, other: unknown): boolean =>
+  one === other || canonical(one) === canonical(other)
+
 /** Whether a state equals the stored one. */
 export const isSameState = (state: CustomerState, stored: CustomerState | null): boolean =>
   stored !== null && canonical(state) === canonical(stored)

@@ -46,6 +46,17 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     race: KNOWN,
   },
   {
+    guard: "deliveries that share an object are serialized",
+    functions: [
+      {
+        file: "db/functions/place_deliveries.sql",
+        find: "PERFORM pg_advisory_xact_lock(hashtextextended(v_company || '|' || k.name, 0))",
+        replace: "PERFORM length(k.name)",
+      },
+    ],
+    race: "two sets of deliveries that share their objects, in opposite order",
+  },
+  {
     guard: "writers of a customer meet in a version number",
     functions: [
       {

@@ -5,7 +5,8 @@
 
 import { type Db, makeDb } from "../../../db/client.ts"
 import type { BackfillRow } from "../../../db/queries/reconcile/backfills.ts"
-import { loadStream, recordDelivery } from "../../../db/queries/recovery/stream.ts"
+import type { StreamReading } from "../../../db/queries/recovery/ledger-pages.ts"
+import { loadStream, recordDeliveries, recordDelivery } from "../../../db/queries/recovery/stream.ts"
 import { parseConfig } from "../../../shared/config.ts"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { ON } from "../../../shared/domain/flags.ts"
@@ -15,7 +16,7 @@ import { createBudget } from "../../../workers/platform/outbound/budget.ts"
 import type { Services } from "../../../workers/platform/services.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
 import { importPage } from "../../../workers/reconcile/import-history.ts"
-import { advance } from "../../../workers/recovery/advance.ts"
+import { advance, advanceAll, type PendingAdvance } from "../../../workers/recovery/advance.ts"
 import { sendNudge } from "../../../workers/recovery/nudges/send-nudge.ts"
 import {
   eventIdFrom,
@@ -97,6 +98,8 @@ const databaseOf = (user: string): Db =>
 /** What one session does. */
 export type Act =
   | { readonly kind: "deliver"; readonly event: object }
+  /** Deliveries that are recorded and committed in one call each. */
+  | { readonly kind: "together"; readonly events: readonly object[] }
   | { readonly kind: "send" }
   | { readonly kind: "import"; readonly events: readonly object[] }
   | { readonly kind: "own"; readonly fact: "opted_out" | "clicked" }
@@ -152,6 +155,7 @@ const used = (id: string, minutes: number): Act => ({
 })
 
 const deliver = (event: object): Act => ({ kind: "deliver", event })
+const together = (...events: readonly object[]): Act => ({ kind: "together", events })
 const PAID_BEFORE = invoice("paid", 0, -120)
 const FAILED = invoice("payment_failed", 1, -1)
 
@@ -166,6 +170,22 @@ export const RACES: readonly Race[] = [
     name: "two deliveries of one customer",
     before: [PAID_BEFORE],
     sessions: [deliver(invoice("payment_failed", 1, -9)), deliver(invoice("payment_failed", 2, -8))],
+  },
+  {
+    name: "two deliveries that are recorded together, and a third",
+    before: [PAID_BEFORE],
+    sessions: [
+      together(invoice("payment_failed", 1, -9), invoice("paid", 1, -7)),
+      deliver(invoice("payment_failed", 2, -8)),
+    ],
+  },
+  {
+    name: "two sets of deliveries that share their objects, in opposite order",
+    before: [],
+    sessions: [
+      together(charge("failed", 1, -9), invoice("payment_failed", 2, -8, { charge: "ch_2" })),
+      together(charge("failed", 2, -7), invoice("payment_failed", 1, -6, { charge: "ch_1" })),
+    ],
   },
   {
     name: "two deliveries of a customer whom nobody knew",
@@ -273,11 +293,36 @@ export async function deliverEvent(services: Services, companyId: string, event:
   if (stream !== null) await advance(services, stream, processingOf(read))
 }
 
+/** Records deliveries in one call, and commits their customers in one. */
+async function deliverTogether(services: Services, companyId: string, events: readonly object[]): Promise<void> {
+  const reads = await Promise.all(events.map((event) => readOf(services, event)))
+  const written = await Promise.all(reads.map((read) => newEventOf(services, read, { companyId, isProcessing: true })))
+  const recorded = await recordDeliveries(services.db, companyId, written)
+  const works = new Map<StreamReading, PendingAdvance>()
+  for (const [place, read] of reads.entries()) {
+    const stream = recorded[place]?.stream
+    if (!stream) continue
+    const { events: own, factIds, ...rest } = processingOf(read)
+    const other = works.get(stream)
+    const merged = { events: [...(other?.events ?? []), ...own], factIds: [...(other?.factIds ?? []), ...factIds] }
+    works.set(stream, {
+      ...rest,
+      ...merged,
+      contactUpdates: [...(other?.contactUpdates ?? []), ...rest.contactUpdates],
+    })
+  }
+  await advanceAll(
+    services,
+    companyId,
+    [...works].map(([stream, work]) => ({ stream, work })),
+  )
+}
+
 /** Ids of the facts that must be in the ledger after a race. */
 export async function factIdsOf(services: Services, { before, sessions }: Race): Promise<string[]> {
   const delivered = [
     ...before,
-    ...sessions.flatMap((act) => (act.kind === "deliver" ? [act.event] : act.kind === "import" ? act.events : [])),
+    ...sessions.flatMap((act) => (act.kind === "deliver" ? [act.event] : "events" in act ? act.events : [])),
   ]
   const own = sessions.flatMap((act) => (act.kind === "own" ? [ownFact(act.fact).id] : []))
   const signalIds = sessions.flatMap((act) => (act.kind === "signal" ? [eventIdFrom(["signal", act.signal.id])] : []))
@@ -300,6 +345,8 @@ export async function runAct(services: Services, companyId: string, act: Act): P
   switch (act.kind) {
     case "deliver":
       return deliverEvent(services, companyId, act.event)
+    case "together":
+      return deliverTogether(services, companyId, act.events)
     case "send":
       await sendNudge(services, companyId, "payment_in_1.0.email", null)
       return

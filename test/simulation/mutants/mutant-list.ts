@@ -82,6 +82,17 @@ export const MUTANTS: readonly Mutant[] = [
     first: orders(TOLD_TWICE),
   },
   {
+    guard: "a fact that is late within a second is folded onto the state before that second",
+    code: [
+      at(
+        "db/queries/recovery/ledger-pages.ts",
+        "return { state: takeBack(snapshot, undo), undo: null }",
+        "return { state: snapshot, undo: null }",
+      ),
+    ],
+    first: orders(TOLD_TWICE),
+  },
+  {
     guard: "ties are ranked, not taken as they come",
     code: [at("shared/domain/facts.ts", "if (a.rank !== b.rank) return a.rank - b.rank", "")],
     first: orders("ends while an invoice is open"),

@@ -1,7 +1,8 @@
 /** A customer's stream as in the database: a ledger with each fact once, and a snapshot in JSON. */
 import { type Fact, inLedgerOrder } from "../../../shared/domain/facts.ts"
-import { fold, isBefore, rebuild } from "../../../shared/domain/recovery/fold.ts"
-import type { CustomerState } from "../../../shared/domain/state.ts"
+import { isBefore, isOutreach, rebuild } from "../../../shared/domain/recovery/fold.ts"
+import { foldUndoable, takeBack, type Undo, type UndoableState } from "../../../shared/domain/recovery/undo.ts"
+import { type CustomerState, EMPTY_STATE } from "../../../shared/domain/state.ts"
 
 /** A snapshot after it was stored and read again. */
 export type Storage = (state: CustomerState) => CustomerState
@@ -22,10 +23,15 @@ function sortKeys(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, entry]) => [key, sortKeys(entry)]))
 }
 
+const NOTHING: UndoableState = { state: EMPTY_STATE, undo: null }
+
 export class StoredStream {
   readonly #ledger = new Map<string, Fact>()
   readonly #storage: Storage
   #snapshot: CustomerState | null = null
+  #undo: Undo | null = null
+  /** How often the whole ledger was folded although there was a snapshot. */
+  refolds = 0
 
   constructor(storage: Storage) {
     this.#storage = storage
@@ -33,12 +39,29 @@ export class StoredStream {
 
   /** The state after a batch, refolded only where the rule requires it. */
   append(batch: readonly Fact[]): CustomerState {
-    const position = this.#snapshot?.position ?? null
     for (const fact of batch) this.#ledger.set(fact.id, fact)
-    const mustRefold = this.#snapshot === null || batch.some((fact) => isBefore(fact, position))
-    const state = mustRefold ? this.rebuilt() : fold(inLedgerOrder(batch), this.#snapshot ?? undefined)
+    const { state, undo } = this.#folded(batch)
     this.#snapshot = this.#storage(state)
+    this.#undo = undo === null ? null : JSON.parse(JSON.stringify(undo))
     return state
+  }
+
+  #folded(batch: readonly Fact[]): UndoableState {
+    const all = inLedgerOrder([...this.#ledger.values()])
+    if (this.#snapshot === null) return foldUndoable(all, NOTHING)
+    const { position } = this.#snapshot
+    const late = batch.filter((fact) => isBefore(fact, position))
+    const stored = { state: this.#snapshot, undo: this.#undo }
+    if (late.length === 0) return foldUndoable(inLedgerOrder(batch), stored)
+    if (this.#undo !== null && late.every(({ occurredAt }) => occurredAt === position?.occurredAt)) {
+      const ofInstant = all.filter((fact) => !isOutreach(fact.kind) && fact.occurredAt >= (position?.occurredAt ?? ""))
+      const own = inLedgerOrder(batch).filter(({ kind }) => isOutreach(kind))
+      const before = { state: takeBack(this.#snapshot, this.#undo), undo: null }
+      const after = foldUndoable(ofInstant, before)
+      return foldUndoable(own, after)
+    }
+    this.refolds += 1
+    return foldUndoable(all, NOTHING)
   }
 
   /** The state of all facts so far, folded from the beginning. */

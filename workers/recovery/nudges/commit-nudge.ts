@@ -3,12 +3,12 @@ import { commit } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
-import { fold } from "../../../shared/domain/recovery/fold.ts"
 import type { NudgePlan } from "../../../shared/domain/recovery/nudge-plan.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { foldUndoable } from "../../../shared/domain/recovery/undo.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import type { Services } from "../../platform/services.ts"
-import { keyOf, stateOf } from "../stream-state.ts"
+import { keyOf, stateOf, undoableStateOf } from "../stream-state.ts"
 
 /** Writes a plan and releases the nudge; with an owner, only while that worker still has its lease. */
 export async function write(
@@ -41,11 +41,13 @@ export async function commitNudge(
   const { nudgeId, change, facts, fallback = null, owner, isForPerson = false, isLeaseKept = false } = writing
   const { person } = stream
   const dropped: DroppedCase[] = []
+  const { state, undo } = foldUndoable(facts, undoableStateOf(stream, dropped), dropped)
   await commit(services.db, {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
     now: services.now().toISOString(),
-    state: fold(facts, stateOf(stream, dropped), dropped),
+    state,
+    undo,
     projected: stream.snapshot ?? EMPTY_STATE,
     dropped,
     facts,
@@ -68,5 +70,7 @@ export const afterWrite = (stream: PersonStream, nudgeId: string, change: Partia
   facts: [],
   earlier: null,
   isWhole: false,
+  isFromInstant: false,
+  undo: null,
   nudges: stream.nudges.map((nudge) => (nudge.id === nudgeId ? { ...nudge, ...change } : nudge)),
 })
