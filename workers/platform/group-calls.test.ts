@@ -105,14 +105,14 @@ test("a single request calls at once, waits for nobody and sets no timer", async
   calls.made[0]?.end()
   await pass()
   expect(request.result).toBe("result of one")
-  expect(groups.whenIdle("a company")).toBeNull()
+  expect(groups.isIdle("a company")).toBe(true)
 })
 
 test("requests that arrive during a call are in the next one together, in the order of their arrival", async () => {
   const { calls, groups, send } = isolate()
   const requests = ["one", "two", "three"].map((item) => send(item))
   let isIdle = false
-  groups.whenIdle("a company")?.then(() => {
+  groups.waitUntilIdle("a company", 60_000, waitForSignal).then(() => {
     isIdle = true
   })
   calls.made[0]?.end()
@@ -174,7 +174,7 @@ test("each request leads at most one call", async () => {
   await endAll(calls)
   expect(Math.max(...made.values())).toBe(1)
   expect(calls.groups.flat()).toHaveLength(50)
-  expect(groups.whenIdle("a company")).toBeNull()
+  expect(groups.isIdle("a company")).toBe(true)
 })
 
 describe("a call that fails", () => {
@@ -252,7 +252,7 @@ describe("a request that ends", () => {
     const { calls, groups, send } = isolate()
     send("one").endNow()
     await pass(60_000)
-    expect(groups.whenIdle("a company")).toBeNull()
+    expect(groups.isIdle("a company")).toBe(true)
     send("two")
     expect(calls.groups[1]).toEqual(["two"])
   })

@@ -50,6 +50,8 @@ const TURN_MS_MAX = 50
 /** How often a waiting request looks at the clock. */
 const LOOK_EVERY_MS = 50
 
+const noop = () => {}
+
 const NO_LIMIT = { max: 0, of: () => 0 }
 
 /** The item of a request. */
@@ -73,7 +75,7 @@ interface Lane<Item, Result> {
   /** Whose turn it is to make the next call, and since when. */
   turn: { readonly of: Entry<Item, Result>; readonly sinceMs: number } | null
   /** Wake the requests that wait until there is nothing to do. */
-  readonly idleSignals: (() => void)[]
+  readonly idleSignals: Set<() => void>
 }
 
 /** The group calls of one isolate. */
@@ -87,14 +89,20 @@ export class GroupCalls<Item, Result> {
     this.#nowMs = nowMs
   }
 
-  /**
-   * Resolves when no call of this key is in flight and no request waits for one; null: that is so now. May never resolve, when
-   * the request that led the last call has ended.
-   */
-  whenIdle(key: string): Promise<void> | null {
+  /** Whether no call of this key is in flight, except slow ones, and no request waits for one. */
+  isIdle(key: string): boolean {
     const lane = this.#lanes.get(key)
-    const isIdle = lane === undefined || (lane.queue.length === 0 && lane.callsSinceMs.every((ms) => this.#isSlow(ms)))
-    return isIdle ? null : new Promise((resolve) => void lane.idleSignals.push(resolve))
+    return lane === undefined || (lane.queue.length === 0 && lane.callsSinceMs.every((ms) => this.#isSlow(ms)))
+  }
+
+  /** Waits until no call of this key is in flight and no request waits for one, but at most this long. */
+  async waitUntilIdle(key: string, limitMs: number, waitFor: GroupMember<Item, Result>["waitFor"]): Promise<void> {
+    const lane = this.#lanes.get(key)
+    if (lane === undefined || this.isIdle(key)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    lane.idleSignals.add(resolve)
+    await waitFor(promise, limitMs)
+    lane.idleSignals.delete(resolve)
   }
 
   /**
@@ -102,10 +110,16 @@ export class GroupCalls<Item, Result> {
    * alone.
    */
   run(key: string, item: Item, member: GroupMember<Item, Result>): Promise<GroupOutcome<Result>> {
-    const lane = this.#lanes.get(key) ?? { queue: [], callsSinceMs: [], hasFailed: false, turn: null, idleSignals: [] }
+    const lane = this.#lanes.get(key) ?? {
+      queue: [],
+      callsSinceMs: [],
+      hasFailed: false,
+      turn: null,
+      idleSignals: new Set(),
+    }
     this.#lanes.set(key, lane)
     const queuedAtMs = this.#nowMs()
-    const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: () => {} }
+    const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: noop }
     lane.queue.push(entry)
     const work = this.#leadOrWait(key, lane, entry, member)
     member.waitUntil(work.catch(() => undefined))
@@ -130,10 +144,11 @@ export class GroupCalls<Item, Result> {
         await this.#lead(key, lane, entry, member)
         continue
       }
-      const signal = new Promise<void>((resolve) => {
-        entry.wake = resolve
-      })
-      await waitFor(signal, LOOK_EVERY_MS)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      entry.wake = resolve
+      await waitFor(promise, LOOK_EVERY_MS)
+      // A promise that is resolved after its request has ended is reported by the platform.
+      entry.wake = noop
     }
     return entry.outcome
   }

@@ -2,13 +2,18 @@
 import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { holdEvent } from "../../db/queries/webhooks/event-status.ts"
 import type { DeliveryOwner } from "../platform/companies.ts"
-import { waitForSignal } from "../platform/group-calls.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { processingOf, type ReadDelivery } from "./read-delivery.ts"
-import { type AcceptedDelivery, abandonedAt, acceptDelivery, whenRecorded } from "./record-delivery.ts"
+import {
+  type AcceptedDelivery,
+  abandonedAt,
+  acceptDelivery,
+  isRecording,
+  waitUntilRecorded,
+} from "./record-delivery.ts"
 import { replay } from "./replay.ts"
 
 /** Records a delivery of this owner; answers how that went, and the rest of the work, which may follow the answer. */
@@ -53,14 +58,13 @@ const waitingUntilMs: number[] = []
 
 /** Waits while deliveries of the company are being recorded, so that a burst is acknowledged first. */
 async function giveWay(companyId: string): Promise<void> {
-  const recorded = whenRecorded(companyId)
-  if (recorded === null) return
+  if (!isRecording(companyId)) return
   const nowMs = Date.now()
   while (waitingUntilMs[0] !== undefined && waitingUntilMs[0] <= nowMs) waitingUntilMs.shift()
   if (waitingUntilMs.length >= WAITING_MAX) return
   const limitMs = nowMs + GIVE_WAY_MS_MAX
   waitingUntilMs.push(limitMs)
-  await waitForSignal(recorded, GIVE_WAY_MS_MAX)
+  await waitUntilRecorded(companyId, GIVE_WAY_MS_MAX)
   const place = waitingUntilMs.indexOf(limitMs)
   if (place >= 0) waitingUntilMs.splice(place, 1)
 }

@@ -93,8 +93,12 @@ const groups = new GroupCalls<NewEvent, RecordedDelivery>({
   queueMsMaxAfterFailure: QUEUE_MS_MAX_AFTER_FAILURE,
 })
 
-/** Resolves when this isolate records no deliveries of this company; null: that is so now. May never resolve. */
-export const whenRecorded = (companyId: string): Promise<void> | null => groups.whenIdle(companyId)
+/** Whether this isolate is recording deliveries of this company. */
+export const isRecording = (companyId: string): boolean => !groups.isIdle(companyId)
+
+/** Waits until this isolate records no deliveries of this company, but at most this long. */
+export const waitUntilRecorded = (companyId: string, limitMs: number): Promise<void> =>
+  groups.waitUntilIdle(companyId, limitMs, waitForSignal)
 
 /**
  * Records an event together with others of its company that arrived while the last call was in flight. When Postgres refuses
