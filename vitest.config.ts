@@ -26,7 +26,7 @@ export default defineConfig({
         plugins: [seeded],
         test: {
           name: "unit",
-          include: ["{shared,workers,db,ops,test/rules}/**/*.test.ts"],
+          include: ["{shared,workers,db,ops,bench,test/rules}/**/*.test.ts"],
           exclude: ["**/*.db.test.ts"],
           testTimeout: 30_000,
         },
@@ -74,6 +74,16 @@ export default defineConfig({
           maxWorkers: FLOW_WORLDS,
           // Nothing is replaced in this process, and loading the Worker's modules again for each file takes a second.
           isolate: false,
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          globalSetup: ["test/support/world/global-setup.ts"],
+          testTimeout: 240_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
         },
       },
       {

@@ -61,6 +61,7 @@ Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
   Worker            ${workerUrl}
     Stripe webhooks   POST ${workerUrl}/api/webhooks/stripe   signed with ${vars.STRIPE_WEBHOOK_SECRET}
     Whop webhooks     POST ${workerUrl}/api/webhooks/whop     signed with ${vars.WHOP_WEBHOOK_SECRET}
+    Dashboard         ${workerUrl.replace("127.0.0.1", "localhost")}/dashboard   sign in with ${world.adminApiKey}
     API               ${workerUrl}/api/cases   Authorization: Bearer ${world.adminApiKey}
     Health            ${workerUrl}/api/health
   Control server    ${controlUrl}   GET /mailbox · GET|POST /clock · POST /faults · POST /reset

@@ -115,7 +115,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         faults,
         now: () => clock.now().getTime(),
         snapshotFile: file("redis.json"),
-        onRequest: () => stats.count("redis"),
+        onRequest({ commands }) {
+          stats.count("redis")
+          stats.count("redis-commands", commands)
+        },
       }),
     )
     const qstash = await parts.start(

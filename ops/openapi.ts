@@ -1,12 +1,26 @@
 /**
- * `npm run openapi`: writes the description of the API (workers/reference/openapi.json) from the schemas of its routes.
+ * `npm run openapi`: writes the description of the API (workers/reference/openapi.json) from the schemas of its routes. They
+ * are bundled first, because Node loads no JSX.
  */
 import { writeFileSync } from "node:fs"
-import { app } from "../workers/app.ts"
-import { describeApi } from "../workers/reference/describe.ts"
+import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
 
-writeFileSync(
-  new URL("../workers/reference/openapi.json", import.meta.url),
-  `${JSON.stringify(describeApi(app), null, 1)}\n`,
-)
+const ROOT = fileURLToPath(new URL("..", import.meta.url))
+const BUNDLE = `${ROOT}.local/openapi.mjs`
+
+await build({
+  stdin: {
+    contents: 'export { app } from "./workers/app.ts"; export { describeApi } from "./workers/reference/describe.ts"',
+    resolveDir: ROOT,
+  },
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  packages: "external",
+  outfile: BUNDLE,
+  logLevel: "error",
+})
+const { app, describeApi } = await import(BUNDLE)
+writeFileSync(`${ROOT}workers/reference/openapi.json`, `${JSON.stringify(describeApi(app), null, 1)}\n`)
 process.stdout.write("Wrote workers/reference/openapi.json.\n")

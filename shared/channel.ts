@@ -1,5 +1,5 @@
 /** The interface of a channel: one way to send a message to a member or the team. */
-import type { ChannelName } from "./domain/facts.ts"
+import type { ChannelName, TemplateRef } from "./domain/facts.ts"
 import type { SendOutcome } from "./domain/recovery/nudge-plan.ts"
 import type { AccountGrant } from "./provider-account.ts"
 
@@ -14,6 +14,8 @@ export interface Message {
   readonly html: string | null
   /** RFC 8058 one-click target; null where the channel has no such header or the message is for the team. */
   readonly unsubscribeUrl: string | null
+  /** The company's template that words it; absent or null: the shipped words, or not a message of a nudge. */
+  readonly template?: TemplateRef | null
 }
 
 export interface SendOptions {

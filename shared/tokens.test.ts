@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
+import { anyString } from "../test/support/any-string.ts"
 import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
 import { signToken, type TokenClaims, verifyToken } from "./tokens.ts"
 
@@ -25,7 +26,7 @@ const CLAIMS: TokenClaims = {
 const ids = fc
   .oneof(
     fc.string({ minLength: 1, maxLength: 30, unit: "grapheme" }),
-    fc.string({ minLength: 200, maxLength: 300, unit: "binary" }).map((id) => id.toWellFormed()),
+    anyString({ minLength: 200, maxLength: 300 }).map((id) => id.toWellFormed()),
   )
   .filter((id) => Buffer.byteLength(id) <= 900)
 
@@ -113,7 +114,7 @@ test("a token stays valid after a key rotation, until its key is retired", async
 })
 
 test("verifying never throws", async () => {
-  const texts = fc.oneof(fc.string({ unit: "binary", maxLength: 2_000 }), fc.base64String({ maxLength: 900 }))
+  const texts = fc.oneof(anyString({ maxLength: 2_000 }), fc.base64String({ maxLength: 900 }))
   await fc.assert(
     fc.asyncProperty(texts, async (text) => {
       expect((await verifyToken(KEYS, "link", text, NOW)).ok).toBe(false)

@@ -15,6 +15,7 @@ const isTested = await runLanes([
       UNIT_TESTS,
       project("db", "queries and functions on a real Postgres"),
       project("flows", "flows against the real Worker"),
+      project("browser", "the dashboard in a browser"),
       project("local", "the local world's own tests"),
     ],
   },

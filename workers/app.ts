@@ -5,6 +5,7 @@ import { companies } from "./companies/companies-route.ts"
 import { credentials } from "./companies/credentials-route.ts"
 import { keys, operatorKeys } from "./companies/keys-route.ts"
 import { people, signIns } from "./companies/people-route.ts"
+import { dashboardOf } from "./dashboard/route.tsx"
 import { health } from "./health/route.ts"
 import { scheduler } from "./health/scheduler.ts"
 import { interventions } from "./interventions/interventions-route.ts"
@@ -13,9 +14,11 @@ import { signals, usage } from "./interventions/signals-route.ts"
 import { jobsApi } from "./jobs/operator-route.ts"
 import { jobs } from "./jobs/route.ts"
 import { makeServices } from "./make-services.ts"
+import { templates } from "./messaging/templates/templates-route.ts"
 import { brand } from "./operations/brand-route.ts"
 import { flags } from "./operations/flags-route.ts"
 import { metricsApi } from "./operations/metrics-route.ts"
+import { overview } from "./operations/overview-route.ts"
 import { rebuild } from "./operations/rebuild-route.ts"
 import { secrets } from "./operations/secrets-route.ts"
 import { settings } from "./operations/settings-route.ts"
@@ -66,6 +69,8 @@ export const api = new Hono<AppEnv>()
   .route("/cases", cases)
   .route("/nudges", nudges)
   .route("/customers", customers)
+  // Messaging
+  .route("/templates", templates)
   // Reconciliation and import
   .route("/reconciliations", reconciliations)
   .route("/backfills", backfills)
@@ -90,6 +95,7 @@ export const api = new Hono<AppEnv>()
   .route("/sign-ins", signIns)
   // Operations
   .route("/summary", summary)
+  .route("/overview", overview)
   .route("/settings/brand", brand)
   .route("/settings", settings)
   .route("/secrets", secrets)
@@ -119,6 +125,7 @@ export const app: Hono<AppEnv> = new Hono<AppEnv>()
   .route("/jobs", jobs)
   .route("/api", reference)
   .route("/api", api)
+  .route("/dashboard", dashboardOf(api))
   .route("/", members)
   .notFound(notFoundResponse)
   .onError(errorResponse)

@@ -1,137 +1,196 @@
-/** The measurements as a table, ratios first, or as JSON. */
-import { availableParallelism, cpus } from "node:os"
-import type { Bundle } from "../support/bundle.ts"
-import { type MedianSpread, medianSpread } from "../support/statistics.ts"
-import type { IngestMeasurement } from "./measure.ts"
-import type { Scenario, TargetName } from "./scenarios.ts"
+/** The tables and charts of the ingest benchmark: ratios first, made round by round. */
 
-export interface ScenarioResult {
-  readonly scenario: Scenario
-  /** One entry for each round, in order. */
-  readonly measurements: Readonly<Record<TargetName, readonly IngestMeasurement[]>>
+import type { Measurement } from "../load/measure.ts"
+import { lineChart } from "../support/chart.ts"
+import { type BenchmarkReport, type Chart, spreadOf, type Table, withRange } from "../support/report.ts"
+import type { MedianSpread } from "../support/statistics.ts"
+import { TARGET_NAMES, type TargetName } from "./scenarios.ts"
+import {
+  type BurstResult,
+  type ClosedResult,
+  type DelayedResult,
+  isBeyond,
+  type OpenResult,
+  type Rounds,
+  type StatisticsResult,
+} from "./sections.ts"
+
+/** What was measured; a section that was left out is empty. */
+export interface IngestResults {
+  readonly statistics: readonly StatisticsResult[]
+  readonly closed: readonly ClosedResult[]
+  readonly delayed: readonly DelayedResult[]
+  readonly open: OpenResult | null
+  readonly burst: readonly BurstResult[]
 }
 
-export interface Report {
-  readonly seconds: number
-  readonly rounds: number
-  readonly connections: number
-  readonly isJson: boolean
-  readonly results: readonly ScenarioResult[]
-  readonly bundles: Readonly<Record<TargetName, Bundle>>
-}
-
-type Measure = Exclude<keyof IngestMeasurement, "events">
+type Measure = Exclude<keyof Measurement, "events" | "deferred">
 
 const OURS: TargetName = "churn-saver"
-const OTHERS: readonly TargetName[] = ["bare", "bare-signed"]
-const NAMES: readonly TargetName[] = [...OTHERS, OURS]
+const OTHERS = TARGET_NAMES.filter((name) => name !== OURS)
 
 const COLUMNS: readonly { readonly measure: Measure; readonly title: string; readonly digits: number }[] = [
-  { measure: "eventsPerSecond", title: "events/s", digits: 0 },
+  { measure: "acknowledgedPerSecond", title: "acknowledged/s", digits: 0 },
+  { measure: "foldedPerSecond", title: "folded/s", digits: 0 },
   { measure: "p50Ms", title: "p50 ms", digits: 2 },
-  { measure: "p95Ms", title: "p95 ms", digits: 2 },
-  { measure: "p99Ms", title: "p99 ms", digits: 2 },
-  { measure: "workerCpuMs", title: "workerd CPU ms", digits: 3 },
+  { measure: "p99Ms", title: "p99 ms", digits: 1 },
+  { measure: "serverCpuMs", title: "server CPU ms", digits: 3 },
   { measure: "postgresCpuMs", title: "Postgres CPU ms", digits: 3 },
+  { measure: "proxyCpuMs", title: "proxy CPU ms", digits: 3 },
+  { measure: "senderCpuMs", title: "sender CPU ms", digits: 3 },
   { measure: "postgresTrips", title: "Postgres trips", digits: 2 },
   { measure: "redisTrips", title: "Redis", digits: 3 },
   { measure: "qstashTrips", title: "QStash", digits: 3 },
 ]
 
-const COMPARED: readonly Measure[] = ["eventsPerSecond", "p50Ms", "p95Ms", "p99Ms", "workerCpuMs", "postgresCpuMs"]
-
-/** Writes the report to standard output. */
-export function printReport(report: Report): void {
-  process.stdout.write(report.isJson ? `${JSON.stringify(asJson(report), null, 2)}\n` : asText(report))
-}
-
-function asText({ seconds, rounds, connections, results, bundles }: Report): string {
-  const { cpu, cores, node } = machine()
-  return [
-    `Ingest: ${rounds} rounds of ${seconds} s, ${connections} connections, ${cores} cores (${cpu}), Node ${node}, ${today()}`,
-    "Medians of the rounds, lowest and highest in brackets. Ratios are ours ÷ theirs, round by round.",
-    "",
-    ...NAMES.map((name) => `Bundle ${name.padEnd(12)} ${kib(bundles[name].gzipBytes)} KiB gzip, minified`),
-    ...results.flatMap((result) => ["", `${result.scenario.name}: ${result.scenario.title}`, "", ...tableOf(result)]),
-    "",
-  ].join("\n")
-}
-
-function tableOf(result: ScenarioResult): string[] {
-  const header = ["", ...COLUMNS.map(({ title }) => title)]
-  const ratios = OTHERS.map((other) => [
-    `ours ÷ ${other}`,
-    ...COLUMNS.map(({ measure }) => (COMPARED.includes(measure) ? withRange(ratioOf(result, other, measure), 2) : "")),
-  ])
-  const absolute = NAMES.map((name) => [
-    name,
-    ...COLUMNS.map(({ measure, digits }) => withRange(spreadOver(result.measurements[name], measure), digits)),
-  ])
-  return alignedRows([header, ...ratios, ...absolute])
-}
-
-/** Rows of a Markdown table with aligned columns. */
-function alignedRows(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(" | ")} |`
-  const rule = `|${widths.map((width, i) => `${"-".repeat(width + 1)}${i === 0 ? "-" : ":"}`).join("|")}|`
-  const [header = [], ...body] = rows
-  return [line(header), rule, ...body.map(line)]
-}
-
-/** Null where it was not measured. */
-function spreadOver(measurements: readonly IngestMeasurement[], measure: Measure): MedianSpread | null {
-  const values = measurements.map((round) => round[measure]).filter((value) => value !== null)
-  return values.length === 0 ? null : medianSpread(values)
-}
-
-function ratioOf({ measurements }: ScenarioResult, other: TargetName, measure: Measure): MedianSpread | null {
-  const ratios = measurements[OURS].flatMap((ours, round) => {
-    const [a, b] = [ours[measure], measurements[other][round]?.[measure]]
-    return a === null || !b ? [] : [a / b]
-  })
-  return ratios.length === 0 ? null : medianSpread(ratios)
-}
-
-function withRange(spread: MedianSpread | null, digits: number): string {
-  if (spread === null) return "n/a"
-  const [median, min, max] = [spread.median, spread.min, spread.max].map((value) => value.toFixed(digits))
-  return min === max ? `${median}` : `${median} (${min}–${max})`
-}
-
-function asJson({ seconds, rounds, connections, results, bundles }: Report): unknown {
-  return {
-    benchmark: "ingest",
-    at: new Date().toISOString(),
-    machine: machine(),
-    options: { seconds, rounds, connections },
-    bundles: Object.fromEntries(
-      NAMES.map((name) => [name, { bytes: bundles[name].bytes, gzipBytes: bundles[name].gzipBytes }]),
+/** The report of what was measured. `summary` says how. */
+export function ingestReport(results: IngestResults, summary: string): BenchmarkReport {
+  const { statistics, closed, delayed, open, burst } = results
+  const tables: Table[] = [
+    ...(closed.length > 0 ? [closedRatios(closed)] : []),
+    ...(burst.length > 0 ? [burstTable(burst)] : []),
+    ...(open === null ? [] : [openTable(open)]),
+    ...(delayed.length > 0 ? [delayedRatios(delayed)] : []),
+    ...(statistics.length > 0 ? [statisticsTable(statistics)] : []),
+    ...closed.map(({ scenario, connections, rounds }) =>
+      absolutes(`\`${scenario.name}\`, ${connections} connections: ${scenario.title}.`, rounds),
     ),
-    scenarios: results.map((result) => ({
-      name: result.scenario.name,
-      ratios: Object.fromEntries(
-        OTHERS.map((other) => [
-          other,
-          Object.fromEntries(COMPARED.map((measure) => [measure, ratioOf(result, other, measure)])),
-        ]),
-      ),
-      medians: Object.fromEntries(
-        NAMES.map((name) => [
-          name,
-          Object.fromEntries(COLUMNS.map(({ measure }) => [measure, spreadOver(result.measurements[name], measure)])),
-        ]),
-      ),
-      rounds: result.measurements,
-    })),
+    ...delayed.map(({ roundTripMs, connections, rounds }) =>
+      absolutes(`\`known\`, ${connections} connections, ${roundTripMs} ms to Postgres.`, rounds),
+    ),
+  ]
+  return {
+    name: "ingest",
+    at: new Date(),
+    summary,
+    tables,
+    charts: open === null ? [] : [openChart(open)],
+    data: results,
   }
 }
 
-const machine = () => ({
-  cores: availableParallelism(),
-  cpu: cpus()[0]?.model ?? "unknown",
-  node: process.versions.node,
-})
-const today = (): string => new Date().toISOString().slice(0, 10)
-const kib = (bytes: number): string => (bytes / 1024).toFixed(1)
+const RATIOS: readonly { readonly title: string; readonly measure: Measure; readonly other: TargetName }[] = [
+  ...OTHERS.map((other) => ({ title: `folded/s ÷ ${other}`, measure: "foldedPerSecond" as const, other })),
+  { title: "acknowledged/s ÷ bare", measure: "acknowledgedPerSecond", other: "bare" },
+  { title: "p50 ÷ bare", measure: "p50Ms", other: "bare" },
+  { title: "server CPU ÷ bare", measure: "serverCpuMs", other: "bare" },
+  { title: "Postgres CPU ÷ bare", measure: "postgresCpuMs", other: "bare" },
+]
+
+const ratioHeader = ["", ...RATIOS.map(({ title }) => title)]
+const ratioRow = (title: string, rounds: Rounds): string[] => [
+  title,
+  ...RATIOS.map(({ measure, other }) => withRange(ratioOf(rounds, other, measure), 2)),
+]
+
+function closedRatios(results: readonly ClosedResult[]): Table {
+  const rows = results.map(({ scenario, connections, rounds }) =>
+    ratioRow(`\`${scenario.name}\`, ${connections}`, rounds),
+  )
+  const note = "Ours ÷ theirs, by scenario and number of connections. Of rates, more is better; of the others, less."
+  return { title: "Ratios.", note, rows: [ratioHeader, ...rows] }
+}
+
+function delayedRatios(results: readonly DelayedResult[]): Table {
+  const rows = results.map(({ roundTripMs, connections, rounds }) =>
+    ratioRow(`${roundTripMs} ms, ${connections}`, rounds),
+  )
+  const note = "Ours ÷ theirs for `known`, by round trip to Postgres and number of connections."
+  return { title: "With a network before Postgres.", note, rows: [ratioHeader, ...rows] }
+}
+
+function burstTable(results: readonly BurstResult[]): Table {
+  const header = [
+    "",
+    "target",
+    "all acknowledged, s",
+    "all folded, s",
+    "answered 503",
+    "QStash messages",
+    "acknowledged/s ÷ bare",
+    "folded/s ÷ bare",
+  ]
+  const rows = results.flatMap(({ scenario, rounds }) =>
+    TARGET_NAMES.map((name) => {
+      const seconds = (of: "acknowledgedMs" | "foldedMs") => spreadOf(rounds[name].map((round) => round[of] / 1_000))
+      const ratio = (of: Measure) => (name === OURS ? withRange(ratioOf(rounds, "bare", of), 2) : "")
+      const absolute = [seconds("acknowledgedMs"), seconds("foldedMs")].map((spread) => withRange(spread, 2))
+      const counted = [
+        spreadOf(rounds[name].map(({ deferred }) => deferred)),
+        spreadOf(rounds[name].map(({ events, qstashTrips }) => events * qstashTrips)),
+      ].map((spread) => withRange(spread, 0))
+      const ratios = [ratio("acknowledgedPerSecond"), ratio("foldedPerSecond")]
+      return [`\`${scenario.name}\``, name, ...absolute, ...counted, ...ratios]
+    }),
+  )
+  const [first] = results[0]?.rounds.bare ?? []
+  const note =
+    "A delivery that Postgres did not take in time is answered 503, or waits as a message of QStash; it is repeated later."
+  return { title: `A burst of ${(first?.events ?? 0) + (first?.deferred ?? 0)}.`, note, rows: [header, ...rows] }
+}
+
+function openTable(open: OpenResult): Table {
+  const header = [
+    "target",
+    "highest rate kept up with, events/s",
+    "p50 ms there",
+    "p99 ms there",
+    "first rate fallen behind",
+  ]
+  const rows = TARGET_NAMES.map((name) => {
+    const kept = open[name].findLast((step) => !isBeyond(step))
+    const beyond = open[name].find(isBeyond)
+    return [
+      name,
+      String(kept?.perSecond ?? "none"),
+      kept?.p50Ms.toFixed(2) ?? "",
+      kept?.p99Ms.toFixed(1) ?? "",
+      String(beyond?.perSecond ?? "none"),
+    ]
+  })
+  const note = "`known`, arriving at a rate that rises step by step; latency counts from when a request was due."
+  return { title: "Open loop.", note, rows: [header, ...rows] }
+}
+
+function openChart(open: OpenResult): Chart {
+  const series = TARGET_NAMES.map((name) => ({
+    name,
+    points: open[name].map(({ perSecond, p99Ms }) => [perSecond, p99Ms] as const),
+  })).filter(({ points }) => points.length > 0)
+  const title = "p99 latency by arrival rate"
+  const x = { title: "events due a second", isLog: true }
+  return { name: "open-loop", title, svg: lineChart(title, x, { title: "p99 ms", isLog: true }, series) }
+}
+
+function statisticsTable(results: readonly StatisticsResult[]): Table {
+  const header = ["", "Postgres CPU ms an event, fresh", "analysed", "fresh ÷ analysed"]
+  const of = (tables: StatisticsResult["tables"], name: TargetName) =>
+    spreadOf(
+      results.find((result) => result.tables === tables)?.rounds[name].map(({ postgresCpuMs }) => postgresCpuMs) ?? [],
+    )
+  const rows = TARGET_NAMES.map((name) => {
+    const [fresh, analysed] = [of("fresh", name), of("analysed", name)]
+    const ratio = fresh && analysed ? (fresh.median / analysed.median).toFixed(2) : "n/a"
+    return [name, withRange(fresh, 3), withRange(analysed, 3), ratio]
+  })
+  const note = "`known` on tables without statistics, and after ANALYZE."
+  return { title: "Statistics of tables.", note, rows: [header, ...rows] }
+}
+
+function absolutes(title: string, rounds: Rounds): Table {
+  const header = ["", ...COLUMNS.map((column) => column.title)]
+  const rows = TARGET_NAMES.filter((name) => rounds[name].length > 0).map((name) => [
+    name,
+    ...COLUMNS.map(({ measure, digits }) => withRange(spreadOf(rounds[name].map((round) => round[measure])), digits)),
+  ])
+  return { title, rows: [header, ...rows] }
+}
+
+function ratioOf(rounds: Rounds, other: TargetName, measure: Measure): MedianSpread | null {
+  return spreadOf(
+    rounds[OURS].map((ours, round) => {
+      const [a, b] = [ours[measure], rounds[other][round]?.[measure]]
+      return a === null || !b ? null : a / b
+    }),
+  )
+}

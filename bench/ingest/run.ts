@@ -1,107 +1,69 @@
-/**
- * `npm run bench -- ingest`: the cost of a webhook here and in a minimal Worker. The Workers alternate within one run, so
- * that a busy machine affects all of them, and ratios are made round by round.
- */
-import { rmSync } from "node:fs"
-import { join } from "node:path"
-import { fileURLToPath } from "node:url"
+/** `npm run bench -- ingest`: the cost of a webhook here, in minimal Workers, and in servers with TCP connections. */
 import { parseArgs } from "node:util"
-import { cpuOfProcessTree } from "../support/cpu.ts"
-import { type IngestMeasurement, type MeasureOptions, measure } from "./measure.ts"
-import { printReport, type ScenarioResult } from "./report.ts"
-import { SCENARIOS, type Scenario, type TargetName } from "./scenarios.ts"
-import { type BenchmarkRun, runSql, startBenchmark } from "./targets.ts"
+import { type Benchmark, positive, withStarted } from "../support/benchmark.ts"
+import type { BenchmarkReport } from "../support/report.ts"
+import { expectAllProcessed } from "../support/world.ts"
+import { type IngestResults, ingestReport } from "./report.ts"
+import { SCENARIOS } from "./scenarios.ts"
+import { burst, closedLoop, delayedDatabase, type Effort, openLoop, tableStatistics } from "./sections.ts"
+import { startIngestWorld } from "./targets.ts"
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url))
+const SECTIONS = ["statistics", "closed", "open", "burst", "network"] as const
+type Section = (typeof SECTIONS)[number]
 
-export async function benchIngest(args: string[]): Promise<void> {
-  const options = readOptions(args)
-  const dataDir = join(ROOT, ".local", `bench-${process.pid}`)
-  const starting = startBenchmark(dataDir)
-  const cleanUp = async (): Promise<void> => {
-    await starting.then(({ stop }) => stop()).catch(() => {}) // a world that failed to start has stopped itself
-    rmSync(dataDir, { recursive: true, force: true })
-  }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => void cleanUp().then(() => process.exit(1)))
-  }
-  try {
-    const run = await starting
-    const results = await runScenarios(run, options)
-    printReport({ ...options, results, bundles: run.bundles })
-  } finally {
-    await cleanUp()
-  }
+export const ingest: Benchmark = {
+  name: "ingest",
+  help: `  ingest     webhooks: this Worker beside minimal Workers, a plain Node handler and Stripe Sync Engine
+    --section NAME     ${SECTIONS.join(", ")}; default: all
+    --scenario NAME    of the closed loop: known, new, failed, duplicate or forged; default: all
+    --seconds N        length of one measurement (4)
+    --rounds N         measurements of each target, alternating (3)
+    --connections N,M  concurrent requests (10,40)
+`,
+  run: benchIngest,
 }
 
-interface Options {
-  readonly seconds: number
-  readonly rounds: number
-  readonly connections: number
-  readonly scenarios: readonly Scenario[]
-  readonly isJson: boolean
-}
-
-function readOptions(args: string[]): Options {
+async function benchIngest(args: string[], isQuick: boolean): Promise<BenchmarkReport> {
   const { values } = parseArgs({
     args,
     options: {
-      seconds: { type: "string", default: "5" },
-      rounds: { type: "string", default: "3" },
-      connections: { type: "string", default: "10" },
+      section: { type: "string" },
       scenario: { type: "string" },
-      json: { type: "boolean", default: false },
+      seconds: { type: "string", default: isQuick ? "1" : "4" },
+      rounds: { type: "string", default: isQuick ? "1" : "3" },
+      connections: { type: "string", default: "10,40" },
     },
   })
-  const [seconds, rounds, connections] = [values.seconds, values.rounds, values.connections].map(Number)
-  const scenarios = SCENARIOS.filter(({ name }) => values.scenario === undefined || name === values.scenario)
-  if (!(Number(seconds) > 0 && Number(rounds) >= 1 && Number(connections) >= 1) || scenarios.length === 0) {
-    throw new Error("--seconds, --rounds and --connections take positive numbers, --scenario the name of one")
-  }
-  return {
-    seconds: Number(seconds),
-    rounds: Number(rounds),
-    connections: Number(connections),
+  const { section, scenario } = values
+  const scenarios = SCENARIOS.filter(({ name }) => scenario === undefined || name === scenario)
+  if (scenarios.length === 0) throw new Error("--scenario takes the name of one")
+  if (section !== undefined && !SECTIONS.some((name) => name === section))
+    throw new Error("--section takes the name of one")
+  const has = (name: Section): boolean => section === undefined || section === name
+  const effort: Effort = {
+    seconds: positive("seconds", values.seconds),
+    rounds: positive("rounds", values.rounds),
+    connections: values.connections.split(",").map((text) => positive("connections", text)),
     scenarios,
-    isJson: values.json,
+    stepSeconds: isQuick ? 1 : 3,
+    burst: isQuick ? 200 : 2_000,
+    isWarmUpShort: isQuick,
   }
-}
 
-async function runScenarios({ world, targets }: BenchmarkRun, options: Options): Promise<ScenarioResult[]> {
-  const { connections, seconds, rounds, scenarios } = options
-  const secret = world.vars.STRIPE_WEBHOOK_SECRET ?? ""
-  const on: MeasureOptions = {
-    world,
-    postgresCpu: cpuOfProcessTree(world.postgres().pid),
-    connections,
-    seconds,
-    secret,
-  }
-  let serial = 0
-  const tag = (): string => `${(serial++).toString(36).padStart(4, "0")}x`
-
-  const results: ScenarioResult[] = []
-  for (const scenario of scenarios) {
-    for (const target of targets) await measure(target, scenario, tag(), { ...on, seconds: scenario.warmUpSeconds })
-    const measurements: Record<TargetName, IngestMeasurement[]> = { bare: [], "bare-signed": [], "churn-saver": [] }
-    for (let round = 1; round <= rounds; round++) {
-      for (const target of targets) {
-        process.stderr.write(`${scenario.name}, round ${round} of ${rounds}, ${target.name}\n`)
-        measurements[target.name].push(await measure(target, scenario, tag(), on))
-      }
+  return withStarted(startIngestWorld, async (started) => {
+    const measured = {
+      statistics: has("statistics") ? await tableStatistics(started, effort) : [],
+      closed: has("closed") ? await closedLoop(started, effort) : [],
+      delayed: has("network") ? await delayedDatabase(started, effort) : [],
     }
-    results.push({ scenario, measurements })
-    await expectAllProcessed(world.postgres().adminUrl)
-  }
-  return results
-}
-
-/** An event that is left to `sweep` would not be measured. */
-async function expectAllProcessed(adminUrl: string): Promise<void> {
-  const { rows } = await runSql(
-    adminUrl,
-    "SELECT count(*)::integer AS unfinished FROM webhook_events WHERE status <> 'processed'",
-  )
-  const unfinished: unknown = rows[0]?.unfinished
-  if (unfinished !== 0) throw new Error(`${String(unfinished)} events were accepted and not processed`)
+    await expectAllProcessed(started.adminUrl)
+    // More than a server can take: what it could not record is repeated by the sender, or by the fallback queue.
+    const results: IngestResults = {
+      ...measured,
+      open: has("open") ? await openLoop(started, effort) : null,
+      burst: has("burst") ? await burst(started, effort) : [],
+    }
+    const { rounds, seconds } = effort
+    return ingestReport(results, `Medians of ${rounds} rounds of ${seconds} s, lowest and highest in brackets.`)
+  })
 }

@@ -2,13 +2,13 @@
  * `npm run bench -- scoring`: how fast the evaluator is, in Node and in workerd, compared with a loop that multiplies and adds
  * the same numbers. Times are CPU times, which a busy machine changes little; ratios are made round by round.
  */
-import { availableParallelism, cpus } from "node:os"
 import { parseArgs } from "node:util"
 import { explain } from "../../shared/scoring/explain.ts"
 import { type Model, prepareModel, scoreMany } from "../../shared/scoring/model.ts"
 import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/models/scoring-in-workerd.ts"
+import { type Benchmark, positive, progress } from "../support/benchmark.ts"
 import { cpuOf } from "../support/cpu.ts"
-import { medianSpread } from "../support/statistics.ts"
+import { type BenchmarkReport, digitsOf, spreadOf, type Table } from "../support/report.ts"
 import { type ModelUnderTest, makeModels, sampleRows } from "./models.ts"
 
 /** Enough rows for a round of at least some hundredths of a second. */
@@ -32,14 +32,18 @@ type Result = Pick<ModelUnderTest, "name" | "trainingMs"> & {
   readonly rounds: Measurement[]
 }
 
-export async function benchScoring(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: { rounds: { type: "string", default: "5" }, json: { type: "boolean", default: false } },
-  })
-  const rounds = Number(values.rounds)
-  if (!(rounds >= 1)) throw new Error("--rounds takes a positive number")
-  process.stderr.write("training the models to be timed\n")
+export const scoring: Benchmark = {
+  name: "scoring",
+  help: `  scoring    scores and explanations, rows per second, in Node and in workerd
+    --rounds N         measurements (5)
+`,
+  run: benchScoring,
+}
+
+async function benchScoring(args: string[], isQuick: boolean): Promise<BenchmarkReport> {
+  const { values } = parseArgs({ args, options: { rounds: { type: "string", default: isQuick ? "1" : "5" } } })
+  const rounds = positive("rounds", values.rounds)
+  progress("training the models to be timed")
   const models = await makeModels()
   const rows = sampleRows(ROWS_MANY)
   const workerd = await startScoringInWorkerd()
@@ -51,13 +55,14 @@ export async function benchScoring(args: string[]): Promise<void> {
       const measured: Measurement[] = []
       // The first round lets V8 optimise and is discarded.
       for (let round = 0; round <= rounds; round++) {
-        process.stderr.write(`${name}, round ${round} of ${rounds}\n`)
+        progress(`${name}, round ${round} of ${rounds}`)
         const measurement = await measure(model, text, rows.columns, workerd)
         if (round > 0) measured.push(measurement)
       }
       results.push({ name, trainingMs, artefactBytes: text.length, rounds: measured })
     }
-    process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : asText(results))
+    const summary = `Medians of ${rounds} rounds, CPU time of one core.`
+    return { name: "scoring", at: new Date(), summary, tables: [tableOf(results)], charts: [], data: results }
   } finally {
     await workerd.stop()
   }
@@ -132,26 +137,13 @@ const COLUMNS: readonly {
   { title: "prepare ms", of: ({ prepareMs }) => prepareMs, digits: 2 },
 ]
 
-function asText(results: readonly Result[]): string {
-  const machine = `${availableParallelism()} cores (${cpus()[0]?.model ?? "unknown"}), Node ${process.versions.node}`
-  const today = new Date().toISOString().slice(0, 10)
+function tableOf(results: readonly Result[]): Table {
   const header = ["", ...COLUMNS.map(({ title }) => title), "artefact KB", "training s"]
   const body = results.map(({ name, trainingMs, artefactBytes, rounds }) => [
     name,
-    ...COLUMNS.map(({ of, digits }) => {
-      const values = rounds.map(of).filter((value) => value !== null)
-      return values.length === 0 ? "n/a" : medianSpread(values).median.toFixed(digits)
-    }),
+    ...COLUMNS.map(({ of, digits }) => digitsOf(spreadOf(rounds.map(of))?.median ?? null, digits)),
     (artefactBytes / 1_000).toFixed(0),
     trainingMs === null ? "" : (trainingMs / 1_000).toFixed(1),
   ])
-  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`
-  return [
-    `Scoring: medians of ${results[0]?.rounds.length ?? 0} rounds, CPU time, ${machine}, ${today}`,
-    "",
-    line(header),
-    `|---${"|---:".repeat(header.length - 1)}|`,
-    ...body.map(line),
-    "",
-  ].join("\n")
+  return { title: "Scoring.", rows: [header, ...body] }
 }

@@ -12,17 +12,30 @@ export interface Bundle {
   readonly module: string
   readonly bytes: number
   readonly gzipBytes: number
+  /** esbuild's account of what the module was made of. */
+  readonly metafile: string
 }
 
 /** Builds `entry`, or the project's Worker, minified, with the deployed configuration. Rejects with wrangler's message. */
 export async function buildBundle(outdir: string, entry?: string): Promise<Bundle> {
+  const metafile = join(outdir, "metafile.json")
   const args = ["deploy", ...(entry === undefined ? [] : [entry]), "--dry-run", "--minify", "--env", ""]
-  await promisify(execFile)("wrangler", [...args, "--config", WRANGLER_CONFIG, "--outdir", outdir], {
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", WRANGLER_LOG_PATH: outdir },
-  })
+  await promisify(execFile)(
+    "wrangler",
+    [...args, "--config", WRANGLER_CONFIG, "--outdir", outdir, "--metafile", metafile],
+    {
+      env: { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", WRANGLER_LOG_PATH: outdir },
+    },
+  )
   const modules = readdirSync(outdir).filter((name) => /\.(js|wasm|bin)$/.test(name))
   const [module] = modules
   if (module === undefined || modules.length > 1) throw new Error(`expected one module: ${modules.join(", ")}`)
   const code = readFileSync(join(outdir, module))
-  return { dir: outdir, module: basename(module), bytes: code.byteLength, gzipBytes: gzipSync(code).byteLength }
+  return {
+    dir: outdir,
+    module: basename(module),
+    bytes: code.byteLength,
+    gzipBytes: gzipSync(code).byteLength,
+    metafile,
+  }
 }

@@ -57,3 +57,22 @@ function readStat(pid: number): Stat | undefined {
 }
 
 const millis = (ticks: number): number => (ticks * 1000) / TICKS_PER_SECOND
+
+/** The CPU time of this process. */
+export const ownCpu: CpuClock = () => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
+const NS_PER_MS = 1e6
+
+/** CPU time of a process by the scheduler's own clock: all threads that are alive. Null where there is none. */
+export function preciseCpuMs(pid: number): number | null {
+  const folder = `/proc/${pid}/task`
+  if (!existsSync(`/proc/${pid}/schedstat`)) return null
+  const ofThreads = readdirSync(folder).map((thread) => {
+    const [onCpuNs = "0"] = readFileSync(`${folder}/${thread}/schedstat`, "utf8").split(" ")
+    return Number(onCpuNs) / NS_PER_MS
+  })
+  return ofThreads.reduce((sum, ms) => sum + ms, 0)
+}

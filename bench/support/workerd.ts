@@ -12,25 +12,36 @@ import type { Bundle } from "./bundle.ts"
 /** A Worker in a workerd of its own. */
 export interface ServedWorker extends RunningWorker {
   readonly pid: number
+  /** Null unless it was asked for. */
+  readonly inspectorPort: number | null
 }
 
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 5_000
 const POLL_MS = 20
 
+export interface WorkerdOptions {
+  /** Default: a free one. */
+  readonly port?: number
+  /** Opens V8's inspector, for `heapBytes`. */
+  readonly isInspected?: boolean
+}
+
 /** Serves a bundle with `vars` as its bindings; resolves when it accepts requests. Its log lines are discarded. */
 export async function serveBundle(
-  bundle: Bundle,
+  bundle: Pick<Bundle, "dir" | "module">,
   vars: Readonly<Record<string, string>>,
-  givenPort?: number,
+  options: WorkerdOptions = {},
 ): Promise<ServedWorker> {
-  const port = givenPort ?? (await freePort())
+  const port = options.port ?? (await freePort())
+  const inspectorPort = options.isInspected ? await freePort() : null
   const config = join(bundle.dir, "config.capnp")
   writeFileSync(config, capnpConfig(bundle, vars, port), { mode: 0o600 })
 
   const errorsFile = join(bundle.dir, "stderr.log")
   const errors = openSync(errorsFile, "w")
-  const child = spawn(workerdBinary(), ["serve", config], { stdio: ["ignore", "ignore", errors] })
+  const inspector = inspectorPort === null ? [] : [`--inspector-addr=${LOOPBACK}:${inspectorPort}`]
+  const child = spawn(workerdBinary(), ["serve", config, ...inspector], { stdio: ["ignore", "ignore", errors] })
   closeSync(errors)
   const killChild = (): boolean => child.kill("SIGKILL")
   process.once("exit", killChild)
@@ -57,10 +68,11 @@ export async function serveBundle(
     })
   }
   const pid = child.pid ?? 0
-  return { url, pid, pids: [pid], exited, stop }
+  return { url, pid, pids: [pid], inspectorPort, exited, stop }
 }
 
-async function untilServing(child: ChildProcess, url: string): Promise<void> {
+/** Resolves when the process answers; throws when it has ended, or takes too long. */
+export async function untilServing(child: ChildProcess, url: string): Promise<void> {
   const deadlineMs = Date.now() + START_TIMEOUT_MS
   for (;;) {
     if (child.pid === undefined || child.exitCode !== null) throw new Error("workerd ended")
@@ -81,7 +93,7 @@ function workerdBinary(): string {
   return path
 }
 
-function capnpConfig(bundle: Bundle, vars: Readonly<Record<string, string>>, port: number): string {
+function capnpConfig(bundle: Pick<Bundle, "module">, vars: Readonly<Record<string, string>>, port: number): string {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`)
   const flags = compatibility("compatibility_flags") ?? "[]"
   return `using Workerd = import "/workerd/workerd.capnp";

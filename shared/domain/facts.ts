@@ -324,7 +324,12 @@ export type InternalFactBody =
       /** Sent manually although the case is held out. */
       readonly overridesHoldout?: true
     } & NudgeRef)
-  | ({ readonly kind: "nudge_sent"; readonly providerMessageId: string | null } & NudgeRef)
+  | ({
+      readonly kind: "nudge_sent"
+      readonly providerMessageId: string | null
+      /** The company's words; absent: the shipped ones. */
+      readonly template?: TemplateRef
+    } & NudgeRef)
   | ({ readonly kind: "nudge_failed"; readonly reason: string; readonly isUnknown: boolean } & NudgeRef)
   | ({ readonly kind: "nudge_suppressed"; readonly reason: SuppressionReason } & NudgeRef)
   | { readonly kind: "link_clicked"; readonly caseId: string; readonly nudgeId: string | null }
@@ -350,6 +355,12 @@ export type InternalFactBody =
 export type Incentive =
   | { readonly kind: "discount"; readonly percentOff: number; readonly months: number }
   | { readonly kind: "free_days"; readonly days: number }
+
+/** One saved version of a company's template. */
+export interface TemplateRef {
+  readonly id: string
+  readonly version: number
+}
 
 /** The nudge that a fact is about. `step` is the day offset of its playbook step, null when it was sent manually. */
 export interface NudgeRef {

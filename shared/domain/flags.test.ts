@@ -52,12 +52,12 @@ describe("the hash is MurmurHash3", () => {
 const BUCKETS_OF_DEMO = { NOTIFICATIONS_ENABLED: 7_196, BI_DASHBOARD_V2: 9_913 }
 
 describe("the flags", () => {
-  test("are four switches and six features", () => {
+  test("are four switches, six features and the mark of closed companies", () => {
     expect(SWITCH_NAMES.join(" ")).toBe(
       "WEBHOOK_PROCESSING_ENABLED SCHEDULER_ENABLED NOTIFICATIONS_ENABLED ROLLBACK_MODE",
     )
     expect(FLAG_NAMES.slice(4).join(" ")).toBe(
-      "REAL_TIME_PREDICTIONS ADVANCED_SEGMENTATION AUTO_RETENTION_CAMPAIGNS STRICT_QUALITY_GATES MODEL_DRIFT_DETECTION BI_DASHBOARD_V2",
+      "REAL_TIME_PREDICTIONS ADVANCED_SEGMENTATION AUTO_RETENTION_CAMPAIGNS STRICT_QUALITY_GATES MODEL_DRIFT_DETECTION BI_DASHBOARD_V2 COMPANY_CLOSED",
     )
     expect(FLAG_NAMES.slice(0, 4)).toEqual(SWITCH_NAMES)
   })

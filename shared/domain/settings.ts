@@ -6,7 +6,8 @@ import { type ComponentWeights, MODEL_WEIGHTS, RISK_THRESHOLDS, type RiskThresho
 import type { CaseKind } from "./state.ts"
 
 /** Channels that reach a member; `slack` reaches the team only. */
-export type MemberChannel = Exclude<ChannelName, "slack">
+export const MEMBER_CHANNELS = ["email", "sms", "push", "dm"] as const satisfies readonly ChannelName[]
+export type MemberChannel = (typeof MEMBER_CHANNELS)[number]
 
 /** One step of a playbook: `day` days after the case became known. */
 export interface PlaybookStep {

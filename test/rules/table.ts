@@ -15,6 +15,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   recovery: ["scoring"],
   scoring: [],
   companies: [],
+  dashboard: ["companies"],
   messaging: [],
   health: [],
 }

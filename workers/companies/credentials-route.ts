@@ -10,7 +10,14 @@ import {
   readCredentials,
   saveCredential,
 } from "../../db/queries/platform/credentials.ts"
-import { CREDENTIAL_KINDS, CREDENTIALS, type CredentialKind, SHARED_KINDS, shownOf } from "../../shared/credentials.ts"
+import type { Config } from "../../shared/config.ts"
+import {
+  CREDENTIAL_KINDS,
+  CREDENTIALS,
+  type CredentialKind,
+  type SharedKind,
+  shownOf,
+} from "../../shared/credentials.ts"
 import { slackOrigin } from "../platform/channel-credentials.ts"
 import { forgetCredentials, openCredential, sealCredential } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
@@ -18,7 +25,7 @@ import { requirePermission, withPermission } from "../platform/http/auth.ts"
 import { firstIssue, validJson, validParam } from "../platform/http/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { type AnyCredential, type CheckResult, checkCredential } from "./check-credentials.ts"
-import { recordStep } from "./onboarding.ts"
+import { forExistingCompany } from "./existing-company.ts"
 
 const validKind = validParam(z.object({ kind: z.enum(CREDENTIAL_KINDS) }), "There is no such kind of credential.")
 
@@ -31,10 +38,11 @@ const UNUSABLE: ReadonlySet<CheckResult | null> = new Set(["refused", "other_acc
 
 export const credentials = new Hono<AppEnv>()
   .get("/", withPermission("secrets:read"), async (c) => {
-    const { rows, sharedKinds } = await readCredentials(c.get("services").db, c.get("principal").companyId)
+    const services = c.get("services")
+    const { rows, sharedKinds } = await readCredentials(services.db, c.get("principal").companyId)
     const data = CREDENTIAL_KINDS.map((kind) => {
       const row = rows.find((each) => each.kind === kind)
-      return row === undefined ? showDefault(kind, sharedKinds) : showOwn(row)
+      return row === undefined ? showDefault(services, kind, sharedKinds) : showOwn(row)
     })
     return c.json({ data, nextCursor: null })
   })
@@ -63,9 +71,8 @@ export const credentials = new Hono<AppEnv>()
         ...{ checkResult: result, checkedAt: result === null ? null : at },
         sealed: await sealCredential(services.config, { companyId, kind }, credential.value),
       }
-      await saveCredential(services.db, row)
+      await forExistingCompany(saveCredential(services.db, row))
       forgetCredentials(companyId)
-      await recordSender(services, row, keyId)
       services.log.info("credential_saved", {
         companyId,
         keyId,
@@ -82,8 +89,8 @@ export const credentials = new Hono<AppEnv>()
     // The kind of a row says which credential is sealed in it.
     const result = await checkCredential(services, row.companyId, { kind: row.kind, value } as AnyCredential)
     const checked = { ...row, checkResult: result, checkedAt: result === null ? null : services.now() }
-    await saveCredential(services.db, checked)
-    await recordSender(services, checked, c.get("principal").keyId)
+    // An outage says nothing new about the credential.
+    if (result !== "unavailable") await saveCredential(services.db, checked)
     return c.json(showOwn(checked))
   })
   .delete("/:kind", withPermission("secrets:write"), validKind, async (c) => {
@@ -119,16 +126,6 @@ function credentialOf(c: Context<AppEnv>, kind: CredentialKind, body: unknown): 
   return credential
 }
 
-/** A sender whose domain is authenticated is a step of the company's set-up. */
-async function recordSender(
-  services: Services,
-  { companyId, kind, checkResult }: CredentialRow,
-  by: string,
-): Promise<void> {
-  if (kind === "sendgrid" && checkResult === "ok")
-    await recordStep(services, { companyId, step: "sender_verified", by })
-}
-
 const showOwn = ({ kind, shown, checkResult, checkedAt, createdAt, createdBy }: CredentialRow) => ({
   kind,
   source: "own",
@@ -140,8 +137,25 @@ const showOwn = ({ kind, shown, checkResult, checkedAt, createdAt, createdBy }: 
 })
 
 /** Without one of its own the company uses the deployment's, where it may and where there is one. */
-const showDefault = (kind: CredentialKind, shared: readonly string[]) => ({
+const showDefault = ({ config }: Services, kind: CredentialKind, shared: readonly SharedKind[]) => ({
   kind,
-  source: SHARED_KINDS.some((each) => each === kind) && shared.includes(kind) ? "deployment" : "none",
+  source: shared.some((each) => each === kind) && hasDeploymentCredential(config, kind) ? "deployment" : "none",
   ...{ shown: null, checkResult: null, checkedAt: null, createdAt: null, createdBy: null },
 })
+
+function hasDeploymentCredential(config: Config, kind: CredentialKind): boolean {
+  const { channels, providers } = config
+  switch (kind) {
+    case "stripe":
+    case "whop":
+      return providers[kind].apiKey !== null
+    case "sendgrid":
+      return channels.sendgrid.apiKey !== null
+    case "twilio":
+      return channels.twilio.authToken !== null
+    case "slack":
+      return channels.slack.webhookUrl !== null
+    case "link-domain":
+      return false
+  }
+}

@@ -10,6 +10,7 @@ import { AppError } from "../platform/errors.ts"
 import { forgetKeys, type Permission, type Role, withPermission } from "../platform/http/auth.ts"
 import { validId, validJson } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
+import { forExistingCompany } from "./existing-company.ts"
 import { hashOf, randomSecret } from "./random-token.ts"
 
 /** Marks our keys for people and for scanners of secrets. */
@@ -135,7 +136,7 @@ async function makeKey(
   const id = newId()
   const prefix = key.slice(0, SHOWN_CHARS)
   const row = { companyId, id, name, role, prefix, createdBy, expiresAt: expiry, replaces }
-  if (!(await addKey(db, { ...row, hash: await hashOf(key) }, at))) {
+  if (!(await forExistingCompany(addKey(db, { ...row, hash: await hashOf(key) }, at)))) {
     throw new AppError("CONFLICT", "The key is not valid any more; make a new one.", { reason: "key_ended" })
   }
   forgetKeys()

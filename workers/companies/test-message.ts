@@ -1,15 +1,15 @@
 /** The first message of a failed payment, with an invented member, sent to one of the company's own people. */
 
-import type { Company } from "../../db/queries/companies/companies.ts"
+import { type Company, recordOnboardingStep } from "../../db/queries/companies/companies.ts"
 import { readPerson } from "../../db/queries/companies/people.ts"
 import { readBrand } from "../../db/queries/messaging/brands.ts"
+import { FIRST_MESSAGE_SENT } from "../../shared/domain/companies/onboarding.ts"
 import { shownBrand } from "../../shared/domain/messaging/brand.ts"
 import { renderNudge } from "../../shared/domain/messaging/messages.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { hasOwnSender } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import type { Services } from "../platform/services.ts"
-import { recordStep } from "./onboarding.ts"
 import { addressOf } from "./people.ts"
 
 /** Nobody's payment: a message about it can be shown to anybody. */
@@ -61,7 +61,7 @@ export async function sendTestMessage(
       reason: sent.reason,
     })
   }
-  await recordStep(services, { companyId: company.id, step: "first_message_sent", by })
+  await recordOnboardingStep(db, { companyId: company.id, step: FIRST_MESSAGE_SENT, at: now(), who: by })
   log.info("test_message_sent", { companyId: company.id, keyId: by })
   return { subject: rendered.subject, text: rendered.text }
 }

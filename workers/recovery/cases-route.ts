@@ -10,18 +10,18 @@ import {
 } from "../../db/queries/recovery/cases.ts"
 import { type ChannelName, PROVIDERS } from "../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
-import type { MemberChannel } from "../../shared/domain/settings.ts"
+import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
+import { actOnCases, BULK_CASES_MAX } from "./bulk-cases.ts"
 import { closeCase } from "./close-case.ts"
 import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
-const CHANNELS = ["email", "sms", "push", "dm"] as const satisfies MemberChannel[]
 
 /** Enough for a sentence. */
 const NOTE_CHARS_MAX = 500
@@ -48,12 +48,20 @@ const query = z.strictObject({
 })
 
 const nudgeBody = z.strictObject({
-  channel: z.enum(CHANNELS).optional(),
+  channel: z.enum(MEMBER_CHANNELS).optional(),
   overrideHoldout: z.boolean().default(false),
 })
 
 /** A note may contain personal data, so it is accepted and not stored. */
 const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() })
+
+const bulkBody = z.strictObject({
+  action: z.enum(["nudge", "close"]),
+  caseIds: z.array(idText).min(1).max(BULK_CASES_MAX),
+  channel: z.enum(MEMBER_CHANNELS).optional(),
+  /** Decides and changes nothing. */
+  dryRun: z.boolean().default(false),
+})
 
 export const cases = new Hono<AppEnv>()
   .get("/", withPermission("cases:read"), validQuery(query), async (c) => {
@@ -71,6 +79,17 @@ export const cases = new Hono<AppEnv>()
       nudges: nudges.map(showNudge),
       timeline: timeline.map(showFact),
     })
+  })
+  .post("/bulk", withPermission("cases:write"), validJson(bulkBody), async (c) => {
+    const services = c.get("services")
+    const { log } = services
+    const { companyId, keyId } = c.get("principal")
+    const { action, caseIds, channel = null, dryRun: isDryRun } = c.req.valid("json")
+    const key = await idempotencyKey(c.req.header("idempotency-key"), services.now())
+    const data = await actOnCases(services, companyId, { action, caseIds, channel, key, isDryRun })
+    const event = action === "nudge" ? "nudge_sent_manually" : "case_closed_manually"
+    for (const { caseId, outcome } of data) if (outcome === "done") log.info(event, { companyId, caseId, keyId })
+    return c.json({ data, nextCursor: null })
   })
   .post(
     "/:id/nudge",

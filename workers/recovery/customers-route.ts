@@ -4,8 +4,10 @@ import { Hono } from "hono"
 import * as z from "zod"
 import { type MilestoneRow, milestonesOf } from "../../db/queries/interventions/milestones.ts"
 import { settingsOf as readSettings } from "../../db/queries/platform/companies.ts"
+import type { PageRequest } from "../../db/queries/platform/page.ts"
 import {
   type ConsentRow,
+  type CustomerFilter,
   type CustomerRow,
   findCustomers,
   listCustomers,
@@ -13,6 +15,7 @@ import {
 } from "../../db/queries/recovery/customers.ts"
 import { readQuarantine, releaseQuarantine } from "../../db/queries/recovery/quarantines.ts"
 import { listPredictions, type ScoreRow } from "../../db/queries/scoring/scores.ts"
+import { addressIndexes } from "../../shared/contact/address-index.ts"
 import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { grantsAccess } from "../../shared/domain/scoring/features/access.ts"
 import { RISK_LEVELS } from "../../shared/domain/scoring/health.ts"
@@ -44,32 +47,31 @@ const uuidPage = {
   }),
 }
 
+/** Customers who share an address; more than one person's subscriptions is rare. */
+const SEARCH_MAX = 50
+
+/** An address in any spelling; longer ones are none. */
+const address = z.string().min(1).max(320)
+const searchBody = z
+  .strictObject({ email: address.optional(), phone: address.optional() })
+  .refine(({ email, phone }) => (email ?? phone) !== undefined, { error: "name an email or a phone" })
+
 const emptyBody = z.strictObject({})
 
 export const customers = new Hono<AppEnv>()
   .get("/", withPermission("customers:read"), validQuery(query), async (c) => {
+    const { page, filter } = splitPage(c.req.valid("query"))
+    return c.json(await listShown(c.get("services"), c.get("principal"), filter, page))
+  })
+  // In the body, so that no address of a member is in a URL.
+  .post("/search", withPermission("contacts:read"), validJson(searchBody), async (c) => {
     const services = c.get("services")
     const principal = c.get("principal")
-    const { page, filter } = splitPage(c.req.valid("query"))
-    const [found, stored] = await Promise.all([
-      listCustomers(services.db, principal.companyId, filter, page),
-      readSettings(services.db, principal.companyId),
-    ])
-    const settings = settingsOf({ settings: stored })
-    const rows = await Promise.all(
-      found.rows.map(async (row) => {
-        const stream = {
-          companyId: principal.companyId,
-          customer: row,
-          sealedContact: row.sealedContact,
-          wrappedDataKey: row.wrappedDataKey,
-        }
-        return showCustomer(services, principal, stream, {
-          ...{ ...row, subscriptions: row.subscriptions ?? {}, settings },
-        })
-      }),
-    )
-    return c.json(listOf({ ...found, rows }, (row) => row))
+    const { email = null, phone = null } = c.req.valid("json")
+    const addresses = await addressIndexes(services.config.keys.encryption, principal.companyId, { email, phone })
+    const page = { limit: SEARCH_MAX, after: null }
+    if (addresses.length === 0) return c.json({ data: [], nextCursor: null })
+    return c.json({ ...(await listShown(services, principal, { addresses }, page)), nextCursor: null })
   })
   .get("/:id", withPermission("customers:read"), validId(), async (c) => {
     const services = c.get("services")
@@ -137,6 +139,24 @@ export const customers = new Hono<AppEnv>()
     // A customer reaches at most those of the settings, current and past: less than a page.
     return c.json({ data: rows.map(showMilestone), nextCursor: null })
   })
+
+/** A page of customers as the caller may see them. */
+async function listShown(services: Services, principal: Principal, filter: CustomerFilter, page: PageRequest) {
+  const { companyId } = principal
+  const [found, stored] = await Promise.all([
+    listCustomers(services.db, companyId, filter, page),
+    readSettings(services.db, companyId),
+  ])
+  const settings = settingsOf({ settings: stored })
+  const rows = await Promise.all(
+    found.rows.map((row) => {
+      const { sealedContact, wrappedDataKey } = row
+      const stream = { companyId, customer: row, sealedContact, wrappedDataKey }
+      return showCustomer(services, principal, stream, { ...row, subscriptions: row.subscriptions ?? {}, settings })
+    }),
+  )
+  return listOf({ ...found, rows }, (row) => row)
+}
 
 /** A current quarantine; null for a past one. */
 function showQuarantine(quarantine: Awaited<ReturnType<typeof readQuarantine>>, now: Date) {

@@ -15,10 +15,13 @@ type Handlers = readonly { readonly handler: object }[]
 
 const ROLES: readonly Role[] = ["success-analyst", "success-manager", "admin", "operator"]
 
-/** The routes of an app by method and path, without trailing slashes. */
+/** Pages for people: no part of the API. */
+const isPage = (path: string): boolean => path === "/dashboard" || path.startsWith("/dashboard/")
+
+/** The routes of the API by method and path, without trailing slashes. */
 export const routesOf = (app: Hono<AppEnv>): ReadonlyMap<string, Handlers> =>
   Map.groupBy(
-    app.routes.filter(({ method }) => method !== "ALL"),
+    app.routes.filter(({ method, path }) => method !== "ALL" && !isPage(path)),
     ({ method, path }) => `${method} ${path.replace(/(?<=.)\/$/, "")}`,
   )
 

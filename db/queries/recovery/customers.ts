@@ -1,12 +1,13 @@
 /** Customers for the API. Names and addresses are sealed; the caller decides whether to open them. */
 import { and, asc, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm"
 import type { PgColumn } from "drizzle-orm/pg-core"
+import type { AddressIndex } from "../../../shared/contact/address-index.ts"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import type { RiskLevel } from "../../../shared/domain/scoring/health.ts"
 import type { SubscriptionState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customerScores } from "../../schema/scoring.ts"
-import { consents, customerKeys, customerPii, customers } from "../../schema.ts"
+import { consents, customerAddresses, customerKeys, customerPii, customers } from "../../schema.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 import type { ScoreRow } from "../scoring/scores.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
@@ -28,6 +29,8 @@ export interface CustomerFilter {
   readonly condition?: SQL | undefined
   /** The level of the latest score, at the time of the score. */
   readonly riskLevel?: RiskLevel | undefined
+  /** Blind indexes, of which the customer has one. */
+  readonly addresses?: readonly AddressIndex[] | undefined
 }
 
 /** A customer in a list, as of the last fold. */
@@ -133,6 +136,7 @@ export async function listCustomers(
           filter.providerCustomerId === undefined
             ? undefined
             : eq(customers.providerCustomerId, filter.providerCustomerId),
+          filter.addresses && hasAddress(db, companyId, filter.addresses),
           filter.riskLevel && and(eq(customerScores.riskLevel, filter.riskLevel), isNull(customerScores.notScored)),
           after === null
             ? undefined
@@ -144,6 +148,24 @@ export async function listCustomers(
   ])
   return pageOf(rows, page, (row) => ({ at: row.createdAt, id: row.id }))
 }
+
+const hasAddress = (db: Db, companyId: string, addresses: readonly AddressIndex[]): SQL =>
+  inArray(
+    customers.id,
+    db
+      .select({ id: customerAddresses.customerId })
+      .from(customerAddresses)
+      .where(
+        and(
+          eq(customerAddresses.companyId, companyId),
+          inArray(customerAddresses.kind, [...new Set(addresses.map(({ kind }) => kind))]),
+          sql`${customerAddresses.address} in (${sql.join(
+            addresses.map(({ index }) => sql`decode(${index}, 'hex')`),
+            sql`, `,
+          )})`,
+        ),
+      ),
+  )
 
 /**
  * The stream of a customer, given by our id or the provider's, with consents and score; null when there is none. Our id has

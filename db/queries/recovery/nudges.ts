@@ -3,6 +3,7 @@ import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { nudges } from "../../schema.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
+import { templatesFrom, templatesStatement } from "../messaging/templates.ts"
 import { textArray } from "../platform/companies.ts"
 import { readWhole } from "./ledger-pages.ts"
 import { type PersonReading, type PersonStream, personFrom, personStatement, startPersonStream } from "./persons.ts"
@@ -87,7 +88,7 @@ export async function claimNudge(
   nudgeId: string,
   { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
 ): Promise<PersonStream | null> {
-  const [result, person, approved] = await inCompany(db, companyId, [
+  const [result, person, approved, templates] = await inCompany(db, companyId, [
     db.execute<StreamRow>(
       sql`select claim_nudge(
         ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
@@ -99,10 +100,12 @@ export async function claimNudge(
       now,
     ),
     approvedStatement(db),
+    templatesStatement(db),
   ])
   const reading = streamFrom(companyId, result)
   if (reading === null) return null
-  const claimed = { ...reading, person: personFrom(person), approvedBrands: approvedFrom(approved) }
+  const company = { approvedBrands: approvedFrom(approved), templates: templatesFrom(templates) }
+  const claimed = { ...reading, person: personFrom(person), ...company }
   return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
 }
 

@@ -1,10 +1,12 @@
 /** Blind indexes of addresses, and persons: the customers of a company who share an address. */
 import { type SQL, sql } from "drizzle-orm"
 import type { AddressIndex } from "../../../shared/contact/address-index.ts"
+import type { Template } from "../../../shared/domain/messaging/templates/templates.ts"
 import type { Person, SharedCustomer } from "../../../shared/domain/recovery/contact-context.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
+import { templatesFrom, templatesStatement } from "../messaging/templates.ts"
 import { textArray } from "../platform/companies.ts"
 import { instantOf } from "../platform/fact-json.ts"
 import { bytesFromBase64 } from "../platform/parameters.ts"
@@ -25,11 +27,13 @@ export interface PersonVersion extends Person {
   readonly mark: string
 }
 
-/** A customer's person, and the brand names that the company may use. */
+/** A customer's person, and the company's names and words for messages. */
 interface WithPerson {
   readonly person: PersonVersion
   /** Names that an operator has approved for the company, the latest first. */
   readonly approvedBrands: readonly string[]
+  /** The company's message templates that are in force. */
+  readonly templates: readonly Template[]
 }
 
 /** The first reading of a customer's stream, with the person. */
@@ -88,13 +92,16 @@ export async function startPersonStream(
   customerId: string,
   now: Date,
 ): Promise<PersonReading | null> {
-  const [stream, person, approved] = await inCompany(db, companyId, [
+  const [stream, person, approved, templates] = await inCompany(db, companyId, [
     streamStatement(db, customerId, { whole: true }),
     personStatement(db, customerId, now),
     approvedStatement(db),
+    templatesStatement(db),
   ])
   const read = streamFrom(companyId, stream)
-  return read === null ? null : { ...read, person: personFrom(person), approvedBrands: approvedFrom(approved) }
+  if (read === null) return null
+  const company = { approvedBrands: approvedFrom(approved), templates: templatesFrom(templates) }
+  return { ...read, person: personFrom(person), ...company }
 }
 
 /** Customers of all companies whose addresses are not indexed with this version of the key. */

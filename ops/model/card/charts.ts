@@ -1,67 +1,13 @@
-/** Charts as SVG text, without scripts or external fonts; all text is escaped. */
-import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
+/** The charts of a model card. */
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
 import { betaQuantile } from "../../../shared/scoring/interval.ts"
+import { type Axis, FAINT, frame, HEIGHT, LINE, label, line, MARGIN, WIDTH } from "../../charts/svg.ts"
 import type { FeatureImportance, PartialDependence } from "./feature-effects.ts"
 
 export type Bins = Artefact["confidence"]
 
-const WIDTH = 420
-const HEIGHT = 300
-const MARGIN = { left: 66, right: 22, top: 14, bottom: 40 }
-const INK = "#1f2937"
-const FAINT = "#d1d5db"
-const LINE = "#2563eb"
-const TICKS = 4
-
-interface Axis {
-  readonly from: number
-  readonly to: number
-  readonly title: string
-  readonly text: (value: number) => string
-}
-
 const percent = (value: number): string => `${+(100 * value).toPrecision(2)} %`
 const plain = (value: number): string => String(+value.toPrecision(3))
-
-/** A frame with axes; `draw` gets functions from values to coordinates. */
-function frame(
-  title: string,
-  x: Axis,
-  y: Axis,
-  draw: (x: (value: number) => number, y: (value: number) => number) => string,
-): string {
-  const place =
-    ({ from, to }: Axis, low: number, high: number) =>
-    (value: number) =>
-      low + ((Math.min(to, Math.max(from, value)) - from) / (to - from || 1)) * (high - low)
-  const [placeX, placeY] = [place(x, MARGIN.left, WIDTH - MARGIN.right), place(y, HEIGHT - MARGIN.bottom, MARGIN.top)]
-  const ticks = (axis: Axis) =>
-    Array.from({ length: TICKS + 1 }, (_, i) => axis.from + ((axis.to - axis.from) * i) / TICKS)
-  const gridX = ticks(x).map((value) => {
-    const at = placeX(value).toFixed(1)
-    return `<line x1="${at}" x2="${at}" y1="${MARGIN.top}" y2="${HEIGHT - MARGIN.bottom}" stroke="${FAINT}" stroke-width=".5"/>${label(at, HEIGHT - MARGIN.bottom + 14, x.text(value), "middle")}`
-  })
-  const gridY = ticks(y).map((value) => {
-    const at = placeY(value)
-    return `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}" stroke="${FAINT}" stroke-width=".5"/>${label(MARGIN.left - 5, (at + 3).toFixed(1), y.text(value), "end")}`
-  })
-  const middle = (MARGIN.top + HEIGHT - MARGIN.bottom) / 2
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(title)}">
-<title>${escapeHtml(title)}</title>
-${gridX.join("\n")}
-${gridY.join("\n")}
-${draw(placeX, placeY)}
-${label((MARGIN.left + WIDTH - MARGIN.right) / 2, HEIGHT - 6, x.title, "middle")}
-<g transform="rotate(-90 12 ${middle})">${label(12, middle, y.title, "middle")}</g>
-</svg>`
-}
-
-const label = (x: number | string, y: number | string, text: string, anchor: "start" | "middle" | "end"): string =>
-  `<text x="${x}" y="${y}" font-family="sans-serif" font-size="11" fill="${INK}" text-anchor="${anchor}">${escapeHtml(text)}</text>`
-
-const line = (points: readonly (readonly [number, number])[], color: string, extra = ""): string =>
-  `<polyline fill="none" stroke="${color}" stroke-width="1.8" ${extra} points="${points.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ")}"/>`
 
 /** Predicted probability (the range of each bin) against observed rate, with 90 % intervals. */
 export function calibrationChart(bins: Bins): string {

@@ -4,17 +4,20 @@ import type { Instant, ProviderName } from "../facts.ts"
 export const ONBOARDING_ITEMS = ["provider_connected", "sender_verified", "first_message_sent", "switches_set"] as const
 export type OnboardingItem = (typeof ONBOARDING_ITEMS)[number]
 
-/** Steps that are recorded when they are done; the other items are read from what is there. */
-export const RECORDED_STEPS = ["sender_verified", "first_message_sent"] as const
-export type RecordedStep = (typeof RECORDED_STEPS)[number]
+/** The step that is recorded when it is done; the other items are read from what is there. */
+export const FIRST_MESSAGE_SENT = "first_message_sent"
+
+/** From where a company's e-mail is sent; `verifiedAt`: when its service last said that the sender's domain is authenticated. */
+export type Sender =
+  | { readonly kind: "own"; readonly verifiedAt: Instant | null }
+  | { readonly kind: "deployment" | "none" }
 
 export interface OnboardingInput {
   readonly companyId: string
   /** The first verified delivery of each provider. */
   readonly firstDeliveries: readonly { readonly provider: ProviderName; readonly at: Instant }[]
   readonly steps: readonly { readonly step: string; readonly at: Instant }[]
-  /** Whether e-mail can be sent for the company. `deployment`: from the operator's own sender. */
-  readonly sender: "own" | "deployment" | "none"
+  readonly sender: Sender
   /** Whether events are processed, and whether messages are sent on schedule. */
   readonly isProcessing: boolean
   readonly isSending: boolean
@@ -48,21 +51,21 @@ function providerConnected({ companyId, firstDeliveries }: OnboardingInput): Che
   }
 }
 
-function senderVerified({ steps, sender }: OnboardingInput): ChecklistEntry {
-  const at = doneAt(steps, "sender_verified")
+function senderVerified({ sender }: OnboardingInput): ChecklistEntry {
+  const verifiedAt = sender.kind === "own" ? sender.verifiedAt : null
   const how = {
     own:
-      at === null
-        ? "Check the company's own sender: its domain must be authenticated."
+      verifiedAt === null
+        ? "The domain of the company's own sender is not authenticated yet: add its DNS records, then check it again."
         : "The company's own sender is verified.",
     deployment: "Messages are sent from the deployment's sender, which its operator has set up.",
     none: "There is no sender: store one for the company, or let the operator set up the deployment's.",
-  }[sender]
-  return { item: "sender_verified", isDone: sender === "deployment" || (sender === "own" && at !== null), at, how }
+  }[sender.kind]
+  return { item: "sender_verified", isDone: sender.kind === "deployment" || verifiedAt !== null, at: verifiedAt, how }
 }
 
 function firstMessageSent({ companyId, steps }: OnboardingInput): ChecklistEntry {
-  const at = doneAt(steps, "first_message_sent")
+  const at = steps.find(({ step }) => step === FIRST_MESSAGE_SENT)?.at ?? null
   return {
     item: "first_message_sent",
     isDone: at !== null,
@@ -88,6 +91,3 @@ function switchesSet({ isProcessing, isSending }: OnboardingInput): ChecklistEnt
         : "Events are stored and not processed: the next phase is `npm run rollout -- dark-launch`.",
   }
 }
-
-const doneAt = (steps: OnboardingInput["steps"], name: RecordedStep): Instant | null =>
-  steps.find(({ step }) => step === name)?.at ?? null

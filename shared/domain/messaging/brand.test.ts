@@ -43,7 +43,7 @@ test.each<[string, Partial<BrandInput>, boolean]>([
   ["waits for an approval", {}, true],
   ["that is approved does not wait", { approved: ["Ada Fitness"] }, false],
   ["that is the operator's does not wait", { companyName: "Ada  Fitness" }, false],
-  ["of the default company does not wait", { isDefaultCompany: true }, false],
+  ["of the default company does not wait", { isTrusted: true }, false],
   ["that was not chosen does not wait", { brandName: null }, false],
 ])("a name %s", (_, change, awaits) => {
   expect(awaitsApproval(input(change))).toBe(awaits)

@@ -3,7 +3,7 @@
  * channels send. Unknown values (null) are omitted.
  */
 
-import type { Incentive, Instant, Money } from "../facts.ts"
+import type { Incentive, Instant, Money, TemplateRef } from "../facts.ts"
 import { formatMoney } from "../money.ts"
 import type { MemberMessageAction } from "../recovery/decline-codes.ts"
 import type { MemberChannel } from "../settings.ts"
@@ -17,6 +17,7 @@ import { firstNameOf } from "./messages/first-name.ts"
 import { fr } from "./messages/fr.ts"
 import { type Billing, type MessageStage, type Phrases, type PhraseValues, stageOf } from "./messages/phrases.ts"
 import { isGsm, segmentsOf, stripToGsm, toGsm } from "./messages/sms.ts"
+import { type Template, type TemplatePart, templateFor, wordsOf } from "./templates/templates.ts"
 
 export { firstNameOf } from "./messages/first-name.ts"
 export type { Billing } from "./messages/phrases.ts"
@@ -64,6 +65,8 @@ export interface NudgeInput {
   readonly link: string
   readonly unsubscribeUrl: string | null
   readonly incentive: Incentive | null
+  /** The company's templates; the shipped words are used where none fits. */
+  readonly templates?: readonly Template[]
 }
 
 /** A message without its address. `html` is null for every channel except e-mail. */
@@ -71,6 +74,11 @@ export interface Rendered {
   readonly subject: string
   readonly text: string
   readonly html: string | null
+}
+
+/** A message of a nudge, and the company's template that words it; null: the shipped words. */
+export interface RenderedNudge extends Rendered {
+  readonly template: TemplateRef | null
 }
 
 const SUBJECT_MAX = 120
@@ -143,6 +151,31 @@ function wordingOf(rendering: Rendering): Wording {
     button: failed.button[ask],
     reason,
     short: failed.short[ask],
+  }
+}
+
+/** The wording with the company's own words in place of the shipped ones. */
+function inOwnWords(
+  wording: Wording,
+  template: Template | null,
+  { input, phrases, values, locale }: Rendering,
+): Wording {
+  if (template === null) return wording
+  const { nextAttemptAt, now, timeZone, bills } = input
+  const fields = (own: PhraseValues) => ({
+    ...{ brand: own.brand, amount: own.amount, endDate: own.endDate, firstName: firstNameOf(input.name) },
+    nextAttempt: nextAttemptAt === null || nextAttemptAt <= now ? null : dateIn(nextAttemptAt, locale, timeZone),
+    invoiceCount: bills?.invoiceCount ?? 1,
+  })
+  const own = (part: TemplatePart) => wordsOf(template, part, fields(values), phrases.language)
+  return {
+    ...wording,
+    subject: own("subject") ?? wording.subject,
+    opening: own("opening") ?? wording.opening,
+    ask: own("ask") ?? wording.ask,
+    button: own("button") ?? wording.button,
+    short: (shortValues) =>
+      wordsOf(template, "short", fields(shortValues), phrases.language) ?? wording.short(shortValues),
   }
 }
 
@@ -270,7 +303,7 @@ function dateIn(at: Instant, locale: string, timeZone: string | null): string {
  * addresses in it are the link, the unsubscribe link and the support address. Null for a text message whose link and
  * opt-out alone exceed two segments.
  */
-export function renderNudge(input: NudgeInput): Rendered | null {
+export function renderNudge(input: NudgeInput): RenderedNudge | null {
   const tag = (input.locale ?? "").replaceAll("_", "-")
   const language = tag.replace(/-.*/, "").toLowerCase()
   const phrases = LANGUAGES.get(language) ?? en
@@ -281,8 +314,14 @@ export function renderNudge(input: NudgeInput): Rendered | null {
     endDate: input.endsAt === null ? null : dateIn(input.endsAt, locale, input.timeZone),
   }
   const rendering: Rendering = { input, phrases, locale, values, stage: stageFor(input) }
-  const raw = wordingOf(rendering)
+  const template = templateFor(input.templates ?? [], {
+    ...{ caseKind: input.caseKind, stage: rendering.stage, channel: input.channel, language: phrases.language },
+    // An invoice that the member pays manually asks for no card.
+    ask: input.caseKind === "payment" && input.collection === "automatic" ? (input.ask ?? "update_card") : null,
+  })
+  const raw = inOwnWords(wordingOf(rendering), template, rendering)
   const wording = { ...raw, subject: oneLine(withoutDoublePunctuation(raw.subject, values.brand), SUBJECT_MAX) }
   const isShort = input.channel === "sms" || input.channel === "push"
-  return isShort ? renderShort(wording, rendering) : renderLong(wording, rendering)
+  const rendered = isShort ? renderShort(wording, rendering) : renderLong(wording, rendering)
+  return rendered && { ...rendered, template: template && { id: template.id, version: template.version } }
 }

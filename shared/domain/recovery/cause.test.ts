@@ -32,6 +32,12 @@ describe("a paid case is attributed to", () => {
       "a click within seven days of an older message",
       [make.nudgeSent({ at: on(2) }), make.linkClicked({ at: on(18) })],
     ],
+    ["nudge", "our message of the second of the payment", [make.nudgeSent({ at: on(20) })]],
+    [
+      "nudge",
+      "the first click of a day, where the last came after the payment",
+      [make.linkClicked({ at: on(20, "09:00:00") }), make.linkClicked({ at: on(20, "11:00:00") })],
+    ],
     ["card_updater", "the card updater", [make.cardUpdatedByProvider({ at: on(5) })]],
     ["customer", "a card the member put in unasked", [make.cardAdded({ at: on(5) })]],
     [

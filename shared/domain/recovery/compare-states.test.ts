@@ -42,3 +42,39 @@ test("nudges of late cases are suppressed, others stay", () => {
     other,
   ])
 })
+
+test("states that differ are not the same, whatever differs", () => {
+  expect(isSameState(state, EMPTY_STATE)).toBe(false)
+  expect(isSameState({ ...state, refused: { cases: 1 } }, state)).toBe(false)
+})
+
+test("differing cases are listed by id", () => {
+  const other = (id: string) => make.paymentFailed({ at: on(1), invoiceId: id })
+  const [stored, rebuilt] = [rebuild([failed, other("in_9")]), rebuild([failed, other("in_3"), other("in_2")])]
+  expect(differencesOf(stored, rebuilt).flatMap(({ kind, id }) => (kind === "case" ? [id] : []))).toEqual([
+    "payment_in_2",
+    "payment_in_3",
+    "payment_in_9",
+  ])
+})
+
+test("only an open case that the stored state does not have is late, and not one of the limit's own second", () => {
+  const second = make.paymentFailed({ at: on(2), invoiceId: "in_2" })
+  const [one, both] = [rebuild([failed]), rebuild([failed, second])]
+  expect(casesFoundLate(one, both, on(3))).toEqual(new Set(["payment_in_2"]))
+  expect(casesFoundLate(both, both, on(3))).toEqual(new Set())
+  expect(casesFoundLate(null, one, on(2))).toEqual(new Set())
+  expect(casesFoundLate(null, rebuild([failed, make.paymentSucceeded({ at: on(2, "11:00:00") })]), on(3))).toEqual(
+    new Set(),
+  )
+})
+
+test("nudges of late cases that are not planned stay as they are, and so do other actions", () => {
+  const nudge = { id: "n", caseId, status: "suppressed", reason: "no_address" } as Nudge
+  const actions = [
+    { kind: "plan_nudge", nudge },
+    { kind: "move_nudge", nudge: { ...nudge, status: "planned" } },
+    { kind: "suppress_nudge", nudgeId: "n", reason: "case_closed" },
+  ] as const
+  expect(withoutNudges(actions, new Set([caseId]))).toEqual(actions)
+})

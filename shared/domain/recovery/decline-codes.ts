@@ -4,11 +4,12 @@
  * codes are omitted: the same numbers have other meanings as response codes.
  */
 
-/** What a member is asked to do. `silent`: no message, because it could reach a thief or would be of no use. */
-export type MemberAction = "update_card" | "authenticate" | "wait_for_funds" | "call_bank" | "try_again" | "silent"
+/** What a message may ask of a member. */
+export const MESSAGE_ACTIONS = ["update_card", "authenticate", "wait_for_funds", "call_bank", "try_again"] as const
+export type MemberMessageAction = (typeof MESSAGE_ACTIONS)[number]
 
-/** What a message may ask of a member; a silent code has no message. */
-export type MemberMessageAction = Exclude<MemberAction, "silent">
+/** What a member is asked to do. `silent`: no message, because it could reach a thief or would be of no use. */
+export type MemberAction = MemberMessageAction | "silent"
 
 /** One code of the table, in lower case. */
 export interface DeclineEntry {

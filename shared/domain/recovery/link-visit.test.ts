@@ -14,6 +14,8 @@ const visit = (change: Partial<LinkVisit>): LinkVisit => ({
 
 const NAVIGATION = { secFetchMode: "navigate", secFetchDest: "document", accept: HTML, acceptLanguage: "en" } as const
 
+const IMAGE = { secFetchMode: "navigate", secFetchDest: "image" } as const
+
 /** Row by row: the rule that decides, and a visit it decides. */
 const ROWS: readonly (readonly [rule: string, visitor: string, change: Partial<LinkVisit>])[] = [
   ["not a GET", "scanner", { method: "HEAD", userAgent: CHROME, ...NAVIGATION, secondsSinceSent: HOUR }],
@@ -23,7 +25,18 @@ const ROWS: readonly (readonly [rule: string, visitor: string, change: Partial<L
   ["a browser that opens a page", "person", { userAgent: CHROME, ...NAVIGATION }],
   ["a browser that opens a page", "person", { userAgent: CHROME, accept: HTML, acceptLanguage: "de" }],
   ["a browser that opens a page", "person", { userAgent: CHROME, ...NAVIGATION, secondsSinceSent: null }],
+  ["a browser that opens a page", "person", { userAgent: CHROME, secFetchMode: "navigate", secFetchDest: "document" }],
+  ["a browser that opens a page", "person", { userAgent: CHROME, secFetchMode: "navigate" }],
   ["a browser without a browser's headers, at once", "unclear", { userAgent: CHROME }],
+  ["a browser without a browser's headers, at once", "unclear", { userAgent: CHROME, ...IMAGE }],
+  ["a browser without a browser's headers, at once", "unclear", { userAgent: CHROME, acceptLanguage: "de" }],
+  ["a browser without a browser's headers, at once", "unclear", { userAgent: CHROME, accept: HTML }],
+  [
+    "a browser without a browser's headers, at once",
+    "unclear",
+    { userAgent: CHROME, accept: null, acceptLanguage: "de" },
+  ],
+  ["another program within the scan window", "unclear", { userAgent: `reader ${CHROME}` }],
   ["a browser without a browser's headers, at once", "unclear", { userAgent: CHROME, secFetchMode: "no-cors" }],
   ["a browser without a browser's headers, later", "person", { userAgent: CHROME, secondsSinceSent: 10 }],
   ["a browser without a browser's headers, later", "person", { userAgent: CHROME, secondsSinceSent: null }],

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest"
 import { DEFAULT_SETTINGS } from "../settings.ts"
 import { EMPTY_STATE } from "../state.ts"
-import { type Attempt, planDeferral, planSettle, planSuppression, type Settlement } from "./nudge-plan.ts"
+import {
+  type Attempt,
+  planAddressWait,
+  planDeferral,
+  planSettle,
+  planSuppression,
+  type Settlement,
+} from "./nudge-plan.ts"
 import type { Nudge } from "./nudges.ts"
 
 const NOW = "2026-06-01T12:00:00.000Z"
@@ -154,4 +161,40 @@ describe("a nudge that is not sent now", () => {
     const before = planDeferral(nudge({ status: "planned", sentAt: null }), { until, reason: "quiet_hours" })
     expect(before.change).toEqual({ dueAt: until, reason: "quiet_hours" })
   })
+
+  test("waits for an address that is not stored yet, and the attempt counts", () => {
+    const until = "2026-06-01T12:00:15.000Z"
+    const change = { dueAt: until, reason: "address_pending", attempts: 1 }
+    expect(planAddressWait(nudge({ status: "planned", attempts: 0 }), until)).toMatchObject({
+      ...{ outcome: "deferred", change, facts: [], fallback: null, postponed: { id: "case.0.email", ...change } },
+    })
+  })
+
+  test("is reported as suppressed or deferred, with the receipts so far", () => {
+    const until = "2026-06-02T08:00:00.000Z"
+    expect(planSuppression(STATE, nudge(), "case_closed", NOW)).toMatchObject({
+      outcome: "suppressed",
+      postponed: null,
+    })
+    expect(planDeferral(nudge(), { until, reason: "quiet_hours" })).toMatchObject({ outcome: "deferred", facts: [] })
+  })
+})
+
+test("facts about a nudge have an id of their own, so that a repeated write adds none", () => {
+  const refused = { kind: "refused", reason: "bounced" } as const
+  const facts = [
+    ...settle({ kind: "sent", providerMessageId: null }).facts,
+    ...settle(refused).facts,
+    ...settle({ ...refused, reason: "opted_out" }).facts,
+    ...planSuppression(STATE, nudge(), "opted_out", NOW).facts,
+  ]
+  expect(facts.map((fact) => [fact.id, "via" in fact ? fact.via : null])).toEqual([
+    ["nudge_sent:case.0.email", null],
+    ["nudge_failed:case.0.email", null],
+    [`nudge_planned:case.0.sms:${NOW}`, null],
+    ["nudge_failed:case.0.email", null],
+    ["opted_out:case.0.email", "channel"],
+    ["opted_out:case.0.email:address", "address"],
+    [`nudge_suppressed:case.0.email:${NOW}`, null],
+  ])
 })

@@ -35,7 +35,7 @@ export async function startScoringInWorkerd(): Promise<ScoringInWorkerd> {
     target: "es2022",
     platform: "browser",
   })
-  const worker = await serveBundle({ dir, module, bytes: 0, gzipBytes: 0 }, {})
+  const worker = await serveBundle({ dir, module }, {})
   return {
     worker,
     async run({ columns, repeat = 1, ...task }) {

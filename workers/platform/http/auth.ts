@@ -31,6 +31,7 @@ const ROLES_BY_PERMISSION = {
   "events:read": MANAGERS,
   "settings:read": MANAGERS,
   "cases:write": MANAGERS,
+  "templates:write": MANAGERS,
   "events:replay": ADMINS,
   "settings:write": ADMINS,
   "flags:read": ADMINS,

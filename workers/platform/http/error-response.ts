@@ -12,7 +12,7 @@ export const notFoundResponse = (c: Context<AppEnv>): Response =>
   withRequestId(c.get("requestId"), problem(c, new AppError("NOT_FOUND", "There is nothing here.")))
 
 /** The answer to an error that a route threw. */
-export function errorResponse(thrown: Error, c: Context<AppEnv>): Response {
+export function errorResponse<E extends AppEnv>(thrown: Error, c: Context<E>): Response {
   const error = isDatabaseUnavailable(thrown) ? databaseUnavailable(thrown) : thrown
   const requestId = c.get("requestId") ?? crypto.randomUUID()
   const log = c.get("services")?.log

@@ -2,6 +2,7 @@ import { createHash, createHmac } from "node:crypto"
 import { Receiver } from "@upstash/qstash"
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { anyString } from "../../../test/support/any-string.ts"
 import { verifyQstashSignature } from "./verify.ts"
 
 const URL_OF_JOB = "https://churn.example.com/jobs/send-nudge"
@@ -250,7 +251,7 @@ test("no text and no body make it throw", async () => {
     fc.json().map((json) => Buffer.from(json).toString("base64url")),
   )
   const token = fc.oneof(
-    fc.string({ unit: "binary" }),
+    anyString(),
     fc.tuple(part, part, part).map((parts) => parts.join(".")),
   )
   await fc.assert(

@@ -84,6 +84,7 @@ export async function composeMessage(
     link,
     unsubscribeUrl,
     incentive,
+    templates: stream.templates,
   })
   return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
 }
@@ -152,7 +153,7 @@ const token = (
     expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
   })
 
-/** The alert to the team. There is no dashboard yet, so it links to the case in the API. */
+/** The alert to the team, with a link to the case in the dashboard. */
 function teamMessage({ config }: Services, { companyId, companyName }: Stream, recoveryCase: CaseState): Message {
   const { id, kind, amountMinor, currency, declineCode } = recoveryCase
   const amount = currency === null ? "" : formatMoney({ amountMinor, currency }, "en")
@@ -166,7 +167,7 @@ function teamMessage({ config }: Services, { companyId, companyName }: Stream, r
       `failed ${failureCountOf(recoveryCase)} times`,
       `code ${declineCode ?? "none"}`,
     ],
-    link: `${config.appUrl}/api/cases/${encodeURIComponent(id)}`,
+    link: `${config.appUrl}/dashboard/cases/${encodeURIComponent(id)}`,
   })
   return { to: "", ...rendered, unsubscribeUrl: null }
 }

@@ -1,6 +1,6 @@
 /** A manual nudge: subject to the contact rules, due now, and one message per idempotency key. */
 
-import { commit } from "../../../db/queries/recovery/commit.ts"
+import { type Commit, commit } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import { loadPersonStream, type PersonStream } from "../../../db/queries/recovery/persons.ts"
 import { sha256, utf8 } from "../../../shared/crypto/bytes.ts"
@@ -39,18 +39,17 @@ export async function idempotencyKey(header: string | undefined, now: Date): Pro
   return { text: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join(""), isGiven: true }
 }
 
+/** A manual nudge as it is asked for. */
+interface NudgeRequest {
+  readonly caseId: string
+  readonly channel: MemberChannel | null
+  readonly key: NudgeKey
+  /** Send although the case is held out: it stays in its arm, and the metrics count it as contacted. */
+  readonly overrideHoldout: boolean
+}
+
 /** Plans the nudge and publishes it; throws CONFLICT, with the reason, when it may not be sent. */
-export async function sendManualNudge(
-  services: Services,
-  first: Stream,
-  request: {
-    readonly caseId: string
-    readonly channel: MemberChannel | null
-    readonly key: NudgeKey
-    /** Send although the case is held out: it stays in its arm, and the metrics count it as contacted. */
-    readonly overrideHoldout: boolean
-  },
-): Promise<Nudge> {
+export async function sendManualNudge(services: Services, first: Stream, request: NudgeRequest): Promise<Nudge> {
   const reload = () => loadPersonStream(services.db, first.companyId, first.customer.id, services.now())
   const read = await reload()
   if (!read) throw new AppError("NOT_FOUND", "There is no such case.")
@@ -62,11 +61,25 @@ export async function sendManualNudge(
   return nudge
 }
 
-async function planOnce(
+/** Which nudge would be sent now, without planning it; throws CONFLICT, with the reason, when none may be sent. */
+export async function previewManualNudge(services: Services, first: Stream, request: NudgeRequest): Promise<Nudge> {
+  const stream = await loadPersonStream(services.db, first.companyId, first.customer.id, services.now())
+  if (!stream) throw new AppError("NOT_FOUND", "There is no such case.")
+  return (await decideNudge(services, stream, request)).nudge
+}
+
+async function planOnce(services: Services, stream: PersonStream, request: NudgeRequest): Promise<Nudge> {
+  const { nudge, plan } = await decideNudge(services, stream, request)
+  if (plan !== null) await commit(services.db, plan)
+  return nudge
+}
+
+/** The nudge that a request leads to, and what to commit for it; `plan` is null when the same request was planned before. */
+async function decideNudge(
   services: Services,
   stream: PersonStream,
-  { caseId, channel, key, overrideHoldout }: Parameters<typeof sendManualNudge>[2],
-): Promise<Nudge> {
+  { caseId, channel, key, overrideHoldout }: NudgeRequest,
+): Promise<{ readonly nudge: Nudge; readonly plan: Commit | null }> {
   const now = services.now().toISOString()
   const dropped: DroppedCase[] = []
   const assignments = assignHoldout(services, stream, stateOf(stream))
@@ -76,7 +89,7 @@ async function planOnce(
 
   const earlier = stream.nudges.filter((nudge) => nudge.id === manualNudgeId(caseId, key.text, nudge.channel))
   const same = channel === null ? earlier.at(0) : earlier.find((nudge) => nudge.channel === channel)
-  if (same) return same
+  if (same) return { nudge: same, plan: null }
   if (key.isGiven && earlier.length > 0) {
     throw new AppError("CONFLICT", "This Idempotency-Key was used for another channel.", { reason: "key_reused" })
   }
@@ -105,7 +118,7 @@ async function planOnce(
   if (best === undefined || best !== nudge.channel) throw refusal("no_address")
 
   const { id: nudgeId, step, dueAt } = nudge
-  await commit(services.db, {
+  const plan: Commit = {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
     now,
@@ -126,8 +139,8 @@ async function planOnce(
     nudges: [{ kind: "plan", nudge }],
     contact: null,
     processedEvents: [],
-  })
-  return nudge
+  }
+  return { nudge, plan }
 }
 
 const REFUSALS: Readonly<Record<SuppressionReason, string>> = {

@@ -269,7 +269,8 @@ async function send(
     : null
   const idempotencyKey = await safeKey(`${companyId}.${nudge.id}`)
   const channels = await services.channelsFor(companyId)
-  return channels[nudge.channel].send(message, { idempotencyKey, grant })
+  const outcome = await channels[nudge.channel].send(message, { idempotencyKey, grant })
+  return outcome.kind === "sent" && message.template ? { ...outcome, template: message.template } : outcome
 }
 
 /** Records how the attempt ended. */

@@ -30,14 +30,14 @@ export const probability = z.number().min(0).max(1)
 export const anyObject = z.record(z.string(), z.unknown())
 
 /** A page of a list. */
-export const listOf = (schema: z.ZodType) =>
+export const listOf = <Row extends z.ZodType>(schema: Row) =>
   z.strictObject({
     data: z.array(schema),
     nextCursor: z.string().nullable().describe("Ask for it as `cursor`; null: this page is the last"),
   })
 
 /** An answer in JSON. */
-export const ok = (schema: z.ZodType): Readonly<Record<number, Answer>> => ({ 200: { schema } })
+export const ok = <Schema extends z.ZodType>(schema: Schema) => ({ 200: { schema } })
 
 /** The body of every error (RFC 9457); some have further members. */
 export const problemDocument = z.looseObject({

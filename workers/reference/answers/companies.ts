@@ -74,17 +74,18 @@ const credential = z
   })
   .meta({ id: "Credential" })
 
-const keyRoutes = (path: string, whose: string): Readonly<Record<string, Described>> => ({
-  [`GET ${path}`]: { summary: `The API keys of ${whose}, the newest first`, answers: ok(listOf(key)) },
-  [`POST ${path}`]: { summary: `Makes an API key of ${whose}`, answers: { 201: { schema: newKey } } },
-  [`POST ${path}/:id/rotate`]: {
-    summary: "Makes a key of the same name and role; the old one stays valid for an overlap",
-    answers: { 201: { schema: rotatedKey } },
-  },
-  [`DELETE ${path}/:id`]: { summary: "Revokes a key and its sessions", answers: ok(key) },
+const listKeys = (whose: string) => ({
+  summary: `The API keys of ${whose}, the newest first`,
+  answers: ok(listOf(key)),
 })
+const makeKey = (whose: string) => ({ summary: `Makes an API key of ${whose}`, answers: { 201: { schema: newKey } } })
+const rotateKey = {
+  summary: "Makes a key of the same name and role; the old one stays valid for an overlap",
+  answers: { 201: { schema: rotatedKey } },
+}
+const revokeKey = { summary: "Revokes a key and its sessions", answers: ok(key) }
 
-export const COMPANIES: Readonly<Record<string, Described>> = {
+export const COMPANIES = {
   "GET /api/companies": { summary: "Companies, the newest first", answers: ok(listOf(company)) },
   "POST /api/companies": { summary: "Adds a company with its accounts", answers: { 201: { schema: company } } },
   "GET /api/companies/:id": { summary: "One company", answers: ok(company) },
@@ -115,8 +116,14 @@ export const COMPANIES: Readonly<Record<string, Described>> = {
     summary: "Sends the first message about an invented member to one of the company's people",
     answers: ok(z.strictObject({ subject: z.string(), text: z.string() })),
   },
-  ...keyRoutes("/api/keys", "the company"),
-  ...keyRoutes("/api/operator-keys", "operators"),
+  "GET /api/keys": listKeys("the company"),
+  "POST /api/keys": makeKey("the company"),
+  "POST /api/keys/:id/rotate": rotateKey,
+  "DELETE /api/keys/:id": revokeKey,
+  "GET /api/operator-keys": listKeys("operators"),
+  "POST /api/operator-keys": makeKey("operators"),
+  "POST /api/operator-keys/:id/rotate": rotateKey,
+  "DELETE /api/operator-keys/:id": revokeKey,
   "GET /api/credentials": {
     summary: "What the company uses at providers and channels: its own, the deployment's, or nothing",
     answers: ok(listOf(credential)),
@@ -139,4 +146,4 @@ export const COMPANIES: Readonly<Record<string, Described>> = {
     summary: "Sign-ins, failed ones and sign-outs, the latest first",
     answers: ok(listOf(signIn)),
   },
-}
+} as const satisfies Readonly<Record<string, Described>>

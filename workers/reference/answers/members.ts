@@ -273,6 +273,66 @@ const summary = z.strictObject({
   recoveredMinorByArm: z.strictObject({ treated: byCurrency, held_out: byCurrency, not_drawn: byCurrency }),
 })
 
+const templateWords = z
+  .record(z.string(), z.string())
+  .describe("Own words by part; a part that is left out is written as shipped")
+const savedFields = {
+  version: z.int(),
+  words: templateWords,
+  isInForce: z.boolean(),
+  savedAt: instant,
+  savedBy: z.string(),
+}
+const templateFields = {
+  id: z.string(),
+  companyId: z.string(),
+  caseKind: kind,
+  stage: z.string().nullable().describe("Null: all stages; so are the next three"),
+  ask: z.string().nullable(),
+  channel: channel.nullable(),
+  language: z.string().nullable(),
+  ...savedFields,
+}
+const template = z.strictObject(templateFields).meta({ id: "Template" })
+const previewed = z.strictObject({
+  faults: z.array(z.strictObject({ part: z.string(), reason: z.string() })),
+  previews: z.array(z.strictObject({ channel, subject: z.string(), text: z.string(), html: z.string().nullable() })),
+})
+
+const overview = z.strictObject({
+  asOf: instant,
+  days: z.int().describe("Counts are of cases that opened within so many days"),
+  atStake: z.array(z.strictObject({ kind, currency: z.string().nullable(), cases: count, amountMinor: z.int() })),
+  funnel: z.array(
+    z.strictObject({
+      kind,
+      opened: count,
+      nudged: count.describe("Cases with at least one sent message"),
+      clicked: count.describe("Cases whose link was opened"),
+      recovered: count,
+      ended: count.describe("Closed with any result: the denominator of the recovery rate"),
+    }),
+  ),
+  reasons: z.array(
+    z.strictObject({ kind, reason: z.string().nullable(), cases: count, recovered: count, ended: count }),
+  ),
+  recovered: z.array(
+    z.strictObject({ day: z.string().describe("UTC"), currency: z.string(), cases: count, amountMinor: z.int() }),
+  ),
+  likelyToLeave: z
+    .array(
+      z.strictObject({
+        customerId: z.string(),
+        providerCustomerId: z.string(),
+        probability,
+        monthlyMinor: z.number(),
+        currency: z.string(),
+        expectedLossMinor: z.number().describe("Probability times the monthly price"),
+      }),
+    )
+    .describe("Scored within two days and without an open case; the largest expected loss first, by currency"),
+})
+
 const weights = z
   .strictObject({
     payment: z.number(),
@@ -299,11 +359,27 @@ const signalOutcomes = z
   })
   .meta({ id: "SignalOutcomes" })
 
-export const MEMBERS: Readonly<Record<string, Described>> = {
+export const MEMBERS = {
   "GET /api/cases": { summary: "Cases, the latest opened first", answers: ok(listOf(recoveryCase)) },
   "GET /api/cases/:id": {
     summary: "One case with its nudges and its timeline",
     answers: ok(z.strictObject({ ...caseFields, nudges: z.array(nudge), timeline: z.array(fact) })),
+  },
+  "POST /api/cases/bulk": {
+    summary: "Sends a manual nudge for many cases or closes them; a dry run says whom it reaches and whom not",
+    answers: ok(
+      listOf(
+        z.strictObject({
+          caseId: z.string(),
+          outcome: z
+            .enum(["done", "would_be_done", "refused", "not_tried"])
+            .describe("`not_tried`: the call made too many round trips; ask for these again"),
+          channel: channel.nullable(),
+          reason: z.string().nullable(),
+          detail: z.string().nullable().describe("Why it was refused, for people"),
+        }),
+      ),
+    ),
   },
   "POST /api/cases/:id/nudge": {
     summary: "Sends a manual nudge; the same Idempotency-Key is the same nudge",
@@ -324,6 +400,10 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     ),
   },
   "GET /api/customers": { summary: "Customers", answers: ok(listOf(z.strictObject(customerFields))) },
+  "POST /api/customers/search": {
+    summary: "Customers with this e-mail address or phone number, in any spelling",
+    answers: ok(listOf(z.strictObject(customerFields))),
+  },
   "GET /api/customers/:id": {
     summary: "One customer",
     answers: ok(
@@ -353,6 +433,21 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
   },
   "GET /api/customers/:id/milestones": { summary: "Milestones, the latest first", answers: ok(listOf(milestone)) },
   "GET /api/summary": { summary: "Current counts and recovered revenue", answers: ok(summary) },
+  "GET /api/templates": { summary: "The company's own words for its messages", answers: ok(listOf(template)) },
+  "POST /api/templates": { summary: "Adds a template", answers: { 201: { schema: template } } },
+  "POST /api/templates/preview": {
+    summary: "The faults of words, and how messages with them look for an invented member",
+    answers: ok(previewed),
+  },
+  "GET /api/templates/:id": {
+    summary: "One template with all its versions",
+    answers: ok(z.strictObject({ ...templateFields, versions: z.array(z.strictObject(savedFields)) })),
+  },
+  "PUT /api/templates/:id": { summary: "Saves a new version, or switches the template off", answers: ok(template) },
+  "GET /api/overview": {
+    summary: "What is at stake, what was recovered and through what, and who is likely to leave",
+    answers: ok(overview),
+  },
   "GET /api/interventions": {
     summary: "The lift of nudges over the hold-out",
     answers: ok(
@@ -440,4 +535,4 @@ export const MEMBERS: Readonly<Record<string, Described>> = {
     body: "application/x-www-form-urlencoded",
     answers: { 200: { type: "text/html" }, 404: { type: "text/html" }, 410: { type: "text/html" } },
   },
-}
+} as const satisfies Readonly<Record<string, Described>>

@@ -178,7 +178,7 @@ const webhook: Described = {
   answers: ok(received),
 }
 
-export const OPERATIONS: Readonly<Record<string, Described>> = {
+export const OPERATIONS = {
   "POST /api/webhooks/:provider": webhook,
   "POST /api/webhooks/:provider/:companyId": webhook,
   "GET /api/health": healthAnswer("The overall status"),
@@ -314,4 +314,4 @@ export const OPERATIONS: Readonly<Record<string, Described>> = {
     answers: { 200: { type: "application/json" } },
   },
   "GET /api/docs": { summary: "The API reference as a page", answers: { 200: { type: "text/html" } } },
-}
+} as const satisfies Readonly<Record<string, Described>>

@@ -193,7 +193,7 @@ const alarm = z.strictObject({
   announcedAt: instant.nullable(),
 })
 
-export const SCORES: Readonly<Record<string, Described>> = {
+export const SCORES = {
   "POST /api/score": {
     summary: "Scores of customers, or of features in the request",
     answers: ok(
@@ -262,4 +262,4 @@ export const SCORES: Readonly<Record<string, Described>> = {
     summary: "Matured labels with the scored inputs, as CSV without personal data",
     answers: { 200: { type: "text/csv" } },
   },
-}
+} as const satisfies Readonly<Record<string, Described>>

@@ -1,11 +1,9 @@
-import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { overLimitFacts } from "../../../../test/support/events/arbitrary-facts.ts"
 import * as make from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { type CustomerState, EMPTY_STATE, findCase, paymentOf } from "../../state.ts"
+import { type Fact, inLedgerOrder } from "../../facts.ts"
+import { EMPTY_STATE, findCase, paymentOf } from "../../state.ts"
 import { fold, rebuild } from "../fold.ts"
-import { BOUNDS, type DroppedCase } from "./bounds.ts"
+import { BOUNDS, type DroppedCase, newlyDropped } from "./bounds.ts"
 import { OUTREACH_BOUNDS } from "./outreach.ts"
 
 const SECOND = 1_000
@@ -125,40 +123,6 @@ describe("clicks", () => {
   })
 })
 
-describe("the size of a state", () => {
-  /** With ids of 255 characters, the longest that are accepted. */
-  const BYTES_MAX_LONG_IDS = 4 * 1024 * 1024
-  /** With ids as providers make them. */
-  const BYTES_MAX = 512 * 1024
-
-  test("is bounded whatever the facts", () => {
-    fc.assert(
-      fc.property(overLimitFacts, (facts) => {
-        expect(JSON.stringify(rebuild(facts)).length).toBeLessThan(BYTES_MAX)
-      }),
-      { numRuns: 6 },
-    )
-  })
-
-  test("is bounded for a flood of every kind, with the longest ids", () => {
-    const long = (prefix: string, index: number) => `${prefix}_${index}_`.padEnd(255, "x")
-    const facts = times(3_000, (index) => {
-      const refs = { invoiceId: long("in", index % 400), subscriptionId: long("sub", index % 300) }
-      return [
-        make.subscription("subscription_changed", { at: at(index * SECOND), subscriptionId: refs.subscriptionId }),
-        make.paymentFailed({ at: at(index * SECOND), ...refs, attempt: index, chargeId: long("ch", index) }),
-        make.cancellationAnnounced({ at: at(index * SECOND), subscriptionId: refs.subscriptionId }),
-        make.linkClicked({ at: at(index * DAY), caseId: long("case", index) }),
-        make.nudgeSent({ at: at(index * SECOND), caseId: long("case", index) }),
-        make.caseAssigned({ at: at(index * SECOND), caseId: long("case", index) }),
-        make.incentiveApplied({ at: at(index * SECOND), caseId: long("case", index) }),
-        ...(index % 3 === 0 ? [make.paymentSucceeded({ at: at(index * SECOND + 1), ...refs })] : []),
-      ]
-    })
-    expect(JSON.stringify(rebuild(facts)).length).toBeLessThan(BYTES_MAX_LONG_IDS)
-  })
-})
-
 describe("parts of one invoice", () => {
   test("beyond the bound are not taken in, and do not cost more the more there are", () => {
     const state = rebuild([
@@ -177,78 +141,128 @@ describe("parts of one invoice", () => {
   })
 })
 
-describe("the work of a fold grows with the number of facts, not with its square", () => {
-  const of = (index: number) => ({ at: at(index * SECOND), subscriptionId: `sub_${index}` })
-  const started = (index: number) => make.subscription("subscription_started", of(index))
-  /** Two facts of one thing in turn. */
-  const inTurn = (first: (index: number) => Fact, second: (index: number) => Fact) => (index: number) =>
-    index % 2 === 0 ? first(index) : { ...second(index - 1), id: `second_${index}`, occurredAt: at(index * SECOND) }
-  const shapes: [string, (index: number) => Fact][] = [
-    ["clicks", (index) => make.linkClicked({ at: at(index * SECOND) })],
-    ["failed invoices", failed],
-    [
-      "cases that open and close",
-      inTurn(failed, (index) => make.paymentSucceeded({ at: at(index), invoiceId: `in_${index}` })),
-    ],
-    ["attempts of one invoice", (index) => make.paymentFailed({ at: at(index * SECOND), attempt: index })],
-    ["charges without an invoice", (index) => make.chargeFailed({ at: at(index * SECOND), chargeId: `ch_${index}` })],
-    ["messages", (index) => make.nudgeSent({ at: at(index * SECOND), caseId: `payment_in_${index}` })],
-    ["subscriptions that start", started],
-    ["subscriptions that start and end", inTurn(started, (index) => make.subscriptionEnded(of(index)))],
-    ["announced ends of as many subscriptions", (index) => make.cancellationAnnounced(of(index))],
-    [
-      "one announced end that is withdrawn",
-      inTurn(
-        (index) => make.cancellationAnnounced({ at: at(index * SECOND) }),
-        (index) => make.subscription("subscription_resumed", { at: at(index) }),
-      ),
-    ],
-    [
-      "credit notes of one invoice",
-      (index) =>
-        index === 0
-          ? make.paymentFailed({ at: at(0), invoiceId: "in_1", amountMinor: 1_000_000 })
-          : make.invoiceCredited({
-              at: at(index * SECOND),
-              invoiceId: "in_1",
-              creditNoteId: `cn_${index}`,
-              amountMinor: 1,
-            }),
-    ],
-  ]
-  /** Time of this process only, so that a busy machine does not change it. */
-  const cpuOf = (work: () => void): number => {
-    const before = process.cpuUsage()
-    work()
-    return process.cpuUsage(before).user
-  }
-  /** What is less than this is mostly the noise of the clock and of the compiler, in microseconds. */
-  const NOISE = 40_000
+describe("the oldest are dropped", () => {
+  const paid = (index: number, given: object = {}) =>
+    make.paymentSucceeded({ at: at(index * DAY), invoiceId: `in_${index}`, ...given })
+  const most = BOUNDS.barePayments + BOUNDS.barePaymentsSlack
 
-  test.each(shapes)("%s: a hundred thousand facts cost ten times ten thousand", (_, tell) => {
-    const small = times(10_000, tell)
-    const large = times(100_000, tell)
-    cpuOf(() => fold(small)) // compiles what is folded
-    const cheap = Math.max(
-      NOISE,
-      cpuOf(() => fold(small)),
-    )
-    // A hundred times the work, were it the square. The lesser of two, because the collector runs when it likes.
-    expect(
-      Math.min(
-        cpuOf(() => fold(large)),
-        cpuOf(() => fold(large)),
-      ) / cheap,
-    ).toBeLessThan(14)
+  test("of payments without a case, once they exceed their bound and its slack", () => {
+    expect(Object.keys(rebuild(times(most, paid)).payments)).toHaveLength(most)
+    const { payments } = rebuild(times(most + 1, paid))
+    expect(Object.keys(payments)).toEqual(times(BOUNDS.barePayments, (index) => paid(index + 31)).map(invoiceOf))
   })
 
-  test.each(shapes)("%s: one more fact costs the same after a hundred thousand as after ten thousand", (_, tell) => {
-    const more = times(300, (index) => tell(100_000 + index))
-    const oneByOne = (from: CustomerState) => cpuOf(() => more.forEach((fact) => void fold([fact], from)))
-    const small = fold(times(10_000, tell))
-    const large = fold(times(100_000, tell))
-    oneByOne(small)
-    const cheap = Math.max(NOISE, oneByOne(small))
-    expect(Math.min(oneByOne(large), oneByOne(large)) / cheap).toBeLessThan(3)
+  test("of them by when they were paid or, where they were not, failed", () => {
+    // First invoices open no case.
+    const unpaid = (index: number) =>
+      make.paymentFailed({ at: at(index * DAY), invoiceId: `in_${index}`, isFirstInvoice: true })
+    const facts = times(most + 1, (index) => (index % 2 === 0 ? paid(index) : unpaid(index)))
+    const later = make.paymentSucceeded({ at: at(most * DAY), invoiceId: "in_1" })
+    const { payments } = rebuild([...facts.slice(0, -1), later, ...facts.slice(-1)])
+    expect(Object.hasOwn(payments, "in_1")).toBe(true)
+    expect(Object.hasOwn(payments, "in_32")).toBe(true)
+    expect(Object.hasOwn(payments, "in_30")).toBe(false)
+  })
+
+  test("of payments of one moment by their ids", () => {
+    const facts = times(most + 1, (index) => paid(index, { at: at(0), invoiceId: `in_${9_000 - index}` }))
+    const { payments } = rebuild(facts)
+    expect(Object.keys(payments).sort()).toEqual(
+      times(BOUNDS.barePayments, (index) => paid(index, { invoiceId: `in_${8_941 + index}` }))
+        .map(invoiceOf)
+        .sort(),
+    )
+  })
+
+  test("of ended subscriptions, by when they ended and not when they came", () => {
+    const ended = (index: number) =>
+      make.subscriptionEnded({ at: at((1_000 - index) * DAY), subscriptionId: `sub_${index}` })
+    const { subscriptions } = rebuild(times(BOUNDS.subscriptions + 1, ended))
+    expect(Object.keys(subscriptions)).toHaveLength(BOUNDS.subscriptions + 1 - BOUNDS.subscriptionsSlack)
+    expect(Object.hasOwn(subscriptions, `sub_${BOUNDS.subscriptions}`)).toBe(false)
+    expect(Object.hasOwn(subscriptions, `sub_${BOUNDS.subscriptions - BOUNDS.subscriptionsSlack}`)).toBe(true)
+  })
+
+  test("of closed cases by when they closed, then by id, and never an open one", () => {
+    const open = make.paymentFailed({ at: at(0), invoiceId: "in_open" })
+    const long = make.paymentFailed({ at: at(0), invoiceId: "in_long" })
+    const together = ["in_b", "in_a"].flatMap((invoiceId) => [
+      make.paymentFailed({ at: at(DAY), invoiceId }),
+      make.paymentSucceeded({ at: at(2 * DAY), invoiceId }),
+    ])
+    const rest = times(BOUNDS.closedCases - 1, (index) => failedAndPaid(index + 10))
+    const end = make.paymentSucceeded({ at: at(900 * DAY), invoiceId: "in_long" })
+    const dropped: DroppedCase[] = []
+    const state = fold(inLedgerOrder([open, long, ...together, ...rest, end]), EMPTY_STATE, dropped)
+    expect(dropped.map(({ entry }) => entry.id)).toEqual(["payment_in_a", "payment_in_b"])
+    expect(findCase(state, "payment_in_open")).toMatchObject({ status: "open" })
+    expect(findCase(state, "payment_in_long")).toMatchObject({ status: "recovered" })
+  })
+})
+
+const invoiceOf = (fact: Fact): string => ("invoiceId" in fact ? (fact.invoiceId ?? "") : "")
+
+describe("the numbers of cancellation cases", () => {
+  const announced = (day: number) => make.cancellationAnnounced({ at: at(day * DAY) })
+
+  test("do not count dropped cases of payments", () => {
+    const state = rebuild([...times(BOUNDS.closedCases + 5, failedAndPaid), announced(400)])
+    expect(state.cases.at(-1)?.id).toBe("cancellation_sub_1_1")
+  })
+
+  test("do not count a cancellation that was not opened because of the bound", () => {
+    const state = rebuild([
+      ...times(BOUNDS.openCases, failed),
+      announced(1),
+      make.paymentSucceeded({ at: at(2 * DAY), invoiceId: "in_0" }),
+      announced(3),
+    ])
+    expect(state.cases.at(-1)).toMatchObject({ id: "cancellation_sub_1_1", openedAt: at(3 * DAY) })
+    expect(state.refused).toEqual({ cases: 1 })
+  })
+})
+
+test("prices of one subscription beyond the bound are ignored", () => {
+  const items = Array.from({ length: BOUNDS.items + 1 }, (_, index) => ({ ...make.MONTHLY, priceId: `price_${index}` }))
+  const stateWith = (count: number) =>
+    rebuild([make.subscription("subscription_started", { at: at(0), items: items.slice(0, count) })]).subscriptions
+  expect(stateWith(BOUNDS.items).sub_1?.items).toEqual(items.slice(0, BOUNDS.items))
+  expect(stateWith(BOUNDS.items + 1).sub_1).toMatchObject({ id: "sub_1", items: items.slice(0, BOUNDS.items) })
+})
+
+describe("of the cases that a fold dropped, those are new", () => {
+  const facts = times(BOUNDS.closedCases + 3, failedAndPaid)
+  const dropped: DroppedCase[] = []
+  fold(facts, EMPTY_STATE, dropped)
+  const idsOf = (entries: readonly DroppedCase[]) => entries.map(({ entry }) => entry.id)
+  const projected = (count: number) => rebuild(times(count, failedAndPaid))
+
+  test("which the stored state still holds", () => {
+    expect(idsOf(newlyDropped(projected(BOUNDS.closedCases), dropped))).toEqual(idsOf(dropped))
+    expect(idsOf(newlyDropped(projected(BOUNDS.closedCases + 2), dropped))).toEqual(["payment_in_2"])
+  })
+
+  test("which it had not seen yet, where it is below its bound", () => {
+    expect(idsOf(newlyDropped(EMPTY_STATE, dropped))).toEqual(idsOf(dropped))
+    expect(idsOf(newlyDropped(projected(BOUNDS.closedCases - 1), dropped))).toEqual(idsOf(dropped))
+  })
+
+  test("but not those that it had dropped", () => {
+    expect(newlyDropped(projected(BOUNDS.closedCases + 3), dropped)).toEqual([])
+  })
+
+  test("each once, as it was last", () => {
+    const [first] = dropped
+    if (first === undefined) throw new Error("nothing was dropped")
+    const again = { ...first, entry: { ...first.entry, status: "reversed" as const } }
+    expect(newlyDropped(EMPTY_STATE, [first, again])).toEqual([again])
+  })
+
+  test("and open ones only where the stored state holds them", () => {
+    const [, entry] = rebuild(times(2, failed)).cases
+    if (entry === undefined) throw new Error("no case is open")
+    const refused = { entry, payment: undefined }
+    expect(newlyDropped(rebuild(times(2, failed)), [refused])).toEqual([refused])
+    expect(newlyDropped(EMPTY_STATE, [refused])).toEqual([])
   })
 })

@@ -91,4 +91,46 @@ describe("a dispute that names no invoice", () => {
     ])
     expect(casesAfter(...bills, byCharge("ch_in_2"))).toMatchObject([{ status: "recovered" }, { status: "reversed" }])
   })
+
+  test.each([
+    ["of another amount", { amountMinor: 500 }],
+    ["in another currency", { currency: "eur" }],
+  ])("changes no payment where it is %s", (_, given) => {
+    const other = disputeOpened({ at: on(5), invoiceId: null, subscriptionId: null, chargeId: "ch_2", ...given })
+    expect(casesAfter(...recovered, other)).toMatchObject([{ status: "recovered" }])
+  })
+
+  test("changes the only recovered payment of that amount, beside open ones, lost ones and members at risk", () => {
+    const others = [
+      make.subscription("subscription_started", { at: on(-1), subscriptionId: "sub_2" }),
+      make.riskDetected({ at: on(-1), subscriptionId: "sub_2", caseId: "at_risk_sub_2" }),
+      make.riskPassed({ at: on(0), caseId: "at_risk_sub_2" }),
+      paymentFailed({ at: on(0), invoiceId: "in_2" }),
+      paymentFailed({ at: on(0), invoiceId: "in_3" }),
+      make.invoiceVoided({ at: on(1), invoiceId: "in_3" }),
+    ]
+    const free = disputeOpened({ at: on(6), invoiceId: null, subscriptionId: null, chargeId: "ch_3", amountMinor: 0 })
+    expect(casesAfter(...others, ...recovered, byCharge("ch_2"), free).map(({ id, status }) => [id, status])).toEqual([
+      ["at_risk_sub_2", "recovered"],
+      ["payment_in_1", "reversed"],
+      ["payment_in_2", "open"],
+      ["payment_in_3", "lost"],
+    ])
+  })
+})
+
+test("each dispute that is won restores its own case", () => {
+  const second = [paymentFailed({ at: on(0), invoiceId: "in_2" }), paymentSucceeded({ at: on(1), invoiceId: "in_2" })]
+  const both = [opened, disputeOpened({ at: on(6), invoiceId: "in_2", disputeId: "dp_2" })]
+  const won = disputeClosed({ at: on(9), outcome: "won", disputeId: "dp_2" })
+  expect(casesAfter(...recovered, ...second, ...both, won).map(({ status }) => status)).toEqual([
+    "reversed",
+    "recovered",
+  ])
+})
+
+test("a chargeback of a payment that was refunded in full is a dispute", () => {
+  const refunded = make.refunded({ at: on(3) })
+  expect(casesAfter(...recovered, refunded)).toMatchObject([{ status: "reversed", closeReason: "refunded" }])
+  expect(casesAfter(...recovered, refunded, opened)).toMatchObject([{ closeReason: "dispute", closedAt: on(5) }])
 })

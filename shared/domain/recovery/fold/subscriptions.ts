@@ -154,7 +154,7 @@ function applyAnnouncement(
     (candidate) => candidate.kind === "cancellation" && candidate.subscriptionId === subscription.id,
   )
   // If an operator closed the case, only a new announcement opens another.
-  const isSameAnnouncement = (previous?.cancelAt ?? null) !== null && previous?.endedAt === null
+  const isSameAnnouncement = previous?.endedAt === null && previous.cancelAt !== null
   const isClosedByOperator = isSameAnnouncement && episodes.at(-1)?.closeReason === "closed_by_operator"
   const isWithoutLoss = NEVER_PAID_STATUSES.has(subscription.status) || isUnpaidFirstSale(subscription, fact.occurredAt)
   // Only an announcement is news of an open cancellation; other events of the subscription repeat it.

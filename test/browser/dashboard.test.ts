@@ -1,0 +1,180 @@
+/** The dashboard in a real browser: the journeys of a success team, and every page in both schemes on both screens. */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import type { Browser, Page } from "playwright-core"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { ROOT } from "../steps.ts"
+import { caseOf, failPayment, sendNewCustomer } from "../support/actions/members.ts"
+import { accessibilityFaults, type ColorScheme, launch, openWindow, SCREENS } from "../support/browser.ts"
+import { fresh } from "../support/events/providers.ts"
+import { setSwitchForAll } from "../support/world/external-services.ts"
+import { advanceClock, mailbox, reset, waitFor, waitUntilProcessed, world } from "../support/world/world.ts"
+
+/** Pictures of every page, to be looked at: `SCREENSHOTS=docs/images npx vitest run --project browser`. */
+const SCREENSHOTS = process.env.SCREENSHOTS
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await launch()
+})
+afterAll(() => browser.close())
+
+/** Browsers keep secure cookies for this name without TLS, not for the address. */
+const url = (path: string): string => `${world().workerUrl.replace("127.0.0.1", "localhost")}${path}`
+
+async function signIn(page: Page): Promise<void> {
+  await page.goto(url("/dashboard"))
+  await page.getByLabel("Or an API key").fill(world().adminApiKey)
+  await page.getByRole("button", { name: "Sign in with the key" }).click()
+  await page.getByRole("heading", { name: "Overview" }).waitFor()
+}
+
+/** Members with failed payments; the cases' invoices. */
+async function failedMembers(count: number): Promise<readonly string[]> {
+  const invoices: string[] = []
+  for (let number = 0; number < count; number++) {
+    const [customer, invoice] = [fresh("cus"), fresh("in")]
+    await sendNewCustomer(customer, { email: `member${number}@example.com`, name: `Member ${number}` })
+    await failPayment(customer, invoice)
+    invoices.push(invoice)
+  }
+  await waitUntilProcessed()
+  return invoices
+}
+
+describe("a success team", () => {
+  test("signs in, finds a case, writes to the member, and the message arrives", async () => {
+    await reset()
+    await failedMembers(1)
+    await advanceClock("P1D")
+    const before = (await mailbox()).filter(({ channel }) => channel === "email").length
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.getByRole("link", { name: "Customers" }).click()
+    await page.getByLabel("E-mail address").fill("MEMBER0@example.com")
+    await page.getByRole("button", { name: "Find" }).click()
+    await page.getByRole("link", { name: "Member 0" }).click()
+    await page.getByRole("link", { name: "Failed payment" }).click()
+    await page.getByRole("button", { name: "Send a message" }).click()
+    await page.getByText("The message is on its way.").waitFor()
+    await waitFor(async () => (await mailbox()).filter(({ channel }) => channel === "email").length === before + 1)
+    expect(complaints).toEqual([])
+    await close()
+  })
+
+  test("closes many cases by keyboard alone, after seeing what would happen", async () => {
+    await reset()
+    const invoices = await failedMembers(2)
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.goto(url("/dashboard/cases?status=open"))
+    for (const box of await page.getByRole("checkbox").all()) {
+      await box.focus()
+      await page.keyboard.press("Space")
+    }
+    await page.getByRole("button", { name: "Close the selected …" }).focus()
+    await page.keyboard.press("Enter")
+    await page.getByText("2 of 2 cases would change. Nothing has changed yet.").waitFor()
+    await page.getByRole("button", { name: "Close 2 cases" }).focus()
+    await page.keyboard.press("Enter")
+    await page.getByText("2 of 2 cases changed.").waitFor()
+    for (const invoice of invoices) expect(await caseOf(invoice)).toMatchObject({ status: "lost" })
+    expect(complaints).toEqual([])
+    await close()
+  })
+
+  test("switches messages off, and sees that they are", async () => {
+    await reset()
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.getByRole("link", { name: "Flags and switches" }).click()
+    await page.getByRole("link", { name: "NOTIFICATIONS_ENABLED" }).click()
+    await page.getByLabel("On", { exact: true }).uncheck()
+    await page.getByLabel("Why").fill("maintenance")
+    await page.getByRole("button", { name: "Set" }).click()
+    await page.getByText("The flag is set.").waitFor()
+    expect(await page.getByText("maintenance").count()).toBe(1)
+    await setSwitchForAll("NOTIFICATIONS_ENABLED", true)
+    expect(complaints).toEqual([])
+    await close()
+  })
+
+  test("writes its own words, looks at them, saves them, and a member reads them", async () => {
+    await reset()
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.getByRole("link", { name: "Templates" }).click()
+    await page.getByRole("link", { name: "New template" }).click()
+    await page.getByLabel("What to do").fill("Please give us a card that works, {firstName}.")
+    await page.getByRole("button", { name: "Preview" }).click()
+    await page.getByText("Please give us a card that works, Ada.").first().waitFor()
+    await page.getByRole("button", { name: "Save" }).click()
+    await page.getByText("Saved.").waitFor()
+    await failedMembers(1)
+    await advanceClock("PT1M")
+    const message = await waitFor(async () => (await mailbox()).find(({ to }) => to === "member0@example.com"))
+    expect(message.body).toContain("Please give us a card that works, Member.")
+    expect(complaints).toEqual([])
+    await close()
+  })
+
+  test("exports what it sees", async () => {
+    await reset()
+    await failedMembers(1)
+    const { page, close } = await openWindow(browser)
+    await signIn(page)
+    await page.goto(url("/dashboard/cases"))
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("link", { name: "Export as CSV" }).click(),
+    ])
+    expect(download.suggestedFilename()).toMatch(/^cases-.*\.csv$/)
+    await close()
+  })
+})
+
+const schemes: readonly ColorScheme[] = ["light", "dark"]
+const looks = SCREENS.flatMap((screen) => schemes.map((colorScheme) => ({ screen, colorScheme })))
+
+describe("every page", () => {
+  beforeAll(async () => {
+    await reset()
+    await setSwitchForAll("ADVANCED_SEGMENTATION", true)
+    await failedMembers(3)
+    await advanceClock("PT2M")
+  })
+
+  test.each(looks)(
+    "is accessible and without complaints: $screen.name, $colorScheme",
+    async ({ screen, colorScheme }) => {
+      const { page, complaints, close } = await openWindow(browser, { screen, colorScheme })
+      await page.goto(url("/dashboard/sign-in"))
+      expect(await accessibilityFaults(page)).toEqual([])
+      await signIn(page)
+      const links = await page.locator("nav[aria-label=Pages] a").all()
+      const paths = await Promise.all(links.map(async (link) => (await link.getAttribute("href")) ?? ""))
+      expect(paths.length).toBeGreaterThanOrEqual(15)
+      await page.goto(url("/dashboard/cases"))
+      const detail = await page.locator("td a").evaluateAll((all) => all.map((link) => link.getAttribute("href") ?? ""))
+      for (const path of [...paths, ...detail.slice(0, 2), "/dashboard/flags/ROLLBACK_MODE", "/dashboard/jobs/sweep"]) {
+        await page.goto(url(path))
+        expect([path, ...(await accessibilityFaults(page))]).toEqual([path])
+        const isTooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)
+        expect([path, isTooWide]).toEqual([path, false])
+        if (SCREENSHOTS !== undefined && screen.name === "desktop") await picture(page, path, colorScheme)
+      }
+      expect(complaints).toEqual([])
+      await close()
+    },
+  )
+})
+
+async function picture(page: Page, path: string, colorScheme: ColorScheme): Promise<void> {
+  const folder = join(ROOT, SCREENSHOTS ?? "")
+  mkdirSync(folder, { recursive: true })
+  const name = path
+    .replaceAll(/^\/|payment_\w+|stripe_\w+/g, "")
+    .replaceAll(/\W+/g, "-")
+    .replace(/-$/, "")
+  await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true })
+}

@@ -1,0 +1,64 @@
+/** The dashboard as a browser without scripts uses it. */
+import { world } from "../world/world.ts"
+
+export interface PageAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly html: string
+}
+
+/** Somebody at a browser: keeps cookies, follows redirects. */
+export interface Visitor {
+  get(path: string, headers?: Readonly<Record<string, string>>): Promise<PageAnswer>
+  post(
+    path: string,
+    fields?: Readonly<Record<string, string>> | URLSearchParams,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<PageAnswer>
+  /** Forgets the session, as a browser does when it has ended. */
+  forget(): void
+}
+
+const REDIRECTS_MAX = 5
+
+/** A visitor who is not signed in. */
+export function visitor(): Visitor {
+  const cookies = new Map<string, string>()
+  const origin = world().workerUrl
+
+  async function go(path: string, init: RequestInit, redirects = 0): Promise<PageAnswer> {
+    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ")
+    const response = await fetch(new URL(path, origin), {
+      ...init,
+      redirect: "manual",
+      headers: { ...(cookie !== "" && { cookie }), ...init.headers },
+    })
+    for (const line of response.headers.getSetCookie()) {
+      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+      if (/Max-Age=0/i.test(line)) cookies.delete(name)
+      else cookies.set(name, value)
+    }
+    const location = response.headers.get("location")
+    if (location !== null && redirects < REDIRECTS_MAX) return go(location, {}, redirects + 1)
+    return { status: response.status, headers: response.headers, html: await response.text() }
+  }
+
+  return {
+    get: (path, headers = {}) => go(path, { headers }),
+    post: (path, fields = {}, headers = {}) =>
+      go(path, {
+        method: "POST",
+        body: new URLSearchParams(fields as Record<string, string>),
+        headers: { origin, "sec-fetch-site": "same-origin", ...headers },
+      }),
+    forget: () => cookies.clear(),
+  }
+}
+
+/** A visitor who is signed in with an API key. */
+export async function signedInWith(key: string): Promise<Visitor> {
+  const someone = visitor()
+  const { html } = await someone.post("/dashboard/sign-in/key", { key, next: "/dashboard" })
+  if (!html.includes("Sign out")) throw new Error("not signed in")
+  return someone
+}

@@ -1,0 +1,66 @@
+/** A real Chromium for tests, from an npm package: nothing is downloaded when tests run. */
+import AxeBuilder from "@axe-core/playwright"
+import sparticuz from "@sparticuz/chromium"
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
+
+/**
+ * Not the package's own arguments, which switch web security off. Without the sandbox, because tests run as root in
+ * containers; without background traffic, because there is no network.
+ */
+const ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--no-first-run",
+]
+
+export async function launch(): Promise<Browser> {
+  return chromium.launch({ executablePath: await sparticuz.executablePath(), args: ARGS, headless: true })
+}
+
+export type ColorScheme = "light" | "dark"
+export interface Screen {
+  readonly name: "desktop" | "phone"
+  readonly width: number
+  readonly height: number
+}
+
+export const SCREENS: readonly Screen[] = [
+  { name: "desktop", width: 1280, height: 900 },
+  { name: "phone", width: 390, height: 844 },
+]
+
+/** A browser window, and what it complained about: errors of pages, console errors, blocked resources. */
+export interface Window {
+  readonly page: Page
+  readonly complaints: readonly string[]
+  close(): Promise<void>
+}
+
+export async function openWindow(
+  browser: Browser,
+  { screen = SCREENS[0], colorScheme = "light" }: { readonly screen?: Screen; readonly colorScheme?: ColorScheme } = {},
+): Promise<Window> {
+  const context: BrowserContext = await browser.newContext({
+    ...(screen && { viewport: { width: screen.width, height: screen.height } }),
+    colorScheme,
+    locale: "en-GB",
+    timezoneId: "Europe/Berlin",
+  })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text())
+  })
+  page.on("pageerror", (error) => complaints.push(error.message))
+  page.on("requestfailed", (request) => complaints.push(`${request.url()} ${request.failure()?.errorText ?? "failed"}`))
+  return { page, complaints, close: () => context.close() }
+}
+
+/** The rules of accessibility that a page breaks (WCAG 2.2 AA, and axe's best practices), each with its first place. */
+export async function accessibilityFaults(page: Page): Promise<readonly string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze()
+  return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ""}`)
+}

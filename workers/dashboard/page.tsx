@@ -1,0 +1,92 @@
+/** What every page of the dashboard uses: its environment, the answer with the frame around it, and forms. */
+import type { Context } from "hono"
+import { html } from "hono/html"
+import type { Child } from "hono/jsx"
+import type { ContentfulStatusCode } from "hono/utils/http-status"
+import type { AppEnv } from "../platform/services.ts"
+import type { ApiClient } from "./api-client.ts"
+import { type Notice, Page } from "./layout.tsx"
+import type { Viewer } from "./viewer.ts"
+
+export interface DashboardEnv {
+  Bindings: AppEnv["Bindings"]
+  Variables: AppEnv["Variables"] & {
+    readonly viewer: Viewer
+    /** The API in the viewer's name. */
+    readonly ask: ApiClient
+  }
+}
+
+export type DashboardContext = Context<DashboardEnv>
+
+/** Rows of a list on one page. */
+export const ROWS = 50
+
+/** Results of actions, by the word that the redirect carries: a link cannot put other words into a page. */
+const RESULTS = {
+  sent: "The message is on its way.",
+  closed: "The case is closed.",
+  replayed: "The event was processed again.",
+  queued: "The events are queued to be processed again.",
+  released: "Done: the customer gets messages again.",
+  retried: "It was tried again; if it fails again, it is listed again.",
+  run: "The job has run.",
+  paused: "The job is paused for both heartbeats.",
+  resumed: "The job runs again.",
+  freed: "The stuck run has ended.",
+  set: "The flag is set. It takes effect everywhere within ten seconds.",
+  saved: "Saved.",
+  deleted: "Deleted.",
+  promoted: "The model is champion now.",
+  kept: "The model did not pass its gates, and the champion stays.",
+  changed: "The model was changed.",
+  started: "The import has started.",
+  imported: "The next page was imported.",
+  compared: "The comparison has run.",
+  companyClosed: "The company is closed.",
+  companyOpened: "The company is open again.",
+  testSent: "The test message is on its way to you.",
+  invited: "The invitation is on its way.",
+  removed: "The person was removed, and all sessions have ended.",
+  revoked: "The key was revoked, and its sessions have ended.",
+} as const satisfies Record<string, string>
+
+export type Result = keyof typeof RESULTS
+
+const resultOf = (word: string | undefined): Notice | null =>
+  word !== undefined && Object.hasOwn(RESULTS, word) ? { kind: "done", text: RESULTS[word as Result] } : null
+
+/** The viewer and the current time, which most pages need. */
+export const frameOf = (c: DashboardContext) => ({ viewer: c.get("viewer"), now: c.get("services").now() })
+
+/** A page with the navigation around it. `at` is the path of its entry there. */
+export const show = (c: DashboardContext, title: string, at: string, children: Child) =>
+  render(c, 200, { title, at, viewer: c.get("viewer"), children, notice: resultOf(c.req.query("done")) })
+
+export const render = (
+  c: Context,
+  status: ContentfulStatusCode,
+  page: {
+    readonly title: string
+    readonly viewer?: Viewer
+    readonly at?: string
+    readonly notice?: Notice | null
+    readonly children: Child
+  },
+) => c.html(html`<!doctype html>${<Page {...page} />}`, status)
+
+/** The query of a list without the word of the last action; a repeated name has its first value. */
+export function listQuery(c: DashboardContext): Readonly<Record<string, string>> {
+  const { done: _, ...query } = c.req.query()
+  return query
+}
+
+/** Does something, and goes back to `path` with its result. What the API refuses is shown by the error page. */
+export async function act(c: DashboardContext, path: string, perform: () => Promise<Result>): Promise<Response> {
+  const done = await perform()
+  return c.redirect(`${path}${path.includes("?") ? "&" : "?"}done=${done}`, 303)
+}
+
+/** The fields of a form; of a repeated one the last. */
+export const formOf = async (c: DashboardContext): Promise<Readonly<Record<string, string>>> =>
+  Object.fromEntries([...(await c.req.formData())].map(([name, value]) => [name, String(value)]))

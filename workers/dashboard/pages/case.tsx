@@ -1,0 +1,175 @@
+/** One case as a story: what happened, what was written to the member, and what comes next. */
+import type { FC } from "hono/jsx"
+import type { AnswerOf } from "../../reference/answers/all.ts"
+import { CaseStatus, inWords, KIND_NAMES } from "../parts/cases.tsx"
+import { NUDGE_TONES } from "../parts/nudges.ts"
+import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { dateTime, money, percent, type Viewer } from "../viewer.ts"
+
+type CaseAnswer = AnswerOf<"GET /api/cases/:id">
+export const CasePage: FC<{
+  readonly viewer: Viewer
+  readonly now: Date
+  readonly one: CaseAnswer
+  /** The idempotency key of the form: the same form, sent twice, is one message. */
+  readonly formKey: string
+}> = ({ viewer, now, one, formKey }) => {
+  const path = `/dashboard/cases/${encodeURIComponent(one.id)}`
+  const canAct = viewer.can("cases:write") && one.status === "open"
+  return (
+    <>
+      <Heading
+        title={`${KIND_NAMES[one.kind]}, ${money(viewer, one.amountMinor, one.currency)}`}
+        lead={
+          <>
+            <CaseStatus status={one.status} /> opened <Time viewer={viewer} at={one.openedAt} /> for{" "}
+            <a href={`/dashboard/customers/${encodeURIComponent(one.customerId)}`}>{one.providerCustomerId}</a>
+          </>
+        }
+      />
+      <div class="columns">
+        <Panel title="The case">
+          <dl class="facts">
+            <dt>Reason</dt>
+            <dd>{inWords(one.declineCode ?? one.cause)}</dd>
+            <dt>Failed attempts</dt>
+            <dd>{one.failureCount}</dd>
+            <dt>Still owed</dt>
+            <dd>{money(viewer, one.remainingMinor, one.currency)}</dd>
+            <dt>Recovered</dt>
+            <dd>{money(viewer, one.recoveredMinor, one.currency)}</dd>
+            <dt>Invoice</dt>
+            <dd>{one.invoiceId ?? "–"}</dd>
+            <dt>Subscription</dt>
+            <dd>{one.subscriptionId ?? "–"}</dd>
+            <dt>Hold-out</dt>
+            <dd>{one.heldOut ? "held out: gets no messages, so that lift can be measured" : "no"}</dd>
+            {one.risk !== null && (
+              <>
+                <dt>Risk</dt>
+                <dd>{percent(viewer, one.risk.probability)}</dd>
+              </>
+            )}
+            {one.paymentInProgress !== null && (
+              <>
+                <dt>Payment in progress</dt>
+                <dd>until {dateTime(viewer, one.paymentInProgress.until)}</dd>
+              </>
+            )}
+          </dl>
+        </Panel>
+        {canAct && (
+          <Panel title="Act">
+            <form class="stack" method="post" action={`${path}/nudge`}>
+              <p class="note">Sends one message now, unless a contact rule forbids it.</p>
+              <input type="hidden" name="key" value={formKey} />
+              <label>
+                Channel
+                <select name="channel">
+                  <option value="">The best that reaches the member</option>
+                  <option value="email">E-mail</option>
+                  <option value="sms">Text message</option>
+                  <option value="push">Push</option>
+                  <option value="dm">Direct message</option>
+                </select>
+              </label>
+              {one.heldOut && (
+                <label class="inline">
+                  <input type="checkbox" name="overrideHoldout" value="yes" /> Write although the case is held out
+                </label>
+              )}
+              <div>
+                <button type="submit">Send a message</button>
+              </div>
+            </form>
+            <details>
+              <summary>Close the case</summary>
+              <form class="stack" method="post" action={`${path}/close`}>
+                <p class="note">
+                  The case counts as lost, its planned messages are dropped, and a later payment does not recover it.
+                  This cannot be undone.
+                </p>
+                <div>
+                  <button class="danger" type="submit">
+                    Close as lost
+                  </button>
+                </div>
+              </form>
+            </details>
+          </Panel>
+        )}
+      </div>
+      <Panel title="Messages">
+        <Table
+          caption="Messages of the case"
+          rows={one.nudges}
+          empty="No message is planned or was sent."
+          columns={[
+            { title: "Step", cell: ({ step }) => (step === null ? "by hand" : `day ${step}`) },
+            { title: "Channel", cell: ({ channel }) => channel },
+            { title: "Status", cell: ({ status }) => <Badge tone={NUDGE_TONES[status]}>{status}</Badge> },
+            { title: "Why", cell: ({ reason }) => inWords(reason) },
+            { title: "Due", cell: ({ dueAt }) => <Time viewer={viewer} at={dueAt} /> },
+            { title: "Sent", cell: ({ sentAt }) => <Time viewer={viewer} at={sentAt} /> },
+          ]}
+        />
+      </Panel>
+      <Panel title="What happened">
+        <ol class="story">
+          {one.timeline.map((fact) => (
+            <li>
+              <strong>{sentenceOf(viewer, fact)}</strong>
+              <small>
+                <Time viewer={viewer} at={fact.occurredAt} />
+                {isLate(fact) && (
+                  <>
+                    , known <Time viewer={viewer} at={fact.recordedAt} now={now} />
+                  </>
+                )}
+              </small>
+            </li>
+          ))}
+        </ol>
+      </Panel>
+    </>
+  )
+}
+
+type Fact = CaseAnswer["timeline"][number]
+
+/** Providers deliver within a minute; later is worth telling. */
+const LATE_MS = 60_000
+
+const isLate = ({ occurredAt, recordedAt }: Fact): boolean => Date.parse(recordedAt) - Date.parse(occurredAt) > LATE_MS
+
+const SENTENCES: Readonly<Record<string, string>> = {
+  payment_failed: "A payment failed",
+  payment_succeeded: "The payment succeeded",
+  payment_refunded: "The payment was refunded",
+  subscription_changed: "The subscription changed",
+  subscription_ended: "The subscription ended",
+  nudge_planned: "A message was planned",
+  nudge_sent: "A message was sent",
+  nudge_failed: "A message could not be sent",
+  nudge_suppressed: "A message was not sent",
+  link_clicked: "The member opened the link",
+  opted_out: "The member asked for no more messages",
+  incentive_applied: "An incentive was applied",
+  case_assigned: "The case was drawn for the hold-out or not",
+  case_closed_by_operator: "Somebody closed the case",
+  case_lapsed: "The case lapsed without news",
+}
+
+/** A fact as a sentence, with the details that its kind has. */
+function sentenceOf(viewer: Viewer, fact: Fact): string {
+  const { amountMinor, currency, declineCode, channel, reason, arm } = fact
+  const details = [
+    typeof amountMinor === "number" && typeof currency === "string" && money(viewer, amountMinor, currency),
+    typeof declineCode === "string" && inWords(declineCode),
+    typeof channel === "string" && channel,
+    typeof reason === "string" && inWords(reason),
+    typeof arm === "string" && inWords(arm),
+  ].filter((detail) => detail !== false)
+  const sentence = SENTENCES[fact.kind] ?? inWords(fact.kind)
+  return details.length === 0 ? sentence : `${sentence}: ${details.join(", ")}`
+}

@@ -1,0 +1,195 @@
+/** Recovery cases: the list with filters, and one case with its actions. */
+import { Hono } from "hono"
+import type { FC } from "hono/jsx"
+import { AppError } from "../../platform/errors.ts"
+import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
+import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
+import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
+import { Badge, Choice, ExportLink, Heading, Pager, Table, type Tone } from "../parts/parts.tsx"
+import type { Viewer } from "../viewer.ts"
+import { CasePage } from "./case.tsx"
+
+const PATH = "/dashboard/cases"
+const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`
+
+export const cases = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const query = listQuery(c)
+    const found = await c.get("ask")("GET /api/cases", { query: { ...query, limit: ROWS } })
+    return show(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} query={query} />)
+  })
+  .get("/export", (c) => exportOf(c, "cases", (query) => c.get("ask")("GET /api/cases", { query }), CASE_COLUMNS))
+  .get("/:id", async (c) => {
+    const one = await c.get("ask")("GET /api/cases/:id", { params: c.req.param() })
+    return show(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
+  })
+  .post("/bulk", async (c) => {
+    const form = await c.req.formData()
+    const caseIds = form.getAll("caseId").map(String)
+    if (caseIds.length === 0) throw new AppError("MALFORMED", "Select at least one case.")
+    const action = form.get("action") === "close" ? "close" : "nudge"
+    const dryRun = form.get("step") !== "confirmed"
+    const key = String(form.get("key") ?? c.get("services").newId())
+    const answer = await c.get("ask")("POST /api/cases/bulk", {
+      body: { action, caseIds, dryRun },
+      idempotencyKey: key,
+    })
+    const page = <BulkPage action={action} isDryRun={dryRun} formKey={key} results={answer.data} />
+    return show(c, "Many cases", PATH, page)
+  })
+  .post("/:id/nudge", async (c) => {
+    const { channel = "", overrideHoldout, key } = await formOf(c)
+    return act(c, pathOf(c.req.param("id")), async () => {
+      await c.get("ask")("POST /api/cases/:id/nudge", {
+        params: c.req.param(),
+        body: { ...(channel !== "" && { channel }), overrideHoldout: overrideHoldout === "yes" },
+        ...(key !== undefined && { idempotencyKey: key }),
+      })
+      return "sent"
+    })
+  })
+  .post("/:id/close", (c) =>
+    act(c, pathOf(c.req.param("id")), async () => {
+      await c.get("ask")("POST /api/cases/:id/close", { params: c.req.param() })
+      return "closed"
+    }),
+  )
+
+const CASE_COLUMNS = [
+  "id",
+  "kind",
+  "status",
+  "provider",
+  "customerId",
+  "providerCustomerId",
+  "subscriptionId",
+  "invoiceId",
+  "amountMinor",
+  "currency",
+  "remainingMinor",
+  "recoveredMinor",
+  "declineCode",
+  "cause",
+  "failureCount",
+  "arm",
+  "openedAt",
+  "closedAt",
+] as const
+
+type Cases = AnswerOf<"GET /api/cases">
+type BulkResult = AnswerOf<"POST /api/cases/bulk">["data"][number]
+
+const BULK_FORM = "many"
+
+const OUTCOMES = {
+  done: ["done", "good"],
+  would_be_done: ["will be done", "info"],
+  refused: ["not done", "warn"],
+  not_tried: ["not tried: select it again", "warn"],
+} as const satisfies Readonly<Record<BulkResult["outcome"], readonly [text: string, tone: Tone]>>
+
+/** What an action would do to each selected case, with a button to do it; or what it did. */
+const BulkPage: FC<{
+  readonly action: "nudge" | "close"
+  readonly isDryRun: boolean
+  readonly formKey: string
+  readonly results: readonly BulkResult[]
+}> = ({ action, isDryRun, formKey, results }) => {
+  const possible = results.filter(({ outcome }) => outcome === "would_be_done")
+  const what = action === "nudge" ? "messages" : "closings"
+  return (
+    <>
+      <Heading
+        title={isDryRun ? `Check before ${what}` : `Result of the ${what}`}
+        lead={
+          isDryRun
+            ? `${possible.length} of ${results.length} cases would change. Nothing has changed yet.`
+            : `${results.filter(({ outcome }) => outcome === "done").length} of ${results.length} cases changed.`
+        }
+      />
+      <Table
+        caption="Selected cases"
+        rows={results}
+        empty="No case was selected."
+        columns={[
+          {
+            title: "Case",
+            cell: ({ caseId }) => <a href={`/dashboard/cases/${encodeURIComponent(caseId)}`}>{caseId}</a>,
+          },
+          {
+            title: "Result",
+            cell: ({ outcome }) => <Badge tone={OUTCOMES[outcome][1]}>{OUTCOMES[outcome][0]}</Badge>,
+          },
+          { title: "Channel", cell: ({ channel }) => channel ?? "–" },
+          { title: "Why", cell: ({ detail }) => detail ?? "–" },
+        ]}
+      />
+      {isDryRun && possible.length > 0 && (
+        <form class="stack" method="post" action={`${PATH}/bulk`}>
+          <input type="hidden" name="action" value={action} />
+          <input type="hidden" name="step" value="confirmed" />
+          <input type="hidden" name="key" value={formKey} />
+          {possible.map(({ caseId }) => (
+            <input type="hidden" name="caseId" value={caseId} />
+          ))}
+          {action === "close" && <p class="note">Closed cases count as lost. This cannot be undone.</p>}
+          <div>
+            <button class={action === "close" ? "danger" : undefined} type="submit">
+              {action === "nudge" ? `Send ${possible.length} messages` : `Close ${possible.length} cases`}
+            </button>
+          </div>
+        </form>
+      )}
+    </>
+  )
+}
+
+const CasesPage: FC<{
+  readonly viewer: Viewer
+  readonly now: Date
+  readonly cases: Cases
+  readonly query: Readonly<Record<string, string | undefined>>
+}> = ({ viewer, now, cases, query }) => (
+  <>
+    <Heading
+      title="Cases"
+      lead="One case is one episode of losing a customer: a failed payment, an announced cancellation, or a predicted one."
+    />
+    <form class="filters" method="get">
+      <Choice name="status" label="Status" value={query.status} options={Object.entries(STATUS_NAMES)} />
+      <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />
+      <Choice
+        name="provider"
+        label="Provider"
+        value={query.provider}
+        options={[
+          ["stripe", "Stripe"],
+          ["whop", "Whop"],
+        ]}
+      />
+      <label>
+        Decline code
+        <input name="declineCode" value={query.declineCode ?? ""} />
+      </label>
+      <label>
+        Customer
+        <input name="customerId" value={query.customerId ?? ""} />
+      </label>
+      <button type="submit">Filter</button>
+      <ExportLink path="/dashboard/cases" query={query} />
+    </form>
+    <CaseTable viewer={viewer} now={now} cases={cases.data} {...(viewer.can("cases:write") && { form: BULK_FORM })} />
+    {viewer.can("cases:write") && cases.data.some(({ status }) => status === "open") && (
+      <form class="actions" id={BULK_FORM} method="post" action={`${PATH}/bulk`}>
+        <button class="quiet" type="submit" name="action" value="nudge">
+          Message the selected …
+        </button>
+        <button class="quiet" type="submit" name="action" value="close">
+          Close the selected …
+        </button>
+      </form>
+    )}
+    <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} />
+  </>
+)

@@ -1,0 +1,186 @@
+/** Companies for operators, and the checklist of a company's set-up. */
+import { Hono } from "hono"
+import type { FC } from "hono/jsx"
+import type { AnswerOf } from "../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
+import { inWords } from "../parts/cases.tsx"
+import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { keepCompany } from "../session.ts"
+import type { Viewer } from "../viewer.ts"
+
+const PATH = "/dashboard/companies"
+const SET_UP = "/dashboard/set-up"
+
+export const companies = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const { data } = await c.get("ask")("GET /api/companies", { query: { limit: 200 } })
+    return show(c, "Companies", PATH, <CompaniesPage {...frameOf(c)} companies={data} />)
+  })
+  .post("/", async (c) => {
+    const { id = "", name, stripe = "", whop = "" } = await formOf(c)
+    const accounts = [
+      ...(stripe === "" ? [] : [{ provider: "stripe", accountId: stripe }]),
+      ...(whop === "" ? [] : [{ provider: "whop", accountId: whop }]),
+    ]
+    return act(c, SET_UP, async () => {
+      await c.get("ask")("POST /api/companies", { body: { id, name, accounts } })
+      keepCompany(c, id)
+      return "saved"
+    })
+  })
+  .post("/:id/choose", async (c) => {
+    await c.get("ask")("GET /api/companies/:id", { params: c.req.param() })
+    keepCompany(c, c.req.param("id"))
+    return c.redirect("/dashboard", 303)
+  })
+  .post("/:id/close", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("POST /api/companies/:id/close", { params: c.req.param() })
+      return "companyClosed"
+    }),
+  )
+  .post("/:id/open", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("POST /api/companies/:id/open", { params: c.req.param() })
+      return "companyOpened"
+    }),
+  )
+
+export const setUp = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const params = { id: c.get("viewer").principal.companyId }
+    const checklist = await c.get("ask")("GET /api/companies/:id/onboarding", { params })
+    return show(c, "Set-up", SET_UP, <SetUpPage {...frameOf(c)} checklist={checklist} />)
+  })
+  .post("/test-message", async (c) => {
+    const params = { id: c.get("viewer").principal.companyId }
+    return act(c, SET_UP, async () => {
+      await c.get("ask")("POST /api/companies/:id/test-message", { params, body: {} })
+      return "testSent"
+    })
+  })
+
+type Company = AnswerOf<"GET /api/companies">["data"][number]
+
+const CompaniesPage: FC<{ readonly viewer: Viewer; readonly companies: readonly Company[] }> = ({
+  viewer,
+  companies: all,
+}) => (
+  <>
+    <Heading
+      title="Companies"
+      lead="The businesses that this deployment serves. You see the pages of the chosen one."
+    />
+    <Table
+      caption="Companies"
+      rows={all}
+      empty="There is no company yet."
+      columns={[
+        { title: "Company", cell: ({ name }) => name },
+        { title: "Id", cell: ({ id }) => <code>{id}</code> },
+        {
+          title: "Accounts",
+          cell: ({ accounts }) =>
+            accounts.map(({ provider, accountId }) => `${provider} ${accountId}`).join(", ") || "–",
+        },
+        { title: "Since", cell: ({ createdAt }) => <Time viewer={viewer} at={createdAt} /> },
+        {
+          title: "State",
+          cell: ({ id, closedAt }) =>
+            closedAt !== null ? (
+              <Badge tone="warn">closed</Badge>
+            ) : (
+              <Badge tone="good">{id === viewer.principal.companyId ? "chosen" : "open"}</Badge>
+            ),
+        },
+        {
+          title: "Act",
+          cell: ({ id, closedAt }) => (
+            <div class="actions">
+              <form method="post" action={`${PATH}/${id}/choose`}>
+                <button class="quiet" type="submit">
+                  Choose
+                </button>
+              </form>
+              {closedAt === null ? (
+                <details>
+                  <summary>Close</summary>
+                  <form method="post" action={`${PATH}/${id}/close`}>
+                    <p class="note">No messages and no jobs any more; deliveries are held for 30 days.</p>
+                    <button class="danger" type="submit">
+                      Close the company
+                    </button>
+                  </form>
+                </details>
+              ) : (
+                <form method="post" action={`${PATH}/${id}/open`}>
+                  <button class="quiet" type="submit">
+                    Open again
+                  </button>
+                </form>
+              )}
+            </div>
+          ),
+        },
+      ]}
+    />
+    {viewer.can("companies:write") && (
+      <Panel title="Add a company">
+        <form class="stack" method="post">
+          <label>
+            Id, in addresses and keys
+            <input name="id" required pattern="[A-Za-z0-9_\-]{1,64}" />
+          </label>
+          <label>
+            Name, as members see it
+            <input name="name" required maxlength={80} />
+          </label>
+          <label>
+            Stripe account (acct_…)
+            <input name="stripe" pattern="acct_[A-Za-z0-9_]+" />
+          </label>
+          <label>
+            Whop company (biz_…)
+            <input name="whop" pattern="biz_[A-Za-z0-9_]+" />
+          </label>
+          <div>
+            <button type="submit">Add</button>
+          </div>
+        </form>
+      </Panel>
+    )}
+  </>
+)
+
+const SetUpPage: FC<{
+  readonly viewer: Viewer
+  readonly checklist: AnswerOf<"GET /api/companies/:id/onboarding">
+}> = ({ viewer, checklist }) => (
+  <>
+    <Heading
+      title="Set-up"
+      lead={checklist.isDone ? "Everything is set up." : "What is left before members get their first message."}
+    />
+    <Table
+      caption="Checklist"
+      rows={checklist.items}
+      empty="There is nothing to do."
+      columns={[
+        { title: "Step", cell: ({ item }) => inWords(item) },
+        {
+          title: "State",
+          cell: ({ isDone }) => <Badge tone={isDone ? "good" : "warn"}>{isDone ? "done" : "to do"}</Badge>,
+        },
+        { title: "How", cell: ({ how }) => how },
+        { title: "When", cell: ({ at }) => <Time viewer={viewer} at={at} /> },
+      ]}
+    />
+    {viewer.can("people:write") && (
+      <Panel title="Test message" note="The first message about an invented member, sent to your own address.">
+        <form method="post" action={`${SET_UP}/test-message`}>
+          <button type="submit">Send it to me</button>
+        </form>
+      </Panel>
+    )}
+  </>
+)

@@ -1,0 +1,126 @@
+/** Imports of the past, and comparisons of our records with the provider's. */
+import { Hono } from "hono"
+import type { FC } from "hono/jsx"
+import type { AnswerOf } from "../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
+import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { number, type Viewer } from "../viewer.ts"
+
+const PATH = "/dashboard/imports"
+
+export const imports = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const ask = c.get("ask")
+    const [backfills, comparisons] = await Promise.all([
+      ask("GET /api/backfills", { query: { limit: 20 } }),
+      ask("GET /api/reconciliations", { query: { limit: 20 } }),
+    ])
+    const page = <ImportsPage {...frameOf(c)} backfills={backfills.data} comparisons={comparisons.data} />
+    return show(c, "Imports", PATH, page)
+  })
+  .post("/", async (c) => {
+    const { provider, since } = await formOf(c)
+    return act(c, PATH, async () => {
+      await c.get("ask")("POST /api/backfills", { body: { provider, since } })
+      return "started"
+    })
+  })
+  .post("/:id/next", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("POST /api/backfills/:id/next", { params: c.req.param() })
+      return "imported"
+    }),
+  )
+  .post("/compare", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("POST /api/reconciliations", { body: {} })
+      return "compared"
+    }),
+  )
+
+const ImportsPage: FC<{
+  readonly viewer: Viewer
+  readonly now: Date
+  readonly backfills: AnswerOf<"GET /api/backfills">["data"]
+  readonly comparisons: AnswerOf<"GET /api/reconciliations">["data"]
+}> = ({ viewer, now, backfills, comparisons }) => {
+  const canRun = viewer.can("reconciliation:run")
+  return (
+    <>
+      <Heading
+        title="Imports and reconciliation"
+        lead="Providers drop webhooks. Our records are compared with the provider's own list, and what is missing is fetched."
+      />
+      {canRun && (
+        <Panel title="Import the past" note="Imported history sends no message.">
+          <form class="filters" method="post">
+            <label>
+              Provider
+              <select name="provider">
+                <option value="stripe">Stripe</option>
+                <option value="whop">Whop</option>
+              </select>
+            </label>
+            <label>
+              Since
+              <input type="date" name="since" required min="2010-01-01" />
+            </label>
+            <button type="submit">Start</button>
+          </form>
+        </Panel>
+      )}
+      <Panel title="Imports">
+        <Table
+          caption="Imports"
+          rows={backfills}
+          empty="Nothing was imported."
+          columns={[
+            { title: "Provider", cell: ({ provider }) => provider },
+            { title: "From", cell: ({ since }) => <Time viewer={viewer} at={since} /> },
+            { title: "Reached", cell: ({ reached }) => <Time viewer={viewer} at={reached} /> },
+            { title: "New", isNumber: true, cell: ({ imported }) => number(viewer, imported) },
+            { title: "Known", isNumber: true, cell: ({ known }) => number(viewer, known) },
+            {
+              title: "State",
+              cell: ({ id, finishedAt }) =>
+                finishedAt !== null ? (
+                  <Badge tone="good">finished</Badge>
+                ) : canRun ? (
+                  <form method="post" action={`${PATH}/${id}/next`}>
+                    <button class="quiet" type="submit">
+                      Import the next page
+                    </button>
+                  </form>
+                ) : (
+                  <Badge tone="info">in progress</Badge>
+                ),
+            },
+          ]}
+        />
+      </Panel>
+      <Panel title="Reconciliations">
+        {canRun && (
+          <form method="post" action={`${PATH}/compare`}>
+            <button class="quiet" type="submit">
+              Compare now
+            </button>
+          </form>
+        )}
+        <Table
+          caption="Reconciliations"
+          rows={comparisons}
+          empty="Nothing was compared yet."
+          columns={[
+            { title: "When", cell: ({ startedAt }) => <Time viewer={viewer} at={startedAt} now={now} /> },
+            { title: "Provider", cell: ({ provider }) => provider },
+            { title: "What", cell: ({ kind }) => kind },
+            { title: "Checked", isNumber: true, cell: ({ checked }) => number(viewer, checked) },
+            { title: "Missing", isNumber: true, cell: ({ missing }) => number(viewer, missing) },
+            { title: "Fetched", isNumber: true, cell: ({ fetched }) => number(viewer, fetched) },
+            { title: "Differences", isNumber: true, cell: ({ differences }) => number(viewer, differences) },
+          ]}
+        />
+      </Panel>
+    </>
+  )
+}

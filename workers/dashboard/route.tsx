@@ -1,0 +1,111 @@
+/**
+ * `/dashboard`: pages for the success team, made on the Worker. Reading needs no script; every change is a form that is sent
+ * with POST and answered with a redirect.
+ */
+import { Hono, type MiddlewareHandler } from "hono"
+import type { ContentfulStatusCode } from "hono/utils/http-status"
+import { errorResponse } from "../platform/http/error-response.ts"
+import { limitBody } from "../platform/http/limit-body.ts"
+import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
+import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
+import { type DashboardContext, type DashboardEnv, render } from "./page.tsx"
+import { cases } from "./pages/cases.tsx"
+import { companies, setUp } from "./pages/companies.tsx"
+import { customers } from "./pages/customers.tsx"
+import { events } from "./pages/events.tsx"
+import { flags } from "./pages/flags.tsx"
+import { imports } from "./pages/imports.tsx"
+import { interventions } from "./pages/interventions.tsx"
+import { deadLetters, jobs } from "./pages/jobs.tsx"
+import { messages } from "./pages/messages.tsx"
+import { models } from "./pages/models.tsx"
+import { overview } from "./pages/overview.tsx"
+import { people } from "./pages/people.tsx"
+import { segments } from "./pages/segments.tsx"
+import { settings } from "./pages/settings.tsx"
+import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
+import { templates } from "./pages/templates.tsx"
+import { requireSameOrigin, sessionOf } from "./session.ts"
+import { viewerOf } from "./viewer.ts"
+
+/** Forms of the dashboard are small; the largest holds the settings of a company. */
+const BODY_BYTES_MAX = 64 * 1024
+
+/** Nothing inline and nothing from elsewhere. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+].join("; ")
+
+const setPageHeaders: MiddlewareHandler = async (c, next) => {
+  c.header("content-security-policy", CONTENT_SECURITY_POLICY)
+  c.header("referrer-policy", "same-origin")
+  c.header("cache-control", "no-store")
+  await next()
+}
+
+/** The dashboard; `api` are the routes below `/api`, which its pages call. */
+export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
+  const clientOf = apiClients(api)
+  const dashboard = new Hono<DashboardEnv>()
+    .use(setPageHeaders)
+    .use(requireSameOrigin)
+    .use(limitBody(BODY_BYTES_MAX))
+    .route("/sign-in", signIn)
+    .route("/sign-out", signOut)
+    .use(async (c, next) => {
+      const session = await sessionOf(c)
+      if (session === null) return withoutSession(c)
+      const { principal } = session
+      // An operator chooses a company first.
+      if (principal.companyId === NO_COMPANY && !c.req.path.startsWith("/dashboard/companies")) {
+        return c.redirect("/dashboard/companies", 303)
+      }
+      c.set("viewer", viewerOf(c, principal))
+      c.set("ask", clientOf(c, { services: c.get("services"), principal, requestId: c.get("requestId") }))
+      return next()
+    })
+    .route("/", overview)
+    .route("/cases", cases)
+    .route("/customers", customers)
+    .route("/messages", messages)
+    .route("/templates", templates)
+    .route("/segments", segments)
+    .route("/interventions", interventions)
+    .route("/models", models)
+    .route("/events", events)
+    .route("/imports", imports)
+    .route("/jobs", jobs)
+    .route("/dead-letters", deadLetters)
+    .route("/flags", flags)
+    .route("/set-up", setUp)
+    .route("/settings", settings)
+    .route("/people", people)
+    .route("/companies", companies)
+    .notFound((c) => errorPage(c, 404, "There is no such page."))
+    .onError(async (error, c) => {
+      if (error instanceof ApiProblem) return errorPage(c, error.status, error.detail)
+      const { status, detail } = problemDocument.parse(await errorResponse(error, c).json())
+      return errorPage(c, status, detail)
+    })
+  // Its variables beside those of the API are set by its own middleware.
+  return dashboard as unknown as Hono<AppEnv>
+}
+
+const errorPage = (c: DashboardContext, status: number, text: string) =>
+  render(c, status as ContentfulStatusCode, {
+    title: "This did not work",
+    viewer: c.get("viewer"),
+    notice: { kind: "refused", text },
+    children: (
+      <p>
+        <a href="/dashboard">To the overview</a>
+      </p>
+    ),
+  })

@@ -1,0 +1,68 @@
+/** How messages with a template look, for an invented member; and whether short messages have room for it. */
+import { type RenderedNudge, renderNudge } from "../../../shared/domain/messaging/messages.ts"
+import type {
+  TemplateFault,
+  TemplatePlace,
+  TemplateWords,
+} from "../../../shared/domain/messaging/templates/templates.ts"
+import { MEMBER_CHANNELS, type MemberChannel } from "../../../shared/domain/settings.ts"
+
+/** The day of the playbook that stands for each stage. */
+const DAY_OF_STAGE = { first: 0, reminder: 2, last: 4 } as const
+
+/** What is said about the company in a preview. */
+export interface PreviewCompany {
+  readonly brandName: string
+  readonly supportEmail: string | null
+  /** Where links begin. */
+  readonly appUrl: string
+}
+
+/** One message as its channel shows it. */
+export type Preview = Omit<RenderedNudge, "template"> & { readonly channel: MemberChannel }
+
+/** A message of every channel that the template is for. */
+export function previewsOf(
+  place: TemplatePlace,
+  words: TemplateWords,
+  company: PreviewCompany,
+  now: Date,
+): readonly Preview[] {
+  const channels = place.channel === null ? MEMBER_CHANNELS : [place.channel]
+  return channels.flatMap((channel) => {
+    const rendered = renderNudge({
+      ...{ channel, caseKind: place.caseKind, ask: place.ask, billing: "subscription", collection: "automatic" },
+      ...{ step: DAY_OF_STAGE[place.stage ?? "first"], name: "Ada Example", locale: place.language ?? "en" },
+      money: { amountMinor: 1_999, currency: "usd" },
+      bills: null,
+      nextAttemptAt: inDays(now, 3),
+      endsAt: place.caseKind === "cancellation" ? inDays(now, 14) : null,
+      ...{ now: now.toISOString(), isLeaving: false, timeZone: null, incentive: null },
+      ...{ brandName: company.brandName, supportEmail: company.supportEmail },
+      link: `${company.appUrl}/r/${TOKEN}`,
+      unsubscribeUrl: `${company.appUrl}/unsubscribe/${TOKEN}`,
+      templates: [{ ...place, id: "preview", version: 1, words }],
+    })
+    if (rendered === null) return []
+    const { subject, text, html } = rendered
+    return [{ channel, subject, text, html }]
+  })
+}
+
+/** As long as the signed token of a real link. */
+const TOKEN = "x".repeat(120)
+
+const DAY_MS = 86_400_000
+const inDays = (now: Date, days: number): string => new Date(now.getTime() + days * DAY_MS).toISOString()
+
+/** The faults that show only in a message: a text message that drops the company's words, because they do not fit. */
+export function roomFaults(words: TemplateWords, previews: readonly Preview[]): readonly TemplateFault[] {
+  const sms = previews.find(({ channel }) => channel === "sms")
+  const firstWords =
+    /^[^{}'#]+/
+      .exec(words.short ?? "")?.[0]
+      .trim()
+      .slice(0, 20) ?? ""
+  if (sms === undefined || firstWords === "" || sms.text.includes(firstWords)) return []
+  return [{ part: "short", reason: "it does not fit into two text messages with its link" }]
+}
