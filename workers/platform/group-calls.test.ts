@@ -112,9 +112,12 @@ test("requests that arrive during a call are in the next one together, in the or
   const { calls, groups, send } = isolate()
   const requests = ["one", "two", "three"].map((item) => send(item))
   let isIdle = false
-  groups.waitUntilIdle("a company", 60_000, waitForSignal).then(() => {
+  const limits = { limitMs: 60_000, waitingMax: 1 }
+  groups.waitUntilIdle("a company", limits, waitForSignal).then(() => {
     isIdle = true
   })
+  // Beside one that waits already, a second does not wait.
+  await groups.waitUntilIdle("a company", limits, waitForSignal)
   calls.made[0]?.end()
   await pass()
   expect(isIdle).toBe(false)

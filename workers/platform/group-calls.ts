@@ -95,10 +95,14 @@ export class GroupCalls<Item, Result> {
     return lane === undefined || (lane.queue.length === 0 && lane.callsSinceMs.every((ms) => this.#isSlow(ms)))
   }
 
-  /** Waits until no call of this key is in flight and no request waits for one, but at most this long. */
-  async waitUntilIdle(key: string, limitMs: number, waitFor: GroupMember<Item, Result>["waitFor"]): Promise<void> {
+  /** Waits until no call of this key is in flight and no request waits for one; not at all beside `waitingMax` others. */
+  async waitUntilIdle(
+    key: string,
+    { limitMs, waitingMax }: { readonly limitMs: number; readonly waitingMax: number },
+    waitFor: GroupMember<Item, Result>["waitFor"],
+  ): Promise<void> {
     const lane = this.#lanes.get(key)
-    if (lane === undefined || this.isIdle(key)) return
+    if (lane === undefined || this.isIdle(key) || lane.idleSignals.size >= waitingMax) return
     const { promise, resolve } = Promise.withResolvers<void>()
     lane.idleSignals.add(resolve)
     await waitFor(promise, limitMs)

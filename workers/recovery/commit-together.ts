@@ -8,7 +8,7 @@ import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { missingFacts } from "../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
-import { GroupCalls, waitForSignal } from "../platform/group-calls.ts"
+import { type GroupBounds, GroupCalls, waitForSignal } from "../platform/group-calls.ts"
 import type { Services } from "../platform/services.ts"
 import { type CompleteStream, type PendingAdvance, type Prepared, prepareCommit } from "./prepare-commit.ts"
 
@@ -44,13 +44,14 @@ type StepOutcome =
   | { readonly kind: "covered" }
   | { readonly kind: "lost"; readonly failure: ReportedFailure["failure"] }
 
-const groups = new GroupCalls<ReadyStep, StepOutcome>({
+const GROUP_BOUNDS: GroupBounds<ReadyStep> = {
   itemsMax: CUSTOMERS_MAX,
   callsMax: CALLS_MAX,
   slowAfterMs: SLOW_AFTER_MS,
   queueMsMax: QUEUE_MS_MAX,
   queueMsMaxAfterFailure: QUEUE_MS_MAX,
-})
+}
+const groups = new GroupCalls<ReadyStep, StepOutcome>(GROUP_BOUNDS)
 
 /**
  * Commits the step, with those of other requests that are ready. Returns what follows; null: another step of the customer

@@ -7,13 +7,7 @@ import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { processingOf, type ReadDelivery } from "./read-delivery.ts"
-import {
-  type AcceptedDelivery,
-  abandonedAt,
-  acceptDelivery,
-  isRecording,
-  waitUntilRecorded,
-} from "./record-delivery.ts"
+import { type AcceptedDelivery, abandonedAt, acceptDelivery, giveWayToDeliveries } from "./record-delivery.ts"
 import { replay } from "./replay.ts"
 
 /** Records a delivery of this owner; answers how that went, and the rest of the work, which may follow the answer. */
@@ -39,32 +33,10 @@ async function follow(
   const work = processingOf(read)
   const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
   if (isProcessing && stream !== null) {
-    await giveWay(companyId)
+    await giveWayToDeliveries(companyId)
     await advance(services, stream, work, { isTogether: true })
     return rescoreAfterEvent(services, companyId, [stream.customer.id])
   }
   if (isProcessing) return void (await replay(services, companyId, read, abandonedAt(services.now())))
   for (const event of work.events) await holdEvent(services.db, companyId, event)
-}
-
-/** Processing gives way to deliveries that wait for their answer, but not for longer than this. */
-const GIVE_WAY_MS_MAX = 200
-
-/** More than this many give no more way: each holds its stream in memory. */
-const WAITING_MAX = 200
-
-/** When those who wait go on at the latest; one whose request ends counts until then. */
-const waitingUntilMs: number[] = []
-
-/** Waits while deliveries of the company are being recorded, so that a burst is acknowledged first. */
-async function giveWay(companyId: string): Promise<void> {
-  if (!isRecording(companyId)) return
-  const nowMs = Date.now()
-  while (waitingUntilMs[0] !== undefined && waitingUntilMs[0] <= nowMs) waitingUntilMs.shift()
-  if (waitingUntilMs.length >= WAITING_MAX) return
-  const limitMs = nowMs + GIVE_WAY_MS_MAX
-  waitingUntilMs.push(limitMs)
-  await waitUntilRecorded(companyId, GIVE_WAY_MS_MAX)
-  const place = waitingUntilMs.indexOf(limitMs)
-  if (place >= 0) waitingUntilMs.splice(place, 1)
 }

@@ -13,7 +13,7 @@ import {
 import { payloadPurpose, sealDeflated } from "../../shared/crypto/seal.ts"
 import type { Delivery } from "../../shared/provider.ts"
 import { type DeliveryOwner, ownerOfDelivery } from "../platform/companies.ts"
-import { GroupCalls, waitForSignal } from "../platform/group-calls.ts"
+import { type GroupBounds, GroupCalls, waitForSignal } from "../platform/group-calls.ts"
 import { grantFor } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
@@ -84,21 +84,25 @@ const QUEUE_MS_MAX_AFTER_FAILURE = 1_000
 /** Beyond the database's time-out, for a busy isolate. */
 const CALL_MARGIN_MS = 100
 
-const groups = new GroupCalls<NewEvent, RecordedDelivery>({
+const GROUP_BOUNDS: GroupBounds<NewEvent> = {
   itemsMax: GROUP_EVENTS_MAX,
   bytes: { max: GROUP_BYTES_MAX, of: ({ sealedPayload }) => sealedPayload.length },
   callsMax: CALLS_MAX,
   slowAfterMs: SLOW_AFTER_MS,
   queueMsMax: QUEUE_MS_MAX,
   queueMsMaxAfterFailure: QUEUE_MS_MAX_AFTER_FAILURE,
-})
+}
+const groups = new GroupCalls<NewEvent, RecordedDelivery>(GROUP_BOUNDS)
 
-/** Whether this isolate is recording deliveries of this company. */
-export const isRecording = (companyId: string): boolean => !groups.isIdle(companyId)
+/** Processing gives way to deliveries that wait for their answer, but not for longer than this. */
+const GIVE_WAY_MS_MAX = 200
 
-/** Waits until this isolate records no deliveries of this company, but at most this long. */
-export const waitUntilRecorded = (companyId: string, limitMs: number): Promise<void> =>
-  groups.waitUntilIdle(companyId, limitMs, waitForSignal)
+/** More than this many give no more way: each holds its stream in memory. */
+const GIVING_WAY_MAX = 200
+
+/** Waits while this isolate records deliveries of the company, so that a burst is acknowledged first. */
+export const giveWayToDeliveries = (companyId: string): Promise<void> =>
+  groups.waitUntilIdle(companyId, { limitMs: GIVE_WAY_MS_MAX, waitingMax: GIVING_WAY_MAX }, waitForSignal)
 
 /**
  * Records an event together with others of its company that arrived while the last call was in flight. When Postgres refuses
