@@ -42,48 +42,70 @@ export async function makeServices(
   const offsetMs = await clockOffsetMs(config, spend)
   const now = () => new Date(Date.now() + offsetMs)
   const log = createLogger({ now, fields: { requestId } })
-  // Most requests never call Redis, and creating its client is a large part of the cost of a refused delivery.
-  let client: ReturnType<typeof makeRedis> | null = null
-  const redis = () => {
-    client ??= makeRedis(config.redis, spend)
-    return client
-  }
-  const outbound = makeOutbound({
-    ...{ breakers, budget, log, now, waitUntil },
-    random: () => Math.random(),
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    publish: (target, view) => publishView(redis(), target, view),
-    send: (input, init) => fetch(input, init),
-  })
+  // Most requests use few of these, and building all of them costs more than refusing a delivery.
+  const redis = lazy(() => makeRedis(config.redis, spend))
+  const outbound = lazy(() =>
+    makeOutbound({
+      ...{ breakers, budget, log, now, waitUntil },
+      random: () => Math.random(),
+      pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      publish: (target, view) => publishView(redis(), target, view),
+      send: (input, init) => fetch(input, init),
+    }),
+  )
+  const db = lazy(() => makeDb({ ...config.database, spend }))
+  const qstash = lazy(() =>
+    qstashPublisher({
+      ...config.qstash,
+      fetch: outbound().fetchFor("qstash"),
+      fetchPastBreaker: outbound().fetchFor("qstash", { isPastBreaker: true }),
+    }),
+  )
+  const stripe = lazy(() =>
+    stripeProvider({
+      ...config.providers.stripe,
+      fetchFor: (companyId) => outbound().fetchFor("stripe-api", { companyId }),
+    }),
+  )
+  const whop = lazy(() =>
+    whopProvider({
+      ...config.providers.whop,
+      webhookUrl: `${config.appUrl}/api/webhooks/whop`,
+      fetchFor: (companyId) => outbound().fetchFor("whop-api", { companyId }),
+    }),
+  )
+  const channels = lazy(() => makeChannels(config, deploymentCredentials(config), outbound()))
   const services: Services = {
     config,
-    db: makeDb({ ...config.database, spend }),
+    get db() {
+      return db()
+    },
     get redis() {
       return redis()
     },
     flags: (need) => readCurrentFlags(services, need),
     sharedLimit: sharedLimiter({ redis, keys: config.keys.tokenSigning, platformNow: () => Date.now() }),
-    qstash: qstashPublisher({
-      ...config.qstash,
-      fetch: outbound.fetchFor("qstash"),
-      fetchPastBreaker: outbound.fetchFor("qstash", { isPastBreaker: true }),
-    }),
+    get qstash() {
+      return qstash()
+    },
     providers: {
-      stripe: stripeProvider({
-        ...config.providers.stripe,
-        fetchFor: (companyId) => outbound.fetchFor("stripe-api", { companyId }),
-      }),
-      whop: whopProvider({
-        ...config.providers.whop,
-        webhookUrl: `${config.appUrl}/api/webhooks/whop`,
-        fetchFor: (companyId) => outbound.fetchFor("whop-api", { companyId }),
-      }),
+      get stripe() {
+        return stripe()
+      },
+      get whop() {
+        return whop()
+      },
     },
-    channels: makeChannels(config, deploymentCredentials(config), outbound),
+    get channels() {
+      return channels()
+    },
     async channelsFor(companyId) {
-      return makeChannels(config, companyCredentials(config, await accessOf(services, companyId), companyId), outbound)
+      const credentials = companyCredentials(config, await accessOf(services, companyId), companyId)
+      return makeChannels(config, credentials, outbound())
     },
-    outbound,
+    get outbound() {
+      return outbound()
+    },
     budget,
     log,
     now,
@@ -91,6 +113,15 @@ export async function makeServices(
     waitUntil,
   }
   return services
+}
+
+/** The result of `make`, which is called once, and only when it is needed. */
+function lazy<T extends object>(make: () => T): () => T {
+  let made: T | null = null
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
 function makeChannels(

@@ -2,6 +2,7 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { fromUtf8, utf8 } from "./bytes.ts"
 import { newDataKey, rewrapDataKey, unwrapDataKey } from "./data-key.ts"
+import { deflate, inflate } from "./deflate.ts"
 import { type KeyRing, parseKeyRing } from "./key-ring.ts"
 import {
   IV_BYTES,
@@ -13,6 +14,7 @@ import {
   payloadPurpose,
   type SealContext,
   seal,
+  sealDeflated,
   sealJson,
   sealJsonWith,
   sealWith,
@@ -49,6 +51,44 @@ test("sealed bytes open in their place unchanged", async () => {
     ),
     { numRuns: 50 },
   )
+})
+
+test("deflated content opens unchanged, and is smaller where it repeats itself", async () => {
+  const content = fc.oneof(
+    fc.uint8Array({ maxLength: 2_000 }),
+    fc.json({ maxDepth: 4 }).map((json) => utf8(json.repeat(20))),
+  )
+  await fc.assert(
+    fc.asyncProperty(content, async (bytes) => {
+      const [plain, deflated] = await Promise.all([seal(OLD, PLACE, bytes), sealDeflated(OLD, PLACE, bytes)])
+      expect(await open(OLD, PLACE, deflated)).toEqual(new Uint8Array(bytes))
+      expect(deflated.length).toBeLessThanOrEqual(plain.length)
+    }),
+    { numRuns: 50 },
+  )
+  expect((await sealDeflated(OLD, PLACE, utf8("line item ".repeat(400)))).length).toBeLessThan(200)
+})
+
+test("content that would inflate to more than any payload has does not open", async () => {
+  const bomb = new Uint8Array(9 * 1024 * 1024)
+  const [format] = await sealDeflated(OLD, PLACE, new Uint8Array(1_000))
+  expect(format).toBe(3)
+  // Too large to be deflated, it is sealed as it is.
+  expect((await sealDeflated(OLD, PLACE, bomb))[0]).toBe(1)
+  expect(await inflate(await deflate(bomb), 8 * 1024 * 1024)).toBeNull()
+  expect(await inflate(utf8("not deflated"), 8 * 1024 * 1024)).toBeNull()
+})
+
+test("the format is sealed as well: content does not open as deflated that is not, nor the reverse", async () => {
+  const plain = await seal(OLD, PLACE, TEXT)
+  const deflated = await sealDeflated(OLD, PLACE, utf8("line item ".repeat(400)))
+  for (const [sealed, format] of [
+    [plain, 3],
+    [deflated, 1],
+  ] as const) {
+    const altered = sealed.with(0, format)
+    await expect(open(OLD, PLACE, altered)).rejects.toEqual(reason("not_authentic"))
+  }
 })
 
 describe("sealed bytes do not open", () => {

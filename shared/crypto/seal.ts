@@ -3,10 +3,12 @@
  * place (table, column, row, company, …) is additional data, so a ciphertext that is moved elsewhere does not open.
  *
  * Layout of sealed bytes: format (1 byte), key version (2 bytes), IV (12 random bytes), ciphertext with tag.
+ * Formats: 1 under the key ring, 3 the same with deflated content; 2 under a data key.
  * A random IV is safe for 2^32 messages under one key (NIST SP 800-38D, section 8.3); keys per company and month, and
  * per customer, stay far below it.
  */
 import { type Bytes, concat, encodeList, fromUtf8, utf8 } from "./bytes.ts"
+import { deflate, inflate } from "./deflate.ts"
 import type { KeyRing } from "./key-ring.ts"
 
 /** What is sealed; each purpose has a key of its own, payloads one for each company and month (`yyyy-mm`). */
@@ -43,9 +45,15 @@ export class SealError extends Error {
 
 const FORMAT_UNDER_RING = 1
 const FORMAT_UNDER_DATA_KEY = 2
+const FORMAT_DEFLATED_UNDER_RING = 3
 /** 96 bits, the length that GCM is made for; workerd would accept others. */
 export const IV_BYTES = 12
 const TAG_BYTES = 16
+
+/** Bodies have at most 1 MiB; objects that we fetched or imported are not much larger. */
+const INFLATED_BYTES_MAX = 8 * 1024 * 1024
+/** Fewer bytes are not worth the time. */
+const DEFLATED_BYTES_MIN = 256
 
 /** The purpose of payloads of a company that were received at `at`. */
 export const payloadPurpose = (companyId: string, at: Date): SealPurpose => ({
@@ -55,9 +63,21 @@ export const payloadPurpose = (companyId: string, at: Date): SealPurpose => ({
 })
 
 /** Seals bytes for one place, under the newest key. */
-export async function seal(keyRing: KeyRing, place: SealContext, bytes: Uint8Array): Promise<Bytes> {
+export const seal = (keyRing: KeyRing, place: SealContext, bytes: Uint8Array): Promise<Bytes> =>
+  sealUnderRing(keyRing, place, FORMAT_UNDER_RING, bytes)
+
+/** Seals bytes like `seal`, deflated where that makes them smaller. `open` opens both. */
+export async function sealDeflated(keyRing: KeyRing, place: SealContext, bytes: Uint8Array): Promise<Bytes> {
+  const isInBounds = bytes.length >= DEFLATED_BYTES_MIN && bytes.length <= INFLATED_BYTES_MAX
+  const deflated = isInBounds ? await deflate(bytes) : bytes
+  return deflated.length < bytes.length
+    ? sealUnderRing(keyRing, place, FORMAT_DEFLATED_UNDER_RING, deflated)
+    : seal(keyRing, place, bytes)
+}
+
+async function sealUnderRing(keyRing: KeyRing, place: SealContext, format: number, bytes: Uint8Array): Promise<Bytes> {
   const { version, key } = await keyRing.deriveNewest("seal", purposeParts(place.purpose))
-  return encrypt(key, ringHeader(version), place.context, bytes)
+  return encrypt(key, ringHeader(format, version), place.context, bytes)
 }
 
 /** The bytes that were sealed for this place. Throws `SealError` when they were not, or were altered. */
@@ -65,13 +85,19 @@ export async function open(keyRing: KeyRing, place: SealContext, sealed: Uint8Ar
   const version = keyVersionOf(sealed)
   const key = await keyRing.derive(version, "seal", purposeParts(place.purpose))
   if (!key) throw new SealError("unknown_key_version")
-  return decrypt(key, ringHeader(version), place.context, sealed)
+  const [format = 0] = sealed
+  const bytes = await decrypt(key, ringHeader(format, version), place.context, sealed)
+  if (format === FORMAT_UNDER_RING) return bytes
+  const inflated = await inflate(bytes, INFLATED_BYTES_MAX)
+  if (inflated === null) throw new SealError("malformed")
+  return inflated
 }
 
 /** Which version of the key ring sealed these bytes. Throws `SealError` when none did. */
 export function keyVersionOf(sealed: Uint8Array): number {
   const [format, high, low] = sealed
-  if (format !== FORMAT_UNDER_RING || high === undefined || low === undefined) throw new SealError("malformed")
+  const isUnderRing = format === FORMAT_UNDER_RING || format === FORMAT_DEFLATED_UNDER_RING
+  if (!isUnderRing || high === undefined || low === undefined) throw new SealError("malformed")
   return high * 256 + low
 }
 
@@ -126,7 +152,7 @@ async function decrypt(key: CryptoKey, header: Bytes, context: readonly string[]
   }
 }
 
-const ringHeader = (version: number): Bytes => Uint8Array.of(FORMAT_UNDER_RING, version >> 8, version & 0xff)
+const ringHeader = (format: number, version: number): Bytes => Uint8Array.of(format, version >> 8, version & 0xff)
 const dataKeyHeader = (): Bytes => Uint8Array.of(FORMAT_UNDER_DATA_KEY)
 
 function purposeParts(purpose: SealPurpose): string[] {

@@ -149,7 +149,10 @@ export function formatLine(entry: {
 const isPlain = (value: unknown): boolean => value === null || ["string", "number", "boolean"].includes(typeof value)
 
 /** In addition to the allow list: text that looks like an address or a URL with credentials is redacted. */
-const safeText = (text: string): string => text.slice(0, VALUE_CHARS_MAX).replaceAll(/[^\s@]*@[^\s@]*/g, "[redacted]")
+function safeText(text: string): string {
+  const short = text.slice(0, VALUE_CHARS_MAX)
+  return short.includes("@") ? short.replaceAll(/[^\s@]*@[^\s@]*/g, "[redacted]") : short
+}
 
 /** JSON escapes the lower control characters; these would still break or reorder a line on a screen. */
 const escapeControls = (json: string): string =>

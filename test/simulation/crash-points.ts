@@ -134,9 +134,10 @@ export async function runFlow(flow: Flow, points: readonly CrashPoint[], parts: 
   const run: FlowRun = {
     world,
     injector,
-    sendNext() {
+    sendNext: () => run.send(deliveries.length),
+    send(place, tag = who.tag) {
       const times = scenario.writers.map((_, n) => new Date(START_MS + n * HOUR_MS))
-      const webhook = writeEvents(scenario, who, times)[deliveries.length]
+      const webhook = writeEvents(scenario, { tag, company }, times)[place]
       if (!webhook) throw new Error("the scenario has no more events")
       const state = { attempts: 0, isAcknowledged: false, isGivenUp: false }
       const delivery: Delivery = { webhook, provider: scenario.provider, company, path, ...state }

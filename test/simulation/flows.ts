@@ -21,6 +21,8 @@ export interface FlowRun {
   readonly injector: Crashes
   /** Sends the next event of the scenario. */
   sendNext(): void
+  /** Sends this event of the scenario, or another customer's. */
+  send(place: number, tag?: string): void
   /** Advances the clock. */
   advance(ms: number): Promise<void>
   /** Crashes happen within `work` only. */
@@ -548,14 +550,54 @@ export const FLOWS: readonly Flow[] = [
     scenario: "six: reported by charge and invoice, paid, disputed, cancellation scheduled",
     async run({ injector, sendNext, advance }) {
       for (let webhook = 0; webhook < 6; webhook++) {
-        // Of the last two events, the first reader writes last, and no later event repairs it.
+        // Of the last two events, the first reader writes last, and no later event repairs it: the second one's commit
+        // waits for a second, then it is made beside the first.
         if (webhook === 4) {
-          injector.next(({ body }) => body.includes("commit_streams"), { arrivesAfterMs: 500, answersAfterMs: 501 })
+          injector.next(({ body }) => body.includes("commit_streams"), { arrivesAfterMs: 1_500, answersAfterMs: 1_501 })
         }
         sendNext()
         await advance(30)
       }
       await advance(10 * MINUTE_MS)
+    },
+  },
+  ...(["refused", "lost"] as const).map(
+    (how): Flow => ({
+      name: `the call that records a group of events is ${how}`,
+      isExpected: ({ trace }, description) =>
+        description.includes(RECOVERED) && trace.some((line) => line.includes("/jobs/ingest")) === (how === "lost"),
+      scenario: "a renewal fails twice and is paid late",
+      async run({ injector, sendNext, advance, withCrashes }) {
+        // Two events wait while the first is recorded. Those of a refused call are recorded alone, others wait in QStash.
+        const refusal = plainAnswer(400, JSON.stringify({ message: "refused", code: "23514" }))
+        injector.next(({ body }) => body.includes("record_deliveries") && /evt_n0x_\d\W+evt_n0x_\d/.test(body), {
+          ...{ arrivesAfterMs: null, answersAfterMs: 5, answer: () => (how === "refused" ? refusal : "lost") },
+        })
+        await withCrashes(async () => {
+          for (let webhook = 0; webhook < 3; webhook++) sendNext()
+          await advance(2 * SECOND_MS)
+        })
+        await advance(MINUTE_MS)
+      },
+    }),
+  ),
+  {
+    name: "two events of a customer are committed with one another",
+    isExpected: (_, description) => description.includes(RECOVERED),
+    scenario: "a renewal fails twice and is paid late",
+    async run({ injector, send, advance, withCrashes }) {
+      send(1)
+      await advance(2 * SECOND_MS)
+      await withCrashes(async () => {
+        // While another customer's commit is in flight, an event is recorded that belongs before the snapshot, and one after it.
+        injector.next(({ body }) => body.includes("commit_streams"), { arrivesAfterMs: 300, answersAfterMs: 301 })
+        send(0, "n1x")
+        await advance(30)
+        send(0)
+        await advance(40)
+        send(2)
+        await advance(2 * SECOND_MS)
+      })
     },
   },
 ]

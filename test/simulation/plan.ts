@@ -80,14 +80,15 @@ export function planOf(random: Random): Plan {
     deliveries.push(...webhooks)
     if (subscription) subscriptions.push(subscription)
   }
+  const sent = inBursts(random.fork("bursts"), deliveries, startMs)
   return {
     startMs,
     faultsEndMs,
     settings,
-    deliveries,
+    deliveries: sent,
     customers,
     subscriptions,
-    faultProfile: faultProfileOf(random.fork("weather"), startMs, deliveries),
+    faultProfile: faultProfileOf(random.fork("weather"), startMs, sent),
     missRate: random.pick([0, 0.1, 0.5]),
     doubleRate: random.pick([0, 0.1, 0.4]),
     restarts: random.chance(0.3) ? [startMs + random.between(0, SCENARIO_DAYS * 24 * 60) * MINUTE_MS] : [],
@@ -158,6 +159,18 @@ function firstEvents(
     data: { object },
   }
   return [{ id: event.id, type: event.type, body: JSON.stringify(event) }]
+}
+
+/** Some providers' queues stand still for a time, and then send everything within milliseconds. */
+function inBursts(random: Random, deliveries: Plan["deliveries"], startMs: number): Plan["deliveries"] {
+  const isHeldBack = random.chance(0.3)
+  const untilMs = startMs + random.between(1, SCENARIO_DAYS * 24) * HOUR_MS
+  const after = deliveries.map(() => random.between(0, 5))
+  if (!isHeldBack) return deliveries
+  return deliveries.map((delivery, place) => {
+    const atMs = Math.max(delivery.atMs, untilMs + (after[place] ?? 0))
+    return delivery.atMs < untilMs ? { ...delivery, atMs } : delivery
+  })
 }
 
 /** A scenario takes seconds or days; some events share a second, as at Stripe. */

@@ -16,7 +16,7 @@ import { NO_SKEW } from "./world/runtime.ts"
 import type { ScheduleWorker } from "./world/schedule-worker.ts"
 import { DEFAULT_SWITCHES, setSwitchEverywhere } from "./world/switches.ts"
 import { COMPANIES } from "./world/targets.ts"
-import { World } from "./world/world.ts"
+import { type Query, World } from "./world/world.ts"
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -59,6 +59,8 @@ export interface Run {
     readonly effects: number
     readonly messages: number
     readonly crashes: number
+    /** Calls that recorded or committed for several requests. */
+    readonly groups: number
     /** Dead events that were replayed, and nudges with an unknown outcome. */
     readonly manualWork: number
     readonly simulatedMs: number
@@ -166,11 +168,16 @@ export async function runSchedule(seed: number, parts: RunParts): Promise<Run> {
       effects: started.applied,
       messages: started.mailbox.messages.length,
       crashes: runtime.crashes,
+      groups: started.queries.flatMap(({ queries }) => queries).filter(isForSeveral).length,
       manualWork: operator.replayed + seen.nudges.filter(({ status }) => status === "unknown").length,
       simulatedMs: runtime.worldMs - plan.startMs,
     },
   }
 }
+
+/** Whether a statement records several events or commits several customers, of which it has an array. */
+const isForSeveral = ({ query, params }: Query["queries"][number]): boolean =>
+  /\b(record_deliveries|commit_streams)\(/.test(query) && String(params[2]).includes(",")
 
 /** Runs the agenda until `endMs`; `atRest` is called whenever no task is running. */
 export async function runAgenda(world: World, endMs: number, atRest: () => Promise<void>): Promise<boolean> {

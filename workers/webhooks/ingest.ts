@@ -7,7 +7,7 @@ import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { processingOf, type ReadDelivery } from "./read-delivery.ts"
-import { type AcceptedDelivery, abandonedAt, acceptDelivery } from "./record-delivery.ts"
+import { type AcceptedDelivery, abandonedAt, acceptDelivery, giveWayToDeliveries } from "./record-delivery.ts"
 import { replay } from "./replay.ts"
 
 /** Records a delivery of this owner; answers how that went, and the rest of the work, which may follow the answer. */
@@ -33,7 +33,8 @@ async function follow(
   const work = processingOf(read)
   const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
   if (isProcessing && stream !== null) {
-    await advance(services, stream, work)
+    await giveWayToDeliveries(companyId)
+    await advance(services, stream, work, { isTogether: true })
     return rescoreAfterEvent(services, companyId, [stream.customer.id])
   }
   if (isProcessing) return void (await replay(services, companyId, read, abandonedAt(services.now())))

@@ -2,15 +2,18 @@
  * Records a verified delivery, encrypted, for the company that it belongs to. The webhook route and the fallback queue use
  * the same function.
  */
+import { databaseFailure } from "../../db/client.ts"
 import {
   type NewEvent,
   type RecordedDelivery,
+  recordDeliveries,
   recordDelivery,
   recordPending,
 } from "../../db/queries/recovery/stream.ts"
-import { payloadPurpose, seal } from "../../shared/crypto/seal.ts"
+import { payloadPurpose, sealDeflated } from "../../shared/crypto/seal.ts"
 import type { Delivery } from "../../shared/provider.ts"
 import { type DeliveryOwner, ownerOfDelivery } from "../platform/companies.ts"
+import { type GroupBounds, GroupCalls, waitForSignal } from "../platform/group-calls.ts"
 import { grantFor } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
@@ -53,11 +56,73 @@ export async function acceptDelivery(
   const askable = await withoutForbiddenLookups(services, companyId, read)
   const event = await newEventOf(services, askable, { companyId, isProcessing })
   if (askable.delivery.needs === undefined) {
-    return { companyId, recorded: await recordDelivery(db, event), isPending: false }
+    return { companyId, recorded: await recordTogether(services, event), isPending: false }
   }
   const recorded = await recordPending(db, event)
   const { isNew, setAside } = recorded
   return { companyId, recorded, isPending: isNew && setAside === null && event.status === "received" }
+}
+
+/** The leader of a group spends the processor time of its statement: about 0.1 ms an event. */
+const GROUP_EVENTS_MAX = 50
+
+/** Far below what one statement may have, 64 MiB. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024
+
+/** More calls at once would only make each other slower. */
+const CALLS_MAX = 3
+
+/** A call takes some milliseconds, and more with a database far away. */
+const SLOW_AFTER_MS = 500
+
+/** While Postgres answers, a burst may keep this isolate busy for so long. */
+const QUEUE_MS_MAX = 2_500
+
+/** With the database's time-out and the fallback queue after it, an answer takes less than five seconds in an outage. */
+const QUEUE_MS_MAX_AFTER_FAILURE = 1_000
+
+/** Beyond the database's time-out, for a busy isolate. */
+const CALL_MARGIN_MS = 100
+
+const GROUP_BOUNDS: GroupBounds<NewEvent> = {
+  itemsMax: GROUP_EVENTS_MAX,
+  bytes: { max: GROUP_BYTES_MAX, of: ({ sealedPayload }) => sealedPayload.length },
+  callsMax: CALLS_MAX,
+  slowAfterMs: SLOW_AFTER_MS,
+  queueMsMax: QUEUE_MS_MAX,
+  queueMsMaxAfterFailure: QUEUE_MS_MAX_AFTER_FAILURE,
+}
+const groups = new GroupCalls<NewEvent, RecordedDelivery>(GROUP_BOUNDS)
+
+/** Processing gives way to deliveries that wait for their answer, but not for longer than this. */
+const GIVE_WAY_MS_MAX = 200
+
+/** More than this many give no more way: each holds its stream in memory. */
+const GIVING_WAY_MAX = 200
+
+/** Waits while this isolate records deliveries of the company, so that a burst is acknowledged first. */
+export const giveWayToDeliveries = (companyId: string): Promise<void> =>
+  groups.waitUntilIdle(companyId, { limitMs: GIVE_WAY_MS_MAX, waitingMax: GIVING_WAY_MAX }, waitForSignal)
+
+/**
+ * Records an event together with others of its company that arrived while the last call was in flight. When Postgres refuses
+ * the group, each is recorded alone, so that one cannot stop the others. Throws when there was no answer in time, alone or in a
+ * group: it may have been recorded, and repeating it changes nothing.
+ */
+async function recordTogether(services: Services, event: NewEvent): Promise<RecordedDelivery> {
+  const { config, db, log, waitUntil } = services
+  const { companyId } = event
+  const recorded = await groups.run(companyId, event, {
+    call: (events) => recordDeliveries(db, companyId, events),
+    callMsMax: config.database.timeoutMs + CALL_MARGIN_MS,
+    waitFor: waitForSignal,
+    waitUntil,
+  })
+  if (recorded.kind === "done") return recorded.result
+  const error = recorded.kind === "failed" ? recorded.error : new Error("not recorded in time")
+  if (databaseFailure(error) === "outcome_unknown") throw error
+  log.warn("group_record_failed", { companyId, eventId: event.id, error })
+  return recordDelivery(db, event)
 }
 
 /** A thin event whose object may not be fetched in this company's name is stored and not expanded. */
@@ -101,7 +166,7 @@ export async function newEventOf(
     objects: delivery.objects,
     facts: factsOf(read),
     customerEventsMax: config.limits.customerEventsPerHour,
-    sealedPayload: await seal(config.keys.encryption, place, rawBody),
+    sealedPayload: await sealDeflated(config.keys.encryption, place, rawBody),
   }
 }
 

@@ -3,7 +3,7 @@
  * separately, and shown to operators only.
  */
 import { recordUnmapped } from "../../db/queries/webhooks/unmapped.ts"
-import { type SealContext, seal } from "../../shared/crypto/seal.ts"
+import { type SealContext, sealDeflated } from "../../shared/crypto/seal.ts"
 import type { Services } from "../platform/services.ts"
 import type { ReadDelivery } from "./read-delivery.ts"
 
@@ -26,7 +26,7 @@ export async function storeUnmapped(services: Services, read: ReadDelivery): Pro
     type: delivery.type,
     apiVersion: delivery.apiVersion,
     occurredAt: new Date(delivery.occurredAt),
-    payload: await seal(config.keys.encryption, unmappedSealContext(eventId, path), rawBody),
+    payload: await sealDeflated(config.keys.encryption, unmappedSealContext(eventId, path), rawBody),
   })
   if (isNew) log.warn("unmapped_event_stored", { provider, account, eventId, companyId: read.path })
   return isNew

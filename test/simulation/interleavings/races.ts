@@ -16,8 +16,9 @@ import { createBudget } from "../../../workers/platform/outbound/budget.ts"
 import type { Services } from "../../../workers/platform/services.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
 import { importPage } from "../../../workers/reconcile/import-history.ts"
-import { advance, advanceAll, type PendingAdvance } from "../../../workers/recovery/advance.ts"
+import { advance, advanceAll } from "../../../workers/recovery/advance.ts"
 import { sendNudge } from "../../../workers/recovery/nudges/send-nudge.ts"
+import type { PendingAdvance } from "../../../workers/recovery/prepare-commit.ts"
 import {
   eventIdFrom,
   factsOf,

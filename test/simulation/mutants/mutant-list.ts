@@ -29,6 +29,8 @@ const POLICY = "shared/domain/recovery/contact-policy.ts"
 const CONVERSATION = "shared/domain/recovery/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
 const HTTP = "workers/messaging/http.ts"
+const RECORD = "workers/webhooks/record-delivery.ts"
+const TOGETHER = "workers/recovery/commit-together.ts"
 const LAPSE = "shared/domain/recovery/fold/lapse.ts"
 
 const at = (file: string, find: string, replace: string): Patch => ({ file, find, replace })
@@ -126,6 +128,34 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "nothing is acknowledged that no sink took",
     code: [at("workers/webhooks/route.ts", `if (sink === null) throw notNow("no_sink")`, "")],
     first: crashes("nothing can be stored anywhere"),
+  },
+  {
+    guard: "an event whose group was refused is recorded alone before it is acknowledged",
+    code: [at(RECORD, "return recordDelivery(db, event)", "return { isNew: false, setAside: null, stream: null }")],
+    first: crashes("the call that records a group of events is refused"),
+  },
+  {
+    guard: "an event whose group has no answer is not acknowledged as recorded",
+    code: [
+      at(
+        RECORD,
+        `if (databaseFailure(error) === "outcome_unknown") throw error`,
+        `if (databaseFailure(error) === "outcome_unknown") return { isNew: false, setAside: null, stream: null }`,
+      ),
+    ],
+    first: crashes("the call that records a group of events is lost"),
+  },
+  {
+    guard: "an event is finished with another's commit only if that has read what was recorded with it",
+    code: [
+      at(TOGETHER, "if (other.reading.isWhole && !(stream.isWhole && other.work.factIds.length > 0)) return false", ""),
+      at(
+        TOGETHER,
+        "return missingFacts(other.work.factIds, stream.facts).length === 0",
+        "return missingFacts(other.work.factIds, stream.facts).length >= 0",
+      ),
+    ],
+    first: crashes("two events of a customer are committed with one another"),
   },
   {
     guard: "a delivery belongs to the company of its path",
