@@ -23,7 +23,7 @@ export function renderInvitation({
     ],
     button: "Open the sign-in page",
     link: signInUrl,
-    footer: ["You get this message because an administrator of the company entered your address."],
+    footer: "You get this message because an administrator of the company entered your address.",
   })
 }
 
@@ -45,7 +45,7 @@ export function renderSignInLink({
     ],
     button: "Sign in",
     link,
-    footer: ["If you did not ask for it, ignore this message: nobody can sign in without the link."],
+    footer: "If you did not ask for it, ignore this message: nobody can sign in without the link.",
   })
 }
 
@@ -54,14 +54,14 @@ interface Parts {
   readonly paragraphs: readonly string[]
   readonly button: string
   readonly link: string
-  readonly footer: readonly string[]
+  readonly footer: string
 }
 
 function render({ subject, paragraphs, button, link, footer }: Parts): Rendered {
   const url = webLink(link)
   return {
     subject,
-    text: [...paragraphs, `${button}: ${url}`, ...footer].join("\n\n"),
+    text: [...paragraphs, `${button}: ${url}`, footer].join("\n\n"),
     html: emailHtml({
       ...{ language: "en", subject, brand: PRODUCT, paragraphs, button, link: url, unsubscribe: null },
       footer: footer.join(" "),
