@@ -38,7 +38,7 @@ export default defineConfig({
           include: ["db/**/*.db.test.ts"],
           globalSetup: ["test/support/database-setup.ts"],
           testTimeout: 30_000,
-          // Each file empties the one database before its first test.
+          // They share one database, in which each test is one transaction that is rolled back.
           fileParallelism: false,
         },
       },

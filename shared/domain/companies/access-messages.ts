@@ -63,8 +63,7 @@ function render({ subject, paragraphs, button, link, footer }: Parts): Rendered 
     subject,
     text: [...paragraphs, `${button}: ${url}`, footer].join("\n\n"),
     html: emailHtml({
-      ...{ language: "en", subject, brand: PRODUCT, paragraphs, button, link: url, unsubscribe: null },
-      footer: footer.join(" "),
+      ...{ language: "en", subject, brand: PRODUCT, paragraphs, button, link: url, footer, unsubscribe: null },
       preheader: paragraphs[0] ?? "",
       linkHint: "If the button does not work, open this address:",
     }),
