@@ -5,7 +5,7 @@ import type { FC } from "hono/jsx"
 import { type NewSession, revokeSession } from "../../companies/sessions.ts"
 import { requestSignInLink, signInWithAccess, signInWithKey, signInWithLink } from "../../companies/sign-in.ts"
 import { AppError } from "../../platform/errors.ts"
-import { type DashboardEnv, formOf, render } from "../page.tsx"
+import { type DashboardEnv, formData, formOf, render } from "../page.tsx"
 import { forgetSession, keepSession, sessionToken } from "../session.ts"
 
 const PATH = "/dashboard/sign-in"
@@ -124,7 +124,7 @@ const SignInPage: FC<{ readonly next: string }> = ({ next }) => (
 export async function withoutSession(c: Context<DashboardEnv>): Promise<Response> {
   const url = new URL(c.req.url)
   const here = pathIn(`${url.pathname}${url.search}`)
-  if (c.req.method !== "GET" && c.req.method !== "HEAD") return keptForm(c, await c.req.formData())
+  if (c.req.method !== "GET" && c.req.method !== "HEAD") return keptForm(c, await formData(c))
   if (c.req.header("sec-fetch-site") === "cross-site") {
     // A refresh by the page itself is of the same site, so this happens once.
     return c.html(raw(`<!doctype html><meta http-equiv="refresh" content="0"><title>Churn Saver</title>`))
