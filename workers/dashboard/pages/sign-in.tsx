@@ -62,9 +62,12 @@ export const signOut = new Hono<DashboardEnv>().post("/", async (c) => {
 
 /** A page of the dashboard to go to; anything else is its first page. */
 const pathIn = (text: string | undefined): string =>
-  text !== undefined && /^\/dashboard(?:[/?][\w\-./?=&%~+:]*)?$/.test(text) && !text.includes("//")
+  text !== undefined && /^\/dashboard(?:[/?][\w\-./?=&%~+:]*)?$/.test(text) && !text.includes("//") && staysHere(text)
     ? text
     : "/dashboard"
+
+/** Browsers resolve dots, written out or encoded, before they ask. */
+const staysHere = (path: string): boolean => /^\/dashboard(?:\/|$)/.test(new URL(path, "https://here.invalid").pathname)
 
 /** Signs in and goes on to `next`; a refusal is shown on the sign-in page. */
 async function enter(c: Context<DashboardEnv>, next: string, attempt: () => Promise<NewSession>): Promise<Response> {
