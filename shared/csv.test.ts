@@ -10,13 +10,15 @@ describe("a row", () => {
     ["commas, quotes and line ends are quoted", ["a,b", 'say "x"', "two\nlines"], '"a,b","say ""x""","two\nlines"\r\n'],
     ["a formula is made text", ["=1+1", "+49 30", "-cmd", "@sum", "\tx"], "'=1+1,'+49 30,'-cmd,'@sum,'\tx\r\n"],
     ["a formula with a comma is made text and quoted", ["=HYPERLINK(a,b)"], '"\'=HYPERLINK(a,b)"\r\n'],
+    ["a formula after a semicolon is made text", ["Ann;=1+1", "a; +1", "a;b"], "Ann;'=1+1,a; '+1,a;b\r\n"],
+    ["a formula on a second line is made text", ["a\n=1+1"], '"a\n\'=1+1"\r\n'],
     ["a negative number stays a number", [-5, 0.5], "-5,0.5\r\n"],
   ])("%s", (_, cells, expected) => {
     expect(csvRow(cells)).toBe(expected)
   })
 
   test("any text that is no formula comes back as it was", () => {
-    const text = fc.string({ unit: "binary" }).filter((value) => !/^[=+\-@\t\r]/.test(value))
+    const text = fc.string({ unit: "binary" }).filter((value) => !/(^|[;\t\r\n] *)[=+\-@\t\r]/.test(value))
     fc.assert(
       fc.property(fc.array(text, { minLength: 2, maxLength: 5 }), (cells) => {
         expect(parse(csvRow(cells), { relax_column_count: true, record_delimiter: "\r\n" })).toEqual([cells])

@@ -4,13 +4,16 @@ export type Cell = string | number | boolean | null | undefined
 
 const NEEDS_QUOTES = /[",\r\n]/
 
-/** Spreadsheets run a cell that begins like this as a formula (OWASP, "CSV Injection"); an apostrophe makes it text. */
-const BEGINS_FORMULA = /^[=+\-@\t\r]/
+/**
+ * Spreadsheets run a cell that begins like this as a formula (OWASP, "CSV Injection"); an apostrophe makes it text. In many
+ * languages they divide cells at semicolons, or by tabs when text is pasted, and begin one within ours.
+ */
+const BEGINS_FORMULA = /(^|[;\t\r\n] *)(?=[=+\-@\t\r])/g
 
 function csvCell(value: Cell): string {
   if (value === null || value === undefined) return ""
   if (typeof value !== "string") return String(value)
-  const text = BEGINS_FORMULA.test(value) ? `'${value}` : value
+  const text = value.replaceAll(BEGINS_FORMULA, "$1'")
   return NEEDS_QUOTES.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 

@@ -98,8 +98,10 @@ export async function revokeSession(services: Services, token: string): Promise<
   const { db, log, now } = services
   const ended = await endSession(db, from.companyId, await hashOf(token), now())
   if (ended === null) return false
-  await recordAccess(services, { companyId: from.companyId, kind: "signed_out", reason: null, ...ended })
-  log.info("signed_out", { companyId: from.companyId, keyId: ended.who, source: ended.via })
+  const { personId, keyId, via } = ended
+  const who = personId === null ? keyId : personKeyId(personId)
+  await recordAccess(services, { companyId: from.companyId, kind: "signed_out", via, who, reason: null })
+  log.info("signed_out", { companyId: from.companyId, source: via, ...(who !== null && { keyId: who }) })
   return true
 }
 

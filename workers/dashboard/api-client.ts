@@ -13,6 +13,7 @@ export interface Call {
   readonly params?: Readonly<Record<string, string>>
   readonly query?: Readonly<Record<string, string | number | null | undefined>>
   readonly body?: unknown
+  /** Any text: it is encoded, because a header cannot hold every one. */
   readonly idempotencyKey?: string
 }
 
@@ -83,7 +84,7 @@ function requestOf(name: RouteName, { params = {}, query = {}, body, idempotency
     method,
     headers: {
       ...(body !== undefined && { "content-type": "application/json" }),
-      ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
+      ...(idempotencyKey !== undefined && { "idempotency-key": encodeURIComponent(idempotencyKey) }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
   })

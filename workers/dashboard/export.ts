@@ -17,20 +17,21 @@ const EXPORT_ROWS_MAX = 8_000
  * The list with the filters of the page, as a file called `name`. `read` asks for one page; `columns` are fields of the API's
  * rows, of which objects become JSON.
  */
-export function exportOf<Row extends object>(
+export async function exportOf<Row extends object>(
   c: DashboardContext,
   name: string,
   read: (query: Readonly<Record<string, string | number | undefined>>) => Promise<ListPage<Row>>,
   columns: readonly (keyof Row & string)[],
-): Response {
+): Promise<Response> {
   const query = listQuery(c)
+  // Before the answer begins: a filter or a role that is refused becomes a page that says so, not half a file.
+  const first = await read({ ...query, limit: PAGE_ROWS })
   async function* pages(): AsyncGenerator<readonly (readonly Cell[])[]> {
-    let { cursor } = query
-    for (let rows = 0; rows < EXPORT_ROWS_MAX; rows += PAGE_ROWS) {
-      const page = await read({ ...query, cursor, limit: PAGE_ROWS })
+    let page = first
+    for (let rows = PAGE_ROWS; ; rows += PAGE_ROWS) {
       yield page.data.map((row) => columns.map((column) => cellOf(row[column])))
-      if (page.nextCursor === null) return
-      cursor = page.nextCursor
+      if (page.nextCursor === null || rows >= EXPORT_ROWS_MAX) return
+      page = await read({ ...query, cursor: page.nextCursor, limit: PAGE_ROWS })
     }
   }
   const file = `${name}-${c.get("services").now().toISOString().slice(0, 10)}.csv`

@@ -1,6 +1,7 @@
 /** The frame of every page: head, navigation, who is signed in, and what the last action did. */
 import type { Child, FC } from "hono/jsx"
 import type { Permission } from "../platform/http/auth.ts"
+import { CompanyOfPage } from "./parts/parts.tsx"
 import type { Viewer } from "./viewer.ts"
 
 /** An entry of the navigation; shown to those who hold its permission. */
@@ -90,7 +91,7 @@ export const Page: FC<PageProps> = ({ title, viewer, at, notice, children }) => 
             {notice.text}
           </p>
         )}
-        {children}
+        <CompanyOfPage.Provider value={viewer?.principal.companyId ?? ""}>{children}</CompanyOfPage.Provider>
       </main>
     </body>
   </html>

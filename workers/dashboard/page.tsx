@@ -3,9 +3,11 @@ import type { Context } from "hono"
 import { html } from "hono/html"
 import type { Child } from "hono/jsx"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
+import { AppError } from "../platform/errors.ts"
 import type { AppEnv } from "../platform/services.ts"
 import type { ApiClient } from "./api-client.ts"
 import { type Notice, Page } from "./layout.tsx"
+import { COMPANY_FIELD } from "./parts/parts.tsx"
 import type { Viewer } from "./viewer.ts"
 
 export interface DashboardEnv {
@@ -87,6 +89,29 @@ export async function act(c: DashboardContext, path: string, perform: () => Prom
   return c.redirect(`${path}${path.includes("?") ? "&" : "?"}done=${done}`, 303)
 }
 
-/** The fields of a form; of a repeated one the last. */
-export const formOf = async (c: DashboardContext): Promise<Readonly<Record<string, string>>> =>
-  Object.fromEntries([...(await c.req.formData())].map(([name, value]) => [name, String(value)]))
+/** Our largest form is that of fifty cases; a body of many short fields would make a page of a megabyte. */
+const FIELDS_MAX = 200
+
+/** The form in a request. Throws for a body that is no form of ours, which anybody can send. */
+export async function formData(c: Context): Promise<FormData> {
+  if (!FORM_TYPE.test(c.req.header("content-type") ?? "")) {
+    throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be a form.")
+  }
+  const form = await c.req.formData()
+  if ([...form.keys()].length > FIELDS_MAX) {
+    throw new AppError("PAYLOAD_TOO_LARGE", `The form has more than ${FIELDS_MAX} fields.`)
+  }
+  return form
+}
+
+const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
+
+/** The fields of a form; of a repeated one the last. The company of its page is checked before, and is not among them. */
+export async function formOf(c: DashboardContext): Promise<Readonly<Record<string, string>>> {
+  const { [COMPANY_FIELD]: _, ...fields } = Object.fromEntries(await formData(c))
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]))
+}
+
+/** The number in a field; null for an empty or missing one, which must not count as 0. */
+export const numberIn = (text: string | undefined): number | null =>
+  text === undefined || text.trim() === "" ? null : Number(text)

@@ -4,11 +4,12 @@
  */
 import { Hono, type MiddlewareHandler } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
+import { AppError } from "../platform/errors.ts"
 import { errorResponse } from "../platform/http/error-response.ts"
 import { limitBody } from "../platform/http/limit-body.ts"
 import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
 import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
-import { type DashboardContext, type DashboardEnv, render } from "./page.tsx"
+import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
 import { cases } from "./pages/cases.tsx"
 import { companies, setUp } from "./pages/companies.tsx"
 import { customers } from "./pages/customers.tsx"
@@ -25,6 +26,7 @@ import { segments } from "./pages/segments.tsx"
 import { settings } from "./pages/settings.tsx"
 import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
 import { templates } from "./pages/templates.tsx"
+import { COMPANY_FIELD } from "./parts/parts.tsx"
 import { requireSameOrigin, sessionOf } from "./session.ts"
 import { viewerOf } from "./viewer.ts"
 
@@ -63,6 +65,7 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
       const session = await sessionOf(c)
       if (session === null) return withoutSession(c)
       const { principal } = session
+      if (c.req.method === "POST") await requireSameCompany(c, principal.companyId)
       // An operator chooses a company first.
       if (principal.companyId === NO_COMPANY && !c.req.path.startsWith("/dashboard/companies")) {
         return c.redirect("/dashboard/companies", 303)
@@ -96,6 +99,19 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     })
   // Its variables beside those of the API are set by its own middleware.
   return dashboard as unknown as Hono<AppEnv>
+}
+
+/** Throws CONFLICT for a form of a page that showed another company: nothing must happen to the one that is chosen now. */
+async function requireSameCompany(c: DashboardContext, companyId: string): Promise<void> {
+  const shown = (await formData(c)).get(COMPANY_FIELD)
+  if (shown === null || shown === companyId) return
+  throw new AppError(
+    "CONFLICT",
+    "This form is of another company than the one that is chosen now. Nothing was changed.",
+    {
+      reason: "other_company",
+    },
+  )
 }
 
 const errorPage = (c: DashboardContext, status: number, text: string) =>

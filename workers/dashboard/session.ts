@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from "hono"
 import { deleteCookie, getCookie, setCookie } from "hono/cookie"
 import { type NewSession, readSession, type Session } from "../companies/sessions.ts"
 import { AppError } from "../platform/errors.ts"
+import { countingUnknownSessions } from "../platform/limits/clients.ts"
 import type { AppEnv } from "../platform/services.ts"
 
 /** With the prefix `__Host-` a cookie is sent to exactly this host, over TLS, and no subdomain can set it. */
@@ -18,14 +19,16 @@ export async function sessionOf<E extends AppEnv>(c: Context<E>): Promise<Sessio
   const token = getCookie(c, SESSION_COOKIE, "host")
   if (token === undefined) return null
   const chosen = getCookie(c, COMPANY_COOKIE, "host")
-  const companyId = chosen !== undefined && COMPANY_ID.test(chosen) ? chosen : services.config.access.defaultCompanyId
-  try {
-    return await readSession(services, token, { companyId })
-  } catch (error) {
-    // The company of the cookie is gone, or not that of a person who signed in since.
-    if (!(error instanceof AppError) || error.code === "UNAVAILABLE") throw error
-    return readSession(services, token)
-  }
+  const companyId = chosen !== undefined && COMPANY_ID.test(chosen) ? chosen : null
+  return countingUnknownSessions(services, c.req.raw.headers, async () => {
+    try {
+      return await readSession(services, token, { companyId })
+    } catch (error) {
+      // The company of the cookie is gone, or not that of a person who signed in since.
+      if (!(error instanceof AppError) || error.code === "UNAVAILABLE") throw error
+      return readSession(services, token)
+    }
+  })
 }
 
 /** Keeps the session in the browser until it ends. */

@@ -84,7 +84,7 @@ export async function endSession(
   companyId: string | null,
   hash: Uint8Array,
   now: Date,
-): Promise<{ readonly who: string; readonly via: SignInWay } | null> {
+): Promise<Pick<SessionRow, "personId" | "keyId" | "via"> | null> {
   const [rows] = await inCompany(db, companyId ?? "", [
     db
       .update(sessions)
@@ -92,8 +92,7 @@ export async function endSession(
       .where(and(ofCompany(companyId), eq(sessions.hash, hash), isNull(sessions.revokedAt)))
       .returning({ personId: sessions.personId, keyId: sessions.keyId, via: sessions.via }),
   ])
-  const row = rows[0]
-  return row ? { who: row.personId ?? row.keyId ?? "", via: row.via } : null
+  return rows[0] ?? null
 }
 
 /** Ends all sessions of a person or a key. Returns how many. */

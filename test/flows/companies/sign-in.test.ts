@@ -231,6 +231,16 @@ describe("a session", () => {
     expect((await eventsOf()).map(({ kind }) => kind)).toEqual(["signed_out", "signed_in", "signed_in"])
   })
 
+  test("is recorded with the same person when it begins and when it ends", async () => {
+    const { token, personId } = await signedIn()
+    await revokeSession((await requestServices()).services, token)
+    const ends = (await eventsOf()).filter(({ kind }) => kind.startsWith("signed_"))
+    expect(ends.map(({ kind, who }) => [kind, who])).toEqual([
+      ["signed_out", `person:${personId}`],
+      ["signed_in", `person:${personId}`],
+    ])
+  })
+
   test("ends with its company", async () => {
     const B = fresh("company")
     await addCompany(B)

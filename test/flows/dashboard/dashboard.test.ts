@@ -68,6 +68,9 @@ describe("signing in", () => {
     "//evil.example",
     "/dashboard//evil.example",
     "/api/cases",
+    "/dashboard/../api/cases",
+    "/dashboard/%2e%2e/%2fevil.example",
+    "/dashboard/.%2E/c",
     "javascript:alert(1)",
   ])("does not lead to %s", async (next) => {
     const { html } = await visitor().post("/dashboard/sign-in/key", { key: world().adminApiKey, next })

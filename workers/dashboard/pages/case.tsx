@@ -3,7 +3,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { CaseStatus, inWords, KIND_NAMES } from "../parts/cases.tsx"
 import { NUDGE_TONES } from "../parts/nudges.ts"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { dateTime, money, percent, type Viewer } from "../viewer.ts"
 
 type CaseAnswer = AnswerOf<"GET /api/cases/:id">
@@ -60,7 +60,7 @@ export const CasePage: FC<{
         </Panel>
         {canAct && (
           <Panel title="Act">
-            <form class="stack" method="post" action={`${path}/nudge`}>
+            <PostForm class="stack" action={`${path}/nudge`}>
               <p class="note">Sends one message now, unless a contact rule forbids it.</p>
               <input type="hidden" name="key" value={formKey} />
               <label>
@@ -81,10 +81,10 @@ export const CasePage: FC<{
               <div>
                 <button type="submit">Send a message</button>
               </div>
-            </form>
+            </PostForm>
             <details>
               <summary>Close the case</summary>
-              <form class="stack" method="post" action={`${path}/close`}>
+              <PostForm class="stack" action={`${path}/close`}>
                 <p class="note">
                   The case counts as lost, its planned messages are dropped, and a later payment does not recover it.
                   This cannot be undone.
@@ -94,7 +94,7 @@ export const CasePage: FC<{
                     Close as lost
                   </button>
                 </div>
-              </form>
+              </PostForm>
             </details>
           </Panel>
         )}

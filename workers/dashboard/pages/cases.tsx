@@ -4,9 +4,9 @@ import type { FC } from "hono/jsx"
 import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
+import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, ExportLink, Heading, Pager, Table, type Tone } from "../parts/parts.tsx"
+import { Badge, Choice, ExportLink, Heading, Pager, PostForm, Table, type Tone } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 import { CasePage } from "./case.tsx"
 
@@ -25,7 +25,7 @@ export const cases = new Hono<DashboardEnv>()
     return show(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
   })
   .post("/bulk", async (c) => {
-    const form = await c.req.formData()
+    const form = await formData(c)
     const caseIds = form.getAll("caseId").map(String)
     if (caseIds.length === 0) throw new AppError("MALFORMED", "Select at least one case.")
     const action = form.get("action") === "close" ? "close" : "nudge"
@@ -126,7 +126,7 @@ const BulkPage: FC<{
         ]}
       />
       {isDryRun && possible.length > 0 && (
-        <form class="stack" method="post" action={`${PATH}/bulk`}>
+        <PostForm class="stack" action={`${PATH}/bulk`}>
           <input type="hidden" name="action" value={action} />
           <input type="hidden" name="step" value="confirmed" />
           <input type="hidden" name="key" value={formKey} />
@@ -139,7 +139,7 @@ const BulkPage: FC<{
               {action === "nudge" ? `Send ${possible.length} messages` : `Close ${possible.length} cases`}
             </button>
           </div>
-        </form>
+        </PostForm>
       )}
     </>
   )
@@ -181,14 +181,14 @@ const CasesPage: FC<{
     </form>
     <CaseTable viewer={viewer} now={now} cases={cases.data} {...(viewer.can("cases:write") && { form: BULK_FORM })} />
     {viewer.can("cases:write") && cases.data.some(({ status }) => status === "open") && (
-      <form class="actions" id={BULK_FORM} method="post" action={`${PATH}/bulk`}>
+      <PostForm class="actions" id={BULK_FORM} action={`${PATH}/bulk`}>
         <button class="quiet" type="submit" name="action" value="nudge">
           Message the selected …
         </button>
         <button class="quiet" type="submit" name="action" value="close">
           Close the selected …
         </button>
-      </form>
+      </PostForm>
     )}
     <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} />
   </>

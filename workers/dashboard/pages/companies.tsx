@@ -1,10 +1,11 @@
 /** Companies for operators, and the checklist of a company's set-up. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { keepCompany } from "../session.ts"
 import type { Viewer } from "../viewer.ts"
 
@@ -29,7 +30,9 @@ export const companies = new Hono<DashboardEnv>()
     })
   })
   .post("/:id/choose", async (c) => {
-    await c.get("ask")("GET /api/companies/:id", { params: c.req.param() })
+    const { closedAt } = await c.get("ask")("GET /api/companies/:id", { params: c.req.param() })
+    // Its pages cannot be shown: others would be, under its name.
+    if (closedAt !== null) throw new AppError("CONFLICT", "This company is closed.", { reason: "company_closed" })
     keepCompany(c, c.req.param("id"))
     return c.redirect("/dashboard", 303)
   })
@@ -97,11 +100,13 @@ const CompaniesPage: FC<{ readonly viewer: Viewer; readonly companies: readonly 
           title: "Act",
           cell: ({ id, closedAt }) => (
             <div class="actions">
-              <form method="post" action={`${PATH}/${id}/choose`}>
-                <button class="quiet" type="submit">
-                  Choose
-                </button>
-              </form>
+              {closedAt === null && (
+                <form method="post" action={`${PATH}/${id}/choose`}>
+                  <button class="quiet" type="submit">
+                    Choose
+                  </button>
+                </form>
+              )}
               {closedAt === null ? (
                 <details>
                   <summary>Close</summary>
@@ -177,9 +182,9 @@ const SetUpPage: FC<{
     />
     {viewer.can("people:write") && (
       <Panel title="Test message" note="The first message about an invented member, sent to your own address.">
-        <form method="post" action={`${SET_UP}/test-message`}>
+        <PostForm action={`${SET_UP}/test-message`}>
           <button type="submit">Send it to me</button>
-        </form>
+        </PostForm>
       </Panel>
     )}
   </>

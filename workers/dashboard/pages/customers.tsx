@@ -7,7 +7,7 @@ import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
-import { Choice, ExportLink, Figure, Heading, Pager, Panel, Risk, Table, Time } from "../parts/parts.tsx"
+import { Choice, ExportLink, Figure, Heading, Pager, Panel, PostForm, Risk, Table, Time } from "../parts/parts.tsx"
 import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
 
 /** Scores in the chart, and those of them in the table. */
@@ -74,13 +74,13 @@ const CustomersPage: FC<{
     <Heading title="Customers" lead="Everyone who pays or paid, the newest first.">
       {viewer.can("contacts:read") && (
         <search>
-          <form class="filters" method="post" action={`${PATH}/search`}>
+          <PostForm class="filters" action={`${PATH}/search`}>
             <label>
               E-mail address
               <input type="email" name="email" required />
             </label>
             <button type="submit">Find</button>
-          </form>
+          </PostForm>
         </search>
       )}
     </Heading>
@@ -152,9 +152,9 @@ const CustomerPage: FC<{
         In quarantine ({inWords(customer.quarantine.reason)}): gets no messages until{" "}
         <Time viewer={viewer} at={customer.quarantine.endsAt} />.
         {viewer.can("events:replay") && (
-          <form method="post" action={`${PATH}/${encodeURIComponent(customer.id)}/release`}>
+          <PostForm action={`${PATH}/${encodeURIComponent(customer.id)}/release`}>
             <button type="submit">Send messages again</button>
-          </form>
+          </PostForm>
         )}
       </div>
     )}

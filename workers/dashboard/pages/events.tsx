@@ -4,7 +4,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { Badge, Choice, ExportLink, Heading, Pager, Table, Time, type Tone } from "../parts/parts.tsx"
+import { Badge, Choice, ExportLink, Heading, Pager, PostForm, Table, Time, type Tone } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/events"
@@ -101,7 +101,7 @@ const EventsPage: FC<{
     {viewer.can("events:replay") && isFiltered(query) && (
       <details>
         <summary>Replay all events of this filter</summary>
-        <form class="stack" method="post" action={`${PATH}/replay`}>
+        <PostForm class="stack" action={`${PATH}/replay`}>
           <p class="note">
             Up to 1,000 stored events are processed again from their payloads. Events that were processed before change
             nothing.
@@ -112,7 +112,7 @@ const EventsPage: FC<{
           <div>
             <button type="submit">Replay them</button>
           </div>
-        </form>
+        </PostForm>
       </details>
     )}
     <Table
@@ -129,11 +129,11 @@ const EventsPage: FC<{
           title: "Again",
           cell: ({ id, status }) =>
             viewer.can("events:replay") && status !== "unmapped_account" ? (
-              <form method="post" action={`/dashboard/events/${id}/replay`}>
+              <PostForm action={`/dashboard/events/${id}/replay`}>
                 <button class="quiet" type="submit">
                   Replay
                 </button>
-              </form>
+              </PostForm>
             ) : (
               "–"
             ),

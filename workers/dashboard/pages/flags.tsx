@@ -2,8 +2,8 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/flags"
@@ -28,7 +28,7 @@ export const flags = new Hono<DashboardEnv>()
         params: c.req.param(),
         body: {
           enabled: form.enabled === "yes",
-          percentage: Number(form.percentage),
+          percentage: numberIn(form.percentage),
           allow: idsIn(form.allow),
           deny: idsIn(form.deny),
           reason: form.reason ?? null,
@@ -94,7 +94,7 @@ const FlagPage: FC<{
     />
     {viewer.can("flags:write") && (
       <Panel title="Change" note="Takes effect everywhere within ten seconds, and is recorded with your name.">
-        <form class="stack" method="post">
+        <PostForm class="stack">
           <label class="inline">
             <input type="checkbox" name="enabled" value="yes" checked={flag.enabled} /> On
           </label>
@@ -125,7 +125,7 @@ const FlagPage: FC<{
           <div>
             <button type="submit">Set</button>
           </div>
-        </form>
+        </PostForm>
       </Panel>
     )}
     <Panel title="Changes">

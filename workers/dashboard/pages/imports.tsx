@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/imports"
@@ -53,7 +53,7 @@ const ImportsPage: FC<{
       />
       {canRun && (
         <Panel title="Import the past" note="Imported history sends no message.">
-          <form class="filters" method="post">
+          <PostForm class="filters">
             <label>
               Provider
               <select name="provider">
@@ -66,7 +66,7 @@ const ImportsPage: FC<{
               <input type="date" name="since" required min="2010-01-01" />
             </label>
             <button type="submit">Start</button>
-          </form>
+          </PostForm>
         </Panel>
       )}
       <Panel title="Imports">
@@ -86,11 +86,11 @@ const ImportsPage: FC<{
                 finishedAt !== null ? (
                   <Badge tone="good">finished</Badge>
                 ) : canRun ? (
-                  <form method="post" action={`${PATH}/${id}/next`}>
+                  <PostForm action={`${PATH}/${id}/next`}>
                     <button class="quiet" type="submit">
                       Import the next page
                     </button>
-                  </form>
+                  </PostForm>
                 ) : (
                   <Badge tone="info">in progress</Badge>
                 ),
@@ -100,11 +100,11 @@ const ImportsPage: FC<{
       </Panel>
       <Panel title="Reconciliations">
         {canRun && (
-          <form method="post" action={`${PATH}/compare`}>
+          <PostForm action={`${PATH}/compare`}>
             <button class="quiet" type="submit">
               Compare now
             </button>
-          </form>
+          </PostForm>
         )}
         <Table
           caption="Reconciliations"

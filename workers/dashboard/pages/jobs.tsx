@@ -4,7 +4,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/jobs"
@@ -111,11 +111,11 @@ const JobsPage: FC<{
             title: "Again",
             cell: ({ kind, id, isRetryable }) =>
               isRetryable && viewer.can("events:replay") ? (
-                <form method="post" action={`/dashboard/dead-letters/${kind}/${encodeURIComponent(id)}/retry`}>
+                <PostForm action={`/dashboard/dead-letters/${kind}/${encodeURIComponent(id)}/retry`}>
                   <button class="quiet" type="submit">
                     Retry
                   </button>
-                </form>
+                </PostForm>
               ) : (
                 "–"
               ),
@@ -144,32 +144,32 @@ const JobPage: FC<{
     {viewer.can("jobs:run") && (
       <Panel title="Act">
         <div class="actions">
-          <form method="post" action={`${pathOf(job.name)}/run`}>
+          <PostForm action={`${pathOf(job.name)}/run`}>
             <button type="submit">Run now</button>
-          </form>
+          </PostForm>
           {job.isPaused && (
-            <form method="post" action={`${pathOf(job.name)}/resume`}>
+            <PostForm action={`${pathOf(job.name)}/resume`}>
               <button type="submit">Resume</button>
-            </form>
+            </PostForm>
           )}
           {job.running?.isStuck && (
-            <form method="post" action={`${pathOf(job.name)}/release`}>
+            <PostForm action={`${pathOf(job.name)}/release`}>
               <button class="danger" type="submit">
                 End the stuck run
               </button>
-            </form>
+            </PostForm>
           )}
         </div>
         {!job.isPaused && (
           <details>
             <summary>Pause</summary>
-            <form class="filters" method="post" action={`${pathOf(job.name)}/pause`}>
+            <PostForm class="filters" action={`${pathOf(job.name)}/pause`}>
               <label>
                 Why
                 <input name="reason" required maxlength={200} />
               </label>
               <button type="submit">Pause for both heartbeats</button>
-            </form>
+            </PostForm>
           </details>
         )}
       </Panel>

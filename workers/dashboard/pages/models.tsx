@@ -4,7 +4,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Figure, Heading, Panel, Table, Time, type Tone } from "../parts/parts.tsx"
+import { Badge, Figure, Heading, Panel, PostForm, Table, Time, type Tone } from "../parts/parts.tsx"
 import { number, percent, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/models"
@@ -114,7 +114,7 @@ const ReasonForm: FC<{ readonly action: string; readonly button: string; readonl
   button,
   isDangerous,
 }) => (
-  <form class="filters" method="post" action={action}>
+  <PostForm class="filters" action={action}>
     <label>
       Why
       <input name="reason" required maxlength={500} />
@@ -122,7 +122,7 @@ const ReasonForm: FC<{ readonly action: string; readonly button: string; readonl
     <button class={isDangerous ? "danger" : undefined} type="submit">
       {button}
     </button>
-  </form>
+  </PostForm>
 )
 
 const ModelPage: FC<{

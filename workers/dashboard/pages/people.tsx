@@ -4,7 +4,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/people"
@@ -109,11 +109,11 @@ const PeoplePage: FC<{
                 canInvite && removedAt === null ? (
                   <details>
                     <summary>Remove</summary>
-                    <form method="post" action={`${PATH}/${id}/remove`}>
+                    <PostForm action={`${PATH}/${id}/remove`}>
                       <button class="danger" type="submit">
                         Remove and end all sessions
                       </button>
-                    </form>
+                    </PostForm>
                   </details>
                 ) : (
                   "–"
@@ -122,14 +122,14 @@ const PeoplePage: FC<{
           ]}
         />
         {canInvite && (
-          <form class="filters" method="post">
+          <PostForm class="filters">
             <label>
               E-mail address
               <input type="email" name="email" required />
             </label>
             <RoleChoice />
             <button type="submit">Invite</button>
-          </form>
+          </PostForm>
         )}
       </Panel>
       <Panel title="API keys">
@@ -152,18 +152,18 @@ const PeoplePage: FC<{
               cell: ({ id, isValid }) =>
                 canMakeKeys && isValid ? (
                   <div class="actions">
-                    <form method="post" action={`${PATH}/keys/${id}/rotate`}>
+                    <PostForm action={`${PATH}/keys/${id}/rotate`}>
                       <button class="quiet" type="submit">
                         Rotate
                       </button>
-                    </form>
+                    </PostForm>
                     <details>
                       <summary>Revoke</summary>
-                      <form method="post" action={`${PATH}/keys/${id}/revoke`}>
+                      <PostForm action={`${PATH}/keys/${id}/revoke`}>
                         <button class="danger" type="submit">
                           Revoke at once
                         </button>
-                      </form>
+                      </PostForm>
                     </details>
                   </div>
                 ) : (
@@ -173,7 +173,7 @@ const PeoplePage: FC<{
           ]}
         />
         {canMakeKeys && (
-          <form class="filters" method="post" action={`${PATH}/keys`}>
+          <PostForm class="filters" action={`${PATH}/keys`}>
             <label>
               Name
               <input name="name" required maxlength={80} />
@@ -184,7 +184,7 @@ const PeoplePage: FC<{
               <input type="date" name="expiresAt" />
             </label>
             <button type="submit">Make a key</button>
-          </form>
+          </PostForm>
         )}
       </Panel>
       <Panel title="Sign-ins">
@@ -219,7 +219,7 @@ const RoleChoice: FC<{ readonly role?: string }> = ({ role }) => (
 )
 
 const RoleForm: FC<{ readonly person: Person }> = ({ person: { id, email, role } }) => (
-  <form class="filters" method="post" action={`${PATH}/${id}/role`}>
+  <PostForm class="filters" action={`${PATH}/${id}/role`}>
     <select name="role" aria-label={`Role of ${email ?? id}`}>
       {ROLES.map((one) => (
         <option value={one} selected={one === role}>
@@ -230,5 +230,5 @@ const RoleForm: FC<{ readonly person: Person }> = ({ person: { id, email, role }
     <button class="quiet" type="submit">
       Set
     </button>
-  </form>
+  </PostForm>
 )

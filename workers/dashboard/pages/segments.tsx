@@ -5,7 +5,7 @@ import * as z from "zod"
 import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, ROWS, show } from "../page.tsx"
-import { Badge, Heading, Pager, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Pager, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/segments"
@@ -70,7 +70,7 @@ function ruleIn(text: string | undefined): unknown {
 type Segment = AnswerOf<"GET /api/segments/:id">
 
 const SegmentForm: FC<{ readonly name: string; readonly rule: unknown }> = ({ name, rule }) => (
-  <form class="stack" method="post">
+  <PostForm class="stack">
     <label>
       Name
       <input name="name" value={name} required maxlength={80} />
@@ -84,7 +84,7 @@ const SegmentForm: FC<{ readonly name: string; readonly rule: unknown }> = ({ na
     <div>
       <button type="submit">Save</button>
     </div>
-  </form>
+  </PostForm>
 )
 
 const SegmentsPage: FC<{ readonly viewer: Viewer; readonly segments: readonly Segment[] }> = ({
@@ -148,11 +148,11 @@ const SegmentPage: FC<{
         <SegmentForm name={segment.name} rule={segment.rule} />
         <details>
           <summary>Delete</summary>
-          <form method="post" action={`${pathOf(segment.id)}/delete`}>
+          <PostForm action={`${pathOf(segment.id)}/delete`}>
             <button class="danger" type="submit">
               Delete the segment
             </button>
-          </form>
+          </PostForm>
         </details>
       </Panel>
     )}

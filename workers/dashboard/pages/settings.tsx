@@ -3,8 +3,8 @@ import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Heading, Panel } from "../parts/parts.tsx"
+import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
+import { Heading, Panel, PostForm } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/settings"
@@ -45,7 +45,7 @@ function changed(current: Settings, form: Readonly<Record<string, string>>) {
     supportEmail: orNull(form.supportEmail),
     country: orNull(form.country),
     timeZone: form.timeZone ?? current.timeZone,
-    invoiceAgeDaysMax: Number(form.invoiceAgeDaysMax),
+    invoiceAgeDaysMax: numberIn(form.invoiceAgeDaysMax),
     quietHours: quietStart === "" && quietEnd === "" ? null : { start: quietStart, end: quietEnd },
     alertTeam: form.alertTeam === "yes",
   }
@@ -57,7 +57,7 @@ const SettingsPage: FC<{ readonly viewer: Viewer; readonly settings: Settings }>
     <>
       <Heading title="Settings" lead="What holds for all messages of the company." />
       <Panel title="General">
-        <form class="stack" method="post">
+        <PostForm class="stack">
           <input type="hidden" name="version" value={versionOf(current)} />
           <fieldset class="stack" disabled={isLocked}>
             <label>
@@ -106,7 +106,7 @@ const SettingsPage: FC<{ readonly viewer: Viewer; readonly settings: Settings }>
               </div>
             )}
           </fieldset>
-        </form>
+        </PostForm>
       </Panel>
       <Panel title="Playbooks" note="The steps of each kind of case; changed through PUT /api/settings.">
         <pre>{JSON.stringify(current.playbooks, null, 2)}</pre>

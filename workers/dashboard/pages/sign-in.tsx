@@ -5,7 +5,7 @@ import type { FC } from "hono/jsx"
 import { type NewSession, revokeSession } from "../../companies/sessions.ts"
 import { requestSignInLink, signInWithAccess, signInWithKey, signInWithLink } from "../../companies/sign-in.ts"
 import { AppError } from "../../platform/errors.ts"
-import { type DashboardEnv, formOf, render } from "../page.tsx"
+import { type DashboardEnv, formData, formOf, render } from "../page.tsx"
 import { forgetSession, keepSession, sessionToken } from "../session.ts"
 
 const PATH = "/dashboard/sign-in"
@@ -62,9 +62,12 @@ export const signOut = new Hono<DashboardEnv>().post("/", async (c) => {
 
 /** A page of the dashboard to go to; anything else is its first page. */
 const pathIn = (text: string | undefined): string =>
-  text !== undefined && /^\/dashboard(?:[/?][\w\-./?=&%~+:]*)?$/.test(text) && !text.includes("//")
+  text !== undefined && /^\/dashboard(?:[/?][\w\-./?=&%~+:]*)?$/.test(text) && !text.includes("//") && staysHere(text)
     ? text
     : "/dashboard"
+
+/** Browsers resolve dots, written out or encoded, before they ask. */
+const staysHere = (path: string): boolean => /^\/dashboard(?:\/|$)/.test(new URL(path, "https://here.invalid").pathname)
 
 /** Signs in and goes on to `next`; a refusal is shown on the sign-in page. */
 async function enter(c: Context<DashboardEnv>, next: string, attempt: () => Promise<NewSession>): Promise<Response> {
@@ -124,7 +127,7 @@ const SignInPage: FC<{ readonly next: string }> = ({ next }) => (
 export async function withoutSession(c: Context<DashboardEnv>): Promise<Response> {
   const url = new URL(c.req.url)
   const here = pathIn(`${url.pathname}${url.search}`)
-  if (c.req.method !== "GET" && c.req.method !== "HEAD") return keptForm(c, await c.req.formData())
+  if (c.req.method !== "GET" && c.req.method !== "HEAD") return keptForm(c, await formData(c))
   if (c.req.header("sec-fetch-site") === "cross-site") {
     // A refresh by the page itself is of the same site, so this happens once.
     return c.html(raw(`<!doctype html><meta http-equiv="refresh" content="0"><title>Churn Saver</title>`))

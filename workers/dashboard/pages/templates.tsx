@@ -10,9 +10,9 @@ import {
 import { MESSAGE_ACTIONS } from "../../../shared/domain/recovery/decline-codes.ts"
 import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
+import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
 import { inWords, KIND_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, Heading, Panel, Table, Time } from "../parts/parts.tsx"
+import { Badge, Choice, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/templates"
@@ -85,7 +85,7 @@ export const templates = new Hono<DashboardEnv>()
       return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} words={words} preview={seen} />)
     }
     return act(c, `${PATH}/${params.id}`, async () => {
-      const body = { words: wordsIn(form), version: Number(form.version), isInForce: form.step !== "off" }
+      const body = { words: wordsIn(form), version: numberIn(form.version), isInForce: form.step !== "off" }
       await ask("PUT /api/templates/:id", { params, body })
       return "saved"
     })
@@ -168,7 +168,7 @@ const NewTemplatePage: FC<{ readonly form: Form; readonly preview: Preview | nul
     <Heading title="New template" />
     <div class="columns">
       <Panel title="Words">
-        <form class="stack" method="post" action={PATH}>
+        <PostForm class="stack" action={PATH}>
           <div class="filters">
             <label>
               Case
@@ -209,7 +209,7 @@ const NewTemplatePage: FC<{ readonly form: Form; readonly preview: Preview | nul
               Save
             </button>
           </div>
-        </form>
+        </PostForm>
       </Panel>
       <Previews preview={seen} />
     </div>
@@ -232,7 +232,7 @@ const TemplatePage: FC<{
       </Heading>
       <div class="columns">
         <Panel title="Words">
-          <form class="stack" method="post" action={path}>
+          <PostForm class="stack" action={path}>
             <input type="hidden" name="version" value={String(one.version)} />
             <fieldset class="stack" disabled={!canWrite}>
               <WordFields words={words} />
@@ -252,7 +252,7 @@ const TemplatePage: FC<{
                 </div>
               )}
             </fieldset>
-          </form>
+          </PostForm>
         </Panel>
         <Previews preview={seen} />
       </div>
@@ -270,7 +270,7 @@ const TemplatePage: FC<{
               title: "Act",
               cell: (saved) =>
                 canWrite && saved.version !== one.version ? (
-                  <form method="post" action={path}>
+                  <PostForm action={path}>
                     <input type="hidden" name="version" value={String(one.version)} />
                     {PARTS.map((part) => (
                       <input type="hidden" name={part} value={saved.words[part] ?? ""} />
@@ -278,7 +278,7 @@ const TemplatePage: FC<{
                     <button class="quiet" type="submit" name="step" value="save">
                       Go back to it
                     </button>
-                  </form>
+                  </PostForm>
                 ) : (
                   "–"
                 ),

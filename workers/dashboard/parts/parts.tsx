@@ -1,5 +1,5 @@
 /** Small parts that pages share. */
-import type { Child, FC } from "hono/jsx"
+import { type Child, createContext, type FC, useContext } from "hono/jsx"
 import { dateTime, relativeTime, type Viewer } from "../viewer.ts"
 
 /** A status as a word with a colour; the word alone carries the meaning. */
@@ -68,6 +68,28 @@ export const Panel: FC<{ readonly title: string; readonly note?: Child; readonly
     {note !== undefined && <p class="note">{note}</p>}
     {children}
   </section>
+)
+
+/** The company that a page shows. */
+export const CompanyOfPage = createContext("")
+
+/** The field in which a form carries the company of its page. */
+export const COMPANY_FIELD = "company"
+
+/**
+ * A form that changes something of the company that the page shows. It carries that company: an operator may have chosen
+ * another one since, in another tab.
+ */
+export const PostForm: FC<{
+  readonly action?: string
+  readonly class?: string
+  readonly id?: string
+  readonly children?: Child
+}> = ({ children, ...attributes }) => (
+  <form method="post" {...attributes}>
+    <input type="hidden" name={COMPANY_FIELD} value={useContext(CompanyOfPage)} />
+    {children}
+  </form>
 )
 
 export interface Column<Row> {

@@ -13,6 +13,7 @@ import {
   setRateLimitHeaders,
   signInRequestsLimit,
   tooManyRequests,
+  unknownSessionsLimit,
 } from "./limits.ts"
 
 /**
@@ -84,4 +85,22 @@ export async function limitSignInRequests({ config, now, sharedLimit }: Services
   const shared = own.isOver ? null : await sharedLimit(limit, client.network, 1)
   if (own.isOver) throw tooManyRequests(own, "client_asks_for_links")
   if (shared?.isOver) throw tooManyRequests({ limit, ...shared }, "client_asks_for_links")
+}
+
+/**
+ * Looks up a session, and counts a token of none against the client: each costs a query. Throws TOO_MANY_REQUESTS for a
+ * client that has sent too many, even if it sends a valid one now.
+ */
+export async function countingUnknownSessions<Session>(
+  { config, now }: Services,
+  headers: Headers,
+  lookUp: () => Promise<Session | null>,
+): Promise<Session | null> {
+  const client = clientFrom(headers)
+  const limit = unknownSessionsLimit(config.limits, client)
+  const before = buckets.read(limit, client.network, now().getTime())
+  if (before.isOver) throw tooManyRequests(before, "client_guesses_sessions")
+  const found = await lookUp()
+  if (found === null) buckets.charge(limit, client.network, now().getTime())
+  return found
 }

@@ -51,6 +51,10 @@ export const invalidRequestsLimit = ({ badPerMinute }: Limits, client: Client): 
 export const failedAuthLimit = ({ failedAuthPer5Minutes }: Limits, client: Client): Limit =>
   perClient({ name: "auth", max: failedAuthPer5Minutes, windowMs: FAILED_AUTH_WINDOW_MS }, client)
 
+/** Tokens of one client that belong to no session. A browser whose session has ended sends a few of them. */
+export const unknownSessionsLimit = ({ badPerMinute }: Limits, client: Client): Limit =>
+  perClient({ name: "session", max: badPerMinute, windowMs: MINUTE_MS }, client)
+
 /** Links to sign in that one client asks for. */
 export const signInRequestsLimit = ({ failedAuthPer5Minutes }: Limits, client: Client): Limit =>
   perClient({ name: "sign-in", max: failedAuthPer5Minutes, windowMs: FAILED_AUTH_WINDOW_MS }, client)

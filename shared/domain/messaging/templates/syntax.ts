@@ -174,6 +174,17 @@ export function fieldsOf(text: Text): { readonly named: ReadonlySet<string>; rea
   return { named, counted }
 }
 
+/** Every way in which a text can be written, by the categories of plurals; `value` stands for fields and numbers. */
+export const readingsOf = (text: Text, value: string): readonly string[] =>
+  [...CATEGORIES].map((category) => text.map((part) => readingOf(part, category, value)).join(""))
+
+function readingOf(part: Part, category: string, value: string): string {
+  if (part.kind === "text") return part.text
+  if (part.kind !== "plural") return value
+  const form = part.forms.get(category) ?? part.forms.get("other") ?? []
+  return form.map((inner) => readingOf(inner, category, value)).join("")
+}
+
 /** A value of a field; null where it is not known. */
 export type FieldValue = string | number | null
 

@@ -64,6 +64,25 @@ describe("what is refused", () => {
     ["an address of the web", { opening: "Pay at https://evil.example" }, "it holds an address"],
     ["an address without a scheme", { opening: "Pay at www.evil.example" }, "it holds an address"],
     ["an e-mail address", { opening: "Write to a@evil.example" }, "it holds an address"],
+    [
+      "a plain domain, which mail programs make a link of",
+      { opening: "Pay at evil.example now" },
+      "it holds an address",
+    ],
+    ["a domain of one letter with a path", { opening: "Pay at t.co/x" }, "it holds an address"],
+    ["an address without a scheme or a name", { short: "Pay at //evil" }, "it holds an address"],
+    ["a field that begins a domain", { opening: "Pay at {brand}.example" }, "it holds an address"],
+    [
+      "an address that a plural completes",
+      { opening: "Pay at https:{invoiceCount, plural, other {//evil/pay}}" },
+      "it holds an address",
+    ],
+    [
+      "an address that one form of a plural completes",
+      { opening: "Pay at evil{invoiceCount, plural, one {.example} other { now}}" },
+      "it holds an address",
+    ],
+    ["an address that quotes divide", { opening: "Write to a@evil'{'.example" }, "it holds an address"],
     ["two lines", { subject: "one\ntwo" }, "expected one line of plain text"],
     ["invisible characters", { subject: "one\u202etwo" }, "expected one line of plain text"],
     ["nothing but space", { subject: "  " }, "it is empty"],
@@ -75,6 +94,16 @@ describe("what is refused", () => {
     const faults = faultsOf(words)
     expect(faults).toHaveLength(1)
     expect(faults[0]?.reason).toContain(reason)
+  })
+
+  test.each([
+    "Please pay by card, e.g. with another one. Thanks, {brand}.",
+    "z.B. mit einer anderen Karte, d.h. bis {endDate}.",
+    "U.S. cards and 24/7 help: nothing else.",
+    "Costs 19.99 or 1.234,50 — and/or more...",
+    "It ends on {endDate}.",
+  ])("%j is no address", (opening) => {
+    expect(faultsOf({ opening })).toEqual([])
   })
 
   test("every faulty part is named", () => {

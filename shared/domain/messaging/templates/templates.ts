@@ -6,7 +6,7 @@ import type { MemberMessageAction } from "../../recovery/decline-codes.ts"
 import type { MemberChannel } from "../../settings.ts"
 import type { CaseKind } from "../../state.ts"
 import type { MessageStage } from "../messages/phrases.ts"
-import { type FieldValue, fieldsOf, parseText, writeText } from "./syntax.ts"
+import { type FieldValue, fieldsOf, parseText, readingsOf, writeText } from "./syntax.ts"
 
 /** The parts of a message that a company may word. */
 export const PARTS = ["subject", "opening", "ask", "button", "short"] as const
@@ -61,8 +61,11 @@ export interface TemplateFault {
   readonly reason: string
 }
 
-/** Addresses would compete with the tracked link, and are how a stolen key would be used for phishing. */
-const ADDRESS = /:\/\/|\bwww\.|[^\s@]@[^\s@]+\.[^\s@]/i
+/**
+ * Addresses would compete with the tracked link, and are how a stolen key would be used for phishing. Mail programs and phones
+ * make links of plain domains too; abbreviations ("e.g.", "z.B.") have single letters.
+ */
+const ADDRESS = /\/\/|\bwww\.|[^\s@]@[^\s@]+\.[^\s@]|[\p{L}\p{N}-]{2}\.\p{L}{2}|\.\p{L}{2,}[/:?#]/iu
 
 const LINE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
@@ -82,9 +85,11 @@ function faultOf(source: string, charsMax: number): string | null {
   if (source.trim() === "") return "it is empty"
   if (source.length > charsMax) return `it is longer than ${charsMax} characters`
   if (LINE.test(source)) return "expected one line of plain text"
-  if (ADDRESS.test(source)) return "it holds an address; the link is added by itself"
   const parsed = parseText(source)
   if (!parsed.ok) return `${parsed.fault.reason} (at character ${parsed.fault.at + 1})`
+  // As it is written: "https:{invoiceCount, plural, other {//evil.example}}" has no address in its source.
+  const written = readingsOf(parsed.text, "value")
+  if (written.some((text) => ADDRESS.test(text))) return "it holds an address; the link is added by itself"
   const { named, counted } = fieldsOf(parsed.text)
   const unknown = [...named, ...counted].find((name) => !FIELDS.some((field) => field === name))
   if (unknown !== undefined) return `there is no field “${unknown}”; there are ${FIELDS.join(", ")}`
