@@ -43,6 +43,7 @@ const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object 
   "GET /api/customers/:id/milestones": { of: "customer" },
   "GET /api/backfills/:id": { of: "backfill" },
   "POST /api/backfills/:id/next": { of: "backfill" },
+  "GET /api/events/:id/payload": { of: "event" },
   "GET /api/models/:id": { of: "model" },
   "POST /api/models/:id/promote": { of: "model", body: { reason: "x" } },
   "POST /api/models/:id/shadow": { of: "model", body: { reason: "x" } },
