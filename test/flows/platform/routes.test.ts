@@ -24,7 +24,18 @@ const routes = [...routesOf(app)].flatMap(([name, handlers]) => {
 })
 
 /** What the first company has, by its id; filled before the tests. */
-const own = { event: "", case: "", customer: "", backfill: "", segment: "", key: "", person: "", secret: "", model: "" }
+const own = {
+  event: "",
+  case: "",
+  customer: "",
+  backfill: "",
+  segment: "",
+  key: "",
+  person: "",
+  secret: "",
+  model: "",
+  view: "",
+}
 type Own = keyof typeof own
 
 const RULE = { field: "optedOut", is: false }
@@ -32,10 +43,12 @@ const RULE = { field: "optedOut", is: false }
 /** What a parameter names, and a body with which the owner's call would succeed. */
 const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object }>> = {
   "GET /api/events/:id": { of: "event" },
+  "GET /api/events/:id/payload": { of: "event" },
   "POST /api/events/:id/replay": { of: "event" },
   "GET /api/cases/:id": { of: "case" },
   "POST /api/cases/:id/nudge": { of: "case" },
   "POST /api/cases/:id/close": { of: "case" },
+  "DELETE /api/views/:id": { of: "view" },
   "GET /api/customers/:id": { of: "customer" },
   "POST /api/customers/:id/release": { of: "customer" },
   "GET /api/customers/:id/score": { of: "customer" },
@@ -43,7 +56,6 @@ const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object 
   "GET /api/customers/:id/milestones": { of: "customer" },
   "GET /api/backfills/:id": { of: "backfill" },
   "POST /api/backfills/:id/next": { of: "backfill" },
-  "GET /api/events/:id/payload": { of: "event" },
   "GET /api/models/:id": { of: "model" },
   "POST /api/models/:id/promote": { of: "model", body: { reason: "x" } },
   "POST /api/models/:id/shadow": { of: "model", body: { reason: "x" } },
@@ -132,6 +144,7 @@ beforeAll(async () => {
     ).body.id
   await setSwitchForAll("ADVANCED_SEGMENTATION", true)
   own.segment = await made("/api/segments", { name: "x", rule: RULE })
+  own.view = await made("/api/views", { name: "x", filter: { status: "open" } })
   const model = await upload((await modelText()).text, "?version=own", admin)
   own.model = String(model.body.version)
   own.backfill = (await startBackfill({ provider: "stripe", since: "2026-01-01" })).body.id
