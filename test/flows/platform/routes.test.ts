@@ -35,6 +35,7 @@ const own = {
   secret: "",
   model: "",
   view: "",
+  template: "",
 }
 type Own = keyof typeof own
 
@@ -67,6 +68,8 @@ const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object 
   "PUT /api/segments/:id": { of: "segment", body: { name: "x", rule: RULE } },
   "DELETE /api/segments/:id": { of: "segment" },
   "GET /api/segments/:id/customers": { of: "segment" },
+  "GET /api/templates/:id": { of: "template" },
+  "PUT /api/templates/:id": { of: "template", body: { words: { subject: "y" }, version: 1 } },
   "POST /api/keys/:id/rotate": { of: "key" },
   "DELETE /api/keys/:id": { of: "key" },
   "PUT /api/people/:id": { of: "person", body: { role: "admin" } },
@@ -145,6 +148,7 @@ beforeAll(async () => {
   await setSwitchForAll("ADVANCED_SEGMENTATION", true)
   own.segment = await made("/api/segments", { name: "x", rule: RULE })
   own.view = await made("/api/views", { name: "x", filter: { status: "open" } })
+  own.template = await made("/api/templates", { caseKind: "payment", words: { subject: "x" } })
   const model = await upload((await modelText()).text, "?version=own", admin)
   own.model = String(model.body.version)
   own.backfill = (await startBackfill({ provider: "stripe", since: "2026-01-01" })).body.id
