@@ -76,6 +76,10 @@ export type Credentials = { readonly [Kind in CredentialKind]?: Credential<Kind>
 
 /** What is secret in each kind, and shown by its last characters only. */
 const SECRET_FIELDS: ReadonlySet<string> = new Set(["apiKey", "authToken", "webhookUrl"])
+
+/** Whether a field of this name is secret. */
+export const isSecretField = (name: string): boolean => SECRET_FIELDS.has(name)
+
 const SHOWN_CHARS = 4
 
 /** What may be seen of a credential: accounts and senders as they are, of keys the last four characters. */
@@ -83,6 +87,6 @@ export const shownOf = (credential: Credential): Readonly<Record<string, string 
   Object.fromEntries(
     Object.entries(credential).map(([name, value]) => [
       name,
-      SECRET_FIELDS.has(name) && typeof value === "string" ? `…${value.slice(-SHOWN_CHARS)}` : value,
+      isSecretField(name) && typeof value === "string" ? `…${value.slice(-SHOWN_CHARS)}` : value,
     ]),
   )

@@ -34,6 +34,7 @@ import { cases } from "./recovery/cases-route.ts"
 import { customers } from "./recovery/customers-route.ts"
 import { members } from "./recovery/members/route.ts"
 import { nudges } from "./recovery/nudges/nudges-route.ts"
+import { views } from "./recovery/views-route.ts"
 import { reference } from "./reference/route.ts"
 import { healthWeights } from "./scoring/health-weights-route.ts"
 import { models } from "./scoring/models-route.ts"
@@ -67,6 +68,7 @@ export const api = new Hono<AppEnv>()
   .route("/dead-letters", deadLetters)
   // Recovery
   .route("/cases", cases)
+  .route("/views", views)
   .route("/nudges", nudges)
   .route("/customers", customers)
   // Messaging

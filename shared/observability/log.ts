@@ -50,6 +50,7 @@ const FIELDS = [
   "secretIndex",
   "secretId",
   "segmentId",
+  "viewId",
   "keyVersion",
   "isNew",
   "isOn",

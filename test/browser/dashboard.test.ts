@@ -29,12 +29,14 @@ async function signIn(page: Page): Promise<void> {
   await page.getByRole("heading", { name: "Overview" }).waitFor()
 }
 
-/** Members with failed payments; the cases' invoices. */
+const FIRST_NAMES = ["Ann", "Ben", "Cleo"]
+
+/** Up to three members with failed payments; the cases' invoices. */
 async function failedMembers(count: number): Promise<readonly string[]> {
   const invoices: string[] = []
   for (let number = 0; number < count; number++) {
     const [customer, invoice] = [fresh("cus"), fresh("in")]
-    await sendNewCustomer(customer, { email: `member${number}@example.com`, name: `Member ${number}` })
+    await sendNewCustomer(customer, { email: `member${number}@example.com`, name: `${FIRST_NAMES[number]} Example` })
     await failPayment(customer, invoice)
     invoices.push(invoice)
   }
@@ -53,7 +55,7 @@ describe("a success team", () => {
     await page.getByRole("link", { name: "Customers" }).click()
     await page.getByLabel("E-mail address").fill("MEMBER0@example.com")
     await page.getByRole("button", { name: "Find" }).click()
-    await page.getByRole("link", { name: "Member 0" }).click()
+    await page.getByRole("link", { name: "Ann Example" }).click()
     await page.getByRole("link", { name: "Failed payment" }).click()
     await page.getByRole("button", { name: "Send a message" }).click()
     await page.getByText("The message is on its way.").waitFor()
@@ -113,7 +115,36 @@ describe("a success team", () => {
     await failedMembers(1)
     await advanceClock("PT1M")
     const message = await waitFor(async () => (await mailbox()).find(({ to }) => to === "member0@example.com"))
-    expect(message.body).toContain("Please give us a card that works, Member.")
+    expect(message.body).toContain("Please give us a card that works, Ann.")
+    expect(complaints).toEqual([])
+    await close()
+  })
+
+  test("saves a view and finds it again, changes a playbook, and sets a credential", async () => {
+    await reset()
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.goto(url("/dashboard/cases?status=open"))
+    await page.getByText("Change saved views").click()
+    await page.getByLabel("Name of this view").fill("Open ones")
+    await page.getByRole("button", { name: "Save for everybody" }).click()
+    await page.getByText("Saved.").waitFor()
+    await page.goto(url("/dashboard/cases"))
+    await page.getByRole("link", { name: "Open ones" }).click()
+    await page.waitForURL("**/dashboard/cases?status=open")
+
+    await page.getByRole("link", { name: "Settings" }).click()
+    const steps = page.locator("section", { hasText: "Playbook: Cancellation" })
+    await steps.getByLabel("Day", { exact: true }).nth(0).fill("1")
+    await page.getByRole("button", { name: "Save the playbook: Cancellation" }).click()
+    await page.getByText("Saved.").waitFor()
+    expect(await steps.getByLabel("Day", { exact: true }).nth(0).inputValue()).toBe("1")
+
+    await page.getByRole("link", { name: "Credentials" }).click()
+    await page.getByText("Set Link domain", { exact: true }).click()
+    await page.getByLabel("Domain", { exact: true }).fill("pay.ada.example")
+    await page.getByRole("button", { name: "Check and save Link domain" }).click()
+    await page.getByText("Saved.").waitFor()
     expect(complaints).toEqual([])
     await close()
   })
@@ -156,7 +187,16 @@ describe("every page", () => {
       expect(paths.length).toBeGreaterThanOrEqual(15)
       await page.goto(url("/dashboard/cases"))
       const detail = await page.locator("td a").evaluateAll((all) => all.map((link) => link.getAttribute("href") ?? ""))
-      for (const path of [...paths, ...detail.slice(0, 2), "/dashboard/flags/ROLLBACK_MODE", "/dashboard/jobs/sweep"]) {
+      await page.goto(url("/dashboard/events"))
+      const event = (await page.locator("td a").first().getAttribute("href")) ?? ""
+      for (const path of [
+        ...paths,
+        ...detail.slice(0, 2),
+        event,
+        `${event}/payload`,
+        "/dashboard/flags/ROLLBACK_MODE",
+        "/dashboard/jobs/sweep",
+      ]) {
         await page.goto(url(path))
         expect([path, ...(await accessibilityFaults(page))]).toEqual([path])
         const isTooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)

@@ -44,6 +44,7 @@ const NAVIGATION: readonly { readonly title: string; readonly entries: readonly 
     entries: [
       { path: "/dashboard/set-up", name: "Set-up", permission: "companies:read" },
       { path: "/dashboard/settings", name: "Settings", permission: "settings:read" },
+      { path: "/dashboard/credentials", name: "Credentials", permission: "secrets:read" },
       { path: "/dashboard/people", name: "People and keys", permission: "people:read" },
       { path: "/dashboard/companies", name: "Companies", permission: "companies:list" },
     ],

@@ -39,6 +39,7 @@ const RESULTS = {
   set: "The flag is set. It takes effect everywhere within ten seconds.",
   saved: "Saved.",
   deleted: "Deleted.",
+  checked: "The credential was checked. The result is below.",
   promoted: "The model is champion now.",
   kept: "The model did not pass its gates, and the champion stays.",
   changed: "The model was changed.",

@@ -12,6 +12,7 @@ import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
 import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
 import { cases } from "./pages/cases.tsx"
 import { companies, setUp } from "./pages/companies.tsx"
+import { credentials } from "./pages/credentials.tsx"
 import { customers } from "./pages/customers.tsx"
 import { events } from "./pages/events.tsx"
 import { flags } from "./pages/flags.tsx"
@@ -89,6 +90,7 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/flags", flags)
     .route("/set-up", setUp)
     .route("/settings", settings)
+    .route("/credentials", credentials)
     .route("/people", people)
     .route("/companies", companies)
     .notFound((c) => errorPage(c, 404, "There is no such page."))

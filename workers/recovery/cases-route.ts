@@ -8,44 +8,22 @@ import {
   readCase,
   type TimelineEntry,
 } from "../../db/queries/recovery/cases.ts"
-import { type ChannelName, PROVIDERS } from "../../shared/domain/facts.ts"
+import type { ChannelName } from "../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
 import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
-import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { actOnCases, BULK_CASES_MAX } from "./bulk-cases.ts"
+import { caseFilters } from "./case-filters.ts"
 import { closeCase } from "./close-case.ts"
 import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
-
-const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
-const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
 
 /** Enough for a sentence. */
 const NOTE_CHARS_MAX = 500
 
-const query = z.strictObject({
-  ...pageFields,
-  status: z.enum(STATUSES).optional(),
-  kind: z.enum(KINDS).optional(),
-  provider: z.enum(PROVIDERS).optional(),
-  customerId: idText.optional(),
-  subscriptionId: idText.optional(),
-  invoiceId: idText.optional(),
-  declineCode: idText.optional(),
-  cause: idText.optional(),
-  currency: z
-    .string()
-    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
-    .transform((code) => code.toLowerCase())
-    .optional(),
-  heldOut: z
-    .enum(["true", "false"])
-    .transform((text) => text === "true")
-    .optional(),
-})
+const query = z.strictObject({ ...pageFields, ...caseFilters })
 
 const nudgeBody = z.strictObject({
   channel: z.enum(MEMBER_CHANNELS).optional(),

@@ -9,6 +9,7 @@ import { isAllowed, requirePermission, withPermission } from "../platform/http/a
 import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { REPLAY_MAX, replayEvent, replayEvents } from "./replay-request.ts"
+import { readPayload } from "./stored-payload.ts"
 
 const STATUSES = [
   "received",
@@ -74,6 +75,10 @@ export const events = new Hono<AppEnv>()
     const unmapped = isAllowed(role, "unmapped:read") ? await readUnmapped(db, id) : null
     if (unmapped === null) throw new AppError("NOT_FOUND", "There is no such event.")
     return c.json(showUnmapped(unmapped))
+  })
+  .get("/:id/payload", withPermission("events:payload"), validId(z.uuid()), async (c) => {
+    const { id } = c.req.valid("param")
+    return c.json({ id, payload: await readPayload(c.get("services"), c.get("principal"), id) })
   })
   .post(
     "/:id/replay",

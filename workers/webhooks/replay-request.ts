@@ -6,6 +6,7 @@ import { MANUAL_RUN } from "../platform/jobs/run.ts"
 import type { Principal, Services } from "../platform/services.ts"
 import { requireProcessingEnabled } from "../platform/switches.ts"
 import { reprocess } from "./reprocess.ts"
+import { payloadPurged } from "./stored-payload.ts"
 
 /** One statement queues this many well within the database's time-out; the sweeper processes them in minutes. */
 export const REPLAY_MAX = 10_000
@@ -16,9 +17,7 @@ export async function replayEvent(services: Services, { companyId, keyId }: Prin
   const result = await reprocess(services, companyId, id)
   services.log.info("event_replayed", { companyId, eventId: id, keyId, outcome: result.kind })
   if (result.kind === "not_found") throw new AppError("NOT_FOUND", "There is no such event.")
-  if (result.kind === "purged") {
-    throw new AppError("CONFLICT", "The payload of this event is no longer kept.", { reason: "payload_purged" })
-  }
+  if (result.kind === "purged") throw payloadPurged()
   const event = await readEvent(services.db, companyId, id)
   return event?.status ?? (result.kind === "finished" ? result.status : "failed")
 }

@@ -2,7 +2,7 @@
 import { databaseFailure, isDatabaseUnavailable } from "../../db/client.ts"
 import { type EventFailure, recordAttempt, recordFailure } from "../../db/queries/webhooks/event-status.ts"
 import { readStoredEvent, type StoredEvent } from "../../db/queries/webhooks/events.ts"
-import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
+import { SealError } from "../../shared/crypto/seal.ts"
 import { NotSent, notSentOf } from "../../shared/network/outbound-fetch.ts"
 import { ProviderApiError } from "../../shared/provider.ts"
 import { AppError } from "../platform/errors.ts"
@@ -11,6 +11,7 @@ import type { Services } from "../platform/services.ts"
 import { headersOfStored, type ReadDelivery, readDelivery } from "./read-delivery.ts"
 import { replay } from "./replay.ts"
 import { isSignal, readStoredSignal } from "./signal.ts"
+import { openPayload } from "./stored-payload.ts"
 
 /** Attempts before an event becomes a dead letter; with the waits below, about four hours. */
 const ATTEMPTS_MAX = 8
@@ -87,12 +88,8 @@ async function expandStored(
 const isWaiting = ({ status }: StoredEvent): boolean => status === "received" || status === "failed"
 
 async function readStored(services: Services, event: StoredEvent, payload: Uint8Array): Promise<ReadDelivery> {
-  const { companyId, id, receivedAt } = event
-  const place = {
-    purpose: payloadPurpose(companyId, receivedAt),
-    context: ["webhook_events", "payload", id, companyId],
-  }
-  const rawBody = await open(services.config.keys.encryption, place, payload)
+  const { companyId, receivedAt } = event
+  const rawBody = await openPayload(services, event, payload)
   if (isSignal(event.type)) return readStoredSignal(event.provider, rawBody, receivedAt)
   const headers = headersOfStored(event)
   return readDelivery(services, { provider: event.provider, path: companyId, rawBody, headers, receivedAt })

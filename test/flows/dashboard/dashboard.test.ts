@@ -1,7 +1,7 @@
 /** The dashboard over HTTP: who sees and does what, and what happens to forms that come late, twice or from elsewhere. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey, type Role } from "../../support/actions/companies.ts"
-import { signedInWith, visitor } from "../../support/actions/dashboard.ts"
+import { decoded, signedInWith, visitor } from "../../support/actions/dashboard.ts"
 import { caseOf, failPayment, sendNewCustomer } from "../../support/actions/members.ts"
 import { fresh } from "../../support/events/providers.ts"
 import { setSwitchForAll } from "../../support/world/external-services.ts"
@@ -24,6 +24,7 @@ const PAGES = [
   "/dashboard/flags",
   "/dashboard/set-up",
   "/dashboard/settings",
+  "/dashboard/credentials",
   "/dashboard/people",
   "/dashboard/companies",
 ]
@@ -44,7 +45,7 @@ const MANAGER = [
   "/dashboard/set-up",
   "/dashboard/settings",
 ]
-const ADMIN = [...MANAGER, "/dashboard/flags", "/dashboard/people"]
+const ADMIN = [...MANAGER, "/dashboard/flags", "/dashboard/credentials", "/dashboard/people"]
 
 /** A member whose payment failed, and the case. */
 async function failedMember(email = "ann@example.com") {
@@ -275,11 +276,3 @@ describe("actions", () => {
     expect((await manager.get("/dashboard/cases/export?status=lost")).html.trim().split("\r\n")).toHaveLength(1)
   })
 })
-
-const decoded = (attribute: string): string =>
-  attribute
-    .replaceAll("&quot;", '"')
-    .replaceAll("&#39;", "'")
-    .replaceAll("&lt;", "<")
-    .replaceAll("&gt;", ">")
-    .replaceAll("&amp;", "&")

@@ -24,7 +24,19 @@ const routes = [...routesOf(app)].flatMap(([name, handlers]) => {
 })
 
 /** What the first company has, by its id; filled before the tests. */
-const own = { event: "", case: "", customer: "", backfill: "", segment: "", key: "", person: "", secret: "", model: "" }
+const own = {
+  event: "",
+  case: "",
+  customer: "",
+  backfill: "",
+  segment: "",
+  key: "",
+  person: "",
+  secret: "",
+  model: "",
+  view: "",
+  template: "",
+}
 type Own = keyof typeof own
 
 const RULE = { field: "optedOut", is: false }
@@ -32,10 +44,12 @@ const RULE = { field: "optedOut", is: false }
 /** What a parameter names, and a body with which the owner's call would succeed. */
 const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object }>> = {
   "GET /api/events/:id": { of: "event" },
+  "GET /api/events/:id/payload": { of: "event" },
   "POST /api/events/:id/replay": { of: "event" },
   "GET /api/cases/:id": { of: "case" },
   "POST /api/cases/:id/nudge": { of: "case" },
   "POST /api/cases/:id/close": { of: "case" },
+  "DELETE /api/views/:id": { of: "view" },
   "GET /api/customers/:id": { of: "customer" },
   "POST /api/customers/:id/release": { of: "customer" },
   "GET /api/customers/:id/score": { of: "customer" },
@@ -54,6 +68,8 @@ const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object 
   "PUT /api/segments/:id": { of: "segment", body: { name: "x", rule: RULE } },
   "DELETE /api/segments/:id": { of: "segment" },
   "GET /api/segments/:id/customers": { of: "segment" },
+  "GET /api/templates/:id": { of: "template" },
+  "PUT /api/templates/:id": { of: "template", body: { words: { subject: "y" }, version: 1 } },
   "POST /api/keys/:id/rotate": { of: "key" },
   "DELETE /api/keys/:id": { of: "key" },
   "PUT /api/people/:id": { of: "person", body: { role: "admin" } },
@@ -131,6 +147,8 @@ beforeAll(async () => {
     ).body.id
   await setSwitchForAll("ADVANCED_SEGMENTATION", true)
   own.segment = await made("/api/segments", { name: "x", rule: RULE })
+  own.view = await made("/api/views", { name: "x", filter: { status: "open" } })
+  own.template = await made("/api/templates", { caseKind: "payment", words: { subject: "x" } })
   const model = await upload((await modelText()).text, "?version=own", admin)
   own.model = String(model.body.version)
   own.backfill = (await startBackfill({ provider: "stripe", since: "2026-01-01" })).body.id

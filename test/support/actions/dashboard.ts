@@ -62,3 +62,16 @@ export async function signedInWith(key: string): Promise<Visitor> {
   if (!html.includes("Sign out")) throw new Error("not signed in")
   return someone
 }
+
+/** The value of the first hidden field of this name, as it is written in the page; empty when there is none. */
+export const hiddenField = (html: string, name: string): string =>
+  new RegExp(`name="${name}" value="([^"]*)"`).exec(html)?.[1] ?? ""
+
+/** The text of an attribute. */
+export const decoded = (attribute: string): string =>
+  attribute
+    .replaceAll("&quot;", '"')
+    .replaceAll("&#39;", "'")
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&")

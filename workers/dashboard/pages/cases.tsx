@@ -6,7 +6,7 @@ import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, ExportLink, Heading, Pager, PostForm, Table, type Tone } from "../parts/parts.tsx"
+import { Badge, Choice, ExportLink, Heading, Pager, PostForm, pathWith, Table, type Tone } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 import { CasePage } from "./case.tsx"
 
@@ -16,9 +16,26 @@ const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`
 export const cases = new Hono<DashboardEnv>()
   .get("/", async (c) => {
     const query = listQuery(c)
-    const found = await c.get("ask")("GET /api/cases", { query: { ...query, limit: ROWS } })
-    return show(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} query={query} />)
+    const ask = c.get("ask")
+    const [found, { data: views }] = await Promise.all([
+      ask("GET /api/cases", { query: { ...query, limit: ROWS } }),
+      ask("GET /api/views"),
+    ])
+    return show(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} views={views} query={query} />)
   })
+  .post("/views", async (c) => {
+    const { name, ...filter } = await formOf(c)
+    return act(c, pathWith(PATH, filter), async () => {
+      await c.get("ask")("POST /api/views", { body: { name, filter } })
+      return "saved"
+    })
+  })
+  .post("/views/:id/delete", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("DELETE /api/views/:id", { params: c.req.param() })
+      return "deleted"
+    }),
+  )
   .get("/export", (c) => exportOf(c, "cases", (query) => c.get("ask")("GET /api/cases", { query }), CASE_COLUMNS))
   .get("/:id", async (c) => {
     const one = await c.get("ask")("GET /api/cases/:id", { params: c.req.param() })
@@ -145,17 +162,73 @@ const BulkPage: FC<{
   )
 }
 
+type View = AnswerOf<"GET /api/views">["data"][number]
+
+/** Links to the saved views, and the current filter saved as another one. */
+const Views: FC<{
+  readonly viewer: Viewer
+  readonly views: readonly View[]
+  readonly query: Readonly<Record<string, string | undefined>>
+}> = ({ viewer, views, query: { cursor: _, limit: __, ...filter } }) => {
+  const filters = Object.entries(filter).filter(([, value]) => value !== undefined && value !== "")
+  const canWrite = viewer.can("cases:write")
+  const here = pathWith(PATH, Object.fromEntries(filters))
+  if (views.length === 0 && !(canWrite && filters.length > 0)) return null
+  return (
+    <>
+      {views.length > 0 && (
+        <nav class="pager" aria-label="Saved views">
+          {views.map((view) => (
+            <a
+              href={pathWith(PATH, view.filter)}
+              aria-current={pathWith(PATH, view.filter) === here ? "page" : undefined}
+            >
+              {view.name}
+            </a>
+          ))}
+        </nav>
+      )}
+      {canWrite && (
+        <details>
+          <summary>Change saved views</summary>
+          {filters.length > 0 && (
+            <PostForm class="filters" action={`${PATH}/views`}>
+              {filters.map(([name, value]) => (
+                <input type="hidden" name={name} value={value} />
+              ))}
+              <label>
+                Name of this view
+                <input name="name" required maxlength={80} />
+              </label>
+              <button type="submit">Save for everybody</button>
+            </PostForm>
+          )}
+          {views.map(({ id, name }) => (
+            <PostForm action={`${PATH}/views/${id}/delete`}>
+              <button class="danger" type="submit">
+                Delete “{name}”
+              </button>
+            </PostForm>
+          ))}
+        </details>
+      )}
+    </>
+  )
+}
+
 const CasesPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly cases: Cases
+  readonly views: readonly View[]
   readonly query: Readonly<Record<string, string | undefined>>
-}> = ({ viewer, now, cases, query }) => (
+}> = ({ viewer, now, cases, views, query }) => (
   <>
     <Heading
       title="Cases"
       lead="One case is one episode of losing a customer: a failed payment, an announced cancellation, or a predicted one."
     />
+    <Views viewer={viewer} views={views} query={query} />
     <form class="filters" method="get">
       <Choice name="status" label="Status" value={query.status} options={Object.entries(STATUS_NAMES)} />
       <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />

@@ -2,6 +2,7 @@
 import { type Context, Hono } from "hono"
 import { raw } from "hono/html"
 import type { FC } from "hono/jsx"
+import { isSecretField } from "../../../shared/credentials.ts"
 import { type NewSession, revokeSession } from "../../companies/sessions.ts"
 import { requestSignInLink, signInWithAccess, signInWithKey, signInWithLink } from "../../companies/sign-in.ts"
 import { AppError } from "../../platform/errors.ts"
@@ -151,9 +152,16 @@ const keptForm = (c: Context<DashboardEnv>, form: FormData) =>
           , then send the form again here.
         </p>
         <form class="stack" method="post" action={c.req.path}>
-          {[...form].map(([name, value]) => (
-            <input type="hidden" name={name} value={String(value)} />
-          ))}
+          {[...form].map(([name, value]) =>
+            isSecretField(name) ? (
+              <label>
+                {name}, which is not kept: enter it again
+                <input type="password" name={name} autocomplete="off" required />
+              </label>
+            ) : (
+              <input type="hidden" name={name} value={String(value)} />
+            ),
+          )}
           <div>
             <button type="submit">Send it again</button>
           </div>

@@ -39,9 +39,10 @@ const orNull = (text: string | undefined): string | null => (text === undefined 
 const wordsIn = (form: Form): Words =>
   Object.fromEntries(PARTS.flatMap((part) => (form[part]?.trim() ? [[part, form[part].trim()]] : [])))
 
-const placeIn = ({ caseKind, stage, ask, channel, language }: Form) => ({
+/** The field of a place's ask is called `asksFor`, because `ask` is also one of the parts. */
+const placeIn = ({ caseKind, stage, asksFor, channel, language }: Form) => ({
   caseKind,
-  ...{ stage: orNull(stage), ask: orNull(ask), channel: orNull(channel), language: orNull(language) },
+  ...{ stage: orNull(stage), ask: orNull(asksFor), channel: orNull(channel), language: orNull(language) },
 })
 
 const placeOf = ({ caseKind, stage, ask, channel, language }: Omit<Template, "versions">) => ({
@@ -182,9 +183,9 @@ const NewTemplatePage: FC<{ readonly form: Form; readonly preview: Preview | nul
             </label>
             <Choice name="stage" label="Stage" value={form.stage} options={STAGES.map((one) => [one, one])} />
             <Choice
-              name="ask"
+              name="asksFor"
               label="Asks for"
-              value={form.ask}
+              value={form.asksFor}
               options={MESSAGE_ACTIONS.map((one) => [one, inWords(one)])}
             />
             <Choice

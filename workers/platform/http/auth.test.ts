@@ -178,6 +178,7 @@ describe("roles", () => {
     ["events:read", ["success-manager", "admin"]],
     ["settings:read", ["success-manager", "admin"]],
     ["cases:write", ["success-manager", "admin"]],
+    ["events:payload", ["admin"]],
     ["events:replay", ["admin"]],
     ["settings:write", ["admin"]],
     ["flags:read", ["admin"]],

@@ -32,6 +32,8 @@ const ROLES_BY_PERMISSION = {
   "settings:read": MANAGERS,
   "cases:write": MANAGERS,
   "templates:write": MANAGERS,
+  // What a provider sent, with names and addresses.
+  "events:payload": ADMINS,
   "events:replay": ADMINS,
   "settings:write": ADMINS,
   "flags:read": ADMINS,

@@ -359,6 +359,16 @@ const signalOutcomes = z
   })
   .meta({ id: "SignalOutcomes" })
 
+const view = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    filter: z.record(z.string(), z.string()).describe("The query of `GET /api/cases`"),
+    createdAt: instant,
+    createdBy: z.string(),
+  })
+  .meta({ id: "SavedView" })
+
 export const MEMBERS = {
   "GET /api/cases": { summary: "Cases, the latest opened first", answers: ok(listOf(recoveryCase)) },
   "GET /api/cases/:id": {
@@ -461,6 +471,9 @@ export const MEMBERS = {
       }),
     ),
   },
+  "GET /api/views": { summary: "The saved views of the list of cases, by name", answers: ok(listOf(view)) },
+  "POST /api/views": { summary: "Saves a filter of the list of cases by a name", answers: { 201: { schema: view } } },
+  "DELETE /api/views/:id": { summary: "Deletes a saved view", answers: { 204: {} } },
   "GET /api/segments": { summary: "Segments", answers: ok(listOf(segment)) },
   "POST /api/segments": { summary: "Adds a segment", answers: { 201: { schema: segment } } },
   "GET /api/segments/:id": { summary: "One segment", answers: ok(segment) },

@@ -194,6 +194,10 @@ export const OPERATIONS = {
   "GET /api/scheduler/reminders": healthAnswer("When nudges were last sent, and how many are due"),
   "GET /api/events": { summary: "Webhook events and their status", answers: ok(listOf(event)) },
   "GET /api/events/:id": { summary: "One event", answers: ok(event) },
+  "GET /api/events/:id/payload": {
+    summary: "What the provider sent, opened; every reading is logged",
+    answers: ok(z.strictObject({ id: z.string(), payload: z.string().describe("The body as it was received") })),
+  },
   "POST /api/events/:id/replay": {
     summary: "Replays one event now",
     answers: ok(z.strictObject({ id: z.string(), status: z.string() })),

@@ -1,0 +1,28 @@
+/** The filters of the list of cases, as its query and saved views have them. */
+import * as z from "zod"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
+import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
+import { idText } from "../platform/http/request.ts"
+
+const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
+const STATUSES = ["open", "recovered", "lost", "reversed"] as const satisfies CaseStatus[]
+
+export const caseFilters = {
+  status: z.enum(STATUSES).optional(),
+  kind: z.enum(KINDS).optional(),
+  provider: z.enum(PROVIDERS).optional(),
+  customerId: idText.optional(),
+  subscriptionId: idText.optional(),
+  invoiceId: idText.optional(),
+  declineCode: idText.optional(),
+  cause: idText.optional(),
+  currency: z
+    .string()
+    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
+    .transform((code) => code.toLowerCase())
+    .optional(),
+  heldOut: z
+    .enum(["true", "false"])
+    .transform((text) => text === "true")
+    .optional(),
+}
