@@ -128,8 +128,8 @@ test("a backlog of 150 events with fifty calls: no run makes more, and all is do
     { cases: BACKLOG },
   ])
   expect(Math.max(...calls)).toBeLessThanOrEqual(FREE)
-  // A run that does nothing would also stay within the limit.
-  expect(calls.length).toBeLessThanOrEqual(BACKLOG / 5)
+  // A run that does nothing would also stay within the limit. Five events fit into a run; a call that times out costs a run.
+  expect(calls.length).toBeLessThanOrEqual(BACKLOG / 4)
   console.info(`${BACKLOG} events took ${calls.length} runs of ${Math.min(...calls)} to ${Math.max(...calls)} calls`)
 }, 240_000)
 
