@@ -55,7 +55,6 @@ export default defineConfig({
         test: {
           name: "process-failures",
           include: ["test/process-failures/**/*.test.ts"],
-          // It may have to make way for the flows.
           testTimeout: 600_000,
           hookTimeout: 120_000,
           fileParallelism: false,
@@ -92,7 +91,7 @@ export default defineConfig({
           include: ["test/simulation/**/*.test.ts"],
           testTimeout: 1_200_000,
           hookTimeout: 120_000,
-          // It keeps every processor busy by itself: it comes after the others, or gives way to them (test/run.ts).
+          // It keeps every processor busy by itself.
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,27 +1,20 @@
 /**
- * `npm test`: the checks, then everything that runs the product, in two lanes side by side. Tests with time limits run one
- * after the other in the first, which often waits. The simulator has a virtual clock, keeps every processor busy and takes
- * what the first lane leaves; so do process failures, whose limits are long.
+ * `npm test`: the checks, then everything that runs the product, one after the other: tests with time limits would suffer from
+ * the simulator, which keeps every processor busy by itself.
  */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
-import { runLanes, runSteps, type Step } from "./steps.ts"
+import { runSteps, type Step } from "./steps.ts"
 
 const project = (name: string, what: string): Step => ({ name: what, command: ["vitest", "run", "--project", name] })
 
-const isChecked = await runSteps(CHECKS)
-const isTested = await runLanes([
-  {
-    steps: [
-      UNIT_TESTS,
-      project("db", "queries and functions on a real Postgres"),
-      project("flows", "flows against the real Worker"),
-      project("browser", "the dashboard in a browser"),
-      project("local", "the local world's own tests"),
-    ],
-  },
-  {
-    isLowPriority: true,
-    steps: [project("simulation", "the simulator"), project("process-failures", "kills and a long outage")],
-  },
+const isOk = await runSteps([
+  ...CHECKS,
+  UNIT_TESTS,
+  project("db", "queries and functions on a real Postgres"),
+  project("flows", "flows against the real Worker"),
+  project("browser", "the dashboard in a browser"),
+  project("local", "the local world's own tests"),
+  project("process-failures", "kills and a long outage"),
+  project("simulation", "the simulator"),
 ])
-process.exitCode = isChecked && isTested ? 0 : 1
+process.exitCode = isOk ? 0 : 1
