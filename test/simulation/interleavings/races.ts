@@ -48,7 +48,8 @@ export interface Outside {
 /** The parts of the Worker that the races use, for one company and one session. */
 export function servicesFor(database: string, outside: Outside): Services {
   // Without scoring, which does not write a customer's state.
-  const isOn = (name: string): boolean => name !== "ROLLBACK_MODE" && name !== "REAL_TIME_PREDICTIONS"
+  const off = ["ROLLBACK_MODE", "REAL_TIME_PREDICTIONS", "COMPANY_CLOSED"]
+  const isOn = (name: string): boolean => !off.includes(name)
   const flags: Partial<Flags> = { isOn, isOnForAll: isOn, isOffForAll: (name) => !isOn(name), valueOf: () => ON }
   const log = { debug: noop, info: noop, warn: noop, error: noop, with: () => log }
   let ids = 0
