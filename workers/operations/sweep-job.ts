@@ -106,6 +106,8 @@ export const sweep = defineJob({
       await part("partitions", () => ensurePartitions(services.db, services.now(), MONTHS_AHEAD))
       await part("forgotten", () => purgeUnmapped(services))
     }
+    // The later parts rarely need all that a backlog leaves for them.
+    if (counts.cutShort > 0) await part("events", () => finishEvents(services, hasBudget))
     return done("swept", counts)
   },
 })
@@ -146,11 +148,12 @@ async function finishEvents(services: Services, hasBudget: HasBudget): Promise<n
     const left = await unfinishedEvents(services.db, services.now(), EVENTS_MAX, companies)
     let finishedNow = 0
     for (const { companyId, id } of left) {
-      if (!(await hasBudget(EVENT_SUBREQUESTS))) return finished + finishedNow
       // An event whose provider does not answer takes long.
       if (services.now().getTime() > until) break
       // A switch must take effect sooner than a backlog ends.
       if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)) continue
+      // After the flags, which may have been read again.
+      if (!(await hasBudget(EVENT_SUBREQUESTS))) return finished + finishedNow
       if ((await reprocess(services, companyId, id)).isFinished) finishedNow += 1
     }
     finished += finishedNow
