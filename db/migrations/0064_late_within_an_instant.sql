@@ -53,7 +53,7 @@ BEGIN
 
   WITH written AS (
     UPDATE customers c SET version = c.version + 1, state = p_states -> (array_position(p_customers, c.id) - 1), updated_at = p_now,
-        -- With the version of its state: it is worth nothing beside another one.
+        -- Stored with the version of the state that it belongs to; it is not valid for any other version.
         undo = jsonb_build_object('version', c.version + 1)
           || nullif(p_undos -> (array_position(p_customers, c.id) - 1), 'null'),
         milestone_due_at = CASE

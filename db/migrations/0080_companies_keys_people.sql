@@ -1,5 +1,5 @@
--- Companies, their accounts and API keys are written through functions of `churn_registry`, which nobody can log in as. The
--- Worker's role still only reads these tables: whoever can write them can be any company.
+-- Companies, their accounts and API keys are written only through functions owned by `churn_registry`, a role without login.
+-- The Worker's role has no write access to these tables, because write access would allow it to act as any company.
 DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'churn_registry') THEN

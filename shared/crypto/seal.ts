@@ -52,7 +52,7 @@ const TAG_BYTES = 16
 
 /** Bodies have at most 1 MiB; objects that we fetched or imported are not much larger. */
 const INFLATED_BYTES_MAX = 8 * 1024 * 1024
-/** Fewer bytes are not worth the time. */
+/** Below this size deflating saves too few bytes for its cost. */
 const DEFLATED_BYTES_MIN = 256
 
 /** The purpose of payloads of a company that were received at `at`. */

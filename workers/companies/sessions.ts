@@ -17,7 +17,7 @@ import { BOOTSTRAP_KEY_ID, companyRole, operatorOf } from "../platform/http/auth
 import type { Principal, Services } from "../platform/services.ts"
 import { hashOf, newToken, tokenCompany } from "./random-token.ts"
 
-/** A working day; then somebody signs in again, whatever the browser has kept. */
+/** A working day. After that the user has to sign in again. */
 const SESSION_MS = 12 * 3_600_000
 /** Ended sessions are kept for a month, as a record. */
 const FORGET_AFTER_MS = 30 * 86_400_000

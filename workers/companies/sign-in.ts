@@ -23,11 +23,11 @@ import { addressOf, indexesOf } from "./people.ts"
 import { hashOf, newToken, tokenCompany } from "./random-token.ts"
 import { createSession, type NewSession, personKeyId, recordAccess } from "./sessions.ts"
 
-/** Longer than a mail takes to arrive; whoever finds it later in a mailbox cannot use it. */
+/** Long enough for an e-mail to arrive; a link found later in a mailbox cannot be used. */
 const LINK_MINUTES = 15
 const MINUTE_MS = 60_000
 
-/** Links that one person can ask for in an hour, so that nobody's mailbox is flooded. */
+/** Links that can be requested for one person in an hour, so that mailboxes are not flooded. */
 const LINKS_PER_HOUR = 5
 const HOUR_MS = 3_600_000
 
@@ -136,7 +136,7 @@ export async function signInWithAccess(
       const person = found.find(({ companyId }) => named === null || companyId === named)
       const role = person ? await markSignIn(db, person.companyId, person.personId, now()) : null
       if (!person || role === null) {
-        throw new AppError("FORBIDDEN", "Nobody has invited this address.", { reason: "address_unknown" })
+        throw new AppError("FORBIDDEN", "This address has not been invited.", { reason: "address_unknown" })
       }
       return { keyId: personKeyId(person.personId), role: companyRole(role), companyId: person.companyId }
     }),

@@ -12,7 +12,7 @@ import { AppError } from "../platform/errors.ts"
 import type { Services } from "../platform/services.ts"
 import { addressOf } from "./people.ts"
 
-/** Nobody's payment: a message about it can be shown to anybody. */
+/** Example data instead of a real member's. */
 const INVENTED = {
   channel: "email",
   caseKind: "payment",

@@ -26,15 +26,15 @@ export const ROWS = 50
 
 /** Results of actions, by the word that the redirect carries: a link cannot put other words into a page. */
 const RESULTS = {
-  sent: "The message is on its way.",
+  sent: "The message is being sent.",
   closed: "The case is closed.",
   replayed: "The event was processed again.",
   queued: "The events are queued to be processed again.",
-  released: "Done: the customer gets messages again.",
-  retried: "It was tried again; if it fails again, it is listed again.",
+  released: "The quarantine has ended. Messages are sent again.",
+  retried: "The dead letter was retried. If it fails again, it is listed here.",
   run: "The job has run.",
-  paused: "The job is paused for both heartbeats.",
-  resumed: "The job runs again.",
+  paused: "The job is paused.",
+  resumed: "The job is resumed.",
   freed: "The stuck run has ended.",
   set: "The flag is set. It takes effect everywhere within ten seconds.",
   saved: "Saved.",
@@ -48,8 +48,8 @@ const RESULTS = {
   compared: "The comparison has run.",
   companyClosed: "The company is closed.",
   companyOpened: "The company is open again.",
-  testSent: "The test message is on its way to you.",
-  invited: "The invitation is on its way.",
+  testSent: "The test message is being sent to your address.",
+  invited: "The invitation is being sent.",
   removed: "The person was removed, and all sessions have ended.",
   revoked: "The key was revoked, and its sessions have ended.",
 } as const satisfies Record<string, string>

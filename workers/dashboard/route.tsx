@@ -116,7 +116,7 @@ async function requireSameCompany(c: DashboardContext, companyId: string): Promi
 
 const errorPage = (c: DashboardContext, status: number, text: string) =>
   render(c, status as ContentfulStatusCode, {
-    title: "This did not work",
+    title: "Request failed",
     viewer: c.get("viewer"),
     notice: { kind: "refused", text },
     children: (

@@ -26,7 +26,7 @@ describe("companies", () => {
       ...{ id: "acme", name: "acme", createdAt: NOW, closedAt: null, closedBy: null, accounts: [acct("acct_acme")] },
       sharedKinds: ["stripe", "whop", "sendgrid", "twilio", "slack"],
     })
-    expect(await readCompany(db, "nobody")).toBeNull()
+    expect(await readCompany(db, "unknown")).toBeNull()
   })
 
   test.each([
@@ -49,7 +49,7 @@ describe("companies", () => {
       removed: [acct("acct_acme")],
     })
     expect(await readCompany(db, "acme")).toMatchObject({ name: "acme", accounts: [acct("acct_2")], sharedKinds: [] })
-    expect(await changeCompany(db, "nobody", unchanged)).toBe(false)
+    expect(await changeCompany(db, "unknown", unchanged)).toBe(false)
   })
 
   test("are listed page by page, the newest first, by id within one time", async () => {
@@ -68,7 +68,7 @@ describe("companies", () => {
     await setCompanyClosed(db, "acme", later(5), "other")
     expect(await readCompany(db, "acme")).toMatchObject({ closedAt: NOW, closedBy: "op" })
     expect(await setCompanyClosed(db, "acme", null, "op")).toEqual(["beta"])
-    expect(await setCompanyClosed(db, "nobody", NOW, "op")).toBeNull()
+    expect(await setCompanyClosed(db, "unknown", NOW, "op")).toBeNull()
   })
 })
 
@@ -103,7 +103,7 @@ describe("keys", () => {
     expect((await readKey(db, TEST_COMPANY, "k1"))?.expiresAt).toEqual(later(30))
     expect(await addKey(db, { ...key("k3", 3), replaces: { id: "k1", until: later(90) } }, later(31))).toBe(false)
     expect(await readKey(db, TEST_COMPANY, "k3")).toBeNull()
-    expect(await addKey(db, { ...key("k4", 4), replaces: { id: "nobody", until: later(90) } }, NOW)).toBe(false)
+    expect(await addKey(db, { ...key("k4", 4), replaces: { id: "unknown", until: later(90) } }, NOW)).toBe(false)
   })
 
   test("are marked as used at most once in a while", async () => {
@@ -145,7 +145,7 @@ describe("people", () => {
   test("use a link once, until it expires, and while they are there", async () => {
     await addPerson(db, person("ann"), ["i1"])
     expect(await addSignInLink(db, link(1), limits)).toBe(true)
-    expect(await useSignInLink(db, "nobody", hash(1), NOW)).toMatchObject({ kind: "refused", reason: "unknown" })
+    expect(await useSignInLink(db, "unknown", hash(1), NOW)).toMatchObject({ kind: "refused", reason: "unknown" })
     expect(await useSignInLink(db, TEST_COMPANY, hash(1), later(14))).toEqual({
       ...{ kind: "signed_in", personId: "ann", role: "admin" },
     })

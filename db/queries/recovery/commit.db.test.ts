@@ -214,7 +214,7 @@ test("a fact that is late within the last second is read with the facts of that 
   )
 })
 
-test("what takes an instant back is worth nothing beside another version of the state", async () => {
+test("the undo of an instant is not valid for another version of the state", async () => {
   const work = await recorded("1")
   const { state, undo } = foldUndoable([failed("1")], { state: EMPTY_STATE, undo: null })
   await commit(db, { ...work, state, undo })

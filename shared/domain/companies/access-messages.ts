@@ -45,7 +45,7 @@ export function renderSignInLink({
     ],
     button: "Sign in",
     link,
-    footer: "If you did not ask for it, ignore this message: nobody can sign in without the link.",
+    footer: "If you did not request it, ignore this message. Signing in is not possible without the link.",
   })
 }
 

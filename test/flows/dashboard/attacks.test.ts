@@ -1,4 +1,4 @@
-/** What somebody sends to the dashboard who means harm, or whose browser is not one. */
+/** Malicious and malformed requests to the dashboard. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { signedInWith, visitor } from "../../support/actions/dashboard.ts"

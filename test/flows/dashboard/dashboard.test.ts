@@ -183,7 +183,7 @@ describe("actions", () => {
       await manager.post(`/dashboard/cases/${caseId}/nudge`, { key, channel: "" }),
     ]
     expect(answers.map(({ status }) => status)).toEqual([200, 200])
-    expect(answers[0]?.html).toContain("The message is on its way.")
+    expect(answers[0]?.html).toContain("The message is being sent.")
     await waitUntilProcessed()
     expect((await mailbox()).filter(({ channel }) => channel !== "slack")).toHaveLength(before + 1)
   })
@@ -230,7 +230,7 @@ describe("actions", () => {
     expect((await admin.post("/dashboard/settings", form)).html).toContain("Saved.")
     const late = await admin.post("/dashboard/settings", { ...form, timeZone: "Asia/Tokyo" })
     expect(late.status).toBe(409)
-    expect(late.html).toContain("Somebody changed the settings")
+    expect(late.html).toContain("The settings were changed by another user")
     expect((await api("/api/settings")).body).toMatchObject({ timeZone: "Europe/Berlin" })
   })
 

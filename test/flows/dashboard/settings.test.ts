@@ -92,7 +92,7 @@ test("a form that somebody else has overtaken is refused, whichever of the forms
   for (const path of ["playbooks/payment", "playbooks/at_risk", "limits", "risk"]) {
     const late = await admin.post(`${PATH}/${path}`, { version, "step.0.day": "9" })
     expect([path, late.status]).toEqual([path, 409])
-    expect(late.html).toContain("Somebody changed the settings")
+    expect(late.html).toContain("The settings were changed by another user")
   }
   expect(await stored()).toMatchObject({ playbooks: { payment: [{ day: 3 }] } })
 })

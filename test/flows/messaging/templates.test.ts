@@ -86,7 +86,7 @@ test("where a field is not known, the part is written as shipped", async () => {
 describe("what is refused", () => {
   test.each([
     ["an unknown field", { ask: "{password}" }, "there is no field “password”"],
-    ["another link", { opening: "https://evil.example" }, "it holds an address"],
+    ["another link", { opening: "https://evil.example" }, "it contains an address"],
     ["a text that is too long", { button: "x".repeat(41) }, "longer than 40 characters"],
     ["a note of ten thousand characters", { opening: "x".repeat(10_000) }, "words.opening"],
   ])("%s, with a clear sentence", async (_, words, reason) => {

@@ -7,7 +7,7 @@ export interface PageAnswer {
   readonly html: string
 }
 
-/** Somebody at a browser: keeps cookies, follows redirects. */
+/** A browser: keeps cookies and follows redirects. */
 export interface Visitor {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<PageAnswer>
   post(

@@ -114,7 +114,7 @@ export const CasePage: FC<{
           ]}
         />
       </Panel>
-      <Panel title="What happened">
+      <Panel title="Timeline">
         <ol class="story">
           {one.timeline.map((fact) => (
             <li>
@@ -137,7 +137,7 @@ export const CasePage: FC<{
 
 type Fact = CaseAnswer["timeline"][number]
 
-/** Providers deliver within a minute; later is worth telling. */
+/** Providers deliver within a minute; a later delivery is shown as late. */
 const LATE_MS = 60_000
 
 const isLate = ({ occurredAt, recordedAt }: Fact): boolean => Date.parse(recordedAt) - Date.parse(occurredAt) > LATE_MS
@@ -156,7 +156,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   opted_out: "The member asked for no more messages",
   incentive_applied: "An incentive was applied",
   case_assigned: "The case was drawn for the hold-out or not",
-  case_closed_by_operator: "Somebody closed the case",
+  case_closed_by_operator: "The case was closed manually",
   case_lapsed: "The case lapsed without news",
 }
 

@@ -200,7 +200,7 @@ const Views: FC<{
                 Name of this view
                 <input name="name" required maxlength={80} />
               </label>
-              <button type="submit">Save for everybody</button>
+              <button type="submit">Save for the company</button>
             </PostForm>
           )}
           {views.map(({ id, name }) => (
@@ -226,7 +226,7 @@ const CasesPage: FC<{
   <>
     <Heading
       title="Cases"
-      lead="One case is one episode of losing a customer: a failed payment, an announced cancellation, or a predicted one."
+      lead="A case is a failed payment, an announced cancellation, or a customer predicted to cancel."
     />
     <Views viewer={viewer} views={views} query={query} />
     <form class="filters" method="get">

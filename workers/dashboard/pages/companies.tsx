@@ -181,7 +181,7 @@ const SetUpPage: FC<{
       ]}
     />
     {viewer.can("people:write") && (
-      <Panel title="Test message" note="The first message about an invented member, sent to your own address.">
+      <Panel title="Test message" note="The first message, with example data, sent to your own address.">
         <PostForm action={`${SET_UP}/test-message`}>
           <button type="submit">Send it to me</button>
         </PostForm>

@@ -71,7 +71,7 @@ const CustomersPage: FC<{
   readonly query: Readonly<Record<string, string | undefined>>
 }> = ({ viewer, customers, query }) => (
   <>
-    <Heading title="Customers" lead="Everyone who pays or paid, the newest first.">
+    <Heading title="Customers" lead="All customers, newest first.">
       {viewer.can("contacts:read") && (
         <search>
           <PostForm class="filters" action={`${PATH}/search`}>
@@ -122,7 +122,11 @@ const CustomersPage: FC<{
         { title: "Provider", cell: ({ provider }) => provider },
         { title: "Subscriptions", isNumber: true, cell: ({ subscriptions }) => number(viewer, subscriptions.length) },
         { title: "Risk", cell: ({ atRisk }) => <Risk level={atRisk?.level} /> },
-        { title: "Leaves with", isNumber: true, cell: ({ score }) => percent(viewer, score?.probability ?? null) },
+        {
+          title: "Probability of leaving",
+          isNumber: true,
+          cell: ({ score }) => percent(viewer, score?.probability ?? null),
+        },
         {
           title: "Health",
           isNumber: true,
@@ -160,7 +164,7 @@ const CustomerPage: FC<{
     )}
     <dl class="figures">
       <Figure
-        label="Leaves with"
+        label="Probability of leaving"
         value={percent(viewer, customer.score?.probability ?? null)}
         note={customer.score === null ? "not scored yet" : `by model ${customer.score.modelVersion}`}
       />
@@ -190,7 +194,7 @@ const CustomerPage: FC<{
       <CaseTable viewer={viewer} now={now} cases={cases} />
     </Panel>
     <div class="columns">
-      <Panel title="Scores" note="The latest first, with the strongest reasons.">
+      <Panel title="Scores" note="Latest first, with the main reasons.">
         {lineChart(
           {
             id: "scores",
@@ -219,8 +223,12 @@ const CustomerPage: FC<{
           empty="No score is recorded."
           columns={[
             { title: "When", cell: ({ asOf }) => <Time viewer={viewer} at={asOf} now={now} /> },
-            { title: "Leaves with", isNumber: true, cell: ({ probability }) => percent(viewer, probability, 1) },
-            { title: "Because of", cell: (one) => reasonsOf(one) },
+            {
+              title: "Probability of leaving",
+              isNumber: true,
+              cell: ({ probability }) => percent(viewer, probability, 1),
+            },
+            { title: "Main reasons", cell: (one) => reasonsOf(one) },
           ]}
         />
       </Panel>
@@ -228,7 +236,7 @@ const CustomerPage: FC<{
         <Table
           caption="Consents"
           rows={customer.consents}
-          empty="The member has changed nothing: messages are allowed."
+          empty="No changes recorded. Messages are allowed by default."
           columns={[
             { title: "Purpose", cell: ({ purpose }) => inWords(purpose) },
             { title: "Allowed", cell: ({ isGranted }) => (isGranted ? "yes" : "no") },

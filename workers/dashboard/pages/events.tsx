@@ -232,7 +232,7 @@ const EventsPage: FC<{
         { title: "Status", cell: ({ status }) => <EventStatus status={status} /> },
         { title: "Provider's id", cell: ({ providerEventId }) => <code>{providerEventId}</code> },
         { title: "Why", cell: ({ error }) => error ?? "–" },
-        { title: "Again", cell: (one) => (canReplay(viewer, one) ? <ReplayForm id={one.id} /> : "–") },
+        { title: "Replay", cell: (one) => (canReplay(viewer, one) ? <ReplayForm id={one.id} /> : "–") },
       ]}
     />
     <Pager path="/dashboard/events" query={query} nextCursor={events.nextCursor} />

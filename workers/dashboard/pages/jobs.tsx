@@ -1,4 +1,4 @@
-/** Jobs and dead letters: what runs, what failed, and what nobody will retry unless asked. */
+/** Jobs with their runs, and dead letters. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
@@ -74,7 +74,7 @@ const JobsPage: FC<{
   readonly letters: AnswerOf<"GET /api/dead-letters">
 }> = ({ viewer, now, jobs: all, letters }) => (
   <>
-    <Heading title="Jobs" lead="Each is started by QStash and by a Cron Trigger; losing either changes nothing." />
+    <Heading title="Jobs" lead="Each job is started by QStash and by a Cron Trigger, so that one of them can fail." />
     <Table
       caption="Jobs"
       rows={all}
@@ -90,7 +90,7 @@ const JobsPage: FC<{
         { title: "Next", cell: ({ nextRunAt }) => <Time viewer={viewer} at={nextRunAt} now={now} /> },
       ]}
     />
-    <Panel title="Dead letters" note="Nothing retries these by itself.">
+    <Panel title="Dead letters" note="These are not retried automatically.">
       {letters.unavailable.length > 0 && (
         <p class="notice refused">Not all can be listed: {letters.unavailable.join(", ")} does not answer now.</p>
       )}
@@ -108,7 +108,7 @@ const JobsPage: FC<{
             cell: ({ attempts }) => (attempts === null ? "–" : number(viewer, attempts)),
           },
           {
-            title: "Again",
+            title: "Replay",
             cell: ({ kind, id, isRetryable }) =>
               isRetryable && viewer.can("events:replay") ? (
                 <PostForm action={`/dashboard/dead-letters/${kind}/${encodeURIComponent(id)}/retry`}>
@@ -138,7 +138,7 @@ const JobPage: FC<{
     </Heading>
     {job.isPaused && (
       <p class="notice refused">
-        Paused by {job.changedBy ?? "somebody"}: {job.reason ?? "no reason given"}
+        Paused by {job.changedBy ?? "an operator"}: {job.reason ?? "no reason given"}
       </p>
     )}
     {viewer.can("jobs:run") && (
@@ -168,7 +168,7 @@ const JobPage: FC<{
                 Why
                 <input name="reason" required maxlength={200} />
               </label>
-              <button type="submit">Pause for both heartbeats</button>
+              <button type="submit">Pause the job</button>
             </PostForm>
           </details>
         )}

@@ -42,7 +42,7 @@ const MessagesPage: FC<{
   readonly query: Readonly<Record<string, string | undefined>>
 }> = ({ viewer, now, nudges, query }) => (
   <>
-    <Heading title="Messages" lead="One message is one step of a case's playbook on one channel." />
+    <Heading title="Messages" lead="Each message is one step of a case's playbook on one channel." />
     <form class="filters" method="get">
       <Choice
         name="status"

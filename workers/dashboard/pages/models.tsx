@@ -138,7 +138,9 @@ const ModelPage: FC<{
     >
       <Badge tone={STATE_TONES[model.state]}>{model.state}</Badge>
     </Heading>
-    {model.refused !== null && <p class="notice refused">It scores nobody: {inWords(model.refused.reason)}.</p>}
+    {model.refused !== null && (
+      <p class="notice refused">It is not used for scoring: {inWords(model.refused.reason)}.</p>
+    )}
     <dl class="figures">
       <Figure label="Monitoring" value={inWords(monitoring.latest?.status ?? null)} />
       <Figure label="Data quality" value={percent(viewer, monitoring.latest?.dataQuality ?? null)} />

@@ -84,7 +84,7 @@ const OverviewPage: FC<{
         />
       </dl>
       <div class="columns">
-        <Panel title="From failure to recovery">
+        <Panel title="Recovery funnel">
           {funnelChart(
             {
               id: "funnel",
@@ -100,7 +100,7 @@ const OverviewPage: FC<{
             words,
           )}
         </Panel>
-        <Panel title="Why, and what came back">
+        <Panel title="Cases by reason">
           {figures.reasons.length === 0 ? (
             <p class="empty">No case opened.</p>
           ) : (
@@ -144,7 +144,7 @@ const OverviewPage: FC<{
         <Table
           caption="Customers who are likely to leave"
           rows={figures.likelyToLeave}
-          empty="Nobody has a fresh score."
+          empty="No customer has a recent score."
           columns={[
             {
               title: "Customer",
@@ -152,7 +152,11 @@ const OverviewPage: FC<{
                 <a href={`/dashboard/customers/${encodeURIComponent(one.customerId)}`}>{one.providerCustomerId}</a>
               ),
             },
-            { title: "Leaves with", isNumber: true, cell: ({ probability }) => percent(viewer, probability, 1) },
+            {
+              title: "Probability of leaving",
+              isNumber: true,
+              cell: ({ probability }) => percent(viewer, probability, 1),
+            },
             {
               title: "Pays a month",
               isNumber: true,

@@ -95,7 +95,7 @@ const PeoplePage: FC<{
         <Table
           caption="People"
           rows={persons}
-          empty="Nobody was invited yet."
+          empty="No people have been invited."
           columns={[
             { title: "Address", cell: ({ email }) => email ?? "removed" },
             {
@@ -191,7 +191,7 @@ const PeoplePage: FC<{
         <Table
           caption="Sign-ins"
           rows={signIns}
-          empty="Nobody has signed in."
+          empty="No sign-ins yet."
           columns={[
             { title: "When", cell: ({ at }) => <Time viewer={viewer} at={at} now={now} /> },
             { title: "What", cell: ({ kind }) => inWords(kind) },

@@ -47,7 +47,7 @@ async function save(
     const ask = c.get("ask")
     const current = await ask("GET /api/settings")
     if (form.version !== versionOf(current)) {
-      throw new AppError("CONFLICT", "Somebody changed the settings in the meantime. Load the page again.", {
+      throw new AppError("CONFLICT", "The settings were changed by another user. Reload the page.", {
         reason: "stale_form",
       })
     }

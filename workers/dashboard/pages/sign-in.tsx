@@ -27,11 +27,11 @@ export const signIn = new Hono<DashboardEnv>()
     const { email = "" } = await formOf(c)
     await requestSignInLink(c.get("services"), c.req.raw.headers, email)
     return render(c, 200, {
-      title: "Look into your mailbox",
+      title: "Check your email",
       children: (
         <>
-          <h1>Look into your mailbox</h1>
-          <p>If the address was invited, a link is on its way. It works once, for a quarter of an hour.</p>
+          <h1>Check your email</h1>
+          <p>If the address has been invited, a sign-in link was sent. It can be used once, within 15 minutes.</p>
         </>
       ),
     })

@@ -108,7 +108,7 @@ const TemplatesPage: FC<{
   <>
     <Heading
       title="Templates"
-      lead="Your own words in place of the shipped ones. Of two that fit a message, the more specific one is used. Links and the way to unsubscribe are always written."
+      lead="Custom texts that replace the default ones. If several templates match a message, the most specific one is used. Links and the unsubscribe option are always included."
     >
       {viewer.can("templates:write") && (
         <a class="button" href={`${PATH}/new`}>
@@ -119,7 +119,7 @@ const TemplatesPage: FC<{
     <Table
       caption="Templates"
       rows={all}
-      empty="All messages are written as shipped."
+      empty="All messages use the default texts."
       columns={[
         {
           title: "For",
@@ -129,7 +129,7 @@ const TemplatesPage: FC<{
             </a>
           ),
         },
-        { title: "Subject", cell: ({ words }) => words.subject ?? "as shipped" },
+        { title: "Subject", cell: ({ words }) => words.subject ?? "default" },
         { title: "Version", isNumber: true, cell: ({ version }) => version },
         {
           title: "State",
@@ -145,7 +145,7 @@ const TemplatesPage: FC<{
 const WordFields: FC<{ readonly words: Words }> = ({ words }) => (
   <>
     <p class="note">
-      Fields: {FIELDS.map((field) => `{${field}}`).join(", ")}. A number decides between forms like this:{" "}
+      Fields: {FIELDS.map((field) => `{${field}}`).join(", ")}. Plural forms are written like this:{" "}
       <code>{"{invoiceCount, plural, one {one invoice} other {# invoices}}"}</code>. An empty part is written as
       shipped.
     </p>
@@ -257,7 +257,7 @@ const TemplatePage: FC<{
         </Panel>
         <Previews preview={seen} />
       </div>
-      <Panel title="Versions" note="The story of a case names the version that its messages were written with.">
+      <Panel title="Versions" note="The timeline of a case shows which version was used.">
         <Table
           caption="Versions"
           rows={one.versions}
@@ -293,7 +293,7 @@ const TemplatePage: FC<{
 
 /** How the messages look, as text; what is faulty is said first. */
 const Previews: FC<{ readonly preview: Preview | null }> = ({ preview: seen }) => (
-  <Panel title="Preview" note="For an invented member, Ada Example, who owes US$19.99.">
+  <Panel title="Preview" note="Example data: Ada Example owes US$19.99.">
     {seen?.faults.map(({ part, reason }) => (
       <p class="notice refused" role="alert">
         {part}: {reason}

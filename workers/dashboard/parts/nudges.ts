@@ -3,7 +3,7 @@ import type { Tone } from "./parts.tsx"
 
 type NudgeStatus = AnswerOf<"GET /api/nudges">["data"][number]["status"]
 
-/** The colour of each status of a nudge, and thereby all statuses. */
+/** The colour of each status of a nudge. */
 export const NUDGE_TONES: Readonly<Record<NudgeStatus, Tone>> = {
   planned: "info",
   sent: "good",

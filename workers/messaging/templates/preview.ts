@@ -1,4 +1,4 @@
-/** How messages with a template look, for an invented member; and whether short messages have room for it. */
+/** Previews of messages with a template and example data, and whether the text fits into short messages. */
 import { type RenderedNudge, renderNudge } from "../../../shared/domain/messaging/messages.ts"
 import type {
   TemplateFault,

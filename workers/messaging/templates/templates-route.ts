@@ -99,7 +99,7 @@ export const templates = new Hono<AppEnv>()
   })
 
 const changedMeanwhile = (): AppError =>
-  new AppError("CONFLICT", "Somebody has saved another version in the meantime. Load it and change that one.", {
+  new AppError("CONFLICT", "Another user has saved a newer version. Reload it and edit that version.", {
     reason: "stale_form",
   })
 

@@ -113,7 +113,7 @@ export const COMPANIES = {
     ),
   },
   "POST /api/companies/:id/test-message": {
-    summary: "Sends the first message about an invented member to one of the company's people",
+    summary: "Sends the first message with example data to one of the company's people",
     answers: ok(z.strictObject({ subject: z.string(), text: z.string() })),
   },
   "GET /api/keys": listKeys("the company"),
@@ -137,7 +137,7 @@ export const COMPANIES = {
   "DELETE /api/credentials/:kind": { summary: "Deletes a credential", answers: { 204: {} } },
   "GET /api/people": { summary: "The people of the company, the last invited first", answers: ok(listOf(person)) },
   "POST /api/people": {
-    summary: "Invites somebody to an address",
+    summary: "Invites a person by e-mail address",
     answers: { 201: { schema: z.strictObject({ ...personFields, isInvitationSent: z.boolean() }) } },
   },
   "PUT /api/people/:id": { summary: "Changes a person's role", answers: ok(person) },

@@ -446,7 +446,7 @@ export const MEMBERS = {
   "GET /api/templates": { summary: "The company's own words for its messages", answers: ok(listOf(template)) },
   "POST /api/templates": { summary: "Adds a template", answers: { 201: { schema: template } } },
   "POST /api/templates/preview": {
-    summary: "The faults of words, and how messages with them look for an invented member",
+    summary: "The faults of words, and how messages look with example data",
     answers: ok(previewed),
   },
   "GET /api/templates/:id": {

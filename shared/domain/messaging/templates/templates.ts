@@ -89,7 +89,7 @@ function faultOf(source: string, charsMax: number): string | null {
   if (!parsed.ok) return `${parsed.fault.reason} (at character ${parsed.fault.at + 1})`
   // As it is written: "https:{invoiceCount, plural, other {//evil.example}}" has no address in its source.
   const written = readingsOf(parsed.text, "value")
-  if (written.some((text) => ADDRESS.test(text))) return "it holds an address; the link is added by itself"
+  if (written.some((text) => ADDRESS.test(text))) return "it contains an address; the link is added automatically"
   const { named, counted } = fieldsOf(parsed.text)
   const unknown = [...named, ...counted].find((name) => !FIELDS.some((field) => field === name))
   if (unknown !== undefined) return `there is no field “${unknown}”; there are ${FIELDS.join(", ")}`
