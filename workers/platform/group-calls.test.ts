@@ -1,3 +1,4 @@
+/** Group calls with a simulated clock and ending requests. Over 300 lines because all tests share that simulation. */
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { GroupCalls, type GroupMember, type GroupOutcome, waitForSignal } from "./group-calls.ts"

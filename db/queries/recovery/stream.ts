@@ -1,4 +1,7 @@
-/** A customer's stream: records deliveries and reads the stream, one round trip each. */
+/**
+ * A customer's stream: records deliveries and reads the stream, one round trip each. Over 300 lines because all functions that
+ * record events share the format of events and of streams.
+ */
 import { type SQL, sql } from "drizzle-orm"
 import {
   type Fact,

@@ -1,4 +1,7 @@
-/** The limits of single rules of messages: what is said, what is left out, and how texts are made to fit. */
+/**
+ * The rules of messages, one by one: content, optional parts, and fitting texts to a channel. Over 300 lines because all tests share
+ * one message and its variations.
+ */
 import { describe, expect, test } from "vitest"
 import { segmentsOf } from "./messages/sms.ts"
 import { type NudgeInput, type Rendered, renderNudge } from "./messages.ts"

@@ -1,6 +1,7 @@
 /**
  * Messages to members, in their language: what happened, what to do, what happens next, and one link. Rendering is pure;
- * channels send. Unknown values (null) are omitted.
+ * channels send. Unknown values (null) are omitted. Over 300 lines because short and long messages share the wording and
+ * its values.
  */
 
 import type { Incentive, Instant, Money, TemplateRef } from "../facts.ts"

@@ -1,4 +1,7 @@
-/** People sign in to the dashboard: by key, by a one-time link, and what their sessions may do. */
+/**
+ * Signing in to the dashboard by key and by one-time link, and what sessions may do. Over 300 lines because all tests share how
+ * people are invited and sign in.
+ */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { createSession, readSession, revokeSession } from "../../../workers/companies/sessions.ts"
 import {

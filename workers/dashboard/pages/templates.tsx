@@ -1,4 +1,7 @@
-/** The company's own words: templates with a preview, a test by eye, versions and a way back. */
+/**
+ * Message templates of the company: list, form with preview, versions. Over 300 lines because the pages for a new and for an existing
+ * template share the form and the preview.
+ */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import {

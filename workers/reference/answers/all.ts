@@ -2,11 +2,14 @@
 import type * as z from "zod"
 import type { Described } from "./common.ts"
 import { COMPANIES } from "./companies.ts"
-import { MEMBERS } from "./members.ts"
+import { INTERVENTIONS } from "./interventions.ts"
 import { OPERATIONS } from "./operations.ts"
+import { OVERVIEW } from "./overview.ts"
+import { RECOVERY } from "./recovery.ts"
 import { SCORES } from "./scores.ts"
+import { SETTINGS } from "./settings.ts"
 
-const ROUTES = { ...COMPANIES, ...MEMBERS, ...SCORES, ...OPERATIONS }
+const ROUTES = { ...COMPANIES, ...RECOVERY, ...INTERVENTIONS, ...SETTINGS, ...OVERVIEW, ...SCORES, ...OPERATIONS }
 
 export const DESCRIBED: Readonly<Record<string, Described>> = ROUTES
 

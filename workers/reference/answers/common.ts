@@ -26,6 +26,43 @@ export const component = z.enum(COMPONENTS)
 export const count = z.int().min(0)
 export const probability = z.number().min(0).max(1)
 
+export const caseKind = z.enum(["payment", "cancellation", "at_risk"])
+
+export const subscription = z
+  .looseObject({
+    id: z.string(),
+    status: z.string(),
+    currency: z.string().nullable(),
+    items: z.array(
+      z.looseObject({
+        priceId: z.string().nullable(),
+        productId: z.string().nullable(),
+        unitAmountMinor: z.number().nullable(),
+        quantity: z.number(),
+        interval: z.enum(["day", "week", "month", "year"]).nullable(),
+        intervalCount: z.number(),
+      }),
+    ),
+    startedAt: instant.nullable(),
+    currentPeriodEnd: instant.nullable(),
+    trialEnd: instant.nullable(),
+    cancelAt: instant.nullable(),
+    endedAt: instant.nullable(),
+    endReason: z.string().nullable(),
+    paused: z.string().nullable(),
+    hasPaid: z.boolean(),
+  })
+  .meta({ id: "Subscription", description: "The latest state that the provider sent" })
+
+export const consent = z
+  .strictObject({
+    purpose: z.string(),
+    isGranted: z.boolean(),
+    via: z.string(),
+    changedAt: instant,
+  })
+  .meta({ id: "Consent" })
+
 /** Objects whose fields are free, or differ from case to case. */
 export const anyObject = z.record(z.string(), z.unknown())
 

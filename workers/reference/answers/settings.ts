@@ -1,0 +1,106 @@
+/** Answers about a company's settings, brand and templates. */
+import * as z from "zod"
+import { settingsSchema } from "../../operations/settings-schema.ts"
+import { caseKind, channel, count, type Described, instant, listOf, ok } from "./common.ts"
+
+const brand = z.strictObject({
+  brandName: z.string().nullable().describe("The name that the company chose"),
+  shownName: z.string().nullable().describe("The name in its messages"),
+  isWaiting: z.boolean().describe("The chosen name waits for an operator's approval"),
+  approved: z.array(z.string()),
+  decisions: z.array(
+    z.strictObject({
+      name: z.string(),
+      isApproved: z.boolean(),
+      at: instant,
+      who: z.string().optional().describe("For operators only"),
+      why: z.string().nullable().optional().describe("For operators only"),
+    }),
+  ),
+})
+
+const weights = z
+  .strictObject({
+    payment: z.number(),
+    usage: z.number(),
+    support: z.number(),
+    relationship: z.number(),
+    tenure: z.number(),
+  })
+  .meta({ id: "Weights" })
+
+const templateWords = z
+  .record(z.string(), z.string())
+  .describe("Own words by part; a part that is left out is written as shipped")
+
+const savedFields = {
+  version: z.int(),
+  words: templateWords,
+  isInForce: z.boolean(),
+  savedAt: instant,
+  savedBy: z.string(),
+}
+
+const templateFields = {
+  id: z.string(),
+  companyId: z.string(),
+  caseKind,
+  stage: z.string().nullable().describe("Null: all stages; so are the next three"),
+  ask: z.string().nullable(),
+  channel: channel.nullable(),
+  language: z.string().nullable(),
+  ...savedFields,
+}
+
+const template = z.strictObject(templateFields).meta({ id: "Template" })
+
+const previewed = z.strictObject({
+  faults: z.array(z.strictObject({ part: z.string(), reason: z.string() })),
+  previews: z.array(z.strictObject({ channel, subject: z.string(), text: z.string(), html: z.string().nullable() })),
+})
+
+export const SETTINGS = {
+  "GET /api/templates": { summary: "The company's own words for its messages", answers: ok(listOf(template)) },
+  "POST /api/templates": { summary: "Adds a template", answers: { 201: { schema: template } } },
+  "POST /api/templates/preview": {
+    summary: "The faults of words, and how messages look with example data",
+    answers: ok(previewed),
+  },
+  "GET /api/templates/:id": {
+    summary: "One template with all its versions",
+    answers: ok(z.strictObject({ ...templateFields, versions: z.array(z.strictObject(savedFields)) })),
+  },
+  "PUT /api/templates/:id": { summary: "Saves a new version, or switches the template off", answers: ok(template) },
+  "GET /api/settings": { summary: "The settings in effect", answers: ok(settingsSchema) },
+  "PUT /api/settings": { summary: "Replaces the settings", answers: ok(settingsSchema) },
+  "GET /api/settings/brand": { summary: "The brand name in messages, and decisions on it", answers: ok(brand) },
+  "PUT /api/settings/brand/approval": {
+    summary: "Approves exactly this brand name for messages from the deployment's sender, or revokes it",
+    answers: ok(brand),
+  },
+  "GET /api/settings/health-weights": {
+    summary: "How the weights of the health components change the model's accuracy",
+    answers: ok(
+      z.strictObject({
+        weights,
+        saved: weights,
+        model: weights,
+        rows: count,
+        events: count,
+        auc: z
+          .strictObject({
+            model: z.number(),
+            weighted: z.number(),
+            difference: z.number(),
+            standardError: z.number().nullable(),
+          })
+          .nullable(),
+        logLoss: z.strictObject({ model: z.number(), weighted: z.number() }).nullable(),
+        isReliable: z.boolean(),
+        because: z.string().nullable(),
+        from: instant.nullable(),
+        to: instant.nullable(),
+      }),
+    ),
+  },
+} as const satisfies Readonly<Record<string, Described>>
