@@ -3,33 +3,9 @@
  * one message and its variations.
  */
 import { describe, expect, test } from "vitest"
+import { LINK, NUDGE } from "../../../test/support/events/message.ts"
 import { segmentsOf } from "./messages/sms.ts"
 import { type NudgeInput, type Rendered, renderNudge } from "./messages.ts"
-
-const LINK = "https://pay.example.com/r/abc"
-
-const NUDGE: NudgeInput = {
-  channel: "email",
-  caseKind: "payment",
-  billing: "subscription",
-  collection: "automatic",
-  step: 0,
-  ask: "update_card",
-  name: "Ada",
-  money: { amountMinor: 1_999, currency: "usd" },
-  bills: null,
-  nextAttemptAt: null,
-  endsAt: null,
-  isLeaving: false,
-  now: "2026-11-30T10:00:00.000Z",
-  locale: "en-US",
-  timeZone: null,
-  brandName: "Acme Fitness",
-  supportEmail: "help@acme.example",
-  link: LINK,
-  unsubscribeUrl: null,
-  incentive: null,
-}
 
 function render(change: Partial<NudgeInput> = {}): Rendered {
   const rendered = renderNudge({ ...NUDGE, ...change })

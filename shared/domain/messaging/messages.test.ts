@@ -2,6 +2,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { anyString } from "../../../test/support/any-string.ts"
+import { NUDGE } from "../../../test/support/events/message.ts"
 import type { MemberMessageAction } from "../recovery/decline-codes.ts"
 import { segmentsOf } from "./messages/sms.ts"
 import { firstNameOf, type NudgeInput, type Rendered, renderNudge } from "./messages.ts"
@@ -17,26 +18,9 @@ function render(change: Partial<NudgeInput> = {}): Rendered {
 }
 
 const input = (change: Partial<NudgeInput> = {}): NudgeInput => ({
-  channel: "email",
-  caseKind: "payment",
-  billing: "subscription",
-  collection: "automatic",
-  step: 0,
-  ask: "update_card",
-  name: "Ada",
-  money: { amountMinor: 1_999, currency: "usd" },
-  bills: null,
-  nextAttemptAt: null,
-  endsAt: null,
-  isLeaving: false,
-  now: "2026-11-30T10:00:00.000Z",
-  locale: "en-US",
-  timeZone: null,
-  brandName: "Acme Fitness",
-  supportEmail: "help@acme.example",
+  ...NUDGE,
   link: LINK,
   unsubscribeUrl: UNSUBSCRIBE,
-  incentive: null,
   ...change,
 })
 

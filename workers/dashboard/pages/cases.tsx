@@ -6,7 +6,18 @@ import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, ExportLink, Heading, Pager, PostForm, pathWith, Table, type Tone } from "../parts/parts.tsx"
+import {
+  Badge,
+  Choice,
+  ExportLink,
+  Heading,
+  Pager,
+  PostForm,
+  ProviderChoice,
+  pathWith,
+  Table,
+  type Tone,
+} from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 import { CasePage } from "./case.tsx"
 
@@ -232,15 +243,7 @@ const CasesPage: FC<{
     <form class="filters" method="get">
       <Choice name="status" label="Status" value={query.status} options={Object.entries(STATUS_NAMES)} />
       <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />
-      <Choice
-        name="provider"
-        label="Provider"
-        value={query.provider}
-        options={[
-          ["stripe", "Stripe"],
-          ["whop", "Whop"],
-        ]}
-      />
+      <ProviderChoice value={query.provider} />
       <label>
         Decline code
         <input name="declineCode" value={query.declineCode ?? ""} />

@@ -7,7 +7,19 @@ import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
-import { Choice, ExportLink, Figure, Heading, Pager, Panel, PostForm, Risk, Table, Time } from "../parts/parts.tsx"
+import {
+  Choice,
+  ExportLink,
+  Figure,
+  Heading,
+  Pager,
+  Panel,
+  PostForm,
+  ProviderChoice,
+  Risk,
+  Table,
+  Time,
+} from "../parts/parts.tsx"
 import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
 
 /** Scores in the chart, and those of them in the table. */
@@ -91,15 +103,7 @@ const CustomersPage: FC<{
         value={query.riskLevel}
         options={RISK_LEVELS.map((level) => [level, level])}
       />
-      <Choice
-        name="provider"
-        label="Provider"
-        value={query.provider}
-        options={[
-          ["stripe", "Stripe"],
-          ["whop", "Whop"],
-        ]}
-      />
+      <ProviderChoice value={query.provider} />
       <label>
         Provider's id
         <input name="providerCustomerId" value={query.providerCustomerId ?? ""} />

@@ -5,7 +5,19 @@ import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Choice, ExportLink, Heading, Pager, Panel, PostForm, Table, Time, type Tone } from "../parts/parts.tsx"
+import {
+  Badge,
+  Choice,
+  ExportLink,
+  Heading,
+  Pager,
+  Panel,
+  PostForm,
+  ProviderChoice,
+  Table,
+  Time,
+  type Tone,
+} from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/events"
@@ -185,15 +197,7 @@ const EventsPage: FC<{
         value={query.status}
         options={Object.keys(STATUS_TONES).map((status) => [status, status])}
       />
-      <Choice
-        name="provider"
-        label="Provider"
-        value={query.provider}
-        options={[
-          ["stripe", "Stripe"],
-          ["whop", "Whop"],
-        ]}
-      />
+      <ProviderChoice value={query.provider} />
       <label>
         Type
         <input name="type" value={query.type ?? ""} />

@@ -199,3 +199,15 @@ export const Choice: FC<{
     </select>
   </label>
 )
+
+export const ProviderChoice: FC<{ readonly value: string | undefined }> = ({ value }) => (
+  <Choice
+    name="provider"
+    label="Provider"
+    value={value}
+    options={[
+      ["stripe", "Stripe"],
+      ["whop", "Whop"],
+    ]}
+  />
+)
