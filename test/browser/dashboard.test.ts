@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => browser.close())
 
-/** Browsers keep secure cookies for this name without TLS, not for the address. */
+/** The name that `npm start` prints. */
 const url = (path: string): string => `${world().workerUrl.replace("127.0.0.1", "localhost")}${path}`
 
 async function signIn(page: Page): Promise<void> {
