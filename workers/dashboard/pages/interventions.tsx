@@ -18,9 +18,9 @@ export const interventions = new Hono<DashboardEnv>().get("/", async (c) => {
 type Comparison = AnswerOf<"GET /api/interventions">["data"][number]
 
 const VERDICTS: Readonly<Record<Comparison["lift"]["verdict"], readonly [text: string, tone: Tone]>> = {
-  too_few_to_tell: ["too few cases to tell", "plain"],
-  more: ["more is kept with messages", "good"],
-  less: ["less is kept with messages", "bad"],
+  too_few_to_tell: ["not enough cases", "plain"],
+  more: ["higher with messages", "good"],
+  less: ["lower with messages", "bad"],
   no_difference_shown: ["no difference shown", "plain"],
 }
 
@@ -32,7 +32,7 @@ const InterventionsPage: FC<{
   <>
     <Heading
       title="Interventions"
-      lead={`A random share of cases gets no message. Cases count ${found.horizonDays} days after they opened.`}
+      lead={`A random share of cases receives no messages. Outcomes are measured ${found.horizonDays} days after opening.`}
     />
     <form class="filters" method="get">
       <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />
@@ -42,11 +42,11 @@ const InterventionsPage: FC<{
       </label>
       <button type="submit">Compare</button>
     </form>
-    {found.data.length === 0 && <p class="empty">No case was drawn yet.</p>}
+    {found.data.length === 0 && <p class="empty">No case has been randomized yet.</p>}
     {found.data.map((one) => (
       <Panel
         title={KIND_NAMES[one.kind]}
-        note={`${number(viewer, one.cases)} cases, ${number(viewer, one.randomized)} drawn, ${number(viewer, one.matured)} old enough to count`}
+        note={`${number(viewer, one.cases)} cases, ${number(viewer, one.randomized)} randomized, ${number(viewer, one.matured)} matured`}
       >
         <p>
           <Badge tone={VERDICTS[one.lift.verdict][1]}>{VERDICTS[one.lift.verdict][0]}</Badge>
@@ -82,7 +82,7 @@ const InterventionsPage: FC<{
               title: "Because of messages",
               isNumber: true,
               cell: ({ incremental, currency }) =>
-                incremental.isTooFewToTell ? "too few to tell" : money(viewer, incremental.amountMinor, currency),
+                incremental.isTooFewToTell ? "not enough cases" : money(viewer, incremental.amountMinor, currency),
             },
           ]}
         />

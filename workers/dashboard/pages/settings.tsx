@@ -68,7 +68,7 @@ const SettingsPage: FC<{ readonly viewer: Viewer; readonly settings: Settings }>
   const isLocked = !viewer.can("settings:write")
   return (
     <>
-      <Heading title="Settings" lead="What holds for all messages of the company." />
+      <Heading title="Settings" lead="Settings for all messages of the company." />
       <Panel title="General">
         <SettingsForm current={current} isLocked={isLocked} action={PATH} button="Save">
           <label>
@@ -102,8 +102,8 @@ const SettingsPage: FC<{ readonly viewer: Viewer; readonly settings: Settings }>
             </label>
           </div>
           <label class="inline">
-            <input type="checkbox" name="alertTeam" value="yes" checked={current.alertTeam} /> Tell the team in Slack
-            about new cases
+            <input type="checkbox" name="alertTeam" value="yes" checked={current.alertTeam} /> Send Slack alerts for new
+            cases
           </label>
         </SettingsForm>
       </Panel>
@@ -145,7 +145,7 @@ const PlaybookForm: FC<FormProps & { readonly kind: PlaybookKind }> = ({ kind, c
   return (
     <Panel
       title={`Playbook: ${KIND_NAMES[kind]}`}
-      note="Days count from when the case became known. Without a channel, the first that reaches the member is used; Slack tells the team. A step without a day is removed."
+      note="Days are counted from the opening of the case. Without a channel, the first available one is used. Slack messages go to the team. A step without a day is removed."
     >
       <SettingsForm
         current={current}
