@@ -55,7 +55,9 @@ describe("sync", () => {
         .sort(),
     ).toEqual(SCHEDULES.map(({ job, cron }) => [cron, `${APP}/jobs/${job}`, "POST", 0, false]).sort())
     expect(await schedules(["sync"])).toMatchObject({ code: 0, lines: ["in step"] })
-    expect(await ofApp()).toEqual(made)
+    // The next time moves with the clock.
+    const withoutNextTime = (found: typeof made) => found.map((schedule) => ({ ...schedule, nextScheduleTime: null }))
+    expect(withoutNextTime(await ofApp())).toEqual(withoutNextTime(made))
     expect((await schedules(["list"])).lines.every((line) => line.endsWith("in step"))).toBe(true)
   })
 

@@ -191,7 +191,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "what was left behind is finished",
-    code: [at(SWEEP, `await part("events", () => finishEvents(services, hasBudget))`, "{}")],
+    code: [
+      at(SWEEP, `await part("events", () => finishEvents(services, hasBudget))\n    reservation`, "reservation"),
+      at(SWEEP, `if (counts.cutShort > 0) await part("events", () => finishEvents(services, hasBudget))`, ""),
+    ],
     first: crashes("the sweeper finishes what was left behind"),
   },
   {

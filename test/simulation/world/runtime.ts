@@ -83,6 +83,9 @@ export interface RuntimeOptions {
   log(line: string): void
 }
 
+/** One for all runs of a process: Node keeps each that was used, and copies all of them for each promise. */
+const RUNNING = new AsyncLocalStorage<{ readonly runtime: Runtime; readonly task: Task }>()
+
 export class Runtime implements SeamSources {
   readonly agenda = new Agenda()
   readonly isolates: Isolate[] = []
@@ -99,7 +102,6 @@ export class Runtime implements SeamSources {
   readonly #options: RuntimeOptions
   readonly #timers = new Map<number, () => void>()
   readonly #listening = new Set<() => void>()
-  readonly #running = new AsyncLocalStorage<Task>()
   #made = { isolates: 0, tasks: 0, timers: 0 }
   #operations = 0
   #activity = 0
@@ -111,7 +113,8 @@ export class Runtime implements SeamSources {
 
   /** The task of the running code; null: it is not the Worker's. */
   get current(): Task | null {
-    return this.#running.getStore() ?? null
+    const running = RUNNING.getStore()
+    return running?.runtime === this ? running.task : null
   }
 
   // The replaced globals.
@@ -348,7 +351,7 @@ export class Runtime implements SeamSources {
   async wake(task: Task | null, go: () => void): Promise<void> {
     if (task !== null && hasEnded(task)) return
     if (task === null) go()
-    else this.#running.run(task, go)
+    else RUNNING.run({ runtime: this, task }, go)
     let before: number
     do {
       before = this.#activity
