@@ -567,14 +567,21 @@ export const FLOWS: readonly Flow[] = [
       isExpected: ({ trace }, description) =>
         description.includes(RECOVERED) && trace.some((line) => line.includes("/jobs/ingest")) === (how === "lost"),
       scenario: "a renewal fails twice and is paid late",
-      async run({ injector, sendNext, advance, withCrashes }) {
-        // Two events wait while the first is recorded. Those of a refused call are recorded alone, others wait in QStash.
-        const refusal = plainAnswer(400, JSON.stringify({ message: "refused", code: "23514" }))
-        injector.next(({ body }) => body.includes("record_deliveries") && /evt_n0x_\d\W+evt_n0x_\d/.test(body), {
-          ...{ arrivesAfterMs: null, answersAfterMs: 5, answer: () => (how === "refused" ? refusal : "lost") },
-        })
+      async run({ injector, send, sendNext, advance, withCrashes }) {
+        sendNext()
+        await advance(MINUTE_MS)
         await withCrashes(async () => {
-          for (let webhook = 0; webhook < 3; webhook++) sendNext()
+          // Two events wait while another customer's is recorded. Those of a refused call are recorded alone, others wait in
+          // QStash.
+          injector.next(({ body }) => body.includes("record_deliveries"), { arrivesAfterMs: 300, answersAfterMs: 301 })
+          send(0, "n1x")
+          await advance(60)
+          const refusal = plainAnswer(400, JSON.stringify({ message: "refused", code: "23514" }))
+          injector.next(({ body }) => body.includes("record_deliveries") && /evt_n0x_\d\W+evt_n0x_\d/.test(body), {
+            ...{ arrivesAfterMs: null, answersAfterMs: 5, answer: () => (how === "refused" ? refusal : "lost") },
+          })
+          send(1)
+          send(2)
           await advance(2 * SECOND_MS)
         })
         await advance(MINUTE_MS)
