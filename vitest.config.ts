@@ -1,10 +1,11 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "vitest/config"
 
 const FAST_CHECK = fileURLToPath(new URL("test/support/fast-check.ts", import.meta.url))
 
-/** Worlds that flows run in side by side; each takes half a processor and a good deal of waiting. */
-const FLOW_WORLDS = 2
+/** Worlds that flows run in side by side; each takes half a processor, and waits for the rest. */
+const FLOW_WORLDS = Math.max(2, Math.ceil(1.5 * Math.min(availableParallelism(), 4)))
 
 /** Tests that ask for fast-check get it with a seed. */
 const seeded: Plugin = {

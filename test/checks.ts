@@ -1,12 +1,14 @@
 /** Checks that do not run the product: format, types, import rules, dead code, and that it can be deployed. */
-import type { Step } from "./steps.ts"
+import type { Step, StepGroup } from "./steps.ts"
 
-export const CHECKS: readonly Step[] = [
-  { name: "format, lint (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
-  { name: "types of the Worker (tsc)", command: ["tsc", "-p", "tsconfig.json"], isQuiet: true },
-  { name: "types of tests and local world (tsc)", command: ["tsc", "-p", "tsconfig.node.json"], isQuiet: true },
-  { name: "import rules (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
-  { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
+export const CHECKS: readonly (Step | StepGroup)[] = [
+  [
+    { name: "format, lint (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
+    { name: "types of the Worker (tsc)", command: ["tsc", "-p", "tsconfig.json"], isQuiet: true },
+    { name: "types of tests and local world (tsc)", command: ["tsc", "-p", "tsconfig.node.json"], isQuiet: true },
+    { name: "import rules (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
+    { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
+  ],
   { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
   { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },
 ]

@@ -1,6 +1,6 @@
 /**
- * `npm test`: the checks, then everything that runs the product, one after the other: tests with time limits would suffer from
- * the simulator, which keeps every processor busy by itself.
+ * `npm test`: the checks, then everything that runs the product. Only steps that mostly wait run side by side: tests with time
+ * limits would suffer from flows or the simulator, which keep every processor busy by themselves.
  */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
 import { runSteps, type Step } from "./steps.ts"
@@ -10,11 +10,9 @@ const project = (name: string, what: string): Step => ({ name: what, command: ["
 const isOk = await runSteps([
   ...CHECKS,
   UNIT_TESTS,
-  project("db", "queries and functions on a real Postgres"),
+  [project("db", "queries and functions on a real Postgres"), project("local", "the local world's own tests")],
+  [project("browser", "the dashboard in a browser"), project("process-failures", "kills and a long outage")],
   project("flows", "flows against the real Worker"),
-  project("browser", "the dashboard in a browser"),
-  project("local", "the local world's own tests"),
-  project("process-failures", "kills and a long outage"),
   project("simulation", "the simulator"),
 ])
 process.exitCode = isOk ? 0 : 1

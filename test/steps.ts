@@ -1,4 +1,4 @@
-/** Runs commands one after the other, and reports the result of each. */
+/** Runs commands, and reports the result of each. */
 import { spawn } from "node:child_process"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -12,6 +12,9 @@ export interface Step {
   readonly isQuiet?: boolean
 }
 
+/** Steps that run side by side; their output is shown when they end. */
+export type StepGroup = readonly Step[]
+
 /** The result of a step. */
 interface StepResult {
   readonly step: Step
@@ -23,16 +26,13 @@ interface StepResult {
 /** How much of a failed step's output is repeated at the end. */
 const LAST_LINES = 120
 
-/** Runs all steps, also after a failure, so that one run reports all; failures are repeated at the end. True if all succeeded. */
-export async function runSteps(steps: readonly Step[]): Promise<boolean> {
+/**
+ * Runs the steps and groups one after the other, also after a failure, so that one run reports all; failures are repeated at
+ * the end. True if all succeeded.
+ */
+export async function runSteps(steps: readonly (Step | StepGroup)[]): Promise<boolean> {
   const ended: StepResult[] = []
-  for (const step of steps) {
-    process.stdout.write(`\n▶ ${step.name}\n`)
-    const end = await run(step)
-    if (!end.isOk && step.isQuiet) process.stdout.write(end.output)
-    process.stdout.write(lineOf(end))
-    ended.push(end)
-  }
+  for (const step of steps) ended.push(...("command" in step ? [await show(step)] : await showGroup(step)))
   const failed = ended.filter(({ isOk }) => !isOk)
   for (const { step, output } of failed) {
     process.stdout.write(`\n▶ ${step.name}, last lines\n${output.split("\n").slice(-LAST_LINES).join("\n")}`)
@@ -41,9 +41,29 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   return failed.length === 0
 }
 
+async function show(step: Step): Promise<StepResult> {
+  process.stdout.write(`\n▶ ${step.name}\n`)
+  const end = await run(step, (chunk) => !step.isQuiet && process.stdout.write(chunk))
+  if (!end.isOk && step.isQuiet) process.stdout.write(end.output)
+  process.stdout.write(lineOf(end))
+  return end
+}
+
+async function showGroup(steps: StepGroup): Promise<StepResult[]> {
+  process.stdout.write(`\n▶ ${steps.map(({ name }) => name).join(" · ")}\n`)
+  return Promise.all(
+    steps.map(async (step) => {
+      const end = await run(step, () => undefined)
+      process.stdout.write(end.isOk && step.isQuiet ? lineOf(end) : `${end.output}${lineOf(end)}`)
+      return end
+    }),
+  )
+}
+
 const lineOf = ({ step, isOk, seconds }: StepResult): string => `${isOk ? "✔" : "✘"} ${step.name} (${seconds} s)\n`
 
-async function run(step: Step): Promise<StepResult> {
+/** `onOutput` receives the output as it comes. */
+async function run(step: Step, onOutput: (chunk: string) => void): Promise<StepResult> {
   const startedAt = performance.now()
   const [program = "", ...args] = step.command
   const bin = join(ROOT, "node_modules", ".bin")
@@ -60,7 +80,7 @@ async function run(step: Step): Promise<StepResult> {
   let output = ""
   const collect = (chunk: string): void => {
     output += chunk
-    if (!step.isQuiet) process.stdout.write(chunk)
+    onOutput(chunk)
   }
   child.stdout.setEncoding("utf8").on("data", collect)
   child.stderr.setEncoding("utf8").on("data", collect)
