@@ -1,4 +1,4 @@
-/** `/api/interventions`: outcomes of treated cases compared with held-out cases. */
+/** `/api/interventions`: outcomes of treated cases compared with held-out cases, and of variants of templates. */
 import { Hono } from "hono"
 import * as z from "zod"
 import { type InterventionFilter, type OutcomeRow, readOutcomes } from "../../db/queries/interventions/interventions.ts"
@@ -18,6 +18,7 @@ import { withPermission } from "../platform/http/auth.ts"
 import { idText, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { requireSegment } from "./segments-route.ts"
+import { readComparisons } from "./variants.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 
@@ -57,9 +58,10 @@ export const interventions = new Hono<AppEnv>().get(
     const segment = segmentId === undefined ? null : await requireSegment(c.get("services"), companyId, segmentId)
     const condition = segment === null ? undefined : segmentCondition(segment.rule, { companyId, now: at })
     const filter: InterventionFilter = { kind, currency, from, to, condition }
-    const [rows, learned] = await Promise.all([
+    const [rows, learned, variants] = await Promise.all([
       readOutcomes(db, companyId, filter, { now: at, horizonDays }),
       readUplift(db, companyId),
+      readComparisons(c.get("services"), companyId, filter, { now: at, horizonDays }),
     ])
     return c.json({
       asOf: at.toISOString(),
@@ -70,6 +72,8 @@ export const interventions = new Hono<AppEnv>().get(
         ...compareArms(rows.filter((row) => row.kind === each)),
       })),
       nextCursor: null,
+      /** Comparisons of templates with their variants, those started last first. */
+      variants,
       /** The evaluation of the uplift model, and whether it selects at_risk cases; null: no training has run yet. */
       uplift: learned === null ? null : { trainedAt: learned.trainedAt.toISOString(), ...learned.report },
     })
