@@ -2,7 +2,7 @@
 import { type SQL, sql } from "drizzle-orm"
 import type { Arm } from "../../../shared/domain/facts.ts"
 import type { CaseKind } from "../../../shared/domain/state.ts"
-import { type Db, inCompany } from "../../client.ts"
+import type { Db } from "../../client.ts"
 
 /** Which cases are counted. */
 export interface InterventionFilter {
@@ -13,6 +13,12 @@ export interface InterventionFilter {
   readonly to?: Date | undefined
   /** A condition on the customer as of now, from `segmentCondition`. */
   readonly condition?: SQL | undefined
+}
+
+/** When an outcome is known: so many days after a case opened or was assigned. */
+export interface Horizon {
+  readonly now: Date
+  readonly horizonDays: number
 }
 
 /** Cases of one kind, hold-out percentage, arm and currency. Amounts are in minor units; their squares may exceed integers. */
@@ -37,19 +43,18 @@ export interface OutcomeRow {
 }
 
 /**
- * Counts a company's cases. A case matures `horizonDays` after it opened. It succeeded if it was recovered by then or, for
+ * Statement: counts a company's cases. A case matures `horizonDays` after it opened. It succeeded if it was recovered by then or, for
  * an at-risk case, if the member had not left by then. The amount kept is the amount paid or, where nothing was owed, the
  * price of one period of the subscription.
  */
-export async function readOutcomes(
+export const outcomesStatement = (
   db: Db,
   companyId: string,
   filter: InterventionFilter,
-  { now, horizonDays }: { readonly now: Date; readonly horizonDays: number },
-): Promise<readonly OutcomeRow[]> {
-  const [result] = await inCompany(db, companyId, [
-    db.execute<{ [Name in keyof OutcomeRow]: OutcomeRow[Name] }>(
-      sql`select o.kind, o.arm, o.percentage, o.currency,
+  { now, horizonDays }: Horizon,
+) =>
+  db.execute<{ [Name in keyof OutcomeRow]: OutcomeRow[Name] }>(
+    sql`select o.kind, o.arm, o.percentage, o.currency,
           count(*)::int as cases, count(*) filter (where o.is_open)::int as open,
           count(*) filter (where o.is_written)::int as written,
           count(*) filter (where o.is_mature)::int as matured,
@@ -74,10 +79,7 @@ export async function readOutcomes(
           ) e
         ) o
         group by o.kind, o.arm, o.percentage, o.currency`,
-    ),
-  ])
-  return result.rows
-}
+  )
 
 /** The cases of a filter, as `c`. */
 export function matching(companyId: string, { kind, currency, from, to, condition }: InterventionFilter): SQL {

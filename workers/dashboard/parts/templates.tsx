@@ -103,13 +103,7 @@ export const DraftButtons: FC<{ readonly canSuggest: boolean }> = (props) => (
 export const VoiceField: FC<{ readonly voice: string | undefined }> = ({ voice }) => (
   <div class="field">
     <label for="voice">Your brand's voice, for a suggestion</label>
-    <input
-      id="voice"
-      name="voice"
-      maxlength={VOICE_CHARS_MAX}
-      value={voice ?? ""}
-      placeholder="Warm and short. We say “you” and never “dear customer”."
-    />
+    <input id="voice" name="voice" maxlength={VOICE_CHARS_MAX} value={voice ?? ""} placeholder="Warm and short" />
   </div>
 )
 
