@@ -13,6 +13,7 @@ export const FAULT_TARGETS = [
   "slack",
   "stripe-api",
   "whop-api",
+  "openrouter",
 ] as const
 export type FaultTarget = (typeof FAULT_TARGETS)[number]
 

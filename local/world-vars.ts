@@ -15,6 +15,7 @@ export type Addresses = {
   readonly sendgrid: string
   readonly twilio: string
   readonly slack: string
+  readonly openRouter: string
 }
 
 /** A key ring with one version, in the configuration's form. */
@@ -34,6 +35,7 @@ export function worldSecrets(secrets: Secrets) {
     sendgridApiKey: secrets.get("sendgrid-api-key", () => `SG.${randomBytes(32).toString("base64url")}`),
     twilioAccountSid: secrets.get("twilio-account-sid", () => `AC${randomBytes(16).toString("hex")}`),
     twilioAuthToken: secrets.get("twilio-auth-token"),
+    openRouterApiKey: secrets.get("openrouter-api-key", () => `sk-or-v1-${randomBytes(32).toString("hex")}`),
     slackPath: secrets.get("slack-path", () => `/services/T${token()}/B${token()}/${token()}`),
   }
 }
@@ -66,6 +68,11 @@ export function workerVars(at: Addresses, secrets: Secrets): Record<string, stri
     TWILIO_FROM: "+15005550006",
     TWILIO_API_URL: at.twilio,
     SLACK_WEBHOOK_URL: `${at.slack}${known.slackPath}`,
+    OPENROUTER_API_KEY: known.openRouterApiKey,
+    OPENROUTER_API_URL: `${at.openRouter}/api/v1`,
+    OPENROUTER_MODEL: "local/stand-in",
+    // The replacement answers at once, so only a fault takes longer.
+    OPENROUTER_TIMEOUT_MS: "5000",
     ADMIN_API_KEY: secrets.get("admin-api-key", () => `cs_admin_${randomBytes(24).toString("hex")}`),
     ENCRYPTION_KEYS: secrets.get("encryption-keys", keyRing),
     TOKEN_SIGNING_KEYS: secrets.get("token-signing-keys", keyRing),

@@ -22,6 +22,7 @@ import { type Qstash, type QstashOptions, startQstash } from "./qstash/server.ts
 import { startRedis } from "./redis/server.ts"
 import { openSecrets } from "./secrets.ts"
 import { createStats, type Stats } from "./stats.ts"
+import { startOpenRouter } from "./text-model/openrouter.ts"
 import { workerVars, worldSecrets } from "./world-vars.ts"
 
 /** The options of a world. */
@@ -153,6 +154,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     const slack = await parts.start(
       startSlack({ ...common, path: known.slackPath, onRequest: () => stats.count("slack") }),
     )
+    const openRouter = await parts.start(
+      startOpenRouter({ faults, apiKey: known.openRouterApiKey, onRequest: () => stats.count("openrouter") }),
+    )
 
     const workerPort = options.workerPort ?? (await freePort())
     const workerUrl = `http://${LOOPBACK}:${workerPort}`
@@ -210,6 +214,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           sendgrid: sendgrid.url,
           twilio: twilio.url,
           slack: slack.url,
+          openRouter: openRouter.url,
         },
         secrets,
       ),

@@ -59,6 +59,13 @@ export interface Config {
     /** Where Whop shows push notifications (an experience) and direct messages (a company). */
     readonly whop: { readonly companyId: string | null; readonly experienceId: string | null }
   }
+  /** The text model that drafts words for templates; without a key there are no drafts. */
+  readonly openRouter: {
+    readonly apiKey: string | null
+    readonly apiUrl: string
+    readonly model: string
+    readonly timeoutMs: number
+  }
   readonly access: {
     readonly adminApiKey: string
     readonly defaultCompanyId: string | null
@@ -227,6 +234,12 @@ function schemaFor(environment: unknown) {
     SLACK_WEBHOOK_URL: baseUrl.optional(),
     WHOP_COMPANY_ID: text("biz_ and an id", (id) => /^biz_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
     WHOP_EXPERIENCE_ID: text("exp_ and an id", (id) => /^exp_[A-Za-z0-9]{1,64}$/.test(id)).optional(),
+    OPENROUTER_API_KEY: secret(secretCharsMin).optional(),
+    OPENROUTER_API_URL: baseUrl.default("https://openrouter.ai/api/v1"),
+    OPENROUTER_MODEL: text("a model's name, as vendor/model", (name) =>
+      /^[\w.-]{1,64}\/[\w.:-]{1,100}$/.test(name),
+    ).default("openai/gpt-4.1-mini"),
+    OPENROUTER_TIMEOUT_MS: wholeNumber(1_000, 60_000, 20_000),
     ADMIN_API_KEY: secret(secretCharsMin),
     DEFAULT_COMPANY_ID: text("1 to 64 letters, digits, _ or -", (id) => /^[A-Za-z0-9_-]{1,64}$/.test(id)).optional(),
     ACCESS_TEAM_URL: baseUrl.optional(),
@@ -313,6 +326,12 @@ function grouped(vars: z.output<ReturnType<typeof schemaFor>>): Config {
       },
       slack: { webhookUrl: vars.SLACK_WEBHOOK_URL ?? null },
       whop: { companyId: vars.WHOP_COMPANY_ID ?? null, experienceId: vars.WHOP_EXPERIENCE_ID ?? null },
+    },
+    openRouter: {
+      apiKey: vars.OPENROUTER_API_KEY ?? null,
+      apiUrl: vars.OPENROUTER_API_URL,
+      model: vars.OPENROUTER_MODEL,
+      timeoutMs: vars.OPENROUTER_TIMEOUT_MS,
     },
     access: {
       adminApiKey: vars.ADMIN_API_KEY,

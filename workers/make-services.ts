@@ -8,6 +8,7 @@ import { BoundedMap } from "../shared/network/rate-limit.ts"
 import { createLogger } from "../shared/observability/log.ts"
 import { dmChannel } from "./messaging/dm.ts"
 import { emailChannel } from "./messaging/email.ts"
+import { openRouterModel } from "./messaging/openrouter.ts"
 import { pushChannel } from "./messaging/push.ts"
 import { slackChannel } from "./messaging/slack.ts"
 import { smsChannel } from "./messaging/sms.ts"
@@ -102,6 +103,10 @@ export async function makeServices(
     async channelsFor(companyId) {
       const credentials = companyCredentials(config, await accessOf(services, companyId), companyId)
       return makeChannels(config, credentials, outbound())
+    },
+    get textModel() {
+      const { apiKey, ...options } = config.openRouter
+      return apiKey === null ? null : openRouterModel({ ...options, apiKey, fetch: outbound().fetchFor("openrouter") })
     },
     get outbound() {
       return outbound()

@@ -1,6 +1,6 @@
 /** A company's own words for its messages. */
 import { boolean, integer, jsonb, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core"
-import type { TemplatePlace, TemplateWords } from "../../shared/domain/messaging/templates/templates.ts"
+import type { Experiment, TemplatePlace, TemplateWords } from "../../shared/domain/messaging/templates/templates.ts"
 import { companyId, instant } from "./columns.ts"
 
 export const messageTemplates = pgTable(
@@ -15,6 +15,7 @@ export const messageTemplates = pgTable(
     channel: text("channel").$type<NonNullable<TemplatePlace["channel"]>>(),
     language: text("language"),
     words: jsonb("words").$type<TemplateWords>().notNull(),
+    experiment: jsonb("experiment").$type<Experiment>(),
     isInForce: boolean("is_in_force").notNull(),
     createdAt: instant("created_at").notNull(),
     createdBy: text("created_by").notNull(),

@@ -46,6 +46,7 @@ const IN_ORDER: readonly FactKind[] = [
   "risk_detected",
   "risk_passed",
   "case_lapsed",
+  "variant_assigned",
   "case_assigned",
   "incentive_applied",
   "nudge_planned",

@@ -295,6 +295,15 @@ export type InternalFactBody =
       readonly percentage: number
     }
   | {
+      /** Which words of a compared template a case gets, drawn before its first message with that template. */
+      readonly kind: "variant_assigned"
+      readonly caseId: string
+      readonly templateId: string
+      readonly experimentId: string
+      /** The name of the variant; `control`: the template's own words. */
+      readonly variant: string
+    }
+  | {
       /** By its score and the policy, contact is worth its cost; opens the case `caseId`. */
       readonly kind: "risk_detected"
       readonly caseId: string
@@ -360,6 +369,8 @@ export type Incentive =
 export interface TemplateRef {
   readonly id: string
   readonly version: number
+  /** The variant that went out; absent: the case was not part of a comparison. */
+  readonly variant?: string
 }
 
 /** The nudge that a fact is about. `step` is the day offset of its playbook step, null when it was sent manually. */
@@ -421,6 +432,7 @@ const RANK: Readonly<Record<FactKind, number>> = {
   risk_detected: 65,
   risk_passed: 66,
   case_lapsed: 67,
+  variant_assigned: 68,
   case_assigned: 69,
   incentive_applied: 70,
   nudge_planned: 71,

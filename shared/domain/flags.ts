@@ -35,7 +35,7 @@ export interface FlagValue {
 export type FlagValues = Readonly<Record<FlagName, FlagValue>>
 
 /** Percentages have steps of 0.01, and with 10 000 companies a bucket holds about one. */
-const BUCKETS = 10_000
+export const BUCKETS = 10_000
 
 export const ON: FlagValue = { enabled: true, percentage: 100, allow: [], deny: [] }
 export const OFF: FlagValue = { enabled: false, percentage: 100, allow: [], deny: [] }

@@ -206,6 +206,15 @@ export interface Assignment {
   readonly at: Instant
 }
 
+/** The variant of a template that a case gets: the first assignment of a comparison counts. */
+export interface VariantAssignment {
+  readonly id: string
+  readonly caseId: string
+  readonly experimentId: string
+  readonly variant: string
+  readonly at: Instant
+}
+
 /** The clicks of one case on one day (UTC): the last and, where there were more, the first. */
 export interface Click {
   /** The id of the last one. */
@@ -219,6 +228,8 @@ export interface Click {
 export interface Outreach {
   /** Absent while no case is assigned, as in states stored before the hold-out existed. */
   readonly assignments?: readonly Assignment[]
+  /** Absent while no case is part of a comparison of templates. */
+  readonly variants?: readonly VariantAssignment[]
   readonly sent: readonly OutreachContact[]
   readonly clicks: readonly Click[]
   readonly incentives: readonly {

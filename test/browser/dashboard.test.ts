@@ -8,7 +8,7 @@ import { caseOf, failPayment, sendNewCustomer } from "../support/actions/members
 import { accessibilityFaults, type ColorScheme, launch, openWindow, SCREENS } from "../support/browser.ts"
 import { fresh } from "../support/events/providers.ts"
 import { setSwitchForAll } from "../support/world/external-services.ts"
-import { advanceClock, mailbox, reset, waitFor, waitUntilProcessed, world } from "../support/world/world.ts"
+import { advanceClock, api, mailbox, reset, waitFor, waitUntilProcessed, world } from "../support/world/world.ts"
 
 /** Pictures of every page, to be looked at: `SCREENSHOTS=docs/images npx vitest run --project browser`. */
 const SCREENSHOTS = process.env.SCREENSHOTS
@@ -42,6 +42,20 @@ async function failedMembers(count: number): Promise<readonly string[]> {
   }
   await waitUntilProcessed()
   return invoices
+}
+
+const json = { "content-type": "application/json" }
+
+async function addTemplate(caseKind: string): Promise<string> {
+  const body = JSON.stringify({ caseKind, words: { subject: "About your plan at {brand}" } })
+  return (await api<{ id: string }>("/api/templates", { method: "POST", body, headers: json })).body.id
+}
+
+async function startComparison(id: string): Promise<void> {
+  const variants = [{ name: "short", words: { subject: "Your plan" } }]
+  const body = JSON.stringify({ version: 1, variants })
+  const { status } = await api(`/api/templates/${id}/experiment`, { method: "POST", body, headers: json })
+  expect(status).toBe(201)
 }
 
 describe("a success team", () => {
@@ -120,6 +134,32 @@ describe("a success team", () => {
     await close()
   })
 
+  test("asks for a suggestion, compares it with its own words, and keeps the better ones", async () => {
+    await reset()
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.goto(url("/dashboard/templates/new"))
+    await page.getByLabel("Subject").fill("A card is needed at {brand}")
+    await page.getByRole("button", { name: "Save" }).click()
+    await page.getByText("Saved.").waitFor()
+    await page.getByRole("link", { name: "Failed payment" }).click()
+    await page.getByRole("link", { name: "Variants" }).click()
+    await page.getByLabel("Your brand's voice, for a suggestion").fill("warm and short")
+    await page.getByRole("button", { name: "Suggest words for variant 1" }).click()
+    await page.getByText("Nothing is saved").waitFor()
+    expect(await page.getByLabel("Subject").first().inputValue()).toBe("A quick note: A card is needed at {brand}")
+    await page.getByRole("button", { name: "Start the comparison" }).click()
+    await page.getByText("The comparison has started.").waitFor()
+    await page.getByRole("button", { name: "End, and use “a”" }).click()
+    await page.getByText("The comparison has ended.").waitFor()
+    await failedMembers(1)
+    await advanceClock("PT1M")
+    const message = await waitFor(async () => (await mailbox()).find(({ to }) => to === "member0@example.com"))
+    expect(message.subject).toMatch(/^A quick note: A card is needed at /)
+    expect(complaints).toEqual([])
+    await close()
+  })
+
   test("saves a view and finds it again, changes a playbook, and sets a credential", async () => {
     await reset()
     const { page, complaints, close } = await openWindow(browser)
@@ -168,9 +208,14 @@ const schemes: readonly ColorScheme[] = ["light", "dark"]
 const looks = SCREENS.flatMap((screen) => schemes.map((colorScheme) => ({ screen, colorScheme })))
 
 describe("every page", () => {
+  let templates: readonly string[] = []
+
   beforeAll(async () => {
     await reset()
     await setSwitchForAll("ADVANCED_SEGMENTATION", true)
+    templates = [await addTemplate("payment"), await addTemplate("cancellation")]
+    await startComparison(templates[0] ?? "")
+    await advanceClock("PT1S")
     await failedMembers(3)
     await advanceClock("PT2M")
   })
@@ -194,6 +239,8 @@ describe("every page", () => {
         ...detail.slice(0, 2),
         event,
         `${event}/payload`,
+        "/dashboard/templates/new",
+        ...templates.flatMap((id) => [`/dashboard/templates/${id}`, `/dashboard/templates/${id}/variants`]),
         "/dashboard/flags/ROLLBACK_MODE",
         "/dashboard/jobs/sweep",
       ]) {
@@ -213,7 +260,7 @@ async function picture(page: Page, path: string, colorScheme: ColorScheme): Prom
   const folder = join(ROOT, SCREENSHOTS ?? "")
   mkdirSync(folder, { recursive: true })
   const name = path
-    .replaceAll(/^\/|payment_\w+|stripe_\w+/g, "")
+    .replaceAll(/^\/|payment_\w+|stripe_\w+|[0-9a-f]{8}-[-0-9a-f]{27}/g, "")
     .replaceAll(/\W+/g, "-")
     .replace(/-$/, "")
   await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true })

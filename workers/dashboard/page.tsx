@@ -39,6 +39,8 @@ const RESULTS = {
   set: "The flag is set. It takes effect everywhere within ten seconds.",
   saved: "Saved.",
   deleted: "Deleted.",
+  begun: "The comparison has started. Cases that open from now on take part.",
+  ended: "The comparison has ended.",
   checked: "The credential was checked. The result is below.",
   promoted: "The model is champion now.",
   kept: "The model did not pass its gates, and the champion stays.",

@@ -51,6 +51,8 @@ function isConfigured({ channels, config }: Services, target: Target): boolean {
       return true
     case "access":
       return config.access.cloudflareAccess !== null
+    case "openrouter":
+      return config.openRouter.apiKey !== null
     case "stripe-api":
       return hasKey(config.providers.stripe)
     case "whop-api":

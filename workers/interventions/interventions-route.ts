@@ -1,9 +1,9 @@
-/** `/api/interventions`: outcomes of treated cases compared with held-out cases. */
+/** `/api/interventions`: outcomes of treated cases compared with held-out cases, and of variants of templates. */
 import { Hono } from "hono"
 import * as z from "zod"
-import { type InterventionFilter, type OutcomeRow, readOutcomes } from "../../db/queries/interventions/interventions.ts"
+import { readEffects } from "../../db/queries/interventions/effects.ts"
+import type { InterventionFilter, OutcomeRow } from "../../db/queries/interventions/interventions.ts"
 import { segmentCondition } from "../../db/queries/interventions/segment-rule.ts"
-import { readUplift } from "../../db/queries/interventions/uplift.ts"
 import type { Arm } from "../../shared/domain/facts.ts"
 import {
   type Amounts,
@@ -18,6 +18,7 @@ import { withPermission } from "../platform/http/auth.ts"
 import { idText, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { requireSegment } from "./segments-route.ts"
+import { compareVariants } from "./variants.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 
@@ -57,21 +58,23 @@ export const interventions = new Hono<AppEnv>().get(
     const segment = segmentId === undefined ? null : await requireSegment(c.get("services"), companyId, segmentId)
     const condition = segment === null ? undefined : segmentCondition(segment.rule, { companyId, now: at })
     const filter: InterventionFilter = { kind, currency, from, to, condition }
-    const [rows, learned] = await Promise.all([
-      readOutcomes(db, companyId, filter, { now: at, horizonDays }),
-      readUplift(db, companyId),
-    ])
+    const horizon = { now: at, horizonDays }
+    const { outcomes, uplift, experiments, variants } = await readEffects(db, companyId, filter, horizon)
     return c.json({
       asOf: at.toISOString(),
       horizonDays,
       segmentId: segmentId ?? null,
       data: KINDS.filter((each) => kind === undefined || each === kind).map((each) => ({
         kind: each,
-        ...compareArms(rows.filter((row) => row.kind === each)),
+        ...compareArms(outcomes.filter((row) => row.kind === each)),
       })),
       nextCursor: null,
+      /** Comparisons of templates with their variants, those started last first. */
+      variants: experiments
+        .filter(({ caseKind }) => kind === undefined || caseKind === kind)
+        .map((one) => compareVariants(one, variants)),
       /** The evaluation of the uplift model, and whether it selects at_risk cases; null: no training has run yet. */
-      uplift: learned === null ? null : { trainedAt: learned.trainedAt.toISOString(), ...learned.report },
+      uplift: uplift === null ? null : { trainedAt: uplift.trainedAt.toISOString(), ...uplift.report },
     })
   },
 )

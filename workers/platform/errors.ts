@@ -13,6 +13,7 @@ const STATUS = {
   UNSUPPORTED_MEDIA_TYPE: 415,
   TOO_MANY_REQUESTS: 429,
   INTERNAL: 500,
+  BAD_GATEWAY: 502,
   UNAVAILABLE: 503,
 } as const satisfies Record<string, ContentfulStatusCode>
 
@@ -29,6 +30,7 @@ const TITLE: Readonly<Record<ErrorCode, string>> = {
   UNSUPPORTED_MEDIA_TYPE: "Unsupported media type",
   TOO_MANY_REQUESTS: "Too many requests",
   INTERNAL: "Internal error",
+  BAD_GATEWAY: "No usable answer of another service",
   UNAVAILABLE: "Temporarily unavailable",
 }
 

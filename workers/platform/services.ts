@@ -6,6 +6,7 @@ import type { ChannelName, ProviderName } from "../../shared/domain/facts.ts"
 import type { FlagFreshness, Flags } from "../../shared/flags/flags.ts"
 import type { Logger } from "../../shared/observability/log.ts"
 import type { Provider } from "../../shared/provider.ts"
+import type { TextModel } from "../../shared/text-model.ts"
 import type { SharedLimiter } from "./limits/shared.ts"
 import type { Budget } from "./outbound/budget.ts"
 import type { Outbound } from "./outbound/client.ts"
@@ -31,6 +32,8 @@ export interface Services {
   readonly channels: Channels
   /** A company's channels: with its own credentials, else with the deployment's where it may use them. */
   readonly channelsFor: (companyId: string) => Promise<Channels>
+  /** Drafts words for templates; null: the deployment has no key for it. */
+  readonly textModel: TextModel | null
   /** All outgoing calls, and the state of their circuit breakers. */
   readonly outbound: Outbound
   /** The subrequests that this invocation may still make. */

@@ -2,8 +2,9 @@
 import { type SQL, sql } from "drizzle-orm"
 import type { Arm } from "../../../shared/domain/facts.ts"
 import type { CaseKind } from "../../../shared/domain/state.ts"
-import { type Db, inCompany } from "../../client.ts"
+import type { Db } from "../../client.ts"
 
+/** Which cases are counted. */
 export interface InterventionFilter {
   readonly kind?: CaseKind | undefined
   readonly currency?: string | undefined
@@ -12,6 +13,12 @@ export interface InterventionFilter {
   readonly to?: Date | undefined
   /** A condition on the customer as of now, from `segmentCondition`. */
   readonly condition?: SQL | undefined
+}
+
+/** When an outcome is known: so many days after a case opened or was assigned. */
+export interface Horizon {
+  readonly now: Date
+  readonly horizonDays: number
 }
 
 /** Cases of one kind, hold-out percentage, arm and currency. Amounts are in minor units; their squares may exceed integers. */
@@ -36,27 +43,18 @@ export interface OutcomeRow {
 }
 
 /**
- * Counts a company's cases. A case matures `horizonDays` after it opened. It succeeded if it was recovered by then or, for
+ * Statement: counts a company's cases. A case matures `horizonDays` after it opened. It succeeded if it was recovered by then or, for
  * an at-risk case, if the member had not left by then. The amount kept is the amount paid or, where nothing was owed, the
  * price of one period of the subscription.
  */
-export async function readOutcomes(
+export const outcomesStatement = (
   db: Db,
   companyId: string,
-  { kind, currency, from, to, condition }: InterventionFilter,
-  { now, horizonDays }: { readonly now: Date; readonly horizonDays: number },
-): Promise<readonly OutcomeRow[]> {
-  const conditions = [
-    sql`c.company_id = ${companyId}`,
-    ...(kind === undefined ? [] : [sql`c.kind = ${kind}`]),
-    ...(currency === undefined ? [] : [sql`c.currency = ${currency}`]),
-    ...(from === undefined ? [] : [sql`c.opened_at >= ${from.toISOString()}::timestamptz`]),
-    ...(to === undefined ? [] : [sql`c.opened_at < ${to.toISOString()}::timestamptz`]),
-    ...(condition === undefined ? [] : [condition]),
-  ]
-  const [result] = await inCompany(db, companyId, [
-    db.execute<{ [Name in keyof OutcomeRow]: OutcomeRow[Name] }>(
-      sql`select o.kind, o.arm, o.percentage, o.currency,
+  filter: InterventionFilter,
+  { now, horizonDays }: Horizon,
+) =>
+  db.execute<{ [Name in keyof OutcomeRow]: OutcomeRow[Name] }>(
+    sql`select o.kind, o.arm, o.percentage, o.currency,
           count(*)::int as cases, count(*) filter (where o.is_open)::int as open,
           count(*) filter (where o.is_written)::int as written,
           count(*) filter (where o.is_mature)::int as matured,
@@ -69,8 +67,7 @@ export async function readOutcomes(
           from (
             select c.kind, c.arm, c.holdout_percentage as percentage, c.currency, c.status = 'open' as is_open,
               c.opened_at + h.length <= ${now.toISOString()}::timestamptz as is_mature,
-              case when c.kind = 'at_risk' then not (c.status = 'lost' and c.closed_at <= c.opened_at + h.length)
-                else c.status = 'recovered' and c.closed_at <= c.opened_at + h.length end as is_success,
+              ${succeededBy(sql.raw("c.opened_at + h.length"))} as is_success,
               c.amount_minor::float8 as at_stake,
               (case when c.kind = 'payment' then c.recovered_minor else c.amount_minor end)::float8 as value,
               exists (select from nudges n where n.company_id = c.company_id and n.customer_id = c.customer_id
@@ -78,14 +75,29 @@ export async function readOutcomes(
             from recovery_cases c
               join customers on customers.company_id = c.company_id and customers.id = c.customer_id,
               (select make_interval(days => ${horizonDays}) as length) h
-            where ${sql.join(conditions, sql` and `)}
+            where ${matching(companyId, filter)}
           ) e
         ) o
         group by o.kind, o.arm, o.percentage, o.currency`,
-    ),
-  ])
-  return result.rows
+  )
+
+/** The cases of a filter, as `c`. */
+export function matching(companyId: string, { kind, currency, from, to, condition }: InterventionFilter): SQL {
+  const conditions = [
+    sql`c.company_id = ${companyId}`,
+    ...(kind === undefined ? [] : [sql`c.kind = ${kind}`]),
+    ...(currency === undefined ? [] : [sql`c.currency = ${currency}`]),
+    ...(from === undefined ? [] : [sql`c.opened_at >= ${from.toISOString()}::timestamptz`]),
+    ...(to === undefined ? [] : [sql`c.opened_at < ${to.toISOString()}::timestamptz`]),
+    ...(condition === undefined ? [] : [condition]),
+  ]
+  return sql.join(conditions, sql` and `)
 }
+
+/** Whether the case `c` had succeeded at that moment: recovered or, for an at-risk case, not lost. */
+export const succeededBy = (moment: SQL): SQL =>
+  sql`case when c.kind = 'at_risk' then not (c.status = 'lost' and c.closed_at <= ${moment})
+    else c.status = 'recovered' and c.closed_at <= ${moment} end`
 
 /** A sum over matured cases. `expression` is raw SQL: only constants of this file are passed. */
 const total = (expression: string): SQL =>

@@ -7,11 +7,18 @@ export type UpliftRow = typeof upliftModels.$inferSelect
 
 /** A company's latest training, with its model if one is in force; null: no training has run yet. */
 export async function readUplift(db: Db, companyId: string): Promise<UpliftRow | null> {
-  const [rows] = await inCompany(db, companyId, [
-    db.select().from(upliftModels).where(eq(upliftModels.companyId, companyId)).orderBy(desc(upliftModels.trainedAt)),
-  ])
+  const [rows] = await inCompany(db, companyId, [upliftStatement(db, companyId)])
   return rows[0] ?? null
 }
+
+/** Statement: the latest training of a company, if there is one. */
+export const upliftStatement = (db: Db, companyId: string) =>
+  db
+    .select()
+    .from(upliftModels)
+    .where(eq(upliftModels.companyId, companyId))
+    .orderBy(desc(upliftModels.trainedAt))
+    .limit(1)
 
 /** Replaces the result of the last training. Without a model, the company's assumed uplift is in force. */
 export async function saveUplift(

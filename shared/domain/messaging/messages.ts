@@ -18,7 +18,7 @@ import { firstNameOf } from "./messages/first-name.ts"
 import { fr } from "./messages/fr.ts"
 import { type Billing, type MessageStage, type Phrases, type PhraseValues, stageOf } from "./messages/phrases.ts"
 import { isGsm, segmentsOf, stripToGsm, toGsm } from "./messages/sms.ts"
-import { type Template, type TemplatePart, templateFor, wordsOf } from "./templates/templates.ts"
+import { type MessagePlace, type Template, type TemplatePart, templateFor, wordsOf } from "./templates/templates.ts"
 
 export { firstNameOf } from "./messages/first-name.ts"
 export type { Billing } from "./messages/phrases.ts"
@@ -33,17 +33,24 @@ export interface CurrencyTotal {
   readonly currency: string
 }
 
-/** The input of a message. */
-export interface NudgeInput {
+/** What decides which template words a message. */
+export interface Occasion {
   readonly channel: MemberChannel
   readonly caseKind: CaseKind
-  /** What the invoice of a payment case is for. A one-off invoice is never called a subscription. */
-  readonly billing: Billing
   readonly collection: Collection
   /** Day of the playbook step; null for a manual message. */
   readonly step: number | null
   /** What to ask for in a payment case; null: the reason of the failure is not known. */
   readonly ask: MemberMessageAction | null
+  /** The member has canceled the subscription of the bill: the message does not mention keeping it. */
+  readonly isLeaving: boolean
+  readonly locale: string | null
+}
+
+/** The input of a message. */
+export interface NudgeInput extends Occasion {
+  /** What the invoice of a payment case is for. A one-off invoice is never called a subscription. */
+  readonly billing: Billing
   /** The person's name at the provider; the greeting uses the first name if it is clearly one. */
   readonly name: string | null
   /** What remains to be paid; null: not known. */
@@ -55,9 +62,6 @@ export interface NudgeInput {
   /** When a canceled subscription ends; null: not known. */
   readonly endsAt: Instant | null
   readonly now: Instant
-  /** The member has canceled the subscription of the bill: the message does not mention keeping it. */
-  readonly isLeaving: boolean
-  readonly locale: string | null
   /** The member's time zone, for dates; null: UTC. */
   readonly timeZone: string | null
   readonly brandName: string
@@ -104,10 +108,28 @@ interface Wording {
 }
 
 /** For a member who has canceled, the last reminder of a bill must not mention keeping the subscription. */
-function stageFor({ step, caseKind, isLeaving }: NudgeInput): MessageStage {
+function stageFor({ step, caseKind, isLeaving }: Occasion): MessageStage {
   const stage = stageOf(step)
   return stage === "last" && caseKind === "payment" && isLeaving ? "reminder" : stage
 }
+
+/** The phrases of a locale, in English where its language has none, and the locale for numbers and dates. */
+function languageOf(wanted: string | null): { readonly phrases: Phrases; readonly locale: string } {
+  const tag = (wanted ?? "").replaceAll("_", "-")
+  const language = tag.replace(/-.*/, "").toLowerCase()
+  const phrases = LANGUAGES.get(language) ?? en
+  return { phrases, locale: phrases.language === language ? tag : "en" }
+}
+
+/** Which message it is, for the choice of a template. */
+export const placeOf = (occasion: Occasion): MessagePlace => ({
+  caseKind: occasion.caseKind,
+  stage: stageFor(occasion),
+  channel: occasion.channel,
+  language: languageOf(occasion.locale).phrases.language,
+  // An invoice that the member pays manually asks for no card.
+  ask: occasion.caseKind === "payment" && occasion.collection === "automatic" ? (occasion.ask ?? "update_card") : null,
+})
 
 /** The input with what is derived from it. */
 interface Rendering {
@@ -305,24 +327,23 @@ function dateIn(at: Instant, locale: string, timeZone: string | null): string {
  * opt-out alone exceed two segments.
  */
 export function renderNudge(input: NudgeInput): RenderedNudge | null {
-  const tag = (input.locale ?? "").replaceAll("_", "-")
-  const language = tag.replace(/-.*/, "").toLowerCase()
-  const phrases = LANGUAGES.get(language) ?? en
-  const locale = phrases.language === language ? tag : "en"
+  const { phrases, locale } = languageOf(input.locale)
   const values: PhraseValues = {
     brand: brandOf(input.brandName) || phrases.unnamed,
     amount: input.money === null ? null : formatMoney(input.money, locale),
     endDate: input.endsAt === null ? null : dateIn(input.endsAt, locale, input.timeZone),
   }
-  const rendering: Rendering = { input, phrases, locale, values, stage: stageFor(input) }
-  const template = templateFor(input.templates ?? [], {
-    ...{ caseKind: input.caseKind, stage: rendering.stage, channel: input.channel, language: phrases.language },
-    // An invoice that the member pays manually asks for no card.
-    ask: input.caseKind === "payment" && input.collection === "automatic" ? (input.ask ?? "update_card") : null,
-  })
+  const place = placeOf(input)
+  const rendering: Rendering = { input, phrases, locale, values, stage: place.stage }
+  const template = templateFor(input.templates ?? [], place)
   const raw = inOwnWords(wordingOf(rendering), template, rendering)
   const wording = { ...raw, subject: oneLine(withoutDoublePunctuation(raw.subject, values.brand), SUBJECT_MAX) }
   const isShort = input.channel === "sms" || input.channel === "push"
   const rendered = isShort ? renderShort(wording, rendering) : renderLong(wording, rendering)
-  return rendered && { ...rendered, template: template && { id: template.id, version: template.version } }
+  return rendered && { ...rendered, template: template && refOf(template) }
 }
+
+const refOf = ({ id, version, variant }: Template): TemplateRef => ({
+  ...{ id, version },
+  ...(variant !== undefined && { variant }),
+})

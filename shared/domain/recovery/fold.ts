@@ -96,6 +96,7 @@ function step(state: CustomerState, fact: Fact): CustomerState {
       // Only the features use them; they read the ledger.
       return state
     case "case_assigned":
+    case "variant_assigned":
     case "nudge_planned":
     case "nudge_suppressed":
     case "nudge_failed":
@@ -116,6 +117,7 @@ const withProfile = (state: CustomerState, change: Partial<Profile>): CustomerSt
 
 const OUTREACH = new Set<FactKind>([
   "case_assigned",
+  "variant_assigned",
   "nudge_planned",
   "nudge_suppressed",
   "nudge_failed",

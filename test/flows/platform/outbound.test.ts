@@ -99,7 +99,7 @@ test("a service that is not configured is no failure, and is not called", async 
   await control("DELETE", "/stats")
   const { body } = await api<{ checks: Record<string, readonly Entry[]> }>("/api/health/integrations")
   expect(Object.keys(body.checks)).toEqual(
-    ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash", "access"].map(
+    ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash", "access", "openrouter"].map(
       (target) => `${target}:breaker`,
     ),
   )

@@ -70,6 +70,11 @@ const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object 
   "GET /api/segments/:id/customers": { of: "segment" },
   "GET /api/templates/:id": { of: "template" },
   "PUT /api/templates/:id": { of: "template", body: { words: { subject: "y" }, version: 1 } },
+  "POST /api/templates/:id/experiment": {
+    of: "template",
+    body: { version: 1, variants: [{ name: "x", words: { subject: "y" } }] },
+  },
+  "POST /api/templates/:id/experiment/end": { of: "template", body: { version: 2 } },
   "POST /api/keys/:id/rotate": { of: "key" },
   "DELETE /api/keys/:id": { of: "key" },
   "PUT /api/people/:id": { of: "person", body: { role: "admin" } },

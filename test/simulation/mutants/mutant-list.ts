@@ -217,8 +217,8 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a nudge is marked before it is sent",
     code: [
       at(
-        SEND,
-        "await commitNudge(services, stream, { nudgeId, change, facts: [], owner, isForPerson: true, isLeaseKept: true })",
+        "workers/recovery/nudges/commit-nudge.ts",
+        "await commitNudge(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true })",
         "void owner",
       ),
     ],

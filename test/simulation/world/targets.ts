@@ -44,6 +44,7 @@ const SECRETS: Readonly<Record<string, string>> = {
   "twilio-account-sid": `AC${"0f".repeat(16)}`,
   "twilio-auth-token": "simulated_twilio_token_0123456789",
   "slack-path": "/services/Tsimulated/Bsimulated/simulated",
+  "openrouter-api-key": `sk-or-v1-${"c".repeat(64)}`,
   "stripe-webhook-secret": "whsec_simulated_stripe_0123456789",
   "whop-webhook-secret": "ws_simulated_whop_0123456789",
   "admin-api-key": "cs_admin_simulated_0123456789",
@@ -75,6 +76,8 @@ export const VARS: Readonly<Record<string, string>> = {
       sendgrid: at(PORTS.sendgrid),
       twilio: at(PORTS.twilio),
       slack: at(PORTS.slack),
+      // No step of a run asks for a draft.
+      openRouter: at(4011),
     },
     { get: secret },
   ),
@@ -95,4 +98,5 @@ export const CLIENT_TIMEOUT_MS: Readonly<Record<FaultTarget, number>> = {
   push: 10_000,
   dm: 10_000,
   slack: 10_000,
+  openrouter: 20_000,
 }

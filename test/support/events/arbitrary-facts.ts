@@ -67,6 +67,7 @@ const outreachAction = fc.record({
     "closed",
     "sent",
     "assigned",
+    "varied",
     "at risk",
     "risk passed",
   ),
@@ -243,6 +244,8 @@ function outreachFact(
       return make.riskDetected({ at: stamp.at, caseId: "at_risk_sub_0", subscriptionId: "sub_0" })
     case "risk passed":
       return make.riskPassed({ at: stamp.at, caseId: moment > 4 * DAY ? "at_risk_sub_0" : caseId })
+    case "varied":
+      return make.variantAssigned(stamp)
     case "assigned":
       return make.caseAssigned({ ...stamp, arm: moment > DAY ? "held_out" : "treated" })
     case "closed":
@@ -302,6 +305,7 @@ export const overLimitFacts: fc.Arbitrary<readonly Fact[]> = fc
         "clicked",
         "sent",
         "assigned",
+        "varied",
         "announced",
         "resumed",
         "ended",
@@ -325,6 +329,8 @@ export const overLimitFacts: fc.Arbitrary<readonly Fact[]> = fc
           return make.nudgeSent({ at, id: given.id, caseId })
         case "assigned":
           return make.caseAssigned({ at, id: given.id, caseId })
+        case "varied":
+          return make.variantAssigned({ at, id: given.id, caseId })
         case "announced":
           return make.cancellationAnnounced({ at, id: given.id, subscriptionId })
         case "resumed":

@@ -282,6 +282,16 @@ export const caseAssigned = ({ at, id, ...given }: Given<"case_assigned">): Fact
   ...stamp({ at, id }),
 })
 
+export const variantAssigned = ({ at, id, ...given }: Given<"variant_assigned">): Fact => ({
+  kind: "variant_assigned",
+  caseId: NUDGE.caseId,
+  templateId: "template_1",
+  experimentId: "experiment_1",
+  variant: "short",
+  ...given,
+  ...stamp({ at, id }),
+})
+
 export const linkClicked = ({ at, id, ...given }: Given<"link_clicked">): Fact => ({
   kind: "link_clicked",
   caseId: NUDGE.caseId,

@@ -155,6 +155,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   link_clicked: "The member opened the link",
   opted_out: "The member asked for no more messages",
   incentive_applied: "An incentive was applied",
+  variant_assigned: "The words of the messages were drawn",
   case_assigned: "The case was drawn for the hold-out or not",
   case_closed_by_operator: "The case was closed manually",
   case_lapsed: "The case lapsed without news",
@@ -162,13 +163,14 @@ const SENTENCES: Readonly<Record<string, string>> = {
 
 /** A fact as a sentence, with the details that its kind has. */
 function sentenceOf(viewer: Viewer, fact: Fact): string {
-  const { amountMinor, currency, declineCode, channel, reason, arm } = fact
+  const { amountMinor, currency, declineCode, channel, reason, arm, variant } = fact
   const details = [
     typeof amountMinor === "number" && typeof currency === "string" && money(viewer, amountMinor, currency),
     typeof declineCode === "string" && inWords(declineCode),
     typeof channel === "string" && channel,
     typeof reason === "string" && inWords(reason),
     typeof arm === "string" && inWords(arm),
+    typeof variant === "string" && variant,
   ].filter((detail) => detail !== false)
   const sentence = SENTENCES[fact.kind] ?? inWords(fact.kind)
   return details.length === 0 ? sentence : `${sentence}: ${details.join(", ")}`

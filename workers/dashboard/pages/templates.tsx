@@ -1,46 +1,41 @@
-/**
- * Message templates of the company: list, form with preview, versions. Over 300 lines because the pages for a new and for an existing
- * template share the form and the preview.
- */
+/** Message templates of the company: list, form with preview, versions. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import {
-  FIELDS,
-  PART_CHARS_MAX,
-  PARTS,
-  type TemplatePart,
-} from "../../../shared/domain/messaging/templates/templates.ts"
+import { PARTS, type TemplateWords } from "../../../shared/domain/messaging/templates/templates.ts"
 import { MESSAGE_ACTIONS } from "../../../shared/domain/recovery/decline-codes.ts"
 import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
 import { inWords, KIND_NAMES } from "../parts/cases.tsx"
 import { Badge, Choice, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import {
+  canSuggest,
+  DraftButtons,
+  FieldsNote,
+  type Form,
+  type FormNotice,
+  NoticeAbove,
+  PlaceText,
+  type Preview,
+  Previews,
+  placeOf,
+  previewOf,
+  suggestWords,
+  VoiceField,
+  WordFields,
+  wordsIn,
+} from "../parts/templates.tsx"
 import type { Viewer } from "../viewer.ts"
+import { templateVariants } from "./template-variants.tsx"
 
 const PATH = "/dashboard/templates"
-
-const PART_NAMES: Readonly<Record<TemplatePart, string>> = {
-  subject: "Subject",
-  opening: "What happened",
-  ask: "What to do",
-  button: "Button",
-  short: "Text message and push",
-}
 
 const STAGES = ["first", "reminder", "last"]
 const LANGUAGES = ["en", "de", "es", "fr"]
 
-type Form = Readonly<Record<string, string>>
-type Words = { readonly [Part in TemplatePart]?: string }
 type Template = AnswerOf<"GET /api/templates/:id">
-type Preview = AnswerOf<"POST /api/templates/preview">
 
 const orNull = (text: string | undefined): string | null => (text === undefined || text === "" ? null : text)
-
-/** The words of a form; an empty part is written as shipped. */
-const wordsIn = (form: Form): Words =>
-  Object.fromEntries(PARTS.flatMap((part) => (form[part]?.trim() ? [[part, form[part].trim()]] : [])))
 
 /** The field of a place's ask is called `asksFor`, because `ask` is also one of the parts. */
 const placeIn = ({ caseKind, stage, asksFor, channel, language }: Form) => ({
@@ -48,45 +43,61 @@ const placeIn = ({ caseKind, stage, asksFor, channel, language }: Form) => ({
   ...{ stage: orNull(stage), ask: orNull(asksFor), channel: orNull(channel), language: orNull(language) },
 })
 
-const placeOf = ({ caseKind, stage, ask, channel, language }: Omit<Template, "versions">) => ({
-  ...{ caseKind, stage, ask, channel, language },
-})
+/** What a page of one template shows of its form. */
+interface FormShown {
+  readonly words: TemplateWords
+  readonly voice: string | undefined
+  readonly preview: Preview | null
+  readonly notice: FormNotice | null
+  readonly canSuggest: boolean
+}
 
-const preview = (c: DashboardContext, place: object, words: Words): Promise<Preview> =>
-  c.get("ask")("POST /api/templates/preview", { body: { ...place, words } })
+/** The form as it is shown again after “Preview” or “Suggest words”: with what was typed, or with a draft. */
+async function shownAgain(c: DashboardContext, place: object, form: Form): Promise<FormShown> {
+  const { step, voice } = form
+  const typed = wordsIn(form)
+  const { words, notice } =
+    step === "suggest" ? await suggestWords(c, place, typed, voice) : { words: typed, notice: null }
+  return { words, voice, preview: await previewOf(c, place, words), notice, canSuggest: canSuggest(c) }
+}
+
+const isShownAgain = ({ step }: Form): boolean => step === "preview" || step === "suggest"
 
 export const templates = new Hono<DashboardEnv>()
   .get("/", async (c) => {
     const { data } = await c.get("ask")("GET /api/templates")
     return show(c, "Templates", PATH, <TemplatesPage {...frameOf(c)} templates={data} />)
   })
-  // One form for both buttons: what was typed is shown again with its preview, and nothing is lost.
+  // One form for all buttons: what was typed is shown again with its preview, and nothing is lost.
   .post("/", async (c) => {
     const form = await formOf(c)
-    if (form.step === "preview") {
-      const seen = await preview(c, placeIn(form), wordsIn(form))
-      return show(c, "New template", PATH, <NewTemplatePage form={form} preview={seen} />)
+    if (isShownAgain(form)) {
+      const shown = await shownAgain(c, placeIn(form), form)
+      return show(c, "New template", PATH, <NewTemplatePage form={form} shown={shown} />)
     }
     return act(c, PATH, async () => {
       await c.get("ask")("POST /api/templates", { body: { ...placeIn(form), words: wordsIn(form) } })
       return "saved"
     })
   })
-  .get("/new", (c) => show(c, "New template", PATH, <NewTemplatePage form={{}} preview={null} />))
+  .get("/new", (c) => {
+    const shown = { words: {}, voice: undefined, preview: null, notice: null, canSuggest: canSuggest(c) }
+    return show(c, "New template", PATH, <NewTemplatePage form={{}} shown={shown} />)
+  })
   .get("/:id", async (c) => {
     const one = await c.get("ask")("GET /api/templates/:id", { params: c.req.param() })
-    const seen = c.get("viewer").can("templates:write") ? await preview(c, placeOf(one), one.words) : null
-    return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} words={one.words} preview={seen} />)
+    const preview = c.get("viewer").can("templates:write") ? await previewOf(c, placeOf(one), one.words) : null
+    const shown = { words: one.words, voice: undefined, preview, notice: null, canSuggest: canSuggest(c) }
+    return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} shown={shown} />)
   })
   .post("/:id", async (c) => {
     const form = await formOf(c)
     const ask = c.get("ask")
     const params = c.req.param()
-    if (form.step === "preview") {
+    if (isShownAgain(form)) {
       const one = await ask("GET /api/templates/:id", { params })
-      const words = wordsIn(form)
-      const seen = await preview(c, placeOf(one), words)
-      return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} words={words} preview={seen} />)
+      const shown = await shownAgain(c, placeOf(one), form)
+      return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} shown={shown} />)
     }
     return act(c, `${PATH}/${params.id}`, async () => {
       const body = { words: wordsIn(form), version: numberIn(form.version), isInForce: form.step !== "off" }
@@ -94,14 +105,7 @@ export const templates = new Hono<DashboardEnv>()
       return "saved"
     })
   })
-
-const PlaceText: FC<{ readonly place: Omit<Template, "versions"> }> = ({ place }) => (
-  <span>
-    {[KIND_NAMES[place.caseKind], place.stage, inWords(place.ask), place.channel, place.language]
-      .filter((part) => part !== null && part !== "–")
-      .join(" · ")}
-  </span>
-)
+  .route("/:id/variants", templateVariants)
 
 const TemplatesPage: FC<{
   readonly viewer: Viewer
@@ -138,6 +142,10 @@ const TemplatesPage: FC<{
           title: "State",
           cell: ({ isInForce }) => <Badge tone={isInForce ? "good" : "plain"}>{isInForce ? "in force" : "off"}</Badge>,
         },
+        {
+          title: "Variants",
+          cell: ({ experiment }) => (experiment === null ? "–" : <Badge tone="info">being compared</Badge>),
+        },
         { title: "Saved", cell: ({ savedAt }) => <Time viewer={viewer} at={savedAt} now={now} /> },
         { title: "By", cell: ({ savedBy }) => savedBy },
       ]}
@@ -145,31 +153,10 @@ const TemplatesPage: FC<{
   </>
 )
 
-const WordFields: FC<{ readonly words: Words }> = ({ words }) => (
-  <>
-    <p class="note">
-      Fields: {FIELDS.map((field) => `{${field}}`).join(", ")}. Plural forms are written like this:{" "}
-      <code>{"{invoiceCount, plural, one {one invoice} other {# invoices}}"}</code>. An empty part is written as
-      shipped.
-    </p>
-    {PARTS.map((part) => (
-      <div class="field">
-        <label for={`part-${part}`}>{PART_NAMES[part]}</label>
-        {PART_CHARS_MAX[part] > 150 ? (
-          <textarea id={`part-${part}`} name={part} maxlength={PART_CHARS_MAX[part]} rows={3}>
-            {words[part] ?? ""}
-          </textarea>
-        ) : (
-          <input id={`part-${part}`} name={part} maxlength={PART_CHARS_MAX[part]} value={words[part] ?? ""} />
-        )}
-      </div>
-    ))}
-  </>
-)
-
-const NewTemplatePage: FC<{ readonly form: Form; readonly preview: Preview | null }> = ({ form, preview: seen }) => (
+const NewTemplatePage: FC<{ readonly form: Form; readonly shown: FormShown }> = ({ form, shown }) => (
   <>
     <Heading title="New template" />
+    <NoticeAbove notice={shown.notice} />
     <div class="columns">
       <Panel title="Words">
         <PostForm class="stack" action={PATH}>
@@ -204,18 +191,18 @@ const NewTemplatePage: FC<{ readonly form: Form; readonly preview: Preview | nul
               options={LANGUAGES.map((one) => [one, one])}
             />
           </div>
-          <WordFields words={form} />
+          <FieldsNote />
+          <WordFields words={shown.words} />
+          {shown.canSuggest && <VoiceField voice={shown.voice} />}
           <div class="actions">
-            <button class="quiet" type="submit" name="step" value="preview">
-              Preview
-            </button>
+            <DraftButtons canSuggest={shown.canSuggest} />
             <button type="submit" name="step" value="save">
               Save
             </button>
           </div>
         </PostForm>
       </Panel>
-      <Previews preview={seen} />
+      <Previews preview={shown.preview} />
     </div>
   </>
 )
@@ -224,27 +211,36 @@ const TemplatePage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly one: Template
-  readonly words: Words
-  readonly preview: Preview | null
-}> = ({ viewer, now, one, words, preview: seen }) => {
-  const canWrite = viewer.can("templates:write")
+  readonly shown: FormShown
+}> = ({ viewer, now, one, shown }) => {
+  const canWrite = viewer.can("templates:write") && one.experiment === null
   const path = `${PATH}/${one.id}`
   return (
     <>
       <Heading title="Template" lead={<PlaceText place={one} />}>
         <Badge tone={one.isInForce ? "good" : "plain"}>{one.isInForce ? "in force" : "off"}</Badge>
+        <a class="button quiet" href={`${path}/variants`}>
+          Variants
+        </a>
       </Heading>
+      <NoticeAbove notice={shown.notice} />
+      {one.experiment !== null && (
+        <p class="notice">
+          These words are being compared with variants. To change them,{" "}
+          <a href={`${path}/variants`}>end the comparison</a>.
+        </p>
+      )}
       <div class="columns">
         <Panel title="Words">
           <PostForm class="stack" action={path}>
             <input type="hidden" name="version" value={String(one.version)} />
             <fieldset class="stack" disabled={!canWrite}>
-              <WordFields words={words} />
+              <FieldsNote />
+              <WordFields words={shown.words} />
+              {canWrite && shown.canSuggest && <VoiceField voice={shown.voice} />}
               {canWrite && (
                 <div class="actions">
-                  <button class="quiet" type="submit" name="step" value="preview">
-                    Preview
-                  </button>
+                  <DraftButtons canSuggest={shown.canSuggest} />
                   <button type="submit" name="step" value="save">
                     Save as version {one.version + 1}
                   </button>
@@ -258,7 +254,7 @@ const TemplatePage: FC<{
             </fieldset>
           </PostForm>
         </Panel>
-        <Previews preview={seen} />
+        <Previews preview={shown.preview} />
       </div>
       <Panel title="Versions" note="The timeline of a case shows which version was used.">
         <Table
@@ -270,6 +266,10 @@ const TemplatePage: FC<{
             { title: "Saved", cell: ({ savedAt }) => <Time viewer={viewer} at={savedAt} now={now} /> },
             { title: "By", cell: ({ savedBy }) => savedBy },
             { title: "Words", cell: (saved) => Object.values(saved.words).join(" · ") },
+            {
+              title: "Compared with",
+              cell: ({ experiment }) => experiment?.variants.map(({ name }) => name).join(", ") ?? "–",
+            },
             {
               title: "Act",
               cell: (saved) =>
@@ -293,21 +293,3 @@ const TemplatePage: FC<{
     </>
   )
 }
-
-/** How the messages look, as text; what is faulty is said first. */
-const Previews: FC<{ readonly preview: Preview | null }> = ({ preview: seen }) => (
-  <Panel title="Preview" note="Example data: Ada Example owes US$19.99.">
-    {seen?.faults.map(({ part, reason }) => (
-      <p class="notice refused" role="alert">
-        {part}: {reason}
-      </p>
-    ))}
-    {seen?.previews.map(({ channel, subject, text }) => (
-      <section class="stack">
-        <h3>{channel}</h3>
-        {channel === "email" && <strong>{subject}</strong>}
-        <p class="message">{text}</p>
-      </section>
-    ))}
-  </Panel>
-)

@@ -4,13 +4,17 @@ import { BoundedMap, type Limit } from "../../../shared/network/rate-limit.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { apiLimit, buckets, setRateLimitHeaders, tooManyRequests, webhooksLimit } from "./limits.ts"
 
-/**
- * Counts an API call of a company in this isolate, then in Redis, which counts for all isolates. While Redis is
- * unavailable the isolate's own count applies. Throws TOO_MANY_REQUESTS.
- */
+/** Counts an API call of a company. Throws TOO_MANY_REQUESTS. */
 export async function enforceApiLimit(c: Context<AppEnv>, companyId: string): Promise<void> {
-  const { config, now, sharedLimit } = c.get("services")
-  const limit = apiLimit(config.limits)
+  await enforceCompanyLimit(c, apiLimit(c.get("services").config.limits), companyId)
+}
+
+/**
+ * Counts a call of a company in this isolate, then in Redis, which counts for all isolates. While Redis is unavailable the
+ * isolate's own count applies. Throws TOO_MANY_REQUESTS.
+ */
+export async function enforceCompanyLimit(c: Context<AppEnv>, limit: Limit, companyId: string): Promise<void> {
+  const { now, sharedLimit } = c.get("services")
   const own = buckets.take(limit, companyId, now().getTime())
   const shared = own.isOver ? null : await sharedLimit(limit, companyId, 1)
   if (shared?.isOver) buckets.block(limit, companyId, now().getTime(), shared.resetMs)

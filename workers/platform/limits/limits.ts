@@ -66,6 +66,9 @@ export const linksLimit = ({ linksPerMinute }: Limits, client: Client): Limit =>
 /** Clicks of one customer that become facts. Per isolate, since a flood of one customer arrives at one isolate. */
 export const clicksLimit: Limit = { name: "clicks", max: 100, windowMs: 60 * MINUTE_MS }
 
+/** Drafts of a text model for one company: each costs the deployment money, and a person reads each. */
+export const suggestionsLimit: Limit = { name: "suggestions", max: 60, windowMs: 60 * MINUTE_MS }
+
 /** Health requests of one client. */
 export const healthLimit = (_: Limits, client: Client): Limit =>
   perClient({ name: "health", max: HEALTH_PER_MINUTE, windowMs: MINUTE_MS }, client)

@@ -9,7 +9,18 @@ import { retryAfterMs } from "../../../shared/network/retry-after.ts"
  * All services that are called through this folder. Postgres and Redis have their own bounds where their clients are
  * made.
  */
-export const TARGETS = ["stripe-api", "whop-api", "email", "sms", "push", "dm", "slack", "qstash", "access"] as const
+export const TARGETS = [
+  "stripe-api",
+  "whop-api",
+  "email",
+  "sms",
+  "push",
+  "dm",
+  "slack",
+  "qstash",
+  "access",
+  "openrouter",
+] as const
 export type Target = (typeof TARGETS)[number]
 
 export interface Policy {
@@ -46,6 +57,8 @@ export const POLICIES: Readonly<Record<Target, Policy>> = {
   qstash: { timeoutMs: 2_000, deadlineMs: 2_000, readRetries: 1, keyedWriteRetries: 1, delayMs: 100 },
   // The keys of Cloudflare Access; somebody who signs in is waiting.
   access: { timeoutMs: 2_000, deadlineMs: 4_500, readRetries: 1, keyedWriteRetries: 0, delayMs: 100 },
+  // A model writes for seconds; OPENROUTER_TIMEOUT_MS ends it earlier. Every request costs money, and a person can ask again.
+  openrouter: { timeoutMs: 60_000, deadlineMs: 60_000, readRetries: 0, keyedWriteRetries: 0, delayMs: 0 },
 }
 
 /** Longer waits are left to the job's own schedule. */

@@ -2,7 +2,9 @@
 import { commit } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
+import type { Fact, Instant } from "../../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
+import { fold } from "../../../shared/domain/recovery/fold.ts"
 import type { NudgePlan } from "../../../shared/domain/recovery/nudge-plan.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import { foldUndoable } from "../../../shared/domain/recovery/undo.ts"
@@ -62,11 +64,32 @@ export async function commitNudge(
   })
 }
 
+/**
+ * Marks a nudge as `sending` for the whole person, in one commit with `facts`, and keeps the lease: from here on it may have
+ * been delivered, and frequency caps count it.
+ */
+export async function markSending(
+  services: Services,
+  stream: PersonStream,
+  nudge: Nudge,
+  { owner, facts, now }: { readonly owner: string; readonly facts: readonly Fact[]; readonly now: Instant },
+): Promise<{ readonly stream: PersonStream; readonly nudge: Nudge }> {
+  const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
+  const { id: nudgeId } = nudge
+  await commitNudge(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true })
+  return { stream: afterWrite(stream, nudgeId, change, facts), nudge: { ...nudge, ...change } }
+}
+
 /** The stream after our own write: nobody else has changed it, or the write would have failed. */
-export const afterWrite = (stream: PersonStream, nudgeId: string, change: Partial<Nudge>): PersonStream => ({
+const afterWrite = (
+  stream: PersonStream,
+  nudgeId: string,
+  change: Partial<Nudge>,
+  facts: readonly Fact[],
+): PersonStream => ({
   ...stream,
   customer: { ...stream.customer, version: stream.customer.version + 1 },
-  snapshot: stateOf(stream),
+  snapshot: fold(facts, stateOf(stream)),
   facts: [],
   earlier: null,
   isWhole: false,

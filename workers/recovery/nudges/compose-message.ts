@@ -4,9 +4,11 @@ import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
 import type { Message } from "../../../shared/channel.ts"
 import { normalizePhone } from "../../../shared/contact/address.ts"
-import type { Incentive, Instant } from "../../../shared/domain/facts.ts"
+import type { Fact, Incentive, Instant } from "../../../shared/domain/facts.ts"
 import { shownBrand } from "../../../shared/domain/messaging/brand.ts"
-import { renderNudge, renderTeamAlert } from "../../../shared/domain/messaging/messages.ts"
+import { type Occasion, placeOf, renderNudge, renderTeamAlert } from "../../../shared/domain/messaging/messages.ts"
+import { templateFor } from "../../../shared/domain/messaging/templates/templates.ts"
+import { asAssigned, assignVariant } from "../../../shared/domain/messaging/templates/variants.ts"
 import { formatMoney } from "../../../shared/domain/money.ts"
 import { openBillsOf, totalsByCurrency } from "../../../shared/domain/recovery/conversation.ts"
 import { declineAdvice } from "../../../shared/domain/recovery/decline-codes.ts"
@@ -59,20 +61,14 @@ export async function composeMessage(
   const { currency } = recoveryCase
   const amountMinor = owedMinorOf(recoveryCase)
   const rendered = renderNudge({
-    channel: nudge.channel,
-    caseKind: recoveryCase.kind,
+    ...occasionOf(state, recoveryCase, { step: nudge.step, channel: nudge.channel }),
     billing: billingOf(recoveryCase),
-    collection: recoveryCase.collection ?? "automatic",
-    step: nudge.step,
-    ask: askOf(recoveryCase),
     name: contact.name,
     money: currency === null || amountMinor === 0 ? null : { amountMinor, currency },
     bills: totalsByCurrency(openBillsOf({ state, recoveryCase, person: stream.person })),
     nextAttemptAt: paymentOf(state, recoveryCase.invoiceId)?.nextAttemptAt ?? null,
     endsAt: endOf(state, recoveryCase),
-    isLeaving: (subscriptionOf(state, recoveryCase.subscriptionId)?.cancelAt ?? null) !== null,
     now: services.now().toISOString(),
-    locale: state.profile.locale,
     timeZone: state.profile.timeZone,
     brandName: shownBrand({
       brandName: settings.brandName,
@@ -84,9 +80,33 @@ export async function composeMessage(
     link,
     unsubscribeUrl,
     incentive,
-    templates: stream.templates,
+    templates: stream.templates.map((template) => asAssigned(template, state, recoveryCase.id)),
   })
   return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
+}
+
+const occasionOf = (
+  state: CustomerState,
+  recoveryCase: CaseState,
+  nudge: Pick<Occasion, "step" | "channel">,
+): Occasion => ({
+  ...nudge,
+  caseKind: recoveryCase.kind,
+  collection: recoveryCase.collection ?? "automatic",
+  ask: askOf(recoveryCase),
+  isLeaving: (subscriptionOf(state, recoveryCase.subscriptionId)?.cancelAt ?? null) !== null,
+  locale: state.profile.locale,
+})
+
+/** The assignment to a variant that must be recorded before this nudge is sent; none where no comparison is under way. */
+export function variantFacts(stream: PersonStream, { caseId, channel, step }: Nudge, now: Instant): readonly Fact[] {
+  const state = stateOf(stream)
+  const recoveryCase = findCase(state, caseId)
+  if (!recoveryCase || channel === "slack") return []
+  const template = templateFor(stream.templates, placeOf(occasionOf(state, recoveryCase, { step, channel })))
+  const { companyId } = stream
+  const assigned = template && assignVariant(state, recoveryCase, template, { companyId, now })
+  return assigned === null ? [] : [assigned]
 }
 
 /** Where the links of a message lead, and whether it is sent by the company's own sender. */

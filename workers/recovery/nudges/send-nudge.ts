@@ -35,8 +35,8 @@ import { isEnabledFor, NOTIFICATIONS_SWITCH } from "../../platform/switches.ts"
 import { type IncentiveResult, incentiveFor } from "../apply-incentive.ts"
 import { withConflictRetries, withReloadRetries } from "../conflict-retries.ts"
 import { isWhopChannel, reachableChannels, stateOf } from "../stream-state.ts"
-import { afterWrite, commitNudge, write } from "./commit-nudge.ts"
-import { composeMessage, hasNoAddress } from "./compose-message.ts"
+import { markSending, write } from "./commit-nudge.ts"
+import { composeMessage, hasNoAddress, variantFacts } from "./compose-message.ts"
 import { enqueueNudge } from "./enqueue-nudges.ts"
 
 /** Longer than a send and its writes can take, short enough that a failed worker does not block a nudge for long. */
@@ -244,10 +244,7 @@ async function prepare(
         : null
       // The facts of an event are visible when it is recorded, its address only when it has been processed.
       if (retry !== null) return write(services, stream, nudgeId, planAddressWait(nudge, retry), { owner })
-      // From here on it may have been delivered, and frequency caps count it from now.
-      const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
-      await commitNudge(services, stream, { nudgeId, change, facts: [], owner, isForPerson: true, isLeaseKept: true })
-      return { stream: afterWrite(stream, nudgeId, change), nudge: { ...nudge, ...change } }
+      return markSending(services, stream, nudge, { owner, facts: variantFacts(stream, nudge, now), now })
     }
   }
 }

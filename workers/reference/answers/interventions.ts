@@ -1,7 +1,18 @@
 /** Answers about segments, the lift of interventions, usage and signals. */
 import * as z from "zod"
 import { segmentRule } from "../../interventions/segment-rule.ts"
-import { caseKind, consent, count, type Described, instant, listOf, ok, provider, subscription } from "./common.ts"
+import {
+  caseKind,
+  channel,
+  consent,
+  count,
+  type Described,
+  instant,
+  listOf,
+  ok,
+  provider,
+  subscription,
+} from "./common.ts"
 
 const segment = z
   .strictObject({
@@ -39,6 +50,13 @@ const share = {
 
 const amounts = z.strictObject({ atStakeMinor: z.number(), keptMinor: z.number() })
 
+const lift = z.strictObject({
+  verdict: z.enum(["too_few_to_tell", "more", "less", "no_difference_shown"]),
+  difference: z.number().nullable(),
+  low: z.number().nullable(),
+  high: z.number().nullable(),
+})
+
 const compared = z
   .strictObject({
     kind: caseKind,
@@ -48,12 +66,7 @@ const compared = z
     matured: count,
     treated: z.strictObject(share),
     heldOut: z.strictObject(share),
-    lift: z.strictObject({
-      verdict: z.enum(["too_few_to_tell", "more", "less", "no_difference_shown"]),
-      difference: z.number().nullable(),
-      low: z.number().nullable(),
-      high: z.number().nullable(),
-    }),
+    lift,
     amounts: z.array(
       z.strictObject({
         currency: z.string(),
@@ -69,6 +82,36 @@ const compared = z
     ),
   })
   .meta({ id: "Comparison" })
+
+const variants = z
+  .strictObject({
+    id: z.string(),
+    template: z.strictObject({
+      id: z.string(),
+      version: z.int(),
+      caseKind,
+      stage: z.string().nullable(),
+      ask: z.string().nullable(),
+      channel: channel.nullable(),
+      language: z.string().nullable(),
+    }),
+    startedAt: instant,
+    endedAt: instant.nullable().describe("Null: under way"),
+    arms: z.array(
+      z.strictObject({
+        name: z.string().describe("`control`: the template's own words"),
+        weight: z.int(),
+        cases: count,
+        matured: count,
+        successes: count,
+        rate: z.number().nullable(),
+        low: z.number(),
+        high: z.number(),
+        lift: lift.nullable().describe("The difference from `control`"),
+      }),
+    ),
+  })
+  .meta({ id: "VariantComparison" })
 
 const uplift = z.strictObject({
   trainedAt: instant,
@@ -101,7 +144,7 @@ const signalOutcomes = z
 
 export const INTERVENTIONS = {
   "GET /api/interventions": {
-    summary: "The lift of nudges over the hold-out",
+    summary: "The lift of nudges over the hold-out, and of variants of templates over their own words",
     answers: ok(
       z.strictObject({
         asOf: instant,
@@ -109,6 +152,7 @@ export const INTERVENTIONS = {
         segmentId: z.string().nullable(),
         data: z.array(compared),
         nextCursor: z.null(),
+        variants: z.array(variants).describe("Comparisons of templates, by the words that each case was assigned to"),
         uplift: uplift.nullable(),
       }),
     ),

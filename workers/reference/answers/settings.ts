@@ -33,10 +33,22 @@ const templateWords = z
   .record(z.string(), z.string())
   .describe("Own words by part; a part that is left out is written as shipped")
 
+const experiment = z
+  .strictObject({
+    id: z.string(),
+    startedAt: instant,
+    controlWeight: z.int(),
+    variants: z.array(z.strictObject({ name: z.string(), weight: z.int(), words: templateWords })),
+  })
+  .meta({ id: "Experiment" })
+
+const fault = z.strictObject({ part: z.string(), reason: z.string() })
+
 const savedFields = {
   version: z.int(),
   words: templateWords,
   isInForce: z.boolean(),
+  experiment: experiment.nullable().describe("The comparison with variants that begins with this version"),
   savedAt: instant,
   savedBy: z.string(),
 }
@@ -55,7 +67,7 @@ const templateFields = {
 const template = z.strictObject(templateFields).meta({ id: "Template" })
 
 const previewed = z.strictObject({
-  faults: z.array(z.strictObject({ part: z.string(), reason: z.string() })),
+  faults: z.array(fault),
   previews: z.array(z.strictObject({ channel, subject: z.string(), text: z.string(), html: z.string().nullable() })),
 })
 
@@ -65,6 +77,24 @@ export const SETTINGS = {
   "POST /api/templates/preview": {
     summary: "The faults of words, and how messages look with example data",
     answers: ok(previewed),
+  },
+  "POST /api/templates/suggest": {
+    summary: "A text model's draft for words; nothing is saved or sent",
+    answers: ok(
+      z.strictObject({
+        words: templateWords,
+        faults: z.array(fault).describe("Of the parts that the draft lacks, because a template would not accept them"),
+        model: z.string(),
+      }),
+    ),
+  },
+  "POST /api/templates/:id/experiment": {
+    summary: "Starts a comparison of the template's words with variants",
+    answers: { 201: { schema: template } },
+  },
+  "POST /api/templates/:id/experiment/end": {
+    summary: "Ends the comparison; a variant's words may become the template's",
+    answers: ok(template),
   },
   "GET /api/templates/:id": {
     summary: "One template with all its versions",

@@ -2,6 +2,7 @@
  * A company's own words in place of the shipped ones. Links, greeting, offer, the way to unsubscribe and what the law asks for
  * are not part of a template: they are always written, so that no template can leave them out.
  */
+import type { Instant } from "../../facts.ts"
 import type { MemberMessageAction } from "../../recovery/decline-codes.ts"
 import type { MemberChannel } from "../../settings.ts"
 import type { CaseKind } from "../../state.ts"
@@ -26,11 +27,30 @@ export interface TemplatePlace {
   readonly language: string | null
 }
 
-/** A template in force. `id` and `version` say in the ledger which words went out. */
+/** Other words for the messages of a template. `weight` is its share of cases, relative to the other weights. */
+export interface Variant {
+  readonly name: string
+  readonly weight: number
+  readonly words: TemplateWords
+}
+
+/** A comparison of a template's own words with its variants. */
+export interface Experiment {
+  readonly id: string
+  readonly startedAt: Instant
+  readonly controlWeight: number
+  readonly variants: readonly Variant[]
+}
+
+/** A template in force. `id`, `version` and `variant` say in the ledger which words went out. */
 export interface Template extends TemplatePlace {
   readonly id: string
   readonly version: number
   readonly words: TemplateWords
+  /** The comparison with its variants that is under way. */
+  readonly experiment?: Experiment | null
+  /** The variant whose words these are, for a case that takes part in the comparison. */
+  readonly variant?: string
 }
 
 /** A message that is to be worded. */

@@ -14,6 +14,7 @@ test("one fact of each kind is one entry", () => {
   expect(
     outreachAfter(
       make.caseAssigned({ at: on(1), id: "a", arm: "treated", percentage: 10 }),
+      make.variantAssigned({ at: on(1), id: "a", experimentId: "e", variant: "short" }),
       make.nudgeSent({ at: on(1), id: "a", channel: "sms" }),
       make.linkClicked({ at: on(1), id: "a" }),
       make.incentiveApplied({ at: on(1), id: "a" }),
@@ -21,6 +22,7 @@ test("one fact of each kind is one entry", () => {
     ),
   ).toStrictEqual({
     assignments: [{ ...entry, arm: "treated", percentage: 10 }],
+    variants: [{ ...entry, experimentId: "e", variant: "short" }],
     sent: [{ ...entry, channel: "sms" }],
     clicks: [entry],
     incentives: [{ ...entry, incentive: { kind: "discount", percentOff: 20, months: 2 } }],

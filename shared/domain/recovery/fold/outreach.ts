@@ -10,6 +10,7 @@ type OutreachFact = Extract<
   {
     kind:
       | "case_assigned"
+      | "variant_assigned"
       | "nudge_planned"
       | "nudge_suppressed"
       | "nudge_failed"
@@ -24,7 +25,7 @@ type OutreachFact = Extract<
  * How many of each the state keeps. Attribution needs the last week, incentives the last period, and assignments the cases
  * of the state: at most 200.
  */
-export const OUTREACH_BOUNDS = { assignments: 300, sent: 200, clickDays: 100, incentives: 50 } as const
+export const OUTREACH_BOUNDS = { assignments: 300, variants: 300, sent: 200, clickDays: 100, incentives: 50 } as const
 
 /** Outreach after one more fact; planned, suppressed and failed nudges are in the ledger only. */
 export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach {
@@ -32,7 +33,14 @@ export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach 
     case "case_assigned": {
       const { id, caseId, arm, percentage, occurredAt: at } = fact
       const assignment = { id, caseId, arm, percentage, at }
-      return { ...outreach, assignments: insert(outreach.assignments ?? [], assignment, OUTREACH_BOUNDS.assignments) }
+      const assignments = insert(outreach.assignments ?? [], assignment, OUTREACH_BOUNDS.assignments)
+      return inOrder({ ...outreach, assignments })
+    }
+    case "variant_assigned": {
+      const { id, caseId, experimentId, variant, occurredAt: at } = fact
+      const assignment = { id, caseId, experimentId, variant, at }
+      const variants = insert(outreach.variants ?? [], assignment, OUTREACH_BOUNDS.variants)
+      return inOrder({ ...outreach, variants })
     }
     case "nudge_planned":
     case "nudge_suppressed":
@@ -56,6 +64,13 @@ export function applyOutreach(outreach: Outreach, fact: OutreachFact): Outreach 
     }
   }
 }
+
+/** The fields that may be absent come last, in one order: the order of arrival does not change the stored bytes. */
+const inOrder = ({ assignments, variants, ...always }: Outreach): Outreach => ({
+  ...always,
+  ...(assignments && { assignments }),
+  ...(variants && { variants }),
+})
 
 function insert<T extends { readonly id: string; readonly at: string }>(
   list: readonly T[],

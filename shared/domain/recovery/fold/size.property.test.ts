@@ -34,6 +34,7 @@ describe("the size of a state", () => {
         make.linkClicked({ at: at(index * DAY), caseId: long("case", index) }),
         make.nudgeSent({ at: at(index * SECOND), caseId: long("case", index) }),
         make.caseAssigned({ at: at(index * SECOND), caseId: long("case", index) }),
+        make.variantAssigned({ at: at(index * SECOND), caseId: long("case", index) }),
         make.incentiveApplied({ at: at(index * SECOND), caseId: long("case", index) }),
         ...(index % 3 === 0 ? [make.paymentSucceeded({ at: at(index * SECOND + 1), ...refs })] : []),
       ]
