@@ -1,7 +1,6 @@
 /** `/api/templates`: a company's own words for its messages. Every saved version is kept, and can be saved again. */
 import { type Context, Hono } from "hono"
 import * as z from "zod"
-import { readBrand } from "../../../db/queries/messaging/brands.ts"
 import {
   addTemplateVersion,
   listTemplates,
@@ -9,7 +8,6 @@ import {
   TEMPLATES_MAX,
   type TemplateRow,
 } from "../../../db/queries/messaging/templates.ts"
-import { shownBrand } from "../../../shared/domain/messaging/brand.ts"
 import {
   faultsOf,
   PARTS,
@@ -17,12 +15,12 @@ import {
   type TemplateWords,
 } from "../../../shared/domain/messaging/templates/templates.ts"
 import { MESSAGE_ACTIONS } from "../../../shared/domain/recovery/decline-codes.ts"
-import { MEMBER_CHANNELS, settingsOf } from "../../../shared/domain/settings.ts"
-import { hasOwnSender } from "../../platform/credentials.ts"
+import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 import { AppError } from "../../platform/errors.ts"
 import { withPermission } from "../../platform/http/auth.ts"
 import { validId, validJson } from "../../platform/http/request.ts"
 import type { AppEnv } from "../../platform/services.ts"
+import { lookOfShown, shownCompany } from "../../platform/shown-company.ts"
 import { type Preview, previewsOf, roomFaults } from "./preview.ts"
 
 /** Longer than any part may be: what is too long is refused by its own rule, which says how long it may be. */
@@ -121,18 +119,16 @@ async function versionsOf(c: Context<AppEnv>): Promise<readonly [TemplateRow, ..
 /** Words with their faults, and how messages with them look. */
 async function checked(c: Context<AppEnv>, place: TemplatePlace, own: TemplateWords) {
   const services = c.get("services")
-  const { config, db, now } = services
-  const { companyId } = c.get("principal")
-  const brand = await readBrand(db, companyId)
-  if (brand === null) throw new AppError("NOT_FOUND", "There is no such company.")
+  const { config, now } = services
+  const shown = await shownCompany(services, c.get("principal").companyId)
+  if (shown === null) throw new AppError("NOT_FOUND", "There is no such company.")
   const faults = faultsOf(own)
   if (faults.length > 0) return { faults, previews: [] as readonly Preview[] }
-  const settings = settingsOf(brand)
-  const isTrusted = companyId === config.access.defaultCompanyId || (await hasOwnSender(services, companyId))
   const company = {
-    brandName: shownBrand({ ...brand, brandName: settings.brandName, isTrusted }),
-    supportEmail: settings.supportEmail,
+    brandName: shown.brandName,
+    supportEmail: shown.settings.supportEmail,
     appUrl: config.appUrl,
+    look: lookOfShown(shown, config.appUrl),
   }
   const previews = previewsOf(place, own, company, now())
   return { faults: roomFaults(own, previews), previews }
