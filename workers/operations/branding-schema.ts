@@ -1,6 +1,7 @@
 /** The schema of a company's branding, as it is sent. */
 import * as z from "zod"
 import { linesFault, replyToFault } from "../../shared/domain/messaging/branding.ts"
+import { COLOUR } from "../../shared/domain/messaging/messages/colours.ts"
 import { LOGO_BYTES_MAX } from "../../shared/domain/messaging/messages/logo.ts"
 import { linesOf } from "../../shared/domain/messaging/messages/look.ts"
 
@@ -26,11 +27,7 @@ export const brandingFields = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/, "expected the id of an uploaded logo")
     .nullable(),
-  accent: z
-    .string()
-    .regex(/^#[0-9a-f]{6}$/i, "expected a colour as #rrggbb")
-    .transform((colour) => colour.toLowerCase())
-    .nullable(),
+  accent: z.string().toLowerCase().regex(COLOUR, "expected a colour as #rrggbb").nullable(),
   signature: lines.nullable(),
   replyTo: textWith(replyToFault).nullable(),
   postalAddress: lines.nullable(),

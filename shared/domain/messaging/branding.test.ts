@@ -182,6 +182,10 @@ describe("stored texts that no check of today has seen", () => {
     expect(html).toContain("a bc<br>Bcc: d")
   })
 
+  test("are no style where a colour is expected", () => {
+    expect(email({ ...BRANDING, accent: "red;}</style><script>" }).html).toBe(email({ ...BRANDING, accent: null }).html)
+  })
+
   test("leave the link as the only address", () => {
     const { html } = email(BRANDING)
     const targets = [...html.matchAll(/href="([^"]*)"/g)].map(([, target]) => target)

@@ -281,10 +281,10 @@ const Previews: FC<{ readonly fields: Fields; readonly text: string }> = ({ fiel
   <Panel title="Preview" note="Example data: Ada Example owes US$19.99.">
     <div class="previews">
       {PREVIEWS.map(({ view, scheme, title }) => (
-        <div class={`preview ${view} ${scheme}`}>
-          <h3>{title}</h3>
+        <figure class={`preview ${view} ${scheme}`}>
+          <figcaption>{title}</figcaption>
           <iframe title={title} src={pathWith(`${PATH}/preview/${view}`, queryOf(fields))} />
-        </div>
+        </figure>
       ))}
     </div>
     <details>

@@ -13,6 +13,9 @@ export const DARK_BACKGROUND = "#2c2c2e"
 /** Shades that are tried between a colour and white or black. */
 const SHADES = 40
 
+/** A colour as it is stored. It is written into styles, so nothing else may be. */
+export const COLOUR = /^#[0-9a-f]{6}$/
+
 /** A company's colour with what is derived from it. */
 export interface Colours {
   /** As the company chose it: the background of buttons. */

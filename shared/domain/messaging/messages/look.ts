@@ -1,6 +1,6 @@
 /** What a company chooses for its e-mails and members' pages, and how it is shown. */
 import { oneLine } from "./clean.ts"
-import { type Colours, coloursOf } from "./colours.ts"
+import { COLOUR, type Colours, coloursOf } from "./colours.ts"
 import { type Logo, logoPath, shownSize } from "./logo.ts"
 
 /** What a company chooses; null: none. */
@@ -28,7 +28,7 @@ export interface Look {
 export function lookOf({ logo, accent, signature, postalAddress }: Branding, companyId: string, base: string): Look {
   return {
     logo: logo && { url: `${base}${logoPath(companyId, logo)}`, ...shownSize(logo) },
-    colours: accent === null ? null : coloursOf(accent),
+    colours: accent !== null && COLOUR.test(accent) ? coloursOf(accent) : null,
     signature: shownLines(signature),
     postalAddress: shownLines(postalAddress),
   }
