@@ -5,7 +5,7 @@ import { logoPath } from "../../shared/domain/messaging/messages/logo.ts"
 import { TtlCache } from "../../shared/ttl-cache.ts"
 import { AppError } from "../platform/errors.ts"
 import { limitRequests } from "../platform/limits/clients.ts"
-import { linksLimit } from "../platform/limits/limits.ts"
+import { logosLimit } from "../platform/limits/limits.ts"
 import type { AppEnv } from "../platform/services.ts"
 
 /** Many people open a message within an hour of its sending: one isolate reads a logo once. At most 3 MiB. */
@@ -23,7 +23,7 @@ const HEADERS = {
   "cross-origin-resource-policy": "cross-origin",
 }
 
-export const logos = new Hono<AppEnv>().get("/:companyId/:file", limitRequests(linksLimit), async (c) => {
+export const logos = new Hono<AppEnv>().get("/:companyId/:file", limitRequests(logosLimit), async (c) => {
   const { db, now } = c.get("services")
   const { companyId, file } = c.req.param()
   const [, id] = FILE.exec(file) ?? []
