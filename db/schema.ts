@@ -4,6 +4,7 @@
  */
 
 export * from "./schema/access.ts"
+export * from "./schema/branding.ts"
 export * from "./schema/brands.ts"
 export * from "./schema/customers.ts"
 export * from "./schema/interventions.ts"

@@ -1,5 +1,5 @@
 /** The interface of a channel: one way to send a message to a member or the team. */
-import type { ChannelName, TemplateRef } from "./domain/facts.ts"
+import type { ChannelName, SentWith } from "./domain/facts.ts"
 import type { SendOutcome } from "./domain/recovery/nudge-plan.ts"
 import type { AccountGrant } from "./provider-account.ts"
 
@@ -14,8 +14,10 @@ export interface Message {
   readonly html: string | null
   /** RFC 8058 one-click target; null where the channel has no such header or the message is for the team. */
   readonly unsubscribeUrl: string | null
-  /** The company's template that words it; absent or null: the shipped words, or not a message of a nudge. */
-  readonly template?: TemplateRef | null
+  /** Where answers to an e-mail go; absent or null: as the sender is configured. */
+  readonly replyTo?: string | null
+  /** What of the company's own it was made with; absent: nothing, or not a message of a nudge. */
+  readonly sentWith?: SentWith
 }
 
 export interface SendOptions {

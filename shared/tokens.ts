@@ -1,5 +1,5 @@
 /**
- * Tokens in links to members (`/r/:token`, `/unsubscribe/:token`). They identify customer, case and nudge, are signed,
+ * Tokens in links to members (`/r/:token`, `/unsubscribe/:token`, `/thanks/:token`). They identify customer, case and nudge, are signed,
  * and contain no personal data. Each purpose has its own key, so that a link to a payment page can never unsubscribe
  * anybody.
  *
@@ -11,7 +11,7 @@ import { type Bytes, concat, fromBase64Url, fromUtf8, toBase64Url, utf8 } from "
 import type { KeyRing } from "./crypto/key-ring.ts"
 import { err, ok, type Result } from "./result.ts"
 
-export type TokenPurpose = "link" | "unsubscribe"
+export type TokenPurpose = "link" | "unsubscribe" | "thanks"
 
 /** The content of a token. Ids are ours, of at most 900 bytes. */
 export interface TokenClaims {

@@ -14,8 +14,10 @@ import { signals, usage } from "./interventions/signals-route.ts"
 import { jobsApi } from "./jobs/operator-route.ts"
 import { jobs } from "./jobs/route.ts"
 import { makeServices } from "./make-services.ts"
+import { logos } from "./messaging/logos-route.ts"
 import { templates } from "./messaging/templates/templates-route.ts"
 import { brand } from "./operations/brand-route.ts"
+import { branding } from "./operations/branding-route.ts"
 import { flags } from "./operations/flags-route.ts"
 import { metricsApi } from "./operations/metrics-route.ts"
 import { overview } from "./operations/overview-route.ts"
@@ -73,6 +75,7 @@ export const api = new Hono<AppEnv>()
   .route("/customers", customers)
   // Messaging
   .route("/templates", templates)
+  .route("/branding", branding)
   // Reconciliation and import
   .route("/reconciliations", reconciliations)
   .route("/backfills", backfills)
@@ -128,6 +131,7 @@ export const app: Hono<AppEnv> = new Hono<AppEnv>()
   .route("/api", reference)
   .route("/api", api)
   .route("/dashboard", dashboardOf(api))
+  .route("/logos", logos)
   .route("/", members)
   .notFound(notFoundResponse)
   .onError(errorResponse)

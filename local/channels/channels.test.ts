@@ -29,6 +29,7 @@ describe("SendGrid", () => {
       { type: "text/html", value: "<p>html</p>" },
     ],
     headers: { "List-Unsubscribe": "<https://x.example/u>" },
+    reply_to: { email: "help@acme.example" },
   }
   const send = (body: object, authorization = "Bearer SG.key") =>
     fetch(`${server.url}/v3/mail/send`, {
@@ -55,6 +56,7 @@ describe("SendGrid", () => {
         idempotencyKey: "k1",
         at: "2026-05-01T00:00:00.000Z",
         headers: mail.headers,
+        replyTo: "help@acme.example",
         customArgs: { nudge: "n1" },
       }),
     ])

@@ -12,6 +12,8 @@ export type MailboxMessage = {
   readonly at: string
   readonly html?: string | null
   readonly from?: string
+  /** Where an answer to an e-mail goes; absent: to its sender. */
+  readonly replyTo?: string
   /** The account of a company's own key that sent it (local/own-key.ts); absent: the world's. */
   readonly account?: string
   readonly headers?: Readonly<Record<string, string>>

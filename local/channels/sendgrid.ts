@@ -22,6 +22,7 @@ const mail = z.object({
     .min(1)
     .max(1_000),
   from: address,
+  reply_to: address.optional(),
   subject: z.string().optional(),
   content: z.array(z.object({ type: z.string().min(1), value: z.string().min(1) })).min(1),
   headers: strings.optional(),
@@ -77,7 +78,7 @@ function send(body: Buffer, { account, idempotencyKey }: Sent, mailbox: Mailbox)
     const [issue] = parsed.error.issues
     return refusal(400, issue?.message ?? "Bad Request", issue?.path.join(".") ?? null)
   }
-  const { personalizations, from, content, ...common } = parsed.data
+  const { personalizations, from, reply_to: replyTo, content, ...common } = parsed.data
   const providerMessageId = randomBytes(11).toString("base64url")
   for (const person of personalizations) {
     const subject = person.subject ?? common.subject
@@ -93,6 +94,7 @@ function send(body: Buffer, { account, idempotencyKey }: Sent, mailbox: Mailbox)
         channel: "email",
         to: email,
         from: from.email,
+        ...(replyTo && { replyTo: replyTo.email }),
         ...(account !== "" && { account }),
         subject,
         body: part("text/plain") ?? "",

@@ -31,12 +31,16 @@ export function encodeList(texts: readonly string[]): Bytes {
   )
 }
 
-/** Base64url without padding (RFC 4648, section 5). */
-export function toBase64Url(bytes: Uint8Array): string {
+/** Base64 with padding (RFC 4648, section 4). */
+export function toBase64(bytes: Uint8Array): string {
   let binary = ""
   for (const byte of bytes) binary += String.fromCharCode(byte)
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")
+  return btoa(binary)
 }
+
+/** Base64url without padding (RFC 4648, section 5). */
+export const toBase64Url = (bytes: Uint8Array): string =>
+  toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")
 
 /** The bytes of base64url without padding; null when `toBase64Url` would not write exactly this text. */
 export function fromBase64Url(text: string): Bytes | null {

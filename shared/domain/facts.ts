@@ -336,9 +336,8 @@ export type InternalFactBody =
   | ({
       readonly kind: "nudge_sent"
       readonly providerMessageId: string | null
-      /** The company's words; absent: the shipped ones. */
-      readonly template?: TemplateRef
-    } & NudgeRef)
+    } & SentWith &
+      NudgeRef)
   | ({ readonly kind: "nudge_failed"; readonly reason: string; readonly isUnknown: boolean } & NudgeRef)
   | ({ readonly kind: "nudge_suppressed"; readonly reason: SuppressionReason } & NudgeRef)
   | { readonly kind: "link_clicked"; readonly caseId: string; readonly nudgeId: string | null }
@@ -371,6 +370,14 @@ export interface TemplateRef {
   readonly version: number
   /** The variant that went out; absent: the case was not part of a comparison. */
   readonly variant?: string
+}
+
+/** What of the company's own a message was made with. */
+export interface SentWith {
+  /** Its words; absent: the shipped ones. */
+  readonly template?: TemplateRef
+  /** The version of its branding; absent: none. */
+  readonly branding?: number
 }
 
 /** The nudge that a fact is about. `step` is the day offset of its playbook step, null when it was sent manually. */

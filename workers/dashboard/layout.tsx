@@ -20,6 +20,7 @@ const NAVIGATION: readonly { readonly title: string; readonly entries: readonly 
       { path: "/dashboard/customers", name: "Customers", permission: "customers:read" },
       { path: "/dashboard/messages", name: "Messages", permission: "cases:read" },
       { path: "/dashboard/templates", name: "Templates", permission: "settings:read" },
+      { path: "/dashboard/branding", name: "Branding", permission: "settings:read" },
     ],
   },
   {

@@ -97,7 +97,8 @@ const FIELDS_MAX = 200
 
 /** The form in a request. Throws for a body that is no form of ours, which anybody can send. */
 export async function formData(c: Context): Promise<FormData> {
-  if (!FORM_TYPE.test(c.req.header("content-type") ?? "")) {
+  const types = c.req.path === UPLOAD_PATH ? UPLOAD_TYPE : FORM_TYPE
+  if (!types.test(c.req.header("content-type") ?? "")) {
     throw new AppError("UNSUPPORTED_MEDIA_TYPE", "The body must be a form.")
   }
   const form = await c.req.formData()
@@ -108,6 +109,10 @@ export async function formData(c: Context): Promise<FormData> {
 }
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
+
+/** The only page with a form that has a file. */
+export const UPLOAD_PATH = "/dashboard/branding"
+const UPLOAD_TYPE = /^(?:application\/x-www-form-urlencoded|multipart\/form-data)[ \t]*(?:;|$)/i
 
 /** The fields of a form; of a repeated one the last. The company of its page is checked before, and is not among them. */
 export async function formOf(c: DashboardContext): Promise<Readonly<Record<string, string>>> {

@@ -10,6 +10,7 @@ import { limitBody } from "../platform/http/limit-body.ts"
 import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
 import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
 import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
+import { branding } from "./pages/branding.tsx"
 import { cases } from "./pages/cases.tsx"
 import { companies, setUp } from "./pages/companies.tsx"
 import { credentials } from "./pages/credentials.tsx"
@@ -31,10 +32,10 @@ import { COMPANY_FIELD } from "./parts/parts.tsx"
 import { requireSameOrigin, sessionOf } from "./session.ts"
 import { viewerOf } from "./viewer.ts"
 
-/** Forms of the dashboard are small; the largest holds the settings of a company. */
-const BODY_BYTES_MAX = 64 * 1024
+/** Forms of the dashboard are small; the largest has a logo of 64 KiB. */
+const BODY_BYTES_MAX = 128 * 1024
 
-/** No scripts, nothing inline and nothing from elsewhere. */
+/** No scripts, nothing inline and nothing from elsewhere. The page of the branding has a policy of its own. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "style-src 'self'",
@@ -78,6 +79,7 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/customers", customers)
     .route("/messages", messages)
     .route("/templates", templates)
+    .route("/branding", branding)
     .route("/segments", segments)
     .route("/interventions", interventions)
     .route("/models", models)

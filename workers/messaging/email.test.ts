@@ -38,6 +38,15 @@ describe("e-mail", () => {
     expect(body.subject).toBe("a Bcc: b@example.com")
   })
 
+  test.each([
+    ["answers@acme.example", "answers@acme.example"],
+    [null, "help@acme.example"],
+    ["a@b.example\r\nBcc: c@d.example", "help@acme.example"],
+  ])("with the reply address %j is answered to %j", async (replyTo, email) => {
+    await sendThrough("email", { replyTo })
+    expect(JSON.parse(fakeRemote.recorded[0]?.body ?? "").reply_to).toEqual({ email })
+  })
+
   test("is sent to the domain in its ASCII form", async () => {
     await sendThrough("email", { to: "Ada@Bücher.example" })
     const body = JSON.parse(fakeRemote.recorded[0]?.body ?? "")

@@ -41,6 +41,7 @@ export function emailChannel({
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
     if (!apiKey || !sender) return { kind: "refused", reason: "not_configured" }
     const to = normalizeEmail(message.to)
+    const answerTo = mailboxOf(message.replyTo ?? null) ?? replyMailbox
     if (to === null) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
       url: join(apiUrl, "/v3/mail/send"),
@@ -48,7 +49,7 @@ export function emailChannel({
       body: JSON.stringify({
         personalizations: [{ to: [{ email: to }], custom_args: { nudge_key: idempotencyKey } }],
         from: sender,
-        ...(replyMailbox && { reply_to: replyMailbox }),
+        ...(answerTo && { reply_to: answerTo }),
         subject: message.subject.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " "),
         content: [
           { type: "text/plain", value: message.text },

@@ -5,7 +5,7 @@ import * as z from "zod"
 import { type BrandDecision, decideBrand, readBrand } from "../../db/queries/messaging/brands.ts"
 import { awaitsApproval, normalizeBrand, shownBrand } from "../../shared/domain/messaging/brand.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
-import { hasOwnSender } from "../platform/credentials.ts"
+import { isTrustedSender } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { reasonText, validJson } from "../platform/http/request.ts"
@@ -47,8 +47,7 @@ async function brandOf(c: Context<AppEnv>) {
   const { companyId, role } = c.get("principal")
   const { companyName, approved, decisions, settings } = await requireCompany(c)
   const { brandName: chosen } = settingsOf({ settings })
-  const { defaultCompanyId } = services.config.access
-  const isTrusted = companyId === defaultCompanyId || (await hasOwnSender(services, companyId))
+  const isTrusted = await isTrustedSender(services, companyId)
   const input = { brandName: chosen, companyName, isTrusted, approved }
   return {
     brandName: chosen,

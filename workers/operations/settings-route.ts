@@ -6,7 +6,7 @@ import { settingsOf as readSettings, saveSettings } from "../../db/queries/platf
 import type { Config } from "../../shared/config.ts"
 import { awaitsApproval } from "../../shared/domain/messaging/brand.ts"
 import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
-import { hasOwnSender } from "../platform/credentials.ts"
+import { isTrustedSender } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { validJson } from "../platform/http/request.ts"
@@ -33,7 +33,7 @@ export const settings = new Hono<AppEnv>()
     }
     log.info("settings_saved", { companyId, keyId })
     const brand = saved.brandName === null ? null : await readBrand(db, companyId)
-    const isTrusted = companyId === config.access.defaultCompanyId || (await hasOwnSender(services, companyId))
+    const isTrusted = await isTrustedSender(services, companyId)
     if (brand !== null && awaitsApproval({ ...brand, brandName: saved.brandName, isTrusted })) {
       log.warn("brand_awaits_approval", { companyId, keyId })
     }

@@ -2,8 +2,10 @@
 import { eq, sql } from "drizzle-orm"
 import type { SharedKind } from "../../../shared/credentials.ts"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
+import type { StoredBranding } from "../../../shared/domain/messaging/branding.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { onboardingSteps } from "../../schema.ts"
+import { brandingFrom, brandingStatement } from "../messaging/branding.ts"
 import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
 
 /** An account of a company at a provider. */
@@ -112,20 +114,23 @@ export interface Onboarding {
   /** The first verified delivery of each provider. */
   readonly firstDeliveries: readonly { readonly provider: ProviderName; readonly at: Date }[]
   readonly steps: readonly { readonly step: string; readonly at: Date; readonly who: string }[]
+  readonly branding: StoredBranding
 }
 
 /** Reads what a company has set up; one round trip. */
 export async function readOnboarding(db: Db, companyId: string): Promise<Onboarding> {
-  const [first, steps] = await inCompany(db, companyId, [
+  const [first, steps, branding] = await inCompany(db, companyId, [
     // The primary key starts with the company and the provider; a set-up is looked at while there are few events.
     db.execute<{ provider: ProviderName; at: string }>(sql`
       select k.provider, min(k.received_at) as at from webhook_event_keys k
       where k.company_id = ${companyId} group by k.provider order by k.provider`),
     db.select().from(onboardingSteps).where(eq(onboardingSteps.companyId, companyId)),
+    brandingStatement(db),
   ])
   return {
     firstDeliveries: first.rows.map(({ provider, at }) => ({ provider, at: new Date(at) })),
     steps: steps.map(({ step, at, who }) => ({ step, at, who })),
+    branding: brandingFrom(branding),
   }
 }
 

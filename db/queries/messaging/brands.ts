@@ -1,7 +1,9 @@
 /** Brand names of a company: the chosen one, and an operator's decisions. */
 import { desc, eq, sql } from "drizzle-orm"
+import type { StoredBranding } from "../../../shared/domain/messaging/branding.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { brandDecisions, companySettings } from "../../schema.ts"
+import { type BrandingRow, brandingFrom, brandingStatement } from "./branding.ts"
 
 /** One decision of an operator on one name. */
 export type BrandDecision = typeof brandDecisions.$inferSelect
@@ -21,7 +23,7 @@ export const approvedStatement = (db: Db) =>
 export const approvedFrom = (result: { readonly rows: readonly { readonly name: string }[] }): readonly string[] =>
   result.rows.map(({ name }) => name)
 
-/** What decides the brand name in a company's messages, and the latest decisions; one round trip. Null: there is no such company. */
+/** What decides name and look of a company's messages, and the latest decisions; one round trip. Null: there is no such company. */
 export async function readBrand(
   db: Db,
   companyId: string,
@@ -30,8 +32,9 @@ export async function readBrand(
   readonly settings: unknown
   readonly approved: readonly string[]
   readonly decisions: readonly BrandDecision[]
+  readonly branding: StoredBranding<BrandingRow>
 } | null> {
-  const [named, stored, approved, decisions] = await inCompany(db, companyId, [
+  const [named, stored, approved, decisions, branding] = await inCompany(db, companyId, [
     db.execute<{ name: string }>(sql`select name from companies where id = ${companyId}`),
     db.select().from(companySettings).where(eq(companySettings.companyId, companyId)),
     approvedStatement(db),
@@ -41,10 +44,14 @@ export async function readBrand(
       .where(eq(brandDecisions.companyId, companyId))
       .orderBy(desc(brandDecisions.at), desc(brandDecisions.id))
       .limit(NAMES_MAX),
+    brandingStatement(db),
   ])
   const companyName = named.rows[0]?.name
   if (companyName === undefined) return null
-  return { companyName, settings: stored[0]?.settings ?? null, approved: approvedFrom(approved), decisions }
+  return {
+    ...{ companyName, settings: stored[0]?.settings ?? null, approved: approvedFrom(approved), decisions },
+    branding: brandingFrom(branding),
+  }
 }
 
 /** Appends a decision on a name. */

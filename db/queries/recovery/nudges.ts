@@ -2,6 +2,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { nudges } from "../../schema.ts"
+import { brandingFrom, brandingStatement } from "../messaging/branding.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
 import { templatesFrom, templatesStatement } from "../messaging/templates.ts"
 import { textArray } from "../platform/companies.ts"
@@ -88,7 +89,7 @@ export async function claimNudge(
   nudgeId: string,
   { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
 ): Promise<PersonStream | null> {
-  const [result, person, approved, templates] = await inCompany(db, companyId, [
+  const [result, person, approved, templates, branding] = await inCompany(db, companyId, [
     db.execute<StreamRow>(
       sql`select claim_nudge(
         ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
@@ -101,10 +102,15 @@ export async function claimNudge(
     ),
     approvedStatement(db),
     templatesStatement(db),
+    brandingStatement(db),
   ])
   const reading = streamFrom(companyId, result)
   if (reading === null) return null
-  const company = { approvedBrands: approvedFrom(approved), templates: templatesFrom(templates) }
+  const company = {
+    approvedBrands: approvedFrom(approved),
+    templates: templatesFrom(templates),
+    branding: brandingFrom(branding),
+  }
   const claimed = { ...reading, person: personFrom(person), ...company }
   return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
 }

@@ -1,10 +1,12 @@
 /** Blind indexes of addresses, and persons: the customers of a company who share an address. */
 import { type SQL, sql } from "drizzle-orm"
 import type { AddressIndex } from "../../../shared/contact/address-index.ts"
+import type { StoredBranding } from "../../../shared/domain/messaging/branding.ts"
 import type { Template } from "../../../shared/domain/messaging/templates/templates.ts"
 import type { Person, SharedCustomer } from "../../../shared/domain/recovery/contact-context.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
+import { brandingFrom, brandingStatement } from "../messaging/branding.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
 import { templatesFrom, templatesStatement } from "../messaging/templates.ts"
 import { textArray } from "../platform/companies.ts"
@@ -34,6 +36,7 @@ interface WithPerson {
   readonly approvedBrands: readonly string[]
   /** The company's message templates that are in force. */
   readonly templates: readonly Template[]
+  readonly branding: StoredBranding
 }
 
 /** The first reading of a customer's stream, with the person. */
@@ -92,15 +95,20 @@ export async function startPersonStream(
   customerId: string,
   now: Date,
 ): Promise<PersonReading | null> {
-  const [stream, person, approved, templates] = await inCompany(db, companyId, [
+  const [stream, person, approved, templates, branding] = await inCompany(db, companyId, [
     streamStatement(db, customerId, { whole: true }),
     personStatement(db, customerId, now),
     approvedStatement(db),
     templatesStatement(db),
+    brandingStatement(db),
   ])
   const read = streamFrom(companyId, stream)
   if (read === null) return null
-  const company = { approvedBrands: approvedFrom(approved), templates: templatesFrom(templates) }
+  const company = {
+    approvedBrands: approvedFrom(approved),
+    templates: templatesFrom(templates),
+    branding: brandingFrom(branding),
+  }
   return { ...read, person: personFrom(person), ...company }
 }
 

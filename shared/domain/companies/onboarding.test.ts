@@ -6,6 +6,7 @@ const NOTHING: OnboardingInput = {
   firstDeliveries: [],
   steps: [],
   sender: { kind: "none" },
+  postalAddress: "none",
   isProcessing: false,
   isSending: false,
 }
@@ -37,6 +38,15 @@ test.each([
   ["its own, authenticated", { kind: "own", verifiedAt: AT }, true, AT],
 ] as const)("the sender: %s", (_, sender, isDone, at) => {
   expect(itemOf("sender_verified", { sender })).toMatchObject({ isDone, at })
+})
+
+test.each([
+  ["shown", true, "show the company's postal address"],
+  ["waiting", false, "waits for an operator's approval"],
+  ["none", false, "Add the company's postal address"],
+] as const)("the postal address: %s", (postalAddress, isDone, how) => {
+  const entry = itemOf("postal_address_set", { postalAddress })
+  expect([entry?.isDone, entry?.how]).toEqual([isDone, expect.stringContaining(how)])
 })
 
 test("the first message counts when it was recorded", () => {

@@ -1,7 +1,13 @@
 /** The checklist of a company's set-up, from what is stored and switched on. */
 import type { Instant, ProviderName } from "../facts.ts"
 
-export const ONBOARDING_ITEMS = ["provider_connected", "sender_verified", "first_message_sent", "switches_set"] as const
+export const ONBOARDING_ITEMS = [
+  "provider_connected",
+  "sender_verified",
+  "postal_address_set",
+  "first_message_sent",
+  "switches_set",
+] as const
 export type OnboardingItem = (typeof ONBOARDING_ITEMS)[number]
 
 /** The step that is recorded when it is done; the other items are read from what is there. */
@@ -18,6 +24,8 @@ export interface OnboardingInput {
   readonly firstDeliveries: readonly { readonly provider: ProviderName; readonly at: Instant }[]
   readonly steps: readonly { readonly step: string; readonly at: Instant }[]
   readonly sender: Sender
+  /** The postal address in e-mails: shown, saved and not approved yet, or none. */
+  readonly postalAddress: "shown" | "waiting" | "none"
   /** Whether events are processed, and whether messages are sent on schedule. */
   readonly isProcessing: boolean
   readonly isSending: boolean
@@ -34,7 +42,10 @@ export interface ChecklistEntry {
 
 /** All items in the order in which they are done. */
 export function checklist(input: OnboardingInput): readonly ChecklistEntry[] {
-  return [providerConnected(input), senderVerified(input), firstMessageSent(input), switchesSet(input)]
+  return [
+    ...[providerConnected(input), senderVerified(input), postalAddressSet(input)],
+    ...[firstMessageSent(input), switchesSet(input)],
+  ]
 }
 
 function providerConnected({ companyId, firstDeliveries }: OnboardingInput): ChecklistEntry {
@@ -62,6 +73,15 @@ function senderVerified({ sender }: OnboardingInput): ChecklistEntry {
     none: "There is no sender: store one for the company, or let the operator set up the deployment's.",
   }[sender.kind]
   return { item: "sender_verified", isDone: sender.kind === "deployment" || verifiedAt !== null, at: verifiedAt, how }
+}
+
+function postalAddressSet({ postalAddress }: OnboardingInput): ChecklistEntry {
+  const how = {
+    shown: "E-mails show the company's postal address.",
+    waiting: "The branding with the postal address waits for an operator's approval.",
+    none: "Add the company's postal address to its branding: laws on commercial e-mail require it, such as CAN-SPAM in the United States.",
+  }[postalAddress]
+  return { item: "postal_address_set", isDone: postalAddress === "shown", at: null, how }
 }
 
 function firstMessageSent({ companyId, steps }: OnboardingInput): ChecklistEntry {

@@ -16,6 +16,7 @@ import { en } from "./messages/en.ts"
 import { es } from "./messages/es.ts"
 import { firstNameOf } from "./messages/first-name.ts"
 import { fr } from "./messages/fr.ts"
+import type { Look } from "./messages/look.ts"
 import { type Billing, type MessageStage, type Phrases, type PhraseValues, stageOf } from "./messages/phrases.ts"
 import { isGsm, segmentsOf, stripToGsm, toGsm } from "./messages/sms.ts"
 import { type MessagePlace, type Template, type TemplatePart, templateFor, wordsOf } from "./templates/templates.ts"
@@ -72,6 +73,8 @@ export interface NudgeInput extends Occasion {
   readonly incentive: Incentive | null
   /** The company's templates; the shipped words are used where none fits. */
   readonly templates?: readonly Template[]
+  /** How the company's e-mails look; absent or null: it has chosen nothing. */
+  readonly look?: Look | null
 }
 
 /** A message without its address. `html` is null for every channel except e-mail. */
@@ -288,6 +291,7 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
   const unsubscribeUrl = input.unsubscribeUrl === null ? null : webLink(input.unsubscribeUrl)
   const footer = withoutDoublePunctuation(wording.reason, values.brand)
   const optOut = unsubscribeUrl === null ? "" : `\n${phrases.unsubscribe}: ${unsubscribeUrl}`
+  const look = input.look ?? null
   const html = emailHtml({
     language: phrases.language,
     subject: wording.subject,
@@ -299,10 +303,18 @@ function renderLong(wording: Wording, rendering: Rendering): Rendered {
     linkHint: phrases.linkHint,
     footer,
     unsubscribe: unsubscribeUrl === null ? null : { text: phrases.unsubscribe, url: unsubscribeUrl },
+    look,
   })
-  const text = [greeting, ...body, `${wording.button}: ${link}`, ...after, ...help, `${footer}${optOut}`]
+  const blocks = { signature: blockOf(look?.signature), postalAddress: blockOf(look?.postalAddress) }
+  const text = [
+    ...[greeting, ...body, `${wording.button}: ${link}`, ...after, ...help, ...blocks.signature],
+    ...[`${footer}${optOut}`, ...blocks.postalAddress],
+  ]
   return { subject: wording.subject, text: `${text.join("\n\n")}\n`, html }
 }
+
+/** Lines as one paragraph of plain text, if there are any. */
+const blockOf = (lines: readonly string[] = []): readonly string[] => (lines.length === 0 ? [] : [lines.join("\n")])
 
 /** After a brand that ends in punctuation ("Yahoo!", "Acme Inc."), a full stop is removed and a colon becomes a dash. */
 function withoutDoublePunctuation(text: string, brand: string): string {

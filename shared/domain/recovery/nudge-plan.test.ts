@@ -51,6 +51,8 @@ describe("how an attempt ended", () => {
     const plan = settle({ kind: "sent", providerMessageId: "msg_1" })
     expect(plan).toMatchObject({ outcome: "sent", change: { status: "sent", sentAt: NOW }, postponed: null })
     expect(plan.facts).toMatchObject([{ kind: "nudge_sent", providerMessageId: "msg_1", caseId: "case" }])
+    const own = { template: { id: "t", version: 3 }, branding: 2 }
+    expect(settle({ kind: "sent", providerMessageId: "msg_1", ...own }).facts).toEqual([{ ...plan.facts[0], ...own }])
   })
 
   test("switched off: planned again, and the attempt does not count", () => {

@@ -3,7 +3,7 @@
  * with the facts that report it, for one commit.
  */
 
-import type { Fact, Instant, NudgeRef, SuppressionReason, TemplateRef } from "../facts.ts"
+import type { Fact, Instant, NudgeRef, SentWith, SuppressionReason } from "../facts.ts"
 import type { CompanySettings } from "../settings.ts"
 import type { CustomerState } from "../state.ts"
 import { fallbackFor, type ReachableChannels, retryAt } from "./decide.ts"
@@ -18,7 +18,7 @@ import type { Nudge } from "./nudges.ts"
  * idempotency.
  */
 export type SendOutcome =
-  | { readonly kind: "sent"; readonly providerMessageId: string | null; readonly template?: TemplateRef }
+  | ({ readonly kind: "sent"; readonly providerMessageId: string | null } & SentWith)
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "retry"; readonly reason: string; readonly retryAfterMs: number | null }
   | { readonly kind: "unknown"; readonly reason: string }
@@ -128,9 +128,14 @@ export function planSettle(settlement: Settlement): NudgePlan {
   const { attempt, nudge, applied, now } = settlement
   if (attempt.kind === "switched_off") return later("switched_off", nudge, notTried(nudge, "switched_off"), applied)
   if (attempt.kind === "sent") {
-    const { providerMessageId, template } = attempt
-    const ref = { ...refOf(nudge), ...(template && { template }) }
-    const sent: Fact = { kind: "nudge_sent", id: `nudge_sent:${nudge.id}`, occurredAt: now, providerMessageId, ...ref }
+    const { kind: _, ...receipt } = attempt
+    const sent: Fact = {
+      kind: "nudge_sent",
+      id: `nudge_sent:${nudge.id}`,
+      occurredAt: now,
+      ...receipt,
+      ...refOf(nudge),
+    }
     return ended("sent", { status: "sent", reason: null, sentAt: now }, [...applied, sent])
   }
   const retry = attempt.kind === "retry" ? retryAt(nudge.attempts, attempt.retryAfterMs, now) : null

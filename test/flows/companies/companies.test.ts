@@ -181,17 +181,35 @@ describe("the checklist", () => {
     return Object.fromEntries(body.items.map(({ item, isDone }) => [item, isDone]))
   }
 
-  test("is done step by step: a signed event, a message to a person of the company, the switches", async () => {
+  test("is done step by step: a signed event, an approved address, a message to a person of the company, the switches", async () => {
     const id = await newCompany()
     const key = await newApiKey("admin", id)
     expect(await items(id, key)).toEqual({
       provider_connected: false,
       sender_verified: true,
+      postal_address_set: false,
       first_message_sent: false,
       switches_set: true,
     })
     await failAt(id)
     expect((await items(id)).provider_connected).toBe(true)
+
+    const put = (path: string, body: object, init: { readonly key?: string; readonly headers?: object } = {}) =>
+      api(path, {
+        ...{ method: "PUT", body: JSON.stringify(body), ...(init.key !== undefined && { key: init.key }) },
+        headers: { "content-type": "application/json", ...init.headers },
+      })
+    const branding = {
+      logo: null,
+      accent: null,
+      signature: null,
+      replyTo: null,
+      postalAddress: "1 Main St\nSpringfield",
+    }
+    expect((await put("/api/branding", { ...branding, version: 0 }, { key })).status).toBe(200)
+    expect((await items(id)).postal_address_set).toBe(false)
+    expect((await put("/api/branding/approval", { version: 1 }, inCompany(id))).status).toBe(200)
+    expect((await items(id)).postal_address_set).toBe(true)
 
     expect((await post(`/api/companies/${id}/test-message`, {}, { key })).status).toBe(400)
     const person = await post("/api/people", { email: "eve@example.com", role: "admin" }, { key })

@@ -12,7 +12,7 @@ export interface Visitor {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<PageAnswer>
   post(
     path: string,
-    fields?: Readonly<Record<string, string>> | URLSearchParams,
+    fields?: Readonly<Record<string, string>> | URLSearchParams | FormData,
     headers?: Readonly<Record<string, string>>,
   ): Promise<PageAnswer>
   /** Forgets the session, as a browser does when it has ended. */
@@ -48,7 +48,7 @@ export function visitor(): Visitor {
     post: (path, fields = {}, headers = {}) =>
       go(path, {
         method: "POST",
-        body: new URLSearchParams(fields as Record<string, string>),
+        body: fields instanceof FormData ? fields : new URLSearchParams(fields as Record<string, string>),
         headers: { origin, "sec-fetch-site": "same-origin", ...headers },
       }),
     forget: () => cookies.clear(),

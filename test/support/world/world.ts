@@ -44,6 +44,8 @@ export interface MailboxMessage {
   readonly at: string
   readonly headers?: Readonly<Record<string, string>>
   readonly from?: string
+  readonly replyTo?: string
+  readonly html?: string | null
   readonly account?: string
 }
 

@@ -84,6 +84,8 @@ export const PostForm: FC<{
   readonly action?: string
   readonly class?: string
   readonly id?: string
+  /** For a form with a file. */
+  readonly enctype?: "multipart/form-data"
   readonly children?: Child
 }> = ({ children, ...attributes }) => (
   <form method="post" {...attributes}>

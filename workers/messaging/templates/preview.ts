@@ -1,4 +1,6 @@
 /** Previews of messages with a template and example data, and whether the text fits into short messages. */
+import { EXAMPLE, exampleLinks } from "../../../shared/domain/messaging/example.ts"
+import type { Look } from "../../../shared/domain/messaging/messages/look.ts"
 import { type RenderedNudge, renderNudge } from "../../../shared/domain/messaging/messages.ts"
 import type {
   TemplateFault,
@@ -16,6 +18,7 @@ export interface PreviewCompany {
   readonly supportEmail: string | null
   /** Where links begin. */
   readonly appUrl: string
+  readonly look: Look | null
 }
 
 /** One message as its channel shows it. */
@@ -31,16 +34,12 @@ export function previewsOf(
   const channels = place.channel === null ? MEMBER_CHANNELS : [place.channel]
   return channels.flatMap((channel) => {
     const rendered = renderNudge({
-      ...{ channel, caseKind: place.caseKind, ask: place.ask, billing: "subscription", collection: "automatic" },
-      ...{ step: DAY_OF_STAGE[place.stage ?? "first"], name: "Ada Example", locale: place.language ?? "en" },
-      money: { amountMinor: 1_999, currency: "usd" },
-      bills: null,
+      ...{ ...EXAMPLE, channel, caseKind: place.caseKind, ask: place.ask },
+      ...{ step: DAY_OF_STAGE[place.stage ?? "first"], locale: place.language ?? "en", now: now.toISOString() },
       nextAttemptAt: inDays(now, 3),
       endsAt: place.caseKind === "cancellation" ? inDays(now, 14) : null,
-      ...{ now: now.toISOString(), isLeaving: false, timeZone: null, incentive: null },
-      ...{ brandName: company.brandName, supportEmail: company.supportEmail },
-      link: `${company.appUrl}/r/${TOKEN}`,
-      unsubscribeUrl: `${company.appUrl}/unsubscribe/${TOKEN}`,
+      ...{ brandName: company.brandName, supportEmail: company.supportEmail, look: company.look },
+      ...exampleLinks(company.appUrl),
       templates: [{ ...place, id: "preview", version: 1, words }],
     })
     if (rendered === null) return []
@@ -48,9 +47,6 @@ export function previewsOf(
     return [{ channel, subject, text, html }]
   })
 }
-
-/** As long as the signed token of a real link. */
-const TOKEN = "x".repeat(120)
 
 const DAY_MS = 86_400_000
 const inDays = (now: Date, days: number): string => new Date(now.getTime() + days * DAY_MS).toISOString()

@@ -1,8 +1,6 @@
 /** Versions of templates: read, checked and saved, for all routes that change one. */
 import type { Context } from "hono"
-import { readBrand } from "../../../db/queries/messaging/brands.ts"
 import { addTemplateVersion, readTemplate, type TemplateRow } from "../../../db/queries/messaging/templates.ts"
-import { shownBrand } from "../../../shared/domain/messaging/brand.ts"
 import {
   type Experiment,
   faultsOf,
@@ -10,10 +8,9 @@ import {
   type TemplatePlace,
   type TemplateWords,
 } from "../../../shared/domain/messaging/templates/templates.ts"
-import { settingsOf } from "../../../shared/domain/settings.ts"
-import { hasOwnSender } from "../../platform/credentials.ts"
 import { AppError } from "../../platform/errors.ts"
 import type { AppEnv } from "../../platform/services.ts"
+import { lookOfShown, shownCompany } from "../../platform/shown-company.ts"
 import { type Preview, previewsOf, roomFaults } from "./preview.ts"
 
 /** All versions of the template in the path, the newest first. */
@@ -39,18 +36,16 @@ const changedMeanwhile = (): AppError =>
 /** Words with their faults, and how messages with them look. */
 export async function checkWords(c: Context<AppEnv>, place: TemplatePlace, own: TemplateWords) {
   const services = c.get("services")
-  const { config, db, now } = services
-  const { companyId } = c.get("principal")
-  const brand = await readBrand(db, companyId)
-  if (brand === null) throw new AppError("NOT_FOUND", "There is no such company.")
+  const { config, now } = services
+  const shown = await shownCompany(services, c.get("principal").companyId)
+  if (shown === null) throw new AppError("NOT_FOUND", "There is no such company.")
   const faults = faultsOf(own)
   if (faults.length > 0) return { faults, previews: [] as readonly Preview[] }
-  const settings = settingsOf(brand)
-  const isTrusted = companyId === config.access.defaultCompanyId || (await hasOwnSender(services, companyId))
   const company = {
-    brandName: shownBrand({ ...brand, brandName: settings.brandName, isTrusted }),
-    supportEmail: settings.supportEmail,
+    brandName: shown.brandName,
+    supportEmail: shown.settings.supportEmail,
     appUrl: config.appUrl,
+    look: lookOfShown(shown, config.appUrl),
   }
   const previews = previewsOf(place, own, company, now())
   return { faults: roomFaults(own, previews), previews }

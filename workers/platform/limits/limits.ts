@@ -15,6 +15,9 @@ const HEALTH_PER_MINUTE = 300
 /** People read it, and programs load it once. */
 const REFERENCE_PER_MINUTE = 60
 
+/** Fifty a second; most are answered from the isolate's memory. */
+const LOGOS_PER_MINUTE = 3_000
+
 /**
  * Without `cf-connecting-ip` (no Cloudflare in front, as on a laptop) clients cannot be distinguished and share one
  * count, with this many times the limit.
@@ -62,6 +65,10 @@ export const signInRequestsLimit = ({ failedAuthPer5Minutes }: Limits, client: C
 /** Visits of one client to links in messages. */
 export const linksLimit = ({ linksPerMinute }: Limits, client: Client): Limit =>
   perClient({ name: "links", max: linksPerMinute, windowMs: MINUTE_MS }, client)
+
+/** Logos that one client loads, apart from visits to links: a mail program's proxy loads them for many members. */
+export const logosLimit = (_: Limits, client: Client): Limit =>
+  perClient({ name: "logos", max: LOGOS_PER_MINUTE, windowMs: MINUTE_MS }, client)
 
 /** Clicks of one customer that become facts. Per isolate, since a flood of one customer arrives at one isolate. */
 export const clicksLimit: Limit = { name: "clicks", max: 100, windowMs: 60 * MINUTE_MS }

@@ -7,25 +7,30 @@ import { type Context, Hono } from "hono"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import { loadStream } from "../../../db/queries/recovery/stream.ts"
 import type { Fact } from "../../../shared/domain/facts.ts"
+import { brandOf } from "../../../shared/domain/messaging/messages/clean.ts"
 import { type LinkVisit, visitorOf } from "../../../shared/domain/recovery/link-visit.ts"
 import { settingsOf } from "../../../shared/domain/settings.ts"
 import { findCase } from "../../../shared/domain/state.ts"
 import { withTimeout } from "../../../shared/network/with-timeout.ts"
-import { type TokenClaims, type TokenPurpose, verifyToken } from "../../../shared/tokens.ts"
+import { signToken, type TokenClaims, type TokenPurpose, verifyToken } from "../../../shared/tokens.ts"
 import { AppError } from "../../platform/errors.ts"
 import { limitBody } from "../../platform/http/limit-body.ts"
 import { limitRequests } from "../../platform/limits/clients.ts"
 import { buckets, clicksLimit, linksLimit } from "../../platform/limits/limits.ts"
 import { apiForSubject } from "../../platform/provider-accounts.ts"
 import type { AppEnv, Services } from "../../platform/services.ts"
+import { lookOfShown, shownCompany } from "../../platform/shown-company.ts"
 import { advance } from "../advance.ts"
 import { decryptContact } from "../customer-contact.ts"
 import { stateOf } from "../stream-state.ts"
-import { memberHeaders, page } from "./page.ts"
+import { memberHeaders, type PageCompany, page } from "./page.ts"
 import { safeRedirect } from "./safe-redirect.ts"
 
 /** How long a click waits for the provider's API; after that the stored page is used. */
 const PROVIDER_WAIT_MS = 3_000
+
+/** A page is complete without the company's name and logo. */
+const COMPANY_WAIT_MS = 2_000
 
 /** A one-click request is one line; our own form is empty. */
 const BODY_BYTES_MAX = 4 * 1024
@@ -36,18 +41,19 @@ export const members = new Hono<AppEnv>()
   .use("/r/:token", limitRequests(linksLimit))
   .use("/unsubscribe/:token", limitRequests(linksLimit))
   .use("/thanks", limitRequests(linksLimit))
+  .use("/thanks/:token", limitRequests(linksLimit))
   .get("/r/:token", async (c) => {
     const claims = await claimsOf(c, "link")
     if (claims instanceof Response) return claims
     // A known scanner is recognized without reading the database.
-    if (visitorOf(visitOf(c, null)) === "scanner") return proceedPage(c)
+    if (visitorOf(visitOf(c, null)) === "scanner") return proceedPage(c, null)
 
     const stream = await streamOf(c.get("services"), claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
-    if (isOver(stream, claims)) return page(c, { content: (texts) => texts.thanks, status: 200 })
+    if (isOver(stream, claims)) return thanks(c, claims)
     const visitor = visitorOf(visitOf(c, secondsSinceSent(c.get("services"), stream, claims)))
-    return visitor === "person" ? follow(c, stream, claims, 302) : proceedPage(c)
+    return visitor === "person" ? follow(c, stream, claims, 302) : proceedPage(c, await companyOf(c, claims))
   })
   // The button of the page above: programs that check links submit no forms.
   .post("/r/:token", async (c) => {
@@ -56,14 +62,21 @@ export const members = new Hono<AppEnv>()
     const stream = await streamOf(c.get("services"), claims)
     if (stream === "away") return away(c)
     if (stream === null) return notFound(c)
-    if (isOver(stream, claims)) return page(c, { content: (texts) => texts.thanks, status: 200 })
+    if (isOver(stream, claims)) return thanks(c, claims)
     return follow(c, stream, claims, 303)
   })
-  .get("/thanks", (c) => page(c, { content: (texts) => texts.thanks, status: 200 }))
+  .get("/thanks", (c) => thanks(c, null))
+  // The provider returns the member here; the token says only whose page it is.
+  .get("/thanks/:token", async (c) => {
+    const { config, now } = c.get("services")
+    const verified = await verifyToken(config.keys.tokenSigning, "thanks", c.req.param("token"), now())
+    return thanks(c, verified.ok ? verified.value : null)
+  })
   .get("/unsubscribe/:token", async (c) => {
     const claims = await claimsOf(c, "unsubscribe")
     if (claims instanceof Response) return claims
-    return page(c, { content: (texts) => texts.confirm, status: 200, button: (texts) => texts.confirm.button })
+    const company = await companyOf(c, claims)
+    return page(c, { content: (texts) => texts.confirm, status: 200, company, button: (texts) => texts.confirm.button })
   })
   .post("/unsubscribe/:token", limitBody(BODY_BYTES_MAX), async (c) => {
     const claims = await claimsOf(c, "unsubscribe")
@@ -71,7 +84,7 @@ export const members = new Hono<AppEnv>()
     const body = await c.req.text()
     // RFC 8058: mail programs send this field; our own form is empty.
     await optOut(c.get("services"), claims, body.includes("List-Unsubscribe") ? "one_click" : "page")
-    return page(c, { content: (texts) => texts.done, status: 200 })
+    return page(c, { content: (texts) => texts.done, status: 200, company: await companyOf(c, claims) })
   })
 
 /** The case is closed: there is nothing to do, and a link that somebody found must not open the provider's page. */
@@ -85,14 +98,35 @@ async function follow(c: Context<AppEnv>, stream: Stream, claims: TokenClaims, s
   const target = await paymentPage(services, stream, claims)
   if (target !== null) return new Response(null, { status, headers: { ...memberHeaders(null), location: target } })
   const { supportEmail } = settingsOf(stream)
-  return page(c, { content: (texts) => texts.noPage, status: 200, supportEmail })
+  return page(c, {
+    ...{ content: (texts) => texts.noPage, status: 200, supportEmail },
+    company: await companyOf(c, claims),
+  })
 }
 
+const thanks = async (c: Context<AppEnv>, claims: TokenClaims | null): Promise<Response> =>
+  page(c, { content: (texts) => texts.thanks, status: 200, company: claims && (await companyOf(c, claims)) })
+
 /** A page with one button. Nothing is recorded, and the provider's API is not called. */
-function proceedPage(c: Context<AppEnv>): Response | Promise<Response> {
+function proceedPage(c: Context<AppEnv>, company: PageCompany | null): Response | Promise<Response> {
   const { stripe, whop } = c.get("services").providers
   const formHosts = [...stripe.redirectHosts, ...whop.redirectHosts]
-  return page(c, { content: (texts) => texts.proceed, status: 200, button: (texts) => texts.proceed.button, formHosts })
+  return page(c, {
+    ...{ content: (texts) => texts.proceed, status: 200, company },
+    ...{ button: (texts) => texts.proceed.button, formHosts },
+  })
+}
+
+/** The company of a link; null while the database is unavailable: the page is shown without its name then. */
+async function companyOf(c: Context<AppEnv>, { companyId }: TokenClaims): Promise<PageCompany | null> {
+  const services = c.get("services")
+  try {
+    const company = await withTimeout(COMPANY_WAIT_MS, shownCompany(services, companyId))
+    return company && { brandName: brandOf(company.brandName), look: lookOfShown(company, "") }
+  } catch (error) {
+    services.log.warn("member_page_company_read_failed", { companyId, error })
+    return null
+  }
 }
 
 function visitOf(c: Context<AppEnv>, secondsSinceSent: number | null): LinkVisit {
@@ -160,17 +194,18 @@ async function recordClick(services: Services, stream: Stream, { caseId, nudgeId
 }
 
 /** Where this customer can pay: a page opened now, else the stored one, else the provider's general page for members. */
-async function paymentPage(services: Services, stream: Stream, { caseId }: TokenClaims): Promise<string | null> {
+async function paymentPage(services: Services, stream: Stream, claims: TokenClaims): Promise<string | null> {
   const { config, log } = services
   const { companyId, customer } = stream
   const { provider, providerCustomerId: subject } = customer
+  const { caseId } = claims
   const { redirectHosts, memberPage } = services.providers[provider]
   const fields = { companyId, caseId, provider }
   try {
     const open = async (): Promise<string | null> => {
       const api = await apiForSubject(services, { companyId, provider, subject })
       const subscriptionId = findCase(stateOf(stream), caseId)?.subscriptionId ?? null
-      const returnUrl = `${config.appUrl}/thanks`
+      const returnUrl = `${config.appUrl}/thanks/${await signToken(config.keys.tokenSigning, { ...claims, purpose: "thanks" })}`
       return api === null ? null : api.paymentPage({ customer: subject, subscriptionId, returnUrl })
     }
     const opened = await withTimeout(PROVIDER_WAIT_MS, open())

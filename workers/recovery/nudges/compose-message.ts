@@ -6,6 +6,8 @@ import type { Message } from "../../../shared/channel.ts"
 import { normalizePhone } from "../../../shared/contact/address.ts"
 import type { Fact, Incentive, Instant } from "../../../shared/domain/facts.ts"
 import { shownBrand } from "../../../shared/domain/messaging/brand.ts"
+import { shownBranding } from "../../../shared/domain/messaging/branding.ts"
+import { lookOf } from "../../../shared/domain/messaging/messages/look.ts"
 import { type Occasion, placeOf, renderNudge, renderTeamAlert } from "../../../shared/domain/messaging/messages.ts"
 import { templateFor } from "../../../shared/domain/messaging/templates/templates.ts"
 import { asAssigned, assignVariant } from "../../../shared/domain/messaging/templates/variants.ts"
@@ -55,7 +57,9 @@ export async function composeMessage(
   const contact = await decryptContact(config.keys.encryption, stream)
   const to = addressOf(contact, stream, nudge.channel, settings)
   if (to === null) return null
-  const { base, isOwnSender } = await appearanceOf(services, stream.companyId, nudge.channel)
+  const { base, isTrusted } = await senderOf(services, stream.companyId, nudge.channel)
+  // Only e-mails show it.
+  const branding = nudge.channel === "email" ? shownBranding(stream.branding, isTrusted) : null
   const link = `${base}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
   const unsubscribeUrl = `${base}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
   const { currency } = recoveryCase
@@ -73,7 +77,7 @@ export async function composeMessage(
     brandName: shownBrand({
       brandName: settings.brandName,
       companyName: stream.companyName,
-      isTrusted: isOwnSender || stream.companyId === config.access.defaultCompanyId,
+      isTrusted,
       approved: stream.approvedBrands,
     }),
     supportEmail: settings.supportEmail,
@@ -81,8 +85,12 @@ export async function composeMessage(
     unsubscribeUrl,
     incentive,
     templates: stream.templates.map((template) => asAssigned(template, state, recoveryCase.id)),
+    look: branding && lookOf(branding.branding, stream.companyId, base),
   })
-  return rendered === null ? null : { to, ...rendered, unsubscribeUrl }
+  if (rendered === null) return null
+  const { template, ...content } = rendered
+  const sentWith = { ...(template && { template }), ...(branding && { branding: branding.version }) }
+  return { to, ...content, unsubscribeUrl, replyTo: branding?.branding.replyTo ?? null, sentWith }
 }
 
 const occasionOf = (
@@ -109,12 +117,13 @@ export function variantFacts(stream: PersonStream, { caseId, channel, step }: Nu
   return assigned === null ? [] : [assigned]
 }
 
-/** Where the links of a message lead, and whether it is sent by the company's own sender. */
-async function appearanceOf(services: Services, companyId: string, channel: Exclude<Nudge["channel"], "slack">) {
+/** Where the links of a message lead, and whether the company's name and branding need no approval. */
+async function senderOf(services: Services, companyId: string, channel: Exclude<Nudge["channel"], "slack">) {
   const { own } = await accessOf(services, companyId)
   const domain = own["link-domain"]?.domain
   const isOwnSender = { email: own.sendgrid, sms: own.twilio, push: own.whop, dm: own.whop }[channel] !== undefined
-  return { base: domain === undefined ? services.config.appUrl : `https://${domain}`, isOwnSender }
+  const isTrusted = isOwnSender || companyId === services.config.access.defaultCompanyId
+  return { base: domain === undefined ? services.config.appUrl : `https://${domain}`, isTrusted }
 }
 
 /** Whether the contact has no address on this channel. An unusable one counts as an address: waiting does not help. */

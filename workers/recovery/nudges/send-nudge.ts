@@ -267,7 +267,7 @@ async function send(
   const idempotencyKey = await safeKey(`${companyId}.${nudge.id}`)
   const channels = await services.channelsFor(companyId)
   const outcome = await channels[nudge.channel].send(message, { idempotencyKey, grant })
-  return outcome.kind === "sent" && message.template ? { ...outcome, template: message.template } : outcome
+  return outcome.kind === "sent" ? { ...outcome, ...message.sentWith } : outcome
 }
 
 /** Records how the attempt ended. */

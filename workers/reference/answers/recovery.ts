@@ -197,6 +197,10 @@ export const RECOVERY = {
   "GET /api/views": { summary: "The saved views of the list of cases, by name", answers: ok(listOf(view)) },
   "POST /api/views": { summary: "Saves a filter of the list of cases by a name", answers: { 201: { schema: view } } },
   "DELETE /api/views/:id": { summary: "Deletes a saved view", answers: { 204: {} } },
+  "GET /logos/:companyId/:file": {
+    summary: "A company's logo",
+    answers: { 200: { type: "image/png" }, 404: {} },
+  },
   "GET /r/:token": {
     summary: "The link in a message: redirects to the provider's page",
     answers: { 200: { type: "text/html" }, 302: {}, 404: { type: "text/html" }, 410: { type: "text/html" } },
@@ -207,6 +211,10 @@ export const RECOVERY = {
   },
   "GET /thanks": {
     summary: "The page to which the provider returns the member",
+    answers: { 200: { type: "text/html" } },
+  },
+  "GET /thanks/:token": {
+    summary: "The same page in the look of the company",
     answers: { 200: { type: "text/html" } },
   },
   "GET /unsubscribe/:token": {

@@ -1,5 +1,6 @@
 /** Answers about a company's settings, brand and templates. */
 import * as z from "zod"
+import { LOGO_TYPES } from "../../../shared/domain/messaging/messages/logo.ts"
 import { settingsSchema } from "../../operations/settings-schema.ts"
 import { caseKind, channel, count, type Described, instant, listOf, ok } from "./common.ts"
 
@@ -71,6 +72,46 @@ const previewed = z.strictObject({
   previews: z.array(z.strictObject({ channel, subject: z.string(), text: z.string(), html: z.string().nullable() })),
 })
 
+const logo = z.strictObject({
+  id: z.string().describe("The SHA-256 of the image"),
+  type: z.enum(LOGO_TYPES),
+  width: z.int(),
+  height: z.int(),
+  path: z.string().describe("Where it is served, without a key"),
+})
+
+const readableColour = z.strictObject({
+  colour: z.string(),
+  contrast: z.number().describe("The ratio to its background (WCAG 2.2), at least 4.5"),
+})
+
+const branding = z
+  .strictObject({
+    companyId: z.string(),
+    version: z.int().describe("0: none was saved"),
+    shownVersion: z.int().nullable().describe("The version that members see; null: none"),
+    isWaiting: z.boolean().describe("The newest version waits for an operator's approval"),
+    logo: logo.nullable(),
+    accent: z.string().nullable(),
+    signature: z.string().nullable(),
+    replyTo: z.string().nullable(),
+    postalAddress: z.string().nullable(),
+    colours: z.strictObject({
+      button: z.string(),
+      buttonText: readableColour,
+      onLight: readableColour,
+      onDark: readableColour,
+    }),
+    savedAt: instant.nullable(),
+    savedBy: z.string().nullable(),
+  })
+  .meta({ id: "Branding" })
+
+const brandingPreview = z.strictObject({
+  email: z.strictObject({ subject: z.string(), text: z.string(), html: z.string().nullable() }),
+  page: z.strictObject({ html: z.string() }),
+})
+
 export const SETTINGS = {
   "GET /api/templates": { summary: "The company's own words for its messages", answers: ok(listOf(template)) },
   "POST /api/templates": { summary: "Adds a template", answers: { 201: { schema: template } } },
@@ -101,6 +142,20 @@ export const SETTINGS = {
     answers: ok(z.strictObject({ ...templateFields, versions: z.array(z.strictObject(savedFields)) })),
   },
   "PUT /api/templates/:id": { summary: "Saves a new version, or switches the template off", answers: ok(template) },
+  "GET /api/branding": { summary: "How the company's e-mails and members' pages look", answers: ok(branding) },
+  "PUT /api/branding": { summary: "Saves a new version of the branding", answers: ok(branding) },
+  "PUT /api/branding/approval": {
+    summary: "Approves the newest version for messages from the deployment's sender, as a version of its own",
+    answers: ok(branding),
+  },
+  "POST /api/branding/logos": {
+    summary: "Stores a logo, which a branding may name",
+    answers: { 201: { schema: logo } },
+  },
+  "POST /api/branding/preview": {
+    summary: "An e-mail and a member's page in this look, with example data; their logo has a path only",
+    answers: ok(brandingPreview),
+  },
   "GET /api/settings": { summary: "The settings in effect", answers: ok(settingsSchema) },
   "PUT /api/settings": { summary: "Replaces the settings", answers: ok(settingsSchema) },
   "GET /api/settings/brand": { summary: "The brand name in messages, and decisions on it", answers: ok(brand) },

@@ -87,6 +87,9 @@ export interface TemplateFault {
  */
 const ADDRESS = /\/\/|\bwww\.|[^\s@]@[^\s@]+\.[^\s@]|[\p{L}\p{N}-]{2}\.\p{L}{2}|\.\p{L}{2,}[/:?#]/iu
 
+/** Whether mail programs or phones make a link of something in a text. */
+export const holdsAddress = (text: string): boolean => ADDRESS.test(text)
+
 const LINE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
 
 /** The faults of words; none when they can be saved. */
@@ -109,7 +112,7 @@ function faultOf(source: string, charsMax: number): string | null {
   if (!parsed.ok) return `${parsed.fault.reason} (at character ${parsed.fault.at + 1})`
   // As it is written: "https:{invoiceCount, plural, other {//evil.example}}" has no address in its source.
   const written = readingsOf(parsed.text, "value")
-  if (written.some((text) => ADDRESS.test(text))) return "it contains an address; the link is added automatically"
+  if (written.some(holdsAddress)) return "it contains an address; the link is added automatically"
   const { named, counted } = fieldsOf(parsed.text)
   const unknown = [...named, ...counted].find((name) => !FIELDS.some((field) => field === name))
   if (unknown !== undefined) return `there is no field “${unknown}”; there are ${FIELDS.join(", ")}`
