@@ -7,13 +7,6 @@ export const arrayParameter = (values: readonly (string | number | boolean | nul
 /** A list as one JSON parameter. */
 export const jsonParameter = (values: readonly unknown[]): SQL => sql`${JSON.stringify(values)}::jsonb`
 
-/** Bytes as text, for Postgres' `decode(…, 'base64')`. */
-export function toBase64(bytes: Uint8Array): string {
-  let binary = ""
-  for (const byte of bytes) binary += String.fromCharCode(byte)
-  return btoa(binary)
-}
-
 /** The bytes of a base64 text from Postgres, which inserts line breaks. */
 export const bytesFromBase64 = (text: string): Uint8Array =>
   Uint8Array.from(atob(text.replaceAll("\n", "")), (character) => character.charCodeAt(0))

@@ -1,5 +1,6 @@
 /** Writes what was folded and decided: state, projections, plans and receipts, in one transaction. */
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm"
+import { toBase64 } from "../../../shared/crypto/bytes.ts"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
@@ -8,7 +9,7 @@ import type { CustomerState } from "../../../shared/domain/state.ts"
 import { type DatabaseFailure, type Db, inCompany, ReportedFailure } from "../../client.ts"
 import { incentives, nudges as nudgesTable, webhookEvents } from "../../schema.ts"
 import { type MilestoneChange, milestoneRows } from "../interventions/milestones.ts"
-import { arrayParameter as array, jsonParameter as json, toBase64 } from "../platform/parameters.ts"
+import { arrayParameter as array, jsonParameter as json } from "../platform/parameters.ts"
 import type { IndexedAddresses } from "./persons.ts"
 import { asRowOf, type ProjectionChanges, projectionChanges } from "./projections.ts"
 

@@ -3,6 +3,7 @@
  * record events share the format of events and of streams.
  */
 import { type SQL, sql } from "drizzle-orm"
+import { toBase64 } from "../../../shared/crypto/bytes.ts"
 import {
   type Fact,
   type Instant,
@@ -15,7 +16,7 @@ import type { Undo } from "../../../shared/domain/recovery/undo.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type FactJson, factsFrom, instantOf } from "../platform/fact-json.ts"
-import { arrayParameter as array, bytesFromBase64, toBase64 } from "../platform/parameters.ts"
+import { arrayParameter as array, bytesFromBase64 } from "../platform/parameters.ts"
 import { type CustomerRef, readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
 
 /** One verified delivery, ready to be recorded: payload sealed, facts free of personal data. */
