@@ -42,6 +42,7 @@ class FakeRequest implements GroupMember<string, string> {
   outcome: GroupOutcome<string> | null = null
   error: unknown
   hasEnded = false
+  waits = 0
   readonly #calls: Calls
 
   endNow(): void {
@@ -57,6 +58,7 @@ class FakeRequest implements GroupMember<string, string> {
     return this.hasEnded ? never : results
   }
   readonly waitFor = async (signal: Promise<void>, limitMs: number) => {
+    this.waits += 1
     await waitForSignal(signal, limitMs)
     if (this.hasEnded) await never
   }
@@ -314,6 +316,27 @@ test("who waits too long for a call stops waiting, and is in none", async () => 
   expect(late.result).toBe("late")
   await endAll(calls)
   expect(calls.groups.flat()).not.toContain("late")
+})
+
+test("a long queue costs little: who is far back looks rarely, and who is in a call only at its end", async () => {
+  const { calls, send } = isolate({ ...BOUNDS, bytes: { max: 1_000, of: () => 1 }, itemsMax: 100, callsMax: 1 })
+  const [first, ...others] = Array.from({ length: 601 }, (_, index) => send(`${index}`))
+  const waitsOf = (requests: readonly FakeRequest[]) => requests.reduce((sum, { waits }) => sum + waits, 0)
+  await pass(450)
+  expect(first?.waits).toBe(0)
+  expect(others[0]?.waits).toBe(10)
+  expect(waitsOf(others.slice(100))).toBeLessThan(1.2 * 500)
+  calls.made[0]?.end()
+  await pass()
+  const inCall = others.slice(0, 100)
+  expect(calls.groups[1]).toHaveLength(100)
+  // Each had set a timer in the queue.
+  await pass(700)
+  const before = waitsOf(inCall)
+  await pass(1_000)
+  expect(waitsOf(inCall)).toBe(before)
+  await endAll(calls)
+  expect(inCall.every(({ result }) => result?.startsWith("result"))).toBe(true)
 })
 
 test("after a call that failed nobody waits as long", async () => {

@@ -47,8 +47,13 @@ export type GroupOutcome<Result> =
 /** A request whose turn it is begins within microseconds; a request that has ended never does. */
 const TURN_MS_MAX = 50
 
-/** How often a waiting request looks at the clock. */
+/**
+ * How often the first requests of a queue look at the clock. The further back one is, the less often it looks: a thousand
+ * that wait would otherwise keep the isolate busy with looking.
+ */
 const LOOK_EVERY_MS = 50
+const LOOKING_TOGETHER = 8
+const LOOK_EVERY_MS_MAX = 1_000
 
 const noop = () => {}
 
@@ -150,11 +155,21 @@ export class GroupCalls<Item, Result> {
       }
       const { promise, resolve } = Promise.withResolvers<void>()
       entry.wake = resolve
-      await waitFor(promise, LOOK_EVERY_MS)
+      await waitFor(promise, this.#lookAfterMs(lane, entry, callMsMax))
       // A promise that is resolved after its request has ended is reported by the platform.
       entry.wake = noop
     }
     return entry.outcome
+  }
+
+  /** When a waiting request looks at the clock again, unless it is woken before. */
+  #lookAfterMs(lane: Lane<Item, Result>, entry: Entry<Item, Result>, callMsMax: number): number {
+    const { calledAtMs, queuedAtMs } = entry
+    // One that is in a call only waits for its end.
+    if (calledAtMs !== null) return this.#untilOver(calledAtMs, callMsMax)
+    const ahead = lane.queue.indexOf(entry)
+    const everyMs = Math.min(LOOK_EVERY_MS_MAX, LOOK_EVERY_MS * (1 + Math.floor(ahead / LOOKING_TOGETHER)))
+    return Math.min(everyMs, this.#untilOver(queuedAtMs, this.#queueMsMaxOf(lane)))
   }
 
   #queueMsMaxOf({ hasFailed }: Lane<Item, Result>): number {
@@ -191,6 +206,8 @@ export class GroupCalls<Item, Result> {
       lane.hasFailed = false
       for (const [place, entry] of group.entries()) entry.outcome = outcomeOf(results[place])
     } catch (error) {
+      // The others wait for less time from now on.
+      if (!lane.hasFailed) for (const { wake } of lane.queue) wake()
       lane.hasFailed = true
       if (group.length === 1) throw error
       for (const entry of group) entry.outcome = { kind: "failed", error }
@@ -232,6 +249,11 @@ export class GroupCalls<Item, Result> {
 
   #isSlow(callSinceMs: number): boolean {
     return this.#isOver(callSinceMs, this.#bounds.slowAfterMs)
+  }
+
+  /** Until `#isOver`, which is at least a millisecond away. */
+  #untilOver(sinceMs: number, limitMs: number): number {
+    return Math.max(1, sinceMs + limitMs + 1 - this.#nowMs())
   }
 
   /** A clock that went back counts as over: waiting for it to catch up could take for ever. */
