@@ -56,13 +56,22 @@ BEGIN
 
   SELECT array_agg(n.customer_id ORDER BY n.place), array_agg(n.is_crowded ORDER BY n.place) INTO v_named, v_crowded
     FROM customers_named(p_providers, p_customers, p_object_events, p_objects) AS n;
-  -- All customers in one order, because `events_left` may take a lock.
+  -- All customers are counted at once. Those near the limit are counted again in one order, because `events_left` may take a
+  -- lock.
   FOR v_counted IN
-    SELECT v_named[n.place] COLLATE "C" AS customer_id, min(p_received[n.place]) AS since FROM unnest(v_new) AS n (place)
-      WHERE p_statuses[n.place] = 'received' AND v_named[n.place] IS NOT NULL GROUP BY 1 ORDER BY 1
+    SELECT c.customer_id, c.since, p_customer_events_max - r.events AS events_left
+      FROM (
+        SELECT v_named[n.place] COLLATE "C" AS customer_id, min(p_received[n.place]) AS since FROM unnest(v_new) AS n (place)
+          WHERE p_statuses[n.place] = 'received' AND v_named[n.place] IS NOT NULL GROUP BY 1 ORDER BY 1
+      ) AS c
+      CROSS JOIN LATERAL (
+        SELECT count(*) AS events FROM recent_events(p_company, c.customer_id, p_customer_events_max, c.since)
+      ) AS r
+      ORDER BY c.customer_id
   LOOP
-    v_left := v_left || jsonb_build_object(
-      v_counted.customer_id, events_left(v_counted.customer_id, p_customer_events_max, v_counted.since)
+    v_left := v_left || jsonb_build_object(v_counted.customer_id, CASE
+      WHEN v_counted.events_left > 50 THEN v_counted.events_left
+      ELSE events_left(v_counted.customer_id, p_customer_events_max, v_counted.since) END
     );
   END LOOP;
   -- The events of a customer are counted as if they had come one by one.
