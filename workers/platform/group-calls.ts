@@ -11,6 +11,7 @@
  * Trade-off: a call that is slow, not lost, is treated alike. What was in it may be tried again while it still runs; so calls
  * must be idempotent.
  */
+import { lookAfterMs, type WaitFor } from "./waiting-requests.ts"
 
 /** What a request brings: clients and timers are its own. */
 export interface GroupMember<Item, Result> {
@@ -18,8 +19,9 @@ export interface GroupMember<Item, Result> {
   readonly call: (items: readonly Item[]) => Promise<readonly Result[]>
   /** The longest that `call` takes. */
   readonly callMsMax: number
-  /** Waits for `signal`, but at most this long, by a timer of this request. Never rejects. */
-  readonly waitFor: (signal: Promise<void>, limitMs: number) => Promise<void>
+  /** How long the request has waited before; counts as time in the queue. */
+  readonly waitedMs?: number
+  readonly waitFor: WaitFor
   /** The call, or the wait for it, goes on when this request's client disconnects. */
   readonly waitUntil: (work: Promise<unknown>) => void
 }
@@ -48,12 +50,10 @@ export type GroupOutcome<Result> =
 const TURN_MS_MAX = 50
 
 /**
- * How often the first requests of a queue look at the clock. The further back one is, the less often it looks: a thousand
- * that wait would otherwise keep the isolate busy with looking.
+ * A request gives a call up when it has looked so often since it began. A busy isolate runs the request late, and the call's
+ * answer as well.
  */
-const LOOK_EVERY_MS = 50
-const LOOKING_TOGETHER = 8
-const LOOK_EVERY_MS_MAX = 1_000
+const LOOKS_AT_CALL = 4
 
 const noop = () => {}
 
@@ -100,11 +100,16 @@ export class GroupCalls<Item, Result> {
     return lane === undefined || (lane.queue.length === 0 && lane.callsSinceMs.every((ms) => this.#isSlow(ms)))
   }
 
+  /** Whether the last call of some key failed. */
+  get isFailing(): boolean {
+    return [...this.#lanes.values()].some(({ hasFailed }) => hasFailed)
+  }
+
   /** Waits until no call of this key is in flight and no request waits for one; not at all beside `waitingMax` others. */
   async waitUntilIdle(
     key: string,
     { limitMs, waitingMax }: { readonly limitMs: number; readonly waitingMax: number },
-    waitFor: GroupMember<Item, Result>["waitFor"],
+    waitFor: WaitFor,
   ): Promise<void> {
     const lane = this.#lanes.get(key)
     if (lane === undefined || this.isIdle(key) || lane.idleSignals.size >= waitingMax) return
@@ -127,7 +132,7 @@ export class GroupCalls<Item, Result> {
       idleSignals: new Set(),
     }
     this.#lanes.set(key, lane)
-    const queuedAtMs = this.#nowMs()
+    const queuedAtMs = this.#nowMs() - (member.waitedMs ?? 0)
     const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: noop }
     lane.queue.push(entry)
     const work = this.#leadOrWait(key, lane, entry, member)
@@ -142,16 +147,23 @@ export class GroupCalls<Item, Result> {
     member: GroupMember<Item, Result>,
   ): Promise<GroupOutcome<Result>> {
     const { callMsMax, waitFor } = member
+    let looksAtCall = 0
     while (entry.outcome === null) {
       lane.callsSinceMs = lane.callsSinceMs.filter((sinceMs) => !this.#isOver(sinceMs, callMsMax))
       if (entry.calledAtMs !== null) {
-        if (this.#isOver(entry.calledAtMs, callMsMax)) return { kind: "late" }
-      } else if (this.#isOver(entry.queuedAtMs, this.#queueMsMaxOf(lane))) {
-        lane.queue.splice(lane.queue.indexOf(entry), 1)
-        return { kind: "late" }
-      } else if (this.#mayLead(lane, entry)) {
-        await this.#lead(key, lane, entry, member)
-        continue
+        looksAtCall += 1
+        if (looksAtCall > LOOKS_AT_CALL && this.#isOver(entry.calledAtMs, callMsMax)) return { kind: "late" }
+      } else {
+        const isOver = this.#isOver(entry.queuedAtMs, this.#queueMsMaxOf(lane))
+        // Where an isolate is too busy to run its requests in time, a call for many of them helps more than giving up.
+        if (this.#mayLead(lane, entry) && !(isOver && lane.hasFailed)) {
+          await this.#lead(key, lane, entry, member)
+          continue
+        }
+        if (isOver) {
+          lane.queue.splice(lane.queue.indexOf(entry), 1)
+          return { kind: "late" }
+        }
       }
       const { promise, resolve } = Promise.withResolvers<void>()
       entry.wake = resolve
@@ -166,10 +178,8 @@ export class GroupCalls<Item, Result> {
   #lookAfterMs(lane: Lane<Item, Result>, entry: Entry<Item, Result>, callMsMax: number): number {
     const { calledAtMs, queuedAtMs } = entry
     // One that is in a call only waits for its end.
-    if (calledAtMs !== null) return this.#untilOver(calledAtMs, callMsMax)
-    const ahead = lane.queue.indexOf(entry)
-    const everyMs = Math.min(LOOK_EVERY_MS_MAX, LOOK_EVERY_MS * (1 + Math.floor(ahead / LOOKING_TOGETHER)))
-    return Math.min(everyMs, this.#untilOver(queuedAtMs, this.#queueMsMaxOf(lane)))
+    if (calledAtMs !== null) return callMsMax / LOOKS_AT_CALL
+    return Math.min(lookAfterMs(lane.queue.indexOf(entry)), this.#untilOver(queuedAtMs, this.#queueMsMaxOf(lane)))
   }
 
   #queueMsMaxOf({ hasFailed }: Lane<Item, Result>): number {
@@ -267,13 +277,3 @@ const outcomeOf = <Result>(result: Result | undefined): GroupOutcome<Result> =>
   result === undefined
     ? { kind: "failed", error: new Error("the call has no result for this item") }
     : { kind: "done", result }
-
-/** Waits for `signal`, but at most this long, by a timer of the request that calls it. */
-export async function waitForSignal(signal: Promise<void>, limitMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs)
-  })
-  await Promise.race([signal, limit])
-  clearTimeout(timer)
-}
