@@ -75,6 +75,19 @@ test("a request that ends while it waits does not keep its place in the queue", 
   second.leave?.()
 })
 
+test("requests that ended while they waited do not keep others waiting", async () => {
+  const { enter, enterAndEnd } = limit()
+  const [first, second] = [enter(), enter()]
+  for (let index = 0; index < 8; index++) enterAndEnd()
+  await pass()
+  first.leave?.()
+  second.leave?.()
+  await pass(1_000)
+  const next = enter()
+  await pass(2_000)
+  expect(areAtWork([next])).toEqual([true])
+})
+
 test("a request that ends at work frees its place after a while", async () => {
   const { enter } = limit(() => false, { ...BOUNDS, waitMsMax: 60_000 })
   enter()

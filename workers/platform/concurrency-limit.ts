@@ -51,11 +51,18 @@ export class ConcurrencyLimit {
    * sets no timer.
    */
   async enter(waitFor: WaitFor, isOpen: () => boolean = () => false): Promise<() => void> {
-    const isFree = this.#waiting.length === 0 && this.#hasRoom()
-    if (!isFree && !isOpen()) await this.#wait(waitFor, isOpen)
+    this.#giveTurns()
+    if (!this.#hasRoom() && !isOpen()) await this.#wait(waitFor, isOpen)
     const place = this.#take(this.#bounds.workMsMax)
     return () => {
       this.#places.delete(place)
+      this.#giveTurns()
+    }
+  }
+
+  /** Gives free places to those that have waited longest; one that has ended loses its place again. */
+  #giveTurns(): void {
+    while (this.#waiting.length > 0 && this.#hasRoom()) {
       const next = this.#waiting.shift()
       if (next === undefined) return
       next.turn = this.#take(TURN_MS_MAX)
@@ -79,6 +86,7 @@ export class ConcurrencyLimit {
       await waitFor(promise, lookAfterMs(this.#waiting.indexOf(entry)))
       // A promise that is resolved after its request has ended is reported by the platform.
       entry.wake = noop
+      this.#giveTurns()
       if (entry.turn !== null && this.#places.delete(entry.turn)) return
       const place = this.#waiting.indexOf(entry)
       if (this.#hasRoom() || isOpen() || this.#isOver(sinceMs, this.#bounds.waitMsMax)) {

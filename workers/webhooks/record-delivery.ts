@@ -58,7 +58,7 @@ export async function acceptDelivery(
   const askable = await withoutForbiddenLookups(services, companyId, read)
   const event = await newEventOf(services, askable, { companyId, isProcessing })
   if (askable.delivery.needs === undefined) {
-    return { companyId, recorded: await recordTogether(services, event), isPending: false }
+    return { companyId, recorded: await recordTogether(services, event, read.waitedMs), isPending: false }
   }
   const recorded = await recordPending(db, event)
   const { isNew, setAside } = recorded
@@ -102,17 +102,23 @@ const groups = new GroupCalls<NewEvent, RecordedDelivery>(GROUP_BOUNDS)
 /** Enough for a full group in each call, while the next ones are prepared. */
 const AT_WORK_MAX = 120
 
-/** An answer takes less, with the fallback queue too. */
-const WORK_MS_MAX = 8_000
+/** A delivery is at work for less, with the longest wait for a call and the fallback queue after it. */
+const WORK_MS_MAX = 20_000
 
 /** As long as a delivery may wait for a call. */
 const places = new ConcurrencyLimit({ max: AT_WORK_MAX, workMsMax: WORK_MS_MAX, waitMsMax: QUEUE_MS_MAX })
 
 /**
  * Waits while this isolate has many deliveries at work, so that it answers these first; not while Postgres fails. Returns what
- * frees the place.
+ * frees the place, and how long it waited.
  */
-export const enterDelivery = (): Promise<() => void> => places.enter(waitForSignal, () => groups.isFailing)
+export async function enterDelivery({
+  now,
+}: Services): Promise<{ readonly leave: () => void; readonly waitedMs: number }> {
+  const sinceMs = now().getTime()
+  const leave = await places.enter(waitForSignal, () => groups.isFailing)
+  return { leave, waitedMs: Math.max(0, now().getTime() - sinceMs) }
+}
 
 /** Processing gives way to deliveries that wait for their answer, but not for longer than this. */
 const GIVE_WAY_MS_MAX = 200
@@ -129,13 +135,13 @@ export const giveWayToDeliveries = (companyId: string): Promise<void> =>
  * the group, each is recorded alone, so that one cannot stop the others. Throws when there was no answer in time, alone or in a
  * group: it may have been recorded, and repeating it changes nothing.
  */
-async function recordTogether(services: Services, event: NewEvent): Promise<RecordedDelivery> {
-  const { config, db, log, now, waitUntil } = services
+async function recordTogether(services: Services, event: NewEvent, waitedMs = 0): Promise<RecordedDelivery> {
+  const { config, db, log, waitUntil } = services
   const { companyId } = event
   const recorded = await groups.run(companyId, event, {
     call: (events) => recordDeliveries(db, companyId, events),
     callMsMax: config.database.timeoutMs + CALL_MARGIN_MS,
-    waitedMs: Math.max(0, now().getTime() - Date.parse(event.receivedAt)),
+    waitedMs,
     waitFor: waitForSignal,
     waitUntil,
   })

@@ -57,10 +57,10 @@ export const webhooks = new Hono<AppEnv>().on(
 
     const from = { provider: provider.name, path, endpoint, isOwnSecret: isOwn }
     // Only who sent a valid signature waits for a place or has one.
-    const leave = await enterDelivery()
+    const { leave, waitedMs } = await enterDelivery(services)
     const work = (async () => {
       try {
-        const read = await readDelivery(services, { ...from, rawBody, headers, receivedAt })
+        const read = await readDelivery(services, { ...from, rawBody, headers, receivedAt, waitedMs })
         const isDuplicate = await store(c, read, verified.value)
         return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
       } finally {
