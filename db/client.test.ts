@@ -1,7 +1,7 @@
 import { NeonDbError } from "@neondatabase/serverless"
-import { DrizzleQueryError } from "drizzle-orm"
-import { expect, test } from "vitest"
-import { databaseFailure, isDatabaseUnavailable } from "./client.ts"
+import { DrizzleQueryError, sql } from "drizzle-orm"
+import { afterEach, describe, expect, test, vi } from "vitest"
+import { databaseFailure, isDatabaseUnavailable, makeDb } from "./client.ts"
 
 const failed = (code: string): NeonDbError => Object.assign(new NeonDbError("refused"), { code })
 
@@ -28,4 +28,56 @@ test.each([
 test("an error without a Postgres code leaves the outcome unknown", () => {
   expect(databaseFailure(new NeonDbError("no answer"))).toBe("outcome_unknown")
   expect(isDatabaseUnavailable(new TypeError("a bug of ours"))).toBe(false)
+})
+
+describe("the time limit of a call", () => {
+  const TIMEOUT_MS = 2_000
+  const ANSWER = { command: "SELECT", rowCount: 1, fields: [{ name: "one", dataTypeID: 23 }], rows: [["1"]] }
+  const client = () =>
+    makeDb({
+      url: "postgresql://u:p@database.test/d",
+      fetchEndpoint: "http://database.test/sql",
+      timeoutMs: TIMEOUT_MS,
+    })
+
+  afterEach(() => {
+    vi.unstubAllGlobals()
+    vi.useRealTimers()
+  })
+
+  test("ends a call without an answer, and leaves its outcome unknown", async () => {
+    vi.useFakeTimers()
+    const unanswered = (_: unknown, { signal }: RequestInit) =>
+      new Promise<Response>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)))
+    vi.stubGlobal("fetch", unanswered)
+    const result = client()
+      .execute(sql`select 1 as one`)
+      .catch((error: unknown) => error)
+    let isOver = false
+    void result.then(() => {
+      isOver = true
+    })
+    await vi.advanceTimersByTimeAsync(TIMEOUT_MS - 1)
+    expect(isOver).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(databaseFailure(await result)).toBe("outcome_unknown")
+    expect(isDatabaseUnavailable(await result)).toBe(true)
+  })
+
+  test("does not end one whose answer has arrived while the isolate was busy", async () => {
+    const timers: (() => void)[] = []
+    vi.stubGlobal("setTimeout", (callback: () => void) => timers.push(callback))
+    vi.stubGlobal("clearTimeout", () => timers.splice(0))
+    let answer = (_: Response) => {}
+    vi.stubGlobal("fetch", () => new Promise<Response>((resolve) => (answer = resolve)))
+    const result = client()
+      .execute<{ one: number }>(sql`select 1 as one`)
+      .then(({ rows }) => rows)
+    await new Promise((resolve) => setImmediate(resolve))
+    // The limit is over, and the event loop comes to the timer before the answer.
+    timers.shift()?.()
+    answer(new Response(JSON.stringify(ANSWER)))
+    expect(await result).toEqual([{ one: 1 }])
+    expect(timers).toEqual([])
+  })
 })

@@ -29,6 +29,8 @@ DECLARE
   v_changed text[] := '{}';
   v_written text[];
   v_nudge record;
+  -- By place: when facts that are written now are known.
+  v_known timestamptz[];
 BEGIN
   PERFORM set_config('app.company_id', p_company, true);
 
@@ -128,9 +130,13 @@ BEGIN
   END IF;
 
   IF cardinality(p_fact_ids) > 0 THEN
+    v_known := ARRAY(
+      SELECT k.known_at FROM known_times(p_company, p_customers, array_fill(p_now, ARRAY[cardinality(p_customers)])) AS k
+        ORDER BY k.place
+    );
     INSERT INTO facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body)
       SELECT p_company, f.id, f.provider, f.subject, b.body ->> 'kind', f.rank, f.occurred_at, p_now,
-        known_from(p_customers[f.customer], p_now), b.body
+        v_known[f.customer], b.body
       FROM unnest(p_fact_customers, p_fact_ids, p_fact_providers, p_fact_subjects, p_fact_ranks, p_fact_times)
         WITH ORDINALITY AS f (customer, id, provider, subject, rank, occurred_at, place)
         CROSS JOIN LATERAL (SELECT p_fact_bodies -> (f.place - 1)::integer AS body) AS b

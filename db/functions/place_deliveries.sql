@@ -83,23 +83,22 @@ BEGIN
     END IF;
   END IF;
 
-  v_next := ARRAY(
-    SELECT DISTINCT (p_providers[e.place] || '_' || v_subjects[e.place]) COLLATE "C" FROM unnest(p_places) AS e (place)
-      WHERE v_subjects[e.place] IS NOT NULL AND e.place <> ALL (v_waiting) ORDER BY 1
-  );
   INSERT INTO customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
     SELECT v_company, (p_providers[e.place] || '_' || v_subjects[e.place]) COLLATE "C" AS id, p_providers[e.place],
       v_subjects[e.place], p_received[e.place], p_received[e.place]
     FROM unnest(p_places) AS e (place) WHERE v_subjects[e.place] IS NOT NULL AND e.place <> ALL (v_waiting)
     ORDER BY id, e.place
     ON CONFLICT DO NOTHING;
-  PERFORM pg_advisory_xact_lock_shared(knowledge_lock(c.id)) FROM unnest(v_next) AS c (id);
+  PERFORM pg_advisory_xact_lock_shared(knowledge_lock(c.id)) FROM (
+    SELECT DISTINCT (p_providers[e.place] || '_' || v_subjects[e.place]) COLLATE "C" AS id FROM unnest(p_places) AS e (place)
+      WHERE v_subjects[e.place] IS NOT NULL AND e.place <> ALL (v_waiting) ORDER BY 1
+  ) AS c;
   -- A separate statement, so that it sees the scores that were written while the locks were awaited.
   v_known := ARRAY(
-    SELECT CASE
-      WHEN v_subjects[e.place] IS NULL OR e.place = ANY (v_waiting) THEN e.known
-      ELSE known_from(p_providers[e.place] || '_' || v_subjects[e.place], e.known) END
-    FROM unnest(p_known) WITH ORDINALITY AS e (known, place) ORDER BY e.place
+    SELECT k.known_at FROM known_times(v_company, ARRAY(
+      SELECT CASE WHEN e.place <> ALL (v_waiting) THEN p_providers[e.place] || '_' || e.subject END
+      FROM unnest(v_subjects) WITH ORDINALITY AS e (subject, place) ORDER BY e.place
+    ), p_known) AS k ORDER BY k.place
   );
   IF v_known <> p_known THEN
     UPDATE object_links l SET linked_at = v_known[o.event]

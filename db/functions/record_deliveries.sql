@@ -24,7 +24,7 @@ DECLARE
   v_named text[];
   v_crowded boolean[];
   v_reasons text[];
-  -- How many more events of each customer may be processed within the hour.
+  -- How many more events of a customer may be processed within the hour, where these could be too many.
   v_left jsonb := '{}';
   v_counted record;
   -- By place, after the facts were placed.
@@ -56,56 +56,66 @@ BEGIN
 
   SELECT array_agg(n.customer_id ORDER BY n.place), array_agg(n.is_crowded ORDER BY n.place) INTO v_named, v_crowded
     FROM customers_named(p_providers, p_customers, p_object_events, p_objects) AS n;
-  -- All customers in one order, because `events_left` may take a lock.
+  -- All customers are counted at once. Those near the limit are counted again in one order, because `events_left` may take a
+  -- lock.
   FOR v_counted IN
-    SELECT v_named[n.place] COLLATE "C" AS customer_id, min(p_received[n.place]) AS since FROM unnest(v_new) AS n (place)
-      WHERE p_statuses[n.place] = 'received' AND v_named[n.place] IS NOT NULL GROUP BY 1 ORDER BY 1
-  LOOP
-    v_left := v_left || jsonb_build_object(
-      v_counted.customer_id, events_left(v_counted.customer_id, p_customer_events_max, v_counted.since)
-    );
-  END LOOP;
-  -- The events of a customer are counted as if they had come one by one.
-  v_reasons := ARRAY(
-    SELECT CASE
-      WHEN n.is_counted AND n.number > (v_left ->> n.customer_id)::integer THEN 'customer_flood'
-      WHEN v_crowded[n.place] THEN 'too_many_links' END
-    FROM (
-      SELECT e.place, e.customer_id, e.is_counted,
-        count(*) FILTER (WHERE e.is_counted) OVER (PARTITION BY e.customer_id ORDER BY e.place) AS number
+    SELECT c.customer_id, c.since, p_customer_events_max - r.events AS events_left
       FROM (
-        SELECT g.place::integer, g.customer_id,
-          g.customer_id IS NOT NULL AND p_statuses[g.place] = 'received' AND g.place = ANY (v_new) AS is_counted
-        FROM unnest(v_named) WITH ORDINALITY AS g (customer_id, place)
-      ) AS e
-    ) AS n ORDER BY n.place
-  );
-  v_placed := ARRAY(SELECT n.place FROM unnest(v_new) AS n (place) WHERE v_reasons[n.place] IS NULL);
-  IF cardinality(v_placed) < cardinality(v_new) THEN
+        SELECT v_named[n.place] COLLATE "C" AS customer_id, min(p_received[n.place]) AS since FROM unnest(v_new) AS n (place)
+          WHERE p_statuses[n.place] = 'received' AND v_named[n.place] IS NOT NULL GROUP BY 1 ORDER BY 1
+      ) AS c
+      CROSS JOIN LATERAL (
+        SELECT count(*) AS events FROM recent_events(p_company, c.customer_id, p_customer_events_max, c.since)
+      ) AS r
+      ORDER BY c.customer_id
+  LOOP
+    IF v_counted.events_left <= greatest(50, cardinality(p_ids)) THEN
+      v_left := v_left || jsonb_build_object(
+        v_counted.customer_id, events_left(v_counted.customer_id, p_customer_events_max, v_counted.since)
+      );
+    END IF;
+  END LOOP;
+  IF v_left = '{}' AND true <> ALL (v_crowded) THEN
+    v_reasons := array_fill(NULL::text, ARRAY[cardinality(p_ids)]);
+    v_placed := v_new;
+  ELSE
+    -- The events of a customer are counted as if they had come one by one.
+    v_reasons := ARRAY(
+      SELECT CASE
+        WHEN n.is_counted AND n.number > (v_left ->> n.customer_id)::integer THEN 'customer_flood'
+        WHEN v_crowded[n.place] THEN 'too_many_links' END
+      FROM (
+        SELECT e.place, e.customer_id, e.is_counted,
+          count(*) FILTER (WHERE e.is_counted) OVER (PARTITION BY e.customer_id ORDER BY e.place) AS number
+        FROM (
+          SELECT g.place::integer, g.customer_id,
+            g.customer_id IS NOT NULL AND p_statuses[g.place] = 'received' AND g.place = ANY (v_new) AS is_counted
+          FROM unnest(v_named) WITH ORDINALITY AS g (customer_id, place)
+        ) AS e
+      ) AS n ORDER BY n.place
+    );
+    v_placed := ARRAY(SELECT n.place FROM unnest(v_new) AS n (place) WHERE v_reasons[n.place] IS NULL);
     PERFORM quarantine(v_named[n.place], v_reasons[n.place], p_known[n.place])
       FROM unnest(v_new) AS n (place)
       WHERE v_reasons[n.place] IS NOT NULL AND v_named[n.place] IS NOT NULL;
   END IF;
 
   SELECT array_agg(f.subject ORDER BY e.place), array_agg(f.customer_id ORDER BY e.place),
-      array_agg(coalesce(f.has_joined, false) ORDER BY e.place)
-    INTO v_subjects, v_customer_ids, v_joined
-    FROM unnest(p_ids) WITH ORDINALITY AS e (id, place)
+      array_agg(coalesce(f.has_joined, false) ORDER BY e.place),
+      array_agg(CASE
+        -- Stored for an operator, without facts and links, so that the customer causes no work until it is replayed.
+        WHEN v_reasons[e.place] IS NOT NULL THEN CASE WHEN e.status = 'unhandled' THEN e.status ELSE 'dead' END
+        -- It has no facts itself, but waiting facts were linked to their customer through it.
+        WHEN e.status = 'unhandled' AND f.has_joined THEN 'received'
+        -- Nothing to fold until the customer is known; the facts wait in the ledger.
+        WHEN e.status = 'received' AND f.customer_id IS NULL THEN 'processed'
+        ELSE e.status END ORDER BY e.place)
+    INTO v_subjects, v_customer_ids, v_joined, v_statuses
+    FROM unnest(p_statuses) WITH ORDINALITY AS e (status, place)
     LEFT JOIN place_deliveries(
       v_placed, p_ids, p_providers, p_customers, p_received, p_known, p_object_events, p_objects,
       p_fact_events, p_fact_ids, p_fact_ranks, p_fact_times, p_fact_bodies
     ) AS f ON f.place = e.place;
-  v_statuses := ARRAY(
-    SELECT CASE
-      -- Stored for an operator, without facts and links, so that the customer causes no work until it is replayed.
-      WHEN v_reasons[e.place] IS NOT NULL THEN CASE WHEN e.status = 'unhandled' THEN e.status ELSE 'dead' END
-      -- It has no facts itself, but waiting facts were linked to their customer through it.
-      WHEN e.status = 'unhandled' AND v_joined[e.place] THEN 'received'
-      -- Nothing to fold until the customer is known; the facts wait in the ledger.
-      WHEN e.status = 'received' AND v_customer_ids[e.place] IS NULL THEN 'processed'
-      ELSE e.status END
-    FROM unnest(p_statuses) WITH ORDINALITY AS e (status, place) ORDER BY e.place
-  );
   INSERT INTO webhook_events (
       company_id, id, provider, account, provider_event_id, type, api_version, status, subject, customer_id, occurred_at,
       received_at, processed_at, next_attempt_at, error, payload

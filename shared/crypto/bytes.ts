@@ -31,8 +31,16 @@ export function encodeList(texts: readonly string[]): Bytes {
   )
 }
 
+/** In workerd; the runtime of the tests does not have it yet. */
+interface NativeBase64 {
+  toBase64(): string
+}
+
+const hasNativeBase64 = (bytes: Uint8Array): bytes is Uint8Array & NativeBase64 => "toBase64" in bytes
+
 /** Base64 with padding (RFC 4648, section 4). */
 export function toBase64(bytes: Uint8Array): string {
+  if (hasNativeBase64(bytes)) return bytes.toBase64()
   let binary = ""
   for (const byte of bytes) binary += String.fromCharCode(byte)
   return btoa(binary)

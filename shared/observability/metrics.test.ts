@@ -62,6 +62,18 @@ test("counts are taken once, and can be added again", () => {
   expect(tally.sum(NOW, NOW).links).toEqual({ requests: 2, refused: 0, errors: 0, durationMs: 12 })
 })
 
+test("refolds are counted by kind, with their facts, beside the requests of the minute", () => {
+  const tally = new RequestCounter(10)
+  tally.count("webhooks", 200, 5, AT)
+  tally.countRefold({ isWhole: true, facts: 40 }, AT)
+  tally.countRefold({ isWhole: false, facts: 3 }, AT)
+  expect(tally.sum(NOW, NOW)).toMatchObject({
+    webhooks: { requests: 1 },
+    refolds: { whole: 1, lastSecond: 1, facts: 43 },
+  })
+  expect(tally.sum(NOW + 1, NOW + 1)).toEqual(EMPTY_COUNTS)
+})
+
 test("without collection for a year only the last minutes are kept", () => {
   const tally = new RequestCounter(120)
   for (let minute = 0; minute < 365 * 24 * 60; minute += 7) tally.count("api", 200, 1, AT + minute * 60_000)

@@ -1,5 +1,5 @@
 /**
- * Requests counted by area and minute, until they are collected. An isolate's uncollected counts are lost with it; no
+ * Requests and refolds counted by minute, requests also by area, until they are collected. An isolate's uncollected counts are lost with it; no
  * request waits for counting. Time is a parameter.
  */
 
@@ -18,11 +18,26 @@ export interface Count {
   readonly durationMs: number
 }
 
-export type Counts = Readonly<Record<Area, Count>>
+/**
+ * How often facts of a customer that a stored state contained were folded again: all of them, or those of the state's last
+ * second.
+ */
+export interface Refolds {
+  readonly whole: number
+  readonly lastSecond: number
+  /** The facts that were folded for both. */
+  readonly facts: number
+}
+
+export type Counts = Readonly<Record<Area, Count>> & { readonly refolds: Refolds }
 
 const MINUTE_MS = 60_000
 const NO_REQUESTS: Count = { requests: 0, refused: 0, errors: 0, durationMs: 0 }
-export const EMPTY_COUNTS: Counts = { webhooks: NO_REQUESTS, api: NO_REQUESTS, jobs: NO_REQUESTS, links: NO_REQUESTS }
+const NO_REFOLDS: Refolds = { whole: 0, lastSecond: 0, facts: 0 }
+export const EMPTY_COUNTS: Counts = {
+  ...{ webhooks: NO_REQUESTS, api: NO_REQUESTS, jobs: NO_REQUESTS, links: NO_REQUESTS },
+  refolds: NO_REFOLDS,
+}
 
 /** The number of a minute since 1970. */
 export const minuteOf = (atMs: number): number => Math.floor(atMs / MINUTE_MS)
@@ -45,6 +60,11 @@ export const addCounts = (a: Counts, b: Counts): Counts => ({
   api: addCount(a.api, b.api),
   jobs: addCount(a.jobs, b.jobs),
   links: addCount(a.links, b.links),
+  refolds: {
+    whole: a.refolds.whole + b.refolds.whole,
+    lastSecond: a.refolds.lastSecond + b.refolds.lastSecond,
+    facts: a.refolds.facts + b.refolds.facts,
+  },
 })
 
 const addCount = (a: Count, b: Count): Count => ({
@@ -69,6 +89,12 @@ export class RequestCounter {
       ? { ...NO_REQUESTS, refused: 1 }
       : { requests: 1, refused: 0, errors: status >= 500 ? 1 : 0, durationMs: Math.max(0, durationMs) }
     this.add(minuteOf(atMs), { ...EMPTY_COUNTS, [area]: one })
+  }
+
+  /** Counts one refold of so many facts: of the whole ledger, or of the state's last second. */
+  countRefold({ isWhole, facts }: { readonly isWhole: boolean; readonly facts: number }, atMs: number): void {
+    const one = { whole: isWhole ? 1 : 0, lastSecond: isWhole ? 0 : 1, facts }
+    this.add(minuteOf(atMs), { ...EMPTY_COUNTS, refolds: one })
   }
 
   /** Adds counts of a minute, such as those that could not be sent. */

@@ -39,6 +39,7 @@ export function summarizeRuntime(counts: Counts, { processing, delivery }: LiveM
   const { processed, failed } = processing
   return {
     ...summarizeRequests(counts),
+    refolds: counts.refolds,
     processing: { ...processing, success: ratioOf(processed, processed + failed) },
     delivery: { ...delivery, rate: ratioOf(delivery.sent, delivery.sent + delivery.failed + delivery.unknown) },
   }

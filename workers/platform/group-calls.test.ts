@@ -1,7 +1,8 @@
 /** Group calls with a simulated clock and ending requests. Over 300 lines because all tests share that simulation. */
 import fc from "fast-check"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
-import { GroupCalls, type GroupMember, type GroupOutcome, waitForSignal } from "./group-calls.ts"
+import { GroupCalls, type GroupMember, type GroupOutcome } from "./group-calls.ts"
+import { waitForSignal } from "./waiting-requests.ts"
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -42,6 +43,7 @@ class FakeRequest implements GroupMember<string, string> {
   outcome: GroupOutcome<string> | null = null
   error: unknown
   hasEnded = false
+  waits = 0
   readonly #calls: Calls
 
   endNow(): void {
@@ -57,6 +59,7 @@ class FakeRequest implements GroupMember<string, string> {
     return this.hasEnded ? never : results
   }
   readonly waitFor = async (signal: Promise<void>, limitMs: number) => {
+    this.waits += 1
     await waitForSignal(signal, limitMs)
     if (this.hasEnded) await never
   }
@@ -316,6 +319,27 @@ test("who waits too long for a call stops waiting, and is in none", async () => 
   expect(calls.groups.flat()).not.toContain("late")
 })
 
+test("a long queue costs little: who is far back looks rarely, and who is in a call as well", async () => {
+  const { calls, send } = isolate({ ...BOUNDS, bytes: { max: 1_000, of: () => 1 }, itemsMax: 100, callsMax: 1 })
+  const [first, ...others] = Array.from({ length: 601 }, (_, index) => send(`${index}`))
+  const waitsOf = (requests: readonly FakeRequest[]) => requests.reduce((sum, { waits }) => sum + waits, 0)
+  await pass(450)
+  expect(first?.waits).toBe(0)
+  expect(others[0]?.waits).toBe(10)
+  expect(waitsOf(others.slice(100))).toBeLessThan(1.2 * 500)
+  calls.made[0]?.end()
+  await pass()
+  const inCall = others.slice(0, 100)
+  expect(calls.groups[1]).toHaveLength(100)
+  // Each had set a timer in the queue.
+  await pass(700)
+  const before = waitsOf(inCall)
+  await pass(1_000)
+  expect(waitsOf(inCall) - before).toBeLessThanOrEqual(2 * inCall.length)
+  await endAll(calls)
+  expect(inCall.every(({ result }) => result?.startsWith("result"))).toBe(true)
+})
+
 test("after a call that failed nobody waits as long", async () => {
   const { calls, send } = isolate({ ...BOUNDS, callsMax: 1 })
   send("one")
@@ -327,6 +351,51 @@ test("after a call that failed nobody waits as long", async () => {
   await pass(100)
   expect([early.result, next.result]).toEqual(["late", null])
   expect(calls.groups).toEqual([["one"], ["next"]])
+})
+
+describe("an isolate that is busy for longer than all limits", () => {
+  const LATE_MS = 10 * BOUNDS.queueMsMax
+
+  test("calls for those that wait, rather than give them up", async () => {
+    const { calls, send } = isolate()
+    send("one")
+    const waiting = ["two", "three"].map((item) => send(item))
+    vi.setSystemTime(Date.now() + LATE_MS)
+    await pass(60)
+    expect(calls.groups).toEqual([["one"], ["two", "three"]])
+    await endAll(calls)
+    expect(waiting.map(({ result }) => result)).toEqual(["result of two", "result of three"])
+  })
+
+  test("takes the results of a call that are there", async () => {
+    const { calls, send } = isolate()
+    send("one")
+    const group = ["two", "three"].map((item) => send(item))
+    calls.made[0]?.end()
+    await pass()
+    vi.setSystemTime(Date.now() + LATE_MS)
+    await pass(CALL_MS_MAX / 4)
+    expect(group[1]?.result).toBeNull()
+    calls.made[1]?.end()
+    await pass()
+    expect(group.map(({ result }) => result)).toEqual(["result of two", "result of three"])
+  })
+
+  test("while calls fail, it gives up those that have waited too long, before the call as well", async () => {
+    const { calls, groups, send } = isolate({ ...BOUNDS, callsMax: 1 })
+    send("one")
+    const waiting = send("two")
+    calls.made[0]?.end()
+    await pass()
+    calls.made[1]?.fail()
+    const next = send("three")
+    await pass()
+    expect([waiting.error, next.result]).toEqual([new Error("refused"), null])
+    const late = new FakeRequest(calls)
+    expect(groups.isFailing).toBe(true)
+    const outcome = await groups.run("a company", "four", Object.assign(late, { waitedMs: LATE_MS }))
+    expect(outcome).toEqual({ kind: "late" })
+  })
 })
 
 test("a clock that goes back does not keep anybody waiting", async () => {

@@ -11,6 +11,7 @@
  * Trade-off: a call that is slow, not lost, is treated alike. What was in it may be tried again while it still runs; so calls
  * must be idempotent.
  */
+import { lookAfterMs, type WaitFor } from "./waiting-requests.ts"
 
 /** What a request brings: clients and timers are its own. */
 export interface GroupMember<Item, Result> {
@@ -18,8 +19,9 @@ export interface GroupMember<Item, Result> {
   readonly call: (items: readonly Item[]) => Promise<readonly Result[]>
   /** The longest that `call` takes. */
   readonly callMsMax: number
-  /** Waits for `signal`, but at most this long, by a timer of this request. Never rejects. */
-  readonly waitFor: (signal: Promise<void>, limitMs: number) => Promise<void>
+  /** How long the request has waited before; counts as time in the queue. */
+  readonly waitedMs?: number
+  readonly waitFor: WaitFor
   /** The call, or the wait for it, goes on when this request's client disconnects. */
   readonly waitUntil: (work: Promise<unknown>) => void
 }
@@ -47,8 +49,11 @@ export type GroupOutcome<Result> =
 /** A request whose turn it is begins within microseconds; a request that has ended never does. */
 const TURN_MS_MAX = 50
 
-/** How often a waiting request looks at the clock. */
-const LOOK_EVERY_MS = 50
+/**
+ * A request gives a call up when it has looked so often since it began. A busy isolate runs the request late, and the call's
+ * answer as well.
+ */
+const LOOKS_AT_CALL = 4
 
 const noop = () => {}
 
@@ -95,11 +100,16 @@ export class GroupCalls<Item, Result> {
     return lane === undefined || (lane.queue.length === 0 && lane.callsSinceMs.every((ms) => this.#isSlow(ms)))
   }
 
+  /** Whether the last call of some key failed. */
+  get isFailing(): boolean {
+    return [...this.#lanes.values()].some(({ hasFailed }) => hasFailed)
+  }
+
   /** Waits until no call of this key is in flight and no request waits for one; not at all beside `waitingMax` others. */
   async waitUntilIdle(
     key: string,
     { limitMs, waitingMax }: { readonly limitMs: number; readonly waitingMax: number },
-    waitFor: GroupMember<Item, Result>["waitFor"],
+    waitFor: WaitFor,
   ): Promise<void> {
     const lane = this.#lanes.get(key)
     if (lane === undefined || this.isIdle(key) || lane.idleSignals.size >= waitingMax) return
@@ -122,7 +132,7 @@ export class GroupCalls<Item, Result> {
       idleSignals: new Set(),
     }
     this.#lanes.set(key, lane)
-    const queuedAtMs = this.#nowMs()
+    const queuedAtMs = this.#nowMs() - (member.waitedMs ?? 0)
     const entry: Entry<Item, Result> = { item, queuedAtMs, calledAtMs: null, outcome: null, wake: noop }
     lane.queue.push(entry)
     const work = this.#leadOrWait(key, lane, entry, member)
@@ -137,24 +147,39 @@ export class GroupCalls<Item, Result> {
     member: GroupMember<Item, Result>,
   ): Promise<GroupOutcome<Result>> {
     const { callMsMax, waitFor } = member
+    let looksAtCall = 0
     while (entry.outcome === null) {
       lane.callsSinceMs = lane.callsSinceMs.filter((sinceMs) => !this.#isOver(sinceMs, callMsMax))
       if (entry.calledAtMs !== null) {
-        if (this.#isOver(entry.calledAtMs, callMsMax)) return { kind: "late" }
-      } else if (this.#isOver(entry.queuedAtMs, this.#queueMsMaxOf(lane))) {
-        lane.queue.splice(lane.queue.indexOf(entry), 1)
-        return { kind: "late" }
-      } else if (this.#mayLead(lane, entry)) {
-        await this.#lead(key, lane, entry, member)
-        continue
+        looksAtCall += 1
+        if (looksAtCall > LOOKS_AT_CALL && this.#isOver(entry.calledAtMs, callMsMax)) return { kind: "late" }
+      } else {
+        const isOver = this.#isOver(entry.queuedAtMs, this.#queueMsMaxOf(lane))
+        // Where an isolate is too busy to run its requests in time, a call for many of them helps more than giving up.
+        if (this.#mayLead(lane, entry) && !(isOver && lane.hasFailed)) {
+          await this.#lead(key, lane, entry, member)
+          continue
+        }
+        if (isOver) {
+          lane.queue.splice(lane.queue.indexOf(entry), 1)
+          return { kind: "late" }
+        }
       }
       const { promise, resolve } = Promise.withResolvers<void>()
       entry.wake = resolve
-      await waitFor(promise, LOOK_EVERY_MS)
+      await waitFor(promise, this.#lookAfterMs(lane, entry, callMsMax))
       // A promise that is resolved after its request has ended is reported by the platform.
       entry.wake = noop
     }
     return entry.outcome
+  }
+
+  /** When a waiting request looks at the clock again, unless it is woken before. */
+  #lookAfterMs(lane: Lane<Item, Result>, entry: Entry<Item, Result>, callMsMax: number): number {
+    const { calledAtMs, queuedAtMs } = entry
+    // One that is in a call only waits for its end.
+    if (calledAtMs !== null) return callMsMax / LOOKS_AT_CALL
+    return Math.min(lookAfterMs(lane.queue.indexOf(entry)), this.#untilOver(queuedAtMs, this.#queueMsMaxOf(lane)))
   }
 
   #queueMsMaxOf({ hasFailed }: Lane<Item, Result>): number {
@@ -191,6 +216,8 @@ export class GroupCalls<Item, Result> {
       lane.hasFailed = false
       for (const [place, entry] of group.entries()) entry.outcome = outcomeOf(results[place])
     } catch (error) {
+      // The others wait for less time from now on.
+      if (!lane.hasFailed) for (const { wake } of lane.queue) wake()
       lane.hasFailed = true
       if (group.length === 1) throw error
       for (const entry of group) entry.outcome = { kind: "failed", error }
@@ -234,6 +261,11 @@ export class GroupCalls<Item, Result> {
     return this.#isOver(callSinceMs, this.#bounds.slowAfterMs)
   }
 
+  /** Until `#isOver`, which is at least a millisecond away. */
+  #untilOver(sinceMs: number, limitMs: number): number {
+    return Math.max(1, sinceMs + limitMs + 1 - this.#nowMs())
+  }
+
   /** A clock that went back counts as over: waiting for it to catch up could take for ever. */
   #isOver(sinceMs: number, limitMs: number): boolean {
     const elapsedMs = this.#nowMs() - sinceMs
@@ -245,13 +277,3 @@ const outcomeOf = <Result>(result: Result | undefined): GroupOutcome<Result> =>
   result === undefined
     ? { kind: "failed", error: new Error("the call has no result for this item") }
     : { kind: "done", result }
-
-/** Waits for `signal`, but at most this long, by a timer of the request that calls it. */
-export async function waitForSignal(signal: Promise<void>, limitMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs)
-  })
-  await Promise.race([signal, limit])
-  clearTimeout(timer)
-}

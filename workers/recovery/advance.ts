@@ -12,6 +12,7 @@ import { type Milestone, reachedByStep } from "../../shared/domain/interventions
 import { missingFacts } from "../../shared/domain/recovery/fold.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
+import { countRefold } from "../platform/http/request-metrics.ts"
 import type { Services } from "../platform/services.ts"
 import { commitTogether } from "./commit-together.ts"
 import { withReloadRetries } from "./conflict-retries.ts"
@@ -80,14 +81,31 @@ async function completed(
 async function readPages(services: Services, reading: StreamReading, { factIds }: PendingAdvance) {
   let missing: readonly string[] = factIds
   const reached: Milestone[] = []
+  let folded = 0
   const { milestones } = settingsOf(reading)
   const visit = ({ before: from, facts, state }: FoldedPage) => {
     missing = missingFacts(missing, facts)
+    folded += facts.length
     const step = { before: reading.snapshot, from, state, facts }
     reached.push(...reachedByStep(step, milestones, services.now().toISOString()))
   }
   const stream = await readRest(services.db, reading, visit)
+  noteRefold(services, stream, folded + stream.facts.length)
   return { stream, reached, missing: missingFacts(missing, stream.facts) }
+}
+
+/** Counts and logs when facts that the snapshot contains are folded again. */
+function noteRefold(
+  services: Services,
+  { companyId, customer, snapshot, isWhole, isFromInstant }: Stream,
+  facts: number,
+) {
+  if (snapshot === null || !(isWhole || isFromInstant)) return
+  countRefold(services, { isWhole, facts })
+  const fields = { companyId, customerId: customer.id, count: facts }
+  // Common in a burst of one customer, and cheap.
+  if (isFromInstant) services.log.debug("customer_refolded", { ...fields, reason: "last_second" })
+  else services.log.info("customer_refolded", { ...fields, reason: "whole" })
 }
 
 /**

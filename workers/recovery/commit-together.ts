@@ -8,8 +8,9 @@ import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import { missingFacts } from "../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
-import { type GroupBounds, GroupCalls, waitForSignal } from "../platform/group-calls.ts"
+import { type GroupBounds, GroupCalls } from "../platform/group-calls.ts"
 import type { Services } from "../platform/services.ts"
+import { waitForSignal } from "../platform/waiting-requests.ts"
 import { type CompleteStream, type PendingAdvance, type Prepared, prepareCommit } from "./prepare-commit.ts"
 
 /** The leader of a group spends the processor time of its statement: about 0.1 ms a customer. */

@@ -20,6 +20,8 @@ export interface VerifiedDelivery {
   readonly isOwnSecret?: boolean
   /** The company in the path, where it was looked up already; null: there is none of that id. */
   readonly endpoint?: string | null
+  /** How long it waited while the isolate had others at work. */
+  readonly waitedMs?: number
 }
 
 export interface ReadDelivery extends VerifiedDelivery {

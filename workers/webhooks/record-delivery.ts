@@ -13,10 +13,12 @@ import {
 import { payloadPurpose, sealDeflated } from "../../shared/crypto/seal.ts"
 import type { Delivery } from "../../shared/provider.ts"
 import { type DeliveryOwner, ownerOfDelivery } from "../platform/companies.ts"
-import { type GroupBounds, GroupCalls, waitForSignal } from "../platform/group-calls.ts"
+import { ConcurrencyLimit } from "../platform/concurrency-limit.ts"
+import { type GroupBounds, GroupCalls } from "../platform/group-calls.ts"
 import { grantFor } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
+import { waitForSignal } from "../platform/waiting-requests.ts"
 import { factsOf, type ReadDelivery, silenced } from "./read-delivery.ts"
 import { storeUnmapped } from "./store-unmapped.ts"
 
@@ -56,7 +58,7 @@ export async function acceptDelivery(
   const askable = await withoutForbiddenLookups(services, companyId, read)
   const event = await newEventOf(services, askable, { companyId, isProcessing })
   if (askable.delivery.needs === undefined) {
-    return { companyId, recorded: await recordTogether(services, event), isPending: false }
+    return { companyId, recorded: await recordTogether(services, event, read.waitedMs), isPending: false }
   }
   const recorded = await recordPending(db, event)
   const { isNew, setAside } = recorded
@@ -75,8 +77,11 @@ const CALLS_MAX = 3
 /** A call takes some milliseconds, and more with a database far away. */
 const SLOW_AFTER_MS = 500
 
-/** While Postgres answers, a burst may keep this isolate busy for so long. */
-const QUEUE_MS_MAX = 2_500
+/**
+ * While Postgres answers, a burst may keep this isolate busy for so long. Longer than most providers wait: an event that is
+ * recorded too late for its answer is a duplicate when it is sent again, and the fallback queue costs a busy isolate more.
+ */
+const QUEUE_MS_MAX = 15_000
 
 /** With the database's time-out and the fallback queue after it, an answer takes less than five seconds in an outage. */
 const QUEUE_MS_MAX_AFTER_FAILURE = 1_000
@@ -94,6 +99,27 @@ const GROUP_BOUNDS: GroupBounds<NewEvent> = {
 }
 const groups = new GroupCalls<NewEvent, RecordedDelivery>(GROUP_BOUNDS)
 
+/** Enough for a full group in each call, while the next ones are prepared. */
+const AT_WORK_MAX = 120
+
+/** A delivery is at work for less, with the longest wait for a call and the fallback queue after it. */
+const WORK_MS_MAX = 20_000
+
+/** As long as a delivery may wait for a call. */
+const places = new ConcurrencyLimit({ max: AT_WORK_MAX, workMsMax: WORK_MS_MAX, waitMsMax: QUEUE_MS_MAX })
+
+/**
+ * Waits while this isolate has many deliveries at work, so that it answers these first; not while Postgres fails. Returns what
+ * frees the place, and how long it waited.
+ */
+export async function enterDelivery({
+  now,
+}: Services): Promise<{ readonly leave: () => void; readonly waitedMs: number }> {
+  const sinceMs = now().getTime()
+  const leave = await places.enter(waitForSignal, () => groups.isFailing)
+  return { leave, waitedMs: Math.max(0, now().getTime() - sinceMs) }
+}
+
 /** Processing gives way to deliveries that wait for their answer, but not for longer than this. */
 const GIVE_WAY_MS_MAX = 200
 
@@ -109,12 +135,13 @@ export const giveWayToDeliveries = (companyId: string): Promise<void> =>
  * the group, each is recorded alone, so that one cannot stop the others. Throws when there was no answer in time, alone or in a
  * group: it may have been recorded, and repeating it changes nothing.
  */
-async function recordTogether(services: Services, event: NewEvent): Promise<RecordedDelivery> {
+async function recordTogether(services: Services, event: NewEvent, waitedMs = 0): Promise<RecordedDelivery> {
   const { config, db, log, waitUntil } = services
   const { companyId } = event
   const recorded = await groups.run(companyId, event, {
     call: (events) => recordDeliveries(db, companyId, events),
     callMsMax: config.database.timeoutMs + CALL_MARGIN_MS,
+    waitedMs,
     waitFor: waitForSignal,
     waitUntil,
   })

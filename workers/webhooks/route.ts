@@ -14,7 +14,7 @@ import type { AppEnv, Services } from "../platform/services.ts"
 import { enqueueFallback } from "./fallback-queue.ts"
 import { ingest } from "./ingest.ts"
 import { type ReadDelivery, readDelivery } from "./read-delivery.ts"
-import { ownerOf } from "./record-delivery.ts"
+import { enterDelivery, ownerOf } from "./record-delivery.ts"
 
 /** Providers' bodies are a few KiB; Stripe's largest stay far below. */
 const BODY_BYTES_MAX = 1024 * 1024
@@ -56,9 +56,20 @@ export const webhooks = new Hono<AppEnv>().on(
     if (!isPossible) throw new AppError("NOT_FOUND", "There is no such company.", { reason: "unknown_company" })
 
     const from = { provider: provider.name, path, endpoint, isOwnSecret: isOwn }
-    const read = await readDelivery(services, { ...from, rawBody, headers, receivedAt })
-    const isDuplicate = await store(c, read, verified.value)
-    return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
+    // Only who sent a valid signature waits for a place or has one.
+    const { leave, waitedMs } = await enterDelivery(services)
+    const work = (async () => {
+      try {
+        const read = await readDelivery(services, { ...from, rawBody, headers, receivedAt, waitedMs })
+        const isDuplicate = await store(c, read, verified.value)
+        return c.json({ received: true, id: read.eventId, duplicate: isDuplicate })
+      } finally {
+        leave()
+      }
+    })()
+    // Without it the work of a client that disconnects would end without freeing its place.
+    services.waitUntil(work.catch(() => undefined))
+    return work
   },
 )
 

@@ -1,7 +1,8 @@
+import fc from "fast-check"
 import { expect, test } from "vitest"
 import * as make from "../../../test/support/events/facts.ts"
 import { EMPTY_STATE } from "../state.ts"
-import { casesFoundLate, differencesOf, isSameState, withoutNudges } from "./compare-states.ts"
+import { casesFoundLate, differencesOf, isSameState, isSameValue, withoutNudges } from "./compare-states.ts"
 import { rebuild } from "./fold.ts"
 import type { Nudge } from "./nudges.ts"
 
@@ -15,6 +16,33 @@ test("a state is the same for any order of its fields", () => {
   expect(isSameState(state, reversed)).toBe(true)
   expect(isSameState(state, null)).toBe(false)
   expect(differencesOf(state, reversed)).toEqual([])
+})
+
+test.each([
+  [{ a: 1, b: [2, { c: null }] }, { b: [2, { c: null }], a: 1 }, true],
+  [{ a: 1, b: undefined }, { a: 1 }, true],
+  [{ a: undefined }, { b: undefined }, true],
+  [{ a: 1, b: undefined }, { a: 1, b: 2 }, false],
+  [{ a: undefined, b: 1 }, { a: 1, b: undefined }, false],
+  [[1, 2], [2, 1], false],
+  [[1], { 0: 1 }, false],
+  [[], {}, false],
+  [null, {}, false],
+  [null, undefined, false],
+  [{ toString: 1 }, { valueOf: 1 }, false],
+  [1, "1", false],
+])("%j and %j: the same value is %j", (one, other, isSame) => {
+  expect([isSameValue(one, other), isSameValue(other, one)]).toEqual([isSame, isSame])
+})
+
+test("a value of JSON is the same after it was stored, and no other value is", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.jsonValue(), (one, other) => {
+      expect(isSameValue(one, JSON.parse(JSON.stringify(one)))).toBe(true)
+      expect(isSameValue(one, other)).toBe(isSameValue(other, one))
+      expect(isSameValue([one], [one, other])).toBe(false)
+    }),
+  )
 })
 
 test("a missing failure shows as a missing case and as other differing fields", () => {

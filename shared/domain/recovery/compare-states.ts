@@ -4,21 +4,30 @@ import type { Instant } from "../facts.ts"
 import type { CaseStatus, CustomerState } from "../state.ts"
 import type { Action } from "./decide.ts"
 
-/** The same text for the same value, for any order of its fields: `jsonb` does not keep the order. */
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) =>
-    part !== null && typeof part === "object" && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
+/**
+ * Whether two values of JSON have the same content, for any order of fields, which `jsonb` does not keep. A field that is
+ * undefined is like one that is missing.
+ */
+export function isSameValue(one: unknown, other: unknown): boolean {
+  if (one === other) return true
+  if (!isCompound(one) || !isCompound(other) || Array.isArray(one) !== Array.isArray(other)) return false
+  const names = definedNames(one)
+  return (
+    names.length === definedNames(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && isSameValue(one[name], other[name]))
   )
+}
 
-/** Whether two values have the same content, for any order of fields. */
-export const isSameValue = (one: unknown, other: unknown): boolean =>
-  one === other || canonical(one) === canonical(other)
+/** An object or an array, whose fields are its places. */
+const isCompound = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null
+
+const definedNames = (value: Readonly<Record<string, unknown>>): string[] =>
+  Object.keys(value).filter((name) => value[name] !== undefined)
 
 /** Whether a state equals the stored one. */
 export const isSameState = (state: CustomerState, stored: CustomerState | null): boolean =>
-  stored !== null && canonical(state) === canonical(stored)
+  stored !== null && isSameValue(state, stored)
 
 /** One difference between the stored and the rebuilt state; null: the case is missing there. */
 export type Difference =
@@ -37,11 +46,11 @@ export function differencesOf(stored: CustomerState, rebuilt: CustomerState): re
   const after = new Map(rebuilt.cases.map((entry) => [entry.id, entry]))
   const cases = [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((id): Difference[] => {
     const [was, is] = [before.get(id) ?? null, after.get(id) ?? null]
-    if (canonical(was) === canonical(is)) return []
+    if (isSameValue(was, is)) return []
     return [{ kind: "case", id, stored: was?.status ?? null, rebuilt: is?.status ?? null }]
   })
   const names = [...new Set([...Object.keys(stored), ...Object.keys(rebuilt)])].sort() as (keyof CustomerState)[]
-  const parts = names.filter((name) => name !== "cases" && canonical(stored[name]) !== canonical(rebuilt[name]))
+  const parts = names.filter((name) => name !== "cases" && !isSameValue(stored[name], rebuilt[name]))
   return [...cases, ...parts.map((id): Difference => ({ kind: "part", id }))]
 }
 

@@ -35,6 +35,7 @@ interface Metrics {
   readonly areas: Readonly<Record<"webhooks" | "api" | "jobs" | "links", Area>>
   readonly processing: Readonly<Record<string, number | null>>
   readonly delivery: Readonly<Record<string, number | null>>
+  readonly refolds: { readonly whole: number; readonly lastSecond: number; readonly facts: number }
 }
 
 const metrics = async (query = ""): Promise<Metrics> => {
@@ -136,6 +137,29 @@ test("events and nudges are counted over all companies, by outcome", async () =>
   await advanceClock("PT30M")
   expect((await metrics()).processing).toMatchObject({ received: 0, success: null })
   expect((await metrics("?minutes=45")).processing).toMatchObject({ received: 4, success: 1 })
+})
+
+test("refolds are counted: a late event has the whole ledger folded again, one of the last second only that second", async () => {
+  await advanceClock("PT2H")
+  const customer = fresh("cus")
+  const deliverAt = async (at: Date) => {
+    const event = invoiceEvent({ type: "invoice.payment_failed", at, customer, invoice: fresh("in") })
+    expect((await sendStripe(event)).status).toBe(200)
+    await waitUntilProcessed()
+    return (await metrics("?minutes=1")).refolds
+  }
+  const at = new Date(Math.floor((await worldNow()).getTime() / 1000) * 1000)
+  const next = new Date(at.getTime() + 1_000)
+  const before = await deliverAt(at)
+  expect(await deliverAt(next)).toEqual(before)
+  const late = await deliverAt(new Date(at.getTime() - 60_000))
+  expect(late.whole - before.whole).toBe(1)
+  expect(late.facts - before.facts).toBeGreaterThanOrEqual(3)
+  // Facts of one second are ordered by ids that are hashes: of ten in a row some are late.
+  for (let index = 0; index < 10; index++) await deliverAt(next)
+  const after = await metrics("?minutes=1")
+  expect(after.refolds.whole).toBe(late.whole)
+  expect(after.refolds.lastSecond).toBeGreaterThan(late.lastSecond)
 })
 
 test("are for operators only, and for a valid window", async () => {

@@ -36,7 +36,7 @@ export const withoutVariables = (source: string, file: string): string =>
 
 const DECLARATION = /^var (\w+) = (?:\/\* @__PURE__ \*\/ )?((?:new )?[\w.]+)\((.*)$/gm
 /** What makes a container whose content belongs to an isolate. */
-const CONTAINERS = /^(new (TtlCache|BoundedMap|Buckets|RequestCounter|GroupCalls)|newFlagCache)$/
+const CONTAINERS = /^(new (TtlCache|BoundedMap|Buckets|RequestCounter|GroupCalls|ConcurrencyLimit)|newFlagCache)$/
 /** Values that do not change after their creation, or whose content is found by an object of one isolate. */
 const CONSTANT = /^new (import_\w+\.Hono|Set|WeakMap|Map|\w+Array|Text(En|De)coder|Date|RegExp|Noop\w+)$/
 /** Pure caches, whose content depends on nothing but its key. */

@@ -1,5 +1,5 @@
 /**
- * Request counts of all isolates: each adds its counts per minute to Redis, after an answer and at intervals. While
+ * Counts of requests and refolds of all isolates: each adds its counts per minute to Redis, after an answer and at intervals. While
  * Redis is unavailable an isolate keeps its last minutes; counts that it never sends are missing from the metrics, and
  * nowhere else.
  */
@@ -13,6 +13,7 @@ import {
   type Counts,
   isClientError,
   minuteOf,
+  type Refolds,
   RequestCounter,
 } from "../../../shared/observability/metrics.ts"
 import type { Services } from "../services.ts"
@@ -29,9 +30,11 @@ const READ_TIMEOUT_MS = 1_000
 const tally = new RequestCounter(RETENTION_MINUTES)
 let flushedAtMs = Number.NEGATIVE_INFINITY
 
+const REFOLD_PARTS = ["whole", "lastSecond", "facts"] as const satisfies (keyof Refolds)[]
 const PARTS = ["requests", "refused", "errors", "durationMs"] as const
 const keyOf = (minute: number): string => `figures:${minute}`
 const fieldOf = (area: Area, part: (typeof PARTS)[number]): string => `${area}:${part}`
+const refoldFieldOf = (part: keyof Refolds): string => `refolds:${part}`
 
 /** Counts an answered request; the answer does not wait for it. */
 export function countRequest(
@@ -50,6 +53,10 @@ export function countRequest(
   services.waitUntil(flush(services))
 }
 
+/** Counts a refold; it is sent with the counts of a later request. */
+export const countRefold = ({ now }: Services, refold: { readonly isWhole: boolean; readonly facts: number }): void =>
+  tally.countRefold(refold, now().getTime())
+
 /** Sends the counts in one pipeline. After a failure they are kept, and counted twice if only the reply was lost. */
 async function flush(services: Services): Promise<void> {
   const taken = tally.take()
@@ -61,6 +68,9 @@ async function flush(services: Services): Promise<void> {
           const by = Math.round(counts[area][part])
           if (by > 0) pipeline.hincrby(keyOf(minute), fieldOf(area, part), by)
         }
+      }
+      for (const part of REFOLD_PARTS) {
+        if (counts.refolds[part] > 0) pipeline.hincrby(keyOf(minute), refoldFieldOf(part), counts.refolds[part])
       }
       pipeline.expire(keyOf(minute), RETENTION_SECONDS)
     }
@@ -96,17 +106,24 @@ export async function readCounts(
 }
 
 function countsOf(fields: Readonly<Record<string, unknown>>): Counts {
-  const numberOf = (area: Area, part: (typeof PARTS)[number]): number => {
-    const value = Number(fields[fieldOf(area, part)] ?? 0)
+  const numberOf = (field: string): number => {
+    const value = Number(fields[field] ?? 0)
     return Number.isFinite(value) ? value : 0
   }
   const countOf = (area: Area) => ({
-    requests: numberOf(area, "requests"),
-    refused: numberOf(area, "refused"),
-    errors: numberOf(area, "errors"),
-    durationMs: numberOf(area, "durationMs"),
+    requests: numberOf(fieldOf(area, "requests")),
+    refused: numberOf(fieldOf(area, "refused")),
+    errors: numberOf(fieldOf(area, "errors")),
+    durationMs: numberOf(fieldOf(area, "durationMs")),
   })
-  return { webhooks: countOf("webhooks"), api: countOf("api"), jobs: countOf("jobs"), links: countOf("links") }
+  return {
+    ...{ webhooks: countOf("webhooks"), api: countOf("api"), jobs: countOf("jobs"), links: countOf("links") },
+    refolds: {
+      whole: numberOf(refoldFieldOf("whole")),
+      lastSecond: numberOf(refoldFieldOf("lastSecond")),
+      facts: numberOf(refoldFieldOf("facts")),
+    },
+  }
 }
 
 /** The minutes that a window of `minutes` minutes up to now touches. */

@@ -310,6 +310,11 @@ export const OPERATIONS = {
           success: z.number().nullable(),
         }),
         delivery: z.strictObject({ sent: count, failed: count, unknown: count, rate: z.number().nullable() }),
+        refolds: z.strictObject({
+          whole: count.describe("How often the whole ledger of a known customer was folded again"),
+          lastSecond: count.describe("How often only the facts of the state's last second were folded again"),
+          facts: count.describe("The facts that were folded for both"),
+        }),
       }),
     ),
   },
