@@ -8,10 +8,10 @@ import { AppError } from "../platform/errors.ts"
 import { errorResponse } from "../platform/http/error-response.ts"
 import { limitBody } from "../platform/http/limit-body.ts"
 import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
-import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
+import { ApiProblem, apiClients, type Problem, readProblem } from "./api-client.ts"
 import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
 import { cases } from "./pages/cases.tsx"
-import { companies, setUp } from "./pages/companies.tsx"
+import { companies } from "./pages/companies.tsx"
 import { credentials } from "./pages/credentials.tsx"
 import { customers } from "./pages/customers.tsx"
 import { events } from "./pages/events.tsx"
@@ -24,6 +24,7 @@ import { models } from "./pages/models.tsx"
 import { overview } from "./pages/overview.tsx"
 import { people } from "./pages/people.tsx"
 import { segments } from "./pages/segments.tsx"
+import { setUp } from "./pages/set-up.tsx"
 import { settings } from "./pages/settings.tsx"
 import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
 import { templates } from "./pages/templates.tsx"
@@ -91,12 +92,10 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/credentials", credentials)
     .route("/people", people)
     .route("/companies", companies)
-    .notFound((c) => errorPage(c, 404, "There is no such page."))
-    .onError(async (error, c) => {
-      if (error instanceof ApiProblem) return errorPage(c, error.status, error.detail)
-      const { status, detail } = problemDocument.parse(await errorResponse(error, c).json())
-      return errorPage(c, status, detail)
-    })
+    .notFound((c) => errorPage(c, { status: 404, detail: "There is no such page." }))
+    .onError(async (error, c) =>
+      errorPage(c, error instanceof ApiProblem ? error : await readProblem(errorResponse(error, c))),
+    )
   // Its variables beside those of the API are set by its own middleware.
   return dashboard as unknown as Hono<AppEnv>
 }
@@ -114,14 +113,19 @@ async function requireSameCompany(c: DashboardContext, companyId: string): Promi
   )
 }
 
-const errorPage = (c: DashboardContext, status: number, text: string) =>
-  render(c, status as ContentfulStatusCode, {
+const errorPage = (
+  c: DashboardContext,
+  { status, detail, retryAfter }: Pick<Problem, "status" | "detail"> & Partial<Problem>,
+) => {
+  if (retryAfter != null) c.header("retry-after", retryAfter)
+  return render(c, status as ContentfulStatusCode, {
     title: "Request failed",
     viewer: c.get("viewer"),
-    notice: { kind: "refused", text },
+    notice: { kind: "refused", text: detail },
     children: (
       <p>
         <a href="/dashboard">To the overview</a>
       </p>
     ),
   })
+}
