@@ -138,7 +138,12 @@ const CustomersPage: FC<{
         },
       ]}
     />
-    <Pager path="/dashboard/customers" query={query} nextCursor={customers.nextCursor} />
+    <Pager
+      path="/dashboard/customers"
+      query={query}
+      nextCursor={customers.nextCursor}
+      isShort={customers.data.length < ROWS}
+    />
   </>
 )
 
