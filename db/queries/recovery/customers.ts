@@ -7,7 +7,15 @@ import type { RiskLevel } from "../../../shared/domain/scoring/health.ts"
 import type { SubscriptionState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customerScores } from "../../schema/scoring.ts"
-import { consents, customerAddresses, customerKeys, customerPii, customers } from "../../schema.ts"
+import {
+  consents,
+  customerAddresses,
+  customerKeys,
+  customerNames,
+  customerPii,
+  customerQuarantines,
+  customers,
+} from "../../schema.ts"
 import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import type { ScoreRow } from "../scoring/scores.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
@@ -31,6 +39,8 @@ export interface CustomerFilter {
   readonly riskLevel?: RiskLevel | undefined
   /** Blind indexes, of which the customer has one. */
   readonly addresses?: readonly AddressIndex[] | undefined
+  /** Words that the customer's name has, each by its blind indexes. */
+  readonly words?: readonly (readonly string[])[] | undefined
 }
 
 /** A customer in a list, as of the last fold. */
@@ -152,12 +162,26 @@ function customerSource(db: Db, companyId: string, filter: CustomerFilter, { aft
   const few = and(
     filter.providerCustomerId === undefined ? undefined : eq(customers.providerCustomerId, filter.providerCustomerId),
     filter.addresses && hasAddress(db, companyId, filter.addresses),
+    ...(filter.words ?? []).map((word) => hasWord(db, companyId, word)),
   )
   if (few !== undefined) return lookingUp(customers, and(within, few, matches))
   // Always true, and stated by the index of the list.
   const listed = and(within, sql`${customers.createdAt} < 'infinity'`)
   return searching(customers, { at: customers.createdAt, id: customers.id }, { within: listed, matches })
 }
+
+/** Customers that are looked at for a word; of a more frequent one, some customers are not found. */
+const NAMED_MAX = 10_000
+
+const hasWord = (db: Db, companyId: string, indexes: readonly string[]): SQL =>
+  inArray(
+    customers.id,
+    db
+      .select({ id: customerNames.customerId })
+      .from(customerNames)
+      .where(and(eq(customerNames.companyId, companyId), inHex(customerNames.name, indexes)))
+      .limit(NAMED_MAX),
+  )
 
 /** Condition: the column has one of these bytes. */
 const inHex = (column: PgColumn, values: readonly string[]): SQL =>
@@ -185,7 +209,7 @@ const hasAddress = (db: Db, companyId: string, addresses: readonly AddressIndex[
   )
 
 /**
- * The stream of a customer, given by our id or the provider's, with consents and score; null when there is none. Our id has
+ * The stream of a customer, given by our id or the provider's, with consents, score and quarantine; null when there is none. Our id has
  * priority where one customer's id is another one's at the provider.
  */
 export async function readCustomer(
@@ -196,11 +220,13 @@ export async function readCustomer(
   readonly stream: Stream
   readonly consents: readonly ConsentRow[]
   readonly score: ScoreRow | null
+  /** The latest one, current or past. */
+  readonly quarantine: typeof customerQuarantines.$inferSelect | null
 } | null> {
   const found = sql`(select ${customers.id} from ${customers}
     where ${and(eq(customers.companyId, companyId), hasEitherId(customerId))}
     order by ${customers.id} = ${customerId} desc, ${customers.id} limit 1)`
-  const [result, rows, [score]] = await inCompany(db, companyId, [
+  const [result, rows, [score], [quarantine]] = await inCompany(db, companyId, [
     db.execute<StreamRow>(sql`select read_stream(${found}, true) as stream`),
     db
       .select()
@@ -211,6 +237,10 @@ export async function readCustomer(
       .select()
       .from(customerScores)
       .where(and(eq(customerScores.companyId, companyId), sql`${customerScores.customerId} = ${found}`)),
+    db
+      .select()
+      .from(customerQuarantines)
+      .where(and(eq(customerQuarantines.companyId, companyId), sql`${customerQuarantines.customerId} = ${found}`)),
   ])
   const first = streamFrom(companyId, result)
   if (first === null) return null
@@ -219,6 +249,7 @@ export async function readCustomer(
   return {
     stream,
     score: score ?? null,
+    quarantine: quarantine ?? null,
     consents: rows.map(({ purpose, isGranted, via, changedAt }) => ({
       purpose,
       isGranted,
