@@ -4,9 +4,11 @@
  */
 import { Hono, type MiddlewareHandler } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
+import { groupingBatches } from "../../db/client.ts"
 import { AppError } from "../platform/errors.ts"
 import { errorResponse } from "../platform/http/error-response.ts"
 import { limitBody } from "../platform/http/limit-body.ts"
+import { enforceApiLimit } from "../platform/limits/companies.ts"
 import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
 import { ApiProblem, apiClients, type Problem, readProblem } from "./api-client.ts"
 import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
@@ -70,8 +72,12 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
       if (principal.companyId === NO_COMPANY && !c.req.path.startsWith("/dashboard/companies")) {
         return c.redirect("/dashboard/companies", 303)
       }
+      await enforceApiLimit(c, principal.companyId)
       c.set("viewer", viewerOf(c, principal))
-      c.set("ask", clientOf(c, { services: c.get("services"), principal, requestId: c.get("requestId") }))
+      const services = c.get("services")
+      // What a page asks for at once is read in one round trip; a change has its own.
+      const ofPage = c.req.method === "GET" ? { ...services, db: groupingBatches(services.db) } : services
+      c.set("ask", clientOf(c, { services: ofPage, principal, requestId: c.get("requestId") }))
       return next()
     })
     .route("/", overview)
