@@ -1,7 +1,7 @@
 import { NeonDbError } from "@neondatabase/serverless"
 import { DrizzleQueryError, sql } from "drizzle-orm"
 import { afterEach, describe, expect, test, vi } from "vitest"
-import { databaseFailure, isDatabaseUnavailable, makeDb } from "./client.ts"
+import { type Db, databaseFailure, groupingBatches, inCompany, isDatabaseUnavailable, makeDb } from "./client.ts"
 
 const failed = (code: string): NeonDbError => Object.assign(new NeonDbError("refused"), { code })
 
@@ -80,4 +80,42 @@ describe("the time limit of a call", () => {
     expect(await result).toEqual([{ one: 1 }])
     expect(timers).toEqual([])
   })
+})
+
+/** A client that keeps the batches it is sent; a statement is its own result. */
+function recordingDb() {
+  const sent: (readonly unknown[])[] = []
+  const batch = async (statements: readonly unknown[]) => {
+    sent.push(statements)
+    if (statements.includes("fails")) throw new Error("refused")
+    return statements
+  }
+  return { sent, db: { batch, execute: () => "enter" } as unknown as Db }
+}
+
+/** What `inCompany` takes as a statement. */
+const statement = (name: string) => name as unknown as Parameters<typeof inCompany>[2][number]
+
+test("batches that are asked for at once go in one round trip, and each gets its own results", async () => {
+  const { sent, db } = recordingDb()
+  const grouping = groupingBatches(db)
+  const results = await Promise.all([
+    inCompany(grouping, "a", [statement("1"), statement("2")]),
+    Promise.resolve().then(() => inCompany(grouping, "b", [statement("3")])),
+  ])
+  expect(results).toEqual([["1", "2"], ["3"]])
+  expect(sent).toEqual([["enter", "1", "2", "enter", "3"]])
+  expect(await inCompany(grouping, "a", [statement("4")])).toEqual(["4"])
+  expect(sent).toHaveLength(2)
+})
+
+test("a failure is that of all batches of the round trip, and of no later one", async () => {
+  const { db } = recordingDb()
+  const grouping = groupingBatches(db)
+  const outcomes = await Promise.allSettled([
+    inCompany(grouping, "a", [statement("1")]),
+    inCompany(grouping, "a", [statement("fails")]),
+  ])
+  expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"])
+  expect(await inCompany(grouping, "a", [statement("2")])).toEqual(["2"])
 })

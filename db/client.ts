@@ -79,6 +79,43 @@ export async function inCompany<const T extends readonly BatchItem<"pg">[]>(
   return results as { [K in keyof T]: Awaited<T[K]> }
 }
 
+/** A batch that waits to be sent with others. */
+interface WaitingBatch {
+  readonly statements: readonly BatchItem<"pg">[]
+  readonly resolve: (results: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * A client that sends batches together when they are asked for before the event loop turns: one round trip and one
+ * transaction for all. If one fails, all do; so it is for reads. Each batch enters its company itself.
+ */
+export function groupingBatches(db: Db): Db {
+  let waiting: WaitingBatch[] = []
+  async function send(): Promise<void> {
+    const group = waiting
+    waiting = []
+    try {
+      const [first, ...others] = group.flatMap(({ statements }) => statements)
+      if (first === undefined) return
+      const results = await db.batch([first, ...others])
+      let from = 0
+      for (const { statements, resolve } of group) {
+        resolve(results.slice(from, from + statements.length))
+        from += statements.length
+      }
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+    }
+  }
+  const batch = (statements: readonly BatchItem<"pg">[]): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      if (waiting.length === 0) setTimeout(send, 0)
+      waiting.push({ statements, resolve, reject })
+    })
+  return Object.create(db, { batch: { value: batch } })
+}
+
 /**
  * The kinds of failed statements. `outcome_unknown`: it may have been committed; only an idempotent retry is safe.
  * `canceled`: a time limit of the Worker's role ended it; nothing was committed, and a retry may succeed.

@@ -189,12 +189,16 @@ BEGIN
     INSERT INTO customer_keys (company_id, customer_id, wrapped)
       SELECT p_company, r.customer_id, decode(r.wrapped, 'base64')
       FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, wrapped text) WHERE r.wrapped IS NOT NULL;
-    INSERT INTO customer_pii (company_id, customer_id, sealed, updated_at, indexed_version)
-      SELECT p_company, r.customer_id, decode(r.sealed, 'base64'), p_now, r.version
-      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, sealed text, version integer)
+    -- A Worker of before there were names writes none; the next run of `sweep` indexes them.
+    INSERT INTO customer_pii (company_id, customer_id, sealed, updated_at, indexed_version, names_version)
+      SELECT p_company, r.customer_id, decode(r.sealed, 'base64'), p_now, r.version,
+        CASE WHEN r.names IS NOT NULL THEN r.version END
+      FROM jsonb_to_recordset(p_contacts) AS r (customer_id text, sealed text, version integer, names jsonb)
       ON CONFLICT (company_id, customer_id) DO UPDATE SET
-        sealed = excluded.sealed, updated_at = excluded.updated_at, indexed_version = excluded.indexed_version;
+        sealed = excluded.sealed, updated_at = excluded.updated_at, indexed_version = excluded.indexed_version,
+        names_version = excluded.names_version;
     PERFORM set_contact_addresses(p_contacts);
+    PERFORM set_contact_names(p_contacts);
   END IF;
 
   IF cardinality(p_event_ids) > 0 THEN

@@ -35,6 +35,7 @@ export const customerPii = pgTable(
     sealed: bytea("sealed").notNull(),
     updatedAt: instant("updated_at").notNull(),
     indexedVersion: integer("indexed_version"),
+    namesVersion: integer("names_version"),
   },
   (table) => [primaryKey({ columns: [table.companyId, table.customerId] })],
 )
@@ -48,6 +49,13 @@ export const customerAddresses = pgTable(
     address: bytea("address").notNull(),
   },
   (table) => [primaryKey({ columns: [table.customerId, table.companyId, table.kind, table.address] })],
+)
+
+/** Blind indexes of the words of names. */
+export const customerNames = pgTable(
+  "customer_names",
+  { companyId: companyId(), customerId: text("customer_id").notNull(), name: bytea("name").notNull() },
+  (table) => [primaryKey({ columns: [table.customerId, table.companyId, table.name] })],
 )
 
 export const customerQuarantines = pgTable(

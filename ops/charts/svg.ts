@@ -5,8 +5,7 @@ export const WIDTH = 420
 export const HEIGHT = 300
 export const MARGIN = { left: 66, right: 22, top: 14, bottom: 40 }
 const INK = "#1f2937"
-export const FAINT = "#d1d5db"
-export const LINE = "#2563eb"
+const FAINT = "#d1d5db"
 const TICKS = 4
 
 /** The values that an axis shows, and how they are written. */

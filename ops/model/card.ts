@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { confidenceOf } from "../../shared/learning/evaluation/reference.ts"
-import { calibrationChart, gainChart, importanceChart, shapeChart } from "./card/charts.ts"
+import { asFile, calibrationChart, gainChart, importanceChart, shapeChart } from "./card/charts.ts"
 import { type Card, htmlOf, markdownOf } from "./card/document.ts"
 import { importanceOf, partialDependenceOf } from "./card/feature-effects.ts"
 import { readModel } from "./data/model-file.ts"
@@ -67,16 +67,13 @@ export const card: Subcommand = {
         ...(bins.length === 0
           ? []
           : [
-              { name: "calibration", title: "Calibration", svg: calibrationChart(bins) },
-              { name: "gain", title: "Gain", svg: gainChart(bins) },
+              { name: "calibration", title: "Calibration", chart: calibrationChart(bins) },
+              { name: "gain", title: "Gain", chart: gainChart(bins) },
             ]),
-        { name: "importance", title: "Importance", svg: importanceChart(importance) },
-        ...main.map(({ name }, i) => {
-          return {
-            name: `shape-${i + 1}`,
-            title: name,
-            svg: shapeChart(partialDependenceOf(model, inputOf.get(name) ?? 0)),
-          }
+        { name: "importance", title: "Importance", chart: importanceChart(importance) },
+        ...main.map(({ name: title }, i) => {
+          const name = `shape-${i + 1}`
+          return { name, title, chart: shapeChart(partialDependenceOf(model, inputOf.get(title) ?? 0), name) }
         }),
       ],
       bins,
@@ -88,7 +85,7 @@ export const card: Subcommand = {
     const files = [
       ["model-card.md", markdownOf(content)],
       ["model-card.html", htmlOf(content)],
-      ...content.charts.map(({ name, svg }) => [`${name}.svg`, `${svg}\n`]),
+      ...content.charts.map(({ name, chart }) => [`${name}.svg`, `${asFile(chart)}\n`]),
     ] as const
     await writeAll(folder, files)
     const names = files.map(([name]) => name)

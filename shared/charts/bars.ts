@@ -1,6 +1,6 @@
 import { max } from "d3-array"
 import { html } from "hono/html"
-import { type ChartText, chart, type Markup, place, scaleOf } from "./chart.ts"
+import { type ChartText, chart, type Markup, place, scaleOf, shortened } from "./chart.ts"
 
 /** One bar: the whole, and the part of it that is filled. */
 export interface Bar {
@@ -33,8 +33,3 @@ export function barChart(
     rows: bars.map(({ label, whole, part }) => [label, words.number(whole), words.number(part)]),
   })
 }
-
-const LABEL_CHARS = 22
-
-const shortened = (label: string): string =>
-  label.length <= LABEL_CHARS ? label : `${label.slice(0, LABEL_CHARS - 1)}…`

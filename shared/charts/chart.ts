@@ -50,3 +50,9 @@ export function scaleOf(
 
 /** A coordinate with one decimal: more is not seen, and makes pages long. */
 export const place = (value: number): string => value.toFixed(1)
+
+const LABEL_CHARS = 22
+
+/** A label that fits beside a bar. */
+export const shortened = (label: string): string =>
+  label.length <= LABEL_CHARS ? label : `${label.slice(0, LABEL_CHARS - 1)}…`

@@ -1,20 +1,18 @@
 /**
- * The blind index of an address: equal for equal addresses of a company, and meaningless without the key. Customers of a
- * company who have an index in common are one person.
+ * The blind indexes of addresses: customers of a company who have one in common are one person.
  *
  * Every address has an index under each version of the key ring, so that customers who were indexed before and after a
  * rotation still match. The `sweep` job indexes customers again who lack the newest version.
  */
-import { encodeList, toHex } from "../crypto/bytes.ts"
 import type { KeyRing } from "../crypto/key-ring.ts"
 import { emailIdentity, normalizePhone } from "./address.ts"
+import { blindIndex } from "./blind-index.ts"
 
 export type AddressKind = "email" | "phone"
 
 /** One address of a customer under one version of the key. */
 export interface AddressIndex {
   readonly kind: AddressKind
-  /** HMAC-SHA256 in hexadecimal digits, behind the version of the key in two bytes. */
   readonly index: string
 }
 
@@ -53,19 +51,7 @@ export async function addressIndexes(
   for (const { kind, text } of normalized) {
     if (text === null) continue
     for (const version of keys.versions)
-      indexes.push({ kind, index: await indexOf(keys, companyId, version, [kind, text]) })
+      indexes.push({ kind, index: await blindIndex(keys, "address-index", companyId, version, [kind, text]) })
   }
   return indexes
-}
-
-async function indexOf(
-  keys: KeyRing,
-  companyId: string,
-  version: number,
-  address: readonly [AddressKind, string],
-): Promise<string> {
-  const key = await keys.derive(version, "sign", ["address-index", companyId])
-  if (key === null) throw new Error(`the key ring has no version ${version}`)
-  const mac = await crypto.subtle.sign("HMAC", key, encodeList(address))
-  return version.toString(16).padStart(4, "0") + toHex(new Uint8Array(mac))
 }

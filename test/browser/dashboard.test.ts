@@ -78,6 +78,26 @@ describe("a success team", () => {
     await close()
   })
 
+  test("finds a customer by a part of the name, and adds a webhook secret", async () => {
+    await reset()
+    await failedMembers(2)
+    const { page, complaints, close } = await openWindow(browser)
+    await signIn(page)
+    await page.getByRole("link", { name: "Customers" }).click()
+    await page.getByLabel("Name", { exact: true }).fill("BEN")
+    await page.getByRole("button", { name: "Find" }).click()
+    await page.getByRole("link", { name: "Ben Example" }).waitFor()
+    expect(await page.getByRole("link", { name: "Ann Example" }).count()).toBe(0)
+
+    await page.getByRole("link", { name: "Set-up" }).click()
+    await page.getByText("Add a secret").click()
+    await page.getByLabel("Secret (whsec_…, ws_…)").fill("whsec_0123456789abcdefghijklmnop")
+    await page.getByRole("button", { name: "Add the secret" }).click()
+    await page.getByText("The secret is added.").waitFor()
+    expect(complaints).toEqual([])
+    await close()
+  })
+
   test("closes many cases by keyboard alone, after seeing what would happen", async () => {
     await reset()
     const invoices = await failedMembers(2)

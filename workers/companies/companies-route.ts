@@ -104,8 +104,8 @@ export const companies = new Hono<AppEnv>()
     return c.json(showCompany(await existing(c, id)))
   })
   .get("/:id/onboarding", withPermission("companies:read"), validId(companyId), async (c) => {
-    const { id } = await existing(c, ownId(c, c.req.valid("param").id))
-    const items = await checklistOf(c.get("services"), id)
+    const id = ownId(c, c.req.valid("param").id)
+    const [items] = await Promise.all([checklistOf(c.get("services"), id), existing(c, id)])
     return c.json({ companyId: id, isDone: items.every(({ isDone }) => isDone), items })
   })
   .post(

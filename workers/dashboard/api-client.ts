@@ -20,22 +20,35 @@ export interface Call {
 /** Calls a route of the API. Throws `ApiProblem` for any answer but a successful one. */
 export type ApiClient = <Name extends RouteName>(name: Name, call?: Call) => Promise<AnswerOf<Name>>
 
+/** The parts of a problem document (RFC 9457) that pages show. */
+const problemDocument = z.object({ status: z.int(), code: z.string(), detail: z.string() })
+
+/** A refusal of the API, with its `Retry-After`. */
+export interface Problem extends z.infer<typeof problemDocument> {
+  readonly retryAfter: string | null
+}
+
+/** The refusal in an answer of the API. */
+export const readProblem = async (response: Response): Promise<Problem> => ({
+  ...problemDocument.parse(await response.json()),
+  retryAfter: response.headers.get("retry-after"),
+})
+
 /** The API refused a call: `detail` is its sentence for people. */
-export class ApiProblem extends Error {
+export class ApiProblem extends Error implements Problem {
   readonly status: number
   readonly code: string
   readonly detail: string
-  constructor({ status, code, detail }: { readonly status: number; readonly code: string; readonly detail: string }) {
+  readonly retryAfter: string | null
+  constructor({ status, code, detail, retryAfter }: Problem) {
     super(detail)
     this.name = "ApiProblem"
     this.status = status
     this.code = code
     this.detail = detail
+    this.retryAfter = retryAfter
   }
 }
-
-/** The parts of a problem document (RFC 9457) that pages show. */
-export const problemDocument = z.object({ status: z.int(), code: z.string(), detail: z.string() })
 
 interface Caller {
   readonly services: Services
@@ -64,8 +77,8 @@ export function apiClients(api: Hono<AppEnv>): (c: Context, caller: Caller) => A
       const request = requestOf(name, call)
       callers.set(request, caller)
       const response = await inProcess.fetch(request, c.env, c.executionCtx)
+      if (!response.ok) throw new ApiProblem(await readProblem(response))
       const text = await response.text()
-      if (!response.ok) throw new ApiProblem(problemDocument.parse(JSON.parse(text)))
       // The flow tests parse every answer of the API by the schema that this type is derived from.
       return (text === "" ? null : JSON.parse(text)) as AnswerOf<Name>
     }

@@ -1,6 +1,7 @@
 /** Lists as CSV: the rows of the API with its names, as the viewer's role may see them. */
 import { type Cell, csvStream } from "../../shared/csv.ts"
 import { type DashboardContext, listQuery } from "./page.tsx"
+import { EXPORT_ROWS_MAX } from "./parts/parts.tsx"
 
 interface ListPage<Row> {
   readonly data: readonly Row[]
@@ -11,11 +12,14 @@ interface ListPage<Row> {
 const PAGE_ROWS = 200
 
 /** Each page is one subrequest, of which an invocation has a thousand on the paid plan and fifty on the free one. */
-const EXPORT_ROWS_MAX = 8_000
+const PAGES_MAX = EXPORT_ROWS_MAX / PAGE_ROWS
+
+/** The last line of a file that lacks rows. */
+const INCOMPLETE = "Incomplete: the export ended here. Narrow the filter to get the rest."
 
 /**
  * The list with the filters of the page, as a file called `name`. `read` asks for one page; `columns` are fields of the API's
- * rows, of which objects become JSON.
+ * rows, of which objects become JSON. The last line of an incomplete file says so.
  */
 export async function exportOf<Row extends object>(
   c: DashboardContext,
@@ -28,11 +32,14 @@ export async function exportOf<Row extends object>(
   const first = await read({ ...query, limit: PAGE_ROWS })
   async function* pages(): AsyncGenerator<readonly (readonly Cell[])[]> {
     let page = first
-    for (let rows = PAGE_ROWS; ; rows += PAGE_ROWS) {
+    for (let pageNumber = 1; ; pageNumber++) {
       yield page.data.map((row) => columns.map((column) => cellOf(row[column])))
-      if (page.nextCursor === null || rows >= EXPORT_ROWS_MAX) return
+      if (page.nextCursor === null) return
+      if (pageNumber === PAGES_MAX) break
       page = await read({ ...query, cursor: page.nextCursor, limit: PAGE_ROWS })
     }
+    // Every line has as many fields as the first one.
+    yield [columns.map((_, place) => (place === 0 ? INCOMPLETE : null))]
   }
   const file = `${name}-${c.get("services").now().toISOString().slice(0, 10)}.csv`
   return c.body(csvStream(columns, pages()), 200, {

@@ -50,6 +50,8 @@ const RESULTS = {
   compared: "The comparison has run.",
   companyClosed: "The company is closed.",
   companyOpened: "The company is open again.",
+  secretAdded: "The secret is added. Earlier ones stay valid for the hours that you chose.",
+  secretEnded: "The secret has ended.",
   testSent: "The test message is being sent to your address.",
   invited: "The invitation is being sent.",
   removed: "The person was removed, and all sessions have ended.",

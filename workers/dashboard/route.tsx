@@ -4,15 +4,17 @@
  */
 import { Hono, type MiddlewareHandler } from "hono"
 import type { ContentfulStatusCode } from "hono/utils/http-status"
+import { groupingBatches } from "../../db/client.ts"
 import { AppError } from "../platform/errors.ts"
 import { errorResponse } from "../platform/http/error-response.ts"
 import { limitBody } from "../platform/http/limit-body.ts"
+import { enforceApiLimit } from "../platform/limits/companies.ts"
 import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
-import { ApiProblem, apiClients, problemDocument } from "./api-client.ts"
+import { ApiProblem, apiClients, type Problem, readProblem } from "./api-client.ts"
 import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
 import { branding } from "./pages/branding.tsx"
 import { cases } from "./pages/cases.tsx"
-import { companies, setUp } from "./pages/companies.tsx"
+import { companies } from "./pages/companies.tsx"
 import { credentials } from "./pages/credentials.tsx"
 import { customers } from "./pages/customers.tsx"
 import { events } from "./pages/events.tsx"
@@ -25,6 +27,7 @@ import { models } from "./pages/models.tsx"
 import { overview } from "./pages/overview.tsx"
 import { people } from "./pages/people.tsx"
 import { segments } from "./pages/segments.tsx"
+import { setUp } from "./pages/set-up.tsx"
 import { settings } from "./pages/settings.tsx"
 import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
 import { templates } from "./pages/templates.tsx"
@@ -70,8 +73,12 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
       if (principal.companyId === NO_COMPANY && !c.req.path.startsWith("/dashboard/companies")) {
         return c.redirect("/dashboard/companies", 303)
       }
+      await enforceApiLimit(c, principal.companyId)
       c.set("viewer", viewerOf(c, principal))
-      c.set("ask", clientOf(c, { services: c.get("services"), principal, requestId: c.get("requestId") }))
+      const services = c.get("services")
+      // What a page asks for at once is read in one round trip; a change has its own.
+      const ofPage = c.req.method === "GET" ? { ...services, db: groupingBatches(services.db) } : services
+      c.set("ask", clientOf(c, { services: ofPage, principal, requestId: c.get("requestId") }))
       return next()
     })
     .route("/", overview)
@@ -93,12 +100,10 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/credentials", credentials)
     .route("/people", people)
     .route("/companies", companies)
-    .notFound((c) => errorPage(c, 404, "There is no such page."))
-    .onError(async (error, c) => {
-      if (error instanceof ApiProblem) return errorPage(c, error.status, error.detail)
-      const { status, detail } = problemDocument.parse(await errorResponse(error, c).json())
-      return errorPage(c, status, detail)
-    })
+    .notFound((c) => errorPage(c, { status: 404, detail: "There is no such page." }))
+    .onError(async (error, c) =>
+      errorPage(c, error instanceof ApiProblem ? error : await readProblem(errorResponse(error, c))),
+    )
   // Its variables beside those of the API are set by its own middleware.
   return dashboard as unknown as Hono<AppEnv>
 }
@@ -116,14 +121,19 @@ async function requireSameCompany(c: DashboardContext, companyId: string): Promi
   )
 }
 
-const errorPage = (c: DashboardContext, status: number, text: string) =>
-  render(c, status as ContentfulStatusCode, {
+const errorPage = (
+  c: DashboardContext,
+  { status, detail, retryAfter }: Pick<Problem, "status" | "detail"> & Partial<Problem>,
+) => {
+  if (retryAfter != null) c.header("retry-after", retryAfter)
+  return render(c, status as ContentfulStatusCode, {
     title: "Request failed",
     viewer: c.get("viewer"),
-    notice: { kind: "refused", text },
+    notice: { kind: "refused", text: detail },
     children: (
       <p>
         <a href="/dashboard">To the overview</a>
       </p>
     ),
   })
+}

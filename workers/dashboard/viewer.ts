@@ -65,6 +65,14 @@ export const number = (viewer: Viewer, value: number, options: Intl.NumberFormat
 export const percent = (viewer: Viewer, share: number | null, digits = 0): string =>
   share === null ? "–" : number(viewer, share, { style: "percent", maximumFractionDigits: digits })
 
+/** The hours by which the viewer's zone is ahead of UTC at this time, to the nearest hour. */
+export function offsetHours({ timeZone }: Viewer, at: Date): number {
+  const parts = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" }).formatToParts(at)
+  const [, sign, hours, minutes] = /^GMT([+-])(\d\d):(\d\d)$/.exec(parts.at(-1)?.value ?? "") ?? []
+  if (sign === undefined) return 0
+  return (sign === "-" ? -1 : 1) * Math.round(Number(hours) + Number(minutes) / 60)
+}
+
 /** Date and time, to the minute, in the viewer's zone. */
 export const dateTime = (viewer: Viewer, instant: string): string =>
   new Intl.DateTimeFormat(viewer.locale, { dateStyle: "medium", timeStyle: "short", timeZone: viewer.timeZone }).format(

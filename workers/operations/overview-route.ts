@@ -1,7 +1,7 @@
 /** `/api/overview`: what a success team looks at first. */
 import { Hono } from "hono"
 import * as z from "zod"
-import { type LikelyToLeave, type ReasonRow, readOverview } from "../../db/queries/operations/overview.ts"
+import { COUNTED_MAX, type LikelyToLeave, type ReasonRow, readOverview } from "../../db/queries/operations/overview.ts"
 import { highestPriced } from "../../shared/domain/interventions/risk-policy.ts"
 import { monthlyMinor } from "../../shared/domain/scoring/features/prices.ts"
 import { withPermission } from "../platform/http/auth.ts"
@@ -40,10 +40,14 @@ export const overview = new Hono<AppEnv>().get("/", withPermission("summary:read
   return c.json({
     asOf: at.toISOString(),
     days,
+    isWhole: rows.isWhole,
+    countedMax: COUNTED_MAX,
     atStake: rows.atStake,
     funnel: rows.funnel,
     reasons: reasonsOf(rows.reasons),
+    outcomes: outcomesOf(rows.reasons),
     recovered: rows.recovered,
+    failureTimes: rows.failureTimes,
     likelyToLeave: byExpectedLoss(rows.likelyToLeave),
   })
 })
@@ -62,6 +66,34 @@ export function reasonsOf(rows: readonly ReasonRow[]) {
       return [{ kind: first.kind, reason: first.reason, cases, recovered, ended }]
     })
     .sort((a, b) => b.cases - a.cases || (a.reason ?? "").localeCompare(b.reason ?? ""))
+}
+
+/** What became of the amounts, by currency and by what opened the cases; the largest amounts first. */
+export function outcomesOf(rows: readonly ReasonRow[]) {
+  const sum = (of: readonly ReasonRow[], amount: (row: ReasonRow) => number) =>
+    of.reduce((total, row) => total + amount(row), 0)
+  return [...Map.groupBy(rows, ({ currency, kind, reason }) => `${currency} ${kind} ${reason ?? ""}`).values()]
+    .flatMap((group) => {
+      const [first] = group
+      if (!first?.currency) return []
+      const openMinor = sum(group, ({ status, amountMinor }) => (status === "open" ? amountMinor : 0))
+      const amountMinor = sum(group, (row) => row.amountMinor)
+      const recoveredMinor = sum(group, (row) => row.recoveredMinor)
+      const { currency, kind, reason } = first
+      // What a recovered case did not bring back is lost too.
+      return [
+        {
+          currency,
+          kind,
+          reason,
+          amountMinor,
+          recoveredMinor,
+          openMinor,
+          lostMinor: amountMinor - recoveredMinor - openMinor,
+        },
+      ]
+    })
+    .sort((a, b) => a.currency.localeCompare(b.currency) || b.amountMinor - a.amountMinor)
 }
 
 /** Customers by what their leaving would cost a month. Amounts of different currencies are not compared. */

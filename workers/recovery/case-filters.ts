@@ -1,6 +1,7 @@
 /** The filters of the list of cases, as its query and saved views have them. */
 import * as z from "zod"
 import { PROVIDERS } from "../../shared/domain/facts.ts"
+import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { idText } from "../platform/http/request.ts"
 
@@ -21,6 +22,14 @@ export const caseFilters = {
     .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
     .transform((code) => code.toLowerCase())
     .optional(),
+  /** Of a message that was sent. */
+  channel: z.enum(MEMBER_CHANNELS).optional(),
+  amountMinorMin: z
+    .string()
+    .regex(/^\d{1,15}$/, "expected an amount in minor units")
+    .optional(),
+  openedFrom: z.iso.date().optional(),
+  openedTo: z.iso.date().optional(),
   heldOut: z
     .enum(["true", "false"])
     .transform((text) => text === "true")

@@ -2,8 +2,9 @@
 import * as z from "zod"
 import type { ContactChange as SealedContact } from "../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
-import type { IndexedAddresses } from "../../db/queries/recovery/persons.ts"
+import type { ContactIndexes } from "../../db/queries/recovery/persons.ts"
 import { addressIndexes } from "../../shared/contact/address-index.ts"
+import { nameIndexes } from "../../shared/contact/name-index.ts"
 import { newDataKey, unwrapDataKey } from "../../shared/crypto/data-key.ts"
 import type { KeyRing } from "../../shared/crypto/key-ring.ts"
 import { openJsonWith, sealJsonWith } from "../../shared/crypto/seal.ts"
@@ -92,18 +93,21 @@ export async function mergeContact(
   if (JSON.stringify(merged) === JSON.stringify(contact)) return null
   const key = dataKey === null ? await newDataKey(keys, keyContext(stream)) : { key: dataKey, wrapped: null }
   const sealed = await sealJsonWith(key.key, contactContext(stream), merged)
-  return { sealed, newWrappedKey: key.wrapped, addresses: await indexed(keys, stream.companyId, merged) }
+  return { sealed, newWrappedKey: key.wrapped, indexes: await indexesOf(keys, stream.companyId, merged) }
 }
 
-/** The blind indexes of the addresses of a stored contact. */
-export async function indexContact(keys: KeyRing, stream: ContactHolder): Promise<IndexedAddresses> {
+/** The blind indexes of a stored contact. */
+export async function indexContact(keys: KeyRing, stream: ContactHolder): Promise<ContactIndexes> {
   const { contact } = await openStored(keys, stream)
-  return indexed(keys, stream.companyId, contact)
+  return indexesOf(keys, stream.companyId, contact)
 }
 
-async function indexed(keys: KeyRing, companyId: string, contact: StoredContact): Promise<IndexedAddresses> {
-  const addresses = { email: currentValue(contact, "email"), phone: currentValue(contact, "phone") }
-  return { indexes: await addressIndexes(keys, companyId, addresses), version: keys.newestVersion }
+async function indexesOf(keys: KeyRing, companyId: string, contact: StoredContact): Promise<ContactIndexes> {
+  const [addresses, names] = await Promise.all([
+    addressIndexes(keys, companyId, { email: currentValue(contact, "email"), phone: currentValue(contact, "phone") }),
+    nameIndexes(keys, companyId, currentValue(contact, "name")),
+  ])
+  return { addresses, names, version: keys.newestVersion }
 }
 
 function mergeContactUpdate(contact: StoredContact, { change, occurredAt, eventId }: ContactUpdate): StoredContact {

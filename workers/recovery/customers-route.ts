@@ -13,9 +13,10 @@ import {
   listCustomers,
   readCustomer,
 } from "../../db/queries/recovery/customers.ts"
-import { readQuarantine, releaseQuarantine } from "../../db/queries/recovery/quarantines.ts"
+import { releaseQuarantine } from "../../db/queries/recovery/quarantines.ts"
 import { listPredictions, type ScoreRow } from "../../db/queries/scoring/scores.ts"
 import { addressIndexes } from "../../shared/contact/address-index.ts"
+import { wordIndexes } from "../../shared/contact/name-index.ts"
 import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { grantsAccess } from "../../shared/domain/scoring/features/access.ts"
 import { RISK_LEVELS } from "../../shared/domain/scoring/health.ts"
@@ -52,9 +53,13 @@ const SEARCH_MAX = 50
 
 /** An address in any spelling; longer ones are none. */
 const address = z.string().min(1).max(320)
+/** Longer than the names of people. */
+const name = z.string().min(1).max(200)
 const searchBody = z
-  .strictObject({ email: address.optional(), phone: address.optional() })
-  .refine(({ email, phone }) => (email ?? phone) !== undefined, { error: "name an email or a phone" })
+  .strictObject({ email: address.optional(), phone: address.optional(), name: name.optional() })
+  .refine(({ email, phone, name: named }) => (email ?? phone ?? named) !== undefined, {
+    error: "give an email, a phone or a name",
+  })
 
 const emptyBody = z.strictObject({})
 
@@ -63,15 +68,19 @@ export const customers = new Hono<AppEnv>()
     const { page, filter } = splitPage(c.req.valid("query"))
     return c.json(await listShown(c.get("services"), c.get("principal"), filter, page))
   })
-  // In the body, so that no address of a member is in a URL.
+  // In the body, so that no address and no name of a member is in a URL.
   .post("/search", withPermission("contacts:read"), validJson(searchBody), async (c) => {
     const services = c.get("services")
     const principal = c.get("principal")
-    const { email = null, phone = null } = c.req.valid("json")
-    const addresses = await addressIndexes(services.config.keys.encryption, principal.companyId, { email, phone })
+    const { email = null, phone = null, name: named } = c.req.valid("json")
+    const keys = services.config.keys.encryption
+    const [addresses, words] = await Promise.all([
+      email === null && phone === null ? undefined : addressIndexes(keys, principal.companyId, { email, phone }),
+      named === undefined ? undefined : wordIndexes(keys, principal.companyId, named),
+    ])
     const page = { limit: SEARCH_MAX, after: null }
-    if (addresses.length === 0) return c.json({ data: [], nextCursor: null })
-    return c.json({ ...(await listShown(services, principal, { addresses }, page)), nextCursor: null })
+    if (addresses?.length === 0 || words?.length === 0) return c.json({ data: [], nextCursor: null })
+    return c.json({ ...(await listShown(services, principal, { addresses, words }, page)), nextCursor: null })
   })
   .get("/:id", withPermission("customers:read"), validId(), async (c) => {
     const services = c.get("services")
@@ -88,10 +97,9 @@ export const customers = new Hono<AppEnv>()
       settings: settingsOf(found.stream),
     }
     const customer = await showCustomer(services, principal, found.stream, details)
-    const quarantine = await readQuarantine(services.db, principal.companyId, found.stream.customer.id)
     return c.json({
       ...customer,
-      quarantine: showQuarantine(quarantine, services.now()),
+      quarantine: showQuarantine(found.quarantine, services.now()),
       refused: { cases: refused?.cases ?? 0, subscriptions: refused?.subscriptions ?? 0 },
     })
   })
@@ -159,7 +167,7 @@ async function listShown(services: Services, principal: Principal, filter: Custo
 }
 
 /** A current quarantine; null for a past one. */
-function showQuarantine(quarantine: Awaited<ReturnType<typeof readQuarantine>>, now: Date) {
+function showQuarantine(quarantine: NonNullable<Awaited<ReturnType<typeof readCustomer>>>["quarantine"], now: Date) {
   if (quarantine === null || quarantine.endsAt <= now) return null
   const { reason, since, endsAt } = quarantine
   return { reason, since: since.toISOString(), endsAt: endsAt.toISOString() }

@@ -1,4 +1,4 @@
-/** Indexes the addresses of contacts that were stored before the index existed, or with an older key. */
+/** Indexes the addresses and names of contacts that were stored before these indexes existed, or with an older key. */
 import { indexContacts, loadContacts, loadContactsToIndex } from "../../db/queries/recovery/persons.ts"
 import { sha256, toHex } from "../../shared/crypto/bytes.ts"
 import type { Services } from "../platform/services.ts"
@@ -40,8 +40,8 @@ async function indexBatch(services: Services, companyId: string, customerIds: re
     stored.map(async ({ customerId, sealed, wrappedDataKey }) => {
       try {
         const holder = { companyId, customer: { id: customerId }, sealedContact: sealed, wrappedDataKey }
-        const addresses = await indexContact(config.keys.encryption, holder)
-        return [{ customerId, sealedSha256: toHex(await sha256(sealed)), ...addresses }]
+        const indexes = await indexContact(config.keys.encryption, holder)
+        return [{ customerId, sealedSha256: toHex(await sha256(sealed)), ...indexes }]
       } catch (error) {
         log.error("contact_decrypt_failed", { companyId, customerId, error })
         return []

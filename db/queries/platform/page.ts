@@ -1,4 +1,11 @@
-/** Keyset pagination, newest first: rows that are added meanwhile neither shift a page nor appear twice. */
+/**
+ * Keyset pagination, newest first: rows that are added meanwhile neither shift a page nor appear twice.
+ *
+ * Lists have no index for each of their filters, since every index makes webhooks slower. So a page with other filters searches
+ * a bounded number of rows: it may have fewer than were asked for, or none, and still a next page.
+ */
+import { getTableName, type SQL, Subquery, sql } from "drizzle-orm"
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core"
 
 /** The last row of a page: its time, and its id among rows of the same time. */
 export interface ListPosition {
@@ -27,4 +34,62 @@ export function pageOf<Row>(
   const rows = read.slice(0, limit)
   const last = rows.at(-1)
   return { rows, end: last !== undefined && read.length > limit ? positionOf(last) : null }
+}
+
+/** Rows that one page searches for those that match. */
+export const SEARCHED_MAX = 2_000
+
+/** What the statement of a page reads, and from where: rows under the name of the list's table. */
+export interface ListSource {
+  readonly from: Subquery
+  readonly where: SQL | undefined
+  readonly columns: { readonly matches: SQL<boolean>; readonly isLast: SQL<boolean> }
+}
+
+/** The columns by which a list is sorted, newest first. */
+interface ListOrder {
+  readonly at: PgColumn
+  readonly id: PgColumn
+}
+
+/**
+ * Searches the first rows `within` these bounds for those that match. An index must serve the order and the bounds: then
+ * Postgres reads no more than it needs to fill the page.
+ */
+export function searching(
+  table: PgTable,
+  { at, id }: ListOrder,
+  { within, matches = sql`true` }: { readonly within: SQL | undefined; readonly matches: SQL | undefined },
+): ListSource {
+  const isLast = sql<boolean>`place = ${SEARCHED_MAX}`
+  return {
+    from: rowsOf(
+      table,
+      sql`select *, row_number() over (order by ${at} desc, ${id} desc) as place from ${table} where ${within}
+        order by ${at} desc, ${id} desc limit ${SEARCHED_MAX}`,
+    ),
+    where: sql`(${matches} or ${isLast})`,
+    columns: { matches: sql<boolean>`coalesce(${matches}, false)`, isLast },
+  }
+}
+
+/** Reads the few rows that an index finds, such as those of one customer. */
+export const lookingUp = (table: PgTable, where: SQL | undefined): ListSource => ({
+  from: rowsOf(table, sql`select * from ${table}`),
+  where,
+  columns: { matches: sql<boolean>`true`, isLast: sql<boolean>`false` },
+})
+
+const rowsOf = (table: PgTable, rows: SQL): Subquery => new Subquery(rows, {}, getTableName(table))
+
+/** The page of rows from a `ListSource`, read with one more than the limit. */
+export function foundPageOf<Row extends { readonly matches: boolean; readonly isLast: boolean }>(
+  read: readonly Row[],
+  { limit }: PageRequest,
+  positionOf: (row: Row) => ListPosition,
+): Page<Row> {
+  const matching = read.filter(({ matches }) => matches)
+  const rows = matching.slice(0, limit)
+  const end = matching.length > limit ? rows.at(-1) : read.find(({ isLast }) => isLast)
+  return { rows, end: end === undefined ? null : positionOf(end) }
 }

@@ -1,10 +1,11 @@
 /** Recovery cases for the API, with their nudges and timeline. */
-import { and, asc, desc, eq, sql } from "drizzle-orm"
-import type { FactBody, Instant, ProviderName } from "../../../shared/domain/facts.ts"
+import { and, asc, desc, eq, getTableColumns, sql } from "drizzle-orm"
+import type { ChannelName, FactBody, Instant, ProviderName } from "../../../shared/domain/facts.ts"
+import { paymentCaseId } from "../../../shared/domain/recovery/fold/cases.ts"
 import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customers, nudges, recoveryCases } from "../../schema.ts"
-import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import { matchesCustomer } from "./customers.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type StreamRow, streamFrom } from "./stream.ts"
@@ -21,6 +22,13 @@ export interface CaseFilter {
   readonly declineCode?: string | undefined
   readonly cause?: string | undefined
   readonly currency?: string | undefined
+  /** A message of the case was sent on it. */
+  readonly channel?: ChannelName | undefined
+  /** Digits: the case is about this amount or more, in minor units of its currency. */
+  readonly amountMinorMin?: string | undefined
+  /** Days (UTC): the case opened on one of them or between. */
+  readonly openedFrom?: string | undefined
+  readonly openedTo?: string | undefined
   /** False: treated, or opened before the hold-out existed. */
   readonly heldOut?: boolean | undefined
 }
@@ -46,37 +54,65 @@ export async function listCases(
   filter: CaseFilter,
   page: PageRequest,
 ): Promise<Page<CaseRow>> {
-  const { after } = page
-  const is = (column: (typeof recoveryCases)[Exclude<keyof CaseFilter, "heldOut">], value: string | undefined) =>
-    value === undefined ? undefined : eq(column, value)
+  const { from, where, columns } = caseSource(db, companyId, filter, page)
   const [rows] = await inCompany(db, companyId, [
-    caseStatement(db)
-      .where(
-        and(
-          eq(recoveryCases.companyId, companyId),
-          is(recoveryCases.status, filter.status),
-          is(recoveryCases.kind, filter.kind),
-          is(recoveryCases.provider, filter.provider),
-          is(recoveryCases.subscriptionId, filter.subscriptionId),
-          is(recoveryCases.invoiceId, filter.invoiceId),
-          is(recoveryCases.declineCode, filter.declineCode),
-          is(recoveryCases.cause, filter.cause),
-          is(recoveryCases.currency, filter.currency),
-          filter.heldOut === undefined
-            ? undefined
-            : sql`(${recoveryCases.arm} is not distinct from 'held_out') = ${filter.heldOut}`,
-          filter.customerId === undefined
-            ? undefined
-            : matchesCustomer(db, recoveryCases.customerId, companyId, filter.customerId),
-          after === null
-            ? undefined
-            : sql`(${recoveryCases.openedAt}, ${recoveryCases.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
-        ),
-      )
+    db
+      .select({ ...CASE_COLUMNS, ...columns })
+      .from(from)
+      .innerJoin(customers, isCustomerOfCase)
+      .where(where)
       .orderBy(desc(recoveryCases.openedAt), desc(recoveryCases.id))
       .limit(page.limit + 1),
   ])
-  return pageOf(rows.map(caseRow), page, (row) => ({ at: row.openedAt, id: row.id }))
+  return foundPageOf(rows, page, (row) => ({ at: row.openedAt, id: row.id }))
+}
+
+function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: PageRequest) {
+  const is = (column: (typeof recoveryCases)[keyof CaseFilter & keyof CaseRow], value: string | undefined) =>
+    value === undefined ? undefined : eq(column, value)
+  const within = and(
+    eq(recoveryCases.companyId, companyId),
+    is(recoveryCases.status, filter.status),
+    filter.openedFrom === undefined
+      ? undefined
+      : sql`${recoveryCases.openedAt} >= ${`${filter.openedFrom}T00:00:00Z`}::timestamptz`,
+    filter.openedTo === undefined
+      ? undefined
+      : sql`${recoveryCases.openedAt} < ${`${filter.openedTo}T00:00:00Z`}::timestamptz + interval '1 day'`,
+    after === null
+      ? undefined
+      : sql`(${recoveryCases.openedAt}, ${recoveryCases.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
+  )
+  const matches = and(
+    is(recoveryCases.kind, filter.kind),
+    is(recoveryCases.provider, filter.provider),
+    is(recoveryCases.declineCode, filter.declineCode),
+    is(recoveryCases.cause, filter.cause),
+    is(recoveryCases.currency, filter.currency),
+    filter.amountMinorMin === undefined
+      ? undefined
+      : sql`${recoveryCases.amountMinor} >= ${filter.amountMinorMin}::bigint`,
+    filter.channel === undefined
+      ? undefined
+      : // For each case that is searched; as `exists` it would read all messages.
+        sql`(select true from ${nudges} n where n.company_id = ${companyId} and n.customer_id = ${recoveryCases.customerId}
+          and n.case_id = ${recoveryCases.id} and n.channel = ${filter.channel} and n.status = 'sent' limit 1)`,
+    filter.heldOut === undefined
+      ? undefined
+      : sql`(${recoveryCases.arm} is not distinct from 'held_out') = ${filter.heldOut}`,
+  )
+  const few = and(
+    filter.customerId === undefined
+      ? undefined
+      : matchesCustomer(db, recoveryCases.customerId, companyId, filter.customerId),
+    // Only cases of payments have an invoice.
+    is(recoveryCases.invoiceId, filter.invoiceId),
+    filter.invoiceId === undefined ? undefined : eq(recoveryCases.id, paymentCaseId(filter.invoiceId)),
+    is(recoveryCases.subscriptionId, filter.subscriptionId),
+  )
+  return few === undefined
+    ? searching(recoveryCases, { at: recoveryCases.openedAt, id: recoveryCases.id }, { within, matches })
+    : lookingUp(recoveryCases, and(within, few, matches))
 }
 
 /** One case with its nudges, by due time, and its timeline, in ledger order; null when the company has no such case. */
@@ -90,7 +126,11 @@ export async function readCase(
   readonly timeline: readonly TimelineEntry[]
 } | null> {
   const [rows, ownNudges, timeline] = await inCompany(db, companyId, [
-    caseStatement(db).where(and(eq(recoveryCases.companyId, companyId), eq(recoveryCases.id, caseId))),
+    db
+      .select(CASE_COLUMNS)
+      .from(recoveryCases)
+      .innerJoin(customers, isCustomerOfCase)
+      .where(and(eq(recoveryCases.companyId, companyId), eq(recoveryCases.id, caseId))),
     db
       .select()
       .from(nudges)
@@ -114,7 +154,7 @@ export async function readCase(
     recordedAt: new Date(recorded_at).toISOString(),
     body,
   }))
-  return { row: caseRow(row), nudges: ownNudges, timeline: entries.reverse() }
+  return { row, nudges: ownNudges, timeline: entries.reverse() }
 }
 
 /** The whole stream of a case's customer; null when the company has no such case. */
@@ -129,22 +169,12 @@ export const loadStreamOfCase = (db: Db, companyId: string, caseId: string): Pro
     return streamFrom(companyId, result)
   })
 
-const caseStatement = (db: Db) =>
-  db
-    .select({ row: recoveryCases, providerCustomerId: customers.providerCustomerId })
-    .from(recoveryCases)
-    .innerJoin(
-      customers,
-      and(eq(customers.companyId, recoveryCases.companyId), eq(customers.id, recoveryCases.customerId)),
-    )
+const CASE_COLUMNS = { ...getTableColumns(recoveryCases), providerCustomerId: customers.providerCustomerId }
 
-const caseRow = ({
-  row,
-  providerCustomerId,
-}: {
-  readonly row: typeof recoveryCases.$inferSelect
-  readonly providerCustomerId: string
-}): CaseRow => ({ ...row, providerCustomerId })
+const isCustomerOfCase = and(
+  eq(customers.companyId, recoveryCases.companyId),
+  eq(customers.id, recoveryCases.customerId),
+)
 
 /**
  * Facts of the customer that name the case, its invoice (or a charge or payment intent linked to it) or its subscription;

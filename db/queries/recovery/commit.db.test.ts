@@ -169,8 +169,8 @@ async function recordedAgain(customer: string): Promise<Commit> {
 }
 
 test("of two customers with one address, the second is decided again", async () => {
-  const addresses = { indexes: [{ kind: "email" as const, index: "ab" }], version: 1 }
-  const contact = { sealed: new Uint8Array([1]), newWrappedKey: new Uint8Array([2]), addresses }
+  const indexes = { addresses: [{ kind: "email" as const, index: "ab" }], names: [], version: 1 }
+  const contact = { sealed: new Uint8Array([1]), newWrappedKey: new Uint8Array([2]), indexes }
   const works = [await recorded("1", { more: { contact } }), await recorded("2", { more: { contact } })]
   expect((await commitStreams(db, TEST_COMPANY, works, AT)).lost.size).toBe(0)
   const mark = async (id: string) => {
@@ -226,21 +226,23 @@ test("the undo of an instant is not valid for another version of the state", asy
 /** First among the facts of its second. */
 const seen: Fact = { kind: "customer_seen", id: "seen", occurredAt: AT, hasPhone: false }
 
-test("a new contact replaces the addresses, unless the customer has opted out", async () => {
+test("a new contact replaces the name, and the addresses unless the customer has opted out", async () => {
   const contactOf = (index: string, newWrappedKey: Uint8Array | null) => ({
     contact: {
       ...{ sealed: new Uint8Array([1]), newWrappedKey },
-      addresses: { indexes: [{ kind: "email" as const, index }], version: 1 },
+      indexes: { addresses: [{ kind: "email" as const, index }], names: [index], version: 1 },
     },
   })
   const addresses = async () =>
     (
       await rows<{ address: string }>("SELECT encode(address, 'hex') AS address FROM customer_addresses ORDER BY 1")
     ).map(({ address }) => address)
+  const names = async () =>
+    (await rows<{ name: string }>("SELECT encode(name, 'hex') AS name FROM customer_names")).map(({ name }) => name)
   await commit(db, await recorded("1", { more: contactOf("aa", new Uint8Array([2])) }))
   await commit(db, { ...(await recordedAgain("1")), ...contactOf("bb", null) })
-  expect(await addresses()).toEqual(["bb"])
+  expect([await addresses(), await names()]).toEqual([["bb"], ["bb"]])
   const optedOut: Fact = { kind: "opted_out", id: "out", occurredAt: AT, caseId: null, via: "page" }
   await commit(db, { ...(await recordedAgain("1")), facts: [optedOut], ...contactOf("cc", null) })
-  expect(await addresses()).toEqual(["bb", "cc"])
+  expect([await addresses(), await names()]).toEqual([["bb", "cc"], ["cc"]])
 })

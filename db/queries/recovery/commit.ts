@@ -10,7 +10,7 @@ import { type DatabaseFailure, type Db, inCompany, ReportedFailure } from "../..
 import { incentives, nudges as nudgesTable, webhookEvents } from "../../schema.ts"
 import { type MilestoneChange, milestoneRows } from "../interventions/milestones.ts"
 import { arrayParameter as array, jsonParameter as json } from "../platform/parameters.ts"
-import type { IndexedAddresses } from "./persons.ts"
+import type { ContactIndexes } from "./persons.ts"
 import { asRowOf, type ProjectionChanges, projectionChanges } from "./projections.ts"
 
 export interface CustomerKey {
@@ -45,11 +45,11 @@ export interface Commit {
   readonly personMark?: string
 }
 
-/** A contact that was sealed again, with the blind indexes of its addresses. */
+/** A contact that was sealed again, with its blind indexes. */
 export interface ContactChange {
   readonly sealed: Uint8Array
   readonly newWrappedKey: Uint8Array | null
-  readonly addresses: IndexedAddresses
+  readonly indexes: ContactIndexes
 }
 
 export interface EventRef {
@@ -239,8 +239,9 @@ const contactOf = ({ key, contact }: Commit) =>
           customer_id: key.customerId,
           sealed: toBase64(contact.sealed),
           wrapped: contact.newWrappedKey === null ? null : toBase64(contact.newWrappedKey),
-          kinds: contact.addresses.indexes.map(({ kind }) => kind),
-          addresses: contact.addresses.indexes.map(({ index }) => index),
-          version: contact.addresses.version,
+          kinds: contact.indexes.addresses.map(({ kind }) => kind),
+          addresses: contact.indexes.addresses.map(({ index }) => index),
+          names: contact.indexes.names,
+          version: contact.indexes.version,
         },
       ]

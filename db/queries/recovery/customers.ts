@@ -1,5 +1,5 @@
 /** Customers for the API. Names and addresses are sealed; the caller decides whether to open them. */
-import { and, asc, desc, eq, inArray, isNull, or, type SQL, sql } from "drizzle-orm"
+import { and, asc, desc, eq, inArray, or, type SQL, sql } from "drizzle-orm"
 import type { PgColumn } from "drizzle-orm/pg-core"
 import type { AddressIndex } from "../../../shared/contact/address-index.ts"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
@@ -7,8 +7,16 @@ import type { RiskLevel } from "../../../shared/domain/scoring/health.ts"
 import type { SubscriptionState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customerScores } from "../../schema/scoring.ts"
-import { consents, customerAddresses, customerKeys, customerPii, customers } from "../../schema.ts"
-import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import {
+  consents,
+  customerAddresses,
+  customerKeys,
+  customerNames,
+  customerPii,
+  customerQuarantines,
+  customers,
+} from "../../schema.ts"
+import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import type { ScoreRow } from "../scoring/scores.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type StreamRow, startStream, streamFrom } from "./stream.ts"
@@ -31,6 +39,8 @@ export interface CustomerFilter {
   readonly riskLevel?: RiskLevel | undefined
   /** Blind indexes, of which the customer has one. */
   readonly addresses?: readonly AddressIndex[] | undefined
+  /** Words that the customer's name has, each by its blind indexes. */
+  readonly words?: readonly (readonly string[])[] | undefined
 }
 
 /** A customer in a list, as of the last fold. */
@@ -93,10 +103,11 @@ export async function listCustomers(
   filter: CustomerFilter,
   page: PageRequest,
 ): Promise<Page<CustomerRow>> {
-  const { after } = page
+  const { from, where, columns } = customerSource(db, companyId, filter, page)
   const [rows] = await inCompany(db, companyId, [
     db
       .select({
+        ...columns,
         id: customers.id,
         provider: customers.provider,
         providerCustomerId: customers.providerCustomerId,
@@ -113,7 +124,7 @@ export async function listCustomers(
         wrappedDataKey: customerKeys.wrapped,
         score: customerScores,
       })
-      .from(customers)
+      .from(from)
       .leftJoin(
         customerPii,
         and(eq(customerPii.companyId, customers.companyId), eq(customerPii.customerId, customers.id)),
@@ -126,28 +137,58 @@ export async function listCustomers(
         customerScores,
         and(eq(customerScores.companyId, customers.companyId), eq(customerScores.customerId, customers.id)),
       )
-      .where(
-        and(
-          eq(customers.companyId, companyId),
-          // Always true, and stated by the index of the list.
-          sql`${customers.createdAt} < 'infinity'`,
-          filter.provider && eq(customers.provider, filter.provider),
-          filter.condition,
-          filter.providerCustomerId === undefined
-            ? undefined
-            : eq(customers.providerCustomerId, filter.providerCustomerId),
-          filter.addresses && hasAddress(db, companyId, filter.addresses),
-          filter.riskLevel && and(eq(customerScores.riskLevel, filter.riskLevel), isNull(customerScores.notScored)),
-          after === null
-            ? undefined
-            : sql`(${customers.createdAt}, ${customers.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
-        ),
-      )
+      .where(where)
       .orderBy(desc(customers.createdAt), desc(customers.id))
       .limit(page.limit + 1),
   ])
-  return pageOf(rows, page, (row) => ({ at: row.createdAt, id: row.id }))
+  return foundPageOf(rows, page, (row) => ({ at: row.createdAt, id: row.id }))
 }
+
+function customerSource(db: Db, companyId: string, filter: CustomerFilter, { after }: PageRequest) {
+  const within = and(
+    eq(customers.companyId, companyId),
+    after === null
+      ? undefined
+      : sql`(${customers.createdAt}, ${customers.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
+  )
+  const matches = and(
+    filter.provider && eq(customers.provider, filter.provider),
+    filter.condition,
+    // For each customer that is searched; as a join it would read all scores.
+    filter.riskLevel &&
+      sql`(select s.risk_level from ${customerScores} s where s.company_id = ${companyId} and s.customer_id = ${customers.id}
+        and s.not_scored is null) = ${filter.riskLevel}`,
+  )
+  const few = and(
+    filter.providerCustomerId === undefined ? undefined : eq(customers.providerCustomerId, filter.providerCustomerId),
+    filter.addresses && hasAddress(db, companyId, filter.addresses),
+    ...(filter.words ?? []).map((word) => hasWord(db, companyId, word)),
+  )
+  if (few !== undefined) return lookingUp(customers, and(within, few, matches))
+  // Always true, and stated by the index of the list.
+  const listed = and(within, sql`${customers.createdAt} < 'infinity'`)
+  return searching(customers, { at: customers.createdAt, id: customers.id }, { within: listed, matches })
+}
+
+/** Customers that are looked at for a word; of a more frequent one, some customers are not found. */
+const NAMED_MAX = 10_000
+
+const hasWord = (db: Db, companyId: string, indexes: readonly string[]): SQL =>
+  inArray(
+    customers.id,
+    db
+      .select({ id: customerNames.customerId })
+      .from(customerNames)
+      .where(and(eq(customerNames.companyId, companyId), inHex(customerNames.name, indexes)))
+      .limit(NAMED_MAX),
+  )
+
+/** Condition: the column has one of these bytes. */
+const inHex = (column: PgColumn, values: readonly string[]): SQL =>
+  sql`${column} in (${sql.join(
+    values.map((value) => sql`decode(${value}, 'hex')`),
+    sql`, `,
+  )})`
 
 const hasAddress = (db: Db, companyId: string, addresses: readonly AddressIndex[]): SQL =>
   inArray(
@@ -159,16 +200,16 @@ const hasAddress = (db: Db, companyId: string, addresses: readonly AddressIndex[
         and(
           eq(customerAddresses.companyId, companyId),
           inArray(customerAddresses.kind, [...new Set(addresses.map(({ kind }) => kind))]),
-          sql`${customerAddresses.address} in (${sql.join(
-            addresses.map(({ index }) => sql`decode(${index}, 'hex')`),
-            sql`, `,
-          )})`,
+          inHex(
+            customerAddresses.address,
+            addresses.map(({ index }) => index),
+          ),
         ),
       ),
   )
 
 /**
- * The stream of a customer, given by our id or the provider's, with consents and score; null when there is none. Our id has
+ * The stream of a customer, given by our id or the provider's, with consents, score and quarantine; null when there is none. Our id has
  * priority where one customer's id is another one's at the provider.
  */
 export async function readCustomer(
@@ -179,11 +220,13 @@ export async function readCustomer(
   readonly stream: Stream
   readonly consents: readonly ConsentRow[]
   readonly score: ScoreRow | null
+  /** The latest one, current or past. */
+  readonly quarantine: typeof customerQuarantines.$inferSelect | null
 } | null> {
   const found = sql`(select ${customers.id} from ${customers}
     where ${and(eq(customers.companyId, companyId), hasEitherId(customerId))}
     order by ${customers.id} = ${customerId} desc, ${customers.id} limit 1)`
-  const [result, rows, [score]] = await inCompany(db, companyId, [
+  const [result, rows, [score], [quarantine]] = await inCompany(db, companyId, [
     db.execute<StreamRow>(sql`select read_stream(${found}, true) as stream`),
     db
       .select()
@@ -194,6 +237,10 @@ export async function readCustomer(
       .select()
       .from(customerScores)
       .where(and(eq(customerScores.companyId, companyId), sql`${customerScores.customerId} = ${found}`)),
+    db
+      .select()
+      .from(customerQuarantines)
+      .where(and(eq(customerQuarantines.companyId, companyId), sql`${customerQuarantines.customerId} = ${found}`)),
   ])
   const first = streamFrom(companyId, result)
   if (first === null) return null
@@ -202,6 +249,7 @@ export async function readCustomer(
   return {
     stream,
     score: score ?? null,
+    quarantine: quarantine ?? null,
     consents: rows.map(({ purpose, isGranted, via, changedAt }) => ({
       purpose,
       isGranted,

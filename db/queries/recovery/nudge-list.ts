@@ -1,10 +1,10 @@
 /** Nudges for the API, including those whose case is gone: a late fact can remove a case. */
-import { and, desc, eq, inArray, sql } from "drizzle-orm"
+import { and, between, desc, eq, getTableColumns, inArray, sql } from "drizzle-orm"
 import type { ChannelName } from "../../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { nudges } from "../../schema.ts"
-import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import type { NudgeRow } from "./cases.ts"
 import { matchesCustomer } from "./customers.ts"
 
@@ -31,29 +31,39 @@ export async function listNudges(
   filter: NudgeFilter,
   page: PageRequest,
 ): Promise<Page<NudgeRow>> {
-  const { after } = page
+  const { from, where, columns } = nudgeSource(db, companyId, filter, page)
   const [rows] = await inCompany(db, companyId, [
     db
-      .select()
-      .from(nudges)
-      .where(
-        and(
-          eq(nudges.companyId, companyId),
-          // Always true, and stated by the index of the list.
-          sql`${nudges.dueAt} < 'infinity'`,
-          statusCondition(filter.status),
-          filter.channel && eq(nudges.channel, filter.channel),
-          filter.caseId === undefined ? undefined : eq(nudges.caseId, filter.caseId),
-          filter.customerId === undefined
-            ? undefined
-            : matchesCustomer(db, nudges.customerId, companyId, filter.customerId),
-          after === null
-            ? undefined
-            : sql`(${nudges.dueAt}, ${nudges.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
-        ),
-      )
+      .select({ ...getTableColumns(nudges), ...columns })
+      .from(from)
+      .where(where)
       .orderBy(desc(nudges.dueAt), desc(nudges.id))
       .limit(page.limit + 1),
   ])
-  return pageOf(rows, page, (row) => ({ at: row.dueAt, id: row.id }))
+  return foundPageOf(rows, page, (row) => ({ at: row.dueAt, id: row.id }))
+}
+
+function nudgeSource(db: Db, companyId: string, filter: NudgeFilter, { after }: PageRequest) {
+  const within = and(
+    eq(nudges.companyId, companyId),
+    after === null
+      ? undefined
+      : sql`(${nudges.dueAt}, ${nudges.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
+  )
+  const matches = and(
+    statusCondition(filter.status),
+    filter.channel && eq(nudges.channel, filter.channel),
+    filter.caseId === undefined ? undefined : eq(nudges.caseId, filter.caseId),
+  )
+  const few = and(
+    filter.customerId === undefined ? undefined : matchesCustomer(db, nudges.customerId, companyId, filter.customerId),
+    // The id of a nudge begins with that of its case, and "/" comes after ".".
+    filter.caseId === undefined ? undefined : between(nudges.id, `${filter.caseId}.`, `${filter.caseId}/`),
+    // Has a partial index.
+    filter.status === "unknown" ? statusCondition(filter.status) : undefined,
+  )
+  if (few !== undefined) return lookingUp(nudges, and(within, few, matches))
+  // Always true, and stated by the index of the list.
+  const listed = and(within, sql`${nudges.dueAt} < 'infinity'`)
+  return searching(nudges, { at: nudges.dueAt, id: nudges.id }, { within: listed, matches })
 }

@@ -15,9 +15,11 @@ import { bytesFromBase64 } from "../platform/parameters.ts"
 import { readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
 import { streamFrom, streamStatement } from "./stream.ts"
 
-/** The addresses of a contact, and the newest version of the key with which they are indexed. */
-export interface IndexedAddresses {
-  readonly indexes: readonly AddressIndex[]
+/** The blind indexes of a contact, and the newest version of their key. */
+export interface ContactIndexes {
+  readonly addresses: readonly AddressIndex[]
+  /** Of the words of the name. */
+  readonly names: readonly string[]
   readonly version: number
 }
 
@@ -112,7 +114,7 @@ export async function startPersonStream(
   return { ...read, person: personFrom(person), ...company }
 }
 
-/** Customers of all companies whose addresses are not indexed with this version of the key. */
+/** Customers of all companies whose addresses or names are not indexed with this version of the key. */
 export async function loadContactsToIndex(
   db: Db,
   version: number,
@@ -155,14 +157,15 @@ export async function loadContacts(
 export async function indexContacts(
   db: Db,
   companyId: string,
-  contacts: readonly (IndexedAddresses & { readonly customerId: string; readonly sealedSha256: string })[],
+  contacts: readonly (ContactIndexes & { readonly customerId: string; readonly sealedSha256: string })[],
 ): Promise<void> {
   await inCompany(
     db,
     companyId,
-    contacts.map(({ customerId, sealedSha256, indexes, version }) =>
+    contacts.map(({ customerId, sealedSha256, addresses, names, version }) =>
       db.execute(
-        sql`select index_contact(${customerId}, ${sealedSha256}, ${kindsOf(indexes)}, ${valuesOf(indexes)}, ${version})`,
+        sql`select index_contact(${customerId}, ${sealedSha256}, ${kindsOf(addresses)}, ${valuesOf(addresses)}, ${version}),
+          index_names(${customerId}, ${sealedSha256}, ${textArray(names)}, ${version})`,
       ),
     ),
   )

@@ -8,12 +8,16 @@ import { fold } from "../../../shared/domain/recovery/fold.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"
+import { fillTables, ROWS_AT, type RowRange, rowsRead } from "../../../test/support/many-rows.ts"
 import { commitStreams } from "./commit.ts"
 import { loadStream, type NewEvent, recordDeliveries } from "./stream.ts"
 
-const { db, rows } = useDatabase()
+const database = useDatabase()
+const { db, rows } = database
+const readSoFar = () => rowsRead(database)
+const fill = (range: RowRange) => fillTables(database, range)
 
-const AT = new Date("2026-10-05T12:00:00.000Z")
+const AT = ROWS_AT
 const later = (seconds: number) => new Date(AT.getTime() + seconds * 1000).toISOString()
 
 /** Two events in one call: about a known customer with a new invoice, and about an object that is linked to that customer. */
@@ -83,52 +87,6 @@ async function process(n: number): Promise<void> {
   const { lost } = await commitStreams(db, TEST_COMPANY, commits, later(n))
   expect(lost.size).toBe(0)
   await loadStream(db, TEST_COMPANY, customerId, { whole: true })
-}
-
-/** Rows of tables and entries of indexes that this transaction has read. */
-async function readSoFar(): Promise<number> {
-  const [row] = await rows<{ n: number }>(
-    `SELECT sum(pg_stat_get_xact_tuples_returned(oid))::int AS n FROM pg_class
-      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')`,
-  )
-  return row?.n ?? 0
-}
-
-/** Other customers of the company: so many facts, a quarter as many events and links, and fewer nudges and customers. */
-async function fill({ from, to }: { readonly from: number; readonly to: number }): Promise<void> {
-  const insert = (text: string, step = 1) =>
-    rows(text.replace("FROM rows", "FROM generate_series($3::int, $4::int, $5::int) AS n"), [
-      ...[TEST_COMPANY, AT, from, to, step],
-    ])
-  // Without the checks of foreign keys, which take longer than all the rest.
-  await rows("SET LOCAL session_replication_role = replica")
-  await insert(
-    `INSERT INTO customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
-      SELECT $1, 'stripe_other_' || n, 'stripe', 'other_' || n, $2, $2 FROM rows`,
-    20,
-  )
-  await insert(
-    `INSERT INTO object_links (company_id, provider, object_id, root_id, is_customer, holds_facts, created_at)
-    SELECT $1, 'stripe', 'other_in_' || n, 'other_' || n / 10, true, n % 100 = 1, $2 FROM rows`,
-    4,
-  )
-  await insert(`INSERT INTO facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, body)
-    SELECT $1, 'other ' || n, 'stripe', 'other_' || n / 10, 'payment_failed', 31, $2::timestamptz + n * interval '1 ms', $2, '{}'
-    FROM rows`)
-  await insert(
-    `INSERT INTO webhook_events (
-      company_id, id, provider, account, provider_event_id, type, status, customer_id, occurred_at, received_at
-    ) SELECT $1, gen_random_uuid(), 'stripe', '', 'other_' || n, 'invoice.paid', 'processed', 'stripe_other_' || n / 10, $2,
-      $2::timestamptz + n * interval '1 ms' FROM rows`,
-    4,
-  )
-  await insert(
-    `INSERT INTO nudges (company_id, id, case_id, customer_id, step, channel, status, due_at)
-      SELECT $1, 'other ' || n, 'other', 'stripe_other_' || n / 10, 0, 'email', 'sent', $2::timestamptz + n * interval '1 ms'
-      FROM rows`,
-    10,
-  )
-  await rows("SET LOCAL session_replication_role = DEFAULT")
 }
 
 const READ_FROM = "customers, object_links, facts, webhook_events, webhook_event_keys, nudges"

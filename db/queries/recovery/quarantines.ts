@@ -37,17 +37,6 @@ export async function releaseQuarantine(db: Db, companyId: string, customerId: s
   return result.rows[0]?.released === true
 }
 
-/** The latest quarantine of a customer, current or past; null: there never was one. */
-export async function readQuarantine(db: Db, companyId: string, customerId: string) {
-  const [[row]] = await inCompany(db, companyId, [
-    db
-      .select()
-      .from(customerQuarantines)
-      .where(and(eq(customerQuarantines.companyId, companyId), eq(customerQuarantines.customerId, customerId))),
-  ])
-  return row ?? null
-}
-
 /** Quarantines of these companies (null: all) of which the team has not been notified, the oldest first. */
 export async function quarantinesToAnnounce(
   db: Db,

@@ -2,7 +2,8 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"
-import { readQuarantine, releaseQuarantine } from "./quarantines.ts"
+import { readCustomer } from "./customers.ts"
+import { releaseQuarantine } from "./quarantines.ts"
 import { loadStream, type NewEvent, recordDeliveries, recordDelivery } from "./stream.ts"
 
 const { db, rows, addCompany } = useDatabase()
@@ -87,7 +88,7 @@ test("more events than a customer may have in an hour are kept and not processed
   ])
   expect(await count("facts")).toBe(2)
   const customerId = second.stream?.customer.id ?? ""
-  expect(await readQuarantine(db, TEST_COMPANY, customerId)).toMatchObject({ reason: "customer_flood" })
+  expect((await readCustomer(db, TEST_COMPANY, customerId))?.quarantine).toMatchObject({ reason: "customer_flood" })
   expect(await releaseQuarantine(db, TEST_COMPANY, customerId, new Date(AT))).toBe(true)
   expect(await releaseQuarantine(db, TEST_COMPANY, customerId, new Date(AT))).toBe(false)
 })

@@ -3,7 +3,7 @@ import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type EventStatus, isListedEvent, webhookEventKeys, webhookEvents } from "../../schema.ts"
-import { type Page, type PageRequest, pageOf } from "../platform/page.ts"
+import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import { matchesCustomer } from "../recovery/customers.ts"
 
 /** Filters of a list of events. */
@@ -57,43 +57,61 @@ export const matchingEvents = (db: Db, companyId: string, filter: EventFilter): 
   and(
     eq(webhookEvents.companyId, companyId),
     isListedEvent,
-    filter.status && eq(webhookEvents.status, filter.status),
-    filter.provider && eq(webhookEvents.provider, filter.provider),
-    filter.type === undefined ? undefined : eq(webhookEvents.type, filter.type),
-    filter.apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, filter.apiVersion),
-    filter.providerEventId === undefined ? undefined : hasProviderEventId(companyId, filter.providerEventId),
-    filter.customerId === undefined
-      ? undefined
-      : matchesCustomer(db, webhookEvents.customerId, companyId, filter.customerId),
+    hasProperties(filter),
+    isOneOfFew(db, companyId, filter),
     filter.since && gte(webhookEvents.receivedAt, filter.since),
     filter.until && lt(webhookEvents.receivedAt, filter.until),
+  )
+
+const hasProperties = ({ status, provider, type, apiVersion }: EventFilter): SQL | undefined =>
+  and(
+    status && eq(webhookEvents.status, status),
+    provider && eq(webhookEvents.provider, provider),
+    type === undefined ? undefined : eq(webhookEvents.type, type),
+    apiVersion === undefined ? undefined : eq(webhookEvents.apiVersion, apiVersion),
+  )
+
+/** Conditions that an index serves; undefined without one. */
+const isOneOfFew = (db: Db, companyId: string, { providerEventId, customerId }: EventFilter): SQL | undefined =>
+  and(
+    providerEventId === undefined ? undefined : hasProviderEventId(companyId, providerEventId),
+    customerId === undefined ? undefined : matchesCustomer(db, webhookEvents.customerId, companyId, customerId),
   )
 
 /** A page of a company's events, the last received first. */
 export async function listEvents(
   db: Db,
   companyId: string,
-  filter: EventFilter,
+  filter: Omit<EventFilter, "since" | "until">,
   page: PageRequest,
 ): Promise<Page<EventRow>> {
-  const { after } = page
+  const { from, where, columns } = eventSource(db, companyId, filter, page)
   const [rows] = await inCompany(db, companyId, [
     db
-      .select(COLUMNS)
-      .from(webhookEvents)
-      .where(
-        and(
-          matchingEvents(db, companyId, filter),
-          after === null
-            ? undefined
-            : sql`(${webhookEvents.receivedAt}, ${webhookEvents.id})
-                < (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`,
-        ),
-      )
+      .select({ ...COLUMNS, ...columns })
+      .from(from)
+      .where(where)
       .orderBy(desc(webhookEvents.receivedAt), desc(webhookEvents.id))
       .limit(page.limit + 1),
   ])
-  return pageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
+  return foundPageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
+}
+
+function eventSource(db: Db, companyId: string, filter: EventFilter, { after }: PageRequest) {
+  const within = and(
+    eq(webhookEvents.companyId, companyId),
+    after === null
+      ? undefined
+      : sql`(${webhookEvents.receivedAt}, ${webhookEvents.id})
+          < (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`,
+  )
+  const matches = hasProperties(filter)
+  // A literal, so that its partial index can be used.
+  const isDead = filter.status === "dead" ? sql`${webhookEvents.status} = 'dead'` : undefined
+  const few = and(isOneOfFew(db, companyId, filter), isDead)
+  if (few !== undefined) return lookingUp(webhookEvents, and(within, few, matches))
+  const order = { at: webhookEvents.receivedAt, id: webhookEvents.id }
+  return searching(webhookEvents, order, { within: and(within, isListedEvent), matches })
 }
 
 /** One event of a company; null when it has none with that id. */

@@ -1,18 +1,19 @@
 /** The model card as Markdown and as one HTML file: description, metrics, features and limits of use. */
+import type { Markup } from "../../../shared/charts/chart.ts"
 import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
 import type { Interval, MetricName, Metrics } from "../../../shared/learning/evaluation/metrics.ts"
 import type { Artefact } from "../../../shared/scoring/artefact.ts"
 import { METRIC_TITLES } from "../show.ts"
-import { type Bins, cumulativeGain } from "./charts.ts"
+import { type Bins, CHART_STYLE, cumulativeGain } from "./charts.ts"
 import type { FeatureImportance } from "./feature-effects.ts"
 
-/** The content of a card. Charts are SVG by file name. */
+/** The content of a card. Charts have the names of their files. */
 export interface Card {
   readonly artefact: Artefact
   /** SHA-256 of the file. */
   readonly hash: string
   readonly importance: readonly FeatureImportance[]
-  readonly charts: readonly { readonly name: string; readonly title: string; readonly svg: string }[]
+  readonly charts: readonly { readonly name: string; readonly title: string; readonly chart: Markup }[]
   readonly bins: Bins
   /** Metrics on a given table; null: the out-of-fold metrics of the training. */
   readonly evaluation: {
@@ -172,7 +173,8 @@ export function markdownOf(card: Card): string {
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;color:#1f2937;max-width:960px;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;margin:1rem 0}td,th{border-bottom:1px solid #e5e7eb;padding:.25rem .75rem .25rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
-.charts{display:flex;flex-wrap:wrap;gap:1rem}.charts svg{width:min(440px,100%);height:auto}`
+.charts{display:flex;flex-wrap:wrap;gap:1rem}.charts>div{width:min(460px,100%)}.charts figure{margin:0}.charts svg{width:100%;height:auto}
+${CHART_STYLE}`
 
 /** The card as one self-contained HTML file. */
 export function htmlOf(card: Card): string {
@@ -184,7 +186,9 @@ export function htmlOf(card: Card): string {
       table === undefined
         ? ""
         : `<table>${row(table.head, "th")}${table.rows.map((each) => row(each, "td")).join("\n")}</table>`
-    const charted = card.charts.filter(({ name }) => charts.includes(name)).map(({ svg }) => svg)
+    const charted = card.charts
+      .filter(({ name }) => charts.includes(name))
+      .map(({ title, chart }) => `<div><h3>${escapeHtml(title)}</h3>\n${chart}</div>`)
     const figures = charted.length === 0 ? "" : `<div class="charts">${charted.join("\n")}</div>`
     return `<section><h2>${escapeHtml(title)}</h2>\n${paragraphs.join("\n")}\n${rows}\n${figures}</section>`
   })

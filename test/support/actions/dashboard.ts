@@ -15,6 +15,8 @@ export interface Visitor {
     fields?: Readonly<Record<string, string>> | URLSearchParams | FormData,
     headers?: Readonly<Record<string, string>>,
   ): Promise<PageAnswer>
+  /** The cookies, as a request has them. */
+  cookie(): string
   /** Forgets the session, as a browser does when it has ended. */
   forget(): void
 }
@@ -26,8 +28,10 @@ export function visitor(): Visitor {
   const cookies = new Map<string, string>()
   const origin = world().workerUrl
 
+  const cookieHeader = () => [...cookies].map(([name, value]) => `${name}=${value}`).join("; ")
+
   async function go(path: string, init: RequestInit, redirects = 0): Promise<PageAnswer> {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join("; ")
+    const cookie = cookieHeader()
     const response = await fetch(new URL(path, origin), {
       ...init,
       redirect: "manual",
@@ -51,6 +55,7 @@ export function visitor(): Visitor {
         body: fields instanceof FormData ? fields : new URLSearchParams(fields as Record<string, string>),
         headers: { origin, "sec-fetch-site": "same-origin", ...headers },
       }),
+    cookie: cookieHeader,
     forget: () => cookies.clear(),
   }
 }

@@ -1,6 +1,7 @@
 /** Recovery cases: the list with filters, and one case with its actions. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
@@ -244,6 +245,28 @@ const CasesPage: FC<{
       <Choice name="status" label="Status" value={query.status} options={Object.entries(STATUS_NAMES)} />
       <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />
       <ProviderChoice value={query.provider} />
+      <Choice
+        name="channel"
+        label="Messaged by"
+        value={query.channel}
+        options={MEMBER_CHANNELS.map((channel) => [channel, channel])}
+      />
+      <label>
+        Opened from
+        <input type="date" name="openedFrom" value={query.openedFrom ?? ""} />
+      </label>
+      <label>
+        To
+        <input type="date" name="openedTo" value={query.openedTo ?? ""} />
+      </label>
+      <label>
+        Amount from, in minor units
+        <input name="amountMinorMin" inputmode="numeric" pattern="[0-9]{1,15}" value={query.amountMinorMin ?? ""} />
+      </label>
+      <label>
+        Cause
+        <input name="cause" value={query.cause ?? ""} />
+      </label>
       <label>
         Decline code
         <input name="declineCode" value={query.declineCode ?? ""} />
@@ -266,6 +289,6 @@ const CasesPage: FC<{
         </button>
       </PostForm>
     )}
-    <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} />
+    <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} isShort={cases.data.length < ROWS} />
   </>
 )

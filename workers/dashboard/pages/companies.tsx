@@ -1,16 +1,15 @@
-/** Companies for operators, and the checklist of a company's set-up. */
+/** Companies, for operators. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
 import { keepCompany } from "../session.ts"
 import type { Viewer } from "../viewer.ts"
+import { SET_UP } from "./set-up.tsx"
 
 const PATH = "/dashboard/companies"
-const SET_UP = "/dashboard/set-up"
 
 export const companies = new Hono<DashboardEnv>()
   .get("/", async (c) => {
@@ -48,20 +47,6 @@ export const companies = new Hono<DashboardEnv>()
       return "companyOpened"
     }),
   )
-
-export const setUp = new Hono<DashboardEnv>()
-  .get("/", async (c) => {
-    const params = { id: c.get("viewer").principal.companyId }
-    const checklist = await c.get("ask")("GET /api/companies/:id/onboarding", { params })
-    return show(c, "Set-up", SET_UP, <SetUpPage {...frameOf(c)} checklist={checklist} />)
-  })
-  .post("/test-message", async (c) => {
-    const params = { id: c.get("viewer").principal.companyId }
-    return act(c, SET_UP, async () => {
-      await c.get("ask")("POST /api/companies/:id/test-message", { params, body: {} })
-      return "testSent"
-    })
-  })
 
 type Company = AnswerOf<"GET /api/companies">["data"][number]
 
@@ -152,39 +137,6 @@ const CompaniesPage: FC<{ readonly viewer: Viewer; readonly companies: readonly 
             <button type="submit">Add</button>
           </div>
         </form>
-      </Panel>
-    )}
-  </>
-)
-
-const SetUpPage: FC<{
-  readonly viewer: Viewer
-  readonly checklist: AnswerOf<"GET /api/companies/:id/onboarding">
-}> = ({ viewer, checklist }) => (
-  <>
-    <Heading
-      title="Set-up"
-      lead={checklist.isDone ? "Everything is set up." : "What is left before members get their first message."}
-    />
-    <Table
-      caption="Checklist"
-      rows={checklist.items}
-      empty="There is nothing to do."
-      columns={[
-        { title: "Step", cell: ({ item }) => inWords(item) },
-        {
-          title: "State",
-          cell: ({ isDone }) => <Badge tone={isDone ? "good" : "warn"}>{isDone ? "done" : "to do"}</Badge>,
-        },
-        { title: "How", cell: ({ how }) => how },
-        { title: "When", cell: ({ at }) => <Time viewer={viewer} at={at} /> },
-      ]}
-    />
-    {viewer.can("people:write") && (
-      <Panel title="Test message" note="The first message, with example data, sent to your own address.">
-        <PostForm action={`${SET_UP}/test-message`}>
-          <button type="submit">Send it to me</button>
-        </PostForm>
       </Panel>
     )}
   </>

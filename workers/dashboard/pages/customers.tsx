@@ -35,8 +35,10 @@ export const customers = new Hono<DashboardEnv>()
     return show(c, "Customers", PATH, <CustomersPage {...frameOf(c)} customers={found} query={query} />)
   })
   .post("/search", async (c) => {
-    const { email = "" } = await formOf(c)
-    const found = await c.get("ask")("POST /api/customers/search", { body: { email } })
+    const { email = "", name = "" } = await formOf(c)
+    const found = await c.get("ask")("POST /api/customers/search", {
+      body: { ...(email !== "" && { email }), ...(name !== "" && { name }) },
+    })
     return show(c, "Customers", PATH, <CustomersPage {...frameOf(c)} customers={found} query={{}} />)
   })
   .get("/export", (c) =>
@@ -88,8 +90,12 @@ const CustomersPage: FC<{
         <search>
           <PostForm class="filters" action={`${PATH}/search`}>
             <label>
+              Name
+              <input name="name" maxlength={200} />
+            </label>
+            <label>
               E-mail address
-              <input type="email" name="email" required />
+              <input type="email" name="email" />
             </label>
             <button type="submit">Find</button>
           </PostForm>
@@ -138,7 +144,12 @@ const CustomersPage: FC<{
         },
       ]}
     />
-    <Pager path="/dashboard/customers" query={query} nextCursor={customers.nextCursor} />
+    <Pager
+      path="/dashboard/customers"
+      query={query}
+      nextCursor={customers.nextCursor}
+      isShort={customers.data.length < ROWS}
+    />
   </>
 )
 

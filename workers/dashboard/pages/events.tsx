@@ -239,6 +239,6 @@ const EventsPage: FC<{
         { title: "Replay", cell: (one) => (canReplay(viewer, one) ? <ReplayForm id={one.id} /> : "–") },
       ]}
     />
-    <Pager path="/dashboard/events" query={query} nextCursor={events.nextCursor} />
+    <Pager path="/dashboard/events" query={query} nextCursor={events.nextCursor} isShort={events.data.length < ROWS} />
   </>
 )

@@ -2,8 +2,9 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/imports"
@@ -18,6 +19,17 @@ export const imports = new Hono<DashboardEnv>()
     const page = <ImportsPage {...frameOf(c)} backfills={backfills.data} comparisons={comparisons.data} />
     return show(c, "Imports", PATH, page)
   })
+  .get("/export", (c) =>
+    exportOf(c, "imports", (query) => c.get("ask")("GET /api/backfills", { query }), IMPORT_COLUMNS),
+  )
+  .get("/reconciliations/export", (c) =>
+    exportOf(
+      c,
+      "reconciliations",
+      (query) => c.get("ask")("GET /api/reconciliations", { query }),
+      RECONCILIATION_COLUMNS,
+    ),
+  )
   .post("/", async (c) => {
     const { provider, since } = await formOf(c)
     return act(c, PATH, async () => {
@@ -37,6 +49,16 @@ export const imports = new Hono<DashboardEnv>()
       return "compared"
     }),
   )
+
+const IMPORT_COLUMNS = [
+  ...(["id", "provider", "account", "since", "until", "reached", "imported", "known", "unread"] as const),
+  ...(["isComplete", "startedAt", "updatedAt", "finishedAt"] as const),
+]
+
+const RECONCILIATION_COLUMNS = [
+  ...(["id", "provider", "account", "kind", "from", "until", "checked", "missing", "fetched"] as const),
+  ...(["repaired", "differences", "outOfReach", "isComplete", "startedAt", "finishedAt"] as const),
+]
 
 const ImportsPage: FC<{
   readonly viewer: Viewer
@@ -69,7 +91,10 @@ const ImportsPage: FC<{
           </PostForm>
         </Panel>
       )}
-      <Panel title="Imports">
+      <Panel title="Imports" note="The latest 20.">
+        <p>
+          <ExportLink path={PATH} what="imports" />
+        </p>
         <Table
           caption="Imports"
           rows={backfills}
@@ -98,14 +123,17 @@ const ImportsPage: FC<{
           ]}
         />
       </Panel>
-      <Panel title="Reconciliations">
-        {canRun && (
-          <PostForm action={`${PATH}/compare`}>
-            <button class="quiet" type="submit">
-              Compare now
-            </button>
-          </PostForm>
-        )}
+      <Panel title="Reconciliations" note="The latest 20.">
+        <div class="actions">
+          {canRun && (
+            <PostForm action={`${PATH}/compare`}>
+              <button class="quiet" type="submit">
+                Compare now
+              </button>
+            </PostForm>
+          )}
+          <ExportLink path={`${PATH}/reconciliations`} what="reconciliations" />
+        </div>
         <Table
           caption="Reconciliations"
           rows={comparisons}

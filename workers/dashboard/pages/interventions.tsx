@@ -2,19 +2,32 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { type DashboardEnv, frameOf, listQuery, show } from "../page.tsx"
 import { KIND_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, Figure, Heading, Panel, Table, type Tone } from "../parts/parts.tsx"
+import { Badge, Choice, ExportLink, Figure, Heading, Panel, Table, type Tone } from "../parts/parts.tsx"
 import { VariantsPanel } from "../parts/variants-panel.tsx"
 import { money, number, percent, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/interventions"
 
-export const interventions = new Hono<DashboardEnv>().get("/", async (c) => {
-  const query = listQuery(c)
-  const found = await c.get("ask")("GET /api/interventions", { query })
-  return show(c, "Interventions", PATH, <InterventionsPage {...frameOf(c)} found={found} query={query} />)
-})
+export const interventions = new Hono<DashboardEnv>()
+  .get("/", async (c) => {
+    const query = listQuery(c)
+    const found = await c.get("ask")("GET /api/interventions", { query })
+    return show(c, "Interventions", PATH, <InterventionsPage {...frameOf(c)} found={found} query={query} />)
+  })
+  .get("/export", (c) =>
+    exportOf(
+      c,
+      "interventions",
+      // The whole comparison is one page.
+      async () => ({ ...(await c.get("ask")("GET /api/interventions", { query: listQuery(c) })), nextCursor: null }),
+      COLUMNS,
+    ),
+  )
+
+const COLUMNS = ["kind", "cases", "randomized", "matured", "treated", "heldOut", "lift", "amounts"] as const
 
 type Comparison = AnswerOf<"GET /api/interventions">["data"][number]
 
@@ -42,6 +55,7 @@ const InterventionsPage: FC<{
         <input type="number" name="horizonDays" min="1" max="180" value={String(found.horizonDays)} />
       </label>
       <button type="submit">Compare</button>
+      <ExportLink path={PATH} query={query} />
     </form>
     {found.data.length === 0 && <p class="empty">No case has been randomized yet.</p>}
     {found.data.map((one) => (

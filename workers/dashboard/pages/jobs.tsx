@@ -1,10 +1,12 @@
 /** Jobs with their runs, and dead letters. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/jobs"
@@ -16,6 +18,7 @@ export const jobs = new Hono<DashboardEnv>()
     const [all, letters] = await Promise.all([ask("GET /api/jobs"), ask("GET /api/dead-letters")])
     return show(c, "Jobs", PATH, <JobsPage {...frameOf(c)} jobs={all.data} letters={letters} />)
   })
+  .get("/export", (c) => exportOf(c, "jobs", () => c.get("ask")("GET /api/jobs"), JOB_COLUMNS))
   .get("/:name", async (c) => {
     const params = c.req.param()
     const [job, runs] = await Promise.all([
@@ -50,12 +53,39 @@ export const jobs = new Hono<DashboardEnv>()
     }),
   )
 
-export const deadLetters = new Hono<DashboardEnv>().post("/:kind/:id/retry", (c) =>
-  act(c, PATH, async () => {
-    await c.get("ask")("POST /api/dead-letters/:kind/:id/retry", { params: c.req.param() })
-    return "retried"
-  }),
-)
+const JOB_COLUMNS = ["name", "schedule", "isPaused", "reason", "changedBy", "running", "lastRun", "nextRunAt"] as const
+
+export const deadLetters = new Hono<DashboardEnv>()
+  .get("/export", (c) =>
+    exportOf(
+      c,
+      "dead-letters",
+      async (query) => {
+        const found = await c.get("ask")("GET /api/dead-letters", { query })
+        if (found.unavailable.length > 0) throw new AppError("UNAVAILABLE", "Not all dead letters can be listed now.")
+        return found
+      },
+      LETTER_COLUMNS,
+    ),
+  )
+  .post("/:kind/:id/retry", (c) =>
+    act(c, PATH, async () => {
+      await c.get("ask")("POST /api/dead-letters/:kind/:id/retry", { params: c.req.param() })
+      return "retried"
+    }),
+  )
+
+const LETTER_COLUMNS = [
+  "kind",
+  "id",
+  "reason",
+  "job",
+  "eventId",
+  "attempts",
+  "responseStatus",
+  "at",
+  "isRetryable",
+] as const
 
 type Job = AnswerOf<"GET /api/jobs">["data"][number]
 
@@ -74,7 +104,9 @@ const JobsPage: FC<{
   readonly letters: AnswerOf<"GET /api/dead-letters">
 }> = ({ viewer, now, jobs: all, letters }) => (
   <>
-    <Heading title="Jobs" lead="Each job is started by QStash and by a Cron Trigger, so that one of them can fail." />
+    <Heading title="Jobs" lead="Each job is started by QStash and by a Cron Trigger, so that one of them can fail.">
+      <ExportLink path={PATH} what="jobs" />
+    </Heading>
     <Table
       caption="Jobs"
       rows={all}
@@ -91,6 +123,9 @@ const JobsPage: FC<{
       ]}
     />
     <Panel title="Dead letters" note="These are not retried automatically.">
+      <p>
+        <ExportLink path="/dashboard/dead-letters" what="dead letters" />
+      </p>
       {letters.unavailable.length > 0 && (
         <p class="notice refused">Not all can be listed: {letters.unavailable.join(", ")} does not answer now.</p>
       )}

@@ -77,6 +77,6 @@ const MessagesPage: FC<{
         { title: "Sent", cell: ({ sentAt }) => <Time viewer={viewer} at={sentAt} /> },
       ]}
     />
-    <Pager path={PATH} query={query} nextCursor={nudges.nextCursor} />
+    <Pager path={PATH} query={query} nextCursor={nudges.nextCursor} isShort={nudges.data.length < ROWS} />
   </>
 )

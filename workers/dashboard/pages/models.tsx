@@ -1,11 +1,12 @@
 /** Models that score customers: their state, gates, monitoring, promotion and rollback. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { lineChart } from "../../../shared/charts/line.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
 import { Badge, Figure, Heading, Panel, PostForm, Table, Time, type Tone } from "../parts/parts.tsx"
-import { number, percent, type Viewer } from "../viewer.ts"
+import { dateOnly, number, percent, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/models"
 const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`
@@ -125,6 +126,14 @@ const ReasonForm: FC<{ readonly action: string; readonly button: string; readonl
   </PostForm>
 )
 
+type History = AnswerOf<"GET /api/models/:id/monitoring">["history"]
+
+/** Days with a figure, the oldest first. */
+const qualityByDay = (history: History) =>
+  history
+    .flatMap(({ day, dataQuality }) => (dataQuality === null ? [] : [{ at: Date.parse(day), value: dataQuality }]))
+    .sort((a, b) => a.at - b.at)
+
 const ModelPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
@@ -149,6 +158,24 @@ const ModelPage: FC<{
         value={number(viewer, monitoring.alarms.data.filter(({ status }) => status === "open").length)}
       />
     </dl>
+    {monitoring.history.length > 1 && (
+      <Panel title="Data quality" note="The daily checks of the last month.">
+        {lineChart(
+          {
+            id: "data-quality",
+            title: "Data quality",
+            description:
+              "How complete, fresh and timely the inputs were on each day of the last month, and how many labels arrived.",
+          },
+          qualityByDay(monitoring.history),
+          {
+            time: (at) => dateOnly({ ...viewer, timeZone: "UTC" }, new Date(at).toISOString()),
+            value: (share) => percent(viewer, share),
+            head: ["Day", "Data quality"],
+          },
+        )}
+      </Panel>
+    )}
     {viewer.can("models:write") && model.state !== "champion" && (
       <Panel title="Act" note="A model is promoted only if it passes its gates.">
         <ReasonForm action={`${pathOf(model.id)}/promote`} button="Promote" />

@@ -7,6 +7,7 @@ import { lineChart } from "../../../shared/charts/line.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { type DashboardEnv, frameOf, show } from "../page.tsx"
 import { type CaseAnswer, CaseTable, inWords, KIND_NAMES } from "../parts/cases.tsx"
+import { AmountCharts, FailureTimes } from "../parts/overview-charts.tsx"
 import { Choice, Figure, Heading, Panel, Table } from "../parts/parts.tsx"
 import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
 
@@ -42,7 +43,10 @@ const OverviewPage: FC<{
   }
   return (
     <>
-      <Heading title="Overview" lead={`Cases that opened within ${days} days.`}>
+      <Heading
+        title="Overview"
+        lead={`Cases that opened within ${days} days${figures.isWhole ? "" : `: the newest ${words.number(figures.countedMax)}`}.`}
+      >
         <form class="filters" method="get">
           <Choice
             name="days"
@@ -117,6 +121,8 @@ const OverviewPage: FC<{
         </Panel>
       </div>
       <div class="columns">
+        <AmountCharts viewer={viewer} outcomes={figures.outcomes} />
+        {figures.failureTimes.length > 0 && <FailureTimes viewer={viewer} now={now} times={figures.failureTimes} />}
         {[...Map.groupBy(figures.recovered, ({ currency }) => currency)].map(
           ([currency, rows]) =>
             rows.length > 1 && (

@@ -2,9 +2,10 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
+import { exportOf } from "../export.ts"
 import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/people"
@@ -12,6 +13,11 @@ const ROLES = ["success-analyst", "success-manager", "admin"]
 
 export const people = new Hono<DashboardEnv>()
   .get("/", (c) => showPeople(c, null))
+  .get("/export", (c) => exportOf(c, "people", () => c.get("ask")("GET /api/people"), PERSON_COLUMNS))
+  .get("/keys/export", (c) => exportOf(c, "keys", () => c.get("ask")("GET /api/keys"), KEY_COLUMNS))
+  .get("/sign-ins/export", (c) =>
+    exportOf(c, "sign-ins", (query) => c.get("ask")("GET /api/sign-ins", { query }), SIGN_IN_COLUMNS),
+  )
   .post("/", async (c) => {
     const { email, role } = await formOf(c)
     return act(c, PATH, async () => {
@@ -50,6 +56,15 @@ export const people = new Hono<DashboardEnv>()
       return "revoked"
     }),
   )
+
+const PERSON_COLUMNS = ["id", "email", "role", "createdAt", "invitedBy", "lastSignInAt", "removedAt"] as const
+
+const KEY_COLUMNS = [
+  ...(["id", "name", "role", "prefix", "isValid", "createdAt", "createdBy"] as const),
+  ...(["expiresAt", "revokedAt", "lastUsedAt"] as const),
+]
+
+const SIGN_IN_COLUMNS = ["id", "at", "kind", "via", "who", "reason"] as const
 
 type NewKey = AnswerOf<"POST /api/keys">
 type Key = AnswerOf<"GET /api/keys">["data"][number]
@@ -92,6 +107,9 @@ const PeoplePage: FC<{
         </div>
       )}
       <Panel title="People">
+        <p>
+          <ExportLink path={PATH} what="people" />
+        </p>
         <Table
           caption="People"
           rows={persons}
@@ -133,6 +151,9 @@ const PeoplePage: FC<{
         )}
       </Panel>
       <Panel title="API keys">
+        <p>
+          <ExportLink path={`${PATH}/keys`} what="keys" />
+        </p>
         <Table
           caption="API keys"
           rows={keys}
@@ -187,7 +208,10 @@ const PeoplePage: FC<{
           </PostForm>
         )}
       </Panel>
-      <Panel title="Sign-ins">
+      <Panel title="Sign-ins" note="The latest 20.">
+        <p>
+          <ExportLink path={`${PATH}/sign-ins`} what="sign-ins" />
+        </p>
         <Table
           caption="Sign-ins"
           rows={signIns}

@@ -142,7 +142,12 @@ const SegmentPage: FC<{
         { title: "Subscriptions", isNumber: true, cell: ({ subscriptions }) => number(viewer, subscriptions.length) },
       ]}
     />
-    <Pager path={pathOf(segment.id)} query={{ cursor }} nextCursor={members.nextCursor} />
+    <Pager
+      path={pathOf(segment.id)}
+      query={{ cursor }}
+      nextCursor={members.nextCursor}
+      isShort={members.data.length < ROWS}
+    />
     {segment.kind === "rule" && viewer.can("segments:write") && (
       <Panel title="Change">
         <SegmentForm name={segment.name} rule={segment.rule} />

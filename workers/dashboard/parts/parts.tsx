@@ -147,30 +147,41 @@ export const Pager: FC<{
   readonly path: string
   readonly query: Readonly<Record<string, string | undefined>>
   readonly nextCursor: string | null
-}> = ({ path, query, nextCursor }) => {
+  /** The page has fewer rows than fit: of many, a page searches a part for those that match. */
+  readonly isShort?: boolean
+}> = ({ path, query, nextCursor, isShort = false }) => {
   const isFirst = query.cursor === undefined
   if (isFirst && nextCursor === null) return null
   const { cursor: _, ...filters } = query
   return (
     <nav class="pager" aria-label="Pages of the list">
+      {isShort && nextCursor !== null && <span>Not all rows are searched yet.</span>}
       {!isFirst && <a href={pathWith(path, filters)}>First page</a>}
       {nextCursor !== null && (
         <a rel="next" href={pathWith(path, { ...filters, cursor: nextCursor })}>
-          Next page
+          {isShort ? "Search on" : "Next page"}
         </a>
       )}
     </nav>
   )
 }
 
+/** Rows of an exported file; its last line says when the list has more. */
+export const EXPORT_ROWS_MAX = 8_000
+
 /** Downloads the list with its filters. */
 export const ExportLink: FC<{
   readonly path: string
-  readonly query: Readonly<Record<string, string | undefined>>
-}> = ({ path, query: { cursor: _, ...filters } }) => (
-  <a class="button quiet" href={pathWith(`${path}/export`, filters)} download>
-    Export as CSV
-  </a>
+  /** Where a page has several lists. */
+  readonly what?: string
+  readonly query?: Readonly<Record<string, string | undefined>>
+}> = ({ path, what, query: { cursor: _, ...filters } = {} }) => (
+  <span class="export">
+    <a class="button quiet" href={pathWith(`${path}/export`, filters)} download>
+      Export {what && `${what} `}as CSV
+    </a>{" "}
+    <small>up to {EXPORT_ROWS_MAX / 1000},000 rows</small>
+  </span>
 )
 
 /** A path with a query; undefined and empty values are left out. */

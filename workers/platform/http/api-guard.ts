@@ -16,8 +16,10 @@ export const guardApi: MiddlewareHandler<AppEnv> = async (c, next) => {
     .map(({ handler }) => permissionOf(handler))
     .find((declared) => declared !== null)
   if (!permission) throw new AppError("NOT_FOUND", "There is nothing here.")
-  // The dashboard calls routes in this process in the name of a person who is signed in.
-  if (c.get("principal") === undefined) await setPrincipal(c, permission)
-  await enforceApiLimit(c, c.get("principal").companyId)
+  // The dashboard calls routes in this process in the name of a person who is signed in, and has counted its page.
+  if (c.get("principal") === undefined) {
+    await setPrincipal(c, permission)
+    await enforceApiLimit(c, c.get("principal").companyId)
+  }
   await next()
 }

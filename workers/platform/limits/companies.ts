@@ -4,8 +4,8 @@ import { BoundedMap, type Limit } from "../../../shared/network/rate-limit.ts"
 import type { AppEnv, Services } from "../services.ts"
 import { apiLimit, buckets, setRateLimitHeaders, tooManyRequests, webhooksLimit } from "./limits.ts"
 
-/** Counts an API call of a company. Throws TOO_MANY_REQUESTS. */
-export async function enforceApiLimit(c: Context<AppEnv>, companyId: string): Promise<void> {
+/** Counts an API call, or a page of the dashboard, of a company. Throws TOO_MANY_REQUESTS. */
+export async function enforceApiLimit<E extends AppEnv>(c: Context<E>, companyId: string): Promise<void> {
   await enforceCompanyLimit(c, apiLimit(c.get("services").config.limits), companyId)
 }
 
@@ -13,7 +13,11 @@ export async function enforceApiLimit(c: Context<AppEnv>, companyId: string): Pr
  * Counts a call of a company in this isolate, then in Redis, which counts for all isolates. While Redis is unavailable the
  * isolate's own count applies. Throws TOO_MANY_REQUESTS.
  */
-export async function enforceCompanyLimit(c: Context<AppEnv>, limit: Limit, companyId: string): Promise<void> {
+export async function enforceCompanyLimit<E extends AppEnv>(
+  c: Context<E>,
+  limit: Limit,
+  companyId: string,
+): Promise<void> {
   const { now, sharedLimit } = c.get("services")
   const own = buckets.take(limit, companyId, now().getTime())
   const shared = own.isOver ? null : await sharedLimit(limit, companyId, 1)

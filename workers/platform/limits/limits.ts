@@ -4,7 +4,6 @@ import type { Config } from "../../../shared/config.ts"
 import { type Client, networkOf } from "../../../shared/network/client-network.ts"
 import { Buckets, type Limit, type LimitStatus } from "../../../shared/network/rate-limit.ts"
 import { AppError } from "../errors.ts"
-import type { AppEnv } from "../services.ts"
 
 const MINUTE_MS = 60_000
 const FAILED_AUTH_WINDOW_MS = 5 * MINUTE_MS
@@ -91,7 +90,7 @@ const perClient = (limit: Limit, { isShared }: Client): Limit =>
 export const clientFrom = (headers: Headers): Client => networkOf(headers.get("cf-connecting-ip"))
 
 /** Sets the RateLimit headers of the answer (draft-ietf-httpapi-ratelimit-headers-07). */
-export function setRateLimitHeaders(c: Context<AppEnv>, status: LimitStatus): void {
+export function setRateLimitHeaders(c: Context, status: LimitStatus): void {
   for (const [name, value] of Object.entries(headersOf(status))) c.header(name, value)
 }
 

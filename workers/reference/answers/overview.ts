@@ -38,6 +38,8 @@ const summary = z.strictObject({
 const overview = z.strictObject({
   asOf: instant,
   days: z.int().describe("Counts are of cases that opened within so many days"),
+  isWhole: z.boolean().describe("False: only the newest cases are counted, `countedMax` of them"),
+  countedMax: z.int(),
   atStake: z.array(
     z.strictObject({ kind: caseKind, currency: z.string().nullable(), cases: count, amountMinor: z.int() }),
   ),
@@ -54,6 +56,30 @@ const overview = z.strictObject({
   reasons: z.array(
     z.strictObject({ kind: caseKind, reason: z.string().nullable(), cases: count, recovered: count, ended: count }),
   ),
+  outcomes: z
+    .array(
+      z.strictObject({
+        currency: z.string(),
+        kind: caseKind,
+        reason: z.string().nullable(),
+        amountMinor: z.int(),
+        recoveredMinor: z.int(),
+        openMinor: z.int(),
+        lostMinor: z.int().describe("The rest: of lost and reversed cases, and what recovered ones did not bring back"),
+      }),
+    )
+    .describe("What became of the amounts of these cases"),
+  failureTimes: z
+    .array(
+      z.strictObject({
+        weekday: z.int().describe("From 1, Monday, to 7, in UTC"),
+        hour: z.int().describe("UTC"),
+        cases: count,
+        recovered: count,
+        ended: count,
+      }),
+    )
+    .describe("Failed payments by when they first failed"),
   recovered: z.array(
     z.strictObject({ day: z.string().describe("UTC"), currency: z.string(), cases: count, amountMinor: z.int() }),
   ),
