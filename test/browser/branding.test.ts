@@ -68,12 +68,14 @@ test("a team uploads a logo, looks at it in both schemes, saves, and a member ge
   })
   expect(width).toBe(180)
   // Each frame has the scheme of its title, whatever the browser's is.
-  for (const scheme of ["light", "dark"]) {
-    const frame = page.frameLocator(`iframe[title="Member's page, ${scheme}"]`)
-    const isDark = await frame
-      .locator("body")
-      .evaluate(() => globalThis.matchMedia("(prefers-color-scheme: dark)").matches)
-    expect([scheme, isDark]).toEqual([scheme, scheme === "dark"])
+  for (const [scheme, background] of [
+    ["light", "rgb(246, 247, 249)"],
+    ["dark", "rgb(18, 22, 29)"],
+  ]) {
+    const body = page.frameLocator(`iframe[title="Member's page, ${scheme}"]`).locator("body")
+    await body.getByText("12 Main St").waitFor()
+    const shown = await body.evaluate((element) => getComputedStyle(element).backgroundColor)
+    expect([scheme, shown]).toEqual([scheme, background])
   }
   await page.getByRole("button", { name: "Save" }).click()
   await page.getByText("Saved.").waitFor()

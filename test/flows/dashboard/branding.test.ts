@@ -102,11 +102,13 @@ test("what waits for approval says so, and only an operator approves", async () 
 test("a preview is no page for others, and shows nothing unknown", async () => {
   const analyst = await signedInWith(await newApiKey("success-analyst"))
   expect((await analyst.get(PATH)).status).toBe(403)
-  expect((await analyst.get(`${PATH}/preview/email`)).status).toBe(403)
+  expect((await analyst.get(`${PATH}/preview/email/light`)).status).toBe(403)
   const manager = await signedInWith(await newApiKey("success-manager"))
-  for (const view of ["none", "constructor", "toString"]) {
+  for (const view of ["none/light", "constructor/light", "email/none", "page"]) {
     expect([view, (await manager.get(`${PATH}/preview/${view}`)).status]).toEqual([view, 404])
   }
-  const { status } = await manager.get(`${PATH}/preview/page?accent=${encodeURIComponent("red}</style><script>")}`)
+  const { status } = await manager.get(
+    `${PATH}/preview/page/light?accent=${encodeURIComponent("red}</style><script>")}`,
+  )
   expect(status).toBe(400)
 })

@@ -1,6 +1,7 @@
 /** The company's branding: a form, and beside it an e-mail and a member's page in light and dark. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import * as z from "zod"
 import { toBase64 } from "../../../shared/crypto/bytes.ts"
 import { DEFAULT_ACCENT } from "../../../shared/domain/messaging/messages/colours.ts"
 import { AppError } from "../../platform/errors.ts"
@@ -53,6 +54,8 @@ const fieldsOf = ({ logo, accent, signature, replyTo, postalAddress }: Branding)
   ...{ logo: logo?.id ?? null, accent, signature, replyTo, postalAddress },
 })
 
+const previewName = z.object({ view: z.enum(["email", "page"]), scheme: z.enum(["light", "dark"]) })
+
 const preview = (c: DashboardContext, fields: Fields) => c.get("ask")("POST /api/branding/preview", { body: fields })
 
 export const branding = new Hono<DashboardEnv>()
@@ -94,14 +97,21 @@ export const branding = new Hono<DashboardEnv>()
       return "saved"
     })
   })
-  .get("/preview/:view", async (c) => {
+  .get("/preview/:view/:scheme", async (c) => {
+    const { data: name } = previewName.safeParse(c.req.param())
+    if (name === undefined) throw new AppError("NOT_FOUND", "There is no such preview.")
     const { email, page } = await preview(c, fieldsIn(c.req.query()))
-    const html = { email: email.html, page: page.html }[c.req.param("view")]
-    if (typeof html !== "string") throw new AppError("NOT_FOUND", "There is no such preview.")
     c.header("content-security-policy", PREVIEW_POLICY)
     c.header("x-frame-options", "SAMEORIGIN")
-    return c.html(html)
+    return c.html(inScheme(name.view === "email" ? (email.html ?? "") : page.html, name.scheme))
   })
+
+/** A document as a browser with this scheme shows it, whatever the viewer's is. */
+const inScheme = (html: string, scheme: "light" | "dark"): string =>
+  html
+    .replaceAll('content="light dark"', `content="${scheme}"`)
+    .replaceAll("color-scheme:light dark", `color-scheme:${scheme}`)
+    .replaceAll("@media (prefers-color-scheme:dark)", scheme === "dark" ? "@media all" : "@media not all")
 
 /** The uploaded image as base64; null when none was chosen. */
 async function fileIn(c: DashboardContext): Promise<string | null> {
@@ -281,9 +291,9 @@ const Previews: FC<{ readonly fields: Fields; readonly text: string }> = ({ fiel
   <Panel title="Preview" note="Example data: Ada Example owes US$19.99.">
     <div class="previews">
       {PREVIEWS.map(({ view, scheme, title }) => (
-        <figure class={`preview ${view} ${scheme}`}>
+        <figure class={`preview ${view}`}>
           <figcaption>{title}</figcaption>
-          <iframe title={title} src={pathWith(`${PATH}/preview/${view}`, queryOf(fields))} />
+          <iframe title={title} src={pathWith(`${PATH}/preview/${view}/${scheme}`, queryOf(fields))} />
         </figure>
       ))}
     </div>

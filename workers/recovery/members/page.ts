@@ -13,7 +13,7 @@ main{max-width:32rem;margin:12vh auto 0;padding:2rem;border-radius:.75rem;backgr
 h1{font-size:1.4rem;line-height:1.3;margin:0 0 .75rem}p{margin:.5rem 0}
 .brand{font-weight:700;margin:0 0 1.5rem}
 .logo{display:inline-block;background:#fff;border-radius:.4rem;margin:0 0 1.5rem}.logo img{display:block;max-width:100%;height:auto;color:#000}
-@media(prefers-color-scheme:dark){.logo{padding:.5rem}}
+@media (prefers-color-scheme:dark){.logo{padding:.5rem}}
 .address{font-size:.85rem;margin-top:1.5rem;opacity:.85}
 button{font:inherit;margin-top:1rem;padding:.6rem 1.4rem;border:1px solid transparent;border-radius:.5rem;cursor:pointer;background:#1c2430;color:#fff;background:light-dark(#1c2430,#e8ebf0);color:light-dark(#fff,#12161d)}`
 
