@@ -36,9 +36,9 @@ async function fetchWithBounds(input: RequestInfo, { bounds, ...init }: RequestI
   bounds.spend()
   const limit = timeLimit(bounds.timeoutMs)
   try {
-    const { body, status, headers } = await fetch(input, { ...init, signal: limit.signal })
+    const response = await fetch(input, { ...init, signal: limit.signal })
     // The limit is for the whole answer.
-    return new Response(await new Response(body).arrayBuffer(), { status, headers })
+    return new Response(await response.arrayBuffer(), { status: response.status })
   } finally {
     limit.clear()
   }
