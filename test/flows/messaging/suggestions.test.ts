@@ -1,9 +1,10 @@
 /** Drafts of a text model: asked for, read by a person, saved, sent; and every way in which there is no draft. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { app } from "../../../workers/app.ts"
 import { newApiKey } from "../../support/actions/companies.ts"
 import { failPayment, messages, sendNewCustomer } from "../../support/actions/members.ts"
 import { fresh } from "../../support/events/providers.ts"
-import { api, control, reset } from "../../support/world/world.ts"
+import { api, control, reset, world } from "../../support/world/world.ts"
 
 beforeEach(reset)
 
@@ -91,4 +92,32 @@ describe("without a draft there is a clear sentence, and the template stays", ()
     const more = { caseKind: "payment", customerId: "cus_1" }
     expect((await call("/api/templates/suggest", more)).status).toBe(400)
   })
+})
+
+test("a deployment without a key has no button, and the API says so", async () => {
+  const { OPENROUTER_API_KEY: _, ...vars } = world().vars
+  const context = { waitUntil: () => undefined, passThroughOnException: () => undefined, props: {} }
+  const request = async (path: string, init: RequestInit) =>
+    app.fetch(new Request(`${world().workerUrl}${path}`, init), vars, context)
+
+  const signedIn = await request("/dashboard/sign-in/key", {
+    method: "POST",
+    body: new URLSearchParams({ key: world().adminApiKey, next: "/dashboard" }),
+    headers: { origin: world().workerUrl, "sec-fetch-site": "same-origin" },
+  })
+  const cookie = signedIn.headers
+    .getSetCookie()
+    .map((line) => line.split(";")[0])
+    .join("; ")
+  const page = await (await request("/dashboard/templates/new", { headers: { cookie } })).text()
+  expect(page).toContain("Preview")
+  expect(page).not.toContain("Suggest words")
+
+  const refused = await request("/api/templates/suggest", {
+    method: "POST",
+    body: JSON.stringify({ caseKind: "payment" }),
+    headers: { authorization: `Bearer ${world().adminApiKey}`, "content-type": "application/json" },
+  })
+  expect(refused.status).toBe(409)
+  expect(((await refused.json()) as { detail: string }).detail).toContain("no OPENROUTER_API_KEY")
 })
