@@ -11,6 +11,7 @@ export const CHECKS: readonly (Step | StepGroup)[] = [
   ],
   { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
   { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },
+  { name: "start and memory", command: ["node", "test/start-and-memory.ts"] },
 ]
 
 /** On every processor: by default vitest leaves one free, which of two is half. */

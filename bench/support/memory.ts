@@ -45,8 +45,12 @@ export async function heapBytes({ inspectorPort, url }: ServedWorker): Promise<n
     })
   try {
     await ask(1, "HeapProfiler.enable")
-    const collected = ask(2, "HeapProfiler.collectGarbage")
-    await (await fetch(url)).arrayBuffer() // an isolate collects when it runs next
+    let isCollected = false
+    const collected = ask(2, "HeapProfiler.collectGarbage").finally(() => {
+      isCollected = true
+    })
+    // An isolate collects when it runs next, after it has received the message.
+    while (!isCollected) await (await fetch(url)).arrayBuffer()
     await collected
     const { result } = await ask(3, "Runtime.getHeapUsage")
     if (result?.usedSize === undefined) throw new Error("the inspector told no size")

@@ -3,7 +3,7 @@ import { Hono } from "hono"
 import { limitRequests } from "../platform/limits/clients.ts"
 import { referenceLimit } from "../platform/limits/limits.ts"
 import type { AppEnv } from "../platform/services.ts"
-import description from "./openapi.json" with { type: "json" }
+import { OPENAPI_JSON } from "./openapi.ts"
 import { referencePage } from "./page.ts"
 
 /** It changes only with a deployment. */
@@ -12,6 +12,8 @@ const CACHE = "public, max-age=300"
 export const reference = new Hono<AppEnv>()
   .get("/openapi.json", limitRequests(referenceLimit), (c) => {
     c.header("cache-control", CACHE)
-    return c.json(description)
+    return c.body(OPENAPI_JSON, 200, { "content-type": "application/json" })
   })
-  .get("/docs", limitRequests(referenceLimit), (c) => referencePage(c, description, { "cache-control": CACHE }))
+  .get("/docs", limitRequests(referenceLimit), (c) =>
+    referencePage(c, JSON.parse(OPENAPI_JSON), { "cache-control": CACHE }),
+  )
