@@ -1,4 +1,4 @@
-/** The members of the demo's company: their data, prices and roles in the simulation. */
+/** The members of the demo's companies: their data, prices and roles in the simulation. */
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { Random } from "./random.ts"
 
@@ -33,8 +33,12 @@ export type PaymentFailurePlan =
 /** How a scheduled cancellation continues. */
 export type CancellationPlan = "stays_after_all" | "ends" | "still_there"
 
+/** How a member whose usage falls continues. */
+export type FadingPlan = "returns" | "leaves" | "fades_on"
+
 export type MemberRole =
   | { readonly kind: "steady" }
+  | { readonly kind: "fades"; readonly fadingPlan: FadingPlan }
   | {
       readonly kind: "fails"
       readonly failurePlan: PaymentFailurePlan
@@ -142,21 +146,38 @@ const PAYMENT_FAILURE_PLANS: readonly PaymentFailurePlan[] = [
 type RoleKind = MemberRole["kind"]
 const ROLES: readonly RoleKind[] = [
   ...Array<RoleKind>(11).fill("fails"),
-  ...Array<RoleKind>(7).fill("steady"),
+  ...Array<RoleKind>(5).fill("steady"),
+  ...Array<RoleKind>(3).fill("fades"),
   ...Array<RoleKind>(4).fill("leaves"),
   ...Array<RoleKind>(4).fill("new"),
-  ...Array<RoleKind>(3).fill("trial"),
+  ...Array<RoleKind>(2).fill("trial"),
   "never_paid",
 ]
 
-/** One in three pays through Whop. */
-const PROVIDERS: readonly ProviderName[] = ["stripe", "stripe", "whop"]
+/** How a member can be reached: by e-mail, by e-mail and phone, or otherwise. */
+type Reach = "email" | "both" | "other"
 
-/** Creates the members. `stamp` makes the ids and addresses of a run unique. */
-export function makeMembers(random: Random, stamp: string, count: number, days: number): Member[] {
+/** What the members of a company have in common. */
+export interface MemberGroup {
+  /** Makes the ids and addresses of a run and company unique. */
+  readonly stamp: string
+  readonly count: number
+  readonly days: number
+  /** One of the list per member, each equally often. */
+  readonly providers: readonly ProviderName[]
+  /** Whether all have an e-mail address and nothing else: the company has no other channel. */
+  readonly isByEmailOnly: boolean
+}
+
+/** Creates the members. */
+export function makeMembers(random: Random, group: MemberGroup): Member[] {
+  const { stamp, count, days } = group
+  const reaches: readonly Reach[] = group.isByEmailOnly
+    ? ["email"]
+    : ["email", "email", "email", "email", "email", "both", "other"]
   const deck = {
     role: random.deck(ROLES),
-    provider: random.deck(PROVIDERS),
+    provider: random.deck(group.providers),
     version: random.deck<StripeVersion>(["2020-08-27", "2026-10-28.endive"]),
     stripePrice: random.deck(STRIPE_PRICES),
     whopPrice: random.deck(WHOP_PRICES),
@@ -165,8 +186,9 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
     failurePlan: random.deck(PAYMENT_FAILURE_PLANS),
     isDisputed: random.deck([true, false, false, false]),
     cancellationPlan: random.deck<CancellationPlan>(["stays_after_all", "ends", "still_there"]),
+    fadingPlan: random.deck<FadingPlan>(["returns", "leaves", "fades_on"]),
     converts: random.deck([true, true, false]),
-    reach: random.deck(["email", "email", "email", "email", "email", "both", "other"] as const),
+    reach: random.deck(reaches),
   }
 
   function makeRole(kind: RoleKind): MemberRole {
@@ -175,6 +197,8 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
         return { kind, failurePlan: deck.failurePlan(), decline: deck.decline(), isDisputed: deck.isDisputed() }
       case "leaves":
         return { kind, cancellationPlan: deck.cancellationPlan() }
+      case "fades":
+        return { kind, fadingPlan: deck.fadingPlan() }
       case "trial":
         return { kind, converts: deck.converts(), decline: deck.decline() }
       case "never_paid":
@@ -192,7 +216,7 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
     const reach = deck.reach()
     const [first, last] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES)]
     const price = provider === "stripe" ? deck.stripePrice() : deck.whopPrice()
-    const isOld = role.kind === "steady" || role.kind === "fails" || role.kind === "leaves"
+    const isOld = ["steady", "fails", "leaves", "fades"].includes(role.kind)
     return {
       number,
       provider,
