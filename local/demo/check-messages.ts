@@ -14,8 +14,8 @@ export interface CompanyMembers {
 /** The company that a message is for, by its recipient; null: nobody's. */
 export function ownerOf(message: Message, companies: readonly CompanyMembers[]): DemoCompany | null {
   if (message.channel === "slack") {
-    const named = companies.find(({ company: { profile } }) => message.to.endsWith(`_of_${profile.own?.account}`))
-    return (named ?? companies.find(({ company }) => company.profile.own === null))?.company ?? null
+    const account = /_of_(\w+)$/.exec(message.to)?.[1]
+    return companies.find(({ company }) => company.profile.own?.account === account)?.company ?? null
   }
   return companies.find(({ members }) => members.some((member) => isTo(message, member)))?.company ?? null
 }

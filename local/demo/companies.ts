@@ -71,7 +71,7 @@ export const SECOND_COMPANY: CompanyProfile = {
     brandName: "Harbor Yoga",
     supportEmail: "hello@harbor.example",
     alertTeam: true,
-    playbooks: { payment: [{ day: 0 }, { day: 3 }], cancellation: [{ day: 0 }], at_risk: [] },
+    playbooks: { payment: [{ day: 0 }, { day: 3 }], cancellation: [{ day: 0 }], at_risk: [{ day: 0 }] },
   },
   motto: "We hope to see you on the mat again.",
   people: ["studio@harbor.example"],

@@ -88,6 +88,8 @@ const STRIPE_PRICES: readonly Price[] = [
   year("price_year_usd", 29_000, "usd"),
   year("price_year_eur", 19_000, "eur"),
 ]
+/** Members whose usage falls have larger plans, for whom contact is worth its cost. */
+const FADING_PRICES: readonly Price[] = [month("price_pro_gbp", 4_900, "gbp"), month("price_team_usd", 11_900, "usd")]
 const WHOP_PRICES: readonly Price[] = [
   month("plan_signals_usd", 1_999, "usd"),
   month("plan_signals_eur", 2_450, "eur"),
@@ -180,6 +182,7 @@ export function makeMembers(random: Random, group: MemberGroup): Member[] {
     provider: random.deck(group.providers),
     version: random.deck<StripeVersion>(["2020-08-27", "2026-10-28.endive"]),
     stripePrice: random.deck(STRIPE_PRICES),
+    fadingPrice: random.deck(FADING_PRICES),
     whopPrice: random.deck(WHOP_PRICES),
     place: random.deck(PLACES),
     decline: random.deck(DECLINES),
@@ -212,10 +215,11 @@ export function makeMembers(random: Random, group: MemberGroup): Member[] {
     const number = index + 1
     const id = `${stamp}${String(number).padStart(4, "0")}`
     const role = makeRole(deck.role())
-    const provider = deck.provider()
+    const isFading = role.kind === "fades"
+    const provider = isFading ? "stripe" : deck.provider()
     const reach = deck.reach()
     const [first, last] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES)]
-    const price = provider === "stripe" ? deck.stripePrice() : deck.whopPrice()
+    const price = isFading ? deck.fadingPrice() : provider === "stripe" ? deck.stripePrice() : deck.whopPrice()
     const isOld = ["steady", "fails", "leaves", "fades"].includes(role.kind)
     return {
       number,

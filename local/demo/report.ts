@@ -6,8 +6,8 @@ import type { Story } from "./stories.ts"
 export interface CompanyReport {
   readonly id: string
   readonly name: string
-  /** Who its e-mails are from. */
-  readonly sender: string
+  /** Who its e-mails are from; null: it sent none. */
+  readonly sender: string | null
   readonly members: number
   /** HTTP requests with webhooks that the demo sent. */
   readonly deliveries: number
@@ -75,7 +75,7 @@ function renderCompany({ name, sender, members, deliveries, signals, messages, f
       ["model", scores.model === null ? "" : `${scores.model}; the highest probability is ${percent(scores.highest)}`],
     ]),
   ]
-  const title = `${name}: ${members} members, ${messages} messages from ${sender}\n`
+  const title = `${name}: ${members} members, ${messages} messages${sender === null ? "" : ` from ${sender}`}\n`
   return `${title}${sections.filter((text) => text !== "").join("")}`
 }
 

@@ -1,10 +1,10 @@
 /** Runs the simulation day by day against a world: time passes, members act, providers send. */
 import { findMisdirected, ownerOf } from "./check-messages.ts"
 import { type CompanyProfile, type DemoCompany, setUpCompany } from "./companies.ts"
-import { after } from "./event-builder.ts"
+import { after, type ScheduledEvent } from "./event-builder.ts"
 import { createEventSender, type EventSender } from "./event-sender.ts"
 import { countStored, readCases, readFigures, readSummary, type Summary, sentNudges } from "./figures.ts"
-import { advance, callApi, messagesOf, stripeApiUrl, type World, worldNow } from "./http.ts"
+import { advance, callApi, type Message, messagesOf, stripeApiUrl, type World, worldNow } from "./http.ts"
 import { actOnMessages } from "./member-actions.ts"
 import { type Member, makeMembers } from "./members.ts"
 import { serveModel } from "./model.ts"
@@ -33,6 +33,8 @@ export interface Participant {
 /** Days end at noon UTC in every run, so that quiet hours have the same effect. */
 const NOON_HOUR = 12
 const DAY_SECONDS = 86_400
+/** Providers' events are sent at noon and at midnight, before the nightly scores; more steps would take longer. */
+const STEPS_PER_DAY = 2
 
 /** A company with its members, providers and usage. */
 export interface CompanyRun {
@@ -71,7 +73,8 @@ export async function runCompanies(
 ): Promise<Run> {
   const stopwatch = createStopwatch()
   const startedAt = await worldNow(world)
-  const stamp = await stampOf(world, startedAt, seed)
+  const isEmpty = Object.values((await readSummary(world)).events).every((count) => count === 0)
+  const stamp = stampOf(startedAt, isEmpty ? seed : null)
   const start = await stopwatch.time("advancing", () => advance(world, advanceToNoon(startedAt)))
   const at = (day: number, second: number): Date => after(start, (day - 1) * DAY_SECONDS + second)
 
@@ -86,27 +89,51 @@ export async function runCompanies(
   }
   const stripeUrl = await stripeApiUrl(world)
 
+  async function deliver(one: CompanyRun, events: readonly ScheduledEvent[], isLast: boolean): Promise<void> {
+    const { company, sender } = one
+    const { own } = company.profile
+    await updateSubscriptions(stripeUrl, own && `acct_${own.account}`, events)
+    await stopwatch.time("delivering", () => sender.send(events, isLast))
+  }
+
+  /** Members do something with the messages of the day, and the company reports their usage. */
+  async function endDay(one: CompanyRun, day: number, messages: readonly Message[]): Promise<void> {
+    const { company, simulation, sender, usage } = one
+    const actions = await actOnMessages(company.world, simulation, messages)
+    sender.unexpected.push(...actions.unexpected)
+    await deliver(one, actions.events, day === days - 1)
+    await stopwatch.time("delivering", () => usage.send(day))
+  }
+
   for (let day = 0; day < days; day += 1) {
-    if (day > 0) await stopwatch.time("advancing", () => advance(world, "P1D"))
-    const messages = await messagesOf(world)
-    for (const { company, simulation, sender, usage } of running) {
-      const actions = await actOnMessages(company.world, simulation, messages)
-      sender.unexpected.push(...actions.unexpected)
-      const events = [...simulation.eventsOf(day), ...actions.events]
-      const { own } = company.profile
-      await updateSubscriptions(stripeUrl, own && `acct_${own.account}`, events)
-      await stopwatch.time("delivering", () => sender.send(events, day === days - 1))
-      await stopwatch.time("delivering", () => usage.send(day))
+    const today = running.map((one) => ({ one, left: one.simulation.eventsOf(day) }))
+    // What happened before the first day is known on the first day.
+    const steps = day === 0 ? 1 : STEPS_PER_DAY
+    for (let step = 1; step <= steps; step += 1) {
+      if (day > 0) await stopwatch.time("advancing", () => advance(world, `PT${DAY_SECONDS / STEPS_PER_DAY}S`))
+      const until = at(day, (step * DAY_SECONDS) / steps)
+      const isDayOver = step === steps
+      for (const company of today) {
+        const due = isDayOver ? company.left : company.left.filter(({ at: happenedAt }) => happenedAt < until)
+        company.left = company.left.filter((event) => !due.includes(event))
+        await deliver(company.one, due, isDayOver && day === days - 1)
+      }
     }
+    const messages = await messagesOf(world)
+    for (const one of running) await endDay(one, day, messages)
     progress.show({ day: day + 1, days, date: await worldNow(world), ...(await countsOf(running)) })
   }
   await stopwatch.time("advancing", () => advance(world, "PT1H"))
   progress.end()
-  return { running, unexpected: await unexpectedIn(world, running), seconds: stopwatch.seconds() }
+  const messages = (await messagesOf(world)).filter(({ at: sentAt }) => new Date(sentAt) >= startedAt)
+  // Members from before this run still get theirs.
+  const checked = isEmpty ? messages : messages.filter((message) => ownerOf(message, running) !== null)
+  const unexpected = [...findMisdirected(checked, running), ...(await unexpectedAnswers(running))]
+  return { running, unexpected, seconds: stopwatch.seconds() }
 }
 
-async function unexpectedIn(world: World, running: readonly CompanyRun[]): Promise<readonly string[]> {
-  const unexpected = findMisdirected(await messagesOf(world), running)
+async function unexpectedAnswers(running: readonly CompanyRun[]): Promise<readonly string[]> {
+  const unexpected: string[] = []
   for (const { company, sender } of running) {
     for (const id of sender.acceptedTwice) {
       const stored = await countStored(company.world, id)
@@ -169,7 +196,7 @@ async function reportOf(running: readonly CompanyRun[]): Promise<Pick<Report, "c
     const sent = messages.filter((message) => ownerOf(message, running) === company)
     companies.push({
       ...{ id: profile.id, name: profile.name, messages: sent.length },
-      sender: sent.find(({ channel }) => channel === "email")?.from ?? "nobody",
+      sender: sent.find(({ channel }) => channel === "email")?.from ?? null,
       ...{ members: members.length, deliveries: sender.deliveries(), signals: usage.recorded() },
       figures: await readFigures(world, cases),
     })
@@ -189,11 +216,8 @@ function advanceToNoon(now: Date): string {
  * A part of all ids of a run. In an empty world it is the seed, so that the hold-out, which is drawn from ids, is the same in
  * every run; else the time, so that the same seed can run again in the same world.
  */
-async function stampOf(world: World, now: Date, seed: number): Promise<string> {
-  const { events } = await readSummary(world)
-  const isEmpty = Object.values(events).every((count) => count === 0)
-  return isEmpty ? `s${seed.toString(36)}` : Math.floor(now.getTime() / 1_000).toString(36)
-}
+const stampOf = (now: Date, seed: number | null): string =>
+  seed === null ? Math.floor(now.getTime() / 1_000).toString(36) : `s${seed.toString(36)}`
 
 type Activity = "advancing" | "delivering"
 

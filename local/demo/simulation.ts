@@ -130,6 +130,15 @@ export function createSimulation(
     on(day + days, () => renew(membership, day + days, second))
 
     const bill = newBill(membership, at(day, second), false, member.price.amountMinor)
+    return [
+      ...eventBuilders[member.provider].renewed(membership, bill.createdAt),
+      ...charge(bill, day, second, isAfterTrial),
+    ]
+  }
+
+  /** The first attempt to collect a renewal, and what follows. */
+  function charge(bill: Bill, day: number, second: number, isAfterTrial: boolean): ScheduledEvent[] {
+    const { member } = bill.membership
     const { role } = member
     if (role.kind === "fails") return failRenewal(bill, day, second)
     if (role.kind === "trial" && isAfterTrial && !role.converts)
