@@ -40,10 +40,10 @@ export interface DemoCompany {
   readonly endpoint: (provider: ProviderName) => { readonly url: string; readonly secret: string }
 }
 
-/** One case in seven is held out; the last message of a payment and the second of a cancellation come with an offer. */
+/** A quarter of the cases is held out, to have some in a month; the last message of a payment and the second of a cancellation come with an offer. */
 const FIRST_SETTINGS = {
   supportEmail: "help@churn-saver.example",
-  holdoutPercentage: 15,
+  holdoutPercentage: 25,
   alertTeam: true,
   playbooks: {
     payment: [{ day: 0 }, { day: 2 }, { day: 4, incentive: { kind: "discount", percentOff: 20, months: 2 } }],

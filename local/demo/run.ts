@@ -30,11 +30,17 @@ export interface Participant {
   readonly share: number
 }
 
-/** Days end at noon UTC in every run, so that quiet hours have the same effect. */
-const NOON_HOUR = 12
 const DAY_SECONDS = 86_400
-/** Providers' events are sent at noon and at midnight, before the nightly scores; more steps would take longer. */
-const STEPS_PER_DAY = 2
+const MINUTE_SECONDS = 60
+/** Days end at 14:50 UTC in every run, so that quiet hours have the same effect. */
+const DAY_END = { hour: 14, minute: 50 } as const
+/** Halfway, at 02:50, events are sent too: they are known when customers are scored, from 03:20. */
+const HALF_SECONDS = DAY_SECONDS / 2
+const SCORED_SECONDS = HALF_SECONDS + 35 * MINUTE_SECONDS
+/** In the end, what is still in progress. */
+const LAST_HOUR_SECONDS = 60 * MINUTE_SECONDS
+/** Each day events are sent a little earlier than the day before, and so before the messages that are due that day. */
+const EARLIER_SECONDS = 2 * MINUTE_SECONDS
 
 /** A company with its members, providers and usage. */
 export interface CompanyRun {
@@ -75,7 +81,7 @@ export async function runCompanies(
   const startedAt = await worldNow(world)
   const isEmpty = Object.values((await readSummary(world)).events).every((count) => count === 0)
   const stamp = stampOf(startedAt, isEmpty ? seed : null)
-  const start = await stopwatch.time("advancing", () => advance(world, advanceToNoon(startedAt)))
+  const start = await stopwatch.time("advancing", () => advance(world, untilDayEnd(startedAt)))
   const at = (day: number, second: number): Date => after(start, (day - 1) * DAY_SECONDS + second)
 
   await serveModel(world)
@@ -105,25 +111,36 @@ export async function runCompanies(
     await stopwatch.time("delivering", () => usage.send(day))
   }
 
-  for (let day = 0; day < days; day += 1) {
-    const today = running.map((one) => ({ one, left: one.simulation.eventsOf(day) }))
-    // What happened before the first day is known on the first day.
-    const steps = day === 0 ? 1 : STEPS_PER_DAY
-    for (let step = 1; step <= steps; step += 1) {
-      if (day > 0) await stopwatch.time("advancing", () => advance(world, `PT${DAY_SECONDS / STEPS_PER_DAY}S`))
-      const until = at(day, (step * DAY_SECONDS) / steps)
-      const isDayOver = step === steps
-      for (const company of today) {
-        const due = isDayOver ? company.left : company.left.filter(({ at: happenedAt }) => happenedAt < until)
-        company.left = company.left.filter((event) => !due.includes(event))
-        await deliver(company.one, due, isDayOver && day === days - 1)
-      }
+  async function advanceTo(target: Date): Promise<Date> {
+    const seconds = Math.ceil((target.getTime() - (await worldNow(world)).getTime()) / 1_000)
+    return stopwatch.time("advancing", () => advance(world, `PT${Math.max(1, seconds)}S`))
+  }
+
+  const left = new Map(running.map((one) => [one, [] as readonly ScheduledEvent[]]))
+
+  /** Sends what has happened by now. */
+  async function deliverUntil(now: Date, isLast: boolean): Promise<void> {
+    for (const [one, events] of left) {
+      left.set(one, isLast ? [] : events.filter(({ at: happenedAt }) => happenedAt >= now))
+      await deliver(one, isLast ? events : events.filter(({ at: happenedAt }) => happenedAt < now), isLast)
     }
+  }
+
+  for (let day = 0; day < days; day += 1) {
+    for (const [one, events] of left) left.set(one, [...events, ...one.simulation.eventsOf(day)])
+    // What happened before the first day is known on the first day.
+    const isLast = day === days - 1
+    if (day > 0) {
+      await deliverUntil(await advanceTo(at(day, HALF_SECONDS - day * EARLIER_SECONDS)), false)
+      await advanceTo(at(day, SCORED_SECONDS))
+      await advanceTo(at(day, DAY_SECONDS - (isLast ? 0 : day * EARLIER_SECONDS)))
+    }
+    await deliverUntil(await worldNow(world), isLast)
     const messages = await messagesOf(world)
     for (const one of running) await endDay(one, day, messages)
     progress.show({ day: day + 1, days, date: await worldNow(world), ...(await countsOf(running)) })
   }
-  await stopwatch.time("advancing", () => advance(world, "PT1H"))
+  await advanceTo(at(days, LAST_HOUR_SECONDS))
   progress.end()
   const messages = (await messagesOf(world)).filter(({ at: sentAt }) => new Date(sentAt) >= startedAt)
   // Members from before this run still get theirs.
@@ -204,11 +221,11 @@ async function reportOf(running: readonly CompanyRun[]): Promise<Pick<Report, "c
   return { companies, stories }
 }
 
-/** The duration to the next noon. */
-function advanceToNoon(now: Date): string {
-  const noon = new Date(now)
-  noon.setUTCHours(NOON_HOUR, 0, 0, 0)
-  const seconds = Math.ceil((noon.getTime() - now.getTime()) / 1_000)
+/** The duration to the next end of a day. */
+function untilDayEnd(now: Date): string {
+  const end = new Date(now)
+  end.setUTCHours(DAY_END.hour, DAY_END.minute, 0, 0)
+  const seconds = Math.ceil((end.getTime() - now.getTime()) / 1_000)
   return `PT${seconds > 0 ? seconds : seconds + DAY_SECONDS}S`
 }
 
