@@ -7,11 +7,17 @@ import { createClock, type VirtualClock } from "./clock.ts"
 import { startControl } from "./control.ts"
 import { createFaults, type Faults, jsonReply, type Listening, type Reply, serve, textReply } from "./faults.ts"
 import { createHeartbeats, type Heartbeats } from "./heartbeats.ts"
+import { ownKeys } from "./own-key.ts"
 import { type CronTicker, startCronTicker } from "./processes/cron-ticker.ts"
 import { type Qstash, startQstash } from "./qstash/server.ts"
 import { createStats, type Stats } from "./stats.ts"
 
 const DAY_MS = 24 * 60 * 60 * 1_000
+
+const KEYS = {
+  ...{ STRIPE_API_KEY: "sk", WHOP_API_KEY: "wh", SENDGRID_API_KEY: "SG" },
+  SLACK_WEBHOOK_URL: "http://slack/x",
+}
 
 let clock: VirtualClock
 let faults: Faults
@@ -56,6 +62,7 @@ beforeEach(async () => {
     mailbox,
     stats,
     heartbeats,
+    ownKeys: (name) => ownKeys(KEYS, name),
     port: 0,
     advance: (duration) =>
       advance({ clock, qstash, cron, faults, workerUrl: () => worker.url, apiKey: () => null }, duration),
@@ -99,6 +106,20 @@ async function call(method: string, path: string, body?: unknown) {
 }
 
 const timesOf = (path: string): Date[] => done.filter((one) => one.path === path).map(({ at }) => at)
+
+test("keys of an account are made for the name that is asked for, and for no other text", async () => {
+  const { status, body } = await call("POST", "/own-keys", { account: "ada" })
+  expect([status, body]).toEqual([
+    200,
+    {
+      stripeApiKey: "sk_of_acct_ada",
+      whopApiKey: "wh_of_biz_ada",
+      sendgridApiKey: "SG_of_ada",
+      slackWebhookUrl: "http://slack/x_of_ada",
+    },
+  ])
+  expect((await call("POST", "/own-keys", { account: "ada/bob" })).status).toBe(400)
+})
 
 describe("the clock", () => {
   test("shows the time and moves it", async () => {

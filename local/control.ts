@@ -6,6 +6,7 @@ import { DurationError, type VirtualClock } from "./clock.ts"
 import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
 import type { Heartbeats } from "./heartbeats.ts"
 import { headerOf, isLoopbackUrl } from "./loopback.ts"
+import type { OwnKeys } from "./own-key.ts"
 import type { Stats } from "./stats.ts"
 
 /** The parts that the control server controls. */
@@ -23,6 +24,8 @@ export type ControlParts = {
   readonly reset: () => Promise<void>
   /** The addresses of the world's servers, by name. */
   readonly addresses?: () => Readonly<Record<string, string>>
+  /** A company's own keys at the local replacements, for accounts of this name. */
+  readonly ownKeys?: (name: string) => OwnKeys
   /** Default 8788; 0 for a free one. */
   readonly port?: number
 }
@@ -35,12 +38,13 @@ class BadInput extends Error {}
 
 const advanceRequest = z.strictObject({ advance: z.string() })
 const faultRequest = z.strictObject({ target: z.enum(FAULT_TARGETS), mode: z.enum(FAULT_MODES) })
+const ownKeysRequest = z.strictObject({ account: z.string().regex(/^\w{1,32}$/) })
 const heartbeatsRequest = z.strictObject({ running: z.union([z.literal("live"), z.array(z.string())]) })
 
 /** Control requests are a line of JSON. */
 const BODY_BYTES_MAX = 64 * 1024
 
-/** Starts the control server, on the loopback interface only: mailbox, clock, faults, heartbeats, stats and reset. */
+/** Starts the control server, on the loopback interface only: mailbox, clock, faults, heartbeats, own keys, stats and reset. */
 export function startControl(parts: ControlParts): Promise<Listening> {
   /** Moves and resets are serialized: each waits for the world to be idle. */
   let last: Promise<unknown> = Promise.resolve()
@@ -77,7 +81,7 @@ type Act = (body: string) => unknown
 type Routes = Readonly<Record<string, Readonly<Record<string, Act>>>>
 
 function createRoutes(
-  { clock, faults, mailbox, stats, heartbeats, advance, settle, reset, addresses = () => ({}) }: ControlParts,
+  { clock, faults, mailbox, stats, heartbeats, advance, settle, reset, addresses = () => ({}), ownKeys }: ControlParts,
   serialize: <T>(act: () => Promise<T>) => Promise<T>,
 ): Routes {
   const modes = () => Object.fromEntries(FAULT_TARGETS.map((target) => [target, faults.mode(target)]))
@@ -112,6 +116,9 @@ function createRoutes(
         heartbeats.set(read(heartbeatsRequest, body).running)
         return { running: heartbeats.running() }
       },
+    },
+    "/own-keys": {
+      POST: (body) => ownKeys?.(read(ownKeysRequest, body).account) ?? {},
     },
     "/settle": {
       async POST() {

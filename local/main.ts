@@ -3,10 +3,12 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { DataDirInUse } from "./processes/data-dir.ts"
+import { browserUrl, LOCAL_ADMIN, makeSignInLink } from "./sign-in-link.ts"
 import { startStack } from "./stack.ts"
 
 const HELP = `npm start [-- options]
-  Starts Postgres, Redis, QStash, the providers' and channels' APIs and the Worker on this machine.
+  Starts Postgres, Redis, QStash, the providers' and channels' APIs and the Worker on this machine, and prints their
+  addresses, the keys, and a link that signs in to the dashboard.
   --fresh          start with empty data (otherwise it is kept between starts)
   --port N         port of the Worker (8787)
   --control-port N port of the control server (8788)
@@ -54,19 +56,30 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   })
 }
 
-const { workerUrl, controlUrl, vars } = world
+const { workerUrl, controlUrl, mailbox, vars } = world
+const companyId = vars.DEFAULT_COMPANY_ID ?? ""
+const signInLink = await makeSignInLink({
+  ...{ workerUrl, apiKey: world.adminApiKey, companyId },
+  readMail: async () => mailbox.messages.filter(({ to }) => to === LOCAL_ADMIN).map(({ body }) => body),
+}).catch(() => null)
+// The mailbox begins empty for whoever tries the product.
+mailbox.take(LOCAL_ADMIN)
+const howToSignIn = signInLink ?? "no link arrived; sign in with the key below"
+
 process.stdout.write(`
 Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
 
+  Dashboard         ${browserUrl(workerUrl)}/dashboard
+    Sign in           ${howToSignIn}
+                      once, within 15 minutes, as an admin of ${companyId}; as an operator with ${world.adminApiKey}
   Worker            ${workerUrl}
     Stripe webhooks   POST ${workerUrl}/api/webhooks/stripe   signed with ${vars.STRIPE_WEBHOOK_SECRET}
     Whop webhooks     POST ${workerUrl}/api/webhooks/whop     signed with ${vars.WHOP_WEBHOOK_SECRET}
-    Dashboard         ${workerUrl.replace("127.0.0.1", "localhost")}/dashboard   sign in with ${world.adminApiKey}
     API               ${workerUrl}/api/cases   Authorization: Bearer ${world.adminApiKey}
     Health            ${workerUrl}/api/health
   Control server    ${controlUrl}   GET /mailbox · GET|POST /clock · POST /faults · POST /reset
-  Company           ${vars.DEFAULT_COMPANY_ID}
+  Company           ${companyId}
   Postgres          ${world.postgres().adminUrl}
 
-  npm run demo simulates a month of a company against it. Ctrl-C stops everything; the data is kept unless --fresh.
+  npm run demo simulates a month of two companies against it. Ctrl-C stops everything; the data is kept unless --fresh.
 `)

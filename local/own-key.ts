@@ -15,3 +15,22 @@ export function accountOfKey(key: string, worldKey: string): string | null {
 
 /** The key in an `Authorization: Bearer` header; null without one. */
 export const bearerOf = (header: string | null): string | null => /^Bearer (\S+)$/.exec(header ?? "")?.[1] ?? null
+
+/** A company's own keys at every local replacement that knows accounts. */
+export interface OwnKeys {
+  readonly stripeApiKey: string
+  readonly whopApiKey: string
+  readonly sendgridApiKey: string
+  readonly slackWebhookUrl: string
+}
+
+/** The keys of the accounts named `name` (`acct_…` at Stripe, `biz_…` at Whop), from the variables of the world's Worker. */
+export function ownKeys(vars: Readonly<Record<string, string | undefined>>, name: string): OwnKeys {
+  const of = (variable: string, account: string): string => keyOfAccount(vars[variable] ?? "", account)
+  return {
+    stripeApiKey: of("STRIPE_API_KEY", `acct_${name}`),
+    whopApiKey: of("WHOP_API_KEY", `biz_${name}`),
+    sendgridApiKey: of("SENDGRID_API_KEY", name),
+    slackWebhookUrl: of("SLACK_WEBHOOK_URL", name),
+  }
+}

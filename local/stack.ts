@@ -15,6 +15,9 @@ import { readCrons } from "./processes/cron-ticker.ts"
 import { startWorker, WRANGLER_CONFIG } from "./processes/worker.ts"
 import { startWorld, type World, type WorldOptions } from "./world.ts"
 
+/** The company of a world whose developer names none. */
+export const DEMO_COMPANY = "demo_company"
+
 /** Any valid ids. */
 const WHOP_VARS = { WHOP_COMPANY_ID: "biz_demo", WHOP_EXPERIENCE_ID: "exp_demo" }
 
@@ -34,7 +37,7 @@ export interface StackOptions
 /** Starts everything; resolves when the Worker accepts requests and its jobs are scheduled. */
 export async function startStack(options: StackOptions): Promise<World> {
   const devVars: DevVars = readDevVars(options.root, options.env)
-  const companyId = devVars.DEFAULT_COMPANY_ID ?? "demo_company"
+  const companyId = devVars.DEFAULT_COMPANY_ID ?? DEMO_COMPANY
   const world = await startWorld({
     ...options,
     vars: { ...devVars, DEFAULT_COMPANY_ID: companyId, ...WHOP_VARS, ...options.vars },

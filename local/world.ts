@@ -9,6 +9,7 @@ import { CONTROL_PORT, startControl } from "./control.ts"
 import { createFaults, type Faults } from "./faults.ts"
 import { createHeartbeats, type RunningHeartbeats } from "./heartbeats.ts"
 import { freePort, LOOPBACK } from "./loopback.ts"
+import { ownKeys } from "./own-key.ts"
 import { waitForPreviousServer } from "./postgres/launch.ts"
 import { startNeonProxy } from "./postgres/neon-proxy.ts"
 import { type Postgres, startPostgres } from "./postgres/server.ts"
@@ -193,6 +194,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           redis: redis.url,
           qstash: qstash.url,
         }),
+        ownKeys: (name) => ownKeys(vars, name),
         port: options.controlPort ?? CONTROL_PORT,
         advance: (duration) =>
           advance({ clock, qstash, cron, faults, workerUrl: () => workerUrl, apiKey: () => adminApiKey() }, duration),

@@ -44,6 +44,8 @@ export type Mailbox = {
   readonly calls: readonly ProviderCall[]
   deliver(message: Omit<MailboxMessage, "at">): void
   record(call: Omit<ProviderCall, "at">): void
+  /** Takes the messages to an address out of the mailbox. */
+  take(to: string): readonly MailboxMessage[]
   clear(): void
 }
 
@@ -57,6 +59,11 @@ export function createMailbox(now: () => Date): Mailbox {
     calls,
     deliver: (message) => void messages.push({ ...message, at: at() }),
     record: (call) => void calls.push({ ...call, at: at() }),
+    take(to) {
+      const taken = messages.filter((message) => message.to === to)
+      for (const message of taken) messages.splice(messages.indexOf(message), 1)
+      return taken
+    },
     clear() {
       messages.length = 0
       calls.length = 0

@@ -51,6 +51,8 @@ export interface EventBuilder {
   /** A member from before the demo: the events when the provider updates their objects. */
   existing(membership: Membership, at: Date): ScheduledEvent[]
   trialEnds(membership: Membership, at: Date): ScheduledEvent[]
+  /** A new period has begun, whether or not its bill is paid. */
+  renewed(membership: Membership, at: Date): ScheduledEvent[]
   paid(bill: Bill, at: Date, how: "collected" | "out_of_band"): ScheduledEvent[]
   failed(bill: Bill, attempt: Attempt): ScheduledEvent[]
   cardUpdated(membership: Membership, at: Date): ScheduledEvent[]

@@ -1,8 +1,9 @@
 /** Sends webhooks like the providers: signed when sent, retried after temporary refusals, and sometimes repeated. */
 import { createHmac } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
+import type { DemoCompany } from "./companies.ts"
 import { type ScheduledEvent, secondsOf } from "./event-builder.ts"
-import { request, type World, worldNow } from "./http.ts"
+import { request, worldNow } from "./http.ts"
 import type { Random } from "./random.ts"
 
 /** Concurrent requests, over all members. */
@@ -26,8 +27,8 @@ export interface EventSender {
   send(events: readonly ScheduledEvent[], isLastDay: boolean): Promise<void>
 }
 
-/** A sender whose reliability depends on the seed, within what the providers guarantee. */
-export function createEventSender(world: World, random: Random): EventSender {
+/** A company's providers. Their reliability depends on the seed, within what they guarantee. */
+export function createEventSender({ endpoint, world }: DemoCompany, random: Random): EventSender {
   const unexpected: string[] = []
   const accepted = new Set<string>()
   const acceptedTwice = new Set<string>()
@@ -39,7 +40,9 @@ export function createEventSender(world: World, random: Random): EventSender {
   async function deliver(event: ScheduledEvent): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       count += 1
-      const response = await gate(() => post(world, event, new Date(Date.now() + aheadMs))).catch(() => null)
+      const response = await gate(() => post(endpoint(event.provider), event, new Date(Date.now() + aheadMs))).catch(
+        () => null,
+      )
       if (response?.status === 200) return read(event, response)
       const isRefusedForNow = response === null || response.status === 503 || response.status === 429
       if (!isRefusedForNow || attempt === ATTEMPTS_MAX) {
@@ -110,11 +113,14 @@ interface Answer {
   readonly body: string
 }
 
-async function post({ workerUrl, secrets }: World, { provider, id, body }: ScheduledEvent, now: Date): Promise<Answer> {
+async function post(
+  { url, secret }: ReturnType<DemoCompany["endpoint"]>,
+  { provider, id, body }: ScheduledEvent,
+  now: Date,
+): Promise<Answer> {
   const timestamp = String(secondsOf(now))
-  const signed =
-    provider === "stripe" ? signStripe(secrets.stripe, timestamp, body) : signWhop(secrets.whop, id, timestamp, body)
-  const response = await request(`${workerUrl}/api/webhooks/${provider}`, {
+  const signed = provider === "stripe" ? signStripe(secret, timestamp, body) : signWhop(secret, id, timestamp, body)
+  const response = await request(url, {
     method: "POST",
     body,
     headers: { "content-type": "application/json", ...signed },

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { readDevVars } from "../dev-vars.ts"
-import { startStack } from "../stack.ts"
+import { DEMO_COMPANY, startStack } from "../stack.ts"
 import { DemoError, type World } from "./http.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
@@ -45,8 +45,9 @@ export async function findRunningWorld({ url, control, key }: RequestedWorld): P
 
   const vars = readDevVars(ROOT, process.env)
   const apiKey = key ?? vars.ADMIN_API_KEY ?? ""
-  const secrets = secretsOf(vars)
-  return { world: { workerUrl, controlUrl, apiKey, secrets }, isOwn: false, stop: async () => {} }
+  const companyId = vars.DEFAULT_COMPANY_ID ?? DEMO_COMPANY
+  const world = { workerUrl, controlUrl, apiKey, companyId, secrets: secretsOf(vars) }
+  return { world, isOwn: false, stop: async () => {} }
 }
 
 /** Starts a world with empty data on free ports. */
@@ -55,10 +56,11 @@ export async function startOwnWorld(): Promise<FoundWorld> {
   const remove = () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 })
   process.once("exit", remove) // in case the process ends while the world starts
   try {
-    const stack = await startStack({ root: ROOT, env: process.env, dataDir, controlPort: 0 })
+    const stack = await startStack({ root: ROOT, env: process.env, dataDir, controlPort: 0, logLevel: "error" })
     const { workerUrl, controlUrl, adminApiKey: apiKey } = stack
+    const companyId = stack.vars.DEFAULT_COMPANY_ID ?? DEMO_COMPANY
     return {
-      world: { workerUrl, controlUrl, apiKey, secrets: secretsOf(stack.vars) },
+      world: { workerUrl, controlUrl, apiKey, companyId, secrets: secretsOf(stack.vars) },
       isOwn: true,
       async stop() {
         try {

@@ -1,18 +1,25 @@
-/** `npm run demo`: a month of a company in a minute, against a running `npm start` or a world of its own. */
+/** `npm run demo`: a month of two companies in a minute, against a running `npm start` or a world of its own. */
 import { parseArgs } from "node:util"
+import { browserUrl, LOCAL_ADMIN, makeSignInLink } from "../sign-in-link.ts"
+import { firstCompany, SECOND_COMPANY } from "./companies.ts"
+import { readSummary } from "./figures.ts"
 import { type FoundWorld, findRunningWorld, startOwnWorld } from "./find-world.ts"
-import { DemoError, reset } from "./http.ts"
+import { DemoError, messagesOf, reset, type World } from "./http.ts"
 import { createProgress } from "./progress.ts"
-import { readSummary, renderReport } from "./report.ts"
+import { renderReport } from "./report.ts"
 import { runDemo } from "./run.ts"
 
 const HELP = `npm run demo [-- options]
-  Simulates a month of a company with members at Stripe and Whop, through the real webhook endpoints. Uses the world that
-  npm start runs, and moves its clock; if none runs, starts one of its own with temporary data.
+  Simulates a month of two companies, through the real webhook endpoints: the world's first company, with members at Stripe
+  and Whop, and one with an own Stripe account, sender, Slack channel and words. Ends with figures, the stories of three
+  members, and the addresses of their cases. Uses the world that npm start runs, and moves its clock; it changes the settings
+  of its company, adds the other one, and puts a model in service. If none runs, starts one of its own with temporary data,
+  which stays until Ctrl-C in a terminal, and otherwise ends with the demo.
   --fresh          empty the running world first
   --seed N         the seed of the simulation (1)
   --days N         how long (30)
-  --customers N    how many members (60)
+  --customers N    how many members (60), four fifths of them the first company's
+  --keep           a world of its own stays until Ctrl-C, without a terminal too
   --json           the report as JSON on standard output
   --url URL        the Worker (http://127.0.0.1:8787)
   --control URL    the control server (http://127.0.0.1:8788)
@@ -22,6 +29,8 @@ const HELP = `npm run demo [-- options]
 /** A year and 5000 members are enough for a laptop; the clock moves ten years at most. */
 const DAYS_MAX = 366
 const CUSTOMERS_MAX = 5_000
+/** The rest is the second company's. */
+const FIRST_SHARE = 0.8
 const SEED_MAX = 2 ** 32 - 1
 /** More lines of the same kind do not help. */
 const UNEXPECTED_SHOWN_MAX = 10
@@ -33,6 +42,7 @@ const OPTIONS = {
   seed: { type: "string", default: "1" },
   days: { type: "string", default: "30" },
   customers: { type: "string", default: "60" },
+  keep: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
   url: { type: "string" },
   control: { type: "string" },
@@ -97,12 +107,22 @@ async function main(): Promise<number> {
     })
   }
   try {
-    const report = await runDemo(found.world, options, createProgress(people))
+    const { world } = found
+    const report = await runDemo(world, options, createProgress(people), [
+      { profile: firstCompany(world.companyId), share: FIRST_SHARE },
+      { profile: SECOND_COMPANY, share: 1 - FIRST_SHARE },
+    ])
     people.write(`\n${renderReport(report)}`)
+    const isKept = found.isOwn && (values.keep || (people.isTTY && process.stdin.isTTY && !values.json))
+    people.write(await addressesText(world, found.isOwn && !isKept))
     if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`)
     const { unexpected } = report
     for (const line of unexpected.slice(0, UNEXPECTED_SHOWN_MAX)) process.stderr.write(`unexpected: ${line}\n`)
     if (unexpected.length > UNEXPECTED_SHOWN_MAX) process.stderr.write(`… ${unexpected.length} in total\n`)
+    if (isKept) {
+      people.write("The world stays until Ctrl-C.\n")
+      await new Promise(() => {}) // ended by a signal
+    }
     return unexpected.length === 0 ? 0 : 1
   } catch (error) {
     if (isInterrupted) return INTERRUPTED // the world has stopped because we stop it
@@ -110,6 +130,23 @@ async function main(): Promise<number> {
   } finally {
     await found.stop()
   }
+}
+
+/** Where the cases are to be seen, and how to sign in. */
+async function addressesText(world: World, isEnding: boolean): Promise<string> {
+  const dashboard = `${browserUrl(world.workerUrl)}/dashboard`
+  if (isEnding) {
+    return `\nThis world ends with the demo. To open the cases at these addresses, run npm start first, or the demo with --keep.\n`
+  }
+  const link = await makeSignInLink({
+    ...world,
+    readMail: async () => (await messagesOf(world)).filter(({ to }) => to === LOCAL_ADMIN).map(({ body }) => body),
+  }).catch(() => null)
+  const how =
+    link === null
+      ? `with the key ${world.apiKey}`
+      : `${link}\n                 (once, within 15 minutes; as an operator with ${world.apiKey})`
+  return `\nAll cases        ${dashboard}/cases\nSign in          ${how}\n`
 }
 
 function wholeNumber(name: string, text: string, min: number, max: number): number {

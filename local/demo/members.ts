@@ -1,4 +1,4 @@
-/** The members of the demo's company: their data, prices and roles in the simulation. */
+/** The members of the demo's companies: their data, prices and roles in the simulation. */
 import type { ProviderName } from "../../shared/domain/facts.ts"
 import type { Random } from "./random.ts"
 
@@ -33,8 +33,12 @@ export type PaymentFailurePlan =
 /** How a scheduled cancellation continues. */
 export type CancellationPlan = "stays_after_all" | "ends" | "still_there"
 
+/** How a member whose usage falls continues. */
+export type FadingPlan = "returns" | "leaves" | "fades_on"
+
 export type MemberRole =
   | { readonly kind: "steady" }
+  | { readonly kind: "fades"; readonly fadingPlan: FadingPlan }
   | {
       readonly kind: "fails"
       readonly failurePlan: PaymentFailurePlan
@@ -84,6 +88,8 @@ const STRIPE_PRICES: readonly Price[] = [
   year("price_year_usd", 29_000, "usd"),
   year("price_year_eur", 19_000, "eur"),
 ]
+/** Members whose usage falls have larger plans, for whom contact is worth its cost. */
+const FADING_PRICES: readonly Price[] = [month("price_pro_gbp", 4_900, "gbp"), month("price_team_usd", 11_900, "usd")]
 const WHOP_PRICES: readonly Price[] = [
   month("plan_signals_usd", 1_999, "usd"),
   month("plan_signals_eur", 2_450, "eur"),
@@ -142,31 +148,50 @@ const PAYMENT_FAILURE_PLANS: readonly PaymentFailurePlan[] = [
 type RoleKind = MemberRole["kind"]
 const ROLES: readonly RoleKind[] = [
   ...Array<RoleKind>(11).fill("fails"),
-  ...Array<RoleKind>(7).fill("steady"),
+  ...Array<RoleKind>(5).fill("steady"),
+  ...Array<RoleKind>(3).fill("fades"),
   ...Array<RoleKind>(4).fill("leaves"),
   ...Array<RoleKind>(4).fill("new"),
-  ...Array<RoleKind>(3).fill("trial"),
+  ...Array<RoleKind>(2).fill("trial"),
   "never_paid",
 ]
 
-/** One in three pays through Whop. */
-const PROVIDERS: readonly ProviderName[] = ["stripe", "stripe", "whop"]
+/** How a member can be reached: by e-mail, by e-mail and phone, or otherwise. */
+type Reach = "email" | "both" | "other"
 
-/** Creates the members. `stamp` makes the ids and addresses of a run unique. */
-export function makeMembers(random: Random, stamp: string, count: number, days: number): Member[] {
+/** What the members of a company have in common. */
+export interface MemberGroup {
+  /** Makes the ids and addresses of a run and company unique. */
+  readonly stamp: string
+  readonly count: number
+  readonly days: number
+  /** One of the list per member, each equally often. */
+  readonly providers: readonly ProviderName[]
+  /** Whether all have an e-mail address and nothing else: the company has no other channel. */
+  readonly isByEmailOnly: boolean
+}
+
+/** Creates the members. */
+export function makeMembers(random: Random, group: MemberGroup): Member[] {
+  const { stamp, count, days } = group
+  const reaches: readonly Reach[] = group.isByEmailOnly
+    ? ["email"]
+    : ["email", "email", "email", "email", "email", "both", "other"]
   const deck = {
     role: random.deck(ROLES),
-    provider: random.deck(PROVIDERS),
+    provider: random.deck(group.providers),
     version: random.deck<StripeVersion>(["2020-08-27", "2026-10-28.endive"]),
     stripePrice: random.deck(STRIPE_PRICES),
+    fadingPrice: random.deck(FADING_PRICES),
     whopPrice: random.deck(WHOP_PRICES),
     place: random.deck(PLACES),
     decline: random.deck(DECLINES),
     failurePlan: random.deck(PAYMENT_FAILURE_PLANS),
     isDisputed: random.deck([true, false, false, false]),
     cancellationPlan: random.deck<CancellationPlan>(["stays_after_all", "ends", "still_there"]),
+    fadingPlan: random.deck<FadingPlan>(["returns", "leaves", "fades_on"]),
     converts: random.deck([true, true, false]),
-    reach: random.deck(["email", "email", "email", "email", "email", "both", "other"] as const),
+    reach: random.deck(reaches),
   }
 
   function makeRole(kind: RoleKind): MemberRole {
@@ -175,6 +200,8 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
         return { kind, failurePlan: deck.failurePlan(), decline: deck.decline(), isDisputed: deck.isDisputed() }
       case "leaves":
         return { kind, cancellationPlan: deck.cancellationPlan() }
+      case "fades":
+        return { kind, fadingPlan: deck.fadingPlan() }
       case "trial":
         return { kind, converts: deck.converts(), decline: deck.decline() }
       case "never_paid":
@@ -188,11 +215,12 @@ export function makeMembers(random: Random, stamp: string, count: number, days: 
     const number = index + 1
     const id = `${stamp}${String(number).padStart(4, "0")}`
     const role = makeRole(deck.role())
-    const provider = deck.provider()
+    const isFading = role.kind === "fades"
+    const provider = isFading ? "stripe" : deck.provider()
     const reach = deck.reach()
     const [first, last] = [random.pick(FIRST_NAMES), random.pick(LAST_NAMES)]
-    const price = provider === "stripe" ? deck.stripePrice() : deck.whopPrice()
-    const isOld = role.kind === "steady" || role.kind === "fails" || role.kind === "leaves"
+    const price = isFading ? deck.fadingPrice() : provider === "stripe" ? deck.stripePrice() : deck.whopPrice()
+    const isOld = ["steady", "fails", "leaves", "fades"].includes(role.kind)
     return {
       number,
       provider,

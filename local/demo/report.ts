@@ -1,95 +1,89 @@
 /** The report at the end. All but the number of deliveries is read from the Worker's API. */
-import { z } from "zod"
 import { formatMoney } from "../../shared/domain/money.ts"
-import { askApi, type World } from "./http.ts"
+import type { Figures } from "./figures.ts"
+import type { Story } from "./stories.ts"
 
-const counts = z.record(z.string(), z.number())
-const summary = z.object({
-  events: counts,
-  cases: counts,
-  casesByKind: z.record(z.string(), counts),
-  nudges: z.record(z.string(), counts),
-  recoveredMinor: counts,
-})
-const cases = z.object({
-  data: z.array(z.object({ status: z.string(), cause: z.string().nullable() })),
-  nextCursor: z.string().nullable(),
-})
-
-export type Counts = Readonly<Record<string, number>>
-export type Summary = z.output<typeof summary>
-
-/** The API's largest page. */
-const PAGE = 200
-
-/** The current counts of `/api/summary`. */
-export const readSummary = (world: World): Promise<Summary> => askApi(world, "/api/summary", summary)
-
-/** The number of cases by status and cause, from all pages of `/api/cases`. */
-export async function readCauses(world: World): Promise<Record<string, Counts>> {
-  const causes: Record<string, Record<string, number>> = {}
-  let cursor: string | null = null
-  do {
-    const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`
-    const page: z.output<typeof cases> = await askApi(world, `/api/cases?limit=${PAGE}${query}`, cases)
-    for (const { status, cause } of page.data) {
-      if (cause === null) continue
-      const ofStatus = causes[status] ?? {}
-      causes[status] = { ...ofStatus, [cause]: (ofStatus[cause] ?? 0) + 1 }
-    }
-    cursor = page.nextCursor
-  } while (cursor !== null)
-  return causes
+export interface CompanyReport {
+  readonly id: string
+  readonly name: string
+  /** Who its e-mails are from; null: it sent none. */
+  readonly sender: string | null
+  readonly members: number
+  /** HTTP requests with webhooks that the demo sent. */
+  readonly deliveries: number
+  /** Records of usage and tickets that the demo sent. */
+  readonly signals: number
+  /** Messages to its members and its team. */
+  readonly messages: number
+  readonly figures: Figures
 }
-
-/** How many events the Worker stores under a provider's id: one, for any number of deliveries. */
-export const countStored = async (world: World, providerEventId: string): Promise<number> =>
-  (await askApi(world, `/api/events?providerEventId=${providerEventId}`, z.object({ data: z.array(z.unknown()) }))).data
-    .length
-
-/** Sent nudges over all channels. */
-export const sentNudges = ({ nudges }: Summary): number =>
-  Object.values(nudges).reduce((sum, channel) => sum + (channel.sent ?? 0), 0)
 
 export interface Report {
   readonly seed: number
   readonly days: number
   readonly customers: number
-  /** HTTP requests with webhooks that the demo sent; everything else is from the API. */
-  readonly deliveries: number
-  readonly summary: Summary
-  readonly causes: Readonly<Record<string, Counts>>
+  readonly companies: readonly CompanyReport[]
+  readonly stories: readonly Story[]
   readonly unexpected: readonly string[]
   readonly seconds: Readonly<Record<"total" | "advancing" | "delivering", number>>
 }
 
-/** The report as a text table. */
-export function renderReport({ deliveries, summary, causes, seconds }: Report): string {
-  const { events, casesByKind, nudges, recoveredMinor } = summary
-  const lines = [
-    section("Webhooks", [
-      ["sent by the demo", String(deliveries)],
-      ...rowsOf(events).map(([name, n]) => [`events ${name}`, n] as const),
+/** The report as text. */
+export function renderReport({ companies, stories, seconds }: Report): string {
+  const time = `${seconds.total.toFixed(0)} s: ${seconds.advancing.toFixed(0)} s moving the clock, ${seconds.delivering.toFixed(0)} s delivering`
+  return [...companies.map(renderCompany), renderStories(stories), `${time}\n`].join("\n")
+}
+
+function renderCompany({ name, sender, members, deliveries, signals, messages, figures }: CompanyReport): string {
+  const { summary, recovery, arms, verdicts, causes, amountsByCause, scores, incentives } = figures
+  const sections = [
+    section("Events", [
+      ["webhooks sent", String(deliveries)],
+      ["signals sent", signals === 0 ? "" : String(signals)],
+      ...rowsOf(summary.events).map(([status, count]) => [status, count] as const),
     ]),
     section(
       "Cases",
-      Object.entries(casesByKind).map(([kind, byStatus]) => [kind, sentence(byStatus)]),
+      Object.entries(summary.casesByKind).map(([kind, byStatus]) => [kind, sentence(byStatus)]),
     ),
+    section(
+      "Recovery",
+      recovery.map(({ kind, recovered, ended, opened }) => [
+        kind,
+        ended === 0 ? "" : `${percent(recovered / ended)}: ${recovered} of ${ended} that ended; ${opened} opened`,
+      ]),
+    ),
+    section("Hold-out", [
+      ...arms.map(({ arm, recovered, ended, open }): Row => [arm, `${recovered} of ${ended} recovered, ${open} open`]),
+      ["effect", arms.length < 2 ? "" : verdictText(verdicts)],
+    ]),
     section(
       "Causes",
       sorted(causes).map(([status, byCause]) => [status, sentence(byCause)]),
     ),
     section(
-      "Nudges",
-      Object.entries(nudges).map(([channel, byStatus]) => [channel, sentence(byStatus)]),
+      "Recovered",
+      sorted(amountsByCause).map(([cause, byCurrency]) => [cause, amounts(byCurrency)]),
     ),
     section(
-      "Recovered",
-      sorted(recoveredMinor).map(([currency, amountMinor]) => [currency, formatMoney({ amountMinor, currency }, "en")]),
+      "Messages",
+      Object.entries(summary.nudges).map(([channel, byStatus]) => [channel, sentence(byStatus)]),
     ),
+    section("Offers", [["discounts", incentives === 0 ? "" : `${incentives} applied at the provider`]]),
+    section("Scores", [
+      ["by risk", sentence(scores.byRisk)],
+      ["model", scores.model === null ? "" : `${scores.model}; the highest probability is ${percent(scores.highest)}`],
+    ]),
   ]
-  const time = `${seconds.total.toFixed(0)} s: ${seconds.advancing.toFixed(0)} s moving the clock, ${seconds.delivering.toFixed(0)} s delivering`
-  return `${lines.filter((text) => text !== "").join("\n")}\n${time}\n`
+  const title = `${name}: ${members} members, ${messages} messages${sender === null ? "" : ` from ${sender}`}\n`
+  return `${title}${sections.filter((text) => text !== "").join("")}`
+}
+
+function renderStories(stories: readonly Story[]): string {
+  const told = stories.map(
+    ({ title, lines, url }) => `${title}\n${lines.map((line) => `  ${line}\n`).join("")}  ${url}\n`,
+  )
+  return told.length === 0 ? "" : `Three members\n\n${told.join("\n")}`
 }
 
 /** The API does not guarantee the order of names. */
@@ -103,13 +97,27 @@ const NAME_WIDTH = 18
 const section = (title: string, rows: readonly Row[]): string =>
   rows
     .filter(([, value]) => value !== "")
-    .map(([name, value], index) => `${(index === 0 ? title : "").padEnd(11)}${name.padEnd(NAME_WIDTH)}${value}\n`)
+    .map(([name, value], index) => `  ${(index === 0 ? title : "").padEnd(11)}${name.padEnd(NAME_WIDTH)}${value}\n`)
     .join("")
 
-const rowsOf = (byName: Counts): [string, string][] =>
+const rowsOf = (byName: Readonly<Record<string, number>>): [string, string][] =>
   sorted(byName).flatMap(([name, count]) => (count === 0 ? [] : [[name, String(count)] as [string, string]]))
 
-const sentence = (byName: Counts): string =>
+const sentence = (byName: Readonly<Record<string, number>>): string =>
   rowsOf(byName)
     .map(([name, count]) => `${count} ${name}`)
     .join(", ")
+
+/** One phrase where all kinds of case have the same verdict. */
+function verdictText(verdicts: Readonly<Record<string, string>>): string {
+  const phrases = sorted(verdicts).map(([kind, verdict]) => [kind, verdict.replaceAll("_", " ")] as const)
+  const distinct = new Set(phrases.map(([, phrase]) => phrase))
+  return distinct.size === 1 ? [...distinct].join() : phrases.map((pair) => pair.join(" ")).join(", ")
+}
+
+const amounts = (byCurrency: Readonly<Record<string, number>>): string =>
+  sorted(byCurrency)
+    .map(([currency, amountMinor]) => formatMoney({ amountMinor, currency }, "en"))
+    .join(", ")
+
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { normalize as readStripe } from "../../workers/providers/stripe/facts/normalize.ts"
 import { normalize as readWhop } from "../../workers/providers/whop/facts/normalize.ts"
 import { after, type ScheduledEvent } from "./event-builder.ts"
@@ -22,11 +23,13 @@ function allEvents(seed: number): ScheduledEvent[][] {
   const at = (day: number, second: number): Date => after(START, (day - 1) * 86_400 + second)
   const random = createRandom(seed)
   const eventBuilders = { stripe: stripeEventBuilder(nextId), whop: whopEventBuilder(nextId) }
-  const simulation = createSimulation({ random, eventBuilders, nextId, at }, makeMembers(random, "test", 120, DAYS))
+  const group = { stamp: "test", count: 120, days: DAYS, isByEmailOnly: false }
+  const members = makeMembers(random, { ...group, providers: ["stripe", "stripe", "whop"] })
+  const simulation = createSimulation({ random, eventBuilders, nextId, at, providers: PROVIDERS }, members)
   return Array.from({ length: DAYS }, (_, day) => {
     const acted = [...simulation.intentions].flatMap((intention) => {
       simulation.intentions.delete(intention)
-      return intention.then(at(day + 1, 0))
+      return intention.eventsAfter(at(day + 1, 0))
     })
     return [...acted, ...simulation.eventsOf(day)]
   })

@@ -23,6 +23,8 @@ const TRIAL_NOTICE_DAYS = 3
 const FIRST_INVOICE_DAYS = 1
 const DISPUTE_AFTER_DAYS = 3
 const DISPUTE_LASTS_DAYS = 5
+/** A fading member who cancels does so on this day. */
+const FADED_CANCEL_DAY = 16
 
 const DAY_SECONDS = 86_400
 
@@ -35,13 +37,15 @@ export interface MemberIntention {
   /** The number of messages it takes. */
   readonly messagesMin: number
   /** The provider's events after the action. */
-  readonly then: (at: Date) => ScheduledEvent[]
+  readonly eventsAfter: (at: Date) => ScheduledEvent[]
 }
 
 export interface SimulationParts {
   readonly random: Random
   readonly eventBuilders: Readonly<Record<ProviderName, EventBuilder>>
   readonly nextId: NextId
+  /** The providers that the company's members pay through. */
+  readonly providers: readonly ProviderName[]
   /** The time at `second` of a day of the demo; days before the first are negative. */
   readonly at: (day: number, second: number) => Date
 }
@@ -51,17 +55,20 @@ type Step = () => ScheduledEvent[]
 export interface Simulation {
   /** What members will do after a message. An intention is removed when it is performed. */
   readonly intentions: Set<MemberIntention>
+  /** Fading members who came back after a message. */
+  readonly returned: ReadonlySet<Member>
   /** The providers' events of this day; to be called in order of days. */
   eventsOf(day: number): ScheduledEvent[]
 }
 
 /** A simulation of these members, including sign-ups before the first day. */
 export function createSimulation(
-  { random, eventBuilders, nextId, at }: SimulationParts,
+  { random, eventBuilders, nextId, at, providers }: SimulationParts,
   members: readonly Member[],
 ): Simulation {
   const agenda = new Map<number, Step[]>()
   const intentions = new Set<MemberIntention>()
+  const returned = new Set<Member>()
 
   /** Events from before the first day are sent on the first day. */
   function on(day: number, step: Step): void {
@@ -103,6 +110,7 @@ export function createSimulation(
       on(noticeDay, () => builder.trialEnds(membership, at(noticeDay, second)))
     }
     if (role.kind === "leaves") leave(membership, signUpDay + days, second)
+    if (role.kind === "fades") fade(membership, second)
     if (role.kind !== "never_paid") on(signUpDay + days, () => renew(membership, signUpDay + days, second))
   }
 
@@ -122,6 +130,15 @@ export function createSimulation(
     on(day + days, () => renew(membership, day + days, second))
 
     const bill = newBill(membership, at(day, second), false, member.price.amountMinor)
+    return [
+      ...eventBuilders[member.provider].renewed(membership, bill.createdAt),
+      ...charge(bill, day, second, isAfterTrial),
+    ]
+  }
+
+  /** The first attempt to collect a renewal, and what follows. */
+  function charge(bill: Bill, day: number, second: number, isAfterTrial: boolean): ScheduledEvent[] {
+    const { member } = bill.membership
     const { role } = member
     if (role.kind === "fails") return failRenewal(bill, day, second)
     if (role.kind === "trial" && isAfterTrial && !role.converts)
@@ -143,8 +160,11 @@ export function createSimulation(
     }
     const payOn = (dayOfPay: number, secondOfPay: number, how?: "out_of_band"): void =>
       on(dayOfPay, () => pay(at(dayOfPay, secondOfPay), dayOfPay, how))
-    const intend = (act: MemberIntention["act"], messagesMin: number, then: MemberIntention["then"]): void =>
-      void intentions.add({ member, act, since: at(day, 0), messagesMin, then })
+    const intend = (
+      act: MemberIntention["act"],
+      messagesMin: number,
+      eventsAfter: MemberIntention["eventsAfter"],
+    ): void => void intentions.add({ member, act, since: at(day, 0), messagesMin, eventsAfter })
     const payAfterClick = (clickedAt: Date): ScheduledEvent[] => pay(clickedAt, dayOf(clickedAt))
 
     switch (kind) {
@@ -234,19 +254,38 @@ export function createSimulation(
       on(renewalDay, () => builder.ended(membership, at(renewalDay, second), "requested"))
   }
 
+  /** Usage falls before the demo begins (usage.ts); what follows depends on the member. */
+  function fade(membership: Membership, second: number): void {
+    const { member } = membership
+    if (member.role.kind !== "fades") return
+    if (member.role.fadingPlan === "returns") {
+      const comeBack = (): ScheduledEvent[] => {
+        returned.add(member)
+        return []
+      }
+      intentions.add({ member, act: "click", since: at(0, 0), messagesMin: 1, eventsAfter: comeBack })
+    }
+    if (member.role.fadingPlan === "leaves") {
+      const builder = eventBuilders[member.provider]
+      on(FADED_CANCEL_DAY, () => builder.cancellationScheduled(membership, at(FADED_CANCEL_DAY, second)))
+    }
+  }
+
   const dayOf = (date: Date): number => Math.floor((date.getTime() - at(0, 0).getTime()) / (DAY_SECONDS * 1_000))
 
   for (const member of members) join(member)
   return {
     intentions,
+    returned,
     eventsOf(day) {
       const events: ScheduledEvent[] = []
       // A step may add another one for the same day.
       for (let step = agenda.get(day)?.shift(); step; step = agenda.get(day)?.shift()) events.push(...step())
       agenda.delete(day)
       const seconds = random.int(0, DAY_SECONDS - 1)
-      if (day % 3 === 0) events.push(...eventBuilders.stripe.unrelated(at(day, seconds)))
-      if (day % 4 === 1) events.push(...eventBuilders.whop.unrelated(at(day, seconds)))
+      if (day % 3 === 0 && providers.includes("stripe"))
+        events.push(...eventBuilders.stripe.unrelated(at(day, seconds)))
+      if (day % 4 === 1 && providers.includes("whop")) events.push(...eventBuilders.whop.unrelated(at(day, seconds)))
       return events
     },
   }

@@ -77,6 +77,7 @@ export function stripeEventBuilder(nextId: NextId): EventBuilder {
       ofCustomer(membership, "updated", at),
       ofSubscription(membership, "updated", after(at, 1), {}, { metadata: {} }),
     ],
+    renewed: (membership, at) => [ofSubscription(membership, "updated", at, {}, { latest_invoice: null })],
     trialEnds: (membership, at) => [ofSubscription(membership, "trial_will_end", at)],
     // All within one second, like Stripe's events of one payment.
     paid(bill, at, how) {

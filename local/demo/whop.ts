@@ -57,6 +57,9 @@ export function whopEventBuilder(nextId: NextId): EventBuilder {
   return {
     joined: (membership, at) => [ofMembership(membership, "activated", at)],
     existing: (membership, at) => [ofMembership(membership, "updated", at, {}, { metadata: null })],
+    renewed: (membership, at) => [
+      ofMembership(membership, "updated", at, {}, { renewal_period_start: membership.startedAt.toISOString() }),
+    ],
     trialEnds: (membership, at) => [ofMembership(membership, "trial_ending_soon", at)],
     paid(bill, at) {
       const { membership } = bill
