@@ -104,8 +104,9 @@ describe.each(["#ffd400", "#000000", "#1a237e"])("with the colour %s", (accent) 
     "the page, an e-mail and a member's page are accessible: $screen.name, $colorScheme",
     async ({ screen, colorScheme }) => {
       const { page, complaints, close } = await openWindow(browser, { screen, colorScheme })
-      const check = async (name: string) => {
-        expect([name, ...(await accessibilityFaults(page))]).toEqual([name])
+      const check = async (name: string, isApart: (fault: string) => boolean = () => false) => {
+        const faults = (await accessibilityFaults(page)).filter((fault) => !isApart(fault))
+        expect([name, ...faults]).toEqual([name])
         const isTooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)
         expect([name, isTooWide]).toEqual([name, false])
         if (screen.name === "desktop" && accent === "#1a237e") await picture(page, name, colorScheme)
@@ -114,9 +115,9 @@ describe.each(["#ffd400", "#000000", "#1a237e"])("with the colour %s", (accent) 
       await check("dashboard-branding")
       await page.goto(linksIn(message).unsubscribe)
       await check("member-page")
-      // As a web page, so that axe judges an e-mail as a document.
       await page.setContent(message.html ?? "")
-      await check("e-mail")
+      // An e-mail is shown within the page of a mail program, which has the landmarks and the heading.
+      await check("e-mail", (fault) => /^(landmark-one-main|page-has-heading-one|region):/.test(fault))
       expect(complaints).toEqual([])
       await close()
     },

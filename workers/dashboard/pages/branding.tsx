@@ -1,4 +1,4 @@
-/** The company's branding: a form, and beside it an e-mail and a member's page in light and dark. */
+/** The company's branding: a form, and below it an e-mail and a member's page in light and dark. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import * as z from "zod"
@@ -179,13 +179,11 @@ const BrandingPage: FC<
       </p>
     )}
     {current.isWaiting && <Approval viewer={viewer} current={current} />}
-    <div class="columns">
-      <Panel title="Look">
-        <BrandingForm fields={fields} version={version} isLocked={!viewer.can("templates:write")} />
-        <Contrasts colours={current.colours} />
-      </Panel>
-      {text !== null && <Previews fields={fields} text={text} />}
-    </div>
+    <Panel title="Look">
+      <BrandingForm fields={fields} version={version} isLocked={!viewer.can("templates:write")} />
+      <Contrasts colours={current.colours} />
+    </Panel>
+    {text !== null && <Previews fields={fields} text={text} />}
   </>
 )
 
