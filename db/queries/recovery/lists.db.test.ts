@@ -28,8 +28,8 @@ const READ_MAX = 800
 /** Cases of a page that searches, each with its entry in the index. */
 const SEARCH_READ_MAX = 2 * SEARCHED_MAX + READ_MAX
 
-/** Of the overview: the newest cases, those that are open, the messages and clicks, scores until enough have no open case, and a page. */
-const OVERVIEW_READ_MAX = COUNTED_MAX + 2 * OPEN_CASES + MESSAGES + CLICKS + 2 * OPEN_CASES + 2 * READ_MAX
+/** Of the overview: the newest cases, those that are open, the messages and clicks, and scores until enough have no open case. */
+const OVERVIEW_READ_MAX = COUNTED_MAX + MESSAGES + CLICKS + 5 * OPEN_CASES
 
 /** Cases of the fill's customers, the last of them open, scores of all, and clicks on some links. */
 const fillCases = () =>
