@@ -11,7 +11,7 @@ export interface Bar {
 
 const WIDTH = 480
 const ROW = 30
-const LABELS = 165
+const LABELS = 185
 const FIGURES = 70
 
 /** Horizontal bars, each with a part of it filled: recovered of failed, for example. */

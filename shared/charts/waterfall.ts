@@ -10,7 +10,7 @@ export interface WaterfallStep {
 
 const WIDTH = 480
 const ROW = 30
-const LABELS = 165
+const LABELS = 185
 const FIGURES = 110
 
 /** A whole and what becomes of it, each part beginning where the last one ended. Amounts below zero count as zero. */
