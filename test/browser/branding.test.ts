@@ -115,6 +115,8 @@ describe.each(["#ffd400", "#000000", "#1a237e"])("with the colour %s", (accent) 
       await check("dashboard-branding")
       await page.goto(linksIn(message).unsubscribe)
       await check("member-page")
+      // In a document of its own, without the policy of the page before.
+      await page.goto("about:blank")
       await page.setContent(message.html ?? "")
       // An e-mail is shown within the page of a mail program, which has the landmarks and the heading.
       await check("e-mail", (fault) => /^(landmark-one-main|page-has-heading-one|region):/.test(fault))
