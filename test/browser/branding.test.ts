@@ -115,9 +115,10 @@ describe.each(["#ffd400", "#000000", "#1a237e"])("with the colour %s", (accent) 
       await check("dashboard-branding")
       await page.goto(linksIn(message).unsubscribe)
       await check("member-page")
-      // In a document of its own, without the policy of the page before.
-      await page.goto("about:blank")
-      await page.setContent(message.html ?? "")
+      // In a document of its own, without a policy; of the Worker's origin, because the browser loads no local image elsewhere.
+      const address = `${world().workerUrl}/e-mail`
+      await page.route(address, (route) => route.fulfill({ contentType: "text/html", body: message.html ?? "" }))
+      await page.goto(address)
       // An e-mail is shown within the page of a mail program, which has the landmarks and the heading.
       await check("e-mail", (fault) => /^(landmark-one-main|page-has-heading-one|region):/.test(fault))
       expect(complaints).toEqual([])
