@@ -9,9 +9,11 @@ export const CHECKS: readonly (Step | StepGroup)[] = [
     { name: "import rules (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
     { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
   ],
-  { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
-  { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },
-  { name: "start and memory", command: ["node", "test/start-and-memory.ts"] },
+  [
+    { name: "deployable: staging", command: ["node", "test/deployable.ts", "staging"] },
+    { name: "deployable: production", command: ["node", "test/deployable.ts", "production"] },
+    { name: "start and memory", command: ["node", "test/start-and-memory.ts"] },
+  ],
 ]
 
 /** On every processor: by default vitest leaves one free, which of two is half. */
