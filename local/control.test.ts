@@ -1,3 +1,4 @@
+/** The control server, over HTTP. Over 300 lines, because all routes are tested in one world of parts. */
 import { setTimeout as sleep } from "node:timers/promises"
 import { Client } from "@upstash/qstash"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"

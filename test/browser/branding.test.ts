@@ -1,17 +1,19 @@
 /** A company's branding in a real browser: the page where it is set, an e-mail, and a member's page. */
-import { mkdirSync } from "node:fs"
-import { join } from "node:path"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { ROOT } from "../steps.ts"
 import { failPayment, linksIn } from "../support/actions/members.ts"
-import { accessibilityFaults, type ColorScheme, launch, openWindow, SCREENS } from "../support/browser.ts"
+import {
+  accessibilityFaults,
+  type ColorScheme,
+  launch,
+  openWindow,
+  picture,
+  SCREENS,
+  signIn,
+} from "../support/browser.ts"
 import { fresh } from "../support/events/providers.ts"
 import { png } from "../support/logos.ts"
 import { type MailboxMessage, mailbox, reset, waitFor, waitUntilProcessed, world } from "../support/world/world.ts"
-
-/** Pictures to be looked at: `SCREENSHOTS=docs/images npx vitest run --project browser`. */
-const SCREENSHOTS = process.env.SCREENSHOTS
 
 let browser: Browser
 beforeAll(async () => {
@@ -19,12 +21,8 @@ beforeAll(async () => {
 })
 afterAll(() => browser.close())
 
-const url = (path: string): string => `${world().workerUrl.replace("127.0.0.1", "localhost")}${path}`
-
 async function openBranding(page: Page): Promise<void> {
-  await page.goto(url("/dashboard"))
-  await page.getByLabel("Or an API key").fill(world().adminApiKey)
-  await page.getByRole("button", { name: "Sign in with the key" }).click()
+  await signIn(page)
   await page.getByRole("link", { name: "Branding" }).click()
   await page.getByRole("heading", { name: "Branding" }).waitFor()
 }
@@ -44,12 +42,6 @@ async function firstMessage(): Promise<MailboxMessage> {
   await failPayment(customer, fresh("in"), { more: { customer_email: `${customer}@example.com` } })
   await waitUntilProcessed()
   return waitFor(async () => (await mailbox()).find(({ to }) => to === `${customer}@example.com`))
-}
-
-async function picture(page: Page, name: string, colorScheme: ColorScheme): Promise<void> {
-  if (SCREENSHOTS === undefined) return
-  mkdirSync(join(ROOT, SCREENSHOTS), { recursive: true })
-  await page.screenshot({ path: join(ROOT, SCREENSHOTS, `${name}-${colorScheme}.png`), fullPage: true })
 }
 
 test("a team uploads a logo, looks at it in both schemes, saves, and a member gets it", async () => {

@@ -1,33 +1,26 @@
 /** The dashboard in a real browser: the journeys of a success team, and every page in both schemes on both screens. */
-import { mkdirSync } from "node:fs"
-import { join } from "node:path"
-import type { Browser, Page } from "playwright-core"
+import type { Browser } from "playwright-core"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { ROOT } from "../steps.ts"
 import { caseOf, failPayment, sendNewCustomer } from "../support/actions/members.ts"
-import { accessibilityFaults, type ColorScheme, launch, openWindow, SCREENS } from "../support/browser.ts"
+import {
+  accessibilityFaults,
+  type ColorScheme,
+  launch,
+  openWindow,
+  pageUrl,
+  picture,
+  SCREENS,
+  signIn,
+} from "../support/browser.ts"
 import { fresh } from "../support/events/providers.ts"
 import { setSwitchForAll } from "../support/world/external-services.ts"
-import { advanceClock, api, mailbox, reset, waitFor, waitUntilProcessed, world } from "../support/world/world.ts"
-
-/** Pictures of every page, to be looked at: `SCREENSHOTS=docs/images npx vitest run --project browser`. */
-const SCREENSHOTS = process.env.SCREENSHOTS
+import { advanceClock, api, mailbox, reset, waitFor, waitUntilProcessed } from "../support/world/world.ts"
 
 let browser: Browser
 beforeAll(async () => {
   browser = await launch()
 })
 afterAll(() => browser.close())
-
-/** The name that `npm start` prints. */
-const url = (path: string): string => `${world().workerUrl.replace("127.0.0.1", "localhost")}${path}`
-
-async function signIn(page: Page): Promise<void> {
-  await page.goto(url("/dashboard"))
-  await page.getByLabel("Or an API key").fill(world().adminApiKey)
-  await page.getByRole("button", { name: "Sign in with the key" }).click()
-  await page.getByRole("heading", { name: "Overview" }).waitFor()
-}
 
 const FIRST_NAMES = ["Ann", "Ben", "Cleo"]
 
@@ -103,7 +96,7 @@ describe("a success team", () => {
     const invoices = await failedMembers(2)
     const { page, complaints, close } = await openWindow(browser)
     await signIn(page)
-    await page.goto(url("/dashboard/cases?status=open"))
+    await page.goto(pageUrl("/dashboard/cases?status=open"))
     for (const box of await page.getByRole("checkbox").all()) {
       await box.focus()
       await page.keyboard.press("Space")
@@ -158,7 +151,7 @@ describe("a success team", () => {
     await reset()
     const { page, complaints, close } = await openWindow(browser)
     await signIn(page)
-    await page.goto(url("/dashboard/templates/new"))
+    await page.goto(pageUrl("/dashboard/templates/new"))
     await page.getByLabel("Subject").fill("A card is needed at {brand}")
     await page.getByRole("button", { name: "Save" }).click()
     await page.getByText("Saved.").waitFor()
@@ -184,12 +177,12 @@ describe("a success team", () => {
     await reset()
     const { page, complaints, close } = await openWindow(browser)
     await signIn(page)
-    await page.goto(url("/dashboard/cases?status=open"))
+    await page.goto(pageUrl("/dashboard/cases?status=open"))
     await page.getByText("Change saved views").click()
     await page.getByLabel("Name of this view").fill("Open ones")
     await page.getByRole("button", { name: "Save for the company" }).click()
     await page.getByText("Saved.").waitFor()
-    await page.goto(url("/dashboard/cases"))
+    await page.goto(pageUrl("/dashboard/cases"))
     await page.getByRole("link", { name: "Open ones" }).click()
     await page.waitForURL("**/dashboard/cases?status=open")
 
@@ -214,7 +207,7 @@ describe("a success team", () => {
     await failedMembers(1)
     const { page, close } = await openWindow(browser)
     await signIn(page)
-    await page.goto(url("/dashboard/cases"))
+    await page.goto(pageUrl("/dashboard/cases"))
     const [download] = await Promise.all([
       page.waitForEvent("download"),
       page.getByRole("link", { name: "Export as CSV" }).click(),
@@ -244,15 +237,15 @@ describe("every page", () => {
     "is accessible and without complaints: $screen.name, $colorScheme",
     async ({ screen, colorScheme }) => {
       const { page, complaints, close } = await openWindow(browser, { screen, colorScheme })
-      await page.goto(url("/dashboard/sign-in"))
+      await page.goto(pageUrl("/dashboard/sign-in"))
       expect(await accessibilityFaults(page)).toEqual([])
       await signIn(page)
       const links = await page.locator("nav[aria-label=Pages] a").all()
       const paths = await Promise.all(links.map(async (link) => (await link.getAttribute("href")) ?? ""))
       expect(paths.length).toBeGreaterThanOrEqual(15)
-      await page.goto(url("/dashboard/cases"))
+      await page.goto(pageUrl("/dashboard/cases"))
       const detail = await page.locator("td a").evaluateAll((all) => all.map((link) => link.getAttribute("href") ?? ""))
-      await page.goto(url("/dashboard/events"))
+      await page.goto(pageUrl("/dashboard/events"))
       const event = (await page.locator("td a").first().getAttribute("href")) ?? ""
       for (const path of [
         ...paths,
@@ -264,11 +257,11 @@ describe("every page", () => {
         "/dashboard/flags/ROLLBACK_MODE",
         "/dashboard/jobs/sweep",
       ]) {
-        await page.goto(url(path))
+        await page.goto(pageUrl(path))
         expect([path, ...(await accessibilityFaults(page))]).toEqual([path])
         const isTooWide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)
         expect([path, isTooWide]).toEqual([path, false])
-        if (SCREENSHOTS !== undefined && screen.name === "desktop") await picture(page, path, colorScheme)
+        if (screen.name === "desktop") await picture(page, pictureName(path), colorScheme)
       }
       expect(complaints).toEqual([])
       await close()
@@ -276,12 +269,9 @@ describe("every page", () => {
   )
 })
 
-async function picture(page: Page, path: string, colorScheme: ColorScheme): Promise<void> {
-  const folder = join(ROOT, SCREENSHOTS ?? "")
-  mkdirSync(folder, { recursive: true })
-  const name = path
+/** The name of a page without ids. */
+const pictureName = (path: string): string =>
+  path
     .replaceAll(/^\/|payment_\w+|stripe_\w+|[0-9a-f]{8}-[-0-9a-f]{27}/g, "")
     .replaceAll(/\W+/g, "-")
     .replace(/-$/, "")
-  await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`), fullPage: true })
-}

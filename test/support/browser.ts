@@ -1,7 +1,11 @@
 /** A real Chromium for tests, from an npm package: nothing is downloaded when tests run. */
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
 import AxeBuilder from "@axe-core/playwright"
 import sparticuz from "@sparticuz/chromium"
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core"
+import { ROOT } from "../steps.ts"
+import { world } from "./world/world.ts"
 
 /**
  * Not the package's own arguments, which switch web security off. Without the sandbox, because tests run as root in
@@ -66,4 +70,23 @@ export async function openWindow(
 export async function accessibilityFaults(page: Page): Promise<readonly string[]> {
   const { violations } = await new AxeBuilder({ page }).exclude("iframe").analyze()
   return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html ?? ""}`)
+}
+
+/** A page of the Worker, under the name that `npm start` prints. */
+export const pageUrl = (path: string): string => `${world().workerUrl.replace("127.0.0.1", "localhost")}${path}`
+
+/** Signs in to the dashboard with the operator's key. */
+export async function signIn(page: Page): Promise<void> {
+  await page.goto(pageUrl("/dashboard"))
+  await page.getByLabel("Or an API key").fill(world().adminApiKey)
+  await page.getByRole("button", { name: "Sign in with the key" }).click()
+  await page.getByRole("heading", { name: "Overview" }).waitFor()
+}
+
+/** Saves a picture to be looked at: `SCREENSHOTS=docs/images npx vitest run --project browser`. */
+export async function picture(page: Page, name: string, colorScheme: ColorScheme): Promise<void> {
+  const folder = process.env.SCREENSHOTS
+  if (folder === undefined) return
+  mkdirSync(join(ROOT, folder), { recursive: true })
+  await page.screenshot({ path: join(ROOT, folder, `${name}-${colorScheme}.png`), fullPage: true })
 }

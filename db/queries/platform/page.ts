@@ -73,6 +73,12 @@ export function searching(
   }
 }
 
+/** The rows of the pages after `after`, in the order of the list; undefined for the first page. */
+export const afterPosition = ({ at, id }: ListOrder, after: ListPosition | null): SQL | undefined =>
+  after === null
+    ? undefined
+    : sql`(${at}, ${id}) < (${after.at.toISOString()}::timestamptz, ${after.id}::${sql.raw(id.getSQLType())})`
+
 /** Reads the few rows that an index finds, such as those of one customer. */
 export const lookingUp = (table: PgTable, where: SQL | undefined): ListSource => ({
   from: rowsOf(table, sql`select * from ${table}`),

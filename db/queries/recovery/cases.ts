@@ -5,7 +5,7 @@ import { paymentCaseId } from "../../../shared/domain/recovery/fold/cases.ts"
 import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customers, nudges, recoveryCases } from "../../schema.ts"
-import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
+import { afterPosition, foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import { matchesCustomer } from "./customers.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type StreamRow, streamFrom } from "./stream.ts"
@@ -67,6 +67,9 @@ export async function listCases(
   return foundPageOf(rows, page, (row) => ({ at: row.openedAt, id: row.id }))
 }
 
+/** The newest first. */
+const ORDER = { at: recoveryCases.openedAt, id: recoveryCases.id }
+
 function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: PageRequest) {
   const is = (column: (typeof recoveryCases)[keyof CaseFilter & keyof CaseRow], value: string | undefined) =>
     value === undefined ? undefined : eq(column, value)
@@ -79,9 +82,7 @@ function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: Pa
     filter.openedTo === undefined
       ? undefined
       : sql`${recoveryCases.openedAt} < ${`${filter.openedTo}T00:00:00Z`}::timestamptz + interval '1 day'`,
-    after === null
-      ? undefined
-      : sql`(${recoveryCases.openedAt}, ${recoveryCases.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
+    afterPosition(ORDER, after),
   )
   const matches = and(
     is(recoveryCases.kind, filter.kind),
@@ -111,7 +112,7 @@ function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: Pa
     is(recoveryCases.subscriptionId, filter.subscriptionId),
   )
   return few === undefined
-    ? searching(recoveryCases, { at: recoveryCases.openedAt, id: recoveryCases.id }, { within, matches })
+    ? searching(recoveryCases, ORDER, { within, matches })
     : lookingUp(recoveryCases, and(within, few, matches))
 }
 

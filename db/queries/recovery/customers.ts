@@ -16,7 +16,7 @@ import {
   customerQuarantines,
   customers,
 } from "../../schema.ts"
-import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
+import { afterPosition, foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import type { ScoreRow } from "../scoring/scores.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type StreamRow, startStream, streamFrom } from "./stream.ts"
@@ -144,13 +144,11 @@ export async function listCustomers(
   return foundPageOf(rows, page, (row) => ({ at: row.createdAt, id: row.id }))
 }
 
+/** The newest first. */
+const ORDER = { at: customers.createdAt, id: customers.id }
+
 function customerSource(db: Db, companyId: string, filter: CustomerFilter, { after }: PageRequest) {
-  const within = and(
-    eq(customers.companyId, companyId),
-    after === null
-      ? undefined
-      : sql`(${customers.createdAt}, ${customers.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
-  )
+  const within = and(eq(customers.companyId, companyId), afterPosition(ORDER, after))
   const matches = and(
     filter.provider && eq(customers.provider, filter.provider),
     filter.condition,
@@ -167,7 +165,7 @@ function customerSource(db: Db, companyId: string, filter: CustomerFilter, { aft
   if (few !== undefined) return lookingUp(customers, and(within, few, matches))
   // Always true, and stated by the index of the list.
   const listed = and(within, sql`${customers.createdAt} < 'infinity'`)
-  return searching(customers, { at: customers.createdAt, id: customers.id }, { within: listed, matches })
+  return searching(customers, ORDER, { within: listed, matches })
 }
 
 /** Customers that are looked at for a word; of a more frequent one, some customers are not found. */

@@ -4,7 +4,7 @@ import type { ChannelName } from "../../../shared/domain/facts.ts"
 import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { nudges } from "../../schema.ts"
-import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
+import { afterPosition, foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import type { NudgeRow } from "./cases.ts"
 import { matchesCustomer } from "./customers.ts"
 
@@ -43,13 +43,11 @@ export async function listNudges(
   return foundPageOf(rows, page, (row) => ({ at: row.dueAt, id: row.id }))
 }
 
+/** The latest due first. */
+const ORDER = { at: nudges.dueAt, id: nudges.id }
+
 function nudgeSource(db: Db, companyId: string, filter: NudgeFilter, { after }: PageRequest) {
-  const within = and(
-    eq(nudges.companyId, companyId),
-    after === null
-      ? undefined
-      : sql`(${nudges.dueAt}, ${nudges.id}) < (${after.at.toISOString()}::timestamptz, ${after.id})`,
-  )
+  const within = and(eq(nudges.companyId, companyId), afterPosition(ORDER, after))
   const matches = and(
     statusCondition(filter.status),
     filter.channel && eq(nudges.channel, filter.channel),
@@ -65,5 +63,5 @@ function nudgeSource(db: Db, companyId: string, filter: NudgeFilter, { after }: 
   if (few !== undefined) return lookingUp(nudges, and(within, few, matches))
   // Always true, and stated by the index of the list.
   const listed = and(within, sql`${nudges.dueAt} < 'infinity'`)
-  return searching(nudges, { at: nudges.dueAt, id: nudges.id }, { within: listed, matches })
+  return searching(nudges, ORDER, { within: listed, matches })
 }

@@ -3,7 +3,7 @@ import { and, desc, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type EventStatus, isListedEvent, webhookEventKeys, webhookEvents } from "../../schema.ts"
-import { foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
+import { afterPosition, foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
 import { matchesCustomer } from "../recovery/customers.ts"
 
 /** Filters of a list of events. */
@@ -97,21 +97,17 @@ export async function listEvents(
   return foundPageOf(rows, page, (row) => ({ at: row.receivedAt, id: row.id }))
 }
 
+/** The newest first. */
+const ORDER = { at: webhookEvents.receivedAt, id: webhookEvents.id }
+
 function eventSource(db: Db, companyId: string, filter: EventFilter, { after }: PageRequest) {
-  const within = and(
-    eq(webhookEvents.companyId, companyId),
-    after === null
-      ? undefined
-      : sql`(${webhookEvents.receivedAt}, ${webhookEvents.id})
-          < (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`,
-  )
+  const within = and(eq(webhookEvents.companyId, companyId), afterPosition(ORDER, after))
   const matches = hasProperties(filter)
   // A literal, so that its partial index can be used.
   const isDead = filter.status === "dead" ? sql`${webhookEvents.status} = 'dead'` : undefined
   const few = and(isOneOfFew(db, companyId, filter), isDead)
   if (few !== undefined) return lookingUp(webhookEvents, and(within, few, matches))
-  const order = { at: webhookEvents.receivedAt, id: webhookEvents.id }
-  return searching(webhookEvents, order, { within: and(within, isListedEvent), matches })
+  return searching(webhookEvents, ORDER, { within: and(within, isListedEvent), matches })
 }
 
 /** One event of a company; null when it has none with that id. */

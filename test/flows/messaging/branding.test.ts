@@ -1,4 +1,5 @@
-/** A company's branding: in e-mails and on members' pages, of this company alone, approved where the sender is the deployment's. */
+/** A company's branding: in e-mails and on members' pages, of this company alone, approved where the sender is the deployment's.
+ * Over 300 lines, because every place that shows the branding is tested with the same company. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { BROWSER, failPayment, linksIn, messages, visit } from "../../support/actions/members.ts"

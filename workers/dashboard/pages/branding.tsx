@@ -1,4 +1,7 @@
-/** The company's branding: a form, and below it an e-mail and a member's page in light and dark. */
+/**
+ * The company's branding: a form, and below it an e-mail and a member's page in light and dark. Over 300 lines, because the
+ * form, its upload and its previews share what was typed.
+ */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import * as z from "zod"

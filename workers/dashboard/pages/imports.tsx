@@ -4,7 +4,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, ProviderField, Table, Time } from "../parts/parts.tsx"
 import { number, type Viewer } from "../viewer.ts"
 
 const PATH = "/dashboard/imports"
@@ -76,13 +76,7 @@ const ImportsPage: FC<{
       {canRun && (
         <Panel title="Import the past" note="Imported history sends no message.">
           <PostForm class="filters">
-            <label>
-              Provider
-              <select name="provider">
-                <option value="stripe">Stripe</option>
-                <option value="whop">Whop</option>
-              </select>
-            </label>
+            <ProviderField />
             <label>
               Since
               <input type="date" name="since" required min="2010-01-01" />

@@ -4,7 +4,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
 import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Panel, PostForm, ProviderField, Table, Time } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
 export const SET_UP = "/dashboard/set-up"
@@ -126,13 +126,7 @@ const SecretsPanel: FC<{ readonly viewer: Viewer; readonly now: Date; readonly s
           <summary>Add a secret</summary>
           <PostForm class="stack" action={`${SET_UP}/secrets`}>
             <p class="note">Add the new secret here before it is used at the provider: then no webhook is refused.</p>
-            <label>
-              Provider
-              <select name="provider">
-                <option value="stripe">Stripe</option>
-                <option value="whop">Whop</option>
-              </select>
-            </label>
+            <ProviderField />
             <label>
               Secret (whsec_…, ws_…)
               <input type="password" name="secret" autocomplete="off" required minlength={16} maxlength={512} />

@@ -213,14 +213,24 @@ export const Choice: FC<{
   </label>
 )
 
+const PROVIDER_OPTIONS: readonly (readonly [value: string, text: string])[] = [
+  ["stripe", "Stripe"],
+  ["whop", "Whop"],
+]
+
+/** A filter by provider. */
 export const ProviderChoice: FC<{ readonly value: string | undefined }> = ({ value }) => (
-  <Choice
-    name="provider"
-    label="Provider"
-    value={value}
-    options={[
-      ["stripe", "Stripe"],
-      ["whop", "Whop"],
-    ]}
-  />
+  <Choice name="provider" label="Provider" value={value} options={PROVIDER_OPTIONS} />
+)
+
+/** One of the providers, in a form. */
+export const ProviderField: FC = () => (
+  <label>
+    Provider
+    <select name="provider">
+      {PROVIDER_OPTIONS.map(([option, text]) => (
+        <option value={option}>{text}</option>
+      ))}
+    </select>
+  </label>
 )
