@@ -13,7 +13,15 @@ import {
 } from "../support/browser.ts"
 import { fresh } from "../support/events/providers.ts"
 import { png } from "../support/logos.ts"
-import { type MailboxMessage, mailbox, reset, waitFor, waitUntilProcessed, world } from "../support/world/world.ts"
+import {
+  advanceClock,
+  type MailboxMessage,
+  mailbox,
+  reset,
+  waitFor,
+  waitUntilProcessed,
+  world,
+} from "../support/world/world.ts"
 
 let browser: Browser
 beforeAll(async () => {
@@ -41,6 +49,7 @@ async function firstMessage(): Promise<MailboxMessage> {
   const customer = fresh("cus")
   await failPayment(customer, fresh("in"), { more: { customer_email: `${customer}@example.com` } })
   await waitUntilProcessed()
+  await advanceClock("PT1M")
   return waitFor(async () => (await mailbox()).find(({ to }) => to === `${customer}@example.com`))
 }
 
