@@ -90,9 +90,9 @@ export default defineConfig({
         test: {
           name: "simulation",
           include: ["test/simulation/**/*.test.ts"],
-          testTimeout: 1_200_000,
-          hookTimeout: 120_000,
-          // It keeps every processor busy by itself.
+          // It waits for processors while others need them (test/run.ts).
+          testTimeout: 2_400_000,
+          hookTimeout: 600_000,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,12 +1,12 @@
 /**
- * The functions of the database: `db/functions/<name>.sql` holds the current body of each, and migrations are generated
- * from there. A file is one CREATE OR REPLACE FUNCTION with its comment, below a header:
+ * The functions of the database: `db/functions/<capability>/<name>.sql` holds the current body of each, and migrations are
+ * generated from there. A file is one CREATE OR REPLACE FUNCTION with its comment, below a header:
  *
  *     -- Owner: churn_system            absent: the owner of the tables
  *     -- Callers: churn_worker          the only roles that may execute it
  */
 import { readdirSync, readFileSync } from "node:fs"
-import { basename, join } from "node:path"
+import { basename, join, sep } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const FUNCTIONS = fileURLToPath(new URL("./functions", import.meta.url))
@@ -16,6 +16,8 @@ const BREAKPOINT = "--> statement-breakpoint"
 /** One function: its name with the types of its arguments, its statement, and who owns and who may call it. */
 export interface DatabaseFunction {
   readonly name: string
+  /** Its path in the repository; null: from a migration. */
+  readonly file: string | null
   /** Such as `index_contact(text, text, text[], text[], integer)`. */
   readonly signature: string
   /** From the name to the language; after a change here Postgres requires the function to be dropped first. */
@@ -31,18 +33,22 @@ export interface DatabaseFunction {
 const CREATE = /^CREATE (?:OR REPLACE )?FUNCTION (\w+)\s*\(([\s\S]*?)\)\s*(RETURNS[\s\S]*?)\sLANGUAGE\s/
 const LEADING_COMMENTS = /^(?:\s*--[^\n]*\n)*\s*/
 
-/** The functions in the files, by name. Throws for a file that does not define one function of the file's name. */
-export const currentFunctions = (): ReadonlyMap<string, DatabaseFunction> =>
-  new Map(
-    readdirSync(FUNCTIONS)
-      .filter((file) => file.endsWith(".sql"))
-      .sort()
-      .map((file) => {
-        const parsed = parse(readFileSync(join(FUNCTIONS, file), "utf8"))
-        if (parsed?.name !== basename(file, ".sql")) throw new Error(`${file} does not define a function of that name`)
-        return [parsed.name, parsed]
-      }),
-  )
+/**
+ * The functions in the files, by name. Throws for a file that does not define one function of the file's name, and for a
+ * name that two files have.
+ */
+export function currentFunctions(): ReadonlyMap<string, DatabaseFunction> {
+  const functions = new Map<string, DatabaseFunction>()
+  for (const path of readdirSync(FUNCTIONS, { recursive: true, encoding: "utf8" }).sort()) {
+    if (!path.endsWith(".sql")) continue
+    const file = `db/functions/${path.replaceAll(sep, "/")}`
+    const parsed = parse(readFileSync(join(FUNCTIONS, path), "utf8"), file)
+    if (parsed?.name !== basename(path, ".sql")) throw new Error(`${file} does not define a function of that name`)
+    if (functions.has(parsed.name)) throw new Error(`${file} is the second file of ${parsed.name}`)
+    functions.set(parsed.name, parsed)
+  }
+  return functions
+}
 
 /** The functions after all migrations, by name. */
 export function migratedFunctions(): ReadonlyMap<string, DatabaseFunction> {
@@ -105,7 +111,7 @@ BEGIN
 END
 $$;`
 
-function parse(text: string): DatabaseFunction | null {
+function parse(text: string, file: string | null = null): DatabaseFunction | null {
   const statement = text
     .trim()
     .replace(LEADING_COMMENTS, "")
@@ -118,6 +124,7 @@ function parse(text: string): DatabaseFunction | null {
     .map((argument) => argument.trim().replace(/^\w+\s+/, ""))
   return {
     name,
+    file,
     signature: `${name}(${types.filter((type) => type !== "").join(", ")})`,
     heading: heading.replaceAll(/\s+/g, " "),
     statement,

@@ -10,6 +10,8 @@ export interface Step {
   readonly command: readonly string[]
   /** Output is shown only on failure. */
   readonly isQuiet?: boolean
+  /** Runs only while a processor would be free. */
+  readonly isPatient?: boolean
 }
 
 /** Steps that run side by side; their output is shown when they end. */
@@ -23,16 +25,24 @@ interface StepResult {
   readonly output: string
 }
 
+/** Lowers the priority of a command and of all that it starts; Windows has no such command, and shares its processors evenly. */
+const PATIENT = process.platform === "win32" ? [] : ["nice", "-n", "15"]
+
 /** How much of a failed step's output is repeated at the end. */
 const LAST_LINES = 120
 
 /**
  * Runs the steps and groups one after the other, also after a failure, so that one run reports all; failures are repeated at
- * the end. True if all succeeded.
+ * the end. `beside` runs from the start beside all of them; its output is shown last. True if all succeeded.
  */
-export async function runSteps(steps: readonly (Step | StepGroup)[]): Promise<boolean> {
+export async function runSteps(steps: readonly (Step | StepGroup)[], beside?: Step): Promise<boolean> {
   const ended: StepResult[] = []
+  const last = beside && run(beside, () => undefined)
   for (const step of steps) ended.push(...("command" in step ? [await show(step)] : await showGroup(step)))
+  if (beside && last) {
+    process.stdout.write(`\n▶ ${beside.name}\n`)
+    ended.push(showEnd(await last))
+  }
   const failed = ended.filter(({ isOk }) => !isOk)
   for (const { step, output } of failed) {
     process.stdout.write(`\n▶ ${step.name}, last lines\n${output.split("\n").slice(-LAST_LINES).join("\n")}`)
@@ -51,13 +61,12 @@ async function show(step: Step): Promise<StepResult> {
 
 async function showGroup(steps: StepGroup): Promise<StepResult[]> {
   process.stdout.write(`\n▶ ${steps.map(({ name }) => name).join(" · ")}\n`)
-  return Promise.all(
-    steps.map(async (step) => {
-      const end = await run(step, () => undefined)
-      process.stdout.write(end.isOk && step.isQuiet ? lineOf(end) : `${end.output}${lineOf(end)}`)
-      return end
-    }),
-  )
+  return Promise.all(steps.map(async (step) => showEnd(await run(step, () => undefined))))
+}
+
+function showEnd(end: StepResult): StepResult {
+  process.stdout.write(end.isOk && end.step.isQuiet ? lineOf(end) : `${end.output}${lineOf(end)}`)
+  return end
 }
 
 const lineOf = ({ step, isOk, seconds }: StepResult): string => `${isOk ? "✔" : "✘"} ${step.name} (${seconds} s)\n`
@@ -65,7 +74,7 @@ const lineOf = ({ step, isOk, seconds }: StepResult): string => `${isOk ? "✔" 
 /** `onOutput` receives the output as it comes. */
 async function run(step: Step, onOutput: (chunk: string) => void): Promise<StepResult> {
   const startedAt = performance.now()
-  const [program = "", ...args] = step.command
+  const [program = "", ...args] = step.isPatient ? [...PATIENT, ...step.command] : step.command
   const bin = join(ROOT, "node_modules", ".bin")
   const child = spawn(program, args, {
     cwd: ROOT,

@@ -30,7 +30,7 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "a delivery reads the position of the snapshot and the snapshot in one statement (and checks what it read)",
     functions: [
       {
-        file: "db/functions/record_deliveries.sql",
+        file: "db/functions/webhooks/record_deliveries.sql",
         find: "  RETURN json_build_object(",
         replace: `  v_are_whole := ARRAY(
     SELECT c.is_whole OR has_late_facts(
@@ -49,7 +49,7 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "deliveries that share an object are serialized",
     functions: [
       {
-        file: "db/functions/place_deliveries.sql",
+        file: "db/functions/webhooks/place_deliveries.sql",
         find: "PERFORM pg_advisory_xact_lock(hashtextextended(v_company || '|' || k.name, 0))",
         replace: "PERFORM length(k.name)",
       },
@@ -60,7 +60,7 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "writers of a customer meet in a version number",
     functions: [
       {
-        file: "db/functions/commit_streams.sql",
+        file: "db/functions/recovery/commit_streams.sql",
         find: "AND c.version = p_versions[array_position(p_customers, c.id)]",
         replace: "",
       },
@@ -71,17 +71,17 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "who has read a nudge as planned marks it only while it holds the lease",
     functions: [
       {
-        file: "db/functions/claim_nudge.sql",
+        file: "db/functions/recovery/nudges/claim_nudge.sql",
         find: "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)",
         replace: "",
       },
       {
-        file: "db/functions/commit_streams.sql",
+        file: "db/functions/recovery/commit_streams.sql",
         find: "IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN",
         replace: "IF false THEN",
       },
       {
-        file: "db/functions/commit_streams.sql",
+        file: "db/functions/recovery/commit_streams.sql",
         find: "AND c.version = p_versions[array_position(p_customers, c.id)]",
         replace: "",
       },
@@ -92,18 +92,18 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "signals read where each snapshot is and the snapshot in one statement (and check what they read)",
     functions: [
       {
-        file: "db/functions/record_signals.sql",
+        file: "db/functions/webhooks/record_signals.sql",
         find: "  v_new jsonb := '[]';",
         replace: "  v_new jsonb := '[]';\n  v_late jsonb;",
       },
       {
-        file: "db/functions/record_signals.sql",
+        file: "db/functions/webhooks/record_signals.sql",
         find: "  RETURN jsonb_build_object('new', v_new,",
         replace: `  SELECT jsonb_object_agg(c.key, has_late_facts(c.key, c.value)) INTO v_late FROM jsonb_each(v_customers) AS c;
   RETURN jsonb_build_object('new', v_new,`,
       },
       {
-        file: "db/functions/record_signals.sql",
+        file: "db/functions/webhooks/record_signals.sql",
         find: "NOT has_late_facts(c.key, c.value))",
         replace: "NOT (v_late ->> c.key)::boolean)",
       },

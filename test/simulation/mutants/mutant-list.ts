@@ -13,17 +13,17 @@ export type DetectionPlan =
 export interface Mutant {
   readonly guard: string
   readonly code?: readonly Patch[]
-  /** Changes of functions of the database, in `db/functions/<name>.sql`, found like code. */
+  /** Changes of functions of the database, in `db/functions/<capability>/<name>.sql`, found like code. */
   readonly functions?: readonly Patch[]
   /** Changes of the tables. */
   readonly tables?: readonly string[]
   readonly first: DetectionPlan
 }
 
-const COMMIT = "db/functions/commit_streams.sql"
-const CLAIM_NUDGE = "db/functions/claim_nudge.sql"
-const CLAIM_DUE = "db/functions/claim_due_nudges.sql"
-const TIE = "db/functions/tie_objects.sql"
+const COMMIT = "db/functions/recovery/commit_streams.sql"
+const CLAIM_NUDGE = "db/functions/recovery/nudges/claim_nudge.sql"
+const CLAIM_DUE = "db/functions/recovery/nudges/claim_due_nudges.sql"
+const TIE = "db/functions/recovery/customers/tie_objects.sql"
 const SEND = "workers/recovery/nudges/send-nudge.ts"
 const POLICY = "shared/domain/recovery/contact-policy.ts"
 const CONVERSATION = "shared/domain/recovery/conversation.ts"
@@ -66,7 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a late fact has the ledger folded anew",
     functions: [
       at(
-        "db/functions/read_streams.sql",
+        "db/functions/recovery/read_streams.sql",
         "<= (snapshot.occurred_at, snapshot.rank, snapshot.id)",
         "< ('-infinity', -1, '')",
       ),
@@ -96,7 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "the facts of a second include those of linked objects",
     functions: [
       at(
-        "db/functions/read_streams.sql",
+        "db/functions/recovery/read_streams.sql",
         "read.is_whole OR read.is_from_instant, read.is_whole,\n",
         "read.is_whole, read.is_whole,\n",
       ),

@@ -1,6 +1,6 @@
 /** Tests mutants: runs against a Worker with one guard removed, until one run notices it. */
 import { readFileSync } from "node:fs"
-import { basename, dirname, join } from "node:path"
+import { join } from "node:path"
 import { currentFunctions } from "../../../db/functions.ts"
 import { ROOT } from "../../steps.ts"
 import type { Scenario } from "../actors/scenarios.ts"
@@ -107,8 +107,9 @@ const schemaOf = ({ functions = [], tables = [] }: Mutant): string[] => [
 /** The files of functions with the changes made, each one statement. Throws for a function that the database does not have. */
 export function patchedFunctions(patches: readonly Patch[]): string[] {
   const texts = new Map<string, string>()
+  const files = new Set([...currentFunctions().values()].map(({ file }) => file))
   for (const patch of patches) {
-    if (!currentFunctions().has(basename(patch.file, ".sql")) || dirname(patch.file) !== "db/functions") {
+    if (!files.has(patch.file)) {
       throw new Error(`${patch.file} is not a database function`)
     }
     texts.set(patch.file, patched(texts.get(patch.file) ?? readFileSync(join(ROOT, patch.file), "utf8"), patch))
