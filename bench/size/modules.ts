@@ -23,7 +23,7 @@ const account = z.object({
 
 /** The parts of a bundle, the largest first. */
 export async function bundleParts(bundle: Bundle): Promise<readonly BundlePart[]> {
-  const { outputs } = account.parse(JSON.parse(readFileSync(bundle.metafile, "utf8")))
+  const { outputs } = account.parse(JSON.parse(bundle.metafile))
   const inputs = Object.entries(outputs)
     .filter(([path]) => path.endsWith(".js"))
     .flatMap(([, output]) => Object.entries(output.inputs))

@@ -12,7 +12,7 @@ export interface Bundle {
   readonly module: string
   readonly bytes: number
   readonly gzipBytes: number
-  /** esbuild's account of what the module was made of. */
+  /** esbuild's account of what the module was made of, as JSON. */
   readonly metafile: string
 }
 
@@ -36,6 +36,6 @@ export async function buildBundle(outdir: string, entry?: string): Promise<Bundl
     module: basename(module),
     bytes: code.byteLength,
     gzipBytes: gzipSync(code).byteLength,
-    metafile,
+    metafile: readFileSync(metafile, "utf8"),
   }
 }
