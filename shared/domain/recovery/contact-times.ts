@@ -3,7 +3,7 @@ import type { Instant } from "../facts.ts"
 import type { CompanySettings } from "../settings.ts"
 import { type ContactState, type Person, SINGLE_CUSTOMER } from "./contact-context.ts"
 import { isToMember, mayHaveBeenDelivered, type Nudge, timeOf } from "./nudges.ts"
-import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
+import { isTimeZone, nextAllowed } from "./quiet-hours.ts"
 
 const HOUR_MS = 3_600_000
 
@@ -22,8 +22,7 @@ export function nextContactTime(
   const ownZone = profiles.map(({ timeZone }) => timeZone).find((zone) => zone !== null && isTimeZone(zone)) ?? null
   const isMailWithoutZone = ownZone === null && channel === "email"
   if (channel === "slack" || isMailWithoutZone || settings.quietHours === null) return at
-  const zone = ownZone ?? settings.timeZone
-  return isQuiet(at, settings.quietHours, zone) ? nextAllowed(at, settings.quietHours, zone) : at
+  return nextAllowed(at, settings.quietHours, ownZone ?? settings.timeZone)
 }
 
 /** When the frequency caps next allow a message; null: now. */

@@ -73,9 +73,8 @@ function offsetMs(atMs: number, timeZone: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - wholeSecondMs
 }
 
-/** The first moment after `fromMs` and up to `untilMs` with another offset than at `fromMs`; null: there is none. */
-function nextChange(fromMs: number, untilMs: number, timeZone: string): number | null {
-  const before = offsetMs(fromMs, timeZone)
+/** The first moment after `fromMs` and up to `untilMs` with another offset than `before`, that of `fromMs`; null: there is none. */
+function nextChange(fromMs: number, before: number, untilMs: number, timeZone: string): number | null {
   if (offsetMs(untilMs, timeZone) === before) return null
   let low = fromMs
   let high = untilMs
@@ -119,8 +118,9 @@ export function nextAllowed(at: Instant, quiet: QuietHours | null, timeZone: str
   if (!isQuiet(at, quiet, timeZone) || quiet === null) return at
   let nowMs = Date.parse(at)
   for (let segment = 0; segment < SEGMENTS_MAX; segment++) {
-    const waitMs = remainingQuietMs(nowMs + offsetMs(nowMs, timeZone), quiet)
-    const changeMs = nextChange(nowMs, nowMs + LOOKAHEAD_MS, timeZone)
+    const offset = offsetMs(nowMs, timeZone)
+    const waitMs = remainingQuietMs(nowMs + offset, quiet)
+    const changeMs = nextChange(nowMs, offset, nowMs + LOOKAHEAD_MS, timeZone)
     if (changeMs === null || nowMs + waitMs < changeMs) return new Date(nowMs + waitMs).toISOString()
     nowMs = changeMs
   }
