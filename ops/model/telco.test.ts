@@ -10,13 +10,24 @@ import { z } from "zod"
 import { hashText } from "../../shared/learning/random.ts"
 import { artefactSchema } from "../../shared/scoring/artefact.ts"
 import { ROOT } from "../deployment.ts"
+import { model } from "./command.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "model-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const file = (name: string) => join(folder, name)
 
-/** Runs `npm run model` as npm does; throws with its output if the exit code is not 0. */
-async function model(...args: readonly string[]): Promise<string> {
+/** Runs `npm run model` in this process; throws if it fails. */
+async function inProcess(...args: readonly string[]): Promise<string> {
+  let text = ""
+  const out = (part: string) => {
+    text += part
+  }
+  await model(args, { out, err: () => {}, progress: () => {} })
+  return text
+}
+
+/** Runs `npm run model` as npm does, in the folder; throws with its output if the exit code is not 0. */
+async function asNpmDoes(...args: readonly string[]): Promise<string> {
   const node = join(ROOT, "node_modules", ".bin", "node")
   const { INIT_CWD: _, ...env } = process.env
   const { stdout } = await promisify(execFile)(node, [join(ROOT, "ops/model.ts"), ...args], {
@@ -47,6 +58,9 @@ const evaluation = z.object({
   intervals: z.record(z.string(), z.tuple([z.number(), z.number()])),
 })
 
+/** Options for the trained model and a table. */
+const trainedAnd = (data: string) => ["--model", file("m.json"), "--data", file(data)] as const
+
 /** Training evaluates every kind of model, which takes long on a busy machine. */
 const TRAINING_MS = 280_000
 
@@ -55,12 +69,12 @@ describe("telco", { timeout: TRAINING_MS }, () => {
     writeFileSync(file("train.csv"), [header, ...lines.filter((line) => !isHeldOut(line))].join("\n"))
     writeFileSync(file("test.csv"), [header, ...heldOut].join("\n"))
     writeFileSync(file("new.csv"), `\ufeff${shuffledHeldOut.join("\r\n")}\r\n`)
-    await model("train", "--data", "train.csv", "--label", "Churn", "--out", "m.json")
+    await asNpmDoes("train", "--data", "train.csv", "--label", "Churn", "--out", "m.json")
   }, TRAINING_MS)
 
   test("unseen rows are predicted as well as the best published models do", async () => {
     const { rows, metrics, intervals } = evaluation.parse(
-      JSON.parse(await model("evaluate", "--model", "m.json", "--data", "test.csv", "--label", "Churn", "--json")),
+      JSON.parse(await inProcess("evaluate", ...trainedAnd("test.csv"), "--label", "Churn", "--json")),
     )
     expect(rows).toBe(heldOut.length)
     expect(metrics.auc).toBeGreaterThan(0.84)
@@ -72,8 +86,10 @@ describe("telco", { timeout: TRAINING_MS }, () => {
   })
 
   test("a table without the outcome, with other columns in another order, gives the same probabilities", async () => {
-    const predict = (data: string) => model("predict", "--model", "m.json", "--data", data)
-    const [first, second] = [await predict("test.csv"), await predict("new.csv")]
+    const [first, second] = [
+      await inProcess("predict", ...trainedAnd("test.csv")),
+      await asNpmDoes("predict", ...trainedAnd("new.csv")),
+    ]
     expect(second).toBe(first)
     const [head, ...rows] = first.trim().split("\n")
     expect(head).toBe("row,customerID,probability")
