@@ -1,11 +1,14 @@
 /** Checks that do not run the product: format, types, import rules, dead code, and that it can be deployed. */
 import type { Step, StepGroup } from "./steps.ts"
 
+/** With one thread of checking, as both run side by side: each further one checks shared types again, a third more work with four. */
+const typesOf = (project: string): readonly string[] => ["tsc", "-p", project, "--checkers", "1"]
+
 export const CHECKS: readonly (Step | StepGroup)[] = [
   [
+    { name: "types of the Worker (tsc)", command: typesOf("tsconfig.json"), isQuiet: true },
+    { name: "types of tests and local world (tsc)", command: typesOf("tsconfig.node.json"), isQuiet: true },
     { name: "format, lint (biome)", command: ["biome", "check", "--error-on-warnings", "."], isQuiet: true },
-    { name: "types of the Worker (tsc)", command: ["tsc", "-p", "tsconfig.json"], isQuiet: true },
-    { name: "types of tests and local world (tsc)", command: ["tsc", "-p", "tsconfig.node.json"], isQuiet: true },
     { name: "import rules (test/rules)", command: ["node", "test/rules/check.ts"], isQuiet: true },
     { name: "dead code (knip)", command: ["knip", "--no-progress"], isQuiet: true },
   ],
@@ -19,5 +22,5 @@ export const CHECKS: readonly (Step | StepGroup)[] = [
 /** On every processor: by default vitest leaves one free, which of two is half. */
 export const UNIT_TESTS: Step = {
   name: "unit tests",
-  command: ["vitest", "run", "--project", "unit", "--maxWorkers=100%"],
+  command: ["vitest", "run", "--project", "unit", "--project", "counted", "--maxWorkers=100%"],
 }
