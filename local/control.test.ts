@@ -56,7 +56,13 @@ beforeEach(async () => {
     nextSigningKey: "next",
   })
   qstash.release()
-  cron = startCronTicker({ crons: ["*/10 * * * *"], clock, workerUrl: worker.url, heartbeats, isOn: qstash.isMissed })
+  cron = startCronTicker({
+    crons: ["*/10 * * * *"],
+    clock,
+    scheduledUrl: () => `${worker.url}/cdn-cgi/handler/scheduled`,
+    heartbeats,
+    isOn: qstash.isMissed,
+  })
   control = await startControl({
     clock,
     faults,

@@ -11,8 +11,10 @@ import {
 } from "../workers/platform/qstash/schedules.ts"
 import { emptyDatabase, prepareDatabase } from "./database.ts"
 import { type DevVars, readDevVars } from "./dev-vars.ts"
+import type { Bundle } from "./processes/bundle.ts"
 import { readCrons } from "./processes/cron-ticker.ts"
 import { startWorker, WRANGLER_CONFIG } from "./processes/worker.ts"
+import { serveBundle } from "./processes/workerd.ts"
 import { startWorld, type World, type WorldOptions } from "./world.ts"
 
 /** The company of a world whose developer names none. */
@@ -32,6 +34,8 @@ export interface StackOptions
   readonly vars?: Readonly<Record<string, string>>
   /** The lowest level of the Worker's log that is shown; default `warn`. */
   readonly logLevel?: "warn" | "error" | "none"
+  /** Serves this bundle without the development server: in less time, without static files and without a log. */
+  readonly bundle?: Bundle
 }
 
 /** Starts everything; resolves when the Worker accepts requests and its jobs are scheduled. */
@@ -44,8 +48,12 @@ export async function startStack(options: StackOptions): Promise<World> {
     crons: readCrons(WRANGLER_CONFIG),
     migrate: (adminUrl) => prepareDatabase(adminUrl, companyId),
     emptyDatabase: (adminUrl) => emptyDatabase(adminUrl, companyId),
-    startWorker: (vars, { port }) =>
-      startWorker(vars, { port, stateDir: join(options.dataDir, "worker"), logLevel: options.logLevel ?? "warn" }),
+    startWorker(vars, { port }) {
+      const { bundle, logLevel = "warn" } = options
+      const stateDir = join(options.dataDir, "worker")
+      if (bundle) return serveBundle(bundle, vars, { port, stateDir, hasCronTriggers: true })
+      return startWorker(vars, { port, stateDir, logLevel })
+    },
   })
   await syncSchedules(world)
   return world

@@ -161,9 +161,17 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
     const workerPort = options.workerPort ?? (await freePort())
     const workerUrl = `http://${LOOPBACK}:${workerPort}`
+    /** Null until the Worker has started. */
+    let scheduledUrl: () => string | null = () => null
     const cron = await parts.start(
       Promise.resolve(
-        startCronTicker({ crons: options.crons ?? [], clock, workerUrl, heartbeats, isOn: qstash.isMissed }),
+        startCronTicker({
+          crons: options.crons ?? [],
+          clock,
+          scheduledUrl: () => scheduledUrl(),
+          heartbeats,
+          isOn: qstash.isMissed,
+        }),
       ),
     )
 
@@ -228,6 +236,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         onBack: () => qstash.release(),
       }),
     )
+    scheduledUrl = () => worker.current().scheduledUrl
     // Stopped before the Worker: a delivery to a stopped Worker would count as a failed attempt.
     await parts.start(Promise.resolve({ stop: async () => qstash.hold() }))
     qstash.release()

@@ -2,14 +2,14 @@
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { type Bundle, buildBundle } from "../../local/processes/bundle.ts"
+import { type ServedWorker, serveBundle } from "../../local/processes/workerd.ts"
 import { BARE_TABLE } from "../ingest/bare/store.ts"
 import { measureLoad } from "../load/measure.ts"
 import { progress, withStarted } from "../support/benchmark.ts"
-import { type Bundle, buildBundle } from "../support/bundle.ts"
 import { preciseCpuMs } from "../support/cpu.ts"
 import { heapBytes, residentBytes } from "../support/memory.ts"
 import { runSql } from "../support/sql.ts"
-import { type ServedWorker, serveBundle } from "../support/workerd.ts"
 import { type BenchmarkWorld, startBenchmarkWorld } from "../support/world.ts"
 
 const BARE_ENTRY = fileURLToPath(new URL("../ingest/bare/insert.ts", import.meta.url))

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import { transform } from "esbuild"
 import { z } from "zod"
-import type { Bundle } from "../support/bundle.ts"
+import type { Bundle } from "../../local/processes/bundle.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { z } from "zod"
 import { LOOPBACK } from "../../local/loopback.ts"
-import type { ServedWorker } from "./workerd.ts"
+import type { ServedWorker } from "../../local/processes/workerd.ts"
 
 /** Resident memory of a process; null where there is no `/proc`. */
 export function residentBytes(pid: number): number | null {

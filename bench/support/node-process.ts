@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { freePort, LOOPBACK } from "../../local/loopback.ts"
-import { untilServing } from "./workerd.ts"
+import { untilServing } from "../../local/processes/workerd.ts"
 
 export interface ServedProcess {
   readonly url: string

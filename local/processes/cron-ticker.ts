@@ -27,14 +27,15 @@ const SLEEP_MS_MAX = 60 * 60 * 1_000
 export function startCronTicker({
   crons,
   clock,
-  workerUrl,
+  scheduledUrl,
   heartbeats,
   isOn,
   onError = () => {},
 }: {
   readonly crons: readonly string[]
   readonly clock: VirtualClock
-  readonly workerUrl: string
+  /** Where the Worker's Cron Triggers are called; null while there is no such address. */
+  readonly scheduledUrl: () => string | null
   readonly heartbeats: Pick<Heartbeats, "areLive" | "onChange">
   /** Whether this cron runs although heartbeats are not live. */
   readonly isOn: (expression: string) => boolean
@@ -49,7 +50,9 @@ export function startCronTicker({
   let timer: NodeJS.Timeout | null = null
 
   async function call(expression: string, slot: Date): Promise<void> {
-    const url = new URL("/cdn-cgi/handler/scheduled", workerUrl)
+    const address = scheduledUrl()
+    if (address === null) return
+    const url = new URL(address)
     url.searchParams.set("cron", expression)
     url.searchParams.set("time", String(slot.getTime()))
     try {

@@ -8,6 +8,8 @@ import { LOOPBACK } from "../loopback.ts"
 /** A running Worker. */
 export type RunningWorker = {
   readonly url: string
+  /** Where a request with `cron` and `time` in its query runs a Cron Trigger; null: nowhere. */
+  readonly scheduledUrl: string | null
   /** Its processes, so that a test can kill them; empty where they cannot be listed. */
   readonly pids: readonly number[]
   /**
@@ -68,6 +70,7 @@ export async function startWorker(
     const ended = new AbortController()
     return {
       url: url.origin,
+      scheduledUrl: new URL("/cdn-cgi/handler/scheduled", url).href,
       pids,
       exited: waitUntilOneEnds(pids, ended.signal),
       async stop() {

@@ -29,7 +29,7 @@ const FAILED_AUTH_PER_5_MINUTES = 10
 
 let own: StartedWorld
 beforeAll(async () => {
-  own = await startFlowsWorld({
+  own = await startFlowsWorld(world().bundle, {
     RATE_LIMIT_WEBHOOKS_PER_MINUTE: String(WEBHOOKS_PER_MINUTE),
     RATE_LIMIT_API_PER_MINUTE: String(API_PER_MINUTE),
   })

@@ -88,7 +88,7 @@ describe.each([
 ])("a deployment in mode $mode", ({ mode, isOtherModeLive, reason }) => {
   let own: StartedWorld
   beforeAll(async () => {
-    own = await startFlowsWorld({ STRIPE_MODE: mode, WHOP_MODE: mode, WHOP_ACCOUNTS: "any" })
+    own = await startFlowsWorld(world().bundle, { STRIPE_MODE: mode, WHOP_MODE: mode, WHOP_ACCOUNTS: "any" })
     useWorld(own.access)
   })
   afterAll(async () => {
@@ -160,7 +160,7 @@ describe.each([
 describe("accounts of Whop", () => {
   let own: StartedWorld
   beforeAll(async () => {
-    own = await startFlowsWorld({ WHOP_ACCOUNTS: "registered", WHOP_COMPANY_ID: "biz_ours" })
+    own = await startFlowsWorld(world().bundle, { WHOP_ACCOUNTS: "registered", WHOP_COMPANY_ID: "biz_ours" })
     useWorld(own.access)
   })
   afterAll(async () => {

@@ -45,7 +45,7 @@ export async function byQstash(job: string, body = "{}"): Promise<Answer> {
 
 /** Fires a Cron Trigger for the minute of `at`. */
 export async function byCron(cron: string, at: Date): Promise<void> {
-  const url = new URL("/cdn-cgi/handler/scheduled", world().workerUrl)
+  const url = new URL(world().scheduledUrl ?? "")
   url.searchParams.set("cron", cron)
   url.searchParams.set("time", String(at.getTime()))
   const response = await fetch(url)

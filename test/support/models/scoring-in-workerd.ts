@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
-import { type ServedWorker, serveBundle } from "../../../bench/support/workerd.ts"
+import { type ServedWorker, serveBundle } from "../../../local/processes/workerd.ts"
 import { base64Of, numbersOf } from "../../../shared/scoring/binary.ts"
 import type { ScoringAnswer, ScoringTask } from "./scoring-worker.ts"
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Bundle } from "../../../local/processes/bundle.ts"
 import { startStack } from "../../../local/stack.ts"
 import { ROOT } from "../../steps.ts"
 import { HEARTBEATS } from "./heartbeats.ts"
@@ -24,16 +25,24 @@ export interface StartedWorld {
   stop(): Promise<void>
 }
 
-/** Starts a world in a new folder; `vars` are added to those of every flow. */
-export async function startFlowsWorld(vars: Readonly<Record<string, string>> = {}): Promise<StartedWorld> {
+/**
+ * Starts a world in a new folder; `vars` are added to those of every flow. It serves `bundle`, or null: the Worker with its
+ * static files, as `npm start` does.
+ */
+export async function startFlowsWorld(
+  bundle: Bundle | null,
+  vars: Readonly<Record<string, string>> = {},
+): Promise<StartedWorld> {
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-flows-"))
   const world = await startStack({
     ...{ root: ROOT, env: SECRETS, vars, dataDir, controlPort: 0, logLevel: "none" },
-    ...{ heartbeats: HEARTBEATS, startTime: START_TIME },
+    ...{ heartbeats: HEARTBEATS, startTime: START_TIME, ...(bundle && { bundle }) },
   })
   return {
     access: {
       workerUrl: world.workerUrl,
+      scheduledUrl: world.worker().scheduledUrl,
+      bundle,
       controlUrl: world.controlUrl,
       postgresUrl: world.postgres().adminUrl,
       adminApiKey: world.adminApiKey,

@@ -1,11 +1,15 @@
 /** How a flow uses the world: over HTTP like its users, and Postgres directly to count rows. */
 import pg from "pg"
 import { inject } from "vitest"
+import type { Bundle } from "../../../local/processes/bundle.ts"
 import { requireDescribed } from "./described.ts"
 import { HEARTBEATS } from "./heartbeats.ts"
 
 export interface WorldAccess {
   readonly workerUrl: string
+  readonly scheduledUrl: string | null
+  /** What the Worker was started from; null: by the development server. */
+  readonly bundle: Bundle | null
   readonly controlUrl: string
   readonly postgresUrl: string
   readonly adminApiKey: string

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { promisify } from "node:util"
 import { gzipSync } from "node:zlib"
-import { WRANGLER_CONFIG } from "../../local/processes/worker.ts"
+import { WRANGLER_CONFIG } from "./worker.ts"
 
 export interface Bundle {
   readonly dir: string

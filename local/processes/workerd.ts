@@ -1,13 +1,15 @@
-/** workerd without wrangler's development server, which costs several times as much as the Worker itself. */
+/**
+ * workerd without wrangler's development server, which costs several times as much as the Worker itself. It answers no static
+ * files.
+ */
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs"
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { join } from "node:path"
+import { join, relative } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { freePort, LOOPBACK } from "../../local/loopback.ts"
-import type { RunningWorker } from "../../local/processes/worker.ts"
-import { WRANGLER_CONFIG } from "../../local/processes/worker.ts"
+import { freePort, LOOPBACK } from "../loopback.ts"
 import type { Bundle } from "./bundle.ts"
+import { type RunningWorker, WRANGLER_CONFIG } from "./worker.ts"
 
 /** A Worker in a workerd of its own. */
 export interface ServedWorker extends RunningWorker {
@@ -23,6 +25,10 @@ const POLL_MS = 20
 export interface WorkerdOptions {
   /** Default: a free one. */
   readonly port?: number
+  /** Where configuration and error log are written; default: the bundle's folder. */
+  readonly stateDir?: string
+  /** Opens a port on which Cron Triggers are called. */
+  readonly hasCronTriggers?: boolean
   /** Opens V8's inspector, for `heapBytes`. */
   readonly isInspected?: boolean
 }
@@ -33,15 +39,22 @@ export async function serveBundle(
   vars: Readonly<Record<string, string>>,
   options: WorkerdOptions = {},
 ): Promise<ServedWorker> {
+  const { stateDir = bundle.dir } = options
   const port = options.port ?? (await freePort())
   const inspectorPort = options.isInspected ? await freePort() : null
-  const config = join(bundle.dir, "config.capnp")
-  writeFileSync(config, capnpConfig(bundle, vars, port), { mode: 0o600 })
+  const scheduledPort = options.hasCronTriggers ? await freePort() : null
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
+  const config = join(stateDir, "config.capnp")
+  const module = relative(stateDir, join(bundle.dir, bundle.module))
+  writeFileSync(config, capnpConfig({ module, vars, port, scheduledPort }), { mode: 0o600 })
 
-  const errorsFile = join(bundle.dir, "stderr.log")
+  const errorsFile = join(stateDir, "stderr.log")
   const errors = openSync(errorsFile, "w")
   const inspector = inspectorPort === null ? [] : [`--inspector-addr=${LOOPBACK}:${inspectorPort}`]
-  const child = spawn(workerdBinary(), ["serve", config, ...inspector], { stdio: ["ignore", "ignore", errors] })
+  const experimental = scheduledPort === null ? [] : ["--experimental"] // for service_binding_extra_handlers
+  const child = spawn(workerdBinary(), ["serve", config, ...inspector, ...experimental], {
+    stdio: ["ignore", "ignore", errors],
+  })
   closeSync(errors)
   const killChild = (): boolean => child.kill("SIGKILL")
   process.once("exit", killChild)
@@ -68,7 +81,8 @@ export async function serveBundle(
     })
   }
   const pid = child.pid ?? 0
-  return { url, pid, pids: [pid], inspectorPort, exited, stop }
+  const scheduledUrl = scheduledPort === null ? null : `http://${LOOPBACK}:${scheduledPort}`
+  return { url, scheduledUrl, pid, pids: [pid], inspectorPort, exited, stop }
 }
 
 /** Resolves when the process answers; throws when it has ended, or takes too long. */
@@ -93,26 +107,53 @@ function workerdBinary(): string {
   return path
 }
 
-function capnpConfig(bundle: Pick<Bundle, "module">, vars: Readonly<Record<string, string>>, port: number): string {
+interface Served {
+  /** Its path from the configuration. */
+  readonly module: string
+  readonly vars: Readonly<Record<string, string>>
+  readonly port: number
+  readonly scheduledPort: number | null
+}
+
+function capnpConfig({ module, vars, port, scheduledPort }: Served): string {
   const bindings = Object.entries(vars).map(([name, value]) => `(name = ${quote(name)}, text = ${quote(value)})`)
   const flags = compatibility("compatibility_flags") ?? "[]"
+  const socket = (name: string, at: number): string =>
+    `(name = "${name}", address = ${quote(`${LOOPBACK}:${at}`)}, http = (), service = "${name}")`
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
     (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true))),
+    ${scheduledPort === null ? "" : '(name = "scheduled", worker = .scheduled),'}
   ],
-  sockets = [(name = "http", address = ${quote(`${LOOPBACK}:${port}`)}, http = (), service = "worker")],
+  sockets = [${socket("worker", port)}${scheduledPort === null ? "" : `, ${socket("scheduled", scheduledPort)}`}],
 );
 const worker :Workerd.Worker = (
-  modules = [(name = "worker", esModule = embed ${quote(bundle.module)})],
+  modules = [(name = "worker", esModule = embed ${quote(module)})],
   compatibilityDate = ${compatibility("compatibility_date")},
   compatibilityFlags = ${flags},
   bindings = [${bindings.join(", ")}],
   globalOutbound = "internet",
 );
-`
+${scheduledPort === null ? "" : SCHEDULED}`
 }
+
+/** A Worker whose requests are the other's scheduled events, as those of wrangler's `/cdn-cgi/handler/scheduled`. */
+const SCHEDULED = `const scheduled :Workerd.Worker = (
+  modules = [(name = "scheduled", esModule = ${JSON.stringify(`export default {
+    async fetch(request, { WORKER }) {
+      const { searchParams } = new URL(request.url)
+      const scheduledTime = new Date(Number(searchParams.get("time")))
+      const { outcome } = await WORKER.scheduled({ cron: searchParams.get("cron"), scheduledTime })
+      return new Response(outcome, { status: outcome === "ok" ? 200 : 500 })
+    }
+  }`)})],
+  compatibilityDate = "2026-08-22",
+  compatibilityFlags = ["service_binding_extra_handlers"],
+  bindings = [(name = "WORKER", service = "worker")],
+);
+`
 
 /** A setting of wrangler.toml as text; TOML and Cap'n Proto write it alike. */
 function compatibility(name: string): string | undefined {
