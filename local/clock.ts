@@ -61,7 +61,7 @@ export function createClock({
   startTime,
   realNow = Date.now,
 }: {
-  readonly file?: string
+  readonly file?: string | undefined
   readonly startTime?: string | undefined
   readonly realNow?: () => number
 } = {}): VirtualClock {

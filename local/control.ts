@@ -95,7 +95,7 @@ function createRoutes(
       },
     },
     "/clock": {
-      GET: () => ({ now: clock.now().toISOString() }),
+      GET: () => ({ now: clock.now().toISOString(), offsetMs: clock.offsetMs() }),
       async POST(body) {
         const request = read(advanceRequest, body)
         const { now, pending } = await serialize(() => advance(request.advance))

@@ -28,6 +28,18 @@ export async function prepareDatabase(adminUrl: string, companyId: string): Prom
   })
 }
 
+/** One connection for each database, kept: a new one reads the catalogue first, which takes longer than emptying all tables. */
+const pools = new Map<string, pg.Pool>()
+
+function poolOf(adminUrl: string): pg.Pool {
+  const known = pools.get(adminUrl)
+  if (known) return known
+  const pool = new pg.Pool({ connectionString: adminUrl, max: 1, idleTimeoutMillis: 0, allowExitOnIdle: true })
+  pool.on("error", () => {}) // the server stops before this process
+  pools.set(adminUrl, pool)
+  return pool
+}
+
 /** Postgres aborted this transaction because of a deadlock. */
 const DEADLOCK = "40P01"
 const ATTEMPTS_MAX = 10
@@ -36,10 +48,9 @@ const ATTEMPTS_MAX = 10
 export async function emptyDatabase(adminUrl: string, companyId: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await asAdmin(adminUrl, async (query) => {
-        await query(EMPTY_ALL)
-        await addCompany(query, companyId)
-      })
+      const pool = poolOf(adminUrl)
+      await pool.query(EMPTY_ALL)
+      await addCompany((text, values = []) => pool.query(text, [...values]), companyId)
       return
     } catch (error) {
       const isDeadlock = error instanceof pg.DatabaseError && error.code === DEADLOCK

@@ -26,7 +26,7 @@ const WHOP_VARS = { WHOP_COMPANY_ID: "biz_demo", WHOP_EXPERIENCE_ID: "exp_demo" 
 export interface StackOptions
   extends Pick<
     WorldOptions,
-    "dataDir" | "fresh" | "workerPort" | "controlPort" | "duplicates" | "heartbeats" | "startTime"
+    "dataDir" | "fresh" | "isTemporary" | "workerPort" | "controlPort" | "duplicates" | "heartbeats" | "startTime"
   > {
   /** The directory of `.dev.vars`. */
   readonly root: string

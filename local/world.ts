@@ -43,6 +43,8 @@ export type WorldOptions = {
   readonly emptyDatabase: (adminUrl: string) => Promise<void>
   /** The Worker's cron triggers; `readCrons` reads them from wrangler.toml. */
   readonly crons?: readonly string[]
+  /** Stores nothing for a later start but Postgres' data. */
+  readonly isTemporary?: boolean
   /** By default live. */
   readonly heartbeats?: RunningHeartbeats
   /** The time of day in UTC, as "10:30:00", at which the clock starts; by default that of the machine. */
@@ -94,8 +96,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       emptyDataDir(dataDir)
     }
     const file = (name: string): string => join(dataDir, name)
+    const fileOfState = (name: string): string | undefined => (options.isTemporary ? undefined : file(name))
     const stats = createStats()
-    const clock = createClock({ file: file("clock.json"), startTime: options.startTime })
+    const clock = createClock({ file: fileOfState("clock.json"), startTime: options.startTime })
     const heartbeats = createHeartbeats(options.heartbeats)
     const faults = createFaults({ onTurnedAway: (target) => stats.count(`${target}-turned-away`) })
     const mailbox = createMailbox(clock.now)
@@ -116,7 +119,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         token: known.redisToken,
         faults,
         now: () => clock.now().getTime(),
-        snapshotFile: file("redis.json"),
+        snapshotFile: fileOfState("redis.json"),
         onRequest({ commands }) {
           stats.count("redis")
           stats.count("redis-commands", commands)
@@ -131,7 +134,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         token: known.qstashToken,
         currentSigningKey: known.currentSigningKey,
         nextSigningKey: known.nextSigningKey,
-        stateFile: file("qstash.json"),
+        stateFile: fileOfState("qstash.json"),
         onRequest: () => stats.count("qstash"),
         onDelivery: () => stats.count("qstash-deliveries"),
         ...(options.duplicates ? { duplicates: options.duplicates } : {}),

@@ -20,6 +20,8 @@ export type NeonProxyOptions = {
 
 /** Per role and database, so that three roles stay below Postgres' limit. */
 const CONNECTIONS_MAX = 30
+/** A connection is kept: the first queries of a new one read the catalogue and plan every function again. */
+const IDLE_MS_MAX = 0
 /** Longer than a restart of Postgres; after it the client gets a server error. */
 const CONNECT_TIMEOUT_MS = 5_000
 
@@ -50,7 +52,9 @@ export async function startNeonProxy({ postgres, port, faults, onRequest }: Neon
       pool = new pg.Pool({
         connectionString: url,
         max: CONNECTIONS_MAX,
+        idleTimeoutMillis: IDLE_MS_MAX,
         connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        pipeline: true,
         allowExitOnIdle: true,
       })
       // A server that stops closes its idle connections; without a listener that would end our process.
@@ -119,17 +123,15 @@ export async function run(client: ClientBase, { query, params }: Statement, arra
   return { command, rowCount, rowAsArray: arrayMode, fields, rows: arrayMode ? rows : rows.map(asObject) }
 }
 
+/** Sends all at once. After an error Postgres refuses the rest, and rolls back at the end. */
 async function runBatch(client: ClientBase, queries: readonly Statement[], begin: string, arrayMode: boolean) {
-  await client.query(begin)
-  try {
-    const results = []
-    for (const query of queries) results.push(await run(client, query, arrayMode))
-    await client.query("COMMIT")
-    return results
-  } catch (error) {
-    await client.query("ROLLBACK").catch(() => {}) // the first error is the one to report
-    throw error
-  }
+  const begun = client.query(begin)
+  const results = queries.map((query) => run(client, query, arrayMode))
+  const ended = client.query("COMMIT")
+  const all = await Promise.allSettled([begun, ...results, ended])
+  const failed = all.find((result) => result.status === "rejected")
+  if (failed) throw failed.reason // the first error is the one to report
+  return Promise.all(results)
 }
 
 const ISOLATION_LEVELS: Readonly<Record<string, string>> = {

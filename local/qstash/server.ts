@@ -41,7 +41,7 @@ export type QstashOptions = {
   readonly nextSigningKey: string
   readonly port?: number
   /** The file for its state between runs; without it nothing is kept. */
-  readonly stateFile?: string
+  readonly stateFile?: string | undefined
   /** Signs with the next key, as after a rotation that the receiver does not know of. */
   readonly signWith?: "current" | "next"
   readonly onRequest?: () => void

@@ -21,7 +21,7 @@ export type RedisOptions = {
   /** The clock of expiry, TIME and stream ids, in milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number
   /** The file in which data survives a restart. */
-  readonly snapshotFile?: string
+  readonly snapshotFile?: string | undefined
   /** Called once for every request that reaches the database, so that a test can count round trips. */
   readonly onRequest?: ((request: { readonly commands: number }) => void) | undefined
 }

@@ -15,7 +15,7 @@ import {
 } from "../../support/world/world.ts"
 
 beforeEach(reset)
-afterEach(() => sql("drop trigger if exists refuse_poison on webhook_events"))
+afterEach(() => sql("drop function if exists refuse_poison cascade"))
 
 const BURST = 200
 

@@ -36,7 +36,7 @@ export async function startFlowsWorld(
   const dataDir = mkdtempSync(join(tmpdir(), "churn-saver-flows-"))
   const world = await startStack({
     ...{ root: ROOT, env: SECRETS, vars, dataDir, controlPort: 0, logLevel: "none" },
-    ...{ heartbeats: HEARTBEATS, startTime: START_TIME, ...(bundle && { bundle }) },
+    ...{ isTemporary: true, heartbeats: HEARTBEATS, startTime: START_TIME, ...(bundle && { bundle }) },
   })
   return {
     access: {
