@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig, type Plugin } from "vitest/config"
-import { BaseSequencer, type TestSpecification } from "vitest/node"
+import { SlowFilesFirst } from "./test/support/slow-files-first.ts"
 
 const FAST_CHECK = fileURLToPath(new URL("test/support/fast-check.ts", import.meta.url))
 
@@ -18,18 +18,6 @@ const seeded: Plugin = {
 /** Switches V8's optimizing compilers off, for the rest of its process, and counts in modules that it evaluates itself. */
 const COUNTED = "shared/domain/recovery/fold/work.property.test.ts"
 
-/** Files that take seconds although they are small. Started last, one of them would leave the other processors idle. */
-const SLOW = /\.property\.test\.ts$|\/ops\/model\//
-
-/** Slow files first; the others as usual: the longest of the last run first, or the largest. */
-class SlowFirst extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files)
-    const isSlow = ({ moduleId }: TestSpecification): boolean => SLOW.test(moduleId)
-    return [...sorted.filter(isSlow), ...sorted.filter((file) => !isSlow(file))]
-  }
-}
-
 /**
  * `unit` needs nothing but Node; `counted` is a unit test with a process of its own; `db` tests queries and functions on a real Postgres, in transactions that are rolled back; `flows` starts the local world once and drives the real Worker over HTTP; `process-failures` have
  * worlds of their own, to kill; `simulation` plays the Worker in a world of its own.
@@ -38,7 +26,7 @@ export default defineConfig({
   test: {
     reporters: ["default"],
     silent: "passed-only",
-    sequence: { sequencer: SlowFirst },
+    sequence: { sequencer: SlowFilesFirst },
     projects: [
       {
         plugins: [seeded],

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { parseDurationMs, type VirtualClock } from "./clock.ts"
 import type { Faults } from "./faults.ts"
+import type { Heartbeats } from "./heartbeats.ts"
 import type { CronTicker } from "./processes/cron-ticker.ts"
 import type { Qstash } from "./qstash/server.ts"
 
@@ -10,6 +11,7 @@ export type AdvanceParts = {
   readonly qstash: Pick<Qstash, "nextDueAt" | "slotOf" | "fireSchedules" | "fireDue" | "idle">
   readonly cron: Pick<CronTicker, "fireDue" | "idle" | "slotAtOrAfter">
   readonly faults: Pick<Faults, "activity">
+  readonly heartbeats: Pick<Heartbeats, "areLive">
   readonly workerUrl: () => string | null
   /** The operator's key: without it health shows no counts. */
   readonly apiKey: () => string | null
@@ -31,6 +33,8 @@ const STEPS_MAX = 5_000
 const ADVANCE_MS_MAX = 280_000
 /** A frequent schedule must not skip days in one step. */
 const STEP_MS_MAX = 12 * 60 * 60 * 1_000
+/** Without live heartbeats, the jobs that run find what is due however much time has passed; some of it is in no report. */
+const QUIET_STEP_MS_MAX = 24 * 60 * 60 * 1_000
 /** A delivery may take 30 seconds; one that hangs longer is not awaited. */
 const IDLE_MS_MAX = 35_000
 const PENDING_MS_MAX = 20_000
@@ -43,8 +47,8 @@ const IDLE_CHECK_MS = 20
 const WORKER_ANSWER_MS_MAX = 5_000
 /** Work that is still due after this many slots is stuck; time moves on without it. */
 const TRIES_PER_DUE_MAX = 3
-/** The reminders job publishes nudges that become due within this time; it finds later ones at the next slot. */
-const PUBLISH_AHEAD_MS = 6 * 60_000
+/** The reminders job runs every five minutes; its last run before a nudge is due publishes it, if no earlier one has. */
+const REMINDERS_MS = 5 * 60_000
 /** Two jobs at one slot may conflict, so the minutes after the slot are run too, at most this many. */
 const MINUTES_AFTER_MAX = 2
 
@@ -80,9 +84,10 @@ export async function advance(parts: AdvanceParts, duration: string): Promise<Ad
 }
 
 /** The next time at which something is due, never beyond `target`. */
-async function nextStop({ clock, qstash }: AdvanceParts, work: WorkWatch, target: Date): Promise<Date> {
+async function nextStop({ clock, qstash, heartbeats }: AdvanceParts, work: WorkWatch, target: Date): Promise<Date> {
   const now = clock.now()
-  const stops = [target, new Date(now.getTime() + STEP_MS_MAX), qstash.nextDueAt(), await work.nextSlot(now)]
+  const stepMs = heartbeats.areLive() ? STEP_MS_MAX : QUIET_STEP_MS_MAX
+  const stops = [target, new Date(now.getTime() + stepMs), qstash.nextDueAt(), await work.nextSlot(now)]
   return new Date(Math.min(...stops.filter((stop) => stop !== null).map((stop) => stop.getTime())))
 }
 
@@ -122,7 +127,7 @@ function createWorkWatch({ qstash, cron, workerUrl }: AdvanceParts): WorkWatch {
         minutesAfter += 1
         return minute
       }
-      const ahead = qstash.slotOf("reminders", new Date(Math.max(dueMs - PUBLISH_AHEAD_MS, now.getTime() + 1)))
+      const ahead = qstash.slotOf("reminders", new Date(Math.max(dueMs - REMINDERS_MS + 1, now.getTime() + 1)))
       if (ahead !== null && ahead.getTime() <= dueMs) return ahead
       const slot = qstash.slotOf("reminders", earliest) ?? minute ?? earliest
       slotMs = slot.getTime()

@@ -72,7 +72,7 @@ beforeEach(async () => {
     ownKeys: (name) => ownKeys(KEYS, name),
     port: 0,
     advance: (duration) =>
-      advance({ clock, qstash, cron, faults, workerUrl: () => worker.url, apiKey: () => null }, duration),
+      advance({ clock, qstash, cron, faults, heartbeats, workerUrl: () => worker.url, apiKey: () => null }, duration),
     settle: () => waitUntilDone({ qstash, cron, faults, workerUrl: () => worker.url }),
     reset: async () => {
       resets += 1

@@ -208,7 +208,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         ownKeys: (name) => ownKeys(vars, name),
         port: options.controlPort ?? CONTROL_PORT,
         advance: (duration) =>
-          advance({ clock, qstash, cron, faults, workerUrl: () => workerUrl, apiKey: () => adminApiKey() }, duration),
+          advance(
+            { ...{ clock, qstash, cron, faults, heartbeats }, workerUrl: () => workerUrl, apiKey: () => adminApiKey() },
+            duration,
+          ),
       }),
     )
 

@@ -34,7 +34,7 @@ const SILENT = { show: () => {}, end: () => {} }
 test("no message, key, link, alert or provider call of one company is the other's", async () => {
   const { adminApiKey: apiKey, companyId, controlUrl, workerUrl } = world()
   const here: World = { apiKey, companyId, controlUrl, workerUrl, secrets: { stripe: "", whop: "" } }
-  const options = { seed: 1, days: 9, customers: 100 }
+  const options = { seed: 1, days: 9, customers: 70 }
   const halves = [ADA, BOB].map((profile) => ({ profile, share: 0.5 }))
   const { running, unexpected } = await runCompanies(here, options, SILENT, halves)
   expect(unexpected).toEqual([])

@@ -108,7 +108,7 @@ function expectTooMany(answer: Answer): void {
 
 describe("a flood of invalid requests", () => {
   test("costs no round trip and ends in 429, and does not affect others", async () => {
-    const REQUESTS = 10_000
+    const REQUESTS = 1_500
     const CHUNK = 500
     const ip = address()
     const kinds: readonly (() => Promise<Answer>)[] = [
@@ -138,10 +138,10 @@ describe("a flood of invalid requests", () => {
     expect(answers).toHaveLength(REQUESTS)
     expect(Object.keys(statuses).filter((status) => !["401", "404", "415", "429"].includes(status))).toEqual([])
     // The flood may last into a third minute, and the window slides: a few requests pass again.
-    expect(statuses["429"]).toBeGreaterThan(9_000)
-    expectTooMany(answers.at(-1) as Answer) // ten thousand were sent
+    expect(statuses["429"]).toBeGreaterThan(REQUESTS - 4 * BAD_PER_MINUTE)
+    expectTooMany(answers.at(-1) as Answer) // fifteen hundred were sent
     expect((await delivery({ ip: address() })).status).toBe(200)
-  }, 300_000)
+  })
 
   test("is one client, whatever proxies the headers contain", async () => {
     const ip = address()

@@ -118,8 +118,8 @@ const statuses = async (): Promise<Readonly<Record<string, number>>> =>
     ).map(({ status, nudges }) => [status, nudges]),
   )
 
-test("a backlog of 400 events with fifty calls: no run makes more, and all is done after some runs", async () => {
-  const BACKLOG = 400
+test("a backlog of 120 events with fifty calls: no run makes more, and all is done after some runs", async () => {
+  const BACKLOG = 120
   await insertEvents(BACKLOG)
   const calls: number[] = []
   while ((await unfinished()) > 0 && calls.length < BACKLOG) calls.push(await run("sweep"))
@@ -131,10 +131,10 @@ test("a backlog of 400 events with fifty calls: no run makes more, and all is do
   // A run that does nothing would also stay within the limit.
   expect(calls.length).toBeLessThanOrEqual(BACKLOG / 5)
   console.info(`${BACKLOG} events took ${calls.length} runs of ${Math.min(...calls)} to ${Math.max(...calls)} calls`)
-}, 240_000)
+})
 
-test("with the paid plan's limit the same backlog takes one run", async () => {
-  await insertEvents(100)
+test("with the paid plan's limit a backlog takes one run", async () => {
+  await insertEvents(60) // more than one page
   const calls = await run("sweep", {}, { max: 10_000 })
   expect(await unfinished()).toBe(0)
   expect(calls).toBeGreaterThan(FREE)

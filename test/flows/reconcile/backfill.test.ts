@@ -53,10 +53,10 @@ async function deliver(histories: readonly StripeHistory[], companyId: string): 
   await waitUntilProcessed()
 }
 
-test("a year of sixty customers by the command: no nudges, until a payment fails live", {
+test("a year of thirty customers by the command: no nudges, until a payment fails live", {
   timeout: 300_000,
 }, async () => {
-  const histories = await makeHistories(60)
+  const histories = await makeHistories(30)
   await putHistories(histories)
   const since = await sinceOf()
   const { code, stdout, stderr } = await runBackfill("--provider", "stripe", "--since", since, "--json").ended
@@ -64,14 +64,14 @@ test("a year of sixty customers by the command: no nudges, until a payment fails
   const record = JSON.parse(stdout) as BackfillBody
   expect(record).toMatchObject({ isComplete: true, known: 0, unread: 0, reached: expect.stringContaining("T") })
   expect(record.imported).toBe(await count("webhook_events"))
-  expect(record.imported).toBeGreaterThan(1_000)
+  expect(record.imported).toBeGreaterThan(400) // several steps
 
-  expect(await count("customers")).toBe(60)
+  expect(await count("customers")).toBe(30)
   expect(await count("webhook_events where status <> 'processed'")).toBe(0)
-  expect(await count("recovery_cases where status = 'open'")).toBeGreaterThan(5)
-  expect(await count("recovery_cases where status = 'recovered' and recovered_minor > 0")).toBeGreaterThan(20)
+  expect(await count("recovery_cases where status = 'open'")).toBeGreaterThan(2)
+  expect(await count("recovery_cases where status = 'recovered' and recovered_minor > 0")).toBeGreaterThan(8)
   expect(await count("recovery_cases where cause in ('nudge', 'incentive')")).toBe(0)
-  expect(await count("customer_pii")).toBe(60)
+  expect(await count("customer_pii")).toBe(30)
   expect(await count("nudges")).toBe(0)
   await advanceClock("P10D")
   expect(await count("nudges")).toBe(0)
@@ -84,8 +84,9 @@ test("a year of sixty customers by the command: no nudges, until a payment fails
   const [open] = await sql<{ invoice_id: string; customer_id: string; subscription_id: string }>(
     "select invoice_id, customer_id, subscription_id from recovery_cases where kind = 'payment' and status = 'open' order by id limit 1",
   )
-  const customer = open?.customer_id.replace("stripe_", "") ?? ""
-  const live = { customer, invoice: open?.invoice_id ?? "", subscription: open?.subscription_id ?? "", attempt: 5 }
+  if (open === undefined) throw new Error("no payment case is open")
+  const customer = open.customer_id.replace("stripe_", "")
+  const live = { customer, invoice: open.invoice_id, subscription: open.subscription_id, attempt: 5 }
   await sendStripe(invoiceEvent({ type: "invoice.payment_failed", at: await worldNow(), ...live }))
   const messages = await waitFor(async () => {
     const all = await mailbox()

@@ -175,7 +175,7 @@ describe("channels", () => {
     await setFault("email", "down")
     await failPayment(fresh("cus"), fresh("in"))
     await waitUntilProcessed()
-    await advanceClock("P3D")
+    await advanceClock("P2DT1H")
     await setFault("email", "off")
     await advanceClock("PT3H")
     expect(await mailbox()).toHaveLength(1)

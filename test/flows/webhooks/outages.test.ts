@@ -41,6 +41,7 @@ describe.each(["down", "hang", "slow", "drop", "error"])("Postgres in mode %s du
     // A slow Postgres commits after the Worker has stopped waiting; that must not double anything.
     if (mode === "slow") await new Promise((resolve) => setTimeout(resolve, SLOW_MS + 1_000))
     await waitFor(async () => {
+      await advanceClock("PT15S") // past the wait before QStash's next delivery
       const [row] = await sql<{ cases: string }>("select count(*) as cases from recovery_cases where status = 'open'")
       return row?.cases === String(all.length)
     }, 60)
