@@ -14,6 +14,7 @@ import {
   sql,
   stats,
   waitFor,
+  waitUntilProcessed,
   worldNow,
 } from "../../support/world/world.ts"
 
@@ -81,11 +82,7 @@ async function expectOneCaseEach(group: readonly Failure[]): Promise<void> {
   expect(sent).toHaveLength(group.length)
 }
 
-const allDone = () =>
-  waitFor(async () => {
-    const rows = await sql("select 1 from webhook_events where status in ('received', 'failed', 'held')")
-    return rows.length === 0
-  }, 130)
+const allDone = () => waitUntilProcessed(["received", "failed", "held"])
 
 const eventOf = async (id: string) => {
   const { body } = await api<{ data: Record<string, unknown>[] }>(`/api/events?providerEventId=${id}`)

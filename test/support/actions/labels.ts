@@ -59,6 +59,7 @@ export async function insertLabels(labels: LabelPlan): Promise<string> {
      select $1, $2, $3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid on conflict do nothing`,
     [companyId, sha256, until],
   )
+  await sql("analyze predictions, model_outcomes") // as autovacuum does after so many rows
   return until
 }
 

@@ -172,15 +172,15 @@ const LEFT_TO_SWEEP = "PT61S"
 /** This often the Worker may pause in its work. */
 const PAUSES_MAX = 20
 
-/** Waits until no event is waiting to be folded. */
-export async function waitUntilProcessed(): Promise<void> {
+/** Waits until no event is waiting to be folded, or has one of these statuses. */
+export async function waitUntilProcessed(unfinished: readonly string[] = ["received"]): Promise<void> {
   let pauses = 0
   await waitFor(async () => {
     await settle()
-    const [row] = await sql<{ unfinished: string }>(
-      "select count(*) as unfinished from webhook_events where status = 'received'",
-    )
-    if (row?.unfinished === "0") return true
+    const [row] = await sql<{ left: string }>("select count(*) as left from webhook_events where status = any($1)", [
+      unfinished,
+    ])
+    if (row?.left === "0") return true
     pauses += 1
     if (pauses % PAUSES_MAX === 0) await advanceClock(LEFT_TO_SWEEP)
     return false
