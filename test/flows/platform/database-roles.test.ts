@@ -1,9 +1,11 @@
 /** What the Worker's role may do in Postgres: checks of the catalogue, and attacks that once worked. */
 import pg from "pg"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { sql, world } from "../../support/world/world.ts"
+import { reset, sql, world } from "../../support/world/world.ts"
 
 const WORKER = "churn_worker"
+
+beforeAll(reset)
 
 test("SECURITY DEFINER functions do not search a schema of their caller first", async () => {
   const functions = await sql<{ name: string; config: string[] | null }>(
