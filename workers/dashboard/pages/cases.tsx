@@ -6,7 +6,14 @@ import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
 import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
+import {
+  type CaseListQuery,
+  CaseTable,
+  caseSortLinks,
+  KIND_NAMES,
+  STATUS_NAMES,
+  withFittingSort,
+} from "../parts/cases.tsx"
 import {
   Badge,
   Choice,
@@ -27,7 +34,7 @@ const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`
 
 export const cases = new Hono<DashboardEnv>()
   .get("/", async (c) => {
-    const query = listQuery(c)
+    const query = withFittingSort(listQuery(c))
     const ask = c.get("ask")
     const [found, { data: views }] = await Promise.all([
       ask("GET /api/cases", { query: { ...query, limit: ROWS } }),
@@ -180,7 +187,7 @@ type View = AnswerOf<"GET /api/views">["data"][number]
 const Views: FC<{
   readonly viewer: Viewer
   readonly views: readonly View[]
-  readonly query: Readonly<Record<string, string | undefined>>
+  readonly query: CaseListQuery
 }> = ({ viewer, views, query: { cursor: _, limit: __, ...filter } }) => {
   const filters = Object.entries(filter).filter(([, value]) => value !== undefined && value !== "")
   const canWrite = viewer.can("cases:write")
@@ -233,7 +240,7 @@ const CasesPage: FC<{
   readonly now: Date
   readonly cases: Cases
   readonly views: readonly View[]
-  readonly query: Readonly<Record<string, string | undefined>>
+  readonly query: CaseListQuery
 }> = ({ viewer, now, cases, views, query }) => (
   <>
     <Heading
@@ -242,6 +249,7 @@ const CasesPage: FC<{
     />
     <Views viewer={viewer} views={views} query={query} />
     <form class="filters" method="get">
+      {query.sort !== undefined && <input type="hidden" name="sort" value={query.sort} />}
       <Choice name="status" label="Status" value={query.status} options={Object.entries(STATUS_NAMES)} />
       <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />
       <ProviderChoice value={query.provider} />
@@ -278,7 +286,13 @@ const CasesPage: FC<{
       <button type="submit">Filter</button>
       <ExportLink path="/dashboard/cases" query={query} />
     </form>
-    <CaseTable viewer={viewer} now={now} cases={cases.data} {...(viewer.can("cases:write") && { form: BULK_FORM })} />
+    <CaseTable
+      viewer={viewer}
+      now={now}
+      cases={cases.data}
+      sort={caseSortLinks(PATH, query)}
+      {...(viewer.can("cases:write") && { form: BULK_FORM })}
+    />
     {viewer.can("cases:write") && cases.data.some(({ status }) => status === "open") && (
       <PostForm class="actions" id={BULK_FORM} action={`${PATH}/bulk`}>
         <button class="quiet" type="submit" name="action" value="nudge">

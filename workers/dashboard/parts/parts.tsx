@@ -99,6 +99,14 @@ export interface Column<Row> {
   readonly cell: (row: Row) => Child
   /** Numbers are set to the right. */
   readonly isNumber?: boolean
+  /** A link that sorts the list by this column. */
+  readonly sort?: SortLink | undefined
+}
+
+/** Where a list is sorted by a column; `current` is how it is sorted by it now. */
+export interface SortLink {
+  readonly href: string
+  readonly current: "ascending" | "descending" | null
 }
 
 /** A table of rows; `empty` is said where there are none. */
@@ -121,9 +129,9 @@ export function Table<Row>({
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
-            {columns.map(({ title, isNumber }) => (
-              <th scope="col" class={isNumber ? "number" : undefined}>
-                {title}
+            {columns.map(({ title, isNumber, sort }) => (
+              <th scope="col" class={isNumber ? "number" : undefined} aria-sort={sort?.current ?? undefined}>
+                {sort === undefined ? title : <a href={sort.href}>{title}</a>}
               </th>
             ))}
           </tr>
