@@ -70,6 +70,21 @@ export const Panel: FC<{ readonly title: string; readonly note?: Child; readonly
   </section>
 )
 
+/**
+ * A region that shows changes without a reload, on a page of `showLive`. It is exchanged as a whole, unless somebody works in it.
+ * With a case, only changes of that case matter to the page; a page that costs much is loaded only every so many seconds.
+ */
+export const Live: FC<{
+  readonly name: string
+  readonly caseId?: string
+  readonly everySeconds?: number
+  readonly children?: Child
+}> = ({ name, caseId, everySeconds, children }) => (
+  <div class="live" data-live={name} data-live-case={caseId} data-live-every={everySeconds}>
+    {children}
+  </div>
+)
+
 /** The company that a page shows. */
 export const CompanyOfPage = createContext("")
 
