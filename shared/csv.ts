@@ -1,5 +1,7 @@
 /** CSV for people who open it in a spreadsheet (RFC 4180: CRLF, quotes doubled). */
 
+import { textStream } from "./text-stream.ts"
+
 export type Cell = string | number | boolean | null | undefined
 
 const NEEDS_QUOTES = /[",\r\n]/
@@ -22,19 +24,9 @@ export const csvRow = (cells: readonly Cell[]): string => `${cells.map(csvCell).
 
 /** A file of rows as they come: the next page is asked for when the reader has taken the last. */
 export function csvStream(head: readonly string[], pages: AsyncIterable<readonly (readonly Cell[])[]>): ReadableStream {
-  const iterator = pages[Symbol.asyncIterator]()
-  const encoder = new TextEncoder()
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      controller.enqueue(encoder.encode(csvRow(head)))
-    },
-    async pull(controller) {
-      const { done, value } = await iterator.next()
-      if (done) controller.close()
-      else controller.enqueue(encoder.encode(value.map(csvRow).join("")))
-    },
-    async cancel() {
-      await iterator.return?.()
-    },
-  })
+  async function* texts(): AsyncGenerator<string> {
+    yield csvRow(head)
+    for await (const rows of pages) yield rows.map(csvRow).join("")
+  }
+  return textStream(texts())
 }

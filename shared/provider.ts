@@ -208,6 +208,8 @@ export interface Provider {
   readonly redirectHosts: readonly string[]
   /** The page where any member, once logged in, finds what they pay for; null where the provider has none. */
   readonly memberPage: string | null
+  /** The incentives that its API can apply; nudges of others are sent without one. */
+  readonly incentiveKinds: readonly Incentive["kind"][]
   /** How many days `listEvents` reaches back; null where that has no bound. */
   readonly eventListDays: number | null
   /** The API for the granted account; it cannot be had without a grant. */

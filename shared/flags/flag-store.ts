@@ -60,7 +60,7 @@ export interface FlagRedis {
 }
 
 /** The flags in Redis, in one round trip. */
-export async function readFlagsInRedis(redis: FlagRedis): Promise<RedisFlags> {
+export async function readFlagsInRedis(redis: Pick<FlagRedis, "mget">): Promise<RedisFlags> {
   const [marker, ...values] = await redis.mget<unknown[]>(MARKER, ...FLAG_NAMES.map(keyOf))
   const set: Partial<Record<FlagName, SetFlag>> = {}
   let isComplete = marker !== null && marker !== undefined

@@ -59,7 +59,12 @@ export async function openWindow(
     if (message.type() === "error" || message.type() === "warning") complaints.push(message.text())
   })
   page.on("pageerror", (error) => complaints.push(error.message))
-  page.on("requestfailed", (request) => complaints.push(`${request.url()} ${request.failure()?.errorText ?? "failed"}`))
+  page.on("requestfailed", (request) => {
+    const failure = request.failure()?.errorText ?? "failed"
+    // Whoever leaves a page that shows changes ends its stream.
+    const isLeft = request.resourceType() === "eventsource" && failure === "net::ERR_ABORTED"
+    if (!isLeft) complaints.push(`${request.url()} ${failure}`)
+  })
   return { page, complaints, close: () => context.close() }
 }
 

@@ -1,5 +1,6 @@
 /** Lists as CSV: the rows of the API with its names, as the viewer's role may see them. */
 import { type Cell, csvStream } from "../../shared/csv.ts"
+import { furtherPages } from "../platform/limits/companies.ts"
 import { type DashboardContext, listQuery } from "./page.tsx"
 import { EXPORT_ROWS_MAX } from "./parts/parts.tsx"
 
@@ -11,7 +12,10 @@ interface ListPage<Row> {
 /** Rows of a page; the API's largest. */
 const PAGE_ROWS = 200
 
-/** Each page is one subrequest, of which an invocation has a thousand on the paid plan and fifty on the free one. */
+/**
+ * Each page is one subrequest, and ten are counted by another. An invocation has a thousand on the paid plan and fifty on the
+ * free one.
+ */
 const PAGES_MAX = EXPORT_ROWS_MAX / PAGE_ROWS
 
 /** The last line of a file that lacks rows. */
@@ -19,7 +23,8 @@ const INCOMPLETE = "Incomplete: the export ended here. Narrow the filter to get 
 
 /**
  * The list with the filters of the page, as a file called `name`. `read` asks for one page; `columns` are fields of the API's
- * rows, of which objects become JSON. The last line of an incomplete file says so.
+ * rows, of which objects become JSON. Each page counts
+ * as a call of the API. The last line of an incomplete file says so.
  */
 export async function exportOf<Row extends object>(
   c: DashboardContext,
@@ -30,16 +35,21 @@ export async function exportOf<Row extends object>(
   const query = listQuery(c)
   // Before the answer begins: a filter or a role that is refused becomes a page that says so, not half a file.
   const first = await read({ ...query, limit: PAGE_ROWS })
+  const further = furtherPages(c.get("services"), c.get("viewer").principal.companyId)
   async function* pages(): AsyncGenerator<readonly (readonly Cell[])[]> {
     let page = first
-    for (let pageNumber = 1; ; pageNumber++) {
-      yield page.data.map((row) => columns.map((column) => cellOf(row[column])))
-      if (page.nextCursor === null) return
-      if (pageNumber === PAGES_MAX) break
-      page = await read({ ...query, cursor: page.nextCursor, limit: PAGE_ROWS })
+    try {
+      for (let pageNumber = 1; ; pageNumber++) {
+        yield page.data.map((row) => columns.map((column) => cellOf(row[column])))
+        if (page.nextCursor === null) return
+        if (pageNumber === PAGES_MAX || !(await further.take())) break
+        page = await read({ ...query, cursor: page.nextCursor, limit: PAGE_ROWS })
+      }
+      // Every line has as many fields as the first one.
+      yield [columns.map((_, place) => (place === 0 ? INCOMPLETE : null))]
+    } finally {
+      further.finish()
     }
-    // Every line has as many fields as the first one.
-    yield [columns.map((_, place) => (place === 0 ? INCOMPLETE : null))]
   }
   const file = `${name}-${c.get("services").now().toISOString().slice(0, 10)}.csv`
   return c.body(csvStream(columns, pages()), 200, {

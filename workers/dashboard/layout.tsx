@@ -55,6 +55,9 @@ const NAVIGATION: readonly { readonly title: string; readonly entries: readonly 
 /** The version in the address of the style sheet: browsers keep it for a year. */
 export const STYLE_PATH = "/dashboard/app.css"
 
+/** Exchanges the regions of a page when cases change. */
+const LIVE_SCRIPT_PATH = "/dashboard/live.js"
+
 interface PageProps {
   readonly title: string
   /** Absent: nobody is signed in. */
@@ -62,6 +65,8 @@ interface PageProps {
   /** The path of the navigation entry that the page belongs to. */
   readonly at?: string
   readonly notice?: Notice | null
+  /** Its regions (`Live`) show changes without a reload. */
+  readonly isLive?: boolean
   readonly children?: Child
 }
 
@@ -71,7 +76,7 @@ export interface Notice {
   readonly text: string
 }
 
-export const Page: FC<PageProps> = ({ title, viewer, at, notice, children }) => (
+export const Page: FC<PageProps> = ({ title, viewer, at, notice, isLive = false, children }) => (
   <html lang="en">
     <head>
       <meta charset="utf-8" />
@@ -81,6 +86,7 @@ export const Page: FC<PageProps> = ({ title, viewer, at, notice, children }) => 
       <title>{`${title} · Churn Saver`}</title>
       <link rel="stylesheet" href={STYLE_PATH} />
       <link rel="icon" href="/dashboard/icon.svg" type="image/svg+xml" />
+      {isLive && <script type="module" src={LIVE_SCRIPT_PATH} />}
     </head>
     <body class={viewer ? "app" : "alone"}>
       <a class="skip" href="#content">
@@ -93,6 +99,7 @@ export const Page: FC<PageProps> = ({ title, viewer, at, notice, children }) => 
             {notice.text}
           </p>
         )}
+        {isLive && <p class="hidden" role="status" data-live-status={viewer?.principal.companyId} />}
         <CompanyOfPage.Provider value={viewer?.principal.companyId ?? ""}>{children}</CompanyOfPage.Provider>
       </main>
     </body>

@@ -70,6 +70,25 @@ export const frameOf = (c: DashboardContext) => ({ viewer: c.get("viewer"), now:
 export const show = (c: DashboardContext, title: string, at: string, children: Child) =>
   render(c, 200, { title, at, viewer: c.get("viewer"), children, notice: resultOf(c.req.query("done")) })
 
+/** The same with regions that show changes: the only pages with a script, which is ours and reads from here only. */
+export function showLive(c: DashboardContext, title: string, at: string, children: Child) {
+  c.header("content-security-policy", contentSecurityPolicy(["script-src 'self'", "connect-src 'self'"]))
+  const notice = resultOf(c.req.query("done"))
+  return render(c, 200, { title, at, viewer: c.get("viewer"), children, notice, isLive: true })
+}
+
+/** Nothing inline and nothing from elsewhere; scripts and connections only where a page adds them. */
+export const contentSecurityPolicy = (more: readonly string[] = []): string =>
+  [
+    "default-src 'none'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    ...more,
+  ].join("; ")
+
 export const render = (
   c: Context,
   status: ContentfulStatusCode,
@@ -78,6 +97,7 @@ export const render = (
     readonly viewer?: Viewer
     readonly at?: string
     readonly notice?: Notice | null
+    readonly isLive?: boolean
     readonly children: Child
   },
 ) => c.html(html`<!doctype html>${<Page {...page} />}`, status)

@@ -1,5 +1,5 @@
 /**
- * `/dashboard`: pages for the success team, made on the Worker. Reading needs no script; every change is a form that is sent
+ * `/dashboard`: pages for the success team, made on the Worker. Reading needs no script (one keeps some pages current); every change is a form that is sent
  * with POST and answered with a redirect.
  */
 import { Hono, type MiddlewareHandler } from "hono"
@@ -11,7 +11,8 @@ import { limitBody } from "../platform/http/limit-body.ts"
 import { enforceApiLimit } from "../platform/limits/companies.ts"
 import { type AppEnv, NO_COMPANY } from "../platform/services.ts"
 import { ApiProblem, apiClients, type Problem, readProblem } from "./api-client.ts"
-import { type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
+import { changes } from "./changes.ts"
+import { contentSecurityPolicy, type DashboardContext, type DashboardEnv, formData, render } from "./page.tsx"
 import { branding } from "./pages/branding.tsx"
 import { cases } from "./pages/cases.tsx"
 import { companies } from "./pages/companies.tsx"
@@ -38,18 +39,9 @@ import { viewerOf } from "./viewer.ts"
 /** Forms of the dashboard are small; the largest has a logo of 64 KiB. */
 const BODY_BYTES_MAX = 128 * 1024
 
-/** No scripts, nothing inline and nothing from elsewhere. The page of the branding has a policy of its own. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "form-action 'self'",
-  "frame-ancestors 'none'",
-  "base-uri 'none'",
-].join("; ")
-
+/** The page of the branding and pages with a script have policies of their own. */
 const setPageHeaders: MiddlewareHandler = async (c, next) => {
-  c.header("content-security-policy", CONTENT_SECURITY_POLICY)
+  c.header("content-security-policy", contentSecurityPolicy())
   c.header("referrer-policy", "same-origin")
   c.header("cache-control", "no-store")
   await next()
@@ -83,6 +75,7 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     })
     .route("/", overview)
     .route("/cases", cases)
+    .route("/changes", changes)
     .route("/customers", customers)
     .route("/messages", messages)
     .route("/templates", templates)

@@ -12,7 +12,7 @@ import { features } from "../platform/features.ts"
 import { changeFlag } from "../platform/flags.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { listOf, pageFields, splitPage, validJson, validParam, validQuery } from "../platform/http/request.ts"
-import type { AppEnv, Principal } from "../platform/services.ts"
+import type { AppEnv, Principal, Services } from "../platform/services.ts"
 
 /** For more companies than this, use a percentage. */
 const COMPANIES_MAX = 1_000
@@ -47,6 +47,8 @@ export const flagSchema = z
       .transform((text) => text.trim() || null)
       .nullable()
       .default(null),
+    /** The `updatedAt` of the value that this one replaces; null: the flag was not set. Absent: it replaces any value. */
+    replaces: z.iso.datetime().nullable().optional(),
   })
   .refine(({ allow, deny }) => !allow.some((id) => deny.includes(id)), {
     error: "expected no company in both lists",
@@ -70,6 +72,18 @@ function requireSettable(name: FlagName): void {
   })
 }
 
+/**
+ * Throws CONFLICT when the flag is not the one that its caller has seen. While neither store answers nobody knows, and the change
+ * is not refused: an operator may be in an emergency.
+ */
+async function requireUnchanged(services: Services, name: FlagName, seen: string | null): Promise<void> {
+  const current = await services.flags({ isImmediate: true })
+  if (current.source === "safe_default" || (current.setOf(name)?.updatedAt ?? null) === seen) return
+  throw new AppError("CONFLICT", "The flag was changed since this page was loaded. Nothing was changed by this form.", {
+    reason: "flag_changed",
+  })
+}
+
 export const flags = new Hono<AppEnv>()
   .get("/", withPermission("flags:read"), async (c) => {
     const current = await c.get("services").flags({ isImmediate: true })
@@ -90,7 +104,8 @@ export const flags = new Hono<AppEnv>()
       const { keyId } = c.get("principal")
       const { name } = c.req.valid("param")
       requireSettable(name)
-      const { reason, ...value } = c.req.valid("json")
+      const { reason, replaces, ...value } = c.req.valid("json")
+      if (replaces !== undefined) await requireUnchanged(services, name, replaces)
       const { storedIn } = await changeFlag(services, name, value, { who: keyId, why: reason })
       services.log.warn("flag_changed", { flag: name, isOn: value.enabled, value: value.percentage, keyId })
       return c.json({ ...(await showFlag(c, await services.flags(), name)), storedIn })

@@ -27,6 +27,7 @@ import {
 } from "../../shared/flags/flags.ts"
 import { withTimeout } from "../../shared/network/with-timeout.ts"
 import { AppError } from "./errors.ts"
+import { readingWatched } from "./live/watching.ts"
 import type { Services } from "./services.ts"
 
 /** The isolate's cache, so that a webhook need not wait for Redis. */
@@ -47,7 +48,7 @@ export async function readCurrentFlags(
       memory,
       defaults: flagDefaults(config.environment, config.switchDefaults),
       // Lazy, because creating the Redis client is a large part of the cost of a request.
-      readRedis: async () => readFlagsInRedis(services.redis),
+      readRedis: async () => readFlagsInRedis(readingWatched(services.redis, () => now().getTime())),
       readCopy: () => readFlagCopy(services.db),
       fillRedis: (set) => restoreRedisFlags(services.redis, set),
       now,

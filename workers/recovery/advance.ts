@@ -9,10 +9,12 @@ import { type FoldedPage, readRest, type Stream, type StreamReading } from "../.
 import { quarantine } from "../../db/queries/recovery/quarantines.ts"
 import { startStream } from "../../db/queries/recovery/stream.ts"
 import { type Milestone, reachedByStep } from "../../shared/domain/interventions/milestones.ts"
+import { changedCases } from "../../shared/domain/recovery/case-changes.ts"
 import { missingFacts } from "../../shared/domain/recovery/fold.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import type { CustomerState } from "../../shared/domain/state.ts"
 import { countRefold } from "../platform/http/request-metrics.ts"
+import { announceChanges } from "../platform/live/announce.ts"
 import type { Services } from "../platform/services.ts"
 import { commitTogether } from "./commit-together.ts"
 import { withReloadRetries } from "./conflict-retries.ts"
@@ -137,7 +139,10 @@ export async function advanceAll(
   for (const [place, { stream, work }] of works.entries()) {
     const one = prepared[place]
     if (lost.has(stream.customer.id)) await advance(services, stream, work)
-    else if (one) await enqueueNudges(services, companyId, one.planned, one.state)
+    else if (one) {
+      announceChanges(services, companyId, () => changedCases(stream.snapshot, one.state, one.planned))
+      await enqueueNudges(services, companyId, one.planned, one.state)
+    }
   }
 }
 
@@ -158,6 +163,7 @@ async function followUp(
   stream: Stream,
   { planned, state }: Pick<Prepared, "planned" | "state">,
 ): Promise<void> {
+  announceChanges(services, stream.companyId, () => changedCases(stream.snapshot, state, planned))
   await quarantineRefused(services, stream, state)
   await enqueueNudges(services, stream.companyId, planned, state)
 }

@@ -35,6 +35,7 @@ export async function incentiveFor(services: Services, stream: PersonStream, nud
   const recoveryCase = findCase(state, nudge.caseId)
   const { incentive } = nudge
   if (incentive === null || !recoveryCase?.subscriptionId) return { kind: "none" }
+  if (!services.providers[stream.customer.provider].incentiveKinds.includes(incentive.kind)) return { kind: "none" }
 
   // The key has the step, not the channel, so that a fallback to another channel gives no second incentive.
   const key = `${nudge.caseId}.${nudge.step ?? "manual"}`

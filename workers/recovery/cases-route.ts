@@ -13,17 +13,32 @@ import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
 import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
-import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
+import {
+  CURSOR_EXPECTED,
+  idText,
+  listOf,
+  sortedPageFields,
+  splitPage,
+  validId,
+  validJson,
+  validQuery,
+} from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { actOnCases, BULK_CASES_MAX } from "./bulk-cases.ts"
-import { caseFilters } from "./case-filters.ts"
+import { caseFilters, hasFittingSort, SORT_EXPECTED } from "./case-filters.ts"
 import { closeCase } from "./close-case.ts"
 import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
 
 /** Enough for a sentence. */
 const NOTE_CHARS_MAX = 500
 
-const query = z.strictObject({ ...pageFields, ...caseFilters })
+const query = z
+  .strictObject({ ...sortedPageFields, ...caseFilters })
+  .refine(hasFittingSort, SORT_EXPECTED)
+  .refine(({ sort, cursor }) => cursor === undefined || (sort === "amount") === (typeof cursor.at === "number"), {
+    path: ["cursor"],
+    error: CURSOR_EXPECTED,
+  })
 
 const nudgeBody = z.strictObject({
   channel: z.enum(MEMBER_CHANNELS).optional(),

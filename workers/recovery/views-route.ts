@@ -12,7 +12,7 @@ import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { validId, validJson } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
-import { caseFilters } from "./case-filters.ts"
+import { caseFilters, hasFittingSort, SORT_EXPECTED } from "./case-filters.ts"
 
 const body = z.strictObject({
   name: z
@@ -21,9 +21,10 @@ const body = z.strictObject({
     .min(1)
     .max(80)
     .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u, "expected one line of plain text"),
-  filter: z.strictObject(caseFilters).refine((filter) => Object.keys(filter).length > 0, {
-    error: "expected at least one filter",
-  }),
+  filter: z
+    .strictObject(caseFilters)
+    .refine((filter) => Object.keys(filter).length > 0, { error: "expected at least one filter" })
+    .refine(hasFittingSort, SORT_EXPECTED),
 })
 
 export const views = new Hono<AppEnv>()

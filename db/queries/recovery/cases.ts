@@ -1,11 +1,21 @@
 /** Recovery cases for the API, with their nudges and timeline. */
-import { and, asc, desc, eq, getTableColumns, sql } from "drizzle-orm"
+import { and, asc, eq, getTableColumns, type SQL, sql } from "drizzle-orm"
 import type { ChannelName, FactBody, Instant, ProviderName } from "../../../shared/domain/facts.ts"
+import type { CaseSort } from "../../../shared/domain/recovery/case-sorts.ts"
 import { paymentCaseId } from "../../../shared/domain/recovery/fold/cases.ts"
 import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customers, nudges, recoveryCases } from "../../schema.ts"
-import { afterPosition, foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"
+import {
+  afterPosition,
+  foundPageOf,
+  type ListOrder,
+  lookingUp,
+  orderBy,
+  type Page,
+  type PageRequest,
+  searching,
+} from "../platform/page.ts"
 import { matchesCustomer } from "./customers.ts"
 import { readWhole, type Stream } from "./ledger-pages.ts"
 import { type StreamRow, streamFrom } from "./stream.ts"
@@ -31,6 +41,8 @@ export interface CaseFilter {
   readonly openedTo?: string | undefined
   /** False: treated, or opened before the hold-out existed. */
   readonly heldOut?: boolean | undefined
+  /** `opened` when it is missing. */
+  readonly sort?: CaseSort | undefined
 }
 
 export type CaseRow = typeof recoveryCases.$inferSelect & { readonly providerCustomerId: string }
@@ -47,30 +59,54 @@ export interface TimelineEntry {
 /** Only the latest facts are returned. */
 const TIMELINE_MAX = 500
 
-/** A page of a company's cases, the last opened first. */
+/** A page of a company's cases in the order of the filter. By amount only open cases are listed, by closing only closed ones. */
 export async function listCases(
   db: Db,
   companyId: string,
   filter: CaseFilter,
-  page: PageRequest,
-): Promise<Page<CaseRow>> {
-  const { from, where, columns } = caseSource(db, companyId, filter, page)
+  page: PageRequest<Date | number>,
+): Promise<Page<CaseRow, Date | number>> {
+  const order = ORDERS[filter.sort ?? "opened"]
+  const { from, where, columns } = caseSource(db, companyId, filter, order, page)
   const [rows] = await inCompany(db, companyId, [
     db
       .select({ ...CASE_COLUMNS, ...columns })
       .from(from)
       .innerJoin(customers, isCustomerOfCase)
       .where(where)
-      .orderBy(desc(recoveryCases.openedAt), desc(recoveryCases.id))
+      .orderBy(...orderBy(order))
       .limit(page.limit + 1),
   ])
-  return foundPageOf(rows, page, (row) => ({ at: row.openedAt, id: row.id }))
+  return foundPageOf(rows, page, (row) => ({ at: order.valueOf(row), id: row.id }))
 }
 
-/** The newest first. */
-const ORDER = { at: recoveryCases.openedAt, id: recoveryCases.id }
+const { id, openedAt, amountMinor, closedAt } = recoveryCases
 
-function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: PageRequest) {
+/** What each order sorts by, and the condition of its index, as literals so that a partial index can be used. */
+const ORDERS = {
+  opened: { at: openedAt, id, valueOf: (row) => row.openedAt },
+  oldest: { at: openedAt, id, isAscending: true, valueOf: (row) => row.openedAt },
+  amount: { at: amountMinor, id, valueOf: (row) => row.amountMinor, listed: sql`${recoveryCases.status} = 'open'` },
+  closed: { at: closedAt, id, valueOf: closingOf, listed: sql`${closedAt} is not null` },
+} as const satisfies Record<CaseSort, CaseOrder>
+
+interface CaseOrder extends ListOrder {
+  readonly valueOf: (row: CaseRow) => Date | number
+  readonly listed?: SQL
+}
+
+function closingOf(row: CaseRow): Date {
+  if (row.closedAt === null) throw new Error("an open case among the closed ones")
+  return row.closedAt
+}
+
+function caseSource(
+  db: Db,
+  companyId: string,
+  filter: CaseFilter,
+  order: CaseOrder,
+  { after }: PageRequest<Date | number>,
+) {
   const is = (column: (typeof recoveryCases)[keyof CaseFilter & keyof CaseRow], value: string | undefined) =>
     value === undefined ? undefined : eq(column, value)
   const within = and(
@@ -82,7 +118,8 @@ function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: Pa
     filter.openedTo === undefined
       ? undefined
       : sql`${recoveryCases.openedAt} < ${`${filter.openedTo}T00:00:00Z`}::timestamptz + interval '1 day'`,
-    afterPosition(ORDER, after),
+    order.listed,
+    afterPosition(order, after),
   )
   const matches = and(
     is(recoveryCases.kind, filter.kind),
@@ -112,7 +149,7 @@ function caseSource(db: Db, companyId: string, filter: CaseFilter, { after }: Pa
     is(recoveryCases.subscriptionId, filter.subscriptionId),
   )
   return few === undefined
-    ? searching(recoveryCases, ORDER, { within, matches })
+    ? searching(recoveryCases, order, { within, matches })
     : lookingUp(recoveryCases, and(within, few, matches))
 }
 

@@ -21,6 +21,8 @@ const CLICKS = CASES / 10
 
 const FIRST = { limit: 50, after: null }
 const AFTER = (id: string) => ({ limit: 50, after: { at: new Date(ROWS_AT.getTime() + 50_000), id } })
+/** All amounts are equal. */
+const AFTER_AMOUNT = { limit: 50, after: { at: 4_900, id: "payment_in_95000" } }
 
 /** Of each row of a page: its entry in the index of the list, and those of what is shown beside it. */
 const READ_MAX = 800
@@ -68,6 +70,14 @@ const PAGES: Readonly<Record<string, () => Promise<unknown>>> = {
   cases: () => listCases(db, TEST_COMPANY, {}, FIRST),
   "cases, a later page": () => listCases(db, TEST_COMPANY, {}, AFTER("payment_in_50000")),
   "open cases": () => listCases(db, TEST_COMPANY, { status: "open" }, FIRST),
+  "the oldest cases": () => listCases(db, TEST_COMPANY, { sort: "oldest" }, FIRST),
+  "the oldest open cases": () => listCases(db, TEST_COMPANY, { status: "open", sort: "oldest" }, FIRST),
+  "open cases by amount": () => listCases(db, TEST_COMPANY, { status: "open", sort: "amount" }, FIRST),
+  "open cases by amount, a later page": () =>
+    listCases(db, TEST_COMPANY, { status: "open", sort: "amount" }, AFTER_AMOUNT),
+  "cases by closing": () => listCases(db, TEST_COMPANY, { status: "recovered", sort: "closed" }, FIRST),
+  "cases by closing, a later page": () =>
+    listCases(db, TEST_COMPANY, { status: "lost", sort: "closed" }, AFTER("payment_in_50000")),
   "cases of a day": () => listCases(db, TEST_COMPANY, { openedFrom: "2026-10-05", openedTo: "2026-10-05" }, FIRST),
   "cases of a frequent reason": () => listCases(db, TEST_COMPANY, { declineCode: "insufficient_funds" }, FIRST),
   "cases of a customer": () => listCases(db, TEST_COMPANY, { customerId: "stripe_other_141" }, FIRST),
@@ -94,6 +104,8 @@ const PAGES: Readonly<Record<string, () => Promise<unknown>>> = {
 /** Pages that search for something rare. */
 const SEARCHES: Readonly<Record<string, () => Promise<unknown>>> = {
   "cases of a rare reason": () => listCases(db, TEST_COMPANY, { declineCode: "rare_code" }, FIRST),
+  "open cases of a rare reason by amount": () =>
+    listCases(db, TEST_COMPANY, { status: "open", cause: "rare", sort: "amount" }, FIRST),
   "open cases of a rare reason": () => listCases(db, TEST_COMPANY, { status: "open", cause: "rare" }, FIRST),
   "cases of a kind that there is not": () => listCases(db, TEST_COMPANY, { kind: "at_risk" }, FIRST),
   "cases with a message on a channel": () => listCases(db, TEST_COMPANY, { channel: "sms" }, FIRST),

@@ -28,7 +28,10 @@ test("a provider is connected by its first signed event, the earliest of all", (
     { provider: "whop", at: "2026-10-06T12:00:00.000Z" },
     { provider: "stripe", at: AT },
   ] as const
-  expect(itemOf("provider_connected", { firstDeliveries })).toMatchObject({ isDone: true, at: AT })
+  expect(itemOf("provider_connected", { firstDeliveries })).toMatchObject({
+    ...{ isDone: true, at: AT },
+    how: "Signed events of Whop and Stripe have arrived.",
+  })
 })
 
 test.each([

@@ -1,6 +1,9 @@
 /** The checklist of a company's set-up, from what is stored and switched on. */
 import type { Instant, ProviderName } from "../facts.ts"
 
+/** As the providers write their names. */
+const PROVIDER_NAMES = { stripe: "Stripe", whop: "Whop" } as const satisfies Record<ProviderName, string>
+
 export const ONBOARDING_ITEMS = [
   "provider_connected",
   "sender_verified",
@@ -50,7 +53,7 @@ export function checklist(input: OnboardingInput): readonly ChecklistEntry[] {
 
 function providerConnected({ companyId, firstDeliveries }: OnboardingInput): ChecklistEntry {
   const [first] = [...firstDeliveries].sort((a, b) => (a.at < b.at ? -1 : 1))
-  const names = firstDeliveries.map(({ provider }) => provider).join(" and ")
+  const names = firstDeliveries.map(({ provider }) => PROVIDER_NAMES[provider]).join(" and ")
   return {
     item: "provider_connected",
     isDone: first !== undefined,

@@ -1,7 +1,7 @@
 /** Malicious and malformed requests to the dashboard. */
 import { beforeEach, describe, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
-import { signedInWith, visitor } from "../../support/actions/dashboard.ts"
+import { hiddenField, signedInWith, visitor } from "../../support/actions/dashboard.ts"
 import { fresh } from "../../support/events/providers.ts"
 import { api, reset, world } from "../../support/world/world.ts"
 
@@ -58,6 +58,22 @@ describe("fields that no page of ours sends", () => {
     const { status } = await operator.post(path, { enabled: "yes", reason: "attack", ...fields })
     expect(status).toBe(400)
   })
+})
+
+test("a form of a flag that somebody else has changed since is refused, and changes nothing", async () => {
+  const name = "MODEL_DRIFT_DETECTION"
+  const path = `/dashboard/flags/${name}`
+  const operator = await signedInWith(world().adminApiKey)
+  const form = async () => ({ percentage: "100", replaces: hiddenField((await operator.get(path)).html, "replaces") })
+  const [first, second] = [await form(), await form()]
+  expect(first.replaces).toBe("")
+  expect((await operator.post(path, { ...first, enabled: "yes" })).html).toContain("The flag is set.")
+  const stale = await operator.post(path, second)
+  expect(stale.status).toBe(409)
+  expect(stale.html).toContain("The flag was changed since this page was loaded.")
+  expect((await api<{ enabled: boolean }>(`/api/flags/${name}`)).body.enabled).toBe(true)
+  expect((await operator.post(path, await form())).html).toContain("The flag is set.")
+  expect((await api<{ enabled: boolean }>(`/api/flags/${name}`)).body.enabled).toBe(false)
 })
 
 describe("exports", () => {

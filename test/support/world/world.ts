@@ -27,9 +27,10 @@ let own: WorldAccess | null = null
 
 /** The world of this test process. */
 export function world(): WorldAccess {
+  if (own !== null) return own
   const worlds = inject("worlds")
   const poolId = Number(process.env.VITEST_POOL_ID ?? "1")
-  const running = own ?? worlds[(poolId - 1) % worlds.length]
+  const running = worlds[(poolId - 1) % worlds.length]
   if (!running) throw new Error("no world was started for this test process")
   return running
 }

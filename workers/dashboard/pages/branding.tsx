@@ -21,6 +21,7 @@ import {
   UPLOAD_PATH as PATH,
   show,
 } from "../page.tsx"
+import { authorNames } from "../parts/authors.ts"
 import { Badge, Heading, Panel, PostForm, pathWith, Time } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
 
@@ -142,7 +143,9 @@ async function showPage(c: DashboardContext, props: PageProps) {
     refused ??= error.detail
   }
   c.header("content-security-policy", PAGE_POLICY)
-  return show(c, "Branding", PATH, <BrandingPage {...frameOf(c)} {...props} refused={refused} text={text} />)
+  const savedBy = (await authorNames(c))(props.current.savedBy)
+  const page = <BrandingPage {...frameOf(c)} {...props} refused={refused} text={text} savedBy={savedBy} />
+  return show(c, "Branding", PATH, page)
 }
 
 const BrandingPage: FC<
@@ -151,8 +154,9 @@ const BrandingPage: FC<
     readonly now: Date
     /** The text part of the example e-mail; null: the fields are not valid. */
     readonly text: string | null
+    readonly savedBy: string
   }
-> = ({ viewer, now, current, fields, version, refused, text }) => (
+> = ({ viewer, now, current, fields, version, refused, text, savedBy }) => (
   <>
     <Heading
       title="Branding"
@@ -163,8 +167,7 @@ const BrandingPage: FC<
             "Nothing is saved yet."
           ) : (
             <>
-              Version {current.version}, saved <Time viewer={viewer} at={current.savedAt} now={now} /> by{" "}
-              {current.savedBy}.
+              Version {current.version}, saved <Time viewer={viewer} at={current.savedAt} now={now} /> by {savedBy}.
             </>
           )}
         </>

@@ -3,7 +3,7 @@ import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { CaseStatus, inWords, KIND_NAMES } from "../parts/cases.tsx"
 import { NUDGE_TONES } from "../parts/nudges.ts"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { Badge, Heading, Live, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
 import { dateTime, money, percent, type Viewer } from "../viewer.ts"
 
 type CaseAnswer = AnswerOf<"GET /api/cases/:id">
@@ -18,119 +18,127 @@ export const CasePage: FC<{
   const canAct = viewer.can("cases:write") && one.status === "open"
   return (
     <>
-      <Heading
-        title={`${KIND_NAMES[one.kind]}, ${money(viewer, one.amountMinor, one.currency)}`}
-        lead={
-          <>
-            <CaseStatus status={one.status} /> opened <Time viewer={viewer} at={one.openedAt} /> for{" "}
-            <a href={`/dashboard/customers/${encodeURIComponent(one.customerId)}`}>{one.providerCustomerId}</a>
-          </>
-        }
-      />
+      <Live name="heading" caseId={one.id}>
+        <Heading
+          title={`${KIND_NAMES[one.kind]}, ${money(viewer, one.amountMinor, one.currency)}`}
+          lead={
+            <>
+              <CaseStatus status={one.status} /> opened <Time viewer={viewer} at={one.openedAt} /> for{" "}
+              <a href={`/dashboard/customers/${encodeURIComponent(one.customerId)}`}>{one.providerCustomerId}</a>
+            </>
+          }
+        />
+      </Live>
       <div class="columns">
-        <Panel title="The case">
-          <dl class="facts">
-            <dt>Reason</dt>
-            <dd>{inWords(one.declineCode ?? one.cause)}</dd>
-            <dt>Failed attempts</dt>
-            <dd>{one.failureCount}</dd>
-            <dt>Still owed</dt>
-            <dd>{money(viewer, one.remainingMinor, one.currency)}</dd>
-            <dt>Recovered</dt>
-            <dd>{money(viewer, one.recoveredMinor, one.currency)}</dd>
-            <dt>Invoice</dt>
-            <dd>{one.invoiceId ?? "–"}</dd>
-            <dt>Subscription</dt>
-            <dd>{one.subscriptionId ?? "–"}</dd>
-            <dt>Hold-out</dt>
-            <dd>{one.heldOut ? "held out: gets no messages, so that lift can be measured" : "no"}</dd>
-            {one.risk !== null && (
-              <>
-                <dt>Risk</dt>
-                <dd>{percent(viewer, one.risk.probability)}</dd>
-              </>
-            )}
-            {one.paymentInProgress !== null && (
-              <>
-                <dt>Payment in progress</dt>
-                <dd>until {dateTime(viewer, one.paymentInProgress.until)}</dd>
-              </>
-            )}
-          </dl>
-        </Panel>
-        {canAct && (
-          <Panel title="Act">
-            <PostForm class="stack" action={`${path}/nudge`}>
-              <p class="note">Sends one message now, unless a contact rule forbids it.</p>
-              <input type="hidden" name="key" value={formKey} />
-              <label>
-                Channel
-                <select name="channel">
-                  <option value="">The best that reaches the member</option>
-                  <option value="email">E-mail</option>
-                  <option value="sms">Text message</option>
-                  <option value="push">Push</option>
-                  <option value="dm">Direct message</option>
-                </select>
-              </label>
-              {one.heldOut && (
-                <label class="inline">
-                  <input type="checkbox" name="overrideHoldout" value="yes" /> Write although the case is held out
-                </label>
+        <Live name="case">
+          <Panel title="The case">
+            <dl class="facts">
+              <dt>Reason</dt>
+              <dd>{inWords(one.declineCode ?? one.cause)}</dd>
+              <dt>Failed attempts</dt>
+              <dd>{one.failureCount}</dd>
+              <dt>Still owed</dt>
+              <dd>{money(viewer, one.remainingMinor, one.currency)}</dd>
+              <dt>Recovered</dt>
+              <dd>{money(viewer, one.recoveredMinor, one.currency)}</dd>
+              <dt>Invoice</dt>
+              <dd>{one.invoiceId ?? "–"}</dd>
+              <dt>Subscription</dt>
+              <dd>{one.subscriptionId ?? "–"}</dd>
+              <dt>Hold-out</dt>
+              <dd>{one.heldOut ? "held out: gets no messages, so that lift can be measured" : "no"}</dd>
+              {one.risk !== null && (
+                <>
+                  <dt>Risk</dt>
+                  <dd>{percent(viewer, one.risk.probability)}</dd>
+                </>
               )}
-              <div>
-                <button type="submit">Send a message</button>
-              </div>
-            </PostForm>
-            <details>
-              <summary>Close the case</summary>
-              <PostForm class="stack" action={`${path}/close`}>
-                <p class="note">
-                  The case counts as lost, its planned messages are dropped, and a later payment does not recover it.
-                  This cannot be undone.
-                </p>
+              {one.paymentInProgress !== null && (
+                <>
+                  <dt>Payment in progress</dt>
+                  <dd>until {dateTime(viewer, one.paymentInProgress.until)}</dd>
+                </>
+              )}
+            </dl>
+          </Panel>
+        </Live>
+        <Live name="act">
+          {canAct && (
+            <Panel title="Act">
+              <PostForm class="stack" action={`${path}/nudge`}>
+                <p class="note">Sends one message now, unless a contact rule forbids it.</p>
+                <input type="hidden" name="key" value={formKey} />
+                <label>
+                  Channel
+                  <select name="channel">
+                    <option value="">The best that reaches the member</option>
+                    <option value="email">E-mail</option>
+                    <option value="sms">Text message</option>
+                    <option value="push">Push</option>
+                    <option value="dm">Direct message</option>
+                  </select>
+                </label>
+                {one.heldOut && (
+                  <label class="inline">
+                    <input type="checkbox" name="overrideHoldout" value="yes" /> Write although the case is held out
+                  </label>
+                )}
                 <div>
-                  <button class="danger" type="submit">
-                    Close as lost
-                  </button>
+                  <button type="submit">Send a message</button>
                 </div>
               </PostForm>
-            </details>
-          </Panel>
-        )}
+              <details>
+                <summary>Close the case</summary>
+                <PostForm class="stack" action={`${path}/close`}>
+                  <p class="note">
+                    The case counts as lost, its planned messages are dropped, and a later payment does not recover it.
+                    This cannot be undone.
+                  </p>
+                  <div>
+                    <button class="danger" type="submit">
+                      Close as lost
+                    </button>
+                  </div>
+                </PostForm>
+              </details>
+            </Panel>
+          )}
+        </Live>
       </div>
-      <Panel title="Messages">
-        <Table
-          caption="Messages of the case"
-          rows={one.nudges}
-          empty="No message is planned or was sent."
-          columns={[
-            { title: "Step", cell: ({ step }) => (step === null ? "by hand" : `day ${step}`) },
-            { title: "Channel", cell: ({ channel }) => channel },
-            { title: "Status", cell: ({ status }) => <Badge tone={NUDGE_TONES[status]}>{status}</Badge> },
-            { title: "Why", cell: ({ reason }) => inWords(reason) },
-            { title: "Due", cell: ({ dueAt }) => <Time viewer={viewer} at={dueAt} /> },
-            { title: "Sent", cell: ({ sentAt }) => <Time viewer={viewer} at={sentAt} /> },
-          ]}
-        />
-      </Panel>
-      <Panel title="Timeline">
-        <ol class="story">
-          {one.timeline.map((fact) => (
-            <li>
-              <strong>{sentenceOf(viewer, fact)}</strong>
-              <small>
-                <Time viewer={viewer} at={fact.occurredAt} />
-                {isLate(fact) && (
-                  <>
-                    , known <Time viewer={viewer} at={fact.recordedAt} now={now} />
-                  </>
-                )}
-              </small>
-            </li>
-          ))}
-        </ol>
-      </Panel>
+      <Live name="history">
+        <Panel title="Messages">
+          <Table
+            caption="Messages of the case"
+            rows={one.nudges}
+            empty="No message is planned or was sent."
+            columns={[
+              { title: "Step", cell: ({ step }) => (step === null ? "by hand" : `day ${step}`) },
+              { title: "Channel", cell: ({ channel }) => channel },
+              { title: "Status", cell: ({ status }) => <Badge tone={NUDGE_TONES[status]}>{status}</Badge> },
+              { title: "Why", cell: ({ reason }) => inWords(reason) },
+              { title: "Due", cell: ({ dueAt }) => <Time viewer={viewer} at={dueAt} /> },
+              { title: "Sent", cell: ({ sentAt }) => <Time viewer={viewer} at={sentAt} /> },
+            ]}
+          />
+        </Panel>
+        <Panel title="Timeline">
+          <ol class="story">
+            {one.timeline.map((fact) => (
+              <li>
+                <strong>{sentenceOf(viewer, fact)}</strong>
+                <small>
+                  <Time viewer={viewer} at={fact.occurredAt} />
+                  {isLate(fact) && (
+                    <>
+                      , known <Time viewer={viewer} at={fact.recordedAt} now={now} />
+                    </>
+                  )}
+                </small>
+              </li>
+            ))}
+          </ol>
+        </Panel>
+      </Live>
     </>
   )
 }

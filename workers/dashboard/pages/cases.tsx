@@ -5,21 +5,18 @@ import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 import { AppError } from "../../platform/errors.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { CaseTable, KIND_NAMES, STATUS_NAMES } from "../parts/cases.tsx"
+import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show, showLive } from "../page.tsx"
 import {
-  Badge,
-  Choice,
-  ExportLink,
-  Heading,
-  Pager,
-  PostForm,
-  ProviderChoice,
-  pathWith,
-  Table,
-  type Tone,
-} from "../parts/parts.tsx"
+  type CaseListQuery,
+  CaseTable,
+  caseSortLinks,
+  KIND_NAMES,
+  STATUS_NAMES,
+  withFittingSort,
+} from "../parts/cases.tsx"
+import { Choice, ExportLink, Heading, Live, Pager, PostForm, ProviderChoice, pathWith } from "../parts/parts.tsx"
 import type { Viewer } from "../viewer.ts"
+import { BulkPage } from "./bulk-cases.tsx"
 import { CasePage } from "./case.tsx"
 
 const PATH = "/dashboard/cases"
@@ -27,13 +24,13 @@ const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`
 
 export const cases = new Hono<DashboardEnv>()
   .get("/", async (c) => {
-    const query = listQuery(c)
+    const query = withFittingSort(listQuery(c))
     const ask = c.get("ask")
     const [found, { data: views }] = await Promise.all([
       ask("GET /api/cases", { query: { ...query, limit: ROWS } }),
       ask("GET /api/views"),
     ])
-    return show(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} views={views} query={query} />)
+    return showLive(c, "Cases", PATH, <CasesPage {...frameOf(c)} cases={found} views={views} query={query} />)
   })
   .post("/views", async (c) => {
     const { name, ...filter } = await formOf(c)
@@ -51,7 +48,7 @@ export const cases = new Hono<DashboardEnv>()
   .get("/export", (c) => exportOf(c, "cases", (query) => c.get("ask")("GET /api/cases", { query }), CASE_COLUMNS))
   .get("/:id", async (c) => {
     const one = await c.get("ask")("GET /api/cases/:id", { params: c.req.param() })
-    return show(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
+    return showLive(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
   })
   .post("/bulk", async (c) => {
     const form = await formData(c)
@@ -107,72 +104,8 @@ const CASE_COLUMNS = [
 ] as const
 
 type Cases = AnswerOf<"GET /api/cases">
-type BulkResult = AnswerOf<"POST /api/cases/bulk">["data"][number]
 
 const BULK_FORM = "many"
-
-const OUTCOMES = {
-  done: ["done", "good"],
-  would_be_done: ["will be done", "info"],
-  refused: ["not done", "warn"],
-  not_tried: ["not tried: select it again", "warn"],
-} as const satisfies Readonly<Record<BulkResult["outcome"], readonly [text: string, tone: Tone]>>
-
-/** What an action would do to each selected case, with a button to do it; or what it did. */
-const BulkPage: FC<{
-  readonly action: "nudge" | "close"
-  readonly isDryRun: boolean
-  readonly formKey: string
-  readonly results: readonly BulkResult[]
-}> = ({ action, isDryRun, formKey, results }) => {
-  const possible = results.filter(({ outcome }) => outcome === "would_be_done")
-  const what = action === "nudge" ? "messages" : "closings"
-  return (
-    <>
-      <Heading
-        title={isDryRun ? `Check before ${what}` : `Result of the ${what}`}
-        lead={
-          isDryRun
-            ? `${possible.length} of ${results.length} cases would change. Nothing has changed yet.`
-            : `${results.filter(({ outcome }) => outcome === "done").length} of ${results.length} cases changed.`
-        }
-      />
-      <Table
-        caption="Selected cases"
-        rows={results}
-        empty="No case was selected."
-        columns={[
-          {
-            title: "Case",
-            cell: ({ caseId }) => <a href={`/dashboard/cases/${encodeURIComponent(caseId)}`}>{caseId}</a>,
-          },
-          {
-            title: "Result",
-            cell: ({ outcome }) => <Badge tone={OUTCOMES[outcome][1]}>{OUTCOMES[outcome][0]}</Badge>,
-          },
-          { title: "Channel", cell: ({ channel }) => channel ?? "–" },
-          { title: "Why", cell: ({ detail }) => detail ?? "–" },
-        ]}
-      />
-      {isDryRun && possible.length > 0 && (
-        <PostForm class="stack" action={`${PATH}/bulk`}>
-          <input type="hidden" name="action" value={action} />
-          <input type="hidden" name="step" value="confirmed" />
-          <input type="hidden" name="key" value={formKey} />
-          {possible.map(({ caseId }) => (
-            <input type="hidden" name="caseId" value={caseId} />
-          ))}
-          {action === "close" && <p class="note">Closed cases count as lost. This cannot be undone.</p>}
-          <div>
-            <button class={action === "close" ? "danger" : undefined} type="submit">
-              {action === "nudge" ? `Send ${possible.length} messages` : `Close ${possible.length} cases`}
-            </button>
-          </div>
-        </PostForm>
-      )}
-    </>
-  )
-}
 
 type View = AnswerOf<"GET /api/views">["data"][number]
 
@@ -180,7 +113,7 @@ type View = AnswerOf<"GET /api/views">["data"][number]
 const Views: FC<{
   readonly viewer: Viewer
   readonly views: readonly View[]
-  readonly query: Readonly<Record<string, string | undefined>>
+  readonly query: CaseListQuery
 }> = ({ viewer, views, query: { cursor: _, limit: __, ...filter } }) => {
   const filters = Object.entries(filter).filter(([, value]) => value !== undefined && value !== "")
   const canWrite = viewer.can("cases:write")
@@ -233,7 +166,7 @@ const CasesPage: FC<{
   readonly now: Date
   readonly cases: Cases
   readonly views: readonly View[]
-  readonly query: Readonly<Record<string, string | undefined>>
+  readonly query: CaseListQuery
 }> = ({ viewer, now, cases, views, query }) => (
   <>
     <Heading
@@ -242,6 +175,7 @@ const CasesPage: FC<{
     />
     <Views viewer={viewer} views={views} query={query} />
     <form class="filters" method="get">
+      {query.sort !== undefined && <input type="hidden" name="sort" value={query.sort} />}
       <Choice name="status" label="Status" value={query.status} options={Object.entries(STATUS_NAMES)} />
       <Choice name="kind" label="Kind" value={query.kind} options={Object.entries(KIND_NAMES)} />
       <ProviderChoice value={query.provider} />
@@ -278,17 +212,25 @@ const CasesPage: FC<{
       <button type="submit">Filter</button>
       <ExportLink path="/dashboard/cases" query={query} />
     </form>
-    <CaseTable viewer={viewer} now={now} cases={cases.data} {...(viewer.can("cases:write") && { form: BULK_FORM })} />
-    {viewer.can("cases:write") && cases.data.some(({ status }) => status === "open") && (
-      <PostForm class="actions" id={BULK_FORM} action={`${PATH}/bulk`}>
-        <button class="quiet" type="submit" name="action" value="nudge">
-          Message the selected …
-        </button>
-        <button class="quiet" type="submit" name="action" value="close">
-          Close the selected …
-        </button>
-      </PostForm>
-    )}
-    <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} isShort={cases.data.length < ROWS} />
+    <Live name="cases">
+      <CaseTable
+        viewer={viewer}
+        now={now}
+        cases={cases.data}
+        sort={caseSortLinks(PATH, query)}
+        {...(viewer.can("cases:write") && { form: BULK_FORM })}
+      />
+      {viewer.can("cases:write") && cases.data.some(({ status }) => status === "open") && (
+        <PostForm class="actions" id={BULK_FORM} action={`${PATH}/bulk`}>
+          <button class="quiet" type="submit" name="action" value="nudge">
+            Message the selected …
+          </button>
+          <button class="quiet" type="submit" name="action" value="close">
+            Close the selected …
+          </button>
+        </PostForm>
+      )}
+      <Pager path="/dashboard/cases" query={query} nextCursor={cases.nextCursor} isShort={cases.data.length < ROWS} />
+    </Live>
   </>
 )

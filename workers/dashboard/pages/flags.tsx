@@ -32,6 +32,7 @@ export const flags = new Hono<DashboardEnv>()
           allow: idsIn(form.allow),
           deny: idsIn(form.deny),
           reason: form.reason ?? null,
+          ...(form.replaces !== undefined && { replaces: form.replaces === "" ? null : form.replaces }),
         },
       })
       return "set"
@@ -95,6 +96,7 @@ const FlagPage: FC<{
     {viewer.can("flags:write") && (
       <Panel title="Change" note="Takes effect everywhere within ten seconds, and is recorded with your name.">
         <PostForm class="stack">
+          <input type="hidden" name="replaces" value={flag.updatedAt ?? ""} />
           <label class="inline">
             <input type="checkbox" name="enabled" value="yes" checked={flag.enabled} /> On
           </label>

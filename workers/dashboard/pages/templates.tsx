@@ -1,13 +1,15 @@
 /** Message templates of the company: list, form with preview, versions. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { PARTS, type TemplateWords } from "../../../shared/domain/messaging/templates/templates.ts"
+import type { TemplateWords } from "../../../shared/domain/messaging/templates/templates.ts"
 import { MESSAGE_ACTIONS } from "../../../shared/domain/recovery/decline-codes.ts"
 import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
+import { type AuthorName, authorNames } from "../parts/authors.ts"
 import { inWords, KIND_NAMES } from "../parts/cases.tsx"
 import { Badge, Choice, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import { TemplateVersions } from "../parts/template-versions.tsx"
 import {
   canSuggest,
   DraftButtons,
@@ -65,8 +67,8 @@ const isShownAgain = ({ step }: Form): boolean => step === "preview" || step ===
 
 export const templates = new Hono<DashboardEnv>()
   .get("/", async (c) => {
-    const { data } = await c.get("ask")("GET /api/templates")
-    return show(c, "Templates", PATH, <TemplatesPage {...frameOf(c)} templates={data} />)
+    const [{ data }, nameOf] = await Promise.all([c.get("ask")("GET /api/templates"), authorNames(c)])
+    return show(c, "Templates", PATH, <TemplatesPage {...frameOf(c)} templates={data} nameOf={nameOf} />)
   })
   // One form for all buttons: what was typed is shown again with its preview, and nothing is lost.
   .post("/", async (c) => {
@@ -85,19 +87,22 @@ export const templates = new Hono<DashboardEnv>()
     return show(c, "New template", PATH, <NewTemplatePage form={{}} shown={shown} />)
   })
   .get("/:id", async (c) => {
-    const one = await c.get("ask")("GET /api/templates/:id", { params: c.req.param() })
+    const [one, nameOf] = await Promise.all([
+      c.get("ask")("GET /api/templates/:id", { params: c.req.param() }),
+      authorNames(c),
+    ])
     const preview = c.get("viewer").can("templates:write") ? await previewOf(c, placeOf(one), one.words) : null
     const shown = { words: one.words, voice: undefined, preview, notice: null, canSuggest: canSuggest(c) }
-    return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} shown={shown} />)
+    return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} shown={shown} nameOf={nameOf} />)
   })
   .post("/:id", async (c) => {
     const form = await formOf(c)
     const ask = c.get("ask")
     const params = c.req.param()
     if (isShownAgain(form)) {
-      const one = await ask("GET /api/templates/:id", { params })
+      const [one, nameOf] = await Promise.all([ask("GET /api/templates/:id", { params }), authorNames(c)])
       const shown = await shownAgain(c, placeOf(one), form)
-      return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} shown={shown} />)
+      return show(c, "Template", PATH, <TemplatePage {...frameOf(c)} one={one} shown={shown} nameOf={nameOf} />)
     }
     return act(c, `${PATH}/${params.id}`, async () => {
       const body = { words: wordsIn(form), version: numberIn(form.version), isInForce: form.step !== "off" }
@@ -111,7 +116,8 @@ const TemplatesPage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly templates: AnswerOf<"GET /api/templates">["data"]
-}> = ({ viewer, now, templates: all }) => (
+  readonly nameOf: AuthorName
+}> = ({ viewer, now, templates: all, nameOf }) => (
   <>
     <Heading
       title="Templates"
@@ -147,7 +153,7 @@ const TemplatesPage: FC<{
           cell: ({ experiment }) => (experiment === null ? "–" : <Badge tone="info">being compared</Badge>),
         },
         { title: "Saved", cell: ({ savedAt }) => <Time viewer={viewer} at={savedAt} now={now} /> },
-        { title: "By", cell: ({ savedBy }) => savedBy },
+        { title: "By", cell: ({ savedBy }) => nameOf(savedBy) },
       ]}
     />
   </>
@@ -212,7 +218,8 @@ const TemplatePage: FC<{
   readonly now: Date
   readonly one: Template
   readonly shown: FormShown
-}> = ({ viewer, now, one, shown }) => {
+  readonly nameOf: AuthorName
+}> = ({ viewer, now, one, shown, nameOf }) => {
   const canWrite = viewer.can("templates:write") && one.experiment === null
   const path = `${PATH}/${one.id}`
   return (
@@ -256,40 +263,7 @@ const TemplatePage: FC<{
         </Panel>
         <Previews preview={shown.preview} />
       </div>
-      <Panel title="Versions" note="The timeline of a case shows which version was used.">
-        <Table
-          caption="Versions"
-          rows={one.versions}
-          empty="There is none."
-          columns={[
-            { title: "Version", isNumber: true, cell: ({ version }) => version },
-            { title: "Saved", cell: ({ savedAt }) => <Time viewer={viewer} at={savedAt} now={now} /> },
-            { title: "By", cell: ({ savedBy }) => savedBy },
-            { title: "Words", cell: (saved) => Object.values(saved.words).join(" · ") },
-            {
-              title: "Compared with",
-              cell: ({ experiment }) => experiment?.variants.map(({ name }) => name).join(", ") ?? "–",
-            },
-            {
-              title: "Act",
-              cell: (saved) =>
-                canWrite && saved.version !== one.version ? (
-                  <PostForm action={path}>
-                    <input type="hidden" name="version" value={String(one.version)} />
-                    {PARTS.map((part) => (
-                      <input type="hidden" name={part} value={saved.words[part] ?? ""} />
-                    ))}
-                    <button class="quiet" type="submit" name="step" value="save">
-                      Go back to it
-                    </button>
-                  </PostForm>
-                ) : (
-                  "–"
-                ),
-            },
-          ]}
-        />
-      </Panel>
+      <TemplateVersions viewer={viewer} now={now} one={one} nameOf={nameOf} path={path} canWrite={canWrite} />
     </>
   )
 }

@@ -1,8 +1,10 @@
 /** How cases are shown in every list of them. */
 import type { FC } from "hono/jsx"
+import * as z from "zod"
+import { CASE_SORTS, CASE_STATUSES, canSortCases } from "../../../shared/domain/recovery/case-sorts.ts"
 import type { AnswerOf } from "../../reference/answers/all.ts"
 import { money, type Viewer } from "../viewer.ts"
-import { Badge, Table, Time, type Tone } from "./parts.tsx"
+import { Badge, pathWith, type SortLink, Table, Time, type Tone } from "./parts.tsx"
 
 export type CaseAnswer = AnswerOf<"GET /api/cases">["data"][number]
 
@@ -20,13 +22,48 @@ export const CaseStatus: FC<{ readonly status: CaseAnswer["status"] }> = ({ stat
 /** A code of a provider as words: `insufficient_funds` → "insufficient funds". */
 export const inWords = (code: string | null): string => (code === null ? "–" : code.replaceAll("_", " "))
 
+export type CaseListQuery = Readonly<Record<string, string | undefined>>
+
+const sorting = z.object({ status: z.enum(CASE_STATUSES).optional(), sort: z.enum(CASE_SORTS) })
+
+/**
+ * The query of a list; without its order, where the cases of the chosen status cannot be listed in it. Values that the API does
+ * not know are left for it to refuse.
+ */
+export function withFittingSort(query: CaseListQuery): CaseListQuery {
+  const { data } = sorting.safeParse(query)
+  if (data === undefined || canSortCases(data.sort, data.status)) return query
+  const { sort: _, ...filters } = query
+  return filters
+}
+
+type CaseSortLinks = Readonly<Partial<Record<"amount" | "opened" | "closed", SortLink>>>
+
+/** The links of the columns by which a list with this query can be sorted. By amount only open cases are sorted. */
+export function caseSortLinks(path: string, { cursor: _, sort, ...filters }: CaseListQuery): CaseSortLinks {
+  const isNewestFirst = sort === undefined || sort === "opened"
+  const oldest = sort === "oldest" ? "ascending" : null
+  const opened: SortLink = {
+    href: pathWith(path, { ...filters, sort: isNewestFirst ? "oldest" : undefined }),
+    current: isNewestFirst ? "descending" : oldest,
+  }
+  const isOpen = (filters.status ?? "open") === "open"
+  const name = isOpen ? "amount" : "closed"
+  const other: SortLink = {
+    href: pathWith(path, { ...filters, ...(isOpen && { status: "open" }), sort: name }),
+    current: sort === name ? "descending" : null,
+  }
+  return { opened, [name]: other }
+}
+
 export const CaseTable: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly cases: readonly CaseAnswer[]
   /** The form that ticked cases belong to; absent: cases cannot be ticked. */
   readonly form?: string
-}> = ({ viewer, now, cases, form }) => (
+  readonly sort?: CaseSortLinks
+}> = ({ viewer, now, cases, form, sort = {} }) => (
   <Table
     caption="Cases"
     rows={cases}
@@ -51,6 +88,7 @@ export const CaseTable: FC<{
       {
         title: "Amount",
         isNumber: true,
+        sort: sort.amount,
         cell: ({ amountMinor, currency }) => money(viewer, amountMinor, currency),
       },
       { title: "Reason", cell: ({ declineCode, cause }) => inWords(declineCode ?? cause) },
@@ -60,8 +98,8 @@ export const CaseTable: FC<{
           <a href={`/dashboard/customers/${encodeURIComponent(customerId)}`}>{providerCustomerId}</a>
         ),
       },
-      { title: "Opened", cell: ({ openedAt }) => <Time viewer={viewer} at={openedAt} now={now} /> },
-      { title: "Closed", cell: ({ closedAt }) => <Time viewer={viewer} at={closedAt} now={now} /> },
+      { title: "Opened", sort: sort.opened, cell: ({ openedAt }) => <Time viewer={viewer} at={openedAt} now={now} /> },
+      { title: "Closed", sort: sort.closed, cell: ({ closedAt }) => <Time viewer={viewer} at={closedAt} now={now} /> },
     ]}
   />
 )

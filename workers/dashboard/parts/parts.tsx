@@ -70,6 +70,21 @@ export const Panel: FC<{ readonly title: string; readonly note?: Child; readonly
   </section>
 )
 
+/**
+ * A region that shows changes without a reload, on a page of `showLive`. It is exchanged as a whole, unless somebody works in it.
+ * With a case, only changes of that case matter to the page; a page that costs much is loaded only every so many seconds.
+ */
+export const Live: FC<{
+  readonly name: string
+  readonly caseId?: string
+  readonly everySeconds?: number
+  readonly children?: Child
+}> = ({ name, caseId, everySeconds, children }) => (
+  <div class="live" data-live={name} data-live-case={caseId} data-live-every={everySeconds}>
+    {children}
+  </div>
+)
+
 /** The company that a page shows. */
 export const CompanyOfPage = createContext("")
 
@@ -99,6 +114,14 @@ export interface Column<Row> {
   readonly cell: (row: Row) => Child
   /** Numbers are set to the right. */
   readonly isNumber?: boolean
+  /** A link that sorts the list by this column. */
+  readonly sort?: SortLink | undefined
+}
+
+/** Where a list is sorted by a column; `current` is how it is sorted by it now. */
+export interface SortLink {
+  readonly href: string
+  readonly current: "ascending" | "descending" | null
 }
 
 /** A table of rows; `empty` is said where there are none. */
@@ -121,9 +144,9 @@ export function Table<Row>({
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
-            {columns.map(({ title, isNumber }) => (
-              <th scope="col" class={isNumber ? "number" : undefined}>
-                {title}
+            {columns.map(({ title, isNumber, sort }) => (
+              <th scope="col" class={isNumber ? "number" : undefined} aria-sort={sort?.current ?? undefined}>
+                {sort === undefined ? title : <a href={sort.href}>{title}</a>}
               </th>
             ))}
           </tr>

@@ -2,7 +2,7 @@
 import { zValidator } from "@hono/zod-validator"
 import type { Context, MiddlewareHandler } from "hono"
 import * as z from "zod"
-import type { Page, PageRequest } from "../../../db/queries/platform/page.ts"
+import type { ListPosition, Page, PageRequest } from "../../../db/queries/platform/page.ts"
 import { fromUtf8 } from "../../../shared/crypto/bytes.ts"
 import { AppError } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
@@ -31,6 +31,19 @@ export const reasonText = z
   .transform((text) => text.trim())
   .refine((text) => text !== "", { error: "expected why" })
 
+/** What is said of a cursor of another list, or of none. */
+export const CURSOR_EXPECTED = "expected a nextCursor of this list"
+
+const cursor = z.string().transform((text, context) => {
+  const position = decodeCursor(text)
+  if (position !== null) return position
+  context.addIssue({ code: "custom", message: CURSOR_EXPECTED })
+  return z.NEVER
+})
+
+const hasTime = (position: unknown): boolean =>
+  typeof position === "object" && position !== null && "at" in position && position.at instanceof Date
+
 /** Parameters that every list takes. */
 export const pageFields = {
   limit: z
@@ -39,16 +52,11 @@ export const pageFields = {
     .transform(Number)
     .pipe(z.number().max(PAGE_MAX, `expected at most ${PAGE_MAX}`))
     .default(PAGE_DEFAULT),
-  cursor: z
-    .string()
-    .transform((text, context) => {
-      const position = decodeCursor(text)
-      if (position !== null) return position
-      context.addIssue({ code: "custom", message: "expected a nextCursor of this list" })
-      return z.NEVER
-    })
-    .optional(),
+  cursor: cursor.pipe(z.custom<ListPosition>(hasTime, CURSOR_EXPECTED)).optional(),
 }
+
+/** The same for a list with orders by a number. The route checks that the cursor is of its order. */
+export const sortedPageFields = { ...pageFields, cursor: cursor.optional() }
 
 type Target = "json" | "query" | "param"
 
@@ -142,15 +150,18 @@ export function requireJsonType(c: Context<AppEnv>): void {
 }
 
 /** Splits a parsed query into the page and the filters. */
-export function splitPage<Query extends { readonly limit: number; readonly cursor?: PageRequest["after"] | undefined }>(
-  query: Query,
-): { readonly page: PageRequest; readonly filter: Omit<Query, "limit" | "cursor"> } {
+export function splitPage<
+  At extends Date | number,
+  Query extends { readonly limit: number; readonly cursor?: ListPosition<At> | undefined },
+>(
+  query: Query & { readonly cursor?: ListPosition<At> | undefined },
+): { readonly page: PageRequest<At>; readonly filter: Omit<Query, "limit" | "cursor"> } {
   const { limit, cursor, ...filter } = query
   return { page: { limit, after: cursor ?? null }, filter }
 }
 
 /** The answer to a list. */
-export const listOf = <Row, Shown>({ rows, end }: Page<Row>, show: (row: Row) => Shown) => ({
+export const listOf = <Row, Shown>({ rows, end }: Page<Row, Date | number>, show: (row: Row) => Shown) => ({
   data: rows.map(show),
   nextCursor: end === null ? null : encodeCursor(end),
 })

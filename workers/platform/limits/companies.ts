@@ -30,6 +30,36 @@ export async function enforceCompanyLimit<E extends AppEnv>(
   setRateLimitHeaders(c, status)
 }
 
+/** An invocation of the free plan has fifty subrequests, so the further pages of an export are not reported to Redis one by one. */
+const PAGES_PER_REPORT = 10
+
+/** Counts the further pages that one request reads. */
+export interface FurtherPages {
+  /** Counts one more; false: the company's limit refuses it. */
+  readonly take: () => Promise<boolean>
+  /** Reports the counted pages that Redis does not know yet, after the answer. */
+  readonly finish: () => void
+}
+
+/** Counts what an export reads after its first page as that many calls of the API. */
+export function furtherPages(services: Services, companyId: string): FurtherPages {
+  const limit = apiLimit(services.config.limits)
+  let unreported = 0
+  return {
+    async take() {
+      if (buckets.take(limit, companyId, services.now().getTime()).isOver) return false
+      unreported += 1
+      if (unreported < PAGES_PER_REPORT) return true
+      const count = unreported
+      unreported = 0
+      return !(await sync(services, limit, companyId, count))
+    },
+    finish() {
+      if (unreported > 0) services.waitUntil(sync(services, limit, companyId, unreported))
+    },
+  }
+}
+
 /** Deliveries are reported to Redis once they reach this share of the limit, so a quiet company costs no Redis call. */
 const SYNC_SHARE = 0.01
 /** For a busy company at most this often. */
@@ -72,10 +102,11 @@ function countToSync(limit: Limit, companyId: string, nowMs: number): number {
 }
 
 /**
- * A count that Redis does not accept is dropped: the isolate has counted it, and the next report follows within
- * seconds.
+ * Reports a count to Redis; true: it exceeds the limit of all isolates. A count that Redis does not accept is dropped: the
+ * isolate has counted it, and the next report follows within seconds.
  */
-async function sync({ sharedLimit, now }: Services, limit: Limit, companyId: string, count: number): Promise<void> {
+async function sync({ sharedLimit, now }: Services, limit: Limit, companyId: string, count: number): Promise<boolean> {
   const shared = await sharedLimit(limit, companyId, count)
   if (shared?.isOver) buckets.block(limit, companyId, now().getTime(), shared.resetMs)
+  return shared?.isOver === true
 }

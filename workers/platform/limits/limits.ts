@@ -61,6 +61,9 @@ export const unknownSessionsLimit = ({ badPerMinute }: Limits, client: Client): 
 export const signInRequestsLimit = ({ failedAuthPer5Minutes }: Limits, client: Client): Limit =>
   perClient({ name: "sign-in", max: failedAuthPer5Minutes, windowMs: FAILED_AUTH_WINDOW_MS }, client)
 
+/** Streams of changes that one company opens. Each ends after two minutes, so at most twice as many are open at once. */
+export const changeStreamsLimit: Limit = { name: "changes", max: 60, windowMs: MINUTE_MS }
+
 /** Visits of one client to links in messages. */
 export const linksLimit = ({ linksPerMinute }: Limits, client: Client): Limit =>
   perClient({ name: "links", max: linksPerMinute, windowMs: MINUTE_MS }, client)

@@ -25,6 +25,7 @@ export function stripeProvider({ apiKey, apiUrl, fetchFor }: StripeOptions): Pro
     normalize: (body, { receivedAt }) => normalize(body, { receivedAt }),
     redirectHosts: [".stripe.com"],
     memberPage: null,
+    incentiveKinds: ["discount", "free_days"],
     eventListDays: EVENT_LIST_DAYS,
     apiFor(grant) {
       if (!grant.isFor("stripe")) throw new TypeError("a grant for another provider")

@@ -22,6 +22,8 @@ export const whopProvider = ({ fetchFor, ...options }: WhopOptions): Provider =>
   redirectHosts: WHOP_HOSTS,
   // docs.whop.com/payments-and-billing/manage-billing/billing-portal
   memberPage: "https://whop.com/@me/settings/orders/",
+  // A running membership cannot get a discount.
+  incentiveKinds: ["free_days"],
   eventListDays: EVENT_LIST_DAYS,
   apiFor(grant) {
     if (!grant.isFor("whop")) throw new TypeError("a grant for another provider")

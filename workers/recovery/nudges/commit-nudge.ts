@@ -3,12 +3,14 @@ import { commit } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
 import type { Fact, Instant } from "../../../shared/domain/facts.ts"
+import { changedCases } from "../../../shared/domain/recovery/case-changes.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import { fold } from "../../../shared/domain/recovery/fold.ts"
 import type { NudgePlan } from "../../../shared/domain/recovery/nudge-plan.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
 import { foldUndoable } from "../../../shared/domain/recovery/undo.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
+import { announceChanges } from "../../platform/live/announce.ts"
 import type { Services } from "../../platform/services.ts"
 import { keyOf, stateOf, undoableStateOf } from "../stream-state.ts"
 
@@ -62,6 +64,13 @@ export async function commitNudge(
     ...(owner !== null && { claim: { nudgeId, owner } }),
     ...(isForPerson && person && { personMark: person.mark }),
   })
+  announceChanges(services, stream.companyId, () =>
+    changedCases(
+      stream.snapshot,
+      state,
+      stream.nudges.filter(({ id }) => id === nudgeId),
+    ),
+  )
 }
 
 /**
