@@ -1,5 +1,5 @@
-/** Writes the change of one nudge: the nudge, its facts and the state, in one commit. */
-import { commit } from "../../../db/queries/recovery/commit.ts"
+/** One change of one nudge as a commit: the nudge, its facts and the state. */
+import type { Commit } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
 import type { Fact, Instant } from "../../../shared/domain/facts.ts"
@@ -12,19 +12,47 @@ import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import type { Services } from "../../platform/services.ts"
 import { keyOf, stateOf, undoableStateOf } from "../stream-state.ts"
 
-/** Writes a plan and releases the nudge; with an owner, only while that worker still has its lease. */
-export async function write(
+/** What one reading of a nudge leads to: a commit, null when there is nothing to write, and the result once it is written. */
+export interface Step<Result> {
+  readonly commit: Commit | null
+  readonly result: Result
+}
+
+/** A plan that releases the nudge; with an owner, only while that worker still has its lease. */
+export const planStep = (
   services: Services,
   stream: Stream,
   nudgeId: string,
   plan: NudgePlan,
   { owner = null }: { readonly owner?: string | null } = {},
-): Promise<NudgePlan> {
-  await commitNudge(services, stream, { nudgeId, ...plan, owner })
-  return plan
+): Step<NudgePlan> => ({ commit: commitOf(services, stream, { nudgeId, ...plan, owner }), result: plan })
+
+/** A nudge that is marked as `sending`, with the stream after the mark. */
+export interface Marked {
+  readonly stream: PersonStream
+  readonly nudge: Nudge
 }
 
-interface Writing extends Pick<NudgePlan, "change" | "facts"> {
+/**
+ * Marks a nudge as `sending` for the whole person, in one commit with `facts`, and keeps the lease: from here on it may have
+ * been delivered, and frequency caps count it. One that this worker has marked already is the same attempt.
+ */
+export function markStep(
+  services: Services,
+  stream: PersonStream,
+  nudge: Nudge,
+  { owner, facts, now }: { readonly owner: string; readonly facts: readonly Fact[]; readonly now: Instant },
+): Step<Marked> {
+  const { id: nudgeId } = nudge
+  const attempts = nudge.status === "sending" ? nudge.attempts : nudge.attempts + 1
+  const change = { status: "sending", reason: null, attempts, sentAt: now } as const
+  return {
+    commit: commitOf(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true }),
+    result: { stream: afterWrite(stream, nudgeId, change, facts), nudge: { ...nudge, ...change } },
+  }
+}
+
+interface NudgeWrite extends Pick<NudgePlan, "change" | "facts"> {
   readonly nudgeId: string
   readonly fallback?: Nudge | null
   readonly owner: string | null
@@ -34,17 +62,12 @@ interface Writing extends Pick<NudgePlan, "change" | "facts"> {
   readonly isLeaseKept?: boolean
 }
 
-/** One commit for one nudge. */
-export async function commitNudge(
-  services: Services,
-  stream: Stream & Partial<PersonStream>,
-  writing: Writing,
-): Promise<void> {
-  const { nudgeId, change, facts, fallback = null, owner, isForPerson = false, isLeaseKept = false } = writing
+function commitOf(services: Services, stream: Stream & Partial<PersonStream>, write: NudgeWrite): Commit {
+  const { nudgeId, change, facts, fallback = null, owner, isForPerson = false, isLeaseKept = false } = write
   const { person } = stream
   const dropped: DroppedCase[] = []
   const { state, undo } = foldUndoable(facts, undoableStateOf(stream, dropped), dropped)
-  await commit(services.db, {
+  return {
     key: keyOf(stream),
     expectedVersion: stream.customer.version,
     now: services.now().toISOString(),
@@ -61,23 +84,7 @@ export async function commitNudge(
     processedEvents: [],
     ...(owner !== null && { claim: { nudgeId, owner } }),
     ...(isForPerson && person && { personMark: person.mark }),
-  })
-}
-
-/**
- * Marks a nudge as `sending` for the whole person, in one commit with `facts`, and keeps the lease: from here on it may have
- * been delivered, and frequency caps count it.
- */
-export async function markSending(
-  services: Services,
-  stream: PersonStream,
-  nudge: Nudge,
-  { owner, facts, now }: { readonly owner: string; readonly facts: readonly Fact[]; readonly now: Instant },
-): Promise<{ readonly stream: PersonStream; readonly nudge: Nudge }> {
-  const change = { status: "sending", reason: null, attempts: nudge.attempts + 1, sentAt: now } as const
-  const { id: nudgeId } = nudge
-  await commitNudge(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true })
-  return { stream: afterWrite(stream, nudgeId, change, facts), nudge: { ...nudge, ...change } }
+  }
 }
 
 /** The stream after our own write: nobody else has changed it, or the write would have failed. */
