@@ -271,12 +271,18 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     guard: "when nudges cannot be written together each is written alone",
-    code: [at(WRITE_TOGETHER, "mayRepeat: isGroup", "mayRepeat: false")],
+    code: [at(WRITE_TOGETHER, "const mayRepeat = commits.length > 1 ||", "const mayRepeat =")],
     first: crashes("the call that marks nudges of a group is refused"),
   },
   {
     guard: "a receipt of unknown outcome is written again",
-    code: [at(WRITE_TOGETHER, "mayRepeat: isGroup", `mayRepeat: isGroup && "code" in Object(error)`)],
+    code: [
+      at(
+        WRITE_TOGETHER,
+        `|| databaseFailure(error) === "outcome_unknown"`,
+        `&& databaseFailure(error) !== "outcome_unknown"`,
+      ),
+    ],
     first: crashes("the call that records nudges of a group is lost"),
   },
   {

@@ -11,8 +11,8 @@ const COMMAND = 2
 export const CONFLICT_RETRY_SUBREQUESTS = 2
 
 /**
- * Writing the result of a send with those of other nudges, then alone, with three conflicts: once a nudge is marked, this
- * must be possible in any case.
+ * Writing the result of a send, once more when that fails, and three conflicts: once a nudge is marked, this must be possible
+ * in any case.
  */
 export const RECEIPT_SUBREQUESTS = 2 + 3 * CONFLICT_RETRY_SUBREQUESTS
 
@@ -26,10 +26,10 @@ export const GRANT_SUBREQUESTS = 4
 export const MARKED_NUDGE_SUBREQUESTS = COMMAND + GRANT_SUBREQUESTS + 2 + RECEIPT_SUBREQUESTS
 
 /**
- * A nudge from its beginning: the switches, the claim, the mark, and what comes after the mark. Several nudges together make
- * fewer calls, also when each must be marked alone because marking them together failed.
+ * A nudge from its beginning: the switches, the claim, the mark, once more when it has no answer, and what comes after the
+ * mark. Several nudges together make fewer calls, also when each must be marked alone because marking them together failed.
  */
-export const NUDGE_SUBREQUESTS = COMMAND + 2 + MARKED_NUDGE_SUBREQUESTS
+export const NUDGE_SUBREQUESTS = COMMAND + 3 + MARKED_NUDGE_SUBREQUESTS
 
 /** Applying an incentive at a provider: reading the subscription, creating a coupon, applying it. */
 export const INCENTIVE_SUBREQUESTS = GRANT_SUBREQUESTS + 3

@@ -108,6 +108,15 @@ test("when a commit is refused each is written alone, and only the one that cann
   expect(calls).toEqual([["ann", "bob", "eve"], ["ann"], ["bob"], ["eve"]])
 })
 
+test("a commit without an answer is made once more, one that was refused is not", async () => {
+  const unknown = groupOf(1, (_, call) => (call === 1 ? { error: new Error("no answer") } : {}))
+  expect(await write(unknown.writes, "ann")).toBe(1)
+  expect(unknown.calls).toEqual([["ann"], ["ann"]])
+  const { writes, calls } = groupOf(1, () => ({ error: refused }))
+  await expect(write(writes, "ann")).rejects.toBe(refused)
+  expect(calls).toEqual([["ann"]])
+})
+
 test("a commit of unknown outcome that was made after all is not made twice", async () => {
   const { writes, calls } = groupOf(2, (customers, call) => {
     if (call === 1) return { error: new Error("no answer") }

@@ -1,5 +1,5 @@
 /** Writes for several nudges of one company in one commit, each over the version that it was decided from. */
-import { ReportedFailure } from "../../../db/client.ts"
+import { databaseFailure, ReportedFailure } from "../../../db/client.ts"
 import { type Commit, commit, commitStreams } from "../../../db/queries/recovery/commit.ts"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import type { Reservation } from "../../platform/outbound/budget.ts"
@@ -50,7 +50,8 @@ export class GroupWrites {
   /**
    * Writes a step in one commit with the others': when all members are ready or have left, or after `WAIT_MS_MAX`. When the
    * customer or the person has changed, it is left out of the commit, decided again and written alone; when the commit as a
-   * whole fails, each step is written alone, so that one that cannot be written stops no other.
+   * whole fails, each step is written alone, so that one that cannot be written stops no other. Without an answer a step is
+   * written once more.
    */
   async write<S extends Stream, Result>(writing: Writing<S, Result>): Promise<Result> {
     const step = await writing.decide(writing.first)
@@ -101,9 +102,9 @@ async function commitGroup({ db, log, now }: Services, companyId: string, commit
       return failure === undefined ? null : { error: new ReportedFailure(failure), mayRepeat: false }
     }
   } catch (error) {
-    const isGroup = commits.length > 1
-    if (isGroup) log.warn("group_commit_failed", { companyId, count: commits.length, error })
-    return (): Failure => ({ error, mayRepeat: isGroup })
+    const mayRepeat = commits.length > 1 || databaseFailure(error) === "outcome_unknown"
+    if (mayRepeat) log.warn("group_commit_failed", { companyId, count: commits.length, error })
+    return (): Failure => ({ error, mayRepeat })
   }
 }
 
