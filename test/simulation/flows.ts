@@ -60,6 +60,18 @@ const PAID = "a renewal fails and is paid"
 /** Headers with which an operator starts a job. */
 const JOB = { authorization: `Bearer ${secret("admin-api-key")}`, "content-type": "application/json" }
 
+/** Until a minute before the nudges of three members are due, which are in one message of QStash. */
+async function untilGroup({ send, advance }: FlowRun): Promise<void> {
+  for (const tag of ["n0x", "n1x", "n2x"]) send(0, tag)
+  await advance(2 * DAY_MS - MINUTE_MS)
+}
+
+/** Whether an effect is a commit that gives nudges of two of the members this status. */
+const isOfGroup =
+  (status: string) =>
+  ({ body }: Effect): boolean =>
+    ["commit_streams", `status\\":\\"${status}\\"`, "n0x", "n1x"].every((part) => body.includes(part))
+
 export const FLOWS: readonly Flow[] = [
   {
     name: "a webhook opens a case",
@@ -103,6 +115,53 @@ export const FLOWS: readonly Flow[] = [
       sendNext()
       await advance(2 * DAY_MS - MINUTE_MS)
       await withCrashes(() => advance(15 * MINUTE_MS))
+    },
+  },
+  {
+    name: "nudges of a group are sent",
+    isExpected: ({ mailbox }) => mailbox.messages.length === 6,
+    scenario: PAID,
+    settings: steps(null),
+    async run(run) {
+      await untilGroup(run)
+      await run.withCrashes(() => run.advance(15 * MINUTE_MS))
+    },
+  },
+  ...(["marks", "records"] as const).flatMap((what) =>
+    (["is refused", "is lost", "has no answer"] as const).map(
+      (how): Flow => ({
+        name: `the call that ${what} nudges of a group ${how}`,
+        // All at once, and none is taken for one whose worker was lost.
+        isExpected: ({ mailbox: { messages }, queries }) =>
+          messages.length === 6 &&
+          new Set(messages.slice(3).map(({ at }) => at.slice(0, "2026-10-29T10:00".length))).size === 1 &&
+          !queries.some((call) => call.queries.some(({ params }) => String(params).includes("worker_lost"))),
+        scenario: PAID,
+        settings: steps(null),
+        async run(run) {
+          await untilGroup(run)
+          const refusal = plainAnswer(400, JSON.stringify({ message: "refused", code: "23514" }))
+          run.injector.next(isOfGroup(what === "marks" ? "sending" : "sent"), {
+            ...{ arrivesAfterMs: how === "has no answer" ? 5 : null, answersAfterMs: 6 },
+            answer: () => (how === "is refused" ? refusal : "lost"),
+          })
+          await run.advance(15 * MINUTE_MS)
+        },
+      }),
+    ),
+  ),
+  {
+    name: "a member pays while nudges of a group are marked",
+    isExpected: ({ mailbox }, description) => mailbox.messages.length === 5 && description.includes(RECOVERED),
+    scenario: PAID,
+    settings: steps(null),
+    async run(run) {
+      const { injector, advance, send } = run
+      await untilGroup(run)
+      injector.next(isOfGroup("sending"), { arrivesAfterMs: 500, answersAfterMs: 501 })
+      await advance(MINUTE_MS + SECOND_MS + 150)
+      send(1, "n1x")
+      await advance(15 * MINUTE_MS)
     },
   },
   {

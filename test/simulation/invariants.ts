@@ -180,7 +180,7 @@ function readBefore(queries: readonly Query[], mark: number, nudgeId: string, cu
       one.effect < mark &&
       one.queries.some(
         ({ query, params }) =>
-          (query.includes("claim_nudge(") && params.includes(nudgeId)) ||
+          (query.includes("claim_nudges(") && String(params[0]).includes(`"${nudgeId}"`)) ||
           (query.includes("read_stream(") && params.includes(customerId)),
       ),
   )

@@ -1,7 +1,6 @@
 /** Retries of a write when another writer of the same customer was first. */
 import { databaseFailure } from "../../db/client.ts"
-import type { Stream, StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
-import { loadStream } from "../../db/queries/recovery/stream.ts"
+import type { StreamReading } from "../../db/queries/recovery/ledger-pages.ts"
 import type { Reservation } from "../platform/outbound/budget.ts"
 import { CONFLICT_RETRY_SUBREQUESTS } from "../platform/outbound/subrequests.ts"
 import type { Services } from "../platform/services.ts"
@@ -14,21 +13,9 @@ const JITTER_MS = 25
 const JITTER_DOUBLINGS_MAX = 4
 
 /**
- * Runs `attempt` on a new reading of the stream until no other writer interferes. Reading again needs subrequests: from the
- * caller's reservation, else from the budget; without them it throws as after the last attempt.
+ * Runs `attempt` on a new reading (`reload`) until no other writer interferes. Reading again needs subrequests: from the
+ * caller's reservation (`held`), else from the budget; without them it throws as after the last attempt.
  */
-export const withConflictRetries = <T>(
-  services: Services,
-  first: Stream,
-  attempt: (stream: Stream) => Promise<T>,
-  held: Reservation | null = null,
-): Promise<T> =>
-  withReloadRetries(services, first, attempt, {
-    held,
-    reload: () => loadStream(services.db, first.companyId, first.customer.id, { whole: true }),
-  })
-
-/** `withConflictRetries` for a stream that is read together with other data; `reload` reads both again. */
 export async function withReloadRetries<T, S extends StreamReading>(
   { budget }: Services,
   first: S,

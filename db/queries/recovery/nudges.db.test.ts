@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"
-import { claimDueNudges, claimNudge, releaseLeases, upcomingNudges } from "./nudges.ts"
+import { claimDueNudges, claimNudges, releaseLeases, upcomingNudges } from "./nudges.ts"
 
 const { db, rows, addCompany } = useDatabase()
 
@@ -62,21 +62,51 @@ test("a lease that has run out can be claimed again", async () => {
   expect(await claim("b", at(31))).toEqual(["first"])
 })
 
+/** The customers of the nudges that were claimed, by these owners. */
+async function take(ids: readonly string[], dispatcher: string | null = null): Promise<(string | null)[]> {
+  const wanted = ids.map((nudgeId) => ({ nudgeId, owner: `worker of ${nudgeId}` }))
+  const claims = await claimNudges(db, TEST_COMPANY, wanted, { dispatcher, until: at(40), now: at(11) })
+  return claims.map((claim) => (claim === null || claim === "busy" ? claim : claim.customer.id))
+}
+
 test("one nudge is claimed by whom it was handed to, and by nobody else", async () => {
   await plan(TEST_COMPANY, "first", at(1))
   await claim("dispatcher", at(10))
-  const take = (dispatcher: string | null) =>
-    claimNudge(db, TEST_COMPANY, "first", { dispatcher, lease: lease("worker", at(40)), now: at(11) })
-  expect(await take(null)).toBeNull()
-  expect(await take("somebody else")).toBeNull()
-  expect((await take("dispatcher"))?.customer.id).toBe("customer of first")
-  expect(await take("dispatcher")).toBeNull()
+  expect(await take(["first"])).toEqual([null])
+  expect(await take(["first"], "somebody else")).toEqual([null])
+  expect(await take(["first"], "dispatcher")).toEqual(["customer of first"])
+  expect(await take(["first"], "dispatcher")).toEqual([null])
+})
+
+test("of several nudges those that are due and free are claimed, each for its own owner", async () => {
+  await plan(TEST_COMPANY, "first", at(1))
+  await plan(TEST_COMPANY, "claimed", at(1))
+  await take(["claimed"])
+  await plan(TEST_COMPANY, "later", at(20))
+  await plan(TEST_COMPANY, "sent", at(1), "sent")
+  await plan(TEST_COMPANY, "lost", at(1), "sending")
+  await plan("other", "theirs", at(1))
+  const ids = ["lost", "claimed", "nobody's", "theirs", "sent", "first", "later"]
+  expect(await take(ids)).toEqual(["customer of lost", null, null, null, null, "customer of first", null])
+  const owners = await rows("SELECT id, lease_owner FROM nudges WHERE id IN ('first', 'lost') ORDER BY id")
+  expect(owners).toEqual([
+    { id: "first", lease_owner: "worker of first" },
+    { id: "lost", lease_owner: "worker of lost" },
+  ])
+})
+
+test("two nudges of one customer are claimed with one reading", async () => {
+  await plan(TEST_COMPANY, "first", at(1))
+  await rows(
+    `INSERT INTO nudges (company_id, id, case_id, customer_id, step, channel, status, due_at)
+      SELECT company_id, 'second', case_id, customer_id, 1, 'email', 'planned', due_at FROM nudges`,
+  )
+  expect(await take(["first", "second"])).toEqual(["customer of first", "customer of first"])
 })
 
 test("one nudge of another company cannot be claimed", async () => {
   await plan("other", "theirs", at(1))
-  const claimed = claimNudge(db, TEST_COMPANY, "theirs", { dispatcher: null, lease: lease("a", at(40)), now: at(11) })
-  expect(await claimed).toBeNull()
+  expect(await take(["theirs"])).toEqual([null])
 })
 
 test("what falls due soon is listed while it is free, each company's earliest first", async () => {

@@ -6,9 +6,9 @@ import { brandingFrom, brandingStatement } from "../messaging/branding.ts"
 import { approvedFrom, approvedStatement } from "../messaging/brands.ts"
 import { templatesFrom, templatesStatement } from "../messaging/templates.ts"
 import { textArray } from "../platform/companies.ts"
-import { readWhole } from "./ledger-pages.ts"
-import { type PersonReading, type PersonStream, personFrom, personStatement, startPersonStream } from "./persons.ts"
-import { type StreamRow, streamFrom } from "./stream.ts"
+import { arrayParameter as array } from "../platform/parameters.ts"
+import { messagesSince, type PersonJson, type PersonReading, personFrom } from "./persons.ts"
+import { readStreamJson, type StreamJson } from "./stream.ts"
 
 /** Who holds a claim, and until when. */
 export interface Lease {
@@ -80,39 +80,60 @@ export async function upcomingNudges(
 }
 
 /**
- * Claims one due nudge and reads its customer's stream and person. `dispatcher` is the owner of the lease that published it,
- * or null. Null: it is not due, already finished, or claimed by another worker.
+ * A nudge that was asked for: the customer's stream and person when it is claimed; `busy`: another writer has locked it, so it
+ * must be claimed alone; null: it is not due, already finished, or claimed by another worker.
  */
-export async function claimNudge(
+export type ClaimResult = PersonReading | "busy" | null
+
+/**
+ * Claims due nudges of one company, each for its own owner, and reads their customers: one round trip. `dispatcher` is the
+ * owner of the leases under which they were published, or null. The results are in the order of the nudges. A nudge that is
+ * claimed alone waits for other writers, and is never `busy`.
+ */
+export async function claimNudges(
   db: Db,
   companyId: string,
-  nudgeId: string,
-  { dispatcher, lease, now }: { readonly dispatcher: string | null; readonly lease: Lease; readonly now: Date },
-): Promise<PersonStream | null> {
-  const [result, person, approved, templates, branding] = await inCompany(db, companyId, [
-    db.execute<StreamRow>(
-      sql`select claim_nudge(
-        ${nudgeId}, ${dispatcher}, ${lease.owner}, ${now.toISOString()}, ${lease.until.toISOString()}
-      ) as stream`,
-    ),
-    personStatement(
-      db,
-      sql`(select customer_id from nudges where company_id = app_company() and id = ${nudgeId})`,
-      now,
+  wanted: readonly { readonly nudgeId: string; readonly owner: string }[],
+  { dispatcher, until, now }: { readonly dispatcher: string | null; readonly until: Date; readonly now: Date },
+): Promise<readonly ClaimResult[]> {
+  const [result, approved, templates, branding] = await inCompany(db, companyId, [
+    db.execute<{ claimed: ClaimedJson }>(
+      sql`select claim_nudges(
+        ${array(wanted.map(({ nudgeId }) => nudgeId))}, ${dispatcher}, ${array(wanted.map(({ owner }) => owner))},
+        ${now.toISOString()}, ${until.toISOString()}, ${messagesSince(now)}
+      ) as claimed`,
     ),
     approvedStatement(db),
     templatesStatement(db),
     brandingStatement(db),
   ])
-  const reading = streamFrom(companyId, result)
-  if (reading === null) return null
+  const claimed = result.rows[0]?.claimed
+  if (!claimed) throw new Error("claim_nudges returned nothing")
   const company = {
     approvedBrands: approvedFrom(approved),
     templates: templatesFrom(templates),
     branding: brandingFrom(branding),
   }
-  const claimed = { ...reading, person: personFrom(person), ...company }
-  return readWhole<PersonReading>(db, () => startPersonStream(db, companyId, reading.customer.id, now), claimed)
+  const readings = new Map(
+    claimed.streams.map((json, place) => [
+      json.customer.id,
+      { ...readStreamJson(companyId, json), person: personFrom(claimed.persons[place]), ...company },
+    ]),
+  )
+  const customers = new Map(claimed.nudges.map(({ id, customerId }) => [id, customerId]))
+  return wanted.map(({ nudgeId }) => {
+    const customerId = customers.get(nudgeId)
+    if (customerId !== undefined) return readings.get(customerId) ?? null
+    return claimed.busy.includes(nudgeId) ? "busy" : null
+  })
+}
+
+interface ClaimedJson {
+  readonly nudges: readonly { readonly id: string; readonly customerId: string }[]
+  readonly busy: readonly string[]
+  /** Of each customer once; the persons are in the same order. */
+  readonly streams: readonly StreamJson[]
+  readonly persons: readonly PersonJson[]
 }
 
 /** Releases an owner's leases in a company, so that others need not wait for their end. */

@@ -1,5 +1,5 @@
 /** Blind indexes of addresses, and persons: the customers of a company who share an address. */
-import { type SQL, sql } from "drizzle-orm"
+import { sql } from "drizzle-orm"
 import type { AddressIndex } from "../../../shared/contact/address-index.ts"
 import type { StoredBranding } from "../../../shared/domain/messaging/branding.ts"
 import type { Template } from "../../../shared/domain/messaging/templates/templates.ts"
@@ -47,27 +47,29 @@ export type PersonReading = StreamReading & WithPerson
 /** A customer's stream with the person. */
 export type PersonStream = Stream & WithPerson
 
-interface PersonRow extends Record<string, unknown> {
-  readonly person: {
-    readonly mark: string
-    readonly isOptedOut: boolean
-    readonly quarantinedUntil: string | null
-    readonly others: readonly (Omit<SharedCustomer, "state"> & { readonly state: SharedCustomer["state"] | null })[]
-  } | null
+/** A person as `read_person` returns it. */
+export interface PersonJson {
+  readonly mark: string
+  readonly isOptedOut: boolean
+  readonly quarantinedUntil: string | null
+  readonly others: readonly (Omit<SharedCustomer, "state"> & { readonly state: SharedCustomer["state"] | null })[]
 }
 
-/** Older messages are not read: no rule uses them. */
+interface PersonRow extends Record<string, unknown> {
+  readonly person: PersonJson | null
+}
+
 const MESSAGE_HISTORY_MS = 400 * 86_400_000
 
-/** Statement: the other customers who share an address with this one; `personFrom` reads its result. */
-export const personStatement = (db: Db, customerId: string | SQL, now: Date) =>
-  db.execute<PersonRow>(
-    sql`select read_person(${customerId}, ${new Date(now.getTime() - MESSAGE_HISTORY_MS).toISOString()}) as person`,
-  )
+/** Older messages are not read: no rule uses them. */
+export const messagesSince = (now: Date): string => new Date(now.getTime() - MESSAGE_HISTORY_MS).toISOString()
 
-/** The person that `personStatement` read. */
-export function personFrom(result: { readonly rows: readonly PersonRow[] }): PersonVersion {
-  const person = result.rows[0]?.person
+/** Statement: the other customers who share an address with this one; `personFrom` reads its result. */
+const personStatement = (db: Db, customerId: string, now: Date) =>
+  db.execute<PersonRow>(sql`select read_person(${customerId}, ${messagesSince(now)}) as person`)
+
+/** The person that `read_person` returned. */
+export function personFrom(person: PersonJson | null | undefined): PersonVersion {
   if (!person) throw new Error("read_person returned nothing")
   const others = person.others.map(({ customerId, state, nudges }) => ({
     customerId,
@@ -111,7 +113,7 @@ export async function startPersonStream(
     templates: templatesFrom(templates),
     branding: brandingFrom(branding),
   }
-  return { ...read, person: personFrom(person), ...company }
+  return { ...read, person: personFrom(person.rows[0]?.person), ...company }
 }
 
 /** Customers of all companies whose addresses or names are not indexed with this version of the key. */

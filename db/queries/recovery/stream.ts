@@ -288,7 +288,8 @@ export function streamFrom(companyId: string, result: { readonly rows: readonly 
 
 export type StreamRow = { readonly stream: StreamJson | null }
 
-type StreamJson = {
+/** A stream as `read_streams` returns it. */
+export type StreamJson = {
   readonly customer: CustomerRef
   readonly state: CustomerState | null
   readonly isWhole: boolean
@@ -303,7 +304,8 @@ type StreamJson = {
   readonly dataKey: string | null
 }
 
-const readStreamJson = (companyId: string, json: StreamJson): StreamReading => ({
+/** The stream of a result of `read_streams`. */
+export const readStreamJson = (companyId: string, json: StreamJson): StreamReading => ({
   companyId,
   customer: json.customer,
   snapshot: json.state,

@@ -71,9 +71,9 @@ export const RACE_MUTANTS: readonly RaceMutant[] = [
     guard: "who has read a nudge as planned marks it only while it holds the lease",
     functions: [
       {
-        file: "db/functions/recovery/nudges/claim_nudge.sql",
-        find: "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)",
-        replace: "",
+        file: "db/functions/recovery/nudges/claim_nudges.sql",
+        find: "OR v_now.lease_until > p_now AND v_now.lease_owner IS DISTINCT FROM p_dispatcher;",
+        replace: ";",
       },
       {
         file: "db/functions/recovery/commit_streams.sql",

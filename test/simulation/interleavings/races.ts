@@ -17,7 +17,7 @@ import type { Services } from "../../../workers/platform/services.ts"
 import { stripeProvider } from "../../../workers/providers/stripe/index.ts"
 import { importPage } from "../../../workers/reconcile/import-history.ts"
 import { advance, advanceAll } from "../../../workers/recovery/advance.ts"
-import { sendNudge } from "../../../workers/recovery/nudges/send-nudge.ts"
+import { sendNudges } from "../../../workers/recovery/nudges/nudges-job.ts"
 import type { PendingAdvance } from "../../../workers/recovery/prepare-commit.ts"
 import {
   eventIdFrom,
@@ -350,7 +350,7 @@ export async function runAct(services: Services, companyId: string, act: Act): P
     case "together":
       return deliverTogether(services, companyId, act.events)
     case "send":
-      await sendNudge(services, companyId, "payment_in_1.0.email", null)
+      await sendNudges(services, [{ companyId, id: "payment_in_1.0.email" }], null)
       return
     case "own": {
       const stream = await loadStream(services.db, companyId, CUSTOMER_ID, { whole: false })

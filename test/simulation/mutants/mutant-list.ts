@@ -21,10 +21,12 @@ export interface Mutant {
 }
 
 const COMMIT = "db/functions/recovery/commit_streams.sql"
-const CLAIM_NUDGE = "db/functions/recovery/nudges/claim_nudge.sql"
+const CLAIM_NUDGES = "db/functions/recovery/nudges/claim_nudges.sql"
 const CLAIM_DUE = "db/functions/recovery/nudges/claim_due_nudges.sql"
 const TIE = "db/functions/recovery/customers/tie_objects.sql"
-const SEND = "workers/recovery/nudges/send-nudge.ts"
+const SEND = "workers/recovery/nudges/send-claimed.ts"
+const SEND_TOGETHER = "workers/recovery/nudges/send-together.ts"
+const WRITE_TOGETHER = "workers/recovery/nudges/write-together.ts"
 const POLICY = "shared/domain/recovery/contact-policy.ts"
 const CONVERSATION = "shared/domain/recovery/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
@@ -217,9 +219,9 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a nudge is marked before it is sent",
     code: [
       at(
-        "workers/recovery/nudges/commit-nudge.ts",
-        "await commitNudge(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true })",
-        "void owner",
+        "workers/recovery/nudges/nudge-steps.ts",
+        "commit: commitOf(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true }),",
+        "commit: owner === nudgeId ? commitOf(services, stream, { nudgeId, change, facts, owner }) : null,",
       ),
     ],
     first: crashes(NUDGE),
@@ -233,37 +235,71 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "a nudge whose worker was lost is not sent again",
     code: [
       at(SEND, `nudge.id === nudgeId && nudge.status === "sending")) {`, "nudge.id === null)) {"),
-      at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()"),
+      at(SEND, `if (nudge === undefined || !(nudge.status === "planned" || isMarked)) {`, "if (nudge === undefined) {"),
     ],
     first: crashes(NUDGE),
   },
   {
     guard: "a claim holds others off",
     functions: [
-      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+      at(CLAIM_NUDGES, "OR v_now.lease_until > p_now AND v_now.lease_owner IS DISTINCT FROM p_dispatcher;", ";"),
     ],
     first: crashes("a nudge is brought twice at once"),
   },
   {
     guard: "a lease runs out",
     functions: [
-      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR", "AND (n.lease_until IS NULL OR"),
+      at(CLAIM_NUDGES, "OR v_now.lease_until > p_now AND", "OR v_now.lease_until IS NOT NULL AND"),
       at(CLAIM_DUE, "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
     ],
     first: crashes(NUDGE),
   },
   {
     guard: "what is claimed and marked already is not marked again (fencing and its second look)",
-    code: [at(SEND, `if (nudge?.status !== "planned") return nothing("not_due")`, "if (!nudge) throw new Error()")],
+    code: [
+      at(SEND, `if (nudge === undefined || !(nudge.status === "planned" || isMarked)) {`, "if (nudge === undefined) {"),
+    ],
     functions: [
       at(
         COMMIT,
         "IF v_nudge.lease_owner IS DISTINCT FROM p_owners[v_place] OR v_nudge.status NOT IN ('planned', 'sending') THEN",
         "IF false THEN",
       ),
-      at(CLAIM_NUDGE, "AND (n.lease_until IS NULL OR n.lease_until <= p_now OR n.lease_owner = p_dispatcher)", ""),
+      at(CLAIM_NUDGES, "OR v_now.lease_until > p_now AND v_now.lease_owner IS DISTINCT FROM p_dispatcher;", ";"),
     ],
     first: crashes("a nudge is brought twice at once"),
+  },
+  {
+    guard: "when nudges cannot be written together each is written alone",
+    code: [at(WRITE_TOGETHER, "const mayRepeat = commits.length > 1 ||", "const mayRepeat =")],
+    first: crashes("the call that marks nudges of a group is refused"),
+  },
+  {
+    guard: "a receipt of unknown outcome is written again",
+    code: [
+      at(
+        WRITE_TOGETHER,
+        `|| databaseFailure(error) === "outcome_unknown"`,
+        `&& databaseFailure(error) !== "outcome_unknown"`,
+      ),
+    ],
+    first: crashes("the call that records nudges of a group is lost"),
+  },
+  {
+    guard: "a member who has changed is left out of a group's commit",
+    code: [
+      at(
+        WRITE_TOGETHER,
+        `const failure = byCustomer.get(customerId) === work ? lost.get(customerId) : "stale_version"`,
+        "const failure = lost.size > byCustomer.size ? lost.get(customerId) : undefined",
+      ),
+    ],
+    first: crashes("a member pays while nudges of a group are marked"),
+  },
+  {
+    guard: "a worker that finds its own mark sends the message",
+    code: [at(SEND, `hasTriedToMark ||= "nudge" in step.result`, `hasTriedToMark &&= "nudge" in step.result`)],
+    first: crashes("the call that marks nudges of a group has no answer"),
   },
   {
     guard: "decided again at the moment of sending",
@@ -411,11 +447,15 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "switches are read at the moment of sending",
     code: [
       at(
-        SEND,
+        SEND_TOGETHER,
         "if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), NOTIFICATIONS_SWITCH, companyId)) {",
         "if (!NOTIFICATIONS_SWITCH) {",
       ),
-      at(SEND, 'if (!isEnabled) return { kind: "switched_off" }', ""),
+      at(
+        SEND,
+        'if (!isEnabledFor(await claim.lastCheck(), NOTIFICATIONS_SWITCH, stream.companyId)) return { kind: "switched_off" }',
+        "",
+      ),
     ],
     first: crashes("messages are switched off for two days"),
   },

@@ -4,7 +4,7 @@ import type { Services } from "../services.ts"
 import { LeaseLost, type RunHeartbeat } from "./job.ts"
 
 /**
- * A run without a heartbeat for this long counts as lost. Between two heartbeats lies one unit of work: four nudges at
+ * A run without a heartbeat for this long counts as lost. Between two heartbeats lies one unit of work: five nudges at
  * once, a page of dead letters, a claim with its chunks, or one event that loses every conflict; each takes much less.
  */
 const LEASE_MS = 90_000

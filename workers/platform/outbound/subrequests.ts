@@ -10,8 +10,11 @@ const COMMAND = 2
 /** Reading a stream again and committing once more, after another writer was first. */
 export const CONFLICT_RETRY_SUBREQUESTS = 2
 
-/** Writing the result of a send, with three conflicts: once a nudge is marked, this must be possible in any case. */
-export const RECEIPT_SUBREQUESTS = 1 + 3 * CONFLICT_RETRY_SUBREQUESTS
+/**
+ * Writing the result of a send, once more when that fails, and three conflicts: once a nudge is marked, this must be possible
+ * in any case.
+ */
+export const RECEIPT_SUBREQUESTS = 2 + 3 * CONFLICT_RETRY_SUBREQUESTS
 
 /**
  * Determining the account for a provider call: the company's credentials and accounts, the company of the key's account,
@@ -22,8 +25,11 @@ export const GRANT_SUBREQUESTS = 4
 /** A nudge from its mark on: the switches once more, the grant and the two calls of a direct message, the receipt. */
 export const MARKED_NUDGE_SUBREQUESTS = COMMAND + GRANT_SUBREQUESTS + 2 + RECEIPT_SUBREQUESTS
 
-/** A nudge from its beginning: the switches, the claim, the mark, and what comes after the mark. */
-export const NUDGE_SUBREQUESTS = COMMAND + 2 + MARKED_NUDGE_SUBREQUESTS
+/**
+ * A nudge from its beginning: the switches, the claim, the mark, once more when it has no answer, and what comes after the
+ * mark. Several nudges together make fewer calls, also when each must be marked alone because marking them together failed.
+ */
+export const NUDGE_SUBREQUESTS = COMMAND + 3 + MARKED_NUDGE_SUBREQUESTS
 
 /** Applying an incentive at a provider: reading the subscription, creating a coupon, applying it. */
 export const INCENTIVE_SUBREQUESTS = GRANT_SUBREQUESTS + 3
