@@ -48,7 +48,7 @@ async function measure(url: string, cookie: string, folder: string): Promise<z.i
   return report.parse(JSON.parse(readFileSync(path, "utf8")))
 }
 
-const world = await startFlowsWorld()
+const world = await startFlowsWorld(null)
 const folder = mkdtempSync(join(tmpdir(), "churn-saver-lighthouse-"))
 try {
   useWorld(world.access)
