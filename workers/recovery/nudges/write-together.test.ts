@@ -126,5 +126,7 @@ test("a commit of unknown outcome that was made after all is not made twice", as
   const written = Promise.all([write(writes, "ann"), write(writes, "bob")])
   await vi.runAllTimersAsync()
   expect(await written).toEqual([2, 2])
-  expect(calls).toEqual([["ann", "bob"], ["ann"], ["bob"], ["ann"], ["bob"]])
+  expect(calls.slice(0, 3)).toEqual([["ann", "bob"], ["ann"], ["bob"]])
+  // Each pauses by chance before it reads again.
+  expect(calls.slice(3).sort()).toEqual([["ann"], ["bob"]])
 })

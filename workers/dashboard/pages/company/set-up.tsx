@@ -1,11 +1,11 @@
 /** The checklist of a company's set-up, its webhook signing secrets, and a test message. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, PostForm, ProviderField, Table, Time } from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
+import { Badge, Heading, Panel, PostForm, ProviderField, Table, Time } from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 
 export const SET_UP = "/dashboard/set-up"
 

@@ -1,12 +1,12 @@
 /** Customers: a list by risk, and one customer with subscriptions, score, health and history. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { lineChart } from "../../../shared/charts/line.ts"
-import { RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { type CaseAnswer, CaseTable, inWords } from "../parts/cases.tsx"
+import { lineChart } from "../../../../shared/charts/line.ts"
+import { RISK_LEVELS } from "../../../../shared/domain/scoring/health.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../../page.tsx"
+import { type CaseAnswer, CaseTable, inWords } from "../../parts/cases.tsx"
 import {
   Choice,
   ExportLink,
@@ -19,8 +19,8 @@ import {
   Risk,
   Table,
   Time,
-} from "../parts/parts.tsx"
-import { dateOnly, money, number, percent, type Viewer } from "../viewer.ts"
+} from "../../parts/parts.tsx"
+import { dateOnly, money, number, percent, type Viewer } from "../../viewer.ts"
 
 /** Scores in the chart, and those of them in the table. */
 const SCORES = 60

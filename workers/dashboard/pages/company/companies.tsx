@@ -1,12 +1,12 @@
 /** Companies, for operators. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { AppError } from "../../platform/errors.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Badge, Heading, Panel, Table, Time } from "../parts/parts.tsx"
-import { keepCompany } from "../session.ts"
-import type { Viewer } from "../viewer.ts"
+import { AppError } from "../../../platform/errors.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { Badge, Heading, Panel, Table, Time } from "../../parts/parts.tsx"
+import { keepCompany } from "../../session.ts"
+import type { Viewer } from "../../viewer.ts"
 import { SET_UP } from "./set-up.tsx"
 
 const PATH = "/dashboard/companies"

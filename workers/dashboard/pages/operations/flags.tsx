@@ -1,10 +1,10 @@
 /** Switches and feature flags: what is on, for whom, and who changed it last. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
-import { number, type Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, numberIn, show } from "../../page.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import { number, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/flags"
 

@@ -1,10 +1,10 @@
 /** One case as a story: what happened, what was written to the member, and what comes next. */
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { CaseStatus, inWords, KIND_NAMES } from "../parts/cases.tsx"
-import { NUDGE_TONES } from "../parts/nudges.ts"
-import { Badge, Heading, Live, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
-import { dateTime, money, percent, type Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { CaseStatus, inWords, KIND_NAMES } from "../../parts/cases.tsx"
+import { NUDGE_TONES } from "../../parts/nudges.ts"
+import { Badge, Heading, Live, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import { dateTime, money, percent, type Viewer } from "../../viewer.ts"
 
 type CaseAnswer = AnswerOf<"GET /api/cases/:id">
 export const CasePage: FC<{

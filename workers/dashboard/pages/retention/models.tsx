@@ -1,12 +1,12 @@
 /** Models that score customers: their state, gates, monitoring, promotion and rollback. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { lineChart } from "../../../shared/charts/line.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { Badge, Figure, Heading, Panel, PostForm, Table, Time, type Tone } from "../parts/parts.tsx"
-import { dateOnly, number, percent, type Viewer } from "../viewer.ts"
+import { lineChart } from "../../../../shared/charts/line.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
+import { Badge, Figure, Heading, Panel, PostForm, Table, Time, type Tone } from "../../parts/parts.tsx"
+import { dateOnly, number, percent, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/models"
 const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`

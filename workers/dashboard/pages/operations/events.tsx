@@ -1,10 +1,10 @@
 /** Webhook events: what was received, what became of it, and sending it through again. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { act, type DashboardEnv, formOf, frameOf, listQuery, ROWS, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
 import {
   Badge,
   Choice,
@@ -17,8 +17,8 @@ import {
   Table,
   Time,
   type Tone,
-} from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+} from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/events"
 const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`

@@ -5,11 +5,11 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import * as z from "zod"
-import { toBase64 } from "../../../shared/crypto/bytes.ts"
-import { DEFAULT_ACCENT } from "../../../shared/domain/messaging/messages/colours.ts"
-import { AppError } from "../../platform/errors.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { ApiProblem } from "../api-client.ts"
+import { toBase64 } from "../../../../shared/crypto/bytes.ts"
+import { DEFAULT_ACCENT } from "../../../../shared/domain/messaging/messages/colours.ts"
+import { AppError } from "../../../platform/errors.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { ApiProblem } from "../../api-client.ts"
 import {
   act,
   type DashboardContext,
@@ -20,10 +20,10 @@ import {
   numberIn,
   UPLOAD_PATH as PATH,
   show,
-} from "../page.tsx"
-import { authorNames } from "../parts/authors.ts"
-import { Badge, Heading, Panel, PostForm, pathWith, Time } from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+} from "../../page.tsx"
+import { authorNames } from "../../parts/authors.ts"
+import { Badge, Heading, Panel, PostForm, pathWith, Time } from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 
 type Branding = AnswerOf<"GET /api/branding">
 type Form = Readonly<Record<string, string | undefined>>

@@ -2,11 +2,11 @@
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
 import * as z from "zod"
-import { AppError } from "../../platform/errors.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, ROWS, show } from "../page.tsx"
-import { Badge, Heading, Pager, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
-import { number, type Viewer } from "../viewer.ts"
+import { AppError } from "../../../platform/errors.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, ROWS, show } from "../../page.tsx"
+import { Badge, Heading, Pager, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import { number, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/segments"
 const pathOf = (id: string) => `${PATH}/${encodeURIComponent(id)}`

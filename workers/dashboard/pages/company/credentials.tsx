@@ -1,12 +1,12 @@
 /** The company's own access to providers and channels: what is in use, and setting, checking and deleting each kind. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { type Credential, type CredentialKind, isSecretField } from "../../../shared/credentials.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { Badge, Heading, Panel, PostForm, Time, type Tone } from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+import { type Credential, type CredentialKind, isSecretField } from "../../../../shared/credentials.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
+import { Badge, Heading, Panel, PostForm, Time, type Tone } from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/credentials"
 

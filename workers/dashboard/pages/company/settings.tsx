@@ -2,11 +2,11 @@
 import { Hono } from "hono"
 import type { Child, FC } from "hono/jsx"
 import * as z from "zod"
-import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
-import { AppError } from "../../platform/errors.ts"
-import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { KIND_NAMES } from "../parts/cases.tsx"
-import { Choice, Heading, Panel, PostForm } from "../parts/parts.tsx"
+import { MEMBER_CHANNELS } from "../../../../shared/domain/settings.ts"
+import { AppError } from "../../../platform/errors.ts"
+import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { KIND_NAMES } from "../../parts/cases.tsx"
+import { Choice, Heading, Panel, PostForm } from "../../parts/parts.tsx"
 import {
   EMPTY_ROWS,
   type PlaybookKind,
@@ -16,8 +16,8 @@ import {
   withLimits,
   withPlaybook,
   withRisk,
-} from "../parts/settings-form.ts"
-import type { Viewer } from "../viewer.ts"
+} from "../../parts/settings-form.ts"
+import type { Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/settings"
 

@@ -1,12 +1,12 @@
 /** People and API keys of a company: who may do what, and who signed in. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/people"
 const ROLES = ["success-analyst", "success-manager", "admin"]

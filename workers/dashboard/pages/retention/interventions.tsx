@@ -1,13 +1,13 @@
 /** What messages achieve: contacted cases compared with the hold-out, and variants of templates, by intention to treat. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { type DashboardEnv, frameOf, listQuery, show } from "../page.tsx"
-import { KIND_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, ExportLink, Figure, Heading, Panel, Table, type Tone } from "../parts/parts.tsx"
-import { VariantsPanel } from "../parts/variants-panel.tsx"
-import { money, number, percent, type Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { type DashboardEnv, frameOf, listQuery, show } from "../../page.tsx"
+import { KIND_NAMES } from "../../parts/cases.tsx"
+import { Badge, Choice, ExportLink, Figure, Heading, Panel, Table, type Tone } from "../../parts/parts.tsx"
+import { VariantsPanel } from "../../parts/variants-panel.tsx"
+import { money, number, percent, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/interventions"
 

@@ -1,7 +1,7 @@
 /** What an action does to the selected cases, before and after it is done. */
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { Badge, Heading, PostForm, Table, type Tone } from "../parts/parts.tsx"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { Badge, Heading, PostForm, Table, type Tone } from "../../parts/parts.tsx"
 
 type BulkResult = AnswerOf<"POST /api/cases/bulk">["data"][number]
 

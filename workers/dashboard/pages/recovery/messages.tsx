@@ -1,13 +1,13 @@
 /** Messages to members: planned, sent, and why others were not. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { type DashboardEnv, frameOf, listQuery, ROWS, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { NUDGE_TONES } from "../parts/nudges.ts"
-import { Badge, Choice, ExportLink, Heading, Pager, Table, Time } from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { type DashboardEnv, frameOf, listQuery, ROWS, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
+import { NUDGE_TONES } from "../../parts/nudges.ts"
+import { Badge, Choice, ExportLink, Heading, Pager, Table, Time } from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/messages"
 const CHANNELS = ["email", "sms", "push", "dm", "slack"]

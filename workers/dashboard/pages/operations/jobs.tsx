@@ -1,13 +1,13 @@
 /** Jobs with their runs, and dead letters. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { AppError } from "../../platform/errors.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { inWords } from "../parts/cases.tsx"
-import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
-import { number, type Viewer } from "../viewer.ts"
+import { AppError } from "../../../platform/errors.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { inWords } from "../../parts/cases.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import { number, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/jobs"
 const pathOf = (name: string) => `${PATH}/${encodeURIComponent(name)}`

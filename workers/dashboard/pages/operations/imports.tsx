@@ -1,11 +1,11 @@
 /** Imports of the past, and comparisons of our records with the provider's. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formOf, frameOf, show } from "../page.tsx"
-import { Badge, ExportLink, Heading, Panel, PostForm, ProviderField, Table, Time } from "../parts/parts.tsx"
-import { number, type Viewer } from "../viewer.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { act, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
+import { Badge, ExportLink, Heading, Panel, PostForm, ProviderField, Table, Time } from "../../parts/parts.tsx"
+import { number, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/imports"
 

@@ -1,15 +1,15 @@
 /** Message templates of the company: list, form with preview, versions. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { TemplateWords } from "../../../shared/domain/messaging/templates/templates.ts"
-import { MESSAGE_ACTIONS } from "../../../shared/domain/recovery/decline-codes.ts"
-import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
-import { type AuthorName, authorNames } from "../parts/authors.ts"
-import { inWords, KIND_NAMES } from "../parts/cases.tsx"
-import { Badge, Choice, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
-import { TemplateVersions } from "../parts/template-versions.tsx"
+import type { TemplateWords } from "../../../../shared/domain/messaging/templates/templates.ts"
+import { MESSAGE_ACTIONS } from "../../../../shared/domain/recovery/decline-codes.ts"
+import { MEMBER_CHANNELS } from "../../../../shared/domain/settings.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../../page.tsx"
+import { type AuthorName, authorNames } from "../../parts/authors.ts"
+import { inWords, KIND_NAMES } from "../../parts/cases.tsx"
+import { Badge, Choice, Heading, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import { TemplateVersions } from "../../parts/template-versions.tsx"
 import {
   canSuggest,
   DraftButtons,
@@ -26,8 +26,8 @@ import {
   VoiceField,
   WordFields,
   wordsIn,
-} from "../parts/templates.tsx"
-import type { Viewer } from "../viewer.ts"
+} from "../../parts/templates.tsx"
+import type { Viewer } from "../../viewer.ts"
 import { templateVariants } from "./template-variants.tsx"
 
 const PATH = "/dashboard/templates"

@@ -1,11 +1,11 @@
 /** Variants of one template: start a comparison, see what is compared, end it and keep the better words. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import type { Experiment, TemplateWords } from "../../../shared/domain/messaging/templates/templates.ts"
-import { armsOf, CONTROL, VARIANTS_MAX, WEIGHT_MAX } from "../../../shared/domain/messaging/templates/variants.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../page.tsx"
-import { Badge, Heading, Panel, PostForm, Table, Time } from "../parts/parts.tsx"
+import type { Experiment, TemplateWords } from "../../../../shared/domain/messaging/templates/templates.ts"
+import { armsOf, CONTROL, VARIANTS_MAX, WEIGHT_MAX } from "../../../../shared/domain/messaging/templates/variants.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { type DashboardContext, type DashboardEnv, formOf, frameOf, numberIn, show } from "../../page.tsx"
+import { Badge, Heading, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
 import {
   canSuggest,
   FieldsNote,
@@ -22,8 +22,8 @@ import {
   VoiceField,
   WordFields,
   wordsIn,
-} from "../parts/templates.tsx"
-import { percent, type Viewer } from "../viewer.ts"
+} from "../../parts/templates.tsx"
+import { percent, type Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/templates"
 

@@ -1,11 +1,11 @@
 /** Recovery cases: the list with filters, and one case with its actions. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
-import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
-import { AppError } from "../../platform/errors.ts"
-import type { AnswerOf } from "../../reference/answers/all.ts"
-import { exportOf } from "../export.ts"
-import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show, showLive } from "../page.tsx"
+import { MEMBER_CHANNELS } from "../../../../shared/domain/settings.ts"
+import { AppError } from "../../../platform/errors.ts"
+import type { AnswerOf } from "../../../reference/answers/all.ts"
+import { exportOf } from "../../export.ts"
+import { act, type DashboardEnv, formData, formOf, frameOf, listQuery, ROWS, show, showLive } from "../../page.tsx"
 import {
   type CaseListQuery,
   CaseTable,
@@ -13,9 +13,9 @@ import {
   KIND_NAMES,
   STATUS_NAMES,
   withFittingSort,
-} from "../parts/cases.tsx"
-import { Choice, ExportLink, Heading, Live, Pager, PostForm, ProviderChoice, pathWith } from "../parts/parts.tsx"
-import type { Viewer } from "../viewer.ts"
+} from "../../parts/cases.tsx"
+import { Choice, ExportLink, Heading, Live, Pager, PostForm, ProviderChoice, pathWith } from "../../parts/parts.tsx"
+import type { Viewer } from "../../viewer.ts"
 import { BulkPage } from "./bulk-cases.tsx"
 import { CasePage } from "./case.tsx"
 
