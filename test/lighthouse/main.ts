@@ -28,6 +28,7 @@ const RUN_MS_MAX = 5 * 60_000
 const score = z.object({ score: z.number() })
 const figure = z.object({ displayValue: z.string() })
 const report = z.object({
+  finalDisplayedUrl: z.string(),
   categories: z.object({ performance: score, accessibility: score }),
   audits: z.object({
     ...{ "first-contentful-paint": figure, "largest-contentful-paint": figure },
@@ -85,7 +86,11 @@ try {
   server = await startSignedIn(world.access.workerUrl, operator.cookie())
   const { port } = server.address() as AddressInfo // it listens on a port
   for (const path of PAGES) {
-    const { categories, audits } = await measure(`http://127.0.0.1:${port}${path}`, folder)
+    const url = `http://127.0.0.1:${port}${path}`
+    const { finalDisplayedUrl, categories, audits } = await measure(url, folder)
+    // The page of the sign-in would be measured without a complaint.
+    const page = await (await fetch(url)).text()
+    if (finalDisplayedUrl !== url || !page.includes("Sign out")) throw new Error(`${finalDisplayedUrl} is another page`)
     const scores = Object.entries(categories).map(([name, one]) => [name, one.score] as const)
     const figures = Object.entries(audits).map(([name, { displayValue }]) => `${name} ${displayValue}`)
     const shown = scores.map(([name, value]) => `${name} ${Math.round(value * 100)}`)
