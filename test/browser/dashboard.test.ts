@@ -269,9 +269,9 @@ describe("every page", () => {
   )
 })
 
-/** The name of a page without ids. */
+/** The name of a page; one of a list's entries has the list's name in the singular in place of its id. */
 const pictureName = (path: string): string =>
   path
-    .replaceAll(/^\/|payment_\w+|stripe_\w+|[0-9a-f]{8}-[-0-9a-f]{27}/g, "")
+    .replace(/^\//, "")
+    .replace(/s\/(payment_\w+|stripe_\w+|[0-9a-f]{8}-[-0-9a-f]{27})/, "")
     .replaceAll(/\W+/g, "-")
-    .replace(/-$/, "")
