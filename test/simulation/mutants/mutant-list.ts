@@ -220,8 +220,8 @@ export const MUTANTS: readonly Mutant[] = [
     code: [
       at(
         "workers/recovery/nudges/nudge-steps.ts",
-        "commit: commitOf(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true }),",
-        "commit: owner === nudgeId ? commitOf(services, stream, { nudgeId, change, facts, owner }) : null,",
+        "...writeOf(services, stream, { nudgeId, change, facts, owner, isForPerson: true, isLeaseKept: true }),",
+        "...stepWithout(null),",
       ),
     ],
     first: crashes(NUDGE),
