@@ -93,7 +93,8 @@ export default defineConfig({
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
           globalSetup: ["test/support/world/global-setup.ts"],
-          testTimeout: 240_000,
+          // All pages in four looks at once.
+          testTimeout: 480_000,
           hookTimeout: 120_000,
           maxWorkers: 1,
         },

@@ -233,7 +233,7 @@ describe("every page", () => {
     await advanceClock("PT2M")
   })
 
-  test.each(looks)(
+  test.concurrent.each(looks)(
     "is accessible and without complaints: $screen.name, $colorScheme",
     async ({ screen, colorScheme }) => {
       const { page, complaints, close } = await openWindow(browser, { screen, colorScheme })
