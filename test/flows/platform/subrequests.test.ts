@@ -79,6 +79,8 @@ async function insertEvents(count: number): Promise<void> {
     const size = Math.min(20, count - sent)
     await Promise.all(Array.from({ length: size }, () => failPayment(fresh("cus"), fresh("in"))))
   }
+  // An event is held after its answer.
+  await settle()
   const soon = new Date((await worldNow()).getTime() + HOUR_MS / 2).toISOString()
   // As if each worker was lost right after the answer.
   await sql("update webhook_events set status = 'received', next_attempt_at = $1 where status = 'held'", [soon])
