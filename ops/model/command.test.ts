@@ -1,4 +1,4 @@
-/** `npm run model` with invalid input, and with small tables. One file, because all tests use the same tables and models. */
+/** `npm run model` with invalid input, and with small tables. Over 300 lines because all tests use the same tables and models. */
 import { execFile } from "node:child_process"
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

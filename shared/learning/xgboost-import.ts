@@ -1,7 +1,7 @@
 /**
  * Imports an XGBoost model as a part of an artefact: from `save_model("x.json")` (1.6 and later) or from
  * `dump_model("x.json", with_stats=True, dump_format="json")`. Margins agree up to the rounding of XGBoost's 32-bit sums;
- * splits are converted exactly, including the rounding of values to 32 bits. One file, because both formats share the checks
+ * splits are converted exactly, including the rounding of values to 32 bits. Over 300 lines because both formats share the checks
  * and the conversion of nodes.
  */
 import * as z from "zod"

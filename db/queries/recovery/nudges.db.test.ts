@@ -43,8 +43,8 @@ test("companies take turns, so that none waits behind another's flood", async ()
 
 test("only companies that are asked for", async () => {
   await plan(TEST_COMPANY, "ours", at(1))
-  await plan("other", "theirs", at(1))
-  expect(await claim("a", at(10), { companies: ["other"] })).toEqual(["theirs"])
+  await plan("other", "other_company", at(1))
+  expect(await claim("a", at(10), { companies: ["other"] })).toEqual(["other_company"])
 })
 
 test("a claim that is given back can be claimed again; another owner's stays", async () => {
@@ -85,8 +85,8 @@ test("of several nudges those that are due and free are claimed, each for its ow
   await plan(TEST_COMPANY, "later", at(20))
   await plan(TEST_COMPANY, "sent", at(1), "sent")
   await plan(TEST_COMPANY, "lost", at(1), "sending")
-  await plan("other", "theirs", at(1))
-  const ids = ["lost", "claimed", "nobody's", "theirs", "sent", "first", "later"]
+  await plan("other", "other_company", at(1))
+  const ids = ["lost", "claimed", "unknown", "other_company", "sent", "first", "later"]
   expect(await take(ids)).toEqual(["customer of lost", null, null, null, null, "customer of first", null])
   const owners = await rows("SELECT id, lease_owner FROM nudges WHERE id IN ('first', 'lost') ORDER BY id")
   expect(owners).toEqual([
@@ -105,8 +105,8 @@ test("two nudges of one customer are claimed with one reading", async () => {
 })
 
 test("one nudge of another company cannot be claimed", async () => {
-  await plan("other", "theirs", at(1))
-  expect(await take(["theirs"])).toEqual([null])
+  await plan("other", "other_company", at(1))
+  expect(await take(["other_company"])).toEqual([null])
 })
 
 test("what falls due soon is listed while it is free, each company's earliest first", async () => {

@@ -1,5 +1,5 @@
 /**
- * The input of model checks, and their results. One file, because checks and the API use the same tables and row types.
+ * The input of model checks, and their results. Over 300 lines because checks and the API use the same tables and row types.
  */
 import { and, asc, desc, eq, inArray, isNull, lt, sql } from "drizzle-orm"
 import type { Batch, MaturedPrediction } from "../../../shared/learning/monitoring/cusum.ts"

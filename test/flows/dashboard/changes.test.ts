@@ -1,4 +1,4 @@
-/** Changes of cases as server-sent events: who may read them, what is in them, and that nothing is written while nobody watches. */
+/** The server-sent events for case changes: access, content, and that Redis is not written to while no page is open. */
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { signedInWith, type Visitor, visitor } from "../../support/actions/dashboard.ts"
@@ -38,7 +38,7 @@ const EVENT = /id: (\d+-\d+)\ndata: (\[\{.*\}\])\n\n/
 
 const streams = async () => (await redis<string[]>("KEYS", "live:*")).sort()
 
-test("a case that opens is told within seconds, with its id, kind and status only, to its company only", async () => {
+test("a new case is sent within seconds to its own company, with id, kind and status only", async () => {
   await addCompany("another")
   const [own, another] = await Promise.all([
     connect(await signedInWith(await newApiKey("success-analyst"))),
@@ -61,7 +61,7 @@ test("a case that opens is told within seconds, with its id, kind and status onl
   expect(Number.parseInt(EVENT.exec(again.text())?.[1] ?? "", 10)).toBeGreaterThan(Number.parseInt(id, 10))
 })
 
-test("while nobody watches nothing is written", async () => {
+test("nothing is written while no page is open", async () => {
   await failPayment(fresh("cus"), fresh("in"))
   await waitUntilProcessed()
   expect(await streams()).toEqual([])
@@ -70,15 +70,15 @@ test("while nobody watches nothing is written", async () => {
   expect(await redis<number>("TTL", "live:watched")).toBeLessThanOrEqual(180)
 })
 
-test("a stream needs a session, and Redis", async () => {
-  const nobody = await connect(visitor())
-  expect(nobody.headers.get("content-type")).toContain("text/html")
+test("a stream requires a session, and answers 503 without Redis", async () => {
+  const signedOut = await connect(visitor())
+  expect(signedOut.headers.get("content-type")).toContain("text/html")
   const operator = await signedInWith(world().adminApiKey)
   await setFault("redis", "down")
   expect((await connect(operator)).status).toBe(503)
 })
 
-test("pages with a script allow ours alone, and others none", async () => {
+test("the policy allows our script on live pages, and no script on others", async () => {
   const operator = await signedInWith(world().adminApiKey)
   const script = '<script type="module" src="/dashboard/live.js"></script>'
   for (const path of ["/dashboard", "/dashboard/cases"]) {

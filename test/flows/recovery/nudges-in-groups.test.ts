@@ -19,9 +19,7 @@ beforeEach(reset)
 afterEach(() => setFault("qstash", "off"))
 
 /** Due nudges of as many members, which QStash has not heard of; their ids by the members. */
-async function dueNudges(
-  emails: readonly string[],
-): Promise<readonly { readonly id: string; readonly customer: string }[]> {
+async function dueNudges(emails: readonly string[]): Promise<{ readonly id: string; readonly customer: string }[]> {
   await setFault("qstash", "down")
   for (const email of emails) {
     const customer = fresh("cus")
@@ -52,19 +50,20 @@ const statuses = async () =>
 
 const members = (count: number) => Array.from({ length: count }, (_, place) => `member-${place}@example.com`)
 
-test("five nudges of a message take about three calls: claims, marks, receipts", async () => {
-  const due = await dueNudges(members(5))
+test("five nudges of a message take three calls: claims, marks, receipts", async () => {
+  const due = await dueNudges(members(6))
+  // The first one reads the company's credentials, which are then cached.
+  const first = due.pop()
+  await publish([first?.id ?? ""])
+  await waitFor(async () => (await mailbox()).length === 1)
   await settle()
   const before = (await stats()).postgres ?? 0
   await publish(due.map(({ id }) => id))
-  await waitFor(async () => (await mailbox()).length === 5)
+  await waitFor(async () => (await mailbox()).length === 6)
   await settle()
-  expect(new Set((await mailbox()).map(({ to }) => to))).toEqual(new Set(members(5)))
-  expect(await statuses()).toEqual(["sent", "sent", "sent", "sent", "sent"])
-  // One more for a cache that has expired, one for a receipt that is late. One by one there would be fifteen.
-  const calls = ((await stats()).postgres ?? 0) - before
-  expect(calls).toBeGreaterThanOrEqual(3)
-  expect(calls).toBeLessThanOrEqual(5)
+  expect(new Set((await mailbox()).map(({ to }) => to))).toEqual(new Set(members(6)))
+  expect(await statuses()).toEqual(["sent", "sent", "sent", "sent", "sent", "sent"])
+  expect(((await stats()).postgres ?? 0) - before).toBe(3)
 })
 
 test("two customers of one person in a message get one message", async () => {

@@ -34,7 +34,7 @@ beforeEach(() => rememberWatching(false, Date.parse("2026-10-05T12:00:00Z")))
 const watched = (value: string | null) =>
   readingWatched({ mget: async <T>() => ["a", value] as T }, () => Date.parse("2026-10-05T12:00:00Z"))
 
-test("while nobody watches, changes are not even compared", async () => {
+test("changes are not computed while no page is open", async () => {
   const { services, sent, done } = request()
   const changes = vi.fn(() => [change("a")])
   expect(await watched(null).mget("flag")).toEqual(["a"])

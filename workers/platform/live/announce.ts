@@ -1,5 +1,5 @@
 /**
- * Tells open pages which cases have changed, in a Redis stream for each company. Nothing is written unless somebody watches;
+ * Tells open pages which cases have changed, through a Redis stream for each company. Nothing is written unless a page is open;
  * then an isolate sends what has changed within half a second in one request, after its answers. A change that is not
  * announced, for want of Redis or of a subrequest, is missing on the page until the next one or a reload.
  */
@@ -30,7 +30,7 @@ const unsent = new BoundedMap<string, Unsent>(UNSENT_MAX)
 /** Present while a request of this isolate waits to send. One that is lost with its request expires. */
 const senders = new TtlCache<true>({ ttlMs: 2 * COLLECT_MS, entriesMax: 1 })
 
-/** Announces changes of a company's cases; `changes` is called only when somebody watches. Never throws, and nothing waits for it. */
+/** Announces changes of a company's cases; `changes` is called only while a page is open. Never throws, and does not delay the caller. */
 export function announceChanges(services: Services, companyId: string, changes: () => readonly CaseChange[]): void {
   const nowMs = services.now().getTime()
   if (!isWatching(nowMs)) return

@@ -1,5 +1,5 @@
 /**
- * The stream of a company's changes in Redis, as its readers use it. It exists while somebody reads it and a minute longer,
+ * The stream of a company's changes in Redis, as its readers use it. It exists while a page reads it, and three minutes longer,
  * so that a reader that connects again continues where it was. Entries have ids, kinds and statuses only.
  */
 import * as z from "zod"
@@ -7,7 +7,7 @@ import type { CaseChange } from "../../../shared/domain/recovery/case-changes.ts
 import type { Services } from "../services.ts"
 import { rememberWatching, WATCHED_KEY } from "./watching.ts"
 
-/** A reader is open for two minutes, and then connects again within seconds. */
+/** A connection lasts two minutes; the browser reconnects within seconds. */
 const KEEP_SECONDS = 180
 
 /** More than a reader that is away for a minute has to know: it loads its page again. */
@@ -22,7 +22,7 @@ const POSITION = /^\d{1,15}-\d{1,10}$/
 export interface Beginning {
   /** The id of the entry after which the reader continues. */
   readonly position: string
-  /** There was no stream: changes were not written until now, and isolates learn only within seconds that they are to be. */
+  /** There was no stream before. Isolates start to write changes only after their flags cache expires, within seconds. */
   readonly isNew: boolean
 }
 

@@ -1,17 +1,17 @@
-/** Whether anybody looks at a page that shows changes: a key in Redis, which isolates read together with the flags. */
+/** Whether a live page is open anywhere: a key in Redis, which isolates read together with the flags. */
 import { TtlCache } from "../../../shared/ttl-cache.ts"
 
-/** Exists while a stream of changes of any company is open, and a little longer. */
+/** Exists while a live page of any company is open, and expires three minutes after the last one closes. */
 export const WATCHED_KEY = "live:watched"
 
-/** As long as flags are used without a store that answers. */
+/** The same time for which cached flags are used when no store answers. */
 const KNOWN_MS = 60_000
 
 const watching = new TtlCache<boolean>({ ttlMs: KNOWN_MS, entriesMax: 1 })
 
 export const rememberWatching = (isWatched: boolean, nowMs: number): void => watching.set("any", isWatched, nowMs)
 
-/** Whether changes are worth a request, as far as this isolate knows. */
+/** Whether a live page is open, according to this isolate's cache. */
 export const isWatching = (nowMs: number): boolean => watching.get("any", nowMs) === true
 
 /** The Redis commands that are used. */
@@ -19,7 +19,7 @@ interface Reader {
   mget<Values extends unknown[]>(...keys: string[]): Promise<Values>
 }
 
-/** Reads keys as given, and in the same round trip whether anybody watches. */
+/** Reads the given keys, and in the same round trip whether a live page is open. */
 export const readingWatched = (redis: Reader, nowMs: () => number): Reader => ({
   async mget<Values extends unknown[]>(...keys: string[]): Promise<Values> {
     const values = await redis.mget<unknown[]>(...keys, WATCHED_KEY)

@@ -1,6 +1,6 @@
 /**
  * Keeps a page current. `data-live` marks a region by name; when a case has changed, the page is loaded again in the background
- * and its regions are exchanged. A region in which somebody works stays as it is until they are done. Without this script the
+ * and its regions are replaced. A region in use stays as it is until the user leaves it. Without this script the
  * page is the same, and is loaded again by hand.
  */
 const SOURCE = "/dashboard/changes"
@@ -27,7 +27,7 @@ const isChanged = (field) =>
         [...field.options].findIndex(({ defaultSelected }) => defaultSelected),
       )
 
-/** Somebody is in it by keyboard, has filled in a field, has opened a part, or has selected text. */
+/** The region has the focus, a changed field, an open part, or selected text. */
 const isInUse = (region) =>
   region.contains(document.activeElement) ||
   region.querySelector("details[open]") !== null ||
@@ -39,7 +39,7 @@ let events
 let isLate = false
 let loadedAtMs = Number.NEGATIVE_INFINITY
 
-/** Exchanges the regions that nobody works in. The others wait until somebody leaves them, or for the next change. */
+/** Replaces the regions that are not in use. The others are replaced when the focus leaves them, or with the next change. */
 async function refresh() {
   timer = undefined
   isLate = false
