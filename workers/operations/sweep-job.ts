@@ -150,9 +150,10 @@ async function finishEvents(services: Services, hasBudget: HasBudget): Promise<n
     for (const { companyId, id } of left) {
       // An event whose provider does not answer takes long.
       if (services.now().getTime() > until) break
+      // Before the flags, which may be read again, and after them.
+      if (!(await hasBudget(EVENT_SUBREQUESTS))) return finished + finishedNow
       // A switch must take effect sooner than a backlog ends.
       if (!isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)) continue
-      // After the flags, which may have been read again.
       if (!(await hasBudget(EVENT_SUBREQUESTS))) return finished + finishedNow
       if ((await reprocess(services, companyId, id)).isFinished) finishedNow += 1
     }

@@ -38,6 +38,8 @@ const FREE = 50
 const HOUR_MS = 3_600_000
 /** Of the sweep's runs. */
 const INTERVAL_MS = 60_000
+/** Longer than switches are cached for work with effects, and than a lease is left without a heartbeat. */
+const SKIPPED_MS = 6_000
 
 /** The processes of this file have a clock ahead of the world's: what is due for them is not due for the world's Worker. */
 let future: ClockAhead
@@ -136,6 +138,30 @@ test("a backlog of 120 events with fifty calls: no run makes more, and all is do
   expect(Math.max(...calls)).toBeLessThanOrEqual(FREE)
   console.info(`${BACKLOG} events took ${calls.length} runs of ${Math.min(...calls)} to ${Math.max(...calls)} calls`)
 })
+
+test("the end of a run is recorded, also when switches and lease are renewed with its last calls", async () => {
+  await insertEvents(80)
+  const max = 40
+  for (let call = 20; call <= max; call++) {
+    const restore = skipTimeAt(call)
+    await run("sweep", {}, { max }).finally(restore)
+    future.advance(INTERVAL_MS)
+  }
+  expect(await sql("select distinct outcome from job_runs")).toEqual([{ outcome: "swept" }])
+})
+
+/** Lets cached switches expire, and the lease become due, before an outgoing call of this process; returns what ends this. */
+function skipTimeAt(call: number): () => void {
+  const { fetch: realFetch } = globalThis
+  const realNow = Date.now
+  let calls = 0
+  globalThis.fetch = (...args) => {
+    calls += 1
+    return realFetch(...args)
+  }
+  Date.now = () => realNow() + (calls >= call ? SKIPPED_MS : 0)
+  return () => Object.assign(globalThis, { fetch: realFetch }) && Object.assign(Date, { now: realNow })
+}
 
 test("with the paid plan's limit a backlog takes one run", async () => {
   await insertEvents(60) // more than one page

@@ -66,10 +66,10 @@ export async function takeLease(
 
 /**
  * Extends the lease at most every few seconds. While the database is unavailable the run goes on until the lease
- * expires.
+ * expires; so does one without a subrequest to spare, which can begin no more work.
  */
 export function heartbeat(
-  { now, log }: Pick<Services, "now" | "log">,
+  { now, log, budget }: Pick<Services, "now" | "log" | "budget">,
   begunAt: Date,
   extend: (at: Date) => Promise<boolean>,
 ): RunHeartbeat {
@@ -78,7 +78,7 @@ export function heartbeat(
   return {
     async extendLease() {
       const at = now()
-      if (at.getTime() - attemptedMs < HEARTBEAT_INTERVAL_MS) return
+      if (at.getTime() - attemptedMs < HEARTBEAT_INTERVAL_MS || !budget.hasRoomFor(1)) return
       attemptedMs = at.getTime()
       try {
         if (!(await extend(at))) throw new LeaseLost()

@@ -41,9 +41,10 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
     return { kind: "refused", reason: attempt.refused }
   }
   const { lease } = attempt
-  const reservation = services.budget.reserve(END_RUN_SUBREQUESTS)
+  // A run whose end is not recorded keeps the next ones from starting until its lease expires.
+  const allowEnd = services.budget.setAside(END_RUN_SUBREQUESTS)
   try {
-    const result = await perform(job, payload, services, start, lease.progress)
+    const result = await perform(job, payload, services, start, lease.progress).finally(allowEnd)
     const { outcome, counts } = endOf(result)
     await recordEnd(services, job, lease, { outcome, error: result.kind === "done" ? null : "gave_up", counts })
     return result
@@ -54,8 +55,6 @@ export async function runJob(job: AnyJob, payload: unknown, services: Services, 
     }
     await recordEnd(services, job, lease, { outcome: "failed", error: "thrown", counts: {} })
     throw error
-  } finally {
-    reservation?.release()
   }
 }
 

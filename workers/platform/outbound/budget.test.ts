@@ -32,6 +32,23 @@ describe("a reservation", () => {
   })
 })
 
+test("calls that are set aside can be made when they are returned, and not before", () => {
+  const budget = createBudget(3)
+  const hold = budget.reserve(1)
+  const allow = budget.setAside(1)
+  expect(budget.room()).toBe(1)
+  hold?.release()
+  budget.spend()
+  budget.spend()
+  expect(() => budget.spend()).toThrow(NotSent)
+  allow()
+  allow()
+  budget.spend()
+  expect(() => budget.spend()).toThrow(NotSent)
+  budget.setAside(1)()
+  expect([budget.room(), budget.spent()]).toEqual([0, 3])
+})
+
 test("for any order of reserve, keep, take and release: no call beyond the limit, and no false room", () => {
   const step = fc.oneof(
     fc.constant({ act: "spend" } as const),

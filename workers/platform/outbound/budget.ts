@@ -4,8 +4,8 @@
  * only when the budget has room to finish it.
  *
  * Trade-off: calls are counted as they are made, not by caller. Calls that must be made later are therefore reserved: a
- * reserved call is not available to others, and its owner makes it without another check. Reserving too much only ends
- * a run sooner; the limit holds in any case.
+ * reserved call is not available to others that ask, and its owner makes it without another check. Reserving too much only
+ * ends a run sooner; the limit holds in any case. A call that is set aside is refused to those that do not ask, too.
  */
 import { NotSent } from "../../../shared/network/outbound-fetch.ts"
 
@@ -31,19 +31,22 @@ export interface Budget {
    * run.
    */
   reserve(count: number): Reservation | null
+  /** Lowers the limit by `count` calls, or by what is left, for work that comes last; returns what raises it again. */
+  setAside(count: number): () => void
   /** Calls made so far. */
   spent(): number
 }
 
 /** A budget of `max` calls, for one invocation. */
 export function createBudget(max: number): Budget {
+  let limit = max
   let spent = 0
   let reserved = 0
-  const room = () => Math.max(0, max - spent - reserved)
+  const room = () => Math.max(0, limit - spent - reserved)
 
   return {
     spend() {
-      if (spent >= max) throw new NotSent("budget_spent", null)
+      if (spent >= limit) throw new NotSent("budget_spent", null)
       spent += 1
     },
     room,
@@ -64,6 +67,14 @@ export function createBudget(max: number): Budget {
           return true
         },
         release: () => shrinkTo(0),
+      }
+    },
+    setAside(count) {
+      let own = Math.min(count, limit - spent)
+      limit -= own
+      return () => {
+        limit += own
+        own = 0
       }
     },
     spent: () => spent,
