@@ -2,6 +2,7 @@
 import { fold } from "./fold/run.ts"
 import { growth } from "./growth/run.ts"
 import { ingest } from "./ingest/run.ts"
+import { pages } from "./pages/run.ts"
 import { scheduler } from "./scheduler/run.ts"
 import { scoring } from "./scoring/run.ts"
 import { size } from "./size/run.ts"
@@ -9,7 +10,7 @@ import { soak } from "./soak/run.ts"
 import type { Benchmark } from "./support/benchmark.ts"
 import { asJson, asText, type BenchmarkReport, writeReport } from "./support/report.ts"
 
-const BENCHMARKS: readonly Benchmark[] = [ingest, growth, scheduler, fold, size, soak, scoring]
+const BENCHMARKS: readonly Benchmark[] = [ingest, growth, scheduler, pages, fold, size, soak, scoring]
 
 const HELP = `npm run bench -- <name> [options]      or: all
   --json    every number, for machines
