@@ -41,6 +41,13 @@ export async function copyCustomers(adminUrl: string, from: number, to: number):
     .map(([table, own]) => copyStatement(table, own, from, to))
   // Copied rows fulfil what triggers and foreign keys would check.
   await runSql(adminUrl, ["SET session_replication_role = replica", ...statements].join(";\n"))
+  await settleRows(adminUrl)
+}
+
+/** What Postgres does in the background after many rows are written, so that it is not counted to what is measured next. */
+async function settleRows(adminUrl: string): Promise<void> {
+  await runSql(adminUrl, "VACUUM")
+  await runSql(adminUrl, "CHECKPOINT")
 }
 
 function copyStatement(table: string, columns: readonly Column[], from: number, to: number): string {
@@ -82,4 +89,5 @@ export async function lengthenLedgers(adminUrl: string, prefix: string, facts: n
          SELECT DISTINCT ON (subject) * FROM facts WHERE subject LIKE 'cus_${prefix}%' ORDER BY subject, occurred_at, rank, id
        ) AS f CROSS JOIN generate_series(1, ${facts}) AS n`,
   )
+  await settleRows(adminUrl)
 }
