@@ -1,7 +1,7 @@
 /** Recovery cases, nudges and incentives. */
 import { bigint, doublePrecision, integer, jsonb, pgTable, primaryKey, smallint, text } from "drizzle-orm/pg-core"
 import type { Arm, ChannelName, Incentive, ProviderName } from "../../shared/domain/facts.ts"
-import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
+import type { NudgeStatus } from "../../shared/domain/recovery/nudges/nudges.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
 import { companyId, instant } from "./columns.ts"
 

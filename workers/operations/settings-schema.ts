@@ -1,7 +1,7 @@
 /** The schema of a company's settings. */
 import * as z from "zod"
 import { HOLDOUT_PERCENTAGE_MAX } from "../../shared/domain/interventions/holdout.ts"
-import { isTimeZone } from "../../shared/domain/recovery/quiet-hours.ts"
+import { isTimeZone } from "../../shared/domain/recovery/nudges/quiet-hours.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
 import { meterName } from "../webhooks/meter-name.ts"
 

@@ -9,7 +9,7 @@ import {
   type TimelineEntry,
 } from "../../db/queries/recovery/cases.ts"
 import type { ChannelName } from "../../shared/domain/facts.ts"
-import type { NudgeStatus } from "../../shared/domain/recovery/nudges.ts"
+import type { NudgeStatus } from "../../shared/domain/recovery/nudges/nudges.ts"
 import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"

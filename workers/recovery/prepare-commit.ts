@@ -7,7 +7,7 @@ import { casesFoundLate, isSameState, withoutNudges } from "../../shared/domain/
 import { type Action, decide } from "../../shared/domain/recovery/decide.ts"
 import type { DroppedCase } from "../../shared/domain/recovery/fold/bounds.ts"
 import { fold } from "../../shared/domain/recovery/fold.ts"
-import type { Nudge } from "../../shared/domain/recovery/nudges.ts"
+import type { Nudge } from "../../shared/domain/recovery/nudges/nudges.ts"
 import { foldUndoable } from "../../shared/domain/recovery/undo.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"

@@ -1,7 +1,7 @@
 /** Current counts of a company, in one round trip. */
 import { and, count, eq, sql } from "drizzle-orm"
 import type { Arm, ChannelName } from "../../../shared/domain/facts.ts"
-import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
+import type { NudgeStatus } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import type { CaseKind, CaseStatus } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { type EventStatus, isListedEvent, nudges, recoveryCases, webhookEvents } from "../../schema.ts"

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { fold, rebuild } from "../../../shared/domain/recovery/fold.ts"
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { foldUndoable } from "../../../shared/domain/recovery/undo.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"

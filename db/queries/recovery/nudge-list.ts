@@ -1,7 +1,7 @@
 /** Nudges for the API, including those whose case is gone: a late fact can remove a case. */
 import { and, between, desc, eq, getTableColumns, inArray, sql } from "drizzle-orm"
 import type { ChannelName } from "../../../shared/domain/facts.ts"
-import type { NudgeStatus } from "../../../shared/domain/recovery/nudges.ts"
+import type { NudgeStatus } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { nudges } from "../../schema.ts"
 import { afterPosition, foundPageOf, lookingUp, type Page, type PageRequest, searching } from "../platform/page.ts"

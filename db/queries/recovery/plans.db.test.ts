@@ -5,7 +5,7 @@
 import { expect, test } from "vitest"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { fold } from "../../../shared/domain/recovery/fold.ts"
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"
 import { fillTables, ROWS_AT, type RowRange, rowsRead } from "../../../test/support/many-rows.ts"

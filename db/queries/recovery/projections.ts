@@ -5,7 +5,7 @@ import type { ProviderName } from "../../../shared/domain/facts.ts"
 import { causeOf } from "../../../shared/domain/recovery/cause.ts"
 import { type DroppedCase, newlyDropped } from "../../../shared/domain/recovery/fold/bounds.ts"
 import { lastNewsAt } from "../../../shared/domain/recovery/fold/lapse.ts"
-import { pendingOf } from "../../../shared/domain/recovery/pause.ts"
+import { pendingOf } from "../../../shared/domain/recovery/nudges/pause.ts"
 import { assignmentOf, type CustomerState, failureCountOf } from "../../../shared/domain/state.ts"
 import { payments, recoveryCases, subscriptions } from "../../schema.ts"
 

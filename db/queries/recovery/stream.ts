@@ -11,7 +11,7 @@ import {
   type ProviderName,
   rankOf,
 } from "../../../shared/domain/facts.ts"
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import type { Undo } from "../../../shared/domain/recovery/undo.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"

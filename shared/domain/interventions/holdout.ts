@@ -4,7 +4,7 @@
  */
 import type { Arm, Fact, Instant } from "../facts.ts"
 import { bucketOfKey } from "../flags.ts"
-import type { Nudge } from "../recovery/nudges.ts"
+import type { Nudge } from "../recovery/nudges/nudges.ts"
 import { type Assignment, assignmentOf, type CaseState, type CustomerState } from "../state.ts"
 
 /** More than half would cost recoveries without benefit: the interval is narrowest at half. */

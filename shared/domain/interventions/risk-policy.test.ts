@@ -4,7 +4,7 @@ import * as make from "../../../test/support/events/facts.ts"
 import { on } from "../../../test/support/events/facts.ts"
 import type { Fact, Instant, SubscriptionSnapshot } from "../facts.ts"
 import { rebuild } from "../recovery/fold.ts"
-import type { Nudge } from "../recovery/nudges.ts"
+import type { Nudge } from "../recovery/nudges/nudges.ts"
 import { findCase, type SubscriptionState } from "../state.ts"
 import {
   DEFAULT_RISK_POLICY,

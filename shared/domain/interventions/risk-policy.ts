@@ -3,7 +3,7 @@
  * drop in the probability of leaving (risk × uplift) times the margin of the months that a member stays.
  */
 import { type Fact, type Instant, laterOf } from "../facts.ts"
-import { mayHaveBeenDelivered, type Nudge } from "../recovery/nudges.ts"
+import { mayHaveBeenDelivered, type Nudge } from "../recovery/nudges/nudges.ts"
 import { grantsAccess } from "../scoring/features/access.ts"
 import { monthlyMinor } from "../scoring/features/prices.ts"
 import type { CaseState, CustomerState, SubscriptionState } from "../state.ts"

@@ -4,7 +4,7 @@ import * as make from "../../../test/support/events/facts.ts"
 import { EMPTY_STATE } from "../state.ts"
 import { casesFoundLate, differencesOf, isSameState, isSameValue, withoutNudges } from "./compare-states.ts"
 import { rebuild } from "./fold.ts"
-import type { Nudge } from "./nudges.ts"
+import type { Nudge } from "./nudges/nudges.ts"
 
 const { on } = make
 const failed = make.paymentFailed({ at: on(2), invoiceId: "in_1" })

@@ -5,7 +5,7 @@ import type { Fact, Instant } from "../facts.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../settings.ts"
 import { addressRetryAt, decideSend, fallbackFor, type ReachableChannels } from "./decide.ts"
 import { rebuild } from "./fold.ts"
-import { manualNudgeId, type Nudge, nudgeId } from "./nudges.ts"
+import { manualNudgeId, type Nudge, nudgeId } from "./nudges/nudges.ts"
 
 const failed = make.paymentFailed({ at: on(0) })
 const mailed = make.customerSeen({ at: on(0), hasEmail: true, hasPhone: true })

@@ -14,7 +14,7 @@ import { type CompanySettings, DEFAULT_SETTINGS } from "../settings.ts"
 import { findCase } from "../state.ts"
 import { decide, type ReachableChannels } from "./decide.ts"
 import { rebuild } from "./fold.ts"
-import type { Nudge } from "./nudges.ts"
+import type { Nudge } from "./nudges/nudges.ts"
 
 const HOUR_MS = 3_600_000
 const settings: CompanySettings = {

@@ -4,10 +4,10 @@ import * as make from "../../../test/support/events/facts.ts"
 import { on } from "../../../test/support/events/facts.ts"
 import type { Fact, Instant } from "../facts.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../settings.ts"
-import { SINGLE_CUSTOMER } from "./contact-context.ts"
 import { addressRetryAt, channelsFor, decide, decideSend, mayGiveIncentive, type ReachableChannels } from "./decide.ts"
 import { rebuild } from "./fold.ts"
-import { type Nudge, nudgeId } from "./nudges.ts"
+import { SINGLE_CUSTOMER } from "./nudges/contact-context.ts"
+import { type Nudge, nudgeId } from "./nudges/nudges.ts"
 
 const WHOP: ReachableChannels = { provider: "whop", configured: ["email", "sms", "push", "dm", "slack"] }
 const STRIPE: ReachableChannels = { ...WHOP, provider: "stripe" }

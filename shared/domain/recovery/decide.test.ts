@@ -6,7 +6,7 @@ import type { Fact, Instant } from "../facts.ts"
 import { type CompanySettings, DEFAULT_SETTINGS } from "../settings.ts"
 import { type Action, decide, mayGiveIncentive, type ReachableChannels, retryAt, SEND_ATTEMPTS_MAX } from "./decide.ts"
 import { rebuild } from "./fold.ts"
-import type { Nudge } from "./nudges.ts"
+import type { Nudge } from "./nudges/nudges.ts"
 
 const STRIPE: ReachableChannels = { provider: "stripe", configured: ["email", "sms", "push", "dm", "slack"] }
 const failed = make.paymentFailed({ at: on(0) })

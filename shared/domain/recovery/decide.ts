@@ -6,12 +6,12 @@
 import type { ChannelName, Instant, ProviderName, SuppressionReason } from "../facts.ts"
 import type { CompanySettings, MemberChannel, PlaybookStep } from "../settings.ts"
 import { type CaseState, type CustomerState, findCase } from "../state.ts"
-import { type Person, SINGLE_CUSTOMER } from "./contact-context.ts"
-import { applyRules, type ContactReason } from "./contact-policy.ts"
-import { nextContactTime } from "./contact-times.ts"
-import { isReplannable, mayHaveBeenDelivered, type Nudge, nudgeId } from "./nudges.ts"
-import { dueTimesAfterPause, type Pause, pauseOf } from "./pause.ts"
-import { resumedAfterEnd } from "./reopened.ts"
+import { type Person, SINGLE_CUSTOMER } from "./nudges/contact-context.ts"
+import { applyRules, type ContactReason } from "./nudges/contact-policy.ts"
+import { nextContactTime } from "./nudges/contact-times.ts"
+import { isReplannable, mayHaveBeenDelivered, type Nudge, nudgeId } from "./nudges/nudges.ts"
+import { dueTimesAfterPause, type Pause, pauseOf } from "./nudges/pause.ts"
+import { resumedAfterEnd } from "./nudges/reopened.ts"
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000

@@ -7,7 +7,7 @@ import { DEFAULT_SETTINGS } from "../settings.ts"
 import { failureCountOf } from "../state.ts"
 import { decide, decideSend, type ReachableChannels } from "./decide.ts"
 import { rebuild } from "./fold.ts"
-import type { Nudge } from "./nudges.ts"
+import type { Nudge } from "./nudges/nudges.ts"
 
 const reach: ReachableChannels = { provider: "stripe", configured: ["email"] }
 const seen = make.customerSeen({ at: on(-30), hasEmail: true })

@@ -27,8 +27,8 @@ const TIE = "db/functions/recovery/customers/tie_objects.sql"
 const SEND = "workers/recovery/nudges/send-claimed.ts"
 const SEND_TOGETHER = "workers/recovery/nudges/send-together.ts"
 const WRITE_TOGETHER = "workers/recovery/nudges/write-together.ts"
-const POLICY = "shared/domain/recovery/contact-policy.ts"
-const CONVERSATION = "shared/domain/recovery/conversation.ts"
+const POLICY = "shared/domain/recovery/nudges/contact-policy.ts"
+const CONVERSATION = "shared/domain/recovery/nudges/conversation.ts"
 const SWEEP = "workers/operations/sweep-job.ts"
 const HTTP = "workers/messaging/http.ts"
 const RECORD = "workers/webhooks/record-delivery.ts"
@@ -358,7 +358,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "nobody is written to more often than allowed",
     code: [
       at(
-        "shared/domain/recovery/contact-times.ts",
+        "shared/domain/recovery/nudges/contact-times.ts",
         "return freeAt > Date.parse(now) ? new Date(freeAt).toISOString() : null",
         "return freeAt ? null : null",
       ),
@@ -463,7 +463,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "reminders wait while a payment is in progress",
     code: [
       at(
-        "shared/domain/recovery/pause.ts",
+        "shared/domain/recovery/nudges/pause.ts",
         "const inProgress = results.map(",
         "const inProgress = results.slice(0, 0).map(",
       ),

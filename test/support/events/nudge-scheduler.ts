@@ -5,7 +5,6 @@
  */
 
 import type { Fact, Instant } from "../../../shared/domain/facts.ts"
-import { type Person, type SharedCustomer, SINGLE_CUSTOMER } from "../../../shared/domain/recovery/contact-context.ts"
 import {
   type Action,
   decide,
@@ -15,7 +14,12 @@ import {
   retryAt,
 } from "../../../shared/domain/recovery/decide.ts"
 import { rebuild } from "../../../shared/domain/recovery/fold.ts"
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import {
+  type Person,
+  type SharedCustomer,
+  SINGLE_CUSTOMER,
+} from "../../../shared/domain/recovery/nudges/contact-context.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import type { CompanySettings } from "../../../shared/domain/settings.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
 

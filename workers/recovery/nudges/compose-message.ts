@@ -12,9 +12,9 @@ import { type Occasion, placeOf, renderNudge, renderTeamAlert } from "../../../s
 import { templateFor } from "../../../shared/domain/messaging/templates/templates.ts"
 import { asAssigned, assignVariant } from "../../../shared/domain/messaging/templates/variants.ts"
 import { formatMoney } from "../../../shared/domain/money.ts"
-import { openBillsOf, totalsByCurrency } from "../../../shared/domain/recovery/conversation.ts"
 import { declineAdvice } from "../../../shared/domain/recovery/decline-codes.ts"
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import { openBillsOf, totalsByCurrency } from "../../../shared/domain/recovery/nudges/conversation.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { type CompanySettings, settingsOf } from "../../../shared/domain/settings.ts"
 import {
   type CaseState,

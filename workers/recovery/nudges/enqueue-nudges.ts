@@ -1,5 +1,5 @@
 /** Publishes nudges to QStash for their due times, so that they need not wait for the next run of the scheduler. */
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { type CustomerState, findCase, isDeclineReasonMissing } from "../../../shared/domain/state.ts"
 import type { Services } from "../../platform/services.ts"
 

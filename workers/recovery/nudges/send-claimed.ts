@@ -21,8 +21,8 @@ import {
   planDeferral,
   planSettle,
   planSuppression,
-} from "../../../shared/domain/recovery/nudge-plan.ts"
-import type { Nudge } from "../../../shared/domain/recovery/nudges.ts"
+} from "../../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { settingsOf } from "../../../shared/domain/settings.ts"
 import type { Flags } from "../../../shared/flags/flags.ts"
 import type { Reservation } from "../../platform/outbound/budget.ts"

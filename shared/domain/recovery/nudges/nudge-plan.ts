@@ -3,11 +3,11 @@
  * with the facts that report it, for one commit.
  */
 
-import type { Fact, Instant, NudgeRef, SentWith, SuppressionReason } from "../facts.ts"
-import type { CompanySettings } from "../settings.ts"
-import type { CustomerState } from "../state.ts"
-import { fallbackFor, type ReachableChannels, retryAt } from "./decide.ts"
-import { fold } from "./fold.ts"
+import type { Fact, Instant, NudgeRef, SentWith, SuppressionReason } from "../../facts.ts"
+import type { CompanySettings } from "../../settings.ts"
+import type { CustomerState } from "../../state.ts"
+import { fallbackFor, type ReachableChannels, retryAt } from "../decide.ts"
+import { fold } from "../fold.ts"
 import type { Nudge } from "./nudges.ts"
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { DEFAULT_SETTINGS } from "../settings.ts"
-import { EMPTY_STATE } from "../state.ts"
+import { DEFAULT_SETTINGS } from "../../settings.ts"
+import { EMPTY_STATE } from "../../state.ts"
 import {
   type Attempt,
   planAddressWait,

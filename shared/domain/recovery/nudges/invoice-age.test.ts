@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
-import { DEFAULT_SETTINGS } from "../settings.ts"
-import type { CaseState, PaymentState } from "../state.ts"
+import { DEFAULT_SETTINGS } from "../../settings.ts"
+import type { CaseState, PaymentState } from "../../state.ts"
 import { isInvoiceTooOld } from "./invoice-age.ts"
 
 const OPENED = "2026-11-30T10:00:00.000Z"

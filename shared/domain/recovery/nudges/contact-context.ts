@@ -1,7 +1,7 @@
 /** What the rules of `contact-policy.ts` read. */
-import type { Instant } from "../facts.ts"
-import type { CompanySettings } from "../settings.ts"
-import type { CaseState, CustomerState } from "../state.ts"
+import type { Instant } from "../../facts.ts"
+import type { CompanySettings } from "../../settings.ts"
+import type { CaseState, CustomerState } from "../../state.ts"
 import type { Nudge } from "./nudges.ts"
 
 /** The part of a customer's state that the rules read. */

@@ -4,7 +4,7 @@
  * when it sends.
  */
 
-import type { Instant, SuppressionReason } from "../facts.ts"
+import type { Instant, SuppressionReason } from "../../facts.ts"
 import type { ContactContext } from "./contact-context.ts"
 import { frequencyCapUntil, nextContactTime } from "./contact-times.ts"
 import {

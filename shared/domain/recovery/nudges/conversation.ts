@@ -2,10 +2,10 @@
  * The open cases of a person and the messages about them, over all customers of a company that share an address. They are
  * one conversation: the conditions here keep it to one sequence of messages. Pure.
  */
-import type { Instant } from "../facts.ts"
-import { assignmentOf, type CaseKind, type CaseState, owedMinorOf, type SubscriptionState } from "../state.ts"
+import type { Instant } from "../../facts.ts"
+import { assignmentOf, type CaseKind, type CaseState, owedMinorOf, type SubscriptionState } from "../../state.ts"
+import { declineAdvice } from "../decline-codes.ts"
 import type { ContactContext, ContactState } from "./contact-context.ts"
-import { declineAdvice } from "./decline-codes.ts"
 import { isToMember, mayHaveBeenDelivered, type Nudge, timeOf } from "./nudges.ts"
 
 const HOUR_MS = 3_600_000

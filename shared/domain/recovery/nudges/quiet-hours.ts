@@ -2,7 +2,7 @@
  * Quiet hours in the recipient's time zone. Computed from the zone's offsets, so that it is exact across a clock change:
  * for a skipped or repeated hour, the local time counts.
  */
-import type { Instant } from "../facts.ts"
+import type { Instant } from "../../facts.ts"
 
 /** The part of the day without messages: from `start` to before `end`, possibly over midnight. Both are HH:MM. */
 export interface QuietHours {

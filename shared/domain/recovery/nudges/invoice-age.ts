@@ -1,6 +1,6 @@
 /** No automatic reminders of old invoices: a two-year-old bill is for a person to handle. */
-import type { CompanySettings } from "../settings.ts"
-import { type CaseState, type CustomerState, paymentOf } from "../state.ts"
+import type { CompanySettings } from "../../settings.ts"
+import { type CaseState, type CustomerState, paymentOf } from "../../state.ts"
 
 const DAY_MS = 86_400_000
 

@@ -2,7 +2,7 @@
  * Reminders of a case that closed and is open again: its voided invoice was reissued, or a waived one is owed again.
  * Messages that were suppressed only because the case had closed continue, at the distance of their steps.
  */
-import type { Instant } from "../facts.ts"
+import type { Instant } from "../../facts.ts"
 import { isToMember, mayHaveBeenDelivered, type Nudge } from "./nudges.ts"
 
 const DAY_MS = 86_400_000

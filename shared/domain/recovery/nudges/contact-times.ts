@@ -1,6 +1,6 @@
 /** When a person may be contacted: quiet hours and frequency caps. Pure. */
-import type { Instant } from "../facts.ts"
-import type { CompanySettings } from "../settings.ts"
+import type { Instant } from "../../facts.ts"
+import type { CompanySettings } from "../../settings.ts"
 import { type ContactState, type Person, SINGLE_CUSTOMER } from "./contact-context.ts"
 import { isToMember, mayHaveBeenDelivered, type Nudge, timeOf } from "./nudges.ts"
 import { isTimeZone, nextAllowed } from "./quiet-hours.ts"

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { on } from "../../../test/support/events/facts.ts"
+import { on } from "../../../../test/support/events/facts.ts"
 import type { Nudge } from "./nudges.ts"
 import { resumedAfterEnd } from "./reopened.ts"
 

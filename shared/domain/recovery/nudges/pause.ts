@@ -2,8 +2,8 @@
  * When reminders of a bill are paused: while a payment is in progress, and while collection is paused on request. A pause
  * caused by a failed payment does not count: then only the member can act.
  */
-import type { Instant } from "../facts.ts"
-import { type CaseState, type CustomerState, type PendingPayment, subscriptionOf } from "../state.ts"
+import type { Instant } from "../../facts.ts"
+import { type CaseState, type CustomerState, type PendingPayment, subscriptionOf } from "../../state.ts"
 import type { Nudge } from "./nudges.ts"
 import { mayHaveBeenDelivered } from "./nudges.ts"
 

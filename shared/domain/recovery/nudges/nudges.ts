@@ -1,5 +1,5 @@
 /** A nudge as stored in the database, and what its status means. Pure. */
-import type { ChannelName, Incentive, Instant, SuppressionReason } from "../facts.ts"
+import type { ChannelName, Incentive, Instant, SuppressionReason } from "../../facts.ts"
 
 /** `sending`: claimed, and may be on its way; `unknown`: may have been delivered, and is not retried automatically. */
 export type NudgeStatus = "planned" | "sending" | "sent" | "failed" | "suppressed" | "unknown"

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest"
-import { on } from "../../../test/support/events/facts.ts"
+import { on } from "../../../../test/support/events/facts.ts"
 import { isQuiet, nextAllowed } from "./quiet-hours.ts"
 
 const NIGHT = { start: "21:00", end: "08:00" }

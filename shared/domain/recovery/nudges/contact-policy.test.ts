@@ -1,14 +1,14 @@
 /** The table of contact rules, row by row. Longer than 300 lines, because the table is one. */
 import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
-import * as make from "../../../test/support/events/facts.ts"
-import { on } from "../../../test/support/events/facts.ts"
-import type { Fact, Instant } from "../facts.ts"
-import { type CompanySettings, DEFAULT_SETTINGS } from "../settings.ts"
+import * as make from "../../../../test/support/events/facts.ts"
+import { on } from "../../../../test/support/events/facts.ts"
+import type { Fact, Instant } from "../../facts.ts"
+import { type CompanySettings, DEFAULT_SETTINGS } from "../../settings.ts"
+import { rebuild } from "../fold.ts"
 import { type ContactContext, type Person, SINGLE_CUSTOMER } from "./contact-context.ts"
 import { applyRules, CONTACT_RULES } from "./contact-policy.ts"
 import { openBillsOf, totalsByCurrency } from "./conversation.ts"
-import { rebuild } from "./fold.ts"
 import { manualNudgeId, type Nudge, nudgeId } from "./nudges.ts"
 
 const PAYMENT = "payment_in_1"
@@ -436,7 +436,7 @@ describe.each(CONTACT_RULES.map((rule) => [rule.rule, rule] as const))("%s", (na
 })
 
 test("the reference lists the rules in their order, with their reasons", () => {
-  const reference = readFileSync(new URL("../../../docs/API.md", import.meta.url), "utf8")
+  const reference = readFileSync(new URL("../../../../docs/API.md", import.meta.url), "utf8")
   const [, section = ""] = reference.split("## When a nudge is sent")
   const listed = [...(section.split("\n## ")[0] ?? "").matchAll(/^\| `(\w+)` \| (\w+) \| .*?`(\w+)`.*? \| (.+) \|$/gm)]
   expect(listed.map(([, rule, at, reason, why]) => ({ rule, at, reason, why }))).toEqual(
