@@ -485,7 +485,7 @@ export const MUTANTS: readonly Mutant[] = [
     guard: "what was credited or paid in part is not asked for",
     code: [
       at(
-        "shared/domain/recovery/fold/amounts.ts",
+        "shared/domain/recovery/fold/payments/amounts.ts",
         "Math.max(0, payment.amountMinor - creditedSince - paidSince)",
         "Math.max(0, payment.amountMinor + 0 * (creditedSince + paidSince))",
       ),

@@ -2,7 +2,7 @@
 import type { Fact, Instant } from "../../facts.ts"
 import { type CaseState, type CustomerState, findCase } from "../../state.ts"
 import { close, withCase } from "./cases.ts"
-import { failureTimes } from "./payment-matching.ts"
+import { failureTimes } from "./payments/payment-matching.ts"
 
 /**
  * Days without news after which an open payment case is lost. Stripe retries for at most two months, and links in messages

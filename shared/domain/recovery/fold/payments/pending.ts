@@ -1,7 +1,7 @@
 /** Payments in progress: bank debits and vouchers, whose result takes days. */
-import type { Fact, Instant } from "../../facts.ts"
-import { type CustomerState, type PendingPayment, paymentOf } from "../../state.ts"
-import { resultTimeoutAt } from "../payment-methods.ts"
+import type { Fact, Instant } from "../../../facts.ts"
+import { type CustomerState, type PendingPayment, paymentOf } from "../../../state.ts"
+import { resultTimeoutAt } from "../../payment-methods.ts"
 import { invoiceOf, mergeRefs, refsOf } from "./payment-matching.ts"
 
 /** A member has one or two payments in progress; more than this are not kept. */

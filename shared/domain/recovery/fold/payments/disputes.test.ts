@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { rebuild } from "../../fold.ts"
 
 const { disputeClosed, disputeOpened, paymentFailed, paymentSucceeded } = make
 const recovered = [paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1) })]

@@ -1,10 +1,10 @@
 /** Which payment a charge belongs to. Longer than 300 lines: the rules compete, so they are read together. */
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { failureCountOf, findCase, paymentOf } from "../../state.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { failureCountOf, findCase, paymentOf } from "../../../state.ts"
+import { rebuild } from "../../fold.ts"
 import { addAttempt, addInvoiceFailure, failureTimes, mergeRefs, REFS_MAX } from "./payment-matching.ts"
 
 const { paymentFailed, paymentSucceeded, chargeFailed, chargeSucceeded } = make

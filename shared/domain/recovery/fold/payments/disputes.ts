@@ -1,7 +1,7 @@
 /** Disputes: a chargeback reverses a recovery, and a dispute that is won restores it. */
-import type { Fact } from "../../facts.ts"
-import { type CaseState, type CustomerState, paymentOf } from "../../state.ts"
-import { settlePaidCase, withCase } from "./cases.ts"
+import type { Fact } from "../../../facts.ts"
+import { type CaseState, type CustomerState, paymentOf } from "../../../state.ts"
+import { settlePaidCase, withCase } from "../cases.ts"
 import { caseOf, invoiceOf } from "./payment-matching.ts"
 
 type Opened = Extract<Fact, { kind: "dispute_opened" }>

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { rebuild } from "../../fold.ts"
 
 const { paymentPending, paymentFailed, paymentSucceeded, chargeFailed } = make
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { findCase, paymentOf } from "../../state.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { findCase, paymentOf } from "../../../state.ts"
+import { rebuild } from "../../fold.ts"
 
 const failed = make.paymentFailed({ at: on(1), amountMinor: 1_000 })
 const changed = (day: number, amountMinor: number, given: object = {}) =>

@@ -1,7 +1,8 @@
 /** How invoices end: paid, voided, reissued or uncollectible, and what that means for their `payment` case. */
-import type { Fact, Instant } from "../../facts.ts"
-import { type CaseState, type CustomerState, type PaymentState, paymentOf, subscriptionOf } from "../../state.ts"
-import { close, isWaived, settlePaidCase, withCase } from "./cases.ts"
+import type { Fact, Instant } from "../../../facts.ts"
+import { type CaseState, type CustomerState, type PaymentState, paymentOf, subscriptionOf } from "../../../state.ts"
+import { close, isWaived, settlePaidCase, withCase } from "../cases.ts"
+import { withEntry } from "../records.ts"
 import {
   caseOf,
   invoiceOf,
@@ -14,7 +15,6 @@ import {
 } from "./payment-matching.ts"
 import { isFree, paymentFrom, withDetails } from "./payment-record.ts"
 import { endPending } from "./pending.ts"
-import { withEntry } from "./records.ts"
 import { continueVoidedCase, moveCase, recordReissue, replacementOf } from "./reissue.ts"
 
 /** A payment by any means: recovers the case, even one that was already lost. */

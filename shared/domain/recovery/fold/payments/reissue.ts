@@ -2,11 +2,11 @@
  * An invoice that is voided and reissued is one bill: its case continues with the new invoice. The provider states it
  * (Stripe's `from_invoice` and `latest_revision`), or the new one is for the same subscription and period.
  */
-import type { Fact, Instant, ServicePeriod } from "../../facts.ts"
-import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../../state.ts"
-import { withCase } from "./cases.ts"
+import type { Fact, Instant, ServicePeriod } from "../../../facts.ts"
+import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../../../state.ts"
+import { withCase } from "../cases.ts"
+import { entriesWhere } from "../records.ts"
 import { caseOf, withPayment } from "./payment-matching.ts"
-import { entriesWhere } from "./records.ts"
 
 /** A bill is reissued within this time of its voiding. */
 const REISSUE_WINDOW_MS = 14 * 86_400_000

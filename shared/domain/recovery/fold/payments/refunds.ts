@@ -1,10 +1,10 @@
 /** Refunds: they reduce what a recovery is worth. */
-import type { Fact } from "../../facts.ts"
-import { type CustomerState, type PaymentState, paymentOf } from "../../state.ts"
-import { BOUNDS } from "./bounds.ts"
-import { settlePaidCase, withCase } from "./cases.ts"
+import type { Fact } from "../../../facts.ts"
+import { type CustomerState, type PaymentState, paymentOf } from "../../../state.ts"
+import { BOUNDS } from "../bounds.ts"
+import { settlePaidCase, withCase } from "../cases.ts"
+import { withBoundedEntry } from "../records.ts"
 import { caseOf, invoiceOf, withPayment } from "./payment-matching.ts"
-import { withBoundedEntry } from "./records.ts"
 
 type Refund = Extract<Fact, { kind: "payment_refunded" | "refund_failed" }>
 

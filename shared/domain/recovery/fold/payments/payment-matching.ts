@@ -3,10 +3,10 @@
  * API version 2025-03-31 the latter two do not name the invoice, so they are matched to it by amount and time. `jsonb` does
  * not keep the order of keys, so nothing here depends on the order of records.
  */
-import type { Fact, Instant } from "../../facts.ts"
-import type { CaseState, CustomerState, PaymentState, UnmatchedPayment } from "../../state.ts"
-import { markLive, withCase } from "./cases.ts"
-import { entriesOf, entriesWhere, withEntry } from "./records.ts"
+import type { Fact, Instant } from "../../../facts.ts"
+import type { CaseState, CustomerState, PaymentState, UnmatchedPayment } from "../../../state.ts"
+import { markLive, withCase } from "../cases.ts"
+import { entriesOf, entriesWhere, withEntry } from "../records.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>
 type Succeeded = Extract<Fact, { kind: "payment_succeeded" }>

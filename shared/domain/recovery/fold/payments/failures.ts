@@ -1,5 +1,5 @@
 /** Failed payments, and the `payment` case that a failed invoice opens. */
-import type { Fact, Instant } from "../../facts.ts"
+import type { Fact, Instant } from "../../../facts.ts"
 import {
   type CaseState,
   type CustomerState,
@@ -8,9 +8,10 @@ import {
   type SubscriptionState,
   subscriptionOf,
   type UnmatchedPayment,
-} from "../../state.ts"
+} from "../../../state.ts"
+import { close, isUnpaidTrial, markLive, originOf, paymentCaseId, withCase } from "../cases.ts"
+import { hasEntry } from "../records.ts"
 import { amountsOf, paidPartOf, withAmounts, withStatement } from "./amounts.ts"
-import { close, isUnpaidTrial, markLive, originOf, paymentCaseId, withCase } from "./cases.ts"
 import {
   addAttempt,
   addInvoiceFailure,
@@ -26,7 +27,6 @@ import {
 } from "./payment-matching.ts"
 import { hasAmount, isFree, paymentFrom, withDetails } from "./payment-record.ts"
 import { endPending } from "./pending.ts"
-import { hasEntry } from "./records.ts"
 import { continueVoidedCase } from "./reissue.ts"
 
 type Failed = Extract<Fact, { kind: "payment_failed" }>

@@ -2,12 +2,12 @@
  * What is owed on an invoice, after credit notes and part payments. Invoice events state all amounts; credit notes and part
  * payments have events of their own in between, and count until an invoice event includes them.
  */
-import type { BillDetails, Fact, Instant } from "../../facts.ts"
-import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../../state.ts"
-import { BOUNDS } from "./bounds.ts"
-import { close, withCase } from "./cases.ts"
+import type { BillDetails, Fact, Instant } from "../../../facts.ts"
+import { type CaseState, type CustomerState, type PaymentState, paymentOf } from "../../../state.ts"
+import { BOUNDS } from "../bounds.ts"
+import { close, withCase } from "../cases.ts"
+import { withBoundedEntry } from "../records.ts"
 import { caseOf, withPayment } from "./payment-matching.ts"
-import { withBoundedEntry } from "./records.ts"
 
 /** The invoice states its current amount. */
 export function changeInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_changed" }>): CustomerState {

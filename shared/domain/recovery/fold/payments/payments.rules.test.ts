@@ -1,10 +1,10 @@
 /** The limits of single rules about payments: what just applies, and what just does not. */
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { findCase, paymentOf } from "../../state.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { findCase, paymentOf } from "../../../state.ts"
+import { rebuild } from "../../fold.ts"
 
 const { paymentFailed, paymentSucceeded, refunded } = make
 const failed = paymentFailed({ at: on(0) })

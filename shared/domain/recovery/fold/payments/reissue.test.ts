@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { paymentOf } from "../../state.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { paymentOf } from "../../../state.ts"
+import { rebuild } from "../../fold.ts"
 
 const { paymentFailed, paymentSucceeded, invoiceVoided, invoiceReissued } = make
 

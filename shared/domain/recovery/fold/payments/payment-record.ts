@@ -1,6 +1,6 @@
 /** The payment of an invoice after one more fact of it. */
-import type { BillDetails, Fact, Money, StatedMoney } from "../../facts.ts"
-import type { PaymentState } from "../../state.ts"
+import type { BillDetails, Fact, Money, StatedMoney } from "../../../facts.ts"
+import type { PaymentState } from "../../../state.ts"
 
 type PaymentFact = Extract<Fact, { readonly invoiceId: string | null; readonly chargeId: string | null }>
 

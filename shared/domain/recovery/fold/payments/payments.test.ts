@@ -1,11 +1,11 @@
 /** What payments make of a case, from the failure to the refund. Longer than 300 lines: one life of an invoice, in order. */
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import { asJsonb, canonical, StoredStream } from "../../../../test/support/events/stored-stream.ts"
-import type { Fact } from "../../facts.ts"
-import { type CaseState, failureCountOf, findCase, paymentOf } from "../../state.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import { asJsonb, canonical, StoredStream } from "../../../../../test/support/events/stored-stream.ts"
+import type { Fact } from "../../../facts.ts"
+import { type CaseState, failureCountOf, findCase, paymentOf } from "../../../state.ts"
+import { rebuild } from "../../fold.ts"
 
 const { paymentFailed, paymentSucceeded, chargeFailed, chargeSucceeded, subscription, subscriptionEnded } = make
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest"
-import * as make from "../../../../test/support/events/facts.ts"
-import { on } from "../../../../test/support/events/facts.ts"
-import type { Fact } from "../../facts.ts"
-import { findCase, paymentOf } from "../../state.ts"
-import { rebuild } from "../fold.ts"
+import * as make from "../../../../../test/support/events/facts.ts"
+import { on } from "../../../../../test/support/events/facts.ts"
+import type { Fact } from "../../../facts.ts"
+import { findCase, paymentOf } from "../../../state.ts"
+import { rebuild } from "../../fold.ts"
 
 const { paymentFailed } = make
 const paymentAfter = (...facts: readonly Fact[]) => paymentOf(rebuild(facts), "in_1")
