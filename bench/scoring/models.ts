@@ -4,8 +4,8 @@ import type { Matrix } from "../../shared/learning/data/matrix.ts"
 import { type PackedNode, packNodes } from "../../shared/learning/gbdt/pack.ts"
 import { trainGbdt } from "../../shared/learning/gbdt/train.ts"
 import { Random } from "../../shared/learning/random.ts"
-import type { Artefact, GamModel, GbdtModel, ModelFeature } from "../../shared/scoring/artefact.ts"
-import { LEAF } from "../../shared/scoring/forest.ts"
+import type { Artefact, GamModel, GbdtModel, ModelFeature } from "../../shared/scoring/model/artefact.ts"
+import { LEAF } from "../../shared/scoring/model/forest.ts"
 import { artefactOf } from "../../test/support/models/models.ts"
 
 const FEATURES = 40

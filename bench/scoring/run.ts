@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util"
 import { explain } from "../../shared/scoring/explain.ts"
-import { type Model, prepareModel, scoreMany } from "../../shared/scoring/model.ts"
+import { type Model, prepareModel, scoreMany } from "../../shared/scoring/model/model.ts"
 import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support/models/scoring-in-workerd.ts"
 import { type Benchmark, positive, progress } from "../support/benchmark.ts"
 import { cpuOf } from "../support/cpu.ts"

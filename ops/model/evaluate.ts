@@ -10,7 +10,7 @@ import {
   type Metrics,
   metricsOf,
 } from "../../shared/learning/evaluation/metrics.ts"
-import type { Model } from "../../shared/scoring/model.ts"
+import type { Model } from "../../shared/scoring/model/model.ts"
 import { asInputError, readModel, scoreTable, type UnusableValues, unusableValueWarnings } from "./data/model-file.ts"
 import { EVENT_HELP, EVENT_OPTIONS, openRows } from "./data/snapshots.ts"
 import { metricLines } from "./show.ts"

@@ -12,11 +12,11 @@ import {
   type XgboostImport,
   type XgboostOptions,
 } from "../../shared/learning/xgboost-import.ts"
-import { type Artefact, artefactSchema, type Calibration } from "../../shared/scoring/artefact.ts"
-import { calibrate, logitOf, probabilityOf } from "../../shared/scoring/calibrate.ts"
-import { featureHash } from "../../shared/scoring/feature-hash.ts"
-import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
-import { type Model, prepareModel } from "../../shared/scoring/model.ts"
+import { type Artefact, artefactSchema, type Calibration } from "../../shared/scoring/model/artefact.ts"
+import { calibrate, logitOf, probabilityOf } from "../../shared/scoring/model/calibrate.ts"
+import { featureHash } from "../../shared/scoring/model/feature-hash.ts"
+import { InvalidArtefact } from "../../shared/scoring/model/invalid-artefact.ts"
+import { type Model, prepareModel } from "../../shared/scoring/model/model.ts"
 import { scoreTable } from "./data/model-file.ts"
 import { openTable } from "./data/read-table.ts"
 import { type Evaluation, evaluateTable } from "./evaluate.ts"

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { readFile, rm, writeFile } from "node:fs/promises"
 import { z } from "zod"
 import type { CompanyOffset } from "../../shared/learning/pooled.ts"
-import { offsetSchema } from "../../shared/scoring/offsets.ts"
+import { offsetSchema } from "../../shared/scoring/model/offsets.ts"
 import { InputError } from "./subcommand.ts"
 
 const fileSchema = z.strictObject({

@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises"
 import { createGzip } from "node:zlib"
 import { csvField } from "../../shared/learning/data/csv.ts"
 import { isIdName } from "../../shared/learning/data/typed-table.ts"
-import type { Model } from "../../shared/scoring/model.ts"
+import type { Model } from "../../shared/scoring/model/model.ts"
 import {
   asInputError,
   checkColumns,

@@ -1,7 +1,7 @@
 /** `push`: uploads a model to a deployment, and the offset of each company. */
 import { readFile } from "node:fs/promises"
 import { z } from "zod"
-import { splitOffsets } from "../../shared/scoring/offsets.ts"
+import { splitOffsets } from "../../shared/scoring/model/offsets.ts"
 import {
   ApiError,
   callApi,

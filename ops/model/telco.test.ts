@@ -8,7 +8,7 @@ import { gunzipSync } from "node:zlib"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { z } from "zod"
 import { hashText } from "../../shared/learning/random.ts"
-import { artefactSchema } from "../../shared/scoring/artefact.ts"
+import { artefactSchema } from "../../shared/scoring/model/artefact.ts"
 import { ROOT } from "../deployment.ts"
 import { model } from "./command.ts"
 

@@ -1,7 +1,7 @@
 /** Candidate models: kinds with a few settings each, evaluated out of fold. */
-import type { GamModel, GbdtModel } from "../scoring/artefact.ts"
-import { base64Of, numbersOf } from "../scoring/binary.ts"
-import { rawScoresOfPart } from "../scoring/model.ts"
+import type { GamModel, GbdtModel } from "../scoring/model/artefact.ts"
+import { base64Of, numbersOf } from "../scoring/model/binary.ts"
+import { rawScoresOfPart } from "../scoring/model/model.ts"
 import type { CanonicalData } from "./data/labelled-rows.ts"
 import { type Matrix, selectRows } from "./data/matrix.ts"
 import type { Fold } from "./evaluation/folds.ts"

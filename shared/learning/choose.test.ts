@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { probabilityOf } from "../scoring/calibrate.ts"
+import { probabilityOf } from "../scoring/model/calibrate.ts"
 import { type Candidate, meanLoss, NODES_MAX } from "./candidates.ts"
 import { choose } from "./choose.ts"
 import type { CanonicalData } from "./data/labelled-rows.ts"

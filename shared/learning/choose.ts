@@ -3,7 +3,7 @@
  * difference. Simple, exactly additive reasons are worth more than a gain that may be chance.
  */
 
-import { probabilityOf } from "../scoring/calibrate.ts"
+import { probabilityOf } from "../scoring/model/calibrate.ts"
 import { average, type Candidate, meanLoss, NODES_MAX } from "./candidates.ts"
 import type { CanonicalData } from "./data/labelled-rows.ts"
 import { lossesOf, metricsOf } from "./evaluation/metrics.ts"

@@ -1,5 +1,5 @@
 /** A pooled model: one for several companies, with an offset for each. */
-import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
+import { calibrate, probabilityOf } from "../scoring/model/calibrate.ts"
 import { intervalsOf, metricsOf } from "./evaluation/metrics.ts"
 import { groupOffsets } from "./offsets.ts"
 import { hashText } from "./random.ts"

@@ -3,9 +3,9 @@
  * out-of-fold scores, a final fit on all rows, and the references for monitoring. A function of rows (in any order), settings
  * and seed.
  */
-import type { Artefact } from "../scoring/artefact.ts"
-import { calibrate, probabilityOf } from "../scoring/calibrate.ts"
-import { featureHash } from "../scoring/feature-hash.ts"
+import type { Artefact } from "../scoring/model/artefact.ts"
+import { calibrate, probabilityOf } from "../scoring/model/calibrate.ts"
+import { featureHash } from "../scoring/model/feature-hash.ts"
 import {
   type Candidate,
   GBDT_SETTINGS,

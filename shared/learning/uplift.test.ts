@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { gunzipSync } from "node:zlib"
 import { beforeAll, describe, expect, test } from "vitest"
 import { modelFeatures } from "../domain/scoring/features.ts"
-import type { ModelFeature } from "../scoring/artefact.ts"
+import type { ModelFeature } from "../scoring/model/artefact.ts"
 import { Random } from "./random.ts"
 import {
   evaluateUplift,

@@ -3,9 +3,9 @@
  * difference of the two probabilities of leaving. It differs from the risk: some members leave anyway, and contact drives
  * some away.
  */
-import type { GamModel, ModelFeature } from "../scoring/artefact.ts"
-import { probabilityOf } from "../scoring/calibrate.ts"
-import { rawScoresOfPart } from "../scoring/model.ts"
+import type { GamModel, ModelFeature } from "../scoring/model/artefact.ts"
+import { probabilityOf } from "../scoring/model/calibrate.ts"
+import { rawScoresOfPart } from "../scoring/model/model.ts"
 import { type Matrix, selectRows } from "./data/matrix.ts"
 import { trainGam } from "./gam/train.ts"
 import { Random } from "./random.ts"

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import * as z from "zod"
 import { artefactOf } from "../../test/support/models/models.ts"
-import type { ModelFeature } from "../scoring/artefact.ts"
 import { explain } from "../scoring/explain.ts"
-import { encode, prepareModel, rawScoresOfPart, score } from "../scoring/model.ts"
+import type { ModelFeature } from "../scoring/model/artefact.ts"
+import { encode, prepareModel, rawScoresOfPart, score } from "../scoring/model/model.ts"
 import { CannotImport, importXgboost, type XgboostImport, type XgboostOptions } from "./xgboost-import.ts"
 
 const fixture = (name: string): string => {

@@ -5,9 +5,9 @@
  * and the conversion of nodes.
  */
 import * as z from "zod"
-import type { GbdtModel, ModelFeature } from "../scoring/artefact.ts"
-import { LEAF, prepareForest } from "../scoring/forest.ts"
-import { InvalidArtefact } from "../scoring/invalid-artefact.ts"
+import type { GbdtModel, ModelFeature } from "../scoring/model/artefact.ts"
+import { LEAF, prepareForest } from "../scoring/model/forest.ts"
+import { InvalidArtefact } from "../scoring/model/invalid-artefact.ts"
 import { largestBelow } from "./float-threshold.ts"
 import { type PackedNode, packNodes } from "./gbdt/pack.ts"
 

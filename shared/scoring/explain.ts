@@ -1,6 +1,6 @@
-import { calibrate } from "./calibrate.ts"
-import { checkedRow, type Model, type Score, score } from "./model.ts"
-import { explainScorecard } from "./scorecard.ts"
+import { calibrate } from "./model/calibrate.ts"
+import { checkedRow, type Model, type Score, score } from "./model/model.ts"
+import { explainScorecard } from "./model/scorecard.ts"
 import { explainForest } from "./tree-shap.ts"
 
 /** What one feature, the company's offset or the non-linearity of the calibration adds, in calibrated log-odds. */

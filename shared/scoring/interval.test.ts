@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
 import { artefactOf, someFeatures } from "../../test/support/models/models.ts"
-import type { Artefact } from "./artefact.ts"
 import { betaQuantile, betaShare, interval } from "./interval.ts"
-import { type Model, prepareModel } from "./model.ts"
+import type { Artefact } from "./model/artefact.ts"
+import { type Model, prepareModel } from "./model/model.ts"
 
 describe("quantiles of the beta distribution", () => {
   // From scipy.stats.beta.ppf (SciPy 1.10).

@@ -1,5 +1,5 @@
-import { logitOf, probabilityOf } from "./calibrate.ts"
-import type { Model } from "./model.ts"
+import { logitOf, probabilityOf } from "./model/calibrate.ts"
+import type { Model } from "./model/model.ts"
 
 export type Interval = {
   readonly low: number

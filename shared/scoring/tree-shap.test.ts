@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { randomForest, randomRow, someFeatures } from "../../test/support/models/models.ts"
 import { Random } from "../learning/random.ts"
-import { type Forest, goesLeftSpecial, LEAF, prepareForest, rawForestScore } from "./forest.ts"
+import { type Forest, goesLeftSpecial, LEAF, prepareForest, rawForestScore } from "./model/forest.ts"
 import { explainForest } from "./tree-shap.ts"
 
 /** The expected value of the trees if only the features of `known` (one bit each) are known; others follow training shares. */

@@ -7,7 +7,7 @@
  * set, and nothing if the row leaves the path by a feature of the set. So only sets of features whose splits the row follows
  * count, and the sums over all sets of one size are the elementary symmetric polynomials of their shares.
  */
-import { type Forest, goesLeftSpecial, LEAF } from "./forest.ts"
+import { type Forest, goesLeftSpecial, LEAF } from "./model/forest.ts"
 
 /** Adds `weight` × the Shapley value of each input to `into`; the row contains no infinity. */
 export function explainForest(forest: Forest, row: Float64Array, weight: number, into: Float64Array): void {

@@ -4,10 +4,10 @@ import { type ScoringInWorkerd, startScoringInWorkerd } from "../../test/support
 import { trainGam } from "../learning/gam/train.ts"
 import { trainGbdt } from "../learning/gbdt/train.ts"
 import { Random } from "../learning/random.ts"
-import type { Artefact } from "./artefact.ts"
-import { calibrate, probabilityOf } from "./calibrate.ts"
 import { explain } from "./explain.ts"
-import { prepareModel, rawScoresOfPart } from "./model.ts"
+import type { Artefact } from "./model/artefact.ts"
+import { calibrate, probabilityOf } from "./model/calibrate.ts"
+import { prepareModel, rawScoresOfPart } from "./model/model.ts"
 
 const ROWS = 500
 

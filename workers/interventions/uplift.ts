@@ -19,7 +19,7 @@ import {
   type UpliftReport,
   type UpliftRows,
 } from "../../shared/learning/uplift.ts"
-import { featureListSchema, gamSchema, type ModelFeature } from "../../shared/scoring/artefact.ts"
+import { featureListSchema, gamSchema, type ModelFeature } from "../../shared/scoring/model/artefact.ts"
 import type { Services } from "../platform/services.ts"
 
 /** Cases per page, and pages read, newest first. Bounds training to a few seconds of CPU time. */

@@ -17,10 +17,10 @@ import {
   setModelState,
 } from "../../db/queries/scoring/models.ts"
 import { sha256, toHex } from "../../shared/crypto/bytes.ts"
-import type { Artefact } from "../../shared/scoring/artefact.ts"
 import { canBeForced, type GateReport } from "../../shared/scoring/gates.ts"
-import { InvalidArtefact } from "../../shared/scoring/invalid-artefact.ts"
-import { offsetSchema } from "../../shared/scoring/offsets.ts"
+import type { Artefact } from "../../shared/scoring/model/artefact.ts"
+import { InvalidArtefact } from "../../shared/scoring/model/invalid-artefact.ts"
+import { offsetSchema } from "../../shared/scoring/model/offsets.ts"
 import { type ModelState, SHARED_COMPANY } from "../../shared/scoring/stored-values.ts"
 import { AppError } from "../platform/errors.ts"
 import { requirePermission, withPermission } from "../platform/http/auth.ts"

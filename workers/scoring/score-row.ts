@@ -11,7 +11,7 @@ import {
 import { confidenceOf, coverageOf } from "../../shared/scoring/confidence.ts"
 import { explain } from "../../shared/scoring/explain.ts"
 import { interval } from "../../shared/scoring/interval.ts"
-import { type Encoded, encode, type Model, score } from "../../shared/scoring/model.ts"
+import { type Encoded, encode, type Model, score } from "../../shared/scoring/model/model.ts"
 import { exactContributions, type ScoreParts } from "../../shared/scoring/reasons.ts"
 import type { NotScored, ScoreSource } from "../../shared/scoring/stored-values.ts"
 import type { ServingModel } from "./serving.ts"

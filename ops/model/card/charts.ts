@@ -2,8 +2,8 @@
 import type { Markup } from "../../../shared/charts/chart.ts"
 import { lineChart } from "../../../shared/charts/line.ts"
 import { signedBars } from "../../../shared/charts/signed-bars.ts"
-import type { Artefact } from "../../../shared/scoring/artefact.ts"
 import { betaQuantile } from "../../../shared/scoring/interval.ts"
+import type { Artefact } from "../../../shared/scoring/model/artefact.ts"
 import type { FeatureImportance, PartialDependence } from "./feature-effects.ts"
 
 export type Bins = Artefact["confidence"]

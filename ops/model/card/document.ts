@@ -2,7 +2,7 @@
 import type { Markup } from "../../../shared/charts/chart.ts"
 import { escapeHtml } from "../../../shared/domain/messaging/messages/clean.ts"
 import type { Interval, MetricName, Metrics } from "../../../shared/learning/evaluation/metrics.ts"
-import type { Artefact } from "../../../shared/scoring/artefact.ts"
+import type { Artefact } from "../../../shared/scoring/model/artefact.ts"
 import { METRIC_TITLES } from "../show.ts"
 import { type Bins, CHART_STYLE, cumulativeGain } from "./charts.ts"
 import type { FeatureImportance } from "./feature-effects.ts"

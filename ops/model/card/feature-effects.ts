@@ -1,7 +1,7 @@
 /** The effects of features, computed from the model alone: how much each one changes scores, and in which direction. */
-import type { Artefact, GamTerm } from "../../../shared/scoring/artefact.ts"
-import { type Forest, goesLeftSpecial, LEAF } from "../../../shared/scoring/forest.ts"
-import type { Model } from "../../../shared/scoring/model.ts"
+import type { Artefact, GamTerm } from "../../../shared/scoring/model/artefact.ts"
+import { type Forest, goesLeftSpecial, LEAF } from "../../../shared/scoring/model/forest.ts"
+import type { Model } from "../../../shared/scoring/model/model.ts"
 
 /** A feature and the standard deviation of its log-odds over the training rows. */
 export interface FeatureImportance {

@@ -5,7 +5,7 @@
 import { type Features, featureSchema, features } from "../../../shared/domain/scoring/features.ts"
 import type { CsvRow } from "../../../shared/learning/data/csv.ts"
 import type { ParsedLog } from "../../../shared/learning/data/event-log.ts"
-import type { Model } from "../../../shared/scoring/model.ts"
+import type { Model } from "../../../shared/scoring/model/model.ts"
 import { InputError, type Output, pathOf, required, wholeNumber } from "../subcommand.ts"
 import { readEvents, timeOf } from "./read-events.ts"
 import { openTable, type RowStream } from "./read-table.ts"

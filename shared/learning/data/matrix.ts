@@ -1,4 +1,4 @@
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 
 /**
  * The table for trainers and the evaluator: one column per feature, in the order of the artefact. A category is the index of

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 import { Random } from "../random.ts"
 import { anonymize, csvOf, type ExportableRow, K_ANONYMITY_MIN } from "./training-export.ts"
 

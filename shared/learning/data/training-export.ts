@@ -5,7 +5,7 @@
  * and not stored, so that two exports cannot be joined.
  */
 import { sha256, toHex, utf8 } from "../../crypto/bytes.ts"
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 
 /** Values shared by fewer customers are not exported. */
 export const K_ANONYMITY_MIN = 10

@@ -2,7 +2,7 @@
  * Converts a raw table to features: decides which columns are numbers, categories or not features. The decision uses whole
  * columns and does not depend on the order of rows. Remarks report what was left out and why.
  */
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 import { TableError } from "./csv.ts"
 import type { Matrix } from "./matrix.ts"
 import { levelOf, type RawColumn, type Table } from "./table.ts"

@@ -2,7 +2,7 @@
  * Walk-forward backtest: each month is predicted by a model trained on what was known at its start. Between training rows and
  * test rows lies the time in which outcomes become known.
  */
-import { prepareModel, scoreMany } from "../../scoring/model.ts"
+import { prepareModel, scoreMany } from "../../scoring/model/model.ts"
 import type { OnProgress } from "../candidates.ts"
 import type { LabelledRows } from "../data/labelled-rows.ts"
 import { monthStarts } from "../data/ledger-rows.ts"

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import oracle from "../../../test/fixtures/learning/scikit-learn.json" with { type: "json" }
-import { calibrate, checkCalibration, logitOf, probabilityOf } from "../../scoring/calibrate.ts"
+import { calibrate, checkCalibration, logitOf, probabilityOf } from "../../scoring/model/calibrate.ts"
 import { Random } from "../random.ts"
 import { chooseCalibration, fitIsotonic, fitPlatt } from "./calibration.ts"
 

@@ -2,8 +2,8 @@
  * Fits the calibration of raw log-odds to probabilities, on out-of-fold scores. A line in log-odds (Platt 1999) is safe with
  * few events; isotonic steps (pool adjacent violators) need many, and are used only if better.
  */
-import type { Calibration } from "../../scoring/artefact.ts"
-import { calibrate, logitOf, probabilityOf } from "../../scoring/calibrate.ts"
+import type { Calibration } from "../../scoring/model/artefact.ts"
+import { calibrate, logitOf, probabilityOf } from "../../scoring/model/calibrate.ts"
 import { lossesOf } from "./metrics.ts"
 
 /** With fewer events isotonic steps overfit (guidance: only above about 500). */

@@ -1,6 +1,6 @@
 /** The reference for later data: distributions of features, scores and outcomes over the training rows. */
-import type { Artefact } from "../../scoring/artefact.ts"
-import { countBelow } from "../../scoring/scorecard.ts"
+import type { Artefact } from "../../scoring/model/artefact.ts"
+import { countBelow } from "../../scoring/model/scorecard.ts"
 import type { Matrix } from "../data/matrix.ts"
 
 type Training = Artefact["training"]

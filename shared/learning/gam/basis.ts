@@ -3,7 +3,7 @@
  * per knot), a category has a value per level, a pair a value per cell; missing has a separate value. A row has at most two
  * non-zero columns per number and one per other term, so that the cost of a fit hardly grows with the number of columns.
  */
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 
 /** The most knots of a number: finer than a few thousand customers can support. */
 const KNOTS_MAX = 20

@@ -1,5 +1,5 @@
 /** The sparse design matrix of a scorecard: the non-zero columns of each row and their weights. */
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 import type { Matrix } from "../data/matrix.ts"
 import { type Block, COLUMNS_MAX, hatPosition, knotsMax, knotsOf, linePenalties, ridgePenalty } from "./basis.ts"
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { probabilityOf } from "../../scoring/calibrate.ts"
-import { rawScoresOfPart } from "../../scoring/model.ts"
+import { probabilityOf } from "../../scoring/model/calibrate.ts"
+import { rawScoresOfPart } from "../../scoring/model/model.ts"
 import { type Matrix, selectRows } from "../data/matrix.ts"
 import { Random } from "../random.ts"
 import { factor, inverseBlock, invertLower, solve } from "./cholesky.ts"

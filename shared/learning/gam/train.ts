@@ -1,5 +1,5 @@
 /** Trains a scorecard and returns it in the artefact's format. */
-import type { GamModel, GamTerm } from "../../scoring/artefact.ts"
+import type { GamModel, GamTerm } from "../../scoring/model/artefact.ts"
 import type { Matrix } from "../data/matrix.ts"
 import type { Block } from "./basis.ts"
 import { buildDesign, type Directions, designOf, type Pair } from "./design.ts"

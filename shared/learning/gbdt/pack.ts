@@ -1,6 +1,6 @@
-import type { GbdtModel, ModelFeature } from "../../scoring/artefact.ts"
-import { base64Of } from "../../scoring/binary.ts"
-import { CATEGORY, LEAF, MISSING_LEFT } from "../../scoring/forest.ts"
+import type { GbdtModel, ModelFeature } from "../../scoring/model/artefact.ts"
+import { base64Of } from "../../scoring/model/binary.ts"
+import { CATEGORY, LEAF, MISSING_LEFT } from "../../scoring/model/forest.ts"
 import type { Binning } from "./bins.ts"
 import type { GrownNode } from "./grow.ts"
 

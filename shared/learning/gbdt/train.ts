@@ -3,7 +3,7 @@
  * leaves (Friedman 2001; Chen and Guestrin 2016; histograms, subtraction and ranked levels as in LightGBM, Ke et al. 2017).
  * The same rows in any order and the same seed give the same trees, bit for bit.
  */
-import type { GbdtModel } from "../../scoring/artefact.ts"
+import type { GbdtModel } from "../../scoring/model/artefact.ts"
 import { canonicalRows } from "../data/canonical-rows.ts"
 import type { Matrix } from "../data/matrix.ts"
 import { CannotTrain } from "../training-error.ts"

@@ -1,5 +1,5 @@
 /** How a challenger is made: a new model if there are enough churns, else the champion recalibrated. */
-import type { Artefact } from "../../scoring/artefact.ts"
+import type { Artefact } from "../../scoring/model/artefact.ts"
 import { logOdds } from "./calibration-drift.ts"
 import type { MaturedPrediction } from "./cusum.ts"
 

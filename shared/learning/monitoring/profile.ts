@@ -2,7 +2,7 @@
  * The distribution of a model's inputs and scores over a company's customers, as counts in the bins of the artefact. Contains
  * only counts and no personal data.
  */
-import type { Artefact, ModelFeature } from "../../scoring/artefact.ts"
+import type { Artefact, ModelFeature } from "../../scoring/model/artefact.ts"
 import { binOf, NO_DRIFT_QUANTILE, PSI_ROWS_MIN, stability } from "./psi.ts"
 import { compareRate } from "./rates.ts"
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
 import { artefactOf, randomScorecard } from "../../../test/support/models/models.ts"
-import type { ModelFeature } from "../../scoring/artefact.ts"
+import type { ModelFeature } from "../../scoring/model/artefact.ts"
 import { Random } from "../random.ts"
 import { batchOf } from "./cusum.ts"
 import { driftOf, type Profile, profileOf } from "./profile.ts"

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { afterAll, beforeEach, describe, expect, test } from "vitest"
 import { model } from "../../../ops/model/command.ts"
 import { offsetsPathOf, writeOffsets } from "../../../ops/model/offsets-file.ts"
-import { encode, prepareModel, score } from "../../../shared/scoring/model.ts"
+import { encode, prepareModel, score } from "../../../shared/scoring/model/model.ts"
 import { addCompany, newApiKey } from "../../support/actions/companies.ts"
 import { fresh } from "../../support/events/providers.ts"
 import {

@@ -1,8 +1,8 @@
 /** An expensive model: refused at the upload, or bounded by the work of one request. */
 import { beforeEach, expect, test } from "vitest"
 import { modelFeatures } from "../../../shared/domain/scoring/features.ts"
-import type { ModelFeature } from "../../../shared/scoring/artefact.ts"
-import { explanationCost, prepareModel } from "../../../shared/scoring/model.ts"
+import type { ModelFeature } from "../../../shared/scoring/model/artefact.ts"
+import { explanationCost, prepareModel } from "../../../shared/scoring/model/model.ts"
 import { artefactOf, chains } from "../../support/models/models.ts"
 import { modelText, send, subscriber, upload } from "../../support/models/scoring.ts"
 import { api, reset, sql } from "../../support/world/world.ts"

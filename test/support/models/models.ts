@@ -1,9 +1,9 @@
 /** Small models, given or random, for tests of what reads them. */
 import type { Random } from "../../../shared/learning/random.ts"
-import type { Artefact, GamModel, GamTerm, GbdtModel, ModelFeature } from "../../../shared/scoring/artefact.ts"
-import { base64Of } from "../../../shared/scoring/binary.ts"
-import { featureHash } from "../../../shared/scoring/feature-hash.ts"
-import { CATEGORY, LEAF, MISSING_LEFT } from "../../../shared/scoring/forest.ts"
+import type { Artefact, GamModel, GamTerm, GbdtModel, ModelFeature } from "../../../shared/scoring/model/artefact.ts"
+import { base64Of } from "../../../shared/scoring/model/binary.ts"
+import { featureHash } from "../../../shared/scoring/model/feature-hash.ts"
+import { CATEGORY, LEAF, MISSING_LEFT } from "../../../shared/scoring/model/forest.ts"
 
 /** A complete artefact around parts, with arbitrary training metrics. */
 export async function artefactOf(

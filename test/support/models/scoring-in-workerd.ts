@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import { type ServedWorker, serveBundle } from "../../../local/processes/workerd.ts"
-import { base64Of, numbersOf } from "../../../shared/scoring/binary.ts"
+import { base64Of, numbersOf } from "../../../shared/scoring/model/binary.ts"
 import type { ScoringAnswer, ScoringTask } from "./scoring-worker.ts"
 
 const ENTRY = fileURLToPath(new URL("scoring-worker.ts", import.meta.url))

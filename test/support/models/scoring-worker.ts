@@ -1,7 +1,8 @@
 /** A Worker with the evaluator alone: results of a model in workerd, for tests and benchmarks. */
-import { base64Of, numbersOf } from "../../../shared/scoring/binary.ts"
+
 import { explain } from "../../../shared/scoring/explain.ts"
-import { encode, type Model, prepareModel, rawScores, score, scoreMany } from "../../../shared/scoring/model.ts"
+import { base64Of, numbersOf } from "../../../shared/scoring/model/binary.ts"
+import { encode, type Model, prepareModel, rawScores, score, scoreMany } from "../../../shared/scoring/model/model.ts"
 
 /** `columns` are Float64 in base64; `repeat` repeats the task, to be timed from outside. */
 export type ScoringTask = {

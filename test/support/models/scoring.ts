@@ -1,7 +1,7 @@
 /** Models for upload, and customers that can be scored. */
 import { createHash } from "node:crypto"
 import { modelFeatures } from "../../../shared/domain/scoring/features.ts"
-import type { Artefact, ModelFeature } from "../../../shared/scoring/artefact.ts"
+import type { Artefact, ModelFeature } from "../../../shared/scoring/model/artefact.ts"
 import { envelope, fresh, sendStripe } from "../events/providers.ts"
 import { api, sql, waitUntilProcessed, worldNow } from "../world/world.ts"
 import { artefactOf } from "./models.ts"

@@ -23,7 +23,7 @@ import {
 import { evaluateChallenger } from "../../../shared/learning/monitoring/verdict.ts"
 import { trainScorecard } from "../../../shared/learning/train-model.ts"
 import { CannotTrain } from "../../../shared/learning/training-error.ts"
-import { encode, score } from "../../../shared/scoring/model.ts"
+import { encode, score } from "../../../shared/scoring/model/model.ts"
 import type { Services } from "../../platform/services.ts"
 import { chooseServing, type ServingModel } from "../serving.ts"
 import { LABEL_HORIZON_MS } from "./label-windows.ts"

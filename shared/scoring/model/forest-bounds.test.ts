@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { artefactOf, chains, randomForest, someFeatures } from "../../test/support/models/models.ts"
-import { Random } from "../learning/random.ts"
+import { artefactOf, chains, randomForest, someFeatures } from "../../../test/support/models/models.ts"
+import { Random } from "../../learning/random.ts"
 import { FOREST_BOUNDS, prepareForest } from "./forest.ts"
 import { explanationCost, prepareModel } from "./model.ts"
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { someFeatures } from "../../test/support/models/models.ts"
-import { Random } from "../learning/random.ts"
+import { someFeatures } from "../../../test/support/models/models.ts"
+import { Random } from "../../learning/random.ts"
 import type { GamTerm } from "./artefact.ts"
 import { prepareScorecard, rawScorecardScore, rawScorecardScores } from "./scorecard.ts"
 

@@ -6,11 +6,11 @@ import {
   randomRow,
   randomScorecard,
   someFeatures,
-} from "../../test/support/models/models.ts"
-import { Random } from "../learning/random.ts"
+} from "../../../test/support/models/models.ts"
+import { Random } from "../../learning/random.ts"
+import { explain } from "../explain.ts"
 import type { Artefact, Calibration, GbdtModel } from "./artefact.ts"
 import { base64Of } from "./binary.ts"
-import { explain } from "./explain.ts"
 import { InvalidArtefact } from "./invalid-artefact.ts"
 import { encode, prepareModel, rawScores, rawScoresOfPart, score, scoreMany } from "./model.ts"
 

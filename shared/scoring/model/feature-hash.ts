@@ -1,4 +1,4 @@
-import { sha256, utf8 } from "../crypto/bytes.ts"
+import { sha256, utf8 } from "../../crypto/bytes.ts"
 import type { ModelFeature } from "./artefact.ts"
 
 /** SHA-256 in hex of the canonical JSON of the features: keys in alphabetical order, no spaces, the list in its order. */
