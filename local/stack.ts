@@ -10,11 +10,11 @@ import {
   schedulesOf,
 } from "../workers/platform/qstash/schedules.ts"
 import { emptyDatabase, prepareDatabase } from "./database.ts"
-import { type DevVars, readDevVars } from "./dev-vars.ts"
 import type { Bundle } from "./processes/bundle.ts"
 import { readCrons } from "./processes/cron-ticker.ts"
 import { startWorker, WRANGLER_CONFIG } from "./processes/worker.ts"
 import { serveBundle } from "./processes/workerd.ts"
+import { type DevVars, readDevVars } from "./variables/dev-vars.ts"
 import { startWorld, type World, type WorldOptions } from "./world.ts"
 
 /** The company of a world whose developer names none. */

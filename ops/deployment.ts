@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { z } from "zod"
-import { readDevVars } from "../local/dev-vars.ts"
+import { readDevVars } from "../local/variables/dev-vars.ts"
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url))
 

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { readDevVars } from "../dev-vars.ts"
 import { DEMO_COMPANY, startStack } from "../stack.ts"
+import { readDevVars } from "../variables/dev-vars.ts"
 import { DemoError, type World } from "./http.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))

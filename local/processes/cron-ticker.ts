@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs"
-import type { VirtualClock } from "../clock.ts"
-import type { Heartbeats } from "../heartbeats.ts"
 import { type Cron, parseCron } from "../qstash/cron.ts"
-import { withDeadline } from "../with-deadline.ts"
+import type { VirtualClock } from "../time/clock.ts"
+import type { Heartbeats } from "../time/heartbeats.ts"
+import { withDeadline } from "../time/with-deadline.ts"
 
 /** Cloudflare's Cron Triggers for a local Worker, which workerd itself does not run. */
 export type CronTicker = {

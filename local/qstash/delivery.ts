@@ -1,5 +1,5 @@
-import type { VirtualClock } from "../clock.ts"
-import { withDeadline } from "../with-deadline.ts"
+import type { VirtualClock } from "../time/clock.ts"
+import { withDeadline } from "../time/with-deadline.ts"
 import type { Message } from "./message.ts"
 import { signDelivery } from "./sign.ts"
 

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Client, Receiver } from "@upstash/qstash"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { createClock, type VirtualClock } from "../clock.ts"
 import { createFaults, type Faults } from "../faults.ts"
+import { createClock, type VirtualClock } from "../time/clock.ts"
 import { type Qstash, type QstashOptions, startQstash } from "./server.ts"
 
 const KEYS = { currentSigningKey: "sig_current_0123456789", nextSigningKey: "sig_next_0123456789" }

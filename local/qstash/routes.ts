@@ -1,7 +1,7 @@
 /** QStash's API. One file of more than 300 lines, since it is one table of routes with their handlers. */
 import { randomBytes } from "node:crypto"
-import type { VirtualClock } from "../clock.ts"
 import { jsonReply, type Reply } from "../faults.ts"
+import type { VirtualClock } from "../time/clock.ts"
 import { CronError } from "./cron.ts"
 import { contentId, type Engine, newId } from "./engine.ts"
 import { BadRequest, type MessageSpec, readSpec } from "./message.ts"

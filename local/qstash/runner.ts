@@ -1,5 +1,5 @@
-import type { VirtualClock } from "../clock.ts"
 import type { FaultMode, Faults } from "../faults.ts"
+import type { VirtualClock } from "../time/clock.ts"
 import type { Message } from "./message.ts"
 import type { Scheduler } from "./scheduler.ts"
 import type { QstashState } from "./state.ts"

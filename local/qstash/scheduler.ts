@@ -1,5 +1,5 @@
-import type { VirtualClock } from "../clock.ts"
-import type { Heartbeats } from "../heartbeats.ts"
+import type { VirtualClock } from "../time/clock.ts"
+import type { Heartbeats } from "../time/heartbeats.ts"
 import { parseCron } from "./cron.ts"
 import type { Message, MessageSpec } from "./message.ts"
 import type { QstashState, Schedule } from "./state.ts"

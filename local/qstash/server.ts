@@ -1,6 +1,6 @@
-import type { VirtualClock } from "../clock.ts"
 import { type Faults, jsonReply, type Reply, type StandInRequest, serve } from "../faults.ts"
 import { headerOf } from "../loopback.ts"
+import type { VirtualClock } from "../time/clock.ts"
 import { createEngine, type Engine, type EngineOptions } from "./engine.ts"
 import type { Message } from "./message.ts"
 import { type ApiRequest, handleRequest, type SigningKeys } from "./routes.ts"

@@ -1,4 +1,4 @@
-import type { VirtualClock } from "../clock.ts"
+import type { VirtualClock } from "../time/clock.ts"
 import type { DeadLetter, Message, MessageSpec } from "./message.ts"
 import type { Schedule } from "./state.ts"
 

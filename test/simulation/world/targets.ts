@@ -1,6 +1,6 @@
 /** Addresses and secrets of the simulated world, and the Worker's environment. */
 import type { FaultTarget } from "../../../local/faults.ts"
-import { workerVars } from "../../../local/world-vars.ts"
+import { workerVars } from "../../../local/variables/world-vars.ts"
 
 const at = (port: number): string => `http://127.0.0.1:${port}`
 

@@ -1,4 +1,4 @@
-import type { FaultTarget } from "./faults.ts"
+import type { FaultTarget } from "../faults.ts"
 
 /**
  * The counters: requests that each local replacement received, requests without effect because of a fault, and separately

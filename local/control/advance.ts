@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { parseDurationMs, type VirtualClock } from "./clock.ts"
-import type { Faults } from "./faults.ts"
-import type { Heartbeats } from "./heartbeats.ts"
-import type { CronTicker } from "./processes/cron-ticker.ts"
-import type { Qstash } from "./qstash/server.ts"
+import type { Faults } from "../faults.ts"
+import type { CronTicker } from "../processes/cron-ticker.ts"
+import type { Qstash } from "../qstash/server.ts"
+import { parseDurationMs, type VirtualClock } from "../time/clock.ts"
+import type { Heartbeats } from "../time/heartbeats.ts"
 
 /** The parts of the local world that act while time passes. */
 export type AdvanceParts = {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { WHOP_BASE_PATH } from "./provider-apis/whop.ts"
+import { WHOP_BASE_PATH } from "../provider-apis/whop.ts"
 import type { Secrets } from "./secrets.ts"
 
 /** The addresses of a world's servers. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { z } from "zod"
+import type { Mailbox } from "../channels/mailbox.ts"
+import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, type Reply, serve } from "../faults.ts"
+import { headerOf, isLoopbackUrl } from "../loopback.ts"
+import type { OwnKeys } from "../own-key.ts"
+import { DurationError, type VirtualClock } from "../time/clock.ts"
+import type { Heartbeats } from "../time/heartbeats.ts"
 import { type AdvanceResult, AdvanceTimeout } from "./advance.ts"
-import type { Mailbox } from "./channels/mailbox.ts"
-import { DurationError, type VirtualClock } from "./clock.ts"
-import { FAULT_MODES, FAULT_TARGETS, type Faults, jsonReply, type Listening, type Reply, serve } from "./faults.ts"
-import type { Heartbeats } from "./heartbeats.ts"
-import { headerOf, isLoopbackUrl } from "./loopback.ts"
-import type { OwnKeys } from "./own-key.ts"
 import type { Stats } from "./stats.ts"
 
 /** The parts that the control server controls. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, expect, test } from "vitest"
-import { parseConfig } from "../shared/config.ts"
+import { parseConfig } from "../../shared/config.ts"
 import { readDevVars } from "./dev-vars.ts"
 
 let root = ""
@@ -30,7 +30,7 @@ test("without files the variables of the shell are used", () => {
 
 test("the example is valid for the local world only", () => {
   const ring = `v1:${Buffer.alloc(32).toString("base64")}`
-  const example = readDevVars(join(import.meta.dirname, ".."), { ENCRYPTION_KEYS: ring, TOKEN_SIGNING_KEYS: ring })
+  const example = readDevVars(join(import.meta.dirname, "../.."), { ENCRYPTION_KEYS: ring, TOKEN_SIGNING_KEYS: ring })
   const env = {
     ...example,
     ENVIRONMENT: "local",
