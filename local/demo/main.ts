@@ -2,11 +2,11 @@
 import { parseArgs } from "node:util"
 import { browserUrl, LOCAL_ADMIN, makeSignInLink } from "../sign-in-link.ts"
 import { firstCompany, SECOND_COMPANY } from "./companies.ts"
-import { readSummary } from "./figures.ts"
 import { type FoundWorld, findRunningWorld, startOwnWorld } from "./find-world.ts"
 import { DemoError, messagesOf, reset, type World } from "./http.ts"
-import { createProgress } from "./progress.ts"
-import { renderReport } from "./report.ts"
+import { readSummary } from "./report/figures.ts"
+import { createProgress } from "./report/progress.ts"
+import { renderReport } from "./report/report.ts"
 import { runDemo } from "./run.ts"
 
 const HELP = `npm run demo [-- options]

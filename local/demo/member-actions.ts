@@ -1,5 +1,5 @@
 /** What members do with their messages: open the link, or unsubscribe with the mail program's one-click button. */
-import { after, type ScheduledEvent } from "./event-builder.ts"
+import { after, type ScheduledEvent } from "./events/event-builder.ts"
 import { type Message, request, type World, worldNow } from "./http.ts"
 import type { Member } from "./members.ts"
 import type { MemberIntention, Simulation } from "./simulation.ts"

@@ -2,12 +2,12 @@ import { expect, test } from "vitest"
 import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { normalize as readStripe } from "../../workers/providers/stripe/facts/normalize.ts"
 import { normalize as readWhop } from "../../workers/providers/whop/facts/normalize.ts"
-import { after, type ScheduledEvent } from "./event-builder.ts"
+import { after, type ScheduledEvent } from "./events/event-builder.ts"
+import { stripeEventBuilder } from "./events/stripe.ts"
+import { whopEventBuilder } from "./events/whop.ts"
 import { makeMembers } from "./members.ts"
 import { createRandom } from "./random.ts"
 import { createSimulation } from "./simulation.ts"
-import { stripeEventBuilder } from "./stripe.ts"
-import { whopEventBuilder } from "./whop.ts"
 
 const START = new Date("2026-11-21T12:00:00Z")
 const DAYS = 40

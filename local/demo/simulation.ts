@@ -10,7 +10,7 @@ import {
   type Membership,
   type NextId,
   type ScheduledEvent,
-} from "./event-builder.ts"
+} from "./events/event-builder.ts"
 import { type Decline, type Member, periodDaysOf } from "./members.ts"
 import type { Random } from "./random.ts"
 

@@ -1,5 +1,5 @@
 /** The report at the end. All but the number of deliveries is read from the Worker's API. */
-import { formatMoney } from "../../shared/domain/money.ts"
+import { formatMoney } from "../../../shared/domain/money.ts"
 import type { Figures } from "./figures.ts"
 import type { Story } from "./stories.ts"
 

@@ -1,9 +1,9 @@
 /**
  * Whop's events of the simulation: v1 envelopes, amounts as decimals in major units, one payment id for all attempts.
  */
-import { exponentOf } from "../../shared/domain/money.ts"
+import { exponentOf } from "../../../shared/domain/money.ts"
+import type { Member } from "../members.ts"
 import type { Bill, EventBuilder, Membership, NextId, ScheduledEvent } from "./event-builder.ts"
-import type { Member } from "./members.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 

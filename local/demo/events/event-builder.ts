@@ -1,6 +1,6 @@
 /** Memberships and bills of the demo, and the interface that builds a provider's events from them. */
-import type { SubscriptionStatus } from "../../shared/domain/facts.ts"
-import type { Decline, Member } from "./members.ts"
+import type { SubscriptionStatus } from "../../../shared/domain/facts.ts"
+import type { Decline, Member } from "../members.ts"
 
 /** The current state of a membership; it changes during the simulation. */
 export interface Membership {

@@ -1,4 +1,6 @@
 /** Stripe's events of the simulation, in order. */
+
+import type { Member } from "../members.ts"
 import {
   after,
   type Bill,
@@ -8,7 +10,6 @@ import {
   type ScheduledEvent,
   secondsOf,
 } from "./event-builder.ts"
-import type { Member } from "./members.ts"
 import * as objects from "./stripe-objects.ts"
 
 type Fields = objects.Fields

@@ -2,8 +2,9 @@
  * Stripe's webhook objects in two API versions. Changes in 2025-03-31 (basil): invoices have no `subscription`,
  * `charge` and `payment_intent`, payments have no `invoice`, and the period moved from subscriptions to their items.
  */
+
+import type { Decline, Member } from "../members.ts"
 import { type Bill, type Membership, secondsOf } from "./event-builder.ts"
-import type { Decline, Member } from "./members.ts"
 
 export type Fields = Readonly<Record<string, unknown>>
 

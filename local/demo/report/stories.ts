@@ -1,9 +1,9 @@
 /** What happened to three members, told from the stories of their cases in the API. */
 import { z } from "zod"
-import { formatMoney } from "../../shared/domain/money.ts"
-import { browserUrl } from "../sign-in-link.ts"
+import { formatMoney } from "../../../shared/domain/money.ts"
+import { browserUrl } from "../../sign-in-link.ts"
+import { askApi, type World } from "../http.ts"
 import type { CaseStory } from "./figures.ts"
-import { askApi, type World } from "./http.ts"
 
 export interface Story {
   readonly caseId: string

@@ -1,6 +1,6 @@
 /** The figures of one company, read from the Worker's API. */
 import { z } from "zod"
-import { askApi, type World } from "./http.ts"
+import { askApi, type World } from "../http.ts"
 
 const counts = z.record(z.string(), z.number())
 const summary = z.object({

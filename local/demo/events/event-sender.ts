@@ -1,10 +1,10 @@
 /** Sends webhooks like the providers: signed when sent, retried after temporary refusals, and sometimes repeated. */
 import { createHmac } from "node:crypto"
 import { setTimeout as sleep } from "node:timers/promises"
-import type { DemoCompany } from "./companies.ts"
+import type { DemoCompany } from "../companies.ts"
+import { request, worldNow } from "../http.ts"
+import type { Random } from "../random.ts"
 import { type ScheduledEvent, secondsOf } from "./event-builder.ts"
-import { request, worldNow } from "./http.ts"
-import type { Random } from "./random.ts"
 
 /** Concurrent requests, over all members. */
 const CONCURRENCY = 8

@@ -1,7 +1,7 @@
 /** Keeps the subscriptions of Stripe's local API as the events describe them, so that a discount can be applied. */
 import { z } from "zod"
+import { DemoError, request } from "../http.ts"
 import type { ScheduledEvent } from "./event-builder.ts"
-import { DemoError, request } from "./http.ts"
 
 const event = z.object({ data: z.object({ object: z.looseObject({ id: z.string() }) }) })
 const stored = z.looseObject({ discounts: z.array(z.unknown()).default([]) })
