@@ -42,8 +42,8 @@ import { healthWeights } from "./scoring/health-weights-route.ts"
 import { models } from "./scoring/models-route.ts"
 import { monitoring, retrainings, training } from "./scoring/monitoring/monitoring-route.ts"
 import { scores } from "./scoring/scores-route.ts"
-import { deadLetters } from "./webhooks/dead-letters-route.ts"
-import { events } from "./webhooks/events-route.ts"
+import { deadLetters } from "./webhooks/replay/dead-letters-route.ts"
+import { events } from "./webhooks/replay/events-route.ts"
 import { webhooks } from "./webhooks/route.ts"
 
 /** Ids of callers are kept when they are plain; anything else gets one of ours. */

@@ -27,7 +27,7 @@ import { announceQuarantines } from "../recovery/quarantine.ts"
 import { fallbackInRedis, removeFromRedisFallback } from "../webhooks/fallback-queue.ts"
 import { restoreDelivery } from "../webhooks/ingest-job.ts"
 import { ingestMapped, purgeUnmapped } from "../webhooks/process-unmapped.ts"
-import { reprocess } from "../webhooks/reprocess.ts"
+import { reprocess } from "../webhooks/replay/reprocess.ts"
 import { resolveCustomerOfObject } from "../webhooks/resolve-customers.ts"
 
 /** Bounds of one run: it must end well before the next one, a minute later. */

@@ -9,7 +9,7 @@ import { openFallbackDelivery } from "./fallback-queue.ts"
 import { ingest as ingestDelivery } from "./ingest.ts"
 import { readDelivery } from "./read-delivery.ts"
 import { ownerOf } from "./record-delivery.ts"
-import { reprocess } from "./reprocess.ts"
+import { reprocess } from "./replay/reprocess.ts"
 
 export const ingest = defineJob({
   name: "ingest",

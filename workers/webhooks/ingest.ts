@@ -8,7 +8,7 @@ import { advance } from "../recovery/advance.ts"
 import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
 import { processingOf, type ReadDelivery } from "./read-delivery.ts"
 import { type AcceptedDelivery, abandonedAt, acceptDelivery, giveWayToDeliveries } from "./record-delivery.ts"
-import { replay } from "./replay.ts"
+import { replay } from "./replay/replay.ts"
 
 /** Records a delivery of this owner; answers how that went, and the rest of the work, which may follow the answer. */
 export async function ingest(

@@ -27,7 +27,7 @@ import {
   readDelivery,
 } from "../../../workers/webhooks/read-delivery.ts"
 import { newEventOf } from "../../../workers/webhooks/record-delivery.ts"
-import { reprocess } from "../../../workers/webhooks/reprocess.ts"
+import { reprocess } from "../../../workers/webhooks/replay/reprocess.ts"
 import type { Signal } from "../../../workers/webhooks/signal.ts"
 import { envelope, invoiceEvent } from "../../support/events/events.ts"
 import { VARS } from "../world/targets.ts"

@@ -1,9 +1,9 @@
 /** The payload of a stored event: opened to process the event again, or for somebody who may read it. */
-import { readStoredEvent, type StoredEvent } from "../../db/queries/webhooks/events.ts"
-import { fromUtf8 } from "../../shared/crypto/bytes.ts"
-import { open, payloadPurpose, SealError } from "../../shared/crypto/seal.ts"
-import { AppError } from "../platform/errors.ts"
-import type { Principal, Services } from "../platform/services.ts"
+import { readStoredEvent, type StoredEvent } from "../../../db/queries/webhooks/events.ts"
+import { fromUtf8 } from "../../../shared/crypto/bytes.ts"
+import { open, payloadPurpose, SealError } from "../../../shared/crypto/seal.ts"
+import { AppError } from "../../platform/errors.ts"
+import type { Principal, Services } from "../../platform/services.ts"
 
 /** The body as it was received. Throws `SealError` when no key of the deployment opens it. */
 export function openPayload({ config }: Services, event: StoredEvent, payload: Uint8Array): Promise<Uint8Array> {

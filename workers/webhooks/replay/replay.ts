@@ -1,13 +1,13 @@
 /** Processes a stored event with the current code; a thin event is expanded first. */
-import { markProcessed } from "../../db/queries/recovery/commit.ts"
-import { replayDelivery } from "../../db/queries/recovery/stream.ts"
-import { utf8 } from "../../shared/crypto/bytes.ts"
-import { apiFor } from "../platform/provider-accounts.ts"
-import type { Services } from "../platform/services.ts"
-import { advance } from "../recovery/advance.ts"
-import { rescoreAfterEvent } from "../scoring/rescore-after-event.ts"
-import { factsOf, forMode, processingOf, type ReadDelivery, readDelivery } from "./read-delivery.ts"
-import { acceptDelivery, ownerOf, withoutForbiddenLookups } from "./record-delivery.ts"
+import { markProcessed } from "../../../db/queries/recovery/commit.ts"
+import { replayDelivery } from "../../../db/queries/recovery/stream.ts"
+import { utf8 } from "../../../shared/crypto/bytes.ts"
+import { apiFor } from "../../platform/provider-accounts.ts"
+import type { Services } from "../../platform/services.ts"
+import { advance } from "../../recovery/advance.ts"
+import { rescoreAfterEvent } from "../../scoring/rescore-after-event.ts"
+import { factsOf, forMode, processingOf, type ReadDelivery, readDelivery } from "../read-delivery.ts"
+import { acceptDelivery, ownerOf, withoutForbiddenLookups } from "../record-delivery.ts"
 
 /**
  * Adds the event's facts to the ledger and advances its customer; facts that are there already change nothing. Should this

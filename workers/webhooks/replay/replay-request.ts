@@ -1,10 +1,10 @@
 /** Replays one event or many on request, from the stored payloads; safe at any time and any number of times. */
-import { type EventFilter, readEvent } from "../../db/queries/webhooks/events.ts"
-import { enqueueReplay, type ReplayResult } from "../../db/queries/webhooks/replay.ts"
-import { AppError } from "../platform/errors.ts"
-import { MANUAL_RUN } from "../platform/jobs/run.ts"
-import type { Principal, Services } from "../platform/services.ts"
-import { requireProcessingEnabled } from "../platform/switches.ts"
+import { type EventFilter, readEvent } from "../../../db/queries/webhooks/events.ts"
+import { enqueueReplay, type ReplayResult } from "../../../db/queries/webhooks/replay.ts"
+import { AppError } from "../../platform/errors.ts"
+import { MANUAL_RUN } from "../../platform/jobs/run.ts"
+import type { Principal, Services } from "../../platform/services.ts"
+import { requireProcessingEnabled } from "../../platform/switches.ts"
 import { reprocess } from "./reprocess.ts"
 import { payloadPurged } from "./stored-payload.ts"
 
