@@ -21,7 +21,7 @@ import {
 import type { Services } from "../platform/services.ts"
 import { enabledCompanies, isEnabledFor, PROCESSING_SWITCH, SCHEDULER_SWITCH } from "../platform/switches.ts"
 import { settleSubscription } from "../reconcile/settle-subscription.ts"
-import { indexAddresses } from "../recovery/index-addresses.ts"
+import { indexAddresses } from "../recovery/customers/index-addresses.ts"
 import { sendNudges } from "../recovery/nudges/nudges-job.ts"
 import { announceQuarantines } from "../recovery/quarantine.ts"
 import { fallbackInRedis, removeFromRedisFallback } from "../webhooks/fallback-queue.ts"

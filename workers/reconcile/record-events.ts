@@ -14,7 +14,7 @@ import { apiFor, isOwnKeyAccount } from "../platform/provider-accounts.ts"
 import type { Services } from "../platform/services.ts"
 import { isEnabledFor, PROCESSING_SWITCH } from "../platform/switches.ts"
 import { advance } from "../recovery/advance.ts"
-import type { ContactUpdate } from "../recovery/customer-contact.ts"
+import type { ContactUpdate } from "../recovery/customers/customer-contact.ts"
 import { processingOf, type ReadDelivery, readDelivery } from "../webhooks/read-delivery.ts"
 import { acceptDelivery, ownerOf } from "../webhooks/record-delivery.ts"
 

@@ -12,7 +12,7 @@ import { foldUndoable } from "../../shared/domain/recovery/undo.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { type CustomerState, EMPTY_STATE } from "../../shared/domain/state.ts"
 import type { Services } from "../platform/services.ts"
-import { type ContactUpdate, mergeContact } from "./customer-contact.ts"
+import { type ContactUpdate, mergeContact } from "./customers/customer-contact.ts"
 import { assignHoldout, keyOf, reachableChannels, undoableStateOf } from "./stream-state.ts"
 
 /** What to process; finished when the customer is up to date. */

@@ -3,7 +3,7 @@
 import { parseKeyRing } from "../../../shared/crypto/key-ring.ts"
 import type { Fact, FactBody, Instant } from "../../../shared/domain/facts.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
-import { type ContactHolder, decryptContact } from "../../../workers/recovery/customer-contact.ts"
+import { type ContactHolder, decryptContact } from "../../../workers/recovery/customers/customer-contact.ts"
 import type { Database } from "./database.ts"
 import { secret } from "./targets.ts"
 

@@ -28,7 +28,7 @@ import {
 import { signToken } from "../../../shared/tokens.ts"
 import { accessOf } from "../../platform/credentials.ts"
 import type { Services } from "../../platform/services.ts"
-import { type Contact, decryptContact } from "../customer-contact.ts"
+import { type Contact, decryptContact } from "../customers/customer-contact.ts"
 import { stateOf } from "../stream-state.ts"
 
 /** A link works longer than the playbook and the provider's retries last, and not much longer. */

@@ -1,7 +1,7 @@
 /** Indexes the addresses and names of contacts that were stored before these indexes existed, or with an older key. */
-import { indexContacts, loadContacts, loadContactsToIndex } from "../../db/queries/recovery/persons.ts"
-import { sha256, toHex } from "../../shared/crypto/bytes.ts"
-import type { Services } from "../platform/services.ts"
+import { indexContacts, loadContacts, loadContactsToIndex } from "../../../db/queries/recovery/persons.ts"
+import { sha256, toHex } from "../../../shared/crypto/bytes.ts"
+import type { Services } from "../../platform/services.ts"
 import { indexContact } from "./customer-contact.ts"
 
 /** Contacts per run: each needs a key to be unwrapped and some hashes, and a run must end well before the next. */

@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { parseKeyRing } from "../../shared/crypto/key-ring.ts"
-import type { ContactChange } from "../../shared/provider.ts"
+import { parseKeyRing } from "../../../shared/crypto/key-ring.ts"
+import type { ContactChange } from "../../../shared/provider.ts"
 import { type ContactHolder, type ContactUpdate, decryptContact, mergeContact } from "./customer-contact.ts"
 
 const ring = parseKeyRing(`v1:${btoa("k".repeat(32))}`)

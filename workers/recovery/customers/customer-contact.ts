@@ -1,15 +1,15 @@
 /** A member's name and addresses: opened and sealed only here; each field has the time of the event that stated it. */
 import * as z from "zod"
-import type { ContactChange as SealedContact } from "../../db/queries/recovery/commit.ts"
-import type { Stream } from "../../db/queries/recovery/ledger-pages.ts"
-import type { ContactIndexes } from "../../db/queries/recovery/persons.ts"
-import { addressIndexes } from "../../shared/contact/address-index.ts"
-import { nameIndexes } from "../../shared/contact/name-index.ts"
-import { newDataKey, unwrapDataKey } from "../../shared/crypto/data-key.ts"
-import type { KeyRing } from "../../shared/crypto/key-ring.ts"
-import { openJsonWith, sealJsonWith } from "../../shared/crypto/seal.ts"
-import type { Instant } from "../../shared/domain/facts.ts"
-import type { ContactChange } from "../../shared/provider.ts"
+import type { ContactChange as SealedContact } from "../../../db/queries/recovery/commit.ts"
+import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
+import type { ContactIndexes } from "../../../db/queries/recovery/persons.ts"
+import { addressIndexes } from "../../../shared/contact/address-index.ts"
+import { nameIndexes } from "../../../shared/contact/name-index.ts"
+import { newDataKey, unwrapDataKey } from "../../../shared/crypto/data-key.ts"
+import type { KeyRing } from "../../../shared/crypto/key-ring.ts"
+import { openJsonWith, sealJsonWith } from "../../../shared/crypto/seal.ts"
+import type { Instant } from "../../../shared/domain/facts.ts"
+import type { ContactChange } from "../../../shared/provider.ts"
 
 const field = z.object({ value: z.string().nullable(), asOf: z.string() })
 const fields = {

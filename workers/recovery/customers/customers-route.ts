@@ -2,9 +2,9 @@
 
 import { Hono } from "hono"
 import * as z from "zod"
-import { type MilestoneRow, milestonesOf } from "../../db/queries/interventions/milestones.ts"
-import { settingsOf as readSettings } from "../../db/queries/platform/companies.ts"
-import type { PageRequest } from "../../db/queries/platform/page.ts"
+import { type MilestoneRow, milestonesOf } from "../../../db/queries/interventions/milestones.ts"
+import { settingsOf as readSettings } from "../../../db/queries/platform/companies.ts"
+import type { PageRequest } from "../../../db/queries/platform/page.ts"
 import {
   type ConsentRow,
   type CustomerFilter,
@@ -12,25 +12,25 @@ import {
   findCustomers,
   listCustomers,
   readCustomer,
-} from "../../db/queries/recovery/customers.ts"
-import { releaseQuarantine } from "../../db/queries/recovery/quarantines.ts"
-import { listPredictions, type ScoreRow } from "../../db/queries/scoring/scores.ts"
-import { addressIndexes } from "../../shared/contact/address-index.ts"
-import { wordIndexes } from "../../shared/contact/name-index.ts"
-import { PROVIDERS } from "../../shared/domain/facts.ts"
-import { grantsAccess } from "../../shared/domain/scoring/features/access.ts"
-import { RISK_LEVELS } from "../../shared/domain/scoring/health.ts"
-import { type CompanySettings, settingsOf } from "../../shared/domain/settings.ts"
-import type { SubscriptionState } from "../../shared/domain/state.ts"
-import { AppError } from "../platform/errors.ts"
-import { isAllowed, withPermission } from "../platform/http/auth.ts"
-import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../platform/http/request.ts"
-import type { AppEnv, Principal, Services } from "../platform/services.ts"
-import { healthFrom, showAtRisk, showHealth } from "../scoring/health-view.ts"
-import { HOUR_MS, MIN_RESCORE_INTERVAL_MS, scoreCustomers } from "../scoring/score.ts"
-import { showPrediction, showScore, showSummary } from "../scoring/score-view.ts"
+} from "../../../db/queries/recovery/customers.ts"
+import { releaseQuarantine } from "../../../db/queries/recovery/quarantines.ts"
+import { listPredictions, type ScoreRow } from "../../../db/queries/scoring/scores.ts"
+import { addressIndexes } from "../../../shared/contact/address-index.ts"
+import { wordIndexes } from "../../../shared/contact/name-index.ts"
+import { PROVIDERS } from "../../../shared/domain/facts.ts"
+import { grantsAccess } from "../../../shared/domain/scoring/features/access.ts"
+import { RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
+import { type CompanySettings, settingsOf } from "../../../shared/domain/settings.ts"
+import type { SubscriptionState } from "../../../shared/domain/state.ts"
+import { AppError } from "../../platform/errors.ts"
+import { isAllowed, withPermission } from "../../platform/http/auth.ts"
+import { idText, listOf, pageFields, splitPage, validId, validJson, validQuery } from "../../platform/http/request.ts"
+import type { AppEnv, Principal, Services } from "../../platform/services.ts"
+import { healthFrom, showAtRisk, showHealth } from "../../scoring/health-view.ts"
+import { HOUR_MS, MIN_RESCORE_INTERVAL_MS, scoreCustomers } from "../../scoring/score.ts"
+import { showPrediction, showScore, showSummary } from "../../scoring/score-view.ts"
+import { stateOf } from "../stream-state.ts"
 import { type ContactHolder, decryptContact } from "./customer-contact.ts"
-import { stateOf } from "./stream-state.ts"
 
 const query = z.strictObject({
   ...pageFields,
