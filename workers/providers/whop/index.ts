@@ -2,7 +2,7 @@ import type { OutboundFetch } from "../../../shared/network/outbound-fetch.ts"
 import type { Provider } from "../../../shared/provider.ts"
 import { type WhopApiOptions, whopApi } from "./api/client.ts"
 import { EVENT_LIST_DAYS } from "./api/delivery-log.ts"
-import { WHOP_HOSTS } from "./facts/event-reading.ts"
+import { WHOP_HOSTS } from "./events/event-reading.ts"
 import { normalize } from "./facts/normalize.ts"
 import { verify } from "./verify.ts"
 

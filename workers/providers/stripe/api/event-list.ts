@@ -14,8 +14,8 @@ import {
   type ProviderSubscription,
 } from "../../../../shared/provider.ts"
 import { pruneToBounds } from "../../json.ts"
-import { readEnvelope } from "../facts/envelope.ts"
-import { idOf } from "../facts/fields.ts"
+import { readEnvelope } from "../events/envelope.ts"
+import { idOf } from "../events/fields.ts"
 import { API_VERSION, apiErrorOf, callStripe, isStripeError } from "./client.ts"
 
 /** Stripe's own bound of a page. */

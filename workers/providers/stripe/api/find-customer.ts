@@ -1,8 +1,8 @@
 /** Looks up the customer of an object at Stripe, with the ids of related objects. */
 import type Stripe from "stripe"
 import type { ProviderApi } from "../../../../shared/provider.ts"
-import { isObject, type JsonObject } from "../facts/fields.ts"
-import { objectLinksOf, objectsOf } from "../facts/object-links.ts"
+import { isObject, type JsonObject } from "../events/fields.ts"
+import { objectLinksOf, objectsOf } from "../events/object-links.ts"
 import { callStripe, isStripeError } from "./client.ts"
 
 type Answer = Awaited<ReturnType<ProviderApi["customerOf"]>>

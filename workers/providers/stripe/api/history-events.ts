@@ -5,8 +5,8 @@
  */
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
 import { HISTORY_ID_PREFIX, type HistoricalEvent } from "../../../../shared/provider.ts"
-import { at, idOf, instantOf, isObject, type JsonObject } from "../facts/fields.ts"
-import { objectLinksOf } from "../facts/object-links.ts"
+import { at, idOf, instantOf, isObject, type JsonObject } from "../events/fields.ts"
+import { objectLinksOf } from "../events/object-links.ts"
 import { API_VERSION } from "./client.ts"
 
 /** In seconds, as Stripe's times are: events after `until` are left to the webhooks. */

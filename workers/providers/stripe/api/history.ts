@@ -5,8 +5,8 @@
 import type Stripe from "stripe"
 import * as z from "zod"
 import type { HistoricalEvent, HistoryPage, HistoryRequest } from "../../../../shared/provider.ts"
-import { isObject, type JsonObject } from "../facts/fields.ts"
-import { objectLinksOf } from "../facts/object-links.ts"
+import { isObject, type JsonObject } from "../events/fields.ts"
+import { objectLinksOf } from "../events/object-links.ts"
 import { apiErrorOf, callStripe, isStripeError } from "./client.ts"
 import {
   chargeEvents,

@@ -5,7 +5,7 @@
 import type Stripe from "stripe"
 import { sha256, toHex, utf8 } from "../../../../shared/crypto/bytes.ts"
 import type { ProviderApi } from "../../../../shared/provider.ts"
-import { at, idOf } from "../facts/fields.ts"
+import { at, idOf } from "../events/fields.ts"
 import { apiErrorOf, callStripe, type DiscountIncentive, type FreeDaysIncentive, isStripeError } from "./client.ts"
 
 type Request = Parameters<ProviderApi["applyIncentive"]>[0]

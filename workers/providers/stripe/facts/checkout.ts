@@ -7,9 +7,9 @@
  */
 import * as z from "zod"
 import { type StatedMoney, UNKNOWN_MONEY } from "../../../../shared/domain/facts.ts"
-import { type EventReader, unhandled, withFacts } from "./event-reading.ts"
-import { currency, detail, id, type JsonObject, minorUnits, moneyOf, read } from "./fields.ts"
-import { refsOf } from "./object-links.ts"
+import { type EventReader, unhandled, withFacts } from "../events/event-reading.ts"
+import { currency, detail, id, type JsonObject, minorUnits, moneyOf, read } from "../events/fields.ts"
+import { refsOf } from "../events/object-links.ts"
 
 const session = z.object({
   object: z.literal("checkout.session"),

@@ -4,7 +4,7 @@
  */
 import type { ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import type { ContactChange } from "../../../../shared/provider.ts"
-import { at, type JsonObject } from "./fields.ts"
+import { at, type JsonObject } from "../events/fields.ts"
 
 /** Longer than any address or name that Stripe accepts. */
 const CONTACT_LENGTH_MAX = 512

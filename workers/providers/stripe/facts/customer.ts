@@ -1,8 +1,8 @@
 /** Events about the customer: the customer itself, a completed checkout, and payment methods. */
 import type { ProviderFactBody } from "../../../../shared/domain/facts.ts"
+import { type EventReader, unhandled, withFacts } from "../events/event-reading.ts"
+import { at, idOf, isObject, type JsonObject } from "../events/fields.ts"
 import { contactOfCustomer, contactOfSnapshot, customerSeenFact } from "./contact.ts"
-import { type EventReader, unhandled, withFacts } from "./event-reading.ts"
-import { at, idOf, isObject, type JsonObject } from "./fields.ts"
 
 /** `customer.created` and `customer.updated`: authoritative for address, language and time zone. */
 export const customerSaved: EventReader = ({ object }) => {

@@ -3,7 +3,7 @@
  * (`card_declined`), the decline code of the issuer (`insufficient_funds`), the outcome of the charge
  * (docs.stripe.com/declines/codes).
  */
-import { at, codeOf, isObject, type JsonObject, listOf } from "./fields.ts"
+import { at, codeOf, isObject, type JsonObject, listOf } from "../events/fields.ts"
 
 /** Codes that mean only "declined", the least specific first. */
 const GENERIC_CODES = ["payment_intent_payment_attempt_failed", "card_declined", "generic_decline"]

@@ -1,8 +1,8 @@
 /** Events about disputes. An inquiry (`warning_*`) precedes any movement of money; a chargeback has withdrawn it. */
 import * as z from "zod"
-import { type EventReader, type EventReading, unhandled, withFacts } from "./event-reading.ts"
-import { codeOf, currency, detail, id, minorUnits, moneyOf, read } from "./fields.ts"
-import { refsOf } from "./object-links.ts"
+import { type EventReader, type EventReading, unhandled, withFacts } from "../events/event-reading.ts"
+import { codeOf, currency, detail, id, minorUnits, moneyOf, read } from "../events/fields.ts"
+import { refsOf } from "../events/object-links.ts"
 
 const dispute = z.object({ id, currency: detail(currency), amount: detail(minorUnits), status: detail(z.string()) })
 

@@ -12,10 +12,8 @@ import {
   UNKNOWN_MONEY,
 } from "../../../../shared/domain/facts.ts"
 import type { Result } from "../../../../shared/result.ts"
-import { contactOfSnapshot, customerSeenFact, paymentPageOf } from "./contact.ts"
-import { declineCodeOf } from "./decline-code.ts"
-import type { StripeEvent } from "./envelope.ts"
-import { type EventReader, type EventReading, unhandled, withFacts } from "./event-reading.ts"
+import type { StripeEvent } from "../events/envelope.ts"
+import { type EventReader, type EventReading, unhandled, withFacts } from "../events/event-reading.ts"
 import {
   at,
   currency,
@@ -30,8 +28,10 @@ import {
   moneyOf,
   orNull,
   read,
-} from "./fields.ts"
-import { refsOf } from "./object-links.ts"
+} from "../events/fields.ts"
+import { refsOf } from "../events/object-links.ts"
+import { contactOfSnapshot, customerSeenFact, paymentPageOf } from "./contact.ts"
+import { declineCodeOf } from "./decline-code.ts"
 
 const due = z.object({
   object: z.literal("invoice"),

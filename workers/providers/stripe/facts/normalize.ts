@@ -4,17 +4,17 @@
  */
 import type { Delivery, MalformedEvent } from "../../../../shared/provider.ts"
 import { ok, type Result } from "../../../../shared/result.ts"
+import { readEnvelope, type StripeEvent, type ThinPart } from "../events/envelope.ts"
+import { type EventReader, notUsed, unhandled } from "../events/event-reading.ts"
+import { isKnownType } from "../events/event-types.ts"
+import { objectLinksOf, objectsOf } from "../events/object-links.ts"
+import { snapshotTypeOf } from "../events/thin-types.ts"
 import { checkoutPaymentFailed, checkoutPaymentSucceeded } from "./checkout.ts"
 import * as customer from "./customer.ts"
 import { disputeChanged } from "./dispute.ts"
-import { readEnvelope, type StripeEvent, type ThinPart } from "./envelope.ts"
-import { type EventReader, notUsed, unhandled } from "./event-reading.ts"
-import { isKnownType } from "./event-types.ts"
 import * as invoice from "./invoice.ts"
-import { objectLinksOf, objectsOf } from "./object-links.ts"
 import * as payment from "./payment.ts"
 import * as subscription from "./subscription.ts"
-import { snapshotTypeOf } from "./thin-types.ts"
 
 /** The events that we read, and their readers. Types without a line here are stored as `unhandled`. */
 const READERS: ReadonlyMap<string, EventReader> = new Map<string, EventReader>([

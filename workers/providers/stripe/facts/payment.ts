@@ -1,8 +1,7 @@
 /** Events about charges, payment intents and refunds. Since basil none of them names its invoice. */
 import * as z from "zod"
 import type { StatedMoney } from "../../../../shared/domain/facts.ts"
-import { declineCodeOf } from "./decline-code.ts"
-import { type EventReader, unhandled, withFacts } from "./event-reading.ts"
+import { type EventReader, unhandled, withFacts } from "../events/event-reading.ts"
 import {
   at,
   codeOf,
@@ -16,8 +15,9 @@ import {
   moneyOf,
   orNull,
   read,
-} from "./fields.ts"
-import { refsOf } from "./object-links.ts"
+} from "../events/fields.ts"
+import { refsOf } from "../events/object-links.ts"
+import { declineCodeOf } from "./decline-code.ts"
 
 const charge = z.object({
   object: z.literal("charge"),

@@ -3,7 +3,7 @@ import * as z from "zod"
 import type { SubscriptionItem, SubscriptionSnapshot, SubscriptionStatus } from "../../../../shared/domain/facts.ts"
 import { endByOf, type StatedEnd } from "../../../../shared/domain/recovery/intent.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
-import { at, currency, detail, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "./fields.ts"
+import { at, currency, detail, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "../events/fields.ts"
 
 /** Since 2020 an item has a `price`; `plan` is its older form. */
 const price = z.object({

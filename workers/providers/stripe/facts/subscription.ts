@@ -6,9 +6,9 @@ import type {
   SubscriptionSnapshot,
 } from "../../../../shared/domain/facts.ts"
 import { changedParts } from "../../../../shared/domain/recovery/fold/same-second.ts"
-import type { StripeEvent } from "./envelope.ts"
-import { type EventReader, unhandled, withFacts } from "./event-reading.ts"
-import { at, codeOf, isObject, type JsonObject } from "./fields.ts"
+import type { StripeEvent } from "../events/envelope.ts"
+import { type EventReader, unhandled, withFacts } from "../events/event-reading.ts"
+import { at, codeOf, isObject, type JsonObject } from "../events/fields.ts"
 import { snapshotOf } from "./subscription-snapshot.ts"
 
 export const subscriptionCreated: EventReader = ({ object }) => {

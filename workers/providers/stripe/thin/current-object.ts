@@ -6,12 +6,12 @@
  */
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { Delivery, NewFact } from "../../../../shared/provider.ts"
-import { livemodeOf, type StripeEvent } from "../facts/envelope.ts"
-import { type EventReading, unhandled } from "../facts/event-reading.ts"
-import { at, instantOf, type JsonObject } from "../facts/fields.ts"
+import { livemodeOf, type StripeEvent } from "../events/envelope.ts"
+import { type EventReading, unhandled } from "../events/event-reading.ts"
+import { at, instantOf, type JsonObject } from "../events/fields.ts"
+import { objectLinksOf, objectsOf } from "../events/object-links.ts"
+import { snapshotTypeOf } from "../events/thin-types.ts"
 import { eventReaderFor } from "../facts/normalize.ts"
-import { objectLinksOf, objectsOf } from "../facts/object-links.ts"
-import { snapshotTypeOf } from "../facts/thin-types.ts"
 
 /** The delivery of a thin event with its current object; `previous` are the former values, where the event gives them. */
 export function currentObjectDelivery(thin: Delivery, object: JsonObject, previous: JsonObject): Delivery {

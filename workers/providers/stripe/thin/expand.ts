@@ -7,8 +7,8 @@ import * as z from "zod"
 import type { Delivery, ExpandedEvent } from "../../../../shared/provider.ts"
 import { isId } from "../../ids.ts"
 import { apiErrorOf, callStripe, isStripeError } from "../api/client.ts"
-import { isObject, type JsonObject, orNull } from "../facts/fields.ts"
-import { isSnapshotType } from "../facts/thin-types.ts"
+import { isObject, type JsonObject, orNull } from "../events/fields.ts"
+import { isSnapshotType } from "../events/thin-types.ts"
 import { currentObjectDelivery, deletedObjectDelivery } from "./current-object.ts"
 
 /**

@@ -11,9 +11,9 @@ import { expectWellFormed } from "../../../../test/fixtures/stripe/constructed/w
 import { recordedEvents } from "../../../../test/fixtures/stripe/recorded.ts"
 import { failedRenewalScenario } from "../../../../test/support/events/scenario.ts"
 import { invariantViolations } from "../../../../test/support/events/state-invariants.ts"
-import { isObject, type JsonObject } from "../facts/fields.ts"
+import { isObject, type JsonObject } from "../events/fields.ts"
+import { isSnapshotType, snapshotTypeOf } from "../events/thin-types.ts"
 import { normalize } from "../facts/normalize.ts"
-import { isSnapshotType, snapshotTypeOf } from "../facts/thin-types.ts"
 import { currentObjectDelivery } from "./current-object.ts"
 
 interface Snapshot {

@@ -13,8 +13,8 @@ import {
   type ProviderApi,
   ProviderApiError,
 } from "../../../../shared/provider.ts"
-import { isOfCompany } from "../facts/envelope.ts"
-import { idOf, instantOf, type JsonObject } from "../facts/fields.ts"
+import { isOfCompany } from "../events/envelope.ts"
+import { idOf, instantOf, type JsonObject } from "../events/fields.ts"
 import { asSubscription, disputeEvents, paymentEvents, refundEvents, type WhopObject } from "./events-from-objects.ts"
 
 /** Days that deliveries are kept. */

@@ -8,8 +8,8 @@
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import type { HistoricalEvent, ProviderSubscription } from "../../../../shared/provider.ts"
-import { statedInstant } from "../facts/event-reading.ts"
-import { countOf, type JsonObject, relatedId, textOf } from "../facts/fields.ts"
+import { statedInstant } from "../events/event-reading.ts"
+import { countOf, type JsonObject, relatedId, textOf } from "../events/fields.ts"
 
 /** An object as a list shows it. */
 export type WhopObject = JsonObject & { readonly id: string }

@@ -6,7 +6,7 @@
 import { utf8 } from "../../../../shared/crypto/bytes.ts"
 import type { Instant } from "../../../../shared/domain/facts.ts"
 import { HISTORY_ID_PREFIX, type HistoricalEvent } from "../../../../shared/provider.ts"
-import { countOf, idOf, instantOf, type JsonObject } from "../facts/fields.ts"
+import { countOf, idOf, instantOf, type JsonObject } from "../events/fields.ts"
 
 /** Events after `until` are left to the webhooks. */
 export interface HistoryRange {

@@ -1,7 +1,7 @@
 /** The past from Whop's lists, page by page. */
 import { describe, expect, test } from "vitest"
 import { apiOf } from "../../../../test/support/grants.ts"
-import type { JsonObject } from "../facts/fields.ts"
+import type { JsonObject } from "../events/fields.ts"
 import { normalize } from "../facts/normalize.ts"
 import { whopProvider } from "../index.ts"
 import { membershipEvents, paymentEvents } from "./history-events.ts"

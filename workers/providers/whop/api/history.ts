@@ -9,7 +9,7 @@ import {
   type HistoryRequest,
   ProviderApiError,
 } from "../../../../shared/provider.ts"
-import type { JsonObject } from "../facts/fields.ts"
+import type { JsonObject } from "../events/fields.ts"
 import { disputeEvents, type HistoryRange, membershipEvents, paymentEvents, refundEvents } from "./history-events.ts"
 
 /** One page of any of Whop's lists. */

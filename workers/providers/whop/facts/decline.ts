@@ -1,5 +1,5 @@
 /** Decline codes in Whop's spelling (docs.whop.com/payments/payment-declines). */
-import { type JsonObject, textOf } from "./fields.ts"
+import { type JsonObject, textOf } from "../events/fields.ts"
 
 /**
  * Events before `decline_code` have only a message for people. These phrases are from Whop's own explanations of its codes,

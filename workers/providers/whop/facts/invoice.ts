@@ -5,8 +5,8 @@
  */
 import type { Money, PaymentRefs, ProviderFactBody } from "../../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
-import { customerSeen, type EventReader, notUsed, ownId } from "./event-reading.ts"
-import { firstOf, type JsonObject, objectOf, related, relatedId } from "./fields.ts"
+import { customerSeen, type EventReader, notUsed, ownId } from "../events/event-reading.ts"
+import { firstOf, type JsonObject, objectOf, related, relatedId } from "../events/fields.ts"
 import { firstMoney, moneyOf, statedMoneyOf } from "./money.ts"
 
 /** Reads `invoice.*`. */

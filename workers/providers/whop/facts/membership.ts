@@ -10,8 +10,17 @@ import type {
 import { currencyCodeOf } from "../../../../shared/domain/money.ts"
 import { endByOf, type StatedEnd } from "../../../../shared/domain/recovery/intent.ts"
 import { ok } from "../../../../shared/result.ts"
-import { customerSeen, type EventReader, notUsed, ownId, statedInstant } from "./event-reading.ts"
-import { codeTextOf, countOf, firstOf, instantOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
+import { customerSeen, type EventReader, notUsed, ownId, statedInstant } from "../events/event-reading.ts"
+import {
+  codeTextOf,
+  countOf,
+  firstOf,
+  instantOf,
+  type JsonObject,
+  related,
+  relatedId,
+  textOf,
+} from "../events/fields.ts"
 import { firstMoney } from "./money.ts"
 
 /** Whop's statuses (@whop/sdk, MembershipStatus) mapped to Stripe's. */

@@ -6,7 +6,7 @@
 import { type Money, type StatedMoney, UNKNOWN_MONEY } from "../../../../shared/domain/facts.ts"
 import { currencyCodeOf, minorUnitsOf } from "../../../../shared/domain/money.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
-import { type JsonObject, objectOf } from "./fields.ts"
+import { type JsonObject, objectOf } from "../events/fields.ts"
 
 /** An amount in minor units, or why it cannot be read. */
 export function moneyOf(amount: unknown, currency: unknown): Result<Money, string> {

@@ -1,7 +1,7 @@
 /** Setup intents: a member saved a payment method. */
 import { err, ok } from "../../../../shared/result.ts"
-import { customerSeen, type EventReader, notUsed, ownId } from "./event-reading.ts"
-import { relatedId } from "./fields.ts"
+import { customerSeen, type EventReader, notUsed, ownId } from "../events/event-reading.ts"
+import { relatedId } from "../events/fields.ts"
 
 /** Reads `setup_intent.*`; only one that succeeded added a payment method. */
 export const readSetupIntent: EventReader = ({ kind, data }) => {

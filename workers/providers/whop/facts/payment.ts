@@ -5,9 +5,9 @@
  */
 import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../../shared/domain/facts.ts"
 import { ok } from "../../../../shared/result.ts"
+import { customerSeen, type EventReader, notUsed, ownId, statedInstant } from "../events/event-reading.ts"
+import { countOf, firstOf, idOf, type JsonObject, related, relatedId, textOf } from "../events/fields.ts"
 import { declineCodeOf } from "./decline.ts"
-import { customerSeen, type EventReader, notUsed, ownId, statedInstant } from "./event-reading.ts"
-import { countOf, firstOf, idOf, type JsonObject, related, relatedId, textOf } from "./fields.ts"
 import { firstMoney, statedMoneyOf } from "./money.ts"
 
 /** Fields of the amount billed, by preference: v1's total, v5's final amount, the name in newer versions; the subtotal last. */

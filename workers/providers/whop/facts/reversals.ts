@@ -1,8 +1,8 @@
 /** Refunds and disputes. Both contain the payment that they reverse (v1, v5), or its id. */
 import type { PaymentRefs, ProviderFactBody, StatedMoney } from "../../../../shared/domain/facts.ts"
 import { err, ok, type Result } from "../../../../shared/result.ts"
-import { customerSeen, type EventReader, notUsed, ownId } from "./event-reading.ts"
-import { codeTextOf, firstOf, idOf, type JsonObject, objectOf, relatedId, textOf } from "./fields.ts"
+import { customerSeen, type EventReader, notUsed, ownId } from "../events/event-reading.ts"
+import { codeTextOf, firstOf, idOf, type JsonObject, objectOf, relatedId, textOf } from "../events/fields.ts"
 import { firstMoney, moneyOf, statedMoneyOf } from "./money.ts"
 import { paymentObjects } from "./payment.ts"
 
