@@ -7,7 +7,7 @@ import { RACES } from "./interleavings/races.ts"
 import { MUTANTS } from "./mutants/mutant-list.ts"
 import { checkMutantLocations, type KilledMutant } from "./mutants/mutants.ts"
 import { type OrdersReport, SCENARIOS_WITH_ORDER } from "./orders.ts"
-import type { Pool } from "./pool.ts"
+import type { Pool } from "./processes/pool.ts"
 import { emptyTally, merge, type RequestCounter } from "./schedules.ts"
 
 /** Receives the progress of a command. */

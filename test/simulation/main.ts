@@ -4,7 +4,7 @@ import { parseArgs } from "node:util"
 import { runCrashPoints, runInterleavings, runMutants, runOrders, runRaceMutants, runSchedules } from "./commands.ts"
 import type { ScheduleResult } from "./interleavings/explore.ts"
 import { RACES } from "./interleavings/races.ts"
-import { openPool, type Pool } from "./pool.ts"
+import { openPool, type Pool } from "./processes/pool.ts"
 import { Progress } from "./progress.ts"
 import {
   crashTable,

@@ -8,7 +8,7 @@ import { runCrashPoints, runInterleavings, runMutants, runOrders, runRaceMutants
 import type { ScheduleResult } from "./interleavings/explore.ts"
 import { RACES } from "./interleavings/races.ts"
 import { MUTANTS } from "./mutants/mutant-list.ts"
-import { openPool, type Pool } from "./pool.ts"
+import { openPool, type Pool } from "./processes/pool.ts"
 import type { Run } from "./run.ts"
 import { FAULT_KINDS } from "./world/faults.ts"
 

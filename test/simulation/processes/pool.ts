@@ -1,8 +1,8 @@
 /** Schedule workers: processes that each have their own Worker and database. */
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import type { Timing } from "../orders.ts"
 import { openDatabasePool } from "./database-pool.ts"
-import type { Timing } from "./orders.ts"
 
 /** A job for a schedule worker; the answer depends on the kind. */
 export type Job =

@@ -1,19 +1,19 @@
 /** A schedule worker: does the jobs of the pool one after the other, until the pool disconnects. */
 
-import { crashEverywhere } from "./crash-points.ts"
-import { FLOWS } from "./flows.ts"
-import { exploreAllSchedules, exploreRandomSchedules, ScheduleRunner, scheduleOf } from "./interleavings/explore.ts"
-import { killRaceMutant, RACE_MUTANTS } from "./interleavings/kill-mutants.ts"
-import { RACES } from "./interleavings/races.ts"
-import { MUTANTS } from "./mutants/mutant-list.ts"
-import { killMutant, RealWorker } from "./mutants/mutants.ts"
-import { exploreOrders, SCENARIOS_WITH_ORDER } from "./orders.ts"
+import { crashEverywhere } from "../crash-points.ts"
+import { FLOWS } from "../flows.ts"
+import { exploreAllSchedules, exploreRandomSchedules, ScheduleRunner, scheduleOf } from "../interleavings/explore.ts"
+import { killRaceMutant, RACE_MUTANTS } from "../interleavings/kill-mutants.ts"
+import { RACES } from "../interleavings/races.ts"
+import { MUTANTS } from "../mutants/mutant-list.ts"
+import { killMutant, RealWorker } from "../mutants/mutants.ts"
+import { exploreOrders, SCENARIOS_WITH_ORDER } from "../orders.ts"
+import { type RunParts, runSchedule } from "../run.ts"
+import { count, emptyTally, shrink } from "../schedules.ts"
+import { bundle } from "../world/bundle.ts"
+import { Database } from "../world/database.ts"
+import { loadPackages, makeScheduleWorker, type ScheduleWorker } from "../world/schedule-worker.ts"
 import type { Job } from "./pool.ts"
-import { type RunParts, runSchedule } from "./run.ts"
-import { count, emptyTally, shrink } from "./schedules.ts"
-import { bundle } from "./world/bundle.ts"
-import { Database } from "./world/database.ts"
-import { loadPackages, makeScheduleWorker, type ScheduleWorker } from "./world/schedule-worker.ts"
 
 const [, , url = "", interleavingUrl = ""] = process.argv
 const database = await Database.connect(url)

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import pg from "pg"
-import { prepareDatabase } from "../../local/database.ts"
-import { startPostgres } from "../../local/postgres/server.ts"
-import { PREPARE_PAUSES } from "./interleavings/instrument.ts"
-import { PREPARE } from "./world/database.ts"
+import { prepareDatabase } from "../../../local/database.ts"
+import { startPostgres } from "../../../local/postgres/server.ts"
+import { PREPARE_PAUSES } from "../interleavings/instrument.ts"
+import { PREPARE } from "../world/database.ts"
 
 export interface DatabasePool {
   /** A connection string for the database of each schedule worker. */
