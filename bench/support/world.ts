@@ -38,6 +38,7 @@ const VARS = {
   DEFAULT_COMPANY_ID: COMPANY_ID,
   RATE_LIMIT_WEBHOOKS_PER_MINUTE: "1000000",
   RATE_LIMIT_BAD_PER_MINUTE: "1000000",
+  RATE_LIMIT_API_PER_MINUTE: "1000000",
 }
 
 /** Builds and starts everything in `dataDir`. QStash takes messages and delivers none until it is released. */

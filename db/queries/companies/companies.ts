@@ -109,9 +109,12 @@ export async function setCompanyClosed(
   return rows[0]?.closed ?? null
 }
 
+/** A provider with fewer deliveries than one in so many may be missing in the checklist; the time to read it stays bounded. */
+const DELIVERIES_READ = 2_000
+
 /** What a company's checklist is made from. */
 export interface Onboarding {
-  /** The first verified delivery of each provider. */
+  /** The first verified delivery of each provider, among the company's first and last ones. */
   readonly firstDeliveries: readonly { readonly provider: ProviderName; readonly at: Date }[]
   readonly steps: readonly { readonly step: string; readonly at: Date; readonly who: string }[]
   readonly branding: StoredBranding
@@ -120,10 +123,14 @@ export interface Onboarding {
 /** Reads what a company has set up; one round trip. */
 export async function readOnboarding(db: Db, companyId: string): Promise<Onboarding> {
   const [first, steps, branding] = await inCompany(db, companyId, [
-    // The primary key starts with the company and the provider; a set-up is looked at while there are few events.
     db.execute<{ provider: ProviderName; at: string }>(sql`
-      select k.provider, min(k.received_at) as at from webhook_event_keys k
-      where k.company_id = ${companyId} group by k.provider order by k.provider`),
+      select e.provider, min(e.received_at) as at from (
+        (select provider, received_at from webhook_events
+          where company_id = ${companyId} and received_at < 'infinity' order by received_at limit ${DELIVERIES_READ})
+        union all
+        (select provider, received_at from webhook_events
+          where company_id = ${companyId} and received_at < 'infinity' order by received_at desc limit ${DELIVERIES_READ})
+      ) as e group by e.provider order by e.provider`),
     db.select().from(onboardingSteps).where(eq(onboardingSteps.companyId, companyId)),
     brandingStatement(db),
   ])
