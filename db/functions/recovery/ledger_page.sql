@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION ledger_page(
   p_customer customers, p_is_whole boolean, p_after jsonb, p_limit integer
 )
-RETURNS jsonb LANGUAGE plpgsql STABLE
+RETURNS json LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off
 SET enable_bitmapscan = off SET enable_material = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -12,16 +12,16 @@ DECLARE
   v_rank smallint := coalesce((p_after ->> 'rank')::smallint, -1);
   v_id text := coalesce(p_after ->> 'id', '');
   v_limit integer := coalesce(p_limit, 2000);
-  v_facts jsonb;
-  v_next jsonb;
+  v_facts json;
+  v_next json;
 BEGIN
   -- One more than the page holds, to know whether there is another.
   SELECT
-    jsonb_agg(
-      jsonb_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body, 'knownAt', f.known_at) ORDER BY f.place
+    json_agg(
+      json_build_object('id', f.id, 'occurredAt', f.occurred_at, 'body', f.body, 'knownAt', f.known_at) ORDER BY f.place
     ) FILTER (WHERE f.place <= v_limit),
-    CASE WHEN count(*) > v_limit THEN jsonb_agg(
-      jsonb_build_object('occurredAt', f.occurred_at, 'rank', f.rank, 'id', f.id)
+    CASE WHEN count(*) > v_limit THEN json_agg(
+      json_build_object('occurredAt', f.occurred_at, 'rank', f.rank, 'id', f.id)
     ) FILTER (WHERE f.place = v_limit) -> 0 END
     INTO v_facts, v_next
     FROM (
@@ -30,6 +30,6 @@ BEGIN
         v_limit + 1
       ) AS l
     ) AS f;
-  RETURN jsonb_build_object('facts', coalesce(v_facts, '[]'), 'next', v_next);
+  RETURN json_build_object('facts', coalesce(v_facts, '[]'), 'next', v_next);
 END
 $$;

@@ -3,7 +3,7 @@
 -- CS001 when the customer no longer has the version of the first page: pages of two versions must not be combined, and
 -- the caller reads again.
 CREATE OR REPLACE FUNCTION read_facts(p_customer_id text, p_version integer, p_is_whole boolean, p_after jsonb)
-RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+RETURNS json LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_customer customers;
 BEGIN

@@ -25,7 +25,7 @@ BEGIN
       'isWhole', read.is_whole OR read.is_from_instant AND ledger.count > 2000,
       'isFromInstant', read.is_from_instant AND ledger.count <= 2000,
       'undo', CASE WHEN snapshot.has_undo THEN c.undo - 'version' END,
-      'facts', CASE WHEN long.page IS NULL THEN coalesce(ledger.facts, '[]') ELSE (long.page -> 'facts')::json END,
+      'facts', CASE WHEN long.page IS NULL THEN coalesce(ledger.facts, '[]') ELSE long.page -> 'facts' END,
       'next', long.page -> 'next',
       'nudges', (
         SELECT coalesce(json_agg(json_build_object(
