@@ -51,7 +51,7 @@ export function renderSignInLink({
 
 interface Parts {
   readonly subject: string
-  readonly paragraphs: readonly string[]
+  readonly paragraphs: readonly [string, ...string[]]
   readonly button: string
   readonly link: string
   readonly footer: string
@@ -64,7 +64,7 @@ function render({ subject, paragraphs, button, link, footer }: Parts): Rendered 
     text: [...paragraphs, `${button}: ${url}`, footer].join("\n\n"),
     html: emailHtml({
       ...{ language: "en", subject, brand: PRODUCT, paragraphs, button, link: url, footer, unsubscribe: null },
-      preheader: paragraphs[0] ?? "",
+      preheader: paragraphs[0],
       linkHint: "If the button does not work, open this address:",
     }),
   }

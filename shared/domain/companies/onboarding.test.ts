@@ -24,23 +24,26 @@ test("has all items, in their order, each with what to do", () => {
 })
 
 test("a provider is connected by its first signed event, the earliest of all", () => {
-  const firstDeliveries = [
-    { provider: "whop", at: "2026-10-06T12:00:00.000Z" },
-    { provider: "stripe", at: AT },
-  ] as const
-  expect(itemOf("provider_connected", { firstDeliveries })).toMatchObject({
-    ...{ isDone: true, at: AT },
-    how: "Signed events of Whop and Stripe have arrived.",
-  })
+  const whop = { provider: "whop", at: "2026-10-06T12:00:00.000Z" } as const
+  const stripe = { provider: "stripe", at: AT } as const
+  for (const firstDeliveries of [
+    [whop, stripe],
+    [stripe, whop],
+  ]) {
+    expect(itemOf("provider_connected", { firstDeliveries })).toMatchObject({ isDone: true, at: AT })
+  }
+  expect(itemOf("provider_connected", { firstDeliveries: [whop, stripe] })?.how).toBe(
+    "Signed events of Whop and Stripe have arrived.",
+  )
 })
 
 test.each([
-  ["none", { kind: "none" }, false, null],
-  ["the deployment's", { kind: "deployment" }, true, null],
-  ["its own, not authenticated", { kind: "own", verifiedAt: null }, false, null],
-  ["its own, authenticated", { kind: "own", verifiedAt: AT }, true, AT],
-] as const)("the sender: %s", (_, sender, isDone, at) => {
-  expect(itemOf("sender_verified", { sender })).toMatchObject({ isDone, at })
+  ["none", { kind: "none" }, false, null, "store one for the company"],
+  ["the deployment's", { kind: "deployment" }, true, null, "the deployment's sender"],
+  ["its own, not authenticated", { kind: "own", verifiedAt: null }, false, null, "add its DNS records"],
+  ["its own, authenticated", { kind: "own", verifiedAt: AT }, true, AT, "is verified"],
+] as const)("the sender: %s", (_, sender, isDone, at, how) => {
+  expect(itemOf("sender_verified", { sender })).toMatchObject({ isDone, at, how: expect.stringContaining(how) })
 })
 
 test.each([
@@ -57,7 +60,9 @@ test("the first message counts when it was recorded", () => {
     { step: "other", at: "2026-10-01T12:00:00.000Z" },
     { step: "first_message_sent", at: AT },
   ]
-  expect(itemOf("first_message_sent", { steps })).toMatchObject({ isDone: true, at: AT })
+  const how = expect.stringContaining("was sent")
+  expect(itemOf("first_message_sent", { steps })).toMatchObject({ isDone: true, at: AT, how })
+  expect(itemOf("first_message_sent", {})?.how).toContain("/api/companies/acme/test-message")
 })
 
 test.each([

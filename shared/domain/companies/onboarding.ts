@@ -52,14 +52,14 @@ export function checklist(input: OnboardingInput): readonly ChecklistEntry[] {
 }
 
 function providerConnected({ companyId, firstDeliveries }: OnboardingInput): ChecklistEntry {
-  const [first] = [...firstDeliveries].sort((a, b) => (a.at < b.at ? -1 : 1))
+  const [at = null] = firstDeliveries.map((delivery) => delivery.at).sort()
   const names = firstDeliveries.map(({ provider }) => PROVIDER_NAMES[provider]).join(" and ")
   return {
     item: "provider_connected",
-    isDone: first !== undefined,
-    at: first?.at ?? null,
+    isDone: at !== null,
+    at,
     how:
-      first === undefined
+      at === null
         ? `Add the endpoint /api/webhooks/stripe/${companyId} or /api/webhooks/whop/${companyId} at the provider, store its secret, and send a test event.`
         : `Signed events of ${names} have arrived.`,
   }

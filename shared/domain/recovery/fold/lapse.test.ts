@@ -3,7 +3,7 @@ import * as make from "../../../../test/support/events/facts.ts"
 import type { Fact } from "../../facts.ts"
 import type { CustomerState } from "../../state.ts"
 import { rebuild } from "../fold.ts"
-import { LAPSE_DAYS, lapsedBy, lapseTime, lastNewsAt } from "./lapse.ts"
+import { LAPSE_DAYS, lapsedBy, lapseTime, lapsingSince, lastNewsAt } from "./lapse.ts"
 
 const { on, paymentFailed, paymentSucceeded, paymentPending } = make
 
@@ -42,16 +42,34 @@ describe("an open payment case lapses", () => {
     expect(afterLook(facts, day)).toMatchObject({ status: "lost", closeReason: "lapsed" })
   })
 
+  test("not later for a payment in progress of another invoice", () => {
+    const facts = [
+      paymentFailed({ at: on(0) }),
+      paymentPending({ at: on(10), method: "sepa_debit", invoiceId: "in_2" }),
+    ]
+    expect(afterLook(facts, 60)).toMatchObject({ status: "lost", closedAt: on(60) })
+  })
+
+  test("where the job looks for it: the cases without news since `lapsingSince`", () => {
+    expect(lapsingSince(new Date(on(LAPSE_DAYS)))).toEqual(new Date(on(0)))
+  })
+
+  test("as each other case does, with a fact of its own", () => {
+    const facts = [paymentFailed({ at: on(0) }), paymentFailed({ at: on(0), invoiceId: "in_2" })]
+    const { cases } = rebuild(lookedAt(facts, 60))
+    expect(cases.map(({ closeReason }) => closeReason)).toEqual(["lapsed", "lapsed"])
+  })
+
   test("at the same time, whenever the job runs", () => {
     const facts = [paymentFailed({ at: on(0) })]
     expect(lapsedBy(rebuild(facts), "payment_in_1", on(90))).toEqual(lapsedBy(rebuild(facts), "payment_in_1", on(60)))
     expect(lookedAt(lookedAt(facts, 60), 90)).toEqual(lookedAt(facts, 60))
   })
 
-  test("after the last fact of the ledger, of any case", () => {
-    const facts = [paymentFailed({ at: on(0) }), make.customerSeen({ at: on(80), hasPhone: true })]
+  test.each([60, 80])("after the last fact of the ledger, of any case: one of day %s", (day) => {
+    const facts = [paymentFailed({ at: on(0) }), make.customerSeen({ at: on(day), hasPhone: true })]
     const fact = lapsedBy(rebuild(facts), "payment_in_1", on(81))
-    expect(fact).toMatchObject({ occurredAt: on(80).replace(".000Z", ".001Z") })
+    expect(fact).toMatchObject({ occurredAt: on(day).replace(".000Z", ".001Z") })
     expect(afterLook(facts, 81).status).toBe("lost")
   })
 
@@ -74,6 +92,8 @@ test("cases of other kinds and closed ones do not lapse", () => {
   expect(state.cases.map((entry) => lapseTime(state, entry))).toEqual([null, null])
   expect(state.cases.map((entry) => lastNewsAt(state, entry))).toContain(null)
   expect(state.cases.flatMap(({ id }) => lapsedBy(state, id, on(300)) ?? [])).toEqual([])
+  const lapses = state.cases.map(({ id }): Fact => ({ kind: "case_lapsed", id, occurredAt: on(300), caseId: id }))
+  expect(rebuild([...facts, paymentSucceeded({ at: on(1) }), ...lapses]).cases).toEqual(state.cases)
 })
 
 function partPaid(): Fact {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest"
+import { describe, expect, onTestFinished, test, vi } from "vitest"
 import { isQuiet, isTimeZone, nextAllowed } from "./quiet-hours.ts"
 
 const NIGHT = { start: "21:00", end: "08:00" }
@@ -22,6 +22,13 @@ describe("the next allowed moment", () => {
     )
   })
 
+  test("is after the repeated hour when quiet hours end as the clocks go back", () => {
+    // Berlin, 25 October 2026: at 03:00 it is 02:00 again, which is quiet.
+    expect(nextAllowed("2026-10-24T23:00:00.000Z", { start: "22:00", end: "03:00" }, "Europe/Berlin")).toBe(
+      "2026-10-25T02:00:00.000Z",
+    )
+  })
+
   test("is the same moment when there are no quiet hours", () => {
     const at = "2026-06-01T23:00:00.123Z"
     expect(nextAllowed(at, null, "Europe/Berlin")).toBe(at)
@@ -40,6 +47,26 @@ describe("the next allowed moment", () => {
     expect(nextAllowed("2026-06-01T22:00:00.000Z", NIGHT, "Mars/Olympus")).toBe("2026-06-02T08:00:00.000Z")
     expect(() => isQuiet("2026-06-01T22:00:00.000Z", { start: "9pm", end: "08:00" }, "UTC")).toThrow(RangeError)
     expect(() => isQuiet("2026-06-01T22:00:00.000Z", { start: "00:00", end: "24:00" }, "UTC")).toThrow(RangeError)
+  })
+})
+
+describe("the formatters, each slow to create,", () => {
+  const zones = Intl.supportedValuesOf("timeZone").slice(0, 301)
+  const [oldest = "", ...kept] = zones.slice(-101)
+
+  test("of the last hundred zones are kept, and no more; an unknown zone takes no place", () => {
+    const made = vi.spyOn(Intl, "DateTimeFormat")
+    onTestFinished(() => made.mockRestore())
+    for (const zone of zones) isTimeZone(zone)
+    made.mockClear()
+    isTimeZone("Mars/Olympus")
+    expect(made).toHaveBeenCalledTimes(1)
+    for (const zone of kept) isTimeZone(zone)
+    expect(made).toHaveBeenCalledTimes(1)
+    isTimeZone(oldest)
+    expect(made).toHaveBeenCalledTimes(2)
+    isTimeZone("x".repeat(65))
+    expect(made).toHaveBeenCalledTimes(2)
   })
 })
 

@@ -100,7 +100,7 @@ function remainingQuietMs(localMs: number, quiet: QuietHours): number {
   const end = timeOfDayMs(quiet.end)
   const sinceStart = mod(localMs - start, DAY_MS)
   const length = mod(end - start, DAY_MS)
-  return sinceStart < length ? length - sinceStart : 0
+  return Math.max(0, length - sinceStart)
 }
 
 /** Whether the local time of that zone is in the quiet hours. `start` equal to `end`: there are none. */
