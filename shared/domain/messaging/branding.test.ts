@@ -46,6 +46,9 @@ describe("a signature or a postal address", () => {
     "12 Main St.\nSpringfield, IL 62701",
     "Straße 5\n8001 Zürich",
     "z. B. hier",
+    // Exactly the largest: 6 lines, 120 characters in one of them, 400 in all.
+    ["x".repeat(120), "a", "b", "c", "d", "e"].join("\n"),
+    ["x".repeat(120), "x".repeat(120), "x".repeat(120), "x".repeat(37)].join("\n"),
   ])("%j is accepted", (text) => {
     expect(linesFault(text)).toBeNull()
   })
@@ -56,9 +59,12 @@ describe("a signature or a postal address", () => {
     ["x".repeat(401), "it is longer than 400 characters"],
     ["a\n".repeat(6), "it has more than 6 lines"],
     ["x".repeat(121), "a line is longer than 120 characters"],
+    [`Acme\n${"x".repeat(121)}`, "a line is longer than 120 characters"],
     ["a\u0000b", "expected plain text"],
     ["a\u202eb", "expected plain text"],
+    ["Acme\na\u202eb", "expected plain text"],
     ["Visit https://evil.example", "it contains a link or an e-mail address"],
+    ["Acme\nVisit https://evil.example", "it contains a link or an e-mail address"],
     ["evil.example/pay", "it contains a link or an e-mail address"],
     ["write to a@evil.example", "it contains a link or an e-mail address"],
   ])("%j is refused", (text, reason) => {

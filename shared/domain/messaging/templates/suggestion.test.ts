@@ -38,6 +38,7 @@ test("what is not stated is any, and the voice is plain", () => {
   const request = JSON.parse(suggestionPrompt({ caseKind: "at_risk", ...any }).user)
   expect(request).toMatchObject({ message: { stage: "any", asksFor: "any", channel: "any" }, currentWords: {} })
   expect(request.voice).toBe("plain and friendly")
+  expect(request.message.language).toContain("of the current words")
 })
 
 test("the task names every field and every part", () => {

@@ -48,7 +48,8 @@ export function suggestionPrompt({ words, voice, caseKind, stage, ask, channel, 
       channel: channel ?? "any",
       language: language ?? "that of the current words, else en",
     },
-    currentWords: Object.fromEntries(PARTS.flatMap((part) => (words[part] === undefined ? [] : [[part, words[part]]]))),
+    // JSON leaves out the parts that are not worded.
+    currentWords: Object.fromEntries(PARTS.map((part) => [part, words[part]])),
     voice: voice ?? "plain and friendly",
     charactersMax: PART_CHARS_MAX,
   }

@@ -37,6 +37,10 @@ describe("what is written", () => {
     expect(written(source, { invoiceCount: 0 }, "fr")).toBe("singular")
   })
 
+  test("a form that the text does not have is the form “other”", () => {
+    expect(written("{invoiceCount, plural, other {# open}}", { invoiceCount: 1 })).toBe("1 open")
+  })
+
   test("numbers are written in the language", () => {
     expect(written("{invoiceCount, plural, other {#}}", { invoiceCount: 1234 }, "de")).toBe("1.234")
     expect(written("{invoiceCount}", { invoiceCount: 1234 }, "en")).toBe("1,234")

@@ -58,7 +58,7 @@ describe("which template is used", () => {
 
 describe("what is refused", () => {
   test.each<[string, TemplateWords, string]>([
-    ["an unknown field", { ask: "{password}" }, "there is no field “password”"],
+    ["an unknown field", { ask: "{password}" }, "there is no field “password”; there are brand, firstName, amount"],
     ["a plural of what is no number", { ask: "{amount, plural, other {x}}" }, "only invoiceCount can be counted"],
     ["broken syntax, with its place", { ask: "Pay {amount" }, "expected “,” (at character 12)"],
     ["an address of the web", { opening: "Pay at https://evil.example" }, "it contains an address"],
@@ -80,6 +80,16 @@ describe("what is refused", () => {
     [
       "an address that one form of a plural completes",
       { opening: "Pay at evil{invoiceCount, plural, one {.example} other { now}}" },
+      "it contains an address",
+    ],
+    [
+      "an address that two plurals complete, one without the form of the other",
+      { opening: "Pay at evil{invoiceCount, plural, one {.} other { }}{invoiceCount, plural, other {example}}" },
+      "it contains an address",
+    ],
+    [
+      "a field that begins a domain in a plural",
+      { opening: "{invoiceCount, plural, other {Pay at {brand}.example}}" },
       "it contains an address",
     ],
     ["an address that quotes divide", { opening: "Write to a@evil'{'.example" }, "it contains an address"],
@@ -109,6 +119,7 @@ describe("what is refused", () => {
   test("every faulty part is named", () => {
     const words = Object.fromEntries(PARTS.map((part) => [part, "{nothing}"]))
     expect(faultsOf(words).map(({ part }) => part)).toEqual([...PARTS])
+    expect(faultsOf({}).map(({ part }) => part)).toEqual(["subject"])
   })
 
   test("a text of the largest length with every field is accepted", () => {
