@@ -161,6 +161,12 @@ describe("an e-mail with branding", () => {
     expect(email({ ...BRANDING, accent: null }).html).toContain("background-color:#1f5fd6;color:#ffffff")
   })
 
+  test("has a line of its colour above the message, and none where no colour was chosen", () => {
+    const styleOf = (branding: Branding | null) => /role="article"[^>]* style="([^"]*)"/.exec(email(branding).html)?.[1]
+    expect(styleOf(BRANDING)).toBe(`${styleOf(null)};border-top:4px solid #ffd400`)
+    expect(styleOf({ ...BRANDING, accent: null })).toMatch(/padding:24px$/)
+  })
+
   test("is no different without branding than with an empty one", () => {
     const nothing = { logo: null, accent: null, signature: null, replyTo: null, postalAddress: null }
     expect(email(nothing)).toEqual(email(null))

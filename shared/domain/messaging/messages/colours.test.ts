@@ -11,6 +11,7 @@ describe("the contrast of two colours", () => {
     ["#0000ff", "#ffffff", 8.59],
     ["#ff0000", "#ffffff", 4],
     ["#123456", "#123456", 1],
+    ["#0a0a0a", "#000000", 1.06],
   ])("of %s and %s is %s", (one, other, ratio) => {
     expect(contrastOf(one, other)).toBeCloseTo(ratio, 1)
   })
@@ -40,5 +41,9 @@ describe("the colours of a company", () => {
   test("are darker on light and lighter on dark where they could not be read", () => {
     expect(coloursOf("#ffffff").onLight).not.toBe("#ffffff")
     expect(coloursOf("#000000").onDark).not.toBe("#000000")
+  })
+
+  test("are shades of the company's colour: a dark blue is a light blue on dark, not white", () => {
+    expect(coloursOf("#1f1f9f").onDark).toBe("#8f8fcf")
   })
 })

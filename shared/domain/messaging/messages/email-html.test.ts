@@ -22,9 +22,8 @@ const stylesOf = (html: string, tag: string) =>
   [...html.matchAll(new RegExp(`<${tag} [^>]*style="([^"]*)"`, "g"))].map((match) => match[1] ?? "")
 
 describe("an e-mail", () => {
-  const html = emailHtml(parts)
-
   test("is a whole document in its language, for light and dark screens", () => {
+    const html = emailHtml(parts)
     expect(html).toMatch(/^<!doctype html>\n<html lang="de">\n<head>\n<meta charset="utf-8">\n/)
     expect(html).toContain('<meta name="color-scheme" content="light dark">')
     expect(html).toMatch(/<\/body>\n<\/html>\n$/)
@@ -32,6 +31,7 @@ describe("an e-mail", () => {
   })
 
   test("has its parts in order, each escaped", () => {
+    const html = emailHtml(parts)
     expect(elementsOf(html, "p")).toEqual([
       "AT&amp;T",
       "First &lt;p&gt;",
@@ -44,10 +44,12 @@ describe("an e-mail", () => {
   })
 
   test("has the paragraphs on lines of their own", () => {
+    const html = emailHtml(parts)
     expect(html).toMatch(/>First &lt;p&gt;<\/p>\n<p [^>]*>Second<\/p>\n/)
   })
 
   test("has the link as a button and as text, and the way to unsubscribe", () => {
+    const html = emailHtml(parts)
     const links = [...html.matchAll(/<a href="([^"]*)"[^>]*>([^<]*)</g)].map((match) => [match[1], match[2]])
     expect(links).toEqual([
       [LINK, "Pay &gt; now"],
@@ -57,10 +59,13 @@ describe("an e-mail", () => {
   })
 
   test("shows the preheader in the inbox and not in the text", () => {
+    const html = emailHtml(parts)
     expect(html).toMatch(/<body[^>]*>\n<div style="display:none;[^"]*">Preheader &amp; more<\/div>/)
   })
 
   test("has a font and a size in every paragraph, and colours of its own on the button alone", () => {
+    const look = { logo: null, colours: null, signature: ["Ada"], postalAddress: ["12 Main St"] }
+    const html = emailHtml({ ...parts, look })
     for (const style of stylesOf(html, "p").filter((style) => style !== "margin:24px 0")) {
       expect(style).toMatch(/^font-family:.*;font-size:\d+px;/)
     }
