@@ -2,6 +2,7 @@
  * How many rows the look-ups of a webhook read: few, however many the tables hold, with statistics and without, and by plans that
  * were made while the tables were empty. Sessions of the Worker keep their plans.
  */
+import { sql } from "drizzle-orm"
 import { expect, test } from "vitest"
 import type { Fact } from "../../../shared/domain/facts.ts"
 import { fold } from "../../../shared/domain/recovery/fold.ts"
@@ -9,6 +10,7 @@ import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
 import { TEST_COMPANY, useDatabase } from "../../../test/support/database.ts"
 import { fillTables, ROWS_AT, type RowRange, rowsRead } from "../../../test/support/many-rows.ts"
+import { inCompany } from "../../client.ts"
 import { commitStreams } from "./commit.ts"
 import { loadStream, type NewEvent, recordDeliveries } from "./stream.ts"
 
@@ -94,6 +96,10 @@ const READ_FROM = "customers, object_links, facts, webhook_events, webhook_event
 /** More than the rows of one customer, and fewer than those of the company. */
 const READ_MAX = 200
 
+/** Facts of a page. */
+const PAGE = 2_000
+const LONG_LEDGER = 10 * PAGE
+
 /** How many rows a webhook reads after these were added, by the plans that the session has, by new ones, and after ANALYZE. */
 async function readsAfter(added: { readonly from: number; readonly to: number }): Promise<number[]> {
   // Often enough that Postgres would keep a plan for all parameters.
@@ -118,4 +124,32 @@ test("the same with a million facts, by plans made for the statistics of few", {
   await fill({ from: 1, to: 100 })
   await rows(`ANALYZE ${READ_FROM}`)
   for (const read of await readsAfter({ from: 101, to: 1_000_100 })) expect(read).toBeLessThan(READ_MAX)
+})
+
+test("a page of a long ledger is read without the rest, by old plans and by new ones", async () => {
+  await rows(
+    `INSERT INTO customers (company_id, id, provider, provider_customer_id, created_at, updated_at)
+     VALUES ($1, 'stripe_long', 'stripe', 'long', $2, $2)`,
+    [TEST_COMPANY, AT],
+  )
+  const readPage = async () => {
+    const [result] = await inCompany(db, TEST_COMPANY, [
+      db.execute<{ facts: number }>(sql`
+        select json_array_length(read_facts('stripe_long', 0, true, null) -> 'facts') as facts`),
+    ])
+    return result.rows[0]?.facts
+  }
+  for (let plans = 0; plans < 7; plans++) await readPage()
+  await rows(
+    `INSERT INTO facts (company_id, id, provider, subject, kind, rank, occurred_at, recorded_at, known_at, body)
+     SELECT $1, 'long ' || n, 'stripe', 'long', 'opted_out', 70, $2::timestamptz - n * interval '1 second', $2, $2, '{}'
+     FROM generate_series(1, ${LONG_LEDGER}) AS n`,
+    [TEST_COMPANY, AT],
+  )
+  for (const change of [null, "DISCARD PLANS", `ANALYZE ${READ_FROM}`]) {
+    if (change !== null) await rows(change)
+    const before = await readSoFar()
+    expect(await readPage()).toBe(PAGE)
+    expect((await readSoFar()) - before).toBeLessThan(PAGE + READ_MAX)
+  }
 })
