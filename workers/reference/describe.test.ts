@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { Hono } from "hono"
 import { describe, expect, test } from "vitest"
 import * as z from "zod"
@@ -6,13 +7,15 @@ import { inputOf } from "../platform/http/request.ts"
 import type { AppEnv, Services } from "../platform/services.ts"
 import { DESCRIBED } from "./answers/all.ts"
 import { describeApi, routesOf } from "./describe.ts"
-import { OPENAPI_JSON } from "./openapi.ts"
 import { referencePage } from "./page.ts"
+import { openApiJson } from "./route.ts"
 
-const kept = JSON.parse(OPENAPI_JSON)
+const written = readFileSync(new URL("openapi.json", import.meta.url), "utf8")
+const kept = JSON.parse(written)
 
-test("openapi.ts is current (npm run openapi)", () => {
+test("openapi.json and openapi.ts are current (npm run openapi)", async () => {
   expect(kept).toEqual(JSON.parse(JSON.stringify(describeApi(app))))
+  expect(await openApiJson()).toBe(written)
 })
 
 const routes = [...routesOf(app)]
