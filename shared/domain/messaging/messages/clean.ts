@@ -19,8 +19,17 @@ export function truncate(text: string, lengthMax: number): string {
 }
 
 /** Scripts in which a joiner changes the shape of letters (Unicode Standard Annex 31, 2.3): Arabic and Indic. */
-const JOINING =
-  /[\p{scx=Arabic}\p{scx=Syriac}\p{scx=Mongolian}\p{scx=Deva}\p{scx=Beng}\p{scx=Guru}\p{scx=Gujr}\p{scx=Orya}\p{scx=Taml}\p{scx=Telu}\p{scx=Knda}\p{scx=Mlym}\p{scx=Sinh}\p{scx=Khmr}\p{scx=Mymr}\p{scx=Tibt}]/u
+const JOINING_SCRIPTS =
+  "Arabic Syriac Mongolian Deva Beng Guru Gujr Orya Taml Telu Knda Mlym Sinh Khmr Mymr Tibt".split(" ")
+
+/** Made once, where it is first needed: the sets of a literal are built at every start of an isolate. */
+let joining: RegExp | undefined
+
+function isJoining(letter: string): boolean {
+  joining ??= new RegExp(`[${JOINING_SCRIPTS.map((script) => `\\p{scx=${script}}`).join("")}]`, "u")
+  return joining.test(letter)
+}
+
 const EMOJI_BEFORE_JOINER = /\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?$/u
 const EMOJI_AFTER_JOINER = /^(?:\p{Extended_Pictographic}|[♀♂⚕])/u
 
@@ -33,7 +42,7 @@ function isShaping(character: string, before: string, after: string): boolean {
   const isJoiner = character === "\u200c" || character === "\u200d"
   const [next = ""] = after
   const last = [...before.slice(-2)].at(-1) ?? ""
-  if (isJoiner && JOINING.test(last) && /[\p{L}\p{M}]/u.test(next) && JOINING.test(next)) return true
+  if (isJoiner && isJoining(last) && /[\p{L}\p{M}]/u.test(next) && isJoining(next)) return true
   return character === "\u200d" && EMOJI_BEFORE_JOINER.test(before) && EMOJI_AFTER_JOINER.test(after)
 }
 
