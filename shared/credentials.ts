@@ -40,32 +40,40 @@ const domain = z
 
 /** What each kind consists of. */
 export const CREDENTIALS = {
-  stripe: z.strictObject({ apiKey: key(/^[rs]k_/, "a secret or restricted key (sk_…, rk_…)") }),
-  whop: z.strictObject({
-    apiKey: key(/./, "a key"),
-    /** The company that the key belongs to. */
-    accountId: z.string().regex(/^biz_[A-Za-z0-9]{1,64}$/, "expected biz_ and an id"),
-    /** Where push notifications appear; without one there are none. */
-    experienceId: z
-      .string()
-      .regex(/^exp_[A-Za-z0-9]{1,64}$/, "expected exp_ and an id")
-      .nullable()
-      .default(null),
-  }),
-  sendgrid: z.strictObject({
-    apiKey: key(/^SG\./, "SG. and a key"),
-    from: mailbox,
-    replyTo: mailbox.nullable().default(null),
-  }),
-  twilio: z.strictObject({
-    accountSid: z.string().regex(/^AC[0-9a-f]{32}$/i, "expected AC and 32 hexadecimal digits"),
-    authToken: key(/./, "a token"),
-    from: z.string().regex(/^(?:\+[1-9]\d{6,14}|MG[0-9a-f]{32})$/i, "expected an E.164 number or MG…"),
-  }),
-  slack: z.strictObject({
-    webhookUrl: z.url({ protocol: /^https?$/, error: "expected the URL of an incoming webhook" }).max(500),
-  }),
-  "link-domain": z.strictObject({ domain }),
+  stripe: z.lazy(() => z.strictObject({ apiKey: key(/^[rs]k_/, "a secret or restricted key (sk_…, rk_…)") })),
+  whop: z.lazy(() =>
+    z.strictObject({
+      apiKey: key(/./, "a key"),
+      /** The company that the key belongs to. */
+      accountId: z.string().regex(/^biz_[A-Za-z0-9]{1,64}$/, "expected biz_ and an id"),
+      /** Where push notifications appear; without one there are none. */
+      experienceId: z
+        .string()
+        .regex(/^exp_[A-Za-z0-9]{1,64}$/, "expected exp_ and an id")
+        .nullable()
+        .default(null),
+    }),
+  ),
+  sendgrid: z.lazy(() =>
+    z.strictObject({
+      apiKey: key(/^SG\./, "SG. and a key"),
+      from: mailbox,
+      replyTo: mailbox.nullable().default(null),
+    }),
+  ),
+  twilio: z.lazy(() =>
+    z.strictObject({
+      accountSid: z.string().regex(/^AC[0-9a-f]{32}$/i, "expected AC and 32 hexadecimal digits"),
+      authToken: key(/./, "a token"),
+      from: z.string().regex(/^(?:\+[1-9]\d{6,14}|MG[0-9a-f]{32})$/i, "expected an E.164 number or MG…"),
+    }),
+  ),
+  slack: z.lazy(() =>
+    z.strictObject({
+      webhookUrl: z.url({ protocol: /^https?$/, error: "expected the URL of an incoming webhook" }).max(500),
+    }),
+  ),
+  "link-domain": z.lazy(() => z.strictObject({ domain })),
 } as const satisfies Record<CredentialKind, z.ZodType>
 
 /** What a kind consists of. */

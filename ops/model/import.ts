@@ -108,7 +108,7 @@ function importFrom(text: string, options: XgboostOptions): XgboostImport {
   }
 }
 
-const featuresSchema = z.array(artefactSchema.shape.features.element)
+const featuresSchema = z.array(artefactSchema.unwrap().shape.features.element)
 
 async function optionsOf(values: {
   readonly features?: string | undefined

@@ -11,32 +11,38 @@ const PENDING = "flags:pending"
 const keyOf = (name: FlagName): string => `flag:${name}`
 
 /** A flag's value, as in both stores. */
-export const flagValue = z.object({
-  enabled: z.boolean(),
-  percentage: z.number().min(0).max(100),
-  allow: z.array(z.string()),
-  deny: z.array(z.string()),
-}) satisfies z.ZodType<FlagValue>
+export const flagValue = z.lazy(() =>
+  z.object({
+    enabled: z.boolean(),
+    percentage: z.number().min(0).max(100),
+    allow: z.array(z.string()),
+    deny: z.array(z.string()),
+  }),
+) satisfies z.ZodType<FlagValue>
 
-const setFlag = z.object({
-  value: flagValue,
-  revision: z.number(),
-  changeId: z.string(),
-  updatedAt: z.string(),
-  updatedBy: z.string(),
-  reason: z.string().nullable(),
-}) satisfies z.ZodType<SetFlag>
+const setFlag = z.lazy(() =>
+  z.object({
+    value: flagValue,
+    revision: z.number(),
+    changeId: z.string(),
+    updatedAt: z.string(),
+    updatedBy: z.string(),
+    reason: z.string().nullable(),
+  }),
+) satisfies z.ZodType<SetFlag>
 
-const flagChange = z.object({
-  id: z.uuid(),
-  name: z.enum(FLAG_NAMES),
-  before: flagValue.nullable(),
-  after: flagValue,
-  who: z.string(),
-  why: z.string().nullable(),
-  at: z.string(),
-  revision: z.number(),
-})
+const flagChange = z.lazy(() =>
+  z.object({
+    id: z.uuid(),
+    name: z.enum(FLAG_NAMES),
+    before: flagValue.nullable(),
+    after: flagValue,
+    who: z.string(),
+    why: z.string().nullable(),
+    at: z.string(),
+    revision: z.number(),
+  }),
+)
 
 /** One change of one flag: who, what and why. `before` is null when the flag was not set. */
 export type FlagChange = z.infer<typeof flagChange>

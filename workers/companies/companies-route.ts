@@ -36,16 +36,18 @@ const companyName = z
   .transform((name) => name.trim())
   .refine((name) => name !== "", { error: "expected a name" })
 
-const account = z.discriminatedUnion("provider", [
-  z.strictObject({
-    provider: z.literal("stripe"),
-    accountId: z.string().regex(/^acct_[A-Za-z0-9_]{1,100}$/, "expected acct_ and an id"),
-  }),
-  z.strictObject({
-    provider: z.literal("whop"),
-    accountId: z.string().regex(/^biz_[A-Za-z0-9_]{1,100}$/, "expected biz_ and an id"),
-  }),
-])
+const account = z.lazy(() =>
+  z.discriminatedUnion("provider", [
+    z.strictObject({
+      provider: z.literal("stripe"),
+      accountId: z.string().regex(/^acct_[A-Za-z0-9_]{1,100}$/, "expected acct_ and an id"),
+    }),
+    z.strictObject({
+      provider: z.literal("whop"),
+      accountId: z.string().regex(/^biz_[A-Za-z0-9_]{1,100}$/, "expected biz_ and an id"),
+    }),
+  ]),
+)
 const accounts = z.array(account).max(ACCOUNTS_MAX).default([])
 
 /** For what the company may use the deployment's credentials where it has none of its own; null: as it is, first all. */
@@ -61,10 +63,12 @@ const change = z.strictObject({
   ...{ name: companyName.optional(), sharedKinds },
   ...{ addAccounts: accounts, removeAccounts: accounts },
 })
-const testMessage = z.strictObject({
-  /** Who gets it; a person who is signed in may leave it out. */
-  personId: z.string().min(1).max(100).optional(),
-})
+const testMessage = z.lazy(() =>
+  z.strictObject({
+    /** Who gets it; a person who is signed in may leave it out. */
+    personId: z.string().min(1).max(100).optional(),
+  }),
+)
 
 export const companies = new Hono<AppEnv>()
   .get("/", withPermission("companies:list"), validQuery(z.strictObject(pageFields)), async (c) => {

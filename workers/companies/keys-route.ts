@@ -40,10 +40,12 @@ const expiresAt = z.iso
 const companyRole = z.enum(["success-analyst", "success-manager", "admin"])
 const newKey = z.strictObject({ name: keyName, role: companyRole, expiresAt })
 const newOperatorKey = z.strictObject({ name: keyName, expiresAt })
-const rotation = z.strictObject({
-  overlapHours: z.number().int().min(0).max(OVERLAP_HOURS_MAX).default(OVERLAP_HOURS_DEFAULT),
-  expiresAt,
-})
+const rotation = z.lazy(() =>
+  z.strictObject({
+    overlapHours: z.number().int().min(0).max(OVERLAP_HOURS_MAX).default(OVERLAP_HOURS_DEFAULT),
+    expiresAt,
+  }),
+)
 
 /** Whose keys: the company's of the caller, or null for operators'. */
 type Scope = (c: Context<AppEnv>) => string | null

@@ -33,12 +33,14 @@ const email = z.string().transform((text, context) => {
 })
 const invitation = z.strictObject({ email, role })
 const change = z.strictObject({ role })
-const pageOfUuids = z.strictObject({
-  ...pageFields,
-  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
-    error: "expected a nextCursor of this list",
+const pageOfUuids = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+      error: "expected a nextCursor of this list",
+    }),
   }),
-})
+)
 
 export const people = new Hono<AppEnv>()
   .get("/", withPermission("people:read"), async (c) => {

@@ -28,23 +28,25 @@ const HORIZON_DAYS_MAX = 180
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text))
 
-const query = z.strictObject({
-  kind: z.enum(KINDS).optional(),
-  segmentId: idText.optional(),
-  currency: z
-    .string()
-    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
-    .transform((code) => code.toLowerCase())
-    .optional(),
-  from: instant.optional(),
-  to: instant.optional(),
-  horizonDays: z
-    .string()
-    .regex(/^[1-9]\d{0,2}$/, `expected a whole number from 1 to ${HORIZON_DAYS_MAX}`)
-    .transform(Number)
-    .pipe(z.number().max(HORIZON_DAYS_MAX, `expected at most ${HORIZON_DAYS_MAX}`))
-    .default(HORIZON_DAYS_DEFAULT),
-})
+const query = z.lazy(() =>
+  z.strictObject({
+    kind: z.enum(KINDS).optional(),
+    segmentId: idText.optional(),
+    currency: z
+      .string()
+      .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
+      .transform((code) => code.toLowerCase())
+      .optional(),
+    from: instant.optional(),
+    to: instant.optional(),
+    horizonDays: z
+      .string()
+      .regex(/^[1-9]\d{0,2}$/, `expected a whole number from 1 to ${HORIZON_DAYS_MAX}`)
+      .transform(Number)
+      .pipe(z.number().max(HORIZON_DAYS_MAX, `expected at most ${HORIZON_DAYS_MAX}`))
+      .default(HORIZON_DAYS_DEFAULT),
+  }),
+)
 
 export const interventions = new Hono<AppEnv>().get(
   "/",

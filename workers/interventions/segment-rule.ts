@@ -13,19 +13,23 @@ import {
 
 /** Long enough for price ids, the longest values. */
 const CHOICE_CHARS_MAX = 200
-const choice = z
-  .string()
-  .min(1)
-  .max(CHOICE_CHARS_MAX)
-  .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected plain text")
+const choice = z.lazy(() =>
+  z
+    .string()
+    .min(1)
+    .max(CHOICE_CHARS_MAX)
+    .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected plain text"),
+)
 
-const condition: z.ZodType<SegmentRule> = z
-  .union([
-    z.strictObject({ field: z.enum(CHOICE_FIELDS), in: z.array(choice).min(1).max(CHOICES_MAX) }),
-    z.strictObject({ field: z.enum(NUMBER_FIELDS), op: z.enum(["lt", "lte", "gt", "gte"]), value: z.number() }),
-    z.strictObject({ field: z.enum(FLAG_FIELDS), is: z.boolean() }),
-  ])
-  .meta({ id: "SegmentCondition" })
+const condition: z.ZodType<SegmentRule> = z.lazy(() =>
+  z
+    .union([
+      z.strictObject({ field: z.enum(CHOICE_FIELDS), in: z.array(choice).min(1).max(CHOICES_MAX) }),
+      z.strictObject({ field: z.enum(NUMBER_FIELDS), op: z.enum(["lt", "lte", "gt", "gte"]), value: z.number() }),
+      z.strictObject({ field: z.enum(FLAG_FIELDS), is: z.boolean() }),
+    ])
+    .meta({ id: "SegmentCondition" }),
+)
 
 const EXPECTED = "expected a condition, or all, any or not of rules"
 
@@ -42,9 +46,8 @@ function ruleOf(depth: number): z.ZodType<SegmentRule> {
     .meta({ id: `SegmentRule${depth}` })
 }
 
-export const segmentRule = ruleOf(RULE_DEPTH_MAX).refine(
-  (rule) => conditionCount(rule).conditions <= RULE_CONDITIONS_MAX,
-  {
+export const segmentRule = z.lazy(() =>
+  ruleOf(RULE_DEPTH_MAX).refine((rule) => conditionCount(rule).conditions <= RULE_CONDITIONS_MAX, {
     error: `expected at most ${RULE_CONDITIONS_MAX} conditions`,
-  },
+  }),
 )

@@ -16,8 +16,8 @@ const BODY_BYTES_MAX = 128 * 1024
 /** Items are validated one by one, so that an invalid item does not reject the batch. */
 const batchOf = (item: z.ZodType) => z.array(item).min(1).max(BATCH_MAX, `expected at most ${BATCH_MAX}`)
 
-const usageBatch = z.strictObject({ records: batchOf(z.unknown()) })
-const signalBatch = z.strictObject({ signals: batchOf(z.unknown()) })
+const usageBatch = z.lazy(() => z.strictObject({ records: batchOf(z.unknown()) }))
+const signalBatch = z.lazy(() => z.strictObject({ signals: batchOf(z.unknown()) }))
 
 const usageBody = validJson(usageBatch, {
   bytesMax: BODY_BYTES_MAX,

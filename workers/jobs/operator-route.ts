@@ -31,17 +31,19 @@ const pause = z.strictObject({
     .max(REASON_CHARS_MAX)
     .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected one line"),
 })
-const runsQuery = z.strictObject({
-  ...pageFields,
-  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
-    error: "expected a nextCursor of this list",
+const runsQuery = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+      error: "expected a nextCursor of this list",
+    }),
+    outcome: z
+      .string()
+      .regex(/^[a-z_]{1,64}$/, "expected an outcome")
+      .optional(),
+    source: z.enum(["qstash", "cron", "operator"]).optional(),
   }),
-  outcome: z
-    .string()
-    .regex(/^[a-z_]{1,64}$/, "expected an outcome")
-    .optional(),
-  source: z.enum(["qstash", "cron", "operator"]).optional(),
-})
+)
 
 const validName = validParam(z.object({ name: z.enum([...JOBS.keys()]) }), "There is no such job.")
 

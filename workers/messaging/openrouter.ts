@@ -25,8 +25,13 @@ const RETRY_AFTER_MAX_MS = 10 * 60_000
 /** Longer than any part may be; the template's own rules decide. */
 const TEXT_CHARS_MAX = 2_000
 
-const texts = z.object(
-  Object.fromEntries(PARTS.map((part) => [part, z.string().max(TEXT_CHARS_MAX)])) as Record<TemplatePart, z.ZodString>,
+const texts = z.lazy(() =>
+  z.object(
+    Object.fromEntries(PARTS.map((part) => [part, z.string().max(TEXT_CHARS_MAX)])) as Record<
+      TemplatePart,
+      z.ZodString
+    >,
+  ),
 )
 
 /** The same for the model. Strict schemas require every property, and know no lengths. */
@@ -44,20 +49,22 @@ const RESPONSE_FORMAT = {
   },
 }
 
-const failure = z.object({ code: z.union([z.number(), z.string()]) })
-const completion = z.object({
-  model: z.string().max(200).optional(),
-  error: failure.optional(),
-  choices: z
-    .array(
-      z.object({
-        finish_reason: z.string().nullish(),
-        error: failure.optional(),
-        message: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }).optional(),
-      }),
-    )
-    .optional(),
-})
+const failure = z.lazy(() => z.object({ code: z.union([z.number(), z.string()]) }))
+const completion = z.lazy(() =>
+  z.object({
+    model: z.string().max(200).optional(),
+    error: failure.optional(),
+    choices: z
+      .array(
+        z.object({
+          finish_reason: z.string().nullish(),
+          error: failure.optional(),
+          message: z.object({ content: z.string().nullish(), refusal: z.string().nullish() }).optional(),
+        }),
+      )
+      .optional(),
+  }),
+)
 
 /** The model of that name at OpenRouter. */
 export const openRouterModel = ({ apiKey, apiUrl, model, timeoutMs, fetch }: OpenRouterOptions): TextModel => ({

@@ -27,40 +27,44 @@ const companies = z
   .default([])
 
 /** A flag's new value. A missing field takes its default; an unknown field is refused. */
-export const flagSchema = z
-  .strictObject({
-    enabled: z.boolean(),
-    percentage: z
-      .number()
-      .min(0)
-      .max(100)
-      .refine((percentage) => Math.round(percentage * 100) / 100 === percentage, {
-        error: "expected at most two decimals",
-      })
-      .default(100),
-    allow: companies,
-    deny: companies,
-    reason: z
-      .string()
-      .max(REASON_CHARS_MAX)
-      .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "expected one line of plain text")
-      .transform((text) => text.trim() || null)
-      .nullable()
-      .default(null),
-    /** The `updatedAt` of the value that this one replaces; null: the flag was not set. Absent: it replaces any value. */
-    replaces: z.iso.datetime().nullable().optional(),
-  })
-  .refine(({ allow, deny }) => !allow.some((id) => deny.includes(id)), {
-    error: "expected no company in both lists",
-    path: ["deny"],
-  })
+export const flagSchema = z.lazy(() =>
+  z
+    .strictObject({
+      enabled: z.boolean(),
+      percentage: z
+        .number()
+        .min(0)
+        .max(100)
+        .refine((percentage) => Math.round(percentage * 100) / 100 === percentage, {
+          error: "expected at most two decimals",
+        })
+        .default(100),
+      allow: companies,
+      deny: companies,
+      reason: z
+        .string()
+        .max(REASON_CHARS_MAX)
+        .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u, "expected one line of plain text")
+        .transform((text) => text.trim() || null)
+        .nullable()
+        .default(null),
+      /** The `updatedAt` of the value that this one replaces; null: the flag was not set. Absent: it replaces any value. */
+      replaces: z.iso.datetime().nullable().optional(),
+    })
+    .refine(({ allow, deny }) => !allow.some((id) => deny.includes(id)), {
+      error: "expected no company in both lists",
+      path: ["deny"],
+    }),
+)
 
-const changesQuery = z.strictObject({
-  ...pageFields,
-  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
-    error: "expected a nextCursor of this list",
+const changesQuery = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+      error: "expected a nextCursor of this list",
+    }),
   }),
-})
+)
 
 const validName = validParam(z.object({ name: z.enum(FLAG_NAMES) }), "There is no such flag.")
 

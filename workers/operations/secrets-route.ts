@@ -30,17 +30,19 @@ const ACTIVE_MAX = 5
 
 const HOUR_MS = 3_600_000
 
-const newSecret = z.strictObject({
-  provider: z.enum(PROVIDERS),
-  secret: z
-    .string()
-    .min(SECRET_CHARS_MIN, `expected at least ${SECRET_CHARS_MIN} characters`)
-    .max(SECRET_CHARS_MAX, `expected at most ${SECRET_CHARS_MAX} characters`)
-    .regex(/^[\x21-\x2b\x2d-\x7e]+$/, "expected visible characters without spaces and commas"),
-  overlapHours: z.number().int().min(0).max(OVERLAP_HOURS_MAX).default(OVERLAP_HOURS_DEFAULT),
-})
+const newSecret = z.lazy(() =>
+  z.strictObject({
+    provider: z.enum(PROVIDERS),
+    secret: z
+      .string()
+      .min(SECRET_CHARS_MIN, `expected at least ${SECRET_CHARS_MIN} characters`)
+      .max(SECRET_CHARS_MAX, `expected at most ${SECRET_CHARS_MAX} characters`)
+      .regex(/^[\x21-\x2b\x2d-\x7e]+$/, "expected visible characters without spaces and commas"),
+    overlapHours: z.number().int().min(0).max(OVERLAP_HOURS_MAX).default(OVERLAP_HOURS_DEFAULT),
+  }),
+)
 
-const ending = z.strictObject({ force: z.boolean().default(false) })
+const ending = z.lazy(() => z.strictObject({ force: z.boolean().default(false) }))
 
 export const secrets = new Hono<AppEnv>()
   .get("/webhooks", withPermission("secrets:read"), async (c) => {

@@ -33,43 +33,47 @@ export interface Unavailable {
 
 const text = z.string()
 const count = z.int().nonnegative()
-const schema = z.object({
-  id: z.uuid(),
-  startedAt: text,
-  from: text,
-  until: text,
-  /** The requested start; null: none. */
-  since: text.nullable(),
-  /** Events before this time are history, as if they had been imported. */
-  pastBefore: text,
-  cursor: text.nullable(),
-  phase: z.enum(["theirs", "ours"]),
-  counts: z.object({
-    checked: count,
-    missing: count,
-    fetched: count,
-    outOfReach: count,
-    differences: count,
-    repaired: count,
-  }),
-  outOfReach: z.array(
-    z.object({
-      reason: z.enum([
-        "older_than_event_list",
-        "unreadable",
-        "not_stored",
-        "unknown_to_provider",
-        "not_repairable",
-      ] satisfies Unavailable["reason"][]),
-      from: text.optional(),
-      to: text.optional(),
-      providerEventId: text.optional(),
-      subscriptionId: text.optional(),
+const schema = z.lazy(() =>
+  z.object({
+    id: z.uuid(),
+    startedAt: text,
+    from: text,
+    until: text,
+    /** The requested start; null: none. */
+    since: text.nullable(),
+    /** Events before this time are history, as if they had been imported. */
+    pastBefore: text,
+    cursor: text.nullable(),
+    phase: z.enum(["theirs", "ours"]),
+    counts: z.object({
+      checked: count,
+      missing: count,
+      fetched: count,
+      outOfReach: count,
+      differences: count,
+      repaired: count,
     }),
-  ),
-  differences: z.array(z.object({ subscriptionId: text, field: text, ours: text.nullable(), theirs: text.nullable() })),
-  stoppedBy: text.nullable(),
-})
+    outOfReach: z.array(
+      z.object({
+        reason: z.enum([
+          "older_than_event_list",
+          "unreadable",
+          "not_stored",
+          "unknown_to_provider",
+          "not_repairable",
+        ] satisfies Unavailable["reason"][]),
+        from: text.optional(),
+        to: text.optional(),
+        providerEventId: text.optional(),
+        subscriptionId: text.optional(),
+      }),
+    ),
+    differences: z.array(
+      z.object({ subscriptionId: text, field: text, ours: text.nullable(), theirs: text.nullable() }),
+    ),
+    stoppedBy: text.nullable(),
+  }),
+)
 
 /** A pass under way, which its step changes and saves. */
 export type ReconcilePass = z.output<typeof schema>

@@ -14,14 +14,16 @@ const KINDS = ["recent", "full", "subscriptions"] as const satisfies Reconciliat
 /** The client waits for the answer. */
 const BUDGET_MS = 20_000
 
-const query = z.strictObject({
-  ...pageFields,
-  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
-    error: "expected a nextCursor of this list",
+const query = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+      error: "expected a nextCursor of this list",
+    }),
+    provider: z.enum(PROVIDERS).optional(),
+    kind: z.enum(KINDS).optional(),
   }),
-  provider: z.enum(PROVIDERS).optional(),
-  kind: z.enum(KINDS).optional(),
-})
+)
 
 const request = z.strictObject({
   provider: z.enum(PROVIDERS).optional(),

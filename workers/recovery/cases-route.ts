@@ -48,13 +48,15 @@ const nudgeBody = z.strictObject({
 /** A note may contain personal data, so it is accepted and not stored. */
 const closeBody = z.strictObject({ note: z.string().max(NOTE_CHARS_MAX).optional() })
 
-const bulkBody = z.strictObject({
-  action: z.enum(["nudge", "close"]),
-  caseIds: z.array(idText).min(1).max(BULK_CASES_MAX),
-  channel: z.enum(MEMBER_CHANNELS).optional(),
-  /** Decides and changes nothing. */
-  dryRun: z.boolean().default(false),
-})
+const bulkBody = z.lazy(() =>
+  z.strictObject({
+    action: z.enum(["nudge", "close"]),
+    caseIds: z.array(idText).min(1).max(BULK_CASES_MAX),
+    channel: z.enum(MEMBER_CHANNELS).optional(),
+    /** Decides and changes nothing. */
+    dryRun: z.boolean().default(false),
+  }),
+)
 
 export const cases = new Hono<AppEnv>()
   .get("/", withPermission("cases:read"), validQuery(query), async (c) => {

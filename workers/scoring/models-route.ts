@@ -45,30 +45,36 @@ const ARTEFACT_BYTES_MAX = 1024 * 1024
 const STATES = ["candidate", "shadow", "champion", "retired"] as const satisfies ModelState[]
 const SCOPES = ["company", "shared"] as const
 
-const listQuery = z.strictObject({ ...pageFields, state: z.enum(STATES).optional() })
-const uploadQuery = z.strictObject({
-  scope: z.enum(SCOPES).default("company"),
-  version: z
-    .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected up to 64 letters, digits, . _ or -")
-    .optional(),
-})
+const listQuery = z.lazy(() => z.strictObject({ ...pageFields, state: z.enum(STATES).optional() }))
+const uploadQuery = z.lazy(() =>
+  z.strictObject({
+    scope: z.enum(SCOPES).default("company"),
+    version: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "expected up to 64 letters, digits, . _ or -")
+      .optional(),
+  }),
+)
 const withReason = z.strictObject({ reason: reasonText })
-const promotion = z.strictObject({
-  reason: reasonText,
-  /** Promotes although a gate has failed. */
-  force: z.boolean().default(false),
-  /** Only evaluates the gates. */
-  dryRun: z.boolean().default(false),
-})
+const promotion = z.lazy(() =>
+  z.strictObject({
+    reason: reasonText,
+    /** Promotes although a gate has failed. */
+    force: z.boolean().default(false),
+    /** Only evaluates the gates. */
+    dryRun: z.boolean().default(false),
+  }),
+)
 /** More rows than any training uses. */
 const ROWS_MAX = 1_000_000_000
-const offset = z.strictObject({
-  logOdds: offsetSchema,
-  rows: z.int().min(0).max(ROWS_MAX).nullable(),
-  madeAt: z.iso.datetime().transform((at) => new Date(at)),
-})
-const rollback = z.strictObject({ reason: reasonText, scope: z.enum(SCOPES).default("company") })
+const offset = z.lazy(() =>
+  z.strictObject({
+    logOdds: offsetSchema,
+    rows: z.int().min(0).max(ROWS_MAX).nullable(),
+    madeAt: z.iso.datetime().transform((at) => new Date(at)),
+  }),
+)
+const rollback = z.lazy(() => z.strictObject({ reason: reasonText, scope: z.enum(SCOPES).default("company") }))
 
 export const models = new Hono<AppEnv>()
   .get("/", withPermission("models:read"), validQuery(listQuery), async (c) => {

@@ -40,16 +40,18 @@ const choices = {
 /** The largest ML_BATCH_SIZE; a deployment may allow fewer. */
 const ITEMS_MAX = 100
 
-const wanted = z.union(
-  [
-    z.strictObject({
-      ...choices,
-      items: z.array(item).min(1).max(ITEMS_MAX, `expected at most ${ITEMS_MAX} items`),
-    }),
-    z.strictObject({ ...choices, customerId: idText }),
-    z.strictObject({ ...choices, features: record }),
-  ],
-  { error: `expected customerId, features, or a list of at most ${ITEMS_MAX} items of these` },
+const wanted = z.lazy(() =>
+  z.union(
+    [
+      z.strictObject({
+        ...choices,
+        items: z.array(item).min(1).max(ITEMS_MAX, `expected at most ${ITEMS_MAX} items`),
+      }),
+      z.strictObject({ ...choices, customerId: idText }),
+      z.strictObject({ ...choices, features: record }),
+    ],
+    { error: `expected customerId, features, or a list of at most ${ITEMS_MAX} items of these` },
+  ),
 )
 
 const bounded = validJson(wanted, { bytesMax: BODY_BYTES_MAX })

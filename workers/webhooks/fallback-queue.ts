@@ -28,15 +28,17 @@ const KEPT_HEADERS = ["webhook-id", "webhook-timestamp"]
 
 const SEAL_PLACE = { purpose: { name: "parked" }, context: ["parked", "delivery"] } as const
 
-const queuedDelivery = z.object({
-  provider: z.enum(["stripe", "whop"] satisfies ProviderName[]),
-  path: z.string().nullable(),
-  rawBody: z.string(),
-  headers: z.array(z.tuple([z.string(), z.string()])),
-  receivedAt: z.iso.datetime(),
-  // Absent in deliveries that the previous version queued.
-  isOwnSecret: z.boolean().default(false),
-})
+const queuedDelivery = z.lazy(() =>
+  z.object({
+    provider: z.enum(["stripe", "whop"] satisfies ProviderName[]),
+    path: z.string().nullable(),
+    rawBody: z.string(),
+    headers: z.array(z.tuple([z.string(), z.string()])),
+    receivedAt: z.iso.datetime(),
+    // Absent in deliveries that the previous version queued.
+    isOwnSecret: z.boolean().default(false),
+  }),
+)
 
 export type FallbackStore = "qstash" | "redis"
 

@@ -43,21 +43,23 @@ const sentiment = z.enum(["negative", "neutral", "positive"])
 export const usageSchema = z.strictObject(usageFields)
 
 /** One signal as `POST /api/signals` accepts it. */
-export const signalSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("usage_recorded"), ...usageFields }),
-  z.strictObject({
-    kind: z.literal("ticket_opened"),
-    ...common,
-    ticketId: plainId,
-    sentiment: sentiment.default("neutral"),
-  }),
-  z.strictObject({
-    kind: z.literal("ticket_closed"),
-    ...common,
-    ticketId: plainId,
-    sentiment: sentiment.nullable().default(null),
-  }),
-])
+export const signalSchema = z.lazy(() =>
+  z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("usage_recorded"), ...usageFields }),
+    z.strictObject({
+      kind: z.literal("ticket_opened"),
+      ...common,
+      ticketId: plainId,
+      sentiment: sentiment.default("neutral"),
+    }),
+    z.strictObject({
+      kind: z.literal("ticket_closed"),
+      ...common,
+      ticketId: plainId,
+      sentiment: sentiment.nullable().default(null),
+    }),
+  ]),
+)
 
 export type Signal = z.infer<typeof signalSchema>
 

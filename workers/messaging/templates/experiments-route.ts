@@ -22,22 +22,26 @@ const variant = z.strictObject({
   words: templateWords,
 })
 
-const start = z.strictObject({
-  /** The version whose words are compared: refused when somebody has saved another one since. */
-  version: z.int().min(1),
-  controlWeight: weight.default(1),
-  variants: z
-    .array(variant)
-    .min(1)
-    .max(VARIANTS_MAX)
-    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "expected different names"),
-})
+const start = z.lazy(() =>
+  z.strictObject({
+    /** The version whose words are compared: refused when somebody has saved another one since. */
+    version: z.int().min(1),
+    controlWeight: weight.default(1),
+    variants: z
+      .array(variant)
+      .min(1)
+      .max(VARIANTS_MAX)
+      .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "expected different names"),
+  }),
+)
 
-const end = z.strictObject({
-  version: z.int().min(1),
-  /** The variant whose words become the template's; null: its own stay. */
-  promote: z.string().max(30).nullable().default(null),
-})
+const end = z.lazy(() =>
+  z.strictObject({
+    version: z.int().min(1),
+    /** The variant whose words become the template's; null: its own stay. */
+    promote: z.string().max(30).nullable().default(null),
+  }),
+)
 
 export const experiments = new Hono<AppEnv>()
   .post("/", withPermission("templates:write"), validId(z.uuid()), validJson(start), async (c) => {

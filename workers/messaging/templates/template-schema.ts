@@ -8,11 +8,13 @@ import { MEMBER_CHANNELS } from "../../../shared/domain/settings.ts"
 const WORDS_CHARS_MAX = 2_000
 
 /** Own words by part. */
-export const templateWords = z.strictObject(
-  Object.fromEntries(PARTS.map((part) => [part, z.string().max(WORDS_CHARS_MAX).optional()])) as Record<
-    (typeof PARTS)[number],
-    z.ZodOptional<z.ZodString>
-  >,
+export const templateWords = z.lazy(() =>
+  z.strictObject(
+    Object.fromEntries(PARTS.map((part) => [part, z.string().max(WORDS_CHARS_MAX).optional()])) as Record<
+      (typeof PARTS)[number],
+      z.ZodOptional<z.ZodString>
+    >,
+  ),
 )
 
 /** Which messages a template is for; what is left out is any. */

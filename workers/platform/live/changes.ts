@@ -49,10 +49,12 @@ export async function beginReading(
 }
 
 /** What Redis answers: for each key its entries, of which each has fields and values in turn. */
-const answer = z
-  .array(z.tuple([z.string(), z.array(z.tuple([z.string(), z.array(z.string())]))]))
-  .nullish()
-  .transform((streams) => streams?.[0]?.[1] ?? [])
+const answer = z.lazy(() =>
+  z
+    .array(z.tuple([z.string(), z.array(z.tuple([z.string(), z.array(z.string())]))]))
+    .nullish()
+    .transform((streams) => streams?.[0]?.[1] ?? []),
+)
 
 const change = z.object({
   caseId: z.string(),

@@ -4,19 +4,21 @@ import type { BreakerState } from "./breaker.ts"
 import type { Target } from "./policy.ts"
 
 /** The published state of a breaker. */
-const breakerView = z.object({
-  state: z.enum(["closed", "half_open", "open"]),
-  /** ISO 8601; null while the service has not been called. */
-  since: z.iso.datetime().nullable(),
-  /** When the next probe is allowed; null unless open. */
-  until: z.iso.datetime().nullable(),
-  failures: z.int().nonnegative(),
-  /** Our code for the last failure. */
-  reason: z
-    .string()
-    .regex(/^[a-z0-9_]{1,32}$/)
-    .nullable(),
-})
+const breakerView = z.lazy(() =>
+  z.object({
+    state: z.enum(["closed", "half_open", "open"]),
+    /** ISO 8601; null while the service has not been called. */
+    since: z.iso.datetime().nullable(),
+    /** When the next probe is allowed; null unless open. */
+    until: z.iso.datetime().nullable(),
+    failures: z.int().nonnegative(),
+    /** Our code for the last failure. */
+    reason: z
+      .string()
+      .regex(/^[a-z0-9_]{1,32}$/)
+      .nullable(),
+  }),
+)
 export type BreakerView = z.infer<typeof breakerView>
 
 /** The view of a service that the isolate has not called. */

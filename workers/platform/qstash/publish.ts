@@ -71,14 +71,16 @@ const DEAD_LETTERS_PER_PAGE_MAX = 100
 const REDRIVE_MAX = 50
 
 const published = z.object({ messageId: z.string(), deduplicated: z.boolean().optional() })
-const dead = z.object({
-  dlqId: z.string(),
-  messageId: z.string(),
-  url: z.string(),
-  responseStatus: z.number().optional(),
-  responseBody: z.string().optional(),
-  createdAt: z.number(),
-})
+const dead = z.lazy(() =>
+  z.object({
+    dlqId: z.string(),
+    messageId: z.string(),
+    url: z.string(),
+    responseStatus: z.number().optional(),
+    responseBody: z.string().optional(),
+    createdAt: z.number(),
+  }),
+)
 const deadPage = z.object({ cursor: z.string().optional(), messages: z.array(dead) })
 
 /** Our own answers: that of a job that gave up, and the problem document. Both hold codes, no personal data. */

@@ -32,12 +32,14 @@ import { showPrediction, showScore, showSummary } from "../../scoring/score-view
 import { stateOf } from "../stream-state.ts"
 import { type ContactHolder, decryptContact } from "./customer-contact.ts"
 
-const query = z.strictObject({
-  ...pageFields,
-  provider: z.enum(PROVIDERS).optional(),
-  providerCustomerId: idText.optional(),
-  riskLevel: z.enum(RISK_LEVELS).optional(),
-})
+const query = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    provider: z.enum(PROVIDERS).optional(),
+    providerCustomerId: idText.optional(),
+    riskLevel: z.enum(RISK_LEVELS).optional(),
+  }),
+)
 
 const scoreQuery = z.strictObject({ fresh: z.enum(["true", "false"]).optional() })
 

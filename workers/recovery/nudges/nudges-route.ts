@@ -13,13 +13,15 @@ const STATUSES = ["planned", "sent", "failed", "suppressed", "unknown"] as const
 >[]
 const CHANNELS = ["email", "sms", "push", "dm", "slack"] as const satisfies ChannelName[]
 
-const query = z.strictObject({
-  ...pageFields,
-  status: z.enum(STATUSES).optional(),
-  channel: z.enum(CHANNELS).optional(),
-  caseId: idText.optional(),
-  customerId: idText.optional(),
-})
+const query = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    status: z.enum(STATUSES).optional(),
+    channel: z.enum(CHANNELS).optional(),
+    caseId: idText.optional(),
+    customerId: idText.optional(),
+  }),
+)
 
 export const nudges = new Hono<AppEnv>().get("/", withPermission("cases:read"), validQuery(query), async (c) => {
   const { page, filter } = splitPage(c.req.valid("query"))

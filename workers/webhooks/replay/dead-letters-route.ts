@@ -23,13 +23,15 @@ type Kind = (typeof KINDS)[number]
 /** QStash and Redis answer with whole bodies, up to two MiB each, so their pages are small. */
 const PAGE_MAX: Readonly<Record<Kind, number>> = { event: 200, message: 50, parked: 20 }
 
-const query = z.strictObject({
-  ...pageFields,
-  cursor: pageFields.cursor.refine((position) => position === undefined || positionOf(position) !== null, {
-    error: "expected a nextCursor of this list",
+const query = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    cursor: pageFields.cursor.refine((position) => position === undefined || positionOf(position) !== null, {
+      error: "expected a nextCursor of this list",
+    }),
+    kind: z.enum(KINDS).optional(),
   }),
-  kind: z.enum(KINDS).optional(),
-})
+)
 
 /** One entry of the list. */
 interface DeadLetter {
@@ -54,11 +56,13 @@ interface Part {
 const parkedId = z.string().regex(/^\d{1,15}-\d{1,15}$/)
 
 /** Each kind has its own format of ids. */
-const letter = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("event"), id: z.uuid() }),
-  z.object({ kind: z.literal("message"), id: z.string().regex(/^[\x21-\x7e]{1,200}$/) }),
-  z.object({ kind: z.literal("parked"), id: parkedId }),
-])
+const letter = z.lazy(() =>
+  z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("event"), id: z.uuid() }),
+    z.object({ kind: z.literal("message"), id: z.string().regex(/^[\x21-\x7e]{1,200}$/) }),
+    z.object({ kind: z.literal("parked"), id: parkedId }),
+  ]),
+)
 
 export const deadLetters = new Hono<AppEnv>()
   .get("/", withPermission("events:read"), validQuery(query), async (c) => {

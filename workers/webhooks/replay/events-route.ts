@@ -23,37 +23,41 @@ const STATUSES = [
 /** The status of unmapped events, which only operators see. */
 const UNMAPPED = "unmapped_account"
 
-const query = z.strictObject({
-  ...pageFields,
-  // Ids of events are UUIDs, so a cursor of a list with other ids is rejected.
-  cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
-    error: "expected a nextCursor of this list",
+const query = z.lazy(() =>
+  z.strictObject({
+    ...pageFields,
+    // Ids of events are UUIDs, so a cursor of a list with other ids is rejected.
+    cursor: pageFields.cursor.refine((position) => position === undefined || z.uuid().safeParse(position.id).success, {
+      error: "expected a nextCursor of this list",
+    }),
+    status: z.enum([...STATUSES, UNMAPPED]).optional(),
+    provider: z.enum(PROVIDERS).optional(),
+    type: idText.optional(),
+    apiVersion: idText.optional(),
+    customerId: idText.optional(),
+    providerEventId: idText.optional(),
   }),
-  status: z.enum([...STATUSES, UNMAPPED]).optional(),
-  provider: z.enum(PROVIDERS).optional(),
-  type: idText.optional(),
-  apiVersion: idText.optional(),
-  customerId: idText.optional(),
-  providerEventId: idText.optional(),
-})
+)
 
 /** A time in a range that Postgres accepts too. */
 const moment = z.iso.datetime().regex(/^[12]\d{3}-/, "expected a time")
 
 /** At least one filter, so that no request replays everything by accident. */
-const replayBody = z
-  .strictObject({
-    status: z.enum(STATUSES).optional(),
-    provider: z.enum(PROVIDERS).optional(),
-    type: idText.optional(),
-    customerId: idText.optional(),
-    since: moment.optional(),
-    until: moment.optional(),
-    limit: z.int().min(1).max(REPLAY_MAX).default(REPLAY_MAX),
-  })
-  .refine(({ limit: _, ...filter }) => Object.values(filter).some((value) => value !== undefined), {
-    error: "name at least one of status, provider, type, customerId, since and until",
-  })
+const replayBody = z.lazy(() =>
+  z
+    .strictObject({
+      status: z.enum(STATUSES).optional(),
+      provider: z.enum(PROVIDERS).optional(),
+      type: idText.optional(),
+      customerId: idText.optional(),
+      since: moment.optional(),
+      until: moment.optional(),
+      limit: z.int().min(1).max(REPLAY_MAX).default(REPLAY_MAX),
+    })
+    .refine(({ limit: _, ...filter }) => Object.values(filter).some((value) => value !== undefined), {
+      error: "name at least one of status, provider, type, customerId, since and until",
+    }),
+)
 
 export const events = new Hono<AppEnv>()
   .get("/", withPermission("events:read"), validQuery(query), async (c) => {

@@ -24,7 +24,7 @@ const LIMIT_MAX = 100
 /** Days that the event list reaches back. */
 export const EVENT_LIST_DAYS = 30
 
-const listReply = z.object({ data: z.array(z.looseObject({ id: z.string() })), has_more: z.boolean() })
+const listReply = z.lazy(() => z.object({ data: z.array(z.looseObject({ id: z.string() })), has_more: z.boolean() }))
 const subscriptionReply = z.looseObject({ id: z.string(), object: z.literal("subscription") })
 
 /** A request with the account that it is made for; null: the key's own. */

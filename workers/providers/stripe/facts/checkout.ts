@@ -11,13 +11,15 @@ import { type EventReader, unhandled, withFacts } from "../events/event-reading.
 import { currency, detail, id, type JsonObject, minorUnits, moneyOf, read } from "../events/fields.ts"
 import { refsOf } from "../events/object-links.ts"
 
-const session = z.object({
-  object: z.literal("checkout.session"),
-  id,
-  amount_total: detail(minorUnits),
-  currency: detail(currency),
-  payment_status: detail(z.string()),
-})
+const session = z.lazy(() =>
+  z.object({
+    object: z.literal("checkout.session"),
+    id,
+    amount_total: detail(minorUnits),
+    currency: detail(currency),
+    payment_status: detail(z.string()),
+  }),
+)
 
 type Session = z.output<typeof session>
 

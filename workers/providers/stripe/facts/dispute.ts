@@ -4,7 +4,9 @@ import { type EventReader, type EventReading, unhandled, withFacts } from "../ev
 import { codeOf, currency, detail, id, minorUnits, moneyOf, read } from "../events/fields.ts"
 import { refsOf } from "../events/object-links.ts"
 
-const dispute = z.object({ id, currency: detail(currency), amount: detail(minorUnits), status: detail(z.string()) })
+const dispute = z.lazy(() =>
+  z.object({ id, currency: detail(currency), amount: detail(minorUnits), status: detail(z.string()) }),
+)
 
 type Outcome = "won" | "lost" | "withdrawn"
 

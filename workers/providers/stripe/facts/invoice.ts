@@ -33,40 +33,48 @@ import { refsOf } from "../events/object-links.ts"
 import { contactOfSnapshot, customerSeenFact, paymentPageOf } from "./contact.ts"
 import { declineCodeOf } from "./decline-code.ts"
 
-const due = z.object({
-  object: z.literal("invoice"),
-  id,
-  currency: detail(currency),
-  amount_due: detail(minorUnits),
-  amount_remaining: detail(minorUnits),
-})
+const due = z.lazy(() =>
+  z.object({
+    object: z.literal("invoice"),
+    id,
+    currency: detail(currency),
+    amount_due: detail(minorUnits),
+    amount_remaining: detail(minorUnits),
+  }),
+)
 
 /** Optional details of an invoice; an invalid value counts as absent. */
-const details = z.object({
-  amount_paid: minorUnits.nullish().catch(null),
-  pre_payment_credit_notes_amount: minorUnits.nullish().catch(null),
-  billing_reason: z.string().nullish().catch(null),
-  collection_method: z.string().nullish().catch(null),
-})
+const details = z.lazy(() =>
+  z.object({
+    amount_paid: minorUnits.nullish().catch(null),
+    pre_payment_credit_notes_amount: minorUnits.nullish().catch(null),
+    billing_reason: z.string().nullish().catch(null),
+    collection_method: z.string().nullish().catch(null),
+  }),
+)
 
-const failed = due.extend({
-  attempt_count: detail(z.int().nonnegative()),
-  next_payment_attempt: instant.nullish().catch(undefined),
-  billing_reason: detail(z.string()),
-  collection_method: detail(z.string()),
-  created: detail(instant),
-})
+const failed = z.lazy(() =>
+  due.unwrap().extend({
+    attempt_count: detail(z.int().nonnegative()),
+    next_payment_attempt: instant.nullish().catch(undefined),
+    billing_reason: detail(z.string()),
+    collection_method: detail(z.string()),
+    created: detail(instant),
+  }),
+)
 
-const paid = z.object({
-  object: z.literal("invoice"),
-  id,
-  currency: detail(currency),
-  amount_paid: detail(minorUnits),
-  paid_out_of_band: detail(z.boolean()),
-  amount_paid_off_stripe: detail(minorUnits),
-})
+const paid = z.lazy(() =>
+  z.object({
+    object: z.literal("invoice"),
+    id,
+    currency: detail(currency),
+    amount_paid: detail(minorUnits),
+    paid_out_of_band: detail(z.boolean()),
+    amount_paid_off_stripe: detail(minorUnits),
+  }),
+)
 
-const known = z.object({ object: z.literal("invoice"), id })
+const known = z.lazy(() => z.object({ object: z.literal("invoice"), id }))
 
 /** `invoice.payment_failed`: also sent when there is no payment method (docs.stripe.com/billing/subscriptions/webhooks). */
 export const invoicePaymentFailed = invoiceReader(failed, (invoice, object, { occurredAt }) => ({
@@ -182,12 +190,14 @@ export const otherInvoiceEvent: EventReader = ({ object }) => {
   return reading.facts.length > 0 || reading.contact !== null ? reading : unhandled("not used")
 }
 
-const invoicePayment = z.object({
-  id,
-  currency: detail(currency),
-  amount_paid: detail(minorUnits),
-  is_default: detail(z.boolean()),
-})
+const invoicePayment = z.lazy(() =>
+  z.object({
+    id,
+    currency: detail(currency),
+    amount_paid: detail(minorUnits),
+    is_default: detail(z.boolean()),
+  }),
+)
 
 /**
  * `invoice_payment.paid`: since basil the only event that links a payment to its invoice. One that is not the default may pay
@@ -214,13 +224,15 @@ export const invoicePaymentPaid: EventReader = ({ object }) => {
   })
 }
 
-const creditNote = z.object({
-  id,
-  currency,
-  amount: minorUnits,
-  type: orNull(z.string()),
-  pre_payment_amount: orNull(minorUnits),
-})
+const creditNote = z.lazy(() =>
+  z.object({
+    id,
+    currency,
+    amount: minorUnits,
+    type: orNull(z.string()),
+    pre_payment_amount: orNull(minorUnits),
+  }),
+)
 
 /** `credit_note.*`: one on a paid invoice gives money back, for which there is a refund event. */
 export const creditNoteChanged: EventReader = ({ type, object }) => {

@@ -19,34 +19,40 @@ import {
 import { refsOf } from "../events/object-links.ts"
 import { declineCodeOf } from "./decline-code.ts"
 
-const charge = z.object({
-  object: z.literal("charge"),
-  id,
-  currency: detail(currency),
-  amount: detail(minorUnits),
-  amount_captured: detail(minorUnits),
-  captured: detail(z.boolean()),
-  paid: detail(z.boolean()),
-})
+const charge = z.lazy(() =>
+  z.object({
+    object: z.literal("charge"),
+    id,
+    currency: detail(currency),
+    amount: detail(minorUnits),
+    amount_captured: detail(minorUnits),
+    captured: detail(z.boolean()),
+    paid: detail(z.boolean()),
+  }),
+)
 
-const refundedCharge = z.object({
-  object: z.literal("charge"),
-  id,
-  currency,
-  amount_refunded: minorUnits,
-  amount: minorUnits.nullish().catch(null),
-  amount_captured: minorUnits.nullish().catch(null),
-})
+const refundedCharge = z.lazy(() =>
+  z.object({
+    object: z.literal("charge"),
+    id,
+    currency,
+    amount_refunded: minorUnits,
+    amount: minorUnits.nullish().catch(null),
+    amount_captured: minorUnits.nullish().catch(null),
+  }),
+)
 
-const paymentIntent = z.object({
-  object: z.literal("payment_intent"),
-  id,
-  currency: detail(currency),
-  amount: detail(minorUnits),
-  amount_received: detail(minorUnits),
-})
+const paymentIntent = z.lazy(() =>
+  z.object({
+    object: z.literal("payment_intent"),
+    id,
+    currency: detail(currency),
+    amount: detail(minorUnits),
+    amount_received: detail(minorUnits),
+  }),
+)
 
-const refund = z.object({ id, currency, amount: minorUnits, status: orNull(z.string()) })
+const refund = z.lazy(() => z.object({ id, currency, amount: minorUnits, status: orNull(z.string()) }))
 
 /** Failed charges and payment intents have the same fields; `declineCodeOf` finds the reason of each. */
 const failedReader =

@@ -6,71 +6,81 @@ import { err, ok, type Result } from "../../../../shared/result.ts"
 import { at, currency, detail, id, idOf, instant, type JsonObject, minorUnits, orNull, read } from "../events/fields.ts"
 
 /** Since 2020 an item has a `price`; `plan` is its older form. */
-const price = z.object({
-  id: detail(id),
-  currency: detail(currency),
-  unit_amount: detail(minorUnits),
-  product: z.unknown().optional(),
-  recurring: detail(
-    z.object({
-      interval: detail(z.string()),
-      interval_count: detail(z.int().positive()),
-      usage_type: detail(z.string()),
-    }),
-  ),
-})
+const price = z.lazy(() =>
+  z.object({
+    id: detail(id),
+    currency: detail(currency),
+    unit_amount: detail(minorUnits),
+    product: z.unknown().optional(),
+    recurring: detail(
+      z.object({
+        interval: detail(z.string()),
+        interval_count: detail(z.int().positive()),
+        usage_type: detail(z.string()),
+      }),
+    ),
+  }),
+)
 
-const plan = z.object({
-  id: detail(id),
-  currency: detail(currency),
-  amount: detail(minorUnits),
-  product: z.unknown().optional(),
-  interval: detail(z.string()),
-  interval_count: detail(z.int().positive()),
-  usage_type: detail(z.string()),
-})
+const plan = z.lazy(() =>
+  z.object({
+    id: detail(id),
+    currency: detail(currency),
+    amount: detail(minorUnits),
+    product: z.unknown().optional(),
+    interval: detail(z.string()),
+    interval_count: detail(z.int().positive()),
+    usage_type: detail(z.string()),
+  }),
+)
 
 /** None for metered prices; where it cannot be read, the value of the item is unknown. */
 const quantity = orNull(z.union([z.int().nonnegative(), z.unknown().transform(() => "unreadable" as const)]))
 
-const item = z.object({
-  price: detail(price),
-  plan: detail(plan),
-  quantity,
-  current_period_end: detail(instant),
-})
+const item = z.lazy(() =>
+  z.object({
+    price: detail(price),
+    plan: detail(plan),
+    quantity,
+    current_period_end: detail(instant),
+  }),
+)
 
 /** Stripe allows 20 items. */
 const ITEMS_MAX = 100
 
 /** Entries that are no items are left out. */
-const items = z.object({
-  data: z.array(z.unknown()).transform((data) =>
-    data.slice(0, ITEMS_MAX).flatMap((entry) => {
-      const read = item.safeParse(entry)
-      return read.success ? [read.data] : []
-    }),
-  ),
-})
+const items = z.lazy(() =>
+  z.object({
+    data: z.array(z.unknown()).transform((data) =>
+      data.slice(0, ITEMS_MAX).flatMap((entry) => {
+        const read = item.safeParse(entry)
+        return read.success ? [read.data] : []
+      }),
+    ),
+  }),
+)
 
-const subscription = z.object({
-  object: z.literal("subscription"),
-  id,
-  status: detail(z.string()),
-  currency: detail(currency),
-  items: detail(items),
-  plan: detail(plan),
-  quantity,
-  start_date: detail(instant),
-  start: detail(instant),
-  created: detail(instant),
-  current_period_end: detail(instant),
-  trial_end: detail(instant),
-  cancel_at: detail(instant),
-  cancel_at_period_end: detail(z.boolean()),
-  ended_at: detail(instant),
-  pause_collection: detail(z.looseObject({ resumes_at: detail(instant) })),
-})
+const subscription = z.lazy(() =>
+  z.object({
+    object: z.literal("subscription"),
+    id,
+    status: detail(z.string()),
+    currency: detail(currency),
+    items: detail(items),
+    plan: detail(plan),
+    quantity,
+    start_date: detail(instant),
+    start: detail(instant),
+    created: detail(instant),
+    current_period_end: detail(instant),
+    trial_end: detail(instant),
+    cancel_at: detail(instant),
+    cancel_at_period_end: detail(z.boolean()),
+    ended_at: detail(instant),
+    pause_collection: detail(z.looseObject({ resumes_at: detail(instant) })),
+  }),
+)
 
 type Subscription = z.output<typeof subscription>
 type Item = z.output<typeof item>

@@ -41,10 +41,12 @@ interface ThinDetails {
 }
 const NO_DETAILS: ThinDetails = { snapshotEventId: null, previous: {} }
 
-const full = z.object({
-  snapshot_event: orNull(z.string().refine(isId)),
-  changes: orNull(z.object({ before: orNull(z.record(z.string(), z.unknown())) })),
-})
+const full = z.lazy(() =>
+  z.object({
+    snapshot_event: orNull(z.string().refine(isId)),
+    changes: orNull(z.object({ before: orNull(z.record(z.string(), z.unknown())) })),
+  }),
+)
 
 /** The notification may leave out details that the event itself has: its snapshot event, and what changed. */
 async function fullEvent(stripe: Stripe, { providerEventId }: Delivery): Promise<ThinDetails> {
@@ -54,12 +56,14 @@ async function fullEvent(stripe: Stripe, { providerEventId }: Delivery): Promise
   return { snapshotEventId: read.data.snapshot_event, previous: read.data.changes?.before ?? {} }
 }
 
-const snapshot = z.looseObject({
-  id: z.string(),
-  object: z.literal("event"),
-  type: z.string(),
-  account: orNull(z.string()),
-})
+const snapshot = z.lazy(() =>
+  z.looseObject({
+    id: z.string(),
+    object: z.literal("event"),
+    type: z.string(),
+    account: orNull(z.string()),
+  }),
+)
 
 /**
  * The snapshot event as its endpoint would receive it; null when Stripe no longer has it (after 30 days), or it is of another

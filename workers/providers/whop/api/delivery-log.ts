@@ -42,7 +42,7 @@ export interface WhopHistoryOptions {
   readonly webhookUrl: string | null
 }
 
-const pageInfo = z.object({ end_cursor: z.string().nullish(), has_next_page: z.boolean().nullish() })
+const pageInfo = z.lazy(() => z.object({ end_cursor: z.string().nullish(), has_next_page: z.boolean().nullish() }))
 const pageOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item), page_info: pageInfo })
 
 const objects = pageOf(z.looseObject({ id: z.string() }))
@@ -50,10 +50,10 @@ const endpoints = pageOf(
   z.looseObject({ id: z.string(), api_version: z.string(), url: z.string(), enabled: z.boolean() }),
 )
 const deliveries = pageOf(z.looseObject({ request_body: z.unknown(), sent_at: z.string() }))
-const body = z.looseObject({ id: z.string(), type: z.string(), timestamp: z.string() })
+const body = z.lazy(() => z.looseObject({ id: z.string(), type: z.string(), timestamp: z.string() }))
 
 /** The sources that are still to be read, and the position in the first of them. */
-const position = z.object({ sources: z.array(z.string()).min(1), after: z.string().nullable() })
+const position = z.lazy(() => z.object({ sources: z.array(z.string()).min(1), after: z.string().nullable() }))
 type Position = z.output<typeof position>
 
 const OBJECT_SOURCES = { payments: paymentEvents, refunds: refundEvents, disputes: disputeEvents } as const

@@ -13,10 +13,12 @@ import type { JsonObject } from "../events/fields.ts"
 import { disputeEvents, type HistoryRange, membershipEvents, paymentEvents, refundEvents } from "./history-events.ts"
 
 /** One page of any of Whop's lists. */
-export const listReply = z.object({
-  data: z.array(z.looseObject({})),
-  page_info: z.looseObject({ end_cursor: z.string().nullish(), has_next_page: z.boolean().nullish() }),
-})
+export const listReply = z.lazy(() =>
+  z.object({
+    data: z.array(z.looseObject({})),
+    page_info: z.looseObject({ end_cursor: z.string().nullish(), has_next_page: z.boolean().nullish() }),
+  }),
+)
 type ListReply = z.infer<typeof listReply>
 
 /** Lists called for a page, at most, so that an empty list needs no page of its own; there are four. */
