@@ -6,7 +6,7 @@
 import * as z from "zod"
 import { fromBase64Url, toBase64Url } from "../../shared/crypto/bytes.ts"
 import { openJson, sealJson } from "../../shared/crypto/seal.ts"
-import type { ProviderName } from "../../shared/domain/facts.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { QstashError } from "../platform/qstash/call.ts"
 import type { Services } from "../platform/services.ts"
 import type { ReadDelivery, VerifiedDelivery } from "./read-delivery.ts"
@@ -29,7 +29,7 @@ const KEPT_HEADERS = ["webhook-id", "webhook-timestamp"]
 const SEAL_PLACE = { purpose: { name: "parked" }, context: ["parked", "delivery"] } as const
 
 const queuedDelivery = z.object({
-  provider: z.enum(["stripe", "whop"] satisfies ProviderName[]),
+  provider: z.enum(PROVIDERS),
   path: z.string().nullable(),
   rawBody: z.string(),
   headers: z.array(z.tuple([z.string(), z.string()])),
