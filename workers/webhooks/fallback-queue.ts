@@ -1,6 +1,6 @@
 /**
  * The fallback queue: where a verified delivery waits while Postgres does not answer. The sealed delivery goes to QStash,
- * which delivers it again, else to a Redis stream, which the sweeper drains. It is recorded under the same unique key as any
+ * which delivers it again, else to a Redis stream, which the sweep drains. It is recorded under the same unique key as any
  * delivery, since Postgres may have committed it although the reply was lost.
  */
 import * as z from "zod"
@@ -64,7 +64,7 @@ export async function enqueueFallback(services: Services, read: ReadDelivery): P
     timeoutMs: QSTASH_TIMEOUT_MS,
   }
   const logFailure = (sink: FallbackStore, error: unknown): null => {
-    log[sink === "redis" ? "error" : "warn"]("park_failed", { sink, eventId: read.eventId, error })
+    log[sink === "redis" ? "error" : "warn"]("fallback_failed", { sink, eventId: read.eventId, error })
     return null
   }
   const toQstash = (isLastResort: boolean) =>
@@ -136,7 +136,7 @@ export async function rejectedDeliveries(
   return entries.parse(answer ?? []).map(([id, fields]) => ({ id, reason: fieldOf(fields, "reason") ?? "unknown" }))
 }
 
-/** Queues a rejected delivery again for the sweeper. False: there is none with that id. */
+/** Queues a rejected delivery again for the sweep. False: there is none with that id. */
 export async function retryRejected({ redis }: Services, id: string): Promise<boolean> {
   const answer: unknown = await redis.xrange(REJECTED_STREAM, id, id, 1)
   const entry = entries.parse(answer ?? [])[0]
