@@ -19,8 +19,10 @@ const seeded: Plugin = {
 const COUNTED = "shared/domain/recovery/fold/work.property.test.ts"
 
 /**
- * `unit` needs nothing but Node; `counted` is a unit test with a process of its own; `db` tests queries and functions on a real Postgres, in transactions that are rolled back; `flows` starts the local world once and drives the real Worker over HTTP; `process-failures` have
- * worlds of their own, to kill; `simulation` plays the Worker in a world of its own.
+ * `unit` needs nothing but Node; `counted` is a unit test with a process of its own; `db` tests queries and functions on a real
+ * Postgres, in transactions that are rolled back; `local` tests the local replacements; `flows` drive the real Worker over HTTP,
+ * each process in a local world of its own; `process-failures` start worlds and kill them; `browser` opens the dashboard of one
+ * world; `simulation` runs the Worker in simulated worlds.
  */
 export default defineConfig({
   test: {

@@ -71,7 +71,9 @@ Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
 
   Dashboard         ${browserUrl(workerUrl)}/dashboard
     Sign in           ${howToSignIn}
-                      once, within 15 minutes, as an admin of ${companyId}; as an operator with ${world.adminApiKey}
+                      works once, as an admin of ${companyId}, for 15 minutes of the local clock: moving the clock, as the
+                      demo does, ends it. Another one: ask for it as ${LOCAL_ADMIN}, it arrives in ${controlUrl}/mailbox
+                      pages for operators, such as Jobs: sign in with the key ${world.adminApiKey}
   Worker            ${workerUrl}
     Stripe webhooks   POST ${workerUrl}/api/webhooks/stripe   signed with ${vars.STRIPE_WEBHOOK_SECRET}
     Whop webhooks     POST ${workerUrl}/api/webhooks/whop     signed with ${vars.WHOP_WEBHOOK_SECRET}

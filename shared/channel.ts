@@ -1,6 +1,6 @@
 /** The interface of a channel: one way to send a message to a member or the team. */
 import type { ChannelName, SentWith } from "./domain/facts.ts"
-import type { SendOutcome } from "./domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "./domain/recovery/nudges/nudge-outcome.ts"
 import type { AccountGrant } from "./provider-account.ts"
 
 /** A rendered message, ready to send. */

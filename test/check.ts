@@ -1,4 +1,4 @@
-/** `npm run check`: all checks that take seconds. */
+/** `npm run check`: checks and unit tests. One of them, start and memory, starts a local world; the others need only Node. */
 import { CHECKS, UNIT_TESTS } from "./checks.ts"
 import { runSteps } from "./steps.ts"
 

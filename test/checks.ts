@@ -1,4 +1,4 @@
-/** Checks that do not run the product: format, types, import rules, dead code, and that it can be deployed. */
+/** Checks before any test: format, types, import rules, dead code, that it can be deployed, and what a start costs. */
 import type { Step, StepGroup } from "./steps.ts"
 
 /** With one thread of checking, as both run side by side: each further one checks shared types again, a third more work with four. */

@@ -1,8 +1,9 @@
+import type { ChannelName, ProviderName } from "../../shared/domain/facts.ts"
 import type { FaultTarget } from "../faults.ts"
 
 /** A message that a channel accepted, as the member or the team would see it. */
 export type MailboxMessage = {
-  readonly channel: "email" | "sms" | "push" | "dm" | "slack"
+  readonly channel: ChannelName
   readonly to: string
   readonly subject: string
   /** The plain text part. */
@@ -23,7 +24,7 @@ export type MailboxMessage = {
 
 /** One request that a provider's API received. */
 export type ProviderCall = {
-  readonly provider: "stripe" | "whop"
+  readonly provider: ProviderName
   readonly target: FaultTarget
   readonly method: string
   readonly path: string

@@ -145,7 +145,7 @@ async function addressesText(world: World, isEnding: boolean): Promise<string> {
   const how =
     link === null
       ? `with the key ${world.apiKey}`
-      : `${link}\n                 (once, within 15 minutes; as an operator with ${world.apiKey})`
+      : `${link}\n                 (once, for 15 minutes of the local clock; pages for operators need the key ${world.apiKey})`
   return `\nAll cases        ${dashboard}/cases\nSign in          ${how}\n`
 }
 

@@ -11,7 +11,7 @@ import {
 } from "../deployment.ts"
 import { type DeploymentMetrics, type Gate, gatesOf, metricsSchema } from "./gates.ts"
 import { type CurrentPhase, type Flag, type FlagName, type Flags, PHASES, type Phase, phaseOf } from "./phases.ts"
-import { type Change, planStep } from "./plan.ts"
+import { type Change, planPhase } from "./plan.ts"
 import { flagsText, flagText, gatesText, phaseText } from "./show.ts"
 
 const HELP = `npm run rollout -- status|dark-launch|limited|full|rollback [options]
@@ -86,7 +86,7 @@ export async function rollout(args: readonly string[], output: Output): Promise<
     return 0
   }
 
-  const plan = planStep(command, flags, figures, companies)
+  const plan = planPhase(command, flags, figures, companies)
   const applied = await apply(deployment, plan.changes, reason, { continuesOnError: false })
   const isDone = plan.refused.length === 0 && applied.every(({ state }) => state === "set")
   if (values.json) {
@@ -108,7 +108,7 @@ async function rollBack(deployment: Deployment, reason: string, isJson: boolean,
     output.err(`${error.message} Rolling back anyway.\n`)
     return null
   })
-  const changes = planStep("rollback", flags ?? UNKNOWN_FLAGS, null).changes
+  const changes = planPhase("rollback", flags ?? UNKNOWN_FLAGS, null).changes
   const applied = await apply(deployment, changes, reason, { continuesOnError: true })
   const isDone = applied.every(({ state }) => state === "set")
   if (isJson) {

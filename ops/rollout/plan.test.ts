@@ -2,7 +2,7 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { DeploymentMetrics } from "./gates.ts"
 import { FLAG_NAMES, type Flag, type Flags, PHASES, type Phase, phaseOf, targetFlags } from "./phases.ts"
-import { orderSafely, planStep } from "./plan.ts"
+import { orderSafely, planPhase } from "./plan.ts"
 
 const ON: Flag = { enabled: true, percentage: 100, allow: [], deny: [] }
 const OFF: Flag = { enabled: false, percentage: 0, allow: [], deny: [] }
@@ -27,7 +27,7 @@ const GOOD: DeploymentMetrics = {
 const BAD: DeploymentMetrics = { ...GOOD, errorRate: 0.02, delivery: { sent: 1, failed: 1, unknown: 0, rate: 0.5 } }
 
 const names = (target: Phase, flags: Flags, companies: readonly string[] = []) =>
-  planStep(target, flags, GOOD, companies).changes.map(({ name }) => name)
+  planPhase(target, flags, GOOD, companies).changes.map(({ name }) => name)
 
 describe("which phase change is allowed", () => {
   const starts = { ...Object.fromEntries(PHASES.map((phase) => [phase, of(phase)])), custom: CUSTOM }
@@ -40,7 +40,7 @@ describe("which phase change is allowed", () => {
   test.each(PHASES.flatMap((target) => Object.entries(starts).map(([from, flags]) => [from, target, flags] as const)))(
     "from %s to %s",
     (from, target, flags) => {
-      const { refused, changes } = planStep(target, flags, GOOD)
+      const { refused, changes } = planPhase(target, flags, GOOD)
       const isAllowed = allowed[target].includes(from)
       expect(refused.length === 0).toBe(isAllowed)
       expect(changes.length > 0).toBe(isAllowed && from !== target)
@@ -55,7 +55,7 @@ describe("gates", () => {
       ["limited", "dark-launch"],
       ["full", "limited"],
     ] as const) {
-      expect(planStep(target, of(from), BAD)).toMatchObject({
+      expect(planPhase(target, of(from), BAD)).toMatchObject({
         changes: [],
         refused: ["error rate is 2 %, wanted < 1 %", "delivery is 50 %, wanted > 95 %"],
       })
@@ -63,14 +63,14 @@ describe("gates", () => {
   })
 
   test("fail without metrics, or with those of one isolate alone", () => {
-    expect(planStep("full", of("limited"), null).refused).toHaveLength(1)
-    expect(planStep("full", of("limited"), { ...GOOD, isPartial: true }).refused).toHaveLength(1)
+    expect(planPhase("full", of("limited"), null).refused).toHaveLength(1)
+    expect(planPhase("full", of("limited"), { ...GOOD, isPartial: true }).refused).toHaveLength(1)
   })
 
   test("are not required for restrictions", () => {
     for (const figures of [BAD, null]) {
-      expect(planStep("dark-launch", FULL, figures).refused).toEqual([])
-      expect(planStep("rollback", FULL, figures).refused).toEqual([])
+      expect(planPhase("dark-launch", FULL, figures).refused).toEqual([])
+      expect(planPhase("rollback", FULL, figures).refused).toEqual([])
     }
   })
 })
@@ -79,26 +79,26 @@ describe("companies", () => {
   const many = (count: number) => Array.from({ length: count }, (_, index) => `company_${index}`)
 
   test("ten are accepted, in both flags; eleven are refused", () => {
-    const { changes, refused } = planStep("limited", of("dark-launch"), GOOD, many(10))
+    const { changes, refused } = planPhase("limited", of("dark-launch"), GOOD, many(10))
     expect(refused).toEqual([])
     expect(changes.map(({ name, to }) => [name, to.percentage, to.allow])).toEqual([
       ["SCHEDULER_ENABLED", 20, many(10)],
       ["NOTIFICATIONS_ENABLED", 10, many(10)],
     ])
-    expect(planStep("limited", of("dark-launch"), GOOD, many(11))).toMatchObject({
+    expect(planPhase("limited", of("dark-launch"), GOOD, many(11))).toMatchObject({
       changes: [],
       refused: ["11 companies are named; at most 10 may be"],
     })
   })
 
   test("with invalid ids, or for another phase, are refused", () => {
-    expect(planStep("limited", of("dark-launch"), GOOD, ["a b"]).refused).toEqual(['"a b" is not the id of a company'])
-    expect(planStep("full", of("limited"), GOOD, ["a"]).refused).toHaveLength(1)
+    expect(planPhase("limited", of("dark-launch"), GOOD, ["a b"]).refused).toEqual(['"a b" is not the id of a company'])
+    expect(planPhase("full", of("limited"), GOOD, ["a"]).refused).toHaveLength(1)
   })
 
   test("other than those of the limited launch need a new dark launch", () => {
-    expect(planStep("limited", of("limited", ["a"]), GOOD, ["a"])).toMatchObject({ changes: [], refused: [] })
-    expect(planStep("limited", of("limited", ["a"]), GOOD, ["b"]).refused[0]).toContain("limited with other companies")
+    expect(planPhase("limited", of("limited", ["a"]), GOOD, ["a"])).toMatchObject({ changes: [], refused: [] })
+    expect(planPhase("limited", of("limited", ["a"]), GOOD, ["b"]).refused[0]).toContain("limited with other companies")
   })
 })
 

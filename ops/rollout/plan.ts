@@ -32,7 +32,7 @@ const COMES_FROM: Readonly<Partial<Record<Phase, Phase>>> = { limited: "dark-lau
 const COMPANY_ID = /^[A-Za-z0-9_-]{1,64}$/
 
 /** Plans the change to `target`. Without metrics (null) no gate can be evaluated, and none passes. */
-export function planStep(
+export function planPhase(
   target: Phase,
   flags: Flags,
   figures: DeploymentMetrics | null,

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest"
 import * as make from "../../test/support/events/facts.ts"
 import { on } from "../../test/support/events/facts.ts"
 import {
+  CHANNELS,
   comparePositions,
   type FactKind,
   inLedgerOrder,
@@ -110,4 +111,8 @@ test("an amount that no event states is null in both parts", () => {
 
 test("facts come from Stripe and Whop", () => {
   expect(PROVIDERS).toEqual(["stripe", "whop"])
+})
+
+test("channels are those to the member, and Slack", () => {
+  expect(CHANNELS).toEqual(["email", "sms", "push", "dm", "slack"])
 })

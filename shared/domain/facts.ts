@@ -12,7 +12,8 @@ export const PROVIDERS = ["stripe", "whop"] as const
 export type ProviderName = (typeof PROVIDERS)[number]
 
 /** Ways to reach a member, and `slack` to reach the team. */
-export type ChannelName = "email" | "sms" | "push" | "dm" | "slack"
+export const CHANNELS = ["email", "sms", "push", "dm", "slack"] as const
+export type ChannelName = (typeof CHANNELS)[number]
 
 /** Stripe's subscription statuses; Whop's are mapped onto them. `unknown` stands for a status of a newer API version. */
 export type SubscriptionStatus =

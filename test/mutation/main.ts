@@ -1,12 +1,6 @@
 /**
  * `npm run mutation`: whether the tests of the pure core notice when its code is wrong. Stryker changes one operator, condition
- * or value at a time and runs the unit tests that reach it; a change that no test notices is a survivor.
- *
- *   npm run mutation                                    everything in shared/domain
- *   npm run mutation -- shared/domain/recovery/fold     one folder or file
- *   npm run mutation -- --force shared/domain/money.ts  without the results of the last run
- *
- * Ends with 1 when fewer than 90 % of the selected mutants are noticed.
+ * or value at a time and runs the unit tests that reach it; a change that no test notices is a survivor. See HELP.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readFileSync, statSync } from "node:fs"
@@ -22,6 +16,13 @@ const CORE = "shared/domain"
 /** They hold texts; what is said in them is checked by people, and their form by `texts.test.ts`. */
 const TEXTS = /\/messages\/(de|en|es|fr)\.ts$/
 
+const HELP = `npm run mutation -- [options] [folder or file …]
+  Changes the code below ${CORE} in one place at a time, and reports the changes that no unit test notices.
+  Without a name everything is changed; shared/domain/recovery/fold, say, is one folder.
+  --force   without the results of the last run
+  The exit code is 1 when fewer than ${KILLED_PERCENT_MIN} % of the selected changes are noticed.
+`
+
 interface Mutant {
   readonly status: "Killed" | "Timeout" | "Survived" | "NoCoverage" | "Ignored" | "CompileError" | "RuntimeError"
   readonly mutatorName: string
@@ -34,9 +35,13 @@ interface Report {
 }
 
 const { values, positionals } = parseArgs({
-  options: { force: { type: "boolean", default: false } },
+  options: { force: { type: "boolean", default: false }, help: { type: "boolean", short: "h", default: false } },
   allowPositionals: true,
 })
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
 const selected = positionals.length === 0 ? [CORE] : positionals.map((path) => relative(ROOT, join(ROOT, path)))
 const missing = selected.filter((path) => !existsSync(join(ROOT, path)))
 if (missing.length > 0 || selected.some((path) => !path.startsWith(CORE))) {

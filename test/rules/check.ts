@@ -45,7 +45,7 @@ async function impureExpressions(root: string): Promise<readonly Violation[]> {
   const found = await Promise.all(
     files.map(async (file) => {
       const tree = await parse(readFileSync(file, "utf8"), { syntax: "typescript", target: "es2022" })
-      return [...impureIn(tree)].map((to) => ({ rule: "no-clock-no-chance", from: relative(root, file), to }))
+      return [...impureIn(tree)].map((to) => ({ rule: "no-clock-no-random-numbers", from: relative(root, file), to }))
     }),
   )
   return found.flat()

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { violationsIn } from "./check.ts"
-import { IMPORT_RULES, IMPURE, ROOMS } from "./table.ts"
+import { CAPABILITIES, IMPORT_RULES, IMPURE } from "./table.ts"
 
 const roots: string[] = []
 afterEach(() => {
@@ -36,9 +36,9 @@ const BREAKS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "shared/two/b.ts": EMPTY,
     "shared/two/d.ts": importing("../one/c.ts"),
   },
-  "domain-is-pure": { "shared/domain/deep/room/a.ts": importing("../../../other.ts"), "shared/other.ts": EMPTY },
+  "domain-is-pure": { "shared/domain/deep/recovery/a.ts": importing("../../../other.ts"), "shared/other.ts": EMPTY },
   "shared-is-below": { "shared/learning/gam/a.ts": importing("../../../workers/b.ts"), "workers/b.ts": EMPTY },
-  "db-is-below": { "db/queries/room/a.ts": importing("../../../workers/b.ts"), "workers/b.ts": EMPTY },
+  "db-is-below": { "db/queries/recovery/a.ts": importing("../../../workers/b.ts"), "workers/b.ts": EMPTY },
   "product-alone": { "workers/recovery/a.ts": importing("../../local/b.ts"), "local/b.ts": EMPTY },
   "sql-in-db": { "workers/recovery/deep/a.ts": importing("../../../db/schema/b.ts"), "db/schema/b.ts": EMPTY },
   "providers-are-alone": {
@@ -53,16 +53,20 @@ const BREAKS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "workers/providers/whop/a.ts": importing("../stripe/b.ts"),
     "workers/providers/stripe/b.ts": EMPTY,
   },
-  "platform-knows-no-room": {
+  "platform-imports-no-capability": {
     "workers/platform/limits/a.ts": importing("../../recovery/b.ts"),
     "workers/recovery/b.ts": EMPTY,
   },
   ...Object.fromEntries(
-    Object.entries(ROOMS).map(([room, uses]) => {
-      const forbidden = Object.keys(ROOMS).find((other) => other !== room && !uses.includes(other)) ?? "jobs"
+    Object.entries(CAPABILITIES).map(([capability, uses]) => {
+      const forbidden =
+        Object.keys(CAPABILITIES).find((other) => other !== capability && !uses.includes(other)) ?? "jobs"
       return [
-        `${room}-uses-its-rooms-only`,
-        { [`workers/${room}/deep/a.ts`]: importing(`../../${forbidden}/b.ts`), [`workers/${forbidden}/b.ts`]: EMPTY },
+        `${capability}-imports-its-own-only`,
+        {
+          [`workers/${capability}/deep/a.ts`]: importing(`../../${forbidden}/b.ts`),
+          [`workers/${forbidden}/b.ts`]: EMPTY,
+        },
       ]
     }),
   ),
@@ -91,7 +95,7 @@ describe("a broken rule of imports is reported", () => {
   })
 })
 
-describe("the clock and chance are reported in pure folders, at any depth", () => {
+describe("the clock and random numbers are reported in pure folders, at any depth", () => {
   const expressions = [
     ...IMPURE.members.map((member) => `${member}()`),
     ...IMPURE.cryptoMembers.map((member) => `crypto.${member}()`),
@@ -102,6 +106,6 @@ describe("the clock and chance are reported in pure folders, at any depth", () =
   ]
   test.each(expressions)("%s", async (expression) => {
     const text = `// Date.now() in words is none\nexport const f = () => ({ at: ${expression} })\n`
-    expect(await rulesBrokenBy({ "shared/domain/room/deep/a.ts": text })).toEqual(["no-clock-no-chance"])
+    expect(await rulesBrokenBy({ "shared/domain/recovery/deep/a.ts": text })).toEqual(["no-clock-no-random-numbers"])
   })
 })

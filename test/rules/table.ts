@@ -1,13 +1,13 @@
 /**
- * The one table of what may import what, and of where nothing may ask for the time or for chance. `check.ts` reports what
- * breaks it; `rules.test.ts` breaks each rule once and looks whether that is reported.
+ * The one table of what may import what, and of where nothing may read the clock or random numbers. `check.ts` reports what
+ * breaks it; `rules.test.ts` breaks each rule once and expects that to be reported.
  */
 
 /** Code of the product: everything else in the repository exists to run, operate, measure or test it. */
 const AROUND = "(local|ops|test|bench)"
 
-/** Rooms of the Worker, each with the rooms that it may use. What is used comes after its user: there is no way back. */
-export const ROOMS: Readonly<Record<string, readonly string[]>> = {
+/** The capabilities of the Worker, each with those that it may import. Imports between them have no cycles. */
+export const CAPABILITIES: Readonly<Record<string, readonly string[]>> = {
   operations: ["webhooks", "recovery", "scoring", "interventions", "reconcile"],
   reconcile: ["webhooks", "recovery"],
   interventions: ["webhooks", "recovery", "scoring"],
@@ -16,7 +16,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   scoring: [],
   companies: [],
   dashboard: ["companies"],
-  messaging: [],
+  messaging: ["operations", "recovery"],
   health: [],
 }
 
@@ -39,18 +39,18 @@ const forbid = (name: string, why: string, from: string, to: ImportRule["to"]): 
   to,
 })
 
-const roomRules = Object.entries(ROOMS).map(([room, uses]) => {
-  const others = Object.keys(ROOMS).filter((other) => other !== room && !uses.includes(other))
+const capabilityRules = Object.entries(CAPABILITIES).map(([capability, uses]) => {
+  const others = Object.keys(CAPABILITIES).filter((other) => other !== capability && !uses.includes(other))
   return forbid(
-    `${room}-uses-its-rooms-only`,
-    `${room} may use ${uses.join(", ") || "no other room"}; what others need of it, they import from it.`,
-    `^workers/${room}/`,
+    `${capability}-imports-its-own-only`,
+    `${capability} may import ${uses.join(", ") || "no other capability"}.`,
+    `^workers/${capability}/`,
     { path: `^workers/(${others.join("|")}|jobs)/` },
   )
 })
 
 export const IMPORT_RULES: readonly ImportRule[] = [
-  { name: "no-file-cycles", why: "A file is understood without itself.", from: {}, to: { circular: true } },
+  { name: "no-file-cycles", why: "Files import each other in one direction.", from: {}, to: { circular: true } },
   {
     name: "no-folder-cycles",
     why: "Folders depend on each other in one direction.",
@@ -63,31 +63,41 @@ export const IMPORT_RULES: readonly ImportRule[] = [
     path: `^(workers|db|${AROUND})/`,
   }),
   forbid("db-is-below", "db/ imports shared/ and its driver only.", "^db/", { path: `^(workers|${AROUND})/` }),
-  forbid("product-alone", "What is for a laptop or a test only is no part of the product.", "^(workers|shared|db)/", {
-    path: `^${AROUND}/`,
-  }),
-  forbid("sql-in-db", "SQL is spoken in db/ only.", "^workers/", {
+  forbid(
+    "product-alone",
+    "The product imports nothing that only operates, measures or tests it.",
+    "^(workers|shared|db)/",
+    {
+      path: `^${AROUND}/`,
+    },
+  ),
+  forbid("sql-in-db", "Only db/ contains SQL.", "^workers/", {
     path: "(^db/schema|node_modules/(drizzle-orm|@neondatabase)/)",
   }),
-  forbid("providers-are-alone", "A provider knows shared/ and the files beside it.", "^workers/providers/", {
+  forbid("providers-are-alone", "A provider imports shared/ and its own folder only.", "^workers/providers/", {
     path: "^(workers/(?!providers/)|db/)",
   }),
-  forbid("stripe-is-not-whop", "A provider knows nothing of another.", "^workers/providers/stripe/", {
+  forbid("stripe-is-not-whop", "A provider imports nothing of another one.", "^workers/providers/stripe/", {
     path: "^workers/providers/whop/",
   }),
-  forbid("whop-is-not-stripe", "A provider knows nothing of another.", "^workers/providers/whop/", {
+  forbid("whop-is-not-stripe", "A provider imports nothing of another one.", "^workers/providers/whop/", {
     path: "^workers/providers/stripe/",
   }),
-  forbid("platform-knows-no-room", "What all rooms stand on depends on none of them.", "^workers/platform/", {
-    path: `^workers/(${Object.keys(ROOMS).join("|")}|jobs)/`,
-  }),
-  ...roomRules,
+  forbid(
+    "platform-imports-no-capability",
+    "All capabilities use the platform; it imports none of them.",
+    "^workers/platform/",
+    {
+      path: `^workers/(${Object.keys(CAPABILITIES).join("|")}|jobs)/`,
+    },
+  ),
+  ...capabilityRules,
 ]
 
-/** Where the result depends on the arguments alone: the time and random numbers are among them. */
+/** Code whose result depends on its arguments alone; the time and random numbers are passed in. */
 export const PURE_FOLDERS: readonly string[] = ["shared/domain", "shared/scoring", "shared/learning"]
 
-/** What asks for the time, for chance, or for anything outside. */
+/** What reads the clock, random numbers or anything outside. */
 export const IMPURE = {
   members: ["Date.now", "Math.random"],
   globals: ["performance", "fetch", "setTimeout", "setInterval", "process"],

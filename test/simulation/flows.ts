@@ -229,7 +229,7 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
-    name: "the sweeper finishes what was left behind",
+    name: "the sweep finishes what was left behind",
     isExpected: (_, description) => description.includes(OPEN),
     scenario: PAID,
     async run({ world, withCrashes, sendNext, advance }) {
@@ -540,7 +540,7 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
-    name: "a case of which nothing is heard",
+    name: "a payment case without news",
     isExpected: ({ mailbox }, description) =>
       mailbox.messages.length === 2 && description.includes('"closeReason":"lapsed"'),
     scenario: PAID,
@@ -593,7 +593,7 @@ export const FLOWS: readonly Flow[] = [
     },
   },
   {
-    name: "a subscription that is told twice in one second",
+    name: "a subscription with two snapshots in one second",
     isExpected: ({ mailbox }, description) =>
       description.includes('"fetched":true') && mailbox.calls.some(({ path }) => path === "/v1/subscriptions/sub_n0x"),
     scenario: "two snapshots of a subscription in one second",

@@ -1,5 +1,5 @@
 /**
- * Every hour: closes at-risk cases whose risk is no longer current, closes cases without a fact for sixty days, and searches
+ * Every hour: closes at-risk cases whose risk is no longer current, closes payment cases without news for sixty days, and searches
  * each company's newest scores for members to whom contact is worth its cost. The cost grows with the number of companies
  * and of opened cases, not with the number of customers. Each company is processed at most once per hour, so a second
  * heartbeat, a lost run or a spent budget only changes when.

@@ -15,7 +15,7 @@ import {
 } from "../../db/queries/interventions/milestones.ts"
 import { safeKey } from "../../shared/crypto/plain-key.ts"
 import { nextMilestoneAt, reachedByTime } from "../../shared/domain/interventions/milestones.ts"
-import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
 import { EMPTY_STATE } from "../../shared/domain/state.ts"
 import { defineJob, done, type RunHeartbeat } from "../platform/jobs/job.ts"

@@ -2,7 +2,7 @@
 
 import type { Channel, Message } from "../../shared/channel.ts"
 import { normalizeEmail } from "../../shared/contact/address.ts"
-import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import { type ChannelOptions, classify, defaultFetch, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
 /** `from` and `replyTo` are addresses or `Name <address>`. */

@@ -7,7 +7,7 @@
  * (521, 523, 525, 526, 530), which do mean that nothing was sent.
  */
 
-import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import { type NotSentReason, notSentOf, type OutboundFetch } from "../../shared/network/outbound-fetch.ts"
 import { retryAfterMs } from "../../shared/network/retry-after.ts"
 

@@ -4,7 +4,7 @@
  */
 
 import type { Channel, Message, SendOptions } from "../../shared/channel.ts"
-import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import { type ChannelOptions, classify, defaultFetch, fieldsOf, join, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** The Whop app. */

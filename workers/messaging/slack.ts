@@ -4,7 +4,7 @@
  */
 
 import type { Channel, Message } from "../../shared/channel.ts"
-import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import { type ChannelOptions, classify, defaultFetch, post, SEND_TIMEOUT_MS } from "./http.ts"
 
 /** The default webhook; a message can name another one of the same host. */

@@ -2,7 +2,7 @@
 
 import type { Channel, Message } from "../../shared/channel.ts"
 import { E164 } from "../../shared/contact/address.ts"
-import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import {
   type ChannelOptions,
   classify,

@@ -2,7 +2,7 @@
 import * as z from "zod"
 import { HOLDOUT_PERCENTAGE_MAX } from "../../shared/domain/interventions/holdout.ts"
 import { isTimeZone } from "../../shared/domain/recovery/nudges/quiet-hours.ts"
-import { type CompanySettings, DEFAULT_SETTINGS } from "../../shared/domain/settings.ts"
+import { type CompanySettings, DEFAULT_SETTINGS, MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import { meterName } from "../webhooks/meter-name.ts"
 
 /** A playbook that is longer, or lasts more than a year, is a mistake. */
@@ -19,7 +19,7 @@ const CASES_PER_DAY_MAX = 1_000
 
 const RISK = DEFAULT_SETTINGS.atRisk
 
-const memberChannel = z.enum(["email", "sms", "push", "dm"])
+const memberChannel = z.enum(MEMBER_CHANNELS)
 
 const incentive = z.lazy(() =>
   z.discriminatedUnion("kind", [

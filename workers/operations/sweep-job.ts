@@ -1,7 +1,9 @@
 /**
  * Every minute: finishes unfinished work that it finds in the stores: deliveries in the fallback queue, events that
- * were not folded, due nudges that QStash did not deliver, dead letters, objects without a customer, subscriptions
- * whose snapshots contradict each other.
+ * were not folded, dead letters, due nudges that QStash did not deliver, objects without a customer, subscriptions
+ * whose snapshots contradict each other, events whose account was registered since, flags that one store lacks, addresses
+ * and names without an index, notifications of quarantines. Every hour it creates partitions and deletes old unmapped
+ * events.
  */
 import * as z from "zod"
 import { unsettledSubscriptions } from "../../db/queries/reconcile/unsettled.ts"

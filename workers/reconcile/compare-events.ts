@@ -27,7 +27,7 @@ const PAGE_MIN = 10
 /** Subrequests per listed event, at most: it is looked up with its page, recorded, its customer loaded and advanced. */
 const LISTED_SUBREQUESTS = 4
 
-/** Bounds of one step, so that it ends well before its lease, and before the sweeper treats its events as abandoned. */
+/** Bounds of one step, so that it ends well before its lease, and before the sweep treats its events as abandoned. */
 const PAGES_MAX = 25
 const FETCHED_MAX = 500
 

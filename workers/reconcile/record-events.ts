@@ -101,7 +101,7 @@ function addChange(changed: ChangedCustomers, customerId: string, read: ReadDeli
   changed.set(customerId, change)
 }
 
-/** Folds and decides, each customer once. What fails is left to the sweeper, which finds it within a minute. */
+/** Folds and decides, each customer once. What fails is left to the sweep, which finds it within a minute. */
 export async function advanceAll(services: Services, companyId: string, changed: ChangedCustomers): Promise<void> {
   if (changed.size === 0) return
   const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)

@@ -1,12 +1,12 @@
 /**
  * The fallback queue: where a verified delivery waits while Postgres does not answer. The sealed delivery goes to QStash,
- * which delivers it again, else to a Redis stream, which the sweeper drains. It is recorded under the same unique key as any
+ * which delivers it again, else to a Redis stream, which the sweep drains. It is recorded under the same unique key as any
  * delivery, since Postgres may have committed it although the reply was lost.
  */
 import * as z from "zod"
 import { fromBase64Url, toBase64Url } from "../../shared/crypto/bytes.ts"
 import { openJson, sealJson } from "../../shared/crypto/seal.ts"
-import type { ProviderName } from "../../shared/domain/facts.ts"
+import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { QstashError } from "../platform/qstash/call.ts"
 import type { Services } from "../platform/services.ts"
 import type { ReadDelivery, VerifiedDelivery } from "./read-delivery.ts"
@@ -30,7 +30,7 @@ const SEAL_PLACE = { purpose: { name: "parked" }, context: ["parked", "delivery"
 
 const queuedDelivery = z.lazy(() =>
   z.object({
-    provider: z.enum(["stripe", "whop"] satisfies ProviderName[]),
+    provider: z.enum(PROVIDERS),
     path: z.string().nullable(),
     rawBody: z.string(),
     headers: z.array(z.tuple([z.string(), z.string()])),
@@ -66,7 +66,7 @@ export async function enqueueFallback(services: Services, read: ReadDelivery): P
     timeoutMs: QSTASH_TIMEOUT_MS,
   }
   const logFailure = (sink: FallbackStore, error: unknown): null => {
-    log[sink === "redis" ? "error" : "warn"]("park_failed", { sink, eventId: read.eventId, error })
+    log[sink === "redis" ? "error" : "warn"]("fallback_failed", { sink, eventId: read.eventId, error })
     return null
   }
   const toQstash = (isLastResort: boolean) =>
@@ -138,7 +138,7 @@ export async function rejectedDeliveries(
   return entries.parse(answer ?? []).map(([id, fields]) => ({ id, reason: fieldOf(fields, "reason") ?? "unknown" }))
 }
 
-/** Queues a rejected delivery again for the sweeper. False: there is none with that id. */
+/** Queues a rejected delivery again for the sweep. False: there is none with that id. */
 export async function retryRejected({ redis }: Services, id: string): Promise<boolean> {
   const answer: unknown = await redis.xrange(REJECTED_STREAM, id, id, 1)
   const entry = entries.parse(answer ?? [])[0]

@@ -25,7 +25,7 @@ export async function restoreDelivery(services: Services, sealed: string): Promi
     await follow?.()
     if (companyId === null) return done("unmapped_account")
     // The commit may have succeeded although its reply was lost: then the event is recorded but not folded yet.
-    // While processing is switched off, the sweeper finishes it once that is on again.
+    // While processing is switched off, the sweep finishes it once that is on again.
     const isProcessing = isEnabledFor(await services.flags({ isFreshNeeded: true }), PROCESSING_SWITCH, companyId)
     if (!recorded.isNew && isProcessing) await reprocess(services, companyId, read.eventId)
     return done(recorded.isNew ? "stored" : "known_already")

@@ -1,4 +1,4 @@
-/** Unmapped events: the sweeper ingests them once their account is registered, or purges them after the retention period. */
+/** Unmapped events: the sweep ingests them once their account is registered, or purges them after the retention period. */
 import {
   mappableEvents,
   readUnmappedPayload,

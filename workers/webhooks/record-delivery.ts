@@ -22,10 +22,10 @@ import { waitForSignal } from "../platform/waiting-requests.ts"
 import { factsOf, type ReadDelivery, silenced } from "./read-delivery.ts"
 import { storeUnmapped } from "./store-unmapped.ts"
 
-/** Processing takes well under a second; after this time the sweeper takes over. */
+/** Processing takes well under a second; after this time the sweep takes over. */
 const ABANDONED_AFTER_MS = 60_000
 
-/** When the sweeper may take over work that began at `since`. */
+/** When the sweep may take over work that began at `since`. */
 export const abandonedAt = (since: Date): Date => new Date(since.getTime() + ABANDONED_AFTER_MS)
 
 export interface AcceptedDelivery {

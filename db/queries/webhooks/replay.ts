@@ -1,4 +1,4 @@
-/** Bulk replay: one statement queues the events, the sweeper processes them. */
+/** Bulk replay: one statement queues the events, the sweep processes them. */
 import { sql } from "drizzle-orm"
 import { type Db, inCompany } from "../../client.ts"
 import { webhookEvents } from "../../schema.ts"

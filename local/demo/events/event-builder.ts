@@ -1,5 +1,5 @@
 /** Memberships and bills of the demo, and the interface that builds a provider's events from them. */
-import type { SubscriptionStatus } from "../../../shared/domain/facts.ts"
+import type { ProviderName, SubscriptionStatus } from "../../../shared/domain/facts.ts"
 import type { Decline, Member } from "../members.ts"
 
 /** The current state of a membership; it changes during the simulation. */
@@ -26,7 +26,7 @@ export interface Bill {
 
 /** An event to send. */
 export interface ScheduledEvent {
-  readonly provider: "stripe" | "whop"
+  readonly provider: ProviderName
   readonly id: string
   readonly type: string
   /** When it happened; Stripe's `created`. */

@@ -2,7 +2,8 @@
 import type { Instant, ProviderName } from "../facts.ts"
 
 /** As the providers write their names. */
-const PROVIDER_NAMES = { stripe: "Stripe", whop: "Whop" } as const satisfies Record<ProviderName, string>
+/** What each provider is called on pages. */
+export const PROVIDER_NAMES = { stripe: "Stripe", whop: "Whop" } as const satisfies Record<ProviderName, string>
 
 export const ONBOARDING_ITEMS = [
   "provider_connected",

@@ -48,7 +48,7 @@ export function decide(
   return [...state.cases.flatMap((recoveryCase) => planCase(recoveryCase)), ...resumed(), ...suppressions(), ...moves()]
 
   function planCase(recoveryCase: CaseState): Action[] {
-    // Nothing is planned for an imported case. Live news makes it live, and nudges are planned from then on.
+    // Nothing is planned for an imported case. The first fact of a webhook makes the case live, and nudges are planned from then on.
     if (recoveryCase.status !== "open" || recoveryCase.knownFrom === "history") return []
     const own = nudges.filter(
       (nudge) => nudge.step !== null && (nudge.caseId === recoveryCase.id || isOfRenumberedCase(nudge, recoveryCase)),

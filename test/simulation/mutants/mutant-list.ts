@@ -41,13 +41,13 @@ const orders = (scenario: string): DetectionPlan => ({ kind: "orders", scenario 
 const schedules: DetectionPlan = { kind: "schedules" }
 
 const NUDGE = "a nudge is sent"
-const TOLD_TWICE = "a renewal fails and is paid"
+const RENEWAL = "a renewal fails and is paid"
 
 export const MUTANTS: readonly Mutant[] = [
   {
     guard: "an event is recorded once, for good",
     tables: ["ALTER TABLE webhook_event_keys DROP CONSTRAINT webhook_event_keys_pkey"],
-    first: orders(TOLD_TWICE),
+    first: orders(RENEWAL),
   },
   {
     guard: "a fact is in the ledger once",
@@ -81,7 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
         "return { ...complete, isReread: false }",
       ),
     ],
-    first: orders(TOLD_TWICE),
+    first: orders(RENEWAL),
   },
   {
     guard: "a fact that is late within a second is folded onto the state before that second",
@@ -92,7 +92,7 @@ export const MUTANTS: readonly Mutant[] = [
         "return { state: snapshot, undo: null }",
       ),
     ],
-    first: orders(TOLD_TWICE),
+    first: orders(RENEWAL),
   },
   {
     guard: "the facts of a second include those of linked objects",
@@ -106,7 +106,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: orders("a chargeback on a charge that is not linked to its invoice"),
   },
   {
-    guard: "ties are ranked, not taken as they come",
+    guard: "facts of one moment are ordered by rank",
     code: [at("shared/domain/facts.ts", "if (a.rank !== b.rank) return a.rank - b.rank", "")],
     first: orders("ends while an invoice is open"),
   },
@@ -116,7 +116,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: orders("a chargeback on a charge that is not linked to its invoice"),
   },
   {
-    guard: "answered only after it is written",
+    guard: "an event is answered only after it is stored",
     code: [
       at(
         "workers/webhooks/route.ts",
@@ -127,7 +127,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a webhook opens a case"),
   },
   {
-    guard: "nothing is acknowledged that no sink took",
+    guard: "an event that no store took is answered 503",
     code: [at("workers/webhooks/route.ts", `if (sink === null) throw notNow("no_sink")`, "")],
     first: crashes("nothing can be stored anywhere"),
   },
@@ -171,7 +171,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: schedules,
   },
   {
-    guard: "a parked copy is deleted only after it is stored",
+    guard: "a delivery leaves the fallback queue only after it is stored",
     code: [
       at(
         SWEEP,
@@ -182,25 +182,25 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a delivery parked in Redis comes back"),
   },
   {
-    guard: "what was parked in Redis is drained",
+    guard: "deliveries in the Redis fallback queue are drained",
     code: [at(SWEEP, `await part("parked", () => drainFallback(services, hasBudget))`, "")],
     first: crashes("a delivery parked in Redis comes back"),
   },
   {
-    guard: "what QStash gave up is brought back",
+    guard: "messages that QStash gave up on are redriven",
     code: [at(SWEEP, `await part("redriven", () => redriveDeadLetters(services, hasBudget))`, "")],
     first: crashes("a parked delivery that QStash gives up"),
   },
   {
-    guard: "what was left behind is finished",
+    guard: "unfinished events are finished by the sweep",
     code: [
       at(SWEEP, `await part("events", () => finishEvents(services, hasBudget))\n    reservation`, "reservation"),
       at(SWEEP, `if (counts.cutShort > 0) await part("events", () => finishEvents(services, hasBudget))`, ""),
     ],
-    first: crashes("the sweeper finishes what was left behind"),
+    first: crashes("the sweep finishes what was left behind"),
   },
   {
-    guard: "what QStash did not bring is sent by the sweeper",
+    guard: "nudges that QStash did not deliver are sent by the sweep",
     code: [
       at(
         SWEEP,
@@ -211,7 +211,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a nudge that QStash never brings"),
   },
   {
-    guard: "a provider is asked whose object it is",
+    guard: "the provider is asked for an object's customer",
     code: [at(SWEEP, `await part("resolved", () => lookUpCustomers(services, hasBudget))`, "")],
     first: crashes("a charge finds its customer through the provider's API"),
   },
@@ -240,14 +240,14 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes(NUDGE),
   },
   {
-    guard: "a claim holds others off",
+    guard: "a claimed nudge is not claimed by another worker",
     functions: [
       at(CLAIM_NUDGES, "OR v_now.lease_until > p_now AND v_now.lease_owner IS DISTINCT FROM p_dispatcher;", ";"),
     ],
     first: crashes("a nudge is brought twice at once"),
   },
   {
-    guard: "a lease runs out",
+    guard: "a lease expires",
     functions: [
       at(CLAIM_NUDGES, "OR v_now.lease_until > p_now AND", "OR v_now.lease_until IS NOT NULL AND"),
       at(CLAIM_DUE, "OR v_now.lease_until > p_now;", "OR v_now.lease_until IS NOT NULL;"),
@@ -255,7 +255,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes(NUDGE),
   },
   {
-    guard: "what is claimed and marked already is not marked again (fencing and its second look)",
+    guard: "a nudge that is claimed or marked is not marked again (lease and status)",
     code: [
       at(SEND, `if (nudge === undefined || !(nudge.status === "planned" || isMarked)) {`, "if (nudge === undefined) {"),
     ],
@@ -302,7 +302,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("the call that marks nudges of a group has no answer"),
   },
   {
-    guard: "decided again at the moment of sending",
+    guard: "a nudge is decided again when it is sent",
     code: [
       at(
         SEND,
@@ -313,17 +313,17 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("an outage of a channel ends at night"),
   },
   {
-    guard: "nothing is said once the case is closed",
+    guard: "no message after the case is closed",
     code: [at(POLICY, `when(recoveryCase.status !== "open")`, "when(recoveryCase.status === null)")],
     first: crashes("a payment closes the case"),
   },
   {
-    guard: "nothing is said to who asked for silence",
+    guard: "no message after an opt-out",
     code: [at(POLICY, "state.outreach.optedOutAt !== null ||", "")],
     first: crashes("a member says stop"),
   },
   {
-    guard: "nothing is said of a stolen card",
+    guard: "no message about a stolen card",
     code: [
       at(
         CONVERSATION,
@@ -334,12 +334,12 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a stolen card"),
   },
   {
-    guard: "a case that is held out is left alone",
+    guard: "no message for a case that is held out",
     code: [at(CONVERSATION, `?.arm === "held_out"`, `?.arm === undefined && false`)],
     first: crashes("a case is held out"),
   },
   {
-    guard: "a person who writes to a case that is held out must say so",
+    guard: "a manual message to a case that is held out needs a confirmation",
     code: [
       at(
         "workers/recovery/nudges/manual-nudge.ts",
@@ -350,12 +350,12 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a case is held out"),
   },
   {
-    guard: "nobody is written to at night",
+    guard: "no message in quiet hours",
     code: [at(POLICY, "until(nextContactTime(now, nudge.channel, state, settings, person), now)", "null")],
     first: crashes("an outage of a channel ends at night"),
   },
   {
-    guard: "nobody is written to more often than allowed",
+    guard: "no message beyond the frequency cap",
     code: [
       at(
         "shared/domain/recovery/nudges/contact-times.ts",
@@ -378,7 +378,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("three cases at once"),
   },
   {
-    guard: "of steps that are due together the latest says it all",
+    guard: "of several due steps only the latest is sent",
     code: [at(POLICY, "when(isSuperseded(context))", "when(isSuperseded(context) && false)")],
     first: crashes("messages are switched off for two days"),
   },
@@ -471,7 +471,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a bank debit is under way"),
   },
   {
-    guard: "a payment that is given up is not in progress any more",
+    guard: "a canceled payment is not in progress any more",
     code: [
       at(
         "shared/domain/recovery/fold.ts",
@@ -482,7 +482,7 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("a bank debit is given up"),
   },
   {
-    guard: "what was credited or paid in part is not asked for",
+    guard: "messages do not ask for amounts that were credited or paid",
     code: [
       at(
         "shared/domain/recovery/fold/payments/amounts.ts",
@@ -493,19 +493,19 @@ export const MUTANTS: readonly Mutant[] = [
     first: crashes("what a bill asks for changes"),
   },
   {
-    guard: "a case of which nothing is heard lapses",
+    guard: "a payment case without news lapses",
     code: [at(LAPSE, "if (due === null || due > now) return null", "if (due === null || now !== null) return null")],
-    first: crashes("a case of which nothing is heard"),
+    first: crashes("a payment case without news"),
   },
   {
-    guard: "a provider that tells two things in one second is asked",
+    guard: "contradicting snapshots of one second are fetched",
     code: [
       at(SWEEP, "if (await settleSubscription(services, found)) settled += 1", "void [settleSubscription, found]"),
     ],
-    first: crashes("a subscription that is told twice in one second"),
+    first: crashes("a subscription with two snapshots in one second"),
   },
   {
-    guard: "what was fetched says so",
+    guard: "fetched facts are marked",
     code: [
       at(
         "workers/webhooks/read-delivery.ts",
@@ -513,6 +513,6 @@ export const MUTANTS: readonly Mutant[] = [
         "...(isFetched && {}),",
       ),
     ],
-    first: crashes("a subscription that is told twice in one second"),
+    first: crashes("a subscription with two snapshots in one second"),
   },
 ]

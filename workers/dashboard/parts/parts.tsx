@@ -1,5 +1,6 @@
 /** Small parts that pages share. */
 import { type Child, createContext, type FC, useContext } from "hono/jsx"
+import { PROVIDER_NAMES } from "../../../shared/domain/companies/onboarding.ts"
 import { dateTime, relativeTime, type Viewer } from "../viewer.ts"
 
 /** A status as a word with a colour; the word alone carries the meaning. */
@@ -236,10 +237,7 @@ export const Choice: FC<{
   </label>
 )
 
-const PROVIDER_OPTIONS: readonly (readonly [value: string, text: string])[] = [
-  ["stripe", "Stripe"],
-  ["whop", "Whop"],
-]
+const PROVIDER_OPTIONS = Object.entries(PROVIDER_NAMES)
 
 /** A filter by provider. */
 export const ProviderChoice: FC<{ readonly value: string | undefined }> = ({ value }) => (

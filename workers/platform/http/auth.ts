@@ -20,8 +20,9 @@ const ADMINS: readonly Role[] = ["admin"]
 const OPERATORS: readonly Role[] = ["operator"]
 
 /**
- * Which roles hold which permission. An analyst reads summaries, cases and customers, without names and addresses; a
- * manager reads everything and writes interventions; an admin changes settings and secrets.
+ * Which roles hold which permission. An analyst reads summaries, cases, customers, scores, segments
+ * and interventions, without names and addresses; a manager also reads contacts, events, settings, reconciliations, models and
+ * the company, and writes cases, templates and segments; an admin does everything else of one company; an operator everything.
  */
 const ROLES_BY_PERMISSION = {
   "summary:read": ALL,

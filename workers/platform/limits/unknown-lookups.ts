@@ -8,7 +8,7 @@ import { Buckets, type Limit } from "../../../shared/network/rate-limit.ts"
 import { tooManyRequests } from "./limits.ts"
 
 /** Ten a second: little load for Postgres, and more than the rate of new companies, keys and isolates. */
-const UNKNOWN_LOOKUPS: Limit = { name: "strangers", max: 600, windowMs: 60_000 }
+const UNKNOWN_LOOKUPS: Limit = { name: "unknown_lookups", max: 600, windowMs: 60_000 }
 
 /** Each kind of name has its own count. */
 type Kind = "company" | "key"
@@ -17,7 +17,7 @@ const buckets = new Buckets(2)
 /** Throws TOO_MANY_REQUESTS while too many unknown names were looked up. */
 export function limitUnknownLookups(kind: Kind, nowMs: number): void {
   const status = buckets.read(UNKNOWN_LOOKUPS, kind, nowMs)
-  if (status.isOver) throw tooManyRequests(status, "too_many_strangers")
+  if (status.isOver) throw tooManyRequests(status, "too_many_unknown_lookups")
 }
 
 /** Counts a look-up of an unknown name. */

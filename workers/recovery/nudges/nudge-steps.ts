@@ -6,7 +6,7 @@ import type { Fact, Instant } from "../../../shared/domain/facts.ts"
 import { type CaseChange, changedCases } from "../../../shared/domain/recovery/case-changes.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import { fold } from "../../../shared/domain/recovery/fold.ts"
-import type { NudgePlan } from "../../../shared/domain/recovery/nudges/nudge-plan.ts"
+import type { NudgePlan } from "../../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { foldUndoable } from "../../../shared/domain/recovery/undo.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
@@ -30,7 +30,7 @@ export const announceStep = (services: Services, companyId: string, { changes }:
   announceChanges(services, companyId, changes)
 
 /** A plan that releases the nudge; with an owner, only while that worker still has its lease. */
-export const planStep = (
+export const stepOfPlan = (
   services: Services,
   stream: Stream,
   nudgeId: string,

@@ -2,7 +2,7 @@
 import { Hono } from "hono"
 import * as z from "zod"
 import { listNudges } from "../../../db/queries/recovery/nudge-list.ts"
-import type { ChannelName } from "../../../shared/domain/facts.ts"
+import { CHANNELS } from "../../../shared/domain/facts.ts"
 import { withPermission } from "../../platform/http/auth.ts"
 import { idText, listOf, pageFields, splitPage, validQuery } from "../../platform/http/request.ts"
 import type { AppEnv } from "../../platform/services.ts"
@@ -11,7 +11,6 @@ import { type publicNudgeStatus, showNudge } from "../cases-route.ts"
 const STATUSES = ["planned", "sent", "failed", "suppressed", "unknown"] as const satisfies ReturnType<
   typeof publicNudgeStatus
 >[]
-const CHANNELS = ["email", "sms", "push", "dm", "slack"] as const satisfies ChannelName[]
 
 const query = z.lazy(() =>
   z.strictObject({

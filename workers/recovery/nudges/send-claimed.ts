@@ -21,7 +21,7 @@ import {
   planDeferral,
   planSettle,
   planSuppression,
-} from "../../../shared/domain/recovery/nudges/nudge-plan.ts"
+} from "../../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import { settingsOf } from "../../../shared/domain/settings.ts"
 import type { Flags } from "../../../shared/flags/flags.ts"
@@ -38,7 +38,7 @@ import { type IncentiveResult, incentiveFor } from "../apply-incentive.ts"
 import { withReloadRetries } from "../conflict-retries.ts"
 import { isWhopChannel, reachableChannels, stateOf } from "../stream-state.ts"
 import { composeMessage, hasNoAddress, variantFacts } from "./compose-message.ts"
-import { announceStep, type Marked, markStep, planStep, type Step, stepWithout } from "./nudge-steps.ts"
+import { announceStep, type Marked, markStep, type Step, stepOfPlan, stepWithout } from "./nudge-steps.ts"
 import type { GroupWrites } from "./write-together.ts"
 
 /**
@@ -150,7 +150,7 @@ async function decideAgain(
     decision.kind === "suppress"
       ? planSuppression(stateOf(stream), nudge, decision.reason, now, applied)
       : planDeferral(nudge, decision, applied)
-  const step = planStep(services, stream, nudgeId, plan)
+  const step = stepOfPlan(services, stream, nudgeId, plan)
   if (step.commit !== null) await commit(services.db, step.commit)
   announceStep(services, stream.companyId, step)
   return step.result
@@ -181,17 +181,17 @@ async function prepare(
   switch (decision.kind) {
     case "suppress": {
       const plan = planSuppression(stateOf(stream), nudge, decision.reason, now)
-      return planStep(services, stream, nudgeId, plan, { owner })
+      return stepOfPlan(services, stream, nudgeId, plan, { owner })
     }
     case "defer":
-      return planStep(services, stream, nudgeId, planDeferral(nudge, decision), { owner })
+      return stepOfPlan(services, stream, nudgeId, planDeferral(nudge, decision), { owner })
     case "send": {
       const retry =
         !isMarked && (await hasNoAddress(services, stream, nudge.channel))
           ? addressRetryAt(stateOf(stream), stream.customer.provider, nudge, now)
           : null
       // The facts of an event are visible when it is recorded, its address only when it has been processed.
-      if (retry !== null) return planStep(services, stream, nudgeId, planAddressWait(nudge, retry), { owner })
+      if (retry !== null) return stepOfPlan(services, stream, nudgeId, planAddressWait(nudge, retry), { owner })
       return markStep(services, stream, nudge, { owner, facts: variantFacts(stream, nudge, now), now })
     }
   }
@@ -252,5 +252,5 @@ async function settlement(
     isProviderAway: incentive?.kind === "later",
     now,
   })
-  return planStep(services, stream, nudgeId, plan)
+  return stepOfPlan(services, stream, nudgeId, plan)
 }

@@ -1,5 +1,6 @@
 /** Schemas that many answers of the API share. */
 import * as z from "zod"
+import { CHANNELS, PROVIDERS } from "../../../shared/domain/facts.ts"
 import { COMPONENTS, RISK_LEVELS } from "../../../shared/domain/scoring/health.ts"
 
 /** An answer of a route; `type` and no schema when it is not JSON. */
@@ -18,8 +19,8 @@ export interface Described {
 }
 
 export const instant = z.string().meta({ format: "date-time" })
-export const provider = z.enum(["stripe", "whop"])
-export const channel = z.enum(["email", "sms", "push", "dm", "slack"])
+export const provider = z.enum(PROVIDERS)
+export const channel = z.enum(CHANNELS)
 export const arm = z.enum(["treated", "held_out"]).nullable()
 export const riskLevel = z.enum(RISK_LEVELS)
 export const component = z.enum(COMPONENTS)

@@ -1,5 +1,6 @@
 /** Answers with counts and amounts of a company. */
 import * as z from "zod"
+import type { ChannelName } from "../../../shared/domain/facts.ts"
 import { caseKind, count, type Described, instant, ok, probability } from "./common.ts"
 
 const caseCounts = z
@@ -30,7 +31,7 @@ const summary = z.strictObject({
     push: nudgeCounts,
     dm: nudgeCounts,
     slack: nudgeCounts,
-  }),
+  } satisfies Record<ChannelName, z.ZodType>),
   recoveredMinor: byCurrency,
   recoveredMinorByArm: z.strictObject({ treated: byCurrency, held_out: byCurrency, not_drawn: byCurrency }),
 })

@@ -163,7 +163,7 @@ export const RECOVERY = {
   },
   "GET /api/customers": { summary: "Customers", answers: ok(listOf(z.strictObject(customerFields))) },
   "POST /api/customers/search": {
-    summary: "Customers with this e-mail address or phone number, in any spelling",
+    summary: "Customers with this e-mail address, phone number or name, in any spelling",
     answers: ok(listOf(z.strictObject(customerFields))),
   },
   "GET /api/customers/:id": {

@@ -8,7 +8,7 @@ import { requireProcessingEnabled } from "../../platform/switches.ts"
 import { reprocess } from "./reprocess.ts"
 import { payloadPurged } from "./stored-payload.ts"
 
-/** One statement queues this many well within the database's time-out; the sweeper processes them in minutes. */
+/** One statement queues this many well within the database's time-out; the sweep processes them in minutes. */
 export const REPLAY_MAX = 10_000
 
 /** Processes one event again, now. Throws NOT_FOUND, and CONFLICT while processing is off or once its payload was purged. */
@@ -39,7 +39,7 @@ export async function replayEvents(
 /** Replays in quick succession need one sweep. */
 const SWEEP_DEDUPLICATION_MS = 10_000
 
-/** The sweeper runs within a minute anyway; on request it runs at once. */
+/** The sweep runs within a minute anyway; on request it runs at once. */
 async function requestSweep({ config, qstash, log, now }: Services): Promise<void> {
   try {
     await qstash.publish({

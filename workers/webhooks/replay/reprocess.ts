@@ -1,4 +1,4 @@
-/** Processes an event again from its stored payload: by the sweeper when it was abandoned, or on an operator's request. */
+/** Processes an event again from its stored payload: by the sweep when it was abandoned, or on an operator's request. */
 import { databaseFailure, isDatabaseUnavailable } from "../../../db/client.ts"
 import { type EventFailure, recordAttempt, recordFailure } from "../../../db/queries/webhooks/event-status.ts"
 import { readStoredEvent, type StoredEvent } from "../../../db/queries/webhooks/events.ts"

@@ -54,14 +54,14 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     rule: "case_closed",
     ...{ at: "plan", nudges: "any", isForTeam: true, outcome: "suppress", reason: "case_closed" },
     why: "The case is recovered, lost or closed by an operator: there is nothing left to ask for.",
-    source: "DESIGN.md, promise 3",
+    source: "docs/decisions/0047-claim-decide-mark-send-record.md",
     find: ({ recoveryCase }) => when(recoveryCase.status !== "open"),
   },
   {
     rule: "opted_out",
     ...{ at: "plan", nudges: "any", isForTeam: true, outcome: "suppress", reason: "opted_out" },
     why: "A person who has opted out gets no messages, for any of their customers.",
-    source: "DESIGN.md, promises 3 and 12; RFC 8058; 47 CFR 64.1200(a)(10)",
+    source: "docs/decisions/0063-opt-out-follows-address.md; RFC 8058; 47 CFR 64.1200(a)(10)",
     find: ({ state, person }) =>
       when(
         state.outreach.optedOutAt !== null ||
@@ -87,21 +87,21 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     rule: "other_case",
     ...{ at: "plan", nudges: "any", isForTeam: false, outcome: "suppress", reason: "other_case" },
     why: "One sequence at a time: an open bill comes before a cancellation, and both come before an at-risk case.",
-    source: "DESIGN.md, promise 12",
+    source: "docs/decisions/0067-case-kind-priority.md",
     find: (context) => when(hasPrecedingCase(context)),
   },
   {
     rule: "bought_again",
     ...{ at: "plan", nudges: "step", isForTeam: false, outcome: "suppress", reason: "bought_again" },
     why: "The person has bought another subscription that replaces this one.",
-    source: "DESIGN.md, promise 12",
+    source: "docs/decisions/0068-repurchase.md",
     find: (context) => when(hasRepurchased(context)),
   },
   {
     rule: "held_out",
     ...{ at: "plan", nudges: "step", isForTeam: true, outcome: "suppress", reason: "held_out" },
     why: "The case is in the control group.",
-    source: "DESIGN.md, section 2, hold-out",
+    source: "docs/decisions/0182-held-out-steps-visible.md",
     find: ({ state, recoveryCase }) => when(isInHoldout(state, recoveryCase)),
   },
   {
@@ -143,7 +143,7 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     rule: "superseded",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "superseded" },
     why: "After an outage several steps of a case are due together: only the latest is sent.",
-    source: "RELIABILITY.md, outages",
+    source: "docs/decisions/0045-plan-from-discovery.md",
     find: (context) => when(isSuperseded(context)),
   },
   {
@@ -157,28 +157,28 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     rule: "covered",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "same_conversation" },
     why: "An older open case of the same kind has a message due within three days, which names the total.",
-    source: "DESIGN.md, promise 12",
+    source: "docs/decisions/0066-oldest-open-case-first.md",
     find: (context) => when(isCovered(context)),
   },
   {
     rule: "already_sent",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "same_conversation" },
     why: "Each reminder is sent once in a conversation; a further bill gets its first message only.",
-    source: "DESIGN.md, promise 12",
+    source: "docs/decisions/0066-oldest-open-case-first.md",
     find: (context) => when(isAlreadySent(context)),
   },
   {
     rule: "repeated_cancellation",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "suppress", reason: "same_conversation" },
     why: "The cancellation was taken back and announced again within a week: the same message has just been sent.",
-    source: "DESIGN.md, promise 12",
+    source: "docs/API.md, when a nudge is sent",
     find: (context) => when(isRepeatedCancellation(context)),
   },
   {
     rule: "one_per_day",
     ...{ at: "send", nudges: "step", isForTeam: false, outcome: "defer", reason: "same_conversation" },
     why: "Cases that are open together get one message a day.",
-    source: "DESIGN.md, promise 12",
+    source: "docs/decisions/0066-oldest-open-case-first.md",
     find: (context) => until(dailyLimitUntil(context), context.now),
   },
   {
@@ -193,7 +193,7 @@ export const CONTACT_RULES: readonly ContactRule[] = [
     rule: "frequency_cap",
     ...{ at: "send", nudges: "any", isForTeam: false, outcome: "defer", reason: "frequency_cap" },
     why: "A person gets a limited number of messages in a period, over all customers, cases and channels.",
-    source: "DESIGN.md, promises 3 and 12; company settings, frequencyCaps",
+    source: "docs/decisions/0061-person-is-an-address.md; company settings, frequencyCaps",
     find: ({ nudges, person, settings, now }) =>
       until(frequencyCapUntil([...nudges, ...person.others.flatMap((other) => other.nudges)], settings, now), now),
   },

@@ -2,6 +2,7 @@
 import { Hono } from "hono"
 import type { Child, FC } from "hono/jsx"
 import * as z from "zod"
+import { CHANNELS } from "../../../../shared/domain/facts.ts"
 import { MEMBER_CHANNELS } from "../../../../shared/domain/settings.ts"
 import { AppError } from "../../../platform/errors.ts"
 import { act, type DashboardContext, type DashboardEnv, formOf, frameOf, show } from "../../page.tsx"
@@ -137,8 +138,6 @@ const SettingsForm: FC<FormProps & { readonly action: string; readonly button: s
   </PostForm>
 )
 
-const STEP_CHANNELS = [...MEMBER_CHANNELS, "slack"] as const
-
 const PlaybookForm: FC<FormProps & { readonly kind: PlaybookKind }> = ({ kind, current, isLocked }) => {
   const steps = current.playbooks[kind]
   const rows = [...steps, ...(isLocked ? [] : Array.from({ length: EMPTY_ROWS }, () => null))]
@@ -174,7 +173,7 @@ const StepFields: FC<{ readonly step: PlaybookStep | null; readonly index: numbe
         name={field("channel")}
         label="Channel"
         value={step?.channel ?? undefined}
-        options={STEP_CHANNELS.map((channel) => [channel, channel])}
+        options={CHANNELS.map((channel) => [channel, channel])}
         all="the first that reaches"
       />
       <Choice

@@ -1,6 +1,7 @@
 /** Messages to members: planned, sent, and why others were not. */
 import { Hono } from "hono"
 import type { FC } from "hono/jsx"
+import { CHANNELS } from "../../../../shared/domain/facts.ts"
 import type { AnswerOf } from "../../../reference/answers/all.ts"
 import { exportOf } from "../../export.ts"
 import { type DashboardEnv, frameOf, listQuery, ROWS, show } from "../../page.tsx"
@@ -10,7 +11,6 @@ import { Badge, Choice, ExportLink, Heading, Pager, Table, Time } from "../../pa
 import type { Viewer } from "../../viewer.ts"
 
 const PATH = "/dashboard/messages"
-const CHANNELS = ["email", "sms", "push", "dm", "slack"]
 
 export const messages = new Hono<DashboardEnv>()
   .get("/", async (c) => {

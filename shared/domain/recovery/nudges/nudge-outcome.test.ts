@@ -8,7 +8,7 @@ import {
   planSettle,
   planSuppression,
   type Settlement,
-} from "./nudge-plan.ts"
+} from "./nudge-outcome.ts"
 import type { Nudge } from "./nudges.ts"
 
 const NOW = "2026-06-01T12:00:00.000Z"

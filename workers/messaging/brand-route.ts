@@ -5,12 +5,12 @@ import * as z from "zod"
 import { type BrandDecision, decideBrand, readBrand } from "../../db/queries/messaging/brands.ts"
 import { awaitsApproval, normalizeBrand, shownBrand } from "../../shared/domain/messaging/brand.ts"
 import { settingsOf } from "../../shared/domain/settings.ts"
+import { brandName } from "../operations/settings-schema.ts"
 import { isTrustedSender } from "../platform/credentials.ts"
 import { AppError } from "../platform/errors.ts"
 import { withPermission } from "../platform/http/auth.ts"
 import { reasonText, validJson } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
-import { brandName } from "./settings-schema.ts"
 
 const decision = z.strictObject({
   /** The exact name, so that a company cannot change it while the operator decides. */
