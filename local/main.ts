@@ -72,7 +72,7 @@ Churn Saver is up (${((performance.now() - startedAt) / 1000).toFixed(1)} s).
   Dashboard         ${browserUrl(workerUrl)}/dashboard
     Sign in           ${howToSignIn}
                       works once, as an admin of ${companyId}, for 15 minutes of the local clock: moving the clock, as the
-                      demo does, ends it. Another one: ask for it as ${LOCAL_ADMIN}, it arrives in ${controlUrl}/mailbox
+                      demo does, ends it; each start prints another one
                       pages for operators, such as Jobs: sign in with the key ${world.adminApiKey}
   Worker            ${workerUrl}
     Stripe webhooks   POST ${workerUrl}/api/webhooks/stripe   signed with ${vars.STRIPE_WEBHOOK_SECRET}
