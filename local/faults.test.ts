@@ -53,6 +53,16 @@ test("a fault affects only its target, until it is cleared", async () => {
   expect(await ask("email")).toBe(202)
 })
 
+test("breakers may be open for three minutes after a fault", () => {
+  const others = createFaults()
+  others.clear()
+  expect(others.untilBreakersCloseMs()).toBe(0)
+  others.set("email", "down")
+  others.clear()
+  expect(others.untilBreakersCloseMs()).toBeGreaterThan(170_000)
+  expect(others.untilBreakersCloseMs()).toBeLessThanOrEqual(180_000)
+})
+
 test("a local replacement that throws answers 500 and continues", async () => {
   expect([await ask("email", "throw"), await ask("email")]).toEqual([500, 202])
 })

@@ -50,6 +50,8 @@ export type Faults = {
   mode(target: FaultTarget): FaultMode
   /** Sets every target to `off`. */
   clear(): void
+  /** How long a circuit breaker of the Worker may still be open because of a past fault. */
+  untilBreakersCloseMs(): number
   /** The requests begun so far, and how many are in progress, without hanging ones. */
   activity(): { readonly begun: number; readonly underWay: number }
   /**
@@ -73,6 +75,9 @@ const BODY_BYTES_MAX = 64 * 1024 * 1024
 
 /** Longer than any client keeps an idle connection: closing one while it sends would be an unintended fault. */
 const KEEP_ALIVE_MS = 65_000
+
+/** A breaker's longest cool-down, two minutes, and its jitter. */
+const BREAKER_OPEN_MS_MAX = 180_000
 
 /** In production these are reached directly; when they are down, nothing answers 503. */
 const RESETS_WHEN_DOWN: ReadonlySet<FaultTarget> = new Set(["postgres", "redis", "qstash"])
@@ -102,6 +107,7 @@ export function createFaults({
   const hanging = new Map<FaultTarget, Set<IncomingMessage>>()
   let begun = 0
   let underWay = 0
+  let breakersCloseAtMs = 0
 
   const modeOf = (target: FaultTarget): FaultMode => modes.get(target) ?? "off"
 
@@ -109,6 +115,7 @@ export function createFaults({
     const changed = modeOf(target) !== mode
     modes.set(target, mode)
     if (!changed) return
+    breakersCloseAtMs = Date.now() + BREAKER_OPEN_MS_MAX
     for (const req of hanging.get(target) ?? []) cutOff(req)
     hanging.delete(target)
   }
@@ -168,6 +175,7 @@ export function createFaults({
     clear() {
       for (const target of FAULT_TARGETS) set(target, "off")
     },
+    untilBreakersCloseMs: () => Math.max(0, breakersCloseAtMs - Date.now()),
     activity: () => ({ begun, underWay }),
     async intercept(target, req, res, perform) {
       begun += 1

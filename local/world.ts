@@ -189,7 +189,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       await flushRedis(redis)
       stripe.clear()
       whop.clear()
-      clock.reset()
+      // A test starts with closed breakers.
+      clock.reset(options.startTime === undefined ? 0 : faults.untilBreakersCloseMs())
       mailbox.clear()
       stats.clear()
     }

@@ -68,6 +68,8 @@ test.each([
   real += 60_000
   clock.reset()
   expect(clock.now().getTime() - Date.parse(start)).toBe(60_000)
+  clock.reset(1_000)
+  expect(clock.now().getTime() - Date.parse(start)).toBe(61_000)
 })
 
 test("a restart continues at the same time", () => {

@@ -10,8 +10,8 @@ export type VirtualClock = {
   advanceTo(instant: Date): void
   /** Moves forward by an ISO 8601 duration such as `P2D` or `PT5M`. Throws `DurationError` for an invalid one. */
   advance(duration: string): void
-  /** Back to the offset of the start. */
-  reset(): void
+  /** Back to the offset of the start, or so far ahead of it. */
+  reset(aheadMs?: number): void
   /** Calls `listener` after every move, so that timers based on the old time can be set again. */
   onMove(listener: () => void): void
 }
@@ -88,7 +88,7 @@ export function createClock({
       const ms = parseDurationMs(duration)
       if (ms > 0) moveTo(offsetMs + ms)
     },
-    reset: () => moveTo(startOffsetMs),
+    reset: (aheadMs = 0) => moveTo(startOffsetMs + aheadMs),
     onMove: (listener) => void listeners.push(listener),
   }
 }
