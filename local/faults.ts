@@ -48,10 +48,8 @@ export type Faults = {
   set(target: FaultTarget, mode: FaultMode): void
   /** The mode of `target`; `off` when none was set. */
   mode(target: FaultTarget): FaultMode
-  /** Sets every target to `off`. */
-  clear(): void
-  /** How long a circuit breaker of the Worker may still be open because of a past fault. */
-  untilBreakersCloseMs(): number
+  /** Sets every target to `off`; returns whether a fault was set since the last time. */
+  clear(): boolean
   /** The requests begun so far, and how many are in progress, without hanging ones. */
   activity(): { readonly begun: number; readonly underWay: number }
   /**
@@ -75,9 +73,6 @@ const BODY_BYTES_MAX = 64 * 1024 * 1024
 
 /** Longer than any client keeps an idle connection: closing one while it sends would be an unintended fault. */
 const KEEP_ALIVE_MS = 65_000
-
-/** A breaker's longest cool-down, two minutes, and its jitter. */
-const BREAKER_OPEN_MS_MAX = 180_000
 
 /** In production these are reached directly; when they are down, nothing answers 503. */
 const RESETS_WHEN_DOWN: ReadonlySet<FaultTarget> = new Set(["postgres", "redis", "qstash"])
@@ -107,7 +102,7 @@ export function createFaults({
   const hanging = new Map<FaultTarget, Set<IncomingMessage>>()
   let begun = 0
   let underWay = 0
-  let breakersCloseAtMs = 0
+  let wasSet = false
 
   const modeOf = (target: FaultTarget): FaultMode => modes.get(target) ?? "off"
 
@@ -115,7 +110,7 @@ export function createFaults({
     const changed = modeOf(target) !== mode
     modes.set(target, mode)
     if (!changed) return
-    breakersCloseAtMs = Date.now() + BREAKER_OPEN_MS_MAX
+    wasSet = true
     for (const req of hanging.get(target) ?? []) cutOff(req)
     hanging.delete(target)
   }
@@ -174,8 +169,10 @@ export function createFaults({
     mode: modeOf,
     clear() {
       for (const target of FAULT_TARGETS) set(target, "off")
+      const result = wasSet
+      wasSet = false
+      return result
     },
-    untilBreakersCloseMs: () => Math.max(0, breakersCloseAtMs - Date.now()),
     activity: () => ({ begun, underWay }),
     async intercept(target, req, res, perform) {
       begun += 1
