@@ -82,7 +82,7 @@ async function callControl<T>(method: string, path: string, body: unknown): Prom
   return (text === "" ? null : JSON.parse(text)) as T
 }
 
-/** Empties everything, so that a test starts from nothing, always at the same time of day but for the duration of the run. */
+/** Empties everything, so that a test starts from nothing, always at about the same time of day: some seconds later than the one before. */
 export const reset = (): Promise<unknown> => control("POST", "/reset")
 
 /**
