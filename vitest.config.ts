@@ -80,6 +80,7 @@ export default defineConfig({
         test: {
           name: "flows",
           include: ["test/flows/**/*.test.ts"],
+          setupFiles: ["test/support/world/new-file.ts"],
           globalSetup: ["test/support/world/global-setup.ts"],
           // Days pass in seconds on an idle machine; a busy one takes many times as long, and is no fault.
           testTimeout: 240_000,
