@@ -246,8 +246,8 @@ test("a page costs one round trip to record and one to fold, for any number of c
   })
   const { status, callsTo } = await runInProcess(request, null)
   expect(status).toBe(200)
-  // Backfill, recording, folding, cursor; a new isolate may also read the flags and the company's credentials.
-  expect(callsTo(world().vars.DATABASE_FETCH_ENDPOINT ?? "")).toBeLessThanOrEqual(6)
+  // Backfill, recording, folding, cursor; a new isolate may also read the flags.
+  expect(callsTo(world().vars.DATABASE_FETCH_ENDPOINT ?? "")).toBeLessThanOrEqual(5)
   expect(await count("customer_pii")).toBe(40)
 })
 
