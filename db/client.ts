@@ -1,12 +1,12 @@
 /**
  * The connection to Postgres over Neon's HTTP protocol: one fetch is one round trip and, as a batch, one transaction.
  */
-import { NeonDbError, neon, neonConfig } from "@neondatabase/serverless"
+import { NeonDbError, type NeonQueryFunction, neon, neonConfig } from "@neondatabase/serverless"
 import { DrizzleQueryError, sql } from "drizzle-orm"
 import type { BatchItem } from "drizzle-orm/batch"
 import { drizzle, type NeonHttpDatabase } from "drizzle-orm/neon-http"
 
-export type Db = NeonHttpDatabase
+export type Db = NeonHttpDatabase & { readonly $client: NeonQueryFunction<false, false> }
 
 export interface DatabaseOptions {
   readonly url: string
@@ -62,6 +62,23 @@ function timeLimit(ms: number): { readonly signal: AbortSignal; clear(): void } 
   }
   wait(LIMIT_TURNS)
   return { signal: controller.signal, clear: () => clearTimeout(timer) }
+}
+
+/** A parameter of a database function; its types are the function's. */
+export type FunctionParameter = string | number | null | readonly (string | number | boolean | null)[]
+
+/**
+ * Calls a database function that enters its company itself: one round trip, one transaction. By the driver alone: the query
+ * builder takes 0.2 ms for a statement of thirty parameters, and each webhook waits for two.
+ */
+export async function callFunction<Row>(
+  db: Db,
+  name: string,
+  parameters: readonly FunctionParameter[],
+): Promise<readonly Row[]> {
+  const places = parameters.map((_, index) => `$${index + 1}`)
+  // The driver knows no types of rows.
+  return (await db.$client.query(`select * from ${name}(${places.join()}) as result`, [...parameters])) as Row[]
 }
 
 /** The first statement of every tenant's batch: from here on the transaction sees one company only. */

@@ -4,6 +4,7 @@
  * than 300 lines, so that the type, the schema and the mapping of a variable are together.
  */
 import * as z from "zod"
+import { parseMailbox } from "./contact/mailbox.ts"
 import { type KeyRing, parseKeyRing } from "./crypto/key-ring.ts"
 import type { Environment, SwitchName } from "./domain/flags.ts"
 
@@ -393,7 +394,6 @@ function isDatabaseUrl(value: string, isLocal: boolean): boolean {
   )
 }
 
-const isMailbox = (value: string): boolean =>
-  /^(?:[^<>@,\p{Cc}]{1,100}<[^\s<>@,]+@[^\s<>@,]+>|[^\s<>@,]+@[^\s<>@,]+)$/u.test(value)
+const isMailbox = (value: string): boolean => parseMailbox(value) !== null
 
 const isTwilioSender = (value: string): boolean => /^(?:\+[1-9]\d{6,14}|MG[0-9a-f]{32})$/i.test(value)

@@ -3,6 +3,7 @@
  * stored sealed; only `shownOf` leaves the Worker.
  */
 import * as z from "zod"
+import { MAILBOX } from "./contact/mailbox.ts"
 
 /** The kinds whose deployment's credentials a company may use where it has none of its own. */
 export const SHARED_KINDS = ["stripe", "whop", "sendgrid", "twilio", "slack"] as const
@@ -24,13 +25,7 @@ const key = (prefix: RegExp, expected: string) =>
     .regex(/^[\x21-\x7e]+$/, "expected visible characters without spaces")
     .regex(prefix, `expected ${expected}`)
 
-const mailbox = z
-  .string()
-  .max(360)
-  .regex(
-    /^(?:[^<>@,\p{Cc}]{1,100}<[^\s<>@,]+@[^\s<>@,]+>|[^\s<>@,]+@[^\s<>@,]+)$/u,
-    "expected an e-mail address, or Name <address>",
-  )
+const mailbox = z.string().max(360).regex(MAILBOX, "expected an e-mail address, or Name <address>")
 
 /** Lower case, at least two labels, no port, no path. */
 const domain = z

@@ -15,7 +15,7 @@ const PARTS_SHOWN = 24
 export const size: Benchmark = {
   name: "size",
   help: `  size       the bundle by part, CPU of a start, and memory after many requests, beside a bare Worker
-    --requests N       requests at the end (100000)
+    --requests N       requests at the end, more than 1000 (100000)
     --starts N         starts of each Worker (10)
 `,
   run: benchSize,
@@ -30,6 +30,7 @@ async function benchSize(args: string[], isQuick: boolean): Promise<BenchmarkRep
     },
   })
   const [requests, starts] = [positive("requests", values.requests), positive("starts", values.starts)]
+  if (requests <= FIRST_REQUESTS) throw new Error(`--requests must be more than ${FIRST_REQUESTS}`)
   const { bare, own } = await measureWorkers(starts, [FIRST_REQUESTS, requests])
   return reportOf(await bundleParts(own.bundle), [bare, own])
 }

@@ -69,7 +69,7 @@ export const seal = (keyRing: KeyRing, place: SealContext, bytes: Uint8Array): P
 /** Seals bytes like `seal`, deflated where that makes them smaller. `open` opens both. */
 export async function sealDeflated(keyRing: KeyRing, place: SealContext, bytes: Uint8Array): Promise<Bytes> {
   const isInBounds = bytes.length >= DEFLATED_BYTES_MIN && bytes.length <= INFLATED_BYTES_MAX
-  const deflated = isInBounds ? await deflate(bytes) : bytes
+  const deflated = isInBounds ? deflate(bytes) : bytes
   return deflated.length < bytes.length
     ? sealUnderRing(keyRing, place, FORMAT_DEFLATED_UNDER_RING, deflated)
     : seal(keyRing, place, bytes)
@@ -88,7 +88,7 @@ export async function open(keyRing: KeyRing, place: SealContext, sealed: Uint8Ar
   const [format = 0] = sealed
   const bytes = await decrypt(key, ringHeader(format, version), place.context, sealed)
   if (format === FORMAT_UNDER_RING) return bytes
-  const inflated = await inflate(bytes, INFLATED_BYTES_MAX)
+  const inflated = inflate(bytes, INFLATED_BYTES_MAX)
   if (inflated === null) throw new SealError("malformed")
   return inflated
 }

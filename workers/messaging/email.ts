@@ -2,6 +2,7 @@
 
 import type { Channel, Message } from "../../shared/channel.ts"
 import { normalizeEmail } from "../../shared/contact/address.ts"
+import { parseMailbox } from "../../shared/contact/mailbox.ts"
 import type { SendOutcome } from "../../shared/domain/recovery/nudges/nudge-outcome.ts"
 import { type ChannelOptions, classify, defaultFetch, idOf, join, post, SEND_TIMEOUT_MS, withId } from "./http.ts"
 
@@ -14,18 +15,6 @@ export interface EmailOptions extends ChannelOptions {
   readonly replyTo: string | null
 }
 
-interface Mailbox {
-  readonly email: string
-  readonly name?: string
-}
-
-function mailboxOf(text: string | null): Mailbox | null {
-  const match = /^\s*(?:"?([^"<>]*?)"?\s*<([^<>]+)>|([^<>]+?))\s*$/.exec(text ?? "")
-  const email = normalizeEmail(match?.[2] ?? match?.[3] ?? "")
-  if (email === null) return null
-  return match?.[1] ? { email, name: match[1] } : { email }
-}
-
 /** A deployment without key or sender address is not configured. A 2xx means accepted by SendGrid, not yet delivered. */
 export function emailChannel({
   apiKey,
@@ -35,13 +24,11 @@ export function emailChannel({
   timeoutMs = SEND_TIMEOUT_MS,
   fetch = defaultFetch,
 }: EmailOptions): Channel {
-  const sender = mailboxOf(from)
-  const replyMailbox = mailboxOf(replyTo)
-
   async function send(message: Message, { idempotencyKey }: { idempotencyKey: string }): Promise<SendOutcome> {
+    const sender = from === null ? null : parseMailbox(from)
     if (!apiKey || !sender) return { kind: "refused", reason: "not_configured" }
     const to = normalizeEmail(message.to)
-    const answerTo = mailboxOf(message.replyTo ?? null) ?? replyMailbox
+    const answerTo = parseMailbox(message.replyTo ?? "") ?? parseMailbox(replyTo ?? "")
     if (to === null) return { kind: "refused", reason: "invalid_address" }
     const reply = await post({
       url: join(apiUrl, "/v3/mail/send"),
@@ -70,7 +57,7 @@ export function emailChannel({
     return withId(classify(reply), reply.kind === "answered" ? idOf(reply.headers.get("x-message-id")) : null)
   }
 
-  return { name: "email", isConfigured: Boolean(apiKey && sender), send }
+  return { name: "email", isConfigured: Boolean(apiKey && from), send }
 }
 
 /** RFC 8058, section 3: both headers, and the URL in angle brackets, in canonical form. */

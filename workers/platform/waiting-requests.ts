@@ -16,11 +16,11 @@ export const lookAfterMs = (place: number): number =>
   Math.min(LOOK_EVERY_MS_MAX, LOOK_EVERY_MS * (1 + Math.floor(Math.max(0, place) / LOOKING_TOGETHER)))
 
 /** `WaitFor` by the platform's timer. */
-export async function waitForSignal(signal: Promise<void>, limitMs: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs)
+export const waitForSignal: WaitFor = (signal, limitMs) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, limitMs)
+    signal.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
   })
-  await Promise.race([signal, limit])
-  clearTimeout(timer)
-}

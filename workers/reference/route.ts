@@ -15,17 +15,17 @@ const CACHE = "public, max-age=300"
 const BYTES_MAX = 4 * 1024 * 1024
 
 /** The description of the API (OpenAPI 3.1) as JSON. */
-export async function openApiJson(): Promise<string> {
-  const bytes = await inflate(fromBase64Url(OPENAPI_DEFLATED) ?? new Uint8Array(), BYTES_MAX)
+export function openApiJson(): string {
+  const bytes = inflate(fromBase64Url(OPENAPI_DEFLATED) ?? new Uint8Array(), BYTES_MAX)
   if (bytes === null) throw new Error("openapi.ts is damaged")
   return fromUtf8(bytes)
 }
 
 export const reference = new Hono<AppEnv>()
-  .get("/openapi.json", limitRequests(referenceLimit), async (c) => {
+  .get("/openapi.json", limitRequests(referenceLimit), (c) => {
     c.header("cache-control", CACHE)
-    return c.body(await openApiJson(), 200, { "content-type": "application/json" })
+    return c.body(openApiJson(), 200, { "content-type": "application/json" })
   })
-  .get("/docs", limitRequests(referenceLimit), async (c) =>
-    referencePage(c, JSON.parse(await openApiJson()), { "cache-control": CACHE }),
+  .get("/docs", limitRequests(referenceLimit), (c) =>
+    referencePage(c, JSON.parse(openApiJson()), { "cache-control": CACHE }),
   )

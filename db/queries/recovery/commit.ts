@@ -1,15 +1,21 @@
 /** Writes what was folded and decided: state, projections, plans and receipts, in one transaction. */
-import { and, eq, inArray, type SQL, sql } from "drizzle-orm"
+import { and, eq, inArray } from "drizzle-orm"
 import { toBase64 } from "../../../shared/crypto/bytes.ts"
 import { type Fact, type Instant, type ProviderName, rankOf } from "../../../shared/domain/facts.ts"
 import type { DroppedCase } from "../../../shared/domain/recovery/fold/bounds.ts"
 import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import type { Undo } from "../../../shared/domain/recovery/undo.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
-import { type DatabaseFailure, type Db, inCompany, ReportedFailure } from "../../client.ts"
+import {
+  callFunction,
+  type DatabaseFailure,
+  type Db,
+  type FunctionParameter,
+  inCompany,
+  ReportedFailure,
+} from "../../client.ts"
 import { incentives, nudges as nudgesTable, webhookEvents } from "../../schema.ts"
 import { type MilestoneChange, milestoneRows } from "../interventions/milestones.ts"
-import { arrayParameter as array, jsonParameter as json } from "../platform/parameters.ts"
 import type { ContactIndexes } from "./persons.ts"
 import { asRowOf, type ProjectionChanges, projectionChanges } from "./projections.ts"
 
@@ -95,10 +101,12 @@ export async function commitStreams(
   const { together, apart } = withoutSharedRows(commits)
   const lost = new Map(apart.map(({ key }) => [key.customerId, "stale_version" as const]))
   if (together.length === 0) return { lost }
-  const result = await db.execute<{ customer_id: string; failure: "stale_version" | "lost_lease" }>(
-    sql`select customer_id, failure from commit_streams(${sql.join(parametersOf(companyId, together, now), sql`, `)})`,
+  const failed = await callFunction<{ customer_id: string; failure: "stale_version" | "lost_lease" }>(
+    db,
+    "commit_streams",
+    parametersOf(companyId, together, now),
   )
-  return { lost: new Map([...lost, ...result.rows.map((row) => [row.customer_id, row.failure] as const)]) }
+  return { lost: new Map([...lost, ...failed.map((row) => [row.customer_id, row.failure] as const)]) }
 }
 
 /**
@@ -125,7 +133,7 @@ function withoutSharedRows(commits: readonly Commit[]) {
 }
 
 /** The parameters of `commit_streams`, in its order. */
-function parametersOf(companyId: string, commits: readonly Commit[], now: Instant): SQL[] {
+function parametersOf(companyId: string, commits: readonly Commit[], now: Instant): FunctionParameter[] {
   const changes = commits.map((work): ProjectionChanges => {
     const { key, state, projected, dropped } = work
     return projectionChanges(key, state, projected, dropped)
@@ -137,37 +145,37 @@ function parametersOf(companyId: string, commits: readonly Commit[], now: Instan
     processedEvents.map((event) => ({ ...event, place: place + 1 })),
   )
   return [
-    sql`${companyId}`,
-    sql`${now}::timestamptz`,
-    array(commits.map(({ key }) => key.customerId)),
-    array(commits.map(({ expectedVersion }) => expectedVersion)),
-    json(commits.map(({ state }) => state)),
-    json(commits.map(({ undo = null }) => undo)),
-    array(commits.map(({ milestones }) => milestones !== undefined)),
-    array(commits.map(({ milestones }) => milestones?.nextAt ?? null)),
-    array(guarded.map(({ claim }) => claim?.nudgeId ?? null)),
-    array(guarded.map(({ claim }) => claim?.owner ?? null)),
-    array(guarded.map(({ personMark }) => personMark ?? null)),
-    json(changes.flatMap(({ cases }) => cases)),
-    json(changes.flatMap(({ removedCases }) => removedCases)),
-    json(changes.flatMap(({ subscriptions }) => subscriptions)),
-    json(changes.flatMap(({ payments }) => payments)),
-    array(facts.map(({ place }) => place)),
-    array(facts.map(({ fact }) => fact.id)),
-    array(facts.map(({ key }) => key.provider)),
-    array(facts.map(({ key }) => key.providerCustomerId)),
-    array(facts.map(({ fact }) => rankOf(fact.kind))),
-    array(facts.map(({ fact }) => fact.occurredAt)),
-    json(facts.map(({ fact: { id: _, occurredAt: __, ...body } }) => body)),
-    json(commits.flatMap(plannedNudges)),
-    json(commits.flatMap(changedNudges)),
-    json(commits.flatMap(consentsOf)),
-    json(commits.flatMap(incentivesOf)),
-    json(commits.flatMap(milestonesOf)),
-    json(commits.flatMap(contactOf)),
-    array(events.map(({ place }) => place)),
-    array(events.map(({ id }) => id)),
-    array(events.map(({ receivedAt }) => receivedAt)),
+    companyId,
+    now,
+    commits.map(({ key }) => key.customerId),
+    commits.map(({ expectedVersion }) => expectedVersion),
+    JSON.stringify(commits.map(({ state }) => state)),
+    JSON.stringify(commits.map(({ undo = null }) => undo)),
+    commits.map(({ milestones }) => milestones !== undefined),
+    commits.map(({ milestones }) => milestones?.nextAt ?? null),
+    guarded.map(({ claim }) => claim?.nudgeId ?? null),
+    guarded.map(({ claim }) => claim?.owner ?? null),
+    guarded.map(({ personMark }) => personMark ?? null),
+    JSON.stringify(changes.flatMap(({ cases }) => cases)),
+    JSON.stringify(changes.flatMap(({ removedCases }) => removedCases)),
+    JSON.stringify(changes.flatMap(({ subscriptions }) => subscriptions)),
+    JSON.stringify(changes.flatMap(({ payments }) => payments)),
+    facts.map(({ place }) => place),
+    facts.map(({ fact }) => fact.id),
+    facts.map(({ key }) => key.provider),
+    facts.map(({ key }) => key.providerCustomerId),
+    facts.map(({ fact }) => rankOf(fact.kind)),
+    facts.map(({ fact }) => fact.occurredAt),
+    JSON.stringify(facts.map(({ fact: { id: _, occurredAt: __, ...body } }) => body)),
+    JSON.stringify(commits.flatMap(plannedNudges)),
+    JSON.stringify(commits.flatMap(changedNudges)),
+    JSON.stringify(commits.flatMap(consentsOf)),
+    JSON.stringify(commits.flatMap(incentivesOf)),
+    JSON.stringify(commits.flatMap(milestonesOf)),
+    JSON.stringify(commits.flatMap(contactOf)),
+    events.map(({ place }) => place),
+    events.map(({ id }) => id),
+    events.map(({ receivedAt }) => receivedAt),
   ]
 }
 

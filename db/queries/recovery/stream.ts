@@ -2,7 +2,7 @@
  * A customer's stream: records deliveries and reads the stream, one round trip each. Over 300 lines because all functions that
  * record events share the format of events and of streams.
  */
-import { type SQL, sql } from "drizzle-orm"
+import { sql } from "drizzle-orm"
 import { toBase64 } from "../../../shared/crypto/bytes.ts"
 import {
   type Fact,
@@ -14,9 +14,9 @@ import {
 import type { Nudge } from "../../../shared/domain/recovery/nudges/nudges.ts"
 import type { Undo } from "../../../shared/domain/recovery/undo.ts"
 import type { CustomerState } from "../../../shared/domain/state.ts"
-import { type Db, inCompany } from "../../client.ts"
+import { callFunction, type Db, type FunctionParameter, inCompany } from "../../client.ts"
 import { type FactJson, factsFrom, instantOf } from "../platform/fact-json.ts"
-import { arrayParameter as array, bytesFromBase64 } from "../platform/parameters.ts"
+import { bytesFromBase64 } from "../platform/parameters.ts"
 import { type CustomerRef, readWhole, type Stream, type StreamReading } from "./ledger-pages.ts"
 
 /** One verified delivery, ready to be recorded: payload sealed, facts free of personal data. */
@@ -65,10 +65,12 @@ export async function recordDeliveries(
   events: readonly NewEvent[],
 ): Promise<readonly RecordedDelivery[]> {
   if (events.length === 0) return []
-  const result = await db.execute<{ recorded: { outcomes: DeliveryOutcome[]; streams: StreamJson[] } }>(
-    sql`select record_deliveries(${sql.join(deliveryParameters(companyId, events), sql`, `)}) as recorded`,
+  const [row] = await callFunction<{ result: { outcomes: DeliveryOutcome[]; streams: StreamJson[] } }>(
+    db,
+    "record_deliveries",
+    deliveryParameters(companyId, events),
   )
-  const recorded = result.rows[0]?.recorded
+  const recorded = row?.result
   if (!recorded) throw new Error("record_deliveries returned nothing")
   const streams = new Map(recorded.streams.map((json) => [json.customer.id, readStreamJson(companyId, json)]))
   return recorded.outcomes.map(({ isNew, setAside, customerId }) => ({
@@ -85,20 +87,18 @@ interface DeliveryOutcome {
 }
 
 /** The parameters of `record_deliveries`, in its order. */
-function deliveryParameters(companyId: string, events: readonly NewEvent[]): SQL[] {
+function deliveryParameters(companyId: string, events: readonly NewEvent[]): FunctionParameter[] {
   const objects = events.flatMap((event, place) => event.objects.map((id) => ({ id, place: place + 1 })))
   const facts = events.flatMap((event, place) => event.facts.map((fact) => ({ fact, place: place + 1 })))
   const texts = (of: (event: NewEvent) => string | null) =>
-    array(
-      events.map((event) => {
-        const text = of(event)
-        return text === null ? null : storable(text)
-      }),
-    )
+    events.map((event) => {
+      const text = of(event)
+      return text === null ? null : storable(text)
+    })
   return [
-    sql`${companyId}`,
+    companyId,
     // The same for all events of a deployment.
-    sql`${events[0]?.customerEventsMax ?? 0}::integer`,
+    events[0]?.customerEventsMax ?? 0,
     texts(({ id }) => id),
     texts(({ provider }) => provider),
     texts(({ account }) => account ?? ""),
@@ -112,14 +112,14 @@ function deliveryParameters(companyId: string, events: readonly NewEvent[]): SQL
     texts(({ knownAt }) => knownAt),
     texts(({ nextAttemptAt }) => nextAttemptAt),
     texts(({ customer }) => customer),
-    array(events.map(({ sealedPayload }) => toBase64(sealedPayload))),
-    array(objects.map(({ place }) => place)),
-    array(objects.map(({ id }) => storable(id))),
-    array(facts.map(({ place }) => place)),
-    array(facts.map(({ fact }) => fact.id)),
-    array(facts.map(({ fact }) => rankOf(fact.kind))),
-    array(facts.map(({ fact }) => fact.occurredAt)),
-    sql`${storableJson(facts.map(({ fact: { id: _, occurredAt: __, ...body } }) => body))}::jsonb`,
+    events.map(({ sealedPayload }) => toBase64(sealedPayload)),
+    objects.map(({ place }) => place),
+    objects.map(({ id }) => storable(id)),
+    facts.map(({ place }) => place),
+    facts.map(({ fact }) => fact.id),
+    facts.map(({ fact }) => rankOf(fact.kind)),
+    facts.map(({ fact }) => fact.occurredAt),
+    storableJson(facts.map(({ fact: { id: _, occurredAt: __, ...body } }) => body)),
   ]
 }
 
@@ -236,8 +236,14 @@ export async function replayDelivery(
 /** Postgres stores neither NUL nor lone surrogates; both become U+FFFD here and are unchanged in the sealed payload. */
 const storable = (text: string): string => text.toWellFormed().replaceAll("\u0000", "\ufffd")
 
-const storableJson = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storable(part) : part))
+function storableJson(value: unknown): string {
+  const json = JSON.stringify(value)
+  if (!UNSTORABLE.test(json)) return json
+  return JSON.stringify(value, (_, part: unknown) => (typeof part === "string" ? storable(part) : part))
+}
+
+/** What JSON.stringify writes for NUL and lone surrogates; more often than not, text that only looks like it. */
+const UNSTORABLE = /\\u(?:0000|d[89a-f])/
 
 /** The event as the database functions expect it in JSON: with the rank of each fact. */
 function deliveryJson(event: Omit<ReplayedEvent, "status"> & { readonly status: string }): string {

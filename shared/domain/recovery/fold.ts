@@ -130,13 +130,17 @@ const OUTREACH = new Set<FactKind>([
 /** True for facts that change only `outreach`: they commute with all others, so their position does not matter. */
 export const isOutreach = (kind: FactKind): boolean => OUTREACH.has(kind)
 
+/** Up to so many facts, each change of a record is a copy of it. */
+const COPIED_FACTS_MAX = 3
+
 /** The state after facts that are in ledger order; cases that it drops are added to `dropped`. */
 export function fold(
   facts: readonly Fact[],
   from: CustomerState = EMPTY_STATE,
   dropped: DroppedCase[] = [],
 ): CustomerState {
-  if (facts.length === 0) return from
+  // Copying a long record costs more than a few changed copies of it.
+  if (facts.length <= COPIED_FACTS_MAX) return facts.reduce((before, fact) => apply(before, fact, dropped), from)
   const working = {
     ...from,
     subscriptions: mutableCopy(from.subscriptions, hasEnded),

@@ -26,7 +26,7 @@ const OPTIONS = {
 const PACKAGE_IMPORT = /__toESM\(require\(("(?!node:|events"|async_hooks")[^"]+")\)(?:, 1)?\)/g
 
 /** Modules of Node that workerd also provides. */
-const PLATFORM_MODULES = /^(node:)?(events|async_hooks)$/
+const PLATFORM_MODULES = /^(node:)?(events|async_hooks|zlib)$/
 const platform = createRequire(import.meta.url)
 
 /** A change of one source file, at a text that occurs exactly once. */

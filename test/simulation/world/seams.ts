@@ -4,7 +4,6 @@
  * advances between effects.
  */
 import { webcrypto } from "node:crypto"
-import { deflateRawSync, inflateRawSync } from "node:zlib"
 import { synchronousCrypto } from "./crypto.ts"
 import type { ModuleState } from "./module-state.ts"
 
@@ -71,8 +70,6 @@ export function makeSeams(sources: Omit<SeamSources, "end" | "moduleState">): Se
     AbortSignal: WorldAbortSignal,
     Math: WorldMath,
     crypto: worldCrypto(sources),
-    CompressionStream: onThisThread(deflateRawSync),
-    DecompressionStream: onThisThread(inflateRawSync),
     performance: { now: sources.nowMs, timeOrigin: 0 },
     console: consoleTo(sources.log),
     process: undefined,
@@ -82,18 +79,6 @@ export function makeSeams(sources: Omit<SeamSources, "end" | "moduleState">): Se
   const world = Object.create(globalThis, Object.getOwnPropertyDescriptors(overrides))
   return { ...overrides, globalThis: world, self: world, global: undefined }
 }
-
-/** A stream that compresses or inflates on this thread: another one would answer at any time. */
-const onThisThread = (run: (bytes: Uint8Array) => Uint8Array) =>
-  class extends TransformStream<Uint8Array, Uint8Array> {
-    constructor() {
-      const parts: Uint8Array[] = []
-      super({
-        transform: (part) => void parts.push(part),
-        flush: (controller) => controller.enqueue(new Uint8Array(run(Buffer.concat(parts)))),
-      })
-    }
-  }
 
 const unavailable = (name: string) => () => {
   throw new Error(`the simulator has no ${name}; add it before the Worker uses it`)
