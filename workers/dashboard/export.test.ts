@@ -5,7 +5,9 @@ import { exportOf } from "./export.ts"
 import type { DashboardEnv } from "./page.tsx"
 import type { Viewer } from "./viewer.ts"
 
-const INCOMPLETE = "Incomplete: the export ended here. Narrow the filter to get the rest.,"
+/** The last line of a file that ends before the page at this cursor. */
+const incompleteBefore = (cursor: number) =>
+  `Incomplete. The other rows: https://app.example/?status=open&cursor=${cursor},`
 
 interface Counting {
   readonly companyId: string
@@ -13,14 +15,16 @@ interface Counting {
   readonly max?: number
   /** Whether Redis answers that the company's count, over all isolates, exceeds the limit. */
   readonly isOverElsewhere?: boolean
+  /** The cursor that the file begins at. */
+  readonly from?: number
 }
 
 /** The file of a list that goes on for so many pages of one row, and the counts that Redis got for it. */
-async function fileOf(pages: number, { companyId, max = 1_000, isOverElsewhere = false }: Counting) {
+async function fileOf(pages: number, { companyId, max = 1_000, isOverElsewhere = false, from }: Counting) {
   const reported: number[] = []
   let read = 0
   const services = {
-    config: { limits: { apiPerMinute: max } },
+    config: { appUrl: "https://app.example", limits: { apiPerMinute: max } },
     now: () => new Date("2026-10-05T12:00:00Z"),
     async sharedLimit(_limit: unknown, _key: string, count: number) {
       reported.push(count)
@@ -44,7 +48,7 @@ async function fileOf(pages: number, { companyId, max = 1_000, isOverElsewhere =
       ["id", "name"],
     )
   })
-  const response = await app.request("/")
+  const response = await app.request(`/?status=open${from === undefined ? "" : `&cursor=${from}`}`)
   expect(response.headers.get("content-disposition")).toBe('attachment; filename="rows-2026-10-05.csv"')
   return { lines: (await response.text()).split("\r\n"), reported, read }
 }
@@ -60,10 +64,17 @@ test("a list of as many pages as an export reads is complete", async () => {
   expect(lines.at(-2)).toBe("40,'=1+1")
 })
 
-test("the last line of a file that lacks rows says so", async () => {
-  const { lines } = await fileOf(41, { companyId: "more" })
+test("the last line of a file that lacks rows says where the others are", async () => {
+  const { lines } = await fileOf(43, { companyId: "more" })
   expect(lines).toHaveLength(43)
-  expect(lines.at(-2)).toBe(INCOMPLETE)
+  expect(lines.at(-2)).toBe(incompleteBefore(41))
+  expect((await fileOf(43, { companyId: "rest", from: 41 })).lines).toEqual([
+    "id,name",
+    "41,'=1+1",
+    "42,'=1+1",
+    "43,'=1+1",
+    "",
+  ])
 })
 
 describe("the limit of the API", () => {
@@ -77,14 +88,14 @@ describe("the limit of the API", () => {
     const { lines, read } = await fileOf(10, { companyId: "busy here", max: 3 })
     expect(read).toBe(4)
     expect(lines.at(-3)).toBe("4,'=1+1")
-    expect(lines.at(-2)).toBe(INCOMPLETE)
+    expect(lines.at(-2)).toBe(incompleteBefore(5))
   })
 
   test("ends a file whose company has made too many calls elsewhere, and the next one at once", async () => {
     const elsewhere = { companyId: "busy elsewhere", isOverElsewhere: true }
     const { lines, read } = await fileOf(40, elsewhere)
     expect(read).toBe(10)
-    expect(lines.at(-2)).toBe(INCOMPLETE)
+    expect(lines.at(-2)).toBe(incompleteBefore(11))
     expect((await fileOf(40, elsewhere)).read).toBe(1)
   })
 })

@@ -2,7 +2,7 @@
 import { type Cell, csvStream } from "../../shared/csv.ts"
 import { furtherPages } from "../platform/limits/companies.ts"
 import { type DashboardContext, listQuery } from "./page.tsx"
-import { EXPORT_ROWS_MAX } from "./parts/parts.tsx"
+import { EXPORT_ROWS_MAX, pathWith } from "./parts/parts.tsx"
 
 interface ListPage<Row> {
   readonly data: readonly Row[]
@@ -18,13 +18,10 @@ const PAGE_ROWS = 200
  */
 const PAGES_MAX = EXPORT_ROWS_MAX / PAGE_ROWS
 
-/** The last line of a file that lacks rows. */
-const INCOMPLETE = "Incomplete: the export ended here. Narrow the filter to get the rest."
-
 /**
  * The list with the filters of the page, as a file called `name`. `read` asks for one page; `columns` are fields of the API's
- * rows, of which objects become JSON. Each page counts
- * as a call of the API. The last line of an incomplete file says so.
+ * rows, of which objects become JSON. Each page counts as a call of the API. The last line of an incomplete file is the address
+ * of the file that continues it.
  */
 export async function exportOf<Row extends object>(
   c: DashboardContext,
@@ -38,15 +35,18 @@ export async function exportOf<Row extends object>(
   const further = furtherPages(c.get("services"), c.get("viewer").principal.companyId)
   async function* pages(): AsyncGenerator<readonly (readonly Cell[])[]> {
     let page = first
+    let rest: string
     try {
       for (let pageNumber = 1; ; pageNumber++) {
         yield page.data.map((row) => columns.map((column) => cellOf(row[column])))
         if (page.nextCursor === null) return
+        rest = pathWith(c.req.path, { ...query, cursor: page.nextCursor })
         if (pageNumber === PAGES_MAX || !(await further.take())) break
         page = await read({ ...query, cursor: page.nextCursor, limit: PAGE_ROWS })
       }
       // Every line has as many fields as the first one.
-      yield [columns.map((_, place) => (place === 0 ? INCOMPLETE : null))]
+      const note = `Incomplete. The other rows: ${c.get("services").config.appUrl}${rest}`
+      yield [columns.map((_, place) => (place === 0 ? note : null))]
     } finally {
       further.finish()
     }

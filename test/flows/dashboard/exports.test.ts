@@ -59,7 +59,7 @@ describe("exports", () => {
   test("pages say how many rows a file has at most", async () => {
     const operator = await signedInWith(world().adminApiKey)
     for (const path of ["/dashboard/jobs", "/dashboard/imports", "/dashboard/people", "/dashboard/interventions"]) {
-      expect((await operator.get(path)).html, path).toContain("up to 8,000 rows")
+      expect((await operator.get(path)).html, path).toContain("up to 8,000 rows a file")
     }
   })
 })

@@ -190,7 +190,7 @@ export const Pager: FC<{
   )
 }
 
-/** Rows of an exported file; its last line says when the list has more. */
+/** Rows of an exported file; the last line of one that lacks rows says where the others are. */
 export const EXPORT_ROWS_MAX = 8_000
 
 /** Downloads the list with its filters. */
@@ -204,7 +204,7 @@ export const ExportLink: FC<{
     <a class="button quiet" href={pathWith(`${path}/export`, filters)} download>
       Export {what && `${what} `}as CSV
     </a>{" "}
-    <small>up to {EXPORT_ROWS_MAX / 1000},000 rows</small>
+    <small>up to {EXPORT_ROWS_MAX / 1000},000 rows a file</small>
   </span>
 )
 
